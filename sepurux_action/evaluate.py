@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.path_filter import affects
 from sepurux_action.config.stage import NextChange, OnUndecided, Stage, next_change
@@ -86,7 +87,8 @@ def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
     store = "Dependabot" if event.dependabot else "Actions"
     source = f"Secrets are set under `Settings > Secrets and variables > {store}` of the repository."
     source = source if event.name else ""  # on a command line
-    credentials = Credentials(token=settings.token, api_key=settings.api_key, source=source)
+    remedies = gates[0].remedies  # the secrets are those of the step
+    credentials = Credentials(token=settings.token, api_key=settings.api_key, source=source, remedies=remedies)
     transport = run.connections.transport(settings.base_url, credentials, run.redact)
     # `pr_number` counts only where GitHub could not be asked which pull request the commit belongs to.
     configured = settings.pull_request if not event.name or event.lookup else None
@@ -109,6 +111,7 @@ def _result(run: Run, gate: Gate, found: Evaluated, advised: str) -> GateResult:
         drops = tuple(check_drops(combined_numbers(runs, found.evaluations), gate, base))
     else:
         runs, drops = compare_drops(gate, runs, base)
+    runs = tuple(replace(each, hint=at_source(each.hint, gate)) for each in runs)
     decision = min((each.decision for each in runs), key=lambda each: each.rank)
     # Anyone who may cancel a run must not get past a gate with it, so `allow` ends with a signal.
     on_undecided = OnUndecided.BLOCK if run.signals.received else gate.on_undecided

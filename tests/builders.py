@@ -379,7 +379,7 @@ IMPOSSIBLE = ApprovalStatus(
 )
 UNREAD = ApprovalStatus(commit=COMMIT, unread=True)
 APPROVED = ApprovalStatus(commit=COMMIT, approved_by=("mona",))
-CUT_OFF = f"{NOT_COMPARED}: for its run {RUN_ID}, only the first 200 failures were read."
+CUT_OFF = f"{NOT_COMPARED}: for its run `{RUN_ID}`, only the first 200 failures were read."
 FIXED = Enrichment(fixed=FAILURES[:1], compared_with=1)
 UNREAD_SCORE = "Could not read the reliability score: HTTP 503."
 EARLIER = WorkflowRun("https://github.com/octo/shop/actions/runs/7100001/attempts/1", 1_793_023_320.0)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 MAX_TEXT_LENGTH = 10_000  # characters of a text
-MAX_QUOTE_LENGTH = 40  # characters of a value that an error message quotes
+MAX_QUOTE_LENGTH = 80  # characters of a value that an error message quotes
 MAX_TIME_LENGTH = 40  # characters
 FIRST_YEAR, LAST_YEAR = 2000, 2100  # an agent's trace is not from before or after
 CUT = "…"  # the last character of a text that was cut

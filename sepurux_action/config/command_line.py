@@ -176,7 +176,12 @@ def _reject(made: argparse.ArgumentParser, *problems: str) -> NoReturn:
     made.exit(2, "\n".join(lines))
 
 
-_SETTING = re.compile(r"`(\w+)`")
+_SETTING = re.compile(r"`(\w+)`(?! in `)")  # a setting, unless the file that sets it follows
+
+
+def at_source(hint: str, gate: Gate) -> str:
+    """Return a hint that names the key of the policy file, the variable, or the flag that gives a setting its value."""
+    return _SETTING.sub(lambda setting: gate.remedies.get(setting[1], setting[0]), hint)
 
 
 def in_workflow(hint: str) -> str:
@@ -197,7 +202,7 @@ def _with_rerun(hint: str, words: str) -> str:
 def _name(setting: re.Match[str]) -> str:
     option = BY_NAME.get(setting[1])
     if option is None or option.actions_only:
-        return setting[0]
+        return setting[1] if setting[1].isupper() else setting[0]  # a variable of the environment
     return option.environment if option.secret else flag(option.name)
 
 

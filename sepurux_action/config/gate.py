@@ -30,7 +30,7 @@ class Gate:
     """All settings of one gate. `stage` applies today, and follows from the `rules` of the policy.
 
     `limits` are the thresholds and drops that are set, by the names of their options: rates are fractions, scores are 0
-    to 100, counts are whole numbers.
+    to 100, counts are whole numbers. `remedies` say where the value of an option can be changed, by its name.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Gate:
     reviewers: tuple[str, ...] = ()
     paths: Filter | None = None
     rules: tuple[StageRule, ...] = ()
+    remedies: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def names_traces(self) -> bool:

@@ -48,6 +48,13 @@ class Kind(Generic[T_co]):
     placeholder: str = "NAME"
     is_list: bool = False
 
+    def read(self, text: str) -> T_co:
+        """Return the value of a text; raises ValueError for other texts, and for those with an invisible character."""
+        for position, character in enumerate(text, start=1):
+            if not (character.isprintable() or character in "\t\r\n"):
+                raise ValueError(f"it has the invisible character U+{ord(character):04X} at position {position}")
+        return self.parse(text)
+
 
 def parse_line(text: str) -> str:
     if not text.isprintable():
@@ -95,7 +102,8 @@ def parse_whole_number(text: str, lowest: int = 0) -> int:
 
 def _parse_number(text: str) -> Decimal:
     if not re.fullmatch(r"\d+\.?\d*|\.\d+", text, re.ASCII):
-        raise ValueError
+        with_comma = re.fullmatch(r"(\d+),(\d+)", text, re.ASCII)
+        raise ValueError(f"did you mean `{with_comma[1]}.{with_comma[2]}`?" if with_comma else "")
     return Decimal(text)
 
 
@@ -125,7 +133,8 @@ def parse_duration(text: str) -> float:
     elif match := _DURATION.fullmatch(text):
         seconds = math.fsum(int(part or 0) * unit for part, unit in zip(match.groups(), (3600, 60, 1), strict=True))
     else:
-        raise ValueError
+        spelled_out = re.fullmatch(r"(\d{1,9}) ?([hms])[a-z]+", text, re.ASCII | re.IGNORECASE)
+        raise ValueError(f"did you mean `{spelled_out[1]}{spelled_out[2].lower()}`?" if spelled_out else "")
     if not 0 < seconds <= MAX_TIMEOUT_S:
         raise ValueError
     return seconds
@@ -165,9 +174,15 @@ def parse_logins(text: str) -> tuple[str, ...]:
     return tuple(logins.values())
 
 
+def similar(spelling: str, known: Iterable[str]) -> str:
+    """Return the most similar of the known names, whatever its case; '' if none is similar."""
+    names = {name.lower()[:MAX_NAME_LENGTH]: name for name in known}
+    found = difflib.get_close_matches(spelling.lower()[:MAX_NAME_LENGTH], names, n=1)
+    return names[found[0]] if found else ""
+
+
 def did_you_mean(spelling: str, known: Iterable[str]) -> str:
-    similar = difflib.get_close_matches(spelling.lower()[:MAX_NAME_LENGTH], list(known), n=1)
-    return f"; did you mean `{similar[0]}`?" if similar else ""
+    return f"; did you mean `{meant}`?" if (meant := similar(spelling, known)) else ""
 
 
 def word_of(words: type[E], placeholder: str = "WORD") -> Kind[E]:

@@ -261,7 +261,7 @@ class PolicyParser:
             self._reject(node, where, kind.accepts)
             return None
         try:
-            return text, kind.parse(text)
+            return text, kind.read(text)
         except ValueError as error:
             hint = f" ({error})" if str(error) else ""
             message = f"{json_reader.preview(text)} is not accepted{hint}; accepted: {kind.accepts}"

@@ -23,10 +23,8 @@ from sepurux_action.config.stage import stage_today
 from sepurux_action.errors import ConfigurationError, Problem, TraceFileError
 
 MAX_CONTEXT_LENGTH = 255  # characters of a status context; GitHub's limit
-NO_BASE = (
-    "a drop can only be compared in a GitHub workflow, because a command line has no base branch. For a command line, "
-    "give --config a policy file without it"
-)
+NO_BASE = "it works only in GitHub workflows, because a command line has no base branch; "
+REMOVE_FLAG, OTHER_FILE = "remove it", "for a command line, give --config a policy file without it"
 ONE_GATE = "leave this flag out, or give --config a policy file without `gates`"
 BASE = "{base}"  # in `status_context`, it stands for the base branch
 
@@ -55,6 +53,15 @@ class Layer:
     def given(self, option: Option[object]) -> dict[str, str]:
         texts = {spelling: self.texts.get(spelling, "").strip() for spelling in option.names}
         return {spelling: text for spelling, text in texts.items() if text}
+
+    def remedy(self, option: Option[object]) -> str:
+        """Return where to change the value that this source gives, for a hint."""
+        [spelling, *_] = self.given(option)
+        if self.source is Source.POLICY:
+            return f"`{spelling}` in `{self.file}:{self.lines[spelling]}`"
+        if self.source is Source.ENVIRONMENT:
+            return f"`{option.environment}`"
+        return flag(spelling) if self.source is Source.FLAGS else f"`{spelling}`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +151,8 @@ def read_settings(
         rules = (section and section.rules) or policy.top.rules
         gates.append(gate if has_fixed_stage else replace(gate, rules=rules))
         for drop in options.DROPS & set(gate.limits) if flags else ():
-            reader.add_problem(BY_NAME[drop], NO_BASE)
+            given = any(layer.given(BY_NAME[drop]) for layer in flags)
+            reader.add_problem(BY_NAME[drop], NO_BASE + (REMOVE_FLAG if given else OTHER_FILE))
         readers.append(reader)
     step.check_duplicate_names(gates)
     settings = replace(
@@ -224,6 +232,7 @@ def _read_gate(reader: OptionReader, find_traces: TraceFinder) -> Gate:
         timeout_s=reader.value_or_default(options.TIMEOUT),
         reviewers=reader.value(options.REVIEWERS) or (),
         paths=reader.value(options.PATHS),
+        remedies=reader.remedies(),
     )
 
 
@@ -273,6 +282,11 @@ class OptionReader:
         value = self.value(option)
         return option.default_value if value is None else value
 
+    def remedies(self) -> Mapping[str, str]:
+        shared = [option for option in OPTIONS if not option.actions_only]
+        giving = ((option, layer) for option in shared for layer in reversed(self._layers) if layer.given(option))
+        return {option.name: layer.remedy(option) for option, layer in giving}  # the first layer replaces the others
+
     def limits(self) -> Mapping[str, float]:
         given = {option.name: self.value(option) for option in options.LIMITS}
         for name, default in options.DEFAULT_LIMITS.items():
@@ -304,7 +318,7 @@ class OptionReader:
             raise ValueError(f"{listed} are the same setting, but differ; set one of them")
         text = next(iter(given.values()))
         try:
-            value = option.kind.parse(text)
+            value = option.kind.read(text)
         except ValueError as error:
             is_safe = option.secret or self._redact(text) == text  # a hint may quote a part that redaction misses
             hint = f" ({error})" if str(error) and is_safe else ""

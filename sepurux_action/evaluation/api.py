@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Secret
 from sepurux_action.config.gate import Gate
+from sepurux_action.config.kinds import MAX_NAME_LENGTH, similar
 from sepurux_action.config.options import API_KEY, TOKEN
 from sepurux_action.errors import EvaluationError, Outage
 from sepurux_action.evaluation import metrics
@@ -104,11 +105,12 @@ class Credentials:
     token: Secret | None = None
     api_key: Secret | None = None
     source: str = ""
+    remedies: Mapping[str, str] = field(default_factory=dict, compare=False)  # of the settings that give the secrets
 
     @property
     def names(self) -> str:
         given = ((TOKEN, self.token), (API_KEY, self.api_key))
-        return " and ".join(f"`{option.name}`" for option, secret in given if secret)
+        return " and ".join(self.remedies.get(option.name, f"`{option.name}`") for option, secret in given if secret)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,11 +276,17 @@ def find_campaign(listed: object, campaign: str, project: str) -> str:
         return ids[0]
     where = f' in project "{project}"' if project else ""
     if ids:
-        hint = f"Set `campaign` to the UUID of one of them: {', '.join(ids)}."
+        hint = f"Set `campaign` to the UUID of one of them: {_listed(ids)}."
         raise EvaluationError(f'{len(ids)} campaigns are named "{campaign}"{where}', hint)
     names = sorted({json_reader.text(entry.get("name")) for entry in entries} - {""})
-    shown = ", ".join(names[:MAX_NAMES_LISTED]) + (", …" if len(names) > MAX_NAMES_LISTED else "")
-    hint = f"Set `campaign` to one of these, or `project` to another project: {shown}."
+    meant = similar(campaign, names[:MAX_LISTED])
+    did_you_mean = f"Did you mean {_listed([meant])}? " if meant else ""
+    hint = f"{did_you_mean}Set `campaign` to one of these, or `project` to another project: {_listed(names)}."
     if not names:
         hint = "Check `project` and the secret, which see no campaign, or create the campaign at Sepurux."
     raise EvaluationError(f'campaign "{campaign}" was not found{where}', hint)
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = (f'"{json_reader.shorten(name, MAX_NAME_LENGTH)}"' for name in names[:MAX_NAMES_LISTED])
+    return ", ".join([*shown, *(["…"] if len(names) > MAX_NAMES_LISTED else [])])

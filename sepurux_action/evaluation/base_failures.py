@@ -111,7 +111,7 @@ async def _failures_of_result(
     Raises NoRequestLeftError if the requests that are left do not suffice, NotReadError for any other reason.
     """
     one = _page_and_id(run.run.dashboard_url)[1] != run.batch_id
-    what = f"for its {'run' if one else 'batch'} {found}"
+    what = f"for its {'run' if one else 'batch'} `{found}`"
     try:
         result = parse_ci_run({"run_id": found}) if one else await _batch(reader, project, run, found)
     except NotReadError as why:

@@ -389,7 +389,7 @@ class RunPoller:
         for each in filter(None, ids):
             if self._step.evaluates.setdefault(each, evaluates) != evaluates:
                 raise EvaluationError(
-                    f"Sepurux sent the same run {each} for two different gates or traces, so one was not evaluated",
+                    f"Sepurux sent the same run `{each}` for two different gates or traces, so one was not evaluated",
                     "{Rerun}. If it happens again, ask Sepurux about this run.",
                 )
 

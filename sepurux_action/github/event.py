@@ -206,7 +206,7 @@ def resolve(event: Event, candidates: Sequence[PullRequest]) -> Event:
         still_open = [pull for pull in matches if pull.open]
         if found := _with_match(event, still_open or matches, lookup.number):
             return replace(found, closed=not still_open)
-        head = f"{lookup.repository}:{lookup.branch} at {lookup.commit[:7]}"
+        head = f"`{lookup.repository}:{lookup.branch}` at `{lookup.commit[:7]}`"
         return as_ambiguous(event, f"no pull request has the head {head}; a newer commit has a run of its own")
     matches = [
         pull
@@ -217,7 +217,7 @@ def resolve(event: Event, candidates: Sequence[PullRequest]) -> Event:
     ]
     if not matches and lookup.number is not None:
         return _with_number_lookup(event, lookup.number)
-    none = f"{lookup.commit[:7]} is the head of no open pull request"
+    none = f"`{lookup.commit[:7]}` is the head of no open pull request"
     return _with_match(event, matches, lookup.number) or replace(event, lookup=None, no_pr_reason=none)
 
 
@@ -325,12 +325,12 @@ def _with_match(event: Event, matches: Sequence[PullRequest], number: int | None
     if len(matches) <= 1:
         return _with_pull_request(event, matches[0]) if matches else None
     state = "open" if matches[0].open else "closed"
-    several = f"{event.commit[:7]} is the head of {len(matches)} {state} pull requests"
+    several = f"`{event.commit[:7]}` is the head of {len(matches)} {state} pull requests"
     base = matches[0].base_ref
     if base and {pull.base_ref for pull in matches} == {base}:
         # Their base commits may differ, so the policy at the tip of the branch applies.
         shared = replace(matches[0], number=None, base_sha="")
-        return replace(_with_pull_request(event, shared), no_pr_reason=f"{several} into {base}")
+        return replace(_with_pull_request(event, shared), no_pr_reason=f"{several} into `{base}`")
     return replace(as_ambiguous(event, f"{several} into different branches"), matches=tuple(matches))
 
 

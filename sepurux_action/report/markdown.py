@@ -56,7 +56,7 @@ _LINKED = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _HEX_RUN = 6  # digits; GitHub links 7 or more to a commit
-_QUOTED = re.compile(r"`([^`]+)`")
+_QUOTED = re.compile(r"""(`[^`]+`|"[^"`]+")""")
 _INDENTED = re.compile(r"^ (?=[^ ])", re.MULTILINE)  # what a macro leaves before its first sentence
 _BLANK_LINES = re.compile(r"\n{3,}")
 _KEPT_IN_URL = "/:?#[]@!$&'()*+,;=%~"  # RFC 3986's reserved characters, and `%` of what is encoded already
@@ -74,9 +74,9 @@ def escaped(value: str, *, longest: int = MAX_SENTENCE_LENGTH) -> Markdown:
 
 
 def prose(value: str, *, longest: int = MAX_SENTENCE_LENGTH) -> Markdown:
-    """Return what `escaped` returns, with ASCII text between backticks as code."""
+    """Return what `escaped` returns, with ASCII text between backticks, and ordinary names between quotes, as code."""
     pieces = _QUOTED.split(_plain(value, longest))
-    return Markdown("".join(_quoted(piece) if n % 2 else _escape(piece) for n, piece in enumerate(pieces)))
+    return Markdown("".join(_quoted_piece(piece) if n % 2 else _escape(piece) for n, piece in enumerate(pieces)))
 
 
 def code(value: str, *, longest: int = MAX_CODE_LENGTH) -> Markdown:
@@ -172,6 +172,12 @@ def _broken(linked: re.Match[str]) -> str:
     if len(word) <= _HEX_RUN:
         return word + ZERO_WIDTH_SPACE
     return ZERO_WIDTH_SPACE.join(word[at : at + _HEX_RUN] for at in range(0, len(word), _HEX_RUN))
+
+
+def _quoted_piece(piece: str) -> str:
+    if piece[0] == "`":
+        return _quoted(piece[1:-1])
+    return f"`{piece[1:-1]}`" if ORDINARY.match(piece[1:-1]) else _escape(piece)
 
 
 def _quoted(plain: str) -> str:

@@ -80,7 +80,8 @@ def test_a_count_must_be_whole_and_null_is_missing() -> None:
     [
         ("none", '"none"'),
         ("x\n::error::y", '"x ::error::y"'),
-        ("x" * 50, '"' + "x" * 39 + '…"'),
+        ("x" * 80, '"' + "x" * 80 + '"'),  # the longest ordinary name
+        ("x" * 81, '"' + "x" * 79 + '…"'),
         (True, "true"),
         (False, "false"),
         (1.5, "1.5"),

@@ -119,6 +119,11 @@ def test_a_secret_is_sent_to_no_address_but_https_or_loopback_without_anything_b
         (options.MIN_PASS_RATE, "85", "did you mean `85%`?"),
         (options.ENFORCEMENT, "hrad", "did you mean `hard`?"),
         (options.ENFORCEMENT, "nightly", ""),
+        (options.MAX_PASS_RATE_DROP, "0,05", "did you mean `0.05`?"),
+        (options.TIMEOUT, "10 minutes", "did you mean `10m`?"),
+        (options.CAMPAIGN, "refund-\u200breliability", "it has the invisible character U+200B at position 8"),
+        (options.MIN_PASS_RATE, "0.8\u00a05", "it has the invisible character U+00A0 at position 4"),
+        (options.TRACE_FILE, "a.json\nb\x1b.json", "it has the invisible character U+001B at position 9"),
         (options.MIN_RELIABILITY_SCORE, "101", ""),
         (options.TRACE_ID, ",", "it lists nothing"),  # and not all registered scenarios
         (options.NAME, "n" * 81, "it has 81 characters"),
@@ -127,5 +132,5 @@ def test_a_secret_is_sent_to_no_address_but_https_or_loopback_without_anything_b
 )
 def test_a_rejection_hints_at_the_problem_where_it_can_be_guessed(option: Option[object], text: str, hint: str) -> None:
     with pytest.raises(ValueError) as error:  # noqa: PT011 - compared as a whole below
-        option.kind.parse(text)
+        option.kind.read(text)
     assert str(error.value) == hint

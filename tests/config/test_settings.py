@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import pytest
 
 from sepurux_action.config import kinds
+from sepurux_action.config.command_line import at_source, on_command_line
 from sepurux_action.config.gate import REGISTERED, Gate, Trace
 from sepurux_action.config.policy import ConfiguredValue, Policy, PolicySection
+from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.settings import (
     Settings,
     TraceFinder,
@@ -212,13 +215,36 @@ def test_a_problem_names_the_layer_and_the_spelling_that_give_the_value() -> Non
         read_settings([flag_layer(given)], no_files)
 
 
+def test_a_hint_names_what_gives_a_value() -> None:
+    hint = "`timeout`, `campaign`, `project`, `mutation_pack`, `token`, `base_url`"
+    layers = flag_layer({"project_id": "p", "token": TOKEN}), environment_layer({"SEPURUX_MUTATION_PACK": "m"})
+    policy = read_policy(b"campaign: a\ngates:\n- timeout: 10m\n- campaign: b\n", "p.yml")
+    first, second = read_settings(layers, no_files, policy).gates
+    assert at_source(hint, first) == (
+        "`timeout` in `p.yml:3`, `campaign` in `p.yml:1`, --project-id, `SEPURUX_MUTATION_PACK`, --token, `base_url`"
+    )
+    assert at_source(at_source(hint, first), first) == at_source(hint, first)
+    assert on_command_line(at_source(hint, second)) == (
+        "--timeout, `campaign` in `p.yml:4`, --project-id, SEPURUX_MUTATION_PACK, --token, --base-url"
+    )
+
+
+def test_an_invisible_character_is_rejected_in_each_source() -> None:
+    [given] = problems({"campaign": "refund-\u200brel"})
+    why = '"refund-rel" is not accepted (it has the invisible character U+200B at position 8); accepted: '
+    assert given == f"input `campaign`: {why}a campaign's name or UUID"
+    with pytest.raises(ConfigurationError, match=re.escape(f"`campaign`: {why}")):
+        read_policy("campaign: refund-\u200brel\n".encode(), "p.yml")
+
+
 @pytest.mark.parametrize(
     "secret", [f"{TOKEN}\n{TOKEN}2", f"{TOKEN}\u00e4", f"{TOKEN} x", f"{TOKEN}\udcff", "sk_live p"]
 )
 def test_a_secret_that_no_header_can_contain_is_rejected_and_not_shown(secret: str) -> None:
     message = problems({**LEAST, "token": secret}, {"SEPURUX_API_KEY": secret})
     assert [line.split(":")[0] for line in message] == ["input `token`", "environment variable SEPURUX_API_KEY"]
-    assert all("an HTTP header cannot have" in line and "sk_live" not in line for line in message)
+    why = "the invisible character U+DCFF at position " if "\udcff" in secret else "an HTTP header cannot have"
+    assert all(why in line and "sk_live" not in line for line in message)
 
 
 def test_space_and_a_line_break_around_a_secret_are_not_part_of_it() -> None:

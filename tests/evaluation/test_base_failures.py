@@ -218,9 +218,9 @@ def test_an_uploaded_trace_is_compared_without_its_id() -> None:
         (
             PermanentError(reason="Sepurux refused it (HTTP 404)", status=404),
             None,
-            "for its batch base-1, a request failed: Sep",
+            "for its batch `base-1`, a request failed: Sep",
         ),
-        (TransientError(reason="HTTP 503", status=503), None, "for its batch base-1, a request failed: HTTP 503"),
+        (TransientError(reason="HTTP 503", status=503), None, "for its batch `base-1`, a request failed: HTTP 503"),
         (Success({"detail": "?"}), None, "no list"),
         ([{**TIMEOUTS, "failure_id": f"f-{number}"} for number in range(5_001)], None, "more than 5,000"),
         ([{**TIMEOUTS, "campaign_id": "other"}], None, "another campaign"),
@@ -228,7 +228,7 @@ def test_an_uploaded_trace_is_compared_without_its_id() -> None:
         (
             [],
             PermanentError(reason="Sepurux refused it (HTTP 404)", status=404),
-            "for its batch base-1, a request failed: Sepurux",
+            "for its batch `base-1`, a request failed: Sepurux",
         ),
         ([], Success({"batch_id": "other", "run_ids": ["base-run"]}), "another run"),
         ([], Success({"campaign_id": "other", "run_ids": ["base-run"]}), "another campaign"),
@@ -347,7 +347,7 @@ def test_an_wrong_list_of_the_base_leaves_all_failures_unmarked(
         assert (result.enrichment.compared_with, result.enrichment.notes) == (1, ())
     else:
         what = "batch" if url == "batch-1" else "run"
-        assert f"for its {what} base-1, Sepurux lists fewer failures than it counted" in problem(result)
+        assert f"for its {what} `base-1`, Sepurux lists fewer failures than it counted" in problem(result)
 
 
 def test_the_failures_of_all_runs_of_a_batch_are_counted_together() -> None:

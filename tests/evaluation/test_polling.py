@@ -415,14 +415,19 @@ def test_a_campaign_that_is_not_there_is_an_error_that_lists_the_others() -> Non
     [result] = run(FakeApiCalls(sound()), replace(GATE, campaign="refunds", project="my-agent"))
     assert result.decision is Decision.ERROR
     assert result.run_decision.reason == 'Campaign "refunds" was not found in project "my-agent".'
-    assert result.hint == "Set `campaign` to one of these, or `project` to another project: core."
+    assert result.hint == 'Set `campaign` to one of these, or `project` to another project: "core".'
+
+
+def test_a_campaign_that_is_nearly_right_is_an_error_that_names_the_right_one() -> None:
+    [result] = run(FakeApiCalls(sound()), replace(GATE, campaign="Cores"))
+    assert result.hint.startswith('Did you mean "core"? Set `campaign` to ')
 
 
 def test_two_campaigns_of_one_name_are_an_error_that_names_their_ids() -> None:
     twins = Success([{"campaign_id": "a", "name": "core"}, {"campaign_id": "b", "name": "core"}])
     [result] = run(FakeApiCalls(sound(campaigns=twins)))
     assert result.decision is Decision.ERROR
-    assert "a, b" in result.hint
+    assert '"a", "b"' in result.hint
 
 
 @pytest.mark.parametrize("error", [http(503), HANGS])
@@ -783,7 +788,7 @@ def test_one_run_is_never_accepted_for_two_different_questions(change: Mapping[s
     results = run(calls, gate, other)
     assert [result.decision for result in results] == [Decision.PASS, second]
     if second is Decision.ERROR:
-        assert "the same run batch-1" in results[1].run_decision.reason
+        assert "the same run `batch-1`" in results[1].run_decision.reason
 
 
 def test_a_run_that_a_batch_names_only_in_a_poll_is_not_accepted_for_another_gate() -> None:

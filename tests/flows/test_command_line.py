@@ -144,7 +144,7 @@ def test_a_remedy_is_one_for_a_command_line(gate: Gate) -> None:
     ]
     assert elsewhere.out.partition("\n\n")[2] == (
         '  Campaign "wrong" was not found in project "p". Set --campaign to one of these, or --project to another '
-        "project: core-reliability, refund-reliability.\n"
+        'project: "core-reliability", "refund-reliability".\n'
     )
 
 

@@ -344,7 +344,7 @@ def test_a_run_of_a_pull_request_that_no_open_one_matches_is_not_evaluated(chang
     event = resolved(BY_HEAD, replace(FROM_FORK, **change))
     assert (event.commit, event.pull_request, event.lookup, event.ambiguous) == (HEAD, None, None, True)
     assert event.no_pr_reason == (
-        "no pull request has the head mallory/shop:refunds at aaaaaaa; a newer commit has a run of its own"
+        "no pull request has the head `mallory/shop:refunds` at `aaaaaaa`; a newer commit has a run of its own"
     )
 
 
@@ -356,7 +356,7 @@ def test_a_closed_pull_request_counts_for_a_run_if_no_open_one_has_its_head() ->
     assert (event.pull_request, event.base_ref, event.closed) == (42, "main", False)
     event = resolved(BY_HEAD, closed, replace(FROM_FORK, open=False))
     assert event.ambiguous
-    assert event.no_pr_reason == "aaaaaaa is the head of 2 closed pull requests into different branches"
+    assert event.no_pr_reason == "`aaaaaaa` is the head of 2 closed pull requests into different branches"
     assert resolved(Lookup(commit=HEAD), closed).pull_request is None
 
 
@@ -374,7 +374,7 @@ def test_a_closed_pull_request_counts_for_a_run_if_no_open_one_has_its_head() ->
 def test_a_push_belongs_only_to_an_open_pull_request_of_this_repository_at_its_commit(change: dict[str, Any]) -> None:
     event = resolved(Lookup(commit=HEAD), replace(PULL, **change))
     assert (event.commit, event.pull_request) == (HEAD, None)
-    assert event.no_pr_reason == "aaaaaaa is the head of no open pull request"
+    assert event.no_pr_reason == "`aaaaaaa` is the head of no open pull request"
 
 
 @pytest.mark.parametrize(("lookup", "pull"), [(BY_HEAD, FROM_FORK), (Lookup(commit=HEAD), PULL)])
@@ -386,7 +386,7 @@ def test_several_pull_requests_into_different_or_unknown_branches_are_not_evalua
     event = resolved(lookup, *matches)
     assert (event.commit, event.pull_request, event.base_ref) == (HEAD, None, "")
     assert (event.ambiguous, event.matches) == (True, matches)
-    assert event.no_pr_reason == "aaaaaaa is the head of 2 open pull requests into different branches"
+    assert event.no_pr_reason == "`aaaaaaa` is the head of 2 open pull requests into different branches"
 
 
 @pytest.mark.parametrize(("lookup", "pull"), [(BY_HEAD, FROM_FORK), (Lookup(commit=HEAD), PULL)])
@@ -394,7 +394,7 @@ def test_several_pull_requests_into_one_branch_are_evaluated_by_that_branch(look
     event = resolved(lookup, pull, replace(pull, number=43, base_sha=OTHER))
     assert (event.commit, event.pull_request, event.base_ref, event.base_sha) == (HEAD, None, "main", "")
     assert (event.ambiguous, event.fork, event.branch) == (False, pull is FROM_FORK, "main")
-    assert event.no_pr_reason == "aaaaaaa is the head of 2 open pull requests into main"
+    assert event.no_pr_reason == "`aaaaaaa` is the head of 2 open pull requests into `main`"
 
 
 def test_a_pull_request_that_cannot_be_read_prevents_the_evaluation() -> None:

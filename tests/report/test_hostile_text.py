@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import safe_url
 from sepurux_action.config.stage import Stage
-from sepurux_action.errors import Problem
+from sepurux_action.errors import EvaluationError, Problem
+from sepurux_action.evaluation import api
 from sepurux_action.evaluation.enforcement import ApprovalStatus
-from sepurux_action.report.markdown import ORDINARY, code, code_block, escaped, finish, html_code
+from sepurux_action.report.markdown import ORDINARY, code, code_block, escaped, finish, html_code, prose
 from sepurux_action.report.rendering import render_comment, render_summary
 from sepurux_action.report.report import Report, build_report
 from tests import gfm
@@ -175,6 +176,23 @@ def test_every_ordinary_name_in_a_report_is_verbatim(name: str) -> None:
         for shown in (f"{name}0", f"{name} two"):
             assert f"`{shown}`" in rendered
         assert not re.findall(r"`[^`\n]*&[#a-z0-9]+;[^`\n]*`", rendered)
+
+
+@given(ordinary)
+@example("gpt-4o-refunds")
+@example("agent-2" * 11)
+@example("5a0e7b52-64cf-4f0e-9d2b-0c6f1f7f8a11")
+def test_every_ordinary_name_in_an_error_is_verbatim(name: str) -> None:
+    twins = [{"name": name, "campaign_id": campaign} for campaign in ("a-1", "b-2")]
+    errors = [EvaluationError("", api.create_run(a_gate(campaign=name, project=name), "", "", {}, "").hint(404, ""))]
+    for listed in ([{"name": f"{name} 2"}], twins):
+        with pytest.raises(EvaluationError) as error:
+            api.find_campaign(listed, name, name)
+        errors.append(error.value)
+    for each in errors:
+        shown = prose(f"{each.reason} {each.hint}", longest=600)
+        assert f"`{name}`" in shown
+        assert "\u200b" not in shown
 
 
 @given(foreign)
