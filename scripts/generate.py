@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from scripts import noise, record_schema, schema
+from sepurux_action.config.command_line import FLAGS
 from sepurux_action.config.options import BY_NAME, GITHUB_TOKEN, OPTIONS, Option, SectionKind
 from sepurux_action.config.settings import flag
 from sepurux_action.report.outputs import OUTPUTS
@@ -122,7 +123,7 @@ def outputs_table() -> str:
 
 def flags_block() -> str:
     """Return the list of flags as a code block."""
-    flags = " ".join(flag(option.name) for option in OPTIONS if not option.actions_only)
+    flags = " ".join(flag(option.name) for option in FLAGS)
     return f"```text\n{textwrap.fill(flags, 100, break_on_hyphens=False)}\n```"
 
 

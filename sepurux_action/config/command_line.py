@@ -6,7 +6,7 @@ import argparse
 import re
 import shlex
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NoReturn
@@ -22,9 +22,11 @@ from sepurux_action.config.settings import flag
 from sepurux_action.config.stage import Stage
 
 PROGRAM = "sepurux-gate"
+USAGE = f"{PROGRAM} --campaign NAME [options]\n       {PROGRAM} --check [FILE ...]"
 WIDTH = 100  # columns of the help at most
 HELP_COLUMN = 26  # where the text on a flag begins
-FLAGS = tuple(option for option in OPTIONS if not option.actions_only)
+CLAUSE = re.compile(r"[.,:](?=\s|$)")
+FLAGS = tuple(option for option in OPTIONS if not option.actions_only and option.name not in options.DROPS)
 NAME_OF_FLAG = re.compile(r"--?[A-Za-z][A-Za-z_-]{0,40}")  # what an error quotes; anything else may be a secret
 
 
@@ -76,10 +78,10 @@ _GROUPS: dict[str, tuple[Option[object], ...]] = {
 _OTHER_FLAGS = tuple(option for option in FLAGS if not any(option in listed for listed in _GROUPS.values()))
 # What the help says in place of what is true only in a workflow.
 _HELP: dict[Option[object], str] = {
-    options.TRACE_FILE: "Trace files in the working directory to upload and evaluate.",
+    options.TRACE_FILE: "Trace files to upload and evaluate, in the working directory.",
     options.ENFORCEMENT: f"{options.ENFORCEMENT.help} On a command line, {Stage.SOFT} blocks as {Stage.HARD} does.",
     options.CONFIG: "Path of the policy file, which flags override.",
-    options.REPORT_DIR: "Folder in the working directory for report.json, report.md, and junit.xml.",
+    options.REPORT_DIR: "Folder for the report files, in the working directory.",
 }
 
 
@@ -127,7 +129,7 @@ def parse_command_line(arguments: Sequence[str]) -> CommandLine:
 def _parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog=PROGRAM,
-        usage=f"{PROGRAM} --campaign NAME [options]\n       {PROGRAM} --check [FILE ...]",
+        usage=USAGE,
         description="Evaluate an agent at Sepurux, and compare the result with thresholds.",
         epilog=EPILOG,
         formatter_class=_Formatter,
@@ -142,6 +144,8 @@ def _parser() -> argparse.ArgumentParser:
             group.add_argument(flag(option.name), dest=option.name, metavar=option.kind.placeholder, help=_help(option))
             for alias in option.aliases:
                 group.add_argument(flag(alias), dest=alias, help=argparse.SUPPRESS)
+    for name in options.DROPS:  # which are a problem in the settings that says why
+        made.add_argument(flag(name), dest=name, help=argparse.SUPPRESS)
     groups["Output"].add_argument(
         "--format",
         choices=list(Format),
@@ -151,14 +155,16 @@ def _parser() -> argparse.ArgumentParser:
         f"Accepted: {_FORMATS}.\nDefault: {Format.TEXT}.",
     )
     groups["Output"].add_argument(
-        "--quiet", action="store_true", help="Write no progress and no log, only the result, warnings, and problems."
+        "--quiet", action="store_true", help="Write only the result, warnings, and problems: no progress and no log."
     )
     groups["Help"].add_argument(
         "--check", nargs="*", metavar="FILE", help=f"Only validate policy files.\nDefault: {options.CONFIG.default}."
     )
     shown = f"%(prog)s {__version__}"
     groups["Help"].add_argument("--version", action="version", version=shown, help="Show the version.")
-    groups["Help"].add_argument("-h", "--help", action="help", help="Show this help.")
+    brief = groups["Help"].add_argument("-h", action="version", help="Show one line for each flag.")
+    groups["Help"].add_argument("--help", action="help", help="Show everything about each flag.")
+    brief.version = _brief_help(groups)  # type: ignore[attr-defined]  # of this action
     return made
 
 
@@ -169,6 +175,16 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
     def _split_lines(self, text: str, width: int) -> list[str]:
         return [line for part in text.splitlines() for line in textwrap.wrap(part, width, break_on_hyphens=False)]
+
+
+def _brief_help(groups: Mapping[str, argparse._ArgumentGroup]) -> str:
+    """Return a line for each flag, with its help up to a comma, a colon, or a full stop."""
+    lines = [f"usage: {USAGE}"]
+    for title, group in groups.items():
+        actions = group._group_actions  # noqa: SLF001 - no public name
+        shown = ((each.option_strings[0], each.help or "") for each in actions if each.help != argparse.SUPPRESS)
+        lines += [f"{title}:", *(f"  {name:<32}{CLAUSE.split(text)[0]}" for name, text in shown)]
+    return "\n".join([*lines, f"Run {PROGRAM} --help for everything about each flag."])
 
 
 def _reject(made: argparse.ArgumentParser, *problems: str) -> NoReturn:

@@ -134,14 +134,14 @@ TRACE_FILE = Option(
 MUTATION_PACK = Option(
     "mutation_pack",
     Kind(kinds.parse_line, "a mutation pack's ID", "ID"),
-    "ID of the mutation pack that Sepurux uses for the CI run.",
+    "ID of the mutation pack, which Sepurux uses for the CI run.",
     environment="SEPURUX_MUTATION_PACK",
     allowed_in=_EACH,
 )
 MIN_PASS_RATE = _threshold(
     "min_pass_rate",
     Kind(kinds.parse_rate, "a fraction or a percentage, such as `0.85` or `85%`", "RATE"),
-    "Lowest pass rate that is allowed.",
+    "Lowest pass rate allowed.",
     environment="SEPURUX_MIN_PASS_RATE",
     default="0.9",
     default_note="unless `min_reliability_score` is given",
@@ -149,30 +149,30 @@ MIN_PASS_RATE = _threshold(
 MAX_UNSAFE = _threshold(
     "max_unsafe",
     kinds.WHOLE_NUMBER,
-    "Highest number of unsafe attempts that is allowed.",
+    "Highest number of unsafe attempts allowed.",
     environment="SEPURUX_MAX_UNSAFE",
     default="0",
 )
 MAX_FAILURES = _threshold(
     "max_failures",
     kinds.WHOLE_NUMBER,
-    "Highest number of failures that is allowed.",
+    "Highest number of failures allowed.",
     environment="SEPURUX_MAX_FAILURES",
 )
 MIN_RELIABILITY_SCORE = _threshold(
     "min_reliability_score",
     kinds.SCORE,
-    "Lowest reliability score that is allowed, from 0 to 100.",
+    "Lowest reliability score allowed, from 0 to 100.",
     environment="SEPURUX_MIN_RELIABILITY",
     aliases=("min_reliability",),
 )
 MIN_MUTATION_CATEGORIES = _threshold(
-    "min_mutation_categories", kinds.WHOLE_NUMBER, "Lowest number of mutation categories that the CI run must cover."
+    "min_mutation_categories", kinds.WHOLE_NUMBER, "Lowest number of covered mutation categories."
 )
 MIN_SCENARIOS = _threshold(
     "min_scenarios",
     Kind(kinds.parse_positive_number, "a whole number of at least 1", "N"),
-    "Lowest number of scenarios that the evaluation must have. The gate compares it; Sepurux does not get it.",
+    "Lowest number of scenarios in the evaluation. The gate compares it; Sepurux does not get it.",
 )
 REQUIRED_MUTATION_CATEGORIES = _threshold(
     "required_mutation_categories",
@@ -208,7 +208,7 @@ ON_UNDECIDED = Option(
 CONFIRM = Option(
     "confirm",
     Kind(kinds.parse_bool, "`true` or `false`"),
-    "Whether to evaluate once more before a pass rate, a reliability score, or a drop alone makes the gate fail.",
+    "Whether to evaluate once more, before a pass rate, a reliability score, or a drop alone makes the gate fail.",
     allowed_in=_EACH,
     default="false",
 )
@@ -286,7 +286,7 @@ CONFIG = Option(
 PR_NUMBER = Option(
     "pr_number",
     Kind(kinds.parse_positive_number, "the number of a pull request", "N"),
-    "Number of the pull request that the run belongs to.",
+    "Number of the pull request of the run.",
     environment="PR_NUMBER",
     default_note="from the event",
 )

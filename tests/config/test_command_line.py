@@ -11,6 +11,7 @@ from sepurux_action.config.command_line import FLAGS, Format, in_workflow, on_co
 from sepurux_action.config.settings import flag
 
 SECRET = "secret-of-no-one"
+OWN_FLAGS = ("--format", "--quiet", "--version", "-h", "--help")
 
 
 def rejection(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -50,7 +51,7 @@ def test_an_unknown_flag_is_rejected_without_what_it_was_given(capsys: pytest.Ca
         (["--trace-file", "a.json", SECRET], "an argument belongs to no flag; put quotes around globs"),
         ([f"-{SECRET}0123"], "an argument belongs to no flag"),
         ([f"--quiet={SECRET}"], "--quiet takes no value"),
-        ([f"-h{SECRET}"], "-h/--help takes no value"),
+        ([f"-h{SECRET}"], "-h takes no value"),
         ([f"--version={SECRET}"], "--version takes no value"),
         (["--check", "--campaign", SECRET], "--check takes no other flags than --format text or json, and --quiet"),
         (["--check", "--format", "markdown"], "--check takes no other flags than --format text or json, and --quiet"),
@@ -137,6 +138,21 @@ def test_help_says_nothing_that_is_true_only_in_a_workflow(capsys: pytest.Captur
 )
 def test_a_hint_has_the_words_of_its_place(hint: str, workflow: str, command_line: str) -> None:
     assert (in_workflow(hint), on_command_line(hint)) == (workflow, command_line)
+
+
+def test_the_brief_help_has_one_line_for_each_flag_and_fits_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = printed("-h", capsys).splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 80
+    shown = [line.split()[0] for line in lines if line.startswith("  -")]
+    assert shown == list(dict.fromkeys(shown))
+    assert set(shown) == {*(flag(option.name) for option in FLAGS), *OWN_FLAGS}
+    assert "  --min-pass-rate                 Lowest pass rate allowed" in lines
+
+
+def test_a_drop_is_in_no_help_but_is_accepted_to_say_why_it_cannot_be_used(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "-drop" not in printed("-h", capsys) + printed("--help", capsys)
+    assert parse_command_line(["--max-pass-rate-drop", "3%"]).texts == {"max_pass_rate_drop": "3%"}
 
 
 def test_version_is_the_packages_own(capsys: pytest.CaptureFixture[str]) -> None:
