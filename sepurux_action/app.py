@@ -256,7 +256,7 @@ def _publish(run: Run, results: Sequence[GateResult], report: Report, files: Rep
         run.host.set_outputs(outputs.step_outputs(results, comment_url, report_path))
 
 
-def _log_report(report: Report, host: Output) -> None:
+def _log_report(report: Report, host: ActionsRunner) -> None:
     """Log the decision, which stands out, the problems on their lines, and the lines about what failed."""
     if report.gates:
         level = Level.ERROR if report.acting else Level.WARNING if report.not_passed else Level.NOTICE
@@ -265,8 +265,10 @@ def _log_report(report: Report, host: Output) -> None:
     for problem in report.problems:
         host.annotate(Level.ERROR, str(problem), title=title, file=problem.file, line=problem.line)
     notes = () if report.gates else map(str, report.context.notes)
-    for line in (*notes, *render_lines(report, "log")):
-        host.log(line)
+    for note in notes:
+        host.log(note)
+    for line in render_lines(report, "log"):
+        host.log_in_color(line)
 
 
 def _print_report(report: Report, terminal: Terminal, report_format: Format) -> None:

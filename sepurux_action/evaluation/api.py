@@ -58,7 +58,8 @@ class Success:
 class TransientError:
     """A failure that may pass. `reached`: the backend, or a proxy of it, responded. `sent`: the call was sent at all.
 
-    `connected` is false only if there was no connection. Without `sent`, a wait was asked for, or no time was left.
+    `connected` is false only if there was no connection, `unreached` is then the host unless the reason says more.
+    Without `sent`, a wait was asked for, or no time was left.
     """
 
     reason: str
@@ -66,6 +67,7 @@ class TransientError:
     retry_after_s: float | None = None
     reached: bool = False
     connected: bool = True
+    unreached: str = ""
     sent: bool = True
 
     @property

@@ -80,7 +80,8 @@ class Transport:
         failed = reason if isinstance(reason, urllib3.exceptions.NewConnectionError) else None
         connected = not (failed or isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError))
         words = failure_words(self._host, failed and failed.__cause__, error)
-        return TransientError(reason=words, connected=connected)
+        unreached = "" if connected or words != CONNECTION_FAILED.format(host=self._host) else self._host
+        return TransientError(reason=words, connected=connected, unreached=unreached)
 
     def _exchange(self, call: ApiRequest, deadline: float) -> ApiResult:
         left = max(0.1, deadline - time.monotonic())
@@ -127,6 +128,7 @@ class Transport:
                 return Success(self._redact.redact_json(result.payload)) if isinstance(result, Success) else result
 
 
+CONNECTION_FAILED = "the connection to {host} failed"
 # What happened, without the text of the exception, which may quote addresses and headers.
 _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((requests.exceptions.ProxyError,), "the proxy refused the connection to {host}"),
@@ -138,7 +140,7 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError), "{host} did not respond in time"),
     ((urllib3.exceptions.ProtocolError,), "the response of {host} was cut off"),
     ((urllib3.exceptions.DecodeError,), "the response of {host} could not be decompressed"),
-    ((requests.ConnectionError, ConnectionError), "the connection to {host} failed"),
+    ((requests.ConnectionError, ConnectionError), CONNECTION_FAILED),
 )
 
 

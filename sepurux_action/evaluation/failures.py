@@ -41,6 +41,17 @@ class ClassifiedFailure:
     def compared(self) -> str:
         return f"{self.new} new" if self.new and self.new != self.count else self.base or ""
 
+    def sentence(self, base_ref: str) -> str:
+        """Return all but the severity for a plain text; `base_ref` is the base branch, '' for an earlier commit."""
+        new, also = (self.new, self.count - self.new) if self.new is not None else (0, 0)
+        parts = (
+            f"{self.type or 'no type'}{f' ×{self.count}' if self.new is None and self.count > 1 else ''}",
+            f"{new} new" if new else "",
+            f"{also} also {f'on {base_ref}' if base_ref else 'before'}" if also else "",
+            self.mutation and f"under {self.mutation}",
+        )
+        return f"{', '.join(filter(None, parts))}: {self.description or 'no description'}"
+
 
 Failures = tuple[ClassifiedFailure, ...]
 

@@ -165,10 +165,11 @@ class Evaluation:
         return is_new
 
     def show_wait(self) -> None:
-        one, *others = self.pollers
+        (one, *others), error = self.pollers, self._last_error
         what = f"{self.decided} of {len(self.pollers)} runs decided" if others else f"{one.gate.name}: {one.phase}"
-        trouble = f" ({self._last_error.reason})" if self._last_error else ""
-        self.output.wait(what + trouble, max(0.0, self._left(self._longest_timeout_s)))
+        if error:
+            what = f"cannot reach {error.unreached}" if error.unreached else f"{error.reason}; {what}"
+        self.output.wait(what, max(0.0, self._left(self._longest_timeout_s)))
 
     async def campaign_id(self, gate: Gate) -> str:
         """Return the id of a gate's campaign; gates of one project with one timeout share a request for its list."""
@@ -439,6 +440,7 @@ class RunPoller:
         self._enter(run.status or "running")
         if run.dashboard_url and not before.dashboard_url:
             step.show_progress()
+            step.output.log(self._labeled(run.dashboard_url))
         decided = decide(run, self.gate)
         if decided.decision is Decision.PENDING and step.is_new(decided.reason):
             if decided.rule is Rule.UNKNOWN_WORD:
@@ -510,9 +512,12 @@ class RunPoller:
         self._step.show_wait()
 
     def _log(self, text: str) -> None:
+        self._step.output.progress(self._labeled(text))
+
+    def _labeled(self, text: str) -> str:
         names = [self.gate.name] if len(self._step.compared) > 1 else []
         names += [self._trace.label] if len(self.gate.traces) > 1 else []
-        self._step.output.progress(f"[{' / '.join(names)}] {text}" if names else text)
+        return f"[{' / '.join(names)}] {text}" if names else text
 
 
 def _sentence(text: str) -> str:

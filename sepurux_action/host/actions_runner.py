@@ -16,7 +16,7 @@ from typing import TextIO
 
 from sepurux_action.common.secret import Redactor, spellings
 from sepurux_action.host import workflow_commands as commands
-from sepurux_action.host.output import Output
+from sepurux_action.host.output import Output, painted
 from sepurux_action.host.workflow_commands import Level
 
 PREFIX = "INPUT_"
@@ -60,6 +60,10 @@ class ActionsRunner(Output):
 
     def log(self, text: str) -> None:
         self._write(self.printable(text))
+
+    def log_in_color(self, text: str) -> None:
+        """Write one line as a terminal shows it, in plain if NO_COLOR is set."""
+        self._write(self.printable(text) if self._environ.get("NO_COLOR") else painted(self.printable(text)))
 
     def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:
         """Write an annotation, or a line of the log if the level already has ten."""

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 from sepurux_action.common.secret import Redactor
 from sepurux_action.host.workflow_commands import Level, plain
+
+BOLD, DIM, RED, GREEN, YELLOW = (f"\x1b[{number}m" for number in (1, 2, 31, 32, 33))
+RESET = "\x1b[0m"
+COLORS = {  # of the word with which a line begins: a mark, a severity, or a level
+    **dict.fromkeys(("✗", "critical", "high", "error:"), RED),
+    **dict.fromkeys(("!", "…", "medium", "warning:"), YELLOW),
+    **dict.fromkeys(("-", "low", "notice:"), DIM),
+    "✓": GREEN,
+}
+FIRST_WORD = re.compile(rf"( *)({'|'.join(map(re.escape, COLORS))})( +)(?=[^ ])")
+
+
+def painted(line: str) -> str:
+    """Return a line with its first word in color; a line that begins with a mark, without an indent, is a heading."""
+    if (found := FIRST_WORD.match(line)) is None:
+        return line
+    (indent, word, space), text = found.groups(), line[found.end() :]
+    heading = not indent and len(word) == 1
+    return f"{indent}{COLORS[word]}{word}{RESET}{space}{f'{BOLD}{text}{RESET}' if heading else text}"
 
 
 class Output(ABC):

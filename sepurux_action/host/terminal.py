@@ -5,21 +5,21 @@ from __future__ import annotations
 import math
 import os
 import sys
+import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TextIO
 
 from sepurux_action.common import json_reader, number_format
-from sepurux_action.host.output import Output
+from sepurux_action.host.output import FIRST_WORD, Output, painted
 from sepurux_action.host.workflow_commands import Level
 
-BOLD, DIM, RED, GREEN, YELLOW = (f"\x1b[{number}m" for number in (1, 2, 31, 32, 33))
-RESET = "\x1b[0m"
 START_OF_EMPTY_LINE = "\r\x1b[K"
-OF_LEVEL = {Level.NOTICE: DIM, Level.WARNING: YELLOW, Level.ERROR: RED}
-OF_MARK = dict.fromkeys("!…✋", YELLOW) | {"✗": RED, "✓": GREEN, "-": DIM}
 WAITING = "⠋"  # the first character of the line that is rewritten
+USUAL_COLUMNS = 80  # of a terminal that does not say how many it has
+FREE_COLUMNS = 3  # at the end of the line that is rewritten: a terminal shows `^C` there, and wraps after the last one
 
 
 def knows_escapes(stream: TextIO, environ: Mapping[str, str]) -> bool:
@@ -33,10 +33,20 @@ def is_colored(stream: TextIO, environ: Mapping[str, str]) -> bool:
 
 
 def waiting_line(what: str, elapsed_s: float, left_s: float, columns: int) -> str:
-    """Return the line that is rewritten, shorter than the columns: a terminal wraps after its last column."""
+    """Return the line that is rewritten, which leaves FREE_COLUMNS free."""
+    most = max(1, columns - FREE_COLUMNS)
     elapsed, left = number_format.duration(math.floor(elapsed_s)), number_format.duration(math.ceil(left_s))
     times = f", {elapsed} (gives up in {left})"
-    return (json_reader.shorten(f"{WAITING} {what}", max(1, columns - 1 - len(times))) + times)[: columns - 1]
+    return (json_reader.shorten(f"{WAITING} {what}", max(1, most - len(times))) + times)[:most]
+
+
+def wrapped(line: str, columns: int) -> list[str]:
+    """Return a line in parts that fit. The others begin below what follows the first one's mark, severity, or level."""
+    found, text = FIRST_WORD.match(line), line.lstrip(" ")
+    indent = line[: len(line) - len(text)]
+    hanging = " " * min(found.end() if found else len(indent) + 2, columns // 2)
+    split = partial(textwrap.wrap, break_long_words=False, break_on_hyphens=False)
+    return split(text, columns, initial_indent=indent, subsequent_indent=hanging) or [line]
 
 
 class Terminal(Output):
@@ -59,7 +69,7 @@ class Terminal(Output):
 
     def log(self, text: str) -> None:
         if not self._quiet:
-            self._write_log(f"{self.printable(text)}\n")
+            self._write_log(self._lines(self._log, self.printable(text)))
 
     def progress(self, text: str) -> None:
         if not self._rewrites:
@@ -67,11 +77,8 @@ class Terminal(Output):
 
     def wait(self, what: str, left_s: float) -> None:
         if self._rewrites:
-            columns = 0
-            with suppress(OSError):  # in a test, it is no terminal
-                columns = os.get_terminal_size(self._log.fileno()).columns
             elapsed_s = time.monotonic() - self._started
-            self._write_log("", waiting_line(self.printable(what), elapsed_s, left_s, columns or 80))
+            self._write_log("", waiting_line(self.printable(what), elapsed_s, left_s, _columns(self._log)))
 
     def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:
         """Write each line to stderr with its level in front, and without the title."""
@@ -79,9 +86,8 @@ class Terminal(Output):
         if self._quiet and level is Level.NOTICE:
             return
         location = f"{file}:{line}: " if file else ""
-        mark = self._painted(self._log, f"{level}:", OF_LEVEL[level])
         for each in text.splitlines():
-            self._write_log(f"{mark} {self.printable(location + each)}\n")
+            self._write_log(self._lines(self._log, f"{level}: {self.printable(location + each)}"))
 
     def write_result(self, lines: Sequence[str], document: str = "", *, evaluated: bool = True) -> None:
         """Write the result, the last thing that is written: a document to stdout, or else the lines.
@@ -89,29 +95,22 @@ class Terminal(Output):
         The lines go to stderr beside a document, and if nothing was `evaluated`. Below a document on a terminal, they
         would only repeat it. A failure to write is a warning and does not change the exit status.
         """
-        self.close()
+        self._write_log("\n" if self._waiting else "", "")
         stream = self._out if evaluated and not document else self._log
         if document:
             self._write_result(self._out, self._redact(document))
         if not document or not (self._quiet or self._out.isatty()):
-            self._write_result(stream, "".join(f"{self._marked(stream, line)}\n" for line in lines))
+            self._write_result(stream, "".join(self._lines(stream, self.printable(line)) for line in lines))
 
     def close(self) -> None:
         """Erase the line that is rewritten."""
         self._write_log("", "")
 
-    def _marked(self, stream: TextIO, line: str) -> str:
-        """Return a line with its mark in color; a line that is not indented is a heading."""
-        plain = self.printable(line)
-        mark, space, text = plain.lstrip(" ").partition(" ")
-        if mark not in OF_MARK or not space:
-            return plain
-        indent = plain[: plain.index(mark)]
-        shown = text if indent else self._painted(stream, text, BOLD)
-        return f"{indent}{self._painted(stream, mark, OF_MARK[mark])} {shown}"
-
-    def _painted(self, stream: TextIO, text: str, color: str) -> str:
-        return f"{color}{text}{RESET}" if text and is_colored(stream, self._environ) else text
+    def _lines(self, stream: TextIO, line: str) -> str:
+        """Return a line as it is written: wrapped on a terminal only, so that `grep` works in a pipe."""
+        lines = wrapped(line, _columns(stream)) if stream.isatty() else [line]
+        first = painted(lines[0]) if is_colored(stream, self._environ) else lines[0]
+        return "".join(f"{each}\n" for each in (first, *lines[1:]))
 
     def _write_log(self, lines: str, waiting: str | None = None) -> None:
         """Write lines that stay, above the one that is rewritten, and replace that one."""
@@ -128,3 +127,10 @@ class Terminal(Output):
             stream.flush()
         except OSError as error:
             self.annotate(Level.WARNING, f"The report could not be written: {error.strerror}.")
+
+
+def _columns(stream: TextIO) -> int:
+    columns = 0
+    with suppress(OSError):  # in a test, it is no terminal
+        columns = os.get_terminal_size(stream.fileno()).columns
+    return columns or USUAL_COLUMNS

@@ -100,7 +100,7 @@ def _cases(gate: GateFacts) -> Iterator[_Case]:
     missed = gate.missed if read and not gate.failed_scenarios else ()
     if not read or gate.decision.is_undecided or (gate.failed and not (missed or gate.failed_scenarios)):
         approval = NEEDS_APPROVAL if gate.state is State.NEEDS_APPROVAL else ""
-        said = (gate.reason, in_workflow(gate.worst.hint), approval, "" if read else _listed(gate.failures))
+        said = (gate.reason, in_workflow(gate.worst.hint), approval, "" if read else _listed(gate, gate.failures))
         yield _case(gate, RESULT, gate.state.case, " ".join(filter(None, said)))
     for row in missed:
         yield _case(gate, row.check.threshold, CaseState.FAILURE, _sentence(row))
@@ -108,20 +108,16 @@ def _cases(gate: GateFacts) -> Iterator[_Case]:
         run = scenario.run or CIRun()
         passed = CaseState.PASSED if run.decision == "pass" or not scenario.reported else CaseState.SKIPPED
         numbers = summary(run.numbers)
-        text = f"{numbers}. {_listed(scenario.failures)}" if numbers else _listed(scenario.failures)
+        text = f"{numbers}. {_listed(gate, scenario.failures)}" if numbers else _listed(gate, scenario.failures)
         yield _case(gate, scenario.shown_name, CaseState.FAILURE if scenario.failed else passed, text)
     if read and (more := max(len(gate.found.scenarios), gate.scenario_count or 0) - len(read)):
         text = f"{number_format.pluralize(more, 'more scenario')} without numbers."
         yield _Case(name="more scenarios", state=CaseState.SKIPPED, text=text)
 
 
-def _listed(failures: Iterable[ClassifiedFailure]) -> str:
-    return "; ".join(
-        f"{each.severity or 'no severity'} {each.type or 'no type'} ×{each.count}"
-        f"{f', {each.compared}' if each.compared else ''}{f', under {each.mutation}' if each.mutation else ''}: "
-        f"{each.description or 'no description'}"
-        for each in failures
-    )
+def _listed(gate: GateFacts, failures: Iterable[ClassifiedFailure]) -> str:
+    base_ref = gate.context.base_ref
+    return "; ".join(f"{each.severity or 'no severity'} {each.sentence(base_ref)}" for each in failures)
 
 
 def _sentence(row: ThresholdFacts) -> str:

@@ -20,7 +20,7 @@ from sepurux_action.evaluation.metrics import LISTED, NOT_KNOWN, PASS_RATE
 from sepurux_action.report import markdown, view
 from sepurux_action.report.brief import brief_json
 from sepurux_action.report.markdown import Markdown, code, finish
-from sepurux_action.report.report import SCENARIO_COLUMNS, SHORT_SHA, GateFacts, Report, ThresholdFacts
+from sepurux_action.report.report import SCENARIO_COLUMNS, SHORT_SHA, GateFacts, Report, State, ThresholdFacts
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -50,13 +50,14 @@ def render_comment(report: Report, marker: str) -> str:
 
 
 def render_lines(report: Report, name: str) -> list[str]:
-    """Return the printable lines of a text template, such as `log`; on a terminal, an empty line parts paragraphs."""
+    """Return the printable lines of a text template, such as `log`, with an empty line between its paragraphs."""
     try:
         rendered = _render(view.View(report=report, place=name, limits=view.COMMENT_LIMITS), f"{name}.txt.j2")
     except (jinja2.TemplateError, OSError, UnicodeDecodeError):
         rendered = _last_resort(report)
     lines = [json_reader.shorten(line.rstrip(), MAX_LINE_LENGTH) for line in rendered.strip("\n").splitlines()]
-    return [line for line, before in zip(lines, ["", *lines], strict=False) if line or (before and name == "terminal")]
+    parted = name != "annotation"
+    return [line for line, before in zip(lines, ["", *lines], strict=False) if line or (before and parted)]
 
 
 def _rendered(report: Report, place: str, fullest: view.Limits, size: Callable[[str], int], *rooms: int) -> str:
@@ -200,21 +201,32 @@ def _chart(gate: GateFacts) -> Markdown:
     return markdown.fence("\n".join(lines), "mermaid")
 
 
+def _overview(gates: Sequence[GateFacts]) -> list[Markdown]:
+    """Return a line for each gate: its result, what follows from it, and its pass rate."""
+    rows = (
+        (f"{gate.state.mark} {gate.name}", gate.state.ending, gate.follows, gate.pass_rate or NOT_KNOWN)
+        for gate in gates
+    )
+    return _columns(rows, "<<<>")
+
+
 def _aligned(rows: Sequence[ThresholdFacts], base_ref: str) -> list[Markdown]:
-    base = json_reader.printable(base_heading(base_ref))
-    cells = [
-        tuple(map(json_reader.printable, (row.check.label, row.check.actual, row.check.required, row.check.remark)))
-        for row in rows
-    ]
-    labels, actuals, *_ = ([len(cell) for cell in column] for column in zip(*cells, strict=True)) if cells else ([], [])
-    return [
-        Markdown(
-            f"  {row.state.mark} {label:<{max(labels)}}   {actual:>{max(actuals)}}   "
-            f"{f'needs {required}' if row.check.threshold else f'{base}: {row.base_cell}'}"
-            f"{f' ({remark})' if remark else ''}"
-        )
-        for row, (label, actual, required, remark) in zip(rows, cells, strict=True)
-    ]
+    """Return a line for each threshold: the result, and what it needs or what the base has."""
+    cells = []
+    for row in rows:
+        needs = f"needs {row.check.required}" if row.check.threshold else f"{base_heading(base_ref)}: {row.base_cell}"
+        needs = f"lacks {', '.join(row.check.lacking)}" if row.check.lacking else needs
+        effect = "does not block" if row.state is State.NOT_BLOCKING else ""
+        what = "; ".join(filter(None, (needs, row.check.remark, effect)))
+        cells.append((f"{row.state.mark} {row.check.label}", row.check.actual, what))
+    return _columns(cells, "<><")
+
+
+def _columns(rows: Iterable[Sequence[str]], alignment: str) -> list[Markdown]:
+    cells = [[json_reader.printable(cell) for cell in row] for row in rows]
+    columns = [*zip(alignment, (max(map(len, column)) for column in zip(*cells, strict=True)), strict=False)]
+    padded = ([f"{cell:{side}{width}}" for cell, (side, width) in zip(row, columns, strict=True)] for row in cells)
+    return [Markdown(f"  {'   '.join(row)}") for row in padded]
 
 
 _NUMBERS: dict[str, Callable[..., object]] = {
@@ -245,6 +257,7 @@ _MARKDOWN: dict[str, Callable[..., object]] = {
 }
 _TEXT: dict[str, Callable[..., object]] = {
     "aligned": _aligned,
+    "overview": _overview,
     **dict.fromkeys(("code", "prose", "strong", "text"), lambda value, **_: value),
     "listed": partial(_enumerated, json_reader.printable),
     "ljust": lambda text, width: Markdown(json_reader.printable(text).ljust(width)),

@@ -11,7 +11,7 @@ from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from sepurux_action.common import number_format
-from sepurux_action.config.command_line import command_lines
+from sepurux_action.config.command_line import at_source, command_lines
 from sepurux_action.config.policy import Change, PolicyNote
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import Problem
@@ -20,6 +20,7 @@ from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import (
     CONTRADICTED,
     HOWEVER,
+    REQUIRED_CATEGORIES,
     SEE_THE_RUN,
     UNEXPLAINED_FAIL,
     Check,
@@ -72,11 +73,11 @@ class State(StrEnum):
         return state
 
     FAILED = "failed", CaseState.FAILURE, "❌", "✗", "blocked", "failed"
-    NEEDS_APPROVAL = "needs_approval", CaseState.FAILURE, "✋", "✋", "needs an approval", "failed"
+    NEEDS_APPROVAL = "needs_approval", CaseState.FAILURE, "✋", "✗", "needs an approval", "failed"
     NO_RESULT = "no_result", CaseState.ERROR, "❗", "!", "no result", "no result"
     CANCELLED = "cancelled", CaseState.ERROR, "❗", "!", "cancelled", "cancelled"
     NO_DECISION = "no_decision", CaseState.ERROR, "⏳", "…", "no decision", "no decision"
-    NOT_BLOCKING = "not_blocking", CaseState.FAILURE, "⚠️", "!", "failed", "failed"
+    NOT_BLOCKING = "not_blocking", CaseState.FAILURE, "⚠️", "✗", "failed", "failed"
     PASSED = "passed", CaseState.PASSED, "✅", "✓", "passed", "passed"
     SKIPPED = "skipped", CaseState.SKIPPED, "⏭️", "-", "skipped", "skipped"
 
@@ -258,6 +259,13 @@ class GateFacts(GateResult):
         return f"{self.state.word} ({self.allowed_by.partition(': ')[2]})"
 
     @property
+    def follows(self) -> str:
+        """Return what follows from a gate that did not pass, in a log or on a terminal."""
+        if self.passed or self.needs_approval:
+            return "needs an approval" if self.needs_approval else ""
+        return "blocks" if self.blocks else "approved" if self.approval else "does not block"
+
+    @property
     def allowed_by(self) -> str:
         """Return the setting because of which a gate that did not pass does not block, if no one approved it."""
         return "enforcement: observe" if self.gate.stage is Stage.OBSERVE else "on_undecided: allow"
@@ -380,6 +388,15 @@ class GateFacts(GateResult):
     @property
     def lacking(self) -> tuple[str, ...]:
         return tuple(chain.from_iterable(row.check.lacking for row in self.thresholds))
+
+    @property
+    def not_covered(self) -> str:
+        """Return what to do if required mutation categories are all that the gate misses, '' otherwise."""
+        if not self.lacking or len(self.missed) > 1:
+            return ""
+        names, it = " and no ".join(f'"{each}"' for each in self.lacking), "them" if self.lacking[1:] else "it"
+        remedy = f"Register a scenario for {it} at Sepurux, or remove {it} from `{REQUIRED_CATEGORIES}`."
+        return f"The campaign covers no {names}. {at_source(remedy, self.gate)}"
 
     @property
     def explanation(self) -> str:
@@ -608,16 +625,15 @@ class Report:
 
     @property
     def to_fix(self) -> tuple[GateFacts, ...]:
-        """Return the gates that failed and block, for a reason that is known and that no approval can help."""
-        rules = ((gate, gate.worst.run_decision.rule) for gate in self.in_state(State.FAILED))
+        """Return the gates that failed and block, for a known reason that the agent can help and no approval can."""
+        failed = (gate for gate in self.in_state(State.FAILED) if not gate.not_covered)
+        rules = ((gate, gate.worst.run_decision.rule) for gate in failed)
         known = ((gate, rule) for gate, rule in rules if gate.missed or rule is not Rule.DECIDED_FAIL)
         return tuple(gate for gate, rule in known if rule is not Rule.TOO_FEW_TRACES)
 
     @property
     def unfinished(self) -> tuple[GateFacts, ...]:
-        """Return the gates without a result, those that block if any does."""
-        blocking = bool(self.acting)
-        return tuple(gate for gate in self.not_passed if not gate.failed and gate.blocks is blocking)
+        return tuple(gate for gate in self.not_passed if not gate.failed)
 
     def in_state(self, state: str) -> tuple[GateFacts, ...]:
         return tuple(gate for gate in self.gates if gate.state == state)

@@ -58,7 +58,7 @@ def shell(image: str, label: str, tmp_path: Path) -> Iterator[Callable[[str], tu
             timeout=LONGEST_S,
             check=False,
         )
-        return done.returncode, done.stdout
+        return done.returncode, re.sub(r"\x1b\[\d+m", "", done.stdout)  # without colors
 
     a_clone(published)
     assert run(f"cd {published} && git init --quiet && git add . && git commit --quiet --message clone")[0] == 0

@@ -158,12 +158,26 @@ def test_what_a_run_waits_for_and_when_it_gives_up_is_shown_with_each_change() -
         "core: finding the campaign",
         "core: starting",
         "core: running",
-        "core: running (HTTP 502)",
+        "HTTP 502; core: running",
         "core: done",
         "reading what failed",
     ]
     assert output.waits[0][1] == schedule.FIRST_RESPONSE_S  # until the backend has responded at all
     assert all(540 < left_s <= 600 for what, left_s in output.waits if "running" in what)
+
+
+def test_a_host_that_cannot_be_reached_is_what_a_run_waits_for() -> None:
+    output, refused = FakeOutput(), TransientError(reason="no connection", connected=False, unreached="127.0.0.1")
+    run(FakeApiCalls(listed(after(8, LISTED, before=refused))), output=output)
+    assert "cannot reach 127.0.0.1" in [what for what, _ in output.waits]
+
+
+def test_the_link_is_logged_once_as_soon_as_it_is_known() -> None:
+    output = FakeOutput()
+    linked = Success({"dashboard_url": "https://h.example/"})
+    run(FakeApiCalls(backend(in_turn(RUNNING, linked, linked, PASSED))), replace(GATE, traces=traces(2)), output=output)
+    links = [line for line in output.lines if "https://" in line]
+    assert sorted(links) == ["[0] https://h.example/", "[1] https://h.example/"]
 
 
 def test_a_retry_after_replaces_the_backoff_and_the_heartbeat_goes_on() -> None:

@@ -148,6 +148,22 @@ def test_a_remedy_is_one_for_a_command_line(gate: Gate) -> None:
     )
 
 
+def test_a_remedy_names_the_policy_file_that_sets_the_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    gates = "gates:\n- name: nope\n  campaign: core-reliabilty\n- name: core\n"
+    (tmp_path / "policy.yml").write_text(f"campaign: core-reliability\n{gates}")
+    with sound_backend() as sepurux:
+        run_command_line(["--config", "policy.yml", "--token", SECRET, "--base-url", sepurux.url], {}, Signals())
+    shown = capsys.readouterr().out
+    assert "  ! nope   no result   blocks       –\n  ✓ core   passed               95.0%\n" in shown
+    assert (
+        'Did you mean "core-reliability"? Set `campaign` in `policy.yml:4` to one of these, or --project to another '
+        'project: "core-reliability", "refund-reliability".\n'
+    ) in shown
+
+
 def test_a_value_that_may_be_a_secret_is_not_repeated(gate: Gate) -> None:
     value = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"
     bad = gate(["--timeout", value], "https://sepurux.example.com")

@@ -20,6 +20,7 @@ from tests.runner import REPOSITORY, inherited
 
 SECRET = "api-key-0123456789"
 RUNNING = {"status": "running", "decision": "pending"}
+LINK = "https://app.sepurux.dev/runs/f00d0000-0000-4000-8000-000000000001"
 FINAL = ["✗ core-reliability failed: 1 of 2 thresholds missed", "", "  ✗ Pass rate         50.0%   needs ≥ 90.0%"]
 
 
@@ -103,10 +104,11 @@ def test_a_terminal_shows_one_line_that_is_rewritten_and_then_only_the_result(tm
         released.set()
         terminal.read_until_end()
     assert terminal.process.returncode == 1
-    assert terminal.remaining[:3] == FINAL
+    assert terminal.remaining[:5] == [LINK, "", *FINAL]
+    assert terminal.remaining[-1] == f"  {LINK}"
     assert all(terminal.written.count(line) == 1 for line in ("Pass rate", "failed: 1 of 2"))
     assert "\x1b[31m✗\x1b[0m" in terminal.written
-    assert all("\n" not in frame and len(frame) < 80 and "(gives up in " in frame for frame in terminal.frames)
+    assert all("\n" not in frame and len(frame) <= 77 and "(gives up in " in frame for frame in terminal.frames)
     assert "started batch" not in terminal.written
 
 
@@ -126,4 +128,7 @@ def test_a_signal_leaves_one_line(tmp_path: Path) -> None:
         terminal.process.send_signal(signal.SIGINT)
         terminal.read_until_end()
     assert terminal.process.returncode == 130
-    assert terminal.remaining == ["! core-reliability: cancelled"]
+    link, empty, title, *others = terminal.remaining
+    assert (link, empty) == (LINK, "")
+    assert re.fullmatch(r"! core-reliability: cancelled after [0-9.]+ s", title)
+    assert others == ["", f"  {LINK}", "  The run goes on at Sepurux, under the link above."]

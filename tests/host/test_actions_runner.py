@@ -48,6 +48,17 @@ def runner(**environ: str | Path) -> ActionsRunner:
     return ActionsRunner({name: str(value) for name, value in environ.items()}, sys.stdout)
 
 
+def test_the_lines_of_a_report_are_in_color_without_commands_and_secrets(capsys: pytest.CaptureFixture[str]) -> None:
+    for environ in ({}, {"NO_COLOR": "1"}):
+        step = ActionsRunner(environ, sys.stdout)
+        step.mask_secrets(Redactor([SECRET]))
+        step.log_in_color(f"  high   unsafe_action: {SECRET} \x1b[2J")
+        step.log_in_color("::error::boom")
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("::add-mask")]
+    assert lines[0].replace("\x1b", "") == "  [31mhigh[0m   unsafe_action: *** [2J"
+    assert lines[1:] == [": :error::boom", "  high   unsafe_action: *** [2J", ": :error::boom"]
+
+
 # --- Outputs and summary -----------------------------------------------------------------------------------
 
 

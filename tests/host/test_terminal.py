@@ -7,9 +7,12 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sepurux_action.common.secret import Redactor
-from sepurux_action.host.terminal import START_OF_EMPTY_LINE, WAITING, Terminal, is_colored, waiting_line
+from sepurux_action.host.output import painted
+from sepurux_action.host.terminal import START_OF_EMPTY_LINE, WAITING, Terminal, is_colored, waiting_line, wrapped
 from sepurux_action.host.workflow_commands import Level
 from tests.builders import HOSTILE
 from tests.runner import run_cli
@@ -148,8 +151,51 @@ def test_marks_at_the_start_of_a_line_are_colored_and_the_heading_is_bold() -> N
         "\x1b[31m✗\x1b[0m \x1b[1mrefunds failed\x1b[0m",
         "",
         "  \x1b[32m✓\x1b[0m Pass rate   95.0%   needs ≥ 90.0%",
-        "  low ✗ ×1: text",
+        "  \x1b[2mlow\x1b[0m ✗ ×1: text",
     ]
+
+
+def test_a_severity_and_a_level_at_the_start_of_a_line_are_colored() -> None:
+    lines = ["  critical unsafe", "  high   unsafe", "  medium unsafe", "  severe unsafe", "  highest", "warning: !"]
+    assert [painted(line).replace("\x1b", "") for line in lines] == [
+        *("  [31mcritical[0m unsafe", "  [31mhigh[0m   unsafe", "  [33mmedium[0m unsafe"),
+        *("  severe unsafe", "  highest", "[33mwarning:[0m !"),
+    ]
+
+
+# -- wrapping ---------------------------------------------------------------------------------------------------------
+
+LONG = [
+    "  high   unsafe_action: payments.refund is irreversible and was called without approval_token",
+    '  Campaign "refunds" was not found in project "shop-agent". Set --campaign to one of these',
+    "  https://app.sepurux.dev/runs/5d77639f-0000-4000-8000-000000000001/and-more-that-has-no-space-to-break",
+]
+
+
+def test_text_wraps_on_a_terminal_below_what_follows_a_mark_or_a_severity() -> None:
+    streams = Streams({"NO_COLOR": "1"}, tty=True)
+    streams.terminal.write_result(LONG)
+    streams.terminal.annotate(Level.WARNING, "word " * 20)
+    assert streams.written[0].splitlines() == [
+        *("  high   unsafe_action: payments.refund is irreversible and was called without", "         approval_token"),
+        *('  Campaign "refunds" was not found in project "shop-agent". Set --campaign to', "    one of these"),
+        LONG[2],
+    ]
+    assert streams.written[1].splitlines()[1] == "         word word word word word word"
+
+
+def test_text_does_not_wrap_in_a_pipe() -> None:
+    streams = Streams({"FORCE_COLOR": "1"})
+    streams.terminal.write_result(LONG[1:])
+    assert streams.written[0].splitlines() == LONG[1:]
+
+
+@given(st.text(alphabet="ab -✗", max_size=60), st.integers(1, 30))
+def test_wrapping_loses_no_word_and_breaks_none(text: str, columns: int) -> None:
+    line = f"  {text}".rstrip()
+    parts = wrapped(line, columns)
+    assert " ".join(parts).split() == line.split()
+    assert all(len(part) <= columns or len(part.split()) == 1 or part is parts[0] for part in parts)
 
 
 # -- characters -------------------------------------------------------------------------------------------------------
@@ -170,8 +216,8 @@ def test_a_terminal_that_lacks_characters_gets_a_report_all_the_same(tmp_path: P
 def test_the_line_shows_the_time_that_has_passed_and_is_left_and_is_cut_to_the_terminal() -> None:
     shown = [waiting_line("refund-reliability: running", 12.4, 587.6, columns) for columns in (80, 50, 10)]
     assert shown[0] == f"{WAITING} refund-reliability: running, 12 s (gives up in 9 min 48 s)"
-    assert shown[1] == f"{WAITING} refund-reliabil…, 12 s (gives up in 9 min 48 s)"
-    assert len(shown[2]) == 9
+    assert shown[1] == f"{WAITING} refund-reliab…, 12 s (gives up in 9 min 48 s)"
+    assert len(shown[2]) == 7
 
 
 def test_the_line_is_erased_at_the_end_and_before_a_line_that_stays() -> None:
@@ -185,8 +231,8 @@ def test_the_line_is_erased_at_the_end_and_before_a_line_that_stays() -> None:
     assert "started batch 1" not in log
     assert "refunds: *** [2J" in log
     assert SECRET not in log
-    assert log.endswith(START_OF_EMPTY_LINE)
-    assert [line.rpartition(START_OF_EMPTY_LINE)[2] for line in log.split("\n")] == ["stays", ""]
+    assert log.endswith(f"{START_OF_EMPTY_LINE}\n")
+    assert [line.rpartition(START_OF_EMPTY_LINE)[2] for line in log.split("\n")] == ["stays", "", ""]
     assert "\x1b" not in log.replace(START_OF_EMPTY_LINE, "")
     assert "\r" not in log.replace(START_OF_EMPTY_LINE, "")
 

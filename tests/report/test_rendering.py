@@ -15,10 +15,11 @@ from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.policy import Change
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import Problem
-from sepurux_action.evaluation.ci_run import FailingTool
-from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.ci_run import CIRun, FailingTool
+from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.drops import Base, compare_drops
 from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment, Scenario
+from sepurux_action.evaluation.polling import CANCELLED
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.report import rendering
 from sepurux_action.report.markdown import finish
@@ -37,6 +38,7 @@ from tests.builders import (
     PASSING,
     WAITS,
     a_baseline,
+    a_ci_run,
     a_context,
     a_failure,
     a_gate,
@@ -96,14 +98,18 @@ def seen(*results: GateResult, **changes: object) -> str:
 
 GONE = undecided(Decision.ERROR, "Gone.", "Re-run the job.")
 UNEXPLAINED = a_run(replace(PASSING, decision="fail"))
+CANCELLED_RUN = undecided(
+    Decision.ERROR, CANCELLED.reason, run=a_ci_run(dashboard_url="https://x.dev/r"), rule=Rule.CANCELLED
+)
 OBSERVED, SOFT = a_gate(name="observed", stage=Stage.OBSERVE), a_gate(name="soft", stage=Stage.SOFT)
+GATES = (a_gate(), OBSERVED)
 WHY = "Sepurux decided `fail`, but no threshold that is set here explains why. See the Sepurux run."
 
 
 def test_the_title_names_the_gate_that_blocks() -> None:
     text = seen(a_result(gate=OBSERVED), a_result(GONE, gate=a_gate(name="pay")))
     assert text == (
-        "## ❗ 1 of 2 gates without a result: `pay`\n\n"
+        "## ❗ 1 of 2 gates have no result: `pay`\n\n"
         "> [!WARNING]\n> **Blocked by `pay`: no result.** Gone. Re-run the job."
     )
 
@@ -115,6 +121,35 @@ def test_a_fail_that_no_threshold_explains_says_so_in_every_stage() -> None:
     assert WHY in several
     alone = a_result(a_run(replace(PASSING, decision="fail", dashboard_url="")))
     assert f"Ask Sepurux about run `{alone.worst.run_id}`." in seen(alone)
+
+
+def test_a_required_mutation_that_alone_is_missed_has_a_remedy_of_its_own() -> None:
+    gate = a_gate_with(min_pass_rate=0.5, required_mutation_categories=("timeouts", "schema_drift"))
+    result = a_result(a_run(gate=gate), gate=gate)
+    shown = seen(result)
+    remedy = "The campaign covers no {}. Register a scenario for it at Sepurux, or remove it from {}."
+    assert f"**Blocked.** {remedy.format('`schema_drift`', '`required_mutation_categories`')}" in shown
+    assert "Fix" not in shown
+    report = build_report([result], a_context())
+    for_terminal = remedy.format('"schema_drift"', "--required-mutation-categories")
+    assert f"  {for_terminal}" in render_lines(report, "terminal")
+    assert "  ✗ Required mutations   1 of 2   lacks schema_drift" in render_lines(report, "log")
+    assert "mutation categories lack schema_drift" in render_lines(report, "annotation")
+
+
+def test_a_title_counts_every_gate_without_a_result() -> None:
+    results = [a_result(CANCELLED_RUN, gate=replace(gate, name=f"{gate.name}{n}")) for gate in GATES for n in "12"]
+    title, *others = render_lines(build_report(results, a_context(), short=True), "terminal")
+    assert title == "! Cancelled: 4 of 4 gates have no result"
+    assert others[2] == "  ! refunds2    cancelled   blocks           –"
+    assert others[3] == "  ! observed1   cancelled   does not block   –"
+    assert others[-2:] == ["  observed2: https://x.dev/r", "  The runs go on at Sepurux, under the links above."]
+    assert render_lines(build_report(results, a_context()), "annotation")[0].startswith("4 of 4 gates have no result: ")
+
+
+def test_a_run_that_was_cancelled_before_it_started_does_not_go_on() -> None:
+    before = build_report([a_result(replace(CANCELLED_RUN, run=CIRun()))], a_context(), short=True)
+    assert render_lines(before, "terminal") == ["! refunds: cancelled after 1 min 35 s"]
 
 
 def test_what_to_fix_is_below_only_if_the_report_shows_it() -> None:
@@ -241,8 +276,10 @@ def test_one_line_counts_what_is_fixed(fixed: int, base_ref: str, sentence: str)
 def test_the_log_of_gates_without_a_result_has_no_row_for_missing_numbers() -> None:
     run = undecided(Decision.ERROR, "It broke.")
     report = build_report([a_result(run, gate=a_gate(name=name)) for name in ("refunds", "search")], a_context())
-    assert render_lines(report, "log") == ["! refunds: no result", "! search: no result"]
-    assert render_lines(report, "annotation")[0] == "2 of 2 gates without a result: refunds, search"
+    sections = [["", f"! {name}: no result", "", "  It broke."] for name in ("refunds", "search")]
+    table = ["  ! refunds   no result   blocks   –", "  ! search    no result   blocks   –"]
+    assert render_lines(report, "log") == [*table, *sections[0], *sections[1]]
+    assert render_lines(report, "annotation")[0] == "2 of 2 gates have no result: refunds, search"
 
 
 @pytest.mark.parametrize("state", reports())
