@@ -11,7 +11,7 @@ from sepurux_action.config.command_line import FLAGS, Format, in_workflow, on_co
 from sepurux_action.config.settings import flag
 
 SECRET = "secret-of-no-one"
-OWN_FLAGS = ("--format", "--quiet", "--version", "-h", "--help")
+OWN_FLAGS = ("--check", "--format", "--quiet", "--version", "-h", "--help")
 
 
 def rejection(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
