@@ -19,13 +19,16 @@ from tests.builders import commented, reports
 
 GOLDEN = ROOT / "tests" / "golden"
 JSON_STATES = ("fail", "fail-new", "fail-soft-waiting", "traces", "bad-settings")  # every kind of object in report.json
-MARKER = "<!-- sepurux-gate:gates (the memory, packed and signed) -->"  # a real one depends on the machine's zlib
+MARKER = "<!-- sepurux-gate:refunds -->"
+STATE = "<!-- sepurux-gate:refunds (the signed state) -->"  # a real one depends on the machine's zlib
 
 
 def files() -> dict[str, str]:
     """Return the text of every golden file by its name."""
     summaries = {f"{state}.summary.md": render_summary(report) for state, report in reports().items()}
-    comments = {f"{state}.comment.md": f"{render_comment(report, MARKER)}\n" for state, report in commented().items()}
+    comments = {
+        f"{state}.comment.md": f"{render_comment(report, MARKER, STATE)}\n" for state, report in commented().items()
+    }
     texts = {f"{state}.txt": _plain(report) for state, report in reports().items()}
     return summaries | comments | texts | {f"{state}.json": _json(reports()[state]) for state in JSON_STATES}
 

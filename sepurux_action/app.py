@@ -249,7 +249,7 @@ def _publish(run: Run, results: Sequence[GateResult], report: Report, files: Rep
     _set_statuses(run, partial(github.publish_results, results))
     if run.signals.received:
         return
-    comment_url = github.publish_comment(results, lambda marker: render_comment(report, marker))
+    comment_url = github.publish_comment(results, partial(render_comment, report))
     if not run.policy.problems:
         github.soft_gate.request_reviews()
     if comment_url:

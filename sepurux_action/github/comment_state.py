@@ -1,4 +1,4 @@
-"""Writes and reads the state that the comment's hidden first line keeps between runs: results and cached failures.
+"""Writes and reads the state that the comment's hidden last line keeps between runs: results and cached failures.
 
 The line is signed, and a state that this version of the module did not write is ignored. Source: docs/security.md.
 """
@@ -9,6 +9,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -150,7 +151,7 @@ class State:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommentState:
-    """The comment that a state belongs to, which the signature covers. Without a `signing_key` there is no state."""
+    """The comment that a state belongs to, which the signature covers. Without a `signing_key` no state is readable."""
 
     signing_key: str
     repository: str
@@ -159,26 +160,33 @@ class CommentState:
 
     @property
     def marker(self) -> str:
-        return f"<!-- {MARKER}:{quote(self.key, safe='', errors='surrogatepass')} "
+        """Return the first line of the comment, by which it is found."""
+        return f"{self._start} -->"
 
-    def write(self, state: State) -> str:
-        """Return the signed marker, one line, with as much of the state as fits."""
+    @property
+    def _start(self) -> str:
+        return f"<!-- {MARKER}:{quote(self.key, safe='', errors='surrogatepass')}"
+
+    def write(self, state: State, before: str = "") -> str:
+        """Return the last line, signed, with as much of the state as fits; that of the body `before` without a key."""
+        if not self.signing_key and (kept := self._signed(before)):
+            return kept[0]
         states = _shorter(state) if self.signing_key else ()
         content = next(filter(None, map(_packed, states)), _packed(State()))
-        return f"{self.marker}{content} {self._signature(content)} -->"
+        return f"{self._start} {content} {self._signature(content)} -->"
+
+    def _signed(self, body: str) -> re.Match[str] | None:
+        """Match the last line of a body: the content and a signature, which is not checked."""
+        content = rf"([A-Za-z0-9+/=]{{1,{MAX_STATE_LENGTH}}}) ([0-9a-f]{{64}})"
+        return re.fullmatch(f"{re.escape(self._start)} {content} -->", body.rstrip().rpartition("\n")[2])
 
     def read(self, body: str) -> State:
         """Return the state in a comment's body; an empty one if the body is not signed for this comment."""
-        line = body.split("\n", 1)[0].removesuffix("\r")
-        if not self.signing_key or not line.startswith(self.marker) or not line.endswith(" -->"):
-            return State()
-        content, _, signature = line[len(self.marker) : -len(" -->")].partition(" ")
-        if len(content) > MAX_STATE_LENGTH or not hmac.compare_digest(
-            signature.encode(errors="replace"), self._signature(content).encode()
-        ):
+        signed = self._signed(body)
+        if not self.signing_key or not signed or not hmac.compare_digest(signed[2], self._signature(signed[1])):
             return State()
         try:
-            unpacked = zlib.decompressobj().decompress(base64.b64decode(content, validate=True), MAX_UNPACKED_LENGTH)
+            unpacked = zlib.decompressobj().decompress(base64.b64decode(signed[1], validate=True), MAX_UNPACKED_LENGTH)
             return codec.load(State, json.loads(unpacked))
         except (ValueError, RecursionError, zlib.error):
             return State()

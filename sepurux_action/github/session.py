@@ -342,8 +342,8 @@ class GitHubSession:
         self._set_statuses(sorted(statuses, key=lambda status: BLOCKING_FIRST.index(status.state)))
         self._calls.extend(COMMENT_S)
 
-    def publish_comment(self, results: Sequence[GateResult], body: Callable[[str], str]) -> str:
-        """Create or edit the comment; return its address, or '' if there is none. `body` renders it below a marker."""
+    def publish_comment(self, results: Sequence[GateResult], body: Callable[[str, str], str]) -> str:
+        """Create or edit the comment; return its address or ''. `body` gets its first and its last line."""
         if self._now is None or not self._writes_comment or self.event.skip_reason:
             return ""
         now = self._calls.fetch_more_comments(self._now)
@@ -363,8 +363,9 @@ class GitHubSession:
         here = WorkflowRun(self.event.run_url, self.started.timestamp())
         commits = (*self.previous_results, newest)
         kept = State(commits=commits, fails=failures_of(results, here), unfinished=unfinished_of(results, here))
-        comment = StickyComment(self._calls, self._comment_state.marker, now.account)
-        return comment.upsert(ours, body(self._comment_state.write(kept)))
+        place, before = self._comment_state, ours[0].body if ours else ""
+        comment = StickyComment(self._calls, place.marker, now.account)
+        return comment.upsert(ours, body(place.marker, place.write(kept, before)))
 
     def _no_comment_reason(self, now: Snapshot) -> str:
         head = now.pull_request.head_sha if now.pull_request else ""

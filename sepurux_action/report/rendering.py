@@ -40,13 +40,13 @@ def render_summary(report: Report, *, most_bytes: int = view.SUMMARY_BYTES) -> s
     return _rendered(report, "summary", view.SUMMARY_LIMITS, lambda text: len(text.encode()), most_bytes)
 
 
-def render_comment(report: Report, marker: str) -> str:
-    """Return the comment, at most 65,000 characters: the marker, then the report. Equal reports have equal comments."""
-    most = view.COMMENT_CHARACTERS - len(marker) - len("\n\n")
+def render_comment(report: Report, marker: str, state: str = "") -> str:
+    """Return the comment, at most 65,000 characters: the marker, the report, and the line with the state."""
+    most = view.COMMENT_CHARACTERS - len(f"{marker}\n{state}")
     short = len(report.gates) > view.MANY_GATES >= len(report.acting)
     rooms = (min(most, view.MANY_GATES_CHARACTERS), most) if short else (most,)
     rendered = _rendered(report, "comment", view.COMMENT_LIMITS, len, *rooms)
-    return f"{marker}\n\n{rendered}".rstrip("\n")
+    return f"{marker}\n{rendered}{state}"
 
 
 def render_lines(report: Report, name: str) -> list[str]:

@@ -239,7 +239,7 @@ def _(case: Case) -> bool:
 
 @place("the table of the comment", "threshold")
 def _(case: Case) -> bool:
-    return f"{case.metric.label} |" in render_comment(case.report, COMMENT.marker)
+    return f"{case.metric.label} |" in render_comment(case.report, "")
 
 
 @place("the table of earlier commits", "published")

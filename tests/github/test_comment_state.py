@@ -84,13 +84,12 @@ STATE = State(commits=(EVALUATED,), fails=CACHED)
 
 
 @given(some_places, st.lists(some_commits, max_size=5))
-def test_a_state_reads_back_as_it_was_written_whatever_follows_it(
+def test_a_state_reads_back_as_it_was_written_whatever_precedes_it(
     place: CommentState, commits: list[CommitResults]
 ) -> None:
     state = State(commits=tuple(commits), fails=CACHED)
-    marker = place.write(state)
-    assert marker.startswith(place.marker)
-    for body in (marker, f"{marker}\n\n## Report", f"{marker}\r\n\r\n## Report"):
+    written = place.write(state)
+    for body in (written, f"## Report\n{written}", f"{place.marker}\r\n## Report\r\n{written}\r\n"):
         assert place.read(body) == state
 
 
@@ -128,7 +127,7 @@ def test_a_marker_with_any_one_character_changed_is_ignored(data: st.DataObject,
 @given(st.text(max_size=100))
 def test_any_other_body_has_no_state(body: str) -> None:
     marker = PLACE.write(STATE)
-    for found in (body, PLACE.marker + body, f"{PLACE.marker}{body} -->", f"x{body}{marker}", f"{body}\n{marker}"):
+    for found in (body, PLACE.marker + body, f"{PLACE.marker}{body} -->", f"{marker}{body}x", f"{marker}\n{body}x"):
         assert PLACE.read(found) == State()
 
 
@@ -140,8 +139,15 @@ def test_with_another_secret_a_state_is_ignored(secret: str) -> None:
 def test_without_a_secret_no_state_is_written_or_read() -> None:
     unsigned = replace(PLACE, signing_key="")
     assert unsigned.write(STATE) == unsigned.write(State())
-    content = PLACE.write(STATE).removeprefix(PLACE.marker).split(" ")[0]
-    assert unsigned.read(f"{PLACE.marker}{content} unsigned -->") == State()
+    content = PLACE.write(STATE).split(" ")[2]
+    assert unsigned.read(f"<!-- sepurux-gate:gates {content} unsigned -->") == State()
+
+
+def test_without_a_secret_the_old_last_line_stays_if_it_has_the_form_of_a_signed_one() -> None:
+    unsigned, signed_line = replace(PLACE, signing_key=""), PLACE.write(STATE)
+    assert unsigned.write(State(), f"{PLACE.marker}\nreport\n{signed_line}") == signed_line
+    for other in ("", "report", f"{signed_line} @octocat", signed_line.replace(":gates", ":others")):
+        assert unsigned.write(State(), f"{PLACE.marker}\n{other}") == unsigned.write(State())
 
 
 def test_a_state_of_another_version_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +161,7 @@ def signed(content: bytes) -> str:
     encoded = base64.b64encode(content).decode()
     place = [comment_state.MARKER, comment_state.STATE_VERSION, PLACE.repository, PLACE.pull_request, PLACE.key]
     signature = hmac.new(PLACE.signing_key.encode(), json.dumps([*place, encoded]).encode(), hashlib.sha256)
-    return f"{PLACE.marker}{encoded} {signature.hexdigest()} -->"
+    return f"<!-- sepurux-gate:gates {encoded} {signature.hexdigest()} -->"
 
 
 @pytest.mark.parametrize(

@@ -37,8 +37,9 @@ PULL = PullRequest(number=7, head_sha=HEAD, author="mona", base_ref="main", open
 EVENT = Event(
     name="pull_request", repository="octo/shop", commit=HEAD, pull_request=7, base_ref="main", no_pr_reason=""
 )
+BODY = "{}\n{}".format
 PAGE = Snapshot(pull_request=PULL, head_contexts={}, account="github-actions[bot]")
-OURS = Comment(id=5, body="<!-- sepurux-gate:gates unsigned -->")
+OURS = Comment(id=5, body="<!-- sepurux-gate:gates -->\nReport")
 
 UNPROCESSABLE = ErrorDetails(status=422, message="Validation Failed")
 NOT_FOUND = ErrorDetails(status=404, message="Not Found")
@@ -303,7 +304,7 @@ def test_a_github_that_rejects_every_call_after_the_first_read_ends_nothing(
     run_gates(scene, signals, a_gate(name="one", stage=Stage.SOFT, paths=parse_paths("docs/**")))
     assert scene.session.soft_gate.approval(PULL, ("ann",)) == ApprovalStatus(unread=True)
     scene.session.publish_results(results("one"))
-    assert scene.session.publish_comment(results("one"), str) == ""
+    assert scene.session.publish_comment(results("one"), BODY) == ""
     scene.session.soft_gate.request_reviews()
     assert 3 <= len(scene.warnings) == len(set(scene.warnings))
     assert all(warning.lower().endswith("this does not change the result.") for warning in scene.warnings)
@@ -383,7 +384,7 @@ def test_without_a_client_nothing_is_read_or_published_and_there_is_no_warning(s
     run_gates(scene, signals, a_gate(name="one", stage=Stage.SOFT, paths=parse_paths("docs/**")))
     session.publish_results(results("one"))
     session.publish_config_error(["one"])
-    assert session.publish_comment(results("one"), str) == ""
+    assert session.publish_comment(results("one"), BODY) == ""
     assert session.approval(()) == ApprovalStatus(unread=True)
     assert (session.event.lookup, session.baselines([a_gate()]), output.annotations) == (Lookup(commit=HEAD), {}, [])
 
@@ -403,7 +404,7 @@ def test_without_a_client_nothing_is_read_or_published_and_there_is_no_warning(s
 def test_where_comments_are_not_known_none_is_written_and_the_reason_is_logged(pages: Sequence[Snapshot]) -> None:
     scene = a_scene(pages=pages)
     scene.session.publish_results(results("one"))
-    assert scene.session.publish_comment(results("one"), str) == ""
+    assert scene.session.publish_comment(results("one"), BODY) == ""
     assert scene.client.named("create_comment") == []
     assert any("not all comments of the pull request could be read" in line for line in scene.output.lines)
 
@@ -419,7 +420,7 @@ def test_no_comment_is_written_unless_the_evaluated_commit_is_the_head(pull: Pul
     scene = a_scene()
     scene.client.pages = (replace(PAGE, pull_request=pull),)
     scene.session.publish_results(results("one"))
-    assert scene.session.publish_comment(results("one"), str) == ""
+    assert scene.session.publish_comment(results("one"), BODY) == ""
     assert scene.client.comments == {}
     assert any(line.startswith(says) for line in scene.output.lines)
 
@@ -437,7 +438,7 @@ def test_every_status_fails_and_no_comment_is_written_once_the_base_branch_has_c
         "set_status",
         "set_status",
     ]
-    assert scene.session.publish_comment(decided, str) == ""
+    assert scene.session.publish_comment(decided, BODY) == ""
     assert scene.client.comments == {}
     [warning] = scene.warnings
     assert warning == (
@@ -472,7 +473,7 @@ def test_a_pull_request_that_cannot_be_read_again_keeps_the_time_for_the_decided
     assert scene.clock.time - start <= READS_S
     [warning] = scene.warnings
     assert warning.startswith("Could not read the pull request and the base branch (GitHub ")
-    assert scene.session.publish_comment(results("one"), str) == ""
+    assert scene.session.publish_comment(results("one"), BODY) == ""
     assert scene.client.comments == {}
 
 
@@ -510,9 +511,9 @@ def test_each_comment_mode(mode: CommentMode, passing: list[bool], comments: int
     scene.session.settings = Settings(comment=mode)
     for each in passing:
         scene.session.publish_results(results("one", passing=each))
-        scene.session.publish_comment(results("one", passing=each), (f"{{}}\n{each}").format)
+        scene.session.publish_comment(results("one", passing=each), (f"{{}}\n{each}\n{{}}").format)
     assert len(scene.client.comments) == comments
-    assert all(comment.body.endswith(str(passing[-1])) for comment in scene.client.comments.values())
+    assert all(f"\n{passing[-1]}\n" in comment.body for comment in scene.client.comments.values())
 
 
 def test_a_config_error_ignores_case_in_the_prefix_of_older_statuses() -> None:
@@ -556,7 +557,7 @@ def test_without_a_status_or_a_commit_no_statuses_are_read() -> None:
 def test_the_last_page_that_is_read_is_enough_to_write() -> None:
     scene = a_scene(pages=many_pages(MAX_PAGES))
     scene.session.publish_results(results("one"))
-    scene.session.publish_comment(results("one"), str)
+    scene.session.publish_comment(results("one"), BODY)
     assert len(scene.client.named("create_comment")) == 1
 
 
@@ -613,7 +614,7 @@ def test_the_largest_step_sets_each_status_and_the_comment_within_githubs_limit_
     scene = a_scene(takes_s=takes_s)
     scene.session.publish_pending(names)
     scene.session.publish_results(results(*names))
-    scene.session.publish_comment(results(*names), str)
+    scene.session.publish_comment(results(*names), BODY)
     assert [state for state, _ in scene.client.statuses.values()] == [CommitState.FAILURE] * MAX_GATES_IN_STEP
     assert len(scene.client.named("create_comment")) == 1
     assert len(scene.client.named("set_status")) + 1 <= 80
@@ -624,7 +625,7 @@ def test_what_blocks_is_sent_first_and_what_was_not_sent_is_named() -> None:
     start = scene.clock.time
     decided = [*results(*numbered(30), passing=True), *results(*numbered(5, "bad"))]
     scene.session.publish_results(decided)
-    scene.session.publish_comment(decided, str)
+    scene.session.publish_comment(decided, BODY)
     sent = scene.client.named("set_status")
     assert [context.split()[2] for context in sent[:6]] == [*numbered(5, "bad"), "g0"]
     assert 20 < len(sent) < 35
@@ -649,7 +650,7 @@ def test_what_a_step_costs(gates: int, older: bool, requests: int, signals: Sign
     run_gates(scene, signals, *(a_gate(name=name) for name in names))
     scene.clock.time += 600
     scene.session.publish_results(results(*names))
-    scene.session.publish_comment(results(*names), str)
+    scene.session.publish_comment(results(*names), BODY)
     assert len(scene.client.calls) == requests
 
 
@@ -673,7 +674,7 @@ def test_without_a_comment_the_pull_request_is_read_again_for_the_status_alone(*
     scene = a_scene(pages=many_pages(3))
     scene.session.settings = Settings(comment=CommentMode.NEVER, status=status)
     scene.session.publish_results(results("one"))
-    assert scene.session.publish_comment(results("one"), str) == ""
+    assert scene.session.publish_comment(results("one"), BODY) == ""
     assert scene.client.named("fetch_snapshot") == [""] * reads
 
 

@@ -48,11 +48,11 @@ addresses = st.text("/:?#[]@!$&'()*+,;=%-._~aZ0", max_size=40).map(lambda rest: 
 
 
 def as_comment(report: Report) -> str:
-    """Return a comment without its marker, which is invisible."""
-    return render_comment(report, MARKER).removeprefix(MARKER)
+    """Return a comment without its invisible lines."""
+    return render_comment(report, MARKER, STATE).removeprefix(MARKER).removesuffix(STATE)
 
 
-MARKER = "<!-- sepurux-gate:gates e30= unsigned -->"
+MARKER, STATE = "<!-- sepurux-gate:gates -->", "<!-- sepurux-gate:gates e30= unsigned -->"
 in_comment_and_summary = pytest.mark.parametrize("render", [render_summary, as_comment])
 Render = Callable[[Report], str]
 

@@ -56,7 +56,8 @@ from tests.builders import (
 )
 
 COMMENT_BYTES = 65_000
-MARKER = f"<!-- sepurux-gate:gates {'A' * 30_000} {'0' * 64} -->"  # the longest content
+MARKER = f"<!-- sepurux-gate:{'k' * 20} -->"
+STATE = f"<!-- sepurux-gate:{'k' * 20} {'A' * 30_000} {'0' * 64} -->"  # the longest content
 ROW = "| ❌\u00a0Pass rate | **72.0%** | ≥ 85.0% |"
 BRIEF = re.compile(r"<details><summary>Prompt for AI agents</summary>.*?</details>\n\n", re.DOTALL)
 ORDINARY_STATES = [state for state in reports() if state != "hostile"]
@@ -85,7 +86,7 @@ def summary(state: str) -> str:
 
 @cache
 def comment(state: str) -> str:
-    return render_comment(reports()[state], MARKER).removeprefix(f"{MARKER}\n\n")
+    return render_comment(reports()[state], MARKER, STATE).removeprefix(f"{MARKER}\n").removesuffix(STATE)
 
 
 # -- what a reader sees first -----------------------------------------------------------------------------------------
@@ -295,7 +296,7 @@ def test_every_state_has_a_mark_and_printable_lines_on_a_terminal(state: str) ->
 
 @pytest.mark.parametrize("state", reports())
 def test_every_state_is_rendered_with_its_templates(state: str) -> None:
-    for rendered, level in ((summary(state), "##"), (comment(state) + "\n", "###")):
+    for rendered, level in ((summary(state), "##"), (comment(state), "###")):
         assert rendered.startswith(f"{level} ")
         assert rendered.endswith("</sub>\n")
         assert finish(rendered) == rendered
@@ -312,10 +313,12 @@ def test_ordinary_data_needs_no_entity_and_no_break(state: str) -> None:
 
 
 @pytest.mark.parametrize("state", reports())
-def test_a_comment_begins_with_its_invisible_marker(state: str) -> None:
-    body = render_comment(reports()[state], MARKER)
-    assert body.startswith(f"{MARKER}\n\n### ")
-    assert gfm.read(body).tags - gfm.read(comment(state)).tags == {"comment": 1}
+def test_a_comment_begins_with_its_invisible_marker_and_ends_with_its_invisible_state(state: str) -> None:
+    body = render_comment(reports()[state], MARKER, STATE)
+    first, heading, *_, last = body.split("\n")
+    assert (first, heading[:4], last) == (MARKER, "### ", STATE)
+    assert body.index(heading) + len("### ") <= 60
+    assert gfm.read(body).tags - gfm.read(comment(state)).tags == {"comment": 2}
 
 
 # -- sizes ------------------------------------------------------------------------------------------------------------
@@ -340,14 +343,14 @@ def test_a_comment_on_many_gates_is_short_unless_many_need_someone_to_act() -> N
     short = render_comment(replace(few, gates=(*few.gates, *passed)), "")
     assert len(short) <= 8_000
     assert all(f"`{gate.name}`" in short for gate in (*few.gates, *passed))
-    body = render_comment(many, MARKER)
+    body = render_comment(many, MARKER, STATE)
     assert 8_000 < len(body) <= COMMENT_CHARACTERS
     assert all(f"`{gate.name}`" in body for gate in many.gates)
 
 
 def many(count: int, make: Callable[[int], GateResult]) -> str:
     """Return the comment of a step of many gates."""
-    return render_comment(build_report([make(n) for n in range(count)], a_context()), MARKER)
+    return render_comment(build_report([make(n) for n in range(count)], a_context()), MARKER, STATE)
 
 
 def far(n: int) -> GateResult:
@@ -405,14 +408,17 @@ def test_a_very_long_report_is_cut_says_so_and_keeps_the_thresholds(most: int) -
 
 
 def test_very_many_gates_fit_into_a_comment() -> None:
-    body = render_comment(a_flood(9), MARKER)
+    body = render_comment(a_flood(9), MARKER, STATE)
     assert len(body) <= COMMENT_CHARACTERS
     assert body.count(ROW) >= 3
 
 
 @pytest.mark.parametrize(
     "render",
-    [lambda report: render_summary(report, most_bytes=COMMENT_BYTES), lambda report: render_comment(report, MARKER)],
+    [
+        lambda report: render_summary(report, most_bytes=COMMENT_BYTES),
+        lambda report: render_comment(report, MARKER, STATE),
+    ],
 )
 def test_many_policy_changes_are_counted_and_do_not_hide_the_decision(render: Callable[[Report], str]) -> None:
     changes = tuple(Change(f"{n}{'&' * 900}", "|" * 900, "<" * 9_000) for n in range(200))
@@ -443,7 +449,7 @@ def test_templates_that_cannot_be_used_leave_one_line(own_templates: Path, templ
             (own_templates / name).write_bytes(template.encode(errors="surrogateescape"))
     report = reports()["error"]
     assert render_summary(report).startswith("refunds: error, blocked. ")
-    assert render_comment(report, MARKER).startswith(f"{MARKER}\n\nrefunds: error, blocked. ")
+    assert render_comment(report, MARKER).startswith(f"{MARKER}\nrefunds: error, blocked. ")
     assert render_lines(report, "log")[0].startswith("refunds: error, blocked. ")
     bad = a_settings_report(Problem(where="input `timeout`", message="no"))
     assert render_summary(bad).startswith("Blocked: input ")
