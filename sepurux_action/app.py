@@ -12,15 +12,14 @@ from typing import TextIO
 from urllib.parse import urlsplit
 
 from sepurux_action import __version__
-from sepurux_action.common import T
-from sepurux_action.common.number_format import pluralize
+from sepurux_action.common import T, number_format
 from sepurux_action.common.secret import Redactor
 from sepurux_action.config import options
 from sepurux_action.config.command_line import Format, parse_command_line
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.settings import BASE, Settings, flag, read_inputs, read_settings
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
-from sepurux_action.evaluate import evaluate, no_credentials_hint
+from sepurux_action.evaluate import evaluate, no_credentials_hint, publish_notice
 from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.event import other_commit_warning, pr_number_warning, with_pull_request_number
@@ -83,7 +82,7 @@ def _check(files: Sequence[str], terminal: Terminal, *, as_json: bool) -> int:
     for path in files or [options.CONFIG.default]:
         try:
             gates = len(check_file(path).gates) or 1
-            lines.append(f"{path}: valid, {pluralize(gates, 'gate')}")
+            lines.append(f"{path}: valid, {number_format.pluralize(gates, 'gate')}")
         except ConfigurationError as error:
             problems += error.problems
             lines += [f"{path}:{each.line}:{each.column}: {each}" for each in error.problems]
@@ -248,6 +247,7 @@ def _publish(run: Run, results: Sequence[GateResult], report: Report, files: Rep
     github = run.github
     _set_statuses(run, partial(github.publish_results, results))
     if run.signals.received:
+        publish_notice(run, run.settings.comment_key, "the run was cancelled")
         return
     comment_url = github.publish_comment(results, partial(render_comment, report))
     if not run.policy.problems:
@@ -303,6 +303,8 @@ def _publish_problems(run: Run, error: ConfigurationError, files: ReportWriter) 
     if report_path := _write_report(run, report, files):
         run.host.set_outputs({"report_path": report_path})
     _set_statuses(run, partial(run.github.publish_config_error, [gate.name for gate in run.settings.gates]))
+    if not run.signals.received:
+        publish_notice(run, error.comment_key, f"{number_format.pluralize(len(problems), 'problem')} in the settings")
     return report
 
 

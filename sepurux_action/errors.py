@@ -49,10 +49,13 @@ class Problem:
 
 
 class ConfigurationError(Exception):
-    """The settings cannot be used. `problems` holds every problem, in the order of the file or the option table."""
+    """The settings cannot be used. `problems` holds every problem, in the order of the file or the option table.
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
+    `comment_key` is '' if a problem hides it.
+    """
+
+    def __init__(self, problems: Iterable[Problem], comment_key: str = "") -> None:
+        self.problems, self.comment_key = tuple(problems), comment_key
         super().__init__("\n".join(map(str, self.problems)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate
@@ -25,6 +26,8 @@ from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation, advice
 from sepurux_action.host.workflow_commands import Level
 from sepurux_action.report import outputs
+from sepurux_action.report.rendering import render_notice
+from sepurux_action.report.report import Context
 from sepurux_action.run import Run
 
 NOT_AFFECTED = "No changed file matches the gate's `paths`."
@@ -87,6 +90,7 @@ def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
     store = "Dependabot" if event.dependabot else "Actions"
     source = f"Secrets are set under `Settings > Secrets and variables > {store}` of the repository."
     source = source if event.name else ""  # on a command line
+    publish_notice(run, settings.comment_key)
     remedies = gates[0].remedies  # the secrets are those of the step
     credentials = Credentials(token=settings.token, api_key=settings.api_key, source=source, remedies=remedies)
     transport = run.connections.transport(settings.base_url, credentials, run.redact)
@@ -103,6 +107,13 @@ def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
         on_progress=lambda known: run.host.set_outputs(outputs.early_outputs(known)),
     )
     return {gate.name: of_gate for gate, of_gate in zip(gates, evaluation.run(), strict=True)}
+
+
+def publish_notice(run: Run, key: str, why: str = "") -> None:
+    """Say in the comment on an earlier commit that this one is evaluated, or `why` it was not."""
+    event = run.event
+    context = Context(commit=event.commit, commit_url=event.url("commit", event.commit), run_url=event.run_url)
+    run.github.publish_notice(partial(render_notice, context, why=why), key)
 
 
 def _result(run: Run, gate: Gate, found: Evaluated, advised: str) -> GateResult:

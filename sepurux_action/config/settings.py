@@ -165,7 +165,9 @@ def read_settings(
         named = f"with the branch {json_reader.preview(branch)} for `{BASE}`, a status context has {longest} characters"
         step.add_problem(options.STATUS_CONTEXT, f"{named}; accepted: at most {MAX_CONTEXT_LENGTH}")
     if problems := _in_order(readers):
-        raise ConfigurationError(problems)
+        of_key = (options.COMMENT_KEY, options.NAME, options.CAMPAIGN)
+        hidden = any(reader.has_problem(option) for reader in readers for option in of_key)
+        raise ConfigurationError(problems, "" if hidden else settings.comment_key)
     return settings
 
 

@@ -51,12 +51,12 @@ class BoundedCalls:
     def extend(self, seconds: float) -> None:
         self._deadline += seconds
 
-    def try_call(self, operation: Operation, work: Callable[[GitHubClient], T]) -> T | None:
+    def try_call(self, operation: Operation, work: Callable[[GitHubClient], T], *, retry: bool = True) -> T | None:
         """Return what `work` returns, or None after one warning. An operation that the token may not do is skipped."""
         if operation in self._denied:
             return None
         try:
-            return self.call(work)
+            return self.call(work, retry=retry)
         except GitHubError as error:
             self.warn(operation, error.details)
         return None

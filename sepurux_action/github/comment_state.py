@@ -35,6 +35,8 @@ STATE_VERSION = 5  # another one if a field of a record has another meaning
 MAX_STATE_LENGTH = 30_000  # characters of the marker's content; the comment has 65,000 for everything
 MAX_UNPACKED_LENGTH = 1_000_000  # bytes; compressed data can grow a thousandfold
 MARKER = "sepurux-gate"
+_NOTICE = re.compile(r"\A[⏳❗] [^\n]*\n+")  # the line above a report on another commit
+_COMMIT = re.compile(r"/commit/([0-9a-f]{40,64})\)")
 _FAILURE_TEXTS = ("type", "severity", "description", "mutation")
 
 
@@ -123,6 +125,21 @@ def _shortened(run: RunResult) -> RunResult:
 
 def _cut(text: str) -> str:
     return json_reader.shorten(json_reader.printable(text), MAX_CACHED_TEXT)
+
+
+def is_marked(body: str) -> bool:
+    return body.startswith(f"<!-- {MARKER}:")
+
+
+def commit_of(body: str) -> str:
+    """Return the SHA of the commit that the report in a comment is about, from the links at its end, or ''."""
+    return next(iter(_COMMIT.findall(with_notice(body, ""))[::-1]), "")
+
+
+def with_notice(body: str, line: str) -> str:
+    """Return a comment with this line above its title, in place of an earlier one."""
+    first, _, rest = body.partition("\n")
+    return f"{first}\n{line}\n\n{_NOTICE.sub('', rest)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

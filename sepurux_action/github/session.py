@@ -28,7 +28,15 @@ from sepurux_action.evaluation.published_result import Baseline, CommitResults, 
 from sepurux_action.evaluation.result import Evaluated, GateResult, Runs, Standing, WorkflowRun
 from sepurux_action.github.calls import FIRST_READ_S, READS_S, BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
-from sepurux_action.github.comment_state import CommentState, State, failures_of, unfinished_of
+from sepurux_action.github.comment_state import (
+    CommentState,
+    State,
+    commit_of,
+    failures_of,
+    is_marked,
+    unfinished_of,
+    with_notice,
+)
 from sepurux_action.github.event import REVIEW, Event, as_ambiguous, resolve
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.snapshot import (
@@ -47,6 +55,7 @@ from sepurux_action.host.output import Output
 
 STATUSES_S = 70.0  # for all decided statuses
 COMMENT_S = 20.0  # for comment and review requests, added to what the statuses left: together at most 90 s
+NOTICE_AFTER_SIGNAL_S = 1.0  # added to what the statuses left
 STATUSES_AFTER_SIGNAL_S = 3.0  # for one attempt at each status, because the program must exit within 5 s
 MAX_LOOKUPS = 3  # the result of a lookup may require another one
 UNKNOWN_PULL_REQUEST = "the pull request of this run"
@@ -86,6 +95,7 @@ class GitHubSession:
         self.soft_gate = ReviewGate(self._calls)
         self._signing_key = signing_key
         self._now: Snapshot | None = None  # the pull request after the evaluation, with the first page of comments
+        self._notice = ""  # this run's line above the result of an earlier commit
         self._shutting_down = False
 
     @property
@@ -366,6 +376,39 @@ class GitHubSession:
         place, before = self._comment_state, ours[0].body if ours else ""
         comment = StickyComment(self._calls, place.marker, now.account)
         return comment.upsert(ours, body(place.marker, place.write(kept, before)))
+
+    def publish_notice(self, notice: Callable[[str], str], key: str) -> None:
+        """Write a line about the evaluated commit into the existing comment, if its report is about another commit.
+
+        `notice` gets that commit. Without a `key`, it is the token's only comment with a marker. After a signal, the
+        line replaces the one that this run wrote, if that is still there.
+        """
+        ours = self._comments_with_notice() if self._shutting_down else self._comments_to_notice(key)
+        commit = commit_of(ours[0].body) if ours else ""
+        if commit not in {"", self.event.commit}:
+            self._notice = notice(commit)
+            edit = methodcaller("edit_comment", ours[0], with_notice(ours[0].body, self._notice))
+            self._calls.try_call(Operation.COMMENT, edit, retry=not self._shutting_down)
+
+    def _comments_with_notice(self) -> Sequence[Comment]:
+        """Return the comment with the line that this run wrote, after a signal; () if another run has replaced it."""
+        if not self._notice:
+            return ()
+        self._calls.extend(NOTICE_AFTER_SIGNAL_S)
+        newest = methodcaller("newest_comments", self.event.pull_request, self.snapshot.account)
+        listed = self._calls.try_call(Operation.COMMENTS, newest, retry=False)
+        return [each for each in listed or () if self._notice in each.body]
+
+    def _comments_to_notice(self, key: str) -> Sequence[Comment]:
+        if not (self._writes_comment and self._has_event_commit(self.snapshot)):
+            return ()
+        if key:
+            self.settings = replace(self.settings, comment_key=key)
+            self.load_more_comments()
+            return self._ours(self.snapshot)
+        self.snapshot = self._calls.fetch_more_comments(self.snapshot)
+        marked = [each for each in self.snapshot.comments if is_marked(each.body)]
+        return marked if len(marked) == 1 and self.snapshot.comments_known else ()
 
     def _no_comment_reason(self, now: Snapshot) -> str:
         head = now.pull_request.head_sha if now.pull_request else ""

@@ -20,7 +20,7 @@ from sepurux_action.evaluation.metrics import LISTED, NOT_KNOWN, PASS_RATE
 from sepurux_action.report import markdown, view
 from sepurux_action.report.brief import brief_json
 from sepurux_action.report.markdown import Markdown, code, finish
-from sepurux_action.report.report import SCENARIO_COLUMNS, SHORT_SHA, GateFacts, Report, State, ThresholdFacts
+from sepurux_action.report.report import SCENARIO_COLUMNS, SHORT_SHA, Context, GateFacts, Report, State, ThresholdFacts
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -42,11 +42,20 @@ def render_summary(report: Report, *, most_bytes: int = view.SUMMARY_BYTES) -> s
 
 def render_comment(report: Report, marker: str, state: str = "") -> str:
     """Return the comment, at most 65,000 characters: the marker, the report, and the line with the state."""
-    most = view.COMMENT_CHARACTERS - len(f"{marker}\n{state}")
+    most = view.COMMENT_CHARACTERS - view.NOTICE_CHARACTERS - len(f"{marker}\n{state}")
     short = len(report.gates) > view.MANY_GATES >= len(report.acting)
     rooms = (min(most, view.MANY_GATES_CHARACTERS), most) if short else (most,)
     rendered = _rendered(report, "comment", view.COMMENT_LIMITS, len, *rooms)
     return f"{marker}\n{rendered}{state}"
+
+
+def render_notice(context: Context, commit: str, *, why: str = "") -> str:
+    """Return the line above a report on another commit: the evaluation goes on, or `why` there was none."""
+    here, shown = code(context.commit[:SHORT_SHA]), code(commit[:SHORT_SHA])
+    here, page = markdown.link(here, context.commit_url), partial(markdown.link, url=context.run_url)
+    missing = f"❗ Commit {here} was not evaluated: {markdown.prose(why)} ({page('job summary')})"
+    what = missing if why else f"⏳ Evaluating {here} ({page('workflow run')})"
+    return f"{what}. The result below is that of {shown}."
 
 
 def render_lines(report: Report, name: str) -> list[str]:

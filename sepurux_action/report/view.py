@@ -18,6 +18,7 @@ from sepurux_action.report.report import CommitFacts, GateFacts, Note, Report, S
 Limits = Mapping[str, int]
 NUMBERS_IN_TITLE = 2
 COMMENT_CHARACTERS = 65_000  # GitHub accepts 65,536
+NOTICE_CHARACTERS = 1_000  # of them, for a line about a later commit
 SUMMARY_BYTES = 1024 * 1024 - 1  # GitHub drops a step's summary of more than 1 MiB
 MANY_GATES = 8  # with more gates, only those that did not pass have a row
 MANY_GATES_CHARACTERS = 8_000  # of a comment on many gates, unless more than MANY_GATES need someone to act

@@ -52,7 +52,7 @@ def test_the_failures_of_an_uploaded_trace_are_new_known_or_fixed_against_the_ba
     assert 'name="agent.json">\n<failure' in (scene.workspace / "out/junit.xml").read_text("utf-8")
     assert Counter(each.partition("/v1/")[2].partition("/")[0] for each in added)["ci"] == 3
     assert sum(each.endswith("/failures") for each in added) == 4  # a page, and one that has nothing new, of each run
-    assert len(scene.github.requests) - github_before == 6
+    assert len(scene.github.requests) - github_before == 7
 
 
 def fail_against_base(scene: Scene, about_the_base: backend.Answer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import pytest
 
@@ -35,16 +36,45 @@ def test_a_first_run_sets_two_statuses_and_writes_one_comment_in_7_requests(scen
     assert "warning" not in result.counts
 
 
-def test_an_update_keeps_the_one_comment_in_6_requests(scene: Scene) -> None:
+def test_an_update_keeps_the_one_comment_in_7_requests(scene: Scene) -> None:
     scene.run()
-    before = len(scene.github.requests)
-    scene.pull.push()
+    before, [first, *rest] = len(scene.github.requests), scene.ours[0].split("\n")
+    old, new = scene.pull.head_sha, scene.pull.push()
     scene.answers()
     result = scene.run()
     assert (result.exit_code, len(scene.ours)) == (1, 1)
-    assert len(scene.github.requests) - before == 6
+    assert len(scene.github.requests) - before == 7
+    meanwhile, after = (json.loads(each.body)["body"] for each in scene.github.calls("issues/update-comment"))
+    marker, notice, blank, *unchanged = meanwhile.split("\n")
+    assert (marker, blank, unchanged) == (first, "", rest)
+    assert notice.startswith(
+        f"⏳ Evaluating [`{new[:7]}`]({scene.github.server_url}/octo/shop/commit/{new}) ([workflow"
+    )
+    assert notice.endswith(f"The result below is that of `{old[:7]}`.")
+    assert (after, "⏳" in after) == (scene.ours[0], False)
     assert scene.status[0] == "failure"
     assert "failed" in read(scene.ours[0]).prose
+
+
+def test_a_commit_that_is_not_evaluated_has_a_line_above_the_result_of_the_last_one(scene: Scene) -> None:
+    """Its settings are invalid, or a signal ends its evaluation; then a run on the old commit writes no line."""
+    scene.run()
+    [first, *rest], old = scene.ours[0].split("\n"), scene.pull.head_sha
+    new = scene.pull.push()
+    lines = []
+    scene.run(timeout="soon", min_pass_rate="2", campaign="")  # without a campaign, the key is not known
+    lines += scene.ours[0].split("\n", 2)[1:2]
+    scene.sepurux.script("GET /v1/ci/batch/*", backend.hang())
+    with start_action(**scene.options()) as running:
+        running.wait_for(lambda: "⏳ Evaluating" in scene.ours[0])
+        running.send_signal(signal.SIGTERM)
+        assert running.finish(6).exit_code == 143
+    marker, line, blank, *unchanged = scene.ours[0].split("\n")
+    assert (marker, blank, unchanged) == (first, "", rest)
+    for each, why in zip([*lines, line], ("3 problems in the settings", "the run was cancelled"), strict=True):
+        assert each.startswith(f"❗ Commit [`{new[:7]}`](")
+        assert f" was not evaluated: {why} ([job summary](" in each
+        assert each.endswith(f"The result below is that of `{old[:7]}`.")
 
 
 def test_the_comment_of_another_author_with_our_marker_is_never_touched(scene: Scene) -> None:

@@ -41,6 +41,10 @@ BODY = "{}\n{}".format
 PAGE = Snapshot(pull_request=PULL, head_contexts={}, account="github-actions[bot]")
 OURS = Comment(id=5, body="<!-- sepurux-gate:gates -->\nReport")
 
+OLD = f"<!-- sepurux-gate:gates -->\n### Result\n[`aaaaaaa`](https://github.com/x/y/commit/{'a' * 40})\n<!-- state -->"
+KEYED = OLD.replace(":gates", ":other")
+SAME = OLD.replace("a" * 40, HEAD)
+
 UNPROCESSABLE = ErrorDetails(status=422, message="Validation Failed")
 NOT_FOUND = ErrorDetails(status=404, message="Not Found")
 FORBIDDEN = ErrorDetails(status=403, message="Resource not accessible by integration", forbidden=True)
@@ -73,6 +77,10 @@ def a_scene(event: Event = EVENT, *, load: bool = True, **client: object) -> Sce
 def results(*names: str, passing: bool = False) -> list[GateResult]:
     run = a_run(PASSING) if passing else a_run()
     return [a_result(run, gate=a_gate(name=name)) for name in names]
+
+
+def notice(commit: str) -> str:
+    return f"⏳ not {commit[:7]}"
 
 
 def numbered(count: int, prefix: str = "g") -> list[str]:
@@ -638,20 +646,79 @@ def test_what_blocks_is_sent_first_and_what_was_not_sent_is_named() -> None:
     )
 
 
-@pytest.mark.parametrize(("gates", "older", "requests"), [(1, False, 7), (1, True, 6), (35, False, 75), (35, True, 74)])
-def test_what_a_step_costs(gates: int, older: bool, requests: int, signals: Signals) -> None:  # noqa: FBT001
+@pytest.mark.parametrize(
+    ("gates", "body", "requests"),
+    [(gates, body, 2 * gates + more) for gates in (1, 35) for body, more in (("", 5), (OLD, 5), (SAME, 4))],
+)
+def test_what_a_step_costs(gates: int, body: str, requests: int, signals: Signals) -> None:
     """The figures of docs/configuration.md: for 0.3 s per request, and an evaluation of 10 minutes.
 
-    In an `older` run all gates have a status on the commit, and the pull request has a comment of the gate.
+    With a `body`, all gates have a status on the commit, and the pull request has this comment of the gate.
     """
     names = numbered(gates)
-    page = replace(PAGE, head_contexts={f"Sepurux / {name}": "" for name in names}, comments=(OURS,))
-    scene = a_scene(takes_s=0.3, pages=(page if older else PAGE,))
+    page = replace(
+        PAGE, head_contexts={f"Sepurux / {name}": "" for name in names}, comments=(Comment(id=5, body=body),)
+    )
+    scene = a_scene(takes_s=0.3, pages=(page if body else PAGE,))
     run_gates(scene, signals, *(a_gate(name=name) for name in names))
+    scene.session.publish_notice(notice, "gates")
     scene.clock.time += 600
     scene.session.publish_results(results(*names))
     scene.session.publish_comment(results(*names), BODY)
     assert len(scene.client.calls) == requests
+
+
+# -- the line above the result of an earlier commit --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "bodies", "changed"),
+    [
+        ("gates", [OLD, KEYED], [0]),
+        ("", [OLD], [0]),
+        ("", [KEYED], [0]),
+        ("", [OLD, KEYED], []),  # which one it is cannot be known
+        ("gates", [KEYED], []),
+        ("gates", [SAME], []),  # a re-run on the same commit
+        ("gates", [OLD.replace("\n", "\n❗ of another run\n\n", 1)], [0]),
+        ("gates", ["<!-- sepurux-gate:gates -->\nemptied"], []),
+    ],
+)
+def test_one_line_is_written_into_the_comment_of_the_step_if_it_is_about_another_commit(
+    key: str, bodies: list[str], changed: list[int]
+) -> None:
+    comments = {number: Comment(id=number, body=body) for number, body in enumerate(bodies)}
+    scene = a_scene(comments=comments)
+    scene.session.publish_notice(notice, key)
+    wanted = OLD.replace("\n", "\n⏳ not aaaaaaa\n\n", 1)
+    for number, body in enumerate(bodies):
+        expected = wanted.replace(":gates", body[17:23]) if number in changed else body
+        assert scene.client.comments[number].body == expected
+
+
+@pytest.mark.parametrize(
+    ("mode", "pull", "event"),
+    [
+        (CommentMode.NEVER, PULL, EVENT),
+        (CommentMode.ALWAYS, replace(PULL, head_sha="c" * 40), EVENT),
+        (CommentMode.ALWAYS, PULL, replace(EVENT, closed=True)),
+    ],
+)
+def test_no_line_is_written_where_no_comment_would_be(mode: CommentMode, pull: PullRequest, event: Event) -> None:
+    scene = a_scene(event, comments={1: Comment(id=1, body=OLD)}, pages=(replace(PAGE, pull_request=pull),))
+    scene.session.settings = Settings(comment=mode)
+    scene.session.publish_notice(notice, "gates")
+    assert scene.client.comments[1].body == OLD
+
+
+def test_after_a_signal_a_line_of_another_run_stays() -> None:
+    scene = a_scene(comments={1: Comment(id=1, body=OLD)})
+    scene.session.publish_notice(notice, "gates")
+    [written] = scene.client.comments.values()
+    scene.client.comments = {1: replace(written, body=written.body.replace("⏳ not", "⏳ other"))}
+    scene.session.enter_shutdown(scene.clock)
+    scene.session.publish_notice(lambda _: "❗ cancelled", "gates")
+    assert "⏳ other" in scene.client.comments[1].body
 
 
 # -- after a signal ---------------------------------------------------------------------------------------------------
