@@ -138,6 +138,11 @@ class Metric:
     def heading(self) -> str:
         return self.published.replace("{}", "").strip().capitalize()
 
+    def publish(self, value: float | None) -> str:
+        """Return the number as a part of a commit status: `1 failure`, `- failures` if it is unknown."""
+        text = self.published.format(self.format.publish(value))
+        return text.removesuffix("s") if self.format.whole and value == 1 else text
+
     def read(self, response: object) -> Reading:
         return self.format.read(json_reader.as_object(response).get(self.field or self.name))
 

@@ -268,6 +268,10 @@ class RunPoller:
     async def run(self) -> None:
         with suppress(asyncio.CancelledError):  # the result is what is known by now, CANCELLED if there is no decision
             await self._evaluate()
+        decided_by_sepurux = self.result.run.decision in {"pass", "fail"}
+        if self.result.decision is Decision.PENDING or not decided_by_sepurux:  # the numbers may still change
+            unfinished = replace(self.result.run, numbers={}, mutation_categories=None, top_failing_tools=())
+            self.result = replace(self.result, run=unfinished)
         self._step.decided += 1
         self._step.show_wait()
         self.result = replace(self.result, elapsed_s=self.result.elapsed_s or self._step.elapsed())

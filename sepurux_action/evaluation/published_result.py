@@ -57,15 +57,13 @@ def format_description(result: PreviousResult, note: str = "") -> str:
 
     `note` is shortened to fit. The number of scenarios is left out if there is no room for it.
     """
-    parts = (metric.published.format(metric.format.publish(result.value(metric))) for metric in LISTED)
     unknown = all(result.value(metric) is None for metric in LISTED)
-    shown = "-" if result.decision is Decision.SKIPPED and unknown else ", ".join(parts)
+    shown = "-" if unknown else ", ".join(metric.publish(result.value(metric)) for metric in LISTED)
     text = f"{result.decision} ({result.stage}): {shown}"
     if printable := json_reader.printable(note):
         text += f"; {printable}"
     scenarios = result.value(SCENARIOS)
-    noun = "scenario" if scenarios == 1 else "scenarios"
-    end = "" if scenarios is None else f"; {SCENARIOS.format.publish(scenarios)} {noun}"
+    end = "" if scenarios is None else f"; {SCENARIOS.publish(scenarios)}"
     return json_reader.shorten(text, MAX_STATUS_LENGTH) + (end if len(text) + len(end) <= MAX_STATUS_LENGTH else "")
 
 
@@ -78,7 +76,7 @@ def parse_description(text: object) -> PreviousResult | None:
         numbers = dict(_parse_numbers(parts if parts != ["-"] else ()))
     except ValueError:
         return None
-    if len(parts) > len(LISTED) or (parts == ["-"]) is not (decision is Decision.SKIPPED and not numbers):
+    if len(parts) > len(LISTED):
         return None
     if match["scenarios"]:
         numbers[SCENARIOS.name] = float(match["scenarios"])
@@ -88,10 +86,10 @@ def parse_description(text: object) -> PreviousResult | None:
 def _parse_numbers(parts: Iterable[str]) -> Iterator[tuple[str, float]]:
     for metric, part in zip(LISTED, parts, strict=False):
         before, after = metric.published.split("{}")
-        written = part.removeprefix(before).removesuffix(after)
-        if metric.published.format(written) != part:
-            raise ValueError
+        written = part.removeprefix(before).removesuffix(after).removesuffix(after.removesuffix("s"))
         value = metric.format.parse(written)
+        if part not in {metric.published.format(written), metric.publish(value)}:  # an older one may have `1 failures`
+            raise ValueError
         if value is not None:
             yield metric.name, value
 

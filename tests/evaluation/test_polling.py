@@ -250,6 +250,22 @@ def test_an_older_server_that_names_a_run_only_is_polled_as_a_run() -> None:
     assert calls.paths("/v1/ci/runs/") == ["GET /v1/ci/runs/run-9"]
 
 
+@pytest.mark.parametrize(
+    ("body", "known"),
+    [
+        ({"status": "running", "decision": "pending"}, False),
+        ({"status": "failed", "decision": None}, False),
+        ({"status": "done", "decision": ""}, False),
+        ({"status": "resting", "decision": "pass"}, False),
+        ({"status": "failed", "decision": "pass"}, True),
+        ({"status": "done", "decision": "fail"}, True),
+    ],
+)
+def test_the_numbers_of_a_run_that_sepurux_has_not_decided_are_unknown(body: dict[str, str], known: bool) -> None:  # noqa: FBT001
+    [result] = run(FakeApiCalls(backend(in_turn(Success({**NUMBERS, **body})))))
+    assert bool(result.run.numbers) is known
+
+
 def test_an_unknown_status_is_pending_with_one_warning() -> None:
     output = FakeOutput()
     unknown = Success({"status": "resting", "decision": "pass"})

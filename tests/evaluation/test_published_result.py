@@ -85,9 +85,20 @@ def test_the_number_of_scenarios_is_read_at_the_end_only(ending: str, scenarios:
     assert found.numbers.get("scenarios") == scenarios
 
 
-def test_what_is_not_known_is_a_dash() -> None:
+def test_what_is_not_known_is_a_dash_and_one_stands_for_all() -> None:
     silent = PreviousResult(decision=Decision.PENDING, stage=Stage.HARD, numbers={})
-    assert format_description(silent) == "pending (hard): - passed, - unsafe, - failures, score -"
+    assert format_description(silent, "no decision after 10 min") == "pending (hard): -; no decision after 10 min"
+    assert parse_description("pending (hard): - passed, - unsafe, - failures, score -") == silent  # an older one
+    known = replace(silent, numbers={"unsafe_attempts": 1, "failures": 1})
+    assert format_description(known) == "pending (hard): - passed, 1 unsafe, 1 failure, score -"
+
+
+@pytest.mark.parametrize(
+    ("words", "count"), [("1 failure", 1), ("1 failures", 1), ("2 failure", None), ("0 failure", None)]
+)
+def test_one_failure_is_singular_and_older_descriptions_are_still_read(words: str, count: float | None) -> None:
+    found = parse_description(f"pass (hard): 95.0% passed, 0 unsafe, {words}, score -")
+    assert (found.value(FAILURES) if found else None) == count
 
 
 def test_a_skipped_gate_has_no_numbers_and_its_description_is_read_back() -> None:
@@ -95,8 +106,6 @@ def test_a_skipped_gate_has_no_numbers_and_its_description_is_read_back() -> Non
     described = format_description(skipped, "no changed file matches its paths")
     assert described == "skipped (hard): -; no changed file matches its paths"
     assert parse_description(described) == skipped
-    assert parse_description("pass (hard): -") is None
-    assert parse_description("skipped (hard): - passed, - unsafe, - failures, score -") is None
 
 
 def described_as(rate: float | None, score: float | None) -> PreviousResult:

@@ -69,7 +69,7 @@ class Expected:
     conclusion: str = "success"
     enforcement: str = ""
     comments: int = 0
-    numbers: Mapping[str, float] = field(default_factory=dict)
+    numbers: Mapping[str, float | None] = field(default_factory=dict)
     scenarios: Sequence[float] | None = None  # their number at the end of the status, empty if it is unknown
     started: int | None = None  # CI runs; None: nothing is said
 
@@ -322,7 +322,8 @@ def of_run(run: Run, settings: Mapping[str, Any], traces: int) -> Evaluated:
         decided = by_numbers(numbers, settings)
         if decided == "pass" and numbers["reliability_score"] is None and limits_score:
             return by_score(run.scores[:1] if traces or not run.names_runs else run.scores, numbers, settings)
-    return Evaluated(decision=decided, numbers=numbers)
+    known = decided != "pending" and decision in {"pass", "fail"}
+    return Evaluated(decision=decided, numbers=numbers if known else {})
 
 
 def scenarios(run: Run) -> float | str | None:
@@ -395,10 +396,10 @@ def worst(runs: Sequence[Evaluated]) -> dict[str, float]:
     return found
 
 
-def shown_numbers(runs: Sequence[Evaluated], numbers: Mapping[str, float]) -> Mapping[str, float]:
-    """Return the numbers of a gate whose runs are all decided. A score may come from a call that decides nothing."""
+def shown_numbers(runs: Sequence[Evaluated], numbers: Mapping[str, float]) -> Mapping[str, float | None]:
+    """Return the numbers of a gate, None for an unknown one. A score may come from a call that decides nothing."""
     if any(run.decision not in {"pass", "fail"} for run in runs):
-        return {}
+        return {} if any(run.numbers for run in runs) else dict.fromkeys(NUMBERS)
     scored = all(run.numbers.get("reliability_score") is not None for run in runs)
     return {name: number for name, number in numbers.items() if scored or name != "reliability_score"}
 

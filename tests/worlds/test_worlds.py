@@ -46,5 +46,7 @@ def differences(wanted: Expected, seen: Observed) -> list[str]:
         pairs.append(("scenarios", wanted.scenarios, shown))
     if wanted.started is not None:
         pairs.append(("CI runs started", wanted.started, seen.started))
-    pairs += [(name, number, float(outputs[name] or "nan")) for name, number in wanted.numbers.items()]
+    pairs += [
+        (name, number, float(outputs[name]) if outputs[name] else None) for name, number in wanted.numbers.items()
+    ]
     return [f"{name}: {model!r} by the documents, {run!r} by the gate" for name, model, run in pairs if model != run]
