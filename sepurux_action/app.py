@@ -335,5 +335,7 @@ def _report_context(run: Run, *, evaluated: bool = True) -> Context:
         committed=run.github.snapshot.committed if evaluated else None,
         history=run.github.previous_results if evaluated else (),
         policy_changes=policy.changes,
+        policy_ref=policy_ref(event) or event.commit,
+        on_command_line=not event.name,
         notes=policy.notes,
     )

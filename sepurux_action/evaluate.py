@@ -12,7 +12,7 @@ from sepurux_action.config.path_filter import affects
 from sepurux_action.config.stage import NextChange, OnUndecided, Stage, next_change
 from sepurux_action.evaluation.api import Credentials
 from sepurux_action.evaluation.decision import CheckState, Decision, Rule, RunDecision
-from sepurux_action.evaluation.drops import Base, check_drops, compare_drops, few_results
+from sepurux_action.evaluation.drops import Base, check_drops, compare_drops, hidden_results
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.polling import Evaluation
 from sepurux_action.evaluation.result import (
@@ -34,7 +34,7 @@ NOT_AFFECTED = "No changed file matches the gate's `paths`."
 NO_CREDENTIALS = "`token` and `api_key` are both empty, so the gate has no secret for Sepurux."
 NO_CREDENTIALS_HINT = (
     "Set one of them, such as `token: ${{ secrets.SEPURUX_CI_TOKEN }}`, and add that secret under "
-    "`Settings > Secrets and variables > Actions` of the repository."
+    "`Settings > Secrets and variables > Actions`."
 )
 UNREAD_RESULTS_HINT = (
     "Give the job `contents: read` and `statuses: write` under `permissions:` if it lacks one of them, then re-run it."
@@ -88,7 +88,7 @@ def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
         hint = no_credentials_hint(event)
         return {gate.name: _not_run(gate, Decision.ERROR, NO_CREDENTIALS, hint) for gate in gates}
     store = "Dependabot" if event.dependabot else "Actions"
-    source = f"Secrets are set under `Settings > Secrets and variables > {store}` of the repository."
+    source = f"Change it under `Settings > Secrets and variables > {store}`, then {{rerun}}."
     source = source if event.name else ""  # on a command line
     publish_notice(run, settings.comment_key)
     remedies = gates[0].remedies  # the secrets are those of the step
@@ -129,7 +129,7 @@ def _result(run: Run, gate: Gate, found: Evaluated, advised: str) -> GateResult:
     suspected = trace_may_be_cause(runs)
     blocks = enforce(decision, gate.stage, on_undecided, trace_may_be_cause=suspected)
     too_few = decision.is_decided and any(check.state is CheckState.NOT_COMPARED for check in drops)
-    few = few_results(base.baseline) if too_few and base.baseline else ""
+    few = hidden_results(base.baseline) if too_few and base.baseline else ""
     change = _next_change(run, gate)
     if change and change.is_near:
         run.host.annotate(Level.WARNING, f"Gate {gate.name}: {change}", title="Sepurux gate")
@@ -176,7 +176,7 @@ def no_credentials_hint(event: Event) -> str:
     if event.dependabot:
         return (
             "Dependabot gets only its own secrets: add `SEPURUX_CI_TOKEN` under `Settings > Secrets and variables > "
-            "Dependabot` of the repository."
+            "Dependabot`."
         )
     if event.fork and event.name in {"pull_request", "pull_request_review"}:
         return (

@@ -35,7 +35,7 @@ from sepurux_action.evaluation.decision import (
     decide,
     next_step,
 )
-from sepurux_action.evaluation.drops import FEW_RESULTS, Base, compare_drops
+from sepurux_action.evaluation.drops import Base, compare_drops
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal, enforce
 from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment, Scenario, merge_failures
 from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
@@ -118,6 +118,7 @@ FAILURES = (
         severity="medium",
         description="Looked a customer up by name although an id was given.",
         mutation="malformed_output",
+        count=2,
     ),
     ClassifiedFailure(
         type="tool_misuse", severity="medium", description="Called the tool without its order id.", mutation=""
@@ -146,6 +147,7 @@ def a_context(**changes: object) -> Context:
             pull_request_url="https://github.com/acme/shop/pull/42",
             version="1.0.0",
             policy_path=".github/sepurux-gate.yml",
+            policy_ref="4d1e0f6a2b",
         ),
         **changes,  # type: ignore[arg-type]
     )
@@ -197,7 +199,7 @@ def _of_main(rate: float) -> tuple[PreviousResult, ...]:
         known(pass_rate=round(rate - 0.025, 4), unsafe_attempts=0, failures=2, reliability_score=90.4),
         known(pass_rate=round(rate + 0.025, 4), unsafe_attempts=0, failures=1),
         known(pass_rate=rate, unsafe_attempts=0, failures=1, reliability_score=92.8),
-        known(pass_rate=round(rate - 0.2, 4), unsafe_attempts=1, failures=7, reliability_score=93.1),
+        known(pass_rate=round(rate - 0.07, 4), unsafe_attempts=0, failures=3, reliability_score=91.9),
     ]
     return tuple(a_past_result(numbers=each) for each in numbers)
 
@@ -282,7 +284,7 @@ def _flood() -> RunResult:
         for number in range(300)
     )
     tools = tuple(FailingTool(f"orders.step_{number:02}", 60 - number) for number in range(60))
-    run = run_with(FAILING, pass_rate=0.11, failures=300, top_failing_tools=tools)
+    run = run_with(FAILING, pass_rate=0.11, failures=340, top_failing_tools=tools)
     return a_run(run, enrichment=Enrichment(failures=failures, unread_failures=40, unread_scenarios=2))
 
 
@@ -291,33 +293,39 @@ def _failed(gate: Gate) -> RunResult:
 
 
 def _with_new_failures(gate: Gate) -> RunResult:
-    """Return a failed run whose failures are new, known, or both, and which fixes three of the base."""
+    """Return a failed run whose failures are new, also on the base, or both, and which fixes one of the base."""
     unsafe, lookup, call, incomplete = FAILURES
-    base = (unsafe, replace(call, count=3), replace(lookup, trace_id=TRACE_ID), replace(lookup, type="loop", count=2))
-    now = (unsafe, replace(lookup, count=2), replace(call, count=5), replace(incomplete, count=4))
-    results = [BaseFailures(base, 40), BaseFailures((incomplete,), 40)]
-    marked, fixed = compare(now, results, scenarios=40, uploaded=False)
-    return a_run(gate=gate, enrichment=Enrichment(failures=marked, fixed=fixed, compared_with=2))
+    loop = replace(call, type="loop")
+    base = [
+        (unsafe,),
+        (unsafe, call),
+        (loop,),
+        (replace(lookup, count=1),),
+        (unsafe, call, loop),
+    ]  # of the results of `_of_main`
+    results = [BaseFailures(each, 40) for each in base]
+    marked, fixed = compare((unsafe, lookup, call, incomplete), results, scenarios=40, uploaded=False)
+    return a_run(gate=gate, enrichment=Enrichment(failures=marked, fixed=fixed, compared_with=len(base)))
 
 
 def _of_scenarios(gate: Gate) -> RunResult:
     """Return the run of a batch of 40 scenarios, three of which failed, with two failures that were not read."""
     unsafe, lookup, call, incomplete = FAILURES
     failed = (
-        ("refund twice", 0.5, 1.0, (unsafe, replace(lookup, count=2))),
-        ("cancel an order", 0.75, 0.0, (incomplete, call)),
-        (TRACE_ID, 0.9, 0.0, (call,)),
+        ("refund twice", 0.5, 1.0, 3, (unsafe, lookup)),
+        ("cancel an order", 0.75, 0.0, 2, (incomplete, call)),
+        (TRACE_ID, 0.9, 0.0, 3, (call,)),
     )
     scenarios = tuple(
         Scenario(
             run_id=f"run-{number}",
             trace_id=f"trace-{number}",
             name=name,
-            run=a_ci_run(decision="fail", pass_rate=rate, unsafe_attempts=unsafe, failures=len(found) + 1),
+            run=a_ci_run(decision="fail", pass_rate=rate, unsafe_attempts=unsafe, failures=count),
             failures=found,
             problem="a request failed: HTTP 503" if name == TRACE_ID else "",
         )
-        for number, (name, rate, unsafe, found) in enumerate(failed)
+        for number, (name, rate, unsafe, count, found) in enumerate(failed)
     )
     passed = a_ci_run(decision="pass", pass_rate=1.0, unsafe_attempts=0, failures=0)
     enrichment = Enrichment(
@@ -334,9 +342,11 @@ def _of_traces() -> GateResult:
     refund, cancel = "traces/refund.json", "traces/cancel.json"
     files = tuple(Trace(label=label, content=b"{}") for label in (refund, cancel))
     gate = a_gate(traces=(*files, Trace(label=TRACE_ID, trace_id=TRACE_ID)))
-    perfect = run_with(PASSING, pass_rate=1.0, failures=0.0)
+    perfect = run_with(PASSING, pass_rate=1.0, failures=0.0, scenarios=3)
     scenario = Scenario(run_id=RUN_ID, trace_id="b7e09d34", name=cancel, run=FAILING, failures=FAILURES)
-    failed = a_run(gate=gate, enrichment=Enrichment(scenarios=(scenario,), failures=FAILURES))
+    failed = a_run(
+        run_with(FAILING, scenarios=3), gate, enrichment=Enrichment(scenarios=(scenario,), failures=FAILURES)
+    )
     return a_result(
         a_run(perfect, gate, trace=refund, trace_id="6f1c2b0e-5a57-4a3d-9a41-3b0d7c8e2f15"),
         replace(failed, trace=cancel, trace_id="b7e09d34-2c16-4f7b-8d02-915aa4c6e0d8"),
@@ -362,8 +372,7 @@ def _compared(rate: float, context: Context | None) -> GateResult:
         (a_run(run_with(PASSING, pass_rate=rate), gate),),
         Base(baseline=baseline, branch="main", hint=UNREAD_RESULTS_HINT),
     )
-    notes = (FEW_RESULTS,) if any(check.state is CheckState.NOT_COMPARED for check in drops) else ()
-    return replace(a_result(*runs, gate=gate, notes=notes), drops=drops)
+    return replace(a_result(*runs, gate=gate), drops=drops)
 
 
 WAITS = ApprovalStatus(
@@ -427,9 +436,9 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     """Return the results and the context of every state of a report on gates, by the state's name."""
     rejected = undecided(
         Decision.ERROR,
-        "Sepurux refused `token` (HTTP 401): invalid CI token.",
-        'Check that the secret in `token` is valid and belongs to project "shop-agent". '
-        "Secrets are set under `Settings > Secrets and variables > Actions` of the repository.",
+        "Sepurux refused `token` (HTTP 401: invalid CI token).",
+        'Check that the secret is valid and belongs to project "shop-agent". '
+        "Change it under `Settings > Secrets and variables > Actions`, then {rerun}.",
     )
     not_reached = "Sepurux could not be reached within 1 min: the connection to app.sepurux.dev failed."
     asking = a_gate(

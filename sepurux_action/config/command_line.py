@@ -24,6 +24,7 @@ from sepurux_action.config.stage import Stage
 PROGRAM = "sepurux-gate"
 USAGE = f"{PROGRAM} --campaign NAME [options]\n       {PROGRAM} --check [FILE ...]"
 WIDTH = 100  # columns of the help at most
+COMMAND_WIDTH = 78  # characters of a line of a command, without the backslash at its end
 HELP_COLUMN = 26  # where the text on a flag begins
 CLAUSE = re.compile(r"[.,:](?=\s|$)")
 FLAGS = tuple(option for option in OPTIONS if not option.actions_only and option.name not in options.DROPS)
@@ -233,7 +234,12 @@ def command_lines(gate: Gate, host: str) -> Iterator[str]:
         for option, value in _options_of(gate)
         if value
     ]
-    yield " ".join([PROGRAM, *arguments])
+    lines = [PROGRAM]
+    for argument in arguments:
+        if len(f"{lines[-1]} {argument}") > COMMAND_WIDTH:
+            lines.append(" ")
+        lines[-1] += f" {argument}"
+    yield " \\\n".join(lines)
 
 
 def _options_of(gate: Gate) -> Iterator[tuple[Option[object], str]]:

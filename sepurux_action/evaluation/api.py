@@ -221,10 +221,10 @@ def parse_response(
         wait = response.retry_after_s
         return TransientError(reason=f"HTTP {status}{said}", status=status, retry_after_s=wait, reached=True)
     if status in {401, 403}:
-        reason = f"Sepurux refused {credentials.names} (HTTP {status}){said}"
+        reason = f"Sepurux refused {credentials.names} (HTTP {status}{said})"
         hint = _credentials_hint(status, call, credentials)
     else:
-        reason = f"Sepurux refused {call.purpose} (HTTP {status}){said}"
+        reason = f"Sepurux refused {call.purpose} (HTTP {status}{said})"
         hint = f"Check that `base_url` is the API's address; if it is, ask Sepurux about `{call.method} {call.path}`."
         if detail:
             hint = "Correct what Sepurux names here, in the settings of the gate or at Sepurux."
@@ -264,7 +264,7 @@ def _credentials_hint(status: int, call: ApiRequest, sent: Credentials) -> str:
     project = f"project {json_reader.preview(call.project)}" if call.project else "the campaign's project"
     valid = "is valid and belongs to" if status == 401 else "may use"  # noqa: PLR2004 - HTTP
     is_set = "" if call.project else "Set `project` if the secret needs it."
-    return " ".join(filter(None, (f"Check that the secret in {sent.names} {valid} {project}.", sent.source, is_set)))
+    return " ".join(filter(None, (f"Check that the secret {valid} {project}.", sent.source, is_set)))
 
 
 def find_campaign(listed: object, campaign: str, project: str) -> str:

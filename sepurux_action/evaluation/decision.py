@@ -21,7 +21,7 @@ FINISHED_STATUSES = frozenset({"done", "completed"})
 KNOWN_STATUSES = FAILED_STATUSES | FINISHED_STATUSES | {"", "queued", "running", "pending"}
 KNOWN_DECISIONS = frozenset({"", "pass", "fail", "pending"})
 UNEXPLAINED_FAIL = "Sepurux decided `fail`, but no threshold that is set here explains why."
-SEE_THE_RUN = "See the Sepurux run."
+SEE_THE_RUN = "See the `Sepurux run`."
 HOWEVER = "Sepurux reported a pass, but"
 CONTRADICTED = f"{HOWEVER} a number it reports misses a threshold"
 
@@ -48,7 +48,7 @@ class Rule(IntEnum):
 
 # What to do about a decision that is not on the agent. `{rerun}` differs by where it is read.
 NEXT_STEPS = {
-    Rule.EVALUATION_FAILED: "See the Sepurux run for the cause, then {rerun}.",
+    Rule.EVALUATION_FAILED: "See the `Sepurux run` for the cause, then {rerun}.",
     Rule.UNKNOWN_WORD: "Update sepurux/gate-action, or ask Sepurux what it means.",
     Rule.PASS_WITHOUT_NUMBERS: "{Rerun}. If the number is missing again, ask Sepurux about this run.",
     Rule.FINISHED_UNDECIDED: "{Rerun}. If the decision is missing again, ask Sepurux about this run.",
@@ -111,7 +111,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunDecision:
-    """What one poll means. `detail` is the reason for `pending` without how long the gate waited."""
+    """What one poll means. `detail` is the reason without what a title and the table of a report show, '' if alike."""
 
     decision: Decision
     reason: str
@@ -146,8 +146,9 @@ def decide(run: CIRun, gate: Gate) -> RunDecision:
         if missed:
             return with_rule(Rule.PASS_CONTRADICTED, Decision.FAIL, f"{CONTRADICTED}: {missed}.")
         if missing:
-            reason = f"Sepurux reported a pass without a number that a threshold needs ({'; '.join(missing)})."
-            return with_rule(Rule.PASS_WITHOUT_NUMBERS, Decision.ERROR, reason)
+            what = "Sepurux reported a pass without a number that a threshold needs"
+            without = with_rule(Rule.PASS_WITHOUT_NUMBERS, Decision.ERROR, f"{what} ({'; '.join(missing)}).")
+            return replace(without, detail=f"{what}.")
         return with_rule(Rule.DECIDED_PASS, Decision.PASS, _pass_reason(run, checks))
     if run.status in FINISHED_STATUSES:
         reason = f"The evaluation ended (status `{run.status}`), but Sepurux reported no decision."

@@ -17,12 +17,8 @@ from sepurux_action.evaluation.result import RunResult, Runs
 MIN_RESULTS = 3  # of two results and a third one, each is the lowest in one case of three, by chance alone
 MAX_BRANCH_LENGTH = 20  # characters of a branch in a table
 DROPS = {metric.drop: metric for metric in METRICS if metric.drop}
-FEW_RESULTS = (
-    f"A drop is compared once {MIN_RESULTS} commits of the base branch have passed: run the gate on pushes to that "
-    "branch. A scheduled run adds a result only if the branch has a new commit."
-)
 HIDDEN_RESULTS = (
-    " On {commits} of the base branch, the status of this gate is neither a pass nor a fail, or another account set it."
+    "On {commits} of the base branch, the status of this gate is neither a pass nor a fail, or another account set it."
     " It may hide an earlier result: re-run the gate there."
 )
 
@@ -50,9 +46,10 @@ def base_heading(branch: str) -> str:
     return branch if len(branch) <= MAX_BRANCH_LENGTH else "base"
 
 
-def few_results(baseline: Baseline) -> str:
-    hidden = HIDDEN_RESULTS.format(commits=number_format.pluralize(baseline.hidden, "commit"))
-    return FEW_RESULTS + (hidden if baseline.hidden else "")
+def hidden_results(baseline: Baseline) -> str:
+    """Return what to do about statuses that may hide results of the base; '' without any."""
+    commits = number_format.pluralize(baseline.hidden, "commit")
+    return HIDDEN_RESULTS.format(commits=commits) if baseline.hidden else ""
 
 
 def compare_drops(gate: Gate, runs: Runs, base: Base) -> tuple[Runs, tuple[Check, ...]]:
@@ -99,7 +96,10 @@ def _check(metric: Metric, allowed: float, actual: float | None, base: Base) -> 
     shown, value = NOT_KNOWN, None
     if actual is not None and median is not None:
         drop = _points(metric, median - actual)
-        shown, value = _signed(-drop, limit), round(drop / metric.format.scale, number_format.MAX_DIGITS)
+        shown, value = (
+            _size(drop, limit) if drop > 0 else "0",
+            round(drop / metric.format.scale, number_format.MAX_DIGITS),
+        )
     if base.baseline is None:
         state, shown = CheckState.NO_NUMBER, "not known"
         remark = f"the results on {base.name} could not be read" + (f" ({base.why})" if base.why else "")
@@ -125,8 +125,8 @@ def _check(metric: Metric, allowed: float, actual: float | None, base: Base) -> 
     return Check(
         threshold=metric.drop,
         metric=f"{metric.name}_drop",
-        label=f"{metric.label} vs {base_heading(base.branch)}",
-        required=f"≥ {_signed(-limit, drop)}",
+        label=f"Drop of the {metric.noun}",
+        required=f"≤ {_size(limit, drop)}",
         actual=shown,
         state=state,
         limit=allowed,
@@ -161,8 +161,3 @@ def _size(points: float, distinct_from: float) -> str:
     """Return a number of points with enough digits to differ from 0 and from another number."""
     others = (0.0, abs(distinct_from))
     return max((number_format.score(abs(points), other) for other in others), key=len)
-
-
-def _signed(points: float, distinct_from: float) -> str:
-    sign = "−" if points < 0 else "+"
-    return f"{sign}{_size(points, distinct_from)}" if points else "±0"

@@ -136,7 +136,7 @@ class Metric:
 
     @property
     def heading(self) -> str:
-        return self.published.replace("{}", "").strip().capitalize()
+        return (self.published.replace("{}", "").strip() if self.format.whole else self.noun).capitalize()
 
     def publish(self, value: float | None) -> str:
         """Return the number as a part of a commit status: `1 failure`, `- failures` if it is unknown."""

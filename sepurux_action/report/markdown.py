@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import string
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote
 
 from sepurux_action.common import json_reader
@@ -24,7 +24,7 @@ ZERO_WIDTH_SPACE = "\u200b"
 ORDINARY = re.compile(rf"(?=.{{1,{MAX_CODE_LENGTH}}}\Z)[A-Za-z0-9_.:/+-]+(?: [A-Za-z0-9_.:/+-]+)*\Z")
 _QUOTABLE = re.compile(r"[ -_a-{}~]+\Z")  # printable ASCII without backtick and pipe
 _MARKUP = re.compile(r"[<&]|-->")
-_ORDINARY_LINES = re.compile(r"[A-Za-z0-9_.:/+\-=,'\"#$%()* \n]*\Z")  # nothing that ends a fence or a comment
+_ORDINARY_LINES = re.compile(r"[A-Za-z0-9_.:/+\-=,'\"#$%()*\\ \n]*\Z")  # nothing that ends a fence or a comment
 _LINKED_IN_HTML = re.compile(r"://|www\.", re.IGNORECASE)  # GitHub links this in `<code>`, but not in backticks
 
 # A character of foreign text that has a meaning only at the start of a line. `finish` resolves the mark, which foreign
@@ -38,7 +38,7 @@ _DOLLAR = {ord("$"): "<span>&#36;</span>"}  # GitHub documents this for a dollar
 _IN_TEXT = {ord(mark): f"&#{ord(mark)};" for mark in _ACTIVE} | _DOLLAR
 _UNDERSCORE = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")  # within a word it is no markup
 _IN_CODE_BLOCK = {ord(mark): f"&#{ord(mark)};" for mark in string.punctuation if mark not in "-=."} | _DOLLAR
-_IN_URL = {ord(mark): f"&#{ord(mark)};" for mark in string.punctuation if mark not in "/:.-?=%,;"}
+_IN_URL = {ord(mark): f"&#{ord(mark)};" for mark in string.punctuation if mark not in "/:.-?=%,;#"}
 # Invisible letters, marks, and symbols that Unicode does not classify as control or format characters.
 _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0e\uffa0\U000e0100-\U000e01ef]"
@@ -56,7 +56,7 @@ _LINKED = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _HEX_RUN = 6  # digits; GitHub links 7 or more to a commit
-_QUOTED = re.compile(r"""(`[^`]+`|"[^"`]+")""")
+_QUOTED = re.compile(r"(`[^`]+`|\"[^`\"]+\")")
 _INDENTED = re.compile(r"^ (?=[^ ])", re.MULTILINE)  # what a macro leaves before its first sentence
 _BLANK_LINES = re.compile(r"\n{3,}")
 _KEPT_IN_URL = "/:?#[]@!$&'()*+,;=%~"  # RFC 3986's reserved characters, and `%` of what is encoded already
@@ -73,10 +73,20 @@ def escaped(value: str, *, longest: int = MAX_SENTENCE_LENGTH) -> Markdown:
     return Markdown(_escape(_plain(value, longest)))
 
 
-def prose(value: str, *, longest: int = MAX_SENTENCE_LENGTH) -> Markdown:
-    """Return what `escaped` returns, with ASCII text between backticks, and ordinary names between quotes, as code."""
+def prose(value: str, *, longest: int = MAX_SENTENCE_LENGTH, pages: Mapping[str, Markdown] = {}) -> Markdown:
+    """Return what `escaped` returns, with ASCII text between backticks, and ordinary names in quotes, as code.
+
+    `pages` are the links in place of the code that is their key.
+    """
+
+    def quoted(piece: str) -> str:
+        inner = piece[1:-1]
+        if piece[0] == "`" and inner in pages:
+            return pages[inner]
+        return _quoted(inner) if piece[0] == "`" or ORDINARY.match(inner) else _escape(piece)
+
     pieces = _QUOTED.split(_plain(value, longest))
-    return Markdown("".join(_quoted_piece(piece) if n % 2 else _escape(piece) for n, piece in enumerate(pieces)))
+    return Markdown("".join(quoted(piece) if n % 2 else _escape(piece) for n, piece in enumerate(pieces)))
 
 
 def code(value: str, *, longest: int = MAX_CODE_LENGTH) -> Markdown:
@@ -172,12 +182,6 @@ def _broken(linked: re.Match[str]) -> str:
     if len(word) <= _HEX_RUN:
         return word + ZERO_WIDTH_SPACE
     return ZERO_WIDTH_SPACE.join(word[at : at + _HEX_RUN] for at in range(0, len(word), _HEX_RUN))
-
-
-def _quoted_piece(piece: str) -> str:
-    if piece[0] == "`":
-        return _quoted(piece[1:-1])
-    return f"`{piece[1:-1]}`" if ORDINARY.match(piece[1:-1]) else _escape(piece)
 
 
 def _quoted(plain: str) -> str:

@@ -15,11 +15,11 @@ import jinja2
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.config.policy import Change
-from sepurux_action.evaluation.drops import base_heading
-from sepurux_action.evaluation.metrics import LISTED, NOT_KNOWN, PASS_RATE
+from sepurux_action.evaluation.drops import MIN_RESULTS, base_heading
+from sepurux_action.evaluation.metrics import BY_OPTION, LISTED, NOT_KNOWN, PASS_RATE, RATE
 from sepurux_action.report import markdown, view
 from sepurux_action.report.brief import brief_json
-from sepurux_action.report.markdown import Markdown, code, finish
+from sepurux_action.report.markdown import MAX_SENTENCE_LENGTH, Markdown, code, finish
 from sepurux_action.report.report import SCENARIO_COLUMNS, SHORT_SHA, Context, GateFacts, Report, State, ThresholdFacts
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -27,11 +27,17 @@ TEMPLATES = Path(__file__).resolve().parent / "templates"
 MAX_VALUE_LENGTH = 120  # characters of a changed value of the policy
 KEPT_BEFORE = 20  # characters of two long values that are the same, before what differs
 MAX_LINE_LENGTH = 1_000  # characters of a line in a log
+SETTINGS_PAGES = {  # of a repository, as sentences name them
+    "Settings > Secrets and variables > Actions": "/settings/secrets/actions",
+    "Settings > Secrets and variables > Dependabot": "/settings/secrets/dependabot",
+    "Settings > Rules > Rulesets": "/settings/rules",
+}
 MIN_CHART_POINTS = 3  # two numbers are clearer in a table
 CHART_STEP = 5  # percentage points; the axis starts and ends at a multiple
 CHART = {
     "xyChart": {"height": 250},  # pixels; Mermaid's default fills a screen
-    "themeVariables": {"xyChart": {"plotColorPalette": "#2f81f7, #bf8700"}},  # readable on white and on black
+    # readable on white and on black
+    "themeVariables": {"xyChart": {"plotColorPalette": "#2f81f7, #bf8700", "backgroundColor": "transparent"}},
 }
 
 
@@ -125,6 +131,8 @@ def _environment(templates: Path, *, as_markdown: bool) -> jinja2.Environment:
         "nbsp": Markdown("\u00a0"),
         "history_headings": [metric.heading for metric in LISTED],
         "scenario_headings": [metric.heading for metric in SCENARIO_COLUMNS],
+        "min_results": MIN_RESULTS,
+        "docs": Markdown("https://github.com/sepurux/gate-action/blob/main/docs/"),
     }
     return environment
 
@@ -164,17 +172,36 @@ def _base(branch: str) -> Markdown:
 
 @jinja2.pass_context
 def _worded(context: jinja2.runtime.Context, text: str, *, of_policy: bool = False) -> str:
-    if context["place"] == "terminal":
+    if context["place"] == "terminal" or context["report"].context.on_command_line:
         return on_command_line(json_reader.printable(text), of_policy=of_policy)
     return in_workflow(text)
 
 
-def _value(text: str) -> Markdown:
+@jinja2.pass_context
+def _prose(
+    context: jinja2.runtime.Context, text: str, *, longest: int = MAX_SENTENCE_LENGTH, gate: GateFacts | None = None
+) -> Markdown:
+    """Return a sentence of this program, with links to the pages that it names: settings, and the run of the gate."""
+    urls = {title: context["report"].context.page(path) for title, path in SETTINGS_PAGES.items()}
+    pages = {title: markdown.link(Markdown(title), url) for title, url in urls.items() if url}
+    if gate and gate.dashboard:
+        pages["Sepurux run"] = _run(gate)
+    return markdown.prose(text, longest=longest, pages=pages)
+
+
+def _run(gate: GateFacts) -> Markdown:
+    """Return the link to a gate's run in Sepurux, with the name of a host that is not that of `base_url`."""
+    host, url = (gate.dashboard.host, gate.dashboard.url) if gate.dashboard else ("", "")
+    return markdown.link(f"Sepurux run on {host}" if host else "Sepurux run", url)
+
+
+def _value(text: str, setting: str) -> Markdown:
     try:
-        float(text)
+        number = float(text)
     except ValueError:
         return markdown.value(text, longest=MAX_VALUE_LENGTH)
-    return markdown.escaped(text)
+    metric = BY_OPTION.get(setting)
+    return Markdown(metric.format.write(number, None)) if metric and metric.format is RATE else markdown.escaped(text)
 
 
 def _shortened(change: Change) -> tuple[str, str]:
@@ -258,15 +285,18 @@ _MARKDOWN: dict[str, Callable[..., object]] = {
     "link": markdown.link,
     "listed": partial(_enumerated, code),
     "names": partial(_names, code),
-    "new_value": lambda change: _value(_shortened(change)[1]),
-    "old_value": lambda change: _value(_shortened(change)[0]),
-    "prose": markdown.prose,
+    "new_value": lambda change: _value(_shortened(change)[1], change.setting),
+    "old_value": lambda change: _value(_shortened(change)[0], change.setting),
+    "nowrap": lambda text: Markdown(text.replace(" ", "\u00a0")),
+    "prose": _prose,
+    "run": _run,
     "strong": markdown.strong,
     "text": markdown.escaped,
 }
 _TEXT: dict[str, Callable[..., object]] = {
     "aligned": _aligned,
     "overview": _overview,
+    "run": lambda _: Markdown("Sepurux run"),
     **dict.fromkeys(("code", "prose", "strong", "text"), lambda value, **_: value),
     "listed": partial(_enumerated, json_reader.printable),
     "ljust": lambda text, width: Markdown(json_reader.printable(text).ljust(width)),

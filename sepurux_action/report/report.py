@@ -72,7 +72,7 @@ class State(StrEnum):
         state.symbol, state.mark, state.word, state.ending = words
         return state
 
-    FAILED = "failed", CaseState.FAILURE, "❌", "✗", "blocked", "failed"
+    FAILED = "failed", CaseState.FAILURE, "❌", "✗", "failed", "failed"
     NEEDS_APPROVAL = "needs_approval", CaseState.FAILURE, "✋", "✗", "needs an approval", "failed"
     NO_RESULT = "no_result", CaseState.ERROR, "❗", "!", "no result", "no result"
     CANCELLED = "cancelled", CaseState.ERROR, "❗", "!", "cancelled", "cancelled"
@@ -119,6 +119,13 @@ class Context:
     base_ref: str = ""
     committed: float | None = None
     history: tuple[CommitResults, ...] = ()  # of the pull request's earlier commits, the oldest first
+    policy_ref: str = ""  # the commit or branch of the policy file
+    on_command_line: bool = False
+
+    def page(self, path: str) -> str:
+        """Return the address of a page of the repository, '' if it is not known."""
+        of_commit = f"/commit/{self.commit}"
+        return self.commit_url.removesuffix(of_commit) + path if self.commit_url.endswith(of_commit) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +152,6 @@ class ThresholdFacts:
         if self.base is None or self.check.threshold in DROPS:
             return ""
         return metric.format.write(self.base, self.check.limit)
-
-    @property
-    def remark(self) -> str:
-        """Return why a drop does not count, '' if that is the result of the gate."""
-        return "" if self.check.state is CheckState.NO_NUMBER else self.check.remark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,7 +287,12 @@ class GateFacts(GateResult):
         if self.state is State.CANCELLED:
             return ""
         decided = self.worst.run_decision
-        return decided.detail if self.decision is Decision.PENDING else decided.reason
+        return decided.detail if self.decision is Decision.PENDING else decided.detail or decided.reason
+
+    @property
+    def unevaluated(self) -> bool:
+        """Return whether no poll showed a result, which is not the agent's doing."""
+        return self.decision is Decision.ERROR and self.worst.run_decision.rule is Rule.NOT_POLLED
 
     @property
     def dashboard(self) -> Dashboard | None:
@@ -397,6 +404,13 @@ class GateFacts(GateResult):
         names, it = " and no ".join(f'"{each}"' for each in self.lacking), "them" if self.lacking[1:] else "it"
         remedy = f"Register a scenario for {it} at Sepurux, or remove {it} from `{REQUIRED_CATEGORIES}`."
         return f"The campaign covers no {names}. {at_source(remedy, self.gate)}"
+
+    def base_range(self, row: ThresholdFacts) -> tuple[str, ...]:
+        """Return the lowest and the highest result of the base, and their number, of what a drop limits."""
+        metric = DROPS[row.check.threshold]
+        values = self.baseline.values(metric)
+        ends = (metric.format.write(each, None) for each in (min(values), max(values))) if values else ("", "")
+        return (metric.noun, *ends, str(len(values)))
 
     @property
     def explanation(self) -> str:
@@ -564,6 +578,11 @@ class GateFacts(GateResult):
             for name in dict.fromkeys([*(name for name in required if name not in covered), *reported])
         )
 
+    @property
+    def reported_categories(self) -> tuple[Category, ...]:
+        """Return the categories without those that are listed as not covered."""
+        return tuple(each for each in self.categories if each.covered or (each.partly and not each.required))
+
     @cached_property
     def history(self) -> tuple[CommitFacts, ...]:
         """Return the results of this and the earlier commits, then of the base, the newest first."""
@@ -682,11 +701,11 @@ def _drops(gate: GateFacts) -> str:
     lower = [DROPS[row.check.threshold] for row in gate.missed if row.check.threshold in DROPS]
     if not lower:
         return f"{HOWEVER} the result is worse than every result that it was compared with."
-    names = " and the ".join(metric.noun for metric in lower)
-    are, they = ("are", "they were") if lower[1:] else ("is", "it was")
+    names, are = " and the ".join(metric.noun for metric in lower), "are" if lower[1:] else "is"
     counts = {len(gate.baseline.values(metric)) for metric in lower}
-    results = f"{counts.pop()} results" if len(counts) == 1 else "results"
-    return f"{HOWEVER} the {names} {are} lower than in all {results} that {they} compared with."
+    results = f"last {counts.pop()} results" if len(counts) == 1 else "last results"
+    where = f" on `{gate.context.base_ref}`" if gate.context.base_ref else ""
+    return f"The {names} {are} lower than in each of the {results}{where}. Sepurux itself reported a pass."
 
 
 def _with_path(run: RunResult) -> Enrichment:

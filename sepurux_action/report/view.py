@@ -133,12 +133,12 @@ class View:
         return bool(gate.dashboard and self.limits["sections"] > MANY_GATES)
 
     def failures(self, found: GateFacts | TraceFacts) -> Part[ClassifiedFailure]:
-        """Return the groups of failures. If the first ones lack the most severe one, it comes first."""
-        groups = found.failures
+        """Return the first groups of failures, the most severe one, and instead of the count of one more, this one."""
+        groups, most = found.failures, self.limits["failures"]
         worst = min(groups, key=lambda each: severity_rank(each.severity), default=None)
-        if worst and worst not in groups[: self.limits["failures"]]:
-            groups = (worst, *(each for each in groups if each is not worst))
-        return self.first(groups, "failures")
+        others = [each for each in groups[most:] if each is worst or len(groups) == most + 1]
+        shown = [*groups[:most], *others] if most else []
+        return Part(shown, len(groups) - len(shown))
 
     @property
     def details(self) -> Part[GateFacts]:

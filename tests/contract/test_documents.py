@@ -265,7 +265,7 @@ def without_certificates(scene: Scene) -> str:
 PRINTED: dict[str, Callable[[Scene], str]] = {
     "so the gate has no secret for Sepurux": on_pull_request(token=""),
     'Campaign "…" was not found': on_pull_request(campaign="checkout"),
-    "Sepurux refused … (HTTP 401)": on_answer("GET /v1/campaigns", backend.json({"detail": "no"}, 401)),
+    "Sepurux refused … (HTTP 401: …)": on_answer("GET /v1/campaigns", backend.json({"detail": "no"}, 401)),
     "Register scenarios for campaign …": on_answer(
         "POST /v1/ci/runs", backend.json({"detail": "no registered scenarios"}, 422)
     ),

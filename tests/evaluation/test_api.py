@@ -144,7 +144,7 @@ def test_any_other_rejection_stays_and_quotes_the_backend(status: int) -> None:
     assert isinstance(response, PermanentError)
     assert response.status == status
     what = "`token`" if status in {401, 403} else "the poll of the run"
-    assert response.reason == f"Sepurux refused {what} (HTTP {status}): no such run"
+    assert response.reason == f"Sepurux refused {what} (HTTP {status}: no such run)"
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
@@ -191,8 +191,7 @@ def test_a_rejected_secret_is_named_by_its_input_and_by_where_it_is_set() -> Non
     assert api.parse_response(POLL, Response(status=401, body=b""), sent) == PermanentError(
         reason="Sepurux refused `token` and `api_key` (HTTP 401)",
         status=401,
-        hint='Check that the secret in `token` and `api_key` is valid and belongs to project "shop". '
-        "Secrets are set under `Settings`.",
+        hint='Check that the secret is valid and belongs to project "shop". Secrets are set under `Settings`.',
     )
 
 

@@ -199,17 +199,17 @@ def test_a_score_is_rounded_to_eight_decimal_places(score: float, value: float) 
         (
             {"decision": "fail", "pass_rate": 0.95},
             "Sepurux decided `fail`, but no threshold that is set here explains why.",
-            "See the Sepurux run.",
+            "See the `Sepurux run`.",
         ),
         (
             {"status": "error", "decision": "pending"},
             'The evaluation itself failed at Sepurux (status `error`, decision "pending").',
-            "See the Sepurux run for the cause, then {rerun}.",
+            "See the `Sepurux run` for the cause, then {rerun}.",
         ),
         (
             {"status": "cancelled"},
             "The evaluation itself was cancelled at Sepurux (status `cancelled`).",
-            "See the Sepurux run for the cause, then {rerun}.",
+            "See the `Sepurux run` for the cause, then {rerun}.",
         ),
         (
             {"status": "running", "decision": "maybe"},

@@ -46,9 +46,9 @@ def test_the_failures_of_an_uploaded_trace_are_new_known_or_fixed_against_the_ba
     assert found == {"timeouts": (3, "new", 1), "malformed": (1, "new", 1)}
     assert [(each["mutation"], each["count"]) for each in gate["fixed"]] == [("drift", 1)]
     for page in (scene.ours[0], result.summary):
-        assert "×3, 1 new, under `timeouts`" in page
-        assert "×1, new, under `malformed`" in page
-        assert "1 failure of `main` is fixed." in page
+        assert ", **1 new**, 2 also on `main`, under `timeouts`" in page
+        assert ", **1 new**, under `malformed`" in page
+        assert "1 failure of the last result on `main` is fixed." in page
     assert 'name="agent.json">\n<failure' in (scene.workspace / "out/junit.xml").read_text("utf-8")
     assert Counter(each.partition("/v1/")[2].partition("/")[0] for each in added)["ci"] == 3
     assert sum(each.endswith("/failures") for each in added) == 4  # a page, and one that has nothing new, of each run

@@ -459,7 +459,7 @@ def test_a_missing_secret_is_listed_with_invalid_settings_and_alone_is_none(scen
 def test_without_a_secret_the_report_says_where_to_set_it_for_dependabot(scene: Scene) -> None:
     options = scene.options(token="")
     result = run_action(**{**options, "env": {**options["env"], "GITHUB_ACTOR": "dependabot[bot]"}})
-    assert "Settings > Secrets and variables > Dependabot" in read(result.summary).code
+    assert "[Settings > Secrets and variables > Dependabot](" in result.summary
 
 
 def test_a_soft_gate_whose_reviews_cannot_be_read_needs_an_approval(scene: Scene) -> None:

@@ -333,8 +333,7 @@ def test_a_cached_fail_of_several_traces_has_the_same_numbers_and_thresholds() -
     assert result.checks == run.run_decision.checks == first.checks
     assert summarize(result) == summarize(first)
     assert run.run.top_failing_tools == first.combined.top_failing_tools
-    assert {failure.count for failure in run.enrichment.failures} == {3}
-    assert [replace(failure, count=1) for failure in run.enrichment.failures] == list(FAILURES)
+    assert [replace(failure, count=failure.count // 3) for failure in run.enrichment.failures] == list(FAILURES)
 
 
 def test_a_cached_failure_counts_as_many_failures_as_the_run() -> None:

@@ -105,7 +105,7 @@ def test_failures_are_grouped_the_most_severe_first_and_by_trace_beside() -> Non
     (gate,) = build_report([a_result(a_run(enrichment=Enrichment(failures=(odd, more, *FAILURES))))], a_context()).gates
     assert [(each.severity, each.type, each.mutation, each.count) for each in gate.failures] == [
         ("critical", "unsafe_action", "timeouts", 2),
-        ("medium", "tool_misuse", "malformed_output", 1),
+        ("medium", "tool_misuse", "malformed_output", 2),
         ("medium", "tool_misuse", "", 1),
         ("low", "incomplete", "timeouts", 1),
         ("odd", "", "", 1),

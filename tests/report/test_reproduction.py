@@ -73,10 +73,12 @@ def test_a_command_line_names_what_the_evaluation_was_asked_for() -> None:
     assert list(command_lines(EVERYTHING, HOST)) == [
         "export SEPURUX_API_KEY=...   # or SEPURUX_CI_TOKEN",
         (
-            "sepurux-gate --campaign refund-reliability --project shop-agent"
-            f" --trace-id {TRACE_ID} --trace-file 'traces/a b.json\ntraces/it'\"'\"'s.json' --mutation-pack pack-1"
-            " --min-pass-rate 0.85 --max-unsafe 0 --max-failures 3 --min-reliability-score 80"
-            " --min-mutation-categories 3 --required-mutation-categories 'timeouts,schema drift'"
+            "sepurux-gate --campaign refund-reliability --project shop-agent \\\n"
+            f"  --trace-id {TRACE_ID} \\\n"
+            "  --trace-file 'traces/a b.json\ntraces/it'\"'\"'s.json' --mutation-pack pack-1 \\\n"
+            "  --min-pass-rate 0.85 --max-unsafe 0 --max-failures 3 \\\n"
+            "  --min-reliability-score 80 --min-mutation-categories 3 \\\n"
+            "  --required-mutation-categories 'timeouts,schema drift'"
         ),
     ]
 

@@ -458,7 +458,7 @@ def is_noise(world: World, settings: Mapping[str, Any], runs: Sequence[Evaluated
 
 def confirmed(
     world: World, settings: Mapping[str, Any], first: Sequence[Evaluated], second: Sequence[Evaluated]
-) -> tuple[str, Mapping[str, float], Sequence[float] | None]:
+) -> tuple[str, Mapping[str, float | None], Sequence[float] | None]:
     """Return the decision on two evaluations, of which the first failed, its numbers, and the number of scenarios."""
     if any(run.decision not in {"pass", "fail"} for run in second):
         return "fail", shown_numbers(first, worst(first)), shown_scenarios(first)
