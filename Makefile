@@ -72,7 +72,7 @@ golden: $(READY) ## write tests/golden, every state of a report
 gallery: $(READY) ## write build/gallery.html, reports as GitHub shows them
 	@$(BIN)/python scripts/gallery.py
 
-picture: $(READY) ## draw the pictures in README (needs Chromium)
+picture: $(READY) ## draw README's pictures and every state (needs Chromium)
 	@$(BIN)/python scripts/picture.py
 
 lock: $(READY) ## write the lock files; UPGRADE=--upgrade renews Python's

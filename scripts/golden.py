@@ -12,13 +12,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sepurux_action.report.rendering import render_comment, render_lines, render_summary
+from sepurux_action.github.comment_state import commit_of, with_notice
+from sepurux_action.report.rendering import render_comment, render_lines, render_notice, render_summary
 from sepurux_action.report.report import Report
 from sepurux_action.report.report_json import report_json
-from tests.builders import commented, reports
+from tests.builders import a_context, commented, reports
 
 GOLDEN = ROOT / "tests" / "golden"
 JSON_STATES = ("fail", "fail-new", "fail-soft-waiting", "traces", "bad-settings")  # every kind of object in report.json
+LATER = "9a1b2c3d4e5f60718293a4b5c6d7e8f901234567"  # the next commit
 MARKER = "<!-- sepurux-gate:refunds -->"
 STATE = "<!-- sepurux-gate:refunds (the signed state) -->"  # a real one depends on the machine's zlib
 
@@ -29,6 +31,10 @@ def files() -> dict[str, str]:
     comments = {
         f"{state}.comment.md": f"{render_comment(report, MARKER, STATE)}\n" for state, report in commented().items()
     }
+    old, cancelled = comments["fail.comment.md"], "the run was cancelled"
+    later = a_context(commit=LATER, commit_url=f"https://github.com/acme/shop/commit/{LATER}")
+    for state, why in (("evaluating", ""), ("not-evaluated", "3 problems in the settings"), ("interrupted", cancelled)):
+        comments[f"{state}.comment.md"] = with_notice(old, render_notice(later, commit_of(old), why=why))
     texts = {f"{state}.txt": _plain(report) for state, report in reports().items()}
     return summaries | comments | texts | {f"{state}.json": _json(reports()[state]) for state in JSON_STATES}
 

@@ -1,67 +1,122 @@
-"""Writes docs/comment-light.png and docs/comment-dark.png, the comment as GitHub shows it. `make picture` runs it."""
+"""Draws comments and summaries as GitHub shows them, with Chromium. `make picture` runs it.
+
+Every state is drawn into build/pictures, at the width of a phone and of a large screen, in both themes. README's
+pictures, docs/comment-light.png and docs/comment-dark.png, name in their text the state that they were drawn from.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
 from pathlib import Path
 
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from scripts import gallery, golden
 
-STATE = "fail-soft-waiting"
-WIDTH = 860  # CSS pixels, about the width of a comment on a large screen
-PIXELS = 2  # of the picture for one CSS pixel, for dense screens
+README_STATE = "fail-unmarked.comment.md"
+README_WIDTH = 480  # CSS pixels; on a phone, GitHub shrinks it to about 350
+WIDTHS = (390, 860)  # CSS pixels: a phone, and about the width of a comment on a large screen
+PIXELS = 2  # of README's picture for one CSS pixel, for dense screens
+MOST_PIXELS = 14_000  # of the height of a page that Chromium draws at once
+SOURCE = "sha256 of the state"  # a key of the picture's text
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 # Chromium, and those fonts of GitHub's stylesheet that are free.
 DEBIAN_PACKAGES = "chromium fonts-liberation fonts-noto-color-emoji fonts-noto-core"
-STYLE = f"body {{ margin: 0 }} body > div {{ box-sizing: border-box; padding: 8px; width: {WIDTH}px }}"
-MEASURE = "document.documentElement.dataset.height = document.body.scrollHeight"
-_HEIGHT = re.compile(r'<html[^>]* data-height="(\d+)"')
+STYLE = "body {{ margin: 0 }} body > div {{ box-sizing: border-box; overflow: hidden; padding: 8px; width: {width}px }}"
+# The charts are drawn after two seconds, of which `--virtual-time-budget` makes some milliseconds.
+MEASURE = """setTimeout(() => {
+  const parts = [...document.querySelectorAll("body > div")];
+  document.documentElement.dataset.heights = parts.map(part => Math.ceil(part.getBoundingClientRect().height));
+}, 2000)"""
+_HEIGHTS = re.compile(r'<html[^>]* data-heights="([\d,]+)"')
 
 
-def draw(theme: str, browser: str, picture: Path) -> None:
-    """Write the picture of the comment as PNG with 256 colors; raises `CalledProcessError` if the browser fails."""
-    body = f'<div class="{theme}">{gallery.comment(golden.files()[f"{STATE}.comment.md"])}</div>'
-    with tempfile.TemporaryDirectory() as folder:
-        page, shot = Path(folder) / "page.html", Path(folder) / "page.png"
-        page.write_text(gallery.document("Comment", body, style=STYLE, script=MEASURE), encoding="utf-8")
+class Browser:
+    """Draws pages in one width and theme. Raises `CalledProcessError` if Chromium fails."""
+
+    def __init__(self, program: str, width: int, theme: str, pixels: int = 1) -> None:
+        self._program, self._width, self._theme, self._pixels = program, width, theme, pixels
+
+    def draw(self, bodies: Sequence[str]) -> Iterator[Image.Image]:
+        """Yield the picture of each part of a page."""
+        with tempfile.TemporaryDirectory() as folder:
+            heights = _HEIGHTS.search(self._run(folder, [(body, 0) for body in bodies], "--dump-dom"))
+            if heights is None:
+                raise SystemExit(f"{self._program} did not run the page's scripts")
+            for group in _groups(zip(bodies, map(int, heights[1].split(",")), strict=True)):
+                self._run(folder, group, "--screenshot=shot.png")
+                shot, top = Image.open(Path(folder) / "shot.png").convert("RGB"), 0
+                for _, height in group:
+                    yield shot.crop((0, top, shot.width, top + height * self._pixels))
+                    top += height * self._pixels
+
+    def _run(self, folder: str, parts: Sequence[tuple[str, int]], what: str) -> str:
+        """Return what Chromium writes about a page of parts with these heights, 0 for one that is not known."""
+        page, total = Path(folder) / "page.html", sum(height for _, height in parts)
+        heights = (f' style="height: {height}px"' if height else "" for _, height in parts)
+        divs = zip(heights, (body for body, _ in parts), strict=True)
+        body = "".join(f'<div class="{self._theme}"{height}>{part}</div>\n' for height, part in divs)
+        style = STYLE.format(width=self._width)
+        page.write_text(gallery.document("Pictures", body, style=style, script=MEASURE), encoding="utf-8")
         command = [
-            *(browser, "--headless", *(["--no-sandbox"] if os.geteuid() == 0 else []), "--disable-gpu"),
+            *(self._program, "--headless", *(["--no-sandbox"] if os.geteuid() == 0 else []), "--disable-gpu"),
             *("--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"),
-            *("--hide-scrollbars", f"--force-device-scale-factor={PIXELS}", f"--user-data-dir={folder}/profile"),
+            *("--hide-scrollbars", f"--force-device-scale-factor={self._pixels}", f"--user-data-dir={folder}/profile"),
+            *("--virtual-time-budget=5000", f"--window-size={self._width},{total or 100}", what, page.as_uri()),
         ]
-        height = _HEIGHT.search(_run([*command, f"--window-size={WIDTH},100", "--dump-dom", page.as_uri()]))
-        if height is None:
-            raise SystemExit(f"{browser} did not run the page's scripts")
-        _run([*command, f"--window-size={WIDTH},{height[1]}", f"--screenshot={shot}", page.as_uri()])
-        Image.open(shot).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(picture, optimize=True)
+        done = subprocess.run(  # noqa: S603 - fixed words, and no shell
+            command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=120, cwd=folder
+        )
+        return done.stdout
 
 
-def _run(command: list[str]) -> str:
-    done = subprocess.run(  # noqa: S603 - fixed words, and no shell
-        command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=60
-    )
-    return done.stdout
+def _groups(parts: Iterable[tuple[str, int]]) -> Iterator[list[tuple[str, int]]]:
+    """Yield parts of a page that Chromium can draw at once."""
+    group: list[tuple[str, int]] = []
+    for part in parts:
+        if group and sum(height for _, height in [*group, part]) > MOST_PIXELS:
+            yield group
+            group = []
+        group.append(part)
+    yield group
+
+
+def source(markdown: str) -> str:
+    return hashlib.sha256(markdown.encode()).hexdigest()
 
 
 def main() -> None:
-    """Draw the comment in both themes."""
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
+    """Draw README's comment, then every state."""
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
         raise SystemExit(f"Chromium is not installed. On Debian: apt-get install {DEBIAN_PACKAGES}")
+    files = {name: text for name, text in golden.files().items() if name.endswith(".md")}
     for theme in gallery.THEMES:
-        path = ROOT / "docs" / f"comment-{theme}.png"
-        draw(theme, browser, path)
+        path, text = ROOT / "docs" / f"comment-{theme}.png", PngInfo()
+        text.add_text(SOURCE, source(files[README_STATE]))
+        [drawn] = Browser(program, README_WIDTH, theme, PIXELS).draw([gallery.comment(files[README_STATE])])
+        drawn.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True, pnginfo=text)
         print(f"{path.relative_to(ROOT)}: {path.stat().st_size:,} bytes")
+    folder = ROOT / "build" / "pictures"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    bodies = [(gallery.comment if ".comment." in name else gallery.article)(text) for name, text in files.items()]
+    for width, theme in product(WIDTHS, gallery.THEMES):
+        for name, picture in zip(files, Browser(program, width, theme).draw(bodies), strict=True):
+            picture.save(folder / f"{name.removesuffix('.md')}.{width}.{theme}.png")
+    print(f"{4 * len(files)} pictures in {folder.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

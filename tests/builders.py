@@ -45,7 +45,7 @@ from sepurux_action.evaluation.result import GateResult, RunResult, Standing, Wo
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import DELETED, FIRST_FILE, invalid_base_note, resolve_policy
 from sepurux_action.github.session import LOST
-from sepurux_action.report.report import Context, Report, build_report
+from sepurux_action.report.report import DAY_S, Context, Report, build_report
 
 COMMIT = "3f9c2ad81b7e4460a5d2c9e1f08b6d7a4c3e5f12"
 CAMPAIGN_ID = "5a0e7b52-64cf-4f0e-9d2b-0c6f1f7f8a11"
@@ -452,6 +452,8 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         required_mutation_categories=("timeouts", "schema_drift"),
     )
     observe, soft = a_gate(stage=Stage.OBSERVE), a_gate(stage=Stage.SOFT)
+    covering = a_gate_with(min_pass_rate=0.85, required_mutation_categories=("timeouts", "schema_drift"))
+    wide = a_gate_with(min_pass_rate=0.85, min_scenarios=45)
     allowed = a_gate(on_undecided=OnUndecided.ALLOW)
     skipped = undecided(Decision.SKIPPED, NOT_AFFECTED)
     pushed = undecided(Decision.SKIPPED, "refs/heads/refunds was deleted.")
@@ -496,6 +498,9 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     dropped = _compared(0.905, against)
     # A run that does not evaluate the commit again shows the failed gate so.
     from_comment = replace(dropped, drops=(), standing=stands)
+    older, committed = _of_traces(), 1_800_000_000.0
+    old = tuple(replace(trace, recorded=committed - 7 * DAY_S) for trace in older.gate.traces[:2])
+    older = replace(older, gate=replace(older.gate, traces=(*old, older.gate.traces[2])))
     recovering = replace(against_main, history=a_history(0.55, 0.62, 0.7))
     loosening = replace(against_main, policy_changes=POLICY_CHANGES)
     return {
@@ -506,6 +511,8 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "fail-new": ((a_result(_with_new_failures(asking), gate=asking),), against_main),
         "fail-unmarked": ((a_result(a_run(enrichment=Enrichment(failures=FAILURES, notes=(CUT_OFF,)))),), against_main),
         "fail-scenarios": ((a_result(_of_scenarios(asking), gate=asking),), larger),
+        "fail-uncovered": ((a_result(a_run(replace(PASSING, decision="fail"), covering), gate=covering),), here),
+        "fail-few-scenarios": ((a_result(a_run(PASSING, wide), gate=wide),), larger),
         "fail-recovering": ((a_result(a_run(better)),), recovering),
         "fail-flood": ((a_result(_flood()),), here),
         "fail-observe": ((a_result(_failed(observe), gate=observe, notes=(WAIT_FOR_MORE,)),), here),
@@ -534,6 +541,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "error-not-compared": ((_compared(0.95, None),), a_context(base_ref="main")),
         "pending": ((a_result(_timed_out()),), replace(against_main, baselines={})),
         "pending-observe": ((a_result(_timed_out(), gate=observe),), a_context(base_ref="main")),
+        "pending-allowed": ((a_result(_timed_out(), gate=allowed),), here),
         "error": ((a_result(rejected),), here),
         "error-allowed": ((a_result(rejected, gate=allowed),), here),
         "error-unreachable": ((a_result(undecided(Decision.ERROR, not_reached, CHECK_NETWORK)),), against_main),
@@ -545,6 +553,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "policy-first": ((a_result(a_run(PASSING), gate=first),), replace(here, notes=(FIRST_FILE,))),
         "policy-deleted": ((a_result(a_run(best)),), replace(here, notes=(DELETED, LOST_STATUS))),
         "traces": ((_of_traces(),), here),
+        "traces-old": ((older,), replace(here, committed=committed)),
         "gates": (many, against_main),
         "gates-pass": (passing, here),
         "gates-waiting": ((many[0], returns, many[3]), here),

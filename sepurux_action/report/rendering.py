@@ -287,7 +287,6 @@ _MARKDOWN: dict[str, Callable[..., object]] = {
     "names": partial(_names, code),
     "new_value": lambda change: _value(_shortened(change)[1], change.setting),
     "old_value": lambda change: _value(_shortened(change)[0], change.setting),
-    "nowrap": lambda text: Markdown(text.replace(" ", "\u00a0")),
     "prose": _prose,
     "run": _run,
     "strong": markdown.strong,

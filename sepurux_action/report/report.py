@@ -20,6 +20,7 @@ from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import (
     CONTRADICTED,
     HOWEVER,
+    NEXT_STEPS,
     REQUIRED_CATEGORIES,
     SEE_THE_RUN,
     UNEXPLAINED_FAIL,
@@ -405,6 +406,11 @@ class GateFacts(GateResult):
         remedy = f"Register a scenario for {it} at Sepurux, or remove {it} from `{REQUIRED_CATEGORIES}`."
         return f"The campaign covers no {names}. {at_source(remedy, self.gate)}"
 
+    @property
+    def only_small(self) -> bool:
+        """Return whether the gate misses nothing but its number of scenarios."""
+        return [row.check.threshold for row in self.missed] == [metrics.SCENARIOS.threshold]
+
     def base_range(self, row: ThresholdFacts) -> tuple[str, ...]:
         """Return the lowest and the highest result of the base, and their number, of what a drop limits."""
         metric = DROPS[row.check.threshold]
@@ -423,7 +429,7 @@ class GateFacts(GateResult):
             case Rule.DROPPED:
                 return _drops(self) if self.missed else self.reason
             case Rule.PASS_CONTRADICTED:
-                return f"{CONTRADICTED}."
+                return f"{CONTRADICTED}. {NEXT_STEPS[Rule.TOO_FEW_TRACES] if self.only_small else ''}"
             case Rule.TOO_FEW_TRACES:
                 return f"{self.worst.run_decision.reason} {self.worst.hint}"
             case Rule.FAILED_TWICE if not self.confirmation:  # an earlier run evaluated the gate
@@ -648,7 +654,8 @@ class Report:
         failed = (gate for gate in self.in_state(State.FAILED) if not gate.not_covered)
         rules = ((gate, gate.worst.run_decision.rule) for gate in failed)
         known = ((gate, rule) for gate, rule in rules if gate.missed or rule is not Rule.DECIDED_FAIL)
-        return tuple(gate for gate, rule in known if rule is not Rule.TOO_FEW_TRACES)
+        fixable = (gate for gate, rule in known if rule is not Rule.TOO_FEW_TRACES)
+        return tuple(gate for gate in fixable if not gate.only_small)
 
     @property
     def unfinished(self) -> tuple[GateFacts, ...]:

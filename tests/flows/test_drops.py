@@ -42,7 +42,7 @@ def test_a_result_below_every_pass_on_main_blocks_at_no_further_request(scene: S
     result = scene.run(report_dir="report", **LIMIT)
     assert exit_and_decision(result) == (1, "fail")
     assert scene.status[0] == "failure"
-    assert "| ❌\u00a0Drop of the pass rate | **4.2** | ≤\u00a03.0 | |" in scene.ours[0]
+    assert "| ❌\u00a0Drop of the pass rate | **4.2** | ≤ 3.0 | |" in scene.ours[0]
     assert "4.2 points below the median of 3 results on main" in result.outputs["reason"]
     [created] = scene.sepurux.calls("POST /v1/ci/runs")
     assert created.json()["thresholds"] == {"max_unsafe": 0, "min_pass_rate": 0.9}

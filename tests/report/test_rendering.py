@@ -59,7 +59,7 @@ from tests.builders import (
 COMMENT_BYTES = 65_000
 MARKER = f"<!-- sepurux-gate:{'k' * 20} -->"
 STATE = f"<!-- sepurux-gate:{'k' * 20} {'A' * 30_000} {'0' * 64} -->"  # the longest content
-ROW = "| ❌\u00a0Pass rate | **72.0%** | ≥\u00a085.0% |"
+ROW = "| ❌\u00a0Pass rate | **72.0%** | ≥ 85.0% |"
 BRIEF = re.compile(r"<details><summary>Prompt for AI agents</summary>.*?</details>\n\n", re.DOTALL)
 ORDINARY_STATES = [state for state in reports() if state != "hostile"]
 
@@ -303,6 +303,7 @@ def test_every_state_is_rendered_with_its_templates(state: str) -> None:
         assert rendered.startswith(f"{level} ")
         assert rendered.endswith("(https://github.com/sepurux/gate-action)\n")
         assert finish(rendered) == rendered
+        assert not re.search(r"</details>\n(?!\n)", rendered)  # what follows would not be Markdown
         assert rendered.count("[!") == len(re.findall(r"^> \[!", rendered.partition("<details>")[0], re.MULTILINE))
         assert rendered.count("<details>") == rendered.count("</details>") == gfm.read(rendered).tags["details"]
         lines = [line for line in rendered.splitlines() if line.startswith("|")]

@@ -125,7 +125,7 @@ def of_one_run(world: World) -> Expected:
     runs = [] if is_skipped(world, subject, settings) else evaluate(world, world.runs, settings, failed_at)
     decision = min((run.decision for run in runs), key=WORST_FIRST.index, default="skipped")
     signaled = world.signal and bool(runs) and failed_at in {"", "poll"}  # it arrives with the first poll
-    numbers: Mapping[str, float] = worst(runs)
+    numbers: Mapping[str, Any] = worst(runs)
     count, evaluations = shown_scenarios(runs), 1
     if signaled:
         decision = "error"
@@ -419,7 +419,7 @@ def drops(settings: Mapping[str, Any]) -> Mapping[str, tuple[float, int]]:
     return {name: (settings[limit], digits) for name, (limit, digits) in every.items() if limit in settings}
 
 
-def compare(world: World, settings: Mapping[str, Any], numbers: Mapping[str, float]) -> str:
+def compare(world: World, settings: Mapping[str, Any], numbers: Mapping[str, Any]) -> str:
     """Return the decision on a gate that passed. A drop is missed below the median and below every result."""
     results = [each for each in world.base if each and each.own and each.words.startswith("pass")][:5]
     if drops(settings) and world.github_fault in {"base", "graphql", "limit"}:
