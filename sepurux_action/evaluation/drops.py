@@ -36,7 +36,7 @@ class Base:
     def name(self) -> str:
         if not self.branch:
             return "this branch"
-        return self.branch if base_heading(self.branch) == self.branch else "the base branch"
+        return f"`{self.branch}`"
 
 
 def base_heading(branch: str) -> str:

@@ -132,9 +132,9 @@ def test_no_drop_makes_a_decision_better(
         (0.97, (0.95, 0.95, 0.95), 0.03, ("0", "≤ 3.0", "")),
         (0.94, (0.95, 0.95, 0.95), 0.0, ("1.0", "≤ 0.0", "")),
         (0.9196, (0.95, 0.95, 0.95), 0.03, ("3.04", "≤ 3.00", "")),
-        (0.9, (0.95, 0.95, 0.88), 0.03, ("5.0", "≤ 3.0", "within main's range, 88.0% to 95.0%")),
-        (0.908, (0.95,), 0.03, ("4.2", "≤ 3.0", "not compared yet: 1 of 3 passing results on main")),
-        (0.908, (), 0.03, ("–", "≤ 3.0", "not compared yet: 0 of 3 passing results on main")),
+        (0.9, (0.95, 0.95, 0.88), 0.03, ("5.0", "≤ 3.0", "within `main`'s range, 88.0% to 95.0%")),
+        (0.908, (0.95,), 0.03, ("4.2", "≤ 3.0", "not compared yet: 1 of 3 passing results on `main`")),
+        (0.908, (), 0.03, ("–", "≤ 3.0", "not compared yet: 0 of 3 passing results on `main`")),
         (None, (0.95,), 0.03, ("not reported", "≤ 3.0", "")),
     ],
 )
@@ -171,7 +171,7 @@ def test_the_reason_names_numbers_and_limit() -> None:
     (run,), _ = evaluated(0.908, base=on_main(0.95, 0.95, 0.94))
     assert (run.decision, run.run_decision.rule) == (Decision.FAIL, Rule.DROPPED)
     assert run.run_decision.reason == (
-        "Sepurux reported a pass, but pass rate 90.8% is 4.2 points below the median of 3 results on main, more than "
+        "Sepurux reported a pass, but pass rate 90.8% is 4.2 points below the median of 3 results on `main`, more than "
         "the allowed 3.0, and below each of them."
     )
 
@@ -186,7 +186,7 @@ def test_a_drop_of_the_score_is_in_points_of_100() -> None:
 def test_results_that_could_not_be_read_are_reported_once_with_what_to_do() -> None:
     (run,), checks = evaluated(0.95, base=Base(baseline=None, branch="main", hint=HINT), score=5)
     assert (run.decision, run.run_decision.rule, run.hint) == (Decision.ERROR, Rule.BASE_UNREAD, HINT)
-    assert run.run_decision.reason.count("the results on main could not be read") == 1
+    assert run.run_decision.reason.count("the results on `main` could not be read") == 1
     assert [each.actual for each in checks] == ["not known", "not known"]
 
 
@@ -200,7 +200,7 @@ def test_a_pass_says_which_drop_was_not_compared() -> None:
     (run,), _ = evaluated(0.5, base=on_main(0.95))
     assert run.run_decision.reason == (
         "50.0% passed, 0 unsafe attempts, 1 failure; a drop of the pass rate is not compared yet: 1 of 3 passing "
-        "results on main."
+        "results on `main`."
     )
 
 
@@ -218,7 +218,7 @@ def test_of_several_traces_only_the_one_with_the_worst_number_has_the_remark() -
     runs = (run_with(PASSING, pass_rate=rate, reliability_score=score) for rate, score in numbers)
     after, _ = compare_drops(gate, tuple(a_run(run, gate, trace=f"{n}") for n, run in enumerate(runs)), base)
     assert {run.decision for run in after} == {Decision.PASS}
-    assert ["but within main's range" in run.run_decision.reason for run in after] == [False, True, False]
+    assert ["but within `main`'s range" in run.run_decision.reason for run in after] == [False, True, False]
     assert not [run.run_decision.reason for run in after if "every threshold is met" in run.run_decision.reason]
 
 
@@ -228,10 +228,7 @@ def test_a_drop_of_an_earlier_run_is_not_compared_again() -> None:
     assert compare_drops(gate, (run,), on_main(0.5, 0.5, 0.5)) == ((run,), ())
 
 
-@pytest.mark.parametrize(
-    ("branch", "name"),
-    [("", "this branch"), ("before", "before"), ("base", "base"), ("release/" + "1" * 30, "the base branch")],
-)
+@pytest.mark.parametrize(("branch", "name"), [("", "this branch"), ("before", "`before`")])
 def test_a_sentence_names_the_base_branch_even_if_it_is_called_before(branch: str, name: str) -> None:
     assert Base(baseline=Baseline(), branch=branch).name == name
 

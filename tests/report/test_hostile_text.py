@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sepurux_action.common.json_reader import safe_url
+from sepurux_action.common.json_reader import Reading, safe_url
 from sepurux_action.config.policy import Change
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import EvaluationError, Problem
@@ -21,6 +21,7 @@ from sepurux_action.evaluation import api
 from sepurux_action.evaluation.base_failures import NOT_COMPARED
 from sepurux_action.evaluation.ci_run import FailingTool
 from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.drops import Base, compare_drops
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
 from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment, Scenario
 from sepurux_action.evaluation.result import RunResult
@@ -36,6 +37,7 @@ from tests.builders import (
     a_baseline,
     a_context,
     a_gate,
+    a_past_result,
     a_result,
     a_run,
     a_settings_report,
@@ -197,6 +199,13 @@ def errors(name: str) -> Iterator[RunResult]:
             api.find_campaign(listed, wanted, name)
         yield undecided(Decision.ERROR, caught.value.reason, caught.value.hint)
     gate = a_gate(campaign=name, project=name)
+    for base in (None, a_baseline(*[a_past_result()] * 3)):
+        (dropped,), _ = compare_drops(
+            replace(gate, limits={"max_pass_rate_drop": 0.01}),
+            (a_run(replace(PASSING, numbers={**PASSING.numbers, "pass_rate": Reading(0.5)}), gate),),
+            Base(baseline=base, branch=name),
+        )
+        yield dropped
     for call, status in (
         (api.create_run(gate, "c", name, {}, "k"), 404),
         (api.create_run(gate, "c", "", {}, "k"), 400),
