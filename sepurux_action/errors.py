@@ -49,10 +49,7 @@ class Problem:
 
 
 class ConfigurationError(Exception):
-    """The settings cannot be used. `problems` holds every problem, in the order of the file or the option table.
-
-    `comment_key` is '' if a problem hides it.
-    """
+    """The settings cannot be used. `problems` are in the order of the file or the table; `comment_key` may be ''."""
 
     def __init__(self, problems: Iterable[Problem], comment_key: str = "") -> None:
         self.problems, self.comment_key = tuple(problems), comment_key

@@ -127,10 +127,6 @@ def _cut(text: str) -> str:
     return json_reader.shorten(json_reader.printable(text), MAX_CACHED_TEXT)
 
 
-def is_marked(body: str) -> bool:
-    return body.startswith(f"<!-- {MARKER}:")
-
-
 def commit_of(body: str) -> str:
     """Return the SHA of the commit that the report in a comment is about, from the links at its end, or ''."""
     return next(iter(_COMMIT.findall(with_notice(body, ""))[::-1]), "")

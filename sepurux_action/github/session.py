@@ -26,17 +26,10 @@ from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.published_result import Baseline, CommitResults, PreviousResult
 from sepurux_action.evaluation.result import Evaluated, GateResult, Runs, Standing, WorkflowRun
+from sepurux_action.github import comment_state
 from sepurux_action.github.calls import FIRST_READ_S, READS_S, BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
-from sepurux_action.github.comment_state import (
-    CommentState,
-    State,
-    commit_of,
-    failures_of,
-    is_marked,
-    unfinished_of,
-    with_notice,
-)
+from sepurux_action.github.comment_state import CommentState, State
 from sepurux_action.github.event import REVIEW, Event, as_ambiguous, resolve
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.snapshot import (
@@ -372,7 +365,11 @@ class GitHubSession:
         )
         here = WorkflowRun(self.event.run_url, self.started.timestamp())
         commits = (*self.previous_results, newest)
-        kept = State(commits=commits, fails=failures_of(results, here), unfinished=unfinished_of(results, here))
+        kept = State(
+            commits=commits,
+            fails=comment_state.failures_of(results, here),
+            unfinished=comment_state.unfinished_of(results, here),
+        )
         place, before = self._comment_state, ours[0].body if ours else ""
         comment = StickyComment(self._calls, place.marker, now.account)
         return comment.upsert(ours, body(place.marker, place.write(kept, before)))
@@ -384,10 +381,11 @@ class GitHubSession:
         line replaces the one that this run wrote, if that is still there.
         """
         ours = self._comments_with_notice() if self._shutting_down else self._comments_to_notice(key)
-        commit = commit_of(ours[0].body) if ours else ""
+        commit = comment_state.commit_of(ours[0].body) if ours else ""
         if commit not in {"", self.event.commit}:
             self._notice = notice(commit)
-            edit = methodcaller("edit_comment", ours[0], with_notice(ours[0].body, self._notice))
+            text = comment_state.with_notice(ours[0].body, self._notice)
+            edit = methodcaller("edit_comment", ours[0], text)
             self._calls.try_call(Operation.COMMENT, edit, retry=not self._shutting_down)
 
     def _comments_with_notice(self) -> Sequence[Comment]:
@@ -407,7 +405,7 @@ class GitHubSession:
             self.load_more_comments()
             return self._ours(self.snapshot)
         self.snapshot = self._calls.fetch_more_comments(self.snapshot)
-        marked = [each for each in self.snapshot.comments if is_marked(each.body)]
+        marked = [each for each in self.snapshot.comments if each.body.startswith(f"<!-- {comment_state.MARKER}:")]
         return marked if len(marked) == 1 and self.snapshot.comments_known else ()
 
     def _no_comment_reason(self, now: Snapshot) -> str:

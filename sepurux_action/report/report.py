@@ -327,10 +327,8 @@ class GateFacts(GateResult):
         now, baseline, final = published_result.published_numbers(self.combined, self.gate), self.baseline, self.final
 
         def row(check: Check) -> ThresholdFacts:
-            state, metric = (
-                BY_CHECK[check.state] if final else State.NO_DECISION,
-                metrics.BY_OPTION.get(check.threshold),
-            )
+            metric = metrics.BY_OPTION.get(check.threshold)
+            state = BY_CHECK[check.state] if final else State.NO_DECISION
             if metric is None or not final:
                 return ThresholdFacts(check=check, state=state)
             value = None if check.threshold == metric.drop else now.get(metric.name)

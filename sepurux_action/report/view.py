@@ -158,7 +158,7 @@ class View:
         return Part([*here[: most + 1], *base] if len(here) + len(base) > 1 else (), max(0, len(here) - most - 1))
 
     def reproduction(self, gate: GateFacts) -> tuple[str, ...]:
-        return gate.reproduction if gate.failed else ()
+        return gate.reproduction if gate.failed and not self.report.context.on_command_line else ()
 
     def other_numbers(self, gate: GateFacts) -> Sequence[str]:
         """Return the numbers without a threshold that the title of the details does not have."""

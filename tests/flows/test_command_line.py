@@ -123,6 +123,7 @@ def test_a_document_goes_to_stdout_and_everything_else_to_stderr(tmp_path: Path,
     assert json.loads(as_json.out)["gates"][0]["decision"] == "fail"
     assert as_json.log.count("✗ core-reliability failed") == 1
     assert as_markdown.out.startswith("## ❌ `core-reliability` failed")
+    assert not re.search("and push|re-run the job|How to reproduce|Workflow run", as_markdown.out)
     assert as_markdown.log == ""
     assert [problem["setting"] for problem in json.loads(bad.out)["problems"]] == ["--max-unsafe"]
     assert bad.log.count("--max-unsafe") == 1
