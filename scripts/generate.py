@@ -75,42 +75,15 @@ def _action(name: str, runs: str, source: str = "") -> str:
     return ACTION.format(name=name, inputs="".join(inputs), outputs="".join(outputs), runs=runs)
 
 
-# What README shows of the inputs and outputs.
-MAIN_INPUTS = (
-    *("token", "project", "campaign", "trace_file"),
-    *("min_pass_rate", "max_unsafe", "enforcement", "timeout"),
-)
-MAIN_OUTPUTS = ("decision", "conclusion", "reason", "pass_rate", "dashboard_url")
-
-
-def main_inputs_table() -> str:
-    """Return the table of the inputs that most workflows need."""
-    rows = [f"| `{name}` | {BY_NAME[name].help} | {BY_NAME[name].default_shown} |" for name in MAIN_INPUTS]
-    return "\n".join(["| input | meaning | default |", "| --- | --- | --- |", *rows])
-
-
-def main_outputs_table() -> str:
-    """Return the table of the outputs that most workflows need."""
-    rows = [f"| `{name}` | {OUTPUTS[name]} |" for name in MAIN_OUTPUTS]
-    return "\n".join(["| output | meaning |", "| --- | --- |", *rows])
-
-
 def options_table() -> str:
-    """Return the table of all inputs."""
-    rows = ["| input | meaning | default |", "| --- | --- | --- |"]
+    """Return the table of all inputs: what each accepts, and where else it may be given."""
+    rows = ["| input | meaning | accepted | default | also in |", "| --- | --- | --- | --- | --- |"]
     for option in OPTIONS:
         names = ", ".join(f"`{spelling}`" for spelling in option.names)
-        rows.append(f"| {names} | {option.help} | {option.default_shown} |")
-    return "\n".join(rows)
-
-
-def places_table() -> str:
-    """Return the table of what each option accepts and where it may be given."""
-    rows = ["| option | accepted | policy file | environment |", "| --- | --- | --- | --- |"]
-    for option in OPTIONS:
-        sections = ", ".join(_SECTION_NAMES[section] for section in option.allowed_in)
-        environment = f"`{option.environment}`" if option.environment else ""
-        rows.append(f"| `{option.name}` | {option.kind.accepts} | {sections} | {environment} |")
+        places = [_SECTION_NAMES[section] for section in option.allowed_in]
+        places += [f"`{option.environment}`"] if option.environment else []
+        cells = (names, option.help, option.kind.accepts, option.default_shown, ", ".join(places))
+        rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
@@ -128,18 +101,13 @@ def flags_block() -> str:
 
 
 BLOCKS: dict[str, Callable[[], str]] = {
-    "main_inputs": main_inputs_table,
-    "main_outputs": main_outputs_table,
     "inputs": options_table,
     "outputs": outputs_table,
     "flags": flags_block,
-    "places": places_table,
     **noise.TABLES,
 }
-DOCUMENTS = (  # those with blocks
-    ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("reference", "platforms", "noisy-agents")),
-)
+# Those with blocks.
+DOCUMENTS = tuple(ROOT / "docs" / f"{name}.md" for name in ("reference", "platforms", "noisy-agents"))
 
 _SECTION_NAMES = {SectionKind.TOP: "top level", SectionKind.GATE: "gate", SectionKind.THRESHOLDS: "`thresholds:`"}
 
