@@ -1,4 +1,4 @@
-"""The calls of the CI API and the meaning of its responses, as data (docs/configuration.md#timeout-and-polling)."""
+"""The calls of the CI API and the meaning of its responses, as data (docs/architecture.md#limits-and-polling)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Uploads, starts, and polls every run until it is decided or out of time. Source: docs/configuration.md."""
+"""Uploads, starts, and polls every run until it is decided or out of time. Source: docs/architecture.md."""
 
 from __future__ import annotations
 

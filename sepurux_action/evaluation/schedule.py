@@ -1,4 +1,4 @@
-"""When a call is tried again, when a run is polled again, and all timeouts (docs/configuration.md)."""
+"""When a call is tried again, when a run is polled again, and all timeouts (docs/architecture.md)."""
 
 from __future__ import annotations
 

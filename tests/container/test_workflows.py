@@ -347,6 +347,12 @@ AFTERWARDS = """
               DECISION: ${{ steps.gate.outputs.decision }}
               UNSAFE: ${{ steps.gate.outputs.unsafe_attempts }}
             run: echo "$DECISION, unsafe $UNSAFE"
+          - id: condition
+            if: steps.gate.outputs.decision == 'fail'
+            run: echo never
+          - id: on_fail
+            if: always() && steps.gate.outputs.decision == 'fail'
+            run: echo on fail
           - id: always
             if: always()
             env:
@@ -368,10 +374,14 @@ AFTERWARDS = """
 
 
 def test_a_gate_that_blocks_fails_its_job_and_later_steps_can_read_why(scene: Scene) -> None:
+    """Without a function such as `always()`, a condition is not evaluated after a failed step, as README says."""
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert [form for form in re.findall("`(if: .+)`", readme) if f" {form}\n" in AFTERWARDS] != []
     workflow = scene.write(".github/workflows/reliability.yml", dedent(AFTERWARDS))
     run = scene.run(workflow, trace=scene.uploaded("refund-unsafe.json"))
     assert (run.exit_code, run.jobs["reliability"], run.jobs["later"]) == (1, "failure", "success"), run.log
     assert run.steps["reliability", "failed"].text == "fail, unsafe 1\n"
+    assert run.steps["reliability", "on_fail"].text == "on fail\n"
     assert run.steps["reliability", "always"].text.startswith(f"{scene.sandbox.url}/runs/")
     assert "never" not in [step.text.strip() for step in run.steps.values()]
     assert run.steps["later", "echo"].text == "later\n"

@@ -1,4 +1,4 @@
-"""Evaluations on a clock that costs nothing (docs/configuration.md, Timeout and polling)."""
+"""Evaluations on a clock that costs nothing (docs/architecture.md, Limits and polling)."""
 
 from __future__ import annotations
 

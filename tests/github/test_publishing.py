@@ -651,7 +651,7 @@ def test_what_blocks_is_sent_first_and_what_was_not_sent_is_named() -> None:
     [(gates, body, 2 * gates + more) for gates in (1, 35) for body, more in (("", 5), (OLD, 5), (SAME, 4))],
 )
 def test_what_a_step_costs(gates: int, body: str, requests: int, signals: Signals) -> None:
-    """The figures of docs/configuration.md: for 0.3 s per request, and an evaluation of 10 minutes.
+    """The figures of docs/architecture.md: for 0.3 s per request, and an evaluation of 10 minutes.
 
     With a `body`, all gates have a status on the commit, and the pull request has this comment of the gate.
     """

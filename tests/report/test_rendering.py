@@ -1,4 +1,4 @@
-"""A report is rendered as docs/templates.md says, within the size limits, also with broken templates."""
+"""A report is rendered as CONTRIBUTING.md says, within the size limits, also with broken templates."""
 
 from __future__ import annotations
 

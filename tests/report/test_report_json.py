@@ -97,17 +97,6 @@ def test_a_report_of_any_text_fits_the_schema_and_shows_no_invisible_character(s
         assert not [character for character in shown if unicodedata.category(character)[0] == "C"]
 
 
-def test_the_document_lists_the_fields_of_the_schema() -> None:
-    document = (DOCS / "report-files.md").read_text(encoding="utf-8")
-    for heading, properties in (
-        ("field", SCHEMA["properties"]),
-        ("field of a gate", SCHEMA["$defs"]["Gate"]["properties"]),
-    ):
-        rows = document.partition(f"\n| {heading} |")[2].partition("\n\n")[0].splitlines()[2:]
-        names = [name.strip(" `") for row in rows for name in row.split(" | ")[0].strip("| ").split(",")]
-        assert names == list(properties)
-
-
 # -- the facts --------------------------------------------------------------------------------------------------------
 
 
