@@ -302,7 +302,12 @@ class RunPoller:
                 self.result, run=run, run_decision=decided, hint=next_step(decided), enrichment=unread
             )
             await self._note_outage(outage)
-            if unknown and not limited and len(run_ids) == 1:  # the score of one of many is not the batch's
+            averaged = self.gate.confirm and missed_rates(self.gate, (self.result,), ())
+            if averaged and unknown and score_limits & self.gate.limits.keys():  # both evaluations need the score
+                run, _ = await self._with_score(run, run_ids)
+                checks = decide(run, self.gate).checks
+                self.result = replace(self.result, run=run, run_decision=replace(decided, checks=checks))
+            elif unknown and not limited and len(run_ids) == 1:  # the score of one of many is not the batch's
                 await self._read_shown_score(run_ids[0])
         except EvaluationError as error:
             self._fail(error, decide(self.result.run, self.gate).checks)
@@ -474,7 +479,7 @@ class RunPoller:
     async def _with_score(self, polled: CIRun, run_ids: Sequence[str]) -> tuple[CIRun, Outage]:
         """Return a run with the lowest score of its runs, and whether an outage is why one is unknown.
 
-        One that is not usable, or not read in time, is the run's score, unless another one makes the decision `fail`.
+        One that is not usable, or not read in time, is the run's score, unless another one misses the threshold.
         """
         self._enter("reading the reliability score")
         timeout_s = max(self.gate.timeout_s, self._step.elapsed() + schedule.SCORE_S)
@@ -484,7 +489,8 @@ class RunPoller:
             read.append((unread, Outage.NO))
         run = polled.with_score(worst_reading(RELIABILITY_SCORE, (score for score, _ in read), "runs"))
         broken = [(score, outage) for score, outage in read if score.broken]
-        if broken and decide(run, self.gate).decision is Decision.PASS:
+        lowest, limit = run.value(RELIABILITY_SCORE), self.gate.limits.get(RELIABILITY_SCORE.threshold, 0)
+        if broken and (lowest is None or lowest >= limit):
             run = polled.with_score(broken[0][0])
         return run, min((outage for _, outage in broken), default=Outage.NO)
 

@@ -42,7 +42,7 @@ class Backend:
         self, *responses: object, known: dict[str, object] | None = None, cancel_at: float | None = None
     ) -> None:
         self._runs = dict[str, tuple[float, object]]({each: (0, shown) for each, shown in (known or {}).items()})
-        self._responses, self._numbers = iter(responses), count(1)
+        self._responses, self._numbers, self.scores = iter(responses), count(1), dict[str, object]()
         self.calls = FakeApiCalls(self._respond, cancel_at=cancel_at)
 
     def _respond(self, call: ApiRequest, time: float) -> ApiResult:
@@ -52,6 +52,8 @@ class Backend:
             run_id = f"r-{next(self._numbers)}"
             self._runs[run_id] = time + TAKES_S, next(self._responses)
             return Success({"run_id": run_id})
+        if "/reliability" in call.path:
+            return Success({"reliability_score": self.scores.get(dict(call.query)["run_id"])})
         if "/ci/runs/" not in call.path:
             return Success([])
         until, response = self._runs.get(call.path.rpartition("/")[2], (0, UNKNOWN))
@@ -61,8 +63,10 @@ class Backend:
         return response
 
     def started(self) -> list[object]:
-        """Return the trace of each run that was started."""
-        return [json.loads(call.body or b"")["trace_id"] for _, call in self.calls.calls if call.path == "/v1/ci/runs"]
+        """Return the trace of each run that was started, None for the registered scenarios."""
+        return [
+            json.loads(call.body or b"").get("trace_id") for _, call in self.calls.calls if call.path == "/v1/ci/runs"
+        ]
 
     def evaluate(self, *gates: Gate, earlier: Runs = ()) -> Sequence[Evaluated]:
         compared = [(gate, Base(baseline=Baseline())) for gate in gates or (GATE,)]
@@ -132,6 +136,26 @@ def test_a_signal_in_the_second_evaluation_leaves_the_first_result() -> None:
     [found] = backend.evaluate()
     assert decisions(found) == [Decision.FAIL, Decision.PASS]
     assert found.confirmation.endswith("so the first one counts: The run was cancelled.")
+
+
+SCORE = replace(GATE, traces=(Trace(label="all"),), limits={"min_pass_rate": 0.85, "min_reliability_score": 80})
+
+
+@pytest.mark.parametrize(
+    ("score", "decision"), [(75, Decision.PASS), (69, Decision.FAIL), ("high", Decision.FAIL), (None, Decision.FAIL)]
+)
+def test_the_score_of_a_first_evaluation_that_missed_a_rate_is_read_too(score: object, decision: Decision) -> None:
+    backend = Backend(passed(0.84, run_ids=["x-0", "x-1"]), passed(0.95, run_ids=["y-0", "y-1"]))
+    backend.scores = {"x-0": score and 90, "x-1": score, "y-0": 90, "y-1": 90}
+    [found] = backend.evaluate(SCORE)
+    assert decisions(found) == [decision]
+    assert len(backend.calls.paths("/reliability")) == 4
+
+
+def test_a_signal_while_the_score_of_a_fail_is_read_leaves_the_fail() -> None:
+    backend = Backend(passed(0.84, run_ids=["x-0", "x-1"]), cancel_at=1_010.7)
+    [found] = backend.evaluate(SCORE)
+    assert (decisions(found), len(backend.calls.paths("/reliability"))) == ([Decision.FAIL], 2)
 
 
 # -- runs of an earlier workflow run ----------------------------------------------------------------------------------

@@ -92,6 +92,7 @@ class Evaluated:
     decision: str
     numbers: Mapping[str, Any] = field(default_factory=dict)
     outage: bool = False
+    late: bool = False  # its score was requested until no time was left
 
 
 def expected(world: World) -> Expected:
@@ -320,8 +321,11 @@ def of_run(run: Run, settings: Mapping[str, Any], traces: int) -> Evaluated:
         decided = "error" if status in {"done", "completed"} else "pending"
     else:
         decided = by_numbers(numbers, settings)
-        if decided == "pass" and numbers["reliability_score"] is None and limits_score:
-            return by_score(run.scores[:1] if traces or not run.names_runs else run.scores, numbers, settings)
+    # the mean of two evaluations needs the score
+    averaged = decided == "fail" and settings.get("confirm") and missed(numbers, settings) == {"min_pass_rate"}
+    if (decided == "pass" or averaged) and numbers["reliability_score"] is None and limits_score:
+        found = by_score(run.scores[:1] if traces or not run.names_runs else run.scores, numbers, settings)
+        return replace(found, decision="fail") if averaged else found
     known = decided != "pending" and decision in {"pass", "fail"}
     return Evaluated(decision=decided, numbers=numbers if known else {})
 
@@ -344,9 +348,11 @@ def by_score(answers: Sequence[Any], numbers: Mapping[str, Any], settings: Mappi
     known = [score for score in scores if score not in {None, BROKEN}]
     numbers = {**numbers, "reliability_score": min(known, default=None)}
     decided = by_numbers(numbers, settings)
-    if decided == "pass" and BROKEN in scores:
+    if BROKEN in scores and "min_reliability_score" not in missed(numbers, settings):
         causes = [answer for answer, score in zip(answers, scores, strict=True) if score == BROKEN]
-        return Evaluated(decision="error", numbers=numbers, outage=all(cause == "429" for cause in causes))
+        numbers["reliability_score"] = BROKEN
+        late = bool({"429", "503", "reset", "list"} & {*causes})  # which is tried again until no time is left
+        return Evaluated(decision="error", numbers=numbers, outage=all(cause == "429" for cause in causes), late=late)
     return Evaluated(decision=decided, numbers=numbers)
 
 
@@ -452,7 +458,7 @@ def is_noise(world: World, settings: Mapping[str, Any], runs: Sequence[Evaluated
     """Return whether all runs are decided, and only a rate, a score, or a drop is missed."""
     names = {name for run in runs for name in missed(run.numbers, settings)}
     names |= {"a drop"} if compare(world, settings, worst(runs)) == "fail" else set()
-    decided = all(run.decision in {"pass", "fail"} for run in runs)
+    decided = all(run.decision in {"pass", "fail"} and not run.late for run in runs)
     return decided and bool(names) and names <= {"min_pass_rate", "min_reliability_score", "a drop"}
 
 
