@@ -126,7 +126,7 @@ class Scene:
 
     def answers(self, **fields: object) -> None:
         """Let the backend return these fields from now on."""
-        self.sepurux.script("GET /v1/ci/batch/*", backend.json(decided(run_ids=[backend.RUN_ID], **fields)))
+        self.sepurux.script("GET /v1/ci/batch/*", backend.json(decided(**{"run_ids": [backend.RUN_ID], **fields})))
 
     @property
     def ours(self) -> list[str]:

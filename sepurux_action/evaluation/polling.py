@@ -54,7 +54,8 @@ class Evaluation:
     on_progress: Callable[[Sequence[RunResult]], None]
     earlier: Mapping[str, Runs] = field(default_factory=dict)  # by gate: runs that an earlier workflow run started
     decided: int = 0  # pollers that have their result
-    evaluates: dict[str, tuple[str, bytes | None]] = field(default_factory=dict)  # by the id of a run or a batch
+    evaluates: dict[str, tuple[object, ...]] = field(default_factory=dict)  # by the id of a run or a batch
+    confirming: bool = False
 
     def __post_init__(self) -> None:
         self.pollers: list[RunPoller] = []
@@ -128,6 +129,7 @@ class Evaluation:
         gates = [self.compared[index][0] for index, *_ in wanted]
         names = ", ".join(gate.name for gate in gates)
         self.output.progress(f"evaluating once more, because only rates or scores were missed: {names}")
+        self.confirming = True
         known = ([replace(run, run_id="", batch_id="") for run in runs] for _, runs, _ in wanted)
         again = await self._poll_all((gate, tuple(runs)) for gate, runs in zip(gates, known, strict=True))
         for (index, failed, missed), second in zip(wanted, again, strict=True):
@@ -260,7 +262,8 @@ class RunPoller:
             hint=next_step(CANCELLED),
             trace_may_be_cause=trace.content is not None,
         )
-        self._known = known
+        # The path of a file may be the same text as the id of another trace.
+        self._known = known if known and trace.trace_id in {"", known.trace_id} else None
         self.phase = "finding the campaign"
         self._trace = trace
         self._step = step
@@ -392,14 +395,14 @@ class RunPoller:
         self._log(f"started {f'batch {batch_id}' if batch_id else f'run {run_id}'}")
 
     def _claim(self, *ids: str) -> None:
-        """Raise EvaluationError if a run with one of the ids was started for another gate, or another trace."""
+        """Raise EvaluationError if one of the ids is that of another gate's run, another trace's, or the first one."""
         trace = Trace(label="", trace_id=self.result.trace_id)
         gate = replace(self.gate, campaign=self.result.campaign_id, traces=(trace,))
-        evaluates = fingerprint(gate), self._trace.content
+        evaluates = fingerprint(gate), self._trace.content, self._step.confirming
         for each in filter(None, ids):
             if self._step.evaluates.setdefault(each, evaluates) != evaluates:
                 raise EvaluationError(
-                    f"Sepurux sent the same run `{each}` for two different gates or traces, so one was not evaluated",
+                    f"Sepurux sent the same run `{each}` for two gates, traces, or evaluations: one was not evaluated",
                     "{Rerun}. If it happens again, ask Sepurux about this run.",
                 )
 

@@ -138,6 +138,20 @@ def test_a_signal_in_the_second_evaluation_leaves_the_first_result() -> None:
     assert found.confirmation.endswith("so the first one counts: The run was cancelled.")
 
 
+def test_a_second_evaluation_with_the_id_of_the_first_has_no_result() -> None:
+    backend = Backend(passed(0.84, run_ids=["x"]), passed(0.95, run_ids=["x"]))
+    [found] = backend.evaluate(replace(GATE, traces=UPLOADED[:1]))
+    assert decisions(found) == [Decision.FAIL]
+    assert "Sepurux sent the same run x for two gates, traces, or evaluations" in found.confirmation
+
+
+def test_a_trace_whose_id_is_the_path_of_a_file_is_evaluated_twice_too() -> None:
+    gate = replace(GATE, traces=(Trace(label="a.json", trace_id="a.json"), UPLOADED[0]))
+    backend = Backend(passed(0.84), passed(0.84), passed(0.95), passed(0.95))
+    backend.evaluate(gate)
+    assert backend.started() == ["a.json", "t-2", "a.json", "t-2"]
+
+
 SCORE = replace(GATE, traces=(Trace(label="all"),), limits={"min_pass_rate": 0.85, "min_reliability_score": 80})
 
 

@@ -186,6 +186,8 @@ def test_the_requests_of_each_kind_of_run(scene: Scene) -> None:
     scene.pull.push()
     counts["update"] = requests(lambda: run(scene))
     scene.pull.push()
+    scene.sepurux.script(START, *(backend.json({"batch_id": name}) for name in ("b-1", "b-2")))
+    scene.answers(**{**FAILED, "failures": 0, "run_id": backend.MISSING, "run_ids": []})
     counts["confirmed run"] = requests(lambda: run(scene, confirm="true"))
     scene.pull.push()
     left_pending(scene)
