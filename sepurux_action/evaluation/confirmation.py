@@ -53,7 +53,7 @@ def confirm(gate: Gate, first: Runs, missed: tuple[Check, ...], second: Runs, ba
     shown = [text for metric in metrics if (text := _means(metric, gate, (*of_both, numbers), unmet))]
     thresholds = {metric.threshold for metric in metrics}
     others = [check.sentence for option, check in unmet.items() if option not in thresholds]
-    others += _reported_once(gate, of_both)
+    others += _reported_once(gate, evaluations)
     decided = worst.run_decision
     if not (unmet or others) and decided.decision is Decision.FAIL:
         others = [f"the second evaluation failed too: {decided.reason.removesuffix('.')}"]
@@ -69,13 +69,14 @@ def _is_unmet(check: Check) -> bool:
     return check.state is CheckState.MISSED or (check.required_for_pass and check.state is not CheckState.MET)
 
 
-def _reported_once(gate: Gate, of_both: Sequence[CIRun]) -> Iterator[str]:
-    """Yield a sentence on each number with a threshold that only one evaluation reported."""
+def _reported_once(gate: Gate, evaluations: Sequence[Runs]) -> Iterator[str]:
+    """Yield a sentence on each number with a threshold that only one evaluation reported, if only of one trace."""
     for metric in METRICS:
-        known = {run.value(metric) is None for run in of_both}
-        if len(known) > 1 and {metric.threshold, metric.drop} & gate.limits.keys():
+        first, second = ({(run.trace, run.run.value(metric) is None) for run in runs} for runs in evaluations)
+        if first != second and {metric.threshold, metric.drop} & gate.limits.keys():
             yield f"only one evaluation reported the {metric.noun}"
-    if gate.required_mutation_categories and len({run.mutation_categories is None for run in of_both}) > 1:
+    first, second = ({(run.trace, run.run.mutation_categories is None) for run in runs} for runs in evaluations)
+    if first != second and gate.required_mutation_categories:
         yield "only one evaluation reported the mutation categories"
 
 

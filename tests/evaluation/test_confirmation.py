@@ -24,6 +24,7 @@ ATTEMPTS = 50
 NO_BASE = Base(baseline=Baseline(), branch="main")
 RATE = a_gate_with(min_pass_rate=0.85, max_unsafe=0)
 SCORE = a_gate_with(min_pass_rate=0.85, min_reliability_score=80)
+SCORES = a_gate_with(min_pass_rate=0.85, min_reliability_score=80)
 DROP = a_gate_with(min_pass_rate=0.5, max_pass_rate_drop=0.03)
 ON_MAIN = Base(baseline=a_baseline(*(a_past_result(numbers=known(pass_rate=0.95)) for _ in range(5))), branch="main")
 CATEGORIES = a_gate_with(min_pass_rate=0.85, required_mutation_categories=("timeouts",))
@@ -88,6 +89,7 @@ RESULTS = {
     "the score reaches it": (SCORE, runs_of(SCORE, 0.9, reliability_score=82.0), Decision.PASS),
     "the score misses it": (SCORE, runs_of(SCORE, 0.9, reliability_score=81.9), Decision.FAIL),
     "only one has a score": (SCORE, runs_of(SCORE, 0.9, reliability_score=Reading()), Decision.FAIL),
+    "only one has the score of each trace": (SCORES, runs_of(SCORES, 0.9, 0.9, reliability_score=95.0), Decision.FAIL),
     "the drop is small enough": (DROP, runs_of(DROP, 0.94), Decision.PASS),
     "the drop is too large": (DROP, runs_of(DROP, 0.93), Decision.FAIL),
     "only one has the number of a drop": (DROP, runs_of(DROP, None), Decision.FAIL),
@@ -96,6 +98,8 @@ FIRST = {
     id(RATE): runs_of(RATE, 0.84),
     id(SCORE): runs_of(SCORE, 0.9, reliability_score=78.0),
     id(DROP): runs_of(DROP, 0.9),
+    id(SCORES): runs_of(SCORES, 0.84, reliability_score=78.0)
+    + runs_of(SCORES, 0.84, 0.84, reliability_score=Reading())[1:],
 }
 
 

@@ -490,8 +490,8 @@ def confirmed(
 def reported_once(settings: Mapping[str, Any], first: Sequence[Evaluated], second: Sequence[Evaluated]) -> bool:
     """Return whether only one evaluation has a number, or categories, that a threshold needs."""
 
-    def known(name: str, runs: Sequence[Evaluated]) -> bool:
-        return any(run.numbers.get(name) not in (None, BROKEN) for run in runs)
+    def known(name: str, runs: Sequence[Evaluated]) -> list[bool]:
+        return [run.numbers.get(name) not in (None, BROKEN) for run in runs]
 
     names = {READ_BY[option] for option in thresholds(settings) if option in READ_BY}
     return any(known(name, first) != known(name, second) for name in names)
