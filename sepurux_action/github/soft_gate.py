@@ -142,6 +142,9 @@ class ReviewGate:
         """Fetched once for all gates, because each attempt may wait for a GitHub that hangs."""
         number = self._calls.event.pull_request or 0
         self._calls.set_timeout(READS_S)  # the deadline of the first reads passed during the evaluation
+        # What could not be read in the time of the first reads is read again.
+        self._permissions = {login: found for login, found in self._permissions.items() if found is not None}
+        self._asked = {head: found for head, found in self._asked.items() if found is not None}
         return self._calls.try_call(Operation.REVIEWS, lambda github: github.reviews(number))
 
     def _requesters(self, head: str) -> tuple[Refusal, ...] | None:

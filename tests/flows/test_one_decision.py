@@ -118,6 +118,15 @@ def edited(scene: Scene) -> None:
     scene.pull.comments[0].body = scene.ours[0].replace("7", "8", 1)
 
 
+def test_what_could_not_be_read_before_the_evaluation_is_read_again_for_the_approval(scene: Scene) -> None:
+    scene.repository.collaborator("hubot", "write")
+    failed_once(scene, enforcement="soft")
+    scene.pull.review("hubot", "APPROVED")
+    scene.github.fault("repos/get-collaborator-permission-level", *[faults.refused(500, "no")] * 4)
+    result = run(scene, "hubot", enforcement="soft")
+    assert (result.outputs["decision"], result.outputs["conclusion"]) == ("fail", "success")
+
+
 CHANGES: dict[str, tuple[Callable[[Scene], object], dict[str, str]]] = {
     "another threshold": (lambda _: None, {"min_pass_rate": "0.85"}),
     "another campaign": (lambda _: None, {"campaign": "refund-reliability", "comment_key": "core-reliability"}),
