@@ -142,7 +142,7 @@ def test_a_second_evaluation_with_the_id_of_the_first_has_no_result() -> None:
     backend = Backend(passed(0.84, run_ids=["x"]), passed(0.95, run_ids=["x"]))
     [found] = backend.evaluate(replace(GATE, traces=UPLOADED[:1]))
     assert decisions(found) == [Decision.FAIL]
-    assert "Sepurux sent the same run x for two gates, traces, or evaluations" in found.confirmation
+    assert "Sepurux sent the same run `x` for two gates, traces, or evaluations" in found.confirmation
 
 
 def test_a_trace_whose_id_is_the_path_of_a_file_is_evaluated_twice_too() -> None:

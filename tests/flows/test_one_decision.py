@@ -118,6 +118,14 @@ def edited(scene: Scene) -> None:
     scene.pull.comments[0].body = scene.ours[0].replace("7", "8", 1)
 
 
+def test_a_fail_still_stands_after_a_run_without_a_secret(scene: Scene) -> None:
+    failed_once(scene)
+    assert run(scene, token="").outputs["decision"] == "error"
+    assert "no result" in scene.ours[0]
+    assert run(scene).outputs["decision"] == "fail"
+    assert len(scene.sepurux.calls(START)) == 1
+
+
 def test_what_could_not_be_read_before_the_evaluation_is_read_again_for_the_approval(scene: Scene) -> None:
     scene.repository.collaborator("hubot", "write")
     failed_once(scene, enforcement="soft")
