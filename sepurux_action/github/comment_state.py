@@ -30,7 +30,6 @@ MAX_DETAILS = 10  # tools, and kinds of failures, of one cached failure
 MAX_CATEGORIES = 50  # of one cached failure, the required ones first; of the others only the number is kept
 MAX_CACHED_TEXT = 200  # characters of a text
 MAX_SHORT_TEXT = 40  # characters of a reason in a state that would be too long with more
-MAX_RUN_IDS = 100  # of a batch that is pending
 STATE_VERSION = 5  # another one if a field of a record has another meaning
 MAX_STATE_LENGTH = 30_000  # characters of the marker's content; the comment has 65,000 for everything
 MAX_UNPACKED_LENGTH = 1_000_000  # bytes; compressed data can grow a thousandfold
@@ -57,11 +56,10 @@ def unfinished_of(results: Iterable[GateResult], here: WorkflowRun) -> Mapping[s
 
 
 def _ids(run: RunResult, here: WorkflowRun) -> RunResult:
-    run_ids = run.run.run_ids if len(run.run.run_ids) <= MAX_RUN_IDS else ()  # a part would be a wrong number
     return RunResult(
         trace=run.trace,
         run_decision=RunDecision(decision=Decision.PENDING, reason="", rule=Rule.PENDING),
-        run=CIRun(run_ids=run_ids),
+        run=CIRun(run_ids=run.run.run_ids),
         trace_id=run.trace_id,
         run_id=run.run_id,
         batch_id=run.batch_id,

@@ -32,6 +32,7 @@ from sepurux_action.github.comment_state import (
     CommentState,
     State,
     failures_of,
+    unfinished_of,
 )
 from sepurux_action.report.outputs import gate_outputs
 from tests.builders import (
@@ -372,6 +373,14 @@ def test_what_is_fixed_is_left_out_if_it_does_not_fit() -> None:
 def test_a_fail_is_found_only_for_its_own_commit_gate_and_fingerprint(gate: Gate, commit: str) -> None:
     assert STATE.find_failure(SOFT, COMMIT) is not None
     assert STATE.find_failure(gate, commit) is None
+
+
+def test_all_runs_of_a_pending_batch_are_kept_because_each_may_have_a_score() -> None:
+    batch = CIRun(run_ids=tuple(f"r-{n}" for n in range(300)))
+    pending = replace(undecided(Decision.PENDING, "No decision."), run=batch, batch_id="b")
+    unfinished = unfinished_of([a_result(pending)], EARLIER)
+    [[kept]] = PLACE.read(PLACE.write(State(unfinished=unfinished))).unfinished.values()
+    assert kept.run == batch
 
 
 def test_only_a_fail_is_cached_and_with_the_reason_of_the_gate() -> None:
