@@ -125,11 +125,7 @@ class _Trace(Shape):
 
 class _Evaluation(Shape):
     decision: Annotated[Decision, "Decision of this evaluation.", lambda runs: runs[0].decision]
-    ids: Annotated[
-        tuple[str, ...],
-        "IDs of its batches or CI runs.",
-        lambda runs: tuple(each.batch_id or each.run_id for each in runs),
-    ]
+    ids: Annotated[tuple[str, ...], "IDs of its batches or CI runs.", _ids]
     metrics: Annotated[_Metrics, "Its numbers, each the worst of all traces.", lambda runs: combined_numbers(runs, ())]
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from sepurux_action.errors import Problem
+from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.failures import Enrichment, Scenario
 from sepurux_action.report.report import Report, build_report
 from sepurux_action.report.report_json import report_json
@@ -35,6 +36,7 @@ from tests.builders import (
     reports,
     run_with,
     states,
+    undecided,
 )
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -58,6 +60,11 @@ def texts(value: object) -> Iterator[str]:
     elif isinstance(value, list):
         for each in value:
             yield from texts(each)
+
+
+def test_a_second_evaluation_that_could_not_be_started_has_no_ids() -> None:
+    result = replace(a_result(a_run(FAILING)), evaluations=((undecided(Decision.ERROR, ""),),))
+    VALIDATOR.validate(written(build_report([result], a_context())))
 
 
 # -- the schema -------------------------------------------------------------------------------------------------------
