@@ -464,7 +464,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     silent = run_with(PASSING, pass_rate=Reading(), unsafe_attempts=Reading(broken='no number: "none"'))
     cached = a_run(gate=soft, enrichment=Enrichment(failures=FAILURES))
     stands = Standing(run=EARLIER, at="14:02 UTC", by_rerun=True, author="octocat")
-    listed = replace(stands, listed=True, reviewers=("mona", "hubot-2"))
+    listed = replace(stands, reviewers=("mona", "hubot-2"))
     confirming = a_gate(limits={"min_pass_rate": 0.85, "max_unsafe": 0}, confirm=True)
     first = a_gate(name="search", campaign="search-reliability", stage=Stage.OBSERVE)
     many = (

@@ -92,14 +92,13 @@ def trace_may_be_cause(runs: Iterable[RunResult]) -> bool:
 class Standing:
     """A `fail` that an earlier workflow run found `at` a time, a text in UTC, and that is not evaluated again.
 
-    A re-run by one of the `reviewers` who can approve starts a new evaluation; if none are `listed`, one by anyone with
-    write access but the `author`. On `pull_request_review`, `by_rerun` is false.
+    A re-run by one of the gate's `reviewers` who can approve starts a new evaluation; if the gate lists none, one by
+    anyone with write access but the `author`. On `pull_request_review`, `by_rerun` is false.
     """
 
     run: WorkflowRun
     at: str
     by_rerun: bool
-    listed: bool = False
     reviewers: tuple[str, ...] = ()
     author: str = ""
 

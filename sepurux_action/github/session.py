@@ -301,7 +301,6 @@ class GitHubSession:
             run=failure.earlier,
             at=f"{at:%H:%M} UTC" + (f" on {at.date()}" if at.date() != self.started.date() else ""),
             by_rerun=by_rerun,
-            listed=bool(gate.reviewers),
             reviewers=can_approve(gate.reviewers) if by_rerun else (),
             author=pull.author,
         )

@@ -103,8 +103,9 @@ def test_a_fail_stands_if_the_permission_of_who_started_the_run_cannot_be_read(s
     scene.repository.collaborator("hubot", "write")
     failed_once(scene)
     scene.github.fault("repos/get-collaborator-permission-level", faults.refused(500, "no"), always=True)
-    assert run(scene, "hubot").outputs["decision"] == "fail"
+    assert run(scene, "hubot", reviewers="hubot").outputs["decision"] == "fail"
     assert len(scene.sepurux.calls(START)) == 1
+    assert "only if somebody in reviewers with write access, other than mona, does" in without_code(scene.ours[0])
 
 
 def test_a_fail_stands_for_as_long_as_the_author_re_runs_it(scene: Scene) -> None:
