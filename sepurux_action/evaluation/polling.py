@@ -38,10 +38,6 @@ CHECK_NETWORK = "Check `base_url`, and that this machine may connect to its host
 CANCELLED = RunDecision(decision=Decision.ERROR, reason="The run was cancelled.", rule=Rule.CANCELLED)
 
 
-class UnknownRun(EvaluationError):
-    """The backend does not know a run that an earlier workflow run started."""
-
-
 @dataclass(eq=False)
 class Evaluation:
     """The evaluation of all gates. `on_progress` gets the started runs whenever ids or addresses become known."""
@@ -353,14 +349,11 @@ class RunPoller:
         self._step.show_progress()
         by = f", which workflow run {known.earlier.number} started" if known.earlier else ""
         self._log(f"polling {known.batch_id or known.run_id} on{by}")
-        try:
-            decided = await self._poll_until_decided()
-        except UnknownRun:
-            decided = None
-        if decided is None or decided.rule in {Rule.EVALUATION_FAILED, Rule.FINISHED_UNDECIDED}:
-            self.result, self._known = new, None
-            return None
-        return decided
+        decided = await self._poll_until_decided()
+        if decided.rule not in {Rule.EVALUATION_FAILED, Rule.FINISHED_UNDECIDED}:
+            return decided
+        self.result, self._known = new, None
+        return None
 
     async def _upload(self) -> str:
         if self._known and self._known.trace_id:
@@ -428,8 +421,8 @@ class RunPoller:
         call = api.poll_run(run_id=run_id, batch_id=batch_id, project=self.gate.project)
         result, last = await self._step.poll(call, self.gate.timeout_s)
         if isinstance(result, PermanentError):
-            if result.status == NOT_FOUND and self.result.earlier:
-                raise UnknownRun(result.reason, result.hint)
+            if result.status == NOT_FOUND and self.result.earlier:  # Sepurux does not know the run any more
+                return replace(CANCELLED, rule=Rule.EVALUATION_FAILED), last
             if result.status != NOT_FOUND or self._step.elapsed() - polls.started >= schedule.YOUNG_RUN_S:
                 raise EvaluationError(result.reason, result.hint, outage=result.outage)
             return TransientError(reason=result.reason, status=result.status, reached=True), last
