@@ -156,6 +156,11 @@ class State:
     def find_unfinished(self, gate: Gate, commit: str) -> Runs:
         return self.unfinished.get(_key(gate), ()) if self._is_about(commit) else ()
 
+    def failures_left(self, results: Iterable[GateResult], commit: str) -> Mapping[str, RunResult]:
+        """Return the `fails` at this commit of gates that a later run evaluated again without a result."""
+        keys = (_key(each.gate) for each in results if each.decision.is_undecided and self._is_about(commit))
+        return {key: self.fails[key] for key in keys if key in self.fails}
+
     def _is_about(self, commit: str) -> bool:
         return [commit] == [each.commit for each in self.commits[-1:]]
 

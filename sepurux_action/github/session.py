@@ -364,9 +364,10 @@ class GitHubSession:
         )
         here = WorkflowRun(self.event.run_url, self.started.timestamp())
         commits = (*self.previous_results, newest)
+        left = next(self._own_states(), State()).failures_left(results, self.event.commit)
         kept = State(
             commits=commits,
-            fails=comment_state.failures_of(results, here),
+            fails={**left, **comment_state.failures_of(results, here)},
             unfinished=comment_state.unfinished_of(results, here),
         )
         place, before = self._comment_state, ours[0].body if ours else ""

@@ -133,7 +133,7 @@ def test_without_a_second_decision_the_numbers_are_those_of_the_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gate", "second", "told"),
+    ("gate", "second", "sentence"),
     [
         (RATE, runs_of(RATE, 0.88), "84.0% and 88.0% passed, 86.0% on average."),
         (RATE, runs_of(RATE, 0.78), "84.0% and 78.0% passed, 81.0% on average, where 85.0% is needed."),
@@ -143,11 +143,11 @@ def test_without_a_second_decision_the_numbers_are_those_of_the_first() -> None:
         (SCORE, runs_of(SCORE, 0.9, reliability_score=Reading()), "only one evaluation reported the score."),
     ],
 )
-def test_the_reason_has_both_numbers_and_their_mean(gate: Gate, second: Runs, told: str) -> None:
+def test_the_reason_has_both_numbers_and_their_mean(gate: Gate, second: Runs, sentence: str) -> None:
     found = confirmed(gate, FIRST[id(gate)], second, ON_MAIN if gate is DROP else NO_BASE)
     assert found is not None
     kind = "a score" if gate is SCORE else "a rate"
-    assert found.confirmation.startswith(f"Evaluated twice, because the first result missed only {kind}: {told}")
+    assert found.confirmation.startswith(f"Evaluated twice, because the first result missed only {kind}: {sentence}")
     assert GateResult(gate=gate, runs=found.runs, blocks=True).reason == found.confirmation
 
 

@@ -82,7 +82,7 @@ def test_a_base_branch_that_is_too_large_for_the_first_query_is_read_alone_if_a_
     scene.answers(**WORSE)
     result = scene.run(**inputs)
     assert exit_and_decision(result) == ended, result.log
-    unread = "the results on main could not be read (GitHub's limit on one query), so no drop can be compared"
+    unread = "the results on `main` could not be read (GitHub's limit on one query), so no drop can be compared"
     assert (unread in result.outputs["reason"]) is (ended[1] == "error")
     assert len(scene.github.requests) == requests
 

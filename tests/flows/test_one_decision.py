@@ -59,7 +59,7 @@ def test_a_fail_stands_on_each_event_with_a_pull_request(event: str, scene: Scen
     assert scene.status[2].endswith("; evaluated by run 7100001; 1 scenario")
     shown = without_code(scene.ours[0])
     assert "[Run 7100001]" in shown
-    only_if = "Re-running this job evaluates again only if somebody with write access, other than mona, does it."
+    only_if = "Re-running this job evaluates again only if someone with write access, other than mona, does it."
     assert (only_if in shown) is (event != "pull_request_review")
     assert "Run 7100001 evaluated this commit at " in result.log
 
@@ -83,7 +83,7 @@ def test_only_who_could_approve_starts_a_new_evaluation(scene: Scene) -> None:
     kept, seen = scene.ours[0], {}
     for actor, role, reviewers in WHO:
         scene.pull.comments[0].body = kept
-        scene.repository.collaborator(actor or "nobody", role)
+        scene.repository.collaborator(actor or "other", role)
         before = len(scene.sepurux.calls(START))
         result = run(scene, actor, reviewers=reviewers)
         seen[actor, role, reviewers] = 1 + len(scene.sepurux.calls(START)) - before
@@ -92,7 +92,7 @@ def test_only_who_could_approve_starts_a_new_evaluation(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(("event", "cause"), [("pull_request_review", ""), ("workflow_run", "pull_request_review")])
-def test_a_review_starts_no_new_evaluation_whoever_wrote_it(event: str, cause: str, scene: Scene) -> None:
+def test_a_review_by_anyone_starts_no_new_evaluation(event: str, cause: str, scene: Scene) -> None:
     scene.repository.collaborator("hubot", "write")
     failed_once(scene)
     assert run(scene, "hubot", event, cause).outputs["decision"] == "fail"
@@ -105,7 +105,7 @@ def test_a_fail_stands_if_the_permission_of_who_started_the_run_cannot_be_read(s
     scene.github.fault("repos/get-collaborator-permission-level", faults.refused(500, "no"), always=True)
     assert run(scene, "hubot", reviewers="hubot").outputs["decision"] == "fail"
     assert len(scene.sepurux.calls(START)) == 1
-    assert "only if somebody in reviewers with write access, other than mona, does" in without_code(scene.ours[0])
+    assert "only if someone in reviewers with write access, other than mona, does" in without_code(scene.ours[0])
 
 
 def test_a_fail_stands_for_as_long_as_the_author_re_runs_it(scene: Scene) -> None:
@@ -115,8 +115,19 @@ def test_a_fail_stands_for_as_long_as_the_author_re_runs_it(scene: Scene) -> Non
     assert scene.status[2].endswith("; evaluated by run 7100001; 1 scenario")
 
 
+def test_a_fail_stands_also_after_a_new_evaluation_without_a_result(scene: Scene) -> None:
+    scene.repository.collaborator("hubot", "write")
+    failed_once(scene)
+    scene.answers(status="failed", decision="pending")
+    assert run(scene, "hubot").outputs["decision"] == "error"
+    scene.answers(**PASSED)
+    assert run(scene).outputs["decision"] == "fail"
+    assert run(scene, "hubot").outputs["decision"] == "pass"
+
+
 def edited(scene: Scene) -> None:
-    scene.pull.comments[0].body = scene.ours[0].replace("7", "8", 1)
+    text, _, state = scene.ours[0].rpartition("\n")
+    scene.pull.comments[0].body = f"{text}\n{state.replace('7', '8', 1)}"
 
 
 def test_a_fail_still_stands_after_a_run_without_a_secret(scene: Scene) -> None:
@@ -214,7 +225,7 @@ def test_the_requests_of_each_kind_of_run(scene: Scene) -> None:
     assert counts == {
         "first run": (7, 4),
         "reused fail": (5, 0),
-        "update": (6, 4),
-        "confirmed run": (6, 7),
+        "update": (7, 4),
+        "confirmed run": (7, 7),
         "resumed run": (6, 5),
     }
