@@ -74,19 +74,13 @@ class Outage(IntEnum):
 class EvaluationError(Exception):
     """The gate has no result, so the decision is `error`. `reason` says what happened, and `hint` what to do."""
 
-    def __init__(self, reason: str, hint: str = "", *, outage: Outage = Outage.NO) -> None:
-        self.reason = reason
-        self.hint = hint
-        self.outage = outage
+    def __init__(self, reason: str, hint: str = "", *, outage: Outage = Outage.NO, detail: str = "") -> None:
+        self.reason, self.hint, self.outage, self.detail = reason, hint, outage, detail
         super().__init__(reason)
 
 
 class StillPending(EvaluationError):
     """A poll succeeded, but the backend had not decided within the timeout: `pending`. `detail` is why, or ''."""
-
-    def __init__(self, reason: str, hint: str, detail: str) -> None:
-        super().__init__(reason, hint)
-        self.detail = detail
 
 
 class GitHubError(Exception):

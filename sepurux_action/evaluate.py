@@ -9,19 +9,13 @@ from functools import partial
 from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.path_filter import affects
-from sepurux_action.config.stage import NextChange, OnUndecided, Stage, next_change
+from sepurux_action.config.stage import OnUndecided, Stage, next_change
 from sepurux_action.evaluation.api import Credentials
 from sepurux_action.evaluation.decision import CheckState, Decision, Rule, RunDecision
 from sepurux_action.evaluation.drops import Base, check_drops, compare_drops, hidden_results
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.polling import Evaluation
-from sepurux_action.evaluation.result import (
-    Evaluated,
-    GateResult,
-    RunResult,
-    combined_numbers,
-    trace_may_be_cause,
-)
+from sepurux_action.evaluation.result import Evaluated, GateResult, RunResult, combined_numbers, trace_may_be_cause
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation, advice
 from sepurux_action.host.workflow_commands import Level
@@ -47,7 +41,7 @@ def evaluate(run: Run) -> tuple[GateResult, ...]:
     to_evaluate = [gate for gate in gates if gate.name not in found]
     advised = {}
     for gate in to_evaluate:
-        change = _next_change(run, gate)
+        change = next_change(gate.rules, run.event.branch, run.today)
         scheduled = change is not None and change.stricter
         advised[gate.name] = run.github.stage_advice(gate.name, gate.stage, scheduled=scheduled)
     found |= _evaluate(run, to_evaluate)
@@ -130,7 +124,7 @@ def _result(run: Run, gate: Gate, found: Evaluated, advised: str) -> GateResult:
     blocks = enforce(decision, gate.stage, on_undecided, trace_may_be_cause=suspected)
     too_few = decision.is_decided and any(check.state is CheckState.NOT_COMPARED for check in drops)
     few = hidden_results(base.baseline) if too_few and base.baseline else ""
-    change = _next_change(run, gate)
+    change = next_change(gate.rules, run.event.branch, run.today)
     if change and change.is_near:
         run.host.annotate(Level.WARNING, f"Gate {gate.name}: {change}", title="Sepurux gate")
     notes = tuple(filter(None, (str(change or ""), advised, few)))
@@ -166,10 +160,6 @@ def _base(run: Run, gate: Gate) -> Base:
     return Base(baseline=github.baselines([gate]).get(gate.name), branch=event.base_ref, hint=hint, why=why)
 
 
-def _next_change(run: Run, gate: Gate) -> NextChange | None:
-    return next_change(gate.rules, run.event.branch, run.today)
-
-
 def no_credentials_hint(event: Event) -> str:
     if not event.name:
         return "Run `export SEPURUX_CI_TOKEN=...` or `export SEPURUX_API_KEY=...` first."
@@ -187,12 +177,5 @@ def no_credentials_hint(event: Event) -> str:
 
 
 def _not_run(gate: Gate, decision: Decision, reason: str, hint: str = "") -> Evaluated:
-    run_decision = RunDecision(decision=decision, reason=reason, rule=Rule.NOT_POLLED)
-    return Evaluated(
-        tuple(
-            RunResult(
-                trace=trace.label, run_decision=run_decision, hint=hint, trace_may_be_cause=trace.content is not None
-            )
-            for trace in gate.traces
-        )
-    )
+    decided = RunDecision(decision=decision, reason=reason, rule=Rule.NOT_POLLED)
+    return Evaluated(tuple(RunResult.of(trace, decided, hint) for trace in gate.traces))

@@ -82,10 +82,7 @@ class Evaluation:
         return tuple(replace(each, runs=of_gate) for each, of_gate in zip(evaluated, runs, strict=True))
 
     async def _poll_all(self, gates: Iterable[tuple[Gate, Runs]]) -> tuple[Runs, ...]:
-        """Return the results of each gate's runs. The given runs have a trace that is not uploaded again.
-
-        If they have ids, too, they are not started, but polled on.
-        """
+        """Return the results of each gate's runs. Given ones with ids are polled on; else their trace is used again."""
         gates = [*gates]
         known = [{run.trace: run for run in runs} for _, runs in gates]
         pollers = [
@@ -252,12 +249,7 @@ class RunPoller:
 
     def __init__(self, step: Evaluation, gate: Gate, trace: Trace, known: RunResult | None) -> None:
         self.gate = gate
-        self.result = self._unknown = RunResult(
-            trace=trace.label,
-            run_decision=CANCELLED,
-            hint=next_step(CANCELLED),
-            trace_may_be_cause=trace.content is not None,
-        )
+        self.result = RunResult.of(trace, CANCELLED, next_step(CANCELLED))
         # The path of a file may be the same text as the id of another trace.
         self._known = known if known and trace.trace_id in {"", known.trace_id} else None
         self.phase = "finding the campaign"
@@ -324,7 +316,7 @@ class RunPoller:
             reason=_sentence(error.reason),
             rule=Rule.NOT_POLLED,
             checks=checks,
-            detail=_sentence(error.detail) if isinstance(error, StillPending) else "",
+            detail=_sentence(error.detail),
         )
         self.result = replace(self.result, run_decision=decided, hint=error.hint)
 
@@ -470,7 +462,7 @@ class RunPoller:
         why += f"; the last poll failed: {failed}" if failed else ""
         self.result = replace(self.result, elapsed_s=waited)  # what a report shows is what the reason says
         reason = f"No decision after {number_format.duration(waited)}{why}"
-        return StillPending(reason, next_step(decision), why.lstrip(":; "))
+        return StillPending(reason, next_step(decision), detail=why.lstrip(":; "))
 
     async def _with_score(self, polled: CIRun, run_ids: Sequence[str]) -> tuple[CIRun, Outage]:
         """Return a run with the lowest score of its runs, and whether an outage is why one is unknown.

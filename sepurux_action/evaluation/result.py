@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
-from sepurux_action.config.gate import Gate
+from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.evaluation.ci_run import CIRun, average, combine
 from sepurux_action.evaluation.decision import Check, Decision, Rule, RunDecision, check_thresholds
 from sepurux_action.evaluation.enforcement import ApprovalStatus
@@ -51,6 +52,11 @@ class RunResult:
     elapsed_s: float = 0
     trace_may_be_cause: bool = False
     earlier: WorkflowRun | None = None
+
+    @classmethod
+    def of(cls, trace: Trace, decided: RunDecision, hint: str) -> Self:
+        uploaded = trace.content is not None
+        return cls(trace=trace.label, run_decision=decided, hint=hint, trace_may_be_cause=uploaded)
 
     @property
     def decision(self) -> Decision:
@@ -104,18 +110,14 @@ class Standing:
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
-class GateResult:
-    """The result of a gate: its runs, one for each trace. `approval` is for a failed soft gate of a pull request."""
+class GateResult(Evaluated):
+    """The result of a gate. `approval` is for a failed soft gate of a pull request."""
 
     gate: Gate
-    runs: tuple[RunResult, ...]
     blocks: bool
     approval: ApprovalStatus | None = None
     notes: tuple[str, ...] = ()
     drops: tuple[Check, ...] = ()
-    evaluations: tuple[Runs, ...] = ()
-    confirmation: str = ""
-    standing: Standing | None = None
     invalid_policy: bool = False
 
     def blocked_by_policy(self) -> GateResult:
