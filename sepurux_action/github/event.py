@@ -198,23 +198,15 @@ def resolve(event: Event, candidates: Sequence[PullRequest]) -> Event:
         return _with_match(event, matches) or as_ambiguous(event, f"pull request {lookup.number} cannot be read")
     candidates = [pull for pull in candidates if pull.head_sha == lookup.commit]
     if lookup.branch:
-        matches = [
-            pull
-            for pull in candidates
-            if pull.head_branch == lookup.branch and _same(pull.head_repository, lookup.repository)
-        ]
+        of_branch = (pull for pull in candidates if pull.head_branch == lookup.branch)
+        matches = [pull for pull in of_branch if _same(pull.head_repository, lookup.repository)]
         still_open = [pull for pull in matches if pull.open]
         if found := _with_match(event, still_open or matches, lookup.number):
             return replace(found, closed=not still_open)
         head = f"`{lookup.repository}:{lookup.branch}` at `{lookup.commit[:7]}`"
         return as_ambiguous(event, f"no pull request has the head {head}; a newer commit has a run of its own")
-    matches = [
-        pull
-        for pull in candidates
-        if pull.open
-        and (lookup.forks or _same(pull.head_repository, event.repository))
-        and _same(pull.base_repository, event.repository)
-    ]
+    into_this = (pull for pull in candidates if pull.open and _same(pull.base_repository, event.repository))
+    matches = [pull for pull in into_this if lookup.forks or _same(pull.head_repository, event.repository)]
     if not matches and lookup.number is not None:
         return _with_number_lookup(event, lookup.number)
     none = f"`{lookup.commit[:7]}` is the head of no open pull request"
@@ -296,13 +288,9 @@ def _issue_comment(event: Event, payload: Mapping[str, object]) -> Event:
 
 
 def _deployment(event: Event, payload: Mapping[str, object]) -> Event:
-    deployment = json_reader.as_object(payload.get("deployment"))
-    return replace(
-        event,
-        commit=parse_sha(deployment.get("sha")) or event.commit,
-        # A tag or a SHA is no head of a pull request.
-        head_branch=_branch_of_ref(deployment.get("ref")) or parse_branch(deployment.get("ref")) or event.head_branch,
-    )
+    sha, ref = (json_reader.at(payload, "deployment", name) for name in ("sha", "ref"))
+    branch = _branch_of_ref(ref) or parse_branch(ref) or event.head_branch  # no head, if it is a tag or a SHA
+    return replace(event, commit=parse_sha(sha) or event.commit, head_branch=branch)
 
 
 def _with_commit_lookup(event: Event) -> Event:

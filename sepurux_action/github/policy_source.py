@@ -14,14 +14,7 @@ from urllib.parse import quote
 
 from sepurux_action.common import json_reader
 from sepurux_action.config import options
-from sepurux_action.config.policy import (
-    MAX_FILE_BYTES,
-    Change,
-    Policy,
-    PolicyNote,
-    diff,
-    without_unmerged_rules,
-)
+from sepurux_action.config.policy import MAX_FILE_BYTES, Change, Policy, PolicyNote, diff, without_unmerged_rules
 from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.settings import Settings
 from sepurux_action.errors import ConfigurationError, Problem

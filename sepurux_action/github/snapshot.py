@@ -1,7 +1,4 @@
-"""The GraphQL queries of the gate, and the parsers of their responses.
-
-Source: https://docs.github.com/graphql/reference
-"""
+"""The GraphQL queries of the gate, and parsers of the responses. Source: https://docs.github.com/graphql/reference."""
 
 from __future__ import annotations
 

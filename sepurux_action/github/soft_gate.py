@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from operator import methodcaller
 
 from sepurux_action.config.kinds import BOT_SUFFIX
@@ -105,12 +105,11 @@ def _latest(reviews: Iterable[Review]) -> dict[str, Review]:
 
 
 class ReviewGate:
-    """The reviews of one pull request, fetched when the first gate needs them."""
+    """The reviews of one pull request. Each part is read once for all gates, because GitHub may hang."""
 
     def __init__(self, calls: BoundedCalls) -> None:
         self._calls = calls
-        self._permissions: dict[str, str | None] = {}  # by lower-case login
-        self._asked: dict[str, tuple[Refusal, ...] | None] = {}  # by head
+        self._permission, self._requesters = cache(self._fetch_permission), cache(self._fetch_requesters)
         self._waiting: list[ApprovalRules] = []
 
     def approval(self, pull: PullRequest | None, reviewers: tuple[str, ...]) -> ApprovalStatus:
@@ -133,13 +132,12 @@ class ReviewGate:
             author=pull.author,
             head=head,
             reviewers=reviewers,
-            permission=self._permission,
+            permission=lambda login: self._permission(login.lower()),
             requesters=self._requesters(head) if pull.by_agent else (),
         )
 
     @cached_property
     def _reviews(self) -> tuple[Review, ...] | None:
-        """Fetched once for all gates, because each attempt may wait for a GitHub that hangs."""
         number = self._calls.event.pull_request or 0
         self._calls.set_timeout(READS_S)  # the deadline of the first reads passed during the evaluation
         # What could not be read in the time of the first reads is read again.
@@ -147,19 +145,12 @@ class ReviewGate:
         self._asked = {head: found for head, found in self._asked.items() if found is not None}
         return self._calls.try_call(Operation.REVIEWS, lambda github: github.reviews(number))
 
-    def _requesters(self, head: str) -> tuple[Refusal, ...] | None:
-        """Return who may have asked a bot for the pull request, which is fetched once for all gates, as above."""
-        if head not in self._asked:
-            fetch = methodcaller("requesters", self._calls.event.pull_request or 0, head)
-            self._asked[head] = self._calls.try_call(Operation.REQUESTERS, fetch)
-        return self._asked[head]
+    def _fetch_requesters(self, head: str) -> tuple[Refusal, ...] | None:
+        number = self._calls.event.pull_request or 0
+        return self._calls.try_call(Operation.REQUESTERS, lambda github: github.requesters(number, head))
 
-    def _permission(self, login: str) -> str | None:
-        """Return the permission of a user, which is fetched once for all gates, also if it cannot be read."""
-        if login.lower() not in self._permissions:
-            found = self._calls.try_call(Operation.REVIEWS, lambda github: github.permission(login))
-            self._permissions[login.lower()] = found
-        return self._permissions[login.lower()]
+    def _fetch_permission(self, login: str) -> str | None:
+        return self._calls.try_call(Operation.REVIEWS, lambda github: github.permission(login))
 
     def request_reviews(self) -> None:
         number = self._calls.event.pull_request or 0
