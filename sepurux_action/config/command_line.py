@@ -39,10 +39,7 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CommandLine:
-    """The value of each given option by its name, such as `min_pass_rate`, and how the result is shown.
-
-    `check` has the policy files to validate, () for the usual one; None to evaluate.
-    """
+    """The given options by name, how the result is shown, and the policy files to `check`, () for the usual one."""
 
     texts: dict[str, str]
     report_format: Format
@@ -243,10 +240,7 @@ def command_lines(gate: Gate, host: str) -> Iterator[str]:
 
 
 def _options_of(gate: Gate) -> Iterator[tuple[Option[object], str]]:
-    """Yield the options that matter to an evaluation with their texts, without invisible characters.
-
-    A drop is left out: a command line has no base branch, so with one even a pass would be an error.
-    """
+    """Yield what matters to an evaluation, in printable texts; no drop, because a command line has no base branch."""
     ids = [trace.trace_id for trace in gate.traces if trace.content is None]
     files = [trace.label for trace in gate.traces if trace.content is not None]
     yield options.CAMPAIGN, json_reader.printable(gate.campaign)

@@ -14,10 +14,7 @@ REGISTERED = "registered scenarios"  # the campaign's own, which run if a gate n
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """One trace to evaluate: an id that the backend knows, or a JSON text of a file to upload, or neither.
-
-    `recorded` is the POSIX time of the newest event in a file, None if it is not known.
-    """
+    """One trace: an id, or the JSON of a file to upload, or neither. `recorded`: POSIX time of its newest event."""
 
     label: str
     trace_id: str = ""

@@ -37,11 +37,7 @@ _LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})(?:_[A-Za-z0-9]{1,20})?",
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[T_co]):
-    """A kind of values. `accepts` completes "accepted: ..." in errors and tables.
-
-    `placeholder` is the word for a value in the help of the command line. A value `is_list` may be a YAML list in a
-    policy file.
-    """
+    """A kind of values: `accepts` follows "accepted: ", `placeholder` is for the help, `is_list` allows a YAML list."""
 
     parse: Callable[[str], T_co]
     accepts: str

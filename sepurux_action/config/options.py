@@ -1,7 +1,4 @@
-"""The table of options: for each its name, its kind, its default, and where it may be given.
-
-Tests hold `action.yml`, the command line, and the tables of the documents equal to it.
-"""
+"""The table of options. Tests hold `action.yml`, the command line, and the tables of the documents equal to it."""
 
 from __future__ import annotations
 

@@ -59,10 +59,7 @@ _OTHER_KEYS = (VERSION_KEY, THRESHOLDS, GATES)  # the keys that are not options
 
 def read_policy(raw: bytes, path: str) -> Policy:
     """Return the policy in a file; raises ConfigurationError with its problems, in their order, at most 100."""
-    parsing = PolicyParser(path)
-    policy = parsing.policy(compose(raw, path))
-    parsing.raise_problems()
-    return policy
+    return PolicyParser(path).policy(compose(raw, path))
 
 
 def workflow_triggers(text: str) -> frozenset[str]:
@@ -160,7 +157,7 @@ class PolicyParser:
         self._path = path
         self._problems: list[Problem] = []
 
-    def raise_problems(self) -> None:
+    def _raise_problems(self) -> None:
         if self._problems:
             raise ConfigurationError(sorted(self._problems, key=lambda problem: (problem.line, problem.column)))
 
@@ -177,6 +174,7 @@ class PolicyParser:
             if key.value == GATES and not _empty(value):
                 policy = replace(policy, gates=tuple(self._gates(value)))
         self._check_duplicate_names(policy)
+        self._raise_problems()
         return policy
 
     def _gates(self, node: yaml.Node) -> Iterator[PolicySection]:
@@ -312,7 +310,7 @@ class PolicyParser:
         position = at if isinstance(at, tuple) else _position(at.start_mark)
         self._problems += _error(self._path, position, message, where).problems
         if len(self._problems) >= MAX_PROBLEMS:
-            self.raise_problems()
+            self._raise_problems()
 
 
 def _position(mark: Any) -> tuple[int, int]:  # noqa: ANN401 - a mark of YAML, whose type has no public name

@@ -172,10 +172,7 @@ def read_settings(
 
 
 def read_inputs(layers: Iterable[Layer], policy: Policy | None = None) -> Settings:
-    """Return the settings as far as they are known before the gates, with every problem.
-
-    The policy is None until it has been read, which needs some of these settings.
-    """
+    """Return the settings known before the gates, with every problem; `policy` is None until they have led to it."""
     layers = tuple(layers)
     reader = OptionReader((*layers, *policy_layers(policy or Policy(path=""))))
     for option in OPTIONS:
@@ -358,6 +355,4 @@ class OptionReader:
 
     def _add(self, layer: Layer, spelling: str, message: str) -> None:
         problem = Problem(layer.label(spelling), message, layer.file, layer.lines.get(spelling, 0))
-        self.problems.append(
-            (BY_NAME.get(spelling), problem.redacted(self._redact))
-        )  # a secret may be in the wrong option
+        self.problems.append((BY_NAME.get(spelling), problem.redacted(self._redact)))  # any may quote a secret
