@@ -98,10 +98,7 @@ def run_gates(
     show: Callable[[Report], None],
     connections: Connections = CONNECTIONS,
 ) -> int:
-    """Show the report, and return the exit status.
-
-    It is 0 for success, 1 if a `fail` blocks, 2 if something else blocks, and 130 or 143 after a signal.
-    """
+    """Show the report; return the exit status: 0, 1 if a `fail` blocks, 2 if anything else does, or a signal's."""
     run = _begin(invocation, host, signals, connections)
     files = ReportWriter(invocation.report_folders, host, signals, run.redact)
     files.remove(run.settings.report_dir, REPORT_FILES)
@@ -146,15 +143,8 @@ def _begin(invocation: Invocation, host: Output, signals: Signals, connections: 
     signing_key = inputs.secret.reveal() if inputs.secret else ""
     github = GitHubSession(client, timeouts, host, event, signing_key=signing_key)
     github.settings, github.started = inputs, connections.now()
-    return Run(
-        host=host,
-        signals=signals,
-        connections=connections,
-        redact=redact,
-        github=github,
-        today=github.started.date(),
-        settings=inputs,
-    )
+    today = github.started.date()
+    return Run(host, signals, connections, redact, github, today, inputs)
 
 
 def _with_policy(run: Run, invocation: Invocation) -> Run:
@@ -191,10 +181,7 @@ def _with_lost_statuses(run: Run, invocation: Invocation) -> Run:
 
 
 def _until_signal(run: Run, work: Callable[[], T]) -> T:
-    """Return what the work returns, which reads settings; raises ConfigurationError, also after a signal.
-
-    A large policy file takes seconds, so a signal leaves the work behind in its thread.
-    """
+    """Return what reading settings returns, which may take seconds; raises ConfigurationError, also after a signal."""
     try:
         return Timeouts(run.signals).run(math.inf, work)
     except Interrupted:
@@ -225,18 +212,13 @@ def _log_start(run: Run) -> None:
     if run.github.connected and settings.shares_statuses:
         prefix = settings.status_context
         host.annotate(Level.WARNING, SHARED_STATUSES.format(prefix=prefix, base=BASE), title="Sepurux gate")
-    if len(settings.gates) == 1:
-        [gate] = settings.gates
-        host.progress(f"evaluating gate {gate.name} ({_campaign_and_stage(gate)}) at {settings.base_url}")
-        return
-    host.progress(f"evaluating {len(settings.gates)} gates at {settings.base_url}")
+    several = len(settings.gates) > 1
+    if several:
+        host.progress(f"evaluating {len(settings.gates)} gates at {settings.base_url}")
     for gate in settings.gates:
-        host.progress(f"gate {gate.name}: {_campaign_and_stage(gate)}")
-
-
-def _campaign_and_stage(gate: Gate) -> str:
-    """Return the gate's stage, and before it the campaign that does not give the gate its name."""
-    return str(gate.stage) if gate.name == gate.campaign else f"campaign {gate.campaign}, {gate.stage}"
+        what = str(gate.stage) if gate.name == gate.campaign else f"campaign {gate.campaign}, {gate.stage}"
+        one = f"evaluating gate {gate.name} ({what}) at {settings.base_url}"
+        host.progress(f"gate {gate.name}: {what}" if several else one)
 
 
 def _publish(run: Run, results: Sequence[GateResult], report: Report, files: ReportWriter) -> None:
@@ -264,9 +246,8 @@ def _log_report(report: Report, host: ActionsRunner) -> None:
     title = f"Sepurux gate: invalid {'policy' if report.gates else 'settings'}"
     for problem in report.problems:
         host.annotate(Level.ERROR, str(problem), title=title, file=problem.file, line=problem.line)
-    notes = () if report.gates else map(str, report.context.notes)
-    for note in notes:
-        host.log(note)
+    for note in () if report.gates else report.context.notes:
+        host.log(str(note))
     for line in render_lines(report, "log"):
         host.log_in_color(line)
 

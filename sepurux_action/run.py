@@ -67,10 +67,7 @@ def from_command_line(texts: Mapping[str, str], environ: Mapping[str, str]) -> I
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connections:
-    """The functions that make each part of a run that depends on the outside world. `now` returns a time of UTC.
-
-    GitHub is not among them, because PyGithub has a place of its own for a test's connection.
-    """
+    """What makes the parts that depend on the outside world; `now` is in UTC. PyGithub has its own place for tests."""
 
     transport: Callable[..., Transport] = Transport
     calls: Callable[..., ApiCalls] = ApiCalls
@@ -78,7 +75,7 @@ class Connections:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Run:
     """What a run has. `settings` and `policy` are those that are known so far; `today` is a day of UTC."""
 
