@@ -25,10 +25,7 @@ IDENTIFIER = re.compile(r"(?!\.+\Z)[A-Za-z0-9._:~-]{1,200}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A number that the backend reports: `value`, or in its place what is `broken`, or neither.
-
-    `reported_by` is, for example, `2 of 3 traces` if only some of several runs report the number.
-    """
+    """A reported number: `value`, or what is `broken`, or neither. `reported_by`: `2 of 3 traces` if not by all."""
 
     value: float | None = None
     broken: str | None = None

@@ -1,7 +1,4 @@
-"""Secrets that cannot be printed by accident, and the redaction of texts that quote one.
-
-Responses are redacted too, because a backend may send a secret back.
-"""
+"""Secrets that cannot be printed by accident, and the redaction of texts that quote one, as a backend may do."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Reads the classified failures of the base's results, and compares the failures of this step's gates with them.
-
-What cannot be compared stays unmarked, and a note says why. No decision depends on it. Source: docs/report-files.md.
-"""
+"""Compares failures with those of the base's results. No decision depends on it. Source: docs/report-files.md."""
 
 from __future__ import annotations
 
@@ -74,10 +71,7 @@ def _may_have_failed(result: BaselineResult) -> bool:
 
 
 async def _failures_of_base(reader: Reader, project: str, baseline: Baseline, runs: Runs) -> Sequence[BaseFailures]:
-    """Return the failures of each result of the base that is compared; raises NotReadError.
-
-    A result without failures and unsafe attempts needs no request.
-    """
+    """Return the failures of each result of the base; raises NotReadError. A result without any needs no request."""
     run, url = runs[0], runs[0].run.dashboard_url
     own_id, ids = _page_and_id(url)[1], comparable_ids(url, (each.url for each in baseline.results))
     if len(runs) > 1:
@@ -106,10 +100,7 @@ async def _failures_of_base(reader: Reader, project: str, baseline: Baseline, ru
 async def _failures_of_result(
     reader: Reader, project: str, run: RunResult, found: str, counted: float | None
 ) -> BaseFailures:
-    """Return the failures of one result. `counted` is the number of failures in its status.
-
-    Raises NoRequestLeftError if the requests that are left do not suffice, NotReadError for any other reason.
-    """
+    """Return the failures of one result, with `counted` in its status; raises NotReadError, or NoRequestLeftError."""
     one = _page_and_id(run.run.dashboard_url)[1] != run.batch_id
     what = f"for its {'run' if one else 'batch'} `{found}`"
     try:

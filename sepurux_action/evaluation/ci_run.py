@@ -9,18 +9,8 @@ from typing import Annotated
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.evaluation.metrics import (
-    METRICS,
-    RELIABILITY_SCORE,
-    SCENARIOS,
-    Metric,
-    Numbers,
-    mean_reading,
-    read_count,
-    read_name,
-    read_names,
-    worst_reading,
-)
+from sepurux_action.evaluation import metrics
+from sepurux_action.evaluation.metrics import METRICS, RELIABILITY_SCORE, SCENARIOS, Metric, Numbers
 
 MAX_READ_TOOLS = 100  # of one response; a report shows fewer
 MAX_RUN_IDS = 1_000  # of one batch; outputs contain them, and a job's outputs have 1 MB together
@@ -67,7 +57,7 @@ class CIRun:
 def parse_ci_run(payload: object) -> CIRun:
     """Return the run that a poll response describes; never raises, whatever JSON it is."""
     body = json_reader.as_object(payload)
-    categories = read_names(body.get("mutation_categories"))
+    categories = metrics.read_names(body.get("mutation_categories"))
     single = json_reader.identifier(body.get("run_id"))
     listed = tuple(map(json_reader.identifier, json_reader.as_array(body.get("run_ids")))) or (single,)
     numbers = {metric.name: reading for metric in METRICS if not (reading := metric.read(payload)).missing}
@@ -85,10 +75,7 @@ def parse_ci_run(payload: object) -> CIRun:
 
 
 def wrong_shape(payload: object, *, run_id: str, batch_id: str, campaign_id: str = "") -> str:
-    """Return why a poll response is not about this run (or this batch, if `batch_id` is not ''); '' if it may be.
-
-    If a `campaign_id` is given, the response may not name another one.
-    """
+    """Return why a response is not about this batch (without one, this run) or the given campaign; '' if it may be."""
     if not isinstance(payload, dict):
         return NO_OBJECT
     if not all(isinstance(payload.get(name), str | None) for name in ("run_id", "batch_id")):
@@ -104,7 +91,7 @@ def combine(runs: Sequence[CIRun]) -> CIRun:
     """Return the first run with the worst of each number. A category counts if all runs that report some cover it."""
     if len(runs) == 1:
         return runs[0]
-    worst = {metric.name: worst_reading(metric, (run.reading(metric) for run in runs)) for metric in METRICS}
+    worst = {metric.name: metrics.worst_reading(metric, (run.reading(metric) for run in runs)) for metric in METRICS}
     reported = [set(run.mutation_categories) for run in runs if run.mutation_categories is not None]
     return replace(
         runs[0],
@@ -117,7 +104,7 @@ def combine(runs: Sequence[CIRun]) -> CIRun:
 def average(runs: Sequence[CIRun]) -> CIRun:
     """Return the last run with the mean of each rate and score of all evaluations, and the worst of each count."""
     combined = combine(runs)
-    numbers = {metric.name: mean_reading(metric, [run.reading(metric) for run in runs]) for metric in METRICS}
+    numbers = {metric.name: metrics.mean_reading(metric, [run.reading(metric) for run in runs]) for metric in METRICS}
     return replace(
         runs[-1],
         numbers={name: reading for name, reading in numbers.items() if not reading.missing},
@@ -136,7 +123,7 @@ def _word(value: object) -> str:
 
 def _tools(value: object) -> tuple[FailingTool, ...]:
     items = map(json_reader.as_object, list(json_reader.as_array(value))[:MAX_READ_TOOLS])
-    named = ((read_name(item.get("tool")), read_count(item.get("count")).value) for item in items)
+    named = ((metrics.read_name(item.get("tool")), metrics.read_count(item.get("count")).value) for item in items)
     return _add_up(FailingTool(tool, int(count or 0)) for tool, count in named if tool)
 
 

@@ -175,10 +175,7 @@ def merge_failures(failures: Iterable[ClassifiedFailure], max_kinds: int | None 
 
 
 def combine_found(found: Sequence[Enrichment], max_kinds: int | None = None) -> Enrichment:
-    """Return what was found about several runs: at most `max_kinds` kinds of failures, with the number of the others.
-
-    What is fixed is left out if it does not fit: a part of it would have another count.
-    """
+    """Return what was found about several runs: at most `max_kinds` kinds. What is fixed is left out unless all fit."""
     failures, left_out = merge_failures((each for one in found for each in one.failures), max_kinds)
     fixed, more_fixed = merge_failures((each for one in found for each in one.fixed), max_kinds)
     return Enrichment(

@@ -22,10 +22,7 @@ NOT_KNOWN = "–"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumberFormat:
-    """A kind of number. Statuses and drops multiply it by `scale`; `write` makes it differ from another one.
-
-    A mean of several has so many `digits` after the point.
-    """
+    """A kind of number: `write` makes it differ from another; `scale` is for status and drop, `digits` for a mean."""
 
     read: Callable[[object], Reading]
     write: Callable[[float, float | None], str]
@@ -85,7 +82,6 @@ def _count_names(value: object) -> Reading:
 
 
 read_count = partial(json_reader.number, low=0, high=MAX_COUNTED, whole=True)
-read_of_hundred = partial(json_reader.number, low=0, high=100)
 
 RATE = NumberFormat(
     read=partial(json_reader.number, low=0, high=1, digits=RATE_DIGITS),
@@ -99,7 +95,7 @@ SCORE = NumberFormat(read=_read_score, write=number_format.score, highest=100, d
 COUNT = NumberFormat(read=read_count, write=lambda value, _: number_format.count(value), whole=True)
 COUNT_OF_NAMES = replace(COUNT, read=_count_names)
 OF_HUNDRED = NumberFormat(
-    read=read_of_hundred,
+    read=partial(json_reader.number, low=0, high=100),
     write=lambda value, _: f"{number_format.decimal(value)} of 100",
     highest=100,
     digits=SCORE_DIGITS,

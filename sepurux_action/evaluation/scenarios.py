@@ -198,10 +198,7 @@ def _scenarios(run: RunResult) -> list[Scenario]:
 
 
 def _with_scenarios(run: RunResult, readers: Sequence[ScenarioReader] | None) -> RunResult:
-    """Return a run with what was read of its scenarios, the worst first, and of all their failures.
-
-    Without `readers`, nothing had to be read.
-    """
+    """Return a run with its scenarios, the worst first, and all their failures; without `readers`, none were needed."""
     if readers is None:
         return replace(run, enrichment=replace(run.enrichment, unread_scenarios=0))
     if not run.enrichment.unread_scenarios:

@@ -95,7 +95,10 @@ class TraceFolder:
             limit = f"{MAX_BYTES // 2**20} MiB"
             raise TraceFileError(f'with "{label}", the trace files have more than {limit}; accepted: {limit} together')
         self._size += len(content)
-        text = _decoded(content, label)
+        try:
+            text = content.decode(json.detect_encoding(content))
+        except UnicodeError:
+            raise TraceFileError(f'"{label}" is not valid JSON: it is not UTF-8 text') from None
         del content  # while the text is parsed, its long strings are in memory twice already
         recorded = _newest_event(text, label)
         return text.encode(), recorded
@@ -153,13 +156,6 @@ def _times(budget: Iterator[int], pairs: list[tuple[str, object]]) -> _Times:
             times = (each[0] for each in value if isinstance(each, tuple) and each[0] is not None)
             newest = max(times, default=None)
     return _OBJECT if own is newest is None else (own, newest)
-
-
-def _decoded(content: bytes, label: str) -> str:
-    try:
-        return content.decode(json.detect_encoding(content))
-    except UnicodeError:
-        raise TraceFileError(f'"{label}" is not valid JSON: it is not UTF-8 text') from None
 
 
 def _newest_event(text: str, label: str) -> float | None:

@@ -91,10 +91,7 @@ class Timeouts:
         self._wait(self.now() + seconds, lambda: False)
 
     def run(self, seconds: float, work: Callable[[], T]) -> T:
-        """Return what the work returns, or raise what it raises.
-
-        Raises DeadlineExceeded after the seconds, at once if there are none, and Interrupted if a signal arrives first.
-        """
+        """Return or raise what the work does; raises DeadlineExceeded after the seconds, Interrupted after a signal."""
         if self._interrupted:
             raise Interrupted
         if seconds <= 0:

@@ -40,10 +40,7 @@ class WrittenFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportFolders:
-    """Where `report_dir` may be: in the folder of relative paths, or in the runner's temporary folder.
-
-    Later steps know the temporary folder as `temporary_for_steps`, if that is known to differ.
-    """
+    """Where `report_dir` may be: in `base`, or `temporary`, which later steps may know as `temporary_for_steps`."""
 
     base: Path
     temporary: Path | None = None
@@ -137,10 +134,7 @@ class ReportWriter:
 
 @contextmanager
 def open_folder(root: Path, parts: Sequence[str], *, create: bool = True) -> Iterator[int]:
-    """Yield a descriptor of the folder below `root`, which must exist; `create` makes missing folders below it.
-
-    Raises OSError for a component below `root` that is a link or no folder.
-    """
+    """Yield a descriptor of a folder below `root`, which `create` makes; raises OSError for a link or no folder."""
     folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for part in parts:

@@ -15,10 +15,7 @@ DISCLAIMER = "This sandbox replays nothing and mutates nothing; it is no substit
 
 
 def main() -> int:
-    """Serve until a signal comes, then return 0. Return 2 if the address or the certificate cannot be used.
-
-    Prints one line, with the URL first, once it accepts requests.
-    """
+    """Print a line that begins with the URL, and serve until a signal; return 2 if it cannot, else 0."""
     parser = argparse.ArgumentParser(
         prog="python -m sepurux_action.sandbox",
         description=f"An embedded Sepurux CI API, for trying and testing. {DISCLAIMER}",

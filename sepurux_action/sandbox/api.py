@@ -112,10 +112,7 @@ T = TypeVar("T")
 
 
 class Api:
-    """The endpoints over one store, one request at a time.
-
-    With a token, `/v1/ci/...` accepts it as `X-Sepurux-Token` or `X-API-Key`, any other `/v1/...` as `X-API-Key`.
-    """
+    """The endpoints over one store. Only `/v1/ci/...` accepts a token as `X-Sepurux-Token` beside `X-API-Key`."""
 
     def __init__(self, store: Store, *, token: str | None, base_url: str) -> None:
         self._store = store

@@ -75,10 +75,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """The runs that one request started, one for each trace. `started` is the clock's time in seconds.
-
-    `coverage` is in percent of the campaign's scenarios, None if it has none.
-    """
+    """The runs of one request, one for each trace. `started` is the clock's time, `coverage` a percentage or None."""
 
     batch_id: str
     campaign_id: str
