@@ -16,10 +16,8 @@ DISCLAIMER = "This sandbox replays nothing and mutates nothing; it is no substit
 
 def main() -> int:
     """Print a line that begins with the URL, and serve until a signal; return 2 if it cannot, else 0."""
-    parser = argparse.ArgumentParser(
-        prog="python -m sepurux_action.sandbox",
-        description=f"An embedded Sepurux CI API, for trying and testing. {DISCLAIMER}",
-    )
+    about = f"An embedded Sepurux CI API, for trying and testing. {DISCLAIMER}"
+    parser = argparse.ArgumentParser(prog="python -m sepurux_action.sandbox", description=about)
     parser.add_argument("--host", default=LOOPBACK, metavar="ADDRESS", help=f"IPv4 address (default: {LOOPBACK})")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one (default)")
     parser.add_argument("--certificate", type=Path, metavar="FILE", help="speak https with it and its key (PEM)")
@@ -31,13 +29,9 @@ def main() -> int:
     parser.add_argument("--delay", type=float, default=0, metavar="SECONDS", help="time that each response takes")
     parser.add_argument("--broken", default="", metavar="PATTERN", help="paths that respond 503, a regular expression")
     options = parser.parse_args()
-    sandbox = Sandbox(
-        Store(scenarios=options.scenarios, flaky=options.flaky),
-        token=options.token,
-        address=(options.host, options.port),
-        certificate=options.certificate,
-        faults=Faults(options.delay, options.broken),
-    )
+    store = Store(scenarios=options.scenarios, flaky=options.flaky)
+    at, faults = (options.host, options.port), Faults(options.delay, options.broken)
+    sandbox = Sandbox(store, token=options.token, address=at, certificate=options.certificate, faults=faults)
     ended = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())

@@ -115,9 +115,7 @@ class Api:
     """The endpoints over one store. Only `/v1/ci/...` accepts a token as `X-Sepurux-Token` beside `X-API-Key`."""
 
     def __init__(self, store: Store, *, token: str | None, base_url: str) -> None:
-        self._store = store
-        self._token = token
-        self._base_url = base_url
+        self._store, self._token, self._base_url = store, token, base_url
         self._responses: dict[tuple[str, str], tuple[bytes, object]] = {}
 
     def respond(self, request: Request) -> object:
@@ -192,33 +190,22 @@ class Api:
         events = trace.take("events", LIST, required=True)
         for index, event in enumerate(events):
             Fields(event, "events", index).take("type", TEXT, required=True)
-        return {
-            "trace_id": self._store.add_trace(events, task_name),
-            "validation_status": "valid",
-            "validation_errors": None,
-        }
+        trace_id = self._store.add_trace(events, task_name)
+        return {"trace_id": trace_id, "validation_status": "valid", "validation_errors": None}
 
     def show_trace(self, _request: Request, trace_id: str) -> object:
         trace = _found(self._store.traces, trace_id, "trace")
-        return {
-            "trace_id": trace_id,
-            "source": "sdk",
-            "task_name": trace.task_name,
-            "validation_status": "valid",
-            "created_at": trace.created_at,
-        }
+        about = {"task_name": trace.task_name, "created_at": trace.created_at}
+        return {"trace_id": trace_id, "source": "sdk", "validation_status": "valid", **about}
 
     def list_campaigns(self, _request: Request) -> object:
         return [{"campaign_id": each.campaign_id, "name": each.name} for each in self._store.campaigns.values()]
 
     def show_reliability(self, request: Request, campaign_id: str) -> object:
         run, batch = self._decided_run(request, campaign_id)
-        score = run.evaluation.score
-        return {
-            "reliability_score": score / 100,
-            "status": next(word for least, word in HEALTH if score >= least),
-            "classified_failures": len(list(_failure_views(run, batch))),
-        }
+        score, failures = run.evaluation.score, len(list(_failure_views(run, batch)))
+        status = next(word for least, word in HEALTH if score >= least)
+        return {"reliability_score": score / 100, "status": status, "classified_failures": failures}
 
     def list_failures(self, request: Request, campaign_id: str) -> object:
         limit, offset = (request.query.get(key, text) for key, text in (("limit", str(FAILURES_PAGE)), ("offset", "0")))
@@ -237,13 +224,9 @@ class Api:
     # Response bodies.
 
     def _batch_view(self, batch: Batch) -> Mapping[str, object]:
-        return {
-            "batch_id": batch.batch_id,
-            "run_ids": [run.run_id for run in batch.runs],
-            "trace_count": len(batch.runs),
-            "scenario_coverage_pct": batch.coverage,
-            **self._decided(batch.batch_id, batch.evaluation, batch),
-        }
+        ids = {"batch_id": batch.batch_id, "run_ids": [run.run_id for run in batch.runs]}
+        counts = {"trace_count": len(batch.runs), "scenario_coverage_pct": batch.coverage}
+        return {**ids, **counts, **self._decided(batch.batch_id, batch.evaluation, batch)}
 
     def _decided(self, identifier: str, evaluation: Evaluation, batch: Batch) -> Mapping[str, object]:
         status = self._store.status(batch)

@@ -49,9 +49,7 @@ class Sandbox:
         certificate: Path | None = None,
         faults: Faults = Faults(),
     ) -> None:
-        self._token = token
-        self._faults = faults
-        self._store = store or Store()
+        self._token, self._faults, self._store = token, faults, store or Store()
         self._host, self._port = address
         self._certificate = certificate
         self.requests: list[Request] = []  # the complete requests so far, the oldest first
@@ -113,7 +111,6 @@ class _Connection(BaseHTTPRequestHandler):
             super().handle()
 
     def serve(self) -> None:
-        """Read one request and send its response."""
         try:
             status, response = 200, self.server.respond(self._request())
         except RejectedError as rejected:
@@ -134,11 +131,7 @@ class _Connection(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "0")
         if not re.fullmatch("[0-9]{1,8}", length) or int(length) > MAX_BODY_BYTES:
             raise RejectedError(413, f"Content-Length must be a number of at most {MAX_BODY_BYTES} bytes")
-        path, _, query = self.path.partition("?")
-        return Request(
-            method=self.command,
-            path=path,
-            query=dict(parse_qsl(query, keep_blank_values=True)),
-            headers={name.lower(): value for name, value in self.headers.items()},
-            body=self.rfile.read(int(length)),
-        )
+        path, _, text = self.path.partition("?")
+        query, body = dict(parse_qsl(text, keep_blank_values=True)), self.rfile.read(int(length))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        return Request(method=self.command, path=path, query=query, headers=headers, body=body)

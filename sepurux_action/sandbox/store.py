@@ -121,17 +121,11 @@ class Store:
             self.add_trace(events, f"refund order A-{1001 + number}", trace_id)
         self.runs: dict[str, tuple[Run, Batch]] = {}
         self.batches: dict[str, Batch] = {}
-        self._decide_after = decide_after
-        self._clock = clock
-        self.campaigns = {
-            campaign_id(name): Campaign(campaign_id=campaign_id(name), name=name, trace_ids=trace_ids)
-            for name, trace_ids in {
-                **SCENARIOS,
-                MANY_CAMPAIGN: many,
-                FLAKY_CAMPAIGN: tuple(filter(None, [self._flaky_id])),
-                **dict.fromkeys(campaigns, ()),
-            }.items()
-        }
+        self._decide_after, self._clock = decide_after, clock
+        flaky_ids = tuple(filter(None, [self._flaky_id]))
+        scenarios_of = {**SCENARIOS, MANY_CAMPAIGN: many, FLAKY_CAMPAIGN: flaky_ids, **dict.fromkeys(campaigns, ())}
+        made = (Campaign(campaign_id=campaign_id(each), name=each, trace_ids=ids) for each, ids in scenarios_of.items())
+        self.campaigns = {campaign.campaign_id: campaign for campaign in made}
 
     def add_trace(self, events: list[Mapping[str, object]], task_name: str, trace_id: str = "") -> str:
         """Evaluate a trace, store the evaluation, and return the UUID of the trace, by default a new one."""
@@ -141,12 +135,11 @@ class Store:
 
     def start_batch(self, campaign: Campaign, trace_ids: tuple[str, ...], thresholds: Thresholds) -> Batch:
         registered = campaign.trace_ids
+        runs = tuple(Run(run_id=str(uuid4()), trace_id=each, evaluation=self._evaluation(each)) for each in trace_ids)
         batch = Batch(
             batch_id=str(uuid4()),
             campaign_id=campaign.campaign_id,
-            runs=tuple(
-                Run(run_id=str(uuid4()), trace_id=each, evaluation=self._evaluation(each)) for each in trace_ids
-            ),
+            runs=runs,
             thresholds=thresholds,
             coverage=100 * len({*trace_ids}.intersection(registered)) / len(registered) if registered else None,
             started=self._clock(),
