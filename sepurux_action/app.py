@@ -143,8 +143,7 @@ def _begin(invocation: Invocation, host: Output, signals: Signals, connections: 
     signing_key = inputs.secret.reveal() if inputs.secret else ""
     github = GitHubSession(client, timeouts, host, event, signing_key=signing_key)
     github.settings, github.started = inputs, connections.now()
-    today = github.started.date()
-    return Run(host, signals, connections, redact, github, today, inputs)
+    return Run(host, signals, connections, redact, github, github.started.date(), inputs)
 
 
 def _with_policy(run: Run, invocation: Invocation) -> Run:
@@ -152,8 +151,7 @@ def _with_policy(run: Run, invocation: Invocation) -> Run:
     snapshot = run.github.snapshot if run.github.connected else None
     read_file = partial(read_checkout, invocation.traces)
     changed = run.github.changes_policy(run.settings.config)
-    resolve = partial(resolve_policy, run.settings, run.event, snapshot, read_file, changed=changed)
-    policy = _until_signal(run, resolve)
+    policy = _until_signal(run, partial(resolve_policy, run.settings, run.event, snapshot, read_file, changed=changed))
     report_dir = read_inputs(invocation.layers, policy.policy).report_dir
     return replace(run, policy=policy, settings=replace(run.settings, report_dir=report_dir))
 
@@ -257,8 +255,7 @@ def _print_report(report: Report, terminal: Terminal, report_format: Format) -> 
     document = ""
     if report_format is not Format.TEXT:
         document = json_text(report) if report_format is Format.JSON else render_summary(report)
-    evaluated = not (report.problems or report.short)
-    terminal.write_result(render_lines(report, "terminal"), document, evaluated=evaluated)
+    terminal.write_result(render_lines(report, "terminal"), document, evaluated=not (report.problems or report.short))
 
 
 def _write_report(run: Run, report: Report, files: ReportWriter) -> str:

@@ -79,8 +79,7 @@ def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
     if not gates:
         return {}
     if not settings.secret:
-        hint = no_credentials_hint(event)
-        return {gate.name: _not_run(gate, Decision.ERROR, NO_CREDENTIALS, hint) for gate in gates}
+        return {each.name: _not_run(each, Decision.ERROR, NO_CREDENTIALS, no_credentials_hint(event)) for each in gates}
     store = "Dependabot" if event.dependabot else "Actions"
     source = f"Change it under `Settings > Secrets and variables > {store}`, then {{rerun}}."
     source = source if event.name else ""  # on a command line
@@ -91,12 +90,11 @@ def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
     # `pr_number` counts only where GitHub could not be asked which pull request the commit belongs to.
     configured = settings.pull_request if not event.name or event.lookup else None
     metadata = {"repo": event.repository or None, "pull_request_number": event.pull_request or configured}
-    calls = run.connections.calls(transport.send, run.signals)
     evaluation = Evaluation(
         compared=[(gate, _base(run, gate)) for gate in gates],
         earlier={gate.name: run.github.unfinished_runs(gate) for gate in gates},
         metadata=metadata,
-        calls=calls,
+        calls=run.connections.calls(transport.send, run.signals),
         output=run.host,
         on_progress=lambda known: run.host.set_outputs(outputs.early_outputs(known)),
     )
@@ -120,19 +118,17 @@ def _result(run: Run, gate: Gate, found: Evaluated, advised: str) -> GateResult:
     decision = min((each.decision for each in runs), key=lambda each: each.rank)
     # Anyone who may cancel a run must not get past a gate with it, so `allow` ends with a signal.
     on_undecided = OnUndecided.BLOCK if run.signals.received else gate.on_undecided
-    suspected = trace_may_be_cause(runs)
-    blocks = enforce(decision, gate.stage, on_undecided, trace_may_be_cause=suspected)
+    blocks = enforce(decision, gate.stage, on_undecided, trace_may_be_cause=trace_may_be_cause(runs))
     too_few = decision.is_decided and any(check.state is CheckState.NOT_COMPARED for check in drops)
     few = hidden_results(base.baseline) if too_few and base.baseline else ""
     change = next_change(gate.rules, run.event.branch, run.today)
     if change and change.is_near:
         run.host.annotate(Level.WARNING, f"Gate {gate.name}: {change}", title="Sepurux gate")
-    notes = tuple(filter(None, (str(change or ""), advised, few)))
     result = GateResult(
         gate=gate,
         runs=runs,
         blocks=blocks,
-        notes=notes,
+        notes=tuple(filter(None, (str(change or ""), advised, few))),
         drops=drops,
         evaluations=found.evaluations,
         confirmation=found.confirmation,

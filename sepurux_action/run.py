@@ -43,8 +43,7 @@ def from_step(inputs: Mapping[str, str], environ: Mapping[str, str], payload: ob
     base, temp = Path(workspace) if workspace else working_directory(), Path(temporary) if temporary else None
     # The runner translates RUNNER_TEMP for a container action, and leaves RUNNER_WORKSPACE as it is.
     on_runner = PurePosixPath(environ.get("RUNNER_WORKSPACE", ""))
-    is_translated = temporary == CONTAINER_TEMP and on_runner.is_absolute()
-    for_steps = on_runner.parent / TEMP_NAME if is_translated else None
+    for_steps = on_runner.parent / TEMP_NAME if temporary == CONTAINER_TEMP and on_runner.is_absolute() else None
     return Invocation(
         layers=(input_layer(inputs), environment_layer(variables)),
         event=parse_event(environ.get("GITHUB_EVENT_NAME", ""), payload, environ),

@@ -184,12 +184,9 @@ class BoundedCalls:
             page = self.fetch_page(snapshot.after)
             if page is None:
                 break
-            snapshot = replace(
-                snapshot,
-                comments=oldest_first((*snapshot.comments, *page.comments)),
-                comments_known=snapshot.comments_known and page.comments_known,
-                after=page.after,
-            )
+            comments = oldest_first((*snapshot.comments, *page.comments))
+            known = snapshot.comments_known and page.comments_known
+            snapshot = replace(snapshot, comments=comments, comments_known=known, after=page.after)
         return replace(snapshot, comments_known=snapshot.comments_known and not snapshot.after)
 
     def fetch_page(self, after: str = "") -> Snapshot | None:

@@ -54,9 +54,7 @@ class GitHubClient:
     """
 
     def __init__(self, send: Callable[..., object], repository: str, redact: Callable[[str], str] = str) -> None:
-        self._call = send
-        self._name = repository
-        self._redact = redact
+        self._call, self._name, self._redact = send, repository, redact
         self._since = (datetime.now(UTC) - CLOCK_SKEW).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def find_pull_requests(self, lookup: Lookup) -> tuple[PullRequest, ...]:
@@ -205,8 +203,7 @@ class GitHubClient:
         """Return the entries of all pages; on a page that is an object, they are in `field`."""
         entries: list[Mapping[str, object]] = []
         for number in range(1, snapshot.MAX_PAGES + 1):
-            query = {**parameters, "per_page": str(snapshot.PAGE), "page": str(number)}
-            page = self._call("GET", path, query=query)
+            page = self._call("GET", path, query={**parameters, "per_page": str(snapshot.PAGE), "page": str(number)})
             page = json_reader.at(page, field) if field else page
             if not isinstance(page, list) or not all(isinstance(entry, dict) for entry in page):
                 raise GitHubError(UNEXPECTED_SHAPE)

@@ -24,10 +24,8 @@ def required_permission(errors: object) -> str:
 
 
 def error_paths(errors: object) -> list[tuple[str, ...]]:
-    return [
-        tuple(map(json_reader.text, json_reader.as_array(json_reader.at(error, "path"))))
-        for error in json_reader.as_array(errors)
-    ]
+    paths = (json_reader.at(error, "path") for error in json_reader.as_array(errors))
+    return [tuple(map(json_reader.text, json_reader.as_array(path))) for path in paths]
 
 
 class Operation(Enum):

@@ -107,8 +107,7 @@ def check_file(path: str) -> Policy:
         with Path(path).open("rb") as opened:
             return read_policy(opened.read(MAX_FILE_BYTES + 1), path)
     except OSError as error:
-        message = f"the file could not be read: {error.strerror}"
-        raise ConfigurationError([Problem("", message, path, 1, 1)]) from None
+        raise ConfigurationError([Problem("", f"the file could not be read: {error.strerror}", path, 1, 1)]) from None
 
 
 def invalid_base_note(event: Event, path: str) -> PolicyNote:
@@ -134,8 +133,7 @@ def _of_base(inputs: Settings, event: Event, snapshot: Snapshot, *, changed: boo
         step = advice(Operation.BASE, details, event) if details else UNREADABLE_FILE
         raise _unreadable(inputs, snapshot.policy.error, step)
     if snapshot.has_default_policy:
-        usual = options.CONFIG.default
-        message = f"{usual} exists and applies; remove `config` or that file"
+        message = f"{options.CONFIG.default} exists and applies; remove `config` or that file"
         raise ConfigurationError([Problem(where=f"`config` {inputs.config}", message=message)])
     text, head = snapshot.policy.text, snapshot.head_policy
     base = None if text is None else _policy(inputs, text)

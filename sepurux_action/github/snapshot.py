@@ -216,6 +216,7 @@ def parse_snapshot(response: object, event: Event, error: ErrorDetails | None = 
     more, after = (json_reader.at(thread, "pageInfo", name) for name in ("hasNextPage", "endCursor"))
     line, readable = _first_parents(repository), bool(json_reader.as_object(repository.get("policyCommit")))
     viewer = json_reader.text(json_reader.at(response, "data", "viewer", "login"))
+    committed = (json_reader.time(each.get("committedDate")) for each in _evaluated(repository, event.commit))
     snapshot = Snapshot(
         pull_request=_pull_request(json_reader.as_object(repository.get("pullRequest"))),
         comments=tuple(sorted(_own_comments(json_reader.at(thread, "nodes")), key=lambda comment: comment.id)),
@@ -224,9 +225,7 @@ def parse_snapshot(response: object, event: Event, error: ErrorDetails | None = 
         after=json_reader.text(after) if more is True else "",
         has_default_policy=bool(json_reader.as_object(repository.get("defaultPolicy"))),
         head_contexts=_contexts(repository, event.commit),
-        committed=next(
-            (json_reader.time(each.get("committedDate")) for each in _evaluated(repository, event.commit)), None
-        ),
+        committed=next(committed, None),
         account=viewer,
         policy=_policy_file(repository.get("policy"), readable=readable),
         head_policy=_policy_file(repository.get("headPolicy"), readable=True),
@@ -433,5 +432,4 @@ def _first_parents(repository: Mapping[str, object]) -> tuple[Mapping[str, objec
     listed = {sha: commit for commit in commits if (sha := parse_sha(commit.get("oid")))}
     length = next((steps for steps, commit in enumerate(commits) if not commit), len(commits))
     read = (parse_sha(commit.get("oid")) and _statuses(commit) is not None for commit in commits[:length])
-    whole = all(read) and not any(commits[length:])
-    return tuple(listed.values()) if whole else ()
+    return tuple(listed.values()) if all(read) and not any(commits[length:]) else ()

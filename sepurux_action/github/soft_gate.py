@@ -64,8 +64,7 @@ def approval_status(reviews: Iterable[Review], rules: ApprovalRules) -> Approval
     It is `unread` if an unknown permission may be that of an approver, or of the only reviewers who can approve.
     """
     ignored: list[Refusal] = []
-    approvals = [review for review in _latest(reviews).values() if review.state == APPROVED]
-    for review in reversed(approvals):
+    for review in reversed([review for review in _latest(reviews).values() if review.state == APPROVED]):
         outdated = not rules.head or review.commit != rules.head
         reason = Reason.OLDER_COMMIT if outdated else rules.refusal(review.author, review.kind)
         if reason is None:

@@ -19,9 +19,7 @@ class StickyComment:
     """The comment of the token's `account` that begins with `marker`, which distinguishes it from other steps'."""
 
     def __init__(self, calls: BoundedCalls, marker: str, account: str) -> None:
-        self._calls = calls
-        self._marker = marker
-        self._account = account
+        self._calls, self._marker, self._account = calls, marker, account
 
     def upsert(self, ours: Sequence[Comment], text: str) -> str:
         """Create the comment, or edit the first of `ours` and delete the others; return its address, or ''."""
