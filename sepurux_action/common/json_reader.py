@@ -25,7 +25,7 @@ IDENTIFIER = re.compile(r"(?!\.+\Z)[A-Za-z0-9._:~-]{1,200}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A reported number: `value`, or what is `broken`, or neither. `reported_by`: `2 of 3 traces` if not by all."""
+    """A reported number: `value`, or what is `broken`, or neither. `reported_by` is as `2 of 3 traces`, or ''."""
 
     value: float | None = None
     broken: str | None = None

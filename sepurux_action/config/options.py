@@ -297,11 +297,8 @@ REPORT_DIR = Option(
 
 OPTIONS: tuple[Option[object], ...] = tuple(value for value in list(globals().values()) if isinstance(value, Option))
 BY_NAME = {spelling: option for option in OPTIONS for spelling in option.names}
-LIMITS = tuple(
-    cast("Option[float]", option)
-    for option in OPTIONS
-    if option.allowed_in == (SectionKind.THRESHOLDS,) and not option.kind.is_list
-)
+_NUMBERS = (each for each in OPTIONS if each.allowed_in == (SectionKind.THRESHOLDS,) and not each.kind.is_list)
+LIMITS = tuple(cast("Option[float]", option) for option in _NUMBERS)
 DROPS = frozenset({MAX_PASS_RATE_DROP.name, MAX_RELIABILITY_SCORE_DROP.name})  # below results of the base branch
 SENT_LIMITS = {option.name for option in LIMITS} - DROPS - {MIN_SCENARIOS.name}  # which Sepurux gets too
 DEFAULT_LIMITS: Mapping[str, float] = {option.name: option.default_value for option in LIMITS if option.default}

@@ -155,11 +155,8 @@ def read_settings(
             reader.add_problem(BY_NAME[drop], NO_BASE + (REMOVE_FLAG if given else OTHER_FILE))
         readers.append(reader)
     step.check_duplicate_names(gates)
-    settings = replace(
-        _settings(step, gates),
-        overridden=tuple(sorted({name for reader in readers for name in reader.overridden})),
-        ignored=ignored,
-    )
+    settings = replace(_settings(step, gates), ignored=ignored)
+    settings = replace(settings, overridden=tuple(sorted({name for each in readers for name in each.overridden})))
     contexts = [settings.context_of(gate.name, branch) for gate in gates]
     if (longest := max(map(len, contexts))) > MAX_CONTEXT_LENGTH:
         named = f"with the branch {json_reader.preview(branch)} for `{BASE}`, a status context has {longest} characters"
@@ -172,18 +169,16 @@ def read_settings(
 
 
 def read_inputs(layers: Iterable[Layer], policy: Policy | None = None) -> Settings:
-    """Return the settings known before the gates, with every problem; `policy` is None until they have led to it."""
+    """Return the settings known before the gates, with every problem. `policy` is None until it is read."""
     layers = tuple(layers)
     reader = OptionReader((*layers, *policy_layers(policy or Policy(path=""))))
     for option in OPTIONS:
         reader.value(option)
     has_secret = any(reader.value(each) or reader.has_problem(each) for each in (options.TOKEN, options.API_KEY))
     name = reader.value(options.NAME) or reader.value(options.CAMPAIGN)
-    return replace(
-        _settings(reader, [Gate(name=name, campaign=name)] if name else []),
-        problems=_in_order([reader]),
-        missing_secret="" if has_secret else layers[0].label(options.TOKEN.name),
-    )
+    settings = _settings(reader, [Gate(name=name, campaign=name)] if name else [])
+    missing = "" if has_secret else layers[0].label(options.TOKEN.name)
+    return replace(settings, problems=_in_order([reader]), missing_secret=missing)
 
 
 def _settings(reader: OptionReader, gates: Sequence[Gate]) -> Settings:
@@ -215,8 +210,7 @@ def _in_order(readers: Iterable[OptionReader]) -> tuple[Problem, ...]:
 def _read_gate(reader: OptionReader, find_traces: TraceFinder) -> Gate:
     campaign = reader.value(options.CAMPAIGN)
     if campaign is None and not reader.has_problem(options.CAMPAIGN):
-        message = f"it is required, but not set; accepted: {options.CAMPAIGN.kind.accepts}"
-        reader.add_problem(options.CAMPAIGN, message)
+        reader.add_problem(options.CAMPAIGN, f"it is required, but not set; accepted: {options.CAMPAIGN.kind.accepts}")
     return Gate(
         name=reader.value(options.NAME) or (campaign or "")[: kinds.MAX_NAME_LENGTH],
         campaign=campaign or "",

@@ -145,13 +145,8 @@ def upload_trace(content: bytes, label: str, project: str, key: str) -> ApiReque
 
 def create_run(gate: Gate, campaign_id: str, trace_id: str, metadata: Mapping[str, object], key: str) -> ApiRequest:
     """Return the call that starts a CI run: of the campaign's registered scenarios if `trace_id` is ''."""
-    body = {
-        "trace_id": trace_id or None,
-        "campaign_id": campaign_id,
-        "mutation_pack_id": gate.mutation_pack or None,
-        "thresholds": gate.thresholds,
-        **metadata,
-    }
+    ids = {"trace_id": trace_id or None, "campaign_id": campaign_id, "mutation_pack_id": gate.mutation_pack or None}
+    body = {**ids, "thresholds": gate.thresholds, **metadata}
     campaign, project = json_reader.preview(gate.campaign), json_reader.preview(gate.project)
     given = [f"`campaign` ({campaign})", *([f"`trace_id` ({json_reader.preview(trace_id)})"] if trace_id else [])]
     given.append(f"`project` ({project})" if gate.project else "`project` (not set)")

@@ -1,4 +1,4 @@
-"""Compares failures with those of the base's results. No decision depends on it. Source: docs/report-files.md."""
+"""Marks failures that the base's results have too. No decision depends on it. Source: docs/report-files.md."""
 
 from __future__ import annotations
 
@@ -137,8 +137,7 @@ async def _batch(reader: Reader, project: str, run: RunResult, batch_id: str) ->
         usable = complete and not {*run.run.run_ids} & {*run_ids}
         return "" if usable else "a response without usable run_ids of its own"
 
-    call = api.poll_run(run_id="", batch_id=batch_id, project=project)
-    return parse_ci_run(await reader.read(call, problem))
+    return parse_ci_run(await reader.read(api.poll_run(run_id="", batch_id=batch_id, project=project), problem))
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,7 @@ class ApiCalls:
     """
 
     def __init__(self, send: Callable[[ApiRequest, float], ApiResult], signals: Signals) -> None:
-        self._send = send
-        self._signals = signals
+        self._send, self._signals = send, signals
         self._slots = asyncio.Semaphore(schedule.MAX_CALLS_AT_ONCE)
         self.share_slots(1)
         self._poll_turns: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # by project

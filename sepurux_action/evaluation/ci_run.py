@@ -103,13 +103,9 @@ def combine(runs: Sequence[CIRun]) -> CIRun:
 
 def average(runs: Sequence[CIRun]) -> CIRun:
     """Return the last run with the mean of each rate and score of all evaluations, and the worst of each count."""
-    combined = combine(runs)
     numbers = {metric.name: metrics.mean_reading(metric, [run.reading(metric) for run in runs]) for metric in METRICS}
-    return replace(
-        runs[-1],
-        numbers={name: reading for name, reading in numbers.items() if not reading.missing},
-        mutation_categories=combined.mutation_categories,
-    )
+    reported = {name: reading for name, reading in numbers.items() if not reading.missing}
+    return replace(runs[-1], numbers=reported, mutation_categories=combine(runs).mutation_categories)
 
 
 def _word(value: object) -> str:

@@ -50,8 +50,7 @@ class Transport:
     ) -> None:
         self._base_url = base_url
         self._host = urlsplit(base_url).hostname or ""
-        self._credentials = credentials
-        self._redact = redact
+        self._credentials, self._redact = credentials, redact
         self._headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         self._headers |= {"User-Agent": CLIENT, "X-Sepurux-SDK": CLIENT}
         if credentials.token:
@@ -117,12 +116,9 @@ class Transport:
                     hint="Check that `base_url` is the API's own address.",
                 )
             now = _http_date(response.headers.get("Date", "")) or datetime.now(UTC)  # this machine's clock may be off
-            received = api.Response(
-                status=response.status_code,
-                body=body,
-                retry_after_s=retry_after(response.headers.get("Retry-After", ""), now),
-                location=response.headers.get("Location", ""),
-            )
+            wait = retry_after(response.headers.get("Retry-After", ""), now)
+            target = response.headers.get("Location", "")
+            received = api.Response(status=response.status_code, body=body, retry_after_s=wait, location=target)
             with self._parsing:
                 result = api.parse_response(call, received, self._credentials, self._redact)
                 return Success(self._redact.redact_json(result.payload)) if isinstance(result, Success) else result

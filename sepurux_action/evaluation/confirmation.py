@@ -34,7 +34,7 @@ def too_late(took_s: float, left_s: float) -> str:
 
 
 def confirm(gate: Gate, first: Runs, missed: tuple[Check, ...], second: Runs, base: Base) -> Evaluated:
-    """Return the result of two evaluations: a pass if the second one is, and the mean of both meets what is limited."""
+    """Return the result of two evaluations: a pass if the second is one, and the mean meets each rate and score."""
     evaluations = ranked(first, gate), ranked(second, gate)
     worst = evaluations[1][0]
     of_both = [combine([run.run for run in each]) for each in evaluations]

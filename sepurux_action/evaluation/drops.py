@@ -82,10 +82,9 @@ def compare_drops(gate: Gate, runs: Runs, base: Base) -> tuple[Runs, tuple[Check
 
 
 def check_drops(run: CIRun, gate: Gate, base: Base) -> Iterator[Check]:
-    now = published_numbers(run, gate)
     for option, metric in DROPS.items():
         if option in gate.limits:
-            check = _check(metric, gate.limits[option], now.get(metric.name), base)
+            check = _check(metric, gate.limits[option], published_numbers(run, gate).get(metric.name), base)
             yield replace(check, reported_by=run.reading(metric).reported_by)
 
 
@@ -159,5 +158,4 @@ def _points(metric: Metric, difference: float) -> float:
 
 def _size(points: float, distinct_from: float) -> str:
     """Return a number of points with enough digits to differ from 0 and from another number."""
-    others = (0.0, abs(distinct_from))
-    return max((number_format.score(abs(points), other) for other in others), key=len)
+    return max((number_format.score(abs(points), other) for other in (0.0, abs(distinct_from))), key=len)

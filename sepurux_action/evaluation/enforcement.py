@@ -40,9 +40,7 @@ def enforce(
 
 def exit_status(gates: Iterable[tuple[Decision, bool]]) -> int:
     blocking = [decision for decision, blocks in gates if blocks]
-    if Decision.FAIL in blocking:
-        return EXIT_BLOCKED
-    return EXIT_UNDECIDED if blocking else 0
+    return EXIT_BLOCKED if Decision.FAIL in blocking else EXIT_UNDECIDED if blocking else 0
 
 
 class Reason(StrEnum):

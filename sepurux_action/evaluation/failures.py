@@ -104,15 +104,9 @@ class Scenario:
         named = (replace(each, trace_id=each.trace_id or trace_id) for each in failures)
         reported = (self.run or CIRun()).value(FAILURES)
         fewer = listed < (1 if reported is None else reported)  # an empty list is complete only if the run reported 0
-        return replace(
-            self,
-            trace_id=trace_id,
-            name=self.name or trace_id,
-            failures=merge_failures(named)[0],
-            listed=listed,
-            left_out=left_out,
-            problem=problem or (FEWER_LISTED if fewer else ""),
-        )
+        problem = problem or (FEWER_LISTED if fewer else "")
+        merged = replace(self, trace_id=trace_id, name=self.name or trace_id, failures=merge_failures(named)[0])
+        return replace(merged, listed=listed, left_out=left_out, problem=problem)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,8 +161,7 @@ def merge_failures(failures: Iterable[ClassifiedFailure], max_kinds: int | None 
         description = next((each.description for each in alike if each.description), "")
         new = [each.new for each in alike if each.new is not None]
         all_new = sum(new) if len(new) == len(alike) else None
-        count = sum(each.count for each in alike)
-        merged.append(replace(alike[0], description=description, count=count, new=all_new))
+        merged.append(replace(alike[0], description=description, count=sum(each.count for each in alike), new=all_new))
     ranked = sorted(merged, key=lambda each: (not each.new, severity_rank(each.severity), -each.count))
     kept = tuple(ranked[:max_kinds])
     return kept, sum(each.count for each in ranked[len(kept) :])

@@ -77,8 +77,7 @@ class Evaluation:
         runs = tuple(each.runs for each in evaluated)
         runs = await self._or_unread(read_scenarios([*zip(gates, runs, strict=True)], self.calls), runs)
         baselines = [base.baseline or Baseline() for _, base in self.compared]
-        compared = [*zip(gates, baselines, runs, strict=True)]
-        runs = await self._or_unread(compare_with_base(compared, self.calls), runs)
+        runs = await self._or_unread(compare_with_base([*zip(gates, baselines, runs, strict=True)], self.calls), runs)
         return tuple(replace(each, runs=of_gate) for each, of_gate in zip(evaluated, runs, strict=True))
 
     async def _poll_all(self, gates: Iterable[tuple[Gate, Runs]]) -> tuple[Runs, ...]:
@@ -223,8 +222,7 @@ class Evaluation:
             await asyncio.sleep(wait)
 
     def _left(self, timeout_s: float) -> float:
-        limit = timeout_s if self._responded else min(timeout_s, schedule.FIRST_RESPONSE_S)
-        return limit - self.elapsed()
+        return (timeout_s if self._responded else min(timeout_s, schedule.FIRST_RESPONSE_S)) - self.elapsed()
 
     def _timed_out(self, call: ApiRequest, error: TransientError, timeout_s: float) -> EvaluationError:
         confirmed = error.outage is Outage.IF_CONFIRMED and error.sent and call.path == api.CAMPAIGNS
@@ -253,8 +251,7 @@ class RunPoller:
         # The path of a file may be the same text as the id of another trace.
         self._known = known if known and trace.trace_id in {"", known.trace_id} else None
         self.phase = "finding the campaign"
-        self._trace = trace
-        self._step = step
+        self._trace, self._step = trace, step
 
     async def run(self) -> None:
         with suppress(asyncio.CancelledError):  # the result is what is known by now, CANCELLED if there is no decision
@@ -311,13 +308,9 @@ class RunPoller:
         """Make the error the result, unless there is a `fail` already."""
         if self.result.decision is Decision.FAIL:
             return
-        decided = RunDecision(
-            decision=Decision.PENDING if isinstance(error, StillPending) else Decision.ERROR,
-            reason=_sentence(error.reason),
-            rule=Rule.NOT_POLLED,
-            checks=checks,
-            detail=_sentence(error.detail),
-        )
+        decision = Decision.PENDING if isinstance(error, StillPending) else Decision.ERROR
+        reason, detail = _sentence(error.reason), _sentence(error.detail)
+        decided = RunDecision(decision=decision, reason=reason, rule=Rule.NOT_POLLED, checks=checks, detail=detail)
         self.result = replace(self.result, run_decision=decided, hint=error.hint)
 
     async def _note_outage(self, outage: Outage) -> None:

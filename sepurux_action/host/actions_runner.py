@@ -28,8 +28,7 @@ MAX_EVENT_BYTES = 32 * 1024 * 1024
 class ActionsRunner(Output):
     def __init__(self, environ: Mapping[str, str], log: TextIO) -> None:
         super().__init__()
-        self._environ = environ
-        self._log = log
+        self._environ, self._log = environ, log
         self._annotations: Counter[Level] = Counter()
         self._unwritable: set[str] = set()
 
@@ -76,10 +75,8 @@ class ActionsRunner(Output):
             self._write(commands.annotation(level, lines, **properties, line=line))
 
     def set_outputs(self, values: Mapping[str, str]) -> None:
-        blocks = (
-            commands.output_block(name, self._redact(value), f"ghadelimiter_{uuid.uuid4()}")
-            for name, value in values.items()
-        )
+        redacted = ((name, self._redact(value)) for name, value in values.items())
+        blocks = (commands.output_block(name, value, f"ghadelimiter_{uuid.uuid4()}") for name, value in redacted)
         self._append("GITHUB_OUTPUT", "".join(blocks), "outputs")
 
     def write_summary(self, markdown: str) -> None:

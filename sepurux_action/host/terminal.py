@@ -60,8 +60,7 @@ class Terminal(Output):
         self, environ: Mapping[str, str], *, quiet: bool = False, out: TextIO | None = None, log: TextIO | None = None
     ) -> None:
         super().__init__()
-        self._quiet = quiet
-        self._environ = environ
+        self._quiet, self._environ = quiet, environ
         self._out, self._log = out or sys.stdout, log or sys.stderr
         self._rewrites = knows_escapes(self._log, environ) and not environ.get("CI") and not quiet
         self._started = time.monotonic()
