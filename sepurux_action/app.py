@@ -81,8 +81,7 @@ def _check(files: Sequence[str], terminal: Terminal, *, as_json: bool) -> int:
     lines, problems = list[str](), list[Problem]()
     for path in files or [options.CONFIG.default]:
         try:
-            gates = len(check_file(path).gates) or 1
-            lines.append(f"{path}: valid, {number_format.pluralize(gates, 'gate')}")
+            lines.append(f"{path}: valid, {number_format.pluralize(len(check_file(path).gates) or 1, 'gate')}")
         except ConfigurationError as error:
             problems += error.problems
             lines += [f"{path}:{each.line}:{each.column}: {each}" for each in error.problems]

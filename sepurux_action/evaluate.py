@@ -69,8 +69,7 @@ def _unaffected(run: Run) -> frozenset[str]:
     filters = {gate.name: gate.paths for gate in run.settings.gates if gate.paths}
     if not filters:
         return frozenset()
-    changed = run.github.changed_files
-    names = frozenset(name for name, paths in filters.items() if not affects(paths, changed))
+    names = frozenset(name for name, paths in filters.items() if not affects(paths, run.github.changed_files))
     return names if names and run.github.is_current() else frozenset()
 
 

@@ -48,8 +48,7 @@ def _load(kind: Any, value: Any) -> Any:  # noqa: ANN401 - any type, any JSON va
     if get_origin(kind) is Mapping and isinstance(value, dict):
         return {name: _load(arguments[1], each) for name, each in value.items()}
     if isinstance(kind, type) and is_dataclass(kind) and isinstance(value, dict):
-        types = _types(kind)
-        return kind(**{name: _load(types[name], each) for name, each in value.items()})
+        return kind(**{name: _load(_types(kind)[name], each) for name, each in value.items()})
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind(value)
     if kind is float and type(value) is int:

@@ -157,8 +157,7 @@ def read_settings(
     step.check_duplicate_names(gates)
     settings = replace(_settings(step, gates), ignored=ignored)
     settings = replace(settings, overridden=tuple(sorted({name for each in readers for name in each.overridden})))
-    contexts = [settings.context_of(gate.name, branch) for gate in gates]
-    if (longest := max(map(len, contexts))) > MAX_CONTEXT_LENGTH:
+    if (longest := max(len(settings.context_of(gate.name, branch)) for gate in gates)) > MAX_CONTEXT_LENGTH:
         named = f"with the branch {json_reader.preview(branch)} for `{BASE}`, a status context has {longest} characters"
         step.add_problem(options.STATUS_CONTEXT, f"{named}; accepted: at most {MAX_CONTEXT_LENGTH}")
     if problems := _in_order(readers):

@@ -164,8 +164,7 @@ def compare(
     most = Counter[tuple[str, ...]]()
     had: dict[tuple[str, ...], ClassifiedFailure] = {}
     for of_result in base:
-        of_run = [_comparable(failure, uploaded=uploaded) for failure in of_result.failures]
-        for failure in merge_failures(of_run)[0]:
+        for failure in merge_failures(_comparable(each, uploaded=uploaded) for each in of_result.failures)[0]:
             most[failure.kind] = max(failure.count, most[failure.kind])
             earlier = had.get(failure.kind)
             if of_result.shows_fixed(scenarios) and not (earlier and earlier.count >= failure.count):

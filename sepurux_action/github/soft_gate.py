@@ -139,9 +139,8 @@ class ReviewGate:
     def _reviews(self) -> tuple[Review, ...] | None:
         number = self._calls.event.pull_request or 0
         self._calls.set_timeout(READS_S)  # the deadline of the first reads passed during the evaluation
-        # What could not be read in the time of the first reads is read again.
-        self._permissions = {login: found for login, found in self._permissions.items() if found is not None}
-        self._asked = {head: found for head, found in self._asked.items() if found is not None}
+        self._permission.cache_clear()  # maybe there was no time left for them then
+        self._requesters.cache_clear()
         return self._calls.try_call(Operation.REVIEWS, lambda github: github.reviews(number))
 
     def _fetch_requesters(self, head: str) -> tuple[Refusal, ...] | None:
