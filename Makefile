@@ -99,16 +99,18 @@ define environment
 @$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
   { echo "$(PYTHON) cannot make virtual environments; install its venv module (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
 @$(PYTHON) -m venv $(@D)
-@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+@$(@D)/bin/python -u -m pip install $(QUIET) --disable-pip-version-check --require-hashes --no-deps -r $<
 endef
 
 # The demo needs only what the action needs, so it does not wait for the development tools.
+$(DEMO)/ready: QUIET := --quiet
 $(DEMO)/ready: requirements.txt
 	@echo "Installing the action's own packages into $(@D), once ..."
 	$(environment)
 	@touch $@
 
 $(READY): requirements-dev.txt package-lock.json
+	@echo "Installing what requirements-dev.txt and package-lock.json pin into $(@D), once: 650 MB, a minute or two ..."
 	$(environment)
 	cp package.json package-lock.json $(VENV)
 	$(BIN)/npm ci --silent --ignore-scripts --no-audit --no-fund --prefix $(VENV)
