@@ -17,8 +17,9 @@ sys.path.insert(0, str(ROOT))
 
 from scripts import noise, record_schema, schema
 from sepurux_action.config.command_line import FLAGS
-from sepurux_action.config.options import BY_NAME, GITHUB_TOKEN, OPTIONS, Option, SectionKind
+from sepurux_action.config.options import BY_NAME, GITHUB_TOKEN, LIMITS, OPTIONS, Option, SectionKind
 from sepurux_action.config.settings import flag
+from sepurux_action.evaluation.metrics import BY_OPTION
 from sepurux_action.report.outputs import OUTPUTS
 
 ACTION = """\
@@ -116,13 +117,18 @@ def with_blocks(text: str) -> str:
     """Return a document with new text between each pair of markers `<!-- begin NAME -->` and `<!-- end -->`."""
 
     def with_block(match: re.Match[str]) -> str:
+        if match[2] not in BLOCKS:
+            raise schema.MissingError(f"`BLOCKS` in scripts/generate.py has no entry `{match[2]}`")
         return f"{match[1]}\n{BLOCKS[match[2]]()}\n{match[3]}"
 
     return re.sub(r"(<!-- begin (\w+) -->)\n.*?(<!-- end -->)", with_block, text, flags=re.DOTALL)
 
 
 def wanted() -> Iterable[tuple[Path, str]]:
-    """Yield each generated file with its text."""
+    """Yield each generated file with its text; raises MissingError if an edit is missing."""
+    for option in LIMITS:
+        if option.name not in BY_OPTION:
+            raise schema.MissingError(f"No row in sepurux_action/evaluation/metrics.py names the limit `{option.name}`")
     yield ROOT / "action.yml", docker_action()
     yield ROOT / "composite" / "action.yml", composite_action()
     yield schema.PATH, schema.text()
@@ -146,7 +152,16 @@ def _output(name: str, text: str, source: str) -> str:
     return f"  {name}:\n    description: {json.dumps(text)}\n{value}"
 
 
-if __name__ == "__main__":
-    for path, text in wanted():
+def write(files: Iterable[tuple[Path, str]]) -> None:
+    """Write every file, or none if an edit is missing."""
+    try:
+        files = list(files)
+    except schema.MissingError as missing:
+        sys.exit(f"{missing}. No file was written.")
+    for path, text in files:
         path.write_text(text, encoding="utf-8")
         print(f"wrote {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    write(wanted())

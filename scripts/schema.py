@@ -25,10 +25,13 @@ _PERCENTAGE = r"^(100(\.0+)?|\d{1,2}(\.\d+)?)%$"
 _DAY = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$"
 
 _TEXT: Schema = {"type": ["string", "number"], "pattern": r"\S"}
-_VALUES: Mapping[object, Schema] = {  # by the parser of a kind; _TEXT for the others
+_COUNT: Schema = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
+_VALUES: Mapping[object, Schema] = {  # by the parser of a kind; `make generate` asks for one that is missing
+    kinds.parse_line: _TEXT,
     kinds.parse_bool: {"type": "boolean"},
     kinds.parse_name: {**_TEXT, "maxLength": kinds.MAX_NAME_LENGTH},
-    kinds.parse_whole_number: {"type": "integer", "minimum": 0, "maximum": 999_999_999},
+    kinds.parse_whole_number: _COUNT,
+    kinds.parse_positive_number: {**_COUNT, "minimum": 1},
     kinds.parse_score: {"anyOf": [{"const": 0}, {"type": "number", "minimum": 1, "maximum": 100}]},
     kinds.parse_rate: {
         "anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string", "pattern": _PERCENTAGE}]
@@ -46,14 +49,21 @@ _MOST: Mapping[object, int] = {  # entries of a list, by its parser; any number 
 }
 
 
-def _values_of(option: Option[object]) -> Schema:
+class MissingError(Exception):
+    """An edit is missing, without which the generated files would be wrong. The text says which one."""
+
+
+def values_of(option: Option[object]) -> Schema:
+    """Return the schema of an option's value; raises MissingError if its parser has none."""
     default = option.default_value if option.default else None
     if isinstance(default, StrEnum):
         return {"enum": [str(word) for word in type(default)]}
     if option.kind.is_list:
         most = {"maxItems": _MOST[option.kind.parse]} if option.kind.parse in _MOST else {}
         return {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1, **most}]}
-    return _VALUES.get(option.kind.parse, _TEXT)
+    if option.kind.parse not in _VALUES:
+        raise MissingError(f"`_VALUES` in scripts/schema.py has no entry for the parser of `{option.name}`")
+    return _VALUES[option.kind.parse]
 
 
 _ENTRY: Schema = {
@@ -61,15 +71,15 @@ _ENTRY: Schema = {
     "additionalProperties": False,
     "required": ["stage"],
     "properties": {
-        "stage": {"description": "The stage that applies.", **_values_of(options.ENFORCEMENT)},
+        "stage": {"description": "The stage that applies.", **values_of(options.ENFORCEMENT)},
         "from": {"description": "First day in UTC, such as `2027-01-31`.", "type": "string", "pattern": _DAY},
-        "branches": {"description": "GitHub's filter patterns.", **_values_of(options.PATHS)},
+        "branches": {"description": "GitHub's filter patterns.", **values_of(options.PATHS)},
     },
 }
 
 _ENFORCEMENT: Schema = {
     "anyOf": [
-        _values_of(options.ENFORCEMENT),
+        values_of(options.ENFORCEMENT),
         {"type": "array", "items": _ENTRY, "minItems": 1, "maxItems": policy_parser.MAX_RULES},
     ]
 }
@@ -108,5 +118,5 @@ def _object(section: SectionKind, more: Schema) -> Schema:
 
 def _value(spelling: str, option: Option[object]) -> Schema:
     same = spelling == option.name
-    values = _ENFORCEMENT if option is options.ENFORCEMENT else _values_of(option)
+    values = _ENFORCEMENT if option is options.ENFORCEMENT else values_of(option)
     return {"description": option.help if same else f"The same as `{option.name}`.", **values}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import yaml
 from jsonschema import Draft7Validator
 
 from scripts import schema
+from sepurux_action.config import options
+from sepurux_action.config.options import Option
 from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.errors import ConfigurationError
 
@@ -14,8 +18,11 @@ from sepurux_action.errors import ConfigurationError
 SOUND = """
 version: 1
 project: my-agent
+project_id: my-agent
 campaign: 5a0e7b52-64cf-4f0e-9d2b-0c6f1f7f8a11
 campaign_id: refunds
+campaign_name: refunds
+confirm: true
 trace_id: t-1, t-2
 trace_id: [t-1, t-2]
 trace_file: traces/*.json
@@ -23,6 +30,7 @@ mutation_pack: 17
 thresholds: {min_pass_rate: 0.85}
 thresholds: {min_pass_rate: 85.5%}
 thresholds: {max_unsafe: 0, max_failures: 3, min_mutation_categories: 2}
+thresholds: {min_scenarios: 1}
 thresholds: {min_reliability_score: 0}
 thresholds: {min_reliability: 80.5}
 thresholds: {required_mutation_categories: [timeouts]}
@@ -57,6 +65,7 @@ thresholds: {min_pass_rate: 85}
 thresholds: {min_pass_rate: 101%}
 thresholds: {max_unsafe: -1}
 thresholds: {max_unsafe: 0.5}
+thresholds: {min_scenarios: 0}
 thresholds: {min_reliability_score: 0.8}
 thresholds: {max_pass_rate_drop: 5}
 thresholds: {max_reliability_score_drop: 0.5}
@@ -111,6 +120,17 @@ def action_accepts(text: str) -> bool:
 
 def test_it_is_a_schema_of_the_version_that_it_names() -> None:
     Draft7Validator.check_schema(schema.schema())
+
+
+def test_each_key_has_a_valid_line_here() -> None:
+    keys = {spelling for option in options.OPTIONS if option.allowed_in for spelling in option.names}
+    assert [key for key in keys if not re.search(rf"\b{key}:", SOUND)] == []
+
+
+@pytest.mark.parametrize("option", options.LIMITS, ids=lambda option: option.name)
+def test_editor_and_action_reject_a_limit_that_is_no_number(option: Option[float]) -> None:
+    text = f"thresholds: {{{option.name}: many}}"
+    assert (editor_accepts(text), action_accepts(text)) == (False, False)
 
 
 @pytest.mark.parametrize("text", SOUND.strip().splitlines())
