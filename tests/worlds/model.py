@@ -30,7 +30,10 @@ from tests.worlds.worlds import (
 
 WORST_FIRST = ("fail", "error", "pending", "pass", "skipped")
 STRICTEST_LAST = ("observe", "soft", "hard")
-NUMBERS = ("pass_rate", "unsafe_attempts", "failures", "reliability_score")
+NUMBERS = {  # the field of a response by the name of the output
+    name: name for name in ("pass_rate", "unsafe_attempts", "failures", "reliability_score")
+}
+LESS_IS_BETTER = ("unsafe_attempts", "failures")
 TRACES = ("trace_id", "trace_file")
 FIRST_FILE_EVENTS = ("pull_request", "pull_request_review")
 DEFAULT_BRANCH = "main"
@@ -306,7 +309,7 @@ def is_outage(fault: Fault) -> bool:
 
 def of_run(run: Run, settings: Mapping[str, Any], traces: int) -> Evaluated:
     """Return the decision on a CI run: the rows of the table, in their order."""
-    numbers: dict[str, Any] = {name: number(run.fields[name], name) for name in NUMBERS}
+    numbers: dict[str, Any] = {name: number(run.fields[each], name) for name, each in NUMBERS.items()}
     numbers["scenarios"] = traces or scenarios(run)
     numbers["categories"] = categories(run.fields["mutation_categories"])
     status, decision = run.fields["status"], run.fields["decision"]
@@ -398,7 +401,7 @@ def worst(runs: Sequence[Evaluated]) -> dict[str, float]:
     for name in NUMBERS:
         known = [value for run in runs if (value := run.numbers.get(name)) not in {None, BROKEN}]
         if known:
-            found[name] = max(known) if name in {"unsafe_attempts", "failures"} else min(known)
+            found[name] = max(known) if name in LESS_IS_BETTER else min(known)
     return found
 
 

@@ -25,6 +25,7 @@ QUIET = replace(
     files=("README.md",),
     reviews=(Review(login="ada", state="APPROVED"),),
     roles={"ada": "write", "bob": "write"},
+    actor="",
     base=(),
     older_statuses=(),
     fault=None,
