@@ -152,6 +152,7 @@ class FakeGitHubClient(GitHubClient):
     given: tuple[Review, ...] = ()
     permissions: Mapping[str, str] = field(default_factory=dict)
     files: tuple[ChangedFile, ...] = ()
+    required: Mapping[str, str] = field(default_factory=dict)
     calls: list[tuple[float, str, str]] = field(default_factory=list)
     statuses: dict[str, tuple[CommitState, str]] = field(default_factory=dict)
     comments: dict[int, Comment] = field(default_factory=dict)
@@ -201,7 +202,7 @@ class FakeGitHubClient(GitHubClient):
 
     def required_contexts(self, branch: str) -> Mapping[str, str]:
         self._log("required_contexts", branch)
-        return {}
+        return self.required
 
     def recent_results(self, base: str) -> tuple[Mapping[str, PreviousResult], ...]:
         self._log("recent_results", base)

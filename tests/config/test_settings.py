@@ -347,3 +347,24 @@ def test_a_context_with_the_base_branch_in_it_has_at_most_255_characters() -> No
 )
 def test_a_context_is_the_prefix_and_the_gate_with_the_base_branch_in_it(prefix: str, base: str, context: str) -> None:
     assert Settings(status_context=prefix).context_of("refunds", base) == context
+
+
+DROP = "thresholds: {max_pass_rate_drop: 3%}\n"
+BY_BRANCH = "enforcement: [{stage: observe}, {stage: hard, branches: [main]}]\n"
+
+
+@pytest.mark.parametrize(
+    ("policy", "shared"),
+    [
+        (DROP, True),
+        ("thresholds: {max_reliability_score_drop: 3}\nstatus_context: Agents\n", True),
+        ("gates:\n- name: support\n- name: refunds\n  thresholds: {max_pass_rate_drop: 3%}\n", True),
+        (BY_BRANCH, True),
+        (f"{DROP}{BY_BRANCH}status_context: 'Sepurux ({{base}})'\n", False),
+        (f"{DROP}{BY_BRANCH}status: false\n", False),
+        ("enforcement: [{stage: observe}, {stage: hard, from: 2020-01-01}]\n", False),
+    ],
+)
+def test_branches_with_different_policies_share_a_status(policy: str, *, shared: bool) -> None:
+    settings = read_settings([input_layer(LEAST)], no_files, read_policy(policy.encode(), "p.yml"))
+    assert settings.shares_statuses is shared

@@ -121,16 +121,6 @@ def test_on_a_command_line_a_limit_is_a_problem_and_nothing_is_evaluated(
     assert "1 problem in the settings" in log
 
 
-def test_a_push_to_main_is_compared_with_what_was_before_it(scene: Scene) -> None:
-    on_main(scene, 95, 95, 94)
-    pushed = scene.repository.commit("main")
-    on_main(scene, 10, 10, 10)
-    scene.answers(**WORSE)
-    result = scene.push("main", pushed, **LIMIT)
-    assert exit_and_decision(result) == (1, "fail"), result.log
-    assert "below the median of 3 results on this branch" in result.outputs["reason"]
-
-
 def test_a_limit_of_the_policy_cannot_be_loosened_by_an_input_or_by_the_pull_request(scene: Scene) -> None:
     path, text = ".github/sepurux-gate.yml", "campaign: core-reliability\nthresholds:\n  max_pass_rate_drop: 3%\n"
     scene.repository.commit("main", {path: text})
@@ -171,12 +161,3 @@ def test_an_outage_while_main_is_read_is_no_pass_and_asks_for_no_permission(scen
     [warning] = result.messages("warning")
     assert warning.startswith("Could not read the pull request and the base branch")
     assert warning.endswith("Unless a gate limits a drop, this does not change the result.")
-
-
-def test_a_large_merge_hides_no_drop(scene: Scene) -> None:
-    on_main(scene, 95, 95, 94)
-    merged = [scene.repository.commit("big") for _ in range(120)]
-    scene.repository.merge(merged[-1])
-    on_main(scene, 95)
-    scene.answers(**WORSE)
-    assert exit_and_decision(scene.run(**LIMIT)) == (1, "fail")

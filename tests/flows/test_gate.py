@@ -49,25 +49,22 @@ def test_each_decision_has_its_exit_status_and_a_report(
         assert RUNTIME_TOKEN not in text
 
 
-def test_three_invalid_inputs_are_three_annotations_with_setting_and_value(tmp_path: Path) -> None:
+def test_three_invalid_inputs_block_in_every_stage_and_are_annotations_with_setting_and_value(tmp_path: Path) -> None:
     with sound_backend() as sepurux:
-        result = step(sepurux, tmp_path, min_pass_rate="eighty", timeout="2 weeks", enforcement="strict")
+        result = step(
+            sepurux, tmp_path, min_pass_rate="eighty", timeout="2 weeks", max_unsafe="-1", enforcement="observe"
+        )
         assert sepurux.requests == ()
+    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (2, "error", "failure")
     errors = result.messages("error")
     assert len(errors) == 3
     for name, value, accepted in [
         ("min_pass_rate", "eighty", "0.85"),
-        ("enforcement", "strict", "observe"),
+        ("max_unsafe", "-1", "a whole number"),
         ("timeout", "2 weeks", "1h30m"),
     ]:
         assert any(name in error and f'"{value}"' in error and accepted in error for error in errors)
         assert name in visible(result.summary)
-
-
-def test_invalid_settings_block_in_every_stage(tmp_path: Path) -> None:
-    with sound_backend() as sepurux:
-        result = step(sepurux, tmp_path, enforcement="observe", max_unsafe="-1")
-    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (2, "error", "failure")
 
 
 def test_the_vendors_earlier_actions_inputs_go_on_working(tmp_path: Path) -> None:

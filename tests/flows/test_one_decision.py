@@ -108,13 +108,6 @@ def test_a_fail_stands_if_the_permission_of_who_started_the_run_cannot_be_read(s
     assert "only if someone in reviewers with write access, other than mona, does" in without_code(scene.ours[0])
 
 
-def test_a_fail_stands_for_as_long_as_the_author_re_runs_it(scene: Scene) -> None:
-    failed_once(scene)
-    assert {run(scene).outputs["decision"] for _ in range(2)} == {"fail"}
-    assert len(scene.sepurux.calls(START)) == 1
-    assert scene.status[2].endswith("; evaluated by run 7100001; 1 scenario")
-
-
 def test_a_fail_stands_also_after_a_new_evaluation_without_a_result(scene: Scene) -> None:
     scene.repository.collaborator("hubot", "write")
     failed_once(scene)
@@ -214,6 +207,7 @@ def test_the_requests_of_each_kind_of_run(scene: Scene) -> None:
     counts["reused fail"] = requests(lambda: run(scene))
     scene.pull.push()
     counts["update"] = requests(lambda: run(scene))
+    assert (len(scene.ours), scene.status[0]) == (1, "failure")
     scene.pull.push()
     scene.sepurux.script(START, *(backend.json({"batch_id": name}) for name in ("b-1", "b-2")))
     scene.answers(**{**FAILED, "failures": 0, "run_id": backend.MISSING, "run_ids": []})

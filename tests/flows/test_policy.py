@@ -52,34 +52,14 @@ def test_looser_inputs_do_not_loosen_what_the_file_sets_and_are_named_in_one_lin
     assert all(name in line for name in ("enforcement", "min_pass_rate", "max_unsafe"))
 
 
-DROP = "thresholds: {max_pass_rate_drop: 3%}\n"
-BY_BRANCH = "enforcement: [{stage: observe}, {stage: hard, branches: [main]}]\n"
 SHARED = "so a pull request with the same head commit into another branch sets the same status"
 
 
-@pytest.mark.parametrize(
-    ("policy", "written"),
-    [
-        (DROP, "Sepurux ({base})"),
-        ("thresholds: {max_reliability_score_drop: 3}\nstatus_context: Agents\n", "Agents ({base})"),
-        (
-            "gates:\n  - name: support\n  - name: refunds\n    thresholds: {max_pass_rate_drop: 3%}\n",
-            "Sepurux ({base})",
-        ),
-        (BY_BRANCH, "Sepurux ({base})"),
-        (f"{DROP}{BY_BRANCH}status_context: 'Sepurux ({{base}})'\n", ""),
-        (f"{DROP}{BY_BRANCH}status: false\n", ""),
-        ("enforcement: [{stage: observe}, {stage: hard, from: 2020-01-01}]\n", ""),
-    ],
-)
-def test_one_warning_says_that_branches_with_different_policies_share_a_status(
-    policy: str, written: str, scene: Scene
-) -> None:
-    with_policy(scene, f"campaign: core-reliability\n{policy}")
+def test_one_warning_says_that_branches_with_different_policies_share_a_status(scene: Scene) -> None:
+    with_policy(scene, "campaign: core-reliability\nthresholds: {max_pass_rate_drop: 3%}\nstatus_context: Agents\n")
     scene.answers(**PASSED)
-    warnings = [warning for warning in scene.run().messages("warning") if SHARED in warning]
-    assert len(warnings) == (1 if written else 0)
-    assert all(f'Write `status_context: "{written}"`' in warning for warning in warnings)
+    [warning] = [warning for warning in scene.run().messages("warning") if SHARED in warning]
+    assert 'Write `status_context: "Agents ({base})"`' in warning
 
 
 def test_without_github_no_status_is_shared(scene: Scene) -> None:
@@ -221,20 +201,14 @@ def test_problems_of_file_and_inputs_are_reported_together_those_of_the_file_on_
     assert names == ["`enforcment`", "`thresholds`, `max_unsafe`", "input `timeout`", "input `pol_interval`"]
 
 
-@pytest.mark.parametrize("config", ["absent.yml", "loose.yml", "docs/empty.yml"])
-def test_neither_an_absent_file_nor_one_of_the_head_nor_an_unusual_one_replaces_the_usual_one(
-    config: str, scene: Scene
-) -> None:
+def test_neither_an_absent_file_nor_one_of_the_head_nor_an_unusual_one_replaces_the_usual_one(scene: Scene) -> None:
+    scene.pull.push({"first.yml": LOOSE})
+    first = scene.run(config="first.yml")
+    assert (first.exit_code, "no such file in the base commit" in first.messages("error")[0]) == (2, True)
     scene.repository.commit("main", {PATH: STRICT, "docs/empty.yml": "# nothing\n"})
     scene.pull = scene.repository.pull("mona", head="sly", files={"loose.yml": LOOSE})
-    assert scene.run(config=config, enforcement="observe").exit_code == 2
-
-
-def test_a_first_file_under_another_name_is_a_problem(scene: Scene) -> None:
-    scene.pull.push({"first.yml": LOOSE})
-    result = scene.run(config="first.yml")
-    assert result.exit_code == 2
-    assert "no such file in the base commit" in result.messages("error")[0]
+    for config in ("absent.yml", "loose.yml", "docs/empty.yml"):
+        assert scene.run(config=config, enforcement="observe").exit_code == 2
 
 
 def test_a_pull_request_that_makes_the_policy_invalid_blocks_and_is_annotated(scene: Scene) -> None:
@@ -260,33 +234,17 @@ def test_a_soft_gate_does_not_wait_if_the_pull_request_makes_the_policy_invalid(
     assert scene.pull.requested == []
 
 
-@pytest.mark.parametrize(
-    ("head", "lost"),
-    [
-        ({"gates": ["search", "returns"]}, "`Sepurux / refunds`"),
-        ({"gates": ["search"], "status_context": "Agents"}, "`Sepurux / search`, `Sepurux / refunds`"),
-        (None, "`Sepurux / search`, `Sepurux / refunds`"),
-        ({"gates": ["REFUNDS", "search"]}, ""),
-        ({"gates": ["search", "refunds"], "status": "false"}, "`Sepurux / search`, `Sepurux / refunds`"),
-    ],
-    ids=["renamed", "prefix", "deleted", "case", "no status"],
-)
-def test_a_required_status_that_no_gate_would_set_any_more_is_a_warning(
-    head: dict[str, object] | None, lost: str, scene: Scene
-) -> None:
-    def policy(gates: list[str], **top: str) -> str:
-        return json.dumps({"campaign": "core-reliability", "gates": [{"name": name} for name in gates], **top})
-
+def test_a_required_status_that_no_gate_would_set_any_more_is_a_warning(scene: Scene) -> None:
     scene.repository.require_statuses("main", "Sepurux / search", "sepurux / REFUNDS", "Sepurux / other")
-    with_policy(scene, policy(["search", "refunds", "billing"]))
-    scene.pull.push({PATH: policy(**head) if head else None})  # type: ignore[arg-type]
+    with_policy(scene, "campaign: core-reliability\ngates: [{name: search}, {name: refunds}, {name: billing}]\n")
+    scene.pull.push({PATH: "campaign: core-reliability\ngates: [{name: search}, {name: returns}]\n"})
     scene.answers(**PASSED)
     result = scene.run()
-    warnings = [each for each in result.messages("warning") if "a ruleset requires" in each]
-    assert [warning.split("no gate sets ")[1].split(" any more")[0] for warning in warnings] == ([lost] if lost else [])
+    [warning] = [each for each in result.messages("warning") if "a ruleset requires" in each]
     page = f"{scene.github.server_url}/octo/shop/rules/42"
-    assert all(warning.endswith(f" {page}") for warning in warnings)
-    assert (f"([ruleset]({page}))" in scene.ours[0]) is bool(lost)
+    assert "no gate sets `Sepurux / refunds` any more" in warning
+    assert warning.endswith(f" {page}")
+    assert f"([ruleset]({page}))" in scene.ours[0]
     assert result.exit_code == 0
 
 
@@ -298,17 +256,6 @@ def test_without_a_token_the_policy_file_of_the_checkout_applies(scene: Scene) -
 
 
 # -- stages -----------------------------------------------------------------------------------------------------------
-
-
-def test_date_and_branch_determine_the_stage_and_the_next_change_is_reported(scene: Scene) -> None:
-    rules = (
-        "enforcement:\n  - {stage: observe}\n  - {stage: soft, from: 2020-01-01}\n  - {stage: hard, from: 2999-01-01}\n"
-    )
-    with_policy(scene, "campaign: core-reliability\n" + rules)
-    scene.answers()
-    result = scene.run()
-    assert result.outputs["enforcement"] == "soft"
-    assert "2999-01-01" in read(result.summary).prose
 
 
 def test_a_soft_gate_waits_asks_the_listed_reviewers_and_says_who_can_approve_it(scene: Scene) -> None:
@@ -371,8 +318,8 @@ def test_a_pass_is_never_taken_from_a_comment(scene: Scene) -> None:
 # -- many gates -------------------------------------------------------------------------------------------------------
 
 
-def test_eight_gates_finish_although_some_responses_have_status_429(scene: Scene) -> None:
-    gates = "".join(f"  - {{name: agent-{n}, trace_id: trace-{n}}}\n" for n in range(8))
+def test_four_gates_finish_although_some_responses_have_status_429(scene: Scene) -> None:
+    gates = "".join(f"  - {{name: agent-{n}, trace_id: trace-{n}}}\n" for n in range(4))
     with_policy(scene, f"campaign: core-reliability\ngates:\n{gates}")
 
     def start(request: Request) -> backend.Answer:
@@ -380,7 +327,7 @@ def test_eight_gates_finish_although_some_responses_have_status_429(scene: Scene
 
     def poll(request: Request) -> backend.Answer:
         batch = request.path.rsplit("/", 1)[-1]
-        return backend.json(decided(run_id=MISSING, batch_id=batch, **({} if batch.endswith("-7") else PASSED)))
+        return backend.json(decided(run_id=MISSING, batch_id=batch, **({} if batch.endswith("-3") else PASSED)))
 
     slow_down = backend.json({"detail": "slow down"}, 429)
     scene.sepurux.script("POST /v1/ci/runs", start, start, slow_down, start)
@@ -388,14 +335,14 @@ def test_eight_gates_finish_although_some_responses_have_status_429(scene: Scene
     random.seed(SHORT_WAITS)
     result = scene.run(timeout="100")
     gates_by_name = {gate["name"]: gate["decision"] for gate in json.loads(result.outputs["gates"])}
-    assert gates_by_name == {**{f"agent-{n}": "pass" for n in range(7)}, "agent-7": "fail"}
+    assert gates_by_name == {**{f"agent-{n}": "pass" for n in range(3)}, "agent-3": "fail"}
     assert (result.exit_code, result.outputs["decision"]) == (1, "fail")
     states = scene.states()
-    assert len(states) == 8
-    assert [context for context, state in states.items() if state != "success"] == ["Sepurux / agent-7"]
+    assert len(states) == 4
+    assert [context for context, state in states.items() if state != "success"] == ["Sepurux / agent-3"]
     assert len(scene.ours) == 1
     started = scene.sepurux.calls("POST /v1/ci/runs")
-    assert len({call.headers["idempotency-key"] for call in started}) == 8
+    assert len({call.headers["idempotency-key"] for call in started}) == 4
 
 
 @pytest.mark.parametrize(("token", "decision"), [(SECRET, "pass"), ("", "error")])

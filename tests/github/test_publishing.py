@@ -148,20 +148,21 @@ def waiting(scene: Scene, *reviewers: str) -> None:
     scene.session.publish_results([])
 
 
-def test_a_rejected_review_request_does_not_prevent_the_others() -> None:
-    scene = a_scene(reject=rejecting(UNPROCESSABLE, "request_review", "ann"))
-    waiting(scene, "ann", "bob", "cat")
+@pytest.mark.parametrize(
+    ("rejection", "target", "requested"), [(UNPROCESSABLE, "ann", ["ann", "bob", "cat"]), (FORBIDDEN, "", ["ann"])]
+)
+def test_a_rejected_review_request_ends_the_others_only_if_the_token_may_make_none(
+    rejection: ErrorDetails, target: str, requested: list[str]
+) -> None:
+    scene = a_scene(reject=rejecting(rejection, "request_review", target))
+    scene.client.permissions = dict.fromkeys(("ann", "bob", "cat"), "write")
+    assert scene.session.soft_gate.approval(PULL, ("ann", "bob", "cat")).can_approve == ("ann", "bob", "cat")
+    scene.session.publish_results([])
     scene.session.soft_gate.request_reviews()
-    assert scene.client.named("request_review") == ["ann", "bob", "cat"]
+    assert scene.client.named("request_review") == requested
     [warning] = scene.warnings
-    assert warning.startswith("Could not request a review (ann: HTTP 422 Validation Failed). ")
-
-
-def test_a_review_request_that_the_token_may_not_make_is_made_once() -> None:
-    scene = a_scene(reject=rejecting(FORBIDDEN, "request_review"))
-    waiting(scene, "ann", "bob", "cat")
-    scene.session.soft_gate.request_reviews()
-    assert scene.client.named("request_review") == ["ann"]
+    named = "ann" if target else "ann, bob, cat"
+    assert warning.startswith(f"Could not request a review ({named}: HTTP {rejection.status} {rejection.message}). ")
 
 
 # -- reads ------------------------------------------------------------------------------------------------------------
@@ -271,16 +272,9 @@ def many_pages(count: int) -> tuple[Snapshot, ...]:
 def test_pending_statuses_come_before_all_other_reads(signals: Signals) -> None:
     scene = a_scene(pages=many_pages(3))
     run_gates(scene, signals, a_gate(name="one"), a_gate(name="two", paths=parse_paths("docs/**")))
-    assert [name for _, name, _ in scene.client.calls] == [
-        "fetch_snapshot",
-        "set_status",
-        "set_status",
-        "changed_files",
-        "fetch_snapshot",
-        "fetch_snapshot",
-        "fetch_snapshot",
-        "required_contexts",
-    ]
+    called = [name for _, name, _ in scene.client.calls]
+    assert called[:4] == ["fetch_snapshot", "set_status", "set_status", "changed_files"]
+    assert called[4:] == ["fetch_snapshot"] * 3 + ["required_contexts"]
 
 
 def test_reading_2400_comments_of_a_slow_github_leaves_no_older_success(signals: Signals) -> None:
@@ -331,9 +325,11 @@ def test_reviews_and_statuses_have_time_of_their_own(publish: Callable[[GitHubSe
     assert [state for state, _ in scene.client.statuses.values()] == [CommitState.FAILURE]
 
 
-@pytest.mark.parametrize("pull", [replace(PULL, head_sha="c" * 40), None])
-def test_changed_files_are_not_read_of_another_head(pull: PullRequest | None) -> None:
-    scene = a_scene(pages=(replace(PAGE, pull_request=pull, error=OUTAGE),))
+@pytest.mark.parametrize(
+    ("commit", "pull"), [(HEAD, replace(PULL, head_sha="c" * 40)), (HEAD, None), ("f" * 40, PULL), ("", PULL)]
+)
+def test_changed_files_are_read_only_of_the_evaluated_head(commit: str, pull: PullRequest | None) -> None:
+    scene = a_scene(replace(EVENT, commit=commit), pages=(replace(PAGE, pull_request=pull, error=OUTAGE),))
     assert scene.session.changed_files is None
     assert scene.client.named("changed_files") == []
 
@@ -377,11 +373,6 @@ def test_the_list_of_changed_files_decides_whether_the_policy_is_changed(
     scene = a_scene(event, pages=(page,), files=files or (), reject=rejecting(FORBIDDEN, rejected))
     scene.client.pages = (replace(page, pull_request=head),)
     assert scene.session.changes_policy("./policy.yml") is changes
-
-
-@pytest.mark.parametrize("commit", ["f" * 40, ""], ids=["a merge group", "unknown"])
-def test_an_evaluated_commit_that_is_not_the_head_has_no_changed_files(commit: str) -> None:
-    assert a_scene(replace(EVENT, commit=commit)).session.changed_files is None
 
 
 def test_without_a_client_nothing_is_read_or_published_and_there_is_no_warning(signals: Signals) -> None:
@@ -440,12 +431,7 @@ def test_every_status_fails_and_no_comment_is_written_once_the_base_branch_has_c
     decided = [*results("one", passing=True), *results("two", passing=True)]
     scene.session.publish_results(decided)
     assert [state for state, _ in scene.client.statuses.values()] == [CommitState.FAILURE] * 2
-    assert [name for _, name, _ in scene.client.calls] == [
-        "fetch_snapshot",
-        "fetch_snapshot",
-        "set_status",
-        "set_status",
-    ]
+    assert [name for _, name, _ in scene.client.calls] == ["fetch_snapshot"] * 2 + ["set_status"] * 2
     assert scene.session.publish_comment(decided, BODY) == ""
     assert scene.client.comments == {}
     [warning] = scene.warnings
@@ -766,3 +752,24 @@ def test_the_rules_of_the_branch_are_read_once_also_after_a_rejection() -> None:
     for gate in ("one", "two"):
         assert scene.session.stage_advice(gate, Stage.HARD, scheduled=False) == ""
     assert len(scene.client.named("required_contexts")) == 1
+
+
+@pytest.mark.parametrize(
+    ("gates", "prefix", "status", "lost"),
+    [
+        ("search returns", "Sepurux", True, "`Sepurux / refunds`"),
+        ("search", "Agents", True, "`Sepurux / search`, `Sepurux / refunds`"),
+        ("", "Sepurux", True, "`Sepurux / search`, `Sepurux / refunds`"),
+        ("REFUNDS search", "Sepurux", True, ""),
+        ("search refunds", "Sepurux", False, "`Sepurux / search`, `Sepurux / refunds`"),
+    ],
+    ids=["renamed", "prefix", "deleted", "case", "no status"],
+)
+def test_a_required_status_that_no_gate_would_set_after_the_merge_is_lost(
+    gates: str, prefix: str, lost: str, *, status: bool
+) -> None:
+    scene = a_scene(required={"sepurux / search": "rules/42", "sepurux / refunds": "rules/42", "other": "rules/1"})
+    scene.session.settings = Settings(gates=tuple(a_gate(name=name) for name in ("search", "refunds", "billing")))
+    merged = Settings(gates=tuple(a_gate(name=name) for name in gates.split()), status_context=prefix, status=status)
+    notes = [note.text.split("no gate sets ")[1] for note in scene.session.lost_statuses(merged)]
+    assert [note.partition(" any more")[0] for note in notes] == ([lost] if lost else [])
