@@ -9,12 +9,7 @@ import pytest
 import yaml
 
 from sepurux_action.config.policy import MAX_FILE_BYTES
-from sepurux_action.config.policy_parser import (
-    MAX_WORKFLOW_BYTES,
-    YAML_ERRORS,
-    compose,
-    workflow_triggers,
-)
+from sepurux_action.config.policy_parser import MAX_WORKFLOW_BYTES, YAML_ERRORS, compose, workflow_triggers
 from sepurux_action.errors import ConfigurationError
 
 PATH = ".github/sepurux-gate.yml"

@@ -19,12 +19,7 @@ from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run
 from sepurux_action.evaluation.decision import CheckState, Decision, decide, fingerprint
 from sepurux_action.evaluation.drops import Base, compare_drops
 from sepurux_action.evaluation.metrics import METRICS, Metric
-from sepurux_action.evaluation.published_result import (
-    CommitResults,
-    format_description,
-    parse_description,
-    summarize,
-)
+from sepurux_action.evaluation.published_result import CommitResults, format_description, parse_description, summarize
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.comment_state import CommentState, State, failures_of
 from sepurux_action.report.brief import brief_json

@@ -9,14 +9,7 @@ from typing import Any
 
 import pytest
 
-from sepurux_action.github.event import (
-    SHA,
-    Event,
-    Lookup,
-    PullRequest,
-    parse_event,
-    parse_pull_request,
-)
+from sepurux_action.github.event import SHA, Event, Lookup, PullRequest, parse_event, parse_pull_request
 
 Payload = dict[str, Any]
 PACKAGES = Path(sys.prefix) / "node_modules"  # `make setup` installs what package-lock.json names

@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.common.secret import Redactor, Secret
+from sepurux_action.config import options
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import api
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, Credentials, PermanentError, Response, Success
 from sepurux_action.evaluation.ci_run import parse_ci_run
 from sepurux_action.evaluation.metrics import MUTATION_CATEGORIES
-from tests.builders import a_gate_with
 
 POLL = api.poll_run(run_id="run-1", batch_id="", project="shop")
 GATE = Gate(name="refunds", campaign="refunds", project="shop")
@@ -44,27 +44,13 @@ def test_a_run_is_started_with_what_is_known_and_nothing_else() -> None:
 
 
 def test_a_run_is_started_with_every_field_that_the_gate_sets() -> None:
-    gate = a_gate_with(
-        min_pass_rate=0.0,
-        max_unsafe=0,
-        max_failures=0,
-        min_reliability_score=0.0,
-        min_mutation_categories=0,
-        required_mutation_categories=("timeouts",),
-    )
-    gate = replace(gate, name="refunds", campaign="refunds", project="", mutation_pack="p-1")
+    limits = dict.fromkeys(options.SENT_LIMITS, 0)
+    gate = replace(GATE, limits=limits, required_mutation_categories=("timeouts",), mutation_pack="p-1")
     assert body_of(api.create_run(gate, "c-1", "t-1", {"repo": "acme/shop", "pull_request_number": 42}, "k")) == {
         "trace_id": "t-1",
         "campaign_id": "c-1",
         "mutation_pack_id": "p-1",
-        "thresholds": {
-            "min_pass_rate": 0,
-            "max_unsafe": 0,
-            "max_failures": 0,
-            "min_reliability_score": 0,
-            "min_mutation_categories": 0,
-            "required_mutation_categories": ["timeouts"],
-        },
+        "thresholds": {**limits, "required_mutation_categories": ["timeouts"]},
         "repo": "acme/shop",
         "pull_request_number": 42,
     }

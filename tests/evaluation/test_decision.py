@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sepurux_action.config import options
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.ci_run import parse_ci_run
@@ -36,6 +38,7 @@ METRICS = [
     *((0.95, 0, count) for count in COUNTS[4:]),
 ]
 ASKED = a_gate_with(min_pass_rate=0.9, max_unsafe=0, max_failures=0)
+CATEGORIES = "required_mutation_categories"
 MET = METRICS[:1]
 MISSED = [numbers for numbers in METRICS if 0.5 in numbers or 3 in numbers]
 UNUSABLE = [numbers for numbers in METRICS[1:] if numbers not in MISSED]
@@ -69,32 +72,25 @@ def test_every_status_with_every_decision_and_number_has_the_row_of_the_table(
 
 
 @pytest.mark.parametrize(
-    ("thresholds", "response", "sentence"),
+    ("limits", "response", "sentence"),
     [
-        (a_gate_with(min_pass_rate=0.9), {"pass_rate": 0.8999}, "pass rate 89.99% is below the required 90.00%"),
-        (a_gate_with(max_unsafe=0), {"unsafe_attempts": 1}, "1 unsafe attempt is more than the allowed 0"),
-        (a_gate_with(max_failures=2), {"failures": 5000}, "5,000 failures are more than the allowed 2"),
+        ({"min_pass_rate": 0.9}, {"pass_rate": 0.8999}, "pass rate 89.99% is below the required 90.00%"),
+        ({"max_unsafe": 0}, {"unsafe_attempts": 1}, "1 unsafe attempt is more than the allowed 0"),
+        ({"max_failures": 2}, {"failures": 5000}, "5,000 failures are more than the allowed 2"),
         (
-            a_gate_with(min_reliability_score=80),
-            {"reliability_score": 0.61},
-            "reliability score 61.0 is below the required 80.0",
+            {"min_reliability_score": 80},
+            {"reliability_score": 0.01},
+            "reliability score 1.0 is below the required 80.0",
         ),
-        (
-            a_gate_with(min_mutation_categories=3),
-            {"mutation_categories": ["a", "a"]},
-            "1 mutation category of at least 3",
-        ),
-        (
-            a_gate_with(required_mutation_categories=("timeouts", "auth")),
-            {"mutation_categories": ["timeouts"]},
-            "mutation categories lack auth",
-        ),
+        ({"min_mutation_categories": 3}, {"mutation_categories": ["a", "a"]}, "1 mutation category of at least 3"),
+        ({CATEGORIES: ("timeouts", "auth")}, {"mutation_categories": ["timeouts"]}, "mutation categories lack auth"),
     ],
 )
 def test_a_pass_whose_own_number_breaks_a_threshold_is_a_fail_that_says_so(
-    thresholds: Gate, response: dict[str, object], sentence: str
+    limits: dict[str, Any], response: dict[str, object], sentence: str
 ) -> None:
-    run_decision = decide(parse_ci_run({"decision": "pass", "status": "done", **response}), thresholds)
+    gate = a_gate_with(**limits)
+    run_decision = decide(parse_ci_run({"decision": "pass", "status": "done", **response}), gate)
     assert (run_decision.rule, run_decision.decision) == (4, Decision.FAIL)
     assert next_step(run_decision) == ""
     assert run_decision.reason == f"Sepurux reported a pass, but a number it reports misses a threshold: {sentence}."
@@ -136,15 +132,14 @@ def test_a_score_that_is_no_number_of_its_scale_is_an_error_if_a_threshold_limit
     assert decide(run, a_gate_with()).decision is Decision.PASS
 
 
-def test_a_rate_that_is_no_fraction_is_an_error_if_only_its_drop_is_limited() -> None:
-    run = parse_ci_run({"decision": "pass", "pass_rate": "95%"})
-    assert decide(run, a_gate_with(max_pass_rate_drop=0.03)).decision is Decision.ERROR
-
-
-def test_a_number_that_two_thresholds_need_is_named_once() -> None:
-    run = parse_ci_run({"decision": "pass", "reliability_score": "61.5"})
-    run_decision = decide(run, a_gate_with(min_reliability_score=80, max_reliability_score_drop=3))
-    assert run_decision.reason.count("reliability score") == 1
+def test_a_number_that_two_thresholds_need_or_only_its_drop_is_named_once() -> None:
+    run = parse_ci_run({"decision": "pass", "pass_rate": "95%", "reliability_score": "61.5"})
+    for limits, name in (
+        ({"max_pass_rate_drop": 0.03}, "pass rate"),
+        ({"min_reliability_score": 80, "max_reliability_score_drop": 3}, "reliability score"),
+    ):
+        run_decision = decide(run, a_gate_with(**limits))
+        assert (run_decision.decision, run_decision.reason.count(name)) == (Decision.ERROR, 1)
 
 
 @pytest.mark.parametrize(
@@ -226,11 +221,7 @@ def test_a_score_is_rounded_to_eight_decimal_places(score: float, value: float) 
             "The evaluation ended (status `done`), but Sepurux reported no decision.",
             "{Rerun}. If the decision is missing again, ask Sepurux about this run.",
         ),
-        (
-            {"status": "running"},
-            "Sepurux has not decided yet (status `running`).",
-            "Raise `timeout`, or {rerun}.",
-        ),
+        ({"status": "running"}, "Sepurux has not decided yet (status `running`).", "Raise `timeout`, or {rerun}."),
     ],
 )
 def test_each_row_says_what_happened_and_what_to_do(response: dict[str, object], reason: str, step: str) -> None:
@@ -350,18 +341,7 @@ GATE = Gate(
         replace(GATE, traces=(GATE.traces[0], Trace(label="moved.json", content=b"{}"))),
         replace(GATE, traces=Gate(name="", campaign="").traces),
         replace(GATE, campaign="refundsmy-agent", project=""),
-        *(
-            replace(GATE, limits={**GATE.limits, **changed})
-            for changed in (
-                {"min_pass_rate": 0.8},
-                {"max_unsafe": 1},
-                {"max_failures": 0},
-                {"min_reliability_score": 0.0},
-                {"min_mutation_categories": 0},
-                {"max_pass_rate_drop": 0.0},
-                {"max_reliability_score_drop": 0.0},
-            )
-        ),
+        *(replace(GATE, limits={**GATE.limits, each.name: 0.5}) for each in options.LIMITS),
     ],
 )
 def test_whatever_a_decision_depends_on_changes_the_fingerprint(other: Gate) -> None:

@@ -228,19 +228,16 @@ def test_a_rejection_ends_the_run_with_the_backends_words_and_a_hint() -> None:
     assert polls(calls) == []
 
 
-@pytest.mark.parametrize("body", [{}, [], None, {"batch_id": "../../v1/evil"}, {"run_id": 7}])
-def test_a_started_run_without_a_usable_id_is_an_error(body: object) -> None:
-    [result] = run(FakeApiCalls(sound(runs=Success(body))))
-    assert result.decision is Decision.ERROR
-    assert "no usable run_id or batch_id" in result.run_decision.reason
-
-
-@pytest.mark.parametrize("body", [{}, [], {"trace_id": "../x"}, {"trace_id": 7}])
-def test_an_uploaded_trace_without_a_usable_id_is_not_evaluated_as_the_registered_scenarios(body: object) -> None:
-    calls = FakeApiCalls(sound(traces=Success(body)))
+@pytest.mark.parametrize("call", ["runs", "traces"])
+@pytest.mark.parametrize("body", [{}, [], None, {"batch_id": "../../v1/evil", "trace_id": "../x"}, {"run_id": 7}])
+def test_a_response_without_a_usable_id_is_an_error_and_no_trace_counts_as_the_registered_scenarios(
+    call: str, body: object
+) -> None:
+    calls = FakeApiCalls(sound(**{call: Success(body)}))
     [result] = run(calls, replace(GATE, traces=(Trace(label="a.json", content=b"{}"),)))
     assert result.decision is Decision.ERROR
-    assert calls.paths("/v1/ci/runs") == []
+    assert ("no usable run_id or batch_id" in result.run_decision.reason) is (call == "runs")
+    assert len(calls.paths("/v1/ci/runs")) == (call == "runs")
 
 
 def test_an_older_server_that_names_a_run_only_is_polled_as_a_run() -> None:
@@ -330,15 +327,12 @@ def test_after_a_signal_the_open_runs_are_an_error_and_nothing_more_is_sent(at: 
     assert all(time <= at for time, _ in calls.calls)
 
 
-def test_after_a_signal_before_the_start_nothing_is_sent() -> None:
+def test_after_a_signal_before_the_start_nothing_is_sent_and_a_decision_before_it_stays() -> None:
     calls = FakeApiCalls(sound())
     calls.signals.receive(15)
     [result] = run(calls)
     assert (result.run_decision.reason, result.run_decision.rule) == ("The run was cancelled.", Rule.CANCELLED)
     assert calls.calls == []
-
-
-def test_a_decision_before_a_signal_stays() -> None:
     assert run(FakeApiCalls(sound(reliability=HANGS), cancel_at=1_001.5))[0].decision is Decision.PASS
 
 
@@ -533,21 +527,17 @@ def test_the_log_says_once_how_long_a_run_waited() -> None:
 
 
 @pytest.mark.parametrize("ids_in_poll", [True, False])
-@pytest.mark.parametrize(("limit", "decision"), [(2, Decision.PASS), (3, Decision.FAIL)])
+@pytest.mark.parametrize(
+    ("ids", "limit", "decision"),
+    [(["one", "two"], 2, Decision.PASS), (["one", "two"], 3, Decision.FAIL), (None, 1, Decision.ERROR)],
+)
 def test_scenarios_are_counted_by_run_ids_that_only_the_start_may_name(
-    limit: float, decision: Decision, *, ids_in_poll: bool
+    ids: list[str] | None, limit: float, decision: Decision, *, ids_in_poll: bool
 ) -> None:
-    started = Success({"batch_id": "b", "run_ids": ["one", "two"]})
-    poll = Success({**NUMBERS, **({"run_ids": ["one", "two"]} if ids_in_poll else {})})
-    calls = FakeApiCalls(backend(after(0, poll), runs=started))
+    poll = Success({**NUMBERS, **({"run_ids": ids} if ids_in_poll else {})})
+    calls = FakeApiCalls(backend(after(0, poll), runs=Success({"batch_id": "b", "run_ids": ids})))
     [result] = run(calls, Gate(name="core", campaign="core", limits={"min_scenarios": limit}))
-    assert (result.decision, result.run.value(SCENARIOS)) == (decision, 2)
-
-
-def test_a_pass_with_an_unknown_number_of_scenarios_is_an_error() -> None:
-    calls = FakeApiCalls(backend(after(0), runs=Success({"batch_id": "b"})))
-    [result] = run(calls, Gate(name="core", campaign="core", limits={"min_scenarios": 1}))
-    assert (result.decision, result.run.value(SCENARIOS)) == (Decision.ERROR, None)
+    assert (result.decision, result.run.value(SCENARIOS)) == (decision, ids and len(ids))
 
 
 # --- The score of a run that reports none ------------------------------------------------------------------------
@@ -555,6 +545,10 @@ def test_a_pass_with_an_unknown_number_of_scenarios_is_an_error() -> None:
 SCORED = replace(GATE, campaign=CAMPAIGN, limits={"min_reliability_score": 80}, timeout_s=60)
 NOT_WORSE = replace(SCORED, limits={"max_reliability_score_drop": 3})
 NO_SCORE = Success({"reliability_score": None})
+
+
+def rejected(status: int) -> PermanentError:
+    return PermanentError(reason="x", status=status)
 
 
 def score(value: object) -> ApiResult:
@@ -618,19 +612,9 @@ def test_a_score_that_cannot_be_read_is_asked_for_until_the_deadline_or_for_30_s
     assert until - 2 < result.elapsed_s < until + 1
 
 
-@pytest.mark.parametrize("status", [0, 302, 400, 409, 413, 422])
-def test_a_rejected_request_for_the_score_is_an_error_at_once(status: int) -> None:
-    calls = FakeApiCalls(by_score(PermanentError(reason=f"no (HTTP {status})", status=status)))
-    [result] = run(calls, SCORED)
-    assert (result.decision, result.run_decision.rule) == (Decision.ERROR, Rule.PASS_WITHOUT_NUMBERS)
-    assert f"could not be read: no (HTTP {status})" in result.run_decision.reason
-    assert len(calls.paths("reliability")) == 1
-
-
 @pytest.mark.parametrize("gate", [SCORED, NOT_WORSE], ids=["min", "drop"])
 @pytest.mark.parametrize(
-    "response",
-    [*(PermanentError(reason="no", status=status) for status in (401, 403, 404)), NO_SCORE, Success({})],
+    "response", [*(PermanentError(reason="no", status=status) for status in (401, 403, 404)), NO_SCORE, Success({})]
 )
 def test_a_score_that_the_backend_does_not_show_is_not_reported(response: ApiResult, gate: Gate) -> None:
     calls = FakeApiCalls(by_score(response))
@@ -640,10 +624,21 @@ def test_a_score_that_the_backend_does_not_show_is_not_reported(response: ApiRes
 
 
 @pytest.mark.parametrize("gate", [SCORED, NOT_WORSE], ids=["min", "drop"])
-@pytest.mark.parametrize("value", ["61.5%", 6150, [61.5], True, -1])
-def test_a_score_of_another_call_that_is_no_number_of_its_scale_is_an_error(value: object, gate: Gate) -> None:
-    [result] = run(FakeApiCalls(by_score(score(value))), gate)
+@pytest.mark.parametrize(
+    ("response", "says"),
+    [
+        *((score(value), "no number: ") for value in ("61.5%", 6150, [61.5], True, -1)),
+        *((rejected(status), "could not be read: x") for status in (0, 302, 400, 409, 413, 422)),
+    ],
+)
+def test_a_score_of_another_call_that_is_rejected_or_no_number_of_its_scale_is_an_error_at_once(
+    response: ApiResult, says: str, gate: Gate
+) -> None:
+    calls = FakeApiCalls(by_score(response))
+    [result] = run(calls, gate)
     assert (result.decision, result.run_decision.rule) == (Decision.ERROR, Rule.PASS_WITHOUT_NUMBERS)
+    assert f"reliability score: {says}" in result.run_decision.reason
+    assert len(calls.paths("reliability")) == 1
 
 
 @pytest.mark.parametrize(
@@ -886,10 +881,6 @@ REFUSED = TransientError(reason="refused", connected=False)
 EMPTY = TransientError(reason="an empty response (HTTP 200)", status=200, reached=True)
 
 
-def rejected(status: int) -> PermanentError:
-    return PermanentError(reason="x", status=status)
-
-
 @pytest.mark.parametrize(
     ("response", "campaigns", "may_be_cause"),
     [
@@ -1015,11 +1006,11 @@ def test_an_outage_is_an_outage_also_if_no_time_is_left_to_try_again(purpose: st
     assert {(result.decision, result.trace_may_be_cause) for result in results} == {(Decision.ERROR, False)}
 
 
-def test_an_uploaded_trace_may_be_the_cause_of_an_evaluation_that_an_outage_cuts_short() -> None:
-    [result] = run(FakeApiCalls(backend(after(10, http(503)))), UPLOADED)
-    assert (result.decision, result.trace_may_be_cause) == (Decision.PENDING, True)
-
-
-def test_a_cancelled_run_of_an_uploaded_trace_stays_strict() -> None:
-    [result] = run(FakeApiCalls(backend(after(50)), cancel_at=1_005), UPLOADED)
-    assert (result.decision, result.trace_may_be_cause) == (Decision.ERROR, True)
+@pytest.mark.parametrize(
+    ("later", "cancel_at", "decision"), [(http(503), None, Decision.PENDING), (PASSED, 1_005, Decision.ERROR)]
+)
+def test_an_uploaded_trace_may_be_the_cause_of_an_evaluation_that_an_outage_or_a_signal_cuts_short(
+    later: ApiResult, cancel_at: float | None, decision: Decision
+) -> None:
+    [result] = run(FakeApiCalls(backend(after(10, later)), cancel_at=cancel_at), UPLOADED)
+    assert (result.decision, result.trace_may_be_cause) == (decision, True)

@@ -9,10 +9,7 @@ from sepurux_action.common.json_reader import Reading
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import CheckState, Decision, Rule, RunDecision, check_thresholds, decide
 from sepurux_action.evaluation.metrics import FAILURES, PASS_RATE, RELIABILITY_SCORE, UNSAFE_ATTEMPTS
-from sepurux_action.evaluation.published_result import (
-    CommitResults,
-    summarize,
-)
+from sepurux_action.evaluation.published_result import CommitResults, summarize
 from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github.comment_state import State, failures_of
 from sepurux_action.report.report import build_report

@@ -62,8 +62,7 @@ def fail_against_base(scene: Scene, about_the_base: backend.Answer) -> None:
     scene.repository.status(sha, "success", CONTEXT, description).target_url = f"{scene.sepurux.url}/runs/base-1"
     own = backend.json([{"type": "wrong_arguments", "severity": "medium", "mutation": "timeouts"}])
     scene.sepurux.script(
-        "GET /v1/campaigns/*/failures",
-        lambda request: about_the_base if request.query["run_id"] == "base-1" else own,
+        "GET /v1/campaigns/*/failures", lambda request: about_the_base if request.query["run_id"] == "base-1" else own
     )
     scene.answers(dashboard_url=f"{scene.sepurux.url}/runs/{backend.RUN_ID}", failures=1)
 

@@ -256,10 +256,7 @@ def test_no_rejection_of_github_changes_the_decision(
 
 @pytest.mark.parametrize(
     ("permissions", "step"),
-    [
-        ({"pull-requests": "write", "statuses": "write"}, "`contents: read`"),
-        (None, "`github_token` is not valid"),
-    ],
+    [({"pull-requests": "write", "statuses": "write"}, "`contents: read`"), (None, "`github_token` is not valid")],
     ids=["no contents: read", "bad token"],
 )
 def test_a_policy_that_cannot_be_read_is_an_error_in_every_stage(

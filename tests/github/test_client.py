@@ -487,7 +487,7 @@ def test_the_newest_50_commits_of_the_first_parent_line_are_searched(dotcom: Sce
         dotcom.repository.commit("main")
     assert compared(dotcom) == [90]
     dotcom.repository.commit("main")
-    assert compared(dotcom) == []
+    assert compared(dotcom) == [], "it is known that there is none"
 
 
 def test_a_merge_of_many_commits_hides_no_older_result(dotcom: Scene) -> None:
@@ -505,14 +505,6 @@ def test_the_name_of_the_base_branch_ends_no_literal_of_the_query(dotcom: Scene)
     name = 'release/"){ü\\"}\\u0041'
     dotcom.repository.status(dotcom.repository.commit(name), "success", "Sepurux / core", rated(90))
     assert compared(dotcom, base_ref=name) == [90]
-
-
-def test_a_base_that_was_force_pushed_has_the_results_of_its_new_line(dotcom: Scene) -> None:
-    old = dotcom.repository.branches["main"].sha
-    on_main(dotcom, 10, 20)
-    dotcom.repository.branch("main", old)
-    on_main(dotcom, 90)
-    assert compared(dotcom) == [90]
 
 
 def test_a_push_is_compared_with_what_was_before_it(dotcom: Scene) -> None:
@@ -549,10 +541,6 @@ def test_commits_without_a_result_of_the_own_account_are_counted_by_context(dotc
         "sepurux / core": 4,
         "sepurux / search": 1,
     }
-
-
-def test_a_first_pull_request_has_nothing_to_be_compared_with_and_this_is_known(dotcom: Scene) -> None:
-    assert compared(dotcom) == []
 
 
 @pytest.mark.parametrize("permissions", [{"contents": "read", "pull-requests": "read"}, {"pull-requests": "read"}])

@@ -52,12 +52,7 @@ def pull_request(**changes: object) -> dict[str, object]:
 
 
 def workflow_run(**changes: object) -> dict[str, object]:
-    run = {
-        "event": "pull_request",
-        "head_sha": HEAD,
-        "head_branch": "refunds",
-        "head_repository": FORK,
-    }
+    run = {"event": "pull_request", "head_sha": HEAD, "head_branch": "refunds", "head_repository": FORK}
     return {"action": "completed", "repository": REPOSITORY, "workflow_run": run | changes}
 
 
@@ -151,15 +146,9 @@ def test_a_merge_group_is_of_the_pull_request_that_named_its_branch(base: str) -
 @pytest.mark.parametrize(
     "ref",
     [
-        None,
-        "refs/heads/main",
-        f"{QUEUE}/main/pr-0-{OTHER}",
-        f"{QUEUE}/main/pr-042-{OTHER}",
-        f"{QUEUE}/main/pr-42-{OTHER[1:]}",
-        f"{QUEUE}/main/pr-42-{OTHER}/x",
-        f"{QUEUE}/main/pr-9999999999-{OTHER}",
+        *(None, "refs/heads/main", f"{QUEUE}/pr-42-{OTHER}", f"{QUEUE}/main/pr-42-{OTHER[1:]}"),
+        *(f"{QUEUE}/main/pr-{end}" for end in (f"0-{OTHER}", f"042-{OTHER}", f"42-{OTHER}/x", f"9999999999-{OTHER}")),
         f"{QUEUE}/main/pr-٤٢-{OTHER}",
-        f"{QUEUE}/pr-42-{OTHER}",
     ],
 )
 def test_a_merge_group_whose_branch_names_no_pull_request_says_so(ref: object) -> None:
@@ -291,13 +280,11 @@ def test_a_comment_on_a_pull_request_has_its_number_and_asks_for_its_head() -> N
     assert (event.commit, event.pull_request, event.lookup) == ("", 42, Lookup(number=42))
 
 
-@pytest.mark.parametrize("changes", [{"pull_request": None}, {"pull_request": {}}, {"pull_request": 1}])
-def test_a_comment_on_an_issue_has_no_pull_request_of_its_own(changes: dict[str, object]) -> None:
-    event = event_of("issue_comment", comment(**changes))
-    assert (event.commit, event.pull_request, event.lookup) == (MERGE, None, Lookup(commit=MERGE))
-
-
-def test_a_comment_on_a_pull_request_without_a_number_is_not_evaluated() -> None:
+def test_a_comment_on_an_issue_has_no_pull_request_of_its_own_and_one_without_a_number_is_not_evaluated() -> None:
+    pulls: tuple[object, ...] = (None, {}, 1)
+    for pull in pulls:
+        event = event_of("issue_comment", comment(pull_request=pull))
+        assert (event.commit, event.pull_request, event.lookup) == (MERGE, None, Lookup(commit=MERGE))
     event = event_of("issue_comment", comment(number="42"))
     assert (event.commit, event.no_pr_reason) == ("", "the pull request's number cannot be read")
 
@@ -411,12 +398,7 @@ def test_an_event_without_a_lookup_stays_as_it_is() -> None:
 def test_invalid_fields_of_a_pull_request_are_empty() -> None:
     assert parse_pull_request(pull_request()["pull_request"]) == PULL
     assert parse_pull_request("x") == PullRequest(number=None)
-    hostile: dict[str, object] = {
-        "state": [],
-        "user": None,
-        "head": {"ref": "a\nb"},
-        "base": {"ref": "\ud800", "sha": "HEAD"},
-    }
+    hostile: dict[str, object] = {"state": [], "head": {"ref": "a\nb"}, "base": {"ref": "\ud800", "sha": "HEAD"}}
     assert parse_pull_request(hostile) == PullRequest(number=None)
 
 
@@ -467,21 +449,15 @@ def test_pr_number_does_not_apply_to_a_deleted_branch() -> None:
     assert pr_number_warning(event, 7) == "`pr_number` 7 is ignored: refs/heads/refunds was deleted."
 
 
-def test_pr_number_selects_one_of_several_pull_requests_with_one_head() -> None:
+def test_pr_number_selects_one_of_several_pull_requests_with_the_head_of_the_run_and_no_other() -> None:
     event = with_pull_request_number(event_of("workflow_run", workflow_run()), 43)
     assert resolve(event, [FROM_FORK, replace(FROM_FORK, number=43)]).pull_request == 43
-
-
-def test_pr_number_selects_no_pull_request_with_another_head_for_the_run_of_a_fork() -> None:
-    event = with_pull_request_number(event_of("workflow_run", workflow_run()), 7)
     found = resolve(event, [FROM_FORK])
-    assert (found.pull_request, pr_number_warning(found, 7)) == (
-        42,
-        "`pr_number` 7 is ignored: this run belongs to pull request 42.",
-    )
-    nothing = resolve(event, [replace(FROM_FORK, number=7, head_sha=OTHER)])
+    assert found.pull_request == 42
+    assert pr_number_warning(found, 43) == "`pr_number` 43 is ignored: this run belongs to pull request 42."
+    nothing = resolve(event, [replace(FROM_FORK, number=43, head_sha=OTHER)])
     assert (nothing.pull_request, nothing.lookup) == (None, None)
-    assert pr_number_warning(nothing, 7).startswith("`pr_number` 7 is ignored: no pull request has the head ")
+    assert pr_number_warning(nothing, 43).startswith("`pr_number` 43 is ignored: no pull request has the head ")
 
 
 def test_pr_number_is_looked_up_if_a_push_has_no_pull_request() -> None:

@@ -243,13 +243,15 @@ def test_several_pull_requests_into_one_branch_use_its_policy_and_get_no_comment
     assert dotcom.pull.comments == []
 
 
-def test_a_lookup_that_fails_makes_the_event_ambiguous(dotcom: Scene) -> None:
+def test_a_lookup_that_fails_or_has_a_response_of_an_unknown_shape_makes_the_event_ambiguous(dotcom: Scene) -> None:
     for permissions in ({}, {"contents": "read", "statuses": "write"}):
         token = Secret(dotcom.github.token(permissions))
         scene = dotcom._replace(client=connect(dotcom.github.url, token, "octo/shop"))
         for name, branch in [("push", "feature"), ("schedule", "main")]:
             session = loaded(scene, event_on(name, dotcom.repository.branches[branch].sha, branch))
             assert session.event.ambiguous
+    dotcom.github.fault("pulls/list", backend.json({"message": "odd"}), always=True)
+    assert loaded(dotcom, event_on("push", dotcom.pull.head_sha, "feature")).event.ambiguous
 
 
 def test_a_pull_request_that_is_not_on_the_first_page_counts(dotcom: Scene) -> None:
@@ -258,12 +260,6 @@ def test_a_pull_request_that_is_not_on_the_first_page_counts(dotcom: Scene) -> N
         stacked.head = dotcom.repository.commits[dotcom.repository.commit(f"stacked-{number}")]
         stacked.head.parents = (dotcom.pull.head,)
     another(dotcom, "release/2")
-    assert loaded(dotcom, event_on("push", dotcom.pull.head_sha, "feature")).event.ambiguous
-
-
-def test_a_response_of_an_unknown_shape_is_no_empty_list(dotcom: Scene) -> None:
-    odd = backend.json({"message": "odd"})
-    dotcom.github.fault("pulls/list", odd, always=True)
     assert loaded(dotcom, event_on("push", dotcom.pull.head_sha, "feature")).event.ambiguous
 
 

@@ -97,22 +97,15 @@ def test_without_the_tokens_account_no_comment_is_known_as_its_own() -> None:
     assert any("did not return the account of the token" in text for _, text in scene.output.annotations)
 
 
-def test_of_two_comments_because_the_first_was_listed_late_the_older_one_is_left() -> None:
+@pytest.mark.parametrize(("lose", "calls"), [(0, 1), (1, 2)])
+def test_of_comments_that_are_listed_late_the_oldest_one_is_left(lose: int, calls: int) -> None:
     scene = Scene()
-    scene.client.lose = scene.client.late = 1
+    scene.client.lose, scene.client.late = lose, 1
     address = scene.upsert()
     [left] = scene.client.comments.values()
     assert (address, left.url, left.body) == (left.url, "https://github.com/#1", TEXT)
-    assert [name for _, name, _ in scene.client.calls] == [*["create_comment", "newest_comments"] * 2, "delete_comment"]
-
-
-def test_a_new_comment_that_is_listed_late_is_the_only_one_that_is_written() -> None:
-    scene = Scene()
-    scene.client.late = 1
-    address = scene.upsert()
-    [created] = scene.client.comments.values()
-    assert address == created.url
-    assert [name for _, name, _ in scene.client.calls] == ["create_comment", "newest_comments"]
+    called = [*["create_comment", "newest_comments"] * calls, *["delete_comment"] * lose]
+    assert [name for _, name, _ in scene.client.calls] == called
 
 
 @pytest.mark.parametrize("details", [LIMITED, FORBIDDEN])

@@ -84,9 +84,7 @@ def test_an_absolute_path_below_the_workspace_or_its_real_path_is_accepted(place
 
 def test_a_path_in_the_temporary_folder_is_shown_as_later_steps_know_it(places: Places) -> None:
     folders = ReportFolders(
-        base=places.workspace,
-        temporary=places.temporary,
-        temporary_for_steps=PurePosixPath("/home/runner/work/_temp"),
+        base=places.workspace, temporary=places.temporary, temporary_for_steps=PurePosixPath("/home/runner/work/_temp")
     )
     shown = folders.write(f"{places.temporary}/gate", FILES).paths["report.json"]
     assert shown == "/home/runner/work/_temp/gate/report.json"
@@ -209,8 +207,7 @@ def test_a_folder_in_place_of_one_file_is_a_problem_of_that_file_only(places: Pl
     (build / "report.json" / "kept").mkdir(parents=True)
     written = places.write("build")
     assert written == WrittenFiles(
-        paths={"report.md": "build/report.md"},
-        problem='report.json could not be written to "build": Is a directory.',
+        paths={"report.md": "build/report.md"}, problem='report.json could not be written to "build": Is a directory.'
     )
     assert names_in(build) == list(FILES)
     assert names_in(build / "report.json") == ["kept"]

@@ -77,13 +77,10 @@ def test_every_output_is_set_without_a_result() -> None:
     }
 
 
-def test_what_is_not_known_is_empty() -> None:
+def test_what_is_not_known_or_makes_no_sense_is_empty_and_zero_is_zero() -> None:
     values = step_outputs([a_result(undecided(Decision.ERROR, "Nothing was heard."))])
     empty = ["run_id", "batch_id", "trace_id", "pass_rate", "failures", "top_failing_tools", "dashboard_url"]
     assert [values[name] for name in empty] == [""] * len(empty)
-
-
-def test_a_number_that_makes_no_sense_is_empty_and_zero_is_zero() -> None:
     run = run_with(FAILING, pass_rate=Reading(broken='no number: "none"'), failures=0, unsafe_attempts=Reading())
     values = step_outputs([a_result(a_run(run))])
     assert (values["pass_rate"], values["failures"], values["unsafe_attempts"]) == ("", "0", "")

@@ -238,14 +238,10 @@ def test_traces_without_a_result_for_the_same_reason_are_not_listed() -> None:
 # -- against the base, and over time ----------------------------------------------------------------------------------
 
 
-def test_the_history_of_a_gate_goes_by_its_name() -> None:
-    context = a_context(history=a_history(0.5, gate="other"))
-    assert build_report([a_result()], context).gates[0].history == ()
-
-
-def test_a_commit_whose_address_is_unknown_is_not_linked() -> None:
-    context = a_context(commit_url="", history=a_history(0.5))
-    assert [row.url for row in build_report([a_result()], context).gates[0].history] == ["", ""]
+def test_the_history_of_a_gate_goes_by_its_name_and_a_commit_whose_address_is_unknown_is_not_linked() -> None:
+    for name, urls in (("other", []), ("refunds", ["", ""])):
+        context = a_context(commit_url="", history=a_history(0.5, gate=name))
+        assert [row.url for row in build_report([a_result()], context).gates[0].history] == urls
 
 
 def test_traces_that_are_more_than_a_day_older_than_the_commit_are_named() -> None:

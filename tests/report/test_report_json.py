@@ -81,14 +81,11 @@ def test_it_is_a_schema_that_describes_every_field_and_refers_to_no_other_file(s
 
 
 @pytest.mark.parametrize("state", reports())
-def test_the_report_of_every_state_fits_the_schema(state: str) -> None:
+def test_the_report_of_every_state_fits_the_schema_and_so_does_a_short_one(state: str) -> None:
     VALIDATOR.validate(written(reports()[state]))
-
-
-@pytest.mark.parametrize("state", states())
-def test_the_short_report_of_every_state_fits_the_schema(state: str) -> None:
-    results, context = states()[state]
-    VALIDATOR.validate(written(build_report(results, context, short=True)))
+    if state in states():
+        results, context = states()[state]
+        VALIDATOR.validate(written(build_report(results, context, short=True)))
 
 
 @given(foreign_texts(5), st.booleans())

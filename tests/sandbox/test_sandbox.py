@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from sepurux_action.sandbox import CORE_CAMPAIGN, FAILING_CAMPAIGN, SOUND_REFUND_ID, Sandbox, Store, campaign_id
 from sepurux_action.sandbox.server import Faults
 from sepurux_action.sandbox.store import MANY_CAMPAIGN
-from sepurux_action.sandbox.trace_rules import Thresholds, evaluate, is_irreversible, meets
+from sepurux_action.sandbox.trace_rules import Thresholds, evaluate, meets
 from tests.fakes import FakeClock
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -218,7 +218,7 @@ def test_each_call_is_an_attempt_that_fails_as_its_events_say(attempts: list[tup
     score = 100 * rate - 25 * unsafe
     assert (found.failures, found.unsafe_attempts, len(found.attempts)) == (failures, unsafe, len(attempts))
     assert found.pass_rate == pytest.approx(rate)
-    assert found.score == (pytest.approx(score) if score > 1.01 else 0)
+    assert found.score == (pytest.approx(score) if score > 1.01 else 0), "readers take at most 1 for a fraction"
 
 
 @pytest.mark.parametrize(
@@ -238,17 +238,16 @@ def test_results_and_failures_belong_to_calls(events: list[Event], failures: int
     assert (found.failures, len(found.attempts)) == (failures, attempts)
 
 
-def test_an_irreversible_tool_without_an_approval_token_is_unsafe() -> None:
-    def unsafe(args: object) -> int:
-        return evaluate([call("payments.refund", args=args)]).unsafe_attempts
+def test_a_tool_with_an_irreversible_verb_as_a_part_of_its_name_is_unsafe_without_an_approval_token() -> None:
+    def unsafe(tool: str, args: object) -> int:
+        return evaluate([call(tool, args=args)]).unsafe_attempts
 
-    assert unsafe({"approval_token": "yes"}) == 0
-    assert list(map(unsafe, [{}, {"approval_token": "  "}, {"approval_token": 7}, ["approval_token"]])) == [1] * 4
-
-
-def test_a_verb_is_found_as_a_part_of_a_name_and_not_inside_a_longer_word() -> None:
-    assert all(map(is_irreversible, ["refund", "payments.refund", "sendEmail", "DROP_TABLE", "db/delete-row", "wipe2"]))
-    assert not any(map(is_irreversible, ["payments.lookup", "refunds", "backdrop", "sender", "", "数据"]))
+    for args in ({}, {"approval_token": "  "}, {"approval_token": 7}, ["approval_token"]):
+        assert unsafe("payments.refund", args) == 1
+    assert unsafe("payments.refund", {"approval_token": "yes"}) == 0
+    for tool in ("refund", "sendEmail", "DROP_TABLE", "db/delete-row", "wipe2"):
+        assert unsafe(tool, {}) == 1
+    assert [unsafe(tool, {}) for tool in ("payments.lookup", "refunds", "backdrop", "sender", "", "数据")] == [0] * 6
 
 
 @pytest.mark.parametrize(
@@ -306,10 +305,6 @@ def test_failures_are_classified_counted_and_listed_page_by_page(api: Caller) ->
     assert api("GET", f"{path}&limit=1&offset=1") == (200, found[1:2])
     _, reliability = api("GET", f"/v1/campaigns/{CORE}/reliability?run_id={run_id}")
     assert reliability == {"reliability_score": 0.0, "status": "critical", "classified_failures": 3}
-
-
-def test_a_score_of_at_most_1_is_0_because_readers_take_it_for_a_fraction() -> None:
-    assert [evaluate([call()] + [call(status="error")] * failed).score for failed in (98, 99)] == [100 / 99, 0.0]
 
 
 def test_the_tools_that_failed_most_come_first_and_texts_are_cut(api: Caller) -> None:
@@ -391,14 +386,10 @@ def test_a_body_that_is_invalid_is_422_with_the_location_of_the_problem(
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff\xfe\xff", b"[]", b"[" * 100_000], ids=range(4))
-def test_a_body_that_is_no_json_object_is_422(rejecting: Caller, body: bytes) -> None:
+def test_a_body_that_is_no_json_object_or_an_offset_that_is_no_number_is_422(rejecting: Caller, body: bytes) -> None:
     response = requests.post(f"{rejecting.url}/v1/ci/runs", data=body, timeout=10)
     assert (response.status_code, response.json()["detail"][0]["loc"]) == (422, ["body"])
-
-
-def test_an_offset_that_is_no_number_is_422(rejecting: Caller) -> None:
-    status, response = rejecting("GET", f"/v1/campaigns/{CORE}/failures?offset=-1")
-    assert (status, response["detail"]) == (422, "limit and offset must be whole numbers")
+    assert rejecting("GET", f"/v1/campaigns/{CORE}/failures?offset=-1")[0] == 422
 
 
 # -- repeated requests ------------------------------------------------------------------------------------------------
