@@ -12,16 +12,14 @@ from sepurux_action.run import from_command_line, from_step
 from tests.runner import BASE_SHA, HEAD_SHA, pull_request_event
 
 
-def test_inputs_come_before_the_environment() -> None:
-    environ = {"SEPURUX_MIN_PASS_RATE": "0.7", "PATH": "/bin"}
-    inputs, environment = from_step({"min_pass_rate": "0.8"}, environ, {}).layers
-    assert (inputs.texts, environment.texts["min_pass_rate"]) == ({"min_pass_rate": "0.8"}, "0.7")
+def test_inputs_come_before_the_environment_from_which_no_emptied_token_is_taken() -> None:
+    environ = {"SEPURUX_MIN_PASS_RATE": "0.7", "PATH": "/bin", "GITHUB_TOKEN": "ghs_of_the_job"}
+    given = {"min_pass_rate": "0.8", "github_token": "", "campaign": "core"}
+    layers = from_step(given, environ, {}).layers
+    inputs, environment = layers
+    assert (inputs.texts, environment.texts["min_pass_rate"]) == (given, "0.7")
     assert "path" not in environment.texts
-
-
-def test_an_emptied_token_is_not_taken_from_the_environment() -> None:
-    inputs, environ = {"github_token": "", "campaign": "core"}, {"GITHUB_TOKEN": "ghs_of_the_job"}
-    assert read_inputs(from_step(inputs, environ, {}).layers).github_token is None
+    assert read_inputs(layers).github_token is None
 
 
 def test_the_payload_names_the_pull_request_and_the_head_commit() -> None:
@@ -63,15 +61,12 @@ def test_a_container_action_shows_its_temporary_folder_as_the_runner_knows_it(
     assert folders.temporary_for_steps == (PurePosixPath(shown) if shown else None)
 
 
-def test_flags_come_before_the_environment() -> None:
-    given, environ = {"campaign": "of-flag"}, {"SEPURUX_CAMPAIGN_ID": "of-env"}
-    flags, environment = from_command_line(given, environ).layers
+def test_flags_come_before_the_environment_of_which_no_option_of_workflows_is_taken() -> None:
+    given, environ = {"campaign": "of-flag"}, {"SEPURUX_CAMPAIGN_ID": "of-env", "GITHUB_TOKEN": "ghs_of_the_job"}
+    layers = from_command_line(given, environ).layers
+    flags, environment = layers
     assert (flags.texts["campaign"], environment.texts["campaign"]) == ("of-flag", "of-env")
     assert flags.label("min_pass_rate") == "--min-pass-rate"
-
-
-def test_a_command_line_takes_no_option_of_workflows_from_the_environment() -> None:
-    layers = from_command_line({}, {"GITHUB_TOKEN": "ghs_of_the_job"}).layers
     assert read_inputs(layers).github_token is None
 
 

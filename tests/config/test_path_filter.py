@@ -98,15 +98,11 @@ def test_a_list_that_only_takes_away_is_a_problem(text: str) -> None:
         parse_paths(text)
 
 
-def test_a_list_has_at_most_a_hundred_patterns() -> None:
+def test_a_list_has_at_most_a_hundred_patterns_and_equal_lists_are_equal_filters() -> None:
     assert parse_paths("a\n" * 100).matches("a")
     with pytest.raises(ValueError, match="it has 101 patterns"):
         parse_paths("a\n" * 101)
-
-
-def test_equal_lists_are_equal_filters() -> None:
-    assert parse_paths("a\n!b") == parse_paths(" a \n\n !b")
-    assert parse_paths("a\n!b") != parse_paths("a\nb")
+    assert parse_paths("a\n!b") == parse_paths(" a \n\n !b") != parse_paths("a\nb")
     assert str(parse_paths("a\n!b")) == "a, !b"
 
 

@@ -315,12 +315,6 @@ def test_an_empty_token_leaves_github_alone(scene: Scene) -> None:
     assert "no comment and no status: there is no `github_token`" in result.log
 
 
-def test_a_push_belongs_to_the_open_pull_request_of_its_head(scene: Scene) -> None:
-    assert scene.push("feature").exit_code == 0
-    assert len(scene.ours) == 1
-    assert scene.status[0] == "success"
-
-
 @pytest.mark.parametrize(
     ("inputs", "policy", "gates"),
     [
