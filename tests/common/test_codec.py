@@ -110,16 +110,9 @@ def test_an_object_is_written_in_another_shape() -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        None,
-        [],
-        {},
-        {"word": "firm"},
-        {"word": "hard", "other": 1},
-        {"word": "hard", "flag": 1},
-        {"word": "hard", "count": True},
-        {"word": "hard", "parts": {}},
-        {"word": "hard", "part": {"number": "1"}},
-        {"word": "hard", "part": {"text": "a"}},
+        *(None, [], {}, {"word": "firm"}, {"word": "hard", "other": 1}, {"word": "hard", "flag": 1}),
+        *({"word": "hard", "count": True}, {"word": "hard", "parts": {}}),
+        *({"word": "hard", "part": {"number": "1"}}, {"word": "hard", "part": {"text": "a"}}),
     ],
 )
 def test_a_missing_or_unknown_field_or_another_type_is_a_value_error(value: object) -> None:

@@ -65,7 +65,6 @@ ESCAPES: list[Callable[[str], str]] = [
     lambda character: f"\\u{ord(character):04X}",
     lambda character: f"\\x{ord(character):02x}",
 ]
-ESCAPE_LIKE = ["a<b>&'c\"d\\e%41;f", "%25%25%25", "&amp;&#65;"]
 secrets = st.sampled_from([TEXT, "ghs_16C7e42F292c6912E7710c838347Ae178B4a", "a<b>'c\"d(e)", "aaaaaa"])
 around = st.text("xyz -", max_size=8)
 
@@ -81,7 +80,7 @@ def test_a_secret_is_redacted_below_three_layers_of_escapes_and_the_text_around_
     assert Redactor([secret])(f"{before}{''.join(text)}{after}") == f"{before}***{after}"
 
 
-@pytest.mark.parametrize("secret", ESCAPE_LIKE)
+@pytest.mark.parametrize("secret", ["a<b>&'c\"d\\e%41;f", "%25%25%25", "&amp;&#65;"])
 @pytest.mark.parametrize("layers", range(MAX_LAYERS + 1))
 @given(data=st.data())
 def test_a_secret_that_has_escapes_itself_is_redacted_too(secret: str, layers: int, data: st.DataObject) -> None:
@@ -207,18 +206,8 @@ def test_a_response_nested_as_deeply_as_json_allows_is_cut_off_and_does_not_rais
     assert TEXT not in json.dumps(redacted)
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("sk_live_4eC39HqLyjWDarjtT1zdp7dc", True),
-        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", True),
-        ("0123456789012345678a", True),
-        ("012345678901234567a", False),
-        ("refund-reliability-of-the-agent", False),
-        ("traces/2026-09-01/refund-unsafe.json", False),
-        ("8c5f4f5e-0000-4000-8000-000000000001", False),
-        ("eighty five percent of 100", False),
-    ],
-)
-def test_a_long_text_of_letters_and_digits_may_be_a_secret(text: str, *, expected: bool) -> None:
-    assert may_be_secret(text) is expected
+def test_a_long_text_of_letters_and_digits_may_be_a_secret() -> None:
+    keys = "sk_live_4eC39HqLyjWDarjtT1zdp7dc eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln 0123456789012345678a"
+    names = "refund-reliability-of-the-agent traces/2026-09-01/refund-unsafe.json 8c5f4f5e-0000-4000-8000-000000000001"
+    assert all(map(may_be_secret, keys.split()))
+    assert not any(map(may_be_secret, [*names.split(), "012345678901234567a", "eighty five percent of 100"]))

@@ -22,45 +22,33 @@ def test_only_the_credentials_are_secret_and_they_have_no_place_in_the_file() ->
 
 
 @pytest.mark.parametrize(
-    ("option", "text", "value"),
+    ("option", "values"),
     [
-        (options.MIN_PASS_RATE, "0.85", 0.85),
-        (options.MIN_PASS_RATE, "85%", 0.85),
-        (options.MIN_PASS_RATE, "85 %", 0.85),
-        (options.MIN_PASS_RATE, "99.95%", 0.9995),
-        (options.MIN_PASS_RATE, "0%", 0.0),
-        (options.MIN_PASS_RATE, "100%", 1.0),
-        (options.MIN_PASS_RATE, ".5", 0.5),
-        (options.MIN_RELIABILITY_SCORE, "0", 0.0),
-        (options.MIN_RELIABILITY_SCORE, "1", 1.0),
-        (options.MIN_RELIABILITY_SCORE, "99.5", 99.5),
-        (options.MIN_RELIABILITY_SCORE, "100", 100.0),
-        (options.MAX_PASS_RATE_DROP, "3%", 0.03),
-        (options.MAX_RELIABILITY_SCORE_DROP, "0", 0.0),
-        (options.MAX_UNSAFE, "0", 0),
-        (options.PR_NUMBER, "42", 42),
-        (options.TIMEOUT, "600s", 600.0),
-        (options.TIMEOUT, "0.5", 0.5),
-        (options.TIMEOUT, "1h30m", 5400.0),
-        (options.TIMEOUT, "1h 30m 15s", 5415.0),
-        (options.TIMEOUT, "1H", 3600.0),
-        (options.TIMEOUT, "24h", 86_400.0),
-        (options.TIMEOUT, "86400", 86_400.0),
-        (options.ENFORCEMENT, "Soft", Stage.SOFT),
-        (options.TRACE_ID, "a, b\nc,,a", ("a", "b", "c")),
-        (options.REQUIRED_MUTATION_CATEGORIES, "timeouts,\r\nauth ,", ("timeouts", "auth")),
-        (options.TRACE_FILE, "traces/a,b.json\n\n  traces/*.json \n", ("traces/a,b.json", "traces/*.json")),
-        (options.REVIEWERS, "@octocat, octo-dog\nOctoCat\n octo_corp,", ("octocat", "octo-dog", "octo_corp")),
-        (options.NAME, "n" * 80, "n" * 80),
-        (options.CAMPAIGN, "Rückgaben 日本", "Rückgaben 日本"),
-        (options.BASE_URL, "https://sepurux.example/api/backend/", "https://sepurux.example/api/backend"),
-        (options.BASE_URL, "http://localhost:8000/", "http://localhost:8000"),
-        (options.BASE_URL, "HTTP://127.0.0.1", "HTTP://127.0.0.1"),
-        (options.BASE_URL, "http://[::1]:8000/api", "http://[::1]:8000/api"),
+        (
+            options.MIN_PASS_RATE,
+            {"0.85": 0.85, "85%": 0.85, "85 %": 0.85, "99.95%": 0.9995, "0%": 0.0, "100%": 1.0, ".5": 0.5},
+        ),
+        (options.MIN_RELIABILITY_SCORE, {"0": 0.0, "1": 1.0, "99.5": 99.5, "100": 100.0}),
+        (options.MAX_PASS_RATE_DROP, {"3%": 0.03}),
+        (options.MAX_RELIABILITY_SCORE_DROP, {"0": 0.0}),
+        (options.MAX_UNSAFE, {"0": 0}),
+        (options.PR_NUMBER, {"42": 42}),
+        (options.TIMEOUT, {"600s": 600.0, "0.5": 0.5, "1h30m": 5400.0, "1h 30m 15s": 5415.0, "1H": 3600.0}),
+        (options.TIMEOUT, {"24h": 86_400.0, "86400": 86_400.0}),
+        (options.ENFORCEMENT, {"Soft": Stage.SOFT}),
+        (options.TRACE_ID, {"a, b\nc,,a": ("a", "b", "c")}),
+        (options.REQUIRED_MUTATION_CATEGORIES, {"timeouts,\r\nauth ,": ("timeouts", "auth")}),
+        (options.TRACE_FILE, {"traces/a,b.json\n\n  traces/*.json \n": ("traces/a,b.json", "traces/*.json")}),
+        (options.REVIEWERS, {"@octocat, octo-dog\nOctoCat\n octo_corp,": ("octocat", "octo-dog", "octo_corp")}),
+        (options.NAME, {"n" * 80: "n" * 80}),
+        (options.CAMPAIGN, {"Rückgaben 日本": "Rückgaben 日本"}),
+        (options.BASE_URL, {"https://sepurux.example/api/backend/": "https://sepurux.example/api/backend"}),
+        (options.BASE_URL, {"http://localhost:8000/": "http://localhost:8000"}),
+        (options.BASE_URL, {each: each for each in ("HTTP://127.0.0.1", "http://[::1]:8000/api")}),
     ],
 )
-def test_what_is_accepted(option: Option[object], text: str, value: object) -> None:
-    assert option.kind.parse(text) == value
+def test_what_is_accepted(option: Option[object], values: dict[str, object]) -> None:
+    assert {text: option.kind.parse(text) for text in values} == values
 
 
 WORDY = ["", "x", "NaN", "sNaN", "inf", "-Infinity", "1e3", "1E-3", "0x10", "1_000", "1,5", "٣", "³", "½", "--5"]

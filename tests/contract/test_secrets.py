@@ -99,17 +99,8 @@ def the_end(text: str) -> str:
 
 
 SOURCES = [
-    the_end,
-    json_reader.preview,
-    json_reader.printable,
-    of_github,
-    of_a_permission,
-    of_the_backend,
-    of_a_redirect,
-    of_a_run,
-    of_a_policy,
-    of_settings,
-    of_an_event,
+    *(the_end, json_reader.preview, json_reader.printable, of_github, of_a_permission, of_the_backend, of_a_redirect),
+    *(of_a_run, of_a_policy, of_settings, of_an_event),
 ]
 
 

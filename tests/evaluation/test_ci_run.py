@@ -103,25 +103,11 @@ def test_a_tool_without_a_name_is_left_out_and_a_hostile_name_is_one_line() -> N
     assert parse_ci_run({"top_failing_tools": tools}).top_failing_tools == (FailingTool("a b", 2), FailingTool("c", 0))
 
 
-@pytest.mark.parametrize(
-    ("reported", "score"),
-    [
-        ("0", 0.0),
-        ("0.0", 0.0),
-        ("0.5", 50.0),
-        ("0.615", 61.5),
-        ("1.0", 100.0),
-        ("1", 1.0),
-        ("0.999999999999", 100.0),
-        ("1.000000000001", 1.0),
-        ("1.5", 1.5),
-        ("2", 2.0),
-        ("100", 100.0),
-        ("100.0", 100.0),
-    ],
-)
-def test_a_score_below_1_or_1_with_a_decimal_point_is_a_fraction(reported: str, score: float) -> None:
-    assert RELIABILITY_SCORE.format.read(json.loads(reported)) == Reading(score)
+def test_a_score_below_1_or_1_with_a_decimal_point_is_a_fraction() -> None:
+    fractions = {"0": 0.0, "0.0": 0.0, "0.5": 50.0, "0.615": 61.5, "1.0": 100.0, "0.999999999999": 100.0}
+    of_hundred = {"1": 1.0, "1.000000000001": 1.0, "1.5": 1.5, "2": 2.0, "100": 100.0, "100.0": 100.0}
+    for reported, score in (fractions | of_hundred).items():
+        assert RELIABILITY_SCORE.format.read(json.loads(reported)) == Reading(score)
 
 
 def test_a_tool_that_is_listed_twice_is_one_tool() -> None:

@@ -67,22 +67,13 @@ def test_a_description_has_decision_stage_the_four_numbers_and_the_scenarios_if_
     assert format_description(result, "n" * 70) == f"{numbers}; {'n' * 70}"
 
 
-@pytest.mark.parametrize(
-    ("ending", "scenarios"),
-    [
-        ("; 40 scenarios", 40),
-        ("; 1 scenario", 1),
-        ("; a note; 2000 scenarios", 2000),
-        ("; 3 scenarios; a note", None),
-        ("; 3 scenarios more", None),
-        ("; -3 scenarios", None),
-        ("", None),
-    ],
-)
-def test_the_number_of_scenarios_is_read_at_the_end_only(ending: str, scenarios: float | None) -> None:
-    found = parse_description(f"pass (hard): 95.0% passed, 0 unsafe, 1 failures, score -{ending}")
-    assert found is not None
-    assert found.numbers.get("scenarios") == scenarios
+def test_the_number_of_scenarios_is_read_at_the_end_only() -> None:
+    numbers: dict[str, float | None] = {"; 40 scenarios": 40, "; 1 scenario": 1, "; a note; 2000 scenarios": 2000}
+    others = dict.fromkeys(("; 3 scenarios; a note", "; 3 scenarios more", "; -3 scenarios", ""))
+    for ending, scenarios in (numbers | others).items():
+        found = parse_description(f"pass (hard): 95.0% passed, 0 unsafe, 1 failures, score -{ending}")
+        assert found is not None
+        assert found.numbers.get("scenarios") == scenarios
 
 
 def test_what_is_not_known_is_a_dash_and_one_stands_for_all() -> None:

@@ -517,19 +517,15 @@ FILE = ".github/workflows/gate.yml"
         (f"acme/shop/{FILE}@refs/pull/7/merge", FILE),
         (f"Acme/SHOP/{FILE}@refs/heads/a@b", FILE),
         ("acme/shop/.github/workflows/a gate@1.yaml@refs/tags/v1", ".github/workflows/a gate@1.yaml"),
-        ("", ""),
-        (FILE, ""),
-        (f"acme/shop/{FILE}", ""),
-        (f"acme/shop/{FILE}@", ""),
-        (f"acme/shop/{FILE}@main", ""),
-        (f"acme/other/{FILE}@refs/heads/main", ""),
-        (f"evil/acme/shop/{FILE}@refs/heads/main", ""),
-        ("acme/shop/.github/workflows/sub/gate.yml@refs/heads/main", ""),
-        ("acme/shop/.github/workflows/../x.yml@refs/heads/main", ""),
-        ("acme/shop/.github/workflows/gate.txt@refs/heads/main", ""),
-        ("acme/shop/.github/sepurux-gate.yml@refs/heads/main", ""),
-        ("acme/shop/.github/workflows/a\nb.yml@refs/heads/main", ""),
-        (f"acme/shop/.github/workflows/{'a' * 201}.yml@refs/heads/main", ""),
+        *((ref, "") for ref in ("", FILE, f"acme/shop/{FILE}", f"acme/shop/{FILE}@", f"acme/shop/{FILE}@main")),
+        *((f"{where}/{FILE}@refs/heads/main", "") for where in ("acme/other", "evil/acme/shop")),
+        *(
+            (f"acme/shop/.github/{file}@refs/heads/main", "")
+            for file in (
+                *("workflows/sub/gate.yml", "workflows/../x.yml", "workflows/gate.txt", "sepurux-gate.yml"),
+                *("workflows/a\nb.yml", f"workflows/{'a' * 201}.yml"),
+            )
+        ),
     ],
 )
 def test_the_file_of_the_running_workflow_is_known_if_it_is_in_this_repository(ref: str, path: str) -> None:
