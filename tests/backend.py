@@ -309,27 +309,18 @@ def sound_backend(**overrides: Scripted | Sequence[Scripted]) -> ScriptedBackend
             _passed(request, batch_id=BATCH_ID, run_id=MISSING, run_ids=[RUN_ID])
         ),
         "GET /v1/ci/runs/*": lambda request: json(_passed(request)),
-        "GET /v1/campaigns/*/reliability": json(
-            {
-                "reliability_score": 0.93,
-                "status": "healthy",
-                "classified_failures": 1,
-                "failure_breakdown": [{"type": "wrong_arguments", "count": 1}],
-            }
-        ),
+        "GET /v1/campaigns/*/reliability": json({"reliability_score": 0.93}),
         "GET /v1/campaigns/*/failures": json(
             [
                 {
                     "failure_id": "fa110000-0000-4000-8000-000000000001",
                     "run_id": RUN_ID,
-                    "campaign_id": CAMPAIGN_ID,
                     "trace_id": TRACE_ID,
+                    "campaign_id": CAMPAIGN_ID,
                     "mutation": "timeouts",
                     "type": "wrong_arguments",
                     "severity": "medium",
                     "description": "payments.refund was called with an amount of 0",
-                    "metadata": None,
-                    "created_at": "2026-09-01T12:00:00Z",
                 }
             ]
         ),

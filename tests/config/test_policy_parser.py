@@ -57,11 +57,8 @@ def test_an_empty_file_is_an_empty_text(text: str) -> None:
 
 
 def test_all_ways_of_writing_lists_keys_and_texts_are_read() -> None:
-    head, lists, folded = (
-        "\ufeff%YAML 1.1\n---\n",
-        "a:\n- b\n- c: 'd''s'\n  e: |\n    f\n    g\n",
-        "l: >\n  m\n  n\n...\n",
-    )
+    head, folded = "\ufeff%YAML 1.1\n---\n", "l: >\n  m\n  n\n...\n"
+    lists = "a:\n- b\n- c: 'd''s'\n  e: |\n    f\n    g\n"
     assert read(f'{head}{lists}h: {{i: [j, "\\x6b"]}}\n{folded}') == {
         "a": ["b", {"c": "d's", "e": "f\ng\n"}],
         "h": {"i": ["j", "k"]},
@@ -76,10 +73,7 @@ def test_all_ways_of_writing_lists_keys_and_texts_are_read() -> None:
         ("a: !!str b\n", "1:4 a tag is not accepted; put a text that begins with `!` in quotes"),
         ("a: !!python/object/apply:os.system [b]\n", "1:4 a tag is not accepted"),
         ("a:\n  - !src/**\n", "2:5 a tag is not accepted; put a text that begins with `!` in quotes"),
-        (
-            "a:\n  - *.md\n",
-            "2:6 this is not valid YAML: expected alphabetic or numeric character, but found '.'; put a text that",
-        ),
+        ("a:\n  - *.md\n", "2:6 this is not valid YAML: expected alphabetic or numeric character, but found '.'; put"),
         ("a: b\nc: d\na: e\n", '3:1 the key "a" is on line 1 already; remove one'),
         ("~: b\nnull: c\n", '2:1 the key "" is on line 1 already; remove one'),
         ("? [a]\n: b\n", "1:3 a key must be a text"),
@@ -111,13 +105,9 @@ def test_a_file_has_at_most_256_kib() -> None:
     assert problems(largest + b" ") == ["1:1 the file has 262,145 bytes; accepted: at most 262,144"]
 
 
-@pytest.mark.parametrize(
-    "raw",
-    [b"a: b\nc: \xff\n", "a: b\nc: ü\n".encode("latin-1"), b"a: b\nc: \xed\xa0\x80\n"],
-    ids=["byte", "latin", "half"],
-)
-def test_a_file_is_utf_8(raw: bytes) -> None:
-    assert problems(raw) == ["2:1 the file is not UTF-8"]
+def test_a_file_is_utf_8() -> None:
+    for raw in (b"a: b\nc: \xff\n", "a: b\nc: ü\n".encode("latin-1"), b"a: b\nc: \xed\xa0\x80\n"):
+        assert problems(raw) == ["2:1 the file is not UTF-8"]
 
 
 def test_every_kind_of_error_that_the_library_has_is_translated() -> None:
@@ -137,10 +127,7 @@ def test_every_kind_of_error_that_the_library_has_is_translated() -> None:
         ("on: pull_request", {"pull_request"}),
         ("on: [pull_request, pull_request_review]", {"pull_request", "pull_request_review"}),
         ("on:\n  - push\n  - pull_request\n", {"push", "pull_request"}),
-        (
-            "on:\n  pull_request:\n    types: [opened]\n  pull_request_review:\n",
-            {"pull_request", "pull_request_review"},
-        ),
+        ("on:\n  pull_request:\n    types: [opened]\n  push:\n", {"pull_request", "push"}),
         ('"on": push\njobs: {}', {"push"}),
         ("name: gate\njobs: {a: {steps: [{run: 'echo'}]}}\non: push # the last key", {"push"}),
         ("\ufeffon: push", {"push"}),

@@ -76,13 +76,8 @@ def test_every_input_arrives_where_it_belongs() -> None:
         project="shop",
         traces=(Trace(label="t-1", trace_id="t-1"),),
         mutation_pack="pack-1",
-        limits={
-            "min_pass_rate": 0.85,
-            "max_unsafe": 1,
-            "max_failures": 2,
-            "min_reliability_score": 80,
-            "min_mutation_categories": 3,
-        },
+        limits={"min_pass_rate": 0.85, "max_unsafe": 1, "max_failures": 2}
+        | {"min_reliability_score": 80, "min_mutation_categories": 3},
         required_mutation_categories=("timeouts", "auth"),
         stage=Stage.SOFT,
         on_undecided=OnUndecided.ALLOW,
@@ -172,16 +167,9 @@ def test_a_long_campaign_names_its_gate_as_far_as_a_name_may_go() -> None:
 
 
 def test_all_problems_are_reported_at_once_in_the_order_of_the_table() -> None:
-    message = problems(
-        {
-            "zzz": "1",
-            "timeout": "ten minutes",
-            "trace_file": "missing.json",
-            "trace_id": "a/b",
-            "base_url": "http://sepurux.example",
-        },
-        {"SEPURUX_MAX_UNSAFE": "many", "SEPURUX_MIN_RELIABILITY": "0.8"},
-    )
+    inputs = {"zzz": "1", "timeout": "ten minutes", "trace_file": "missing.json", "trace_id": "a/b"}
+    environ = {"SEPURUX_MAX_UNSAFE": "many", "SEPURUX_MIN_RELIABILITY": "0.8"}
+    message = problems({**inputs, "base_url": "http://sepurux.example"}, environ)
     assert message == [
         (
             'input `base_url`: "http://sepurux.example" is not accepted (the gate sends secrets to it, '

@@ -85,12 +85,8 @@ def lint(texts: Mapping[str, str], folder: Path) -> dict[str, list[str]]:
         shutil.copy(ROOT / file, folder)
     local = {name: text.replace(f"uses: {ACTION}", "uses: ./") for name, text in texts.items()}
     found = check(("--builtin-schema", "vendor.github-workflows"), local, workflows)
-    output = run(
-        "actionlint",
-        *("-format", "{{json .}}"),
-        *("-pyflakes", "", "-shellcheck", str(BIN / "shellcheck")),
-        folder=folder,
-    )
+    tools = ("-pyflakes", "", "-shellcheck", str(BIN / "shellcheck"))
+    output = run("actionlint", "-format", "{{json .}}", *tools, folder=folder)
     names = list(texts)
     for each in json.loads(output):
         found[names[int(Path(each["filepath"]).stem)]].append(f"{each['kind']}: {each['message']}")
@@ -244,20 +240,6 @@ def test_the_inputs_of_a_workflow_and_its_policy_are_valid_none_is_overridden_an
     assert output in ([], [gate_inputs(path).get("config", ".github/sepurux-gate.yml")])
 
 
-@pytest.mark.parametrize(
-    ("name", "stage"),
-    [
-        ("week-1-observe.yml", Stage.OBSERVE),
-        ("week-2-soft.yml", Stage.SOFT),
-        ("week-3-hard.yml", Stage.HARD),
-        ("deployment.yml", Stage.HARD),
-    ],
-)
-def test_a_week_has_the_stage_of_its_name_and_a_deployment_the_hard_one(name: str, stage: Stage) -> None:
-    (path,) = (path for path in WORKFLOWS if path.name == name)
-    assert [gate.stage for gate in settings_of(path).gates] == [stage]
-
-
 @named_by_file
 def test_a_workflow_with_a_soft_gate_on_pull_requests_runs_on_reviews_and_no_hard_one_does(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
@@ -383,14 +365,9 @@ def test_the_script_of_another_ci_system_runs_the_gate(script: Callable[[], str]
             "SEPURUX_API_BASE_URL": sandbox.url,
             "SEPURUX_CI_TOKEN": TOKEN,
         }
+        command = ["/bin/sh", "-e", "-c", script()]
         done = subprocess.run(
-            ["/bin/sh", "-e", "-c", script()],
-            env=environment,
-            cwd=traces.parent,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
+            command, env=environment, cwd=traces.parent, capture_output=True, text=True, check=False, timeout=60
         )
         started = [json.loads(each.body) for each in sandbox.requests if each.path == "/v1/ci/runs"]
     assert done.returncode == 1, done.stderr

@@ -189,10 +189,7 @@ def test_a_rejected_secret_is_named_by_its_input_and_by_where_it_is_set() -> Non
     [
         (detail("no such run"), "no such run"),
         (detail("two\nlines \u202e"), "two lines"),
-        (
-            detail([{"loc": ["body", "trace_id"], "msg": "field required", "type": "x"}]),
-            "body.trace_id: field required",
-        ),
+        (detail([{"loc": ["body", "trace_id"], "msg": "required", "type": "x"}]), "body.trace_id: required"),
         (detail([{"loc": ["body", 0, None], "msg": "wrong"}, {"msg": "bare"}, "x", {"loc": 3}]), "body.0: wrong; bare"),
         (detail([{"loc": ["a\nb"], "msg": "m"}]), "a b: m"),
         (detail(None), ""),

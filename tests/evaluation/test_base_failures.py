@@ -30,6 +30,7 @@ TIMEOUTS = {"type": "unsafe_action", "severity": "high", "mutation": "timeouts",
 DRIFT = {**TIMEOUTS, "mutation": "schema_drift"}
 FIXED = {**TIMEOUTS, "type": "tool_misuse"}
 DRIPS = TransientError(reason="hangs")
+GONE = PermanentError(reason="Sepurux refused it (HTTP 404)", status=404)
 
 
 def a_baseline(*ids: str, failures: float | None = 1, page: str = PAGE) -> Baseline:
@@ -214,11 +215,7 @@ def test_an_uploaded_trace_is_compared_without_its_id() -> None:
 @pytest.mark.parametrize(
     ("base", "batch", "reason"),
     [
-        (
-            PermanentError(reason="Sepurux refused it (HTTP 404)", status=404),
-            None,
-            "for its batch `base-1`, a request failed: Sep",
-        ),
+        (GONE, None, "for its batch `base-1`, a request failed: Sepurux"),
         (TransientError(reason="HTTP 503", status=503), None, "for its batch `base-1`, a request failed: HTTP 503"),
         (Success({"detail": "?"}), None, "no list"),
         ([{**TIMEOUTS, "failure_id": f"f-{number}"} for number in range(5_001)], None, "more than 5,000"),
@@ -226,19 +223,15 @@ def test_an_uploaded_trace_is_compared_without_its_id() -> None:
         ([{**TIMEOUTS, "campaign_id": [CAMPAIGN]}], None, "another campaign"),
         *((Success(each), None, "no list of failures") for each in ([TIMEOUTS, None], None, "[]")),
         ([{**TIMEOUTS, "run_id": "batch-1-run-1"}], None, "another run"),
-        (
-            [],
-            PermanentError(reason="Sepurux refused it (HTTP 404)", status=404),
-            "for its batch `base-1`, a request failed: Sepurux",
-        ),
+        ([], GONE, "for its batch `base-1`, a request failed: Sepurux"),
         ([], Success({"batch_id": "other", "run_ids": ["base-run"]}), "another run"),
         ([], Success({"campaign_id": "other", "run_ids": ["base-run"]}), "another campaign"),
         ([], Success({"campaign_id": ["other"], "run_ids": ["base-run"]}), "another campaign"),
-        ([], Success({"run_ids": []}), "without usable run_ids"),
         ([], Success({"run_id": "base-run"}), "without usable run_ids"),
-        ([], Success({"run_ids": "base-run"}), "without usable run_ids"),
-        ([], Success({"run_ids": [["../x"], 7, None]}), "without usable run_ids"),
-        ([], Success({"run_ids": ["base-run", "../x"]}), "without usable run_ids"),
+        *(
+            ([], Success({"run_ids": each}), "without usable run_ids")
+            for each in ([], "base-run", [["../x"], 7, None], ["base-run", "../x"])
+        ),
         ([], Success({"run_ids": ["batch-1-run-1"]}), "without usable run_ids of its own"),
         ([], Success([]), "not a JSON object"),
     ],

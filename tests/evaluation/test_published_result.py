@@ -182,10 +182,8 @@ def test_a_described_number_is_within_a_hundredth_of_a_point_and_described_again
 ) -> None:
     published = described_as(rate, score)
     assert described_as(published.value(PASS_RATE), published.value(RELIABILITY_SCORE)) == published
-    for near, exact, step in (
-        (published.value(PASS_RATE), rate, 0.00005),
-        (published.value(RELIABILITY_SCORE), score, 0.005),
-    ):
+    for metric, exact, step in ((PASS_RATE, rate, 0.00005), (RELIABILITY_SCORE, score, 0.005)):
+        near = published.value(metric)
         assert (near is None) == (exact is None)
         assert near is None or exact is None or abs(near - exact) <= step * 1.01
 

@@ -148,11 +148,8 @@ def test_of_a_huge_batch_four_hundred_scenarios_are_read_and_the_others_are_coun
     found = evaluate(calls).enrichment
     assert len(calls.paths("/ci/runs/")) == 400
     assert len(calls.paths("/failures")) == 100
-    assert (len(found.scenarios), found.unread_scenarios, found.unread_failures) == (
-        600,
-        552,
-        548,
-    )  # of 4, only one page was read
+    unread = (found.unread_scenarios, found.unread_failures)
+    assert (len(found.scenarios), *unread) == (600, 552, 548)  # of 4, only one page was read
     assert len(calls.paths("/traces/")) == 0
     assert sorted(found.notes) == [
         "Not all failures were read: a step makes at most 500 requests for it.",
@@ -254,9 +251,8 @@ def test_a_list_of_five_thousand_failures_is_complete_and_a_page_counts_as_many(
 
 def test_an_entry_counts_once_although_two_pages_have_it() -> None:
     listed = [{**FAILURE, "failure_id": name} for name in ("a", "b", "b", "c", "a", "d")]
-    found = evaluate(
-        FakeApiCalls(Batches({"now": [Run(failures=listed, fields={"failures": 4})]}, page=2, fields={"failures": 4}))
-    ).enrichment
+    runs = [Run(failures=listed, fields={"failures": 4})]
+    found = evaluate(FakeApiCalls(Batches({"now": runs}, page=2, fields={"failures": 4}))).enrichment
     assert [each.count for each in found.failures] == [4]
 
 

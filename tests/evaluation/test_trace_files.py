@@ -235,10 +235,7 @@ def test_all_files_together_have_at_most_64_mib(base: Path) -> None:
     "content",
     [
         codecs.BOM_UTF8 + '{"n": "é"}'.encode(),
-        '{"n": "é"}'.encode("utf-16"),
-        '{"n": "é"}'.encode("utf-16-le"),
-        '{"n": "é"}'.encode("utf-16-be"),
-        '{"n": "é"}'.encode("utf-32"),
+        *('{"n": "é"}'.encode(each) for each in ("utf-16", "utf-16-le", "utf-16-be", "utf-32")),
     ],
     ids=["utf-8 with mark", "utf-16 with mark", "utf-16-le", "utf-16-be", "utf-32"],
 )

@@ -27,15 +27,9 @@ STEP = f"{sys.executable} -I {REPOSITORY / 'entrypoint.py'}"
 def test_the_vendors_own_flags_and_variables_work(tmp_path: Path) -> None:
     answer = backend.json(decided(pass_rate=0.95, unsafe_attempts=0, failures=0, reliability_score=0.9))
     with sound_backend(**{"GET /v1/ci/batch/*": answer}) as sepurux:
-        ended = run_cli(
-            [
-                *["--project", "P", "--campaign", "core-reliability", "--min-reliability", "80", "--timeout", "20"],
-                "--api-key",
-                SECRET,
-            ],
-            {"SEPURUX_API_BASE_URL": sepurux.url, "GITHUB_REPO": "o/r", "PR_NUMBER": "9"},
-            tmp_path,
-        )
+        flags = ["--project", "P", "--campaign", "core-reliability", "--min-reliability", "80", "--timeout", "20"]
+        environ = {"SEPURUX_API_BASE_URL": sepurux.url, "GITHUB_REPO": "o/r", "PR_NUMBER": "9"}
+        ended = run_cli([*flags, "--api-key", SECRET], environ, tmp_path)
         [created] = sepurux.calls("POST /v1/ci/runs")
     assert ended.returncode == 1, ended.stderr
     assert (created.json()["repo"], created.json()["pull_request_number"]) == ("o/r", 9)

@@ -17,26 +17,16 @@ from tests.flows.composite_job import NO_INDEX, Job, a_copy, python, tool, trap
 from tests.runner import REPOSITORY
 
 # Modules that one of the interpreters on the way would import if it looked into the checkout.
-PLANTED = [
-    "ensurepip/__init__.py",
-    "hashlib.py",
-    "json.py",
-    "pip/__init__.py",
-    "pip/__main__.py",
-    "requests/__init__.py",
-]
-PLANTED += ["sepurux_action/__init__.py", "sitecustomize.py", "usercustomize.py", "venv/__init__.py", "yaml.py"]
+PLANTED = ["ensurepip/__init__.py", "hashlib.py", "json.py", "pip/__init__.py", "pip/__main__.py"]
+PLANTED += ["requests/__init__.py", "yaml.py"]
+PLANTED += ["sepurux_action/__init__.py", "sitecustomize.py", "usercustomize.py", "venv/__init__.py"]
 
 
 # What pip takes from the environment besides the way to an index: settings for the packages of the job.
 FOR_OTHER_PACKAGES = {
-    "PIP_CONSTRAINT": "no-such-file.txt",
-    "PIP_DRY_RUN": "1",
-    "PIP_EDITABLE": "no-such-folder",
+    **dict.fromkeys(("PIP_CONSTRAINT", "PIP_EDITABLE", "PIP_REQUIREMENT"), "no-such-file"),
+    **dict.fromkeys(("PIP_DRY_RUN", "PIP_REQUIRE_VIRTUALENV", "PIP_USER"), "1"),
     "PIP_NO_BINARY": ":all:",
-    "PIP_REQUIREMENT": "no-such-file.txt",
-    "PIP_REQUIRE_VIRTUALENV": "1",
-    "PIP_USER": "1",
 }
 BUILDS_ITSELF = "[build-system]\nrequires = []\nbuild-backend = 'builder'\nbackend-path = ['.']\n"
 

@@ -101,8 +101,8 @@ def test_without_github_a_drop_cannot_be_compared(tmp_path: Path) -> None:
         (["--max-pass-rate-drop", "3%"], "", "--max-pass-rate-drop: "),
         (
             [],
-            "gates:\n- name: a\n- name: b\n  thresholds:\n    max_reliability_score_drop: 7\n",
-            ".github/sepurux-gate.yml:6: `max_reliability_score_drop`: ",
+            "gates:\n- name: a\n  thresholds:\n    max_reliability_score_drop: 7\n",
+            ".yml:5: `max_reliability_score",
         ),
     ],
 )

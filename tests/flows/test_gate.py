@@ -70,18 +70,9 @@ def test_three_invalid_inputs_block_in_every_stage_and_are_annotations_with_sett
 def test_the_vendors_earlier_actions_inputs_go_on_working(tmp_path: Path) -> None:
     (tmp_path / "trace.json").write_text('{"trace_version": "0.1", "events": []}')
     with sound_backend() as sepurux:
-        result = run_action(
-            workspace=tmp_path,
-            inputs={
-                "base_url": sepurux.url,
-                "token": SECRET,
-                "github_token": "",
-                "project_id": "my-agent",
-                "trace_file": "trace.json",
-                "campaign_name": "core-reliability",
-                "min_pass_rate": "0.8",
-            },
-        )
+        inputs = {"base_url": sepurux.url, "token": SECRET, "github_token": "", "project_id": "my-agent"}
+        inputs |= {"trace_file": "trace.json", "campaign_name": "core-reliability", "min_pass_rate": "0.8"}
+        result = run_action(workspace=tmp_path, inputs=inputs)
         assert {call.headers["x-project-id"] for call in sepurux.requests} == {"my-agent"}
         assert {call.headers["x-sepurux-token"] for call in sepurux.requests} == {SECRET}
         assert {call.headers["x-api-key"] for call in sepurux.requests} == {SECRET}
@@ -121,11 +112,8 @@ def test_hostile_text_of_the_backend_is_no_command_output_or_markup(tmp_path: Pa
 
 def test_a_pull_request_number_against_the_event_is_ignored_with_a_warning(tmp_path: Path) -> None:
     with sound_backend() as sepurux:
-        result = run_action(
-            workspace=tmp_path,
-            inputs={**CAMPAIGN, "base_url": sepurux.url, "pr_number": "7"},
-            event=pull_request_event(number=42),
-        )
+        inputs = {**CAMPAIGN, "base_url": sepurux.url, "pr_number": "7"}
+        result = run_action(workspace=tmp_path, inputs=inputs, event=pull_request_event(number=42))
         [created] = sepurux.calls("POST /v1/ci/runs")
     assert created.json()["pull_request_number"] == 42
     assert "7" in result.messages("warning")[0]
@@ -136,21 +124,13 @@ def test_nothing_of_the_checkout_is_imported(tmp_path: Path) -> None:
     for name in ("yaml.py", "jinja2.py", "requests.py", "sitecustomize.py", "sepurux_action.py", "json.py"):
         (tmp_path / name).write_text(trap)
     with sound_backend() as sepurux:
-        result = run_action(
-            workspace=tmp_path,
-            inputs={**CAMPAIGN, "base_url": sepurux.url},
-            env={"PYTHONPATH": str(tmp_path)},
-            process=True,
-        )
+        inputs = {**CAMPAIGN, "base_url": sepurux.url}
+        result = run_action(workspace=tmp_path, inputs=inputs, env={"PYTHONPATH": str(tmp_path)}, process=True)
     assert result.exit_code == 0, result.log
 
 
 def test_files_that_cannot_be_written_cause_a_warning_and_change_no_decision(tmp_path: Path) -> None:
-    nowhere = {
-        "GITHUB_OUTPUT": str(tmp_path / "no" / "out"),
-        "GITHUB_STEP_SUMMARY": "",
-        "GITHUB_EVENT_PATH": "/nowhere",
-    }
+    nowhere = {"GITHUB_OUTPUT": f"{tmp_path}/no/out", "GITHUB_STEP_SUMMARY": "", "GITHUB_EVENT_PATH": "/nowhere"}
     with sound_backend(**{"GET /v1/ci/batch/*": backend.json(decided())}) as sepurux:
         result = run_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": sepurux.url}, env=nowhere)
     assert result.exit_code == 1
@@ -160,8 +140,7 @@ def test_files_that_cannot_be_written_cause_a_warning_and_change_no_decision(tmp
 def test_a_variable_that_an_earlier_step_spelt_like_an_input_loosens_nothing(tmp_path: Path) -> None:
     loose = {"INPUT_max_unsafe": "999", "INPUT_base_url": "https://evil.example"}
     with sound_backend(**{"GET /v1/ci/batch/*": backend.json(decided(decision="pass", unsafe_attempts=7))}) as sepurux:
-        result = run_action(
-            workspace=tmp_path, inputs={**CAMPAIGN, "base_url": sepurux.url, "max_unsafe": "0"}, env=loose
-        )
+        inputs = {**CAMPAIGN, "base_url": sepurux.url, "max_unsafe": "0"}
+        result = run_action(workspace=tmp_path, inputs=inputs, env=loose)
     assert (result.exit_code, result.outputs["decision"]) == (2, "error")
     assert len(result.messages("error")) == 2

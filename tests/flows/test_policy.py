@@ -98,14 +98,9 @@ def run_after(scene: Scene) -> StepResult:
     """Return the result of a workflow_run for the pull request."""
     pull = scene.pull
     assert pull.head_repository is not None
-    run = {
-        "event": "pull_request",
-        "head_sha": pull.head_sha,
-        "head_branch": pull.head_ref,
-        "head_repository": {"full_name": pull.head_repository.full_name},
-    }
+    head = {"head_branch": pull.head_ref, "head_repository": {"full_name": pull.head_repository.full_name}}
     scene.answers()
-    return scene.on("workflow_run", {"workflow_run": run})
+    return scene.on("workflow_run", {"workflow_run": {"event": "pull_request", "head_sha": pull.head_sha, **head}})
 
 
 def test_a_forks_head_with_pull_requests_into_two_branches_blocks_in_every_stage(scene: Scene) -> None:

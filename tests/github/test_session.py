@@ -41,10 +41,10 @@ GREEN = "pass (hard): 95.0% passed, 0 unsafe, 1 failures, score -"
 REPOSITORY = {"full_name": "octo/shop", "default_branch": "main"}
 
 
-def loaded(scene: Scene, event: Event, context: str = "Sepurux ({base})") -> GitHubSession:
+def loaded(scene: Scene, event: Event, context: str = "Sepurux ({base})", config: str = "") -> GitHubSession:
     """Return a session that has been loaded for an event."""
     session = GitHubSession(scene.client, FakeClock(), FakeOutput(), event, signing_key="")
-    session.load("")
+    session.load(config)
     session.settings = Settings(comment_key="core", status_context=context)
     return session
 
@@ -135,18 +135,9 @@ def failing(answer: backend.Answer) -> Callable[[Scene], None]:
         (failing(backend.reset()), "the connection to GitHub failed. Re-run the job."),
         (failing(faults.broken(502)), "HTTP 502 Server Error. Re-run the job."),
         (failing(faults.refused(401, "Bad credentials")), "HTTP 401 Bad credentials. `github_token` is not valid"),
-        (
-            failing(faults.refused(403, "Resource not accessible by integration")),
-            "HTTP 403 Resource not accessible by integration. Give the job `contents: read` under `permissions:`.",
-        ),
-        (
-            failing(faults.refused(404, "Not Found")),
-            "The token cannot see it, or it is gone: give the job `contents: r",
-        ),
-        (
-            hidden,
-            "Could not resolve to a Repository. The token cannot see it, or it is gone: give the job `contents: r",
-        ),
+        (failing(faults.refused(403, "Resource not accessible by integration")), "Give the job `contents: read` un"),
+        (failing(faults.refused(404, "Not Found")), "The token cannot see it, or it is gone: give the job `conten"),
+        (hidden, "Could not resolve to a Repository. The token cannot see it, or it is gone: give the job `contents"),
         (failing(faults.primary_limit()), "Re-run the job once GitHub's rate limit is reset"),
     ],
     ids=["reset", "502", "401", "403", "404", "hidden", "rate limit"],
@@ -231,11 +222,7 @@ def test_several_pull_requests_into_one_branch_use_its_policy_and_get_no_comment
     dotcom.pull.base_ref = "release/1"
     dotcom.repository.commit("release/1", {".github/sepurux-gate.yml": "campaign: strict"})
     another(dotcom, "release/1", head="same-commit")
-    session = GitHubSession(
-        dotcom.client, FakeClock(), FakeOutput(), event_on(name, dotcom.pull.head_sha, "feature"), signing_key=""
-    )
-    session.load(".github/sepurux-gate.yml")
-    session.settings = Settings(comment_key="core", status_context="Sepurux ({base})")
+    session = loaded(dotcom, event_on(name, dotcom.pull.head_sha, "feature"), config=".github/sepurux-gate.yml")
     assert session.snapshot.policy.text == "campaign: strict"
     session.publish_results([a_result()])
     assert list(states(dotcom, dotcom.pull.head_sha)) == ["Sepurux (release/1) / refunds"]

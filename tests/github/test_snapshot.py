@@ -14,6 +14,7 @@ from sepurux_action.github.permissions import Operation, warning_text
 from sepurux_action.github.snapshot import Snapshot, parse_snapshot, policy_ref, snapshot_query, snapshot_variables
 
 FORBIDDEN = ErrorDetails(status=403, message="Resource not accessible by integration", forbidden=True)
+EITHER = ErrorDetails(status=403, accepted="issues=write; pull_requests=write", forbidden=True)
 OWN = Event(name="pull_request", pull_request=7, no_pr_reason="")
 FORK = Event(name="pull_request", pull_request=7, fork=True, no_pr_reason="")
 DEPENDABOT = Event(name="pull_request", pull_request=7, dependabot=True, no_pr_reason="")
@@ -26,18 +27,13 @@ DEPENDABOT = Event(name="pull_request", pull_request=7, dependabot=True, no_pr_r
         (Operation.COMMENT, FORBIDDEN, OWN, "Give the job `pull-requests: write` under `permissions:`."),
         (
             Operation.COMMENT,
-            ErrorDetails(status=403, accepted="issues=write; pull_requests=write", forbidden=True),
+            EITHER,
             OWN,
-            "Give the job `issues: write` or `pull-requests: write` under `permissions:`.",
+            "Give the job `issues: write` or `pull-requests: write` under `permissions",
         ),
         (Operation.COMMENT, FORBIDDEN, FORK, "`workflow_run`"),
         (Operation.STATUS, FORBIDDEN, DEPENDABOT, "Dependabot's token reads only unless the job says so"),
-        (
-            Operation.STATUS,
-            ErrorDetails(status=403, message="Repository was archived so is read-only."),
-            OWN,
-            "archived",
-        ),
+        (Operation.STATUS, ErrorDetails(status=403, message="Repository was archived."), OWN, "archived"),
         (Operation.COMMENT, ErrorDetails(status=403, message="issue is locked"), OWN, "`comment: never`"),
         (Operation.STATUS, ErrorDetails(status=401), OWN, "`github_token` is not valid"),
         (Operation.STATUS, ErrorDetails(status=404), OWN, "`statuses: write`"),

@@ -16,14 +16,14 @@ HEAD, OLDER = "b" * 40, "a" * 40
 APPROVED, CHANGES, DISMISSED, COMMENTED = "APPROVED", "CHANGES_REQUESTED", "DISMISSED", "COMMENTED"
 PERMISSIONS = {
     "author": "admin",
-    "writer": "write",
-    "keeper": "maintain",
     "owner": "admin",
+    "keeper": "maintain",
     "triager": "triage",
     "reader": "read",
-    "stranger": "none",
+    "writer": "write",
     "robot": "write",
     "gate[bot]": "write",
+    "stranger": "none",
 }
 TERMS = ApprovalRules(author="author", head=HEAD, permission=lambda login: PERMISSIONS.get(login.lower()))
 LISTED = replace(TERMS, reviewers=("Writer", "author", "reader", "keeper"))

@@ -69,12 +69,8 @@ def test_every_output_is_written_on_every_path(state: str) -> None:
 def test_every_output_is_set_without_a_result() -> None:
     values = without_decision("It was cancelled.")
     assert list(values) == list(OUTPUTS)
-    assert {name: text for name, text in values.items() if text} == {
-        "decision": "error",
-        "conclusion": "failure",
-        "reason": "It was cancelled.",
-        "gates": "[]",
-    }
+    known = {"decision": "error", "conclusion": "failure", "reason": "It was cancelled.", "gates": "[]"}
+    assert {name: text for name, text in values.items() if text} == known
 
 
 def test_what_is_not_known_or_makes_no_sense_is_empty_and_zero_is_zero() -> None:
@@ -125,12 +121,8 @@ def test_ids_of_several_traces_are_separated_by_commas_once_each() -> None:
 
 def test_ids_and_the_first_known_url_are_set_early() -> None:
     known = [undecided(Decision.ERROR, "Not yet."), a_run(PASSING), a_run(FAILING, run_id="r-2")]
-    assert early_outputs(known) == {
-        "run_id": f"{RUN_ID},r-2",
-        "batch_id": "",
-        "trace_id": "",
-        "dashboard_url": DASHBOARD,
-    }
+    ids = {"run_id": f"{RUN_ID},r-2", "batch_id": "", "trace_id": ""}
+    assert early_outputs(known) == {**ids, "dashboard_url": DASHBOARD}
 
 
 def test_tools_are_cut_in_number_and_length_so_that_outputs_stay_small() -> None:
