@@ -78,6 +78,13 @@ def shorten(given: str, longest: int) -> str:
     return given if len(given) <= longest else given[: longest - 1] + CUT
 
 
+def in_columns(text: str) -> str:
+    """Return a printable text with NUL after each wide character, so that its length is its width on a terminal."""
+    if text.isascii():
+        return text
+    return "".join(f"{each}\0" if unicodedata.east_asian_width(each) in "WF" else each for each in text)
+
+
 def identifier(value: object) -> str:
     """Return an id that is safe in a URL and in an output; '' for any other value."""
     return value if isinstance(value, str) and IDENTIFIER.match(value) else ""

@@ -37,7 +37,8 @@ def waiting_line(what: str, elapsed_s: float, left_s: float, columns: int) -> st
     most = max(1, columns - FREE_COLUMNS)
     elapsed, left = number_format.duration(math.floor(elapsed_s)), number_format.duration(math.ceil(left_s))
     times = f", {elapsed} (gives up in {left})"
-    return (json_reader.shorten(f"{WAITING} {what}", max(1, most - len(times))) + times)[:most]
+    shown = json_reader.shorten(json_reader.in_columns(f"{WAITING} {what}"), max(1, most - len(times)))
+    return (shown + times)[:most].replace("\0", "")
 
 
 def wrapped(line: str, columns: int) -> list[str]:
@@ -46,7 +47,8 @@ def wrapped(line: str, columns: int) -> list[str]:
     indent = line[: len(line) - len(text)]
     hanging = " " * min(found.end() if found else len(indent) + 2, columns // 2)
     split = partial(textwrap.wrap, break_long_words=False, break_on_hyphens=False)
-    return split(text, columns, initial_indent=indent, subsequent_indent=hanging) or [line]
+    parts = split(json_reader.in_columns(text), columns, initial_indent=indent, subsequent_indent=hanging)
+    return [part.replace("\0", "") for part in parts] or [line]
 
 
 class Terminal(Output):

@@ -259,10 +259,10 @@ def _aligned(rows: Sequence[ThresholdFacts], base_ref: str) -> list[Markdown]:
 
 
 def _columns(rows: Iterable[Sequence[str]], alignment: str) -> list[Markdown]:
-    cells = [[json_reader.printable(cell) for cell in row] for row in rows]
+    cells = [[json_reader.in_columns(json_reader.printable(cell)) for cell in row] for row in rows]
     columns = [*zip(alignment, (max(map(len, column)) for column in zip(*cells, strict=True)), strict=False)]
     padded = ([f"{cell:{side}{width}}" for cell, (side, width) in zip(row, columns, strict=True)] for row in cells)
-    return [Markdown(f"  {'   '.join(row)}") for row in padded]
+    return [Markdown(f"  {'   '.join(row)}".replace("\0", "")) for row in padded]
 
 
 _NUMBERS: dict[str, Callable[..., object]] = {

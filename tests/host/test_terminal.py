@@ -220,6 +220,15 @@ def test_the_line_shows_the_time_that_has_passed_and_is_left_and_is_cut_to_the_t
     assert len(shown[2]) == 7
 
 
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_characters_of_two_columns_do_not_make_a_line_wider_than_the_terminal(columns: int) -> None:
+    shown = waiting_line("退款" * columns, 12, 588, columns)
+    parts = wrapped(f"  high   {'退款 ' * columns}", columns)
+    assert max(len(part) + len(re.findall("[退款]", part)) for part in (shown, *parts)) <= columns
+    assert "".join(parts).count("退款") == columns
+    assert "\0" not in shown + "".join(parts)
+
+
 def test_the_line_is_erased_at_the_end_and_before_a_line_that_stays() -> None:
     streams = Streams(tty=True)
     streams.terminal.progress("started batch 1")
