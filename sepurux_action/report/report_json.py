@@ -119,7 +119,7 @@ class _Trace(Shape):
     batch_id: Annotated[str, "ID of the batch."]
     dashboard_url: Annotated[str, "Page of the run in Sepurux.", of("run.dashboard_url")]
     run_ids: Annotated[tuple[str, ...], "IDs of the runs of a batch.", of("run.run_ids")]
-    elapsed_s: Annotated[_Seconds, "Seconds that the run took."]
+    elapsed_s: Annotated[_Seconds, "Seconds that the run took.", lambda run: round(run.elapsed_s, 3)]
     metrics: Annotated[_Metrics, "The numbers of this run.", of("run")]
 
 
@@ -166,7 +166,9 @@ class _Gate(Shape):
     project: Annotated[str, "The setting `project`.", of("gate.project")]
     mutation_pack: Annotated[str, "The setting `mutation_pack`.", of("gate.mutation_pack")]
     timeout_s: Annotated[_Seconds, "The setting `timeout`, in seconds.", of("gate.timeout_s")]
-    elapsed_s: Annotated[_Seconds, "Seconds of the longest run.", lambda gate: max(run.elapsed_s for run in gate.runs)]
+    elapsed_s: Annotated[
+        _Seconds, "Seconds of the longest run.", lambda gate: round(max(run.elapsed_s for run in gate.runs), 3)
+    ]
     metrics: Annotated[_Metrics, "The numbers, each the worst of all traces.", of("combined")]
     evaluations: Annotated[tuple[_Evaluation, ...], "Both evaluations, if there were two: `metrics` has their mean."]
     evaluated_by: Annotated[

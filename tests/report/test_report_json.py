@@ -104,13 +104,13 @@ def test_a_report_of_any_text_fits_the_schema_and_shows_no_invisible_character(s
 # -- the facts --------------------------------------------------------------------------------------------------------
 
 
-def test_a_whole_number_is_written_without_a_point() -> None:
+def test_a_whole_number_is_written_without_a_point_and_seconds_with_three_digits() -> None:
     """Readers in other languages parse `1.0` as no integer."""
-    run = a_run(run_with(FAILING, unsafe_attempts=1.0, pass_rate=0.5), elapsed_s=3.25)
+    run = a_run(run_with(FAILING, unsafe_attempts=1.0, pass_rate=0.5), elapsed_s=3.2500001)
     shown = json.dumps(report_json(build_report([a_result(run)], a_context())))
     assert '"unsafe_attempts": 1,' in shown
     assert '"pass_rate": 0.5,' in shown
-    assert '"elapsed_s": 3.25,' in shown
+    assert shown.count('"elapsed_s": 3.25,') == 2
 
 
 def test_a_difference_is_one_of_numbers_that_are_rounded_alike() -> None:
