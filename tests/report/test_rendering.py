@@ -286,6 +286,11 @@ def test_the_log_of_gates_without_a_result_has_no_row_for_missing_numbers() -> N
     assert render_lines(report, "annotation")[0] == "2 of 2 gates have no result: refunds, search"
 
 
+def test_a_flag_with_a_problem_is_written_as_it_is_typed() -> None:
+    problem = Problem(where="--min-pass-rate", message="it is not set")
+    assert "\n- `--min-pass-rate`: it is not set\n" in render_summary(a_settings_report(problem))
+
+
 @pytest.mark.parametrize("state", reports())
 def test_every_state_has_a_mark_and_printable_lines_on_a_terminal(state: str) -> None:
     lines = render_lines(reports()[state], "terminal")
