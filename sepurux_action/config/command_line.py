@@ -86,7 +86,7 @@ _HELP: dict[Option[object], str] = {
 def _help(option: Option[object]) -> str:
     lines = [
         _HELP.get(option, option.help),
-        f"Accepted: {option.kind.accepts}.",
+        f"Accepted: {option.kind.accepts}{', or the flag several times' if option.kind.is_list else ''}.",
         f"Default: {option.default_shown}." if option.default_shown and option != options.PR_NUMBER else "",
         f"Environment: {option.environment}." if option.environment else "",
     ]
@@ -118,7 +118,8 @@ def parse_command_line(arguments: Sequence[str]) -> CommandLine:
     given = vars(known)
     report_format, quiet = Format(given.pop("format")), given.pop("quiet")
     check = given.pop("check")
-    texts = {name: text for name, text in given.items() if text is not None}
+    listed = {name: "\n".join(each) for name, each in given.items() if isinstance(each, list)}
+    texts = {name: each for name, each in {**given, **listed}.items() if each is not None}
     if check is not None and (texts or report_format is Format.MARKDOWN):
         _reject(made, f"--check takes no other flags than --format {Format.TEXT} or {Format.JSON}, and --quiet")
     return CommandLine(texts, report_format, quiet, None if check is None else tuple(check))
@@ -139,7 +140,8 @@ def _parser() -> argparse.ArgumentParser:
     for title, listed in {"What to evaluate": _OTHER_FLAGS, **_GROUPS}.items():
         group = groups[title]
         for option in listed:
-            group.add_argument(flag(option.name), dest=option.name, metavar=option.kind.placeholder, help=_help(option))
+            action, metavar = "append" if option.kind.is_list else "store", option.kind.placeholder
+            group.add_argument(flag(option.name), dest=option.name, action=action, metavar=metavar, help=_help(option))
             for alias in option.aliases:
                 group.add_argument(flag(alias), dest=alias, help=argparse.SUPPRESS)
     for name in options.DROPS:  # which are a problem in the settings that says why
@@ -242,11 +244,11 @@ def command_lines(gate: Gate, host: str) -> Iterator[str]:
 def _options_of(gate: Gate) -> Iterator[tuple[Option[object], str]]:
     """Yield what matters to an evaluation, in printable texts; no drop, because a command line has no base branch."""
     ids = [trace.trace_id for trace in gate.traces if trace.content is None]
-    files = [trace.label for trace in gate.traces if trace.content is not None]
+    files = [json_reader.printable(trace.label) for trace in gate.traces if trace.content is not None]
     yield options.CAMPAIGN, json_reader.printable(gate.campaign)
     yield options.PROJECT, json_reader.printable(gate.project)
     yield options.TRACE_ID, ",".join(filter(None, ids))
-    yield options.TRACE_FILE, "\n".join(map(json_reader.printable, files))
+    yield from ((options.TRACE_FILE, each) for each in files)
     yield options.MUTATION_PACK, json_reader.printable(gate.mutation_pack)
     for option in options.LIMITS:
         if option.name in gate.limits and option.name not in options.DROPS:

@@ -35,6 +35,11 @@ def test_a_value_may_follow_an_equals_sign_and_the_last_flag_counts() -> None:
     assert parse_command_line(arguments).texts == {"campaign": "b", "min_pass_rate": "85%"}
 
 
+def test_a_flag_with_a_list_may_be_given_several_times() -> None:
+    arguments = ["--trace-file", "a.json", "--trace-id=t,u", "--trace-file", "b/*.json", "--trace-id", "v"]
+    assert parse_command_line(arguments).texts == {"trace_file": "a.json\nb/*.json", "trace_id": "t,u\nv"}
+
+
 def test_an_unknown_flag_is_rejected_without_what_it_was_given(capsys: pytest.CaptureFixture[str]) -> None:
     text = rejection(["--tokn", SECRET, f"--api-kye={SECRET}"], capsys)
     assert text.splitlines() == [

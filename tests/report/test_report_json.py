@@ -147,7 +147,7 @@ def test_what_is_not_known_is_null() -> None:
 
 def test_a_command_of_several_lines_keeps_its_line_breaks() -> None:
     (gate,) = written(reports()["traces"])["gates"]
-    assert "'traces/refund.json\ntraces/cancel.json'" in gate["reproduction"][-1]
+    assert " --trace-file traces/cancel.json \\\n" in gate["reproduction"][-1]
 
 
 def test_it_lists_a_thousand_scenarios() -> None:

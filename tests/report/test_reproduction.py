@@ -75,8 +75,8 @@ def test_a_command_line_names_what_the_evaluation_was_asked_for() -> None:
         (
             "sepurux-gate --campaign refund-reliability --project shop-agent \\\n"
             f"  --trace-id {TRACE_ID} \\\n"
-            "  --trace-file 'traces/a b.json\ntraces/it'\"'\"'s.json' --mutation-pack pack-1 \\\n"
-            "  --min-pass-rate 0.85 --max-unsafe 0 --max-failures 3 \\\n"
+            "  --trace-file 'traces/a b.json' --trace-file 'traces/it'\"'\"'s.json' \\\n"
+            "  --mutation-pack pack-1 --min-pass-rate 0.85 --max-unsafe 0 --max-failures 3 \\\n"
             "  --min-reliability-score 80 --min-mutation-categories 3 \\\n"
             "  --required-mutation-categories 'timeouts,schema drift'"
         ),
