@@ -146,13 +146,14 @@ def _begin(invocation: Invocation, host: Output, signals: Signals, connections: 
 
 
 def _with_policy(run: Run, invocation: Invocation) -> Run:
-    """Return the run with the policy and its folder for report files; raises ConfigurationError."""
+    """Return the run with the policy, and its folder for report files and its `comment`; raises ConfigurationError."""
     snapshot = run.github.snapshot if run.github.connected else None
     read_file = partial(read_checkout, invocation.traces)
     changed = run.github.changes_policy(run.settings.config)
     policy = _until_signal(run, partial(resolve_policy, run.settings, run.event, snapshot, read_file, changed=changed))
-    report_dir = read_inputs(invocation.layers, policy.policy).report_dir
-    return replace(run, policy=policy, settings=replace(run.settings, report_dir=report_dir))
+    known = read_inputs(invocation.layers, policy.policy)
+    run.github.settings = replace(run.github.settings, comment=known.comment)
+    return replace(run, policy=policy, settings=replace(run.settings, report_dir=known.report_dir))
 
 
 def _with_settings(run: Run, invocation: Invocation) -> Run:

@@ -12,7 +12,7 @@ from tests.backend import MISSING, Request, decided
 from tests.gfm import read
 from tests.github_double import faults
 from tests.runner import StepResult, interrupt, run_action
-from tests.scenes import PASSED, SECRET, SHORT_WAITS, Scene, without_code
+from tests.scenes import BOT, PASSED, SECRET, SHORT_WAITS, Scene, without_code
 
 PATH = ".github/sepurux-gate.yml"
 STRICT = "campaign: core-reliability\nenforcement: hard\nthresholds:\n  min_pass_rate: 0.9\n  max_unsafe: 0\n"
@@ -92,6 +92,13 @@ def test_a_deleted_policy_file_applies_until_the_merge(scene: Scene) -> None:
     result = scene.run(enforcement="observe")
     assert result.exit_code == 1
     assert "deletes the policy file" in read(result.summary).prose
+
+
+def test_bad_inputs_change_no_comment_if_the_policy_wants_none(scene: Scene) -> None:
+    with_policy(scene, "comment: never")
+    scene.pull.comment(BOT, before := f"<!-- sepurux-gate:core-reliability -->\n[a](https://x.dev/commit/{'d' * 40})")
+    assert scene.run(timeout="soon").exit_code == 2
+    assert scene.ours == [before]
 
 
 def run_after(scene: Scene) -> StepResult:
