@@ -128,15 +128,12 @@ def _of_checkout(inputs: Settings, read_file: Callable[[str], bytes | None]) -> 
 
 
 def _of_base(inputs: Settings, event: Event, snapshot: Snapshot, *, changed: bool) -> ResolvedPolicy:
-    if snapshot.policy.error:
-        details = snapshot.policy.details
-        step = advice(Operation.BASE, details, event) if details else UNREADABLE_FILE
-        raise _unreadable(inputs, snapshot.policy.error, step)
+    if details := snapshot.policy.details:
+        raise _unreadable(inputs, snapshot.policy.error, advice(Operation.BASE, details, event))
     if snapshot.has_default_policy:
         message = f"{options.CONFIG.default} exists and applies; remove `config` or that file"
         raise ConfigurationError([Problem(where=f"`config` {inputs.config}", message=message)])
-    text, head = snapshot.policy.text, snapshot.head_policy
-    base = None if text is None else _policy(inputs, text)
+    base, head = _policy(inputs, snapshot.policy), snapshot.head_policy
     may_be_first = event.name in FIRST_FILE_EVENTS and inputs.config == options.CONFIG.default
     if base is None and not (changed and head.text is not None and may_be_first):
         _check_not_named(inputs, "the base commit")
@@ -148,15 +145,12 @@ def _with_head(inputs: Settings, base: Policy | None, head: PolicyFile, *, may_b
     if head.details:
         note = PolicyNote(f"The policy file of this pull request could not be read: {head.error}.")
         return ResolvedPolicy(policy=base, notes=(note,))
-    if head.error:
-        problem = Problem("", f"{head.error}. {UNREADABLE_FILE}", inputs.config, 1, 1)
-        return ResolvedPolicy(policy=base, problems=(problem,))
-    if head.text is None:
-        return ResolvedPolicy(policy=base, notes=(DELETED,), replaces=True)
     try:
-        merged = _policy(inputs, head.text)
+        merged = _policy(inputs, head)
     except ConfigurationError as invalid:
         return ResolvedPolicy(policy=base, problems=invalid.problems)
+    if merged is None:
+        return ResolvedPolicy(policy=base, notes=(DELETED,), replaces=True)
     if base is None and may_be_first:
         return ResolvedPolicy(policy=without_unmerged_rules(merged), notes=(FIRST_FILE,), replaces=True, merged=merged)
     return ResolvedPolicy(policy=base, changes=diff(base, merged) if base else (), replaces=True, merged=merged)
@@ -191,5 +185,8 @@ def _check_not_named(inputs: Settings, where: str) -> None:
         raise ConfigurationError([Problem(where=f"`config` {inputs.config}", message=message)])
 
 
-def _policy(inputs: Settings, text: str) -> Policy:
-    return read_policy(text.encode(errors="surrogatepass"), inputs.config)
+def _policy(inputs: Settings, file: PolicyFile) -> Policy | None:
+    """Return the policy in a file that GitHub returned, None if there is none; raises ConfigurationError."""
+    if file.error:
+        raise ConfigurationError([Problem("", f"{file.error}. {UNREADABLE_FILE}", inputs.config, 1, 1)])
+    return None if file.text is None else read_policy(file.text.encode(errors="surrogatepass"), inputs.config)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sepurux_action.config.settings import input_layer, read_inputs
-from sepurux_action.errors import ErrorDetails
+from sepurux_action.errors import ConfigurationError, ErrorDetails
 from sepurux_action.evaluation.trace_files import NOWHERE, TraceFolder
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import DELETED, FIRST_FILE, ResolvedPolicy, read_checkout, resolve_policy
@@ -102,3 +102,9 @@ def test_the_old_policy_applies_whatever_a_pull_request_does_to_the_file(
     assert (found.merged is not None) is (head == NEW)
     assert bool(found.changes) is (base == OLD and head == NEW)
     assert resolved(base, head, event, changed=False) == ResolvedPolicy(policy=None if base == NONE else found.policy)
+
+
+def test_a_file_of_the_base_that_is_no_text_is_invalid_on_its_first_line() -> None:
+    with pytest.raises(ConfigurationError) as invalid:
+        resolved(BINARY, OLD, "pull_request", changed=True)
+    assert [each.location for each in invalid.value.problems] == [".github/sepurux-gate.yml:1"]
