@@ -236,7 +236,8 @@ def parse_snapshot(response: object, event: Event, error: ErrorDetails | None = 
     if error is None or (given and not errors):
         return snapshot
     paths = error_paths(errors)
-    parts = set(map(_part, paths)) or {_EVERYTHING}
+    # Beyond its limit, GitHub returns a part, and the path need not name each missing one.
+    parts = {_EVERYTHING} if error.over_limit else set(map(_part, paths)) or {_EVERYTHING}
 
     def failed(part: str) -> bool:
         return not parts.isdisjoint({part, _EVERYTHING})

@@ -306,6 +306,15 @@ def test_an_error_leaves_unknown_the_part_that_its_path_is_about(
     assert (snapshot.comments_known, snapshot.baselines is not None, snapshot.denied) == (comments, base, operation)
 
 
+@pytest.mark.parametrize("over_limit", [False, True])
+def test_a_file_that_is_missing_beyond_a_limit_of_github_is_unread(over_limit: bool) -> None:  # noqa: FBT001
+    repository = {"policyCommit": {"oid": "b" * 40}, "policy": None, "headPolicy": None}
+    errors = [{"message": "too much", "path": ["repository", "evaluated"]}]
+    error = ErrorDetails(message="too much", over_limit=over_limit)
+    found = parse_snapshot({"data": {"repository": repository}, "errors": errors}, OWN, error)
+    assert (bool(found.policy.details), bool(found.head_policy.details)) == (over_limit, over_limit)
+
+
 @pytest.mark.parametrize("policy", ["", "a page", [], {}, True, 0])
 def test_a_policy_file_of_an_unknown_shape_is_not_a_missing_file(policy: object) -> None:
     repository = {"policyCommit": {"oid": "b" * 40}, "policy": policy}
