@@ -170,7 +170,7 @@ class GitHubClient:
     def required_contexts(self, branch: str) -> Mapping[str, str]:
         """Return the statuses that rulesets require, in lower case, each with the path of its ruleset's page."""
         found: dict[str, str] = {}
-        for rule in json_reader.as_array(self._call("GET", f"rules/branches/{quote(branch, safe='')}")):
+        for rule in self._pages(f"rules/branches/{quote(branch, safe='')}"):
             number, source = (json_reader.at(rule, f"ruleset_{each}") for each in ("id", "source"))
             of_organization = json_reader.at(rule, "ruleset_source_type") == "Organization"
             owner = f"organizations/{source}/settings" if of_organization else self._name

@@ -403,7 +403,8 @@ def test_the_head_of_a_merge_group_is_read_also_if_its_branch_names_no_pull_requ
 def test_each_required_status_has_the_page_of_its_ruleset(source: dict[str, Any], page: str, dotcom: Scene) -> None:
     dotcom.repository.require_statuses("release/1", "Sepurux / Core", "other")
     rules = [{**rule, **source} for rule in dotcom.repository.rules["release/1"]]
-    dotcom.github.fault("repos/get-branch-rules", backend.json([{"type": "deletion"}, *rules]))
+    pages = [{"type": "deletion"}] * 100, rules
+    dotcom.github.fault("repos/get-branch-rules", *map(backend.json, pages))
     assert dotcom.client.required_contexts("release/1") == {"sepurux / core": page, "other": page}
 
 
