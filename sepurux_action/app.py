@@ -68,7 +68,7 @@ def run_command_line(arguments: Sequence[str], environ: Mapping[str, str], signa
     command = parse_command_line(arguments)
     terminal = Terminal(environ, quiet=command.quiet)
     if command.check is not None:
-        return _check(command.check, terminal, as_json=command.report_format is Format.JSON)
+        return _check(command.check, terminal, signals, as_json=command.report_format is Format.JSON)
     show = partial(_print_report, terminal=terminal, report_format=command.report_format)
     try:
         return run_gates(from_command_line(command.texts, environ), terminal, signals, show)
@@ -76,18 +76,24 @@ def run_command_line(arguments: Sequence[str], environ: Mapping[str, str], signa
         terminal.close()
 
 
-def _check(files: Sequence[str], terminal: Terminal, *, as_json: bool) -> int:
-    """Write the problems in policy files, by default the usual one, to stdout; return the exit status."""
+def _check(files: Sequence[str], terminal: Terminal, signals: Signals, *, as_json: bool) -> int:
+    """Write the problems in policy files, by default the usual one, to stdout; return the exit status.
+
+    A signal ends this also while a file, such as a FIFO, is being opened.
+    """
     lines, problems = list[str](), list[Problem]()
     for path in files or [options.CONFIG.default]:
         try:
-            lines.append(f"{path}: valid, {number_format.pluralize(len(check_file(path).gates) or 1, 'gate')}")
+            gates = len(Timeouts(signals).run(math.inf, partial(check_file, path)).gates) or 1
+            lines.append(f"{path}: valid, {number_format.pluralize(gates, 'gate')}")
         except ConfigurationError as error:
             problems += error.problems
             lines += [f"{path}:{each.line}:{each.column}: {each}" for each in error.problems]
+        except Interrupted:
+            break
     found = [{"file": each.file, "line": each.line, "column": each.column, "message": str(each)} for each in problems]
     terminal.write_result(() if as_json else lines, f"{json.dumps(found, indent=2)}\n" if as_json else "")
-    return EXIT_UNDECIDED if problems else 0
+    return signals.status(EXIT_UNDECIDED if problems else 0)
 
 
 def run_gates(

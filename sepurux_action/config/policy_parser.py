@@ -85,7 +85,7 @@ def workflow_triggers(text: str) -> frozenset[str]:
 def compose(raw: bytes, path: str) -> yaml.Node:
     """Return the root node, an empty text for an empty file; raises ConfigurationError for invalid YAML."""
     if len(raw) > MAX_FILE_BYTES:
-        raise _error(path, (1, 1), f"the file has {len(raw):,} bytes; accepted: at most {MAX_FILE_BYTES:,}")
+        raise _error(path, (1, 1), f"the file has more than {MAX_FILE_BYTES:,} bytes")
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:

@@ -102,7 +102,7 @@ def test_an_alias_is_not_followed() -> None:
 def test_a_file_has_at_most_256_kib() -> None:
     largest = b"a: b".ljust(MAX_FILE_BYTES)
     assert plain(compose(largest, PATH)) == {"a": "b"}
-    assert problems(largest + b" ") == ["1:1 the file has 262,145 bytes; accepted: at most 262,144"]
+    assert problems(largest + b" ") == ["1:1 the file has more than 262,144 bytes"]
 
 
 def test_a_file_is_utf_8() -> None:

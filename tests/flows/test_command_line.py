@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import sys
+import threading
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -84,6 +87,19 @@ def test_the_hook_of_pre_commit_reports_all_problems_of_all_files(
     as_json = check("b.yml", "a.yml", "--format", "json")
     assert ["{file}:{line}:{column}: {message}".format(**each) for each in json.loads(as_json.out)] == lines[:2]
     assert check("a.yml", "--format", "json") == (0, "[]\n", as_json.log)
+
+
+def test_ctrl_c_ends_a_check_that_waits_for_a_pipe(tmp_path: Path) -> None:
+    pipe, signals = tmp_path / "pipe", Signals()
+    os.mkfifo(pipe)
+
+    def interrupt() -> None:
+        signals.receive(signal.SIGINT)
+        with pipe.open("r+b", buffering=0) as opened:
+            opened.write(b"campaign: c\n")
+
+    threading.Timer(0.1, interrupt).start()
+    assert run_command_line(["--check", str(pipe), "absent.yml"], {}, signals) == 130
 
 
 @pytest.fixture
