@@ -24,6 +24,7 @@ from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.event import other_commit_warning, pr_number_warning, with_pull_request_number
 from sepurux_action.github.policy_source import (
+    FIRST_FILE,
     ResolvedPolicy,
     check_file,
     invalid_base_note,
@@ -178,7 +179,8 @@ def _with_lost_statuses(run: Run, invocation: Invocation) -> Run:
     with suppress(ConfigurationError):  # no gate sets a status if inputs lack what the file no longer has
         read = partial(read_settings, invocation.layers, lambda _: (), policy.merged)
         merged = _until_signal(run, partial(read, branch=run.event.branch, today=run.today))
-    lost = run.github.lost_statuses(merged)
+    now = read_inputs(invocation.layers) if FIRST_FILE in policy.notes else run.settings
+    lost = run.github.lost_statuses(now, merged)
     for note in lost:
         run.host.annotate(Level.WARNING, str(note), title="Sepurux gate")
     return replace(run, policy=replace(policy, notes=(*policy.notes, *lost)))

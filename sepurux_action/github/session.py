@@ -261,12 +261,12 @@ class GitHubSession:
     def _required(self) -> Mapping[str, str] | None:
         return self._calls.try_call(Operation.RULES, lambda github: github.required_contexts(self.event.base_ref))
 
-    def lost_statuses(self, merged: Settings) -> tuple[PolicyNote, ...]:
+    def lost_statuses(self, now: Settings, merged: Settings) -> tuple[PolicyNote, ...]:
         """Return a note for each ruleset that requires statuses that no gate sets with the settings after the merge."""
         kept = {merged.context_of(gate.name, self.event.branch).lower() for gate in merged.gates if merged.status}
-        now = map(self.context_of, (gate.name for gate in self.settings.gates if self.settings.status))
+        old = (now.context_of(gate.name, self.event.branch) for gate in now.gates if now.status)
         lost: dict[str, list[str]] = {}
-        for context in (each for each in now if each.lower() not in kept):
+        for context in (each for each in old if each.lower() not in kept):
             if page := (self._required or {}).get(context.lower()):
                 lost.setdefault(page, []).append(f"`{context}`")
         server = self.event.server_url

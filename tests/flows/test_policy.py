@@ -251,6 +251,15 @@ def test_a_required_status_that_no_gate_would_set_any_more_is_a_warning(scene: S
     assert result.exit_code == 0
 
 
+@pytest.mark.parametrize("head", ["gates: [{name: search}]", "status_context: Agents", "timeout: 60"])
+def test_a_first_file_can_lose_the_required_status_of_the_inputs(head: str, scene: Scene) -> None:
+    scene.repository.require_statuses("main", "Sepurux / core-reliability")
+    scene.pull.push({PATH: f"campaign: core-reliability\n{head}\n"})
+    scene.answers(**PASSED)
+    lost = "no gate sets `Sepurux / core-reliability` any more" in scene.run().log
+    assert lost is (head != "timeout: 60")
+
+
 def test_without_a_token_the_policy_file_of_the_checkout_applies(scene: Scene) -> None:
     (scene.workspace / ".github").mkdir()
     (scene.workspace / PATH).write_text(STRICT)
