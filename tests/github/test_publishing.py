@@ -771,5 +771,6 @@ def test_a_required_status_that_no_gate_would_set_after_the_merge_is_lost(
     scene = a_scene(required={"sepurux / search": "rules/42", "sepurux / refunds": "rules/42", "other": "rules/1"})
     scene.session.settings = Settings(gates=tuple(a_gate(name=name) for name in ("search", "refunds", "billing")))
     merged = Settings(gates=tuple(a_gate(name=name) for name in gates.split()), status_context=prefix, status=status)
-    notes = [note.text.split("no gate sets ")[1] for note in scene.session.lost_statuses(scene.session.settings, merged)]
+    found = scene.session.lost_statuses(scene.session.settings, merged)
+    notes = [note.text.split("no gate sets ")[1] for note in found]
     assert [note.partition(" any more")[0] for note in notes] == ([lost] if lost else [])
