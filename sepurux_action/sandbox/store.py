@@ -153,7 +153,7 @@ class Store:
         if trace_id != self._flaky_id:
             return self.traces[trace_id].evaluation
         errors = ("timed out" if self._chance.random() >= FLAKY_RATE else None for _ in range(FLAKY_ATTEMPTS))
-        return Evaluation(tuple(Attempt("orders.lookup", 0, error, "timeouts") for error in errors))
+        return Evaluation(tuple(Attempt("orders.lookup", n, error, "timeouts") for n, error in enumerate(errors)))
 
     def status(self, batch: Batch) -> Status:
         """Return the status that the batch and each of its runs have now."""

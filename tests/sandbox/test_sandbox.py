@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from sepurux_action.sandbox import CORE_CAMPAIGN, FAILING_CAMPAIGN, SOUND_REFUND_ID, Sandbox, Store, campaign_id
 from sepurux_action.sandbox.server import Faults
-from sepurux_action.sandbox.store import MANY_CAMPAIGN
+from sepurux_action.sandbox.store import FLAKY_CAMPAIGN, MANY_CAMPAIGN
 from sepurux_action.sandbox.trace_rules import Thresholds, evaluate, meets
 from tests.fakes import FakeClock
 
@@ -141,6 +141,20 @@ def test_a_sandbox_can_have_any_number_of_scenarios_of_which_five_fail() -> None
     assert (batch["trace_count"], batch["failures"], batch["unsafe_attempts"]) == (40, 5, 5)
     assert [(run["decision"], run["failures"]) for run in runs].count(("fail", 1)) == 5
     assert names == {f"refund order A-{number}" for number in range(1001, 1041)}
+
+
+def test_the_results_of_a_flaky_agent_vary_by_a_seed_and_each_failure_is_listed() -> None:
+    def failures(seed: int) -> list[int]:
+        with Sandbox(Store(flaky=seed)) as sandbox:
+            api, flaky = Caller(sandbox.url), campaign_id(FLAKY_CAMPAIGN)
+            batches = [api.start(campaign_id=flaky) for _ in range(3)]
+            paths = (f"/v1/campaigns/{flaky}/failures?run_id={batch['run_ids'][0]}" for batch in batches)
+            listed = [api("GET", path)[1] for path in paths]
+        assert [len({each["failure_id"] for each in of_run}) for of_run in listed] == [b["failures"] for b in batches]
+        return [batch["failures"] for batch in batches]
+
+    assert failures(1) == failures(1) != failures(2)
+    assert len(set(failures(1))) > 1
 
 
 def test_an_endpoint_can_be_slow_and_broken() -> None:
