@@ -142,9 +142,9 @@ def number(
 
 
 def preview(value: object) -> str:
-    """Return a value from outside as a short text on one line, for an error message."""
+    """Return a value from outside as a short text on one line, for an error message; with quotes only around a text."""
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "a list"
     if isinstance(value, str):
-        return f'"{shorten(printable(value), MAX_QUOTE_LENGTH)}"'
+        return f'"{shorten(printable(value), MAX_QUOTE_LENGTH).replace(chr(34), chr(39))}"'
     return str(value).lower() if isinstance(value, bool) else shorten(str(value), MAX_QUOTE_LENGTH)

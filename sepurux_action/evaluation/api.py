@@ -11,7 +11,7 @@ from urllib.parse import quote
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Secret
 from sepurux_action.config.gate import Gate
-from sepurux_action.config.kinds import MAX_NAME_LENGTH, similar
+from sepurux_action.config.kinds import similar
 from sepurux_action.config.options import API_KEY, TOKEN
 from sepurux_action.errors import EvaluationError, Outage
 from sepurux_action.evaluation import metrics
@@ -128,14 +128,15 @@ def list_campaigns(project: str) -> ApiRequest:
 
 
 def upload_trace(content: bytes, label: str, project: str, key: str) -> ApiRequest:
+    shown = json_reader.preview(label)
     hints = {
-        413: f'Record a shorter trace than "{label}", or split it.',
-        422: f'Correct "{label}" as Sepurux says here; Sepurux\'s SDK writes traces that are accepted.',
+        413: f"Record a shorter trace than {shown}, or split it.",
+        422: f"Correct {shown} as Sepurux says here; Sepurux's SDK writes traces that are accepted.",
     }
     return ApiRequest(
         method="POST",
         path="/v1/traces",
-        purpose=f'the trace "{label}"',
+        purpose=f"the trace {shown}",
         body=content,
         project=project,
         idempotency_key=key,
@@ -250,7 +251,7 @@ def error_detail(body: bytes | bytearray, redact: Callable[[str], str] = str) ->
         location = ".".join(str(part) for part in json_reader.as_array(item.get("loc")) if isinstance(part, str | int))
         if message := json_reader.text(item.get("msg")):
             entries.append(f"{json_reader.printable(location)}: {message}" if location else message)
-    shown = "; ".join(map(redact, entries[:MAX_ERROR_DETAILS]))
+    shown = "; ".join(map(redact, entries[:MAX_ERROR_DETAILS])).replace("`", "'")  # reports link what is between them
     more = f"; and {len(entries) - MAX_ERROR_DETAILS} more" if len(entries) > MAX_ERROR_DETAILS else ""
     return json_reader.shorten(shown, MAX_DETAIL_LENGTH) + more
 
@@ -271,19 +272,19 @@ def find_campaign(listed: object, campaign: str, project: str) -> str:
     ids = sorted({*named} - {""})
     if len(ids) == 1:
         return ids[0]
-    where = f' in project "{project}"' if project else ""
+    where = f" in project {json_reader.preview(project)}" if project else ""
     if ids:
         hint = f"Set `campaign` to the UUID of one of them: {_listed(ids)}."
-        raise EvaluationError(f'{len(ids)} campaigns are named "{campaign}"{where}', hint)
+        raise EvaluationError(f"{len(ids)} campaigns are named {json_reader.preview(campaign)}{where}", hint)
     names = sorted({json_reader.text(entry.get("name")) for entry in entries} - {""})
     meant = similar(campaign, names[:MAX_LISTED])
     did_you_mean = f"Did you mean {_listed([meant])}? " if meant else ""
     hint = f"{did_you_mean}Set `campaign` to one of these, or `project` to another project: {_listed(names)}."
     if not names:
         hint = "Check `project` and the secret, which see no campaign, or create the campaign at Sepurux."
-    raise EvaluationError(f'campaign "{campaign}" was not found{where}', hint)
+    raise EvaluationError(f"campaign {json_reader.preview(campaign)} was not found{where}", hint)
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = (f'"{json_reader.shorten(name, MAX_NAME_LENGTH)}"' for name in names[:MAX_NAMES_LISTED])
+    shown = map(json_reader.preview, names[:MAX_NAMES_LISTED])
     return ", ".join([*shown, *(["…"] if len(names) > MAX_NAMES_LISTED else [])])

@@ -241,4 +241,4 @@ def _graphql_error(response: object) -> ErrorDetails | None:
 
 def joined_messages(parts: Iterable[object]) -> str:
     messages = (json_reader.text(json_reader.at(part, "message")) for part in parts)
-    return "; ".join(dict.fromkeys(filter(None, messages)))
+    return "; ".join(dict.fromkeys(filter(None, messages))).replace("`", "'")  # reports link what is between them

@@ -56,7 +56,7 @@ _LINKED = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _HEX_RUN = 6  # digits; GitHub links 7 or more to a commit
-_QUOTED = re.compile(r"(`[^`]+`|\"[^`\"]+\")")
+_QUOTED = re.compile(r"(`[^`]+`|\"[^\"]+\")")  # in a quoted name, backticks mark no code
 _INDENTED = re.compile(r"^ (?=[^ ])", re.MULTILINE)  # what a macro leaves before its first sentence
 _BLANK_LINES = re.compile(r"\n{3,}")
 _KEPT_IN_URL = "/:?#[]@!$&'()*+,;=%~"  # RFC 3986's reserved characters, and `%` of what is encoded already

@@ -218,6 +218,17 @@ def errors(name: str) -> Iterator[RunResult]:
         yield replace(undecided(Decision.ERROR, refused.reason, refused.hint), enrichment=Enrichment(notes=(note,)))
 
 
+def test_no_text_from_outside_becomes_a_link_to_a_page_that_our_sentences_name() -> None:
+    page = "`Settings > Rules > Rulesets`"
+    detail = api.error_detail(b'{"detail": "%s"}' % page.encode())
+    named = [each for name in (page, f'a" {page} "') for each in errors(name)]
+    for run in (undecided(Decision.ERROR, f"Sepurux refused it (HTTP 422: {detail})."), *named):
+        report = build_report([a_result(replace(run, enrichment=Enrichment()))], a_context())
+        assert "/settings/rules" not in render_summary(report) + as_comment(report)
+    ours = build_report([a_result(undecided(Decision.ERROR, f"Look at {page}."))], a_context())
+    assert "/settings/rules" in as_comment(ours)
+
+
 names = ordinary.filter(lambda name: not re.search(r"://|www\.", name))  # in HTML these are not ordinary
 
 
