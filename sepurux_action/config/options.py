@@ -204,7 +204,7 @@ ON_UNDECIDED = Option(
 )
 CONFIRM = Option(
     "confirm",
-    Kind(kinds.parse_bool, "`true` or `false`"),
+    Kind(kinds.parse_bool, "`true` or `false`", "BOOL"),
     "Whether to evaluate once more, before a pass rate, a reliability score, or a drop alone makes the gate fail.",
     allowed_in=_EACH,
     default="false",
@@ -260,7 +260,7 @@ COMMENT_KEY = Option(
 )
 STATUS = Option(
     "status",
-    Kind(kinds.parse_bool, "`true` or `false`"),
+    Kind(kinds.parse_bool, "`true` or `false`", "BOOL"),
     "Whether to set a commit status for each gate, which a ruleset can require.",
     allowed_in=_ONCE,
     default="true",

@@ -102,7 +102,7 @@ class Evaluation:
             if pending:
                 self.show_progress(heartbeat=True)
                 elapsed = number_format.duration(self.elapsed())
-                left = number_format.duration(max(0.0, self._longest_timeout_s - self.elapsed()))
+                left = number_format.duration(max(0.0, self._left(self._longest_timeout_s)))
                 runs = number_format.pluralize(len(pending), "run")
                 self.output.progress(f"waiting for {runs}: {elapsed} elapsed, at most {left} left")
         return tuple(tuple(poller.result for poller in of_gate) for of_gate in pollers)

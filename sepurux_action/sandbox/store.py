@@ -122,8 +122,9 @@ class Store:
         self.runs: dict[str, tuple[Run, Batch]] = {}
         self.batches: dict[str, Batch] = {}
         self._decide_after, self._clock = decide_after, clock
-        flaky_ids = tuple(filter(None, [self._flaky_id]))
-        scenarios_of = {**SCENARIOS, MANY_CAMPAIGN: many, FLAKY_CAMPAIGN: flaky_ids, **dict.fromkeys(campaigns, ())}
+        asked_for = {MANY_CAMPAIGN: many, FLAKY_CAMPAIGN: tuple(filter(None, [self._flaky_id]))}
+        kept = {name: ids for name, ids in asked_for.items() if ids}
+        scenarios_of = {**SCENARIOS, **kept, **dict.fromkeys(campaigns, ())}
         made = (Campaign(campaign_id=campaign_id(each), name=each, trace_ids=ids) for each, ids in scenarios_of.items())
         self.campaigns = {campaign.campaign_id: campaign for campaign in made}
 

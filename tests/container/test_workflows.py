@@ -207,7 +207,8 @@ def blocked(scene: Scene) -> None:
 def gated_by_paths(scene: Scene) -> None:
     """Run the gate of the one agent whose files the pull request changes; the others are skipped."""
     scene.policy("many-agents.yml")
-    scene.write("traces/refunds/sound.json", (TRACES / "refund-sound.json").read_text(encoding="utf-8"))
+    for agent in ("refunds", "support", "search"):
+        scene.write(f"traces/{agent}/sound.json", (TRACES / "refund-sound.json").read_text(encoding="utf-8"))
     run = scene.run(WORKFLOWS / "many-agents.yml")
     assert run.jobs == {"reliability": "success"}, run.log
     decisions = {gate["name"]: gate["decision"] for gate in json.loads(run.steps["reliability", "1"].outputs["gates"])}

@@ -37,6 +37,7 @@ from tests.builders import (
     FAILING,
     FAILURES,
     PASSING,
+    RUN_ID,
     WAITS,
     a_baseline,
     a_ci_run,
@@ -149,9 +150,11 @@ def test_a_title_counts_every_gate_without_a_result() -> None:
     assert render_lines(build_report(results, a_context()), "annotation")[0].startswith("4 of 4 gates have no result: ")
 
 
-def test_a_run_that_was_cancelled_before_it_started_does_not_go_on() -> None:
-    before = build_report([a_result(replace(CANCELLED_RUN, run=CIRun()))], a_context(), short=True)
-    assert render_lines(before, "terminal") == ["! refunds: cancelled after 1 min 35 s"]
+def test_a_run_that_was_cancelled_goes_on_only_if_it_was_started() -> None:
+    unlinked = replace(CANCELLED_RUN, run=CIRun())
+    for run, more in ((unlinked, ["", f"  The run goes on at Sepurux: {RUN_ID}"]), (replace(unlinked, run_id=""), [])):
+        report = build_report([a_result(run)], a_context(), short=True)
+        assert render_lines(report, "terminal") == ["! refunds: cancelled after 1 min 35 s", *more]
 
 
 def test_what_to_fix_is_below_only_if_the_report_shows_it() -> None:
