@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from operator import methodcaller
+from typing import TypeVar
 
 from sepurux_action.common import json_reader
 from sepurux_action.config import options
@@ -69,6 +70,9 @@ NEXT_STAGE = {Stage.OBSERVE: Stage.SOFT, Stage.SOFT: Stage.HARD}  # the vendor's
 BLOCKING_FIRST = (CommitState.FAILURE, CommitState.PENDING, CommitState.SUCCESS)
 
 
+T = TypeVar("T")
+
+
 class GitHubSession:
     """What one run reads from GitHub and publishes there, about one event; nothing without a client.
 
@@ -90,6 +94,7 @@ class GitHubSession:
         self._now: Snapshot | None = None  # the pull request after the evaluation, with the first page of comments
         self._notice = ""  # this run's line above the result of an earlier commit
         self._shutting_down = False
+        self._read_state = cache(CommentState.read)  # each gate needs the state
 
     @property
     def event(self) -> Event:
@@ -210,7 +215,7 @@ class GitHubSession:
         return tuple(commit for commit in state.commits if commit.commit != self.event.commit)
 
     def _own_states(self) -> Iterator[State]:
-        return (self._comment_state.read(comment.body) for comment in self._ours(self.snapshot))
+        return (self._read_state(self._comment_state, comment.body) for comment in self._ours(self.snapshot))
 
     def _ours(self, snapshot: Snapshot) -> tuple[Comment, ...]:
         """Return the comments with the marker, the oldest first; there is more than one after a race."""
@@ -288,8 +293,8 @@ class GitHubSession:
 
         It does not if who started this run could approve the gate.
         """
-        found = (state.find_failure(gate, self.event.commit) for state in self._own_states() if self._writes_comment)
-        failure, pull = next((each for each in found if each), None), self.snapshot.pull_request
+        failure = self._find(lambda state: state.find_failure(gate, self.event.commit))
+        pull = self.snapshot.pull_request
         if failure is None or failure.earlier is None or pull is None:
             return None
         by_rerun = not self.event.by_review
@@ -308,8 +313,12 @@ class GitHubSession:
 
     def unfinished_runs(self, gate: Gate) -> Runs:
         """Return the runs that an earlier workflow run started for this commit and gate, and that it left pending."""
-        found = (state.find_unfinished(gate, self.event.commit) for state in self._own_states() if self._writes_comment)
-        return next(filter(None, found), ())
+        return self._find(lambda state: state.find_unfinished(gate, self.event.commit)) or ()
+
+    def _find(self, part: Callable[[State], T | None]) -> T | None:
+        """Return the first part that one of this run's comments keeps; None if the settings write no comment."""
+        found = (part(state) for state in self._own_states() if self._writes_comment)
+        return next((each for each in found if each), None)
 
     def approval(self, reviewers: tuple[str, ...]) -> ApprovalStatus:
         status = self.soft_gate.approval(self.snapshot.pull_request, reviewers)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sepurux_action.github.comment_state import CommentState, State
 from tests import backend
 from tests.github_double import faults
 from tests.runner import StepResult
@@ -112,6 +113,24 @@ def test_a_fail_stands_also_after_a_new_evaluation_without_a_result(scene: Scene
     scene.answers(**PASSED)
     assert run(scene).outputs["decision"] == "fail"
     assert run(scene, "hubot").outputs["decision"] == "pass"
+
+
+def test_the_state_in_the_comment_is_read_once_for_all_gates(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = "abcde"
+    gates = ", ".join(f"{{name: {name}}}" for name in names)
+    scene.repository.commit("main", {".github/sepurux-gate.yml": f"campaign: core-reliability\ngates: [{gates}]\n"})
+    scene.pull = scene.repository.pull("mona", head="five-gates")
+    failed_once(scene)
+    read, bodies = CommentState.read, list[str]()
+
+    def counted(place: CommentState, body: str) -> State:
+        bodies.append(body)
+        return read(place, body)
+
+    monkeypatch.setattr(CommentState, "read", counted)
+    assert run(scene).outputs["decision"] == "fail"
+    assert len(scene.sepurux.calls(START)) == len(names)  # in the first run only: each `fail` stands
+    assert len(bodies) == 1
 
 
 def edited(scene: Scene) -> None:
