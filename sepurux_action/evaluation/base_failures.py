@@ -13,7 +13,7 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run, wrong_shape
-from sepurux_action.evaluation.failures import FEWER_LISTED, ClassifiedFailure, Failures, Scenario, merge_failures
+from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, Scenario, fewer_listed, merge_failures
 from sepurux_action.evaluation.metrics import FAILURES, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import Baseline, BaselineResult
 from sepurux_action.evaluation.result import RunResult, Runs
@@ -120,9 +120,8 @@ async def _failures_of_result(
         raise NoRequestLeftError
     if any(each.left_out for each in read):
         problems.append("it has too many kinds of failures")
-    least = result.value(FAILURES) if counted is None else counted
-    if sum(each.listed for each in read) < (1 if least is None else least):
-        problems.append(FEWER_LISTED)
+    reported = result.value(FAILURES) if counted is None else counted
+    problems += filter(None, [fewer_listed(sum(each.listed for each in read), reported)])
     if problems:
         raise NotReadError(f"{what}, {problems[0]}")
     return BaseFailures(tuple(failure for each in read for failure in each.failures), result.value(SCENARIOS))

@@ -102,9 +102,7 @@ class Scenario:
         """Return the scenario with its failures. Without a trace of its own, their trace is the scenario's."""
         trace_id = self.trace_id or next((each.trace_id for each in failures if each.trace_id), "")
         named = (replace(each, trace_id=each.trace_id or trace_id) for each in failures)
-        reported = (self.run or CIRun()).value(FAILURES)
-        fewer = listed < (1 if reported is None else reported)  # an empty list is complete only if the run reported 0
-        problem = problem or (FEWER_LISTED if fewer else "")
+        problem = problem or fewer_listed(listed, (self.run or CIRun()).value(FAILURES))
         merged = replace(self, trace_id=trace_id, name=self.name or trace_id, failures=merge_failures(named)[0])
         return replace(merged, listed=listed, left_out=left_out, problem=problem)
 
@@ -130,6 +128,11 @@ class Enrichment:
 
     def with_each(self, change: Callable[[ClassifiedFailure], ClassifiedFailure]) -> Enrichment:
         return replace(self, failures=tuple(map(change, self.failures)), fixed=tuple(map(change, self.fixed)))
+
+
+def fewer_listed(listed: int, reported: float | None) -> str:
+    """Return why a list is not complete, '' if it is. An empty one is complete only if a run reported 0 failures."""
+    return FEWER_LISTED if listed < (1 if reported is None else reported) else ""
 
 
 def parse_failures(payload: object) -> Failures:
