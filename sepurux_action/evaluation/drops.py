@@ -82,9 +82,10 @@ def compare_drops(gate: Gate, runs: Runs, base: Base) -> tuple[Runs, tuple[Check
 
 
 def check_drops(run: CIRun, gate: Gate, base: Base) -> Iterator[Check]:
+    now = published_numbers(run, gate)
     for option, metric in DROPS.items():
         if option in gate.limits:
-            check = _check(metric, gate.limits[option], published_numbers(run, gate).get(metric.name), base)
+            check = _check(metric, gate.limits[option], now.get(metric.name), base)
             yield replace(check, reported_by=run.reading(metric).reported_by)
 
 
