@@ -43,7 +43,6 @@ class Evaluation:
     """The evaluation of all gates. `on_progress` gets the started runs whenever ids or addresses become known."""
 
     compared: Sequence[tuple[Gate, Base]]
-
     metadata: Mapping[str, object]
     calls: ApiCalls
     output: Output
@@ -293,8 +292,7 @@ class RunPoller:
             averaged = self.gate.confirm and missed_rates(self.gate, (self.result,), ())
             if averaged and unknown and score_limits & self.gate.limits.keys():  # both evaluations need the score
                 run, _ = await self._with_score(run, run_ids)
-                checks = decide(run, self.gate).checks
-                self.result = replace(self.result, run=run, run_decision=replace(decided, checks=checks))
+                self._show_score(run)
             elif unknown and not limited and len(run_ids) == 1:  # the score of one of many is not the batch's
                 await self._read_shown_score(run_ids[0])
         except EvaluationError as error:
@@ -491,12 +489,15 @@ class RunPoller:
         call = api.reliability(self.result.campaign_id, run_id, self.gate.project)
         result = await self._step.send(call, schedule.SHOWN_SCORE_S)
         if isinstance(result, Success):
-            run = self.result.run.with_score(RELIABILITY_SCORE.read(result.payload))
-            decided = replace(self.result.run_decision, checks=decide(run, self.gate).checks)
-            self.result = replace(self.result, run=run, run_decision=decided)
+            self._show_score(self.result.run.with_score(RELIABILITY_SCORE.read(result.payload)))
         else:
             note = f"Could not read {call.purpose}: {result.reason}."
             self.result = replace(self.result, enrichment=replace(self.result.enrichment, notes=(note,)))
+
+    def _show_score(self, run: CIRun) -> None:
+        """Add the score of a run to the result, and to the checks of its decision, which stays."""
+        decided = replace(self.result.run_decision, checks=decide(run, self.gate).checks)
+        self.result = replace(self.result, run=run, run_decision=decided)
 
     def _enter(self, phase: str) -> None:
         self.phase = phase
