@@ -409,6 +409,13 @@ class GateFacts(GateResult):
         """Return whether the gate misses nothing but its number of scenarios."""
         return [row.check.threshold for row in self.missed] == [metrics.SCENARIOS.threshold]
 
+    @property
+    def agent_can_help(self) -> bool:
+        """Return whether a change of the agent can help: the reason is known, and it is not one of the settings."""
+        rule = self.worst.run_decision.rule
+        known = bool(self.missed) or rule is not Rule.DECIDED_FAIL
+        return known and rule is not Rule.TOO_FEW_TRACES and not (self.only_small or self.not_covered)
+
     def base_range(self, row: ThresholdFacts) -> tuple[str, ...]:
         """Return the lowest and the highest result of the base, and their number, of what a drop limits."""
         metric = DROPS[row.check.threshold]
@@ -649,11 +656,7 @@ class Report:
     @property
     def to_fix(self) -> tuple[GateFacts, ...]:
         """Return the gates that failed and block, for a known reason that the agent can help and no approval can."""
-        failed = (gate for gate in self.in_state(State.FAILED) if not gate.not_covered)
-        rules = ((gate, gate.worst.run_decision.rule) for gate in failed)
-        known = ((gate, rule) for gate, rule in rules if gate.missed or rule is not Rule.DECIDED_FAIL)
-        fixable = (gate for gate, rule in known if rule is not Rule.TOO_FEW_TRACES)
-        return tuple(gate for gate in fixable if not gate.only_small)
+        return tuple(gate for gate in self.in_state(State.FAILED) if gate.agent_can_help)
 
     @property
     def unfinished(self) -> tuple[GateFacts, ...]:
