@@ -37,7 +37,7 @@ GRAPHQL = "@octokit/graphql-schema@15.26.1"
 
 OPERATIONS = """
 GET /repos/{owner}/{repo}/collaborators/{username}/permission
-GET /repos/{owner}/{repo}/commits/{ref}/status
+GET /repos/{owner}/{repo}/commits/{ref}/statuses
 DELETE /repos/{owner}/{repo}/issues/comments/{comment_id}
 PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}
 GET /repos/{owner}/{repo}/issues/{issue_number}/comments
@@ -74,7 +74,7 @@ FIELDS = {
     "PullRequestConnection": "nodes",
     "Repository": "nameWithOwner object pullRequest pullRequests",
     "Status": "contexts",
-    "StatusContext": "context creator description targetUrl",
+    "StatusContext": "context createdAt creator description targetUrl",
     "Tree": "oid",
     "User": "login",
     "UserConnection": "nodes pageInfo",

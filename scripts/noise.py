@@ -182,7 +182,7 @@ TABLES: dict[str, Callable[[], str]] = {
             "at 80%": partial(misses, rate=0.8),
         },
         "rerun": {
-            "a `fail` stands": partial(turns_green, rate=0.8),
+            "a `fail` stays": partial(turns_green, rate=0.8),
             "1 re-run evaluates": partial(turns_green, rate=0.8, runs=2),
             "2 re-runs": partial(turns_green, rate=0.8, runs=3),
             "4 re-runs": partial(turns_green, rate=0.8, runs=5),

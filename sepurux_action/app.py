@@ -19,7 +19,7 @@ from sepurux_action.config.command_line import Format, parse_command_line
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.settings import BASE, Settings, flag, read_inputs, read_settings
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
-from sepurux_action.evaluate import evaluate, no_credentials_hint, publish_notice
+from sepurux_action.evaluate import evaluate, no_credentials_hint, publish_notice, read_record
 from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.event import other_commit_warning, pr_number_warning, with_pull_request_number
@@ -121,9 +121,10 @@ def run_gates(
         run = replace(run, settings=settings)
     _log_start(run)
     run.github.load_base(run.settings.gates)
-    run.github.publish_pending(gate.name for gate in run.settings.gates)
+    recorded = read_record(run)
+    run.github.publish_pending(gate.name for gate in run.settings.gates if gate.name not in recorded)
     run = _with_lost_statuses(run, invocation)
-    results = evaluate(run)
+    results = evaluate(run, recorded)
     status = exit_status((gate.decision, gate.blocks) for gate in results)
     if run.policy.problems:
         results, status = tuple(gate.blocked_by_policy() for gate in results), status or EXIT_UNDECIDED

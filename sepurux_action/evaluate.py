@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+from sepurux_action.config import options
 from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.path_filter import affects
@@ -13,11 +14,12 @@ from sepurux_action.config.stage import OnUndecided, Stage, next_change
 from sepurux_action.evaluation.api import Credentials
 from sepurux_action.evaluation.decision import CheckState, Decision, Rule, RunDecision
 from sepurux_action.evaluation.drops import Base, check_drops, compare_drops, hidden_results
-from sepurux_action.evaluation.enforcement import enforce
+from sepurux_action.evaluation.enforcement import ApprovalStatus, enforce
 from sepurux_action.evaluation.polling import Evaluation
 from sepurux_action.evaluation.result import Evaluated, GateResult, RunResult, combined_numbers, trace_may_be_cause
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation, advice
+from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.workflow_commands import Level
 from sepurux_action.report import outputs
 from sepurux_action.report.rendering import render_notice
@@ -25,6 +27,10 @@ from sepurux_action.report.report import Context
 from sepurux_action.run import Run
 
 NOT_AFFECTED = "No changed file matches the gate's `paths`."
+RECORD_UNREAD = (
+    "The statuses of the commit could not be read, so it is not known whether an earlier run of this gate failed."
+)
+RECORD_HINT = "Give the job `statuses: write` under `permissions:` if it lacks it, then {rerun}."
 NO_CREDENTIALS = "`token` and `api_key` are both empty, so the gate has no secret for Sepurux."
 NO_CREDENTIALS_HINT = (
     "Set one of them, such as `token: ${{ secrets.SEPURUX_CI_TOKEN }}`, and add that secret under "
@@ -35,38 +41,77 @@ UNREAD_RESULTS_HINT = (
 )
 
 
-def evaluate(run: Run) -> tuple[GateResult, ...]:
+def read_record(run: Run) -> dict[str, Evaluated]:
+    """Return the `fail` of each gate that an earlier run found at this commit, by name; errors if that is unknown.
+
+    A gate whose `fail` stays is not evaluated, whatever its other settings are (docs/configuration.md#re-runs).
+    """
     gates = run.settings.gates
-    found = _skipped_or_cached(run)
+    if run.event.skip_reason:
+        return {}
+    if not run.github.read_record(gates):
+        return {gate.name: _not_run(gate, Decision.ERROR, RECORD_UNREAD, RECORD_HINT) for gate in gates}
+    found = {gate.name: run.github.recorded_fail(gate) for gate in gates}
+    recorded = {name: fail for name, fail in found.items() if fail}
+    for name in recorded:
+        run.host.progress(f"gate {name} failed at this commit already, so it is not evaluated again")
+    return recorded
+
+
+def evaluate(run: Run, recorded: Mapping[str, Evaluated]) -> tuple[GateResult, ...]:
+    """Return the result of each gate; `recorded` has those of gates that are not evaluated."""
+    gates = run.settings.gates
+    found = {**recorded, **_skipped(run, [gate for gate in gates if gate.name not in recorded])}
     to_evaluate = [gate for gate in gates if gate.name not in found]
+    run.github.load_more_comments()
     advised = {}
-    for gate in to_evaluate:
+    for gate in gates:
         change = next_change(gate.rules, run.event.branch, run.today)
-        scheduled = change is not None and change.stricter
-        advised[gate.name] = run.github.stage_advice(gate.name, gate.stage, scheduled=scheduled)
+        if change and change.is_near:
+            run.host.annotate(Level.WARNING, f"Gate {gate.name}: {change}", title="Sepurux gate")
+        if gate in to_evaluate:
+            scheduled = change is not None and change.stricter
+            advised[gate.name] = run.github.stage_advice(gate.name, gate.stage, scheduled=scheduled)
     found |= _evaluate(run, to_evaluate)
-    return tuple(_result(run, gate, found[gate.name], advised.get(gate.name, "")) for gate in gates)
+    results = tuple(_result(run, gate, found[gate.name], advised.get(gate.name, "")) for gate in gates)
+    changed = _read_again(run, results)
+    return tuple(
+        _result(run, each.gate, changed[each.gate.name]) if each.gate.name in changed else each for each in results
+    )
 
 
-def _skipped_or_cached(run: Run) -> dict[str, Evaluated]:
-    event, gates = run.event, run.settings.gates
+def _read_again(run: Run, results: Sequence[GateResult]) -> Mapping[str, Evaluated]:
+    """Return what becomes of gates that did not fail, because another run published a `fail` in the meantime.
+
+    If that cannot be read, they become errors. A signal, which interrupts the calls, leaves time for one more try.
+    """
+    not_failed = [each for each in results if each.decision is not Decision.FAIL]
+    gates, found = [each.gate for each in not_failed], None
+    if not run.signals.received:
+        run.github.read_again()
+        found = run.github.new_fails(gates)
+    if run.signals.received:
+        run.github.enter_shutdown(Timeouts())
+        found = run.github.new_fails(gates)
+    return {each.gate.name: _with_unread_record(each) for each in not_failed} if found is None else found
+
+
+def _with_unread_record(result: GateResult) -> Evaluated:
+    decided = RunDecision(decision=Decision.ERROR, reason=RECORD_UNREAD, rule=Rule.RECORD_UNREAD)
+    return Evaluated(tuple(replace(run, run_decision=decided, hint=RECORD_HINT) for run in result.runs))
+
+
+def _skipped(run: Run, gates: Sequence[Gate]) -> dict[str, Evaluated]:
+    event = run.event
     if event.skip_reason:
         return {gate.name: _not_run(gate, Decision.SKIPPED, f"{event.skip_reason}.") for gate in gates}
-    unaffected = _unaffected(run)
-    run.github.load_more_comments()
-    found = {}
-    for gate in gates:
-        if gate.name in unaffected:
-            found[gate.name] = _not_run(gate, Decision.SKIPPED, NOT_AFFECTED)
-        elif standing := run.github.standing_failure(gate):
-            found[gate.name] = standing
-            run.host.progress(f"gate {gate.name} failed at this commit already, so it is not evaluated again")
-    return found
+    unaffected = _unaffected(run, gates)
+    return {gate.name: _not_run(gate, Decision.SKIPPED, NOT_AFFECTED) for gate in gates if gate.name in unaffected}
 
 
-def _unaffected(run: Run) -> frozenset[str]:
+def _unaffected(run: Run, gates: Sequence[Gate]) -> frozenset[str]:
     """Return the names of the gates whose `paths` match no file that the evaluated commit changes."""
-    filters = {gate.name: gate.paths for gate in run.settings.gates if gate.paths}
+    filters = {gate.name: gate.paths for gate in gates if gate.paths}
     if not filters:
         return frozenset()
     names = frozenset(name for name, paths in filters.items() if not affects(paths, run.github.changed_files))
@@ -96,8 +141,23 @@ def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
         calls=run.connections.calls(transport.send, run.signals),
         output=run.host,
         on_progress=lambda known: run.host.set_outputs(outputs.early_outputs(known)),
+        on_fail=partial(_publish_fail, run),
     )
     return {gate.name: of_gate for gate, of_gate in zip(gates, evaluation.run(), strict=True)}
+
+
+def _publish_fail(run: Run, gate: Gate, failed: Evaluated, may_change: bool) -> None:  # noqa: FBT001 - a callback
+    """Set the status of a gate that certainly fails. A review may still approve it in the stage `soft`."""
+    by_review = gate.stage is Stage.SOFT and run.event.pull_request is not None
+    result = GateResult(
+        gate=gate,
+        runs=failed.runs,
+        evaluations=failed.evaluations,
+        blocks=enforce(Decision.FAIL, gate.stage, gate.on_undecided),
+        approval=ApprovalStatus(anyone=True) if by_review else None,
+    )
+    result = result.blocked_by_policy() if run.policy.problems else result
+    run.github.publish_fail(result, may_change=may_change)
 
 
 def publish_notice(run: Run, key: str, why: str = "") -> None:
@@ -107,22 +167,23 @@ def publish_notice(run: Run, key: str, why: str = "") -> None:
     run.github.publish_notice(partial(render_notice, context, why=why), key)
 
 
-def _result(run: Run, gate: Gate, found: Evaluated, advised: str) -> GateResult:
+def _result(run: Run, gate: Gate, found: Evaluated, advised: str = "") -> GateResult:
     base, runs = _base(run, gate), found.runs
-    if found.evaluations:  # which have compared the drops
+    if found.recorded:
+        drops = tuple(check for check in runs[0].run_decision.checks if check.threshold in options.DROPS)
+    elif found.evaluations:  # which have compared the drops
         drops = tuple(check_drops(combined_numbers(runs, found.evaluations), gate, base))
     else:
         runs, drops = compare_drops(gate, runs, base)
     runs = tuple(replace(each, hint=at_source(each.hint, gate)) for each in runs)
     decision = min((each.decision for each in runs), key=lambda each: each.rank)
     # Anyone who may cancel a run must not get past a gate with it, so `allow` ends with a signal.
-    on_undecided = OnUndecided.BLOCK if run.signals.received else gate.on_undecided
+    unread = any(each.run_decision.rule is Rule.RECORD_UNREAD for each in runs)
+    on_undecided = OnUndecided.BLOCK if run.signals.received or unread else gate.on_undecided
     blocks = enforce(decision, gate.stage, on_undecided, trace_may_be_cause=trace_may_be_cause(runs))
     too_few = decision.is_decided and any(check.state is CheckState.NOT_COMPARED for check in drops)
     few = hidden_results(base.baseline) if too_few and base.baseline else ""
     change = next_change(gate.rules, run.event.branch, run.today)
-    if change and change.is_near:
-        run.host.annotate(Level.WARNING, f"Gate {gate.name}: {change}", title="Sepurux gate")
     result = GateResult(
         gate=gate,
         runs=runs,
@@ -131,7 +192,7 @@ def _result(run: Run, gate: Gate, found: Evaluated, advised: str) -> GateResult:
         drops=drops,
         evaluations=found.evaluations,
         confirmation=found.confirmation,
-        standing=found.standing,
+        recorded=found.recorded,
     )
     github, by_review = run.github, decision is Decision.FAIL and gate.stage is Stage.SOFT
     if not by_review or not github.connected or run.event.pull_request is None or run.signals.received:
@@ -172,5 +233,6 @@ def no_credentials_hint(event: Event) -> str:
 
 
 def _not_run(gate: Gate, decision: Decision, reason: str, hint: str = "") -> Evaluated:
-    decided = RunDecision(decision=decision, reason=reason, rule=Rule.NOT_POLLED)
+    rule = Rule.RECORD_UNREAD if reason is RECORD_UNREAD else Rule.NOT_POLLED
+    decided = RunDecision(decision=decision, reason=reason, rule=rule)
     return Evaluated(tuple(RunResult.of(trace, decided, hint) for trace in gate.traces))

@@ -40,8 +40,14 @@ from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusa
 from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment, Scenario, merge_failures
 from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
 from sepurux_action.evaluation.polling import CANCELLED, CHECK_NETWORK
-from sepurux_action.evaluation.published_result import Baseline, BaselineResult, CommitResults, PreviousResult
-from sepurux_action.evaluation.result import GateResult, RunResult, Standing, WorkflowRun
+from sepurux_action.evaluation.published_result import (
+    Baseline,
+    BaselineResult,
+    CommitResults,
+    PreviousResult,
+    as_run,
+)
+from sepurux_action.evaluation.result import GateResult, RecordedFail, RunResult, WorkflowRun
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import DELETED, FIRST_FILE, invalid_base_note, resolve_policy
 from sepurux_action.github.session import LOST
@@ -375,6 +381,12 @@ def _compared(rate: float, context: Context | None) -> GateResult:
     return replace(a_result(*runs, gate=gate), drops=drops)
 
 
+def _kept(result: GateResult) -> GateResult:
+    """Return a result as the comment keeps it for a run that does not evaluate the commit again."""
+    worst = replace(result.worst, run_decision=replace(result.worst.run_decision, checks=result.checks))
+    return replace(result, runs=(worst,))
+
+
 WAITS = ApprovalStatus(
     commit=COMMIT, can_approve=("mona", "hubot-2"), ignored=(Refusal("octocat", Reason.OLDER_COMMIT),)
 )
@@ -463,8 +475,11 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     lying = run_with(PASSING, pass_rate=0.8496, reliability_score=Reading())
     silent = run_with(PASSING, pass_rate=Reading(), unsafe_attempts=Reading(broken='no number: "none"'))
     cached = a_run(gate=soft, enrichment=Enrichment(failures=FAILURES))
-    stands = Standing(run=EARLIER, at="14:02 UTC", by_rerun=True, author="octocat")
-    listed = replace(stands, reviewers=("mona", "hubot-2"))
+    stands = RecordedFail(run=EARLIER, at="14:02 UTC", anyone=True, excluded=("octocat", "ann"))
+    described = "fail (hard): 72.0% passed, 1 unsafe, 5 failures, score 61.5; 40 scenarios"
+    on_review = replace(stands, anyone=False, excluded=(), by_review=True)
+    of_status = as_run(described, FAILING.dashboard_url)
+    listed = replace(stands, anyone=False, reviewers=("mona", "hubot-2"), excluded=())
     confirming = a_gate(limits={"min_pass_rate": 0.85, "max_unsafe": 0}, confirm=True)
     first = a_gate(name="search", campaign="search-reliability", stage=Stage.OBSERVE)
     many = (
@@ -497,7 +512,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     against = a_context(base_ref="main", baselines={"refunds": a_baseline(*steady)})
     dropped = _compared(0.905, against)
     # A run that does not evaluate the commit again shows the failed gate so.
-    from_comment = replace(dropped, drops=(), standing=stands)
+    from_comment = replace(_kept(dropped), recorded=stands)
     older, committed = _of_traces(), 1_800_000_000.0
     old = tuple(replace(trace, recorded=committed - 7 * DAY_S) for trace in older.gate.traces[:2])
     older = replace(older, gate=replace(older.gate, traces=(*old, older.gate.traces[2])))
@@ -524,10 +539,16 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "fail-soft-rerun": ((a_result(_failed(soft), gate=soft, approval=ANYONE),), here),
         "fail-soft-impossible": ((a_result(_failed(soft), gate=soft, approval=IMPOSSIBLE),), here),
         "fail-soft-unread": (
-            (replace(a_result(cached, gate=soft, approval=UNREAD), standing=replace(stands, by_rerun=False)),),
+            (
+                replace(
+                    a_result(cached, gate=soft, approval=UNREAD),
+                    recorded=on_review,
+                ),
+            ),
             here,
         ),
-        "fail-standing": ((replace(a_result(_failed(asking), gate=asking), standing=listed),), against_main),
+        "fail-recorded": ((replace(_kept(a_result(_failed(asking), gate=asking)), recorded=listed),), against_main),
+        "fail-recorded-status": ((replace(a_result(of_status), recorded=RecordedFail()),), against_main),
         "fail-confirmed": ((_confirmed(confirming, 0.72, 0.78),), here),
         "pass-confirmed": ((_confirmed(confirming, 0.84, 0.88),), here),
         "pass-continued": ((a_result(replace(a_run(PASSING), earlier=EARLIER)),), here),
@@ -535,7 +556,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "fail-soft-approved": ((a_result(_failed(soft), gate=soft, approval=APPROVED, notes=(ADVICE,)),), here),
         "fail-unsupported-pass": ((a_result(a_run(lying, enrichment=Enrichment(notes=(UNREAD_SCORE,)))),), here),
         "fail-drop": ((dropped,), against),
-        "fail-drop-cached": ((from_comment,), spread),
+        "fail-drop-recorded": ((from_comment,), spread),
         "pass-within-range": ((_compared(0.88, spread),), spread),
         "pass-not-compared": ((_compared(0.905, young),), young),
         "error-not-compared": ((_compared(0.95, None),), a_context(base_ref="main")),

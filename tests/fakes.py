@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import selectors
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient, Review
 from sepurux_action.github.event import Event, Lookup, PullRequest
-from sepurux_action.github.snapshot import Comment, Snapshot
+from sepurux_action.github.snapshot import Comment, PublishedStatus, Snapshot
 from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.host.output import Output
 from sepurux_action.host.workflow_commands import Level
@@ -98,6 +98,9 @@ class FakeApiCalls(ApiCalls):
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
             return runner.run(work)
 
+    async def run_in_thread(self, work: Callable[[], None]) -> None:
+        work()
+
     def jitter(self) -> float:
         return 1.0
 
@@ -141,7 +144,8 @@ class FakeGitHubClient(GitHubClient):
 
     `calls` has the time, the name, and the target of each call. `reject` returns why a call is rejected, by its name,
     its target, and the time. `pages` are the snapshots, one page of comments each, with their numbers as cursors.
-    `comments` are added to the first page. The first `lose` comments are created, but the responses are lost. The
+    `newest` are the statuses that were set, `listed` those that were there before. `comments` are added to the first
+    page. The first `lose` comments are created, but the responses are lost. The
     first `late` lists of the newest comments are empty.
     """
 
@@ -154,7 +158,8 @@ class FakeGitHubClient(GitHubClient):
     files: tuple[ChangedFile, ...] = ()
     required: Mapping[str, str] = field(default_factory=dict)
     calls: list[tuple[float, str, str]] = field(default_factory=list)
-    statuses: dict[str, tuple[CommitState, str]] = field(default_factory=dict)
+    newest: dict[str, tuple[CommitState, str]] = field(default_factory=dict)
+    listed: tuple[PublishedStatus, ...] = ()
     comments: dict[int, Comment] = field(default_factory=dict)
     lose: int = 0
     late: int = 0
@@ -177,9 +182,14 @@ class FakeGitHubClient(GitHubClient):
         page = self.pages[int(after or 0)]
         return page if after else replace(page, comments=(*page.comments, *self.comments.values()))
 
-    def commit_statuses(self, commit: str) -> Mapping[str, str]:
-        self._log("commit_statuses", commit)
-        return dict.fromkeys(self.statuses, "")
+    def statuses(self, commit: str, account: str) -> Iterator[PublishedStatus]:
+        del account
+        self._log("statuses", commit)
+        return iter(self.listed)
+
+    def open_pull_requests(self) -> tuple[PullRequest, ...]:
+        self._log("open_pull_requests")
+        return ()
 
     def changed_files(self, number: int) -> tuple[ChangedFile, ...]:
         self._log("changed_files", str(number))
@@ -208,10 +218,11 @@ class FakeGitHubClient(GitHubClient):
         self._log("recent_results", base)
         return ()
 
-    def set_status(self, commit: str, status: CommitStatus) -> None:
+    def set_status(self, commit: str, status: CommitStatus) -> int:
         del commit
         self._log("set_status", f"{status.context} {status.url}".strip())
-        self.statuses[status.context] = (status.state, status.url)
+        self.newest[status.context] = (status.state, status.url)
+        return len(self.calls)
 
     def create_comment(self, number: int, body: str) -> Comment:
         self._log("create_comment", str(number))

@@ -16,6 +16,7 @@ MAX_READ_TOOLS = 100  # of one response; a report shows fewer
 MAX_RUN_IDS = 1_000  # of one batch; outputs contain them, and a job's outputs have 1 MB together
 MAX_CATEGORIES = 100  # distinct ones of one response
 NO_OBJECT = "a response that is not a JSON object"
+OTHER_CAMPAIGN = "a response about another campaign"
 MAX_WORD_LENGTH = 40  # characters of a status or a decision
 
 
@@ -83,8 +84,13 @@ def wrong_shape(payload: object, *, run_id: str, batch_id: str, campaign_id: str
     actual, expected = (payload.get("batch_id"), batch_id) if batch_id else (payload.get("run_id"), run_id)
     if actual and actual != expected:
         return "a response about another run"
-    other = campaign_id and payload.get("campaign_id") not in (None, campaign_id)
-    return "a response about another campaign" if other else ""
+    return OTHER_CAMPAIGN if is_about_another(payload, campaign_id) else ""
+
+
+def is_about_another(payload: object, campaign_id: str) -> bool:
+    """Return whether a response names another campaign; ids are compared without regard to case."""
+    named = json_reader.at(payload, "campaign_id")
+    return isinstance(named, str) and bool(campaign_id) and named.lower() != campaign_id.lower()
 
 
 def combine(runs: Sequence[CIRun]) -> CIRun:

@@ -10,7 +10,7 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.ci_run import CIRun, combine
 from sepurux_action.evaluation.decision import Check, CheckState, Decision, Rule, check_thresholds
 from sepurux_action.evaluation.drops import Base, check_drops
-from sepurux_action.evaluation.metrics import METRICS, PASS_RATE, Metric
+from sepurux_action.evaluation.metrics import METRICS, PASS_RATE, SCENARIOS, Metric
 from sepurux_action.evaluation.result import Evaluated, Runs, combined_numbers, ranked
 
 # What noise alone can make a gate miss. Counts are never averaged.
@@ -26,8 +26,13 @@ def missed_rates(gate: Gate, runs: Runs, drops: tuple[Check, ...]) -> tuple[Chec
     return missed if decided_fail and all(check.threshold in CONFIRMABLE for check in missed) else ()
 
 
-def too_late(took_s: float, left_s: float) -> str:
-    """Return why there is no second evaluation if less of the timeout is left than the first one took, else ''."""
+def only_once(runs: Runs, took_s: float, left_s: float) -> str:
+    """Return why there is no second evaluation, '' if there is one.
+
+    It needs a number of scenarios to compare with, and as much of the timeout as the first one took.
+    """
+    if combine([run.run for run in runs]).value(SCENARIOS) is None:
+        return "`confirm` started no second evaluation: Sepurux did not report the number of scenarios."
     took, left = number_format.duration(took_s), number_format.duration(max(0.0, left_s))
     why = f"the first one took {took}, and {left} of the `timeout` were left. Raise `timeout`"
     return f"`confirm` started no second evaluation: {why}." if left_s < took_s else ""
@@ -44,6 +49,12 @@ def confirm(gate: Gate, first: Runs, missed: tuple[Check, ...], second: Runs, ba
     if not all(run.decision.is_decided for run in second):
         told = f"A second evaluation, {why}, has no result, so the first one counts: {worst.run_decision.reason}"
         return Evaluated(first, evaluations, told)
+    first_count, second_count = (run.value(SCENARIOS) for run in of_both)
+    if first_count != second_count:
+        had = "an unknown number of scenarios" if second_count is None else SCENARIOS.named(second_count)
+        had += f" instead of {number_format.count(first_count or 0)}"
+        told = f"A second evaluation, {why}, had {had}, so the first one counts: "
+        return Evaluated(first, confirmation=told + evaluations[0][0].run_decision.reason)
     numbers = combined_numbers(second, evaluations)
     checks = (*check_thresholds(numbers, gate), *check_drops(numbers, gate, base))
     unmet = {check.threshold: check for check in checks if check.threshold in CONFIRMABLE and _is_unmet(check)}

@@ -27,7 +27,10 @@ CONTRADICTED = f"{HOWEVER} a number it reports misses a threshold"
 
 
 class Rule(IntEnum):
-    """Which row of docs/reference.md#decisions applies, or what else decided. The last five are for a pass."""
+    """Which row of docs/reference.md#decisions applies, or what else decided.
+
+    DROPPED to FAILED_TWICE are for a gate whose runs passed.
+    """
 
     NOT_POLLED = 0
     DECIDED_FAIL = 1
@@ -44,6 +47,8 @@ class Rule(IntEnum):
     BASE_UNREAD = 12  # the baseline is not known
     TOO_FEW_TRACES = 13  # the gate has fewer traces than it needs scenarios
     FAILED_TWICE = 14  # the mean of two evaluations misses a rate or a score
+    RECORDED = 15  # an earlier run failed, of which only the commit status is left
+    RECORD_UNREAD = 16  # the commit's statuses are not known, so an earlier run may have failed
 
 
 # What to do about a decision that is not on the agent. `{rerun}` differs by where it is read.
@@ -237,9 +242,8 @@ def _state(reading: Reading, *, met: bool) -> CheckState:
 
 
 def fingerprint(gate: Gate) -> str:
-    """Return a hash of all that a decision depends on but the commit, by which a cached `fail` is reused."""
+    """Return a hash of all that Sepurux decides by, so that only an evaluation by the same settings goes on."""
     limits, required = dict(gate.limits), sorted(gate.required_mutation_categories)
-    # The commit fixes the code, and each recording of it differs, so the path of an uploaded trace stands for it.
-    traces = sorted(["id", each.trace_id] if each.content is None else ["path", each.label] for each in gate.traces)
+    traces = sorted(each.trace_id or each.label for each in gate.traces)
     content = [gate.campaign, gate.project, traces, gate.mutation_pack, limits, required]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -53,9 +53,7 @@ def hidden_results(baseline: Baseline) -> str:
 
 
 def compare_drops(gate: Gate, runs: Runs, base: Base) -> tuple[Runs, tuple[Check, ...]]:
-    """Return the runs, of which the worst may no longer pass, and a check of each drop. A cached one stays."""
-    if any(run.run_decision.rule in {Rule.DROPPED, Rule.FAILED_TWICE} for run in runs):
-        return runs, ()
+    """Return the runs, of which the worst may no longer pass, and a check of each drop."""
     checks = tuple(check_drops(combine([run.run for run in runs]), gate, base))
     traces, needed = len(gate.traces), gate.limits.get(SCENARIOS.threshold, 0)
     passed = [run for run in runs if run.run_decision.rule in {Rule.DECIDED_PASS, Rule.PASS_WITHOUT_NUMBERS}]

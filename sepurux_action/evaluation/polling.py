@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain
 
 from sepurux_action.common import json_reader, number_format
@@ -19,7 +20,7 @@ from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError,
 from sepurux_action.evaluation.base_failures import compare_with_base
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run
-from sepurux_action.evaluation.confirmation import confirm, missed_rates, too_late
+from sepurux_action.evaluation.confirmation import confirm, missed_rates, only_once
 from sepurux_action.evaluation.decision import Check, Decision, Rule, RunDecision, decide, fingerprint, next_step
 from sepurux_action.evaluation.drops import Base, compare_drops
 from sepurux_action.evaluation.failures import Enrichment
@@ -40,7 +41,11 @@ CANCELLED = RunDecision(decision=Decision.ERROR, reason="The run was cancelled."
 
 @dataclass(eq=False)
 class Evaluation:
-    """The evaluation of all gates. `on_progress` gets the started runs whenever ids or addresses become known."""
+    """The evaluation of all gates. `on_progress` gets the started runs whenever ids or addresses become known.
+
+    `on_fail` gets a gate as soon as it is certain that it fails, and whether a second evaluation may change that; it
+    runs in a thread of its own.
+    """
 
     compared: Sequence[tuple[Gate, Base]]
     metadata: Mapping[str, object]
@@ -48,6 +53,7 @@ class Evaluation:
     output: Output
     on_progress: Callable[[Sequence[RunResult]], None]
     earlier: Mapping[str, Runs] = field(default_factory=dict)  # by gate: runs that an earlier workflow run started
+    on_fail: Callable[[Gate, Evaluated, bool], None] = lambda _gate, _failed, _may_change: None
     decided: int = 0  # pollers that have their result
     evaluates: dict[str, tuple[object, ...]] = field(default_factory=dict)  # by the id of a run or a batch
     confirming: bool = False
@@ -61,6 +67,8 @@ class Evaluation:
         self._last_error: TransientError | None = None  # of the last call that was sent, None if it succeeded
         self._written: list[tuple[str, str]] = []  # the ids and addresses that early outputs have
         self._said: set[str] = set()
+        self._publishing = asyncio.Lock()
+        self._published: set[str] = set()  # gates of which nothing more is known before the end
 
     def run(self) -> tuple[Evaluated, ...]:
         """Return the results of each gate's runs, in the order of gates and traces. A backend's failure is a result."""
@@ -106,15 +114,40 @@ class Evaluation:
                 self.output.progress(f"waiting for {runs}: {elapsed} elapsed, at most {left} left")
         return tuple(tuple(poller.result for poller in of_gate) for of_gate in pollers)
 
+    async def publish_fail(self, gate: Gate) -> None:
+        """Call `on_fail` if the gate certainly fails; not during a second evaluation, before which it was called."""
+        pollers = [poller for poller in self.pollers if poller.gate is gate]
+        runs = tuple(poller.result for poller in pollers)
+        ended = all(poller.ended for poller in pollers)
+        if self.confirming or gate.name in self._published or not (ended or _certain(runs)):
+            return
+        base = next(base for each, base in self.compared if each is gate)
+        may_change = gate.confirm
+        if ended:
+            runs, drops = compare_drops(gate, runs, base)
+            may_change = gate.confirm and bool(missed_rates(gate, runs, drops)) and not self._only_once(gate, runs)
+            self._published.add(gate.name)  # with all numbers, apart from a score that decides nothing
+        if _certain(runs):
+            failed = Evaluated(runs if ended else tuple(map(_without_numbers, runs)))
+            await self._call_on_fail(gate, failed, may_change=may_change)
+
+    async def _call_on_fail(self, gate: Gate, failed: Evaluated, *, may_change: bool) -> None:
+        async with self._publishing:
+            await self.calls.run_in_thread(partial(self.on_fail, gate, failed, may_change))
+
+    def _only_once(self, gate: Gate, runs: Runs) -> str:
+        took = max(run.elapsed_s or self.elapsed() for run in runs)
+        return only_once(runs, took, gate.timeout_s - self.elapsed())
+
     async def _confirmed(self, results: tuple[Runs, ...]) -> tuple[Evaluated, ...]:
         """Return the results, after one more evaluation of each gate that sets `confirm` and missed only rates."""
         evaluated, wanted = [*map(Evaluated, results)], list[tuple[int, Runs, tuple[Check, ...]]]()
         for index, ((gate, base), runs) in enumerate(zip(self.compared, results, strict=True)):
             failed, drops = compare_drops(gate, runs, base)
             if gate.confirm and (missed := missed_rates(gate, failed, drops)):
-                late = too_late(max(run.elapsed_s for run in runs), gate.timeout_s - self.elapsed())
-                evaluated[index] = Evaluated(runs, confirmation=late)
-                wanted += [] if late else [(index, failed, missed)]
+                why_not = self._only_once(gate, runs)
+                evaluated[index] = Evaluated(runs, confirmation=why_not)
+                wanted += [] if why_not else [(index, failed, missed)]
         if not wanted:
             return tuple(evaluated)
         gates = [self.compared[index][0] for index, *_ in wanted]
@@ -126,6 +159,8 @@ class Evaluation:
         for (index, failed, missed), second in zip(wanted, again, strict=True):
             gate, base = self.compared[index]
             evaluated[index] = confirm(gate, failed, missed, second, base)
+            if _certain(evaluated[index].runs):
+                await self._call_on_fail(gate, evaluated[index], may_change=False)
         return tuple(evaluated)
 
     async def _or_unread(
@@ -250,6 +285,7 @@ class RunPoller:
         # The path of a file may be the same text as the id of another trace.
         self._known = known if known and trace.trace_id in {"", known.trace_id} else None
         self.phase = "finding the campaign"
+        self.ended = False  # the result is the last one, apart from a score that decides nothing
         self._trace, self._step = trace, step
 
     async def run(self) -> None:
@@ -259,6 +295,7 @@ class RunPoller:
         if self.result.decision is Decision.PENDING or not decided_by_sepurux:  # the numbers may still change
             unfinished = replace(self.result.run, numbers={}, mutation_categories=None, top_failing_tools=())
             self.result = replace(self.result, run=unfinished)
+        self.ended = True
         self._step.decided += 1
         self._step.show_wait()
         self.result = replace(self.result, elapsed_s=self.result.elapsed_s or self._step.elapsed())
@@ -268,6 +305,7 @@ class RunPoller:
         waited = f" after {number_format.duration(self.result.elapsed_s)}"
         said = why and self.result.decision is Decision.PENDING
         self._log(f"{self.result.decision}{'' if said else waited}{why}")
+        await self._step.publish_fail(self.gate)
 
     async def _evaluate(self) -> None:
         try:
@@ -280,14 +318,18 @@ class RunPoller:
             run, score_limits = self.result.run, {RELIABILITY_SCORE.threshold, RELIABILITY_SCORE.drop}
             run_ids = run.run_ids or (self.result.run_id or self.result.batch_id,)
             unknown = run.reading(RELIABILITY_SCORE).missing
-            limited = decided.decision is Decision.PASS and score_limits & self.gate.limits.keys()
+            undecided = decided.rule in {Rule.DECIDED_PASS, Rule.PASS_WITHOUT_NUMBERS}
+            limited = undecided and score_limits & self.gate.limits.keys()
             if limited and unknown:
-                run, outage = await self._with_score(run, run_ids)
+                run, of_score = await self._with_score(run, run_ids)
+                outage = of_score if decided.rule is Rule.DECIDED_PASS else Outage.NO
                 decided = decide(run, self.gate)
             unread = Enrichment(unread_scenarios=1)  # until all have been read
             self.result = replace(
                 self.result, run=run, run_decision=decided, hint=next_step(decided), enrichment=unread
             )
+            self.ended = True
+            await self._step.publish_fail(self.gate)
             await self._note_outage(outage)
             averaged = self.gate.confirm and missed_rates(self.gate, (self.result,), ())
             if averaged and unknown and score_limits & self.gate.limits.keys():  # both evaluations need the score
@@ -359,6 +401,9 @@ class RunPoller:
         campaign, trace_id, step = self.result.campaign_id, self.result.trace_id, self._step
         call = api.create_run(self.gate, campaign, trace_id, step.metadata, str(uuid.uuid4()))
         response = json_reader.as_object(await step.payload_of(call, self.gate.timeout_s))
+        if ci_run.is_about_another(response, campaign):
+            reason = f"Sepurux started the CI run, but sent {ci_run.OTHER_CAMPAIGN}"
+            raise EvaluationError(reason, api.UNUSABLE_RESPONSE)
         run_ids = parse_ci_run(response).run_ids if isinstance(response.get("run_ids"), list) else ()
         batch_id = json_reader.identifier(response.get("batch_id"))
         run_id = json_reader.identifier(response.get("run_id")) or (run_ids[0] if len(run_ids) == 1 else "")
@@ -411,7 +456,9 @@ class RunPoller:
             return TransientError(reason=result.reason, status=result.status, reached=True), last
         if isinstance(result, TransientError):
             return result, last
-        if problem := ci_run.wrong_shape(result.payload, run_id=run_id, batch_id=batch_id):
+        if problem := ci_run.wrong_shape(
+            result.payload, run_id=run_id, batch_id=batch_id, campaign_id=self.result.campaign_id
+        ):
             return TransientError(reason=problem, reached=True), last
         return self._decide(parse_ci_run(result.payload)), last
 
@@ -510,6 +557,15 @@ class RunPoller:
         names = [self.gate.name] if len(self._step.compared) > 1 else []
         names += [self._trace.label] if len(self.gate.traces) > 1 else []
         return f"[{' / '.join(names)}] {text}" if names else text
+
+
+def _certain(runs: Runs) -> bool:
+    """Return whether a gate fails, whatever its other runs show."""
+    return any(run.decision is Decision.FAIL for run in runs)
+
+
+def _without_numbers(run: RunResult) -> RunResult:
+    return replace(run, run=replace(run.run, numbers={}))
 
 
 def _sentence(text: str) -> str:

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sepurux_action.common import json_reader, number_format
+from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.metrics import LISTED, PUBLISHED, SCENARIOS, Metric
-from sepurux_action.evaluation.result import GateResult
+from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
+from sepurux_action.evaluation.metrics import LISTED, PUBLISHED, SCENARIOS, Metric, summary
+from sepurux_action.evaluation.result import GateResult, RunResult
 
 MAX_BASE_RESULTS = 5  # results that are compared; one of them that is unusual changes no median
 MAX_STATUS_LENGTH = 140  # characters; GitHub responds 422 to more
@@ -65,6 +66,17 @@ def format_description(result: PreviousResult, note: str = "") -> str:
     scenarios = result.value(SCENARIOS)
     end = "" if scenarios is None else f"; {SCENARIOS.publish(scenarios)}"
     return json_reader.shorten(text, MAX_STATUS_LENGTH) + (end if len(text) + len(end) <= MAX_STATUS_LENGTH else "")
+
+
+def as_run(description: str, url: str) -> RunResult:
+    """Return the run of a `fail` that only a commit status shows: its numbers, and its page at Sepurux, '' if none."""
+    published = parse_description(description)
+    numbers = {name: Reading(value) for name, value in published.numbers.items()} if published else {}
+    shown = f": {text}" if (text := summary(numbers)) else ""
+    reason = f"An earlier run evaluated this commit, and it failed{shown}."
+    decided = RunDecision(decision=Decision.FAIL, reason=reason, rule=Rule.RECORDED)
+    run = CIRun(decision="fail", numbers=numbers, dashboard_url=url)
+    return RunResult(trace="", run_decision=decided, run=run)
 
 
 def parse_description(text: object) -> PreviousResult | None:

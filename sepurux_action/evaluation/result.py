@@ -71,13 +71,13 @@ class Evaluated:
     """The runs of a gate, one for each trace: of its only evaluation, or of the one of two whose ids count.
 
     If there were two, `evaluations` has the runs of both, the worst first. `confirmation` says what they show, or why
-    there is only one although one more was wanted. With a `standing`, an earlier workflow run evaluated the gate.
+    there is only one although one more was wanted. `recorded`: an earlier workflow run found the `fail`.
     """
 
     runs: Runs
     evaluations: tuple[Runs, ...] = ()
     confirmation: str = ""
-    standing: Standing | None = None
+    recorded: RecordedFail | None = None
 
 
 def combined_numbers(runs: Iterable[RunResult], evaluations: Iterable[Runs]) -> CIRun:
@@ -95,18 +95,22 @@ def trace_may_be_cause(runs: Iterable[RunResult]) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """A `fail` that an earlier workflow run found `at` a time, a text in UTC, and that is not evaluated again.
+class RecordedFail:
+    """A `fail` that an earlier workflow run found, so that this one does not evaluate the commit again.
 
-    A re-run by one of the gate's `reviewers` who can approve starts a new evaluation; if the gate lists none, one by
-    anyone with write access but the `author`. On `pull_request_review`, `by_rerun` is false.
+    `link` is that of its commit status, '' without one. The earlier `run` found it `at` a time, a text in UTC; both are
+    unknown if only the commit status is left. A re-run evaluates again if it is by one of the `reviewers`; if the gate
+    lists none, by `anyone` with write access who is not among the `excluded`. Both are empty if only a new commit is
+    evaluated. `by_review`: a review started this run, of which a re-run evaluates nothing.
     """
 
-    run: WorkflowRun
-    at: str
-    by_rerun: bool
+    link: str = ""
+    run: WorkflowRun | None = None
+    at: str = ""
+    by_review: bool = False
     reviewers: tuple[str, ...] = ()
-    author: str = ""
+    anyone: bool = False
+    excluded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
@@ -144,8 +148,8 @@ class GateResult(Evaluated):
 
     @property
     def checks(self) -> tuple[Check, ...]:
-        if not any(run.run_decision.checks for run in self.runs):
-            return ()
+        if self.recorded or not any(run.run_decision.checks for run in self.runs):
+            return self.worst.run_decision.checks
         return (*check_thresholds(self.combined, self.gate), *self.drops)
 
     @property

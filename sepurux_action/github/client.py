@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -15,7 +15,7 @@ from sepurux_action.evaluation.enforcement import Refusal
 from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github import permissions, snapshot
 from sepurux_action.github.event import PERSON, Event, Lookup, PullRequest, parse_pull_request
-from sepurux_action.github.snapshot import Comment, Snapshot
+from sepurux_action.github.snapshot import Comment, PublishedStatus, Snapshot, parse_status
 
 CLOCK_SKEW = timedelta(minutes=1)  # by which the runner's clock may be ahead of GitHub's
 GONE = frozenset({404, 410})
@@ -57,6 +57,9 @@ class GitHubClient:
         self._call, self._name, self._redact = send, repository, redact
         self._since = (datetime.now(UTC) - CLOCK_SKEW).strftime("%Y-%m-%dT%H:%M:%SZ")
 
+    def open_pull_requests(self) -> tuple[PullRequest, ...]:
+        return self._pulls("open")
+
     def find_pull_requests(self, lookup: Lookup) -> tuple[PullRequest, ...]:
         """Return the pull requests that may match; `resolve` checks them."""
         if not lookup.commit:
@@ -68,7 +71,7 @@ class GitHubClient:
             return listed if found else (*listed, *self._pulls("closed", head=label))
         # GitHub's list of pull requests by commit lacks those from forks, and the open ones of a commit that the
         # default branch contains.
-        return self._pulls("open")
+        return self.open_pull_requests()
 
     def fetch_snapshot(self, event: Event, *, after: str = "", with_base: bool = True, config: str = "") -> Snapshot:
         """Return the pull request, own comments after a cursor, the base's results, and the policy file at `config`."""
@@ -76,13 +79,16 @@ class GitHubClient:
         response = self._query(snapshot.snapshot_query(event, with_base=with_base), variables)
         return snapshot.parse_snapshot(response, event, _graphql_error(response))
 
-    def commit_statuses(self, commit: str) -> Mapping[str, str]:
-        return snapshot.descriptions(self._pages(f"commits/{commit}/status", field="statuses"))
+    def statuses(self, commit: str, account: str) -> Iterator[PublishedStatus]:
+        """Yield every status of a commit, the newest first; `account` is this token's. A page is read when needed."""
+        for each in self._entries(f"commits/{commit}/statuses"):
+            yield parse_status(each, account)
 
-    def set_status(self, commit: str, status: CommitStatus) -> None:
+    def set_status(self, commit: str, status: CommitStatus) -> int:
+        """Set a status; return its id."""
         texts = {"description": status.description, "context": status.context, "target_url": status.url}
         body = {"state": status.state.value, **{name: self._redact(text) for name, text in texts.items() if text}}
-        _check_id(self._call("POST", f"statuses/{commit}", body=body))
+        return _check_id(self._call("POST", f"statuses/{commit}", body=body))
 
     def create_comment(self, number: int, body: str) -> Comment:
         """Create a comment. After a failure the comment may exist, so the caller has to search for it."""
@@ -141,10 +147,11 @@ class GitHubClient:
             for review in self._pages(f"pulls/{number}/reviews")
         )
 
-    def requesters(self, number: int, head: str) -> tuple[Refusal, ...]:
-        """Return the people for whom a bot opened a pull request: its assignees and the authors of its head commit."""
-        response = self._query_whole(snapshot.REQUESTERS_QUERY, number=number, head=head)
-        if (people := snapshot.parse_requesters(response)) is None:
+    def requesters(self, number: int | None, head: str) -> tuple[Refusal, ...]:
+        """Return the authors of a commit, and the assignees of the pull request `number`, if one is given."""
+        variables = {"number": number or 0, "withPull": number is not None}
+        response = self._query_whole(snapshot.REQUESTERS_QUERY, head=head, **variables)
+        if (people := snapshot.parse_requesters(response, of_pull=number is not None)) is None:
             raise GitHubError(UNEXPECTED_SHAPE)
         return people
 
@@ -199,17 +206,18 @@ class GitHubClient:
     def _pulls(self, state: str, **filters: str) -> tuple[PullRequest, ...]:
         return tuple(map(parse_pull_request, self._pages("pulls", state=state, **filters)))
 
-    def _pages(self, path: str, *, field: str = "", **parameters: str) -> list[Mapping[str, object]]:
-        """Return the entries of all pages; on a page that is an object, they are in `field`."""
-        entries: list[Mapping[str, object]] = []
+    def _pages(self, path: str, **parameters: str) -> list[Mapping[str, object]]:
+        return list(self._entries(path, **parameters))
+
+    def _entries(self, path: str, **parameters: str) -> Iterator[Mapping[str, object]]:
+        """Yield the entries of all pages, each of which is requested when its first entry is needed."""
         for number in range(1, snapshot.MAX_PAGES + 1):
             page = self._call("GET", path, query={**parameters, "per_page": str(snapshot.PAGE), "page": str(number)})
-            page = json_reader.at(page, field) if field else page
             if not isinstance(page, list) or not all(isinstance(entry, dict) for entry in page):
                 raise GitHubError(UNEXPECTED_SHAPE)
-            entries += page
+            yield from page
             if len(page) < snapshot.PAGE:
-                return entries
+                return
         raise GitHubError(ErrorDetails(message=f"more than {snapshot.MAX_PAGES * snapshot.PAGE} entries"))
 
 

@@ -1,4 +1,4 @@
-"""Writes and reads the state that the comment's hidden last line keeps between runs: results and cached failures.
+"""Writes and reads the state that the comment's hidden last line keeps between runs: results, and what failed.
 
 The line is signed, and a state that this version of the module did not write is ignored. Source: docs/security.md.
 """
@@ -19,18 +19,17 @@ from urllib.parse import quote
 from sepurux_action.common import codec, json_reader
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, check_thresholds, fingerprint
+from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, fingerprint
 from sepurux_action.evaluation.failures import ClassifiedFailure, combine_found
 from sepurux_action.evaluation.published_result import CommitResults
 from sepurux_action.evaluation.result import GateResult, RunResult, Runs, WorkflowRun
 
 MAX_RESULTS = 20  # evaluated commits in one state
 FEW_RESULTS = 5  # commits in a state that would be too long with more
-MAX_DETAILS = 10  # tools, and kinds of failures, of one cached failure
-MAX_CATEGORIES = 50  # of one cached failure, the required ones first; of the others only the number is kept
-MAX_CACHED_TEXT = 200  # characters of a text
-MAX_SHORT_TEXT = 40  # characters of a reason in a state that would be too long with more
-STATE_VERSION = 5  # another one if a field of a record has another meaning
+MAX_DETAILS = 10  # tools, and kinds of failures, of one fail
+MAX_CATEGORIES = 50  # of one fail, the required ones first; of the others only the number is kept
+MAX_TEXT = 200  # characters of a text
+STATE_VERSION = 6  # another one if a field of a record has another meaning
 MAX_STATE_LENGTH = 30_000  # characters of the marker's content; the comment has 65,000 for everything
 MAX_UNPACKED_LENGTH = 1_000_000  # bytes; compressed data can grow a thousandfold
 MARKER = "sepurux-gate"
@@ -39,20 +38,26 @@ _COMMIT = re.compile(r"/commit/([0-9a-f]{40,64})\)")
 _FAILURE_TEXTS = ("type", "severity", "description", "mutation")
 
 
-def failures_of(results: Iterable[GateResult], here: WorkflowRun) -> Mapping[str, RunResult]:
-    """Return what to cache of the gates that failed: the run that decided, with the numbers of the gate.
+def fails_of(results: Iterable[GateResult], here: WorkflowRun) -> Mapping[str, RunResult]:
+    """Return what a report of the same `fail` needs, by gate: the run that decided, with the numbers of the gate.
 
     Texts are cut to 200 characters, tools and kinds of failures to the first 10. `here` evaluated each gate that no
-    earlier workflow run did. A `pass` is not cached: it needs a new evaluation.
+    earlier workflow run did; one of which only the commit status is left is left out.
     """
-    return {_key(each.gate): _cached_run(each, here) for each in results if each.decision is Decision.FAIL}
+    failed = (each for each in results if each.decision is Decision.FAIL)
+    known = (each for each in failed if not each.recorded or each.recorded.run)
+    return {each.gate.name: _kept_run(each, here) for each in known}
 
 
 def unfinished_of(results: Iterable[GateResult], here: WorkflowRun) -> Mapping[str, Runs]:
-    """Return the ids of all runs of the gates that are `pending`, which the next workflow run polls on: only once."""
+    """Return the ids of all runs of the gates that are `pending`, which the next workflow run polls on: only once.
+
+    A gate that uploads traces is left out, because each run has other recordings.
+    """
     pending = (each for each in results if each.decision is Decision.PENDING)
     started_here = (each for each in pending if not any(run.earlier for run in each.runs))
-    return {_key(each.gate): tuple(_ids(run, here) for run in each.runs) for each in started_here}
+    of_ids = (each for each in started_here if all(trace.content is None for trace in each.gate.traces))
+    return {_key(each.gate): tuple(_ids(run, here) for run in each.runs) for each in of_ids}
 
 
 def _ids(run: RunResult, here: WorkflowRun) -> RunResult:
@@ -71,8 +76,8 @@ def _key(gate: Gate) -> str:
     return f"{fingerprint(gate)} {gate.name}"
 
 
-def _cached_run(result: GateResult, here: WorkflowRun) -> RunResult:
-    worst, combined = result.worst, result.combined
+def _kept_run(result: GateResult, here: WorkflowRun) -> RunResult:
+    worst, combined, earlier = result.worst, result.combined, result.recorded.run if result.recorded else here
     names, required = combined.mutation_categories, result.gate.required_mutation_categories
     if names is not None:
         names = tuple(map(_cut, sorted(names, key=lambda name: name not in required)[:MAX_CATEGORIES]))
@@ -90,12 +95,12 @@ def _cached_run(result: GateResult, here: WorkflowRun) -> RunResult:
     return replace(
         worst,
         trace=_cut(worst.trace),
-        run_decision=replace(worst.run_decision, reason=_cut(result.reason), checks=()),
+        run_decision=replace(worst.run_decision, reason=_cut(result.reason), checks=result.checks),
         run=numbers,
         enrichment=replace(found, scenarios=()),
         elapsed_s=0,
         trace_may_be_cause=False,
-        earlier=result.standing.run if result.standing else here,
+        earlier=earlier,
     )
 
 
@@ -104,25 +109,8 @@ def _cut_failure(failure: ClassifiedFailure) -> ClassifiedFailure:
     return replace(failure, **texts, trace_id="")
 
 
-def _shortened(run: RunResult) -> RunResult:
-    """Return a failure with its numbers and the beginning of the reason; all else may have thousands of characters."""
-    found = run.enrichment
-    left_out = found.left_out + sum(failure.count for failure in found.failures)
-    return replace(
-        run,
-        trace="",
-        campaign_id="",
-        trace_id="",
-        run_id="",
-        batch_id="",
-        run_decision=replace(run.run_decision, reason=json_reader.shorten(run.run_decision.reason, MAX_SHORT_TEXT)),
-        run=replace(run.run, top_failing_tools=(), mutation_categories=None, run_ids=(), dashboard_url=""),
-        enrichment=replace(found, failures=(), left_out=left_out, fixed=(), compared_with=0),
-    )
-
-
 def _cut(text: str) -> str:
-    return json_reader.shorten(json_reader.printable(text), MAX_CACHED_TEXT)
+    return json_reader.shorten(json_reader.printable(text), MAX_TEXT)
 
 
 def commit_of(body: str) -> str:
@@ -138,28 +126,27 @@ def with_notice(body: str, line: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What a comment keeps: the results of the evaluated commits, the newest last; of the newest, what is not over.
+    """What a comment keeps: the results of the evaluated commits, the newest last, and details of the newest.
 
-    These are its `fails`, which stand, and the `unfinished` runs of its gates that are `pending`.
+    These are what its `fails` show, by gate, and the `unfinished` runs of its gates that are `pending`. Neither decides
+    anything: whether a gate failed is in the commit's statuses.
     """
 
     commits: tuple[CommitResults, ...] = ()
     fails: Mapping[str, RunResult] = field(default_factory=dict)
     unfinished: Mapping[str, Runs] = field(default_factory=dict)
 
-    def find_failure(self, gate: Gate, commit: str) -> RunResult | None:
-        """Return the run of a gate's `fail` at this commit, its thresholds compared again; None if there is none."""
-        run = self.fails.get(_key(gate)) if self._is_about(commit) else None
-        checks = tuple(check_thresholds(run.run, gate)) if run else ()
-        return replace(run, run_decision=replace(run.run_decision, checks=checks)) if run else None
+    def fails_at(self, commit: str) -> Mapping[str, RunResult]:
+        return self.fails if self._is_about(commit) else {}
+
+    def find_fail(self, gate: str, commit: str, link: str) -> RunResult | None:
+        """Return the run of a gate's `fail` at this commit if it is kept, and its commit status has this link."""
+        run = self.fails_at(commit).get(gate)
+        kept = run and (run.run.dashboard_url or (run.earlier and run.earlier.url))
+        return run if kept and kept == link else None
 
     def find_unfinished(self, gate: Gate, commit: str) -> Runs:
         return self.unfinished.get(_key(gate), ()) if self._is_about(commit) else ()
-
-    def failures_left(self, results: Iterable[GateResult], commit: str) -> Mapping[str, RunResult]:
-        """Return the `fails` at this commit of gates that a later run evaluated again without a result."""
-        keys = (_key(each.gate) for each in results if each.decision.is_undecided and self._is_about(commit))
-        return {key: self.fails[key] for key in keys if key in self.fails}
 
     def _is_about(self, commit: str) -> bool:
         return [commit] == [each.commit for each in self.commits[-1:]]
@@ -215,17 +202,14 @@ class CommentState:
 
 
 def _shorter(state: State) -> Iterator[State]:
-    """Yield the state, then without older commits, then without details of the failures, then without unfinished runs.
+    """Yield the state, then without older commits, then without what failed, then without unfinished runs.
 
-    A commit that is left out costs a point of the trend, and an unfinished run costs a new evaluation. Without a
-    failure, the commit would be evaluated again and might pass by chance, so no failure is left out: the last state of
-    35 gates always fits.
+    A commit that is left out costs a point of the trend, and an unfinished run costs a new evaluation.
     """
     yield replace(state, commits=state.commits[-MAX_RESULTS:])
     yield replace(state, commits=state.commits[-FEW_RESULTS:])
-    short = {key: _shortened(fail) for key, fail in state.fails.items()}
-    yield State(commits=state.commits[-1:], fails=short, unfinished=state.unfinished)
-    yield State(commits=state.commits[-1:], fails=short)
+    yield State(commits=state.commits[-1:], unfinished=state.unfinished)
+    yield State(commits=state.commits[-1:])
 
 
 def _packed(state: State) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import safe_url
+from sepurux_action.config.kinds import BOT_SUFFIX
 from sepurux_action.errors import ErrorDetails
 
 SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
@@ -21,6 +22,7 @@ MAX_NUMBER = 2**31 - 1  # of a pull request, because GraphQL's Int has 32 bits
 REVIEW = "pull_request_review"
 DEPENDABOT = "dependabot[bot]"
 PERSON = "User"  # GitHub's type for an account that is neither a bot nor an app
+CONFIGURED_BOTS = frozenset({"dependabot", "renovate"})  # whose assignees come from a configuration
 # Events whose runs belong to a pull request's head, also as the cause of a `workflow_run`. A run of a fork executes the
 # fork's code, so a number that it passes on is not trusted: the pull request is looked up by its head.
 PULL_REQUEST_EVENTS = frozenset({"pull_request", "pull_request_target", REVIEW, "pull_request_review_comment"})
@@ -58,8 +60,8 @@ class Lookup:
 class PullRequest:
     """A pull request; unknown fields are '' or None. Without `head_repository`, it has been deleted.
 
-    A snapshot has the `author`, the head commit, and the base; REST and webhooks give all other fields. `by_agent`: a
-    bot opened it, and neither Dependabot nor Renovate did, or its author is not known.
+    A snapshot has only the author, the head commit, and the base. `by_agent`: a bot opened it, and neither Dependabot
+    nor Renovate did, or its author is not known.
     """
 
     number: int | None = None
@@ -100,6 +102,8 @@ class Event:
     fork: bool = False
     dependabot: bool = False
     actor: str = ""  # who started this run or its re-run
+    pusher: str = ""  # who pushed the commit, if this is a push
+    rerun: bool = False
     by_review: bool = False  # a review started this run, or the one that it is about
     workflow_file: str = ""
     skip_reason: str = ""
@@ -110,6 +114,17 @@ class Event:
     ambiguous: bool = False
     matches: tuple[PullRequest, ...] = ()
     error: ErrorDetails | None = None
+
+    @property
+    def may_evaluate_again(self) -> bool:
+        """Return whether such a run may evaluate a commit again that failed, if its actor may approve the gate."""
+        return (self.rerun or self.name == "workflow_dispatch") and not self.by_review
+
+    @property
+    def keeps_fail(self) -> bool:
+        """Return whether a `fail` stays. The default branch is evaluated again in each run (docs/configuration.md)."""
+        proposed = bool(self.base_ref) or self.pull_request is not None
+        return proposed or not self.default_branch or self.head_branch != self.default_branch
 
     @property
     def branch(self) -> str:
@@ -144,6 +159,8 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
         dependabot=environ.get("GITHUB_ACTOR") == DEPENDABOT,
         by_review=name == REVIEW,
         actor=json_reader.printable(environ.get("GITHUB_TRIGGERING_ACTOR", "")),
+        pusher=json_reader.printable(environ.get("GITHUB_ACTOR", "")) if name == "push" else "",
+        rerun=(attempt or "1") != "1",
         workflow_file=_workflow_file(environ, full_name),
         no_pr_reason=f"a {name} event has no pull request" if name else "there is no event",
     )
@@ -166,6 +183,7 @@ def _workflow_file(environ: Mapping[str, str], repository: str) -> str:
 def parse_pull_request(raw: object) -> PullRequest:
     """Return the pull request in a payload of a webhook or of GitHub's REST API."""
     head, base = (json_reader.at(raw, name) for name in ("head", "base"))
+    kind, author = (json_reader.text(json_reader.at(raw, "user", name)) for name in ("type", "login"))
     return PullRequest(
         number=_number(json_reader.at(raw, "number")),
         head_sha=parse_sha(json_reader.at(head, "sha")),
@@ -174,8 +192,15 @@ def parse_pull_request(raw: object) -> PullRequest:
         base_repository=_repository(json_reader.at(base, "repo", "full_name")),
         base_ref=parse_branch(json_reader.at(base, "ref")),
         base_sha=parse_sha(json_reader.at(base, "sha")),
+        author=author,
+        by_agent=is_agent(kind, author),
         open=json_reader.at(raw, "state") == "open",
     )
+
+
+def is_agent(kind: str, author: str) -> bool:
+    """Return whether an account that opened a pull request may be a coding agent, which someone asked for it."""
+    return kind != PERSON and author.removesuffix(BOT_SUFFIX) not in CONFIGURED_BOTS
 
 
 def with_pull_request_number(event: Event, number: int | None) -> Event:

@@ -26,18 +26,20 @@ from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.published_result import Baseline, CommitResults, PreviousResult
-from sepurux_action.evaluation.result import Evaluated, GateResult, Runs, Standing, WorkflowRun
+from sepurux_action.evaluation.result import Evaluated, GateResult, Runs, WorkflowRun
 from sepurux_action.github import comment_state
 from sepurux_action.github.calls import FIRST_READ_S, READS_S, BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
 from sepurux_action.github.comment_state import CommentState, State
 from sepurux_action.github.event import REVIEW, Event, as_ambiguous, resolve
 from sepurux_action.github.permissions import Operation
+from sepurux_action.github.record import Record
 from sepurux_action.github.snapshot import (
     MAX_PAGES,
     PAGE,
     RECENT_PULL_REQUESTS,
     Comment,
+    PublishedStatus,
     Snapshot,
     policy_ref,
     reads_head,
@@ -47,10 +49,12 @@ from sepurux_action.github.sticky_comment import StickyComment
 from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.output import Output
 
-STATUSES_S = 70.0  # for all decided statuses
-COMMENT_S = 20.0  # for comment and review requests, added to what the statuses left: together at most 90 s
+STATUSES_S = 55.0  # for all decided statuses
+COMMENT_S = 20.0  # for comment and review requests, added to what the statuses left: with READS_S at most 90 s
+# After a signal, the program must exit within 5 s: one attempt at each call.
+RECORD_AFTER_SIGNAL_S = 1.0
+STATUSES_AFTER_SIGNAL_S = 2.0
 NOTICE_AFTER_SIGNAL_S = 1.0  # added to what the statuses left
-STATUSES_AFTER_SIGNAL_S = 3.0  # for one attempt at each status, because the program must exit within 5 s
 MAX_LOOKUPS = 3  # the result of a lookup may require another one
 UNKNOWN_PULL_REQUEST = "the pull request of this run"
 NEWER_COMMIT = "the pull request has a newer commit, which gets a run of its own"
@@ -63,7 +67,9 @@ LOST = (
     "would wait for {it}. Change the ruleset too."
 )
 INVALID_POLICY = "this pull request makes the policy invalid"
-BASE_CHANGED = "the base branch has changed; re-run the job"
+BASE_CHANGED = "the base branch has changed"
+RERUN = "; re-run the job"
+AGAIN = "evaluating once more"
 MIN_DECIDED = 10  # results; with fewer, one flaky run changes the advice on the next stage
 MAX_BLOCKED_PERCENT = 10  # of the results; teams soon turn off a gate that blocks more
 NEXT_STAGE = {Stage.OBSERVE: Stage.SOFT, Stage.SOFT: Stage.HARD}  # the vendor's rollout advice
@@ -94,6 +100,8 @@ class GitHubSession:
         self._now: Snapshot | None = None  # the pull request after the evaluation, with the first page of comments
         self._notice = ""  # this run's line above the result of an earlier commit
         self._shutting_down = False
+        self._record: Record | None = None
+        self._set: dict[str, CommitStatus] = {}  # the last status of each context, in lower case, that this run set
         self._read_state = cache(CommentState.read)  # each gate needs the state
 
     @property
@@ -165,18 +173,19 @@ class GitHubSession:
         GraphQL did not respond, they are read by REST, after those of the given gates are set.
         """
         self._calls.set_timeout(STATUSES_AFTER_SIGNAL_S if self._shutting_down else STATUSES_S)
-        event, known = self.event, self.snapshot.head_contexts
+        event, known = self.event, self.snapshot.statuses
         bases = list(dict.fromkeys(pull.base_ref for pull in event.matches)) or [event.branch]
         given = [self.settings.context_of(gate, base) for base in bases for gate in gates]
         self._set_failed(given)
         if known is None and self.settings.status and event.commit:
-            known = self._calls.try_call(Operation.STATUSES, lambda github: github.commit_statuses(event.commit))
-            self.snapshot = replace(self.snapshot, head_contexts=known)
+            read = methodcaller("statuses", event.commit, self.snapshot.account)
+            known = self._calls.try_call(Operation.STATUSES, lambda github: tuple(read(github)))
+            self.snapshot = replace(self.snapshot, statuses=known)
         prefixes = tuple(self.settings.context_of("", base).lower() for base in bases)
         own = [
-            context
-            for context, description in (known or {}).items()
-            if context.lower().startswith(prefixes) or published_result.parse_description(description)
+            each.context
+            for each in known or ()
+            if each.context.lower().startswith(prefixes) or published_result.parse_description(each.description)
         ]
         self._set_failed(context for context in own if context.lower() not in map(str.lower, given))
 
@@ -188,9 +197,24 @@ class GitHubSession:
         description = published_result.format_description(result, note)
         self._set_statuses(CommitStatus(context, CommitState.FAILURE, description) for context in contexts)
 
-    def publish_pending(self, gates: Iterable[str]) -> None:
-        """Set the pending status of each gate, before further reads, which share its time."""
+    def read_record(self, gates: Sequence[Gate]) -> bool:
+        """Read the decisions on this commit that earlier runs published; return whether they are known.
+
+        The reads at the start share the time that begins here. Without statuses there is no record.
+        """
         self._calls.set_timeout(READS_S)
+        if not (self.connected and self.settings.status and self.event.commit and self.event.keeps_fail):
+            return True
+        record, account = Record(self.event.commit), self.snapshot.account
+        contexts = [self.context_of(gate.name).lower() for gate in gates]
+        self._record = record
+        if not (unknown := record.without_decision(contexts, self.snapshot.statuses)):
+            return True
+        read = partial(record.read, contexts=unknown, account=account)
+        return self._calls.try_call(Operation.STATUSES, read) is not None
+
+    def publish_pending(self, gates: Iterable[str]) -> None:
+        """Set the pending status of each gate."""
         running = "the evaluation is running"
         self._set_statuses(CommitStatus(self.context_of(gate), CommitState.PENDING, running) for gate in gates)
 
@@ -288,37 +312,46 @@ class GitHubSession:
     def _recent(self) -> tuple[Mapping[str, PreviousResult], ...] | None:
         return self._calls.try_call(Operation.PULLS, lambda github: github.recent_results(self.event.base_ref))
 
-    def standing_failure(self, gate: Gate) -> Evaluated | None:
-        """Return the `fail` in the gate's own comment if its commit and fingerprint are the same, and it stands.
+    def recorded_fail(self, gate: Gate) -> Evaluated | None:
+        """Return the gate's `fail` at this commit that an earlier run published, unless this run may evaluate again."""
+        status = self._record.fail(self.context_of(gate.name).lower()) if self._record else None
+        if status is None or self.soft_gate.may_evaluate_again(self.snapshot.pull_request, gate.reviewers):
+            return None
+        return self._as_recorded(gate, status)
 
-        It does not if who started this run could approve the gate.
+    def new_fails(self, gates: Sequence[Gate]) -> Mapping[str, Evaluated] | None:
+        """Return the `fail` of each gate that another run published meanwhile, by name; None if it could not be read.
+
+        No status is `success`, and no decision `pass`, without this read, after a signal neither.
         """
-        failure = self._find(lambda state: state.find_failure(gate, self.event.commit))
-        pull = self.snapshot.pull_request
-        if failure is None or failure.earlier is None or pull is None:
+        if self._record is None or not gates:
+            return {}
+        self._calls.set_timeout(RECORD_AFTER_SIGNAL_S if self._shutting_down else READS_S)
+        contexts = {self.context_of(gate.name).lower(): gate for gate in gates}
+        new_fails = partial(self._record.new_fails, contexts=contexts, account=self.snapshot.account)
+        found = self._calls.try_call(Operation.STATUSES, new_fails, retry=not self._shutting_down)
+        if found is None:
             return None
-        by_rerun = not self.event.by_review
-        can_approve = partial(self.soft_gate.approvers, pull, reviewers=gate.reviewers)
-        if by_rerun and can_approve([self.event.actor]):
-            return None
-        at = datetime.fromtimestamp(failure.earlier.at, UTC)
-        standing = Standing(
-            run=failure.earlier,
-            at=f"{at:%H:%M} UTC" + (f" on {at.date()}" if at.date() != self.started.date() else ""),
-            by_rerun=by_rerun,
-            reviewers=can_approve(gate.reviewers) if by_rerun else (),
-            author=pull.author,
-        )
-        return Evaluated((failure,), standing=standing)
+        return {contexts[each].name: self._as_recorded(contexts[each], status) for each, status in found.items()}
+
+    def _as_recorded(self, gate: Gate, status: PublishedStatus) -> Evaluated:
+        """Return a `fail` with the numbers of its status, and with what failed if the comment says so."""
+        self.load_more_comments()
+        who = self.soft_gate.who_evaluates_again(self.snapshot.pull_request, gate.reviewers)
+        of_comment = (state.find_fail(gate.name, self.event.commit, status.url) for state in self._own_states())
+        recorded = replace(who, link=status.url)
+        if (kept := next(filter(None, of_comment), None)) and kept.earlier:
+            at = datetime.fromtimestamp(kept.earlier.at, UTC)
+            day = f" on {at.date()}" if at.date() != self.started.date() else ""
+            return Evaluated((kept,), recorded=replace(recorded, run=kept.earlier, at=f"{at:%H:%M} UTC{day}"))
+        at_sepurux = "" if status.url.startswith(self.event.url("actions", "runs")) else status.url
+        return Evaluated((published_result.as_run(status.description, at_sepurux),), recorded=recorded)
 
     def unfinished_runs(self, gate: Gate) -> Runs:
         """Return the runs that an earlier workflow run started for this commit and gate, and that it left pending."""
-        return self._find(lambda state: state.find_unfinished(gate, self.event.commit)) or ()
-
-    def _find(self, part: Callable[[State], T | None]) -> T | None:
-        """Return the first part that one of this run's comments keeps; None if the settings write no comment."""
-        found = (part(state) for state in self._own_states() if self._writes_comment)
-        return next((each for each in found if each), None)
+        if not self._writes_comment:
+            return ()
+        return next(filter(None, (state.find_unfinished(gate, self.event.commit) for state in self._own_states())), ())
 
     def approval(self, reviewers: tuple[str, ...]) -> ApprovalStatus:
         status = self.soft_gate.approval(self.snapshot.pull_request, reviewers)
@@ -337,18 +370,30 @@ class GitHubSession:
         self._calls.timeouts = timeouts
         self._shutting_down = True
 
-    def publish_results(self, results: Sequence[GateResult]) -> None:
-        """Set the decided status of each gate; those that block come first. The time for all effects begins here.
+    def read_again(self) -> None:
+        """Read the pull request again after the evaluation: with another base branch, another policy applies."""
+        self._calls.set_timeout(READS_S)
+        if self.event.pull_request is None or not (self.settings.status or self._writes_comment):
+            return
+        self._now = self._calls.fetch_page()
+        if new_base := self._new_base(self._now):
+            then, now = map(json_reader.preview, (self.event.base_ref, new_base))
+            changed = f"The base branch of the pull request has changed from {then} to {now} since the policy was read"
+            self._calls.warn_once(f"{changed}, so each status is `failure`. Re-run the job.")
 
-        Before that, the pull request is read again, except after a signal: if it has another base branch now, another
-        policy applies, and each status is `failure`.
-        """
-        if self._shutting_down:
-            self._calls.set_timeout(STATUSES_AFTER_SIGNAL_S)
-        else:
-            self._calls.set_timeout(READS_S)
-            self._read_again()
-            self._calls.extend(STATUSES_S - READS_S)
+    def publish_fail(self, result: GateResult, *, may_change: bool) -> None:
+        """Set the status of a gate that certainly fails; it is pending if a second evaluation may change that."""
+        self._calls.set_timeout(READS_S)
+        status = self._decided_status(result)
+        if may_change:
+            published = published_result.summarize(result)
+            description = published_result.format_description(published, AGAIN if published.numbers else "")
+            status = replace(status, state=CommitState.PENDING, description=description)
+        self._set_statuses([status])
+
+    def publish_results(self, results: Sequence[GateResult]) -> None:
+        """Set the decided status of each gate; those that block come first. The time for all effects begins here."""
+        self._calls.set_timeout(STATUSES_AFTER_SIGNAL_S if self._shutting_down else STATUSES_S)
         statuses = map(self._decided_status, results)
         self._set_statuses(sorted(statuses, key=lambda status: BLOCKING_FIRST.index(status.state)))
         self._calls.extend(COMMENT_S)
@@ -373,15 +418,15 @@ class GitHubSession:
         )
         here = WorkflowRun(self.event.run_url, self.started.timestamp())
         commits = (*self.previous_results, newest)
-        left = next(self._own_states(), State()).failures_left(results, self.event.commit)
+        before = next(self._own_states(), State()).fails_at(self.event.commit)
         kept = State(
             commits=commits,
-            fails={**left, **comment_state.failures_of(results, here)},
+            fails={**before, **comment_state.fails_of(results, here)},
             unfinished=comment_state.unfinished_of(results, here),
         )
-        place, before = self._comment_state, ours[0].body if ours else ""
+        place, old_body = self._comment_state, ours[0].body if ours else ""
         comment = StickyComment(self._calls, place.marker, now.account)
-        return comment.upsert(ours, body(place.marker, place.write(kept, before)))
+        return comment.upsert(ours, body(place.marker, place.write(kept, old_body)))
 
     def publish_notice(self, notice: Callable[[str], str], key: str) -> None:
         """Write a line about the evaluated commit into the existing comment, if its report is about another commit.
@@ -428,15 +473,6 @@ class GitHubSession:
             return "the base branch of the pull request has changed"
         return "" if now.comments_known else UNKNOWN_COMMENTS
 
-    def _read_again(self) -> None:
-        if self.event.pull_request is None or not (self.settings.status or self._writes_comment):
-            return
-        self._now = self._calls.fetch_page()
-        if new_base := self._new_base(self._now):
-            then, now = map(json_reader.preview, (self.event.base_ref, new_base))
-            changed = f"The base branch of the pull request has changed from {then} to {now} since the policy was read"
-            self._calls.warn_once(f"{changed}, so each status is `failure`. Re-run the job.")
-
     def _new_base(self, snapshot: Snapshot | None) -> str:
         """Return the base branch of the pull request in a snapshot if the event has another one, else ''."""
         pull = snapshot.pull_request if snapshot else None
@@ -465,7 +501,7 @@ class GitHubSession:
         """Set each status once, as GitHub ignores the case of a context; leave out one whose context is too long."""
         unique: dict[str, CommitStatus] = {}
         for status in statuses:
-            if len(status.context) <= MAX_CONTEXT_LENGTH:
+            if len(status.context) <= MAX_CONTEXT_LENGTH and self._set.get(status.context.lower()) != status:
                 unique.setdefault(status.context.lower(), status)
         if self.settings.status and self.event.commit:
             self._calls.try_each(
@@ -474,29 +510,39 @@ class GitHubSession:
 
     def _set_status(self, status: CommitStatus) -> None:
         """Set a status, without its link if GitHub rejects it with one; raises GitHubError."""
-        send = partial(self._calls.call, retry=not self._shutting_down)
         linked = replace(status, url=status.url or self.event.run_url)
         try:
-            send(methodcaller("set_status", self.event.commit, linked))
+            self._send(linked)
         except GitHubError as error:
             if not (linked.url and error.details.of_one_target):
                 raise
-            send(methodcaller("set_status", self.event.commit, replace(status, url="")))
+            self._send(replace(status, url=""))
             why = error.details.summary
             self._calls.warn_once(f"GitHub refused the link of a commit status ({why}), so the status has no link.")
+        self._set[status.context.lower()] = status
+
+    def _send(self, status: CommitStatus) -> None:
+        send = methodcaller("set_status", self.event.commit, status)
+        if self._record:
+            self._record.note_link(status.description, status.url)  # also if the response is lost
+        number = self._calls.call(send, retry=not self._shutting_down)
+        if self._record:
+            self._record.note_set(number)
 
     def _decided_status(self, result: GateResult) -> CommitStatus:
         state = CommitState.FAILURE if result.blocks else CommitState.SUCCESS
         state = CommitState.PENDING if result.needs_approval else state
         note = _status_note(result)
         if self._new_base(self._now):
-            state, note = CommitState.FAILURE, BASE_CHANGED
+            state = CommitState.FAILURE
+            note = BASE_CHANGED if result.decision is Decision.FAIL else BASE_CHANGED + RERUN
         description = published_result.format_description(published_result.summarize(result), note)
-        return CommitStatus(self.context_of(result.gate.name), state, description, result.worst.run.dashboard_url)
+        url = result.recorded.link if result.recorded else result.worst.run.dashboard_url
+        return CommitStatus(self.context_of(result.gate.name), state, description, url)
 
 
 def _status_note(result: GateResult) -> str:
-    run = result.standing.run.number if result.standing else ""
+    run = result.recorded.run.number if result.recorded and result.recorded.run else ""
     evaluated_by = f"evaluated by run {run}" if run else ""
     return "; ".join(filter(None, (_note(result), evaluated_by)))
 

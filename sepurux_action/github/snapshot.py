@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import chain, islice, starmap
+from itertools import islice, starmap
 
 from sepurux_action.common import json_reader
 from sepurux_action.config import options
@@ -18,7 +18,7 @@ from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.enforcement import Reason, Refusal
 from sepurux_action.evaluation.published_result import MAX_BASE_RESULTS, Baseline, BaselineResult, PreviousResult
-from sepurux_action.github.event import PERSON, Event, PullRequest, parse_branch, parse_sha
+from sepurux_action.github.event import Event, PullRequest, is_agent, parse_branch, parse_sha
 from sepurux_action.github.permissions import Operation, error_paths, required_permission
 
 RECENT_PULL_REQUESTS = 30  # some weeks of a team's work
@@ -47,14 +47,14 @@ query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $aft
   repository(owner: $owner, name: $name) {
     pullRequest(number: $number) @include(if: $withPull) {
       headRefOid baseRefName baseRefOid author { __typename login }
-      commits(last: 1) { nodes { commit { oid committedDate status { contexts { context description } } } } }
+      commits(last: 1) { nodes { commit { oid committedDate ...statuses } } }
       comments(first: $page, after: $after) {
         nodes { fullDatabaseId viewerDidAuthor body url }
         pageInfo { hasNextPage endCursor }
       }
     }
     evaluated: object(expression: $evaluated) @include(if: $withEvaluated) {
-      ... on Commit { oid committedDate status { contexts { context description } } }
+      ... on Commit { oid committedDate ...statuses }
     }
     policyCommit: object(expression: $policyAt) @include(if: $withPolicy) { oid }
     policy: object(expression: $policy) @include(if: $withPolicy) { ...file }
@@ -65,6 +65,9 @@ query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $aft
   }
 }
 fragment file on GitObject { __typename ... on Blob { text isTruncated } }
+fragment statuses on Commit {
+  status { contexts { context description targetUrl createdAt creator { __typename login } } }
+}
 """
 
 RECENT_RESULTS_QUERY = """
@@ -78,15 +81,16 @@ query ($owner: String!, $name: String!, $base: String!, $last: Int!) {
 """
 
 MAX_UPDATES = 10  # merges of the base branch in a row, by GitHub, before whose commits the authors are looked for
-CONFIGURED_BOTS = frozenset({"dependabot", "renovate"})  # whose assignees come from a configuration
 _ANCESTORS = "...authored"
 for _ in range(MAX_UPDATES):
     _ANCESTORS = f"...authored parents(first: 1) {{ nodes {{ {_ANCESTORS} }} }}"
 
 REQUESTERS_QUERY = f"""
-query ($owner: String!, $name: String!, $number: Int!, $head: String!) {{
+query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $head: String!) {{
   repository(owner: $owner, name: $name) {{
-    pullRequest(number: $number) {{ assignees(first: {PAGE}) {{ nodes {{ login }} pageInfo {{ hasNextPage }} }} }}
+    pullRequest(number: $number) @include(if: $withPull) {{
+      assignees(first: {PAGE}) {{ nodes {{ login }} pageInfo {{ hasNextPage }} }}
+    }}
     object(expression: $head) {{ ... on Commit {{ {_ANCESTORS} }} }}
   }}
 }}
@@ -104,6 +108,21 @@ class Comment:
     id: int
     body: str = field(repr=False)
     url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedStatus:
+    """A status of a commit. `own`: this token's account set it. `created` is GitHub's time, in seconds, as a text.
+
+    `id` is known from REST only, else 0.
+    """
+
+    context: str
+    description: str = ""
+    url: str = ""
+    created: str = ""
+    own: bool = False
+    id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +144,9 @@ class Snapshot:
 
     `comments` are the account's own, the oldest first; `comments_known` is False if one of the pages read may lack a
     comment; `after` is the cursor of the next page, '' on the last one. `baselines` are by lower-case context, None if
-    not all statuses of the base could be read. `head_contexts` are the descriptions of the evaluated commit's statuses,
-    None if not known, and `committed` is its POSIX time. `error` is why a part could not be read, and `denied` says
-    which part. `account` is the token's login, with `[bot]` if it is a bot's. `has_default_policy`: a file is at the
+    not all statuses of the base could be read. `statuses` are the evaluated commit's, the newest of each context, None
+    if not known, and `committed` is its POSIX time. `error` is why a part could not be read, and `denied` says which
+    part. `account` is the token's login, with `[bot]` if it is a bot's. `has_default_policy`: a file is at the
     default path although `config` names another one. `workflow` is the text of the running workflow's file, '' if it
     was not read.
     """
@@ -138,7 +157,7 @@ class Snapshot:
     baselines: Mapping[str, Baseline] | None = None
     after: str = ""
     has_default_policy: bool = False
-    head_contexts: Mapping[str, str] | None = None
+    statuses: tuple[PublishedStatus, ...] | None = None
     committed: float | None = None
     error: ErrorDetails | None = None
     denied: Operation | None = None
@@ -224,7 +243,7 @@ def parse_snapshot(response: object, event: Event, error: ErrorDetails | None = 
         baselines=_baselines(line, event.commit, viewer) if viewer and line else None,
         after=json_reader.text(after) if more is True else "",
         has_default_policy=bool(json_reader.as_object(repository.get("defaultPolicy"))),
-        head_contexts=_contexts(repository, event.commit),
+        statuses=_head_statuses(repository, event.commit, viewer),
         committed=next(committed, None),
         account=viewer,
         policy=_policy_file(repository.get("policy"), readable=readable),
@@ -245,7 +264,7 @@ def parse_snapshot(response: object, event: Event, error: ErrorDetails | None = 
     no_default = "defaultPolicy" in repository and not snapshot.has_default_policy
     no_policy = (failed("policy") and snapshot.policy.text is None) or (failed("defaultPolicy") and no_default)
     no_head = failed("headPolicy") and snapshot.head_policy.text is None
-    no_statuses = not snapshot.head_contexts and any(path[-1:] == ("status",) for path in paths)
+    no_statuses = not snapshot.statuses and any(path[-1:] == ("status",) for path in paths)
     no_pull = snapshot.pull_request is None and event.pull_request is not None
     of_base = Operation.RESULTS if required_permission(errors) else Operation.BASE
     return replace(
@@ -256,7 +275,7 @@ def parse_snapshot(response: object, event: Event, error: ErrorDetails | None = 
         baselines=None if failed("base") else snapshot.baselines,
         policy=unread(error) if no_policy else snapshot.policy,
         head_policy=unread(error) if no_head else snapshot.head_policy,
-        head_contexts=None if no_statuses else snapshot.head_contexts,
+        statuses=None if no_statuses else snapshot.statuses,
     )
 
 
@@ -264,13 +283,12 @@ def _pull_request(pull: Mapping[str, object]) -> PullRequest | None:
     if not pull:
         return None
     kind, author = (json_reader.text(json_reader.at(pull, "author", name)) for name in ("__typename", "login"))
-    configured = kind == "Bot" and author.removesuffix(BOT_SUFFIX) in CONFIGURED_BOTS
     return PullRequest(
         head_sha=parse_sha(pull.get("headRefOid")),
         base_ref=parse_branch(pull.get("baseRefName")),
         base_sha=parse_sha(pull.get("baseRefOid")),
         author=author,
-        by_agent=kind != PERSON and not configured,
+        by_agent=is_agent(kind, author),
     )
 
 
@@ -285,23 +303,38 @@ def _part(path: tuple[str, ...]) -> str:
     return _PARTS.get(path[1], path[1]) if path[0:1] == ("repository",) and len(path) > 1 else _EVERYTHING
 
 
-def _contexts(repository: Mapping[str, object], commit: str) -> dict[str, str] | None:
-    """Return context and description of each status of the evaluated commit; None if they were not read.
+def _head_statuses(repository: Mapping[str, object], commit: str, account: str) -> tuple[PublishedStatus, ...] | None:
+    """Return the newest status of each context of the evaluated commit; None if they were not read.
 
     A token without `contents: read` reads them through the pull request, if the commit is still its head.
     """
-    known = [_statuses(each) for each in _evaluated(repository, commit)]
-    return descriptions(chain.from_iterable(filter(None, known))) if any(each is not None for each in known) else None
+    known = (_statuses(each) for each in _evaluated(repository, commit))
+    read = next((each for each in known if each is not None), None)
+    return None if read is None else tuple(parse_status(each, account) for each in read)
+
+
+def parse_status(raw: Mapping[str, object], account: str) -> PublishedStatus:
+    """Return a status that GraphQL or REST shows; `account` is the login of this token, with `[bot]` if it is a bot's.
+
+    The login of a bot ends with `[bot]` in REST, and not in GraphQL.
+    """
+    texts = {name: json_reader.text(raw.get(name)) for name in ("context", "description")}
+    creator, number = raw.get("creator"), raw.get("id")
+    suffix = BOT_SUFFIX if "Bot" in {json_reader.at(creator, name) for name in ("__typename", "type")} else ""
+    login = json_reader.text(json_reader.at(creator, "login")).removesuffix(suffix) + suffix
+    return PublishedStatus(
+        **texts,
+        url=json_reader.safe_url(json_reader.text(raw.get("targetUrl") or raw.get("target_url"))),
+        created=json_reader.text(raw.get("createdAt") or raw.get("created_at")),
+        own=bool(account) and login.lower() == account.lower(),
+        id=number if isinstance(number, int) else 0,
+    )
 
 
 def _evaluated(repository: Mapping[str, object], commit: str) -> Iterator[Mapping[str, object]]:
     """Yield what was read of the evaluated commit: by its SHA, and as the pull request's head."""
     read = map(json_reader.as_object, [repository.get("evaluated"), *_heads(repository.get("pullRequest"))])
     return (each for each in read if each.get("oid") == commit)
-
-
-def descriptions(statuses: Iterable[Mapping[str, object]]) -> dict[str, str]:
-    return {json_reader.text(each.get("context")): json_reader.text(each.get("description")) for each in statuses}
 
 
 def _statuses(commit: Mapping[str, object]) -> tuple[Mapping[str, object], ...] | None:
@@ -334,8 +367,10 @@ def parse_recent_results(response: object) -> tuple[Mapping[str, PreviousResult]
     )
 
 
-def parse_requesters(response: object) -> tuple[Refusal, ...] | None:
+def parse_requesters(response: object, *, of_pull: bool) -> tuple[Refusal, ...] | None:
     """Return the assignees, and the authors of the newest commit that is no update; None if someone may be missing.
+
+    `of_pull`: the query asked for a pull request, which has the assignees.
 
     An update is a merge that someone made on GitHub's pages, so its author need not have asked for the changes.
     """
@@ -343,7 +378,7 @@ def parse_requesters(response: object) -> tuple[Refusal, ...] | None:
     commit = json_reader.at(repository, "object")
     while _is_update(commit):
         commit = next(json_reader.as_array(json_reader.at(commit, "parents", "nodes")), None)
-    assignees = _whole(json_reader.at(repository, "pullRequest", "assignees"))
+    assignees = _whole(json_reader.at(repository, "pullRequest", "assignees")) if of_pull else []
     authors = _whole(json_reader.at(commit, "authors"))
     if assignees is None or not authors:
         return None
@@ -403,24 +438,20 @@ def _baselines(line: Iterable[Mapping[str, object]], evaluated: str, account: st
 
     Only the first-parent line counts: a merged branch has results of commits that the base branch never was at. If
     failed results counted, later ones could be as low. GitHub compares contexts without regard to case, so a commit has
-    one result of each. A bot's login ends with `[bot]` as the viewer's, and not as the creator's of a status.
+    one result of each.
     """
     commits = (commit for commit in line if commit.get("oid") != evaluated)
     found: dict[str, list[BaselineResult]] = {}
     hidden = Counter[str]()
     for commit in islice(commits, BASELINE_COMMITS):
-        statuses = {str(status.get("context")).lower(): status for status in _statuses(commit) or ()}
-        for context, status in statuses.items():
+        statuses = (parse_status(each, account) for each in _statuses(commit) or ())
+        for context, status in {each.context.lower(): each for each in statuses}.items():
             of_context = found.setdefault(context, [])
-            suffix = BOT_SUFFIX if json_reader.at(status, "creator", "__typename") == "Bot" else ""
-            creator = json_reader.text(json_reader.at(status, "creator", "login")).removesuffix(suffix) + suffix
-            own = creator.lower() == account.lower()
-            result = published_result.parse_description(status.get("description")) if own else None
+            result = published_result.parse_description(status.description) if status.own else None
             if result is None or not result.decision.is_decided:
                 hidden[context] += 1
             elif result.decision is Decision.PASS:
-                url = json_reader.safe_url(json_reader.text(status.get("targetUrl")))
-                of_context.append(BaselineResult(commit=parse_sha(commit.get("oid")), url=url, result=result))
+                of_context.append(BaselineResult(commit=parse_sha(commit.get("oid")), url=status.url, result=result))
     return {context: Baseline(tuple(results[:MAX_BASE_RESULTS]), hidden[context]) for context, results in found.items()}
 
 

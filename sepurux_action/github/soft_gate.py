@@ -13,6 +13,7 @@ from operator import methodcaller
 
 from sepurux_action.config.kinds import BOT_SUFFIX
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
+from sepurux_action.evaluation.result import RecordedFail
 from sepurux_action.github.calls import READS_S, BoundedCalls
 from sepurux_action.github.client import Review
 from sepurux_action.github.event import PERSON, PullRequest
@@ -29,8 +30,9 @@ class ApprovalRules:
     """What decides whether a review approves a gate: author and head of the pull request, `reviewers`, permissions.
 
     Without `reviewers`, everyone who may write can approve. `permission` returns GitHub's permission of a user, None if
-    it cannot be read. It is called only if the permission decides, because each call is a request. `requesters` are the
-    people who may have asked a bot for the pull request, None if they cannot be read: then no one can approve.
+    it cannot be read. `requesters` are the people who may have asked a bot for the pull request, and `elsewhere`
+    returns those whom the other open pull requests with this head exclude; None if they cannot be read: then no one can
+    approve. A function is called only if it decides, because each call is a request.
     """
 
     author: str
@@ -38,6 +40,7 @@ class ApprovalRules:
     permission: Callable[[str], str | None]
     reviewers: tuple[str, ...] = ()
     requesters: tuple[Refusal, ...] | None = ()
+    elsewhere: Callable[[], tuple[Refusal, ...] | None] = tuple
 
     def refusal(self, login: str, kind: str = PERSON) -> Reason | None:
         """Return why this account cannot approve the gate; an account of unknown permission cannot. None if it can."""
@@ -45,17 +48,28 @@ class ApprovalRules:
             return Reason.BOT
         if login.lower() == self.author.lower():
             return Reason.AUTHOR
-        for requester in self.requesters or ():
-            if login.lower() == requester.login.lower():
-                return requester.reason
+        if reason := _reason_of(login, self.requesters):
+            return reason
         if self.reviewers and login.lower() not in map(str.lower, self.reviewers):
             return Reason.NOT_LISTED
         if self.requesters is None:
             return Reason.UNKNOWN_REQUESTERS
         return None if self.permission(login) in MAY_WRITE else Reason.NO_WRITE_ACCESS
 
+    def refusal_of_all(self, login: str, kind: str = PERSON) -> Reason | None:
+        """Return why this account cannot approve any of the pull requests with this head; None if it can."""
+        if reason := self.refusal(login, kind):
+            return reason
+        elsewhere = self.elsewhere()
+        return Reason.UNKNOWN_REQUESTERS if elsewhere is None else _reason_of(login, elsewhere)
+
     def is_unread(self, refusal: Refusal) -> bool:
-        return refusal.reason is Reason.NO_WRITE_ACCESS and self.permission(refusal.login) is None
+        unknown = refusal.reason is Reason.NO_WRITE_ACCESS and self.permission(refusal.login) is None
+        return unknown or refusal.reason is Reason.UNKNOWN_REQUESTERS
+
+
+def _reason_of(login: str, refusals: Iterable[Refusal] | None) -> Reason | None:
+    return next((each.reason for each in refusals or () if each.login.lower() == login.lower()), None)
 
 
 def approval_status(reviews: Iterable[Review], rules: ApprovalRules) -> ApprovalStatus:
@@ -66,7 +80,7 @@ def approval_status(reviews: Iterable[Review], rules: ApprovalRules) -> Approval
     ignored: list[Refusal] = []
     for review in reversed([review for review in _latest(reviews).values() if review.state == APPROVED]):
         outdated = not rules.head or review.commit != rules.head
-        reason = Reason.OLDER_COMMIT if outdated else rules.refusal(review.author, review.kind)
+        reason = Reason.OLDER_COMMIT if outdated else rules.refusal_of_all(review.author, review.kind)
         if reason is None:
             return ApprovalStatus(commit=rules.head, approved_by=(review.author,))
         ignored.append(Refusal(review.author, reason))
@@ -109,6 +123,7 @@ class ReviewGate:
     def __init__(self, calls: BoundedCalls) -> None:
         self._calls = calls
         self._permission, self._requesters = cache(self._fetch_permission), cache(self._fetch_requesters)
+        self._elsewhere = cache(self._fetch_elsewhere)
         self._waiting: list[ApprovalRules] = []
 
     def approval(self, pull: PullRequest | None, reviewers: tuple[str, ...]) -> ApprovalStatus:
@@ -120,10 +135,29 @@ class ReviewGate:
             self._waiting.append(rules)
         return status
 
-    def approvers(self, pull: PullRequest, logins: Iterable[str], reviewers: tuple[str, ...]) -> tuple[str, ...]:
-        """Return those of the logins who can approve a gate with these `reviewers`."""
-        rules = self._rules(pull, reviewers)
-        return tuple(login for login in logins if login and rules.refusal(login) is None)
+    def may_evaluate_again(self, pull: PullRequest | None, reviewers: tuple[str, ...]) -> bool:
+        """Return whether who started this run may start another evaluation of a commit that failed."""
+        event = self._calls.event
+        rules = self._rules_without(reviewers) if pull is None else self._rules(pull, reviewers)
+        may = event.may_evaluate_again and bool(event.actor)
+        return may and rules is not None and rules.refusal_of_all(event.actor) is None
+
+    def who_evaluates_again(self, pull: PullRequest | None, reviewers: tuple[str, ...]) -> RecordedFail:
+        """Return who may start another evaluation of a commit that failed."""
+        rules = self._rules_without(reviewers) if pull is None else self._rules(pull, reviewers)
+        by_review = self._calls.event.by_review
+        elsewhere = rules.elsewhere() if rules and not by_review else None
+        if rules is None or rules.requesters is None or elsewhere is None:
+            return RecordedFail(by_review=by_review)
+        refusals = {login: rules.refusal_of_all(login) for login in reviewers}
+        author = [] if pull and pull.by_agent else [rules.author]
+        excluded = [*author, *(each.login for each in (*rules.requesters, *elsewhere))]
+        unread = any(reason and rules.is_unread(Refusal(login, reason)) for login, reason in refusals.items())
+        return RecordedFail(
+            reviewers=tuple(login for login, reason in refusals.items() if reason is None),
+            anyone=unread or not reviewers,
+            excluded=tuple(dict.fromkeys(login for login in excluded if not login.lower().endswith(BOT_SUFFIX))),
+        )
 
     def _rules(self, pull: PullRequest, reviewers: tuple[str, ...]) -> ApprovalRules:
         head = pull.head_sha if self._calls.event.name == "merge_group" else self._calls.event.commit
@@ -133,7 +167,16 @@ class ReviewGate:
             reviewers=reviewers,
             permission=lambda login: self._permission(login.lower()),
             requesters=self._requesters(head) if pull.by_agent else (),
+            elsewhere=partial(self._elsewhere, head),
         )
+
+    def _rules_without(self, reviewers: tuple[str, ...]) -> ApprovalRules | None:
+        """Return the rules for a commit without a pull request: who pushed it counts as author; None if unknown."""
+        event = self._calls.event
+        if not event.pusher or event.pull_request is not None:
+            return None
+        pull = PullRequest(author=event.pusher, head_sha=event.commit, by_agent=True)
+        return self._rules(pull, reviewers)
 
     @cached_property
     def _reviews(self) -> tuple[Review, ...] | None:
@@ -141,10 +184,29 @@ class ReviewGate:
         self._calls.set_timeout(READS_S)  # the deadline of the first reads passed during the evaluation
         self._permission.cache_clear()  # maybe there was no time left for them then
         self._requesters.cache_clear()
+        self._elsewhere.cache_clear()
         return self._calls.try_call(Operation.REVIEWS, lambda github: github.reviews(number))
 
+    def _fetch_elsewhere(self, head: str) -> tuple[Refusal, ...] | None:
+        """Return who cannot approve the other open pull requests with this head; None if it cannot be read."""
+        opened = self._calls.try_call(Operation.SAME_HEAD, lambda github: github.open_pull_requests())
+        if opened is None:
+            return None
+        refusals = []
+        for pull in opened:
+            if pull.head_sha != head or pull.number == self._calls.event.pull_request:
+                continue
+            refusals.append(Refusal(pull.author, Reason.AUTHOR_ELSEWHERE))
+            if pull.by_agent:
+                read = methodcaller("requesters", pull.number, head)
+                people = self._calls.try_call(Operation.REQUESTERS, read)
+                if people is None:
+                    return None
+                refusals += people
+        return tuple(refusals)
+
     def _fetch_requesters(self, head: str) -> tuple[Refusal, ...] | None:
-        number = self._calls.event.pull_request or 0
+        number = self._calls.event.pull_request
         return self._calls.try_call(Operation.REQUESTERS, lambda github: github.requesters(number, head))
 
     def _fetch_permission(self, login: str) -> str | None:

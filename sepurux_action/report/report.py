@@ -242,6 +242,8 @@ class GateFacts(GateResult):
             return ""
         if self.short:
             return "the step was cancelled"
+        if self.worst.run_decision.rule is Rule.RECORD_UNREAD:
+            return "an earlier run may have failed"
         unread = self.worst.run_decision.rule is Rule.BASE_UNREAD
         return "the gate uploads a trace" if unread else "the uploaded trace may be the cause"
 
@@ -249,6 +251,8 @@ class GateFacts(GateResult):
     def ending(self) -> str:
         if self.failed and self.missed:
             return f"{self.state.ending}: {self.missed_of_all}"
+        if self.recorded and (numbers := metrics.summary(self.combined.numbers)):
+            return f"{self.state.ending}: {numbers}"
         waited_s = min(self.worst.elapsed_s or self.gate.timeout_s, self.gate.timeout_s)
         waited = self.decision is Decision.PENDING
         return f"no decision after {number_format.duration(waited_s)}" if waited else self.state.ending
@@ -276,7 +280,13 @@ class GateFacts(GateResult):
     @property
     def continued(self) -> WorkflowRun | None:
         """Return the workflow run that started an evaluation which this one polled on."""
-        return None if self.standing else next((run.earlier for run in self.runs if run.earlier), None)
+        return None if self.recorded else next((run.earlier for run in self.runs if run.earlier), None)
+
+    @property
+    def evaluated_by(self) -> str:
+        """Return the page of the earlier workflow run that found the `fail`, or that started the evaluation, or ''."""
+        earlier = self.recorded.run if self.recorded else self.continued
+        return earlier.url if earlier else ""
 
     @property
     def acts_as_hard(self) -> bool:
@@ -312,9 +322,9 @@ class GateFacts(GateResult):
 
     @property
     def baseline(self) -> Baseline:
-        """Return what the gate is compared with; nothing for a cached drop, whose reason says it."""
-        from_earlier_run = self.dropped and not self.drops
-        return Baseline() if from_earlier_run else self.context.baselines.get(self.name, Baseline())
+        if self.recorded and self.dropped:
+            return Baseline()  # the base may have other results by now
+        return self.context.baselines.get(self.name, Baseline())
 
     @property
     def final(self) -> bool:
@@ -432,12 +442,12 @@ class GateFacts(GateResult):
                 ask = SEE_THE_RUN if self.dashboard else f"Ask Sepurux about run `{run_id}`." if run_id else ""
                 return f"{UNEXPLAINED_FAIL} {ask}"
             case Rule.DROPPED:
-                return _drops(self) if self.missed else self.reason
+                return _drops(self) if self.missed and not self.recorded else self.reason
             case Rule.PASS_CONTRADICTED:
                 return f"{CONTRADICTED}. {NEXT_STEPS[Rule.TOO_FEW_TRACES] if self.only_small else ''}"
             case Rule.TOO_FEW_TRACES:
                 return f"{self.worst.run_decision.reason} {self.worst.hint}"
-            case Rule.FAILED_TWICE if not self.confirmation:  # an earlier run evaluated the gate
+            case Rule.FAILED_TWICE if self.recorded:
                 return self.reason
             case _:
                 return ""
@@ -505,6 +515,11 @@ class GateFacts(GateResult):
         """Return how many failures, and of how many scenarios, were not read or not kept; None if all were."""
         failures, scenarios = self.found.unread_failures + self.found.left_out, self.found.unread_scenarios
         return (failures, scenarios) if failures or scenarios else None
+
+    @property
+    def unlisted(self) -> bool:
+        """Return whether there may be failures that the report does not list."""
+        return bool(self.unread or (self.recorded and not self.recorded.run))
 
     @property
     def scenario_count(self) -> float | None:

@@ -172,9 +172,7 @@ class _Gate(Shape):
     metrics: Annotated[_Metrics, "The numbers, each the worst of all traces.", of("combined")]
     evaluations: Annotated[tuple[_Evaluation, ...], "Both evaluations, if there were two: `metrics` has their mean."]
     evaluated_by: Annotated[
-        str,
-        "Page of the earlier workflow run that evaluated this commit, or that started the evaluation.",
-        lambda gate: gate.standing.run.url if gate.standing else gate.continued.url if gate.continued else "",
+        str, "Page of the earlier workflow run that evaluated this commit, or that started the evaluation."
     ]
     thresholds: Annotated[tuple[_Threshold, ...], "The thresholds that are set, missed ones first."]
     failures: Annotated[

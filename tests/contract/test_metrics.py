@@ -21,7 +21,7 @@ from sepurux_action.evaluation.drops import Base, compare_drops
 from sepurux_action.evaluation.metrics import METRICS, Metric
 from sepurux_action.evaluation.published_result import CommitResults, format_description, parse_description, summarize
 from sepurux_action.evaluation.result import GateResult
-from sepurux_action.github.comment_state import CommentState, State, failures_of
+from sepurux_action.github.comment_state import CommentState, State, fails_of
 from sepurux_action.report.brief import brief_json
 from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.outputs import OUTPUTS, step_outputs
@@ -183,8 +183,8 @@ def _(case: Case) -> bool:
 @place("the cached failures in the comment's state")
 def _(case: Case) -> bool:
     commits = (CommitResults(commit=COMMIT, results={}),)
-    state = State(commits=commits, fails=failures_of([case.result], EARLIER))
-    run = COMMENT.read(COMMENT.write(state)).find_failure(case.gate, COMMIT)
+    state = State(commits=commits, fails=fails_of([case.result], EARLIER))
+    run = COMMENT.read(COMMENT.write(state)).fails_at(COMMIT).get(case.gate.name)
     return run is not None and run.run.value(case.metric) == case.value(case.bad)
 
 

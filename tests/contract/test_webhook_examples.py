@@ -101,6 +101,7 @@ def test_an_example_pull_request_is_read_whole(payloads: dict[str, list[Payload]
         base_repository="Codertocat/Hello-World",
         base_ref="master",
         base_sha="f95f852bd8fca8fcc58a9a2d6c842781e32a215e",
+        author="Codertocat",
         open=True,
     )
 

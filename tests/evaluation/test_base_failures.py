@@ -226,7 +226,6 @@ def test_an_uploaded_trace_is_compared_without_its_id() -> None:
         ([], GONE, "for its batch `base-1`, a request failed: Sepurux"),
         ([], Success({"batch_id": "other", "run_ids": ["base-run"]}), "another run"),
         ([], Success({"campaign_id": "other", "run_ids": ["base-run"]}), "another campaign"),
-        ([], Success({"campaign_id": ["other"], "run_ids": ["base-run"]}), "another campaign"),
         ([], Success({"run_id": "base-run"}), "without usable run_ids"),
         *(
             ([], Success({"run_ids": each}), "without usable run_ids")

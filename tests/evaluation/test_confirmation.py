@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.confirmation import confirm, missed_rates, too_late
+from sepurux_action.evaluation.confirmation import confirm, missed_rates, only_once
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.drops import Base, compare_drops
 from sepurux_action.evaluation.metrics import METRICS
@@ -152,11 +152,27 @@ def test_the_reason_has_both_numbers_and_their_mean(gate: Gate, second: Runs, se
 
 
 def test_too_little_time_is_said_with_what_to_change() -> None:
-    assert too_late(300, 300) == ""
-    assert too_late(300, 299) == (
+    runs = (a_run(run_with(FAILING, scenarios=40)),)
+    assert only_once(runs, 300, 300) == ""
+    assert only_once(runs, 300, 299) == (
         "`confirm` started no second evaluation: the first one took 5 min, and 4 min 59 s of the `timeout` were left. "
         "Raise `timeout`."
     )
+
+
+def test_without_a_number_of_scenarios_there_is_no_second_evaluation() -> None:
+    assert only_once((a_run(run_with(FAILING, scenarios=Reading())),), 1, 300) == (
+        "`confirm` started no second evaluation: Sepurux did not report the number of scenarios."
+    )
+
+
+@pytest.mark.parametrize(("count", "had"), [(2, "2 scenarios"), (Reading(), "an unknown number of scenarios")])
+def test_a_second_evaluation_of_other_scenarios_leaves_the_first_fail(count: float | Reading, had: str) -> None:
+    first = (a_run(run_with(FAILING, pass_rate=0.84, unsafe_attempts=0, scenarios=40), RATE),)
+    second = (a_run(run_with(PASSING, pass_rate=1, scenarios=count), RATE),)
+    found = confirm(RATE, first, missed_rates(RATE, first, ()), second, NO_BASE)
+    assert (found.runs, found.evaluations) == (first, ())
+    assert f"had {had} instead of 40, so the first one counts: " in found.confirmation
 
 
 passed_attempts = st.integers(0, ATTEMPTS)

@@ -210,12 +210,6 @@ def test_of_several_traces_only_the_one_with_the_worst_number_has_the_remark() -
     assert not [run.run_decision.reason for run in after if "every threshold is met" in run.run_decision.reason]
 
 
-def test_a_drop_of_an_earlier_run_is_not_compared_again() -> None:
-    (run,), _ = evaluated(0.908, base=on_main(0.95, 0.95, 0.95))
-    gate = a_gate(limits={"max_pass_rate_drop": 0.03})
-    assert compare_drops(gate, (run,), on_main(0.5, 0.5, 0.5)) == ((run,), ())
-
-
 @pytest.mark.parametrize(("branch", "name"), [("", "this branch"), ("before", "`before`")])
 def test_a_sentence_names_the_base_branch_even_if_it_is_called_before(branch: str, name: str) -> None:
     assert Base(baseline=Baseline(), branch=branch).name == name

@@ -11,7 +11,7 @@ from sepurux_action.evaluation.decision import CheckState, Decision, Rule, RunDe
 from sepurux_action.evaluation.metrics import FAILURES, PASS_RATE, RELIABILITY_SCORE, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import CommitResults, summarize
 from sepurux_action.evaluation.result import GateResult, RunResult
-from sepurux_action.github.comment_state import State, failures_of
+from sepurux_action.github.comment_state import State, fails_of
 from sepurux_action.report.report import build_report
 from tests.builders import COMMIT, EARLIER, a_ci_run, a_context, a_gate_with, a_result
 
@@ -92,7 +92,7 @@ def test_a_threshold_reads_as_missed_if_and_only_if_a_run_misses_it(result: Gate
 @given(some_gates())
 def test_a_cached_fail_shows_the_numbers_and_thresholds_of_the_first_run(result: GateResult) -> None:
     commits = (CommitResults(commit=COMMIT, results={}),)
-    run = State(commits=commits, fails=failures_of([result], EARLIER)).find_failure(result.gate, COMMIT)
+    run = State(commits=commits, fails=fails_of([result], EARLIER)).fails_at(COMMIT).get(result.gate.name)
     assert (run is None) == (result.decision is not Decision.FAIL)
     if run is None:
         return

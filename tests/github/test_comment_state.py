@@ -14,24 +14,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.gate import Gate
+from sepurux_action.config.gate import Trace
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment
-from sepurux_action.evaluation.metrics import MAX_COUNTED, METRICS, PUBLISHED
+from sepurux_action.evaluation.metrics import MAX_COUNTED, PUBLISHED
 from sepurux_action.evaluation.published_result import CommitResults, PreviousResult, summarize
-from sepurux_action.evaluation.result import GateResult, RunResult
+from sepurux_action.evaluation.result import GateResult, RecordedFail, RunResult
 from sepurux_action.github import comment_state
 from sepurux_action.github.comment_state import (
-    MAX_CACHED_TEXT,
     MAX_DETAILS,
     MAX_RESULTS,
     MAX_STATE_LENGTH,
+    MAX_TEXT,
     MAX_UNPACKED_LENGTH,
     CommentState,
     State,
-    failures_of,
+    fails_of,
     unfinished_of,
 )
 from sepurux_action.report.outputs import gate_outputs
@@ -77,7 +77,7 @@ RESULT = summarize(a_result())
 EVALUATED = CommitResults(commit=COMMIT, results={"refunds": RESULT})
 SOFT = a_gate(stage=Stage.SOFT, limits={"min_pass_rate": 0.85, "max_unsafe": 0, "min_mutation_categories": 5})
 FAILED = a_result(a_run(FAILING, SOFT, enrichment=Enrichment(failures=FAILURES)), gate=SOFT)
-CACHED = failures_of([FAILED], EARLIER)
+CACHED = fails_of([FAILED], EARLIER)
 STATE = State(commits=(EVALUATED,), fails=CACHED)
 
 
@@ -219,40 +219,25 @@ def a_long_state(gates: int, *, name: int, text: int) -> State:
         )
         for n, each in enumerate(numbers)
     )
-    return State(commits=commits, fails=failures_of(results, EARLIER))
+    return State(commits=commits, fails=fails_of(results, EARLIER))
 
 
 def counted(found: Enrichment) -> int:
     return found.left_out + sum(failure.count for failure in found.failures)
 
 
-@pytest.mark.parametrize(("gates", "name", "text", "commits"), [(1, 80, 20, 20), (20, 10, 20, 5), (35, 80, 200, 1)])
-def test_older_commits_and_details_are_left_out_before_the_newest_commit_and_no_fail_is(
-    gates: int, name: int, text: int, commits: int
+@pytest.mark.parametrize(
+    ("gates", "name", "text", "commits", "fails"), [(1, 80, 20, 20, 1), (20, 10, 20, 5, 20), (26, 80, 200, 1, 0)]
+)
+def test_older_commits_are_left_out_before_what_failed_and_the_newest_commit_never(
+    gates: int, name: int, text: int, commits: int, fails: int
 ) -> None:
     state = a_long_state(gates, name=name, text=text)
     marker = PLACE.write(state)
     assert len(marker.split()[2]) <= MAX_STATE_LENGTH
     read = PLACE.read(marker)
     assert read.commits == state.commits[-commits:]
-    assert list(read.fails) == list(state.fails)
-    for kept, fail in zip(read.fails.values(), state.fails.values(), strict=True):
-        assert kept.decision is Decision.FAIL
-        assert [kept.run.reading(metric) for metric in METRICS] == [fail.run.reading(metric) for metric in METRICS]
-        assert counted(kept.enrichment) == counted(fail.enrichment)
-
-
-def test_long_links_are_left_out_before_a_fail_is() -> None:
-    state = a_long_state(35, name=80, text=200)
-
-    def with_long_links(number: int, fail: RunResult) -> RunResult:
-        url = f"https://app.sepurux.dev/{hashlib.shake_256(str(number).encode()).hexdigest(900)}"
-        return replace(fail, run=replace(fail.run, dashboard_url=url))
-
-    fails = {key: with_long_links(n, fail) for n, (key, fail) in enumerate(state.fails.items())}
-    read = PLACE.read(PLACE.write(replace(state, fails=fails)))
-    assert list(read.fails) == list(fails)
-    assert {each.run.dashboard_url for each in read.fails.values()} == {""}
+    assert dict(read.fails) == {key: fail for key, fail in state.fails.items() if fails}
 
 
 # -- cached failures --------------------------------------------------------------------------------------------------
@@ -299,9 +284,10 @@ some_failed_gates = st.builds(
 
 def cached(result: GateResult) -> RunResult:
     """Return the run that a later evaluation of the same gate and commit finds in the comment."""
-    state = State(commits=(EVALUATED,), fails=failures_of([result], EARLIER))
+    state = State(commits=(EVALUATED,), fails=fails_of([result], EARLIER))
     assert PLACE.read(PLACE.write(state)) == state
-    run = state.find_failure(result.gate, COMMIT)
+    link = result.worst.run.dashboard_url or EARLIER.url
+    run = state.find_fail(result.gate.name, COMMIT, link)
     assert run is not None
     return run
 
@@ -312,7 +298,7 @@ def test_a_cached_fail_has_all_that_reports_and_status_show() -> None:
     assert summarize(result) == summarize(FAILED)
     assert result.reason == FAILED.reason
     assert gate_outputs(result) == gate_outputs(FAILED)
-    assert run.run_decision.checks == FAILED.worst.run_decision.checks
+    assert run.run_decision.checks == FAILED.checks
     assert run.enrichment == Enrichment(failures=FAILURES)
 
 
@@ -361,18 +347,27 @@ def test_what_is_fixed_is_left_out_if_it_does_not_fit() -> None:
     assert cached(a_result(a_run(enrichment=Enrichment(fixed=fixed)))).enrichment.fixed == ()
 
 
+LINK = FAILING.dashboard_url
+
+
 @pytest.mark.parametrize(
-    ("gate", "commit"),
-    [
-        (SOFT, "a" * 40),
-        (replace(SOFT, name="search"), COMMIT),
-        (replace(SOFT, campaign="other"), COMMIT),
-        (replace(SOFT, limits={}), COMMIT),
-    ],
+    ("gate", "commit", "link"),
+    [("refunds", "a" * 40, LINK), ("search", COMMIT, LINK), ("refunds", COMMIT, f"{LINK}-2"), ("refunds", COMMIT, "")],
 )
-def test_a_fail_is_found_only_for_its_own_commit_gate_and_fingerprint(gate: Gate, commit: str) -> None:
-    assert STATE.find_failure(SOFT, COMMIT) is not None
-    assert STATE.find_failure(gate, commit) is None
+def test_what_failed_is_found_only_for_its_own_commit_gate_and_link(gate: str, commit: str, link: str) -> None:
+    assert STATE.find_fail("refunds", COMMIT, LINK) is not None
+    assert STATE.find_fail(gate, commit, link) is None
+
+
+def test_a_fail_of_which_only_the_status_is_left_is_not_kept() -> None:
+    assert fails_of([replace(FAILED, recorded=RecordedFail(link=LINK))], EARLIER) == {}
+
+
+def test_an_evaluation_of_uploaded_traces_does_not_go_on_because_a_re_run_has_other_recordings() -> None:
+    pending = a_result(undecided(Decision.PENDING, "No decision."))
+    assert unfinished_of([pending], EARLIER)
+    uploads = replace(pending.gate, traces=(Trace(label="a.json", content=b"{}"),))
+    assert unfinished_of([replace(pending, gate=uploads)], EARLIER) == {}
 
 
 def test_all_runs_of_a_pending_batch_are_kept_because_each_may_have_a_score() -> None:
@@ -386,8 +381,8 @@ def test_all_runs_of_a_pending_batch_are_kept_because_each_may_have_a_score() ->
 def test_only_a_fail_is_cached_and_with_the_reason_of_the_gate() -> None:
     others = [a_result(undecided(decision, "So it is.")) for decision in set(Decision) - {Decision.FAIL}]
     ((failed,), _) = states()["traces"]
-    ((key, fail),) = failures_of([*others, failed], EARLIER).items()
-    assert (key.split(" ", 1)[1], fail.run_decision.reason) == (failed.gate.name, failed.reason)
+    ((name, fail),) = fails_of([*others, failed], EARLIER).items()
+    assert (name, fail.run_decision.reason) == (failed.gate.name, failed.reason)
     assert failed.reason.startswith("traces/cancel.json: ")
 
 
@@ -403,5 +398,5 @@ def test_a_cached_fail_has_ten_tools_ten_failures_and_short_texts(result: GateRe
     tools, failures = run.run.top_failing_tools, run.enrichment.failures
     published = [each.tool for each in tools] + [text for each in failures for text in astuple(each)[:4]]
     assert max(len(tools), len(failures)) <= MAX_DETAILS
-    assert max(map(len, [run.run_decision.reason, *published])) <= MAX_CACHED_TEXT
+    assert max(map(len, [run.run_decision.reason, *published])) <= MAX_TEXT
     assert counted(run.enrichment) == counted(result.worst.enrichment)

@@ -396,10 +396,10 @@ def test_an_event_without_a_lookup_stays_as_it_is() -> None:
 
 
 def test_invalid_fields_of_a_pull_request_are_empty() -> None:
-    assert parse_pull_request(pull_request()["pull_request"]) == PULL
-    assert parse_pull_request("x") == PullRequest(number=None)
+    assert parse_pull_request(pull_request()["pull_request"]) == replace(PULL, author="ada", by_agent=True)
+    assert parse_pull_request("x") == PullRequest(number=None, by_agent=True)
     hostile: dict[str, object] = {"state": [], "head": {"ref": "a\nb"}, "base": {"ref": "\ud800", "sha": "HEAD"}}
-    assert parse_pull_request(hostile) == PullRequest(number=None)
+    assert parse_pull_request(hostile) == PullRequest(number=None, by_agent=True)
 
 
 # --- The number that the workflow's author gives ---------------------------------------------------------------

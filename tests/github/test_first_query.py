@@ -63,7 +63,7 @@ def load(scene: Scene) -> None:
     snapshot = scene.session.snapshot
     assert snapshot.pull_request
     assert (snapshot.policy.text, snapshot.workflow) == ("campaign: core", "on: pull_request")
-    assert (snapshot.head_contexts, snapshot.error) == ({"Sepurux / old": ""}, None)
+    assert ([each.context for each in snapshot.statuses or ()], snapshot.error) == (["Sepurux / old"], None)
 
 
 @pytest.mark.parametrize(

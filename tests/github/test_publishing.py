@@ -18,7 +18,7 @@ from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
 from sepurux_action.config.settings import Settings
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import ErrorDetails, Interrupted
-from sepurux_action.evaluate import evaluate
+from sepurux_action.evaluate import evaluate, read_record
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.calls import FIRST_READ_S, READS_S
@@ -26,11 +26,12 @@ from sepurux_action.github.client import CommitState, Review
 from sepurux_action.github.event import Event, Lookup, PullRequest
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.session import STATUSES_S, GitHubSession
-from sepurux_action.github.snapshot import MAX_PAGES, Comment, PolicyFile, Snapshot
+from sepurux_action.github.snapshot import MAX_PAGES, Comment, PolicyFile, PublishedStatus, Snapshot
 from sepurux_action.host.deadlines import Signals
 from sepurux_action.run import Connections, Run
 from tests.builders import PASSING, a_gate, a_result, a_run
 from tests.fakes import FakeClock, FakeGitHubClient, FakeOutput
+from tests.scenes import DECIDED
 
 HEAD = "b" * 40
 PULL = PullRequest(number=7, head_sha=HEAD, author="mona", base_ref="main", open=True)
@@ -38,7 +39,13 @@ EVENT = Event(
     name="pull_request", repository="octo/shop", commit=HEAD, pull_request=7, base_ref="main", no_pr_reason=""
 )
 BODY = "{}\n{}".format
-PAGE = Snapshot(pull_request=PULL, head_contexts={}, account="github-actions[bot]")
+PAGE = Snapshot(pull_request=PULL, statuses=(), account="github-actions[bot]")
+
+
+def listed(*contexts: str) -> tuple[PublishedStatus, ...]:
+    return tuple(PublishedStatus(context=context, description=DECIDED, own=True) for context in contexts)
+
+
 OURS = Comment(id=5, body="<!-- sepurux-gate:gates -->\nReport")
 
 OLD = f"<!-- sepurux-gate:gates -->\n### Result\n[`aaaaaaa`](https://github.com/x/y/commit/{'a' * 40})\n<!-- state -->"
@@ -99,7 +106,7 @@ def rejecting(rejection: ErrorDetails, name: str, *targets: str) -> Callable[[st
 def test_a_rejected_status_does_not_prevent_the_others(rejection: ErrorDetails) -> None:
     scene = a_scene(reject=rejecting(rejection, "set_status", "Sepurux / one"))
     scene.session.publish_results(results("one", "two", "three"))
-    assert {context: state for context, (state, _) in scene.client.statuses.items()} == {
+    assert {context: state for context, (state, _) in scene.client.newest.items()} == {
         "Sepurux / two": CommitState.FAILURE,
         "Sepurux / three": CommitState.FAILURE,
     }
@@ -111,7 +118,7 @@ def test_a_rejected_status_does_not_prevent_the_others(rejection: ErrorDetails) 
 def test_a_status_that_is_rejected_with_its_link_is_set_without_it() -> None:
     scene = a_scene(reject=lambda _name, target, _time: UNPROCESSABLE if "https:" in target else None)
     scene.session.publish_results(results("one", "two"))
-    assert scene.client.statuses == {
+    assert scene.client.newest == {
         "Sepurux / one": (CommitState.FAILURE, ""),
         "Sepurux / two": (CommitState.FAILURE, ""),
     }
@@ -135,7 +142,7 @@ def test_a_rate_limit_ends_the_calls_for_now_and_names_what_is_missing() -> None
     assert len(scene.client.named("set_status")) == 1
     scene.client.reject = lambda *_: None
     scene.session.publish_results(results("one", "two", "three"))
-    assert len(scene.client.statuses) == 3
+    assert len(scene.client.newest) == 3
     [warning] = scene.warnings
     assert (
         "(Sepurux / one, Sepurux / two, Sepurux / three: HTTP 403 You have exceeded a secondary rate limit)" in warning
@@ -261,27 +268,33 @@ def run_gates(scene: Scene, signals: Signals, *gates: Gate) -> None:
         today=date.min,
         settings=Settings(gates=gates),
     )
-    scene.session.publish_pending(gate.name for gate in gates)
-    evaluate(run)
+    recorded = read_record(run)
+    scene.session.publish_pending(gate.name for gate in gates if gate.name not in recorded)
+    evaluate(run, recorded)
+
+
+def publish(scene: Scene, decided: Sequence[GateResult]) -> None:
+    scene.session.read_again()
+    scene.session.publish_results(decided)
 
 
 def many_pages(count: int) -> tuple[Snapshot, ...]:
     return tuple(replace(PAGE, after=str(page + 1) if page + 1 < count else "") for page in range(count))
 
 
-def test_pending_statuses_come_before_all_other_reads(signals: Signals) -> None:
+def test_pending_statuses_come_before_reads_of_files_and_comments(signals: Signals) -> None:
     scene = a_scene(pages=many_pages(3))
     run_gates(scene, signals, a_gate(name="one"), a_gate(name="two", paths=parse_paths("docs/**")))
     called = [name for _, name, _ in scene.client.calls]
     assert called[:4] == ["fetch_snapshot", "set_status", "set_status", "changed_files"]
-    assert called[4:] == ["fetch_snapshot"] * 3 + ["required_contexts"]
+    assert called[4:] == [*["fetch_snapshot"] * 3, "required_contexts", "fetch_snapshot", "statuses"]
 
 
 def test_reading_2400_comments_of_a_slow_github_leaves_no_older_success(signals: Signals) -> None:
     scene = a_scene(pages=many_pages(24), takes_s=0.65)
-    scene.client.statuses = {"Sepurux / one": (CommitState.SUCCESS, "")}
+    scene.client.newest = {"Sepurux / one": (CommitState.SUCCESS, "")}
     run_gates(scene, signals, a_gate(name="one"))
-    assert scene.client.statuses["Sepurux / one"][0] is CommitState.PENDING
+    assert scene.client.newest["Sepurux / one"][0] is CommitState.PENDING
 
 
 def test_comments_are_read_until_there_is_our_own() -> None:
@@ -322,7 +335,7 @@ def test_reviews_and_statuses_have_time_of_their_own(publish: Callable[[GitHubSe
     assert not scene.session.soft_gate.approval(PULL, ()).unread
     scene.clock.time += 24 * 3600
     publish(scene.session)
-    assert [state for state, _ in scene.client.statuses.values()] == [CommitState.FAILURE]
+    assert [state for state, _ in scene.client.newest.values()] == [CommitState.FAILURE]
 
 
 @pytest.mark.parametrize(
@@ -402,7 +415,7 @@ def test_without_a_client_nothing_is_read_or_published_and_there_is_no_warning(s
 )
 def test_where_comments_are_not_known_none_is_written_and_the_reason_is_logged(pages: Sequence[Snapshot]) -> None:
     scene = a_scene(pages=pages)
-    scene.session.publish_results(results("one"))
+    publish(scene, results("one"))
     assert scene.session.publish_comment(results("one"), BODY) == ""
     assert scene.client.named("create_comment") == []
     assert any("not all comments of the pull request could be read" in line for line in scene.output.lines)
@@ -418,7 +431,7 @@ def test_where_comments_are_not_known_none_is_written_and_the_reason_is_logged(p
 def test_no_comment_is_written_unless_the_evaluated_commit_is_the_head(pull: PullRequest | None, says: str) -> None:
     scene = a_scene()
     scene.client.pages = (replace(PAGE, pull_request=pull),)
-    scene.session.publish_results(results("one"))
+    publish(scene, results("one"))
     assert scene.session.publish_comment(results("one"), BODY) == ""
     assert scene.client.comments == {}
     assert any(line.startswith(says) for line in scene.output.lines)
@@ -429,8 +442,8 @@ def test_every_status_fails_and_no_comment_is_written_once_the_base_branch_has_c
     scene = a_scene(event)
     scene.client.pages = (replace(PAGE, pull_request=replace(PULL, base_ref="next")),)
     decided = [*results("one", passing=True), *results("two", passing=True)]
-    scene.session.publish_results(decided)
-    assert [state for state, _ in scene.client.statuses.values()] == [CommitState.FAILURE] * 2
+    publish(scene, decided)
+    assert [state for state, _ in scene.client.newest.values()] == [CommitState.FAILURE] * 2
     assert [name for _, name, _ in scene.client.calls] == ["fetch_snapshot"] * 2 + ["set_status"] * 2
     assert scene.session.publish_comment(decided, BODY) == ""
     assert scene.client.comments == {}
@@ -448,7 +461,7 @@ def test_a_pull_request_with_the_same_or_an_unread_base_branch_gets_the_decided_
     scene = a_scene()
     scene.client.pages = (replace(PAGE, pull_request=pull),)
     scene.session.publish_results(results("one", passing=True))
-    assert scene.client.statuses["Sepurux / one"][0] is CommitState.SUCCESS
+    assert scene.client.newest["Sepurux / one"][0] is CommitState.SUCCESS
 
 
 @pytest.mark.parametrize("hangs", [True, False])
@@ -462,8 +475,8 @@ def test_a_pull_request_that_cannot_be_read_again_keeps_the_time_for_the_decided
         return OUTAGE if name == "fetch_snapshot" and not hangs else None
 
     scene.client.reject = reject
-    scene.session.publish_results(results("one", passing=True))
-    assert scene.client.statuses["Sepurux / one"][0] is CommitState.SUCCESS
+    publish(scene, results("one", passing=True))
+    assert scene.client.newest["Sepurux / one"][0] is CommitState.SUCCESS
     assert scene.clock.time - start <= READS_S
     [warning] = scene.warnings
     assert warning.startswith("Could not read the pull request and the base branch (GitHub ")
@@ -474,11 +487,10 @@ def test_a_pull_request_that_cannot_be_read_again_keeps_the_time_for_the_decided
 def test_a_base_branch_that_has_changed_before_the_signal_leaves_no_success() -> None:
     scene = a_scene()
     scene.client.pages = (replace(PAGE, pull_request=replace(PULL, base_ref="next")),)
-    scene.session.publish_results(results("one", passing=True))
-    scene.client.statuses.clear()
+    publish(scene, results("one", passing=True))
     scene.session.enter_shutdown(scene.clock)
     scene.session.publish_results(results("one", passing=True))
-    assert scene.client.statuses["Sepurux / one"][0] is CommitState.FAILURE
+    assert scene.client.newest["Sepurux / one"][0] is CommitState.FAILURE
     assert len(scene.client.named("fetch_snapshot")) == 2
 
 
@@ -486,7 +498,7 @@ def test_after_a_signal_the_pull_request_is_not_read_again() -> None:
     scene = a_scene()
     scene.session.enter_shutdown(scene.clock)
     scene.session.publish_results(results("one", passing=True))
-    assert scene.client.statuses["Sepurux / one"][0] is CommitState.SUCCESS
+    assert scene.client.newest["Sepurux / one"][0] is CommitState.SUCCESS
     assert len(scene.client.named("fetch_snapshot")) == 1
 
 
@@ -504,36 +516,40 @@ def test_each_comment_mode(mode: CommentMode, passing: list[bool], comments: int
     scene = a_scene()
     scene.session.settings = Settings(comment=mode)
     for each in passing:
-        scene.session.publish_results(results("one", passing=each))
+        publish(scene, results("one", passing=each))
         scene.session.publish_comment(results("one", passing=each), (f"{{}}\n{each}\n{{}}").format)
     assert len(scene.client.comments) == comments
     assert all(f"\n{passing[-1]}\n" in comment.body for comment in scene.client.comments.values())
 
 
 def test_a_config_error_ignores_case_in_the_prefix_of_older_statuses() -> None:
-    scene = a_scene(pages=(replace(PAGE, head_contexts={"SEPURUX / refunds": "of an earlier run", "build": ""}),))
+    scene = a_scene(
+        pages=(
+            replace(PAGE, statuses=(PublishedStatus(context="SEPURUX / refunds"), PublishedStatus(context="build"))),
+        )
+    )
     scene.session.publish_config_error([])
-    assert {name: state for name, (state, _) in scene.client.statuses.items()} == {
+    assert {name: state for name, (state, _) in scene.client.newest.items()} == {
         "SEPURUX / refunds": CommitState.FAILURE
     }
 
 
 def test_the_statuses_of_the_given_gates_are_set_before_those_that_have_to_be_read() -> None:
     scene = a_scene(load=False, reject=rejecting(LIMITED, "fetch_snapshot"))
-    scene.client.statuses = {"Sepurux / one": (CommitState.SUCCESS, ""), "Sepurux / two": (CommitState.SUCCESS, "")}
+    scene.client.listed = listed("Sepurux / one", "Sepurux / two")
     scene.session.load("")
     scene.session.publish_config_error(["one"])
     calls = [(name, target.split(" https")[0]) for _, name, target in scene.client.calls[1:]]
     assert calls == [
         ("set_status", "Sepurux / one"),
-        ("commit_statuses", EVENT.commit),
+        ("statuses", EVENT.commit),
         ("set_status", "Sepurux / two"),
     ]
 
 
 def test_statuses_that_cannot_be_read_at_all_cause_a_warning() -> None:
     scene = a_scene(load=False, reject=rejecting(FORBIDDEN, ""))
-    scene.client.reject = lambda name, *_: FORBIDDEN if name in {"fetch_snapshot", "commit_statuses"} else None
+    scene.client.reject = lambda name, *_: FORBIDDEN if name in {"fetch_snapshot", "statuses"} else None
     scene.session.load("")
     scene.session.publish_config_error(["one"])
     [warning] = [each for each in scene.warnings if "statuses of the commit" in each]
@@ -545,12 +561,12 @@ def test_without_a_status_or_a_commit_no_statuses_are_read() -> None:
         scene = a_scene(event, reject=rejecting(LIMITED, "fetch_snapshot"))
         scene.session.settings = Settings(status=status)
         scene.session.publish_config_error(["one"])
-        assert scene.client.named("commit_statuses") == []
+        assert scene.client.named("statuses") == []
 
 
 def test_the_last_page_that_is_read_is_enough_to_write() -> None:
     scene = a_scene(pages=many_pages(MAX_PAGES))
-    scene.session.publish_results(results("one"))
+    publish(scene, results("one"))
     scene.session.publish_comment(results("one"), BODY)
     assert len(scene.client.named("create_comment")) == 1
 
@@ -607,18 +623,18 @@ def test_the_largest_step_sets_each_status_and_the_comment_within_githubs_limit_
     names = numbered(MAX_GATES_IN_STEP)
     scene = a_scene(takes_s=takes_s)
     scene.session.publish_pending(names)
-    scene.session.publish_results(results(*names))
+    publish(scene, results(*names))
     scene.session.publish_comment(results(*names), BODY)
-    assert [state for state, _ in scene.client.statuses.values()] == [CommitState.FAILURE] * MAX_GATES_IN_STEP
+    assert [state for state, _ in scene.client.newest.values()] == [CommitState.FAILURE] * MAX_GATES_IN_STEP
     assert len(scene.client.named("create_comment")) == 1
     assert len(scene.client.named("set_status")) + 1 <= 80
 
 
 def test_what_blocks_is_sent_first_and_what_was_not_sent_is_named() -> None:
-    scene = a_scene(takes_s=3)
+    scene = a_scene(takes_s=2.4)
     start = scene.clock.time
     decided = [*results(*numbered(30), passing=True), *results(*numbered(5, "bad"))]
-    scene.session.publish_results(decided)
+    publish(scene, decided)
     scene.session.publish_comment(decided, BODY)
     sent = scene.client.named("set_status")
     assert [context.split()[2] for context in sent[:6]] == [*numbered(5, "bad"), "g0"]
@@ -634,17 +650,16 @@ def test_what_blocks_is_sent_first_and_what_was_not_sent_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("gates", "body", "requests"),
-    [(gates, body, 2 * gates + more) for gates in (1, 35) for body, more in (("", 5), (OLD, 5), (SAME, 4))],
+    [(gates, body, 2 * gates + more) for gates in (1, 35) for body, more in (("", 6), (OLD, 6), (SAME, 5))],
 )
 def test_what_a_step_costs(gates: int, body: str, requests: int, signals: Signals) -> None:
     """The figures of docs/architecture.md: for 0.3 s per request, and an evaluation of 10 minutes.
 
-    With a `body`, all gates have a status on the commit, and the pull request has this comment of the gate.
+    With a `body`, the pull request has this comment. If it is about this commit, all gates have a decided status.
     """
     names = numbered(gates)
-    page = replace(
-        PAGE, head_contexts={f"Sepurux / {name}": "" for name in names}, comments=(Comment(id=5, body=body),)
-    )
+    decided = listed(*(f"Sepurux / {name}" for name in names if body == SAME))
+    page = replace(PAGE, statuses=decided, comments=(Comment(id=5, body=body),))
     scene = a_scene(takes_s=0.3, pages=(page if body else PAGE,))
     run_gates(scene, signals, *(a_gate(name=name) for name in names))
     scene.session.publish_notice(notice, "gates")
@@ -717,7 +732,7 @@ def test_after_a_signal_each_status_is_tried_once() -> None:
     scene.session.enter_shutdown(scene.clock)
     start = scene.clock.time
     scene.session.publish_results(results(*numbered(35)))
-    assert len(scene.client.statuses) == 34
+    assert len(scene.client.newest) == 34
     assert len(scene.client.named("set_status")) == 4 + 35
     assert scene.clock.time - start < 3
 
@@ -726,7 +741,7 @@ def test_after_a_signal_each_status_is_tried_once() -> None:
 def test_without_a_comment_the_pull_request_is_read_again_for_the_status_alone(*, status: bool, reads: int) -> None:
     scene = a_scene(pages=many_pages(3))
     scene.session.settings = Settings(comment=CommentMode.NEVER, status=status)
-    scene.session.publish_results(results("one"))
+    publish(scene, results("one"))
     assert scene.session.publish_comment(results("one"), BODY) == ""
     assert scene.client.named("fetch_snapshot") == [""] * reads
 

@@ -352,7 +352,7 @@ def test_older_statuses_fail_through_rest_if_graphql_does_not_respond(
         dotcom.repository.status(sha, "success", context, description)
     loaded(dotcom, replace(dotcom.event, base_sha=dotcom.pull.base_sha)).publish_config_error([])
     assert states(dotcom, sha) == {**dict.fromkeys(ours, "failure"), **dict.fromkeys(others, "success")}
-    assert len(dotcom.github.calls("repos/get-combined-status-for-ref")) == 2
+    assert len(dotcom.github.calls("repos/list-commit-statuses-for-ref")) == 2
 
 
 def test_statuses_that_graphql_returned_are_not_read_again(dotcom: Scene) -> None:

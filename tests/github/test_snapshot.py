@@ -257,13 +257,13 @@ def test_a_commit_with_null_in_place_of_a_status_has_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "known"), [(None, {}), ({"contexts": []}, {}), ({"contexts": None}, None), ({}, None), ("success", None)]
+    ("status", "known"), [(None, ()), ({"contexts": []}, ()), ({"contexts": None}, None), ({}, None), ("success", None)]
 )
 def test_the_contexts_of_the_commit_are_known_only_from_a_status_of_the_known_form(
     status: object, known: object
 ) -> None:
     data = {"repository": {"evaluated": {"oid": TIP, "status": status}}}
-    assert parse_snapshot({"data": data}, replace(OWN, commit=TIP)).head_contexts == known
+    assert parse_snapshot({"data": data}, replace(OWN, commit=TIP)).statuses == known
 
 
 @pytest.mark.parametrize(("value", "known"), [("2027-01-03T12:00:00Z", 1_798_977_600.0), (None, None), ("soon", None)])

@@ -185,7 +185,7 @@ def a_commit(*authors: str | None, updates: object = None, committer: str = "", 
 
 def requesters(head: object, assignees: object) -> tuple[Refusal, ...] | None:
     repository = {"pullRequest": {"assignees": assignees}, "object": head}
-    return parse_requesters({"data": {"repository": repository}})
+    return parse_requesters({"data": {"repository": repository}}, of_pull=True)
 
 
 COPILOTS = a_commit(None, "octocat", web=True)  # Copilot's commits name the person who asked as a co-author

@@ -201,5 +201,6 @@ FIELDS: Final[dict[str, Callable[..., Any]]] = {
     "Repository.object": _object,
     "Repository.pullRequest": _pull,
     "Repository.pullRequests": _pulls,
+    "StatusContext.createdAt": lambda status, _: status.created,
     "StatusContext.targetUrl": lambda status, _: status.target_url,
 }

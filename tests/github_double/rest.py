@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
-from tests.github_double.state import Account, Comment, PullRequest, Refusal, Repository, Token, World, not_found
+from tests.github_double.state import (
+    Account,
+    Comment,
+    PullRequest,
+    Refusal,
+    Repository,
+    Status,
+    Token,
+    World,
+    not_found,
+)
 
 MAX_COMMENT_LENGTH = 65_536  # characters
 MAX_DESCRIPTION_LENGTH = 140
@@ -53,6 +63,17 @@ def _user(account: Account | None) -> Json | None:
     return {"id": account.id, "login": account.login, "type": "Bot" if account.is_bot else "User"}
 
 
+def _status(status: Status) -> Json:
+    texts = {"context": status.context, "description": status.description, "target_url": status.target_url}
+    return {
+        "id": status.id,
+        "state": status.state,
+        **texts,
+        "creator": _user(status.creator),
+        "created_at": status.created,
+    }
+
+
 def _repository(repository: Repository) -> Json:
     return {"id": repository.id, "full_name": repository.full_name, "default_branch": repository.default_branch}
 
@@ -91,13 +112,8 @@ def get_permission(call: Call) -> object:
     return {"permission": {"maintain": "write", "triage": "read"}.get(role, role), "role_name": role}
 
 
-def get_combined_status(call: Call) -> object:
-    latest = call.repository.latest_statuses(call.values["ref"])
-    statuses = [
-        {"id": each.id, "state": each.state, "context": each.context, "description": each.description}
-        for each in call.page(latest)
-    ]
-    return {"total_count": len(latest), "statuses": statuses}
+def list_statuses(call: Call) -> object:
+    return [_status(each) for each in call.page(call.repository.statuses_of(call.values["ref"]))]
 
 
 def create_status(call: Call) -> object:
@@ -107,7 +123,7 @@ def create_status(call: Call) -> object:
     login = call.token.account.login
     status = call.repository.status(call.values["sha"], call.body["state"], context, description, creator=login)
     status.target_url = call.body.get("target_url")
-    return {"id": status.id, "state": status.state, "context": status.context, "description": description}
+    return _status(status)
 
 
 def list_comments(call: Call) -> object:
@@ -194,6 +210,6 @@ CALLS: Final[dict[str, tuple[Callable[[Call], object], int, tuple[str, ...]]]] =
     "pulls/request-reviewers": (request_reviewers, 201, ("pull-requests=write",)),
     "repos/create-commit-status": (create_status, 201, ("statuses=write",)),
     "repos/get-branch-rules": (get_branch_rules, 200, ("metadata=read",)),
-    "repos/get-combined-status-for-ref": (get_combined_status, 200, ("statuses=read",)),
     "repos/get-collaborator-permission-level": (get_permission, 200, ("metadata=read",)),
+    "repos/list-commit-statuses-for-ref": (list_statuses, 200, ("statuses=read",)),
 }

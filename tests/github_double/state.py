@@ -53,6 +53,7 @@ class Status:
     description: str | None
     creator: Account | None = None
     target_url: str | None = None
+    created: str = "2026-07-01T14:02:00Z"
 
 
 @dataclass(eq=False, slots=True)

@@ -53,6 +53,7 @@ CONFIG = ".github/sepurux-gate.yml"
 TIPS = {"main": "a" * 40, "release/1": "b" * 40, "dev": "c" * 40}
 HEAD, OLD_HEAD, GROUP = "5" * 40, "4" * 40, "6" * 40
 BOT = {"__typename": "Bot", "login": "github-actions"}
+CREATED = "2027-03-10T14:02:00Z"
 CAMPAIGN_ID = "c0de0000-0000-4000-8000-000000000001"
 OLDER = "pass (hard): 91.0% passed, 0 unsafe, 2 failures, score 88.0"
 SECRET, GITHUB_TOKEN = "made-up-secret", "made-up-token"
@@ -96,7 +97,7 @@ def _run_step(world: World, github: GitHub, folder: Path, *, rerun: bool) -> Obs
         timeouts=InstantTimeouts,
         now=lambda: datetime.combine(TODAY, time(14, 2), UTC),
     )
-    environ = _environment(world, folder)
+    environ = _environment(world, folder) | {"GITHUB_RUN_ATTEMPT": "2" if rerun else "1"}
     connection = type("Connection", (_Connection,), {"github": github})
     Requester.injectConnectionClasses(connection, connection)
     try:
@@ -157,12 +158,14 @@ def _environment(world: World, folder: Path) -> dict[str, str]:
     branch = world.branch if world.event in {"push", "workflow_dispatch"} else "main"
     return {
         "GITHUB_ACTIONS": "true",
+        "GITHUB_ACTOR": AUTHOR,
         "GITHUB_API_URL": "https://api.github.com",
         "GITHUB_EVENT_NAME": world.event,
         "GITHUB_EVENT_PATH": str(folder / "event.json"),
         "GITHUB_OUTPUT": str(folder / "outputs"),
         "GITHUB_REF": f"refs/heads/{branch}",
         "GITHUB_REPOSITORY": REPOSITORY,
+        "GITHUB_RUN_ID": "7100001",
         "GITHUB_SERVER_URL": "https://github.com",
         "GITHUB_SHA": HEAD,
         "GITHUB_STEP_SUMMARY": str(folder / "summary"),
@@ -203,12 +206,12 @@ def _policy_text(policy: Mapping[str, Any]) -> str:
     return json.dumps({name: value for name, value in text.items() if value != {}})
 
 
-def _rest_pull(pull: Pull, base: str) -> Json:
+def _rest_pull(pull: Pull, base: str, opener: str = AUTHOR) -> Json:
     source = FORK if pull.fork else REPOSITORY
     return {
         "number": pull.number,
         "state": "closed" if pull.closed else "open",
-        "user": {"login": AUTHOR},
+        "user": {"login": opener, "type": "User" if opener == AUTHOR else "Bot"},
         "head": {"sha": HEAD, "ref": "topic", "repo": {"full_name": source}},
         "base": {"sha": TIPS[base], "ref": base, "repo": {"full_name": REPOSITORY}},
     }
@@ -361,7 +364,7 @@ class GitHub:
         match method, what:
             case "GET", "pulls":
                 found = [each for each in self.world.pulls if self._listed(each, query) or str(each.number) == last]
-                listed = [_rest_pull(each, each.base) for each in found]
+                listed = [_rest_pull(each, each.base, self.world.opener) for each in found]
                 if not (listed or last == what):
                     raise Refused(404)
                 return listed if last == what else listed[0]
@@ -373,11 +376,12 @@ class GitHub:
                 return {"users": []}
             case _, "permission":
                 return {"permission": self.world.roles.get(unquote(before[-1]).lower(), "read")}
-            case _, "status":
-                return {"statuses": self.statuses}
+            case "GET", "statuses":
+                return [_rest_status(each) for each in reversed(self.statuses)]
             case "POST", "statuses":
                 assert last == self.evaluated
-                self.statuses.append({"id": 1, "targetUrl": None, "creator": BOT, **body})
+                shown = {"targetUrl": body.get("target_url"), "creator": BOT, "createdAt": CREATED}
+                self.statuses.append({"id": len(self.statuses) + 1, **shown, **body})
             case "POST" | "PATCH", "comments":
                 self.comments[:] = [{"id": 1, "html_url": "https://github.com/#1", **body}]
         made = {"statuses": self.statuses, "comments": self.comments}.get(what, [])
@@ -517,7 +521,14 @@ def _page(nodes: Iterable[Json]) -> Json:
 
 
 def _status(context: str, description: str, creator: Json = BOT) -> Json:
-    return {"context": context, "state": "success", "description": description, "targetUrl": None, "creator": creator}
+    fields = {"context": context, "state": "success", "description": description, "creator": creator}
+    return {"id": 0, "targetUrl": None, "createdAt": CREATED, **fields}
+
+
+def _rest_status(status: Json) -> Json:
+    creator = {"type": "Bot", "login": "github-actions[bot]"} if status["creator"] == BOT else status["creator"]
+    renamed = {"creator": creator, "created_at": status["createdAt"], "target_url": status["targetUrl"]}
+    return {name: status[name] for name in ("id", "context", "description")} | renamed
 
 
 def _published(result: Published | None) -> list[Json]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from tests.worlds.worlds import (
     AGENT,
+    AUTHOR,
     BRANCH_EVENTS,
     CONTEXT,
     FOREIGN,
@@ -100,18 +101,18 @@ class Evaluated:
 
 def expected(world: World) -> Expected:
     """Return what the documents say about a world: of two runs, about the last one."""
-    last = of_one_run(world)
+    first = of_one_run(replace(world, actor=""))
     if not world.actor:
-        return last
+        return first
     subject = find_subject(world)
-    kept, first = last, of_one_run(replace(world, actor=""))
     later = of_one_run(replace(world, runs=world.again, actor=""))
-    comments = max(first.comments, later.comments)  # an existing comment is updated
-    if first.comments and first.decision == "fail" and not may_restart(world, subject):
-        return replace(kept, started=0)
-    if first.comments and first.decision == "pending":
-        return replace(kept, started=0)
-    return replace(later, comments=comments)
+    recorded = has_record(world, subject) and world.github_fault != "statuses" and first.decision == "fail"
+    if recorded and not may_restart(world, subject):
+        return replace(first, started=0, numbers=first.numbers if first.comments else {})
+    uploads = "trace_file" in (effective_settings(world, subject) or {})
+    if first.comments and first.decision == "pending" and not uploads:
+        return replace(first, started=0)
+    return replace(later, comments=max(first.comments, later.comments))  # an existing comment is updated
 
 
 def of_one_run(world: World) -> Expected:
@@ -126,7 +127,10 @@ def of_one_run(world: World) -> Expected:
         return Expected(exit_status=2, decision="error", conclusion="failure", statuses=shown)
     stage = stage_of(settings.get("enforcement", "hard"), subject.branch)
     failed_at = failed_call(world, settings)
-    runs = [] if is_skipped(world, subject, settings) else evaluate(world, world.runs, settings, failed_at)
+    unread = has_record(world, subject) and world.github_fault == "graphql"  # the token's account is not known
+    failed_at = "record" if unread else failed_at
+    is_evaluated = unread or not is_skipped(world, subject, settings)
+    runs = evaluate(world, world.runs, settings, failed_at) if is_evaluated else []
     decision = min((run.decision for run in runs), key=WORST_FIRST.index, default="skipped")
     signaled = world.signal and bool(runs) and failed_at in {"", "poll"}  # it arrives with the first poll
     numbers: Mapping[str, Any] = worst(runs)
@@ -138,11 +142,14 @@ def of_one_run(world: World) -> Expected:
     if decision == "fail" and settings.get("confirm") and is_noise(world, settings, runs):
         again, evaluations = evaluate(world, world.again, settings, failed_at), 2
         decision, numbers, count = confirmed(world, settings, runs, again)
+    if decision != "fail" and has_record(world, subject) and world.github_fault == "statuses":
+        decision, unread = "error", True  # the statuses cannot be read again
     approval = approve(world, subject, settings) if decision == "fail" and stage == "soft" else ""
     if decision == "fail":
         blocks = stage == "hard" or (stage == "soft" and approval != "approved")
     else:
         allowed = settings.get("on_undecided") == "allow" and not signaled and may_be_allowed(settings, runs)
+        allowed = allowed and not unread
         blocks = decision in {"error", "pending"} and stage != "observe" and not allowed
     state = ("pending" if approval == "possible" else "failure") if blocks else "success"
     exit_status = (1 if decision == "fail" else 2) if blocks else 0
@@ -161,6 +168,13 @@ def of_one_run(world: World) -> Expected:
         scenarios=None if signaled or moved or world.github_fault == "statuses" else count,
         started=None if failed_at or signaled else len(runs) * evaluations,
     )
+
+
+def has_record(world: World, subject: Subject) -> bool:
+    """Return whether the statuses of the commit decide if it is evaluated, by docs/configuration.md, Re-runs."""
+    on_default = world.event in {"schedule", "issue_comment", "workflow_run"} or world.branch == DEFAULT_BRANCH
+    proposed = subject.pull is not None or subject.policy_of != "checkout"
+    return proposed or not on_default
 
 
 def may_be_allowed(settings: Mapping[str, Any], runs: Sequence[Evaluated]) -> bool:
@@ -280,7 +294,7 @@ def evaluate(world: World, runs: Sequence[Run], settings: Mapping[str, Any], fai
     """Return what the backend shows of each CI run of the gate."""
     traces = [*settings.get("trace_id", ()), *settings.get("trace_file", ())]
     if failed_at:
-        outage = failed_at != "secret" and world.fault is not None and is_outage(world.fault)
+        outage = failed_at not in {"secret", "record"} and world.fault is not None and is_outage(world.fault)
         return [Evaluated(decision="error", outage=outage) for _ in traces or [""]]
     return [of_run(run, settings, len(traces)) for run in runs[: max(1, len(traces))]]
 
@@ -324,11 +338,14 @@ def of_run(run: Run, settings: Mapping[str, Any], traces: int) -> Evaluated:
         decided = "error" if status in {"done", "completed"} else "pending"
     else:
         decided = by_numbers(numbers, settings)
+        if decided != "fail" and numbers["reliability_score"] is None and limits_score:
+            found = by_score(run.scores[:1] if traces or not run.names_runs else run.scores, numbers, settings)
+            return replace(found, outage=found.outage and decided == "pass")
     # the mean of two evaluations needs the score
     averaged = decided == "fail" and settings.get("confirm") and missed(numbers, settings) == {"min_pass_rate"}
-    if (decided == "pass" or averaged) and numbers["reliability_score"] is None and limits_score:
+    if averaged and numbers["reliability_score"] is None and limits_score:
         found = by_score(run.scores[:1] if traces or not run.names_runs else run.scores, numbers, settings)
-        return replace(found, decision="fail") if averaged else found
+        return replace(found, decision="fail")
     known = decided != "pending" and decision in {"pass", "fail"}
     return Evaluated(decision=decided, numbers=numbers if known else {})
 
@@ -454,14 +471,18 @@ def may_restart(world: World, subject: Subject) -> bool:
     settings = effective_settings(world, subject) or {}
     unknown = world.opener == AGENT and world.github_fault == "requesters"
     is_person = not world.actor.endswith("[bot]") and not unknown
-    return world.event != "pull_request_review" and is_person and is_eligible(world, settings, world.actor)
+    by_pusher = subject.pull is None and world.actor in {AUTHOR, *world.commit_authors}
+    known = (subject.pull is not None or world.event == "push") and world.github_fault not in {"pulls", "graphql"}
+    known = known and (subject.pull is not None or world.github_fault != "requesters")
+    may = world.event != "pull_request_review" and is_person and known and not by_pusher
+    return may and is_eligible(world, settings, world.actor)
 
 
 def is_noise(world: World, settings: Mapping[str, Any], runs: Sequence[Evaluated]) -> bool:
     """Return whether all runs are decided, and only a rate, a score, or a drop is missed."""
     names = {name for run in runs for name in missed(run.numbers, settings)}
     names |= {"a drop"} if compare(world, settings, worst(runs)) == "fail" else set()
-    decided = all(run.decision in {"pass", "fail"} and not run.late for run in runs)
+    decided = all(run.decision in {"pass", "fail"} and not run.late for run in runs) and bool(shown_scenarios(runs))
     return decided and bool(names) and names <= {"min_pass_rate", "min_reliability_score", "a drop"}
 
 
@@ -469,7 +490,7 @@ def confirmed(
     world: World, settings: Mapping[str, Any], first: Sequence[Evaluated], second: Sequence[Evaluated]
 ) -> tuple[str, Mapping[str, float | None], Sequence[float] | None]:
     """Return the decision on two evaluations, of which the first failed, its numbers, and the number of scenarios."""
-    if any(run.decision not in {"pass", "fail"} for run in second):
+    if any(run.decision not in {"pass", "fail"} for run in second) or shown_scenarios(first) != shown_scenarios(second):
         return "fail", shown_numbers(first, worst(first)), shown_scenarios(first)
     one, two = worst(first), worst(second)
     numbers = dict[str, float]()
@@ -486,8 +507,7 @@ def confirmed(
     )
     scored = all(run.numbers.get("reliability_score") is not None for run in (*first, *second))
     shown = {name: value for name, value in numbers.items() if scored or name != "reliability_score"}
-    counts = [each[0] for each in map(shown_scenarios, (first, second)) if each]
-    return "pass" if passes else "fail", shown, [min(counts)] if counts else []
+    return "pass" if passes else "fail", shown, shown_scenarios(second)
 
 
 def reported_once(settings: Mapping[str, Any], first: Sequence[Evaluated], second: Sequence[Evaluated]) -> bool:
@@ -518,7 +538,7 @@ def approve(world: World, subject: Subject, settings: Mapping[str, Any]) -> str:
             last[review.login] = review
     approvals = [each for each in last.values() if each.state == "APPROVED" and not each.old and not each.bot]
     if any(is_eligible(world, settings, each.login) for each in approvals):
-        return "approved"
+        return "approved" if world.github_fault != "pulls" else "possible"
     if world.github_fault == "permission" and not refused(world).issuperset(listed):
         return "possible"  # no one knows who of them may write
     return "possible" if not listed or any(is_eligible(world, settings, login) for login in listed) else ""

@@ -1,0 +1,563 @@
+"""A `fail` stays, because the commit's statuses are the record; and an evaluation that the next run continues."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests import backend
+from tests.github_double import faults
+from tests.runner import StepResult, interrupt, start_action
+from tests.scenes import PASSED, Scene, without_code
+
+START = "POST /v1/ci/runs"
+CONTEXT = "Sepurux / core-reliability"
+FAILED = {"decision": "fail", "pass_rate": 0.72, "unsafe_attempts": 0, "failures": 5}
+RUNNING = {"status": "running", "decision": "pending"}
+BOTH = ".github/sepurux-gate.yml"
+
+
+def run(
+    scene: Scene,
+    actor: str = "mona",
+    event: str = "pull_request",
+    cause: str = "pull_request",
+    attempt: str = "1",
+    **inputs: str,
+) -> StepResult:
+    """Run the step for an event that this account caused; `cause` is the event behind a `workflow_run`."""
+    payload = {
+        **scene.event(),
+        "issue": {"number": scene.pull.number, "pull_request": {"url": "https://api.github.com"}},
+    }
+    if event in {"workflow_dispatch", "issue_comment", "merge_group"}:
+        payload.pop("pull_request")
+    if event == "merge_group":
+        queue = f"refs/heads/gh-readonly-queue/main/pr-1-{scene.pull.base_sha}"
+        shas = {"head_sha": scene.pull.head_sha, "base_sha": scene.pull.base_sha}
+        payload["merge_group"] = {"head_ref": queue, "base_ref": "refs/heads/main", **shas}
+    if event == "push":
+        payload = {"ref": "refs/heads/feature", "after": scene.pull.head_sha, "deleted": False}
+    if event == "workflow_run":
+        head = {"head_branch": "feature", "head_repository": {"full_name": "octo/shop"}}
+        payload = {"workflow_run": {"event": cause, "head_sha": scene.pull.head_sha, **head}}
+    if event == "workflow_dispatch":
+        inputs["pr_number"] = str(scene.pull.number)
+    env = {"GITHUB_TRIGGERING_ACTOR": actor, "GITHUB_RUN_ID": "7100001", "GITHUB_RUN_ATTEMPT": attempt}
+    ref = {"GITHUB_SHA": scene.pull.head_sha, "GITHUB_REF": "refs/heads/feature"} if event == "push" else {}
+    return scene.on(event, payload, inputs, env={**env, "GITHUB_ACTOR": actor, **ref})
+
+
+def failed_once(scene: Scene, **inputs: str) -> None:
+    """Let the first run fail, and each later evaluation pass."""
+    scene.answers(**FAILED)
+    assert run(scene, **inputs).outputs["decision"] == "fail"
+    scene.answers(**PASSED)
+
+
+def started(scene: Scene) -> int:
+    return len(scene.sepurux.calls(START))
+
+
+EVENTS = ("pull_request", "pull_request_target", "pull_request_review", "push", "workflow_run", "workflow_dispatch")
+
+
+@pytest.mark.parametrize("event", [*EVENTS, "issue_comment", "merge_group"])
+def test_a_fail_stays_on_each_event_with_a_pull_request(event: str, scene: Scene) -> None:
+    failed_once(scene)
+    result = run(scene, event=event)
+    assert (result.exit_code, result.outputs["decision"], result.outputs["pass_rate"]) == (1, "fail", "0.72")
+    assert started(scene) == 1
+    assert scene.status[2].endswith("; evaluated by run 7100001; 1 scenario")
+    shown = without_code(result.summary)
+    assert "An earlier run ([run 7100001](" in shown
+    only_if = "A re-run evaluates again only if someone with write access, other than mona, starts it."
+    assert (only_if in shown) is (event != "pull_request_review")
+    assert "An earlier run (run 7100001, at " in result.log
+
+
+def of_another_pull_request(scene: Scene) -> None:
+    head = scene.pull.head
+    scene.pull = scene.repository.pull("mona", head="copy")
+    scene.pull.head = head
+
+
+def retargeted_and_back(scene: Scene) -> None:
+    scene.repository.commit("dev", {BOTH: "campaign: core-reliability\nthresholds: {min_pass_rate: 0.5}\n"})
+    scene.pull.base_ref, scene.pull.base = "dev", scene.repository.branches["dev"]
+    assert run(scene).outputs["decision"] == "fail"
+    scene.pull.base_ref, scene.pull.base = "main", scene.repository.branches["main"]
+
+
+def commits_a_b_a(scene: Scene) -> None:
+    before = scene.pull.head
+    scene.pull.push()
+    assert run(scene).outputs["decision"] == "pass"
+    scene.pull.head = before
+
+
+def with_times_in_names(scene: Scene) -> None:
+    scene.workspace.mkdir(exist_ok=True)
+    (scene.workspace / "trace-14-03.json").write_text(TRACE, encoding="utf-8")
+
+
+TRACE = '{"task": {"name": "refund"}, "events": [{"type": "tool_call", "tool": "pay"}]}'
+AFTERWARDS: dict[str, tuple[Callable[[Scene], object], dict[str, str]]] = {
+    "nothing": (lambda _: None, {}),
+    "another pull request": (of_another_pull_request, {}),
+    "another base branch and back": (retargeted_and_back, {}),
+    "another commit and back": (commits_a_b_a, {}),
+    "another threshold": (lambda _: None, {"min_pass_rate": "0.5"}),
+    "another trace": (lambda _: None, {"trace_id": "t-2"}),
+    "a trace with a time in its name": (with_times_in_names, {"trace_file": "trace-*.json"}),
+    "another campaign": (lambda _: None, {"campaign": "refund-reliability", "name": "core-reliability"}),
+    "paths that match nothing": (lambda _: None, {"paths": "docs/**"}),
+    "another secret": (lambda _: None, {"token": "another-made-up-secret"}),
+    "no secret": (lambda _: None, {"token": ""}),
+    "no comment": (lambda _: None, {"comment": "never"}),
+    "a deleted comment": (lambda scene: scene.pull.comments.clear(), {}),
+}
+
+
+@pytest.mark.parametrize("change", AFTERWARDS)
+def test_no_change_but_a_new_commit_starts_a_new_evaluation(change: str, scene: Scene) -> None:
+    failed_once(scene)
+    arrange, inputs = AFTERWARDS[change]
+    arrange(scene)
+    before = started(scene)
+    assert (run(scene, **inputs).outputs["decision"], started(scene)) == ("fail", before)
+    assert scene.status[0] == "failure"
+    scene.pull.push()
+    run(scene)
+    assert started(scene) == before + 1
+
+
+def test_a_second_pull_request_with_the_base_in_the_context_changes_nothing(scene: Scene) -> None:
+    failed_once(scene, status_context="Sepurux ({base})")
+    of_another_pull_request(scene)
+    assert run(scene, status_context="Sepurux ({base})").outputs["decision"] == "fail"
+
+
+def retarget(scene: Scene) -> None:
+    scene.pull.base_ref = "dev"
+
+
+@pytest.mark.parametrize("change", [retarget, lambda scene: scene.pull.push()], ids=["another base", "a push"])
+def test_a_fail_stays_if_the_pull_request_changed_during_its_evaluation(
+    change: Callable[[Scene], object], scene: Scene
+) -> None:
+    scene.repository.commit("dev")
+    before, base = scene.pull.head, scene.pull.base_ref
+    scene.github.after("repos/create-commit-status", lambda: change(scene))
+    failed_once(scene)
+    scene.pull.head, scene.pull.base_ref = before, base
+    assert (run(scene).outputs["decision"], started(scene), scene.status[0]) == ("fail", 1, "failure")
+
+
+def test_the_note_about_another_base_branch_asks_for_a_re_run_unless_the_gate_failed(scene: Scene) -> None:
+    scene.repository.commit("dev")
+    for answers, note in (
+        (FAILED, "the base branch has changed"),
+        (PASSED, "the base branch has changed; re-run the job"),
+    ):
+        scene.pull.push()
+        scene.pull.base_ref = "main"
+        scene.answers(**answers)
+        scene.github.after("repos/create-commit-status", lambda: retarget(scene))
+        run(scene)
+        assert (scene.status[0], scene.status[2].split("; ", 1)[1]) == ("failure", f"{note}; 1 scenario")
+
+
+def test_a_fail_of_a_closed_pull_request_stays_when_it_is_opened_again(scene: Scene) -> None:
+    scene.pull.state = "closed"
+    scene.answers(**FAILED)
+    assert run(scene, event="workflow_run").outputs["decision"] == "fail"
+    assert scene.ours == []
+    scene.pull.state = "open"
+    scene.answers(**PASSED)
+    assert (run(scene).outputs["decision"], started(scene)) == ("fail", 1)
+
+
+TWO = "campaign: core-reliability\ngates: [{name: one}, {name: two}]\n"
+
+
+def two_gates(scene: Scene) -> None:
+    """Give the pull request two gates; the first one fails, and the second one is never decided."""
+    scene.repository.commit("main", {BOTH: TWO})
+    scene.pull = scene.repository.pull("mona", head="two-gates")
+    batches = ("b-1", backend.decided(**FAILED)), ("b-2", backend.decided(**RUNNING))
+    scene.sepurux.script(START, *(backend.json({"batch_id": name}) for name, _ in batches))
+    for name, answer in batches:
+        scene.sepurux.script(f"GET /v1/ci/batch/{name}", backend.json({**answer, "batch_id": name}))
+
+
+def test_a_run_that_is_canceled_while_another_gate_is_running_leaves_the_fail(scene: Scene) -> None:
+    two_gates(scene)
+    interrupt(lambda: scene.states().get("Sepurux / one") == "failure", **scene.options())
+    before = started(scene)
+    scene.sepurux.script(START, backend.json({"batch_id": "b-3"}))
+    scene.answers(**{**PASSED, "batch_id": "b-3"})
+    assert run(scene).outputs["decision"] == "fail"
+    assert scene.states() == {"Sepurux / one": "failure", "Sepurux / two": "success"}
+    assert started(scene) == before + 1  # for the gate that was not decided
+
+
+def test_a_run_that_is_canceled_while_a_gate_is_evaluated_once_more_leaves_the_first_fail(scene: Scene) -> None:
+    scene.answers(**FAILED)
+    scene.sepurux.script(START, backend.json({"batch_id": backend.BATCH_ID}), backend.json({"batch_id": "b-2"}))
+    scene.sepurux.script("GET /v1/ci/batch/b-2", backend.json(backend.decided(**RUNNING, batch_id="b-2")))
+    interrupt("evaluating once more", **scene.options(confirm="true", max_failures="9"))
+    decided = [status.description or "" for status in scene.repository.statuses_of(scene.pull.head_sha)]
+    assert "fail (hard): 72.0% passed, 0 unsafe, 5 failures, score -; evaluating once more; 1 scenario" in decided
+    assert scene.repository.statuses_of(scene.pull.head_sha)[-2].state == "pending"
+    scene.answers(**PASSED)
+    assert (run(scene, confirm="true", max_failures="9").outputs["decision"], started(scene)) == ("fail", 2)
+
+
+def test_a_run_that_is_canceled_while_failures_are_read_leaves_the_fail(scene: Scene) -> None:
+    scene.answers(**FAILED)
+    scene.sepurux.script("GET /v1/campaigns/*/failures", backend.hang())
+    interrupt(lambda: scene.sepurux.calls("GET /v1/campaigns/*/failures"), **scene.options())
+    assert scene.status[0] == "failure"
+    scene.answers(**PASSED)
+    assert (run(scene).outputs["decision"], started(scene)) == ("fail", 1)
+
+
+def test_of_two_runs_at_once_a_pass_does_not_replace_the_fail_of_the_other(scene: Scene) -> None:
+    ids = ("b-1", "b-2")
+    scene.sepurux.script(START, *(backend.json({"batch_id": name}) for name in ids))
+    scene.sepurux.script("GET /v1/ci/batch/b-1", backend.json(backend.decided(**RUNNING, batch_id="b-1")))
+    scene.sepurux.script("GET /v1/ci/batch/b-2", backend.json(backend.decided(**FAILED, batch_id="b-2")))
+    with start_action(**scene.options()) as slow:
+        slow.wait_for("not decided yet")
+        assert run(scene).outputs["decision"] == "fail"
+        scene.sepurux.script("GET /v1/ci/batch/b-1", backend.json(backend.decided(**PASSED, batch_id="b-1")))
+        result = slow.finish()
+    assert (result.exit_code, result.outputs["decision"], scene.status[0]) == (1, "fail", "failure")
+    assert "An earlier run evaluated this commit, and it failed" in result.outputs["reason"]
+
+
+def test_a_fail_that_another_run_hid_is_found_before_a_success(scene: Scene) -> None:
+    """The other run sets its `fail` between this run's first read and its pending status."""
+    fail = "fail (hard): 72.0% passed, 0 unsafe, 5 failures, score -"
+    scene.github.before(
+        "repos/create-commit-status",
+        lambda: scene.repository.status(scene.pull.head_sha, "failure", CONTEXT, fail),
+    )
+    scene.answers(**PASSED)
+    assert run(scene).outputs["decision"] == "fail"
+    assert scene.status[0] == "failure"
+
+
+def test_a_pass_of_another_run_hides_no_fail(scene: Scene) -> None:
+    sha = scene.pull.head_sha
+    for description in ("pass (hard): 95.0% passed, 0 unsafe, 1 failure, score 93.0", "fail (hard): -"):
+        scene.repository.status(sha, "success", CONTEXT, description)
+    assert (run(scene).outputs["decision"], started(scene)) == ("fail", 0)
+    assert scene.status[2] == "fail (hard): -"
+
+
+def test_a_status_of_another_account_or_context_is_no_record(scene: Scene) -> None:
+    sha, fail = scene.pull.head_sha, "fail (hard): 72.0% passed, 0 unsafe, 5 failures, score -"
+    scene.repository.status(sha, "failure", CONTEXT, fail, creator="mallory")
+    scene.repository.status(sha, "failure", "Sepurux / other", fail)
+    scene.answers(**PASSED)
+    assert (run(scene).outputs["decision"], started(scene), scene.states()[CONTEXT]) == ("pass", 1, "success")
+
+
+@pytest.mark.parametrize("failing", ["graphql", "issues/create-comment"])
+def test_a_fail_stays_if_comments_cannot_be_read_or_written(failing: str, scene: Scene) -> None:
+    rejected = faults.refused(403, "Resource not accessible by integration")
+    for number in range(150):  # the gate's own comment is on the second page
+        scene.pull.comment("ann", f"comment {number}")
+    if failing != "graphql":
+        scene.github.fault(failing, rejected, always=True)
+    failed_once(scene)
+    if failing == "graphql":
+        scene.github.fault("graphql", faults.through, rejected, always=True)
+    assert (run(scene).outputs["decision"], started(scene), scene.status[0]) == ("fail", 1, "failure")
+
+
+@pytest.mark.parametrize("stage", ["hard", "soft"])
+def test_if_the_record_cannot_be_read_the_decision_is_an_error_which_allow_does_not_cover(
+    stage: str, scene: Scene
+) -> None:
+    scene.repository.status(scene.pull.head_sha, "pending", CONTEXT, "the evaluation is running")
+    scene.github.fault("repos/list-commit-statuses-for-ref", faults.refused(403, "no"), always=True)
+    result = run(scene, on_undecided="allow", enforcement=stage)
+    assert (result.exit_code, result.outputs["decision"], started(scene)) == (2, "error", 0)
+    assert scene.status[0] == "failure"
+    shown = without_code(result.summary)
+    assert "it is not known whether an earlier run of this gate failed. Give the job statuses: write" in shown
+    assert "on_undecided: allow does not apply, because an earlier run may have failed." in shown
+
+
+def test_if_the_record_cannot_be_read_again_a_pass_becomes_an_error(scene: Scene) -> None:
+    scene.github.fault("repos/list-commit-statuses-for-ref", faults.refused(403, "no"), always=True)
+    scene.answers(**PASSED)
+    result = run(scene, on_undecided="allow")
+    assert (result.exit_code, result.outputs["decision"], result.outputs["batch_id"]) == (2, "error", backend.BATCH_ID)
+    assert scene.status[0] == "failure"
+
+
+def test_without_statuses_each_run_evaluates(scene: Scene) -> None:
+    failed_once(scene, status="false")
+    assert run(scene, status="false").outputs["decision"] == "pass"
+
+
+# -- without a pull request -------------------------------------------------------------------------------------------
+
+
+def push(scene: Scene, branch: str, actor: str, attempt: str = "1", pusher: str = "mona") -> StepResult:
+    sha = scene.repository.branches[branch].sha
+    env = {"GITHUB_SHA": sha, "GITHUB_REF": f"refs/heads/{branch}", "GITHUB_RUN_ATTEMPT": attempt}
+    who = {"GITHUB_ACTOR": pusher, "GITHUB_TRIGGERING_ACTOR": actor}
+    return scene.on("push", {"ref": f"refs/heads/{branch}", "after": sha, "deleted": False}, env={**env, **who})
+
+
+@pytest.mark.parametrize(("branch", "decision"), [("release", "fail"), ("main", "pass")])
+def test_a_fail_of_a_push_stays_except_on_the_default_branch(branch: str, decision: str, scene: Scene) -> None:
+    scene.repository.commit(branch)
+    scene.answers(**FAILED)
+    assert push(scene, branch, "mona").outputs["decision"] == "fail"
+    scene.answers(**PASSED)
+    assert push(scene, branch, "mona").outputs["decision"] == decision
+
+
+@pytest.mark.parametrize(("actor", "decision"), [("mona", "fail"), ("ada", "fail"), ("hubot", "pass"), ("bob", "fail")])
+def test_who_pushed_or_wrote_a_commit_without_a_pull_request_cannot_evaluate_it_again(
+    actor: str, decision: str, scene: Scene
+) -> None:
+    for login, role in {"mona": "write", "ada": "write", "hubot": "write", "bob": "read"}.items():
+        scene.repository.collaborator(login, role)
+    sha = scene.repository.commit("release")
+    scene.repository.commits[sha].authors = [scene.github.world.user("ada")]
+    scene.answers(**FAILED)
+    push(scene, "release", "mona")
+    scene.answers(**PASSED)
+    result = push(scene, "release", actor, attempt="2")
+    assert result.outputs["decision"] == decision
+    if decision == "fail":
+        only_if = "only if someone with write access, other than mona and ada, starts it."
+        assert only_if in without_code(result.summary)
+
+
+def test_without_a_pull_request_only_a_re_run_of_a_push_evaluates_again(scene: Scene) -> None:
+    scene.repository.collaborator("hubot", "write")
+    scene.repository.commit("release")
+    scene.answers(**FAILED)
+    push(scene, "release", "mona")
+    scene.answers(**PASSED)
+    sha = scene.repository.branches["release"].sha
+    env = {"GITHUB_SHA": sha, "GITHUB_REF": "refs/heads/release", "GITHUB_TRIGGERING_ACTOR": "hubot"}
+    result = scene.on("workflow_dispatch", env=env)
+    assert result.outputs["decision"] == "fail"
+    assert "Only a new commit is evaluated." in result.summary
+
+
+# -- who starts a new evaluation --------------------------------------------------------------------------------------
+
+WHO = {
+    # who started the run, their role, `reviewers`, and how many evaluations there are then
+    ("mona", "admin", ""): 1,  # the author
+    ("hubot", "write", ""): 2,
+    ("hubot", "maintain", ""): 2,
+    ("hubot", "read", ""): 1,
+    ("hubot", "write", "ada"): 1,
+    ("ada", "write", "Ada, hubot"): 2,
+    ("ada", "read", "ada"): 1,
+    ("renovate[bot]", "write", ""): 1,
+    ("", "none", ""): 1,
+}
+
+
+@pytest.mark.parametrize(("actor", "role", "reviewers"), WHO)
+def test_only_who_could_approve_starts_a_new_evaluation(actor: str, role: str, reviewers: str, scene: Scene) -> None:
+    failed_once(scene)
+    scene.repository.collaborator(actor or "other", role)
+    result = run(scene, actor, attempt="2", reviewers=reviewers)
+    evaluations = WHO[actor, role, reviewers]
+    assert (started(scene), result.outputs["decision"]) == (evaluations, "pass" if evaluations == 2 else "fail")
+
+
+@pytest.mark.parametrize(
+    ("event", "cause", "attempt", "starts"),
+    [
+        ("pull_request", "", "1", 1),  # such as a label
+        ("pull_request", "", "2", 2),
+        ("workflow_dispatch", "", "1", 2),
+        ("workflow_run", "pull_request", "1", 1),
+        ("workflow_run", "pull_request", "2", 2),
+        ("workflow_run", "pull_request_review", "2", 1),
+        ("pull_request_review", "", "2", 1),
+        ("issue_comment", "", "1", 1),
+    ],
+)
+def test_only_a_re_run_or_a_dispatch_starts_a_new_evaluation(
+    event: str, cause: str, attempt: str, starts: int, scene: Scene
+) -> None:
+    scene.repository.collaborator("hubot", "write")
+    failed_once(scene)
+    run(scene, "hubot", event, cause, attempt)
+    assert started(scene) == starts
+
+
+def test_the_author_of_another_pull_request_with_this_commit_starts_no_new_evaluation(scene: Scene) -> None:
+    failed_once(scene)
+    other = scene.repository.pull("hubot", head="copy")
+    other.head = scene.pull.head
+    scene.repository.collaborator("hubot", "write")
+    result = run(scene, "hubot", attempt="2")
+    assert (result.outputs["decision"], started(scene)) == ("fail", 1)
+    assert "someone with write access, other than mona and hubot, starts it." in without_code(result.summary)
+    other.push()
+    assert run(scene, "hubot", attempt="2").outputs["decision"] == "pass"
+
+
+def test_a_fail_of_an_agents_pull_request_names_everyone_who_cannot_evaluate_again(scene: Scene) -> None:
+    scene.pull.author = scene.github.world.user("copilot-swe-agent[bot]")
+    scene.pull.assignees = [scene.github.world.user("ada")]
+    scene.pull.head.authors = [None, scene.github.world.user("bob")]
+    for login in ("ada", "bob", "hubot"):
+        scene.repository.collaborator(login, "write")
+    failed_once(scene)
+    for actor in ("ada", "bob"):
+        result = run(scene, actor, attempt="2")
+        assert result.outputs["decision"] == "fail"
+        assert "someone with write access, other than bob and ada, starts it." in without_code(result.summary)
+    assert run(scene, "hubot", attempt="2").outputs["decision"] == "pass"
+
+
+@pytest.mark.parametrize(
+    "operation", ["repos/get-collaborator-permission-level", "pulls/list"], ids=["permission", "other pull requests"]
+)
+def test_a_fail_stays_if_it_cannot_be_read_whether_who_started_the_run_may_evaluate_again(
+    operation: str, scene: Scene
+) -> None:
+    scene.repository.collaborator("hubot", "write")
+    failed_once(scene)
+    scene.github.fault(operation, faults.refused(403, "no"), always=True)
+    assert run(scene, "hubot", attempt="2", reviewers="hubot").outputs["decision"] == "fail"
+    assert started(scene) == 1
+
+
+def test_a_fail_stays_after_a_new_evaluation_without_a_result(scene: Scene) -> None:
+    scene.repository.collaborator("hubot", "write")
+    failed_once(scene)
+    scene.answers(status="failed", decision="pending")
+    assert run(scene, "hubot", attempt="2").outputs["decision"] == "error"
+    scene.answers(**PASSED)
+    assert run(scene, attempt="2").outputs["decision"] == "fail"
+    assert run(scene, "hubot", attempt="2").outputs["decision"] == "pass"
+    assert run(scene).outputs["decision"] == "pass"
+
+
+def test_a_run_of_the_author_that_repeats_the_fail_does_not_stop_the_new_evaluation(scene: Scene) -> None:
+    scene.repository.collaborator("hubot", "write")
+    failed_once(scene)
+    scene.answers(**RUNNING)
+    options = scene.options()
+    options["env"] |= {"GITHUB_TRIGGERING_ACTOR": "hubot", "GITHUB_RUN_ATTEMPT": "2"}
+    with start_action(**options) as slow:
+        slow.wait_for("not decided yet")
+        assert run(scene).outputs["decision"] == "fail"
+        scene.answers(**PASSED)
+        assert slow.finish().outputs["decision"] == "pass"
+    assert scene.status[0] == "success"
+
+
+def test_what_could_not_be_read_before_the_evaluation_is_read_again_for_the_approval(scene: Scene) -> None:
+    scene.repository.collaborator("hubot", "write")
+    failed_once(scene, enforcement="soft")
+    scene.pull.review("hubot", "APPROVED")
+    scene.github.fault("repos/get-collaborator-permission-level", *[faults.refused(500, "no")] * 4)
+    result = run(scene, "hubot", attempt="2", enforcement="soft")
+    assert (result.outputs["decision"], result.outputs["conclusion"]) == ("fail", "success")
+
+
+def test_an_approval_by_the_author_of_another_pull_request_with_this_commit_does_not_count(scene: Scene) -> None:
+    scene.repository.collaborator("hubot", "write")
+    failed_once(scene, enforcement="soft")
+    other = scene.repository.pull("hubot", head="copy")
+    other.head = scene.pull.head
+    scene.pull.review("hubot", "APPROVED")
+    assert run(scene, event="pull_request_review", enforcement="soft").outputs["conclusion"] == "failure"
+    assert "hubot is the author of another pull request with this commit" in without_code(scene.ours[0])
+    other.state = "closed"
+    assert run(scene, event="pull_request_review", enforcement="soft").outputs["conclusion"] == "success"
+
+
+# -- an evaluation goes on --------------------------------------------------------------------------------------------
+
+
+def left_pending(scene: Scene, **inputs: str) -> None:
+    """Let the first run end without a decision."""
+    scene.answers(**RUNNING)
+    assert run(scene, timeout="1", **inputs).outputs["decision"] == "pending"
+
+
+def test_a_pending_gate_goes_on_in_the_next_run_without_a_new_evaluation(scene: Scene) -> None:
+    left_pending(scene)
+    scene.answers(**PASSED)
+    result = run(scene)
+    assert (result.outputs["decision"], result.outputs["batch_id"]) == ("pass", backend.BATCH_ID)
+    assert started(scene) == 1
+    assert "This run continues the evaluation that [run 7100001](" in scene.ours[0]
+
+
+def test_an_evaluation_of_an_uploaded_trace_does_not_go_on(scene: Scene, tmp_path: Path) -> None:
+    (tmp_path / "trace.json").write_text(TRACE, encoding="utf-8")
+    left_pending(scene, trace_file="trace.json")
+    scene.answers(**PASSED)
+    run(scene, trace_file="trace.json")
+    assert started(scene) == len(scene.sepurux.calls("POST /v1/traces")) == 2
+
+
+def test_an_evaluation_of_another_campaign_does_not_count(scene: Scene) -> None:
+    left_pending(scene)
+    scene.answers(**PASSED, campaign_id="0" * 32)
+    result = run(scene, timeout="1")
+    assert (result.outputs["decision"], scene.status[0]) == ("error", "failure")
+    assert "a response about another campaign" in result.log
+    scene.answers(**PASSED, campaign_id=backend.CAMPAIGN_ID.upper())
+    assert run(scene).outputs["decision"] == "pass"
+
+
+def test_an_evaluation_goes_on_only_once(scene: Scene) -> None:
+    for starts in (1, 1, 2, 2):
+        left_pending(scene)
+        assert started(scene) == starts
+
+
+def test_an_evaluation_of_other_settings_does_not_go_on(scene: Scene) -> None:
+    left_pending(scene)
+    scene.answers(**PASSED)
+    run(scene, max_unsafe="1")
+    assert started(scene) == 2
+
+
+def test_the_requests_of_each_kind_of_run(scene: Scene) -> None:
+    def requests(work: Callable[[], object]) -> tuple[int, int]:
+        before = len(scene.github.requests), len(scene.sepurux.requests)
+        work()
+        return len(scene.github.requests) - before[0], len(scene.sepurux.requests) - before[1]
+
+    scene.repository.collaborator("hubot", "write")
+    scene.answers(**{**FAILED, "failures": 0})
+    counts = {"first run": requests(lambda: run(scene))}
+    counts["recorded fail"] = requests(lambda: run(scene))
+    scene.pull.push()
+    counts["update"] = requests(lambda: run(scene))
+    assert (len(scene.ours), scene.status[0]) == (1, "failure")
+    scene.pull.push()
+    scene.sepurux.script(START, *(backend.json({"batch_id": name}) for name in ("b-1", "b-2")))
+    scene.answers(**{**FAILED, "failures": 0, "run_id": backend.MISSING, "run_ids": [], "trace_count": 40})
+    counts["confirmed run"] = requests(lambda: run(scene, confirm="true"))
+    scene.pull.push()
+    left_pending(scene)
+    scene.answers(**PASSED)
+    counts["resumed run"] = requests(lambda: run(scene))
+    expected = {"first run": (8, 4), "recorded fail": (5, 0), "update": (8, 4)}
+    assert counts == {**expected, "confirmed run": (8, 7), "resumed run": (8, 5)}
