@@ -7,11 +7,14 @@ Needs Docker and act, and nothing else is installed. docs/try-it.md explains it.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -19,9 +22,25 @@ sys.path.insert(0, str(ROOT))
 from sepurux_action.sandbox import Sandbox, Store
 
 ACTION = "sepurux/gate-action@v1"
-LOCAL = {ACTION: ROOT, "actions/setup-python@v7": ROOT / "examples" / "act" / "setup-python"}  # RUNNER has no Node.js
+STAND_INS = ROOT / "examples" / "act"  # for actions that need Node.js, which RUNNER lacks
+ACTIONS = ("checkout@v7", "setup-python@v7", "upload-artifact@v7", "download-artifact@v8")
+LOCAL = {f"actions/{name}": STAND_INS / name.partition("@")[0] for name in ACTIONS}
+NOT_COPIED = shutil.ignore_patterns(".git", ".venv", ".*_cache", "node_modules", "build", "__pycache__")
 TOKEN = "sandbox-token-0123456789"  # noqa: S105 - only the sandbox of this run accepts it
 RUNNER = "python:3.14-slim"  # the image is built from it too, so nothing more is downloaded
+
+
+def replacements(folder: Path, inputs: Mapping[str, str]) -> list[str]:
+    """Return act's options for what runs in place of actions: the stand-ins, and a copy of this action in `folder`.
+
+    In the copy, these inputs have a default, so that a workflow needs no change.
+    """
+    shutil.copytree(ROOT, folder, ignore=NOT_COPIED)
+    text = (ROOT / "action.yml").read_text(encoding="utf-8")
+    for name, value in inputs.items():
+        text = text.replace(f"\n  {name}:\n", f"\n  {name}:\n    default: {json.dumps(value)}\n", 1)
+    (folder / "action.yml").write_text(text, encoding="utf-8")
+    return [f"--local-repository={name}={place}" for name, place in {ACTION: folder, **LOCAL}.items()]
 
 
 def main(arguments: list[str]) -> int:
@@ -33,11 +52,10 @@ def main(arguments: list[str]) -> int:
         print("act is missing; install it as https://nektosact.com/installation/ says", file=sys.stderr)
         return 2
     folder, *more = arguments
-    with Sandbox(Store(decide_after=2), token=TOKEN) as sandbox:
+    with Sandbox(Store(decide_after=2), token=TOKEN) as sandbox, TemporaryDirectory() as copy:
         command = [act, "pull_request", "--directory", folder, "--platform", f"ubuntu-latest={RUNNER}", "--rm"]
-        command += [f"--local-repository={name}={place}" for name, place in LOCAL.items()]
-        command += ["--container-daemon-socket", "-"]
-        command += ["--secret", "SEPURUX_CI_TOKEN", "--env", f"SEPURUX_API_BASE_URL={sandbox.url}", *more]
+        command += replacements(Path(copy) / "action", {"base_url": sandbox.url})
+        command += ["--container-daemon-socket", "-", "--secret", "SEPURUX_CI_TOKEN", *more]
         environment = {**os.environ, "SEPURUX_CI_TOKEN": TOKEN}
         return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603 - the user's own act
 

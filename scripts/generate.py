@@ -31,7 +31,7 @@ branding:
   icon: shield
   color: purple
 
-# Only `github_token` has a default here. A default arrives like a given value and would override the environment.
+# Only `github_token` has a default here. A default arrives like a value that the workflow gives.
 inputs:
 {inputs}
 outputs:

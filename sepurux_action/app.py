@@ -43,7 +43,7 @@ from sepurux_action.report import outputs
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
 from sepurux_action.report.report import Context, Report, build_report
 from sepurux_action.report.report_json import REPORT_FILES, REPORT_JSON, json_text, report_files
-from sepurux_action.run import Connections, Invocation, Run, from_command_line, from_step
+from sepurux_action.run import Connections, Invocation, Run, from_command_line, from_step, ignored_variables
 
 CONNECTIONS = Connections()
 SHARED_STATUSES = (
@@ -60,6 +60,8 @@ def run_step(environ: Mapping[str, str], log: TextIO, signals: Signals, connecti
     """Run as a step of a workflow; return the exit status."""
     runner = ActionsRunner(environ, log)
     runner.set_outputs(outputs.without_decision(UNFINISHED))  # they remain if the step is killed
+    if warning := ignored_variables(environ):
+        runner.annotate(Level.WARNING, warning, title="Sepurux gate")
     invocation = from_step(runner.inputs, environ, runner.read_event())
     return run_gates(invocation, runner, signals, partial(_log_report, host=runner), connections)
 

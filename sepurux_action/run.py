@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path, PurePosixPath
 
 from sepurux_action.common.secret import Redactor
-from sepurux_action.config.options import GITHUB_TOKEN, OPTIONS
+from sepurux_action.config.options import OPTIONS
 from sepurux_action.config.settings import Layer, Settings, environment_layer, flag_layer, input_layer
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.client import Transport
@@ -22,6 +22,10 @@ from sepurux_action.host.report_files import ReportFolders
 
 CONTAINER_TEMP = "/github/runner_temp"  # where the runner mounts its temporary folder for a container action
 TEMP_NAME = "_temp"  # of that folder on the runner, beside the folder RUNNER_WORKSPACE
+VARIABLE_PREFIX = "SEPURUX_"  # of the variables that a step has only if a workflow or an earlier step sets them
+VARIABLES_IGNORED = (
+    "These environment variables are ignored, because an earlier step can set them. Use the inputs in parentheses"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +39,34 @@ class Invocation:
 
 
 def from_step(inputs: Mapping[str, str], environ: Mapping[str, str], payload: object) -> Invocation:
-    """Return the invocation by a step of a workflow; traces are in the workspace or the runner's temporary folder."""
-    variables = dict(environ)
-    if inputs.get(GITHUB_TOKEN.name) == "":  # action.yml gives it a default, so the workflow emptied it on purpose
-        variables.pop(GITHUB_TOKEN.environment, None)
+    """Return the invocation by a step of a workflow; traces are in the workspace or the runner's temporary folder.
+
+    No environment variable is a setting here, because an earlier step can set it for this one.
+    """
     workspace, temporary = (environ.get(name, "") for name in ("GITHUB_WORKSPACE", "RUNNER_TEMP"))
     base, temp = Path(workspace) if workspace else working_directory(), Path(temporary) if temporary else None
     # The runner translates RUNNER_TEMP for a container action, and leaves RUNNER_WORKSPACE as it is.
     on_runner = PurePosixPath(environ.get("RUNNER_WORKSPACE", ""))
     for_steps = on_runner.parent / TEMP_NAME if temporary == CONTAINER_TEMP and on_runner.is_absolute() else None
     return Invocation(
-        layers=(input_layer(inputs), environment_layer(variables)),
+        layers=(input_layer(inputs),),
         event=parse_event(environ.get("GITHUB_EVENT_NAME", ""), payload, environ),
         traces=TraceFolder(base, [temp] if temp else []),
         report_folders=ReportFolders(base=base, temporary=temp, temporary_for_steps=for_steps),
     )
 
 
+def ignored_variables(environ: Mapping[str, str]) -> str:
+    """Return a warning that names the variables that a step ignores, and their inputs; '' if none of them is set."""
+    names = {each.environment: each.name for each in OPTIONS if each.environment.startswith(VARIABLE_PREFIX)}
+    listed = ", ".join(f"`{name}` (`{names[name]}`)" for name in names if environ.get(name, "").strip())
+    return f"{VARIABLES_IGNORED}: {listed}." if listed else ""
+
+
 def from_command_line(texts: Mapping[str, str], environ: Mapping[str, str]) -> Invocation:
     """Return the invocation by these flags; GITHUB_REPO is the vendor's name for the repository."""
-    ignored = {option.environment for option in OPTIONS if option.actions_only}
-    variables = {name: text for name, text in environ.items() if name not in ignored}
     return Invocation(
-        layers=(flag_layer(texts), environment_layer(variables)),
+        layers=(flag_layer(texts), environment_layer(environ)),
         event=Event(repository=environ.get("GITHUB_REPO", "").strip()),
         traces=TraceFolder(working_directory(), name=WORKING_DIRECTORY),
         report_folders=ReportFolders(base=working_directory()),

@@ -6,20 +6,20 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from sepurux_action.config.options import OPTIONS
 from sepurux_action.config.settings import read_inputs
 from sepurux_action.github.event import Event, parse_event
 from sepurux_action.run import from_command_line, from_step
 from tests.runner import BASE_SHA, HEAD_SHA, pull_request_event
 
 
-def test_inputs_come_before_the_environment_from_which_no_emptied_token_is_taken() -> None:
-    environ = {"SEPURUX_MIN_PASS_RATE": "0.7", "PATH": "/bin", "GITHUB_TOKEN": "ghs_of_the_job"}
-    given = {"min_pass_rate": "0.8", "github_token": "", "campaign": "core"}
-    layers = from_step(given, environ, {}).layers
-    inputs, environment = layers
-    assert (inputs.texts, environment.texts["min_pass_rate"]) == (given, "0.7")
-    assert "path" not in environment.texts
-    assert read_inputs(layers).github_token is None
+@pytest.mark.parametrize("token", [{"github_token": ""}, {}], ids=["emptied", "none"])
+def test_a_step_takes_settings_from_its_inputs_alone(token: dict[str, str]) -> None:
+    environ = {each.environment: "1" for each in OPTIONS if each.environment} | {"GITHUB_TOKEN": "ghs_of_the_job"}
+    given = {"min_pass_rate": "0.8", "campaign": "core", **token}
+    (inputs,) = from_step(given, environ, {}).layers
+    assert inputs.texts == given
+    assert read_inputs([inputs]).github_token is None
 
 
 def test_the_payload_names_the_pull_request_and_the_head_commit() -> None:
@@ -61,7 +61,7 @@ def test_a_container_action_shows_its_temporary_folder_as_the_runner_knows_it(
     assert folders.temporary_for_steps == (PurePosixPath(shown) if shown else None)
 
 
-def test_flags_come_before_the_environment_of_which_no_option_of_workflows_is_taken() -> None:
+def test_flags_come_before_the_environment_and_no_token_for_github_is_taken() -> None:
     given, environ = {"campaign": "of-flag"}, {"SEPURUX_CAMPAIGN_ID": "of-env", "GITHUB_TOKEN": "ghs_of_the_job"}
     layers = from_command_line(given, environ).layers
     flags, environment = layers

@@ -237,7 +237,6 @@ GITHUB_TOKEN = Option(
     "github_token",
     Kind(kinds.parse_secret, "a token for this repository", "SECRET"),
     "Token for the GitHub API. If it is set to an empty string, the gate does not use GitHub.",
-    environment="GITHUB_TOKEN",
     default_note="the job's own token",
     secret=True,
     actions_only=True,

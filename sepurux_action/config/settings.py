@@ -1,6 +1,7 @@
 """Turns inputs, environment variables, and the policy into Settings, or reports every problem in them at once.
 
-The policy overrides inputs, inputs override the environment, and that overrides defaults. Flags override the policy.
+In a workflow, the policy overrides inputs, and environment variables do not count. On a command line, flags override
+the policy, and the policy overrides environment variables. Defaults come last.
 Source: https://github.com/sepurux/gate-action/blob/main/docs/configuration.md#where-a-value-comes-from
 """
 

@@ -90,7 +90,7 @@ def test_every_input_arrives_where_it_belongs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("inputs", "environ", "limits"),
+    ("flags", "environ", "limits"),
     [
         ({}, {"SEPURUX_MAX_UNSAFE": "3"}, {"min_pass_rate": 0.9, "max_unsafe": 3}),
         ({"max_unsafe": "0", "min_pass_rate": "0"}, {"SEPURUX_MAX_UNSAFE": "3"}, {"min_pass_rate": 0, "max_unsafe": 0}),
@@ -104,11 +104,12 @@ def test_every_input_arrives_where_it_belongs() -> None:
         ),
     ],
 )
-def test_an_input_in_any_spelling_beats_the_environment_and_that_beats_the_default(
-    inputs: Mapping[str, str], environ: Mapping[str, str], limits: Mapping[str, float]
+def test_a_flag_in_any_spelling_beats_the_environment_and_that_beats_the_default(
+    flags: Mapping[str, str], environ: Mapping[str, str], limits: Mapping[str, float]
 ) -> None:
     """A value that is overridden is not read, a 0 is given, and a score replaces the default of the pass rate."""
-    assert read(inputs, environ).gates[0].limits == limits
+    layers = [flag_layer({**LEAST, **flags}), environment_layer(environ)]
+    assert read_settings(layers, no_files).gates[0].limits == limits
 
 
 @pytest.mark.parametrize("empty", ["", " ", "\n\t "])

@@ -2,14 +2,15 @@
 
 act plays the runner: it reads the workflow, evaluates its expressions and starts the image for each step that uses the
 action. It differs from GitHub: the job and its steps share the host's network, the checkout is copied and not fetched,
-`permissions:` are not enforced, and its runner has no node, so JavaScript actions other than checkout cannot run. In
-place of setup-python, a composite action runs, because the image of the job has Python.
+`permissions:` are not enforced, jobs share one temporary folder, and its runner has no node. In place of JavaScript
+actions, the composite actions of examples/act run.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,8 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from examples.try_workflow import LOCAL
-from tests.container.engine import docker
+from examples.try_workflow import replacements
+from tests.container.engine import docker, volume_of
 from tests.runner import inherited
 
 ACT = Path(sys.executable).with_name("act")
@@ -60,20 +61,23 @@ def run_workflow(  # noqa: PLR0913 - each is one property of the run
     runner: str,
     label: str,
     checkout: Path,
+    inputs: Mapping[str, str],
     env: Mapping[str, str],
     secrets: Mapping[str, str],
 ) -> WorkflowRun:
     """Run a workflow file on an event; the job sees `checkout`, and `env` also replaces the runner's own variables.
 
-    `image` is the action's, and `runner` that of the jobs.
+    `image` is the action's, and `runner` that of the jobs. `inputs` are those that the workflow need not set.
     """
     home = checkout.parent / "act"
-    home.mkdir(exist_ok=True)
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir()
     payload = home / "event.json"
     payload.write_text(json.dumps(event), encoding="utf-8")
     options = {
         "container-daemon-socket": "-",
-        "container-options": f"--label {label}",
+        # As GitHub's runner does it for a container action. act's `runner.temp` is /tmp, in each container its own.
+        "container-options": f"--label {label} --volume {volume_of(label)}:/tmp",
         "directory": checkout,
         "eventpath": payload,
         "platform": f"ubuntu-latest={runner}",
@@ -83,7 +87,7 @@ def run_workflow(  # noqa: PLR0913 - each is one property of the run
     }
     command = [str(ACT), event_name, "--action-offline-mode", "--json", "--rm"]
     command += [f"--{name}={value}" for name, value in options.items()]
-    command += [f"--local-repository={name}={folder}" for name, folder in LOCAL.items()]
+    command += replacements(home / "action", inputs)
     command += [f"--env={name}={value}" for name, value in env.items()]
     command += [f"--secret={name}" for name in secrets]  # act looks for the values in its own environment
     with only_workflow(image):

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.container.engine import BASE, build, docker
+from tests.container.engine import BASE, build, docker, volume_of
 from tests.runner import REPOSITORY
 
 
@@ -30,9 +30,10 @@ def base() -> str:
 
 @pytest.fixture
 def label() -> Iterator[str]:
-    """Yield a label for the containers of one test; none of them outlives it, however it ends."""
+    """Yield a label for the containers of one test; neither they nor their volume outlive it, however it ends."""
     label = f"gate-test={uuid4().hex}"
     yield label
     left = docker("ps", "--all", "--quiet", "--filter", f"label={label}").split()
     if left:
         docker("rm", "--force", *left)
+    docker("volume", "rm", "--force", volume_of(label))

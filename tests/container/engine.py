@@ -22,6 +22,11 @@ def docker(*arguments: str) -> str:
     return done.stdout.strip()
 
 
+def volume_of(label: str) -> str:
+    """Return the name of the volume that the containers with this label share."""
+    return label.replace("=", "-")
+
+
 def build(folder: Path) -> str:
     """Build an image and return its id. GATE_BASE names a local image that replaces the pinned base."""
     base = os.environ.get("GATE_BASE")

@@ -1,8 +1,4 @@
-"""Whole workflows work with the image: our own, and those of `examples/`.
-
-Not run, because they use JavaScript actions besides checkout and setup-python: forks-evaluate.yml, forks-record.yml,
-use-outputs.yml.
-"""
+"""Whole workflows work with the image: our own, and those of `examples/`."""
 
 from __future__ import annotations
 
@@ -19,8 +15,8 @@ import pytest
 import requests
 import yaml
 
-from examples.try_workflow import ACTION, LOCAL
-from sepurux_action.sandbox import SOUND_REFUND_ID, Sandbox, Store
+from examples.try_workflow import ACTION
+from sepurux_action.sandbox import Sandbox, Store
 from tests.backend import ScriptedBackend
 from tests.container.act import WorkflowRun, run_workflow
 from tests.container.engine import PINNED, build, docker
@@ -33,7 +29,16 @@ from tests.sandboxed import SECRET, TRACES
 pytestmark = [pytest.mark.container, pytest.mark.timeout(300), pytest.mark.usefixtures("base")]
 
 WORKFLOWS = REPOSITORY / "examples" / "workflows"
-CAN_RUN = {*(name.partition("@")[0] for name in LOCAL), "actions/checkout"}
+GATE = "2"  # the number of the gate's step in the examples with two jobs
+RECORDER = """
+import os, sys
+from pathlib import Path
+{before}
+for folder in {folders!r}:
+    path = Path(sys.argv[1], folder, "refund.json")
+    path.parent.mkdir(parents=True)
+    path.write_text({text!r})
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +70,15 @@ class Scene:
         file.write_text(text, encoding="utf-8")
         return file
 
+    def record(self, trace: str, *folders: str, before: str = "") -> None:
+        """Put a script that records into the checkout: it runs `before`, and writes an example trace into each folder.
+
+        The folders, by default only one, are below that of its argument.
+        """
+        text = (TRACES / trace).read_text(encoding="utf-8")
+        self.write("requirements.txt", "")
+        self.write("record_traces.py", RECORDER.format(folders=folders or (".",), text=text, before=before))
+
     def uploaded(self, name: str) -> str:
         """Return the id under which the sandbox has an example trace from now on."""
         headers = {"X-API-Key": SECRET}
@@ -82,16 +96,15 @@ class Scene:
         workflow: Path,
         event_name: str = "pull_request",
         event: Mapping[str, object] | None = None,
-        trace: str = SOUND_REFUND_ID,
+        **inputs: str,
     ) -> WorkflowRun:
         """Run a workflow whose gate has just the permissions that its job asks for, and needs no more.
 
-        `trace` is what is evaluated where neither the workflow nor a policy says another.
+        The inputs, and the address of the sandbox, are those of a gate that does not set them.
         """
-        jobs = yaml.safe_load(workflow.read_text(encoding="utf-8"))["jobs"].values()
-        [permissions] = [
-            job["permissions"] for job in jobs if {"./", ACTION} & {step.get("uses") for step in job["steps"]}
-        ]
+        jobs = list(yaml.safe_load(workflow.read_text(encoding="utf-8"))["jobs"].values())
+        gates = [job for job in jobs if {"./", ACTION} & {step.get("uses") for step in job["steps"]}]
+        [permissions] = [job["permissions"] for job in gates or jobs]
         run = run_workflow(
             workflow,
             event_name,
@@ -100,6 +113,7 @@ class Scene:
             runner=self.runner,
             label=self.label,
             checkout=self.checkout,
+            inputs={"base_url": self.sandbox.url, **inputs},
             env={
                 "GITHUB_API_URL": self.github.url,
                 "GITHUB_GRAPHQL_URL": self.github.graphql_url,
@@ -107,8 +121,6 @@ class Scene:
                 "GITHUB_REPOSITORY": self.repository.full_name,
                 "SHA_REF": self.repository.branches["main"].sha,
                 "OPENAI_BASE_URL": self.model.url,
-                "SEPURUX_API_BASE_URL": self.sandbox.url,
-                "SEPURUX_TRACE_ID": trace,
             },
             secrets={
                 "GITHUB_TOKEN": self.github.token(permissions),
@@ -162,9 +174,10 @@ def scene(image: str, runner: str, label: str, tmp_path: Path) -> Iterator[Scene
 
 def observed(scene: Scene) -> None:
     """Report a fail and block nothing."""
-    run = scene.run(WORKFLOWS / "week-1-observe.yml", trace=scene.uploaded("refund-unsafe.json"))
-    assert run.jobs == {"reliability": "success"}, run.log
-    assert run.steps["reliability", "1"].outputs["decision"] == "fail"
+    scene.record("refund-unsafe.json")
+    run = scene.run(WORKFLOWS / "week-1-observe.yml")
+    assert run.jobs == {"record": "success", "reliability": "success"}, run.log
+    assert run.steps["reliability", GATE].outputs["decision"] == "fail"
     state, description = scene.statuses()["Sepurux / core-reliability"]
     assert (state, description.split(":")[0]) == ("success", "fail (observe)")
 
@@ -173,33 +186,35 @@ def approved_in_a_review(scene: Scene) -> None:
     """Close on a fail, and open by the approval of a listed reviewer without another evaluation."""
     scene.policy("week-2-soft.yml")
     scene.repository.collaborator("octocat", "write")
-    unsafe = scene.uploaded("refund-unsafe.json")
-    run = scene.run(WORKFLOWS / "week-2-soft.yml", trace=unsafe)
-    assert run.jobs == {"reliability": "failure"}, run.log
+    scene.record("refund-unsafe.json")
+    run = scene.run(WORKFLOWS / "week-2-soft.yml")
+    assert run.jobs == {"record": "success", "reliability": "failure"}, run.log
     assert [login.login for login in scene.pull.requested] == ["octocat"]
     state, description = scene.statuses()["Sepurux / core-reliability"]
     assert (state, "; needs an approval; " in description) == ("pending", True)
 
     scene.pull.review("octocat", "APPROVED")
     event = scene.event(action="submitted", review={"state": "approved"})
-    run = scene.run(WORKFLOWS / "week-2-soft.yml", "pull_request_review", event, trace=unsafe)
-    assert run.jobs == {"reliability": "success"}, run.log
+    run = scene.run(WORKFLOWS / "week-2-soft.yml", "pull_request_review", event)
+    assert run.jobs == {"record": "success", "reliability": "success"}, run.log
     assert scene.statuses()["Sepurux / core-reliability"][0] == "success"
     assert len([request for request in scene.sandbox.requests if request.path == "/v1/ci/runs"]) == 1
 
     event = scene.event(action="submitted", review={"state": "commented"})
-    assert "reliability" not in scene.run(WORKFLOWS / "week-2-soft.yml", "pull_request_review", event).jobs
+    assert scene.run(WORKFLOWS / "week-2-soft.yml", "pull_request_review", event).steps == {}
 
 
 def blocked(scene: Scene) -> None:
     """Block on a fail, and pass after the next push; one comment reports both."""
     scene.policy("week-3-hard.yml")
-    run = scene.run(WORKFLOWS / "week-3-hard.yml", trace=scene.uploaded("refund-unsafe.json"))
-    assert run.jobs == {"reliability": "failure"}, run.log
+    scene.record("refund-unsafe.json")
+    run = scene.run(WORKFLOWS / "week-3-hard.yml")
+    assert run.jobs == {"record": "success", "reliability": "failure"}, run.log
     assert scene.statuses()["Sepurux / core-reliability"][0] == "failure"
     scene.pull.push()
+    scene.record("refund-sound.json")
     run = scene.run(WORKFLOWS / "week-3-hard.yml")
-    assert run.jobs == {"reliability": "success"}, run.log
+    assert run.jobs == {"record": "success", "reliability": "success"}, run.log
     assert scene.statuses()["Sepurux / core-reliability"][0] == "success"
     assert len(scene.pull.comments) == 1
 
@@ -207,11 +222,11 @@ def blocked(scene: Scene) -> None:
 def gated_by_paths(scene: Scene) -> None:
     """Run the gate of the one agent whose files the pull request changes; the others are skipped."""
     scene.policy("many-agents.yml")
-    for agent in ("refunds", "support", "search"):
-        scene.write(f"traces/{agent}/sound.json", (TRACES / "refund-sound.json").read_text(encoding="utf-8"))
+    scene.record("refund-sound.json", "refunds", "support", "search")
     run = scene.run(WORKFLOWS / "many-agents.yml")
-    assert run.jobs == {"reliability": "success"}, run.log
-    decisions = {gate["name"]: gate["decision"] for gate in json.loads(run.steps["reliability", "1"].outputs["gates"])}
+    assert run.jobs == {"record": "success", "reliability": "success"}, run.log
+    gates = json.loads(run.steps["reliability", GATE].outputs["gates"])
+    decisions = {gate["name"]: gate["decision"] for gate in gates}
     assert decisions == {"refunds": "skipped", "support": "pass", "search": "skipped"}
     assert {state for state, _ in scene.statuses().values()} == {"success"}
     assert len(scene.statuses()) == 3
@@ -230,8 +245,9 @@ def queued(scene: Scene) -> None:
     }
     event = {**scene.event(), "action": "checks_requested", "merge_group": group}
     del event["pull_request"]
+    scene.record("refund-sound.json")
     run = scene.run(WORKFLOWS / "merge-queue.yml", "merge_group", event)
-    assert run.jobs == {"reliability": "success"}, run.log
+    assert run.jobs == {"record": "success", "reliability": "success"}, run.log
     assert scene.statuses(head)["Sepurux / core-reliability"][0] == "success"
 
 
@@ -254,8 +270,8 @@ def recorded(scene: Scene) -> None:
     for source, result, unsafe in ((agent, "success", "0"), (careless, "failure", "1")):
         scene.write("record_traces.py", source)
         run = scene.run(WORKFLOWS / "record-and-gate.yml")
-        assert run.jobs == {"reliability": result}, run.log
-        assert run.steps["reliability", "4"].outputs["unsafe_attempts"] == unsafe
+        assert run.jobs == {"record": "success", "reliability": result}, run.log
+        assert run.steps["reliability", GATE].outputs["unsafe_attempts"] == unsafe
         assert scene.statuses()["Sepurux / core-reliability"][0] == result
         scene.pull.push()
 
@@ -266,21 +282,53 @@ def held_back(scene: Scene) -> None:
     scene.write("scripts/deploy.sh", "#!/bin/sh\necho deployed\n").chmod(0o755)
     sha = scene.repository.branches["main"].sha
     event = {"repository": scene.event()["repository"], "ref": "refs/heads/main", "after": sha}
-    run = scene.run(WORKFLOWS / "deployment.yml", "push", event, trace=scene.uploaded("refund-unsafe.json"))
+    scene.record("refund-unsafe.json")
+    run = scene.run(WORKFLOWS / "deployment.yml", "push", event)
     assert (run.exit_code, run.jobs["gate"]) == (1, "failure"), run.log
     assert "deploy" not in [job for job, _ in run.steps]
+    scene.record("refund-sound.json")
     run = scene.run(WORKFLOWS / "deployment.yml", "push", event)
-    assert run.jobs == {"gate": "success", "deploy": "success"}, run.log
+    assert run.jobs == {"record": "success", "gate": "success", "deploy": "success"}, run.log
     assert run.steps["deploy", "1"].text == "deployed\n"
     assert scene.statuses(sha)["Sepurux / production"][0] == "success"
 
 
+def uploaded_report(scene: Scene) -> None:
+    """Report a fail, and keep the report as an artifact, but set no status and write no comment."""
+    event = {"repository": scene.event()["repository"]}
+    run = scene.run(WORKFLOWS / "use-outputs.yml", "workflow_dispatch", event)
+    assert run.jobs == {"reliability": "success"}, run.log
+    assert run.steps["reliability", "gate"].outputs["enforcement"] == "observe"
+    assert "report.json' -> '" in run.steps["reliability", "2"].text
+    assert scene.statuses(scene.repository.branches["main"].sha) == {}
+
+
+def evaluated_for_a_fork(scene: Scene) -> None:
+    """Evaluate in a second workflow, with the secret, what the first one recorded without it."""
+    scene.policy("forks.yml")
+    scene.repository.collaborator("octocat", "write")
+    pull = scene.repository.pull("mallory", head="fix", source=scene.repository.fork("mallory"))
+    fork = {"id": 7, "full_name": "mallory/agents", "owner": {"login": "mallory"}}
+    about = {"event": "pull_request", "conclusion": "success", "head_branch": "fix", "head_repository": fork}
+    for trace, decision, state in (("refund-unsafe.json", "fail", "pending"), ("refund-sound.json", "pass", "success")):
+        scene.record(trace)
+        assert scene.run(WORKFLOWS / "forks-record.yml").jobs == {"record": "success"}
+        event = {"repository": scene.event()["repository"], "workflow_run": {**about, "head_sha": pull.head_sha}}
+        run = scene.run(WORKFLOWS / "forks-evaluate.yml", "workflow_run", event)
+        assert run.steps["evaluate", "1"].outputs["decision"] == decision, run.log
+        assert scene.statuses(pull.head_sha)["Sepurux / core-reliability"][0] == state
+        pull.push()
+    assert len(pull.comments) == 1
+
+
 EXAMPLES: dict[str, Callable[[Scene], None]] = {
     "deployment.yml": held_back,
+    "forks-evaluate.yml": evaluated_for_a_fork,
     "many-agents.yml": gated_by_paths,
     "merge-queue.yml": queued,
     "record-and-gate.yml": recorded,
     "scheduled.yml": dispatched,
+    "use-outputs.yml": uploaded_report,
     "week-1-observe.yml": observed,
     "week-2-soft.yml": approved_in_a_review,
     "week-3-hard.yml": blocked,
@@ -292,13 +340,42 @@ def test_an_example_does_what_its_first_lines_say(name: str, scene: Scene) -> No
     EXAMPLES[name](scene)
 
 
-def test_every_example_is_run_or_named_above_as_one_that_cannot_be() -> None:
-    uses = {
-        path.name: re.findall(r"\buses: ([^@\s]+)", path.read_text(encoding="utf-8")) for path in WORKFLOWS.iterdir()
-    }
-    cannot_run = sorted(name for name, actions in uses.items() if not CAN_RUN.issuperset(actions))
-    assert sorted(EXAMPLES) == sorted(uses.keys() - cannot_run)
-    assert f"and setup-python: {', '.join(cannot_run)}." in " ".join((__doc__ or "").split())
+def test_every_example_is_run() -> None:
+    assert sorted([*EXAMPLES, "forks-record.yml"]) == sorted(path.name for path in WORKFLOWS.iterdir())
+
+
+# -- two jobs ---------------------------------------------------------------------------------------------------------
+
+# What a script of a pull request can do to later steps of its job: redirect the gate, loosen it, and rename the base.
+ATTACK = """
+with open(os.environ["GITHUB_ENV"], "a") as file:
+    file.write("SEPURUX_API_BASE_URL=http://127.0.0.1:9\\nSEPURUX_ENFORCEMENT=observe\\nHTTP_PROXY=http://127.0.0.1:9\\n")
+    file.write("LD_PRELOAD=/nowhere.so\\nREQUESTS_CA_BUNDLE=/nowhere.pem\\nNO_PROXY=\\n")
+event = Path(os.environ["GITHUB_EVENT_PATH"])
+event.write_text(event.read_text().replace("pull_request", "nothing"))
+Path(".github").mkdir(exist_ok=True)
+Path(".github/sepurux-gate.yml").write_text("enforcement: observe\\n")
+"""
+
+
+def test_nothing_that_a_recording_does_to_its_job_reaches_the_gate(scene: Scene) -> None:
+    scene.record("refund-unsafe.json", before=ATTACK)
+    run = scene.run(WORKFLOWS / "record-and-gate.yml")
+    assert run.jobs == {"record": "success", "reliability": "failure"}, run.log
+    gate = run.steps["reliability", GATE]
+    assert (gate.outputs["decision"], gate.outputs["enforcement"]) == ("fail", "hard")
+    assert "SEPURUX_" not in gate.text
+    assert scene.statuses()["Sepurux / core-reliability"][0] == "failure"
+
+
+def test_a_recording_that_fails_leaves_a_commit_without_a_status(scene: Scene) -> None:
+    """A ruleset that requires the status blocks such a commit."""
+    scene.record("refund-sound.json", before="sys.exit('the model did not respond')")
+    run = scene.run(WORKFLOWS / "record-and-gate.yml")
+    assert (run.exit_code, run.jobs) == (1, {"record": "failure"}), run.log
+    assert "reliability" not in [job for job, _ in run.steps]
+    assert scene.statuses() == {}
+    assert scene.sandbox.requests == []
 
 
 # -- our own ----------------------------------------------------------------------------------------------------------
@@ -379,7 +456,7 @@ def test_a_gate_that_blocks_fails_its_job_and_later_steps_can_read_why(scene: Sc
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     assert [form for form in re.findall("`(if: .+)`", readme) if f" {form}\n" in AFTERWARDS] != []
     workflow = scene.write(".github/workflows/reliability.yml", dedent(AFTERWARDS))
-    run = scene.run(workflow, trace=scene.uploaded("refund-unsafe.json"))
+    run = scene.run(workflow, trace_id=scene.uploaded("refund-unsafe.json"))
     assert (run.exit_code, run.jobs["reliability"], run.jobs["later"]) == (1, "failure", "success"), run.log
     assert run.steps["reliability", "failed"].text == "fail, unsafe 1\n"
     assert run.steps["reliability", "on_fail"].text == "on fail\n"

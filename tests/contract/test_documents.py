@@ -261,6 +261,10 @@ def without_certificates(scene: Scene) -> str:
         return log_of(scene.run(base_url="https://api.example", timeout="0.5"))
 
 
+def with_variable(scene: Scene) -> str:
+    return log_of(run_action(**{**scene.options(), "env": {**scene.environment(), "SEPURUX_ENFORCEMENT": "observe"}}))
+
+
 # What the documents quote, and a run in which it is printed.
 PRINTED: dict[str, Callable[[Scene], str]] = {
     "so the gate has no secret for Sepurux": on_pull_request(token=""),
@@ -280,6 +284,7 @@ PRINTED: dict[str, Callable[[Scene], str]] = {
     "… leads outside the workspace": on_pull_request(trace_file="../../etc/hostname"),
     "… matches no file in …": on_pull_request(trace_file="traces/*.json"),
     "it is not known; did you mean …": with_policy("campaign: core-reliability\nenforcment: hard\n"),
+    "These environment variables are ignored": with_variable,
     "the policy could not be read: …": with_permissions(pull_requests="write", statuses="write"),
     "the policy file overrides these inputs: …": with_policy("enforcement: hard\n", enforcement="observe"),
     "Could not set the commit status (HTTP 403 …)": with_permissions(contents="read", pull_requests="write"),

@@ -24,6 +24,7 @@ import yaml
 from scripts import schema
 from sepurux_action.config import policy_parser
 from sepurux_action.config.gate import Trace
+from sepurux_action.config.options import CommentMode
 from sepurux_action.config.policy import Policy
 from sepurux_action.config.settings import Settings, input_layer, read_settings
 from sepurux_action.config.stage import Stage
@@ -254,7 +255,15 @@ def test_a_gates_job_waits_longer_than_its_gates_can_read_the_policy_and_set_the
     (job,) = (job for job in jobs(path).values() if ACTION in str(job))
     longest = max(gate.timeout_s for gate in settings_of(path).gates)
     assert job["timeout-minutes"] * 60 > longest + 105  # reads 15 s, effects 90 s
-    assert (job["permissions"]["contents"], job["permissions"]["statuses"]) == ("read", "write")
+    statuses = "write" if settings_of(path).status else "read"
+    assert (job["permissions"]["contents"], job["permissions"]["statuses"]) == ("read", statuses)
+
+
+def test_only_a_gate_that_sets_no_status_observes_beside_another_one() -> None:
+    """It would replace the status and the comment of the gate that blocks."""
+    made = settings_of(ROOT / "examples" / "workflows" / "use-outputs.yml")
+    assert [gate.stage for gate in made.gates] == [Stage.OBSERVE]
+    assert (made.status, made.comment) == (False, CommentMode.NEVER)
 
 
 # -- pull requests: another base branch, and one run at a time --------------------------------------------------------
@@ -282,19 +291,84 @@ def test_a_workflow_of_pull_requests_runs_when_the_base_branch_changes(name: str
 def test_a_pull_request_has_one_run_and_an_edited_title_cancels_none(name: str) -> None:
     workflow = OF_PULL_REQUESTS[name]
     assert "concurrency" not in workflow, "a run whose job is skipped would join the group"
+    groups = []
     for job in workflow["jobs"].values():
         if job["steps"] == [{"run": "true"}]:
             continue  # the documents show the triggers alone
-        assert "github.event.action != 'edited' || github.event.changes.base" in job["if"]
-        number, _, otherwise = re.findall(r"\$\{\{ (.+) \}\}$", job["concurrency"]["group"])[0].partition(" || ")
+        if "needs" in job:  # without an `if`, such a job runs only if the job that it needs ran and succeeded
+            assert "if" not in job
+        else:
+            assert "github.event.action != 'edited' || github.event.changes.base" in job["if"]
+        prefix, number, otherwise = re.findall(r"^(\w+-)\$\{\{ (.+) \|\| (.+) \}\}$", job["concurrency"]["group"])[0]
         assert (number, otherwise) == ("github.event.pull_request.number", "github.run_id"), "pushes share no group"
+        groups.append(prefix)
         assert workflow[True]["push"] == {"branches": ["main"]}, "without results, there is nothing to compare with"
         waits = "pull_request_review" in workflow[True]  # the run of a review does not end an evaluation
         cancels = (True, "${{ github.event_name == 'pull_request' }}")
         assert job["concurrency"]["cancel-in-progress"] in cancels[waits:]
+    assert len(groups) == len(set(groups)), "the second job of an older run could cancel the first of a newer one"
 
 
 # -- what an example may do -------------------------------------------------------------------------------------------
+
+RECORDING = [name for name, text in PIECES.items() if "record_traces.py traces" in text]
+TWO_JOBS = {name: yaml.safe_load(PIECES[name]) for name in RECORDING if name != "forks-record.yml"}
+of_two_jobs = pytest.mark.parametrize("name", TWO_JOBS)
+NOT_THE_PULL_REQUEST = "${{ github.event.pull_request.base.sha || "
+
+
+def of_gate(workflow: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the only job of a workflow that has the gate."""
+    (job,) = (job for job in workflow["jobs"].values() if ACTION in str(job))
+    return dict(job)
+
+
+def test_each_workflow_that_gates_pull_requests_records_their_traces() -> None:
+    gates = [name for name, workflow in OF_PULL_REQUESTS.items() if ACTION in str(workflow)]
+    assert (len(gates), len(TWO_JOBS)) == (7, 8)
+    assert TWO_JOBS.keys() - gates == {"deployment.yml"}
+
+
+@of_two_jobs
+def test_the_job_that_runs_a_pull_requests_code_has_no_secret_of_the_gate_and_can_only_read(name: str) -> None:
+    record = TWO_JOBS[name]["jobs"]["record"]
+    assert record["permissions"] == {"contents": "read"}
+    assert re.findall(r"secrets\.\w+|github\.token", str(record)) == ["secrets.OPENAI_API_KEY"]
+    assert record["steps"][0]["with"] == {"persist-credentials": False}
+    assert "env" not in TWO_JOBS[name]
+    assert "env" not in record
+
+
+@of_two_jobs
+def test_the_job_with_the_gates_secret_runs_nothing_of_a_pull_request(name: str) -> None:
+    workflow = TWO_JOBS[name]
+    job = of_gate(workflow)
+    checkout, download, gate = job["steps"]
+    assert [step["uses"].partition("@")[0] for step in (checkout, download)] == [
+        "actions/checkout",
+        "actions/download-artifact",
+    ]
+    assert gate["uses"] == ACTION
+    assert job["needs"] == "record"
+    assert {"if", "env", "container"} & job.keys() == set()
+    if {"pull_request", "merge_group"} & workflow[True].keys():
+        assert checkout["with"]["ref"].startswith(NOT_THE_PULL_REQUEST)
+        assert ("github.event.merge_group.base_sha" in checkout["with"]["ref"]) == ("merge_group" in workflow[True])
+
+
+@of_two_jobs
+def test_the_gate_evaluates_what_the_other_job_uploads_from_a_folder_that_has_nothing_else(name: str) -> None:
+    """Below `traces`, an artifact replaces no policy file and nothing that runs."""
+    workflow = TWO_JOBS[name]
+    upload = workflow["jobs"]["record"]["steps"][-1]
+    _, download, gate = of_gate(workflow)["steps"]
+    assert download["with"] == {"name": upload["with"]["name"], "path": "traces"}
+    assert upload["with"]["path"].removesuffix("/*.json") == "traces"
+    assert upload["with"]["if-no-files-found"] == "error"
+    files = [gate["with"].get("trace_file")]
+    if name == "many-agents.yml":
+        files = [each["trace_file"] for each in yaml.safe_load(POLICY_TEXTS[name])["gates"]]
+    assert [str(each).partition("/")[0] for each in files] == ["traces"] * len(files)
 
 
 def test_the_job_that_runs_a_forks_code_has_no_secret_and_can_only_read() -> None:
@@ -344,7 +418,9 @@ def jenkins_script() -> str:
 
 
 @pytest.mark.parametrize("script", [gitlab_script, jenkins_script], ids=["gitlab", "jenkins"])
-def test_the_script_of_another_ci_system_runs_the_gate(script: Callable[[], str], tmp_path: Path) -> None:
+def test_the_script_of_another_ci_system_blocks_also_if_the_policy_observes(
+    script: Callable[[], str], tmp_path: Path
+) -> None:
     (tmp_path / "gate" / "bin").mkdir(parents=True)
     program = tmp_path / "gate" / "bin" / "sepurux-gate"  # where the scripts' first steps install it
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m sepurux_action "$@"\n', encoding="utf-8")
@@ -352,6 +428,9 @@ def test_the_script_of_another_ci_system_runs_the_gate(script: Callable[[], str]
     traces = tmp_path / "checkout" / "traces"
     traces.mkdir(parents=True)
     shutil.copy(ROOT / "examples" / "traces" / "refund-unsafe.json", traces / "refund-sound.json")
+    (tmp_path / "checkout" / ".github").mkdir()
+    policy = tmp_path / "checkout" / ".github" / "sepurux-gate.yml"  # what a merge request could add
+    policy.write_text("enforcement: observe\n", encoding="utf-8")
     with Sandbox(token=TOKEN) as sandbox:
         environment = {
             "PATH": os.environ["PATH"],

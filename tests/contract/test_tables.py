@@ -47,7 +47,7 @@ def test_an_option_whose_parser_has_no_schema_is_named() -> None:
 
 
 @pytest.mark.parametrize("text", [generate.docker_action(), generate.composite_action()])
-def test_no_input_but_github_token_has_a_default_because_one_would_beat_the_environment(text: str) -> None:
+def test_no_input_but_github_token_has_a_default_which_would_count_as_given(text: str) -> None:
     inputs = yaml.safe_load(text)["inputs"]
     defaults = {name: declared["default"] for name, declared in inputs.items() if "default" in declared}
     assert defaults == {"github_token": "${{ github.token }}"}

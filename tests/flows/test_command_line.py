@@ -247,7 +247,11 @@ def test_the_policy_files_own_problems_name_its_keys(tmp_path: Path, gate: Gate)
 
 @pytest.mark.parametrize(
     ("command", "status"),
-    [(f"{COMMAND_LINE} --trace-file x.json", 2), (STEP, 0), (f'env INPUT_TRACE_FILE="$RUNNER_TEMP/x.json" {STEP}', 0)],
+    [
+        (f"{COMMAND_LINE} --campaign core-reliability --trace-file x.json", 2),
+        (f"env INPUT_CAMPAIGN=core-reliability {STEP}", 0),
+        (f'env INPUT_CAMPAIGN=core-reliability INPUT_TRACE_FILE="$RUNNER_TEMP/x.json" {STEP}', 0),
+    ],
     ids=["command line, relative", "step", "step, absolute"],
 )
 def test_a_deleted_working_directory_is_a_problem_only_for_relative_paths(
@@ -257,7 +261,9 @@ def test_a_deleted_working_directory_is_a_problem_only_for_relative_paths(
     (tmp_path / "gone").mkdir()
     answer = backend.json(decided(decision="pass", pass_rate=1, unsafe_attempts=0))
     with sound_backend(**{"GET /v1/ci/batch/*": answer, "GET /v1/ci/runs/*": answer}) as sepurux:
-        settings = f"SEPURUX_CAMPAIGN_ID=core-reliability SEPURUX_CI_TOKEN={SECRET} SEPURUX_API_BASE_URL={sepurux.url}"
+        of_both = {"SEPURUX_CI_TOKEN": SECRET, "SEPURUX_API_BASE_URL": sepurux.url}
+        of_both |= {"INPUT_TOKEN": SECRET, "INPUT_BASE_URL": sepurux.url}
+        settings = " ".join(f"{name}={value}" for name, value in of_both.items())
         ended = run_shell(f"export {settings} RUNNER_TEMP=$PWD; cd gone; rmdir ../gone; {command}", tmp_path)
     output = ended.stdout + ended.stderr
     assert ended.returncode == status, output
