@@ -20,16 +20,16 @@ MIN_REDACTED_LENGTH = 6  # characters; redacting "a" or "pass" everywhere would 
 MIN_BEGINNING_LENGTH = 5  # characters before a cut: half an escape after them may show one more in a browser
 MAX_LAYERS = 3  # of escapes, such as HTML in JSON in a URL
 
-# The escapes of URLs, HTML, JSON, and JavaScript, first those that are cut off. Reports put a zero-width space into
-# words. A group captures what an escape stands for: two digits, four digits, an entity, a character, or a cut.
+# The escapes of URLs, HTML, JSON, and JavaScript, first those that are cut off, and invisible characters, which reports
+# put into words. A group captures what an escape stands for: two digits, four digits, an entity, a character, or a cut.
 _ESCAPE = re.compile(
     rf"(?:%[0-9A-Fa-f]?|&#?[0-9A-Za-z]{{0,31}}|\\(?:x[0-9A-Fa-f]?|u[0-9A-Fa-f]{{0,3}})?)({json_reader.CUT})"
     r"|(?:%|\\x)([0-9A-Fa-f]{2})|\\u([0-9A-Fa-f]{4})"
     r"|(&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][0-9A-Za-z]{1,31}(?=;)|amp|apos|gt|lt|quot);?)"
     r"|\\([^0-9A-Za-z\s])"
-    "|\u200b"
+    rf"|[{json_reader.INVISIBLE}\ufe0f]"
 )
-_ESCAPE_MARKS = "%&\\\u200b"
+_FIRST_OF_ESCAPE = re.compile(rf"[%&\\{json_reader.INVISIBLE}\ufe0f]")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,7 +131,7 @@ class Redactor:
                 start = text.find(part, start + len(part))
         if json_reader.CUT in text:
             yield from self._find_beginnings(text)
-        if layers and any(mark in text for mark in _ESCAPE_MARKS):
+        if layers and _FIRST_OF_ESCAPE.search(text):
             decoded, before = _decode(text)
             if decoded != text:
                 yield from ((before[start], before[end]) for start, end in self._find(decoded, layers - 1))

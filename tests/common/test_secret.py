@@ -223,8 +223,17 @@ def test_a_secret_that_is_the_name_of_a_field_hides_no_field() -> None:
     assert Redactor(["status"]).redact_json({"status": "failed"}) == {"status": "failed"}
 
 
-def test_a_secret_split_by_invisible_characters_is_redacted_because_a_report_would_join_it() -> None:
-    assert Redactor([TEXT]).redact_json(f"key {TEXT[:4]}\u200b{TEXT[4:]}") == "key ***"
+@pytest.mark.parametrize("invisible", ["\u200b", "\x07", "\u034f", "\ufe0f", "\u3164", "\U000e0100", "\ufe0f\u3164"])
+def test_a_secret_split_by_invisible_characters_is_redacted_because_a_report_would_join_it(invisible: str) -> None:
+    assert Redactor([TEXT]).redact_json(f"key {invisible.join(TEXT)}") == "key ***"
+
+
+@pytest.mark.parametrize("invisible", ["\u200b", "\u034f", "\ufe0f", "\u3164"])
+def test_a_secret_split_by_invisible_characters_is_redacted_also_where_nothing_removes_them(invisible: str) -> None:
+    """A name of a gate may have them, and a JSON text has them as escapes."""
+    split = invisible.join(TEXT)
+    assert Redactor([TEXT])(f"key {split}!") == "key ***!"
+    assert Redactor([TEXT])(json.dumps(f"key {split}!")) == '"key ***!"'
 
 
 @pytest.mark.parametrize("opening", ["[", '{"a":'])
