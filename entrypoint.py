@@ -1,12 +1,10 @@
 """Starts the gate as a step of a workflow: `python3 -I entrypoint.py` imports nothing from the checkout."""
 
-import os
 import signal
 import sys
 from pathlib import Path
 
-for number in (signal.SIGINT, signal.SIGTERM):  # during the imports there is nothing to report yet
-    signal.signal(number, lambda number, _: os._exit(128 + number))
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})  # until the gate handles them
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 

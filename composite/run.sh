@@ -49,7 +49,7 @@ with actions/setup-python and python-version 3.13 before this one."
 # The runner empties this folder with every job, and no checkout reaches it. A step that runs the code of a pull request
 # does, but it could as well replace Python or the action itself: such code needs a job of its own, here as everywhere.
 venv=$RUNNER_TEMP/$name
-if [ ! -e "$venv/ready" ]; then
+if [ ! -e "$venv/ready" ] || [ ! -x "$venv/bin/python" ]; then # a cleaner of old files may have left a part
   (cd "$RUNNER_TEMP" && "$python" -I -m venv --clear "$venv") ||
     stop "$python could not make a virtual environment in the runner's temporary folder."
   # Of pip's variables only those count that say how to reach an index: a company has its mirror. Others, such as

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
-signal.signal(signal.SIGINT, lambda number, _: os._exit(128 + number))  # there is nothing to report yet
+if os.name != "nt":  # a signal during the imports arrives once the gate can report it
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 import io
 import logging

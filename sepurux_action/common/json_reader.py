@@ -19,6 +19,14 @@ MAX_QUOTE_LENGTH = 80  # characters of a value that an error message quotes
 MAX_TIME_LENGTH = 40  # characters
 FIRST_YEAR, LAST_YEAR = 2000, 2100  # an agent's trace is not from before or after
 CUT = "…"  # the last character of a text that was cut
+# In a class of a regular expression: Unicode's Default_Ignorable_Code_Point, and others that show nothing.
+# U+FE0F belongs to them. After a symbol it selects the emoji, so it stays there.
+INVISIBLE = (
+    "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
+    "\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufff8\U00016fe4\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff"
+)
+_INVISIBLE = re.compile(f"[{INVISIBLE}]|(?<![\u2000-\u2bff])\ufe0f")
 _URL = re.compile(r"[A-Za-z0-9._~:/?#\[@!$&'()*+,;=%\]-]{1,2000}")
 IDENTIFIER = re.compile(r"(?!\.+\Z)[A-Za-z0-9._:~-]{1,200}\Z")
 
@@ -56,18 +64,15 @@ def text(value: object) -> str:
 
 
 def printable(raw: str) -> str:
-    """Return the text on one line, of at most `MAX_TEXT_LENGTH` characters.
+    """Return the visible text on one line, of at most `MAX_TEXT_LENGTH` characters, with a space for white space."""
+    return " ".join(visible(" ".join(shorten(raw, MAX_TEXT_LENGTH).split())).split())
 
-    Control, format, and surrogate characters are removed, or replaced by a space if they are white space.
-    """
-    raw = shorten(raw, MAX_TEXT_LENGTH)
-    if raw.isprintable():  # the usual case, much faster than a check of each character
-        return " ".join(raw.split())
-    kept = (
-        character if unicodedata.category(character)[0] != "C" else " " if character.isspace() else ""
-        for character in raw.replace("\u2028", "\n").replace("\u2029", "\n")
-    )
-    return " ".join("".join(kept).split())
+
+def visible(raw: str) -> str:
+    """Return the text without characters that show nothing, and without white space other than the space."""
+    if raw.isascii() and raw.isprintable():  # the usual case, much faster than a check of each character
+        return raw
+    return _INVISIBLE.sub("", "".join(filter(str.isprintable, raw)))
 
 
 def shorten(given: str, longest: int) -> str:

@@ -20,16 +20,16 @@ MIN_REDACTED_LENGTH = 6  # characters; redacting "a" or "pass" everywhere would 
 MIN_BEGINNING_LENGTH = 5  # characters before a cut: half an escape after them may show one more in a browser
 MAX_LAYERS = 3  # of escapes, such as HTML in JSON in a URL
 
-# The escapes of URLs, HTML, JSON, and JavaScript, first those that are cut off. Reports put a zero-width space into
-# words. A group captures what an escape stands for: two digits, four digits, an entity, a character, or a cut.
+# The escapes of URLs, HTML, JSON, and JavaScript, first those that are cut off, and invisible characters, which reports
+# put into words. A group captures what an escape stands for: two digits, four digits, an entity, a character, or a cut.
 _ESCAPE = re.compile(
     rf"(?:%[0-9A-Fa-f]?|&#?[0-9A-Za-z]{{0,31}}|\\(?:x[0-9A-Fa-f]?|u[0-9A-Fa-f]{{0,3}})?)({json_reader.CUT})"
     r"|(?:%|\\x)([0-9A-Fa-f]{2})|\\u([0-9A-Fa-f]{4})"
     r"|(&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][0-9A-Za-z]{1,31}(?=;)|amp|apos|gt|lt|quot);?)"
     r"|\\([^0-9A-Za-z\s])"
-    "|\u200b"
+    rf"|[{json_reader.INVISIBLE}\ufe0f]"
 )
-_ESCAPE_MARKS = "%&\\\u200b"
+_FIRST_OF_ESCAPE = re.compile(rf"[%&\\{json_reader.INVISIBLE}\ufe0f]")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,8 +98,8 @@ class Redactor:
         self.secrets = tuple(filter(None, secrets))
         forms = {form for secret in self.secrets for form in _forms(secret) if len(form) >= MIN_REDACTED_LENGTH}
         self._parts = sorted(forms, key=len)
-        beginnings = "|".join(re.escape(form[:MIN_BEGINNING_LENGTH]) for form in self._parts)
-        self._maybe_cut = re.compile(f"(?:{beginnings})[^{json_reader.CUT}]*{json_reader.CUT}?")
+        beginnings = "|".join(dict.fromkeys(re.escape(form[:MIN_BEGINNING_LENGTH]) for form in self._parts))
+        self._beginning = re.compile(f"(?={beginnings})")  # looks ahead, because one may overlap with the next
 
     def __call__(self, text: str) -> str:
         """Return the text with each secret, and each beginning of a secret before `json_reader.CUT`, replaced by `***`.
@@ -131,30 +131,30 @@ class Redactor:
                 start = text.find(part, start + len(part))
         if json_reader.CUT in text:
             yield from self._find_beginnings(text)
-        if layers and any(mark in text for mark in _ESCAPE_MARKS):
+        if layers and _FIRST_OF_ESCAPE.search(text):
             decoded, before = _decode(text)
             if decoded != text:
                 yield from ((before[start], before[end]) for start, end in self._find(decoded, layers - 1))
 
     def _find_beginnings(self, text: str) -> Iterator[tuple[int, int]]:
-        for match in self._maybe_cut.finditer(text):
-            shown = match[0].removesuffix(json_reader.CUT)
-            if shown == match[0]:
-                continue
-            lengths = ((part, n) for part in self._parts for n in range(MIN_BEGINNING_LENGTH, len(part) + 1))
-            longest = max((length for part, length in lengths if shown.endswith(part[:length])), default=0)
-            if longest:
-                yield match.start() + len(shown) - longest, match.end()
+        longest = len(self._parts[-1])
+        for match in self._beginning.finditer(text):
+            start = match.start()
+            end = text.find(json_reader.CUT, start, start + longest + 1)
+            if end >= 0 and any(part.startswith(text[start:end]) for part in self._parts):
+                yield start, end + 1
 
     def redact_json(self, value: object, levels: int = MAX_DEPTH) -> object:
-        """Return a JSON value with every string redacted except keys, which no report shows; None below `levels`.
+        """Return a JSON value with every string cut and redacted, and None below `levels`. No report shows keys.
 
+        Of a string, the first `json_reader.MAX_TEXT_LENGTH` characters are searched and kept. No report shows as many.
         Lists and objects are changed in place, because a copy of a large response would need as much memory again.
         """
         if isinstance(value, str):
-            shown = json_reader.printable(value)  # joins a secret that invisible characters split, as a report would
+            kept = json_reader.shorten(value, json_reader.MAX_TEXT_LENGTH)
+            shown = json_reader.printable(kept)  # joins a secret that invisible characters split, as a report would
             redacted = self(shown)
-            return redacted if redacted != shown else value if value == shown else self(value)
+            return kept if redacted == shown else redacted
         if isinstance(value, list | dict) and not levels:
             return None
         if isinstance(value, list):

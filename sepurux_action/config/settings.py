@@ -345,7 +345,9 @@ class OptionReader:
     def _shown(self, option: Option[object], text: str) -> str:
         """Return a value as an error message shows it, without secrets and URLs that may contain one."""
         hidden = option.secret or (option is options.BASE_URL and any(mark in text for mark in "@?#"))
-        return "the value" if hidden or may_be_secret(text) else json_reader.preview(self._redact(text))
+        if hidden or may_be_secret(text):
+            return "the value"
+        return json_reader.preview(self._redact(json_reader.printable(text)))
 
     def _add(self, layer: Layer, spelling: str, message: str) -> None:
         problem = Problem(layer.label(spelling), message, layer.file, layer.lines.get(spelling, 0))

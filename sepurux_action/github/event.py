@@ -379,8 +379,8 @@ def _repository(value: object) -> str:
 
 
 def parse_branch(value: object) -> str:
-    """Return a branch's name, or '' if it has unprintable characters, because it could look like another name."""
-    return value if isinstance(value, str) and value == json_reader.printable(value) else ""
+    """Return a branch's name, or '' if it has white space or unprintable characters: it could look like another one."""
+    return value if isinstance(value, str) and value.isprintable() and " " not in value else ""
 
 
 def _branch_of_ref(value: object) -> str:

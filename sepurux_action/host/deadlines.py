@@ -30,12 +30,14 @@ class Signals:
     def installed(cls) -> Self:
         """Return an object that receives the process's signals from now on; only the main thread may call this.
 
+        The start of the program blocks them. So a signal during the imports is received here, and has a report too.
         A process that has to ignore SIGHUP, such as one that nohup started, still does.
         """
         signals = cls()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, lambda number, _frame: signals.receive(number))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
         return signals
 
     def add_listener(self, listener: Callable[[], None]) -> None:

@@ -62,4 +62,4 @@ class Output(ABC):
 
     def printable(self, text: str) -> str:
         """Return one line without commands, escape sequences, and secrets, even if invisible characters split them."""
-        return self._redact(plain(self._redact(text)))
+        return plain(text, self._redact)

@@ -68,9 +68,13 @@ class ReportFolders:
         return WrittenFiles(paths=paths, problem=_not_written(problems, report_dir, first) if problems else "")
 
     def remove(self, report_dir: str, names: Iterable[str]) -> None:
-        """Remove files of an earlier run, as `write` would replace them. What cannot be removed stays. May hang."""
+        """Remove files of an earlier run. What cannot be removed stays. May hang.
+
+        `write` refuses a path with a link, but later steps may follow it. So the files are removed at its real path, if
+        that is one to which `write` would write.
+        """
         with suppress(OSError, UnicodeError):
-            root, parts = self._locate(report_dir)
+            root, parts = self._locate(os.path.realpath(self.base / report_dir))
             with open_folder(root, parts, create=False) as folder:
                 for name in names:
                     with suppress(OSError):

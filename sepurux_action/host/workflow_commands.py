@@ -6,6 +6,7 @@ runner recognizes a command at the start of a line (`::name`), and its old form 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 
 from sepurux_action.common import json_reader
@@ -20,10 +21,13 @@ class Level(StrEnum):
     ERROR = "error"
 
 
-def plain(text: str) -> str:
-    """Return a text as one line of the log in which the runner sees no command. Spaces remain, for aligned columns."""
+def plain(text: str, redact: Callable[[str], str] = str) -> str:
+    """Return a text as one line of the log in which the runner sees no command. Spaces remain, for aligned columns.
+
+    `redact` gets the line as it is shown, without invisible characters, but with what could be a command.
+    """
     cut = json_reader.shorten(text, MAX_LOG_LINE_LENGTH)
-    line = " ".join(map(json_reader.printable, cut.split(" "))).replace("##[", "## [").rstrip(" ")
+    line = redact(" ".join(map(json_reader.printable, cut.split(" ")))).replace("##[", "## [").rstrip(" ")
     before, command, after = line.partition("::")
     return f"{before}: :{after}" if command and not before.strip() else line  # the runner trims spaces
 

@@ -39,11 +39,6 @@ _IN_TEXT = {ord(mark): f"&#{ord(mark)};" for mark in _ACTIVE} | _DOLLAR
 _UNDERSCORE = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")  # within a word it is no markup
 _IN_CODE_BLOCK = {ord(mark): f"&#{ord(mark)};" for mark in string.punctuation if mark not in "-=."} | _DOLLAR
 _IN_URL = {ord(mark): f"&#{ord(mark)};" for mark in string.punctuation if mark not in "/:.-?=%,;#"}
-# Invisible letters, marks, and symbols that Unicode does not classify as control or format characters.
-_INVISIBLE = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0e\uffa0\U000e0100-\U000e01ef]"
-    "|(?<![\u2000-\u2bff])\ufe0f"  # after a symbol it selects the emoji
-)
 _LINKED = re.compile(
     r"""
     [@\#]                                                     # mentions, e-mails, issues
@@ -127,8 +122,7 @@ def strong(value: str) -> Markdown:
 
 def code_block(lines: Iterable[str], language: str = "") -> Markdown:
     """Return lines to copy, without invisible characters, as a block that no text in them can end."""
-    seen = _INVISIBLE.sub("", "\n".join(lines))
-    shown = "".join(letter for letter in _limit_marks(seen) if letter == "\n" or letter.isprintable())
+    shown = "".join(_limit_marks("\n".join(map(json_reader.visible, "\n".join(lines).split("\n")))))
     if _ORDINARY_LINES.match(shown) and "-->" not in shown:
         return Markdown(f"```{language}\n{shown}\n```")
     return Markdown(f"<pre><code>{shown.translate(_IN_CODE_BLOCK)}</code></pre>")
@@ -152,7 +146,7 @@ def _as_markdown(value: str) -> Markdown:
 
 def _plain(value: str, longest: int) -> str:
     """Return the text on one line, without invisible characters, shortened to `longest` characters."""
-    seen = " ".join(_INVISIBLE.sub("", json_reader.printable(value[: longest * READ_AHEAD])).split())
+    seen = json_reader.printable(value[: longest * READ_AHEAD])
     shown = "".join(_limit_marks(seen)) if not seen.isascii() else seen
     cut = len(shown) > longest or len(value) > longest * READ_AHEAD
     return shown[: longest - 1].rstrip() + "…" if cut else shown

@@ -10,14 +10,15 @@ import sys
 from collections.abc import Callable
 from html.entities import codepoint2name
 from itertools import cycle
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import CUT
-from sepurux_action.common.secret import MAX_DEPTH, MAX_LAYERS, Redactor, Secret, may_be_secret
+from sepurux_action.common.secret import MAX_DEPTH, MAX_LAYERS, MIN_REDACTED_LENGTH, Redactor, Secret, may_be_secret
 from sepurux_action.config.settings import Settings
 
 TEXT = "sk_live/9+made=up"
@@ -159,16 +160,46 @@ def test_a_beginning_of_a_secret_is_redacted_only_before_a_cut(text: str, redact
     assert Redactor([TEXT, "aaaaaaab"])(text) == redacted
 
 
-def test_the_work_does_not_grow_with_the_number_of_cuts() -> None:
-    redact, text = Redactor([TEXT]), f"{CUT} sk_l" * 10_000
+def calls_of(work: Callable[[], object]) -> int:
+    """Return the number of calls and returns, also of functions in C, that the work consists of."""
     calls: list[str] = []
     sys.setprofile(lambda _frame, event, _argument: calls.append(event))
     try:
-        redacted = redact(text)
+        work()
     finally:
         sys.setprofile(None)
-    assert redacted == text
-    assert len(calls) < 100
+    return len(calls)
+
+
+def test_the_work_does_not_grow_with_the_number_of_cuts() -> None:
+    text = f"{CUT} sk_l" * 10_000
+    assert Redactor([TEXT])(text) == text
+    assert calls_of(lambda: Redactor([TEXT])(text)) - calls_of(lambda: Redactor([TEXT])("")) < 100
+
+
+@pytest.mark.parametrize("unit", [f"sk_liv{CUT}", f"{TEXT.encode().hex()[:5]}{CUT}", TEXT.encode().hex()[:5]])
+def test_the_work_for_each_beginning_of_a_secret_does_not_grow_with_the_length_of_the_secret(unit: str) -> None:
+    redact = Redactor([TEXT, "x" * 500 + "1"])
+    assert calls_of(lambda: redact(unit * 200 + CUT)) < 100 * 200
+
+
+@pytest.mark.parametrize("unit", ["%73", "&#115;", "\\u0073", "67687", f"sk_liv{CUT}", "\u200b a"])
+def test_of_a_long_text_in_a_response_only_the_beginning_is_searched_and_kept(unit: str) -> None:
+    redact, long = Redactor([TEXT]), unit * 400_000
+    kept = redact.redact_json({"text": long})
+    assert kept == redact.redact_json({"text": json_reader.shorten(long, json_reader.MAX_TEXT_LENGTH)})
+    work_for_beginning = calls_of(lambda: redact.redact_json(long[: json_reader.MAX_TEXT_LENGTH]))
+    assert calls_of(lambda: redact.redact_json(long)) < work_for_beginning + 1_000
+
+
+@pytest.mark.parametrize("escape", [str, lambda each: f"%{ord(each):02X}", lambda each: f"&#{ord(each)};"])
+def test_a_secret_at_the_end_of_what_is_kept_of_a_long_text_is_not_shown_in_part(escape: Callable[[str], str]) -> None:
+    written = "".join(map(escape, TEXT))
+    for shown in range(1, len(written) + 5):
+        text = "-" * (json_reader.MAX_TEXT_LENGTH - shown) + written + "-" * 99
+        kept = html.unescape(unquote(str(Redactor([TEXT]).redact_json(text))))
+        assert TEXT[:MIN_REDACTED_LENGTH] not in kept
+        assert kept.endswith(CUT)
 
 
 def test_without_secrets_every_text_stays() -> None:
@@ -192,8 +223,17 @@ def test_a_secret_that_is_the_name_of_a_field_hides_no_field() -> None:
     assert Redactor(["status"]).redact_json({"status": "failed"}) == {"status": "failed"}
 
 
-def test_a_secret_split_by_invisible_characters_is_redacted_because_a_report_would_join_it() -> None:
-    assert Redactor([TEXT]).redact_json(f"key {TEXT[:4]}\u200b{TEXT[4:]}") == "key ***"
+@pytest.mark.parametrize("invisible", ["\u200b", "\x07", "\u034f", "\ufe0f", "\u3164", "\U000e0100", "\ufe0f\u3164"])
+def test_a_secret_split_by_invisible_characters_is_redacted_because_a_report_would_join_it(invisible: str) -> None:
+    assert Redactor([TEXT]).redact_json(f"key {invisible.join(TEXT)}") == "key ***"
+
+
+@pytest.mark.parametrize("invisible", ["\u200b", "\u034f", "\ufe0f", "\u3164"])
+def test_a_secret_split_by_invisible_characters_is_redacted_also_where_nothing_removes_them(invisible: str) -> None:
+    """A name of a gate may have them, and a JSON text has them as escapes."""
+    split = invisible.join(TEXT)
+    assert Redactor([TEXT])(f"key {split}!") == "key ***!"
+    assert Redactor([TEXT])(json.dumps(f"key {split}!")) == '"key ***!"'
 
 
 @pytest.mark.parametrize("opening", ["[", '{"a":'])

@@ -6,6 +6,7 @@ import base64
 import html
 import io
 import json
+import re
 from collections.abc import Callable
 
 import pytest
@@ -14,18 +15,23 @@ from hypothesis import strategies as st
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import MIN_REDACTED_LENGTH, Redactor, spellings
+from sepurux_action.config.policy import PolicyNote
 from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.settings import input_layer, read_inputs, read_settings
 from sepurux_action.errors import ConfigurationError, ErrorDetails, Problem
 from sepurux_action.evaluation.api import Credentials, PermanentError, Response, list_campaigns, parse_response
 from sepurux_action.evaluation.ci_run import parse_ci_run
 from sepurux_action.evaluation.decision import decide
+from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment, Scenario
 from sepurux_action.github.event import Event, parse_event
 from sepurux_action.github.permissions import Operation, warning_text
 from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.terminal import Terminal
 from sepurux_action.host.workflow_commands import Level
-from tests.builders import a_gate_with
+from sepurux_action.report.rendering import render_summary
+from sepurux_action.report.report import build_report
+from sepurux_action.report.report_json import report_files
+from tests.builders import FAILING, a_context, a_gate, a_gate_with, a_result, a_run
 
 SECRET = "ghs_Zq7/Wm3+Kv9RtY2xLp5Nd8JhGc4BfUo6Es1Ai"
 REDACTED = Redactor([SECRET])
@@ -37,6 +43,7 @@ PIECES = [
     for form in (*spellings(SECRET), BASIC.removeprefix("eDpn").rstrip("="), DIGITS)
     for at in range(len(form) - MIN_REDACTED_LENGTH + 1)
 ]
+INVISIBLE = ["\u200b", "\u034f", "\ufe0f", "\u3164", "\U000e0100"]
 LIMITS = [40, 80, 120, 140, 200, 500, 600, 4_000, 8_000, json_reader.MAX_TEXT_LENGTH]
 
 offsets = st.integers(0, 1_000) | st.builds(
@@ -94,13 +101,17 @@ def of_an_event(text: str) -> str:
     return f"{event.no_pr_reason} {parse_event('push', {'ref': text, 'deleted': True}, {}).skip_reason}"
 
 
+def of_a_long_text(text: str) -> str:
+    return the_end(str(REDACTED.redact_json(text)))
+
+
 def the_end(text: str) -> str:
     return text[-500:]  # a log has as many lines as the text, and thousands of them take seconds
 
 
 SOURCES = [
     *(the_end, json_reader.preview, json_reader.printable, of_github, of_a_permission, of_the_backend, of_a_redirect),
-    *(of_a_run, of_a_policy, of_settings, of_an_event),
+    *(of_a_long_text, of_a_run, of_a_policy, of_settings, of_an_event),
 ]
 
 
@@ -118,12 +129,19 @@ def logged(text: str) -> str:
     return log.getvalue()
 
 
+def shown_pieces(text: str) -> list[str]:
+    """Return the pieces of a secret that a reader of a text sees, who does not see invisible characters."""
+    decoded = re.sub(r"\\u([0-9a-f]{4})", lambda found: chr(int(found[1], 16)), html.unescape(text))
+    shown = decoded.translate({ord(each): "" for each in (*INVISIBLE, "\udb40", "\udd00")})
+    return [piece for piece in PIECES if piece in shown]
+
+
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.__name__)
 @given(
     form=st.sampled_from([SECRET, BASIC, DIGITS, HTML]),
     offset=offsets,
     filler=fillers,
-    separator=st.sampled_from(["", "\u200b"]),
+    separator=st.sampled_from(["", *INVISIBLE]),
 )
 @example(form=SECRET, offset=198, filler="-", separator="")
 @example(form=HTML, offset=6, filler="-", separator="")
@@ -133,8 +151,20 @@ def test_no_place_and_no_cut_shows_more_than_5_characters_of_a_secret(
     secret = form[:9] + separator + form[9:]
     before = (filler * (offset // len(filler) + 1))[:offset]
     log = logged(source(f"{before}{secret}{filler * 60}"))
-    shown = html.unescape(log)
-    assert [piece for piece in PIECES if piece in shown] == []
+    assert shown_pieces(log) == []
+
+
+@given(form=st.sampled_from([SECRET, BASIC, DIGITS, HTML]), offset=offsets, separator=st.sampled_from(INVISIBLE))
+def test_no_file_of_a_report_shows_more_than_5_characters_of_a_secret_that_invisible_characters_split(
+    form: str, offset: int, separator: str
+) -> None:
+    said = f"{'- ' * (offset // 2)}{separator.join(form)} -"
+    failure = ClassifiedFailure(type=said, severity=said, description=said, mutation=said)
+    scenario = Scenario(run_id="r", name=said, run=FAILING, failures=(failure,))
+    run = a_run(enrichment=Enrichment(failures=(failure,), scenarios=(scenario,)))
+    report = build_report([a_result(run, gate=a_gate(name=said))], a_context(notes=(PolicyNote(said),)))
+    for text in report_files(report, render_summary(report)).values():
+        assert shown_pieces(REDACTED(text)) == []
 
 
 @given(st.text(max_size=300))

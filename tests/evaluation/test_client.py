@@ -17,6 +17,7 @@ import pytest
 import requests
 from requests.adapters import BaseAdapter
 
+from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.evaluation import api
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
@@ -352,7 +353,7 @@ def test_a_server_that_sends_only_informational_responses_is_left() -> None:
 
 def test_a_response_of_the_largest_size_is_read_and_a_byte_more_is_rejected() -> None:
     largest = b'"' + b"a" * (api.MAX_RESPONSE_BYTES - 2) + b'"'
-    assert result_of(backend.raw(largest)) == Success("a" * (api.MAX_RESPONSE_BYTES - 2))
+    assert result_of(backend.raw(largest)) == Success("a" * (json_reader.MAX_TEXT_LENGTH - 1) + json_reader.CUT)
     response = result_of(backend.raw(largest + b" "))
     assert isinstance(response, PermanentError)
     assert response.reason == "Sepurux sent more than 4 MiB for the poll of the run"

@@ -126,7 +126,8 @@ def trap(file: Path) -> str:
 
 def python(prepared: Path | None = None) -> str:
     """Return a script that runs this Python, but copies an environment instead of creating one."""
-    copies = f'case "$*" in *"-m venv --clear "*) for last; do :; done; exec cp -R "{prepared}" "$last";; esac\n'
+    replaces = f'for last; do :; done; rm -rf "$last"; exec cp -R "{prepared}" "$last"'
+    copies = f'case "$*" in *"-m venv --clear "*) {replaces};; esac\n'
     return f'#!/bin/sh\n{copies if prepared else ""}exec "{PYTHON}" "$@"\n'
 
 

@@ -324,6 +324,36 @@ def test_files_of_an_earlier_run_are_removed_and_links_are_not_followed(places: 
     assert set(places.everything()) == set(before) - gone
 
 
+@pytest.mark.parametrize("link", ["linked", "sub/linked", "linked/deeper", "sub/../linked"])
+def test_files_of_an_earlier_run_are_removed_behind_a_link_that_leads_to_another_allowed_folder(
+    link: str, places: Places
+) -> None:
+    """Nothing is written there, and a later step that follows the link must not read the earlier result."""
+    (places.workspace / "sub").mkdir()
+    for number, target in enumerate([places.workspace / "build", places.temporary / "gate"]):
+        real = target / "deeper" if link.endswith("deeper") else target
+        real.mkdir(parents=True)
+        place = places.workspace / link.removesuffix("/deeper").replace("linked", f"linked{number}")
+        place.symlink_to(target)
+        for name in (*FILES, "mine"):
+            (real / name).write_text("earlier")
+        report_dir = link.replace("linked", f"linked{number}")
+        assert places.write(report_dir).paths == {}
+        places.folders.remove(report_dir, FILES)
+        assert (names_in(real), place.is_symlink()) == (["mine"], True)
+
+
+@pytest.mark.parametrize("target", [".github", ".git/hooks", "_temp", "outside"])
+def test_nothing_is_removed_behind_a_link_that_leads_to_a_folder_that_is_refused(target: str, places: Places) -> None:
+    folders = {"_temp": places.temporary / "_temp", "outside": places.outside}
+    real = folders.get(target, places.workspace / target)
+    real.mkdir(parents=True, exist_ok=True)
+    (real / "report.json").write_text("earlier")
+    (places.workspace / "linked").symlink_to(real)
+    places.folders.remove("linked", FILES)
+    assert names_in(real) == ["report.json"]
+
+
 def test_no_secret_reaches_a_file(places: Places) -> None:
     step = Step(places.folders)
     assert step.write("build", report=f"text with {SECRET} and \ud800") == {"report": "build/report"}
