@@ -36,6 +36,7 @@ from tests.worlds.worlds import (
     CONTEXT,
     FOREIGN,
     MERGED,
+    PEOPLE,
     PULL_EVENTS,
     TODAY,
     Published,
@@ -53,6 +54,7 @@ CONFIG = ".github/sepurux-gate.yml"
 TIPS = {"main": "a" * 40, "release/1": "b" * 40, "dev": "c" * 40}
 HEAD, OLD_HEAD, GROUP = "5" * 40, "4" * 40, "6" * 40
 BOT = {"__typename": "Bot", "login": "github-actions"}
+FIRST_RUN = 7_100_001
 CREATED = "2027-03-10T14:02:00Z"
 CAMPAIGN_ID = "c0de0000-0000-4000-8000-000000000001"
 OLDER = "pass (hard): 91.0% passed, 0 unsafe, 2 failures, score 88.0"
@@ -83,21 +85,30 @@ def run_world(world: World, folder: Path) -> Observed:
     """Return what the step does in a world. `folder` is the workspace of the step, in which nothing else is."""
     github = GitHub(world)
     if world.actor:
-        _run_step(world, github, folder / "first", rerun=False)
-    return _run_step(world, github, folder / "last", rerun=bool(world.actor))
+        run_on(github, world, folder / "first", (FIRST_RUN, 1))
+    return run_on(github, world, folder / "last", (FIRST_RUN, 2 if world.actor else 1))
 
 
-def _run_step(world: World, github: GitHub, folder: Path, *, rerun: bool) -> Observed:
+def run_on(
+    github: GitHub, world: World, folder: Path, workflow_run: tuple[int, int], signals: Signals | None = None
+) -> Observed:
+    """Return what one run of the step does; `github` keeps what earlier runs left there.
+
+    `workflow_run` has the id and the attempt.
+    """
+    run_id, attempt = workflow_run
     folder.mkdir(exist_ok=True)
-    signals, log = Signals(), io.StringIO()
-    backend = Backend(world, github, signals, rerun=rerun)
+    github.world = world
+    signals, log = signals or Signals(), io.StringIO()
+    backend = Backend(world, github, signals, rerun=attempt > 1)
     connections = Connections(
         transport=partial(Transport, adapter=backend),
         calls=lambda send, _: FakeApiCalls(lambda call, _now: send(call, 10.0), signals=signals),
-        timeouts=InstantTimeouts,
+        timeouts=partial(InstantTimeouts, github=github),
         now=lambda: datetime.combine(TODAY, time(14, 2), UTC),
     )
-    environ = _environment(world, folder) | {"GITHUB_RUN_ATTEMPT": "2" if rerun else "1"}
+    of_run = {"GITHUB_RUN_ID": str(run_id), "GITHUB_RUN_ATTEMPT": str(attempt)}
+    environ = _environment(world, folder) | of_run
     connection = type("Connection", (_Connection,), {"github": github})
     Requester.injectConnectionClasses(connection, connection)
     try:
@@ -121,11 +132,11 @@ def _run_step(world: World, github: GitHub, folder: Path, *, rerun: bool) -> Obs
 
 
 class InstantTimeouts(Timeouts):
-    """Runs work at once, and waits for nothing."""
+    """Runs work at once, and waits for nothing. After a signal, the step makes real ones."""
 
-    def __init__(self, signals: Signals) -> None:
+    def __init__(self, signals: Signals, github: GitHub) -> None:
         super().__init__(signals)
-        self._time = 0.0
+        self._time, self._github = 0.0, github
 
     def now(self) -> float:
         return self._time
@@ -134,6 +145,7 @@ class InstantTimeouts(Timeouts):
         del seconds
         if self._interrupted:
             raise Interrupted
+        self._github.between("github")
         return work()
 
     def pause(self, seconds: float) -> None:
@@ -165,7 +177,6 @@ def _environment(world: World, folder: Path) -> dict[str, str]:
         "GITHUB_OUTPUT": str(folder / "outputs"),
         "GITHUB_REF": f"refs/heads/{branch}",
         "GITHUB_REPOSITORY": REPOSITORY,
-        "GITHUB_RUN_ID": "7100001",
         "GITHUB_SERVER_URL": "https://github.com",
         "GITHUB_SHA": HEAD,
         "GITHUB_STEP_SUMMARY": str(folder / "summary"),
@@ -178,10 +189,10 @@ def _environment(world: World, folder: Path) -> dict[str, str]:
 def _payload(world: World) -> Json:
     payload: Json = {"repository": {"id": 1, "full_name": REPOSITORY, "default_branch": "main"}}
     if world.event in PULL_EVENTS:
-        [pull] = world.pulls
+        pull = world.pulls[0]
         payload["pull_request"] = _rest_pull(pull, world.stale_base or pull.base)
     elif world.event == MERGED:
-        [pull] = world.pulls
+        pull = world.pulls[0]
         queue = f"refs/heads/gh-readonly-queue/{pull.base}/pr-1-{TIPS[pull.base]}"
         base = {"base_ref": f"refs/heads/{pull.base}", "base_sha": TIPS[pull.base]}
         payload["merge_group"] = {"head_sha": GROUP, "head_ref": queue, **base}
@@ -211,7 +222,7 @@ def _rest_pull(pull: Pull, base: str, opener: str = AUTHOR) -> Json:
     return {
         "number": pull.number,
         "state": "closed" if pull.closed else "open",
-        "user": {"login": opener, "type": "User" if opener == AUTHOR else "Bot"},
+        "user": {"login": opener, "type": "User" if opener in PEOPLE else "Bot"},
         "head": {"sha": HEAD, "ref": "topic", "repo": {"full_name": source}},
         "base": {"sha": TIPS[base], "ref": base, "repo": {"full_name": REPOSITORY}},
     }
@@ -237,6 +248,8 @@ class Backend(requests.adapters.BaseAdapter):
         path = urlsplit(str(request.url))
         call = _call_of(str(request.method), path.path)
         self._taken[call] += 1
+        self._github.between("backend")
+        self._github.before(call, {})
         if call == "start":
             self._github.retargeted = self._world.retargeted
         if call == "poll" and self._world.signal:
@@ -355,16 +368,20 @@ class GitHub:
         self.comments: list[Json] = []
         self.retargeted = False
         self.defects: list[Exception] = []
+        self.before: Callable[[str, Json], None] = lambda _call, _body: None  # each call, of the backend too
+        # Outside of PyGithub, which has a lock for all its clients; called with whose the next call is.
+        self.between: Callable[[str], None] = lambda _of: None
 
     def rest(self, method: str, path: str, query: Mapping[str, list[str]], body: Json) -> object:
         """Return the answer to a call. The last word of its path says what it is about, and which fault it has."""
         *before, last = path.split("/")
         what = before[-1] if last.isdigit() or len(last) == len(HEAD) else last
+        self.before(f"{method} {what}", body)
         self._refuse(what)
         match method, what:
             case "GET", "pulls":
                 found = [each for each in self.world.pulls if self._listed(each, query) or str(each.number) == last]
-                listed = [_rest_pull(each, each.base, self.world.opener) for each in found]
+                listed = [_rest_pull(each, each.base, each.opener or self.world.opener) for each in found]
                 if not (listed or last == what):
                     raise Refused(404)
                 return listed if last == what else listed[0]
@@ -388,6 +405,7 @@ class GitHub:
         return made if method == "GET" else made[-1]
 
     def graphql(self, query: str, variables: Json) -> Json:
+        self.before("graphql", {})
         if self.world.github_fault == "graphql":
             raise Refused(502)
         limited = {"whole": variables.get("withEvaluated"), "limit": True}
@@ -419,14 +437,14 @@ class GitHub:
         found = [each for each in self.world.pulls if each.number == number]
         if not found:
             return None
-        base = found[0].base
+        base, opener = found[0].base, found[0].opener or self.world.opener
         if self.retargeted:
             base = "dev" if base == "main" else "main"
         return {
             "headRefOid": HEAD,
             "baseRefName": base,
             "baseRefOid": TIPS[base],
-            "author": {"__typename": "User" if self.world.opener == AUTHOR else "Bot", "login": self.world.opener},
+            "author": {"__typename": "User" if opener in PEOPLE else "Bot", "login": opener},
             "assignees": self._assignees,
             "commits": lambda last: {"nodes": [{"commit": self._commit(HEAD, self.statuses)}][-last:]},
             "comments": lambda **_: {"nodes": self._own(), "pageInfo": {"hasNextPage": False, "endCursor": None}},

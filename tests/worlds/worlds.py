@@ -51,12 +51,13 @@ GITHUB_FAULTS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Pull:
-    """A pull request whose head is the evaluated commit."""
+    """A pull request whose head is the evaluated commit. `opener`: who opened it, '' for that of the world."""
 
     number: int
     base: str
     fork: bool = False
     closed: bool = False
+    opener: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,205 @@
+"""Random histories of one commit: several runs on one GitHub, each in a world of its own. A seed gives always the same.
+
+A run may be interrupted by a signal before any of its calls, or by a whole other run before any but its last calls, and
+calls of GitHub may fail.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from sepurux_action.host.deadlines import Signals
+from tests.worlds.harness import GitHub, Refused, run_on
+from tests.worlds.worlds import AUTHOR, CAMPAIGN, CONTEXT, Pull, Review, Run, World, make_world
+
+REVIEWER, READER, BOT = "ada", "bob", "helper[bot]"
+ROLES = {REVIEWER: "write", READER: "read", BOT: "write", AUTHOR: "write"}
+PULL = Pull(number=1, base="main")
+EVENTS = ("pull_request",) * 4 + ("pull_request_review", "push", "workflow_run", "workflow_dispatch", "issue_comment")
+FAULTS = ("graphql", "GET statuses", "POST statuses", "POST comments", "GET permission", "GET pulls")
+NUMBERS = {"pass_rate": 1.0, "unsafe_attempts": 0, "failures": 0, "trace_count": 3}
+PASSES = {"status": "done", "decision": "pass", **NUMBERS}
+FAILS = {**PASSES, "decision": "fail", "pass_rate": 0.8}
+OTHERS = dict.fromkeys(("reliability_score", "mutation_categories"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One run of the step: who started it, as which attempt, and what the backend shows in each of its evaluations.
+
+    `stopped_at` and `other_at` are calls, counted from 0, before which a signal arrives, or `other` runs from its start
+    to its end. `other` runs before a call of the backend or one of the first reads, because two runs that end at the
+    same time miss each other. `fault` is the call of GitHub that fails, from its `fault_from`th time on.
+    """
+
+    event: str
+    actor: str
+    rerun: bool
+    pulls: tuple[Pull, ...]
+    runs: tuple[Run, ...]
+    again: tuple[Run, ...]
+    approves: bool
+    closed: bool = False
+    stopped_at: int | None = None
+    other_at: int = 0
+    other: Step | None = None
+    fault: str = ""
+    fault_from: int = 0
+
+    @property
+    def may_evaluate_again(self) -> bool:
+        """Return whether who started the run could approve the gate, and the run is one that evaluates again."""
+        by_person = self.actor == REVIEWER and REVIEWER not in {pull.opener for pull in self.pulls}
+        again = self.rerun or self.event == "workflow_dispatch"
+        return by_person and again and self.event != "pull_request_review"
+
+    @property
+    def may_be_approved(self) -> bool:
+        return self.approves and REVIEWER not in {pull.opener for pull in self.pulls}
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    seed: int
+    inputs: Mapping[str, Any]
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """A status of the gate that the commit got, and the steps that had begun by then. `run` set it."""
+
+    run: int
+    state: str
+    description: str
+    link: str
+    begun: tuple[Step, ...]
+
+
+def make_history(seed: int) -> History:
+    rng = Random(seed)  # noqa: S311 - no secret
+    traces = rng.choice(({}, {}, {"trace_id": ["t-1", "t-2"]}, {"trace_file": ["a.json"]}))
+    stage = rng.choice(("hard", "hard", "soft"))
+    others = {"on_undecided": rng.choice(("allow", "block")), "confirm": rng.random() < 0.3}
+    inputs = {"campaign": CAMPAIGN, "timeout": 8, "enforcement": stage, **others, **traces}
+    if rng.random() < 0.2:
+        inputs["reviewers"] = [REVIEWER]
+    steps = [_step(rng) for _ in range(rng.randint(2, 5))]
+    steps[0] = replace(steps[0], event="pull_request", fault="", runs=_runs(rng, fails=0.8))
+    return History(seed=seed, inputs=inputs, steps=tuple(steps))
+
+
+def _step(rng: Random, *, nested: bool = False) -> Step:
+    second = Pull(number=2, base="main", opener=rng.choice((AUTHOR, REVIEWER)))
+    other = None if nested or rng.random() < 0.6 else _step(rng, nested=True)
+    return Step(
+        event=rng.choice(EVENTS),
+        actor=rng.choice((AUTHOR, AUTHOR, REVIEWER, READER, BOT)),
+        rerun=rng.random() < 0.4,
+        pulls=(PULL, *([second] if rng.random() < 0.3 else [])),
+        runs=_runs(rng, fails=0.4),
+        again=_runs(rng, fails=0.3),
+        approves=rng.random() < 0.2,
+        closed=rng.random() < 0.1,
+        stopped_at=rng.randrange(14) if rng.random() < 0.25 else None,
+        other_at=rng.randrange(8),
+        other=other,
+        fault=rng.choice(FAULTS) if rng.random() < 0.25 else "",
+        fault_from=rng.randrange(3),
+    )
+
+
+def _runs(rng: Random, *, fails: float) -> tuple[Run, ...]:
+    shown = [{**(FAILS if rng.random() < fails else PASSES), **OTHERS} for _ in range(2)]
+    return tuple(
+        Run(waits=rng.choice((0, 0, 1, 2)), names_runs=("start", "poll"), fields=fields, scores=("null",) * 3)
+        for fields in shown
+    )
+
+
+def play(history: History, folder: Path) -> Sequence[Told]:
+    """Return every status of the gate that the commit got, the oldest first."""
+    github, begun, told = GitHub(_world(history, history.steps[0])), list[Step](), list[Told]()
+
+    def perform(step: Step, name: str) -> None:
+        begun.append(step)
+        run = len(begun)
+        calls, failed = 0, 0
+        signals, outer = Signals(), (github.world, github.before, github.between)
+        last_early = int(
+            history.inputs["enforcement"] == "hard"
+        )  # a soft gate may read the reviews with its second call
+
+        def between(called: str) -> None:
+            is_early = called == "backend" or calls <= last_early
+            if step.other and calls >= step.other_at and is_early and step.other not in begun:
+                thread = threading.Thread(target=perform, args=(step.other, f"{name}-other"))
+                thread.start()
+                thread.join()
+
+        def before(call: str, body: Mapping[str, Any]) -> None:
+            nonlocal calls, failed
+            if call == "POST statuses" and body["context"] == CONTEXT:
+                texts = {name: body[name] for name in ("state", "description")}
+                told.append(Told(run=run, link=body.get("target_url", ""), begun=tuple(begun), **texts))
+            number, calls = calls, calls + 1
+            if number == step.stopped_at:
+                signals.receive(15)
+            failed += call == step.fault
+            if call == step.fault and failed > step.fault_from:
+                if call == "POST statuses" and body["context"] == CONTEXT:
+                    told.pop()
+                raise Refused(403)
+
+        github.before, github.between = before, between
+        run_on(github, _world(history, step), folder / name, (run, 2 if step.rerun else 1), signals)
+        github.world, github.before, github.between = outer
+
+    for number, step in enumerate(history.steps):
+        perform(step, str(number))
+    return told
+
+
+def _world(history: History, step: Step) -> World:
+    reviews = (Review(login=REVIEWER, state="APPROVED"),) if step.approves else ()
+    closed = step.closed and step.event == "workflow_run"
+    pulls = tuple(replace(pull, closed=closed) for pull in step.pulls)
+    return replace(
+        QUIET,
+        event=step.event,
+        branch="topic",
+        pulls=pulls,
+        number=1 if step.event == "workflow_dispatch" else None,
+        inputs=history.inputs,
+        runs=step.runs,
+        again=step.again,
+        actor=step.actor,
+        reviews=reviews,
+        roles=ROLES,
+    )
+
+
+QUIET = replace(
+    make_world(0),
+    policies=dict.fromkeys(make_world(0).policies),
+    opener=AUTHOR,
+    assignees=(),
+    commit_authors=(),
+    stale_base="",
+    deleted=False,
+    secret=True,
+    files=("README.md",),
+    base=(),
+    older_statuses=(),
+    fault=None,
+    late_faults={},
+    github_fault="",
+    retargeted=False,
+    signal=False,
+    behind=False,
+)

@@ -1,0 +1,55 @@
+"""Random histories of one commit: once it failed, no run turns the status green without someone who may approve."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.worlds.histories import History, Told, make_history, play
+
+HISTORIES = 3_000 if os.environ.get("CI") else 60
+OF_ONE_TEST = 60
+
+
+@pytest.mark.parametrize("first", range(0, HISTORIES, OF_ONE_TEST))
+def test_after_a_fail_no_status_is_success_without_someone_who_may_approve(first: int, tmp_path: Path) -> None:
+    seen = Counter[str]()
+    for seed in range(first, first + OF_ONE_TEST):
+        history, folder = make_history(seed), tmp_path / str(seed)
+        folder.mkdir()
+        told = play(history, folder)
+        if wrong := first_wrong(history, told):
+            shown = "\n".join(f"{each.state} {each.description}" for each in told)
+            pytest.fail(f"history {seed}: {wrong.description}\n{shown}\n{history}")
+        seen["failed"] += any(each.description.startswith("fail (") for each in told)
+        seen["success after a fail"] += any(map(is_allowed, told[1:])) and told[-1].state == "success"
+    assert seen["failed"] > OF_ONE_TEST / 2
+    assert seen["success after a fail"] > 0
+
+
+def first_wrong(history: History, told: Sequence[Told]) -> Told | None:
+    """Return the first success after a `fail` that no one may have caused who could approve.
+
+    A run may replace its own first `fail` by a second evaluation. One with the same link repeats that `fail`.
+    """
+    failed = dict[str, int]()  # by link, the run
+    for each in told:
+        if each.state == "success":
+            others = [run for run in failed.values() if run != each.run]
+            by_review = history.inputs["enforcement"] == "soft" and "; approved by ada" in each.description
+            may_be = any(step.may_be_approved for step in each.begun) if by_review else is_allowed(each)
+            if others and not may_be:
+                return each
+        if each.description.startswith("fail ("):
+            failed.setdefault(each.link, each.run)
+        elif each.state == "success":
+            failed = {link: run for link, run in failed.items() if run != each.run}
+    return None
+
+
+def is_allowed(told: Told) -> bool:
+    return any(step.may_evaluate_again for step in told.begun)
