@@ -219,7 +219,7 @@ def _shorter(state: State) -> Iterator[State]:
 
     A commit that is left out costs a point of the trend, and an unfinished run costs a new evaluation. Without a
     failure, the commit would be evaluated again and might pass by chance, so no failure is left out: the last state of
-    35 gates always fits.
+    26 gates always fits.
     """
     yield replace(state, commits=state.commits[-MAX_RESULTS:])
     yield replace(state, commits=state.commits[-FEW_RESULTS:])

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Gate
+from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
@@ -226,7 +227,9 @@ def counted(found: Enrichment) -> int:
     return found.left_out + sum(failure.count for failure in found.failures)
 
 
-@pytest.mark.parametrize(("gates", "name", "text", "commits"), [(1, 80, 20, 20), (20, 10, 20, 5), (35, 80, 200, 1)])
+@pytest.mark.parametrize(
+    ("gates", "name", "text", "commits"), [(1, 80, 20, 20), (20, 10, 20, 5), (MAX_GATES_IN_STEP, 80, 200, 1)]
+)
 def test_older_commits_and_details_are_left_out_before_the_newest_commit_and_no_fail_is(
     gates: int, name: int, text: int, commits: int
 ) -> None:
@@ -243,7 +246,7 @@ def test_older_commits_and_details_are_left_out_before_the_newest_commit_and_no_
 
 
 def test_long_links_are_left_out_before_a_fail_is() -> None:
-    state = a_long_state(35, name=80, text=200)
+    state = a_long_state(MAX_GATES_IN_STEP, name=80, text=200)
 
     def with_long_links(number: int, fail: RunResult) -> RunResult:
         url = f"https://app.sepurux.dev/{hashlib.shake_256(str(number).encode()).hexdigest(900)}"

@@ -634,7 +634,11 @@ def test_what_blocks_is_sent_first_and_what_was_not_sent_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("gates", "body", "requests"),
-    [(gates, body, 2 * gates + more) for gates in (1, 35) for body, more in (("", 5), (OLD, 5), (SAME, 4))],
+    [
+        (gates, body, 2 * gates + more)
+        for gates in (1, MAX_GATES_IN_STEP)
+        for body, more in (("", 5), (OLD, 5), (SAME, 4))
+    ],
 )
 def test_what_a_step_costs(gates: int, body: str, requests: int, signals: Signals) -> None:
     """The figures of docs/architecture.md: for 0.3 s per request, and an evaluation of 10 minutes.
@@ -716,9 +720,9 @@ def test_after_a_signal_each_status_is_tried_once() -> None:
     assert len(scene.client.named("set_status")) == 4
     scene.session.enter_shutdown(scene.clock)
     start = scene.clock.time
-    scene.session.publish_results(results(*numbered(35)))
-    assert len(scene.client.statuses) == 34
-    assert len(scene.client.named("set_status")) == 4 + 35
+    scene.session.publish_results(results(*numbered(MAX_GATES_IN_STEP)))
+    assert len(scene.client.statuses) == MAX_GATES_IN_STEP - 1
+    assert len(scene.client.named("set_status")) == 4 + MAX_GATES_IN_STEP
     assert scene.clock.time - start < 3
 
 
