@@ -181,7 +181,9 @@ def read_inputs(layers: Iterable[Layer], policy: Policy | None = None) -> Settin
 
 
 def _settings(reader: OptionReader, gates: Sequence[Gate]) -> Settings:
-    key = gates[0].name if len(gates) == 1 else SEVERAL_GATES_KEY
+    config = reader.value(options.CONFIG)
+    several = f"{SEVERAL_GATES_KEY}:{config}" if config else SEVERAL_GATES_KEY  # each step has a file of its own
+    key = gates[0].name if len(gates) == 1 else several
     return Settings(
         gates=tuple(gates),
         base_url=reader.value_or_default(options.BASE_URL),
@@ -194,8 +196,8 @@ def _settings(reader: OptionReader, gates: Sequence[Gate]) -> Settings:
         status_context=reader.value_or_default(options.STATUS_CONTEXT),
         pull_request=reader.value(options.PR_NUMBER),
         report_dir=reader.value(options.REPORT_DIR) or "",
-        config=reader.value_or_default(options.CONFIG),
-        config_is_given=reader.value(options.CONFIG) is not None,
+        config=config or options.CONFIG.default,
+        config_is_given=config is not None,
     )
 
 
