@@ -157,28 +157,41 @@ def test_a_closed_pull_request_of_a_fork_keeps_the_policy_of_its_base_and_gets_n
     assert result.messages("warning") == []
 
 
-def pushed(scene: Scene, branch: str, name: str = "push") -> StepResult:
-    """Return the result of a run on a branch of the repository, whose checkout has the files of its commit."""
+LOOKED_UP = ("workflow_dispatch", "deployment", "deployment_status", "schedule", "repository_dispatch", "release")
+
+
+def on_branch(scene: Scene, branch: str, name: str) -> StepResult:
+    """Return the result of a run at the newest commit of a branch, whose checkout has the files of that commit."""
     commit = scene.repository.branches[branch]
     (scene.workspace / ".github").mkdir(exist_ok=True)
     (scene.workspace / PATH).write_bytes(commit.files[PATH])
+    if name == "workflow_run":
+        own = {"full_name": scene.repository.full_name}
+        of_push = {"event": "push", "head_sha": commit.sha, "head_branch": branch, "head_repository": own}
+        return scene.on(name, {"workflow_run": of_push})
+    if name.startswith("deployment"):
+        return scene.on(name, {"deployment": {"sha": commit.sha, "ref": branch}})
     return scene.push(branch, event_name=name)
 
 
-@pytest.mark.parametrize("name", ["push", "workflow_dispatch"])
-def test_a_forks_commit_on_a_branch_uses_the_policy_of_its_pull_requests_base(name: str, scene: Scene) -> None:
+@pytest.mark.parametrize("name", ["push", "workflow_run", *LOOKED_UP])
+def test_of_a_forks_commit_on_a_branch_only_a_push_uses_the_policy_of_its_pull_requests_base(
+    name: str, scene: Scene
+) -> None:
     """A maintainer pushes the commit to record its traces, as docs/security.md advises. It brings its own policy."""
     scene.repository.commit("main", {PATH: STRICT})
     fork = scene.repository.fork("mallory")
     scene.pull = scene.repository.pull("mallory", head="evil", source=fork, files={PATH: LOOSE})
     scene.repository.branch("checked", scene.pull.head_sha)
     scene.answers()
-    result = pushed(scene, "checked", name)
-    assert (result.exit_code, result.outputs["enforcement"], scene.status[0]) == (1, "hard", "failure"), result.log
-    assert len(scene.pull.comments) == 1
+    result = on_branch(scene, "checked", name)
+    stage = "hard" if name in {"push", "workflow_run"} else "observe"  # a workflow_run: that of the default branch
+    assert result.outputs["enforcement"] == stage, result.log
+    assert (result.exit_code, scene.status[0]) == ((1, "failure") if stage == "hard" else (0, "success"))
+    assert len(scene.pull.comments) == (name == "push")
 
 
-@pytest.mark.parametrize("name", ["push", "workflow_dispatch", "schedule", "deployment"])
+@pytest.mark.parametrize("name", ["push", "workflow_run", *LOOKED_UP])
 def test_a_forks_pull_request_does_not_change_the_policy_of_the_default_branch(name: str, scene: Scene) -> None:
     """Anyone can open such a pull request, into any branch."""
     scene.repository.commit("dev", {PATH: LOOSE})
@@ -186,7 +199,7 @@ def test_a_forks_pull_request_does_not_change_the_policy_of_the_default_branch(n
     scene.pull = scene.repository.pull("mallory", head="x", source=scene.repository.fork("mallory"), base="dev")
     scene.pull.head = scene.repository.branches["main"]
     scene.answers()
-    result = pushed(scene, "main", name)
+    result = on_branch(scene, "main", name)
     assert (result.exit_code, result.outputs["enforcement"], scene.status[0]) == (1, "hard", "failure"), result.log
     assert scene.pull.comments == []
 

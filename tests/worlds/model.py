@@ -15,7 +15,6 @@ from typing import Any
 
 from tests.worlds.worlds import (
     AGENT,
-    BRANCH_EVENTS,
     CONTEXT,
     FOREIGN,
     MERGED,
@@ -182,7 +181,7 @@ def find_subject(world: World) -> Subject:
     elif world.event == "workflow_run":
         found = [pull for pull in world.pulls if pull.fork == world.pulls[0].fork]
     else:
-        forks = world.event in BRANCH_EVENTS and world.branch != DEFAULT_BRANCH
+        forks = world.event == "push" and world.branch != DEFAULT_BRANCH
         found = [pull for pull in world.pulls if forks or not pull.fork]
     bases = {pull.base for pull in found}
     must_exist = by_number or world.event == "workflow_run"

@@ -16,7 +16,6 @@ CONTEXT = f"Sepurux / {CAMPAIGN}"
 FOREIGN = "ci / build"  # a status that is not the gate's
 BRANCHES = ("main", "release/1", "dev")
 PULL_EVENTS = ("pull_request", "pull_request_review", "pull_request_target")
-BRANCH_EVENTS = ("push", "workflow_dispatch")
 MERGED = "merge_group"
 OTHER_EVENTS = ("workflow_dispatch", "schedule", "workflow_run", "issue_comment")
 AUTHOR = "mona"  # of each pull request
