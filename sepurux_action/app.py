@@ -89,7 +89,7 @@ def _check(files: Sequence[str], terminal: Terminal, signals: Signals, *, as_jso
             lines.append(f"{path}: valid, {number_format.pluralize(gates, 'gate')}")
         except ConfigurationError as error:
             problems += error.problems
-            lines += [f"{path}:{each.line}:{each.column}: {each}" for each in error.problems]
+            lines += [f"{each.file}:{each.line}:{each.column}: {each}" for each in error.problems]
         except Interrupted:
             break
     found = [{"file": each.file, "line": each.line, "column": each.column, "message": str(each)} for each in problems]
@@ -282,8 +282,9 @@ def _publish_problems(run: Run, error: ConfigurationError, files: ReportWriter) 
         message = f"it is empty, and so is `api_key`. {no_credentials_hint(run.event)}"
         problems.append(Problem(where=run.settings.missing_secret, message=message))
     context = _report_context(run, evaluated=False)
-    if run.github.connected and policy_ref(run.event) and not run.policy.policy and any(p.file for p in error.problems):
-        context = replace(context, notes=(invalid_base_note(run.event, run.settings.config),))
+    invalid = next((each.file for each in error.problems if each.file), "")
+    if run.github.connected and policy_ref(run.event) and not run.policy.policy and invalid:
+        context = replace(context, notes=(invalid_base_note(run.event, invalid, run.settings.config),))
     report = Report(context=context, problems=tuple(problems))
     run.host.set_outputs(outputs.without_decision(outputs.settings_reason(problems)))
     if report_path := _write_report(run, report, files):

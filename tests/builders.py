@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import REGISTERED, Gate, Trace
+from sepurux_action.config.options import CONFIG
 from sepurux_action.config.policy import Change, PolicyNote
 from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
 from sepurux_action.config.settings import input_layer, read_inputs
@@ -599,9 +600,8 @@ def reports() -> dict[str, Report]:
         message="the policy could not be read: Resource not accessible by integration. "
         "Give the job `contents: read` under `permissions:`.",
     )
-    note = invalid_base_note(
-        Event(base_ref="main", repository="acme/shop", server_url="https://github.com"), ".github/sepurux-gate.yml"
-    )
+    about, path = Event(base_ref="main", repository="acme/shop", server_url="https://github.com"), CONFIG.default
+    note = invalid_base_note(about, path, path)
     return {
         **{
             name: build_report(results, context, short=name == "cancelled")

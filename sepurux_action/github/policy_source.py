@@ -14,7 +14,15 @@ from urllib.parse import quote
 
 from sepurux_action.common import json_reader
 from sepurux_action.config import options
-from sepurux_action.config.policy import MAX_FILE_BYTES, Change, Policy, PolicyNote, diff, without_unmerged_rules
+from sepurux_action.config.policy import (
+    MAX_FILE_BYTES,
+    Change,
+    Policy,
+    PolicyNote,
+    diff,
+    misnamed,
+    without_unmerged_rules,
+)
 from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.settings import Settings
 from sepurux_action.errors import ConfigurationError, Problem
@@ -33,6 +41,10 @@ DELETED = PolicyNote("This pull request deletes the policy file. The file applie
 INVALID_BASE = (
     "The policy file on {} is invalid. This blocks every pull request into the branch, the one that repairs the file "
     "too. Someone who may bypass the ruleset or branch protection must merge the repair."
+)
+MISNAMED_BASE = (
+    "The gate does not read the policy file on {}, because of its name. This blocks every pull request into the branch "
+    "but one that renames the file."
 )
 UNREADABLE_FILE = "Make it a text file that the gate can read."
 
@@ -103,23 +115,32 @@ def read_checkout(folder: TraceFolder, path: str) -> bytes | None:
 
 def check_file(path: str) -> Policy:
     """Return the policy in a file; raises ConfigurationError with its problems, also if there is no file."""
+    read, default = Path(path), Path(options.CONFIG.default)
+    if read.parts[-2:] == Path(misnamed(str(default))).parts:  # `--check` does not know `config`, which may name it
+        read = read.with_name(default.name)
     try:
+        if not read.exists() and Path(misnamed(str(read))).exists():
+            raise _misnamed(str(read))
         with Path(path).open("rb") as opened:
             return read_policy(opened.read(MAX_FILE_BYTES + 1), path)
     except OSError as error:
         raise ConfigurationError([Problem("", f"the file could not be read: {error.strerror}", path, 1, 1)]) from None
 
 
-def invalid_base_note(event: Event, path: str) -> PolicyNote:
-    """Return the note that says who can repair an invalid policy file of the base, with the address of the file."""
+def invalid_base_note(event: Event, path: str, config: str) -> PolicyNote:
+    """Return the note that says how to repair the invalid policy file of the base at `path`, with its address."""
     branch = f"`{event.base_ref}`" if event.base_ref else "the default branch"
+    renaming_helps = path != config == options.CONFIG.default  # as for a first policy file
+    text = MISNAMED_BASE if renaming_helps else INVALID_BASE
     page = event.url("blob", quote(f"{event.base_ref or 'HEAD'}/{path}"))
-    return PolicyNote(INVALID_BASE.format(branch), "file", page)
+    return PolicyNote(text.format(branch), "file", page)
 
 
 def _of_checkout(inputs: Settings, read_file: Callable[[str], bytes | None]) -> ResolvedPolicy:
     try:
         text = read_file(inputs.config)
+        if text is None and read_file(misnamed(inputs.config)) is not None:
+            raise _misnamed(inputs.config)
     except OSError as error:
         raise _unreadable(inputs, error.strerror or "it is not readable", UNREADABLE_FILE) from None
     if text is None:
@@ -133,9 +154,10 @@ def _of_base(inputs: Settings, event: Event, snapshot: Snapshot, *, changed: boo
     if snapshot.has_default_policy:
         message = f"{options.CONFIG.default} exists and applies; remove `config` or that file"
         raise ConfigurationError([Problem(where=f"`config` {inputs.config}", message=message)])
-    base, head = _policy(inputs, snapshot.policy), snapshot.head_policy
+    head, adds_file = snapshot.head_policy, changed and snapshot.head_policy.text is not None
+    base = None if adds_file and snapshot.policy.misnamed else _policy(inputs, snapshot.policy)
     may_be_first = event.name in FIRST_FILE_EVENTS and inputs.config == options.CONFIG.default
-    if base is None and not (changed and head.text is not None and may_be_first):
+    if base is None and not (adds_file and may_be_first):
         _check_not_named(inputs, "the base commit")
     return _with_head(inputs, base, head, may_be_first=may_be_first) if changed else ResolvedPolicy(policy=base)
 
@@ -185,8 +207,15 @@ def _check_not_named(inputs: Settings, where: str) -> None:
         raise ConfigurationError([Problem(where=f"`config` {inputs.config}", message=message)])
 
 
+def _misnamed(path: str) -> ConfigurationError:
+    message = f"the gate does not read a file with this name; rename it to `{Path(path).name}`"
+    return ConfigurationError([Problem("", message, misnamed(path), 1, 1)])
+
+
 def _policy(inputs: Settings, file: PolicyFile) -> Policy | None:
     """Return the policy in a file that GitHub returned, None if there is none; raises ConfigurationError."""
+    if file.misnamed:
+        raise _misnamed(inputs.config)
     if file.error:
         raise ConfigurationError([Problem("", f"{file.error}. {UNREADABLE_FILE}", inputs.config, 1, 1)])
     return None if file.text is None else read_policy(file.text.encode(errors="surrogatepass"), inputs.config)

@@ -239,6 +239,39 @@ def test_a_pull_request_that_makes_the_policy_invalid_blocks_and_is_annotated(sc
     assert all("did you mean enforcement?" in without_code(text) for text in (result.summary, scene.ours[0]))
 
 
+YAML = PATH.replace(".yml", ".yaml")
+RENAME = "the gate does not read a file with this name; rename it to `sepurux-gate.yml`"
+
+
+def test_a_policy_file_with_yaml_in_its_name_blocks_and_only_a_pull_request_that_renames_it_is_evaluated(
+    scene: Scene,
+) -> None:
+    scene.repository.commit("main", {YAML: LOOSE})
+    scene.pull = scene.repository.pull("mona", head="rename")
+    scene.answers(**PASSED)
+    result = scene.run(enforcement="observe")
+    [problem] = [each for each in result.annotations if each.level == "error"]
+    assert (result.exit_code, problem.file, problem.line, problem.message) == (2, YAML, 1, RENAME)
+    assert "This blocks every pull request into the branch but one that renames the file" in result.log
+    assert (scene.status[0], scene.sepurux.requests) == ("failure", ())
+    scene.pull.push({YAML: None, PATH: LOOSE})
+    result = scene.run()
+    assert (result.exit_code, result.outputs["decision"], result.outputs["enforcement"]) == (0, "pass", "hard")
+    assert "adds the first policy file" in read(result.summary).prose
+
+
+@pytest.mark.parametrize("old", [LOOSE, None], ids=["renamed", "first"])
+def test_a_pull_request_that_gives_the_policy_file_a_name_with_yaml_blocks(old: str | None, scene: Scene) -> None:
+    if old:
+        with_policy(scene, old)
+    scene.pull.push({YAML: LOOSE, **({PATH: None} if old else {})})
+    scene.answers(**PASSED)
+    result = scene.run()
+    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (2, "pass", "failure")
+    assert result.outputs["enforcement"] == ("observe" if old else "hard")
+    assert [(each.file, each.message) for each in result.annotations if each.line] == [(YAML, RENAME)]
+
+
 def test_a_soft_gate_does_not_wait_if_the_pull_request_makes_the_policy_invalid(scene: Scene) -> None:
     with_policy(scene, SOFT + "reviewers: [mona, hubot]\ngates: [{name: a}, {name: b}]\n")
     scene.repository.collaborator("hubot", "write")

@@ -372,7 +372,17 @@ def test_the_list_of_changed_files_decides_whether_the_policy_is_changed(
     rejected = "changed_files" if files is None else ""
     scene = a_scene(event, pages=(page,), files=files or (), reject=rejecting(FORBIDDEN, rejected))
     scene.client.pages = (replace(page, pull_request=head),)
-    assert scene.session.changes_policy("./policy.yml") is changes
+    assert scene.session.changes_policy("policy.yml") is changes
+
+
+@pytest.mark.parametrize(("listed", "changes"), [("policy.yaml", True), ("policy.yml", True), ("other.yaml", False)])
+def test_a_policy_file_that_a_pull_request_adds_with_yaml_in_its_name_is_a_change(
+    listed: str, *, changes: bool
+) -> None:
+    scene = a_scene(
+        AT_BASE, pages=(replace(PAGE, head_policy=PolicyFile(misnamed=True)),), files=(ChangedFile(listed),)
+    )
+    assert scene.session.changes_policy("policy.yml") is changes
 
 
 def test_without_a_client_nothing_is_read_or_published_and_there_is_no_warning(signals: Signals) -> None:
