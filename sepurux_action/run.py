@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from sepurux_action.common.secret import Redactor
@@ -26,11 +27,11 @@ TEMP_NAME = "_temp"  # of that folder on the runner, beside the folder RUNNER_WO
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What a run is given. The first layer of settings overrides the others."""
+    """What a run is given. The first layer of settings overrides the others. `traces` makes a folder to read from."""
 
     layers: tuple[Layer, ...]
     event: Event
-    traces: TraceFolder
+    traces: Callable[[], TraceFolder]
     report_folders: ReportFolders
 
 
@@ -47,7 +48,7 @@ def from_step(inputs: Mapping[str, str], environ: Mapping[str, str], payload: ob
     return Invocation(
         layers=(input_layer(inputs), environment_layer(variables)),
         event=parse_event(environ.get("GITHUB_EVENT_NAME", ""), payload, environ),
-        traces=TraceFolder(base, [temp] if temp else []),
+        traces=partial(TraceFolder, base, [temp] if temp else []),
         report_folders=ReportFolders(base=base, temporary=temp, temporary_for_steps=for_steps),
     )
 
@@ -59,7 +60,7 @@ def from_command_line(texts: Mapping[str, str], environ: Mapping[str, str]) -> I
     return Invocation(
         layers=(flag_layer(texts), environment_layer(variables)),
         event=Event(repository=environ.get("GITHUB_REPO", "").strip()),
-        traces=TraceFolder(working_directory(), name=WORKING_DIRECTORY),
+        traces=partial(TraceFolder, working_directory(), name=WORKING_DIRECTORY),
         report_folders=ReportFolders(base=working_directory()),
     )
 

@@ -78,19 +78,19 @@ def resolve_policy(
     event: Event,
     snapshot: Snapshot | None,
     read_file: Callable[[str], bytes | None],
-    *,
-    changed: bool = False,
+    check: Callable[[Policy], object] | None = None,
 ) -> ResolvedPolicy:
     """Return the policy that applies to an event; raises ConfigurationError with its problems and the inputs'.
 
     `snapshot` is None if GitHub is not used. In that case, and for events without a base commit, `read_file` reads the
-    file from the checkout. `changed`: the pull request or merge group changes the file.
+    file from the checkout. `check` is given if the pull request or merge group changes the file. It raises
+    ConfigurationError if the inputs and trace files of this run would be a bad setting with that policy.
     """
     try:
         _check_base_is_known(inputs, event, uses_github=snapshot is not None)
         if snapshot is None or not policy_ref(event):
             return _of_checkout(inputs, read_file)
-        return _of_base(inputs, event, snapshot, changed=changed)
+        return _of_base(inputs, event, snapshot, check)
     except ConfigurationError as bad:
         raise ConfigurationError((*bad.problems, *inputs.problems)) from None
 
@@ -148,31 +148,43 @@ def _of_checkout(inputs: Settings, read_file: Callable[[str], bytes | None]) -> 
     return ResolvedPolicy(policy=None if text is None else read_policy(text, inputs.config))
 
 
-def _of_base(inputs: Settings, event: Event, snapshot: Snapshot, *, changed: bool) -> ResolvedPolicy:
+def _of_base(
+    inputs: Settings, event: Event, snapshot: Snapshot, check: Callable[[Policy], object] | None
+) -> ResolvedPolicy:
     if details := snapshot.policy.details:
         raise _unreadable(inputs, snapshot.policy.error, advice(Operation.BASE, details, event))
     if snapshot.has_default_policy:
         message = f"{options.CONFIG.default} exists and applies; remove `config` or that file"
         raise ConfigurationError([Problem(where=f"`config` {inputs.config}", message=message)])
-    head, adds_file = snapshot.head_policy, changed and snapshot.head_policy.text is not None
+    head, adds_file = snapshot.head_policy, check is not None and snapshot.head_policy.text is not None
     base = None if adds_file and snapshot.policy.misnamed else _policy(inputs, snapshot.policy)
     may_be_first = event.name in FIRST_FILE_EVENTS and inputs.config == options.CONFIG.default
     if base is None and not (adds_file and may_be_first):
         _check_not_named(inputs, "the base commit")
-    return _with_head(inputs, base, head, may_be_first=may_be_first) if changed else ResolvedPolicy(policy=base)
+    if check is None:
+        return ResolvedPolicy(policy=base)
+    return _with_head(inputs, base, head, check, may_be_first=may_be_first)
 
 
-def _with_head(inputs: Settings, base: Policy | None, head: PolicyFile, *, may_be_first: bool) -> ResolvedPolicy:
+def _with_head(
+    inputs: Settings,
+    base: Policy | None,
+    head: PolicyFile,
+    check: Callable[[Policy], object],
+    *,
+    may_be_first: bool,
+) -> ResolvedPolicy:
     """Return the base's policy, and what the pull request changes in it; without one, the first policy."""
     if head.details:
         note = PolicyNote(f"The policy file of this pull request could not be read: {head.error}.")
         return ResolvedPolicy(policy=base, notes=(note,))
     try:
         merged = _policy(inputs, head)
+        if merged is None:
+            return ResolvedPolicy(policy=base, notes=(DELETED,), replaces=True)
+        check(merged)
     except ConfigurationError as invalid:
-        return ResolvedPolicy(policy=base, problems=invalid.problems)
-    if merged is None:
-        return ResolvedPolicy(policy=base, notes=(DELETED,), replaces=True)
+        return ResolvedPolicy(policy=base, problems=tuple(each.of_file(inputs.config) for each in invalid.problems))
     if base is None and may_be_first:
         return ResolvedPolicy(policy=without_unmerged_rules(merged), notes=(FIRST_FILE,), replaces=True, merged=merged)
     return ResolvedPolicy(policy=base, changes=diff(base, merged) if base else (), replaces=True, merged=merged)

@@ -239,6 +239,75 @@ def test_a_pull_request_that_makes_the_policy_invalid_blocks_and_is_annotated(sc
     assert all("did you mean enforcement?" in without_code(text) for text in (result.summary, scene.ours[0]))
 
 
+TRACE = {"events": [{"type": "tool_call", "tool": "lookup"}]}
+GATES = LOOSE + "gates:\n- {name: a, trace_file: traces/a.json}\n- {name: b, trace_id: t-2}\n"
+AFTER_MERGE = [  # a valid file that is a bad setting with the inputs and files of the run, and one of its problems
+    (GATES.replace("a.json", "*.jsn"), 7, '`trace_file`: "traces/*.jsn" matches no file in the workspace'),
+    (GATES.replace("a.json", "c.json"), 7, '`trace_file`: "traces/c.json" is not valid JSON'),
+    (GATES.replace("campaign: core-reliability", "timeout: 60"), 8, "`campaign`: it is required, but not set"),
+    (GATES.replace("core-reliability", SECRET), 1, "`campaign`: its value contains a secret"),
+    ("timeout: 60", 1, "`campaign`: it is required, but not set"),
+    ("campaign: core-reliability", 1, 'input `max_failures`: "many" is not accepted'),
+]
+
+
+def with_traces(scene: Scene, **texts: str) -> None:
+    (scene.workspace / "traces").mkdir()
+    for name, text in texts.items():
+        (scene.workspace / f"traces/{name}.json").write_text(text)
+
+
+@pytest.mark.parametrize(("head", "line", "says"), AFTER_MERGE, ids=range(len(AFTER_MERGE)))
+def test_a_policy_that_would_block_every_pull_request_after_the_merge_blocks_its_own(
+    head: str, line: int, says: str, scene: Scene
+) -> None:
+    with_traces(scene, a=json.dumps(TRACE), c="no trace")
+    with_policy(scene, LOOSE + "  max_failures: 9\n")
+    scene.pull.push({PATH: head})
+    scene.answers(**PASSED)
+    result = scene.run(campaign="", max_failures="many")
+    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (2, "pass", "failure")
+    assert scene.status[0] == "failure"
+    found = [(each.line, each.message[: len(says)]) for each in result.annotations if each.file == PATH]
+    assert (line, says) in found
+    assert f"/blob/{scene.pull.head_sha}/{PATH}#L{line}" in scene.ours[0]
+
+
+NO_ALARM = [  # the file of the base, that of the pull request, and the inputs
+    (STRICT, STRICT + "timeout: 60\n", {"token": ""}),
+    (STRICT + "trace_file: traces/a.json\n", STRICT + "trace_file: traces/b.json\n", {"trace_file": "none.json"}),
+    (STRICT, "timeout: 60\n", {}),
+    ("timeout: 60\n", STRICT, {}),
+    (STRICT + "timeout: 60\n", STRICT + "timeout: 61\n", {"timeout": "soon"}),
+    (STRICT + "trace_file: traces/large-1.json\n", STRICT + "trace_file: traces/large-2.json\n", {"token": ""}),
+]
+
+
+@pytest.mark.parametrize(("base", "head", "inputs"), NO_ALARM, ids=range(len(NO_ALARM)))
+def test_a_policy_that_is_sound_with_the_inputs_and_files_of_the_run_blocks_nothing(
+    base: str, head: str, inputs: dict[str, str], scene: Scene
+) -> None:
+    """The last two trace files have more than 64 MiB together, but each policy names only one of them."""
+    sound = json.dumps(TRACE)
+    large = json.dumps({**TRACE, "padding": "x" * 40 * 2**20}) if "large" in base else sound
+    with_traces(scene, a=sound, b=sound, **{"large-1": large, "large-2": large})
+    with_policy(scene, base)
+    scene.pull.push({PATH: head})
+    scene.answers(**PASSED)
+    result = scene.run(**inputs)
+    expected = (2, "error") if "token" in inputs else (0, "pass")
+    assert (result.exit_code, result.outputs["decision"]) == expected, result.log
+    assert "makes the policy invalid" not in result.log + scene.ours[0]
+
+
+def test_a_bad_setting_of_both_policies_is_reported_once(scene: Scene) -> None:
+    with_policy(scene, STRICT)
+    scene.pull.push({PATH: STRICT + "trace_file: none.json\n"})
+    result = scene.run(pol_interval="5")
+    shown = [(each.file, each.message.partition(":")[0]) for each in result.annotations if each.level == "error"]
+    assert shown == [(PATH, "`trace_file`"), (None, "input `pol_interval`")]
+
+
 YAML = PATH.replace(".yml", ".yaml")
 RENAME = "the gate does not read a file with this name; rename it to `sepurux-gate.yml`"
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from sepurux_action.config.policy import Policy
 from sepurux_action.config.settings import input_layer, read_inputs
-from sepurux_action.errors import ConfigurationError, ErrorDetails
+from sepurux_action.errors import ConfigurationError, ErrorDetails, Problem
 from sepurux_action.evaluation.trace_files import NOWHERE, TraceFolder
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import (
@@ -77,10 +78,21 @@ MISNAMED = ".github/sepurux-gate.yaml:1: the gate does not read a file with this
 YAML = PolicyFile(misnamed=True)
 
 
+REJECTED = Problem("`trace_file`", "no such file", ".github/sepurux-gate.yml", 3)
+ELSEWHERE = Problem("input `timeout`", "not accepted")
+WRONG = PolicyFile(text="campaign: wrong")  # which the inputs and files of the run make a bad setting
+
+
+def check(merged: Policy) -> None:
+    if merged.top.text_of("campaign") == "wrong":
+        raise ConfigurationError([REJECTED, ELSEWHERE])
+
+
 def resolved(base: PolicyFile, head: PolicyFile, event: str, *, changed: bool) -> ResolvedPolicy:
     about = Event(name=event, repository="o/r", commit="a" * 40, pull_request=1, base_ref="main", base_sha="b" * 40)
     snapshot = Snapshot(policy=base, head_policy=head)
-    return resolve_policy(read_inputs([input_layer({})]), about, snapshot, lambda _: None, changed=changed)
+    inputs = read_inputs([input_layer({})])
+    return resolve_policy(inputs, about, snapshot, lambda _: None, check if changed else None)
 
 
 @pytest.mark.parametrize("event", ["pull_request", "pull_request_target", "merge_group", "workflow_run"])
@@ -99,8 +111,10 @@ def resolved(base: PolicyFile, head: PolicyFile, event: str, *, changed: bool) -
         (NONE, UNREAD, (), "The policy file of this pull request could not be read: forbidden."),
         (OLD, YAML, (1,), None),
         (NONE, YAML, (1,), None),
+        (OLD, WRONG, (3, 1), None),
+        (NONE, WRONG, (3, 1), None),
     ],
-    ids=range(12),
+    ids=range(14),
 )
 def test_the_old_policy_applies_whatever_a_pull_request_does_to_the_file(
     base: PolicyFile, head: PolicyFile, lines: tuple[int, ...], says: str | None, event: str
@@ -111,6 +125,7 @@ def test_the_old_policy_applies_whatever_a_pull_request_does_to_the_file(
     texts = found.policy.top.texts.values() if found.policy else ()
     assert "".join(each.text for each in texts) == applies
     assert tuple(each.line for each in found.problems) == lines
+    assert all(each.file for each in found.problems)
     assert [note.text for note in found.notes] == ([says] if says and (first or says != FIRST_FILE.text) else [])
     assert found.replaces is (head != base and not lines and head != UNREAD)
     assert (found.merged is not None) is (head == NEW)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+ABSENT = "none.json"  # a trace file that does not exist
 TODAY = date(2027, 3, 10)
 CAMPAIGN = "core"
 CONTEXT = f"Sepurux / {CAMPAIGN}"
@@ -154,7 +155,7 @@ def make_world(seed: int) -> World:
         inputs["trace_fil"] = "a.json"  # a misspelled input
     policies = _policies(rng, {} if of_inputs else traces)
     if rng.random() < 0.1:
-        policies["head"] = {"campaign": CAMPAIGN, "bogus": 1}
+        policies["head"] = {"campaign": CAMPAIGN, **rng.choice(({"bogus": 1}, {"trace_file": [ABSENT]}))}
     focus = rng.choice(("", "", "", "soft gate", "drop"))  # in which the settings of the inputs apply, and matter
     if focus:
         policies = dict.fromkeys(policies)
