@@ -254,7 +254,8 @@ def test_a_gates_job_waits_longer_than_its_gates_can_read_the_policy_and_set_the
     (job,) = (job for job in jobs(path).values() if ACTION in str(job))
     longest = max(gate.timeout_s for gate in settings_of(path).gates)
     assert job["timeout-minutes"] * 60 > longest + 105  # reads 15 s, effects 90 s
-    assert (job["permissions"]["contents"], job["permissions"]["statuses"]) == ("read", "write")
+    statuses = "write" if settings_of(path).status else "read"
+    assert (job["permissions"]["contents"], job["permissions"]["statuses"]) == ("read", statuses)
 
 
 # -- pull requests: another base branch, and one run at a time --------------------------------------------------------
@@ -325,6 +326,11 @@ def test_the_report_is_uploaded_from_where_the_gate_writes_it_whatever_happened(
     _, gate, upload = steps(ROOT / "examples" / "workflows" / "use-outputs.yml")[:3]
     assert gate["with"]["report_dir"] == upload["with"]["path"]
     assert upload["if"] == "always()"
+
+
+def test_an_example_that_only_observes_does_not_replace_the_status_of_the_hard_gate() -> None:
+    settings = settings_of(ROOT / "examples" / "workflows" / "use-outputs.yml")
+    assert ([gate.stage for gate in settings.gates], settings.status) == ([Stage.OBSERVE], False)
 
 
 # -- other CI systems -------------------------------------------------------------------------------------------------
