@@ -205,7 +205,7 @@ def seconds_after_sigterm(failures: int) -> Callable[[Path], str]:
         gates = policy(GATES, first=0)
         with scripted(failures) as server, started(server, workspace / "w", gates) as step:
             for number in range(1, GATES):
-                step.wait_for(f"[gate-{number}] fail: ", MAX_S)
+                step.wait_for(f"[gate-{number}] fail after ", MAX_S)
             began = time.monotonic()
             step.send_signal(signal.SIGTERM)
             result = step.finish(MAX_S)

@@ -627,18 +627,19 @@ def test_the_largest_step_sets_each_status_and_the_comment_within_githubs_limit_
 def test_what_blocks_is_sent_first_and_what_was_not_sent_is_named() -> None:
     scene = a_scene(takes_s=3)
     start = scene.clock.time
-    decided = [*results(*numbered(30), passing=True), *results(*numbered(5, "bad"))]
+    passing = MAX_GATES_IN_STEP - 5
+    decided = [*results(*numbered(passing), passing=True), *results(*numbered(5, "bad"))]
     scene.session.publish_results(decided)
     scene.session.publish_comment(decided, BODY)
     sent = scene.client.named("set_status")
     assert [context.split()[2] for context in sent[:6]] == [*numbered(5, "bad"), "g0"]
-    assert 20 < len(sent) < 35
+    assert 20 < len(sent) < MAX_GATES_IN_STEP
     assert len(scene.client.named("create_comment")) == 1
     assert scene.clock.time - start <= 90
     [warning] = scene.warnings
-    missing = 35 - len(sent) + 1  # the last one was under way when the time was over
+    missing = MAX_GATES_IN_STEP - len(sent) + 1  # the last one was under way when the time was over
     assert warning.startswith(
-        f"Could not set the commit status (Sepurux / g{30 - missing}, Sepurux / g{31 - missing}, "
+        f"Could not set the commit status (Sepurux / g{passing - missing}, Sepurux / g{passing + 1 - missing}, "
     )
 
 
