@@ -21,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
 from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment
 from sepurux_action.report.rendering import render_comment, render_summary
 from sepurux_action.report.report import Report, build_report
@@ -36,10 +37,9 @@ from tests.scenes import a_scene
 
 MB = 1_000_000
 CHUNK = MB  # bytes of one write, so that this process stays smaller than the one that it measures
-SIGNALLED_GATES = 30
 FAILURES = 5_000
+GATES = MAX_GATES_IN_STEP
 MAX_S = 600.0
-RUNS = 35
 SEEDS, RERUNS = 20, 10
 BY_AUTHOR = {"GITHUB_TRIGGERING_ACTOR": "mona"}
 RESPONSE_BYTES = 4 * 1024 * 1024 - 1024
@@ -182,8 +182,8 @@ def responses(field: str, item: object) -> Callable[[Path], str]:
             for fields in (RUNNING, PASSED)
         )
         with scripted() as server:
-            server.script("GET /v1/ci/batch/*", *[running] * RUNS, passed)
-            return peak_memory(server, workspace / "w", policy(RUNS, "    timeout: 60\n"))
+            server.script("GET /v1/ci/batch/*", *[running] * GATES, passed)
+            return peak_memory(server, workspace / "w", policy(GATES, "    timeout: 60\n"))
 
     return case
 
@@ -199,13 +199,13 @@ def peak_memory(server: ScriptedBackend, workspace: Path, files: Mapping[str, st
 
 
 def seconds_after_sigterm(failures: int) -> Callable[[Path], str]:
-    """Return a case of 30 gates that failed, and one more that is still pending when the signal comes."""
+    """Return a case of gates that failed, and one more that is still pending when the signal comes."""
 
     def case(workspace: Path) -> str:
-        gates = policy(SIGNALLED_GATES + 1, first=0)
+        gates = policy(GATES, first=0)
         with scripted(failures) as server, started(server, workspace / "w", gates) as step:
-            for number in range(1, SIGNALLED_GATES + 1):
-                step.wait_for(f"[gate-{number}] fail: ", MAX_S)
+            for number in range(1, GATES):
+                step.wait_for(f"[gate-{number}] fail after ", MAX_S)
             began = time.monotonic()
             step.send_signal(signal.SIGTERM)
             result = step.finish(MAX_S)
@@ -265,7 +265,7 @@ def rendering(render: Callable[[Report], str]) -> Callable[[Path], str]:
             for n in range(200)
         )
         run = a_run(enrichment=Enrichment(failures=failures))
-        results = [a_result(run, gate=a_gate(name=f"gate-{n}")) for n in range(RUNS)]
+        results = [a_result(run, gate=a_gate(name=f"gate-{n}")) for n in range(GATES)]
         start = time.monotonic()
         report = render(build_report(results, a_context()))
         return f"{len(report):,} characters in {time.monotonic() - start:.2f} s"
@@ -276,13 +276,13 @@ def rendering(render: Callable[[Report], str]) -> Callable[[Path], str]:
 CASES: dict[str, Callable[[Path], str]] = {
     **{f"delay of a run of {seconds} s": polling_delay(seconds) for seconds in (0, 1, 3, 10, 60)},
     "outputs of 1 gate": size_of_outputs(1, 1),
-    "outputs of 35 gates": size_of_outputs(35, 1),
+    f"outputs of {GATES} gates": size_of_outputs(GATES, 1),
     "outputs of 20 x 100 traces": size_of_outputs(20, 100),
     "memory without a trace file": memory(1, flood(b"{},", MB)),
     "memory for 50 MB of {}": memory(1, flood(b"{},", 50 * MB)),
     "memory for 50 MB of one string": memory(1, long_string(50 * MB)),
     "memory for 50 MB of short strings": memory(1, flood(b'"ab",', 50 * MB)),
-    "memory for 10 MB shared by 30 gates": memory(30, flood(b"{},", 10 * MB)),
+    f"memory for 10 MB shared by {GATES} gates": memory(GATES, flood(b"{},", 10 * MB)),
     "responses of failing tools": responses("top_failing_tools", {"tool": "payments.refund.partial", "count": 3}),
     "responses of long texts": responses("mutation_categories", "x" * 4_000),
     "responses of unknown objects": responses("anything", {"a": {}}),
@@ -292,9 +292,9 @@ CASES: dict[str, Callable[[Path], str]] = {
     "re-runs if each one evaluates": reruns(comment="never"),
     "re-runs": reruns(),
     "re-runs of a confirmed gate": reruns(confirm="true"),
-    f"summary of {RUNS} gates with 200 failures": rendering(render_summary),
-    f"comment of {RUNS} gates with 200 failures": rendering(lambda report: render_comment(report, "")),
-    f"SIGTERM after {FAILURES} failures in each of {SIGNALLED_GATES} gates": seconds_after_sigterm(FAILURES),
+    f"summary of {GATES} gates with 200 failures": rendering(render_summary),
+    f"comment of {GATES} gates with 200 failures": rendering(lambda report: render_comment(report, "")),
+    f"SIGTERM after {FAILURES} failures in each of {GATES - 1} gates": seconds_after_sigterm(FAILURES),
 }
 
 

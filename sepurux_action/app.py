@@ -17,6 +17,7 @@ from sepurux_action.common.secret import Redactor
 from sepurux_action.config import options
 from sepurux_action.config.command_line import Format, parse_command_line
 from sepurux_action.config.gate import Gate
+from sepurux_action.config.policy import Policy
 from sepurux_action.config.settings import BASE, Settings, flag, read_inputs, read_settings
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
 from sepurux_action.evaluate import evaluate, no_credentials_hint, publish_notice, read_record
@@ -91,7 +92,7 @@ def _check(files: Sequence[str], terminal: Terminal, signals: Signals, *, as_jso
             lines.append(f"{path}: valid, {number_format.pluralize(gates, 'gate')}")
         except ConfigurationError as error:
             problems += error.problems
-            lines += [f"{path}:{each.line}:{each.column}: {each}" for each in error.problems]
+            lines += [f"{each.file}:{each.line}:{each.column}: {each}" for each in error.problems]
         except Interrupted:
             break
     found = [{"file": each.file, "line": each.line, "column": each.column, "message": str(each)} for each in problems]
@@ -158,9 +159,9 @@ def _begin(invocation: Invocation, host: Output, signals: Signals, connections: 
 def _with_policy(run: Run, invocation: Invocation) -> Run:
     """Return the run with the policy, and its folder for report files and its `comment`; raises ConfigurationError."""
     snapshot = run.github.snapshot if run.github.connected else None
-    read_file = partial(read_checkout, invocation.traces)
-    changed = run.github.changes_policy(run.settings.config)
-    policy = _until_signal(run, partial(resolve_policy, run.settings, run.event, snapshot, read_file, changed=changed))
+    read_file = partial(read_checkout, invocation.traces())
+    check = _reader(run, invocation) if run.github.changes_policy(run.settings.config) else None
+    policy = _until_signal(run, partial(resolve_policy, run.settings, run.event, snapshot, read_file, check))
     known = read_inputs(invocation.layers, policy.policy)
     run.github.settings = replace(run.github.settings, comment=known.comment)
     return replace(run, policy=policy, settings=replace(run.settings, report_dir=known.report_dir))
@@ -168,10 +169,15 @@ def _with_policy(run: Run, invocation: Invocation) -> Run:
 
 def _with_settings(run: Run, invocation: Invocation) -> Run:
     """Return the run with all settings; raises ConfigurationError with every problem."""
-    read = partial(read_settings, invocation.layers, invocation.traces.find, run.policy.policy)
-    settings = _until_signal(run, partial(read, branch=run.event.branch, today=run.today))
+    settings = _until_signal(run, partial(_reader(run, invocation), run.policy.policy))
     run.github.settings = settings
     return replace(run, settings=settings)
+
+
+def _reader(run: Run, invocation: Invocation) -> Callable[[Policy | None], Settings]:
+    """Return a function that reads all settings with a policy; the limit on trace files is that of one reading."""
+    read = partial(read_settings, invocation.layers, invocation.traces().find)
+    return partial(read, branch=run.event.branch, today=run.today)
 
 
 def _with_lost_statuses(run: Run, invocation: Invocation) -> Run:
@@ -280,13 +286,16 @@ def _write_report(run: Run, report: Report, files: ReportWriter) -> str:
 
 def _publish_problems(run: Run, error: ConfigurationError, files: ReportWriter) -> Report:
     """Write outputs, summary, and report files, and set the statuses; return the report of the problems."""
-    problems = [each.redacted(run.redact) for each in (*run.policy.problems, *error.problems)]
+    known = set(map(str, error.problems))  # the file of the pull request may have them too
+    of_pull_request = (each for each in run.policy.problems if str(each) not in known)
+    problems = [each.redacted(run.redact) for each in (*of_pull_request, *error.problems)]
     if run.settings.missing_secret:  # alone it is no problem; beside others, users can correct all at once
         message = f"it is empty, and so is `api_key`. {no_credentials_hint(run.event)}"
         problems.append(Problem(where=run.settings.missing_secret, message=message))
     context = _report_context(run, evaluated=False)
-    if run.github.connected and policy_ref(run.event) and not run.policy.policy and any(p.file for p in error.problems):
-        context = replace(context, notes=(invalid_base_note(run.event, run.settings.config),))
+    invalid = next((each.file for each in error.problems if each.file), "")
+    if run.github.connected and policy_ref(run.event) and not run.policy.policy and invalid:
+        context = replace(context, notes=(invalid_base_note(run.event, invalid, run.settings.config),))
     report = Report(context=context, problems=tuple(problems))
     run.host.set_outputs(outputs.without_decision(outputs.settings_reason(problems)))
     if report_path := _write_report(run, report, files):
@@ -324,7 +333,7 @@ def _report_context(run: Run, *, evaluated: bool = True) -> Context:
         committed=run.github.snapshot.committed if evaluated else None,
         history=run.github.previous_results if evaluated else (),
         policy_changes=policy.changes,
-        policy_ref=policy_ref(event) or event.commit,
+        policy_ref=event.commit if run.policy.problems else policy_ref(event) or event.commit,
         on_command_line=not event.name,
         notes=policy.notes,
     )

@@ -23,7 +23,8 @@ _TIMEOUT = re.compile(r"time[ds]?[ -]?out", re.IGNORECASE)
 class Problem:
     """One problem in the settings: which setting (`where`), what is accepted, and its position in the policy file.
 
-    `where` is '' for a file as a whole. With a `file`, the settings that the texts name are keys of the policy file.
+    `where` is '' for a file as a whole. With a `file`, the settings that the texts name are keys of the policy file, or
+    an input that the file does not override.
     """
 
     where: str
@@ -39,6 +40,10 @@ class Problem:
     @property
     def located(self) -> str:
         return f"{self.location}: {self}" if self.file else str(self)
+
+    def of_file(self, path: str) -> Problem:
+        """Return the problem on the first line of a file if it has no file of its own."""
+        return self if self.file else replace(self, file=path, line=1)
 
     def redacted(self, redact: Callable[[str], str]) -> Problem:
         """Return the problem without secrets, which the escapes of a report would hide later."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from sepurux_action.common.secret import Redactor
@@ -30,11 +31,11 @@ VARIABLES_IGNORED = (
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What a run is given. The first layer of settings overrides the others."""
+    """What a run is given. The first layer of settings overrides the others. `traces` makes a folder to read from."""
 
     layers: tuple[Layer, ...]
     event: Event
-    traces: TraceFolder
+    traces: Callable[[], TraceFolder]
     report_folders: ReportFolders
 
 
@@ -51,7 +52,7 @@ def from_step(inputs: Mapping[str, str], environ: Mapping[str, str], payload: ob
     return Invocation(
         layers=(input_layer(inputs),),
         event=parse_event(environ.get("GITHUB_EVENT_NAME", ""), payload, environ),
-        traces=TraceFolder(base, [temp] if temp else []),
+        traces=partial(TraceFolder, base, [temp] if temp else []),
         report_folders=ReportFolders(base=base, temporary=temp, temporary_for_steps=for_steps),
     )
 
@@ -68,7 +69,7 @@ def from_command_line(texts: Mapping[str, str], environ: Mapping[str, str]) -> I
     return Invocation(
         layers=(flag_layer(texts), environment_layer(environ)),
         event=Event(repository=environ.get("GITHUB_REPO", "").strip()),
-        traces=TraceFolder(working_directory(), name=WORKING_DIRECTORY),
+        traces=partial(TraceFolder, working_directory(), name=WORKING_DIRECTORY),
         report_folders=ReportFolders(base=working_directory()),
     )
 

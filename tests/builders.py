@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import REGISTERED, Gate, Trace
+from sepurux_action.config.options import CONFIG
 from sepurux_action.config.policy import Change, PolicyNote
+from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
 from sepurux_action.config.settings import input_layer, read_inputs
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError, Problem
@@ -428,12 +430,12 @@ def most_gates() -> tuple[GateResult, ...]:
     """Return the results of a large step: most gates pass or are skipped, some wait for an approval, few block."""
     skipped = undecided(Decision.SKIPPED, NOT_AFFECTED)
     found = []
-    for number in range(35):
+    for number in range(MAX_GATES_IN_STEP):
         stage = (Stage.OBSERVE, Stage.SOFT, Stage.HARD)[number % 3]
         gate = a_gate(name=f"agent-{number:02}", campaign=f"agent-{number:02}-reliability", stage=stage)
         if number % 5 == 0:
             run = skipped
-        elif number % 7 == 0:
+        elif number % 5 == 2:
             run = _failed(gate)
         else:
             run = _timed_out() if number == 23 else a_run(PASSING, gate)
@@ -619,9 +621,8 @@ def reports() -> dict[str, Report]:
         message="the policy could not be read: Resource not accessible by integration. "
         "Give the job `contents: read` under `permissions:`.",
     )
-    note = invalid_base_note(
-        Event(base_ref="main", repository="acme/shop", server_url="https://github.com"), ".github/sepurux-gate.yml"
-    )
+    about, path = Event(base_ref="main", repository="acme/shop", server_url="https://github.com"), CONFIG.default
+    note = invalid_base_note(about, path, path)
     return {
         **{
             name: build_report(results, context, short=name == "cancelled")

@@ -39,7 +39,7 @@ def test_traces_of_a_step_are_in_the_workspace_and_the_runners_temporary_folder(
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_text("{}")
     environ = {"GITHUB_WORKSPACE": f"{tmp_path}/workspace", "RUNNER_TEMP": f"{tmp_path}/temp"}
-    traces = from_step({}, environ, {}).traces
+    traces = from_step({}, environ, {}).traces()
     assert [trace.label for trace in traces.find("a.json")] == ["a.json"]
     assert [trace.label for trace in traces.find(f"{tmp_path}/temp/*.json")] == [f"{tmp_path}/temp/b.json"]
 
@@ -80,5 +80,5 @@ def test_traces_of_a_command_line_are_in_the_working_directory(tmp_path: Path, m
     (tmp_path / "a.json").write_text("{}")
     monkeypatch.chdir(tmp_path)
     invocation = from_command_line({}, {"RUNNER_TEMP": "/tmp"})  # noqa: S108 - a variable that does not count
-    assert [trace.label for trace in invocation.traces.find("*.json")] == ["a.json"]
+    assert [trace.label for trace in invocation.traces().find("*.json")] == ["a.json"]
     assert (invocation.report_folders.base, invocation.report_folders.temporary) == (tmp_path, None)

@@ -254,7 +254,8 @@ COMMENT_KEY = Option(
     kinds.NAME,
     "Distinguishes the comments of several gate steps on one pull request.",
     allowed_in=_ONCE,
-    default_note=f"the gate's name, or `{SEVERAL_GATES_KEY}` if there are several",
+    default_note="the gate's name; for several gates, "
+    f"`{SEVERAL_GATES_KEY}`, or `{SEVERAL_GATES_KEY}:PATH` with the path in `config`",
     actions_only=True,
 )
 STATUS = Option(
@@ -275,7 +276,7 @@ STATUS_CONTEXT = Option(
 )
 CONFIG = Option(
     "config",
-    Kind(kinds.parse_line, "a path in the repository", "FILE"),
+    Kind(kinds.parse_path, "a path in the repository", "FILE"),
     "Path of the policy file, which overrides the inputs. For a pull request, the base commit's file applies.",
     default=".github/sepurux-gate.yml",
 )

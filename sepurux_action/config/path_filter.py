@@ -16,7 +16,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from posixpath import normpath
 
 from sepurux_action.common import json_reader
 
@@ -115,10 +114,10 @@ def affects(patterns: Filter, changed: Sequence[ChangedFile] | None) -> bool:
     return any(patterns.matches(name) for name in names)
 
 
-def lists(changed: Sequence[ChangedFile] | None, path: str) -> bool:
-    """Return whether a pull request changes the file at a path, also if its files are not known."""
+def lists(changed: Sequence[ChangedFile] | None, *paths: str) -> bool:
+    """Return whether a pull request changes the file at one of the paths, also if its files are not known."""
     unknown = changed is None or len(changed) >= MAX_FILES
-    return unknown or any(normpath(path) in {file.name, file.previous} for file in changed or ())
+    return unknown or any({*paths} & {file.name, file.previous} for file in changed or ())
 
 
 def _parse(text: str, *, of_paths: bool) -> Filter:

@@ -16,6 +16,11 @@ _FIRST_FILE = ("project", "campaign", "name", "trace_id", "trace_file", "mutatio
 MAX_FILE_BYTES = 256 * 1024  # bytes
 
 
+def misnamed(path: str) -> str:
+    """Return the path with `.yaml` in place of `.yml`, where a policy file may be by mistake; another path as it is."""
+    return f"{path.removesuffix('.yml')}.yaml" if path.endswith(".yml") else path
+
+
 @dataclass(frozen=True, slots=True)
 class ConfiguredValue:
     """An option in the file: its text (a list has one item per line), and the line of its key."""

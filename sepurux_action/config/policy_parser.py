@@ -27,8 +27,12 @@ MAX_NESTING = 16  # levels of nesting; a policy has seven
 MAX_WORKFLOW_BYTES = 64 * 1024  # of a workflow file that is parsed; PyYAML needs up to 3 s for so many
 MAX_PROBLEMS = 100  # of one file; then parsing ends, because each hint costs a search
 MAX_RULES = 50  # of one `enforcement:` list
-MAX_GATES_IN_STEP = 35  # two statuses each and the comment, of the 80 writes a minute that GitHub accepts from a token
-TOO_MANY_GATES = "Use two steps or jobs, each with a policy file of its own in the input `config`"
+# Up to three statuses each and the comment, of the 80 writes a minute that GitHub accepts from a token.
+MAX_GATES_IN_STEP = 26
+TOO_MANY_GATES = (
+    "Use two steps or jobs. Each needs gates with other names, and in the input `config` a policy file of its own with "
+    f"another name than `{options.CONFIG.default}`, which must not exist beside them"
+)
 VERSION = "1"
 VERSION_KEY = "version"
 THRESHOLDS = "thresholds"

@@ -43,13 +43,17 @@ class Source(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """The texts that one source gives to options, by any of their names, and what error messages call such a name."""
+    """The texts that one source gives to options, by any of their names, and what error messages call such a name.
+
+    The layer of a policy file has its path, the line on which the layer begins, and those of its texts.
+    """
 
     source: Source
     texts: Mapping[str, str]
     label: Callable[[str], str]
     file: str = ""
-    lines: Mapping[str, int] = field(default_factory=dict)  # of the texts of a policy file
+    line: int = 0
+    lines: Mapping[str, int] = field(default_factory=dict)
 
     def given(self, option: Option[object]) -> dict[str, str]:
         texts = {spelling: self.texts.get(spelling, "").strip() for spelling in option.names}
@@ -182,7 +186,9 @@ def read_inputs(layers: Iterable[Layer], policy: Policy | None = None) -> Settin
 
 
 def _settings(reader: OptionReader, gates: Sequence[Gate]) -> Settings:
-    key = gates[0].name if len(gates) == 1 else SEVERAL_GATES_KEY
+    config = reader.value(options.CONFIG)
+    several = f"{SEVERAL_GATES_KEY}:{config}" if config else SEVERAL_GATES_KEY  # each step has a file of its own
+    key = gates[0].name if len(gates) == 1 else several
     return Settings(
         gates=tuple(gates),
         base_url=reader.value_or_default(options.BASE_URL),
@@ -195,8 +201,8 @@ def _settings(reader: OptionReader, gates: Sequence[Gate]) -> Settings:
         status_context=reader.value_or_default(options.STATUS_CONTEXT),
         pull_request=reader.value(options.PR_NUMBER),
         report_dir=reader.value(options.REPORT_DIR) or "",
-        config=reader.value_or_default(options.CONFIG),
-        config_is_given=reader.value(options.CONFIG) is not None,
+        config=config or options.CONFIG.default,
+        config_is_given=config is not None,
     )
 
 
@@ -238,7 +244,7 @@ def policy_layers(
         if section.rules:
             texts[options.ENFORCEMENT.name] = stage_today(section.rules, branch, today)
         lines = {options.ENFORCEMENT.name: section.line} | {name: each.line for name, each in section.texts.items()}
-        yield Layer(Source.POLICY, texts, lambda spelling: f"`{spelling}`", policy.path, lines)
+        yield Layer(Source.POLICY, texts, lambda spelling: f"`{spelling}`", policy.path, section.line, lines)
 
 
 def _traces(reader: OptionReader, find: TraceFinder) -> Iterator[Trace]:
@@ -334,9 +340,10 @@ class OptionReader:
                 self.add_problem(given or options.NAME, f"{times} gates are named {shown}; {remedy}")
 
     def add_problem(self, option: Option[object], message: str) -> None:
-        """Add a problem in an option to the layer that gives it, or to the first layer if none does."""
+        """Add a problem in an option to the layer that gives it, else to that of the policy file, or the first one."""
         giving = [each for each in self._layers if each.given(option)]
-        layer = (giving or [each for each in self._layers if each.source is not Source.POLICY])[0]
+        of_file = [each for each in self._layers if each.file and option.allowed_in]
+        layer = (giving or of_file or [each for each in self._layers if each.source is not Source.POLICY])[0]
         self._add(layer, option.name, message)
 
     def has_problem(self, option: Option[object]) -> bool:
@@ -350,5 +357,5 @@ class OptionReader:
         return json_reader.preview(self._redact(json_reader.printable(text)))
 
     def _add(self, layer: Layer, spelling: str, message: str) -> None:
-        problem = Problem(layer.label(spelling), message, layer.file, layer.lines.get(spelling, 0))
+        problem = Problem(layer.label(spelling), message, layer.file, layer.lines.get(spelling, layer.line))
         self.problems.append((BY_NAME.get(spelling), problem.redacted(self._redact)))  # any may quote a secret

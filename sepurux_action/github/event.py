@@ -27,9 +27,6 @@ CONFIGURED_BOTS = frozenset({"dependabot", "renovate"})  # whose assignees come 
 # fork's code, so a number that it passes on is not trusted: the pull request is looked up by its head.
 PULL_REQUEST_EVENTS = frozenset({"pull_request", "pull_request_target", REVIEW, "pull_request_review_comment"})
 
-# Their runs may be about a branch whose commit a fork's author wrote: the policy file of that commit may be theirs too.
-_BRANCH_EVENTS = frozenset({"push", "workflow_dispatch"})
-
 _NO_SHA = re.compile(r"0+\Z")  # in place of a commit in the push event of a deleted branch
 _REPOSITORY = re.compile(r"(?!\.+/)[A-Za-z0-9._-]{1,100}/(?!\.+\Z)[A-Za-z0-9._-]{1,100}\Z")
 _BRANCH = "refs/heads/"
@@ -44,9 +41,9 @@ class Lookup:
 
     By branch, closed ones count if no open one matches, because their author may reopen them after the lookup. By
     commit alone, it is the open one into this repository whose head it is. With `forks`, this head may be in a fork:
-    not on the default branch, and not for a tag, because anyone can open a pull request from a fork with such a commit
-    into a branch with a weaker policy. Beside a commit, `number` selects one of several; if there is no branch, it also
-    applies if nothing has the commit.
+    only for a push to another branch than the default branch, because anyone can open a pull request from a fork with a
+    commit of this repository into a branch with a weaker policy. Beside a commit, `number` selects one of several; if
+    there is no branch, it also applies if nothing has the commit.
     """
 
     repository: str = ""
@@ -322,7 +319,8 @@ def _with_commit_lookup(event: Event) -> Event:
     known = event.pull_request or event.base_ref or event.lookup or event.skip_reason or event.ambiguous
     if known or not (event.name and event.commit) or event.fork:
         return event
-    forks = event.name in _BRANCH_EVENTS and event.head_branch not in {"", event.default_branch}
+    # A maintainer may push a fork's commit, whose policy file is its author's, to a branch of this repository.
+    forks = event.name == "push" and event.head_branch not in {"", event.default_branch}
     return replace(event, lookup=Lookup(commit=event.commit, forks=forks), no_pr_reason="")
 
 

@@ -14,7 +14,15 @@ from urllib.parse import quote
 
 from sepurux_action.common import json_reader
 from sepurux_action.config import options
-from sepurux_action.config.policy import MAX_FILE_BYTES, Change, Policy, PolicyNote, diff, without_unmerged_rules
+from sepurux_action.config.policy import (
+    MAX_FILE_BYTES,
+    Change,
+    Policy,
+    PolicyNote,
+    diff,
+    misnamed,
+    without_unmerged_rules,
+)
 from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.settings import Settings
 from sepurux_action.errors import ConfigurationError, Problem
@@ -33,6 +41,10 @@ DELETED = PolicyNote("This pull request deletes the policy file. The file applie
 INVALID_BASE = (
     "The policy file on {} is invalid. This blocks every pull request into the branch, the one that repairs the file "
     "too. Someone who may bypass the ruleset or branch protection must merge the repair."
+)
+MISNAMED_BASE = (
+    "The gate does not read the policy file on {}, because of its name. This blocks every pull request into the branch "
+    "but one that renames the file."
 )
 UNREADABLE_FILE = "Make it a text file that the gate can read."
 
@@ -66,19 +78,19 @@ def resolve_policy(
     event: Event,
     snapshot: Snapshot | None,
     read_file: Callable[[str], bytes | None],
-    *,
-    changed: bool = False,
+    check: Callable[[Policy], object] | None = None,
 ) -> ResolvedPolicy:
     """Return the policy that applies to an event; raises ConfigurationError with its problems and the inputs'.
 
     `snapshot` is None if GitHub is not used. In that case, and for events without a base commit, `read_file` reads the
-    file from the checkout. `changed`: the pull request or merge group changes the file.
+    file from the checkout. `check` is given if the pull request or merge group changes the file. It raises
+    ConfigurationError if the inputs and trace files of this run would be a bad setting with that policy.
     """
     try:
         _check_base_is_known(inputs, event, uses_github=snapshot is not None)
         if snapshot is None or not policy_ref(event):
             return _of_checkout(inputs, read_file)
-        return _of_base(inputs, event, snapshot, changed=changed)
+        return _of_base(inputs, event, snapshot, check)
     except ConfigurationError as bad:
         raise ConfigurationError((*bad.problems, *inputs.problems)) from None
 
@@ -103,23 +115,32 @@ def read_checkout(folder: TraceFolder, path: str) -> bytes | None:
 
 def check_file(path: str) -> Policy:
     """Return the policy in a file; raises ConfigurationError with its problems, also if there is no file."""
+    read, default = Path(path), Path(options.CONFIG.default)
+    if read.parts[-2:] == Path(misnamed(str(default))).parts:  # `--check` does not know `config`, which may name it
+        read = read.with_name(default.name)
     try:
+        if not read.exists() and Path(misnamed(str(read))).exists():
+            raise _misnamed(str(read))
         with Path(path).open("rb") as opened:
             return read_policy(opened.read(MAX_FILE_BYTES + 1), path)
     except OSError as error:
         raise ConfigurationError([Problem("", f"the file could not be read: {error.strerror}", path, 1, 1)]) from None
 
 
-def invalid_base_note(event: Event, path: str) -> PolicyNote:
-    """Return the note that says who can repair an invalid policy file of the base, with the address of the file."""
+def invalid_base_note(event: Event, path: str, config: str) -> PolicyNote:
+    """Return the note that says how to repair the invalid policy file of the base at `path`, with its address."""
     branch = f"`{event.base_ref}`" if event.base_ref else "the default branch"
+    renaming_helps = path != config == options.CONFIG.default  # as for a first policy file
+    text = MISNAMED_BASE if renaming_helps else INVALID_BASE
     page = event.url("blob", quote(f"{event.base_ref or 'HEAD'}/{path}"))
-    return PolicyNote(INVALID_BASE.format(branch), "file", page)
+    return PolicyNote(text.format(branch), "file", page)
 
 
 def _of_checkout(inputs: Settings, read_file: Callable[[str], bytes | None]) -> ResolvedPolicy:
     try:
         text = read_file(inputs.config)
+        if text is None and read_file(misnamed(inputs.config)) is not None:
+            raise _misnamed(inputs.config)
     except OSError as error:
         raise _unreadable(inputs, error.strerror or "it is not readable", UNREADABLE_FILE) from None
     if text is None:
@@ -127,30 +148,43 @@ def _of_checkout(inputs: Settings, read_file: Callable[[str], bytes | None]) -> 
     return ResolvedPolicy(policy=None if text is None else read_policy(text, inputs.config))
 
 
-def _of_base(inputs: Settings, event: Event, snapshot: Snapshot, *, changed: bool) -> ResolvedPolicy:
+def _of_base(
+    inputs: Settings, event: Event, snapshot: Snapshot, check: Callable[[Policy], object] | None
+) -> ResolvedPolicy:
     if details := snapshot.policy.details:
         raise _unreadable(inputs, snapshot.policy.error, advice(Operation.BASE, details, event))
     if snapshot.has_default_policy:
         message = f"{options.CONFIG.default} exists and applies; remove `config` or that file"
         raise ConfigurationError([Problem(where=f"`config` {inputs.config}", message=message)])
-    base, head = _policy(inputs, snapshot.policy), snapshot.head_policy
+    head, adds_file = snapshot.head_policy, check is not None and snapshot.head_policy.text is not None
+    base = None if adds_file and snapshot.policy.misnamed else _policy(inputs, snapshot.policy)
     may_be_first = event.name in FIRST_FILE_EVENTS and inputs.config == options.CONFIG.default
-    if base is None and not (changed and head.text is not None and may_be_first):
+    if base is None and not (adds_file and may_be_first):
         _check_not_named(inputs, "the base commit")
-    return _with_head(inputs, base, head, may_be_first=may_be_first) if changed else ResolvedPolicy(policy=base)
+    if check is None:
+        return ResolvedPolicy(policy=base)
+    return _with_head(inputs, base, head, check, may_be_first=may_be_first)
 
 
-def _with_head(inputs: Settings, base: Policy | None, head: PolicyFile, *, may_be_first: bool) -> ResolvedPolicy:
+def _with_head(
+    inputs: Settings,
+    base: Policy | None,
+    head: PolicyFile,
+    check: Callable[[Policy], object],
+    *,
+    may_be_first: bool,
+) -> ResolvedPolicy:
     """Return the base's policy, and what the pull request changes in it; without one, the first policy."""
     if head.details:
         note = PolicyNote(f"The policy file of this pull request could not be read: {head.error}.")
         return ResolvedPolicy(policy=base, notes=(note,))
     try:
         merged = _policy(inputs, head)
+        if merged is None:
+            return ResolvedPolicy(policy=base, notes=(DELETED,), replaces=True)
+        check(merged)
     except ConfigurationError as invalid:
-        return ResolvedPolicy(policy=base, problems=invalid.problems)
-    if merged is None:
-        return ResolvedPolicy(policy=base, notes=(DELETED,), replaces=True)
+        return ResolvedPolicy(policy=base, problems=tuple(each.of_file(inputs.config) for each in invalid.problems))
     if base is None and may_be_first:
         return ResolvedPolicy(policy=without_unmerged_rules(merged), notes=(FIRST_FILE,), replaces=True, merged=merged)
     return ResolvedPolicy(policy=base, changes=diff(base, merged) if base else (), replaces=True, merged=merged)
@@ -185,8 +219,15 @@ def _check_not_named(inputs: Settings, where: str) -> None:
         raise ConfigurationError([Problem(where=f"`config` {inputs.config}", message=message)])
 
 
+def _misnamed(path: str) -> ConfigurationError:
+    message = f"the gate does not read a file with this name; rename it to `{Path(path).name}`"
+    return ConfigurationError([Problem("", message, misnamed(path), 1, 1)])
+
+
 def _policy(inputs: Settings, file: PolicyFile) -> Policy | None:
     """Return the policy in a file that GitHub returned, None if there is none; raises ConfigurationError."""
+    if file.misnamed:
+        raise _misnamed(inputs.config)
     if file.error:
         raise ConfigurationError([Problem("", f"{file.error}. {UNREADABLE_FILE}", inputs.config, 1, 1)])
     return None if file.text is None else read_policy(file.text.encode(errors="surrogatepass"), inputs.config)

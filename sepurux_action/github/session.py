@@ -17,7 +17,7 @@ from sepurux_action.config import options
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.path_filter import ChangedFile, lists
-from sepurux_action.config.policy import PolicyNote
+from sepurux_action.config.policy import PolicyNote, misnamed
 from sepurux_action.config.policy_parser import workflow_triggers
 from sepurux_action.config.settings import MAX_CONTEXT_LENGTH, Settings
 from sepurux_action.config.stage import Stage
@@ -261,7 +261,7 @@ class GitHubSession:
         policy, head = self.snapshot.policy, self.snapshot.head_policy
         if policy.error or head == policy or not reads_head(self.event):
             return False
-        return lists(self.changed_files, path) or not self.is_current()
+        return lists(self.changed_files, path, misnamed(path)) or not self.is_current()
 
     def is_current(self) -> bool:
         """Fetch the pull request again; return whether it still has the evaluated commit and the same base."""

@@ -12,7 +12,7 @@ from itertools import islice, starmap
 from sepurux_action.common import json_reader
 from sepurux_action.config import options
 from sepurux_action.config.kinds import BOT_SUFFIX
-from sepurux_action.config.policy import MAX_FILE_BYTES
+from sepurux_action.config.policy import MAX_FILE_BYTES, misnamed
 from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.decision import Decision
@@ -41,7 +41,8 @@ fragment baseCommit on GitObject {
 _QUERY = """
 query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $after: String,
        $evaluated: String!, $withEvaluated: Boolean!, $page: Int!,
-       $policyAt: String!, $policy: String!, $withPolicy: Boolean!, $headPolicy: String!, $withHead: Boolean!,
+       $policyAt: String!, $policy: String!, $policyYaml: String!, $withPolicy: Boolean!,
+       $headPolicy: String!, $headPolicyYaml: String!, $withHead: Boolean!,
        $defaultPolicy: String!, $withDefault: Boolean!, $workflow: String!, $withWorkflow: Boolean!) {
   viewer { login }
   repository(owner: $owner, name: $name) {
@@ -58,7 +59,9 @@ query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $aft
     }
     policyCommit: object(expression: $policyAt) @include(if: $withPolicy) { oid }
     policy: object(expression: $policy) @include(if: $withPolicy) { ...file }
+    policyYaml: object(expression: $policyYaml) @include(if: $withPolicy) { __typename }
     headPolicy: object(expression: $headPolicy) @include(if: $withHead) { ...file }
+    headPolicyYaml: object(expression: $headPolicyYaml) @include(if: $withHead) { __typename }
     defaultPolicy: object(expression: $defaultPolicy) @include(if: $withDefault) { __typename }
     workflow: object(expression: $workflow) @include(if: $withWorkflow) { ...file }
     %s
@@ -127,11 +130,15 @@ class PublishedStatus:
 
 @dataclass(frozen=True, slots=True)
 class PolicyFile:
-    """A policy file, without `text` if there is none. `error` says why it is not read, `details` how a call failed."""
+    """A policy file, without `text` if there is none. `error` says why it is not read, `details` how a call failed.
+
+    `misnamed`: there is none, but one with `.yaml` in place of `.yml`.
+    """
 
     text: str | None = None
     error: str = ""
     details: ErrorDetails | None = None
+    misnamed: bool = False
 
 
 def unread(details: ErrorDetails) -> PolicyFile:
@@ -214,8 +221,10 @@ def snapshot_variables(event: Event, *, after: str = "", config: str = "") -> di
         "page": PAGE,
         "policyAt": policy_at,
         "policy": f"{policy_at}:{config}",
+        "policyYaml": f"{policy_at}:{misnamed(config)}",
         "withPolicy": bool(policy_at),
         "headPolicy": f"{event.commit}:{config}",
+        "headPolicyYaml": f"{event.commit}:{misnamed(config)}",
         "withHead": bool(config) and reads_head(event),
         "defaultPolicy": f"{policy_at}:{options.CONFIG.default}",
         "withDefault": bool(policy_at) and config != options.CONFIG.default,
@@ -246,9 +255,9 @@ def parse_snapshot(response: object, event: Event, error: ErrorDetails | None = 
         statuses=_head_statuses(repository, event.commit, viewer),
         committed=next(committed, None),
         account=viewer,
-        policy=_policy_file(repository.get("policy"), readable=readable),
-        head_policy=_policy_file(repository.get("headPolicy"), readable=True),
-        workflow=_policy_file(repository.get("workflow"), readable=True).text or "",
+        policy=_policy_file(repository.get("policy"), repository.get("policyYaml"), readable=readable),
+        head_policy=_policy_file(repository.get("headPolicy"), repository.get("headPolicyYaml")),
+        workflow=_policy_file(repository.get("workflow")).text or "",
     )
     given = list(json_reader.as_array(json_reader.at(response, "errors")))
     errors = [each for each, path in zip(given, error_paths(given), strict=True) if _part(path) != "workflow"]
@@ -293,7 +302,12 @@ def _pull_request(pull: Mapping[str, object]) -> PullRequest | None:
 
 
 _EVERYTHING = ""
-_PARTS = {"policyCommit": "policy", **dict.fromkeys(_LINE, "base")}
+_PARTS = {
+    "policyCommit": "policy",
+    "policyYaml": "policy",
+    "headPolicyYaml": "headPolicy",
+    **dict.fromkeys(_LINE, "base"),
+}
 
 
 def _part(path: tuple[str, ...]) -> str:
@@ -401,11 +415,12 @@ def _whole(page: object) -> list[object] | None:
     return nodes if isinstance(nodes, list) and json_reader.at(page, "pageInfo", "hasNextPage") is False else None
 
 
-def _policy_file(value: object, *, readable: bool) -> PolicyFile:
+def _policy_file(value: object, with_yaml: object = None, *, readable: bool = True) -> PolicyFile:
     """Return the file. If it is missing, that is an error unless the commit itself is `readable`."""
+    if value is None and not readable:  # GitHub returns null for a commit that the token may not see, too
+        return PolicyFile(error=NO_BASE_COMMIT, details=ErrorDetails(status=404))
     if value is None:
-        # GitHub returns null for a commit that the token may not see, too.
-        return PolicyFile() if readable else PolicyFile(error=NO_BASE_COMMIT, details=ErrorDetails(status=404))
+        return PolicyFile(misnamed=with_yaml is not None)
     blob = json_reader.as_object(value)
     text = blob.get("text")
     if blob.get("__typename") != "Blob" or not isinstance(text, str) or blob.get("isTruncated") is not False:

@@ -120,7 +120,7 @@ class Context:
     base_ref: str = ""
     committed: float | None = None
     history: tuple[CommitResults, ...] = ()  # of the pull request's earlier commits, the oldest first
-    policy_ref: str = ""  # the commit or branch of the policy file
+    policy_ref: str = ""  # the commit or branch of the policy file that has the problems
     on_command_line: bool = False
 
     def page(self, path: str) -> str:

@@ -90,6 +90,24 @@ def test_every_input_arrives_where_it_belongs() -> None:
 
 
 @pytest.mark.parametrize(
+    ("inputs", "text", "key"),
+    [
+        ({}, "gates: [{name: a}, {name: b}]", "gates"),
+        ({"config": "ci/a.yml"}, "gates: [{name: a}, {name: b}]", "gates:ci/a.yml"),
+        ({"config": "./ci//x/../a.yml"}, "gates: [{name: a}, {name: b}]", "gates:ci/a.yml"),
+        ({"config": "ci/a.yml"}, "gates: [{name: a}]", "a"),
+        ({"config": "ci/a.yml"}, "", "refunds"),
+        ({"config": "ci/a.yml", "comment_key": "mine"}, "gates: [{name: a}, {name: b}]", "mine"),
+    ],
+)
+def test_each_step_with_several_gates_has_a_comment_key_of_its_own(
+    inputs: Mapping[str, str], text: str, key: str
+) -> None:
+    settings = read_settings([input_layer({**LEAST, **inputs})], no_files, read_policy(text.encode(), "ci/a.yml"))
+    assert settings.comment_key == key
+
+
+@pytest.mark.parametrize(
     ("flags", "environ", "limits"),
     [
         ({}, {"SEPURUX_MAX_UNSAFE": "3"}, {"min_pass_rate": 0.9, "max_unsafe": 3}),

@@ -401,6 +401,11 @@ def test_the_report_is_uploaded_from_where_the_gate_writes_it_whatever_happened(
     assert upload["if"] == "always()"
 
 
+def test_an_example_that_only_observes_does_not_replace_the_status_of_the_hard_gate() -> None:
+    settings = settings_of(ROOT / "examples" / "workflows" / "use-outputs.yml")
+    assert ([gate.stage for gate in settings.gates], settings.status) == ([Stage.OBSERVE], False)
+
+
 # -- other CI systems -------------------------------------------------------------------------------------------------
 
 REPORT_DIR = "sepurux-report"

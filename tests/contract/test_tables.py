@@ -56,7 +56,8 @@ def test_no_input_but_github_token_has_a_default_which_would_count_as_given(text
 
 @pytest.mark.parametrize("kind", [Decision, CheckState])
 def test_every_table_by_decision_or_by_state_of_a_threshold_has_all_of_them(kind: EnumMeta) -> None:
-    modules = [import_module(each.name) for each in walk_packages(sepurux_action.__path__, "sepurux_action.")]
+    found = walk_packages(sepurux_action.__path__, "sepurux_action.")
+    modules = [import_module(each.name) for each in found if not each.name.endswith(".__main__")]  # they block signals
     values = [value for module in modules for value in vars(module).values()]
     tables = [table for table in values if isinstance(table, dict) and any(type(key) is kind for key in table)]
     assert tables

@@ -78,6 +78,19 @@ def test_the_hook_of_pre_commit_reports_all_problems_of_all_files(
     monkeypatch.chdir(tmp_path)
     absent = f"{options.CONFIG.default}:1:1: the file could not be read: No such file or directory\n"
     assert check() == (2, absent, "")
+    (tmp_path / ".github").mkdir()
+    (tmp_path / ".github/sepurux-gate.yaml").write_text("campain: c\n")
+    assert re.search(hook["files"], ".github/sepurux-gate.yaml")
+    name = (
+        ".github/sepurux-gate.yaml:1:1: the gate does not read a file with this name; rename it to `sepurux-gate.yml`"
+    )
+    assert check() == check(".github/sepurux-gate.yaml") == (2, f"{name}\n", "")
+    (tmp_path / "b.yaml").write_text("campaign: c\n")
+    assert check("b.yaml").out == "b.yaml: valid, 1 gate\n"
+    assert check("b.yml").out.startswith("b.yaml:1:1: the gate does not read")
+    (tmp_path / options.CONFIG.default).write_text("campaign: c\n")
+    assert check().out == f"{options.CONFIG.default}: valid, 1 gate\n"
+    assert check(".github/sepurux-gate.yaml").out.startswith(".github/sepurux-gate.yaml:1:1: `campain`: ")
     (tmp_path / "a.yml").write_text("campaign: c\ntrace_file: none.json\n")
     (tmp_path / "b.yml").write_text("campain: c\ngates: [{timeout: soon}, {name: a}]\n")
     assert check("a.yml") == (0, "a.yml: valid, 1 gate\n", "")

@@ -157,28 +157,41 @@ def test_a_closed_pull_request_of_a_fork_keeps_the_policy_of_its_base_and_gets_n
     assert result.messages("warning") == []
 
 
-def pushed(scene: Scene, branch: str, name: str = "push") -> StepResult:
-    """Return the result of a run on a branch of the repository, whose checkout has the files of its commit."""
+LOOKED_UP = ("workflow_dispatch", "deployment", "deployment_status", "schedule", "repository_dispatch", "release")
+
+
+def on_branch(scene: Scene, branch: str, name: str) -> StepResult:
+    """Return the result of a run at the newest commit of a branch, whose checkout has the files of that commit."""
     commit = scene.repository.branches[branch]
     (scene.workspace / ".github").mkdir(exist_ok=True)
     (scene.workspace / PATH).write_bytes(commit.files[PATH])
+    if name == "workflow_run":
+        own = {"full_name": scene.repository.full_name}
+        of_push = {"event": "push", "head_sha": commit.sha, "head_branch": branch, "head_repository": own}
+        return scene.on(name, {"workflow_run": of_push})
+    if name.startswith("deployment"):
+        return scene.on(name, {"deployment": {"sha": commit.sha, "ref": branch}})
     return scene.push(branch, event_name=name)
 
 
-@pytest.mark.parametrize("name", ["push", "workflow_dispatch"])
-def test_a_forks_commit_on_a_branch_uses_the_policy_of_its_pull_requests_base(name: str, scene: Scene) -> None:
+@pytest.mark.parametrize("name", ["push", "workflow_run", *LOOKED_UP])
+def test_of_a_forks_commit_on_a_branch_only_a_push_uses_the_policy_of_its_pull_requests_base(
+    name: str, scene: Scene
+) -> None:
     """A maintainer pushes the commit to record its traces, as docs/security.md advises. It brings its own policy."""
     scene.repository.commit("main", {PATH: STRICT})
     fork = scene.repository.fork("mallory")
     scene.pull = scene.repository.pull("mallory", head="evil", source=fork, files={PATH: LOOSE})
     scene.repository.branch("checked", scene.pull.head_sha)
     scene.answers()
-    result = pushed(scene, "checked", name)
-    assert (result.exit_code, result.outputs["enforcement"], scene.status[0]) == (1, "hard", "failure"), result.log
-    assert len(scene.pull.comments) == 1
+    result = on_branch(scene, "checked", name)
+    stage = "hard" if name in {"push", "workflow_run"} else "observe"  # a workflow_run: that of the default branch
+    assert result.outputs["enforcement"] == stage, result.log
+    assert (result.exit_code, scene.status[0]) == ((1, "failure") if stage == "hard" else (0, "success"))
+    assert len(scene.pull.comments) == (name == "push")
 
 
-@pytest.mark.parametrize("name", ["push", "workflow_dispatch", "schedule", "deployment"])
+@pytest.mark.parametrize("name", ["push", "workflow_run", *LOOKED_UP])
 def test_a_forks_pull_request_does_not_change_the_policy_of_the_default_branch(name: str, scene: Scene) -> None:
     """Anyone can open such a pull request, into any branch."""
     scene.repository.commit("dev", {PATH: LOOSE})
@@ -186,7 +199,7 @@ def test_a_forks_pull_request_does_not_change_the_policy_of_the_default_branch(n
     scene.pull = scene.repository.pull("mallory", head="x", source=scene.repository.fork("mallory"), base="dev")
     scene.pull.head = scene.repository.branches["main"]
     scene.answers()
-    result = pushed(scene, "main", name)
+    result = on_branch(scene, "main", name)
     assert (result.exit_code, result.outputs["enforcement"], scene.status[0]) == (1, "hard", "failure"), result.log
     assert scene.pull.comments == []
 
@@ -224,6 +237,108 @@ def test_a_pull_request_that_makes_the_policy_invalid_blocks_and_is_annotated(sc
     assert first.message.startswith("This pull request makes the policy invalid\nBlocked. Correct these lines of")
     assert (problem.file, problem.line) == (PATH, 2)
     assert all("did you mean enforcement?" in without_code(text) for text in (result.summary, scene.ours[0]))
+
+
+TRACE = {"events": [{"type": "tool_call", "tool": "lookup"}]}
+GATES = LOOSE + "gates:\n- {name: a, trace_file: traces/a.json}\n- {name: b, trace_id: t-2}\n"
+AFTER_MERGE = [  # a valid file that is a bad setting with the inputs and files of the run, and one of its problems
+    (GATES.replace("a.json", "*.jsn"), 7, '`trace_file`: "traces/*.jsn" matches no file in the workspace'),
+    (GATES.replace("a.json", "c.json"), 7, '`trace_file`: "traces/c.json" is not valid JSON'),
+    (GATES.replace("campaign: core-reliability", "timeout: 60"), 8, "`campaign`: it is required, but not set"),
+    (GATES.replace("core-reliability", SECRET), 1, "`campaign`: its value contains a secret"),
+    ("timeout: 60", 1, "`campaign`: it is required, but not set"),
+    ("campaign: core-reliability", 1, 'input `max_failures`: "many" is not accepted'),
+]
+
+
+def with_traces(scene: Scene, **texts: str) -> None:
+    (scene.workspace / "traces").mkdir()
+    for name, text in texts.items():
+        (scene.workspace / f"traces/{name}.json").write_text(text)
+
+
+@pytest.mark.parametrize(("head", "line", "says"), AFTER_MERGE, ids=range(len(AFTER_MERGE)))
+def test_a_policy_that_would_block_every_pull_request_after_the_merge_blocks_its_own(
+    head: str, line: int, says: str, scene: Scene
+) -> None:
+    with_traces(scene, a=json.dumps(TRACE), c="no trace")
+    with_policy(scene, LOOSE + "  max_failures: 9\n")
+    scene.pull.push({PATH: head})
+    scene.answers(**PASSED)
+    result = scene.run(campaign="", max_failures="many")
+    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (2, "pass", "failure")
+    assert scene.status[0] == "failure"
+    found = [(each.line, each.message[: len(says)]) for each in result.annotations if each.file == PATH]
+    assert (line, says) in found
+    assert f"/blob/{scene.pull.head_sha}/{PATH}#L{line}" in scene.ours[0]
+
+
+NO_ALARM = [  # the file of the base, that of the pull request, and the inputs
+    (STRICT, STRICT + "timeout: 60\n", {"token": ""}),
+    (STRICT + "trace_file: traces/a.json\n", STRICT + "trace_file: traces/b.json\n", {"trace_file": "none.json"}),
+    (STRICT, "timeout: 60\n", {}),
+    ("timeout: 60\n", STRICT, {}),
+    (STRICT + "timeout: 60\n", STRICT + "timeout: 61\n", {"timeout": "soon"}),
+    (STRICT + "trace_file: traces/large-1.json\n", STRICT + "trace_file: traces/large-2.json\n", {"token": ""}),
+]
+
+
+@pytest.mark.parametrize(("base", "head", "inputs"), NO_ALARM, ids=range(len(NO_ALARM)))
+def test_a_policy_that_is_sound_with_the_inputs_and_files_of_the_run_blocks_nothing(
+    base: str, head: str, inputs: dict[str, str], scene: Scene
+) -> None:
+    """The last two trace files have more than 64 MiB together, but each policy names only one of them."""
+    sound = json.dumps(TRACE)
+    large = json.dumps({**TRACE, "padding": "x" * 40 * 2**20}) if "large" in base else sound
+    with_traces(scene, a=sound, b=sound, **{"large-1": large, "large-2": large})
+    with_policy(scene, base)
+    scene.pull.push({PATH: head})
+    scene.answers(**PASSED)
+    result = scene.run(**inputs)
+    expected = (2, "error") if "token" in inputs else (0, "pass")
+    assert (result.exit_code, result.outputs["decision"]) == expected, result.log
+    assert "makes the policy invalid" not in result.log + scene.ours[0]
+
+
+def test_a_bad_setting_of_both_policies_is_reported_once(scene: Scene) -> None:
+    with_policy(scene, STRICT)
+    scene.pull.push({PATH: STRICT + "trace_file: none.json\n"})
+    result = scene.run(pol_interval="5")
+    shown = [(each.file, each.message.partition(":")[0]) for each in result.annotations if each.level == "error"]
+    assert shown == [(PATH, "`trace_file`"), (None, "input `pol_interval`")]
+
+
+YAML = PATH.replace(".yml", ".yaml")
+RENAME = "the gate does not read a file with this name; rename it to `sepurux-gate.yml`"
+
+
+def test_a_policy_file_with_yaml_in_its_name_blocks_and_only_a_pull_request_that_renames_it_is_evaluated(
+    scene: Scene,
+) -> None:
+    scene.repository.commit("main", {YAML: LOOSE})
+    scene.pull = scene.repository.pull("mona", head="rename")
+    scene.answers(**PASSED)
+    result = scene.run(enforcement="observe")
+    [problem] = [each for each in result.annotations if each.level == "error"]
+    assert (result.exit_code, problem.file, problem.line, problem.message) == (2, YAML, 1, RENAME)
+    assert "This blocks every pull request into the branch but one that renames the file" in result.log
+    assert (scene.status[0], scene.sepurux.requests) == ("failure", ())
+    scene.pull.push({YAML: None, PATH: LOOSE})
+    result = scene.run()
+    assert (result.exit_code, result.outputs["decision"], result.outputs["enforcement"]) == (0, "pass", "hard")
+    assert "adds the first policy file" in read(result.summary).prose
+
+
+@pytest.mark.parametrize("old", [LOOSE, None], ids=["renamed", "first"])
+def test_a_pull_request_that_gives_the_policy_file_a_name_with_yaml_blocks(old: str | None, scene: Scene) -> None:
+    if old:
+        with_policy(scene, old)
+    scene.pull.push({YAML: LOOSE, **({PATH: None} if old else {})})
+    scene.answers(**PASSED)
+    result = scene.run()
+    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (2, "pass", "failure")
+    assert result.outputs["enforcement"] == ("observe" if old else "hard")
+    assert [(each.file, each.message) for each in result.annotations if each.line] == [(YAML, RENAME)]
 
 
 def test_a_soft_gate_does_not_wait_if_the_pull_request_makes_the_policy_invalid(scene: Scene) -> None:

@@ -92,6 +92,16 @@ def test_two_steps_with_their_own_keys_have_their_own_comments(scene: Scene) -> 
     assert all("-->" not in read(body).prose for body in scene.ours)
 
 
+def test_two_steps_with_their_own_policy_files_have_their_own_comments(scene: Scene) -> None:
+    files = {f"ci/{n}.yml": f"campaign: core-reliability\ngates: [{{name: {n} 1}}, {{name: {n} 2}}]\n" for n in "ab"}
+    scene.repository.commit("main", files)
+    scene.pull = scene.repository.pull("mona", head="two-steps")
+    for config in ("ci/a.yml", "./ci//b.yml", "ci/x/../a.yml"):
+        assert scene.run(config=config).exit_code == 0
+    markers = [body.partition("\n")[0] for body in scene.ours]
+    assert markers == [f"<!-- sepurux-gate:gates%3Aci%2F{name}.yml -->" for name in "ab"]
+
+
 def hide_comments_from_graphql(scene: Scene) -> None:
     """Let GraphQL show none of the comments, as a replica that is behind."""
 

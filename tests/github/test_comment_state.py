@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Trace
+from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
@@ -227,7 +228,8 @@ def counted(found: Enrichment) -> int:
 
 
 @pytest.mark.parametrize(
-    ("gates", "name", "text", "commits", "fails"), [(1, 80, 20, 20, 1), (20, 10, 20, 5, 20), (26, 80, 200, 1, 0)]
+    ("gates", "name", "text", "commits", "fails"),
+    [(1, 80, 20, 20, 1), (20, 10, 20, 5, 20), (MAX_GATES_IN_STEP, 80, 200, 1, 0)],
 )
 def test_older_commits_are_left_out_before_what_failed_and_the_newest_commit_never(
     gates: int, name: int, text: int, commits: int, fails: int

@@ -210,9 +210,9 @@ def test_a_push_is_evaluated_at_its_commit_and_looked_up_by_it() -> None:
 @pytest.mark.parametrize(
     ("name", "payload", "ref", "forks"),
     [
-        ("workflow_dispatch", {"repository": REPOSITORY}, "refs/heads/refunds", True),
-        ("workflow_dispatch", {"repository": REPOSITORY}, "refs/heads/main", False),
-        ("workflow_dispatch", {"repository": REPOSITORY}, "refs/tags/v1", False),
+        ("push", push(), "refs/heads/refunds", True),
+        ("workflow_dispatch", {"repository": REPOSITORY}, "refs/heads/refunds", False),
+        ("repository_dispatch", {"repository": REPOSITORY}, "refs/heads/main", False),
         ("release", {"repository": REPOSITORY}, "refs/tags/v1", False),
         ("push", push(ref="refs/tags/v1"), "refs/tags/v1", False),
         ("push", push(ref="refs/heads/main"), "refs/heads/main", False),
@@ -226,12 +226,12 @@ def test_a_push_is_evaluated_at_its_commit_and_looked_up_by_it() -> None:
         ),
     ],
 )
-def test_only_a_run_on_another_branch_may_belong_to_a_pull_request_of_a_fork(
+def test_only_a_push_to_another_branch_may_belong_to_a_pull_request_of_a_fork(
     name: str, payload: object, ref: str, *, forks: bool
 ) -> None:
     event = event_of(name, payload, GITHUB_REF=ref)
     assert event.lookup == Lookup(commit=MERGE, forks=forks)
-    assert event.branch == "main"
+    assert event.branch == ("refunds" if forks else "main")
 
 
 @pytest.mark.parametrize("changes", [{"deleted": True}, {"after": "0" * 40}, {"after": "0" * 64}])

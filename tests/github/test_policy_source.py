@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from sepurux_action.config.policy import Policy
 from sepurux_action.config.settings import input_layer, read_inputs
-from sepurux_action.errors import ConfigurationError, ErrorDetails
+from sepurux_action.errors import ConfigurationError, ErrorDetails, Problem
 from sepurux_action.evaluation.trace_files import NOWHERE, TraceFolder
 from sepurux_action.github.event import Event
-from sepurux_action.github.policy_source import DELETED, FIRST_FILE, ResolvedPolicy, read_checkout, resolve_policy
+from sepurux_action.github.policy_source import (
+    DELETED,
+    FIRST_FILE,
+    INVALID_BASE,
+    MISNAMED_BASE,
+    ResolvedPolicy,
+    invalid_base_note,
+    read_checkout,
+    resolve_policy,
+)
 from sepurux_action.github.snapshot import NO_TEXT_FILE, PolicyFile, Snapshot, unread
 
 
@@ -63,12 +74,25 @@ def test_a_deleted_working_directory_has_no_policy_file() -> None:
 
 OLD, NEW, BAD = (PolicyFile(text=text) for text in ("timeout: 60", "campaign: new\ntimeout: 30", "a: 1\nb: 2"))
 NONE, BINARY, UNREAD = PolicyFile(), PolicyFile(error=NO_TEXT_FILE), unread(ErrorDetails(message="forbidden"))
+MISNAMED = ".github/sepurux-gate.yaml:1: the gate does not read a file with this name; rename it to `sepurux-gate.yml`"
+YAML = PolicyFile(misnamed=True)
+
+
+REJECTED = Problem("`trace_file`", "no such file", ".github/sepurux-gate.yml", 3)
+ELSEWHERE = Problem("input `timeout`", "not accepted")
+WRONG = PolicyFile(text="campaign: wrong")  # which the inputs and files of the run make a bad setting
+
+
+def check(merged: Policy) -> None:
+    if merged.top.text_of("campaign") == "wrong":
+        raise ConfigurationError([REJECTED, ELSEWHERE])
 
 
 def resolved(base: PolicyFile, head: PolicyFile, event: str, *, changed: bool) -> ResolvedPolicy:
     about = Event(name=event, repository="o/r", commit="a" * 40, pull_request=1, base_ref="main", base_sha="b" * 40)
     snapshot = Snapshot(policy=base, head_policy=head)
-    return resolve_policy(read_inputs([input_layer({})]), about, snapshot, lambda _: None, changed=changed)
+    inputs = read_inputs([input_layer({})])
+    return resolve_policy(inputs, about, snapshot, lambda _: None, check if changed else None)
 
 
 @pytest.mark.parametrize("event", ["pull_request", "pull_request_target", "merge_group", "workflow_run"])
@@ -85,8 +109,12 @@ def resolved(base: PolicyFile, head: PolicyFile, event: str, *, changed: bool) -
         (NONE, BAD, (1, 2), None),
         (NONE, BINARY, (1,), None),
         (NONE, UNREAD, (), "The policy file of this pull request could not be read: forbidden."),
+        (OLD, YAML, (1,), None),
+        (NONE, YAML, (1,), None),
+        (OLD, WRONG, (3, 1), None),
+        (NONE, WRONG, (3, 1), None),
     ],
-    ids=range(10),
+    ids=range(14),
 )
 def test_the_old_policy_applies_whatever_a_pull_request_does_to_the_file(
     base: PolicyFile, head: PolicyFile, lines: tuple[int, ...], says: str | None, event: str
@@ -97,11 +125,53 @@ def test_the_old_policy_applies_whatever_a_pull_request_does_to_the_file(
     texts = found.policy.top.texts.values() if found.policy else ()
     assert "".join(each.text for each in texts) == applies
     assert tuple(each.line for each in found.problems) == lines
+    assert all(each.file for each in found.problems)
     assert [note.text for note in found.notes] == ([says] if says and (first or says != FIRST_FILE.text) else [])
     assert found.replaces is (head != base and not lines and head != UNREAD)
     assert (found.merged is not None) is (head == NEW)
     assert bool(found.changes) is (base == OLD and head == NEW)
     assert resolved(base, head, event, changed=False) == ResolvedPolicy(policy=None if base == NONE else found.policy)
+
+
+@pytest.mark.parametrize("event", ["pull_request", "pull_request_review", "pull_request_target", "merge_group"])
+@pytest.mark.parametrize("head", [NEW, BAD, UNREAD, BINARY, NONE, YAML])
+def test_a_file_of_the_base_with_yaml_in_its_name_is_invalid_unless_the_pull_request_renames_it(
+    head: PolicyFile, event: str
+) -> None:
+    if head in (NEW, BAD):
+        assert resolved(YAML, head, event, changed=True) == resolved(NONE, head, event, changed=True)
+    for changed in {False, head not in (NEW, BAD)}:
+        with pytest.raises(ConfigurationError) as invalid:
+            resolved(YAML, head, event, changed=changed)
+        assert [each.located for each in invalid.value.problems] == [MISNAMED]
+
+
+def test_a_file_of_the_checkout_with_yaml_in_its_name_is_invalid() -> None:
+    def read(found: str) -> Callable[[str], bytes | None]:
+        return lambda path: b"enforcement: observe" if path == found else None
+
+    inputs = read_inputs([input_layer({})])
+    with pytest.raises(ConfigurationError) as invalid:
+        resolve_policy(inputs, Event(), None, read(".github/sepurux-gate.yaml"))
+    assert [each.located for each in invalid.value.problems] == [MISNAMED]
+    assert resolve_policy(inputs, Event(), None, read(".github/other.yaml")).policy is None
+    named = read_inputs([input_layer({"config": "ci/gate.yaml"})])
+    assert resolve_policy(named, Event(), None, read("ci/gate.yaml")).policy
+
+
+@pytest.mark.parametrize(
+    ("path", "config", "text"),
+    [
+        (".github/sepurux-gate.yaml", ".github/sepurux-gate.yml", MISNAMED_BASE),
+        (".github/sepurux-gate.yml", ".github/sepurux-gate.yml", INVALID_BASE),
+        (".github/sepurux-gate.yaml", ".github/sepurux-gate.yaml", INVALID_BASE),
+        ("ci/gate.yaml", "ci/gate.yml", INVALID_BASE),  # a file that `config` names must be on the base branch
+    ],
+)
+def test_the_note_on_an_invalid_file_of_the_base_says_who_can_repair_it(path: str, config: str, text: str) -> None:
+    about = Event(base_ref="main", repository="o/r", server_url="https://github.com")
+    note = invalid_base_note(about, path, config)
+    assert (note.text, note.page) == (text.format("`main`"), f"https://github.com/o/r/blob/main/{path}")
 
 
 def test_a_file_of_the_base_that_is_no_text_is_invalid_on_its_first_line() -> None:

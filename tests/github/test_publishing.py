@@ -385,7 +385,17 @@ def test_the_list_of_changed_files_decides_whether_the_policy_is_changed(
     rejected = "changed_files" if files is None else ""
     scene = a_scene(event, pages=(page,), files=files or (), reject=rejecting(FORBIDDEN, rejected))
     scene.client.pages = (replace(page, pull_request=head),)
-    assert scene.session.changes_policy("./policy.yml") is changes
+    assert scene.session.changes_policy("policy.yml") is changes
+
+
+@pytest.mark.parametrize(("listed", "changes"), [("policy.yaml", True), ("policy.yml", True), ("other.yaml", False)])
+def test_a_policy_file_that_a_pull_request_adds_with_yaml_in_its_name_is_a_change(
+    listed: str, *, changes: bool
+) -> None:
+    scene = a_scene(
+        AT_BASE, pages=(replace(PAGE, head_policy=PolicyFile(misnamed=True)),), files=(ChangedFile(listed),)
+    )
+    assert scene.session.changes_policy("policy.yml") is changes
 
 
 def test_without_a_client_nothing_is_read_or_published_and_there_is_no_warning(signals: Signals) -> None:
@@ -633,24 +643,29 @@ def test_the_largest_step_sets_each_status_and_the_comment_within_githubs_limit_
 def test_what_blocks_is_sent_first_and_what_was_not_sent_is_named() -> None:
     scene = a_scene(takes_s=2.4)
     start = scene.clock.time
-    decided = [*results(*numbered(30), passing=True), *results(*numbered(5, "bad"))]
+    passing = MAX_GATES_IN_STEP - 5
+    decided = [*results(*numbered(passing), passing=True), *results(*numbered(5, "bad"))]
     publish(scene, decided)
     scene.session.publish_comment(decided, BODY)
     sent = scene.client.named("set_status")
     assert [context.split()[2] for context in sent[:6]] == [*numbered(5, "bad"), "g0"]
-    assert 20 < len(sent) < 35
+    assert 20 < len(sent) < MAX_GATES_IN_STEP
     assert len(scene.client.named("create_comment")) == 1
     assert scene.clock.time - start <= 90
     [warning] = scene.warnings
-    missing = 35 - len(sent) + 1  # the last one was under way when the time was over
+    missing = MAX_GATES_IN_STEP - len(sent) + 1  # the last one was under way when the time was over
     assert warning.startswith(
-        f"Could not set the commit status (Sepurux / g{30 - missing}, Sepurux / g{31 - missing}, "
+        f"Could not set the commit status (Sepurux / g{passing - missing}, Sepurux / g{passing + 1 - missing}, "
     )
 
 
 @pytest.mark.parametrize(
     ("gates", "body", "requests"),
-    [(gates, body, 2 * gates + more) for gates in (1, 35) for body, more in (("", 6), (OLD, 6), (SAME, 5))],
+    [
+        (gates, body, 2 * gates + more)
+        for gates in (1, MAX_GATES_IN_STEP)
+        for body, more in (("", 6), (OLD, 6), (SAME, 5))
+    ],
 )
 def test_what_a_step_costs(gates: int, body: str, requests: int, signals: Signals) -> None:
     """The figures of docs/architecture.md: for 0.3 s per request, and an evaluation of 10 minutes.
@@ -731,9 +746,9 @@ def test_after_a_signal_each_status_is_tried_once() -> None:
     assert len(scene.client.named("set_status")) == 4
     scene.session.enter_shutdown(scene.clock)
     start = scene.clock.time
-    scene.session.publish_results(results(*numbered(35)))
-    assert len(scene.client.newest) == 34
-    assert len(scene.client.named("set_status")) == 4 + 35
+    scene.session.publish_results(results(*numbered(MAX_GATES_IN_STEP)))
+    assert len(scene.client.newest) == MAX_GATES_IN_STEP - 1
+    assert len(scene.client.named("set_status")) == 4 + MAX_GATES_IN_STEP
     assert scene.clock.time - start < 3
 
 

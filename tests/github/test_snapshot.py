@@ -11,7 +11,14 @@ from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation, warning_text
-from sepurux_action.github.snapshot import Snapshot, parse_snapshot, policy_ref, snapshot_query, snapshot_variables
+from sepurux_action.github.snapshot import (
+    PolicyFile,
+    Snapshot,
+    parse_snapshot,
+    policy_ref,
+    snapshot_query,
+    snapshot_variables,
+)
 
 FORBIDDEN = ErrorDetails(status=403, message="Resource not accessible by integration", forbidden=True)
 EITHER = ErrorDetails(status=403, accepted="issues=write; pull_requests=write", forbidden=True)
@@ -313,6 +320,32 @@ def test_a_file_that_is_missing_beyond_a_limit_of_github_is_unread(over_limit: b
     error = ErrorDetails(message="too much", over_limit=over_limit)
     found = parse_snapshot({"data": {"repository": repository}, "errors": errors}, OWN, error)
     assert (bool(found.policy.details), bool(found.head_policy.details)) == (over_limit, over_limit)
+
+
+@pytest.mark.parametrize("over_limit", [False, True])
+def test_a_file_with_yaml_in_its_name_that_could_not_be_looked_for_leaves_the_policy_unread(
+    over_limit: bool,  # noqa: FBT001
+) -> None:
+    repository = dict.fromkeys(("policy", "policyYaml", "headPolicy", "headPolicyYaml"))
+    errors = [{"message": "no", "path": ["repository", name]} for name in ("policyYaml", "headPolicyYaml")]
+    data = {"repository": {"policyCommit": {"oid": "b" * 40}, **repository}}
+    error = ErrorDetails(message="no", over_limit=over_limit)
+    found = parse_snapshot({"data": data, "errors": errors}, OWN, error)
+    assert (found.policy.error, found.head_policy.error) == ("no", "no")
+
+
+@pytest.mark.parametrize("other", [{"__typename": "Blob"}, {"__typename": "Tree"}, {}, "a page"])
+def test_a_policy_file_is_misnamed_only_if_there_is_none_with_the_right_name(other: object) -> None:
+    commit = {"policyCommit": {"oid": "b" * 40}}
+    absent = {**commit, "policy": None, "policyYaml": other, "headPolicy": None, "headPolicyYaml": other}
+    found = parse_snapshot({"data": {"repository": absent}}, OWN)
+    assert (found.policy, found.head_policy) == (PolicyFile(misnamed=True),) * 2
+    there = {"__typename": "Blob", "text": "a: 1", "isTruncated": False}
+    found = parse_snapshot({"data": {"repository": {**absent, "policy": there, "headPolicy": there}}}, OWN)
+    assert (found.policy, found.head_policy) == (PolicyFile(text="a: 1"),) * 2
+    neither = {**absent, "policyYaml": None, "headPolicyYaml": None}
+    found = parse_snapshot({"data": {"repository": neither}}, OWN)
+    assert (found.policy, found.head_policy) == (PolicyFile(),) * 2
 
 
 @pytest.mark.parametrize("policy", ["", "a page", [], {}, True, 0])

@@ -13,6 +13,7 @@ import pytest
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.policy import Change
+from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
@@ -349,7 +350,7 @@ def test_a_comment_is_short(state: str) -> None:
 def test_a_comment_on_many_gates_is_short_unless_many_need_someone_to_act() -> None:
     few, many = (
         build_report([a_result(gate=a_gate(name=f"gate {n} {'x' * 70}")) for n in range(count)], a_context())
-        for count in (8, 35)
+        for count in (8, MAX_GATES_IN_STEP)
     )
     passed = reports()["most-gates"].passed
     short = render_comment(replace(few, gates=(*few.gates, *passed)), "")
@@ -376,7 +377,11 @@ def reasoned(n: int) -> GateResult:
 
 @pytest.mark.parametrize(
     ("count", "make"),
-    [(8, far), (35, reasoned), (35, lambda n: a_result(gate=a_gate(name=f"{n:03} {'n' * 76}")))],
+    [
+        (8, far),
+        (MAX_GATES_IN_STEP, reasoned),
+        (MAX_GATES_IN_STEP, lambda n: a_result(gate=a_gate(name=f"{n:03} {'n' * 76}"))),
+    ],
 )
 def test_a_comment_on_gates_with_long_texts_keeps_its_alert_and_its_table(
     count: int, make: Callable[[int], GateResult]

@@ -71,7 +71,7 @@ class History:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class SetStatus:
     """A status of the gate that the commit got, and the steps that had begun by then. `run` set it."""
 
     run: int
@@ -122,9 +122,9 @@ def _runs(rng: Random, *, fails: float) -> tuple[Run, ...]:
     )
 
 
-def play(history: History, folder: Path) -> Sequence[Told]:
+def play(history: History, folder: Path) -> Sequence[SetStatus]:
     """Return every status of the gate that the commit got, the oldest first."""
-    github, begun, told = GitHub(_world(history, history.steps[0])), list[Step](), list[Told]()
+    github, begun, told = GitHub(_world(history, history.steps[0])), list[Step](), list[SetStatus]()
 
     def perform(step: Step, name: str) -> None:
         begun.append(step)
@@ -146,7 +146,7 @@ def play(history: History, folder: Path) -> Sequence[Told]:
             nonlocal calls, failed
             if call == "POST statuses" and body["context"] == CONTEXT:
                 texts = {name: body[name] for name in ("state", "description")}
-                told.append(Told(run=run, link=body.get("target_url", ""), begun=tuple(begun), **texts))
+                told.append(SetStatus(run=run, link=body.get("target_url", ""), begun=tuple(begun), **texts))
             number, calls = calls, calls + 1
             if number == step.stopped_at:
                 signals.receive(15)

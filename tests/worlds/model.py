@@ -14,9 +14,9 @@ from statistics import median_low
 from typing import Any
 
 from tests.worlds.worlds import (
+    ABSENT,
     AGENT,
     AUTHOR,
-    BRANCH_EVENTS,
     CONTEXT,
     FOREIGN,
     MERGED,
@@ -196,7 +196,7 @@ def find_subject(world: World) -> Subject:
     elif world.event == "workflow_run":
         found = [pull for pull in world.pulls if pull.fork == world.pulls[0].fork]
     else:
-        forks = world.event in BRANCH_EVENTS and world.branch != DEFAULT_BRANCH
+        forks = world.event == "push" and world.branch != DEFAULT_BRANCH
         found = [pull for pull in world.pulls if forks or not pull.fork]
     bases = {pull.base for pull in found}
     must_exist = by_number or world.event == "workflow_run"
@@ -220,9 +220,9 @@ def effective_settings(world: World, subject: Subject) -> Mapping[str, Any] | No
     unread = subject.policy_of != "checkout" and world.github_fault == "graphql"
     policy = world.policies[subject.policy_of]
     is_first = policy is None and subject.pull is not None and world.event in FIRST_FILE_EVENTS and not world.behind
-    is_first = is_first and "bogus" not in (world.policies["head"] or {})
+    is_first = is_first and not is_invalid(world.policies["head"])
     policy = world.policies["head"] if is_first else policy
-    if subject.unknown or unread or "trace_fil" in world.inputs or "bogus" in (policy or {}):
+    if subject.unknown or unread or "trace_fil" in world.inputs or is_invalid(policy):
         return None
     if policy is None:
         return world.inputs
@@ -234,9 +234,14 @@ def effective_settings(world: World, subject: Subject) -> Mapping[str, Any] | No
 def invalidates_policy(world: World, subject: Subject) -> bool:
     """Return whether the pull request or merge group makes the policy file invalid."""
     head = world.policies["head"] if subject.pull else None
-    if "bogus" not in (head or {}) or head == world.policies[subject.policy_of]:
+    if not is_invalid(head) or head == world.policies[subject.policy_of]:
         return False
     return not world.behind or world.event == MERGED or world.github_fault == "files"
+
+
+def is_invalid(policy: Mapping[str, Any] | None) -> bool:
+    """Return whether a file has an unknown key, or names a trace file that does not exist."""
+    return policy is not None and ("bogus" in policy or ABSENT in policy.get("trace_file", ()))
 
 
 def statuses(world: World, decided: Mapping[str, str]) -> Mapping[str, str]:

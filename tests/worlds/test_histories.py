@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.worlds.histories import History, Told, make_history, play
+from tests.worlds.histories import History, SetStatus, make_history, play
 
 HISTORIES = 3_000 if os.environ.get("CI") else 60
 OF_ONE_TEST = 60
@@ -31,7 +31,7 @@ def test_after_a_fail_no_status_is_success_without_someone_who_may_approve(first
     assert seen["success after a fail"] > 0
 
 
-def first_wrong(history: History, told: Sequence[Told]) -> Told | None:
+def first_wrong(history: History, told: Sequence[SetStatus]) -> SetStatus | None:
     """Return the first success after a `fail` that no one may have caused who could approve.
 
     A run may replace its own first `fail` by a second evaluation. One with the same link repeats that `fail`.
@@ -51,5 +51,5 @@ def first_wrong(history: History, told: Sequence[Told]) -> Told | None:
     return None
 
 
-def is_allowed(told: Told) -> bool:
+def is_allowed(told: SetStatus) -> bool:
     return any(step.may_evaluate_again for step in told.begun)

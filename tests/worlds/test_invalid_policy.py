@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from tests.worlds.harness import Observed, run_world
-from tests.worlds.worlds import CAMPAIGN, CONTEXT, Pull, Review, Run, make_world
+from tests.worlds.worlds import ABSENT, CAMPAIGN, CONTEXT, MERGED, Pull, Review, Run, make_world
 
 PASSES = {"status": "done", "decision": "pass", "pass_rate": 1.0, "unsafe_attempts": 0, "failures": 0}
 UNKNOWN = dict.fromkeys(("reliability_score", "mutation_categories", "trace_count"))
-INVALID = {"campaign": CAMPAIGN, "bogus": 1}
+UNKNOWN_KEY, NO_TRACE = {"campaign": CAMPAIGN, "bogus": 1}, {"campaign": CAMPAIGN, "trace_file": [ABSENT]}
+NO_CAMPAIGN: dict[str, Any] = {"timeout": 60}  # which the inputs lack too, if they have no campaign
 QUIET = replace(
     make_world(0),
     event="pull_request",
@@ -51,7 +52,14 @@ ROWS = (  # decision, settings, exit status, and the exit status if the pull req
 )
 
 
-def run_row(row: int, folder: Path, *, of_file: bool, **parts: Any) -> Observed:  # noqa: ANN401 - parts of a world
+def run_row(
+    row: int,
+    folder: Path,
+    *,
+    of_file: bool,
+    head: dict[str, Any],
+    **parts: Any,  # noqa: ANN401 - parts of a world
+) -> Observed:
     """Return what a run does with the decision and the settings of a row, in the file of the base or in the inputs."""
     decision, settings, *_ = ROWS[row]
     reported = {**PASSES, **UNKNOWN, "decision": "fail" if decision == "fail" else "pass"}
@@ -60,24 +68,39 @@ def run_row(row: int, folder: Path, *, of_file: bool, **parts: Any) -> Observed:
         QUIET,
         secret=decision != "error",
         runs=(Run(waits=0, names_runs=(), fields=reported, scores=("null",)),),
-        inputs=QUIET.inputs if of_file else everything,
-        policies={"main": everything if of_file else None, "head": INVALID, "checkout": None},
+        inputs=everything if not of_file else {} if head is NO_CAMPAIGN else QUIET.inputs,
+        policies={"main": everything if of_file else None, "head": head, "checkout": None},
         **parts,
     )
     folder.mkdir()
     return run_world(world, folder)
 
 
-@pytest.mark.parametrize("of_file", [True, False], ids=["changed file", "first file"])
+@pytest.mark.parametrize(
+    ("of_file", "head"),
+    [(True, UNKNOWN_KEY), (True, NO_TRACE), (True, NO_CAMPAIGN), (False, UNKNOWN_KEY), (False, NO_TRACE)],
+    ids=["unknown key", "no trace", "no campaign", "unknown key in the first file", "no trace in the first file"],
+)
 @pytest.mark.parametrize("row", range(len(ROWS)))
 def test_a_pull_request_that_makes_the_policy_invalid_is_blocked_in_every_stage(
-    row: int, tmp_path: Path, *, of_file: bool
+    row: int, head: dict[str, Any], tmp_path: Path, *, of_file: bool
 ) -> None:
     decision, _, blocked, without = ROWS[row]
-    seen = run_row(row, tmp_path / "changed", of_file=of_file)
+    seen = run_row(row, tmp_path / "changed", of_file=of_file, head=head)
     assert (seen.exit_status, seen.outputs["decision"], seen.outputs["conclusion"]) == (blocked, decision, "failure")
     assert seen.statuses[CONTEXT] == "failure"
     assert "; this pull request makes the policy invalid" in seen.description
-    behind = run_row(row, tmp_path / "behind", of_file=of_file, behind=True)
+    behind = run_row(row, tmp_path / "behind", of_file=of_file, head=head, behind=True)
     assert (behind.exit_status, behind.outputs["decision"]) == (without, decision)
     assert "invalid" not in behind.description + behind.log
+
+
+@pytest.mark.parametrize("event", ["pull_request_review", "pull_request_target", "push", "workflow_run", MERGED])
+@pytest.mark.parametrize("head", [UNKNOWN_KEY, NO_TRACE, NO_CAMPAIGN], ids=["unknown key", "no trace", "no campaign"])
+def test_the_policy_after_the_merge_is_checked_on_each_event_with_a_pull_request_and_for_a_merge_group(
+    head: dict[str, Any], event: str, tmp_path: Path
+) -> None:
+    seen = run_row(0, tmp_path / "changed", of_file=True, head=head, event=event, branch="dev")
+    assert (seen.exit_status, seen.outputs["decision"], seen.outputs["conclusion"]) == (2, "pass", "failure")
+    behind = run_row(0, tmp_path / "behind", of_file=True, head=head, event=event, branch="dev", behind=True)
+    assert behind.exit_status == (2 if event == MERGED else 0)  # of a merge group, every difference is its change

@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+ABSENT = "none.json"  # a trace file that does not exist
 TODAY = date(2027, 3, 10)
 CAMPAIGN = "core"
 CONTEXT = f"Sepurux / {CAMPAIGN}"
 FOREIGN = "ci / build"  # a status that is not the gate's
 BRANCHES = ("main", "release/1", "dev")
 PULL_EVENTS = ("pull_request", "pull_request_review", "pull_request_target")
-BRANCH_EVENTS = ("push", "workflow_dispatch")
 MERGED = "merge_group"
 OTHER_EVENTS = ("workflow_dispatch", "schedule", "workflow_run", "issue_comment")
 AUTHOR = "mona"  # of each pull request
@@ -156,7 +156,7 @@ def make_world(seed: int) -> World:
         inputs["trace_fil"] = "a.json"  # a misspelled input
     policies = _policies(rng, {} if of_inputs else traces)
     if rng.random() < 0.1:
-        policies["head"] = {"campaign": CAMPAIGN, "bogus": 1}
+        policies["head"] = {"campaign": CAMPAIGN, **rng.choice(({"bogus": 1}, {"trace_file": [ABSENT]}))}
     focus = rng.choice(("", "", "", "soft gate", "drop"))  # in which the settings of the inputs apply, and matter
     if focus:
         policies = dict.fromkeys(policies)
