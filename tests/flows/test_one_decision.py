@@ -10,7 +10,7 @@ import pytest
 from sepurux_action.github.comment_state import CommentState, State
 from tests import backend
 from tests.github_double import faults
-from tests.runner import StepResult
+from tests.runner import TRACE, StepResult
 from tests.scenes import PASSED, Scene, without_code
 
 START = "POST /v1/ci/runs"
@@ -188,7 +188,7 @@ def left_pending(scene: Scene, **inputs: str) -> None:
 
 
 def test_a_pending_gate_goes_on_in_the_next_run_without_a_new_evaluation(scene: Scene, tmp_path: Path) -> None:
-    (tmp_path / "trace.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "trace.json").write_text(TRACE, encoding="utf-8")
     left_pending(scene, trace_file="trace.json")
     scene.answers(**PASSED)
     result = run(scene, trace_file="trace.json")
