@@ -158,7 +158,8 @@ class View:
         return Part([*here[: most + 1], *base] if len(here) + len(base) > 1 else (), max(0, len(here) - most - 1))
 
     def reproduction(self, gate: GateFacts) -> tuple[str, ...]:
-        return gate.reproduction if gate.failed and not self.report.context.on_command_line else ()
+        on_terminal = self.report.context.on_command_line
+        return gate.reproduction if gate.failed and gate.gate.uploads_traces and not on_terminal else ()
 
     def other_numbers(self, gate: GateFacts) -> Sequence[str]:
         """Return the numbers without a threshold that the title of the details does not have."""
