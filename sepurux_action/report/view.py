@@ -191,6 +191,7 @@ class View:
 
     @property
     def leaves_out_details(self) -> bool:
-        without = not self.limits["tools"] or (self.place == "comment" and not self.brief)
+        to_fix = any(gate.gate.uploads_traces for gate in self.report.failed)
+        without = not self.limits["tools"] or (self.place == "comment" and to_fix and not self.brief)
         left_out = self.details.more or self.notes.more or (self.report.failed and without)
         return bool(left_out) and not self.report.short
