@@ -29,7 +29,7 @@ const terms = [
   ["(?:tells?|told)", "say"],
   ["learnt", "learned"],
   ["misspelt", "misspelled"],
-  ["whoever", "anyone who"],
+  ["whoever(?!\\s+maintains)", "anyone who"],
   ["somebody", "someone"],
   ["nobody", "no one"],
   ["for\\s+ever", "forever"],

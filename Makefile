@@ -5,10 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 DEMO := build/demo-venv
-# cryptography is half of all bytes. PyGithub needs it only for GitHub App keys and imports without it. The lock files
-# leave it out, so they are installed with --no-deps.
-LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-  --no-emit-package cryptography $(UPGRADE)
+# cryptography is half of all bytes. PyGithub needs it only for GitHub App keys and imports without it. The action's lock
+# file leaves it out, so the lock files are installed with --no-deps. OpenAI's Agents SDK, which is tested, needs it.
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header $(UPGRADE)
 PROSE := $(BIN)/node $(VENV)/node_modules/textlint/bin/textlint.js
 PINNED := $(shell sed -n 's/^FROM \(.*\) AS base$$/\1/p' Dockerfile)
 FITS := $(BIN)/check-jsonschema --builtin-schema vendor
@@ -76,7 +75,7 @@ picture: $(READY) ## draw README's pictures and every state (needs Chromium)
 	@$(BIN)/python scripts/picture.py
 
 lock: $(READY) ## write the lock files; UPGRADE=--upgrade renews Python's
-	$(LOCK) requirements.in -o requirements.txt
+	$(LOCK) --no-emit-package cryptography requirements.in -o requirements.txt
 	$(LOCK) requirements-dev.in -o requirements-dev.txt
 	$(BIN)/npm install --silent --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts
 
@@ -110,7 +109,7 @@ $(DEMO)/ready: requirements.txt
 	@touch $@
 
 $(READY): requirements-dev.txt package-lock.json
-	@echo "Installing what requirements-dev.txt and package-lock.json pin into $(@D), once: 650 MB, a minute or two ..."
+	@echo "Installing what requirements-dev.txt and package-lock.json pin into $(@D), once: 700 MB, a minute or two ..."
 	$(environment)
 	cp package.json package-lock.json $(VENV)
 	$(BIN)/npm ci --silent --ignore-scripts --no-audit --no-fund --prefix $(VENV)

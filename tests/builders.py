@@ -216,13 +216,18 @@ def _with_scenarios(result: PreviousResult, count: float) -> PreviousResult:
     return replace(result, numbers={**result.numbers, "scenarios": count})
 
 
+OF_CAMPAIGN = Trace(label=REGISTERED)
+RECORDED = Trace(label="traces/refunds.json", content=b"{}")
+
+
 def a_gate(**changes: object) -> Gate:
-    """Return a hard gate on the registered scenarios of a campaign, with changed fields."""
+    """Return a hard gate on the recording of a pull request, with changed fields."""
     return replace(
         Gate(
             name="refunds",
             campaign="refund-reliability",
             project="shop-agent",
+            traces=(RECORDED,),
             limits={"min_pass_rate": 0.85, "max_unsafe": 0},
         ),
         **changes,  # type: ignore[arg-type]
@@ -234,7 +239,7 @@ def a_run(run: CIRun = FAILING, gate: Gate | None = None, **changes: object) -> 
     run_decision = decide(run, gate or a_gate())
     return replace(
         RunResult(
-            trace=REGISTERED,
+            trace=RECORDED.label,
             run_decision=run_decision,
             hint=next_step(run_decision),
             run=run,
@@ -466,8 +471,10 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         required_mutation_categories=("timeouts", "schema_drift"),
     )
     observe, soft = a_gate(stage=Stage.OBSERVE), a_gate(stage=Stage.SOFT)
+    registered, waiting = (a_gate(name=name, traces=(OF_CAMPAIGN,)) for name in ("registered", "waiting"))
+    uncalled = a_gate(traces=(replace(RECORDED, has_calls=False),))
     covering = a_gate_with(min_pass_rate=0.85, required_mutation_categories=("timeouts", "schema_drift"))
-    wide = a_gate_with(min_pass_rate=0.85, min_scenarios=45)
+    wide = replace(a_gate_with(min_pass_rate=0.85, min_scenarios=45), traces=(OF_CAMPAIGN,))
     allowed = a_gate(on_undecided=OnUndecided.ALLOW)
     skipped = undecided(Decision.SKIPPED, NOT_AFFECTED)
     pushed = undecided(Decision.SKIPPED, "refs/heads/refunds was deleted.")
@@ -525,9 +532,20 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "pass-fixed": ((a_result(a_run(run_with(PASSING, failures=0), enrichment=FIXED)),), risen),
         "pass-observe": ((a_result(a_run(PASSING), gate=observe),), here),
         "fail": ((a_result(_failed(asking), gate=asking),), loosening),
+        "fail-registered": ((a_result(_failed(registered), gate=registered),), here),
+        "pass-registered": ((a_result(a_run(PASSING), gate=registered),), here),
+        "pass-without-calls": ((a_result(a_run(PASSING), gate=uncalled),), here),
+        "gates-registered": (
+            (
+                a_result(_failed(registered), gate=registered),
+                a_result(_failed(soft), gate=replace(waiting, stage=Stage.SOFT), approval=WAITS),
+                a_result(a_run(PASSING), gate=uncalled),
+            ),
+            here,
+        ),
         "fail-new": ((a_result(_with_new_failures(asking), gate=asking),), against_main),
         "fail-unmarked": ((a_result(a_run(enrichment=Enrichment(failures=FAILURES, notes=(CUT_OFF,)))),), against_main),
-        "fail-scenarios": ((a_result(_of_scenarios(asking), gate=asking),), larger),
+        "fail-scenarios": ((a_result(_of_scenarios(asking), gate=replace(asking, traces=(OF_CAMPAIGN,))),), larger),
         "fail-uncovered": ((a_result(a_run(replace(PASSING, decision="fail"), covering), gate=covering),), here),
         "fail-few-scenarios": ((a_result(a_run(PASSING, wide), gate=wide),), larger),
         "fail-recovering": ((a_result(a_run(better)),), recovering),
@@ -682,6 +700,7 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD, traces: int = 2) -
         name=first,
         campaign=first,
         project=first,
+        traces=tuple(Trace(label=word, content=b"{}") for word in words[:traces]),
         mutation_pack=first,
         limits={"min_pass_rate": 0.9, "max_unsafe": 0},
         required_mutation_categories=words,

@@ -31,6 +31,7 @@ from sepurux_action.app import run_step
 from sepurux_action.host.deadlines import Signals, start_thread
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+TRACE = '{"events": [{"type": "tool_call", "tool": "refund", "args": {}}]}'  # the gate uploads no emptier one
 COMMAND_LINE = f"{sys.executable} -m sepurux_action"
 # GATE_ENTRYPOINT=tests/container/docker_step.py runs every step of the flow tests in a container of GATE_IMAGE.
 ENTRYPOINT = REPOSITORY / os.environ.get("GATE_ENTRYPOINT", "entrypoint.py")

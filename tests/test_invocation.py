@@ -10,7 +10,7 @@ from sepurux_action.config.options import OPTIONS
 from sepurux_action.config.settings import read_inputs
 from sepurux_action.github.event import Event, parse_event
 from sepurux_action.run import from_command_line, from_step
-from tests.runner import BASE_SHA, HEAD_SHA, pull_request_event
+from tests.runner import BASE_SHA, HEAD_SHA, TRACE, pull_request_event
 
 
 @pytest.mark.parametrize("token", [{"github_token": ""}, {}], ids=["emptied", "none"])
@@ -37,7 +37,7 @@ def test_a_payload_of_another_shape_names_no_pull_request(payload: object) -> No
 def test_traces_of_a_step_are_in_the_workspace_and_the_runners_temporary_folder(tmp_path: Path) -> None:
     for name in ("workspace/a.json", "temp/b.json"):
         (tmp_path / name).parent.mkdir()
-        (tmp_path / name).write_text("{}")
+        (tmp_path / name).write_text(TRACE)
     environ = {"GITHUB_WORKSPACE": f"{tmp_path}/workspace", "RUNNER_TEMP": f"{tmp_path}/temp"}
     traces = from_step({}, environ, {}).traces()
     assert [trace.label for trace in traces.find("a.json")] == ["a.json"]
@@ -77,7 +77,7 @@ def test_the_repository_of_a_command_line_is_the_one_that_the_environment_names(
 
 
 def test_traces_of_a_command_line_are_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "a.json").write_text("{}")
+    (tmp_path / "a.json").write_text(TRACE)
     monkeypatch.chdir(tmp_path)
     invocation = from_command_line({}, {"RUNNER_TEMP": "/tmp"})  # noqa: S108 - a variable that does not count
     assert [trace.label for trace in invocation.traces().find("*.json")] == ["a.json"]

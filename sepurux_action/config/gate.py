@@ -14,12 +14,16 @@ REGISTERED = "registered scenarios"  # the campaign's own, which run if a gate n
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """One trace: an id, or the JSON of a file to upload, or neither. `recorded`: POSIX time of its newest event."""
+    """One trace: an id, or the JSON of a file to upload, or neither.
+
+    `recorded` is the POSIX time of a file's newest event. `has_calls`: the trace may have a call of a tool.
+    """
 
     label: str
     trace_id: str = ""
     content: bytes | None = field(default=None, repr=False)
     recorded: float | None = None
+    has_calls: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,15 @@ class Gate:
     @property
     def names_traces(self) -> bool:
         return any(trace.trace_id or trace.content is not None for trace in self.traces)
+
+    @property
+    def uploads_traces(self) -> bool:
+        return any(trace.content is not None for trace in self.traces)
+
+    @property
+    def calls_no_tool(self) -> bool:
+        """Return whether all traces are uploaded, and none has a call of a tool."""
+        return all(trace.content is not None and not trace.has_calls for trace in self.traces)
 
     @property
     def thresholds(self) -> dict[str, object]:

@@ -26,7 +26,7 @@ MAX_LISTED = 5_000  # items that are kept of a list in an object: more than any 
 # The fields of a success that this package reads. The others are dropped: a response may have 4 MiB of them.
 READ_FIELDS = metrics.FIELDS | {
     *("run_id", "run_ids", "batch_id", "trace_id", "campaign_id", "name", "status", "decision", "dashboard_url"),
-    *("top_failing_tools", "tool", "count"),
+    *("top_failing_tools", "tool", "count", "sandbox"),
     *("failure_id", "type", "severity", "description", "mutation", "task_name"),
 }
 MAX_NAMES_LISTED = 20  # campaigns that an error text lists

@@ -42,6 +42,7 @@ class CIRun:
     top_failing_tools: tuple[FailingTool, ...] = ()
     dashboard_url: str = ""
     run_ids: tuple[str, ...] = ()
+    sandbox: bool = False
 
     def reading(self, metric: Metric) -> Reading:
         return metric.of(self.numbers)
@@ -72,6 +73,7 @@ def parse_ci_run(payload: object) -> CIRun:
         top_failing_tools=_tools(body.get("top_failing_tools")),
         dashboard_url=json_reader.safe_url(body.get("dashboard_url")),
         run_ids=tuple(filter(None, listed))[:MAX_RUN_IDS],
+        sandbox=body.get("sandbox") is True,
     )
 
 

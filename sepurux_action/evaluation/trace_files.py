@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import fnmatch
-import gc
 import glob
 import json
 import os
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
 from sepurux_action.common import json_reader
 from sepurux_action.config.gate import Trace
 from sepurux_action.config.kinds import MAX_TRACES
 from sepurux_action.errors import TraceFileError
+from sepurux_action.evaluation.recording import Recording, read_recording
 
 MAX_BYTES = 64 * 1024 * 1024  # of all trace files of a run together, because they stay in memory
 WORKSPACE, TEMPORARY = "the workspace", "the runner's temporary folder"
 CREATE_FIRST = "; check it out or create it in an earlier step of the job"
 WORKING_DIRECTORY = "the working directory"
 NOWHERE = Path(os.devnull) / "deleted"  # a path that no file can have
-MAX_TIMES = 100_000  # times that are read in a file; with more, the newest one is not known
-_Times = tuple[float | None, float | None]
-_OBJECT: _Times = (None, None)  # stands for each JSON object without a time
 
 
 def working_directory() -> Path:
@@ -46,7 +41,7 @@ class TraceFolder:
             self._names[real] = of_folder
             self._spellings |= {folder: real, real: real}
         self.where = " or ".join(dict.fromkeys(self._names.values()))
-        self._contents: dict[Path, tuple[bytes, float | None]] = {}  # many gates may share a file
+        self._contents: dict[Path, tuple[bytes, Recording]] = {}  # many gates may share a file
         self._size = 0
 
     def find(self, pattern: str) -> tuple[Trace, ...]:
@@ -84,10 +79,10 @@ class TraceFolder:
             raise TraceFileError(f'"{label}" is not a file; accepted: a file or a glob')
         if real not in self._contents:
             self._contents[real] = self._read(real, label)
-        content, recorded = self._contents[real]
-        return Trace(label=label, content=content, recorded=recorded)
+        content, recording = self._contents[real]
+        return Trace(label=label, content=content, recorded=recording.newest, has_calls=recording.has_calls)
 
-    def _read(self, path: Path, label: str) -> tuple[bytes, float | None]:
+    def _read(self, path: Path, label: str) -> tuple[bytes, Recording]:
         room = MAX_BYTES - self._size
         with path.open("rb") as file:
             content = file.read(room + 1)
@@ -100,8 +95,8 @@ class TraceFolder:
         except UnicodeError:
             raise TraceFileError(f'"{label}" is not valid JSON: it is not UTF-8 text') from None
         del content  # while the text is parsed, its long strings are in memory twice already
-        recorded = _newest_event(text, label)
-        return text.encode(), recorded
+        recording = read_recording(text, label)
+        return text.encode(), recording
 
     def resolved(self, path: Path) -> Path | None:
         """Return the path without links and `..`, or None if it leads out of the folder in which it starts.
@@ -144,42 +139,3 @@ def _folder_names(folder: Path, pattern: str) -> list[str]:
     except OSError:
         return []  # a folder that cannot be read matches nothing, as in a shell
     return [name for name in fnmatch.filter(names, pattern) if pattern.startswith(".") or not name.startswith(".")]
-
-
-def _times(budget: Iterator[int], pairs: list[tuple[str, object]]) -> _Times:
-    """Return what is kept of a JSON object: its `timestamp`, and the newest time of its `events`, in POSIX seconds."""
-    own, newest = _OBJECT
-    for name, value in pairs:
-        if name == "timestamp" and next(budget, None) is not None:
-            own = json_reader.time(value)
-        elif name == "events" and isinstance(value, list):
-            times = (each[0] for each in value if isinstance(each, tuple) and each[0] is not None)
-            newest = max(times, default=None)
-    return _OBJECT if own is newest is None else (own, newest)
-
-
-def _newest_event(text: str, label: str) -> float | None:
-    """Return the time of a trace's newest event, None if it is not known; raises TraceFileError for no JSON object.
-
-    Only the times of objects are kept, because objects take many times the memory of the text. `int` would reject
-    thousands of digits, which are valid JSON. The garbage collector would take most of the time for many nested lists.
-    """
-    found, why, budget = None, "", iter(range(MAX_TIMES))
-    gc.disable()
-    try:
-        found = json.loads(text, object_pairs_hook=partial(_times, budget), parse_int=float, parse_constant=_reject)
-    except json.JSONDecodeError as error:
-        why = f"line {error.lineno}, column {error.colno}: {error.msg}"
-    except (ValueError, RecursionError) as error:
-        why = str(error) if isinstance(error, ValueError) else "it is nested too deeply"
-    finally:
-        gc.enable()
-    if why:
-        raise TraceFileError(f'"{label}" is not valid JSON: {why}')
-    if not isinstance(found, tuple):
-        raise TraceFileError(f'"{label}" is not a JSON object, as a trace must be')
-    return found[1] if next(budget, None) is not None else None
-
-
-def _reject(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")

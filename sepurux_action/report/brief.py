@@ -19,7 +19,7 @@ from sepurux_action.evaluation.decision import REQUIRED_CATEGORIES, Decision
 from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.metrics import METRICS
 from sepurux_action.report.markdown import ORDINARY
-from sepurux_action.report.report import GateFacts, Report, ThresholdFacts
+from sepurux_action.report.report import Context, GateFacts, Report, ThresholdFacts
 
 SCHEMA = "sepurux-gate/brief@1"
 MAX_DESCRIPTION_LENGTH = 120  # characters of a failure's text
@@ -27,6 +27,7 @@ MAX_BRIEF_NAME_LENGTH = 80  # characters of any other text
 MAX_FORK_NAME_LENGTH = 40  # of a name that a fork may have chosen; a longer one could be an instruction
 MAX_LINK_LENGTH = 200  # a longer link is left out
 MAX_LACKING = 5  # categories of a threshold
+MAX_PATTERNS = 3  # of trace files
 # Missed thresholds, failures, and tools of a gate in a comment, and fewer if not even one gate fits: each text may take
 # 12 bytes a character.
 MOST = ((3, 3, 5), (1, 1, 1), (0, 0, 0))
@@ -81,29 +82,44 @@ class Brief:
 
     schema: Annotated[str, "Name and version of this format.", {"const": SCHEMA}]
     commit: Annotated[_Name, "SHA of the evaluated commit."] = ""
-    do_not_edit: Annotated[tuple[_Name, ...], "Files that a fix must not change: the policy."]
+    do_not_edit: Annotated[tuple[_Name, ...], "Files that a fix must not change: the policy, the traces."]
     omitted: Annotated[int, "Number of gates and list items that were cut, and failures that the action did not keep."]
     gates: Annotated[tuple[_BriefGate, ...], "The gates that failed, the worst first."]
 
 
 def brief(report: Report) -> Brief:
     """Return the whole brief: the gates that failed, the worst first."""
-    context = report.context
+    context, failed = report.context, report.failed
     return Brief(
         schema=SCHEMA,
         commit=_brief_name(context.commit),
-        do_not_edit=tuple(filter(None, [_brief_name(context.policy_path)])),
-        omitted=sum(gate.found.left_out for gate in report.failed),
-        gates=tuple(_gate(gate, from_fork=context.from_fork) for gate in report.failed),
+        do_not_edit=tuple(filter(None, [_brief_name(context.policy_path), *_recordings(failed, context)])),
+        omitted=sum(gate.found.left_out for gate in failed),
+        gates=tuple(_gate(gate, from_fork=context.from_fork) for gate in failed),
     )
+
+
+def _recordings(gates: Sequence[GateFacts], context: Context) -> list[str]:
+    """Return a pattern for the trace files of each folder."""
+    labels = (trace.label for gate in gates for trace in gate.gate.traces if trace.content is not None)
+    paths = filter(None, (_foreign_name(label, from_fork=context.from_fork) for label in labels))
+    return list(dict.fromkeys(map(_pattern, paths)))[:MAX_PATTERNS]
+
+
+def _pattern(path: str) -> str:
+    """Return the glob of the files in the same folder with the same ending."""
+    folder, slash, name = path.rpartition("/")
+    _, dot, ending = name.rpartition(".")
+    return f"{folder}{slash}*{dot}{ending}" if dot else f"{folder}{slash}*"
 
 
 def brief_json(report: Report, most_bytes: int) -> str:
     """Return a brief with the first items of the first gates, as many gates as fit into `most_bytes` bytes of JSON.
 
-    '' if no gate failed, or if not even one fits. All characters are ASCII, and none has a meaning in Markdown or HTML.
+    Only gates that failed on traces of this run are in it, because a push changes no others. '' if not even one fits.
+    All characters are ASCII, and none has a meaning in Markdown or HTML.
     """
-    every = brief(report)
+    every = brief(replace(report, gates=tuple(gate for gate in report.gates if gate.gate.uploads_traces)))
     return next(filter(None, (_first_gates(every, most, most_bytes) for most in MOST)), "")
 
 

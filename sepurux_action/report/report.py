@@ -420,8 +420,8 @@ class GateFacts(GateResult):
         return [row.check.threshold for row in self.missed] == [metrics.SCENARIOS.threshold]
 
     @property
-    def agent_can_help(self) -> bool:
-        """Return whether a change of the agent can help: the reason is known, and it is not one of the settings."""
+    def explained_by_failures(self) -> bool:
+        """Return whether what failed is the reason: the reason is known, and it is not one of the settings."""
         rule = self.worst.run_decision.rule
         known = bool(self.missed) or rule is not Rule.DECIDED_FAIL
         return known and rule is not Rule.TOO_FEW_TRACES and not (self.only_small or self.not_covered)
@@ -509,6 +509,11 @@ class GateFacts(GateResult):
     @property
     def commits_without_rate(self) -> tuple[str, ...]:
         return tuple(row.commit[:SHORT_SHA] for row in self.history if row.commit and row.pass_rate is None)
+
+    @property
+    def by_sandbox(self) -> bool:
+        """Return whether the failures are by the rules of the sandbox (docs/platforms.md#the-rules-of-the-sandbox)."""
+        return bool(self.failures) and self.worst.run.sandbox
 
     @property
     def unread(self) -> tuple[int, int] | None:
@@ -671,7 +676,28 @@ class Report:
     @property
     def to_fix(self) -> tuple[GateFacts, ...]:
         """Return the gates that failed and block, for a known reason that the agent can help and no approval can."""
-        return tuple(gate for gate in self.in_state(State.FAILED) if gate.agent_can_help)
+        return tuple(gate for gate in self._explained if gate.gate.uploads_traces)
+
+    @property
+    def to_correct(self) -> tuple[GateFacts, ...]:
+        """Return the gates that failed and block in the same way, but whose registered traces no push changes."""
+        return tuple(gate for gate in self._explained if not gate.gate.uploads_traces)
+
+    @property
+    def _explained(self) -> Iterable[GateFacts]:
+        return (gate for gate in self.in_state(State.FAILED) if gate.explained_by_failures)
+
+    @property
+    def registered(self) -> tuple[GateFacts, ...]:
+        """Return the gates whose result a push to the pull request does not change."""
+        there = self.context.pull_request is not None and not self.short
+        decided = (gate for gate in self.gates if gate.decision.is_decided and not gate.skipped)
+        return tuple(gate for gate in decided if there and not gate.gate.uploads_traces)
+
+    @property
+    def without_calls(self) -> tuple[GateFacts, ...]:
+        """Return the gates whose traces call no tool."""
+        return tuple(gate for gate in self.gates if gate.gate.calls_no_tool and not (gate.skipped or self.short))
 
     @property
     def unfinished(self) -> tuple[GateFacts, ...]:

@@ -158,7 +158,8 @@ class View:
         return Part([*here[: most + 1], *base] if len(here) + len(base) > 1 else (), max(0, len(here) - most - 1))
 
     def reproduction(self, gate: GateFacts) -> tuple[str, ...]:
-        return gate.reproduction if gate.failed and not self.report.context.on_command_line else ()
+        on_terminal = self.report.context.on_command_line
+        return gate.reproduction if gate.failed and gate.gate.uploads_traces and not on_terminal else ()
 
     def other_numbers(self, gate: GateFacts) -> Sequence[str]:
         """Return the numbers without a threshold that the title of the details does not have."""
@@ -190,6 +191,7 @@ class View:
 
     @property
     def leaves_out_details(self) -> bool:
-        without = not self.limits["tools"] or (self.place == "comment" and not self.brief)
+        to_fix = any(gate.gate.uploads_traces for gate in self.report.failed)
+        without = not self.limits["tools"] or (self.place == "comment" and to_fix and not self.brief)
         left_out = self.details.more or self.notes.more or (self.report.failed and without)
         return bool(left_out) and not self.report.short

@@ -28,8 +28,10 @@ def main() -> int:
     parser.add_argument("--flaky", type=int, metavar="SEED", help=flaky.replace("%", "%%"))
     parser.add_argument("--delay", type=float, default=0, metavar="SECONDS", help="time that each response takes")
     parser.add_argument("--broken", default="", metavar="PATTERN", help="paths that respond 503, a regular expression")
+    undone = "a tool that needs no approval_token, although its name has an irreversible verb; you can repeat it"
+    parser.add_argument("--reversible", action="append", default=[], metavar="TOOL", help=undone)
     options = parser.parse_args()
-    store = Store(scenarios=options.scenarios, flaky=options.flaky)
+    store = Store(scenarios=options.scenarios, flaky=options.flaky, reversible=options.reversible)
     at, faults = (options.host, options.port), Faults(options.delay, options.broken)
     sandbox = Sandbox(store, token=options.token, address=at, certificate=options.certificate, faults=faults)
     ended = Event()

@@ -247,6 +247,7 @@ class Api:
             "mutation_categories": [],
             "mutation_coverage_score": None,
             "dashboard_url": f"{self._base_url}/runs/{identifier}",
+            "sandbox": True,
         }
 
 

@@ -96,10 +96,10 @@ class Store:
 
     A run is `queued` for the first half of `decide_after` seconds of `clock`, `running` for the second, then `done`.
     `campaigns` are the names of more campaigns without scenarios. If `scenarios` is not 0, MANY_CAMPAIGN has so many.
-    With the seed `flaky`, each run of FLAKY_CAMPAIGN has other attempts that pass.
+    With the seed `flaky`, each run of FLAKY_CAMPAIGN has other attempts that pass. `reversible` are names of tools.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the command line sets, each by its name
         self,
         *,
         decide_after: float = 0.0,
@@ -107,7 +107,9 @@ class Store:
         campaigns: Iterable[str] = (),
         scenarios: int = 0,
         flaky: int | None = None,
+        reversible: Iterable[str] = (),
     ) -> None:
+        self._reversible = frozenset(reversible)
         self.traces: dict[str, Trace] = {}
         self.add_trace(SOUND_REFUND, "refund an order", SOUND_REFUND_ID)
         self.add_trace(UNSAFE_REFUND, "refund without an approval", UNSAFE_REFUND_ID)
@@ -131,7 +133,7 @@ class Store:
     def add_trace(self, events: list[Mapping[str, object]], task_name: str, trace_id: str = "") -> str:
         """Evaluate a trace, store the evaluation, and return the UUID of the trace, by default a new one."""
         trace_id = trace_id or str(uuid4())
-        self.traces[trace_id] = Trace(evaluate(events), task_name, datetime.now(UTC).isoformat())
+        self.traces[trace_id] = Trace(evaluate(events, self._reversible), task_name, datetime.now(UTC).isoformat())
         return trace_id
 
     def start_batch(self, campaign: Campaign, trace_ids: tuple[str, ...], thresholds: Thresholds) -> Batch:

@@ -17,11 +17,10 @@ import yaml
 
 from examples.try_workflow import ACTION
 from sepurux_action.sandbox import Sandbox, Store
-from tests.backend import ScriptedBackend
 from tests.container.act import WorkflowRun, run_workflow
 from tests.container.engine import PINNED, build, docker
 from tests.github_double import GitHub, PullRequest, Repository
-from tests.models import openai_api
+from tests.local_model import a_local_model
 from tests.runner import REPOSITORY, pull_request_event
 from tests.sandboxed import SECRET, TRACES
 
@@ -47,7 +46,7 @@ class Scene:
 
     github: GitHub
     sandbox: Sandbox
-    model: ScriptedBackend
+    model: str
     repository: Repository
     pull: PullRequest
     checkout: Path
@@ -120,7 +119,7 @@ class Scene:
                 "GITHUB_SERVER_URL": self.github.server_url,
                 "GITHUB_REPOSITORY": self.repository.full_name,
                 "SHA_REF": self.repository.branches["main"].sha,
-                "OPENAI_BASE_URL": self.model.url,
+                "OPENAI_BASE_URL": self.model,
             },
             secrets={
                 "GITHUB_TOKEN": self.github.token(permissions),
@@ -151,7 +150,11 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def scene(image: str, runner: str, label: str, tmp_path: Path) -> Iterator[Scene]:
     campaigns = ["support-reliability", "search-reliability"]
-    with GitHub() as github, openai_api() as model, Sandbox(Store(campaigns=campaigns), token=SECRET) as sandbox:
+    with (
+        GitHub() as github,
+        a_local_model() as (model, _),
+        Sandbox(Store(campaigns=campaigns), token=SECRET) as sandbox,
+    ):
         repository = github.repository("octo-org/agents")
         pull = repository.pull("contributor", head="refunds", files={"agents/support/prompt.md.j2": "Be kind.\n"})
         checkout = tmp_path / "agents"
@@ -263,12 +266,17 @@ def dispatched(scene: Scene) -> None:
 
 def recorded(scene: Scene) -> None:
     """Evaluate what the agent of the checkout does, also after its instructions have changed."""
-    agent = (REPOSITORY / "examples" / "agents" / "openai_agent.py").read_text(encoding="utf-8")
-    careless = agent.replace(" Refund only with the approval token of the order.", "")
-    assert careless != agent
+    recording, shop, agent = (
+        (REPOSITORY / "examples" / "agents" / name).read_text(encoding="utf-8")
+        for name in ("recording.py", "shop.py", "openai_agent.py")
+    )
+    careless = shop.replace(" Refund only with the approval token of the order.", "")
+    assert careless != shop
     scene.write("requirements.txt", "openai\nsepurux==0.7.0\n")
-    for source, result, unsafe in ((agent, "success", "0"), (careless, "failure", "1")):
-        scene.write("record_traces.py", source)
+    scene.write("recording.py", recording)
+    scene.write("record_traces.py", agent)
+    for text, result, unsafe in ((shop, "success", "0"), (careless, "failure", "1")):
+        scene.write("shop.py", text)
         run = scene.run(WORKFLOWS / "record-and-gate.yml")
         assert run.jobs == {"record": "success", "reliability": result}, run.log
         assert run.steps["reliability", GATE].outputs["unsafe_attempts"] == unsafe

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from tests import backend
 from tests.backend import MISSING, decided, sound_backend
 from tests.gfm import read
 from tests.github_double import GitHub
-from tests.runner import StepResult, run_action
+from tests.runner import TRACE, StepResult, run_action
 from tests.scenes import FULL, PASSED, SECRET, Scene, a_scene
 from tests.yaml_blocks import blocks_of
 
@@ -170,7 +171,7 @@ def test_a_step_of_the_documents_works_as_pasted(
     secrets = dict.fromkeys({"token", "api_key"} & inputs.keys(), SECRET)
     scene.token = scene.github.token(permissions or FULL)
     step = {**scene.options(), "inputs": {**inputs, **secrets, "base_url": scene.sepurux.url}}
-    result = run_action(**step, files={"traces/checkout.json": "{}", "traces/refunds/a.json": "{}"})
+    result = run_action(**step, files={"traces/checkout.json": TRACE, "traces/refunds/a.json": TRACE})
     assert (result.exit_code, result.outputs["decision"]) == (0, "pass"), result.log
     assert scene.status[:2] == ("success", "Sepurux / core-reliability")
     assert f"`{scene.status[1]}`" in text_of(README)
@@ -200,6 +201,11 @@ def on_look(**fields: object) -> Callable[[Scene], str]:
 
 def on_pull_request(**inputs: str) -> Callable[[Scene], str]:
     return lambda scene: log_of(scene.run(**inputs))
+
+
+def on_trace(event: dict[str, str]) -> Callable[[Scene], str]:
+    files = {"a.json": json.dumps({"events": [event]})}
+    return lambda scene: log_of(run_action(**scene.options(trace_file="a.json"), files=files))
 
 
 def with_permissions(**permissions: str) -> Callable[[Scene], str]:
@@ -235,7 +241,7 @@ def on_a_schedule(**inputs: str) -> Callable[[Scene], str]:
 
 def on_a_comment(scene: Scene) -> str:
     issue = {"number": scene.pull.number, "pull_request": {"url": "https://api.github.com/..."}}
-    return log_of(scene.on("issue_comment", {"issue": issue}, {"trace_file": "a.json"}, files={"a.json": "{}"}))
+    return log_of(scene.on("issue_comment", {"issue": issue}, {"trace_file": "a.json"}, files={"a.json": TRACE}))
 
 
 def into_another_branch(scene: Scene) -> str:
@@ -270,6 +276,9 @@ PRINTED: dict[str, Callable[[Scene], str]] = {
     "so the gate has no secret for Sepurux": on_pull_request(token=""),
     'Campaign "…" was not found': on_pull_request(campaign="checkout"),
     "Sepurux refused … (HTTP 401: …)": on_answer("GET /v1/campaigns", backend.json({"detail": "no"}, 401)),
+    "… has a result of … but no call before it": on_trace({"type": "tool_result", "tool": "refund"}),
+    "No trace of this gate calls a tool": on_trace({"type": "agent_output", "output": "Done."}),
+    "This gate evaluates the scenarios that are registered at Sepurux": on_pull_request(),
     "Register scenarios for campaign …": on_answer(
         "POST /v1/ci/runs", backend.json({"detail": "no registered scenarios"}, 422)
     ),

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import requests
 
-from sepurux_action.common import number_format
+from sepurux_action.common import codec, number_format
 from sepurux_action.config import options
-from sepurux_action.config.gate import Gate
+from sepurux_action.config.gate import REGISTERED, Gate, Trace
 from sepurux_action.config.settings import flag, input_layer, read_settings
 from sepurux_action.evaluation import api
 from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run
@@ -22,7 +22,7 @@ from sepurux_action.evaluation.metrics import METRICS, Metric
 from sepurux_action.evaluation.published_result import CommitResults, format_description, parse_description, summarize
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.comment_state import CommentState, State, fails_of
-from sepurux_action.report.brief import brief_json
+from sepurux_action.report.brief import brief
 from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.outputs import OUTPUTS, step_outputs
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
@@ -58,7 +58,8 @@ class Case:
 
     @property
     def gate(self) -> Gate:
-        return a_gate(limits={self.metric.threshold: self.limit} if self.metric.threshold else {})
+        limits = {self.metric.threshold: self.limit} if self.metric.threshold else {}
+        return a_gate(limits=limits, traces=(Trace(label=REGISTERED),))
 
     @property
     def result(self) -> GateResult:
@@ -228,7 +229,7 @@ def _(case: Case) -> bool:
 
 @place("the brief", "threshold")
 def _(case: Case) -> bool:
-    (gate,) = json.loads(brief_json(case.report, 2_000))["gates"]
+    (gate,) = codec.dump(brief(case.report))["gates"]
     return [row["metric"] for row in gate["missed"]] == [case.metric.name]
 
 

@@ -13,6 +13,7 @@ from sepurux_action.config.kinds import MAX_TRACES
 from sepurux_action.errors import TraceFileError
 from sepurux_action.evaluation.trace_files import CREATE_FIRST, MAX_BYTES, WORKING_DIRECTORY, TraceFolder
 from sepurux_action.host.workflow_commands import plain
+from tests.runner import TRACE
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def base(tmp_path: Path) -> Path:
     return folder
 
 
-def write(folder: Path, *names: str, content: bytes = b"{}") -> None:
+def write(folder: Path, *names: str, content: bytes = TRACE.encode()) -> None:
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
@@ -113,10 +114,10 @@ def test_a_link_out_of_the_workspace_is_rejected(base: Path, tmp_path: Path, pat
 @pytest.mark.parametrize("folder", ["", "temp"])
 def test_a_link_within_a_folder_is_followed(folder: str, base: Path, tmp_path: Path) -> None:
     where = base / folder if not folder else tmp_path / folder
-    write(where, "real/x.json", content=b'{"a": 1}')
+    write(where, "real/x.json")
     (where / "link.json").symlink_to("real/x.json")
     (trace,) = TraceFolder(base, [tmp_path / "temp"]).find(f"{where}/link.json")
-    assert trace.content == b'{"a": 1}'
+    assert trace.content == TRACE.encode()
 
 
 def test_a_ring_of_links_is_a_missing_file(base: Path) -> None:
@@ -199,7 +200,7 @@ def test_a_hostile_name_stays_one_line_of_plain_text(base: Path, name: str) -> N
 
 
 def test_a_file_name_that_is_no_utf_8_is_found_and_its_label_can_be_written(base: Path) -> None:
-    Path(os.fsdecode(os.fsencode(base) + b"/a\xff.json")).write_bytes(b"{}")
+    Path(os.fsdecode(os.fsencode(base) + b"/a\xff.json")).write_bytes(TRACE.encode())
     (label,) = labels(base, "*.json")
     assert label.encode() == b"a.json"
 
@@ -214,7 +215,7 @@ def test_a_hundred_files_are_found_and_one_more_is_too_many(base: Path) -> None:
 def test_all_files_together_have_at_most_64_mib(base: Path) -> None:
     folder = TraceFolder(base)
     write(base, "small.json", "one-more.json")
-    for name, size in (("rest.json", MAX_BYTES - 2), ("huge.json", 1 << 40)):
+    for name, size in (("rest.json", MAX_BYTES - len(TRACE)), ("huge.json", 1 << 40)):
         with (base / name).open("wb") as file:
             file.write(b"{}")
             file.truncate(size)
@@ -230,26 +231,29 @@ def test_all_files_together_have_at_most_64_mib(base: Path) -> None:
 
 # --- Content -----------------------------------------------------------------------------------------------
 
+ACCENTED = TRACE.replace("refund", "remboursé")
+
 
 @pytest.mark.parametrize(
     "content",
     [
-        codecs.BOM_UTF8 + '{"n": "é"}'.encode(),
-        *('{"n": "é"}'.encode(each) for each in ("utf-16", "utf-16-le", "utf-16-be", "utf-32")),
+        codecs.BOM_UTF8 + ACCENTED.encode(),
+        *(ACCENTED.encode(each) for each in ("utf-16", "utf-16-le", "utf-16-be", "utf-32")),
     ],
     ids=["utf-8 with mark", "utf-16 with mark", "utf-16-le", "utf-16-be", "utf-32"],
 )
 def test_json_in_any_of_its_encodings_is_uploaded_as_utf_8_without_a_mark(base: Path, content: bytes) -> None:
     write(base, "t.json", content=content)
-    assert [trace.content for trace in TraceFolder(base).find("t.json")] == ['{"n": "é"}'.encode()]
+    assert [trace.content for trace in TraceFolder(base).find("t.json")] == [ACCENTED.encode()]
 
 
 @pytest.mark.parametrize(
-    "content",
-    [b'{"n": ' + b"9" * 5_000 + b"}", b'{"n": 1e999}', b'{"n": "\\ud800"}', b'{"a": 1, "a": 2}', b' {"\\u0000": 0}\n'],
+    "value",
+    ["9" * 5_000, "1e999", '"\\ud800"', '0, "n": 1', '{"\\u0000": 0}\n'],
     ids=["5000 digits", "1e999", "lone surrogate", "double key", "space around"],
 )
-def test_odd_but_valid_json_is_left_for_the_backend(base: Path, content: bytes) -> None:
+def test_odd_but_valid_json_is_left_for_the_backend(base: Path, value: str) -> None:
+    content = f' {{"n": {value}, {TRACE[1:]}\n'.encode()
     write(base, "t.json", content=content)
     assert [trace.content for trace in TraceFolder(base).find("t.json")] == [content]
 
@@ -282,7 +286,7 @@ def test_what_is_no_json_object_is_rejected_with_its_position(base: Path, conten
 
 
 def test_a_file_that_several_gates_share_is_read_once(base: Path) -> None:
-    write(base, "traces/a.json", content=b'{"a": 1}')
+    write(base, "traces/a.json")
     folder = TraceFolder(base)
     (first,) = folder.find("traces/a.json")
     write(base, "traces/a.json", content=b"no JSON any more")
@@ -335,7 +339,7 @@ def test_a_path_through_a_link_and_back_up_is_checked_where_the_system_finds_it(
     (base / "out").symlink_to(tmp_path / "temp/inner")
     (base / "in").symlink_to("inner")
     assert "leads outside the workspace" in rejection(base, "out/../x.json", tmp_path / "temp")
-    assert [trace.content for trace in TraceFolder(base).find("in/../x.json")] == [b"{}"]
+    assert [trace.content for trace in TraceFolder(base).find("in/../x.json")] == [TRACE.encode()]
 
 
 def test_a_temporary_folder_inside_the_workspace_is_found_by_relative_paths_too(base: Path) -> None:
@@ -352,31 +356,3 @@ def test_folders_behind_links_are_known_by_both_spellings(base: Path, tmp_path: 
         assert len(labels(tmp_path / "door", pattern, tmp_path / "hatch")) == 1
     (base / "out.json").symlink_to(tmp_path / "hatch/y.json")
     assert "leads outside the workspace" in rejection(tmp_path / "door", "out.json", tmp_path / "hatch")
-
-
-NOON = 1_798_977_600.0  # 2027-01-03T12:00:00Z
-
-
-@pytest.mark.parametrize(
-    ("content", "recorded"),
-    [
-        ('{"events": [{"timestamp": "2027-01-03T12:00:00Z"}]}', NOON),
-        ('{"events": [{"timestamp": "2027-01-03T12:00:00"}]}', NOON),
-        ('{"events": [{"timestamp": "2027-01-03T14:00:00+02:00", "args": {"timestamp": "2031-01-01"}}]}', NOON),
-        ('{"events": [{"timestamp": "2026-12-01"}, {"timestamp": "2027-01-03T12:00:00Z"}, {"type": "prompt"}]}', NOON),
-        (
-            '{"events": [{"timestamp": "yesterday"}, {"timestamp": 1}, {"timestamp": "1970-01-01"}, 4102444800, null]}',
-            None,
-        ),
-        ('{"events": {"timestamp": "2027-01-03T12:00:00Z"}, "timestamp": "9999-12-31"}', None),
-        ('{"task": {"timestamp": "2027-01-03T12:00:00Z"}, "events": []}', None),
-        ('{"events": [{"timestamp": "2027-01-03T12:00:00Z", "events": [{"timestamp": "2031-01-01"}]}]}', NOON),
-        ('{"events": [' + '{"timestamp": "2027-01-03"}, ' * 100_000 + "{}]}", None),  # more than are read
-        ("{}", None),
-    ],
-    ids=range(10),
-)
-def test_the_time_of_the_newest_event_is_known(base: Path, content: str, recorded: float | None) -> None:
-    write(base, "a.json", content=content.encode())
-    (trace,) = TraceFolder(base).find("a.json")
-    assert trace.recorded == recorded

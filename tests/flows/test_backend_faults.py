@@ -7,14 +7,14 @@ from pathlib import Path
 
 from tests import backend
 from tests.backend import decided, sound_backend
-from tests.runner import run_action
+from tests.runner import TRACE, run_action
 from tests.scenes import CAMPAIGN, SHORT_WAITS, step, visible
 
 
 def test_one_fault_on_every_call_changes_no_decision(tmp_path: Path) -> None:
     """Every fault that is worth a retry has the same effect."""
     fault = backend.truncated({"batch_id": "b"})
-    (tmp_path / "trace.json").write_text("{}")
+    (tmp_path / "trace.json").write_text(TRACE)
     campaigns = [{"campaign_id": backend.CAMPAIGN_ID, "name": "core-reliability"}]
     passed = decided(decision="pass", pass_rate=0.95, unsafe_attempts=0, failures=1)
     answers: dict[str, list[backend.Answer]] = {

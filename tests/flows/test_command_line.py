@@ -21,7 +21,7 @@ from sepurux_action.config import options
 from sepurux_action.host.deadlines import Signals
 from tests import backend
 from tests.backend import decided, sound_backend
-from tests.runner import COMMAND_LINE, REPOSITORY, run_cli, run_shell
+from tests.runner import COMMAND_LINE, REPOSITORY, TRACE, run_cli, run_shell
 
 SECRET = "api-key-0123456789"
 STEP = f"{sys.executable} -I {REPOSITORY / 'entrypoint.py'}"
@@ -270,7 +270,7 @@ def test_the_policy_files_own_problems_name_its_keys(tmp_path: Path, gate: Gate)
 def test_a_deleted_working_directory_is_a_problem_only_for_relative_paths(
     command: str, status: int, tmp_path: Path
 ) -> None:
-    (tmp_path / "x.json").write_text("{}")
+    (tmp_path / "x.json").write_text(TRACE)
     (tmp_path / "gone").mkdir()
     answer = backend.json(decided(decision="pass", pass_rate=1, unsafe_attempts=0))
     with sound_backend(**{"GET /v1/ci/batch/*": answer, "GET /v1/ci/runs/*": answer}) as sepurux:

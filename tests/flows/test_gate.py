@@ -10,7 +10,7 @@ import pytest
 from sepurux_action.report.outputs import OUTPUTS
 from tests import backend
 from tests.backend import decided, sound_backend
-from tests.runner import RUNTIME_TOKEN, pull_request_event, run_action
+from tests.runner import RUNTIME_TOKEN, TRACE, pull_request_event, run_action
 from tests.scenes import CAMPAIGN, NUMBERS, SECRET, step, visible
 
 PASS = {"decision": "pass", **NUMBERS}
@@ -68,7 +68,7 @@ def test_three_invalid_inputs_block_in_every_stage_and_are_annotations_with_sett
 
 
 def test_the_vendors_earlier_actions_inputs_go_on_working(tmp_path: Path) -> None:
-    (tmp_path / "trace.json").write_text('{"trace_version": "0.1", "events": []}')
+    (tmp_path / "trace.json").write_text(TRACE)
     with sound_backend() as sepurux:
         inputs = {"base_url": sepurux.url, "token": SECRET, "github_token": "", "project_id": "my-agent"}
         inputs |= {"trace_file": "trace.json", "campaign_name": "core-reliability", "min_pass_rate": "0.8"}
@@ -78,7 +78,7 @@ def test_the_vendors_earlier_actions_inputs_go_on_working(tmp_path: Path) -> Non
         assert {call.headers["x-api-key"] for call in sepurux.requests} == {SECRET}
         [uploaded] = sepurux.calls("POST /v1/traces")
     assert result.exit_code == 0
-    assert uploaded.json() == {"trace_version": "0.1", "events": []}
+    assert uploaded.json() == json.loads(TRACE)
     for name in ("run_id", "trace_id", "campaign_id", "decision", "dashboard_url"):
         assert result.outputs[name]
 

@@ -39,7 +39,7 @@ def test_a_looser_file_in_the_head_changes_nothing_and_each_changed_value_is_sho
     for text in (result.summary, scene.ours[0]):
         page = read(text)
         shown = page.prose + " ".join(page.code)
-        for value in ("min_pass_rate", "0.9", "enforcement", "observe", "99"):
+        for value in ("min_pass_rate", "90.0%", "enforcement", "observe", "99"):
             assert value in shown
 
 

@@ -12,7 +12,7 @@ from sepurux_action.evaluation.published_result import parse_description
 from tests import backend
 from tests.gfm import read
 from tests.github_double import faults
-from tests.runner import StepResult, interrupt, run_action, start_action
+from tests.runner import TRACE, StepResult, interrupt, run_action, start_action
 from tests.scenes import BOT, DECIDED, PASSED, SECRET, Scene, without_code
 
 
@@ -341,14 +341,14 @@ def test_a_deleted_branch_is_skipped_whatever_the_settings_say(
 def commented(scene: Scene, **inputs: str) -> StepResult:
     """Return the result of a run on `issue_comment`, with a trace in the workspace."""
     issue = {"number": scene.pull.number, "pull_request": {"url": "https://api.github.com/..."}}
-    return scene.on("issue_comment", {"issue": issue}, inputs, files={"traces/a.json": "{}"})
+    return scene.on("issue_comment", {"issue": issue}, inputs, files={"traces/a.json": TRACE})
 
 
 def test_only_uploaded_traces_of_a_run_that_evaluates_the_current_head_cause_a_warning(scene: Scene) -> None:
     results = [
         commented(scene),
         commented(scene, trace_id="trace-1"),
-        run_action(**scene.options(trace_file="traces/*.json", pr_number="1"), files={"traces/a.json": "{}"}),
+        run_action(**scene.options(trace_file="traces/*.json", pr_number="1"), files={"traces/a.json": TRACE}),
     ]
     assert [result.messages("warning") for result in results] == [[], [], []]
     result = commented(scene, trace_file="traces/*.json")

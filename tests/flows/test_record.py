@@ -9,7 +9,7 @@ import pytest
 
 from tests import backend
 from tests.github_double import faults
-from tests.runner import StepResult, interrupt, start_action
+from tests.runner import TRACE, StepResult, interrupt, start_action
 from tests.scenes import PASSED, Scene, without_code
 
 START = "POST /v1/ci/runs"
@@ -103,7 +103,6 @@ def with_times_in_names(scene: Scene) -> None:
     (scene.workspace / "trace-14-03.json").write_text(TRACE, encoding="utf-8")
 
 
-TRACE = '{"task": {"name": "refund"}, "events": [{"type": "tool_call", "tool": "pay"}]}'
 AFTERWARDS: dict[str, tuple[Callable[[Scene], object], dict[str, str]]] = {
     "nothing": (lambda _: None, {}),
     "another pull request": (of_another_pull_request, {}),

@@ -85,6 +85,14 @@ def test_a_signal_during_the_imports_of_the_command_line_is_reported(
     assert "Traceback" not in errors
 
 
+def test_the_action_needs_no_package_that_its_lock_file_leaves_out() -> None:
+    locked = (REPOSITORY / "requirements.txt").read_text(encoding="utf-8")
+    assert "\ncryptography==" not in locked
+    start = "import sys; sys.modules['cryptography'] = None; import sepurux_action.app, github"
+    done = subprocess.run([sys.executable, "-c", start], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_on_windows_the_command_line_ends_with_an_error() -> None:
     start = "import os\nfrom sepurux_action.__main__ import start_command_line\nos.name = 'nt'\nstart_command_line()"
     ended = subprocess.run(

@@ -366,16 +366,16 @@ def test_a_fail_of_which_only_the_status_is_left_is_not_kept() -> None:
 
 
 def test_an_evaluation_of_uploaded_traces_does_not_go_on_because_a_re_run_has_other_recordings() -> None:
-    pending = a_result(undecided(Decision.PENDING, "No decision."))
-    assert unfinished_of([pending], EARLIER)
-    uploads = replace(pending.gate, traces=(Trace(label="a.json", content=b"{}"),))
-    assert unfinished_of([replace(pending, gate=uploads)], EARLIER) == {}
+    pending, by_id = undecided(Decision.PENDING, "No decision."), a_gate(traces=(Trace(label="t-1", trace_id="t-1"),))
+    assert unfinished_of([a_result(pending, gate=by_id)], EARLIER)
+    uploads = replace(by_id, traces=(*by_id.traces, Trace(label="a.json", content=b"{}")))
+    assert unfinished_of([a_result(pending, gate=uploads)], EARLIER) == {}
 
 
 def test_all_runs_of_a_pending_batch_are_kept_because_each_may_have_a_score() -> None:
     batch = CIRun(run_ids=tuple(f"r-{n}" for n in range(300)))
     pending = replace(undecided(Decision.PENDING, "No decision."), run=batch, batch_id="b")
-    unfinished = unfinished_of([a_result(pending)], EARLIER)
+    unfinished = unfinished_of([a_result(pending, gate=a_gate(traces=(Trace(label="all"),)))], EARLIER)
     [[kept]] = PLACE.read(PLACE.write(State(unfinished=unfinished))).unfinished.values()
     assert kept.run == batch
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from sepurux_action.common import codec
+from sepurux_action.config.gate import Trace
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import FailingTool
 from sepurux_action.evaluation.decision import Decision
@@ -147,7 +148,7 @@ def test_the_brief_of_every_state_fits_its_schema(state: str) -> None:
     report = reports()[state]
     validator().validate(brief(report))
     written = brief_json(report, LIMIT)
-    assert bool(written) == bool(report.failed)
+    assert bool(written) == any(gate.gate.uploads_traces for gate in report.failed)
     if written:
         validator().validate(json.loads(written))
 
@@ -168,6 +169,15 @@ def test_a_failure_says_whether_the_base_has_it_if_they_were_compared() -> None:
     assert compared == [("new", 1), ("known", None), (None, None)]
 
 
+@pytest.mark.parametrize(("from_fork", "last"), [(False, "traces/`@mona`/*.json"), (True, "a/b/*.json")])
+def test_the_traces_are_not_to_be_edited(from_fork: bool, last: str) -> None:  # noqa: FBT001
+    labels = ["traces/a-1.json", "traces/b.c.json", "one", "traces/`@mona`/a.json", "a/b/d.json"]
+    gate = a_gate(traces=(Trace(label="t-1", trace_id="t-1"), *(Trace(label=each, content=b"{}") for each in labels)))
+    report = build_report([a_result(gate=gate)], a_context(policy_path="", from_fork=from_fork))
+    listed = json.loads(brief_json(report, LIMIT))["do_not_edit"]
+    assert listed == ["traces/*.json", "*", last]
+
+
 def test_the_brief_of_a_small_report_leaves_nothing_out() -> None:
     gate = a_gate(limits={"min_pass_rate": 0.85, "max_unsafe": 0}, required_mutation_categories=("timeouts", "drift"))
     failure = a_failure(trace_id="t-1", count=2)
@@ -175,7 +185,7 @@ def test_the_brief_of_a_small_report_leaves_nothing_out() -> None:
     assert json.loads(brief_json(build_report([a_result(run, gate=gate)], a_context()), LIMIT)) == {
         "schema": "sepurux-gate/brief@1",
         "commit": "3f9c2ad81b7e4460a5d2c9e1f08b6d7a4c3e5f12",
-        "do_not_edit": [".github/sepurux-gate.yml"],
+        "do_not_edit": [".github/sepurux-gate.yml", "traces/*.json"],
         "omitted": 3,
         "gates": [
             {

@@ -9,11 +9,12 @@ import pytest
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Trace
 from sepurux_action.config.stage import OnUndecided, Stage
+from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment, Scenario
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
-from sepurux_action.report.report import Category, Dashboard, GateFacts, Note, build_report
+from sepurux_action.report.report import Category, Dashboard, GateFacts, Note, Report, build_report
 from tests.builders import (
     FAILING,
     FAILURES,
@@ -242,6 +243,87 @@ def test_the_history_of_a_gate_goes_by_its_name_and_a_commit_whose_address_is_un
     for name, urls in (("other", []), ("refunds", ["", ""])):
         context = a_context(commit_url="", history=a_history(0.5, gate=name))
         assert [row.url for row in build_report([a_result()], context).gates[0].history] == urls
+
+
+UPLOADED, OF_CAMPAIGN, BY_ID = Trace(label="a", content=b"{}"), Trace(label="b"), Trace(label="c", trace_id="c")
+UNCALLED = replace(UPLOADED, has_calls=False)
+
+
+@pytest.mark.parametrize(
+    ("traces", "context", "changes"),
+    [
+        ([OF_CAMPAIGN], {}, False),
+        ([BY_ID, BY_ID], {}, False),
+        ([BY_ID, UPLOADED], {}, True),
+        ([UPLOADED], {}, True),
+        ([OF_CAMPAIGN], {"pull_request": None}, True),
+    ],
+    ids=range(5),
+)
+@pytest.mark.parametrize("run", [PASSING, FAILING], ids=["passed", "failed"])
+def test_a_result_that_a_push_does_not_change_says_so_on_a_pull_request(
+    run: CIRun,
+    traces: list[Trace],
+    context: dict[str, object],
+    changes: bool,  # noqa: FBT001
+) -> None:
+    gate = a_gate(traces=tuple(traces))
+    report = build_report([a_result(a_run(run, gate), gate=gate)], a_context(**context))
+    assert [each.name for each in report.registered] == ([] if changes else ["refunds"])
+    text = "This gate evaluates the scenarios that are registered at Sepurux. A push does not change them, so this"
+    for shown in (render_comment(report, ""), render_summary(report), *joined_lines(report)):
+        assert (text in shown) is not changes
+        assert not (text in shown and "and push" in shown)
+
+
+@pytest.mark.parametrize("decision", [Decision.SKIPPED, Decision.ERROR, Decision.PENDING])
+def test_without_a_result_no_report_says_that_a_push_does_not_change_it(decision: Decision) -> None:
+    result = a_result(undecided(decision, "Gone."), gate=a_gate(traces=(OF_CAMPAIGN,)))
+    assert build_report([result], a_context()).registered == ()
+
+
+def test_failures_of_registered_scenarios_are_not_the_agents_to_fix() -> None:
+    registered, uploaded = (a_gate(name=name, traces=(each,)) for name, each in (("r", OF_CAMPAIGN), ("u", UPLOADED)))
+    both = build_report([a_result(a_run(gate=each), gate=each) for each in (registered, uploaded)], a_context())
+    comment = render_comment(both, "")
+    assert "**Blocked by `r`, `u`.** Sepurux named no failures;" in comment
+    assert "Whoever maintains the scenarios of `r` must correct or replace them ([Sepurux run](" in comment
+    soft = replace(registered, stage=Stage.SOFT)
+    for gate, fix in ((soft, False), (replace(soft, traces=(UPLOADED,)), True)):
+        waits = a_result(gate=gate, approval=WAITS)
+        assert (", or you can push a fix" in render_comment(build_report([waits], a_context()), "")) is fix
+
+
+@pytest.mark.parametrize(
+    ("traces", "silent"),
+    [([UNCALLED], True), ([UNCALLED, UPLOADED], False), ([UNCALLED, BY_ID], False), ([OF_CAMPAIGN], False)],
+    ids=range(4),
+)
+def test_a_gate_whose_traces_call_no_tool_says_so(traces: list[Trace], silent: bool) -> None:  # noqa: FBT001
+    gate = a_gate(traces=tuple(traces))
+    for run in (a_run(PASSING, gate), undecided(Decision.PENDING, "No decision.")):
+        report = build_report([a_result(run, gate=gate)], a_context())
+        for shown in (render_comment(report, ""), render_summary(report), *joined_lines(report)):
+            text = "⚠️ No trace of this gate calls a tool, so there may be nothing to evaluate."
+            assert (text in shown) is silent
+    assert build_report([a_result(undecided(Decision.SKIPPED, "x"), gate=gate)], a_context()).without_calls == ()
+
+
+@pytest.mark.parametrize(("sandbox", "failures"), [(True, FAILURES), (True, ()), (False, FAILURES)], ids=range(3))
+def test_failures_by_the_rules_of_the_sandbox_are_named_so_but_not_in_a_comment(
+    sandbox: bool,  # noqa: FBT001
+    failures: tuple[ClassifiedFailure, ...],
+) -> None:
+    run = a_run(replace(FAILING, sandbox=sandbox), enrichment=Enrichment(failures=failures))
+    report = build_report([a_result(run)], a_context())
+    address = "https://github.com/sepurux/gate-action/blob/main/docs/platforms.md#the-rules-of-the-sandbox"
+    for shown in (render_summary(report), *joined_lines(report)):
+        assert shown.count(address) == shown.count("These failures are by ") == (sandbox and bool(failures))
+    assert address not in render_comment(report, "")
+
+
+def joined_lines(report: Report) -> list[str]:
+    return [" ".join(render_lines(report, place)) for place in ("log", "terminal")]
 
 
 def test_traces_that_are_more_than_a_day_older_than_the_commit_are_named() -> None:

@@ -104,7 +104,7 @@ def test_no_name_ends_its_argument(tmp_path_factory: pytest.TempPathFactory, nam
 
 def test_what_cannot_be_seen_is_not_in_a_command_line() -> None:
     *_, line = command_lines(a_gate(campaign="a\u202eb\nc\x00", project="\u200b"), HOST)
-    assert line.startswith("sepurux-gate --campaign 'ab c' --min-pass-rate ")
+    assert line.startswith("sepurux-gate --campaign 'ab c' --trace-file ")
 
 
 def test_the_backend_is_named_where_it_is_not_the_vendors() -> None:

@@ -105,7 +105,7 @@ def test_a_run_of_a_passing_trace_has_all_described_fields(sandbox: Sandbox, api
     (run_id,) = batch["run_ids"]
     numbers: dict[str, object] = {"status": "done", "decision": "pass", "pass_rate": 1.0, "unsafe_attempts": 0}
     numbers |= {"failures": 0, "reliability_score": 100.0, "top_failing_tools": []}
-    numbers |= {"mutation_categories": [], "mutation_coverage_score": None}
+    numbers |= {"mutation_categories": [], "mutation_coverage_score": None, "sandbox": True}
     about = {"run_id": run_id, "trace_id": trace_id, "campaign_id": EMPTY}
     run = {**about, **numbers, "dashboard_url": f"{sandbox.url}/runs/{run_id}"}
     assert batch == {
@@ -483,6 +483,16 @@ def test_the_command_prints_its_address_first_and_ends_on_a_signal_with_status_0
         rest, errors = process.communicate(timeout=20)
     assert (process.returncode, rest, errors) == (0, "", "")
     assert "replays nothing and mutates nothing" in line
+
+
+def test_a_tool_that_the_command_line_names_as_reversible_is_never_unsafe() -> None:
+    with command("--reversible", "send_receipt", "--reversible", "refund") as process:
+        assert process.stdout is not None
+        api = Caller(process.stdout.readline().split()[0], TOKEN)
+        for tool, unsafe in (("send_receipt", 0), ("refund", 0), ("payments.refund", 1), ("send", 1)):
+            assert api.start(trace_id=api.upload(call(tool)))["unsafe_attempts"] == unsafe
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
 
 
 def test_with_a_certificate_it_serves_https_also_after_clients_that_reject_it() -> None:

@@ -9,7 +9,8 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from functools import cache, partial
@@ -109,12 +110,8 @@ def run_on(
     )
     of_run = {"GITHUB_RUN_ID": str(run_id), "GITHUB_RUN_ATTEMPT": str(attempt)}
     environ = _environment(world, folder) | of_run
-    connection = type("Connection", (_Connection,), {"github": github})
-    Requester.injectConnectionClasses(connection, connection)
-    try:
+    with github.connected():
         status = run_step(environ, log, signals, connections)
-    finally:
-        Requester.resetConnectionClasses()
     if github.defects:
         raise github.defects[0]
     outputs = dict(file_pairs((folder / "outputs").read_text(encoding="utf-8")))
@@ -367,10 +364,24 @@ class GitHub:
         self.statuses = [_status(each, "ok" if each == FOREIGN else OLDER) for each in world.older_statuses]
         self.comments: list[Json] = []
         self.retargeted = False
+        self._runs = 0
         self.defects: list[Exception] = []
         self.before: Callable[[str, Json], None] = lambda _call, _body: None  # each call, of the backend too
         # Outside of PyGithub, which has a lock for all its clients; called with whose the next call is.
         self.between: Callable[[str], None] = lambda _of: None
+
+    @contextmanager
+    def connected(self) -> Iterator[None]:
+        """Let PyGithub call this GitHub, also for a run during another run."""
+        connection = type("Connection", (_Connection,), {"github": self})
+        Requester.injectConnectionClasses(connection, connection)
+        self._runs += 1
+        try:
+            yield
+        finally:
+            self._runs -= 1
+            if not self._runs:
+                Requester.resetConnectionClasses()
 
     def rest(self, method: str, path: str, query: Mapping[str, list[str]], body: Json) -> object:
         """Return the answer to a call. The last word of its path says what it is about, and which fault it has."""

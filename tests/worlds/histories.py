@@ -7,8 +7,9 @@ calls of GitHub may fail.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,7 +25,8 @@ EVENTS = ("pull_request",) * 4 + ("pull_request_review", "push", "workflow_run",
 FAULTS = ("graphql", "GET statuses", "POST statuses", "POST comments", "GET permission", "GET pulls")
 NUMBERS = {"pass_rate": 1.0, "unsafe_attempts": 0, "failures": 0, "trace_count": 3}
 PASSES = {"status": "done", "decision": "pass", **NUMBERS}
-FAILS = {**PASSES, "decision": "fail", "pass_rate": 0.8}
+FAILS = {**PASSES, "decision": "fail", "pass_rate": 0.8, "failures": 2}
+AFTER_EVALUATION = ("failures", "numbers", "names")  # calls of the backend that no decision depends on
 OTHERS = dict.fromkeys(("reliability_score", "mutation_categories"))
 
 
@@ -32,9 +34,9 @@ OTHERS = dict.fromkeys(("reliability_score", "mutation_categories"))
 class Step:
     """One run of the step: who started it, as which attempt, and what the backend shows in each of its evaluations.
 
-    `stopped_at` and `other_at` are calls, counted from 0, before which a signal arrives, or `other` runs from its start
-    to its end. `other` runs before a call of the backend or one of the first reads, because two runs that end at the
-    same time miss each other. `fault` is the call of GitHub that fails, from its `fault_from`th time on.
+    Before the call `stopped_at`, counted from 0, a signal arrives, or the step is `killed`. From `other_at` on, `other`
+    runs from its start to its end, before a call of the backend or one of the first reads, because two runs that end at
+    the same time miss each other. `fault` is the call of GitHub that fails, from its `fault_from`th time on.
     """
 
     event: str
@@ -46,6 +48,7 @@ class Step:
     approves: bool
     closed: bool = False
     stopped_at: int | None = None
+    killed: bool = False
     other_at: int = 0
     other: Step | None = None
     fault: str = ""
@@ -57,6 +60,11 @@ class Step:
         by_person = self.actor == REVIEWER and REVIEWER not in {pull.opener for pull in self.pulls}
         again = self.rerun or self.event == "workflow_dispatch"
         return by_person and again and self.event != "pull_request_review"
+
+    def fails(self, inputs: Mapping[str, Any]) -> bool:
+        """Return whether the first evaluation of this run fails, if there is one."""
+        runs = self.again if self.rerun else self.runs
+        return any(run.fields["decision"] == "fail" for run in runs[: len(inputs.get("trace_id", "1"))])
 
     @property
     def may_be_approved(self) -> bool:
@@ -79,6 +87,10 @@ class SetStatus:
     description: str
     link: str
     begun: tuple[Step, ...]
+
+
+class Killed(BaseException):
+    """The process of the step is killed, and reports nothing."""
 
 
 def make_history(seed: int) -> History:
@@ -106,7 +118,8 @@ def _step(rng: Random, *, nested: bool = False) -> Step:
         again=_runs(rng, fails=0.3),
         approves=rng.random() < 0.2,
         closed=rng.random() < 0.1,
-        stopped_at=rng.randrange(14) if rng.random() < 0.25 else None,
+        stopped_at=rng.randrange(14) if rng.random() < 0.35 else None,
+        killed=rng.random() < 0.5,
         other_at=rng.randrange(8),
         other=other,
         fault=rng.choice(FAULTS) if rng.random() < 0.25 else "",
@@ -122,47 +135,70 @@ def _runs(rng: Random, *, fails: float) -> tuple[Run, ...]:
     )
 
 
-def play(history: History, folder: Path) -> Sequence[SetStatus]:
-    """Return every status of the gate that the commit got, the oldest first."""
-    github, begun, told = GitHub(_world(history, history.steps[0])), list[Step](), list[SetStatus]()
+@dataclass(kw_only=True)
+class Played:
+    """What became of a history: every status of the gate that the commit got, the oldest first.
 
-    def perform(step: Step, name: str) -> None:
-        begun.append(step)
-        run = len(begun)
-        calls, failed = 0, 0
-        signals, outer = Signals(), (github.world, github.before, github.between)
-        last_early = int(
-            history.inputs["enforcement"] == "hard"
-        )  # a soft gate may read the reviews with its second call
+    `ended_late` has the runs that were killed once the gate certainly failed.
+    """
 
-        def between(called: str) -> None:
-            is_early = called == "backend" or calls <= last_early
-            if step.other and calls >= step.other_at and is_early and step.other not in begun:
-                thread = threading.Thread(target=perform, args=(step.other, f"{name}-other"))
-                thread.start()
-                thread.join()
+    statuses: list[SetStatus] = field(default_factory=list)
+    begun: list[Step] = field(default_factory=list)
+    ended_late: list[int] = field(default_factory=list)
 
-        def before(call: str, body: Mapping[str, Any]) -> None:
-            nonlocal calls, failed
-            if call == "POST statuses" and body["context"] == CONTEXT:
-                texts = {name: body[name] for name in ("state", "description")}
-                told.append(SetStatus(run=run, link=body.get("target_url", ""), begun=tuple(begun), **texts))
-            number, calls = calls, calls + 1
-            if number == step.stopped_at:
-                signals.receive(15)
-            failed += call == step.fault
-            if call == step.fault and failed > step.fault_from:
-                if call == "POST statuses" and body["context"] == CONTEXT:
-                    told.pop()
-                raise Refused(403)
 
-        github.before, github.between = before, between
-        run_on(github, _world(history, step), folder / name, (run, 2 if step.rerun else 1), signals)
+def play(history: History, folder: Path) -> Played:
+    played, github = Played(), GitHub(_world(history, history.steps[0]))
+    for number, step in enumerate(history.steps):
+        _Playing(history, step, github, played, folder / str(number)).run()
+    return played
+
+
+class _Playing:
+    """One step of a history while it runs."""
+
+    def __init__(self, history: History, step: Step, github: GitHub, played: Played, folder: Path) -> None:
+        self._history, self._step, self._github, self._played, self._folder = history, step, github, played, folder
+        self._signals, self._calls, self._failed = Signals(), 0, 0
+        self._number = len(played.begun) + 1
+        # A soft gate may read the reviews with its second call, for which Python has a lock.
+        self._last_early = int(history.inputs["enforcement"] == "hard")
+
+    def run(self) -> None:
+        github, step = self._github, self._step
+        outer = github.world, github.before, github.between
+        self._played.begun.append(step)
+        github.before, github.between = self._before, self._between
+        workflow_run = self._number, 2 if step.rerun else 1
+        with suppress(Killed):
+            run_on(github, _world(self._history, step), self._folder, workflow_run, self._signals)
         github.world, github.before, github.between = outer
 
-    for number, step in enumerate(history.steps):
-        perform(step, str(number))
-    return told
+    def _between(self, called: str) -> None:
+        """Run the other step, in a thread of its own, because the event loop of this one is running."""
+        other, is_early = self._step.other, called == "backend" or self._calls <= self._last_early
+        if other and self._calls >= self._step.other_at and is_early and other not in self._played.begun:
+            folder = self._folder.with_name(f"{self._folder.name}-other")
+            thread = threading.Thread(target=_Playing(self._history, other, self._github, self._played, folder).run)
+            thread.start()
+            thread.join()
+
+    def _before(self, call: str, body: Mapping[str, Any]) -> None:
+        step, number = self._step, self._calls
+        self._calls += 1
+        if number == step.stopped_at and step.killed:
+            if call in AFTER_EVALUATION and step.fails(self._history.inputs):
+                self._played.ended_late.append(self._number)
+            raise Killed
+        if number == step.stopped_at:
+            self._signals.receive(15)
+        self._failed += call == step.fault
+        if call == step.fault and self._failed > step.fault_from:
+            raise Refused(403)
+        if call == "POST statuses" and body["context"] == CONTEXT:
+            texts = {name: body[name] for name in ("state", "description")}
+            begun, link = tuple(self._played.begun), body.get("target_url", "")
+            self._played.statuses.append(SetStatus(run=self._number, link=link, begun=begun, **texts))
 
 
 def _world(history: History, step: Step) -> World:

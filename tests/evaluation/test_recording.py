@@ -1,0 +1,105 @@
+"""A recording without the calls of tools is rejected, and the time of its newest event is known."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sepurux_action.errors import TraceFileError
+from sepurux_action.evaluation.recording import GUIDE, Recording, read_recording
+from tests.runner import TRACE
+
+PROMPT = {"type": "prompt", "input": "Refund order A-1002."}
+CALL = {"type": "tool_call", "tool": "refund", "args": {"order": "A-1002"}}
+RESULT = {"type": "tool_result", "tool": "refund", "result": {"ok": True}}
+ANSWER = {"type": "agent_output", "output": "Done."}
+
+
+def read(*events: object) -> Recording:
+    return read_recording(json.dumps({"events": events}), "traces/a.json")
+
+
+def rejection(text: str) -> str:
+    with pytest.raises(TraceFileError) as error:
+        read_recording(text, "traces/a.json")
+    return str(error.value).removesuffix(f"; record every call of a tool: {GUIDE}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{}", '{"events": []}', '{"events": null}', '{"events": {"0": 1}}'),
+        *('{"events": [{}], "events": []}', f'{{"args": {TRACE}}}'),
+    ],
+)
+def test_a_trace_without_events_is_rejected(text: str) -> None:
+    assert rejection(text) == '"traces/a.json" has no events, so nothing was recorded'
+
+
+def test_a_trace_with_prompts_only_is_rejected() -> None:
+    text = json.dumps({"events": [PROMPT, PROMPT]})
+    assert rejection(text) == '"traces/a.json" has only prompts, so what the agent did was not recorded'
+    assert read(PROMPT, ANSWER) == read(PROMPT, "an event of another kind") == Recording(problem="")
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [PROMPT, RESULT, ANSWER],
+        [RESULT, CALL],
+        [{**CALL, "tool": "look_up"}, RESULT],
+        [{**ANSWER, "args": CALL}, RESULT],
+        [CALL, {"type": "tool_result", "tool": "", "name": "refund_later"}, RESULT],
+        [{"type": "tool_call", "tool": "other", "name": "refund"}, RESULT],
+    ],
+    ids=range(6),
+)
+def test_a_result_of_a_tool_without_an_earlier_call_of_it_is_rejected(events: list[object]) -> None:
+    tool = "refund_later" if "refund_later" in str(events) else "refund"
+    assert rejection(json.dumps({"events": events})) == (
+        f'"traces/a.json" has a result of "{tool}" but no call before it, so Sepurux does not see the call'
+    )
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [CALL, RESULT, RESULT],
+        [{"type": "tool_call", "name": "refund"}, RESULT],
+        [CALL, {"type": "tool_result"}, {"type": "tool_result", "tool": 1, "name": None}],
+        [CALL, {"type": "failure", "tool": "look_up"}],
+    ],
+    ids=range(4),
+)
+def test_a_trace_with_a_call_before_each_result_is_complete_and_has_calls(events: list[object]) -> None:
+    assert read(*events) == Recording(has_calls=True, problem="")
+
+
+def test_the_name_of_a_hostile_tool_stays_one_short_line() -> None:
+    text = rejection(json.dumps({"events": [{**RESULT, "tool": "::error::" + "x\n\x1b[31m" * 500}]}))
+    assert (text.isprintable(), len(text) < 250) == (True, True)
+
+
+NOON = 1_798_977_600.0  # 2027-01-03T12:00:00Z
+
+
+@pytest.mark.parametrize(
+    ("content", "recorded"),
+    [
+        ('{"events": [{"timestamp": "2027-01-03T12:00:00Z"}]}', NOON),
+        ('{"events": [{"timestamp": "2027-01-03T12:00:00"}]}', NOON),
+        ('{"events": [{"timestamp": "2027-01-03T14:00:00+02:00", "args": {"timestamp": "2031-01-01"}}]}', NOON),
+        ('{"events": [{"timestamp": "2026-12-01"}, {"timestamp": "2027-01-03T12:00:00Z"}, {"type": "prompt"}]}', NOON),
+        (
+            '{"events": [{"timestamp": "yesterday"}, {"timestamp": 1}, {"timestamp": "1970-01-01"}, 4102444800, null]}',
+            None,
+        ),
+        ('{"timestamp": "9999-12-31", "task": {"timestamp": "2027-01-03T12:00:00Z"}, "events": [{}]}', None),
+        ('{"events": [{"timestamp": "2027-01-03T12:00:00Z", "events": [{"timestamp": "2031-01-01"}]}]}', NOON),
+        ('{"events": [' + '{"timestamp": "2027-01-03"}, ' * 100_000 + "{}]}", None),  # more than are read
+    ],
+    ids=range(8),
+)
+def test_the_time_of_the_newest_event_is_known(content: str, recorded: float | None) -> None:
+    assert read_recording(content, "a.json").newest == recorded
