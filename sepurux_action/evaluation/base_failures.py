@@ -89,12 +89,19 @@ async def _failures_of_base(reader: Reader, project: str, baseline: Baseline, ru
         values = (each.result.value(FAILURES) for each in of_status)
         counted = max((each for each in values if each is not None), default=None)
         try:
-            read.append(await _failures_of_result(reader, project, run, base_id, counted) if failed else BaseFailures())
+            of_base = await _failures_of_result(reader, project, run, base_id, counted) if failed else BaseFailures()
+            read.append(of_base if own_id == run.batch_id else replace(of_base, scenarios=_scenarios_of(of_status)))
         except NotReadError as why:
             if not read or not (reader.out_of_time or isinstance(why, NoRequestLeftError)):
                 raise
             break
     return read
+
+
+def _scenarios_of(results: Sequence[BaselineResult]) -> float | None:
+    """Return the number of scenarios in the statuses, which a page of one run does not show; None if it is unknown."""
+    counts = {each.result.value(SCENARIOS) for each in results}
+    return counts.pop() if len(counts) == 1 else None
 
 
 async def _failures_of_result(

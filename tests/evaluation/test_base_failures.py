@@ -33,9 +33,9 @@ DRIPS = TransientError(reason="hangs")
 GONE = PermanentError(reason="Sepurux refused it (HTTP 404)", status=404)
 
 
-def a_baseline(*ids: str, failures: float | None = 1, page: str = PAGE) -> Baseline:
+def a_baseline(*ids: str, failures: float | None = 1, scenarios: float | None = 1, page: str = PAGE) -> Baseline:
     """Return results of the base whose statuses link these ids, the newest first."""
-    result = a_past_result(numbers=known(failures=failures, unsafe_attempts=0))
+    result = a_past_result(numbers=known(failures=failures, unsafe_attempts=0, scenarios=scenarios))
     return Baseline(tuple(BaselineResult(commit="a" * 40, url=f"{page}{each}", result=result) for each in ids))
 
 
@@ -309,6 +309,14 @@ def test_nothing_is_compared_if_a_large_step_does_not_keep_all_kinds_of_failures
     results = run(calls, *(replace(GATE, name=f"gate-{number}") for number in range(100)))
     assert all("not all failures of this run are known" in problem(result) for result in results)
     assert of_base(calls) == []
+
+
+@pytest.mark.parametrize(("scenarios", "fixed"), [(1, 1), (3, 0), (None, 0)])
+def test_a_failure_is_not_fixed_because_its_trace_was_deleted(scenarios: float | None, fixed: int) -> None:
+    """The page of one run does not show that the result of the base has other scenarios, but its status does."""
+    calls = FakeApiCalls(a_backend(base=[FIXED], numbers={"dashboard_url": f"{PAGE}batch-1-run-1"}))
+    [result] = run(calls, baselines={"core": a_baseline("base-1", scenarios=scenarios)})
+    assert len(result.enrichment.fixed) == fixed
 
 
 # A list of failures, the number that is reported for it, and whether the list is complete.
