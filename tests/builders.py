@@ -22,7 +22,14 @@ from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
 from sepurux_action.config.settings import input_layer, read_inputs
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError, Problem
-from sepurux_action.evaluate import NO_CREDENTIALS, NO_CREDENTIALS_HINT, NOT_AFFECTED, UNREAD_RESULTS_HINT
+from sepurux_action.evaluate import (
+    NO_CREDENTIALS,
+    NO_CREDENTIALS_HINT,
+    NOT_AFFECTED,
+    RECORD_HINT,
+    RECORD_UNREAD,
+    UNREAD_RESULTS_HINT,
+)
 from sepurux_action.evaluation.base_failures import NOT_COMPARED, BaseFailures, compare
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.confirmation import confirm, missed_rates
@@ -478,6 +485,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     allowed = a_gate(on_undecided=OnUndecided.ALLOW)
     skipped = undecided(Decision.SKIPPED, NOT_AFFECTED)
     pushed = undecided(Decision.SKIPPED, "refs/heads/refunds was deleted.")
+    unknown_record = undecided(Decision.ERROR, RECORD_UNREAD, RECORD_HINT, rule=Rule.RECORD_UNREAD)
     cancelled = undecided(Decision.ERROR, CANCELLED.reason, NEXT_STEPS[Rule.CANCELLED], rule=Rule.CANCELLED)
     better = run_with(FAILING, pass_rate=0.82, unsafe_attempts=0, failures=4)
     best = run_with(PASSING, pass_rate=0.97)
@@ -585,6 +593,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "pending-allowed": ((a_result(_timed_out(), gate=allowed),), here),
         "error": ((a_result(rejected),), here),
         "error-allowed": ((a_result(rejected, gate=allowed),), here),
+        "error-record-unread": ((replace(a_result(unknown_record, gate=allowed), blocks=True),), here),
         "error-unreachable": ((a_result(undecided(Decision.ERROR, not_reached, CHECK_NETWORK)),), against_main),
         "error-no-secret": ((a_result(undecided(Decision.ERROR, NO_CREDENTIALS, NO_CREDENTIALS_HINT)),), here),
         "error-no-numbers": ((a_result(a_run(silent)),), here),
