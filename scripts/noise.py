@@ -23,7 +23,8 @@ from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import parse_ci_run
 from sepurux_action.evaluation.confirmation import confirm, missed_rates
 from sepurux_action.evaluation.decision import Decision, decide
-from sepurux_action.evaluation.drops import Base, compare_drops
+from sepurux_action.evaluation.drops import Base
+from sepurux_action.evaluation.gate_decision import decide_gate
 from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.published_result import (
     MAX_BASE_RESULTS,
@@ -32,7 +33,7 @@ from sepurux_action.evaluation.published_result import (
     PreviousResult,
     published_numbers,
 )
-from sepurux_action.evaluation.result import RunResult, Runs
+from sepurux_action.evaluation.runs import RunResult, Runs
 
 ATTEMPTS = (25, 50, 100, 200)
 NEEDED = 0.85  # `min_pass_rate`
@@ -48,10 +49,10 @@ def blocks(passed: Sequence[int], attempts: int, gate: Gate, on_base: Sequence[i
     """Return whether a gate fails with these numbers of passed attempts in one evaluation, or in two with `confirm`."""
     results = tuple(BaselineResult(commit="", url="", result=_result(each, attempts)) for each in on_base)
     base, (first, *second) = Base(baseline=Baseline(results)), [_runs(each, attempts, gate) for each in passed]
-    runs, compared = compare_drops(gate, first, base)
-    if second and (missed := missed_rates(gate, runs, compared)):
-        runs = confirm(gate, runs, missed, second[0], base).runs
-    return runs[0].decision is Decision.FAIL
+    decided = decide_gate(gate, first, base)
+    if second and missed_rates(decided.runs, decided.decision, decided.checks):
+        return confirm(gate, decided, second[0], base).decision is Decision.FAIL
+    return decided.decision is Decision.FAIL
 
 
 def gate_with(option: Option[float], limit: float) -> Gate:

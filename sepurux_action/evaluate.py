@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.path_filter import affects
 from sepurux_action.config.stage import OnUndecided, Stage, next_change
 from sepurux_action.evaluation.api import Credentials
 from sepurux_action.evaluation.decision import CheckState, Decision, Rule, RunDecision
-from sepurux_action.evaluation.drops import Base, check_drops, compare_drops, hidden_results
+from sepurux_action.evaluation.drops import Base, hidden_results
 from sepurux_action.evaluation.enforcement import enforce
+from sepurux_action.evaluation.gate_decision import compared_again, decide_gate
 from sepurux_action.evaluation.polling import Evaluation
-from sepurux_action.evaluation.result import Evaluated, GateResult, RunResult, combined_numbers, trace_may_be_cause
+from sepurux_action.evaluation.result import Evaluated, GateResult
+from sepurux_action.evaluation.runs import RunResult
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation, advice
 from sepurux_action.host.workflow_commands import Level
@@ -59,7 +60,8 @@ def _skipped_or_cached(run: Run) -> dict[str, Evaluated]:
         if gate.name in unaffected:
             found[gate.name] = _not_run(gate, Decision.SKIPPED, NOT_AFFECTED)
         elif standing := run.github.standing_failure(gate):
-            found[gate.name] = standing
+            decided = compared_again(standing.decided, gate, _base(run, gate))
+            found[gate.name] = replace(standing, decided=decided)
             run.host.progress(f"gate {gate.name} failed at this commit already, so it is not evaluated again")
     return found
 
@@ -108,27 +110,21 @@ def publish_notice(run: Run, key: str, why: str = "") -> None:
 
 
 def _result(run: Run, gate: Gate, found: Evaluated, advised: str) -> GateResult:
-    base, runs = _base(run, gate), found.runs
-    if found.evaluations:  # which have compared the drops
-        drops = tuple(check_drops(combined_numbers(runs, found.evaluations), gate, base))
-    else:
-        runs, drops = compare_drops(gate, runs, base)
-    runs = tuple(replace(each, hint=at_source(each.hint, gate)) for each in runs)
-    decision = min((each.decision for each in runs), key=lambda each: each.rank)
+    base, decision = _base(run, gate), found.decision
     # Anyone who may cancel a run must not get past a gate with it, so `allow` ends with a signal.
     on_undecided = OnUndecided.BLOCK if run.signals.received else gate.on_undecided
-    blocks = enforce(decision, gate.stage, on_undecided, trace_may_be_cause=trace_may_be_cause(runs))
-    too_few = decision.is_decided and any(check.state is CheckState.NOT_COMPARED for check in drops)
+    blocks = enforce(decision, gate.stage, on_undecided, trace_may_be_cause=found.decided.is_suspect)
+    too_few = decision.is_decided and any(check.state is CheckState.NOT_COMPARED for check in found.checks)
     few = hidden_results(base.baseline) if too_few and base.baseline else ""
     change = next_change(gate.rules, run.event.branch, run.today)
     if change and change.is_near:
         run.host.annotate(Level.WARNING, f"Gate {gate.name}: {change}", title="Sepurux gate")
     result = GateResult(
         gate=gate,
-        runs=runs,
+        decided=found.decided,
         blocks=blocks,
         notes=tuple(filter(None, (str(change or ""), advised, few))),
-        drops=drops,
+        what_failed=found.what_failed,
         evaluations=found.evaluations,
         confirmation=found.confirmation,
         standing=found.standing,
@@ -173,4 +169,5 @@ def no_credentials_hint(event: Event) -> str:
 
 def _not_run(gate: Gate, decision: Decision, reason: str, hint: str = "") -> Evaluated:
     decided = RunDecision(decision=decision, reason=reason, rule=Rule.NOT_POLLED)
-    return Evaluated(tuple(RunResult.of(trace, decided, hint) for trace in gate.traces))
+    runs = tuple(RunResult.of(trace, decided, hint) for trace in gate.traces)
+    return Evaluated(decided=decide_gate(gate, runs, Base(baseline=None)))

@@ -23,7 +23,7 @@ from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluate import NO_CREDENTIALS, NO_CREDENTIALS_HINT, NOT_AFFECTED, UNREAD_RESULTS_HINT
 from sepurux_action.evaluation.base_failures import NOT_COMPARED, BaseFailures, compare
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
-from sepurux_action.evaluation.confirmation import confirm, missed_rates
+from sepurux_action.evaluation.confirmation import confirm
 from sepurux_action.evaluation.decision import (
     NEXT_STEPS,
     Check,
@@ -31,17 +31,19 @@ from sepurux_action.evaluation.decision import (
     Decision,
     Rule,
     RunDecision,
-    check_thresholds,
     decide,
+    decide_poll,
     next_step,
 )
-from sepurux_action.evaluation.drops import Base, compare_drops
+from sepurux_action.evaluation.drops import DROPS, Base
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal, enforce
-from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment, Scenario, merge_failures
+from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, merge_failures
+from sepurux_action.evaluation.gate_decision import decide_gate
 from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
 from sepurux_action.evaluation.polling import CANCELLED, CHECK_NETWORK
 from sepurux_action.evaluation.published_result import Baseline, BaselineResult, CommitResults, PreviousResult
-from sepurux_action.evaluation.result import GateResult, RunResult, Standing, WorkflowRun
+from sepurux_action.evaluation.result import GateResult, Standing
+from sepurux_action.evaluation.runs import NOT_READ, RunResult, Scenario, WhatFailed, WorkflowRun
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import DELETED, FIRST_FILE, invalid_base_note, resolve_policy
 from sepurux_action.github.session import LOST
@@ -238,29 +240,42 @@ def a_run(run: CIRun = FAILING, gate: Gate | None = None, **changes: object) -> 
     )
 
 
+NOTHING, NO_BASE = WhatFailed(), Base(baseline=Baseline())
+
+
 def a_result(
     *runs: RunResult,
     gate: Gate | None = None,
     approval: ApprovalStatus | None = None,
     notes: tuple[str, ...] = (),
+    what_failed: WhatFailed = NOTHING,
+    base: Base = NO_BASE,
 ) -> GateResult:
     """Return the result of a gate in its stage; without runs it has one that failed."""
     gate = gate or a_gate()
-    runs = runs or (a_run(gate=gate),)
-    decision = min((run.decision for run in runs), key=lambda each: each.rank)
-    blocks = enforce(decision, gate.stage, gate.on_undecided, approved=bool(approval and approval.approved))
-    return GateResult(gate=gate, runs=runs, blocks=blocks, approval=approval, notes=notes)
+    decided = decide_gate(gate, runs or (a_run(gate=gate),), base)
+    blocks = enforce(decided.decision, gate.stage, gate.on_undecided, approved=bool(approval and approval.approved))
+    return GateResult(
+        decided=decided, gate=gate, blocks=blocks, approval=approval, notes=notes, what_failed=what_failed
+    )
+
+
+def a_scenario(
+    name: str, run: CIRun | None = None, *, run_id: str = RUN_ID, failures: Failures = (), **changes: str
+) -> Scenario:
+    """Return a scenario with one recording, whose numbers were not read without a run."""
+    decided = decide_poll(run) if run else NOT_READ
+    recording = RunResult(run_id=run_id, run=run or CIRun(), run_decision=decided, failures=failures)
+    return Scenario(name=name or run_id, recordings=(replace(recording, **changes),))  # type: ignore[arg-type]
 
 
 def undecided(
     decision: Decision, reason: str, hint: str = "", run: CIRun | None = None, rule: Rule = Rule.NOT_POLLED
 ) -> RunResult:
     """Return a run without a result."""
-    known = run or CIRun()
-    checks = () if decision is Decision.SKIPPED else tuple(check_thresholds(known, a_gate()))
     return a_run(
-        known,
-        run_decision=RunDecision(decision=decision, reason=reason, rule=rule, checks=checks),
+        run or CIRun(),
+        run_decision=RunDecision(decision=decision, reason=reason, rule=rule),
         hint=hint,
         run_id=RUN_ID if run else "",
     )
@@ -272,7 +287,7 @@ def _timed_out() -> RunResult:
     return replace(undecided(Decision.PENDING, "No decision after 10 min.", hint, run=running), elapsed_s=600)
 
 
-def _flood() -> RunResult:
+def _flood() -> GateResult:
     failures = tuple(
         ClassifiedFailure(
             type=f"tool_misuse_{number:03}",
@@ -285,15 +300,16 @@ def _flood() -> RunResult:
     )
     tools = tuple(FailingTool(f"orders.step_{number:02}", 60 - number) for number in range(60))
     run = run_with(FAILING, pass_rate=0.11, failures=340, top_failing_tools=tools)
-    return a_run(run, enrichment=Enrichment(failures=failures, unread_failures=40, unread_scenarios=2))
+    return a_result(a_run(run), what_failed=WhatFailed(failures=failures, unread_failures=40, unread_scenarios=2))
 
 
-def _failed(gate: Gate) -> RunResult:
-    return a_run(gate=gate, enrichment=Enrichment(failures=FAILURES))
+def _failed(gate: Gate, approval: ApprovalStatus | None = None, notes: tuple[str, ...] = ()) -> GateResult:
+    failed = WhatFailed(failures=FAILURES)
+    return a_result(a_run(gate=gate), gate=gate, approval=approval, notes=notes, what_failed=failed)
 
 
-def _with_new_failures(gate: Gate) -> RunResult:
-    """Return a failed run whose failures are new, also on the base, or both, and which fixes one of the base."""
+def _with_new_failures(gate: Gate) -> GateResult:
+    """Return a failed gate whose failures are new, also on the base, or both, and which fixes one of the base."""
     unsafe, lookup, call, incomplete = FAILURES
     loop = replace(call, type="loop")
     base = [
@@ -305,37 +321,39 @@ def _with_new_failures(gate: Gate) -> RunResult:
     ]  # of the results of `_of_main`
     results = [BaseFailures(each, 40) for each in base]
     marked, fixed = compare((unsafe, lookup, call, incomplete), results, scenarios=40, uploaded=False)
-    return a_run(gate=gate, enrichment=Enrichment(failures=marked, fixed=fixed, compared_with=len(base)))
+    failed = WhatFailed(failures=merge_failures(marked)[0], fixed=fixed, compared_with=len(base))
+    return a_result(a_run(gate=gate), gate=gate, what_failed=failed)
 
 
-def _of_scenarios(gate: Gate) -> RunResult:
-    """Return the run of a batch of 40 scenarios, three of which failed, with two failures that were not read."""
+def _of_scenarios(gate: Gate) -> GateResult:
+    """Return the result of a batch of 40 scenarios, three of which failed, with two failures that were not read."""
     unsafe, lookup, call, incomplete = FAILURES
-    failed = (
+    rows = (
         ("refund twice", 0.5, 1.0, 3, (unsafe, lookup)),
         ("cancel an order", 0.75, 0.0, 2, (incomplete, call)),
         (TRACE_ID, 0.9, 0.0, 3, (call,)),
     )
     scenarios = tuple(
-        Scenario(
+        a_scenario(
+            name,
+            a_ci_run(decision="fail", pass_rate=rate, unsafe_attempts=unsafe, failures=count),
             run_id=f"run-{number}",
             trace_id=f"trace-{number}",
-            name=name,
-            run=a_ci_run(decision="fail", pass_rate=rate, unsafe_attempts=unsafe, failures=count),
             failures=found,
             problem="a request failed: HTTP 503" if name == TRACE_ID else "",
         )
-        for number, (name, rate, unsafe, count, found) in enumerate(failed)
+        for number, (name, rate, unsafe, count, found) in enumerate(rows)
     )
     passed = a_ci_run(decision="pass", pass_rate=1.0, unsafe_attempts=0, failures=0)
-    enrichment = Enrichment(
-        scenarios=scenarios + tuple(Scenario(run_id=f"run-{n}", name=f"trace-{n}", run=passed) for n in range(3, 40)),
+    failed = WhatFailed(
+        scenarios=scenarios + tuple(a_scenario(f"trace-{n}", passed, run_id=f"run-{n}") for n in range(3, 40)),
         failures=merge_failures((failure for each in scenarios for failure in each.failures), 100)[0],
         unread_failures=2,
         unread_scenarios=1,
         notes=("Not all failures were read: a request failed: HTTP 503.",),
     )
-    return a_run(run_with(FAILING, failures=8), gate, batch_id="batch-7", run_id="", enrichment=enrichment)
+    run = a_run(run_with(FAILING, failures=8), gate, batch_id="batch-7", run_id="")
+    return a_result(run, gate=gate, what_failed=failed)
 
 
 def _of_traces() -> GateResult:
@@ -343,36 +361,37 @@ def _of_traces() -> GateResult:
     files = tuple(Trace(label=label, content=b"{}") for label in (refund, cancel))
     gate = a_gate(traces=(*files, Trace(label=TRACE_ID, trace_id=TRACE_ID)))
     perfect = run_with(PASSING, pass_rate=1.0, failures=0.0, scenarios=3)
-    scenario = Scenario(run_id=RUN_ID, trace_id="b7e09d34", name=cancel, run=FAILING, failures=FAILURES)
-    failed = a_run(
-        run_with(FAILING, scenarios=3), gate, enrichment=Enrichment(scenarios=(scenario,), failures=FAILURES)
-    )
+    scenario = a_scenario(cancel, FAILING, trace=cancel, trace_id="b7e09d34", failures=FAILURES)
+    failed = a_run(run_with(FAILING, scenarios=3), gate)
     return a_result(
         a_run(perfect, gate, trace=refund, trace_id="6f1c2b0e-5a57-4a3d-9a41-3b0d7c8e2f15"),
         replace(failed, trace=cancel, trace_id="b7e09d34-2c16-4f7b-8d02-915aa4c6e0d8"),
         replace(_timed_out(), trace=TRACE_ID, trace_id=TRACE_ID),
         gate=gate,
+        what_failed=WhatFailed(scenarios=(scenario,), failures=FAILURES),
     )
 
 
 def _confirmed(gate: Gate, first: float, second: float) -> GateResult:
     words = ((rate, "pass" if rate >= gate.limits["min_pass_rate"] else "fail") for rate in (first, second))
     runs = [(a_run(run_with(PASSING, pass_rate=rate, decision=word), gate),) for rate, word in words]
-    found = confirm(gate, runs[0], missed_rates(gate, runs[0], ()), runs[1], Base(baseline=None))
-    result = a_result(*found.runs, gate=gate)
-    return replace(result, evaluations=found.evaluations, confirmation=found.confirmation)
+    one = a_result(*runs[0], gate=gate)
+    found = confirm(gate, one.decided, runs[1], Base(baseline=None))
+    return replace(
+        one,
+        decided=found.decided,
+        blocks=found.decision is Decision.FAIL,
+        evaluations=found.evaluations,
+        confirmation=found.confirmation,
+    )
 
 
 def _compared(rate: float, context: Context | None) -> GateResult:
     """Return the result of a gate that limits drops; None: the results on main could not be read."""
     gate = a_gate_with(min_pass_rate=0.85, max_unsafe=0, max_pass_rate_drop=0.03, max_reliability_score_drop=5)
     baseline = context.baselines["refunds"] if context else None
-    runs, drops = compare_drops(
-        gate,
-        (a_run(run_with(PASSING, pass_rate=rate), gate),),
-        Base(baseline=baseline, branch="main", hint=UNREAD_RESULTS_HINT),
-    )
-    return replace(a_result(*runs, gate=gate), drops=drops)
+    base = Base(baseline=baseline, branch="main", hint=UNREAD_RESULTS_HINT)
+    return a_result(a_run(run_with(PASSING, pass_rate=rate), gate), gate=gate, base=base)
 
 
 WAITS = ApprovalStatus(
@@ -389,7 +408,7 @@ IMPOSSIBLE = ApprovalStatus(
 UNREAD = ApprovalStatus(commit=COMMIT, unread=True)
 APPROVED = ApprovalStatus(commit=COMMIT, approved_by=("mona",))
 CUT_OFF = f"{NOT_COMPARED}: for its run `{RUN_ID}`, only the first 200 failures were read."
-FIXED = Enrichment(fixed=FAILURES[:1], compared_with=1)
+FIXED = WhatFailed(fixed=FAILURES[:1], compared_with=1)
 UNREAD_SCORE = "Could not read the reliability score: HTTP 503."
 EARLIER = WorkflowRun("https://github.com/octo/shop/actions/runs/7100001/attempts/1", 1_793_023_320.0)
 LOST_STATUS = PolicyNote(
@@ -419,15 +438,11 @@ def most_gates() -> tuple[GateResult, ...]:
     for number in range(35):
         stage = (Stage.OBSERVE, Stage.SOFT, Stage.HARD)[number % 3]
         gate = a_gate(name=f"agent-{number:02}", campaign=f"agent-{number:02}-reliability", stage=stage)
-        if number % 5 == 0:
-            run = skipped
-        elif number % 7 == 0:
-            run = _failed(gate)
-        else:
-            run = _timed_out() if number == 23 else a_run(PASSING, gate)
-        failed_soft = stage is Stage.SOFT and run.decision is Decision.FAIL
-        notes = (NEXT_CHANGE,) if stage is Stage.SOFT else ()
-        found.append(a_result(run, gate=gate, approval=WAITS if failed_soft else None, notes=notes))
+        decided = _timed_out() if number == 23 else a_run(PASSING, gate)
+        run = decided if number % 5 else skipped
+        soft, fails = stage is Stage.SOFT, number % 5 and number % 7 == 0
+        notes = (NEXT_CHANGE,) if soft else ()
+        found.append(_failed(gate, WAITS if soft else None, notes) if fails else a_result(run, gate=gate, notes=notes))
     return tuple(found)
 
 
@@ -462,22 +477,22 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     best = run_with(PASSING, pass_rate=0.97)
     lying = run_with(PASSING, pass_rate=0.8496, reliability_score=Reading())
     silent = run_with(PASSING, pass_rate=Reading(), unsafe_attempts=Reading(broken='no number: "none"'))
-    cached = a_run(gate=soft, enrichment=Enrichment(failures=FAILURES))
     stands = Standing(run=EARLIER, at="14:02 UTC", by_rerun=True, author="octocat")
     listed = replace(stands, reviewers=("mona", "hubot-2"))
     confirming = a_gate(limits={"min_pass_rate": 0.85, "max_unsafe": 0}, confirm=True)
     first = a_gate(name="search", campaign="search-reliability", stage=Stage.OBSERVE)
     many = (
         a_result(a_run(PASSING, gate=a_gate()), gate=a_gate(name="search", campaign="search-reliability")),
-        a_result(_failed(asking), gate=replace(asking, name="refunds")),
+        _failed(replace(asking, name="refunds")),
         a_result(_timed_out(), gate=a_gate(name="shipping", campaign="shipping-reliability", stage=Stage.OBSERVE)),
         a_result(skipped, gate=a_gate(name="billing", campaign="billing-reliability")),
     )
-    returns = a_result(_failed(soft), gate=replace(soft, name="returns"), approval=WAITS, notes=(NEXT_CHANGE,))
+    returns = _failed(replace(soft, name="returns"), approval=WAITS, notes=(NEXT_CHANGE,))
     passing = tuple(
         a_result(a_run(PASSING), gate=a_gate(name=name, campaign=f"{name}-reliability"))
         for name in ("billing", "refunds", "search")
     )
+    unmarked = WhatFailed(failures=FAILURES, notes=(CUT_OFF,))
     here, alone = a_context(), a_context(pull_request=None)
     against_main = a_context(
         base_ref="main",
@@ -497,7 +512,8 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     against = a_context(base_ref="main", baselines={"refunds": a_baseline(*steady)})
     dropped = _compared(0.905, against)
     # A run that does not evaluate the commit again shows the failed gate so.
-    from_comment = replace(dropped, drops=(), standing=stands)
+    thresholds = tuple(check for check in dropped.checks if check.threshold not in DROPS)
+    from_comment = replace(dropped, decided=replace(dropped.decided, checks=thresholds), standing=stands)
     older, committed = _of_traces(), 1_800_000_000.0
     old = tuple(replace(trace, recorded=committed - 7 * DAY_S) for trace in older.gate.traces[:2])
     older = replace(older, gate=replace(older.gate, traces=(*old, older.gate.traces[2])))
@@ -505,35 +521,38 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     loosening = replace(against_main, policy_changes=POLICY_CHANGES)
     return {
         "pass": ((a_result(a_run(PASSING)),), risen),
-        "pass-fixed": ((a_result(a_run(run_with(PASSING, failures=0), enrichment=FIXED)),), risen),
+        "pass-fixed": ((a_result(a_run(run_with(PASSING, failures=0)), what_failed=FIXED),), risen),
         "pass-observe": ((a_result(a_run(PASSING), gate=observe),), here),
-        "fail": ((a_result(_failed(asking), gate=asking),), loosening),
-        "fail-new": ((a_result(_with_new_failures(asking), gate=asking),), against_main),
-        "fail-unmarked": ((a_result(a_run(enrichment=Enrichment(failures=FAILURES, notes=(CUT_OFF,)))),), against_main),
-        "fail-scenarios": ((a_result(_of_scenarios(asking), gate=asking),), larger),
+        "fail": ((_failed(asking),), loosening),
+        "fail-new": ((_with_new_failures(asking),), against_main),
+        "fail-unmarked": (
+            (a_result(a_run(), what_failed=unmarked),),
+            against_main,
+        ),
+        "fail-scenarios": ((_of_scenarios(asking),), larger),
         "fail-uncovered": ((a_result(a_run(replace(PASSING, decision="fail"), covering), gate=covering),), here),
         "fail-few-scenarios": ((a_result(a_run(PASSING, wide), gate=wide),), larger),
         "fail-recovering": ((a_result(a_run(better)),), recovering),
-        "fail-flood": ((a_result(_flood()),), here),
-        "fail-observe": ((a_result(_failed(observe), gate=observe, notes=(WAIT_FOR_MORE,)),), here),
-        "fail-soft": ((a_result(_failed(soft), gate=soft),), alone),
+        "fail-flood": ((_flood(),), here),
+        "fail-observe": ((_failed(observe, notes=(WAIT_FOR_MORE,)),), here),
+        "fail-soft": ((_failed(soft),), alone),
         "fail-soft-waiting": (
-            (a_result(_failed(soft), gate=soft, approval=WAITS, notes=(NEXT_CHANGE, ADVICE)),),
+            (_failed(soft, approval=WAITS, notes=(NEXT_CHANGE, ADVICE)),),
             against_main,
         ),
-        "fail-soft-rerun": ((a_result(_failed(soft), gate=soft, approval=ANYONE),), here),
-        "fail-soft-impossible": ((a_result(_failed(soft), gate=soft, approval=IMPOSSIBLE),), here),
+        "fail-soft-rerun": ((_failed(soft, approval=ANYONE),), here),
+        "fail-soft-impossible": ((_failed(soft, approval=IMPOSSIBLE),), here),
         "fail-soft-unread": (
-            (replace(a_result(cached, gate=soft, approval=UNREAD), standing=replace(stands, by_rerun=False)),),
+            (replace(_failed(soft, approval=UNREAD), standing=replace(stands, by_rerun=False)),),
             here,
         ),
-        "fail-standing": ((replace(a_result(_failed(asking), gate=asking), standing=listed),), against_main),
+        "fail-standing": ((replace(_failed(asking), standing=listed),), against_main),
         "fail-confirmed": ((_confirmed(confirming, 0.72, 0.78),), here),
         "pass-confirmed": ((_confirmed(confirming, 0.84, 0.88),), here),
         "pass-continued": ((a_result(replace(a_run(PASSING), earlier=EARLIER)),), here),
         "fail-unexplained": ((a_result(a_run(replace(PASSING, decision="fail"))),), here),
-        "fail-soft-approved": ((a_result(_failed(soft), gate=soft, approval=APPROVED, notes=(ADVICE,)),), here),
-        "fail-unsupported-pass": ((a_result(a_run(lying, enrichment=Enrichment(notes=(UNREAD_SCORE,)))),), here),
+        "fail-soft-approved": ((_failed(soft, approval=APPROVED, notes=(ADVICE,)),), here),
+        "fail-unsupported-pass": ((a_result(a_run(lying), what_failed=WhatFailed(notes=(UNREAD_SCORE,))),), here),
         "fail-drop": ((dropped,), against),
         "fail-drop-cached": ((from_comment,), spread),
         "pass-within-range": ((_compared(0.88, spread),), spread),
@@ -676,7 +695,7 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD, traces: int = 2) -
         dashboard_url=address,
     )
     failures = tuple(ClassifiedFailure(type=word, severity=word, description=word, mutation=word) for word in words)
-    scenarios = tuple(Scenario(run_id=word, name=word, run=run, failures=failures) for word in words)
+    scenarios = tuple(a_scenario(word, run, run_id=word, trace=word, failures=failures) for word in words)
     run_decision = replace(decide(run, gate), reason=first)
     runs = tuple(
         RunResult(
@@ -687,7 +706,6 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD, traces: int = 2) -
             trace_id=f"{second} again",
             run_id=first,
             batch_id=first,
-            enrichment=Enrichment(scenarios=scenarios, failures=failures, fixed=failures, notes=words),
             hint=word,
         )
         for word in words[:traces]
@@ -710,4 +728,7 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD, traces: int = 2) -
         remark=first,
         sentence=first,
     )
-    return replace(a_result(*runs, gate=gate, approval=approval, notes=words), drops=(drop,))
+    of_all = merge_failures(failures * traces)[0]
+    failed = WhatFailed(scenarios=scenarios, failures=of_all, fixed=of_all, notes=words)
+    result = a_result(*runs, gate=gate, approval=approval, notes=words, what_failed=failed)
+    return replace(result, decided=replace(result.decided, checks=(*result.checks, drop)))

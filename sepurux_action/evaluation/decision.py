@@ -116,23 +116,38 @@ class RunDecision:
     decision: Decision
     reason: str
     rule: Rule
-    checks: tuple[Check, ...] = ()
     detail: str = ""
 
 
 def decide(run: CIRun, gate: Gate) -> RunDecision:
-    """Return the decision on one poll. The rule FINISHED_UNDECIDED counts only if another poll confirms it."""
+    """Return the decision on one poll, by its numbers too."""
+    decided, with_rule = decide_poll(run), _with_rule
     own = SCENARIOS.threshold if gate.names_traces else None  # the number is that of the gate, not of one trace
     checks = tuple(check for check in check_thresholds(run, gate) if check.threshold != own)
     missed = "; ".join(check.sentence for check in checks if check.state is CheckState.MISSED)
     missing = tuple(dict.fromkeys(_missing(run, gate, checks)))
+    if decided.rule is Rule.DECIDED_FAIL and missed:
+        return replace(decided, reason=f"{missed[0].upper()}{missed[1:]}.")
+    if decided.rule is not Rule.DECIDED_PASS:
+        return decided
+    if missed:
+        return with_rule(Rule.PASS_CONTRADICTED, Decision.FAIL, f"{CONTRADICTED}: {missed}.")
+    if missing:
+        what = "Sepurux reported a pass without a number that a threshold needs"
+        without = with_rule(Rule.PASS_WITHOUT_NUMBERS, Decision.ERROR, f"{what} ({'; '.join(missing)}).")
+        return replace(without, detail=f"{what}.")
+    return with_rule(Rule.DECIDED_PASS, Decision.PASS, _pass_reason(run, checks))
 
-    def with_rule(rule: Rule, decision: Decision, reason: str) -> RunDecision:
-        return RunDecision(decision=decision, reason=reason, rule=rule, checks=checks)
 
+def _with_rule(rule: Rule, decision: Decision, reason: str) -> RunDecision:
+    return RunDecision(decision=decision, reason=reason, rule=rule)
+
+
+def decide_poll(run: CIRun) -> RunDecision:
+    """Return what Sepurux decided. The rule FINISHED_UNDECIDED counts only if another poll confirms it."""
+    with_rule = _with_rule
     if run.decision == "fail":
-        reason = f"{missed[0].upper()}{missed[1:]}." if missed else UNEXPLAINED_FAIL
-        return with_rule(Rule.DECIDED_FAIL, Decision.FAIL, reason)
+        return with_rule(Rule.DECIDED_FAIL, Decision.FAIL, UNEXPLAINED_FAIL)
     if run.status in FAILED_STATUSES:
         what = "was cancelled" if run.status == "cancelled" else "failed"
         decided = f", decision {json_reader.preview(run.decision)}" if run.decision else ""
@@ -143,13 +158,7 @@ def decide(run: CIRun, gate: Gate) -> RunDecision:
         reason = f"Sepurux reported {' and '.join(unknown)}, which this version of the gate does not know."
         return with_rule(Rule.UNKNOWN_WORD, Decision.PENDING, reason)
     if run.decision == "pass":
-        if missed:
-            return with_rule(Rule.PASS_CONTRADICTED, Decision.FAIL, f"{CONTRADICTED}: {missed}.")
-        if missing:
-            what = "Sepurux reported a pass without a number that a threshold needs"
-            without = with_rule(Rule.PASS_WITHOUT_NUMBERS, Decision.ERROR, f"{what} ({'; '.join(missing)}).")
-            return replace(without, detail=f"{what}.")
-        return with_rule(Rule.DECIDED_PASS, Decision.PASS, _pass_reason(run, checks))
+        return with_rule(Rule.DECIDED_PASS, Decision.PASS, "Sepurux decided `pass`.")
     if run.status in FINISHED_STATUSES:
         reason = f"The evaluation ended (status `{run.status}`), but Sepurux reported no decision."
         return with_rule(Rule.FINISHED_UNDECIDED, Decision.ERROR, reason)

@@ -11,6 +11,7 @@ from itertools import chain
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.json_reader import Reading
+from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.stage import OnUndecided
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, Outage, StillPending, describe_defect
@@ -20,12 +21,21 @@ from sepurux_action.evaluation.base_failures import compare_with_base
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run
 from sepurux_action.evaluation.confirmation import confirm, missed_rates, too_late
-from sepurux_action.evaluation.decision import Check, Decision, Rule, RunDecision, decide, fingerprint, next_step
-from sepurux_action.evaluation.drops import Base, compare_drops
-from sepurux_action.evaluation.failures import Enrichment
+from sepurux_action.evaluation.decision import (
+    Decision,
+    Rule,
+    RunDecision,
+    check_thresholds,
+    decide,
+    fingerprint,
+    next_step,
+)
+from sepurux_action.evaluation.drops import Base
+from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
 from sepurux_action.evaluation.metrics import RELIABILITY_SCORE, SCENARIOS, worst_reading
 from sepurux_action.evaluation.published_result import Baseline
-from sepurux_action.evaluation.result import Evaluated, RunResult, Runs
+from sepurux_action.evaluation.result import Evaluated
+from sepurux_action.evaluation.runs import RunResult, Runs, WhatFailed
 from sepurux_action.evaluation.scenarios import read_scenarios
 from sepurux_action.evaluation.schedule import Polls, Retry, next_poll
 from sepurux_action.host.output import Output
@@ -71,13 +81,16 @@ class Evaluation:
         gates = [gate for gate, _ in self.compared]
         self.calls.share_slots(len({gate.project for gate in gates}))
         first = await self._poll_all((gate, self.earlier.get(gate.name, ())) for gate in gates)
-        evaluated = await self._confirmed(first)
+        results = zip(self.compared, first, strict=True)
+        evaluated = await self._confirmed([decide_gate(gate, runs, base) for (gate, base), runs in results])
         self.output.wait("reading what failed", schedule.SCENARIOS_S + schedule.COMPARISON_S)
-        runs = tuple(each.runs for each in evaluated)
-        runs = await self._or_unread(read_scenarios([*zip(gates, runs, strict=True)], self.calls), runs)
+        decided = [each.decided for each in evaluated]
+        failed = tuple(WhatFailed(unread_scenarios=sum(run.evaluated for run in each.runs)) for each in decided)
+        failed = await self._or_unread(read_scenarios([*zip(gates, decided, strict=True)], self.calls), failed)
         baselines = [base.baseline or Baseline() for _, base in self.compared]
-        runs = await self._or_unread(compare_with_base([*zip(gates, baselines, runs, strict=True)], self.calls), runs)
-        return tuple(replace(each, runs=of_gate) for each, of_gate in zip(evaluated, runs, strict=True))
+        compared = compare_with_base([*zip(gates, baselines, decided, failed, strict=True)], self.calls)
+        failed = await self._or_unread(compared, failed)
+        return tuple(replace(each, what_failed=of_gate) for each, of_gate in zip(evaluated, failed, strict=True))
 
     async def _poll_all(self, gates: Iterable[tuple[Gate, Runs]]) -> tuple[Runs, ...]:
         """Return the results of each gate's runs. Given ones with ids are polled on; else their trace is used again."""
@@ -106,40 +119,39 @@ class Evaluation:
                 self.output.progress(f"waiting for {runs}: {elapsed} elapsed, at most {left} left")
         return tuple(tuple(poller.result for poller in of_gate) for of_gate in pollers)
 
-    async def _confirmed(self, results: tuple[Runs, ...]) -> tuple[Evaluated, ...]:
+    async def _confirmed(self, results: Sequence[GateDecision]) -> tuple[Evaluated, ...]:
         """Return the results, after one more evaluation of each gate that sets `confirm` and missed only rates."""
-        evaluated, wanted = [*map(Evaluated, results)], list[tuple[int, Runs, tuple[Check, ...]]]()
-        for index, ((gate, base), runs) in enumerate(zip(self.compared, results, strict=True)):
-            failed, drops = compare_drops(gate, runs, base)
-            if gate.confirm and (missed := missed_rates(gate, failed, drops)):
-                late = too_late(max(run.elapsed_s for run in runs), gate.timeout_s - self.elapsed())
-                evaluated[index] = Evaluated(runs, confirmation=late)
-                wanted += [] if late else [(index, failed, missed)]
+        evaluated, wanted = [Evaluated(decided=each) for each in results], list[int]()
+        for index, ((gate, _), first) in enumerate(zip(self.compared, results, strict=True)):
+            if gate.confirm and missed_rates(first.runs, first.decision, first.checks):
+                late = too_late(max(run.elapsed_s for run in first.runs), gate.timeout_s - self.elapsed())
+                evaluated[index] = Evaluated(decided=first, confirmation=late)
+                wanted += [] if late else [index]
         if not wanted:
             return tuple(evaluated)
-        gates = [self.compared[index][0] for index, *_ in wanted]
+        gates = [self.compared[index][0] for index in wanted]
         names = ", ".join(gate.name for gate in gates)
         self.output.progress(f"evaluating once more, because only rates or scores were missed: {names}")
         self.confirming = True
-        known = ([replace(run, run_id="", batch_id="") for run in runs] for _, runs, _ in wanted)
+        known = ([replace(run, run_id="", batch_id="") for run in results[index].runs] for index in wanted)
         again = await self._poll_all((gate, tuple(runs)) for gate, runs in zip(gates, known, strict=True))
-        for (index, failed, missed), second in zip(wanted, again, strict=True):
+        for index, second in zip(wanted, again, strict=True):
             gate, base = self.compared[index]
-            evaluated[index] = confirm(gate, failed, missed, second, base)
+            evaluated[index] = confirm(gate, results[index], second, base)
         return tuple(evaluated)
 
     async def _or_unread(
-        self, reading: Coroutine[None, None, tuple[Runs, ...]], runs: tuple[Runs, ...]
-    ) -> tuple[Runs, ...]:
-        """Return the runs with what a coroutine reads about them, or unchanged after a signal or a defect."""
+        self, reading: Coroutine[None, None, tuple[WhatFailed, ...]], known: tuple[WhatFailed, ...]
+    ) -> tuple[WhatFailed, ...]:
+        """Return what a coroutine reads about the gates, or what is known after a signal or a defect."""
         task = asyncio.create_task(reading)
         self.calls.cancel_on_signal([task])
         await asyncio.wait([task])
         try:
-            return runs if task.cancelled() else task.result()
+            return known if task.cancelled() else task.result()
         except DEFECTS as defect:
             self.output.log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
-            return runs
+            return known
 
     def elapsed(self) -> float:
         return self.calls.now() - self._started
@@ -261,7 +273,8 @@ class RunPoller:
             self.result = replace(self.result, run=unfinished)
         self._step.decided += 1
         self._step.show_wait()
-        self.result = replace(self.result, elapsed_s=self.result.elapsed_s or self._step.elapsed())
+        elapsed_s, hint = self.result.elapsed_s or self._step.elapsed(), at_source(self.result.hint, self.gate)
+        self.result = replace(self.result, elapsed_s=elapsed_s, hint=hint)
         # The report, at the end of the log, says why a run has no result and why a gate failed, not each of its traces.
         in_report = self.result.decision is Decision.FAIL and len(self.gate.traces) == 1
         why = f": {self.result.run_decision.reason}" if len(self._step.pollers) > 1 and not in_report else ""
@@ -284,31 +297,29 @@ class RunPoller:
             if limited and unknown:
                 run, outage = await self._with_score(run, run_ids)
                 decided = decide(run, self.gate)
-            unread = Enrichment(unread_scenarios=1)  # until all have been read
-            self.result = replace(
-                self.result, run=run, run_decision=decided, hint=next_step(decided), enrichment=unread
-            )
+            self.result = replace(self.result, run=run, run_decision=decided, hint=next_step(decided))
             await self._note_outage(outage)
-            averaged = self.gate.confirm and missed_rates(self.gate, (self.result,), ())
+            checks = check_thresholds(run, self.gate)
+            averaged = self.gate.confirm and missed_rates((self.result,), decided.decision, checks)
             if averaged and unknown and score_limits & self.gate.limits.keys():  # both evaluations need the score
                 run, _ = await self._with_score(run, run_ids)
-                self._show_score(run)
+                self.result = replace(self.result, run=run)
             elif unknown and not limited and len(run_ids) == 1:  # the score of one of many is not the batch's
                 await self._read_shown_score(run_ids[0])
         except EvaluationError as error:
-            self._fail(error, decide(self.result.run, self.gate).checks)
+            self._fail(error)
             await self._note_outage(error.outage)
         except DEFECTS as defect:  # the other runs go on
             self._log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
             self._fail(EvaluationError(describe_defect(defect), REPORT_DEFECT))
 
-    def _fail(self, error: EvaluationError, checks: tuple[Check, ...] = ()) -> None:
+    def _fail(self, error: EvaluationError) -> None:
         """Make the error the result, unless there is a `fail` already."""
         if self.result.decision is Decision.FAIL:
             return
         decision = Decision.PENDING if isinstance(error, StillPending) else Decision.ERROR
         reason, detail = _sentence(error.reason), _sentence(error.detail)
-        decided = RunDecision(decision=decision, reason=reason, rule=Rule.NOT_POLLED, checks=checks, detail=detail)
+        decided = RunDecision(decision=decision, reason=reason, rule=Rule.NOT_POLLED, detail=detail)
         self.result = replace(self.result, run_decision=decided, hint=error.hint)
 
     async def _note_outage(self, outage: Outage) -> None:
@@ -489,15 +500,10 @@ class RunPoller:
         call = api.reliability(self.result.campaign_id, run_id, self.gate.project)
         result = await self._step.send(call, schedule.SHOWN_SCORE_S)
         if isinstance(result, Success):
-            self._show_score(self.result.run.with_score(RELIABILITY_SCORE.read(result.payload)))
+            scored = self.result.run.with_score(RELIABILITY_SCORE.read(result.payload))
+            self.result = replace(self.result, run=scored)
         else:
-            note = f"Could not read {call.purpose}: {result.reason}."
-            self.result = replace(self.result, enrichment=replace(self.result.enrichment, notes=(note,)))
-
-    def _show_score(self, run: CIRun) -> None:
-        """Add the score of a run to the result, and to the checks of its decision, which stays."""
-        decided = replace(self.result.run_decision, checks=decide(run, self.gate).checks)
-        self.result = replace(self.result, run=run, run_decision=decided)
+            self.result = replace(self.result, note=f"Could not read {call.purpose}: {result.reason}.")
 
     def _enter(self, phase: str) -> None:
         self.phase = phase

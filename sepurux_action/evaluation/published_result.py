@@ -12,7 +12,6 @@ from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.metrics import LISTED, PUBLISHED, SCENARIOS, Metric
-from sepurux_action.evaluation.result import GateResult
 
 MAX_BASE_RESULTS = 5  # results that are compared; one of them that is unusual changes no median
 MAX_STATUS_LENGTH = 140  # characters; GitHub responds 422 to more
@@ -37,11 +36,6 @@ class PreviousResult:
 class CommitResults:
     commit: str
     results: Mapping[str, PreviousResult]
-
-
-def summarize(result: GateResult) -> PreviousResult:
-    numbers = published_numbers(result.combined, result.gate)
-    return PreviousResult(decision=result.decision, stage=result.gate.stage, numbers=numbers)
 
 
 def published_numbers(run: CIRun, gate: Gate) -> Mapping[str, float]:

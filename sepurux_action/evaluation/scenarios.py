@@ -14,10 +14,17 @@ from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import ApiRequest, Success, TransientError
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.ci_run import parse_ci_run, wrong_shape
-from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.failures import MAX_LISTED_FAILURES, Scenario, merge_failures, parse_failures
+from sepurux_action.evaluation.decision import Decision, decide_poll
+from sepurux_action.evaluation.failures import (
+    MAX_LISTED_FAILURES,
+    ClassifiedFailure,
+    Failures,
+    merge_failures,
+    parse_failures,
+)
+from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.metrics import FAILURES, SCENARIOS, UNSAFE_ATTEMPTS
-from sepurux_action.evaluation.result import RunResult, Runs, severity_key
+from sepurux_action.evaluation.runs import RunResult, Scenario, WhatFailed, severity_key
 
 MAX_REQUESTS = 500  # of all gates of a step together
 MAX_NUMBERS = 400  # scenarios of these gates whose numbers are read
@@ -76,32 +83,32 @@ class Reader:
         await asyncio.gather(*map(in_slot, work))
 
 
-class ScenarioReader:
-    """Reads one scenario of an evaluation into `scenario`. What could not be read is its `problem`."""
+class RunReader:
+    """Reads one CI run of an evaluation into `run`. What could not be read is its `problem`."""
 
-    def __init__(self, reader: Reader, project: str, campaign: str, scenario: Scenario) -> None:
-        self.scenario = scenario
+    def __init__(self, reader: Reader, project: str, campaign: str, run: RunResult) -> None:
+        self.run = run
         self._reader, self._project, self._campaign = reader, project, campaign
 
     async def read_numbers(self) -> None:
-        call = api.poll_run(run_id=self.scenario.run_id, batch_id="", project=self._project)
-        problem = partial(wrong_shape, run_id=self.scenario.run_id, batch_id="", campaign_id=self._campaign)
+        call = api.poll_run(run_id=self.run.run_id, batch_id="", project=self._project)
+        problem = partial(wrong_shape, run_id=self.run.run_id, batch_id="", campaign_id=self._campaign)
         try:
             payload = await self._reader.read(call, problem)
         except NotReadError as error:
-            self.scenario = replace(self.scenario, problem=str(error))
+            self.run = replace(self.run, problem=str(error))
         else:
             trace_id = json_reader.identifier(json_reader.as_object(payload).get("trace_id"))
             # Hundreds of lists of names would take much memory.
             run = replace(parse_ci_run(payload), mutation_categories=None, top_failing_tools=())
-            self.scenario = replace(self.scenario, run=run, trace_id=trace_id, name=trace_id)
+            self.run = replace(self.run, run=run, run_decision=decide_poll(run), trace_id=trace_id, name=trace_id)
 
     async def read_failures(self, max_kinds: int) -> None:
         """Read the classified failures, page by page until a page has none that is new."""
-        run_id = self.scenario.run_id
+        run_id = self.run.run_id
         problem = partial(wrong_list, campaign_id=self._campaign, run_id=run_id)
         seen: set[object] = set()
-        offset, kinds, left_out, missing = 0, self.scenario.failures, 0, ""
+        offset, kinds, left_out, missing = 0, self.run.failures, 0, ""
         while len(seen) <= MAX_LISTED_FAILURES:
             call = api.classified_failures(self._campaign, run_id, self._project, offset)
             try:
@@ -118,16 +125,16 @@ class ScenarioReader:
             left_out += dropped
         else:
             missing = f"Sepurux lists more than {MAX_LISTED_FAILURES:,} failures"
-        self.scenario = self.scenario.with_failures(kinds, len(seen), left_out, missing)
+        self.run = self.run.with_failures(kinds, len(seen), left_out, missing)
 
     async def read_name(self) -> None:
-        call = api.show_trace(self.scenario.trace_id, self._project)
+        call = api.show_trace(self.run.trace_id, self._project)
         try:
             payload = await self._reader.read(call, lambda body: "" if isinstance(body, dict) else "no JSON object")
         except NotReadError:
             return
         name = json_reader.text(json_reader.as_object(payload).get("task_name"))
-        self.scenario = replace(self.scenario, name=name or self.scenario.name)
+        self.run = replace(self.run, name=name or self.run.name)
 
 
 def wrong_list(payload: object, *, campaign_id: str, run_id: str) -> str:
@@ -146,8 +153,8 @@ def _keyed(entry: tuple[int, object]) -> tuple[object, object]:
     return failure_id or (index, hash(parse_failures([content]))), content
 
 
-async def read_scenarios(gates: Sequence[tuple[Gate, Runs]], calls: ApiCalls) -> tuple[Runs, ...]:
-    """Return the runs of each gate, with the scenarios of each run and their failures.
+async def read_scenarios(gates: Sequence[tuple[Gate, GateDecision]], calls: ApiCalls) -> tuple[WhatFailed, ...]:
+    """Return the scenarios of each gate and their failures.
 
     The gate with the worst result comes first, and of its scenarios those with the most failures. Nothing is read for a
     gate that passed and reports no failure and no unsafe attempt.
@@ -155,69 +162,88 @@ async def read_scenarios(gates: Sequence[tuple[Gate, Runs]], calls: ApiCalls) ->
     reader = Reader(calls, schedule.SCENARIOS_S, MAX_REQUESTS)
     readers = {
         gate.name: [
-            [ScenarioReader(reader, gate.project, run.campaign_id, each) for each in _scenarios(run)] for run in runs
+            [RunReader(reader, gate.project, run.campaign_id, each) for each in _recordings(run)]
+            for run in decided.runs
         ]
-        for gate, runs in sorted(gates, key=lambda each: gate_severity(*each))
+        for gate, decided in sorted(gates, key=lambda each: gate_severity(*each))
         if any(
-            run.decision is not Decision.PASS or any(map(run.run.value, (FAILURES, UNSAFE_ATTEMPTS))) for run in runs
+            run.decision is not Decision.PASS or any(map(run.run.value, (FAILURES, UNSAFE_ATTEMPTS)))
+            for run in decided.runs
         )
     }
     by_gate = [[*chain.from_iterable(of_runs)] for of_runs in readers.values()]
     await read_failures(reader, by_gate, MAX_NUMBERS)
-    ranked = chain.from_iterable(sorted(each, key=lambda each: each.scenario.severity_key) for each in by_gate)
-    failed = (each for each in ranked if each.scenario.failed)
-    unnamed = [each.read_name for each in failed if each.scenario.name == each.scenario.trace_id != ""]
+    ranked = chain.from_iterable(sorted(each, key=lambda each: _scenario(each).severity_key) for each in by_gate)
+    unnamed = [each.read_name for each in ranked if each.run.failed and each.run.name == each.run.trace_id != ""]
     await reader.at_once(unnamed[:MAX_NAMES])
-    return tuple(tuple(map(_with_scenarios, runs, readers.get(gate.name, [None] * len(runs)))) for gate, runs in gates)
+    return tuple(_what_failed(decided, readers.get(gate.name)) for gate, decided in gates)
 
 
-def gate_severity(gate: Gate, runs: Runs) -> tuple[int, bool, float]:
-    return min(severity_key(run.decision, run.run, gate) for run in runs)
+def gate_severity(gate: Gate, decided: GateDecision) -> tuple[int, bool, float]:
+    return min(severity_key(run.decision, run.run, gate) for run in decided.runs)
 
 
-async def read_failures(reader: Reader, evaluations: Sequence[Sequence[ScenarioReader]], most: int) -> None:
-    """Read the numbers of at most so many scenarios, then the failures of those that report some, or no number."""
-    without = [each for each in chain.from_iterable(evaluations) if each.scenario.run is None]
+async def read_failures(reader: Reader, evaluations: Sequence[Sequence[RunReader]], most: int) -> None:
+    """Read the numbers of at most so many runs, then the failures of those that report some, or no number."""
+    without = [each for each in chain.from_iterable(evaluations) if not each.run.evaluated]
     await reader.at_once(each.read_numbers for each in without[:most])
     for each in without[most:]:
-        each.scenario = replace(each.scenario, problem=f"a step reads the numbers of {most} scenarios")
-    ranked = chain.from_iterable(sorted(each, key=lambda each: -each.scenario.reported) for each in evaluations)
-    failed = [each for each in ranked if each.scenario.run and each.scenario.reported]
+        each.run = replace(each.run, problem=f"a step reads the numbers of {most} scenarios")
+    ranked = chain.from_iterable(sorted(each, key=lambda each: -each.run.reported) for each in evaluations)
+    failed = [each for each in ranked if each.run.evaluated and each.run.reported]
     await reader.at_once(partial(each.read_failures, max(MIN_KINDS, MAX_KINDS // len(failed))) for each in failed)
 
 
-def _scenarios(run: RunResult) -> list[Scenario]:
-    """Return the scenarios of a run, with what its polls show: all of its numbers, if it has one scenario."""
+def _recordings(run: RunResult) -> list[RunResult]:
+    """Return the run itself if it is that of one scenario, else those of a batch, whose numbers are not known."""
     run_ids = run.run.run_ids or tuple(filter(None, [run.run_id]))
-    if not run.enrichment.unread_scenarios:  # it was not evaluated
+    if not run.evaluated:
         return []
     if len(run_ids) != 1:
-        return [Scenario(run_id=run_id) for run_id in dict.fromkeys(run_ids)]
-    name = run.trace if run.trace_may_be_cause else run.trace_id
-    return [Scenario(run_id=run_ids[0], trace_id=run.trace_id, name=name, run=run.run)]
+        return [RunResult(run_id=run_id) for run_id in dict.fromkeys(run_ids)]
+    return [replace(run, run_id=run_ids[0], name=run.trace if run.trace_may_be_cause else run.trace_id)]
 
 
-def _with_scenarios(run: RunResult, readers: Sequence[ScenarioReader] | None) -> RunResult:
-    """Return a run with its scenarios, the worst first, and all their failures; without `readers`, none were needed."""
+def _scenario(reader: RunReader) -> Scenario:
+    return Scenario(name=reader.run.name or reader.run.run_id, recordings=(reader.run,))
+
+
+def _what_failed(decided: GateDecision, readers: Sequence[Sequence[RunReader]] | None) -> WhatFailed:
+    """Return the scenarios of a gate, the worst first, and all their failures; without `readers`, none were needed."""
     if readers is None:
-        return replace(run, enrichment=replace(run.enrichment, unread_scenarios=0))
-    if not run.enrichment.unread_scenarios:
-        return run
-    scenarios = sorted((each.scenario for each in readers), key=lambda each: each.severity_key)
-    failures = [failure for each in scenarios for failure in each.failures]
-    problems = [each.problem for each in scenarios if each.problem]
-    total = 1 if run.trace_id else run.run.value(SCENARIOS) or 1
-    unknown = max(0, int(total) - len(scenarios))
-    unread = len(problems) + unknown
-    if unknown:
-        problems.append("the gate does not know the CI run of each scenario")
-    more = replace(
-        run.enrichment,
-        scenarios=tuple(scenarios),
+        return WhatFailed(notes=tuple(run.note for run in decided.runs if run.note))
+    scenarios, failures, notes = list[Scenario](), list[ClassifiedFailure](), list[str]()
+    left_out = unread_failures = unread_scenarios = 0
+    for run, of_run in zip(decided.runs, readers, strict=True):
+        found = sorted(map(_scenario, of_run), key=lambda each: each.severity_key)
+        read = [each for scenario in found for each in scenario.recordings]
+        problems = [each.problem for each in read if each.problem]
+        if (unknown := int(_size(run)) - len(read)) > 0:
+            problems.append("the gate does not know the CI run of each scenario")
+        unread_scenarios += len(problems) + max(0, unknown - 1)
+        if run.evaluated:
+            unread_failures += int(max(0, (run.run.value(FAILURES) or 0) - sum(each.listed for each in read)))
+        left_out += sum(each.left_out for each in read)
+        scenarios += found
+        failures += merge_failures(failure for each in read for failure in _with_path(each))[0]
+        notes += [run.note] if run.note else []
+        notes += [f"Not all failures were read: {each}." for each in problems]
+    return WhatFailed(
+        scenarios=tuple(sorted(scenarios, key=lambda each: each.severity_key)),
         failures=merge_failures(failures)[0],
-        left_out=sum(each.left_out for each in scenarios),
-        unread_failures=int(max(0, (run.run.value(FAILURES) or 0) - sum(each.listed for each in scenarios))),
-        unread_scenarios=unread,
-        notes=(*run.enrichment.notes, *(f"Not all failures were read: {each}." for each in dict.fromkeys(problems))),
+        left_out=left_out,
+        unread_failures=unread_failures,
+        unread_scenarios=unread_scenarios,
+        notes=tuple(dict.fromkeys(notes)),
     )
-    return replace(run, enrichment=more)
+
+
+def _size(run: RunResult) -> float:
+    """Return how many scenarios a run has, at least 1; 0 if it was not evaluated."""
+    return run.evaluated and (1 if run.trace_id else run.run.value(SCENARIOS) or 1)
+
+
+def _with_path(run: RunResult) -> Failures:
+    """Return the failures of a run. An uploaded trace gets another id in each run: its path stands for the id."""
+    by_path = (replace(failure, trace_id=run.trace) for failure in run.failures)
+    return tuple(by_path) if run.trace_may_be_cause else run.failures

@@ -19,10 +19,11 @@ from urllib.parse import quote
 from sepurux_action.common import codec, json_reader
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, check_thresholds, fingerprint
-from sepurux_action.evaluation.failures import ClassifiedFailure, combine_found
+from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, fingerprint
+from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures
 from sepurux_action.evaluation.published_result import CommitResults
-from sepurux_action.evaluation.result import GateResult, RunResult, Runs, WorkflowRun
+from sepurux_action.evaluation.result import Evaluated, GateResult
+from sepurux_action.evaluation.runs import RunResult, Runs, WorkflowRun
 
 MAX_RESULTS = 20  # evaluated commits in one state
 FEW_RESULTS = 5  # commits in a state that would be too long with more
@@ -39,13 +40,13 @@ _COMMIT = re.compile(r"/commit/([0-9a-f]{40,64})\)")
 _FAILURE_TEXTS = ("type", "severity", "description", "mutation")
 
 
-def failures_of(results: Iterable[GateResult], here: WorkflowRun) -> Mapping[str, RunResult]:
-    """Return what to cache of the gates that failed: the run that decided, with the numbers of the gate.
+def failures_of(results: Iterable[GateResult], here: WorkflowRun) -> Mapping[str, Evaluated]:
+    """Return what to cache of the gates that failed: the decision and its numbers, and only the run that decided.
 
     Texts are cut to 200 characters, tools and kinds of failures to the first 10. `here` evaluated each gate that no
     earlier workflow run did. A `pass` is not cached: it needs a new evaluation.
     """
-    return {_key(each.gate): _cached_run(each, here) for each in results if each.decision is Decision.FAIL}
+    return {_key(each.gate): _cached(each, here) for each in results if each.decision is Decision.FAIL}
 
 
 def unfinished_of(results: Iterable[GateResult], here: WorkflowRun) -> Mapping[str, Runs]:
@@ -71,31 +72,43 @@ def _key(gate: Gate) -> str:
     return f"{fingerprint(gate)} {gate.name}"
 
 
-def _cached_run(result: GateResult, here: WorkflowRun) -> RunResult:
-    worst, combined = result.worst, result.combined
-    names, required = combined.mutation_categories, result.gate.required_mutation_categories
+def _cached(result: GateResult, here: WorkflowRun) -> Evaluated:
+    decided, worst, numbers = result.decided, result.worst, result.numbers
+    names, required = numbers.mutation_categories, result.gate.required_mutation_categories
     if names is not None:
         names = tuple(map(_cut, sorted(names, key=lambda name: name not in required)[:MAX_CATEGORIES]))
-    found = combine_found([run.enrichment.with_each(_cut_failure) for run in result.ranked], MAX_DETAILS)
-    numbers = replace(
-        combined,
-        status="",
-        decision="",
-        mutation_categories=names,
-        top_failing_tools=tuple(
-            replace(each, tool=_cut(each.tool)) for each in combined.top_failing_tools[:MAX_DETAILS]
-        ),
-        run_ids=combined.run_ids[:MAX_DETAILS],
-    )
-    return replace(
+    tools = (replace(each, tool=_cut(each.tool)) for each in numbers.top_failing_tools[:MAX_DETAILS])
+    found, run_ids = result.what_failed, worst.run.run_ids[:MAX_DETAILS]
+    failures, left_out = merge_failures(map(_cut_failure, found.failures), MAX_DETAILS)
+    fixed, more_fixed = merge_failures(map(_cut_failure, found.fixed), MAX_DETAILS)
+    worst = replace(
         worst,
         trace=_cut(worst.trace),
-        run_decision=replace(worst.run_decision, reason=_cut(result.reason), checks=()),
-        run=numbers,
-        enrichment=replace(found, scenarios=()),
+        run_decision=replace(worst.run_decision, reason="", detail=""),
+        run=CIRun(mutation_categories=names, dashboard_url=worst.run.dashboard_url, run_ids=run_ids),
         elapsed_s=0,
         trace_may_be_cause=False,
         earlier=result.standing.run if result.standing else here,
+    )
+    numbers = replace(numbers, status="", decision="", mutation_categories=names, top_failing_tools=tuple(tools))
+    return Evaluated(
+        decided=replace(
+            decided,
+            reason=_cut(result.reason),
+            detail="",
+            runs=(worst,),
+            worst_index=0,
+            numbers=replace(numbers, run_ids=run_ids),
+            checks=(),
+        ),
+        what_failed=replace(
+            found,
+            scenarios=(),
+            failures=failures,
+            left_out=left_out + found.left_out,
+            fixed=() if more_fixed else fixed,
+            notes=(),
+        ),
     )
 
 
@@ -104,20 +117,16 @@ def _cut_failure(failure: ClassifiedFailure) -> ClassifiedFailure:
     return replace(failure, **texts, trace_id="")
 
 
-def _shortened(run: RunResult) -> RunResult:
+def _shortened(fail: Evaluated) -> Evaluated:
     """Return a failure with its numbers and the beginning of the reason; all else may have thousands of characters."""
-    found = run.enrichment
+    decided, found = fail.decided, fail.what_failed
     left_out = found.left_out + sum(failure.count for failure in found.failures)
-    return replace(
-        run,
-        trace="",
-        campaign_id="",
-        trace_id="",
-        run_id="",
-        batch_id="",
-        run_decision=replace(run.run_decision, reason=json_reader.shorten(run.run_decision.reason, MAX_SHORT_TEXT)),
-        run=replace(run.run, top_failing_tools=(), mutation_categories=None, run_ids=(), dashboard_url=""),
-        enrichment=replace(found, failures=(), left_out=left_out, fixed=(), compared_with=0),
+    worst = RunResult(run_decision=decided.worst.run_decision, earlier=decided.worst.earlier)
+    numbers = replace(decided.numbers, top_failing_tools=(), mutation_categories=None, run_ids=(), dashboard_url="")
+    reason = json_reader.shorten(decided.reason, MAX_SHORT_TEXT)
+    return Evaluated(
+        decided=replace(decided, reason=reason, runs=(worst,), numbers=numbers),
+        what_failed=replace(found, failures=(), left_out=left_out, fixed=(), compared_with=0),
     )
 
 
@@ -144,19 +153,17 @@ class State:
     """
 
     commits: tuple[CommitResults, ...] = ()
-    fails: Mapping[str, RunResult] = field(default_factory=dict)
+    fails: Mapping[str, Evaluated] = field(default_factory=dict)
     unfinished: Mapping[str, Runs] = field(default_factory=dict)
 
-    def find_failure(self, gate: Gate, commit: str) -> RunResult | None:
-        """Return the run of a gate's `fail` at this commit, its thresholds compared again; None if there is none."""
-        run = self.fails.get(_key(gate)) if self._is_about(commit) else None
-        checks = tuple(check_thresholds(run.run, gate)) if run else ()
-        return replace(run, run_decision=replace(run.run_decision, checks=checks)) if run else None
+    def find_failure(self, gate: Gate, commit: str) -> Evaluated | None:
+        """Return a gate's `fail` at this commit, without the comparison of its numbers; None if there is none."""
+        return self.fails.get(_key(gate)) if self._is_about(commit) else None
 
     def find_unfinished(self, gate: Gate, commit: str) -> Runs:
         return self.unfinished.get(_key(gate), ()) if self._is_about(commit) else ()
 
-    def failures_left(self, results: Iterable[GateResult], commit: str) -> Mapping[str, RunResult]:
+    def failures_left(self, results: Iterable[GateResult], commit: str) -> Mapping[str, Evaluated]:
         """Return the `fails` at this commit of gates that a later run evaluated again without a result."""
         keys = (_key(each.gate) for each in results if each.decision.is_undecided and self._is_about(commit))
         return {key: self.fails[key] for key in keys if key in self.fails}

@@ -26,7 +26,8 @@ from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.published_result import Baseline, CommitResults, PreviousResult
-from sepurux_action.evaluation.result import Evaluated, GateResult, Runs, Standing, WorkflowRun
+from sepurux_action.evaluation.result import Evaluated, GateResult, Standing, summarize
+from sepurux_action.evaluation.runs import Runs, WorkflowRun
 from sepurux_action.github import comment_state
 from sepurux_action.github.calls import FIRST_READ_S, READS_S, BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
@@ -294,22 +295,22 @@ class GitHubSession:
         It does not if who started this run could approve the gate.
         """
         failure = self._find(lambda state: state.find_failure(gate, self.event.commit))
-        pull = self.snapshot.pull_request
-        if failure is None or failure.earlier is None or pull is None:
+        earlier, pull = failure.worst.earlier if failure else None, self.snapshot.pull_request
+        if failure is None or earlier is None or pull is None:
             return None
         by_rerun = not self.event.by_review
         can_approve = partial(self.soft_gate.approvers, pull, reviewers=gate.reviewers)
         if by_rerun and can_approve([self.event.actor]):
             return None
-        at = datetime.fromtimestamp(failure.earlier.at, UTC)
+        at = datetime.fromtimestamp(earlier.at, UTC)
         standing = Standing(
-            run=failure.earlier,
+            run=earlier,
             at=f"{at:%H:%M} UTC" + (f" on {at.date()}" if at.date() != self.started.date() else ""),
             by_rerun=by_rerun,
             reviewers=can_approve(gate.reviewers) if by_rerun else (),
             author=pull.author,
         )
-        return Evaluated((failure,), standing=standing)
+        return replace(failure, standing=standing)
 
     def unfinished_runs(self, gate: Gate) -> Runs:
         """Return the runs that an earlier workflow run started for this commit and gate, and that it left pending."""
@@ -369,7 +370,7 @@ class GitHubSession:
             return ""
         newest = CommitResults(
             commit=self.event.commit,
-            results={result.gate.name: published_result.summarize(result) for result in results},
+            results={result.gate.name: summarize(result) for result in results},
         )
         here = WorkflowRun(self.event.run_url, self.started.timestamp())
         commits = (*self.previous_results, newest)
@@ -491,7 +492,7 @@ class GitHubSession:
         note = _status_note(result)
         if self._new_base(self._now):
             state, note = CommitState.FAILURE, BASE_CHANGED
-        description = published_result.format_description(published_result.summarize(result), note)
+        description = published_result.format_description(summarize(result), note)
         return CommitStatus(self.context_of(result.gate.name), state, description, result.worst.run.dashboard_url)
 
 

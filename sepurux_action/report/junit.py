@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.command_line import in_workflow
 from sepurux_action.errors import Problem
-from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.metrics import summary
 from sepurux_action.report.report import CaseState, GateFacts, Report, State, ThresholdFacts
@@ -96,20 +95,20 @@ def _cases(gate: GateFacts) -> Iterator[_Case]:
 
     Without such scenarios, or if none of these cases says why the gate has its result, the gate itself is a case.
     """
-    read = [each for each in gate.found.scenarios if each.run or each.failed]
+    read = [each for each in gate.found.scenarios if each.read or each.failed]
     missed = gate.missed if read and not gate.failed_scenarios else ()
     if not read or gate.decision.is_undecided or (gate.failed and not (missed or gate.failed_scenarios)):
         approval = NEEDS_APPROVAL if gate.state is State.NEEDS_APPROVAL else ""
-        said = (gate.reason, in_workflow(gate.worst.hint), approval, "" if read else _listed(gate, gate.failures))
+        said = (gate.reason, in_workflow(gate.hint), approval, "" if read else _listed(gate, gate.failures))
         yield _case(gate, RESULT, gate.state.case, " ".join(filter(None, said)))
     for row in missed:
         yield _case(gate, row.check.threshold, CaseState.FAILURE, _sentence(row))
     for scenario in read:
-        run = scenario.run or CIRun()
+        run = scenario.numbers
         passed = CaseState.PASSED if run.decision == "pass" or not scenario.reported else CaseState.SKIPPED
         numbers = summary(run.numbers)
         text = f"{numbers}. {_listed(gate, scenario.failures)}" if numbers else _listed(gate, scenario.failures)
-        yield _case(gate, scenario.shown_name, CaseState.FAILURE if scenario.failed else passed, text)
+        yield _case(gate, scenario.name, CaseState.FAILURE if scenario.failed else passed, text)
     if read and (more := max(len(gate.found.scenarios), gate.scenario_count or 0) - len(read)):
         text = f"{number_format.pluralize(more, 'more scenario')} without numbers."
         yield _Case(name="more scenarios", state=CaseState.SKIPPED, text=text)

@@ -16,7 +16,7 @@ from sepurux_action.config.policy import Change, PolicyNote
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation import metrics, published_result
-from sepurux_action.evaluation.ci_run import CIRun, FailingTool
+from sepurux_action.evaluation.ci_run import FailingTool
 from sepurux_action.evaluation.decision import (
     CONTRADICTED,
     HOWEVER,
@@ -31,15 +31,15 @@ from sepurux_action.evaluation.decision import (
 )
 from sepurux_action.evaluation.drops import DROPS
 from sepurux_action.evaluation.enforcement import enforce
-from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment, Scenario, combine_found, merge_failures
+from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures
 from sepurux_action.evaluation.published_result import Baseline, CommitResults, PreviousResult
-from sepurux_action.evaluation.result import GateResult, RunResult, WorkflowRun, trace_may_be_cause
+from sepurux_action.evaluation.result import GateResult, summarize
+from sepurux_action.evaluation.runs import RunResult, Scenario, WhatFailed, WorkflowRun
 
 # No result because of a number, which a row shows.
 _NUMBERS_COUNT = frozenset({Rule.PASS_WITHOUT_NUMBERS, Rule.NOT_COMPARED, Rule.BASE_UNREAD})
 SHORT_SHA = 7  # digits, as GitHub shows a commit
 DAY_S = 86_400
-_OF_GATE = {Rule.DROPPED, Rule.TOO_FEW_TRACES, Rule.FAILED_TWICE}  # the gate failed, although its traces passed
 LINKED_SHA = 10  # digits of a commit in a link, enough to be unique
 SCENARIO_COLUMNS = (metrics.PASS_RATE, metrics.UNSAFE_ATTEMPTS, metrics.FAILURES)  # of the table of scenarios
 MAX_HOST_LENGTH = 60  # characters; the end of a host's name shows whose it is, so the start is cut
@@ -147,10 +147,14 @@ class ThresholdFacts:
     difference: float | None = None
 
     @property
+    def is_drop(self) -> bool:
+        return self.check.threshold in DROPS
+
+    @property
     def base_cell(self) -> str:
         """Return the median for a table, '' if it is not known or another row shows it."""
         metric = metrics.BY_OPTION.get(self.check.threshold, metrics.SCENARIOS)
-        if self.base is None or self.check.threshold in DROPS:
+        if self.base is None or self.is_drop:
             return ""
         return metric.format.write(self.base, self.check.limit)
 
@@ -212,7 +216,7 @@ class GateFacts(GateResult):
             return State.NEEDS_APPROVAL
         if self.failed and not self.blocks:
             return State.NOT_BLOCKING
-        if self.worst.run_decision.rule is Rule.CANCELLED:
+        if self.rule is Rule.CANCELLED:
             return State.CANCELLED
         return BY_DECISION[self.decision]
 
@@ -230,8 +234,8 @@ class GateFacts(GateResult):
 
     @cached_property
     def would_block(self) -> bool:
-        suspected = trace_may_be_cause(self.runs)
-        hard = enforce(self.decision, Stage.HARD, self.gate.on_undecided, trace_may_be_cause=suspected)
+        suspect = self.decided.is_suspect
+        hard = enforce(self.decision, Stage.HARD, self.gate.on_undecided, trace_may_be_cause=suspect)
         return self.blocks or hard
 
     @property
@@ -242,7 +246,7 @@ class GateFacts(GateResult):
             return ""
         if self.short:
             return "the step was cancelled"
-        unread = self.worst.run_decision.rule is Rule.BASE_UNREAD
+        unread = self.rule is Rule.BASE_UNREAD
         return "the gate uploads a trace" if unread else "the uploaded trace may be the cause"
 
     @property
@@ -285,15 +289,12 @@ class GateFacts(GateResult):
     @property
     def remark(self) -> str:
         """Return the reason of a gate without a result, without what the title of a report shows."""
-        if self.state is State.CANCELLED:
-            return ""
-        decided = self.worst.run_decision
-        return decided.detail if self.decision is Decision.PENDING else decided.detail or decided.reason
+        return "" if self.state is State.CANCELLED else self.decided.detail
 
     @property
     def unevaluated(self) -> bool:
         """Return whether no poll showed a result, which is not the agent's doing."""
-        return self.decision is Decision.ERROR and self.worst.run_decision.rule is Rule.NOT_POLLED
+        return self.decision is Decision.ERROR and self.rule is Rule.NOT_POLLED
 
     @property
     def dashboard(self) -> Dashboard | None:
@@ -313,18 +314,18 @@ class GateFacts(GateResult):
     @property
     def baseline(self) -> Baseline:
         """Return what the gate is compared with; nothing for a cached drop, whose reason says it."""
-        from_earlier_run = self.dropped and not self.drops
+        from_earlier_run = self.dropped and not any(check.threshold in DROPS for check in self.checks)
         return Baseline() if from_earlier_run else self.context.baselines.get(self.name, Baseline())
 
     @property
     def final(self) -> bool:
         """Return whether the numbers count. While the evaluation has not ended, they may still change."""
-        return self.decision.is_decided or self.worst.run_decision.rule in _NUMBERS_COUNT
+        return self.decision.is_decided or self.rule in _NUMBERS_COUNT
 
     @cached_property
     def rows(self) -> tuple[ThresholdFacts, ...]:
         """Return the thresholds, and without one for scenarios, their number if it is smaller than the baseline's."""
-        now, baseline, final = published_result.published_numbers(self.combined, self.gate), self.baseline, self.final
+        now, baseline, final = published_result.published_numbers(self.numbers, self.gate), self.baseline, self.final
 
         def row(check: Check) -> ThresholdFacts:
             metric = metrics.BY_OPTION.get(check.threshold)
@@ -384,7 +385,7 @@ class GateFacts(GateResult):
 
     @property
     def pass_rate(self) -> str:
-        return self._text_of(metrics.PASS_RATE, self.combined.value(metrics.PASS_RATE))
+        return self._text_of(metrics.PASS_RATE, self.numbers.value(metrics.PASS_RATE))
 
     def _text_of(self, metric: metrics.Metric, value: float | None) -> str:
         """Return a number with enough digits to differ from its threshold, '' if it is unknown."""
@@ -412,9 +413,8 @@ class GateFacts(GateResult):
     @property
     def agent_can_help(self) -> bool:
         """Return whether a change of the agent can help: the reason is known, and it is not one of the settings."""
-        rule = self.worst.run_decision.rule
-        known = bool(self.missed) or rule is not Rule.DECIDED_FAIL
-        return known and rule is not Rule.TOO_FEW_TRACES and not (self.only_small or self.not_covered)
+        known = bool(self.missed) or self.rule is not Rule.DECIDED_FAIL
+        return known and self.rule is not Rule.TOO_FEW_TRACES and not (self.only_small or self.not_covered)
 
     def base_range(self, row: ThresholdFacts) -> tuple[str, ...]:
         """Return the lowest and the highest result of the base, and their number, of what a drop limits."""
@@ -426,7 +426,7 @@ class GateFacts(GateResult):
     @property
     def explanation(self) -> str:
         """Return why the gate failed, if its thresholds do not say it."""
-        match self.worst.run_decision.rule:
+        match self.rule:
             case Rule.DECIDED_FAIL if not self.missed:
                 run_id = self.worst.run_id
                 ask = SEE_THE_RUN if self.dashboard else f"Ask Sepurux about run `{run_id}`." if run_id else ""
@@ -436,7 +436,7 @@ class GateFacts(GateResult):
             case Rule.PASS_CONTRADICTED:
                 return f"{CONTRADICTED}. {NEXT_STEPS[Rule.TOO_FEW_TRACES] if self.only_small else ''}"
             case Rule.TOO_FEW_TRACES:
-                return f"{self.worst.run_decision.reason} {self.worst.hint}"
+                return f"{self.decided.detail or self.reason} {self.hint}"
             case Rule.FAILED_TWICE if not self.confirmation:  # an earlier run evaluated the gate
                 return self.reason
             case _:
@@ -445,7 +445,7 @@ class GateFacts(GateResult):
     @property
     def dropped(self) -> bool:
         """Return whether Sepurux reported a pass, but a number lies too far below the baseline."""
-        return self.worst.run_decision.rule is Rule.DROPPED
+        return self.rule is Rule.DROPPED
 
     # -- the details ------------------------------------------------------------------------------------------------
 
@@ -454,14 +454,13 @@ class GateFacts(GateResult):
         return not (self.short or self.skipped)
 
     @cached_property
-    def found(self) -> Enrichment:
-        """Return what further calls found about all runs: groups of failures, new ones first, then the most severe."""
-        runs = self.runs if self._detailed else ()
-        return combine_found([_with_path(run) for run in runs])
+    def found(self) -> WhatFailed:
+        """Return what further calls found: groups of failures, new ones first, then the most severe."""
+        return self.what_failed if self._detailed else WhatFailed()
 
     @cached_property
     def failures(self) -> tuple[ClassifiedFailure, ...]:
-        return _groups(self.found)
+        return _groups(self.found.failures)
 
     @cached_property
     def failed_scenarios(self) -> tuple[Scenario, ...]:
@@ -473,15 +472,15 @@ class GateFacts(GateResult):
         failed, every, count = self.failed_scenarios, self.found.scenarios, self.scenario_count
         if not failed or count is None or count < max(2, len(every)):
             return ""
-        least = "at least " if any(each.problem and not each.failed for each in every) else ""
+        least = "at least " if any(each.incomplete and not each.failed for each in every) else ""
         return f"in {least}{len(failed)} of {number_format.pluralize(count, 'scenario')}"
 
     @cached_property
     def _names_of_scenarios(self) -> Mapping[tuple[str, ...], Sequence[str]]:
         names: dict[tuple[str, ...], list[str]] = {}
         for scenario in self.failed_scenarios if self.in_scenarios else ():
-            for group in _groups(scenario):
-                names.setdefault(group.kind, []).append(scenario.shown_name)
+            for group in _groups(scenario.failures):
+                names.setdefault(group.kind, []).append(scenario.name)
         return names
 
     def scenarios_with(self, group: ClassifiedFailure) -> Sequence[str]:
@@ -489,12 +488,11 @@ class GateFacts(GateResult):
         return self._names_of_scenarios.get(group.kind, ())
 
     def cells(self, scenario: Scenario) -> tuple[str, ...]:
-        run = scenario.run or CIRun()
-        return tuple(self._text_of(metric, run.value(metric)) for metric in SCENARIO_COLUMNS)
+        return tuple(self._text_of(metric, scenario.value(metric)) for metric in SCENARIO_COLUMNS)
 
     @property
     def tools(self) -> tuple[FailingTool, ...]:
-        return self.combined.top_failing_tools if self._detailed else ()
+        return self.numbers.top_failing_tools if self._detailed else ()
 
     @property
     def commits_without_rate(self) -> tuple[str, ...]:
@@ -508,7 +506,7 @@ class GateFacts(GateResult):
 
     @property
     def scenario_count(self) -> float | None:
-        return self.combined.value(metrics.SCENARIOS)
+        return self.numbers.value(metrics.SCENARIOS)
 
     @property
     def old_traces(self) -> tuple[str, ...]:
@@ -533,7 +531,7 @@ class GateFacts(GateResult):
         }  # with their names
         others = [metric for metric in metrics.METRICS if metric.threshold not in shown and self._detailed]
         others.sort(key=lambda metric: not metric.format.whole)
-        known = ((metric, self.combined.value(metric)) for metric in others)
+        known = ((metric, self.numbers.value(metric)) for metric in others)
         return tuple(metric.named(value) for metric, value in known if value is not None)
 
     @cached_property
@@ -563,12 +561,16 @@ class GateFacts(GateResult):
 
     def _trace(self, run: RunResult) -> TraceFacts:
         reason = run.run_decision.reason
-        shown = run.decision.is_undecided and (self.failed or reason != self.worst.run_decision.reason)
+        passed = self.failed and run is self.worst and run.decision is not Decision.FAIL  # only the gate failed
+        differs = self.failed or reason != self.worst.run_decision.reason
+        shown = run.decision.is_undecided and differs and not passed
+        recordings = chain.from_iterable(scenario.recordings for scenario in self.found.scenarios)
+        failures = (each.failures for each in recordings if each.trace == run.trace)
         clause = reason[:1].lower() + reason[1:] if run.decision is Decision.PENDING else reason
         return TraceFacts(
             trace=run.trace,
-            state=State.PASSED if run.run_decision.rule in _OF_GATE else BY_DECISION[run.decision],
-            failures=_groups(run.enrichment) if self._detailed else (),
+            state=State.PASSED if passed else BY_DECISION[self.decision if run is self.worst else run.decision],
+            failures=_groups(chain.from_iterable(failures)),
             reason=clause.removesuffix(".") if shown else "",
             hint=run.hint if shown else "",
             pass_rate=self._text_of(metrics.PASS_RATE, run.run.value(metrics.PASS_RATE)),
@@ -579,9 +581,9 @@ class GateFacts(GateResult):
     @property
     def categories(self) -> tuple[Category, ...]:
         """Return the mutation categories: those that are required and not covered, then those that a run reports."""
-        if self.combined.mutation_categories is None or not self._detailed:
+        if self.numbers.mutation_categories is None or not self._detailed:
             return ()
-        required, covered = self.gate.required_mutation_categories, frozenset(self.combined.mutation_categories)
+        required, covered = self.gate.required_mutation_categories, frozenset(self.numbers.mutation_categories)
         reported = dict.fromkeys(name for run in self.runs for name in run.run.mutation_categories or ())
         partly = reported.keys() - covered
         return tuple(
@@ -601,7 +603,7 @@ class GateFacts(GateResult):
         if not self._detailed:
             return ()
         results = self.baseline.results
-        rows = [self._commit(context.commit, published_result.summarize(self), here=True)]
+        rows = [self._commit(context.commit, summarize(self), here=True)]
         earlier = (each for each in reversed(context.history) if name in each.results)
         rows += [self._commit(each.commit, each.results[name]) for each in earlier]
         rows += [self._commit(each.commit, each.result, base=True) for each in results]
@@ -680,7 +682,7 @@ class Report:
     @property
     def without_result(self) -> Sequence[Sequence[GateFacts]]:
         without = (gate for gate in self.acting if not (gate.failed or gate.passed))
-        return _grouped(without, lambda gate: (gate.state, gate.reason, gate.worst.hint))
+        return _grouped(without, lambda gate: (gate.state, gate.reason, gate.hint))
 
 
 def build_report(results: Sequence[GateResult], context: Context, *, short: bool = False) -> Report:
@@ -700,13 +702,13 @@ def _grouped(gates: Iterable[GateFacts], key: Callable[[GateFacts], object]) -> 
     return list(groups.values())
 
 
-def _groups(found: Enrichment | Scenario) -> tuple[ClassifiedFailure, ...]:
+def _groups(failures: Iterable[ClassifiedFailure]) -> tuple[ClassifiedFailure, ...]:
     """Return failures by severity, type, and mutation, without their traces."""
-    return merge_failures(replace(each, trace_id="") for each in found.failures)[0]
+    return merge_failures(replace(each, trace_id="") for each in failures)[0]
 
 
 def _drops(gate: GateFacts) -> str:
-    lower = [DROPS[row.check.threshold] for row in gate.missed if row.check.threshold in DROPS]
+    lower = [DROPS[row.check.threshold] for row in gate.missed if row.is_drop]
     if not lower:
         return f"{HOWEVER} the result is worse than every result that it was compared with."
     names, are = " and the ".join(metric.noun for metric in lower), "are" if lower[1:] else "is"
@@ -716,18 +718,11 @@ def _drops(gate: GateFacts) -> str:
     return f"The {names} {are} lower than in each of the {results}{where}. Sepurux itself reported a pass."
 
 
-def _with_path(run: RunResult) -> Enrichment:
-    """Return what was found about a run. An uploaded trace gets another id in each run: its path stands for the id."""
-    found = run.enrichment
-    return found.with_each(lambda each: replace(each, trace_id=run.trace)) if run.trace_may_be_cause else found
-
-
 def _notes(results: Sequence[GateResult]) -> Iterable[Note]:
     """Yield each note once, with the names of its gates unless it applies to all."""
     gates_by_note: dict[str, dict[str, None]] = {}
     for result in results:
-        runs = (note for run in result.runs for note in run.enrichment.notes)
-        for note in (*result.notes, *runs):
+        for note in (*result.notes, *result.what_failed.notes):
             gates_by_note.setdefault(note, {})[result.gate.name] = None
     for note, names in gates_by_note.items():
         yield Note(note, tuple(names) if len(names) < len(results) else ())

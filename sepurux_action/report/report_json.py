@@ -21,9 +21,10 @@ from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import CheckState, Decision, Rule
 from sepurux_action.evaluation.enforcement import ApprovalStatus
+from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.metrics import METRICS, PUBLISHED, Metric
 from sepurux_action.evaluation.published_result import Baseline, BaselineResult
-from sepurux_action.evaluation.result import Runs, combined_numbers
+from sepurux_action.evaluation.runs import Scenario
 from sepurux_action.report.brief import METRIC, Brief, brief, whole
 from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.outputs import conclusion
@@ -60,8 +61,13 @@ class _Metrics(Shape):
     more = _numbers(METRICS, CIRun.value)
 
 
-def _ids(runs: Runs) -> tuple[str, ...]:
-    return tuple(filter(None, (run.batch_id or run.run_id for run in runs)))
+def _ids(decided: GateDecision) -> tuple[str, ...]:
+    return tuple(filter(None, (run.batch_id or run.run_id for run in decided.runs)))
+
+
+def _first(name: str) -> Callable[[Scenario], str]:
+    """Return a function that returns an id of the first run of a scenario."""
+    return lambda scenario: str(getattr(scenario.recordings[0], name))
 
 
 class _Threshold(Shape):
@@ -101,11 +107,11 @@ class _Failure(_FixedFailure):
 
 
 class _Scenario(Shape):
-    name: Annotated[str, "Path of the trace, the name of its task, or an ID.", of("shown_name")]
-    trace_id: Annotated[str, "ID of the trace."]
-    run_id: Annotated[str, "ID of the CI run."]
+    name: Annotated[str, "Path of the trace, the name of its task, or an ID."]
+    trace_id: Annotated[str, "ID of the trace.", _first("trace_id")]
+    run_id: Annotated[str, "ID of the CI run.", _first("run_id")]
     failed: Annotated[bool, "Whether it is known to have failed."]
-    metrics: Annotated[_Metrics, "The numbers of its run.", lambda scenario: scenario.run or CIRun()]
+    metrics: Annotated[_Metrics, "The numbers of its run.", of("numbers")]
 
 
 class _Trace(Shape):
@@ -124,9 +130,9 @@ class _Trace(Shape):
 
 
 class _Evaluation(Shape):
-    decision: Annotated[Decision, "Decision of this evaluation.", lambda runs: runs[0].decision]
+    decision: Annotated[Decision, "Decision of this evaluation."]
     ids: Annotated[tuple[str, ...], "IDs of its batches or CI runs.", _ids]
-    metrics: Annotated[_Metrics, "Its numbers, each the worst of all traces.", lambda runs: combined_numbers(runs, ())]
+    metrics: Annotated[_Metrics, "Its numbers, each the worst of all traces.", of("numbers")]
 
 
 class _PastResult(Shape):
@@ -154,9 +160,9 @@ class _Gate(Shape):
     would_block: Annotated[bool, "Whether it would block with `enforcement: hard`."]
     enforcement: Annotated[Stage, "The stage that applies.", of("gate.stage")]
     on_undecided: Annotated[OnUndecided, "The setting `on_undecided`.", of("gate.on_undecided")]
-    rule: Annotated[str, "How the decision came about.", RULE, lambda gate: gate.worst.run_decision.rule.name.lower()]
+    rule: Annotated[str, "How the decision came about.", RULE, lambda gate: gate.rule.name.lower()]
     reason: Annotated[str, "Why, in one sentence."]
-    hint: Annotated[str, "What to do.", lambda gate: in_workflow(gate.worst.hint)]
+    hint: Annotated[str, "What to do.", lambda gate: in_workflow(gate.hint)]
     campaign_id: Annotated[str, "ID of the campaign.", of("worst.campaign_id")]
     trace_id: Annotated[str, "ID of the worst trace.", of("worst.trace_id")]
     run_id: Annotated[str, "ID of the worst CI run.", of("worst.run_id")]
@@ -169,7 +175,7 @@ class _Gate(Shape):
     elapsed_s: Annotated[
         _Seconds, "Seconds of the longest run.", lambda gate: round(max(run.elapsed_s for run in gate.runs), 3)
     ]
-    metrics: Annotated[_Metrics, "The numbers, each the worst of all traces.", of("combined")]
+    metrics: Annotated[_Metrics, "The numbers, each the worst of all traces.", of("numbers")]
     evaluations: Annotated[tuple[_Evaluation, ...], "Both evaluations, if there were two: `metrics` has their mean."]
     evaluated_by: Annotated[
         str,

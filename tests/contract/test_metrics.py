@@ -17,10 +17,10 @@ from sepurux_action.config.settings import flag, input_layer, read_settings
 from sepurux_action.evaluation import api
 from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run
 from sepurux_action.evaluation.decision import CheckState, Decision, decide, fingerprint
-from sepurux_action.evaluation.drops import Base, compare_drops
+from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.metrics import METRICS, Metric
-from sepurux_action.evaluation.published_result import CommitResults, format_description, parse_description, summarize
-from sepurux_action.evaluation.result import GateResult
+from sepurux_action.evaluation.published_result import CommitResults, format_description, parse_description
+from sepurux_action.evaluation.result import GateResult, summarize
 from sepurux_action.github.comment_state import CommentState, State, failures_of
 from sepurux_action.report.brief import brief_json
 from sepurux_action.report.junit import junit_xml
@@ -150,7 +150,7 @@ def _(case: Case) -> bool:
 def _(case: Case) -> bool:
     for order in (case.good, case.bad), (case.bad, case.good):
         runs = [a_run(case.run(raw), case.gate, trace=str(raw)) for raw in order]
-        if a_result(*runs, gate=case.gate).combined.value(case.metric) != case.value(case.bad):
+        if a_result(*runs, gate=case.gate).numbers.value(case.metric) != case.value(case.bad):
             return False
     return True
 
@@ -159,9 +159,8 @@ def _(case: Case) -> bool:
 def _(case: Case) -> bool:
     gate = a_gate(limits={case.metric.drop: case.value(case.good) / 100})
     base = a_baseline(*[a_past_result(numbers={case.metric.name: case.value(case.good)})] * 3)
-    runs = (a_run(case.run(case.bad, "pass"), gate),)
-    _, (check,) = compare_drops(gate, runs, Base(baseline=base, branch="main"))
-    return check.state is CheckState.MISSED
+    found = a_result(a_run(case.run(case.bad, "pass"), gate), gate=gate, base=Base(baseline=base, branch="main"))
+    return [check.state for check in found.checks] == [CheckState.MISSED]
 
 
 # -- GitHub -----------------------------------------------------------------------------------------------------------
@@ -184,8 +183,8 @@ def _(case: Case) -> bool:
 def _(case: Case) -> bool:
     commits = (CommitResults(commit=COMMIT, results={}),)
     state = State(commits=commits, fails=failures_of([case.result], EARLIER))
-    run = COMMENT.read(COMMENT.write(state)).find_failure(case.gate, COMMIT)
-    return run is not None and run.run.value(case.metric) == case.value(case.bad)
+    fail = COMMENT.read(COMMENT.write(state)).find_failure(case.gate, COMMIT)
+    return fail is not None and fail.numbers.value(case.metric) == case.value(case.bad)
 
 
 # -- reports ----------------------------------------------------------------------------------------------------------

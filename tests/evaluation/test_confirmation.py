@@ -14,10 +14,12 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.confirmation import confirm, missed_rates, too_late
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.drops import Base, compare_drops
+from sepurux_action.evaluation.drops import Base
+from sepurux_action.evaluation.gate_decision import decide_gate
 from sepurux_action.evaluation.metrics import METRICS
 from sepurux_action.evaluation.published_result import Baseline
-from sepurux_action.evaluation.result import Evaluated, GateResult, Runs, combined_numbers
+from sepurux_action.evaluation.result import Evaluated
+from sepurux_action.evaluation.runs import Runs
 from tests.builders import FAILING, PASSING, a_baseline, a_gate_with, a_past_result, a_run, known, run_with, undecided
 
 ATTEMPTS = 50
@@ -38,13 +40,13 @@ def runs_of(gate: Gate, *rates: float | None, run: CIRun = PASSING, **numbers: A
 
 def confirmed(gate: Gate, first: Runs, second: Runs, base: Base = NO_BASE) -> Evaluated | None:
     """Return the result of two evaluations, or None if the first one starts no second."""
-    failed, drops = compare_drops(gate, first, base)
-    missed = missed_rates(gate, failed, drops)
-    return confirm(gate, failed, missed, second, base) if missed else None
+    decided = decide_gate(gate, first, base)
+    return confirm(gate, decided, second, base) if starts(gate, first, base) else None
 
 
-def decision_of(found: Evaluated) -> Decision:
-    return min((run.decision for run in found.runs), key=lambda each: each.rank)
+def starts(gate: Gate, runs: Runs, base: Base = NO_BASE) -> bool:
+    decided = decide_gate(gate, runs, base)
+    return bool(missed_rates(decided.runs, decided.decision, decided.checks))
 
 
 ERROR = undecided(Decision.ERROR, "Sepurux could not be reached.")
@@ -65,16 +67,15 @@ STARTS = {
 
 @pytest.mark.parametrize("case", STARTS)
 def test_a_second_evaluation_starts_only_if_nothing_but_rates_and_scores_were_missed(case: str) -> None:
-    gate, runs, starts = STARTS[case]
-    base = ON_MAIN if gate is DROP else NO_BASE
-    assert bool(missed_rates(gate, *compare_drops(gate, runs, base))) is starts
+    gate, runs, wanted = STARTS[case]
+    assert starts(gate, runs, ON_MAIN if gate is DROP else NO_BASE) is wanted
 
 
 def test_a_gate_with_too_few_traces_is_not_evaluated_twice() -> None:
     gate = replace(a_gate_with(min_pass_rate=0.85, min_scenarios=2), traces=(replace(RATE.traces[0], trace_id="t"),))
     runs = runs_of(gate, 0.84)
     few = tuple(replace(run, run=run_with(run.run, scenarios=1)) for run in runs)
-    assert missed_rates(gate, *compare_drops(gate, few, NO_BASE)) == ()
+    assert not starts(gate, few)
 
 
 RESULTS = {
@@ -108,7 +109,7 @@ def test_what_two_evaluations_decide(case: str) -> None:
     gate, second, wanted = RESULTS[case]
     found = confirmed(gate, FIRST[id(gate)], second, ON_MAIN if gate is DROP else NO_BASE)
     assert found is not None
-    assert decision_of(found) is wanted
+    assert found.decision is wanted
 
 
 def test_the_numbers_are_the_mean_of_rates_and_scores_and_the_worst_count() -> None:
@@ -116,8 +117,7 @@ def test_the_numbers_are_the_mean_of_rates_and_scores_and_the_worst_count() -> N
     second = runs_of(RATE, 0.9, 0.88, failures=2, unsafe_attempts=0, reliability_score=81.0)
     found = confirmed(RATE, first, second)
     assert found is not None
-    numbers = combined_numbers(found.runs, found.evaluations)
-    shown = {metric.name: numbers.value(metric) for metric in METRICS}
+    shown = {metric.name: found.numbers.value(metric) for metric in METRICS}
     assert (shown["pass_rate"], shown["reliability_score"], shown["failures"]) == (0.84, 75.5, 4)
     assert [run.run_id for run in found.runs] == ["r-0", "r-1"]
 
@@ -125,7 +125,7 @@ def test_the_numbers_are_the_mean_of_rates_and_scores_and_the_worst_count() -> N
 def test_without_a_second_decision_the_numbers_are_those_of_the_first() -> None:
     found = confirmed(RATE, runs_of(RATE, 0.84), (ERROR,))
     assert found is not None
-    assert combined_numbers(found.runs, found.evaluations) == found.runs[0].run
+    assert found.numbers == found.runs[0].run
     assert found.confirmation == (
         "A second evaluation, because the first result missed only a rate, has no result, so the first one counts: "
         "Sepurux could not be reached."
@@ -148,7 +148,7 @@ def test_the_reason_has_both_numbers_and_their_mean(gate: Gate, second: Runs, se
     assert found is not None
     kind = "a score" if gate is SCORE else "a rate"
     assert found.confirmation.startswith(f"Evaluated twice, because the first result missed only {kind}: {sentence}")
-    assert GateResult(gate=gate, runs=found.runs, blocks=True).reason == found.confirmation
+    assert found.reason == found.confirmation
 
 
 def test_too_little_time_is_said_with_what_to_change() -> None:
@@ -180,7 +180,7 @@ def decided(first: tuple[int, int], second: tuple[int, int], *, fails: bool = Fa
     if fails:
         two = runs_of(gate, second[0] / ATTEMPTS, run=FAILING, unsafe_attempts=second[1])
     found = confirmed(gate, one, two)
-    return decision_of(found) if found else one[0].decision
+    return found.decision if found else one[0].decision
 
 
 @given(st.tuples(passed_attempts, unsafe), st.tuples(passed_attempts, unsafe), st.booleans())

@@ -13,10 +13,10 @@ from sepurux_action.config.gate import Trace
 from sepurux_action.config.stage import OnUndecided
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Check, CheckState, Decision, Rule
-from sepurux_action.evaluation.drops import Base, check_drops, compare_drops, hidden_results
+from sepurux_action.evaluation.drops import DROPS, Base, check_drops, hidden_results
 from sepurux_action.evaluation.enforcement import enforce
+from sepurux_action.evaluation.gate_decision import GateDecision, compared_again, decide_gate
 from sepurux_action.evaluation.published_result import Baseline
-from sepurux_action.evaluation.result import RunResult, trace_may_be_cause
 from tests.builders import (
     FAILING,
     PASSING,
@@ -40,10 +40,14 @@ def on_main(*rates: float | None, score: float | None = 91.2) -> Base:
 
 def evaluated(
     *rates: float | None, base: Base, by: float | None = 0.03, score: float | None = None, run: CIRun = PASSING
-) -> tuple[tuple[RunResult, ...], tuple[Check, ...]]:
+) -> GateDecision:
     gate = a_gate_with(min_reliability_score=1, max_pass_rate_drop=by, max_reliability_score_drop=score)
     runs = (run_with(run, pass_rate=rate) for rate in rates)
-    return compare_drops(gate, tuple(a_run(each, gate, trace=f"{n}") for n, each in enumerate(runs)), base)
+    return decide_gate(gate, tuple(a_run(each, gate, trace=f"{n}") for n, each in enumerate(runs)), base)
+
+
+def drops(decided: GateDecision) -> list[Check]:
+    return [check for check in decided.checks if check.threshold in DROPS]
 
 
 def check(rate: float | None, base: Base, by: float = 0.03) -> Check:
@@ -96,10 +100,10 @@ def test_a_drop_changes_the_decision_of_a_pass_only(backend: Decision, case: str
     gate = a_gate(limits={"max_pass_rate_drop": 0.03})
     run = a_run(run_with(PASSING, pass_rate=rate), gate)
     run = replace(run, run_decision=replace(run.run_decision, decision=backend))
-    (after,), (found,) = compare_drops(gate, (run,), base)
-    assert found.state is state
-    assert after.decision is (DECISIONS[state] if backend is Decision.PASS else backend)
-    assert after == run or backend is Decision.PASS
+    decided = decide_gate(gate, (run,), base)
+    assert {check.state for check in drops(decided)} == {state} - {None if backend is not Decision.SKIPPED else state}
+    assert decided.decision is (DECISIONS[state] if backend is Decision.PASS else backend)
+    assert decided.reason == run.run_decision.reason or backend is Decision.PASS
 
 
 @given(
@@ -117,9 +121,9 @@ def test_no_drop_makes_a_decision_better(
     read: bool,  # noqa: FBT001
 ) -> None:
     base = on_main(*rates) if read else Base(baseline=None)
-    before, _ = evaluated(rate, base=base, by=None, run=run)
-    after, _ = evaluated(rate, base=base, by=by, run=run)
-    assert after[0].decision.rank <= before[0].decision.rank
+    before = evaluated(rate, base=base, by=None, run=run)
+    after = evaluated(rate, base=base, by=by, run=run)
+    assert after.decision.rank <= before.decision.rank
 
 
 # -- what the row and the reason say ----------------------------------------------------------------------------------
@@ -156,9 +160,9 @@ def test_what_to_do_about_too_few_results_depends_on_why_they_are_few() -> None:
 
 
 def test_the_reason_names_numbers_and_limit() -> None:
-    (run,), _ = evaluated(0.908, base=on_main(0.95, 0.95, 0.94))
-    assert (run.decision, run.run_decision.rule) == (Decision.FAIL, Rule.DROPPED)
-    assert run.run_decision.reason == (
+    decided = evaluated(0.908, base=on_main(0.95, 0.95, 0.94))
+    assert (decided.decision, decided.rule) == (Decision.FAIL, Rule.DROPPED)
+    assert decided.reason == (
         "Sepurux reported a pass, but pass rate 90.8% is 4.2 points below the median of 3 results on `main`, more than "
         "the allowed 3.0, and below each of them."
     )
@@ -166,36 +170,37 @@ def test_the_reason_names_numbers_and_limit() -> None:
 
 def test_a_drop_of_the_score_is_in_points_of_100() -> None:
     base = on_main(0.95, 0.95, 0.95, score=97.0)
-    (run,), (found,) = evaluated(0.95, base=base, by=None, score=5)
+    decided = evaluated(0.95, base=base, by=None, score=5)
+    (found,) = drops(decided)
     assert (found.label, found.actual, found.required) == ("Drop of the score", "5.8", "≤ 5.0")
-    assert (found.value, run.decision) == (5.8, Decision.FAIL)
+    assert (found.value, decided.decision) == (5.8, Decision.FAIL)
 
 
 def test_results_that_could_not_be_read_are_reported_once_with_what_to_do() -> None:
-    (run,), checks = evaluated(0.95, base=Base(baseline=None, branch="main", hint=HINT), score=5)
-    assert (run.decision, run.run_decision.rule, run.hint) == (Decision.ERROR, Rule.BASE_UNREAD, HINT)
-    assert run.run_decision.reason.count("the results on `main` could not be read") == 1
-    assert [each.actual for each in checks] == ["not known", "not known"]
+    decided = evaluated(0.95, base=Base(baseline=None, branch="main", hint=HINT), score=5)
+    assert (decided.decision, decided.rule, decided.hint) == (Decision.ERROR, Rule.BASE_UNREAD, HINT)
+    assert decided.reason.count("the results on `main` could not be read") == 1
+    assert [each.actual for each in drops(decided)] == ["not known", "not known"]
 
 
 def test_a_missed_drop_is_worse_than_one_that_is_not_known() -> None:
     base = on_main(0.95, 0.95, 0.95)
-    (run,), _ = evaluated(0.5, base=base, score=5, run=run_with(PASSING, reliability_score=Reading()))
-    assert run.decision is Decision.FAIL
+    decided = evaluated(0.5, base=base, score=5, run=run_with(PASSING, reliability_score=Reading()))
+    assert decided.decision is Decision.FAIL
 
 
 def test_a_pass_says_which_drop_was_not_compared() -> None:
-    (run,), _ = evaluated(0.5, base=on_main(0.95))
-    assert run.run_decision.reason == (
+    decided = evaluated(0.5, base=on_main(0.95))
+    assert decided.reason == (
         "50.0% passed, 0 unsafe attempts, 1 failure; a drop of the pass rate is not compared yet: 1 of 3 passing "
         "results on `main`."
     )
 
 
 def test_of_several_traces_the_worst_number_counts_and_its_run_fails() -> None:
-    runs, (found,) = evaluated(0.95, 0.9, 0.94, base=on_main(0.95, 0.95, 0.95))
-    assert [run.decision for run in runs] == [Decision.PASS, Decision.FAIL, Decision.PASS]
-    assert found.actual == "5.0"
+    decided = evaluated(0.95, 0.9, 0.94, base=on_main(0.95, 0.95, 0.95))
+    assert (decided.decision, decided.worst.trace) == (Decision.FAIL, "1")
+    assert [found.actual for found in drops(decided)] == ["5.0"]
 
 
 def test_of_several_traces_only_the_one_with_the_worst_number_has_the_remark() -> None:
@@ -204,16 +209,15 @@ def test_of_several_traces_only_the_one_with_the_worst_number_has_the_remark() -
     gate = a_gate(limits={"max_pass_rate_drop": 0.03, "max_reliability_score_drop": 5})
     numbers = ((0.9, 91.2), (0.97, 60.0), (0.98, 91.0))
     runs = (run_with(PASSING, pass_rate=rate, reliability_score=score) for rate, score in numbers)
-    after, _ = compare_drops(gate, tuple(a_run(run, gate, trace=f"{n}") for n, run in enumerate(runs)), base)
-    assert {run.decision for run in after} == {Decision.PASS}
-    assert ["but within `main`'s range" in run.run_decision.reason for run in after] == [False, True, False]
-    assert not [run.run_decision.reason for run in after if "every threshold is met" in run.run_decision.reason]
+    decided = decide_gate(gate, tuple(a_run(run, gate, trace=f"{n}") for n, run in enumerate(runs)), base)
+    assert decided.decision is Decision.PASS
+    assert "every threshold is met" not in decided.reason
 
 
 def test_a_drop_of_an_earlier_run_is_not_compared_again() -> None:
-    (run,), _ = evaluated(0.908, base=on_main(0.95, 0.95, 0.95))
+    decided = evaluated(0.908, base=on_main(0.95, 0.95, 0.95))
     gate = a_gate(limits={"max_pass_rate_drop": 0.03})
-    assert compare_drops(gate, (run,), on_main(0.5, 0.5, 0.5)) == ((run,), ())
+    assert compared_again(decided, gate, on_main(0.5, 0.5, 0.5)) == replace(decided, checks=())
 
 
 @pytest.mark.parametrize(("branch", "name"), [("", "this branch"), ("before", "`before`")])
@@ -231,35 +235,35 @@ def test_allow_covers_no_comparison_of_an_uploaded_trace(base: Base, rate: float
     gate = a_gate(limits={"max_pass_rate_drop": 0.03}, on_undecided=OnUndecided.ALLOW)
     run = a_run(run_with(PASSING, pass_rate=rate), gate, trace_may_be_cause=uploaded)
     run = replace(run, run_decision=replace(run.run_decision, decision=Decision.PASS))
-    runs, _ = compare_drops(gate, (run,), base)
-    assert runs[0].decision is Decision.ERROR
-    suspected = trace_may_be_cause(runs)
+    decided = decide_gate(gate, (run,), base)
+    assert decided.decision is Decision.ERROR
+    suspected = decided.is_suspect
     assert enforce(Decision.ERROR, gate.stage, gate.on_undecided, trace_may_be_cause=suspected) is uploaded
 
 
 def test_allow_covers_no_unread_base_if_any_trace_of_the_gate_is_uploaded() -> None:
     gate = a_gate(limits={"max_pass_rate_drop": 0.03}, on_undecided=OnUndecided.ALLOW)
     passed = [a_run(run_with(PASSING, pass_rate=rate), gate, trace_may_be_cause=rate == 1.0) for rate in (0.95, 1.0)]
-    runs, _ = compare_drops(gate, tuple(passed), Base(baseline=None, branch="main", hint=HINT))
-    assert trace_may_be_cause(runs)
+    assert decide_gate(gate, tuple(passed), Base(baseline=None, branch="main", hint=HINT)).is_suspect
 
 
 def test_a_trace_without_the_number_is_left_out_and_the_row_says_so() -> None:
-    runs, (found,) = evaluated(0.95, None, base=on_main(0.95, 0.95, 0.95))
-    assert (found.state, found.reported_by) == (CheckState.MET, "1 of 2 traces")
-    assert {run.decision for run in runs} == {Decision.PASS}
+    decided = evaluated(0.95, None, base=on_main(0.95, 0.95, 0.95))
+    assert [(found.state, found.reported_by) for found in drops(decided)] == [(CheckState.MET, "1 of 2 traces")]
+    assert decided.decision is Decision.PASS
 
 
 def test_a_gate_with_a_run_that_did_not_pass_keeps_its_decisions() -> None:
     gate = a_gate(limits={"max_pass_rate_drop": 0.03})
     runs = (a_run(run_with(PASSING, pass_rate=0.5), gate), undecided(Decision.ERROR, "No answer."))
-    after, (found,) = compare_drops(gate, runs, on_main(0.95, 0.95, 0.95))
-    assert (after, found.state) == (runs, CheckState.MISSED)
+    decided = decide_gate(gate, runs, on_main(0.95, 0.95, 0.95))
+    assert decided.decision is Decision.ERROR
+    assert [found.state for found in drops(decided)] == [CheckState.MISSED]
 
 
 def test_without_a_limit_nothing_is_compared() -> None:
-    runs, checks = evaluated(0.1, base=Base(baseline=None), by=None)
-    assert (checks, runs[0].decision) == ((), Decision.PASS)
+    decided = evaluated(0.1, base=Base(baseline=None), by=None)
+    assert (drops(decided), decided.decision) == ([], Decision.PASS)
 
 
 def test_a_gate_with_fewer_traces_than_scenarios_fails_and_each_trace_keeps_what_it_shows() -> None:
@@ -268,13 +272,13 @@ def test_a_gate_with_fewer_traces_than_scenarios_fails_and_each_trace_keeps_what
         gate = replace(a_gate_with(min_scenarios=needed, max_unsafe=0), traces=traces)
         runs = tuple(a_run(run_with(PASSING, scenarios=3), gate, trace=trace.label) for trace in traces)
         assert {run.decision for run in runs} == {Decision.PASS}
-        (first, *others), _ = compare_drops(gate, runs, on_main())
-        assert (first.decision, {run.decision for run in others}) == (decision, {Decision.PASS})
+        decided = decide_gate(gate, runs, on_main())
+        assert decided.decision is decision
         if decision is Decision.FAIL:
-            assert first.run_decision.reason == "Sepurux reported a pass, but the gate has 3 scenarios of at least 4."
+            assert decided.reason == "0.json: Sepurux reported a pass, but the gate has 3 scenarios of at least 4."
         else:
-            assert first.run_decision.rule is not Rule.TOO_FEW_TRACES
+            assert decided.rule is not Rule.TOO_FEW_TRACES
     gate = replace(a_gate_with(min_scenarios=4, max_unsafe=0), traces=traces)
     silent = a_run(run_with(PASSING, unsafe_attempts=None), gate, trace="0.json")
     assert silent.run_decision.rule is Rule.PASS_WITHOUT_NUMBERS
-    assert compare_drops(gate, (silent,), on_main())[0][0].decision is Decision.FAIL
+    assert decide_gate(gate, (silent,), on_main()).decision is Decision.FAIL

@@ -19,7 +19,8 @@ from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.metrics import PASS_RATE, RELIABILITY_SCORE, SCENARIOS
 from sepurux_action.evaluation.polling import Evaluation
 from sepurux_action.evaluation.published_result import Baseline
-from sepurux_action.evaluation.result import RunResult
+from sepurux_action.evaluation.result import Evaluated
+from sepurux_action.evaluation.runs import RunResult
 from sepurux_action.host.workflow_commands import Level
 from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput, backend
 
@@ -67,11 +68,14 @@ def instead(part: str, poll: Poll, others: Respond | None = None) -> Respond:
     return lambda call, time: poll(time) if part in f"{call.method} {call.path} {call.purpose}" else others(call, time)
 
 
+def evaluate(calls: FakeApiCalls, *gates: Gate, output: FakeOutput | None = None) -> list[Evaluated]:
+    evaluated = [(gate, Base(baseline=Baseline())) for gate in gates or (GATE,)]
+    return [*Evaluation(evaluated, {"repo": "o/r"}, calls, output or FakeOutput(), lambda _: None).run()]
+
+
 def run(calls: FakeApiCalls, *gates: Gate, output: FakeOutput | None = None) -> list[RunResult]:
     """Return the results of all runs of the gates."""
-    evaluated = [(gate, Base(baseline=Baseline())) for gate in gates or (GATE,)]
-    results = Evaluation(evaluated, {"repo": "o/r"}, calls, output or FakeOutput(), lambda _: None).run()
-    return [result for of_gate in results for result in of_gate.runs]
+    return [result for of_gate in evaluate(calls, *gates, output=output) for result in of_gate.runs]
 
 
 def polls(calls: FakeApiCalls) -> list[tuple[float, str]]:
@@ -287,10 +291,10 @@ def test_a_call_that_fails_again_for_the_same_reason_is_logged_once() -> None:
 def test_enrichment_that_fails_is_a_note_and_never_a_decision() -> None:
     rejected = PermanentError(reason="Sepurux refused it (HTTP 403)", status=403)
     calls = FakeApiCalls(sound(reliability=rejected, failures=HANGS))
-    [result] = run(calls)
+    [result] = evaluate(calls)
     assert result.decision is Decision.PASS
-    assert len(result.enrichment.notes) == 2
-    assert "403" in result.enrichment.notes[0]
+    assert len(result.what_failed.notes) == 2
+    assert "403" in result.what_failed.notes[0]
     enriching = [time for time, call in calls.calls if CAMPAIGN in call.path]
     assert len(enriching) == 2
     assert calls.time - enriching[0] <= schedule.SCENARIOS_S + 0.2
@@ -369,11 +373,11 @@ def test_the_wait_for_a_slot_is_part_of_the_time_of_a_call() -> None:
 def test_a_step_keeps_a_thousand_kinds_of_failures_and_counts_all() -> None:
     listed = Success([{"type": f"t-{n}", "severity": "low", "description": "d" * 2_000} for n in range(200)])
     gates = [replace(GATE, name=f"gate-{number}", campaign=CAMPAIGN) for number in range(20)]
-    results = run(FakeApiCalls(sound(failures=listed)), *gates)
-    kept = [failure for result in results for failure in result.enrichment.failures]
+    results = evaluate(FakeApiCalls(sound(failures=listed)), *gates)
+    kept = [failure for result in results for failure in result.what_failed.failures]
     assert len(kept) == 20 * 50
     assert sum(len(failure.description) for failure in kept) <= 1_000_000
-    assert {sum(each.count for each in r.enrichment.failures) + r.enrichment.left_out for r in results} == {200}
+    assert {sum(each.count for each in r.what_failed.failures) + r.what_failed.left_out for r in results} == {200}
 
 
 # --- One run never affects another -----------------------------------------------------------------------------
@@ -773,8 +777,8 @@ def test_a_retry_after_past_the_deadline_ends_the_polls_of_other_runs_too() -> N
 
 def test_the_reading_of_failures_waits_for_a_retry_after_that_fits() -> None:
     calls = FakeApiCalls(instead("/failures", in_turn(http(429, retry_after_s=2), Success([{"type": "t"}]))))
-    first, second = run(calls, *of_project("", 2))
-    assert [bool(result.enrichment.failures) for result in (first, second)] == [False, True]
+    first, second = evaluate(calls, *of_project("", 2))
+    assert [bool(result.what_failed.failures) for result in (first, second)] == [False, True]
     times = [time for time, call in calls.calls if "failures" in call.path]
     assert 2 < times[-1] - times[0] < 2.4
 

@@ -28,8 +28,8 @@ from sepurux_action.evaluation.published_result import (
     format_description,
     parse_description,
     published_numbers,
-    summarize,
 )
+from sepurux_action.evaluation.result import summarize
 from tests.builders import (
     PASSING,
     a_baseline,

@@ -11,7 +11,7 @@ from sepurux_action.config.gate import Trace
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import CheckState, Decision, Rule, RunDecision, decide
 from sepurux_action.evaluation.metrics import PASS_RATE
-from sepurux_action.evaluation.result import RunResult, trace_may_be_cause
+from sepurux_action.evaluation.runs import RunResult
 from tests.builders import a_ci_run, a_gate, a_result
 
 
@@ -86,7 +86,7 @@ def test_each_threshold_is_compared_with_the_worst_number_of_any_run() -> None:
     assert {check.reported_by for check in checks} == {"2 of 3 traces"}
 
 
-def test_without_a_run_that_was_compared_with_the_thresholds_a_gate_has_no_checks() -> None:
+def test_a_skipped_gate_has_no_checks() -> None:
     assert a_result(a_run(Decision.SKIPPED), a_run(Decision.SKIPPED)).checks == ()
 
 
@@ -95,7 +95,7 @@ def test_good_numbers_beside_a_run_without_any_change_no_decision() -> None:
     for decision in (Decision.FAIL, Decision.ERROR, Decision.PENDING):
         result = a_result(good, a_run(decision), gate=ASKED)
         assert result.decision is decision
-        assert result.combined.reading(PASS_RATE) == Reading(1, reported_by="1 of 2 traces")
+        assert result.numbers.reading(PASS_RATE) == Reading(1, reported_by="1 of 2 traces")
 
 
 def test_an_uploaded_trace_is_not_shown() -> None:
@@ -105,5 +105,5 @@ def test_an_uploaded_trace_is_not_shown() -> None:
 @pytest.mark.parametrize("decision", list(Decision))
 def test_an_uploaded_trace_may_be_the_cause_if_any_run_without_a_result_says_so(decision: Decision) -> None:
     outage, suspect = a_run(Decision.ERROR), replace(a_run(decision), trace_may_be_cause=True)
-    assert trace_may_be_cause([outage, suspect]) is (decision in {Decision.ERROR, Decision.PENDING})
-    assert not trace_may_be_cause([outage])
+    assert a_result(outage, suspect).decided.is_suspect is (decision in {Decision.ERROR, Decision.PENDING})
+    assert not a_result(outage).decided.is_suspect

@@ -8,9 +8,12 @@ from hypothesis import strategies as st
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import CheckState, Decision, Rule, RunDecision, check_thresholds, decide
+from sepurux_action.evaluation.drops import Base
+from sepurux_action.evaluation.gate_decision import compared_again
 from sepurux_action.evaluation.metrics import FAILURES, PASS_RATE, RELIABILITY_SCORE, UNSAFE_ATTEMPTS
-from sepurux_action.evaluation.published_result import CommitResults, summarize
-from sepurux_action.evaluation.result import GateResult, RunResult
+from sepurux_action.evaluation.published_result import CommitResults
+from sepurux_action.evaluation.result import GateResult, summarize
+from sepurux_action.evaluation.runs import RunResult
 from sepurux_action.github.comment_state import State, failures_of
 from sepurux_action.report.report import build_report
 from tests.builders import COMMIT, EARLIER, a_ci_run, a_context, a_gate_with, a_result
@@ -61,7 +64,7 @@ def test_each_number_is_the_worst_of_any_run_and_says_how_many_report_it(result:
     for metric, pick in ((PASS_RATE, min), (UNSAFE_ATTEMPTS, max), (FAILURES, max), (RELIABILITY_SCORE, min)):
         readings = [run.run.reading(metric) for run in result.runs]
         values = [reading.value for reading in readings if reading.value is not None]
-        shown = result.combined.reading(metric)
+        shown = result.numbers.reading(metric)
         assert shown.value == (pick(values) if values else None)
         assert shown.reported_by == (
             f"{len(values)} of {len(readings)} traces" if 0 < len(values) < len(readings) else ""
@@ -84,7 +87,7 @@ def test_a_threshold_reads_as_missed_if_and_only_if_a_run_misses_it(result: Gate
     if result.decision is Decision.PASS:
         assert not missed
     (facts,) = build_report([result], a_context()).gates
-    evaluated = result.decision.is_decided or facts.worst.run_decision.rule is Rule.PASS_WITHOUT_NUMBERS
+    evaluated = result.decision.is_decided or facts.rule is Rule.PASS_WITHOUT_NUMBERS
     shown = {check.threshold for check in checks if check.state is CheckState.MISSED}
     assert {row.check.threshold for row in facts.missed} == (shown if evaluated else set())
 
@@ -92,11 +95,12 @@ def test_a_threshold_reads_as_missed_if_and_only_if_a_run_misses_it(result: Gate
 @given(some_gates())
 def test_a_cached_fail_shows_the_numbers_and_thresholds_of_the_first_run(result: GateResult) -> None:
     commits = (CommitResults(commit=COMMIT, results={}),)
-    run = State(commits=commits, fails=failures_of([result], EARLIER)).find_failure(result.gate, COMMIT)
-    assert (run is None) == (result.decision is not Decision.FAIL)
-    if run is None:
+    fail = State(commits=commits, fails=failures_of([result], EARLIER)).find_failure(result.gate, COMMIT)
+    assert (fail is None) == (result.decision is not Decision.FAIL)
+    if fail is None:
         return
-    again = a_result(run, gate=result.gate)
+    decided = compared_again(fail.decided, result.gate, Base(baseline=None))
+    again = GateResult(gate=result.gate, blocks=True, decided=decided)
     assert summarize(again) == summarize(result)
     known = {CheckState.MET, CheckState.MISSED}
     assert [check for check in again.checks if check.state in known] == [

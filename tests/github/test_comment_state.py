@@ -18,10 +18,13 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
-from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment
+from sepurux_action.evaluation.drops import Base
+from sepurux_action.evaluation.failures import ClassifiedFailure
+from sepurux_action.evaluation.gate_decision import compared_again
 from sepurux_action.evaluation.metrics import MAX_COUNTED, METRICS, PUBLISHED
-from sepurux_action.evaluation.published_result import CommitResults, PreviousResult, summarize
-from sepurux_action.evaluation.result import GateResult, RunResult
+from sepurux_action.evaluation.published_result import Baseline, CommitResults, PreviousResult
+from sepurux_action.evaluation.result import Evaluated, GateResult, summarize
+from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.github import comment_state
 from sepurux_action.github.comment_state import (
     MAX_CACHED_TEXT,
@@ -76,7 +79,7 @@ PLACE = CommentState(signing_key="s3cret", repository="acme/shop", pull_request=
 RESULT = summarize(a_result())
 EVALUATED = CommitResults(commit=COMMIT, results={"refunds": RESULT})
 SOFT = a_gate(stage=Stage.SOFT, limits={"min_pass_rate": 0.85, "max_unsafe": 0, "min_mutation_categories": 5})
-FAILED = a_result(a_run(FAILING, SOFT, enrichment=Enrichment(failures=FAILURES)), gate=SOFT)
+FAILED = a_result(a_run(FAILING, SOFT), what_failed=WhatFailed(failures=FAILURES), gate=SOFT)
 CACHED = failures_of([FAILED], EARLIER)
 STATE = State(commits=(EVALUATED,), fails=CACHED)
 
@@ -204,7 +207,7 @@ def a_long_fail(number: int, name: str, length: int) -> GateResult:
     run_decision = RunDecision(decision=Decision.FAIL, reason=random_text(number, length), rule=Rule.DECIDED_FAIL)
     failures = tuple(replace(FAILURES[0], type=random_text((n, number), length)) for n in range(MAX_DETAILS))
     gate = a_gate(name=name)
-    return a_result(a_run(run, gate, run_decision=run_decision, enrichment=Enrichment(failures=failures)), gate=gate)
+    return a_result(a_run(run, gate, run_decision=run_decision), what_failed=WhatFailed(failures=failures), gate=gate)
 
 
 def a_long_state(gates: int, *, name: int, text: int) -> State:
@@ -222,7 +225,7 @@ def a_long_state(gates: int, *, name: int, text: int) -> State:
     return State(commits=commits, fails=failures_of(results, EARLIER))
 
 
-def counted(found: Enrichment) -> int:
+def counted(found: WhatFailed) -> int:
     return found.left_out + sum(failure.count for failure in found.failures)
 
 
@@ -238,21 +241,22 @@ def test_older_commits_and_details_are_left_out_before_the_newest_commit_and_no_
     assert list(read.fails) == list(state.fails)
     for kept, fail in zip(read.fails.values(), state.fails.values(), strict=True):
         assert kept.decision is Decision.FAIL
-        assert [kept.run.reading(metric) for metric in METRICS] == [fail.run.reading(metric) for metric in METRICS]
-        assert counted(kept.enrichment) == counted(fail.enrichment)
+        assert [kept.numbers.reading(each) for each in METRICS] == [fail.numbers.reading(each) for each in METRICS]
+        assert counted(kept.what_failed) == counted(fail.what_failed)
 
 
 def test_long_links_are_left_out_before_a_fail_is() -> None:
     state = a_long_state(35, name=80, text=200)
 
-    def with_long_links(number: int, fail: RunResult) -> RunResult:
+    def with_long_links(number: int, fail: Evaluated) -> Evaluated:
         url = f"https://app.sepurux.dev/{hashlib.shake_256(str(number).encode()).hexdigest(900)}"
-        return replace(fail, run=replace(fail.run, dashboard_url=url))
+        worst = replace(fail.worst, run=replace(fail.worst.run, dashboard_url=url))
+        return replace(fail, decided=replace(fail.decided, runs=(worst,)))
 
     fails = {key: with_long_links(n, fail) for n, (key, fail) in enumerate(state.fails.items())}
     read = PLACE.read(PLACE.write(replace(state, fails=fails)))
     assert list(read.fails) == list(fails)
-    assert {each.run.dashboard_url for each in read.fails.values()} == {""}
+    assert {each.worst.run.dashboard_url for each in read.fails.values()} == {""}
 
 
 # -- cached failures --------------------------------------------------------------------------------------------------
@@ -284,9 +288,9 @@ some_failed_gates = st.builds(
         a_run(
             run,
             run_decision=RunDecision(decision=Decision.FAIL, reason=reason, rule=Rule.DECIDED_FAIL),
-            enrichment=Enrichment(failures=failures),
             run_id=run_id,
         ),
+        what_failed=WhatFailed(failures=failures),
         gate=a_gate(name=name),
     ),
     st.text(min_size=1, max_size=80),
@@ -297,23 +301,23 @@ some_failed_gates = st.builds(
 )
 
 
-def cached(result: GateResult) -> RunResult:
-    """Return the run that a later evaluation of the same gate and commit finds in the comment."""
+def cached(result: GateResult) -> GateResult:
+    """Return what a later workflow run on the same gate and commit finds in the comment."""
     state = State(commits=(EVALUATED,), fails=failures_of([result], EARLIER))
     assert PLACE.read(PLACE.write(state)) == state
-    run = state.find_failure(result.gate, COMMIT)
-    assert run is not None
-    return run
+    found = state.find_failure(result.gate, COMMIT)
+    assert found is not None
+    decided = compared_again(found.decided, result.gate, Base(baseline=Baseline()))
+    return GateResult(gate=result.gate, blocks=True, decided=decided, what_failed=found.what_failed)
 
 
 def test_a_cached_fail_has_all_that_reports_and_status_show() -> None:
-    run = cached(FAILED)
-    result = a_result(run, gate=SOFT)
+    result = cached(FAILED)
     assert summarize(result) == summarize(FAILED)
     assert result.reason == FAILED.reason
-    assert gate_outputs(result) == gate_outputs(FAILED)
-    assert run.run_decision.checks == FAILED.worst.run_decision.checks
-    assert run.enrichment == Enrichment(failures=FAILURES)
+    assert gate_outputs(replace(result, blocks=FAILED.blocks)) == gate_outputs(FAILED)
+    assert result.checks == FAILED.checks
+    assert result.what_failed == WhatFailed(failures=FAILURES)
 
 
 def test_a_cached_fail_of_several_traces_has_the_same_numbers_and_thresholds() -> None:
@@ -326,39 +330,33 @@ def test_a_cached_fail_of_several_traces_has_the_same_numbers_and_thresholds() -
     )
     slow = run_with(FAILING, pass_rate=0.3333333333, unsafe_attempts=0, mutation_categories=("drift", "x", "y"))
     unsafe = run_with(FAILING, unsafe_attempts=3, reliability_score=33.33333333)
-    runs = [a_run(run, gate, enrichment=Enrichment(failures=FAILURES)) for run in (slow, unsafe, CIRun())]
-    first = a_result(*runs, gate=gate)
-    run = cached(first)
-    result = a_result(run, gate=gate)
+    first = a_result(*(a_run(run, gate) for run in (slow, unsafe, CIRun())), gate=gate)
+    result = cached(first)
     assert [check.reported_by for check in result.checks] == ["2 of 3 traces"] * 5
-    assert result.checks == run.run_decision.checks == first.checks
+    assert result.checks == first.checks
     assert summarize(result) == summarize(first)
-    assert run.run.top_failing_tools == first.combined.top_failing_tools
-    assert [replace(failure, count=failure.count // 3) for failure in run.enrichment.failures] == list(FAILURES)
+    assert result.numbers.top_failing_tools == first.numbers.top_failing_tools
 
 
 def test_a_cached_failure_counts_as_many_failures_as_the_run() -> None:
     seven = ClassifiedFailure(type="unsafe", severity="high", description="", mutation="drift", count=7)
     kinds = tuple(replace(seven, type=f"type {number}", count=2) for number in range(MAX_DETAILS))
-    runs = [
-        a_run(FAILING, SOFT, enrichment=Enrichment(failures=(seven,), left_out=4)),
-        a_run(FAILING, SOFT, enrichment=Enrichment(failures=(seven, *kinds), left_out=5)),
-    ]
-    enrichment = cached(a_result(*runs, gate=SOFT)).enrichment
-    assert enrichment.failures == (replace(seven, count=14), *kinds[:-1])
-    assert (enrichment.left_out, enrichment.unread_scenarios) == (4 + 5 + 2, 0)
+    found = WhatFailed(failures=(seven, *kinds), left_out=9)
+    kept = cached(a_result(a_run(FAILING, SOFT), gate=SOFT, what_failed=found)).what_failed
+    assert kept.failures == (seven, *kinds[:-1])
+    assert (kept.left_out, kept.unread_scenarios) == (9 + 2, 0)
 
 
 def test_a_cached_fail_keeps_what_is_new_known_and_fixed() -> None:
     kinds = (replace(FAILURES[0], new=0), replace(FAILURES[1], count=5, new=4))
-    found = Enrichment(failures=kinds, fixed=FAILURES[2:], compared_with=3)
-    kept = cached(a_result(a_run(enrichment=found))).enrichment
+    found = WhatFailed(failures=kinds, fixed=FAILURES[2:], compared_with=3)
+    kept = cached(a_result(a_run(), what_failed=found)).what_failed
     assert kept == replace(found, failures=kinds[::-1])
 
 
 def test_what_is_fixed_is_left_out_if_it_does_not_fit() -> None:
     fixed = tuple(replace(FAILURES[0], type=f"type {number}") for number in range(MAX_DETAILS + 1))
-    assert cached(a_result(a_run(enrichment=Enrichment(fixed=fixed)))).enrichment.fixed == ()
+    assert cached(a_result(a_run(), what_failed=WhatFailed(fixed=fixed))).what_failed.fixed == ()
 
 
 @pytest.mark.parametrize(
@@ -387,21 +385,20 @@ def test_only_a_fail_is_cached_and_with_the_reason_of_the_gate() -> None:
     others = [a_result(undecided(decision, "So it is.")) for decision in set(Decision) - {Decision.FAIL}]
     ((failed,), _) = states()["traces"]
     ((key, fail),) = failures_of([*others, failed], EARLIER).items()
-    assert (key.split(" ", 1)[1], fail.run_decision.reason) == (failed.gate.name, failed.reason)
+    assert (key.split(" ", 1)[1], fail.reason) == (failed.gate.name, failed.reason)
     assert failed.reason.startswith("traces/cancel.json: ")
 
 
 @given(some_failed_gates)
 def test_a_fail_that_is_read_from_a_comment_is_cached_again_the_same(result: GateResult) -> None:
-    again = a_result(cached(result), gate=result.gate)
-    assert replace(cached(again), hint="") == replace(again.worst, hint="")
+    assert cached(cached(result)) == cached(result)
 
 
 @given(some_failed_gates)
 def test_a_cached_fail_has_ten_tools_ten_failures_and_short_texts(result: GateResult) -> None:
-    run = cached(result)
-    tools, failures = run.run.top_failing_tools, run.enrichment.failures
+    found = cached(result)
+    tools, failures = found.numbers.top_failing_tools, found.what_failed.failures
     published = [each.tool for each in tools] + [text for each in failures for text in astuple(each)[:4]]
     assert max(len(tools), len(failures)) <= MAX_DETAILS
-    assert max(map(len, [run.run_decision.reason, *published])) <= MAX_CACHED_TEXT
-    assert counted(run.enrichment) == counted(result.worst.enrichment)
+    assert max(map(len, [found.reason, *published])) <= MAX_CACHED_TEXT
+    assert counted(found.what_failed) == counted(result.what_failed)

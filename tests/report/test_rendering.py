@@ -17,10 +17,11 @@ from sepurux_action.config.stage import Stage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.drops import Base, compare_drops
-from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment, Scenario
+from sepurux_action.evaluation.drops import Base
+from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.polling import CANCELLED
 from sepurux_action.evaluation.result import GateResult
+from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.report import rendering
 from sepurux_action.report.markdown import finish
 from sepurux_action.report.rendering import (
@@ -49,6 +50,7 @@ from tests.builders import (
     a_past_result,
     a_result,
     a_run,
+    a_scenario,
     a_settings_report,
     commented,
     known,
@@ -75,7 +77,7 @@ def a_flood(gates: int = 1) -> Report:
     categories = tuple(f"{n}{'*' * 500}" for n in range(60))
     run = run_with(FAILING, top_failing_tools=tools, mutation_categories=categories)
     results = [
-        a_result(a_run(run, enrichment=Enrichment(failures=failures)), gate=a_gate(name=f"gate {n}"))
+        a_result(a_run(run), what_failed=WhatFailed(failures=failures), gate=a_gate(name=f"gate {n}"))
         for n in range(gates)
     ]
     return build_report(results, a_context())
@@ -163,7 +165,7 @@ def test_what_to_fix_is_below_only_if_the_report_shows_it() -> None:
     assert seen(unlinked).endswith("Sepurux named no failures.")
     assert "Fix" not in seen(a_result(UNEXPLAINED), a_result(GONE, gate=OBSERVED))
     short = render_summary(
-        build_report([a_result(a_run(enrichment=Enrichment(failures=FAILURES)))], a_context(), short=True)
+        build_report([a_result(a_run(), what_failed=WhatFailed(failures=FAILURES))], a_context(), short=True)
     )
     assert "Fix the failures and push" in short
 
@@ -178,10 +180,9 @@ def dropped(score: float, scores: int = 5, failures: tuple[ClassifiedFailure, ..
         )
     )
     run = a_run(run_with(PASSING, pass_rate=0.9, reliability_score=score), gate)
-    runs, drops = compare_drops(gate, (run,), Base(baseline=base, branch="main"))
-    runs = tuple(replace(each, enrichment=Enrichment(failures=failures)) for each in runs)
-    context = a_context(base_ref="main", baselines={"refunds": base})
-    return render_summary(build_report([replace(a_result(*runs, gate=gate), drops=drops)], context))
+    failed = WhatFailed(failures=failures)
+    result = a_result(run, gate=gate, base=Base(baseline=base, branch="main"), what_failed=failed)
+    return render_summary(build_report([result], a_context(base_ref="main", baselines={"refunds": base})))
 
 
 @pytest.mark.parametrize(
@@ -211,7 +212,7 @@ def test_a_drop_says_which_numbers_are_lower_and_than_how_many_results(
 def test_of_more_groups_than_a_comment_shows_the_most_severe_one_is_among_them(new: str, old: str, shown: str) -> None:
     every = [(1, each) for each in new.split()] + [(0, each) for each in old.split()]
     groups = tuple(a_failure(type=f"{n}", severity=severity, new=new) for n, (new, severity) in enumerate(every))
-    report = build_report([a_result(a_run(enrichment=Enrichment(failures=groups)))], a_context())
+    report = build_report([a_result(a_run(), what_failed=WhatFailed(failures=groups))], a_context())
     found = View(report=report, place="comment", limits=COMMENT_LIMITS).failures(report.gates[0])
     assert [each.severity for each in found.shown] == shown.split()
     assert found.more == len(groups) - len(found.shown)
@@ -231,10 +232,11 @@ def test_who_approved_one_of_several_gates_is_named() -> None:
 
 
 def test_a_gate_that_passed_shows_its_failures_only_in_the_collapsed_section() -> None:
-    run = a_run(replace(PASSING, top_failing_tools=FAILING.top_failing_tools), enrichment=Enrichment(failures=FAILURES))
-    for body in (render_comment(build_report([a_result(run)], a_context()), ""), seen(a_result(run))):
+    run = a_run(replace(PASSING, top_failing_tools=FAILING.top_failing_tools))
+    result = a_result(run, what_failed=WhatFailed(failures=FAILURES))
+    for body in (render_comment(build_report([result], a_context()), ""), seen(result)):
         assert "What failed" not in body.partition("<details>")[0]
-    assert "What failed" in render_comment(build_report([a_result(run)], a_context()), "")
+    assert "What failed" in render_comment(build_report([result], a_context()), "")
 
 
 def test_a_threshold_without_a_number_is_not_counted_as_met() -> None:
@@ -274,9 +276,9 @@ def test_what_happens_to_the_policy_is_above_the_collapsed_sections(state: str) 
     ],
 )
 def test_one_line_counts_what_is_fixed(fixed: int, base_ref: str, sentence: str) -> None:
-    more = Enrichment(fixed=(replace(FAILURES[0], count=fixed),) if fixed else (), compared_with=1)
+    more = WhatFailed(fixed=(replace(FAILURES[0], count=fixed),) if fixed else (), compared_with=1)
     context = a_context(base_ref=base_ref)
-    shown = render_comment(build_report([a_result(a_run(enrichment=more))], context), "<!-- -->").splitlines()
+    shown = render_comment(build_report([a_result(a_run(), what_failed=more)], context), "<!-- -->").splitlines()
     assert [line for line in shown if "fixed." in line] == [sentence] * bool(sentence)
 
 
@@ -402,9 +404,9 @@ def test_a_smaller_limit_shortens_a_report_step_by_step_and_it_always_fits(state
 
 
 def test_a_summary_lists_the_first_scenarios_that_failed_and_counts_the_others() -> None:
-    scenarios = tuple(Scenario(run_id=f"run-{number}", run=FAILING) for number in range(102))
-    run = a_run(run_with(FAILING, scenarios=150), enrichment=Enrichment(scenarios=scenarios))
-    report = build_report([a_result(run)], a_context())
+    scenarios = tuple(a_scenario("", FAILING, run_id=f"run-{number}") for number in range(102))
+    result = a_result(a_run(run_with(FAILING, scenarios=150)), what_failed=WhatFailed(scenarios=scenarios))
+    report = build_report([result], a_context())
     summary = render_summary(report)
     assert summary.count("| `run-") == 100
     assert "2 more scenarios left out" in summary
@@ -485,8 +487,8 @@ def test_a_report_without_addresses_has_no_links() -> None:
 def test_a_short_report_stays_short_however_much_the_backend_has_reported(gates: int) -> None:
     tools = tuple(FailingTool(f"tool-{number}", 1) for number in range(1_000))
     failures = tuple(replace(FAILURES[0], type=f"type-{number}") for number in range(1_000))
-    run = a_run(replace(FAILING, top_failing_tools=tools), enrichment=Enrichment(failures=failures, notes=("A note.",)))
-    results = [a_result(run, gate=a_gate(name=f"gate{number}")) for number in range(gates)]
+    run, failed = a_run(replace(FAILING, top_failing_tools=tools)), WhatFailed(failures=failures, notes=("A note.",))
+    results = [a_result(run, gate=a_gate(name=f"gate{number}"), what_failed=failed) for number in range(gates)]
     rendered = render_summary(build_report(results, a_context(), short=True))
     assert len(rendered) < 15_000
     assert all(f"`gate{number}`" in rendered for number in range(gates))

@@ -10,8 +10,8 @@ from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Trace
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment, Scenario
-from sepurux_action.evaluation.result import GateResult
+from sepurux_action.evaluation.failures import ClassifiedFailure
+from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
 from sepurux_action.report.report import Category, Dashboard, GateFacts, Note, build_report
 from tests.builders import (
@@ -28,6 +28,7 @@ from tests.builders import (
     a_past_result,
     a_result,
     a_run,
+    a_scenario,
     reports,
     run_with,
     undecided,
@@ -91,10 +92,10 @@ def test_what_failed_names_its_scenarios_if_their_number_is_known(
     count: float | Reading, problem: str, said: str
 ) -> None:
     failures = a_failure(), a_failure(trace_id="t", count=2)
-    failed = [Scenario(run_id=str(n), name="", run=FAILING, failures=failures) for n in range(2)]
-    every = (*failed, Scenario(run_id="2", problem=problem))
-    found = Enrichment(scenarios=every, failures=failures)
-    (gate,) = build_report([a_result(a_run(run_with(FAILING, scenarios=count), enrichment=found))], a_context()).gates
+    failed = [a_scenario("", FAILING, run_id=str(n), failures=failures) for n in range(2)]
+    every = (*failed, a_scenario("2", problem=problem))
+    found = WhatFailed(scenarios=every, failures=failures)
+    (gate,) = build_report([a_result(a_run(run_with(FAILING, scenarios=count)), what_failed=found)], a_context()).gates
     (group,) = gate.failures
     assert (gate.in_scenarios, list(gate.scenarios_with(group))) == (said, ["0", "1"] if said else [])
 
@@ -102,7 +103,9 @@ def test_what_failed_names_its_scenarios_if_their_number_is_known(
 def test_failures_are_grouped_the_most_severe_first_and_by_trace_beside() -> None:
     odd = ClassifiedFailure(type="", severity="odd", description="", mutation="")
     more = replace(FAILURES[0], description="", trace_id=TRACE_ID)
-    (gate,) = build_report([a_result(a_run(enrichment=Enrichment(failures=(odd, more, *FAILURES))))], a_context()).gates
+    (gate,) = build_report(
+        [a_result(a_run(), what_failed=WhatFailed(failures=(odd, more, *FAILURES)))], a_context()
+    ).gates
     assert [(each.severity, each.type, each.mutation, each.count) for each in gate.failures] == [
         ("critical", "unsafe_action", "timeouts", 2),
         ("medium", "tool_misuse", "malformed_output", 2),
@@ -114,16 +117,14 @@ def test_failures_are_grouped_the_most_severe_first_and_by_trace_beside() -> Non
     assert len(gate.found.failures) == len(gate.failures) + 1
 
 
-def test_groups_with_new_failures_come_first_and_the_path_of_an_uploaded_trace_stands_for_its_id() -> None:
+def test_groups_with_new_failures_come_first() -> None:
     known, new = replace(FAILURES[0], new=0), replace(FAILURES[3], new=1, trace_id=TRACE_ID)
-    found = Enrichment(failures=(known, new, replace(new, count=4, new=2)), fixed=(FAILURES[1],), compared_with=3)
-    run = a_run(trace="traces/a.json", enrichment=found, trace_may_be_cause=True)
-    (gate,) = build_report([a_result(run)], a_context()).gates
+    found = WhatFailed(failures=(known, new, replace(new, count=4, new=2)), fixed=(FAILURES[1],), compared_with=3)
+    (gate,) = build_report([a_result(what_failed=found)], a_context()).gates
     assert [(each.severity, each.count, each.new, each.base) for each in gate.failures] == [
         ("low", 5, 3, "new"),
         ("critical", 1, 0, "known"),
     ]
-    assert {each.trace_id for each in (*gate.found.failures, *gate.found.fixed)} == {"traces/a.json"}
     assert gate.found.compared_with == 3
 
 
@@ -165,10 +166,9 @@ def test_a_dashboard_on_another_host_is_named_by_the_end_of_its_host(address: st
 
 
 def test_a_note_of_several_gates_has_their_names_and_one_of_all_gates_none() -> None:
-    run = a_run(enrichment=Enrichment(notes=("No score.",)))
-    runs = run, replace(run, trace="2")
+    failed = WhatFailed(notes=("No score.",))
     results = [
-        a_result(*runs, gate=a_gate(name=name), notes=(*(["Soon."] if name != "c" else []), "All."))
+        a_result(gate=a_gate(name=name), notes=(*(["Soon."] if name != "c" else []), "All."), what_failed=failed)
         for name in ("a", "b", "c")
     ]
     assert build_report(results, a_context()).notes == (Note("Soon.", ("a", "b")), Note("All."), Note("No score."))
@@ -216,7 +216,7 @@ def test_a_gate_that_blocks_although_errors_are_allowed_says_why(
 ) -> None:
     run = replace(undecided(Decision.ERROR, "Gone.", rule=rule), trace_may_be_cause=True)
     gate = a_gate(on_undecided=allowed)
-    result = GateResult(gate=gate, runs=(run,), blocks=True)
+    result = replace(a_result(run, gate=gate), blocks=True)
     (found,) = build_report([result], a_context(), short=short).gates
     assert found.not_allowed == (why if allowed is OnUndecided.ALLOW else "")
     assert found.would_block

@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.failures import Enrichment, Scenario
+from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.report.report import Report, build_report
 from sepurux_action.report.report_json import report_json
 from tests.builders import (
@@ -29,6 +29,7 @@ from tests.builders import (
     a_past_result,
     a_result,
     a_run,
+    a_scenario,
     a_settings_report,
     foreign_texts,
     hostile_context,
@@ -63,7 +64,7 @@ def texts(value: object) -> Iterator[str]:
 
 
 def test_a_second_evaluation_that_could_not_be_started_has_no_ids() -> None:
-    result = replace(a_result(a_run(FAILING)), evaluations=((undecided(Decision.ERROR, ""),),))
+    result = replace(a_result(a_run(FAILING)), evaluations=(a_result(undecided(Decision.ERROR, "")).decided,))
     VALIDATOR.validate(written(build_report([result], a_context())))
 
 
@@ -151,9 +152,10 @@ def test_a_command_of_several_lines_keeps_its_line_breaks() -> None:
 
 
 def test_it_lists_a_thousand_scenarios() -> None:
-    scenarios = tuple(Scenario(run_id=str(n), name=f"scenario {n}" if n else "", run=FAILING) for n in range(999))
-    found = Enrichment(scenarios=(*scenarios, Scenario(run_id="999")), unread_failures=7, unread_scenarios=1)
-    (gate,) = written(build_report([a_result(a_run(enrichment=found))], a_context()))["gates"]
+    scenarios = tuple(a_scenario(f"scenario {n}" if n else "", FAILING, run_id=str(n)) for n in range(999))
+    scenarios = (*scenarios, a_scenario("", run_id="999"))
+    found = WhatFailed(scenarios=scenarios, unread_failures=7, unread_scenarios=1)
+    (gate,) = written(build_report([a_result(a_run(), what_failed=found)], a_context()))["gates"]
     assert [each["run_id"] for each in gate["scenarios"]] == [str(n) for n in range(1_000)]
     first, *_, last = gate["scenarios"]
     assert (first["name"], first["failed"], first["metrics"]["pass_rate"]) == ("0", True, 0.72)
