@@ -10,7 +10,8 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.config.path_filter import affects
 from sepurux_action.config.stage import OnUndecided, Stage, next_change
 from sepurux_action.evaluation.api import Credentials
-from sepurux_action.evaluation.decision import CheckState, Decision, Rule, RunDecision
+from sepurux_action.evaluation.checks import CheckState
+from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 from sepurux_action.evaluation.drops import Base, hidden_results
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.gate_decision import compared_again, decide_gate
@@ -60,7 +61,7 @@ def _skipped_or_cached(run: Run) -> dict[str, Evaluated]:
         if gate.name in unaffected:
             found[gate.name] = _not_run(gate, Decision.SKIPPED, NOT_AFFECTED)
         elif standing := run.github.standing_failure(gate):
-            decided = compared_again(standing.decided, gate, _base(run, gate))
+            decided = compared_again(standing.decided, gate)
             found[gate.name] = replace(standing, decided=decided)
             run.host.progress(f"gate {gate.name} failed at this commit already, so it is not evaluated again")
     return found

@@ -22,18 +22,15 @@ from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluate import NO_CREDENTIALS, NO_CREDENTIALS_HINT, NOT_AFFECTED, UNREAD_RESULTS_HINT
 from sepurux_action.evaluation.base_failures import NOT_COMPARED, BaseFailures, compare
+from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.confirmation import confirm
 from sepurux_action.evaluation.decision import (
     NEXT_STEPS,
-    Check,
-    CheckState,
     Decision,
     Rule,
     RunDecision,
     decide,
-    decide_poll,
-    next_step,
 )
 from sepurux_action.evaluation.drops import DROPS, Base
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal, enforce
@@ -223,14 +220,14 @@ def a_gate(**changes: object) -> Gate:
     )
 
 
-def a_run(run: CIRun = FAILING, gate: Gate | None = None, **changes: object) -> RunResult:
-    """Return the result of a CI run under the gate's thresholds, with changed fields."""
-    run_decision = decide(run, gate or a_gate())
+def a_run(run: CIRun = FAILING, **changes: object) -> RunResult:
+    """Return the result of a CI run, with changed fields."""
+    run_decision = decide(run)
     return replace(
         RunResult(
             trace=REGISTERED,
             run_decision=run_decision,
-            hint=next_step(run_decision),
+            hint=NEXT_STEPS.get(run_decision.rule, ""),
             run=run,
             campaign_id=CAMPAIGN_ID,
             run_id=RUN_ID,
@@ -240,7 +237,7 @@ def a_run(run: CIRun = FAILING, gate: Gate | None = None, **changes: object) -> 
     )
 
 
-NOTHING, NO_BASE = WhatFailed(), Base(baseline=Baseline())
+NO_BASE = Base(baseline=Baseline())
 
 
 def a_result(
@@ -248,15 +245,22 @@ def a_result(
     gate: Gate | None = None,
     approval: ApprovalStatus | None = None,
     notes: tuple[str, ...] = (),
-    what_failed: WhatFailed = NOTHING,
+    what_failed: WhatFailed | None = None,
     base: Base = NO_BASE,
 ) -> GateResult:
-    """Return the result of a gate in its stage; without runs it has one that failed."""
-    gate = gate or a_gate()
-    decided = decide_gate(gate, runs or (a_run(gate=gate),), base)
+    """Return the result of a gate in its stage; without runs it has one that failed. Each of several has a trace."""
+    gate, runs = gate or a_gate(), runs or (a_run(),)
+    if len(runs) != len(gate.traces):
+        gate = replace(gate, traces=tuple(Trace(label=run.trace, trace_id=f"t-{n}") for n, run in enumerate(runs)))
+    decided = decide_gate(gate, runs, base)
     blocks = enforce(decided.decision, gate.stage, gate.on_undecided, approved=bool(approval and approval.approved))
     return GateResult(
-        decided=decided, gate=gate, blocks=blocks, approval=approval, notes=notes, what_failed=what_failed
+        decided=decided,
+        gate=gate,
+        blocks=blocks,
+        approval=approval,
+        notes=notes,
+        what_failed=what_failed or WhatFailed(scenarios=decided.scenarios if len(runs) > 1 else ()),
     )
 
 
@@ -264,7 +268,7 @@ def a_scenario(
     name: str, run: CIRun | None = None, *, run_id: str = RUN_ID, failures: Failures = (), **changes: str
 ) -> Scenario:
     """Return a scenario with one recording, whose numbers were not read without a run."""
-    decided = decide_poll(run) if run else NOT_READ
+    decided = decide(run) if run else NOT_READ
     recording = RunResult(run_id=run_id, run=run or CIRun(), run_decision=decided, failures=failures)
     return Scenario(name=name or run_id, recordings=(replace(recording, **changes),))  # type: ignore[arg-type]
 
@@ -305,7 +309,7 @@ def _flood() -> GateResult:
 
 def _failed(gate: Gate, approval: ApprovalStatus | None = None, notes: tuple[str, ...] = ()) -> GateResult:
     failed = WhatFailed(failures=FAILURES)
-    return a_result(a_run(gate=gate), gate=gate, approval=approval, notes=notes, what_failed=failed)
+    return a_result(a_run(), gate=gate, approval=approval, notes=notes, what_failed=failed)
 
 
 def _with_new_failures(gate: Gate) -> GateResult:
@@ -322,7 +326,7 @@ def _with_new_failures(gate: Gate) -> GateResult:
     results = [BaseFailures(each, 40) for each in base]
     marked, fixed = compare((unsafe, lookup, call, incomplete), results, scenarios=40, uploaded=False)
     failed = WhatFailed(failures=merge_failures(marked)[0], fixed=fixed, compared_with=len(base))
-    return a_result(a_run(gate=gate), gate=gate, what_failed=failed)
+    return a_result(a_run(), gate=gate, what_failed=failed)
 
 
 def _of_scenarios(gate: Gate) -> GateResult:
@@ -352,29 +356,50 @@ def _of_scenarios(gate: Gate) -> GateResult:
         unread_scenarios=1,
         notes=("Not all failures were read: a request failed: HTTP 503.",),
     )
-    run = a_run(run_with(FAILING, failures=8), gate, batch_id="batch-7", run_id="")
+    run = a_run(run_with(FAILING, failures=8), batch_id="batch-7", run_id="")
     return a_result(run, gate=gate, what_failed=failed)
 
 
 def _of_traces() -> GateResult:
-    refund, cancel = "traces/refund.json", "traces/cancel.json"
-    files = tuple(Trace(label=label, content=b"{}") for label in (refund, cancel))
+    """Return the result of two recordings of one scenario, one of another that failed, and one without a decision."""
+    tasks = {"traces/refund-1.json": "refund an order", "traces/refund-2.json": "refund an order"}
+    tasks["traces/cancel-1.json"] = "cancel an order"
+    files = tuple(Trace(label=label, content=b"{}", task=task) for label, task in tasks.items())
     gate = a_gate(traces=(*files, Trace(label=TRACE_ID, trace_id=TRACE_ID)))
-    perfect = run_with(PASSING, pass_rate=1.0, failures=0.0, scenarios=3)
-    scenario = a_scenario(cancel, FAILING, trace=cancel, trace_id="b7e09d34", failures=FAILURES)
-    failed = a_run(run_with(FAILING, scenarios=3), gate)
-    return a_result(
-        a_run(perfect, gate, trace=refund, trace_id="6f1c2b0e-5a57-4a3d-9a41-3b0d7c8e2f15"),
-        replace(failed, trace=cancel, trace_id="b7e09d34-2c16-4f7b-8d02-915aa4c6e0d8"),
-        replace(_timed_out(), trace=TRACE_ID, trace_id=TRACE_ID),
-        gate=gate,
-        what_failed=WhatFailed(scenarios=(scenario,), failures=FAILURES),
-    )
+    perfect, failed = run_with(PASSING, pass_rate=1.0, failures=0.0), a_run(failures=FAILURES)
+    runs = [
+        replace(run, trace=label, uploaded=True)
+        for label, run in zip(tasks, (a_run(perfect), a_run(perfect), failed), strict=True)
+    ]
+    runs = [replace(run, trace_id=f"6f1c2b0e-{n}") for n, run in enumerate(runs)]
+    pending = replace(_timed_out(), trace=TRACE_ID, trace_id=TRACE_ID)
+    return _with_failures(a_result(*runs, pending, gate=gate))
+
+
+def _of_low_scenarios() -> GateResult:
+    """Return the result of three recordings of each scenario, of which one scenario and the mean are too low."""
+    rates = {"refund twice": (0.5, 0.0, 0.5), "cancel an order": (1.0, 0.5, 0.75), "look an order up": (1.0, 1.0, 1.0)}
+    gate, runs = a_gate_with(min_pass_rate=0.85, max_unsafe=0, min_scenario_pass_rate=0.6), list[RunResult]()
+    for task, of_task in rates.items():
+        for n, rate in enumerate(of_task, 1):
+            run = run_with(PASSING, pass_rate=rate, failures=round(4 * (1 - rate)), reliability_score=100 * rate)
+            failures = () if rate == 1 else (FAILURES[2],)
+            path, trace_id = f"traces/{task}-{n}.json", f"{task}-{n}"
+            runs.append(a_run(run, trace=path, uploaded=True, trace_id=trace_id, failures=failures))
+    traces = tuple(Trace(label=run.trace, content=b"{}", task=run.trace_id[:-2]) for run in runs)
+    return _with_failures(a_result(*runs, gate=replace(gate, traces=traces)))
+
+
+def _with_failures(result: GateResult) -> GateResult:
+    """Return a result whose scenarios and failures are those of its runs."""
+    scenarios = tuple(sorted(result.decided.scenarios, key=lambda each: each.severity_key))
+    failures = merge_failures(failure for run in result.runs for failure in run.failures)[0]
+    return replace(result, what_failed=WhatFailed(scenarios=scenarios, failures=failures))
 
 
 def _confirmed(gate: Gate, first: float, second: float) -> GateResult:
     words = ((rate, "pass" if rate >= gate.limits["min_pass_rate"] else "fail") for rate in (first, second))
-    runs = [(a_run(run_with(PASSING, pass_rate=rate, decision=word), gate),) for rate, word in words]
+    runs = [(a_run(run_with(PASSING, pass_rate=rate, decision=word)),) for rate, word in words]
     one = a_result(*runs[0], gate=gate)
     found = confirm(gate, one.decided, runs[1], Base(baseline=None))
     return replace(
@@ -391,7 +416,7 @@ def _compared(rate: float, context: Context | None) -> GateResult:
     gate = a_gate_with(min_pass_rate=0.85, max_unsafe=0, max_pass_rate_drop=0.03, max_reliability_score_drop=5)
     baseline = context.baselines["refunds"] if context else None
     base = Base(baseline=baseline, branch="main", hint=UNREAD_RESULTS_HINT)
-    return a_result(a_run(run_with(PASSING, pass_rate=rate), gate), gate=gate, base=base)
+    return a_result(a_run(run_with(PASSING, pass_rate=rate)), gate=gate, base=base)
 
 
 WAITS = ApprovalStatus(
@@ -438,7 +463,7 @@ def most_gates() -> tuple[GateResult, ...]:
     for number in range(35):
         stage = (Stage.OBSERVE, Stage.SOFT, Stage.HARD)[number % 3]
         gate = a_gate(name=f"agent-{number:02}", campaign=f"agent-{number:02}-reliability", stage=stage)
-        decided = _timed_out() if number == 23 else a_run(PASSING, gate)
+        decided = _timed_out() if number == 23 else a_run(PASSING)
         run = decided if number % 5 else skipped
         soft, fails = stage is Stage.SOFT, number % 5 and number % 7 == 0
         notes = (NEXT_CHANGE,) if soft else ()
@@ -482,7 +507,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     confirming = a_gate(limits={"min_pass_rate": 0.85, "max_unsafe": 0}, confirm=True)
     first = a_gate(name="search", campaign="search-reliability", stage=Stage.OBSERVE)
     many = (
-        a_result(a_run(PASSING, gate=a_gate()), gate=a_gate(name="search", campaign="search-reliability")),
+        a_result(a_run(PASSING), gate=a_gate(name="search", campaign="search-reliability")),
         _failed(replace(asking, name="refunds")),
         a_result(_timed_out(), gate=a_gate(name="shipping", campaign="shipping-reliability", stage=Stage.OBSERVE)),
         a_result(skipped, gate=a_gate(name="billing", campaign="billing-reliability")),
@@ -515,8 +540,8 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     thresholds = tuple(check for check in dropped.checks if check.threshold not in DROPS)
     from_comment = replace(dropped, decided=replace(dropped.decided, checks=thresholds), standing=stands)
     older, committed = _of_traces(), 1_800_000_000.0
-    old = tuple(replace(trace, recorded=committed - 7 * DAY_S) for trace in older.gate.traces[:2])
-    older = replace(older, gate=replace(older.gate, traces=(*old, older.gate.traces[2])))
+    old = tuple(replace(trace, recorded=committed - 7 * DAY_S) for trace in older.gate.traces[:3])
+    older = replace(older, gate=replace(older.gate, traces=(*old, older.gate.traces[3])))
     recovering = replace(against_main, history=a_history(0.55, 0.62, 0.7))
     loosening = replace(against_main, policy_changes=POLICY_CHANGES)
     return {
@@ -530,8 +555,8 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
             against_main,
         ),
         "fail-scenarios": ((_of_scenarios(asking),), larger),
-        "fail-uncovered": ((a_result(a_run(replace(PASSING, decision="fail"), covering), gate=covering),), here),
-        "fail-few-scenarios": ((a_result(a_run(PASSING, wide), gate=wide),), larger),
+        "fail-uncovered": ((a_result(a_run(replace(PASSING, decision="fail")), gate=covering),), here),
+        "fail-few-scenarios": ((a_result(a_run(PASSING), gate=wide),), larger),
         "fail-recovering": ((a_result(a_run(better)),), recovering),
         "fail-flood": ((_flood(),), here),
         "fail-observe": ((_failed(observe, notes=(WAIT_FOR_MORE,)),), here),
@@ -572,6 +597,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "policy-first": ((a_result(a_run(PASSING), gate=first),), replace(here, notes=(FIRST_FILE,))),
         "policy-deleted": ((a_result(a_run(best)),), replace(here, notes=(DELETED, LOST_STATUS))),
         "traces": ((_of_traces(),), here),
+        "traces-low": ((_of_low_scenarios(),), here),
         "traces-old": ((older,), replace(here, committed=committed)),
         "gates": (many, against_main),
         "gates-pass": (passing, here),
@@ -696,7 +722,7 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD, traces: int = 2) -
     )
     failures = tuple(ClassifiedFailure(type=word, severity=word, description=word, mutation=word) for word in words)
     scenarios = tuple(a_scenario(word, run, run_id=word, trace=word, failures=failures) for word in words)
-    run_decision = replace(decide(run, gate), reason=first)
+    run_decision = replace(decide(run), reason=first)
     runs = tuple(
         RunResult(
             trace=word,

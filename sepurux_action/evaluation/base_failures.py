@@ -13,7 +13,7 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run, wrong_shape
-from sepurux_action.evaluation.decision import decide_poll
+from sepurux_action.evaluation.decision import decide
 from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, fewer_listed, merge_failures
 from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.metrics import FAILURES, SCENARIOS, UNSAFE_ATTEMPTS
@@ -40,12 +40,15 @@ async def compare_with_base(
     """
     reader = Reader(calls, schedule.COMPARISON_S, MAX_REQUESTS)
     compared = {}
-    for gate, baseline, decided, failed in sorted(gates, key=lambda each: gate_severity(each[0], each[2])):
-        compared[gate.name] = await _compare(reader, gate.project, baseline, decided.runs, failed)
+    for gate, baseline, decided, failed in sorted(gates, key=lambda each: gate_severity(each[2])):
+        compared[gate.name] = await _compare(reader, gate.project, baseline, decided, failed)
     return tuple(compared[gate.name] for gate, *_ in gates)
 
 
-async def _compare(reader: Reader, project: str, baseline: Baseline, runs: Runs, found: WhatFailed) -> WhatFailed:
+async def _compare(
+    reader: Reader, project: str, baseline: Baseline, decided: GateDecision, found: WhatFailed
+) -> WhatFailed:
+    runs = decided.runs
     failed = found.failures or any(map(_may_have_failed, baseline.results))
     if not baseline.results or not failed or not all(run.decision.is_decided for run in runs):
         return found
@@ -55,8 +58,8 @@ async def _compare(reader: Reader, project: str, baseline: Baseline, runs: Runs,
     except NotReadError as why:
         more = replace(more, notes=(*more.notes, f"{NOT_COMPARED}: {why}."))
     else:
-        own = run.run.value(SCENARIOS)
-        marked, fixed = compare(more.failures, base, scenarios=own, uploaded=run.trace_may_be_cause)
+        own = decided.numbers.value(SCENARIOS)
+        marked, fixed = compare(more.failures, base, scenarios=own, uploaded=bool(run.path))
         others = {each.scenarios for each in base if not each.shows_fixed(own)}
         notes = (*more.notes, _nothing_fixed(own, others)) if others else more.notes
         more = replace(more, failures=merge_failures(marked)[0], fixed=fixed, compared_with=len(base), notes=notes)
@@ -82,7 +85,8 @@ async def _failures_of_base(
     own_id, ids = _page_and_id(url)[1], comparable_ids(url, (each.url for each in baseline.results))
     if len(runs) > 1:
         raise NotReadError("the gate has several traces, and a commit status names the run of one")
-    unknown = run.run.value(FAILURES) is None and not found.scenarios  # it passed, so nothing was read
+    listed = any(each.listed for scenario in found.scenarios for each in scenario.recordings)
+    unknown = run.run.value(FAILURES) is None and not listed  # it passed, so nothing was read
     if found.unread_failures or found.unread_scenarios or found.left_out or unknown:
         raise NotReadError("not all failures of this run are known")
     if not ids or not (own_id == run.batch_id or (run.run.run_ids or (run.run_id,)) == (own_id,)):
@@ -109,14 +113,14 @@ async def _failures_of_result(
     one = _page_and_id(run.run.dashboard_url)[1] != run.batch_id
     what = f"for its {'run' if one else 'batch'} `{found}`"
     try:
-        result = parse_ci_run({"run_id": found}) if one else await _batch(reader, project, run, found)
+        result = parse_ci_run({"run_ids": [found]}) if one else await _batch(reader, project, run, found)
     except NotReadError as why:
         raise (NotReadError(f"{what}, {why}") if reader.left else NoRequestLeftError) from None
     if len(result.run_ids) > reader.left:
         raise NoRequestLeftError
     runs = [RunResult(run_id=run_id) for run_id in dict.fromkeys(result.run_ids)]
     if len(result.run_ids) == 1:  # a failure that names no trace is one of the gate's own, as in this run
-        runs = [replace(runs[0], run=result, run_decision=decide_poll(result), trace_id=run.trace_id)]
+        runs = [replace(runs[0], run=result, run_decision=decide(result), trace_id=run.trace_id)]
     readers = [RunReader(reader, project, run.campaign_id, each) for each in runs]
     await read_failures(reader, [readers], len(readers))
     read = [each.run for each in readers]

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from sepurux_action.common import number_format
 from sepurux_action.config.gate import Gate
+from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.decision import Check, CheckState
 from sepurux_action.evaluation.metrics import METRICS, NOT_KNOWN, Metric
 from sepurux_action.evaluation.published_result import Baseline, published_numbers
 

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain
 
 from sepurux_action.common import json_reader, number_format
@@ -15,24 +16,17 @@ from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.stage import OnUndecided
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, Outage, StillPending, describe_defect
-from sepurux_action.evaluation import api, ci_run, schedule
+from sepurux_action.evaluation import api, batch_numbers, ci_run, schedule
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.base_failures import compare_with_base
+from sepurux_action.evaluation.batch_numbers import MAX_REASON_LENGTH, BatchReader
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run
-from sepurux_action.evaluation.confirmation import confirm, missed_rates, too_late
-from sepurux_action.evaluation.decision import (
-    Decision,
-    Rule,
-    RunDecision,
-    check_thresholds,
-    decide,
-    fingerprint,
-    next_step,
-)
+from sepurux_action.evaluation.confirmation import can_be_noise, confirm, too_late
+from sepurux_action.evaluation.decision import NEXT_STEPS, Decision, Rule, RunDecision, decide, fingerprint
 from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
-from sepurux_action.evaluation.metrics import RELIABILITY_SCORE, SCENARIOS, worst_reading
+from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, RELIABILITY_SCORE, SCENARIOS, summary
 from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.evaluation.result import Evaluated
 from sepurux_action.evaluation.runs import RunResult, Runs, WhatFailed
@@ -43,7 +37,6 @@ from sepurux_action.host.workflow_commands import Level
 
 NOT_FOUND = 404
 SCORE_NOT_SHOWN = frozenset({401, 403, 404})  # the backend shows the score to another secret, or to no one
-MAX_REASON_LENGTH = 200  # characters of the reason why a score could not be read, which a table shows
 CHECK_NETWORK = "Check `base_url`, and that this machine may connect to its host through firewall and proxy."
 CANCELLED = RunDecision(decision=Decision.ERROR, reason="The run was cancelled.", rule=Rule.CANCELLED)
 
@@ -123,7 +116,7 @@ class Evaluation:
         """Return the results, after one more evaluation of each gate that sets `confirm` and missed only rates."""
         evaluated, wanted = [Evaluated(decided=each) for each in results], list[int]()
         for index, ((gate, _), first) in enumerate(zip(self.compared, results, strict=True)):
-            if gate.confirm and missed_rates(first.runs, first.decision, first.checks):
+            if gate.confirm and can_be_noise(first):
                 late = too_late(max(run.elapsed_s for run in first.runs), gate.timeout_s - self.elapsed())
                 evaluated[index] = Evaluated(decided=first, confirmation=late)
                 wanted += [] if late else [index]
@@ -258,7 +251,7 @@ class RunPoller:
 
     def __init__(self, step: Evaluation, gate: Gate, trace: Trace, known: RunResult | None) -> None:
         self.gate = gate
-        self.result = RunResult.of(trace, CANCELLED, next_step(CANCELLED))
+        self.result = RunResult.of(trace, CANCELLED, NEXT_STEPS[Rule.CANCELLED])
         # The path of a file may be the same text as the id of another trace.
         self._known = known if known and trace.trace_id in {"", known.trace_id} else None
         self.phase = "finding the campaign"
@@ -275,9 +268,9 @@ class RunPoller:
         self._step.show_wait()
         elapsed_s, hint = self.result.elapsed_s or self._step.elapsed(), at_source(self.result.hint, self.gate)
         self.result = replace(self.result, elapsed_s=elapsed_s, hint=hint)
-        # The report, at the end of the log, says why a run has no result and why a gate failed, not each of its traces.
-        in_report = self.result.decision is Decision.FAIL and len(self.gate.traces) == 1
-        why = f": {self.result.run_decision.reason}" if len(self._step.pollers) > 1 and not in_report else ""
+        # The report, at the end of the log, says why a gate has its decision, but not what each of several runs showed.
+        why = summary(self.result.run.numbers) if self.result.decision.is_decided else self.result.run_decision.reason
+        why = f": {why}" if why and len(self._step.pollers) > 1 else ""
         waited = f" after {number_format.duration(self.result.elapsed_s)}"
         said = why and self.result.decision is Decision.PENDING
         self._log(f"{self.result.decision}{'' if said else waited}{why}")
@@ -290,21 +283,18 @@ class RunPoller:
                 self.result = replace(self.result, trace_id=await self._upload())
                 await self._start()
                 decided = await self._poll_until_decided()
-            run, score_limits = self.result.run, {RELIABILITY_SCORE.threshold, RELIABILITY_SCORE.drop}
-            run_ids = run.run_ids or (self.result.run_id or self.result.batch_id,)
-            unknown = run.reading(RELIABILITY_SCORE).missing
-            limited = decided.decision is Decision.PASS and score_limits & self.gate.limits.keys()
-            if limited and unknown:
-                run, outage = await self._with_score(run, run_ids)
-                decided = decide(run, self.gate)
-            self.result = replace(self.result, run=run, run_decision=decided, hint=next_step(decided))
+            if decided.decision is not Decision.PASS:  # after a signal, it must not pass without a number
+                self._set_decision(decided)
+            # Both evaluations of `confirm` need the numbers, also of a first one that failed.
+            if decided.decision is Decision.PASS or (decided.decision is Decision.FAIL and self.gate.confirm):
+                outage = await self._read_numbers()
+            self._set_decision(decided)
             await self._note_outage(outage)
-            checks = check_thresholds(run, self.gate)
-            averaged = self.gate.confirm and missed_rates((self.result,), decided.decision, checks)
-            if averaged and unknown and score_limits & self.gate.limits.keys():  # both evaluations need the score
-                run, _ = await self._with_score(run, run_ids)
-                self.result = replace(self.result, run=run)
-            elif unknown and not limited and len(run_ids) == 1:  # the score of one of many is not the batch's
+            unknown = self.result.run.reading(RELIABILITY_SCORE).missing
+            read = self._limits_score and (decided.decision is Decision.PASS or self.gate.confirm)
+            if (
+                unknown and not read and len(run_ids := self._run_ids) == 1
+            ):  # the score of one of many is not the batch's
                 await self._read_shown_score(run_ids[0])
         except EvaluationError as error:
             self._fail(error)
@@ -312,6 +302,9 @@ class RunPoller:
         except DEFECTS as defect:  # the other runs go on
             self._log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
             self._fail(EvaluationError(describe_defect(defect), REPORT_DEFECT))
+
+    def _set_decision(self, decided: RunDecision) -> None:
+        self.result = replace(self.result, run_decision=decided, hint=NEXT_STEPS.get(decided.rule, ""))
 
     def _fail(self, error: EvaluationError) -> None:
         """Make the error the result, unless there is a `fail` already."""
@@ -324,7 +317,7 @@ class RunPoller:
 
     async def _note_outage(self, outage: Outage) -> None:
         """Note that no uploaded trace caused an outage. For `allow`, the list of campaigns may have to confirm it."""
-        if self.result.decision is not Decision.ERROR or not self.result.trace_may_be_cause:
+        if not self.result.trace_may_be_cause:
             return
         if outage is Outage.IF_CONFIRMED and self.gate.on_undecided is OnUndecided.ALLOW:
             listed = await self._step.send(api.list_campaigns(self.gate.project), schedule.LAST_POLL_S)
@@ -433,14 +426,12 @@ class RunPoller:
             run = replace(run, run_ids=before.run_ids, numbers={**counted, **run.numbers})
         elif run.run_ids != before.run_ids:  # a backend may name a batch's runs only now
             self._claim(*run.run_ids)
-        if self.result.trace_id:  # each trace of a gate is one scenario
-            run = replace(run, numbers={**run.numbers, SCENARIOS.name: Reading(float(len(self.gate.traces)))})
         self.result = replace(self.result, run=run)
         self._enter(run.status or "running")
         if run.dashboard_url and not before.dashboard_url:
             step.show_progress()
             step.output.log(self._labeled(run.dashboard_url))
-        decided = decide(run, self.gate)
+        decided = decide(run)
         if decided.decision is Decision.PENDING and step.is_new(decided.reason):
             if decided.rule is Rule.UNKNOWN_WORD:
                 step.output.annotate(Level.WARNING, decided.reason)
@@ -459,30 +450,63 @@ class RunPoller:
             reason = f"No poll of the run succeeded within {number_format.duration(waited)}: {failed}"
             return EvaluationError(reason, hint, outage=error.outage if error else Outage.NO)
         if decision.rule is Rule.FINISHED_UNDECIDED:
-            return EvaluationError(decision.reason, next_step(decision))
+            return EvaluationError(decision.reason, NEXT_STEPS[decision.rule])
         why = f": {decision.reason}" if decision.rule is Rule.UNKNOWN_WORD else ""
         why += f"; the last poll failed: {failed}" if failed else ""
         self.result = replace(self.result, elapsed_s=waited)  # what a report shows is what the reason says
         reason = f"No decision after {number_format.duration(waited)}{why}"
-        return StillPending(reason, next_step(decision), detail=why.lstrip(":; "))
+        return StillPending(reason, NEXT_STEPS[decision.rule], detail=why.lstrip(":; "))
 
-    async def _with_score(self, polled: CIRun, run_ids: Sequence[str]) -> tuple[CIRun, Outage]:
-        """Return a run with the lowest score of its runs, and whether an outage is why one is unknown.
+    @property
+    def _run_ids(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.result.run.run_ids)) or (self.result.run_id or self.result.batch_id,)
 
-        One that is not usable, or not read in time, is the run's score, unless another one misses the threshold.
+    @property
+    def _limits_score(self) -> bool:
+        return bool({RELIABILITY_SCORE.threshold, RELIABILITY_SCORE.drop} & self.gate.limits.keys())
+
+    async def _read_numbers(self) -> Outage:
+        """Read what the decision needs and no poll reports; return whether an outage is why a score is unknown."""
+        outage = Outage.NO
+        if self._limits_score and self.result.run.reading(RELIABILITY_SCORE).missing:
+            outage = await self._read_score()
+        if LOWEST_SCENARIO.threshold in self.gate.limits and not self.gate.names_traces and len(self._run_ids) > 1:
+            await self._read_batch()
+        return outage
+
+    async def _read_score(self) -> Outage:
+        """Add the mean score of all runs to the result; return whether an outage is why one is unknown.
+
+        One that is not usable, or not read in time, is the score of the result.
         """
         self._enter("reading the reliability score")
         timeout_s = max(self.gate.timeout_s, self._step.elapsed() + schedule.SCORE_S)
-        read = list(await asyncio.gather(*(self._score_of(each, timeout_s) for each in dict.fromkeys(run_ids))))
-        if len(polled.run_ids) >= ci_run.MAX_RUN_IDS:
+        read = list(await asyncio.gather(*(self._score_of(each, timeout_s) for each in self._run_ids)))
+        if len(self.result.run.run_ids) >= ci_run.MAX_RUN_IDS:
             unread = Reading(broken=f"could not be read: the batch has {ci_run.MAX_RUN_IDS:,} or more runs")
             read.append((unread, Outage.NO))
-        run = polled.with_score(worst_reading(RELIABILITY_SCORE, (score for score, _ in read), "runs"))
+        values = [score.value for score, _ in read if score.value is not None]
         broken = [(score, outage) for score, outage in read if score.broken]
-        lowest, limit = run.value(RELIABILITY_SCORE), self.gate.limits.get(RELIABILITY_SCORE.threshold, 0)
-        if broken and (lowest is None or lowest >= limit):
-            run = polled.with_score(broken[0][0])
-        return run, min((outage for _, outage in broken), default=Outage.NO)
+        score = Reading()
+        if broken:
+            score = broken[0][0]
+        elif values:
+            of_all = "" if len(values) == len(read) else f"{len(values)} of {len(read)} runs"
+            score = Reading(RELIABILITY_SCORE.rounded(RELIABILITY_SCORE.together(values)), reported_by=of_all)
+        self.result = replace(self.result, run=self.result.run.with_score(score))
+        return min((outage for _, outage in broken), default=Outage.NO)
+
+    async def _read_batch(self) -> None:
+        """Add the runs of a batch with their numbers to the result. What could not be read is their `problem`."""
+        if (count := len(self._run_ids)) > batch_numbers.MAX_RUNS:
+            problem = f"not read: the batch has {count:,} runs, and at most {batch_numbers.MAX_RUNS} are read"
+            self.result = replace(self.result, problem=problem)
+            return
+        self._enter("reading the pass rate of each scenario")
+        step, campaign_id = self._step, self.result.campaign_id
+        retried = partial(step.retried, of_object=True)
+        reader = BatchReader(retried, step.elapsed, self.gate.timeout_s, self.gate.project, campaign_id)
+        self.result = replace(self.result, of_batch=await reader.read(self._run_ids))
 
     async def _score_of(self, run_id: str, timeout_s: float) -> tuple[Reading, Outage]:
         """Return the score of one run, missing if the backend shows none to this secret, and why it is not known."""

@@ -39,10 +39,11 @@ class CommitResults:
 
 
 def published_numbers(run: CIRun, gate: Gate) -> Mapping[str, float]:
+    """Return the numbers as a status has them, without those that some runs do not report."""
     return {
         metric.name: metric.format.rounded(value, gate.limits.get(metric.threshold))
         for metric in PUBLISHED
-        if (value := run.value(metric)) is not None
+        if not run.reading(metric).partial and (value := run.value(metric)) is not None
     }
 
 

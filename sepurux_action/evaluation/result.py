@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from sepurux_action.config.gate import Gate
+from sepurux_action.evaluation.checks import Check
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.decision import Check, Decision, Rule
+from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.gate_decision import GateDecision
+from sepurux_action.evaluation.metrics import UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import PreviousResult, published_numbers
-from sepurux_action.evaluation.runs import RunResult, Runs, WhatFailed, WorkflowRun, ranked, severity_key
+from sepurux_action.evaluation.runs import RunResult, Runs, WhatFailed, WorkflowRun, severity_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,13 +97,10 @@ class GateResult(Evaluated):
         return waits and not self.invalid_policy
 
     @property
-    def ranked(self) -> Runs:
-        """Return the runs, that whose ids count first."""
-        return (self.worst, *(run for run in ranked(self.runs, self.gate) if run is not self.worst))
-
-    @property
     def severity_key(self) -> tuple[int, bool, float]:
-        return severity_key(self.decision, self.numbers, self.gate)
+        """Return a key that sorts the worst gate first: by decision, an exceeded `max_unsafe`, the lowest pass rate."""
+        rank, rate = severity_key(self.decision, self.numbers)
+        return rank, UNSAFE_ATTEMPTS.threshold not in {check.threshold for check in self.decided.missed}, rate
 
 
 def summarize(result: GateResult) -> PreviousResult:

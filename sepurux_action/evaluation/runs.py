@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Self
 
-from sepurux_action.config.gate import Gate, Trace
+from sepurux_action.common.json_reader import Reading
+from sepurux_action.config.gate import Trace
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 from sepurux_action.evaluation.failures import Failures, fewer_listed, merge_failures
-from sepurux_action.evaluation.metrics import FAILURES, PASS_RATE, UNSAFE_ATTEMPTS, Metric
+from sepurux_action.evaluation.metrics import (
+    FAILURES,
+    METRICS,
+    MUTATION_CATEGORIES,
+    PASS_RATE,
+    UNSAFE_ATTEMPTS,
+    Metric,
+    Numbers,
+)
 
 _RUN_NUMBER = re.compile(r"/runs/([0-9]{1,20})\b", re.ASCII)
 NOT_READ = RunDecision(decision=Decision.PENDING, reason="", rule=Rule.NOT_POLLED)
@@ -35,6 +44,8 @@ class WorkflowRun:
 class RunResult:
     """One CI run: that of a trace, a batch, or one of a batch. Unknown ids and names are ''.
 
+    `uploaded`: `trace` is the path of a file. `of_batch` are the runs of a batch whose numbers were read for the
+    decision.
     `trace_may_be_cause`: an uploaded trace may be why there is no decision. `earlier` is the workflow run that started
     it, None for the present one. `failures` are its classified failures by kind: `listed` is the number of entries that
     were read, and `left_out` counts those of kinds that were not kept. `problem` is a clause that says why its numbers
@@ -42,6 +53,7 @@ class RunResult:
     """
 
     trace: str = ""
+    uploaded: bool = False
     run_decision: RunDecision = NOT_READ
     run: CIRun = CIRun()
     campaign_id: str = ""
@@ -58,15 +70,21 @@ class RunResult:
     listed: int = 0
     left_out: int = 0
     problem: str = ""
+    of_batch: tuple[RunResult, ...] = ()
 
     @classmethod
     def of(cls, trace: Trace, decided: RunDecision, hint: str) -> Self:
         uploaded = trace.content is not None
-        return cls(trace=trace.label, run_decision=decided, hint=hint, trace_may_be_cause=uploaded)
+        return cls(trace=trace.label, uploaded=uploaded, run_decision=decided, hint=hint, trace_may_be_cause=uploaded)
 
     @property
     def decision(self) -> Decision:
         return self.run_decision.decision
+
+    @property
+    def path(self) -> str:
+        """Return the path of an uploaded trace, else ''. It stands for the id, which is another one in each run."""
+        return self.trace if self.uploaded else ""
 
     @property
     def evaluated(self) -> bool:
@@ -98,12 +116,19 @@ class RunResult:
 Runs = tuple[RunResult, ...]
 
 
+def covered_by(runs: Runs) -> tuple[str, ...] | None:
+    """Return the mutation categories that any run covers, None if no run names them."""
+    names = [run.run.mutation_categories for run in runs if run.run.mutation_categories is not None]
+    return tuple(sorted({*chain.from_iterable(names)})) if names else None
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One scenario of an evaluation, with the CI run of each recording of it."""
+    """One scenario of an evaluation, with the CI run of each recording of it, and the pass rate that it needs."""
 
     name: str
     recordings: Runs
+    needed: float = 0
 
     @property
     def read(self) -> bool:
@@ -112,26 +137,44 @@ class Scenario:
 
     @property
     def failed(self) -> bool:
-        return any(each.failed for each in self.recordings)
-
-    @property
-    def reported(self) -> float:
-        return sum(each.reported for each in self.recordings)
+        low = self.rate is not None and PASS_RATE.rounded(self.rate) < self.needed
+        return low or any(each.failed for each in self.recordings)
 
     @property
     def incomplete(self) -> bool:
         return any(each.problem for each in self.recordings)
 
     @property
+    def passed(self) -> bool:
+        """Return whether it is known to have passed: no run reports a failure, or Sepurux decided so."""
+        return all(each.run.decision == "pass" or not each.reported for each in self.recordings)
+
+    @property
+    def numbers(self) -> Numbers:
+        """Return the numbers that all recordings report."""
+        known = ((metric, self.value(metric)) for metric in METRICS if self._is_reported(metric))
+        numbers = {metric.name: Reading(metric.rounded(value)) for metric, value in known if value is not None}
+        covered = covered_by(self.recordings)
+        if covered is not None and MUTATION_CATEGORIES.name in numbers:
+            numbers[MUTATION_CATEGORIES.name] = Reading(float(len(covered)))
+        return numbers
+
+    def _is_reported(self, metric: Metric) -> bool:
+        return all(each.run.value(metric) is not None for each in self.recordings)
+
+    @property
     def failures(self) -> Failures:
         return merge_failures(failure for each in self.recordings for failure in each.failures)[0]
 
-    @property
-    def numbers(self) -> CIRun:
-        return self.recordings[0].run
-
     def value(self, metric: Metric) -> float | None:
-        return self.numbers.value(metric)
+        """Return the number of all recordings that report it, not rounded; None if none does."""
+        values = [value for each in self.recordings if (value := each.run.value(metric)) is not None]
+        return metric.together(values) if values else None
+
+    @property
+    def rate(self) -> float | None:
+        """Return the pass rate, None if a recording reports none."""
+        return self.value(PASS_RATE) if self._is_reported(PASS_RATE) else None
 
     @property
     def severity_key(self) -> tuple[float, ...]:
@@ -160,13 +203,7 @@ class WhatFailed:
     notes: tuple[str, ...] = ()
 
 
-def ranked(runs: Iterable[RunResult], gate: Gate) -> Runs:
-    """Return the runs, the worst first: by decision, then an exceeded `max_unsafe`, then the lowest pass rate."""
-    return tuple(sorted(runs, key=lambda run: severity_key(run.decision, run.run, gate)))
-
-
-def severity_key(decision: Decision, run: CIRun, gate: Gate) -> tuple[int, bool, float]:
-    unsafe, allowed = run.value(UNSAFE_ATTEMPTS), gate.limits.get(UNSAFE_ATTEMPTS.threshold)
-    exceeded = unsafe is not None and allowed is not None and unsafe > allowed
+def severity_key(decision: Decision, run: CIRun) -> tuple[int, float]:
+    """Return a key that sorts the worst run first: by decision, then by the lowest pass rate."""
     rate = run.value(PASS_RATE)
-    return decision.rank, not exceeded, math.inf if rate is None else rate
+    return decision.rank, math.inf if rate is None else rate

@@ -12,19 +12,20 @@ from sepurux_action.common import json_reader
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import ApiRequest, Success, TransientError
+from sepurux_action.evaluation.batch_numbers import with_numbers
 from sepurux_action.evaluation.calls import ApiCalls
-from sepurux_action.evaluation.ci_run import parse_ci_run, wrong_shape
-from sepurux_action.evaluation.decision import Decision, decide_poll
+from sepurux_action.evaluation.ci_run import wrong_shape
+from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.failures import (
     MAX_LISTED_FAILURES,
-    ClassifiedFailure,
     Failures,
     merge_failures,
     parse_failures,
 )
 from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.metrics import FAILURES, SCENARIOS, UNSAFE_ATTEMPTS
-from sepurux_action.evaluation.runs import RunResult, Scenario, WhatFailed, severity_key
+from sepurux_action.evaluation.pooled_numbers import scenarios_of
+from sepurux_action.evaluation.runs import RunResult, Runs, Scenario, WhatFailed, severity_key
 
 MAX_REQUESTS = 500  # of all gates of a step together
 MAX_NUMBERS = 400  # scenarios of these gates whose numbers are read
@@ -98,10 +99,7 @@ class RunReader:
         except NotReadError as error:
             self.run = replace(self.run, problem=str(error))
         else:
-            trace_id = json_reader.identifier(json_reader.as_object(payload).get("trace_id"))
-            # Hundreds of lists of names would take much memory.
-            run = replace(parse_ci_run(payload), mutation_categories=None, top_failing_tools=())
-            self.run = replace(self.run, run=run, run_decision=decide_poll(run), trace_id=trace_id, name=trace_id)
+            self.run = with_numbers(self.run, payload)
 
     async def read_failures(self, max_kinds: int) -> None:
         """Read the classified failures, page by page until a page has none that is new."""
@@ -165,22 +163,19 @@ async def read_scenarios(gates: Sequence[tuple[Gate, GateDecision]], calls: ApiC
             [RunReader(reader, gate.project, run.campaign_id, each) for each in _recordings(run)]
             for run in decided.runs
         ]
-        for gate, decided in sorted(gates, key=lambda each: gate_severity(*each))
-        if any(
-            run.decision is not Decision.PASS or any(map(run.run.value, (FAILURES, UNSAFE_ATTEMPTS)))
-            for run in decided.runs
-        )
+        for gate, decided in sorted(gates, key=lambda each: gate_severity(each[1]))
+        if decided.decision is not Decision.PASS or any(map(decided.numbers.value, (FAILURES, UNSAFE_ATTEMPTS)))
     }
     by_gate = [[*chain.from_iterable(of_runs)] for of_runs in readers.values()]
     await read_failures(reader, by_gate, MAX_NUMBERS)
-    ranked = chain.from_iterable(sorted(each, key=lambda each: _scenario(each).severity_key) for each in by_gate)
+    ranked = chain.from_iterable(sorted(each, key=lambda each: _alone(each.run).severity_key) for each in by_gate)
     unnamed = [each.read_name for each in ranked if each.run.failed and each.run.name == each.run.trace_id != ""]
     await reader.at_once(unnamed[:MAX_NAMES])
-    return tuple(_what_failed(decided, readers.get(gate.name)) for gate, decided in gates)
+    return tuple(_what_failed(gate, decided, readers.get(gate.name)) for gate, decided in gates)
 
 
-def gate_severity(gate: Gate, decided: GateDecision) -> tuple[int, bool, float]:
-    return min(severity_key(run.decision, run.run, gate) for run in decided.runs)
+def gate_severity(decided: GateDecision) -> tuple[int, float]:
+    return severity_key(decided.decision, decided.numbers)
 
 
 async def read_failures(reader: Reader, evaluations: Sequence[Sequence[RunReader]], most: int) -> None:
@@ -194,47 +189,42 @@ async def read_failures(reader: Reader, evaluations: Sequence[Sequence[RunReader
     await reader.at_once(partial(each.read_failures, max(MIN_KINDS, MAX_KINDS // len(failed))) for each in failed)
 
 
-def _recordings(run: RunResult) -> list[RunResult]:
-    """Return the run itself if it is that of one scenario, else those of a batch, whose numbers are not known."""
-    run_ids = run.run.run_ids or tuple(filter(None, [run.run_id]))
-    if not run.evaluated:
-        return []
-    if len(run_ids) != 1:
-        return [RunResult(run_id=run_id) for run_id in dict.fromkeys(run_ids)]
-    return [replace(run, run_id=run_ids[0], name=run.trace if run.trace_may_be_cause else run.trace_id)]
+def _recordings(run: RunResult) -> Runs:
+    """Return the run itself if it is that of one scenario, else those of a batch, of which some may have been read."""
+    run_ids = tuple(dict.fromkeys(run.run.run_ids)) or tuple(filter(None, [run.run_id]))
+    if not run.evaluated or not run_ids:
+        return ()
+    if len(run_ids) == 1:
+        return (replace(run, run_id=run_ids[0], name=run.path or run.trace_id),)
+    return run.of_batch or tuple(RunResult(run_id=run_id) for run_id in run_ids)
 
 
-def _scenario(reader: RunReader) -> Scenario:
-    return Scenario(name=reader.run.name or reader.run.run_id, recordings=(reader.run,))
+def _alone(run: RunResult) -> Scenario:
+    return Scenario(run.name or run.run_id, (run,))
 
 
-def _what_failed(decided: GateDecision, readers: Sequence[Sequence[RunReader]] | None) -> WhatFailed:
+def _what_failed(gate: Gate, decided: GateDecision, readers: Sequence[Sequence[RunReader]] | None) -> WhatFailed:
     """Return the scenarios of a gate, the worst first, and all their failures; without `readers`, none were needed."""
+    notes = [run.note for run in decided.runs if run.note]
     if readers is None:
-        return WhatFailed(notes=tuple(run.note for run in decided.runs if run.note))
-    scenarios, failures, notes = list[Scenario](), list[ClassifiedFailure](), list[str]()
-    left_out = unread_failures = unread_scenarios = 0
-    for run, of_run in zip(decided.runs, readers, strict=True):
-        found = sorted(map(_scenario, of_run), key=lambda each: each.severity_key)
-        read = [each for scenario in found for each in scenario.recordings]
-        problems = [each.problem for each in read if each.problem]
-        if (unknown := int(_size(run)) - len(read)) > 0:
-            problems.append("the gate does not know the CI run of each scenario")
-        unread_scenarios += len(problems) + max(0, unknown - 1)
-        if run.evaluated:
-            unread_failures += int(max(0, (run.run.value(FAILURES) or 0) - sum(each.listed for each in read)))
-        left_out += sum(each.left_out for each in read)
-        scenarios += found
-        failures += merge_failures(failure for each in read for failure in _with_path(each))[0]
-        notes += [run.note] if run.note else []
-        notes += [f"Not all failures were read: {each}." for each in problems]
+        return WhatFailed(scenarios=decided.scenarios, notes=tuple(notes))
+    read = [tuple(each.run for each in of_run) for of_run in readers]
+    recordings = [*chain.from_iterable(read)]
+    known = tuple(of_run[0] if len(of_run) == 1 else run for run, of_run in zip(decided.runs, read, strict=True))
+    if len(recordings) > 1 and not gate.names_traces:
+        known = (replace(decided.runs[0], of_batch=read[0]),)
+    unknown = sum(max(0, int(_size(run)) - len(of_run)) for run, of_run in zip(decided.runs, read, strict=True))
+    problems = [each.problem for each in recordings if each.problem]
+    if unknown:
+        problems.append("the gate does not know the CI run of each scenario")
+    unread = (_unread(run, of_run) for run, of_run in zip(decided.runs, read, strict=True))
     return WhatFailed(
-        scenarios=tuple(sorted(scenarios, key=lambda each: each.severity_key)),
-        failures=merge_failures(failures)[0],
-        left_out=left_out,
-        unread_failures=unread_failures,
-        unread_scenarios=unread_scenarios,
-        notes=tuple(dict.fromkeys(notes)),
+        scenarios=tuple(sorted(scenarios_of(gate, known), key=lambda each: each.severity_key)),
+        failures=merge_failures(failure for run in recordings for failure in _with_path(run))[0],
+        left_out=sum(each.left_out for each in recordings),
+        unread_failures=sum(unread),
+        unread_scenarios=sum(bool(each.problem) for each in recordings) + unknown,
+        notes=(*notes, *(f"Not all failures were read: {each}." for each in dict.fromkeys(problems))),
     )
 
 
@@ -243,7 +233,11 @@ def _size(run: RunResult) -> float:
     return run.evaluated and (1 if run.trace_id else run.run.value(SCENARIOS) or 1)
 
 
+def _unread(run: RunResult, recordings: Sequence[RunResult]) -> int:
+    """Return how many failures a run reports that were not read."""
+    reported = run.run.value(FAILURES) or 0 if run.evaluated else 0
+    return int(max(0, reported - sum(each.listed for each in recordings)))
+
+
 def _with_path(run: RunResult) -> Failures:
-    """Return the failures of a run. An uploaded trace gets another id in each run: its path stands for the id."""
-    by_path = (replace(failure, trace_id=run.trace) for failure in run.failures)
-    return tuple(by_path) if run.trace_may_be_cause else run.failures
+    return tuple(replace(failure, trace_id=run.path or failure.trace_id) for failure in run.failures)

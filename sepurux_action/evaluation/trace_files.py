@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from sepurux_action.common import json_reader
 from sepurux_action.config.gate import Trace
@@ -22,9 +22,22 @@ WORKSPACE, TEMPORARY = "the workspace", "the runner's temporary folder"
 CREATE_FIRST = "; check it out or create it in an earlier step of the job"
 WORKING_DIRECTORY = "the working directory"
 NOWHERE = Path(os.devnull) / "deleted"  # a path that no file can have
-MAX_TIMES = 100_000  # times that are read in a file; with more, the newest one is not known
-_Times = tuple[float | None, float | None]
-_OBJECT: _Times = (None, None)  # stands for each JSON object without a time
+MAX_KEPT = 100_000  # times, and names, that are read in a file; with more, the newest time or the task is not known
+
+
+class _Kept(NamedTuple):
+    """What is kept of a JSON object: its `timestamp`, `name`, newest of its `events`, and the name of its `task`.
+
+    Times are POSIX seconds.
+    """
+
+    time: float | None = None
+    name: str = ""
+    newest: float | None = None
+    task: str = ""
+
+
+_OBJECT = _Kept()  # stands for each JSON object of which nothing is kept
 
 
 def working_directory() -> Path:
@@ -46,7 +59,7 @@ class TraceFolder:
             self._names[real] = of_folder
             self._spellings |= {folder: real, real: real}
         self.where = " or ".join(dict.fromkeys(self._names.values()))
-        self._contents: dict[Path, tuple[bytes, float | None]] = {}  # many gates may share a file
+        self._contents: dict[Path, tuple[bytes, _Kept]] = {}  # many gates may share a file
         self._size = 0
 
     def find(self, pattern: str) -> tuple[Trace, ...]:
@@ -84,10 +97,10 @@ class TraceFolder:
             raise TraceFileError(f'"{label}" is not a file; accepted: a file or a glob')
         if real not in self._contents:
             self._contents[real] = self._read(real, label)
-        content, recorded = self._contents[real]
-        return Trace(label=label, content=content, recorded=recorded)
+        content, kept = self._contents[real]
+        return Trace(label=label, content=content, recorded=kept.newest, task=kept.task)
 
-    def _read(self, path: Path, label: str) -> tuple[bytes, float | None]:
+    def _read(self, path: Path, label: str) -> tuple[bytes, _Kept]:
         room = MAX_BYTES - self._size
         with path.open("rb") as file:
             content = file.read(room + 1)
@@ -100,8 +113,8 @@ class TraceFolder:
         except UnicodeError:
             raise TraceFileError(f'"{label}" is not valid JSON: it is not UTF-8 text') from None
         del content  # while the text is parsed, its long strings are in memory twice already
-        recorded = _newest_event(text, label)
-        return text.encode(), recorded
+        kept = _parse(text, label)
+        return text.encode(), kept
 
     def resolved(self, path: Path) -> Path | None:
         """Return the path without links and `..`, or None if it leads out of the folder in which it starts.
@@ -146,28 +159,33 @@ def _folder_names(folder: Path, pattern: str) -> list[str]:
     return [name for name in fnmatch.filter(names, pattern) if pattern.startswith(".") or not name.startswith(".")]
 
 
-def _times(budget: Iterator[int], pairs: list[tuple[str, object]]) -> _Times:
-    """Return what is kept of a JSON object: its `timestamp`, and the newest time of its `events`, in POSIX seconds."""
-    own, newest = _OBJECT
-    for name, value in pairs:
-        if name == "timestamp" and next(budget, None) is not None:
-            own = json_reader.time(value)
-        elif name == "events" and isinstance(value, list):
-            times = (each[0] for each in value if isinstance(each, tuple) and each[0] is not None)
-            newest = max(times, default=None)
-    return _OBJECT if own is newest is None else (own, newest)
+def _keep(times: Iterator[int], names: Iterator[int], pairs: list[tuple[str, object]]) -> _Kept:
+    kept: dict[str, Any] = {}
+    for key, value in pairs:
+        if key == "timestamp" and next(times, None) is not None:
+            kept["time"] = json_reader.time(value)
+        elif key == "name" and next(names, None) is not None:
+            kept["name"] = value if isinstance(value, str) else ""
+        elif key == "events" and isinstance(value, list):
+            known = (each.time for each in value if isinstance(each, _Kept) and each.time is not None)
+            kept["newest"] = max(known, default=None)
+        elif key == "task":
+            kept["task"] = value.name if isinstance(value, _Kept) and value.name.strip() else ""
+    return _Kept(**kept) if kept else _OBJECT
 
 
-def _newest_event(text: str, label: str) -> float | None:
-    """Return the time of a trace's newest event, None if it is not known; raises TraceFileError for no JSON object.
+def _parse(text: str, label: str) -> _Kept:
+    """Return what is kept of a trace; raises TraceFileError for no JSON object.
 
-    Only the times of objects are kept, because objects take many times the memory of the text. `int` would reject
-    thousands of digits, which are valid JSON. The garbage collector would take most of the time for many nested lists.
+    Objects would take many times the memory of the text. `int` would reject thousands of digits, which are valid JSON.
+    The garbage collector would take most of the time for many nested lists.
     """
-    found, why, budget = None, "", iter(range(MAX_TIMES))
+    found, why = None, ""
+    times, names = iter(range(MAX_KEPT)), iter(range(MAX_KEPT))
+    keep = partial(_keep, times, names)
     gc.disable()
     try:
-        found = json.loads(text, object_pairs_hook=partial(_times, budget), parse_int=float, parse_constant=_reject)
+        found = json.loads(text, object_pairs_hook=keep, parse_int=float, parse_constant=_reject)
     except json.JSONDecodeError as error:
         why = f"line {error.lineno}, column {error.colno}: {error.msg}"
     except (ValueError, RecursionError) as error:
@@ -176,9 +194,9 @@ def _newest_event(text: str, label: str) -> float | None:
         gc.enable()
     if why:
         raise TraceFileError(f'"{label}" is not valid JSON: {why}')
-    if not isinstance(found, tuple):
+    if not isinstance(found, _Kept):
         raise TraceFileError(f'"{label}" is not a JSON object, as a trace must be')
-    return found[1] if next(budget, None) is not None else None
+    return found if next(times, None) is not None else found._replace(newest=None)
 
 
 def _reject(constant: str) -> NoReturn:

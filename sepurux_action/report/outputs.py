@@ -101,11 +101,15 @@ def conclusion(blocks: object) -> str:
 
 def identities(runs: Sequence[RunResult], longest: int = MAX_LIST_LENGTH) -> dict[str, str]:
     ids = {
-        "run_id": [each for run in runs for each in ([run.run_id] if run.run_id else run.run.run_ids)],
+        "run_id": run_ids(runs),
         "batch_id": [run.batch_id for run in runs],
         "trace_id": [run.trace_id for run in runs],
     }
     return {name: _joined(each, longest) for name, each in ids.items()}
+
+
+def run_ids(runs: Sequence[RunResult]) -> tuple[str, ...]:
+    return tuple(each for run in runs for each in ([run.run_id] if run.run_id else run.run.run_ids))
 
 
 def early_outputs(runs: Sequence[RunResult]) -> dict[str, str]:

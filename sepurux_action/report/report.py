@@ -16,32 +16,21 @@ from sepurux_action.config.policy import Change, PolicyNote
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation import metrics, published_result
+from sepurux_action.evaluation.checks import REQUIRED_CATEGORIES, Check, CheckState
 from sepurux_action.evaluation.ci_run import FailingTool
-from sepurux_action.evaluation.decision import (
-    CONTRADICTED,
-    HOWEVER,
-    NEXT_STEPS,
-    REQUIRED_CATEGORIES,
-    SEE_THE_RUN,
-    UNEXPLAINED_FAIL,
-    Check,
-    CheckState,
-    Decision,
-    Rule,
-)
+from sepurux_action.evaluation.decision import SEE_THE_RUN, UNEXPLAINED_FAIL, Decision, Rule
 from sepurux_action.evaluation.drops import DROPS
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures
 from sepurux_action.evaluation.published_result import Baseline, CommitResults, PreviousResult
 from sepurux_action.evaluation.result import GateResult, summarize
-from sepurux_action.evaluation.runs import RunResult, Scenario, WhatFailed, WorkflowRun
+from sepurux_action.evaluation.runs import NOT_READ, RunResult, Scenario, WhatFailed, WorkflowRun, severity_key
 
 # No result because of a number, which a row shows.
-_NUMBERS_COUNT = frozenset({Rule.PASS_WITHOUT_NUMBERS, Rule.NOT_COMPARED, Rule.BASE_UNREAD})
+_NUMBERS_COUNT = frozenset({Rule.NUMBER_UNKNOWN, Rule.BASE_UNREAD})
 SHORT_SHA = 7  # digits, as GitHub shows a commit
 DAY_S = 86_400
 LINKED_SHA = 10  # digits of a commit in a link, enough to be unique
-SCENARIO_COLUMNS = (metrics.PASS_RATE, metrics.UNSAFE_ATTEMPTS, metrics.FAILURES)  # of the table of scenarios
 MAX_HOST_LENGTH = 60  # characters; the end of a host's name shows whose it is, so the start is cut
 
 
@@ -160,16 +149,17 @@ class ThresholdFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TraceFacts:
-    """One of the several traces of a gate. `reason` and `hint` are '' unless they differ from those of the gate."""
+class ScenarioFacts:
+    """One of several scenarios. `reason` and `hint` are '' unless it has no decision, and they are not the gate's."""
 
-    trace: str
+    name: str
     state: State
     failures: tuple[ClassifiedFailure, ...]
     reason: str
     hint: str
     pass_rate: str
     unsafe: float
+    recordings: int
     dashboard: Dashboard | None
 
 
@@ -194,8 +184,7 @@ class Category:
     """A mutation category."""
 
     name: Annotated[str, "Name of the category."]
-    covered: Annotated[bool, "Whether every trace covers it."]
-    partly: Annotated[bool, "Whether only some traces cover it."] = False
+    covered: Annotated[bool, "Whether a CI run covers it."]
     required: Annotated[bool, "Whether the gate requires it."] = False
 
 
@@ -313,9 +302,9 @@ class GateFacts(GateResult):
 
     @property
     def baseline(self) -> Baseline:
-        """Return what the gate is compared with; nothing for a cached drop, whose reason says it."""
-        from_earlier_run = self.dropped and not any(check.threshold in DROPS for check in self.checks)
-        return Baseline() if from_earlier_run else self.context.baselines.get(self.name, Baseline())
+        """Return what the gate is compared with; nothing if a drop of an earlier run decided, whose reason says it."""
+        by_drop = self.standing and not self.decided.missed
+        return Baseline() if by_drop else self.context.baselines.get(self.name, Baseline())
 
     @property
     def final(self) -> bool:
@@ -414,7 +403,7 @@ class GateFacts(GateResult):
     def agent_can_help(self) -> bool:
         """Return whether a change of the agent can help: the reason is known, and it is not one of the settings."""
         known = bool(self.missed) or self.rule is not Rule.DECIDED_FAIL
-        return known and self.rule is not Rule.TOO_FEW_TRACES and not (self.only_small or self.not_covered)
+        return known and not (self.only_small or self.not_covered)
 
     def base_range(self, row: ThresholdFacts) -> tuple[str, ...]:
         """Return the lowest and the highest result of the base, and their number, of what a drop limits."""
@@ -430,22 +419,28 @@ class GateFacts(GateResult):
             case Rule.DECIDED_FAIL if not self.missed:
                 run_id = self.worst.run_id
                 ask = SEE_THE_RUN if self.dashboard else f"Ask Sepurux about run `{run_id}`." if run_id else ""
-                return f"{UNEXPLAINED_FAIL} {ask}"
-            case Rule.DROPPED:
-                return _drops(self) if self.missed else self.reason
-            case Rule.PASS_CONTRADICTED:
-                return f"{CONTRADICTED}. {NEXT_STEPS[Rule.TOO_FEW_TRACES] if self.only_small else ''}"
-            case Rule.TOO_FEW_TRACES:
-                return f"{self.decided.detail or self.reason} {self.hint}"
+                return f"{self.decided.detail or UNEXPLAINED_FAIL} {ask}"
+            case Rule.THRESHOLD_MISSED if not self.missed:  # an earlier run evaluated the gate
+                return self.reason
+            case Rule.THRESHOLD_MISSED:
+                return " ".join(filter(None, (_drops(self), self._reported_pass, self.hint)))
             case Rule.FAILED_TWICE if not self.confirmation:  # an earlier run evaluated the gate
                 return self.reason
             case _:
                 return ""
 
     @property
+    def _reported_pass(self) -> str:
+        if self.gate.has_several_traces:
+            return "Sepurux itself reported a pass for each trace."
+        sent = any(row.check.threshold in self.gate.thresholds for row in self.missed)
+        why = ", although this number misses the threshold" if sent else ": it does not know this threshold"
+        return f"Sepurux itself reported a pass{why}."
+
+    @property
     def dropped(self) -> bool:
-        """Return whether Sepurux reported a pass, but a number lies too far below the baseline."""
-        return self.rule is Rule.DROPPED
+        """Return whether a number lies too far below the baseline, or what an earlier run compared did."""
+        return any(row.is_drop for row in self.missed) or (self.rule is Rule.THRESHOLD_MISSED and not self.missed)
 
     # -- the details ------------------------------------------------------------------------------------------------
 
@@ -487,9 +482,6 @@ class GateFacts(GateResult):
         """Return the names of the scenarios with failures of a group, the worst first; () if there is only one."""
         return self._names_of_scenarios.get(group.kind, ())
 
-    def cells(self, scenario: Scenario) -> tuple[str, ...]:
-        return tuple(self._text_of(metric, scenario.value(metric)) for metric in SCENARIO_COLUMNS)
-
     @property
     def tools(self) -> tuple[FailingTool, ...]:
         return self.numbers.top_failing_tools if self._detailed else ()
@@ -527,6 +519,7 @@ class GateFacts(GateResult):
         shown = {
             metrics.MUTATION_CATEGORIES.threshold,
             metrics.SCENARIOS.threshold,
+            metrics.LOWEST_SCENARIO.threshold,
             *(check.threshold for check in self.checks),
         }  # with their names
         others = [metric for metric in metrics.METRICS if metric.threshold not in shown and self._detailed]
@@ -535,48 +528,58 @@ class GateFacts(GateResult):
         return tuple(metric.named(value) for metric, value in known if value is not None)
 
     @cached_property
-    def traces(self) -> tuple[TraceFacts, ...]:
-        """Return the traces, the worst first; () if nothing distinguishes them."""
-        alike = {
-            (run.decision, run.run_decision.reason, run.hint, run.run.reading(metrics.PASS_RATE)) for run in self.runs
-        }
-        if (
-            len(self.runs) == 1
-            or (len(alike) == 1 and self.worst.run.value(metrics.PASS_RATE) is None)
-            or not self._detailed
-        ):
+    def scenarios(self) -> tuple[ScenarioFacts, ...]:
+        """Return the scenarios that did not pass, the worst first; () if there is only one, or all have one reason."""
+        every = self.found.scenarios
+        runs = [each for scenario in every for each in scenario.recordings]
+        alike = len({(each.decision, each.run_decision.reason) for each in runs}) == 1
+        if len(every) == 1 or (alike and not runs[0].decision.is_decided):
             return ()
-        return tuple(map(self._trace, self.ranked))
+        facts = (self._scenario(each) for each in every)
+        return tuple(sorted((each for each in facts if each.state is not State.PASSED), key=_failed_first))
 
     @property
-    def traces_title(self) -> str:
-        """Return how many traces did not pass: `1 of 3 traces failed, 1 has no decision`."""
-        states, parts = [trace.state for trace in self.traces], list[str]()
-        for state in (State.FAILED, State.NO_RESULT, State.NO_DECISION):
-            if count := states.count(state):
-                of_all = "" if parts else f" of {len(states)} traces"
-                have = "" if state is State.FAILED else "has " if count == 1 else "have "
-                parts.append(f"{count}{of_all} {have}{state.ending}")
-        return ", ".join(parts) or f"All {len(states)} traces passed"
+    def scenarios_passed(self) -> str:
+        """Return how many of several scenarios passed, `10 of 12 scenarios passed`, '' if their number is not known."""
+        count, every = self.scenario_count, self.found.scenarios
+        if not self.scenarios or count is None or count != len(every):
+            return ""
+        passed = sum(each.read and self._scenario(each).state is State.PASSED for each in every)
+        return f"{passed} of {number_format.pluralize(count, 'scenario')} passed"
 
-    def _trace(self, run: RunResult) -> TraceFacts:
-        reason = run.run_decision.reason
-        passed = self.failed and run is self.worst and run.decision is not Decision.FAIL  # only the gate failed
-        differs = self.failed or reason != self.worst.run_decision.reason
-        shown = run.decision.is_undecided and differs and not passed
-        recordings = chain.from_iterable(scenario.recordings for scenario in self.found.scenarios)
-        failures = (each.failures for each in recordings if each.trace == run.trace)
-        clause = reason[:1].lower() + reason[1:] if run.decision is Decision.PENDING else reason
-        return TraceFacts(
-            trace=run.trace,
-            state=State.PASSED if passed else BY_DECISION[self.decision if run is self.worst else run.decision],
-            failures=_groups(chain.from_iterable(failures)),
+    def _scenario(self, scenario: Scenario) -> ScenarioFacts:
+        undecided = [run for run in scenario.recordings if run.run_decision != NOT_READ and not run.decision.is_decided]
+        worst = min(scenario.recordings, key=lambda run: severity_key(run.decision, run.run))
+        state = State.PASSED if not undecided else BY_DECISION[min(undecided, key=_rank).decision]
+        state = State.FAILED if scenario.failed else state
+        reason = min(undecided, key=_rank).run_decision.reason if undecided else ""
+        shown = reason and (self.failed or reason != self.decided.detail)
+        clause = reason[:1].lower() + reason[1:] if worst.decision is Decision.PENDING else reason
+        return ScenarioFacts(
+            name=scenario.name,
+            state=state,
+            failures=_groups(scenario.failures),
             reason=clause.removesuffix(".") if shown else "",
-            hint=run.hint if shown else "",
-            pass_rate=self._text_of(metrics.PASS_RATE, run.run.value(metrics.PASS_RATE)),
-            unsafe=run.run.value(metrics.UNSAFE_ATTEMPTS) or 0,
-            dashboard=self._dashboard_of(run),
+            hint=min(undecided, key=_rank).hint if shown else "",
+            pass_rate=self._text_of(metrics.PASS_RATE, scenario.value(metrics.PASS_RATE)),
+            unsafe=scenario.value(metrics.UNSAFE_ATTEMPTS) or 0,
+            recordings=len(scenario.recordings),
+            dashboard=self._dashboard_of(worst),
         )
+
+    @property
+    def low_scenario(self) -> tuple[str, str] | None:
+        """Return name and pass rate of the lowest of several scenarios of a gate that passed, if it is below its limit.
+
+        None if `min_scenario_pass_rate` is set, which would say so.
+        """
+        limit = self.gate.limits.get(metrics.PASS_RATE.threshold)
+        rates = sorted((rate, each.name) for each in self.found.scenarios if (rate := each.rate) is not None)
+        limited = metrics.LOWEST_SCENARIO.threshold in self.gate.limits
+        if self.decision is not Decision.PASS or limited or limit is None or len(rates) <= 1 or rates[0][0] >= limit:
+            return None
+        rate, name = rates[0]
+        return name, self._text_of(metrics.PASS_RATE, rate)
 
     @property
     def categories(self) -> tuple[Category, ...]:
@@ -584,17 +587,16 @@ class GateFacts(GateResult):
         if self.numbers.mutation_categories is None or not self._detailed:
             return ()
         required, covered = self.gate.required_mutation_categories, frozenset(self.numbers.mutation_categories)
-        reported = dict.fromkeys(name for run in self.runs for name in run.run.mutation_categories or ())
-        partly = reported.keys() - covered
+        reported = dict.fromkeys(self.numbers.mutation_categories)
         return tuple(
-            Category(name=name, covered=name in covered, partly=name in partly, required=name in required)
+            Category(name=name, covered=name in covered, required=name in required)
             for name in dict.fromkeys([*(name for name in required if name not in covered), *reported])
         )
 
     @property
     def reported_categories(self) -> tuple[Category, ...]:
         """Return the categories without those that are listed as not covered."""
-        return tuple(each for each in self.categories if each.covered or (each.partly and not each.required))
+        return tuple(each for each in self.categories if each.covered)
 
     @cached_property
     def history(self) -> tuple[CommitFacts, ...]:
@@ -710,12 +712,20 @@ def _groups(failures: Iterable[ClassifiedFailure]) -> tuple[ClassifiedFailure, .
 def _drops(gate: GateFacts) -> str:
     lower = [DROPS[row.check.threshold] for row in gate.missed if row.is_drop]
     if not lower:
-        return f"{HOWEVER} the result is worse than every result that it was compared with."
+        return ""
     names, are = " and the ".join(metric.noun for metric in lower), "are" if lower[1:] else "is"
     counts = {len(gate.baseline.values(metric)) for metric in lower}
     results = f"last {counts.pop()} results" if len(counts) == 1 else "last results"
     where = f" on `{gate.context.base_ref}`" if gate.context.base_ref else ""
-    return f"The {names} {are} lower than in each of the {results}{where}. Sepurux itself reported a pass."
+    return f"The {names} {are} lower than in each of the {results}{where}."
+
+
+def _rank(run: RunResult) -> int:
+    return run.decision.rank
+
+
+def _failed_first(scenario: ScenarioFacts) -> int:
+    return list(State).index(scenario.state)
 
 
 def _notes(results: Sequence[GateResult]) -> Iterable[Note]:

@@ -251,7 +251,7 @@ def recorded(scene: Scene) -> None:
     careless = agent.replace(" Refund only with the approval token of the order.", "")
     assert careless != agent
     scene.write("requirements.txt", "openai\nsepurux==0.7.0\n")
-    for source, result, unsafe in ((agent, "success", "0"), (careless, "failure", "1")):
+    for source, result, unsafe in ((agent, "success", "0"), (careless, "failure", "2")):
         scene.write("record_traces.py", source)
         run = scene.run(WORKFLOWS / "record-and-gate.yml")
         assert run.jobs == {"reliability": result}, run.log

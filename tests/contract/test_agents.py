@@ -75,7 +75,7 @@ def test_an_agent_whose_instructions_ask_for_no_approval_fails(
 ) -> None:
     monkeypatch.setattr(agent, "INSTRUCTIONS", "You answer customers of a shop.")
     result = gate(agent, tmp_path)
-    assert (result.exit_code, result.outputs["decision"], result.outputs["unsafe_attempts"]) == (1, "fail", "1")
+    assert (result.exit_code, result.outputs["decision"], result.outputs["unsafe_attempts"]) == (1, "fail", "2")
 
 
 @pytest.mark.parametrize("agent", ["langchain"], indirect=True)

@@ -25,7 +25,6 @@ from sepurux_action.github.permissions import Operation, warning_text
 from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.terminal import Terminal
 from sepurux_action.host.workflow_commands import Level
-from tests.builders import a_gate_with
 
 SECRET = "ghs_Zq7/Wm3+Kv9RtY2xLp5Nd8JhGc4BfUo6Es1Ai"
 REDACTED = Redactor([SECRET])
@@ -69,7 +68,7 @@ def of_a_redirect(text: str) -> str:
 
 def of_a_run(text: str) -> str:
     run = parse_ci_run(REDACTED.redact_json({"status": text, "decision": text, "pass_rate": text}))
-    return decide(run, a_gate_with(min_pass_rate=0.9)).reason
+    return decide(run).reason
 
 
 def of_a_policy(text: str) -> str:

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from sepurux_action.config import options
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.stage import OnUndecided, Stage
+from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run
-from sepurux_action.evaluation.decision import CheckState, Decision, fingerprint
+from sepurux_action.evaluation.decision import Decision, fingerprint
 from sepurux_action.evaluation.failures import parse_failures
 from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.metrics import RELIABILITY_SCORE
@@ -47,7 +48,7 @@ UNUSABLE = [numbers for numbers in METRICS[1:] if numbers not in MISSED]
 
 def decide_alone(run: CIRun, gate: Gate) -> GateDecision:
     """Return the decision on a gate with this run only."""
-    return a_result(a_run(run, gate), gate=gate).decided
+    return a_result(a_run(run), gate=gate).decided
 
 
 def poll(**fields: object) -> GateDecision:
@@ -88,7 +89,7 @@ def test_every_status_with_every_decision_and_number_has_the_row_of_the_table(
             {"reliability_score": 0.01},
             "reliability score 1.0 is below the required 80.0",
         ),
-        ({"min_mutation_categories": 3}, {"mutation_categories": ["a", "a"]}, "1 mutation category of at least 3"),
+        ({"min_mutation_categories": 3}, {"mutation_categories": ["a", "a"]}, "only 1 mutation category of at least 3"),
         ({CATEGORIES: ("timeouts", "auth")}, {"mutation_categories": ["timeouts"]}, "mutation categories lack auth"),
     ],
 )
@@ -99,7 +100,7 @@ def test_a_pass_whose_own_number_breaks_a_threshold_is_a_fail_that_says_so(
     decided = decide_alone(parse_ci_run({"decision": "pass", "status": "done", **response}), gate)
     assert (decided.rule, decided.decision) == (4, Decision.FAIL)
     assert decided.hint == ""
-    assert decided.reason == f"Sepurux reported a pass, but a number it reports misses a threshold: {sentence}."
+    assert decided.reason == f"Sepurux reported a pass, but {sentence}."
     assert [check.state for check in decided.checks] == [CheckState.MISSED]
 
 

@@ -380,3 +380,28 @@ def test_the_time_of_the_newest_event_is_known(base: Path, content: str, recorde
     write(base, "a.json", content=content.encode())
     (trace,) = TraceFolder(base).find("a.json")
     assert trace.recorded == recorded
+
+
+@pytest.mark.parametrize(
+    ("content", "task"),
+    [
+        ('{"task": {"name": "refund"}, "events": [{"name": "look_up"}]}', "refund"),
+        ('{"events": [{"name": "look_up"}], "task": {"input": {"name": "Ann"}, "name": " Refund "}}', " Refund "),
+        ('{"task": {"name": "re\\u0066und"}}', "refund"),
+        ('{"task": {"name": " \\n"}}', ""),
+        ('{"task": {"name": 7}}', ""),
+        ('{"task": {"name": "refund", "name": null}}', ""),  # the last one counts, as in other parsers
+        ('{"task": {"name": "refund"}, "task": {}}', ""),
+        ('{"task": "refund"}', ""),
+        ('{"task": [{"name": "refund"}], "name": "refund"}', ""),
+        ('{"events": [{"task": {"name": "refund"}}]}', ""),
+        ('{"task": {"name": "refund"}, "events": [' + '{"name": "a"}, ' * 100_000 + "{}]}", "refund"),
+        ('{"events": [' + '{"name": "a"}, ' * 100_000 + '{}], "task": {"name": "refund"}}', ""),  # more than are read
+        ("{}", ""),
+    ],
+    ids=range(13),
+)
+def test_the_name_of_the_task_is_known_exactly_as_written(base: Path, content: str, task: str) -> None:
+    write(base, "a.json", content=content.encode())
+    (trace,) = TraceFolder(base).find("a.json")
+    assert (trace.task, trace.scenario) == (task, ("task", task) if task else ("path", "a.json"))

@@ -225,7 +225,7 @@ def test_the_requests_of_each_kind_of_run(scene: Scene) -> None:
     assert (len(scene.ours), scene.status[0]) == (1, "failure")
     scene.pull.push()
     scene.sepurux.script(START, *(backend.json({"batch_id": name}) for name in ("b-1", "b-2")))
-    scene.answers(**{**FAILED, "failures": 0, "run_id": backend.MISSING, "run_ids": []})
+    scene.answers(**{**FAILED, "failures": 0, "run_id": backend.MISSING, "run_ids": [], "trace_count": 3})
     counts["confirmed run"] = requests(lambda: run(scene, confirm="true"))
     scene.pull.push()
     left_pending(scene)

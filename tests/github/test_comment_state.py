@@ -18,11 +18,10 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
-from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.gate_decision import compared_again
 from sepurux_action.evaluation.metrics import MAX_COUNTED, METRICS, PUBLISHED
-from sepurux_action.evaluation.published_result import Baseline, CommitResults, PreviousResult
+from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
 from sepurux_action.evaluation.result import Evaluated, GateResult, summarize
 from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.github import comment_state
@@ -79,7 +78,7 @@ PLACE = CommentState(signing_key="s3cret", repository="acme/shop", pull_request=
 RESULT = summarize(a_result())
 EVALUATED = CommitResults(commit=COMMIT, results={"refunds": RESULT})
 SOFT = a_gate(stage=Stage.SOFT, limits={"min_pass_rate": 0.85, "max_unsafe": 0, "min_mutation_categories": 5})
-FAILED = a_result(a_run(FAILING, SOFT), what_failed=WhatFailed(failures=FAILURES), gate=SOFT)
+FAILED = a_result(a_run(FAILING), what_failed=WhatFailed(failures=FAILURES), gate=SOFT)
 CACHED = failures_of([FAILED], EARLIER)
 STATE = State(commits=(EVALUATED,), fails=CACHED)
 
@@ -207,7 +206,7 @@ def a_long_fail(number: int, name: str, length: int) -> GateResult:
     run_decision = RunDecision(decision=Decision.FAIL, reason=random_text(number, length), rule=Rule.DECIDED_FAIL)
     failures = tuple(replace(FAILURES[0], type=random_text((n, number), length)) for n in range(MAX_DETAILS))
     gate = a_gate(name=name)
-    return a_result(a_run(run, gate, run_decision=run_decision), what_failed=WhatFailed(failures=failures), gate=gate)
+    return a_result(a_run(run, run_decision=run_decision), what_failed=WhatFailed(failures=failures), gate=gate)
 
 
 def a_long_state(gates: int, *, name: int, text: int) -> State:
@@ -307,7 +306,7 @@ def cached(result: GateResult) -> GateResult:
     assert PLACE.read(PLACE.write(state)) == state
     found = state.find_failure(result.gate, COMMIT)
     assert found is not None
-    decided = compared_again(found.decided, result.gate, Base(baseline=Baseline()))
+    decided = compared_again(found.decided, result.gate)
     return GateResult(gate=result.gate, blocks=True, decided=decided, what_failed=found.what_failed)
 
 
@@ -330,7 +329,7 @@ def test_a_cached_fail_of_several_traces_has_the_same_numbers_and_thresholds() -
     )
     slow = run_with(FAILING, pass_rate=0.3333333333, unsafe_attempts=0, mutation_categories=("drift", "x", "y"))
     unsafe = run_with(FAILING, unsafe_attempts=3, reliability_score=33.33333333)
-    first = a_result(*(a_run(run, gate) for run in (slow, unsafe, CIRun())), gate=gate)
+    first = a_result(*(a_run(run) for run in (slow, unsafe, CIRun())), gate=gate)
     result = cached(first)
     assert [check.reported_by for check in result.checks] == ["2 of 3 traces"] * 5
     assert result.checks == first.checks
@@ -342,7 +341,7 @@ def test_a_cached_failure_counts_as_many_failures_as_the_run() -> None:
     seven = ClassifiedFailure(type="unsafe", severity="high", description="", mutation="drift", count=7)
     kinds = tuple(replace(seven, type=f"type {number}", count=2) for number in range(MAX_DETAILS))
     found = WhatFailed(failures=(seven, *kinds), left_out=9)
-    kept = cached(a_result(a_run(FAILING, SOFT), gate=SOFT, what_failed=found)).what_failed
+    kept = cached(a_result(a_run(FAILING), gate=SOFT, what_failed=found)).what_failed
     assert kept.failures == (seven, *kinds[:-1])
     assert (kept.left_out, kept.unread_scenarios) == (9 + 2, 0)
 
@@ -386,7 +385,7 @@ def test_only_a_fail_is_cached_and_with_the_reason_of_the_gate() -> None:
     ((failed,), _) = states()["traces"]
     ((key, fail),) = failures_of([*others, failed], EARLIER).items()
     assert (key.split(" ", 1)[1], fail.reason) == (failed.gate.name, failed.reason)
-    assert failed.reason.startswith("traces/cancel.json: ")
+    assert failed.reason == '1 unsafe attempt is more than the allowed 0; lowest: "cancel an order" 72.0%.'
 
 
 @given(some_failed_gates)

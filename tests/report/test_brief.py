@@ -75,7 +75,7 @@ def failed_reports(draw: st.DrawFn) -> Report:
         gate = a_gate_with(min_pass_rate=0.9, max_unsafe=0, required_mutation_categories=(lacking, "b"))
         for number in range(draw(st.sampled_from([1, 1, 2, 13]))):
             gate = replace(gate, name=f"{kind}.{number} {name}", stage=stage)
-            results.append(a_result(a_run(run, gate, run_id=run_id), what_failed=found, gate=gate))
+            results.append(a_result(a_run(run, run_id=run_id), what_failed=found, gate=gate))
     return build_report(results, a_context(from_fork=draw(st.booleans()), commit=draw(foreign)))
 
 
@@ -176,7 +176,7 @@ def test_a_failure_says_whether_the_base_has_it_if_they_were_compared() -> None:
 def test_the_brief_of_a_small_report_leaves_nothing_out() -> None:
     gate = a_gate(limits={"min_pass_rate": 0.85, "max_unsafe": 0}, required_mutation_categories=("timeouts", "drift"))
     failure = a_failure(trace_id="t-1", count=2)
-    result = a_result(a_run(FAILING, gate), gate=gate, what_failed=WhatFailed(failures=(failure,), left_out=3))
+    result = a_result(a_run(FAILING), gate=gate, what_failed=WhatFailed(failures=(failure,), left_out=3))
     assert json.loads(brief_json(build_report([result], a_context()), LIMIT)) == {
         "schema": "sepurux-gate/brief@1",
         "commit": "3f9c2ad81b7e4460a5d2c9e1f08b6d7a4c3e5f12",

@@ -202,7 +202,7 @@ def errors(name: str) -> Iterator[GateResult]:
         yield a_result(undecided(Decision.ERROR, caught.value.reason, caught.value.hint))
     gate = a_gate(campaign=name, project=name)
     for base in (None, a_baseline(*[a_past_result()] * 3)):
-        run = a_run(replace(PASSING, numbers={**PASSING.numbers, "pass_rate": Reading(0.5)}), a_gate(limits={}))
+        run = a_run(replace(PASSING, numbers={**PASSING.numbers, "pass_rate": Reading(0.5)}))
         dropping = replace(gate, limits={"max_pass_rate_drop": 0.01})
         yield a_result(run, gate=dropping, base=Base(baseline=base, branch=name.replace(" ", "-")))
     for call, status in (
@@ -245,9 +245,9 @@ def test_no_report_on_ordinary_names_contains_an_invisible_character(name: str) 
     soft = ApprovalStatus(commit=COMMIT, can_approve=(name,), ignored=(Refusal(name, Reason.BOT),))
     change = Change("campaign", name, f"{name} 2", name)
     context = a_context(base_ref=name, baselines={name: a_baseline()}, policy_changes=(change,))
-    of_traces = [a_run(run, gate, trace=f"{name} {n}", trace_id=name) for n in range(2)]
+    of_traces = [a_run(run, trace=f"{name} {n}", trace_id=name) for n in range(2)]
     results = [
-        [a_result(a_run(run, gate), what_failed=found, gate=gate, approval=soft)],
+        [a_result(a_run(run), what_failed=found, gate=gate, approval=soft)],
         [a_result(*of_traces, gate=gate, what_failed=found)],
     ]
     results += [[replace(each, gate=gate)] for each in errors(name)]

@@ -130,7 +130,7 @@ def test_a_fail_that_no_threshold_explains_says_so_in_every_stage() -> None:
 
 def test_a_required_mutation_that_alone_is_missed_has_a_remedy_of_its_own() -> None:
     gate = a_gate_with(min_pass_rate=0.5, required_mutation_categories=("timeouts", "schema_drift"))
-    result = a_result(a_run(gate=gate), gate=gate)
+    result = a_result(gate=gate)
     shown = seen(result)
     remedy = "The campaign covers no {}. Register a scenario for it at Sepurux, or remove it from {}."
     assert f"**Blocked.** {remedy.format('`schema_drift`', '`required_mutation_categories`')}" in shown
@@ -179,7 +179,7 @@ def dropped(score: float, scores: int = 5, failures: tuple[ClassifiedFailure, ..
             for n in range(5)
         )
     )
-    run = a_run(run_with(PASSING, pass_rate=0.9, reliability_score=score), gate)
+    run = a_run(run_with(PASSING, pass_rate=0.9, reliability_score=score))
     failed = WhatFailed(failures=failures)
     result = a_result(run, gate=gate, base=Base(baseline=base, branch="main"), what_failed=failed)
     return render_summary(build_report([result], a_context(base_ref="main", baselines={"refunds": base})))
@@ -197,7 +197,8 @@ def test_a_drop_says_which_numbers_are_lower_and_than_how_many_results(
     score: float, scores: int, sentence: str
 ) -> None:
     shown = dropped(score, scores)
-    assert f"**Blocked.** {sentence} Sepurux itself reported a pass. Fix what got worse and push." in shown
+    assert f"**Blocked.** {sentence} Sepurux itself reported a pass: it does not know this threshold." in shown
+    assert "Fix what got worse and push" in shown
     assert "Fix the failures below and push" in dropped(score, scores, FAILURES)
 
 
@@ -241,7 +242,7 @@ def test_a_gate_that_passed_shows_its_failures_only_in_the_collapsed_section() -
 
 def test_a_threshold_without_a_number_is_not_counted_as_met() -> None:
     gate = a_gate(limits={"min_pass_rate": 0.85, "min_reliability_score": 80})
-    run = a_run(run_with(PASSING, reliability_score=Reading()), gate)
+    run = a_run(run_with(PASSING, reliability_score=Reading()))
     body = render_summary(build_report([a_result(run, gate=gate), a_result(gate=OBSERVED)], a_context()))
     assert "✅ <code>refunds</code>: 1 of 2 thresholds met" in body
 
@@ -408,9 +409,10 @@ def test_a_summary_lists_the_first_scenarios_that_failed_and_counts_the_others()
     result = a_result(a_run(run_with(FAILING, scenarios=150)), what_failed=WhatFailed(scenarios=scenarios))
     report = build_report([result], a_context())
     summary = render_summary(report)
-    assert summary.count("| `run-") == 100
+    assert summary.count("- ❌\u00a0`run-") == 100
     assert "2 more scenarios left out" in summary
-    assert "run-0" not in render_comment(report, "")
+    comment = render_comment(report, "")
+    assert (comment.count("- ❌\u00a0`run-"), "94 more scenarios" in comment) == (8, True)
 
 
 @pytest.mark.parametrize("most", [COMMENT_BYTES, 10_000])

@@ -50,12 +50,11 @@ def rows(gate: GateFacts) -> list[tuple[str, str, str, str]]:
 def test_no_rate_reads_as_the_threshold_that_it_misses() -> None:
     gate = a_gate(limits={"min_pass_rate": 0.85, "min_reliability_score": 80})
     near = run_with(FAILING, pass_rate=0.84996, reliability_score=79.996)
-    result = a_result(a_run(near, gate, trace="1"), a_run(PASSING, gate, trace="2"), gate=gate)
+    result = a_result(a_run(near), gate=gate)
     (found,) = build_report([result], a_context(history=a_history(0.5))).gates
     assert [row.check.actual for row in found.thresholds] == ["84.996%", "79.996"]
     assert found.history[0].cells[::3] == ("84.996%", "79.996")
     assert found.pass_rate == "84.996%"
-    assert [trace.pass_rate for trace in found.traces] == ["84.996%", "95.0%"]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +71,7 @@ def test_fewer_scenarios_than_on_the_base_are_a_row_and_no_threshold_of_their_ow
 ) -> None:
     gate = a_gate(limits={"min_pass_rate": 0.85, **limits})
     base = a_baseline(a_past_result(numbers={"scenarios": 40}))
-    result = a_result(a_run(run_with(PASSING, scenarios=count), gate), gate=gate)
+    result = a_result(a_run(run_with(PASSING, scenarios=count)), gate=gate)
     (found,) = build_report([result], a_context(baselines={"refunds": base})).gates
     assert [each for each in rows(found) if "Scenarios" in each[0]] == ([row] if row else [])
     assert len(found.thresholds) == 1 + len(limits)
@@ -133,19 +132,19 @@ def test_required_categories_that_are_not_covered_come_first() -> None:
     first, second = (
         run_with(FAILING, mutation_categories=names) for names in (("timeouts", "auth"), ("timeouts", "x"))
     )
-    (found,) = build_report([a_result(a_run(first, gate), a_run(second, gate), gate=gate)], a_context()).gates
-    assert found.lacking == ("auth", "drift")
+    (found,) = build_report([a_result(a_run(first), a_run(second), gate=gate)], a_context()).gates
+    assert found.lacking == ("drift",)
     assert found.categories == (
-        Category(name="auth", covered=False, partly=True, required=True),
         Category(name="drift", covered=False, required=True),
+        Category(name="auth", covered=True, required=True),
         Category(name="timeouts", covered=True, required=True),
-        Category(name="x", covered=False, partly=True),
+        Category(name="x", covered=True),
     )
 
 
 def test_categories_that_are_not_reported_are_not_called_missing() -> None:
     gate = a_gate(limits={}, required_mutation_categories=("timeouts",))
-    run = a_run(run_with(PASSING, mutation_categories=None), gate)
+    run = a_run(run_with(PASSING, mutation_categories=None))
     (found,) = build_report([a_result(run, gate=gate)], a_context()).gates
     assert (found.categories, found.lacking) == ((), ())
     assert rows(found) == [("❗ Required mutations", "not reported", "1", "")]
@@ -229,10 +228,28 @@ def test_while_the_evaluation_runs_no_number_misses_its_threshold() -> None:
     assert gate.missed == ()
 
 
-def test_traces_without_a_result_for_the_same_reason_are_not_listed() -> None:
+def test_scenarios_without_a_result_for_the_same_reason_are_not_listed() -> None:
     run = undecided(Decision.ERROR, "No secret.", "Set one.")
     (gate,) = build_report([a_result(replace(run, trace="a"), replace(run, trace="b"))], a_context()).gates
-    assert gate.traces == ()
+    assert gate.scenarios == ()
+
+
+@pytest.mark.parametrize(
+    ("rates", "limits", "named"),
+    [
+        ((0.2, 1.0, 1.0), {"min_pass_rate": 0.7}, ("a", "20.0%")),
+        ((0.7, 1.0, 1.0), {"min_pass_rate": 0.7}, None),
+        ((0.2, 1.0, 1.0), {"min_pass_rate": 0.7, "min_scenario_pass_rate": 0.2}, None),
+        ((0.2, 1.0, 1.0), {"min_pass_rate": 0.8}, None),  # the gate failed
+        ((0.2, 1.0, 1.0), {}, None),
+    ],
+)
+def test_the_lowest_scenario_of_a_gate_that_passed_is_named_if_it_is_below_the_minimum_of_the_mean(
+    rates: tuple[float, ...], limits: dict[str, float], named: tuple[str, str] | None
+) -> None:
+    runs = (a_run(run_with(PASSING, pass_rate=rate), trace=name) for rate, name in zip(rates, "abc", strict=True))
+    (gate,) = build_report([a_result(*runs, gate=a_gate(limits=limits))], a_context()).gates
+    assert gate.low_scenario == named
 
 
 # -- against the base, and over time ----------------------------------------------------------------------------------
@@ -251,7 +268,7 @@ def test_traces_that_are_more_than_a_day_older_than_the_commit_are_named() -> No
         Trace(label=name, content=b"{}", recorded=None if age is None else now - age) for name, age in ages.items()
     )
     gate = a_gate(traces=traces)
-    runs = [a_run(PASSING, gate, trace=trace.label) for trace in traces]
+    runs = [a_run(PASSING, trace=trace.label) for trace in traces]
     result = a_result(*runs, gate=gate)
     (found,) = build_report([result], a_context(committed=now)).gates
     assert found.old_traces == ("a.json", "c.json")

@@ -59,7 +59,7 @@ def run_row(row: int, folder: Path, *, of_file: bool, **parts: Any) -> Observed:
     world = replace(
         QUIET,
         secret=decision != "error",
-        runs=(Run(waits=0, names_runs=(), fields=reported, scores=("null",)),),
+        runs=(Run(waits=0, names_runs=(), fields=reported, rates=(1,), scores=("null",)),),
         inputs=QUIET.inputs if of_file else everything,
         policies={"main": everything if of_file else None, "head": INVALID, "checkout": None},
         **parts,
