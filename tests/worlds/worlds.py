@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from random import Random
 from typing import Any, TypeVar
@@ -36,8 +36,9 @@ TRACES: tuple[dict[str, list[str]], ...] = (
     {"trace_file": ["a.json", "b.json", "c.json"]},
     {"trace_id": ["t-1", "t-2"], "trace_file": ["a.json", "b.json"]},  # without a fault, which only some may meet
 )
+RECORDINGS = TRACES[-3:]
 FILES = {"a.json": "t-3", "b.json": "t-4", "c.json": "t-5"}  # the id that each file gets when it is uploaded
-TASKS = ("refund", "refund", "refund", "cancel", "b.json", "t-1", None, " ", 7)  # names of a file's task
+TASKS = (*("refund",) * 5, "Refund", "refund ", "cancel", "b.json", "t-1", None, " ", 7)  # names of a file's task
 MOST_TRACES = 5
 STAGES = ("observe", "soft", "hard")
 RATES = (0.8, 0.9, 0.95)
@@ -166,11 +167,16 @@ def make_world(seed: int) -> World:
     policies = _policies(rng, {} if of_inputs else traces)
     if rng.random() < 0.1:
         policies["head"] = {"campaign": CAMPAIGN, "bogus": 1}
-    focus = rng.choice(("", "", "", "soft gate", "drop"))  # in which the settings of the inputs apply, and matter
+    # A world with a focus is one in which the settings of the inputs apply, and matter.
+    focus = rng.choice(("", "", "", "soft gate", "drop", "recordings"))
+    runs = tuple(_run(rng, fails=focus == "soft gate") for _ in range(MOST_TRACES))
     if focus:
         policies = dict.fromkeys(policies)
         inputs |= {"enforcement": "soft"} if focus == "soft gate" else {"max_pass_rate_drop": 0.02, "max_unsafe": 3}
-    runs = tuple(_run(rng, fails=focus == "soft gate") for _ in range(MOST_TRACES))
+    if focus == "recordings":
+        traces = rng.choice(RECORDINGS)
+        inputs = {"campaign": CAMPAIGN, "timeout": TIMEOUT_S} | _of_recordings(rng) | traces
+        runs = tuple(_sound(rng, run) for run in runs)
     retargeted = _rarely(rng)
     return World(
         seed=seed,
@@ -332,6 +338,26 @@ def _run(rng: Random, *, fails: bool) -> Run:
         for _ in scores
     )
     return Run(waits=rng.choice((0, 1, 2)), names_runs=names_runs, fields=fields, scores=scores, rates=rates)
+
+
+def _of_recordings(rng: Random) -> dict[str, Any]:
+    """Return thresholds that an evaluation of several recordings may miss although each run passes."""
+    return {"min_pass_rate": 0.5, "max_unsafe": 9} | _some(
+        rng,
+        0.4,
+        min_scenarios=(2, 3),
+        min_scenario_pass_rate=(0.75, 0.8, 0.9),
+        min_mutation_categories=(2, 3),
+        required_mutation_categories=(["auth"], ["auth", "timeouts"]),
+    )
+
+
+def _sound(rng: Random, run: Run) -> Run:
+    """Return a run that passes and reports its pass rate and categories."""
+    rate = rng.choice((1, 0.95, 0.9, 0.8, 0.7, 0.5))
+    categories = rng.choice(([], ["auth"], ["timeouts"], ["auth", "timeouts"]))
+    numbers = {"pass_rate": rate, "unsafe_attempts": 0, "mutation_categories": categories}
+    return replace(run, fields={**run.fields, "status": "done", "decision": "pass", **numbers})
 
 
 def _around(limit: float, step: float) -> tuple[float, ...]:
