@@ -22,7 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
-from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment
+from sepurux_action.evaluation.failures import ClassifiedFailure
+from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.report.rendering import render_comment, render_summary
 from sepurux_action.report.report import Report, build_report
 from sepurux_action.sandbox import SOUND_REFUND_ID, Sandbox, Store, campaign_id
@@ -30,7 +31,7 @@ from sepurux_action.sandbox.server import Faults
 from sepurux_action.sandbox.store import FLAKY_CAMPAIGN, MANY_CAMPAIGN
 from tests import backend
 from tests.backend import Answer, Request, ScriptedBackend
-from tests.builders import a_context, a_gate, a_result, a_run
+from tests.builders import a_context, a_gate, a_result
 from tests.github_double import GitHub
 from tests.runner import RunningStep, start_action
 from tests.scenes import a_scene
@@ -264,8 +265,8 @@ def rendering(render: Callable[[Report], str]) -> Callable[[Path], str]:
             ClassifiedFailure(type=f"kind_{n}", severity="high", description="x " * 100, mutation="timeouts")
             for n in range(200)
         )
-        run = a_run(enrichment=Enrichment(failures=failures))
-        results = [a_result(run, gate=a_gate(name=f"gate-{n}")) for n in range(GATES)]
+        found = WhatFailed(failures=failures)
+        results = [a_result(gate=a_gate(name=f"gate-{n}"), what_failed=found) for n in range(GATES)]
         start = time.monotonic()
         report = render(build_report(results, a_context()))
         return f"{len(report):,} characters in {time.monotonic() - start:.2f} s"

@@ -21,9 +21,10 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import Option
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import parse_ci_run
-from sepurux_action.evaluation.confirmation import confirm, missed_rates
+from sepurux_action.evaluation.confirmation import can_be_noise, confirm
 from sepurux_action.evaluation.decision import Decision, decide
-from sepurux_action.evaluation.drops import Base, compare_drops
+from sepurux_action.evaluation.drops import Base
+from sepurux_action.evaluation.gate_decision import decide_gate
 from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.published_result import (
     MAX_BASE_RESULTS,
@@ -32,7 +33,7 @@ from sepurux_action.evaluation.published_result import (
     PreviousResult,
     published_numbers,
 )
-from sepurux_action.evaluation.result import RunResult, Runs
+from sepurux_action.evaluation.runs import RunResult, Runs
 
 ATTEMPTS = (25, 50, 100, 200)
 NEEDED = 0.85  # `min_pass_rate`
@@ -47,26 +48,26 @@ MAJORITY = MAX_BASE_RESULTS // 2 + 1  # so many results at or above a number mak
 def blocks(passed: Sequence[int], attempts: int, gate: Gate, on_base: Sequence[int] = ()) -> bool:
     """Return whether a gate fails with these numbers of passed attempts in one evaluation, or in two with `confirm`."""
     results = tuple(BaselineResult(commit="", url="", result=_result(each, attempts)) for each in on_base)
-    base, (first, *second) = Base(baseline=Baseline(results)), [_runs(each, attempts, gate) for each in passed]
-    runs, compared = compare_drops(gate, first, base)
-    if second and (missed := missed_rates(gate, runs, compared)):
-        runs = confirm(gate, runs, missed, second[0], base).runs
-    return runs[0].decision is Decision.FAIL
+    base, (first, *second) = Base(baseline=Baseline(results)), [_runs(each, attempts) for each in passed]
+    decided = decide_gate(gate, first, base)
+    if second and can_be_noise(decided):
+        return confirm(gate, decided, second[0], base).decision is Decision.FAIL
+    return decided.decision is Decision.FAIL
 
 
 def gate_with(option: Option[float], limit: float) -> Gate:
     return Gate(name="", campaign="", limits={option.name: limit})
 
 
-def _runs(passed: int, attempts: int, gate: Gate) -> Runs:
-    run = parse_ci_run({"decision": Decision.PASS, PASS_RATE.name: passed / attempts})
-    return (RunResult(trace="", run=run, run_decision=decide(run, gate)),)
+def _runs(passed: int, attempts: int) -> Runs:
+    run = parse_ci_run({"decision": Decision.PASS, PASS_RATE.name: passed / attempts, "trace_count": 1})
+    return (RunResult(run=run, run_decision=decide(run)),)
 
 
 @cache
 def _result(passed: int, attempts: int) -> PreviousResult:
     gate = Gate(name="", campaign="", limits={})
-    numbers = published_numbers(_runs(passed, attempts, gate)[0].run, gate)  # a run reads them from a description
+    numbers = published_numbers(_runs(passed, attempts)[0].run, gate)  # a run reads them from a description
     return PreviousResult(decision=Decision.PASS, stage=Stage.HARD, numbers=numbers)
 
 

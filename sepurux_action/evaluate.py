@@ -6,17 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from sepurux_action.config import options
 from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.path_filter import affects
 from sepurux_action.config.stage import OnUndecided, Stage, next_change
 from sepurux_action.evaluation.api import Credentials
-from sepurux_action.evaluation.decision import CheckState, Decision, Rule, RunDecision
-from sepurux_action.evaluation.drops import Base, check_drops, compare_drops, hidden_results
+from sepurux_action.evaluation.checks import CheckState
+from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
+from sepurux_action.evaluation.drops import Base, hidden_results
 from sepurux_action.evaluation.enforcement import ApprovalStatus, enforce
+from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
 from sepurux_action.evaluation.polling import Evaluation
-from sepurux_action.evaluation.result import Evaluated, GateResult, RunResult, combined_numbers, trace_may_be_cause
+from sepurux_action.evaluation.result import Evaluated, GateResult
+from sepurux_action.evaluation.runs import RunResult
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation, advice
 from sepurux_action.host.deadlines import Timeouts
@@ -97,8 +99,15 @@ def _read_again(run: Run, results: Sequence[GateResult]) -> Mapping[str, Evaluat
 
 
 def _with_unread_record(result: GateResult) -> Evaluated:
-    decided = RunDecision(decision=Decision.ERROR, reason=RECORD_UNREAD, rule=Rule.RECORD_UNREAD)
-    return Evaluated(tuple(replace(run, run_decision=decided, hint=RECORD_HINT) for run in result.runs))
+    decided = replace(
+        result.decided,
+        decision=Decision.ERROR,
+        rule=Rule.RECORD_UNREAD,
+        reason=RECORD_UNREAD,
+        detail=RECORD_UNREAD,
+        hint=at_source(RECORD_HINT, result.gate),
+    )
+    return Evaluated(decided=decided)
 
 
 def _skipped(run: Run, gates: Sequence[Gate]) -> dict[str, Evaluated]:
@@ -146,16 +155,12 @@ def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
     return {gate.name: of_gate for gate, of_gate in zip(gates, evaluation.run(), strict=True)}
 
 
-def _publish_fail(run: Run, gate: Gate, failed: Evaluated, may_change: bool) -> None:  # noqa: FBT001 - a callback
+def _publish_fail(run: Run, gate: Gate, decided: GateDecision, may_change: bool) -> None:  # noqa: FBT001 - a callback
     """Set the status of a gate that certainly fails. A review may still approve it in the stage `soft`."""
     by_review = gate.stage is Stage.SOFT and run.event.pull_request is not None
-    result = GateResult(
-        gate=gate,
-        runs=failed.runs,
-        evaluations=failed.evaluations,
-        blocks=enforce(Decision.FAIL, gate.stage, gate.on_undecided),
-        approval=ApprovalStatus(anyone=True) if by_review else None,
-    )
+    blocks = enforce(Decision.FAIL, gate.stage, gate.on_undecided)
+    approval = ApprovalStatus(anyone=True) if by_review else None
+    result = GateResult(gate=gate, decided=decided, blocks=blocks, approval=approval)
     result = result.blocked_by_policy() if run.policy.problems else result
     run.github.publish_fail(result, may_change=may_change)
 
@@ -168,28 +173,20 @@ def publish_notice(run: Run, key: str, why: str = "") -> None:
 
 
 def _result(run: Run, gate: Gate, found: Evaluated, advised: str = "") -> GateResult:
-    base, runs = _base(run, gate), found.runs
-    if found.recorded:
-        drops = tuple(check for check in runs[0].run_decision.checks if check.threshold in options.DROPS)
-    elif found.evaluations:  # which have compared the drops
-        drops = tuple(check_drops(combined_numbers(runs, found.evaluations), gate, base))
-    else:
-        runs, drops = compare_drops(gate, runs, base)
-    runs = tuple(replace(each, hint=at_source(each.hint, gate)) for each in runs)
-    decision = min((each.decision for each in runs), key=lambda each: each.rank)
+    base, decision = _base(run, gate), found.decision
     # Anyone who may cancel a run must not get past a gate with it, so `allow` ends with a signal.
-    unread = any(each.run_decision.rule is Rule.RECORD_UNREAD for each in runs)
+    unread = found.rule is Rule.RECORD_UNREAD
     on_undecided = OnUndecided.BLOCK if run.signals.received or unread else gate.on_undecided
-    blocks = enforce(decision, gate.stage, on_undecided, trace_may_be_cause=trace_may_be_cause(runs))
-    too_few = decision.is_decided and any(check.state is CheckState.NOT_COMPARED for check in drops)
+    blocks = enforce(decision, gate.stage, on_undecided, trace_may_be_cause=found.decided.is_suspect)
+    too_few = decision.is_decided and any(check.state is CheckState.NOT_COMPARED for check in found.checks)
     few = hidden_results(base.baseline) if too_few and base.baseline else ""
     change = next_change(gate.rules, run.event.branch, run.today)
     result = GateResult(
         gate=gate,
-        runs=runs,
+        decided=found.decided,
         blocks=blocks,
         notes=tuple(filter(None, (str(change or ""), advised, few))),
-        drops=drops,
+        what_failed=found.what_failed,
         evaluations=found.evaluations,
         confirmation=found.confirmation,
         recorded=found.recorded,
@@ -235,4 +232,5 @@ def no_credentials_hint(event: Event) -> str:
 def _not_run(gate: Gate, decision: Decision, reason: str, hint: str = "") -> Evaluated:
     rule = Rule.RECORD_UNREAD if reason is RECORD_UNREAD else Rule.NOT_POLLED
     decided = RunDecision(decision=decision, reason=reason, rule=rule)
-    return Evaluated(tuple(RunResult.of(trace, decided, hint) for trace in gate.traces))
+    runs = tuple(RunResult.of(trace, decided, hint) for trace in gate.traces)
+    return Evaluated(decided=decide_gate(gate, runs, Base(baseline=None)))

@@ -31,32 +31,25 @@ from sepurux_action.evaluate import (
     UNREAD_RESULTS_HINT,
 )
 from sepurux_action.evaluation.base_failures import NOT_COMPARED, BaseFailures, compare
+from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
-from sepurux_action.evaluation.confirmation import confirm, missed_rates
+from sepurux_action.evaluation.confirmation import confirm
 from sepurux_action.evaluation.decision import (
     NEXT_STEPS,
-    Check,
-    CheckState,
     Decision,
     Rule,
     RunDecision,
-    check_thresholds,
     decide,
-    next_step,
 )
-from sepurux_action.evaluation.drops import Base, compare_drops
+from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal, enforce
-from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment, Scenario, merge_failures
+from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, merge_failures
+from sepurux_action.evaluation.gate_decision import decide_gate
 from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
 from sepurux_action.evaluation.polling import CANCELLED, CHECK_NETWORK
-from sepurux_action.evaluation.published_result import (
-    Baseline,
-    BaselineResult,
-    CommitResults,
-    PreviousResult,
-    as_run,
-)
-from sepurux_action.evaluation.result import GateResult, RecordedFail, RunResult, WorkflowRun
+from sepurux_action.evaluation.published_result import Baseline, BaselineResult, CommitResults, PreviousResult
+from sepurux_action.evaluation.result import GateResult, RecordedFail, of_status
+from sepurux_action.evaluation.runs import NOT_READ, RunResult, Scenario, WhatFailed, WorkflowRun
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import DELETED, FIRST_FILE, invalid_base_note, resolve_policy
 from sepurux_action.github.session import LOST
@@ -241,14 +234,14 @@ def a_gate(**changes: object) -> Gate:
     )
 
 
-def a_run(run: CIRun = FAILING, gate: Gate | None = None, **changes: object) -> RunResult:
-    """Return the result of a CI run under the gate's thresholds, with changed fields."""
-    run_decision = decide(run, gate or a_gate())
+def a_run(run: CIRun = FAILING, **changes: object) -> RunResult:
+    """Return the result of a CI run, with changed fields."""
+    run_decision = decide(run)
     return replace(
         RunResult(
             trace=RECORDED.label,
             run_decision=run_decision,
-            hint=next_step(run_decision),
+            hint=NEXT_STEPS.get(run_decision.rule, ""),
             run=run,
             campaign_id=CAMPAIGN_ID,
             run_id=RUN_ID,
@@ -258,29 +251,49 @@ def a_run(run: CIRun = FAILING, gate: Gate | None = None, **changes: object) -> 
     )
 
 
+NO_BASE = Base(baseline=Baseline())
+
+
 def a_result(
     *runs: RunResult,
     gate: Gate | None = None,
     approval: ApprovalStatus | None = None,
     notes: tuple[str, ...] = (),
+    what_failed: WhatFailed | None = None,
+    base: Base = NO_BASE,
 ) -> GateResult:
-    """Return the result of a gate in its stage; without runs it has one that failed."""
-    gate = gate or a_gate()
-    runs = runs or (a_run(gate=gate),)
-    decision = min((run.decision for run in runs), key=lambda each: each.rank)
-    blocks = enforce(decision, gate.stage, gate.on_undecided, approved=bool(approval and approval.approved))
-    return GateResult(gate=gate, runs=runs, blocks=blocks, approval=approval, notes=notes)
+    """Return the result of a gate in its stage; without runs it has one that failed. Each of several has a trace."""
+    gate, runs = gate or a_gate(), runs or (a_run(),)
+    if len(runs) != len(gate.traces):
+        gate = replace(gate, traces=tuple(Trace(label=run.trace, trace_id=f"t-{n}") for n, run in enumerate(runs)))
+    decided = decide_gate(gate, runs, base)
+    blocks = enforce(decided.decision, gate.stage, gate.on_undecided, approved=bool(approval and approval.approved))
+    return GateResult(
+        decided=decided,
+        gate=gate,
+        blocks=blocks,
+        approval=approval,
+        notes=notes,
+        what_failed=what_failed or WhatFailed(scenarios=decided.scenarios if len(runs) > 1 else ()),
+    )
+
+
+def a_scenario(
+    name: str, run: CIRun | None = None, *, run_id: str = RUN_ID, failures: Failures = (), **changes: str
+) -> Scenario:
+    """Return a scenario with one recording, whose numbers were not read without a run."""
+    decided = decide(run) if run else NOT_READ
+    recording = RunResult(run_id=run_id, run=run or CIRun(), run_decision=decided, failures=failures)
+    return Scenario(name=name or run_id, recordings=(replace(recording, **changes),))  # type: ignore[arg-type]
 
 
 def undecided(
     decision: Decision, reason: str, hint: str = "", run: CIRun | None = None, rule: Rule = Rule.NOT_POLLED
 ) -> RunResult:
     """Return a run without a result."""
-    known = run or CIRun()
-    checks = () if decision is Decision.SKIPPED else tuple(check_thresholds(known, a_gate()))
     return a_run(
-        known,
-        run_decision=RunDecision(decision=decision, reason=reason, rule=rule, checks=checks),
+        run or CIRun(),
+        run_decision=RunDecision(decision=decision, reason=reason, rule=rule),
         hint=hint,
         run_id=RUN_ID if run else "",
     )
@@ -292,7 +305,7 @@ def _timed_out() -> RunResult:
     return replace(undecided(Decision.PENDING, "No decision after 10 min.", hint, run=running), elapsed_s=600)
 
 
-def _flood() -> RunResult:
+def _flood() -> GateResult:
     failures = tuple(
         ClassifiedFailure(
             type=f"tool_misuse_{number:03}",
@@ -305,15 +318,16 @@ def _flood() -> RunResult:
     )
     tools = tuple(FailingTool(f"orders.step_{number:02}", 60 - number) for number in range(60))
     run = run_with(FAILING, pass_rate=0.11, failures=340, top_failing_tools=tools)
-    return a_run(run, enrichment=Enrichment(failures=failures, unread_failures=40, unread_scenarios=2))
+    return a_result(a_run(run), what_failed=WhatFailed(failures=failures, unread_failures=40, unread_scenarios=2))
 
 
-def _failed(gate: Gate) -> RunResult:
-    return a_run(gate=gate, enrichment=Enrichment(failures=FAILURES))
+def _failed(gate: Gate, approval: ApprovalStatus | None = None, notes: tuple[str, ...] = ()) -> GateResult:
+    failed = WhatFailed(failures=FAILURES)
+    return a_result(a_run(), gate=gate, approval=approval, notes=notes, what_failed=failed)
 
 
-def _with_new_failures(gate: Gate) -> RunResult:
-    """Return a failed run whose failures are new, also on the base, or both, and which fixes one of the base."""
+def _with_new_failures(gate: Gate) -> GateResult:
+    """Return a failed gate whose failures are new, also on the base, or both, and which fixes one of the base."""
     unsafe, lookup, call, incomplete = FAILURES
     loop = replace(call, type="loop")
     base = [
@@ -325,80 +339,98 @@ def _with_new_failures(gate: Gate) -> RunResult:
     ]  # of the results of `_of_main`
     results = [BaseFailures(each, 40) for each in base]
     marked, fixed = compare((unsafe, lookup, call, incomplete), results, scenarios=40, uploaded=False)
-    return a_run(gate=gate, enrichment=Enrichment(failures=marked, fixed=fixed, compared_with=len(base)))
+    failed = WhatFailed(failures=merge_failures(marked)[0], fixed=fixed, compared_with=len(base))
+    return a_result(a_run(), gate=gate, what_failed=failed)
 
 
-def _of_scenarios(gate: Gate) -> RunResult:
-    """Return the run of a batch of 40 scenarios, three of which failed, with two failures that were not read."""
+def _of_scenarios(gate: Gate) -> GateResult:
+    """Return the result of a batch of 40 scenarios, three of which failed, with two failures that were not read."""
     unsafe, lookup, call, incomplete = FAILURES
-    failed = (
+    rows = (
         ("refund twice", 0.5, 1.0, 3, (unsafe, lookup)),
         ("cancel an order", 0.75, 0.0, 2, (incomplete, call)),
         (TRACE_ID, 0.9, 0.0, 3, (call,)),
     )
     scenarios = tuple(
-        Scenario(
+        a_scenario(
+            name,
+            a_ci_run(decision="fail", pass_rate=rate, unsafe_attempts=unsafe, failures=count),
             run_id=f"run-{number}",
             trace_id=f"trace-{number}",
-            name=name,
-            run=a_ci_run(decision="fail", pass_rate=rate, unsafe_attempts=unsafe, failures=count),
             failures=found,
             problem="a request failed: HTTP 503" if name == TRACE_ID else "",
         )
-        for number, (name, rate, unsafe, count, found) in enumerate(failed)
+        for number, (name, rate, unsafe, count, found) in enumerate(rows)
     )
     passed = a_ci_run(decision="pass", pass_rate=1.0, unsafe_attempts=0, failures=0)
-    enrichment = Enrichment(
-        scenarios=scenarios + tuple(Scenario(run_id=f"run-{n}", name=f"trace-{n}", run=passed) for n in range(3, 40)),
+    failed = WhatFailed(
+        scenarios=scenarios + tuple(a_scenario(f"trace-{n}", passed, run_id=f"run-{n}") for n in range(3, 40)),
         failures=merge_failures((failure for each in scenarios for failure in each.failures), 100)[0],
         unread_failures=2,
         unread_scenarios=1,
         notes=("Not all failures were read: a request failed: HTTP 503.",),
     )
-    return a_run(run_with(FAILING, failures=8), gate, batch_id="batch-7", run_id="", enrichment=enrichment)
+    run = a_run(run_with(FAILING, failures=8), batch_id="batch-7", run_id="")
+    return a_result(run, gate=gate, what_failed=failed)
 
 
 def _of_traces() -> GateResult:
-    refund, cancel = "traces/refund.json", "traces/cancel.json"
-    files = tuple(Trace(label=label, content=b"{}") for label in (refund, cancel))
+    """Return the result of two recordings of one scenario, one of another that failed, and one without a decision."""
+    tasks = {"traces/refund-1.json": "refund an order", "traces/refund-2.json": "refund an order"}
+    tasks["traces/cancel-1.json"] = "cancel an order"
+    files = tuple(Trace(label=label, content=b"{}", task=task) for label, task in tasks.items())
     gate = a_gate(traces=(*files, Trace(label=TRACE_ID, trace_id=TRACE_ID)))
-    perfect = run_with(PASSING, pass_rate=1.0, failures=0.0, scenarios=3)
-    scenario = Scenario(run_id=RUN_ID, trace_id="b7e09d34", name=cancel, run=FAILING, failures=FAILURES)
-    failed = a_run(
-        run_with(FAILING, scenarios=3), gate, enrichment=Enrichment(scenarios=(scenario,), failures=FAILURES)
-    )
-    return a_result(
-        a_run(perfect, gate, trace=refund, trace_id="6f1c2b0e-5a57-4a3d-9a41-3b0d7c8e2f15"),
-        replace(failed, trace=cancel, trace_id="b7e09d34-2c16-4f7b-8d02-915aa4c6e0d8"),
-        replace(_timed_out(), trace=TRACE_ID, trace_id=TRACE_ID),
-        gate=gate,
-    )
+    perfect, failed = run_with(PASSING, pass_rate=1.0, failures=0.0), a_run(failures=FAILURES)
+    runs = [
+        replace(run, trace=label, uploaded=True)
+        for label, run in zip(tasks, (a_run(perfect), a_run(perfect), failed), strict=True)
+    ]
+    runs = [replace(run, trace_id=f"6f1c2b0e-{n}") for n, run in enumerate(runs)]
+    pending = replace(_timed_out(), trace=TRACE_ID, trace_id=TRACE_ID)
+    return _with_failures(a_result(*runs, pending, gate=gate))
+
+
+def _of_low_scenarios() -> GateResult:
+    """Return the result of three recordings of each scenario, of which one scenario and the mean are too low."""
+    rates = {"refund twice": (0.5, 0.0, 0.5), "cancel an order": (1.0, 0.5, 0.75), "look an order up": (1.0, 1.0, 1.0)}
+    gate, runs = a_gate_with(min_pass_rate=0.85, max_unsafe=0, min_scenario_pass_rate=0.6), list[RunResult]()
+    for task, of_task in rates.items():
+        for n, rate in enumerate(of_task, 1):
+            run = run_with(PASSING, pass_rate=rate, failures=round(4 * (1 - rate)), reliability_score=100 * rate)
+            failures = () if rate == 1 else (FAILURES[2],)
+            path, trace_id = f"traces/{task}-{n}.json", f"{task}-{n}"
+            runs.append(a_run(run, trace=path, uploaded=True, trace_id=trace_id, failures=failures))
+    traces = tuple(Trace(label=run.trace, content=b"{}", task=run.trace_id[:-2]) for run in runs)
+    return _with_failures(a_result(*runs, gate=replace(gate, traces=traces)))
+
+
+def _with_failures(result: GateResult) -> GateResult:
+    """Return a result whose scenarios and failures are those of its runs."""
+    scenarios = tuple(sorted(result.decided.scenarios, key=lambda each: each.severity_key))
+    failures = merge_failures(failure for run in result.runs for failure in run.failures)[0]
+    return replace(result, what_failed=WhatFailed(scenarios=scenarios, failures=failures))
 
 
 def _confirmed(gate: Gate, first: float, second: float) -> GateResult:
     words = ((rate, "pass" if rate >= gate.limits["min_pass_rate"] else "fail") for rate in (first, second))
-    runs = [(a_run(run_with(PASSING, pass_rate=rate, decision=word), gate),) for rate, word in words]
-    found = confirm(gate, runs[0], missed_rates(gate, runs[0], ()), runs[1], Base(baseline=None))
-    result = a_result(*found.runs, gate=gate)
-    return replace(result, evaluations=found.evaluations, confirmation=found.confirmation)
+    runs = [(a_run(run_with(PASSING, pass_rate=rate, decision=word)),) for rate, word in words]
+    one = a_result(*runs[0], gate=gate)
+    found = confirm(gate, one.decided, runs[1], Base(baseline=None))
+    return replace(
+        one,
+        decided=found.decided,
+        blocks=found.decision is Decision.FAIL,
+        evaluations=found.evaluations,
+        confirmation=found.confirmation,
+    )
 
 
 def _compared(rate: float, context: Context | None) -> GateResult:
     """Return the result of a gate that limits drops; None: the results on main could not be read."""
     gate = a_gate_with(min_pass_rate=0.85, max_unsafe=0, max_pass_rate_drop=0.03, max_reliability_score_drop=5)
     baseline = context.baselines["refunds"] if context else None
-    runs, drops = compare_drops(
-        gate,
-        (a_run(run_with(PASSING, pass_rate=rate), gate),),
-        Base(baseline=baseline, branch="main", hint=UNREAD_RESULTS_HINT),
-    )
-    return replace(a_result(*runs, gate=gate), drops=drops)
-
-
-def _kept(result: GateResult) -> GateResult:
-    """Return a result as the comment keeps it for a run that does not evaluate the commit again."""
-    worst = replace(result.worst, run_decision=replace(result.worst.run_decision, checks=result.checks))
-    return replace(result, runs=(worst,))
+    base = Base(baseline=baseline, branch="main", hint=UNREAD_RESULTS_HINT)
+    return a_result(a_run(run_with(PASSING, pass_rate=rate)), gate=gate, base=base)
 
 
 WAITS = ApprovalStatus(
@@ -415,7 +447,7 @@ IMPOSSIBLE = ApprovalStatus(
 UNREAD = ApprovalStatus(commit=COMMIT, unread=True)
 APPROVED = ApprovalStatus(commit=COMMIT, approved_by=("mona",))
 CUT_OFF = f"{NOT_COMPARED}: for its run `{RUN_ID}`, only the first 200 failures were read."
-FIXED = Enrichment(fixed=FAILURES[:1], compared_with=1)
+FIXED = WhatFailed(fixed=FAILURES[:1], compared_with=1)
 UNREAD_SCORE = "Could not read the reliability score: HTTP 503."
 EARLIER = WorkflowRun("https://github.com/octo/shop/actions/runs/7100001/attempts/1", 1_793_023_320.0)
 LOST_STATUS = PolicyNote(
@@ -445,15 +477,12 @@ def most_gates() -> tuple[GateResult, ...]:
     for number in range(MAX_GATES_IN_STEP):
         stage = (Stage.OBSERVE, Stage.SOFT, Stage.HARD)[number % 3]
         gate = a_gate(name=f"agent-{number:02}", campaign=f"agent-{number:02}-reliability", stage=stage)
-        if number % 5 == 0:
-            run = skipped
-        elif number % 5 == 2:
-            run = _failed(gate)
-        else:
-            run = _timed_out() if number == 23 else a_run(PASSING, gate)
-        failed_soft = stage is Stage.SOFT and run.decision is Decision.FAIL
-        notes = (NEXT_CHANGE,) if stage is Stage.SOFT else ()
-        found.append(a_result(run, gate=gate, approval=WAITS if failed_soft else None, notes=notes))
+        soft, notes = stage is Stage.SOFT, (NEXT_CHANGE,) if stage is Stage.SOFT else ()
+        if number % 5 == 2:
+            found.append(_failed(gate, WAITS if soft else None, notes))
+            continue
+        decided = _timed_out() if number == 23 else a_run(PASSING)
+        found.append(a_result(decided if number % 5 else skipped, gate=gate, notes=notes))
     return tuple(found)
 
 
@@ -491,25 +520,25 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     best = run_with(PASSING, pass_rate=0.97)
     lying = run_with(PASSING, pass_rate=0.8496, reliability_score=Reading())
     silent = run_with(PASSING, pass_rate=Reading(), unsafe_attempts=Reading(broken='no number: "none"'))
-    cached = a_run(gate=soft, enrichment=Enrichment(failures=FAILURES))
     stands = RecordedFail(run=EARLIER, at="14:02 UTC", anyone=True, excluded=("octocat", "ann"))
-    described = "fail (hard): 72.0% passed, 1 unsafe, 5 failures, score 61.5; 40 scenarios"
     on_review = replace(stands, anyone=False, excluded=(), by_review=True)
-    of_status = as_run(described, FAILING.dashboard_url)
+    described = "fail (hard): 72.0% passed, 1 unsafe, 5 failures, score 61.5; 40 scenarios"
+    published = of_status(described, FAILING.dashboard_url)
     listed = replace(stands, anyone=False, reviewers=("mona", "hubot-2"), excluded=())
     confirming = a_gate(limits={"min_pass_rate": 0.85, "max_unsafe": 0}, confirm=True)
     first = a_gate(name="search", campaign="search-reliability", stage=Stage.OBSERVE)
     many = (
-        a_result(a_run(PASSING, gate=a_gate()), gate=a_gate(name="search", campaign="search-reliability")),
-        a_result(_failed(asking), gate=replace(asking, name="refunds")),
+        a_result(a_run(PASSING), gate=a_gate(name="search", campaign="search-reliability")),
+        _failed(replace(asking, name="refunds")),
         a_result(_timed_out(), gate=a_gate(name="shipping", campaign="shipping-reliability", stage=Stage.OBSERVE)),
         a_result(skipped, gate=a_gate(name="billing", campaign="billing-reliability")),
     )
-    returns = a_result(_failed(soft), gate=replace(soft, name="returns"), approval=WAITS, notes=(NEXT_CHANGE,))
+    returns = _failed(replace(soft, name="returns"), approval=WAITS, notes=(NEXT_CHANGE,))
     passing = tuple(
         a_result(a_run(PASSING), gate=a_gate(name=name, campaign=f"{name}-reliability"))
         for name in ("billing", "refunds", "search")
     )
+    unmarked = WhatFailed(failures=FAILURES, notes=(CUT_OFF,))
     here, alone = a_context(), a_context(pull_request=None)
     against_main = a_context(
         base_ref="main",
@@ -529,60 +558,61 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     against = a_context(base_ref="main", baselines={"refunds": a_baseline(*steady)})
     dropped = _compared(0.905, against)
     # A run that does not evaluate the commit again shows the failed gate so.
-    from_comment = replace(_kept(dropped), recorded=stands)
+    from_comment = replace(dropped, recorded=stands)
     older, committed = _of_traces(), 1_800_000_000.0
-    old = tuple(replace(trace, recorded=committed - 7 * DAY_S) for trace in older.gate.traces[:2])
-    older = replace(older, gate=replace(older.gate, traces=(*old, older.gate.traces[2])))
+    old = tuple(replace(trace, recorded=committed - 7 * DAY_S) for trace in older.gate.traces[:3])
+    older = replace(older, gate=replace(older.gate, traces=(*old, older.gate.traces[3])))
     recovering = replace(against_main, history=a_history(0.55, 0.62, 0.7))
     loosening = replace(against_main, policy_changes=POLICY_CHANGES)
     return {
         "pass": ((a_result(a_run(PASSING)),), risen),
-        "pass-fixed": ((a_result(a_run(run_with(PASSING, failures=0), enrichment=FIXED)),), risen),
+        "pass-fixed": ((a_result(a_run(run_with(PASSING, failures=0)), what_failed=FIXED),), risen),
         "pass-observe": ((a_result(a_run(PASSING), gate=observe),), here),
-        "fail": ((a_result(_failed(asking), gate=asking),), loosening),
-        "fail-registered": ((a_result(_failed(registered), gate=registered),), here),
+        "fail": ((_failed(asking),), loosening),
+        "fail-registered": ((_failed(registered),), here),
         "pass-registered": ((a_result(a_run(PASSING), gate=registered),), here),
         "pass-without-calls": ((a_result(a_run(PASSING), gate=uncalled),), here),
         "gates-registered": (
             (
-                a_result(_failed(registered), gate=registered),
-                a_result(_failed(soft), gate=replace(waiting, stage=Stage.SOFT), approval=WAITS),
+                _failed(registered),
+                _failed(replace(waiting, stage=Stage.SOFT), approval=WAITS),
                 a_result(a_run(PASSING), gate=uncalled),
             ),
             here,
         ),
-        "fail-new": ((a_result(_with_new_failures(asking), gate=asking),), against_main),
-        "fail-unmarked": ((a_result(a_run(enrichment=Enrichment(failures=FAILURES, notes=(CUT_OFF,)))),), against_main),
-        "fail-scenarios": ((a_result(_of_scenarios(asking), gate=replace(asking, traces=(OF_CAMPAIGN,))),), larger),
-        "fail-uncovered": ((a_result(a_run(replace(PASSING, decision="fail"), covering), gate=covering),), here),
-        "fail-few-scenarios": ((a_result(a_run(PASSING, wide), gate=wide),), larger),
-        "fail-recovering": ((a_result(a_run(better)),), recovering),
-        "fail-flood": ((a_result(_flood()),), here),
-        "fail-observe": ((a_result(_failed(observe), gate=observe, notes=(WAIT_FOR_MORE,)),), here),
-        "fail-soft": ((a_result(_failed(soft), gate=soft),), alone),
-        "fail-soft-waiting": (
-            (a_result(_failed(soft), gate=soft, approval=WAITS, notes=(NEXT_CHANGE, ADVICE)),),
+        "fail-new": ((_with_new_failures(asking),), against_main),
+        "fail-unmarked": (
+            (a_result(a_run(), what_failed=unmarked),),
             against_main,
         ),
-        "fail-soft-rerun": ((a_result(_failed(soft), gate=soft, approval=ANYONE),), here),
-        "fail-soft-impossible": ((a_result(_failed(soft), gate=soft, approval=IMPOSSIBLE),), here),
+        "fail-scenarios": ((_of_scenarios(asking),), larger),
+        "fail-uncovered": ((a_result(a_run(replace(PASSING, decision="fail")), gate=covering),), here),
+        "fail-few-scenarios": ((a_result(a_run(PASSING), gate=wide),), larger),
+        "fail-recovering": ((a_result(a_run(better)),), recovering),
+        "fail-flood": ((_flood(),), here),
+        "fail-observe": ((_failed(observe, notes=(WAIT_FOR_MORE,)),), here),
+        "fail-soft": ((_failed(soft),), alone),
+        "fail-soft-waiting": (
+            (_failed(soft, approval=WAITS, notes=(NEXT_CHANGE, ADVICE)),),
+            against_main,
+        ),
+        "fail-soft-rerun": ((_failed(soft, approval=ANYONE),), here),
+        "fail-soft-impossible": ((_failed(soft, approval=IMPOSSIBLE),), here),
         "fail-soft-unread": (
-            (
-                replace(
-                    a_result(cached, gate=soft, approval=UNREAD),
-                    recorded=on_review,
-                ),
-            ),
+            (replace(_failed(soft, approval=UNREAD), recorded=on_review),),
             here,
         ),
-        "fail-recorded": ((replace(_kept(a_result(_failed(asking), gate=asking)), recorded=listed),), against_main),
-        "fail-recorded-status": ((replace(a_result(of_status), recorded=RecordedFail()),), against_main),
+        "fail-recorded": ((replace(_failed(asking), recorded=listed),), against_main),
+        "fail-recorded-status": (
+            (replace(a_result(), decided=published.decided, recorded=RecordedFail()),),
+            against_main,
+        ),
         "fail-confirmed": ((_confirmed(confirming, 0.72, 0.78),), here),
         "pass-confirmed": ((_confirmed(confirming, 0.84, 0.88),), here),
         "pass-continued": ((a_result(replace(a_run(PASSING), earlier=EARLIER)),), here),
         "fail-unexplained": ((a_result(a_run(replace(PASSING, decision="fail"))),), here),
-        "fail-soft-approved": ((a_result(_failed(soft), gate=soft, approval=APPROVED, notes=(ADVICE,)),), here),
-        "fail-unsupported-pass": ((a_result(a_run(lying, enrichment=Enrichment(notes=(UNREAD_SCORE,)))),), here),
+        "fail-soft-approved": ((_failed(soft, approval=APPROVED, notes=(ADVICE,)),), here),
+        "fail-unsupported-pass": ((a_result(a_run(lying), what_failed=WhatFailed(notes=(UNREAD_SCORE,))),), here),
         "fail-drop": ((dropped,), against),
         "fail-drop-recorded": ((from_comment,), spread),
         "pass-within-range": ((_compared(0.88, spread),), spread),
@@ -603,6 +633,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "policy-first": ((a_result(a_run(PASSING), gate=first),), replace(here, notes=(FIRST_FILE,))),
         "policy-deleted": ((a_result(a_run(best)),), replace(here, notes=(DELETED, LOST_STATUS))),
         "traces": ((_of_traces(),), here),
+        "traces-low": ((_of_low_scenarios(),), here),
         "traces-old": ((older,), replace(here, committed=committed)),
         "gates": (many, against_main),
         "gates-pass": (passing, here),
@@ -726,8 +757,8 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD, traces: int = 2) -
         dashboard_url=address,
     )
     failures = tuple(ClassifiedFailure(type=word, severity=word, description=word, mutation=word) for word in words)
-    scenarios = tuple(Scenario(run_id=word, name=word, run=run, failures=failures) for word in words)
-    run_decision = replace(decide(run, gate), reason=first)
+    scenarios = tuple(a_scenario(word, run, run_id=word, trace=word, failures=failures) for word in words)
+    run_decision = replace(decide(run), reason=first)
     runs = tuple(
         RunResult(
             trace=word,
@@ -737,7 +768,6 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD, traces: int = 2) -
             trace_id=f"{second} again",
             run_id=first,
             batch_id=first,
-            enrichment=Enrichment(scenarios=scenarios, failures=failures, fixed=failures, notes=words),
             hint=word,
         )
         for word in words[:traces]
@@ -760,4 +790,7 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD, traces: int = 2) -
         remark=first,
         sentence=first,
     )
-    return replace(a_result(*runs, gate=gate, approval=approval, notes=words), drops=(drop,))
+    of_all = merge_failures(failures * traces)[0]
+    failed = WhatFailed(scenarios=scenarios, failures=of_all, fixed=of_all, notes=words)
+    result = a_result(*runs, gate=gate, approval=approval, notes=words, what_failed=failed)
+    return replace(result, decided=replace(result.decided, checks=(*result.checks, drop)))

@@ -33,11 +33,15 @@ IDENTIFIER = re.compile(r"(?!\.+\Z)[A-Za-z0-9._:~-]{1,200}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A reported number: `value`, or what is `broken`, or neither. `reported_by` is as `2 of 3 traces`, or ''."""
+    """A reported number: `value`, or what is `broken`, or neither.
+
+    `reported_by` is as `2 of 3 traces`, or '' if all report it. A `partial` one may change with what the others report.
+    """
 
     value: float | None = None
     broken: str | None = None
     reported_by: str = ""
+    partial: bool = False
 
     @property
     def missing(self) -> bool:

@@ -14,9 +14,10 @@ REGISTERED = "registered scenarios"  # the campaign's own, which run if a gate n
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """One trace: an id, or the JSON of a file to upload, or neither.
+    """One trace: an id, or the JSON of a file to upload, or neither. `recorded`: POSIX time of its newest event.
 
-    `recorded` is the POSIX time of a file's newest event. `has_calls`: the trace may have a call of a tool.
+    `has_calls`: the trace may have a call of a tool. `task` is the name of its task, '' if it has none. Traces of one
+    task are recordings of one scenario.
     """
 
     label: str
@@ -24,6 +25,14 @@ class Trace:
     content: bytes | None = field(default=None, repr=False)
     recorded: float | None = None
     has_calls: bool = True
+    task: str = ""
+
+    @property
+    def scenario(self) -> tuple[str, str]:
+        """Return the kind and the name of its scenario: a task may have the name of a file."""
+        if self.task:
+            return "task", self.task
+        return "path" if self.content is not None else "id", self.label
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +64,10 @@ class Gate:
         return any(trace.trace_id or trace.content is not None for trace in self.traces)
 
     @property
+    def has_several_traces(self) -> bool:
+        return len(self.traces) > 1
+
+    @property
     def uploads_traces(self) -> bool:
         return any(trace.content is not None for trace in self.traces)
 
@@ -65,8 +78,15 @@ class Gate:
 
     @property
     def thresholds(self) -> dict[str, object]:
-        """Return the thresholds that are set, as the body of `POST /v1/ci/runs` has them."""
+        """Return the thresholds as the body of `POST /v1/ci/runs` has them.
+
+        With several traces, Sepurux decides about each alone, and the gate compares the numbers of all. Without a
+        `min_pass_rate`, Sepurux might apply one of its own.
+        """
         set_here: dict[str, object] = {name: each for name, each in self.limits.items() if name in options.SENT_LIMITS}
+        if self.has_several_traces:
+            sums = (options.MAX_UNSAFE.name, options.MAX_FAILURES.name)
+            return {options.MIN_PASS_RATE.name: 0, **{name: set_here[name] for name in sums if name in set_here}}
         if self.required_mutation_categories:
             set_here[options.REQUIRED_MUTATION_CATEGORIES.name] = list(self.required_mutation_categories)
         return set_here

@@ -171,6 +171,11 @@ MIN_SCENARIOS = _threshold(
     Kind(kinds.parse_positive_number, "a whole number of at least 1", "N"),
     "Lowest number of scenarios in the evaluation. The gate compares it; Sepurux does not get it.",
 )
+MIN_SCENARIO_PASS_RATE = _threshold(
+    "min_scenario_pass_rate",
+    Kind(kinds.parse_rate, "a fraction or a percentage, such as `0.2` or `20%`", "RATE"),
+    "Lowest pass rate allowed for each scenario. The gate compares it; Sepurux does not get it.",
+)
 REQUIRED_MUTATION_CATEGORIES = _threshold(
     "required_mutation_categories",
     Kind(kinds.parse_names, "names, separated by commas or line breaks", "NAMES", is_list=True),
@@ -300,5 +305,5 @@ BY_NAME = {spelling: option for option in OPTIONS for spelling in option.names}
 _NUMBERS = (each for each in OPTIONS if each.allowed_in == (SectionKind.THRESHOLDS,) and not each.kind.is_list)
 LIMITS = tuple(cast("Option[float]", option) for option in _NUMBERS)
 DROPS = frozenset({MAX_PASS_RATE_DROP.name, MAX_RELIABILITY_SCORE_DROP.name})  # below results of the base branch
-SENT_LIMITS = {option.name for option in LIMITS} - DROPS - {MIN_SCENARIOS.name}  # which Sepurux gets too
+SENT_LIMITS = {option.name for option in LIMITS} - DROPS - {MIN_SCENARIOS.name, MIN_SCENARIO_PASS_RATE.name}
 DEFAULT_LIMITS: Mapping[str, float] = {option.name: option.default_value for option in LIMITS if option.default}

@@ -13,11 +13,13 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run, wrong_shape
-from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, Scenario, fewer_listed, merge_failures
+from sepurux_action.evaluation.decision import decide
+from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, fewer_listed, merge_failures
+from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.metrics import FAILURES, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import Baseline, BaselineResult
-from sepurux_action.evaluation.result import RunResult, Runs
-from sepurux_action.evaluation.scenarios import NotReadError, Reader, ScenarioReader, gate_severity, read_failures
+from sepurux_action.evaluation.runs import RunResult, Runs, WhatFailed
+from sepurux_action.evaluation.scenarios import NotReadError, Reader, RunReader, gate_severity, read_failures
 
 MAX_REQUESTS = 300  # of all gates of a step together
 NOT_COMPARED = "The failures are not compared with the base"
@@ -28,35 +30,40 @@ class NoRequestLeftError(NotReadError):
         return f"{MAX_REQUESTS} requests do not suffice for it"
 
 
-async def compare_with_base(gates: Sequence[tuple[Gate, Baseline, Runs]], calls: ApiCalls) -> tuple[Runs, ...]:
-    """Return the runs of each gate, with their failures marked as new or known, and those that are fixed.
+async def compare_with_base(
+    gates: Sequence[tuple[Gate, Baseline, GateDecision, WhatFailed]], calls: ApiCalls
+) -> tuple[WhatFailed, ...]:
+    """Return what failed in each gate, with its failures marked as new or known, and those that are fixed.
 
     The gate with the worst result comes first, and of its baseline the newest result. Each result is read whole or not
     at all, in at most MAX_REQUESTS requests and COMPARISON_S seconds for all gates.
     """
     reader = Reader(calls, schedule.COMPARISON_S, MAX_REQUESTS)
     compared = {}
-    for gate, baseline, runs in sorted(gates, key=lambda each: gate_severity(each[0], each[2])):
-        compared[gate.name] = await _compare(reader, gate.project, baseline, runs)
+    for gate, baseline, decided, failed in sorted(gates, key=lambda each: gate_severity(each[2])):
+        compared[gate.name] = await _compare(reader, gate.project, baseline, decided, failed)
     return tuple(compared[gate.name] for gate, *_ in gates)
 
 
-async def _compare(reader: Reader, project: str, baseline: Baseline, runs: Runs) -> Runs:
-    failed = any(run.enrichment.failures for run in runs) or any(map(_may_have_failed, baseline.results))
+async def _compare(
+    reader: Reader, project: str, baseline: Baseline, decided: GateDecision, found: WhatFailed
+) -> WhatFailed:
+    runs = decided.runs
+    failed = found.failures or any(map(_may_have_failed, baseline.results))
     if not baseline.results or not failed or not all(run.decision.is_decided for run in runs):
-        return runs
-    run, more = runs[0], runs[0].enrichment
+        return found
+    run, more = runs[0], found
     try:
-        base = await _failures_of_base(reader, project, baseline, runs)
+        base = await _failures_of_base(reader, project, baseline, runs, found)
     except NotReadError as why:
         more = replace(more, notes=(*more.notes, f"{NOT_COMPARED}: {why}."))
     else:
-        own = run.run.value(SCENARIOS)
-        marked, fixed = compare(more.failures, base, scenarios=own, uploaded=run.trace_may_be_cause)
+        own = decided.numbers.value(SCENARIOS)
+        marked, fixed = compare(more.failures, base, scenarios=own, uploaded=bool(run.path))
         others = {each.scenarios for each in base if not each.shows_fixed(own)}
         notes = (*more.notes, _nothing_fixed(own, others)) if others else more.notes
-        more = replace(more, failures=marked, fixed=fixed, compared_with=len(base), notes=notes)
-    return (replace(run, enrichment=more), *runs[1:])
+        more = replace(more, failures=merge_failures(marked)[0], fixed=fixed, compared_with=len(base), notes=notes)
+    return more
 
 
 def _nothing_fixed(own: float | None, others: set[float | None]) -> str:
@@ -70,14 +77,16 @@ def _may_have_failed(result: BaselineResult) -> bool:
     return any(result.result.value(metric) != 0 for metric in (FAILURES, UNSAFE_ATTEMPTS))
 
 
-async def _failures_of_base(reader: Reader, project: str, baseline: Baseline, runs: Runs) -> Sequence[BaseFailures]:
+async def _failures_of_base(
+    reader: Reader, project: str, baseline: Baseline, runs: Runs, found: WhatFailed
+) -> Sequence[BaseFailures]:
     """Return the failures of each result of the base; raises NotReadError. A result without any needs no request."""
     run, url = runs[0], runs[0].run.dashboard_url
     own_id, ids = _page_and_id(url)[1], comparable_ids(url, (each.url for each in baseline.results))
     if len(runs) > 1:
         raise NotReadError("the gate has several traces, and a commit status names the run of one")
-    found = run.enrichment
-    unknown = run.run.value(FAILURES) is None and not found.scenarios  # it passed, so nothing was read
+    listed = any(each.listed for scenario in found.scenarios for each in scenario.recordings)
+    unknown = run.run.value(FAILURES) is None and not listed  # it passed, so nothing was read
     if found.unread_failures or found.unread_scenarios or found.left_out or unknown:
         raise NotReadError("not all failures of this run are known")
     if not ids or not (own_id == run.batch_id or (run.run.run_ids or (run.run_id,)) == (own_id,)):
@@ -111,17 +120,17 @@ async def _failures_of_result(
     one = _page_and_id(run.run.dashboard_url)[1] != run.batch_id
     what = f"for its {'run' if one else 'batch'} `{found}`"
     try:
-        result = parse_ci_run({"run_id": found}) if one else await _batch(reader, project, run, found)
+        result = parse_ci_run({"run_ids": [found]}) if one else await _batch(reader, project, run, found)
     except NotReadError as why:
         raise (NotReadError(f"{what}, {why}") if reader.left else NoRequestLeftError) from None
     if len(result.run_ids) > reader.left:
         raise NoRequestLeftError
-    scenarios = [Scenario(run_id=run_id) for run_id in dict.fromkeys(result.run_ids)]
+    runs = [RunResult(run_id=run_id) for run_id in dict.fromkeys(result.run_ids)]
     if len(result.run_ids) == 1:  # a failure that names no trace is one of the gate's own, as in this run
-        scenarios = [replace(scenarios[0], run=result, trace_id=run.trace_id)]
-    readers = [ScenarioReader(reader, project, run.campaign_id, each) for each in scenarios]
+        runs = [replace(runs[0], run=result, run_decision=decide(result), trace_id=run.trace_id)]
+    readers = [RunReader(reader, project, run.campaign_id, each) for each in runs]
     await read_failures(reader, [readers], len(readers))
-    read = [each.scenario for each in readers]
+    read = [each.run for each in readers]
     problems = [each.problem for each in read if each.problem]
     if problems and not reader.left:
         raise NoRequestLeftError

@@ -1,9 +1,9 @@
-"""Parses a run or a batch, of which any field may be missing, and combines several runs."""
+"""Parses a run or a batch, of which any field may be missing."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
@@ -32,7 +32,7 @@ class FailingTool:
 class CIRun:
     """What one poll of a run or a batch shows. `status` and `decision` are the backend's words, '' if missing or null.
 
-    `mutation_categories` are at most MAX_CATEGORIES names, of several runs those that all cover. `numbers` counts them.
+    `mutation_categories` are at most MAX_CATEGORIES names of each run. `numbers` counts them.
     """
 
     status: str = ""
@@ -61,10 +61,10 @@ def parse_ci_run(payload: object) -> CIRun:
     body = json_reader.as_object(payload)
     categories = metrics.read_names(body.get("mutation_categories"))
     single = json_reader.identifier(body.get("run_id"))
-    listed = tuple(map(json_reader.identifier, json_reader.as_array(body.get("run_ids")))) or (single,)
+    named = tuple(map(json_reader.identifier, json_reader.as_array(body.get("run_ids"))))
     numbers = {metric.name: reading for metric in METRICS if not (reading := metric.read(payload)).missing}
-    if SCENARIOS.of(numbers).missing and all(listed):
-        numbers[SCENARIOS.name] = Reading(float(len(set(listed))))
+    if SCENARIOS.of(numbers).missing and named and all(named):
+        numbers[SCENARIOS.name] = Reading(float(len(set(named))))
     return CIRun(
         status=_word(body.get("status")),
         decision=_word(body.get("decision")),
@@ -72,7 +72,7 @@ def parse_ci_run(payload: object) -> CIRun:
         mutation_categories=None if categories is None else categories[:MAX_CATEGORIES],
         top_failing_tools=_tools(body.get("top_failing_tools")),
         dashboard_url=json_reader.safe_url(body.get("dashboard_url")),
-        run_ids=tuple(filter(None, listed))[:MAX_RUN_IDS],
+        run_ids=tuple(filter(None, named or (single,)))[:MAX_RUN_IDS],
         sandbox=body.get("sandbox") is True,
     )
 
@@ -95,27 +95,6 @@ def is_about_another(payload: object, campaign_id: str) -> bool:
     return isinstance(named, str) and bool(campaign_id) and named.lower() != campaign_id.lower()
 
 
-def combine(runs: Sequence[CIRun]) -> CIRun:
-    """Return the first run with the worst of each number. A category counts if all runs that report some cover it."""
-    if len(runs) == 1:
-        return runs[0]
-    worst = {metric.name: metrics.worst_reading(metric, (run.reading(metric) for run in runs)) for metric in METRICS}
-    reported = [set(run.mutation_categories) for run in runs if run.mutation_categories is not None]
-    return replace(
-        runs[0],
-        numbers={name: reading for name, reading in worst.items() if not reading.missing},
-        mutation_categories=tuple(sorted(set.intersection(*reported))) if reported else None,
-        top_failing_tools=_add_up(failing for run in runs for failing in run.top_failing_tools),
-    )
-
-
-def average(runs: Sequence[CIRun]) -> CIRun:
-    """Return the last run with the mean of each rate and score of all evaluations, and the worst of each count."""
-    numbers = {metric.name: metrics.mean_reading(metric, [run.reading(metric) for run in runs]) for metric in METRICS}
-    reported = {name: reading for name, reading in numbers.items() if not reading.missing}
-    return replace(runs[-1], numbers=reported, mutation_categories=combine(runs).mutation_categories)
-
-
 def _word(value: object) -> str:
     """Return a status or decision, '' for null; anything but a short printable text becomes an unknown word."""
     if value is None:
@@ -128,10 +107,10 @@ def _word(value: object) -> str:
 def _tools(value: object) -> tuple[FailingTool, ...]:
     items = map(json_reader.as_object, list(json_reader.as_array(value))[:MAX_READ_TOOLS])
     named = ((metrics.read_name(item.get("tool")), metrics.read_count(item.get("count")).value) for item in items)
-    return _add_up(FailingTool(tool, int(count or 0)) for tool, count in named if tool)
+    return add_up(FailingTool(tool, int(count or 0)) for tool, count in named if tool)
 
 
-def _add_up(tools: Iterable[FailingTool]) -> tuple[FailingTool, ...]:
+def add_up(tools: Iterable[FailingTool]) -> tuple[FailingTool, ...]:
     counts: Counter[str] = Counter()
     for failing in tools:
         counts[failing.tool] += failing.count

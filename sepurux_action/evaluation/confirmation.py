@@ -6,94 +6,127 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from sepurux_action.common import number_format
+from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation.ci_run import CIRun, combine
-from sepurux_action.evaluation.decision import Check, CheckState, Decision, Rule, check_thresholds
+from sepurux_action.evaluation.checks import Check, ScenarioRate, check_thresholds
+from sepurux_action.evaluation.ci_run import CIRun
+from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.drops import Base, check_drops
-from sepurux_action.evaluation.metrics import METRICS, PASS_RATE, SCENARIOS, Metric
-from sepurux_action.evaluation.result import Evaluated, Runs, combined_numbers, ranked
+from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
+from sepurux_action.evaluation.metrics import (
+    LOWEST_SCENARIO,
+    METRICS,
+    MUTATION_CATEGORIES,
+    RELIABILITY_SCORE,
+    SCENARIOS,
+    Metric,
+)
+from sepurux_action.evaluation.pooled_numbers import lowest_of, mean_of, rates_of
+from sepurux_action.evaluation.result import Evaluated
+from sepurux_action.evaluation.runs import Runs
 
 # What noise alone can make a gate miss. Counts are never averaged.
-CONFIRMABLE = {option: metric for metric in METRICS if metric.drop for option in (metric.threshold, metric.drop)}
+CONFIRMABLE = {
+    option: metric
+    for metric in METRICS
+    if not metric.format.whole
+    for option in (metric.threshold, metric.drop)
+    if option
+}
 
 
-def missed_rates(gate: Gate, runs: Runs, drops: tuple[Check, ...]) -> tuple[Check, ...]:
-    """Return what a gate missed if its runs are decided, it failed, and it missed nothing but rates and scores."""
-    decisions = {run.decision for run in runs}
-    checks = (*check_thresholds(combine([run.run for run in runs]), gate), *drops)
-    missed = tuple(check for check in checks if check.state is CheckState.MISSED)
-    decided_fail = Decision.FAIL in decisions and all(each.is_decided for each in decisions)
-    return missed if decided_fail and all(check.threshold in CONFIRMABLE for check in missed) else ()
+def can_be_noise(decided: GateDecision) -> bool:
+    """Return whether a gate failed, its runs are decided, and it missed nothing but rates and scores."""
+    only_rates = bool(decided.missed) and all(check.threshold in CONFIRMABLE for check in decided.missed)
+    complete = all(run.decision.is_decided for run in decided.runs)
+    comparable = decided.numbers.value(SCENARIOS) is not None
+    return decided.decision is Decision.FAIL and complete and only_rates and comparable
 
 
-def only_once(runs: Runs, took_s: float, left_s: float) -> str:
-    """Return why there is no second evaluation, '' if there is one.
-
-    It needs a number of scenarios to compare with, and as much of the timeout as the first one took.
-    """
-    if combine([run.run for run in runs]).value(SCENARIOS) is None:
-        return "`confirm` started no second evaluation: Sepurux did not report the number of scenarios."
+def too_late(took_s: float, left_s: float) -> str:
+    """Return why there is no second evaluation if less of the timeout is left than the first one took, else ''."""
     took, left = number_format.duration(took_s), number_format.duration(max(0.0, left_s))
     why = f"the first one took {took}, and {left} of the `timeout` were left. Raise `timeout`"
     return f"`confirm` started no second evaluation: {why}." if left_s < took_s else ""
 
 
-def confirm(gate: Gate, first: Runs, missed: tuple[Check, ...], second: Runs, base: Base) -> Evaluated:
-    """Return the result of two evaluations: a pass if the second is one, and the mean meets each rate and score."""
-    evaluations = ranked(first, gate), ranked(second, gate)
-    worst = evaluations[1][0]
-    of_both = [combine([run.run for run in each]) for each in evaluations]
-    metrics = tuple(dict.fromkeys(CONFIRMABLE[check.threshold] for check in missed))
-    kinds = " and ".join("a rate" if metric is PASS_RATE else "a score" for metric in metrics)
-    why = f"because the first result missed only {kinds}"
-    if not all(run.decision.is_decided for run in second):
-        told = f"A second evaluation, {why}, has no result, so the first one counts: {worst.run_decision.reason}"
-        return Evaluated(first, evaluations, told)
-    first_count, second_count = (run.value(SCENARIOS) for run in of_both)
-    if first_count != second_count:
-        had = "an unknown number of scenarios" if second_count is None else SCENARIOS.named(second_count)
-        had += f" instead of {number_format.count(first_count or 0)}"
-        told = f"A second evaluation, {why}, had {had}, so the first one counts: "
-        return Evaluated(first, confirmation=told + evaluations[0][0].run_decision.reason)
-    numbers = combined_numbers(second, evaluations)
-    checks = (*check_thresholds(numbers, gate), *check_drops(numbers, gate, base))
-    unmet = {check.threshold: check for check in checks if check.threshold in CONFIRMABLE and _is_unmet(check)}
-    shown = [text for metric in metrics if (text := _means(metric, gate, (*of_both, numbers), unmet))]
+def confirm(gate: Gate, first: GateDecision, runs: Runs, base: Base) -> Evaluated:
+    """Return the result of two evaluations, of which the second has these runs.
+
+    It is a pass if the second is one, and the mean of both meets each threshold on a rate or a score.
+    """
+    second = decide_gate(gate, runs, base)
+    metrics = tuple(dict.fromkeys(CONFIRMABLE[check.threshold] for check in first.missed))
+    kinds = dict.fromkeys("a score" if metric is RELIABILITY_SCORE else "a rate" for metric in metrics)
+    why = f"because the first result missed only {' and '.join(kinds)}"
+    if not (second.decision.is_decided and all(run.decision.is_decided for run in runs)):
+        told = f"A second evaluation, {why}, has no result, so the first one counts: {second.reason}"
+        return Evaluated(decided=first, evaluations=(first, second), confirmation=told)
+    numbers, rates = _means(gate, first, second)
+    checks = (*check_thresholds(numbers, gate, rates), *check_drops(numbers, gate, base))
+    unmet = {each.threshold: each for each in checks if each.threshold in CONFIRMABLE and _is_unmet(each)}
+    shown = [
+        text for metric in metrics if (text := _shown(metric, gate, (first.numbers, second.numbers, numbers), unmet))
+    ]
     thresholds = {metric.threshold for metric in metrics}
     others = [check.sentence for option, check in unmet.items() if option not in thresholds]
-    others += _reported_once(gate, evaluations)
-    decided = worst.run_decision
-    if not (unmet or others) and decided.decision is Decision.FAIL:
-        others = [f"the second evaluation failed too: {decided.reason.removesuffix('.')}"]
-    if decided.decision is Decision.PASS and (unmet or others):
-        decided = replace(decided, decision=Decision.FAIL, rule=Rule.FAILED_TWICE)
+    others += _reported_once(gate, first, second)
+    if not (unmet or others) and second.decision is Decision.FAIL:
+        others = [f"the second evaluation failed too: {second.reason.removesuffix('.')}"]
     told = f"Evaluated twice, {why}: {'; '.join((*shown, *others))}."
-    runs = tuple(replace(run, run_decision=replace(decided, reason=told)) if run is worst else run for run in second)
-    return Evaluated(runs, (evaluations[0], ranked(runs, gate)), told)
+    decided = replace(second, reason=told, detail=told, numbers=numbers, checks=checks)
+    if second.decision is Decision.PASS and (unmet or others):
+        decided = replace(decided, decision=Decision.FAIL, rule=Rule.FAILED_TWICE)
+    return Evaluated(decided=decided, evaluations=(first, second), confirmation=told)
+
+
+def _means(gate: Gate, first: GateDecision, second: GateDecision) -> tuple[CIRun, tuple[ScenarioRate, ...]]:
+    """Return the numbers of two evaluations together, and the pass rates of their scenarios.
+
+    With traces, both evaluations have the same scenarios. The runs of two batches cannot be paired: the second counts.
+    """
+    numbers, rates = mean_of(first.numbers, second.numbers), rates_of(second.scenarios)
+    if not gate.names_traces:
+        lowest = second.numbers.reading(LOWEST_SCENARIO)
+    else:
+        rates = tuple(map(_mean_rate, rates_of(first.scenarios), rates))
+        lowest = lowest_of(rates, len(rates))
+    return replace(numbers, numbers={**numbers.numbers, LOWEST_SCENARIO.name: lowest}), rates
+
+
+def _mean_rate(first: ScenarioRate, second: ScenarioRate) -> ScenarioRate:
+    if first.rate is None or second.rate is None:
+        return ScenarioRate(second.name, None)
+    return ScenarioRate(second.name, LOWEST_SCENARIO.of_evaluations([first.rate, second.rate]))
 
 
 def _is_unmet(check: Check) -> bool:
-    """Return whether a rate, a score, or a drop is too low, or not known although a result needs it."""
-    return check.state is CheckState.MISSED or (check.required_for_pass and check.state is not CheckState.MET)
+    return check.is_missed or check.is_unknown
 
 
-def _reported_once(gate: Gate, evaluations: Sequence[Runs]) -> Iterator[str]:
-    """Yield a sentence on each number with a threshold that only one evaluation reported, if only of one trace."""
-    for metric in METRICS:
-        first, second = ({(run.trace, run.run.value(metric) is None) for run in runs} for runs in evaluations)
-        if first != second and {metric.threshold, metric.drop} & gate.limits.keys():
-            yield f"only one evaluation reported the {metric.noun}"
-    first, second = ({(run.trace, run.run.mutation_categories is None) for run in runs} for runs in evaluations)
-    if first != second and gate.required_mutation_categories:
-        yield "only one evaluation reported the mutation categories"
+def _reported_once(gate: Gate, first: GateDecision, second: GateDecision) -> Iterator[str]:
+    """Yield a sentence on each number with a threshold that only one evaluation reported of all runs."""
+    if first.numbers.value(SCENARIOS) != second.numbers.value(SCENARIOS):
+        yield "the evaluations have different numbers of scenarios"
+    limited = [each for each in METRICS if {each.threshold, each.drop} & gate.limits.keys()]
+    for metric in (*limited, *([MUTATION_CATEGORIES] if gate.required_mutation_categories else [])):
+        if metric is not SCENARIOS and _known(first, metric) != _known(second, metric):
+            yield f"only one evaluation reported the {metric.nouns or metric.noun}"
 
 
-def _means(metric: Metric, gate: Gate, runs: Sequence[CIRun], unmet: Mapping[str, Check]) -> str:
+def _known(decided: GateDecision, metric: Metric) -> bool:
+    reading: Reading = decided.numbers.reading(metric)
+    return reading.value is not None and not reading.partial
+
+
+def _shown(metric: Metric, gate: Gate, numbers: Sequence[CIRun], unmet: Mapping[str, Check]) -> str:
     """Return a number of two evaluations and its mean: `84.0% and 88.0% passed, 86.0% on average`, or ''."""
     limit, check = gate.limits.get(metric.threshold), unmet.get(metric.threshold)
-    written = [metric.format.write(each, limit) for run in runs if (each := run.value(metric)) is not None]
-    if len(written) < len(runs):  # only one evaluation reported it
+    values = [each.value(metric) for each in numbers]
+    written = [metric.format.write(each, limit) for each in values if each is not None]
+    if len(written) < len(values):  # only one evaluation reported it
         return ""
-    first, second, mean = written
+    one, two, average = written
     needed = f", where {metric.format.write(check.limit, check.value)} is needed" if check else ""
-    return f"{metric.published.format(f'{first} and {second}')}, {mean} on average{needed}"
+    published = metric.published or f"{metric.noun} {{}}"
+    return f"{published.format(f'{one} and {two}')}, {average} on average{needed}"

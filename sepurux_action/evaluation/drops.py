@@ -1,18 +1,16 @@
-"""Compares a gate with the baseline; only a gate that passed can get another decision (docs/noisy-agents.md)."""
+"""Compares the numbers of a gate with the baseline (docs/noisy-agents.md)."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from sepurux_action.common import number_format
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation.ci_run import CIRun, combine
-from sepurux_action.evaluation.decision import HOWEVER, Check, CheckState, Decision, Rule, next_step
-from sepurux_action.evaluation.metrics import METRICS, NOT_KNOWN, SCENARIOS, Metric, summary
+from sepurux_action.evaluation.checks import Check, CheckState
+from sepurux_action.evaluation.ci_run import CIRun
+from sepurux_action.evaluation.metrics import METRICS, NOT_KNOWN, Metric
 from sepurux_action.evaluation.published_result import Baseline, published_numbers
-from sepurux_action.evaluation.result import RunResult, Runs
 
 MIN_RESULTS = 3  # of two results and a third one, each is the lowest in one case of three, by chance alone
 MAX_BRANCH_LENGTH = 20  # characters of a branch in a table
@@ -50,33 +48,6 @@ def hidden_results(baseline: Baseline) -> str:
     """Return what to do about statuses that may hide results of the base; '' without any."""
     commits = number_format.pluralize(baseline.hidden, "commit")
     return HIDDEN_RESULTS.format(commits=commits) if baseline.hidden else ""
-
-
-def compare_drops(gate: Gate, runs: Runs, base: Base) -> tuple[Runs, tuple[Check, ...]]:
-    """Return the runs, of which the worst may no longer pass, and a check of each drop."""
-    checks = tuple(check_drops(combine([run.run for run in runs]), gate, base))
-    traces, needed = len(gate.traces), gate.limits.get(SCENARIOS.threshold, 0)
-    passed = [run for run in runs if run.run_decision.rule in {Rule.DECIDED_PASS, Rule.PASS_WITHOUT_NUMBERS}]
-    if gate.names_traces and traces < needed and passed:
-        reason = f"{HOWEVER} the gate has {SCENARIOS.sentence(traces, needed)}."
-        decided = replace(passed[0].run_decision, decision=Decision.FAIL, reason=reason, rule=Rule.TOO_FEW_TRACES)
-        failed = replace(passed[0], run_decision=decided, hint=next_step(decided))
-        return tuple(failed if run is passed[0] else run for run in runs), checks
-    if any(run.decision is not Decision.PASS for run in runs):
-        return runs, checks
-    missed = [check for check in checks if check.state is CheckState.MISSED]
-    unknown = [check for check in checks if check.required_for_pass]
-    others = [check for check in checks if check.state is not CheckState.MET]
-    if not missed and not unknown:
-        return _with_remarks(runs, others) if others else runs, checks
-    told = "; ".join(dict.fromkeys(check.sentence for check in missed or unknown))
-    without = Rule.NOT_COMPARED if base.baseline else Rule.BASE_UNREAD
-    decision, rule = (Decision.FAIL, Rule.DROPPED) if missed else (Decision.ERROR, without)
-    worst = _worst_of(runs, (missed or unknown)[0])
-    reason = f"{HOWEVER} {told}."
-    run_decision = replace(worst.run_decision, decision=decision, reason=reason, rule=rule)
-    hint = next_step(run_decision) if base.baseline else base.hint
-    return tuple(replace(run, run_decision=run_decision, hint=hint) if run is worst else run for run in runs), checks
 
 
 def check_drops(run: CIRun, gate: Gate, base: Base) -> Iterator[Check]:
@@ -133,22 +104,6 @@ def _check(metric: Metric, allowed: float, actual: float | None, base: Base) -> 
         required_for_pass=state in {CheckState.NO_NUMBER, CheckState.NOT_REPORTED},
         sentence=sentence,
     )
-
-
-def _worst_of(runs: Runs, check: Check) -> RunResult:
-    metric = DROPS[check.threshold]
-    return min(runs, key=lambda run: math.inf if (value := run.run.value(metric)) is None else value)
-
-
-def _with_remarks(runs: Runs, checks: list[Check]) -> Runs:
-    """Return runs that passed without the sentence that every threshold is met; the worst has a remark instead."""
-    remarked = []
-    for run in runs:
-        remarks = (check.sentence for check in checks if _worst_of(runs, check) is run)
-        parts = "; ".join(filter(None, (summary(run.run.numbers), *remarks)))
-        reason = f"{parts[0].upper()}{parts[1:]}." if parts else run.run_decision.reason
-        remarked.append(replace(run, run_decision=replace(run.run_decision, reason=reason)))
-    return tuple(remarked)
 
 
 def _points(metric: Metric, difference: float) -> float:

@@ -108,9 +108,9 @@ class Metric:
     """One number that an evaluation reports. `field` is its name in responses, `noun` that in sentences.
 
     `threshold` and `drop` are the options that limit it, and how far it may lie below the baseline. Without a number
-    that is `needed`, no run passes its threshold. `output` describes its output. `published` is its text in a commit
-    status; the numbers that have one are compared over time. One with `ends_status` is the last part of a status, if
-    there is room, and no column of a table.
+    that is `needed`, no gate passes its threshold. `is_minimum`: it is that of the lowest scenario. `output` describes
+    its output. `published` is its text in a commit status; the numbers that have one are compared over time. One with
+    `ends_status` is the last part of a status, if there is room, and no column of a table.
     """
 
     name: str
@@ -121,6 +121,7 @@ class Metric:
     threshold: str = ""
     drop: str = ""
     less_is_better: bool = False
+    is_minimum: bool = False
     needed: bool = False
     output: str = ""
     published: str = ""
@@ -129,6 +130,11 @@ class Metric:
     @property
     def label(self) -> str:
         return self.name.replace("_", " ").capitalize()
+
+    @property
+    def only_gets_worse(self) -> bool:
+        """Return whether one more run can make the number only worse: a sum that is limited, or a minimum."""
+        return self.less_is_better or self.is_minimum
 
     @property
     def heading(self) -> str:
@@ -148,6 +154,22 @@ class Metric:
     def worst(self, values: Iterable[float]) -> float:
         return max(values) if self.less_is_better else min(values)
 
+    def together(self, values: Sequence[float]) -> float:
+        """Return the number of several runs, not rounded.
+
+        That is a sum if less is better, the highest of another count, or the mean of a rate or a score.
+        """
+        if self.less_is_better:
+            return min(MAX_COUNTED, sum(values))
+        return max(values) if self.format.whole else fmean(values)
+
+    def of_evaluations(self, values: Sequence[float]) -> float:
+        """Return the number of several evaluations: the worst count, or the mean of a rate or a score."""
+        return self.worst(values) if self.format.whole else self.rounded(fmean(values))
+
+    def rounded(self, value: float) -> float:
+        return value if self.format.whole else round(value, self.format.digits)
+
     def meets(self, value: float, limit: float) -> bool:
         return value <= limit if self.less_is_better else value >= limit
 
@@ -160,7 +182,7 @@ class Metric:
         write, whole = self.format.write, self.format.whole
         needed, met = write(limit, value), self.meets(value, limit)
         if whole and not self.less_is_better:
-            return f"{self.named(value)} of at least {needed}"
+            return f"{'' if met else 'only '}{self.named(value)} of at least {needed}"
         subject = self.named(value) if whole else f"{self.label.lower()} {write(value, limit)}"
         verb = "are" if whole and value != 1 else "is"
         if self.less_is_better:
@@ -225,38 +247,27 @@ SCENARIOS = Metric(
     published="{} scenarios",
     ends_status=True,
 )
+LOWEST_SCENARIO = Metric(
+    name="lowest_scenario",
+    field=PASS_RATE.name,  # of one run, which is one scenario
+    noun="lowest scenario",
+    format=RATE,
+    threshold=options.MIN_SCENARIO_PASS_RATE.name,
+    is_minimum=True,
+    needed=True,
+)
 METRICS = (
-    *(PASS_RATE, UNSAFE_ATTEMPTS, FAILURES, RELIABILITY_SCORE, MUTATION_CATEGORIES, SCENARIOS),
+    *(PASS_RATE, UNSAFE_ATTEMPTS, FAILURES, RELIABILITY_SCORE, MUTATION_CATEGORIES, SCENARIOS, LOWEST_SCENARIO),
     Metric(name="scenario_coverage", field="scenario_coverage_pct", noun="scenario coverage", format=PERCENTAGE),
     Metric(name="mutation_coverage", field="mutation_coverage_score", noun="mutation coverage", format=OF_HUNDRED),
 )
 PUBLISHED = tuple(metric for metric in METRICS if metric.published)
+SUMS = tuple(metric for metric in METRICS if metric.less_is_better)
 LISTED = tuple(metric for metric in PUBLISHED if not metric.ends_status)  # one after the other in a status
 BY_OPTION: Mapping[str, Metric] = {
     option: metric for metric in METRICS for option in (metric.threshold, metric.drop) if option
 }
 FIELDS = frozenset(metric.field or metric.name for metric in METRICS)
-
-
-def worst_reading(metric: Metric, readings: Iterable[Reading], reporting: str = "traces") -> Reading:
-    """Return the worst number, or if none is reported, the first value that is no number."""
-    readings = tuple(readings)
-    values = [reading.value for reading in readings if reading.value is not None]
-    if not values:
-        return next((reading for reading in readings if reading.broken), Reading())
-    worst = metric.worst(values)
-    if len(values) < len(readings):
-        return Reading(worst, reported_by=f"{len(values)} of {len(readings)} {reporting}")
-    return next(reading for reading in readings if reading.value == worst)
-
-
-def mean_reading(metric: Metric, readings: Sequence[Reading]) -> Reading:
-    """Return the mean of a rate or a score in several evaluations, the worst count, or the number that only one has."""
-    worst = worst_reading(metric, readings, "evaluations")
-    values = [reading.value for reading in readings if reading.value is not None]
-    if metric.format.whole or len(values) < len(readings):
-        return worst
-    return replace(worst, value=round(fmean(values), metric.format.digits))
 
 
 def summary(numbers: Numbers) -> str:

@@ -12,21 +12,24 @@ from itertools import chain
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.json_reader import Reading
+from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.stage import OnUndecided
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, Outage, StillPending, describe_defect
-from sepurux_action.evaluation import api, ci_run, schedule
+from sepurux_action.evaluation import api, batch_numbers, ci_run, schedule
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.base_failures import compare_with_base
+from sepurux_action.evaluation.batch_numbers import MAX_REASON_LENGTH, BatchReader
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run
-from sepurux_action.evaluation.confirmation import confirm, missed_rates, only_once
-from sepurux_action.evaluation.decision import Check, Decision, Rule, RunDecision, decide, fingerprint, next_step
-from sepurux_action.evaluation.drops import Base, compare_drops
-from sepurux_action.evaluation.failures import Enrichment
-from sepurux_action.evaluation.metrics import RELIABILITY_SCORE, SCENARIOS, worst_reading
+from sepurux_action.evaluation.confirmation import can_be_noise, confirm, too_late
+from sepurux_action.evaluation.decision import NEXT_STEPS, Decision, Rule, RunDecision, decide, fingerprint
+from sepurux_action.evaluation.drops import Base
+from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
+from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, RELIABILITY_SCORE, SCENARIOS, summary
 from sepurux_action.evaluation.published_result import Baseline
-from sepurux_action.evaluation.result import Evaluated, RunResult, Runs
+from sepurux_action.evaluation.result import Evaluated
+from sepurux_action.evaluation.runs import RunResult, Runs, WhatFailed
 from sepurux_action.evaluation.scenarios import read_scenarios
 from sepurux_action.evaluation.schedule import Polls, Retry, next_poll
 from sepurux_action.host.output import Output
@@ -34,7 +37,6 @@ from sepurux_action.host.workflow_commands import Level
 
 NOT_FOUND = 404
 SCORE_NOT_SHOWN = frozenset({401, 403, 404})  # the backend shows the score to another secret, or to no one
-MAX_REASON_LENGTH = 200  # characters of the reason why a score could not be read, which a table shows
 CHECK_NETWORK = "Check `base_url`, and that this machine may connect to its host through firewall and proxy."
 CANCELLED = RunDecision(decision=Decision.ERROR, reason="The run was cancelled.", rule=Rule.CANCELLED)
 
@@ -53,7 +55,7 @@ class Evaluation:
     output: Output
     on_progress: Callable[[Sequence[RunResult]], None]
     earlier: Mapping[str, Runs] = field(default_factory=dict)  # by gate: runs that an earlier workflow run started
-    on_fail: Callable[[Gate, Evaluated, bool], None] = lambda _gate, _failed, _may_change: None
+    on_fail: Callable[[Gate, GateDecision, bool], None] = lambda _gate, _decided, _may_change: None
     decided: int = 0  # pollers that have their result
     evaluates: dict[str, tuple[object, ...]] = field(default_factory=dict)  # by the id of a run or a batch
     confirming: bool = False
@@ -79,13 +81,16 @@ class Evaluation:
         gates = [gate for gate, _ in self.compared]
         self.calls.share_slots(len({gate.project for gate in gates}))
         first = await self._poll_all((gate, self.earlier.get(gate.name, ())) for gate in gates)
-        evaluated = await self._confirmed(first)
+        results = zip(self.compared, first, strict=True)
+        evaluated = await self._confirmed([decide_gate(gate, runs, base) for (gate, base), runs in results])
         self.output.wait("reading what failed", schedule.SCENARIOS_S + schedule.COMPARISON_S)
-        runs = tuple(each.runs for each in evaluated)
-        runs = await self._or_unread(read_scenarios([*zip(gates, runs, strict=True)], self.calls), runs)
+        decided = [each.decided for each in evaluated]
+        failed = tuple(WhatFailed(unread_scenarios=sum(run.evaluated for run in each.runs)) for each in decided)
+        failed = await self._or_unread(read_scenarios([*zip(gates, decided, strict=True)], self.calls), failed)
         baselines = [base.baseline or Baseline() for _, base in self.compared]
-        runs = await self._or_unread(compare_with_base([*zip(gates, baselines, runs, strict=True)], self.calls), runs)
-        return tuple(replace(each, runs=of_gate) for each, of_gate in zip(evaluated, runs, strict=True))
+        compared = compare_with_base([*zip(gates, baselines, decided, failed, strict=True)], self.calls)
+        failed = await self._or_unread(compared, failed)
+        return tuple(replace(each, what_failed=of_gate) for each, of_gate in zip(evaluated, failed, strict=True))
 
     async def _poll_all(self, gates: Iterable[tuple[Gate, Runs]]) -> tuple[Runs, ...]:
         """Return the results of each gate's runs. Given ones with ids are polled on; else their trace is used again."""
@@ -117,64 +122,64 @@ class Evaluation:
     async def publish_fail(self, gate: Gate) -> None:
         """Call `on_fail` if the gate certainly fails; not during a second evaluation, before which it was called."""
         pollers = [poller for poller in self.pollers if poller.gate is gate]
-        runs = tuple(poller.result for poller in pollers)
         ended = all(poller.ended for poller in pollers)
-        if self.confirming or gate.name in self._published or not (ended or _certain(runs)):
+        if self.confirming or gate.name in self._published:
             return
         base = next(base for each, base in self.compared if each is gate)
-        may_change = gate.confirm
+        runs = tuple(poller.known_result() for poller in pollers)
+        decided = decide_gate(gate, runs, base)
         if ended:
-            runs, drops = compare_drops(gate, runs, base)
-            may_change = gate.confirm and bool(missed_rates(gate, runs, drops)) and not self._only_once(gate, runs)
-            self._published.add(gate.name)  # with all numbers, apart from a score that decides nothing
-        if _certain(runs):
-            failed = Evaluated(runs if ended else tuple(map(_without_numbers, runs)))
-            await self._call_on_fail(gate, failed, may_change=may_change)
+            self._published.add(gate.name)
+        if decided.decision is Decision.FAIL:
+            complete = all(poller.complete for poller in pollers)
+            is_noise = not complete or (can_be_noise(decided) and not self._too_late(decided, gate))
+            may_change = gate.confirm and is_noise
+            known = decided if ended else replace(decided, numbers=CIRun())
+            await self._call_on_fail(gate, known, may_change=may_change)
 
-    async def _call_on_fail(self, gate: Gate, failed: Evaluated, *, may_change: bool) -> None:
+    async def _call_on_fail(self, gate: Gate, decided: GateDecision, *, may_change: bool) -> None:
         async with self._publishing:
-            await self.calls.run_in_thread(partial(self.on_fail, gate, failed, may_change))
+            await self.calls.run_in_thread(partial(self.on_fail, gate, decided, may_change))
 
-    def _only_once(self, gate: Gate, runs: Runs) -> str:
-        took = max(run.elapsed_s or self.elapsed() for run in runs)
-        return only_once(runs, took, gate.timeout_s - self.elapsed())
+    def _too_late(self, first: GateDecision, gate: Gate) -> str:
+        took = max(run.elapsed_s or self.elapsed() for run in first.runs)
+        return too_late(took, gate.timeout_s - self.elapsed())
 
-    async def _confirmed(self, results: tuple[Runs, ...]) -> tuple[Evaluated, ...]:
+    async def _confirmed(self, results: Sequence[GateDecision]) -> tuple[Evaluated, ...]:
         """Return the results, after one more evaluation of each gate that sets `confirm` and missed only rates."""
-        evaluated, wanted = [*map(Evaluated, results)], list[tuple[int, Runs, tuple[Check, ...]]]()
-        for index, ((gate, base), runs) in enumerate(zip(self.compared, results, strict=True)):
-            failed, drops = compare_drops(gate, runs, base)
-            if gate.confirm and (missed := missed_rates(gate, failed, drops)):
-                why_not = self._only_once(gate, runs)
-                evaluated[index] = Evaluated(runs, confirmation=why_not)
-                wanted += [] if why_not else [(index, failed, missed)]
+        evaluated, wanted = [Evaluated(decided=each) for each in results], list[int]()
+        for index, ((gate, _), first) in enumerate(zip(self.compared, results, strict=True)):
+            if gate.confirm and can_be_noise(first):
+                late = self._too_late(first, gate)
+                evaluated[index] = Evaluated(decided=first, confirmation=late)
+                wanted += [] if late else [index]
         if not wanted:
             return tuple(evaluated)
-        gates = [self.compared[index][0] for index, *_ in wanted]
+        gates = [self.compared[index][0] for index in wanted]
         names = ", ".join(gate.name for gate in gates)
         self.output.progress(f"evaluating once more, because only rates or scores were missed: {names}")
         self.confirming = True
-        known = ([replace(run, run_id="", batch_id="") for run in runs] for _, runs, _ in wanted)
+        known = ([replace(run, run_id="", batch_id="") for run in results[index].runs] for index in wanted)
         again = await self._poll_all((gate, tuple(runs)) for gate, runs in zip(gates, known, strict=True))
-        for (index, failed, missed), second in zip(wanted, again, strict=True):
+        for index, second in zip(wanted, again, strict=True):
             gate, base = self.compared[index]
-            evaluated[index] = confirm(gate, failed, missed, second, base)
-            if _certain(evaluated[index].runs):
-                await self._call_on_fail(gate, evaluated[index], may_change=False)
+            evaluated[index] = confirm(gate, results[index], second, base)
+            if evaluated[index].decision is Decision.FAIL:
+                await self._call_on_fail(gate, evaluated[index].decided, may_change=False)
         return tuple(evaluated)
 
     async def _or_unread(
-        self, reading: Coroutine[None, None, tuple[Runs, ...]], runs: tuple[Runs, ...]
-    ) -> tuple[Runs, ...]:
-        """Return the runs with what a coroutine reads about them, or unchanged after a signal or a defect."""
+        self, reading: Coroutine[None, None, tuple[WhatFailed, ...]], known: tuple[WhatFailed, ...]
+    ) -> tuple[WhatFailed, ...]:
+        """Return what a coroutine reads about the gates, or what is known after a signal or a defect."""
         task = asyncio.create_task(reading)
         self.calls.cancel_on_signal([task])
         await asyncio.wait([task])
         try:
-            return runs if task.cancelled() else task.result()
+            return known if task.cancelled() else task.result()
         except DEFECTS as defect:
             self.output.log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
-            return runs
+            return known
 
     def elapsed(self) -> float:
         return self.calls.now() - self._started
@@ -281,11 +286,12 @@ class RunPoller:
 
     def __init__(self, step: Evaluation, gate: Gate, trace: Trace, known: RunResult | None) -> None:
         self.gate = gate
-        self.result = RunResult.of(trace, CANCELLED, next_step(CANCELLED))
+        self.result = RunResult.of(trace, CANCELLED, NEXT_STEPS[Rule.CANCELLED])
         # The path of a file may be the same text as the id of another trace.
         self._known = known if known and trace.trace_id in {"", known.trace_id} else None
         self.phase = "finding the campaign"
-        self.ended = False  # the result is the last one, apart from a score that decides nothing
+        self.ended = False  # the decision of Sepurux, or that there is none, is known
+        self.complete = False  # so are the numbers that a second evaluation needs
         self._trace, self._step = trace, step
 
     async def run(self) -> None:
@@ -295,13 +301,14 @@ class RunPoller:
         if self.result.decision is Decision.PENDING or not decided_by_sepurux:  # the numbers may still change
             unfinished = replace(self.result.run, numbers={}, mutation_categories=None, top_failing_tools=())
             self.result = replace(self.result, run=unfinished)
-        self.ended = True
+        self.ended = self.complete = True
         self._step.decided += 1
         self._step.show_wait()
-        self.result = replace(self.result, elapsed_s=self.result.elapsed_s or self._step.elapsed())
-        # The report, at the end of the log, says why a run has no result and why a gate failed, not each of its traces.
-        in_report = self.result.decision is Decision.FAIL and len(self.gate.traces) == 1
-        why = f": {self.result.run_decision.reason}" if len(self._step.pollers) > 1 and not in_report else ""
+        elapsed_s, hint = self.result.elapsed_s or self._step.elapsed(), at_source(self.result.hint, self.gate)
+        self.result = replace(self.result, elapsed_s=elapsed_s, hint=hint)
+        # The report, at the end of the log, says why a gate has its decision, but not what each of several runs showed.
+        why = summary(self.result.run.numbers) if self.result.decision.is_decided else self.result.run_decision.reason
+        why = f": {why}" if why and len(self._step.pollers) > 1 else ""
         waited = f" after {number_format.duration(self.result.elapsed_s)}"
         said = why and self.result.decision is Decision.PENDING
         self._log(f"{self.result.decision}{'' if said else waited}{why}")
@@ -315,47 +322,49 @@ class RunPoller:
                 self.result = replace(self.result, trace_id=await self._upload())
                 await self._start()
                 decided = await self._poll_until_decided()
-            run, score_limits = self.result.run, {RELIABILITY_SCORE.threshold, RELIABILITY_SCORE.drop}
-            run_ids = run.run_ids or (self.result.run_id or self.result.batch_id,)
-            unknown = run.reading(RELIABILITY_SCORE).missing
-            undecided = decided.rule in {Rule.DECIDED_PASS, Rule.PASS_WITHOUT_NUMBERS}
-            limited = undecided and score_limits & self.gate.limits.keys()
-            if limited and unknown:
-                run, of_score = await self._with_score(run, run_ids)
-                outage = of_score if decided.rule is Rule.DECIDED_PASS else Outage.NO
-                decided = decide(run, self.gate)
-            unread = Enrichment(unread_scenarios=1)  # until all have been read
-            self.result = replace(
-                self.result, run=run, run_decision=decided, hint=next_step(decided), enrichment=unread
-            )
-            self.ended = True
+            if decided.decision is not Decision.PASS:  # after a signal, it must not pass without a number
+                self._set_decision(decided)
+                self.ended = True
+                await self._step.publish_fail(self.gate)
+            # Both evaluations of `confirm` need the numbers, also of a first one that failed.
+            if decided.decision is Decision.PASS or (decided.decision is Decision.FAIL and self.gate.confirm):
+                outage = await self._read_numbers()
+            self._set_decision(decided)
+            self.ended = self.complete = True
             await self._step.publish_fail(self.gate)
             await self._note_outage(outage)
-            averaged = self.gate.confirm and missed_rates(self.gate, (self.result,), ())
-            if averaged and unknown and score_limits & self.gate.limits.keys():  # both evaluations need the score
-                run, _ = await self._with_score(run, run_ids)
-                self._show_score(run)
-            elif unknown and not limited and len(run_ids) == 1:  # the score of one of many is not the batch's
-                await self._read_shown_score(run_ids[0])
+            unknown = self.result.run.reading(RELIABILITY_SCORE).missing
+            read = self._limits_score and (decided.decision is Decision.PASS or self.gate.confirm)
+            if unknown and not read and len(self._run_ids) == 1:  # the score of one of many is not the batch's
+                await self._read_shown_score(self._run_ids[0])
         except EvaluationError as error:
-            self._fail(error, decide(self.result.run, self.gate).checks)
+            self._fail(error)
             await self._note_outage(error.outage)
         except DEFECTS as defect:  # the other runs go on
             self._log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
             self._fail(EvaluationError(describe_defect(defect), REPORT_DEFECT))
 
-    def _fail(self, error: EvaluationError, checks: tuple[Check, ...] = ()) -> None:
+    def known_result(self) -> RunResult:
+        """Return the result, without numbers that may still change."""
+        if self.ended and self.result.decision.is_decided:
+            return self.result
+        return replace(self.result, run=replace(self.result.run, numbers={}))
+
+    def _set_decision(self, decided: RunDecision) -> None:
+        self.result = replace(self.result, run_decision=decided, hint=NEXT_STEPS.get(decided.rule, ""))
+
+    def _fail(self, error: EvaluationError) -> None:
         """Make the error the result, unless there is a `fail` already."""
         if self.result.decision is Decision.FAIL:
             return
         decision = Decision.PENDING if isinstance(error, StillPending) else Decision.ERROR
         reason, detail = _sentence(error.reason), _sentence(error.detail)
-        decided = RunDecision(decision=decision, reason=reason, rule=Rule.NOT_POLLED, checks=checks, detail=detail)
+        decided = RunDecision(decision=decision, reason=reason, rule=Rule.NOT_POLLED, detail=detail)
         self.result = replace(self.result, run_decision=decided, hint=error.hint)
 
     async def _note_outage(self, outage: Outage) -> None:
         """Note that no uploaded trace caused an outage. For `allow`, the list of campaigns may have to confirm it."""
-        if self.result.decision is not Decision.ERROR or not self.result.trace_may_be_cause:
+        if not self.result.trace_may_be_cause:
             return
         if outage is Outage.IF_CONFIRMED and self.gate.on_undecided is OnUndecided.ALLOW:
             listed = await self._step.send(api.list_campaigns(self.gate.project), schedule.LAST_POLL_S)
@@ -469,14 +478,12 @@ class RunPoller:
             run = replace(run, run_ids=before.run_ids, numbers={**counted, **run.numbers})
         elif run.run_ids != before.run_ids:  # a backend may name a batch's runs only now
             self._claim(*run.run_ids)
-        if self.result.trace_id:  # each trace of a gate is one scenario
-            run = replace(run, numbers={**run.numbers, SCENARIOS.name: Reading(float(len(self.gate.traces)))})
         self.result = replace(self.result, run=run)
         self._enter(run.status or "running")
         if run.dashboard_url and not before.dashboard_url:
             step.show_progress()
             step.output.log(self._labeled(run.dashboard_url))
-        decided = decide(run, self.gate)
+        decided = decide(run)
         if decided.decision is Decision.PENDING and step.is_new(decided.reason):
             if decided.rule is Rule.UNKNOWN_WORD:
                 step.output.annotate(Level.WARNING, decided.reason)
@@ -495,30 +502,63 @@ class RunPoller:
             reason = f"No poll of the run succeeded within {number_format.duration(waited)}: {failed}"
             return EvaluationError(reason, hint, outage=error.outage if error else Outage.NO)
         if decision.rule is Rule.FINISHED_UNDECIDED:
-            return EvaluationError(decision.reason, next_step(decision))
+            return EvaluationError(decision.reason, NEXT_STEPS[decision.rule])
         why = f": {decision.reason}" if decision.rule is Rule.UNKNOWN_WORD else ""
         why += f"; the last poll failed: {failed}" if failed else ""
         self.result = replace(self.result, elapsed_s=waited)  # what a report shows is what the reason says
         reason = f"No decision after {number_format.duration(waited)}{why}"
-        return StillPending(reason, next_step(decision), detail=why.lstrip(":; "))
+        return StillPending(reason, NEXT_STEPS[decision.rule], detail=why.lstrip(":; "))
 
-    async def _with_score(self, polled: CIRun, run_ids: Sequence[str]) -> tuple[CIRun, Outage]:
-        """Return a run with the lowest score of its runs, and whether an outage is why one is unknown.
+    @property
+    def _run_ids(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.result.run.run_ids)) or (self.result.run_id or self.result.batch_id,)
 
-        One that is not usable, or not read in time, is the run's score, unless another one misses the threshold.
+    @property
+    def _limits_score(self) -> bool:
+        return bool({RELIABILITY_SCORE.threshold, RELIABILITY_SCORE.drop} & self.gate.limits.keys())
+
+    async def _read_numbers(self) -> Outage:
+        """Read what the decision needs and no poll reports; return whether an outage is why a score is unknown."""
+        outage = Outage.NO
+        if self._limits_score and self.result.run.reading(RELIABILITY_SCORE).missing:
+            outage = await self._read_score()
+        if LOWEST_SCENARIO.threshold in self.gate.limits and not self.gate.names_traces and len(self._run_ids) > 1:
+            await self._read_batch()
+        return outage
+
+    async def _read_score(self) -> Outage:
+        """Add the mean score of all runs to the result; return whether an outage is why one is unknown.
+
+        One that is not usable, or not read in time, is the score of the result.
         """
         self._enter("reading the reliability score")
         timeout_s = max(self.gate.timeout_s, self._step.elapsed() + schedule.SCORE_S)
-        read = list(await asyncio.gather(*(self._score_of(each, timeout_s) for each in dict.fromkeys(run_ids))))
-        if len(polled.run_ids) >= ci_run.MAX_RUN_IDS:
+        read = list(await asyncio.gather(*(self._score_of(each, timeout_s) for each in self._run_ids)))
+        if len(self.result.run.run_ids) >= ci_run.MAX_RUN_IDS:
             unread = Reading(broken=f"could not be read: the batch has {ci_run.MAX_RUN_IDS:,} or more runs")
             read.append((unread, Outage.NO))
-        run = polled.with_score(worst_reading(RELIABILITY_SCORE, (score for score, _ in read), "runs"))
+        values = [score.value for score, _ in read if score.value is not None]
         broken = [(score, outage) for score, outage in read if score.broken]
-        lowest, limit = run.value(RELIABILITY_SCORE), self.gate.limits.get(RELIABILITY_SCORE.threshold, 0)
-        if broken and (lowest is None or lowest >= limit):
-            run = polled.with_score(broken[0][0])
-        return run, min((outage for _, outage in broken), default=Outage.NO)
+        score = Reading()
+        if broken:
+            score = broken[0][0]
+        elif values:
+            of_all = "" if len(values) == len(read) else f"{len(values)} of {len(read)} runs"
+            score = Reading(RELIABILITY_SCORE.rounded(RELIABILITY_SCORE.together(values)), reported_by=of_all)
+        self.result = replace(self.result, run=self.result.run.with_score(score))
+        return min((outage for _, outage in broken), default=Outage.NO)
+
+    async def _read_batch(self) -> None:
+        """Add the runs of a batch with their numbers to the result. What could not be read is their `problem`."""
+        if (count := len(self._run_ids)) > batch_numbers.MAX_RUNS:
+            problem = f"not read: the batch has {count:,} runs, and at most {batch_numbers.MAX_RUNS} are read"
+            self.result = replace(self.result, problem=problem)
+            return
+        self._enter("reading the pass rate of each scenario")
+        step, campaign_id = self._step, self.result.campaign_id
+        retried = partial(step.retried, of_object=True)
+        reader = BatchReader(retried, step.elapsed, self.gate.timeout_s, self.gate.project, campaign_id)
+        self.result = replace(self.result, of_batch=await reader.read(self._run_ids))
 
     async def _score_of(self, run_id: str, timeout_s: float) -> tuple[Reading, Outage]:
         """Return the score of one run, missing if the backend shows none to this secret, and why it is not known."""
@@ -536,15 +576,10 @@ class RunPoller:
         call = api.reliability(self.result.campaign_id, run_id, self.gate.project)
         result = await self._step.send(call, schedule.SHOWN_SCORE_S)
         if isinstance(result, Success):
-            self._show_score(self.result.run.with_score(RELIABILITY_SCORE.read(result.payload)))
+            scored = self.result.run.with_score(RELIABILITY_SCORE.read(result.payload))
+            self.result = replace(self.result, run=scored)
         else:
-            note = f"Could not read {call.purpose}: {result.reason}."
-            self.result = replace(self.result, enrichment=replace(self.result.enrichment, notes=(note,)))
-
-    def _show_score(self, run: CIRun) -> None:
-        """Add the score of a run to the result, and to the checks of its decision, which stays."""
-        decided = replace(self.result.run_decision, checks=decide(run, self.gate).checks)
-        self.result = replace(self.result, run=run, run_decision=decided)
+            self.result = replace(self.result, note=f"Could not read {call.purpose}: {result.reason}.")
 
     def _enter(self, phase: str) -> None:
         self.phase = phase
@@ -557,15 +592,6 @@ class RunPoller:
         names = [self.gate.name] if len(self._step.compared) > 1 else []
         names += [self._trace.label] if len(self.gate.traces) > 1 else []
         return f"[{' / '.join(names)}] {text}" if names else text
-
-
-def _certain(runs: Runs) -> bool:
-    """Return whether a gate fails, whatever its other runs show."""
-    return any(run.decision is Decision.FAIL for run in runs)
-
-
-def _without_numbers(run: RunResult) -> RunResult:
-    return replace(run, run=replace(run.run, numbers={}))
 
 
 def _sentence(text: str) -> str:

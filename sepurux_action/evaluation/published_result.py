@@ -7,13 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sepurux_action.common import json_reader, number_format
-from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
-from sepurux_action.evaluation.metrics import LISTED, PUBLISHED, SCENARIOS, Metric, summary
-from sepurux_action.evaluation.result import GateResult, RunResult
+from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.metrics import LISTED, PUBLISHED, SCENARIOS, Metric
 
 MAX_BASE_RESULTS = 5  # results that are compared; one of them that is unusual changes no median
 MAX_STATUS_LENGTH = 140  # characters; GitHub responds 422 to more
@@ -40,16 +38,12 @@ class CommitResults:
     results: Mapping[str, PreviousResult]
 
 
-def summarize(result: GateResult) -> PreviousResult:
-    numbers = published_numbers(result.combined, result.gate)
-    return PreviousResult(decision=result.decision, stage=result.gate.stage, numbers=numbers)
-
-
 def published_numbers(run: CIRun, gate: Gate) -> Mapping[str, float]:
+    """Return the numbers as a status has them, without those that some runs do not report."""
     return {
         metric.name: metric.format.rounded(value, gate.limits.get(metric.threshold))
         for metric in PUBLISHED
-        if (value := run.value(metric)) is not None
+        if not run.reading(metric).partial and (value := run.value(metric)) is not None
     }
 
 
@@ -66,17 +60,6 @@ def format_description(result: PreviousResult, note: str = "") -> str:
     scenarios = result.value(SCENARIOS)
     end = "" if scenarios is None else f"; {SCENARIOS.publish(scenarios)}"
     return json_reader.shorten(text, MAX_STATUS_LENGTH) + (end if len(text) + len(end) <= MAX_STATUS_LENGTH else "")
-
-
-def as_run(description: str, url: str) -> RunResult:
-    """Return the run of a `fail` that only a commit status shows: its numbers, and its page at Sepurux, '' if none."""
-    published = parse_description(description)
-    numbers = {name: Reading(value) for name, value in published.numbers.items()} if published else {}
-    shown = f": {text}" if (text := summary(numbers)) else ""
-    reason = f"An earlier run evaluated this commit, and it failed{shown}."
-    decided = RunDecision(decision=Decision.FAIL, reason=reason, rule=Rule.RECORDED)
-    run = CIRun(decision="fail", numbers=numbers, dashboard_url=url)
-    return RunResult(trace="", run_decision=decided, run=run)
 
 
 def parse_description(text: object) -> PreviousResult | None:

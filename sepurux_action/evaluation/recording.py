@@ -5,14 +5,14 @@ from __future__ import annotations
 import gc
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple, NoReturn
 
 from sepurux_action.common import json_reader
 from sepurux_action.errors import TraceFileError
 
-MAX_TIMES = 100_000  # times that are read in a file; with more, the newest one is not known
+MAX_READ = 100_000  # times, and names, that are read in a file; with more, the newest time or the task is not known
 GUIDE = "https://github.com/sepurux/gate-action/blob/main/docs/record-traces.md"
 PROMPT, CALL, RESULT = _KINDS = "prompt", "tool_call", "tool_result"
 
@@ -21,24 +21,27 @@ PROMPT, CALL, RESULT = _KINDS = "prompt", "tool_call", "tool_result"
 class Recording:
     """What a trace contains: the POSIX time of its newest event, None if not known, and whether an event is a call.
 
-    `problem` says why the trace is incomplete, '' if it is not.
+    `task` is the name of its task, '' if it has none. `problem` says why the trace is incomplete, '' if it is not.
     """
 
     newest: float | None = None
     has_calls: bool = False
     problem: str = "has no events, so nothing was recorded"
+    task: str = ""
 
 
 class _Object(NamedTuple):
-    """What is kept of a JSON object, whichever it is: the fields of an event, and what its `events` say."""
+    """What is kept of a JSON object, whichever it is: the fields of an event, its name, and those of a trace."""
 
     time: float | None = None
     kind: str = ""
     tool: str = ""
     recording: Recording | None = None
+    name: str = ""
+    task: str = ""
 
 
-_FIELDS = frozenset({"type", "events", "timestamp"})
+_FIELDS = frozenset({"type", "events", "timestamp", "name", "task"})
 _OTHER = _Object()  # stands for each JSON object without such fields
 
 
@@ -48,10 +51,11 @@ def read_recording(text: str, label: str) -> Recording:
     Only a few fields of objects are kept, because objects take many times the memory of the text. `int` would reject
     thousands of digits, which are valid JSON. The garbage collector would take most of the time for many nested lists.
     """
-    found, why, budget = None, "", iter(range(MAX_TIMES))
+    found, why, times, names = None, "", iter(range(MAX_READ)), iter(range(MAX_READ))
     gc.disable()
     try:
-        found = json.loads(text, object_pairs_hook=partial(_object, budget), parse_int=float, parse_constant=_reject)
+        hook = partial(_object, times, names)
+        found = json.loads(text, object_pairs_hook=hook, parse_int=float, parse_constant=_reject)
     except json.JSONDecodeError as error:
         why = f"line {error.lineno}, column {error.colno}: {error.msg}"
     except (ValueError, RecursionError) as error:
@@ -65,21 +69,24 @@ def read_recording(text: str, label: str) -> Recording:
     recording = found.recording or Recording()
     if recording.problem:
         raise TraceFileError(f'"{label}" {recording.problem}; record every call of a tool: {GUIDE}')
-    times_are_known = next(budget, None) is not None
-    return recording if times_are_known else Recording(None, recording.has_calls, "")
+    times_are_known = next(times, None) is not None
+    return replace(recording, newest=recording.newest if times_are_known else None, task=found.task)
 
 
-def _object(budget: Iterator[int], pairs: list[tuple[str, object]]) -> _Object:
+def _object(times: Iterator[int], names: Iterator[int], pairs: list[tuple[str, object]]) -> _Object:
     fields = dict(pairs)
     if _FIELDS.isdisjoint(fields):
         return _OTHER
     kind, events = fields.get("type"), fields.get("events")
-    time = json_reader.time(fields["timestamp"]) if "timestamp" in fields and next(budget, None) is not None else None
+    time = json_reader.time(fields["timestamp"]) if "timestamp" in fields and next(times, None) is not None else None
+    name, task = fields.get("name"), fields.get("task")
+    name = name if isinstance(name, str) and name.strip() and next(names, None) is not None else ""
+    task = task.name if isinstance(task, _Object) else ""
     recording = _recording(events) if isinstance(events, list) and events else None
     known = kind if isinstance(kind, str) and kind in _KINDS else ""
-    if time is None and recording is None and not known:
+    if time is None and recording is None and not (known or name or task):
         return _OTHER
-    return _Object(time, known, _tool(fields) if known else "", recording)
+    return _Object(time, known, _tool(fields) if known else "", recording, name, task)
 
 
 def _tool(fields: dict[str, object]) -> str:

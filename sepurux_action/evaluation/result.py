@@ -1,97 +1,19 @@
-"""The results of runs and gates."""
+"""The result of a gate: how it was decided, and what follows from it."""
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Self
+from dataclasses import dataclass, field, replace
 
-from sepurux_action.config.gate import Gate, Trace
-from sepurux_action.evaluation.ci_run import CIRun, average, combine
-from sepurux_action.evaluation.decision import Check, Decision, Rule, RunDecision, check_thresholds
+from sepurux_action.common.json_reader import Reading
+from sepurux_action.config.gate import Gate
+from sepurux_action.evaluation.checks import Check
+from sepurux_action.evaluation.ci_run import CIRun
+from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 from sepurux_action.evaluation.enforcement import ApprovalStatus
-from sepurux_action.evaluation.failures import Enrichment
-from sepurux_action.evaluation.metrics import PASS_RATE, UNSAFE_ATTEMPTS
-
-_RUN_NUMBER = re.compile(r"/runs/([0-9]{1,20})\b", re.ASCII)
-MAX_NAMED_TRACES = 10  # failed traces that a reason names; the others are counted
-
-
-@dataclass(frozen=True, slots=True)
-class WorkflowRun:
-    """A workflow run that evaluated a gate. `at` is the POSIX time of its start, in seconds."""
-
-    url: str
-    at: float
-
-    @property
-    def number(self) -> str:
-        found = _RUN_NUMBER.search(self.url)
-        return found[1] if found else ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunResult:
-    """The result of one CI run of a gate. `trace_may_be_cause`: an uploaded trace may be why there is no decision.
-
-    `earlier` is the workflow run that started it, None for the present one.
-    """
-
-    trace: str
-    run_decision: RunDecision
-    run: CIRun = CIRun()
-    campaign_id: str = ""
-    trace_id: str = ""
-    run_id: str = ""
-    batch_id: str = ""
-    enrichment: Enrichment = Enrichment()
-    hint: str = ""
-    elapsed_s: float = 0
-    trace_may_be_cause: bool = False
-    earlier: WorkflowRun | None = None
-
-    @classmethod
-    def of(cls, trace: Trace, decided: RunDecision, hint: str) -> Self:
-        uploaded = trace.content is not None
-        return cls(trace=trace.label, run_decision=decided, hint=hint, trace_may_be_cause=uploaded)
-
-    @property
-    def decision(self) -> Decision:
-        return self.run_decision.decision
-
-
-Runs = tuple[RunResult, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluated:
-    """The runs of a gate, one for each trace: of its only evaluation, or of the one of two whose ids count.
-
-    If there were two, `evaluations` has the runs of both, the worst first. `confirmation` says what they show, or why
-    there is only one although one more was wanted. `recorded`: an earlier workflow run found the `fail`.
-    """
-
-    runs: Runs
-    evaluations: tuple[Runs, ...] = ()
-    confirmation: str = ""
-    recorded: RecordedFail | None = None
-
-
-def combined_numbers(runs: Iterable[RunResult], evaluations: Iterable[Runs]) -> CIRun:
-    """Return the first run with each number the worst of all runs, or the mean of two evaluations that decided."""
-    if evaluations and all(run.decision.is_decided for each in evaluations for run in each):
-        return average([combine([run.run for run in each]) for each in evaluations])
-    return combine([run.run for run in runs])
-
-
-def trace_may_be_cause(runs: Iterable[RunResult]) -> bool:
-    """Return whether an uploaded trace may be why one of the runs has no decision, or was not compared."""
-    runs = tuple(runs)
-    compared = all(run.run_decision.rule is not Rule.BASE_UNREAD for run in runs)
-    return any(run.trace_may_be_cause for run in runs if run.decision.is_undecided or not compared)
+from sepurux_action.evaluation.gate_decision import GateDecision
+from sepurux_action.evaluation.metrics import UNSAFE_ATTEMPTS, summary
+from sepurux_action.evaluation.published_result import PreviousResult, parse_description, published_numbers
+from sepurux_action.evaluation.runs import RunResult, Runs, WhatFailed, WorkflowRun, severity_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +35,66 @@ class RecordedFail:
     excluded: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluated:
+    """How a gate was decided. If it was evaluated twice, `evaluations` has both, the first one first.
+
+    `confirmation` says what they show, or why there is only one although one more was wanted. `recorded`: an earlier
+    workflow run found the `fail`.
+    """
+
+    decided: GateDecision
+    what_failed: WhatFailed = field(default_factory=WhatFailed)
+    evaluations: tuple[GateDecision, ...] = ()
+    confirmation: str = ""
+    recorded: RecordedFail | None = None
+
+    @property
+    def decision(self) -> Decision:
+        return self.decided.decision
+
+    @property
+    def reason(self) -> str:
+        return self.decided.reason
+
+    @property
+    def rule(self) -> Rule:
+        return self.decided.rule
+
+    @property
+    def hint(self) -> str:
+        return self.decided.hint
+
+    @property
+    def runs(self) -> Runs:
+        return self.decided.runs
+
+    @property
+    def worst(self) -> RunResult:
+        return self.decided.worst
+
+    @property
+    def numbers(self) -> CIRun:
+        return self.decided.numbers
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        return self.decided.checks
+
+
+def of_status(description: str, url: str) -> Evaluated:
+    """Return a `fail` that only a commit status shows: its numbers, and its page at Sepurux, '' if it has none."""
+    published = parse_description(description)
+    numbers = {name: Reading(value) for name, value in published.numbers.items()} if published else {}
+    shown = f": {text}" if (text := summary(numbers)) else ""
+    reason = f"An earlier run evaluated this commit, and it failed{shown}."
+    run = CIRun(decision="fail", numbers=numbers, dashboard_url=url)
+    worst = RunResult(run=run, run_decision=RunDecision(decision=Decision.FAIL, reason=reason, rule=Rule.RECORDED))
+    decided = GateDecision(decision=Decision.FAIL, rule=Rule.RECORDED, reason=reason, runs=(worst,), numbers=run)
+    return Evaluated(decided=decided)
+
+
+@dataclass(frozen=True, kw_only=True)
 class GateResult(Evaluated):
     """The result of a gate. `approval` is for a failed soft gate of a pull request."""
 
@@ -121,7 +102,6 @@ class GateResult(Evaluated):
     blocks: bool
     approval: ApprovalStatus | None = None
     notes: tuple[str, ...] = ()
-    drops: tuple[Check, ...] = ()
     invalid_policy: bool = False
 
     def blocked_by_policy(self) -> GateResult:
@@ -133,54 +113,13 @@ class GateResult(Evaluated):
         waits = self.approval is not None and not self.approval.approved and self.approval.possible
         return waits and not self.invalid_policy
 
-    @cached_property
-    def ranked(self) -> tuple[RunResult, ...]:
-        return ranked(self.runs, self.gate)
-
-    @property
-    def worst(self) -> RunResult:
-        return self.ranked[0]
-
-    @cached_property
-    def combined(self) -> CIRun:
-        """Return the worst run with the numbers of the gate, which all reports use."""
-        return combined_numbers(self.ranked, self.evaluations)
-
-    @property
-    def checks(self) -> tuple[Check, ...]:
-        if self.recorded or not any(run.run_decision.checks for run in self.runs):
-            return self.worst.run_decision.checks
-        return (*check_thresholds(self.combined, self.gate), *self.drops)
-
     @property
     def severity_key(self) -> tuple[int, bool, float]:
-        return severity_key(self.decision, self.combined, self.gate)
-
-    @property
-    def decision(self) -> Decision:
-        return self.worst.decision
-
-    @property
-    def reason(self) -> str:
-        """Return the reason in one sentence. With several traces it names the worst one and all others that failed."""
-        worst, *others = self.ranked
-        if not others:
-            return worst.run_decision.reason
-        reason = f"{worst.trace}: {worst.run_decision.reason}"
-        failed = [run.trace for run in others if run.decision is Decision.FAIL]
-        if not failed:
-            return reason
-        more = f" and {len(failed) - MAX_NAMED_TRACES} more" if len(failed) > MAX_NAMED_TRACES else ""
-        return f"{reason.removesuffix('.')}; also failed: {', '.join(failed[:MAX_NAMED_TRACES])}{more}."
+        """Return a key that sorts the worst gate first: by decision, an exceeded `max_unsafe`, the lowest pass rate."""
+        rank, rate = severity_key(self.decision, self.numbers)
+        return rank, UNSAFE_ATTEMPTS.threshold not in {check.threshold for check in self.decided.missed}, rate
 
 
-def ranked(runs: Runs, gate: Gate) -> Runs:
-    """Return the runs, the worst first: by decision, then an exceeded `max_unsafe`, then the lowest pass rate."""
-    return tuple(sorted(runs, key=lambda run: severity_key(run.decision, run.run, gate)))
-
-
-def severity_key(decision: Decision, run: CIRun, gate: Gate) -> tuple[int, bool, float]:
-    unsafe, allowed = run.value(UNSAFE_ATTEMPTS), gate.limits.get(UNSAFE_ATTEMPTS.threshold)
-    exceeded = unsafe is not None and allowed is not None and unsafe > allowed
-    rate = run.value(PASS_RATE)
-    return decision.rank, not exceeded, math.inf if rate is None else rate
+def summarize(result: GateResult) -> PreviousResult:
+    numbers = published_numbers(result.numbers, result.gate)
+    return PreviousResult(decision=result.decision, stage=result.gate.stage, numbers=numbers)

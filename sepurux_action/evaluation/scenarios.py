@@ -12,12 +12,20 @@ from sepurux_action.common import json_reader
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import ApiRequest, Success, TransientError
+from sepurux_action.evaluation.batch_numbers import with_numbers
 from sepurux_action.evaluation.calls import ApiCalls
-from sepurux_action.evaluation.ci_run import parse_ci_run, wrong_shape
+from sepurux_action.evaluation.ci_run import wrong_shape
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.failures import MAX_LISTED_FAILURES, Scenario, merge_failures, parse_failures
+from sepurux_action.evaluation.failures import (
+    MAX_LISTED_FAILURES,
+    Failures,
+    merge_failures,
+    parse_failures,
+)
+from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.metrics import FAILURES, SCENARIOS, UNSAFE_ATTEMPTS
-from sepurux_action.evaluation.result import RunResult, Runs, severity_key
+from sepurux_action.evaluation.pooled_numbers import scenarios_of
+from sepurux_action.evaluation.runs import RunResult, Runs, Scenario, WhatFailed, severity_key
 
 MAX_REQUESTS = 500  # of all gates of a step together
 MAX_NUMBERS = 400  # scenarios of these gates whose numbers are read
@@ -76,32 +84,29 @@ class Reader:
         await asyncio.gather(*map(in_slot, work))
 
 
-class ScenarioReader:
-    """Reads one scenario of an evaluation into `scenario`. What could not be read is its `problem`."""
+class RunReader:
+    """Reads one CI run of an evaluation into `run`. What could not be read is its `problem`."""
 
-    def __init__(self, reader: Reader, project: str, campaign: str, scenario: Scenario) -> None:
-        self.scenario = scenario
+    def __init__(self, reader: Reader, project: str, campaign: str, run: RunResult) -> None:
+        self.run = run
         self._reader, self._project, self._campaign = reader, project, campaign
 
     async def read_numbers(self) -> None:
-        call = api.poll_run(run_id=self.scenario.run_id, batch_id="", project=self._project)
-        problem = partial(wrong_shape, run_id=self.scenario.run_id, batch_id="", campaign_id=self._campaign)
+        call = api.poll_run(run_id=self.run.run_id, batch_id="", project=self._project)
+        problem = partial(wrong_shape, run_id=self.run.run_id, batch_id="", campaign_id=self._campaign)
         try:
             payload = await self._reader.read(call, problem)
         except NotReadError as error:
-            self.scenario = replace(self.scenario, problem=str(error))
+            self.run = replace(self.run, problem=str(error))
         else:
-            trace_id = json_reader.identifier(json_reader.as_object(payload).get("trace_id"))
-            # Hundreds of lists of names would take much memory.
-            run = replace(parse_ci_run(payload), mutation_categories=None, top_failing_tools=())
-            self.scenario = replace(self.scenario, run=run, trace_id=trace_id, name=trace_id)
+            self.run = with_numbers(self.run, payload)
 
     async def read_failures(self, max_kinds: int) -> None:
         """Read the classified failures, page by page until a page has none that is new."""
-        run_id = self.scenario.run_id
+        run_id = self.run.run_id
         problem = partial(wrong_list, campaign_id=self._campaign, run_id=run_id)
         seen: set[object] = set()
-        offset, kinds, left_out, missing = 0, self.scenario.failures, 0, ""
+        offset, kinds, left_out, missing = 0, self.run.failures, 0, ""
         while len(seen) <= MAX_LISTED_FAILURES:
             call = api.classified_failures(self._campaign, run_id, self._project, offset)
             try:
@@ -118,16 +123,16 @@ class ScenarioReader:
             left_out += dropped
         else:
             missing = f"Sepurux lists more than {MAX_LISTED_FAILURES:,} failures"
-        self.scenario = self.scenario.with_failures(kinds, len(seen), left_out, missing)
+        self.run = self.run.with_failures(kinds, len(seen), left_out, missing)
 
     async def read_name(self) -> None:
-        call = api.show_trace(self.scenario.trace_id, self._project)
+        call = api.show_trace(self.run.trace_id, self._project)
         try:
             payload = await self._reader.read(call, lambda body: "" if isinstance(body, dict) else "no JSON object")
         except NotReadError:
             return
         name = json_reader.text(json_reader.as_object(payload).get("task_name"))
-        self.scenario = replace(self.scenario, name=name or self.scenario.name)
+        self.run = replace(self.run, name=name or self.run.name)
 
 
 def wrong_list(payload: object, *, campaign_id: str, run_id: str) -> str:
@@ -146,8 +151,8 @@ def _keyed(entry: tuple[int, object]) -> tuple[object, object]:
     return failure_id or (index, hash(parse_failures([content]))), content
 
 
-async def read_scenarios(gates: Sequence[tuple[Gate, Runs]], calls: ApiCalls) -> tuple[Runs, ...]:
-    """Return the runs of each gate, with the scenarios of each run and their failures.
+async def read_scenarios(gates: Sequence[tuple[Gate, GateDecision]], calls: ApiCalls) -> tuple[WhatFailed, ...]:
+    """Return the scenarios of each gate and their failures.
 
     The gate with the worst result comes first, and of its scenarios those with the most failures. Nothing is read for a
     gate that passed and reports no failure and no unsafe attempt.
@@ -155,69 +160,84 @@ async def read_scenarios(gates: Sequence[tuple[Gate, Runs]], calls: ApiCalls) ->
     reader = Reader(calls, schedule.SCENARIOS_S, MAX_REQUESTS)
     readers = {
         gate.name: [
-            [ScenarioReader(reader, gate.project, run.campaign_id, each) for each in _scenarios(run)] for run in runs
+            [RunReader(reader, gate.project, run.campaign_id, each) for each in _recordings(run)]
+            for run in decided.runs
         ]
-        for gate, runs in sorted(gates, key=lambda each: gate_severity(*each))
-        if any(
-            run.decision is not Decision.PASS or any(map(run.run.value, (FAILURES, UNSAFE_ATTEMPTS))) for run in runs
-        )
+        for gate, decided in sorted(gates, key=lambda each: gate_severity(each[1]))
+        if decided.decision is not Decision.PASS or any(map(decided.numbers.value, (FAILURES, UNSAFE_ATTEMPTS)))
     }
     by_gate = [[*chain.from_iterable(of_runs)] for of_runs in readers.values()]
     await read_failures(reader, by_gate, MAX_NUMBERS)
-    ranked = chain.from_iterable(sorted(each, key=lambda each: each.scenario.severity_key) for each in by_gate)
-    failed = (each for each in ranked if each.scenario.failed)
-    unnamed = [each.read_name for each in failed if each.scenario.name == each.scenario.trace_id != ""]
+    ranked = chain.from_iterable(sorted(each, key=lambda each: _alone(each.run).severity_key) for each in by_gate)
+    unnamed = [each.read_name for each in ranked if each.run.failed and each.run.name == each.run.trace_id != ""]
     await reader.at_once(unnamed[:MAX_NAMES])
-    return tuple(tuple(map(_with_scenarios, runs, readers.get(gate.name, [None] * len(runs)))) for gate, runs in gates)
+    return tuple(_what_failed(gate, decided, readers.get(gate.name)) for gate, decided in gates)
 
 
-def gate_severity(gate: Gate, runs: Runs) -> tuple[int, bool, float]:
-    return min(severity_key(run.decision, run.run, gate) for run in runs)
+def gate_severity(decided: GateDecision) -> tuple[int, float]:
+    return severity_key(decided.decision, decided.numbers)
 
 
-async def read_failures(reader: Reader, evaluations: Sequence[Sequence[ScenarioReader]], most: int) -> None:
-    """Read the numbers of at most so many scenarios, then the failures of those that report some, or no number."""
-    without = [each for each in chain.from_iterable(evaluations) if each.scenario.run is None]
+async def read_failures(reader: Reader, evaluations: Sequence[Sequence[RunReader]], most: int) -> None:
+    """Read the numbers of at most so many runs, then the failures of those that report some, or no number."""
+    without = [each for each in chain.from_iterable(evaluations) if not each.run.evaluated]
     await reader.at_once(each.read_numbers for each in without[:most])
     for each in without[most:]:
-        each.scenario = replace(each.scenario, problem=f"a step reads the numbers of {most} scenarios")
-    ranked = chain.from_iterable(sorted(each, key=lambda each: -each.scenario.reported) for each in evaluations)
-    failed = [each for each in ranked if each.scenario.run and each.scenario.reported]
+        each.run = replace(each.run, problem=f"a step reads the numbers of {most} scenarios")
+    ranked = chain.from_iterable(sorted(each, key=lambda each: -each.run.reported) for each in evaluations)
+    failed = [each for each in ranked if each.run.evaluated and each.run.reported]
     await reader.at_once(partial(each.read_failures, max(MIN_KINDS, MAX_KINDS // len(failed))) for each in failed)
 
 
-def _scenarios(run: RunResult) -> list[Scenario]:
-    """Return the scenarios of a run, with what its polls show: all of its numbers, if it has one scenario."""
-    run_ids = run.run.run_ids or tuple(filter(None, [run.run_id]))
-    if not run.enrichment.unread_scenarios:  # it was not evaluated
-        return []
-    if len(run_ids) != 1:
-        return [Scenario(run_id=run_id) for run_id in dict.fromkeys(run_ids)]
-    name = run.trace if run.trace_may_be_cause else run.trace_id
-    return [Scenario(run_id=run_ids[0], trace_id=run.trace_id, name=name, run=run.run)]
+def _recordings(run: RunResult) -> Runs:
+    """Return the run itself if it is that of one scenario, else those of a batch, of which some may have been read."""
+    run_ids = tuple(dict.fromkeys(run.run.run_ids)) or tuple(filter(None, [run.run_id]))
+    if not run.evaluated or not run_ids:
+        return ()
+    if len(run_ids) == 1:
+        return (replace(run, run_id=run_ids[0], name=run.path or run.trace_id),)
+    return run.of_batch or tuple(RunResult(run_id=run_id) for run_id in run_ids)
 
 
-def _with_scenarios(run: RunResult, readers: Sequence[ScenarioReader] | None) -> RunResult:
-    """Return a run with its scenarios, the worst first, and all their failures; without `readers`, none were needed."""
+def _alone(run: RunResult) -> Scenario:
+    return Scenario(run.name or run.run_id, (run,))
+
+
+def _what_failed(gate: Gate, decided: GateDecision, readers: Sequence[Sequence[RunReader]] | None) -> WhatFailed:
+    """Return the scenarios of a gate, the worst first, and all their failures; without `readers`, none were needed."""
+    notes = [run.note for run in decided.runs if run.note]
     if readers is None:
-        return replace(run, enrichment=replace(run.enrichment, unread_scenarios=0))
-    if not run.enrichment.unread_scenarios:
-        return run
-    scenarios = sorted((each.scenario for each in readers), key=lambda each: each.severity_key)
-    failures = [failure for each in scenarios for failure in each.failures]
-    problems = [each.problem for each in scenarios if each.problem]
-    total = 1 if run.trace_id else run.run.value(SCENARIOS) or 1
-    unknown = max(0, int(total) - len(scenarios))
-    unread = len(problems) + unknown
+        return WhatFailed(scenarios=decided.scenarios, notes=tuple(notes))
+    read = [tuple(each.run for each in of_run) for of_run in readers]
+    recordings = [*chain.from_iterable(read)]
+    known = tuple(of_run[0] if len(of_run) == 1 else run for run, of_run in zip(decided.runs, read, strict=True))
+    if len(recordings) > 1 and not gate.names_traces:
+        known = (replace(decided.runs[0], of_batch=read[0]),)
+    unknown = sum(max(0, int(_size(run)) - len(of_run)) for run, of_run in zip(decided.runs, read, strict=True))
+    problems = [each.problem for each in recordings if each.problem]
     if unknown:
         problems.append("the gate does not know the CI run of each scenario")
-    more = replace(
-        run.enrichment,
-        scenarios=tuple(scenarios),
-        failures=merge_failures(failures)[0],
-        left_out=sum(each.left_out for each in scenarios),
-        unread_failures=int(max(0, (run.run.value(FAILURES) or 0) - sum(each.listed for each in scenarios))),
-        unread_scenarios=unread,
-        notes=(*run.enrichment.notes, *(f"Not all failures were read: {each}." for each in dict.fromkeys(problems))),
+    unread = (_unread(run, of_run) for run, of_run in zip(decided.runs, read, strict=True))
+    return WhatFailed(
+        scenarios=tuple(sorted(scenarios_of(gate, known), key=lambda each: each.severity_key)),
+        failures=merge_failures(failure for run in recordings for failure in _with_path(run))[0],
+        left_out=sum(each.left_out for each in recordings),
+        unread_failures=sum(unread),
+        unread_scenarios=sum(bool(each.problem) for each in recordings) + unknown,
+        notes=(*notes, *(f"Not all failures were read: {each}." for each in dict.fromkeys(problems))),
     )
-    return replace(run, enrichment=more)
+
+
+def _size(run: RunResult) -> float:
+    """Return how many scenarios a run has, at least 1; 0 if it was not evaluated."""
+    return run.evaluated and (1 if run.trace_id else run.run.value(SCENARIOS) or 1)
+
+
+def _unread(run: RunResult, recordings: Sequence[RunResult]) -> int:
+    """Return how many failures a run reports that were not read."""
+    reported = run.run.value(FAILURES) or 0 if run.evaluated else 0
+    return int(max(0, reported - sum(each.listed for each in recordings)))
+
+
+def _with_path(run: RunResult) -> Failures:
+    return tuple(replace(failure, trace_id=run.path or failure.trace_id) for failure in run.failures)

@@ -80,7 +80,13 @@ class TraceFolder:
         if real not in self._contents:
             self._contents[real] = self._read(real, label)
         content, recording = self._contents[real]
-        return Trace(label=label, content=content, recorded=recording.newest, has_calls=recording.has_calls)
+        return Trace(
+            label=label,
+            content=content,
+            recorded=recording.newest,
+            has_calls=recording.has_calls,
+            task=recording.task,
+        )
 
     def _read(self, path: Path, label: str) -> tuple[bytes, Recording]:
         room = MAX_BYTES - self._size

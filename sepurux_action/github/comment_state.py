@@ -20,9 +20,10 @@ from sepurux_action.common import codec, json_reader
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, fingerprint
-from sepurux_action.evaluation.failures import ClassifiedFailure, combine_found
+from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures
 from sepurux_action.evaluation.published_result import CommitResults
-from sepurux_action.evaluation.result import GateResult, RunResult, Runs, WorkflowRun
+from sepurux_action.evaluation.result import Evaluated, GateResult
+from sepurux_action.evaluation.runs import RunResult, Runs, WorkflowRun
 
 MAX_RESULTS = 20  # evaluated commits in one state
 FEW_RESULTS = 5  # commits in a state that would be too long with more
@@ -38,15 +39,15 @@ _COMMIT = re.compile(r"/commit/([0-9a-f]{40,64})\)")
 _FAILURE_TEXTS = ("type", "severity", "description", "mutation")
 
 
-def fails_of(results: Iterable[GateResult], here: WorkflowRun) -> Mapping[str, RunResult]:
-    """Return what a report of the same `fail` needs, by gate: the run that decided, with the numbers of the gate.
+def fails_of(results: Iterable[GateResult], here: WorkflowRun) -> Mapping[str, Evaluated]:
+    """Return what a report of the same `fail` needs, by gate: the decision, its numbers, and the run that decided.
 
     Texts are cut to 200 characters, tools and kinds of failures to the first 10. `here` evaluated each gate that no
     earlier workflow run did; one of which only the commit status is left is left out.
     """
     failed = (each for each in results if each.decision is Decision.FAIL)
     known = (each for each in failed if not each.recorded or each.recorded.run)
-    return {each.gate.name: _kept_run(each, here) for each in known}
+    return {each.gate.name: _kept(each, here) for each in known}
 
 
 def unfinished_of(results: Iterable[GateResult], here: WorkflowRun) -> Mapping[str, Runs]:
@@ -76,31 +77,45 @@ def _key(gate: Gate) -> str:
     return f"{fingerprint(gate)} {gate.name}"
 
 
-def _kept_run(result: GateResult, here: WorkflowRun) -> RunResult:
-    worst, combined, earlier = result.worst, result.combined, result.recorded.run if result.recorded else here
-    names, required = combined.mutation_categories, result.gate.required_mutation_categories
+def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
+    decided, worst, numbers = result.decided, result.worst, result.numbers
+    names, required = numbers.mutation_categories, result.gate.required_mutation_categories
     if names is not None:
         names = tuple(map(_cut, sorted(names, key=lambda name: name not in required)[:MAX_CATEGORIES]))
-    found = combine_found([run.enrichment.with_each(_cut_failure) for run in result.ranked], MAX_DETAILS)
-    numbers = replace(
-        combined,
-        status="",
-        decision="",
-        mutation_categories=names,
-        top_failing_tools=tuple(
-            replace(each, tool=_cut(each.tool)) for each in combined.top_failing_tools[:MAX_DETAILS]
-        ),
-        run_ids=combined.run_ids[:MAX_DETAILS],
-    )
-    return replace(
+    tools = (replace(each, tool=_cut(each.tool)) for each in numbers.top_failing_tools[:MAX_DETAILS])
+    found, run_ids = result.what_failed, worst.run.run_ids[:MAX_DETAILS]
+    failures, left_out = merge_failures(map(_cut_failure, found.failures), MAX_DETAILS)
+    fixed, more_fixed = merge_failures(map(_cut_failure, found.fixed), MAX_DETAILS)
+    worst = replace(
         worst,
         trace=_cut(worst.trace),
-        run_decision=replace(worst.run_decision, reason=_cut(result.reason), checks=result.checks),
-        run=numbers,
-        enrichment=replace(found, scenarios=()),
+        run_decision=replace(worst.run_decision, reason="", detail=""),
+        failures=(),
+        of_batch=(),
+        run=CIRun(mutation_categories=names, dashboard_url=worst.run.dashboard_url, run_ids=run_ids),
         elapsed_s=0,
         trace_may_be_cause=False,
-        earlier=earlier,
+        earlier=result.recorded.run if result.recorded else here,
+    )
+    numbers = replace(numbers, status="", decision="", mutation_categories=names, top_failing_tools=tuple(tools))
+    return Evaluated(
+        decided=replace(
+            decided,
+            reason=_cut(result.reason),
+            detail="",
+            runs=(worst,),
+            worst_index=0,
+            scenarios=(),
+            numbers=replace(numbers, run_ids=run_ids),
+        ),
+        what_failed=replace(
+            found,
+            scenarios=(),
+            failures=failures,
+            left_out=left_out + found.left_out,
+            fixed=() if more_fixed else fixed,
+            notes=(),
+        ),
     )
 
 
@@ -133,17 +148,18 @@ class State:
     """
 
     commits: tuple[CommitResults, ...] = ()
-    fails: Mapping[str, RunResult] = field(default_factory=dict)
+    fails: Mapping[str, Evaluated] = field(default_factory=dict)
     unfinished: Mapping[str, Runs] = field(default_factory=dict)
 
-    def fails_at(self, commit: str) -> Mapping[str, RunResult]:
+    def fails_at(self, commit: str) -> Mapping[str, Evaluated]:
         return self.fails if self._is_about(commit) else {}
 
-    def find_fail(self, gate: str, commit: str, link: str) -> RunResult | None:
-        """Return the run of a gate's `fail` at this commit if it is kept, and its commit status has this link."""
-        run = self.fails_at(commit).get(gate)
-        kept = run and (run.run.dashboard_url or (run.earlier and run.earlier.url))
-        return run if kept and kept == link else None
+    def find_fail(self, gate: str, commit: str, link: str) -> Evaluated | None:
+        """Return a gate's `fail` at this commit if it is kept, and its commit status has this link."""
+        fail = self.fails_at(commit).get(gate)
+        worst = fail.worst if fail else RunResult()
+        kept = worst.run.dashboard_url or (worst.earlier and worst.earlier.url)
+        return fail if kept and kept == link else None
 
     def find_unfinished(self, gate: Gate, commit: str) -> Runs:
         return self.unfinished.get(_key(gate), ()) if self._is_about(commit) else ()

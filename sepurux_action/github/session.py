@@ -26,7 +26,8 @@ from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.published_result import Baseline, CommitResults, PreviousResult
-from sepurux_action.evaluation.result import Evaluated, GateResult, Runs, WorkflowRun
+from sepurux_action.evaluation.result import Evaluated, GateResult, of_status, summarize
+from sepurux_action.evaluation.runs import Runs, WorkflowRun
 from sepurux_action.github import comment_state
 from sepurux_action.github.calls import FIRST_READ_S, READS_S, BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
@@ -340,12 +341,12 @@ class GitHubSession:
         who = self.soft_gate.who_evaluates_again(self.snapshot.pull_request, gate.reviewers)
         of_comment = (state.find_fail(gate.name, self.event.commit, status.url) for state in self._own_states())
         recorded = replace(who, link=status.url)
-        if (kept := next(filter(None, of_comment), None)) and kept.earlier:
-            at = datetime.fromtimestamp(kept.earlier.at, UTC)
+        if (kept := next(filter(None, of_comment), None)) and (earlier := kept.worst.earlier):
+            at = datetime.fromtimestamp(earlier.at, UTC)
             day = f" on {at.date()}" if at.date() != self.started.date() else ""
-            return Evaluated((kept,), recorded=replace(recorded, run=kept.earlier, at=f"{at:%H:%M} UTC{day}"))
+            return replace(kept, recorded=replace(recorded, run=earlier, at=f"{at:%H:%M} UTC{day}"))
         at_sepurux = "" if status.url.startswith(self.event.url("actions", "runs")) else status.url
-        return Evaluated((published_result.as_run(status.description, at_sepurux),), recorded=recorded)
+        return replace(of_status(status.description, at_sepurux), recorded=recorded)
 
     def unfinished_runs(self, gate: Gate) -> Runs:
         """Return the runs that an earlier workflow run started for this commit and gate, and that it left pending."""
@@ -386,7 +387,7 @@ class GitHubSession:
         self._calls.set_timeout(READS_S)
         status = self._decided_status(result)
         if may_change:
-            published = published_result.summarize(result)
+            published = summarize(result)
             description = published_result.format_description(published, AGAIN if published.numbers else "")
             status = replace(status, state=CommitState.PENDING, description=description)
         self._set_statuses([status])
@@ -414,7 +415,7 @@ class GitHubSession:
             return ""
         newest = CommitResults(
             commit=self.event.commit,
-            results={result.gate.name: published_result.summarize(result) for result in results},
+            results={result.gate.name: summarize(result) for result in results},
         )
         here = WorkflowRun(self.event.run_url, self.started.timestamp())
         commits = (*self.previous_results, newest)
@@ -536,7 +537,7 @@ class GitHubSession:
         if self._new_base(self._now):
             state = CommitState.FAILURE
             note = BASE_CHANGED if result.decision is Decision.FAIL else BASE_CHANGED + RERUN
-        description = published_result.format_description(published_result.summarize(result), note)
+        description = published_result.format_description(summarize(result), note)
         url = result.recorded.link if result.recorded else result.worst.run.dashboard_url
         return CommitStatus(self.context_of(result.gate.name), state, description, url)
 

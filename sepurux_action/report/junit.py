@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.command_line import in_workflow
 from sepurux_action.errors import Problem
-from sepurux_action.evaluation.ci_run import CIRun
+from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.metrics import summary
 from sepurux_action.report.report import CaseState, GateFacts, Report, State, ThresholdFacts
@@ -67,10 +67,12 @@ def junit_xml(report: Report) -> bytes:
             place = {"file": case.file, "line": case.line or ""} if case.file else {}
             of_case = _given(classname=suite, name=name, **place)
             element = ET.SubElement(of_suite, "testcase", of_case)
+            text = json_reader.shorten(json_reader.printable(case.text), MAX_CASE_TEXT_LENGTH)
             if case.state is not CaseState.PASSED:
-                text = json_reader.shorten(json_reader.printable(case.text), MAX_CASE_TEXT_LENGTH)
                 kind = case.kind if case.state is not CaseState.SKIPPED else ""
                 ET.SubElement(element, case.state, _given(message=text, type=kind)).text = text
+            elif text:
+                ET.SubElement(element, "system-out").text = text
     ET.indent(root, "")
     written: bytes = ET.tostring(root, encoding="UTF-8", xml_declaration=True)
     return written
@@ -96,20 +98,20 @@ def _cases(gate: GateFacts) -> Iterator[_Case]:
 
     Without such scenarios, or if none of these cases says why the gate has its result, the gate itself is a case.
     """
-    read = [each for each in gate.found.scenarios if each.run or each.failed]
+    read = [each for each in gate.found.scenarios if each.read or each.failed]
     missed = gate.missed if read and not gate.failed_scenarios else ()
     if not read or gate.decision.is_undecided or (gate.failed and not (missed or gate.failed_scenarios)):
         approval = NEEDS_APPROVAL if gate.state is State.NEEDS_APPROVAL else ""
-        said = (gate.reason, in_workflow(gate.worst.hint), approval, "" if read else _listed(gate, gate.failures))
+        said = (gate.reason, in_workflow(gate.hint), approval, "" if read else _listed(gate, gate.failures))
         yield _case(gate, RESULT, gate.state.case, " ".join(filter(None, said)))
     for row in missed:
         yield _case(gate, row.check.threshold, CaseState.FAILURE, _sentence(row))
     for scenario in read:
-        run = scenario.run or CIRun()
-        passed = CaseState.PASSED if run.decision == "pass" or not scenario.reported else CaseState.SKIPPED
-        numbers = summary(run.numbers)
+        failed = scenario in gate.failed_scenarios
+        state = CaseState.FAILURE if failed else CaseState.PASSED if scenario.passed else CaseState.SKIPPED
+        numbers = summary(scenario.numbers)
         text = f"{numbers}. {_listed(gate, scenario.failures)}" if numbers else _listed(gate, scenario.failures)
-        yield _case(gate, scenario.shown_name, CaseState.FAILURE if scenario.failed else passed, text)
+        yield _case(gate, scenario.name, state, text)
     if read and (more := max(len(gate.found.scenarios), gate.scenario_count or 0) - len(read)):
         text = f"{number_format.pluralize(more, 'more scenario')} without numbers."
         yield _Case(name="more scenarios", state=CaseState.SKIPPED, text=text)
@@ -125,9 +127,14 @@ def _sentence(row: ThresholdFacts) -> str:
 
 
 def _case(gate: GateFacts, name: str, state: CaseState, text: str) -> _Case:
-    """Return a case that counts only if the gate is decided, and is a failure or an error only if the gate blocks."""
+    """Return a case that counts only if the gate is decided, and is a failure or an error only if the gate blocks.
+
+    What failed in a gate that passed is the output of a case that passed.
+    """
     if gate.decision.is_undecided and name != RESULT:
         state, text = CaseState.SKIPPED, f"{CASE_NOT_COMPARED} {text}"
+    elif state is CaseState.FAILURE and gate.decision is Decision.PASS:
+        state = CaseState.PASSED
     elif state in {CaseState.FAILURE, CaseState.ERROR} and not gate.blocks:
         state, text = CaseState.SKIPPED, f"{NOT_BLOCKING} {text}"
     return _Case(name=name, state=state, text=text, kind=gate.state.value)

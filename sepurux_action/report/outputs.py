@@ -12,7 +12,8 @@ from sepurux_action.common import number_format
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.metrics import METRICS
-from sepurux_action.evaluation.result import GateResult, RunResult
+from sepurux_action.evaluation.result import GateResult
+from sepurux_action.evaluation.runs import RunResult
 
 # All outputs of a job together may have 1 MB of UTF-16: 524,288 characters.
 MAX_TOOLS = 50  # in `top_failing_tools`
@@ -76,7 +77,7 @@ def _shortened(gates: list[dict[str, str]]) -> str:
 
 
 def gate_outputs(gate: GateResult, comment_url: str = "", report_path: str = "") -> dict[str, str]:
-    run = gate.combined
+    run = gate.numbers
     tools = [{"tool": each.tool[:MAX_TOOL_LENGTH], "count": each.count} for each in run.top_failing_tools[:MAX_TOOLS]]
     numbers = {metric.name: run.value(metric) for metric in METRICS if metric.output}
     return {
@@ -100,11 +101,15 @@ def conclusion(blocks: object) -> str:
 
 def identities(runs: Sequence[RunResult], longest: int = MAX_LIST_LENGTH) -> dict[str, str]:
     ids = {
-        "run_id": [each for run in runs for each in ([run.run_id] if run.run_id else run.run.run_ids)],
+        "run_id": run_ids(runs),
         "batch_id": [run.batch_id for run in runs],
         "trace_id": [run.trace_id for run in runs],
     }
     return {name: _joined(each, longest) for name, each in ids.items()}
+
+
+def run_ids(runs: Sequence[RunResult]) -> tuple[str, ...]:
+    return tuple(each for run in runs for each in ([run.run_id] if run.run_id else run.run.run_ids))
 
 
 def early_outputs(runs: Sequence[RunResult]) -> dict[str, str]:

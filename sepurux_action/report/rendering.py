@@ -20,7 +20,7 @@ from sepurux_action.evaluation.metrics import BY_OPTION, LISTED, NOT_KNOWN, PASS
 from sepurux_action.report import markdown, view
 from sepurux_action.report.brief import brief_json
 from sepurux_action.report.markdown import MAX_SENTENCE_LENGTH, Markdown, code, finish
-from sepurux_action.report.report import SCENARIO_COLUMNS, SHORT_SHA, Context, GateFacts, Report, State, ThresholdFacts
+from sepurux_action.report.report import SHORT_SHA, Context, GateFacts, Report, State, ThresholdFacts
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -130,7 +130,6 @@ def _environment(templates: Path, *, as_markdown: bool) -> jinja2.Environment:
         "indent": Markdown("  "),
         "nbsp": Markdown("\u00a0"),
         "history_headings": [metric.heading for metric in LISTED],
-        "scenario_headings": [metric.heading for metric in SCENARIO_COLUMNS],
         "min_results": MIN_RESULTS,
         "docs": Markdown("https://github.com/sepurux/gate-action/blob/main/docs/"),
     }

@@ -16,32 +16,21 @@ from sepurux_action.config.policy import Change, PolicyNote
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation import metrics, published_result
-from sepurux_action.evaluation.ci_run import CIRun, FailingTool
-from sepurux_action.evaluation.decision import (
-    CONTRADICTED,
-    HOWEVER,
-    NEXT_STEPS,
-    REQUIRED_CATEGORIES,
-    SEE_THE_RUN,
-    UNEXPLAINED_FAIL,
-    Check,
-    CheckState,
-    Decision,
-    Rule,
-)
+from sepurux_action.evaluation.checks import REQUIRED_CATEGORIES, Check, CheckState
+from sepurux_action.evaluation.ci_run import FailingTool
+from sepurux_action.evaluation.decision import SEE_THE_RUN, UNEXPLAINED_FAIL, Decision, Rule
 from sepurux_action.evaluation.drops import DROPS
 from sepurux_action.evaluation.enforcement import enforce
-from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment, Scenario, combine_found, merge_failures
+from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures
 from sepurux_action.evaluation.published_result import Baseline, CommitResults, PreviousResult
-from sepurux_action.evaluation.result import GateResult, RunResult, WorkflowRun, trace_may_be_cause
+from sepurux_action.evaluation.result import GateResult, summarize
+from sepurux_action.evaluation.runs import NOT_READ, RunResult, Scenario, WhatFailed, WorkflowRun, severity_key
 
 # No result because of a number, which a row shows.
-_NUMBERS_COUNT = frozenset({Rule.PASS_WITHOUT_NUMBERS, Rule.NOT_COMPARED, Rule.BASE_UNREAD})
+_NUMBERS_COUNT = frozenset({Rule.NUMBER_UNKNOWN, Rule.BASE_UNREAD})
 SHORT_SHA = 7  # digits, as GitHub shows a commit
 DAY_S = 86_400
-_OF_GATE = {Rule.DROPPED, Rule.TOO_FEW_TRACES, Rule.FAILED_TWICE}  # the gate failed, although its traces passed
 LINKED_SHA = 10  # digits of a commit in a link, enough to be unique
-SCENARIO_COLUMNS = (metrics.PASS_RATE, metrics.UNSAFE_ATTEMPTS, metrics.FAILURES)  # of the table of scenarios
 MAX_HOST_LENGTH = 60  # characters; the end of a host's name shows whose it is, so the start is cut
 
 
@@ -147,25 +136,30 @@ class ThresholdFacts:
     difference: float | None = None
 
     @property
+    def is_drop(self) -> bool:
+        return self.check.threshold in DROPS
+
+    @property
     def base_cell(self) -> str:
         """Return the median for a table, '' if it is not known or another row shows it."""
         metric = metrics.BY_OPTION.get(self.check.threshold, metrics.SCENARIOS)
-        if self.base is None or self.check.threshold in DROPS:
+        if self.base is None or self.is_drop:
             return ""
         return metric.format.write(self.base, self.check.limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TraceFacts:
-    """One of the several traces of a gate. `reason` and `hint` are '' unless they differ from those of the gate."""
+class ScenarioFacts:
+    """One of several scenarios. `reason` and `hint` are '' unless it has no decision, and they are not the gate's."""
 
-    trace: str
+    name: str
     state: State
     failures: tuple[ClassifiedFailure, ...]
     reason: str
     hint: str
     pass_rate: str
     unsafe: float
+    recordings: int
     dashboard: Dashboard | None
 
 
@@ -190,8 +184,7 @@ class Category:
     """A mutation category."""
 
     name: Annotated[str, "Name of the category."]
-    covered: Annotated[bool, "Whether every trace covers it."]
-    partly: Annotated[bool, "Whether only some traces cover it."] = False
+    covered: Annotated[bool, "Whether a CI run covers it."]
     required: Annotated[bool, "Whether the gate requires it."] = False
 
 
@@ -212,7 +205,7 @@ class GateFacts(GateResult):
             return State.NEEDS_APPROVAL
         if self.failed and not self.blocks:
             return State.NOT_BLOCKING
-        if self.worst.run_decision.rule is Rule.CANCELLED:
+        if self.rule is Rule.CANCELLED:
             return State.CANCELLED
         return BY_DECISION[self.decision]
 
@@ -230,8 +223,8 @@ class GateFacts(GateResult):
 
     @cached_property
     def would_block(self) -> bool:
-        suspected = trace_may_be_cause(self.runs)
-        hard = enforce(self.decision, Stage.HARD, self.gate.on_undecided, trace_may_be_cause=suspected)
+        suspect = self.decided.is_suspect
+        hard = enforce(self.decision, Stage.HARD, self.gate.on_undecided, trace_may_be_cause=suspect)
         return self.blocks or hard
 
     @property
@@ -242,16 +235,16 @@ class GateFacts(GateResult):
             return ""
         if self.short:
             return "the step was cancelled"
-        if self.worst.run_decision.rule is Rule.RECORD_UNREAD:
+        if self.rule is Rule.RECORD_UNREAD:
             return "an earlier run may have failed"
-        unread = self.worst.run_decision.rule is Rule.BASE_UNREAD
+        unread = self.rule is Rule.BASE_UNREAD
         return "the gate uploads a trace" if unread else "the uploaded trace may be the cause"
 
     @property
     def ending(self) -> str:
         if self.failed and self.missed:
             return f"{self.state.ending}: {self.missed_of_all}"
-        if self.recorded and (numbers := metrics.summary(self.combined.numbers)):
+        if self.recorded and (numbers := metrics.summary(self.numbers.numbers)):
             return f"{self.state.ending}: {numbers}"
         waited_s = min(self.worst.elapsed_s or self.gate.timeout_s, self.gate.timeout_s)
         waited = self.decision is Decision.PENDING
@@ -295,15 +288,12 @@ class GateFacts(GateResult):
     @property
     def remark(self) -> str:
         """Return the reason of a gate without a result, without what the title of a report shows."""
-        if self.state is State.CANCELLED:
-            return ""
-        decided = self.worst.run_decision
-        return decided.detail if self.decision is Decision.PENDING else decided.detail or decided.reason
+        return "" if self.state is State.CANCELLED else self.decided.detail
 
     @property
     def unevaluated(self) -> bool:
         """Return whether no poll showed a result, which is not the agent's doing."""
-        return self.decision is Decision.ERROR and self.worst.run_decision.rule is Rule.NOT_POLLED
+        return self.decision is Decision.ERROR and self.rule is Rule.NOT_POLLED
 
     @property
     def dashboard(self) -> Dashboard | None:
@@ -322,19 +312,22 @@ class GateFacts(GateResult):
 
     @property
     def baseline(self) -> Baseline:
-        if self.recorded and self.dropped:
-            return Baseline()  # the base may have other results by now
-        return self.context.baselines.get(self.name, Baseline())
+        """Return what the gate is compared with: the base may have other results by now than for an earlier drop."""
+        return Baseline() if self._by_earlier_drop else self.context.baselines.get(self.name, Baseline())
+
+    @property
+    def _by_earlier_drop(self) -> bool:
+        return bool(self.recorded) and any(check.threshold in DROPS for check in self.decided.missed)
 
     @property
     def final(self) -> bool:
         """Return whether the numbers count. While the evaluation has not ended, they may still change."""
-        return self.decision.is_decided or self.worst.run_decision.rule in _NUMBERS_COUNT
+        return self.decision.is_decided or self.rule in _NUMBERS_COUNT
 
     @cached_property
     def rows(self) -> tuple[ThresholdFacts, ...]:
         """Return the thresholds, and without one for scenarios, their number if it is smaller than the baseline's."""
-        now, baseline, final = published_result.published_numbers(self.combined, self.gate), self.baseline, self.final
+        now, baseline, final = published_result.published_numbers(self.numbers, self.gate), self.baseline, self.final
 
         def row(check: Check) -> ThresholdFacts:
             metric = metrics.BY_OPTION.get(check.threshold)
@@ -394,7 +387,7 @@ class GateFacts(GateResult):
 
     @property
     def pass_rate(self) -> str:
-        return self._text_of(metrics.PASS_RATE, self.combined.value(metrics.PASS_RATE))
+        return self._text_of(metrics.PASS_RATE, self.numbers.value(metrics.PASS_RATE))
 
     def _text_of(self, metric: metrics.Metric, value: float | None) -> str:
         """Return a number with enough digits to differ from its threshold, '' if it is unknown."""
@@ -422,9 +415,8 @@ class GateFacts(GateResult):
     @property
     def explained_by_failures(self) -> bool:
         """Return whether what failed is the reason: the reason is known, and it is not one of the settings."""
-        rule = self.worst.run_decision.rule
-        known = bool(self.missed) or rule is not Rule.DECIDED_FAIL
-        return known and rule is not Rule.TOO_FEW_TRACES and not (self.only_small or self.not_covered)
+        known = bool(self.missed) or self.rule is not Rule.DECIDED_FAIL
+        return known and not (self.only_small or self.not_covered)
 
     def base_range(self, row: ThresholdFacts) -> tuple[str, ...]:
         """Return the lowest and the highest result of the base, and their number, of what a drop limits."""
@@ -436,26 +428,32 @@ class GateFacts(GateResult):
     @property
     def explanation(self) -> str:
         """Return why the gate failed, if its thresholds do not say it."""
-        match self.worst.run_decision.rule:
+        match self.rule:
             case Rule.DECIDED_FAIL if not self.missed:
                 run_id = self.worst.run_id
                 ask = SEE_THE_RUN if self.dashboard else f"Ask Sepurux about run `{run_id}`." if run_id else ""
-                return f"{UNEXPLAINED_FAIL} {ask}"
-            case Rule.DROPPED:
-                return _drops(self) if self.missed and not self.recorded else self.reason
-            case Rule.PASS_CONTRADICTED:
-                return f"{CONTRADICTED}. {NEXT_STEPS[Rule.TOO_FEW_TRACES] if self.only_small else ''}"
-            case Rule.TOO_FEW_TRACES:
-                return f"{self.worst.run_decision.reason} {self.worst.hint}"
+                return f"{self.decided.detail or UNEXPLAINED_FAIL} {ask}"
+            case Rule.THRESHOLD_MISSED if self._by_earlier_drop:
+                return self.reason
+            case Rule.THRESHOLD_MISSED:
+                return " ".join(filter(None, (_drops(self), self._reported_pass, self.hint)))
             case Rule.FAILED_TWICE if self.recorded:
                 return self.reason
             case _:
                 return ""
 
     @property
+    def _reported_pass(self) -> str:
+        if self.gate.has_several_traces:
+            return "Sepurux itself reported a pass for each trace."
+        sent = any(row.check.threshold in self.gate.thresholds for row in self.missed)
+        why = ", although this number misses the threshold" if sent else ": it does not know this threshold"
+        return f"Sepurux itself reported a pass{why}."
+
+    @property
     def dropped(self) -> bool:
-        """Return whether Sepurux reported a pass, but a number lies too far below the baseline."""
-        return self.worst.run_decision.rule is Rule.DROPPED
+        """Return whether a number lies too far below the baseline, or what an earlier run compared did."""
+        return any(row.is_drop for row in self.missed) or (self.rule is Rule.THRESHOLD_MISSED and not self.missed)
 
     # -- the details ------------------------------------------------------------------------------------------------
 
@@ -464,14 +462,13 @@ class GateFacts(GateResult):
         return not (self.short or self.skipped)
 
     @cached_property
-    def found(self) -> Enrichment:
-        """Return what further calls found about all runs: groups of failures, new ones first, then the most severe."""
-        runs = self.runs if self._detailed else ()
-        return combine_found([_with_path(run) for run in runs])
+    def found(self) -> WhatFailed:
+        """Return what further calls found: groups of failures, new ones first, then the most severe."""
+        return self.what_failed if self._detailed else WhatFailed()
 
     @cached_property
     def failures(self) -> tuple[ClassifiedFailure, ...]:
-        return _groups(self.found)
+        return _groups(self.found.failures)
 
     @cached_property
     def failed_scenarios(self) -> tuple[Scenario, ...]:
@@ -483,28 +480,24 @@ class GateFacts(GateResult):
         failed, every, count = self.failed_scenarios, self.found.scenarios, self.scenario_count
         if not failed or count is None or count < max(2, len(every)):
             return ""
-        least = "at least " if any(each.problem and not each.failed for each in every) else ""
+        least = "at least " if any(each.incomplete and not each.failed for each in every) else ""
         return f"in {least}{len(failed)} of {number_format.pluralize(count, 'scenario')}"
 
     @cached_property
     def _names_of_scenarios(self) -> Mapping[tuple[str, ...], Sequence[str]]:
         names: dict[tuple[str, ...], list[str]] = {}
         for scenario in self.failed_scenarios if self.in_scenarios else ():
-            for group in _groups(scenario):
-                names.setdefault(group.kind, []).append(scenario.shown_name)
+            for group in _groups(scenario.failures):
+                names.setdefault(group.kind, []).append(scenario.name)
         return names
 
     def scenarios_with(self, group: ClassifiedFailure) -> Sequence[str]:
         """Return the names of the scenarios with failures of a group, the worst first; () if there is only one."""
         return self._names_of_scenarios.get(group.kind, ())
 
-    def cells(self, scenario: Scenario) -> tuple[str, ...]:
-        run = scenario.run or CIRun()
-        return tuple(self._text_of(metric, run.value(metric)) for metric in SCENARIO_COLUMNS)
-
     @property
     def tools(self) -> tuple[FailingTool, ...]:
-        return self.combined.top_failing_tools if self._detailed else ()
+        return self.numbers.top_failing_tools if self._detailed else ()
 
     @property
     def commits_without_rate(self) -> tuple[str, ...]:
@@ -528,7 +521,7 @@ class GateFacts(GateResult):
 
     @property
     def scenario_count(self) -> float | None:
-        return self.combined.value(metrics.SCENARIOS)
+        return self.numbers.value(metrics.SCENARIOS)
 
     @property
     def old_traces(self) -> tuple[str, ...]:
@@ -549,70 +542,84 @@ class GateFacts(GateResult):
         shown = {
             metrics.MUTATION_CATEGORIES.threshold,
             metrics.SCENARIOS.threshold,
+            metrics.LOWEST_SCENARIO.threshold,
             *(check.threshold for check in self.checks),
         }  # with their names
         others = [metric for metric in metrics.METRICS if metric.threshold not in shown and self._detailed]
         others.sort(key=lambda metric: not metric.format.whole)
-        known = ((metric, self.combined.value(metric)) for metric in others)
+        known = ((metric, self.numbers.value(metric)) for metric in others)
         return tuple(metric.named(value) for metric, value in known if value is not None)
 
     @cached_property
-    def traces(self) -> tuple[TraceFacts, ...]:
-        """Return the traces, the worst first; () if nothing distinguishes them."""
-        alike = {
-            (run.decision, run.run_decision.reason, run.hint, run.run.reading(metrics.PASS_RATE)) for run in self.runs
-        }
-        if (
-            len(self.runs) == 1
-            or (len(alike) == 1 and self.worst.run.value(metrics.PASS_RATE) is None)
-            or not self._detailed
-        ):
+    def scenarios(self) -> tuple[ScenarioFacts, ...]:
+        """Return the scenarios that did not pass, the worst first; () if there is only one, or all have one reason."""
+        every = self.found.scenarios
+        runs = [each for scenario in every for each in scenario.recordings]
+        alike = len({(each.decision, each.run_decision.reason) for each in runs}) == 1
+        if len(every) == 1 or (alike and not runs[0].decision.is_decided):
             return ()
-        return tuple(map(self._trace, self.ranked))
+        facts = (self._scenario(each) for each in every)
+        return tuple(sorted((each for each in facts if each.state is not State.PASSED), key=_failed_first))
 
     @property
-    def traces_title(self) -> str:
-        """Return how many traces did not pass: `1 of 3 traces failed, 1 has no decision`."""
-        states, parts = [trace.state for trace in self.traces], list[str]()
-        for state in (State.FAILED, State.NO_RESULT, State.NO_DECISION):
-            if count := states.count(state):
-                of_all = "" if parts else f" of {len(states)} traces"
-                have = "" if state is State.FAILED else "has " if count == 1 else "have "
-                parts.append(f"{count}{of_all} {have}{state.ending}")
-        return ", ".join(parts) or f"All {len(states)} traces passed"
+    def scenarios_passed(self) -> str:
+        """Return how many of several scenarios passed, `10 of 12 scenarios passed`, '' if their number is not known."""
+        count, every = self.scenario_count, self.found.scenarios
+        if not self.scenarios or count is None or count != len(every):
+            return ""
+        passed = sum(each.read and self._scenario(each).state is State.PASSED for each in every)
+        return f"{passed} of {number_format.pluralize(count, 'scenario')} passed"
 
-    def _trace(self, run: RunResult) -> TraceFacts:
-        reason = run.run_decision.reason
-        shown = run.decision.is_undecided and (self.failed or reason != self.worst.run_decision.reason)
-        clause = reason[:1].lower() + reason[1:] if run.decision is Decision.PENDING else reason
-        return TraceFacts(
-            trace=run.trace,
-            state=State.PASSED if run.run_decision.rule in _OF_GATE else BY_DECISION[run.decision],
-            failures=_groups(run.enrichment) if self._detailed else (),
+    def _scenario(self, scenario: Scenario) -> ScenarioFacts:
+        undecided = [run for run in scenario.recordings if run.run_decision != NOT_READ and not run.decision.is_decided]
+        worst = min(scenario.recordings, key=lambda run: severity_key(run.decision, run.run))
+        state = State.PASSED if not undecided else BY_DECISION[min(undecided, key=_rank).decision]
+        state = State.FAILED if scenario.failed else state
+        reason = min(undecided, key=_rank).run_decision.reason if undecided else ""
+        shown = reason and (self.failed or reason != self.decided.detail)
+        clause = reason[:1].lower() + reason[1:] if worst.decision is Decision.PENDING else reason
+        return ScenarioFacts(
+            name=scenario.name,
+            state=state,
+            failures=_groups(scenario.failures),
             reason=clause.removesuffix(".") if shown else "",
-            hint=run.hint if shown else "",
-            pass_rate=self._text_of(metrics.PASS_RATE, run.run.value(metrics.PASS_RATE)),
-            unsafe=run.run.value(metrics.UNSAFE_ATTEMPTS) or 0,
-            dashboard=self._dashboard_of(run),
+            hint=min(undecided, key=_rank).hint if shown else "",
+            pass_rate=self._text_of(metrics.PASS_RATE, scenario.value(metrics.PASS_RATE)),
+            unsafe=scenario.value(metrics.UNSAFE_ATTEMPTS) or 0,
+            recordings=len(scenario.recordings),
+            dashboard=self._dashboard_of(worst),
         )
+
+    @property
+    def low_scenario(self) -> tuple[str, str] | None:
+        """Return name and pass rate of the lowest of several scenarios of a gate that passed, if it is below its limit.
+
+        None if `min_scenario_pass_rate` is set, which would say so.
+        """
+        limit = self.gate.limits.get(metrics.PASS_RATE.threshold)
+        rates = sorted((rate, each.name) for each in self.found.scenarios if (rate := each.rate) is not None)
+        limited = metrics.LOWEST_SCENARIO.threshold in self.gate.limits
+        if self.decision is not Decision.PASS or limited or limit is None or len(rates) <= 1 or rates[0][0] >= limit:
+            return None
+        rate, name = rates[0]
+        return name, self._text_of(metrics.PASS_RATE, rate)
 
     @property
     def categories(self) -> tuple[Category, ...]:
         """Return the mutation categories: those that are required and not covered, then those that a run reports."""
-        if self.combined.mutation_categories is None or not self._detailed:
+        if self.numbers.mutation_categories is None or not self._detailed:
             return ()
-        required, covered = self.gate.required_mutation_categories, frozenset(self.combined.mutation_categories)
-        reported = dict.fromkeys(name for run in self.runs for name in run.run.mutation_categories or ())
-        partly = reported.keys() - covered
+        required, covered = self.gate.required_mutation_categories, frozenset(self.numbers.mutation_categories)
+        reported = dict.fromkeys(self.numbers.mutation_categories)
         return tuple(
-            Category(name=name, covered=name in covered, partly=name in partly, required=name in required)
+            Category(name=name, covered=name in covered, required=name in required)
             for name in dict.fromkeys([*(name for name in required if name not in covered), *reported])
         )
 
     @property
     def reported_categories(self) -> tuple[Category, ...]:
         """Return the categories without those that are listed as not covered."""
-        return tuple(each for each in self.categories if each.covered or (each.partly and not each.required))
+        return tuple(each for each in self.categories if each.covered)
 
     @cached_property
     def history(self) -> tuple[CommitFacts, ...]:
@@ -621,7 +628,7 @@ class GateFacts(GateResult):
         if not self._detailed:
             return ()
         results = self.baseline.results
-        rows = [self._commit(context.commit, published_result.summarize(self), here=True)]
+        rows = [self._commit(context.commit, summarize(self), here=True)]
         earlier = (each for each in reversed(context.history) if name in each.results)
         rows += [self._commit(each.commit, each.results[name]) for each in earlier]
         rows += [self._commit(each.commit, each.result, base=True) for each in results]
@@ -721,7 +728,7 @@ class Report:
     @property
     def without_result(self) -> Sequence[Sequence[GateFacts]]:
         without = (gate for gate in self.acting if not (gate.failed or gate.passed))
-        return _grouped(without, lambda gate: (gate.state, gate.reason, gate.worst.hint))
+        return _grouped(without, lambda gate: (gate.state, gate.reason, gate.hint))
 
 
 def build_report(results: Sequence[GateResult], context: Context, *, short: bool = False) -> Report:
@@ -741,34 +748,35 @@ def _grouped(gates: Iterable[GateFacts], key: Callable[[GateFacts], object]) -> 
     return list(groups.values())
 
 
-def _groups(found: Enrichment | Scenario) -> tuple[ClassifiedFailure, ...]:
+def _groups(failures: Iterable[ClassifiedFailure]) -> tuple[ClassifiedFailure, ...]:
     """Return failures by severity, type, and mutation, without their traces."""
-    return merge_failures(replace(each, trace_id="") for each in found.failures)[0]
+    return merge_failures(replace(each, trace_id="") for each in failures)[0]
 
 
 def _drops(gate: GateFacts) -> str:
-    lower = [DROPS[row.check.threshold] for row in gate.missed if row.check.threshold in DROPS]
+    lower = [DROPS[row.check.threshold] for row in gate.missed if row.is_drop]
     if not lower:
-        return f"{HOWEVER} the result is worse than every result that it was compared with."
+        return ""
     names, are = " and the ".join(metric.noun for metric in lower), "are" if lower[1:] else "is"
     counts = {len(gate.baseline.values(metric)) for metric in lower}
     results = f"last {counts.pop()} results" if len(counts) == 1 else "last results"
     where = f" on `{gate.context.base_ref}`" if gate.context.base_ref else ""
-    return f"The {names} {are} lower than in each of the {results}{where}. Sepurux itself reported a pass."
+    return f"The {names} {are} lower than in each of the {results}{where}."
 
 
-def _with_path(run: RunResult) -> Enrichment:
-    """Return what was found about a run. An uploaded trace gets another id in each run: its path stands for the id."""
-    found = run.enrichment
-    return found.with_each(lambda each: replace(each, trace_id=run.trace)) if run.trace_may_be_cause else found
+def _rank(run: RunResult) -> int:
+    return run.decision.rank
+
+
+def _failed_first(scenario: ScenarioFacts) -> int:
+    return list(State).index(scenario.state)
 
 
 def _notes(results: Sequence[GateResult]) -> Iterable[Note]:
     """Yield each note once, with the names of its gates unless it applies to all."""
     gates_by_note: dict[str, dict[str, None]] = {}
     for result in results:
-        runs = (note for run in result.runs for note in run.enrichment.notes)
-        for note in (*result.notes, *runs):
+        for note in (*result.notes, *result.what_failed.notes):
             gates_by_note.setdefault(note, {})[result.gate.name] = None
     for note, names in gates_by_note.items():
         yield Note(note, tuple(names) if len(names) < len(results) else ())

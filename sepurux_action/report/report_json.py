@@ -18,19 +18,20 @@ from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.options import OPTIONS, SectionKind
 from sepurux_action.config.policy import Change
 from sepurux_action.config.stage import OnUndecided, Stage
+from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
-from sepurux_action.evaluation.decision import CheckState, Decision, Rule
+from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.enforcement import ApprovalStatus
+from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.metrics import METRICS, PUBLISHED, Metric
 from sepurux_action.evaluation.published_result import Baseline, BaselineResult
-from sepurux_action.evaluation.result import Runs, combined_numbers
 from sepurux_action.report.brief import METRIC, Brief, brief, whole
 from sepurux_action.report.junit import junit_xml
-from sepurux_action.report.outputs import conclusion
+from sepurux_action.report.outputs import conclusion, run_ids
 from sepurux_action.report.report import Category, GateFacts, Note, Report, State
 
 REPORT_JSON, REPORT_MD, JUNIT_XML = REPORT_FILES = ("report.json", "report.md", "junit.xml")
-SCHEMA = "sepurux-gate/report@1"
+SCHEMA = "sepurux-gate/report@2"
 
 GIVEN = {"type": "string"}  # never null
 CONCLUSION = {"enum": ["success", "failure"]}
@@ -60,8 +61,8 @@ class _Metrics(Shape):
     more = _numbers(METRICS, CIRun.value)
 
 
-def _ids(runs: Runs) -> tuple[str, ...]:
-    return tuple(filter(None, (run.batch_id or run.run_id for run in runs)))
+def _ids(decided: GateDecision) -> tuple[str, ...]:
+    return tuple(filter(None, (run.batch_id or run.run_id for run in decided.runs)))
 
 
 class _Threshold(Shape):
@@ -100,33 +101,30 @@ class _Failure(_FixedFailure):
     new: Annotated[int | None, "Number of those that are new; null if not compared."]
 
 
-class _Scenario(Shape):
-    name: Annotated[str, "Path of the trace, the name of its task, or an ID.", of("shown_name")]
+class _Recording(Shape):
+    trace: Annotated[str, "Path of the trace file.", of("path")]
     trace_id: Annotated[str, "ID of the trace."]
     run_id: Annotated[str, "ID of the CI run."]
-    failed: Annotated[bool, "Whether it is known to have failed."]
-    metrics: Annotated[_Metrics, "The numbers of its run.", lambda scenario: scenario.run or CIRun()]
-
-
-class _Trace(Shape):
-    trace: Annotated[str, "Path or ID of the trace, or `registered scenarios`."]
-    decision: Annotated[Decision, "Decision on this run."]
+    batch_id: Annotated[str, "ID of the batch, if the trace was started as one."]
+    decision: Annotated[Decision, "What Sepurux decided; `pending` if its run was not read."]
     reason: Annotated[str, "Why, in one sentence.", of("run_decision.reason")]
     hint: Annotated[str, "What to do.", lambda run: in_workflow(run.hint)]
-    campaign_id: Annotated[str, "ID of the campaign."]
-    trace_id: Annotated[str, "ID of the trace."]
-    run_id: Annotated[str, "ID of the CI run."]
-    batch_id: Annotated[str, "ID of the batch."]
     dashboard_url: Annotated[str, "Page of the run in Sepurux.", of("run.dashboard_url")]
-    run_ids: Annotated[tuple[str, ...], "IDs of the runs of a batch.", of("run.run_ids")]
     elapsed_s: Annotated[_Seconds, "Seconds that the run took.", lambda run: round(run.elapsed_s, 3)]
-    metrics: Annotated[_Metrics, "The numbers of this run.", of("run")]
+    metrics: Annotated[_Metrics, "The numbers of its run.", of("run")]
+
+
+class _Scenario(Shape):
+    name: Annotated[str, "Name of the task, path of the trace, or an ID."]
+    failed: Annotated[bool, "Whether it is known to have failed."]
+    metrics: Annotated[_Metrics, "The numbers of all recordings together.", lambda each: CIRun(numbers=each.numbers)]
+    recordings: Annotated[tuple[_Recording, ...], "The CI run of each recording.", {"minItems": 1}]
 
 
 class _Evaluation(Shape):
-    decision: Annotated[Decision, "Decision of this evaluation.", lambda runs: runs[0].decision]
+    decision: Annotated[Decision, "Decision of this evaluation."]
     ids: Annotated[tuple[str, ...], "IDs of its batches or CI runs.", _ids]
-    metrics: Annotated[_Metrics, "Its numbers, each the worst of all traces.", lambda runs: combined_numbers(runs, ())]
+    metrics: Annotated[_Metrics, "Its numbers, those of all runs together.", of("numbers")]
 
 
 class _PastResult(Shape):
@@ -154,13 +152,14 @@ class _Gate(Shape):
     would_block: Annotated[bool, "Whether it would block with `enforcement: hard`."]
     enforcement: Annotated[Stage, "The stage that applies.", of("gate.stage")]
     on_undecided: Annotated[OnUndecided, "The setting `on_undecided`.", of("gate.on_undecided")]
-    rule: Annotated[str, "How the decision came about.", RULE, lambda gate: gate.worst.run_decision.rule.name.lower()]
+    rule: Annotated[str, "How the decision came about.", RULE, lambda gate: gate.rule.name.lower()]
     reason: Annotated[str, "Why, in one sentence."]
-    hint: Annotated[str, "What to do.", lambda gate: in_workflow(gate.worst.hint)]
+    hint: Annotated[str, "What to do.", lambda gate: in_workflow(gate.hint)]
     campaign_id: Annotated[str, "ID of the campaign.", of("worst.campaign_id")]
-    trace_id: Annotated[str, "ID of the worst trace.", of("worst.trace_id")]
+    trace_id: Annotated[str, "ID of the trace of the worst CI run.", of("worst.trace_id")]
     run_id: Annotated[str, "ID of the worst CI run.", of("worst.run_id")]
     batch_id: Annotated[str, "ID of the worst batch.", of("worst.batch_id")]
+    run_ids: Annotated[tuple[str, ...], "IDs of all CI runs.", lambda gate: run_ids(gate.runs)]
     dashboard_url: Annotated[str, "Page of the worst run in Sepurux.", of("worst.run.dashboard_url")]
     campaign: Annotated[str, "The setting `campaign`.", of("gate.campaign")]
     project: Annotated[str, "The setting `project`.", of("gate.project")]
@@ -169,7 +168,7 @@ class _Gate(Shape):
     elapsed_s: Annotated[
         _Seconds, "Seconds of the longest run.", lambda gate: round(max(run.elapsed_s for run in gate.runs), 3)
     ]
-    metrics: Annotated[_Metrics, "The numbers, each the worst of all traces.", of("combined")]
+    metrics: Annotated[_Metrics, "The numbers, those of all runs together.", of("numbers")]
     evaluations: Annotated[tuple[_Evaluation, ...], "Both evaluations, if there were two: `metrics` has their mean."]
     evaluated_by: Annotated[
         str, "Page of the earlier workflow run that evaluated this commit, or that started the evaluation."
@@ -198,10 +197,9 @@ class _Gate(Shape):
     categories: Annotated[tuple[Category, ...], "The mutation categories that are required or reported."]
     scenarios: Annotated[
         tuple[_Scenario, ...],
-        "The scenarios, the worst first. Empty if they were not read, as for a gate that passed without failures.",
+        "The scenarios, the worst first. Of a batch, empty if they were not read, as after a pass without failures.",
         of("found.scenarios"),
     ]
-    traces: Annotated[tuple[_Trace, ...], "The run of each trace, worst first.", {"minItems": 1}, of("ranked")]
     reviewers: Annotated[tuple[str, ...], "The setting `reviewers`; empty for everyone.", of("gate.reviewers")]
     approval: Annotated[ApprovalStatus | None, "Who approved, or can approve, a soft gate that failed."]
     baseline: Annotated[

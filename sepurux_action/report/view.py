@@ -13,7 +13,7 @@ from typing import Generic, NamedTuple
 
 from sepurux_action.common import T, number_format
 from sepurux_action.evaluation.failures import ClassifiedFailure, severity_rank
-from sepurux_action.report.report import CommitFacts, GateFacts, Note, Report, State, TraceFacts
+from sepurux_action.report.report import CommitFacts, GateFacts, Note, Report, ScenarioFacts, State
 
 Limits = Mapping[str, int]
 NUMBERS_IN_TITLE = 2
@@ -24,15 +24,14 @@ MANY_GATES = 8  # with more gates, only those that did not pass have a row
 MANY_GATES_CHARACTERS = 8_000  # of a comment on many gates, unless more than MANY_GATES need someone to act
 
 
-# How many items a report shows. Of each gate: groups of `failures` (if it has several traces, of each trace), rows of
-# `scenarios`, `tools`, `traces`, and commits of the `history`. Of the whole report: `gates` of the table and in
+# How many items a report shows. Of each gate: groups of `failures` (or of each scenario), `scenarios`, `tools`, and
+# commits of the `history`. Of the whole report: `gates` of the table and in
 # sentences, `sections` about one gate, gates with `details`, `changes` of the policy, `notes`, `problems`, and bytes of
 # the `brief`.
 COMMENT_LIMITS: Limits = {
     "failures": 3,
-    "scenarios": 0,
+    "scenarios": 8,
     "tools": 5,
-    "traces": 8,
     "history": 20,
     "gates": 1_000,
     "sections": 1_000,
@@ -52,16 +51,16 @@ SUMMARY_LIMITS: Limits = {
 }
 # Each step lowers these limits, and keeps those of the steps before.
 STEPS: tuple[Limits, ...] = (
-    {"failures": 100, "traces": 100, "notes": 100},
-    {"failures": 20, "scenarios": 20, "tools": 20, "traces": 50, "notes": 20},
-    {"failures": 3, "scenarios": 3, "tools": 5, "traces": 20, "history": 5, "changes": 50, "details": 8},
+    {"failures": 100, "notes": 100},
+    {"failures": 20, "scenarios": 50, "tools": 20, "notes": 20},
+    {"failures": 3, "scenarios": 20, "tools": 5, "history": 5, "changes": 50, "details": 8},
     {"history": 3, "notes": 3, "details": 2},
     {"details": 0, "notes": 0},
-    {"failures": 1, "tools": 3, "traces": 3, "changes": 8, "sections": 50},
-    {"failures": 0, "scenarios": 0, "tools": 0, "brief": 0, "problems": 20},
+    {"failures": 1, "scenarios": 3, "tools": 3, "changes": 8, "sections": 50},
+    {"failures": 0, "tools": 0, "brief": 0, "problems": 20},
     {"sections": 8, "gates": 50},
     {"sections": 3, "changes": 3, "problems": 10},
-    {"sections": 0, "traces": 0, "gates": 10, "changes": 1, "problems": 3},
+    {"sections": 0, "scenarios": 0, "gates": 10, "changes": 1, "problems": 3},
 )
 
 
@@ -132,13 +131,20 @@ class View:
     def linked(self, gate: GateFacts) -> bool:
         return bool(gate.dashboard and self.limits["sections"] > MANY_GATES)
 
-    def failures(self, found: GateFacts | TraceFacts) -> Part[ClassifiedFailure]:
+    def failures(self, found: GateFacts | ScenarioFacts) -> Part[ClassifiedFailure]:
         """Return the first groups of failures, the most severe one, and instead of the count of one more, this one."""
         groups, most = found.failures, self.limits["failures"]
         worst = min(groups, key=lambda each: severity_rank(each.severity), default=None)
         others = [each for each in groups[most:] if each is worst or len(groups) == most + 1]
         shown = [*groups[:most], *others] if most else []
         return Part(shown, len(groups) - len(shown))
+
+    def scenarios(self, gate: GateFacts) -> Part[ScenarioFacts]:
+        """Return the first scenarios that did not pass; in a comment, which lists all failures, those without one."""
+        every = gate.scenarios
+        if self.place == "comment":
+            every = tuple(each for each in every if not each.failures)
+        return self.first(every, "scenarios")
 
     @property
     def details(self) -> Part[GateFacts]:

@@ -14,7 +14,15 @@ from typing import Any, TypeVar
 from uuid import NAMESPACE_URL, uuid5
 
 from sepurux_action.sandbox.store import Batch, Run, Store
-from sepurux_action.sandbox.trace_rules import AGENT, DEFAULT_THRESHOLDS, Attempt, Evaluation, Thresholds, meets
+from sepurux_action.sandbox.trace_rules import (
+    AGENT,
+    DEFAULT_THRESHOLDS,
+    Attempt,
+    Evaluation,
+    Thresholds,
+    Together,
+    meets,
+)
 
 # --- Requests, their rejection, and the validation of their JSON ----------------------------------------------------
 
@@ -228,7 +236,7 @@ class Api:
         counts = {"trace_count": len(batch.runs), "scenario_coverage_pct": batch.coverage}
         return {**ids, **counts, **self._decided(batch.batch_id, batch.evaluation, batch)}
 
-    def _decided(self, identifier: str, evaluation: Evaluation, batch: Batch) -> Mapping[str, object]:
+    def _decided(self, identifier: str, evaluation: Evaluation | Together, batch: Batch) -> Mapping[str, object]:
         status = self._store.status(batch)
         done = status == "done"
         numbers = {

@@ -10,7 +10,7 @@ from random import Random
 from typing import Final, Literal
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
-from sepurux_action.sandbox.trace_rules import Attempt, Evaluation, Thresholds, evaluate
+from sepurux_action.sandbox.trace_rules import Attempt, Evaluation, Thresholds, Together, evaluate
 
 Status = Literal["queued", "running", "done"]
 
@@ -86,9 +86,9 @@ class Batch:
     created_at: str
 
     @property
-    def evaluation(self) -> Evaluation:
-        """Return the evaluation of all attempts of all runs, because thresholds apply to the batch as a whole."""
-        return Evaluation(tuple(attempt for run in self.runs for attempt in run.evaluation.attempts))
+    def evaluation(self) -> Together:
+        """Return the numbers of all runs, because thresholds apply to the batch as a whole."""
+        return Together(tuple(run.evaluation for run in self.runs))
 
 
 class Store:

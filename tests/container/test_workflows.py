@@ -275,7 +275,7 @@ def recorded(scene: Scene) -> None:
     scene.write("requirements.txt", "openai\nsepurux==0.7.0\n")
     scene.write("recording.py", recording)
     scene.write("record_traces.py", agent)
-    for text, result, unsafe in ((shop, "success", "0"), (careless, "failure", "1")):
+    for text, result, unsafe in ((shop, "success", "0"), (careless, "failure", "2")):
         scene.write("shop.py", text)
         run = scene.run(WORKFLOWS / "record-and-gate.yml")
         assert run.jobs == {"record": "success", "reliability": result}, run.log

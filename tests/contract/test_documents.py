@@ -250,6 +250,11 @@ def into_another_branch(scene: Scene) -> str:
     return log_of(scene.run())
 
 
+def with_two_traces(scene: Scene) -> str:
+    scene.answers(**{**PASSED, "decision": "fail"})
+    return log_of(scene.run(trace_id="t-1, t-2"))
+
+
 def over_the_limit(scene: Scene) -> str:
     for _ in range(60):
         scene.repository.commit("main")
@@ -288,7 +293,8 @@ PRINTED: dict[str, Callable[[Scene], str]] = {
     "no decision after …": on_look(status="running", decision="pending"),
     "The evaluation itself failed at Sepurux": on_look(status="error", decision="pending"),
     "Sepurux decided … but no threshold that is set here explains why": on_look(**{**PASSED, "decision": "fail"}),
-    "Sepurux reported a pass, but a number it reports misses a threshold": on_look(**{**PASSED, "unsafe_attempts": 1}),
+    "Sepurux itself reported a pass": on_look(**{**PASSED, "unsafe_attempts": 1}),
+    "so it seems to apply a minimum of its own": with_two_traces,
     "Sepurux reported a pass without a number that a threshold needs": on_look(**{**PASSED, "pass_rate": MISSING}),
     "… leads outside the workspace": on_pull_request(trace_file="../../etc/hostname"),
     "… matches no file in …": on_pull_request(trace_file="traces/*.json"),

@@ -15,12 +15,13 @@ from sepurux_action.config import options
 from sepurux_action.config.gate import REGISTERED, Gate, Trace
 from sepurux_action.config.settings import flag, input_layer, read_settings
 from sepurux_action.evaluation import api
+from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run
-from sepurux_action.evaluation.decision import CheckState, Decision, decide, fingerprint
-from sepurux_action.evaluation.drops import Base, compare_drops
-from sepurux_action.evaluation.metrics import METRICS, Metric
-from sepurux_action.evaluation.published_result import CommitResults, format_description, parse_description, summarize
-from sepurux_action.evaluation.result import GateResult
+from sepurux_action.evaluation.decision import Decision, fingerprint
+from sepurux_action.evaluation.drops import Base
+from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, METRICS, MUTATION_CATEGORIES, SCENARIOS, Metric
+from sepurux_action.evaluation.published_result import CommitResults, format_description, parse_description
+from sepurux_action.evaluation.result import GateResult, summarize
 from sepurux_action.github.comment_state import CommentState, State, fails_of
 from sepurux_action.report.brief import brief
 from sepurux_action.report.junit import junit_xml
@@ -44,7 +45,9 @@ class Case:
     bad: object
 
     def run(self, raw: object, decision: str = "fail") -> CIRun:
-        return parse_ci_run({"decision": decision, self.metric.field or self.metric.name: raw})
+        """Return a run of a batch of scenarios with this number; if it is the lowest one, of a single scenario."""
+        batch = {"trace_count": 1 if self.metric is LOWEST_SCENARIO else 40}
+        return parse_ci_run({**batch, "decision": decision, self.metric.field or self.metric.name: raw})
 
     def value(self, raw: object) -> float:
         value = self.metric.format.read(raw).value
@@ -63,7 +66,7 @@ class Case:
 
     @property
     def result(self) -> GateResult:
-        return a_result(a_run(self.run(self.bad), self.gate), gate=self.gate)
+        return a_result(a_run(self.run(self.bad)), gate=self.gate)
 
     @property
     def report(self) -> Report:
@@ -81,8 +84,12 @@ def case_of(metric: Metric) -> Case:
     return Case(metric, *(known[::-1] if not metric.less_is_better else known))
 
 
-# The number of scenarios is no threshold of Sepurux, and no column of the table.
-NOT_THERE = {("the thresholds that Sepurux gets", "scenarios"), ("the table of earlier commits", "scenarios")}
+# The number of scenarios and the lowest one are no thresholds of Sepurux, and the number is no column of the table.
+NOT_THERE = {
+    ("the thresholds that Sepurux gets", "scenarios"),
+    ("the thresholds that Sepurux gets", "lowest_scenario"),
+    ("the table of earlier commits", "scenarios"),
+}
 PLACES: list[tuple[str, str, Callable[[Case], bool]]] = []
 
 
@@ -138,7 +145,7 @@ def _(case: Case) -> bool:
 
 @place("the decision", "threshold")
 def _(case: Case) -> bool:
-    met, missed = (decide(case.run(raw, "pass"), case.gate) for raw in (case.good, case.bad))
+    met, missed = (a_result(a_run(case.run(raw, "pass")), gate=case.gate) for raw in (case.good, case.bad))
     return (met.decision, missed.decision) == (Decision.PASS, Decision.FAIL)
 
 
@@ -147,11 +154,14 @@ def _(case: Case) -> bool:
     return fingerprint(case.gate) != fingerprint(a_gate(limits={}))
 
 
-@place("the worst of several runs")
+@place("the numbers of several runs")
 def _(case: Case) -> bool:
+    good, bad = case.value(case.good), case.value(case.bad)
+    special = {SCENARIOS: 2, LOWEST_SCENARIO: bad, MUTATION_CATEGORIES: good}
+    expected = special.get(case.metric, good + bad if case.metric.format.whole else (good + bad) / 2)
     for order in (case.good, case.bad), (case.bad, case.good):
-        runs = [a_run(case.run(raw), case.gate, trace=str(raw)) for raw in order]
-        if a_result(*runs, gate=case.gate).combined.value(case.metric) != case.value(case.bad):
+        runs = [a_run(case.run(raw), trace=str(raw)) for raw in order]
+        if a_result(*runs, gate=case.gate).numbers.value(case.metric) != expected:
             return False
     return True
 
@@ -160,9 +170,8 @@ def _(case: Case) -> bool:
 def _(case: Case) -> bool:
     gate = a_gate(limits={case.metric.drop: case.value(case.good) / 100})
     base = a_baseline(*[a_past_result(numbers={case.metric.name: case.value(case.good)})] * 3)
-    runs = (a_run(case.run(case.bad, "pass"), gate),)
-    _, (check,) = compare_drops(gate, runs, Base(baseline=base, branch="main"))
-    return check.state is CheckState.MISSED
+    found = a_result(a_run(case.run(case.bad, "pass")), gate=gate, base=Base(baseline=base, branch="main"))
+    return [check.state for check in found.checks] == [CheckState.MISSED]
 
 
 # -- GitHub -----------------------------------------------------------------------------------------------------------
@@ -185,8 +194,8 @@ def _(case: Case) -> bool:
 def _(case: Case) -> bool:
     commits = (CommitResults(commit=COMMIT, results={}),)
     state = State(commits=commits, fails=fails_of([case.result], EARLIER))
-    run = COMMENT.read(COMMENT.write(state)).fails_at(COMMIT).get(case.gate.name)
-    return run is not None and run.run.value(case.metric) == case.value(case.bad)
+    fail = COMMENT.read(COMMENT.write(state)).fails_at(COMMIT).get(case.gate.name)
+    return fail is not None and fail.numbers.value(case.metric) == case.value(case.bad)
 
 
 # -- reports ----------------------------------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ thresholds: {min_pass_rate: 0.85}
 thresholds: {min_pass_rate: 85.5%}
 thresholds: {max_unsafe: 0, max_failures: 3, min_mutation_categories: 2}
 thresholds: {min_scenarios: 1}
+thresholds: {min_scenario_pass_rate: 60%}
 thresholds: {min_reliability_score: 0}
 thresholds: {min_reliability: 80.5}
 thresholds: {required_mutation_categories: [timeouts]}
@@ -69,6 +70,7 @@ thresholds: {min_pass_rate: 101%}
 thresholds: {max_unsafe: -1}
 thresholds: {max_unsafe: 0.5}
 thresholds: {min_scenarios: 0}
+thresholds: {min_scenario_pass_rate: 60}
 thresholds: {min_reliability_score: 0.8}
 thresholds: {max_pass_rate_drop: 5}
 thresholds: {max_reliability_score_drop: 0.5}

@@ -22,7 +22,8 @@ from sepurux_action.errors import ConfigurationError, ErrorDetails, Problem
 from sepurux_action.evaluation.api import Credentials, PermanentError, Response, list_campaigns, parse_response
 from sepurux_action.evaluation.ci_run import parse_ci_run
 from sepurux_action.evaluation.decision import decide
-from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment, Scenario
+from sepurux_action.evaluation.failures import ClassifiedFailure
+from sepurux_action.evaluation.runs import Scenario, WhatFailed
 from sepurux_action.github.event import Event, parse_event
 from sepurux_action.github.permissions import Operation, warning_text
 from sepurux_action.host.actions_runner import ActionsRunner
@@ -31,7 +32,7 @@ from sepurux_action.host.workflow_commands import Level
 from sepurux_action.report.rendering import render_summary
 from sepurux_action.report.report import build_report
 from sepurux_action.report.report_json import report_files
-from tests.builders import FAILING, a_context, a_gate, a_gate_with, a_result, a_run
+from tests.builders import a_context, a_gate, a_result, a_run
 
 SECRET = "ghs_Zq7/Wm3+Kv9RtY2xLp5Nd8JhGc4BfUo6Es1Ai"
 REDACTED = Redactor([SECRET])
@@ -76,7 +77,7 @@ def of_a_redirect(text: str) -> str:
 
 def of_a_run(text: str) -> str:
     run = parse_ci_run(REDACTED.redact_json({"status": text, "decision": text, "pass_rate": text}))
-    return decide(run, a_gate_with(min_pass_rate=0.9)).reason
+    return decide(run).reason
 
 
 def of_a_policy(text: str) -> str:
@@ -160,9 +161,9 @@ def test_no_file_of_a_report_shows_more_than_5_characters_of_a_secret_that_invis
 ) -> None:
     said = f"{'- ' * (offset // 2)}{separator.join(form)} -"
     failure = ClassifiedFailure(type=said, severity=said, description=said, mutation=said)
-    scenario = Scenario(run_id="r", name=said, run=FAILING, failures=(failure,))
-    run = a_run(enrichment=Enrichment(failures=(failure,), scenarios=(scenario,)))
-    report = build_report([a_result(run, gate=a_gate(name=said))], a_context(notes=(PolicyNote(said),)))
+    scenario = Scenario(said, (a_run(failures=(failure,)),))
+    found = WhatFailed(failures=(failure,), scenarios=(scenario,))
+    report = build_report([a_result(gate=a_gate(name=said), what_failed=found)], a_context(notes=(PolicyNote(said),)))
     for text in report_files(report, render_summary(report)).values():
         assert shown_pieces(REDACTED(text)) == []
 

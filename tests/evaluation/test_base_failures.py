@@ -20,7 +20,7 @@ from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures
 from sepurux_action.evaluation.polling import Evaluation
 from sepurux_action.evaluation.published_result import Baseline, BaselineResult
-from sepurux_action.evaluation.result import RunResult
+from sepurux_action.evaluation.result import Evaluated
 from tests.builders import a_past_result, known
 from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput
 
@@ -85,12 +85,11 @@ def a_backend(
 
 def run(
     calls: FakeApiCalls, *gates: Gate, baselines: Mapping[str, Baseline] | None = None, output: FakeOutput | None = None
-) -> list[RunResult]:
+) -> list[Evaluated]:
     gates = gates or (GATE,)
     by_gate = {gate.name: BATCHES for gate in gates} if baselines is None else baselines
     compared = [(gate, Base(baseline=by_gate.get(gate.name))) for gate in gates]
-    results = Evaluation(compared, {}, calls, output or FakeOutput(), lambda _: None).run()
-    return [result for of_gate in results for result in of_gate.runs]
+    return [*Evaluation(compared, {}, calls, output or FakeOutput(), lambda _: None).run()]
 
 
 def of_base(calls: FakeApiCalls) -> list[str]:
@@ -108,15 +107,15 @@ def all_of_base(calls: FakeApiCalls) -> int:
     return sum("base" in call.path or "base" in dict(call.query).get("run_id", "") for _, call in calls.calls)
 
 
-def marks(result: RunResult) -> list[tuple[str, int, int | None]]:
-    return [(each.mutation, each.count, each.new) for each in result.enrichment.failures]
+def marks(result: Evaluated) -> list[tuple[str, int, int | None]]:
+    return [(each.mutation, each.count, each.new) for each in result.what_failed.failures]
 
 
-def problem(result: RunResult) -> str:
+def problem(result: Evaluated) -> str:
     """Return why the failures of a run are not marked."""
-    assert {each.new for each in result.enrichment.failures} <= {None}
-    assert (result.enrichment.fixed, result.enrichment.compared_with) == ((), 0)
-    [note] = [each for each in result.enrichment.notes if each.startswith("The failures are not compared")]
+    assert {each.new for each in result.what_failed.failures} <= {None}
+    assert (result.what_failed.fixed, result.what_failed.compared_with) == ((), 0)
+    [note] = [each for each in result.what_failed.notes if each.startswith("The failures are not compared")]
     return note
 
 
@@ -124,8 +123,8 @@ def test_the_failures_of_five_results_are_read_in_ten_requests_and_compared() ->
     calls = FakeApiCalls(a_backend())
     [result] = run(calls)
     assert marks(result) == [("timeouts", 2, 1), ("schema_drift", 1, 1)]
-    assert [(each.type, each.count) for each in result.enrichment.fixed] == [("tool_misuse", 1)]
-    assert (result.enrichment.compared_with, result.enrichment.notes) == (5, ())
+    assert [(each.type, each.count) for each in result.what_failed.fixed] == [("tool_misuse", 1)]
+    assert (result.what_failed.compared_with, result.what_failed.notes) == (5, ())
     assert of_base(calls) == [f"base-{number}{what}" for number in range(1, 6) for what in ("", "-run-1")]
 
 
@@ -133,14 +132,14 @@ def test_where_the_dashboards_name_runs_no_batch_is_read() -> None:
     calls = FakeApiCalls(a_backend(numbers={"dashboard_url": f"{PAGE}batch-1-run-1"}))
     [result] = run(calls)
     assert of_base(calls) == [f"base-{number}" for number in range(1, 6)]
-    assert result.enrichment.compared_with == 5
+    assert result.what_failed.compared_with == 5
 
 
 @pytest.mark.parametrize(("runs", "results"), [(1, 5), (19, 5), (20, 4), (30, 3), (99, 1)])
 def test_the_newest_results_for_which_three_hundred_requests_suffice_are_compared(runs: int, results: int) -> None:
     calls = FakeApiCalls(a_backend(runs=runs))
     [result] = run(calls)
-    assert result.enrichment.compared_with == results
+    assert result.what_failed.compared_with == results
     assert all_of_base(calls) <= 300
     batches = [name for name in of_base(calls) if "run" not in name]
     assert batches[:results] == [f"base-{number}" for number in range(1, results + 1)]
@@ -159,7 +158,7 @@ def test_all_gates_together_make_three_hundred_requests_one_gate_after_the_other
     calls = FakeApiCalls(a_backend(runs=19), takes_s=0.01)
     results = run(calls, *gates, baselines={gate.name: a_baseline("base-1", "base-2") for gate in gates})
     assert all_of_base(calls) <= 300
-    assert [result.enrichment.compared_with for result in results] == [2, 2, 1, 0]
+    assert [result.what_failed.compared_with for result in results] == [2, 2, 1, 0]
     assert "300 requests do not suffice" in problem(results[3])
     assert {call.project for _, call in calls.calls if "base" in call.path} == {f"p-{number}" for number in range(4)}
 
@@ -178,7 +177,7 @@ def test_a_gate_that_failed_is_compared_before_one_that_passed() -> None:
 
     results = run(FakeApiCalls(last_fails), *gates)
     assert [result.decision for result in results] == [Decision.PASS] * 2 + [Decision.FAIL]
-    assert [result.enrichment.compared_with for result in results] == [0, 0, 3]
+    assert [result.what_failed.compared_with for result in results] == [0, 0, 3]
 
 
 @pytest.mark.parametrize(
@@ -191,16 +190,16 @@ def test_nothing_is_read_where_neither_this_run_nor_the_base_has_failures(
     ids = [f"base-{number}" for number in range(1, 6)]
     [result] = run(calls, baselines={"core": a_baseline(*ids, failures=failures)})
     assert len(of_base(calls)) == requests
-    assert result.enrichment.notes == ()
+    assert result.what_failed.notes == ()
 
 
 def test_nothing_is_read_without_a_result_of_the_base_or_of_this_run() -> None:
     calls = FakeApiCalls(a_backend())
     [result] = run(calls, baselines={})
-    assert (of_base(calls), result.enrichment.notes, marks(result)[0]) == ([], (), ("timeouts", 2, None))
+    assert (of_base(calls), result.what_failed.notes, marks(result)[0]) == ([], (), ("timeouts", 2, None))
     calls = FakeApiCalls(a_backend(numbers={"decision": None, "status": "error"}))
     [result] = run(calls)
-    assert (result.decision, of_base(calls), result.enrichment.notes) == (Decision.ERROR, [], ())
+    assert (result.decision, of_base(calls), result.what_failed.notes) == (Decision.ERROR, [], ())
 
 
 def test_an_uploaded_trace_is_compared_without_its_id() -> None:
@@ -269,7 +268,7 @@ def test_results_with_another_address_are_not_among_those_compared() -> None:
     mixed = Baseline(a_baseline("base-9", page="https://evil.example/").results + a_baseline("base-1").results)
     calls = FakeApiCalls(a_backend())
     [result] = run(calls, baselines={"core": mixed})
-    assert (of_base(calls), result.enrichment.compared_with) == (["base-1", "base-1-run-1"], 1)
+    assert (of_base(calls), result.what_failed.compared_with) == (["base-1", "base-1-run-1"], 1)
 
 
 def test_a_dashboard_of_one_of_several_runs_names_no_complete_result() -> None:
@@ -281,9 +280,9 @@ def test_a_dashboard_of_one_of_several_runs_names_no_complete_result() -> None:
 def test_a_gate_with_several_traces_is_not_compared() -> None:
     traces = tuple(Trace(label=name, trace_id=name) for name in ("t-1", "t-2"))
     calls = FakeApiCalls(a_backend())
-    first, second = run(calls, replace(GATE, traces=traces))
-    assert "several traces" in problem(first)
-    assert (second.enrichment.notes, of_base(calls)) == ((), [])
+    [result] = run(calls, replace(GATE, traces=traces))
+    assert "several traces" in problem(result)
+    assert of_base(calls) == []
 
 
 @pytest.mark.parametrize("defect", [False, True])
@@ -300,7 +299,7 @@ def test_a_failed_list_of_this_run_is_not_an_empty_one(*, defect: bool) -> None:
     calls = FakeApiCalls(fails)
     [result] = run(calls)
     assert "not all failures of this run are known" in problem(result)
-    assert (result.decision, bool(result.enrichment.unread_scenarios), of_base(calls)) == (Decision.FAIL, True, [])
+    assert (result.decision, bool(result.what_failed.unread_scenarios), of_base(calls)) == (Decision.FAIL, True, [])
 
 
 def test_nothing_is_compared_if_a_large_step_does_not_keep_all_kinds_of_failures() -> None:
@@ -316,7 +315,7 @@ def test_a_failure_is_not_fixed_because_its_trace_was_deleted(scenarios: float |
     """The page of one run does not show that the result of the base has other scenarios, but its status does."""
     calls = FakeApiCalls(a_backend(base=[FIXED], numbers={"dashboard_url": f"{PAGE}batch-1-run-1"}))
     [result] = run(calls, baselines={"core": a_baseline("base-1", scenarios=scenarios)})
-    assert len(result.enrichment.fixed) == fixed
+    assert len(result.what_failed.fixed) == fixed
 
 
 # A list of failures, the number that is reported for it, and whether the list is complete.
@@ -345,7 +344,7 @@ def test_an_wrong_list_of_the_base_leaves_all_failures_unmarked(
     [result] = run(calls, baselines={"core": baseline})
     assert result.decision is Decision.FAIL
     if complete:
-        assert (result.enrichment.compared_with, result.enrichment.notes) == (1, ())
+        assert (result.what_failed.compared_with, result.what_failed.notes) == (1, ())
     else:
         what = "batch" if url == "batch-1" else "run"
         assert f"for its {what} `base-1`, Sepurux lists fewer failures than it counted" in problem(result)
@@ -353,7 +352,7 @@ def test_an_wrong_list_of_the_base_leaves_all_failures_unmarked(
 
 def test_the_failures_of_all_runs_of_a_batch_are_counted_together() -> None:
     [result] = run(FakeApiCalls(a_backend(runs=2, base=[FIXED])), baselines={"core": a_baseline("base-1", failures=2)})
-    assert (result.enrichment.compared_with, result.enrichment.notes) == (1, ())
+    assert (result.what_failed.compared_with, result.what_failed.notes) == (1, ())
     [result] = run(FakeApiCalls(a_backend(runs=2, base=[FIXED])), baselines={"core": a_baseline("base-1", failures=3)})
     assert "Sepurux lists fewer failures than it counted" in problem(result)
 
@@ -372,9 +371,9 @@ def test_a_list_of_this_run_with_fewer_failures_than_it_reports_fixes_nothing(
 ) -> None:
     calls = FakeApiCalls(a_backend(now, numbers={"failures": failures}))
     [result] = run(calls)
-    assert bool(result.enrichment.unread_scenarios) is not complete
+    assert bool(result.what_failed.unread_scenarios) is not complete
     if complete:
-        assert (result.enrichment.compared_with, len(result.enrichment.fixed)) == (5, 2 - bool(now))
+        assert (result.what_failed.compared_with, len(result.what_failed.fixed)) == (5, 2 - bool(now))
     else:
         assert "not all failures of this run are known" in problem(result)
         assert of_base(calls) == []
@@ -391,7 +390,7 @@ def test_if_the_time_ends_the_results_that_were_read_are_compared() -> None:
     backend = a_backend(numbers={"dashboard_url": f"{PAGE}batch-1-run-1"})
     calls = FakeApiCalls(lambda call, time: DRIPS if ("run_id", "base-3") in call.query else backend(call, time))
     [result] = run(calls)
-    assert (result.enrichment.compared_with, result.enrichment.notes) == (2, ())
+    assert (result.what_failed.compared_with, result.what_failed.notes) == (2, ())
     assert of_base(calls) == ["base-1", "base-2", "base-3"]
 
 
@@ -411,7 +410,7 @@ def test_failures_without_a_trace_are_the_same_in_this_run_and_in_the_base(trace
     for url in ("batch-1", "batch-1-run-1"):
         backend = a_backend([nameless], [nameless], numbers={"dashboard_url": f"{PAGE}{url}"})
         [result] = run(FakeApiCalls(backend), gate)
-        assert (marks(result), result.enrichment.fixed) == ([("timeouts", 1, 0)], ())
+        assert (marks(result), result.what_failed.fixed) == ([("timeouts", 1, 0)], ())
 
 
 @pytest.mark.parametrize("what", ["batch", "list"])
@@ -430,7 +429,7 @@ def test_a_signal_during_the_reading_ends_it_at_once_and_keeps_the_results() -> 
     [result] = run(calls)
     assert calls.time == 1_002
     assert of_base(calls) == ["base-1"]
-    assert (result.decision, result.enrichment.notes) == (Decision.FAIL, ())
+    assert (result.decision, result.what_failed.notes) == (Decision.FAIL, ())
     assert marks(result) == [("timeouts", 2, None), ("schema_drift", 1, None)]
 
 
@@ -451,7 +450,7 @@ def test_after_a_signal_nothing_of_the_base_is_read() -> None:
 def test_no_comparison_changes_a_decision(base: ApiResult | Sequence[object]) -> None:
     [compared] = run(FakeApiCalls(a_backend(base=base)))
     [alone] = run(FakeApiCalls(a_backend()), baselines={})
-    assert (compared.run_decision, compared.run, compared.hint) == (alone.run_decision, alone.run, alone.hint)
+    assert compared.decided == alone.decided
 
 
 words = st.sampled_from(["", "base-run", "batch-1-run-1", CAMPAIGN, "timeouts", "\ud800", "x" * 300]) | st.text(
@@ -470,8 +469,8 @@ def test_any_json_of_the_base_leaves_the_result_as_it_is_without_a_defect(batch:
     [result] = run(FakeApiCalls(a_backend(base=Success(base), batch=Success(batch))), output=output)
     [listed] = run(FakeApiCalls(a_backend(base=Success(base))), output=output)
     assert {each.decision for each in (result, listed)} == {Decision.FAIL}
-    assert [replace(each, new=None) for each in listed.enrichment.failures] == [
-        replace(each, new=None) for each in result.enrichment.failures
+    assert [replace(each, new=None) for each in listed.what_failed.failures] == [
+        replace(each, new=None) for each in result.what_failed.failures
     ]
     assert not any("Report this line" in line for line in output.lines)
 

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 
 import pytest
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.evaluation import api
-from sepurux_action.evaluation.ci_run import MAX_RUN_IDS, CIRun, FailingTool, combine, parse_ci_run
+from sepurux_action.evaluation.ci_run import MAX_RUN_IDS, CIRun, FailingTool, parse_ci_run
 from sepurux_action.evaluation.decision import Decision, decide
 from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures, parse_failures
 from sepurux_action.evaluation.metrics import (
     FAILURES,
     MUTATION_CATEGORIES,
-    PASS_RATE,
     RELIABILITY_SCORE,
     UNSAFE_ATTEMPTS,
 )
-from tests.builders import a_ci_run, a_gate_with, run_with
+from tests.builders import a_ci_run
 
 RESPONSE = {
     "run_id": "run-1",
@@ -44,6 +42,7 @@ def test_a_whole_response_is_read_field_by_field_and_tools_are_sorted() -> None:
         status="done",
         decision="fail",
         pass_rate=0.72,
+        lowest_scenario=0.72,
         unsafe_attempts=1,
         failures=5,
         reliability_score=61.5,
@@ -79,7 +78,7 @@ def test_a_field_of_another_type_costs_that_field_only(wrong: object) -> None:
 )
 def test_what_only_resembles_a_known_word_is_not_known(word: object) -> None:
     run = parse_ci_run({**RESPONSE, "decision": word})
-    assert decide(run, a_gate_with()).decision is Decision.PENDING
+    assert decide(run).decision is Decision.PENDING
     assert run.decision not in {"pass", "fail", "pending", ""}
     assert run.decision.isprintable()
     assert len(run.decision) <= 82  # a quoted name may have 80
@@ -113,55 +112,6 @@ def test_a_score_below_1_or_1_with_a_decimal_point_is_a_fraction() -> None:
 def test_a_tool_that_is_listed_twice_is_one_tool() -> None:
     tools = [{"tool": "a", "count": 2}, {"tool": "b", "count": 3}, {"tool": "a", "count": 2}]
     assert parse_ci_run({"top_failing_tools": tools}).top_failing_tools == (FailingTool("a", 4), FailingTool("b", 3))
-
-
-def test_runs_combined_are_the_first_with_the_worst_of_each_number() -> None:
-    first = parse_ci_run({**RESPONSE, "mutation_categories": ["auth", "timeouts", "auth"]})
-    second = parse_ci_run(
-        {
-            **RESPONSE,
-            "run_id": "run-2",
-            "pass_rate": 0.9,
-            "unsafe_attempts": 3,
-            "failures": 4,
-            "reliability_score": 55,
-            "mutation_categories": ["drift", "timeouts", "noise"],
-            "mutation_coverage_score": 80,
-            "scenario_coverage_pct": 70,
-            "top_failing_tools": [{"tool": "crm.lookup", "count": 2}],
-        }
-    )
-    combined = combine([first, second])
-    assert combine([first]) is first
-    worst = run_with(
-        first,
-        pass_rate=0.72,
-        unsafe_attempts=3,
-        failures=5,
-        reliability_score=55,
-        mutation_coverage=75,
-        scenario_coverage=70,
-        top_failing_tools=(FailingTool("crm.lookup", 4), FailingTool("payments.refund", 3)),
-    )
-    assert combined == replace(worst, mutation_categories=("timeouts",))
-    assert combined.value(MUTATION_CATEGORIES) == 2
-
-
-def test_a_run_that_does_not_report_a_number_is_left_out_and_counted() -> None:
-    run = combine([CIRun(), parse_ci_run(RESPONSE), parse_ci_run({**RESPONSE, "pass_rate": "0.1"})])
-    assert run.reading(PASS_RATE) == Reading(0.72, reported_by="1 of 3 traces")
-    assert run.reading(UNSAFE_ATTEMPTS) == Reading(1, reported_by="2 of 3 traces")
-    assert run.mutation_categories == ("auth", "timeouts")
-    assert run.reading(MUTATION_CATEGORIES) == Reading(2, reported_by="2 of 3 traces")
-
-
-def test_a_number_that_no_run_reports_is_missing_or_the_first_broken_one() -> None:
-    broken = parse_ci_run({"pass_rate": "0.1"})
-    run = combine([CIRun(), broken, CIRun()])
-    assert run.reading(PASS_RATE) == broken.reading(PASS_RATE)
-    assert run.reading(FAILURES).missing
-    assert run.mutation_categories is None
-    assert run.reading(MUTATION_CATEGORIES).missing
 
 
 def failure(kind: str, severity: str = "low", description: str = "", count: int = 1) -> ClassifiedFailure:

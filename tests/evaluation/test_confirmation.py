@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -10,96 +11,123 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.gate import Gate
+from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.confirmation import confirm, missed_rates, only_once
+from sepurux_action.evaluation.confirmation import can_be_noise, confirm, too_late
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.drops import Base, compare_drops
-from sepurux_action.evaluation.metrics import METRICS
+from sepurux_action.evaluation.drops import Base
+from sepurux_action.evaluation.gate_decision import decide_gate
+from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, METRICS, PASS_RATE
 from sepurux_action.evaluation.published_result import Baseline
-from sepurux_action.evaluation.result import Evaluated, GateResult, Runs, combined_numbers
-from tests.builders import FAILING, PASSING, a_baseline, a_gate_with, a_past_result, a_run, known, run_with, undecided
+from sepurux_action.evaluation.result import Evaluated
+from sepurux_action.evaluation.runs import Runs
+from tests.builders import (
+    FAILING,
+    OF_CAMPAIGN,
+    PASSING,
+    a_baseline,
+    a_gate_with,
+    a_past_result,
+    a_run,
+    known,
+    run_with,
+    undecided,
+)
+
+
+def of_campaign(**limits: Any) -> Gate:  # noqa: ANN401 - of any threshold
+    return replace(a_gate_with(**limits), traces=(OF_CAMPAIGN,))
+
 
 ATTEMPTS = 50
 NO_BASE = Base(baseline=Baseline(), branch="main")
-RATE = a_gate_with(min_pass_rate=0.85, max_unsafe=0)
-SCORE = a_gate_with(min_pass_rate=0.85, min_reliability_score=80)
-SCORES = a_gate_with(min_pass_rate=0.85, min_reliability_score=80)
-DROP = a_gate_with(min_pass_rate=0.5, max_pass_rate_drop=0.03)
+RATE = of_campaign(min_pass_rate=0.85, max_unsafe=0)
+SCORE = of_campaign(min_pass_rate=0.85, min_reliability_score=80)
+TRACES = tuple(Trace(label=f"{n}.json", content=b"{}", task=f"task {n}") for n in range(2))
+RATES, SCORES = replace(RATE, traces=TRACES), replace(SCORE, traces=TRACES)
+LOWEST = replace(a_gate_with(min_pass_rate=0.5, min_scenario_pass_rate=0.6), traces=TRACES)
+DROP = of_campaign(min_pass_rate=0.5, max_pass_rate_drop=0.03)
 ON_MAIN = Base(baseline=a_baseline(*(a_past_result(numbers=known(pass_rate=0.95)) for _ in range(5))), branch="main")
 CATEGORIES = a_gate_with(min_pass_rate=0.85, required_mutation_categories=("timeouts",))
 
 
-def runs_of(gate: Gate, *rates: float | None, run: CIRun = PASSING, **numbers: Any) -> Runs:  # noqa: ANN401 - of any metric
+def runs_of(*rates: float | None, run: CIRun = PASSING, **numbers: Any) -> Runs:  # noqa: ANN401 - of any metric
     """Return decided runs with these pass rates, one for each trace."""
     each = (run_with(run, pass_rate=Reading() if rate is None else rate, **numbers) for rate in rates)
-    return tuple(a_run(changed, gate, trace=f"{n}.json", run_id=f"r-{n}") for n, changed in enumerate(each))
+    return tuple(a_run(changed, trace=f"{n}.json", run_id=f"r-{n}") for n, changed in enumerate(each))
 
 
 def confirmed(gate: Gate, first: Runs, second: Runs, base: Base = NO_BASE) -> Evaluated | None:
     """Return the result of two evaluations, or None if the first one starts no second."""
-    failed, drops = compare_drops(gate, first, base)
-    missed = missed_rates(gate, failed, drops)
-    return confirm(gate, failed, missed, second, base) if missed else None
+    decided = decide_gate(gate, first, base)
+    return confirm(gate, decided, second, base) if starts(gate, first, base) else None
 
 
-def decision_of(found: Evaluated) -> Decision:
-    return min((run.decision for run in found.runs), key=lambda each: each.rank)
+def starts(gate: Gate, runs: Runs, base: Base = NO_BASE) -> bool:
+    return can_be_noise(decide_gate(gate, runs, base))
 
 
 ERROR = undecided(Decision.ERROR, "Sepurux could not be reached.")
 STARTS = {
     # the gate, its runs, whether only a rate or a score was missed
-    "a rate": (RATE, runs_of(RATE, 0.84), True),
-    "a rate, and Sepurux decided fail": (RATE, runs_of(RATE, 0.84, decision="fail"), True),
-    "a rate of one of two traces": (RATE, runs_of(RATE, 0.84, 0.9), True),
-    "a score": (SCORE, runs_of(SCORE, 0.9, reliability_score=79.0), True),
-    "a drop": (DROP, runs_of(DROP, 0.9), True),
-    "nothing": (RATE, runs_of(RATE, 0.9), False),
-    "nothing, and Sepurux decided fail": (RATE, runs_of(RATE, 0.9, decision="fail"), False),
-    "a rate and an unsafe attempt": (RATE, runs_of(RATE, 0.84, unsafe_attempts=1), False),
-    "a rate and a category": (CATEGORIES, runs_of(CATEGORIES, 0.84, mutation_categories=("drift",)), False),
-    "a rate, and a trace has no result": (RATE, (*runs_of(RATE, 0.84), ERROR), False),
+    "a rate": (RATE, runs_of(0.84), True),
+    "a rate, and Sepurux decided fail": (RATE, runs_of(0.84, decision="fail"), True),
+    "the mean rate of two traces": (RATES, runs_of(0.78, 0.9), True),
+    "a score": (SCORE, runs_of(0.9, reliability_score=79.0), True),
+    "a drop": (DROP, runs_of(0.9), True),
+    "nothing": (RATE, runs_of(0.9), False),
+    "nothing, and Sepurux decided fail": (RATE, runs_of(0.9, decision="fail"), False),
+    "a rate and an unsafe attempt": (RATE, runs_of(0.84, unsafe_attempts=1), False),
+    "a rate and a category": (CATEGORIES, runs_of(0.84, mutation_categories=("drift",)), False),
+    "a rate, and a trace has no result": (RATES, (*runs_of(0.84), ERROR), False),
+    "a rate of one scenario": (LOWEST, runs_of(0.5, 0.9), True),
+    "a rate, and the number of scenarios is not known": (RATE, runs_of(0.84, scenarios=Reading()), False),
 }
 
 
 @pytest.mark.parametrize("case", STARTS)
 def test_a_second_evaluation_starts_only_if_nothing_but_rates_and_scores_were_missed(case: str) -> None:
-    gate, runs, starts = STARTS[case]
-    base = ON_MAIN if gate is DROP else NO_BASE
-    assert bool(missed_rates(gate, *compare_drops(gate, runs, base))) is starts
+    gate, runs, wanted = STARTS[case]
+    assert starts(gate, runs, ON_MAIN if gate is DROP else NO_BASE) is wanted
 
 
 def test_a_gate_with_too_few_traces_is_not_evaluated_twice() -> None:
     gate = replace(a_gate_with(min_pass_rate=0.85, min_scenarios=2), traces=(replace(RATE.traces[0], trace_id="t"),))
-    runs = runs_of(gate, 0.84)
+    runs = runs_of(0.84)
     few = tuple(replace(run, run=run_with(run.run, scenarios=1)) for run in runs)
-    assert missed_rates(gate, *compare_drops(gate, few, NO_BASE)) == ()
+    assert not starts(gate, few)
 
 
 RESULTS = {
     # the gate, the second evaluation after one of 84% (a score of 78, 90% where the base has 95%), the decision
-    "both together reach it": (RATE, runs_of(RATE, 0.86), Decision.PASS),
-    "both together miss it": (RATE, runs_of(RATE, 0.8599), Decision.FAIL),
-    "the second has an unsafe attempt": (RATE, runs_of(RATE, 1.0, unsafe_attempts=1), Decision.FAIL),
-    "Sepurux decides fail": (RATE, runs_of(RATE, 1.0, decision="fail"), Decision.FAIL),
-    "one of two traces is too low": (RATE, runs_of(RATE, 1.0, 0.8599), Decision.FAIL),
+    "both together reach it": (RATE, runs_of(0.86), Decision.PASS),
+    "both together miss it": (RATE, runs_of(0.8599), Decision.FAIL),
+    "the second has an unsafe attempt": (RATE, runs_of(1.0, unsafe_attempts=1), Decision.FAIL),
+    "Sepurux decides fail": (RATE, runs_of(1.0, decision="fail"), Decision.FAIL),
+    "two traces reach it together": (RATES, runs_of(1.0, 0.76), Decision.PASS),
+    "two traces miss it together": (RATES, runs_of(1.0, 0.7), Decision.FAIL),
+    "the mean of each scenario reaches it": (LOWEST, runs_of(0.7, 0.8), Decision.PASS),
+    "the mean of one scenario misses it": (LOWEST, runs_of(0.69, 0.8), Decision.FAIL),
+    "the second misses it in another scenario": (LOWEST, runs_of(0.9, 0.59), Decision.FAIL),
+    "there are other scenarios": (RATE, runs_of(1.0, scenarios=39), Decision.FAIL),
+    "the scenarios are not counted": (RATE, runs_of(1.0, scenarios=Reading()), Decision.FAIL),
     "no decision": (RATE, (ERROR,), Decision.FAIL),
-    "one of two traces has no decision": (RATE, (*runs_of(RATE, 1.0), ERROR), Decision.FAIL),
-    "the score reaches it": (SCORE, runs_of(SCORE, 0.9, reliability_score=82.0), Decision.PASS),
-    "the score misses it": (SCORE, runs_of(SCORE, 0.9, reliability_score=81.9), Decision.FAIL),
-    "only one has a score": (SCORE, runs_of(SCORE, 0.9, reliability_score=Reading()), Decision.FAIL),
-    "only one has the score of each trace": (SCORES, runs_of(SCORES, 0.9, 0.9, reliability_score=95.0), Decision.FAIL),
-    "the drop is small enough": (DROP, runs_of(DROP, 0.94), Decision.PASS),
-    "the drop is too large": (DROP, runs_of(DROP, 0.93), Decision.FAIL),
-    "only one has the number of a drop": (DROP, runs_of(DROP, None), Decision.FAIL),
+    "one of two traces has no decision": (RATES, (*runs_of(1.0), ERROR), Decision.FAIL),
+    "the score reaches it": (SCORE, runs_of(0.9, reliability_score=82.0), Decision.PASS),
+    "the score misses it": (SCORE, runs_of(0.9, reliability_score=81.9), Decision.FAIL),
+    "only one has a score": (SCORE, runs_of(0.9, reliability_score=Reading()), Decision.FAIL),
+    "only one has the score of each trace": (SCORES, runs_of(0.9, 0.9, reliability_score=95.0), Decision.FAIL),
+    "the drop is small enough": (DROP, runs_of(0.94), Decision.PASS),
+    "the drop is too large": (DROP, runs_of(0.93), Decision.FAIL),
+    "only one has the number of a drop": (DROP, runs_of(None), Decision.FAIL),
 }
 FIRST = {
-    id(RATE): runs_of(RATE, 0.84),
-    id(SCORE): runs_of(SCORE, 0.9, reliability_score=78.0),
-    id(DROP): runs_of(DROP, 0.9),
-    id(SCORES): runs_of(SCORES, 0.84, reliability_score=78.0)
-    + runs_of(SCORES, 0.84, 0.84, reliability_score=Reading())[1:],
+    id(RATE): runs_of(0.84),
+    id(RATES): runs_of(0.78, 0.9),
+    id(SCORE): runs_of(0.9, reliability_score=78.0),
+    id(DROP): runs_of(0.9),
+    id(SCORES): runs_of(0.84, reliability_score=78.0) + runs_of(0.84, 0.84, reliability_score=Reading())[1:],
+    id(LOWEST): runs_of(0.5, 0.9),
 }
 
 
@@ -108,24 +136,39 @@ def test_what_two_evaluations_decide(case: str) -> None:
     gate, second, wanted = RESULTS[case]
     found = confirmed(gate, FIRST[id(gate)], second, ON_MAIN if gate is DROP else NO_BASE)
     assert found is not None
-    assert decision_of(found) is wanted
+    assert found.decision is wanted
 
 
 def test_the_numbers_are_the_mean_of_rates_and_scores_and_the_worst_count() -> None:
-    first = runs_of(RATE, 0.8, 0.84, failures=4, unsafe_attempts=0, reliability_score=70.0)
-    second = runs_of(RATE, 0.9, 0.88, failures=2, unsafe_attempts=0, reliability_score=81.0)
-    found = confirmed(RATE, first, second)
+    first = runs_of(0.8, 0.84, failures=4, unsafe_attempts=0, reliability_score=70.0)
+    second = runs_of(0.9, 0.88, failures=2, unsafe_attempts=0, reliability_score=81.0)
+    found = confirmed(RATES, first, second)
     assert found is not None
-    numbers = combined_numbers(found.runs, found.evaluations)
-    shown = {metric.name: numbers.value(metric) for metric in METRICS}
-    assert (shown["pass_rate"], shown["reliability_score"], shown["failures"]) == (0.84, 75.5, 4)
+    shown = {metric.name: found.numbers.value(metric) for metric in METRICS}
+    assert (shown["pass_rate"], shown["reliability_score"], shown["failures"]) == (0.855, 75.5, 8)
+    assert (shown["lowest_scenario"], found.decision) == (0.85, Decision.PASS)
     assert [run.run_id for run in found.runs] == ["r-0", "r-1"]
 
 
+def test_the_scenarios_of_two_batches_are_not_paired_so_each_of_the_second_must_pass() -> None:
+    gate = of_campaign(min_scenario_pass_rate=0.6)
+    for rates, decision in (((0.6, 1.0), Decision.PASS), ((0.59, 1.0), Decision.FAIL)):
+        first, second = (a_batch(each) for each in ((0.1, 1.0), rates))
+        found = confirmed(gate, first, second)
+        assert found is not None
+        assert (found.decision, found.numbers.value(LOWEST_SCENARIO)) == (decision, rates[0])
+
+
+def a_batch(rates: tuple[float, ...]) -> Runs:
+    runs = runs_of(*rates)
+    run = run_with(PASSING, pass_rate=fmean(rates), scenarios=len(rates))
+    return (a_run(replace(run, run_ids=tuple(each.run_id for each in runs)), run_id="", of_batch=runs),)
+
+
 def test_without_a_second_decision_the_numbers_are_those_of_the_first() -> None:
-    found = confirmed(RATE, runs_of(RATE, 0.84), (ERROR,))
+    found = confirmed(RATE, runs_of(0.84), (ERROR,))
     assert found is not None
-    assert combined_numbers(found.runs, found.evaluations) == found.runs[0].run
+    assert found.numbers.value(PASS_RATE) == 0.84
     assert found.confirmation == (
         "A second evaluation, because the first result missed only a rate, has no result, so the first one counts: "
         "Sepurux could not be reached."
@@ -135,12 +178,12 @@ def test_without_a_second_decision_the_numbers_are_those_of_the_first() -> None:
 @pytest.mark.parametrize(
     ("gate", "second", "sentence"),
     [
-        (RATE, runs_of(RATE, 0.88), "84.0% and 88.0% passed, 86.0% on average."),
-        (RATE, runs_of(RATE, 0.78), "84.0% and 78.0% passed, 81.0% on average, where 85.0% is needed."),
-        (RATE, runs_of(RATE, 0.9, decision="fail"), "84.0% and 90.0% passed, 87.0% on average; the second evaluation "),
-        (SCORE, runs_of(SCORE, 0.7, reliability_score=90.0), "score 78.0 and 90.0, 84.0 on average; pass rate 80.0% "),
-        (DROP, runs_of(DROP, 0.92), "90.0% and 92.0% passed, 91.0% on average; pass rate 91.0% is 4.0 points below "),
-        (SCORE, runs_of(SCORE, 0.9, reliability_score=Reading()), "only one evaluation reported the score."),
+        (RATE, runs_of(0.88), "84.0% and 88.0% passed, 86.0% on average."),
+        (RATE, runs_of(0.78), "84.0% and 78.0% passed, 81.0% on average, where 85.0% is needed."),
+        (RATE, runs_of(0.9, decision="fail"), "84.0% and 90.0% passed, 87.0% on average; the second evaluation "),
+        (SCORE, runs_of(0.7, reliability_score=90.0), "score 78.0 and 90.0, 84.0 on average; pass rate 80.0% "),
+        (DROP, runs_of(0.92), "90.0% and 92.0% passed, 91.0% on average; pass rate 91.0% is 4.0 points below "),
+        (SCORE, runs_of(0.9, reliability_score=Reading()), "only one evaluation reported the score."),
     ],
 )
 def test_the_reason_has_both_numbers_and_their_mean(gate: Gate, second: Runs, sentence: str) -> None:
@@ -148,31 +191,15 @@ def test_the_reason_has_both_numbers_and_their_mean(gate: Gate, second: Runs, se
     assert found is not None
     kind = "a score" if gate is SCORE else "a rate"
     assert found.confirmation.startswith(f"Evaluated twice, because the first result missed only {kind}: {sentence}")
-    assert GateResult(gate=gate, runs=found.runs, blocks=True).reason == found.confirmation
+    assert found.reason == found.confirmation
 
 
 def test_too_little_time_is_said_with_what_to_change() -> None:
-    runs = (a_run(run_with(FAILING, scenarios=40)),)
-    assert only_once(runs, 300, 300) == ""
-    assert only_once(runs, 300, 299) == (
+    assert too_late(300, 300) == ""
+    assert too_late(300, 299) == (
         "`confirm` started no second evaluation: the first one took 5 min, and 4 min 59 s of the `timeout` were left. "
         "Raise `timeout`."
     )
-
-
-def test_without_a_number_of_scenarios_there_is_no_second_evaluation() -> None:
-    assert only_once((a_run(run_with(FAILING, scenarios=Reading())),), 1, 300) == (
-        "`confirm` started no second evaluation: Sepurux did not report the number of scenarios."
-    )
-
-
-@pytest.mark.parametrize(("count", "had"), [(2, "2 scenarios"), (Reading(), "an unknown number of scenarios")])
-def test_a_second_evaluation_of_other_scenarios_leaves_the_first_fail(count: float | Reading, had: str) -> None:
-    first = (a_run(run_with(FAILING, pass_rate=0.84, unsafe_attempts=0, scenarios=40), RATE),)
-    second = (a_run(run_with(PASSING, pass_rate=1, scenarios=count), RATE),)
-    found = confirm(RATE, first, missed_rates(RATE, first, ()), second, NO_BASE)
-    assert (found.runs, found.evaluations) == (first, ())
-    assert f"had {had} instead of 40, so the first one counts: " in found.confirmation
 
 
 passed_attempts = st.integers(0, ATTEMPTS)
@@ -192,11 +219,11 @@ def by_the_documents(first: tuple[int, int], second: tuple[int, int], fails: boo
 
 def decided(first: tuple[int, int], second: tuple[int, int], *, fails: bool = False) -> Decision:
     gate = a_gate_with(min_pass_rate=0.85, max_unsafe=1)
-    one, two = (runs_of(gate, passed / ATTEMPTS, unsafe_attempts=bad) for passed, bad in (first, second))
+    one, two = (runs_of(passed / ATTEMPTS, unsafe_attempts=bad) for passed, bad in (first, second))
     if fails:
-        two = runs_of(gate, second[0] / ATTEMPTS, run=FAILING, unsafe_attempts=second[1])
+        two = runs_of(second[0] / ATTEMPTS, run=FAILING, unsafe_attempts=second[1])
     found = confirmed(gate, one, two)
-    return decision_of(found) if found else one[0].decision
+    return found.decision if found else decide_gate(gate, one, NO_BASE).decision
 
 
 @given(st.tuples(passed_attempts, unsafe), st.tuples(passed_attempts, unsafe), st.booleans())

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from sepurux_action.config import options
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.stage import OnUndecided, Stage
-from sepurux_action.evaluation.ci_run import parse_ci_run
-from sepurux_action.evaluation.decision import CheckState, Decision, RunDecision, decide, fingerprint, next_step
+from sepurux_action.evaluation.checks import CheckState
+from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run
+from sepurux_action.evaluation.decision import Decision, fingerprint
 from sepurux_action.evaluation.failures import parse_failures
+from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.metrics import RELIABILITY_SCORE
-from tests.builders import a_gate_with
+from tests.builders import a_gate_with, a_result, a_run
 
 NOT_OVER = [None, "queued", "running", "pending"]
 OVER = ["done", "completed"]
@@ -44,8 +46,13 @@ MISSED = [numbers for numbers in METRICS if 0.5 in numbers or 3 in numbers]
 UNUSABLE = [numbers for numbers in METRICS[1:] if numbers not in MISSED]
 
 
-def poll(**fields: object) -> RunDecision:
-    return decide(parse_ci_run({name: value for name, value in fields.items() if value != "missing"}), ASKED)
+def decide_alone(run: CIRun, gate: Gate) -> GateDecision:
+    """Return the decision on a gate with this run only."""
+    return a_result(a_run(run), gate=gate).decided
+
+
+def poll(**fields: object) -> GateDecision:
+    return decide_alone(parse_ci_run({name: value for name, value in fields.items() if value != "missing"}), ASKED)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +89,7 @@ def test_every_status_with_every_decision_and_number_has_the_row_of_the_table(
             {"reliability_score": 0.01},
             "reliability score 1.0 is below the required 80.0",
         ),
-        ({"min_mutation_categories": 3}, {"mutation_categories": ["a", "a"]}, "1 mutation category of at least 3"),
+        ({"min_mutation_categories": 3}, {"mutation_categories": ["a", "a"]}, "only 1 mutation category of at least 3"),
         ({CATEGORIES: ("timeouts", "auth")}, {"mutation_categories": ["timeouts"]}, "mutation categories lack auth"),
     ],
 )
@@ -90,11 +97,11 @@ def test_a_pass_whose_own_number_breaks_a_threshold_is_a_fail_that_says_so(
     limits: dict[str, Any], response: dict[str, object], sentence: str
 ) -> None:
     gate = a_gate_with(**limits)
-    run_decision = decide(parse_ci_run({"decision": "pass", "status": "done", **response}), gate)
-    assert (run_decision.rule, run_decision.decision) == (4, Decision.FAIL)
-    assert next_step(run_decision) == ""
-    assert run_decision.reason == f"Sepurux reported a pass, but a number it reports misses a threshold: {sentence}."
-    assert [check.state for check in run_decision.checks] == [CheckState.MISSED]
+    decided = decide_alone(parse_ci_run({"decision": "pass", "status": "done", **response}), gate)
+    assert (decided.rule, decided.decision) == (4, Decision.FAIL)
+    assert decided.hint == ""
+    assert decided.reason == f"Sepurux reported a pass, but {sentence}."
+    assert [check.state for check in decided.checks] == [CheckState.MISSED]
 
 
 @pytest.mark.parametrize(
@@ -106,10 +113,10 @@ def test_a_pass_whose_own_number_breaks_a_threshold_is_a_fail_that_says_so(
     ],
 )
 def test_a_score_or_category_that_is_not_reported_does_not_hold_up_a_pass(thresholds: Gate) -> None:
-    run_decision = decide(parse_ci_run({"decision": "pass"}), thresholds)
-    assert (run_decision.rule, run_decision.decision) == (6, Decision.PASS)
-    assert [check.actual for check in run_decision.checks] == ["not reported"]
-    assert "not reported" in run_decision.reason
+    decided = decide_alone(parse_ci_run({"decision": "pass"}), thresholds)
+    assert (decided.rule, decided.decision) == (6, Decision.PASS)
+    assert [check.actual for check in decided.checks] == ["not reported"]
+    assert "not reported" in decided.reason
 
 
 NO_SCORES = ["61.5%", "61.5", 6150, -1, [61.5], True, {}]
@@ -126,10 +133,10 @@ def test_a_score_that_is_no_number_of_its_scale_is_an_error_if_a_threshold_limit
     score: object, thresholds: Gate
 ) -> None:
     run = parse_ci_run({"decision": "pass", "reliability_score": score})
-    run_decision = decide(run, thresholds)
-    assert (run_decision.rule, run_decision.decision) == (5, Decision.ERROR)
-    assert "(reliability score: no number: " in run_decision.reason
-    assert decide(run, a_gate_with()).decision is Decision.PASS
+    decided = decide_alone(run, thresholds)
+    assert (decided.rule, decided.decision) == (5, Decision.ERROR)
+    assert "(reliability score: no number: " in decided.reason
+    assert decide_alone(run, a_gate_with()).decision is Decision.PASS
 
 
 def test_a_number_that_two_thresholds_need_or_only_its_drop_is_named_once() -> None:
@@ -138,8 +145,8 @@ def test_a_number_that_two_thresholds_need_or_only_its_drop_is_named_once() -> N
         ({"max_pass_rate_drop": 0.03}, "pass rate"),
         ({"min_reliability_score": 80, "max_reliability_score_drop": 3}, "reliability score"),
     ):
-        run_decision = decide(run, a_gate_with(**limits))
-        assert (run_decision.decision, run_decision.reason.count(name)) == (Decision.ERROR, 1)
+        decided = decide_alone(run, a_gate_with(**limits))
+        assert (decided.decision, decided.reason.count(name)) == (Decision.ERROR, 1)
 
 
 @pytest.mark.parametrize(
@@ -152,25 +159,25 @@ def test_categories_that_are_no_list_of_texts_are_an_error_if_a_threshold_needs_
     categories: object, thresholds: Gate
 ) -> None:
     run = parse_ci_run({"decision": "pass", "mutation_categories": categories})
-    run_decision = decide(run, thresholds)
-    assert (run_decision.rule, run_decision.decision) == (5, Decision.ERROR)
-    assert [check.state for check in run_decision.checks] == [CheckState.NO_NUMBER]
-    assert decide(run, a_gate_with()).decision is Decision.PASS
+    decided = decide_alone(run, thresholds)
+    assert (decided.rule, decided.decision) == (5, Decision.ERROR)
+    assert [check.state for check in decided.checks] == [CheckState.NO_NUMBER]
+    assert decide_alone(run, a_gate_with()).decision is Decision.PASS
 
 
 @pytest.mark.parametrize("below", [5e-11, 1e-10, 1e-9, 1e-6])
 def test_a_rate_below_the_threshold_by_more_than_rounding_misses_it_and_is_shown_so(below: float) -> None:
-    run_decision = poll(decision="pass", pass_rate=0.9 - below * 1.01, unsafe_attempts=0, failures=0)
-    (rate, *_) = run_decision.checks
-    assert (run_decision.decision, rate.state) == (Decision.FAIL, CheckState.MISSED)
+    decided = poll(decision="pass", pass_rate=0.9 - below * 1.01, unsafe_attempts=0, failures=0)
+    (rate, *_) = decided.checks
+    assert (decided.decision, rate.state) == (Decision.FAIL, CheckState.MISSED)
     assert rate.actual not in rate.required
 
 
 @pytest.mark.parametrize("off", [-4e-11, -1e-15, 0, 1e-15, 4e-11])
 def test_a_rate_is_rounded_to_ten_decimal_places(off: float) -> None:
-    run_decision = poll(decision="pass", pass_rate=0.9 + off, unsafe_attempts=0, failures=0)
-    (rate, *_) = run_decision.checks
-    assert (run_decision.decision, rate.value, rate.actual) == (Decision.PASS, 0.9, "90.0%")
+    decided = poll(decision="pass", pass_rate=0.9 + off, unsafe_attempts=0, failures=0)
+    (rate, *_) = decided.checks
+    assert (decided.decision, rate.value, rate.actual) == (Decision.PASS, 0.9, "90.0%")
 
 
 @pytest.mark.parametrize(
@@ -178,9 +185,9 @@ def test_a_rate_is_rounded_to_ten_decimal_places(off: float) -> None:
 )
 def test_a_score_is_rounded_to_eight_decimal_places(score: float, value: float) -> None:
     run = parse_ci_run({"decision": "pass", "reliability_score": score})
-    run_decision = decide(run, a_gate_with(min_reliability_score=80))
+    decided = decide_alone(run, a_gate_with(min_reliability_score=80))
     assert run.value(RELIABILITY_SCORE) == value
-    assert run_decision.decision is (Decision.PASS if value == 80 else Decision.FAIL)
+    assert decided.decision is (Decision.PASS if value == 80 else Decision.FAIL)
 
 
 @pytest.mark.parametrize(
@@ -225,8 +232,8 @@ def test_a_score_is_rounded_to_eight_decimal_places(score: float, value: float) 
     ],
 )
 def test_each_row_says_what_happened_and_what_to_do(response: dict[str, object], reason: str, step: str) -> None:
-    run_decision = decide(parse_ci_run(response), a_gate_with(min_pass_rate=0.9, max_unsafe=0))
-    assert (run_decision.reason, next_step(run_decision)) == (reason, step)
+    decided = decide_alone(parse_ci_run(response), a_gate_with(min_pass_rate=0.9, max_unsafe=0))
+    assert (decided.reason, decided.hint) == (reason, step)
 
 
 # --- Any JSON ---------------------------------------------------------------------------------------------------
@@ -288,8 +295,8 @@ def supported(response: Mapping[str, object], thresholds: Gate) -> bool:
 
 @given(responses | json_values, thresholds)
 def test_a_pass_is_a_pass_that_its_own_numbers_support(response: object, thresholds: Gate) -> None:
-    run_decision = decide(parse_ci_run(response), thresholds)
-    if run_decision.decision is Decision.PASS:
+    decided = decide_alone(parse_ci_run(response), thresholds)
+    if decided.decision is Decision.PASS:
         assert isinstance(response, dict)
         assert response["decision"] == "pass"
         assert response.get("status") in {None, "", "queued", "running", "pending", "done", "completed"}
@@ -298,15 +305,15 @@ def test_a_pass_is_a_pass_that_its_own_numbers_support(response: object, thresho
 
 @given(responses, thresholds)
 def test_a_fail_of_the_backend_is_never_anything_else(response: dict[str, object], thresholds: Gate) -> None:
-    run_decision = decide(parse_ci_run({**response, "decision": "fail"}), thresholds)
-    assert (run_decision.decision, run_decision.rule) == (Decision.FAIL, 1)
+    decided = decide_alone(parse_ci_run({**response, "decision": "fail"}), thresholds)
+    assert (decided.decision, decided.rule) == (Decision.FAIL, 1)
 
 
 @given(responses | json_values, thresholds)
 def test_what_is_shown_is_one_printable_line(response: object, thresholds: Gate) -> None:
     run = parse_ci_run(response)
-    run_decision = decide(run, thresholds)
-    texts = [run_decision.reason, *(check.actual for check in run_decision.checks)]
+    decided = decide_alone(run, thresholds)
+    texts = [decided.reason, *(check.actual for check in decided.checks)]
     texts += [tool.tool for tool in run.top_failing_tools]
     assert all(text.isprintable() for text in texts)
 

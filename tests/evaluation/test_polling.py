@@ -16,10 +16,11 @@ from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.drops import Base
-from sepurux_action.evaluation.metrics import PASS_RATE, RELIABILITY_SCORE, SCENARIOS
+from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, PASS_RATE, RELIABILITY_SCORE, SCENARIOS
 from sepurux_action.evaluation.polling import Evaluation
 from sepurux_action.evaluation.published_result import Baseline
-from sepurux_action.evaluation.result import RunResult
+from sepurux_action.evaluation.result import Evaluated
+from sepurux_action.evaluation.runs import RunResult
 from sepurux_action.host.workflow_commands import Level
 from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput, backend
 
@@ -67,11 +68,14 @@ def instead(part: str, poll: Poll, others: Respond | None = None) -> Respond:
     return lambda call, time: poll(time) if part in f"{call.method} {call.path} {call.purpose}" else others(call, time)
 
 
+def evaluate(calls: FakeApiCalls, *gates: Gate, output: FakeOutput | None = None) -> list[Evaluated]:
+    evaluated = [(gate, Base(baseline=Baseline())) for gate in gates or (GATE,)]
+    return [*Evaluation(evaluated, {"repo": "o/r"}, calls, output or FakeOutput(), lambda _: None).run()]
+
+
 def run(calls: FakeApiCalls, *gates: Gate, output: FakeOutput | None = None) -> list[RunResult]:
     """Return the results of all runs of the gates."""
-    evaluated = [(gate, Base(baseline=Baseline())) for gate in gates or (GATE,)]
-    results = Evaluation(evaluated, {"repo": "o/r"}, calls, output or FakeOutput(), lambda _: None).run()
-    return [result for of_gate in results for result in of_gate.runs]
+    return [result for of_gate in evaluate(calls, *gates, output=output) for result in of_gate.runs]
 
 
 def polls(calls: FakeApiCalls) -> list[tuple[float, str]]:
@@ -287,10 +291,10 @@ def test_a_call_that_fails_again_for_the_same_reason_is_logged_once() -> None:
 def test_enrichment_that_fails_is_a_note_and_never_a_decision() -> None:
     rejected = PermanentError(reason="Sepurux refused it (HTTP 403)", status=403)
     calls = FakeApiCalls(sound(reliability=rejected, failures=HANGS))
-    [result] = run(calls)
+    [result] = evaluate(calls)
     assert result.decision is Decision.PASS
-    assert len(result.enrichment.notes) == 2
-    assert "403" in result.enrichment.notes[0]
+    assert len(result.what_failed.notes) == 2
+    assert "403" in result.what_failed.notes[0]
     enriching = [time for time, call in calls.calls if CAMPAIGN in call.path]
     assert len(enriching) == 2
     assert calls.time - enriching[0] <= schedule.SCENARIOS_S + 0.2
@@ -369,11 +373,11 @@ def test_the_wait_for_a_slot_is_part_of_the_time_of_a_call() -> None:
 def test_a_step_keeps_a_thousand_kinds_of_failures_and_counts_all() -> None:
     listed = Success([{"type": f"t-{n}", "severity": "low", "description": "d" * 2_000} for n in range(200)])
     gates = [replace(GATE, name=f"gate-{number}", campaign=CAMPAIGN) for number in range(20)]
-    results = run(FakeApiCalls(sound(failures=listed)), *gates)
-    kept = [failure for result in results for failure in result.enrichment.failures]
+    results = evaluate(FakeApiCalls(sound(failures=listed)), *gates)
+    kept = [failure for result in results for failure in result.what_failed.failures]
     assert len(kept) == 20 * 50
     assert sum(len(failure.description) for failure in kept) <= 1_000_000
-    assert {sum(each.count for each in r.enrichment.failures) + r.enrichment.left_out for r in results} == {200}
+    assert {sum(each.count for each in r.what_failed.failures) + r.what_failed.left_out for r in results} == {200}
 
 
 # --- One run never affects another -----------------------------------------------------------------------------
@@ -514,6 +518,22 @@ def test_the_log_says_once_how_long_a_run_waited() -> None:
     assert {f"[{name}] pending: No decision after 1 min." for name in ("one", "two")} < set(output.lines)
 
 
+def test_the_log_has_the_numbers_of_each_of_several_runs() -> None:
+    failed = Success({**NUMBERS, "decision": "fail", "unsafe_attempts": 2})
+    one, several = FakeOutput(), FakeOutput()
+    run(FakeApiCalls(sound()), output=one)
+    run(
+        FakeApiCalls(instead("GET /v1/ci/batch", in_turn(failed, PASSED))),
+        replace(GATE, traces=traces(2)),
+        output=several,
+    )
+    assert "pass after 0.4 s" in one.lines
+    assert {
+        "[0] fail after 0.4 s: 95.0% passed, 2 unsafe attempts, 1 failure",
+        "[1] pass after 0.5 s: 95.0% passed, 0 unsafe attempts, 1 failure",
+    } < set(several.lines)
+
+
 # --- The number of scenarios -------------------------------------------------------------------------------------
 
 
@@ -527,8 +547,8 @@ def test_scenarios_are_counted_by_run_ids_that_only_the_start_may_name(
 ) -> None:
     poll = Success({**NUMBERS, **({"run_ids": ids} if ids_in_poll else {})})
     calls = FakeApiCalls(backend(after(0, poll), runs=Success({"batch_id": "b", "run_ids": ids})))
-    [result] = run(calls, Gate(name="core", campaign="core", limits={"min_scenarios": limit}))
-    assert (result.decision, result.run.value(SCENARIOS)) == (decision, ids and len(ids))
+    [result] = evaluate(calls, Gate(name="core", campaign="core", limits={"min_scenarios": limit}))
+    assert (result.decision, result.runs[0].run.value(SCENARIOS)) == (decision, ids and len(ids))
 
 
 # --- The score of a run that reports none ------------------------------------------------------------------------
@@ -585,8 +605,8 @@ def test_lost_responses_to_the_request_for_the_score_change_no_decision(
     lost: ApiResult, gate: Gate, value: float, decision: Decision
 ) -> None:
     calls = FakeApiCalls(by_score(lost, lost, lost, score(value)))
-    [result] = run(calls, gate)
-    assert (result.decision, result.run.value(RELIABILITY_SCORE)) == (decision, value)
+    [result] = evaluate(calls, gate)
+    assert (result.decision, result.runs[0].run.value(RELIABILITY_SCORE)) == (decision, value)
     assert len(calls.paths("reliability")) == 4
 
 
@@ -596,11 +616,11 @@ def test_a_score_that_cannot_be_read_is_asked_for_until_the_deadline_or_for_30_s
     gate: Gate, timeout_s: float, until: float
 ) -> None:
     calls = FakeApiCalls(by_score(http(503)))
-    [result] = run(calls, replace(gate, timeout_s=timeout_s))
-    assert (result.decision, result.run_decision.rule) == (Decision.ERROR, Rule.PASS_WITHOUT_NUMBERS)
-    assert "reliability score: could not be read: HTTP 503" in result.run_decision.reason
+    [result] = evaluate(calls, replace(gate, timeout_s=timeout_s))
+    assert (result.decision, result.rule) == (Decision.ERROR, Rule.NUMBER_UNKNOWN)
+    assert "reliability score: could not be read: HTTP 503" in result.reason
     assert "{Rerun}" in result.hint
-    assert until - 2 < result.elapsed_s < until + 1
+    assert until - 2 < result.runs[0].elapsed_s < until + 1
 
 
 @pytest.mark.parametrize("gate", [SCORED, NOT_WORSE], ids=["min", "drop"])
@@ -626,41 +646,123 @@ def test_a_score_of_another_call_that_is_rejected_or_no_number_of_its_scale_is_a
     response: ApiResult, says: str, gate: Gate
 ) -> None:
     calls = FakeApiCalls(by_score(response))
-    [result] = run(calls, gate)
-    assert (result.decision, result.run_decision.rule) == (Decision.ERROR, Rule.PASS_WITHOUT_NUMBERS)
-    assert f"reliability score: {says}" in result.run_decision.reason
+    [result] = evaluate(calls, gate)
+    assert (result.decision, result.rule) == (Decision.ERROR, Rule.NUMBER_UNKNOWN)
+    assert f"reliability score: {says}" in result.reason
     assert len(calls.paths("reliability")) == 1
 
 
 @pytest.mark.parametrize(
     ("responses", "decision", "metric"),
     [
-        ([score(90), score(81), score(95)], Decision.PASS, Reading(81)),
-        ([score(90), score(2), score(95)], Decision.FAIL, Reading(2)),
-        ([score(90), NO_SCORE, score(95)], Decision.PASS, Reading(90, reported_by="2 of 3 runs")),
+        ([score(90), score(71), score(85)], Decision.PASS, Reading(82)),
+        ([score(90), score(2), score(95)], Decision.FAIL, Reading(62.33333333)),
+        ([score(90), NO_SCORE, score(95)], Decision.PASS, Reading(92.5, reported_by="2 of 3 runs")),
         ([NO_SCORE, PermanentError(reason="no", status=404), NO_SCORE], Decision.PASS, Reading()),
         ([score(90), score(95), http(503)], Decision.ERROR, None),
-        ([score(90), score(2), http(503)], Decision.FAIL, Reading(2, reported_by="2 of 3 runs")),
+        ([score(90), score(2), http(503)], Decision.ERROR, None),
         ([score(90), score("high"), score(95)], Decision.ERROR, None),
-        ([score(90), score("high"), score(2)], Decision.FAIL, Reading(2, reported_by="2 of 3 runs")),
     ],
 )
-def test_the_lowest_score_of_the_runs_of_a_batch_counts(
+def test_the_mean_score_of_the_runs_of_a_batch_counts(
     responses: Sequence[ApiResult], decision: Decision, metric: Reading | None
 ) -> None:
     calls = FakeApiCalls(by_score(*responses, runs=3))
-    [result] = run(calls, SCORED)
+    [result] = evaluate(calls, registered(min_reliability_score=80))
     assert result.decision is decision
     asked = {dict(call.query)["run_id"] for _, call in calls.calls if "/reliability" in call.path}
     assert asked == {"run-0", "run-1", "run-2"}
     if metric:
-        assert result.run.reading(RELIABILITY_SCORE) == metric
+        assert result.numbers.reading(RELIABILITY_SCORE) == metric
     else:
-        assert result.run.reading(RELIABILITY_SCORE).broken
+        assert result.numbers.reading(RELIABILITY_SCORE).broken
 
 
-def test_a_batch_with_more_runs_than_are_kept_has_no_known_lowest_score() -> None:
-    assert run(FakeApiCalls(by_score(*[score(90)] * 1_001, runs=1_001)), SCORED)[0].decision is Decision.ERROR
+def test_a_batch_with_more_runs_than_are_kept_has_no_known_mean_score() -> None:
+    gate = registered(min_reliability_score=80)
+    [result] = evaluate(FakeApiCalls(by_score(*[score(90)] * 1_001, runs=1_001)), gate)
+    assert result.decision is Decision.ERROR
+
+
+def registered(**limits: float) -> Gate:
+    return Gate(name="core", campaign=CAMPAIGN, limits=limits, timeout_s=60)
+
+
+# --- The pass rate of each run of a batch ------------------------------------------------------------------------
+
+
+def by_run(*responses: ApiResult, **numbers: object) -> Respond:
+    """Return a backend of a batch that passes after 5 s, and whose runs have these responses."""
+    run_ids = [f"run-{n}" for n in range(len(responses))]
+    batch = Success({**NUMBERS, "run_ids": run_ids, **numbers})
+    others = backend(after(5, batch))
+
+    def respond(call: ApiRequest, time: float) -> ApiResult:
+        if call.path.startswith("/v1/ci/runs/"):
+            return responses[run_ids.index(call.path.rpartition("/")[2])]
+        return others(call, time)
+
+    return respond
+
+
+def of_one(rate: float) -> Reading:
+    return Reading(rate, reported_by="1 of 2 scenarios", partial=True)
+
+
+def with_rate(rate: object) -> ApiResult:
+    return Success({"pass_rate": rate, "failures": 0, "unsafe_attempts": 0})
+
+
+@pytest.mark.parametrize(
+    ("responses", "decision", "lowest"),
+    [
+        ([with_rate(1), with_rate(0.6)], Decision.PASS, Reading(0.6)),
+        ([with_rate(1), with_rate(0.59)], Decision.FAIL, Reading(0.59)),
+        (
+            [with_rate(None), with_rate(0.59)],
+            Decision.FAIL,
+            Reading(0.59, reported_by="1 of 2 scenarios", partial=True),
+        ),
+        ([with_rate(None), with_rate(0.6)], Decision.ERROR, Reading(0.6, reported_by="1 of 2 scenarios", partial=True)),
+        ([with_rate("1"), with_rate(1)], Decision.ERROR, Reading(1, reported_by="1 of 2 scenarios", partial=True)),
+        ([rejected(404), rejected(404)], Decision.ERROR, Reading(broken="could not be read: x")),
+        ([Success({"run_id": "run-9", "pass_rate": 1}), with_rate(1)], Decision.ERROR, None),
+    ],
+)
+def test_the_runs_of_a_batch_are_read_for_the_lowest_scenario(
+    responses: Sequence[ApiResult], decision: Decision, lowest: Reading | None
+) -> None:
+    calls = FakeApiCalls(by_run(*responses))
+    [result] = evaluate(calls, registered(min_scenario_pass_rate=0.6))
+    assert result.decision is decision
+    assert lowest is None or result.numbers.reading(LOWEST_SCENARIO) == lowest
+    requested = [path for path in calls.paths("/v1/ci/runs/") if path.startswith("GET")]
+    unread = sum(not isinstance(each, Success) or "run_id" in dict(each.payload) for each in responses)  # type: ignore[call-overload]
+    assert len(requested) == 2 + unread  # again for the report, within its limits
+
+
+def test_the_runs_of_a_batch_are_not_read_without_that_threshold_or_after_a_fail() -> None:
+    for gate, decision in ((registered(min_pass_rate=0.9), "pass"), (registered(min_scenario_pass_rate=0.6), "fail")):
+        calls = FakeApiCalls(by_run(with_rate(1), with_rate(0), decision=decision, failures=0))
+        evaluate(calls, gate)
+        during = [time for time, call in calls.calls if call.path.startswith("/v1/ci/runs/")]
+        assert len(during) == (2 if decision == "fail" else 0)  # for the report
+
+
+def test_a_run_that_does_not_respond_is_read_until_the_deadline_or_for_30_s_after_the_last_response() -> None:
+    for timeout_s, until in ((60, 60), (10, 36)):
+        calls = FakeApiCalls(by_run(http(503), with_rate(1)))
+        gate = replace(registered(min_scenario_pass_rate=0.6), timeout_s=timeout_s)
+        [result] = evaluate(calls, gate)
+        assert result.decision is Decision.ERROR
+        assert until - 2 < result.runs[0].elapsed_s < until + 1
+
+
+def test_a_batch_of_more_than_400_runs_is_not_read_and_no_pass() -> None:
+    gate = registered(min_scenario_pass_rate=0.6)
+    [most], [more] = (evaluate(FakeApiCalls(by_run(*[with_rate(1)] * count)), gate) for count in (400, 401))
+    assert (most.decision, more.decision) == (Decision.PASS, Decision.ERROR)
+    assert "the batch has 401 runs, and at most 400 are read" in more.reason
 
 
 @pytest.mark.parametrize("runs", [1, 3])
@@ -773,8 +875,8 @@ def test_a_retry_after_past_the_deadline_ends_the_polls_of_other_runs_too() -> N
 
 def test_the_reading_of_failures_waits_for_a_retry_after_that_fits() -> None:
     calls = FakeApiCalls(instead("/failures", in_turn(http(429, retry_after_s=2), Success([{"type": "t"}]))))
-    first, second = run(calls, *of_project("", 2))
-    assert [bool(result.enrichment.failures) for result in (first, second)] == [False, True]
+    first, second = evaluate(calls, *of_project("", 2))
+    assert [bool(result.what_failed.failures) for result in (first, second)] == [False, True]
     times = [time for time, call in calls.calls if "failures" in call.path]
     assert 2 < times[-1] - times[0] < 2.4
 
@@ -919,8 +1021,8 @@ def test_an_uploaded_trace_may_be_the_cause_of_all_but_outages(
 def test_an_uploaded_trace_may_be_the_cause_of_a_broken_or_unfinished_evaluation(
     times: ApiResult, campaigns: ApiResult, decision: Decision, *, may_be_cause: bool
 ) -> None:
-    [result] = run(FakeApiCalls(backend(lambda _: times, campaigns=campaigns)), UPLOADED)
-    assert (result.decision, result.trace_may_be_cause) == (decision, may_be_cause)
+    [result] = evaluate(FakeApiCalls(backend(lambda _: times, campaigns=campaigns)), UPLOADED)
+    assert (result.decision, result.decided.is_suspect) == (decision, may_be_cause)
 
 
 @pytest.mark.parametrize(
@@ -939,8 +1041,8 @@ def test_an_uploaded_trace_may_be_the_cause_of_a_score_that_is_not_known(
     scores: Sequence[ApiResult], campaigns: ApiResult, *, may_be_cause: bool
 ) -> None:
     respond = instead("the list of campaigns", in_turn(campaigns), by_score(*scores, runs=2))
-    [result] = run(FakeApiCalls(respond), replace(UPLOADED, limits=SCORED.limits))
-    assert (result.decision, result.trace_may_be_cause) == (Decision.ERROR, may_be_cause)
+    [result] = evaluate(FakeApiCalls(respond), replace(UPLOADED, limits=SCORED.limits))
+    assert (result.decision, result.decided.is_suspect) == (Decision.ERROR, may_be_cause)
 
 
 def test_an_uploaded_trace_is_no_cause_if_the_campaign_list_itself_has_a_server_error() -> None:

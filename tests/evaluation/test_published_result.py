@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.config.stage import Stage
+from sepurux_action.evaluation.checks import CheckState, check_thresholds
 from sepurux_action.evaluation.ci_run import parse_ci_run
-from sepurux_action.evaluation.decision import CheckState, Decision, check_thresholds
+from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.metrics import (
     FAILURES,
     MAX_COUNTED,
@@ -28,8 +29,8 @@ from sepurux_action.evaluation.published_result import (
     format_description,
     parse_description,
     published_numbers,
-    summarize,
 )
+from sepurux_action.evaluation.result import summarize
 from tests.builders import (
     PASSING,
     a_baseline,
@@ -60,10 +61,10 @@ some_results = st.builds(
 
 def test_a_description_has_decision_stage_the_four_numbers_and_the_scenarios_if_there_is_room() -> None:
     result, numbers = replace(RESULT, stage=Stage.SOFT), "fail (soft): 72.0% passed, 1 unsafe, 5 failures, score 61.5"
-    assert format_description(result, "needs an approval") == f"{numbers}; needs an approval; 40 scenarios"
-    assert format_description(result) == f"{numbers}; 40 scenarios"
-    one = replace(result, numbers={**result.numbers, "scenarios": 1})
-    assert format_description(one).endswith("; 1 scenario")
+    assert format_description(result, "needs an approval") == f"{numbers}; needs an approval; 1 scenario"
+    assert format_description(result) == f"{numbers}; 1 scenario"
+    many = replace(result, numbers={**result.numbers, "scenarios": 40})
+    assert format_description(many).endswith("; 40 scenarios")
     assert format_description(result, "n" * 70) == f"{numbers}; {'n' * 70}"
 
 
@@ -130,15 +131,15 @@ def test_a_rate_has_two_digits_or_those_that_show_its_side_of_the_threshold_and_
     rate: float, threshold: float | None, shown: str
 ) -> None:
     gate = a_gate(limits={} if threshold is None else {"min_pass_rate": threshold})
-    result = summarize(a_result(a_run(run_with(PASSING, pass_rate=rate), gate), gate=gate))
+    result = summarize(a_result(a_run(run_with(PASSING, pass_rate=rate)), gate=gate))
     assert f": {shown} passed, " in format_description(result)
     assert parse_description(format_description(result)) == result
 
 
 def test_a_description_shows_a_score_on_its_side_of_the_threshold() -> None:
     gate = a_gate(limits={"min_reliability_score": 80})
-    result = summarize(a_result(a_run(run_with(PASSING, reliability_score=79.9999), gate), gate=gate))
-    assert ", score 79.9999; 40 scenarios" in format_description(result)
+    result = summarize(a_result(a_run(run_with(PASSING, reliability_score=79.9999)), gate=gate))
+    assert ", score 79.9999; 1 scenario" in format_description(result)
     assert parse_description(format_description(result)) == result
 
 
@@ -149,7 +150,7 @@ def test_a_described_number_meets_its_threshold_if_and_only_if_the_reported_one_
     needed, points = round(needed, 10), round(points, 8)
     run = parse_ci_run({"decision": "pass", "pass_rate": rate, "reliability_score": score})
     gate = a_gate(limits={"min_pass_rate": needed, "min_reliability_score": points})
-    found = parse_description(format_description(summarize(a_result(a_run(run, gate), gate=gate))))
+    found = parse_description(format_description(summarize(a_result(a_run(run), gate=gate))))
     assert found is not None
     assert None not in {found.value(PASS_RATE), found.value(RELIABILITY_SCORE)}
     met = {check.threshold: check.state is CheckState.MET for check in check_thresholds(run, gate)}

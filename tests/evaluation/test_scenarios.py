@@ -17,7 +17,7 @@ from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.polling import Evaluation
 from sepurux_action.evaluation.published_result import Baseline, BaselineResult
-from sepurux_action.evaluation.result import RunResult
+from sepurux_action.evaluation.result import Evaluated
 from tests.builders import a_past_result, known
 from tests.evaluation.scenario_backend import PAGE, Batches, Run
 from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput
@@ -47,10 +47,9 @@ def a_run(draw: st.DrawFn) -> Run:
 some_runs = st.lists(a_run(), min_size=1, max_size=5)
 
 
-def evaluate(calls: FakeApiCalls, baseline: Baseline = Baseline(), gate: Gate = GATE) -> RunResult:  # noqa: B008
+def evaluate(calls: FakeApiCalls, baseline: Baseline = Baseline(), gate: Gate = GATE) -> Evaluated:  # noqa: B008
     [evaluated] = Evaluation([(gate, Base(baseline=baseline))], {}, calls, FakeOutput(), lambda _: None).run()
-    [result] = evaluated.runs
-    return result
+    return evaluated
 
 
 def a_baseline(*names: str, **numbers: float | None) -> Baseline:
@@ -90,7 +89,7 @@ def test_what_is_listed_is_what_the_backend_has_and_the_comparison_equals_a_coun
     random.shuffle(names)  # type: ignore[attr-defined]
     baseline = a_baseline(*names, failures=None)
     result = evaluate(FakeApiCalls(Batches(batches, page=page)), baseline)
-    found, own = result.enrichment, expected(now)
+    found, own = result.what_failed, expected(now)
     assert counts(found.failures) == own
     assert (found.unread_failures, found.unread_scenarios, found.left_out) == (0, 0, 0)
     if not names:
@@ -121,7 +120,7 @@ def a_batch(scenarios: int, failed: int = 5) -> list[Run]:
 def test_a_request_for_each_scenario_and_two_for_each_that_failed(scenarios: int, requests: int) -> None:
     calls = FakeApiCalls(Batches({"now": a_batch(scenarios, min(5, scenarios))}), takes_s=0.05)
     result = evaluate(calls)
-    found = result.enrichment
+    found = result.what_failed
     read = [call for _, call in calls.calls if "/runs/" in call.path or call.path.endswith("/failures")]
     assert (len(read), calls.max_at_once) == (requests, min(8, scenarios))
     assert (len(found.scenarios), sum(each.failed for each in found.scenarios)) == (scenarios, min(5, scenarios))
@@ -134,18 +133,18 @@ def test_nothing_is_read_for_a_gate_that_passed_without_a_failure(fields: dict[s
     result = evaluate(calls, gate=replace(GATE, limits={}))
     assert result.decision is Decision.PASS
     assert [call.path for _, call in calls.calls if "/ci/runs/" in call.path or "failures" in call.path] == []
-    assert result.enrichment.unread_scenarios == 0
+    assert result.what_failed.unread_scenarios == 0
 
 
 def test_a_passing_gate_with_failures_is_read() -> None:
     calls = FakeApiCalls(Batches({"now": a_batch(3, 1)}, fields={"decision": "pass"}))
     result = evaluate(calls, gate=replace(GATE, limits={}))
-    assert (result.decision, len(result.enrichment.failures)) == (Decision.PASS, 1)
+    assert (result.decision, len(result.what_failed.failures)) == (Decision.PASS, 1)
 
 
 def test_of_a_huge_batch_four_hundred_scenarios_are_read_and_the_others_are_counted() -> None:
     calls = FakeApiCalls(Batches({"now": a_batch(600, 600)}, page=1), takes_s=0.05)
-    found = evaluate(calls).enrichment
+    found = evaluate(calls).what_failed
     assert len(calls.paths("/ci/runs/")) == 400
     assert len(calls.paths("/failures")) == 100
     unread = (found.unread_scenarios, found.unread_failures)
@@ -163,7 +162,7 @@ def test_a_slow_backend_takes_twenty_seconds() -> None:
     started = next(time for time, call in calls.calls if "/ci/runs/" in call.path)
     assert calls.time - started <= 20 + 1e-6
     assert len(calls.paths("/ci/runs/")) == 80
-    assert (result.decision, result.enrichment.unread_scenarios) == (Decision.FAIL, 200)
+    assert (result.decision, result.what_failed.unread_scenarios) == (Decision.FAIL, 200)
 
 
 @pytest.mark.parametrize(
@@ -182,8 +181,8 @@ def test_the_third_call_that_fails_and_a_long_wait_end_the_reading(error: ApiRes
     result = evaluate(calls)
     assert len(calls.paths("/ci/runs/")) <= read
     assert calls.paths("/failures") == []
-    assert (result.decision, result.enrichment.unread_scenarios) == (Decision.FAIL, 40)
-    assert result.enrichment.unread_failures == 40
+    assert (result.decision, result.what_failed.unread_scenarios) == (Decision.FAIL, 40)
+    assert result.what_failed.unread_failures == 40
 
 
 def test_a_wait_that_fits_is_respected_and_the_reading_goes_on() -> None:
@@ -194,7 +193,7 @@ def test_a_wait_that_fits_is_respected_and_the_reading_goes_on() -> None:
             fault=lambda call: limited.pop() if limited and "/ci/runs" in call.path and call.method == "GET" else None,
         )
     )
-    found = evaluate(calls).enrichment
+    found = evaluate(calls).what_failed
     assert (found.unread_scenarios, sum(each.count for each in found.failures)) == (8, 4)
     times = [time for time, call in calls.calls if call.path.endswith("/failures")]
     assert min(times) >= 1_005
@@ -204,7 +203,7 @@ def test_a_signal_ends_the_reading_at_once_and_keeps_the_decision() -> None:
     calls = FakeApiCalls(Batches({"now": a_batch(100, 5)}), cancel_at=1_001)
     result = evaluate(calls)
     assert calls.time == 1_001
-    assert (result.decision, result.enrichment.failures, result.enrichment.unread_scenarios) == (Decision.FAIL, (), 1)
+    assert (result.decision, result.what_failed.failures, result.what_failed.unread_scenarios) == (Decision.FAIL, (), 1)
 
 
 @pytest.mark.parametrize("ids", [True, False])
@@ -217,7 +216,7 @@ def test_a_backend_that_ignores_the_offset_is_asked_twice(*, ids: bool) -> None:
         return backend(replace(call, query=query), time)
 
     calls = FakeApiCalls(ignores)
-    found = evaluate(calls).enrichment
+    found = evaluate(calls).what_failed
     assert len(calls.paths("/failures")) == 2
     assert [each.count for each in found.failures] == [3]
 
@@ -231,13 +230,13 @@ def test_an_endless_list_ends() -> None:
         return None
 
     calls = FakeApiCalls(Batches({"now": [failing(1)]}, fault=endless))
-    found = evaluate(calls).enrichment
+    found = evaluate(calls).what_failed
     assert len(calls.paths("/failures")) == 26
     assert (found.unread_scenarios, found.failures[0].count) == (1, 5_200)
 
 
 def test_a_list_of_five_thousand_failures_is_complete_and_a_page_counts_as_many() -> None:
-    found = evaluate(FakeApiCalls(Batches({"now": [failing(5_000)]}))).enrichment
+    found = evaluate(FakeApiCalls(Batches({"now": [failing(5_000)]}))).what_failed
     assert (found.unread_scenarios, found.unread_failures, found.failures[0].count) == (0, 0, 5_000)
     huge = [{**FAILURE, "failure_id": f"f-{each}"} for each in range(6_000)]
     backend = Batches(
@@ -245,25 +244,25 @@ def test_a_list_of_five_thousand_failures_is_complete_and_a_page_counts_as_many(
         fields={"failures": 6_000},
         fault=lambda call: Success(huge) if call.path.endswith("/failures") else None,
     )
-    found = evaluate(FakeApiCalls(backend)).enrichment
+    found = evaluate(FakeApiCalls(backend)).what_failed
     assert (found.unread_scenarios, found.unread_failures, found.failures[0].count) == (1, 1_000, 5_000)
 
 
 def test_an_entry_counts_once_although_two_pages_have_it() -> None:
     listed = [{**FAILURE, "failure_id": name} for name in ("a", "b", "b", "c", "a", "d")]
     runs = [Run(failures=listed, fields={"failures": 4})]
-    found = evaluate(FakeApiCalls(Batches({"now": runs}, page=2, fields={"failures": 4}))).enrichment
+    found = evaluate(FakeApiCalls(Batches({"now": runs}, page=2, fields={"failures": 4}))).what_failed
     assert [each.count for each in found.failures] == [4]
 
 
 def test_a_scenario_is_named_by_its_file_or_its_task_or_its_id() -> None:
     runs = [failing(2, "t-1"), failing(1, "t-2"), Run(), failing(1)]
     backend = Batches({"now": runs}, names={"t-1": "refund twice", "t-2": None})
-    found = evaluate(FakeApiCalls(backend)).enrichment
-    assert [each.name for each in found.scenarios if each.failed] == ["refund twice", "t-2", ""]
+    found = evaluate(FakeApiCalls(backend)).what_failed
+    assert [each.name for each in found.scenarios if each.failed] == ["refund twice", "t-2", "now-run-4"]
     uploads = replace(GATE, traces=(Trace(label="traces/a.json", content=b"{}"),))
     calls = FakeApiCalls(Batches({"now": [failing(1, "t-1")]}, names={"t-1": "refund twice"}))
-    found = evaluate(calls, gate=uploads).enrichment
+    found = evaluate(calls, gate=uploads).what_failed
     assert ([each.name for each in found.scenarios], calls.paths("/v1/traces/")) == (["traces/a.json"], [])
 
 
@@ -287,13 +286,13 @@ def test_scenarios_whose_runs_are_not_known_are_counted(fields: dict[str, object
     batches = Batches({"now": a_batch(2, 1)}, fields=fields)
     if "run_ids" in fields:
         batches.fault = lambda call: Success({"batch_id": "now"}) if call.method == "POST" else None
-    found = evaluate(FakeApiCalls(batches)).enrichment
+    found = evaluate(FakeApiCalls(batches)).what_failed
     assert (found.unread_scenarios, bool(found.notes)) == (unread, unread > 0)
 
 
 def test_a_scenario_failed_if_one_of_its_numbers_says_so() -> None:
     runs = [Run(fields={"decision": None, "failures": 1, "unsafe_attempts": None}), Run(), failing(1)]
-    found = evaluate(FakeApiCalls(Batches({"now": runs}))).enrichment
+    found = evaluate(FakeApiCalls(Batches({"now": runs}))).what_failed
     assert [each.failed for each in found.scenarios] == [True, True, False]
 
 

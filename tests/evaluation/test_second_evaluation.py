@@ -16,7 +16,8 @@ from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.polling import Evaluation
 from sepurux_action.evaluation.published_result import Baseline
-from sepurux_action.evaluation.result import Evaluated, RunResult, Runs
+from sepurux_action.evaluation.result import Evaluated
+from sepurux_action.evaluation.runs import RunResult, Runs
 from tests.builders import EARLIER
 from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput
 
@@ -28,8 +29,7 @@ GATE = Gate(name="core", campaign=CAMPAIGN, traces=UPLOADED, limits={"min_pass_r
 
 
 def passed(rate: float, **fields: object) -> dict[str, object]:
-    decision = "pass" if rate >= 0.85 else "fail"
-    return {"status": "done", "decision": decision, "pass_rate": rate, "failures": 0, "unsafe_attempts": 0, **fields}
+    return {"status": "done", "decision": "pass", "pass_rate": rate, "failures": 0, "unsafe_attempts": 0, **fields}
 
 
 class Backend:
@@ -74,14 +74,10 @@ class Backend:
         return Evaluation(compared, {}, self.calls, FakeOutput(), lambda _: None, known).run()
 
 
-def decisions(found: Evaluated) -> list[Decision]:
-    return [run.decision for run in found.runs]
-
-
 def test_a_missed_rate_is_evaluated_once_more_on_the_same_uploaded_traces() -> None:
-    backend = Backend(passed(0.84), passed(0.9), passed(0.88), passed(0.86))
+    backend = Backend(passed(0.76), passed(0.9), passed(0.88), passed(0.9))
     [found] = backend.evaluate()
-    assert decisions(found) == [Decision.PASS] * 2
+    assert found.decision is Decision.PASS
     assert backend.started() == ["t-1", "t-2", "t-1", "t-2"]
     assert len(backend.calls.paths("/v1/traces")) == 2
     keys = [call.idempotency_key for _, call in backend.calls.calls if call.path == "/v1/ci/runs"]
@@ -92,10 +88,10 @@ def test_a_missed_rate_is_evaluated_once_more_on_the_same_uploaded_traces() -> N
 @pytest.mark.parametrize(
     ("gate", "first"),
     [
-        (replace(GATE, confirm=False), passed(0.84)),
+        (replace(GATE, confirm=False), passed(0.7)),
         (GATE, passed(0.9)),
-        (replace(GATE, limits={"min_pass_rate": 0.85, "max_unsafe": 0}), passed(0.84, unsafe_attempts=1)),
-        (replace(GATE, timeout_s=19), passed(0.84)),  # of which ten seconds have passed
+        (replace(GATE, limits={"min_pass_rate": 0.85, "max_unsafe": 0}), passed(0.7, unsafe_attempts=1)),
+        (replace(GATE, timeout_s=19), passed(0.7)),  # of which ten seconds have passed
     ],
 )
 def test_other_results_start_no_second_evaluation(gate: Gate, first: object) -> None:
@@ -109,7 +105,7 @@ def test_all_gates_that_need_it_are_confirmed_together() -> None:
     gates = [replace(GATE, name=name, traces=(Trace(label=name, trace_id=name),)) for name in ("a", "b", "c")]
     backend = Backend(passed(0.84), passed(0.9), passed(0.8), passed(0.9), passed(0.88))
     found = backend.evaluate(*gates)
-    assert [decisions(each) for each in found] == [[Decision.PASS], [Decision.PASS], [Decision.FAIL]]
+    assert [each.decision for each in found] == [Decision.PASS, Decision.PASS, Decision.FAIL]
     assert backend.started() == ["a", "b", "c", "a", "c"]
     times = [time for time, call in backend.calls.calls if call.path == "/v1/ci/runs"]
     assert times[3] == times[4]
@@ -127,21 +123,21 @@ def test_all_gates_that_need_it_are_confirmed_together() -> None:
 def test_without_a_decision_in_the_second_evaluation_the_first_stands(second: object) -> None:
     gate = replace(GATE, traces=UPLOADED[:1], limits={"min_pass_rate": 0.85, "max_unsafe": 0}, timeout_s=60)
     [found] = Backend(passed(0.84), second).evaluate(gate)
-    assert (decisions(found), found.runs[0].run_id) == ([Decision.FAIL], "r-2")
+    assert (found.decision, found.runs[0].run_id) == (Decision.FAIL, "r-2")
     assert len(found.evaluations) == 2
 
 
 def test_a_signal_in_the_second_evaluation_leaves_the_first_result() -> None:
-    backend = Backend(passed(0.84), passed(0.95), passed(0.95), passed(0.95), cancel_at=1_015)
+    backend = Backend(passed(0.7), passed(0.95), passed(0.95), passed(0.95), cancel_at=1_015)
     [found] = backend.evaluate()
-    assert decisions(found) == [Decision.FAIL, Decision.PASS]
+    assert found.decision is Decision.FAIL
     assert found.confirmation.endswith("so the first one counts: The run was cancelled.")
 
 
 def test_a_second_evaluation_with_the_id_of_the_first_has_no_result() -> None:
     backend = Backend(passed(0.84, run_ids=["x"]), passed(0.95, run_ids=["x"]))
     [found] = backend.evaluate(replace(GATE, traces=UPLOADED[:1]))
-    assert decisions(found) == [Decision.FAIL]
+    assert found.decision is Decision.FAIL
     assert "Sepurux sent the same run `x` for two gates, traces, or evaluations" in found.confirmation
 
 
@@ -156,20 +152,21 @@ SCORE = replace(GATE, traces=(Trace(label="all"),), limits={"min_pass_rate": 0.8
 
 
 @pytest.mark.parametrize(
-    ("score", "decision"), [(75, Decision.PASS), (69, Decision.FAIL), ("high", Decision.FAIL), (None, Decision.FAIL)]
+    ("score", "decision"),
+    [(65, Decision.PASS), (49, Decision.FAIL), ("high", Decision.FAIL), (None, Decision.FAIL)],  # 80 are needed
 )
 def test_the_score_of_a_first_evaluation_that_missed_a_rate_is_read_too(score: object, decision: Decision) -> None:
     backend = Backend(passed(0.84, run_ids=["x-0", "x-1"]), passed(0.95, run_ids=["y-0", "y-1"]))
     backend.scores = {"x-0": score and 90, "x-1": score, "y-0": 90, "y-1": 90}
     [found] = backend.evaluate(SCORE)
-    assert decisions(found) == [decision]
+    assert found.decision is decision
     assert len(backend.calls.paths("/reliability")) == 4
 
 
 def test_a_signal_while_the_score_of_a_fail_is_read_leaves_the_fail() -> None:
-    backend = Backend(passed(0.84, run_ids=["x-0", "x-1"]), cancel_at=1_010.7)
+    backend = Backend(passed(0.84, decision="fail", run_ids=["x-0", "x-1"]), cancel_at=1_010.7)
     [found] = backend.evaluate(SCORE)
-    assert (decisions(found), len(backend.calls.paths("/reliability"))) == ([Decision.FAIL], 2)
+    assert (found.decision, len(backend.calls.paths("/reliability"))) == (Decision.FAIL, 2)
 
 
 # -- runs of an earlier workflow run ----------------------------------------------------------------------------------
@@ -186,7 +183,7 @@ LEFT = (unfinished("b.json", "r-b"), unfinished("a.json", "r-a"))
 def test_the_runs_of_an_earlier_workflow_run_are_polled_and_none_is_started() -> None:
     backend = Backend(known={"r-a": passed(0.9), "r-b": passed(0.95)})
     [found] = backend.evaluate(earlier=LEFT)
-    assert decisions(found) == [Decision.PASS] * 2
+    assert found.decision is Decision.PASS
     assert [run.run_id for run in found.runs] == ["r-a", "r-b"]
     assert backend.started() == backend.calls.paths("/v1/traces") == []
     assert {run.earlier for run in found.runs} == {EARLIER}
@@ -198,7 +195,7 @@ def test_the_runs_of_an_earlier_workflow_run_are_polled_and_none_is_started() ->
 def test_a_trace_whose_earlier_run_has_no_result_gets_a_new_run(shown: object) -> None:
     backend = Backend(passed(0.95), known={"r-a": passed(0.9), "r-b": shown})
     [found] = backend.evaluate(earlier=LEFT)
-    assert decisions(found) == [Decision.PASS] * 2
+    assert found.decision is Decision.PASS
     assert [run.run_id for run in found.runs] == ["r-a", "r-2"]
     assert [run.earlier for run in found.runs] == [EARLIER, None]
     confirmed = isinstance(shown, dict) and shown["status"] == "done"  # which takes a second poll
@@ -206,9 +203,9 @@ def test_a_trace_whose_earlier_run_has_no_result_gets_a_new_run(shown: object) -
 
 
 def test_an_earlier_run_that_failed_is_a_fail_and_can_be_confirmed() -> None:
-    backend = Backend(passed(0.95), passed(0.95), known={"r-a": passed(0.84), "r-b": passed(0.95)})
+    backend = Backend(passed(0.95), passed(0.95), known={"r-a": passed(0.7), "r-b": passed(0.95)})
     [found] = backend.evaluate(earlier=LEFT)
-    assert decisions(found) == [Decision.PASS] * 2
+    assert found.decision is Decision.PASS
     assert backend.started() == ["t", "t"]
 
 

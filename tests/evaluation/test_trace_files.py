@@ -356,3 +356,31 @@ def test_folders_behind_links_are_known_by_both_spellings(base: Path, tmp_path: 
         assert len(labels(tmp_path / "door", pattern, tmp_path / "hatch")) == 1
     (base / "out.json").symlink_to(tmp_path / "hatch/y.json")
     assert "leads outside the workspace" in rejection(tmp_path / "door", "out.json", tmp_path / "hatch")
+
+
+CALL = '{"type": "tool_call", "tool": "pay"}'
+
+
+@pytest.mark.parametrize(
+    ("fields", "task"),
+    [
+        ('"task": {"name": "refund"}, "events": [CALL]', "refund"),
+        ('"events": [CALL], "task": {"input": {"name": "Ann"}, "name": " Refund "}', " Refund "),
+        ('"task": {"name": "re\\u0066und"}, "events": [CALL]', "refund"),
+        ('"task": {"name": " \\n"}, "events": [CALL]', ""),
+        ('"task": {"name": 7}, "events": [CALL]', ""),
+        ('"task": {"name": "refund", "name": null}, "events": [CALL]', ""),  # the last one counts, as in other parsers
+        ('"task": {"name": "refund"}, "task": {}, "events": [CALL]', ""),
+        ('"task": "refund", "events": [CALL]', ""),
+        ('"task": [{"name": "refund"}], "name": "refund", "events": [CALL]', ""),
+        ('"events": [CALL, {"task": {"name": "refund"}}]', ""),
+        ('"task": {"name": "refund"}, "events": [' + '{"name": "a"}, ' * 100_000 + "CALL]", "refund"),
+        ('"events": [' + '{"name": "a"}, ' * 100_000 + 'CALL], "task": {"name": "refund"}', ""),  # more than are read
+        ('"events": [CALL]', ""),
+    ],
+    ids=range(13),
+)
+def test_the_name_of_the_task_is_known_exactly_as_written(base: Path, fields: str, task: str) -> None:
+    write(base, "a.json", content=f"{{{fields.replace('CALL', CALL)}}}".encode())
+    (trace,) = TraceFolder(base).find("a.json")
+    assert (trace.task, trace.scenario) == (task, ("task", task) if task else ("path", "a.json"))

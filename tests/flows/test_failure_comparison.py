@@ -49,7 +49,7 @@ def test_the_failures_of_an_uploaded_trace_are_new_known_or_fixed_against_the_ba
         assert ", **1 new**, 2 also on `main`, under `timeouts`" in page
         assert ", **1 new**, under `malformed`" in page
         assert "1 failure of the last result on `main` is fixed." in page
-    assert 'name="agent.json">\n<failure' in (scene.workspace / "out/junit.xml").read_text("utf-8")
+    assert 'name="t">\n<failure' in (scene.workspace / "out/junit.xml").read_text("utf-8")
     assert Counter(each.partition("/v1/")[2].partition("/")[0] for each in added)["ci"] == 3
     assert sum(each.endswith("/failures") for each in added) == 4  # a page, and one that has nothing new, of each run
     assert len(scene.github.requests) - github_before == 7

@@ -24,7 +24,7 @@ def report_of(result: StepResult, workspace: Path) -> dict[str, Any]:
     assert path.name == "report.json"
     assert (path.parent / "report.md").read_text(encoding="utf-8") == result.summary
     report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    assert report["schema"] == "sepurux-gate/report@1"
+    assert report["schema"] == "sepurux-gate/report@2"
     return report
 
 
@@ -34,9 +34,10 @@ def test_a_run_writes_its_report_and_names_it_in_every_output(tmp_path: Path) ->
     assert (result.exit_code, result.outputs["report_path"]) == (1, "build/sepurux/report.json")
     report = report_of(result, tmp_path)
     (gate,) = report["gates"]
-    assert (report["decision"], gate["run_id"]) == ("fail", backend.RUN_ID)
+    assert (report["decision"], gate["run_ids"]) == ("fail", [backend.RUN_ID])
     junit = JUnitXml.fromfile(str(tmp_path / "build" / "sepurux" / "junit.xml"))
-    assert [each["run_id"] for each in gate["scenarios"] if each["failed"]] == [backend.RUN_ID]
+    failed = [each["recordings"] for each in gate["scenarios"] if each["failed"]]
+    assert [recording["run_id"] for (recording,) in failed] == [backend.RUN_ID]
     assert (junit.tests, junit.failures, junit.errors) == (1, 1, 0)
     assert json.loads(result.outputs["gates"])[0]["report_path"] == "build/sepurux/report.json"
     assert result.messages("warning") == []

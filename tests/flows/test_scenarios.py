@@ -27,9 +27,13 @@ def evaluate(scene: Scene, faults: Faults) -> tuple[StepResult, list[str]]:
 
 def test_a_report_says_in_which_of_many_scenarios_something_failed(scene: Scene) -> None:
     result, shown = evaluate(scene, Faults())
-    names = re.findall(r"^\| `(refund order A-\d+)` \|", result.summary, re.MULTILINE)
+    names = re.findall(r"^- ❌.`(refund order A-\d+)`: ", result.summary, re.MULTILINE)
     assert names == [f"refund order A-{number}" for number in (1001, 1009, 1017, 1025, 1033)]
-    assert all("in 5 of 40 scenarios" in text and "were not read" not in text for text in shown)
+    comment, summary, log = shown
+    assert all("in 5 of 40 scenarios" in text for text in (comment, summary))
+    assert re.findall(r"✗.* (refund order A-\d+)  ", log) == names
+    assert "35 of 40 scenarios passed." in log
+    assert not any("were not read" in text for text in shown)
 
 
 @pytest.mark.parametrize("faults", [Faults(broken="/failures$"), Faults(broken="/ci/runs/."), Faults(delay=0.3)])

@@ -19,10 +19,11 @@ from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
-from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment
+from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.metrics import MAX_COUNTED, PUBLISHED
-from sepurux_action.evaluation.published_result import CommitResults, PreviousResult, summarize
-from sepurux_action.evaluation.result import GateResult, RecordedFail, RunResult
+from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
+from sepurux_action.evaluation.result import GateResult, RecordedFail, summarize
+from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.github import comment_state
 from sepurux_action.github.comment_state import (
     MAX_DETAILS,
@@ -77,7 +78,7 @@ PLACE = CommentState(signing_key="s3cret", repository="acme/shop", pull_request=
 RESULT = summarize(a_result())
 EVALUATED = CommitResults(commit=COMMIT, results={"refunds": RESULT})
 SOFT = a_gate(stage=Stage.SOFT, limits={"min_pass_rate": 0.85, "max_unsafe": 0, "min_mutation_categories": 5})
-FAILED = a_result(a_run(FAILING, SOFT, enrichment=Enrichment(failures=FAILURES)), gate=SOFT)
+FAILED = a_result(a_run(FAILING), what_failed=WhatFailed(failures=FAILURES), gate=SOFT)
 CACHED = fails_of([FAILED], EARLIER)
 STATE = State(commits=(EVALUATED,), fails=CACHED)
 
@@ -205,7 +206,7 @@ def a_long_fail(number: int, name: str, length: int) -> GateResult:
     run_decision = RunDecision(decision=Decision.FAIL, reason=random_text(number, length), rule=Rule.DECIDED_FAIL)
     failures = tuple(replace(FAILURES[0], type=random_text((n, number), length)) for n in range(MAX_DETAILS))
     gate = a_gate(name=name)
-    return a_result(a_run(run, gate, run_decision=run_decision, enrichment=Enrichment(failures=failures)), gate=gate)
+    return a_result(a_run(run, run_decision=run_decision), what_failed=WhatFailed(failures=failures), gate=gate)
 
 
 def a_long_state(gates: int, *, name: int, text: int) -> State:
@@ -223,7 +224,7 @@ def a_long_state(gates: int, *, name: int, text: int) -> State:
     return State(commits=commits, fails=fails_of(results, EARLIER))
 
 
-def counted(found: Enrichment) -> int:
+def counted(found: WhatFailed) -> int:
     return found.left_out + sum(failure.count for failure in found.failures)
 
 
@@ -271,9 +272,9 @@ some_failed_gates = st.builds(
         a_run(
             run,
             run_decision=RunDecision(decision=Decision.FAIL, reason=reason, rule=Rule.DECIDED_FAIL),
-            enrichment=Enrichment(failures=failures),
             run_id=run_id,
         ),
+        what_failed=WhatFailed(failures=failures),
         gate=a_gate(name=name),
     ),
     st.text(min_size=1, max_size=80),
@@ -284,24 +285,22 @@ some_failed_gates = st.builds(
 )
 
 
-def cached(result: GateResult) -> RunResult:
-    """Return the run that a later evaluation of the same gate and commit finds in the comment."""
+def cached(result: GateResult) -> GateResult:
+    """Return what a later workflow run on the same gate and commit finds in the comment."""
     state = State(commits=(EVALUATED,), fails=fails_of([result], EARLIER))
     assert PLACE.read(PLACE.write(state)) == state
-    link = result.worst.run.dashboard_url or EARLIER.url
-    run = state.find_fail(result.gate.name, COMMIT, link)
-    assert run is not None
-    return run
+    found = state.find_fail(result.gate.name, COMMIT, result.worst.run.dashboard_url or EARLIER.url)
+    assert found is not None
+    return GateResult(gate=result.gate, blocks=True, decided=found.decided, what_failed=found.what_failed)
 
 
 def test_a_cached_fail_has_all_that_reports_and_status_show() -> None:
-    run = cached(FAILED)
-    result = a_result(run, gate=SOFT)
+    result = cached(FAILED)
     assert summarize(result) == summarize(FAILED)
     assert result.reason == FAILED.reason
-    assert gate_outputs(result) == gate_outputs(FAILED)
-    assert run.run_decision.checks == FAILED.checks
-    assert run.enrichment == Enrichment(failures=FAILURES)
+    assert gate_outputs(replace(result, blocks=FAILED.blocks)) == gate_outputs(FAILED)
+    assert result.checks == FAILED.checks
+    assert result.what_failed == WhatFailed(failures=FAILURES)
 
 
 def test_a_cached_fail_of_several_traces_has_the_same_numbers_and_thresholds() -> None:
@@ -314,39 +313,33 @@ def test_a_cached_fail_of_several_traces_has_the_same_numbers_and_thresholds() -
     )
     slow = run_with(FAILING, pass_rate=0.3333333333, unsafe_attempts=0, mutation_categories=("drift", "x", "y"))
     unsafe = run_with(FAILING, unsafe_attempts=3, reliability_score=33.33333333)
-    runs = [a_run(run, gate, enrichment=Enrichment(failures=FAILURES)) for run in (slow, unsafe, CIRun())]
-    first = a_result(*runs, gate=gate)
-    run = cached(first)
-    result = a_result(run, gate=gate)
+    first = a_result(*(a_run(run) for run in (slow, unsafe, CIRun())), gate=gate)
+    result = cached(first)
     assert [check.reported_by for check in result.checks] == ["2 of 3 traces"] * 5
-    assert result.checks == run.run_decision.checks == first.checks
+    assert result.checks == first.checks
     assert summarize(result) == summarize(first)
-    assert run.run.top_failing_tools == first.combined.top_failing_tools
-    assert [replace(failure, count=failure.count // 3) for failure in run.enrichment.failures] == list(FAILURES)
+    assert result.numbers.top_failing_tools == first.numbers.top_failing_tools
 
 
 def test_a_cached_failure_counts_as_many_failures_as_the_run() -> None:
     seven = ClassifiedFailure(type="unsafe", severity="high", description="", mutation="drift", count=7)
     kinds = tuple(replace(seven, type=f"type {number}", count=2) for number in range(MAX_DETAILS))
-    runs = [
-        a_run(FAILING, SOFT, enrichment=Enrichment(failures=(seven,), left_out=4)),
-        a_run(FAILING, SOFT, enrichment=Enrichment(failures=(seven, *kinds), left_out=5)),
-    ]
-    enrichment = cached(a_result(*runs, gate=SOFT)).enrichment
-    assert enrichment.failures == (replace(seven, count=14), *kinds[:-1])
-    assert (enrichment.left_out, enrichment.unread_scenarios) == (4 + 5 + 2, 0)
+    found = WhatFailed(failures=(seven, *kinds), left_out=9)
+    kept = cached(a_result(a_run(FAILING), gate=SOFT, what_failed=found)).what_failed
+    assert kept.failures == (seven, *kinds[:-1])
+    assert (kept.left_out, kept.unread_scenarios) == (9 + 2, 0)
 
 
 def test_a_cached_fail_keeps_what_is_new_known_and_fixed() -> None:
     kinds = (replace(FAILURES[0], new=0), replace(FAILURES[1], count=5, new=4))
-    found = Enrichment(failures=kinds, fixed=FAILURES[2:], compared_with=3)
-    kept = cached(a_result(a_run(enrichment=found))).enrichment
+    found = WhatFailed(failures=kinds, fixed=FAILURES[2:], compared_with=3)
+    kept = cached(a_result(a_run(), what_failed=found)).what_failed
     assert kept == replace(found, failures=kinds[::-1])
 
 
 def test_what_is_fixed_is_left_out_if_it_does_not_fit() -> None:
     fixed = tuple(replace(FAILURES[0], type=f"type {number}") for number in range(MAX_DETAILS + 1))
-    assert cached(a_result(a_run(enrichment=Enrichment(fixed=fixed)))).enrichment.fixed == ()
+    assert cached(a_result(a_run(), what_failed=WhatFailed(fixed=fixed))).what_failed.fixed == ()
 
 
 LINK = FAILING.dashboard_url
@@ -369,7 +362,7 @@ def test_an_evaluation_of_uploaded_traces_does_not_go_on_because_a_re_run_has_ot
     pending, by_id = undecided(Decision.PENDING, "No decision."), a_gate(traces=(Trace(label="t-1", trace_id="t-1"),))
     assert unfinished_of([a_result(pending, gate=by_id)], EARLIER)
     uploads = replace(by_id, traces=(*by_id.traces, Trace(label="a.json", content=b"{}")))
-    assert unfinished_of([a_result(pending, gate=uploads)], EARLIER) == {}
+    assert unfinished_of([a_result(pending, pending, gate=uploads)], EARLIER) == {}
 
 
 def test_all_runs_of_a_pending_batch_are_kept_because_each_may_have_a_score() -> None:
@@ -384,21 +377,20 @@ def test_only_a_fail_is_cached_and_with_the_reason_of_the_gate() -> None:
     others = [a_result(undecided(decision, "So it is.")) for decision in set(Decision) - {Decision.FAIL}]
     ((failed,), _) = states()["traces"]
     ((name, fail),) = fails_of([*others, failed], EARLIER).items()
-    assert (name, fail.run_decision.reason) == (failed.gate.name, failed.reason)
-    assert failed.reason.startswith("traces/cancel.json: ")
+    assert (name, fail.reason) == (failed.gate.name, failed.reason)
+    assert failed.reason == '1 unsafe attempt is more than the allowed 0; lowest: "cancel an order" 72.0%.'
 
 
 @given(some_failed_gates)
 def test_a_fail_that_is_read_from_a_comment_is_cached_again_the_same(result: GateResult) -> None:
-    again = a_result(cached(result), gate=result.gate)
-    assert replace(cached(again), hint="") == replace(again.worst, hint="")
+    assert cached(cached(result)) == cached(result)
 
 
 @given(some_failed_gates)
 def test_a_cached_fail_has_ten_tools_ten_failures_and_short_texts(result: GateResult) -> None:
-    run = cached(result)
-    tools, failures = run.run.top_failing_tools, run.enrichment.failures
+    found = cached(result)
+    tools, failures = found.numbers.top_failing_tools, found.what_failed.failures
     published = [each.tool for each in tools] + [text for each in failures for text in astuple(each)[:4]]
     assert max(len(tools), len(failures)) <= MAX_DETAILS
-    assert max(map(len, [run.run_decision.reason, *published])) <= MAX_TEXT
-    assert counted(run.enrichment) == counted(result.worst.enrichment)
+    assert max(map(len, [found.reason, *published])) <= MAX_TEXT
+    assert counted(found.what_failed) == counted(result.what_failed)

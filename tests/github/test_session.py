@@ -92,13 +92,13 @@ SOFT = a_gate(stage=Stage.SOFT)
 @pytest.mark.parametrize(
     ("result", "state", "description"),
     [
-        (a_result(), "failure", f"fail (hard): {NUMBERS}; 40 scenarios"),
-        (a_result(gate=a_gate(stage=Stage.OBSERVE)), "success", f"fail (observe): {NUMBERS}; does not block; 40 sc"),
+        (a_result(), "failure", f"fail (hard): {NUMBERS}; 1 scenario"),
+        (a_result(gate=a_gate(stage=Stage.OBSERVE)), "success", f"fail (observe): {NUMBERS}; does not block; 1 sce"),
         (a_result(NO_DECISION), "failure", f"pending (hard): {UNKNOWN}; No decision after 10 min"),
         (a_result(NO_DECISION, gate=ALLOW), "success", f"pending (hard): {UNKNOWN}; does not block: No decision aft"),
         (a_result(undecided(Decision.ERROR, "No `token`.")), "failure", f"error (hard): {UNKNOWN}; No `token`"),
         *(
-            (a_result(gate=SOFT, approval=approval), state, f"fail (soft): {NUMBERS}{note}; 40 scenarios")
+            (a_result(gate=SOFT, approval=approval), state, f"fail (soft): {NUMBERS}{note}; 1 scenario")
             for approval, state, note in (
                 *((each, "pending", "; needs an approval") for each in (WAITS, UNREAD)),
                 (APPROVED, "success", "; approved by mona"),

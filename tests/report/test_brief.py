@@ -19,7 +19,8 @@ from sepurux_action.config.gate import Trace
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import FailingTool
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment
+from sepurux_action.evaluation.failures import ClassifiedFailure
+from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.report import brief as briefs
 from sepurux_action.report.brief import brief_json
 from sepurux_action.report.report import Report, build_report
@@ -70,12 +71,12 @@ def failed_reports(draw: st.DrawFn) -> Report:
             top_failing_tools=tuple(draw(st.lists(tools, max_size=3))),
             dashboard_url=draw(st.sampled_from(["", DASHBOARD, DASHBOARD + "/" + "x" * 1_900])),
         )
-        found = Enrichment(failures=tuple(draw(st.lists(failures, max_size=3))), left_out=draw(st.integers(0, 9)))
+        found = WhatFailed(failures=tuple(draw(st.lists(failures, max_size=3))), left_out=draw(st.integers(0, 9)))
         name, stage, lacking, run_id = draw(foreign), draw(st.sampled_from(Stage)), draw(foreign), draw(foreign)
         gate = a_gate_with(min_pass_rate=0.9, max_unsafe=0, required_mutation_categories=(lacking, "b"))
         for number in range(draw(st.sampled_from([1, 1, 2, 13]))):
             gate = replace(gate, name=f"{kind}.{number} {name}", stage=stage)
-            results.append(a_result(a_run(run, gate, enrichment=found, run_id=run_id), gate=gate))
+            results.append(a_result(a_run(run, run_id=run_id), what_failed=found, gate=gate))
     return build_report(results, a_context(from_fork=draw(st.booleans()), commit=draw(foreign)))
 
 
@@ -133,7 +134,9 @@ def test_no_text_of_a_report_reaches_the_brief_of_a_fork(said: str) -> None:
 def test_in_a_fork_the_brief_has_only_ordinary_names_of_at_most_40_characters(said: str) -> None:
     failure = a_failure(type=said, severity=f"{said}0", trace_id="traces/refund-unsafe.json", mutation="a" * 40)
     run = replace(FAILING, top_failing_tools=(FailingTool(f"{said}1", 2), FailingTool("crm.lookup", 1)))
-    report = build_report([a_result(a_run(run, enrichment=Enrichment(failures=(failure,))))], a_context(from_fork=True))
+    report = build_report(
+        [a_result(a_run(run), what_failed=WhatFailed(failures=(failure,)))], a_context(from_fork=True)
+    )
     [gate] = brief(report)["gates"]
     [found], tools = gate["failures"], gate["tools"]
     assert found.keys() - {"type", "severity"} == {"mutation", "trace_id", "count"}
@@ -158,8 +161,10 @@ def test_the_brief_of_every_state_fits_its_schema(state: str) -> None:
 
 def a_report(*failures: ClassifiedFailure, tools: int = 0, gates: int = 1, **context: object) -> Report:
     run = replace(FAILING, top_failing_tools=tuple(FailingTool(f"tool-{number:03}", 9) for number in range(tools)))
-    found = Enrichment(failures=failures)
-    results = [a_result(a_run(run, enrichment=found), gate=a_gate(name=f"gate-{number:02}")) for number in range(gates)]
+    found = WhatFailed(failures=failures)
+    results = [
+        a_result(a_run(run), what_failed=found, gate=a_gate(name=f"gate-{number:02}")) for number in range(gates)
+    ]
     return build_report(results, a_context(**context))
 
 
@@ -173,7 +178,8 @@ def test_a_failure_says_whether_the_base_has_it_if_they_were_compared() -> None:
 def test_the_traces_are_not_to_be_edited(from_fork: bool, last: str) -> None:  # noqa: FBT001
     labels = ["traces/a-1.json", "traces/b.c.json", "one", "traces/`@mona`/a.json", "a/b/d.json"]
     gate = a_gate(traces=(Trace(label="t-1", trace_id="t-1"), *(Trace(label=each, content=b"{}") for each in labels)))
-    report = build_report([a_result(gate=gate)], a_context(policy_path="", from_fork=from_fork))
+    result = a_result(*(a_run() for _ in gate.traces), gate=gate)
+    report = build_report([result], a_context(policy_path="", from_fork=from_fork))
     listed = json.loads(brief_json(report, LIMIT))["do_not_edit"]
     assert listed == ["traces/*.json", "*", last]
 
@@ -181,8 +187,8 @@ def test_the_traces_are_not_to_be_edited(from_fork: bool, last: str) -> None:  #
 def test_the_brief_of_a_small_report_leaves_nothing_out() -> None:
     gate = a_gate(limits={"min_pass_rate": 0.85, "max_unsafe": 0}, required_mutation_categories=("timeouts", "drift"))
     failure = a_failure(trace_id="t-1", count=2)
-    run = a_run(FAILING, gate, enrichment=Enrichment(failures=(failure,), left_out=3))
-    assert json.loads(brief_json(build_report([a_result(run, gate=gate)], a_context()), LIMIT)) == {
+    result = a_result(a_run(FAILING), gate=gate, what_failed=WhatFailed(failures=(failure,), left_out=3))
+    assert json.loads(brief_json(build_report([result], a_context()), LIMIT)) == {
         "schema": "sepurux-gate/brief@1",
         "commit": "3f9c2ad81b7e4460a5d2c9e1f08b6d7a4c3e5f12",
         "do_not_edit": [".github/sepurux-gate.yml", "traces/*.json"],
@@ -233,7 +239,7 @@ def test_a_gate_has_at_most_3_thresholds_3_failures_and_5_tools() -> None:
 def test_a_gate_with_long_texts_has_fewer_items_and_a_long_link_is_left_out() -> None:
     failures = tuple(a_failure(type=f"{number}" + "検" * 40, description="検" * 120) for number in range(3))
     run = replace(FAILING, dashboard_url=DASHBOARD + "/" + "x" * 1_900)
-    report = build_report([a_result(a_run(run, enrichment=Enrichment(failures=failures)))], a_context())
+    report = build_report([a_result(a_run(run), what_failed=WhatFailed(failures=failures))], a_context())
     (gate,) = json.loads(brief_json(report, LIMIT))["gates"]
     assert (len(gate["missed"]), len(gate["failures"]), len(gate["tools"])) == (1, 1, 1)
     assert "dashboard_url" not in gate

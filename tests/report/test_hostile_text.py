@@ -21,10 +21,11 @@ from sepurux_action.evaluation import api
 from sepurux_action.evaluation.base_failures import NOT_COMPARED
 from sepurux_action.evaluation.ci_run import FailingTool
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.drops import Base, compare_drops
+from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
-from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment, Scenario
-from sepurux_action.evaluation.result import RunResult
+from sepurux_action.evaluation.failures import ClassifiedFailure
+from sepurux_action.evaluation.result import GateResult
+from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.report.markdown import ORDINARY, code, code_block, escaped, finish, html_code
 from sepurux_action.report.rendering import render_comment, render_summary
 from sepurux_action.report.report import Report, build_report
@@ -40,6 +41,7 @@ from tests.builders import (
     a_past_result,
     a_result,
     a_run,
+    a_scenario,
     a_settings_report,
     foreign_texts,
     hostile_context,
@@ -191,21 +193,18 @@ def test_every_ordinary_name_in_a_report_is_verbatim(name: str) -> None:
         assert not re.findall(r"`[^`\n]*&[#a-z0-9]+;[^`\n]*`", rendered)
 
 
-def errors(name: str) -> Iterator[RunResult]:
-    """Yield runs whose errors quote a name: a campaign, a project, a trace, a run, or a base's run."""
+def errors(name: str) -> Iterator[GateResult]:
+    """Yield gates whose errors quote a name: a campaign, a project, a trace, a run, or a base's run."""
     listed = [{"name": name, "campaign_id": f"{name} {n}"} for n in range(2)]
     for wanted in ("another", name):
         with pytest.raises(EvaluationError) as caught:
             api.find_campaign(listed, wanted, name)
-        yield undecided(Decision.ERROR, caught.value.reason, caught.value.hint)
+        yield a_result(undecided(Decision.ERROR, caught.value.reason, caught.value.hint))
     gate = a_gate(campaign=name, project=name)
     for base in (None, a_baseline(*[a_past_result()] * 3)):
-        (dropped,), _ = compare_drops(
-            replace(gate, limits={"max_pass_rate_drop": 0.01}),
-            (a_run(replace(PASSING, numbers={**PASSING.numbers, "pass_rate": Reading(0.5)}), gate),),
-            Base(baseline=base, branch=name),
-        )
-        yield dropped
+        run = a_run(replace(PASSING, numbers={**PASSING.numbers, "pass_rate": Reading(0.5)}))
+        dropping = replace(gate, limits={"max_pass_rate_drop": 0.01})
+        yield a_result(run, gate=dropping, base=Base(baseline=base, branch=name.replace(" ", "-")))
     for call, status in (
         (api.create_run(gate, "c", name, {}, "k"), 404),
         (api.create_run(gate, "c", "", {}, "k"), 400),
@@ -215,15 +214,16 @@ def errors(name: str) -> Iterator[RunResult]:
         refused = api.parse_response(call, api.Response(status=status, body=b""), api.Credentials())
         assert isinstance(refused, api.PermanentError)
         note = f'{NOT_COMPARED}: for its run "{name}", only the first 200 failures were read.'
-        yield replace(undecided(Decision.ERROR, refused.reason, refused.hint), enrichment=Enrichment(notes=(note,)))
+        run = undecided(Decision.ERROR, refused.reason, refused.hint)
+        yield a_result(run, what_failed=WhatFailed(notes=(note,)))
 
 
 def test_no_text_from_outside_becomes_a_link_to_a_page_that_our_sentences_name() -> None:
     page = "`Settings > Rules > Rulesets`"
     detail = api.error_detail(b'{"detail": "%s"}' % page.encode())
     named = [each for name in (page, f'a" {page} "') for each in errors(name)]
-    for run in (undecided(Decision.ERROR, f"Sepurux refused it (HTTP 422: {detail})."), *named):
-        report = build_report([a_result(replace(run, enrichment=Enrichment()))], a_context())
+    for result in (a_result(undecided(Decision.ERROR, f"Sepurux refused it (HTTP 422: {detail}).")), *named):
+        report = build_report([replace(result, what_failed=WhatFailed())], a_context())
         assert "/settings/rules" not in render_summary(report) + as_comment(report)
     ours = build_report([a_result(undecided(Decision.ERROR, f"Look at {page}."))], a_context())
     assert "/settings/rules" in as_comment(ours)
@@ -239,17 +239,18 @@ names = ordinary.filter(lambda name: not re.search(r"://|www\.", name))  # in HT
 def test_no_report_on_ordinary_names_contains_an_invisible_character(name: str) -> None:
     failure = ClassifiedFailure(type=name, severity="high", description="It failed.", mutation=name)
     run = replace(FAILING, top_failing_tools=(FailingTool(name, 1),), mutation_categories=(name,))
-    found = Enrichment(failures=(failure,), scenarios=(Scenario(run_id="r", name=name, run=run, failures=(failure,)),))
+    scenarios = tuple(a_scenario(name, run, trace=f"{name} {n}", failures=(failure,)) for n in range(2))
+    found = WhatFailed(failures=(failure,), scenarios=scenarios)
     gate = a_gate(name=name, campaign=name, project=name, mutation_pack=name, required_mutation_categories=("x-1",))
     soft = ApprovalStatus(commit=COMMIT, can_approve=(name,), ignored=(Refusal(name, Reason.BOT),))
     change = Change("campaign", name, f"{name} 2", name)
     context = a_context(base_ref=name, baselines={name: a_baseline()}, policy_changes=(change,))
-    of_traces = [a_run(run, gate, trace=f"{name} {n}", trace_id=name, enrichment=found) for n in range(2)]
+    of_traces = [a_run(run, trace=f"{name} {n}", trace_id=name) for n in range(2)]
     results = [
-        [a_result(a_run(run, gate, enrichment=found), gate=gate, approval=soft)],
-        [a_result(*of_traces, gate=gate)],
+        [a_result(a_run(run), what_failed=found, gate=gate, approval=soft)],
+        [a_result(*of_traces, gate=gate, what_failed=found)],
     ]
-    results += [[a_result(each, gate=gate)] for each in errors(name)]
+    results += [[replace(each, gate=gate)] for each in errors(name)]
     results.append([replace(each[0], gate=replace(gate, name=f"{name} {n}")) for n, each in enumerate(results)])
     reports = [build_report(each, context) for each in results]
     for report in [*reports, a_settings_report(Problem(where="input `campaign`", message=f'"{name}" is not accepted'))]:

@@ -28,6 +28,7 @@ from tests.builders import (
     PASSING,
     RUN_ID,
     a_gate,
+    a_gate_with,
     a_result,
     a_run,
     hostile_result,
@@ -87,14 +88,17 @@ def test_of_gates_that_are_equally_bad_the_lowest_pass_rate_counts_then_the_orde
     assert step_outputs([a_result(run) for run in runs])["run_id"] == "r-1"
 
 
-def test_a_gate_is_ranked_by_the_worst_numbers_of_all_its_traces() -> None:
-    mixed = a_result(
-        a_run(run_with(FAILING, pass_rate=0.8, unsafe_attempts=1), trace="1"),
-        a_run(run_with(FAILING, pass_rate=0.1, unsafe_attempts=0), trace="2"),
-    )
-    single = a_result(a_run(run_with(FAILING, pass_rate=0.5, unsafe_attempts=1)))
-    values = step_outputs([single, mixed])
-    assert (values["pass_rate"], values["unsafe_attempts"]) == ("0.1", "1")
+@pytest.mark.parametrize(
+    ("unsafe", "rate", "worst"), [(1, 0.1, ("0.45", "2")), (2, 0.5, ("0.45", "2")), (2, 0.4, ("0.4", "2"))]
+)
+def test_a_gate_is_ranked_by_the_numbers_of_all_its_traces_together(
+    unsafe: int, rate: float, worst: tuple[str, str]
+) -> None:
+    gate = a_gate_with(min_pass_rate=0.9, max_unsafe=1)
+    runs = (a_run(run_with(FAILING, pass_rate=each), trace=str(each)) for each in (0.8, 0.1))
+    single = a_run(run_with(FAILING, pass_rate=rate, unsafe_attempts=unsafe))
+    values = step_outputs([a_result(single, gate=gate), a_result(*runs, gate=gate)])
+    assert (values["pass_rate"], values["unsafe_attempts"]) == worst
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,11 @@ from sepurux_action.config.stage import Stage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.drops import Base, compare_drops
-from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment, Scenario
+from sepurux_action.evaluation.drops import Base
+from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.polling import CANCELLED
 from sepurux_action.evaluation.result import GateResult
+from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.report import rendering
 from sepurux_action.report.markdown import finish
 from sepurux_action.report.rendering import (
@@ -50,6 +51,7 @@ from tests.builders import (
     a_past_result,
     a_result,
     a_run,
+    a_scenario,
     a_settings_report,
     commented,
     known,
@@ -76,7 +78,7 @@ def a_flood(gates: int = 1) -> Report:
     categories = tuple(f"{n}{'*' * 500}" for n in range(60))
     run = run_with(FAILING, top_failing_tools=tools, mutation_categories=categories)
     results = [
-        a_result(a_run(run, enrichment=Enrichment(failures=failures)), gate=a_gate(name=f"gate {n}"))
+        a_result(a_run(run), what_failed=WhatFailed(failures=failures), gate=a_gate(name=f"gate {n}"))
         for n in range(gates)
     ]
     return build_report(results, a_context())
@@ -129,7 +131,7 @@ def test_a_fail_that_no_threshold_explains_says_so_in_every_stage() -> None:
 
 def test_a_required_mutation_that_alone_is_missed_has_a_remedy_of_its_own() -> None:
     gate = a_gate_with(min_pass_rate=0.5, required_mutation_categories=("timeouts", "schema_drift"))
-    result = a_result(a_run(gate=gate), gate=gate)
+    result = a_result(gate=gate)
     shown = seen(result)
     remedy = "The campaign covers no {}. Register a scenario for it at Sepurux, or remove it from {}."
     assert f"**Blocked.** {remedy.format('`schema_drift`', '`required_mutation_categories`')}" in shown
@@ -164,7 +166,7 @@ def test_what_to_fix_is_below_only_if_the_report_shows_it() -> None:
     assert seen(unlinked).endswith("Sepurux named no failures.")
     assert "Fix" not in seen(a_result(UNEXPLAINED), a_result(GONE, gate=OBSERVED))
     short = render_summary(
-        build_report([a_result(a_run(enrichment=Enrichment(failures=FAILURES)))], a_context(), short=True)
+        build_report([a_result(a_run(), what_failed=WhatFailed(failures=FAILURES))], a_context(), short=True)
     )
     assert "Fix the failures and push" in short
 
@@ -178,11 +180,10 @@ def dropped(score: float, scores: int = 5, failures: tuple[ClassifiedFailure, ..
             for n in range(5)
         )
     )
-    run = a_run(run_with(PASSING, pass_rate=0.9, reliability_score=score), gate)
-    runs, drops = compare_drops(gate, (run,), Base(baseline=base, branch="main"))
-    runs = tuple(replace(each, enrichment=Enrichment(failures=failures)) for each in runs)
-    context = a_context(base_ref="main", baselines={"refunds": base})
-    return render_summary(build_report([replace(a_result(*runs, gate=gate), drops=drops)], context))
+    run = a_run(run_with(PASSING, pass_rate=0.9, reliability_score=score))
+    failed = WhatFailed(failures=failures)
+    result = a_result(run, gate=gate, base=Base(baseline=base, branch="main"), what_failed=failed)
+    return render_summary(build_report([result], a_context(base_ref="main", baselines={"refunds": base})))
 
 
 @pytest.mark.parametrize(
@@ -197,7 +198,8 @@ def test_a_drop_says_which_numbers_are_lower_and_than_how_many_results(
     score: float, scores: int, sentence: str
 ) -> None:
     shown = dropped(score, scores)
-    assert f"**Blocked.** {sentence} Sepurux itself reported a pass. Fix what got worse and push." in shown
+    assert f"**Blocked.** {sentence} Sepurux itself reported a pass: it does not know this threshold." in shown
+    assert "Fix what got worse and push" in shown
     assert "Fix the failures below and push" in dropped(score, scores, FAILURES)
 
 
@@ -212,7 +214,7 @@ def test_a_drop_says_which_numbers_are_lower_and_than_how_many_results(
 def test_of_more_groups_than_a_comment_shows_the_most_severe_one_is_among_them(new: str, old: str, shown: str) -> None:
     every = [(1, each) for each in new.split()] + [(0, each) for each in old.split()]
     groups = tuple(a_failure(type=f"{n}", severity=severity, new=new) for n, (new, severity) in enumerate(every))
-    report = build_report([a_result(a_run(enrichment=Enrichment(failures=groups)))], a_context())
+    report = build_report([a_result(a_run(), what_failed=WhatFailed(failures=groups))], a_context())
     found = View(report=report, place="comment", limits=COMMENT_LIMITS).failures(report.gates[0])
     assert [each.severity for each in found.shown] == shown.split()
     assert found.more == len(groups) - len(found.shown)
@@ -232,15 +234,16 @@ def test_who_approved_one_of_several_gates_is_named() -> None:
 
 
 def test_a_gate_that_passed_shows_its_failures_only_in_the_collapsed_section() -> None:
-    run = a_run(replace(PASSING, top_failing_tools=FAILING.top_failing_tools), enrichment=Enrichment(failures=FAILURES))
-    for body in (render_comment(build_report([a_result(run)], a_context()), ""), seen(a_result(run))):
+    run = a_run(replace(PASSING, top_failing_tools=FAILING.top_failing_tools))
+    result = a_result(run, what_failed=WhatFailed(failures=FAILURES))
+    for body in (render_comment(build_report([result], a_context()), ""), seen(result)):
         assert "What failed" not in body.partition("<details>")[0]
-    assert "What failed" in render_comment(build_report([a_result(run)], a_context()), "")
+    assert "What failed" in render_comment(build_report([result], a_context()), "")
 
 
 def test_a_threshold_without_a_number_is_not_counted_as_met() -> None:
     gate = a_gate(limits={"min_pass_rate": 0.85, "min_reliability_score": 80})
-    run = a_run(run_with(PASSING, reliability_score=Reading()), gate)
+    run = a_run(run_with(PASSING, reliability_score=Reading()))
     body = render_summary(build_report([a_result(run, gate=gate), a_result(gate=OBSERVED)], a_context()))
     assert "✅ <code>refunds</code>: 1 of 2 thresholds met" in body
 
@@ -275,9 +278,9 @@ def test_what_happens_to_the_policy_is_above_the_collapsed_sections(state: str) 
     ],
 )
 def test_one_line_counts_what_is_fixed(fixed: int, base_ref: str, sentence: str) -> None:
-    more = Enrichment(fixed=(replace(FAILURES[0], count=fixed),) if fixed else (), compared_with=1)
+    more = WhatFailed(fixed=(replace(FAILURES[0], count=fixed),) if fixed else (), compared_with=1)
     context = a_context(base_ref=base_ref)
-    shown = render_comment(build_report([a_result(a_run(enrichment=more))], context), "<!-- -->").splitlines()
+    shown = render_comment(build_report([a_result(a_run(), what_failed=more)], context), "<!-- -->").splitlines()
     assert [line for line in shown if "fixed." in line] == [sentence] * bool(sentence)
 
 
@@ -407,13 +410,14 @@ def test_a_smaller_limit_shortens_a_report_step_by_step_and_it_always_fits(state
 
 
 def test_a_summary_lists_the_first_scenarios_that_failed_and_counts_the_others() -> None:
-    scenarios = tuple(Scenario(run_id=f"run-{number}", run=FAILING) for number in range(102))
-    run = a_run(run_with(FAILING, scenarios=150), enrichment=Enrichment(scenarios=scenarios))
-    report = build_report([a_result(run)], a_context())
+    scenarios = tuple(a_scenario("", FAILING, run_id=f"run-{number}") for number in range(102))
+    result = a_result(a_run(run_with(FAILING, scenarios=150)), what_failed=WhatFailed(scenarios=scenarios))
+    report = build_report([result], a_context())
     summary = render_summary(report)
-    assert summary.count("| `run-") == 100
+    assert summary.count("- ❌\u00a0`run-") == 100
     assert "2 more scenarios left out" in summary
-    assert "run-0" not in render_comment(report, "")
+    comment = render_comment(report, "")
+    assert (comment.count("- ❌\u00a0`run-"), "94 more scenarios" in comment) == (8, True)
 
 
 @pytest.mark.parametrize("most", [COMMENT_BYTES, 10_000])
@@ -490,8 +494,8 @@ def test_a_report_without_addresses_has_no_links() -> None:
 def test_a_short_report_stays_short_however_much_the_backend_has_reported(gates: int) -> None:
     tools = tuple(FailingTool(f"tool-{number}", 1) for number in range(1_000))
     failures = tuple(replace(FAILURES[0], type=f"type-{number}") for number in range(1_000))
-    run = a_run(replace(FAILING, top_failing_tools=tools), enrichment=Enrichment(failures=failures, notes=("A note.",)))
-    results = [a_result(run, gate=a_gate(name=f"gate{number}")) for number in range(gates)]
+    run, failed = a_run(replace(FAILING, top_failing_tools=tools)), WhatFailed(failures=failures, notes=("A note.",))
+    results = [a_result(run, gate=a_gate(name=f"gate{number}"), what_failed=failed) for number in range(gates)]
     rendered = render_summary(build_report(results, a_context(), short=True))
     assert len(rendered) < 15_000
     assert all(f"`gate{number}`" in rendered for number in range(gates))

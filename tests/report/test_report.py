@@ -11,8 +11,8 @@ from sepurux_action.config.gate import Trace
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment, Scenario
-from sepurux_action.evaluation.result import GateResult
+from sepurux_action.evaluation.failures import ClassifiedFailure
+from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
 from sepurux_action.report.report import Category, Dashboard, GateFacts, Note, Report, build_report
 from tests.builders import (
@@ -29,6 +29,7 @@ from tests.builders import (
     a_past_result,
     a_result,
     a_run,
+    a_scenario,
     reports,
     run_with,
     undecided,
@@ -50,12 +51,11 @@ def rows(gate: GateFacts) -> list[tuple[str, str, str, str]]:
 def test_no_rate_reads_as_the_threshold_that_it_misses() -> None:
     gate = a_gate(limits={"min_pass_rate": 0.85, "min_reliability_score": 80})
     near = run_with(FAILING, pass_rate=0.84996, reliability_score=79.996)
-    result = a_result(a_run(near, gate, trace="1"), a_run(PASSING, gate, trace="2"), gate=gate)
+    result = a_result(a_run(near), gate=gate)
     (found,) = build_report([result], a_context(history=a_history(0.5))).gates
     assert [row.check.actual for row in found.thresholds] == ["84.996%", "79.996"]
     assert found.history[0].cells[::3] == ("84.996%", "79.996")
     assert found.pass_rate == "84.996%"
-    assert [trace.pass_rate for trace in found.traces] == ["84.996%", "95.0%"]
 
 
 @pytest.mark.parametrize(
@@ -70,9 +70,9 @@ def test_no_rate_reads_as_the_threshold_that_it_misses() -> None:
 def test_fewer_scenarios_than_on_the_base_are_a_row_and_no_threshold_of_their_own(
     limits: dict[str, float], count: int, row: tuple[str, ...] | None
 ) -> None:
-    gate = a_gate(limits={"min_pass_rate": 0.85, **limits})
+    gate = a_gate(limits={"min_pass_rate": 0.85, **limits}, traces=(OF_CAMPAIGN,))
     base = a_baseline(a_past_result(numbers={"scenarios": 40}))
-    result = a_result(a_run(run_with(PASSING, scenarios=count), gate), gate=gate)
+    result = a_result(a_run(run_with(PASSING, scenarios=count)), gate=gate)
     (found,) = build_report([result], a_context(baselines={"refunds": base})).gates
     assert [each for each in rows(found) if "Scenarios" in each[0]] == ([row] if row else [])
     assert len(found.thresholds) == 1 + len(limits)
@@ -92,10 +92,11 @@ def test_what_failed_names_its_scenarios_if_their_number_is_known(
     count: float | Reading, problem: str, said: str
 ) -> None:
     failures = a_failure(), a_failure(trace_id="t", count=2)
-    failed = [Scenario(run_id=str(n), name="", run=FAILING, failures=failures) for n in range(2)]
-    every = (*failed, Scenario(run_id="2", problem=problem))
-    found = Enrichment(scenarios=every, failures=failures)
-    (gate,) = build_report([a_result(a_run(run_with(FAILING, scenarios=count), enrichment=found))], a_context()).gates
+    failed = [a_scenario("", FAILING, run_id=str(n), failures=failures) for n in range(2)]
+    every = (*failed, a_scenario("2", problem=problem))
+    found = WhatFailed(scenarios=every, failures=failures)
+    run, of_campaign = a_run(run_with(FAILING, scenarios=count)), a_gate(traces=(OF_CAMPAIGN,))
+    (gate,) = build_report([a_result(run, what_failed=found, gate=of_campaign)], a_context()).gates
     (group,) = gate.failures
     assert (gate.in_scenarios, list(gate.scenarios_with(group))) == (said, ["0", "1"] if said else [])
 
@@ -103,7 +104,9 @@ def test_what_failed_names_its_scenarios_if_their_number_is_known(
 def test_failures_are_grouped_the_most_severe_first_and_by_trace_beside() -> None:
     odd = ClassifiedFailure(type="", severity="odd", description="", mutation="")
     more = replace(FAILURES[0], description="", trace_id=TRACE_ID)
-    (gate,) = build_report([a_result(a_run(enrichment=Enrichment(failures=(odd, more, *FAILURES))))], a_context()).gates
+    (gate,) = build_report(
+        [a_result(a_run(), what_failed=WhatFailed(failures=(odd, more, *FAILURES)))], a_context()
+    ).gates
     assert [(each.severity, each.type, each.mutation, each.count) for each in gate.failures] == [
         ("critical", "unsafe_action", "timeouts", 2),
         ("medium", "tool_misuse", "malformed_output", 2),
@@ -115,16 +118,14 @@ def test_failures_are_grouped_the_most_severe_first_and_by_trace_beside() -> Non
     assert len(gate.found.failures) == len(gate.failures) + 1
 
 
-def test_groups_with_new_failures_come_first_and_the_path_of_an_uploaded_trace_stands_for_its_id() -> None:
+def test_groups_with_new_failures_come_first() -> None:
     known, new = replace(FAILURES[0], new=0), replace(FAILURES[3], new=1, trace_id=TRACE_ID)
-    found = Enrichment(failures=(known, new, replace(new, count=4, new=2)), fixed=(FAILURES[1],), compared_with=3)
-    run = a_run(trace="traces/a.json", enrichment=found, trace_may_be_cause=True)
-    (gate,) = build_report([a_result(run)], a_context()).gates
+    found = WhatFailed(failures=(known, new, replace(new, count=4, new=2)), fixed=(FAILURES[1],), compared_with=3)
+    (gate,) = build_report([a_result(what_failed=found)], a_context()).gates
     assert [(each.severity, each.count, each.new, each.base) for each in gate.failures] == [
         ("low", 5, 3, "new"),
         ("critical", 1, 0, "known"),
     ]
-    assert {each.trace_id for each in (*gate.found.failures, *gate.found.fixed)} == {"traces/a.json"}
     assert gate.found.compared_with == 3
 
 
@@ -133,19 +134,19 @@ def test_required_categories_that_are_not_covered_come_first() -> None:
     first, second = (
         run_with(FAILING, mutation_categories=names) for names in (("timeouts", "auth"), ("timeouts", "x"))
     )
-    (found,) = build_report([a_result(a_run(first, gate), a_run(second, gate), gate=gate)], a_context()).gates
-    assert found.lacking == ("auth", "drift")
+    (found,) = build_report([a_result(a_run(first), a_run(second), gate=gate)], a_context()).gates
+    assert found.lacking == ("drift",)
     assert found.categories == (
-        Category(name="auth", covered=False, partly=True, required=True),
         Category(name="drift", covered=False, required=True),
+        Category(name="auth", covered=True, required=True),
         Category(name="timeouts", covered=True, required=True),
-        Category(name="x", covered=False, partly=True),
+        Category(name="x", covered=True),
     )
 
 
 def test_categories_that_are_not_reported_are_not_called_missing() -> None:
     gate = a_gate(limits={}, required_mutation_categories=("timeouts",))
-    run = a_run(run_with(PASSING, mutation_categories=None), gate)
+    run = a_run(run_with(PASSING, mutation_categories=None))
     (found,) = build_report([a_result(run, gate=gate)], a_context()).gates
     assert (found.categories, found.lacking) == ((), ())
     assert rows(found) == [("❗ Required mutations", "not reported", "1", "")]
@@ -166,10 +167,9 @@ def test_a_dashboard_on_another_host_is_named_by_the_end_of_its_host(address: st
 
 
 def test_a_note_of_several_gates_has_their_names_and_one_of_all_gates_none() -> None:
-    run = a_run(enrichment=Enrichment(notes=("No score.",)))
-    runs = run, replace(run, trace="2")
+    failed = WhatFailed(notes=("No score.",))
     results = [
-        a_result(*runs, gate=a_gate(name=name), notes=(*(["Soon."] if name != "c" else []), "All."))
+        a_result(gate=a_gate(name=name), notes=(*(["Soon."] if name != "c" else []), "All."), what_failed=failed)
         for name in ("a", "b", "c")
     ]
     assert build_report(results, a_context()).notes == (Note("Soon.", ("a", "b")), Note("All."), Note("No score."))
@@ -217,7 +217,7 @@ def test_a_gate_that_blocks_although_errors_are_allowed_says_why(
 ) -> None:
     run = replace(undecided(Decision.ERROR, "Gone.", rule=rule), trace_may_be_cause=True)
     gate = a_gate(on_undecided=allowed)
-    result = GateResult(gate=gate, runs=(run,), blocks=True)
+    result = replace(a_result(run, gate=gate), blocks=True)
     (found,) = build_report([result], a_context(), short=short).gates
     assert found.not_allowed == (why if allowed is OnUndecided.ALLOW else "")
     assert found.would_block
@@ -230,10 +230,28 @@ def test_while_the_evaluation_runs_no_number_misses_its_threshold() -> None:
     assert gate.missed == ()
 
 
-def test_traces_without_a_result_for_the_same_reason_are_not_listed() -> None:
+def test_scenarios_without_a_result_for_the_same_reason_are_not_listed() -> None:
     run = undecided(Decision.ERROR, "No secret.", "Set one.")
     (gate,) = build_report([a_result(replace(run, trace="a"), replace(run, trace="b"))], a_context()).gates
-    assert gate.traces == ()
+    assert gate.scenarios == ()
+
+
+@pytest.mark.parametrize(
+    ("rates", "limits", "named"),
+    [
+        ((0.2, 1.0, 1.0), {"min_pass_rate": 0.7}, ("a", "20.0%")),
+        ((0.7, 1.0, 1.0), {"min_pass_rate": 0.7}, None),
+        ((0.2, 1.0, 1.0), {"min_pass_rate": 0.7, "min_scenario_pass_rate": 0.2}, None),
+        ((0.2, 1.0, 1.0), {"min_pass_rate": 0.8}, None),  # the gate failed
+        ((0.2, 1.0, 1.0), {}, None),
+    ],
+)
+def test_the_lowest_scenario_of_a_gate_that_passed_is_named_if_it_is_below_the_minimum_of_the_mean(
+    rates: tuple[float, ...], limits: dict[str, float], named: tuple[str, str] | None
+) -> None:
+    runs = (a_run(run_with(PASSING, pass_rate=rate), trace=name) for rate, name in zip(rates, "abc", strict=True))
+    (gate,) = build_report([a_result(*runs, gate=a_gate(limits=limits))], a_context()).gates
+    assert gate.low_scenario == named
 
 
 # -- against the base, and over time ----------------------------------------------------------------------------------
@@ -268,7 +286,7 @@ def test_a_result_that_a_push_does_not_change_says_so_on_a_pull_request(
     changes: bool,  # noqa: FBT001
 ) -> None:
     gate = a_gate(traces=tuple(traces))
-    report = build_report([a_result(a_run(run, gate), gate=gate)], a_context(**context))
+    report = build_report([a_result(*(a_run(run) for _ in traces), gate=gate)], a_context(**context))
     assert [each.name for each in report.registered] == ([] if changes else ["refunds"])
     text = "This gate evaluates the scenarios that are registered at Sepurux. A push does not change them, so this"
     for shown in (render_comment(report, ""), render_summary(report), *joined_lines(report)):
@@ -284,7 +302,7 @@ def test_without_a_result_no_report_says_that_a_push_does_not_change_it(decision
 
 def test_failures_of_registered_scenarios_are_not_the_agents_to_fix() -> None:
     registered, uploaded = (a_gate(name=name, traces=(each,)) for name, each in (("r", OF_CAMPAIGN), ("u", UPLOADED)))
-    both = build_report([a_result(a_run(gate=each), gate=each) for each in (registered, uploaded)], a_context())
+    both = build_report([a_result(a_run(), gate=each) for each in (registered, uploaded)], a_context())
     comment = render_comment(both, "")
     assert "**Blocked by `r`, `u`.** Sepurux named no failures;" in comment
     assert "Whoever maintains the scenarios of `r` must correct or replace them ([Sepurux run](" in comment
@@ -301,7 +319,7 @@ def test_failures_of_registered_scenarios_are_not_the_agents_to_fix() -> None:
 )
 def test_a_gate_whose_traces_call_no_tool_says_so(traces: list[Trace], silent: bool) -> None:  # noqa: FBT001
     gate = a_gate(traces=tuple(traces))
-    for run in (a_run(PASSING, gate), undecided(Decision.PENDING, "No decision.")):
+    for run in (a_run(PASSING), undecided(Decision.PENDING, "No decision.")):
         report = build_report([a_result(run, gate=gate)], a_context())
         for shown in (render_comment(report, ""), render_summary(report), *joined_lines(report)):
             text = "⚠️ No trace of this gate calls a tool, so there may be nothing to evaluate."
@@ -314,8 +332,8 @@ def test_failures_by_the_rules_of_the_sandbox_are_named_so_but_not_in_a_comment(
     sandbox: bool,  # noqa: FBT001
     failures: tuple[ClassifiedFailure, ...],
 ) -> None:
-    run = a_run(replace(FAILING, sandbox=sandbox), enrichment=Enrichment(failures=failures))
-    report = build_report([a_result(run)], a_context())
+    run = a_run(replace(FAILING, sandbox=sandbox))
+    report = build_report([a_result(run, what_failed=WhatFailed(failures=failures))], a_context())
     address = "https://github.com/sepurux/gate-action/blob/main/docs/platforms.md#the-rules-of-the-sandbox"
     for shown in (render_summary(report), *joined_lines(report)):
         assert shown.count(address) == shown.count("These failures are by ") == (sandbox and bool(failures))
@@ -333,7 +351,7 @@ def test_traces_that_are_more_than_a_day_older_than_the_commit_are_named() -> No
         Trace(label=name, content=b"{}", recorded=None if age is None else now - age) for name, age in ages.items()
     )
     gate = a_gate(traces=traces)
-    runs = [a_run(PASSING, gate, trace=trace.label) for trace in traces]
+    runs = [a_run(PASSING, trace=trace.label) for trace in traces]
     result = a_result(*runs, gate=gate)
     (found,) = build_report([result], a_context(committed=now)).gates
     assert found.old_traces == ("a.json", "c.json")

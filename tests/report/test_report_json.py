@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.failures import Enrichment, Scenario
+from sepurux_action.evaluation.runs import Scenario, WhatFailed
 from sepurux_action.report.report import Report, build_report
 from sepurux_action.report.report_json import report_json
 from tests.builders import (
@@ -29,6 +29,7 @@ from tests.builders import (
     a_past_result,
     a_result,
     a_run,
+    a_scenario,
     a_settings_report,
     foreign_texts,
     hostile_context,
@@ -63,7 +64,7 @@ def texts(value: object) -> Iterator[str]:
 
 
 def test_a_second_evaluation_that_could_not_be_started_has_no_ids() -> None:
-    result = replace(a_result(a_run(FAILING)), evaluations=((undecided(Decision.ERROR, ""),),))
+    result = replace(a_result(a_run(FAILING)), evaluations=(a_result(undecided(Decision.ERROR, "")).decided,))
     VALIDATOR.validate(written(build_report([result], a_context())))
 
 
@@ -107,7 +108,8 @@ def test_a_report_of_any_text_fits_the_schema_and_shows_no_invisible_character(s
 def test_a_whole_number_is_written_without_a_point_and_seconds_with_three_digits() -> None:
     """Readers in other languages parse `1.0` as no integer."""
     run = a_run(run_with(FAILING, unsafe_attempts=1.0, pass_rate=0.5), elapsed_s=3.2500001)
-    shown = json.dumps(report_json(build_report([a_result(run)], a_context())))
+    found = WhatFailed(scenarios=(Scenario(name="refund twice", recordings=(run,)),))
+    shown = json.dumps(report_json(build_report([a_result(run, what_failed=found)], a_context())))
     assert '"unsafe_attempts": 1,' in shown
     assert '"pass_rate": 0.5,' in shown
     assert shown.count('"elapsed_s": 3.25,') == 2
@@ -147,14 +149,16 @@ def test_what_is_not_known_is_null() -> None:
 
 def test_a_command_of_several_lines_keeps_its_line_breaks() -> None:
     (gate,) = written(reports()["traces"])["gates"]
-    assert " --trace-file traces/cancel.json \\\n" in gate["reproduction"][-1]
+    assert " \\\n--trace-file traces/cancel-1.json --min-pass-rate" in gate["reproduction"][-1]
 
 
 def test_it_lists_a_thousand_scenarios() -> None:
-    scenarios = tuple(Scenario(run_id=str(n), name=f"scenario {n}" if n else "", run=FAILING) for n in range(999))
-    found = Enrichment(scenarios=(*scenarios, Scenario(run_id="999")), unread_failures=7, unread_scenarios=1)
-    (gate,) = written(build_report([a_result(a_run(enrichment=found))], a_context()))["gates"]
-    assert [each["run_id"] for each in gate["scenarios"]] == [str(n) for n in range(1_000)]
+    scenarios = tuple(a_scenario(f"scenario {n}" if n else "", FAILING, run_id=str(n)) for n in range(999))
+    scenarios = (*scenarios, a_scenario("", run_id="999"))
+    found = WhatFailed(scenarios=scenarios, unread_failures=7, unread_scenarios=1)
+    (gate,) = written(build_report([a_result(a_run(), what_failed=found)], a_context()))["gates"]
+    read = [recording["run_id"] for each in gate["scenarios"] for recording in each["recordings"]]
+    assert read == [str(n) for n in range(1_000)]
     first, *_, last = gate["scenarios"]
     assert (first["name"], first["failed"], first["metrics"]["pass_rate"]) == ("0", True, 0.72)
     assert (last["name"], last["failed"], last["metrics"]["pass_rate"]) == ("999", False, None)

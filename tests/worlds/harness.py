@@ -35,6 +35,7 @@ from tests.worlds.worlds import (
     AUTHOR,
     CAMPAIGN,
     CONTEXT,
+    FILES,
     FOREIGN,
     MERGED,
     PEOPLE,
@@ -70,6 +71,7 @@ SCHEMA, PARSED = cache(graphql_schema), cache(parse)
 class Observed:
     """What a run did, the last one if there are two: how many CI runs it `started`, and the rest as GitHub shows it.
 
+    `sent` are the thresholds of the last start.
     `statuses` maps contexts of the evaluated commit to states; `description` is that of CONTEXT.
     """
 
@@ -80,6 +82,7 @@ class Observed:
     comments: int
     log: str
     started: int
+    sent: Mapping[str, Any]
 
 
 def run_world(world: World, folder: Path) -> Observed:
@@ -125,6 +128,7 @@ def run_on(
         comments=len(github.comments),
         log=log.getvalue(),
         started=backend.started,
+        sent=backend.sent,
     )
 
 
@@ -157,7 +161,7 @@ def _environment(world: World, folder: Path) -> dict[str, str]:
     texts |= {"token": SECRET if world.secret else "", "base_url": "http://127.0.0.1:1", "github_token": GITHUB_TOKEN}
     if world.number:
         texts["pr_number"] = str(world.number)
-    files = {name: json.dumps({"events": [name]}) for name in ("a.json", "b.json")}
+    files = {name: json.dumps(_trace(world, name)) for name in FILES}
     files |= {"event.json": json.dumps(_payload(world)), "outputs": ""}
     if (policy := world.policies["checkout"]) is not None:
         files[CONFIG] = _policy_text(policy)
@@ -181,6 +185,11 @@ def _environment(world: World, folder: Path) -> dict[str, str]:
         "GITHUB_WORKSPACE": str(folder),
         **{input_variable(name): text for name, text in texts.items()},
     }
+
+
+def _trace(world: World, name: str) -> Json:
+    task = world.tasks[name]
+    return {"events": [name], **({} if task is None else {"task": {"name": task}})}
 
 
 def _payload(world: World) -> Json:
@@ -236,7 +245,7 @@ class Backend(requests.adapters.BaseAdapter):
 
     def __init__(self, world: World, github: GitHub, signals: Signals, *, rerun: bool) -> None:
         super().__init__()
-        self.started = 0
+        self.started, self.sent = 0, Json()
         self._rerun = rerun
         self._world, self._github, self._signals = world, github, signals
         self._taken: Counter[str] = Counter()
@@ -261,11 +270,14 @@ class Backend(requests.adapters.BaseAdapter):
             case "campaigns":
                 return _respond(request, [{"campaign_id": CAMPAIGN_ID, "name": CAMPAIGN}])
             case "upload":
-                return _respond(request, {"trace_id": "t-1" if b"a.json" in body else "t-2"})
+                [name] = json.loads(body)["events"]
+                return _respond(request, {"trace_id": FILES[name]})
             case "start":
+                self.sent = json.loads(body)["thresholds"]
                 return _respond(request, self._started(json.loads(body).get("trace_id")))
             case "poll" | "numbers":
-                return _respond(request, self._polled(path.path.rsplit("/", 1)[1]))
+                shown = self._polled if call == "poll" else self._numbers
+                return _respond(request, shown(path.path.rsplit("/", 1)[1]))
             case "score":
                 return self._score(request, parse_qs(path.query)["run_id"][0])
         return _respond(request, [])
@@ -286,7 +298,8 @@ class Backend(requests.adapters.BaseAdapter):
 
     def _run(self, name: str) -> Run:
         runs = self._world.again if name.endswith(LATER) else self._world.runs
-        return runs[name.startswith("run-t-2")]
+        of_trace = re.match(r"run-t-(\d)", name)
+        return runs[int(of_trace[1]) - 1 if of_trace else 0]
 
     def _polled(self, name: str) -> Json:
         self._taken[name] += 1
@@ -294,6 +307,10 @@ class Backend(requests.adapters.BaseAdapter):
         ids = self._batch("poll", later) if name.startswith("batch") else {"run_id": name}
         run = self._run(name)
         return {**ids, "status": "running"} if self._taken[name] <= run.waits else {**ids, **run.fields}
+
+    def _numbers(self, name: str) -> Json:
+        run, place = self._run(name), int(name.removeprefix("run-").removesuffix(LATER))
+        return {"run_id": name, **run.fields, "pass_rate": run.rates[place]}
 
     def _score(self, request: requests.PreparedRequest, run: str) -> requests.Response:
         place = run.removeprefix("run-").removesuffix(LATER)

@@ -130,7 +130,13 @@ def _step(rng: Random, *, nested: bool = False) -> Step:
 def _runs(rng: Random, *, fails: float) -> tuple[Run, ...]:
     shown = [{**(FAILS if rng.random() < fails else PASSES), **OTHERS} for _ in range(2)]
     return tuple(
-        Run(waits=rng.choice((0, 0, 1, 2)), names_runs=("start", "poll"), fields=fields, scores=("null",) * 3)
+        Run(
+            waits=rng.choice((0, 0, 1, 2)),
+            names_runs=("start", "poll"),
+            fields=fields,
+            rates=(1,) * 3,
+            scores=("null",) * 3,
+        )
         for fields in shown
     )
 

@@ -10,6 +10,7 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from fractions import Fraction
 from statistics import median_low
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.worlds.worlds import (
     AGENT,
     AUTHOR,
     CONTEXT,
+    FILES,
     FOREIGN,
     MERGED,
     PULL_EVENTS,
@@ -34,7 +36,6 @@ STRICTEST_LAST = ("observe", "soft", "hard")
 NUMBERS = {  # the field of a response by the name of the output
     name: name for name in ("pass_rate", "unsafe_attempts", "failures", "reliability_score")
 }
-LESS_IS_BETTER = ("unsafe_attempts", "failures")
 TRACES = ("trace_id", "trace_file")
 FIRST_FILE_EVENTS = ("pull_request", "pull_request_review")
 DEFAULT_BRANCH = "main"
@@ -45,6 +46,7 @@ ROWS: Mapping[str, Callable[[Any, Any], bool]] = {
     "max_failures": operator.le,
     "min_reliability_score": operator.ge,
     "min_scenarios": operator.ge,
+    "min_scenario_pass_rate": operator.ge,
     "min_mutation_categories": lambda names, limit: len(set(names)) >= limit,
     "required_mutation_categories": lambda names, required: set(required) <= set(names),
 }
@@ -56,10 +58,14 @@ READ_BY = {
     "min_reliability_score": "reliability_score",
     "max_reliability_score_drop": "reliability_score",
     "min_scenarios": "scenarios",
+    "min_scenario_pass_rate": "lowest",
     "min_mutation_categories": "categories",
     "required_mutation_categories": "categories",
 }
-NEEDED = ("min_pass_rate", "max_unsafe", "max_failures", "min_scenarios")
+NEEDED = ("min_pass_rate", "max_unsafe", "max_failures", "min_scenarios", "min_scenario_pass_rate")
+SINKING = ("unsafe_attempts", "failures", "lowest")  # what a further run can only make worse
+SUMS = {"max_unsafe": "unsafe_attempts", "max_failures": "failures"}
+OF_RATES = ("min_pass_rate", "min_scenario_pass_rate", "min_reliability_score")
 BROKEN = "broken"  # in place of a reported value that is not usable
 
 
@@ -76,6 +82,7 @@ class Expected:
     numbers: Mapping[str, float | None] = field(default_factory=dict)
     scenarios: Sequence[float] | None = None  # their number at the end of the status, empty if it is unknown
     started: int | None = None  # CI runs; None: nothing is said
+    sent: Mapping[str, Any] | None = None  # the thresholds of a start; None: nothing is said
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,12 +98,29 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluated:
-    """The decision on one run of the gate, its numbers, and whether no trace can be why it has no result."""
+    """The decision on one run of the gate, its numbers, and whether no trace can be why it has no result.
+
+    `scenario` differs for each scenario. Of a batch, `rates` are the pass rates of its scenarios.
+    """
 
     decision: str
+    scenario: object = None
     numbers: Mapping[str, Any] = field(default_factory=dict)
+    rates: Sequence[Any] = ()
     outage: bool = False
-    late: bool = False  # its score was requested until no time was left
+    late: bool = False  # a number was requested until no time was left
+
+
+@dataclass(frozen=True, kw_only=True)
+class Together:
+    """The numbers of all runs. `known` has those that all runs report, `partly` those that only some of them do."""
+
+    known: Mapping[str, Any]
+    partly: Mapping[str, Any]
+    broken: Sequence[str]  # reported, but by no run as a number
+    rates: Sequence[Any]  # of the scenarios, None for an unknown one
+    count: Any  # of the scenarios
+    several: bool = False  # traces
 
 
 def expected(world: World) -> Expected:
@@ -108,10 +132,10 @@ def expected(world: World) -> Expected:
     later = of_one_run(replace(world, runs=world.again, actor=""))
     recorded = has_record(world, subject) and world.github_fault != "statuses" and first.decision == "fail"
     if recorded and not may_restart(world, subject):
-        return replace(first, started=0, numbers=first.numbers if first.comments else {})
+        return replace(first, started=0, sent=None, numbers=first.numbers if first.comments else {})
     uploads = "trace_file" in (effective_settings(world, subject) or {})
     if first.comments and first.decision == "pending" and not uploads:
-        return replace(first, started=0)
+        return replace(first, started=0, sent=None)
     return replace(later, comments=max(first.comments, later.comments))  # an existing comment is updated
 
 
@@ -131,24 +155,24 @@ def of_one_run(world: World) -> Expected:
     failed_at = "record" if unread else failed_at
     is_evaluated = unread or not is_skipped(world, subject, settings)
     runs = evaluate(world, world.runs, settings, failed_at) if is_evaluated else []
-    decision = min((run.decision for run in runs), key=WORST_FIRST.index, default="skipped")
+    together = of_all(runs)
+    decision = decide(world, settings, runs, together)
     signaled = world.signal and bool(runs) and failed_at in {"", "poll"}  # it arrives with the first poll
-    numbers: Mapping[str, Any] = worst(runs)
-    count, evaluations = shown_scenarios(runs), 1
+    counted, evaluations, again = together, 1, list[Evaluated]()
     if signaled:
         decision = "error"
-    elif decision == "pass":
-        decision = compare(world, settings, numbers)
-    if decision == "fail" and settings.get("confirm") and is_noise(world, settings, runs):
-        again, evaluations = evaluate(world, world.again, settings, failed_at), 2
-        decision, numbers, count = confirmed(world, settings, runs, again)
+    if decision == "fail" and settings.get("confirm") and is_noise(world, settings, runs, together):
+        again, evaluations = [*evaluate(world, world.again, settings, failed_at)], 2
+        decision, counted = confirmed(world, settings, together, again)
     if decision != "fail" and has_record(world, subject) and world.github_fault == "statuses":
         decision, unread = "error", True  # the statuses cannot be read again
+    of_both = runs if counted is together else (*runs, *again)
+    numbers, count = shown_numbers(of_both, counted), shown_scenarios(of_both, counted)
     approval = approve(world, subject, settings) if decision == "fail" and stage == "soft" else ""
     if decision == "fail":
         blocks = stage == "hard" or (stage == "soft" and approval != "approved")
     else:
-        allowed = settings.get("on_undecided") == "allow" and not signaled and may_be_allowed(settings, runs)
+        allowed = settings.get("on_undecided") == "allow" and not signaled and may_be_allowed(settings, runs, together)
         allowed = allowed and not unread
         blocks = decision in {"error", "pending"} and stage != "observe" and not allowed
     state = ("pending" if approval == "possible" else "failure") if blocks else "success"
@@ -164,9 +188,10 @@ def of_one_run(world: World) -> Expected:
         enforcement=stage,
         statuses=statuses(world, {CONTEXT: "failure" if moved else state}),
         comments=0 if moved or signaled else comments(world, subject, settings, decision),
-        numbers={} if signaled else numbers if evaluations > 1 else shown_numbers(runs, numbers),
+        numbers={} if signaled else numbers,
         scenarios=None if signaled or moved or world.github_fault == "statuses" else count,
         started=None if failed_at or signaled else len(runs) * evaluations,
+        sent=sent(settings, len(runs)) if runs and not failed_at and not signaled else None,
     )
 
 
@@ -177,10 +202,21 @@ def has_record(world: World, subject: Subject) -> bool:
     return proposed or not on_default
 
 
-def may_be_allowed(settings: Mapping[str, Any], runs: Sequence[Evaluated]) -> bool:
+def may_be_allowed(settings: Mapping[str, Any], runs: Sequence[Evaluated], together: Together) -> bool:
     """Return whether no uploaded trace can be why there is no result, by docs/reference.md, Decisions."""
-    undecided = [run for run in runs if run.decision in {"error", "pending"}]
-    return "trace_file" not in settings or (bool(undecided) and all(run.outage for run in undecided))
+    if "trace_file" not in settings:
+        return True
+    causes = [run for run in runs if run.decision in {"error", "pending"}]
+    if not causes:  # a number that a run lacks is why; an outage explains only a missing score
+        lacking = unknown(settings, together)
+        causes = [run for run in runs if any(lacks(run, name) for name in lacking)]
+        if set(lacking) - {"min_reliability_score"}:
+            causes = [replace(run, outage=False) for run in causes]
+    return bool(causes) and all(run.outage or (not run_is_upload(run)) for run in causes)
+
+
+def run_is_upload(run: Evaluated) -> bool:
+    return not (isinstance(run.scenario, tuple) and run.scenario[0] == "id")
 
 
 # --- docs/reference.md, Events; docs/security.md, One commit in several pull requests --------------------------------
@@ -297,11 +333,33 @@ def comments(world: World, subject: Subject, settings: Mapping[str, Any], decisi
 
 def evaluate(world: World, runs: Sequence[Run], settings: Mapping[str, Any], failed_at: str) -> Sequence[Evaluated]:
     """Return what the backend shows of each CI run of the gate."""
-    traces = [*settings.get("trace_id", ()), *settings.get("trace_file", ())]
-    if failed_at:
-        outage = failed_at not in {"secret", "record"} and world.fault is not None and is_outage(world.fault)
-        return [Evaluated(decision="error", outage=outage) for _ in traces or [""]]
-    return [of_run(run, settings, len(traces)) for run in runs[: max(1, len(traces))]]
+    ids, files = settings.get("trace_id", ()), settings.get("trace_file", ())
+    scenarios: list[Any] = [*(("id", each) for each in ids), *(scenario_of(world, each) for each in files)]
+    numbers = [*(int(each[-1]) for each in ids), *(int(FILES[each][-1]) for each in files)]
+    if not scenarios:
+        numbers, scenarios = [1], [None]
+    outage = failed_at not in {"", "secret", "record"} and world.fault is not None and is_outage(world.fault)
+    return [
+        Evaluated(decision="error", scenario=each, outage=outage)
+        if failed_at
+        else of_run(world, runs[n - 1], settings, each)
+        for n, each in zip(numbers, scenarios, strict=True)
+    ]
+
+
+def scenario_of(world: World, file: str) -> tuple[str, str]:
+    """Return the scenario of a trace file, by docs/configuration.md, Scenarios."""
+    task = world.tasks[file]
+    return ("task", task) if isinstance(task, str) and task.strip() else ("path", file)
+
+
+def sent(settings: Mapping[str, Any], runs: int) -> Mapping[str, Any]:
+    """Return the thresholds that Sepurux gets, by docs/configuration.md, Thresholds."""
+    own = ("min_scenarios", "min_scenario_pass_rate")
+    known = {name: value for name, value in thresholds(settings).items() if name in ROWS and name not in own}
+    if runs > 1:
+        return {"min_pass_rate": 0, **{name: value for name, value in known.items() if name in SUMS}}
+    return known
 
 
 def failed_call(world: World, settings: Mapping[str, Any]) -> str:
@@ -326,13 +384,12 @@ def is_outage(fault: Fault) -> bool:
     return fault.kind in {"401", "425", "429", "refused"}
 
 
-def of_run(run: Run, settings: Mapping[str, Any], traces: int) -> Evaluated:
-    """Return the decision on a CI run: the rows of the table, in their order."""
+def of_run(world: World, run: Run, settings: Mapping[str, Any], scenario: object) -> Evaluated:
+    """Return the decision on a CI run: the rows of the table that need no number."""
     numbers: dict[str, Any] = {name: number(run.fields[each], name) for name, each in NUMBERS.items()}
-    numbers["scenarios"] = traces or scenarios(run)
+    numbers["scenarios"] = scenarios(run)
     numbers["categories"] = categories(run.fields["mutation_categories"])
     status, decision = run.fields["status"], run.fields["decision"]
-    limits_score = "min_reliability_score" in settings or "max_reliability_score_drop" in settings
     if decision == "fail":
         decided = "fail"
     elif status in {"failed", "cancelled"}:
@@ -342,17 +399,30 @@ def of_run(run: Run, settings: Mapping[str, Any], traces: int) -> Evaluated:
     elif decision != "pass":
         decided = "error" if status in {"done", "completed"} else "pending"
     else:
-        decided = by_numbers(numbers, settings)
-        if decided != "fail" and numbers["reliability_score"] is None and limits_score:
-            found = by_score(run.scores[:1] if traces or not run.names_runs else run.scores, numbers, settings)
-            return replace(found, outage=found.outage and decided == "pass")
-    # the mean of two evaluations needs the score
-    averaged = decided == "fail" and settings.get("confirm") and missed(numbers, settings) == {"min_pass_rate"}
-    if averaged and numbers["reliability_score"] is None and limits_score:
-        found = by_score(run.scores[:1] if traces or not run.names_runs else run.scores, numbers, settings)
-        return replace(found, decision="fail")
+        decided = "pass"
     known = decided != "pending" and decision in {"pass", "fail"}
-    return Evaluated(decision=decided, numbers=numbers if known else {})
+    found = Evaluated(decision=decided, scenario=scenario, numbers=numbers if known else {})
+    # both evaluations of `confirm` need the numbers
+    if decided == "pass" or (decided == "fail" and settings.get("confirm")):
+        limits_score = "min_reliability_score" in settings or "max_reliability_score_drop" in settings
+        if limits_score and numbers["reliability_score"] is None:
+            found = with_score(found, run.scores[:1] if scenario or not run.names_runs else run.scores)
+        if "min_scenario_pass_rate" in settings and scenario is None:
+            found = with_rates(world, found, run)
+    return found
+
+
+def with_rates(world: World, found: Evaluated, run: Run) -> Evaluated:
+    """Return a batch with the pass rate of each scenario, None for one that is not known."""
+    if not run.names_runs or len(run.scores) == 1:
+        one = bool(run.names_runs) or found.numbers["scenarios"] == 1
+        return replace(found, rates=[found.numbers["pass_rate"]] if one else [])
+    fault = world.late_faults.get("numbers")
+    if fault == "worse":
+        return replace(found, rates=[0] * len(run.rates))
+    if fault:
+        return replace(found, rates=[None] * len(run.rates), late=found.late or fault != "404")
+    return replace(found, rates=[number(rate, "pass_rate") for rate in run.rates])
 
 
 def scenarios(run: Run) -> float | str | None:
@@ -366,35 +436,119 @@ def categories(value: object) -> object:
     return value if is_list or value is None else BROKEN
 
 
-def by_score(answers: Sequence[Any], numbers: Mapping[str, Any], settings: Mapping[str, Any]) -> Evaluated:
-    """Return the decision once the score of each CI run was requested; the lowest counts."""
+def with_score(found: Evaluated, answers: Sequence[Any]) -> Evaluated:
+    """Return a run once the score of each CI run was requested; the mean of those that report one counts."""
     kept = {"401": None, "403": None, "404": None, "null": None, "503 once": 80}
     scores = [kept[each] if each in kept else number(each, "reliability_score") for each in answers]
-    known = [score for score in scores if score not in {None, BROKEN}]
-    numbers = {**numbers, "reliability_score": min(known, default=None)}
-    decided = by_numbers(numbers, settings)
-    if BROKEN in scores and "min_reliability_score" not in missed(numbers, settings):
+    if BROKEN in scores:
         causes = [answer for answer, score in zip(answers, scores, strict=True) if score == BROKEN]
-        numbers["reliability_score"] = BROKEN
         late = bool({"429", "503", "reset", "list"} & {*causes})  # which is tried again until no time is left
-        return Evaluated(decision="error", numbers=numbers, outage=all(cause == "429" for cause in causes), late=late)
-    return Evaluated(decision=decided, numbers=numbers)
+        numbers = {**found.numbers, "reliability_score": BROKEN}
+        return replace(found, numbers=numbers, outage=all(cause == "429" for cause in causes), late=late)
+    known: list[Any] = [score for score in scores if score is not None]
+    mean = round(sum(known) / len(known), 8) if known else None
+    return replace(found, numbers={**found.numbers, "reliability_score": mean})
 
 
-def by_numbers(numbers: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
-    """Return the decision on a run that Sepurux passed: the rows of the table that concern numbers."""
-    if missed(numbers, settings):
+# --- docs/configuration.md, Scenarios: the numbers of all runs ------------------------------------------------------
+
+
+def of_all(runs: Sequence[Evaluated]) -> Together:
+    """Return the numbers of all runs: means over the recordings, then over the scenarios, and sums."""
+    known, partly, broken = dict[str, Any](), dict[str, Any](), list[str]()
+    for name in (*NUMBERS, "categories"):
+        values = [run.numbers.get(name) for run in runs]
+        usable = [value for value in values if value not in (None, BROKEN)]
+        if not usable:
+            broken += [name] * (BROKEN in values)
+            continue
+        one = pooled(name, runs) if len(runs) > 1 else usable[0]
+        (known if len(usable) == len(values) else partly)[name] = one
+    count, rates = scenario_count(runs), scenario_rates(runs)
+    if count == BROKEN:
+        broken.append("scenarios")
+    elif count is not None:
+        known["scenarios"] = count
+    usable = [rate for rate in rates if rate is not None]
+    if usable:
+        complete = len(usable) == len(rates) and count not in (None, BROKEN) and len(usable) >= count
+        (known if complete else partly)["lowest"] = round(min(usable), 10)
+    return Together(
+        known=known,
+        partly=partly,
+        broken=broken,
+        rates=rates,
+        count=None if count == BROKEN else count,
+        several=len(runs) > 1,
+    )
+
+
+def pooled(name: str, runs: Sequence[Evaluated]) -> Any:  # noqa: ANN401 - a number or names
+    every: list[tuple[object, Any]] = [(run.scenario, run.numbers.get(name)) for run in runs]
+    values = [(scenario, value) for scenario, value in every if value not in (None, BROKEN)]
+    if name == "categories":
+        return sorted({each for _, names in values for each in names})
+    if name in SUMS.values():
+        return sum(value for _, value in values)
+    by_scenario: dict[object, list[float]] = {}
+    for scenario, value in values:
+        by_scenario.setdefault(scenario, []).append(value)
+    means = [Fraction(math.fsum(each)) / len(each) for each in by_scenario.values()]
+    return round(float(sum(means) / len(means)), {"pass_rate": 10, "reliability_score": 8}[name])
+
+
+def scenario_count(runs: Sequence[Evaluated]) -> Any:  # noqa: ANN401 - a number, None, or BROKEN
+    if [run.scenario for run in runs] == [None]:
+        return runs[0].numbers.get("scenarios")
+    return len({run.scenario for run in runs}) or None
+
+
+def scenario_rates(runs: Sequence[Evaluated]) -> Sequence[Any]:
+    """Return the pass rate of each scenario, None if one of its recordings does not report it."""
+    if [run.scenario for run in runs] == [None]:
+        return [None if rate == BROKEN else rate for rate in runs[0].rates]
+    by_scenario: dict[object, list[Any]] = {}
+    for run in runs:
+        by_scenario.setdefault(run.scenario, []).append(run.numbers.get("pass_rate"))
+    return [None if None in each or BROKEN in each else math.fsum(each) / len(each) for each in by_scenario.values()]
+
+
+def decide(world: World, settings: Mapping[str, Any], runs: Sequence[Evaluated], together: Together) -> str:
+    """Return the decision on a gate: the rows of the table, in their order."""
+    decisions = {run.decision for run in runs}
+    if "fail" in decisions or (len(runs) > 1 and missed(settings, together) & {*SUMS}):
         return "fail"
-    values = {name: numbers[READ_BY[name]] for name in thresholds(settings) if name in READ_BY}
-    unusable = any(value == BROKEN or (value is None and name in NEEDED) for name, value in values.items())
-    return "error" if unusable else "pass"
+    if decisions != {"pass"}:
+        return min(decisions, key=WORST_FIRST.index, default="skipped")
+    compared = compare(world, settings, together)
+    if missed(settings, together) or compared == "fail":
+        return "fail"
+    return "error" if compared == "error" or unknown(settings, together) else "pass"
 
 
-def missed(numbers: Mapping[str, Any], settings: Mapping[str, Any]) -> set[str]:
-    """Return the thresholds that these numbers miss; one that is not known misses none."""
+def missed(settings: Mapping[str, Any], together: Together) -> set[str]:
+    """Return the thresholds that are missed; what only some runs report counts if the others can only make it worse."""
     limits = thresholds(settings)
-    known = {name: value for name in ROWS if (value := numbers.get(READ_BY[name])) not in (None, BROKEN)}
+    counted = {**together.known, **{name: together.partly[name] for name in SINKING if name in together.partly}}
+    known = {name: counted[READ_BY[name]] for name in ROWS if READ_BY[name] in counted}
     return {name for name, value in known.items() if name in limits and not ROWS[name](value, limits[name])}
+
+
+def unknown(settings: Mapping[str, Any], together: Together) -> set[str]:
+    """Return the numbers without which the gate does not pass, by the name that `numbers` has."""
+    several = together.several
+    found = set()
+    for name in thresholds(settings):
+        if (number := READ_BY.get(name)) is None or number in together.known:
+            continue
+        of_drop = name.endswith("_drop")
+        if number in together.broken or (not of_drop and (several or name in NEEDED or number in together.partly)):
+            found.add(number)
+    return found
+
+
+def lacks(run: Evaluated, name: str) -> bool:
+    return run.numbers.get("pass_rate" if name == "lowest" else name) in (None, BROKEN)
 
 
 def thresholds(settings: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -417,28 +571,19 @@ def number(value: object, name: str) -> float | str | None:
     return BROKEN if not 0 <= value <= high or (whole and value != int(value)) else value
 
 
-def worst(runs: Sequence[Evaluated]) -> dict[str, float]:
-    """Return the worst of each number that is known, by docs/configuration.md, Traces."""
-    found = {}
-    for name in NUMBERS:
-        known = [value for run in runs if (value := run.numbers.get(name)) not in {None, BROKEN}]
-        if known:
-            found[name] = max(known) if name in LESS_IS_BETTER else min(known)
-    return found
-
-
-def shown_numbers(runs: Sequence[Evaluated], numbers: Mapping[str, float]) -> Mapping[str, float | None]:
+def shown_numbers(runs: Sequence[Evaluated], together: Together) -> Mapping[str, float | None]:
     """Return the numbers of a gate, None for an unknown one. A score may come from a call that decides nothing."""
     if any(run.decision not in {"pass", "fail"} for run in runs):
         return {} if any(run.numbers for run in runs) else dict.fromkeys(NUMBERS)
     scored = all(run.numbers.get("reliability_score") is not None for run in runs)
-    return {name: number for name, number in numbers.items() if scored or name != "reliability_score"}
+    numbers = {**together.known, **together.partly}
+    return {name: numbers[name] for name in NUMBERS if name in numbers and (scored or name != "reliability_score")}
 
 
-def shown_scenarios(runs: Sequence[Evaluated]) -> Sequence[float] | None:
+def shown_scenarios(runs: Sequence[Evaluated], together: Together) -> Sequence[float] | None:
     if not runs or any(run.decision not in {"pass", "fail"} for run in runs):
         return None
-    return [runs[0].numbers["scenarios"]] if runs[0].numbers["scenarios"] not in {None, BROKEN} else []
+    return [] if together.count is None else [together.count]
 
 
 # --- docs/noisy-agents.md, Blocking only what gets worse -------------------------------------------------------------
@@ -450,7 +595,7 @@ def drops(settings: Mapping[str, Any]) -> Mapping[str, tuple[float, int]]:
     return {name: (settings[limit], digits) for name, (limit, digits) in every.items() if limit in settings}
 
 
-def compare(world: World, settings: Mapping[str, Any], numbers: Mapping[str, Any]) -> str:
+def compare(world: World, settings: Mapping[str, Any], together: Together) -> str:
     """Return the decision on a gate that passed. A drop is missed below the median and below every result."""
     results = [each for each in world.base if each and each.own and each.words.startswith("pass")][:5]
     if drops(settings) and world.github_fault in {"base", "graphql", "limit"}:
@@ -459,10 +604,10 @@ def compare(world: World, settings: Mapping[str, Any], numbers: Mapping[str, Any
     for name, (limit, digits) in drops(settings).items():
         every = [each.rate if name == "pass_rate" else each.score for each in results]
         known = [each for each in every if each is not None]
-        if name not in numbers:
+        if name not in together.known:
             missing = missing or bool(known)
             continue
-        shown = round(numbers[name], digits)
+        shown = round(together.known[name], digits)
         if len(known) >= FEWEST_RESULTS and shown < min(known) and round(median_low(known) - shown, 8) > limit:
             return "fail"
     return "error" if missing else "pass"
@@ -483,46 +628,62 @@ def may_restart(world: World, subject: Subject) -> bool:
     return may and is_eligible(world, settings, world.actor)
 
 
-def is_noise(world: World, settings: Mapping[str, Any], runs: Sequence[Evaluated]) -> bool:
+def is_noise(world: World, settings: Mapping[str, Any], runs: Sequence[Evaluated], together: Together) -> bool:
     """Return whether all runs are decided, and only a rate, a score, or a drop is missed."""
-    names = {name for run in runs for name in missed(run.numbers, settings)}
-    names |= {"a drop"} if compare(world, settings, worst(runs)) == "fail" else set()
-    decided = all(run.decision in {"pass", "fail"} and not run.late for run in runs) and bool(shown_scenarios(runs))
-    return decided and bool(names) and names <= {"min_pass_rate", "min_reliability_score", "a drop"}
+    names = missed(settings, together)
+    names |= {"a drop"} if compare(world, settings, together) == "fail" else set()
+    decided = all(run.decision in {"pass", "fail"} and not run.late for run in runs)
+    return decided and bool(names) and names <= {*OF_RATES, "a drop"} and together.count is not None
 
 
 def confirmed(
-    world: World, settings: Mapping[str, Any], first: Sequence[Evaluated], second: Sequence[Evaluated]
-) -> tuple[str, Mapping[str, float | None], Sequence[float] | None]:
-    """Return the decision on two evaluations, of which the first failed, its numbers, and the number of scenarios."""
-    if any(run.decision not in {"pass", "fail"} for run in second) or shown_scenarios(first) != shown_scenarios(second):
-        return "fail", shown_numbers(first, worst(first)), shown_scenarios(first)
-    one, two = worst(first), worst(second)
-    numbers = dict[str, float]()
-    for name in {**one, **two}:
-        known = [each[name] for each in (one, two) if name in each]
-        is_count = name in {"unsafe_attempts", "failures"}
-        numbers[name] = max(known) if is_count else round(sum(known) / 2, 10) if len(known) > 1 else known[0]
-    rates = {name: numbers.get(name) for name in ("pass_rate", "reliability_score")}
+    world: World, settings: Mapping[str, Any], one: Together, second: Sequence[Evaluated]
+) -> tuple[str, Together]:
+    """Return the decision on two evaluations, of which the first failed, and the numbers that are shown."""
+    two = of_all(second)
+    decided = decide(world, settings, second, two)
+    if any(run.decision not in {"pass", "fail"} for run in second) or decided not in {"pass", "fail"}:
+        return "fail", one
+    both = mean(one, two, batch=second[0].scenario is None)
     passes = (
-        all(run.decision == "pass" for run in second)
-        and not missed(rates, settings)
-        and compare(world, settings, numbers) == "pass"
-        and not reported_once(settings, first, second)
+        decided == "pass"
+        and not missed(settings, both) & {*OF_RATES}
+        and compare(world, settings, both) == "pass"
+        and one.count == two.count
+        and not reported_once(settings, one, two)
     )
-    scored = all(run.numbers.get("reliability_score") is not None for run in (*first, *second))
-    shown = {name: value for name, value in numbers.items() if scored or name != "reliability_score"}
-    return "pass" if passes else "fail", shown, shown_scenarios(second)
+    return "pass" if passes else "fail", both
 
 
-def reported_once(settings: Mapping[str, Any], first: Sequence[Evaluated], second: Sequence[Evaluated]) -> bool:
+def mean(one: Together, two: Together, *, batch: bool) -> Together:
+    """Return the mean of each rate and score, and the worse of each count; of one scenario, if there are traces."""
+    numbers = dict[str, Any]()
+    first, second = {**one.known, **one.partly}, {**two.known, **two.partly}
+    for name in {**first, **second}:
+        values = [each[name] for each in (first, second) if name in each]
+        if name in SUMS.values():
+            numbers[name] = max(values)
+        elif name in {"scenarios", "categories"}:
+            numbers[name] = min(values)
+        else:
+            numbers[name] = round(math.fsum(values) / len(values), 8 if name == "reliability_score" else 10)
+    numbers.pop("lowest", None)
+    if batch:
+        numbers |= {name: each["lowest"] for name, each in (("lowest", second),) if "lowest" in each}
+    else:
+        pairs = zip(one.rates, two.rates, strict=True)
+        rates: list[Any] = [None if None in pair else round(math.fsum(pair) / 2, 10) for pair in pairs]
+        numbers |= {"lowest": min(rates)} if None not in rates else {}
+    partly = [name for name in numbers if name in one.partly or name in two.partly]
+    known = {name: value for name, value in numbers.items() if name not in partly}
+    count = min((each.count for each in (one, two) if each.count is not None), default=None)
+    return replace(two, known=known, partly={name: numbers[name] for name in partly}, broken=[], count=count)
+
+
+def reported_once(settings: Mapping[str, Any], one: Together, two: Together) -> bool:
     """Return whether only one evaluation has a number, or categories, that a threshold needs."""
-
-    def known(name: str, runs: Sequence[Evaluated]) -> list[bool]:
-        return [run.numbers.get(name) not in (None, BROKEN) for run in runs]
-
     names = {READ_BY[option] for option in thresholds(settings) if option in READ_BY}
-    return any(known(name, first) != known(name, second) for name in names)
+    return any((name in one.known) != (name in two.known) for name in names)
 
 
 # --- docs/configuration.md, The soft gate ----------------------------------------------------------------------------

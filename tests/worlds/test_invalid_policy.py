@@ -67,7 +67,7 @@ def run_row(
     world = replace(
         QUIET,
         secret=decision != "error",
-        runs=(Run(waits=0, names_runs=(), fields=reported, scores=("null",)),),
+        runs=(Run(waits=0, names_runs=(), fields=reported, rates=(1,), scores=("null",)),),
         inputs=everything if not of_file else {} if head is NO_CAMPAIGN else QUIET.inputs,
         policies={"main": everything if of_file else None, "head": head, "checkout": None},
         **parts,

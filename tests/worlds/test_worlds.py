@@ -46,6 +46,8 @@ def differences(wanted: Expected, seen: Observed) -> list[str]:
         pairs.append(("scenarios", wanted.scenarios, shown))
     if wanted.started is not None:
         pairs.append(("CI runs started", wanted.started, seen.started))
+    if wanted.sent is not None:
+        pairs.append(("thresholds sent", dict(wanted.sent), dict(seen.sent)))
     pairs += [
         (name, number, float(outputs[name]) if outputs[name] else None) for name, number in wanted.numbers.items()
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from random import Random
 from typing import Any, TypeVar
@@ -33,14 +33,20 @@ TRACES: tuple[dict[str, list[str]], ...] = (
     {"trace_id": ["t-1", "t-2"]},
     {"trace_file": ["a.json"]},
     {"trace_file": ["a.json", "b.json"]},
+    {"trace_file": ["a.json", "b.json", "c.json"]},
+    {"trace_id": ["t-1", "t-2"], "trace_file": ["a.json", "b.json"]},  # without a fault, which only some may meet
 )
+RECORDINGS = TRACES[-3:]
+FILES = {"a.json": "t-3", "b.json": "t-4", "c.json": "t-5"}  # the id that each file gets when it is uploaded
+TASKS = (*("refund",) * 5, "Refund", "refund ", "cancel", "b.json", "t-1", None, " ", 7)  # names of a file's task
+MOST_TRACES = 5
 STAGES = ("observe", "soft", "hard")
 RATES = (0.8, 0.9, 0.95)
 SCORES = (70, 80)
 CATEGORIES = ("auth", "latency", "timeouts")
 REJECTED = ("400", "401", "403", "404", "422")  # what no second try changes
 RETRIED = ("408", "425", "429", "500", "503", "reset", "refused", "html")  # `refused`: there is no connection
-AFTER_DECISION = ("numbers", "failures", "names")  # calls that no decision depends on
+AFTER_DECISION = ("numbers", "failures", "names")  # calls on which at most `min_scenario_pass_rate` depends
 LATE_FAULTS = ("404", "429", "500", "reset", "refused", "html", "worse")  # `worse`: numbers and failures that are worse
 SCORE_FAULTS = ("401", "403", "404", "429", "503", "503 once", "reset", "list")
 GITHUB_FAULTS = (
@@ -84,14 +90,16 @@ class Published:
 class Run:
     """What the backend shows of a batch or of one trace: its fields after `waits` polls without a decision.
 
-    `scores` has the answer of the score call for each CI run: a value, or one of SCORE_FAULTS. `names_runs` lists the
-    responses about a batch that have the ids of its CI runs, of `start` and `poll`.
+    `scores` has the answer of the score call for each CI run: a value, or one of SCORE_FAULTS. `rates` has the pass
+    rate of each CI run of a batch. `names_runs` lists the responses about a batch that have the ids of its CI runs, of
+    `start` and `poll`.
     """
 
     waits: int
     names_runs: tuple[str, ...]
     fields: Mapping[str, Any]
     scores: tuple[Any, ...]
+    rates: tuple[Any, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +115,8 @@ class Fault:
 @dataclass(frozen=True, kw_only=True)
 class World:
     """One run. `policies` has the policy file of each branch, of the head, and of the checkout; None: no file.
+
+    `tasks` has the name of the task in each trace file, None for a file without a task.
 
     `branch` is that of a push or dispatch, `number` is `pr_number`, and `stale_base` is the base that the payload
     names. `opener` opened each pull request, which has `assignees`, and `commit_authors` of its head. `again` are the
@@ -132,6 +142,7 @@ class World:
     assignees: tuple[str, ...]
     commit_authors: tuple[str, ...]
     roles: Mapping[str, str]
+    tasks: Mapping[str, Any]
     runs: tuple[Run, ...]
     again: tuple[Run, ...]
     actor: str
@@ -157,11 +168,16 @@ def make_world(seed: int) -> World:
     policies = _policies(rng, {} if of_inputs else traces)
     if rng.random() < 0.1:
         policies["head"] = {"campaign": CAMPAIGN, **rng.choice(({"bogus": 1}, {"trace_file": [ABSENT]}))}
-    focus = rng.choice(("", "", "", "soft gate", "drop"))  # in which the settings of the inputs apply, and matter
+    # A world with a focus is one in which the settings of the inputs apply, and matter.
+    focus = rng.choice(("", "", "", "soft gate", "drop", "recordings"))
+    runs = tuple(_run(rng, fails=focus == "soft gate") for _ in range(MOST_TRACES))
     if focus:
         policies = dict.fromkeys(policies)
         inputs |= {"enforcement": "soft"} if focus == "soft gate" else {"max_pass_rate_drop": 0.02, "max_unsafe": 3}
-    runs = tuple(_run(rng, fails=focus == "soft gate") for _ in range(2))
+    if focus == "recordings":
+        traces = rng.choice(RECORDINGS)
+        inputs = {"campaign": CAMPAIGN, "timeout": TIMEOUT_S} | _of_recordings(rng) | traces
+        runs = tuple(_sound(rng, run) for run in runs)
     retargeted = _rarely(rng)
     return World(
         seed=seed,
@@ -180,12 +196,13 @@ def make_world(seed: int) -> World:
         assignees=tuple(rng.sample(PEOPLE, rng.choice((0, 0, 1)))),
         commit_authors=tuple(rng.sample(PEOPLE, rng.choice((0, 0, 1)))),
         roles={login: rng.choice(("write", "write", "admin", "read")) for login in LOGINS},
+        tasks={name: rng.choice(TASKS) for name in FILES},
         runs=runs,
-        again=tuple(_run(rng, fails=False) for _ in range(2)),
+        again=tuple(_run(rng, fails=False) for _ in range(MOST_TRACES)),
         actor="" if retargeted or rng.random() < 0.6 else rng.choice(LOGINS),
         base=tuple(_published(rng) for _ in range(rng.choice((0, 2, 4, 5, 6, 8)))),
         older_statuses=tuple(rng.sample((CONTEXT, "Other / core", FOREIGN), rng.randint(0, 2))),
-        fault=_fault(rng) if rng.random() < 0.2 else None,
+        fault=_fault(rng) if rng.random() < 0.2 and len(traces) < len(TRACES[-1]) else None,
         late_faults=_some(rng, 0.3, **dict.fromkeys(AFTER_DECISION, LATE_FAULTS)),
         github_fault=rng.choice(GITHUB_FAULTS) if rng.random() < 0.15 else "",
         retargeted=retargeted,
@@ -213,6 +230,7 @@ def _settings(rng: Random) -> dict[str, Any]:
         max_unsafe=(0, 1, 2),
         max_failures=(0, 3),
         min_scenarios=(1, 2, 3),
+        min_scenario_pass_rate=(*RATES, 0.5),
         min_reliability_score=SCORES,
         max_pass_rate_drop=(0.02, 0.03),
         max_reliability_score_drop=(2, 5),
@@ -316,7 +334,31 @@ def _run(rng: Random, *, fails: bool) -> Run:
         if name not in {"status", "decision"} and _rarely(rng):
             fields[name] = rng.choice((None, "0.95", True, [1], -1, 6150.5, {"a": 1}))
     names_runs = rng.choice((("start", "poll"), ("start",), ("poll",), ()))
-    return Run(waits=rng.choice((0, 1, 2)), names_runs=names_runs, fields=fields, scores=scores)
+    rates = tuple(
+        None if _rarely(rng) else "0.9" if _rarely(rng) else rng.choice((1, 1, 1, 0.97, 0.95, limit, limit - 1e-9, 0.6))
+        for _ in scores
+    )
+    return Run(waits=rng.choice((0, 1, 2)), names_runs=names_runs, fields=fields, scores=scores, rates=rates)
+
+
+def _of_recordings(rng: Random) -> dict[str, Any]:
+    """Return thresholds that an evaluation of several recordings may miss although each run passes."""
+    return {"min_pass_rate": 0.5, "max_unsafe": 9} | _some(
+        rng,
+        0.4,
+        min_scenarios=(2, 3),
+        min_scenario_pass_rate=(0.75, 0.8, 0.9),
+        min_mutation_categories=(2, 3),
+        required_mutation_categories=(["auth"], ["auth", "timeouts"]),
+    )
+
+
+def _sound(rng: Random, run: Run) -> Run:
+    """Return a run that passes and reports its pass rate and categories."""
+    rate = rng.choice((1, 0.95, 0.9, 0.8, 0.7, 0.5))
+    fields: dict[str, Any] = {"status": "done", "decision": "pass", "pass_rate": rate}
+    fields["mutation_categories"] = rng.choice(([], ["auth"], ["timeouts"], ["auth", "timeouts"]))
+    return replace(run, fields={**run.fields, "unsafe_attempts": 0, **fields})
 
 
 def _around(limit: float, step: float) -> tuple[float, ...]:

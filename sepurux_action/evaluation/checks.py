@@ -1,0 +1,146 @@
+"""Compares the numbers of an evaluation with the thresholds of a gate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum, auto
+
+from sepurux_action.common import json_reader, number_format
+from sepurux_action.common.json_reader import Reading
+from sepurux_action.config import options
+from sepurux_action.config.gate import Gate
+from sepurux_action.evaluation.ci_run import CIRun
+from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, METRICS, MUTATION_CATEGORIES, PASS_RATE, Metric
+
+REQUIRED_CATEGORIES = options.REQUIRED_MUTATION_CATEGORIES.name
+
+
+class CheckState(StrEnum):
+    MET = auto()
+    MISSED = auto()
+    NOT_REPORTED = auto()
+    NO_NUMBER = auto()
+    WITHIN_RANGE = auto()  # the drop is too large, but the base itself has results as low
+    NOT_COMPARED = auto()  # the base has too few results
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One threshold compared with the numbers. `actual` and `required` are `value` and `limit` as text.
+
+    With `required_for_pass`, a gate without the number does not pass.
+    """
+
+    threshold: str
+    metric: str
+    label: str
+    required: str
+    actual: str
+    state: CheckState
+    limit: float
+    value: float | None = None
+    remark: str = ""  # why a drop does not count
+    lacking: tuple[str, ...] = ()  # required categories that no run covers
+    required_for_pass: bool = False
+    sentence: str = ""
+    reported_by: str = ""
+
+    @property
+    def is_missed(self) -> bool:
+        return self.state is CheckState.MISSED
+
+    @property
+    def is_unknown(self) -> bool:
+        """Return whether a number is not known, or not of all runs, without which a gate does not pass."""
+        unreported = self.required_for_pass and self.state is CheckState.NOT_REPORTED
+        return unreported or self.state is CheckState.NO_NUMBER
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioRate:
+    """The pass rate of a scenario, None if it is unknown, or unknown for one of its recordings."""
+
+    name: str
+    rate: float | None
+
+
+def check_thresholds(run: CIRun, gate: Gate, rates: Sequence[ScenarioRate] = ()) -> Iterator[Check]:
+    """Yield a check for each threshold. `rates` are those of the scenarios, which a sentence names."""
+    for metric in METRICS:
+        limit = gate.limits.get(metric.threshold)
+        if limit is not None:
+            check = _check(metric, run.reading(metric), limit, needed=metric.needed or gate.has_several_traces)
+            yield replace(check, sentence=_below(rates, check)) if metric is LOWEST_SCENARIO else check
+    if gate.required_mutation_categories:
+        yield _check_categories(run, gate.required_mutation_categories, needed=gate.has_several_traces)
+
+
+def _check(metric: Metric, reading: Reading, limit: float, *, needed: bool) -> Check:
+    value, write = reading.value, metric.format.write
+    met = value is not None and metric.meets(value, limit)
+    state = _state(reading, met=met, sinks=metric.only_gets_worse)
+    unknown = "" if state is CheckState.MISSED else _unknown(metric, reading)
+    return Check(
+        threshold=metric.threshold,
+        metric=metric.name,
+        label=metric.label,
+        required=f"{'≤' if metric.less_is_better else '≥'} {write(limit, value)}",
+        actual=reading.broken or "not reported" if value is None else write(value, limit),
+        limit=limit,
+        value=value,
+        state=state,
+        required_for_pass=needed,
+        sentence=unknown or metric.sentence(value or 0, limit),
+        reported_by=reading.reported_by,
+    )
+
+
+def _below(rates: Sequence[ScenarioRate], check: Check) -> str:
+    """Return the sentence of a check of the lowest scenario, with its name and the number of others below the limit."""
+    below = sorted(rate for each in rates if (rate := each.rate) is not None and PASS_RATE.rounded(rate) < check.limit)
+    if not below or not check.is_missed:
+        return check.sentence
+    worst = next(each.name for each in rates if each.rate == below[0])
+    others = f", and so did {number_format.pluralize(len(below) - 1, 'other')}" if below[1:] else ""
+    required = check.required.removeprefix("≥ ")
+    return f"scenario {json_reader.preview(worst)} passed {check.actual}, less than the required {required}{others}"
+
+
+def _check_categories(run: CIRun, required: tuple[str, ...], *, needed: bool) -> Check:
+    covered, total, reading = run.mutation_categories, len(required), run.reading(MUTATION_CATEGORIES)
+    if covered is None:  # a cached run may have their number only
+        reading = replace(reading, value=None)
+    absent = reading.broken or "not reported"
+    lacking = () if covered is None else tuple(name for name in required if name not in covered)
+    met = f"mutation categories lack {', '.join(lacking)}" if lacking else "all categories are covered"
+    return Check(
+        threshold=REQUIRED_CATEGORIES,
+        metric=REQUIRED_CATEGORIES,
+        label="Required mutations",
+        required=str(total),
+        actual=absent if covered is None else f"{total - len(lacking)} of {total}",
+        limit=total,
+        value=None if covered is None else total - len(lacking),
+        lacking=lacking,
+        state=_state(reading, met=not lacking),
+        required_for_pass=needed,
+        sentence=_unknown(MUTATION_CATEGORIES, reading) or met,
+        reported_by=reading.reported_by,
+    )
+
+
+def _unknown(metric: Metric, reading: Reading) -> str:
+    """Return a sentence on a number that is not known, or not of all, '' if it is."""
+    if reading.value is None:
+        return f"{metric.label.lower()}: {reading.broken or 'not reported'}"
+    return f"{metric.label.lower()}: only known of {reading.reported_by}" if reading.partial else ""
+
+
+def _state(reading: Reading, *, met: bool, sinks: bool = False) -> CheckState:
+    """Return the state. A number of some runs is missed only if those of the others can make it only worse: `sinks`."""
+    if reading.value is None:
+        return CheckState.NO_NUMBER if reading.broken else CheckState.NOT_REPORTED
+    if reading.partial and (met or not sinks):
+        return CheckState.NOT_REPORTED
+    return CheckState.MET if met else CheckState.MISSED

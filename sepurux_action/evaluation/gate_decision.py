@@ -1,0 +1,273 @@
+"""Decides a gate from its runs, its numbers, its checks, and the base: by the first of ROWS that matches.
+
+Nothing else decides a gate. Source: docs/reference.md#decisions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from sepurux_action.common import json_reader, number_format
+from sepurux_action.config.command_line import at_source
+from sepurux_action.config.gate import Gate
+from sepurux_action.evaluation.checks import Check, CheckState, check_thresholds
+from sepurux_action.evaluation.ci_run import CIRun
+from sepurux_action.evaluation.decision import NEXT_STEPS, SEE_THE_RUN, UNEXPLAINED_FAIL, Decision, Rule
+from sepurux_action.evaluation.drops import DROPS, Base, check_drops
+from sepurux_action.evaluation.metrics import (
+    BY_OPTION,
+    LOWEST_SCENARIO,
+    METRICS,
+    MUTATION_CATEGORIES,
+    PASS_RATE,
+    RELIABILITY_SCORE,
+    SCENARIOS,
+    SUMS,
+    Metric,
+    summary,
+)
+from sepurux_action.evaluation.pooled_numbers import pool, rates_of, scenarios_of
+from sepurux_action.evaluation.runs import RunResult, Runs, Scenario, severity_key
+
+MAX_NAMED = 3  # scenarios that a reason names
+HOWEVER = "Sepurux reported a pass, but"
+MORE_SCENARIOS = "Record more scenarios, or lower `min_scenarios`."
+NEEDS_API_KEY = "With several traces, `min_reliability_score` needs `api_key`: without it, Sepurux shows no score."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateDecision:
+    """The decision on a gate, and all that it follows from.
+
+    `runs` are in the order of the traces; ids and links are those of the `worst`, which has this index. `checks` are
+    the thresholds, then the drops. `detail` is the reason without scenario and without what the title of a report
+    shows. `is_suspect`: an uploaded trace may be why there is no decision.
+    """
+
+    decision: Decision
+    rule: Rule
+    reason: str
+    runs: Runs
+    worst_index: int = 0
+    hint: str = ""
+    detail: str = ""
+    numbers: CIRun = CIRun()
+    checks: tuple[Check, ...] = ()
+    scenarios: tuple[Scenario, ...] = ()
+    is_suspect: bool = False
+
+    @property
+    def worst(self) -> RunResult:
+        return self.runs[self.worst_index]
+
+    @property
+    def missed(self) -> tuple[Check, ...]:
+        return tuple(check for check in self.checks if check.is_missed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    gate: Gate
+    runs: Runs
+    scenarios: tuple[Scenario, ...]
+    numbers: CIRun
+    checks: tuple[Check, ...]
+    base: Base
+
+    @property
+    def missed(self) -> list[Check]:
+        return [check for check in self.checks if check.is_missed]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a row decides. `because_of` are the runs that are why there is no decision."""
+
+    decision: Decision
+    rule: Rule
+    reason: str
+    hint: str = ""
+    detail: str = ""
+    because_of: Runs = ()
+
+
+def decide_gate(gate: Gate, runs: Runs, base: Base) -> GateDecision:
+    """Return the decision on a gate. If it is a `fail`, it stays one whatever its undecided runs will be."""
+    scenarios = scenarios_of(gate, runs)
+    numbers = pool(gate, runs, scenarios)
+    checks = (*check_thresholds(numbers, gate, rates_of(scenarios)), *check_drops(numbers, gate, base))
+    facts = _Facts(gate, runs, scenarios, numbers, checks, base)
+    found = next(found for row in ROWS if (found := row(facts)))
+    worst = min(range(len(runs)), key=lambda index: severity_key(runs[index].decision, runs[index].run))
+    shown = runs[worst].run
+    return GateDecision(
+        decision=found.decision,
+        rule=found.rule,
+        reason=found.reason,
+        runs=runs,
+        worst_index=worst,
+        hint=at_source(found.hint, gate),
+        detail=found.detail or ("" if found.decision is Decision.PENDING else found.reason),
+        numbers=replace(numbers, dashboard_url=shown.dashboard_url, run_ids=shown.run_ids),
+        checks=() if found.decision is Decision.SKIPPED else checks,
+        scenarios=scenarios,
+        is_suspect=any(run.trace_may_be_cause for run in found.because_of),
+    )
+
+
+def compared_again(decided: GateDecision, gate: Gate) -> GateDecision:
+    """Return a decision of an earlier workflow run, with its numbers compared with the thresholds."""
+    return replace(decided, checks=tuple(check_thresholds(decided.numbers, gate)))
+
+
+# -- the rows ---------------------------------------------------------------------------------------------------------
+
+
+def _run_failed(facts: _Facts) -> _Found | None:
+    failed = [run for run in facts.runs if run.decision is Decision.FAIL]
+    if not failed:
+        return None
+    told, hint = facts.missed, "" if facts.missed else SEE_THE_RUN
+    reasons = [_sentence(facts)] if told else []
+    if facts.gate.has_several_traces:
+        own = [run for run in failed if not _exceeds(run, facts.gate)]
+        reasons = [_own_minimum(facts, own[0]), *reasons] if own else reasons
+    return _Found(Decision.FAIL, Rule.DECIDED_FAIL, " ".join(reasons) or UNEXPLAINED_FAIL, hint)
+
+
+def _sum_exceeded(facts: _Facts) -> _Found | None:
+    """Return a `fail` that no undecided run can change: a sum over several traces is more than its maximum."""
+    sums = [check for check in facts.missed if check.threshold in {metric.threshold for metric in SUMS}]
+    return _threshold_missed(facts) if sums and facts.gate.has_several_traces else None
+
+
+def _not_passed(facts: _Facts) -> _Found | None:
+    others = [run for run in facts.runs if run.decision is not Decision.PASS]
+    if not others:
+        return None
+    first = min(others, key=lambda run: severity_key(run.decision, run.run))
+    decided = first.run_decision
+    alike = [run for run in facts.runs if run.run_decision == decided]
+    reason = decided.reason
+    if len(alike) < len(facts.runs):
+        names = _names(each.name for each in facts.scenarios if any(run in alike for run in each.recordings))
+        reason = f"{names}: {reason}"
+    detail = decided.detail if first.decision is Decision.PENDING else decided.detail or decided.reason
+    return _Found(first.decision, decided.rule, reason, first.hint, detail, tuple(others))
+
+
+def _threshold_missed(facts: _Facts) -> _Found | None:
+    if not facts.missed:
+        return None
+    told = _sentence(facts)
+    only_small = [check.threshold for check in facts.missed] == [SCENARIOS.threshold]
+    reason = f"{HOWEVER} {told[0].lower()}{told[1:]}"
+    return _Found(Decision.FAIL, Rule.THRESHOLD_MISSED, reason, MORE_SCENARIOS if only_small else "")
+
+
+def _base_unread(facts: _Facts) -> _Found | None:
+    unread = [check for check in facts.checks if check.is_unknown and check.threshold in DROPS]
+    if facts.base.baseline or not unread:
+        return None
+    told = f"{HOWEVER} {'; '.join(dict.fromkeys(check.sentence for check in unread))}."
+    return _Found(Decision.ERROR, Rule.BASE_UNREAD, told, facts.base.hint, because_of=facts.runs)
+
+
+def _number_unknown(facts: _Facts) -> _Found | None:
+    unknown = dict[Metric, str]()
+    for check in facts.checks:
+        if check.is_unknown:
+            unknown.setdefault(BY_OPTION.get(check.threshold, MUTATION_CATEGORIES), check.sentence)
+    for metric in METRICS:  # a number that only a drop limits, and that no result of the base has
+        if metric.drop in facts.gate.limits and (broken := facts.numbers.reading(metric).broken):
+            unknown.setdefault(metric, f"{metric.label.lower()}: {broken}")
+    if not unknown:
+        return None
+    what = "Sepurux reported a pass without a number that a threshold needs"
+    not_shown = any(run.run.reading(RELIABILITY_SCORE).missing for run in facts.runs)
+    needs_key = facts.gate.has_several_traces and RELIABILITY_SCORE in unknown and not_shown
+    hint = NEEDS_API_KEY if needs_key else NEXT_STEPS[Rule.NUMBER_UNKNOWN]
+    lacking = [run for run in facts.runs if any(_lacks(run, metric) for metric in unknown)]
+    if unknown.keys() - {RELIABILITY_SCORE}:  # an outage explains only an unknown score
+        lacking = [replace(run, trace_may_be_cause=run.uploaded) for run in lacking]
+    reason = f"{what} ({'; '.join(unknown.values())})."
+    return _Found(Decision.ERROR, Rule.NUMBER_UNKNOWN, reason, hint, f"{what}.", tuple(lacking) or facts.runs)
+
+
+def _passed(facts: _Facts) -> _Found:
+    drops = [check for check in facts.checks if check.threshold in DROPS]
+    thresholds = [check for check in facts.checks if check.threshold not in DROPS]
+    remarks = [check.sentence for check in drops if check.state is not CheckState.MET]
+    unreported = [check.label.lower() for check in thresholds if check.state is not CheckState.MET]
+    reported = len(unreported) < len(thresholds)
+    met = "every threshold is met" if reported and not unreported else "no reported number misses a threshold"
+    met += f" (not reported: {', '.join(unreported)})" if unreported else ""
+    parts = "; ".join(filter(None, (summary(facts.numbers.numbers), *(remarks or [met]))))
+    return _Found(Decision.PASS, Rule.DECIDED_PASS, f"{parts[0].upper()}{parts[1:]}.")
+
+
+ROWS: tuple[Callable[[_Facts], _Found | None], ...] = (
+    _run_failed,
+    _sum_exceeded,
+    _not_passed,
+    _threshold_missed,
+    _base_unread,
+    _number_unknown,
+    _passed,
+)
+
+
+# -- what the rows say ------------------------------------------------------------------------------------------------
+
+
+def _sentence(facts: _Facts) -> str:
+    """Return what is missed, and which scenarios are why."""
+    told = "; ".join(filter(None, (*(check.sentence for check in facts.missed), _same_task(facts), _lowest(facts))))
+    return f"{told[0].upper()}{told[1:]}."
+
+
+def _same_task(facts: _Facts) -> str:
+    """Return how many recordings have the same `task.name`, if that is why there are too few scenarios."""
+    limit = next((check.limit for check in facts.missed if check.threshold == SCENARIOS.threshold), None)
+    same = sum(len(each.recordings) for each in facts.scenarios if each.recordings[1:])
+    if limit is None or not facts.gate.names_traces or len(facts.runs) < limit:
+        return ""
+    return f"{same} of {len(facts.runs)} recordings have the same `task.name` as another one"
+
+
+def _lowest(facts: _Facts) -> str:
+    """Return the scenarios with the lowest pass rates, '' if there are not several traces."""
+    rates = sorted((each.rate, each.name) for each in rates_of(facts.scenarios) if each.rate is not None)
+    below = [(rate, name) for rate, name in rates if rate < 1]
+    if not facts.gate.has_several_traces or not below:
+        return ""
+    limit = facts.gate.limits.get(PASS_RATE.threshold)
+    shown = (f"{json_reader.preview(name)} {PASS_RATE.format.write(rate, limit)}" for rate, name in below[:MAX_NAMED])
+    return f"lowest: {', '.join(shown)}"
+
+
+def _names(names: Iterable[str]) -> str:
+    every = [json_reader.preview(name) for name in names]
+    more = f" and {number_format.pluralize(len(every) - MAX_NAMED, 'other')}" if every[MAX_NAMED:] else ""
+    return ", ".join(every[:MAX_NAMED]) + more
+
+
+def _own_minimum(facts: _Facts, run: RunResult) -> str:
+    name = next((each.name for each in facts.scenarios if any(run is one for one in each.recordings)), run.trace)
+    rate = run.run.value(PASS_RATE)
+    reported = "no pass rate" if rate is None else f"a pass rate of {PASS_RATE.format.write(rate, None)}"
+    return (
+        f"Sepurux decided `fail` for {json_reader.preview(name)}, although its numbers meet what the gate sent, so it "
+        f"seems to apply a minimum of its own; it reports {reported}."
+    )
+
+
+def _exceeds(run: RunResult, gate: Gate) -> bool:
+    """Return whether a run exceeds a maximum that the gate sends with several traces."""
+    limited = ((run.run.value(metric), gate.limits.get(metric.threshold)) for metric in SUMS)
+    return any(value is not None and limit is not None and value > limit for value, limit in limited)
+
+
+def _lacks(run: RunResult, metric: Metric) -> bool:
+    return run.run.value(PASS_RATE if metric is LOWEST_SCENARIO else metric) is None and metric is not SCENARIOS

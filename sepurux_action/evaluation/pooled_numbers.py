@@ -1,0 +1,130 @@
+"""The numbers of an evaluation, from those of its runs. Source: docs/configuration.md#scenarios."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
+from statistics import fmean
+
+from sepurux_action.common import json_reader, number_format
+from sepurux_action.common.json_reader import Reading
+from sepurux_action.config.gate import Gate
+from sepurux_action.evaluation.checks import ScenarioRate
+from sepurux_action.evaluation.ci_run import CIRun, add_up
+from sepurux_action.evaluation.metrics import (
+    LOWEST_SCENARIO,
+    METRICS,
+    MUTATION_CATEGORIES,
+    PASS_RATE,
+    SCENARIOS,
+    Metric,
+)
+from sepurux_action.evaluation.runs import RunResult, Runs, Scenario, covered_by
+
+
+def scenarios_of(gate: Gate, runs: Runs) -> tuple[Scenario, ...]:
+    """Return the scenarios of an evaluation in their order; of a batch, those whose runs are known one by one."""
+    needed = gate.limits.get(LOWEST_SCENARIO.threshold, 0)
+    if not gate.names_traces:
+        return tuple(Scenario(each.name or each.run_id, (each,), needed) for each in recordings_of(runs[0]))
+    recordings = dict[tuple[str, str], list[RunResult]]()
+    for trace, run in zip(gate.traces, runs, strict=True):
+        recordings.setdefault(trace.scenario, []).append(run)
+    # A trace with an id may have a task at Sepurux, whose name is read if it failed.
+    return tuple(
+        Scenario(json_reader.printable((kind == "id" and each[0].name) or name), tuple(each), needed)
+        for (kind, name), each in recordings.items()
+    )
+
+
+def recordings_of(run: RunResult) -> Runs:
+    """Return the run itself if it has only one scenario, else the runs of the batch that were read."""
+    run_ids = {*run.run.run_ids} or {run.run_id} - {""}
+    one = len(run_ids) == 1 or (not run_ids and run.run.value(SCENARIOS) == 1)
+    return (run,) if one else run.of_batch
+
+
+def rates_of(scenarios: Sequence[Scenario]) -> tuple[ScenarioRate, ...]:
+    return tuple(ScenarioRate(each.name, each.rate) for each in scenarios)
+
+
+def pool(gate: Gate, runs: Runs, scenarios: Sequence[Scenario]) -> CIRun:
+    """Return the numbers of all runs of a gate, which mean what those of a batch mean.
+
+    Rates and scores are the mean over the recordings of each scenario, then over the scenarios. Counts are sums. A
+    category counts if any run covers it.
+    """
+    if len(runs) == 1:
+        numbers, covered, tools = runs[0].run.numbers, runs[0].run.mutation_categories, runs[0].run.top_failing_tools
+    else:
+        numbers = {metric.name: _of_traces(metric, scenarios) for metric in METRICS}
+        covered = covered_by(runs)
+        tools = add_up(failing for run in runs for failing in run.run.top_failing_tools)
+        if covered is not None and (counted := numbers[MUTATION_CATEGORIES.name]).value is not None:
+            numbers[MUTATION_CATEGORIES.name] = replace(counted, value=max(counted.value, len(covered)))
+    if gate.names_traces:
+        decided = any(run.decision.is_decided for run in runs)
+        own = {SCENARIOS.name: Reading(float(len(scenarios)) if decided else None)}
+        total: float | None = len(scenarios)
+    else:
+        own, total = {}, runs[0].run.value(SCENARIOS)
+    lowest = lowest_of(rates_of(scenarios), total)
+    if lowest.missing:
+        lowest = next((each for run in runs if (each := _unread(run)).broken), lowest)
+    numbers = {**numbers, **own, LOWEST_SCENARIO.name: lowest}
+    return CIRun(
+        numbers={name: reading for name, reading in numbers.items() if not reading.missing},
+        mutation_categories=covered,
+        top_failing_tools=tools,
+    )
+
+
+def _of_traces(metric: Metric, scenarios: Sequence[Scenario]) -> Reading:
+    by_scenario = [[run.run.reading(metric) for run in each.recordings] for each in scenarios]
+    every = [*chain.from_iterable(by_scenario)]
+    known = [reading.value for reading in every if reading.value is not None]
+    if not known:
+        return next((reading for reading in every if reading.broken), Reading())
+    if metric.format.whole or metric.less_is_better:
+        value = metric.together(known)
+    else:
+        values = ([reading.value for reading in each if reading.value is not None] for each in by_scenario)
+        value = metric.rounded(fmean(map(fmean, filter(None, values))))
+    if len(known) == len(every):
+        return Reading(value)
+    return Reading(value, reported_by=f"{len(known)} of {len(every)} traces", partial=True)
+
+
+def lowest_of(rates: Sequence[ScenarioRate], total: float | None) -> Reading:
+    """Return the lowest pass rate of so many scenarios; a partial one if not all are known."""
+    known = [each.rate for each in rates if each.rate is not None]
+    if not known:
+        return Reading()
+    lowest, every = PASS_RATE.rounded(min(known)), max(len(rates), total or 0)
+    if total is not None and len(known) >= every:
+        return Reading(lowest)
+    scenarios = "an unknown number of" if total is None else number_format.count(every)
+    return Reading(lowest, reported_by=f"{len(known)} of {scenarios} scenarios", partial=True)
+
+
+def _unread(run: RunResult) -> Reading:
+    """Return why no pass rate of a scenario is known."""
+    problem = run.problem or next((each.problem for each in run.of_batch if each.problem), "")
+    return Reading(broken=problem) if problem else run.run.reading(PASS_RATE)
+
+
+def mean_of(first: CIRun, second: CIRun) -> CIRun:
+    """Return the numbers of two evaluations: the mean of each rate and score, and the worst of each count."""
+    numbers = dict[str, Reading]()
+    for metric in METRICS:
+        readings = [each.reading(metric) for each in (first, second) if not each.reading(metric).missing]
+        known = [each.value for each in readings if each.value is not None]
+        if len(known) > 1:
+            numbers[metric.name] = Reading(metric.of_evaluations(known), partial=any(each.partial for each in readings))
+        elif readings:
+            once = next((each for each in readings if each.value is not None), readings[0])
+            numbers[metric.name] = replace(once, reported_by="1 of 2 evaluations" if known else "")
+    names = [each.mutation_categories for each in (first, second) if each.mutation_categories is not None]
+    covered = tuple(sorted(set.intersection(*map(set, names)))) if names else None
+    return replace(second, numbers=numbers, mutation_categories=covered)

@@ -1,0 +1,209 @@
+"""The CI runs of an evaluation and its scenarios, of which any number may be missing."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Self
+
+from sepurux_action.common.json_reader import Reading
+from sepurux_action.config.gate import Trace
+from sepurux_action.evaluation.ci_run import CIRun
+from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
+from sepurux_action.evaluation.failures import Failures, fewer_listed, merge_failures
+from sepurux_action.evaluation.metrics import (
+    FAILURES,
+    METRICS,
+    MUTATION_CATEGORIES,
+    PASS_RATE,
+    UNSAFE_ATTEMPTS,
+    Metric,
+    Numbers,
+)
+
+_RUN_NUMBER = re.compile(r"/runs/([0-9]{1,20})\b", re.ASCII)
+NOT_READ = RunDecision(decision=Decision.PENDING, reason="", rule=Rule.NOT_POLLED)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowRun:
+    """A workflow run that evaluated a gate. `at` is the POSIX time of its start, in seconds."""
+
+    url: str
+    at: float
+
+    @property
+    def number(self) -> str:
+        found = _RUN_NUMBER.search(self.url)
+        return found[1] if found else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """One CI run: that of a trace, a batch, or one of a batch. Unknown ids and names are ''.
+
+    `uploaded`: `trace` is the path of a file. `of_batch` are the runs of a batch whose numbers were read for the
+    decision.
+    `trace_may_be_cause`: an uploaded trace may be why there is no decision. `earlier` is the workflow run that started
+    it, None for the present one. `failures` are its classified failures by kind: `listed` is the number of entries that
+    were read, and `left_out` counts those of kinds that were not kept. `problem` is a clause that says why its numbers
+    or failures were not all read, '' if they were.
+    """
+
+    trace: str = ""
+    uploaded: bool = False
+    run_decision: RunDecision = NOT_READ
+    run: CIRun = CIRun()
+    campaign_id: str = ""
+    trace_id: str = ""
+    run_id: str = ""
+    batch_id: str = ""
+    hint: str = ""
+    note: str = ""
+    elapsed_s: float = 0
+    trace_may_be_cause: bool = False
+    earlier: WorkflowRun | None = None
+    name: str = ""
+    failures: Failures = ()
+    listed: int = 0
+    left_out: int = 0
+    problem: str = ""
+    of_batch: tuple[RunResult, ...] = ()
+
+    @classmethod
+    def of(cls, trace: Trace, decided: RunDecision, hint: str) -> Self:
+        uploaded = trace.content is not None
+        return cls(trace=trace.label, uploaded=uploaded, run_decision=decided, hint=hint, trace_may_be_cause=uploaded)
+
+    @property
+    def decision(self) -> Decision:
+        return self.run_decision.decision
+
+    @property
+    def path(self) -> str:
+        """Return the path of an uploaded trace, else ''. It stands for the id, which is another one in each run."""
+        return self.trace if self.uploaded else ""
+
+    @property
+    def evaluated(self) -> bool:
+        """Return whether a response shows how the run ended, so that its numbers and failures can be read."""
+        return self.run_decision.rule not in {Rule.NOT_POLLED, Rule.CANCELLED}
+
+    @property
+    def reported(self) -> float:
+        """Return how many failures and unsafe attempts it reports; infinite if one number is not known."""
+        return sum(math.inf if number is None else number for number in self._counts)
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.failures or self.run.decision == "fail" or any(self._counts))
+
+    @property
+    def _counts(self) -> list[float | None]:
+        return [self.run.value(metric) for metric in (FAILURES, UNSAFE_ATTEMPTS)]
+
+    def with_failures(self, failures: Failures, listed: int, left_out: int, problem: str) -> RunResult:
+        """Return the run with its failures. Without a trace of its own, their trace is the run's."""
+        trace_id = self.trace_id or next((each.trace_id for each in failures if each.trace_id), "")
+        named = (replace(each, trace_id=each.trace_id or trace_id) for each in failures)
+        problem = problem or fewer_listed(listed, self.run.value(FAILURES))
+        merged = replace(self, trace_id=trace_id, name=self.name or trace_id, failures=merge_failures(named)[0])
+        return replace(merged, listed=listed, left_out=left_out, problem=problem)
+
+
+Runs = tuple[RunResult, ...]
+
+
+def covered_by(runs: Runs) -> tuple[str, ...] | None:
+    """Return the mutation categories that any run covers, None if no run names them."""
+    names = [run.run.mutation_categories for run in runs if run.run.mutation_categories is not None]
+    return tuple(sorted({*chain.from_iterable(names)})) if names else None
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One scenario of an evaluation, with the CI run of each recording of it, and the pass rate that it needs."""
+
+    name: str
+    recordings: Runs
+    needed: float = 0
+
+    @property
+    def read(self) -> bool:
+        """Return whether a number of it may be known."""
+        return any(each.evaluated for each in self.recordings)
+
+    @property
+    def failed(self) -> bool:
+        low = self.rate is not None and PASS_RATE.rounded(self.rate) < self.needed
+        return low or any(each.failed for each in self.recordings)
+
+    @property
+    def incomplete(self) -> bool:
+        return any(each.problem for each in self.recordings)
+
+    @property
+    def passed(self) -> bool:
+        """Return whether it is known to have passed: no run reports a failure, or Sepurux decided so."""
+        return all(each.run.decision == "pass" or not each.reported for each in self.recordings)
+
+    @property
+    def numbers(self) -> Numbers:
+        """Return the numbers that all recordings report."""
+        known = ((metric, self.value(metric)) for metric in METRICS if self._is_reported(metric))
+        numbers = {metric.name: Reading(metric.rounded(value)) for metric, value in known if value is not None}
+        covered = covered_by(self.recordings)
+        if covered is not None and MUTATION_CATEGORIES.name in numbers:
+            numbers[MUTATION_CATEGORIES.name] = Reading(float(len(covered)))
+        return numbers
+
+    def _is_reported(self, metric: Metric) -> bool:
+        return all(each.run.value(metric) is not None for each in self.recordings)
+
+    @property
+    def failures(self) -> Failures:
+        return merge_failures(failure for each in self.recordings for failure in each.failures)[0]
+
+    def value(self, metric: Metric) -> float | None:
+        """Return the number of all recordings that report it, not rounded; None if none does."""
+        values = [value for each in self.recordings if (value := each.run.value(metric)) is not None]
+        return metric.together(values) if values else None
+
+    @property
+    def rate(self) -> float | None:
+        """Return the pass rate, None if a recording reports none."""
+        return self.value(PASS_RATE) if self._is_reported(PASS_RATE) else None
+
+    @property
+    def severity_key(self) -> tuple[float, ...]:
+        """Return a key that sorts the worst scenario first: unsafe attempts, the pass rate, failures."""
+        unsafe, rate, failures = map(self.value, (UNSAFE_ATTEMPTS, PASS_RATE, FAILURES))
+        return not self.failed, -(unsafe or 0), math.inf if rate is None else rate, -(failures or 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhatFailed:
+    """What further calls add to the report on a gate: its scenarios, the worst first, and their classified failures.
+
+    `left_out` counts the failures of kinds that were not kept, `unread_failures` those that Sepurux counts and that
+    were not read, and `unread_scenarios` the scenarios that were not read, or not all of them. `notes` say why. `fixed`
+    are those that a result of the base had and this gate lacks; `compared_with` counts the results of the base that the
+    failures were compared with.
+    """
+
+    scenarios: tuple[Scenario, ...] = ()
+    failures: Failures = ()
+    left_out: int = 0
+    unread_failures: int = 0
+    unread_scenarios: int = 0
+    fixed: Failures = ()
+    compared_with: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def severity_key(decision: Decision, run: CIRun) -> tuple[int, float]:
+    """Return a key that sorts the worst run first: by decision, then by the lowest pass rate."""
+    rate = run.value(PASS_RATE)
+    return decision.rank, math.inf if rate is None else rate

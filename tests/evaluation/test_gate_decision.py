@@ -1,0 +1,413 @@
+"""One decision for a gate: from the numbers of all its runs, and the worst run where one of them has no pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from sepurux_action.common.json_reader import Reading
+from sepurux_action.config.gate import Gate, Trace
+from sepurux_action.evaluation import api
+from sepurux_action.evaluation.checks import CheckState
+from sepurux_action.evaluation.ci_run import CIRun, FailingTool, parse_ci_run
+from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, decide
+from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
+from sepurux_action.evaluation.metrics import (
+    FAILURES,
+    LOWEST_SCENARIO,
+    METRICS,
+    PASS_RATE,
+    RELIABILITY_SCORE,
+    SCENARIOS,
+    UNSAFE_ATTEMPTS,
+)
+from sepurux_action.evaluation.published_result import published_numbers
+from sepurux_action.evaluation.runs import RunResult
+from sepurux_action.sandbox.trace_rules import Attempt, Evaluation, Together
+from tests.builders import NO_BASE, OF_CAMPAIGN, a_ci_run, a_gate_with, known, undecided
+
+CANCELLED = RunDecision(decision=Decision.ERROR, reason="It was cancelled.", rule=Rule.CANCELLED)
+
+
+def a_gate(*tasks: str, **limits: float) -> Gate:
+    """Return a gate with a recording for each task; one without a name is a trace with an id."""
+    traces = (
+        Trace(label=f"{n}.json", content=b"{}", task=task) if task else Trace(label=f"id-{n}", trace_id=f"id-{n}")
+        for n, task in enumerate(tasks)
+    )
+    return Gate(name="", campaign="", limits=limits, traces=tuple(traces))
+
+
+def a_pass(rate: float | None = None, unsafe: float | None = 0, **numbers: object) -> CIRun:
+    return a_ci_run(decision="pass", status="done", **known(pass_rate=rate, unsafe_attempts=unsafe), **numbers)
+
+
+def decided(gate: Gate, *runs: CIRun | RunDecision) -> GateDecision:
+    """Return the decision on a gate with these runs, one for each trace."""
+    results = (
+        RunResult.of(trace, run, "")
+        if isinstance(run, RunDecision)
+        else replace(RunResult.of(trace, decide(run), ""), run=run, trace_id=f"t-{trace.label}")
+        for trace, run in zip(gate.traces, runs, strict=True)
+    )
+    return decide_gate(gate, tuple(results), NO_BASE)
+
+
+# -- the numbers of all runs ------------------------------------------------------------------------------------------
+
+
+def test_a_rate_is_the_mean_over_recordings_then_over_scenarios_and_a_count_is_the_sum() -> None:
+    gate = a_gate("refund", "cancel", "refund", min_pass_rate=0.6, max_unsafe=9, min_scenario_pass_rate=0.5)
+    first = a_pass(0.4, 1, reliability_score=50.0, failures=3, top_failing_tools=(FailingTool("pay", 2),))
+    cancel = a_pass(0.9, 2, reliability_score=80.0, failures=1)
+    again = a_pass(0.6, 3, reliability_score=60.0, failures=0, top_failing_tools=(FailingTool("pay", 1),))
+    found = decided(gate, first, cancel, again)
+    numbers = {metric.name: found.numbers.value(metric) for metric in METRICS}
+    assert (numbers["pass_rate"], numbers["reliability_score"]) == (0.7, 67.5)
+    assert (numbers["unsafe_attempts"], numbers["failures"], numbers["scenarios"]) == (6, 4, 2)
+    assert (numbers["lowest_scenario"], found.numbers.top_failing_tools) == (0.5, (FailingTool("pay", 3),))
+    assert found.decision is Decision.PASS
+
+
+def test_a_category_is_covered_if_any_run_covers_it() -> None:
+    gate = replace(a_gate("a", "b", min_mutation_categories=2), required_mutation_categories=("timeouts", "auth"))
+    runs = [a_pass(1, mutation_categories=names) for names in (("timeouts",), ("auth", "timeouts"))]
+    found = decided(gate, *runs)
+    assert (found.decision, found.numbers.mutation_categories) == (Decision.PASS, ("auth", "timeouts"))
+
+
+@pytest.mark.parametrize(
+    ("tasks", "scenarios"),
+    [
+        (("refund", "refund", "refund"), 1),
+        (("refund", "Refund", "refund "), 3),
+        (("", "", "refund"), 3),
+        (("id-1", "", "0.json"), 3),  # a task may have the name of another trace
+    ],
+)
+def test_recordings_with_exactly_the_same_task_are_one_scenario(tasks: tuple[str, ...], scenarios: int) -> None:
+    for needed, decision in ((scenarios, Decision.PASS), (scenarios + 1, Decision.FAIL)):
+        found = decided(a_gate(*tasks, min_scenarios=needed), *[a_pass(1)] * 3)
+        assert (found.numbers.value(SCENARIOS), found.decision) == (scenarios, decision)
+
+
+@pytest.mark.parametrize(
+    ("needed", "said"), [(3, "; 3 of 4 recordings have the same `task.name` as another one."), (5, " of at least 5.")]
+)
+def test_too_few_scenarios_of_enough_recordings_have_a_reason(needed: int, said: str) -> None:
+    found = decided(a_gate("refund", "refund", "cancel", "refund", min_scenarios=needed), *[a_pass(1)] * 4)
+    assert found.reason.startswith(f"Sepurux reported a pass, but only 2 scenarios of at least {needed}")
+    assert found.reason.endswith(said)
+
+
+def test_a_number_that_some_runs_do_not_report_is_that_of_the_others_and_not_in_a_status() -> None:
+    gate = a_gate("a", "b", "c")
+    found = decided(gate, a_pass(0.5, 2), a_pass(None, 1), a_pass(1.0, None))
+    assert found.numbers.reading(PASS_RATE) == Reading(0.75, reported_by="2 of 3 traces", partial=True)
+    assert found.numbers.reading(UNSAFE_ATTEMPTS) == Reading(3, reported_by="2 of 3 traces", partial=True)
+    assert published_numbers(found.numbers, gate) == {"scenarios": 3}
+
+
+readings = st.builds(Reading, st.floats(0, 1).map(lambda rate: round(rate, 10)) | st.sampled_from([0.0, 0.9, 1.0]))
+counts = st.builds(Reading, st.integers(0, 2).map(float))
+not_known = st.sampled_from([Reading(), Reading(broken='no number: "many"')])
+categories = st.lists(st.sampled_from(["timeouts", "auth", "drift"]), unique=True).map(tuple)
+
+
+def some_runs(*, complete: bool) -> st.SearchStrategy[CIRun]:
+    maybe = st.nothing() if complete else not_known
+    return st.builds(
+        a_ci_run,
+        decision=st.just("pass") if complete else st.sampled_from(["pass", "pass", "fail", "pending", ""]),
+        status=st.just("done") if complete else st.sampled_from(["done", "running", "error"]),
+        pass_rate=readings | maybe,
+        unsafe_attempts=counts | maybe,
+        failures=counts | maybe,
+        reliability_score=readings.map(lambda rate: Reading(round((rate.value or 0) * 100, 8))) | maybe,
+        mutation_categories=categories if complete else st.none() | categories,
+    )
+
+
+tasks = st.sampled_from(["refund", "cancel", "look up", ""])
+limits = st.fixed_dictionaries(
+    {},
+    optional={
+        "min_pass_rate": st.sampled_from([0.0, 0.5, 0.9, 1.0]),
+        "max_unsafe": st.integers(0, 3).map(float),
+        "max_failures": st.integers(0, 3).map(float),
+        "min_reliability_score": st.sampled_from([1.0, 80.0]),
+        "min_mutation_categories": st.integers(0, 3).map(float),
+        "min_scenarios": st.integers(1, 3).map(float),
+        "min_scenario_pass_rate": st.sampled_from([0.2, 0.9]),
+    },
+)
+evaluations = st.lists(st.tuples(tasks, some_runs(complete=True)), min_size=2, max_size=5)
+any_evaluations = st.lists(st.tuples(tasks, some_runs(complete=False)), min_size=2, max_size=5)
+
+
+def evaluate(recorded: Sequence[tuple[str, CIRun]], **limits: float) -> GateDecision:
+    return decided(a_gate(*(task for task, _ in recorded), **limits), *(run for _, run in recorded))
+
+
+def shown(found: GateDecision) -> tuple[object, ...]:
+    return found.decision, found.rule, dict(found.numbers.numbers), found.numbers.mutation_categories, found.checks
+
+
+@given(any_evaluations, limits, st.randoms())
+def test_no_number_and_no_decision_depends_on_the_order_of_traces(
+    recorded: list[tuple[str, CIRun]], limits: dict[str, float], random: object
+) -> None:
+    shuffled = [*recorded]
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    first, second = evaluate(recorded, **limits), evaluate(shuffled, **limits)
+    assert shown(first)[:1] == shown(second)[:1]
+    first, second = (
+        replace(each, checks=tuple(replace(check, sentence="") for check in each.checks)) for each in (first, second)
+    )
+    broken = [reading for reading in first.numbers.numbers.values() if reading.broken]
+    assert broken or shown(first)[2:] == shown(second)[2:]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["refund", "cancel"]), some_runs(complete=True)), min_size=1, max_size=3))
+def test_a_second_copy_of_each_recording_changes_no_rate_and_doubles_each_count(
+    recorded: list[tuple[str, CIRun]],
+) -> None:
+    once, twice = evaluate(recorded).numbers, evaluate(recorded * 2).numbers
+    for metric in METRICS:
+        before, after = once.value(metric), twice.value(metric)
+        assert after == (2 * (before or 0) if metric.less_is_better else before)
+
+
+@given(some_runs(complete=False), tasks)
+def test_a_gate_with_one_trace_has_exactly_the_numbers_of_that_trace(run: CIRun, task: str) -> None:
+    found = decided(a_gate(task), run)
+    own = {SCENARIOS.name, LOWEST_SCENARIO.name}
+    assert {name: each for name, each in found.numbers.numbers.items() if name not in own} == run.numbers
+    assert found.numbers.mutation_categories == run.mutation_categories
+    assert found.numbers.reading(LOWEST_SCENARIO) == run.reading(PASS_RATE)
+
+
+attempts = st.builds(
+    Attempt,
+    tool=st.sampled_from(["orders.lookup", "payments.refund"]),
+    position=st.just(0),
+    error=st.sampled_from([None, None, "timed out"]),
+    mutation=st.just("timeouts"),
+    unsafe=st.sampled_from([False, False, False, True]),
+)
+
+
+@given(st.lists(st.lists(attempts, max_size=6).map(lambda each: Evaluation(tuple(each))), min_size=2, max_size=6))
+def test_the_numbers_of_traces_are_what_the_sandbox_reports_for_a_batch_of_the_same_runs(
+    evaluated: list[Evaluation],
+) -> None:
+    def reported(numbers: Evaluation | Together) -> CIRun:
+        fields = {
+            "decision": "pass",
+            "pass_rate": numbers.pass_rate,
+            "unsafe_attempts": numbers.unsafe_attempts,
+            "failures": numbers.failures,
+            "reliability_score": numbers.score,
+            "top_failing_tools": [{"tool": tool, "count": count} for tool, count in numbers.failing_tools],
+        }
+        return parse_ci_run(fields)
+
+    batch, found = Together(tuple(evaluated)), evaluate([(f"task {n}", reported(e)) for n, e in enumerate(evaluated)])
+    assume(batch.score or not any(each.score for each in evaluated))  # a mean of at most 1 would be a fraction
+    for metric in (PASS_RATE, UNSAFE_ATTEMPTS, FAILURES, RELIABILITY_SCORE):
+        last_digit = 10.0**-metric.format.digits  # each run's number is rounded before
+        value = reported(batch).value(metric)
+        assert found.numbers.value(metric) == pytest.approx(value, abs=last_digit * 1.01, rel=0)
+    assert {*found.numbers.top_failing_tools} == {*reported(batch).top_failing_tools}
+
+
+# -- the decision -----------------------------------------------------------------------------------------------------
+
+
+@given(any_evaluations, limits)
+def test_a_fail_of_any_run_is_a_fail_of_the_gate(recorded: list[tuple[str, CIRun]], limits: dict[str, float]) -> None:
+    found = evaluate(recorded, **limits)
+    if any(run.decision == "fail" for _, run in recorded):
+        assert found.decision is Decision.FAIL
+    if found.decision is Decision.PASS:
+        assert {run.decision for _, run in recorded} == {"pass"}
+        assert {check.state for check in found.checks} <= {CheckState.MET}
+
+
+@given(evaluations, limits, st.data())
+def test_without_a_number_of_one_run_whose_threshold_is_set_a_gate_never_passes(
+    recorded: list[tuple[str, CIRun]], limits: dict[str, float], data: st.DataObject
+) -> None:
+    complete = evaluate(recorded, **limits)
+    metric = data.draw(st.sampled_from([PASS_RATE, UNSAFE_ATTEMPTS, RELIABILITY_SCORE]))
+    at = data.draw(st.integers(0, len(recorded) - 1))
+    task, run = recorded[at]
+    lacking = replace(run, numbers={name: each for name, each in run.numbers.items() if name != metric.name})
+    found = evaluate([*recorded[:at], (task, lacking), *recorded[at + 1 :]], **limits)
+    limited = metric.threshold in limits or (metric is PASS_RATE and LOWEST_SCENARIO.threshold in limits)
+    assert found.decision in ({Decision.FAIL, Decision.ERROR} if limited else {complete.decision})
+
+
+@given(any_evaluations, limits, st.data())
+def test_a_fail_with_undecided_runs_stays_one_whatever_they_will_be(
+    recorded: list[tuple[str, CIRun]], limits: dict[str, float], data: st.DataObject
+) -> None:
+    """So a status can say so at once: `decide_gate` may be called with runs that are not decided yet."""
+    gate = a_gate(*(task for task, _ in recorded), **limits)
+    late = data.draw(st.sets(st.integers(0, len(recorded) - 1)))
+    early = decided(gate, *(CANCELLED if n in late else run for n, (_, run) in enumerate(recorded)))
+    assert early.decision is not Decision.FAIL or evaluate(recorded, **limits).decision is Decision.FAIL
+
+
+def test_a_sum_over_all_traces_is_a_fail_although_one_of_them_has_no_decision_yet() -> None:
+    found = decided(a_gate("a", "b", "c", max_unsafe=2), a_pass(1, 2), CANCELLED, a_pass(1, 1))
+    assert (found.decision, found.rule) == (Decision.FAIL, Rule.THRESHOLD_MISSED)
+    assert found.reason == "Sepurux reported a pass, but 3 unsafe attempts are more than the allowed 2."
+    assert [(check.state, check.reported_by) for check in found.checks] == [(CheckState.MISSED, "2 of 3 traces")]
+
+
+def test_a_mean_of_some_traces_decides_nothing() -> None:
+    gate = a_gate("a", "b", min_pass_rate=0.9)
+    assert decided(gate, a_pass(0.1), CANCELLED).decision is Decision.ERROR
+    found = decided(gate, a_pass(0.1), a_pass(None))
+    assert (found.decision, found.rule) == (Decision.ERROR, Rule.NUMBER_UNKNOWN)
+    assert "(pass rate: only known of 1 of 2 traces)" in found.reason
+
+
+def test_with_several_traces_sepurux_gets_the_sums_and_no_minimum() -> None:
+    limits = {"min_pass_rate": 0.9, "max_unsafe": 1, "min_reliability_score": 80, "min_scenario_pass_rate": 0.5}
+    one, two = a_gate("a", **limits), a_gate("a", "b", **limits)
+    assert one.thresholds == {"min_pass_rate": 0.9, "max_unsafe": 1, "min_reliability_score": 80}
+    assert two.thresholds == {"min_pass_rate": 0, "max_unsafe": 1}
+    assert b'"min_pass_rate": 0,' in (api.create_run(two, "c", "t", {}, "k").body or b"")
+
+
+def test_a_backend_that_applies_a_minimum_of_its_own_fails_the_gate_with_a_sentence_on_it() -> None:
+    found = decided(a_gate("refund", "cancel", max_unsafe=0), a_ci_run(decision="fail", pass_rate=0.72), a_pass(1))
+    assert (found.decision, found.rule) == (Decision.FAIL, Rule.DECIDED_FAIL)
+    assert found.reason == (
+        'Sepurux decided `fail` for "refund", although its numbers meet what the gate sent, so it seems to apply a '
+        "minimum of its own; it reports a pass rate of 72.0%."
+    )
+
+
+def test_the_reason_names_the_number_that_decides_and_the_three_lowest_scenarios() -> None:
+    gate = a_gate("a", "b", "c", "d", "d", min_pass_rate=0.9, max_unsafe=0)
+    found = decided(gate, *(a_pass(rate) for rate in (0.8, 0.5, 1.0, 0.4, 0.8)))
+    assert found.reason == (
+        'Sepurux reported a pass, but pass rate 72.5% is below the required 90.0%; lowest: "b" 50.0%, "d" 60.0%, '
+        '"a" 80.0%.'
+    )
+    assert found.worst.trace == "3.json"
+
+
+def test_the_reason_of_a_missed_scenario_names_the_lowest_and_counts_the_others() -> None:
+    gate = a_gate("a", "b", "c", min_scenario_pass_rate=0.6)
+    rates = ((0.5, 0.9, 1.0), (0.5, 0.2, 1.0), (0.5, 0.4, 0.1))
+    told = [decided(gate, *map(a_pass, each)).missed[0].sentence for each in rates]
+    assert told == [
+        'scenario "a" passed 50.0%, less than the required 60.0%',
+        'scenario "b" passed 20.0%, less than the required 60.0%, and so did 1 other',
+        'scenario "c" passed 10.0%, less than the required 60.0%, and so did 2 others',
+    ]
+
+
+def test_with_one_trace_the_scenario_is_that_trace() -> None:
+    for rate, decision in ((0.6, Decision.PASS), (0.59, Decision.FAIL), (None, Decision.ERROR)):
+        assert decided(a_gate("a", min_scenario_pass_rate=0.6), a_pass(rate)).decision is decision
+
+
+@pytest.mark.parametrize(
+    ("rates", "count", "decision"),
+    [
+        ((0.6, 1.0), 2, Decision.PASS),
+        ((0.59, 1.0), 2, Decision.FAIL),
+        ((0.59, None), 2, Decision.FAIL),
+        ((0.6, None), 2, Decision.ERROR),
+        ((0.6, 1.0), 3, Decision.ERROR),
+        ((0.6, 1.0), Reading(), Decision.ERROR),
+        ((), 0, Decision.ERROR),
+    ],
+)
+def test_of_a_batch_each_scenario_must_be_known_unless_a_known_one_misses(
+    rates: tuple[float | None, ...], count: float | Reading, decision: Decision
+) -> None:
+    gate = replace(a_gate_with(min_scenario_pass_rate=0.6), traces=(OF_CAMPAIGN,))
+    runs = [a_pass(rate) for rate in rates]
+    read = tuple(RunResult(run_id=f"r-{n}", run=run, run_decision=decide(run)) for n, run in enumerate(runs))
+    run = a_pass(0.9, scenarios=count, run_ids=tuple(each.run_id for each in read))
+    result = RunResult(run_decision=decide(run), run=run, batch_id="b", of_batch=read)
+    assert decide_gate(gate, (result,), NO_BASE).decision is decision
+
+
+def test_a_score_that_is_not_shown_for_several_traces_needs_an_api_key() -> None:
+    gate = a_gate("a", "b", min_reliability_score=80)
+    found = decided(gate, a_pass(1, reliability_score=90.0), a_pass(1))
+    assert (found.decision, "`api_key`" in found.hint) == (Decision.ERROR, True)
+    alone = decided(a_gate("a", min_reliability_score=80), a_pass(1))
+    assert alone.decision is Decision.PASS
+
+
+# -- the worst run, and what an uploaded trace may have caused -------------------------------------------------------
+
+
+def a_result(decision: Decision, rate: float | None = None) -> RunResult:
+    run_decision = RunDecision(decision=decision, reason=f"It is {decision}.", rule=Rule.NOT_POLLED)
+    return RunResult(run_decision=run_decision, run=a_ci_run(**known(pass_rate=rate)))
+
+
+@pytest.mark.parametrize(
+    ("runs", "worst"),
+    [
+        ([a_result(Decision.PASS), a_result(Decision.PENDING), a_result(Decision.ERROR), a_result(Decision.FAIL)], 3),
+        ([a_result(Decision.PENDING), a_result(Decision.ERROR)], 1),
+        ([a_result(Decision.PASS, 0.1), a_result(Decision.ERROR), a_result(Decision.PENDING, 0.0)], 1),
+        ([a_result(Decision.FAIL, 0.8), a_result(Decision.FAIL, 0.7), a_result(Decision.FAIL, 0.75)], 1),
+        ([a_result(Decision.FAIL), a_result(Decision.FAIL, 1.0)], 1),
+        ([a_result(Decision.FAIL, 0.5), a_result(Decision.FAIL, 0.5)], 0),
+        ([a_result(Decision.PASS, 0.9), a_result(Decision.PASS, 0.8)], 1),
+    ],
+)
+def test_ids_are_those_of_the_run_with_the_worst_decision_then_the_lowest_pass_rate(
+    runs: list[RunResult], worst: int
+) -> None:
+    found = decide_gate(a_gate(*map(str, range(len(runs)))), tuple(runs), NO_BASE)
+    assert (found.worst_index, found.decision) == (worst, min(runs, key=lambda run: run.decision.rank).decision)
+
+
+def test_the_reason_names_the_scenarios_without_a_decision_unless_all_have_the_same() -> None:
+    gate, gone = a_gate("a", "b", "b", "c", "d", "e"), replace(CANCELLED, reason="Gone.")
+    assert decided(gate, *[gone] * 6).reason == "Gone."
+    some = decided(gate, a_pass(1), gone, gone, gone, gone, gone)
+    assert (some.reason, some.detail) == ('"b", "c", "d" and 1 other: Gone.', "Gone.")
+
+
+@pytest.mark.parametrize("decision", list(Decision))
+def test_an_uploaded_trace_may_be_the_cause_if_any_run_without_a_result_says_so(decision: Decision) -> None:
+    outage, suspect = a_result(Decision.ERROR), replace(a_result(decision), trace_may_be_cause=True)
+    gate = a_gate("a", "b")
+    undecided = decision in {Decision.ERROR, Decision.PENDING, Decision.SKIPPED}
+    assert decide_gate(gate, (outage, suspect), NO_BASE).is_suspect is undecided
+    assert not decide_gate(gate, (outage, outage), NO_BASE).is_suspect
+
+
+def test_a_number_that_only_a_registered_trace_lacks_is_not_due_to_an_uploaded_one() -> None:
+    gate = a_gate("a", "", min_pass_rate=0.9)
+    for lacking, suspect in ((0, True), (1, False)):
+        rates = [1.0, 1.0]
+        runs = [a_pass(None if n == lacking else rate) for n, rate in enumerate(rates)]
+        found = decided(gate, *runs)
+        assert (found.decision, found.is_suspect) == (Decision.ERROR, suspect)
+
+
+def test_a_skipped_gate_has_no_checks() -> None:
+    gate = a_gate_with(min_pass_rate=0.9)
+    assert decide_gate(gate, (undecided(Decision.SKIPPED, "No file."),), NO_BASE).checks == ()
+
+
+def test_an_uploaded_trace_is_not_shown() -> None:
+    assert "customer" not in repr(Trace(label="a", content=b"customer"))
