@@ -42,20 +42,22 @@ UNREAD_RESULTS_HINT = (
 
 
 def read_record(run: Run) -> dict[str, Evaluated]:
-    """Return the `fail` of each gate that an earlier run found at this commit, by name; errors if that is unknown.
+    """Return the `fail` of each gate that an earlier run found at this commit, by name; an error if that is unknown.
 
     A gate whose `fail` stays is not evaluated, whatever its other settings are (docs/configuration.md#re-runs).
     """
     gates = run.settings.gates
     if run.event.skip_reason:
         return {}
-    if not run.github.read_record(gates):
-        return {gate.name: _not_run(gate, Decision.ERROR, RECORD_UNREAD, RECORD_HINT) for gate in gates}
-    found = {gate.name: run.github.recorded_fail(gate) for gate in gates}
-    recorded = {name: fail for name, fail in found.items() if fail}
-    for name in recorded:
-        run.host.progress(f"gate {name} failed at this commit already, so it is not evaluated again")
-    return recorded
+    run.github.read_record(gates)
+    found = dict[str, Evaluated]()
+    for gate in gates:
+        if not run.github.knows_record(gate):
+            found[gate.name] = _not_run(gate, Decision.ERROR, RECORD_UNREAD, RECORD_HINT)
+        elif fail := run.github.recorded_fail(gate):
+            found[gate.name] = fail
+            run.host.progress(f"gate {gate.name} failed at this commit already, so it is not evaluated again")
+    return found
 
 
 def evaluate(run: Run, recorded: Mapping[str, Evaluated]) -> tuple[GateResult, ...]:

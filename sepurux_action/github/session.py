@@ -197,21 +197,22 @@ class GitHubSession:
         description = published_result.format_description(result, note)
         self._set_statuses(CommitStatus(context, CommitState.FAILURE, description) for context in contexts)
 
-    def read_record(self, gates: Sequence[Gate]) -> bool:
-        """Read the decisions on this commit that earlier runs published; return whether they are known.
+    def read_record(self, gates: Sequence[Gate]) -> None:
+        """Read the decisions on this commit that earlier runs published. Without statuses there is no record.
 
-        The reads at the start share the time that begins here. Without statuses there is no record.
+        The reads at the start share the time that begins here.
         """
         self._calls.set_timeout(READS_S)
         if not (self.connected and self.settings.status and self.event.commit and self.event.keeps_fail):
-            return True
-        record, account = Record(self.event.commit), self.snapshot.account
+            return
+        self._record = record = Record(self.event.commit)
         contexts = [self.context_of(gate.name).lower() for gate in gates]
-        self._record = record
-        if not (unknown := record.without_decision(contexts, self.snapshot.statuses)):
-            return True
-        read = partial(record.read, contexts=unknown, account=account)
-        return self._calls.try_call(Operation.STATUSES, read) is not None
+        if unknown := record.without_decision(contexts, self.snapshot.statuses):
+            read = partial(record.read, contexts=unknown, account=self.snapshot.account)
+            self._calls.try_call(Operation.STATUSES, read)
+
+    def knows_record(self, gate: Gate) -> bool:
+        return self._record is None or self._record.is_known(self.context_of(gate.name).lower())
 
     def publish_pending(self, gates: Iterable[str]) -> None:
         """Set the pending status of each gate."""
