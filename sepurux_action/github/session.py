@@ -33,7 +33,7 @@ from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
 from sepurux_action.github.comment_state import CommentState, State
 from sepurux_action.github.event import REVIEW, Event, as_ambiguous, resolve
 from sepurux_action.github.permissions import Operation
-from sepurux_action.github.record import Record
+from sepurux_action.github.record import DECIDED, FAILED, Record
 from sepurux_action.github.snapshot import (
     MAX_PAGES,
     PAGE,
@@ -49,7 +49,8 @@ from sepurux_action.github.sticky_comment import StickyComment
 from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.output import Output
 
-STATUSES_S = 55.0  # for all decided statuses
+STATUSES_S = 55.0  # for all decided statuses; the same for those that are set during the evaluation
+FRESH_S = 1.0  # after which the statuses are read once more before one that hides a `fail` of another run
 COMMENT_S = 20.0  # for comment and review requests, added to what the statuses left: with READS_S at most 90 s
 # After a signal, the program must exit within 5 s: one attempt at each call.
 RECORD_AFTER_SIGNAL_S = 1.0
@@ -69,6 +70,7 @@ LOST = (
 INVALID_POLICY = "this pull request makes the policy invalid"
 BASE_CHANGED = "the base branch has changed"
 RERUN = "; re-run the job"
+FAILED_MEANWHILE = ErrorDetails(message="another run failed in the meantime, and its status stays")
 AGAIN = "evaluating once more"
 MIN_DECIDED = 10  # results; with fewer, one flaky run changes the advice on the next stage
 MAX_BLOCKED_PERCENT = 10  # of the results; teams soon turn off a gate that blocks more
@@ -101,6 +103,8 @@ class GitHubSession:
         self._notice = ""  # this run's line above the result of an earlier commit
         self._shutting_down = False
         self._record: Record | None = None
+        self._read_at = 0.0  # when the record was read for the decisions
+        self._early_s = STATUSES_S  # left for all statuses that are set during the evaluation
         self._set: dict[str, CommitStatus] = {}  # the last status of each context, in lower case, that this run set
         self._read_state = cache(CommentState.read)  # each gate needs the state
 
@@ -329,6 +333,7 @@ class GitHubSession:
             return {}
         self._calls.set_timeout(RECORD_AFTER_SIGNAL_S if self._shutting_down else READS_S)
         contexts = {self.context_of(gate.name).lower(): gate for gate in gates}
+        self._read_at = self._calls.timeouts.now()
         new_fails = partial(self._record.new_fails, contexts=contexts, account=self.snapshot.account)
         found = self._calls.try_call(Operation.STATUSES, new_fails, retry=not self._shutting_down)
         if found is None:
@@ -383,14 +388,18 @@ class GitHubSession:
             self._calls.warn_once(f"{changed}, so each status is `failure`. Re-run the job.")
 
     def publish_fail(self, result: GateResult, *, may_change: bool) -> None:
-        """Set the status of a gate that certainly fails; it is pending if a second evaluation may change that."""
-        self._calls.set_timeout(READS_S)
+        """Set the status of a gate that certainly fails; it is pending if a second evaluation may change that.
+
+        What all gates wait for this is limited, because GitHub may hang; each status is set again in the end.
+        """
+        self._calls.set_timeout(self._early_s)
         status = self._decided_status(result)
         if may_change:
             published = published_result.summarize(result)
             description = published_result.format_description(published, AGAIN if published.numbers else "")
             status = replace(status, state=CommitState.PENDING, description=description)
         self._set_statuses([status])
+        self._early_s = self._calls.left
 
     def publish_results(self, results: Sequence[GateResult]) -> None:
         """Set the decided status of each gate; those that block come first. The time for all effects begins here."""
@@ -523,12 +532,22 @@ class GitHubSession:
         self._set[status.context.lower()] = status
 
     def _send(self, status: CommitStatus) -> None:
-        send = methodcaller("set_status", self.event.commit, status)
         if self._record:
             self._record.note_link(status.description, status.url)  # also if the response is lost
-        number = self._calls.call(send, retry=not self._shutting_down)
+        number = self._calls.call(partial(self._post, status), retry=not self._shutting_down)
         if self._record:
             self._record.note_set(number)
+
+    def _post(self, status: CommitStatus, github: GitHubClient) -> int:
+        """Set a status, and return its id; raises GitHubError if it would hide a new `fail` of another run.
+
+        Setting other statuses, and waiting until GitHub accepts this one, may have taken long since the record was read.
+        """
+        if self._record and hides_fail(status) and self._calls.timeouts.now() - self._read_at > FRESH_S:
+            context = status.context.lower()
+            if self._record.new_fails(github, [context], self.snapshot.account):
+                raise GitHubError(FAILED_MEANWHILE)
+        return github.set_status(self.event.commit, status)
 
     def _decided_status(self, result: GateResult) -> CommitStatus:
         state = CommitState.FAILURE if result.blocks else CommitState.SUCCESS
@@ -540,6 +559,11 @@ class GitHubSession:
         description = published_result.format_description(published_result.summarize(result), note)
         url = result.recorded.link if result.recorded else result.worst.run.dashboard_url
         return CommitStatus(self.context_of(result.gate.name), state, description, url)
+
+
+def hides_fail(status: CommitStatus) -> bool:
+    success = status.state is CommitState.SUCCESS or status.description.startswith(DECIDED)
+    return success and not status.description.startswith(FAILED)
 
 
 def _status_note(result: GateResult) -> str:

@@ -252,6 +252,21 @@ def test_a_fail_that_another_run_hid_is_found_before_a_success(scene: Scene) -> 
     assert scene.status[0] == "failure"
 
 
+def test_a_fail_that_another_run_sets_while_github_delays_the_success_stays(scene: Scene) -> None:
+    fail = "fail (hard): 72.0% passed, 0 unsafe, 5 failures, score -"
+
+    def delay(_: object) -> backend.Answer:
+        scene.repository.status(scene.pull.head_sha, "failure", CONTEXT, fail)
+        return faults.secondary_limit(retry_after_s=2)
+
+    scene.github.fault("repos/create-commit-status", faults.through, delay)
+    scene.answers(**PASSED)
+    result = run(scene)
+    assert (scene.status[0], scene.status[2]) == ("failure", fail)
+    assert "(another run failed in the meantime, and its status stays)" in result.log
+    assert run(scene).outputs["decision"] == "fail"
+
+
 def test_a_pass_of_another_run_hides_no_fail(scene: Scene) -> None:
     sha = scene.pull.head_sha
     for description in ("pass (hard): 95.0% passed, 0 unsafe, 1 failure, score 93.0", "fail (hard): -"):
