@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 
 from sepurux_action.host.deadlines import Signals
-from tests.worlds.harness import GitHub, Refused, run_on
+from tests.worlds.harness import OLDER, GitHub, Refused, run_on
 from tests.worlds.worlds import AUTHOR, CAMPAIGN, CONTEXT, Pull, Review, Run, World, make_world
 
 REVIEWER, READER, BOT = "ada", "bob", "helper[bot]"
@@ -22,6 +22,8 @@ ROLES = {REVIEWER: "write", READER: "read", BOT: "write", AUTHOR: "write"}
 PULL = Pull(number=1, base="main")
 EVENTS = ("pull_request",) * 4 + ("pull_request_review", "push", "workflow_run", "workflow_dispatch", "issue_comment")
 FAULTS = ("graphql", "GET statuses", "POST statuses", "POST comments", "GET permission", "GET pulls")
+STATUSES = 99  # of other contexts, which fill a page with one more
+FOREIGN = {"__typename": "User", "login": "mallory"}
 NUMBERS = {"pass_rate": 1.0, "unsafe_attempts": 0, "failures": 0, "trace_count": 3}
 PASSES = {"status": "done", "decision": "pass", **NUMBERS}
 FAILS = {**PASSES, "decision": "fail", "pass_rate": 0.8}
@@ -34,7 +36,9 @@ class Step:
 
     `stopped_at` and `other_at` are calls, counted from 0, before which a signal arrives, or `other` runs from its start
     to its end. `other` runs before a call of the backend or one of the first reads, because two runs that end at the
-    same time miss each other. `fault` is the call of GitHub that fails, from its `fault_from`th time on.
+    same time miss each other. `fault` is the call of GitHub that fails, from its `fault_from`th time on. With `times`,
+    it succeeds again after these failures, and if it is `lost`, a status is set although the call fails. Before the run,
+    `others` set many statuses of another context, and a `pass` of this one by another account.
     """
 
     event: str
@@ -50,6 +54,9 @@ class Step:
     other: Step | None = None
     fault: str = ""
     fault_from: int = 0
+    times: int = 0
+    lost: bool = False
+    others: bool = False
 
     @property
     def may_evaluate_again(self) -> bool:
@@ -111,6 +118,9 @@ def _step(rng: Random, *, nested: bool = False) -> Step:
         other=other,
         fault=rng.choice(FAULTS) if rng.random() < 0.25 else "",
         fault_from=rng.randrange(3),
+        times=rng.choice((0, 1, 4, 5)),
+        lost=rng.random() < 0.5,
+        others=rng.random() < 0.1,
     )
 
 
@@ -151,11 +161,16 @@ def play(history: History, folder: Path) -> Sequence[SetStatus]:
             if number == step.stopped_at:
                 signals.receive(15)
             failed += call == step.fault
-            if call == step.fault and failed > step.fault_from:
-                if call == "POST statuses" and body["context"] == CONTEXT:
+            if call == step.fault and step.fault_from < failed <= step.fault_from + (step.times or failed):
+                if call == "POST statuses" and step.lost:
+                    github.set_status(body)
+                elif call == "POST statuses" and body["context"] == CONTEXT:
                     told.pop()
-                raise Refused(403)
+                raise Refused(502 if step.times else 403)
 
+        if step.others:
+            for context in (CONTEXT, *(f"ci / {number}" for number in range(STATUSES))):
+                github.set_status({"context": context, "state": "success", "description": OLDER}, FOREIGN)
         github.before, github.between = before, between
         run_on(github, _world(history, step), folder / name, (run, 2 if step.rerun else 1), signals)
         github.world, github.before, github.between = outer
