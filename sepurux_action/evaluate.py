@@ -30,6 +30,7 @@ NOT_AFFECTED = "No changed file matches the gate's `paths`."
 RECORD_UNREAD = (
     "The statuses of the commit could not be read, so it is not known whether an earlier run of this gate failed."
 )
+UNREAD = RunDecision(decision=Decision.ERROR, reason=RECORD_UNREAD, rule=Rule.RECORD_UNREAD)
 RECORD_HINT = "Give the job `statuses: write` under `permissions:` if it lacks it, then {rerun}."
 NO_CREDENTIALS = "`token` and `api_key` are both empty, so the gate has no secret for Sepurux."
 NO_CREDENTIALS_HINT = (
@@ -53,7 +54,7 @@ def read_record(run: Run) -> dict[str, Evaluated]:
     found = dict[str, Evaluated]()
     for gate in gates:
         if not run.github.knows_record(gate):
-            found[gate.name] = _not_run(gate, Decision.ERROR, RECORD_UNREAD, RECORD_HINT)
+            found[gate.name] = Evaluated(tuple(RunResult.of(each, UNREAD, RECORD_HINT) for each in gate.traces))
         elif fail := run.github.recorded_fail(gate):
             found[gate.name] = fail
             run.host.progress(f"gate {gate.name} failed at this commit already, so it is not evaluated again")
@@ -99,8 +100,7 @@ def _read_again(run: Run, results: Sequence[GateResult]) -> Mapping[str, Evaluat
 
 
 def _with_unread_record(result: GateResult) -> Evaluated:
-    decided = RunDecision(decision=Decision.ERROR, reason=RECORD_UNREAD, rule=Rule.RECORD_UNREAD)
-    return Evaluated(tuple(replace(run, run_decision=decided, hint=RECORD_HINT) for run in result.runs))
+    return Evaluated(tuple(replace(run, run_decision=UNREAD, hint=RECORD_HINT) for run in result.runs))
 
 
 def _skipped(run: Run, gates: Sequence[Gate]) -> dict[str, Evaluated]:
@@ -235,6 +235,5 @@ def no_credentials_hint(event: Event) -> str:
 
 
 def _not_run(gate: Gate, decision: Decision, reason: str, hint: str = "") -> Evaluated:
-    rule = Rule.RECORD_UNREAD if reason is RECORD_UNREAD else Rule.NOT_POLLED
-    decided = RunDecision(decision=decision, reason=reason, rule=rule)
+    decided = RunDecision(decision=decision, reason=reason, rule=Rule.NOT_POLLED)
     return Evaluated(tuple(RunResult.of(trace, decided, hint) for trace in gate.traces))

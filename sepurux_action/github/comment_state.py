@@ -27,7 +27,6 @@ from sepurux_action.evaluation.result import GateResult, RunResult, Runs, Workfl
 MAX_RESULTS = 20  # evaluated commits in one state
 FEW_RESULTS = 5  # commits in a state that would be too long with more
 MAX_DETAILS = 10  # tools, and kinds of failures, of one fail
-MAX_CATEGORIES = 50  # of one fail, the required ones first; of the others only the number is kept
 MAX_TEXT = 200  # characters of a text
 STATE_VERSION = 6  # another one if a field of a record has another meaning
 MAX_STATE_LENGTH = 30_000  # characters of the marker's content; the comment has 65,000 for everything
@@ -78,15 +77,13 @@ def _key(gate: Gate) -> str:
 
 def _kept_run(result: GateResult, here: WorkflowRun) -> RunResult:
     worst, combined, earlier = result.worst, result.combined, result.recorded.run if result.recorded else here
-    names, required = combined.mutation_categories, result.gate.required_mutation_categories
-    if names is not None:
-        names = tuple(map(_cut, sorted(names, key=lambda name: name not in required)[:MAX_CATEGORIES]))
+    names = combined.mutation_categories
     found = combine_found([run.enrichment.with_each(_cut_failure) for run in result.ranked], MAX_DETAILS)
     numbers = replace(
         combined,
         status="",
         decision="",
-        mutation_categories=names,
+        mutation_categories=None if names is None else tuple(map(_cut, names)),
         top_failing_tools=tuple(
             replace(each, tool=_cut(each.tool)) for each in combined.top_failing_tools[:MAX_DETAILS]
         ),

@@ -51,8 +51,8 @@ class Record:
                 self._keep(context, status)
         return tuple(unknown)
 
-    def read(self, github: GitHubClient, contexts: Iterable[str], account: str) -> tuple[str, ...]:
-        """Read the statuses, the newest first, up to the newest decision of each context; return those without one."""
+    def read(self, github: GitHubClient, contexts: Iterable[str], account: str) -> None:
+        """Read the statuses, the newest first, up to the newest decision of each context."""
         wanted = set(contexts)
         for context, status in self._decisions(github, account):
             if context in wanted:
@@ -62,7 +62,6 @@ class Record:
                 break
         for context in wanted:
             self._keep(context, None)
-        return tuple(wanted)
 
     def is_known(self, context: str) -> bool:
         return context in self._before
@@ -75,8 +74,8 @@ class Record:
     def new_fails(self, github: GitHubClient, contexts: Iterable[str], account: str) -> Mapping[str, PublishedStatus]:
         """Return each context's newest `fail` that was not there before, and that this step did not set.
 
-        A status with the link of a `fail` that this step read or set repeats that one. If it is not known what was there
-        before the evaluation, only the newest decision counts.
+        A status with the link of a `fail` that this step read or set repeats that one. If it is not known what was
+        there before the evaluation, only the newest decision counts.
         """
         wanted, found = set(contexts), dict[str, PublishedStatus]()
         for context, status in self._decisions(github, account):

@@ -541,7 +541,7 @@ class GitHubSession:
     def _post(self, status: CommitStatus, github: GitHubClient) -> int:
         """Set a status, and return its id; raises GitHubError if it would hide a new `fail` of another run.
 
-        Setting other statuses, and waiting until GitHub accepts this one, may have taken long since the record was read.
+        Setting other statuses, or waiting until GitHub accepts this one, may take long after the record was read.
         """
         if self._record and hides_fail(status) and self._calls.timeouts.now() - self._read_at > FRESH_S:
             context = status.context.lower()

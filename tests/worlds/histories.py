@@ -22,7 +22,7 @@ ROLES = {REVIEWER: "write", READER: "read", BOT: "write", AUTHOR: "write"}
 PULL = Pull(number=1, base="main")
 EVENTS = ("pull_request",) * 4 + ("pull_request_review", "push", "workflow_run", "workflow_dispatch", "issue_comment")
 FAULTS = ("graphql", "GET statuses", "POST statuses", "POST comments", "GET permission", "GET pulls")
-STATUSES = 99  # of other contexts, which fill a page with one more
+OTHER_CONTEXTS = (CONTEXT, *(f"ci / {number}" for number in range(99)))  # one page
 FOREIGN = {"__typename": "User", "login": "mallory"}
 NUMBERS = {"pass_rate": 1.0, "unsafe_attempts": 0, "failures": 0, "trace_count": 3}
 PASSES = {"status": "done", "decision": "pass", **NUMBERS}
@@ -37,8 +37,8 @@ class Step:
     `stopped_at` and `other_at` are calls, counted from 0, before which a signal arrives, or `other` runs from its start
     to its end. `other` runs before a call of the backend or one of the first reads, because two runs that end at the
     same time miss each other. `fault` is the call of GitHub that fails, from its `fault_from`th time on. With `times`,
-    it succeeds again after these failures, and if it is `lost`, a status is set although the call fails. Before the run,
-    `others` set many statuses of another context, and a `pass` of this one by another account.
+    it succeeds again after these failures, and if it is `lost`, a status is set although the call fails. Before the
+    run, `others` set many statuses of other contexts, and a `pass` of this one by another account.
     """
 
     event: str
@@ -57,6 +57,10 @@ class Step:
     times: int = 0
     lost: bool = False
     others: bool = False
+
+    def fails(self, call: str, number: int) -> bool:
+        """Return whether a call fails; it is the one with this number, from 1, of the calls of `fault`."""
+        return call == self.fault and self.fault_from < number <= self.fault_from + (self.times or number)
 
     @property
     def may_evaluate_again(self) -> bool:
@@ -154,23 +158,20 @@ def play(history: History, folder: Path) -> Sequence[SetStatus]:
 
         def before(call: str, body: Mapping[str, Any]) -> None:
             nonlocal calls, failed
-            if call == "POST statuses" and body["context"] == CONTEXT:
-                texts = {name: body[name] for name in ("state", "description")}
-                told.append(SetStatus(run=run, link=body.get("target_url", ""), begun=tuple(begun), **texts))
             number, calls = calls, calls + 1
             if number == step.stopped_at:
                 signals.receive(15)
             failed += call == step.fault
-            if call == step.fault and step.fault_from < failed <= step.fault_from + (step.times or failed):
-                if call == "POST statuses" and step.lost:
-                    github.set_status(body)
-                elif call == "POST statuses" and body["context"] == CONTEXT:
-                    told.pop()
+            fails, sets_status = step.fails(call, failed), call == "POST statuses"
+            if sets_status and body["context"] == CONTEXT and (step.lost or not fails):
+                texts = {name: body[name] for name in ("state", "description")}
+                told.append(SetStatus(run=run, link=body.get("target_url", ""), begun=tuple(begun), **texts))
+            if sets_status and step.lost and fails:
+                github.set_status({**body})
+            if fails:
                 raise Refused(502 if step.times else 403)
 
-        if step.others:
-            for context in (CONTEXT, *(f"ci / {number}" for number in range(STATUSES))):
-                github.set_status({"context": context, "state": "success", "description": OLDER}, FOREIGN)
+        _set_others(github, step)
         github.before, github.between = before, between
         run_on(github, _world(history, step), folder / name, (run, 2 if step.rerun else 1), signals)
         github.world, github.before, github.between = outer
@@ -178,6 +179,11 @@ def play(history: History, folder: Path) -> Sequence[SetStatus]:
     for number, step in enumerate(history.steps):
         perform(step, str(number))
     return told
+
+
+def _set_others(github: GitHub, step: Step) -> None:
+    for context in OTHER_CONTEXTS if step.others else ():
+        github.set_status({"context": context, "state": "success", "description": OLDER}, FOREIGN)
 
 
 def _world(history: History, step: Step) -> World:
