@@ -96,6 +96,7 @@ def _read_again(run: Run, results: Sequence[GateResult]) -> Mapping[str, Evaluat
     if run.signals.received:
         run.github.enter_shutdown(Timeouts())
         found = run.github.new_fails(gates)
+        run.github.read_again()
     return {each.gate.name: _with_unread_record(each) for each in not_failed} if found is None else found
 
 

@@ -53,7 +53,7 @@ STATUSES_S = 55.0  # for all decided statuses; the same for those that are set d
 FRESH_S = 1.0  # after which the statuses are read once more before one that hides a `fail` of another run
 COMMENT_S = 20.0  # for comment and review requests, added to what the statuses left: with READS_S at most 90 s
 # After a signal, the program must exit within 5 s: one attempt at each call.
-RECORD_AFTER_SIGNAL_S = 1.0
+READS_AFTER_SIGNAL_S = 1.0  # for the record and the pull request
 STATUSES_AFTER_SIGNAL_S = 2.0
 NOTICE_AFTER_SIGNAL_S = 1.0  # added to what the statuses left
 MAX_LOOKUPS = 3  # the result of a lookup may require another one
@@ -331,7 +331,8 @@ class GitHubSession:
         """
         if self._record is None or not gates:
             return {}
-        self._calls.set_timeout(RECORD_AFTER_SIGNAL_S if self._shutting_down else READS_S)
+        if not self._shutting_down:
+            self._calls.set_timeout(READS_S)
         contexts = {self.context_of(gate.name).lower(): gate for gate in gates}
         self._read_at = self._calls.timeouts.now()
         new_fails = partial(self._record.new_fails, contexts=contexts, account=self.snapshot.account)
@@ -375,10 +376,12 @@ class GitHubSession:
         """Allow one attempt at each status, after a signal. `timeouts` are new: the signal interrupted the others."""
         self._calls.timeouts = timeouts
         self._shutting_down = True
+        self._calls.set_timeout(READS_AFTER_SIGNAL_S)
 
     def read_again(self) -> None:
         """Read the pull request again after the evaluation: with another base branch, another policy applies."""
-        self._calls.set_timeout(READS_S)
+        if not self._shutting_down:
+            self._calls.set_timeout(READS_S)
         if self.event.pull_request is None or not (self.settings.status or self._writes_comment):
             return
         self._now = self._calls.fetch_page()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -203,6 +204,22 @@ def test_a_run_that_is_canceled_while_another_gate_is_running_leaves_the_fail(sc
     assert run(scene).outputs["decision"] == "fail"
     assert sorted(scene.states().values()) == ["failure", "success"]
     assert started(scene) == before + 1  # for the gate that was not decided
+
+
+def test_a_gate_that_passed_blocks_if_the_base_branch_changed_before_the_run_was_canceled(scene: Scene) -> None:
+    two_gates(scene)
+    scene.repository.commit("dev")
+    for name, fields in (("b-1", PASSED), ("b-2", RUNNING)):
+        answer = backend.json(backend.decided(**{**fields, "batch_id": name}))
+        scene.sepurux.script(f"GET /v1/ci/batch/{name}", answer)
+    with start_action(**scene.options()) as running:
+        running.wait_for("pass after")
+        retarget(scene)
+        running.send_signal(signal.SIGTERM)
+        running.finish(6)
+    descriptions = {each.description for each in scene.repository.latest_statuses(scene.pull.head_sha)}
+    assert set(scene.states().values()) == {"failure"}
+    assert any("; the base branch has changed; re-run the job" in (each or "") for each in descriptions)
 
 
 def test_a_run_that_is_canceled_while_a_gate_is_evaluated_once_more_leaves_the_first_fail(scene: Scene) -> None:
