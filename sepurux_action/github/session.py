@@ -103,7 +103,8 @@ class GitHubSession:
         self._notice = ""  # this run's line above the result of an earlier commit
         self._shutting_down = False
         self._record: Record | None = None
-        self._read_at = 0.0  # when the record was read for the decisions
+        self._new_fails: Callable[[GitHubClient], Mapping[str, PublishedStatus]] = lambda _: {}  # by context
+        self._read_at = 0.0  # when they were read
         self._early_s = STATUSES_S  # left for all statuses that are set during the evaluation
         self._set: dict[str, CommitStatus] = {}  # the last status of each context, in lower case, that this run set
         self._read_state = cache(CommentState.read)  # each gate needs the state
@@ -335,8 +336,8 @@ class GitHubSession:
             self._calls.set_timeout(READS_S)
         contexts = {self.context_of(gate.name).lower(): gate for gate in gates}
         self._read_at = self._calls.timeouts.now()
-        new_fails = partial(self._record.new_fails, contexts=contexts, account=self.snapshot.account)
-        found = self._calls.try_call(Operation.STATUSES, new_fails, retry=not self._shutting_down)
+        self._new_fails = partial(self._record.new_fails, contexts=contexts, account=self.snapshot.account)
+        found = self._calls.try_call(Operation.STATUSES, self._new_fails, retry=not self._shutting_down)
         if found is None:
             return None
         return {contexts[each].name: self._as_recorded(contexts[each], status) for each, status in found.items()}
@@ -546,10 +547,12 @@ class GitHubSession:
 
         Setting other statuses, or waiting until GitHub accepts this one, may take long after the record was read.
         """
-        if self._record and hides_fail(status) and self._calls.timeouts.now() - self._read_at > FRESH_S:
-            context = status.context.lower()
-            if self._record.new_fails(github, [context], self.snapshot.account):
+        now = self._calls.timeouts.now()
+        if hides_fail(status) and now - self._read_at > FRESH_S:
+            found = self._new_fails(github)
+            if status.context.lower() in found:
                 raise GitHubError(FAILED_MEANWHILE)
+            self._read_at = self._read_at if found else now
         return github.set_status(self.event.commit, status)
 
     def _decided_status(self, result: GateResult) -> CommitStatus:
