@@ -388,6 +388,20 @@ def test_a_fail_of_a_push_stays_except_on_the_default_branch(branch: str, decisi
     assert push(scene, branch, "mona").outputs["decision"] == decision
 
 
+@pytest.mark.parametrize(("branch", "decision"), [("release", "fail"), ("main", "pass")])
+def test_a_tag_named_like_the_default_branch_does_not_make_a_workflow_run_evaluate_again(
+    branch: str, decision: str, scene: Scene
+) -> None:
+    scene.repository.commit("release")
+    sha, tip = scene.repository.branches[branch].sha, scene.repository.branches["main"].sha
+    scene.answers(**FAILED)
+    push(scene, branch, "mona")
+    scene.answers(**PASSED)
+    head = {"head_branch": "main", "head_sha": sha, "head_repository": {"full_name": "octo/shop"}}
+    result = scene.on("workflow_run", {"workflow_run": {"event": "push", **head}}, env={"GITHUB_SHA": tip})
+    assert result.outputs["decision"] == decision
+
+
 @pytest.mark.parametrize(("actor", "decision"), [("mona", "fail"), ("ada", "fail"), ("hubot", "pass"), ("bob", "fail")])
 def test_who_pushed_or_wrote_a_commit_without_a_pull_request_cannot_evaluate_it_again(
     actor: str, decision: str, scene: Scene
