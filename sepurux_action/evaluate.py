@@ -32,6 +32,7 @@ NOT_AFFECTED = "No changed file matches the gate's `paths`."
 RECORD_UNREAD = (
     "The statuses of the commit could not be read, so it is not known whether an earlier run of this gate failed."
 )
+UNREAD = RunDecision(decision=Decision.ERROR, reason=RECORD_UNREAD, rule=Rule.RECORD_UNREAD)
 RECORD_HINT = "Give the job `statuses: write` under `permissions:` if it lacks it, then {rerun}."
 NO_CREDENTIALS = "`token` and `api_key` are both empty, so the gate has no secret for Sepurux."
 NO_CREDENTIALS_HINT = (
@@ -44,20 +45,22 @@ UNREAD_RESULTS_HINT = (
 
 
 def read_record(run: Run) -> dict[str, Evaluated]:
-    """Return the `fail` of each gate that an earlier run found at this commit, by name; errors if that is unknown.
+    """Return the `fail` of each gate that an earlier run found at this commit, by name; an error if that is unknown.
 
     A gate whose `fail` stays is not evaluated, whatever its other settings are (docs/configuration.md#re-runs).
     """
     gates = run.settings.gates
     if run.event.skip_reason:
         return {}
-    if not run.github.read_record(gates):
-        return {gate.name: _not_run(gate, Decision.ERROR, RECORD_UNREAD, RECORD_HINT) for gate in gates}
-    found = {gate.name: run.github.recorded_fail(gate) for gate in gates}
-    recorded = {name: fail for name, fail in found.items() if fail}
-    for name in recorded:
-        run.host.progress(f"gate {name} failed at this commit already, so it is not evaluated again")
-    return recorded
+    run.github.read_record(gates)
+    found = dict[str, Evaluated]()
+    for gate in gates:
+        if not run.github.knows_record(gate):
+            found[gate.name] = _decided(gate, UNREAD, RECORD_HINT)
+        elif fail := run.github.recorded_fail(gate):
+            found[gate.name] = fail
+            run.host.progress(f"gate {gate.name} failed at this commit already, so it is not evaluated again")
+    return found
 
 
 def evaluate(run: Run, recorded: Mapping[str, Evaluated]) -> tuple[GateResult, ...]:
@@ -95,6 +98,7 @@ def _read_again(run: Run, results: Sequence[GateResult]) -> Mapping[str, Evaluat
     if run.signals.received:
         run.github.enter_shutdown(Timeouts())
         found = run.github.new_fails(gates)
+        run.github.read_again()
     return {each.gate.name: _with_unread_record(each) for each in not_failed} if found is None else found
 
 
@@ -230,7 +234,9 @@ def no_credentials_hint(event: Event) -> str:
 
 
 def _not_run(gate: Gate, decision: Decision, reason: str, hint: str = "") -> Evaluated:
-    rule = Rule.RECORD_UNREAD if reason is RECORD_UNREAD else Rule.NOT_POLLED
-    decided = RunDecision(decision=decision, reason=reason, rule=rule)
+    return _decided(gate, RunDecision(decision=decision, reason=reason, rule=Rule.NOT_POLLED), hint)
+
+
+def _decided(gate: Gate, decided: RunDecision, hint: str) -> Evaluated:
     runs = tuple(RunResult.of(trace, decided, hint) for trace in gate.traces)
     return Evaluated(decided=decide_gate(gate, runs, Base(baseline=None)))

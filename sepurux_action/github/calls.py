@@ -89,9 +89,9 @@ class BoundedCalls:
             except GitHubError as error:
                 details = error.details
                 too_large = whole and details.too_large
-                if too_large or details.permanent or details.of_every_target or self._left <= RETRY_PAUSE_S:
+                if too_large or details.permanent or details.of_every_target or self.left <= RETRY_PAUSE_S:
                     raise
-            left = f"{RETRY_PAUSE_S:.0f} s, for at most {self._left:.0f} s"
+            left = f"{RETRY_PAUSE_S:.0f} s, for at most {self.left:.0f} s"
             self._output.log(f"could not {operation.text} ({details.summary}); next attempt in {left}")
             self._pause(RETRY_PAUSE_S)
 
@@ -109,7 +109,7 @@ class BoundedCalls:
                 details = error.details
                 wait = details.retry_after_s if details.rate_limited else max(pause, details.retry_after_s or 0)
                 may_retry = details.rate_limited or (retry and details.temporary)
-                if (whole and details.too_large) or not may_retry or wait is None or wait >= self._left:
+                if (whole and details.too_large) or not may_retry or wait is None or wait >= self.left:
                     raise
             self._pause(wait)
         return self._attempt(work, whole=whole)
@@ -117,7 +117,7 @@ class BoundedCalls:
     def _attempt(self, work: Callable[[GitHubClient], T], *, whole: bool) -> T:
         if (client := self._client) is None:
             raise GitHubError(_NOT_USED)
-        left = max(0.0, self._left)
+        left = max(0.0, self.left)
         slow = whole and left > WHOLE_QUERY_S
         try:
             return self.timeouts.run(WHOLE_QUERY_S if slow else left, lambda: work(client))
@@ -207,7 +207,8 @@ class BoundedCalls:
             raise GitHubError(_ENDED) from None
 
     @property
-    def _left(self) -> float:
+    def left(self) -> float:
+        """Return the seconds that the calls have; negative if they had fewer than they took."""
         return self._deadline - self.timeouts.now()
 
 

@@ -28,7 +28,6 @@ from sepurux_action.evaluation.runs import RunResult, Runs, WorkflowRun
 MAX_RESULTS = 20  # evaluated commits in one state
 FEW_RESULTS = 5  # commits in a state that would be too long with more
 MAX_DETAILS = 10  # tools, and kinds of failures, of one fail
-MAX_CATEGORIES = 50  # of one fail, the required ones first; of the others only the number is kept
 MAX_TEXT = 200  # characters of a text
 STATE_VERSION = 6  # another one if a field of a record has another meaning
 MAX_STATE_LENGTH = 30_000  # characters of the marker's content; the comment has 65,000 for everything
@@ -79,9 +78,8 @@ def _key(gate: Gate) -> str:
 
 def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
     decided, worst, numbers = result.decided, result.worst, result.numbers
-    names, required = numbers.mutation_categories, result.gate.required_mutation_categories
-    if names is not None:
-        names = tuple(map(_cut, sorted(names, key=lambda name: name not in required)[:MAX_CATEGORIES]))
+    names = numbers.mutation_categories
+    names = None if names is None else tuple(map(_cut, names))
     tools = (replace(each, tool=_cut(each.tool)) for each in numbers.top_failing_tools[:MAX_DETAILS])
     found, run_ids = result.what_failed, worst.run.run_ids[:MAX_DETAILS]
     failures, left_out = merge_failures(map(_cut_failure, found.failures), MAX_DETAILS)

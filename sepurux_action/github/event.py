@@ -282,7 +282,9 @@ def _workflow_run(event: Event, payload: Mapping[str, object]) -> Event:
     repository = _repository(json_reader.at(run, "head_repository", "full_name"))
     branch = parse_branch(run.get("head_branch"))
     commit, fork = parse_sha(run.get("head_sha")), not _same(repository, event.repository)
-    event = replace(event, commit=commit, head_branch=branch, fork=fork, by_review=run.get("event") == REVIEW)
+    # A tag is named like a branch here. GITHUB_SHA is the tip of the default branch.
+    head_branch = branch if commit == event.commit else ""
+    event = replace(event, commit=commit, head_branch=head_branch, fork=fork, by_review=run.get("event") == REVIEW)
     if json_reader.text(run.get("event")) not in PULL_REQUEST_EVENTS and not event.fork:
         return event
     if not (repository and branch and commit):

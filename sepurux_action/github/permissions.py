@@ -60,7 +60,8 @@ def warning_text(operation: Operation, error: ErrorDetails, event: Event, target
         why = f"{json_reader.printable(', '.join(named))}: {why}"
     reads_results = operation in {Operation.READ, Operation.BASE, Operation.RESULTS}
     stands = "Unless a gate limits a drop, this" if reads_results else "This"
-    return f"Could not {operation.text} ({why}). {advice(operation, error, event)} {stands} does not change the result."
+    text = f"Could not {operation.text} ({why}). {advice(operation, error, event)}"
+    return text if operation is Operation.STATUSES else f"{text} {stands} does not change the result."
 
 
 def advice(operation: Operation, error: ErrorDetails, event: Event) -> str:

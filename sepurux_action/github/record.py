@@ -51,8 +51,8 @@ class Record:
                 self._keep(context, status)
         return tuple(unknown)
 
-    def read(self, github: GitHubClient, contexts: Iterable[str], account: str) -> tuple[str, ...]:
-        """Read the statuses, the newest first, up to the newest decision of each context; return those without one."""
+    def read(self, github: GitHubClient, contexts: Iterable[str], account: str) -> None:
+        """Read the statuses, the newest first, up to the newest decision of each context."""
         wanted = set(contexts)
         for context, status in self._decisions(github, account):
             if context in wanted:
@@ -62,7 +62,9 @@ class Record:
                 break
         for context in wanted:
             self._keep(context, None)
-        return tuple(wanted)
+
+    def is_known(self, context: str) -> bool:
+        return context in self._before
 
     def fail(self, context: str) -> PublishedStatus | None:
         """Return the `fail` that was the newest decision before the evaluation, None if there was none."""
@@ -72,17 +74,19 @@ class Record:
     def new_fails(self, github: GitHubClient, contexts: Iterable[str], account: str) -> Mapping[str, PublishedStatus]:
         """Return each context's newest `fail` that was not there before, and that this step did not set.
 
-        A status with the link of a `fail` that this step read or set repeats that one.
+        A status with the link of a `fail` that this step read or set repeats that one. If it is not known what was
+        there before the evaluation, only the newest decision counts.
         """
         wanted, found = set(contexts), dict[str, PublishedStatus]()
         for context, status in self._decisions(github, account):
             if context not in wanted or status.id in self._own_ids:
                 continue
             before = self._before.get(context)
-            if before and replace(before, id=0) == replace(status, id=0):
-                wanted.remove(context)
-            elif status.description.startswith(FAILED) and status.url not in self._links:
+            is_known = before and replace(before, id=0) == replace(status, id=0)
+            is_new = not is_known and status.description.startswith(FAILED) and status.url not in self._links
+            if is_new:
                 found[context] = status
+            if is_known or is_new or context not in self._before:
                 wanted.remove(context)
             if not wanted:
                 break

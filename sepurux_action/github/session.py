@@ -34,7 +34,7 @@ from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
 from sepurux_action.github.comment_state import CommentState, State
 from sepurux_action.github.event import REVIEW, Event, as_ambiguous, resolve
 from sepurux_action.github.permissions import Operation
-from sepurux_action.github.record import Record
+from sepurux_action.github.record import DECIDED, FAILED, Record
 from sepurux_action.github.snapshot import (
     MAX_PAGES,
     PAGE,
@@ -50,10 +50,11 @@ from sepurux_action.github.sticky_comment import StickyComment
 from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.output import Output
 
-STATUSES_S = 55.0  # for all decided statuses
+STATUSES_S = 55.0  # for all decided statuses; the same for those that are set during the evaluation
+FRESH_S = 1.0  # after which the statuses are read once more before one that hides a `fail` of another run
 COMMENT_S = 20.0  # for comment and review requests, added to what the statuses left: with READS_S at most 90 s
 # After a signal, the program must exit within 5 s: one attempt at each call.
-RECORD_AFTER_SIGNAL_S = 1.0
+READS_AFTER_SIGNAL_S = 1.0  # for the record and the pull request
 STATUSES_AFTER_SIGNAL_S = 2.0
 NOTICE_AFTER_SIGNAL_S = 1.0  # added to what the statuses left
 MAX_LOOKUPS = 3  # the result of a lookup may require another one
@@ -70,6 +71,7 @@ LOST = (
 INVALID_POLICY = "this pull request makes the policy invalid"
 BASE_CHANGED = "the base branch has changed"
 RERUN = "; re-run the job"
+FAILED_MEANWHILE = ErrorDetails(message="another run failed in the meantime, and its status stays")
 AGAIN = "evaluating once more"
 MIN_DECIDED = 10  # results; with fewer, one flaky run changes the advice on the next stage
 MAX_BLOCKED_PERCENT = 10  # of the results; teams soon turn off a gate that blocks more
@@ -102,6 +104,9 @@ class GitHubSession:
         self._notice = ""  # this run's line above the result of an earlier commit
         self._shutting_down = False
         self._record: Record | None = None
+        self._new_fails: Callable[[GitHubClient], Mapping[str, PublishedStatus]] = lambda _: {}  # by context
+        self._read_at = 0.0  # when they were read
+        self._early_s = STATUSES_S  # left for all statuses that are set during the evaluation
         self._set: dict[str, CommitStatus] = {}  # the last status of each context, in lower case, that this run set
         self._read_state = cache(CommentState.read)  # each gate needs the state
 
@@ -198,21 +203,22 @@ class GitHubSession:
         description = published_result.format_description(result, note)
         self._set_statuses(CommitStatus(context, CommitState.FAILURE, description) for context in contexts)
 
-    def read_record(self, gates: Sequence[Gate]) -> bool:
-        """Read the decisions on this commit that earlier runs published; return whether they are known.
+    def read_record(self, gates: Sequence[Gate]) -> None:
+        """Read the decisions on this commit that earlier runs published. Without statuses there is no record.
 
-        The reads at the start share the time that begins here. Without statuses there is no record.
+        The reads at the start share the time that begins here.
         """
         self._calls.set_timeout(READS_S)
         if not (self.connected and self.settings.status and self.event.commit and self.event.keeps_fail):
-            return True
-        record, account = Record(self.event.commit), self.snapshot.account
+            return
+        self._record = record = Record(self.event.commit)
         contexts = [self.context_of(gate.name).lower() for gate in gates]
-        self._record = record
-        if not (unknown := record.without_decision(contexts, self.snapshot.statuses)):
-            return True
-        read = partial(record.read, contexts=unknown, account=account)
-        return self._calls.try_call(Operation.STATUSES, read) is not None
+        if unknown := record.without_decision(contexts, self.snapshot.statuses):
+            read = partial(record.read, contexts=unknown, account=self.snapshot.account)
+            self._calls.try_call(Operation.STATUSES, read)
+
+    def knows_record(self, gate: Gate) -> bool:
+        return self._record is None or self._record.is_known(self.context_of(gate.name).lower())
 
     def publish_pending(self, gates: Iterable[str]) -> None:
         """Set the pending status of each gate."""
@@ -327,10 +333,12 @@ class GitHubSession:
         """
         if self._record is None or not gates:
             return {}
-        self._calls.set_timeout(RECORD_AFTER_SIGNAL_S if self._shutting_down else READS_S)
+        if not self._shutting_down:
+            self._calls.set_timeout(READS_S)
         contexts = {self.context_of(gate.name).lower(): gate for gate in gates}
-        new_fails = partial(self._record.new_fails, contexts=contexts, account=self.snapshot.account)
-        found = self._calls.try_call(Operation.STATUSES, new_fails, retry=not self._shutting_down)
+        self._read_at = self._calls.timeouts.now()
+        self._new_fails = partial(self._record.new_fails, contexts=contexts, account=self.snapshot.account)
+        found = self._calls.try_call(Operation.STATUSES, self._new_fails, retry=not self._shutting_down)
         if found is None:
             return None
         return {contexts[each].name: self._as_recorded(contexts[each], status) for each, status in found.items()}
@@ -370,10 +378,12 @@ class GitHubSession:
         """Allow one attempt at each status, after a signal. `timeouts` are new: the signal interrupted the others."""
         self._calls.timeouts = timeouts
         self._shutting_down = True
+        self._calls.set_timeout(READS_AFTER_SIGNAL_S)
 
     def read_again(self) -> None:
         """Read the pull request again after the evaluation: with another base branch, another policy applies."""
-        self._calls.set_timeout(READS_S)
+        if not self._shutting_down:
+            self._calls.set_timeout(READS_S)
         if self.event.pull_request is None or not (self.settings.status or self._writes_comment):
             return
         self._now = self._calls.fetch_page()
@@ -383,14 +393,18 @@ class GitHubSession:
             self._calls.warn_once(f"{changed}, so each status is `failure`. Re-run the job.")
 
     def publish_fail(self, result: GateResult, *, may_change: bool) -> None:
-        """Set the status of a gate that certainly fails; it is pending if a second evaluation may change that."""
-        self._calls.set_timeout(READS_S)
+        """Set the status of a gate that certainly fails; it is pending if a second evaluation may change that.
+
+        What all gates wait for this is limited, because GitHub may hang; each status is set again in the end.
+        """
+        self._calls.set_timeout(self._early_s)
         status = self._decided_status(result)
         if may_change:
             published = summarize(result)
             description = published_result.format_description(published, AGAIN if published.numbers else "")
             status = replace(status, state=CommitState.PENDING, description=description)
         self._set_statuses([status])
+        self._early_s = self._calls.left
 
     def publish_results(self, results: Sequence[GateResult]) -> None:
         """Set the decided status of each gate; those that block come first. The time for all effects begins here."""
@@ -523,12 +537,24 @@ class GitHubSession:
         self._set[status.context.lower()] = status
 
     def _send(self, status: CommitStatus) -> None:
-        send = methodcaller("set_status", self.event.commit, status)
         if self._record:
             self._record.note_link(status.description, status.url)  # also if the response is lost
-        number = self._calls.call(send, retry=not self._shutting_down)
+        number = self._calls.call(partial(self._post, status), retry=not self._shutting_down)
         if self._record:
             self._record.note_set(number)
+
+    def _post(self, status: CommitStatus, github: GitHubClient) -> int:
+        """Set a status, and return its id; raises GitHubError if it would hide a new `fail` of another run.
+
+        Setting other statuses, or waiting until GitHub accepts this one, may take long after the record was read.
+        """
+        now = self._calls.timeouts.now()
+        if hides_fail(status) and now - self._read_at > FRESH_S:
+            found = self._new_fails(github)
+            if status.context.lower() in found:
+                raise GitHubError(FAILED_MEANWHILE)
+            self._read_at = self._read_at if found else now
+        return github.set_status(self.event.commit, status)
 
     def _decided_status(self, result: GateResult) -> CommitStatus:
         state = CommitState.FAILURE if result.blocks else CommitState.SUCCESS
@@ -540,6 +566,11 @@ class GitHubSession:
         description = published_result.format_description(summarize(result), note)
         url = result.recorded.link if result.recorded else result.worst.run.dashboard_url
         return CommitStatus(self.context_of(result.gate.name), state, description, url)
+
+
+def hides_fail(status: CommitStatus) -> bool:
+    success = status.state is CommitState.SUCCESS or status.description.startswith(DECIDED)
+    return success and not status.description.startswith(FAILED)
 
 
 def _status_note(result: GateResult) -> str:

@@ -263,9 +263,8 @@ def parse_snapshot(response: object, event: Event, error: ErrorDetails | None = 
     errors = [each for each, path in zip(given, error_paths(given), strict=True) if _part(path) != "workflow"]
     if error is None or (given and not errors):
         return snapshot
-    paths = error_paths(errors)
     # Beyond its limit, GitHub returns a part, and the path need not name each missing one.
-    parts = {_EVERYTHING} if error.over_limit else set(map(_part, paths)) or {_EVERYTHING}
+    parts = {_EVERYTHING} if error.over_limit else set(map(_part, error_paths(errors))) or {_EVERYTHING}
 
     def failed(part: str) -> bool:
         return not parts.isdisjoint({part, _EVERYTHING})
@@ -273,7 +272,7 @@ def parse_snapshot(response: object, event: Event, error: ErrorDetails | None = 
     no_default = "defaultPolicy" in repository and not snapshot.has_default_policy
     no_policy = (failed("policy") and snapshot.policy.text is None) or (failed("defaultPolicy") and no_default)
     no_head = failed("headPolicy") and snapshot.head_policy.text is None
-    no_statuses = not snapshot.statuses and any(path[-1:] == ("status",) for path in paths)
+    no_statuses = not snapshot.statuses and (failed("evaluated") or failed("pullRequest"))
     no_pull = snapshot.pull_request is None and event.pull_request is not None
     of_base = Operation.RESULTS if required_permission(errors) else Operation.BASE
     return replace(

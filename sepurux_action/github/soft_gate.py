@@ -138,13 +138,13 @@ class ReviewGate:
     def may_evaluate_again(self, pull: PullRequest | None, reviewers: tuple[str, ...]) -> bool:
         """Return whether who started this run may start another evaluation of a commit that failed."""
         event = self._calls.event
-        rules = self._rules_without(reviewers) if pull is None else self._rules(pull, reviewers)
+        rules = self._rules_again(pull, reviewers)
         may = event.may_evaluate_again and bool(event.actor)
         return may and rules is not None and rules.refusal_of_all(event.actor) is None
 
     def who_evaluates_again(self, pull: PullRequest | None, reviewers: tuple[str, ...]) -> RecordedFail:
         """Return who may start another evaluation of a commit that failed."""
-        rules = self._rules_without(reviewers) if pull is None else self._rules(pull, reviewers)
+        rules = self._rules_again(pull, reviewers)
         by_review = self._calls.event.by_review
         elsewhere = rules.elsewhere() if rules and not by_review else None
         if rules is None or rules.requesters is None or elsewhere is None:
@@ -170,13 +170,12 @@ class ReviewGate:
             elsewhere=partial(self._elsewhere, head),
         )
 
-    def _rules_without(self, reviewers: tuple[str, ...]) -> ApprovalRules | None:
-        """Return the rules for a commit without a pull request: who pushed it counts as author; None if unknown."""
+    def _rules_again(self, pull: PullRequest | None, reviewers: tuple[str, ...]) -> ApprovalRules | None:
+        """Return the rules of a new evaluation. Without a pull request, the author is who pushed; None if unknown."""
         event = self._calls.event
-        if not event.pusher or event.pull_request is not None:
-            return None
-        pull = PullRequest(author=event.pusher, head_sha=event.commit, by_agent=True)
-        return self._rules(pull, reviewers)
+        if pull is None and event.pusher and event.pull_request is None:
+            pull = PullRequest(author=event.pusher, head_sha=event.commit, by_agent=True)
+        return self._rules(pull, reviewers) if pull else None
 
     @cached_property
     def _reviews(self) -> tuple[Review, ...] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -183,7 +185,7 @@ TWO = "campaign: core-reliability\ngates: [{name: one}, {name: two}]\n"
 
 
 def two_gates(scene: Scene) -> None:
-    """Give the pull request two gates; the first one fails, and the second one is never decided."""
+    """Give the pull request two gates; one of them fails, and the other one is never decided."""
     scene.repository.commit("main", {BOTH: TWO})
     scene.pull = scene.repository.pull("mona", head="two-gates")
     batches = ("b-1", backend.decided(**FAILED)), ("b-2", backend.decided(**RUNNING))
@@ -194,13 +196,29 @@ def two_gates(scene: Scene) -> None:
 
 def test_a_run_that_is_canceled_while_another_gate_is_running_leaves_the_fail(scene: Scene) -> None:
     two_gates(scene)
-    interrupt(lambda: scene.states().get("Sepurux / one") == "failure", **scene.options())
+    interrupt(lambda: "failure" in scene.states().values(), **scene.options())
     before = started(scene)
     scene.sepurux.script(START, backend.json({"batch_id": "b-3"}))
     scene.answers(**{**PASSED, "batch_id": "b-3"})
     assert run(scene).outputs["decision"] == "fail"
-    assert scene.states() == {"Sepurux / one": "failure", "Sepurux / two": "success"}
+    assert sorted(scene.states().values()) == ["failure", "success"]
     assert started(scene) == before + 1  # for the gate that was not decided
+
+
+def test_a_gate_that_passed_blocks_if_the_base_branch_changed_before_the_run_was_canceled(scene: Scene) -> None:
+    two_gates(scene)
+    scene.repository.commit("dev")
+    for name, fields in (("b-1", PASSED), ("b-2", RUNNING)):
+        answer = backend.json(backend.decided(**{**fields, "batch_id": name}))
+        scene.sepurux.script(f"GET /v1/ci/batch/{name}", answer)
+    with start_action(**scene.options()) as running:
+        running.wait_for("pass after")
+        retarget(scene)
+        running.send_signal(signal.SIGTERM)
+        running.finish(6)
+    descriptions = {each.description for each in scene.repository.latest_statuses(scene.pull.head_sha)}
+    assert set(scene.states().values()) == {"failure"}
+    assert any("; the base branch has changed; re-run the job" in (each or "") for each in descriptions)
 
 
 def test_a_run_that_is_canceled_while_a_gate_is_evaluated_once_more_leaves_the_first_fail(scene: Scene) -> None:
@@ -250,6 +268,21 @@ def test_a_fail_that_another_run_hid_is_found_before_a_success(scene: Scene) -> 
     assert scene.status[0] == "failure"
 
 
+def test_a_fail_that_another_run_sets_while_github_delays_the_success_stays(scene: Scene) -> None:
+    fail = "fail (hard): 72.0% passed, 0 unsafe, 5 failures, score -"
+
+    def delay(_: object) -> backend.Answer:
+        scene.repository.status(scene.pull.head_sha, "failure", CONTEXT, fail)
+        return faults.secondary_limit(retry_after_s=2)
+
+    scene.github.fault("repos/create-commit-status", faults.through, delay)
+    scene.answers(**PASSED)
+    result = run(scene)
+    assert (scene.status[0], scene.status[2]) == ("failure", fail)
+    assert "(another run failed in the meantime, and its status stays)" in result.log
+    assert run(scene).outputs["decision"] == "fail"
+
+
 def test_a_pass_of_another_run_hides_no_fail(scene: Scene) -> None:
     sha = scene.pull.head_sha
     for description in ("pass (hard): 95.0% passed, 0 unsafe, 1 failure, score 93.0", "fail (hard): -"):
@@ -288,6 +321,8 @@ def test_if_the_record_cannot_be_read_the_decision_is_an_error_which_allow_does_
     result = run(scene, on_undecided="allow", enforcement=stage)
     assert (result.exit_code, result.outputs["decision"], started(scene)) == (2, "error", 0)
     assert scene.status[0] == "failure"
+    assert "Could not read the statuses of the commit (HTTP 403 no)." in result.log
+    assert "This does not change the result" not in result.log
     shown = without_code(result.summary)
     assert "it is not known whether an earlier run of this gate failed. Give the job statuses: write" in shown
     assert "on_undecided: allow does not apply, because an earlier run may have failed." in shown
@@ -299,6 +334,33 @@ def test_if_the_record_cannot_be_read_again_a_pass_becomes_an_error(scene: Scene
     result = run(scene, on_undecided="allow")
     assert (result.exit_code, result.outputs["decision"], result.outputs["batch_id"]) == (2, "error", backend.BATCH_ID)
     assert scene.status[0] == "failure"
+
+
+def test_a_read_that_fails_before_the_evaluation_brings_no_older_fail_back(scene: Scene) -> None:
+    """The newest decision is a `pass`; the statuses can be read only after what would be the evaluation."""
+    sha = scene.pull.head_sha
+    for state, description in (
+        ("failure", "fail (hard): 72.0% passed, 0 unsafe, 5 failures, score -"),
+        ("success", "pass (hard): 95.0% passed, 0 unsafe, 1 failure, score 93.0"),
+        ("pending", "the evaluation is running"),
+    ):
+        scene.repository.status(sha, state, CONTEXT, description)
+    scene.github.fault("repos/list-commit-statuses-for-ref", *[faults.broken(502)] * 4)
+    result = run(scene)
+    assert (result.outputs["decision"], started(scene)) == ("error", 0)
+    assert scene.status[2].startswith("error (hard): -")
+    scene.answers(**PASSED)
+    assert run(scene).outputs["decision"] == "pass"
+
+
+def test_a_fail_of_the_first_query_stays_if_the_statuses_of_another_gate_cannot_be_read(scene: Scene) -> None:
+    scene.repository.commit("main", {BOTH: TWO})
+    scene.pull = scene.repository.pull("mona", head="two-gates")
+    scene.repository.status(scene.pull.head_sha, "failure", "Sepurux / one", "fail (hard): 72.0% passed, 0 unsafe")
+    scene.repository.status(scene.pull.head_sha, "pending", "Sepurux / two", "the evaluation is running")
+    scene.github.fault("repos/list-commit-statuses-for-ref", faults.refused(403, "no"), always=True)
+    gates = json.loads(run(scene).outputs["gates"])
+    assert [gate["decision"] for gate in gates] == ["fail", "error"]
 
 
 def test_without_statuses_each_run_evaluates(scene: Scene) -> None:
@@ -323,6 +385,20 @@ def test_a_fail_of_a_push_stays_except_on_the_default_branch(branch: str, decisi
     assert push(scene, branch, "mona").outputs["decision"] == "fail"
     scene.answers(**PASSED)
     assert push(scene, branch, "mona").outputs["decision"] == decision
+
+
+@pytest.mark.parametrize(("branch", "decision"), [("release", "fail"), ("main", "pass")])
+def test_a_tag_named_like_the_default_branch_does_not_make_a_workflow_run_evaluate_again(
+    branch: str, decision: str, scene: Scene
+) -> None:
+    scene.repository.commit("release")
+    sha, tip = scene.repository.branches[branch].sha, scene.repository.branches["main"].sha
+    scene.answers(**FAILED)
+    push(scene, branch, "mona")
+    scene.answers(**PASSED)
+    head = {"head_branch": "main", "head_sha": sha, "head_repository": {"full_name": "octo/shop"}}
+    result = scene.on("workflow_run", {"workflow_run": {"event": "push", **head}}, env={"GITHUB_SHA": tip})
+    assert result.outputs["decision"] == decision
 
 
 @pytest.mark.parametrize(("actor", "decision"), [("mona", "fail"), ("ada", "fail"), ("hubot", "pass"), ("bob", "fail")])

@@ -217,6 +217,17 @@ def test_a_longer_outage_ends_the_first_read_after_a_minute() -> None:
     assert scene.warnings == []
 
 
+def test_all_statuses_during_the_evaluation_share_one_limit_if_github_hangs() -> None:
+    scene = a_scene()
+    scene.client.takes_s, start = 1_000, scene.clock.time
+    for result in results("one", "two", "three"):
+        scene.session.publish_fail(result, may_change=False)
+    assert scene.clock.time - start == STATUSES_S
+    scene.client.takes_s = 0
+    scene.session.publish_results(results("one", "two", "three"))
+    assert [state for state, _ in scene.client.newest.values()] == [CommitState.FAILURE] * 3
+
+
 def test_a_github_that_hangs_ends_each_part_at_its_deadline() -> None:
     scene = a_scene(load=False, takes_s=1_000)
     start = scene.clock.time
@@ -322,7 +333,9 @@ def test_a_github_that_rejects_every_call_after_the_first_read_ends_nothing(
     assert scene.session.publish_comment(results("one"), BODY) == ""
     scene.session.soft_gate.request_reviews()
     assert 3 <= len(scene.warnings) == len(set(scene.warnings))
-    assert all(warning.lower().endswith("this does not change the result.") for warning in scene.warnings)
+    of_record, *others = sorted(scene.warnings, key=lambda warning: "the statuses of the commit" not in warning)
+    assert "this does not change the result" not in of_record  # the decision is an error
+    assert all(warning.lower().endswith("this does not change the result.") for warning in others)
 
 
 @pytest.mark.parametrize(

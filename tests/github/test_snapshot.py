@@ -273,6 +273,24 @@ def test_the_contexts_of_the_commit_are_known_only_from_a_status_of_the_known_fo
     assert parse_snapshot({"data": data}, replace(OWN, commit=TIP)).statuses == known
 
 
+@pytest.mark.parametrize(
+    ("path", "known"),
+    [
+        ([], None),
+        (["repository"], None),
+        (["repository", "evaluated"], None),
+        (["repository", "evaluated", "status"], None),
+        (["repository", "pullRequest", "commits", "nodes", "0", "commit", "status"], None),
+        (["repository", "base3", "status"], ()),
+        (["repository", "policy"], ()),
+    ],
+)
+def test_null_in_place_of_the_statuses_is_none_unless_an_error_may_be_why(path: list[str], known: object) -> None:
+    data = {"repository": {"evaluated": {"oid": TIP, "status": None}}}
+    response = {"data": data, "errors": [{"message": "Something went wrong", "path": path}]}
+    assert parse_snapshot(response, replace(OWN, commit=TIP), ErrorDetails(message="odd")).statuses == known
+
+
 @pytest.mark.parametrize(("value", "known"), [("2027-01-03T12:00:00Z", 1_798_977_600.0), (None, None), ("soon", None)])
 def test_the_time_of_the_evaluated_commit_is_that_of_github(value: object, known: float | None) -> None:
     evaluated = {"oid": TIP, "committedDate": value}

@@ -422,15 +422,19 @@ class GitHub:
             case _, "permission":
                 return {"permission": self.world.roles.get(unquote(before[-1]).lower(), "read")}
             case "GET", "statuses":
-                return [_rest_status(each) for each in reversed(self.statuses)]
+                size, page = (int(query[name][0]) for name in ("per_page", "page"))
+                return [_rest_status(each) for each in self.statuses[::-1][size * (page - 1) : size * page]]
             case "POST", "statuses":
                 assert last == self.evaluated
-                shown = {"targetUrl": body.get("target_url"), "creator": BOT, "createdAt": CREATED}
-                self.statuses.append({"id": len(self.statuses) + 1, **shown, **body})
+                self.set_status(body)
             case "POST" | "PATCH", "comments":
                 self.comments[:] = [{"id": 1, "html_url": "https://github.com/#1", **body}]
         made = {"statuses": self.statuses, "comments": self.comments}.get(what, [])
         return made if method == "GET" else made[-1]
+
+    def set_status(self, body: Json, creator: Json = BOT) -> None:
+        shown = {"targetUrl": body.get("target_url"), "creator": creator, "createdAt": CREATED}
+        self.statuses.append({"id": len(self.statuses) + 1, **shown, **body})
 
     def graphql(self, query: str, variables: Json) -> Json:
         self.before("graphql", {})

@@ -15,7 +15,7 @@ from random import Random
 from typing import Any
 
 from sepurux_action.host.deadlines import Signals
-from tests.worlds.harness import GitHub, Refused, run_on
+from tests.worlds.harness import OLDER, GitHub, Refused, run_on
 from tests.worlds.worlds import AUTHOR, CAMPAIGN, CONTEXT, Pull, Review, Run, World, make_world
 
 REVIEWER, READER, BOT = "ada", "bob", "helper[bot]"
@@ -23,6 +23,8 @@ ROLES = {REVIEWER: "write", READER: "read", BOT: "write", AUTHOR: "write"}
 PULL = Pull(number=1, base="main")
 EVENTS = ("pull_request",) * 4 + ("pull_request_review", "push", "workflow_run", "workflow_dispatch", "issue_comment")
 FAULTS = ("graphql", "GET statuses", "POST statuses", "POST comments", "GET permission", "GET pulls")
+OTHER_CONTEXTS = (CONTEXT, *(f"ci / {number}" for number in range(99)))  # one page
+FOREIGN = {"__typename": "User", "login": "mallory"}
 NUMBERS = {"pass_rate": 1.0, "unsafe_attempts": 0, "failures": 0, "trace_count": 3}
 PASSES = {"status": "done", "decision": "pass", **NUMBERS}
 FAILS = {**PASSES, "decision": "fail", "pass_rate": 0.8, "failures": 2}
@@ -36,7 +38,9 @@ class Step:
 
     Before the call `stopped_at`, counted from 0, a signal arrives, or the step is `killed`. From `other_at` on, `other`
     runs from its start to its end, before a call of the backend or one of the first reads, because two runs that end at
-    the same time miss each other. `fault` is the call of GitHub that fails, from its `fault_from`th time on.
+    the same time miss each other. `fault` is the call of GitHub that fails, from its `fault_from`th time on. With
+    `times`, it succeeds again after these failures, and if it is `lost`, a status is set although the call fails.
+    Before the run, `others` set many statuses of other contexts, and a `pass` of this one by another account.
     """
 
     event: str
@@ -53,6 +57,13 @@ class Step:
     other: Step | None = None
     fault: str = ""
     fault_from: int = 0
+    times: int = 0
+    lost: bool = False
+    others: bool = False
+
+    def refuses(self, call: str, number: int) -> bool:
+        """Return whether GitHub refuses a call; it is the one with this number, from 1, of the calls of `fault`."""
+        return call == self.fault and self.fault_from < number <= self.fault_from + (self.times or number)
 
     @property
     def may_evaluate_again(self) -> bool:
@@ -124,6 +135,9 @@ def _step(rng: Random, *, nested: bool = False) -> Step:
         other=other,
         fault=rng.choice(FAULTS) if rng.random() < 0.25 else "",
         fault_from=rng.randrange(3),
+        times=rng.choice((0, 1, 4, 5)),
+        lost=rng.random() < 0.5,
+        others=rng.random() < 0.1,
     )
 
 
@@ -174,6 +188,7 @@ class _Playing:
         github, step = self._github, self._step
         outer = github.world, github.before, github.between
         self._played.begun.append(step)
+        _set_others(github, step)
         github.before, github.between = self._before, self._between
         workflow_run = self._number, 2 if step.rerun else 1
         with suppress(Killed):
@@ -199,12 +214,20 @@ class _Playing:
         if number == step.stopped_at:
             self._signals.receive(15)
         self._failed += call == step.fault
-        if call == step.fault and self._failed > step.fault_from:
-            raise Refused(403)
-        if call == "POST statuses" and body["context"] == CONTEXT:
+        fails, sets_status = step.refuses(call, self._failed), call == "POST statuses"
+        if sets_status and body["context"] == CONTEXT and (step.lost or not fails):
             texts = {name: body[name] for name in ("state", "description")}
             begun, link = tuple(self._played.begun), body.get("target_url", "")
             self._played.statuses.append(SetStatus(run=self._number, link=link, begun=begun, **texts))
+        if sets_status and step.lost and fails:
+            self._github.set_status({**body})
+        if fails:
+            raise Refused(502 if step.times else 403)
+
+
+def _set_others(github: GitHub, step: Step) -> None:
+    for context in OTHER_CONTEXTS if step.others else ():
+        github.set_status({"context": context, "state": "success", "description": OLDER}, FOREIGN)
 
 
 def _world(history: History, step: Step) -> World:
