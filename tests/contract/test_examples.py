@@ -24,7 +24,7 @@ import yaml
 from scripts import schema
 from sepurux_action.config import policy_parser
 from sepurux_action.config.gate import Trace
-from sepurux_action.config.options import CommentMode
+from sepurux_action.config.options import MIN_SCENARIOS, CommentMode
 from sepurux_action.config.policy import Policy
 from sepurux_action.config.settings import Settings, input_layer, read_settings
 from sepurux_action.config.stage import Stage
@@ -311,7 +311,7 @@ def test_a_pull_request_has_one_run_and_an_edited_title_cancels_none(name: str) 
 
 # -- what an example may do -------------------------------------------------------------------------------------------
 
-RECORDING = [name for name, text in PIECES.items() if "record_traces.py traces" in text]
+RECORDING = [name for name, text in PIECES.items() if re.search(r'record_traces\.py"? "?traces', text)]
 PARSED = {name: yaml.safe_load(PIECES[name]) for name in RECORDING if name != "forks-record.yml"}
 TWO_JOBS = {name: workflow for name, workflow in PARSED.items() if "record" in workflow["jobs"]}  # no single steps
 of_two_jobs = pytest.mark.parametrize("name", TWO_JOBS)
@@ -324,10 +324,28 @@ def of_gate(workflow: Mapping[Any, Any]) -> dict[str, Any]:
     return dict(job)
 
 
-def test_each_workflow_that_gates_pull_requests_records_their_traces() -> None:
+def test_each_workflow_that_gates_pull_requests_or_deployments_or_runs_at_night_records_traces() -> None:
     gates = [name for name, workflow in OF_PULL_REQUESTS.items() if ACTION in str(workflow)]
-    assert (len(gates), len(TWO_JOBS)) == (7, 8)
-    assert TWO_JOBS.keys() - gates == {"deployment.yml"}
+    assert (len(gates), len(TWO_JOBS)) == (7, 9)
+    assert TWO_JOBS.keys() - gates == {"deployment.yml", "scheduled.yml"}
+
+
+@pytest.mark.parametrize("name", [*TWO_JOBS, "forks-record.yml"])
+def test_a_workflow_records_each_scenario_three_times_and_installs_what_the_recording_needs(name: str) -> None:
+    record = yaml.safe_load(PIECES[name])["jobs"]["record"]
+    *_, install, script, _ = [step.get("run", step.get("uses")) for step in record["steps"]]
+    assert install == "pip install -r requirements.txt"
+    [arguments] = re.findall(r"record_traces\.py\"? (.+?)$", script, re.MULTILINE)
+    assert arguments in {"traces --times 3", '"traces/$agent" --times 3'}
+
+
+RECOMMENDED = [name for name in POLICY_TEXTS if name.startswith("README.md:") or name in {each.name for each in POLICIES}]
+
+
+@pytest.mark.parametrize("name", RECOMMENDED)
+def test_each_gate_of_a_recommended_policy_blocks_if_a_scenario_is_deleted(name: str) -> None:
+    gates = settings(read_policy(POLICY_TEXTS[name])).gates
+    assert [gate.limits.get(MIN_SCENARIOS.name) for gate in gates] == [3] * len(gates)
 
 
 @of_two_jobs
@@ -335,7 +353,8 @@ def test_the_job_that_runs_a_pull_requests_code_has_no_secret_of_the_gate_and_ca
     record = TWO_JOBS[name]["jobs"]["record"]
     assert record["permissions"] == {"contents": "read"}
     assert re.findall(r"secrets\.\w+|github\.token", str(record)) == ["secrets.OPENAI_API_KEY"]
-    assert record["steps"][0]["with"] == {"persist-credentials": False}
+    assert record["steps"][0]["with"]["persist-credentials"] is False
+    assert record["steps"][0]["with"].keys() <= {"persist-credentials", "fetch-depth"}
     assert "env" not in TWO_JOBS[name]
     assert "env" not in record
 
