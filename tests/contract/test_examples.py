@@ -339,7 +339,9 @@ def test_a_workflow_records_each_scenario_three_times_and_installs_what_the_reco
     assert arguments in {"traces --times 3", '"traces/$agent" --times 3'}
 
 
-RECOMMENDED = [name for name in POLICY_TEXTS if name.startswith("README.md:") or name in {each.name for each in POLICIES}]
+RECOMMENDED = [
+    name for name in POLICY_TEXTS if name.startswith("README.md:") or name in {each.name for each in POLICIES}
+]
 
 
 @pytest.mark.parametrize("name", RECOMMENDED)
@@ -452,7 +454,8 @@ def test_the_script_of_another_ci_system_blocks_also_if_the_policy_observes(
     program.chmod(0o755)
     traces = tmp_path / "checkout" / "traces"
     traces.mkdir(parents=True)
-    shutil.copy(ROOT / "examples" / "traces" / "refund-unsafe.json", traces / "refund-sound.json")
+    for name in ("refund-sound", "refund-failing-tool", "refund-unsafe"):
+        shutil.copy(ROOT / "examples" / "traces" / f"{name}.json", traces)
     (tmp_path / "checkout" / ".github").mkdir()
     policy = tmp_path / "checkout" / ".github" / "sepurux-gate.yml"  # what a merge request could add
     policy.write_text("enforcement: observe\n", encoding="utf-8")
@@ -475,9 +478,23 @@ def test_the_script_of_another_ci_system_blocks_also_if_the_policy_observes(
         )
         started = [json.loads(each.body) for each in sandbox.requests if each.path == "/v1/ci/runs"]
     assert done.returncode == 1, done.stderr
-    assert [(body["repo"], body["pull_request_number"]) for body in started] == [("my-org/my-agent", 42)]
+    assert [(body["repo"], body["pull_request_number"]) for body in started] == [("my-org/my-agent", 42)] * 3
     report = json.loads((traces.parent / REPORT_DIR / "report.json").read_text(encoding="utf-8"))
     assert report["decision"] == "fail"
+
+
+def test_another_ci_system_records_in_a_job_that_gets_no_secret_of_the_gate() -> None:
+    jobs = yaml.safe_load((CI / ".gitlab-ci.yml").read_text(encoding="utf-8"))
+    record, gate = jobs["record"], jobs["sepurux-gate"]
+    assert record["script"][-1] == "python record_traces.py traces --times 3"
+    assert record["artifacts"]["paths"] == ["traces"]
+    assert (gate["needs"], gate["environment"]) == (["record"], {"name": "sepurux", "action": "access"})
+    assert "environment" not in record
+    before, _, after = (CI / "Jenkinsfile").read_text(encoding="utf-8").partition("unstash 'traces'")
+    record_stage, _, gate_stage = before.partition("stash name: 'traces', includes: 'traces/*.json'")
+    assert '/bin/python" record_traces.py traces --times 3\n' in record_stage
+    assert ["credentials('sepurux-ci-token')" in each for each in (record_stage, gate_stage)] == [False, True]
+    assert "credentials(" not in after
 
 
 def test_another_ci_system_reads_the_folder_that_its_script_writes() -> None:

@@ -154,14 +154,18 @@ def gate(github: GitHub, checkout: Checkout, changed: str, policy: str) -> tuple
     repository = github.repository("octo-org/agents")
     repository.commit(files={FILE: policy})
     pull = repository.pull("mona", head="change", files={changed: "changed\n"})
-    env = {"GITHUB_API_URL": github.url, "GITHUB_GRAPHQL_URL": github.graphql_url, "GITHUB_SERVER_URL": github.server_url}
     with Sandbox(Store(campaigns=["support-reliability", "search-reliability"]), token=SECRET) as sandbox:
         result = run_action(
             workspace=checkout.folder,
             inputs={"token": SECRET, "base_url": sandbox.url, "comment_key": "agents"},
             event=pull_request_event(number=pull.number, head_sha=pull.head_sha, base_sha=pull.base_sha),
             token=github.token({"contents": "read", "pull-requests": "write", "statuses": "write"}),
-            env={**env, "GITHUB_REPOSITORY": repository.full_name},
+            env={
+                "GITHUB_API_URL": github.url,
+                "GITHUB_GRAPHQL_URL": github.graphql_url,
+                "GITHUB_SERVER_URL": github.server_url,
+                "GITHUB_REPOSITORY": repository.full_name,
+            },
         )
     return result, {each["name"]: each["decision"] for each in json.loads(result.outputs["gates"])}
 
