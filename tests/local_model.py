@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from http.server import ThreadingHTTPServer
 from threading import Thread
 
 import local_model
@@ -24,10 +25,16 @@ def a_local_model() -> Iterator[tuple[str, Mapping[str, Calls]]]:
             asked[request] += [(name, json.loads(given)) for name, given in replied]
         return replied
 
-    server = local_model.server(reply=reply)
+    with serving(local_model.server(reply=reply)) as url:
+        yield url, asked
+
+
+@contextmanager
+def serving(server: ThreadingHTTPServer) -> Iterator[str]:
+    """Yield the address of the server while it runs."""
     Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()

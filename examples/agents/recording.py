@@ -25,6 +25,7 @@ from typing import Any, TypeVar, cast
 from sepurux import TraceRecorder
 
 CONTEXTS = {"RunContextWrapper", "ToolRuntime"}  # what a framework passes to a tool beside the model's arguments
+NO_CALLS = "No recording has a tool call. Check whether the agent calls the tools that are wrapped."
 LOST = "Let the agent wait for each call, and start threads with asyncio.to_thread or contextvars.copy_context().run."
 Tool = TypeVar("Tool", bound=Callable[..., Any])
 _trace: ContextVar[TraceRecorder] = ContextVar("trace")  # of the recording that the current thread or task belongs to
@@ -122,9 +123,12 @@ def main(scenarios: Mapping[str, Any], run: Callable[[Any], Any], arguments: lis
     options = parser.parse_args(arguments)
     options.folder.mkdir(parents=True, exist_ok=True)
     _lost.clear()
-    failed = asyncio.run(_record_all(scenarios, run, options))
+    results = asyncio.run(_record_all(scenarios, run, options))
+    failed = {name: result for name, result in results.items() if isinstance(result, BaseException)}
     for error in list(failed.values())[:1]:
         traceback.print_exception(error)
+    if all(result == 0 for result in results.values()):
+        _say(NO_CALLS)
     if failed:
         _say(f"Failed: {', '.join(sorted(failed))}")
     if _lost:
@@ -145,8 +149,8 @@ def _say(text: str) -> None:
 
 async def _record_all(
     scenarios: Mapping[str, Any], run: Callable[[Any], Any], options: argparse.Namespace
-) -> Mapping[str, BaseException]:
-    """Write the traces, and return the errors of the recordings that failed, by their names."""
+) -> Mapping[str, int | BaseException]:
+    """Write the traces, and return how many calls of tools each has, or its error, by the recording's name."""
     for old in options.folder.glob("*.json"):
         name, _, number = old.stem.rpartition("-")
         if name in scenarios and number.isdecimal():
@@ -159,16 +163,15 @@ async def _record_all(
         for name, request in scenarios.items()
         for file in [options.folder / f"{name}-{number}.json"]
     }
-    every, failed = len(waiting), dict[str, BaseException]()
+    every, results = len(waiting), dict[str, int | BaseException]()
     while waiting:
         ended, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        for place, task in enumerate(ended, every - len(waiting) - len(ended) + 1):
-            error = task.exception()
-            if error:
-                failed[task.get_name()] = error
-            result = f"failed: {error!r}" if error else f"tool calls: {task.result()}"
-            _say(f"{place}/{every} {task.get_name()}: {result}")
-    return failed
+        for task in ended:
+            name, error = task.get_name(), task.exception()
+            results[name] = error or task.result()
+            shown = f"failed: {error!r}" if error else f"tool calls: {task.result()}"
+            _say(f"{len(results)}/{every} {name}: {shown}")
+    return results
 
 
 async def _record(places: asyncio.Semaphore, name: str, request: Any, run: Callable[[Any], Any], file: Path) -> int:

@@ -23,7 +23,8 @@ MAX_LAYERS = 3  # of escapes, such as HTML in JSON in a URL
 # The escapes of URLs, HTML, JSON, and JavaScript, first those that are cut off, and invisible characters, which reports
 # put into words. A group captures what an escape stands for: two digits, four digits, an entity, a character, or a cut.
 _ESCAPE = re.compile(
-    rf"(?:%[0-9A-Fa-f]?|&#?[0-9A-Za-z]{{0,31}}|\\(?:x[0-9A-Fa-f]?|u[0-9A-Fa-f]{{0,3}})?)({json_reader.CUT})"
+    r"(?:%[0-9A-Fa-f]?|&#?[0-9A-Za-z]{0,31}|\\(?:x[0-9A-Fa-f]?|u[0-9A-Fa-f]{0,3})?)"
+    rf"({json_reader.CUT}|\\u{ord(json_reader.CUT):04x})"  # the cut as itself, or as JSON escapes it
     r"|(?:%|\\x)([0-9A-Fa-f]{2})|\\u([0-9A-Fa-f]{4})"
     r"|(&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][0-9A-Za-z]{1,31}(?=;)|amp|apos|gt|lt|quot);?)"
     r"|\\([^0-9A-Za-z\s])"
@@ -78,7 +79,7 @@ def _decode(text: str) -> tuple[str, array[int]]:
     pieces, before, at = list[str](), array("L"), 0
     for found in _ESCAPE.finditer(text):
         cut, two, four, entity, character = found.groups()
-        decoded = cut or character or ""
+        decoded = json_reader.CUT if cut else character or ""
         if two or four:
             decoded = chr(int(two or four, 16))
         elif entity and len(decoded := html.unescape(entity)) != 1:

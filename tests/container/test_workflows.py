@@ -30,13 +30,14 @@ pytestmark = [pytest.mark.container, pytest.mark.timeout(300), pytest.mark.usefi
 WORKFLOWS = REPOSITORY / "examples" / "workflows"
 GATE = "2"  # the number of the gate's step in the examples with two jobs
 RECORDER = """
-import os, sys
+import json, os, sys
 from pathlib import Path
 {before}
-for folder in {folders!r}:
-    path = Path(sys.argv[1], folder, "refund.json")
-    path.parent.mkdir(parents=True)
-    path.write_text({text!r})
+trace = json.loads({text!r})
+Path(sys.argv[1]).mkdir(parents=True)
+for number in range(1, 4):
+    trace["task"]["name"] = f"refund-{{number}}"
+    Path(sys.argv[1], f"refund-{{number}}.json").write_text(json.dumps(trace))
 """
 
 
@@ -69,14 +70,11 @@ class Scene:
         file.write_text(text, encoding="utf-8")
         return file
 
-    def record(self, trace: str, *folders: str, before: str = "") -> None:
-        """Put a script that records into the checkout: it runs `before`, and writes an example trace into each folder.
-
-        The folders, by default only one, are below that of its argument.
-        """
+    def record(self, trace: str, *, at: str = "record_traces.py", before: str = "") -> None:
+        """Put a script into the checkout that runs `before`, and records an example trace for three scenarios."""
         text = (TRACES / trace).read_text(encoding="utf-8")
         self.write("requirements.txt", "")
-        self.write("record_traces.py", RECORDER.format(folders=folders or (".",), text=text, before=before))
+        self.write(at, RECORDER.format(text=text, before=before))
 
     def uploaded(self, name: str) -> str:
         """Return the id under which the sandbox has an example trace from now on."""
@@ -201,7 +199,8 @@ def approved_in_a_review(scene: Scene) -> None:
     run = scene.run(WORKFLOWS / "week-2-soft.yml", "pull_request_review", event)
     assert run.jobs == {"record": "success", "reliability": "success"}, run.log
     assert scene.statuses()["Sepurux / core-reliability"][0] == "success"
-    assert len([request for request in scene.sandbox.requests if request.path == "/v1/ci/runs"]) == 1
+    started = [request for request in scene.sandbox.requests if request.path == "/v1/ci/runs"]
+    assert len(started) == 3, "the review starts no evaluation"
 
     event = scene.event(action="submitted", review={"state": "commented"})
     assert scene.run(WORKFLOWS / "week-2-soft.yml", "pull_request_review", event).steps == {}
@@ -225,7 +224,8 @@ def blocked(scene: Scene) -> None:
 def gated_by_paths(scene: Scene) -> None:
     """Run the gate of the one agent whose files the pull request changes; the others are skipped."""
     scene.policy("many-agents.yml")
-    scene.record("refund-sound.json", "refunds", "support", "search")
+    for agent in ("refunds", "support", "search"):
+        scene.record("refund-sound.json", at=f"agents/{agent}/record_traces.py")
     run = scene.run(WORKFLOWS / "many-agents.yml")
     assert run.jobs == {"record": "success", "reliability": "success"}, run.log
     gates = json.loads(run.steps["reliability", GATE].outputs["gates"])
@@ -257,11 +257,12 @@ def queued(scene: Scene) -> None:
 def dispatched(scene: Scene) -> None:
     """Evaluate without a pull request by the checkout's policy, and say why there is no comment."""
     scene.policy("week-3-hard.yml")
+    scene.record("refund-sound.json")
     event = {"repository": scene.event()["repository"]}
     run = scene.run(WORKFLOWS / "scheduled.yml", "workflow_dispatch", event)
-    assert run.jobs == {"reliability": "success"}, run.log
-    assert run.steps["reliability", "1"].outputs["enforcement"] == "hard"
-    assert "is the head of no open pull request" in run.steps["reliability", "1"].text
+    assert run.jobs == {"record": "success", "reliability": "success"}, run.log
+    assert run.steps["reliability", GATE].outputs["enforcement"] == "hard"
+    assert "is the head of no open pull request" in run.steps["reliability", GATE].text
 
 
 def recorded(scene: Scene) -> None:
@@ -275,11 +276,11 @@ def recorded(scene: Scene) -> None:
     scene.write("requirements.txt", "openai\nsepurux==0.7.0\n")
     scene.write("recording.py", recording)
     scene.write("record_traces.py", agent)
-    for text, result, unsafe in ((shop, "success", "0"), (careless, "failure", "2")):
+    for text, result, is_unsafe in ((shop, "success", False), (careless, "failure", True)):
         scene.write("shop.py", text)
         run = scene.run(WORKFLOWS / "record-and-gate.yml")
         assert run.jobs == {"record": "success", "reliability": result}, run.log
-        assert run.steps["reliability", GATE].outputs["unsafe_attempts"] == unsafe
+        assert (run.steps["reliability", GATE].outputs["unsafe_attempts"] != "0") == is_unsafe
         assert scene.statuses()["Sepurux / core-reliability"][0] == result
         scene.pull.push()
 

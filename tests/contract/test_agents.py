@@ -15,15 +15,17 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from textwrap import dedent
+from types import SimpleNamespace
 from typing import Any
 
+import local_model
 import pytest
 import recording
 from sepurux import TraceRecorder
 from sepurux.integrations.openai import instrument_openai
 
 from sepurux_action.sandbox import CORE_CAMPAIGN, Sandbox
-from tests.local_model import Calls, a_local_model
+from tests.local_model import Calls, a_local_model, serving
 from tests.runner import REPOSITORY, StepResult, run_action
 
 SECRET = "sandbox-secret-4711"
@@ -124,13 +126,22 @@ def test_an_example_agent_whose_instructions_ask_for_no_approval_fails(name: str
 # -- the documents ----------------------------------------------------------------------------------------------------
 
 
+PAGE = (REPOSITORY / "docs" / "record-traces.md").read_text(encoding="utf-8")
+
+
+def blocks_below(heading: str, language: str = "python") -> list[str]:
+    """Return the blocks of code in one section of the page, without their indentation."""
+    _, _, text = PAGE.partition(f"# {heading}\n")
+    section = re.split(r"^##", text, maxsplit=1, flags=re.MULTILINE)[0]
+    return [dedent(each) for each in re.findall(rf"^ *```{language}\n(.*?)^ *```", section, re.MULTILINE | re.DOTALL)]
+
+
 def test_the_recipe_of_the_documents_records_and_passes(tmp_path: Path) -> None:
-    page = (REPOSITORY / "docs" / "record-traces.md").read_text(encoding="utf-8")
-    [recipe] = re.findall(r"^   ```python\n(.*?)^   ```", page, re.MULTILINE | re.DOTALL)
-    (tmp_path / "record_traces.py").write_text(dedent(recipe), encoding="utf-8")
+    [recipe] = blocks_below("Record in the workflow")
+    (tmp_path / "record_traces.py").write_text(recipe, encoding="utf-8")
     (tmp_path / "recording.py").write_bytes((REPOSITORY / "examples" / "agents" / "recording.py").read_bytes())
     (tmp_path / "my_agent.py").write_text(MY_AGENT, encoding="utf-8")
-    [command] = re.findall(r"Run `python (record_traces.py .+?)`", page)
+    [command] = re.findall(r"run `python (record_traces.py .+?)`", PAGE)
     done = subprocess.run([sys.executable, *command.split()], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert {path.name for path in (tmp_path / "traces").iterdir()} == {
@@ -138,6 +149,23 @@ def test_the_recipe_of_the_documents_records_and_passes(tmp_path: Path) -> None:
     }
     result = run_gate(tmp_path)
     assert (result.exit_code, result.outputs["decision"]) == (0, "pass"), result.log
+
+
+def test_the_agent_with_openais_agents_sdk_and_the_reply_of_the_documents_are_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sdk, shop = import_module("agents"), import_module("shop")
+    agent = sdk.Agent(name="refunds", instructions="", tools=[sdk.function_tool(lambda: None, name_override="refund")])
+    code = {**vars(sdk), **vars(shop), "json": json, "my_agent": SimpleNamespace(agent=agent)}
+    for [block] in (blocks_below("OpenAI Agents SDK"), blocks_below("Without an account of a model")):
+        exec(block, code)  # noqa: S102 - the page's own code
+    monkeypatch.setenv("OPENAI_API_KEY", "a-key-of-no-one")
+    monkeypatch.setenv("OPENAI_AGENTS_DISABLE_TRACING", "1")
+    with serving(local_model.server(reply=code["reply"])) as url:
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+        [events] = record(code["run"], tmp_path, {"order-status": "Where is my order?"}).values()
+    assert calls_of(events) == [("look_up_order", {"order": "A-1001"})]
+    assert events[-1]["output"] == "Your order is on its way."
 
 
 # -- what the vendor's integration does not record --------------------------------------------------------------------

@@ -24,7 +24,7 @@ import yaml
 from scripts import schema
 from sepurux_action.config import policy_parser
 from sepurux_action.config.gate import Trace
-from sepurux_action.config.options import CommentMode
+from sepurux_action.config.options import MIN_SCENARIOS, CommentMode
 from sepurux_action.config.policy import Policy
 from sepurux_action.config.settings import Settings, input_layer, read_settings
 from sepurux_action.config.stage import Stage
@@ -311,7 +311,7 @@ def test_a_pull_request_has_one_run_and_an_edited_title_cancels_none(name: str) 
 
 # -- what an example may do -------------------------------------------------------------------------------------------
 
-RECORDING = [name for name, text in PIECES.items() if "record_traces.py traces" in text]
+RECORDING = [name for name, text in PIECES.items() if re.search(r'record_traces\.py"? "?traces', text)]
 PARSED = {name: yaml.safe_load(PIECES[name]) for name in RECORDING if name != "forks-record.yml"}
 TWO_JOBS = {name: workflow for name, workflow in PARSED.items() if "record" in workflow["jobs"]}  # no single steps
 of_two_jobs = pytest.mark.parametrize("name", TWO_JOBS)
@@ -324,10 +324,30 @@ def of_gate(workflow: Mapping[Any, Any]) -> dict[str, Any]:
     return dict(job)
 
 
-def test_each_workflow_that_gates_pull_requests_records_their_traces() -> None:
+def test_each_workflow_that_gates_pull_requests_or_deployments_or_runs_at_night_records_traces() -> None:
     gates = [name for name, workflow in OF_PULL_REQUESTS.items() if ACTION in str(workflow)]
-    assert (len(gates), len(TWO_JOBS)) == (7, 8)
-    assert TWO_JOBS.keys() - gates == {"deployment.yml"}
+    assert (len(gates), len(TWO_JOBS)) == (7, 9)
+    assert TWO_JOBS.keys() - gates == {"deployment.yml", "scheduled.yml"}
+
+
+@pytest.mark.parametrize("name", [*TWO_JOBS, "forks-record.yml"])
+def test_a_workflow_records_each_scenario_three_times_and_installs_what_the_recording_needs(name: str) -> None:
+    record = yaml.safe_load(PIECES[name])["jobs"]["record"]
+    *_, install, script, _ = [step.get("run", step.get("uses")) for step in record["steps"]]
+    assert install == "pip install -r requirements.txt"
+    [arguments] = re.findall(r"record_traces\.py\"? (.+?)$", script, re.MULTILINE)
+    assert arguments in {"traces --times 3", '"traces/$agent" --times 3'}
+
+
+RECOMMENDED = [
+    name for name in POLICY_TEXTS if name.startswith("README.md:") or name in {each.name for each in POLICIES}
+]
+
+
+@pytest.mark.parametrize("name", RECOMMENDED)
+def test_each_gate_of_a_recommended_policy_blocks_if_a_scenario_is_deleted(name: str) -> None:
+    gates = settings(read_policy(POLICY_TEXTS[name])).gates
+    assert [gate.limits.get(MIN_SCENARIOS.name) for gate in gates] == [3] * len(gates)
 
 
 @of_two_jobs
@@ -335,7 +355,8 @@ def test_the_job_that_runs_a_pull_requests_code_has_no_secret_of_the_gate_and_ca
     record = TWO_JOBS[name]["jobs"]["record"]
     assert record["permissions"] == {"contents": "read"}
     assert re.findall(r"secrets\.\w+|github\.token", str(record)) == ["secrets.OPENAI_API_KEY"]
-    assert record["steps"][0]["with"] == {"persist-credentials": False}
+    assert record["steps"][0]["with"]["persist-credentials"] is False
+    assert record["steps"][0]["with"].keys() <= {"persist-credentials", "fetch-depth"}
     assert "env" not in TWO_JOBS[name]
     assert "env" not in record
 
@@ -433,7 +454,8 @@ def test_the_script_of_another_ci_system_blocks_also_if_the_policy_observes(
     program.chmod(0o755)
     traces = tmp_path / "checkout" / "traces"
     traces.mkdir(parents=True)
-    shutil.copy(ROOT / "examples" / "traces" / "refund-unsafe.json", traces / "refund-sound.json")
+    for name in ("refund-sound", "refund-failing-tool", "refund-unsafe"):
+        shutil.copy(ROOT / "examples" / "traces" / f"{name}.json", traces)
     (tmp_path / "checkout" / ".github").mkdir()
     policy = tmp_path / "checkout" / ".github" / "sepurux-gate.yml"  # what a merge request could add
     policy.write_text("enforcement: observe\n", encoding="utf-8")
@@ -456,9 +478,23 @@ def test_the_script_of_another_ci_system_blocks_also_if_the_policy_observes(
         )
         started = [json.loads(each.body) for each in sandbox.requests if each.path == "/v1/ci/runs"]
     assert done.returncode == 1, done.stderr
-    assert [(body["repo"], body["pull_request_number"]) for body in started] == [("my-org/my-agent", 42)]
+    assert [(body["repo"], body["pull_request_number"]) for body in started] == [("my-org/my-agent", 42)] * 3
     report = json.loads((traces.parent / REPORT_DIR / "report.json").read_text(encoding="utf-8"))
     assert report["decision"] == "fail"
+
+
+def test_another_ci_system_records_in_a_job_that_gets_no_secret_of_the_gate() -> None:
+    jobs = yaml.safe_load((CI / ".gitlab-ci.yml").read_text(encoding="utf-8"))
+    record, gate = jobs["record"], jobs["sepurux-gate"]
+    assert record["script"][-1] == "python record_traces.py traces --times 3"
+    assert record["artifacts"]["paths"] == ["traces"]
+    assert (gate["needs"], gate["environment"]) == (["record"], {"name": "sepurux", "action": "access"})
+    assert "environment" not in record
+    before, _, after = (CI / "Jenkinsfile").read_text(encoding="utf-8").partition("unstash 'traces'")
+    record_stage, _, gate_stage = before.partition("stash name: 'traces', includes: 'traces/*.json'")
+    assert '/bin/python" record_traces.py traces --times 3\n' in record_stage
+    assert ["credentials('sepurux-ci-token')" in each for each in (record_stage, gate_stage)] == [False, True]
+    assert "credentials(" not in after
 
 
 def test_another_ci_system_reads_the_folder_that_its_script_writes() -> None:

@@ -157,6 +157,15 @@ def test_each_scenario_is_recorded_several_times_under_its_name(
     assert progress == [f"{number}/6 {name}: tool calls: 1" for number, name in enumerate(names, 1)]
 
 
+@pytest.mark.parametrize("calling", [(), ("one",), ("one", "two")])
+def test_the_script_says_if_no_recording_has_a_tool_call(
+    calling: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tool = recorded(look_up)
+    record(lambda name: tool("A-1") if name in calling else None, tmp_path, scenarios={"one": "one", "two": "two"})
+    assert ("No recording has a tool call." in capsys.readouterr().err) == (not calling)
+
+
 def in_threads(tool: Callable[..., Any], together: Barrier) -> Callable[[str], object]:
     def run(order: str) -> None:
         for _ in range(3):

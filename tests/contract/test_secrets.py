@@ -156,6 +156,7 @@ def test_no_place_and_no_cut_shows_more_than_5_characters_of_a_secret(
 
 
 @given(form=st.sampled_from([SECRET, BASIC, DIGITS, HTML]), offset=offsets, separator=st.sampled_from(INVISIBLE))
+@example(form=HTML, offset=66, separator=INVISIBLE[0])  # JSON escapes the cut after `&#10`, which is a whole entity too
 def test_no_file_of_a_report_shows_more_than_5_characters_of_a_secret_that_invisible_characters_split(
     form: str, offset: int, separator: str
 ) -> None:

@@ -1,0 +1,194 @@
+"""The example for several agents records the agents that a pull request changes, and the gate skips the others."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sepurux_action.sandbox import Sandbox, Store
+from tests.github_double import GitHub
+from tests.runner import REPOSITORY, StepResult, inherited, pull_request_event, run_action
+from tests.sandboxed import SECRET, TRACES
+
+AGENTS = {"refunds", "support", "search"}
+FILE = ".github/sepurux-gate.yml"
+POLICY = (REPOSITORY / "examples" / "policies" / "many-agents.yml").read_text(encoding="utf-8")
+RECORDER = """
+import json, pathlib, sys
+folder, times, number = sys.argv[1:]
+assert (times, number) == ("--times", "3")
+pathlib.Path(folder).mkdir(parents=True)
+trace = json.loads({trace!r})
+for scenario in ("one", "two", "three"):
+    trace["task"]["name"] = scenario
+    (pathlib.Path(folder) / (scenario + ".json")).write_text(json.dumps(trace))
+"""
+
+
+def script() -> str:
+    """Return what the example runs to record."""
+    workflow = yaml.safe_load((REPOSITORY / "examples" / "workflows" / "many-agents.yml").read_text(encoding="utf-8"))
+    [run] = [step["run"] for step in workflow["jobs"]["record"]["steps"] if "BASE" in step.get("env", {})]
+    return str(run)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """A repository with three agents, in which the branch `change` begins at the first commit of `main`."""
+
+    folder: Path
+
+    def git(self, *arguments: str) -> str:
+        command = ["git", "-c", "user.name=mona", "-c", "user.email=mona@example.com", *arguments]
+        env = {**inherited(), "HOME": str(self.folder.parent)}
+        done = subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    def commit(self, branch: str, files: Mapping[str, str]) -> str:
+        """Return the SHA of a new commit with these files."""
+        self.git("checkout", "--quiet", branch)
+        for name, text in files.items():
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        self.git("add", ".")
+        self.git("commit", "--quiet", "--message", "change")
+        return self.git("rev-parse", "HEAD")
+
+    def record(self, base: str = "main", head: str = "change") -> int:
+        """Record as GitHub runs it, with the merge of both branches checked out, and return the exit status."""
+        self.git("checkout", "--quiet", "--detach", "main")
+        self.git("merge", "--quiet", "change")
+        known = {name: self.git("rev-parse", name) for name in ("main", "change")}
+        env = {**inherited(), "BASE": known.get(base, base), "HEAD": known.get(head, head)}
+        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script()]
+        return subprocess.run(command, cwd=self.folder, env=env, check=False).returncode
+
+    def recorded(self) -> set[str]:
+        """Return the agents whose traces were recorded; the others have a file that is no recording."""
+        found = {agent: sorted(path.name for path in (self.folder / "traces" / agent).iterdir()) for agent in AGENTS}
+        assert {tuple(names) for names in found.values()} <= {("none.json",), ("one.json", "three.json", "two.json")}
+        return {agent for agent, names in found.items() if names != ["none.json"]}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    checkout = Checkout(tmp_path / "checkout")
+    checkout.folder.mkdir()
+    checkout.git("init", "--quiet", "--initial-branch", "main")
+    recorder = RECORDER.format(trace=(TRACES / "refund-sound.json").read_text(encoding="utf-8"))
+    files = {f"agents/{agent}/record_traces.py": recorder for agent in AGENTS}
+    (checkout.folder / "README.md").write_text("Three agents.\n", encoding="utf-8")
+    checkout.git("add", ".")
+    checkout.git("commit", "--quiet", "--message", "first")
+    checkout.commit("main", files)
+    checkout.git("branch", "change")
+    return checkout
+
+
+# -- what is recorded -------------------------------------------------------------------------------------------------
+
+CHANGES = {
+    "agents/support/prompt.md.j2": {"support"},
+    "agents/support/notes.md": {"support"},  # `paths` of the policy excludes it: the filter may record more
+    "README.md": set[str](),
+    "agents/README.md": set[str](),
+    "prompts/tone.txt": AGENTS,
+    "requirements.txt": AGENTS,
+    FILE: AGENTS,
+}
+
+
+@pytest.mark.parametrize("changed", CHANGES)
+def test_agents_that_a_pull_request_changes_are_recorded(changed: str, checkout: Checkout) -> None:
+    checkout.commit("main", {"agents/search/main.txt": "changed on the base branch alone\n"})
+    checkout.commit("change", {changed: "changed\n"})
+    assert (checkout.record(), checkout.recorded()) == (0, CHANGES[changed])
+
+
+def test_an_agent_is_recorded_if_a_file_leaves_its_folder(checkout: Checkout) -> None:
+    checkout.commit("main", {"agents/support/prompt.txt": "Be kind.\n"})
+    checkout.git("checkout", "--quiet", "-B", "change")
+    checkout.git("mv", "agents/support/prompt.txt", "prompt.txt")
+    checkout.git("commit", "--quiet", "--message", "move")
+    assert (checkout.record(), checkout.recorded()) == (0, {"support"})
+
+
+def test_an_agent_is_recorded_if_the_base_branch_has_the_same_change_already(checkout: Checkout) -> None:
+    """GitHub still lists the file as changed, so the gate is not skipped."""
+    for branch in ("change", "main"):
+        checkout.commit(branch, {"agents/support/prompt.txt": "Be kind.\n", f"{branch}.txt": "\n"})
+    assert (checkout.record(), checkout.recorded()) == (0, {"support"})
+
+
+@pytest.mark.parametrize(("base", "head"), [("", ""), ("0" * 40, "change"), ("main", "0" * 40)])
+def test_every_agent_is_recorded_without_a_pull_request_or_if_git_does_not_know_its_commits(
+    base: str, head: str, checkout: Checkout
+) -> None:
+    checkout.commit("change", {"README.md": "changed\n"})
+    assert (checkout.record(base, head), checkout.recorded()) == (0, AGENTS)
+
+
+def test_if_one_recording_fails_the_job_fails(checkout: Checkout) -> None:
+    checkout.commit("change", {"agents/refunds/record_traces.py": "raise SystemExit('no model')\n"})
+    assert checkout.record() == 1
+
+
+# -- what the gate makes of it ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def github() -> Iterator[GitHub]:
+    with GitHub() as github:
+        yield github
+
+
+def gate(github: GitHub, checkout: Checkout, changed: str, policy: str) -> tuple[StepResult, dict[str, str]]:
+    """Run the gate on a pull request that changes one file; return the result, and the decision on each gate."""
+    repository = github.repository("octo-org/agents")
+    repository.commit(files={FILE: policy})
+    pull = repository.pull("mona", head="change", files={changed: "changed\n"})
+    with Sandbox(Store(campaigns=["support-reliability", "search-reliability"]), token=SECRET) as sandbox:
+        result = run_action(
+            workspace=checkout.folder,
+            inputs={"token": SECRET, "base_url": sandbox.url, "comment_key": "agents"},
+            event=pull_request_event(number=pull.number, head_sha=pull.head_sha, base_sha=pull.base_sha),
+            token=github.token({"contents": "read", "pull-requests": "write", "statuses": "write"}),
+            env={
+                "GITHUB_API_URL": github.url,
+                "GITHUB_GRAPHQL_URL": github.graphql_url,
+                "GITHUB_SERVER_URL": github.server_url,
+                "GITHUB_REPOSITORY": repository.full_name,
+            },
+        )
+    return result, {each["name"]: each["decision"] for each in json.loads(result.outputs["gates"])}
+
+
+def test_the_gates_of_agents_that_are_not_recorded_are_skipped(github: GitHub, checkout: Checkout) -> None:
+    changed = "agents/support/prompt.md.j2"
+    checkout.commit("change", {changed: "changed\n"})
+    assert (checkout.record(), checkout.recorded()) == (0, {"support"})
+    result, decisions = gate(github, checkout, changed, POLICY)
+    assert decisions == {"refunds": "skipped", "support": "pass", "search": "skipped"}
+    assert (result.exit_code, result.outputs["conclusion"]) == (0, "success")
+
+
+@pytest.mark.parametrize("on_undecided", ["block", "allow"])
+def test_a_gate_that_is_evaluated_without_a_recording_blocks(
+    on_undecided: str, github: GitHub, checkout: Checkout
+) -> None:
+    changed = "shared/tools.py"  # in `paths`, but not in the filter
+    checkout.commit("change", {changed: "changed\n"})
+    assert (checkout.record(), checkout.recorded()) == (0, set())
+    policy = POLICY.replace('"agents/support/**"', '"agents/support/**", "shared/**"')
+    policy = policy.replace("timeout: 15m\n", f"timeout: 15m\non_undecided: {on_undecided}\n")
+    result, decisions = gate(github, checkout, changed, policy)
+    assert decisions == {"refunds": "skipped", "support": "error", "search": "skipped"}
+    assert (result.exit_code, result.outputs["conclusion"]) == (2, "failure")
+    assert "traces/support/none.json" in result.log
