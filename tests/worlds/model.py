@@ -172,7 +172,9 @@ def of_one_run(world: World) -> Expected:
     if decision == "fail":
         blocks = stage == "hard" or (stage == "soft" and approval != "approved")
     else:
-        allowed = settings.get("on_undecided") == "allow" and not signaled and may_be_allowed(settings, runs, together)
+        allowed = (
+            settings.get("on_undecided") == "allow" and not signaled and may_be_allowed(world, settings, runs, together)
+        )
         allowed = allowed and not unread
         blocks = decision in {"error", "pending"} and stage != "observe" and not allowed
     state = ("pending" if approval == "possible" else "failure") if blocks else "success"
@@ -180,7 +182,7 @@ def of_one_run(world: World) -> Expected:
     if invalidates_policy(world, subject):
         blocks, state, exit_status = True, "failure", exit_status or 2
     started = bool(runs) and failed_at in {"", "start", "poll"}
-    moved = world.retargeted and subject.pull is not None and started and not signaled
+    moved = world.retargeted and subject.pull is not None and started
     return Expected(
         exit_status=143 if signaled else exit_status,
         decision=decision,
@@ -202,15 +204,15 @@ def has_record(world: World, subject: Subject) -> bool:
     return proposed or not on_default
 
 
-def may_be_allowed(settings: Mapping[str, Any], runs: Sequence[Evaluated], together: Together) -> bool:
+def may_be_allowed(world: World, settings: Mapping[str, Any], runs: Sequence[Evaluated], together: Together) -> bool:
     """Return whether no uploaded trace can be why there is no result, by docs/reference.md, Decisions."""
     if "trace_file" not in settings:
         return True
     causes = [run for run in runs if run.decision in {"error", "pending"}]
     if not causes:  # a number that a run lacks is why; an outage explains only a missing score
-        lacking = unknown(settings, together)
+        lacking = unknown(settings, together) | uncompared(world, settings, together)
         causes = [run for run in runs if any(lacks(run, name) for name in lacking)]
-        if set(lacking) - {"min_reliability_score"}:
+        if set(lacking) - {"reliability_score"}:
             causes = [replace(run, outage=False) for run in causes]
     return bool(causes) and all(run.outage or (not run_is_upload(run)) for run in causes)
 
@@ -597,20 +599,27 @@ def drops(settings: Mapping[str, Any]) -> Mapping[str, tuple[float, int]]:
 
 def compare(world: World, settings: Mapping[str, Any], together: Together) -> str:
     """Return the decision on a gate that passed. A drop is missed below the median and below every result."""
-    results = [each for each in world.base if each and each.own and each.words.startswith("pass")][:5]
     if drops(settings) and world.github_fault in {"base", "graphql", "limit"}:
         return "error"
-    missing = False
     for name, (limit, digits) in drops(settings).items():
-        every = [each.rate if name == "pass_rate" else each.score for each in results]
-        known = [each for each in every if each is not None]
+        known = of_base(world, name)
         if name not in together.known:
-            missing = missing or bool(known)
             continue
         shown = round(together.known[name], digits)
         if len(known) >= FEWEST_RESULTS and shown < min(known) and round(median_low(known) - shown, 8) > limit:
             return "fail"
-    return "error" if missing else "pass"
+    return "error" if uncompared(world, settings, together) else "pass"
+
+
+def of_base(world: World, name: str) -> Sequence[float]:
+    results = [each for each in world.base if each and each.own and each.words.startswith("pass")][:5]
+    every = [each.rate if name == "pass_rate" else each.score for each in results]
+    return [each for each in every if each is not None]
+
+
+def uncompared(world: World, settings: Mapping[str, Any], together: Together) -> set[str]:
+    """Return the numbers that the base has and that some run lacks."""
+    return {name for name in drops(settings) if name not in together.known and of_base(world, name)}
 
 
 # --- docs/noisy-agents.md, Evaluating twice; docs/configuration.md, A fail stands ------------------------------------
