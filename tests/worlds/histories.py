@@ -16,7 +16,7 @@ from typing import Any
 
 from sepurux_action.host.deadlines import Signals
 from tests.worlds.harness import OLDER, GitHub, Refused, run_on
-from tests.worlds.worlds import AUTHOR, CAMPAIGN, CONTEXT, Pull, Review, Run, World, make_world
+from tests.worlds.worlds import AUTHOR, CAMPAIGN, CONTEXT, FILES, Pull, Review, Run, World, make_world
 
 REVIEWER, READER, BOT = "ada", "bob", "helper[bot]"
 ROLES = {REVIEWER: "write", READER: "read", BOT: "write", AUTHOR: "write"}
@@ -75,7 +75,8 @@ class Step:
     def fails(self, inputs: Mapping[str, Any]) -> bool:
         """Return whether the first evaluation of this run fails, if there is one."""
         runs = self.again if self.rerun else self.runs
-        return any(run.fields["decision"] == "fail" for run in runs[: len(inputs.get("trace_id", "1"))])
+        trace_ids = (*inputs.get("trace_id", ()), *(FILES[each] for each in inputs.get("trace_file", ())))
+        return any(runs[int(trace_id[-1]) - 1].fields["decision"] == "fail" for trace_id in trace_ids or ["t-1"])
 
     @property
     def may_be_approved(self) -> bool:
@@ -142,7 +143,7 @@ def _step(rng: Random, *, nested: bool = False) -> Step:
 
 
 def _runs(rng: Random, *, fails: float) -> tuple[Run, ...]:
-    shown = [{**(FAILS if rng.random() < fails else PASSES), **OTHERS} for _ in range(2)]
+    shown = [{**(FAILS if rng.random() < fails else PASSES), **OTHERS} for _ in range(3)]
     return tuple(
         Run(
             waits=rng.choice((0, 0, 1, 2)),
