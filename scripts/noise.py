@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import islice, product
+from math import floor
 from pathlib import Path
 from random import Random
 from statistics import fmean
@@ -23,7 +24,7 @@ from sepurux_action.config.options import MAX_PASS_RATE_DROP, MAX_UNSAFE, MIN_PA
 RUNS_OF_MAIN = 15  # before the pull request
 TRIALS = 2_000  # in each cell: the standard error is at most 1.1 points
 SCENARIOS, RECORDINGS = (10, 20, 50, 100), (1, 3, 5)
-FLOOR = 0.1  # how far `min_pass_rate` is below what is usual, where a policy has it
+FLOOR = 0.1  # `min_pass_rate` is so far below what is usual, rounded down to whole percent
 DROP, SCENARIO = 0.05, 0.2
 RECOMMENDED = {MIN_PASS_RATE.name: FLOOR, MAX_PASS_RATE_DROP.name: DROP, MIN_SCENARIO_PASS_RATE.name: SCENARIO}
 RULES: tuple[Limits, ...] = (
@@ -68,12 +69,20 @@ def _on_main(
     """Return what decides the pull requests of an agent, and what each requires after its runs of main."""
     limits, of_scenario = dict(named), recordings * ATTEMPTS
     if MIN_PASS_RATE.name in limits:
-        usual = SOUND - (SOUND - BROKEN) * fmean(agent.breaking(scenarios))
-        limits[MIN_PASS_RATE.name] = round(usual - limits[MIN_PASS_RATE.name], 2)
+        limits[MIN_PASS_RATE.name] = minimum(agent, scenarios)
     policy = Policy(limits, scenarios * of_scenario, of_scenario, confirm=confirm)
     runs, rng = _runs_of(agent, scenarios, recordings, "main"), Random(0)
     before = RUNS_OF_MAIN if MAX_PASS_RATE_DROP.name in limits else 0
     return policy, [policy.after(rng.choices(runs, k=before)) for _ in range(TRIALS)]
+
+
+def usual_rate(agent: Agent, scenarios: int) -> float:
+    return SOUND - (SOUND - BROKEN) * fmean(agent.breaking(scenarios))
+
+
+def minimum(agent: Agent, scenarios: int) -> float:
+    """Return the `min_pass_rate` that suits an agent."""
+    return floor(100 * (usual_rate(agent, scenarios) - FLOOR)) / 100
 
 
 @cache
@@ -114,7 +123,7 @@ def _name(limits: Limits) -> str:
         return "the policy with `max_unsafe: 0`" if MAX_UNSAFE.name in limits else "the policy"
     [(name, limit)] = limits.items()
     if name == MIN_PASS_RATE.name:
-        return f"`{name}`, {limit * 100:.0f} points below what is usual"
+        return f"`{name}`, some {limit * 100:.0f} points below what is usual"
     return f"`{name}: {limit:.0%}`" if limit else f"`{name}: 0`"
 
 
