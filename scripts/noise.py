@@ -1,156 +1,116 @@
-"""Computes how often chance alone decides a gate: the tables of docs/noisy-agents.md.
+"""Computes how often chance decides a gate: the tables of docs/noisy-agents.md and docs/noise-tables.md.
 
-`python scripts/noise.py` prints the tables, and `make generate` writes them. Nothing is drawn at random: the number of
-attempts that pass is a binomial, and the gate's own functions decide about each number.
+`python scripts/noise.py` prints the tables, and `make generate` writes them. scripts/noise_model.py has the model.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
-from itertools import accumulate
-from math import comb
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cache
+from itertools import islice, product
+from math import floor
 from pathlib import Path
+from random import Random
+from statistics import fmean
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sepurux_action.config import options
-from sepurux_action.config.gate import Gate
-from sepurux_action.config.options import Option
-from sepurux_action.config.stage import Stage
-from sepurux_action.evaluation.ci_run import parse_ci_run
-from sepurux_action.evaluation.confirmation import can_be_noise, confirm
-from sepurux_action.evaluation.decision import Decision, decide
-from sepurux_action.evaluation.drops import Base
-from sepurux_action.evaluation.gate_decision import decide_gate
-from sepurux_action.evaluation.metrics import PASS_RATE
-from sepurux_action.evaluation.published_result import (
-    MAX_BASE_RESULTS,
-    Baseline,
-    BaselineResult,
-    PreviousResult,
-    published_numbers,
+from scripts.noise_model import ATTEMPTS, BROKEN, LUCK, SOUND, Agent, Limits, Policy, Run
+from sepurux_action.config.options import MAX_PASS_RATE_DROP, MAX_UNSAFE, MIN_PASS_RATE, MIN_SCENARIO_PASS_RATE
+
+RUNS_OF_MAIN = 15  # before the pull request
+TRIALS = 2_000  # in each cell: the standard error is at most 1.1 points
+SCENARIOS, RECORDINGS = (10, 20, 50, 100), (1, 3, 5)
+FLOOR = 0.1  # `min_pass_rate` is so far below what is usual, rounded down to whole percent
+DROP, SCENARIO = 0.05, 0.2
+RECOMMENDED = {MIN_PASS_RATE.name: FLOOR, MAX_PASS_RATE_DROP.name: DROP, MIN_SCENARIO_PASS_RATE.name: SCENARIO}
+RULES: tuple[Limits, ...] = (
+    {MIN_PASS_RATE.name: FLOOR},
+    *({MAX_PASS_RATE_DROP.name: limit} for limit in (0.03, DROP)),
+    *({MIN_SCENARIO_PASS_RATE.name: limit} for limit in (SCENARIO, 0.33, 0.5)),
+    {MAX_UNSAFE.name: 0},
+    RECOMMENDED,
+    {**RECOMMENDED, MAX_UNSAFE.name: 0},
 )
-from sepurux_action.evaluation.runs import RunResult, Runs
-
-ATTEMPTS = (25, 50, 100, 200)
-NEEDED = 0.85  # `min_pass_rate`
-DROP = 0.03  # `max_pass_rate_drop`
-FLOOR = 0.1  # how far below the true pass rate `min_pass_rate` lies; only results at or above it are compared
-MAJORITY = MAX_BASE_RESULTS // 2 + 1  # so many results at or above a number make the median at least this number
-
-
-# -- the gate ---------------------------------------------------------------------------------------------------------
-
-
-def blocks(passed: Sequence[int], attempts: int, gate: Gate, on_base: Sequence[int] = ()) -> bool:
-    """Return whether a gate fails with these numbers of passed attempts in one evaluation, or in two with `confirm`."""
-    results = tuple(BaselineResult(commit="", url="", result=_result(each, attempts)) for each in on_base)
-    base, (first, *second) = Base(baseline=Baseline(results)), [_runs(each, attempts) for each in passed]
-    decided = decide_gate(gate, first, base)
-    if second and can_be_noise(decided):
-        return confirm(gate, decided, second[0], base).decision is Decision.FAIL
-    return decided.decision is Decision.FAIL
+USUAL = Agent(reliable=True)
+CHANGES = {
+    "harmless": USUAL,
+    "5 points lost": replace(USUAL, loss=0.05),
+    "10 points lost": replace(USUAL, loss=0.1),
+    "one scenario never passes": replace(USUAL, never_passes=True),
+    "one mostly fails": replace(USUAL, mostly_fails=True),
+    "harmless, unreliable scenarios too": Agent(),
+}
+AGENTS = {
+    "as above": USUAL,
+    "no shared luck": replace(USUAL, luck=0.0),
+    "twice the shared luck": replace(USUAL, luck=2 * LUCK),
+    "replays vary like recordings": replace(USUAL, replays_differ=True),
+}
+SIZES = tuple(product(SCENARIOS, RECORDINGS))
+SIZE = (20, 3)  # of the tables that compare rules and agents
 
 
-def gate_with(option: Option[float], limit: float) -> Gate:
-    return Gate(name="", campaign="", limits={option.name: limit})
-
-
-def _runs(passed: int, attempts: int) -> Runs:
-    run = parse_ci_run({"decision": Decision.PASS, PASS_RATE.name: passed / attempts, "trace_count": 1})
-    return (RunResult(run=run, run_decision=decide(run)),)
+def blocked(limits: Limits, agent: Agent, scenarios: int, recordings: int, *, confirm: bool = False) -> float:
+    """Return the share of pull requests that a policy blocks, each after RUNS_OF_MAIN without a change."""
+    unchanged = replace(agent, loss=0, never_passes=False, mostly_fails=False)
+    policy, after_main = _on_main(tuple(limits.items()), unchanged, scenarios, recordings, confirm=confirm)
+    changed = _runs_of(agent, scenarios, recordings, "pull request")
+    return fmean(policy.decide(*each)[0] for each in zip(changed, after_main, strict=True))
 
 
 @cache
-def _result(passed: int, attempts: int) -> PreviousResult:
-    gate = Gate(name="", campaign="", limits={})
-    numbers = published_numbers(_runs(passed, attempts)[0].run, gate)  # a run reads them from a description
-    return PreviousResult(decision=Decision.PASS, stage=Stage.HARD, numbers=numbers)
+def _on_main(
+    named: tuple[tuple[str, float], ...], agent: Agent, scenarios: int, recordings: int, *, confirm: bool
+) -> tuple[Policy, Sequence[int]]:
+    """Return what decides the pull requests of an agent, and what each requires after its runs of main."""
+    limits, of_scenario = dict(named), recordings * ATTEMPTS
+    if MIN_PASS_RATE.name in limits:
+        limits[MIN_PASS_RATE.name] = minimum(agent, scenarios)
+    policy = Policy(limits, scenarios * of_scenario, of_scenario, confirm=confirm)
+    runs, rng = _runs_of(agent, scenarios, recordings, "main"), Random(0)
+    before = RUNS_OF_MAIN if MAX_PASS_RATE_DROP.name in limits else 0
+    return policy, [policy.after(rng.choices(runs, k=before)) for _ in range(TRIALS)]
 
 
-# -- the probabilities ------------------------------------------------------------------------------------------------
+def usual_rate(agent: Agent, scenarios: int) -> float:
+    return SOUND - (SOUND - BROKEN) * fmean(agent.breaking(scenarios))
 
 
-@cache
-def chances(attempts: int, rate: float) -> tuple[float, ...]:
-    """Return the probability of each number of passed attempts, from 0 on."""
-    return tuple(comb(attempts, n) * rate**n * (1 - rate) ** (attempts - n) for n in range(attempts + 1))
-
-
-@cache
-def doubled_chances(attempts: int, rate: float, *, confirmed: bool) -> tuple[float, ...]:
-    """Return the probability of each doubled number of passed attempts that decides, from 0 on.
-
-    It is that of the first evaluation, or if there are two, that of their mean if it is higher: a gate fails if both
-    miss its limit.
-    """
-    found, of_one = [0.0] * (2 * attempts + 1), chances(attempts, rate)
-    for first, chance in enumerate(of_one):
-        for second, other in enumerate(of_one if confirmed else [1.0]):
-            found[max(2 * first, first + second)] += chance * other
-    return tuple(found)
-
-
-def evaluations(doubled: int) -> tuple[int, int]:
-    """Return two evaluations in which this doubled number of passed attempts decides."""
-    return doubled // 2, doubled - doubled // 2
+def minimum(agent: Agent, scenarios: int) -> float:
+    """Return the `min_pass_rate` that suits an agent."""
+    return floor(100 * (usual_rate(agent, scenarios) - FLOOR)) / 100
 
 
 @cache
-def blocked(attempts: int, needed: float) -> tuple[bool, ...]:
-    """Return for each doubled number of passed attempts whether it misses `min_pass_rate`."""
-    gate = gate_with(options.MIN_PASS_RATE, needed)
-    return tuple(blocks(evaluations(each), attempts, gate) for each in range(2 * attempts + 1))
+def _runs_of(agent: Agent, scenarios: int, recordings: int, of: str) -> tuple[Run, ...]:
+    rng = Random(f"{agent} {scenarios} {recordings} {of}")
+    return tuple(islice(agent.runs(scenarios, recordings, rng), TRIALS))
 
 
-@cache
-def lowest_medians(attempts: int, limit: float) -> tuple[int, ...]:
-    """Return for each doubled number of passed attempts the lowest median from which the drop is too large.
-
-    It is one more than all attempts if there is none. A higher number has no lower one.
-    """
-    gate, found, median = gate_with(options.MAX_PASS_RATE_DROP, limit), list[int](), 0
-    for doubled in range(2 * attempts + 1):
-        while median <= attempts and not blocks(evaluations(doubled), attempts, gate, [median] * MAX_BASE_RESULTS):
-            median += 1
-        found.append(median)
-    return tuple(found)
+def by_size(limits: Limits, sizes: Iterable[tuple[int, int]] = SIZES, *, confirm: bool = False) -> Iterator[list[str]]:
+    """Yield the cells of a row for each size."""
+    for size in sizes:
+        yield [*map(str, size), *(_cell(limits, agent, size, confirm=confirm) for agent in CHANGES.values())]
 
 
-def misses(attempts: int, rate: float, *, confirmed: bool = False, needed: float = NEEDED) -> float:
-    """Return the probability that an agent with this true pass rate misses `min_pass_rate`."""
-    decisive = zip(doubled_chances(attempts, rate, confirmed=confirmed), blocked(attempts, needed), strict=True)
-    return sum(chance for chance, is_blocked in decisive if is_blocked)
+def by_rule() -> Iterator[list[str]]:
+    for limits in RULES:
+        yield [_name(limits), *(_cell(limits, agent, SIZE) for agent in CHANGES.values())]
 
 
-def drops(attempts: int, rate: float, *, confirmed: bool = False, loss: float = 0.0, limit: float = DROP) -> float:
-    """Return the probability that a change which really costs `loss` misses `max_pass_rate_drop`.
-
-    The base branch has five results of the true rate that reached `min_pass_rate`.
-    """
-    reached = zip(chances(attempts, rate), blocked(attempts, round(rate - FLOOR, 2))[::2], strict=True)
-    of_base = [0.0 if is_blocked else chance for chance, is_blocked in reached]
-    at_least = [*reversed([*accumulate(reversed(of_base))]), 0.0]  # the probability of so many passed attempts, or more
-    found = 0.0
-    for doubled, chance in enumerate(doubled_chances(attempts, rate - loss, confirmed=confirmed)):
-        high = at_least[lowest_medians(attempts, limit)[doubled]] / at_least[0]
-        lower = at_least[doubled // 2 + 1] / at_least[0] - high  # below this median, but above the result
-        found += chance * sum(
-            comb(MAX_BASE_RESULTS, many) * high**many * lower ** (MAX_BASE_RESULTS - many)
-            for many in range(MAJORITY, MAX_BASE_RESULTS + 1)
-        )
-    return found
+def by_agent() -> Iterator[list[str]]:
+    for name, agent in AGENTS.items():
+        changes = (replace(each, luck=agent.luck, replays_differ=agent.replays_differ) for each in CHANGES.values())
+        yield [name, *(_cell(RECOMMENDED, each, SIZE, confirm=True) for each in changes)]
 
 
-def turns_green(attempts: int, rate: float, *, confirmed: bool = False, runs: int = 1) -> float:
-    """Return the probability that at least one of several runs, each with its own evaluation, passes."""
-    return 1 - misses(attempts, rate, confirmed=confirmed) ** runs
-
-
-# -- the tables -------------------------------------------------------------------------------------------------------
+def _cell(limits: Limits, agent: Agent, size: tuple[int, int], *, confirm: bool = False) -> str:
+    """Return how often a policy blocks; with `confirm`, without and with it."""
+    return " → ".join(_percent(blocked(limits, agent, *size, confirm=each)) for each in (False, True)[: 1 + confirm])
 
 
 def _percent(chance: float) -> str:
@@ -158,39 +118,36 @@ def _percent(chance: float) -> str:
     return {"0%": "<1%", "100%": ">99%"}.get(written := f"{chance:.0%}", written)
 
 
-def _table(columns: Mapping[str, Callable[..., float]]) -> str:
-    """Return a table of probabilities by the number of attempts, each without and with `confirm`."""
-    lines = [["attempts", *columns], ["---:"] * (len(columns) + 1)]
-    for n in ATTEMPTS:
-        odds = ((chance(n, confirmed=False), chance(n, confirmed=True)) for chance in columns.values())
-        lines.append([str(n), *(" → ".join(map(_percent, each)) for each in odds)])
+def _name(limits: Limits) -> str:
+    if RECOMMENDED.items() <= limits.items():
+        return "the policy with `max_unsafe: 0`" if MAX_UNSAFE.name in limits else "the policy"
+    [(name, limit)] = limits.items()
+    if name == MIN_PASS_RATE.name:
+        return f"`{name}`, some {limit * 100:.0f} points below what is usual"
+    return f"`{name}: {limit:.0%}`" if limit else f"`{name}: 0`"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---" if not heads[0] else "---:", *["---:"] * (len(heads) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def _figures() -> Iterator[str]:
+    """Yield a heading and a table for each rule."""
+    for limits in RULES:
+        name = _name(limits)
+        yield f"## {name[0].upper()}{name[1:]}"
+        yield _table([*HEADS, *CHANGES], by_size(limits, confirm=True))
+
+
+HEADS = ("scenarios", "recordings of each")
 TABLES: dict[str, Callable[[], str]] = {
-    name: partial(_table, columns)
-    for name, columns in {
-        "drop": {
-            "harmless at 95%": partial(drops, rate=0.95),
-            "harmless at 90%": partial(drops, rate=0.9),
-            "harmless at 85%": partial(drops, rate=0.85),
-            "90% becomes 80%": partial(drops, rate=0.9, loss=0.1),
-        },
-        "threshold": {
-            "agent at 95%": partial(misses, rate=0.95),
-            "at 90%": partial(misses, rate=0.9),
-            "at 85%": partial(misses, rate=0.85),
-            "at 80%": partial(misses, rate=0.8),
-        },
-        "rerun": {
-            "a `fail` stays": partial(turns_green, rate=0.8),
-            "1 re-run evaluates": partial(turns_green, rate=0.8, runs=2),
-            "2 re-runs": partial(turns_green, rate=0.8, runs=3),
-            "4 re-runs": partial(turns_green, rate=0.8, runs=5),
-        },
-    }.items()
+    "policy": lambda: _table([*HEADS, *CHANGES], by_size(RECOMMENDED)),
+    "rules": lambda: _table(["", *CHANGES], by_rule()),
+    "agents": lambda: _table(["", *CHANGES], by_agent()),
+    "figures": lambda: "\n\n".join(_figures()),
 }
 
 if __name__ == "__main__":
-    for name, table in TABLES.items():
-        print(f"{name}\n\n{table()}\n")
+    for name, text in TABLES.items():
+        print(f"{name}\n\n{text()}\n")

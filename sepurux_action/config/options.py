@@ -184,8 +184,8 @@ REQUIRED_MUTATION_CATEGORIES = _threshold(
 MAX_PASS_RATE_DROP = _threshold(
     "max_pass_rate_drop",
     Kind(kinds.parse_rate, "a fraction or a percentage, such as `0.05` or `5%`", "RATE"),
-    "How far the pass rate may lie below the baseline, the median of the last passing results on the base branch. "
-    "A command line has no base branch, so this is an error there.",
+    "How far the pass rate may lie below the baseline, the median of the last results on the base branch that meet "
+    "the other thresholds. A command line has no base branch, so this is an error there.",
 )
 MAX_RELIABILITY_SCORE_DROP = _threshold(
     "max_reliability_score_drop",

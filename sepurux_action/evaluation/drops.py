@@ -78,7 +78,7 @@ def _check(metric: Metric, allowed: float, actual: float | None, base: Base) -> 
         sentence = f"it did not report the {metric.noun}, which is compared with {base.name}"
     elif actual is None or len(values) < MIN_RESULTS:
         state = CheckState.NOT_COMPARED
-        remark = f"not compared yet: {len(values)} of {MIN_RESULTS} passing results on {base.name}"
+        remark = f"not compared yet: {len(values)} of {MIN_RESULTS} results on {base.name}"
         sentence = f"a drop of the {metric.noun} is {remark}"
     elif drop <= limit:
         state, sentence = CheckState.MET, f"{metric.named(actual)} is within the allowed drop"

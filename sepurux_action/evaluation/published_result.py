@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.gate import Gate
@@ -89,9 +90,14 @@ def _parse_numbers(parts: Iterable[str]) -> Iterator[tuple[str, float]]:
             yield metric.name, value
 
 
+def _meets_thresholds(result: PreviousResult, gate: Gate) -> bool:
+    limited = ((metric, gate.limits.get(metric.threshold), result.value(metric)) for metric in PUBLISHED)
+    return all(limit is None or value is None or metric.meets(value, limit) for metric, limit, value in limited)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineResult:
-    """A result on the base branch that passed. `url` is the status's `target_url`, '' if it may not be linked."""
+    """A pass or a fail on the base branch. `url` is the status's `target_url`, '' if it may not be linked."""
 
     commit: str
     url: str
@@ -100,13 +106,22 @@ class BaselineResult:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The last results of one context on the base branch that passed: at most `MAX_BASE_RESULTS`, the newest first.
+    """The results of one context on the base branch, the newest first.
 
     `hidden` counts the commits with a newest status that may hide a result: no pass or fail, or of another account.
     """
 
     results: tuple[BaselineResult, ...] = ()
     hidden: int = 0
+
+    def for_gate(self, gate: Gate) -> Baseline:
+        """Return the newest results that a gate is compared with: those that meet its thresholds, apart from drops.
+
+        A result that only a drop made fail counts: without it, the median would only rise. One below a minimum does
+        not: it would let later results be as low. A threshold on a number that a status does not have rejects nothing.
+        """
+        met = (each for each in self.results if each.result.numbers and _meets_thresholds(each.result, gate))
+        return replace(self, results=tuple(islice(met, MAX_BASE_RESULTS)))
 
     def values(self, metric: Metric) -> tuple[float, ...]:
         numbers = (each.result.value(metric) for each in self.results)

@@ -230,11 +230,12 @@ class GitHubSession:
         self.snapshot = self._calls.fetch_more_comments(self.snapshot, enough=self._ours)
 
     def baselines(self, gates: Iterable[Gate]) -> Mapping[str, Baseline]:
-        """Return the results of each gate on the base branch, by its name; none if they could not be read."""
+        """Return the results that each gate is compared with, by its name; none if they could not be read."""
         found = self.snapshot.baselines
         if found is None:
             return {}
-        return {gate.name: found.get(self.context_of(gate.name).lower(), Baseline()) for gate in gates}
+        of_context = ((gate, found.get(self.context_of(gate.name).lower(), Baseline())) for gate in gates)
+        return {gate.name: baseline.for_gate(gate) for gate, baseline in of_context}
 
     def context_of(self, gate: str) -> str:
         return self.settings.context_of(gate, self.event.branch)

@@ -15,9 +15,8 @@ from sepurux_action.config.kinds import BOT_SUFFIX
 from sepurux_action.config.policy import MAX_FILE_BYTES, misnamed
 from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation import published_result
-from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.enforcement import Reason, Refusal
-from sepurux_action.evaluation.published_result import MAX_BASE_RESULTS, Baseline, BaselineResult, PreviousResult
+from sepurux_action.evaluation.published_result import Baseline, BaselineResult, PreviousResult
 from sepurux_action.github.event import Event, PullRequest, is_agent, parse_branch, parse_sha
 from sepurux_action.github.permissions import Operation, error_paths, required_permission
 
@@ -448,11 +447,10 @@ def _own_comments(nodes: object) -> Iterable[Comment]:
 
 
 def _baselines(line: Iterable[Mapping[str, object]], evaluated: str, account: str) -> dict[str, Baseline]:
-    """Return the baseline of each lower-case context: the newest results that `account` published and that passed.
+    """Return the decided results of each lower-case context that `account` published, the newest first.
 
-    Only the first-parent line counts: a merged branch has results of commits that the base branch never was at. If
-    failed results counted, later ones could be as low. GitHub compares contexts without regard to case, so a commit has
-    one result of each.
+    Only the first-parent line counts: a merged branch has results of commits that the base branch never was at. GitHub
+    compares contexts without regard to case, so a commit has one result of each.
     """
     commits = (commit for commit in line if commit.get("oid") != evaluated)
     found: dict[str, list[BaselineResult]] = {}
@@ -464,9 +462,9 @@ def _baselines(line: Iterable[Mapping[str, object]], evaluated: str, account: st
             result = published_result.parse_description(status.description) if status.own else None
             if result is None or not result.decision.is_decided:
                 hidden[context] += 1
-            elif result.decision is Decision.PASS:
+            else:
                 of_context.append(BaselineResult(commit=parse_sha(commit.get("oid")), url=status.url, result=result))
-    return {context: Baseline(tuple(results[:MAX_BASE_RESULTS]), hidden[context]) for context, results in found.items()}
+    return {context: Baseline(tuple(results), hidden[context]) for context, results in found.items()}
 
 
 def _first_parents(repository: Mapping[str, object]) -> tuple[Mapping[str, object], ...]:

@@ -143,8 +143,8 @@ def test_no_drop_makes_a_decision_better(
         (0.94, (0.95, 0.95, 0.95), 0.0, ("1.0", "≤ 0.0", "")),
         (0.9196, (0.95, 0.95, 0.95), 0.03, ("3.04", "≤ 3.00", "")),
         (0.9, (0.95, 0.95, 0.88), 0.03, ("5.0", "≤ 3.0", "within `main`'s range, 88.0% to 95.0%")),
-        (0.908, (0.95,), 0.03, ("4.2", "≤ 3.0", "not compared yet: 1 of 3 passing results on `main`")),
-        (0.908, (), 0.03, ("–", "≤ 3.0", "not compared yet: 0 of 3 passing results on `main`")),
+        (0.908, (0.95,), 0.03, ("4.2", "≤ 3.0", "not compared yet: 1 of 3 results on `main`")),
+        (0.908, (), 0.03, ("–", "≤ 3.0", "not compared yet: 0 of 3 results on `main`")),
         (None, (0.95,), 0.03, ("not reported", "≤ 3.0", "")),
     ],
 )
@@ -197,8 +197,8 @@ def test_a_missed_drop_is_worse_than_one_that_is_not_known() -> None:
 def test_a_pass_says_which_drop_was_not_compared() -> None:
     decided = evaluated(0.5, base=on_main(0.95))
     assert decided.reason == (
-        "50.0% passed, 0 unsafe attempts, 1 failure; a drop of the pass rate is not compared yet: 1 of 3 passing "
-        "results on `main`."
+        "50.0% passed, 0 unsafe attempts, 1 failure; a drop of the pass rate is not compared yet: 1 of 3 results on "
+        "`main`."
     )
 
 

@@ -256,6 +256,38 @@ def test_without_results_no_number_has_a_median_or_a_change() -> None:
     assert (Baseline().median(PASS_RATE), Baseline().difference(PASS_RATE, 0.95)) == (None, None)
 
 
+PASSED, FAILED = Decision.PASS, Decision.FAIL
+LIMITS = {"min_pass_rate": 0.8, "max_unsafe": 0, "max_failures": 2, "min_scenarios": 20, "min_scenario_pass_rate": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("decision", "numbers", "counts"),
+    [
+        (PASSED, {"pass_rate": 0.9, "unsafe_attempts": 0, "failures": 2, "scenarios": 20}, True),
+        (FAILED, {"pass_rate": 0.8, "unsafe_attempts": 0, "failures": 2, "scenarios": 20}, True),
+        (FAILED, {"pass_rate": 0.7999}, False),
+        (PASSED, {"pass_rate": 0.7999}, False),  # it passed with a lower minimum
+        (FAILED, {"pass_rate": 0.9, "unsafe_attempts": 1}, False),
+        (FAILED, {"pass_rate": 0.9, "failures": 3}, False),
+        (FAILED, {"pass_rate": 0.9, "scenarios": 19}, False),
+        (FAILED, {"reliability_score": 50}, True),
+        (FAILED, {}, False),
+    ],
+)
+def test_a_gate_is_compared_with_results_that_meet_its_thresholds_apart_from_drops(
+    decision: Decision, numbers: dict[str, float], *, counts: bool
+) -> None:
+    base = a_baseline(a_past_result(decision=decision, numbers=numbers), a_past_result())
+    gate = a_gate(limits={**LIMITS, "max_pass_rate_drop": 0.01, "max_reliability_score_drop": 1.0})
+    assert base.for_gate(gate).results == base.results[not counts :]
+
+
+def test_a_gate_is_compared_with_the_newest_five_results_that_count_and_keeps_the_number_of_hidden_ones() -> None:
+    every = of_main(*({"pass_rate": rate} for rate in (0.91, 0.5, 0.92, 0.93, 0.94, 0.95, 0.96)))
+    base = replace(every, hidden=3).for_gate(a_gate(limits={"min_pass_rate": 0.9}))
+    assert (base.values(PASS_RATE), base.hidden) == ((0.91, 0.92, 0.93, 0.94, 0.95), 3)
+
+
 @pytest.mark.parametrize(
     ("metric", "before", "now", "difference"),
     [

@@ -34,8 +34,8 @@ def exit_and_decision(result: StepResult) -> tuple[int, str]:
     return result.exit_code, result.outputs["decision"]
 
 
-def test_a_result_below_every_pass_on_main_blocks_at_no_further_request(scene: Scene) -> None:
-    """Failed results of main neither widen its range nor become its baseline, and the backend is not asked."""
+def test_a_result_below_every_result_on_main_blocks_at_no_further_request(scene: Scene) -> None:
+    """Results of main below a minimum neither widen its range nor become its baseline; the backend is not asked."""
     on_main(scene, 95, 95, 94)
     on_main(scene, 60, 60, 60, 60, 60, decision="fail")
     scene.answers(**WORSE)
@@ -57,7 +57,19 @@ def test_a_result_below_every_pass_on_main_blocks_at_no_further_request(scene: S
     ]
 
 
-def test_fewer_than_three_passes_on_main_are_not_compared_and_the_report_says_how_to_get_more(scene: Scene) -> None:
+@pytest.mark.parametrize(("lowest", "ended"), [(91, (1, "fail")), (90.5, (0, "pass"))])
+def test_a_result_of_main_that_only_a_drop_made_fail_is_compared(
+    lowest: float, ended: tuple[int, str], scene: Scene
+) -> None:
+    on_main(scene, 95, 95)
+    on_main(scene, lowest, decision="fail")
+    scene.answers(**WORSE)
+    result = scene.run(**LIMIT)
+    assert exit_and_decision(result) == ended
+    assert "4.2 points below the median of 3 results on `main`" in result.outputs["reason"]
+
+
+def test_fewer_than_three_results_on_main_are_not_compared_and_the_report_says_how_to_get_more(scene: Scene) -> None:
     on_main(scene, 60, 60, 60, decision="fail")
     on_main(scene, 95, 95)
     scene.answers(**WORSE)

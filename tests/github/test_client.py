@@ -430,12 +430,12 @@ def on_main(scene: Scene, *rates: float, creator: str | None = BOT) -> None:
         scene.repository.status(sha, "success", "Sepurux / core", rated(rate), creator=creator)
 
 
-def test_the_newest_five_results_are_compared_with_commit_and_link(dotcom: Scene) -> None:
+def test_results_have_commit_and_link(dotcom: Scene) -> None:
     on_main(dotcom, 90, 91, 92, 93, 94, 95)
     status = dotcom.repository.latest_statuses(dotcom.repository.branches["main"].sha)[0]
     status.target_url = "https://app.sepurux.dev/runs/1"
     baseline = (dotcom.client.fetch_snapshot(dotcom.event).baselines or {})["sepurux / core"]
-    assert [each.result.value(PASS_RATE) for each in baseline.results] == [0.95, 0.94, 0.93, 0.92, 0.91]
+    assert [each.result.value(PASS_RATE) for each in baseline.results] == [0.95, 0.94, 0.93, 0.92, 0.91, 0.9]
     newest, *others = baseline.results
     assert (newest.commit, newest.url) == (dotcom.repository.branches["main"].sha, status.target_url)
     assert {each.url for each in others} == {""}
@@ -500,13 +500,13 @@ def test_a_push_is_compared_with_what_was_before_it(dotcom: Scene) -> None:
     assert compared(dotcom, **event) == [91, 90]  # type: ignore[arg-type]
 
 
-def test_only_results_that_passed_are_compared(dotcom: Scene) -> None:
+def test_a_pass_and_a_fail_are_results_and_other_decisions_and_texts_are_not(dotcom: Scene) -> None:
     on_main(dotcom, 90, 91)
-    undecided = [rated(10, decision) for decision in ("fail", "error", "pending", "skipped")]
-    for description in ("pass, trust me", "the evaluation is running", None, *undecided):
+    others = [rated(10, decision) for decision in ("error", "pending", "skipped")]
+    for description in ("pass, trust me", "the evaluation is running", None, *others, rated(89, "fail")):
         sha = dotcom.repository.commit("main")
         dotcom.repository.status(sha, "success", "Sepurux / core", description)
-    assert compared(dotcom) == [91, 90]
+    assert compared(dotcom) == [89, 91, 90]
 
 
 def test_commits_without_a_result_of_the_own_account_are_counted_by_context(dotcom: Scene) -> None:
@@ -521,7 +521,7 @@ def test_commits_without_a_result_of_the_own_account_are_counted_by_context(dotc
     dotcom.repository.status(failed, "failure", "Sepurux / core", rated(10, "fail"))
     dotcom.repository.status(pending, "pending", "Sepurux / search", "the evaluation is running")
     baselines = dotcom.client.fetch_snapshot(dotcom.event).baselines or {}
-    assert [each.result.value(PASS_RATE) for each in baselines["sepurux / core"].results] == [0.9]
+    assert [each.result.value(PASS_RATE) for each in baselines["sepurux / core"].results] == [0.1, 0.9]
     hidden = {context: baseline.hidden for context, baseline in baselines.items()}
     assert hidden == {"sepurux / core": 4, "sepurux / search": 1}
 

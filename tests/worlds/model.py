@@ -26,6 +26,7 @@ from tests.worlds.worlds import (
     REJECTED,
     TODAY,
     Fault,
+    Published,
     Pull,
     Run,
     World,
@@ -597,12 +598,23 @@ def drops(settings: Mapping[str, Any]) -> Mapping[str, tuple[float, int]]:
     return {name: (settings[limit], digits) for name, (limit, digits) in every.items() if limit in settings}
 
 
+def is_comparable(result: Published, settings: Mapping[str, Any]) -> bool:
+    """Return whether a result of the base is decided, and its numbers meet each threshold that is set apart from drops.
+
+    Each status of a world has 0 unsafe attempts and 1 failure.
+    """
+    minima = (("min_pass_rate", result.rate), ("min_reliability_score", result.score))
+    low = any(number is not None and name in settings and number < settings[name] for name, number in minima)
+    high = settings.get("max_failures", 1) < 1
+    return result.words.startswith(("pass", "fail")) and not low and not high
+
+
 def compare(world: World, settings: Mapping[str, Any], together: Together) -> str:
     """Return the decision on a gate that passed. A drop is missed below the median and below every result."""
     if drops(settings) and world.github_fault in {"base", "graphql", "limit"}:
         return "error"
     for name, (limit, digits) in drops(settings).items():
-        known = of_base(world, name)
+        known = of_base(world, settings, name)
         if name not in together.known:
             continue
         shown = round(together.known[name], digits)
@@ -611,15 +623,15 @@ def compare(world: World, settings: Mapping[str, Any], together: Together) -> st
     return "error" if uncompared(world, settings, together) else "pass"
 
 
-def of_base(world: World, name: str) -> Sequence[float]:
-    results = [each for each in world.base if each and each.own and each.words.startswith("pass")][:5]
+def of_base(world: World, settings: Mapping[str, Any], name: str) -> Sequence[float]:
+    results = [each for each in world.base if each and each.own and is_comparable(each, settings)][:5]
     every = [each.rate if name == "pass_rate" else each.score for each in results]
     return [each for each in every if each is not None]
 
 
 def uncompared(world: World, settings: Mapping[str, Any], together: Together) -> set[str]:
     """Return the numbers that the base has and that some run lacks."""
-    return {name for name in drops(settings) if name not in together.known and of_base(world, name)}
+    return {name for name in drops(settings) if name not in together.known and of_base(world, settings, name)}
 
 
 # --- docs/noisy-agents.md, Evaluating twice; docs/configuration.md, A fail stands ------------------------------------

@@ -299,7 +299,7 @@ def _review(rng: Random) -> Review:
 
 
 def _published(rng: Random) -> Published | None:
-    words = rng.choice(("pass (hard)",) * 9 + ("fail (hard)", "error (hard)"))
+    words = rng.choice(("pass (hard)",) * 7 + ("fail (hard)",) * 3 + ("error (hard)",))
     rate, score = rng.choice((0.9, 0.92, 0.93, 0.95, 0.96, 1.0, None)), rng.choice((70.0, 77.5, 80.0, 82.5, 90.0, None))
     return Published(words=words, rate=rate, score=score, own=rng.random() < 0.9) if rng.random() < 0.9 else None
 
