@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain
+from itertools import chain, starmap
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.json_reader import Reading
@@ -30,7 +30,7 @@ from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, RELIABILITY_SCORE
 from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.evaluation.result import Evaluated
 from sepurux_action.evaluation.runs import RunResult, Runs, WhatFailed
-from sepurux_action.evaluation.scenarios import read_scenarios
+from sepurux_action.evaluation.scenarios import nothing_read, read_scenarios
 from sepurux_action.evaluation.schedule import Polls, Retry, next_poll
 from sepurux_action.host.output import Output
 from sepurux_action.host.workflow_commands import Level
@@ -85,7 +85,7 @@ class Evaluation:
         evaluated = await self._confirmed([decide_gate(gate, runs, base) for (gate, base), runs in results])
         self.output.wait("reading what failed", schedule.SCENARIOS_S + schedule.COMPARISON_S)
         decided = [each.decided for each in evaluated]
-        failed = tuple(WhatFailed(unread_scenarios=sum(run.evaluated for run in each.runs)) for each in decided)
+        failed = tuple(starmap(nothing_read, zip(gates, decided, strict=True)))
         failed = await self._or_unread(read_scenarios([*zip(gates, decided, strict=True)], self.calls), failed)
         baselines = [base.baseline or Baseline() for _, base in self.compared]
         compared = compare_with_base([*zip(gates, baselines, decided, failed, strict=True)], self.calls)
