@@ -1,4 +1,4 @@
-"""Finds the result of each gate: skipped, recorded, evaluated, or changed by another run (docs/reference.md#decisions)."""
+"""Finds the result of each gate: skipped, recorded, evaluated, or another run's (docs/reference.md#decisions)."""
 
 from __future__ import annotations
 
