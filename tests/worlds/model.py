@@ -31,6 +31,7 @@ from tests.worlds.worlds import (
     World,
 )
 
+BASE_FAULTS = {"base", "graphql", "limit"}  # the results of the base branch cannot be read
 WORST_FIRST = ("fail", "error", "pending", "pass", "skipped")
 STRICTEST_LAST = ("observe", "soft", "hard")
 NUMBERS = {  # the field of a response by the name of the output
@@ -172,7 +173,8 @@ def of_one_run(world: World) -> Expected:
     if decision == "fail":
         blocks = stage == "hard" or (stage == "soft" and approval != "approved")
     else:
-        allowed = settings.get("on_undecided") == "allow" and not signaled and may_be_allowed(settings, runs, together)
+        allowed = settings.get("on_undecided") == "allow" and not signaled
+        allowed = allowed and may_be_allowed(world, settings, runs, together)
         allowed = allowed and not unread
         blocks = decision in {"error", "pending"} and stage != "observe" and not allowed
     state = ("pending" if approval == "possible" else "failure") if blocks else "success"
@@ -202,15 +204,19 @@ def has_record(world: World, subject: Subject) -> bool:
     return proposed or not on_default
 
 
-def may_be_allowed(settings: Mapping[str, Any], runs: Sequence[Evaluated], together: Together) -> bool:
+def may_be_allowed(
+    world: World, settings: Mapping[str, Any], runs: Sequence[Evaluated], together: Together
+) -> bool:
     """Return whether no uploaded trace can be why there is no result, by docs/reference.md, Decisions."""
     if "trace_file" not in settings:
         return True
     causes = [run for run in runs if run.decision in {"error", "pending"}]
+    if not causes and drops(settings) and world.github_fault in BASE_FAULTS:
+        return False
     if not causes:  # a number that a run lacks is why; an outage explains only a missing score
         lacking = unknown(settings, together)
         causes = [run for run in runs if any(lacks(run, name) for name in lacking)]
-        if set(lacking) - {"min_reliability_score"}:
+        if set(lacking) - {"reliability_score"}:
             causes = [replace(run, outage=False) for run in causes]
     return bool(causes) and all(run.outage or (not run_is_upload(run)) for run in causes)
 
@@ -598,7 +604,7 @@ def drops(settings: Mapping[str, Any]) -> Mapping[str, tuple[float, int]]:
 def compare(world: World, settings: Mapping[str, Any], together: Together) -> str:
     """Return the decision on a gate that passed. A drop is missed below the median and below every result."""
     results = [each for each in world.base if each and each.own and each.words.startswith("pass")][:5]
-    if drops(settings) and world.github_fault in {"base", "graphql", "limit"}:
+    if drops(settings) and world.github_fault in BASE_FAULTS:
         return "error"
     missing = False
     for name, (limit, digits) in drops(settings).items():
