@@ -70,7 +70,7 @@ class Evaluation:
         self._written: list[tuple[str, str]] = []  # the ids and addresses that early outputs have
         self._said: set[str] = set()
         self._publishing = asyncio.Lock()
-        self._published: set[str] = set()  # gates of which nothing more is known before the end
+        self._published: dict[str, bool] = {}  # gates whose runs ended, and whether what is published may change
 
     def run(self) -> tuple[Evaluated, ...]:
         """Return the results of each gate's runs, in the order of gates and traces. A backend's failure is a result."""
@@ -121,17 +121,18 @@ class Evaluation:
 
     async def publish_fail(self, gate: Gate) -> None:
         """Call `on_fail` if the gate certainly fails; not during a second evaluation, before which it was called."""
-        if self.confirming or gate.name in self._published:
+        changeable = self._published.get(gate.name)
+        if self.confirming or changeable is False:
             return
         pollers = [poller for poller in self.pollers if poller.gate is gate]
         ended, complete = all(poller.ended for poller in pollers), all(poller.complete for poller in pollers)
         base = next(base for each, base in self.compared if each is gate)
         decided = decide_gate(gate, tuple(poller.known_result() for poller in pollers), base)
-        if complete or (ended and not gate.confirm):
-            self._published.add(gate.name)
-        if decided.decision is Decision.FAIL:
-            may_be_noise = can_be_noise(decided) if complete else misses_only_rates(decided)
-            may_change = gate.confirm and may_be_noise and not self._too_late(decided, gate)
+        may_be_noise = can_be_noise(decided) if complete else misses_only_rates(decided)
+        may_change = gate.confirm and may_be_noise and not self._too_late(decided, gate)
+        if ended:
+            self._published[gate.name] = may_change and not complete
+        if decided.decision is Decision.FAIL and not (changeable and may_change):
             known = decided if ended else replace(decided, numbers=CIRun())
             await self._call_on_fail(gate, known, may_change=may_change)
 

@@ -204,6 +204,14 @@ def test_a_fail_without_time_for_a_second_evaluation_is_published_before_that_of
     assert (time, may_change) == (decided_after_s, False)
 
 
+def test_a_fail_that_may_change_is_published_once_although_its_score_is_read_later() -> None:
+    """GitHub accepts 80 writes in a minute, see docs/architecture.md, Limits and polling."""
+    backend = Backend(passed(0.7, decision="fail"), passed(0.7))
+    backend.scores = {"r-1": 90, "r-2": 90}
+    backend.evaluate(SCORE)
+    assert [may_change for _, _, may_change in backend.fails] == [True, False]
+
+
 def test_a_sum_of_a_run_that_sepurux_decided_before_it_failed_is_a_fail_at_once() -> None:
     gate = replace(GATE, limits={"max_unsafe": 1}, confirm=False, timeout_s=60)
     backend = Backend(passed(0.9, status="failed", unsafe_attempts=2), RUNNING)
