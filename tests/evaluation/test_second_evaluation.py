@@ -206,9 +206,10 @@ def test_a_fail_without_time_for_a_second_evaluation_is_published_before_that_of
 
 def test_a_fail_that_may_change_is_published_once_although_its_score_is_read_later() -> None:
     """GitHub accepts 80 writes in a minute, see docs/architecture.md, Limits and polling."""
-    backend = Backend(passed(0.7, decision="fail"), passed(0.7))
-    backend.scores = {"r-1": 90, "r-2": 90}
-    backend.evaluate(SCORE)
+    backend = Backend(passed(0.7, decision="fail", run_ids=["x"]), passed(0.7, run_ids=["y"]))
+    backend.scores = {"x": 90, "y": 90}
+    [found] = backend.evaluate(SCORE)
+    assert len(found.evaluations) == 2
     assert [may_change for _, _, may_change in backend.fails] == [True, False]
 
 

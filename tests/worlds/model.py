@@ -204,9 +204,7 @@ def has_record(world: World, subject: Subject) -> bool:
     return proposed or not on_default
 
 
-def may_be_allowed(
-    world: World, settings: Mapping[str, Any], runs: Sequence[Evaluated], together: Together
-) -> bool:
+def may_be_allowed(world: World, settings: Mapping[str, Any], runs: Sequence[Evaluated], together: Together) -> bool:
     """Return whether no uploaded trace can be why there is no result, by docs/reference.md, Decisions."""
     if "trace_file" not in settings:
         return True
