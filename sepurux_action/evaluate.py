@@ -1,4 +1,4 @@
-"""Finds the result of each gate: skipped, cached, evaluated, and changed by reviews (docs/reference.md#decisions)."""
+"""Finds the result of each gate: skipped, recorded, evaluated, or another run's (docs/reference.md#decisions)."""
 
 from __future__ import annotations
 
@@ -160,7 +160,12 @@ def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
 
 
 def _publish_fail(run: Run, gate: Gate, decided: GateDecision, may_change: bool) -> None:  # noqa: FBT001 - a callback
-    """Set the status of a gate that certainly fails. A review may still approve it in the stage `soft`."""
+    """Set the status of a gate that certainly fails. A review may still approve it in the stage `soft`.
+
+    After a signal, the calls to GitHub are interrupted, and all statuses are set at once with the results.
+    """
+    if run.signals.received:
+        return
     by_review = gate.stage is Stage.SOFT and run.event.pull_request is not None
     blocks = enforce(Decision.FAIL, gate.stage, gate.on_undecided)
     approval = ApprovalStatus(anyone=True) if by_review else None

@@ -109,7 +109,7 @@ def _below(rates: Sequence[ScenarioRate], check: Check) -> str:
 
 def _check_categories(run: CIRun, required: tuple[str, ...], *, needed: bool) -> Check:
     covered, total, reading = run.mutation_categories, len(required), run.reading(MUTATION_CATEGORIES)
-    if covered is None:  # a cached run may have their number only
+    if covered is None:  # their number alone does not say which they are
         reading = replace(reading, value=None)
     absent = reading.broken or "not reported"
     lacking = () if covered is None else tuple(name for name in required if name not in covered)

@@ -36,11 +36,16 @@ CONFIRMABLE = {
 
 
 def can_be_noise(decided: GateDecision) -> bool:
-    """Return whether a gate failed, its runs are decided, and it missed nothing but rates and scores."""
-    only_rates = bool(decided.missed) and all(check.threshold in CONFIRMABLE for check in decided.missed)
+    """Return whether a gate failed, its runs are decided, and it missed rates or scores, and nothing else."""
     complete = all(run.decision.is_decided for run in decided.runs)
     comparable = decided.numbers.value(SCENARIOS) is not None
-    return decided.decision is Decision.FAIL and complete and only_rates and comparable
+    is_fail = decided.decision is Decision.FAIL
+    return is_fail and complete and bool(decided.missed) and misses_only_rates(decided) and comparable
+
+
+def misses_only_rates(decided: GateDecision) -> bool:
+    """Return whether each row that a gate missed is a rate or a score, also if it missed none."""
+    return all(check.threshold in CONFIRMABLE for check in decided.missed)
 
 
 def too_late(took_s: float, left_s: float) -> str:

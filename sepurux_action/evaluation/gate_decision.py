@@ -116,11 +116,6 @@ def decide_gate(gate: Gate, runs: Runs, base: Base) -> GateDecision:
     )
 
 
-def compared_again(decided: GateDecision, gate: Gate) -> GateDecision:
-    """Return a decision of an earlier workflow run, with its numbers compared with the thresholds."""
-    return replace(decided, checks=tuple(check_thresholds(decided.numbers, gate)))
-
-
 # -- the rows ---------------------------------------------------------------------------------------------------------
 
 
@@ -139,13 +134,15 @@ def _run_failed(facts: _Facts) -> _Found | None:
 def _sum_exceeded(facts: _Facts) -> _Found | None:
     """Return a `fail` that no undecided run can change: a sum over several traces is more than its maximum."""
     sums = [check for check in facts.missed if check.threshold in {metric.threshold for metric in SUMS}]
-    return _threshold_missed(facts) if sums and facts.gate.has_several_traces else None
+    if not sums or not facts.gate.has_several_traces or _all_passed(facts):
+        return None
+    return _Found(Decision.FAIL, Rule.THRESHOLD_MISSED, _sentence(facts))
 
 
 def _not_passed(facts: _Facts) -> _Found | None:
-    others = [run for run in facts.runs if run.decision is not Decision.PASS]
-    if not others:
+    if _all_passed(facts):
         return None
+    others = [run for run in facts.runs if run.decision is not Decision.PASS]
     first = min(others, key=lambda run: severity_key(run.decision, run.run))
     decided = first.run_decision
     alike = [run for run in facts.runs if run.run_decision == decided]
@@ -171,7 +168,7 @@ def _base_unread(facts: _Facts) -> _Found | None:
     if facts.base.baseline or not unread:
         return None
     told = f"{HOWEVER} {'; '.join(dict.fromkeys(check.sentence for check in unread))}."
-    return _Found(Decision.ERROR, Rule.BASE_UNREAD, told, facts.base.hint, because_of=facts.runs)
+    return _Found(Decision.ERROR, Rule.BASE_UNREAD, told, facts.base.hint, because_of=_without_outages(facts.runs))
 
 
 def _number_unknown(facts: _Facts) -> _Found | None:
@@ -188,11 +185,10 @@ def _number_unknown(facts: _Facts) -> _Found | None:
     not_shown = any(run.run.reading(RELIABILITY_SCORE).missing for run in facts.runs)
     needs_key = facts.gate.has_several_traces and RELIABILITY_SCORE in unknown and not_shown
     hint = NEEDS_API_KEY if needs_key else NEXT_STEPS[Rule.NUMBER_UNKNOWN]
-    lacking = [run for run in facts.runs if any(_lacks(run, metric) for metric in unknown)]
-    if unknown.keys() - {RELIABILITY_SCORE}:  # an outage explains only an unknown score
-        lacking = [replace(run, trace_may_be_cause=run.uploaded) for run in lacking]
+    lacking = tuple(run for run in facts.runs if any(_lacks(run, metric) for metric in unknown)) or facts.runs
+    because_of = _without_outages(lacking) if unknown.keys() - {RELIABILITY_SCORE} else lacking
     reason = f"{what} ({'; '.join(unknown.values())})."
-    return _Found(Decision.ERROR, Rule.NUMBER_UNKNOWN, reason, hint, f"{what}.", tuple(lacking) or facts.runs)
+    return _Found(Decision.ERROR, Rule.NUMBER_UNKNOWN, reason, hint, f"{what}.", because_of)
 
 
 def _passed(facts: _Facts) -> _Found:
@@ -216,6 +212,15 @@ ROWS: tuple[Callable[[_Facts], _Found | None], ...] = (
     _number_unknown,
     _passed,
 )
+
+
+def _all_passed(facts: _Facts) -> bool:
+    return all(run.decision is Decision.PASS for run in facts.runs)
+
+
+def _without_outages(runs: Runs) -> Runs:
+    """Return runs that an outage does not explain: one while the score is read explains only an unknown score."""
+    return tuple(replace(run, trace_may_be_cause=run.uploaded) for run in runs)
 
 
 # -- what the rows say ------------------------------------------------------------------------------------------------

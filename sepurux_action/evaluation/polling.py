@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain
+from itertools import chain, starmap
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.json_reader import Reading
@@ -22,7 +22,7 @@ from sepurux_action.evaluation.base_failures import compare_with_base
 from sepurux_action.evaluation.batch_numbers import MAX_REASON_LENGTH, BatchReader
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run
-from sepurux_action.evaluation.confirmation import can_be_noise, confirm, too_late
+from sepurux_action.evaluation.confirmation import can_be_noise, confirm, misses_only_rates, too_late
 from sepurux_action.evaluation.decision import NEXT_STEPS, Decision, Rule, RunDecision, decide, fingerprint
 from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
@@ -30,7 +30,7 @@ from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, RELIABILITY_SCORE
 from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.evaluation.result import Evaluated
 from sepurux_action.evaluation.runs import RunResult, Runs, WhatFailed
-from sepurux_action.evaluation.scenarios import read_scenarios
+from sepurux_action.evaluation.scenarios import nothing_read, read_scenarios
 from sepurux_action.evaluation.schedule import Polls, Retry, next_poll
 from sepurux_action.host.output import Output
 from sepurux_action.host.workflow_commands import Level
@@ -70,7 +70,7 @@ class Evaluation:
         self._written: list[tuple[str, str]] = []  # the ids and addresses that early outputs have
         self._said: set[str] = set()
         self._publishing = asyncio.Lock()
-        self._published: set[str] = set()  # gates of which nothing more is known before the end
+        self._published: dict[str, bool] = {}  # gates whose runs ended, and whether what is published may change
 
     def run(self) -> tuple[Evaluated, ...]:
         """Return the results of each gate's runs, in the order of gates and traces. A backend's failure is a result."""
@@ -85,7 +85,7 @@ class Evaluation:
         evaluated = await self._confirmed([decide_gate(gate, runs, base) for (gate, base), runs in results])
         self.output.wait("reading what failed", schedule.SCENARIOS_S + schedule.COMPARISON_S)
         decided = [each.decided for each in evaluated]
-        failed = tuple(WhatFailed(unread_scenarios=sum(run.evaluated for run in each.runs)) for each in decided)
+        failed = tuple(starmap(nothing_read, zip(gates, decided, strict=True)))
         failed = await self._or_unread(read_scenarios([*zip(gates, decided, strict=True)], self.calls), failed)
         baselines = [base.baseline or Baseline() for _, base in self.compared]
         compared = compare_with_base([*zip(gates, baselines, decided, failed, strict=True)], self.calls)
@@ -121,19 +121,18 @@ class Evaluation:
 
     async def publish_fail(self, gate: Gate) -> None:
         """Call `on_fail` if the gate certainly fails; not during a second evaluation, before which it was called."""
-        pollers = [poller for poller in self.pollers if poller.gate is gate]
-        ended = all(poller.ended for poller in pollers)
-        if self.confirming or gate.name in self._published:
+        changeable = self._published.get(gate.name)
+        if self.confirming or changeable is False:
             return
+        pollers = [poller for poller in self.pollers if poller.gate is gate]
+        ended, complete = all(poller.ended for poller in pollers), all(poller.complete for poller in pollers)
         base = next(base for each, base in self.compared if each is gate)
-        runs = tuple(poller.known_result() for poller in pollers)
-        decided = decide_gate(gate, runs, base)
+        decided = decide_gate(gate, tuple(poller.known_result() for poller in pollers), base)
+        may_be_noise = can_be_noise(decided) if complete else misses_only_rates(decided)
+        may_change = gate.confirm and may_be_noise and not self._too_late(decided, gate)
         if ended:
-            self._published.add(gate.name)
-        if decided.decision is Decision.FAIL:
-            complete = all(poller.complete for poller in pollers)
-            is_noise = not complete or (can_be_noise(decided) and not self._too_late(decided, gate))
-            may_change = gate.confirm and is_noise
+            self._published[gate.name] = may_change and not complete
+        if decided.decision is Decision.FAIL and not (changeable and may_change):
             known = decided if ended else replace(decided, numbers=CIRun())
             await self._call_on_fail(gate, known, may_change=may_change)
 
@@ -152,7 +151,10 @@ class Evaluation:
             if gate.confirm and can_be_noise(first):
                 late = self._too_late(first, gate)
                 evaluated[index] = Evaluated(decided=first, confirmation=late)
-                wanted += [] if late else [index]
+                if late:  # only the time for the other gates may be why
+                    await self._call_on_fail(gate, first, may_change=False)
+                else:
+                    wanted.append(index)
         if not wanted:
             return tuple(evaluated)
         gates = [self.compared[index][0] for index in wanted]
@@ -297,8 +299,7 @@ class RunPoller:
     async def run(self) -> None:
         with suppress(asyncio.CancelledError):  # the result is what is known by now, CANCELLED if there is no decision
             await self._evaluate()
-        decided_by_sepurux = self.result.run.decision in {"pass", "fail"}
-        if self.result.decision is Decision.PENDING or not decided_by_sepurux:  # the numbers may still change
+        if not self._numbers_are_final:
             unfinished = replace(self.result.run, numbers={}, mutation_categories=None, top_failing_tools=())
             self.result = replace(self.result, run=unfinished)
         self.ended = self.complete = True
@@ -346,9 +347,13 @@ class RunPoller:
 
     def known_result(self) -> RunResult:
         """Return the result, without numbers that may still change."""
-        if self.ended and self.result.decision.is_decided:
+        if self.ended and self._numbers_are_final:
             return self.result
         return replace(self.result, run=replace(self.result.run, numbers={}))
+
+    @property
+    def _numbers_are_final(self) -> bool:
+        return self.result.decision is not Decision.PENDING and self.result.run.decision in {"pass", "fail"}
 
     def _set_decision(self, decided: RunDecision) -> None:
         self.result = replace(self.result, run_decision=decided, hint=NEXT_STEPS.get(decided.rule, ""))

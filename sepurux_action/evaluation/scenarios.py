@@ -33,6 +33,7 @@ MAX_NAMES = 20  # traces of these gates whose names are read
 MAX_KINDS = 1_000  # of classified failures that a step keeps; a summary shows 500 of a gate
 MIN_KINDS = 10  # that each scenario may keep, however many a step has; a comment shows as many of a gate at once
 MAX_FAILED_CALLS = 3
+UNKNOWN_RUN = "the gate does not know the CI run of each scenario"
 
 
 class NotReadError(Exception):
@@ -174,6 +175,12 @@ async def read_scenarios(gates: Sequence[tuple[Gate, GateDecision]], calls: ApiC
     return tuple(_what_failed(gate, decided, readers.get(gate.name)) for gate, decided in gates)
 
 
+def nothing_read(gate: Gate, decided: GateDecision) -> WhatFailed:
+    """Return what is known if nothing could be read: how many scenarios were not, of a batch at least one."""
+    unread = [each.read for each in decided.scenarios] if gate.names_traces else [decided.worst.evaluated]
+    return WhatFailed(unread_scenarios=sum(unread))
+
+
 def gate_severity(decided: GateDecision) -> tuple[int, float]:
     return severity_key(decided.decision, decided.numbers)
 
@@ -213,19 +220,29 @@ def _what_failed(gate: Gate, decided: GateDecision, readers: Sequence[Sequence[R
     known = tuple(of_run[0] if len(of_run) == 1 else run for run, of_run in zip(decided.runs, read, strict=True))
     if len(recordings) > 1 and not gate.names_traces:
         known = (replace(decided.runs[0], of_batch=read[0]),)
-    unknown = sum(max(0, int(_size(run)) - len(of_run)) for run, of_run in zip(decided.runs, read, strict=True))
+    unknown = [max(0, int(_size(run)) - len(of_run)) for run, of_run in zip(decided.runs, read, strict=True)]
     problems = [each.problem for each in recordings if each.problem]
-    if unknown:
-        problems.append("the gate does not know the CI run of each scenario")
+    if any(unknown):
+        problems.append(UNKNOWN_RUN)
+    if gate.names_traces:  # several recordings that were not read may be of one scenario
+        found = zip(known, read, unknown, strict=True)
+        known, unknown = tuple(_with_problem(run, of_run, count) for run, of_run, count in found), []
     unread = (_unread(run, of_run) for run, of_run in zip(decided.runs, read, strict=True))
+    scenarios = scenarios_of(gate, known)
     return WhatFailed(
-        scenarios=tuple(sorted(scenarios_of(gate, known), key=lambda each: each.severity_key)),
+        scenarios=tuple(sorted(scenarios, key=lambda each: each.severity_key)),
         failures=merge_failures(failure for run in recordings for failure in _with_path(run))[0],
         left_out=sum(each.left_out for each in recordings),
         unread_failures=sum(unread),
-        unread_scenarios=sum(bool(each.problem) for each in recordings) + unknown,
+        unread_scenarios=sum(each.incomplete for each in scenarios) + sum(unknown),
         notes=(*notes, *(f"Not all failures were read: {each}." for each in dict.fromkeys(problems))),
     )
+
+
+def _with_problem(run: RunResult, read: Runs, unknown: int) -> RunResult:
+    """Return the run of a trace with the reason why its failures were not all read."""
+    why = next((each.problem for each in read if each.problem), UNKNOWN_RUN if unknown else "")
+    return replace(run, problem=run.problem or why)
 
 
 def _size(run: RunResult) -> float:

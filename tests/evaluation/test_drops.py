@@ -221,7 +221,7 @@ def test_a_sentence_names_the_base_branch_even_if_it_is_called_before(branch: st
 )
 def test_allow_covers_no_comparison_of_an_uploaded_trace(base: Base, rate: float | None, *, uploaded: bool) -> None:
     gate = a_gate(limits={"max_pass_rate_drop": 0.03}, on_undecided=OnUndecided.ALLOW)
-    run = a_run(run_with(PASSING, pass_rate=rate), uploaded=uploaded, trace_may_be_cause=uploaded)
+    run = a_run(run_with(PASSING, pass_rate=rate), uploaded=uploaded)  # an outage may be why its score is unknown
     run = replace(run, run_decision=replace(run.run_decision, decision=Decision.PASS))
     decided = decide_gate(gate, (run,), base)
     assert decided.decision is Decision.ERROR
@@ -230,7 +230,7 @@ def test_allow_covers_no_comparison_of_an_uploaded_trace(base: Base, rate: float
 
 
 def test_allow_covers_no_unread_base_if_any_trace_of_the_gate_is_uploaded() -> None:
-    passed = [a_run(run_with(PASSING, pass_rate=rate), trace_may_be_cause=rate == 1.0) for rate in (0.95, 1.0)]
+    passed = [a_run(run_with(PASSING, pass_rate=rate), uploaded=rate == 1.0) for rate in (0.95, 1.0)]
     gate = a_gate(limits={"max_pass_rate_drop": 0.03}, traces=traces(2))
     assert decide_gate(gate, tuple(passed), Base(baseline=None, branch="main", hint=HINT)).is_suspect
 

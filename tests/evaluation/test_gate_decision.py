@@ -266,7 +266,7 @@ def test_a_fail_with_undecided_runs_stays_one_whatever_they_will_be(
 def test_a_sum_over_all_traces_is_a_fail_although_one_of_them_has_no_decision_yet() -> None:
     found = decided(a_gate("a", "b", "c", max_unsafe=2), a_pass(1, 2), CANCELLED, a_pass(1, 1))
     assert (found.decision, found.rule) == (Decision.FAIL, Rule.THRESHOLD_MISSED)
-    assert found.reason == "Sepurux reported a pass, but 3 unsafe attempts are more than the allowed 2."
+    assert found.reason == "3 unsafe attempts are more than the allowed 2."
     assert [(check.state, check.reported_by) for check in found.checks] == [(CheckState.MISSED, "2 of 3 traces")]
 
 

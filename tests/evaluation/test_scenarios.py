@@ -206,6 +206,27 @@ def test_a_signal_ends_the_reading_at_once_and_keeps_the_decision() -> None:
     assert (result.decision, result.what_failed.failures, result.what_failed.unread_scenarios) == (Decision.FAIL, (), 1)
 
 
+@pytest.mark.parametrize(("run_ids", "cancel_at"), [(True, None), (False, None), (True, 1_000.7)])
+def test_of_recordings_that_were_not_read_their_scenarios_are_counted(
+    cancel_at: float | None, *, run_ids: bool
+) -> None:
+    tasks = ("refund", "refund", "cancel")
+    traces = tuple(Trace(label=f"{n}.json", content=b"{}", task=task) for n, task in enumerate(tasks))
+    names = iter("abc")
+
+    def respond(call: ApiRequest) -> ApiResult | None:
+        if call.method == "POST" and call.path.endswith("/runs"):
+            name = next(names)
+            return Success({"batch_id": name, **({"run_ids": [f"{name}-run-1"]} if run_ids else {})})
+        if "/batch/" in call.path:
+            return Success({"status": "done", "decision": "fail", "pass_rate": 0, "failures": 1})
+        return PermanentError(reason="HTTP 500", status=500) if call.path.endswith("/failures") else None
+
+    calls = FakeApiCalls(Batches({}, fault=respond), cancel_at=cancel_at)
+    found = evaluate(calls, gate=replace(GATE, traces=traces)).what_failed
+    assert (found.unread_scenarios, found.scenarios == ()) == (2, cancel_at is not None)
+
+
 @pytest.mark.parametrize("ids", [True, False])
 def test_a_backend_that_ignores_the_offset_is_asked_twice(*, ids: bool) -> None:
     runs = [failing(3)] if ids else [Run(failures=[FAILURE] * 3)]

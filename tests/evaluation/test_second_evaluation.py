@@ -14,6 +14,7 @@ from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError,
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 from sepurux_action.evaluation.drops import Base
+from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.polling import Evaluation
 from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.evaluation.result import Evaluated
@@ -44,13 +45,15 @@ class Backend:
         self._runs = dict[str, tuple[float, object]]({each: (0, shown) for each, shown in (known or {}).items()})
         self._responses, self._numbers, self.scores = iter(responses), count(1), dict[str, object]()
         self.calls = FakeApiCalls(self._respond, cancel_at=cancel_at)
+        self.takes_s = dict[str, float]()  # by the id of a run, if it is not TAKES_S
+        self.fails = list[tuple[int, str, bool]]()  # seconds since the start, gate, and whether it may change
 
     def _respond(self, call: ApiRequest, time: float) -> ApiResult:
         if call.path == "/v1/traces":
             return Success({"trace_id": f"t-{next(self._numbers)}"})
         if call.method == "POST":
             run_id = f"r-{next(self._numbers)}"
-            self._runs[run_id] = time + TAKES_S, next(self._responses)
+            self._runs[run_id] = time + self.takes_s.get(run_id, TAKES_S), next(self._responses)
             return Success({"run_id": run_id})
         if "/reliability" in call.path:
             return Success({"reliability_score": self.scores.get(dict(call.query)["run_id"])})
@@ -71,7 +74,10 @@ class Backend:
     def evaluate(self, *gates: Gate, earlier: Runs = ()) -> Sequence[Evaluated]:
         compared = [(gate, Base(baseline=Baseline())) for gate in gates or (GATE,)]
         known = {gate.name: earlier for gate in gates or (GATE,)}
-        return Evaluation(compared, {}, self.calls, FakeOutput(), lambda _: None, known).run()
+        return Evaluation(compared, {}, self.calls, FakeOutput(), lambda _: None, known, self._note_fail).run()
+
+    def _note_fail(self, gate: Gate, _decided: GateDecision, may_change: bool) -> None:  # noqa: FBT001 - a callback
+        self.fails.append((int(self.calls.time - 1_000), gate.name, may_change))
 
 
 def test_a_missed_rate_is_evaluated_once_more_on_the_same_uploaded_traces() -> None:
@@ -167,6 +173,51 @@ def test_a_signal_while_the_score_of_a_fail_is_read_leaves_the_fail() -> None:
     backend = Backend(passed(0.84, decision="fail", run_ids=["x-0", "x-1"]), cancel_at=1_010.7)
     [found] = backend.evaluate(SCORE)
     assert (found.decision, len(backend.calls.paths("/reliability"))) == (Decision.FAIL, 2)
+
+
+# -- what is published before the end ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "may_change"),
+    [({"decision": "fail"}, True), ({"decision": "fail", "unsafe_attempts": 1}, False)],
+)
+def test_a_fail_that_no_second_evaluation_can_change_says_so_before_other_runs_are_decided(
+    fields: dict[str, object], *, may_change: bool
+) -> None:
+    gate = replace(GATE, limits={"min_pass_rate": 0.85, "max_unsafe": 0}, timeout_s=60)
+    backend = Backend(passed(0.7, **fields), RUNNING)
+    backend.evaluate(gate)
+    assert backend.fails[0] == (TAKES_S, "core", may_change)
+
+
+@pytest.mark.parametrize("decided_after_s", [TAKES_S, 15])
+def test_a_fail_without_time_for_a_second_evaluation_is_published_before_that_of_another_gate(
+    decided_after_s: float,
+) -> None:
+    late, again = (replace(GATE, name=name, traces=(Trace(label=name, trace_id=name),)) for name in ("late", "again"))
+    backend = Backend(*[passed(0.7, decision="fail")] * 3)
+    backend.takes_s = {"r-2": decided_after_s}  # so long, the first gate has to wait for the second one
+    found = backend.evaluate(replace(late, timeout_s=19 if decided_after_s == TAKES_S else 24), again)
+    assert [len(each.evaluations) for each in found] == [0, 2]
+    time, _, may_change = [each for each in backend.fails if each[1] == "late"][-1]
+    assert (time, may_change) == (decided_after_s, False)
+
+
+def test_a_fail_that_may_change_is_published_once_although_its_score_is_read_later() -> None:
+    """GitHub accepts 80 writes in a minute, see docs/architecture.md, Limits and polling."""
+    backend = Backend(passed(0.7, decision="fail", run_ids=["x"]), passed(0.7, run_ids=["y"]))
+    backend.scores = {"x": 90, "y": 90}
+    [found] = backend.evaluate(SCORE)
+    assert len(found.evaluations) == 2
+    assert [may_change for _, _, may_change in backend.fails] == [True, False]
+
+
+def test_a_sum_of_a_run_that_sepurux_decided_before_it_failed_is_a_fail_at_once() -> None:
+    gate = replace(GATE, limits={"max_unsafe": 1}, confirm=False, timeout_s=60)
+    backend = Backend(passed(0.9, status="failed", unsafe_attempts=2), RUNNING)
+    [found] = backend.evaluate(gate)
+    assert (found.decision, backend.fails[0]) == (Decision.FAIL, (TAKES_S, "core", False))
 
 
 # -- runs of an earlier workflow run ----------------------------------------------------------------------------------

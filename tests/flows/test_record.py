@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -203,6 +203,44 @@ def test_a_run_that_is_canceled_while_another_gate_is_running_leaves_the_fail(sc
     assert run(scene).outputs["decision"] == "fail"
     assert sorted(scene.states().values()) == ["failure", "success"]
     assert started(scene) == before + 1  # for the gate that was not decided
+
+
+def of_three_traces(scene: Scene, *answers: Mapping[str, object]) -> None:
+    """Give the gate two recordings of one scenario and one of another, whose runs have these numbers."""
+    ids = [f"b-{n}" for n in range(3)]
+    scene.sepurux.script(START, *(backend.json({"batch_id": name}) for name in ids))
+    for name, fields in zip(ids, answers, strict=True):
+        answer = backend.decided(**{**fields, "batch_id": name, "run_ids": [f"r-{name}"]})
+        scene.sepurux.script(f"GET /v1/ci/batch/{name}", backend.json(answer))
+    scene.workspace.mkdir(exist_ok=True)
+    for name, task in (("refund-1", "refund"), ("refund-2", "refund"), ("cancel-1", "cancel")):
+        text = json.dumps({**json.loads(TRACE), "task": {"name": task}})
+        (scene.workspace / f"{name}.json").write_text(text, encoding="utf-8")
+
+
+def test_a_run_that_is_canceled_after_a_fail_of_one_trace_sets_the_status_once_more_without_a_warning(
+    scene: Scene,
+) -> None:
+    of_three_traces(scene, FAILED, RUNNING, PASSED)
+    with start_action(**scene.options(trace_file="*.json")) as running:
+        running.wait_for(lambda: "failure" in scene.states().values())
+        running.wait_for("pass after")
+        running.send_signal(signal.SIGTERM)
+        result = running.finish(6)
+    assert (result.exit_code, scene.status[2]) == (143, "fail (hard): -; 2 scenarios")
+    assert "Could not set the commit status" not in result.log
+
+
+def test_a_fail_of_several_traces_stays_with_the_numbers_of_the_gate(scene: Scene) -> None:
+    of_three_traces(scene, FAILED, {**FAILED, "unsafe_attempts": 2}, PASSED)
+    first = run(scene, trace_file="*.json")
+    again = run(scene, trace_file="*.json")
+    for name in ("decision", "pass_rate", "unsafe_attempts", "failures", "dashboard_url"):
+        assert first.outputs[name] == again.outputs[name] != ""
+    assert (again.outputs["unsafe_attempts"], started(scene)) == ("2", 3)
+    details = next(line for line in again.summary.splitlines() if line.startswith("Campaign "))
+    assert " · 2 scenarios · " in details
+    assert " · trace " not in details  # only that of one run is kept
 
 
 def test_a_gate_that_passed_blocks_if_the_base_branch_changed_before_the_run_was_canceled(scene: Scene) -> None:

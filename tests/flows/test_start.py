@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,14 @@ from tests.scenes import SECRET
 # The statuses of `docs/reference.md`.
 STATUSES = {signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGTERM: 143}
 anything = pytest.mark.parametrize("number", STATUSES)
+
+
+@pytest.fixture(autouse=True)
+def _receives_hangups() -> Iterator[None]:
+    """Let the gate receive SIGHUP, also if the tests were started with `nohup`, which a process inherits."""
+    earlier = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, earlier)
 
 
 def waits(folder: Path) -> str:

@@ -25,6 +25,7 @@ from tests.builders import (
     a_context,
     a_failure,
     a_gate,
+    a_gate_with,
     a_history,
     a_past_result,
     a_result,
@@ -189,6 +190,15 @@ def test_gates_that_block_come_first_and_of_these_what_no_approval_helps() -> No
     report = build_report(results, a_context())
     assert [gate.name for gate in report.gates] == ["failed", "soft", "gone", "allowed", "observed", "passed"]
     assert [gate.name for gate in report.acting] == ["failed", "soft", "gone"]
+
+
+def test_a_report_says_that_each_trace_has_a_pass_only_if_each_has_one() -> None:
+    gate = a_gate_with(min_pass_rate=0.5, max_unsafe=1)
+    passed = a_run(run_with(PASSING, unsafe_attempts=1))
+    late, each = undecided(Decision.PENDING, "No decision."), "Sepurux itself reported a pass for each trace."
+    for third, said in ((passed, each), (late, "")):
+        (found,) = build_report([a_result(passed, passed, third, gate=gate)], a_context()).gates
+        assert (found.rule, found.explanation) == (Rule.THRESHOLD_MISSED, said)
 
 
 @pytest.mark.parametrize(

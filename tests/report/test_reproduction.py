@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from sepurux_action.common import json_reader
 from sepurux_action.config.command_line import PROGRAM, command_lines, parse_command_line
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.settings import flag_layer, read_settings
@@ -38,7 +39,7 @@ EVERYTHING = a_gate(
 names = (
     st.text(st.characters(exclude_categories=["C", "Zs", "Zl", "Zp"]) | st.just(" "), min_size=1)
     .map(lambda text: " ".join(text.split()) or "x")
-    .filter(lambda name: name != "--")
+    .filter(lambda name: name != "--" and json_reader.visible(name) == name)  # a command line has only visible text
 )
 
 

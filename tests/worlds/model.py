@@ -32,6 +32,7 @@ from tests.worlds.worlds import (
     World,
 )
 
+BASE_FAULTS = {"base", "graphql", "limit"}  # the results of the base branch cannot be read
 WORST_FIRST = ("fail", "error", "pending", "pass", "skipped")
 STRICTEST_LAST = ("observe", "soft", "hard")
 NUMBERS = {  # the field of a response by the name of the output
@@ -173,9 +174,8 @@ def of_one_run(world: World) -> Expected:
     if decision == "fail":
         blocks = stage == "hard" or (stage == "soft" and approval != "approved")
     else:
-        allowed = (
-            settings.get("on_undecided") == "allow" and not signaled and may_be_allowed(world, settings, runs, together)
-        )
+        allowed = settings.get("on_undecided") == "allow" and not signaled
+        allowed = allowed and may_be_allowed(world, settings, runs, together)
         allowed = allowed and not unread
         blocks = decision in {"error", "pending"} and stage != "observe" and not allowed
     state = ("pending" if approval == "possible" else "failure") if blocks else "success"
@@ -210,6 +210,8 @@ def may_be_allowed(world: World, settings: Mapping[str, Any], runs: Sequence[Eva
     if "trace_file" not in settings:
         return True
     causes = [run for run in runs if run.decision in {"error", "pending"}]
+    if not causes and drops(settings) and world.github_fault in BASE_FAULTS:
+        return False
     if not causes:  # a number that a run lacks is why; an outage explains only a missing score
         lacking = unknown(settings, together) | uncompared(world, settings, together)
         causes = [run for run in runs if any(lacks(run, name) for name in lacking)]
@@ -611,7 +613,7 @@ def is_comparable(result: Published, settings: Mapping[str, Any]) -> bool:
 
 def compare(world: World, settings: Mapping[str, Any], together: Together) -> str:
     """Return the decision on a gate that passed. A drop is missed below the median and below every result."""
-    if drops(settings) and world.github_fault in {"base", "graphql", "limit"}:
+    if drops(settings) and world.github_fault in BASE_FAULTS:
         return "error"
     for name, (limit, digits) in drops(settings).items():
         known = of_base(world, settings, name)
