@@ -150,6 +150,23 @@ def test_a_push_is_compared_with_what_was_before_it_and_not_with_itself(scene: S
     assert [each["on_base"] for each in report(scene)["failures"]] == [{"having": 1, "results": 1}]
 
 
+def test_a_push_that_repeats_a_recorded_fail_adds_nothing(scene: Scene, sandbox: Sandbox) -> None:
+    sha = scene.repository.commit("release")
+    given = options(scene, sandbox)
+    given |= {
+        "event_name": "push",
+        "event": {**MAIN, "ref": "refs/heads/release", "after": sha},
+        "env": scene.environment() | {"GITHUB_SHA": sha, "GITHUB_REF": "refs/heads/release"},
+    }
+    assert run_action(**given, files=recorded(UNSAFE)).exit_code == 1
+    [result] = results(scene)
+    assert (result["branch"], result["decision"]) == ("release", "fail")
+    before = kept(scene).read_bytes()
+    again = run_action(**given, files=recorded())
+    assert (again.exit_code, "so it is not evaluated again" in again.log) == (1, True)
+    assert kept(scene).read_bytes() == before
+
+
 @pytest.mark.parametrize("event", ["schedule", "workflow_dispatch"])
 def test_scheduled_and_dispatched_runs_add_their_result_too(event: str, scene: Scene, sandbox: Sandbox) -> None:
     on_main(scene, sandbox, recorded(), event=event)
