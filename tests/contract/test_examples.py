@@ -489,7 +489,7 @@ def test_a_pull_request_finds_the_newest_results_of_main_and_a_push_those_of_the
 
 # -- other CI systems -------------------------------------------------------------------------------------------------
 
-REPORT_DIR = "sepurux-report"
+REPORT_DIR, KEPT = "sepurux-report", ".sepurux-baseline"
 
 
 def gitlab_script() -> str:
@@ -528,6 +528,7 @@ def test_the_script_of_another_ci_system_blocks_also_if_the_policy_observes(
             "WORKSPACE_TMP": str(tmp_path),
             "GITHUB_REPO": "my-org/my-agent",
             "CHANGE_ID": "42",
+            "WRITE_BASELINE": "--write-baseline",  # as on the default branch
             "SEPURUX_API_BASE_URL": sandbox.url,
             "SEPURUX_CI_TOKEN": TOKEN,
         }
@@ -540,6 +541,18 @@ def test_the_script_of_another_ci_system_blocks_also_if_the_policy_observes(
     assert [(body["repo"], body["pull_request_number"]) for body in started] == [("my-org/my-agent", 42)] * 3
     report = json.loads((traces.parent / REPORT_DIR / "report.json").read_text(encoding="utf-8"))
     assert report["decision"] == "fail"
+    assert (traces.parent / KEPT / "baseline.json").exists() == (script is gitlab_script), "Jenkins has no cache"
+
+
+def test_gitlab_saves_the_results_of_the_default_branch_alone_and_merge_requests_read_them() -> None:
+    jobs = yaml.safe_load((CI / ".gitlab-ci.yml").read_text(encoding="utf-8"))
+    gate, (of_merge_request, of_default) = jobs["sepurux-gate"], jobs[".changes"]["rules"]
+    cache = {"key": "sepurux-baseline", "paths": [KEPT], "policy": "$CACHE_POLICY", "when": "always", "unprotect": True}
+    assert gate["cache"] == cache
+    assert gate["variables"] == {"CACHE_POLICY": "pull", "WRITE_BASELINE": ""}
+    assert "variables" not in of_merge_request
+    assert of_default["variables"] == {"CACHE_POLICY": "pull-push", "WRITE_BASELINE": "--write-baseline"}
+    assert f"--baseline-dir {KEPT} $WRITE_BASELINE" in gitlab_script()
 
 
 def test_another_ci_system_records_in_a_job_that_gets_no_secret_of_the_gate() -> None:
