@@ -23,7 +23,7 @@ from sepurux_action.sandbox import Sandbox, Store
 
 ACTION = "sepurux/gate-action@v1"
 STAND_INS = ROOT / "examples" / "act"  # for actions that need Node.js, which RUNNER lacks
-ACTIONS = ("checkout@v7", "setup-python@v7", "upload-artifact@v7", "download-artifact@v8")
+ACTIONS = ("cache@v6", "checkout@v7", "setup-python@v7", "upload-artifact@v7", "download-artifact@v8")
 LOCAL = {f"actions/{name}": STAND_INS / name.partition("@")[0] for name in ACTIONS}
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", ".*_cache", "node_modules", "build", "__pycache__")
 TOKEN = "sandbox-token-0123456789"  # noqa: S105 - only the sandbox of this run accepts it

@@ -12,15 +12,17 @@ from typing import TextIO
 from urllib.parse import urlsplit
 
 from sepurux_action import __version__
+from sepurux_action.baseline import baseline_of, read_kept, write_kept
 from sepurux_action.common import T, number_format
 from sepurux_action.common.secret import Redactor
 from sepurux_action.config import options
-from sepurux_action.config.command_line import Format, parse_command_line
+from sepurux_action.config.command_line import WRITE_BASELINE, Format, parse_command_line
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.policy import Policy
 from sepurux_action.config.settings import BASE, Settings, flag, read_inputs, read_settings
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
 from sepurux_action.evaluate import evaluate, no_credentials_hint, publish_notice, read_record
+from sepurux_action.evaluation.base_results import BaselineFile
 from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.event import other_commit_warning, pr_number_warning, with_pull_request_number
@@ -53,6 +55,7 @@ SHARED_STATUSES = (
     'Write `status_context: "{prefix} ({base})"`, and require the new status on each branch.'
 )
 UNKNOWN_GATE = Gate(name="Sepurux gate", campaign="Sepurux gate")  # for a skipped run whose settings name no gate
+NO_FOLDER = "it needs the folder for the result; accepted: with `--baseline-dir`"
 CANCELLED_EARLY = "The run was cancelled before all settings were read."
 UNFINISHED = "The step ended before the gate had a result. Re-run the job."
 
@@ -75,7 +78,8 @@ def run_command_line(arguments: Sequence[str], environ: Mapping[str, str], signa
         return _check(command.check, terminal, signals, as_json=command.report_format is Format.JSON)
     show = partial(_print_report, terminal=terminal, report_format=command.report_format)
     try:
-        return run_gates(from_command_line(command.texts, environ), terminal, signals, show)
+        invocation = from_command_line(command.texts, environ, write_baseline=command.write_baseline)
+        return run_gates(invocation, terminal, signals, show)
     finally:
         terminal.close()
 
@@ -122,6 +126,7 @@ def run_gates(
             return signals.status(EXIT_UNDECIDED)
         settings = replace(run.settings, gates=run.settings.gates or (UNKNOWN_GATE,))  # no setting matters
         run = replace(run, settings=settings)
+    run = read_kept(run, files)
     _log_start(run)
     run.github.load_base(run.settings.gates)
     recorded = read_record(run)
@@ -153,7 +158,17 @@ def _begin(invocation: Invocation, host: Output, signals: Signals, connections: 
     signing_key = inputs.secret.reveal() if inputs.secret else ""
     github = GitHubSession(client, timeouts, host, event, signing_key=signing_key)
     github.settings, github.started = inputs, connections.now()
-    return Run(host, signals, connections, redact, github, github.started.date(), inputs)
+    return Run(
+        host=host,
+        signals=signals,
+        connections=connections,
+        redact=redact,
+        github=github,
+        today=github.started.date(),
+        settings=inputs,
+        baseline_file=BaselineFile(signing_key, event.repository),
+        write_baseline=invocation.write_baseline,
+    )
 
 
 def _with_policy(run: Run, invocation: Invocation) -> Run:
@@ -170,6 +185,8 @@ def _with_policy(run: Run, invocation: Invocation) -> Run:
 def _with_settings(run: Run, invocation: Invocation) -> Run:
     """Return the run with all settings; raises ConfigurationError with every problem."""
     settings = _until_signal(run, partial(_reader(run, invocation), run.policy.policy))
+    if run.write_baseline and not settings.baseline_dir:
+        raise ConfigurationError([Problem(where=WRITE_BASELINE, message=NO_FOLDER)], settings.comment_key)
     run.github.settings = settings
     return replace(run, settings=settings)
 
@@ -221,12 +238,10 @@ def _log_start(run: Run) -> None:
         flags = ", ".join(map(flag, settings.overridden))
         inputs = f"the policy file overrides these inputs: {', '.join(settings.overridden)}"
         host.log(inputs if event.name else f"these flags override the policy file: {flags}")
-    for setting in settings.ignored:
-        why = "because a policy file applies. Set `paths` for its gates, under `gates:`"
-        host.annotate(Level.WARNING, f"The {setting} is ignored, {why}.", title="Sepurux gate")
     if run.github.connected and settings.shares_statuses:
         prefix = settings.status_context
         host.annotate(Level.WARNING, SHARED_STATUSES.format(prefix=prefix, base=BASE), title="Sepurux gate")
+    _log_ignored(settings, host)
     several = len(settings.gates) > 1
     if several:
         host.progress(f"evaluating {len(settings.gates)} gates at {settings.base_url}")
@@ -236,11 +251,21 @@ def _log_start(run: Run) -> None:
         host.progress(f"gate {gate.name}: {what}" if several else one)
 
 
+def _log_ignored(settings: Settings, host: Output) -> None:
+    if settings.uncompared:
+        verb = "is" if len(settings.uncompared) == 1 else "are"
+        host.log(f"{' and '.join(map(flag, settings.uncompared))} {verb} not compared without --baseline-dir")
+    for setting in settings.ignored:
+        why = "because a policy file applies. Set `paths` for its gates, under `gates:`"
+        host.annotate(Level.WARNING, f"The {setting} is ignored, {why}.", title="Sepurux gate")
+
+
 def _publish(run: Run, results: Sequence[GateResult], report: Report, files: ReportWriter) -> None:
     """Write outputs, summary, and report files, set the statuses, and write the comment; no comment after a signal."""
     run.host.set_outputs(outputs.step_outputs(results))
     if report_path := _write_report(run, report, files):
         run.host.set_outputs(outputs.step_outputs(results, report_path=report_path))
+    write_kept(run, results, files)
     github = run.github
     _set_statuses(run, partial(github.publish_results, results))
     if run.signals.received:
@@ -328,7 +353,9 @@ def _report_context(run: Run, *, evaluated: bool = True) -> Context:
         from_fork=event.fork,
         version=__version__,
         policy_path=policy.policy.path if policy.policy else "",
-        baselines=run.github.baselines(run.settings.gates) if evaluated else {},
+        baselines={
+            gate.name: baseline for gate in run.settings.gates if evaluated and (baseline := baseline_of(run, gate))
+        },
         base_ref=event.base_ref,
         committed=run.github.snapshot.committed if evaluated else None,
         history=run.github.previous_results if evaluated else (),

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+from sepurux_action.baseline import baseline_of, is_kept, results_of
 from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.path_filter import affects
 from sepurux_action.config.stage import OnUndecided, Stage, next_change
 from sepurux_action.evaluation.api import Credentials
+from sepurux_action.evaluation.base_comparison import compare_with_base
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 from sepurux_action.evaluation.drops import Base, hidden_results
@@ -38,6 +40,10 @@ NO_CREDENTIALS = "`token` and `api_key` are both empty, so the gate has no secre
 NO_CREDENTIALS_HINT = (
     "Set one of them, such as `token: ${{ secrets.SEPURUX_CI_TOKEN }}`, and add that secret under "
     "`Settings > Secrets and variables > Actions`."
+)
+NO_BASELINE_DIR = (
+    "To see which failures are new and what the agent did differently, keep the results of the base branch with "
+    "`baseline_dir`: see docs/configuration.md of sepurux/gate-action."
 )
 UNREAD_RESULTS_HINT = (
     "Give the job `contents: read` and `statuses: write` under `permissions:` if it lacks one of them, then re-run it."
@@ -149,6 +155,7 @@ def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
     metadata = {"repo": event.repository or None, "pull_request_number": event.pull_request or configured}
     evaluation = Evaluation(
         compared=[(gate, _base(run, gate)) for gate in gates],
+        kept=is_kept(run),
         earlier={gate.name: run.github.unfinished_runs(gate) for gate in gates},
         metadata=metadata,
         calls=run.connections.calls(transport.send, run.signals),
@@ -156,7 +163,10 @@ def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
         on_progress=lambda known: run.host.set_outputs(outputs.early_outputs(known)),
         on_fail=partial(_publish_fail, run),
     )
-    return {gate.name: of_gate for gate, of_gate in zip(gates, evaluation.run(), strict=True)}
+    return {
+        gate.name: replace(found, what_failed=compare_with_base(gate, found.what_failed, results_of(run, gate)))
+        for gate, found in zip(gates, evaluation.run(), strict=True)
+    }
 
 
 def _publish_fail(run: Run, gate: Gate, decided: GateDecision, may_change: bool) -> None:  # noqa: FBT001 - a callback
@@ -194,8 +204,9 @@ def _result(run: Run, gate: Gate, found: Evaluated, advised: str = "") -> GateRe
         gate=gate,
         decided=found.decided,
         blocks=blocks,
-        notes=tuple(filter(None, (str(change or ""), advised, few))),
+        notes=tuple(filter(None, (str(change or ""), advised, few, _note_on_scenarios(run, gate, found)))),
         what_failed=found.what_failed,
+        first_failed=found.first_failed,
         evaluations=found.evaluations,
         confirmation=found.confirmation,
         recorded=found.recorded,
@@ -206,6 +217,14 @@ def _result(run: Run, gate: Gate, found: Evaluated, advised: str = "") -> GateRe
     approval = github.approval(gate.reviewers)
     blocks = enforce(decision, gate.stage, gate.on_undecided, approved=approval.approved)
     return replace(result, blocks=blocks, approval=approval)
+
+
+def _note_on_scenarios(run: Run, gate: Gate, found: Evaluated) -> str:
+    """Return why failures are not marked as new, '' if they are, or if there is nothing to mark."""
+    if not gate.names_traces or found.recorded:
+        return ""
+    unmarked = run.event.name and not run.settings.baseline_dir and found.what_failed.failures
+    return NO_BASELINE_DIR if unmarked else run.kept.note
 
 
 def _base(run: Run, gate: Gate) -> Base:
@@ -219,7 +238,7 @@ def _base(run: Run, gate: Gate) -> Base:
         hint = advice(github.snapshot.denied or Operation.READ, error, event)
     limit = github.base_left_out
     why = "GitHub's limit on one query" + (f", HTTP {limit.status}" if limit.status else "") if limit else ""
-    return Base(baseline=github.baselines([gate]).get(gate.name), branch=event.base_ref, hint=hint, why=why)
+    return Base(baseline=baseline_of(run, gate), branch=event.base_ref, hint=hint, why=why)
 
 
 def no_credentials_hint(event: Event) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from sepurux_action.common.secret import Redactor
 from sepurux_action.config.options import OPTIONS
 from sepurux_action.config.settings import Layer, Settings, environment_layer, flag_layer, input_layer
+from sepurux_action.evaluation.base_results import BaselineFile, Kept
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.client import Transport
 from sepurux_action.evaluation.trace_files import WORKING_DIRECTORY, TraceFolder, working_directory
@@ -37,6 +38,7 @@ class Invocation:
     event: Event
     traces: Callable[[], TraceFolder]
     report_folders: ReportFolders
+    write_baseline: bool = False
 
 
 def from_step(inputs: Mapping[str, str], environ: Mapping[str, str], payload: object) -> Invocation:
@@ -64,13 +66,16 @@ def ignored_variables(environ: Mapping[str, str]) -> str:
     return f"{VARIABLES_IGNORED}: {listed}." if listed else ""
 
 
-def from_command_line(texts: Mapping[str, str], environ: Mapping[str, str]) -> Invocation:
+def from_command_line(
+    texts: Mapping[str, str], environ: Mapping[str, str], *, write_baseline: bool = False
+) -> Invocation:
     """Return the invocation by these flags; GITHUB_REPO is the vendor's name for the repository."""
     return Invocation(
         layers=(flag_layer(texts), environment_layer(environ)),
         event=Event(repository=environ.get("GITHUB_REPO", "").strip()),
         traces=partial(TraceFolder, working_directory(), name=WORKING_DIRECTORY),
         report_folders=ReportFolders(base=working_directory()),
+        write_baseline=write_baseline,
     )
 
 
@@ -86,7 +91,10 @@ class Connections:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run has. `settings` and `policy` are those that are known so far; `today` is a day of UTC."""
+    """What a run has. `settings` and `policy` are those that are known so far; `today` is a day of UTC.
+
+    On a command line, `write_baseline` adds the result to the `baseline_file`, of which `kept` was read.
+    """
 
     host: Output
     signals: Signals
@@ -96,6 +104,9 @@ class Run:
     today: date
     settings: Settings
     policy: ResolvedPolicy = field(default_factory=ResolvedPolicy)
+    baseline_file: BaselineFile = BaselineFile("", "")
+    write_baseline: bool = False
+    kept: Kept = Kept()
 
     @property
     def event(self) -> Event:

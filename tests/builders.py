@@ -30,7 +30,7 @@ from sepurux_action.evaluate import (
     RECORD_UNREAD,
     UNREAD_RESULTS_HINT,
 )
-from sepurux_action.evaluation.base_failures import NOT_COMPARED, BaseFailures, compare
+from sepurux_action.evaluation.base_scenarios import ScenarioOnBase
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.confirmation import confirm
@@ -43,7 +43,7 @@ from sepurux_action.evaluation.decision import (
 )
 from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal, enforce
-from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, merge_failures
+from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, FixedFailure, OnBase, merge_failures
 from sepurux_action.evaluation.gate_decision import decide_gate
 from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
 from sepurux_action.evaluation.polling import CANCELLED, CHECK_NETWORK
@@ -327,20 +327,26 @@ def _failed(gate: Gate, approval: ApprovalStatus | None = None, notes: tuple[str
 
 
 def _with_new_failures(gate: Gate) -> GateResult:
-    """Return a failed gate whose failures are new, also on the base, or both, and which fixes one of the base."""
+    """Return a failed gate whose failures are new, also on the base, or not compared, and which fixes one of them."""
     unsafe, lookup, call, incomplete = FAILURES
-    loop = replace(call, type="loop")
-    base = [
-        (unsafe,),
-        (unsafe, call),
-        (loop,),
-        (replace(lookup, count=1),),
-        (unsafe, call, loop),
-    ]  # of the results of `_of_main`
-    results = [BaseFailures(each, 40) for each in base]
-    marked, fixed = compare((unsafe, lookup, call, incomplete), results, scenarios=40, uploaded=False)
-    failed = WhatFailed(failures=merge_failures(marked)[0], fixed=fixed, compared_with=len(base))
+    compared = (
+        replace(unsafe, scenario="refund twice", on_base=OnBase(0, 5), steps=DIFFERENT_STEPS),
+        replace(lookup, scenario="refund twice", on_base=OnBase(3, 5)),
+        replace(call, scenario="cancel an order", on_base=OnBase(0, 5), steps=FAILED_STEP),
+        replace(incomplete, scenario="a new one"),
+    )
+    failed = WhatFailed(failures=merge_failures(compared)[0], fixed=FIXED.fixed)
     return a_result(a_run(), gate=gate, what_failed=failed)
+
+
+def _with_worse_scenarios(result: GateResult) -> GateResult:
+    """Return a result with two scenarios whose pass rate is lower than in each result of the base."""
+    base = ScenarioOnBase(results=4, rates=(1.0, 1.0, 0.95, 1.0))
+    rates = {"cancel an order": 0.6, "refund twice": 0.8, "look a customer up": 0.97}
+    scenarios = (
+        replace(a_scenario(name, a_ci_run(decision="pass", pass_rate=rate)), base=base) for name, rate in rates.items()
+    )
+    return replace(result, what_failed=WhatFailed(scenarios=tuple(scenarios)))
 
 
 def _of_scenarios(gate: Gate) -> GateResult:
@@ -446,8 +452,22 @@ IMPOSSIBLE = ApprovalStatus(
 )
 UNREAD = ApprovalStatus(commit=COMMIT, unread=True)
 APPROVED = ApprovalStatus(commit=COMMIT, approved_by=("mona",))
-CUT_OFF = f"{NOT_COMPARED}: for its run `{RUN_ID}`, only the first 200 failures were read."
-FIXED = WhatFailed(fixed=FAILURES[:1], compared_with=1)
+DIFFERENT_STEPS = (
+    "  1 orders.lookup(order)",
+    "  3 payments.refund(order, amount_cents)",
+    "  4 error",
+    "- 5 payments.status(order)",
+    "+ 5 payments.refund(order, amount_cents)",
+)
+LONG_STEP = "payments.refund(order, amount_cents, currency, reason, idempotency_key, note, …)"
+FAILED_STEP = (
+    "  …",
+    *(f"  {number} {LONG_STEP}" for number in range(21, 29, 2)),
+    f"> 29 {LONG_STEP}",
+    *(f"  {number} {LONG_STEP}" for number in range(31, 41, 2)),
+    "  …",
+)
+FIXED = WhatFailed(fixed=(FixedFailure("refund twice", FAILURES[0].key, OnBase(4, 5)),))
 UNREAD_SCORE = "Could not read the reliability score: HTTP 503."
 EARLIER = WorkflowRun("https://github.com/octo/shop/actions/runs/7100001/attempts/1", 1_793_023_320.0)
 LOST_STATUS = PolicyNote(
@@ -538,7 +558,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         a_result(a_run(PASSING), gate=a_gate(name=name, campaign=f"{name}-reliability"))
         for name in ("billing", "refunds", "search")
     )
-    unmarked = WhatFailed(failures=FAILURES, notes=(CUT_OFF,))
+    unmarked = WhatFailed(failures=FAILURES)
     here, alone = a_context(), a_context(pull_request=None)
     against_main = a_context(
         base_ref="main",
@@ -558,7 +578,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     against = a_context(base_ref="main", baselines={"refunds": a_baseline(*steady)})
     dropped = _compared(0.905, against)
     # A run that does not evaluate the commit again shows the failed gate so.
-    from_comment = replace(dropped, recorded=stands)
+    recorded_drop = replace(dropped, recorded=stands)
     older, committed = _of_traces(), 1_800_000_000.0
     old = tuple(replace(trace, recorded=committed - 7 * DAY_S) for trace in older.gate.traces[:3])
     older = replace(older, gate=replace(older.gate, traces=(*old, older.gate.traces[3])))
@@ -614,7 +634,8 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "fail-soft-approved": ((_failed(soft, approval=APPROVED, notes=(ADVICE,)),), here),
         "fail-unsupported-pass": ((a_result(a_run(lying), what_failed=WhatFailed(notes=(UNREAD_SCORE,))),), here),
         "fail-drop": ((dropped,), against),
-        "fail-drop-recorded": ((from_comment,), spread),
+        "fail-drop-recorded": ((recorded_drop,), spread),
+        "fail-drop-scenarios": ((_with_worse_scenarios(dropped),), against),
         "pass-within-range": ((_compared(0.88, spread),), spread),
         "pass-not-compared": ((_compared(0.905, young),), young),
         "error-not-compared": ((_compared(0.95, None),), a_context(base_ref="main")),
@@ -791,6 +812,7 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD, traces: int = 2) -
         sentence=first,
     )
     of_all = merge_failures(failures * traces)[0]
-    failed = WhatFailed(scenarios=scenarios, failures=of_all, fixed=of_all, notes=words)
+    fixed = tuple(FixedFailure(first, each.key, OnBase(2, 3)) for each in of_all)
+    failed = WhatFailed(scenarios=scenarios, failures=of_all, fixed=fixed, notes=words)
     result = a_result(*runs, gate=gate, approval=approval, notes=words, what_failed=failed)
     return replace(result, decided=replace(result.decided, checks=(*result.checks, drop)))

@@ -23,11 +23,12 @@ from sepurux_action.config.stage import Stage
 
 PROGRAM = "sepurux-gate"
 USAGE = f"{PROGRAM} --campaign NAME [options]\n       {PROGRAM} --check [FILE ...]"
+WRITE_BASELINE = "--write-baseline"
 WIDTH = 100  # columns of the help at most
 COMMAND_WIDTH = 78  # characters of a line of a command, without the backslash at its end
 HELP_COLUMN = 26  # where the text on a flag begins
 CLAUSE = re.compile(r"[.,:](?=\s|$)")
-FLAGS = tuple(option for option in OPTIONS if not option.actions_only and option.name not in options.DROPS)
+FLAGS = tuple(option for option in OPTIONS if not option.actions_only)
 NAME_OF_FLAG = re.compile(r"--?[A-Za-z][A-Za-z_-]{0,40}")  # what an error quotes; anything else may be a secret
 
 
@@ -44,6 +45,7 @@ class CommandLine:
     texts: dict[str, str]
     report_format: Format
     quiet: bool
+    write_baseline: bool
     check: tuple[str, ...] | None = None
 
 
@@ -68,10 +70,12 @@ result blocks or a setting is wrong, 130 after Ctrl+C, 129 after SIGHUP, 143
 after SIGTERM.
 """
 _GROUPS: dict[str, tuple[Option[object], ...]] = {
-    "Thresholds": tuple(option for option in FLAGS if option.allowed_in == (SectionKind.THRESHOLDS,)),
-    "Stage": (options.ENFORCEMENT, options.ON_UNDECIDED, options.CONFIRM),
+    "Thresholds and stage": (
+        *(option for option in FLAGS if option.allowed_in == (SectionKind.THRESHOLDS,)),
+        *(options.ENFORCEMENT, options.ON_UNDECIDED, options.CONFIRM),
+    ),
     "Connection": (options.API_KEY, options.TOKEN, options.BASE_URL, options.TIMEOUT),
-    "Output": (options.NAME, options.REPORT_DIR),
+    "Output": (options.NAME, options.REPORT_DIR, options.BASELINE_DIR),
 }
 _OTHER_FLAGS = tuple(option for option in FLAGS if not any(option in listed for listed in _GROUPS.values()))
 # What the help says in place of what is true only in a workflow.
@@ -80,6 +84,9 @@ _HELP: dict[Option[object], str] = {
     options.ENFORCEMENT: f"{options.ENFORCEMENT.help} On a command line, {Stage.SOFT} blocks as {Stage.HARD} does.",
     options.CONFIG: "Path of the policy file, which flags override.",
     options.REPORT_DIR: "Folder for the report files, in the working directory.",
+    options.MAX_PASS_RATE_DROP: "Allowed drop of the pass rate, below the median of the results in --baseline-dir.",
+    options.MAX_RELIABILITY_SCORE_DROP: "Allowed drop of the score in points, below that median.",
+    options.BASELINE_DIR: "Folder with earlier results, which the evaluation is compared with.",
 }
 
 
@@ -116,13 +123,13 @@ def parse_command_line(arguments: Sequence[str]) -> CommandLine:
         problems = [f"{each} is not known{did_you_mean(each, flags)}".replace("`", "") for each in named]
         _reject(made, *(problems or [f"an argument belongs to no flag{quotes}"]))
     given = vars(known)
-    report_format, quiet = Format(given.pop("format")), given.pop("quiet")
+    report_format, quiet, write = Format(given.pop("format")), given.pop("quiet"), given.pop("write_baseline")
     check = given.pop("check")
     listed = {name: "\n".join(each) for name, each in given.items() if isinstance(each, list)}
     texts = {name: each for name, each in {**given, **listed}.items() if each is not None}
-    if check is not None and (texts or report_format is Format.MARKDOWN):
+    if check is not None and (texts or write or report_format is Format.MARKDOWN):
         _reject(made, f"--check takes no other flags than --format {Format.TEXT} or {Format.JSON}, and --quiet")
-    return CommandLine(texts, report_format, quiet, None if check is None else tuple(check))
+    return CommandLine(texts, report_format, quiet, write, None if check is None else tuple(check))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -144,8 +151,6 @@ def _parser() -> argparse.ArgumentParser:
             group.add_argument(flag(option.name), dest=option.name, action=action, metavar=metavar, help=_help(option))
             for alias in option.aliases:
                 group.add_argument(flag(alias), dest=alias, help=argparse.SUPPRESS)
-    for name in options.DROPS:  # which are a problem in the settings that says why
-        made.add_argument(flag(name), dest=name, help=argparse.SUPPRESS)
     groups["Output"].add_argument(
         "--format",
         choices=list(Format),
@@ -153,6 +158,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FORMAT",
         help="What goes to stdout: lines for people, the job summary, or the object of report.json.\n"
         f"Accepted: {_FORMATS}.\nDefault: {Format.TEXT}.",
+    )
+    groups["Output"].add_argument(
+        WRITE_BASELINE, action="store_true", help=f"Add the result to {flag(options.BASELINE_DIR.name)}."
     )
     groups["Output"].add_argument(
         "--quiet", action="store_true", help="Write only the result, warnings, and problems: no progress and no log."
@@ -179,12 +187,12 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 def _brief_help(groups: Mapping[str, argparse._ArgumentGroup]) -> str:
     """Return a line for each flag, with its help up to a comma, a colon, or a full stop."""
-    lines = [f"usage: {USAGE}"]
+    lines = [f"usage: {USAGE.partition(chr(10))[0]}"]
     for title, group in groups.items():
         actions = group._group_actions  # noqa: SLF001 - no public name
         shown = ((each.option_strings[0], each.help or "") for each in actions if each.help != argparse.SUPPRESS)
         lines += [f"{title}:", *(f"  {name:<32}{CLAUSE.split(text)[0]}" for name, text in shown)]
-    return "\n".join([*lines, f"Run {PROGRAM} --help for everything about each flag."])
+    return "\n".join(lines)
 
 
 def _reject(made: argparse.ArgumentParser, *problems: str) -> NoReturn:

@@ -185,12 +185,12 @@ MAX_PASS_RATE_DROP = _threshold(
     "max_pass_rate_drop",
     Kind(kinds.parse_rate, "a fraction or a percentage, such as `0.05` or `5%`", "RATE"),
     "How far the pass rate may lie below the baseline, the median of the last results on the base branch that meet "
-    "the other thresholds. A command line has no base branch, so this is an error there.",
+    "the other thresholds. On a command line, it needs `baseline_dir`.",
 )
 MAX_RELIABILITY_SCORE_DROP = _threshold(
     "max_reliability_score_drop",
     kinds.SCORE,
-    "How many points the reliability score may lie below the baseline. An error on a command line.",
+    "How far the score may lie below the baseline, in points. On a command line, it needs `baseline_dir`.",
 )
 ENFORCEMENT = Option(
     "enforcement",
@@ -291,6 +291,14 @@ PR_NUMBER = Option(
     "Number of the pull request of the run.",
     environment="PR_NUMBER",
     default_note="from the event",
+)
+BASELINE_DIR = Option(
+    "baseline_dir",
+    Kind(kinds.parse_line, "the path of a folder", "FOLDER"),
+    "Folder that the workflow keeps between runs: the base branch's results by scenario. It is in the workspace or the "
+    "runner's temporary folder.",
+    allowed_in=_ONCE,
+    default_note="no comparison by scenario",
 )
 REPORT_DIR = Option(
     "report_dir",

@@ -24,8 +24,6 @@ from sepurux_action.config.stage import stage_today
 from sepurux_action.errors import ConfigurationError, Problem, TraceFileError
 
 MAX_CONTEXT_LENGTH = 255  # characters of a status context; GitHub's limit
-NO_BASE = "it works only in GitHub workflows, because a command line has no base branch; "
-REMOVE_FLAG, OTHER_FILE = "remove it", "for a command line, give --config a policy file without it"
 ONE_GATE = "leave this flag out, or give --config a policy file without `gates`"
 BASE = "{base}"  # in `status_context`, it stands for the base branch
 
@@ -75,7 +73,8 @@ class Settings:
 
     Until the policy has been read, `gates` has at most the gate of inputs and environment, `problems` are those in
     them, and `missing_secret` names the setting that would hold the secret for the backend. `overridden` are the
-    options of which the policy overrides an input, or a flag the policy; `ignored` are inputs without effect.
+    options of which the policy overrides an input, or a flag the policy; `ignored` are inputs without effect,
+    and `uncompared` the limits of drops on a command line without `baseline_dir`.
     """
 
     gates: tuple[Gate, ...] = ()
@@ -88,6 +87,7 @@ class Settings:
     status: bool = options.STATUS.default_value
     status_context: str = options.STATUS_CONTEXT.default
     pull_request: int | None = None
+    baseline_dir: str = ""
     report_dir: str = ""
     config: str = options.CONFIG.default
     config_is_given: bool = False
@@ -95,6 +95,7 @@ class Settings:
     missing_secret: str = ""
     overridden: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    uncompared: tuple[str, ...] = ()
 
     @property
     def secret(self) -> Secret | None:
@@ -138,8 +139,8 @@ def read_settings(
 ) -> Settings:
     """Return the settings. The first layer with a value for an option applies, after the policy, except for flags.
 
-    `branch` and `today` (UTC) choose the enforcement rule. On a command line, a limit of a drop is a problem. Raises
-    ConfigurationError with every problem.
+    `branch` and `today` (UTC) choose the enforcement rule. On a command line without `baseline_dir`, limits of drops
+    have no effect. Raises ConfigurationError with every problem.
     """
     layers, ignored = tuple(layers), tuple[str, ...]()
     if policy:  # a pull request could skip a gate of the policy with the input `paths`
@@ -155,12 +156,11 @@ def read_settings(
         gate = _read_gate(reader, find_traces)
         rules = (section and section.rules) or policy.top.rules
         gates.append(gate if has_fixed_stage else replace(gate, rules=rules))
-        for drop in options.DROPS & set(gate.limits) if flags else ():
-            given = any(layer.given(BY_NAME[drop]) for layer in flags)
-            reader.add_problem(BY_NAME[drop], NO_BASE + (REMOVE_FLAG if given else OTHER_FILE))
         readers.append(reader)
     step.check_duplicate_names(gates)
     settings = replace(_settings(step, gates), ignored=ignored)
+    if flags and not settings.baseline_dir:
+        settings = _without_drops(settings)
     settings = replace(settings, overridden=tuple(sorted({name for each in readers for name in each.overridden})))
     if (longest := max(len(settings.context_of(gate.name, branch)) for gate in gates)) > MAX_CONTEXT_LENGTH:
         named = f"with the branch {json_reader.preview(branch)} for `{BASE}`, a status context has {longest} characters"
@@ -170,6 +170,15 @@ def read_settings(
         hidden = any(reader.has_problem(option) for reader in readers for option in of_key)
         raise ConfigurationError(problems, "" if hidden else settings.comment_key)
     return settings
+
+
+def _without_drops(settings: Settings) -> Settings:
+    names = tuple(sorted({name for gate in settings.gates for name in options.DROPS & gate.limits.keys()}))
+    gates = (
+        replace(gate, limits={name: each for name, each in gate.limits.items() if name not in names})
+        for gate in settings.gates
+    )
+    return replace(settings, gates=tuple(gates), uncompared=names)
 
 
 def read_inputs(layers: Iterable[Layer], policy: Policy | None = None) -> Settings:
@@ -200,6 +209,7 @@ def _settings(reader: OptionReader, gates: Sequence[Gate]) -> Settings:
         status=reader.value_or_default(options.STATUS),
         status_context=reader.value_or_default(options.STATUS_CONTEXT),
         pull_request=reader.value(options.PR_NUMBER),
+        baseline_dir=reader.value(options.BASELINE_DIR) or "",
         report_dir=reader.value(options.REPORT_DIR) or "",
         config=config or options.CONFIG.default,
         config_is_given=config is not None,

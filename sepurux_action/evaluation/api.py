@@ -27,7 +27,7 @@ MAX_LISTED = 5_000  # items that are kept of a list in an object: more than any 
 READ_FIELDS = metrics.FIELDS | {
     *("run_id", "run_ids", "batch_id", "trace_id", "campaign_id", "name", "status", "decision", "dashboard_url"),
     *("top_failing_tools", "tool", "count", "sandbox"),
-    *("failure_id", "type", "severity", "description", "mutation", "task_name"),
+    *("failure_id", "type", "severity", "description", "mutation", "metadata", "event", "task_name"),
 }
 MAX_NAMES_LISTED = 20  # campaigns that an error text lists
 CAMPAIGNS = "/v1/campaigns"

@@ -9,45 +9,99 @@ from sepurux_action.common import json_reader
 
 MAX_LISTED_FAILURES = 5_000  # of one response
 MAX_FAILURE_TEXT_LENGTH = 1_000  # characters; a report shows at most 200
+MAX_EVENT = 10_000_000  # the highest index of an event; a trace has at most 64 MiB
+MAX_KEY_LENGTH = 200  # characters of each text by which failures of different runs are the same
 SEVERITIES = ("critical", "high", "medium", "low", "info")  # the worst first
 FEWER_LISTED = "Sepurux lists fewer failures than it counted"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class FailureKey:
+    """What the failures of a scenario in different runs have in common. Every text is foreign."""
+
+    type: str = ""
+    mutation: str = ""
+    severity: str = ""
+    tool: str = ""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class OnBase:
+    """Of how many of the base's `results` with a scenario a failure is known: of `having`, which may be 0."""
+
+    having: int
+    results: int
+
+    def __str__(self) -> str:
+        return f"{self.having} of {self.results}"
+
+    def sentence(self, where: str) -> str:
+        """Return `in 4 of the last 5 results on main` as a clause; `where` is its end."""
+        last = "the last result" if self.results == 1 else f"the last {self.results} results"
+        many = "in none of" if not self.having else f"in {self.having} of"
+        if self.results == 1:
+            many = "in" if self.having else "not in"
+        return f"{many} {last} {where}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class FixedFailure:
+    """A failure of a scenario that most results of the base have and an evaluation does not."""
+
+    scenario: str
+    failure: FailureKey
+    on_base: OnBase
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifiedFailure:
-    """Failures of one kind. Every text is foreign. `new` of the `count` are not known from the base, or it is None."""
+    """Failures of one kind and with one description. Every text is foreign.
+
+    `tool` and `event`, the index of an event of the trace, are what its metadata says. `scenario` is the name of the
+    scenario of a trace, '' if it is not known. `on_base` is None if the failure was not compared with the base. `steps`
+    are lines that show what the agent did: a sign in front, and a step.
+    """
 
     type: str
     severity: str
     description: str
     mutation: str
     trace_id: str = ""
+    tool: str = ""
+    event: int | None = None
     count: int = 1
-    new: int | None = None
+    scenario: str = ""
+    on_base: OnBase | None = None
+    steps: tuple[str, ...] = ()
 
     @property
-    def kind(self) -> tuple[str, ...]:
-        return self.severity, self.type, self.mutation, self.trace_id
+    def kind(self) -> tuple[object, ...]:
+        """Return what failures that are counted together have in common: no text stands for another one."""
+        texts = self.severity, self.type, self.mutation, self.tool, self.description, self.trace_id
+        return *texts, self.scenario, self.on_base
 
     @property
-    def base(self) -> str | None:
-        """Return `new` if some of the failures are, else `known`; None if they were not compared with the base."""
-        return None if self.new is None else "new" if self.new else "known"
+    def key(self) -> FailureKey:
+        texts = {name: getattr(self, name)[:MAX_KEY_LENGTH] for name in ("type", "mutation", "severity", "tool")}
+        return FailureKey(**texts)
 
     @property
-    def compared(self) -> str:
-        return f"{self.new} new" if self.new and self.new != self.count else self.base or ""
+    def is_new(self) -> bool:
+        return self.on_base is not None and not self.on_base.having
+
+    @property
+    def differs(self) -> bool:
+        """Return whether its steps show what the base's trace did instead."""
+        return any(line.startswith(("-", "+")) for line in self.steps)
 
     def sentence(self, base_ref: str) -> str:
         """Return all but the severity for a plain text; `base_ref` is the base branch, '' for an earlier commit."""
-        new, also = (self.new, self.count - self.new) if self.new is not None else (0, 0)
         parts = (
-            f"{self.type or 'no type'}{f' ×{self.count}' if self.new is None and self.count > 1 else ''}",
-            f"{new} new" if new else "",
-            f"{also} also {f'on {base_ref}' if base_ref else 'before'}" if also else "",
+            f"{self.type or 'no type'}{f' ×{self.count}' if self.count > 1 else ''}",
             self.mutation and f"under {self.mutation}",
         )
-        return f"{', '.join(filter(None, parts))}: {self.description or 'no description'}"
+        base = f" ({self.on_base.sentence(base_ref and f'on {base_ref}')})" if self.on_base else ""
+        return f"{', '.join(filter(None, parts))}: {self.description or 'no description'}{base}"
 
 
 Failures = tuple[ClassifiedFailure, ...]
@@ -71,24 +125,26 @@ def parse_failures(payload: object) -> Failures:
             description=text(item, "description"),
             mutation=text(item, "mutation"),
             trace_id=json_reader.identifier(item.get("trace_id")),
+            tool=text(json_reader.as_object(item.get("metadata")), "tool"),
+            event=_index(json_reader.at(item, "metadata", "event")),
         )
         for item in items
         if item
     )
 
 
+def _index(value: object) -> int | None:
+    read = json_reader.number(value, low=0, high=MAX_EVENT, whole=True).value
+    return None if read is None else int(read)
+
+
 def merge_failures(failures: Iterable[ClassifiedFailure], max_kinds: int | None = None) -> tuple[Failures, int]:
     """Return `max_kinds` kinds or all, first the new, severe, and frequent ones, and the number of other failures."""
-    kinds: dict[tuple[str, ...], list[ClassifiedFailure]] = {}
+    kinds: dict[tuple[object, ...], list[ClassifiedFailure]] = {}
     for failure in failures:
         kinds.setdefault(failure.kind, []).append(failure)
-    merged = []
-    for alike in kinds.values():
-        description = next((each.description for each in alike if each.description), "")
-        new = [each.new for each in alike if each.new is not None]
-        all_new = sum(new) if len(new) == len(alike) else None
-        merged.append(replace(alike[0], description=description, count=sum(each.count for each in alike), new=all_new))
-    ranked = sorted(merged, key=lambda each: (not each.new, severity_rank(each.severity), -each.count))
+    merged = (replace(alike[0], count=sum(each.count for each in alike)) for alike in kinds.values())
+    ranked = sorted(merged, key=lambda each: (not each.is_new, severity_rank(each.severity), -each.count))
     kept = tuple(ranked[:max_kinds])
     return kept, sum(each.count for each in ranked[len(kept) :])
 

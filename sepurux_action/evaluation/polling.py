@@ -18,7 +18,6 @@ from sepurux_action.config.stage import OnUndecided
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, Outage, StillPending, describe_defect
 from sepurux_action.evaluation import api, batch_numbers, ci_run, schedule
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
-from sepurux_action.evaluation.base_failures import compare_with_base
 from sepurux_action.evaluation.batch_numbers import MAX_REASON_LENGTH, BatchReader
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run
@@ -27,7 +26,6 @@ from sepurux_action.evaluation.decision import NEXT_STEPS, Decision, Rule, RunDe
 from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
 from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, RELIABILITY_SCORE, SCENARIOS, summary
-from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.evaluation.result import Evaluated
 from sepurux_action.evaluation.runs import RunResult, Runs, WhatFailed
 from sepurux_action.evaluation.scenarios import nothing_read, read_scenarios
@@ -47,6 +45,7 @@ class Evaluation:
 
     `on_fail` gets a gate as soon as it is certain that it fails, and whether a second evaluation may change that; it
     runs in a thread of its own.
+    If it is `kept`, what failed is read of both evaluations of a gate that was evaluated twice.
     """
 
     compared: Sequence[tuple[Gate, Base]]
@@ -56,6 +55,7 @@ class Evaluation:
     on_progress: Callable[[Sequence[RunResult]], None]
     earlier: Mapping[str, Runs] = field(default_factory=dict)  # by gate: runs that an earlier workflow run started
     on_fail: Callable[[Gate, GateDecision, bool], None] = lambda _gate, _decided, _may_change: None
+    kept: bool = False
     decided: int = 0  # pollers that have their result
     evaluates: dict[str, tuple[object, ...]] = field(default_factory=dict)  # by the id of a run or a batch
     confirming: bool = False
@@ -83,14 +83,18 @@ class Evaluation:
         first = await self._poll_all((gate, self.earlier.get(gate.name, ())) for gate in gates)
         results = zip(self.compared, first, strict=True)
         evaluated = await self._confirmed([decide_gate(gate, runs, base) for (gate, base), runs in results])
-        self.output.wait("reading what failed", schedule.SCENARIOS_S + schedule.COMPARISON_S)
-        decided = [each.decided for each in evaluated]
-        failed = tuple(starmap(nothing_read, zip(gates, decided, strict=True)))
-        failed = await self._or_unread(read_scenarios([*zip(gates, decided, strict=True)], self.calls), failed)
-        baselines = [base.baseline or Baseline() for _, base in self.compared]
-        compared = compare_with_base([*zip(gates, baselines, decided, failed, strict=True)], self.calls)
-        failed = await self._or_unread(compared, failed)
-        return tuple(replace(each, what_failed=of_gate) for each, of_gate in zip(evaluated, failed, strict=True))
+        self.output.wait("reading what failed", schedule.SCENARIOS_S)
+        of_first = {
+            index: each.evaluations[0] for index, each in enumerate(evaluated) if self.kept and each.evaluations
+        }
+        decided = [*(each.decided for each in evaluated), *of_first.values()]
+        to_read = [*zip([*gates, *(gates[index] for index in of_first)], decided, strict=True)]
+        read = await self._or_unread(read_scenarios(to_read, self.calls), tuple(starmap(nothing_read, to_read)))
+        first_failed = dict(zip(of_first, read[len(gates) :], strict=True))
+        return tuple(
+            replace(each, what_failed=read[index], first_failed=first_failed.get(index, each.first_failed))
+            for index, each in enumerate(evaluated)
+        )
 
     async def _poll_all(self, gates: Iterable[tuple[Gate, Runs]]) -> tuple[Runs, ...]:
         """Return the results of each gate's runs. Given ones with ids are polled on; else their trace is used again."""

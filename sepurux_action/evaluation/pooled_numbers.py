@@ -33,7 +33,7 @@ def scenarios_of(gate: Gate, runs: Runs) -> tuple[Scenario, ...]:
         recordings.setdefault(trace.scenario, []).append(run)
     # A trace with an id may have a task at Sepurux, whose name is read if it failed.
     return tuple(
-        Scenario(json_reader.printable((kind == "id" and each[0].name) or name), tuple(each), needed)
+        Scenario(json_reader.printable((kind == "id" and each[0].name) or name), tuple(each), needed, name)
         for (kind, name), each in recordings.items()
     )
 

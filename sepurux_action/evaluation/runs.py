@@ -10,9 +10,10 @@ from typing import Self
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Trace
+from sepurux_action.evaluation.base_scenarios import ScenarioOnBase
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
-from sepurux_action.evaluation.failures import Failures, fewer_listed, merge_failures
+from sepurux_action.evaluation.failures import Failures, FixedFailure, fewer_listed, merge_failures
 from sepurux_action.evaluation.metrics import (
     FAILURES,
     METRICS,
@@ -87,6 +88,11 @@ class RunResult:
         return self.trace if self.uploaded else ""
 
     @property
+    def failures_by_path(self) -> Failures:
+        """Return its failures with the path of an uploaded trace in place of the id."""
+        return tuple(replace(failure, trace_id=self.path or failure.trace_id) for failure in self.failures)
+
+    @property
     def evaluated(self) -> bool:
         """Return whether a response shows how the run ended, so that its numbers and failures can be read."""
         return self.run_decision.rule not in {Rule.NOT_POLLED, Rule.CANCELLED}
@@ -124,11 +130,16 @@ def covered_by(runs: Runs) -> tuple[str, ...] | None:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One scenario of an evaluation, with the CI run of each recording of it, and the pass rate that it needs."""
+    """One scenario of an evaluation, with the CI run of each recording of it, and the pass rate that it needs.
+
+    `key` is its name in the results of the base, '' for one of a batch. `base` is what these results say about it.
+    """
 
     name: str
     recordings: Runs
     needed: float = 0
+    key: str = ""
+    base: ScenarioOnBase = ScenarioOnBase()
 
     @property
     def read(self) -> bool:
@@ -143,6 +154,12 @@ class Scenario:
     @property
     def incomplete(self) -> bool:
         return any(each.problem for each in self.recordings)
+
+    @property
+    def complete(self) -> bool:
+        """Return whether all its failures are known."""
+        known = (each.evaluated and each.run.value(FAILURES) is not None for each in self.recordings)
+        return all(known) and not any(each.problem or each.left_out for each in self.recordings)
 
     @property
     def passed(self) -> bool:
@@ -189,8 +206,7 @@ class WhatFailed:
 
     `left_out` counts the failures of kinds that were not kept, `unread_failures` those that Sepurux counts and that
     were not read, and `unread_scenarios` the scenarios that were not read, or not all of them. `notes` say why. `fixed`
-    are those that a result of the base had and this gate lacks; `compared_with` counts the results of the base that the
-    failures were compared with.
+    are those that most results of the base have and this gate does not.
     """
 
     scenarios: tuple[Scenario, ...] = ()
@@ -198,8 +214,7 @@ class WhatFailed:
     left_out: int = 0
     unread_failures: int = 0
     unread_scenarios: int = 0
-    fixed: Failures = ()
-    compared_with: int = 0
+    fixed: tuple[FixedFailure, ...] = ()
     notes: tuple[str, ...] = ()
 
 

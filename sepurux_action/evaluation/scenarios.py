@@ -18,7 +18,6 @@ from sepurux_action.evaluation.ci_run import wrong_shape
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.failures import (
     MAX_LISTED_FAILURES,
-    Failures,
     merge_failures,
     parse_failures,
 )
@@ -54,10 +53,6 @@ class Reader:
         self._ended = ""
         self._limit = f"a step makes at most {requests} requests for it"
         self.left = requests
-
-    @property
-    def out_of_time(self) -> bool:
-        return self._calls.now() >= self._until
 
     async def read(self, call: ApiRequest, problem: Callable[[object], str]) -> object:
         """Return the payload of a call; raises NotReadError if the call fails, or `problem` returns a reason."""
@@ -160,19 +155,19 @@ async def read_scenarios(gates: Sequence[tuple[Gate, GateDecision]], calls: ApiC
     """
     reader = Reader(calls, schedule.SCENARIOS_S, MAX_REQUESTS)
     readers = {
-        gate.name: [
+        index: [
             [RunReader(reader, gate.project, run.campaign_id, each) for each in _recordings(run)]
             for run in decided.runs
         ]
-        for gate, decided in sorted(gates, key=lambda each: gate_severity(each[1]))
+        for index, (gate, decided) in sorted(enumerate(gates), key=lambda each: gate_severity(each[1][1]))
         if decided.decision is not Decision.PASS or any(map(decided.numbers.value, (FAILURES, UNSAFE_ATTEMPTS)))
     }
     by_gate = [[*chain.from_iterable(of_runs)] for of_runs in readers.values()]
-    await read_failures(reader, by_gate, MAX_NUMBERS)
+    await _read_failures(reader, by_gate)
     ranked = chain.from_iterable(sorted(each, key=lambda each: _alone(each.run).severity_key) for each in by_gate)
     unnamed = [each.read_name for each in ranked if each.run.failed and each.run.name == each.run.trace_id != ""]
     await reader.at_once(unnamed[:MAX_NAMES])
-    return tuple(_what_failed(gate, decided, readers.get(gate.name)) for gate, decided in gates)
+    return tuple(_what_failed(gate, decided, readers.get(index)) for index, (gate, decided) in enumerate(gates))
 
 
 def nothing_read(gate: Gate, decided: GateDecision) -> WhatFailed:
@@ -185,12 +180,12 @@ def gate_severity(decided: GateDecision) -> tuple[int, float]:
     return severity_key(decided.decision, decided.numbers)
 
 
-async def read_failures(reader: Reader, evaluations: Sequence[Sequence[RunReader]], most: int) -> None:
-    """Read the numbers of at most so many runs, then the failures of those that report some, or no number."""
+async def _read_failures(reader: Reader, evaluations: Sequence[Sequence[RunReader]]) -> None:
+    """Read the numbers of at most MAX_NUMBERS runs, then the failures of those that report some, or no number."""
     without = [each for each in chain.from_iterable(evaluations) if not each.run.evaluated]
-    await reader.at_once(each.read_numbers for each in without[:most])
-    for each in without[most:]:
-        each.run = replace(each.run, problem=f"a step reads the numbers of {most} scenarios")
+    await reader.at_once(each.read_numbers for each in without[:MAX_NUMBERS])
+    for each in without[MAX_NUMBERS:]:
+        each.run = replace(each.run, problem=f"a step reads the numbers of {MAX_NUMBERS} scenarios")
     ranked = chain.from_iterable(sorted(each, key=lambda each: -each.run.reported) for each in evaluations)
     failed = [each for each in ranked if each.run.evaluated and each.run.reported]
     await reader.at_once(partial(each.read_failures, max(MIN_KINDS, MAX_KINDS // len(failed))) for each in failed)
@@ -231,7 +226,7 @@ def _what_failed(gate: Gate, decided: GateDecision, readers: Sequence[Sequence[R
     scenarios = scenarios_of(gate, known)
     return WhatFailed(
         scenarios=tuple(sorted(scenarios, key=lambda each: each.severity_key)),
-        failures=merge_failures(failure for run in recordings for failure in _with_path(run))[0],
+        failures=merge_failures(failure for run in recordings for failure in run.failures_by_path)[0],
         left_out=sum(each.left_out for each in recordings),
         unread_failures=sum(unread),
         unread_scenarios=sum(each.incomplete for each in scenarios) + sum(unknown),
@@ -254,7 +249,3 @@ def _unread(run: RunResult, recordings: Sequence[RunResult]) -> int:
     """Return how many failures a run reports that were not read."""
     reported = run.run.value(FAILURES) or 0 if run.evaluated else 0
     return int(max(0, reported - sum(each.listed for each in recordings)))
-
-
-def _with_path(run: RunResult) -> Failures:
-    return tuple(replace(failure, trace_id=run.path or failure.trace_id) for failure in run.failures)

@@ -24,7 +24,6 @@ YOUNG_RUN_S = 15.0  # a backend may not know a run yet that it created this shor
 SCORE_S = 30.0  # for a score that decides, also after the deadline
 SHOWN_SCORE_S = 5.0  # a score that decides nothing
 SCENARIOS_S = 20.0  # the numbers and failures of each scenario, for all gates together
-COMPARISON_S = 10.0  # the failures of the base's runs, for all gates together
 MAX_CALLS_AT_ONCE = 8
 HEARTBEAT_S = 30.0
 

@@ -6,8 +6,6 @@ The line is signed, and a state that this version of the module did not write is
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import json
 import re
 import zlib
@@ -17,6 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sepurux_action.common import codec, json_reader
+from sepurux_action.common.signature import is_signed, sign
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, fingerprint
@@ -83,7 +82,6 @@ def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
     tools = (replace(each, tool=_cut(each.tool)) for each in numbers.top_failing_tools[:MAX_DETAILS])
     found, run_ids = result.what_failed, worst.run.run_ids[:MAX_DETAILS]
     failures, left_out = merge_failures(map(_cut_failure, found.failures), MAX_DETAILS)
-    fixed, more_fixed = merge_failures(map(_cut_failure, found.fixed), MAX_DETAILS)
     worst = replace(
         worst,
         trace=_cut(worst.trace),
@@ -111,7 +109,7 @@ def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
             scenarios=(),
             failures=failures,
             left_out=left_out + found.left_out,
-            fixed=() if more_fixed else fixed,
+            fixed=found.fixed if len(found.fixed) <= MAX_DETAILS else (),
             notes=(),
         ),
     )
@@ -119,7 +117,7 @@ def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
 
 def _cut_failure(failure: ClassifiedFailure) -> ClassifiedFailure:
     texts: dict[str, Any] = {name: _cut(getattr(failure, name)) for name in _FAILURE_TEXTS}
-    return replace(failure, **texts, trace_id="")
+    return replace(failure, **texts, trace_id="", steps=())
 
 
 def _cut(text: str) -> str:
@@ -190,7 +188,8 @@ class CommentState:
             return kept[0]
         states = _shorter(state) if self.signing_key else ()
         content = next(filter(None, map(_packed, states)), _packed(State()))
-        return f"{self._start} {content} {self._signature(content)} -->"
+        signature = sign(self.signing_key, *self._place, content) if self.signing_key else "unsigned"
+        return f"{self._start} {content} {signature} -->"
 
     def _signed(self, body: str) -> re.Match[str] | None:
         """Match the last line of a body: the content and a signature, which is not checked."""
@@ -200,7 +199,7 @@ class CommentState:
     def read(self, body: str) -> State:
         """Return the state in a comment's body; an empty one if the body is not signed for this comment."""
         signed = self._signed(body)
-        if not self.signing_key or not signed or not hmac.compare_digest(signed[2], self._signature(signed[1])):
+        if not signed or not is_signed(signed[2], self.signing_key, *self._place, signed[1]):
             return State()
         try:
             unpacked = zlib.decompressobj().decompress(base64.b64decode(signed[1], validate=True), MAX_UNPACKED_LENGTH)
@@ -208,11 +207,9 @@ class CommentState:
         except (ValueError, RecursionError, zlib.error):
             return State()
 
-    def _signature(self, content: str) -> str:
-        if not self.signing_key:
-            return "unsigned"
-        place = [MARKER, STATE_VERSION, self.repository.lower(), self.pull_request, self.key]
-        return hmac.new(self.signing_key.encode(), json.dumps([*place, content]).encode(), hashlib.sha256).hexdigest()
+    @property
+    def _place(self) -> tuple[str, int, str, int, str]:
+        return MARKER, STATE_VERSION, self.repository.lower(), self.pull_request, self.key
 
 
 def _shorter(state: State) -> Iterator[State]:

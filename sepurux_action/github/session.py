@@ -164,7 +164,7 @@ class GitHubSession:
             except GitHubError as error:
                 base = Snapshot(error=error.details)
         if base.baselines is not None:
-            self.snapshot = replace(self.snapshot, baselines=base.baselines)
+            self.snapshot = replace(self.snapshot, baselines=base.baselines, base_commits=base.base_commits)
         else:
             why, denied = base.error or why, base.denied or Operation.BASE
             self.snapshot = replace(self.snapshot, error=why, denied=denied)

@@ -150,17 +150,18 @@ class Snapshot:
 
     `comments` are the account's own, the oldest first; `comments_known` is False if one of the pages read may lack a
     comment; `after` is the cursor of the next page, '' on the last one. `baselines` are by lower-case context, None if
-    not all statuses of the base could be read. `statuses` are the evaluated commit's, the newest of each context, None
-    if not known, and `committed` is its POSIX time. `error` is why a part could not be read, and `denied` says which
-    part. `account` is the token's login, with `[bot]` if it is a bot's. `has_default_policy`: a file is at the
-    default path although `config` names another one. `workflow` is the text of the running workflow's file, '' if it
-    was not read.
+    not all statuses of the base could be read; `base_commits` are those whose statuses are. `statuses` are the
+    evaluated commit's, the newest of each context, None if not known, and `committed` is its POSIX time. `error` is
+    why a part could not be read, and `denied` says which part. `account` is the token's login, with `[bot]` if it is a
+    bot's. `has_default_policy`: a file is at the default path although `config` names another one. `workflow` is the
+    text of the running workflow's file, '' if it was not read.
     """
 
     pull_request: PullRequest | None = None
     comments: tuple[Comment, ...] = ()
     comments_known: bool = True
     baselines: Mapping[str, Baseline] | None = None
+    base_commits: frozenset[str] = frozenset()
     after: str = ""
     has_default_policy: bool = False
     statuses: tuple[PublishedStatus, ...] | None = None
@@ -249,6 +250,7 @@ def parse_snapshot(response: object, event: Event, error: ErrorDetails | None = 
         comments=tuple(sorted(_own_comments(json_reader.at(thread, "nodes")), key=lambda comment: comment.id)),
         comments_known=_is_complete(thread),
         baselines=_baselines(line, event.commit, viewer) if viewer and line else None,
+        base_commits=frozenset(parse_sha(each.get("oid")) for each in _before(line, event.commit)),
         after=json_reader.text(after) if more is True else "",
         has_default_policy=bool(json_reader.as_object(repository.get("defaultPolicy"))),
         statuses=_head_statuses(repository, event.commit, viewer),
@@ -452,10 +454,9 @@ def _baselines(line: Iterable[Mapping[str, object]], evaluated: str, account: st
     Only the first-parent line counts: a merged branch has results of commits that the base branch never was at. GitHub
     compares contexts without regard to case, so a commit has one result of each.
     """
-    commits = (commit for commit in line if commit.get("oid") != evaluated)
     found: dict[str, list[BaselineResult]] = {}
     hidden = Counter[str]()
-    for commit in islice(commits, BASELINE_COMMITS):
+    for commit in _before(line, evaluated):
         statuses = (parse_status(each, account) for each in _statuses(commit) or ())
         for context, status in {each.context.lower(): each for each in statuses}.items():
             of_context = found.setdefault(context, [])
@@ -465,6 +466,10 @@ def _baselines(line: Iterable[Mapping[str, object]], evaluated: str, account: st
             else:
                 of_context.append(BaselineResult(commit=parse_sha(commit.get("oid")), url=status.url, result=result))
     return {context: Baseline(tuple(results), hidden[context]) for context, results in found.items()}
+
+
+def _before(line: Iterable[Mapping[str, object]], evaluated: str) -> Iterator[Mapping[str, object]]:
+    return islice((commit for commit in line if commit.get("oid") != evaluated), BASELINE_COMMITS)
 
 
 def _first_parents(repository: Mapping[str, object]) -> tuple[Mapping[str, object], ...]:

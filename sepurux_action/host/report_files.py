@@ -11,6 +11,7 @@ import errno
 import os
 import re
 import secrets
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -67,6 +68,17 @@ class ReportFolders:
         first = next(iter(problems.values()), None) or "it cannot be used"
         return WrittenFiles(paths=paths, problem=_not_written(problems, report_dir, first) if problems else "")
 
+    def read(self, folder: str, name: str, most: int) -> bytes | None:
+        """Return the first bytes of a file, None if there is none; raises OSError. It is not created. May hang."""
+        try:
+            root, parts = self._locate(folder)
+            with open_folder(root, parts, create=False) as opened:
+                return read_file(opened, name, most)
+        except FileNotFoundError:
+            return None
+        except UnicodeError:
+            raise OSError(errno.EINVAL, "the file system cannot encode this name") from None
+
     def remove(self, report_dir: str, names: Iterable[str]) -> None:
         """Remove files of an earlier run. What cannot be removed stays. May hang.
 
@@ -122,6 +134,16 @@ class ReportWriter:
             self.output.annotate(Level.WARNING, written.problem)
         return written.paths
 
+    def read(self, folder: str, name: str, most: int) -> tuple[bytes | None, str]:
+        """Return the first bytes of a file, None if it was not read; and why, '' if there is none."""
+        try:
+            return self._run_in_time(lambda: self.folders.read(folder, name, most)), ""
+        except DeadlineExceeded:
+            why = "the file system did not respond in time"
+        except OSError as error:
+            why = error.strerror or "it cannot be used"
+        return None, f"{name} could not be read from {json_reader.preview(folder)}: {why.rstrip('.')}."
+
     def remove(self, report_dir: str, names: Iterable[str]) -> None:
         """Remove files of an earlier run, so that none remains if this run ends early. A failure has no effect."""
         if report_dir:
@@ -156,6 +178,15 @@ def open_folder(root: Path, parts: Sequence[str], *, create: bool = True) -> Ite
         yield folder
     finally:
         os.close(folder)
+
+
+def read_file(folder: int, name: str, most: int) -> bytes:
+    """Return the first bytes of a regular file in the folder of a descriptor; raises OSError for anything else."""
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)  # a FIFO would wait
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, f"{json_reader.preview(name)} is no file")
+        return file.read(most)
 
 
 def write_file(folder: int, name: str, content: bytes) -> None:

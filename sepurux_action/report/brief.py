@@ -14,6 +14,7 @@ from functools import partial
 from typing import Annotated
 
 from sepurux_action.common import codec, json_reader
+from sepurux_action.evaluation.base_comparison import first_lines
 from sepurux_action.evaluation.checks import REQUIRED_CATEGORIES
 from sepurux_action.evaluation.ci_run import FailingTool
 from sepurux_action.evaluation.decision import Decision
@@ -22,16 +23,18 @@ from sepurux_action.evaluation.metrics import METRICS
 from sepurux_action.report.markdown import ORDINARY
 from sepurux_action.report.report import Context, GateFacts, Report, ThresholdFacts
 
-SCHEMA = "sepurux-gate/brief@1"
+SCHEMA = "sepurux-gate/brief@2"
 MAX_DESCRIPTION_LENGTH = 120  # characters of a failure's text
 MAX_BRIEF_NAME_LENGTH = 80  # characters of any other text
 MAX_FORK_NAME_LENGTH = 40  # of a name that a fork may have chosen; a longer one could be an instruction
 MAX_LINK_LENGTH = 200  # a longer link is left out
+MAX_STEPS = 6  # lines of a failure
 MAX_LACKING = 5  # categories of a threshold
 MAX_PATTERNS = 3  # of trace files
 # Missed thresholds, failures, and tools of a gate in a comment, and fewer if not even one gate fits: each text may take
 # 12 bytes a character.
 MOST = ((3, 3, 5), (1, 1, 1), (0, 0, 0))
+ON_BASE = r"^[0-9]+ of [0-9]+$"
 _DROPS = [f"{metric.name}_drop" for metric in METRICS if metric.drop]
 METRIC = {"enum": [*(metric.name for metric in METRICS if metric.threshold), REQUIRED_CATEGORIES, *_DROPS]}
 
@@ -57,9 +60,14 @@ class _BriefFailure:
     mutation: Annotated[_Name, "Mutation under which the agent failed."] = ""
     trace_id: Annotated[_Name, "ID of the trace, or the path of an uploaded one."] = ""
     count: Annotated[int, "Number of such failures.", {"minimum": 1}]
-    base: Annotated[str, "`new` if some are not in the base branch, else `known`.", {"enum": ["new", "known"]}] = ""
-    new: Annotated[int, "How many are new. Left out if none is, or if not compared.", {"minimum": 1}] = 0
+    scenario: Annotated[_Name, "Name of the scenario of a trace. Left out for forks."] = ""
+    on_base: Annotated[str, "In how many of the base's results it is: `0 of 5` is new.", {"pattern": ON_BASE}] = ""
     text: Annotated[str, "What happened in one. Left out for forks.", {"maxLength": MAX_DESCRIPTION_LENGTH}] = ""
+    steps: Annotated[
+        tuple[str, ...],
+        "What the agent did: `-` only on the base, `+` only here, `>` failed, the others in both. Left out for forks.",
+        {"maxItems": MAX_STEPS},
+    ] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,26 +129,32 @@ def brief_json(report: Report, most_bytes: int) -> str:
     All characters are ASCII, and none has a meaning in Markdown or HTML.
     """
     every = brief(replace(report, gates=tuple(gate for gate in report.gates if gate.gate.uploads_traces)))
-    return next(filter(None, (_first_gates(every, most, most_bytes) for most in MOST)), "")
+    written, complete = _first_gates(every, MOST[0], most_bytes, steps=True)
+    if complete:
+        return written
+    return next(filter(None, (_first_gates(every, most, most_bytes, steps=False)[0] for most in MOST)), "")
 
 
-def _first_gates(every: Brief, most: tuple[int, int, int], most_bytes: int) -> str:
+def _first_gates(every: Brief, most: tuple[int, int, int], most_bytes: int, *, steps: bool) -> tuple[str, bool]:
+    """Return as many gates as fit, with at most so many missed thresholds, failures, and tools, and if it is all."""
     missed, failures, tools = most
     written, kept, left = "", list[_BriefGate](), sum(map(_size, every.gates))
     for gate in every.gates:
-        first = replace(gate, missed=gate.missed[:missed], failures=gate.failures[:failures], tools=gate.tools[:tools])
+        kinds = tuple(each if steps else replace(each, steps=()) for each in gate.failures[:failures])
+        first = replace(gate, missed=gate.missed[:missed], failures=kinds, tools=gate.tools[:tools])
         kept.append(first)
         left -= _size(first)
         cut = codec.dump(replace(every, gates=tuple(kept), omitted=every.omitted + left))
         longer = _LINE_START.sub(",\n", json.dumps(cut).translate(_ESCAPED))  # long lists have several lines
         if len(longer) > most_bytes:
-            break
+            return written, False
         written = longer
-    return written
+    return written, True
 
 
 def _size(gate: _BriefGate) -> int:
-    return 1 + len(gate.missed) + len(gate.failures) + len(gate.tools)
+    steps = sum(bool(each.steps) for each in gate.failures)
+    return 1 + len(gate.missed) + len(gate.failures) + len(gate.tools) + steps
 
 
 def whole(value: float | None) -> float | None:
@@ -183,10 +197,15 @@ def _failure(failure: ClassifiedFailure, *, from_fork: bool) -> _BriefFailure:
         mutation=name(failure.mutation),
         trace_id=name(failure.trace_id),
         count=failure.count,
-        base=failure.base or "",
-        new=failure.new or 0,
+        scenario="" if from_fork else _brief_name(failure.scenario),
+        on_base=str(failure.on_base or ""),
         text="" if from_fork else _brief_name(failure.description, MAX_DESCRIPTION_LENGTH),
+        steps=() if from_fork else tuple(map(str.strip, first_lines(failure.steps, _first_sign(failure), MAX_STEPS))),
     )
+
+
+def _first_sign(failure: ClassifiedFailure) -> int:
+    return next((index for index, line in enumerate(failure.steps) if not line.startswith(" ")), 0)
 
 
 def _one_of_each_kind_first(failures: Sequence[ClassifiedFailure]) -> list[ClassifiedFailure]:

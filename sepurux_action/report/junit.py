@@ -13,6 +13,7 @@ from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.command_line import in_workflow
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.drops import base_heading
 from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.metrics import summary
 from sepurux_action.report.report import CaseState, GateFacts, Report, State, ThresholdFacts
@@ -110,7 +111,9 @@ def _cases(gate: GateFacts) -> Iterator[_Case]:
         failed = scenario in gate.failed_scenarios
         state = CaseState.FAILURE if failed else CaseState.PASSED if scenario.passed else CaseState.SKIPPED
         numbers = summary(scenario.numbers)
-        text = f"{numbers}. {_listed(gate, scenario.failures)}" if numbers else _listed(gate, scenario.failures)
+        base = gate.rate_on_base(scenario)
+        parts = (numbers, base and f"{base_heading(gate.context.base_ref)}: {base}", _listed(gate, scenario.failures))
+        text = ". ".join(filter(None, parts))
         yield _case(gate, scenario.name, state, text)
     if read and (more := max(len(gate.found.scenarios), gate.scenario_count or 0) - len(read)):
         text = f"{number_format.pluralize(more, 'more scenario')} without numbers."

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 import string
+import textwrap
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from urllib.parse import quote
 
 from sepurux_action.common import json_reader
@@ -131,6 +132,12 @@ def code_block(lines: Iterable[str], language: str = "") -> Markdown:
 def fence(content: str, language: str) -> Markdown:
     """Return a fenced block. The content must be of this program and contain no backtick."""
     return Markdown(f"```{language}\n{content}\n```")
+
+
+def steps_block(lines: Sequence[str], indent: str) -> Markdown:
+    """Return the steps of a trace as a block in a list; no name in them has a character that could end it."""
+    language = "text" if any(line.startswith(">") for line in lines) else "diff"
+    return Markdown(textwrap.indent(fence("\n".join(lines), language), indent))
 
 
 def finish(rendered: str) -> str:

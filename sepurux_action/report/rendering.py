@@ -288,12 +288,14 @@ _MARKDOWN: dict[str, Callable[..., object]] = {
     "old_value": lambda change: _value(_shortened(change)[0], change.setting),
     "prose": _prose,
     "run": _run,
+    "steps_block": markdown.steps_block,
     "strong": markdown.strong,
     "text": markdown.escaped,
 }
 _TEXT: dict[str, Callable[..., object]] = {
     "aligned": _aligned,
     "overview": _overview,
+    "base": base_heading,
     "run": lambda _: Markdown("Sepurux run"),
     **dict.fromkeys(("code", "prose", "strong", "text"), lambda value, **_: value),
     "listed": partial(_enumerated, json_reader.printable),

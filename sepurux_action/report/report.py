@@ -160,7 +160,18 @@ class ScenarioFacts:
     pass_rate: str
     unsafe: float
     recordings: int
+    base: str
     dashboard: Dashboard | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorseScenario:
+    """A scenario with a lower pass rate than in every result of the base that has it."""
+
+    name: str
+    pass_rate: str
+    base: str
+    loss: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -485,8 +496,8 @@ class GateFacts(GateResult):
         return f"in {least}{len(failed)} of {number_format.pluralize(count, 'scenario')}"
 
     @cached_property
-    def _names_of_scenarios(self) -> Mapping[tuple[str, ...], Sequence[str]]:
-        names: dict[tuple[str, ...], list[str]] = {}
+    def _names_of_scenarios(self) -> Mapping[tuple[object, ...], Sequence[str]]:
+        names: dict[tuple[object, ...], list[str]] = {}
         for scenario in self.failed_scenarios if self.in_scenarios else ():
             for group in _groups(scenario.failures):
                 names.setdefault(group.kind, []).append(scenario.name)
@@ -588,8 +599,32 @@ class GateFacts(GateResult):
             pass_rate=self._text_of(metrics.PASS_RATE, scenario.value(metrics.PASS_RATE)),
             unsafe=scenario.value(metrics.UNSAFE_ATTEMPTS) or 0,
             recordings=len(scenario.recordings),
+            base=self.rate_on_base(scenario),
             dashboard=self._dashboard_of(worst),
         )
+
+    def rate_on_base(self, scenario: Scenario) -> str:
+        """Return the mean pass rate on the base, `100% (4 results)`, '' if it is not known."""
+        rate = scenario.base.pass_rate
+        if rate is None:
+            return ""
+        shown = self._text_of(metrics.PASS_RATE, metrics.PASS_RATE.rounded(rate))
+        return f"{shown} ({number_format.pluralize(scenario.base.results, 'result')})"
+
+    @property
+    def got_worse(self) -> tuple[WorseScenario, ...]:
+        """Return the scenarios whose pass rate is lower than in every result of the base, the largest loss first."""
+        lower = (
+            WorseScenario(
+                name=each.name,
+                pass_rate=self._text_of(metrics.PASS_RATE, each.rate),
+                base=self.rate_on_base(each),
+                loss=each.base.pass_rate - each.rate,
+            )
+            for each in self.found.scenarios
+            if each.rate is not None and each.base.pass_rate is not None and each.rate < min(each.base.rates)
+        )
+        return tuple(sorted(lower, key=lambda each: -each.loss))
 
     @property
     def low_scenario(self) -> tuple[str, str] | None:

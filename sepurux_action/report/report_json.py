@@ -36,7 +36,6 @@ SCHEMA = "sepurux-gate/report@2"
 GIVEN = {"type": "string"}  # never null
 CONCLUSION = {"enum": ["success", "failure"]}
 RULE = {"enum": [rule.name.lower() for rule in Rule]}
-MARK = {"enum": ["new", "known", None]}
 THRESHOLD = {"enum": [option.name for option in OPTIONS if SectionKind.THRESHOLDS in option.allowed_in]}
 _Seconds = Annotated[float, {"minimum": 0}]
 _Count = Annotated[float | None, {"type": ["integer", "null"]}]
@@ -87,18 +86,34 @@ class _Threshold(Shape):
     change: Annotated[float | None, "The result minus `base`, both rounded as in a status.", of("difference")]
 
 
+class _OnBase(Shape):
+    having: Annotated[int, "Number of results that have the failure; 0: it is new.", {"minimum": 0}]
+    results: Annotated[int, "Number of results of the base that have its scenario, at most five.", {"minimum": 1}]
+
+
 class _FixedFailure(Shape):
+    scenario: Annotated[str, "Name of the scenario."]
+    severity: Annotated[str, "Severity, as Sepurux names it.", of("failure.severity")]
+    type: Annotated[str, "Type, as Sepurux names it.", of("failure.type")]
+    mutation: Annotated[str, "Mutation under which the agent failed.", of("failure.mutation")]
+    tool: Annotated[str, "Name of the tool.", of("failure.tool")]
+    on_base: Annotated[_OnBase, "In how many results of the base it is."]
+
+
+class _Failure(Shape):
     severity: Annotated[str, "Severity, as Sepurux names it."]
     type: Annotated[str, "Type, as Sepurux names it."]
     mutation: Annotated[str, "Mutation under which the agent failed."]
+    tool: Annotated[str, "Name of the tool."]
     trace: Annotated[str, "ID of the trace, or the path of an uploaded one.", of("trace_id")]
     count: Annotated[int, "Number of such failures.", {"minimum": 1}]
     text: Annotated[str, "What happened in one of them.", of("description")]
-
-
-class _Failure(_FixedFailure):
-    base: Annotated[str | None, "`new` if some are not in the base branch, else `known`; null if not compared.", MARK]
-    new: Annotated[int | None, "Number of those that are new; null if not compared."]
+    scenario: Annotated[str, "Name of the scenario of a trace."]
+    on_base: Annotated[_OnBase | None, "In how many results of the base it is; null if it was not compared."]
+    steps: Annotated[
+        tuple[str, ...],
+        "What the agent did, at most 12 lines: `-` only on the base, `+` only here, `>` failed, the others in both.",
+    ]
 
 
 class _Recording(Shape):
@@ -114,8 +129,14 @@ class _Recording(Shape):
     metrics: Annotated[_Metrics, "The numbers of its run.", of("run")]
 
 
+class _ScenarioOnBase(Shape):
+    results: Annotated[int, "Number of results of the base that have it, at most five.", {"minimum": 0}]
+    pass_rate: Annotated[float | None, "The mean pass rate of these results.", {"minimum": 0, "maximum": 1}]
+
+
 class _Scenario(Shape):
     name: Annotated[str, "Name of the task, path of the trace, or an ID."]
+    base: Annotated[_ScenarioOnBase, "What the results of the base say about it."]
     failed: Annotated[bool, "Whether it is known to have failed."]
     metrics: Annotated[_Metrics, "The numbers of all recordings together.", lambda each: CIRun(numbers=each.numbers)]
     recordings: Annotated[tuple[_Recording, ...], "The CI run of each recording.", {"minItems": 1}]
@@ -189,9 +210,10 @@ class _Gate(Shape):
     scenarios_unread: Annotated[
         int, "Number of scenarios that were not read, or not completely.", of("found.unread_scenarios")
     ]
-    failures_compared_with: Annotated[int, "Number of results that they are compared with.", of("found.compared_with")]
     fixed: Annotated[
-        tuple[_FixedFailure, ...], "The failures that one of these results has and this one lacks.", of("found.fixed")
+        tuple[_FixedFailure, ...],
+        "The failures that most results of the base have and this one lacks.",
+        of("found.fixed"),
     ]
     tools: Annotated[tuple[FailingTool, ...], "The tools that failed, the most failing first."]
     categories: Annotated[tuple[Category, ...], "The mutation categories that are required or reported."]

@@ -6,17 +6,18 @@ A comment is shortened in a fixed order and says so. Source: docs/configuration.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, groupby
 from typing import Generic, NamedTuple
 
 from sepurux_action.common import T, number_format
 from sepurux_action.evaluation.failures import ClassifiedFailure, severity_rank
-from sepurux_action.report.report import CommitFacts, GateFacts, Note, Report, ScenarioFacts, State
+from sepurux_action.report.report import CommitFacts, GateFacts, Note, Report, ScenarioFacts, State, WorseScenario
 
 Limits = Mapping[str, int]
 NUMBERS_IN_TITLE = 2
+MOST_WORSE = 5  # scenarios that got worse in a comment
 COMMENT_CHARACTERS = 65_000  # GitHub accepts 65,536
 NOTICE_CHARACTERS = 1_000  # of them, for a line about a later commit
 SUMMARY_BYTES = 1024 * 1024 - 1  # GitHub drops a step's summary of more than 1 MiB
@@ -24,12 +25,13 @@ MANY_GATES = 8  # with more gates, only those that did not pass have a row
 MANY_GATES_CHARACTERS = 8_000  # of a comment on many gates, unless more than MANY_GATES need someone to act
 
 
-# How many items a report shows. Of each gate: groups of `failures` (or of each scenario), `scenarios`, `tools`, and
-# commits of the `history`. Of the whole report: `gates` of the table and in
-# sentences, `sections` about one gate, gates with `details`, `changes` of the policy, `notes`, `problems`, and bytes of
-# the `brief`.
+# How many items a report shows. Of each gate: groups of `failures` (or of each scenario) and of those with `steps`,
+# `scenarios`, `tools`, and commits of the `history`. Of the whole report: `gates` of the table and in sentences,
+# `sections` about one gate, gates with `details`, `changes` of the policy, `notes`, `problems`, and bytes of the
+# `brief`.
 COMMENT_LIMITS: Limits = {
     "failures": 3,
+    "steps": 3,
     "scenarios": 8,
     "tools": 5,
     "history": 20,
@@ -53,9 +55,10 @@ SUMMARY_LIMITS: Limits = {
 STEPS: tuple[Limits, ...] = (
     {"failures": 100, "notes": 100},
     {"failures": 20, "scenarios": 50, "tools": 20, "notes": 20},
-    {"failures": 3, "scenarios": 20, "tools": 5, "history": 5, "changes": 50, "details": 8},
+    {"failures": 3, "scenarios": 20, "tools": 5, "history": 5, "changes": 50, "details": 8, "steps": 3},
     {"history": 3, "notes": 3, "details": 2},
     {"details": 0, "notes": 0},
+    {"steps": 0},
     {"failures": 1, "scenarios": 3, "tools": 3, "changes": 8, "sections": 50},
     {"failures": 0, "tools": 0, "brief": 0, "problems": 20},
     {"sections": 8, "gates": 50},
@@ -137,7 +140,13 @@ class View:
         worst = min(groups, key=lambda each: severity_rank(each.severity), default=None)
         others = [each for each in groups[most:] if each is worst or len(groups) == most + 1]
         shown = [*groups[:most], *others] if most else []
-        return Part(shown, len(groups) - len(shown))
+        steps = self.limits["steps"]
+        return Part([*shown[:steps], *(replace(each, steps=()) for each in shown[steps:])], len(groups) - len(shown))
+
+    def shows_steps(self, gate: GateFacts) -> bool:
+        """Return whether a block of steps shows a difference from the base."""
+        lists = [gate] if self.place == "comment" or not gate.scenarios else self.scenarios(gate).shown
+        return any(failure.differs for each in lists for failure in self.failures(each).shown)
 
     def scenarios(self, gate: GateFacts) -> Part[ScenarioFacts]:
         """Return the first scenarios that did not pass; in a comment, which lists all failures, those without one."""
@@ -145,6 +154,12 @@ class View:
         if self.place == "comment":
             every = tuple(each for each in every if not each.failures)
         return self.first(every, "scenarios")
+
+    def got_worse(self, gate: GateFacts) -> Part[WorseScenario]:
+        """Return the scenarios that explain a drop: in a comment, the five with the largest loss."""
+        most = MOST_WORSE if self.place == "comment" else self.limits["scenarios"]
+        every = gate.got_worse if gate.dropped and self.limits["scenarios"] else ()
+        return Part(every[:most], max(0, len(every) - most))
 
     @property
     def details(self) -> Part[GateFacts]:

@@ -11,7 +11,7 @@ from sepurux_action.config.command_line import FLAGS, Format, in_workflow, on_co
 from sepurux_action.config.settings import flag
 
 SECRET = "secret-of-no-one"
-OWN_FLAGS = ("--check", "--format", "--quiet", "--version", "-h", "--help")
+OWN_FLAGS = ("--check", "--format", "--write-baseline", "--quiet", "--version", "-h", "--help")
 
 
 def rejection(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -104,7 +104,7 @@ def test_help_shows_each_option_of_the_table_once_with_what_it_accepts_and_its_d
         assert not option.default or f"Default: {option.default}" in whole
     for accepted in ("observe, soft or hard", "block or allow", "text, markdown or json"):
         assert f"Accepted: {accepted}." in whole
-    for title in ("What to evaluate", "Thresholds", "Stage", "Connection", "Output", "Help", "Example"):
+    for title in ("What to evaluate", "Thresholds and stage", "Connection", "Output", "Help", "Example"):
         assert text.count(f"\n{title}:\n") == 1
 
 
@@ -145,9 +145,8 @@ def test_the_brief_help_has_one_line_for_each_flag_and_fits_a_screen(capsys: pyt
     assert "  --min-pass-rate                 Lowest pass rate allowed" in lines
 
 
-def test_a_drop_is_in_no_help_but_is_accepted_to_say_why_it_cannot_be_used(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "-drop" not in printed("-h", capsys) + printed("--help", capsys)
-    assert parse_command_line(["--max-pass-rate-drop", "3%"]).texts == {"max_pass_rate_drop": "3%"}
+def test_a_result_is_added_only_if_the_flag_is_given() -> None:
+    assert [parse_command_line(each).write_baseline for each in ([], ["--write-baseline"])] == [False, True]
 
 
 def test_version_is_the_packages_own(capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,6 +39,7 @@ LEVELS = (
     ("evaluation",),
     ("github", "report"),
     ("run",),
+    ("baseline",),
     ("evaluate",),
     ("app",),
 )

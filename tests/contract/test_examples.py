@@ -316,6 +316,7 @@ PARSED = {name: yaml.safe_load(PIECES[name]) for name in RECORDING if name != "f
 TWO_JOBS = {name: workflow for name, workflow in PARSED.items() if "record" in workflow["jobs"]}  # no single steps
 of_two_jobs = pytest.mark.parametrize("name", TWO_JOBS)
 NOT_THE_PULL_REQUEST = "${{ github.event.pull_request.base.sha || "
+BEFORE, CACHE, GATE = ("actions/checkout", "actions/download-artifact"), "actions/cache", ACTION.partition("@")[0]
 
 
 def of_gate(workflow: Mapping[Any, Any]) -> dict[str, Any]:
@@ -365,12 +366,10 @@ def test_the_job_that_runs_a_pull_requests_code_has_no_secret_of_the_gate_and_ca
 def test_the_job_with_the_gates_secret_runs_nothing_of_a_pull_request(name: str) -> None:
     workflow = TWO_JOBS[name]
     job = of_gate(workflow)
-    checkout, download, gate = job["steps"]
-    assert [step["uses"].partition("@")[0] for step in (checkout, download)] == [
-        "actions/checkout",
-        "actions/download-artifact",
-    ]
-    assert gate["uses"] == ACTION
+    checkout, *others = job["steps"]
+    used = [step["uses"].partition("@")[0] for step in job["steps"]]
+    assert used in ([*BEFORE, GATE], [*BEFORE, f"{CACHE}/restore", GATE, f"{CACHE}/save"])
+    assert not [step for step in others if "run" in step]
     assert job["needs"] == "record"
     assert {"if", "env", "container"} & job.keys() == set()
     if {"pull_request", "merge_group"} & workflow[True].keys():
@@ -383,7 +382,8 @@ def test_the_gate_evaluates_what_the_other_job_uploads_from_a_folder_that_has_no
     """Below `traces`, an artifact replaces no policy file and nothing that runs."""
     workflow = TWO_JOBS[name]
     upload = workflow["jobs"]["record"]["steps"][-1]
-    _, download, gate = of_gate(workflow)["steps"]
+    _, download, *others = of_gate(workflow)["steps"]
+    [gate] = [step for step in others if step["uses"] == ACTION]
     assert download["with"] == {"name": upload["with"]["name"], "path": "traces"}
     assert upload["with"]["path"].removesuffix("/*.json") == "traces"
     assert upload["with"]["if-no-files-found"] == "error"
@@ -428,9 +428,68 @@ def test_an_example_that_only_observes_does_not_replace_the_status_of_the_hard_g
     assert ([gate.stage for gate in settings.gates], settings.status) == ([Stage.OBSERVE], False)
 
 
+# -- the base's results, kept between runs ----------------------------------------------------------------------------
+
+KEEPING = {name: workflow for name, workflow in TWO_JOBS.items() if "pull_request" in workflow[True]}
+of_keeping = pytest.mark.parametrize("name", KEEPING)
+MAIN, SAVED_BY_PUSH = "refs/heads/main", "always() && github.event_name == 'push'"
+
+
+def cache_steps(name: str) -> tuple[dict[str, Any], ...]:
+    """Return the steps that restore, evaluate, and save; the first one is after the download of what was recorded."""
+    return tuple(of_gate(KEEPING[name])["steps"][-3:])
+
+
+def key_of(step: Mapping[str, Any], run_id: int, attempt: int) -> str:
+    key = str(step["with"]["key"])
+    return key.replace("${{ github.run_id }}", str(run_id)).replace("${{ github.run_attempt }}", str(attempt))
+
+
+def restored(step: Mapping[str, Any], key: str, caches: Mapping[tuple[str, str], str], *scopes: str) -> str:
+    """Return the content that GitHub restores; `caches` are by scope and key, the oldest first.
+
+    Source: docs.github.com/actions/reference/workflows-and-actions/dependency-caching, "Cache key matching".
+    """
+    for scope in scopes:
+        for prefix in (key, step["with"]["restore-keys"]):
+            found = [content for (place, each), content in caches.items() if place == scope and each.startswith(prefix)]
+            if found:
+                return found[-1]
+    return ""
+
+
+def test_each_workflow_that_gates_pull_requests_keeps_the_bases_results() -> None:
+    assert len(KEEPING) == 7
+
+
+@of_keeping
+def test_what_is_restored_is_saved_from_the_same_folder_by_pushes_to_the_base_branch_alone(name: str) -> None:
+    restore, gate, save = cache_steps(name)
+    paths = {restore["with"]["path"], gate["with"]["baseline_dir"], save["with"]["path"]}
+    assert len(paths) == 1, "the path is a part of a cache's version"
+    assert restore["uses"].replace("restore", "save") == save["uses"]
+    assert ("if" in restore, save["if"]) == (False, SAVED_BY_PUSH)
+    assert KEEPING[name][True]["push"] == {"branches": ["main"]}
+
+
+@of_keeping
+def test_a_pull_request_finds_the_newest_results_of_main_and_a_push_those_of_the_last_one(name: str) -> None:
+    restore, _, save = cache_steps(name)
+    caches = {(MAIN, key_of(save, run, attempt)): f"{run}.{attempt}" for run, attempt in ((99, 1), (100, 1), (100, 2))}
+    caches |= {("refs/heads/release", key_of(save, 101, 1)): "release", ("refs/pull/8/merge", "sepurux-x"): "other"}
+    assert len(caches) == 5, "a re-run has a key of its own, because a cache cannot be changed"
+    here, key = "refs/pull/7/merge", key_of(restore, 200, 1)
+    assert restored(restore, key, caches, here, MAIN) == "100.2"
+    assert restored(restore, key, caches, here, "refs/heads/next", MAIN) == "100.2"
+    assert restored(restore, key, {}, here, MAIN) == ""
+    assert restored(restore, key, caches, MAIN) == "100.2", "a push adds to what the last one saved"
+    own = {(here, key_of(save, 150, 1)): "by code of the pull request"}
+    assert restored(restore, key, caches | own, here, MAIN) == "by code of the pull request"  # so it is signed
+
+
 # -- other CI systems -------------------------------------------------------------------------------------------------
 
-REPORT_DIR = "sepurux-report"
+REPORT_DIR, KEPT = "sepurux-report", ".sepurux-baseline"
 
 
 def gitlab_script() -> str:
@@ -469,6 +528,7 @@ def test_the_script_of_another_ci_system_blocks_also_if_the_policy_observes(
             "WORKSPACE_TMP": str(tmp_path),
             "GITHUB_REPO": "my-org/my-agent",
             "CHANGE_ID": "42",
+            "WRITE_BASELINE": "--write-baseline",  # as on the default branch
             "SEPURUX_API_BASE_URL": sandbox.url,
             "SEPURUX_CI_TOKEN": TOKEN,
         }
@@ -481,6 +541,18 @@ def test_the_script_of_another_ci_system_blocks_also_if_the_policy_observes(
     assert [(body["repo"], body["pull_request_number"]) for body in started] == [("my-org/my-agent", 42)] * 3
     report = json.loads((traces.parent / REPORT_DIR / "report.json").read_text(encoding="utf-8"))
     assert report["decision"] == "fail"
+    assert (traces.parent / KEPT / "baseline.json").exists() == (script is gitlab_script), "Jenkins has no cache"
+
+
+def test_gitlab_saves_the_results_of_the_default_branch_alone_and_merge_requests_read_them() -> None:
+    jobs = yaml.safe_load((CI / ".gitlab-ci.yml").read_text(encoding="utf-8"))
+    gate, (of_merge_request, of_default) = jobs["sepurux-gate"], jobs[".changes"]["rules"]
+    cache = {"key": "sepurux-baseline", "paths": [KEPT], "policy": "$CACHE_POLICY", "when": "always", "unprotect": True}
+    assert gate["cache"] == cache
+    assert gate["variables"] == {"CACHE_POLICY": "pull", "WRITE_BASELINE": ""}
+    assert "variables" not in of_merge_request
+    assert of_default["variables"] == {"CACHE_POLICY": "pull-push", "WRITE_BASELINE": "--write-baseline"}
+    assert f"--baseline-dir {KEPT} $WRITE_BASELINE" in gitlab_script()
 
 
 def test_another_ci_system_records_in_a_job_that_gets_no_secret_of_the_gate() -> None:

@@ -52,6 +52,7 @@ comment_key: nightly
 status: false
 status_context: Agents
 report_dir: build/sepurux
+baseline_dir: .sepurux-baseline
 gates: [{campaign: refunds, name: Refunds, paths: [src/**, '!**.md'], thresholds: {max_unsafe: 1}}]
 gates: [{campaign: refunds, enforcement: hard, on_undecided: block, timeout: 30s, reviewers: octocat}]
 """
@@ -96,6 +97,7 @@ gates: [refunds]
 gates: {name: Refunds}
 gates: [{comment: never}]
 gates: [{report_dir: build/sepurux}]
+baseline_dir: [a]
 gates: [{paths: [[src/**]]}]
 """
 

@@ -1,4 +1,4 @@
-"""What is read of each scenario, in how many requests and seconds, and what is compared with the base."""
+"""What is read of each scenario, and in how many requests and seconds."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.drops import Base
-from sepurux_action.evaluation.failures import ClassifiedFailure
+from sepurux_action.evaluation.failures import ClassifiedFailure, parse_failures
 from sepurux_action.evaluation.polling import Evaluation
-from sepurux_action.evaluation.published_result import Baseline, BaselineResult
+from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.evaluation.result import Evaluated
-from tests.builders import a_past_result, known
-from tests.evaluation.scenario_backend import PAGE, Batches, Run
+from tests.evaluation.scenario_backend import Batches, Run
 from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput
 
 GATE = Gate(name="core", campaign=CAMPAIGN)
@@ -47,21 +46,16 @@ def a_run(draw: st.DrawFn) -> Run:
 some_runs = st.lists(a_run(), min_size=1, max_size=5)
 
 
-def evaluate(calls: FakeApiCalls, baseline: Baseline = Baseline(), gate: Gate = GATE) -> Evaluated:  # noqa: B008
-    [evaluated] = Evaluation([(gate, Base(baseline=baseline))], {}, calls, FakeOutput(), lambda _: None).run()
+def evaluate(calls: FakeApiCalls, gate: Gate = GATE) -> Evaluated:
+    [evaluated] = Evaluation([(gate, Base(baseline=None))], {}, calls, FakeOutput(), lambda _: None).run()
     return evaluated
 
 
-def a_baseline(*names: str, **numbers: float | None) -> Baseline:
-    result = a_past_result(numbers=known(**{"failures": 1, "unsafe_attempts": 0, **numbers}))
-    return Baseline(tuple(BaselineResult(commit="a" * 40, url=f"{PAGE}{each}", result=result) for each in names))
-
-
-def counts(failures: Iterable[ClassifiedFailure], what: str = "count") -> Counter[Key]:
+def counts(failures: Iterable[ClassifiedFailure]) -> Counter[Key]:
     found: Counter[Key] = Counter()
     for each in failures:
-        found[each.severity, each.type, each.mutation, each.trace_id] += getattr(each, what) or 0
-    return +found
+        found[each.severity, each.type, each.mutation, each.trace_id] += each.count
+    return found
 
 
 def expected(runs: Sequence[Run]) -> Counter[Key]:
@@ -80,28 +74,11 @@ def expected(runs: Sequence[Run]) -> Counter[Key]:
 
 
 @settings(phases=[Phase.explicit, Phase.generate], report_multiple_bugs=False)
-@given(some_runs, st.lists(some_runs, max_size=3), st.integers(1, 3), st.randoms())
-def test_what_is_listed_is_what_the_backend_has_and_the_comparison_equals_a_count(
-    now: list[Run], base: list[list[Run]], page: int, random: object
-) -> None:
-    batches = {"now": now} | {f"base{number}": each for number, each in enumerate(base)}
-    names = [name for name in batches if name != "now"]
-    random.shuffle(names)  # type: ignore[attr-defined]
-    baseline = a_baseline(*names, failures=None)
-    result = evaluate(FakeApiCalls(Batches(batches, page=page)), baseline)
-    found, own = result.what_failed, expected(now)
-    assert counts(found.failures) == own
+@given(some_runs, st.integers(1, 3))
+def test_what_is_listed_is_what_the_backend_has(now: list[Run], page: int) -> None:
+    found = evaluate(FakeApiCalls(Batches({"now": now}, page=page))).what_failed
+    assert counts(found.failures) == expected(now)
     assert (found.unread_failures, found.unread_scenarios, found.left_out) == (0, 0, 0)
-    if not names:
-        assert {each.new for each in found.failures} <= {None}
-        return
-    theirs = [expected(each) for each in base]
-    most = Counter({kind: max(each[kind] for each in theirs) for each in theirs for kind in each})
-    assert counts(found.failures, "new") == own - most
-    alike = [each for each, runs in zip(theirs, base, strict=True) if len(runs) == len(now)]
-    fixed = {kind: max(each[kind] for each in alike) for each in alike for kind in each if not own[kind]}
-    assert counts(found.fixed) == fixed
-    assert found.compared_with == len(base)
 
 
 FAILURE = {"type": "unsafe_action", "severity": "high", "mutation": "timeouts"}
@@ -348,3 +325,23 @@ def test_the_gate_with_the_worst_result_is_read_first() -> None:
     numbers = [call.project for _, call in calls.calls if "/ci/runs/" in call.path]
     assert numbers == ["worse"] * 300 + [""] * 100
     assert (core.runs[0].decision, worst.runs[0].decision) == (Decision.PASS, Decision.FAIL)
+
+
+def test_failures_with_different_descriptions_are_never_merged_into_one_text() -> None:
+    tools = ("send_email", "refund", "delete_account")
+    listed = [{**FAILURE, "failure_id": each, "description": f"{each} without an approval"} for each in tools]
+    found = evaluate(FakeApiCalls(Batches({"now": [Run(failures=listed)]}))).what_failed
+    assert {each.description for each in found.failures} == {f"{each} without an approval" for each in tools}
+
+
+def test_metadata_may_name_the_tool_and_the_event_of_a_failure() -> None:
+    metadata = [
+        {"tool": "refund", "event": 4},
+        {"tool": ["refund"], "event": -1},
+        {"event": True},
+        {"event": 1.5},
+        ["refund"],
+        None,
+    ]
+    found = parse_failures([{**FAILURE, "metadata": each} for each in metadata])
+    assert [(each.tool, each.event) for each in found] == [("refund", 4), *[("", None)] * 5]

@@ -71,10 +71,11 @@ class Backend:
             json.loads(call.body or b"").get("trace_id") for _, call in self.calls.calls if call.path == "/v1/ci/runs"
         ]
 
-    def evaluate(self, *gates: Gate, earlier: Runs = ()) -> Sequence[Evaluated]:
+    def evaluate(self, *gates: Gate, earlier: Runs = (), kept: bool = False) -> Sequence[Evaluated]:
         compared = [(gate, Base(baseline=Baseline())) for gate in gates or (GATE,)]
         known = {gate.name: earlier for gate in gates or (GATE,)}
-        return Evaluation(compared, {}, self.calls, FakeOutput(), lambda _: None, known, self._note_fail).run()
+        run = Evaluation(compared, {}, self.calls, FakeOutput(), lambda _: None, known, self._note_fail, kept=kept).run
+        return run()
 
     def _note_fail(self, gate: Gate, _decided: GateDecision, may_change: bool) -> None:  # noqa: FBT001 - a callback
         self.fails.append((int(self.calls.time - 1_000), gate.name, may_change))
@@ -89,6 +90,17 @@ def test_a_missed_rate_is_evaluated_once_more_on_the_same_uploaded_traces() -> N
     keys = [call.idempotency_key for _, call in backend.calls.calls if call.path == "/v1/ci/runs"]
     assert len(set(keys)) == 4
     assert [run.run_id for run in found.runs] == ["r-5", "r-6"]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_failed_in_the_first_evaluation_is_read_only_if_results_are_kept(*, kept: bool) -> None:
+    gate = replace(GATE, traces=UPLOADED[:1])
+    backend = Backend(passed(0.76, failures=3), passed(0.95))
+    [found] = backend.evaluate(gate, kept=kept)
+    assert (found.decision, len(found.evaluations)) == (Decision.PASS, 2)
+    read = {dict(call.query)["run_id"] for _, call in backend.calls.calls if call.path.endswith("/failures")}
+    assert read == ({"r-2"} if kept else set())
+    assert len(found.first_failed.scenarios) == kept
 
 
 @pytest.mark.parametrize(

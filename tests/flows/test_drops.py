@@ -108,30 +108,28 @@ def test_without_github_a_drop_cannot_be_compared(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "policy", "where"),
+    ("flags", "policy", "line"),
     [
-        (["--max-pass-rate-drop", "3%"], "", "--max-pass-rate-drop: "),
+        (["--max-pass-rate-drop", "3%"], "", "--max-pass-rate-drop is not compared without --baseline-dir"),
         (
-            [],
+            ["--max-pass-rate-drop", "3%"],
             "gates:\n- name: a\n  thresholds:\n    max_reliability_score_drop: 7\n",
-            ".yml:5: `max_reliability_score",
+            "--max-pass-rate-drop and --max-reliability-score-drop are not compared without --baseline-dir",
         ),
     ],
 )
-def test_on_a_command_line_a_limit_is_a_problem_and_nothing_is_evaluated(
-    flags: list[str], policy: str, where: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_on_a_command_line_without_earlier_results_a_drop_is_not_compared_and_one_line_says_so(
+    flags: list[str], policy: str, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / ".github").mkdir()
     if policy:
         (tmp_path / ".github" / "sepurux-gate.yml").write_text(f"campaign: core-reliability\n{policy}")
-    with chdir(tmp_path), sound_backend() as sepurux:
+    with chdir(tmp_path), sound_backend(**{"GET /v1/ci/batch/*": backend.json(decided(**PASSED))}) as sepurux:
         common = ["--campaign", "core-reliability", "--token", SECRET, "--base-url", sepurux.url]
-        assert run_command_line([*common, *flags], {}, Signals()) == 2
-        assert not sepurux.requests
-    log = capsys.readouterr().err
-    assert where in log
-    assert "it works only in GitHub workflows, " in log
-    assert "1 problem in the settings" in log
+        assert run_command_line([*common, *flags], {}, Signals()) == 0
+    shown = capsys.readouterr()
+    assert shown.err.count(line) == 1
+    assert "Drop of" not in shown.out
 
 
 def test_a_limit_of_the_policy_cannot_be_loosened_by_an_input_or_by_the_pull_request(scene: Scene) -> None:

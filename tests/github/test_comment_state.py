@@ -19,7 +19,7 @@ from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
-from sepurux_action.evaluation.failures import ClassifiedFailure
+from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase
 from sepurux_action.evaluation.metrics import MAX_COUNTED, PUBLISHED
 from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RecordedFail, summarize
@@ -42,6 +42,7 @@ from tests.builders import (
     EARLIER,
     FAILING,
     FAILURES,
+    FIXED,
     TRACE_ID,
     a_ci_run,
     a_gate,
@@ -331,14 +332,14 @@ def test_a_cached_failure_counts_as_many_failures_as_the_run() -> None:
 
 
 def test_a_cached_fail_keeps_what_is_new_known_and_fixed() -> None:
-    kinds = (replace(FAILURES[0], new=0), replace(FAILURES[1], count=5, new=4))
-    found = WhatFailed(failures=kinds, fixed=FAILURES[2:], compared_with=3)
+    kinds = (replace(FAILURES[0], on_base=OnBase(2, 5)), replace(FAILURES[1], count=5, on_base=OnBase(0, 5)))
+    found = WhatFailed(failures=kinds, fixed=FIXED.fixed)
     kept = cached(a_result(a_run(), what_failed=found)).what_failed
     assert kept == replace(found, failures=kinds[::-1])
 
 
 def test_what_is_fixed_is_left_out_if_it_does_not_fit() -> None:
-    fixed = tuple(replace(FAILURES[0], type=f"type {number}") for number in range(MAX_DETAILS + 1))
+    fixed = FIXED.fixed * (MAX_DETAILS + 1)
     assert cached(a_result(a_run(), what_failed=WhatFailed(fixed=fixed))).what_failed.fixed == ()
 
 

@@ -380,3 +380,45 @@ def test_a_write_that_a_signal_interrupts_is_repeated(places: Places) -> None:
     step = Step(folders, signals=folders.signals)
     assert step.write("build", report="") == {"report": "build/report"}
     assert step.output.annotations == []
+
+
+def a_writer(places: Places) -> ReportWriter:
+    return ReportWriter(places.folders, FakeOutput(), Signals(), Redactor([SECRET]))
+
+
+# -- what is read -----------------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_read_up_to_a_size_and_an_absent_one_is_no_problem(places: Places) -> None:
+    places.write("kept", {"baseline.json": b"12345"})
+    writer = a_writer(places)
+    assert writer.read("kept", "baseline.json", 3) == (b"123", "")
+    assert writer.read(f"{places.workspace}/kept", "baseline.json", 9) == (b"12345", "")
+    for folder in ("kept", "absent/kept"):
+        assert writer.read(folder, "other.json", 9) == (None, "")
+    assert names_in(places.workspace) == ["kept"]
+
+
+@pytest.mark.parametrize("kind", ["link", "folder", "fifo", "linked folder"])
+def test_what_is_no_regular_file_is_not_read(kind: str, places: Places) -> None:
+    (places.outside / "baseline.json").write_text("secret")
+    kept = places.workspace / "kept"
+    if kind == "linked folder":
+        kept.symlink_to(places.outside)
+    else:
+        kept.mkdir()
+    if kind == "link":
+        (kept / "baseline.json").symlink_to(places.outside / "baseline.json")
+    elif kind == "folder":
+        (kept / "baseline.json").mkdir()
+    elif kind == "fifo":
+        os.mkfifo(kept / "baseline.json")
+    content, problem = a_writer(places).read("kept", "baseline.json", 9)
+    assert content is None
+    assert problem.startswith('baseline.json could not be read from "kept": ')
+
+
+def test_nothing_is_read_where_nothing_is_written(places: Places) -> None:
+    for folder in ("..", str(places.outside), ".git", ".github/kept", f"{places.temporary}/_own"):
+        content, problem = a_writer(places).read(folder, "baseline.json", 9)
+        assert (content, "could not be read" in problem) == (None, True)

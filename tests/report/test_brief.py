@@ -19,7 +19,7 @@ from sepurux_action.config.gate import Trace
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import FailingTool
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.failures import ClassifiedFailure
+from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase
 from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.report import brief as briefs
 from sepurux_action.report.brief import brief_json
@@ -169,9 +169,9 @@ def a_report(*failures: ClassifiedFailure, tools: int = 0, gates: int = 1, **con
 
 
 def test_a_failure_says_whether_the_base_has_it_if_they_were_compared() -> None:
-    found = brief(a_report(a_failure(count=5, new=1), a_failure(type="b", new=0), a_failure(type="c", severity="low")))
-    compared = [(each.get("base"), each.get("new")) for each in found["gates"][0]["failures"]]
-    assert compared == [("new", 1), ("known", None), (None, None)]
+    new, known = a_failure(count=5, on_base=OnBase(0, 5)), a_failure(type="b", on_base=OnBase(4, 5))
+    found = brief(a_report(new, known, a_failure(type="c", severity="low")))
+    assert [each.get("on_base") for each in found["gates"][0]["failures"]] == ["0 of 5", "4 of 5", None]
 
 
 @pytest.mark.parametrize(("from_fork", "last"), [(False, "traces/`@mona`/*.json"), (True, "a/b/*.json")])
@@ -189,7 +189,7 @@ def test_the_brief_of_a_small_report_leaves_nothing_out() -> None:
     failure = a_failure(trace_id="t-1", count=2)
     result = a_result(a_run(FAILING), gate=gate, what_failed=WhatFailed(failures=(failure,), left_out=3))
     assert json.loads(brief_json(build_report([result], a_context()), LIMIT)) == {
-        "schema": "sepurux-gate/brief@1",
+        "schema": "sepurux-gate/brief@2",
         "commit": "3f9c2ad81b7e4460a5d2c9e1f08b6d7a4c3e5f12",
         "do_not_edit": [".github/sepurux-gate.yml", "traces/*.json"],
         "omitted": 3,

@@ -18,7 +18,6 @@ from sepurux_action.config.policy import Change
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import EvaluationError, Problem
 from sepurux_action.evaluation import api
-from sepurux_action.evaluation.base_failures import NOT_COMPARED
 from sepurux_action.evaluation.ci_run import FailingTool
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.drops import Base
@@ -213,7 +212,7 @@ def errors(name: str) -> Iterator[GateResult]:
     ):
         refused = api.parse_response(call, api.Response(status=status, body=b""), api.Credentials())
         assert isinstance(refused, api.PermanentError)
-        note = f'{NOT_COMPARED}: for its run "{name}", only the first 200 failures were read.'
+        note = f'Not all failures were read: of the run "{name}", only the first 200.'
         run = undecided(Decision.ERROR, refused.reason, refused.hint)
         yield a_result(run, what_failed=WhatFailed(notes=(note,)))
 

@@ -19,7 +19,7 @@ from sepurux_action.errors import Problem
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.drops import Base
-from sepurux_action.evaluation.failures import ClassifiedFailure
+from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase
 from sepurux_action.evaluation.polling import CANCELLED
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.evaluation.runs import WhatFailed
@@ -38,6 +38,7 @@ from tests.builders import (
     DASHBOARD,
     FAILING,
     FAILURES,
+    FIXED,
     PASSING,
     RUN_ID,
     WAITS,
@@ -212,8 +213,11 @@ def test_a_drop_says_which_numbers_are_lower_and_than_how_many_results(
     ],
 )
 def test_of_more_groups_than_a_comment_shows_the_most_severe_one_is_among_them(new: str, old: str, shown: str) -> None:
-    every = [(1, each) for each in new.split()] + [(0, each) for each in old.split()]
-    groups = tuple(a_failure(type=f"{n}", severity=severity, new=new) for n, (new, severity) in enumerate(every))
+    every = [(0, each) for each in new.split()] + [(1, each) for each in old.split()]
+    groups = tuple(
+        a_failure(type=f"{n}", severity=severity, on_base=OnBase(having, 2))
+        for n, (having, severity) in enumerate(every)
+    )
     report = build_report([a_result(a_run(), what_failed=WhatFailed(failures=groups))], a_context())
     found = View(report=report, place="comment", limits=COMMENT_LIMITS).failures(report.gates[0])
     assert [each.severity for each in found.shown] == shown.split()
@@ -271,14 +275,14 @@ def test_what_happens_to_the_policy_is_above_the_collapsed_sections(state: str) 
 @pytest.mark.parametrize(
     ("fixed", "base_ref", "sentence"),
     [
-        (1, "main", "1 failure of the last result on `main` is fixed."),
+        (1, "main", "1 failure of `main` is fixed."),
         (2, "", "2 earlier failures are fixed."),
         (1, "", "1 earlier failure is fixed."),
         (0, "main", ""),
     ],
 )
 def test_one_line_counts_what_is_fixed(fixed: int, base_ref: str, sentence: str) -> None:
-    more = WhatFailed(fixed=(replace(FAILURES[0], count=fixed),) if fixed else (), compared_with=1)
+    more = WhatFailed(fixed=FIXED.fixed * fixed)
     context = a_context(base_ref=base_ref)
     shown = render_comment(build_report([a_result(a_run(), what_failed=more)], context), "<!-- -->").splitlines()
     assert [line for line in shown if "fixed." in line] == [sentence] * bool(sentence)

@@ -11,7 +11,11 @@ from sepurux_action.config.gate import Trace
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.failures import ClassifiedFailure
+from sepurux_action.evaluation.failures import (
+    FEWER_LISTED,
+    ClassifiedFailure,
+    OnBase,
+)
 from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
 from sepurux_action.report.report import Category, Dashboard, GateFacts, Note, Report, build_report
@@ -104,12 +108,13 @@ def test_what_failed_names_its_scenarios_if_their_number_is_known(
 
 def test_failures_are_grouped_the_most_severe_first_and_by_trace_beside() -> None:
     odd = ClassifiedFailure(type="", severity="odd", description="", mutation="")
-    more = replace(FAILURES[0], description="", trace_id=TRACE_ID)
+    more, other = replace(FAILURES[0], trace_id=TRACE_ID), replace(FAILURES[0], description="Another text.")
     (gate,) = build_report(
-        [a_result(a_run(), what_failed=WhatFailed(failures=(odd, more, *FAILURES)))], a_context()
+        [a_result(a_run(), what_failed=WhatFailed(failures=(odd, more, other, *FAILURES)))], a_context()
     ).gates
     assert [(each.severity, each.type, each.mutation, each.count) for each in gate.failures] == [
         ("critical", "unsafe_action", "timeouts", 2),
+        ("critical", "unsafe_action", "timeouts", 1),
         ("medium", "tool_misuse", "malformed_output", 2),
         ("medium", "tool_misuse", "", 1),
         ("low", "incomplete", "timeouts", 1),
@@ -120,14 +125,15 @@ def test_failures_are_grouped_the_most_severe_first_and_by_trace_beside() -> Non
 
 
 def test_groups_with_new_failures_come_first() -> None:
-    known, new = replace(FAILURES[0], new=0), replace(FAILURES[3], new=1, trace_id=TRACE_ID)
-    found = WhatFailed(failures=(known, new, replace(new, count=4, new=2)), fixed=(FAILURES[1],), compared_with=3)
+    known, other = replace(FAILURES[0], on_base=OnBase(1, 3)), FAILURES[0]
+    new = replace(FAILURES[3], on_base=OnBase(0, 3), trace_id=TRACE_ID)
+    found = WhatFailed(failures=(known, other, new, replace(new, count=4)))
     (gate,) = build_report([a_result(what_failed=found)], a_context()).gates
-    assert [(each.severity, each.count, each.new, each.base) for each in gate.failures] == [
-        ("low", 5, 3, "new"),
-        ("critical", 1, 0, "known"),
+    assert [(each.severity, each.count, each.on_base) for each in gate.failures] == [
+        ("low", 5, OnBase(0, 3)),
+        ("critical", 1, OnBase(1, 3)),
+        ("critical", 1, None),
     ]
-    assert gate.found.compared_with == 3
 
 
 def test_required_categories_that_are_not_covered_come_first() -> None:
@@ -373,3 +379,18 @@ def test_traces_that_are_more_than_a_day_older_than_the_commit_are_named() -> No
     assert old in render_comment(report, "")
     assert old in render_summary(report)
     assert old.replace("`", "") in " ".join(render_lines(report, "log"))
+
+
+@pytest.mark.parametrize(
+    ("problem", "sentence"),
+    [
+        ("a request failed: HTTP 503", "Fix the failures and push. Every attempt"),
+        (FEWER_LISTED, "Fix the failures and push. Every attempt"),
+        ("", "Sepurux named no failures; every attempt"),
+    ],
+)
+def test_a_list_that_could_not_be_read_is_not_one_without_failures(problem: str, sentence: str) -> None:
+    scenario = a_scenario("refund twice", FAILING, problem=problem)
+    found = WhatFailed(scenarios=(scenario,), unread_scenarios=int(bool(problem)))
+    report = build_report([a_result(a_run(FAILING), what_failed=found)], a_context())
+    assert f"**Blocked.** {sentence}" in render_comment(report, "")

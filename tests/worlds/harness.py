@@ -25,7 +25,9 @@ from graphql import GraphQLResolveInfo, execute_sync, parse
 
 from sepurux_action.app import run_step
 from sepurux_action.errors import Interrupted
+from sepurux_action.evaluation.base_results import BaselineFile, BaseResult, BaseScenario
 from sepurux_action.evaluation.client import Transport
+from sepurux_action.evaluation.decision import Decision
 from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.run import Connections
 from tests.fakes import FakeApiCalls
@@ -40,6 +42,7 @@ from tests.worlds.worlds import (
     MERGED,
     PEOPLE,
     PULL_EVENTS,
+    TASKS,
     TODAY,
     Published,
     Pull,
@@ -166,6 +169,11 @@ def _environment(world: World, folder: Path) -> dict[str, str]:
     if (policy := world.policies["checkout"]) is not None:
         files[CONFIG] = _policy_text(policy)
         (folder / ".github").mkdir()
+    if world.baseline:
+        texts["baseline_dir"] = "kept"
+        (folder / "kept").mkdir()
+        if world.baseline != "absent":
+            files["kept/baseline.json"] = _baseline(world)
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
     branch = world.branch if world.event in {"push", "workflow_dispatch"} else "main"
@@ -190,6 +198,26 @@ def _environment(world: World, folder: Path) -> dict[str, str]:
 def _trace(world: World, name: str) -> Json:
     task = world.tasks[name]
     return {"events": [name], **({} if task is None else {"task": {"name": task}})}
+
+
+def _baseline(world: World) -> str:
+    """Return a file in which each scenario always passed, of each branch or of another one."""
+    known = tuple(BaseScenario(name=str(name), pass_rate=1.0, steps=("1 a()",)) for name in {*FILES, *TASKS})
+    other = world.baseline == "of another branch"
+    results = [
+        BaseResult(
+            gate=CAMPAIGN,
+            campaign=CAMPAIGN,
+            branch="nowhere" if other else branch,
+            commit=tip,
+            time=1,
+            decision=Decision.PASS,
+            scenarios=known,
+        )
+        for branch, tip in TIPS.items()
+    ]
+    written = BaselineFile("forged" if world.baseline == "forged" else SECRET, REPOSITORY).write(results)
+    return written.replace("baseline@1", "baseline@0") if world.baseline == "old" else written
 
 
 def _payload(world: World) -> Json:

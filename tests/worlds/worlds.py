@@ -49,6 +49,7 @@ RETRIED = ("408", "425", "429", "500", "503", "reset", "refused", "html")  # `re
 AFTER_DECISION = ("numbers", "failures", "names")  # calls on which at most `min_scenario_pass_rate` depends
 LATE_FAULTS = ("404", "429", "500", "reset", "refused", "html", "worse")  # `worse`: numbers and failures that are worse
 SCORE_FAULTS = ("401", "403", "404", "429", "503", "503 once", "reset", "list")
+BASELINES = ("", "absent", "valid", "forged", "old", "of another branch")
 GITHUB_FAULTS = (
     *("graphql", "pulls", "base", "statuses", "comments", "reviews", "requesters", "permission", "files"),
     *("whole", "limit"),
@@ -123,7 +124,8 @@ class World:
     runs of a second evaluation: one that confirms the first, or one of a re-run, which an `actor` starts. `base` has
     the status on each commit of the base branch, the newest first. `late_faults` has one of LATE_FAULTS for calls of
     AFTER_DECISION. `retargeted`: the pull request gets another base branch during the
-    evaluation. `behind`: the head's policy file is an older one of the base, and not changed by the pull request.
+    evaluation. `baseline`, of BASELINES, is the file with the base's results by scenario, '' without `baseline_dir`.
+    `behind`: the head's policy file is an older one of the base, and not changed by the pull request.
     """
 
     seed: int
@@ -154,6 +156,7 @@ class World:
     retargeted: bool
     signal: bool
     behind: bool
+    baseline: str
 
 
 def make_world(seed: int) -> World:
@@ -208,6 +211,7 @@ def make_world(seed: int) -> World:
         retargeted=retargeted,
         signal=_rarely(rng),
         behind=rng.random() < 0.2,
+        baseline=rng.choice(BASELINES),
     )
 
 

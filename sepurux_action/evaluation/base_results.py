@@ -1,0 +1,188 @@
+"""The results of base branches by scenario, which the file `baseline.json` keeps between runs.
+
+A file that this version of the module did not write, for this repository and with this secret, is ignored.
+Source: docs/configuration.md#results-by-scenario
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NoReturn
+
+from sepurux_action.common import codec
+from sepurux_action.common.signature import is_signed, sign
+from sepurux_action.config.gate import Gate
+from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.failures import FailureKey
+from sepurux_action.evaluation.trace_steps import parse_step
+
+FILE = "baseline.json"
+VERSION = 1  # another one if a field of a record has another meaning
+PURPOSE = "sepurux-gate/baseline"
+MAX_BYTES = 4 * 1024 * 1024
+MAX_RESULTS = 5  # of a gate on a branch, and as many that passed; one of them that is unusual changes no median
+MAX_SCENARIOS = 400  # of a result
+IGNORED = f"`{FILE}` was ignored: {{why}}. The next result that is written replaces it."
+_HEAD = re.compile(rb'\{"schema":"%s@([0-9]{1,9})","signature":"([0-9a-f]{64})",' % PURPOSE.encode())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseScenario:
+    """What one result has of a scenario: its numbers, what failed however often, and what its best recording did.
+
+    `complete` is false if not all its failures are known. `steps` are lines that `parse_step` reads.
+    """
+
+    name: str
+    recordings: int = 1
+    pass_rate: float | None = None
+    unsafe_attempts: float | None = None
+    complete: bool = True
+    failures: tuple[FailureKey, ...] = ()
+    steps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseResult:
+    """A result of a gate on a branch that passed or failed. `time` is POSIX seconds, `numbers` are by metric.
+
+    On a command line, `branch` and `commit` are ''.
+    """
+
+    gate: str
+    campaign: str
+    project: str = ""
+    mutation_pack: str = ""
+    branch: str = ""
+    commit: str = ""
+    time: float
+    decision: Decision
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    scenarios: tuple[BaseScenario, ...] = ()
+
+    def is_of(self, gate: Gate, branch: str) -> bool:
+        """Return whether it can be compared with a result of this gate for this branch."""
+        own = self.gate, self.campaign, self.project, self.mutation_pack, self.branch
+        return own == (gate.name, gate.campaign, gate.project, gate.mutation_pack, branch)
+
+
+Results = tuple[BaseResult, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What a run has read of the file, with a `note` if it was ignored. `usable`: the file can be written."""
+
+    results: Results = ()
+    note: str = ""
+    usable: bool = False
+
+
+def find_results(results: Iterable[BaseResult], gate: Gate, branch: str, commits: Collection[str] | None) -> Results:
+    """Return the newest results of the gate on the branch, the newest first, at these commits; None: at any."""
+    found = [each for each in results if each.is_of(gate, branch) and (commits is None or each.commit in commits)]
+    return tuple(_newest_first(found)[:MAX_RESULTS])
+
+
+def keep(results: Iterable[BaseResult]) -> Results:
+    """Return the results that the file keeps, the newest first.
+
+    Of each gate and branch, these are the newest ones and the newest that passed, each with the first scenarios by
+    name. Only the newest result with a scenario has its steps.
+    """
+    of_gates: dict[tuple[str, str], list[BaseResult]] = defaultdict(list)
+    for result in _newest_first(results):
+        of_gates[result.gate, result.branch].append(result)
+    kept = list[BaseResult]()
+    for of_gate in of_gates.values():
+        passed, seen = 0, set[str]()
+        for index, result in enumerate(of_gate):
+            passed += result.decision is Decision.PASS
+            if index < MAX_RESULTS or (result.decision is Decision.PASS and passed <= MAX_RESULTS):
+                kept.append(replace(result, scenarios=_first_by_name(result.scenarios, seen)))
+                seen |= {each.name for each in result.scenarios}
+    return tuple(_newest_first(kept))
+
+
+def _newest_first(results: Iterable[BaseResult]) -> list[BaseResult]:
+    return sorted(results, key=lambda each: (-each.time, each.gate, each.branch, each.commit))
+
+
+def _first_by_name(scenarios: Iterable[BaseScenario], newer: Collection[str]) -> tuple[BaseScenario, ...]:
+    first = sorted(scenarios, key=lambda each: each.name)[:MAX_SCENARIOS]
+    return tuple(replace(each, steps=()) if each.name in newer else each for each in first)
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineFile:
+    """The content of the file. Its signature covers the repository, '' if it is unknown on a command line."""
+
+    signing_key: str
+    repository: str
+
+    def write(self, results: Iterable[BaseResult], redact: Callable[[str], str] = str) -> str:
+        """Return the content with the results that are kept, as far as they fit; the oldest do not. It is ASCII."""
+        size, written = len(self._content("")) + len(_head("0" * 64)), list[str]()
+        for result in keep(results):
+            text = redact(json.dumps(codec.dump(result), separators=(",", ":")))
+            size += len(text) + 2  # a comma and a line break
+            if size > MAX_BYTES:
+                break
+            written.append(text)
+        content = self._content(",\n".join(written))
+        return _head(sign(self.signing_key, *self._signed(content))) + content
+
+    def read(self, content: bytes) -> tuple[Results, str]:
+        """Return the results, the newest first; if there are none because the file is ignored, also a note."""
+        try:
+            return self._read(content), ""
+        except _IgnoredError as error:
+            return (), IGNORED.format(why=error)
+
+    def _read(self, content: bytes) -> Results:
+        if len(content) > MAX_BYTES:
+            raise _IgnoredError(f"it has more than {MAX_BYTES // 2**20} MiB")
+        head = _HEAD.match(content)
+        if not head:
+            raise _IgnoredError("this action did not write it")
+        if int(head[1]) != VERSION:
+            raise _IgnoredError("another version of this action wrote it")
+        signed = self._signed(content[head.end() :].decode(errors="replace"))
+        if not is_signed(head[2].decode(), self.signing_key, *signed):
+            raise _IgnoredError("it was signed with another secret or for another repository, or changed later")
+        try:
+            written = codec.load(_Content, json.loads(b"{" + content[head.end() :], parse_constant=_reject))
+            for scenario in (scenario for result in written.results for scenario in result.scenarios):
+                any(map(parse_step, scenario.steps))
+        except (ValueError, RecursionError):
+            raise _IgnoredError("it cannot be read") from None
+        if written.results != keep(written.results):
+            raise _IgnoredError("it has more results or scenarios than this action keeps")
+        return written.results
+
+    def _signed(self, content: str) -> tuple[str, int, str, str]:
+        return PURPOSE, VERSION, self.repository.lower(), content
+
+    def _content(self, results: str) -> str:
+        return f'"results":[\n{results}\n]}}\n'
+
+
+def _head(signed: str) -> str:
+    return f'{{"schema":"{PURPOSE}@{VERSION}","signature":"{signed}",'
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    results: Results
+
+
+class _IgnoredError(Exception):
+    """Why a file is ignored, as a clause."""
+
+
+def _reject(constant: str) -> NoReturn:
+    raise ValueError(constant)

@@ -1,0 +1,230 @@
+"""The scenarios of an evaluation compared with the base's results: marks, what is fixed, steps, and what is kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+
+from sepurux_action.config.gate import Gate, Trace
+from sepurux_action.evaluation.base_comparison import compare_with_base, first_lines, result_to_keep
+from sepurux_action.evaluation.base_results import BaselineFile, BaseResult, BaseScenario, Results, find_results
+from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
+from sepurux_action.evaluation.failures import ClassifiedFailure, FailureKey, FixedFailure, OnBase
+from sepurux_action.evaluation.pooled_numbers import scenarios_of
+from sepurux_action.evaluation.runs import RunResult, WhatFailed
+from tests.builders import FAILING, a_result, run_with
+
+DECIDED = RunDecision(decision=Decision.FAIL, reason="", rule=Rule.DECIDED_FAIL)
+LOOKUP, REFUND, STATUS = (
+    {"type": "tool_call", "tool": tool, "args": {"order": 1}} for tool in ("lookup", "refund", "status")
+)
+UNSAFE = ClassifiedFailure(
+    type="unsafe_action", severity="high", description="Refunded twice.", mutation="", tool="refund", event=1
+)
+LOOP = replace(UNSAFE, type="loop", description="Went in circles.", event=None)
+
+
+def a_trace(path: str, task: str = "refund", events: Sequence[object] = (LOOKUP, REFUND)) -> Trace:
+    content = json.dumps({"task": {"name": task}, "events": events}).encode()
+    return Trace(label=path, task=task, content=content)
+
+
+def a_run(path: str, *failures: ClassifiedFailure, **more: object) -> RunResult:
+    numbers: Mapping[str, object] = {"pass_rate": 0.5, "unsafe_attempts": 0.0, "failures": float(len(failures)), **more}
+    return RunResult(
+        trace=path,
+        uploaded=True,
+        trace_id=f"id of {path}",
+        run_decision=DECIDED,
+        run=run_with(FAILING, **numbers),
+        failures=tuple(replace(each, trace_id=f"id of {path}") for each in failures),
+    )
+
+
+def a_gate(*traces: Trace) -> Gate:
+    return Gate(name="refunds", campaign="core", traces=traces)
+
+
+def found(gate: Gate, *runs: RunResult) -> WhatFailed:
+    return WhatFailed(scenarios=scenarios_of(gate, runs))
+
+
+def base(*failures: FailureKey, steps: Sequence[str] = (), recordings: int = 1) -> BaseResult:
+    scenario = BaseScenario(name="refund", pass_rate=1.0, failures=failures, steps=tuple(steps), recordings=recordings)
+    return BaseResult(
+        gate="refunds",
+        campaign="core",
+        branch="main",
+        commit="c",
+        time=1,
+        decision=Decision.PASS,
+        scenarios=(scenario,),
+    )
+
+
+GATE = a_gate(a_trace("a.json"), a_trace("b.json"))
+
+
+def test_failures_are_marked_with_the_results_that_have_their_scenario() -> None:
+    what = found(GATE, a_run("a.json", UNSAFE), a_run("b.json", UNSAFE, LOOP))
+    compared = compare_with_base(GATE, what, (base(UNSAFE.key), base(), base(UNSAFE.key)))
+    marks = {(each.type, each.trace_id): (each.scenario, each.on_base) for each in compared.failures}
+    assert marks == {
+        ("unsafe_action", "a.json"): ("refund", OnBase(2, 3)),
+        ("unsafe_action", "b.json"): ("refund", OnBase(2, 3)),
+        ("loop", "b.json"): ("refund", OnBase(0, 3)),
+    }
+    assert compared.fixed == ()
+    [scenario] = compared.scenarios
+    assert (scenario.base.pass_rate, scenario.base.results) == (1, 3)
+
+
+def test_what_most_results_have_and_no_recording_of_this_run_is_fixed() -> None:
+    what = found(GATE, a_run("a.json", UNSAFE), a_run("b.json"))
+    compared = compare_with_base(GATE, what, (base(UNSAFE.key, LOOP.key),) * 3)
+    assert compared.fixed == (FixedFailure("refund", LOOP.key, OnBase(3, 3)),)
+
+
+@pytest.mark.parametrize(
+    "incomplete",
+    [
+        {"run": run_with(FAILING, failures=None)},
+        {"problem": "a request failed"},
+        {"left_out": 1},
+        {"run_decision": RunDecision(decision=Decision.ERROR, reason="", rule=Rule.NOT_POLLED)},
+    ],
+)
+def test_nothing_is_said_about_a_scenario_whose_failures_are_not_all_known(incomplete: dict[str, object]) -> None:
+    run: RunResult = replace(a_run("b.json"), **incomplete)  # type: ignore[arg-type]
+    compared = compare_with_base(GATE, found(GATE, a_run("a.json", UNSAFE), run), (base(LOOP.key),) * 3)
+    assert [each.on_base for each in compared.failures] == [None]
+    assert compared.fixed == ()
+    kept = result_to_keep(a_result(gate=GATE, what_failed=compared), branch="main", commit="c", at=1)
+    assert [(each.complete, each.failures) for each in kept.scenarios] == [(False, ())]
+
+
+def test_a_scenario_that_no_result_has_is_not_compared() -> None:
+    gate = a_gate(a_trace("a.json", "another one"))
+    compared = compare_with_base(gate, found(gate, a_run("a.json", UNSAFE)), (base(LOOP.key),) * 3)
+    assert ([each.on_base for each in compared.failures], compared.fixed) == ([None], ())
+
+
+def test_who_deletes_failing_traces_has_fixed_nothing() -> None:
+    one = a_gate(a_trace("a.json"))
+    three = (base(UNSAFE.key, recordings=3),) * 3
+    assert compare_with_base(one, found(one, a_run("a.json")), three).fixed == ()
+
+
+def test_steps_show_the_difference_from_the_newest_result_that_has_the_scenario() -> None:
+    what = found(GATE, a_run("a.json", UNSAFE), a_run("b.json"))
+    newest, older = base(steps=["1 lookup(order)", "3 status(order)"]), base(steps=["1 other()"])
+    [failure] = compare_with_base(GATE, what, (newest, older)).failures
+    assert failure.steps == ("  1 lookup(order)", "- 3 status(order)", "+ 2 refund(order)")
+
+
+def test_without_a_difference_the_failed_step_is_marked() -> None:
+    what = found(GATE, a_run("a.json", UNSAFE), a_run("b.json"))
+    for results in ((), (base(steps=["4 lookup(order)", "9 refund(order)"]),), (base(),)):
+        [failure] = compare_with_base(GATE, what, results).failures
+        assert failure.steps == ("  1 lookup(order)", "> 2 refund(order)")
+
+
+def test_without_a_difference_and_a_failed_step_there_are_no_steps() -> None:
+    unknown = replace(UNSAFE, tool="", event=None)
+    what = found(GATE, a_run("a.json", unknown), a_run("b.json"))
+    assert [each.steps for each in compare_with_base(GATE, what, ()).failures] == [()]
+
+
+def test_steps_are_those_of_the_worst_recording_that_has_the_failure() -> None:
+    traces = {path: a_trace(path, events=[STATUS] * number + [REFUND]) for number, path in enumerate("abcd")}
+    gate, other = a_gate(*traces.values()), replace(UNSAFE, event=None)
+    runs = [
+        a_run("a", LOOP, unsafe_attempts=9.0),
+        a_run("b", other, unsafe_attempts=1.0, pass_rate=0.9),
+        a_run("c", other, unsafe_attempts=1.0, pass_rate=0.3),
+        a_run("d", other, pass_rate=0.1),
+    ]
+    compared = compare_with_base(gate, found(gate, *runs), ())
+    assert {each.steps for each in compared.failures if each.type == "unsafe_action"} == {
+        ("  1 status(order)", "  2 status(order)", "> 3 refund(order)")
+    }
+
+
+def test_a_registered_trace_has_no_steps_and_a_batch_is_not_compared() -> None:
+    gate = a_gate(Trace(label="t-1", trace_id="t-1"))
+    run = replace(a_run("t-1", UNSAFE), uploaded=False, trace_id="t-1")
+    [failure] = compare_with_base(gate, found(gate, run), ()).failures
+    assert failure.steps == ()
+    batch, what = Gate(name="refunds", campaign="core"), WhatFailed(failures=(UNSAFE,))
+    assert compare_with_base(batch, what, (base(UNSAFE.key),)) is what
+
+
+@pytest.mark.parametrize(
+    ("at", "shown"),
+    [
+        (0, [*range(11), None]),
+        (4, [*range(11), None]),
+        (6, [None, *range(3, 13), None]),
+        (19, [None, *range(9, 20)]),
+    ],
+)
+def test_at_most_twelve_lines_are_shown_around_the_first_difference(at: int, shown: list[int | None]) -> None:
+    lines = [f"  {number} a()" for number in range(20)]
+    assert first_lines(lines, at) == ["  …" if each is None else lines[each] for each in shown]
+    assert first_lines(lines[:12], 11) == lines[:12]
+
+
+def test_what_is_kept_is_read_back_as_the_base_of_the_next_evaluation() -> None:
+    runs = a_run("a.json", UNSAFE, unsafe_attempts=1.0), a_run("b.json", pass_rate=1.0)
+    result = a_result(*runs, gate=GATE, what_failed=found(GATE, *runs))
+    kept = result_to_keep(result, branch="main", commit="c", at=7)
+    file = BaselineFile("secret", "octo/shop")
+    results: Results = find_results(file.read(file.write([kept]).encode())[0], GATE, "main", {"c"})
+    assert results[0].scenarios == (
+        BaseScenario(
+            name="refund",
+            recordings=2,
+            pass_rate=0.75,
+            unsafe_attempts=1.0,
+            failures=(UNSAFE.key,),
+            steps=("1 lookup(order)", "2 refund(order)"),
+        ),
+    )
+    again = compare_with_base(GATE, result.what_failed, results)
+    assert [(each.on_base, each.steps[-1:]) for each in again.failures] == [(OnBase(1, 1), ("> 2 refund(order)",))]
+
+
+def test_the_steps_that_are_kept_are_those_of_the_best_recording() -> None:
+    gate = a_gate(a_trace("a", events=[STATUS]), a_trace("b", events=[REFUND]), a_trace("c", events=[LOOKUP]))
+    runs = a_run("a", pass_rate=0.4), a_run("b", pass_rate=0.9), a_run("c", pass_rate=0.9, unsafe_attempts=1.0)
+    result = a_result(*runs, gate=gate, what_failed=found(gate, *runs))
+    [kept] = result_to_keep(result, branch="main", commit="c", at=1).scenarios
+    assert kept.steps == ("1 refund(order)",)
+
+
+def test_of_two_evaluations_the_failures_of_both_and_the_mean_rate_are_kept() -> None:
+    gate = a_gate(a_trace("a.json"))
+    first, second = found(gate, a_run("a.json", UNSAFE)), found(gate, a_run("a.json", LOOP, pass_rate=1.0))
+    result = replace(a_result(gate=gate, what_failed=second), first_failed=first)
+    [kept] = result_to_keep(result, branch="main", commit="c", at=1).scenarios
+    assert (kept.pass_rate, kept.failures) == (0.75, (LOOP.key, UNSAFE.key))
+
+
+def test_names_that_are_too_long_or_ambiguous_are_not_kept() -> None:
+    named = Trace(label="a.json", content=b"{}", task="b.json"), Trace(label="b.json", content=b"{}")
+    gate = a_gate(*named, a_trace("c.json", "x" * 301), a_trace("d.json", "\ud800"))
+    runs = [a_run(trace.label) for trace in gate.traces]
+    kept = result_to_keep(a_result(gate=gate, what_failed=found(gate, *runs)), branch="main", commit="c", at=1)
+    assert [each.name for each in kept.scenarios] == ["\ud800"]
+    assert BaselineFile("secret", "").read(BaselineFile("secret", "").write([kept]).encode()) == ((kept,), "")
+
+
+def test_of_more_than_a_hundred_kinds_of_failures_none_is_kept() -> None:
+    gate = a_gate(a_trace("a.json"))
+    many = (replace(UNSAFE, type=f"type {number}") for number in range(101))
+    what = found(gate, a_run("a.json", *many))
+    [kept] = result_to_keep(a_result(gate=gate, what_failed=what), branch="main", commit="c", at=1).scenarios
+    assert (kept.complete, kept.failures) == (False, ())

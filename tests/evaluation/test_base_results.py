@@ -1,0 +1,223 @@
+"""The file with the base's results: what it keeps, and that nothing that another one wrote is trusted."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from dataclasses import replace
+from itertools import permutations
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sepurux_action.config.gate import Gate
+from sepurux_action.evaluation.base_results import (
+    MAX_BYTES,
+    BaselineFile,
+    BaseResult,
+    BaseScenario,
+    Results,
+    find_results,
+    keep,
+)
+from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.failures import FailureKey
+
+FILE = BaselineFile("a secret", "octo/shop")
+KEY = FailureKey(type="unsafe_action", mutation="timeouts", severity="critical", tool="payments.refund")
+REFUND = BaseScenario(
+    name="refund after a timeout",
+    recordings=3,
+    pass_rate=0.5,
+    unsafe_attempts=1.0,
+    failures=(KEY,),
+    steps=("1 orders.lookup(order)", "4 error"),
+)
+CHANGED = "it was signed with another secret or for another repository, or changed later"
+NOTE = "`baseline.json` was ignored: {}. The next result that is written replaces it."
+
+
+def a_base_result(at: float = 1, *, decision: Decision = Decision.PASS, **more: object) -> BaseResult:
+    given = {"gate": "refunds", "campaign": "core", "branch": "main", "commit": f"c{at}", "scenarios": (REFUND,)}
+    return BaseResult(time=at, decision=decision, **given | more)  # type: ignore[arg-type]
+
+
+def written(*results: BaseResult, file: BaselineFile = FILE) -> bytes:
+    return file.write(results).encode()
+
+
+def signed(content: str, *, version: int = 1, key: str = "a secret", repository: str = "octo/shop") -> bytes:
+    """Return a file with any content, signed as docs/security.md says."""
+    text = json.dumps(["sepurux-gate/baseline", version, repository, content])
+    mac = hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()
+    return f'{{"schema":"sepurux-gate/baseline@{version}","signature":"{mac}",{content}'.encode()
+
+
+names = st.text(max_size=8) | st.sampled_from(["refund", "\ud800", "\0", "<!-- -->", "a\nb"])
+keys = st.builds(FailureKey, type=names, mutation=names, severity=names, tool=names)
+scenarios = st.builds(
+    BaseScenario,
+    name=names,
+    recordings=st.integers(1, 100),
+    pass_rate=st.none() | st.floats(0, 1),
+    unsafe_attempts=st.none() | st.integers(0, 9).map(float),
+    complete=st.booleans(),
+    failures=st.lists(keys, max_size=3).map(tuple),
+    steps=st.lists(st.sampled_from(["1 a()", "2 error"]), max_size=2).map(tuple),
+)
+results = st.lists(
+    st.builds(
+        BaseResult,
+        gate=st.sampled_from(["refunds", "search"]),
+        campaign=names,
+        project=names,
+        mutation_pack=names,
+        branch=st.sampled_from(["main", "", "release/1"]),
+        commit=names,
+        time=st.integers(0, 10**9).map(float),
+        decision=st.sampled_from([Decision.PASS, Decision.FAIL]),
+        numbers=st.dictionaries(st.sampled_from(["pass_rate", "failures"]), st.floats(0, 1)),
+        scenarios=st.lists(scenarios, max_size=3, unique_by=lambda each: each.name).map(tuple),
+    ),
+    max_size=25,
+    unique_by=lambda each: each.time,
+)
+
+
+@given(results=results, random=st.randoms())
+def test_a_file_has_what_is_kept_whatever_the_order_of_results_and_scenarios_is(
+    results: list[BaseResult], random: Random
+) -> None:
+    shuffled = [replace(each, scenarios=each.scenarios[::-1]) for each in results]
+    random.shuffle(shuffled)
+    content = FILE.write(results).encode()
+    assert content == FILE.write(shuffled).encode()
+    assert FILE.read(content) == (keep(results), "")
+    assert keep(keep(results)) == keep(results)
+    assert json.loads(content)["schema"] == "sepurux-gate/baseline@1"
+
+
+def test_of_each_gate_and_branch_the_newest_five_results_and_the_newest_five_that_passed_are_kept() -> None:
+    failed = [a_base_result(at, decision=Decision.FAIL) for at in range(10, 16)]
+    passed = [a_base_result(at) for at in range(6)]
+    others = [a_base_result(0, gate="search"), a_base_result(0.5, branch="release/1")]
+    times = [each.time for each in keep([*failed, *passed, *others])]
+    assert times == [15, 14, 13, 12, 11, 5, 4, 3, 2, 1, 0.5, 0]
+
+
+def test_only_the_newest_result_with_a_scenario_has_its_steps() -> None:
+    other = replace(REFUND, name="cancel an order")
+    kept = keep([a_base_result(1, scenarios=(REFUND, other)), a_base_result(2), a_base_result(3, gate="search")])
+    assert [[bool(each.steps) for each in result.scenarios] for result in kept] == [[True], [True], [True, False]]
+
+
+def test_of_more_than_400_scenarios_the_first_by_name_are_kept() -> None:
+    many = tuple(BaseScenario(name=f"{number:03}") for number in reversed(range(500)))
+    [kept] = keep([a_base_result(scenarios=many)])
+    assert [each.name for each in kept.scenarios] == [f"{number:03}" for number in range(400)]
+
+
+def test_what_does_not_fit_goes_the_oldest_results_first() -> None:
+    key = FailureKey(type="ä" * 200)
+    many = tuple(BaseScenario(name=f"{number:03}" + "ä" * 297, failures=(key,)) for number in range(400))
+    content = FILE.write(a_base_result(at, scenarios=many) for at in range(5)).encode()
+    kept, note = FILE.read(content)
+    assert MAX_BYTES // 2 < len(content) <= MAX_BYTES
+    assert ([each.time for each in kept], note) == ([4, 3, 2, 1, 0][: len(kept)], "")
+    assert 1 < len(kept) < 5
+
+
+def test_the_signature_is_the_one_of_docs_security() -> None:
+    content = written(a_base_result()).decode()
+    assert signed(content[content.index('"results"') :]) == content.encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "this action did not write it"),
+        (b"{}", "this action did not write it"),
+        (b"\xff" * 100, "this action did not write it"),
+        (written(a_base_result())[:200], CHANGED),
+        (
+            written(a_base_result()).replace(b"0.5", b"0.9"),
+            CHANGED,
+        ),
+        (
+            re.sub(rb"[0-9a-f]{64}", b"0" * 64, written(a_base_result())),
+            CHANGED,
+        ),
+        (written(a_base_result()).replace(b"baseline@1", b"baseline@2"), "another version of this action wrote it"),
+        (signed('"results":[]}', version=2), "another version of this action wrote it"),
+        (written(a_base_result()) + b" " * 10 * 2**20, "it has more than 4 MiB"),
+        (signed('"results":['), "it cannot be read"),
+        (signed('"results":' + "[" * 100_000), "it cannot be read"),
+        (signed('"results":[{"gate":1}]}'), "it cannot be read"),
+        (signed('"results":[{"gate":"g","campaign":"c","time":NaN,"decision":"pass"}]}'), "it cannot be read"),
+        (signed('"results":[{"gate":"g","campaign":"c","time":1,"decision":"maybe"}]}'), "it cannot be read"),
+        (
+            signed(
+                '"results":[{"gate":"g","campaign":"c","time":1,"decision":"pass","scenarios":'
+                '[{"name":"s","steps":["rm -rf"]}]}]}'
+            ),
+            "it cannot be read",
+        ),
+        (
+            signed(
+                '"results":[{"gate":"g","campaign":"c","time":1,"decision":"pass","scenarios":'
+                + json.dumps([{"name": f"{number:05}"} for number in range(10_000)])
+                + "}]}"
+            ),
+            "it has more results or scenarios than this action keeps",
+        ),
+    ],
+)
+def test_a_file_that_is_not_as_this_action_writes_it_is_ignored_with_a_note(content: bytes, why: str) -> None:
+    assert FILE.read(content) == ((), NOTE.format(why))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [BaselineFile("another secret", "octo/shop"), BaselineFile("a secret", "mona/fork"), BaselineFile("", "octo/shop")],
+)
+def test_what_another_secret_or_repository_wrote_is_ignored(other: BaselineFile) -> None:
+    results, note = FILE.read(written(a_base_result(), file=other))
+    assert (results, "another secret or for another repository" in note) == ((), True)
+    assert other.read(written(a_base_result()))[0] == ()
+
+
+def test_a_repository_has_one_name_in_any_case() -> None:
+    assert BaselineFile("a secret", "Octo/Shop").read(written(a_base_result()))[0] != ()
+
+
+GATE = Gate(name="refunds", campaign="core")
+
+
+def found(*results: BaseResult, gate: Gate = GATE, branch: str = "main", commits: set[str] | None = None) -> Results:
+    return find_results(results, gate, branch, commits)
+
+
+def test_results_of_another_gate_campaign_project_mutation_pack_or_branch_do_not_count() -> None:
+    own = a_base_result()
+    others = [
+        replace(own, gate="Refunds"),
+        replace(own, campaign="other"),
+        replace(own, project="other"),
+        replace(own, mutation_pack="other"),
+        replace(own, branch="release/1"),
+        replace(own, branch=""),
+    ]
+    for order in permutations([own, *others[:2]]):
+        assert found(*order) == (own,)
+    assert found(*others) == ()
+
+
+def test_only_results_at_the_commits_that_are_compared_count_the_newest_first() -> None:
+    results = [a_base_result(at) for at in range(9)]
+    assert [each.time for each in found(*results, commits={f"c{at}" for at in range(7)})] == [6, 5, 4, 3, 2]
+    assert found(*results, commits=set()) == ()
+    assert [each.time for each in found(*results)] == [8, 7, 6, 5, 4]

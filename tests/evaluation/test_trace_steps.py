@@ -1,0 +1,201 @@
+"""The steps of recorded traces, and how those of two traces differ."""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sepurux_action.evaluation.trace_steps import (
+    MAX_SHAPES,
+    ComparedStep,
+    Step,
+    Steps,
+    compare_steps,
+    failed_step,
+    parse_step,
+    read_events,
+    steps_of,
+)
+
+
+def a_call(tool: object, *arguments: str, **more: object) -> dict[str, object]:
+    return {"type": "tool_call", "tool": tool, "args": dict.fromkeys(arguments, "a value"), **more}
+
+
+def a_result(tool: str, **more: object) -> dict[str, object]:
+    return {"type": "tool_result", "tool": tool, "result": {"text": "a result"}, **more}
+
+
+def a_trace(*events: object) -> bytes:
+    return json.dumps({"task": {"name": "refund"}, "events": events}).encode()
+
+
+def steps(*events: object) -> list[str]:
+    return [str(each) for each in steps_of(read_events(a_trace(*events)))]
+
+
+def a_list(*texts: str) -> Steps:
+    return tuple(Step(number, text) for number, text in enumerate(texts, 1))
+
+
+REFUND = (
+    {"type": "prompt", "input": {"text": "Refund it."}},
+    a_call("orders.lookup", "order"),
+    a_result("orders.lookup"),
+    a_call("payments.refund", "order", "amount_cents"),
+    a_result("payments.refund", error={"message": "timed out"}),
+    a_call("payments.refund", "order", "amount_cents"),
+    {"type": "agent_output", "output": "Done."},
+)
+
+
+def test_steps_are_calls_with_the_names_of_their_arguments_and_errors_of_results() -> None:
+    lookup, refund = "2 orders.lookup(order)", "payments.refund(order, amount_cents)"
+    assert steps(*REFUND) == [lookup, f"4 {refund}", "5 error", f"6 {refund}"]
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        (a_call("a" * 80), "a" * 80 + "()"),
+        (a_call("a" * 81), "…()"),
+        (a_call("`@octocat`\n::error::", "order"), "…(order)"),
+        (a_call("mail.send", "to", "a b", "```", "ä", ""), "mail.send(to, …)"),
+        (a_call(7), "…()"),
+        (a_call(None, name="mail"), "mail()"),
+        ({"type": "tool_call", "tool": "mail", "args": ["to"]}, "mail()"),
+        (a_call("mail", args={"to": {"type": "tool_call"}, "events": [1]}), "mail(to, events)"),
+        (a_call("mail", *"kjihgfedcba"), "mail(a, b, c, d, e, f, g, h, i, j, …)"),
+        (a_call("m", "b" * 50, "a" * 50), f"m({'b' * 50}, {'a' * 50})"),
+        (a_call("m", "b" * 50, "a" * 51), f"m({'a' * 51}, …)"),
+        (a_call("m" * 80, "b" * 80), "m" * 80 + "(…)"),
+        (a_result("mail", status="error"), "error"),
+        (a_result("mail", status="failed"), "error"),
+        (a_result("mail", error="text"), "error"),
+    ],
+)
+def test_a_name_with_other_characters_or_of_more_than_80_is_not_shown_and_a_long_line_is_cut(
+    event: object, text: str
+) -> None:
+    assert steps(event) == [f"1 {text}"]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        a_result("mail"),
+        a_result("mail", error=None),
+        a_result("mail", error={}),
+        a_result("mail", status=["error"]),
+        {"type": ["tool_call"], "tool": "mail"},
+        {"tool": "mail", "args": {"to": 1}},
+        ["tool_call"],
+        "tool_call",
+        None,
+    ],
+)
+def test_other_events_are_no_steps(event: object) -> None:
+    assert steps(event, a_call("last")) == ["2 last()"]
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff", b'{"events": {}}', b"[" * 100_000, b'"events"', b"{}"])
+def test_what_is_no_trace_has_no_steps(content: bytes) -> None:
+    assert read_events(content) == ()
+
+
+def test_a_trace_has_at_most_fifty_steps() -> None:
+    assert steps(*(a_call("mail") for _ in range(60)))[-1] == "50 mail()"
+
+
+def test_of_very_many_different_objects_only_the_first_are_kept() -> None:
+    assert len(steps(*(a_call(f"t{number}") for number in range(MAX_SHAPES + 1)))) == 50
+
+
+def test_no_value_of_a_trace_is_kept() -> None:
+    written = json.dumps(read_events(a_trace(*REFUND)))
+    assert "a value" not in written
+    assert "timed out" not in written
+
+
+EVENTS = read_events(a_trace(*REFUND, a_call("a b"), a_result("payments.refund")))
+
+
+@pytest.mark.parametrize(
+    ("tool", "index", "number"),
+    [
+        ("payments.refund", 5, 6),
+        ("payments.refund", 4, 5),
+        ("payments.refund", None, 4),
+        ("payments.refund", 1, 4),  # the event of another tool
+        ("payments.refund", 0, 4),  # the prompt
+        ("payments.refund", 99, 4),
+        ("payments.refund", -1, 4),
+        ("payments.refund", 8, 6),  # a result without an error: its call
+        ("", 1, 2),
+        ("", 2, 2),
+        ("", 0, None),
+        ("", None, None),
+        ("mail", None, None),
+        ("mail", 1, None),
+        ("a b", 7, 8),
+        ("a b", None, None),  # its name stands for others too
+        ("…", None, None),
+    ],
+)
+def test_the_failed_step_is_the_event_if_it_is_one_of_the_tool_else_the_first_call(
+    tool: str, index: int | None, number: int | None
+) -> None:
+    step = failed_step(EVENTS, tool, index)
+    assert (step and step.number) == number
+
+
+def test_a_step_after_the_fiftieth_is_not_the_failed_one() -> None:
+    events = read_events(a_trace(*(a_call(f"t{number}") for number in range(60))))
+    assert failed_step(events, "t55", 55) is None
+
+
+def test_the_difference_shows_the_numbers_of_this_trace_and_those_of_the_base_for_what_it_lacks() -> None:
+    base = (Step(1, "orders.lookup(order)"), Step(4, "payments.refund(amount_cents, order)"), Step(5, "status(order)"))
+    here = (Step(2, "orders.lookup(order)"), Step(3, "payments.refund(order, amount_cents)"), Step(7, "refund()"))
+    assert [str(each) for each in compare_steps(base, here)] == [
+        "  2 orders.lookup(order)",
+        "  3 payments.refund(order, amount_cents)",
+        "- 5 status(order)",
+        "+ 7 refund()",
+    ]
+
+
+lists = st.lists(st.sampled_from(["a()", "b(x, y)", "b(y, x)", "error"]), max_size=7).map(lambda each: a_list(*each))
+
+
+@given(base=lists, here=lists)
+def test_a_difference_contains_both_lists_and_the_longest_common_subsequence(base: Steps, here: Steps) -> None:
+    found = compare_steps(base, here)
+    assert tuple(each.step for each in found if each.sign != "-") == here
+    removed = [each.step for each in found if each.sign == "-"]
+    common = [each.step.compared for each in found if each.sign == " "]
+    kept = [each for each in base if each not in removed]
+    assert [each.compared for each in kept] == common
+    names = [each.compared for each in base], [each.compared for each in here]
+    subsequences = [{parts for size in range(len(each) + 1) for parts in combinations(each, size)} for each in names]
+    assert len(common) == max(map(len, subsequences[0] & subsequences[1]))
+
+
+def test_equal_lists_have_no_difference() -> None:
+    base = a_list("a()", "error")
+    assert compare_steps(base, base) == tuple(ComparedStep(" ", each) for each in base)
+
+
+def test_a_step_is_read_as_it_was_written() -> None:
+    for line in steps(*REFUND):
+        assert str(parse_step(line)) == line
+
+
+@pytest.mark.parametrize("line", ["", "1", "1 ", "a b()", "01 b()", "٣ b()", f"1 {'a' * 106}", "1 ```", "1 a()\n"])
+def test_any_other_text_is_no_step(line: str) -> None:
+    with pytest.raises(ValueError, match="no step"):
+        parse_step(line)

@@ -1,0 +1,329 @@
+"""What a pull request shows of the base's results by scenario, and who writes them."""
+
+from __future__ import annotations
+
+import json
+import os
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sepurux_action.evaluation.base_results import BaselineFile
+from sepurux_action.sandbox import Sandbox
+from tests import backend
+from tests.runner import StepResult, interrupt, run_action, run_cli
+from tests.scenes import SECRET, Scene
+
+FOLDER = "kept"
+MAIN = {"repository": {"full_name": "octo/shop", "default_branch": "main"}, "ref": "refs/heads/main"}
+PLAIN = ("orders.lookup", "payments.status")
+UNSAFE = ("orders.lookup", "payments.refund")
+
+
+def a_trace(task: str, tools: Sequence[str], failing: str = "") -> bytes:
+    events: list[dict[str, object]] = []
+    for tool in tools:
+        events.append({"type": "tool_call", "tool": tool, "args": {"order": "A-17"}})
+        result: dict[str, object] = {"type": "tool_result", "tool": tool, "status": "success"}
+        events.append({**result, "error": {"message": "timed out"}} if tool == failing else result)
+    return json.dumps({"trace_version": "0.1", "source": "sdk", "task": {"name": task}, "events": events}).encode()
+
+
+def recorded(refund: Sequence[str] = PLAIN, cancel: Sequence[str] = ("orders.cancel",)) -> dict[str, bytes]:
+    return {"refund.json": a_trace("refund twice", refund), "cancel.json": a_trace("cancel an order", cancel)}
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(token=SECRET) as running:
+        yield running
+
+
+def options(scene: Scene, sandbox: Sandbox, **inputs: str) -> dict[str, Any]:
+    given = {"base_url": sandbox.url, "trace_file": "*.json", "baseline_dir": FOLDER, "report_dir": "out", **inputs}
+    return scene.options(**{name: value for name, value in given.items() if value})
+
+
+def on_main(scene: Scene, sandbox: Sandbox, files: dict[str, bytes], event: str = "push", **inputs: str) -> StepResult:
+    """Run the step for a new commit of main."""
+    sha = scene.repository.commit("main")
+    variables = {"GITHUB_SHA": sha, "GITHUB_REF": "refs/heads/main"}
+    given = options(scene, sandbox, **inputs)
+    given |= {"event_name": event, "event": {**MAIN, "after": sha}, "env": scene.environment() | variables}
+    return run_action(**given, files=files)
+
+
+def on_pull_request(scene: Scene, sandbox: Sandbox, files: dict[str, bytes], **inputs: str) -> StepResult:
+    scene.pull.push()
+    return run_action(**options(scene, sandbox, **inputs), files=files)
+
+
+def kept(scene: Scene) -> Path:
+    return scene.workspace / FOLDER / "baseline.json"
+
+
+def results(scene: Scene) -> list[dict[str, Any]]:
+    return list(json.loads(kept(scene).read_bytes())["results"])
+
+
+def report(scene: Scene) -> dict[str, Any]:
+    [gate] = json.loads((scene.workspace / "out" / "report.json").read_text("utf-8"))["gates"]
+    return dict(gate)
+
+
+def test_a_pull_request_says_what_is_new_what_main_did_instead_and_how_often_it_passed(
+    scene: Scene, sandbox: Sandbox
+) -> None:
+    for _ in range(3):
+        assert on_main(scene, sandbox, recorded()).exit_code == 0
+    before, github_before = len(sandbox.requests), len(scene.github.requests)
+    result = on_pull_request(scene, sandbox, recorded(UNSAFE))
+    assert result.exit_code == 1, result.log
+    base = scene.repository.branches["main"].sha
+    assert [each.path for each in scene.github.requests[github_before:] if base in each.path] == []  # none for the base
+    added = [each.path.partition("?")[0] for each in sandbox.requests[before:]]
+    assert sum(each.endswith("/failures") for each in added) == 2  # a page, and one that has nothing new
+    steps = ["  1 orders.lookup(order)", "- 3 payments.status(order)", "+ 3 payments.refund(order)"]
+    for page in (scene.ours[0], result.summary):
+        assert "Steps of the recorded traces: `-` only on `main`, `+` only here.\n" in page
+        assert " In none of the last 3 results on `main`." in page
+    block = "\n".join(["```diff", *steps, "```"])
+    assert "\n" + textwrap.indent(block, "  ") + "\n" in scene.ours[0]
+    assert "\n" + textwrap.indent(block, "    ") + "\n" in result.summary
+    assert "(in none of the last 3 results on main)" in result.log
+    gate = report(scene)
+    [failure] = gate["failures"]
+    assert (failure["scenario"], failure["on_base"]) == ("refund twice", {"having": 0, "results": 3})
+    assert failure["steps"] == [line.strip() for line in steps]
+    bases = {each["name"]: each["base"] for each in gate["scenarios"]}
+    assert bases == {name: {"results": 3, "pass_rate": 1} for name in ("refund twice", "cancel an order")}
+    junit = (scene.workspace / "out" / "junit.xml").read_text("utf-8")
+    assert "main: 100.0% (3 results)" in junit
+    assert len(results(scene)) == 3  # a pull request writes nothing
+
+
+def test_what_main_has_too_is_not_new_and_what_it_has_no_more_is_fixed(scene: Scene, sandbox: Sandbox) -> None:
+    for _ in range(3):
+        assert on_main(scene, sandbox, recorded(UNSAFE)).exit_code == 1
+    on_pull_request(scene, sandbox, recorded(UNSAFE))
+    assert " In 3 of the last 3 results on `main`." in scene.ours[0]
+    assert "```text\n" in scene.ours[0]  # the same steps, with the failed one
+    on_pull_request(scene, sandbox, recorded())
+    assert "1 failure of `main` is fixed." in scene.ours[0]
+    [fixed] = report(scene)["fixed"]
+    assert (fixed["scenario"], fixed["tool"], fixed["on_base"]) == (
+        "refund twice",
+        "payments.refund",
+        {"having": 3, "results": 3},
+    )
+
+
+def test_who_deletes_a_failing_trace_fixes_nothing(scene: Scene, sandbox: Sandbox) -> None:
+    for _ in range(3):
+        on_main(scene, sandbox, recorded(UNSAFE))
+    for path in ("refund.json", "cancel.json"):
+        (scene.workspace / path).unlink()
+    on_pull_request(scene, sandbox, {"cancel.json": recorded()["cancel.json"]})
+    assert report(scene)["fixed"] == []
+    assert "fixed" not in scene.ours[0]
+
+
+def test_a_push_is_compared_with_what_was_before_it_and_not_with_itself(scene: Scene, sandbox: Sandbox) -> None:
+    on_main(scene, sandbox, recorded(UNSAFE))
+    assert [each["on_base"] for each in report(scene)["failures"]] == [None]
+    on_main(scene, sandbox, recorded(UNSAFE))
+    assert [each["on_base"] for each in report(scene)["failures"]] == [{"having": 1, "results": 1}]
+    sha = scene.repository.branches["main"].sha
+    given = options(scene, sandbox)
+    given |= {
+        "event_name": "push",
+        "event": {
+            "repository": {"full_name": "octo/shop", "default_branch": "main"},
+            "ref": "refs/heads/main",
+            "after": sha,
+        },
+        "env": scene.environment() | {"GITHUB_SHA": sha, "GITHUB_REF": "refs/heads/main", "GITHUB_RUN_ATTEMPT": "2"},
+    }
+    run_action(**given, files=recorded(UNSAFE))
+    assert [each["on_base"] for each in report(scene)["failures"]] == [{"having": 1, "results": 1}]
+
+
+def test_a_push_that_repeats_a_recorded_fail_adds_nothing(scene: Scene, sandbox: Sandbox) -> None:
+    sha = scene.repository.commit("release")
+    given = options(scene, sandbox)
+    given |= {
+        "event_name": "push",
+        "event": {**MAIN, "ref": "refs/heads/release", "after": sha},
+        "env": scene.environment() | {"GITHUB_SHA": sha, "GITHUB_REF": "refs/heads/release"},
+    }
+    assert run_action(**given, files=recorded(UNSAFE)).exit_code == 1
+    [result] = results(scene)
+    assert (result["branch"], result["decision"]) == ("release", "fail")
+    before = kept(scene).read_bytes()
+    again = run_action(**given, files=recorded())
+    assert (again.exit_code, "so it is not evaluated again" in again.log) == (1, True)
+    assert kept(scene).read_bytes() == before
+
+
+@pytest.mark.parametrize("event", ["schedule", "workflow_dispatch"])
+def test_scheduled_and_dispatched_runs_add_their_result_too(event: str, scene: Scene, sandbox: Sandbox) -> None:
+    on_main(scene, sandbox, recorded(), event=event)
+    [result] = results(scene)
+    assert (result["branch"], result["commit"]) == ("main", scene.repository.branches["main"].sha)
+    assert [each["name"] for each in result["scenarios"]] == ["cancel an order", "refund twice"]
+
+
+@pytest.mark.parametrize(
+    ("event", "ref"), [("push", "refs/tags/v1"), ("deployment", "refs/heads/main"), ("merge_group", "refs/heads/main")]
+)
+def test_a_run_on_a_tag_or_another_event_writes_nothing(event: str, ref: str, scene: Scene, sandbox: Sandbox) -> None:
+    sha = scene.repository.commit("main")
+    given = options(scene, sandbox)
+    given |= {
+        "event_name": event,
+        "event": {**MAIN, "ref": ref, "after": sha},
+        "env": scene.environment() | {"GITHUB_SHA": sha, "GITHUB_REF": ref},
+    }
+    assert run_action(**given, files=recorded()).outputs["decision"] != ""
+    assert not kept(scene).exists()
+
+
+def test_only_a_pass_or_a_fail_is_added_and_nothing_after_a_signal(scene: Scene, sandbox: Sandbox) -> None:
+    on_main(scene, sandbox, recorded(), token="wrong-token-123456")
+    assert not kept(scene).exists()
+    sha = scene.repository.commit("main")
+    given = scene.options(baseline_dir=FOLDER)
+    given |= {
+        "event_name": "push",
+        "event": {**MAIN, "after": sha},
+        "env": scene.environment() | {"GITHUB_SHA": sha, "GITHUB_REF": "refs/heads/main"},
+    }
+    scene.answers(failures=1)
+    scene.sepurux.script("GET /v1/campaigns/*/failures", backend.hang())
+    result = interrupt("fail after", **given)
+    assert (result.exit_code, result.outputs["decision"]) == (143, "fail")
+    assert not kept(scene).exists()
+
+
+def test_a_push_to_the_head_of_a_pull_request_writes_nothing(scene: Scene, sandbox: Sandbox) -> None:
+    sha = scene.pull.push()
+    given = options(scene, sandbox)
+    given |= {
+        "event_name": "push",
+        "event": {**MAIN, "ref": "refs/heads/feature", "after": sha},
+        "env": scene.environment() | {"GITHUB_SHA": sha, "GITHUB_REF": "refs/heads/feature"},
+    }
+    assert run_action(**given, files=recorded()).outputs["decision"] == "pass"
+    assert len(scene.ours) == 1
+    assert not kept(scene).exists()
+
+
+def test_without_the_folder_nothing_is_marked_and_one_sentence_says_how_to_get_more(
+    scene: Scene, sandbox: Sandbox
+) -> None:
+    result = on_pull_request(scene, sandbox, recorded(UNSAFE), baseline_dir="")
+    details = scene.ours[0].partition("<details>")
+    assert "`baseline_dir`" in details[2]
+    assert "`baseline_dir`" not in details[0]
+    assert "on `main`" not in details[0]
+    assert result.exit_code == 1
+    on_pull_request(scene, sandbox, recorded(), baseline_dir="")
+    assert "baseline_dir" not in scene.ours[0]
+
+
+OTHER = BaselineFile("another secret", "octo/shop").write(())
+BAD_FILES = {
+    "forged": (OTHER.encode(), "signed with another secret"),
+    "another version": (OTHER.replace("baseline@1", "baseline@7").encode(), "another version"),
+    "huge": (b"{" + b" " * 10 * 2**20, "more than 4 MiB"),
+    "no file of the action": (b"\xff\0{", "did not write it"),
+}
+
+
+@pytest.mark.parametrize(("content", "why"), BAD_FILES.values(), ids=BAD_FILES)
+def test_a_file_that_cannot_be_trusted_is_ignored_with_one_note_and_replaced_on_main(
+    content: bytes, why: str, scene: Scene, sandbox: Sandbox
+) -> None:
+    kept(scene).parent.mkdir(parents=True)
+    kept(scene).write_bytes(content)
+    result = on_pull_request(scene, sandbox, recorded(UNSAFE))
+    assert (result.exit_code, result.outputs["decision"]) == (1, "fail")
+    assert scene.ours[0].count("was ignored: ") == 1
+    assert why in scene.ours[0]
+    assert [each["on_base"] for each in report(scene)["failures"]] == [None]
+    assert kept(scene).read_bytes() == content
+    on_main(scene, sandbox, recorded())
+    assert len(results(scene)) == 1
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo", "folder", "linked folder"])
+def test_what_an_earlier_step_left_in_place_of_the_file_is_one_warning(
+    kind: str, scene: Scene, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    target = tmp_path / "elsewhere"
+    target.mkdir()
+    (target / "baseline.json").write_text("mine")
+    if kind == "linked folder":
+        kept(scene).parent.symlink_to(target)
+    else:
+        kept(scene).parent.mkdir(parents=True)
+    if kind == "link":
+        kept(scene).symlink_to(target / "baseline.json")
+    elif kind == "fifo":
+        os.mkfifo(kept(scene))
+    elif kind == "folder":
+        kept(scene).mkdir()
+    result = on_main(scene, sandbox, recorded())
+    assert result.exit_code == 0
+    assert result.log.count("baseline.json could not be") == 1
+    assert (target / "baseline.json").read_text() == "mine"
+
+
+def test_another_secret_or_repository_uses_nothing_of_the_file(scene: Scene, sandbox: Sandbox) -> None:
+    on_main(scene, sandbox, recorded())
+    mine = kept(scene).read_bytes()
+    assert BaselineFile(SECRET, "octo/shop").read(mine)[0] != ()
+    for key, repository in (("another secret", "octo/shop"), (SECRET, "octo/fork")):
+        assert BaselineFile(key, repository).read(mine)[0] == ()
+    assert SECRET.encode() not in mine
+    assert b"A-17" not in mine  # a value of an argument
+
+
+def test_for_a_fork_the_brief_has_no_scenario_and_no_steps(scene: Scene, sandbox: Sandbox) -> None:
+    on_main(scene, sandbox, recorded())
+    own = on_pull_request(scene, sandbox, recorded(UNSAFE))
+    assert '"scenario": "refund twice"' in scene.ours[0]
+    assert '"steps": ' in scene.ours[0]
+    assert own.exit_code == 1
+    scene.pull = scene.repository.pull("mona", source=scene.repository.fork("mona"))
+    run_action(**options(scene, sandbox), files=recorded(UNSAFE))
+    brief = scene.ours[0].partition("```json")[2].partition("```")[0]
+    assert '"type": ' in brief
+    assert "scenario" not in brief
+    assert "steps" not in brief
+
+
+def test_a_command_line_compares_and_adds_results_in_a_folder(tmp_path: Path, sandbox: Sandbox) -> None:
+    def gate(files: dict[str, bytes], *flags: str) -> tuple[int, str, str]:
+        for path, content in files.items():
+            (tmp_path / path).write_bytes(content)
+        given = ["--campaign", "core-reliability", "--trace-file", "refund.json", "--trace-file", "cancel.json"]
+        ended = run_cli([*given, "--api-key", SECRET, *flags], {"SEPURUX_API_BASE_URL": sandbox.url}, tmp_path)
+        return ended.returncode, ended.stdout, ended.stderr
+
+    drop = ("--max-pass-rate-drop", "5%", "--min-pass-rate", "10%")
+    failing = {"refund.json": a_trace("refund twice", PLAIN, failing="payments.status")}
+    status, _, log = gate(recorded() | failing, *drop)
+    assert status == 0
+    assert "--max-pass-rate-drop is not compared without --baseline-dir" in log
+    for _ in range(3):
+        assert gate(recorded(), "--baseline-dir", FOLDER, "--write-baseline")[0] == 0
+    status, out, log = gate(recorded() | failing, *drop, "--baseline-dir", FOLDER)
+    assert status == 1, out + log
+    assert "in none of the last 3 results" in out
+    status, _, log = gate(recorded(), "--write-baseline")
+    assert status == 2
+    assert "--write-baseline: it needs the folder for the result; accepted: with `--baseline-dir`" in log
