@@ -156,8 +156,8 @@ class BaselineFile:
             raise _IgnoredError("it was signed with another secret or for another repository, or changed later")
         try:
             written = codec.load(_Content, json.loads(b"{" + content[head.end() :], parse_constant=_reject))
-            for scenario in (scenario for result in written.results for scenario in result.scenarios):
-                any(map(parse_step, scenario.steps))
+            for step in (step for result in written.results for each in result.scenarios for step in each.steps):
+                parse_step(step)
         except (ValueError, RecursionError):
             raise _IgnoredError("it cannot be read") from None
         if written.results != keep(written.results):

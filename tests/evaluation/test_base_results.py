@@ -169,6 +169,13 @@ def test_the_signature_is_the_one_of_docs_security() -> None:
         (
             signed(
                 '"results":[{"gate":"g","campaign":"c","time":1,"decision":"pass","scenarios":'
+                '[{"name":"s","steps":["1 a()","rm -rf"]}]}]}'
+            ),
+            "it cannot be read",
+        ),
+        (
+            signed(
+                '"results":[{"gate":"g","campaign":"c","time":1,"decision":"pass","scenarios":'
                 + json.dumps([{"name": f"{number:05}"} for number in range(10_000)])
                 + "}]}"
             ),
