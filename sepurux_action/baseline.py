@@ -46,7 +46,7 @@ def results_of(run: Run, gate: Gate) -> Results:
 def baseline_of(run: Run, gate: Gate) -> Baseline | None:
     """Return the results that a gate's numbers are compared with, None if they could not be read."""
     if run.event.name or not run.settings.baseline_dir:
-        return run.github.baselines([gate]).get(gate.name)
+        return run.github.baseline(gate)
     passed = (each for each in run.kept.results if each.decision is Decision.PASS)
     results = (
         PreviousResult(decision=each.decision, stage=gate.stage, numbers=each.numbers)

@@ -5,7 +5,6 @@ No decision depends on it. Source: docs/configuration.md#results-by-scenario
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,10 +15,10 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.base_results import BaseResult, BaseScenario, Results
 from sepurux_action.evaluation.base_scenarios import ScenarioOnBase, scenarios_on_base
 from sepurux_action.evaluation.failures import ClassifiedFailure, FixedFailure, merge_failures
-from sepurux_action.evaluation.metrics import FAILURES, PASS_RATE, UNSAFE_ATTEMPTS
+from sepurux_action.evaluation.metrics import UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import published_numbers
 from sepurux_action.evaluation.result import GateResult
-from sepurux_action.evaluation.runs import RunResult, Scenario, WhatFailed
+from sepurux_action.evaluation.runs import RunResult, Scenario, WhatFailed, numbers_key
 from sepurux_action.evaluation.trace_steps import (
     HIDDEN,
     Events,
@@ -103,8 +102,7 @@ class _Traces:
 
 def _worst_first(run: RunResult) -> tuple[float, float, float, str]:
     """Return a key that sorts the worst recording of a scenario first."""
-    unsafe, rate, failures = map(run.run.value, (UNSAFE_ATTEMPTS, PASS_RATE, FAILURES))
-    return -(unsafe or 0), math.inf if rate is None else rate, -(failures or 0), run.trace
+    return *numbers_key(run.run.value), run.trace
 
 
 def _lines(events: Events, failure: ClassifiedFailure, base: Steps) -> Sequence[str]:

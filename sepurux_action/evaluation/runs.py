@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Self
@@ -46,11 +47,10 @@ class RunResult:
     """One CI run: that of a trace, a batch, or one of a batch. Unknown ids and names are ''.
 
     `uploaded`: `trace` is the path of a file. `of_batch` are the runs of a batch whose numbers were read for the
-    decision.
-    `trace_may_be_cause`: an uploaded trace may be why there is no decision. `earlier` is the workflow run that started
-    it, None for the present one. `failures` are its classified failures by kind: `listed` is the number of entries that
-    were read, and `left_out` counts those of kinds that were not kept. `problem` is a clause that says why its numbers
-    or failures were not all read, '' if they were.
+    decision. `trace_may_be_cause`: an uploaded trace may be why there is no decision. `earlier` is the workflow run
+    that started it, None for the present one. `failures` are its classified failures by kind: `listed` is the number
+    of entries that were read, and `left_out` counts those of kinds that were not kept. `problem` is a clause that says
+    why its numbers or failures were not all read, '' if they were.
     """
 
     trace: str = ""
@@ -196,8 +196,7 @@ class Scenario:
     @property
     def severity_key(self) -> tuple[float, ...]:
         """Return a key that sorts the worst scenario first: unsafe attempts, the pass rate, failures."""
-        unsafe, rate, failures = map(self.value, (UNSAFE_ATTEMPTS, PASS_RATE, FAILURES))
-        return not self.failed, -(unsafe or 0), math.inf if rate is None else rate, -(failures or 0)
+        return not self.failed, *numbers_key(self.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +215,12 @@ class WhatFailed:
     unread_scenarios: int = 0
     fixed: tuple[FixedFailure, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+def numbers_key(value: Callable[[Metric], float | None]) -> tuple[float, float, float]:
+    """Return a key that sorts the worst numbers first; `value` returns the number of a metric."""
+    unsafe, rate, failures = map(value, (UNSAFE_ATTEMPTS, PASS_RATE, FAILURES))
+    return -(unsafe or 0), math.inf if rate is None else rate, -(failures or 0)
 
 
 def severity_key(decision: Decision, run: CIRun) -> tuple[int, float]:

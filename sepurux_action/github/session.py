@@ -229,13 +229,11 @@ class GitHubSession:
         """Fetch further pages of comments until the gate's own comment is found, for the state in it."""
         self.snapshot = self._calls.fetch_more_comments(self.snapshot, enough=self._ours)
 
-    def baselines(self, gates: Iterable[Gate]) -> Mapping[str, Baseline]:
-        """Return the results that each gate is compared with, by its name; none if they could not be read."""
-        found = self.snapshot.baselines
-        if found is None:
-            return {}
-        of_context = ((gate, found.get(self.context_of(gate.name).lower(), Baseline())) for gate in gates)
-        return {gate.name: baseline.for_gate(gate) for gate, baseline in of_context}
+    def baseline(self, gate: Gate) -> Baseline | None:
+        """Return the results that a gate is compared with, None if they could not be read."""
+        if self.snapshot.baselines is None:
+            return None
+        return self.snapshot.baselines.get(self.context_of(gate.name).lower(), Baseline()).for_gate(gate)
 
     def context_of(self, gate: str) -> str:
         return self.settings.context_of(gate, self.event.branch)

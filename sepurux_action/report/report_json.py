@@ -38,7 +38,6 @@ CONCLUSION = {"enum": ["success", "failure"]}
 RULE = {"enum": [rule.name.lower() for rule in Rule]}
 THRESHOLD = {"enum": [option.name for option in OPTIONS if SectionKind.THRESHOLDS in option.allowed_in]}
 _Seconds = Annotated[float, {"minimum": 0}]
-_Count = Annotated[float | None, {"type": ["integer", "null"]}]
 
 
 def _earlier(gate: GateFacts) -> Iterable[BaselineResult]:

@@ -705,10 +705,6 @@ def by_run(*responses: ApiResult, **numbers: object) -> Respond:
     return respond
 
 
-def of_one(rate: float) -> Reading:
-    return Reading(rate, reported_by="1 of 2 scenarios", partial=True)
-
-
 def with_rate(rate: object) -> ApiResult:
     return Success({"pass_rate": rate, "failures": 0, "unsafe_attempts": 0})
 

@@ -124,7 +124,7 @@ def test_if_a_drop_is_set_the_base_branch_is_read_alone_once_within_60_s(
     load(scene)
     scene.clock.time += later_s
     scene.session.load_base([a_gate(), gate])
-    found = scene.session.baselines([DROP]).get(DROP.name)
+    found = scene.session.baseline(DROP)
     assert (scene.queries, found and found.median(PASS_RATE)) == expected
     warnings = [text.partition(" (")[0] for _, text in scene.output.annotations]
     assert warnings == ([] if found else ["Sepurux gate: Could not read the base branch"])

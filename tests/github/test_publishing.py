@@ -421,7 +421,7 @@ def test_without_a_client_nothing_is_read_or_published_and_there_is_no_warning(s
     session.publish_config_error(["one"])
     assert session.publish_comment(results("one"), BODY) == ""
     assert session.approval(()) == ApprovalStatus(unread=True)
-    assert (session.event.lookup, session.baselines([a_gate()]), output.annotations) == (Lookup(commit=HEAD), {}, [])
+    assert (session.event.lookup, session.baseline(a_gate()), output.annotations) == (Lookup(commit=HEAD), None, [])
 
 
 # -- comments ---------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from typing import Any
 
 from sepurux_action.host.deadlines import Signals
 from tests.worlds.harness import OLDER, GitHub, Refused, run_on
-from tests.worlds.worlds import AUTHOR, CAMPAIGN, CONTEXT, FILES, Pull, Review, Run, World, make_world
+from tests.worlds.worlds import AUTHOR, CAMPAIGN, CONTEXT, FILES, QUIET, Pull, Review, Run, World
 
 REVIEWER, READER, BOT = "ada", "bob", "helper[bot]"
 ROLES = {REVIEWER: "write", READER: "read", BOT: "write", AUTHOR: "write"}
@@ -248,24 +248,3 @@ def _world(history: History, step: Step) -> World:
         reviews=reviews,
         roles=ROLES,
     )
-
-
-QUIET = replace(
-    make_world(0),
-    policies=dict.fromkeys(make_world(0).policies),
-    opener=AUTHOR,
-    assignees=(),
-    commit_authors=(),
-    stale_base="",
-    deleted=False,
-    secret=True,
-    files=("README.md",),
-    base=(),
-    older_statuses=(),
-    fault=None,
-    late_faults={},
-    github_fault="",
-    retargeted=False,
-    signal=False,
-    behind=False,
-)

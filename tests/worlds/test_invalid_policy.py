@@ -8,33 +8,22 @@ from typing import Any
 
 import pytest
 
+from tests.worlds import worlds
 from tests.worlds.harness import Observed, run_world
-from tests.worlds.worlds import ABSENT, CAMPAIGN, CONTEXT, MERGED, Pull, Review, Run, make_world
+from tests.worlds.worlds import ABSENT, CAMPAIGN, CONTEXT, MERGED, Pull, Review, Run
 
 PASSES = {"status": "done", "decision": "pass", "pass_rate": 1.0, "unsafe_attempts": 0, "failures": 0}
 UNKNOWN = dict.fromkeys(("reliability_score", "mutation_categories", "trace_count"))
 UNKNOWN_KEY, NO_TRACE = {"campaign": CAMPAIGN, "bogus": 1}, {"campaign": CAMPAIGN, "trace_file": [ABSENT]}
 NO_CAMPAIGN: dict[str, Any] = {"timeout": 60}  # which the inputs lack too, if they have no campaign
 QUIET = replace(
-    make_world(0),
+    worlds.QUIET,
     event="pull_request",
     pulls=(Pull(number=1, base="main"),),
-    stale_base="",
-    deleted=False,
     inputs={"campaign": CAMPAIGN},
-    secret=True,
-    files=("README.md",),
     reviews=(Review(login="ada", state="APPROVED"),),
     roles={"ada": "write", "bob": "write"},
     actor="",
-    base=(),
-    older_statuses=(),
-    fault=None,
-    late_faults={},
-    github_fault="",
-    retargeted=False,
-    signal=False,
-    behind=False,
 )
 
 

@@ -376,3 +376,25 @@ def _fault(rng: Random) -> Fault:
     kind = rng.choice(RETRIED)
     seconds = rng.choice((None, 1, 9_999)) if kind in {"429", "503"} else None
     return Fault(call=call, kind=kind, lasting=rng.random() < 0.7, seconds=seconds)
+
+
+# A world without a policy file in which nothing is unusual. Tests replace the parts that they are about.
+QUIET = replace(
+    make_world(0),
+    policies=dict.fromkeys(make_world(0).policies),
+    opener=AUTHOR,
+    assignees=(),
+    commit_authors=(),
+    stale_base="",
+    deleted=False,
+    secret=True,
+    files=("README.md",),
+    base=(),
+    older_statuses=(),
+    fault=None,
+    late_faults={},
+    github_fault="",
+    retargeted=False,
+    signal=False,
+    behind=False,
+)
