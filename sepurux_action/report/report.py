@@ -570,8 +570,8 @@ class GateFacts(GateResult):
         alike = len({(each.decision, each.run_decision.reason) for each in runs}) == 1
         if len(every) == 1 or (alike and not runs[0].decision.is_decided):
             return ()
-        facts = (self._scenario(each) for each in every)
-        return tuple(sorted((each for each in facts if each.state is not State.PASSED), key=_failed_first))
+        facts = (self._scenario(each) for each in every if _state_of(each) is not State.PASSED)
+        return tuple(sorted(facts, key=_failed_first))
 
     @property
     def scenarios_passed(self) -> str:
@@ -579,23 +579,21 @@ class GateFacts(GateResult):
         count, every = self.scenario_count, self.found.scenarios
         if not self.scenarios or count is None or count != len(every):
             return ""
-        passed = sum(each.read and self._scenario(each).state is State.PASSED for each in every)
+        passed = sum(each.read and _state_of(each) is State.PASSED for each in every)
         return f"{passed} of {number_format.pluralize(count, 'scenario')} passed"
 
     def _scenario(self, scenario: Scenario) -> ScenarioFacts:
-        undecided = [run for run in scenario.recordings if run.run_decision != NOT_READ and not run.decision.is_decided]
+        undecided = _undecided(scenario)
         worst = min(scenario.recordings, key=lambda run: severity_key(run.decision, run.run))
-        state = State.PASSED if not undecided else BY_DECISION[min(undecided, key=_rank).decision]
-        state = State.FAILED if scenario.failed else state
-        reason = min(undecided, key=_rank).run_decision.reason if undecided else ""
+        reason = undecided.run_decision.reason if undecided else ""
         shown = reason and (self.failed or reason != self.decided.detail)
         clause = reason[:1].lower() + reason[1:] if worst.decision is Decision.PENDING else reason
         return ScenarioFacts(
             name=scenario.name,
-            state=state,
+            state=_state_of(scenario),
             failures=_groups(scenario.failures),
             reason=clause.removesuffix(".") if shown else "",
-            hint=min(undecided, key=_rank).hint if shown else "",
+            hint=undecided.hint if undecided and shown else "",
             pass_rate=self._text_of(metrics.PASS_RATE, scenario.value(metrics.PASS_RATE)),
             unsafe=scenario.value(metrics.UNSAFE_ATTEMPTS) or 0,
             recordings=len(scenario.recordings),
@@ -800,8 +798,17 @@ def _drops(gate: GateFacts) -> str:
     return f"The {names} {are} lower than in each of the {results}{where}."
 
 
-def _rank(run: RunResult) -> int:
-    return run.decision.rank
+def _state_of(scenario: Scenario) -> State:
+    if scenario.failed:
+        return State.FAILED
+    undecided = _undecided(scenario)
+    return BY_DECISION[undecided.decision] if undecided else State.PASSED
+
+
+def _undecided(scenario: Scenario) -> RunResult | None:
+    """Return the recording without a decision that matters most, None if each has one or was not read."""
+    runs = (run for run in scenario.recordings if run.run_decision != NOT_READ and not run.decision.is_decided)
+    return min(runs, key=lambda run: run.decision.rank, default=None)
 
 
 def _failed_first(scenario: ScenarioFacts) -> int:
