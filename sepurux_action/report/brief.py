@@ -20,8 +20,11 @@ from sepurux_action.evaluation.ci_run import FailingTool
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.metrics import METRICS
+from sepurux_action.report.context import Context
+from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import ORDINARY
-from sepurux_action.report.report import Context, GateFacts, Report, ThresholdFacts
+from sepurux_action.report.report import Report
+from sepurux_action.report.thresholds import ThresholdFacts
 
 SCHEMA = "sepurux-gate/brief@2"
 MAX_DESCRIPTION_LENGTH = 120  # characters of a failure's text
@@ -103,7 +106,7 @@ def brief(report: Report) -> Brief:
         schema=SCHEMA,
         commit=_brief_name(context.commit),
         do_not_edit=tuple(filter(None, [_brief_name(context.policy_path), *_recordings(failed, context)])),
-        omitted=sum(gate.found.left_out for gate in failed),
+        omitted=sum(gate.found.read.left_out for gate in failed),
         gates=tuple(_gate(gate, from_fork=context.from_fork) for gate in failed),
     )
 
@@ -164,13 +167,15 @@ def whole(value: float | None) -> float | None:
 
 def _gate(gate: GateFacts, *, from_fork: bool) -> _BriefGate:
     url = gate.dashboard.url if gate.dashboard else ""
-    tools = (replace(each, tool=_foreign_name(each.tool, from_fork=from_fork)) for each in gate.tools)
+    tools = (replace(each, tool=_foreign_name(each.tool, from_fork=from_fork)) for each in gate.found.tools)
     return _BriefGate(
         gate=_brief_name(gate.name),
         decision=gate.decision.value,
         blocked=gate.blocks,
-        missed=tuple(map(_missed, gate.missed)),
-        failures=tuple(_failure(each, from_fork=from_fork) for each in _one_of_each_kind_first(gate.found.failures)),
+        missed=tuple(map(_missed, gate.thresholds.missed)),
+        failures=tuple(
+            _failure(each, from_fork=from_fork) for each in _one_of_each_kind_first(gate.found.read.failures)
+        ),
         tools=tuple(each for each in tools if each.tool),
         run_id=_brief_name(gate.worst.run_id),
         dashboard_url=url if len(url) <= MAX_LINK_LENGTH else "",

@@ -21,6 +21,7 @@ MAX_CODE_LENGTH = 80  # characters of a name or an id
 MAX_MARKS = 2  # combining marks on one character; scripts need two, more would cover the lines around
 READ_AHEAD = 4  # times the allowed length that is read, so that a long text costs no more than a short one
 ZERO_WIDTH_SPACE = "\u200b"
+NBSP = "\u00a0"  # a sign and its number stay on one line
 
 ORDINARY = re.compile(rf"(?=.{{1,{MAX_CODE_LENGTH}}}\Z)[A-Za-z0-9_.:/+-]+(?: [A-Za-z0-9_.:/+-]+)*\Z")
 _QUOTABLE = re.compile(r"[ -_a-{}~]+\Z")  # printable ASCII without backtick and pipe

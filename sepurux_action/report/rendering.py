@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
-import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
 from itertools import takewhile
@@ -16,11 +13,13 @@ from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.config.policy import Change
 from sepurux_action.evaluation.drops import MIN_RESULTS, base_heading
-from sepurux_action.evaluation.metrics import BY_OPTION, LISTED, NOT_KNOWN, PASS_RATE, RATE
-from sepurux_action.report import markdown, view
+from sepurux_action.evaluation.metrics import BY_OPTION, NOT_KNOWN, PASS_RATE, RATE
+from sepurux_action.report import advice, history, markdown, tables, view
 from sepurux_action.report.brief import brief_json
+from sepurux_action.report.context import SHORT_SHA, Context
+from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import MAX_SENTENCE_LENGTH, Markdown, code, finish
-from sepurux_action.report.report import SHORT_SHA, Context, GateFacts, Report, State, ThresholdFacts
+from sepurux_action.report.report import Report
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -31,13 +30,6 @@ SETTINGS_PAGES = {  # of a repository, as sentences name them
     "Settings > Secrets and variables > Actions": "/settings/secrets/actions",
     "Settings > Secrets and variables > Dependabot": "/settings/secrets/dependabot",
     "Settings > Rules > Rulesets": "/settings/rules",
-}
-MIN_CHART_POINTS = 3  # two numbers are clearer in a table
-CHART_STEP = 5  # percentage points; the axis starts and ends at a multiple
-CHART = {
-    "xyChart": {"height": 250},  # pixels; Mermaid's default fills a screen
-    # readable on white and on black
-    "themeVariables": {"xyChart": {"plotColorPalette": "#2f81f7, #bf8700", "backgroundColor": "transparent"}},
 }
 
 
@@ -125,11 +117,13 @@ def _environment(templates: Path, *, as_markdown: bool) -> jinja2.Environment:
     )
     environment.filters |= _NUMBERS | (_MARKDOWN if as_markdown else _TEXT)
     environment.globals |= {
+        "advice": advice,
+        "history": history,
         "markdown": as_markdown,
         "bold": Markdown("**" if as_markdown else ""),
         "indent": Markdown("  "),
-        "nbsp": Markdown("\u00a0"),
-        "history_headings": [metric.heading for metric in LISTED],
+        "nbsp": Markdown(markdown.NBSP),
+        "tables": tables,
         "min_results": MIN_RESULTS,
         "docs": Markdown("https://github.com/sepurux/gate-action/blob/main/docs/"),
     }
@@ -162,11 +156,6 @@ def _names(write: Callable[[str], str], names: Iterable[str], most: int) -> Mark
     names = tuple(names)
     more = len(names) - most
     return Markdown(", ".join(map(write, names[:most])) + (f", and {more} more" if more > 0 else ""))
-
-
-def _base(branch: str) -> Markdown:
-    heading = base_heading(branch)
-    return code(branch) if heading == branch else Markdown(heading)
 
 
 @jinja2.pass_context
@@ -214,54 +203,8 @@ def _shortened(change: Change) -> tuple[str, str]:
 
 
 def _chart(gate: GateFacts) -> Markdown:
-    """Return the pass rates and the required rate as two lines (https://mermaid.js.org/syntax/xyChart.html), or ''."""
-    commits = [row for row in reversed(gate.history) if not row.base]
-    points = [(row.commit[:SHORT_SHA], row.pass_rate * 100) for row in commits if row.pass_rate is not None]
-    if len(points) < MIN_CHART_POINTS:
-        return Markdown("")
-    needed = gate.gate.limits.get(PASS_RATE.threshold)
-    values = [value for _, value in points] + ([] if needed is None else [needed * 100])
-    low = max(0, math.floor(min(values) / CHART_STEP) * CHART_STEP - CHART_STEP)
-    high = min(100, math.ceil(max(values) / CHART_STEP) * CHART_STEP + CHART_STEP)
-    labels = ", ".join(f'"{n} {re.sub("[^A-Za-z0-9]", "", label)}"' for n, (label, _) in enumerate(points, 1))
-    lines = [
-        f"%%{{init: {json.dumps(CHART)}}}%%",
-        "xychart-beta",
-        f"    x-axis [{labels}]",
-        f'    y-axis "passed, %" {low} --> {high}',
-        f"    line [{', '.join(f'{value:.2f}' for _, value in points)}]",
-    ]
-    if needed is not None:
-        lines.append(f"    line [{', '.join([f'{needed * 100:.2f}'] * len(points))}]")
-    return markdown.fence("\n".join(lines), "mermaid")
-
-
-def _overview(gates: Sequence[GateFacts]) -> list[Markdown]:
-    """Return a line for each gate: its result, what follows from it, and its pass rate."""
-    rows = (
-        (f"{gate.state.mark} {gate.name}", gate.state.ending, gate.follows, gate.pass_rate or NOT_KNOWN)
-        for gate in gates
-    )
-    return _columns(rows, "<<<>")
-
-
-def _aligned(rows: Sequence[ThresholdFacts], base_ref: str) -> list[Markdown]:
-    """Return a line for each threshold: the result, and what it needs or what the base has."""
-    cells = []
-    for row in rows:
-        needs = f"needs {row.check.required}" if row.check.threshold else f"{base_heading(base_ref)}: {row.base_cell}"
-        needs = f"lacks {', '.join(row.check.lacking)}" if row.check.lacking else needs
-        effect = "does not block" if row.state is State.NOT_BLOCKING else ""
-        what = "; ".join(filter(None, (needs, row.check.remark, effect)))
-        cells.append((f"{row.state.mark} {row.check.label}", row.check.actual, what))
-    return _columns(cells, "<><")
-
-
-def _columns(rows: Iterable[Sequence[str]], alignment: str) -> list[Markdown]:
-    cells = [[json_reader.in_columns(json_reader.printable(cell)) for cell in row] for row in rows]
-    columns = [*zip(alignment, (max(map(len, column)) for column in zip(*cells, strict=True)), strict=False)]
-    padded = ([f"{cell:{side}{width}}" for cell, (side, width) in zip(row, columns, strict=True)] for row in cells)
-    return [Markdown(f"  {'   '.join(row)}".replace("\0", "")) for row in padded]
+    lines = history.chart(gate.history, gate.gate.limits.get(PASS_RATE.threshold))
+    return markdown.fence(lines, "mermaid") if lines else Markdown("")
 
 
 _NUMBERS: dict[str, Callable[..., object]] = {
@@ -276,7 +219,7 @@ _NUMBERS: dict[str, Callable[..., object]] = {
 }
 _MARKDOWN: dict[str, Callable[..., object]] = {
     "alert": _alert,
-    "base": _base,
+    "base": tables.base,
     "chart": _chart,
     "code": code,
     "code_block": markdown.code_block,
@@ -290,11 +233,11 @@ _MARKDOWN: dict[str, Callable[..., object]] = {
     "run": _run,
     "steps_block": markdown.steps_block,
     "strong": markdown.strong,
+    "table": tables.as_markdown,
     "text": markdown.escaped,
 }
 _TEXT: dict[str, Callable[..., object]] = {
-    "aligned": _aligned,
-    "overview": _overview,
+    "columns": tables.as_columns,
     "base": base_heading,
     "run": lambda _: Markdown("Sepurux run"),
     **dict.fromkeys(("code", "prose", "strong", "text"), lambda value, **_: value),

@@ -12,8 +12,13 @@ from itertools import accumulate, groupby
 from typing import Generic, NamedTuple
 
 from sepurux_action.common import T, number_format
+from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.failures import ClassifiedFailure, severity_rank
-from sepurux_action.report.report import CommitFacts, GateFacts, Note, Report, ScenarioFacts, State, WorseScenario
+from sepurux_action.report.gate_facts import GateFacts
+from sepurux_action.report.history import CommitFacts
+from sepurux_action.report.report import Note, Report
+from sepurux_action.report.state import State
+from sepurux_action.report.what_failed import Found, ScenarioFacts, WorseScenario
 
 Limits = Mapping[str, int]
 NUMBERS_IN_TITLE = 2
@@ -131,10 +136,12 @@ class View:
     def passed_sections(self) -> Sequence[GateFacts]:
         return () if self._many else self.report.in_state(State.PASSED)
 
-    def linked(self, gate: GateFacts) -> bool:
-        return bool(gate.dashboard and self.limits["sections"] > MANY_GATES)
+    @property
+    def linked(self) -> bool:
+        """Return whether the names of gates in the table are links."""
+        return self.limits["sections"] > MANY_GATES
 
-    def failures(self, found: GateFacts | ScenarioFacts) -> Part[ClassifiedFailure]:
+    def failures(self, found: Found | ScenarioFacts) -> Part[ClassifiedFailure]:
         """Return the first groups of failures, the most severe one, and instead of the count of one more, this one."""
         groups, most = found.failures, self.limits["failures"]
         worst = min(groups, key=lambda each: severity_rank(each.severity), default=None)
@@ -145,12 +152,13 @@ class View:
 
     def shows_steps(self, gate: GateFacts) -> bool:
         """Return whether a block of steps shows a difference from the base."""
-        lists = [gate] if self.place == "comment" or not gate.scenarios else self.scenarios(gate).shown
+        lists: Sequence[Found | ScenarioFacts]
+        lists = [gate.found] if self.place == "comment" or not gate.found.scenarios else self.scenarios(gate).shown
         return any(failure.differs for each in lists for failure in self.failures(each).shown)
 
     def scenarios(self, gate: GateFacts) -> Part[ScenarioFacts]:
         """Return the first scenarios that did not pass; in a comment, which lists all failures, those without one."""
-        every = gate.scenarios
+        every = gate.found.scenarios
         if self.place == "comment":
             every = tuple(each for each in every if not each.failures)
         return self.first(every, "scenarios")
@@ -158,7 +166,7 @@ class View:
     def got_worse(self, gate: GateFacts) -> Part[WorseScenario]:
         """Return the scenarios that explain a drop: in a comment, the five with the largest loss."""
         most = MOST_WORSE if self.place == "comment" else self.limits["scenarios"]
-        every = gate.got_worse if gate.dropped and self.limits["scenarios"] else ()
+        every = gate.found.got_worse if gate.thresholds.dropped and self.limits["scenarios"] else ()
         return Part(every[:most], max(0, len(every) - most))
 
     @property
@@ -185,8 +193,8 @@ class View:
     def other_numbers(self, gate: GateFacts) -> Sequence[str]:
         """Return the numbers without a threshold that the title of the details does not have."""
         if not gate.passed:
-            return gate.other_numbers
-        return gate.other_numbers[NUMBERS_IN_TITLE:] if self.place == "summary" else ()
+            return _other_numbers(gate)
+        return _other_numbers(gate)[NUMBERS_IN_TITLE:] if self.place == "summary" else ()
 
     @property
     def charts(self) -> bool:
@@ -198,7 +206,7 @@ class View:
         commits = gates[0].history if gates and self.place == "comment" else ()
         earlier = sum(not (row.here or row.base) for row in commits)
         if gates and gates[0].passed:
-            numbers = [*gates[0].other_numbers[:NUMBERS_IN_TITLE]]
+            numbers = [*_other_numbers(gates[0])[:NUMBERS_IN_TITLE]]
             numbers += [number_format.pluralize(earlier, "earlier commit")] if earlier else []
             return f"Details: {', '.join(numbers)}" if numbers else "Details"
         contains = {
@@ -216,3 +224,12 @@ class View:
         without = not self.limits["tools"] or (self.place == "comment" and to_fix and not self.brief)
         left_out = self.details.more or self.notes.more or (self.report.failed and without)
         return bool(left_out) and not self.report.short
+
+
+def _other_numbers(gate: GateFacts) -> Sequence[str]:
+    """Return the reported numbers without a threshold, the counts first."""
+    named = {metrics.MUTATION_CATEGORIES, metrics.SCENARIOS, metrics.LOWEST_SCENARIO}  # in other places
+    checked = {check.threshold for check in gate.checks}
+    others = [each for each in metrics.METRICS if each not in named and each.threshold not in checked]
+    known = ((metric, gate.numbers.value(metric)) for metric in sorted(others, key=lambda each: not each.format.whole))
+    return tuple(metric.named(value) for metric, value in known if value is not None and gate.detailed)

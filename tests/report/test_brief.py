@@ -113,7 +113,7 @@ def test_a_brief_of_any_size_is_valid_and_counts_all_that_it_lacks(report: Repor
             continue
         cut = json.loads(written)
         validator().validate(cut)
-        not_kept = sum(gate.found.left_out for gate in report.failed)
+        not_kept = sum(gate.found.read.left_out for gate in report.failed)
         assert cut["omitted"] == not_kept + items(whole) - items(cut)
         for gate, entire in zip(cut["gates"], whole["gates"], strict=False):
             assert gate == entire | {name: entire[name][: len(gate[name])] for name in LISTS}

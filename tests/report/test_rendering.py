@@ -219,7 +219,7 @@ def test_of_more_groups_than_a_comment_shows_the_most_severe_one_is_among_them(n
         for n, (having, severity) in enumerate(every)
     )
     report = build_report([a_result(a_run(), what_failed=WhatFailed(failures=groups))], a_context())
-    found = View(report=report, place="comment", limits=COMMENT_LIMITS).failures(report.gates[0])
+    found = View(report=report, place="comment", limits=COMMENT_LIMITS).failures(report.gates[0].found)
     assert [each.severity for each in found.shown] == shown.split()
     assert found.more == len(groups) - len(found.shown)
 

@@ -17,8 +17,12 @@ from sepurux_action.evaluation.failures import (
     OnBase,
 )
 from sepurux_action.evaluation.runs import WhatFailed
+from sepurux_action.report import advice
+from sepurux_action.report.context import Dashboard
+from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
-from sepurux_action.report.report import Category, Dashboard, GateFacts, Note, Report, build_report
+from sepurux_action.report.report import Note, Report, build_report
+from sepurux_action.report.what_failed import Category
 from tests.builders import (
     FAILING,
     FAILURES,
@@ -49,7 +53,7 @@ def facts(state: str) -> GateFacts:
 def rows(gate: GateFacts) -> list[tuple[str, str, str, str]]:
     return [
         (f"{row.state.symbol} {row.check.label}", row.check.actual, row.check.required, row.base_cell)
-        for row in gate.rows
+        for row in gate.thresholds.rows
     ]
 
 
@@ -58,7 +62,7 @@ def test_no_rate_reads_as_the_threshold_that_it_misses() -> None:
     near = run_with(FAILING, pass_rate=0.84996, reliability_score=79.996)
     result = a_result(a_run(near), gate=gate)
     (found,) = build_report([result], a_context(history=a_history(0.5))).gates
-    assert [row.check.actual for row in found.thresholds] == ["84.996%", "79.996"]
+    assert [row.check.actual for row in found.thresholds.requested] == ["84.996%", "79.996"]
     assert found.history[0].cells[::3] == ("84.996%", "79.996")
     assert found.pass_rate == "84.996%"
 
@@ -80,8 +84,8 @@ def test_fewer_scenarios_than_on_the_base_are_a_row_and_no_threshold_of_their_ow
     result = a_result(a_run(run_with(PASSING, scenarios=count)), gate=gate)
     (found,) = build_report([result], a_context(baselines={"refunds": base})).gates
     assert [each for each in rows(found) if "Scenarios" in each[0]] == ([row] if row else [])
-    assert len(found.thresholds) == 1 + len(limits)
-    assert len(found.missed) == (row is not None and row[0].startswith("❌"))
+    assert len(found.thresholds.requested) == 1 + len(limits)
+    assert len(found.thresholds.missed) == (row is not None and row[0].startswith("❌"))
 
 
 @pytest.mark.parametrize(
@@ -102,8 +106,8 @@ def test_what_failed_names_its_scenarios_if_their_number_is_known(
     found = WhatFailed(scenarios=every, failures=failures)
     run, of_campaign = a_run(run_with(FAILING, scenarios=count)), a_gate(traces=(OF_CAMPAIGN,))
     (gate,) = build_report([a_result(run, what_failed=found, gate=of_campaign)], a_context()).gates
-    (group,) = gate.failures
-    assert (gate.in_scenarios, list(gate.scenarios_with(group))) == (said, ["0", "1"] if said else [])
+    (group,) = gate.found.failures
+    assert (gate.found.in_scenarios, list(gate.found.scenarios_with(group))) == (said, ["0", "1"] if said else [])
 
 
 def test_failures_are_grouped_the_most_severe_first_and_by_trace_beside() -> None:
@@ -112,7 +116,7 @@ def test_failures_are_grouped_the_most_severe_first_and_by_trace_beside() -> Non
     (gate,) = build_report(
         [a_result(a_run(), what_failed=WhatFailed(failures=(odd, more, other, *FAILURES)))], a_context()
     ).gates
-    assert [(each.severity, each.type, each.mutation, each.count) for each in gate.failures] == [
+    assert [(each.severity, each.type, each.mutation, each.count) for each in gate.found.failures] == [
         ("critical", "unsafe_action", "timeouts", 2),
         ("critical", "unsafe_action", "timeouts", 1),
         ("medium", "tool_misuse", "malformed_output", 2),
@@ -120,8 +124,8 @@ def test_failures_are_grouped_the_most_severe_first_and_by_trace_beside() -> Non
         ("low", "incomplete", "timeouts", 1),
         ("odd", "", "", 1),
     ]
-    assert gate.failures[0].description == FAILURES[0].description
-    assert len(gate.found.failures) == len(gate.failures) + 1
+    assert gate.found.failures[0].description == FAILURES[0].description
+    assert len(gate.found.read.failures) == len(gate.found.failures) + 1
 
 
 def test_groups_with_new_failures_come_first() -> None:
@@ -129,7 +133,7 @@ def test_groups_with_new_failures_come_first() -> None:
     new = replace(FAILURES[3], on_base=OnBase(0, 3), trace_id=TRACE_ID)
     found = WhatFailed(failures=(known, other, new, replace(new, count=4)))
     (gate,) = build_report([a_result(what_failed=found)], a_context()).gates
-    assert [(each.severity, each.count, each.on_base) for each in gate.failures] == [
+    assert [(each.severity, each.count, each.on_base) for each in gate.found.failures] == [
         ("low", 5, OnBase(0, 3)),
         ("critical", 1, OnBase(1, 3)),
         ("critical", 1, None),
@@ -142,8 +146,8 @@ def test_required_categories_that_are_not_covered_come_first() -> None:
         run_with(FAILING, mutation_categories=names) for names in (("timeouts", "auth"), ("timeouts", "x"))
     )
     (found,) = build_report([a_result(a_run(first), a_run(second), gate=gate)], a_context()).gates
-    assert found.lacking == ("drift",)
-    assert found.categories == (
+    assert found.thresholds.lacking == ("drift",)
+    assert found.found.categories == (
         Category(name="drift", covered=False, required=True),
         Category(name="auth", covered=True, required=True),
         Category(name="timeouts", covered=True, required=True),
@@ -155,7 +159,7 @@ def test_categories_that_are_not_reported_are_not_called_missing() -> None:
     gate = a_gate(limits={}, required_mutation_categories=("timeouts",))
     run = a_run(run_with(PASSING, mutation_categories=None))
     (found,) = build_report([a_result(run, gate=gate)], a_context()).gates
-    assert (found.categories, found.lacking) == ((), ())
+    assert (found.found.categories, found.thresholds.lacking) == ((), ())
     assert rows(found) == [("❗ Required mutations", "not reported", "1", "")]
 
 
@@ -204,7 +208,7 @@ def test_a_report_says_that_each_trace_has_a_pass_only_if_each_has_one() -> None
     late, each = undecided(Decision.PENDING, "No decision."), "Sepurux itself reported a pass for each trace."
     for third, said in ((passed, each), (late, "")):
         (found,) = build_report([a_result(passed, passed, third, gate=gate)], a_context()).gates
-        assert (found.rule, found.explanation) == (Rule.THRESHOLD_MISSED, said)
+        assert (found.rule, advice.explanation(found)) == (Rule.THRESHOLD_MISSED, said)
 
 
 @pytest.mark.parametrize(
@@ -235,7 +239,7 @@ def test_a_gate_that_blocks_although_errors_are_allowed_says_why(
     gate = a_gate(on_undecided=allowed)
     result = replace(a_result(run, gate=gate), blocks=True)
     (found,) = build_report([result], a_context(), short=short).gates
-    assert found.not_allowed == (why if allowed is OnUndecided.ALLOW else "")
+    assert advice.not_allowed(found) == (why if allowed is OnUndecided.ALLOW else "")
     assert found.would_block
 
 
@@ -243,13 +247,13 @@ def test_while_the_evaluation_runs_no_number_misses_its_threshold() -> None:
     run = undecided(Decision.PENDING, "No decision after 10 min.", run=replace(FAILING, decision=""))
     (gate,) = build_report([a_result(run)], a_context(baselines={"refunds": a_baseline()}, base_ref="main")).gates
     assert rows(gate) == [("⏳ Pass rate", "72.0%", "≥ 85.0%", ""), ("⏳ Unsafe attempts", "1", "≤ 0", "")]
-    assert gate.missed == ()
+    assert gate.thresholds.missed == ()
 
 
 def test_scenarios_without_a_result_for_the_same_reason_are_not_listed() -> None:
     run = undecided(Decision.ERROR, "No secret.", "Set one.")
     (gate,) = build_report([a_result(replace(run, trace="a"), replace(run, trace="b"))], a_context()).gates
-    assert gate.scenarios == ()
+    assert gate.found.scenarios == ()
 
 
 @pytest.mark.parametrize(
@@ -267,7 +271,7 @@ def test_the_lowest_scenario_of_a_gate_that_passed_is_named_if_it_is_below_the_m
 ) -> None:
     runs = (a_run(run_with(PASSING, pass_rate=rate), trace=name) for rate, name in zip(rates, "abc", strict=True))
     (gate,) = build_report([a_result(*runs, gate=a_gate(limits=limits))], a_context()).gates
-    assert gate.low_scenario == named
+    assert gate.found.low_scenario == named
 
 
 # -- against the base, and over time ----------------------------------------------------------------------------------
