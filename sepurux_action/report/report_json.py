@@ -293,11 +293,7 @@ class ReportJson(Shape):
         "Remarks.",
         lambda report: (*(Note(str(each)) for each in report.context.notes), *report.notes),
     ]
-    brief: Annotated[
-        Brief,
-        "What failed, for coding agents. Nothing is cut to a size here.",
-        lambda report: codec.dump(brief(report)),
-    ]
+    brief: Annotated[Brief, "What failed, for coding agents. Nothing is cut to a size here.", lambda _: None]
 
 
 def report_files(report: Report, summary: str) -> dict[str, str]:
@@ -310,7 +306,7 @@ def json_text(report: Report) -> str:
 
 def report_json(report: Report) -> dict[str, Any]:
     """Return everything that the report contains, in printable texts; an empty text is unknown, so it is null."""
-    cleaned: dict[str, Any] = _clean(codec.dump_as(ReportJson, report))
+    cleaned: dict[str, Any] = _clean({**codec.dump_as(ReportJson, report), "brief": brief(report)})
     return cleaned
 
 

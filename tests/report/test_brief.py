@@ -14,15 +14,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from sepurux_action.common import codec
 from sepurux_action.config.gate import Trace
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import FailingTool
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase
 from sepurux_action.evaluation.runs import WhatFailed
-from sepurux_action.report import brief as briefs
-from sepurux_action.report.brief import brief_json
+from sepurux_action.report.brief import brief, brief_json
 from sepurux_action.report.report import Report, build_report
 from tests.builders import (
     DASHBOARD,
@@ -78,12 +76,6 @@ def failed_reports(draw: st.DrawFn) -> Report:
             gate = replace(gate, name=f"{kind}.{number} {name}", stage=stage)
             results.append(a_result(a_run(run, run_id=run_id), what_failed=found, gate=gate))
     return build_report(results, a_context(from_fork=draw(st.booleans()), commit=draw(foreign)))
-
-
-def brief(report: Report) -> dict[str, Any]:
-    """Return the whole brief as a reader gets it."""
-    found: dict[str, Any] = codec.dump(briefs.brief(report))
-    return found
 
 
 def items(found: dict[str, Any]) -> int:
