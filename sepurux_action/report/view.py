@@ -56,19 +56,13 @@ SUMMARY_LIMITS: Limits = {
     "details": 300,
     "brief": 0,
 }
-# Each step lowers these limits, and keeps those of the steps before.
+# Each step lowers these limits, and keeps those of the steps before: shorter lists, no details, short lists of what the
+# title and the alert do not say, and no sections of single gates.
 STEPS: tuple[Limits, ...] = (
-    {"failures": 100, "notes": 100},
-    {"failures": 20, "scenarios": 50, "tools": 20, "notes": 20},
-    {"failures": 3, "scenarios": 20, "tools": 5, "history": 5, "changes": 50, "details": 8, "steps": 3},
-    {"history": 3, "notes": 3, "details": 2},
-    {"details": 0, "notes": 0},
-    {"steps": 0},
-    {"failures": 1, "scenarios": 3, "tools": 3, "changes": 8, "sections": 50},
-    {"failures": 0, "tools": 0, "brief": 0, "problems": 20},
-    {"sections": 8, "gates": 50},
-    {"sections": 3, "changes": 3, "problems": 10},
-    {"sections": 0, "scenarios": 0, "gates": 10, "changes": 1, "problems": 3},
+    {"failures": 20, "scenarios": 50, "tools": 20, "notes": 20, "history": 5, "changes": 50, "details": 8, "steps": 20},
+    {"failures": 3, "scenarios": 20, "tools": 5, "history": 3, "changes": 8, "steps": 3, "details": 0, "notes": 0},
+    {"failures": 1, "scenarios": 3, "tools": 3, "steps": 0, "sections": 8, "gates": 50, "brief": 0, "problems": 20},
+    {"failures": 0, "scenarios": 0, "tools": 0, "sections": 0, "gates": 10, "changes": 1, "problems": 3},
 )
 
 
