@@ -66,14 +66,14 @@ def acts_as_hard(gate: GateFacts) -> bool:
     return gate.gate.stage is Stage.SOFT and gate.approval is None and not gate.short
 
 
-def what_happened(gate: GateFacts) -> str:
-    """Return the reason of a gate without a result, without what the title of a report shows."""
-    return "" if gate.state is State.CANCELLED else gate.decided.detail
+def what_happened(gate: GateFacts, *, as_markdown: bool) -> str:
+    """Return the reason of a gate without a result, without what the title of a report shows.
 
-
-def unevaluated(gate: GateFacts) -> bool:
-    """Return whether no poll showed a result, which is not the agent's doing."""
-    return gate.decision is Decision.ERROR and gate.rule is Rule.NOT_POLLED
+    Markdown also says that the agent is not the cause, if no poll showed a result.
+    """
+    detail = "" if gate.state is State.CANCELLED else gate.decided.detail
+    unevaluated = gate.decision is Decision.ERROR and gate.rule is Rule.NOT_POLLED
+    return f"The agent was not evaluated: {detail}" if detail and unevaluated and as_markdown else detail
 
 
 def not_allowed(gate: GateFacts) -> str:

@@ -12,11 +12,13 @@ import jinja2
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.config.policy import Change
+from sepurux_action.errors import Problem
+from sepurux_action.evaluation.ci_run import FailingTool
 from sepurux_action.evaluation.drops import MIN_RESULTS, base_heading
 from sepurux_action.evaluation.metrics import BY_OPTION, NOT_KNOWN, PASS_RATE, RATE
 from sepurux_action.report import advice, history, markdown, tables, view
-from sepurux_action.report.brief import brief_json
-from sepurux_action.report.context import SHORT_SHA, Context
+from sepurux_action.report.brief import PROMPT, brief_json
+from sepurux_action.report.context import SHORT_SHA, Context, Dashboard
 from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import MAX_SENTENCE_LENGTH, Markdown, code, finish
 from sepurux_action.report.report import Report
@@ -122,6 +124,7 @@ def _environment(templates: Path, *, as_markdown: bool) -> jinja2.Environment:
         "markdown": as_markdown,
         "bold": Markdown("**" if as_markdown else ""),
         "indent": Markdown("  "),
+        "prompt": Markdown(PROMPT),
         "nbsp": Markdown(markdown.NBSP),
         "tables": tables,
         "min_results": MIN_RESULTS,
@@ -183,6 +186,36 @@ def _run(gate: GateFacts) -> Markdown:
     return markdown.link(f"Sepurux run on {host}" if host else "Sepurux run", url)
 
 
+def _dashboard(dashboard: Dashboard, label: str) -> Markdown:
+    """Return the link to a run in Sepurux, and after it the name of a host that is not that of `base_url`."""
+    host = f" on {code(dashboard.host)}" if dashboard.host else ""
+    return Markdown(markdown.link(label, dashboard.url) + host)
+
+
+def _counted(write: Callable[[str], str], tools: Iterable[FailingTool]) -> Markdown:
+    return Markdown(", ".join(f"{write(each.tool)} ({number_format.count(each.count)})" for each in tools))
+
+
+@jinja2.pass_context
+def _problem(context: jinja2.runtime.Context, problem: Problem) -> Markdown:
+    """Return the place of a problem with a link, its setting, and what it is."""
+    about = context["report"].context
+    page = about.page(f"/blob/{about.policy_ref}/{problem.file}#L{problem.line}")
+    place = markdown.link(code(problem.location), page) if problem.location else ""
+    where = code(problem.where) if problem.where.startswith("--") else markdown.prose(problem.where, longest=120)
+    return Markdown(": ".join(filter(None, (place, where, markdown.prose(problem.message, longest=600)))))
+
+
+def _change(change: Change) -> Markdown:
+    """Return a change of the policy: of a setting, with the values before and after, or of a whole gate."""
+    if not change.setting:
+        return Markdown(f"gate {code(change.gate)}: {'added' if change.new else 'removed'}")
+    of_gate = f" of {code(change.gate)}" if change.gate else ""
+    old, new = (_value(text, change.setting) for text in _shortened(change))
+    what = f"{old} → {new}" if change.old else f"set to {new}"
+    return Markdown(f"{code(change.setting)}{of_gate}: {what if change.new else 'removed'}")
+
+
 def _value(text: str, setting: str) -> Markdown:
     try:
         number = float(text)
@@ -220,15 +253,17 @@ _NUMBERS: dict[str, Callable[..., object]] = {
 _MARKDOWN: dict[str, Callable[..., object]] = {
     "alert": _alert,
     "base": tables.base,
+    "change": _change,
     "chart": _chart,
     "code": code,
     "code_block": markdown.code_block,
+    "counted": partial(_counted, code),
+    "dashboard": _dashboard,
     "html_code": markdown.html_code,
     "link": markdown.link,
     "listed": partial(_enumerated, code),
     "names": partial(_names, code),
-    "new_value": lambda change: _value(_shortened(change)[1], change.setting),
-    "old_value": lambda change: _value(_shortened(change)[0], change.setting),
+    "problem": _problem,
     "prose": _prose,
     "run": _run,
     "steps_block": markdown.steps_block,
@@ -238,6 +273,7 @@ _MARKDOWN: dict[str, Callable[..., object]] = {
 }
 _TEXT: dict[str, Callable[..., object]] = {
     "columns": tables.as_columns,
+    "counted": partial(_counted, json_reader.printable),
     "base": base_heading,
     "run": lambda _: Markdown("Sepurux run"),
     **dict.fromkeys(("code", "prose", "strong", "text"), lambda value, **_: value),
