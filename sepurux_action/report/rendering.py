@@ -10,29 +10,23 @@ from pathlib import Path
 import jinja2
 
 from sepurux_action.common import json_reader, number_format
-from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.config.policy import Change
-from sepurux_action.errors import Problem
 from sepurux_action.evaluation.ci_run import FailingTool
-from sepurux_action.evaluation.drops import MIN_RESULTS, base_heading
+from sepurux_action.evaluation.drops import base_heading
 from sepurux_action.evaluation.metrics import BY_OPTION, NOT_KNOWN, PASS_RATE, RATE
-from sepurux_action.report import advice, history, markdown, tables, view
+from sepurux_action.report import history, markdown, remarks, sentences, tables, view
 from sepurux_action.report.brief import PROMPT, brief_json
 from sepurux_action.report.context import SHORT_SHA, Context, Dashboard
 from sepurux_action.report.gate_facts import GateFacts
-from sepurux_action.report.markdown import MAX_SENTENCE_LENGTH, Markdown, code, finish
+from sepurux_action.report.markdown import Markdown, code, finish
 from sepurux_action.report.report import Report
+from sepurux_action.report.words import DOCS, Words
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 MAX_VALUE_LENGTH = 120  # characters of a changed value of the policy
 KEPT_BEFORE = 20  # characters of two long values that are the same, before what differs
 MAX_LINE_LENGTH = 1_000  # characters of a line in a log
-SETTINGS_PAGES = {  # of a repository, as sentences name them
-    "Settings > Secrets and variables > Actions": "/settings/secrets/actions",
-    "Settings > Secrets and variables > Dependabot": "/settings/secrets/dependabot",
-    "Settings > Rules > Rulesets": "/settings/rules",
-}
 
 
 def render_summary(report: Report, *, most_bytes: int = view.SUMMARY_BYTES) -> str:
@@ -96,8 +90,10 @@ def _last_resort(report: Report) -> str:
 
 
 def _render(shown: view.View, name: str) -> str:
-    template = _environment(TEMPLATES, as_markdown=name.endswith(".md.j2")).get_template(name)
-    return template.render(view=shown, report=shown.report, place=shown.place)
+    as_markdown = name.endswith(".md.j2")
+    template = _environment(TEMPLATES, as_markdown=as_markdown).get_template(name)
+    say = Words(shown, as_markdown)
+    return template.render(view=shown, report=shown.report, place=shown.place, say=say)
 
 
 class _Environment(jinja2.Environment):
@@ -119,16 +115,14 @@ def _environment(templates: Path, *, as_markdown: bool) -> jinja2.Environment:
     )
     environment.filters |= _NUMBERS | (_MARKDOWN if as_markdown else _TEXT)
     environment.globals |= {
-        "advice": advice,
         "history": history,
-        "markdown": as_markdown,
-        "bold": Markdown("**" if as_markdown else ""),
+        "remarks": remarks,
+        "sentences": sentences,
         "indent": Markdown("  "),
         "prompt": Markdown(PROMPT),
         "nbsp": Markdown(markdown.NBSP),
         "tables": tables,
-        "min_results": MIN_RESULTS,
-        "docs": Markdown("https://github.com/sepurux/gate-action/blob/main/docs/"),
+        "docs": Markdown(DOCS),
     }
     return environment
 
@@ -144,46 +138,9 @@ def _plain(value: object) -> str:
 # -- filters: how a template writes a value ---------------------------------------------------------------------------
 
 
-def _alert(content: str, kind: str) -> Markdown:
-    """Return paragraphs, one per line, as an alert; '' without any."""
-    lines = [" ".join(line.split()) for line in content.split("\n") if line.strip()]
-    return Markdown(f"> [!{kind}]\n> " + "\n>\n> ".join(lines) + "\n" if lines else "")
-
-
-def _enumerated(write: Callable[[str], str], names: Sequence[str], word: str) -> Markdown:
-    written = [write(name) for name in names]
-    return Markdown(f" {word} ".join(filter(None, [", ".join(written[:-1]), *written[-1:]])))
-
-
-def _names(write: Callable[[str], str], names: Iterable[str], most: int) -> Markdown:
-    names = tuple(names)
-    more = len(names) - most
-    return Markdown(", ".join(map(write, names[:most])) + (f", and {more} more" if more > 0 else ""))
-
-
-@jinja2.pass_context
-def _worded(context: jinja2.runtime.Context, text: str, *, of_policy: bool = False) -> str:
-    if context["place"] == "terminal" or context["report"].context.on_command_line:
-        return on_command_line(json_reader.printable(text), of_policy=of_policy)
-    return in_workflow(text)
-
-
-@jinja2.pass_context
-def _prose(
-    context: jinja2.runtime.Context, text: str, *, longest: int = MAX_SENTENCE_LENGTH, gate: GateFacts | None = None
-) -> Markdown:
-    """Return a sentence of this program, with links to the pages that it names: settings, and the run of the gate."""
-    urls = {title: context["report"].context.page(path) for title, path in SETTINGS_PAGES.items()}
-    pages = {title: markdown.link(Markdown(title), url) for title, url in urls.items() if url}
-    if gate and gate.dashboard:
-        pages["Sepurux run"] = _run(gate)
-    return markdown.prose(text, longest=longest, pages=pages)
-
-
-def _run(gate: GateFacts) -> Markdown:
-    """Return the link to a gate's run in Sepurux, with the name of a host that is not that of `base_url`."""
-    host, url = (gate.dashboard.host, gate.dashboard.url) if gate.dashboard else ("", "")
-    return markdown.link(f"Sepurux run on {host}" if host else "Sepurux run", url)
+def _alert(paragraphs: Sequence[Markdown], kind: str) -> Markdown:
+    """Return paragraphs as an alert; '' without any."""
+    return Markdown(f"> [!{kind}]\n> " + "\n>\n> ".join(paragraphs) + "\n" if paragraphs else "")
 
 
 def _dashboard(dashboard: Dashboard, label: str) -> Markdown:
@@ -194,16 +151,6 @@ def _dashboard(dashboard: Dashboard, label: str) -> Markdown:
 
 def _counted(write: Callable[[str], str], tools: Iterable[FailingTool]) -> Markdown:
     return Markdown(", ".join(f"{write(each.tool)} ({number_format.count(each.count)})" for each in tools))
-
-
-@jinja2.pass_context
-def _problem(context: jinja2.runtime.Context, problem: Problem) -> Markdown:
-    """Return the place of a problem with a link, its setting, and what it is."""
-    about = context["report"].context
-    page = about.page(f"/blob/{about.policy_ref}/{problem.file}#L{problem.line}")
-    place = markdown.link(code(problem.location), page) if problem.location else ""
-    where = code(problem.where) if problem.where.startswith("--") else markdown.prose(problem.where, longest=120)
-    return Markdown(": ".join(filter(None, (place, where, markdown.prose(problem.message, longest=600)))))
 
 
 def _change(change: Change) -> Markdown:
@@ -247,7 +194,6 @@ _NUMBERS: dict[str, Callable[..., object]] = {
     "whole": number_format.count,
     "duration": number_format.duration,
     "percent": number_format.percent,
-    "worded": _worded,
     "unescaped": Markdown,
 }
 _MARKDOWN: dict[str, Callable[..., object]] = {
@@ -261,11 +207,6 @@ _MARKDOWN: dict[str, Callable[..., object]] = {
     "dashboard": _dashboard,
     "html_code": markdown.html_code,
     "link": markdown.link,
-    "listed": partial(_enumerated, code),
-    "names": partial(_names, code),
-    "problem": _problem,
-    "prose": _prose,
-    "run": _run,
     "steps_block": markdown.steps_block,
     "strong": markdown.strong,
     "table": tables.as_markdown,
@@ -275,10 +216,6 @@ _TEXT: dict[str, Callable[..., object]] = {
     "columns": tables.as_columns,
     "counted": partial(_counted, json_reader.printable),
     "base": base_heading,
-    "run": lambda _: Markdown("Sepurux run"),
-    **dict.fromkeys(("code", "prose", "strong", "text"), lambda value, **_: value),
-    "listed": partial(_enumerated, json_reader.printable),
     "ljust": lambda text, width: Markdown(json_reader.printable(text).ljust(width)),
     "rjust": lambda text, width: Markdown(json_reader.printable(text).rjust(width)),
-    "names": partial(_names, json_reader.printable),
 }
