@@ -37,7 +37,6 @@ from tests.builders import (
     DASHBOARD,
     FAILING,
     FAILURES,
-    FIXED,
     PASSING,
     RUN_ID,
     WAITS,
@@ -194,22 +193,6 @@ def test_the_base_is_always_in_the_history() -> None:
     assert "5 more earlier commits: see the [job summary]" in body
 
 
-@pytest.mark.parametrize(
-    ("fixed", "base_ref", "sentence"),
-    [
-        (1, "main", "1 failure of `main` is fixed."),
-        (2, "", "2 earlier failures are fixed."),
-        (1, "", "1 earlier failure is fixed."),
-        (0, "main", ""),
-    ],
-)
-def test_one_line_counts_what_is_fixed(fixed: int, base_ref: str, sentence: str) -> None:
-    more = WhatFailed(fixed=FIXED.fixed * fixed)
-    context = a_context(base_ref=base_ref)
-    shown = render_comment(build_report([a_result(a_run(), what_failed=more)], context), "<!-- -->").splitlines()
-    assert [line for line in shown if "fixed." in line] == [sentence] * bool(sentence)
-
-
 def test_a_flag_with_a_problem_is_written_as_it_is_typed() -> None:
     problem = Problem(where="--min-pass-rate", message="it is not set")
     assert "\n- `--min-pass-rate`: it is not set\n" in render_summary(a_settings_report(problem))
@@ -359,6 +342,14 @@ def test_many_policy_changes_are_counted_and_do_not_hide_the_decision(render: Ca
     assert "**This pull request changes the policy.** Until it is merged" in rendered
     assert re.search(r"^- \d+ more changes$", rendered, re.MULTILINE)
     assert "## ❌ `refunds` failed" in rendered
+
+
+def test_a_change_of_the_policy_shows_what_differs_in_long_values_and_which_gates_come_and_go() -> None:
+    long = Change("required_mutation_categories", f"{'x' * 200}, b", f"{'x' * 200}, c")
+    gates = (Change("", "", "shipping", "shipping"), Change("", "search", "", "search"))
+    shown = render_summary(build_report([a_result()], a_context(policy_changes=(long, *gates))))
+    assert f"- `required_mutation_categories`: …{'x' * 18}, b → …{'x' * 18}, c\n" in shown
+    assert "- gate `shipping`: added\n- gate `search`: removed\n" in shown
 
 
 # -- templates that cannot be used ------------------------------------------------------------------------------------
