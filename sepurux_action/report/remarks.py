@@ -28,11 +28,11 @@ def of_report(say: Words) -> list[Markdown]:
             these=these,
             results=results,
         )
-        remarks.append(say.paragraph(sentence, say.page_of(*RECORD)))
+        remarks.append(say.paragraph(sentence, say.page(*RECORD)))
     if silent:
         gates = say("this gate") if one else say.gates(silent)
         no_trace = "⚠️ No trace of {gates} calls a tool, so there may be nothing to evaluate."
-        remarks.append(say.paragraph(say(no_trace, gates=gates), say.page_of(*CHECK_RECORDING)))
+        remarks.append(say.paragraph(say(no_trace, gates=gates), say.page(*CHECK_RECORDING)))
     return remarks
 
 
@@ -99,7 +99,7 @@ def _old_traces(say: Words, gate: GateFacts) -> Markdown:
             " does."
         )
     more, commit = number_format.pluralize(len(others), "other"), say.commit(say.context.commit)
-    return say.paragraph(say(sentence, first=say.code(first), others=more, commit=commit), say.page_of(*RECORD))
+    return say.paragraph(say(sentence, first=say.code(first), others=more, commit=commit), say.page(*RECORD))
 
 
 def fixed_failures(say: Words, gate: GateFacts) -> Markdown:
@@ -122,7 +122,7 @@ def unread(say: Words, gate: GateFacts) -> Markdown:
     if not failures:
         return say("The failures of {scenarios} were not read.", scenarios=of_scenarios)
     more = number_format.pluralize(failures, "more failure")
-    where = say(" in {scenarios}", scenarios=of_scenarios) if scenarios else Markdown("")
+    where = say.when(scenarios, " in {scenarios}", scenarios=of_scenarios)
     were = "{more}{where} was not read." if failures == 1 else "{more}{where} were not read."
     return say(were, more=more, where=where)
 
@@ -132,6 +132,6 @@ def compared(say: Words, failure: ClassifiedFailure) -> Markdown:
     if not failure.on_base:
         return Markdown("")
     ended = not failure.description or failure.description.endswith((".", "!", "?", "…"))
-    where = say(" on {base}", base=say.base) if say.context.base_ref else Markdown("")
+    where = say.when(say.context.base_ref, " on {base}", base=say.base)
     having = Markdown(failure.on_base.sentence("").capitalize())
     return say(" {having}{where}." if ended else ". {having}{where}.", having=having, where=where)

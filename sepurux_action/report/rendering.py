@@ -20,7 +20,7 @@ from sepurux_action.report.context import SHORT_SHA, Context, Dashboard
 from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import Markdown, code, finish
 from sepurux_action.report.report import Report
-from sepurux_action.report.words import DOCS, Words
+from sepurux_action.report.words import DOCS, MarkdownWords, Words
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -92,7 +92,7 @@ def _last_resort(report: Report) -> str:
 def _render(shown: view.View, name: str) -> str:
     as_markdown = name.endswith(".md.j2")
     template = _environment(TEMPLATES, as_markdown=as_markdown).get_template(name)
-    say = Words(shown, as_markdown)
+    say = MarkdownWords(shown) if as_markdown else Words(shown)
     return template.render(view=shown, report=shown.report, place=shown.place, say=say)
 
 
@@ -217,5 +217,4 @@ _TEXT: dict[str, Callable[..., object]] = {
     "counted": partial(_counted, json_reader.printable),
     "base": base_heading,
     "ljust": lambda text, width: Markdown(json_reader.printable(text).ljust(width)),
-    "rjust": lambda text, width: Markdown(json_reader.printable(text).rjust(width)),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from sepurux_action.common import number_format
-from sepurux_action.evaluation.enforcement import ApprovalStatus, Refusal
+from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
 from sepurux_action.report import advice
 from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import Markdown
@@ -76,7 +76,7 @@ def _approved(say: Words, gate: GateFacts) -> Markdown:
 
 
 def _of_one(say: Words, gate: GateFacts) -> Markdown:
-    blocked = say.bold(say("Needs an approval." if gate.needs_approval else "Blocked.")) if gate.blocks else NOTHING
+    blocked = say.bold(say.when(gate.blocks, "Needs an approval." if gate.needs_approval else "Blocked."))
     fixes = (_fix(say, say.report.to_fix), _correct(say, say.report.to_correct))
     return say.paragraph(blocked, what_follows(say, gate), *fixes, restart(say, gate))
 
@@ -86,7 +86,9 @@ def _of_several(say: Words) -> Iterator[Markdown]:
     report, names, failed = say.report, say.view.limits["gates"], say.report.in_state(State.FAILED)
     approvals, undecided = say.view.first(report.approvals, "gates"), say.view.first(report.without_result, "gates")
     if report.problems:
-        where = say("the policy on {branch}", branch=say.policy_branch) if say.context.policy_path else "the inputs"
+        where = say("the inputs")
+        if say.context.policy_path:
+            where = say("the policy on {branch}", branch=say.policy_branch)
         correct = "Correct these lines of {file}; the numbers below are those of {where}."
         yield say.paragraph(
             say.bold(say("Blocked.")), say(correct, file=say.code(report.problems[0].file), where=where)
@@ -122,8 +124,7 @@ def what_follows(say: Words, gate: GateFacts) -> Markdown:
 
 def why(say: Words, gate: GateFacts) -> Markdown:
     """Return what the section of a failed gate says besides its numbers."""
-    no_approval = _no_approval(say, gate) if gate.blocks else NOTHING
-    return say.paragraph(_explanation(say, gate), no_approval, restart(say, gate))
+    return say.paragraph(_explanation(say, gate), _no_approval(say, gate), restart(say, gate))
 
 
 def _not_blocking(say: Words, gate: GateFacts) -> Markdown:
@@ -133,8 +134,7 @@ def _not_blocking(say: Words, gate: GateFacts) -> Markdown:
         approved = say.bold(say("Approved by {who}.", who=who))
         return say.paragraph(approved, say("The failure does not block."), because)
     setting = say.paragraph(say.bold(say("Not blocking")), say("({setting}).", setting=say.code(gate.effect)))
-    hard = gate.would_block and gate.failed
-    would = say("With {stage} this would block.", stage=say.code("hard")) if hard else NOTHING
+    would = say.when(gate.would_block and gate.failed, "With {stage} this would block.", stage=say.code("hard"))
     return say.paragraph(setting, would, because)
 
 
@@ -153,7 +153,7 @@ def remedy(say: Words, gate: GateFacts) -> Markdown:
     """Return what happened and what to do, for a gate without a result."""
     happened = advice.what_happened(gate, as_markdown=say.as_markdown)
     cause, allow = advice.not_allowed(gate), say.code("on_undecided: allow")
-    not_allowed = say("{allow} does not apply, because {cause}.", allow=allow, cause=cause) if cause else NOTHING
+    not_allowed = say.when(cause, "{allow} does not apply, because {cause}.", allow=allow, cause=cause)
     return say.paragraph(say.prose(happened, gate), say.prose(gate.hint, gate), not_allowed)
 
 
@@ -179,26 +179,25 @@ def _fix(say: Words, gates: Sequence[GateFacts]) -> Markdown:
     if not gates:
         return NOTHING
     listed = any(gate.found.failures for gate in gates)
-    push = NOTHING if say.context.on_command_line else say(" and push")
-    run = say.run(gates[0]) if len(gates) == 1 and gates[0].dashboard else NOTHING
+    push = say.when(not say.context.on_command_line, " and push")
+    run = say.when(len(gates) == 1 and gates[0].dashboard, "{run}", run=say.run(gates[0]))
     if not listed and all(gate.thresholds.dropped for gate in gates):
         return say("Fix what got worse{push}.", push=push)
     if listed or say.report.short or any(gate.found.unlisted for gate in gates):
-        below = say(" below") if say.as_markdown and listed else NOTHING
-        every = say("Every attempt is in the {run}.", run=run) if run else NOTHING
+        below = say.when(say.as_markdown and listed, " below")
+        every = say.when(run, "Every attempt is in the {run}.", run=run)
         return say.paragraph(say("Fix the failures{below}{push}.", below=below, push=push), every)
-    return say(
-        "Sepurux named no failures; every attempt is in the {run}." if run else "Sepurux named no failures.", run=run
-    )
+    attempts = say.when(run, "; every attempt is in the {run}", run=run)
+    return say("Sepurux named no failures{attempts}.", attempts=attempts)
 
 
 def _correct(say: Words, gates: Sequence[GateFacts]) -> Markdown:
     """Return what to do about failures of registered scenarios."""
     if not gates:
         return NOTHING
-    of = say(" of {gates}", gates=say.gates(gates)) if len(say.report.gates) > 1 else NOTHING
+    of = say.when(len(say.report.gates) > 1, " of {gates}", gates=say.gates(gates))
     linked = len(gates) == 1 and gates[0].dashboard and say.as_markdown
-    run = say(" ({run})", run=say.run(gates[0])) if linked else NOTHING
+    run = say.when(linked, " ({run})", run=say.run(gates[0]))
     return say("Whoever maintains the scenarios{of} must correct or replace them{run}.", of=of, run=run)
 
 
@@ -209,41 +208,27 @@ def _approvers(say: Words, approval: ApprovalStatus | None, *, pushed: bool) -> 
     """Return who can approve a soft gate, and whose approval does not count."""
     if approval is None or approval.unread:
         return say("The reviews, or who can approve, could not be read. Re-run the job.")
-    can = (
-        say("Anyone with write access except the author") if approval.anyone else say.listed(approval.can_approve, "or")
-    )
-    linked = say.context.pull_request_url and say.as_markdown
-    review = (
-        say(" ({review})", review=say.link("review", f"{say.context.pull_request_url}/files")) if linked else NOTHING
-    )
-    sentences = [
-        say(
-            "{can} can approve commit {commit}{review}, or you can push a fix."
-            if pushed
-            else "{can} can approve commit {commit}{review}.",
-            can=can,
-            commit=say.commit(approval.commit),
-            review=review,
-        )
-    ]
+    who = say.listed(approval.can_approve, "or")
+    if approval.anyone:
+        who = say("Anyone with write access except the author")
+    files = say.link("review", f"{say.context.pull_request_url}/files")
+    review = say.when(say.context.pull_request_url and say.as_markdown, " ({files})", files=files)
+    fix, commit = say.when(pushed, ", or you can push a fix"), say.commit(approval.commit)
+    sentences = [say("{who} can approve commit {commit}{review}{fix}.", who=who, commit=commit, review=review, fix=fix)]
     for each in approval.ignored:
-        older = "{who}'s approval is for an older commit."
-        ignored = older if each.reason == "older_commit" else "{who}'s approval does not count: {reason}."
+        ignored = "{who}'s approval does not count: {reason}."
+        if each.reason is Reason.OLDER_COMMIT:
+            ignored = "{who}'s approval is for an older commit."
         sentences.append(say(ignored, who=say.code(each.login), reason=_reason(say, each)))
-    for each in approval.cannot_approve if approval.anyone else ():
+    for each in approval.cannot_approve:
         cannot = "{who} cannot approve it: {reason}."
-        sentences.append(say(cannot, who=say.code(each.login), reason=_reason(say, each)))
-    if approval.rerun_needed:
-        sentences.append(
-            say("After the approval, re-run this job: this workflow does not run on `pull_request_review`.")
-        )
-    if approval.read_only:
-        sentences.append(
-            say(
-                "A review event of a fork's pull request has a read-only token: evaluate such pull requests in a"
-                " `workflow_run` workflow."
-            )
-        )
+        sentences.append(say.when(approval.anyone, cannot, who=say.code(each.login), reason=_reason(say, each)))
+    rerun = "After the approval, re-run this job: this workflow does not run on `pull_request_review`."
+    elsewhere = (
+        "A review event of a fork's pull request has a read-only token: evaluate such pull requests in a"
+        " `workflow_run` workflow."
+    )
+    sentences += [say.when(approval.rerun_needed, rerun), say.when(approval.read_only, elsewhere)]
     return say.paragraph(*sentences)
 
 

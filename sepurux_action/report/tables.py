@@ -116,11 +116,14 @@ def gate_columns(every: Iterable[GateFacts]) -> Table:
     """Return the gates with what follows from each."""
     rows = []
     for gate in every:
-        word, follows = "failed" if gate.failed else gate.state.word, ""
+        word = gate.state.word
+        follows = gate.effect and "does not block"
+        if gate.approval:
+            follows = gate.effect  # approved
+        if gate.blocks and not gate.passed:
+            follows = "blocks"
         if gate.needs_approval:
-            follows = gate.state.word
-        elif not gate.passed:
-            follows = "blocks" if gate.blocks else "approved" if gate.approval else "does not block"
+            word, follows = "failed", gate.state.word
         rows.append((f"{gate.state.mark} {gate.name}", word, follows, gate.pass_rate or NOT_KNOWN))
     return Table("<<<>", rows)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from sepurux_action.common import json_reader
 from sepurux_action.config.command_line import in_workflow, on_command_line
@@ -27,10 +28,10 @@ SETTINGS_PAGES = {  # of a repository, as sentences name them
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The words of one place. What its methods return is complete: Markdown, or printable text."""
+    """The words of a log or a terminal. What its methods return is complete: no value in it needs to be escaped."""
 
     view: View
-    as_markdown: bool
+    as_markdown: ClassVar[bool] = False
 
     @property
     def report(self) -> Report:
@@ -40,30 +41,46 @@ class Words:
     def context(self) -> Context:
         return self.view.report.context
 
+    def value(self, value: object) -> Markdown:
+        return Markdown(value if isinstance(value, Markdown) else json_reader.printable(str(value)))
+
+    def code(self, name: str) -> Markdown:
+        return self.value(name)
+
+    def bold(self, sentence: Markdown) -> Markdown:
+        return sentence
+
+    def link(self, label: str, url: str) -> Markdown:  # noqa: ARG002 - for Markdown
+        return Markdown(label)
+
+    def page(self, label: str, page: str) -> Markdown:  # noqa: ARG002 - for Markdown
+        """Return a sentence that links a page of the documentation; '' in plain text."""
+        return Markdown("")
+
+    def run(self, gate: GateFacts) -> Markdown:  # noqa: ARG002 - for Markdown
+        """Return the link to a gate's run in Sepurux, with the name of a host that is not that of `base_url`."""
+        return Markdown("Sepurux run")
+
+    def prose(self, text: str, gate: GateFacts | None = None) -> Markdown:  # noqa: ARG002 - for Markdown
+        """Return a text of this program, with links to the pages that it names: settings, and the run of the gate."""
+        return self.value(self.worded(text))
+
+    def problem(self, problem: Problem) -> Markdown:
+        """Return the place of a problem, its setting, and what it is."""
+        text = self.worded(str(problem), of_policy=bool(problem.file))
+        return self.value(": ".join(filter(None, (problem.location, text))))
+
+    # -- sentences ----------------------------------------------------------------------------------------------------
+
     def __call__(self, sentence: str, **values: object) -> Markdown:
         """Return a sentence of this program, in which every value in braces is escaped."""
         return Markdown(sentence.format(**{name: self.value(each) for name, each in values.items()}))
 
-    def value(self, value: object) -> Markdown:
-        if isinstance(value, Markdown):
-            return value
-        return markdown.escaped(str(value)) if self.as_markdown else Markdown(json_reader.printable(str(value)))
-
-    def code(self, name: str) -> Markdown:
-        return markdown.code(name) if self.as_markdown else self.value(name)
-
-    def bold(self, sentence: Markdown) -> Markdown:
-        return Markdown(f"**{sentence}**") if self.as_markdown else sentence
-
-    def link(self, label: str, url: str) -> Markdown:
-        return markdown.link(Markdown(label), url) if self.as_markdown else Markdown(label)
+    def when(self, condition: object, sentence: str, **values: object) -> Markdown:
+        return self(sentence, **values) if condition else Markdown("")
 
     def paragraph(self, *sentences: Markdown) -> Markdown:
         return Markdown(" ".join(filter(None, sentences)))
-
-    def page_of(self, label: str, page: str) -> Markdown:
-        """Return a sentence that links a page of the documentation; '' in plain text."""
-        return Markdown(f"{self.link(label, DOCS + page)}.") if self.as_markdown else Markdown("")
 
     def listed(self, names: Sequence[str], word: str) -> Markdown:
         written = list(map(self.code, names))
@@ -71,11 +88,14 @@ class Words:
 
     def names(self, names: Iterable[str], most: int) -> Markdown:
         every = list(map(self.code, names))
-        more = f", and {len(every) - most} more" if every[most:] else ""
+        more = self.when(every[most:], ", and {more} more", more=len(every) - most)
         return Markdown(", ".join(every[:most]) + more)
 
     def gates(self, gates: Iterable[GateFacts], most: int = 3) -> Markdown:
         return self.names((gate.name for gate in gates), most)
+
+    def commit(self, commit: str) -> Markdown:
+        return self.code(commit[:SHORT_SHA])
 
     @property
     def base(self) -> Markdown:
@@ -86,41 +106,52 @@ class Words:
     def policy_branch(self) -> Markdown:
         return self.code(self.context.base_ref) or Markdown("the base branch")
 
-    def commit(self, commit: str) -> Markdown:
-        return self.code(commit[:SHORT_SHA])
-
-    def run(self, gate: GateFacts) -> Markdown:
-        """Return the link to a gate's run in Sepurux, with the name of a host that is not that of `base_url`."""
-        if not (self.as_markdown and gate.dashboard):
-            return Markdown("Sepurux run")
-        host = f" on {gate.dashboard.host}" if gate.dashboard.host else ""
-        return markdown.link(f"Sepurux run{host}", gate.dashboard.url)
-
     def worded(self, text: str, *, of_policy: bool = False) -> str:
         """Return a text with the names that settings have where it is read."""
         if self.view.place == "terminal" or self.context.on_command_line:
             return on_command_line(json_reader.printable(text), of_policy=of_policy)
         return in_workflow(text)
 
+
+class MarkdownWords(Words):
+    """The words of a comment or a summary."""
+
+    __slots__ = ()
+    as_markdown = True
+
+    def value(self, value: object) -> Markdown:
+        return value if isinstance(value, Markdown) else markdown.escaped(str(value))
+
+    def code(self, name: str) -> Markdown:
+        return markdown.code(name)
+
+    def bold(self, sentence: Markdown) -> Markdown:
+        return markdown.strong(sentence)
+
+    def link(self, label: str, url: str) -> Markdown:
+        return markdown.link(Markdown(label), url)
+
+    def page(self, label: str, page: str) -> Markdown:
+        return Markdown(f"{self.link(label, DOCS + page)}.")
+
+    def run(self, gate: GateFacts) -> Markdown:
+        if not gate.dashboard:
+            return Markdown("Sepurux run")
+        on_host = f" on {gate.dashboard.host}" if gate.dashboard.host else ""
+        return markdown.link(f"Sepurux run{on_host}", gate.dashboard.url)
+
     def prose(self, text: str, gate: GateFacts | None = None) -> Markdown:
-        """Return a text of this program, with links to the pages that it names: settings, and the run of the gate."""
-        text = self.worded(text)
-        if not self.as_markdown:
-            return self.value(text)
         urls = {title: self.context.page(path) for title, path in SETTINGS_PAGES.items()}
         pages = {title: self.link(title, url) for title, url in urls.items() if url}
         if gate and gate.dashboard:
             pages["Sepurux run"] = self.run(gate)
-        return markdown.prose(text, longest=MAX_PARAGRAPH_LENGTH, pages=pages)
+        return markdown.prose(self.worded(text), longest=MAX_PARAGRAPH_LENGTH, pages=pages)
 
     def problem(self, problem: Problem) -> Markdown:
-        """Return the place of a problem, its setting, and what it is."""
-        if not self.as_markdown:
-            text = self.worded(str(problem), of_policy=bool(problem.file))
-            return self.value(f"{problem.location}: {text}" if problem.location else text)
         page = self.context.page(f"/blob/{self.context.policy_ref}/{problem.file}#L{problem.line}")
-        place = markdown.link(self.code(problem.location), page) if problem.location else ""
-        where = problem.where
-        setting = self.code(where) if where.startswith("--") else markdown.prose(where, longest=MAX_WHERE_LENGTH)
+        where = markdown.prose(problem.where, longest=MAX_WHERE_LENGTH)
+        if problem.where.startswith("--"):
+            where = self.code(problem.where)
         what = markdown.prose(problem.message, longest=MAX_PARAGRAPH_LENGTH)
-        return Markdown(": ".join(filter(None, (place, setting, what))))
+        place = self.code(problem.location)
+        return Markdown(": ".join(filter(None, (place and markdown.link(place, page), where, what))))

@@ -14,16 +14,16 @@ from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.report import remarks, sentences
 from sepurux_action.report.report import build_report
 from sepurux_action.report.view import COMMENT_LIMITS, View
-from sepurux_action.report.words import Words
+from sepurux_action.report.words import MarkdownWords, Words
 from tests.builders import FIXED, PASSING, a_context, a_gate, a_result, a_run, undecided
 
 PASSED, SKIPPED = a_run(PASSING), undecided(Decision.SKIPPED, "No file matches.")
 
 
-def words(*results: GateResult, as_markdown: bool = False, limits: int = 9, **context: object) -> Words:
+def words(*results: GateResult, kind: type[Words] = Words, limits: int = 9, **context: object) -> Words:
     named = [replace(each, gate=replace(each.gate, name=f"g{n}")) for n, each in enumerate(results)]
     report = build_report(named, a_context(**context))
-    return Words(View(report=report, place="comment", limits={**COMMENT_LIMITS, "gates": limits}), as_markdown)
+    return kind(View(report=report, place="comment", limits={**COMMENT_LIMITS, "gates": limits}))
 
 
 @pytest.mark.parametrize(
@@ -88,5 +88,5 @@ def test_a_review_event_of_a_fork_says_where_to_evaluate() -> None:
 
 
 def test_every_value_of_a_sentence_is_escaped() -> None:
-    assert words(a_result(), as_markdown=True)("{a} <br>", a="<b> @x") == "&#60;b&#62; &#64;\u200bx <br>"
+    assert words(a_result(), kind=MarkdownWords)("{a} <br>", a="<b> @x") == "&#60;b&#62; &#64;\u200bx <br>"
     assert words(a_result())("{a}", a="x\x1b\u202ey") == "xy"
