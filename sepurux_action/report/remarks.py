@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sepurux_action.common import number_format
 from sepurux_action.evaluation.checks import CheckState
-from sepurux_action.evaluation.drops import MIN_RESULTS
+from sepurux_action.evaluation.drops import DROPS, MIN_RESULTS
 from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.runs import WorkflowRun
 from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import Markdown
-from sepurux_action.report.words import DOCS, Words
+from sepurux_action.report.words import Words
 
 RECORD = ("Record traces in the workflow", "record-traces.md#record-in-the-workflow")
 CHECK_RECORDING = ("Check what your recording contains", "record-traces.md#what-a-recording-must-contain")
@@ -66,24 +66,22 @@ def _low_scenario(say: Words, gate: GateFacts) -> Markdown:
 
 def _drops(say: Words, gate: GateFacts) -> list[Markdown]:
     """Return what a drop means that does not count."""
-    remarks, thresholds = [], gate.thresholds
-    for row in thresholds.rows:
+    remarks = []
+    for row in gate.thresholds.rows:
         if row.check.state is CheckState.WITHIN_RANGE and row.is_drop:
-            noun, lowest, highest, _ = thresholds.base_range(row)
+            metric = DROPS[row.check.threshold]
+            values = gate.baseline.values(metric)
+            lowest, highest = (metric.format.write(end(values), None) if values else "" for end in (min, max))
             dropped = "⚠️ The {noun} dropped, but the last results on {base} vary as much: {lowest} to {highest}."
-            sentence = say(dropped, noun=noun, base=say.base, lowest=lowest, highest=highest)
+            sentence = say(dropped, noun=metric.noun, base=say.base, lowest=lowest, highest=highest)
             remarks.append(say.paragraph(sentence, say("This does not block.")))
-    waiting = [row for row in thresholds.rows if row.check.state is CheckState.NOT_COMPARED]
-    for row in waiting[:1]:
-        *_, results = thresholds.base_range(row)
+    waiting = [DROPS[row.check.threshold] for row in gate.thresholds.rows if row.check.state is CheckState.NOT_COMPARED]
+    if waiting:
+        results = len(gate.baseline.values(waiting[0]))
         few = "⏳ Drops are not evaluated yet: {base} has {results} of the {least} results that this needs."
-        run = say.link(
-            say("Run the gate on pushes to {base}", base=say.base),
-            DOCS + "noisy-agents.md#blocking-only-what-gets-worse",
-        )
-        remarks.append(
-            say.paragraph(say(few, base=say.base, results=results, least=MIN_RESULTS), say("{run}.", run=run))
-        )
+        run = say("Run the gate on pushes to {base}", base=say.base)
+        page = say.page(run, "noisy-agents.md#blocking-only-what-gets-worse")
+        remarks.append(say.paragraph(say(few, base=say.base, results=results, least=MIN_RESULTS), page))
     return remarks
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from itertools import takewhile
 from pathlib import Path
@@ -11,12 +11,11 @@ import jinja2
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.policy import Change
-from sepurux_action.evaluation.ci_run import FailingTool
 from sepurux_action.evaluation.drops import base_heading
 from sepurux_action.evaluation.metrics import BY_OPTION, NOT_KNOWN, PASS_RATE, RATE
 from sepurux_action.report import history, markdown, remarks, sentences, tables, view
 from sepurux_action.report.brief import PROMPT, brief_json
-from sepurux_action.report.context import SHORT_SHA, Context, Dashboard
+from sepurux_action.report.context import SHORT_SHA, Context
 from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import Markdown, code, finish
 from sepurux_action.report.report import Report
@@ -143,16 +142,6 @@ def _alert(paragraphs: Sequence[Markdown], kind: str) -> Markdown:
     return Markdown(f"> [!{kind}]\n> " + "\n>\n> ".join(paragraphs) + "\n" if paragraphs else "")
 
 
-def _dashboard(dashboard: Dashboard, label: str) -> Markdown:
-    """Return the link to a run in Sepurux, and after it the name of a host that is not that of `base_url`."""
-    host = f" on {code(dashboard.host)}" if dashboard.host else ""
-    return Markdown(markdown.link(label, dashboard.url) + host)
-
-
-def _counted(write: Callable[[str], str], tools: Iterable[FailingTool]) -> Markdown:
-    return Markdown(", ".join(f"{write(each.tool)} ({number_format.count(each.count)})" for each in tools))
-
-
 def _change(change: Change) -> Markdown:
     """Return a change of the policy: of a setting, with the values before and after, or of a whole gate."""
     if not change.setting:
@@ -203,8 +192,6 @@ _MARKDOWN: dict[str, Callable[..., object]] = {
     "chart": _chart,
     "code": code,
     "code_block": markdown.code_block,
-    "counted": partial(_counted, code),
-    "dashboard": _dashboard,
     "html_code": markdown.html_code,
     "link": markdown.link,
     "steps_block": markdown.steps_block,
@@ -214,7 +201,6 @@ _MARKDOWN: dict[str, Callable[..., object]] = {
 }
 _TEXT: dict[str, Callable[..., object]] = {
     "columns": tables.as_columns,
-    "counted": partial(_counted, json_reader.printable),
     "base": base_heading,
     "ljust": lambda text, width: Markdown(json_reader.printable(text).ljust(width)),
 }

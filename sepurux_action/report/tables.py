@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.evaluation.drops import base_heading
 from sepurux_action.evaluation.metrics import LISTED, NOT_KNOWN
-from sepurux_action.report.context import SHORT_SHA
+from sepurux_action.evaluation.runs import Scenario
+from sepurux_action.report.context import SHORT_SHA, Dashboard
 from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.history import CommitFacts
 from sepurux_action.report.markdown import NBSP, Markdown, code, escaped, link, strong
 from sepurux_action.report.state import State
-from sepurux_action.report.what_failed import ScenarioFacts, WorseScenario
+from sepurux_action.report.what_failed import ScenarioFacts
 
 _DELIMITERS = {"<": "---", ">": "---:"}
 
@@ -96,10 +97,13 @@ def gates(every: Iterable[GateFacts], *, linked: bool) -> Table:
 
 def _name(gate: GateFacts, *, linked: bool) -> Markdown:
     name = code(gate.name)
-    if not (linked and gate.dashboard):
-        return name
-    host = f" on {code(gate.dashboard.host)}" if gate.dashboard.host else ""
-    return Markdown(link(name, gate.dashboard.url) + host)
+    return link_to_run(name, gate.dashboard) if linked and gate.dashboard else name
+
+
+def link_to_run(label: str, dashboard: Dashboard) -> Markdown:
+    """Return the link to a run in Sepurux, and after it the name of a host that is not that of `base_url`."""
+    host = f" on {code(dashboard.host)}" if dashboard.host else ""
+    return Markdown(link(label, dashboard.url) + host)
 
 
 def _result(gate: GateFacts) -> Markdown:
@@ -131,9 +135,10 @@ def gate_columns(every: Iterable[GateFacts]) -> Table:
 # -- scenarios and commits --------------------------------------------------------------------------------------------
 
 
-def worse_scenarios(scenarios: Iterable[WorseScenario], base_ref: str) -> Table:
-    rows = [(code(each.name) or "no name", each.pass_rate, each.base) for each in scenarios]
-    return Table("<>>", rows, ("Scenario", "Result", base(base_ref)))
+def worse_scenarios(scenarios: Iterable[Scenario], gate: GateFacts) -> Table:
+    found = gate.found
+    rows = [(code(each.name) or "no name", found.rate(each.rate), found.rate_on_base(each)) for each in scenarios]
+    return Table("<>>", rows, ("Scenario", "Result", base(gate.context.base_ref)))
 
 
 def scenario_columns(scenarios: Iterable[ScenarioFacts], base_ref: str) -> Table:

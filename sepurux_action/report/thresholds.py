@@ -138,10 +138,3 @@ class Thresholds:
         """Return whether a number lies too far below the baseline, or what an earlier run compared did."""
         by_earlier_run = self.result.rule is Rule.THRESHOLD_MISSED and not self.missed
         return by_earlier_run or any(row.is_drop for row in self.missed)
-
-    def base_range(self, row: ThresholdFacts) -> tuple[str, ...]:
-        """Return the lowest and the highest result of the base, and their number, of what a drop limits."""
-        metric = DROPS[row.check.threshold]
-        values = self.baseline.values(metric)
-        ends = (metric.format.write(each, None) for each in (min(values), max(values))) if values else ("", "")
-        return (metric.noun, *ends, str(len(values)))

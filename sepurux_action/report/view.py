@@ -14,11 +14,12 @@ from typing import Generic, NamedTuple
 from sepurux_action.common import T, number_format
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.failures import ClassifiedFailure, severity_rank
+from sepurux_action.evaluation.runs import Scenario
 from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.history import CommitFacts
 from sepurux_action.report.report import Note, Report
 from sepurux_action.report.state import State
-from sepurux_action.report.what_failed import Found, ScenarioFacts, WorseScenario
+from sepurux_action.report.what_failed import Found, ScenarioFacts
 
 Limits = Mapping[str, int]
 NUMBERS_IN_TITLE = 2
@@ -157,7 +158,7 @@ class View:
             every = tuple(each for each in every if not each.failures)
         return self.first(every, "scenarios")
 
-    def got_worse(self, gate: GateFacts) -> Part[WorseScenario]:
+    def got_worse(self, gate: GateFacts) -> Part[Scenario]:
         """Return the scenarios that explain a drop: in a comment, the five with the largest loss."""
         most = MOST_WORSE if self.place == "comment" else self.limits["scenarios"]
         every = gate.found.got_worse if gate.thresholds.dropped and self.limits["scenarios"] else ()

@@ -36,16 +36,6 @@ class ScenarioFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorseScenario:
-    """A scenario with a lower pass rate than in every result of the base that has it."""
-
-    name: str
-    pass_rate: str
-    base: str
-    loss: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Category:
     """A mutation category."""
 
@@ -166,14 +156,15 @@ class Found:
             failures=_groups(scenario.failures),
             reason=clause.removesuffix(".") if shown else "",
             hint=undecided.hint if undecided and shown else "",
-            pass_rate=self._rate(scenario.value(metrics.PASS_RATE)),
+            pass_rate=self.rate(scenario.value(metrics.PASS_RATE)),
             unsafe=scenario.value(metrics.UNSAFE_ATTEMPTS) or 0,
             recordings=len(scenario.recordings),
             base=self.rate_on_base(scenario),
             dashboard=self.context.dashboard(worst.run.dashboard_url),
         )
 
-    def _rate(self, rate: float | None) -> str:
+    def rate(self, rate: float | None) -> str:
+        """Return a pass rate as text, '' if it is unknown."""
         return written(self.result.gate, metrics.PASS_RATE, rate)
 
     def rate_on_base(self, scenario: Scenario) -> str:
@@ -182,22 +173,17 @@ class Found:
         if rate is None:
             return ""
         results = number_format.pluralize(scenario.base.results, "result")
-        return f"{self._rate(metrics.PASS_RATE.rounded(rate))} ({results})"
+        return f"{self.rate(metrics.PASS_RATE.rounded(rate))} ({results})"
 
     @property
-    def got_worse(self) -> tuple[WorseScenario, ...]:
+    def got_worse(self) -> tuple[Scenario, ...]:
         """Return the scenarios whose pass rate is lower than in every result of the base, the largest loss first."""
-        lower = (
-            WorseScenario(
-                name=each.name,
-                pass_rate=self._rate(each.rate),
-                base=self.rate_on_base(each),
-                loss=each.base.pass_rate - each.rate,
-            )
-            for each in self.read.scenarios
+        lost = {
+            index: each.base.pass_rate - each.rate
+            for index, each in enumerate(self.read.scenarios)
             if each.rate is not None and each.base.pass_rate is not None and each.rate < min(each.base.rates)
-        )
-        return tuple(sorted(lower, key=lambda each: -each.loss))
+        }
+        return tuple(self.read.scenarios[index] for index in sorted(lost, key=lambda index: -lost[index]))
 
     @property
     def low_scenario(self) -> tuple[str, str] | None:
@@ -213,7 +199,7 @@ class Found:
         if limit is None or len(rates) <= 1 or rates[0][0] >= limit:
             return None
         rate, name = rates[0]
-        return name, self._rate(rate)
+        return name, self.rate(rate)
 
 
 def _groups(failures: Iterable[ClassifiedFailure]) -> tuple[ClassifiedFailure, ...]:

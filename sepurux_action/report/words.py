@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sepurux_action.common import json_reader
+from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.errors import Problem
+from sepurux_action.evaluation.ci_run import FailingTool
 from sepurux_action.report import markdown
 from sepurux_action.report.context import SHORT_SHA, Context
 from sepurux_action.report.gate_facts import GateFacts
@@ -93,6 +94,9 @@ class Words:
 
     def gates(self, gates: Iterable[GateFacts], most: int = 3) -> Markdown:
         return self.names((gate.name for gate in gates), most)
+
+    def tools(self, tools: Iterable[FailingTool]) -> Markdown:
+        return Markdown(", ".join(f"{self.code(each.tool)} ({number_format.count(each.count)})" for each in tools))
 
     def commit(self, commit: str) -> Markdown:
         return self.code(commit[:SHORT_SHA])
