@@ -19,7 +19,7 @@ from sepurux_action.report.context import SHORT_SHA, Context
 from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import Markdown, code, finish
 from sepurux_action.report.report import Report
-from sepurux_action.report.words import DOCS, MarkdownWords, Words
+from sepurux_action.report.words import DOCS, MarkdownWords, Words, plain
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -46,8 +46,9 @@ def render_notice(context: Context, commit: str, *, why: str = "") -> str:
     """Return the line above a report on another commit: the evaluation goes on, or `why` there was none."""
     here, shown = code(context.commit[:SHORT_SHA]), code(commit[:SHORT_SHA])
     here, page = markdown.link(here, context.commit_url), partial(markdown.link, url=context.run_url)
-    missing = f"❗ Commit {here} was not evaluated: {markdown.prose(why)} ({page('job summary')})"
-    what = missing if why else f"⏳ Evaluating {here} ({page('workflow run')})"
+    what = f"⏳ Evaluating {here} ({page('workflow run')})"
+    if why:
+        what = f"❗ Commit {here} was not evaluated: {markdown.prose(why)} ({page('job summary')})"
     return f"{what}. The result below is that of {shown}."
 
 
@@ -83,9 +84,11 @@ def _rendered(report: Report, place: str, fullest: view.Limits, size: Callable[[
 def _last_resort(report: Report) -> str:
     if report.problems:
         return f"Blocked: {report.problems[0]}"
-    worst, blocking = report.gates[0], f"{len(report.acting)} of {number_format.pluralize(len(report.gates), 'gate')}"
+    worst, every = report.gates[0], len(report.gates)
     what = f"{worst.name}: {worst.decision}, {'blocked' if worst.blocks else 'not blocking'}. {worst.reason}"
-    return what if len(report.gates) == 1 else f"{blocking} block. {what}"
+    if every > 1:
+        return f"{len(report.acting)} of {every} gates block. {what}"
+    return what
 
 
 def _render(shown: view.View, name: str) -> str:
@@ -106,7 +109,7 @@ def _environment(templates: Path, *, as_markdown: bool) -> jinja2.Environment:
     environment = _Environment(
         loader=jinja2.FileSystemLoader(templates),
         autoescape=False,
-        finalize=_escape if as_markdown else _plain,
+        finalize=markdown.as_markdown if as_markdown else plain,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -126,14 +129,6 @@ def _environment(templates: Path, *, as_markdown: bool) -> jinja2.Environment:
     return environment
 
 
-def _escape(value: object) -> Markdown:
-    return value if isinstance(value, Markdown) else markdown.escaped(str(value))
-
-
-def _plain(value: object) -> str:
-    return value if isinstance(value, Markdown) else json_reader.printable(str(value))
-
-
 # -- filters: how a template writes a value ---------------------------------------------------------------------------
 
 
@@ -144,12 +139,16 @@ def _alert(paragraphs: Sequence[Markdown], kind: str) -> Markdown:
 
 def _change(change: Change) -> Markdown:
     """Return a change of the policy: of a setting, with the values before and after, or of a whole gate."""
+    what = "removed"
+    if not change.setting and change.new:
+        what = "added"
+    elif change.new:
+        old, new = (_value(text, change.setting) for text in _shortened(change))
+        what = f"{old} → {new}" if change.old else f"set to {new}"
     if not change.setting:
-        return Markdown(f"gate {code(change.gate)}: {'added' if change.new else 'removed'}")
+        return Markdown(f"gate {code(change.gate)}: {what}")
     of_gate = f" of {code(change.gate)}" if change.gate else ""
-    old, new = (_value(text, change.setting) for text in _shortened(change))
-    what = f"{old} → {new}" if change.old else f"set to {new}"
-    return Markdown(f"{code(change.setting)}{of_gate}: {what if change.new else 'removed'}")
+    return Markdown(f"{code(change.setting)}{of_gate}: {what}")
 
 
 def _value(text: str, setting: str) -> Markdown:

@@ -12,6 +12,7 @@ from sepurux_action.common import json_reader, number_format
 from sepurux_action.evaluation.drops import base_heading
 from sepurux_action.evaluation.metrics import LISTED, NOT_KNOWN
 from sepurux_action.evaluation.runs import Scenario
+from sepurux_action.report import markdown
 from sepurux_action.report.context import SHORT_SHA, Dashboard
 from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.history import CommitFacts
@@ -37,8 +38,7 @@ def as_markdown(table: Table) -> Markdown:
 
 
 def _line(cells: Sequence[str]) -> str:
-    texts = (cell if isinstance(cell, Markdown) else escaped(cell) for cell in cells)
-    return "|" + "".join(f" {text} |" if text else " |" for text in texts)
+    return "|" + "".join(f" {cell} |" if cell else " |" for cell in map(markdown.as_markdown, cells))
 
 
 def as_columns(table: Table) -> list[Markdown]:
@@ -108,12 +108,15 @@ def link_to_run(label: str, dashboard: Dashboard) -> Markdown:
 
 def _result(gate: GateFacts) -> Markdown:
     symbol, word = gate.state.symbol, gate.state.word
-    if gate.blocks and not gate.passed:
-        return Markdown(f"{symbol} {strong(word)}{'' if gate.needs_approval else ', blocks'}")
-    setting = gate.effect.partition(": ")[2]
-    if setting:
-        word = f"{word} ({setting})"
-    return Markdown(f"{symbol} {'approved' if gate.effect == 'approved' else word}")
+    if gate.needs_approval:
+        word = strong(word)
+    elif gate.blocks and not gate.passed:
+        word = f"{strong(word)}, blocks"
+    elif gate.approval:
+        word = gate.effect
+    elif gate.effect:
+        word = f"{word} ({gate.effect.partition(': ')[2]})"
+    return Markdown(f"{symbol} {word}")
 
 
 def gate_columns(every: Iterable[GateFacts]) -> Table:

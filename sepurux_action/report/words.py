@@ -27,6 +27,11 @@ SETTINGS_PAGES = {  # of a repository, as sentences name them
 }
 
 
+def plain(value: object) -> Markdown:
+    """Return what stands for a value in a text: nothing in it is invisible, and there is nothing else to escape."""
+    return value if isinstance(value, Markdown) else Markdown(json_reader.printable(str(value)))
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
     """The words of a log or a terminal. What its methods return is complete: no value in it needs to be escaped."""
@@ -43,7 +48,7 @@ class Words:
         return self.view.report.context
 
     def value(self, value: object) -> Markdown:
-        return Markdown(value if isinstance(value, Markdown) else json_reader.printable(str(value)))
+        return plain(value)
 
     def code(self, name: str) -> Markdown:
         return self.value(name)
@@ -124,7 +129,7 @@ class MarkdownWords(Words):
     as_markdown = True
 
     def value(self, value: object) -> Markdown:
-        return value if isinstance(value, Markdown) else markdown.escaped(str(value))
+        return markdown.as_markdown(value)
 
     def code(self, name: str) -> Markdown:
         return markdown.code(name)
