@@ -11,8 +11,7 @@ import jinja2
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.policy import Change
-from sepurux_action.evaluation.drops import base_heading
-from sepurux_action.evaluation.metrics import BY_OPTION, NOT_KNOWN, PASS_RATE, RATE
+from sepurux_action.evaluation.metrics import BY_OPTION, PASS_RATE, RATE
 from sepurux_action.report import history, markdown, remarks, sentences, tables, view
 from sepurux_action.report.brief import PROMPT, brief_json
 from sepurux_action.report.context import SHORT_SHA, Context
@@ -176,7 +175,6 @@ def _chart(gate: GateFacts) -> Markdown:
 
 
 _NUMBERS: dict[str, Callable[..., object]] = {
-    "or_dash": lambda text: text or NOT_KNOWN,
     "plural": number_format.pluralize,
     "sha": lambda commit: commit[:SHORT_SHA],
     "whole": number_format.count,
@@ -200,6 +198,5 @@ _MARKDOWN: dict[str, Callable[..., object]] = {
 }
 _TEXT: dict[str, Callable[..., object]] = {
     "columns": tables.as_columns,
-    "base": base_heading,
     "ljust": lambda text, width: Markdown(json_reader.printable(text).ljust(width)),
 }
