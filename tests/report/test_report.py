@@ -233,8 +233,9 @@ def test_the_lowest_scenario_of_a_gate_that_passed_is_named_if_it_is_below_the_m
     rates: tuple[float, ...], limits: dict[str, float], named: tuple[str, str] | None
 ) -> None:
     runs = (a_run(run_with(PASSING, pass_rate=rate), trace=name) for rate, name in zip(rates, "abc", strict=True))
-    (gate,) = build_report([a_result(*runs, gate=a_gate(limits=limits))], a_context()).gates
-    assert gate.found.low_scenario == named
+    report = build_report([a_result(*runs, gate=a_gate(limits=limits))], a_context())
+    assert report.gates[0].found.low_scenario == named
+    assert ("Lowest scenario: `a`, 20.0% passed." in render_comment(report, "")) is (named is not None)
 
 
 # -- against the base, and over time ----------------------------------------------------------------------------------
