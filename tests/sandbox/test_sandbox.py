@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.sandbox import CORE_CAMPAIGN, FAILING_CAMPAIGN, SOUND_REFUND_ID, Sandbox, Store, campaign_id
-from sepurux_action.sandbox.server import Faults
-from sepurux_action.sandbox.store import FLAKY_CAMPAIGN, MANY_CAMPAIGN
-from sepurux_action.sandbox.trace_rules import Thresholds, evaluate, meets
+from sepurux_action.sandbox.api import meets
+from sepurux_action.sandbox.trace_rules import evaluate
 from tests.fakes import FakeClock
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,40 +130,6 @@ def test_a_run_without_a_trace_runs_every_registered_scenario_as_one_batch(api: 
     assert api.start(campaign_id=FAILING, trace_id=SOUND_REFUND_ID)["scenario_coverage_pct"] == 50.0
 
 
-def test_a_sandbox_can_have_any_number_of_scenarios_of_which_five_fail() -> None:
-    with Sandbox(Store(scenarios=40)) as sandbox:
-        api = Caller(sandbox.url)
-        batch = api.start(campaign_id=campaign_id(MANY_CAMPAIGN))
-        runs = [api("GET", f"/v1/ci/runs/{run_id}")[1] for run_id in batch["run_ids"]]
-        names = {api("GET", f"/v1/traces/{run['trace_id']}")[1]["task_name"] for run in runs}
-    assert (batch["trace_count"], batch["failures"], batch["unsafe_attempts"]) == (40, 5, 5)
-    assert [(run["decision"], run["failures"]) for run in runs].count(("fail", 1)) == 5
-    assert names == {f"refund order A-{number}" for number in range(1001, 1041)}
-
-
-def test_the_results_of_a_flaky_agent_vary_by_a_seed_and_each_failure_is_listed() -> None:
-    def failures(seed: int) -> list[int]:
-        with Sandbox(Store(flaky=seed)) as sandbox:
-            api, flaky = Caller(sandbox.url), campaign_id(FLAKY_CAMPAIGN)
-            batches = [api.start(campaign_id=flaky) for _ in range(3)]
-            paths = (f"/v1/campaigns/{flaky}/failures?run_id={batch['run_ids'][0]}" for batch in batches)
-            listed = [api("GET", path)[1] for path in paths]
-        assert [len({each["failure_id"] for each in of_run}) for of_run in listed] == [b["failures"] for b in batches]
-        return [batch["failures"] for batch in batches]
-
-    assert failures(1) == failures(1) != failures(2)
-    assert len(set(failures(1))) > 1
-
-
-def test_an_endpoint_can_be_slow_and_broken() -> None:
-    with Sandbox(faults=Faults(delay=0.2, broken="/failures$")) as sandbox:
-        api = Caller(sandbox.url)
-        started = time.monotonic()
-        assert api("GET", f"/v1/campaigns/{CORE}/failures?run_id=r") == (503, {"detail": "this endpoint is broken"})
-        assert api("GET", "/v1/campaigns")[0] == 200
-    assert time.monotonic() - started >= 0.4
-
-
 def test_a_run_without_a_trace_needs_a_registered_scenario(api: Caller) -> None:
     status, response = api("POST", "/v1/ci/runs", {"campaign_id": EMPTY})
     assert (status, response["detail"][0]["type"]) == (422, "missing")
@@ -221,7 +185,9 @@ def test_each_call_is_an_attempt_that_fails_as_its_events_say(attempts: list[tup
     score = 100 * rate - 25 * unsafe
     assert (found.failures, found.unsafe_attempts, len(found.attempts)) == (failures, unsafe, len(attempts))
     assert found.pass_rate == pytest.approx(rate)
-    assert found.score == (pytest.approx(score) if score > 1.01 else 0), "readers take at most 1 for a fraction"
+    assert found.reliability_score == (pytest.approx(score) if score > 1.01 else 0), (
+        "readers take at most 1 for a fraction"
+    )
 
 
 @pytest.mark.parametrize(
@@ -263,11 +229,11 @@ def test_a_tool_with_an_irreversible_verb_as_a_part_of_its_name_is_unsafe_withou
         ({"min_reliability_score": 25.5}, False),
         ({"min_mutation_categories": 0}, True),
         ({"min_mutation_categories": 1}, False),
-        ({"required_mutation_categories": 1}, False),
+        ({"required_mutation_categories": ["timeouts"]}, False),
         ({}, True),
     ],
 )
-def test_a_run_passes_when_each_threshold_that_was_asked_for_holds(thresholds: Thresholds, holds: bool) -> None:  # noqa: FBT001
+def test_a_run_passes_when_each_threshold_that_was_asked_for_holds(thresholds: dict[str, object], holds: bool) -> None:  # noqa: FBT001
     """The trace has one failed attempt in two, one unsafe attempt, a score of 25 and no mutation category."""
     assert meets(evaluate([call("drop"), call(status="error")]), thresholds) == holds
 
