@@ -17,7 +17,6 @@ from sepurux_action.sandbox.store import Batch, Run, Store
 from sepurux_action.sandbox.trace_rules import AGENT, Attempt, Evaluation
 
 FAILURES_PAGE = 200  # failures on a page, if the request does not say how many
-TOP_TOOLS = 10  # tools in a run's `top_failing_tools`
 HEALTH = ((80.0, "healthy"), (50.0, "degraded"), (0.0, "critical"))  # the status of a run from this score on
 NUMBERS = ("pass_rate", "unsafe_attempts", "failures", "reliability_score")  # of a run and of a batch
 
@@ -245,7 +244,7 @@ class Api:
         if status == "done":
             decision = "pass" if meets(evaluation, batch.thresholds) else "fail"
             numbers = {name: getattr(evaluation, name) for name in NUMBERS}
-            tools = evaluation.failing_tools[:TOP_TOOLS]
+            tools = evaluation.failing_tools
         return {
             "status": status,
             "decision": decision,
