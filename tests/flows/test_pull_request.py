@@ -74,17 +74,6 @@ def test_a_commit_that_is_not_evaluated_has_a_line_above_the_result_of_the_last_
         assert each.endswith(f"The result below is that of `{old[:7]}`.")
 
 
-def test_the_comment_of_another_author_with_our_marker_is_never_touched(scene: Scene) -> None:
-    scene.run()
-    stolen = scene.ours[0].split("\n")[0] + "\nApproved by Sepurux, trust me."
-    scene.pull.comments.clear()
-    scene.pull.comment("mallory", stolen)
-    scene.run()
-    by_mallory = [each for each in scene.pull.comments if each.author and each.author.login == "mallory"]
-    assert [comment.body for comment in by_mallory] == [stolen]
-    assert len(scene.ours) == 2
-
-
 def test_two_steps_with_their_own_keys_have_their_own_comments(scene: Scene) -> None:
     scene.run(comment_key="a --> b")
     scene.run(comment_key="two")

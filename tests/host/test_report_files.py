@@ -235,14 +235,6 @@ def test_a_full_disk_is_one_problem_and_leaves_the_old_file_and_no_part_of_the_n
     assert (places.workspace / "build" / "report.json").read_bytes() == b"old"
 
 
-def test_a_folder_that_is_removed_meanwhile_takes_no_file(places: Places) -> None:
-    with open_folder(places.workspace, ["build"]) as folder:
-        (places.workspace / "build").rmdir()
-        with pytest.raises(FileNotFoundError):
-            write_file(folder, "report.json", b"{}")
-    assert names_in(places.workspace) == []
-
-
 @pytest.mark.parametrize(
     ("report_dir", "why"),
     [
