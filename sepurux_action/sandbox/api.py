@@ -131,20 +131,15 @@ class Api:
 
     def __init__(self, store: Store, *, token: str | None, base_url: str) -> None:
         self._store, self._token, self._base_url = store, token, base_url
-        self._responses: dict[tuple[str, str], tuple[bytes, object]] = {}
 
     def respond(self, request: Request) -> object:
-        """Return the JSON of the response, for a known Idempotency-Key that of the first POST; raises RejectedError."""
+        """Return the JSON of the response; raises RejectedError."""
         self._check_credentials(request)
-        key = request.headers.get("idempotency-key") if request.method == "POST" else None
-        if not key:
-            return self._route(request)
-        if (request.path, key) not in self._responses:
-            self._responses[request.path, key] = (request.body, self._route(request))
-        body, response = self._responses[request.path, key]
-        if body != request.body:
-            raise RejectedError(409, "this Idempotency-Key was used with another body")
-        return response
+        for method, path, endpoint in _ROUTES:
+            match = path.fullmatch(request.path)
+            if match and method == request.method:
+                return endpoint(self, request, *match.groups())
+        raise RejectedError(404, "no such endpoint")
 
     def _check_credentials(self, request: Request) -> None:
         if self._token is None or not request.path.startswith("/v1/"):
@@ -154,13 +149,6 @@ class Api:
         if not any(compare_digest(secret.encode(), self._token.encode()) for secret in given):
             problem = "wrong" if given else "missing"
             raise RejectedError(401, f"{problem} credentials: send the token as {' or '.join(names)}")
-
-    def _route(self, request: Request) -> object:
-        for method, path, endpoint in _ROUTES:
-            match = path.fullmatch(request.path)
-            if match and method == request.method:
-                return endpoint(self, request, *match.groups())
-        raise RejectedError(404, "no such endpoint")
 
     # Runs and batches. The decision and the numbers are null until a run is done.
 

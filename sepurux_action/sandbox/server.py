@@ -19,7 +19,6 @@ from sepurux_action.sandbox.store import Store
 
 LOOPBACK = "127.0.0.1"
 MAX_BODY_BYTES = 64 * 1024 * 1024  # the maximum of a trace file (docs/configuration.md#traces)
-IDLE_SECONDS = 30.0  # then a silent connection is closed, so that a stalled client does not hold a thread forever
 
 
 class Sandbox:
@@ -90,7 +89,6 @@ class _Connection(BaseHTTPRequestHandler):
     server: _Server
     server_version = "SepuruxSandbox"
     sys_version = ""
-    timeout = IDLE_SECONDS
 
     def handle(self) -> None:
         """Serve until the connection ends. A client that disconnects or rejects the certificate is not an error."""

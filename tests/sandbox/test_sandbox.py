@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -350,33 +349,6 @@ def test_a_body_that_is_no_json_object_or_an_offset_that_is_no_number_is_422(rej
     response = requests.post(f"{rejecting.url}/v1/ci/runs", data=body, timeout=10)
     assert (response.status_code, response.json()["detail"][0]["loc"]) == (422, ["body"])
     assert rejecting("GET", f"/v1/campaigns/{CORE}/failures?offset=-1")[0] == 422
-
-
-# -- repeated requests ------------------------------------------------------------------------------------------------
-
-
-def test_a_repeated_post_under_one_key_gets_the_same_response_and_has_no_effect(api: Caller) -> None:
-    """The requests come at the same time: a client that retries does not know whether the first one arrived."""
-    responses: list[str] = []
-
-    def start(headers: Mapping[str, str]) -> None:
-        responses.append(api("POST", "/v1/ci/runs", {"campaign_id": CORE}, headers)[1]["batch_id"])
-
-    threads = [threading.Thread(target=start, args=({"Idempotency-Key": "k"},)) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert (len(responses), len(set(responses))) == (8, 1)
-    start({"Idempotency-Key": "another"})
-    start({})
-    assert len(set(responses)) == 3
-
-
-def test_one_key_with_another_body_is_409_and_a_rejected_post_does_not_use_its_key_up(api: Caller) -> None:
-    repeated = {"Idempotency-Key": "k"}
-    bodies: list[dict[str, object]] = [{}, trace(), trace(call())]
-    assert [api("POST", "/v1/traces", body, repeated)[0] for body in bodies] == [422, 200, 409]
 
 
 # -- the socket -------------------------------------------------------------------------------------------------------
