@@ -126,8 +126,11 @@ def time(value: object) -> float | None:
         parsed = datetime.fromisoformat(value)
     except ValueError:
         return None
-    sensible = FIRST_YEAR <= parsed.year < LAST_YEAR
-    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp() if sensible else None
+    if not FIRST_YEAR <= parsed.year < LAST_YEAR:
+        return None
+    if not parsed.tzinfo:
+        parsed = parsed.replace(tzinfo=UTC)
+    return parsed.timestamp()
 
 
 def number(

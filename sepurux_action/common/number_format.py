@@ -13,8 +13,8 @@ def decimal(value: float) -> str:
 
 def percent(fraction: float, distinct_from: float | None = None) -> str:
     """Return a fraction as `72.0%`, with more digits to differ from another. Only 0 is `0.0%`, only 1 is `100.0%`."""
-    others = [0.0, 1.0] if distinct_from is None else [0.0, 1.0, distinct_from]
-    return max((score(fraction * 100, other * 100) for other in others), key=len) + "%"
+    others = (0.0, 1.0, distinct_from)
+    return max((score(fraction * 100, other * 100) for other in others if other is not None), key=len) + "%"
 
 
 def score(value: float, distinct_from: float | None = None) -> str:

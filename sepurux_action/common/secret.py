@@ -117,7 +117,8 @@ class Redactor:
             if start >= at:  # it does not overlap with the one before
                 pieces += [text[at:start], REDACTED]
                 at = start
-            pieces += [json_reader.CUT] if json_reader.CUT in text[at:end] else []
+            if json_reader.CUT in text[at:end]:
+                pieces.append(json_reader.CUT)
             at = max(at, end)
         return "".join((*pieces, text[at:]))
 

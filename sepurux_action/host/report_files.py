@@ -48,17 +48,21 @@ class ReportFolders:
         problems: dict[str, str] = {}
         try:
             root, parts = self._locate(report_dir)
-            for_steps = (self.temporary_for_steps or root) if root == self.temporary else PurePath()
+            shown = PurePath(*parts)
+            if root == self.temporary:
+                shown = (self.temporary_for_steps or root) / shown
             with open_folder(root, parts) as folder:
                 for name, content in files.items():
                     try:
                         write_file(folder, name, content)
-                        paths[name] = for_steps.joinpath(*parts, name).as_posix()
+                        paths[name] = (shown / name).as_posix()
                     except OSError as error:
                         problems[name] = _why(error)
         except (OSError, UnicodeError) as error:
             problems = dict.fromkeys(files, _why(error))
-        return paths, _not_written(problems, report_dir, next(iter(problems.values()))) if problems else ""
+        if not problems:
+            return paths, ""
+        return paths, _not_written(problems, report_dir, next(iter(problems.values())))
 
     def read(self, folder: str, name: str, most: int) -> bytes | None:
         """Return the first bytes of a file, None if there is none; raises OSError or UnicodeError. May hang."""

@@ -177,8 +177,9 @@ class Api:
         return self._batch_view(_found(self._store.batches, batch_id, "batch"))
 
     def show_dashboard(self, request: Request, identifier: str) -> object:
-        is_batch = identifier in self._store.batches
-        return self.show_ci_batch(request, identifier) if is_batch else self.show_ci_run(request, identifier)
+        if identifier in self._store.batches:
+            return self.show_ci_batch(request, identifier)
+        return self.show_ci_run(request, identifier)
 
     # Traces and campaigns.
 

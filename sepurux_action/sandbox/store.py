@@ -114,7 +114,9 @@ class Store:
 
     def start_batch(self, campaign: str, trace_ids: tuple[str, ...], thresholds: Mapping[str, object]) -> Batch:
         """Start a run for each trace, in the campaign with this UUID."""
-        registered = self.campaigns[campaign].trace_ids
+        registered, coverage = self.campaigns[campaign].trace_ids, None
+        if registered:
+            coverage = 100 * len({*trace_ids}.intersection(registered)) / len(registered)
         runs = tuple(Run(str(uuid4()), each, self.traces[each].evaluation) for each in trace_ids)
         batch = Batch(
             batch_id=str(uuid4()),
@@ -122,7 +124,7 @@ class Store:
             runs=runs,
             evaluation=together([run.evaluation for run in runs]),
             thresholds=thresholds,
-            coverage=100 * len({*trace_ids}.intersection(registered)) / len(registered) if registered else None,
+            coverage=coverage,
             started=self._clock(),
             created_at=datetime.now(UTC).isoformat(),
         )
