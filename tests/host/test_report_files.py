@@ -152,15 +152,6 @@ def test_a_link_in_the_path_is_not_followed(target: str, places: Places) -> None
         assert '"link" is a symbolic link or not a folder' in places.refused(report_dir)
 
 
-def test_a_folder_that_a_link_replaces_meanwhile_leads_no_write_elsewhere(places: Places) -> None:
-    build = places.workspace / "build"
-    with open_folder(places.workspace, ["build"]) as folder:
-        build.rename(places.workspace / "moved")
-        build.symlink_to(places.outside)
-        write_file(folder, "report.json", b"{}")
-    assert (names_in(places.outside), names_in(places.workspace / "moved")) == ([], ["report.json"])
-
-
 def test_a_parent_that_a_link_replaces_meanwhile_leads_no_folder_elsewhere(places: Places) -> None:
     """The parent is replaced once it is open, before the folder below it is created."""
 
