@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from scripts import noise, record_schema, schema
+from scripts import noise, record_schema, schema, trace_schema
 from sepurux_action.config.command_line import FLAGS
 from sepurux_action.config.options import BY_NAME, GITHUB_TOKEN, LIMITS, OPTIONS, Option, SectionKind
 from sepurux_action.config.settings import flag
@@ -106,10 +106,13 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "inputs": options_table,
     "outputs": outputs_table,
     "flags": flags_block,
+    "fields": trace_schema.table,
     **noise.TABLES,
 }
-SIMULATED = tuple(ROOT / "docs" / f"{name}.md" for name in ("noisy-agents", "noise-tables"))
-DOCUMENTS = (*(ROOT / "docs" / f"{name}.md" for name in ("reference", "platforms")), *SIMULATED)  # those with blocks
+COMPUTED = tuple(ROOT / "docs" / f"{name}.md" for name in ("reference", "platforms", "trace-format"))
+SIMULATED = ROOT / "docs" / "noisy-agents.md"
+DOCUMENTS = (*COMPUTED, SIMULATED)  # those with blocks
+FIGURES = ROOT / "docs" / "noise.csv"
 
 _SECTION_NAMES = {SectionKind.TOP: "top level", SectionKind.GATE: "gate", SectionKind.THRESHOLDS: "`thresholds:`"}
 
@@ -134,12 +137,14 @@ def wanted() -> Iterable[tuple[Path, str]]:
     yield ROOT / "composite" / "action.yml", composite_action()
     yield schema.PATH, schema.text()
     yield from record_schema.files()
-    yield from _with_blocks(document for document in DOCUMENTS if document not in SIMULATED)
+    yield trace_schema.PATH, trace_schema.text()
+    yield from _with_blocks(COMPUTED)
 
 
 def simulated() -> Iterable[tuple[Path, str]]:
-    """Yield each document with simulated figures. This takes some 20 seconds, so a test computes only a part."""
-    yield from _with_blocks(SIMULATED)
+    """Yield each file with simulated figures. This takes some 20 seconds, so a test computes only a part."""
+    yield from _with_blocks([SIMULATED])
+    yield FIGURES, noise.figures()
 
 
 def _with_blocks(documents: Iterable[Path]) -> Iterable[tuple[Path, str]]:

@@ -1,14 +1,16 @@
-"""Computes how often chance decides a gate: the tables of docs/noisy-agents.md and docs/noise-tables.md.
+"""Computes how often chance decides a gate: the tables of docs/noisy-agents.md, and all figures in docs/noise.csv.
 
-`python scripts/noise.py` prints the tables, and `make generate` writes them. scripts/noise_model.py has the model.
+`python scripts/noise.py` prints the figures, and `make generate` writes them. scripts/noise_model.py has the model.
 """
 
 from __future__ import annotations
 
+import csv
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
+from io import StringIO
 from itertools import islice, product
 from math import floor
 from pathlib import Path
@@ -44,14 +46,16 @@ CHANGES = {
     "one mostly fails": replace(USUAL, mostly_fails=True),
     "harmless, unreliable scenarios too": Agent(),
 }
+SAME, REPLAYS = "as above", "replays vary like recordings"
 AGENTS = {
-    "as above": USUAL,
+    SAME: USUAL,
     "no shared luck": replace(USUAL, luck=0.0),
     "twice the shared luck": replace(USUAL, luck=2 * LUCK),
-    "replays vary like recordings": replace(USUAL, replays_differ=True),
+    REPLAYS: replace(USUAL, replays_differ=True),
 }
 SIZES = tuple(product(SCENARIOS, RECORDINGS))
 SIZE = (20, 3)  # of the tables that compare rules and agents
+SHOWN = ((10, 1), (10, 5), (20, 1), SIZE, (50, 3), (100, 3))  # of the sizes, in docs/noisy-agents.md
 
 
 def blocked(limits: Limits, agent: Agent, scenarios: int, recordings: int, *, confirm: bool = False) -> float:
@@ -102,15 +106,22 @@ def by_rule() -> Iterator[list[str]]:
         yield [_name(limits), *(_cell(limits, agent, SIZE) for agent in CHANGES.values())]
 
 
-def by_agent() -> Iterator[list[str]]:
-    for name, agent in AGENTS.items():
+def by_agent(names: Iterable[str], *, confirm: bool) -> Iterator[list[str]]:
+    """Yield the cells of a row for each of these kinds of agents, with the recommended policy."""
+    for agent in (AGENTS[name] for name in names):
         changes = (replace(each, luck=agent.luck, replays_differ=agent.replays_differ) for each in CHANGES.values())
-        yield [name, *(_cell(RECOMMENDED, each, SIZE, confirm=True) for each in changes)]
+        yield [_cell(RECOMMENDED, each, SIZE, confirm=confirm) for each in changes]
+
+
+def with_confirm() -> Iterator[list[str]]:
+    """Yield the cells of a row for two kinds of agents: without `confirm` → with it."""
+    names = (SAME, REPLAYS)
+    for name, *both in zip(names, *(by_agent(names, confirm=confirm) for confirm in (False, True)), strict=True):
+        yield [name, *(" → ".join(each) for each in zip(*both, strict=True))]
 
 
 def _cell(limits: Limits, agent: Agent, size: tuple[int, int], *, confirm: bool = False) -> str:
-    """Return how often a policy blocks; with `confirm`, without and with it."""
-    return " → ".join(_percent(blocked(limits, agent, *size, confirm=each)) for each in (False, True)[: 1 + confirm])
+    return _percent(blocked(limits, agent, *size, confirm=confirm))
 
 
 def _percent(chance: float) -> str:
@@ -132,22 +143,36 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _figures() -> Iterator[str]:
-    """Yield a heading and a table for each rule."""
-    for limits in RULES:
-        name = _name(limits)
-        yield f"## {name[0].upper()}{name[1:]}"
-        yield _table([*HEADS, *CHANGES], by_size(limits, confirm=True))
+def figures() -> str:
+    """Return a table as CSV: how often each policy blocks, for each size and agent, without `confirm` and with it."""
+    text = StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["policy", "agent", "confirm", *HEADS, *CHANGES])
+    for confirm in (False, True):
+        for limits in RULES:
+            table.writerows(figures_of(limits, confirm=confirm))
+        others = [name for name in AGENTS if name != SAME]
+        for name, row in zip(others, by_agent(others, confirm=confirm), strict=True):
+            table.writerow([*_labels(RECOMMENDED, name, confirm=confirm), *map(str, SIZE), *row])
+    return text.getvalue()
+
+
+def figures_of(limits: Limits, sizes: Iterable[tuple[int, int]] = SIZES, *, confirm: bool) -> Iterator[list[str]]:
+    """Yield the rows of a policy."""
+    for row in by_size(limits, sizes, confirm=confirm):
+        yield [*_labels(limits, SAME, confirm=confirm), *row]
+
+
+def _labels(limits: Limits, agent: str, *, confirm: bool) -> list[str]:
+    return [_name(limits).replace("`", ""), agent.replace(SAME, "usual"), str(confirm).lower()]
 
 
 HEADS = ("scenarios", "recordings of each")
 TABLES: dict[str, Callable[[], str]] = {
-    "policy": lambda: _table([*HEADS, *CHANGES], by_size(RECOMMENDED)),
+    "policy": lambda: _table([*HEADS, *CHANGES], by_size(RECOMMENDED, SHOWN)),
     "rules": lambda: _table(["", *CHANGES], by_rule()),
-    "agents": lambda: _table(["", *CHANGES], by_agent()),
-    "figures": lambda: "\n\n".join(_figures()),
+    "agents": lambda: _table(["", *CHANGES], with_confirm()),
 }
 
 if __name__ == "__main__":
-    for name, text in TABLES.items():
-        print(f"{name}\n\n{text()}\n")
+    print(figures(), end="")
