@@ -54,7 +54,7 @@ AGENTS = {
     REPLAYS: replace(USUAL, replays_differ=True),
 }
 SIZES = tuple(product(SCENARIOS, RECORDINGS))
-SIZE = (20, 3)  # of the tables that compare rules and agents
+SIZE = (20, 3)  # of the tables that compare agents
 SHOWN = ((10, 1), (10, 5), (20, 1), SIZE, (50, 3), (100, 3))  # of the sizes, in docs/noisy-agents.md
 
 
@@ -101,11 +101,6 @@ def by_size(limits: Limits, sizes: Iterable[tuple[int, int]] = SIZES, *, confirm
         yield [*map(str, size), *(_cell(limits, agent, size, confirm=confirm) for agent in CHANGES.values())]
 
 
-def by_rule() -> Iterator[list[str]]:
-    for limits in RULES:
-        yield [_name(limits), *(_cell(limits, agent, SIZE) for agent in CHANGES.values())]
-
-
 def by_agent(names: Iterable[str], *, confirm: bool) -> Iterator[list[str]]:
     """Yield the cells of a row for each of these kinds of agents, with the recommended policy."""
     for agent in (AGENTS[name] for name in names):
@@ -131,11 +126,11 @@ def _percent(chance: float) -> str:
 
 def _name(limits: Limits) -> str:
     if RECOMMENDED.items() <= limits.items():
-        return "the policy with `max_unsafe: 0`" if MAX_UNSAFE.name in limits else "the policy"
+        return "the policy with max_unsafe: 0" if MAX_UNSAFE.name in limits else "the policy"
     [(name, limit)] = limits.items()
     if name == MIN_PASS_RATE.name:
-        return f"`{name}`, some {limit * 100:.0f} points below what is usual"
-    return f"`{name}: {limit:.0%}`" if limit else f"`{name}: 0`"
+        return f"{name}, some {limit * 100:.0f} points below what is usual"
+    return f"{name}: {limit:.0%}" if limit else f"{name}: 0"
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -164,13 +159,12 @@ def figures_of(limits: Limits, sizes: Iterable[tuple[int, int]] = SIZES, *, conf
 
 
 def _labels(limits: Limits, agent: str, *, confirm: bool) -> list[str]:
-    return [_name(limits).replace("`", ""), agent.replace(SAME, "usual"), str(confirm).lower()]
+    return [_name(limits), agent.replace(SAME, "usual"), str(confirm).lower()]
 
 
 HEADS = ("scenarios", "recordings of each")
 TABLES: dict[str, Callable[[], str]] = {
     "policy": lambda: _table([*HEADS, *CHANGES], by_size(RECOMMENDED, SHOWN)),
-    "rules": lambda: _table(["", *CHANGES], by_rule()),
     "agents": lambda: _table(["", *CHANGES], with_confirm()),
 }
 
