@@ -79,12 +79,13 @@ def _action(name: str, runs: str, source: str = "") -> str:
 
 def options_table() -> str:
     """Return the table of all inputs: what each accepts, and where else it may be given."""
-    rows = ["| input | meaning | accepted | default | also in |", "| --- | --- | --- | --- | --- |"]
+    rows = ["| input | meaning | accepted; default | also in |", "| --- | --- | --- | --- |"]
     for option in OPTIONS:
         names = ", ".join(f"`{spelling}`" for spelling in option.names)
         places = [_SECTION_NAMES[section] for section in option.allowed_in]
         places += [f"`{option.environment}`"] if option.environment else []
-        cells = (names, option.help, option.kind.accepts, option.default_shown, ", ".join(places))
+        value = "; ".join(filter(None, (option.kind.accepts, option.default_shown)))
+        cells = (names, option.help, value, ", ".join(places))
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
@@ -114,7 +115,7 @@ SIMULATED = ROOT / "docs" / "noisy-agents.md"
 DOCUMENTS = (*COMPUTED, SIMULATED)  # those with blocks
 FIGURES = ROOT / "docs" / "noise.csv"
 
-_SECTION_NAMES = {SectionKind.TOP: "top level", SectionKind.GATE: "gate", SectionKind.THRESHOLDS: "`thresholds:`"}
+_SECTION_NAMES = {SectionKind.TOP: "top", SectionKind.GATE: "gate", SectionKind.THRESHOLDS: "`thresholds:`"}
 
 
 def with_blocks(text: str) -> str:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 import yaml
@@ -244,12 +242,6 @@ def on_a_comment(scene: Scene) -> str:
     return log_of(scene.on("issue_comment", {"issue": issue}, {"trace_file": "a.json"}, files={"a.json": TRACE}))
 
 
-def into_another_branch(scene: Scene) -> str:
-    scene.repository.commit("dev")
-    scene.github.after("graphql", lambda: setattr(scene.pull, "base_ref", "dev"))
-    return log_of(scene.run())
-
-
 def with_two_traces(scene: Scene) -> str:
     scene.answers(**{**PASSED, "decision": "fail"})
     return log_of(scene.run(trace_id="t-1, t-2"))
@@ -267,11 +259,6 @@ def unreachable(scene: Scene) -> str:
     return log_of(scene.run(timeout="0.5"))
 
 
-def without_certificates(scene: Scene) -> str:
-    with patch.dict(os.environ, REQUESTS_CA_BUNDLE="none.pem"):
-        return log_of(scene.run(base_url="https://api.example", timeout="0.5"))
-
-
 def with_variable(scene: Scene) -> str:
     return log_of(run_action(**{**scene.options(), "env": {**scene.environment(), "SEPURUX_ENFORCEMENT": "observe"}}))
 
@@ -284,23 +271,15 @@ PRINTED: dict[str, Callable[[Scene], str]] = {
     "… has a result of … but no call before it": on_trace({"type": "tool_result", "tool": "refund"}),
     "No trace of this gate calls a tool": on_trace({"type": "agent_output", "output": "Done."}),
     "This gate evaluates the scenarios that are registered at Sepurux": on_pull_request(),
-    "Register scenarios for campaign …": on_answer(
-        "POST /v1/ci/runs", backend.json({"detail": "no registered scenarios"}, 422)
-    ),
-    "Sepurux redirected …": on_answer("GET /v1/campaigns", backend.redirect("https://example.com/")),
     "Sepurux could not be reached within …": unreachable,
-    "`REQUESTS_CA_BUNDLE` names … which does not exist": without_certificates,
-    "no decision after …": on_look(status="running", decision="pending"),
-    "The evaluation itself failed at Sepurux": on_look(status="error", decision="pending"),
     "Sepurux decided … but no threshold that is set here explains why": on_look(**{**PASSED, "decision": "fail"}),
-    "Sepurux itself reported a pass": on_look(**{**PASSED, "unsafe_attempts": 1}),
     "so it seems to apply a minimum of its own": with_two_traces,
     "Sepurux reported a pass without a number that a threshold needs": on_look(**{**PASSED, "pass_rate": MISSING}),
-    "… leads outside the workspace": on_pull_request(trace_file="../../etc/hostname"),
     "… matches no file in …": on_pull_request(trace_file="traces/*.json"),
     "These environment variables are ignored": with_variable,
     "the policy could not be read: …": with_permissions(pull_requests="write", statuses="write"),
     "The token of a pull request from a fork can only read": of_a_fork,
+    "Could not write the comment (…)": with_permissions(contents="read", pull_requests="read", statuses="write"),
     "`status_context` has no `{base}`, so …": on_pull_request(max_pass_rate_drop="3%"),
     "GitHub's limit on one query": over_the_limit,
     "The uploaded traces may be those of another commit": on_a_comment,
