@@ -78,14 +78,15 @@ def _action(name: str, runs: str, source: str = "") -> str:
 
 
 def options_table() -> str:
-    """Return the table of all inputs: what each accepts, and where else it may be given."""
-    rows = ["| input | meaning | accepted; default | also in |", "| --- | --- | --- | --- |"]
+    """Return the table of all inputs: the words of those that accept only some, and where else each may be given."""
+    rows = ["| input | meaning | words; default | also in |", "| --- | --- | --- | --- |"]
     for option in OPTIONS:
         names = ", ".join(f"`{spelling}`" for spelling in option.names)
         places = [_SECTION_NAMES[section] for section in option.allowed_in]
         places += [f"`{option.environment}`"] if option.environment else []
-        value = "; ".join(filter(None, (option.kind.accepts, option.default_shown)))
-        cells = (names, option.help, value, ", ".join(places))
+        words = option.kind.accepts if option.kind.accepts.startswith("`") else ""
+        default = option.default_shown if option.default or option.default_note else ""
+        cells = (names, option.help, "; ".join(filter(None, (words, default))), ", ".join(places))
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
