@@ -123,11 +123,11 @@ def table(path: Path, heading: str) -> list[list[str]]:
 def in_words(decision: Decision, stage: Stage) -> str:
     """Return what the guide says of a gate in these words."""
     if not enforce(decision, stage, OnUndecided.BLOCK):
-        return "does not block"
+        return "success"
     if not enforce(decision, stage, OnUndecided.ALLOW):
-        return "blocks *"
+        return "failure *"
     approvable = not enforce(decision, stage, OnUndecided.BLOCK, approved=True)
-    return "needs an approval" if approvable else "blocks"
+    return "needs an approval" if approvable else "failure"
 
 
 def test_the_reference_says_what_each_stage_makes_of_each_decision() -> None:
