@@ -109,7 +109,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "outputs": outputs_table,
     "flags": flags_block,
     "fields": trace_schema.table,
-    **noise.TABLES,
+    "policy": noise.policy_table,
 }
 COMPUTED = tuple(ROOT / "docs" / f"{name}.md" for name in ("reference", "platforms", "trace-format"))
 SIMULATED = ROOT / "docs" / "noisy-agents.md"

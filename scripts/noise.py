@@ -1,4 +1,4 @@
-"""Computes how often chance decides a gate: the tables of docs/noisy-agents.md, and all figures in docs/noise.csv.
+"""Computes how often chance decides a gate: the table of docs/noisy-agents.md, and all figures in docs/noise.csv.
 
 `python scripts/noise.py` prints the figures, and `make generate` writes them. scripts/noise_model.py has the model.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from io import StringIO
@@ -46,15 +46,15 @@ CHANGES = {
     "one mostly fails": replace(USUAL, mostly_fails=True),
     "harmless, unreliable scenarios too": Agent(),
 }
-SAME, REPLAYS = "as above", "replays vary like recordings"
 AGENTS = {
-    SAME: USUAL,
+    "usual": USUAL,
     "no shared luck": replace(USUAL, luck=0.0),
     "twice the shared luck": replace(USUAL, luck=2 * LUCK),
-    REPLAYS: replace(USUAL, replays_differ=True),
+    "replays vary like recordings": replace(USUAL, replays_differ=True),
 }
+HEADS = ("scenarios", "recordings of each")
 SIZES = tuple(product(SCENARIOS, RECORDINGS))
-SIZE = (20, 3)  # of the tables that compare agents
+SIZE = (20, 3)  # of the rows that compare agents
 SHOWN = ((10, 1), (10, 5), (20, 1), SIZE, (50, 3), (100, 3))  # of the sizes, in docs/noisy-agents.md
 
 
@@ -101,18 +101,9 @@ def by_size(limits: Limits, sizes: Iterable[tuple[int, int]] = SIZES, *, confirm
         yield [*map(str, size), *(_cell(limits, agent, size, confirm=confirm) for agent in CHANGES.values())]
 
 
-def by_agent(names: Iterable[str], *, confirm: bool) -> Iterator[list[str]]:
-    """Yield the cells of a row for each of these kinds of agents, with the recommended policy."""
-    for agent in (AGENTS[name] for name in names):
-        changes = (replace(each, luck=agent.luck, replays_differ=agent.replays_differ) for each in CHANGES.values())
-        yield [_cell(RECOMMENDED, each, SIZE, confirm=confirm) for each in changes]
-
-
-def with_confirm() -> Iterator[list[str]]:
-    """Yield the cells of a row for two kinds of agents: without `confirm` → with it."""
-    names = (SAME, REPLAYS)
-    for name, *both in zip(names, *(by_agent(names, confirm=confirm) for confirm in (False, True)), strict=True):
-        yield [name, *(" → ".join(each) for each in zip(*both, strict=True))]
+def changes_of(agent: Agent) -> Iterator[Agent]:
+    """Yield an agent of this kind after each change."""
+    return (replace(each, luck=agent.luck, replays_differ=agent.replays_differ) for each in CHANGES.values())
 
 
 def _cell(limits: Limits, agent: Agent, size: tuple[int, int], *, confirm: bool = False) -> str:
@@ -133,9 +124,11 @@ def _name(limits: Limits) -> str:
     return f"{name}: {limit:.0%}" if limit else f"{name}: 0"
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [heads, ["---" if not heads[0] else "---:", *["---:"] * (len(heads) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def policy_table() -> str:
+    """Return the table of docs/noisy-agents.md: how often the recommended policy blocks."""
+    heads = [*HEADS, *CHANGES]
+    rows = [heads, ["---:"] * len(heads), *by_size(RECOMMENDED, SHOWN)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def figures() -> str:
@@ -146,27 +139,22 @@ def figures() -> str:
     for confirm in (False, True):
         for limits in RULES:
             table.writerows(figures_of(limits, confirm=confirm))
-        others = [name for name in AGENTS if name != SAME]
-        for name, row in zip(others, by_agent(others, confirm=confirm), strict=True):
-            table.writerow([*_labels(RECOMMENDED, name, confirm=confirm), *map(str, SIZE), *row])
+        for name, agent in AGENTS.items():
+            if agent != USUAL:
+                cells = (_cell(RECOMMENDED, each, SIZE, confirm=confirm) for each in changes_of(agent))
+                table.writerow([*_labels(RECOMMENDED, name, confirm=confirm), *map(str, SIZE), *cells])
     return text.getvalue()
 
 
 def figures_of(limits: Limits, sizes: Iterable[tuple[int, int]] = SIZES, *, confirm: bool) -> Iterator[list[str]]:
     """Yield the rows of a policy."""
     for row in by_size(limits, sizes, confirm=confirm):
-        yield [*_labels(limits, SAME, confirm=confirm), *row]
+        yield [*_labels(limits, "usual", confirm=confirm), *row]
 
 
 def _labels(limits: Limits, agent: str, *, confirm: bool) -> list[str]:
-    return [_name(limits), agent.replace(SAME, "usual"), str(confirm).lower()]
+    return [_name(limits), agent, str(confirm).lower()]
 
-
-HEADS = ("scenarios", "recordings of each")
-TABLES: dict[str, Callable[[], str]] = {
-    "policy": lambda: _table([*HEADS, *CHANGES], by_size(RECOMMENDED, SHOWN)),
-    "agents": lambda: _table(["", *CHANGES], with_confirm()),
-}
 
 if __name__ == "__main__":
     print(figures(), end="")

@@ -17,7 +17,7 @@ from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.github.event import PARSERS
 from sepurux_action.github.permissions import Operation
 from tests import backend
-from tests.backend import MISSING, decided, sound_backend
+from tests.backend import decided, sound_backend
 from tests.gfm import read
 from tests.github_double import GitHub
 from tests.runner import TRACE, StepResult, run_action
@@ -254,11 +254,6 @@ def over_the_limit(scene: Scene) -> str:
     return log_of(scene.run(max_pass_rate_drop="3%"))
 
 
-def unreachable(scene: Scene) -> str:
-    scene.sepurux.close()
-    return log_of(scene.run(timeout="0.5"))
-
-
 def with_variable(scene: Scene) -> str:
     return log_of(run_action(**{**scene.options(), "env": {**scene.environment(), "SEPURUX_ENFORCEMENT": "observe"}}))
 
@@ -271,10 +266,8 @@ PRINTED: dict[str, Callable[[Scene], str]] = {
     "… has a result of … but no call before it": on_trace({"type": "tool_result", "tool": "refund"}),
     "No trace of this gate calls a tool": on_trace({"type": "agent_output", "output": "Done."}),
     "This gate evaluates the scenarios that are registered at Sepurux": on_pull_request(),
-    "Sepurux could not be reached within …": unreachable,
     "Sepurux decided … but no threshold that is set here explains why": on_look(**{**PASSED, "decision": "fail"}),
     "so it seems to apply a minimum of its own": with_two_traces,
-    "Sepurux reported a pass without a number that a threshold needs": on_look(**{**PASSED, "pass_rate": MISSING}),
     "… matches no file in …": on_pull_request(trace_file="traces/*.json"),
     "These environment variables are ignored": with_variable,
     "the policy could not be read: …": with_permissions(pull_requests="write", statuses="write"),

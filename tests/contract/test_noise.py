@@ -170,6 +170,19 @@ def test_with_the_recommended_recordings_the_page_says_what_its_table_has() -> N
         )
 
 
+def test_as_many_harmless_changes_are_blocked_with_confirm_as_the_page_says() -> None:
+    rows = csv.DictReader(generate.FIGURES.read_text(encoding="utf-8").splitlines())
+    policy = [row for row in rows if row["policy"] == "the policy" and row["agent"] == "usual"]
+    shown = {
+        row["confirm"]: row["harmless"]
+        for row in policy
+        if (row["scenarios"], row["recordings of each"]) == ("20", "3")
+    }
+    assert shown == {"false": "2%", "true": "2%"}
+    advice = generate.SIMULATED.read_text(encoding="utf-8")
+    assert "for 20 scenarios, 2% of the harmless changes are blocked\nwith it and without it" in advice
+
+
 def test_the_policy_on_the_page_is_the_one_that_is_simulated() -> None:
     advice = generate.SIMULATED.read_text(encoding="utf-8")
     for line in ("max_pass_rate_drop: 5%", "min_scenario_pass_rate: 20%", "min_pass_rate: 85%"):
