@@ -18,8 +18,8 @@ from sepurux_action.config.stage import OnUndecided
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, Outage, StillPending, describe_defect
 from sepurux_action.evaluation import api, batch_numbers, ci_run, schedule
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
+from sepurux_action.evaluation.api_calls import ApiCalls
 from sepurux_action.evaluation.batch_numbers import MAX_REASON_LENGTH, BatchReader
-from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run
 from sepurux_action.evaluation.confirmation import can_be_noise, confirm, misses_only_rates, too_late
 from sepurux_action.evaluation.decision import NEXT_STEPS, Decision, Rule, RunDecision, decide, fingerprint
@@ -74,7 +74,7 @@ class Evaluation:
 
     def run(self) -> tuple[Evaluated, ...]:
         """Return the results of each gate's runs, in the order of gates and traces. A backend's failure is a result."""
-        return self.calls.run(self._evaluate())
+        return self.calls.until_complete(self._evaluate())
 
     async def _evaluate(self) -> tuple[Evaluated, ...]:
         self._started = self.calls.now()
@@ -142,7 +142,7 @@ class Evaluation:
 
     async def _call_on_fail(self, gate: Gate, decided: GateDecision, *, may_change: bool) -> None:
         async with self._publishing:
-            await self.calls.run_in_thread(partial(self.on_fail, gate, decided, may_change))
+            await self.calls.in_thread(partial(self.on_fail, gate, decided, may_change))
 
     def _too_late(self, first: GateDecision, gate: Gate) -> str:
         took = max(run.elapsed_s or self.elapsed() for run in first.runs)

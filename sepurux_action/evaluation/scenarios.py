@@ -12,8 +12,8 @@ from sepurux_action.common import json_reader
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import ApiRequest, Success, TransientError
+from sepurux_action.evaluation.api_calls import ApiCalls
 from sepurux_action.evaluation.batch_numbers import with_numbers
-from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.ci_run import wrong_shape
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.failures import (

@@ -40,7 +40,7 @@ class ApiCalls:
         share = max(1, (limit - 1) // (projects - 1)) if projects > 1 else limit
         self._slots_by_project = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(share))
 
-    def run(self, work: Coroutine[object, object, T]) -> T:
+    def until_complete(self, work: Coroutine[object, object, T]) -> T:
         return asyncio.run(work)
 
     def cancel_on_signal(self, tasks: Iterable[asyncio.Task[object]]) -> None:
@@ -59,7 +59,7 @@ class ApiCalls:
         if self._signals.received:
             cancel()  # now, before the tasks send their first calls
 
-    async def run_in_thread(self, work: Callable[[], None]) -> None:
+    async def in_thread(self, work: Callable[[], None]) -> None:
         """Run blocking work that is no call of the API."""
         await asyncio.wrap_future(start_thread(work))
 

@@ -21,7 +21,7 @@ from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.evaluation import api
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
-from sepurux_action.evaluation.client import Transport, retry_after
+from sepurux_action.evaluation.transport import Transport, retry_after
 from tests import backend
 from tests.backend import MIB, Line, ScriptedBackend
 
