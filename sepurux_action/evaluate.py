@@ -163,9 +163,13 @@ def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
         on_progress=lambda known: run.host.set_outputs(outputs.early_outputs(known)),
         on_fail=partial(_publish_fail, run),
     )
+    evaluated = evaluation.evaluate()
     return {
-        gate.name: replace(found, what_failed=compare_with_base(gate, found.what_failed, results_of(run, gate)))
-        for gate, found in zip(gates, evaluation.run(), strict=True)
+        gate.name: replace(
+            evaluated[gate.name],
+            what_failed=compare_with_base(gate, evaluated[gate.name].what_failed, results_of(run, gate)),
+        )
+        for gate in gates
     }
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Secret
 from sepurux_action.config.gate import Gate
-from sepurux_action.config.kinds import similar
 from sepurux_action.config.options import API_KEY, TOKEN
-from sepurux_action.errors import EvaluationError, Outage
+from sepurux_action.errors import Outage
 from sepurux_action.evaluation import metrics
 
 CALL_S = 30.0  # the longest that a call may take
@@ -29,9 +28,7 @@ READ_FIELDS = metrics.FIELDS | {
     *("top_failing_tools", "tool", "count", "sandbox"),
     *("failure_id", "type", "severity", "description", "mutation", "metadata", "event", "task_name"),
 }
-MAX_NAMES_LISTED = 20  # campaigns that an error text lists
 CAMPAIGNS = "/v1/campaigns"
-UNUSABLE_RESPONSE = "Check that `base_url` is the API's address; if it is, ask Sepurux about this response."
 _ABOUT_SCENARIOS = re.compile("scenario|eval.?set|trace_id(: field|) (is )?required", re.IGNORECASE)
 
 
@@ -261,30 +258,3 @@ def _credentials_hint(status: int, call: ApiRequest, sent: Credentials) -> str:
     valid = "is valid and belongs to" if status == 401 else "may use"  # noqa: PLR2004 - HTTP
     is_set = "" if call.project else "Set `project` if the secret needs it."
     return " ".join(filter(None, (f"Check that the secret {valid} {project}.", sent.source, is_set)))
-
-
-def find_campaign(listed: object, campaign: str, project: str) -> str:
-    """Return the id of a campaign from the response with the list of them; raises EvaluationError."""
-    if not isinstance(listed, list):
-        raise EvaluationError("Sepurux sent no list as the list of campaigns", UNUSABLE_RESPONSE)
-    entries = [*map(json_reader.as_object, listed)]
-    named = (json_reader.identifier(entry.get("campaign_id")) for entry in entries if entry.get("name") == campaign)
-    ids = sorted({*named} - {""})
-    if len(ids) == 1:
-        return ids[0]
-    where = f" in project {json_reader.preview(project)}" if project else ""
-    if ids:
-        hint = f"Set `campaign` to the UUID of one of them: {_listed(ids)}."
-        raise EvaluationError(f"{len(ids)} campaigns are named {json_reader.preview(campaign)}{where}", hint)
-    names = sorted({json_reader.text(entry.get("name")) for entry in entries} - {""})
-    meant = similar(campaign, names[:MAX_LISTED])
-    did_you_mean = f"Did you mean {_listed([meant])}? " if meant else ""
-    hint = f"{did_you_mean}Set `campaign` to one of these, or `project` to another project: {_listed(names)}."
-    if not names:
-        hint = "Check `project` and the secret, which see no campaign, or create the campaign at Sepurux."
-    raise EvaluationError(f"campaign {json_reader.preview(campaign)} was not found{where}", hint)
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = map(json_reader.preview, names[:MAX_NAMES_LISTED])
-    return ", ".join([*shown, *(["…"] if len(names) > MAX_NAMES_LISTED else [])])

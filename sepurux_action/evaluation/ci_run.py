@@ -72,7 +72,7 @@ def parse_ci_run(payload: object) -> CIRun:
         mutation_categories=None if categories is None else categories[:MAX_CATEGORIES],
         top_failing_tools=_tools(body.get("top_failing_tools")),
         dashboard_url=json_reader.safe_url(body.get("dashboard_url")),
-        run_ids=tuple(filter(None, named or (single,)))[:MAX_RUN_IDS],
+        run_ids=tuple(dict.fromkeys(filter(None, named or (single,))))[:MAX_RUN_IDS],
         sandbox=body.get("sandbox") is True,
     )
 

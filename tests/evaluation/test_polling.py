@@ -70,7 +70,7 @@ def instead(part: str, poll: Poll, others: Respond | None = None) -> Respond:
 
 def evaluate(calls: FakeApiCalls, *gates: Gate, output: FakeOutput | None = None) -> list[Evaluated]:
     evaluated = [(gate, Base(baseline=Baseline())) for gate in gates or (GATE,)]
-    return [*Evaluation(evaluated, {"repo": "o/r"}, calls, output or FakeOutput(), lambda _: None).run()]
+    return [*Evaluation(evaluated, {"repo": "o/r"}, calls, output or FakeOutput(), lambda _: None).evaluate().values()]
 
 
 def run(calls: FakeApiCalls, *gates: Gate, output: FakeOutput | None = None) -> list[RunResult]:
@@ -356,7 +356,7 @@ def test_ids_and_addresses_are_written_at_once_and_those_of_several_runs_then_wi
         seen.append((int(calls.time - 1_000), len(known), known[0].run.dashboard_url))
 
     calls = FakeApiCalls(backend(after(300, before=Success({"dashboard_url": "https://h.example/"}))))
-    Evaluation([(gate, Base(baseline=Baseline()))], {}, calls, FakeOutput(), write).run()
+    Evaluation([(gate, Base(baseline=Baseline()))], {}, calls, FakeOutput(), write).evaluate()
     assert seen == written
 
 

@@ -74,8 +74,9 @@ class Backend:
     def evaluate(self, *gates: Gate, earlier: Runs = (), kept: bool = False) -> Sequence[Evaluated]:
         compared = [(gate, Base(baseline=Baseline())) for gate in gates or (GATE,)]
         known = {gate.name: earlier for gate in gates or (GATE,)}
-        run = Evaluation(compared, {}, self.calls, FakeOutput(), lambda _: None, known, self._note_fail, kept=kept).run
-        return run()
+        output, on_fail = FakeOutput(), self._note_fail
+        evaluation = Evaluation(compared, {}, self.calls, output, lambda _: None, known, on_fail, kept=kept)
+        return [*evaluation.evaluate().values()]
 
     def _note_fail(self, gate: Gate, _decided: GateDecision, may_change: bool) -> None:  # noqa: FBT001 - a callback
         self.fails.append((int(self.calls.time - 1_000), gate.name, may_change))

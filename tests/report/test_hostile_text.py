@@ -24,6 +24,7 @@ from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
 from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.result import GateResult
+from sepurux_action.evaluation.run_start import find_campaign
 from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.report.markdown import ORDINARY, code, code_block, escaped, finish, html_code
 from sepurux_action.report.rendering import render_comment, render_summary
@@ -197,7 +198,7 @@ def errors(name: str) -> Iterator[GateResult]:
     listed = [{"name": name, "campaign_id": f"{name} {n}"} for n in range(2)]
     for wanted in ("another", name):
         with pytest.raises(EvaluationError) as caught:
-            api.find_campaign(listed, wanted, name)
+            find_campaign(listed, wanted, name)
         yield a_result(undecided(Decision.ERROR, caught.value.reason, caught.value.hint))
     gate = a_gate(campaign=name, project=name)
     for base in (None, a_baseline(*[a_past_result()] * 3)):
