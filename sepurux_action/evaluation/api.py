@@ -9,25 +9,15 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from sepurux_action.common import json_reader
-from sepurux_action.common.secret import Secret
+from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import API_KEY, TOKEN
 from sepurux_action.errors import Outage
-from sepurux_action.evaluation import metrics
 
 CALL_S = 30.0  # the longest that a call may take
 MAX_RESPONSE_BYTES = 4 * 1024 * 1024
 MAX_DETAIL_LENGTH = 500  # characters of a backend's error text that a reason quotes
-MAX_ERROR_DETAILS = 5  # entries of a 422's list that a reason quotes
-MAX_CONTAINERS = 100_000  # lists and objects of a success; each costs far more memory than its two characters
 FAILURES_PAGE = 200  # classified failures that a call requests; the page size of the vendor's own client
-MAX_LISTED = 5_000  # items that are kept of a list in an object: more than any parser uses
-# The fields of a success that this package reads. The others are dropped: a response may have 4 MiB of them.
-READ_FIELDS = metrics.FIELDS | {
-    *("run_id", "run_ids", "batch_id", "trace_id", "campaign_id", "name", "status", "decision", "dashboard_url"),
-    *("top_failing_tools", "tool", "count", "sandbox"),
-    *("failure_id", "type", "severity", "description", "mutation", "metadata", "event", "task_name"),
-}
 CAMPAIGNS = "/v1/campaigns"
 _ABOUT_SCENARIOS = re.compile("scenario|eval.?set|trace_id(: field|) (is )?required", re.IGNORECASE)
 
@@ -187,17 +177,12 @@ def show_trace(trace_id: str, project: str) -> ApiRequest:
     return ApiRequest(path=f"/v1/traces/{quote(trace_id, safe='')}", purpose="the trace", project=project)
 
 
-def parse_response(
-    call: ApiRequest, response: Response, credentials: Credentials, redact: Callable[[str], str] = str
-) -> ApiResult:
+def parse_response(call: ApiRequest, response: Response, credentials: Credentials, redact: Redactor) -> ApiResult:
     """Return what a response means; never raises. `redact` comes before a cut: half a secret would not be found."""
     status, body = response.status, response.body
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's success class
-        if body.count(b"[") + body.count(b"{") > MAX_CONTAINERS:
-            reason = f"a response with more than {MAX_CONTAINERS:,} lists and objects"
-            return TransientError(reason=reason, reached=True)
         try:
-            return Success(_read_parts(json.loads(body, object_pairs_hook=_read_fields)))
+            return Success(redact.redact_json(json.loads(body, object_pairs_hook=_read_object)))
         except (ValueError, RecursionError):
             what = "an empty response" if not body.strip() else "a response that is not JSON"
             return TransientError(reason=f"{what} (HTTP {status})", status=status, reached=True)
@@ -225,19 +210,14 @@ def parse_response(
     return PermanentError(reason=reason, status=status, hint=hint)
 
 
-def _read_fields(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Return the fields of an object that this package reads; raises ValueError if a name is there twice."""
-    if len(dict(pairs)) != len(pairs):
+def _read_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
         raise ValueError("a name is there twice")
-    return {name: _read_parts(value, MAX_LISTED) for name, value in pairs if name in READ_FIELDS}
+    return fields
 
 
-def _read_parts(value: object, limit: int | None = None) -> object:
-    """Return a list without what nothing here reads: items after the first `limit`, and lists in it, now null."""
-    return [None if isinstance(item, list) else item for item in value[:limit]] if isinstance(value, list) else value
-
-
-def error_detail(body: bytes | bytearray, redact: Callable[[str], str] = str) -> str:
+def error_detail(body: bytes | bytearray, redact: Callable[[str], str]) -> str:
     """Return the text of `{"detail": "..."}`, or of `{"detail": [{"loc": [...], "msg": "..."}]}`, on one short line."""
     try:
         detail = json_reader.as_object(json.loads(body)).get("detail")
@@ -248,9 +228,8 @@ def error_detail(body: bytes | bytearray, redact: Callable[[str], str] = str) ->
         location = ".".join(str(part) for part in json_reader.as_array(item.get("loc")) if isinstance(part, str | int))
         if message := json_reader.text(item.get("msg")):
             entries.append(f"{json_reader.printable(location)}: {message}" if location else message)
-    shown = "; ".join(map(redact, entries[:MAX_ERROR_DETAILS])).replace("`", "'")  # reports link what is between them
-    more = f"; and {len(entries) - MAX_ERROR_DETAILS} more" if len(entries) > MAX_ERROR_DETAILS else ""
-    return json_reader.shorten(shown, MAX_DETAIL_LENGTH) + more
+    shown = "; ".join(map(redact, entries)).replace("`", "'")  # reports link what is between them
+    return json_reader.shorten(shown, MAX_DETAIL_LENGTH)
 
 
 def _credentials_hint(status: int, call: ApiRequest, sent: Credentials) -> str:

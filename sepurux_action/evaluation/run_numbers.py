@@ -14,13 +14,14 @@ from sepurux_action.common.json_reader import Reading
 from sepurux_action.errors import Outage
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import ApiResult, Success
-from sepurux_action.evaluation.ci_run import MAX_RUN_IDS, parse_ci_run, wrong_shape
+from sepurux_action.evaluation.ci_run import parse_ci_run, wrong_shape
 from sepurux_action.evaluation.decision import decide
 from sepurux_action.evaluation.metrics import RELIABILITY_SCORE
 from sepurux_action.evaluation.retried_calls import RetriedCalls
 from sepurux_action.evaluation.runs import RunResult, Runs
 
 MAX_RUNS = 400  # of a batch whose runs are read for a decision
+MAX_SCORES = 1_000  # of runs of a batch that are read for their mean
 SCORE_NOT_SHOWN = frozenset({401, 403, 404})  # the backend shows the score to another secret, or to no one
 
 
@@ -31,8 +32,8 @@ async def read_score(
 
     If one of the scores is not usable, or not read in time, the mean is not known.
     """
-    if len(run_ids) >= MAX_RUN_IDS:
-        return Reading(broken=f"could not be read: the batch has {MAX_RUN_IDS:,} or more runs"), Outage.NO
+    if len(run_ids) >= MAX_SCORES:
+        return Reading(broken=f"could not be read: the batch has {MAX_SCORES:,} or more runs"), Outage.NO
     until = max(timeout_s, calls.elapsed() + schedule.SCORE_S)
     read = await asyncio.gather(*(_read_score(calls, project, campaign_id, each, until) for each in run_ids))
     broken = [(score, outage) for score, outage in read if score.broken]

@@ -24,7 +24,7 @@ from sepurux_action import __version__
 from sepurux_action.common.json_reader import is_loopback, preview
 from sepurux_action.common.secret import Redactor
 from sepurux_action.evaluation import api
-from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
+from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, TransientError
 
 CONNECT_S = 5.0
 READ_S = 15.0
@@ -120,8 +120,7 @@ class Transport:
             target = response.headers.get("Location", "")
             received = api.Response(status=response.status_code, body=body, retry_after_s=wait, location=target)
             with self._parsing:
-                result = api.parse_response(call, received, self._credentials, self._redact)
-                return Success(self._redact.redact_json(result.payload)) if isinstance(result, Success) else result
+                return api.parse_response(call, received, self._credentials, self._redact)
 
 
 CONNECTION_FAILED = "the connection to {host} failed"
