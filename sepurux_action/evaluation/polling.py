@@ -21,7 +21,6 @@ from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
 from sepurux_action.evaluation.result import Evaluated
 from sepurux_action.evaluation.retried_calls import RetriedCalls
 from sepurux_action.evaluation.run_poller import RunPoller, Step
-from sepurux_action.evaluation.run_start import Campaigns
 from sepurux_action.evaluation.runs import RunResult, Runs, WhatFailed
 from sepurux_action.evaluation.scenarios import nothing_read, read_scenarios
 from sepurux_action.host.output import Output
@@ -67,9 +66,7 @@ class Evaluation:
             calls=self._retried,
             output=self.output,
             metadata=self.metadata,
-            campaigns=Campaigns(self._retried),
             show_ids=self._show_ids,
-            show_wait=self._show_wait,
             on_decision=self._publish_fail,
             several_gates=len(self._gates) > 1,
         )
@@ -88,7 +85,7 @@ class Evaluation:
                 for trace in gate.traces
             ]
         pollers = self._all_pollers
-        self._retried.polled, self._step.several_runs = len(pollers), len(pollers) > 1
+        self._retried.polled = len(pollers)
         pending = {asyncio.create_task(poller.evaluate()) for poller in pollers}
         self.calls.cancel_on_signal(pending)
         self._show_wait()

@@ -25,12 +25,13 @@ class RetriedCalls:
     """
 
     def __init__(self, calls: ApiCalls, show_wait: Callable[[], None], log: Callable[[str], None]) -> None:
+        self.show_wait, self.polled = show_wait, 1
         self.last_error: TransientError | None = None
-        self.polled = 1
-        self._calls, self._show_wait, self._log = calls, show_wait, log
+        self._calls, self._log = calls, log
         self._started = calls.now()
         self._responded = False
         self._said: set[str] = set()
+        self._shared: dict[tuple[ApiRequest, float], asyncio.Task[object]] = {}
 
     def elapsed(self) -> float:
         return self._calls.now() - self._started
@@ -63,7 +64,7 @@ class RetriedCalls:
             return replace(self.last_error or api.NO_TIME_LEFT, retry_after_s=None, sent=False)
         self.last_error = result if isinstance(result, TransientError) else None
         self._responded = self._responded or not isinstance(result, TransientError) or result.reached
-        self._show_wait()
+        self.show_wait()
         return result
 
     async def payload_of(self, call: ApiRequest, timeout_s: float) -> object:
@@ -74,6 +75,13 @@ class RetriedCalls:
         if isinstance(result, PermanentError):
             raise EvaluationError(result.reason, result.hint, outage=result.outage)
         raise self._timed_out(call, result, timeout_s)
+
+    async def shared_payload_of(self, call: ApiRequest, timeout_s: float) -> object:
+        """Return the payload of a call that is sent once for all who make it with the same timeout."""
+        key = call, timeout_s
+        if key not in self._shared:
+            self._shared[key] = asyncio.create_task(self.payload_of(call, timeout_s))
+        return await self._shared[key]
 
     async def retried(self, call: ApiRequest, timeout_s: float, *, of_object: bool = False) -> ApiResult:
         """Return the result of a call that is tried again while its error, or with `of_object` its shape, may pass."""

@@ -20,7 +20,7 @@ from sepurux_action.evaluation.decision import NEXT_STEPS, Decision, Rule, RunDe
 from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, RELIABILITY_SCORE, SCENARIOS, summary
 from sepurux_action.evaluation.retried_calls import RetriedCalls
 from sepurux_action.evaluation.run_numbers import MAX_RUNS, read_batch, read_score
-from sepurux_action.evaluation.run_start import Campaigns, start, upload
+from sepurux_action.evaluation.run_start import read_campaign_id, start, upload
 from sepurux_action.evaluation.runs import RunResult, Runs, WorkflowRun
 from sepurux_action.evaluation.schedule import Polls, next_poll, out_of_time
 from sepurux_action.host.output import Output
@@ -35,20 +35,17 @@ NOT_KNOWN_ANY_MORE = RunDecision(decision=Decision.ERROR, reason="", rule=Rule.E
 class Step:
     """What all runs of a step have in common.
 
-    `show_ids` is called when an id or an address becomes known, `show_wait` when a run waits for something else, and
-    `on_decision` when the decision on a run of a gate or a number for it becomes known. `claimed` says by the id of a
-    run or a batch what it evaluates. With `confirming`, all gates are evaluated for the second time.
+    `show_ids` is called when an id or an address becomes known, `on_decision` when the decision on a run of a gate or a
+    number for it becomes known. `claimed` says by the id of a run or a batch what it evaluates. With `confirming`,
+    gates are evaluated for the second time.
     """
 
     calls: RetriedCalls
     output: Output
     metadata: Mapping[str, object]
-    campaigns: Campaigns
     show_ids: Callable[[], None]
-    show_wait: Callable[[], None]
     on_decision: Callable[[Gate], Awaitable[None]]
     several_gates: bool
-    several_runs: bool = False
     confirming: bool = False
     claimed: dict[str, object] = field(default_factory=dict)
 
@@ -124,12 +121,12 @@ class RunPoller:
                 self._fail(EvaluationError(describe_defect(defect), REPORT_DEFECT))
         self.ended = self.complete = True
         self.elapsed_s = self.elapsed_s or self.step.calls.elapsed()
-        self.step.show_wait()
+        self.step.calls.show_wait()
         self._log_decision()
         await self.step.on_decision(self.gate)
 
     async def _evaluate(self) -> None:
-        self.campaign_id = await self.step.campaigns.find(self.gate)
+        self.campaign_id = await read_campaign_id(self.step.calls, self.gate)
         decided = await self._resumed()
         if decided is None:
             self.trace_id = await self._trace_id()
@@ -324,13 +321,13 @@ class RunPoller:
 
     def _enter(self, phase: str) -> None:
         self.phase = phase
-        self.step.show_wait()
+        self.step.calls.show_wait()
 
     def _log_decision(self) -> None:
         """Log the decision, and of several runs why: the report, at the end of the log, does not say it of each."""
         result = self.result
         why = summary(result.run.numbers) if result.decision.is_decided else result.run_decision.reason
-        shown = f": {why}" if why and self.step.several_runs else ""
+        shown = f": {why}" if why and self.step.calls.polled > 1 else ""
         waited = f" after {number_format.duration(result.elapsed_s)}"
         if shown and result.decision is Decision.PENDING:  # the reason says it
             waited = ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -20,21 +19,11 @@ MAX_NAMES_LISTED = 20  # campaigns that an error text lists
 UNUSABLE_RESPONSE = "Check that `base_url` is the API's address; if it is, ask Sepurux about this response."
 
 
-class Campaigns:
-    """Finds the ids of campaigns; gates of one project with one timeout share a request for its list."""
-
-    def __init__(self, calls: RetriedCalls) -> None:
-        self._calls = calls
-        self._lists: dict[tuple[str, float], asyncio.Task[object]] = {}
-
-    async def find(self, gate: Gate) -> str:
-        with suppress(ValueError):  # if it is a name
-            return str(uuid.UUID(gate.campaign))
-        key = gate.project, gate.timeout_s
-        if key not in self._lists:
-            listing = self._calls.payload_of(api.list_campaigns(gate.project), gate.timeout_s)
-            self._lists[key] = asyncio.create_task(listing)
-        return find_campaign(await self._lists[key], gate.campaign, gate.project)
+async def read_campaign_id(calls: RetriedCalls, gate: Gate) -> str:
+    with suppress(ValueError):  # if it is a name
+        return str(uuid.UUID(gate.campaign))
+    listed = await calls.shared_payload_of(api.list_campaigns(gate.project), gate.timeout_s)
+    return find_campaign(listed, gate.campaign, gate.project)
 
 
 def find_campaign(listed: object, campaign: str, project: str) -> str:
