@@ -136,7 +136,9 @@ def create_run(gate: Gate, campaign_id: str, trace_id: str, metadata: Mapping[st
     ids = {"trace_id": trace_id or None, "campaign_id": campaign_id, "mutation_pack_id": gate.mutation_pack or None}
     body = {**ids, "thresholds": gate.thresholds, **metadata}
     campaign, project = json_reader.preview(gate.campaign), json_reader.preview(gate.project)
-    given = [f"`campaign` ({campaign})", *([f"`trace_id` ({json_reader.preview(trace_id)})"] if trace_id else [])]
+    given = [f"`campaign` ({campaign})"]
+    if trace_id:
+        given.append(f"`trace_id` ({json_reader.preview(trace_id)})")
     given.append(f"`project` ({project})" if gate.project else "`project` (not set)")
 
     def hint(status: int, detail: str) -> str:
@@ -157,7 +159,9 @@ def create_run(gate: Gate, campaign_id: str, trace_id: str, metadata: Mapping[st
 
 
 def poll_run(*, run_id: str, batch_id: str, project: str) -> ApiRequest:
-    path = f"/v1/ci/batch/{quote(batch_id, safe='')}" if batch_id else f"/v1/ci/runs/{quote(run_id, safe='')}"
+    path = f"/v1/ci/runs/{quote(run_id, safe='')}"
+    if batch_id:
+        path = f"/v1/ci/batch/{quote(batch_id, safe='')}"
     return ApiRequest(path=path, purpose="the poll of the run", project=project)
 
 

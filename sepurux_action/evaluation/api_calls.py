@@ -97,7 +97,9 @@ class ApiCalls:
                 return NO_TIME_LEFT, True
             left = deadline - self.now()
             last = left < schedule.MIN_POLL_WAIT_S
-            seconds = min(schedule.LAST_POLL_S, until - self.now()) if last else min(CALL_S, left)
+            seconds = min(CALL_S, left)
+            if last:
+                seconds = min(schedule.LAST_POLL_S, until - self.now())
             return self.held() or await self._perform(call, seconds), last
 
     def held(self) -> TransientError | None:

@@ -75,8 +75,8 @@ def wrong_shape(payload: object, *, run_id: str, batch_id: str, campaign_id: str
         return NO_OBJECT
     if not all(isinstance(payload.get(name), str | None) for name in ("run_id", "batch_id")):
         return "a response whose run_id or batch_id is not a text"
-    actual, expected = (payload.get("batch_id"), batch_id) if batch_id else (payload.get("run_id"), run_id)
-    if actual and actual != expected:
+    name, expected = ("batch_id", batch_id) if batch_id else ("run_id", run_id)
+    if payload.get(name) not in {None, "", expected}:
         return "a response about another run"
     return OTHER_CAMPAIGN if is_about_another(payload, campaign_id) else ""
 

@@ -237,9 +237,8 @@ class RunPoller:
                 return found
             polls, seconds = found
             if seconds is None:
-                waited_s = min(calls.elapsed(), polls.deadline)
-                self.elapsed_s = waited_s if polls.decision else 0  # a report shows what the reason says
-                raise out_of_time(polls, waited_s)
+                self.elapsed_s = min(calls.elapsed(), polls.deadline)  # a report shows what the reason says
+                raise out_of_time(polls, self.elapsed_s)
             if (error := polls.retry.error) and not (before and before.reason == error.reason):
                 self._log(f"poll failed: {error.reason}; next poll in {number_format.duration(seconds)}")
             await asyncio.sleep(seconds)

@@ -87,22 +87,23 @@ def next_poll(
         polls = Polls(polls.started, polls.deadline, response)
         if last:
             return polls, None
-    return polls, wait if wait <= left - MIN_POLL_WAIT_S else max(0.0, left)
+    if wait > left - MIN_POLL_WAIT_S:
+        wait = max(0.0, left)
+    return polls, wait
 
 
 def out_of_time(polls: Polls, waited_s: float) -> EvaluationError:
     """Return the error of a run that was not decided in time, StillPending if a poll succeeded."""
-    decision, error, failed = polls.decision, polls.retry.error, ""
+    decision, error, failed, outage = polls.decision, polls.retry.error, "", Outage.NO
     if error:
-        failed = error.reason
-    if error and error.retry_after_s is not None:
-        asked = number_format.duration(polls.retry.wait(0))
-        failed += f", and Sepurux asked to wait {asked}, longer than the time that is left"
+        failed, outage = error.reason, error.outage
+        if error.retry_after_s is not None:
+            asked = number_format.duration(polls.retry.wait(0))
+            failed += f", and Sepurux asked to wait {asked}, longer than the time that is left"
     waited = number_format.duration(waited_s)
     if decision is None:
         hint = f"{{Rerun}}, or raise `timeout` (now {number_format.duration(polls.deadline)})."
-        reason = f"No poll of the run succeeded within {waited}: {failed}"
-        return EvaluationError(reason, hint, outage=error.outage if error else Outage.NO)
+        return EvaluationError(f"No poll of the run succeeded within {waited}: {failed}", hint, outage=outage)
     if decision.rule is Rule.FINISHED_UNDECIDED:
         return EvaluationError(decision.reason, NEXT_STEPS[decision.rule])
     why = f": {decision.reason}" if decision.rule is Rule.UNKNOWN_WORD else ""
