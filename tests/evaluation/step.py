@@ -8,10 +8,10 @@ from itertools import chain, repeat
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.evaluation.api import CAMPAIGNS, ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.drops import Base
-from sepurux_action.evaluation.polling import Evaluation
 from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.evaluation.result import Evaluated
 from sepurux_action.evaluation.runs import RunResult
+from sepurux_action.evaluation.step_evaluation import StepEvaluation
 from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput, backend
 
 Poll = Callable[[float], ApiResult]
@@ -100,7 +100,7 @@ def by_score(*responses: ApiResult, runs: int = 1, poll: ApiResult | None = None
 
 def evaluate(calls: FakeApiCalls, *gates: Gate, output: FakeOutput | None = None) -> list[Evaluated]:
     evaluated = [(gate, Base(baseline=Baseline())) for gate in gates or (GATE,)]
-    evaluation = Evaluation(evaluated, {"repo": "o/r"}, calls, output or FakeOutput(), lambda _: None)
+    evaluation = StepEvaluation(evaluated, {"repo": "o/r"}, calls, output or FakeOutput(), lambda _: None)
     return [*evaluation.evaluate().values()]
 
 

@@ -15,10 +15,10 @@ from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.gate_decision import GateDecision
-from sepurux_action.evaluation.polling import Evaluation
 from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.evaluation.result import Evaluated
 from sepurux_action.evaluation.runs import RunResult, Runs
+from sepurux_action.evaluation.step_evaluation import StepEvaluation
 from tests.builders import EARLIER
 from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput
 
@@ -75,7 +75,7 @@ class Backend:
         compared = [(gate, Base(baseline=Baseline())) for gate in gates or (GATE,)]
         known = {gate.name: earlier for gate in gates or (GATE,)}
         output, on_fail = FakeOutput(), self._note_fail
-        evaluation = Evaluation(compared, {}, self.calls, output, lambda _: None, known, on_fail, kept=kept)
+        evaluation = StepEvaluation(compared, {}, self.calls, output, lambda _: None, known, on_fail, kept=kept)
         return [*evaluation.evaluate().values()]
 
     def _note_fail(self, gate: Gate, _decided: GateDecision, may_change: bool) -> None:  # noqa: FBT001 - a callback

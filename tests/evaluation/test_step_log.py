@@ -12,9 +12,9 @@ from sepurux_action.evaluation import schedule
 from sepurux_action.evaluation.api import Success, TransientError
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.drops import Base
-from sepurux_action.evaluation.polling import Evaluation
 from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.evaluation.runs import RunResult
+from sepurux_action.evaluation.step_evaluation import StepEvaluation
 from sepurux_action.host.workflow_commands import Level
 from tests.evaluation.step import (
     GATE,
@@ -108,7 +108,7 @@ def test_ids_and_addresses_are_written_at_once_and_those_of_several_runs_then_wi
         seen.append((int(calls.time - 1_000), len(known), known[0].run.dashboard_url))
 
     calls = FakeApiCalls(backend(after(300, before=Success({"dashboard_url": "https://h.example/"}))))
-    Evaluation([(gate, Base(baseline=Baseline()))], {}, calls, FakeOutput(), write).evaluate()
+    StepEvaluation([(gate, Base(baseline=Baseline()))], {}, calls, FakeOutput(), write).evaluate()
     assert seen == written
 
 

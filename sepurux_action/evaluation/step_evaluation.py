@@ -27,7 +27,7 @@ from sepurux_action.host.output import Output
 
 
 @dataclass(eq=False)
-class Evaluation:
+class StepEvaluation:
     """The evaluation of all gates. `on_progress` gets the started runs whenever ids or addresses become known.
 
     `on_fail` gets a gate as soon as it is certain that it fails, and whether a second evaluation may change that; it
@@ -51,7 +51,7 @@ class Evaluation:
         self._pollers: dict[str, list[RunPoller]] = {}  # by the name of the gate
         self._written: list[tuple[str, str]] = []  # the ids and addresses that early outputs have
         self._publishing = asyncio.Lock()
-        self._published: dict[str, bool] = {}  # gates whose runs ended, and whether what is published may change
+        self._published: dict[str, tuple[bool, bool]] = {}  # of a gate: whether its runs ended, and it may change
 
     def evaluate(self) -> Mapping[str, Evaluated]:
         """Return the result of each gate by its name, with the runs of its traces in their order.
@@ -156,18 +156,21 @@ class Evaluation:
     # -- what is published before the end -----------------------------------------------------------------------------
 
     async def _publish_fail(self, gate: Gate) -> None:
-        """Call `on_fail` if the gate certainly fails; not during a second evaluation, before which it was called."""
-        changeable = self._published.get(gate.name)
-        if self._step.confirming or changeable is False:
+        """Call `on_fail` if the gate certainly fails, and again only if what it says has changed.
+
+        A second evaluation changes nothing before it has ended.
+        """
+        if self._step.confirming:
             return
         pollers = self._pollers[gate.name]
         ended, complete = all(poller.ended for poller in pollers), all(poller.complete for poller in pollers)
         decided = decide_gate(gate, tuple(poller.result for poller in pollers), self._bases[gate.name])
+        if decided.decision is not Decision.FAIL:
+            return
         may_be_noise = can_be_noise(decided) if complete else misses_only_rates(decided)
         may_change = gate.confirm and may_be_noise and not self._too_late(decided, gate)
-        if ended:
-            self._published[gate.name] = may_change and not complete
-        if decided.decision is Decision.FAIL and not (changeable and may_change):
+        if self._published.get(gate.name) != (ended, may_change):
+            self._published[gate.name] = ended, may_change
             known = decided if ended else replace(decided, numbers=CIRun())
             await self._call_on_fail(gate, known, may_change=may_change)
 
