@@ -78,21 +78,17 @@ class RunPoller:
     run: CIRun = CIRun()
     of_batch: Runs = ()
     elapsed_s: float = 0
-    trace_may_be_cause: bool = False
-
-    def __post_init__(self) -> None:
-        self.trace_may_be_cause = self.trace.content is not None
-        if self.known and self.trace.trace_id not in {"", self.known.trace_id}:
-            self.known = None  # the path of a file may be the same text as the id of another trace
+    is_outage: bool = False
 
     @property
     def result(self) -> RunResult:
         """Return what is known, without numbers that may still change."""
         final = self.ended and self.decided.decision is not Decision.PENDING and self.run.decision in {"pass", "fail"}
         unfinished = replace(self.run, numbers={}, mutation_categories=None, top_failing_tools=())
+        uploaded = self.trace.content is not None
         return RunResult(
             trace=self.trace.label,
-            uploaded=self.trace.content is not None,
+            uploaded=uploaded,
             run_decision=self.decided,
             run=self.run if final else unfinished,
             campaign_id=self.campaign_id,
@@ -102,7 +98,7 @@ class RunPoller:
             hint=at_source(self.hint, self.gate),
             note=self.note,
             elapsed_s=self.elapsed_s,
-            trace_may_be_cause=self.trace_may_be_cause,
+            trace_may_be_cause=uploaded and not self.is_outage,
             earlier=self.earlier,
             problem=self.problem,
             of_batch=self.of_batch,
@@ -161,14 +157,13 @@ class RunPoller:
         self.hint = error.hint
 
     async def _note_outage(self, outage: Outage) -> None:
-        """Note that no uploaded trace caused an outage. For `allow`, the list of campaigns may have to confirm it."""
-        if not self.trace_may_be_cause:
-            return
-        if outage is Outage.IF_CONFIRMED and self.gate.on_undecided is OnUndecided.ALLOW:
+        """Note an outage, which no trace causes. For `allow`, the list of campaigns may have to confirm it."""
+        allow = self.gate.on_undecided is OnUndecided.ALLOW and self.trace.content is not None
+        if outage is Outage.IF_CONFIRMED and allow:
             listed = await self.step.calls.send(api.list_campaigns(self.gate.project), schedule.LAST_POLL_S)
             if isinstance(listed, TransientError) and listed.sent and listed.outage is Outage.IF_CONFIRMED:
                 outage = Outage.YES
-        self.trace_may_be_cause = outage is not Outage.YES
+        self.is_outage = outage is Outage.YES
 
     # -- start --------------------------------------------------------------------------------------------------------
 

@@ -79,9 +79,15 @@ class StepEvaluation:
         """Return the results of the runs of these gates. What is `known` of a trace is used, see `RunPoller`."""
         self._pollers = {}
         for name, runs in known.items():
-            gate, by_trace = self._gates[name], {run.trace: run for run in runs}
+            # The path of a file may be the same text as the id of another trace.
+            gate, by_trace = self._gates[name], {(run.trace, run.uploaded): run for run in runs}
             self._pollers[name] = [
-                RunPoller(step=self._step, gate=gate, trace=trace, known=by_trace.get(trace.label))
+                RunPoller(
+                    step=self._step,
+                    gate=gate,
+                    trace=trace,
+                    known=by_trace.get((trace.label, trace.content is not None)),
+                )
                 for trace in gate.traces
             ]
         pollers = self._all_pollers

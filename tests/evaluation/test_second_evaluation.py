@@ -161,10 +161,13 @@ def test_a_second_evaluation_with_the_id_of_the_first_has_no_result() -> None:
 
 
 def test_a_trace_whose_id_is_the_path_of_a_file_is_evaluated_twice_too() -> None:
-    gate = replace(GATE, traces=(Trace(label="a.json", trace_id="a.json"), UPLOADED[0]))
-    backend = Backend(passed(0.84), passed(0.84), passed(0.95), passed(0.95))
-    backend.evaluate(gate)
-    assert backend.started() == ["a.json", "t-2", "a.json", "t-2"]
+    traces = (Trace(label="a.json", trace_id="a.json"), UPLOADED[0])
+    for order in (traces, traces[::-1]):
+        backend = Backend(passed(0.84), passed(0.84), passed(0.95), passed(0.95))
+        backend.evaluate(replace(GATE, traces=order))
+        started = [*map(str, backend.started())]
+        assert len({*started[:2]}) == 2
+        assert {*started[2:]} == {*started[:2]}
 
 
 SCORE = replace(GATE, traces=(Trace(label="all"),), limits={"min_pass_rate": 0.85, "min_reliability_score": 80})
@@ -238,7 +241,9 @@ def test_a_sum_of_a_run_that_sepurux_decided_before_it_failed_is_a_fail_at_once(
 
 def unfinished(label: str, run_id: str) -> RunResult:
     pending = RunDecision(decision=Decision.PENDING, reason="", rule=Rule.PENDING)
-    return RunResult(trace=label, run_decision=pending, run=CIRun(), trace_id="t", run_id=run_id, earlier=EARLIER)
+    return RunResult(
+        trace=label, uploaded=True, run_decision=pending, run=CIRun(), trace_id="t", run_id=run_id, earlier=EARLIER
+    )
 
 
 LEFT = (unfinished("b.json", "r-b"), unfinished("a.json", "r-a"))
