@@ -50,7 +50,7 @@ class Step:
     claimed: dict[str, object] = field(default_factory=dict)
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(eq=False)
 class RunPoller:
     """One run of a gate, with what is known of it so far.
 

@@ -82,12 +82,7 @@ class StepEvaluation:
             # The path of a file may be the same text as the id of another trace.
             gate, by_trace = self._gates[name], {(run.trace, run.uploaded): run for run in runs}
             self._pollers[name] = [
-                RunPoller(
-                    step=self._step,
-                    gate=gate,
-                    trace=trace,
-                    known=by_trace.get((trace.label, trace.content is not None)),
-                )
+                RunPoller(self._step, gate, trace, by_trace.get((trace.label, trace.content is not None)))
                 for trace in gate.traces
             ]
         pollers = self._all_pollers
