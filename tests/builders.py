@@ -46,9 +46,10 @@ from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusa
 from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, FixedFailure, OnBase, merge_failures
 from sepurux_action.evaluation.gate_decision import decide_gate
 from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
-from sepurux_action.evaluation.polling import CANCELLED, CHECK_NETWORK
 from sepurux_action.evaluation.published_result import Baseline, BaselineResult, CommitResults, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RecordedFail, of_status
+from sepurux_action.evaluation.retried_calls import CHECK_NETWORK
+from sepurux_action.evaluation.run_poller import CANCELLED
 from sepurux_action.evaluation.runs import NOT_READ, RunResult, Scenario, WhatFailed, WorkflowRun
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import DELETED, FIRST_FILE, invalid_base_note, resolve_policy

@@ -136,15 +136,6 @@ def _(case: Case) -> bool:
     return bool(json.loads(body)["thresholds"][case.metric.threshold] == case.limit)
 
 
-@place("the fields that are kept of a response")
-def _(case: Case) -> bool:
-    call = api.poll_run(run_id="r", batch_id="", project="")
-    sent = {case.metric.field or case.metric.name: case.bad}
-    received = api.Response(status=200, body=json.dumps(sent).encode())
-    response = api.parse_response(call, received, api.Credentials())
-    return isinstance(response, api.Success) and response.payload == sent
-
-
 @place("the decision", "threshold")
 def _(case: Case) -> bool:
     met, missed = (a_result(a_run(case.run(raw, "pass")), gate=case.gate) for raw in (case.good, case.bad))
