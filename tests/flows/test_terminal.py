@@ -21,7 +21,7 @@ from tests.runner import REPOSITORY, inherited
 SECRET = "api-key-0123456789"
 RUNNING = {"status": "running", "decision": "pending"}
 LINK = "https://app.sepurux.dev/runs/f00d0000-0000-4000-8000-000000000001"
-FINAL = ["✗ core-reliability failed: 1 of 2 thresholds missed", "", "  ✗ Pass rate         50.0%   needs ≥ 90.0%"]
+FINAL = ["✗ core-reliability failed: 50.0% passed, 90.0% needed", "", "  ✗ Pass rate         50.0%   needs ≥ 90.0%"]
 
 
 class InTerminal:
@@ -106,7 +106,7 @@ def test_a_terminal_shows_one_line_that_is_rewritten_and_then_only_the_result(tm
     assert terminal.process.returncode == 1
     assert terminal.remaining[:5] == [LINK, "", *FINAL]
     assert terminal.remaining[-1] == f"  {LINK}"
-    assert all(terminal.written.count(line) == 1 for line in ("Pass rate", "failed: 1 of 2"))
+    assert all(terminal.written.count(line) == 1 for line in ("Pass rate", "failed: 50.0%"))
     assert "\x1b[31m✗\x1b[0m" in terminal.written
     assert all("\n" not in frame and len(frame) <= 77 and "(gives up in " in frame for frame in terminal.frames)
     assert "started batch" not in terminal.written
