@@ -18,8 +18,8 @@ sys.path.insert(0, str(ROOT))
 
 from scripts import noise, record_schema, schema
 from sepurux_action.config.command_line import FLAGS
+from sepurux_action.config.layers import flag
 from sepurux_action.config.options import BY_NAME, GITHUB_TOKEN, LIMITS, OPTIONS, Option, SectionKind
-from sepurux_action.config.settings import flag
 from sepurux_action.evaluation.metrics import BY_OPTION
 from sepurux_action.report.outputs import OUTPUTS
 

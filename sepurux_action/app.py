@@ -18,8 +18,9 @@ from sepurux_action.common.secret import Redactor
 from sepurux_action.config import options
 from sepurux_action.config.command_line import WRITE_BASELINE, Format, parse_command_line
 from sepurux_action.config.gate import Gate
+from sepurux_action.config.layers import flag
 from sepurux_action.config.policy import Policy
-from sepurux_action.config.settings import BASE, Settings, flag, read_inputs, read_settings
+from sepurux_action.config.settings import BASE, Settings, read_inputs, read_settings, with_policy
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
 from sepurux_action.evaluate import evaluate, no_credentials_hint, publish_notice, read_record
 from sepurux_action.evaluation.base_results import BaselineFile
@@ -54,7 +55,7 @@ SHARED_STATUSES = (
     "status. The commit may pass there, because a drop or a stage depends on the branch. "
     'Write `status_context: "{prefix} ({base})"`, and require the new status on each branch.'
 )
-UNKNOWN_GATE = Gate(name="Sepurux gate", campaign="Sepurux gate")  # for a skipped run whose settings name no gate
+UNKNOWN_GATE = ("Sepurux gate",)  # for a skipped run whose settings name no gate
 NO_FOLDER = "it needs the folder for the result; accepted: with `--baseline-dir`"
 CANCELLED_EARLY = "The run was cancelled before all settings were read."
 UNFINISHED = "The step ended before the gate had a result. Re-run the job."
@@ -114,18 +115,18 @@ def run_gates(
     """Show the report; return the exit status: 0, 1 if a `fail` blocks, 2 if anything else does, or a signal's."""
     run = _begin(invocation, host, signals, connections)
     files = ReportWriter(invocation.report_folders, host, signals, run.redact)
-    files.remove(run.settings.report_dir, REPORT_FILES)
-    run.github.load(run.settings.config)
+    files.remove(run.inputs.report_dir, REPORT_FILES)
+    run.github.load(run.inputs.config)
     try:
         run = _with_policy(run, invocation)
-        files.remove(run.settings.report_dir, REPORT_FILES)
+        files.remove(run.inputs.report_dir, REPORT_FILES)
         run = _with_settings(run, invocation)
     except ConfigurationError as error:
         if not run.event.skip_reason:
             show(_publish_problems(run, error, files))
             return signals.status(EXIT_UNDECIDED)
-        settings = replace(run.settings, gates=run.settings.gates or (UNKNOWN_GATE,))  # no setting matters
-        run = replace(run, settings=settings)
+        gates = tuple(Gate(name=name, campaign=name) for name in run.inputs.names or UNKNOWN_GATE)
+        run = replace(run, settings=Settings(gates=gates, comment_key=run.inputs.comment_key))
     run = read_kept(run, files)
     _log_start(run)
     run.github.load_base(run.settings.gates)
@@ -165,7 +166,7 @@ def _begin(invocation: Invocation, host: Output, signals: Signals, connections: 
         redact=redact,
         github=github,
         today=github.started.date(),
-        settings=inputs,
+        inputs=inputs,
         baseline_file=BaselineFile(signing_key, event.repository),
         write_baseline=invocation.write_baseline,
     )
@@ -175,11 +176,13 @@ def _with_policy(run: Run, invocation: Invocation) -> Run:
     """Return the run with the policy, and its folder for report files and its `comment`; raises ConfigurationError."""
     snapshot = run.github.snapshot if run.github.connected else None
     read_file = partial(read_checkout, invocation.traces())
-    check = _reader(run, invocation) if run.github.changes_policy(run.settings.config) else None
-    policy = _until_signal(run, partial(resolve_policy, run.settings, run.event, snapshot, read_file, check))
-    known = read_inputs(invocation.layers, policy.policy)
-    run.github.settings = replace(run.github.settings, comment=known.comment)
-    return replace(run, policy=policy, settings=replace(run.settings, report_dir=known.report_dir))
+    check = _reader(run, invocation) if run.github.changes_policy(run.inputs.config) else None
+    policy = _until_signal(run, partial(resolve_policy, run.inputs, run.event, snapshot, read_file, check))
+    run = replace(run, policy=policy)
+    if policy.policy:
+        run = replace(run, inputs=with_policy(run.inputs, invocation.layers, policy.policy))
+        run.github.settings = run.inputs
+    return run
 
 
 def _with_settings(run: Run, invocation: Invocation) -> Run:
@@ -205,8 +208,8 @@ def _with_lost_statuses(run: Run, invocation: Invocation) -> Run:
     with suppress(ConfigurationError):  # no gate sets a status if inputs lack what the file no longer has
         read = partial(read_settings, invocation.layers, lambda _: (), policy.merged)
         merged = _until_signal(run, partial(read, branch=run.event.branch, today=run.today))
-    now = read_inputs(invocation.layers) if FIRST_FILE in policy.notes else run.settings
-    lost = run.github.lost_statuses(now, merged)
+    now = run.inputs if FIRST_FILE in policy.notes else run.settings
+    lost = run.github.lost_statuses(now.contexts(run.event.branch), merged.contexts(run.event.branch))
     for note in lost:
         run.host.annotate(Level.WARNING, str(note), title="Sepurux gate")
     return replace(run, policy=replace(policy, notes=(*policy.notes, *lost)))
@@ -224,10 +227,10 @@ def _log_start(run: Run) -> None:
     """Log what is evaluated, and which settings have no effect."""
     event, settings, host = run.event, run.settings, run.host
     if not run.github.connected and event.name:
-        no_token = event.repository and not settings.github_token
+        no_token = event.repository and not run.inputs.github_token
         why = "there is no `github_token`" if no_token else "`GITHUB_REPOSITORY` or `GITHUB_API_URL` is not set"
         host.log(f"no comment and no status: {why}")
-    if event.name and (warning := pr_number_warning(event, settings.pull_request)):
+    if event.name and (warning := pr_number_warning(event, run.inputs.pull_request)):
         host.annotate(Level.WARNING, warning)
     uploads_traces = any(trace.content for gate in settings.gates for trace in gate.traces)
     if warning := other_commit_warning(event, uploads_traces=uploads_traces):
@@ -244,10 +247,10 @@ def _log_start(run: Run) -> None:
     _log_ignored(settings, host)
     several = len(settings.gates) > 1
     if several:
-        host.progress(f"evaluating {len(settings.gates)} gates at {settings.base_url}")
+        host.progress(f"evaluating {len(settings.gates)} gates at {run.inputs.base_url}")
     for gate in settings.gates:
         what = str(gate.stage) if gate.name == gate.campaign else f"campaign {gate.campaign}, {gate.stage}"
-        one = f"evaluating gate {gate.name} ({what}) at {settings.base_url}"
+        one = f"evaluating gate {gate.name} ({what}) at {run.inputs.base_url}"
         host.progress(f"gate {gate.name}: {what}" if several else one)
 
 
@@ -304,9 +307,9 @@ def _write_report(run: Run, report: Report, files: ReportWriter) -> str:
     """Write the summary and the files of `report_dir`; return the path of `report.json` for later steps, or ''."""
     summary = render_summary(report)
     run.host.write_summary(summary)
-    if not run.settings.report_dir:
+    if not run.inputs.report_dir:
         return ""
-    return files.write(run.settings.report_dir, report_files(report, summary)).get(REPORT_JSON, "")
+    return files.write(run.inputs.report_dir, report_files(report, summary)).get(REPORT_JSON, "")
 
 
 def _publish_problems(run: Run, error: ConfigurationError, files: ReportWriter) -> Report:
@@ -314,18 +317,18 @@ def _publish_problems(run: Run, error: ConfigurationError, files: ReportWriter) 
     known = set(map(str, error.problems))  # the file of the pull request may have them too
     of_pull_request = (each for each in run.policy.problems if str(each) not in known)
     problems = [each.redacted(run.redact) for each in (*of_pull_request, *error.problems)]
-    if run.settings.missing_secret:  # alone it is no problem; beside others, users can correct all at once
+    if run.inputs.missing_secret:  # alone it is no problem; beside others, users can correct all at once
         message = f"it is empty, and so is `api_key`. {no_credentials_hint(run.event)}"
-        problems.append(Problem(where=run.settings.missing_secret, message=message))
+        problems.append(Problem(where=run.inputs.missing_secret, message=message))
     context = _report_context(run, evaluated=False)
     invalid = next((each.file for each in error.problems if each.file), "")
     if run.github.connected and policy_ref(run.event) and not run.policy.policy and invalid:
-        context = replace(context, notes=(invalid_base_note(run.event, invalid, run.settings.config),))
+        context = replace(context, notes=(invalid_base_note(run.event, invalid, run.inputs.config),))
     report = Report(context=context, problems=tuple(problems))
     run.host.set_outputs(outputs.without_decision(outputs.settings_reason(problems)))
     if report_path := _write_report(run, report, files):
         run.host.set_outputs({"report_path": report_path})
-    _set_statuses(run, partial(run.github.publish_config_error, [gate.name for gate in run.settings.gates]))
+    _set_statuses(run, partial(run.github.publish_config_error, run.inputs.names))
     if not run.signals.received:
         publish_notice(run, error.comment_key, f"{number_format.pluralize(len(problems), 'problem')} in the settings")
     return report
@@ -347,7 +350,7 @@ def _report_context(run: Run, *, evaluated: bool = True) -> Context:
         commit=event.commit,
         commit_url=event.url("commit", event.commit),
         run_url=event.run_url,
-        base_url_host=urlsplit(run.settings.base_url).hostname or "" if evaluated else "",
+        base_url_host=urlsplit(run.inputs.base_url).hostname or "" if evaluated else "",
         pull_request=event.pull_request,
         pull_request_url=event.url("pull", event.pull_request),
         from_fork=event.fork,

@@ -24,7 +24,7 @@ ON_BRANCH = frozenset({"push", "schedule", "workflow_dispatch"})  # events that 
 
 def read_kept(run: Run, files: ReportWriter) -> Run:
     """Return the run with the results in its folder. One that cannot be used is a warning."""
-    if not (run.settings.baseline_dir and run.settings.secret):
+    if not (run.settings.baseline_dir and run.inputs.secret):
         return run
     content, problem = files.read(run.settings.baseline_dir, FILE, MAX_BYTES + 1)
     if problem:

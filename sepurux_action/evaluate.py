@@ -138,20 +138,20 @@ def _unaffected(run: Run, gates: Sequence[Gate]) -> frozenset[str]:
 
 
 def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
-    settings, event = run.settings, run.event
+    inputs, event = run.inputs, run.event
     if not gates:
         return {}
-    if not settings.secret:
+    if not inputs.secret:
         return {each.name: _not_run(each, Decision.ERROR, NO_CREDENTIALS, no_credentials_hint(event)) for each in gates}
     store = "Dependabot" if event.dependabot else "Actions"
     source = f"Change it under `Settings > Secrets and variables > {store}`, then {{rerun}}."
     source = source if event.name else ""  # on a command line
-    publish_notice(run, settings.comment_key)
+    publish_notice(run, run.settings.comment_key)
     remedies = gates[0].remedies  # the secrets are those of the step
-    credentials = Credentials(token=settings.token, api_key=settings.api_key, source=source, remedies=remedies)
-    transport = run.connections.transport(settings.base_url, credentials, run.redact)
+    credentials = Credentials(token=inputs.token, api_key=inputs.api_key, source=source, remedies=remedies)
+    transport = run.connections.transport(inputs.base_url, credentials, run.redact)
     # `pr_number` counts only where GitHub could not be asked which pull request the commit belongs to.
-    configured = settings.pull_request if not event.name or event.lookup else None
+    configured = inputs.pull_request if not event.name or event.lookup else None
     metadata = {"repo": event.repository or None, "pull_request_number": event.pull_request or configured}
     evaluation = Evaluation(
         compared=[(gate, _base(run, gate)) for gate in gates],

@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from sepurux_action.common.secret import Redactor
+from sepurux_action.config.layers import Layer, environment_layer, flag_layer, input_layer
 from sepurux_action.config.options import OPTIONS
-from sepurux_action.config.settings import Layer, Settings, environment_layer, flag_layer, input_layer
+from sepurux_action.config.settings import Inputs, Settings
 from sepurux_action.evaluation.base_results import BaselineFile, Kept
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.client import Transport
@@ -91,7 +92,7 @@ class Connections:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run has. `settings` and `policy` are those that are known so far; `today` is a day of UTC.
+    """What a run has. `policy` and `settings` are empty until they are read; `today` is a day of UTC.
 
     On a command line, `write_baseline` adds the result to the `baseline_file`, of which `kept` was read.
     """
@@ -102,7 +103,8 @@ class Run:
     redact: Redactor
     github: GitHubSession
     today: date
-    settings: Settings
+    inputs: Inputs
+    settings: Settings = field(default_factory=Settings)
     policy: ResolvedPolicy = field(default_factory=ResolvedPolicy)
     baseline_file: BaselineFile = BaselineFile("", "")
     write_baseline: bool = False

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import REGISTERED, Gate, Trace
+from sepurux_action.config.layers import input_layer
 from sepurux_action.config.options import CONFIG
 from sepurux_action.config.policy import Change, PolicyNote
 from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
-from sepurux_action.config.settings import input_layer, read_inputs
+from sepurux_action.config.settings import read_inputs
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluate import (

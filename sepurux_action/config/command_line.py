@@ -17,8 +17,8 @@ from sepurux_action.common import json_reader, number_format
 from sepurux_action.config import options
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.kinds import did_you_mean
+from sepurux_action.config.layers import flag
 from sepurux_action.config.options import BY_NAME, OPTIONS, Option, SectionKind
-from sepurux_action.config.settings import flag
 from sepurux_action.config.stage import Stage
 
 PROGRAM = "sepurux-gate"

@@ -308,7 +308,42 @@ REPORT_DIR = Option(
     default_note="no files",
 )
 
-OPTIONS: tuple[Option[object], ...] = tuple(value for value in list(globals().values()) if isinstance(value, Option))
+OPTIONS: tuple[Option[object], ...] = (
+    TOKEN,
+    API_KEY,
+    BASE_URL,
+    PROJECT,
+    CAMPAIGN,
+    NAME,
+    TRACE_ID,
+    TRACE_FILE,
+    MUTATION_PACK,
+    MIN_PASS_RATE,
+    MAX_UNSAFE,
+    MAX_FAILURES,
+    MIN_RELIABILITY_SCORE,
+    MIN_MUTATION_CATEGORIES,
+    MIN_SCENARIOS,
+    MIN_SCENARIO_PASS_RATE,
+    REQUIRED_MUTATION_CATEGORIES,
+    MAX_PASS_RATE_DROP,
+    MAX_RELIABILITY_SCORE_DROP,
+    ENFORCEMENT,
+    ON_UNDECIDED,
+    CONFIRM,
+    REVIEWERS,
+    PATHS,
+    TIMEOUT,
+    GITHUB_TOKEN,
+    COMMENT,
+    COMMENT_KEY,
+    STATUS,
+    STATUS_CONTEXT,
+    CONFIG,
+    PR_NUMBER,
+    BASELINE_DIR,
+    REPORT_DIR,
+)
 BY_NAME = {spelling: option for option in OPTIONS for spelling in option.names}
 _NUMBERS = (each for each in OPTIONS if each.allowed_in == (SectionKind.THRESHOLDS,) and not each.kind.is_list)
 LIMITS = tuple(cast("Option[float]", option) for option in _NUMBERS)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -17,9 +16,10 @@ import yaml
 from sepurux_action.common import T, json_reader
 from sepurux_action.config import kinds, options, path_filter
 from sepurux_action.config.kinds import Kind
+from sepurux_action.config.layers import Given, Layer, Source
 from sepurux_action.config.options import BY_NAME, Option, SectionKind
 from sepurux_action.config.path_filter import Filter
-from sepurux_action.config.policy import MAX_FILE_BYTES, ConfiguredValue, Policy, PolicySection
+from sepurux_action.config.policy import MAX_FILE_BYTES, Policy
 from sepurux_action.config.stage import StageRule, parse_start
 from sepurux_action.errors import ConfigurationError, Problem
 
@@ -167,21 +167,22 @@ class PolicyParser:
 
     def policy(self, root: yaml.Node) -> Policy:
         if _empty(root):
-            return Policy(path=self._path)
+            root = yaml.MappingNode("", [], root.start_mark)
         if not isinstance(root, yaml.MappingNode):
             message = f"the file holds {_kind(root)}; accepted: keys with values, as `campaign: refunds`"
             raise _error(self._path, _position(root.start_mark), message)
-        policy = Policy(path=self._path, top=self._section(root, SectionKind.TOP, ""))
+        top, gates = self._section(root, SectionKind.TOP, ""), tuple[Layer, ...]()
         for key, value in root.value:
             if key.value == VERSION_KEY and value.value not in ("", VERSION):
                 self._add_problem(value, f"`{VERSION_KEY}`", f"{_kind(value)} is not known; accepted: `{VERSION}`")
             if key.value == GATES and not _empty(value):
-                policy = replace(policy, gates=tuple(self._gates(value)))
+                gates = tuple(self._gates(value))
+        policy = Policy(path=self._path, top=top, gates=gates)
         self._check_duplicate_names(policy)
         self._raise_problems()
         return policy
 
-    def _gates(self, node: yaml.Node) -> Iterator[PolicySection]:
+    def _gates(self, node: yaml.Node) -> Iterator[Layer]:
         accepted = "a list with an entry for each gate"
         items = self._items(node, f"`{GATES}`", accepted, MAX_GATES_IN_STEP, f". {TOO_MANY_GATES}")
         for number, item in enumerate(items, start=1):
@@ -204,17 +205,18 @@ class PolicyParser:
         for number, gate in enumerate(policy.gates, start=1):
             name = policy.name(gate)
             first = numbers.setdefault(name.casefold(), number)
-            if first != number and (name or not self._problems):
-                own = gate.texts.get(options.NAME.name)
-                given = f"{json_reader.preview(name)} is the name of gate {first} too"
-                given = given if name else f"it is missing, and so is `{options.CAMPAIGN.name}`, as for gate {first}"
-                why = "" if own else " (the default of `name` is the campaign)"
-                message = f"{given}; accepted: names that differ in more than case{why}"
-                self._add_problem(((own or gate).line, 1), f"gate {number}, `{options.NAME.name}`", message)
+            if first == number or (not name and self._problems):
+                continue
+            own = gate.given.get(options.NAME.name)
+            why = "" if own else " (the default of `name` is the campaign)"
+            what = f"it is missing, and so is `{options.CAMPAIGN.name}`, as for gate {first}"
+            if name:
+                what = f"{json_reader.preview(name)} is the name of gate {first} too"
+            message = f"{what}; accepted: names that differ in more than case{why}"
+            self._add_problem(((own or gate).line, 1), f"gate {number}, `{options.NAME.name}`", message)
 
-    def _section(self, node: yaml.MappingNode, section: SectionKind, prefix: str) -> PolicySection:
-        texts: dict[str, ConfiguredValue] = {}
-        rules: tuple[StageRule, ...] = ()
+    def _section(self, node: yaml.MappingNode, section: SectionKind, prefix: str) -> Layer:
+        given: dict[str, Given] = {}
         seen: dict[str, str] = {}
         for key, value in node.value:
             where = f"{prefix}`{_key_shown(key)}`"
@@ -222,18 +224,18 @@ class PolicyParser:
                 continue
             if section is not SectionKind.THRESHOLDS and key.value == THRESHOLDS:
                 if isinstance(value, yaml.MappingNode):
-                    texts.update(self._section(value, SectionKind.THRESHOLDS, f"{where}, ").texts)
+                    given |= self._section(value, SectionKind.THRESHOLDS, f"{where}, ").given
                 elif not _empty(value):
                     self._reject(value, where, "keys with values, as `max_unsafe: 0`")
                 continue
             option = self._option(key, section, where, seen)
-            if option is None or _empty(value):
-                continue
-            if option is options.ENFORCEMENT:
-                rules = tuple(self._rules(value, where))
-            elif given := self._value(option.kind, value, where):
-                texts[option.name] = ConfiguredValue(given[0], _position(key.start_mark)[0])
-        return PolicySection(line=_position(node.start_mark)[0], texts=texts, rules=rules)
+            if option and not _empty(value) and (read := self._option_value(option, value, where)):
+                text, parsed = read
+                line, _ = _position(key.start_mark)
+                given[option.name] = Given(
+                    source=Source.POLICY, texts={key.value: text}, value=parsed, file=self._path, line=line
+                )
+        return Layer(Source.POLICY, given, self._path, _position(node.start_mark)[0])
 
     def _option(self, key: yaml.Node, section: SectionKind, where: str, seen: dict[str, str]) -> Option[object] | None:
         option = BY_NAME.get(key.value)
@@ -245,6 +247,12 @@ class PolicyParser:
             self._add_problem(key, where, f"it is the same setting as `{spelling}`; set one of them")
             return None
         return option
+
+    def _option_value(self, option: Option[object], node: yaml.Node, where: str) -> tuple[str, object] | None:
+        if option is not options.ENFORCEMENT:
+            return self._value(option.kind, node, where)
+        rules = tuple(self._rules(node, where))
+        return "; ".join(map(str, rules)), rules
 
     def _value(self, kind: Kind[T], node: yaml.Node, where: str) -> tuple[str, T] | None:
         """Return the text of a value, with a line for each entry of a list, and what it means; None after a problem."""
@@ -279,27 +287,23 @@ class PolicyParser:
         items = self._items(node, where, "a stage, or a list of entries with a `stage` each", MAX_RULES)
         for number, item in enumerate(items, start=1):
             at = f"{where}, entry {number}"
-            rule = self._rule(item, at)
-            if rule is None:
-                continue
-            first = seen.setdefault((rule.start, rule.branches), number)
-            if first != number:
-                self._add_problem(item, at, f"it has the same `from` and `branches` as entry {first}; remove one")
-            yield rule
+            if rule := self._rule(item, at):
+                first = seen.setdefault((rule.start, rule.branches), number)
+                if first != number:
+                    self._add_problem(item, at, f"it has the same `from` and `branches` as entry {first}; remove one")
+                yield rule
 
     def _rule(self, node: yaml.Node, where: str) -> StageRule | None:
         if not isinstance(node, yaml.MappingNode):
             self._reject(node, where, "a `stage`, and optionally `from` and `branches`")
             return None
-        problems = len(self._problems)
-        values: dict[str, Any] = {}
+        problems, values = len(self._problems), dict[str, Any]()
         for key, value in node.value:
             at = f"{where}, `{_key_shown(key)}`"
             if key.value not in _RULE_KINDS:
                 self._add_problem(key, at, f"it is not known{kinds.did_you_mean(key.value, _RULE_KINDS)}")
             elif not _empty(value):
-                given = self._value(_RULE_KINDS[key.value], value, at)
-                values[key.value] = given and given[1]
+                _, values[key.value] = self._value(_RULE_KINDS[key.value], value, at) or ("", None)
         if "stage" not in values:
             self._add_problem(node, where, "its `stage` is missing; accepted: `observe`, `soft` or `hard`")
         if len(self._problems) > problems:

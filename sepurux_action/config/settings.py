@@ -11,96 +11,91 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from enum import IntEnum
-from itertools import chain
+from typing import Any
 
 from sepurux_action.common import T, json_reader
 from sepurux_action.common.secret import Redactor, Secret, may_be_secret
 from sepurux_action.config import kinds, options
-from sepurux_action.config.gate import Gate, Trace
-from sepurux_action.config.options import BY_NAME, OPTIONS, SEVERAL_GATES_KEY, CommentMode, Option
-from sepurux_action.config.policy import Policy, PolicySection
+from sepurux_action.config.gate import ALL_SCENARIOS, Gate, Trace
+from sepurux_action.config.layers import Given, Layer, Source
+from sepurux_action.config.options import BY_NAME, OPTIONS, SEVERAL_GATES_KEY, CommentMode, Option, SectionKind
+from sepurux_action.config.policy import Policy
 from sepurux_action.config.stage import stage_today
 from sepurux_action.errors import ConfigurationError, Problem, TraceFileError
 
 MAX_CONTEXT_LENGTH = 255  # characters of a status context; GitHub's limit
 ONE_GATE = "leave this flag out, or give --config a policy file without `gates`"
 BASE = "{base}"  # in `status_context`, it stands for the base branch
+_BELOW = {Source.FLAGS: Source.POLICY, Source.POLICY: Source.INPUTS}  # what a source is said to override
+_OF_STEP = [each for each in OPTIONS if not {SectionKind.GATE, SectionKind.THRESHOLDS} & {*each.allowed_in}]
 
 TraceFinder = Callable[[str], tuple[Trace, ...]]  # the traces that a path or glob matches; raises TraceFileError
 
 
-class Source(IntEnum):
-    """What gives values to options, in the order in which it applies."""
-
-    FLAGS = 1
-    POLICY = 2
-    INPUTS = 3
-    ENVIRONMENT = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """The texts that one source gives to options, by any of their names, and what error messages call such a name.
-
-    The layer of a policy file has its path, the line on which the layer begins, and those of its texts.
-    """
-
-    source: Source
-    texts: Mapping[str, str]
-    label: Callable[[str], str]
-    file: str = ""
-    line: int = 0
-    lines: Mapping[str, int] = field(default_factory=dict)
-
-    def given(self, option: Option[object]) -> dict[str, str]:
-        texts = {spelling: self.texts.get(spelling, "").strip() for spelling in option.names}
-        return {spelling: text for spelling, text in texts.items() if text}
-
-    def remedy(self, option: Option[object]) -> str:
-        """Return where to change the value that this source gives, for a hint."""
-        [spelling, *_] = self.given(option)
-        if self.source is Source.POLICY:
-            return f"`{spelling}` in `{self.file}:{self.lines[spelling]}`"
-        if self.source is Source.ENVIRONMENT:
-            return f"`{option.environment}`"
-        return flag(spelling) if self.source is Source.FLAGS else f"`{spelling}`"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """All settings of a run. Absent or empty secrets are None.
+class Publishing:
+    """How results are published."""
 
-    Until the policy has been read, `gates` has at most the gate of inputs and environment, `problems` are those in
-    them, and `missing_secret` names the setting that would hold the secret for the backend. `overridden` are the
-    options of which the policy overrides an input, or a flag the policy; `ignored` are inputs without effect,
-    and `uncompared` the limits of drops on a command line without `baseline_dir`.
-    """
-
-    gates: tuple[Gate, ...] = ()
-    base_url: str = options.BASE_URL.default
-    token: Secret | None = field(default=None, repr=False)
-    api_key: Secret | None = field(default=None, repr=False)
-    github_token: Secret | None = field(default=None, repr=False)
     comment: CommentMode = options.COMMENT.default_value
     comment_key: str = SEVERAL_GATES_KEY
     status: bool = options.STATUS.default_value
     status_context: str = options.STATUS_CONTEXT.default
-    pull_request: int | None = None
-    baseline_dir: str = ""
     report_dir: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the gates, () if they are unknown."""
+        return ()
+
+    def context_of(self, gate: str, base: str) -> str:
+        return f"{self.status_context.replace(BASE, base)} / {gate}"
+
+    def contexts(self, base: str) -> tuple[str, ...]:
+        return tuple(self.context_of(name, base) for name in self.names if self.status)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs(Publishing):
+    """What inputs, or flags and environment, say about options that no policy file can set. Absent secrets are None.
+
+    Problems in the settings are published in this way. `names` has the gate that the layers name. `problems` are all in
+    the layers, and `missing_secret` names the setting that would hold the secret for the backend.
+    """
+
+    names: tuple[str, ...] = ()
+    base_url: str = options.BASE_URL.default
+    token: Secret | None = field(default=None, repr=False)
+    api_key: Secret | None = field(default=None, repr=False)
+    github_token: Secret | None = field(default=None, repr=False)
+    pull_request: int | None = None
     config: str = options.CONFIG.default
     config_is_given: bool = False
     problems: tuple[Problem, ...] = ()
     missing_secret: str = ""
-    overridden: tuple[str, ...] = ()
-    ignored: tuple[str, ...] = ()
-    uncompared: tuple[str, ...] = ()
 
     @property
     def secret(self) -> Secret | None:
         """Return the secret for the backend, which also signs the state in the comment."""
         return self.token or self.api_key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(Publishing):
+    """The settings of a run that a policy file can set.
+
+    `overridden` are the options of which the policy overrides an input, or a flag the policy; `ignored` are inputs
+    without effect, and `uncompared` the limits of drops on a command line without `baseline_dir`.
+    """
+
+    gates: tuple[Gate, ...] = ()
+    baseline_dir: str = ""
+    overridden: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    uncompared: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(gate.name for gate in self.gates)
 
     @property
     def shares_statuses(self) -> bool:
@@ -108,25 +103,36 @@ class Settings:
         differs = any(options.DROPS & set(gate.limits) or any(r.branches for r in gate.rules) for gate in self.gates)
         return differs and self.status and BASE not in self.status_context
 
-    def context_of(self, gate: str, base: str) -> str:
-        return f"{self.status_context.replace(BASE, base)} / {gate}"
+
+def read_inputs(layers: Iterable[Layer]) -> Inputs:
+    """Return what is known before the policy is read, with every problem in the layers."""
+    layers = tuple(layers)
+    reader = OptionReader(layers)
+    for option in OPTIONS:
+        reader.value(option)
+    has_secret = any(option.name in layer.given for layer in layers for option in (options.TOKEN, options.API_KEY))
+    config, name = reader.value(options.CONFIG), reader.value(options.NAME) or reader.value(options.CAMPAIGN)
+    names = (name,) if name else ()
+    return Inputs(
+        **_publishing(reader, names),
+        names=names,
+        base_url=reader.value_or_default(options.BASE_URL),
+        token=reader.value(options.TOKEN),
+        api_key=reader.value(options.API_KEY),
+        github_token=reader.value(options.GITHUB_TOKEN),
+        pull_request=reader.value(options.PR_NUMBER),
+        config=config or options.CONFIG.default,
+        config_is_given=config is not None,
+        problems=_in_order([reader]),
+        missing_secret="" if has_secret else layers[0].source.label(options.TOKEN.name),
+    )
 
 
-def input_layer(texts: Mapping[str, str]) -> Layer:
-    return Layer(Source.INPUTS, texts, lambda spelling: f"input `{spelling}`")
-
-
-def flag_layer(texts: Mapping[str, str]) -> Layer:
-    return Layer(Source.FLAGS, texts, flag)
-
-
-def environment_layer(environ: Mapping[str, str]) -> Layer:
-    texts = {option.name: environ.get(option.environment, "") for option in OPTIONS if option.environment}
-    return Layer(Source.ENVIRONMENT, texts, lambda spelling: f"environment variable {BY_NAME[spelling].environment}")
-
-
-def flag(spelling: str) -> str:
-    return "--" + spelling.replace("_", "-")
+def with_policy(inputs: Inputs, layers: Iterable[Layer], policy: Policy) -> Inputs:
+    """Return the inputs with what the policy says about the comment and the folder of the report."""
+    reader = OptionReader((*layers, policy.top))
+    folder = reader.value(options.REPORT_DIR) or ""
+    return replace(inputs, comment=reader.value_or_default(options.COMMENT), report_dir=folder)
 
 
 def read_settings(
@@ -144,76 +150,49 @@ def read_settings(
     """
     layers, ignored = tuple(layers), tuple[str, ...]()
     if policy:  # a pull request could skip a gate of the policy with the input `paths`
-        ignored = tuple(layer.label(options.PATHS.name) for layer in layers if layer.given(options.PATHS))
-        layers = tuple(replace(layer, texts={**layer.texts, options.PATHS.name: ""}) for layer in layers)
-    policy = policy or Policy(path="")
-    flags = [layer for layer in layers if layer.source is Source.FLAGS]
-    has_fixed_stage = any(layer.given(options.ENFORCEMENT) for layer in flags)
-    step = OptionReader((*layers, *policy_layers(policy)))
-    gates, readers = [], [step]
-    for section in policy.gates or (None,):
-        reader = OptionReader((*layers, *policy_layers(policy, section, branch, today)))
-        gate = _read_gate(reader, find_traces)
-        rules = (section and section.rules) or policy.top.rules
-        gates.append(gate if has_fixed_stage else replace(gate, rules=rules))
-        readers.append(reader)
+        ignored = tuple(each.source.label(options.PATHS.name) for each in layers if options.PATHS.name in each.given)
+        layers = tuple(layer.only(BY_NAME.keys() - {options.PATHS.name}) for layer in layers)
+    top = [policy.top] if policy else []
+    step = OptionReader((*layers, *top))
+    of_gates = [OptionReader((*layers, section, *top)) for section in policy.gates] if policy else []
+    of_gates = of_gates or [OptionReader((*layers, *top))]
+    for option in _OF_STEP:
+        step.value(option)
+    baseline_dir = step.value(options.BASELINE_DIR) or ""
+    ignores_drops = not baseline_dir and any(layer.source is Source.FLAGS for layer in layers)
+    drops = {name for reader in of_gates for name in options.DROPS if reader.given(BY_NAME[name])}
+    unread = drops if ignores_drops else set[str]()
+    gates = tuple(_read_gate(reader, find_traces, unread, branch, today) for reader in of_gates)
     step.check_duplicate_names(gates)
-    settings = replace(_settings(step, gates), ignored=ignored)
-    if flags and not settings.baseline_dir:
-        settings = _without_drops(settings)
-    settings = replace(settings, overridden=tuple(sorted({name for each in readers for name in each.overridden})))
+    settings = Settings(
+        **_publishing(step, [gate.name for gate in gates]),
+        gates=gates,
+        baseline_dir=baseline_dir,
+        overridden=tuple(sorted({name for each in (step, *of_gates) for name in each.overridden})),
+        ignored=ignored,
+        uncompared=tuple(sorted(unread)),
+    )
     if (longest := max(len(settings.context_of(gate.name, branch)) for gate in gates)) > MAX_CONTEXT_LENGTH:
         named = f"with the branch {json_reader.preview(branch)} for `{BASE}`, a status context has {longest} characters"
         step.add_problem(options.STATUS_CONTEXT, f"{named}; accepted: at most {MAX_CONTEXT_LENGTH}")
-    if problems := _in_order(readers):
+    if problems := _in_order((step, *of_gates)):
         of_key = (options.COMMENT_KEY, options.NAME, options.CAMPAIGN)
-        hidden = any(reader.has_problem(option) for reader in readers for option in of_key)
+        hidden = any(reader.has_problem(option) for reader in (step, *of_gates) for option in of_key)
         raise ConfigurationError(problems, "" if hidden else settings.comment_key)
     return settings
 
 
-def _without_drops(settings: Settings) -> Settings:
-    names = tuple(sorted({name for gate in settings.gates for name in options.DROPS & gate.limits.keys()}))
-    gates = (
-        replace(gate, limits={name: each for name, each in gate.limits.items() if name not in names})
-        for gate in settings.gates
-    )
-    return replace(settings, gates=tuple(gates), uncompared=names)
-
-
-def read_inputs(layers: Iterable[Layer], policy: Policy | None = None) -> Settings:
-    """Return the settings known before the gates, with every problem. `policy` is None until it is read."""
-    layers = tuple(layers)
-    reader = OptionReader((*layers, *policy_layers(policy or Policy(path=""))))
-    for option in OPTIONS:
-        reader.value(option)
-    has_secret = any(reader.value(each) or reader.has_problem(each) for each in (options.TOKEN, options.API_KEY))
-    name = reader.value(options.NAME) or reader.value(options.CAMPAIGN)
-    settings = _settings(reader, [Gate(name=name, campaign=name)] if name else [])
-    missing = "" if has_secret else layers[0].label(options.TOKEN.name)
-    return replace(settings, problems=_in_order([reader]), missing_secret=missing)
-
-
-def _settings(reader: OptionReader, gates: Sequence[Gate]) -> Settings:
+def _publishing(reader: OptionReader, gates: Sequence[str]) -> dict[str, Any]:
+    """Return the fields of Publishing, for gates with these names."""
     config = reader.value(options.CONFIG)
     several = f"{SEVERAL_GATES_KEY}:{config}" if config else SEVERAL_GATES_KEY  # each step has a file of its own
-    key = gates[0].name if len(gates) == 1 else several
-    return Settings(
-        gates=tuple(gates),
-        base_url=reader.value_or_default(options.BASE_URL),
-        token=reader.value(options.TOKEN),
-        api_key=reader.value(options.API_KEY),
-        github_token=reader.value(options.GITHUB_TOKEN),
-        comment=reader.value_or_default(options.COMMENT),
-        comment_key=reader.value(options.COMMENT_KEY) or key,
-        status=reader.value_or_default(options.STATUS),
-        status_context=reader.value_or_default(options.STATUS_CONTEXT),
-        pull_request=reader.value(options.PR_NUMBER),
-        baseline_dir=reader.value(options.BASELINE_DIR) or "",
-        report_dir=reader.value(options.REPORT_DIR) or "",
-        config=config or options.CONFIG.default,
-        config_is_given=config is not None,
-    )
+    return {
+        "comment": reader.value_or_default(options.COMMENT),
+        "comment_key": reader.value(options.COMMENT_KEY) or (gates[0] if len(gates) == 1 else several),
+        "status": reader.value_or_default(options.STATUS),
+        "status_context": reader.value_or_default(options.STATUS_CONTEXT),
+        "report_dir": reader.value(options.REPORT_DIR) or "",
+    }
 
 
 def _in_order(readers: Iterable[OptionReader]) -> tuple[Problem, ...]:
@@ -223,38 +202,31 @@ def _in_order(readers: Iterable[OptionReader]) -> tuple[Problem, ...]:
     return tuple(dict.fromkeys(problem for _, problem in problems))
 
 
-def _read_gate(reader: OptionReader, find_traces: TraceFinder) -> Gate:
+def _read_gate(reader: OptionReader, find: TraceFinder, unread: Iterable[str], branch: str, today: date) -> Gate:
     campaign = reader.value(options.CAMPAIGN)
     if campaign is None and not reader.has_problem(options.CAMPAIGN):
         reader.add_problem(options.CAMPAIGN, f"it is required, but not set; accepted: {options.CAMPAIGN.kind.accepts}")
+    stage, rules, given = reader.value_or_default(options.ENFORCEMENT), (), reader.given(options.ENFORCEMENT)
+    if given and given.source is Source.POLICY:
+        rules = given.value
+        stage = stage_today(rules, branch, today)
     return Gate(
         name=reader.value(options.NAME) or (campaign or "")[: kinds.MAX_NAME_LENGTH],
         campaign=campaign or "",
         project=reader.value(options.PROJECT) or "",
-        traces=tuple(_traces(reader, find_traces)) or Gate(name="", campaign="").traces,
+        traces=tuple(_traces(reader, find)) or ALL_SCENARIOS,
         mutation_pack=reader.value(options.MUTATION_PACK) or "",
-        limits=reader.limits(),
+        limits={name: limit for name, limit in reader.limits().items() if name not in unread},
         required_mutation_categories=reader.value(options.REQUIRED_MUTATION_CATEGORIES) or (),
-        stage=reader.value_or_default(options.ENFORCEMENT),
+        stage=stage,
         on_undecided=reader.value_or_default(options.ON_UNDECIDED),
         confirm=reader.value_or_default(options.CONFIRM),
         timeout_s=reader.value_or_default(options.TIMEOUT),
         reviewers=reader.value(options.REVIEWERS) or (),
         paths=reader.value(options.PATHS),
+        rules=rules,
         remedies=reader.remedies(),
     )
-
-
-def policy_layers(
-    policy: Policy, gate: PolicySection | None = None, branch: str = "", today: date = date.min
-) -> Iterator[Layer]:
-    """Yield the layers of a gate and of the file's top level, with the stage that applies on this branch today."""
-    for section in filter(None, (gate, policy.top)):
-        texts = {name: given.text for name, given in section.texts.items()}
-        if section.rules:
-            texts[options.ENFORCEMENT.name] = stage_today(section.rules, branch, today)
-        lines = {options.ENFORCEMENT.name: section.line} | {name: each.line for name, each in section.texts.items()}
-        yield Layer(Source.POLICY, texts, lambda spelling: f"`{spelling}`", policy.path, section.line, lines)
 
 
 def _traces(reader: OptionReader, find: TraceFinder) -> Iterator[Trace]:
@@ -274,27 +246,41 @@ def _traces(reader: OptionReader, find: TraceFinder) -> Iterator[Trace]:
 
 
 class OptionReader:
+    """Reads options from layers, and collects every problem in them."""
+
     def __init__(self, layers: Iterable[Layer]) -> None:
         self._layers = sorted(layers, key=lambda layer: layer.source)
-        secrets = [option.name for option in OPTIONS if option.secret]
-        given = [layer.texts.get(name, "").strip() for layer in self._layers for name in secrets]
-        given = [part for text in given for part in (text, *text.split())]  # a report may split one with white space
-        self._redact = Redactor(given)
+        secrets = [layer.text(option) for layer in self._layers for option in OPTIONS if option.secret]
+        # a report may split a secret with white space
+        self._redact = Redactor(part for text in secrets for part in (text, *text.split()))
         self.problems: list[tuple[Option[object] | None, Problem]] = []  # None for an unknown name
         self.overridden: set[str] = set()
         for layer in self._layers:
-            for spelling in (each for each in layer.texts if each not in BY_NAME):
-                shown = json_reader.printable(spelling)
-                self._add(layer, shown, f"it is not known{kinds.did_you_mean(shown, BY_NAME)}")
+            for spelling in map(json_reader.printable, layer.unknown):
+                message = f"it is not known{kinds.did_you_mean(spelling, BY_NAME)}"
+                self._add(None, Problem(layer.source.label(spelling), message))
+
+    def given(self, option: Option[object]) -> Given | None:
+        return next((layer.given[option.name] for layer in self._layers if option.name in layer.given), None)
+
+    def value(self, option: Option[T]) -> T | None:
+        """Return the option's value from the first layer that has one; None if there is none or it is not accepted."""
+        given = self.given(option)
+        if given is None:
+            return None
+        below = (layer.text(option) for layer in self._layers if layer.source is _BELOW.get(given.source))
+        if next(filter(None, below), given.text) != given.text:
+            self.overridden.add(option.name)
+        if message := self._problem(option, given):
+            where = given.source.label(given.spelling)
+            self._add(option, Problem(where, message, given.file, given.line))
+            return None
+        value: T = given.value
+        return value
 
     def value_or_default(self, option: Option[T]) -> T:
         value = self.value(option)
         return option.default_value if value is None else value
-
-    def remedies(self) -> Mapping[str, str]:
-        shared = [option for option in OPTIONS if not option.actions_only]
-        giving = ((option, layer) for option in shared for layer in reversed(self._layers) if layer.given(option))
-        return {option.name: layer.remedy(option) for option, layer in giving}  # the first layer replaces the others
 
     def limits(self) -> Mapping[str, float]:
         given = {option.name: self.value(option) for option in options.LIMITS}
@@ -304,60 +290,52 @@ class OptionReader:
                 given[name] = default
         return {name: limit for name, limit in given.items() if limit is not None}
 
-    def value(self, option: Option[T]) -> T | None:
-        """Return the option's value from the first layer that has one; None if there is none or it is not accepted."""
-        for layer in self._layers:
-            if given := layer.given(option):
-                spelling, text = next(iter(given.items()))
-                below = {Source.FLAGS: Source.POLICY, Source.POLICY: Source.INPUTS}.get(layer.source)
-                others = (each.given(option).values() for each in self._layers if each.source is below)
-                if next(chain.from_iterable(others), text) != text:
-                    self.overridden.add(option.name)
-                try:
-                    return self._parsed(option, given)
-                except ValueError as error:
-                    self._add(layer, spelling, str(error))
-                    return None
-        return None
-
-    def _parsed(self, option: Option[T], given: Mapping[str, str]) -> T:
-        """Return the value of the texts of one layer; raises ValueError, which says what is accepted."""
-        if len(set(given.values())) > 1:
-            listed = " and ".join(f"`{each}` ({self._shown(option, given[each])})" for each in given)
-            raise ValueError(f"{listed} are the same setting, but differ; set one of them")
-        text = next(iter(given.values()))
-        try:
-            value = option.kind.read(text)
-        except ValueError as error:
-            is_safe = option.secret or self._redact(text) == text  # a hint may quote a part that redaction misses
-            hint = f" ({error})" if str(error) and is_safe else ""
-            message = f"{self._shown(option, text)} is not accepted{hint}; accepted: {option.kind.accepts}"
-            raise ValueError(message) from None
-        if not option.secret and option is not options.BASE_URL:  # no report shows these
-            texts = map(str, value if isinstance(value, tuple) else (value,))
-            if any(self._redact(each) != each for each in texts):  # a report could show a form that redaction misses
-                raise ValueError("its value contains a secret, which reports would show; remove it")
-        return value
+    def remedies(self) -> Mapping[str, str]:
+        shared = ((option.name, self.given(option)) for option in OPTIONS if not option.actions_only)
+        return {name: given.remedy for name, given in shared if given}
 
     def check_duplicate_names(self, gates: Iterable[Gate]) -> None:
         counts = Counter(gate.name.casefold() for gate in gates if gate.name)
-        flags = (layer for layer in self._layers if layer.source is Source.FLAGS)
-        given = next((each for layer in flags for each in (options.NAME, options.CAMPAIGN) if layer.given(each)), None)
+        sources = ((each, self.given(each)) for each in (options.NAME, options.CAMPAIGN))
+        by_flag = next((option for option, given in sources if given and given.source is Source.FLAGS), None)
         for name, times in counts.items():
             if times > 1:
+                remedy = ONE_GATE if by_flag else "give each its own `name`"
                 shown = json_reader.preview(self._redact(name))
-                remedy = ONE_GATE if given else "give each its own `name`"
-                self.add_problem(given or options.NAME, f"{times} gates are named {shown}; {remedy}")
+                self.add_problem(by_flag or options.NAME, f"{times} gates are named {shown}; {remedy}")
 
     def add_problem(self, option: Option[object], message: str) -> None:
         """Add a problem in an option to the layer that gives it, else to that of the policy file, or the first one."""
-        giving = [each for each in self._layers if each.given(option)]
-        of_file = [each for each in self._layers if each.file and option.allowed_in]
-        layer = (giving or of_file or [each for each in self._layers if each.source is not Source.POLICY])[0]
-        self._add(layer, option.name, message)
+        if given := self.given(option):
+            problem = Problem(given.source.label(option.name), message, given.file, given.line)
+        else:
+            of_file = (layer for layer in self._layers if layer.file and option.allowed_in)
+            others = (layer for layer in self._layers if layer.source is not Source.POLICY)
+            layer = next(of_file, None) or next(others)
+            problem = Problem(layer.source.label(option.name), message, layer.file, layer.line)
+        self._add(option, problem)
 
     def has_problem(self, option: Option[object]) -> bool:
         return any(each is option for each, _ in self.problems)
+
+    def _add(self, option: Option[object] | None, problem: Problem) -> None:
+        self.problems.append((option, problem.redacted(self._redact)))  # any may quote a secret
+
+    def _problem(self, option: Option[object], given: Given) -> str:
+        """Return what is wrong with a value, and what is accepted; '' for one that is accepted."""
+        if len(set(given.texts.values())) > 1:
+            listed = " and ".join(f"`{name}` ({self._shown(option, text)})" for name, text in given.texts.items())
+            return f"{listed} are the same setting, but differ; set one of them"
+        if given.hint is not None:
+            is_safe = option.secret or self._redact(given.text) == given.text  # it may quote what redaction misses
+            hint = f" ({given.hint})" if given.hint and is_safe else ""
+            return f"{self._shown(option, given.text)} is not accepted{hint}; accepted: {option.kind.accepts}"
+        if option.secret or option is options.BASE_URL:  # no report shows these
+            return ""
+        values = map(str, given.value if isinstance(given.value, tuple) else (given.value,))
+        if any(self._redact(each) != each for each in values):  # a report could show a form that redaction misses
+            return "its value contains a secret, which reports would show; remove it"
+        return ""
 
     def _shown(self, option: Option[object], text: str) -> str:
         """Return a value as an error message shows it, without secrets and URLs that may contain one."""
@@ -365,7 +343,3 @@ class OptionReader:
         if hidden or may_be_secret(text):
             return "the value"
         return json_reader.preview(self._redact(json_reader.printable(text)))
-
-    def _add(self, layer: Layer, spelling: str, message: str) -> None:
-        problem = Problem(layer.label(spelling), message, layer.file, layer.lines.get(spelling, layer.line))
-        self.problems.append((BY_NAME.get(spelling), problem.redacted(self._redact)))  # any may quote a secret

@@ -24,7 +24,7 @@ from sepurux_action.config.policy import (
     without_unmerged_rules,
 )
 from sepurux_action.config.policy_parser import read_policy
-from sepurux_action.config.settings import Settings
+from sepurux_action.config.settings import Inputs
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluation.trace_files import TraceFolder
 from sepurux_action.github.event import Event
@@ -74,7 +74,7 @@ class ResolvedPolicy:
 
 
 def resolve_policy(
-    inputs: Settings,
+    inputs: Inputs,
     event: Event,
     snapshot: Snapshot | None,
     read_file: Callable[[str], bytes | None],
@@ -136,7 +136,7 @@ def invalid_base_note(event: Event, path: str, config: str) -> PolicyNote:
     return PolicyNote(text.format(branch), "file", page)
 
 
-def _of_checkout(inputs: Settings, read_file: Callable[[str], bytes | None]) -> ResolvedPolicy:
+def _of_checkout(inputs: Inputs, read_file: Callable[[str], bytes | None]) -> ResolvedPolicy:
     try:
         text = read_file(inputs.config)
         if text is None and read_file(misnamed(inputs.config)) is not None:
@@ -149,7 +149,7 @@ def _of_checkout(inputs: Settings, read_file: Callable[[str], bytes | None]) -> 
 
 
 def _of_base(
-    inputs: Settings, event: Event, snapshot: Snapshot, check: Callable[[Policy], object] | None
+    inputs: Inputs, event: Event, snapshot: Snapshot, check: Callable[[Policy], object] | None
 ) -> ResolvedPolicy:
     if details := snapshot.policy.details:
         raise _unreadable(inputs, snapshot.policy.error, advice(Operation.BASE, details, event))
@@ -167,7 +167,7 @@ def _of_base(
 
 
 def _with_head(
-    inputs: Settings,
+    inputs: Inputs,
     base: Policy | None,
     head: PolicyFile,
     check: Callable[[Policy], object],
@@ -190,7 +190,7 @@ def _with_head(
     return ResolvedPolicy(policy=base, changes=diff(base, merged) if base else (), replaces=True, merged=merged)
 
 
-def _check_base_is_known(inputs: Settings, event: Event, *, uses_github: bool) -> None:
+def _check_base_is_known(inputs: Inputs, event: Event, *, uses_github: bool) -> None:
     if not uses_github and inputs.github_token and (policy_ref(event) or event.lookup):
         raise _unreadable(inputs, "GitHub's address is not known", "Set `GITHUB_API_URL` to an https address.")
     if not uses_github or not event.ambiguous:
@@ -208,12 +208,12 @@ def _check_base_is_known(inputs: Settings, event: Event, *, uses_github: bool) -
     raise ConfigurationError([Problem(where="`pr_number`", message=message)])
 
 
-def _unreadable(inputs: Settings, why: str, step: str) -> ConfigurationError:
+def _unreadable(inputs: Inputs, why: str, step: str) -> ConfigurationError:
     message = f"the policy could not be read: {why}. {step}"
     return ConfigurationError([Problem(where=f"`{inputs.config}`", message=message)])
 
 
-def _check_not_named(inputs: Settings, where: str) -> None:
+def _check_not_named(inputs: Inputs, where: str) -> None:
     if inputs.config_is_given:
         message = f"there is no such file in {where}; accepted: the path of a policy file that exists"
         raise ConfigurationError([Problem(where=f"`config` {inputs.config}", message=message)])
@@ -224,7 +224,7 @@ def _misnamed(path: str) -> ConfigurationError:
     return ConfigurationError([Problem("", message, misnamed(path), 1, 1)])
 
 
-def _policy(inputs: Settings, file: PolicyFile) -> Policy | None:
+def _policy(inputs: Inputs, file: PolicyFile) -> Policy | None:
     """Return the policy in a file that GitHub returned, None if there is none; raises ConfigurationError."""
     if file.misnamed:
         raise _misnamed(inputs.config)

@@ -19,7 +19,7 @@ from sepurux_action.config.options import CommentMode
 from sepurux_action.config.path_filter import ChangedFile, lists
 from sepurux_action.config.policy import PolicyNote, misnamed
 from sepurux_action.config.policy_parser import workflow_triggers
-from sepurux_action.config.settings import MAX_CONTEXT_LENGTH, Settings
+from sepurux_action.config.settings import MAX_CONTEXT_LENGTH, Publishing
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation import published_result
@@ -92,7 +92,7 @@ class GitHubSession:
         self, client: GitHubClient | None, timeouts: Timeouts, output: Output, event: Event, *, signing_key: str = ""
     ) -> None:
         self.snapshot = Snapshot()
-        self.settings = Settings()  # those known so far, which say how to publish
+        self.settings = Publishing()  # as known so far
         self.started = datetime.now(UTC)
         self.connected = client is not None
         self._output = output
@@ -296,12 +296,11 @@ class GitHubSession:
     def _required(self) -> Mapping[str, str] | None:
         return self._calls.try_call(Operation.RULES, lambda github: github.required_contexts(self.event.base_ref))
 
-    def lost_statuses(self, now: Settings, merged: Settings) -> tuple[PolicyNote, ...]:
-        """Return a note for each ruleset that requires statuses that no gate sets with the settings after the merge."""
-        kept = {merged.context_of(gate.name, self.event.branch).lower() for gate in merged.gates if merged.status}
-        old = (now.context_of(gate.name, self.event.branch) for gate in now.gates if now.status)
+    def lost_statuses(self, now: Iterable[str], merged: Iterable[str]) -> tuple[PolicyNote, ...]:
+        """Return a note for each ruleset that requires contexts of statuses that no gate sets after the merge."""
+        kept = set(map(str.lower, merged))
         lost: dict[str, list[str]] = {}
-        for context in (each for each in old if each.lower() not in kept):
+        for context in (each for each in now if each.lower() not in kept):
             if page := (self._required or {}).get(context.lower()):
                 lost.setdefault(page, []).append(f"`{context}`")
         server = self.event.server_url

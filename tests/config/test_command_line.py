@@ -8,7 +8,7 @@ import pytest
 
 from sepurux_action import __version__
 from sepurux_action.config.command_line import FLAGS, Format, in_workflow, on_command_line, parse_command_line
-from sepurux_action.config.settings import flag
+from sepurux_action.config.layers import flag
 
 SECRET = "secret-of-no-one"
 OWN_FLAGS = ("--check", "--format", "--write-baseline", "--quiet", "--version", "-h", "--help")

@@ -13,7 +13,8 @@ import requests
 from sepurux_action.common import codec, number_format
 from sepurux_action.config import options
 from sepurux_action.config.gate import REGISTERED, Gate, Trace
-from sepurux_action.config.settings import flag, input_layer, read_settings
+from sepurux_action.config.layers import flag, input_layer
+from sepurux_action.config.settings import read_settings
 from sepurux_action.evaluation import api
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run

@@ -15,7 +15,7 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.path_filter import ChangedFile, parse_paths
 from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
-from sepurux_action.config.settings import Settings
+from sepurux_action.config.settings import Inputs, Settings
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import ErrorDetails, Interrupted
 from sepurux_action.evaluate import evaluate, read_record
@@ -277,6 +277,7 @@ def run_gates(scene: Scene, signals: Signals, *gates: Gate) -> None:
         redact=Redactor(),
         github=scene.session,
         today=date.min,
+        inputs=Inputs(),
         settings=Settings(gates=gates),
     )
     recorded = read_record(run)
@@ -812,8 +813,8 @@ def test_a_required_status_that_no_gate_would_set_after_the_merge_is_lost(
     gates: str, prefix: str, lost: str, *, status: bool
 ) -> None:
     scene = a_scene(required={"sepurux / search": "rules/42", "sepurux / refunds": "rules/42", "other": "rules/1"})
-    scene.session.settings = Settings(gates=tuple(a_gate(name=name) for name in ("search", "refunds", "billing")))
+    now = [f"Sepurux / {name}" for name in ("search", "refunds", "billing")]
     merged = Settings(gates=tuple(a_gate(name=name) for name in gates.split()), status_context=prefix, status=status)
-    found = scene.session.lost_statuses(scene.session.settings, merged)
+    found = scene.session.lost_statuses(now, merged.contexts("main"))
     notes = [note.text.split("no gate sets ")[1] for note in found]
     assert [note.partition(" any more")[0] for note in notes] == ([lost] if lost else [])

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.common.secret import Secret
-from sepurux_action.config.settings import Settings, input_layer, read_inputs
+from sepurux_action.config.layers import input_layer
+from sepurux_action.config.settings import Settings, read_inputs
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError
 from sepurux_action.evaluation.decision import Decision
