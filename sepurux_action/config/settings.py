@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import date
+from operator import itemgetter
 from typing import Any
 
 from sepurux_action.common import T, json_reader
@@ -27,6 +29,10 @@ MAX_CONTEXT_LENGTH = 255  # characters of a status context; GitHub's limit
 ONE_GATE = "leave this flag out, or give --config a policy file without `gates`"
 BASE = "{base}"  # in `status_context`, it stands for the base branch
 _BELOW = {Source.FLAGS: Source.POLICY, Source.POLICY: Source.INPUTS}  # what a source is said to override
+_OF_GATE = (  # those whose names are fields of Gate
+    *(options.PROJECT, options.MUTATION_PACK, options.REQUIRED_MUTATION_CATEGORIES, options.ON_UNDECIDED),
+    *(options.CONFIRM, options.REVIEWERS, options.PATHS),
+)
 _OF_STEP = [each for each in OPTIONS if not {SectionKind.GATE, SectionKind.THRESHOLDS} & {*each.allowed_in}]
 
 TraceFinder = Callable[[str], tuple[Trace, ...]]  # the traces that a path or glob matches; raises TraceFileError
@@ -104,26 +110,21 @@ class Settings(Publishing):
         return differs and self.status and BASE not in self.status_context
 
 
-def read_inputs(layers: Iterable[Layer]) -> Inputs:
+def read_inputs(layers: Sequence[Layer]) -> Inputs:
     """Return what is known before the policy is read, with every problem in the layers."""
-    layers = tuple(layers)
     reader = OptionReader(layers)
-    for option in OPTIONS:
-        reader.value(option)
-    has_secret = any(option.name in layer.given for layer in layers for option in (options.TOKEN, options.API_KEY))
-    config, name = reader.value(options.CONFIG), reader.value(options.NAME) or reader.value(options.CAMPAIGN)
+    reader.values(*OPTIONS)
+    name, config = reader.value(options.NAME) or reader.value(options.CAMPAIGN), reader.value(options.CONFIG)
     names = (name,) if name else ()
+    has_secret = any(map(reader.given, (options.TOKEN, options.API_KEY)))
     return Inputs(
         **_publishing(reader, names),
+        **reader.values(options.BASE_URL, options.TOKEN, options.API_KEY, options.GITHUB_TOKEN),
         names=names,
-        base_url=reader.value_or_default(options.BASE_URL),
-        token=reader.value(options.TOKEN),
-        api_key=reader.value(options.API_KEY),
-        github_token=reader.value(options.GITHUB_TOKEN),
         pull_request=reader.value(options.PR_NUMBER),
         config=config or options.CONFIG.default,
         config_is_given=config is not None,
-        problems=_in_order([reader]),
+        problems=reader.problems,
         missing_secret="" if has_secret else layers[0].source.label(options.TOKEN.name),
     )
 
@@ -136,7 +137,7 @@ def with_policy(inputs: Inputs, layers: Iterable[Layer], policy: Policy) -> Inpu
 
 
 def read_settings(
-    layers: Iterable[Layer],
+    layers: Sequence[Layer],
     find_traces: TraceFinder,
     policy: Policy | None = None,
     *,
@@ -148,37 +149,27 @@ def read_settings(
     `branch` and `today` (UTC) choose the enforcement rule. On a command line without `baseline_dir`, limits of drops
     have no effect. Raises ConfigurationError with every problem.
     """
-    layers, ignored = tuple(layers), tuple[str, ...]()
+    step, readers, ignored = OptionReader(layers), list[OptionReader](), tuple[str, ...]()
     if policy:  # a pull request could skip a gate of the policy with the input `paths`
         ignored = tuple(each.source.label(options.PATHS.name) for each in layers if options.PATHS.name in each.given)
-        layers = tuple(layer.only(BY_NAME.keys() - {options.PATHS.name}) for layer in layers)
-    top = [policy.top] if policy else []
-    step = OptionReader((*layers, *top))
-    of_gates = [OptionReader((*layers, section, *top)) for section in policy.gates] if policy else []
-    of_gates = of_gates or [OptionReader((*layers, *top))]
-    for option in _OF_STEP:
-        step.value(option)
+        layers = [layer.only(BY_NAME.keys() - {options.PATHS.name}) for layer in layers]
+        step = OptionReader([*layers, policy.top])
+        readers = [step.within(gate) for gate in policy.gates]
+    step.values(*_OF_STEP)
     baseline_dir = step.value(options.BASELINE_DIR) or ""
-    ignores_drops = not baseline_dir and any(layer.source is Source.FLAGS for layer in layers)
-    drops = {name for reader in of_gates for name in options.DROPS if reader.given(BY_NAME[name])}
-    unread = drops if ignores_drops else set[str]()
-    gates = tuple(_read_gate(reader, find_traces, unread, branch, today) for reader in of_gates)
-    step.check_duplicate_names(gates)
+    uncompared = set[str]()
+    if not baseline_dir and any(layer.source is Source.FLAGS for layer in layers):
+        uncompared = {name for each in readers or [step] for name in options.DROPS if each.given(BY_NAME[name])}
+    gates = tuple(_read_gate(each, find_traces, uncompared, branch, today) for each in readers or [step])
     settings = Settings(
         **_publishing(step, [gate.name for gate in gates]),
         gates=gates,
         baseline_dir=baseline_dir,
-        overridden=tuple(sorted({name for each in (step, *of_gates) for name in each.overridden})),
+        overridden=tuple(sorted(step.overridden)),
         ignored=ignored,
-        uncompared=tuple(sorted(unread)),
+        uncompared=tuple(sorted(uncompared)),
     )
-    if (longest := max(len(settings.context_of(gate.name, branch)) for gate in gates)) > MAX_CONTEXT_LENGTH:
-        named = f"with the branch {json_reader.preview(branch)} for `{BASE}`, a status context has {longest} characters"
-        step.add_problem(options.STATUS_CONTEXT, f"{named}; accepted: at most {MAX_CONTEXT_LENGTH}")
-    if problems := _in_order((step, *of_gates)):
-        of_key = (options.COMMENT_KEY, options.NAME, options.CAMPAIGN)
-        hidden = any(reader.has_problem(option) for reader in (step, *of_gates) for option in of_key)
-        raise ConfigurationError(problems, "" if hidden else settings.comment_key)
+    step.check(settings, branch)
     return settings
 
 
@@ -186,44 +177,28 @@ def _publishing(reader: OptionReader, gates: Sequence[str]) -> dict[str, Any]:
     """Return the fields of Publishing, for gates with these names."""
     config = reader.value(options.CONFIG)
     several = f"{SEVERAL_GATES_KEY}:{config}" if config else SEVERAL_GATES_KEY  # each step has a file of its own
-    return {
-        "comment": reader.value_or_default(options.COMMENT),
-        "comment_key": reader.value(options.COMMENT_KEY) or (gates[0] if len(gates) == 1 else several),
-        "status": reader.value_or_default(options.STATUS),
-        "status_context": reader.value_or_default(options.STATUS_CONTEXT),
-        "report_dir": reader.value(options.REPORT_DIR) or "",
-    }
+    key = reader.value(options.COMMENT_KEY) or (gates[0] if len(gates) == 1 else several)
+    fields = reader.values(options.COMMENT, options.STATUS, options.STATUS_CONTEXT, options.REPORT_DIR)
+    return {**fields, options.COMMENT_KEY.name: key}
 
 
-def _in_order(readers: Iterable[OptionReader]) -> tuple[Problem, ...]:
-    """Return every problem once, in the order of the option table, unknown names last."""
-    problems = [each for reader in readers for each in reader.problems]
-    problems.sort(key=lambda each: OPTIONS.index(each[0]) if each[0] else len(OPTIONS))
-    return tuple(dict.fromkeys(problem for _, problem in problems))
-
-
-def _read_gate(reader: OptionReader, find: TraceFinder, unread: Iterable[str], branch: str, today: date) -> Gate:
-    campaign = reader.value(options.CAMPAIGN)
-    if campaign is None and not reader.has_problem(options.CAMPAIGN):
+def _read_gate(reader: OptionReader, find: TraceFinder, uncompared: Iterable[str], branch: str, today: date) -> Gate:
+    given = reader.given(options.CAMPAIGN)
+    if given is None:
         reader.add_problem(options.CAMPAIGN, f"it is required, but not set; accepted: {options.CAMPAIGN.kind.accepts}")
+    campaign = reader.value(options.CAMPAIGN) or ""
     stage, rules, given = reader.value_or_default(options.ENFORCEMENT), (), reader.given(options.ENFORCEMENT)
     if given and given.source is Source.POLICY:
         rules = given.value
         stage = stage_today(rules, branch, today)
     return Gate(
-        name=reader.value(options.NAME) or (campaign or "")[: kinds.MAX_NAME_LENGTH],
-        campaign=campaign or "",
-        project=reader.value(options.PROJECT) or "",
+        **reader.values(*_OF_GATE),
+        name=reader.value(options.NAME) or campaign[: kinds.MAX_NAME_LENGTH],
+        campaign=campaign,
         traces=tuple(_traces(reader, find)) or ALL_SCENARIOS,
-        mutation_pack=reader.value(options.MUTATION_PACK) or "",
-        limits={name: limit for name, limit in reader.limits().items() if name not in unread},
-        required_mutation_categories=reader.value(options.REQUIRED_MUTATION_CATEGORIES) or (),
+        limits={name: limit for name, limit in reader.limits().items() if name not in uncompared},
         stage=stage,
-        on_undecided=reader.value_or_default(options.ON_UNDECIDED),
-        confirm=reader.value_or_default(options.CONFIRM),
         timeout_s=reader.value_or_default(options.TIMEOUT),
-        reviewers=reader.value(options.REVIEWERS) or (),
-        paths=reader.value(options.PATHS),
         rules=rules,
         remedies=reader.remedies(),
     )
@@ -253,12 +228,35 @@ class OptionReader:
         secrets = [layer.text(option) for layer in self._layers for option in OPTIONS if option.secret]
         # a report may split a secret with white space
         self._redact = Redactor(part for text in secrets for part in (text, *text.split()))
-        self.problems: list[tuple[Option[object] | None, Problem]] = []  # None for an unknown name
+        self._problems: list[tuple[int, Problem]] = []  # with the position of the option in the table
         self.overridden: set[str] = set()
         for layer in self._layers:
             for spelling in map(json_reader.printable, layer.unknown):
                 message = f"it is not known{kinds.did_you_mean(spelling, BY_NAME)}"
                 self._add(None, Problem(layer.source.label(spelling), message))
+
+    def within(self, gate: Layer) -> OptionReader:
+        """Return a reader of these layers and that of a gate in the policy file, with the same list of problems."""
+        reader = copy(self)
+        reader._layers = sorted((gate, *self._layers), key=lambda layer: layer.source)  # noqa: SLF001 - of this class
+        return reader
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Return every problem once, in the order of the option table, unknown names last."""
+        return tuple(dict.fromkeys(problem for _, problem in sorted(self._problems, key=itemgetter(0))))
+
+    def check(self, settings: Settings, branch: str) -> None:
+        """Raise ConfigurationError with every problem, if there is any."""
+        self._check_duplicate_names(settings.names)
+        if (longest := max(len(settings.context_of(name, branch)) for name in settings.names)) > MAX_CONTEXT_LENGTH:
+            shown = json_reader.preview(branch)
+            named = f"with the branch {shown} for `{BASE}`, a status context has {longest} characters"
+            self.add_problem(options.STATUS_CONTEXT, f"{named}; accepted: at most {MAX_CONTEXT_LENGTH}")
+        if self._problems:
+            of_key = {OPTIONS.index(each) for each in (options.COMMENT_KEY, options.NAME, options.CAMPAIGN)}
+            hidden = of_key & {position for position, _ in self._problems}
+            raise ConfigurationError(self.problems, "" if hidden else settings.comment_key)
 
     def given(self, option: Option[object]) -> Given | None:
         return next((layer.given[option.name] for layer in self._layers if option.name in layer.given), None)
@@ -278,6 +276,10 @@ class OptionReader:
         value: T = given.value
         return value
 
+    def values(self, *listed: Option[object]) -> dict[str, Any]:
+        """Return the options that have a value, by their names."""
+        return {option.name: value for option in listed if (value := self.value(option)) is not None}
+
     def value_or_default(self, option: Option[T]) -> T:
         value = self.value(option)
         return option.default_value if value is None else value
@@ -294,11 +296,10 @@ class OptionReader:
         shared = ((option.name, self.given(option)) for option in OPTIONS if not option.actions_only)
         return {name: given.remedy for name, given in shared if given}
 
-    def check_duplicate_names(self, gates: Iterable[Gate]) -> None:
-        counts = Counter(gate.name.casefold() for gate in gates if gate.name)
+    def _check_duplicate_names(self, names: Iterable[str]) -> None:
         sources = ((each, self.given(each)) for each in (options.NAME, options.CAMPAIGN))
         by_flag = next((option for option, given in sources if given and given.source is Source.FLAGS), None)
-        for name, times in counts.items():
+        for name, times in Counter(map(str.casefold, filter(None, names))).items():
             if times > 1:
                 remedy = ONE_GATE if by_flag else "give each its own `name`"
                 shown = json_reader.preview(self._redact(name))
@@ -315,11 +316,9 @@ class OptionReader:
             problem = Problem(layer.source.label(option.name), message, layer.file, layer.line)
         self._add(option, problem)
 
-    def has_problem(self, option: Option[object]) -> bool:
-        return any(each is option for each, _ in self.problems)
-
     def _add(self, option: Option[object] | None, problem: Problem) -> None:
-        self.problems.append((option, problem.redacted(self._redact)))  # any may quote a secret
+        position = OPTIONS.index(option) if option else len(OPTIONS)
+        self._problems.append((position, problem.redacted(self._redact)))  # any may quote a secret
 
     def _problem(self, option: Option[object], given: Given) -> str:
         """Return what is wrong with a value, and what is accepted; '' for one that is accepted."""
