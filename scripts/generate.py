@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from scripts import noise, record_schema, schema
-from sepurux_action.config.command_line import FLAGS
+from sepurux_action.config.command_line import FLAGS, in_workflow
 from sepurux_action.config.layers import flag
 from sepurux_action.config.options import BY_NAME, GITHUB_TOKEN, LIMITS, OPTIONS, Option, SectionKind
 from sepurux_action.evaluation.metrics import BY_OPTION
@@ -85,7 +85,7 @@ def options_table() -> str:
         places = [_SECTION_NAMES[section] for section in option.allowed_in]
         places += [f"`{option.environment}`"] if option.environment else []
         cells = (names, option.help, option.kind.accepts, option.default_shown, ", ".join(places))
-        rows.append(f"| {' | '.join(cells)} |")
+        rows.append(in_workflow(f"| {' | '.join(cells)} |"))
     return "\n".join(rows)
 
 
@@ -152,7 +152,7 @@ def _input(spelling: str, option: Option[object]) -> str:
         text = f"The same as `{option.name}`."
     else:
         default = f" Default: {option.default_shown}." if option.default_shown else ""
-        text = f"{option.help} Accepted: {option.kind.accepts}.{default}"
+        text = in_workflow(f"{option.help} Accepted: {option.kind.accepts}.{default}")
     given = "    default: ${{ github.token }}\n" if option is GITHUB_TOKEN else ""
     return f"  {spelling}:\n    description: {json.dumps(text)}\n    required: false\n{given}"
 

@@ -16,7 +16,7 @@ from sepurux_action.baseline import baseline_of, read_kept, write_kept
 from sepurux_action.common import T, number_format
 from sepurux_action.common.secret import Redactor
 from sepurux_action.config import options
-from sepurux_action.config.command_line import WRITE_BASELINE, Format, parse_command_line
+from sepurux_action.config.command_line import WRITE_BASELINE, Format, in_workflow, on_command_line, parse_command_line
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.layers import flag
 from sepurux_action.config.policy import Policy
@@ -318,7 +318,8 @@ def _publish_problems(run: Run, error: ConfigurationError, files: ReportWriter) 
     of_pull_request = (each for each in run.policy.problems if str(each) not in known)
     problems = [each.redacted(run.redact) for each in (*of_pull_request, *error.problems)]
     if run.inputs.missing_secret:  # alone it is no problem; beside others, users can correct all at once
-        message = f"it is empty, and so is `api_key`. {no_credentials_hint(run.event)}"
+        words = in_workflow if run.event.name else on_command_line
+        message = words(f"it is empty, and so is {{api_key}}. {no_credentials_hint(run.event)}")
         problems.append(Problem(where=run.inputs.missing_secret, message=message))
     context = _report_context(run, evaluated=False)
     invalid = next((each.file for each in error.problems if each.file), "")

@@ -36,7 +36,7 @@ RECORD_UNREAD = (
 )
 UNREAD = RunDecision(decision=Decision.ERROR, reason=RECORD_UNREAD, rule=Rule.RECORD_UNREAD)
 RECORD_HINT = "Give the job `statuses: write` under `permissions:` if it lacks it, then {rerun}."
-NO_CREDENTIALS = "`token` and `api_key` are both empty, so the gate has no secret for Sepurux."
+NO_CREDENTIALS = "{token} and {api_key} are both empty, so the gate has no secret for Sepurux."
 NO_CREDENTIALS_HINT = (
     "Set one of them, such as `token: ${{ secrets.SEPURUX_CI_TOKEN }}`, and add that secret under "
     "`Settings > Secrets and variables > Actions`."

@@ -512,7 +512,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     """Return the results and the context of every state of a report on gates, by the state's name."""
     rejected = undecided(
         Decision.ERROR,
-        "Sepurux refused `token` (HTTP 401: invalid CI token).",
+        "Sepurux refused {token} (HTTP 401: invalid CI token).",
         'Check that the secret is valid and belongs to project "shop-agent". '
         "Change it under `Settings > Secrets and variables > Actions`, then {rerun}.",
     )

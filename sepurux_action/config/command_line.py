@@ -18,7 +18,7 @@ from sepurux_action.config import options
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.kinds import did_you_mean
 from sepurux_action.config.layers import flag
-from sepurux_action.config.options import BY_NAME, OPTIONS, Option, SectionKind
+from sepurux_action.config.options import OPTIONS, Option, SectionKind
 from sepurux_action.config.stage import Stage
 
 PROGRAM = "sepurux-gate"
@@ -200,34 +200,31 @@ def _reject(made: argparse.ArgumentParser, *problems: str) -> NoReturn:
     made.exit(2, "\n".join(lines))
 
 
-_SETTING = re.compile(r"`(\w+)`(?! in `)")  # a setting, unless the file that sets it follows
+# The parameters of a sentence that is read in a workflow, or on a command line.
+_OF_WORKFLOW = {"rerun": "re-run the job", "Rerun": "Re-run the job"}
+_OF_WORKFLOW |= {option.name: f"`{option.name}`" for option in OPTIONS}
+_OF_COMMAND_LINE = {**_OF_WORKFLOW, "rerun": "run the command again", "Rerun": "Run the command again"}
+_OF_COMMAND_LINE |= {option.name: option.environment if option.secret else flag(option.name) for option in FLAGS}
+_PARAMETER = re.compile(r"\{(\w+)\}")
 
 
-def at_source(hint: str, gate: Gate) -> str:
-    """Return a hint that names the key of the policy file, the variable, or the flag that gives a setting its value."""
-    return _SETTING.sub(lambda setting: gate.remedies.get(setting[1], setting[0]), hint)
+def at_source(sentence: str, gate: Gate) -> str:
+    """Return a sentence that names the key of the policy file, the variable, or the flag that gives an option."""
+    return _with(gate.remedies, sentence)
 
 
-def in_workflow(hint: str) -> str:
-    """Return a hint in the words of a workflow: `{rerun}` stands for what starts the gate again."""
-    return _with_rerun(hint, "re-run the job")
+def in_workflow(sentence: str) -> str:
+    """Return a sentence with the names of inputs in place of its parameters."""
+    return _with(_OF_WORKFLOW, sentence)
 
 
-def on_command_line(text: str, *, of_policy: bool = False) -> str:
-    """Return a hint with flags in place of inputs, and variables for secrets; keys of the policy file stay."""
-    text = _with_rerun(text, "run the command again")
-    return text if of_policy else _SETTING.sub(_name, text)
+def on_command_line(sentence: str) -> str:
+    """Return a sentence with flags in place of its parameters, and variables for secrets."""
+    return _with(_OF_COMMAND_LINE, sentence)
 
 
-def _with_rerun(hint: str, words: str) -> str:
-    return hint.replace("{rerun}", words).replace("{Rerun}", words[0].upper() + words[1:])
-
-
-def _name(setting: re.Match[str]) -> str:
-    option = BY_NAME.get(setting[1])
-    if option is None or option.actions_only:
-        return setting[1] if setting[1].isupper() else setting[0]  # a variable of the environment
-    return option.environment if option.secret else flag(option.name)
+def _with(words: Mapping[str, str], sentence: str) -> str:
+    return _PARAMETER.sub(lambda parameter: words.get(parameter[1], parameter[0]), sentence)
 
 
 def command_lines(gate: Gate, host: str) -> Iterator[str]:

@@ -22,12 +22,14 @@ class Source(IntEnum):
     ENVIRONMENT = 4
 
     def label(self, spelling: str) -> str:
-        """Return what error messages call an option."""
+        """Return what a problem in an option begins with."""
+        kinds = {Source.INPUTS: "input ", Source.ENVIRONMENT: "environment variable "}
+        return kinds.get(self, "") + self.name_of(spelling)
+
+    def name_of(self, spelling: str) -> str:
         if self is Source.ENVIRONMENT:
-            return f"environment variable {BY_NAME[spelling].environment}"
-        if self is Source.FLAGS:
-            return flag(spelling)
-        return f"input `{spelling}`" if self is Source.INPUTS else f"`{spelling}`"
+            return BY_NAME[spelling].environment
+        return flag(spelling) if self is Source.FLAGS else f"`{spelling}`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +58,7 @@ class Given:
     @property
     def remedy(self) -> str:
         """Return where to change the value, for a hint."""
-        if self.source is Source.FLAGS:
-            return flag(self.spelling)
-        if self.source is Source.ENVIRONMENT:
-            return f"`{BY_NAME[self.spelling].environment}`"
-        return f"`{self.spelling}`" + (f" in `{self.file}:{self.line}`" if self.file else "")
+        return self.source.name_of(self.spelling) + (f" in `{self.file}:{self.line}`" if self.file else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,8 +64,9 @@ class Publishing:
 class Inputs(Publishing):
     """What inputs, or flags and environment, say about options that no policy file can set. Absent secrets are None.
 
-    Problems in the settings are published in this way. `names` has the gate that the layers name. `problems` are all in
-    the layers, and `missing_secret` names the setting that would hold the secret for the backend.
+    Problems in the settings are published in this way. `names` has the gate that the layers name. `config_name` is what
+    gives `config`, '' if nothing does. `problems` are all in the layers, and `missing_secret` names the setting that
+    would hold the secret for the backend.
     """
 
     names: tuple[str, ...] = ()
@@ -75,7 +76,7 @@ class Inputs(Publishing):
     github_token: Secret | None = field(default=None, repr=False)
     pull_request: int | None = None
     config: str = options.CONFIG.default
-    config_is_given: bool = False
+    config_name: str = ""
     problems: tuple[Problem, ...] = ()
     missing_secret: str = ""
 
@@ -116,6 +117,7 @@ def read_inputs(layers: Sequence[Layer]) -> Inputs:
     reader.values(*OPTIONS)
     name, config = reader.value(options.NAME) or reader.value(options.CAMPAIGN), reader.value(options.CONFIG)
     names = (name,) if name else ()
+    given = reader.given(options.CONFIG)
     has_secret = any(map(reader.given, (options.TOKEN, options.API_KEY)))
     return Inputs(
         **_publishing(reader, names),
@@ -123,7 +125,7 @@ def read_inputs(layers: Sequence[Layer]) -> Inputs:
         names=names,
         pull_request=reader.value(options.PR_NUMBER),
         config=config or options.CONFIG.default,
-        config_is_given=config is not None,
+        config_name=given.source.name_of(given.spelling) if given else "",
         problems=reader.problems,
         missing_secret="" if has_secret else layers[0].source.label(options.TOKEN.name),
     )
@@ -323,7 +325,8 @@ class OptionReader:
     def _problem(self, option: Option[object], given: Given) -> str:
         """Return what is wrong with a value, and what is accepted; '' for one that is accepted."""
         if len(set(given.texts.values())) > 1:
-            listed = " and ".join(f"`{name}` ({self._shown(option, text)})" for name, text in given.texts.items())
+            texts = {given.source.name_of(name): self._shown(option, text) for name, text in given.texts.items()}
+            listed = " and ".join(f"{name} ({text})" for name, text in texts.items())
             return f"{listed} are the same setting, but differ; set one of them"
         if given.hint is not None:
             is_safe = option.secret or self._redact(given.text) == given.text  # it may quote what redaction misses

@@ -31,7 +31,7 @@ READ_FIELDS = metrics.FIELDS | {
 }
 MAX_NAMES_LISTED = 20  # campaigns that an error text lists
 CAMPAIGNS = "/v1/campaigns"
-UNUSABLE_RESPONSE = "Check that `base_url` is the API's address; if it is, ask Sepurux about this response."
+UNUSABLE_RESPONSE = "Check that {base_url} is the API's address; if it is, ask Sepurux about this response."
 _ABOUT_SCENARIOS = re.compile("scenario|eval.?set|trace_id(: field|) (is )?required", re.IGNORECASE)
 
 
@@ -149,14 +149,14 @@ def create_run(gate: Gate, campaign_id: str, trace_id: str, metadata: Mapping[st
     ids = {"trace_id": trace_id or None, "campaign_id": campaign_id, "mutation_pack_id": gate.mutation_pack or None}
     body = {**ids, "thresholds": gate.thresholds, **metadata}
     campaign, project = json_reader.preview(gate.campaign), json_reader.preview(gate.project)
-    given = [f"`campaign` ({campaign})", *([f"`trace_id` ({json_reader.preview(trace_id)})"] if trace_id else [])]
-    given.append(f"`project` ({project})" if gate.project else "`project` (not set)")
+    given = [f"{{campaign}} ({campaign})", *([f"{{trace_id}} ({json_reader.preview(trace_id)})"] if trace_id else [])]
+    given.append(f"{{project}} ({project})" if gate.project else "{project} (not set)")
 
     def hint(status: int, detail: str) -> str:
         if status == 404:  # noqa: PLR2004 - HTTP
             return f"Check {', '.join(given)}: one of them does not exist, or the secret may not see it."
         lacks_scenarios = not trace_id and (not detail or _ABOUT_SCENARIOS.search(detail))
-        return f"Register scenarios for campaign {campaign}, or set `trace_file`." if lacks_scenarios else ""
+        return f"Register scenarios for campaign {campaign}, or set {{trace_file}}." if lacks_scenarios else ""
 
     return ApiRequest(
         method="POST",
@@ -209,7 +209,7 @@ def parse_response(
         return PermanentError(
             reason=f"Sepurux redirected {call.purpose} (HTTP {status}) to {where or 'no address'}",
             status=status,
-            hint="Set `base_url` to the API's own address. The gate follows no redirect, which would get the secret.",
+            hint="Set {base_url} to the API's own address. The gate follows no redirect, which would get the secret.",
         )
     detail = error_detail(body, redact)
     said = f": {detail}" if detail else ""
@@ -221,7 +221,7 @@ def parse_response(
         hint = _credentials_hint(status, call, credentials)
     else:
         reason = f"Sepurux refused {call.purpose} (HTTP {status}{said})"
-        hint = f"Check that `base_url` is the API's address; if it is, ask Sepurux about `{call.method} {call.path}`."
+        hint = f"Check that {{base_url}} is the API's address; if it is, ask Sepurux about `{call.method} {call.path}`."
         if detail:
             hint = "Correct what Sepurux names here, in the settings of the gate or at Sepurux."
         hint = call.hint(status, detail) or hint
@@ -259,7 +259,7 @@ def error_detail(body: bytes | bytearray, redact: Callable[[str], str] = str) ->
 def _credentials_hint(status: int, call: ApiRequest, sent: Credentials) -> str:
     project = f"project {json_reader.preview(call.project)}" if call.project else "the campaign's project"
     valid = "is valid and belongs to" if status == 401 else "may use"  # noqa: PLR2004 - HTTP
-    is_set = "" if call.project else "Set `project` if the secret needs it."
+    is_set = "" if call.project else "Set {project} if the secret needs it."
     return " ".join(filter(None, (f"Check that the secret {valid} {project}.", sent.source, is_set)))
 
 
@@ -274,14 +274,14 @@ def find_campaign(listed: object, campaign: str, project: str) -> str:
         return ids[0]
     where = f" in project {json_reader.preview(project)}" if project else ""
     if ids:
-        hint = f"Set `campaign` to the UUID of one of them: {_listed(ids)}."
+        hint = f"Set {{campaign}} to the UUID of one of them: {_listed(ids)}."
         raise EvaluationError(f"{len(ids)} campaigns are named {json_reader.preview(campaign)}{where}", hint)
     names = sorted({json_reader.text(entry.get("name")) for entry in entries} - {""})
     meant = similar(campaign, names[:MAX_LISTED])
     did_you_mean = f"Did you mean {_listed([meant])}? " if meant else ""
-    hint = f"{did_you_mean}Set `campaign` to one of these, or `project` to another project: {_listed(names)}."
+    hint = f"{did_you_mean}Set {{campaign}} to one of these, or {{project}} to another project: {_listed(names)}."
     if not names:
-        hint = "Check `project` and the secret, which see no campaign, or create the campaign at Sepurux."
+        hint = "Check {project} and the secret, which see no campaign, or create the campaign at Sepurux."
     raise EvaluationError(f"campaign {json_reader.preview(campaign)} was not found{where}", hint)
 
 

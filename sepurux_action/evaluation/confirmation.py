@@ -51,8 +51,8 @@ def misses_only_rates(decided: GateDecision) -> bool:
 def too_late(took_s: float, left_s: float) -> str:
     """Return why there is no second evaluation if less of the timeout is left than the first one took, else ''."""
     took, left = number_format.duration(took_s), number_format.duration(max(0.0, left_s))
-    why = f"the first one took {took}, and {left} of the `timeout` were left. Raise `timeout`"
-    return f"`confirm` started no second evaluation: {why}." if left_s < took_s else ""
+    why = f"the first one took {took}, and {left} of the {{timeout}} were left. Raise {{timeout}}"
+    return f"{{confirm}} started no second evaluation: {why}." if left_s < took_s else ""
 
 
 def confirm(gate: Gate, first: GateDecision, runs: Runs, base: Base) -> Evaluated:

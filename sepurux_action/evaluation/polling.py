@@ -35,7 +35,7 @@ from sepurux_action.host.workflow_commands import Level
 
 NOT_FOUND = 404
 SCORE_NOT_SHOWN = frozenset({401, 403, 404})  # the backend shows the score to another secret, or to no one
-CHECK_NETWORK = "Check `base_url`, and that this machine may connect to its host through firewall and proxy."
+CHECK_NETWORK = "Check {base_url}, and that this machine may connect to its host through firewall and proxy."
 CANCELLED = RunDecision(decision=Decision.ERROR, reason="The run was cancelled.", rule=Rule.CANCELLED)
 
 
@@ -278,12 +278,12 @@ class Evaluation:
         if error.retry_after_s is not None:
             asked = number_format.duration(Retry(1, error).wait(0))
             reason = f"Sepurux asked to wait {asked}, longer than the time that is left ({why})"
-            hint = f"Raise `timeout` (now {timeout}), or {{rerun}} after that time."
+            hint = f"Raise {{timeout}} (now {timeout}), or {{rerun}} after that time."
         elif not error.connected:
             reason = f"Sepurux could not be reached within {spent}: {error.reason}"
         elif self._responded:
             reason = f"Sepurux sent no usable response within {spent} ({why})"
-            hint = f"{{Rerun}}, or raise `timeout` (now {timeout})."
+            hint = f"{{Rerun}}, or raise {{timeout}} (now {timeout})."
         return EvaluationError(reason, hint, outage=outage)
 
 
@@ -507,7 +507,7 @@ class RunPoller:
             asked = number_format.duration(polls.retry.wait(0))
             failed += f", and Sepurux asked to wait {asked}, longer than the time that is left"
         if decision is None:
-            hint = f"{{Rerun}}, or raise `timeout` (now {number_format.duration(timeout_s)})."
+            hint = f"{{Rerun}}, or raise {{timeout}} (now {number_format.duration(timeout_s)})."
             reason = f"No poll of the run succeeded within {number_format.duration(waited)}: {failed}"
             return EvaluationError(reason, hint, outage=error.outage if error else Outage.NO)
         if decision.rule is Rule.FINISHED_UNDECIDED:

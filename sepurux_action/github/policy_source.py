@@ -214,9 +214,9 @@ def _unreadable(inputs: Inputs, why: str, step: str) -> ConfigurationError:
 
 
 def _check_not_named(inputs: Inputs, where: str) -> None:
-    if inputs.config_is_given:
+    if inputs.config_name:
         message = f"there is no such file in {where}; accepted: the path of a policy file that exists"
-        raise ConfigurationError([Problem(where=f"`config` {inputs.config}", message=message)])
+        raise ConfigurationError([Problem(where=f"{inputs.config_name} {inputs.config}", message=message)])
 
 
 def _misnamed(path: str) -> ConfigurationError:

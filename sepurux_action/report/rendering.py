@@ -170,9 +170,9 @@ def _base(branch: str) -> Markdown:
 
 
 @jinja2.pass_context
-def _worded(context: jinja2.runtime.Context, text: str, *, of_policy: bool = False) -> str:
+def _worded(context: jinja2.runtime.Context, text: str) -> str:
     if context["place"] == "terminal" or context["report"].context.on_command_line:
-        return on_command_line(json_reader.printable(text), of_policy=of_policy)
+        return on_command_line(json_reader.printable(text))
     return in_workflow(text)
 
 

@@ -415,7 +415,7 @@ class GateFacts(GateResult):
         if not self.lacking or len(self.missed) > 1:
             return ""
         names, it = " and no ".join(f'"{each}"' for each in self.lacking), "them" if self.lacking[1:] else "it"
-        remedy = f"Register a scenario for {it} at Sepurux, or remove {it} from `{REQUIRED_CATEGORIES}`."
+        remedy = f"Register a scenario for {it} at Sepurux, or remove {it} from {{{REQUIRED_CATEGORIES}}}."
         return f"The campaign covers no {names}. {at_source(remedy, self.gate)}"
 
     @property

@@ -434,12 +434,12 @@ def test_a_campaign_that_is_not_there_is_an_error_that_lists_the_others() -> Non
     [result] = run(FakeApiCalls(sound()), replace(GATE, campaign="refunds", project="my-agent"))
     assert result.decision is Decision.ERROR
     assert result.run_decision.reason == 'Campaign "refunds" was not found in project "my-agent".'
-    assert result.hint == 'Set `campaign` to one of these, or `project` to another project: "core".'
+    assert result.hint == 'Set {campaign} to one of these, or {project} to another project: "core".'
 
 
 def test_a_campaign_that_is_nearly_right_is_an_error_that_names_the_right_one() -> None:
     [result] = run(FakeApiCalls(sound()), replace(GATE, campaign="Cores"))
-    assert result.hint.startswith('Did you mean "core"? Set `campaign` to ')
+    assert result.hint.startswith('Did you mean "core"? Set {campaign} to ')
 
 
 def test_two_campaigns_of_one_name_are_an_error_that_names_their_ids() -> None:
