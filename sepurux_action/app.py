@@ -150,7 +150,7 @@ def _begin(invocation: Invocation, host: Output, signals: Signals, connections: 
     host.mask_secrets(redact)
     client = None
     if inputs.github_token and event.repository and event.api_url:
-        from sepurux_action.github.transport import connect  # noqa: PLC0415 - takes 0.2 s, so only when needed
+        from sepurux_action.github.connection import connect  # noqa: PLC0415 - takes 0.2 s, so only when needed
 
         client = connect(event.api_url, inputs.github_token, event.repository, redact)
         event = with_pull_request_number(event, inputs.pull_request)

@@ -29,9 +29,9 @@ from sepurux_action.evaluation.published_result import Baseline, CommitResults, 
 from sepurux_action.evaluation.result import Evaluated, GateResult, of_status, summarize
 from sepurux_action.evaluation.runs import Runs, WorkflowRun
 from sepurux_action.github import comment_state
-from sepurux_action.github.calls import FIRST_READ_S, READS_S, BoundedCalls
+from sepurux_action.github.bounded_calls import FIRST_READ_S, READS_S, BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
-from sepurux_action.github.comment_state import CommentState, State
+from sepurux_action.github.comment_state import CommentState, StateLine
 from sepurux_action.github.event import REVIEW, Event, as_ambiguous, resolve
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.record import DECIDED, FAILED, Record
@@ -108,7 +108,7 @@ class GitHubSession:
         self._read_at = 0.0  # when they were read
         self._early_s = STATUSES_S  # left for all statuses that are set during the evaluation
         self._set: dict[str, CommitStatus] = {}  # the last status of each context, in lower case, that this run set
-        self._read_state = cache(CommentState.read)  # each gate needs the state
+        self._read_state = cache(StateLine.read)  # each gate needs the state
 
     @property
     def event(self) -> Event:
@@ -241,10 +241,10 @@ class GitHubSession:
     @property
     def previous_results(self) -> tuple[CommitResults, ...]:
         """Return the results of this pull request's earlier commits, the oldest first."""
-        state = next(self._own_states(), State())
+        state = next(self._own_states(), CommentState())
         return tuple(commit for commit in state.commits if commit.commit != self.event.commit)
 
-    def _own_states(self) -> Iterator[State]:
+    def _own_states(self) -> Iterator[CommentState]:
         return (self._read_state(self._comment_state, comment.body) for comment in self._ours(self.snapshot))
 
     def _ours(self, snapshot: Snapshot) -> tuple[Comment, ...]:
@@ -432,8 +432,8 @@ class GitHubSession:
         )
         here = WorkflowRun(self.event.run_url, self.started.timestamp())
         commits = (*self.previous_results, newest)
-        before = next(self._own_states(), State()).fails_at(self.event.commit)
-        kept = State(
+        before = next(self._own_states(), CommentState()).fails_at(self.event.commit)
+        kept = CommentState(
             commits=commits,
             fails={**before, **comment_state.fails_of(results, here)},
             unfinished=comment_state.unfinished_of(results, here),
@@ -503,8 +503,8 @@ class GitHubSession:
         return bool(event.commit) and now == (event.commit, event.base_ref)
 
     @property
-    def _comment_state(self) -> CommentState:
-        return CommentState(
+    def _comment_state(self) -> StateLine:
+        return StateLine(
             signing_key=self._signing_key,
             repository=self.event.repository,
             pull_request=self.event.pull_request or 0,

@@ -14,7 +14,7 @@ from operator import methodcaller
 from sepurux_action.config.kinds import BOT_SUFFIX
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
 from sepurux_action.evaluation.result import RecordedFail
-from sepurux_action.github.calls import READS_S, BoundedCalls
+from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.client import Review
 from sepurux_action.github.event import PERSON, PullRequest
 from sepurux_action.github.permissions import Operation

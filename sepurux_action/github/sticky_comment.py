@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from operator import methodcaller
 
 from sepurux_action.errors import ErrorDetails, GitHubError
-from sepurux_action.github.calls import BoundedCalls, oldest_first
+from sepurux_action.github.bounded_calls import BoundedCalls, oldest_first
 from sepurux_action.github.client import GitHubClient
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.snapshot import Comment

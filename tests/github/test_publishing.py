@@ -21,7 +21,7 @@ from sepurux_action.errors import ErrorDetails, Interrupted
 from sepurux_action.evaluate import evaluate, read_record
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
 from sepurux_action.evaluation.result import GateResult
-from sepurux_action.github.calls import FIRST_READ_S, READS_S
+from sepurux_action.github.bounded_calls import FIRST_READ_S, READS_S
 from sepurux_action.github.client import CommitState, Review
 from sepurux_action.github.event import Event, Lookup, PullRequest
 from sepurux_action.github.permissions import Operation

@@ -15,11 +15,11 @@ from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
 from sepurux_action.evaluation.published_result import parse_description
 from sepurux_action.evaluation.result import GateResult
+from sepurux_action.github.connection import connect
 from sepurux_action.github.event import Event, parse_event
 from sepurux_action.github.policy_source import resolve_policy
 from sepurux_action.github.session import GitHubSession
 from sepurux_action.github.snapshot import parse_snapshot
-from sepurux_action.github.transport import connect
 from tests import backend
 from tests.builders import APPROVED, IMPOSSIBLE, UNREAD, WAITS, a_gate, a_result, undecided
 from tests.fakes import FakeClock, FakeOutput

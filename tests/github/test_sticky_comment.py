@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.errors import ErrorDetails
-from sepurux_action.github.calls import BoundedCalls
+from sepurux_action.github.bounded_calls import BoundedCalls
 from sepurux_action.github.event import Event
 from sepurux_action.github.snapshot import Comment
 from sepurux_action.github.sticky_comment import StickyComment
