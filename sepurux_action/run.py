@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -91,7 +91,7 @@ class Connections:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run has. `settings` and `policy` are those that are known so far; `today` is a day of UTC.
+    """What a run has. `settings` and `policy` are those that are known so far.
 
     On a command line, `write_baseline` adds the result to the `baseline_file`, of which `kept` was read.
     """
@@ -101,13 +101,21 @@ class Run:
     connections: Connections
     redact: Redactor
     github: GitHubSession
-    today: date
     settings: Settings
     policy: ResolvedPolicy = field(default_factory=ResolvedPolicy)
     baseline_file: BaselineFile = BaselineFile("", "")
     write_baseline: bool = False
     kept: Kept = Kept()
 
+    def with_settings(self, settings: Settings) -> Run:
+        """Return the run with these settings, by which it also publishes."""
+        return replace(self, settings=settings, github=self.github.with_settings(settings))
+
+    @property
+    def today(self) -> date:
+        """Return the day of UTC on which the run started."""
+        return self.github.subject.started.date()
+
     @property
     def event(self) -> Event:
-        return self.github.event
+        return self.github.subject.event

@@ -23,6 +23,7 @@ from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures
 from sepurux_action.evaluation.published_result import CommitResults
 from sepurux_action.evaluation.result import Evaluated, GateResult
 from sepurux_action.evaluation.runs import RunResult, Runs, WorkflowRun
+from sepurux_action.github.snapshot import Comment
 
 MAX_RESULTS = 20  # evaluated commits in one state
 FEW_RESULTS = 5  # commits in a state that would be too long with more
@@ -147,10 +148,14 @@ class CommentState:
     fails: Mapping[str, Evaluated] = field(default_factory=dict)
     unfinished: Mapping[str, Runs] = field(default_factory=dict)
 
+    def before(self, commit: str) -> tuple[CommitResults, ...]:
+        """Return the results of the other commits, the oldest first."""
+        return tuple(each for each in self.commits if each.commit != commit)
+
     def fails_at(self, commit: str) -> Mapping[str, Evaluated]:
         return self.fails if self._is_about(commit) else {}
 
-    def find_fail(self, gate: str, commit: str, link: str) -> Evaluated | None:
+    def recorded_fail(self, gate: str, commit: str, link: str) -> Evaluated | None:
         """Return a gate's `fail` at this commit if it is kept, and its commit status has this link."""
         fail = self.fails_at(commit).get(gate)
         worst = fail.worst if fail else RunResult()
@@ -181,6 +186,10 @@ class StateLine:
     @property
     def _start(self) -> str:
         return f"<!-- {MARKER}:{quote(self.key, safe='', errors='surrogatepass')}"
+
+    def ours(self, comments: Iterable[Comment]) -> tuple[Comment, ...]:
+        """Return the comments with the marker, the oldest first; there is more than one after a race."""
+        return tuple(each for each in comments if each.body.startswith(self.marker))
 
     def write(self, state: CommentState, before: str = "") -> str:
         """Return the last line, signed, with as much of the state as fits; that of the body `before` without a key."""

@@ -288,7 +288,7 @@ def cached(result: GateResult) -> GateResult:
     """Return what a later workflow run on the same gate and commit finds in the comment."""
     state = CommentState(commits=(EVALUATED,), fails=fails_of([result], EARLIER))
     assert PLACE.read(PLACE.write(state)) == state
-    found = state.find_fail(result.gate.name, COMMIT, result.worst.run.dashboard_url or EARLIER.url)
+    found = state.recorded_fail(result.gate.name, COMMIT, result.worst.run.dashboard_url or EARLIER.url)
     assert found is not None
     return GateResult(gate=result.gate, blocks=True, decided=found.decided, what_failed=found.what_failed)
 
@@ -349,8 +349,8 @@ LINK = FAILING.dashboard_url
     [("refunds", "a" * 40, LINK), ("search", COMMIT, LINK), ("refunds", COMMIT, f"{LINK}-2"), ("refunds", COMMIT, "")],
 )
 def test_what_failed_is_found_only_for_its_own_commit_gate_and_link(gate: str, commit: str, link: str) -> None:
-    assert STATE.find_fail("refunds", COMMIT, LINK) is not None
-    assert STATE.find_fail(gate, commit, link) is None
+    assert STATE.recorded_fail("refunds", COMMIT, LINK) is not None
+    assert STATE.recorded_fail(gate, commit, link) is None
 
 
 def test_a_fail_of_which_only_the_status_is_left_is_not_kept() -> None:

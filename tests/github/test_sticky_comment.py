@@ -33,7 +33,7 @@ class Scene:
         self.output = FakeOutput()
         calls = BoundedCalls(self.client, clock, self.output, EVENT)
         calls.set_timeout(60)
-        self.sticky = StickyComment(calls, MARKER, account)
+        self.sticky = StickyComment(calls, 7, MARKER, account)
 
     def upsert(self, *ours: Comment) -> str:
         return self.sticky.upsert(ours, TEXT)
