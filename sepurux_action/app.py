@@ -26,6 +26,7 @@ from sepurux_action.evaluate import evaluate, no_credentials_hint, publish_notic
 from sepurux_action.evaluation.base_results import BaselineFile
 from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
 from sepurux_action.evaluation.result import GateResult
+from sepurux_action.github.bounded_calls import BoundedCalls
 from sepurux_action.github.event import other_commit_warning, pr_number_warning, with_pull_request_number
 from sepurux_action.github.policy_source import (
     FIRST_FILE,
@@ -37,6 +38,7 @@ from sepurux_action.github.policy_source import (
 )
 from sepurux_action.github.session import GitHubSession
 from sepurux_action.github.snapshot import policy_ref
+from sepurux_action.github.subject import Subject
 from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.host.output import Output
@@ -116,7 +118,7 @@ def run_gates(
     run = _begin(invocation, host, signals, connections)
     files = ReportWriter(invocation.report_folders, host, signals, run.redact)
     files.remove(run.inputs.report_dir, REPORT_FILES)
-    run.github.load(run.inputs.config)
+    run = replace(run, github=run.github.load())
     try:
         run = _with_policy(run, invocation)
         files.remove(run.inputs.report_dir, REPORT_FILES)
@@ -126,12 +128,12 @@ def run_gates(
             show(_publish_problems(run, error, files))
             return signals.status(EXIT_UNDECIDED)
         gates = tuple(Gate(name=name, campaign=name) for name in run.inputs.names or UNKNOWN_GATE)
-        run = replace(run, settings=Settings(gates=gates, comment_key=run.inputs.comment_key))
+        run = run.with_settings(Settings(gates=gates, comment_key=run.inputs.comment_key))
     run = read_kept(run, files)
     _log_start(run)
-    run.github.load_base(run.settings.gates)
+    run = replace(run, github=run.github.with_base(run.settings.gates))
     recorded = read_record(run)
-    run.github.publish_pending(gate.name for gate in run.settings.gates if gate.name not in recorded)
+    run.github.publisher.publish_pending(gate.name for gate in run.settings.gates if gate.name not in recorded)
     run = _with_lost_statuses(run, invocation)
     results = evaluate(run, recorded)
     status = exit_status((gate.decision, gate.blocks) for gate in results)
@@ -151,21 +153,21 @@ def _begin(invocation: Invocation, host: Output, signals: Signals, connections: 
     host.mask_secrets(redact)
     client = None
     if inputs.github_token and event.repository and event.api_url:
-        from sepurux_action.github.transport import connect  # noqa: PLC0415 - takes 0.2 s, so only when needed
+        from sepurux_action.github.connection import connect  # noqa: PLC0415 - takes 0.2 s, so only when needed
 
         client = connect(event.api_url, inputs.github_token, event.repository, redact)
         event = with_pull_request_number(event, inputs.pull_request)
-    timeouts = connections.timeouts(signals)
+    calls = BoundedCalls(client, connections.timeouts(signals), host, event)
     signing_key = inputs.secret.reveal() if inputs.secret else ""
-    github = GitHubSession(client, timeouts, host, event, signing_key=signing_key)
-    github.settings, github.started = inputs, connections.now()
+    subject = Subject(
+        event=event, settings=inputs, config=inputs.config, signing_key=signing_key, started=connections.now()
+    )
     return Run(
         host=host,
         signals=signals,
         connections=connections,
         redact=redact,
-        github=github,
-        today=github.started.date(),
+        github=GitHubSession.of(calls, subject),
         inputs=inputs,
         baseline_file=BaselineFile(signing_key, event.repository),
         write_baseline=invocation.write_baseline,
@@ -174,15 +176,12 @@ def _begin(invocation: Invocation, host: Output, signals: Signals, connections: 
 
 def _with_policy(run: Run, invocation: Invocation) -> Run:
     """Return the run with the policy, and its folder for report files and its `comment`; raises ConfigurationError."""
-    snapshot = run.github.snapshot if run.github.connected else None
+    snapshot = run.github.subject.snapshot if run.github.calls.connected else None
     read_file = partial(read_checkout, invocation.traces())
-    check = _reader(run, invocation) if run.github.changes_policy(run.inputs.config) else None
+    check = _reader(run, invocation) if run.github.changes.of_policy(run.inputs.config) else None
     policy = _until_signal(run, partial(resolve_policy, run.inputs, run.event, snapshot, read_file, check))
     run = replace(run, policy=policy)
-    if policy.policy:
-        run = replace(run, inputs=with_policy(run.inputs, invocation.layers, policy.policy))
-        run.github.settings = run.inputs
-    return run
+    return run.with_inputs(with_policy(run.inputs, invocation.layers, policy.policy)) if policy.policy else run
 
 
 def _with_settings(run: Run, invocation: Invocation) -> Run:
@@ -190,8 +189,7 @@ def _with_settings(run: Run, invocation: Invocation) -> Run:
     settings = _until_signal(run, partial(_reader(run, invocation), run.policy.policy))
     if run.write_baseline and not settings.baseline_dir:
         raise ConfigurationError([Problem(where=WRITE_BASELINE, message=NO_FOLDER)], settings.comment_key)
-    run.github.settings = settings
-    return replace(run, settings=settings)
+    return run.with_settings(settings)
 
 
 def _reader(run: Run, invocation: Invocation) -> Callable[[Policy | None], Settings]:
@@ -209,7 +207,7 @@ def _with_lost_statuses(run: Run, invocation: Invocation) -> Run:
         read = partial(read_settings, invocation.layers, lambda _: (), policy.merged)
         merged = _until_signal(run, partial(read, branch=run.event.branch, today=run.today))
     now = run.inputs if FIRST_FILE in policy.notes else run.settings
-    lost = run.github.lost_statuses(now.contexts(run.event.branch), merged.contexts(run.event.branch))
+    lost = run.github.advice.lost_statuses(now, merged)
     for note in lost:
         run.host.annotate(Level.WARNING, str(note), title="Sepurux gate")
     return replace(run, policy=replace(policy, notes=(*policy.notes, *lost)))
@@ -226,7 +224,7 @@ def _until_signal(run: Run, work: Callable[[], T]) -> T:
 def _log_start(run: Run) -> None:
     """Log what is evaluated, and which settings have no effect."""
     event, settings, host = run.event, run.settings, run.host
-    if not run.github.connected and event.name:
+    if not run.github.calls.connected and event.name:
         no_token = event.repository and not run.inputs.github_token
         why = "there is no `github_token`" if no_token else "`GITHUB_REPOSITORY` or `GITHUB_API_URL` is not set"
         host.log(f"no comment and no status: {why}")
@@ -241,7 +239,7 @@ def _log_start(run: Run) -> None:
         flags = ", ".join(map(flag, settings.overridden))
         inputs = f"the policy file overrides these inputs: {', '.join(settings.overridden)}"
         host.log(inputs if event.name else f"these flags override the policy file: {flags}")
-    if run.github.connected and settings.shares_statuses:
+    if run.github.calls.connected and settings.shares_statuses:
         prefix = settings.status_context
         host.annotate(Level.WARNING, SHARED_STATUSES.format(prefix=prefix, base=BASE), title="Sepurux gate")
     _log_ignored(settings, host)
@@ -270,13 +268,13 @@ def _publish(run: Run, results: Sequence[GateResult], report: Report, files: Rep
         run.host.set_outputs(outputs.step_outputs(results, report_path=report_path))
     write_kept(run, results, files)
     github = run.github
-    _set_statuses(run, partial(github.publish_results, results))
+    _set_statuses(run, partial(github.publisher.publish_results, results))
     if run.signals.received:
         publish_notice(run, run.settings.comment_key, "the run was cancelled")
         return
-    comment_url = github.publish_comment(results, partial(render_comment, report))
+    comment_url = github.publisher.publish_comment(results, partial(render_comment, report))
     if not run.policy.problems:
-        github.soft_gate.request_reviews()
+        github.reviews.request_reviews()
     if comment_url:
         run.host.set_outputs(outputs.step_outputs(results, comment_url, report_path))
 
@@ -323,13 +321,13 @@ def _publish_problems(run: Run, error: ConfigurationError, files: ReportWriter) 
         problems.append(Problem(where=run.inputs.missing_secret, message=message))
     context = _report_context(run, evaluated=False)
     invalid = next((each.file for each in error.problems if each.file), "")
-    if run.github.connected and policy_ref(run.event) and not run.policy.policy and invalid:
+    if run.github.calls.connected and policy_ref(run.event) and not run.policy.policy and invalid:
         context = replace(context, notes=(invalid_base_note(run.event, invalid, run.inputs.config),))
     report = Report(context=context, problems=tuple(problems))
     run.host.set_outputs(outputs.without_decision(outputs.settings_reason(problems)))
     if report_path := _write_report(run, report, files):
         run.host.set_outputs({"report_path": report_path})
-    _set_statuses(run, partial(run.github.publish_config_error, run.inputs.names))
+    _set_statuses(run, partial(run.github.publisher.publish_config_error, run.inputs.names))
     if not run.signals.received:
         publish_notice(run, error.comment_key, f"{number_format.pluralize(len(problems), 'problem')} in the settings")
     return report
@@ -340,7 +338,7 @@ def _set_statuses(run: Run, publish: Callable[[], None]) -> None:
     if not run.signals.received:
         publish()
     if run.signals.received:
-        run.github.enter_shutdown(Timeouts())
+        run.github.publisher.enter_shutdown(Timeouts())
         publish()
 
 
@@ -361,8 +359,8 @@ def _report_context(run: Run, *, evaluated: bool = True) -> Context:
             gate.name: baseline for gate in run.settings.gates if evaluated and (baseline := baseline_of(run, gate))
         },
         base_ref=event.base_ref,
-        committed=run.github.snapshot.committed if evaluated else None,
-        history=run.github.previous_results if evaluated else (),
+        committed=run.github.subject.snapshot.committed if evaluated else None,
+        history=run.github.earlier.history if evaluated else (),
         policy_changes=policy.changes,
         policy_ref=event.commit if run.policy.problems else policy_ref(event) or event.commit,
         on_command_line=not event.name,

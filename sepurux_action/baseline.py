@@ -40,13 +40,13 @@ def results_of(run: Run, gate: Gate) -> Results:
     if not event.name:
         return find_results(run.kept.results, gate, "", None)
     branch = event.base_ref or _pushed_branch(event)
-    return find_results(run.kept.results, gate, branch, run.github.snapshot.base_commits) if branch else ()
+    return find_results(run.kept.results, gate, branch, run.github.subject.snapshot.base_commits) if branch else ()
 
 
 def baseline_of(run: Run, gate: Gate) -> Baseline | None:
     """Return the results that a gate's numbers are compared with, None if they could not be read."""
     if run.event.name or not run.settings.baseline_dir:
-        return run.github.baseline(gate)
+        return run.github.subject.baseline(gate)
     passed = (each for each in run.kept.results if each.decision is Decision.PASS)
     results = (
         PreviousResult(decision=each.decision, stage=gate.stage, numbers=each.numbers)
@@ -67,7 +67,7 @@ def write_kept(run: Run, results: Sequence[GateResult], files: ReportWriter) -> 
     """Add the results of gates that this run evaluated to the file; nothing after a signal."""
     if run.signals.received or not is_kept(run):
         return
-    event, at = run.event, run.github.started.timestamp()
+    event, at = run.event, run.github.subject.started.timestamp()
     new = [
         result_to_keep(each, branch=_pushed_branch(event), commit=event.commit, at=at)
         for each in results

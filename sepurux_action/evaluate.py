@@ -58,12 +58,12 @@ def read_record(run: Run) -> dict[str, Evaluated]:
     gates = run.settings.gates
     if run.event.skip_reason:
         return {}
-    run.github.read_record(gates)
+    run.github.earlier.read_record(gates)
     found = dict[str, Evaluated]()
     for gate in gates:
-        if not run.github.knows_record(gate):
+        if not run.github.earlier.knows_record(gate):
             found[gate.name] = _decided(gate, UNREAD, RECORD_HINT)
-        elif fail := run.github.recorded_fail(gate):
+        elif fail := run.github.earlier.recorded_fail(gate):
             found[gate.name] = fail
             run.host.progress(f"gate {gate.name} failed at this commit already, so it is not evaluated again")
     return found
@@ -74,7 +74,7 @@ def evaluate(run: Run, recorded: Mapping[str, Evaluated]) -> tuple[GateResult, .
     gates = run.settings.gates
     found = {**recorded, **_skipped(run, [gate for gate in gates if gate.name not in recorded])}
     to_evaluate = [gate for gate in gates if gate.name not in found]
-    run.github.load_more_comments()
+    run.github.earlier.load_comments()
     advised = {}
     for gate in gates:
         change = next_change(gate.rules, run.event.branch, run.today)
@@ -82,7 +82,7 @@ def evaluate(run: Run, recorded: Mapping[str, Evaluated]) -> tuple[GateResult, .
             run.host.annotate(Level.WARNING, f"Gate {gate.name}: {change}", title="Sepurux gate")
         if gate in to_evaluate:
             scheduled = change is not None and change.stricter
-            advised[gate.name] = run.github.stage_advice(gate.name, gate.stage, scheduled=scheduled)
+            advised[gate.name] = run.github.advice.of_gate(gate.name, gate.stage, run.settings, scheduled=scheduled)
     found |= _evaluate(run, to_evaluate)
     results = tuple(_result(run, gate, found[gate.name], advised.get(gate.name, "")) for gate in gates)
     changed = _read_again(run, results)
@@ -96,15 +96,16 @@ def _read_again(run: Run, results: Sequence[GateResult]) -> Mapping[str, Evaluat
 
     If that cannot be read, they become errors. A signal, which interrupts the calls, leaves time for one more try.
     """
+    publisher, earlier = run.github.publisher, run.github.earlier
     not_failed = [each for each in results if each.decision is not Decision.FAIL]
     gates, found = [each.gate for each in not_failed], None
     if not run.signals.received:
-        run.github.read_again()
-        found = run.github.new_fails(gates)
+        publisher.read_again()
+        found = earlier.new_fails(gates)
     if run.signals.received:
-        run.github.enter_shutdown(Timeouts())
-        found = run.github.new_fails(gates)
-        run.github.read_again()
+        publisher.enter_shutdown(Timeouts())
+        found = earlier.new_fails(gates)
+        publisher.read_again()
     return {each.gate.name: _with_unread_record(each) for each in not_failed} if found is None else found
 
 
@@ -133,8 +134,8 @@ def _unaffected(run: Run, gates: Sequence[Gate]) -> frozenset[str]:
     filters = {gate.name: gate.paths for gate in gates if gate.paths}
     if not filters:
         return frozenset()
-    names = frozenset(name for name, paths in filters.items() if not affects(paths, run.github.changed_files))
-    return names if names and run.github.is_current() else frozenset()
+    names = frozenset(name for name, paths in filters.items() if not affects(paths, run.github.changes.files))
+    return names if names and run.github.changes.is_current() else frozenset()
 
 
 def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
@@ -156,7 +157,7 @@ def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
     evaluation = Evaluation(
         compared=[(gate, _base(run, gate)) for gate in gates],
         kept=is_kept(run),
-        earlier={gate.name: run.github.unfinished_runs(gate) for gate in gates},
+        earlier={gate.name: run.github.earlier.unfinished_runs(gate) for gate in gates},
         metadata=metadata,
         calls=run.connections.calls(transport.send, run.signals),
         output=run.host,
@@ -181,14 +182,14 @@ def _publish_fail(run: Run, gate: Gate, decided: GateDecision, may_change: bool)
     approval = ApprovalStatus(anyone=True) if by_review else None
     result = GateResult(gate=gate, decided=decided, blocks=blocks, approval=approval)
     result = result.blocked_by_policy() if run.policy.problems else result
-    run.github.publish_fail(result, may_change=may_change)
+    run.github.publisher.publish_fail(result, may_change=may_change)
 
 
 def publish_notice(run: Run, key: str, why: str = "") -> None:
     """Say in the comment on an earlier commit that this one is evaluated, or `why` it was not."""
     event = run.event
     context = Context(commit=event.commit, commit_url=event.url("commit", event.commit), run_url=event.run_url)
-    run.github.publish_notice(partial(render_notice, context, why=why), key)
+    run.github.publisher.publish_notice(partial(render_notice, context, why=why), key)
 
 
 def _result(run: Run, gate: Gate, found: Evaluated, advised: str = "") -> GateResult:
@@ -212,9 +213,9 @@ def _result(run: Run, gate: Gate, found: Evaluated, advised: str = "") -> GateRe
         recorded=found.recorded,
     )
     github, by_review = run.github, decision is Decision.FAIL and gate.stage is Stage.SOFT
-    if not by_review or not github.connected or run.event.pull_request is None or run.signals.received:
+    if not by_review or not github.calls.connected or run.event.pull_request is None or run.signals.received:
         return result
-    approval = github.approval(gate.reviewers)
+    approval = github.reviews.approval(gate.reviewers)
     blocks = enforce(decision, gate.stage, gate.on_undecided, approved=approval.approved)
     return replace(result, blocks=blocks, approval=approval)
 
@@ -228,15 +229,15 @@ def _note_on_scenarios(run: Run, gate: Gate, found: Evaluated) -> str:
 
 
 def _base(run: Run, gate: Gate) -> Base:
-    github, event = run.github, run.event
-    error = github.snapshot.error
-    if not github.connected:
+    subject, event = run.github.subject, run.event
+    error = subject.snapshot.error
+    if not run.github.calls.connected:
         hint = "Comparing with the base branch needs `github_token`: leave that input at its default."
     elif error is None or error.forbidden:  # GitHub may return null without an error for what the token may not see
         hint = UNREAD_RESULTS_HINT
     else:
-        hint = advice(github.snapshot.denied or Operation.READ, error, event)
-    limit = github.base_left_out
+        hint = advice(subject.snapshot.denied or Operation.READ, error, event)
+    limit = subject.base_left_out
     why = "GitHub's limit on one query" + (f", HTTP {limit.status}" if limit.status else "") if limit else ""
     return Base(baseline=baseline_of(run, gate), branch=event.base_ref, hint=hint, why=why)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -92,7 +92,7 @@ class Connections:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run has. `policy` and `settings` are empty until they are read; `today` is a day of UTC.
+    """What a run has. `policy` and `settings` are empty until they are read.
 
     On a command line, `write_baseline` adds the result to the `baseline_file`, of which `kept` was read.
     """
@@ -102,7 +102,6 @@ class Run:
     connections: Connections
     redact: Redactor
     github: GitHubSession
-    today: date
     inputs: Inputs
     settings: Settings = field(default_factory=Settings)
     policy: ResolvedPolicy = field(default_factory=ResolvedPolicy)
@@ -110,6 +109,18 @@ class Run:
     write_baseline: bool = False
     kept: Kept = Kept()
 
+    def with_inputs(self, inputs: Inputs) -> Run:
+        return replace(self, inputs=inputs, github=self.github.with_settings(inputs))
+
+    def with_settings(self, settings: Settings) -> Run:
+        """Return the run with these settings, by which it also publishes."""
+        return replace(self, settings=settings, github=self.github.with_settings(settings))
+
+    @property
+    def today(self) -> date:
+        """Return the day of UTC on which the run started."""
+        return self.github.subject.started.date()
+
     @property
     def event(self) -> Event:
-        return self.github.event
+        return self.github.subject.event

@@ -53,7 +53,7 @@ from sepurux_action.evaluation.result import GateResult, RecordedFail, of_status
 from sepurux_action.evaluation.runs import NOT_READ, RunResult, Scenario, WhatFailed, WorkflowRun
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import DELETED, FIRST_FILE, invalid_base_note, resolve_policy
-from sepurux_action.github.session import LOST
+from sepurux_action.github.stage_advice import LOST
 from sepurux_action.report.report import DAY_S, Context, Report, build_report
 
 COMMIT = "3f9c2ad81b7e4460a5d2c9e1f08b6d7a4c3e5f12"

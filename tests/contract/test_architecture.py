@@ -22,7 +22,7 @@ IMPURE = {
     "evaluation.trace_files": (),
     "config.policy_parser": ("yaml",),
     "github.policy_source": (),
-    "github.transport": ("github", "requests", "urllib3"),  # PyGithub lets exceptions of requests and urllib3 through
+    "github.connection": ("github", "requests", "urllib3"),  # PyGithub lets exceptions of requests and urllib3 through
     "host.actions_runner": (),
     "host.deadlines": (),
     "host.report_files": (),
@@ -46,7 +46,7 @@ LEVELS = (
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 EVERYONE = {"errors", "common"}  # errors.py uses common, and host uses both
 
-REVEALERS = {"app", "evaluation.client", "github.transport"}  # they send a secret to the host that it belongs to
+REVEALERS = {"app", "evaluation.client", "github.connection"}  # they send a secret to the host that it belongs to
 
 
 def name_of(path: Path) -> str:

@@ -16,12 +16,12 @@ from sepurux_action.config import options
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.published_result import Baseline
-from sepurux_action.github.calls import BoundedCalls
+from sepurux_action.github.bounded_calls import BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus
+from sepurux_action.github.connection import connect
 from sepurux_action.github.event import Lookup, PullRequest
 from sepurux_action.github.permissions import Operation, warning_text
 from sepurux_action.github.snapshot import Comment
-from sepurux_action.github.transport import connect
 from tests import backend
 from tests.fakes import FakeClock, FakeOutput
 from tests.github_double import GitHub, faults

@@ -13,7 +13,9 @@ import pytest
 from sepurux_action.config import options
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.metrics import PASS_RATE
-from sepurux_action.github.session import GitHubSession
+from sepurux_action.github.bounded_calls import BoundedCalls
+from sepurux_action.github.event import Event
+from sepurux_action.github.subject import Subject, read_subject, with_base
 from tests import backend
 from tests.builders import a_gate
 from tests.fakes import FakeClock, FakeOutput
@@ -30,7 +32,8 @@ TIMED_OUT = "Something went wrong while executing your query. This may be the re
 
 class Scene(NamedTuple):
     github: GitHub
-    session: GitHubSession
+    calls: BoundedCalls
+    event: Event
     clock: FakeClock
     output: FakeOutput
 
@@ -55,15 +58,16 @@ def scene() -> Iterator[Scene]:
         event = replace(made.event, base_sha=base, workflow_file=f"{base}:{WORKFLOW}")
         made.repository.status(event.commit, "failure", "Sepurux / old")
         clock, output = FakeClock(), FakeOutput()
-        yield Scene(github, GitHubSession(made.client, clock, output, event), clock, output)
+        yield Scene(github, BoundedCalls(made.client, clock, output, event), event, clock, output)
 
 
-def load(scene: Scene) -> None:
-    scene.session.load(POLICY)
-    snapshot = scene.session.snapshot
+def load(scene: Scene) -> Subject:
+    subject = read_subject(scene.calls, Subject(event=scene.event))
+    snapshot = subject.snapshot
     assert snapshot.pull_request
     assert (snapshot.policy.text, snapshot.workflow) == ("campaign: core", "on: pull_request")
     assert ([each.context for each in snapshot.statuses or ()], snapshot.error) == (["Sepurux / old"], None)
+    return subject
 
 
 @pytest.mark.parametrize(
@@ -121,10 +125,9 @@ def test_if_a_drop_is_set_the_base_branch_is_read_alone_once_within_60_s(
     limit: tuple[float, backend.Answer | None], gate: Gate, later_s: int, expected: tuple[object, object], scene: Scene
 ) -> None:
     scene.github.max_nodes, scene.github.too_large = limit
-    load(scene)
+    subject = load(scene)
     scene.clock.time += later_s
-    scene.session.load_base([a_gate(), gate])
-    found = scene.session.baseline(DROP)
+    found = with_base(scene.calls, subject, [a_gate(), gate]).baseline(DROP)
     assert (scene.queries, found and found.median(PASS_RATE)) == expected
     warnings = [text.partition(" (")[0] for _, text in scene.output.annotations]
     assert warnings == ([] if found else ["Sepurux gate: Could not read the base branch"])
