@@ -49,7 +49,7 @@ from sepurux_action.report import outputs
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
 from sepurux_action.report.report import Context, Report, build_report
 from sepurux_action.report.report_json import REPORT_FILES, REPORT_JSON, json_text, report_files
-from sepurux_action.run import Connections, Invocation, Run, from_command_line, from_step, ignored_variables
+from sepurux_action.step import Connections, Invocation, Step, from_command_line, from_step, ignored_variables
 
 CONNECTIONS = Connections()
 SHARED_STATUSES = (
@@ -115,39 +115,39 @@ def run_gates(
     connections: Connections = CONNECTIONS,
 ) -> int:
     """Show the report; return the exit status: 0, 1 if a `fail` blocks, 2 if anything else does, or a signal's."""
-    run = _begin(invocation, host, signals, connections)
-    files = ReportWriter(invocation.report_folders, host, signals, run.redact)
-    files.remove(run.inputs.report_dir, REPORT_FILES)
-    run = replace(run, github=run.github.load())
+    step = _begin(invocation, host, signals, connections)
+    files = ReportWriter(invocation.report_folders, host, signals, step.redact)
+    files.remove(step.inputs.report_dir, REPORT_FILES)
+    step = replace(step, github=step.github.load())
     try:
-        run = _with_policy(run, invocation)
-        files.remove(run.inputs.report_dir, REPORT_FILES)
-        run = _with_settings(run, invocation)
+        step = _with_policy(step, invocation)
+        files.remove(step.inputs.report_dir, REPORT_FILES)
+        step = _with_settings(step, invocation)
     except ConfigurationError as error:
-        if not run.event.skip_reason:
-            show(_publish_problems(run, error, files))
+        if not step.event.skip_reason:
+            show(_publish_problems(step, error, files))
             return signals.status(EXIT_UNDECIDED)
-        gates = tuple(Gate(name=name, campaign=name) for name in run.inputs.names or UNKNOWN_GATE)
-        run = run.with_settings(Settings(gates=gates, comment_key=run.inputs.comment_key))
-    run = read_kept(run, files)
-    _log_start(run)
-    run = replace(run, github=run.github.with_base(run.settings.gates))
-    recorded = read_record(run)
-    run.github.publisher.publish_pending(gate.name for gate in run.settings.gates if gate.name not in recorded)
-    run = _with_lost_statuses(run, invocation)
-    results = evaluate(run, recorded)
+        gates = tuple(Gate(name=name, campaign=name) for name in step.inputs.names or UNKNOWN_GATE)
+        step = step.with_settings(Settings(gates=gates, comment_key=step.inputs.comment_key))
+    step = read_kept(step, files)
+    _log_start(step)
+    step = replace(step, github=step.github.with_base(step.settings.gates))
+    recorded = read_record(step)
+    step.github.publisher.publish_pending(gate.name for gate in step.settings.gates if gate.name not in recorded)
+    step = _with_lost_statuses(step, invocation)
+    results = evaluate(step, recorded)
     status = exit_status((gate.decision, gate.blocks) for gate in results)
-    if run.policy.problems:
+    if step.policy.problems:
         results, status = tuple(gate.blocked_by_policy() for gate in results), status or EXIT_UNDECIDED
-    report = build_report(results, _report_context(run), short=bool(signals.received))  # 5 s are left for everything
-    report = replace(report, problems=tuple(each.redacted(run.redact) for each in run.policy.problems))
-    _publish(run, results, report, files)
+    report = build_report(results, _report_context(step), short=bool(signals.received))  # 5 s are left for everything
+    report = replace(report, problems=tuple(each.redacted(step.redact) for each in step.policy.problems))
+    _publish(step, results, report, files)
     show(report)
     return signals.status(status)
 
 
-def _begin(invocation: Invocation, host: Output, signals: Signals, connections: Connections) -> Run:
-    """Return what a run has before the policy is read. From here on, the host redacts the secrets."""
+def _begin(invocation: Invocation, host: Output, signals: Signals, connections: Connections) -> Step:
+    """Return what a step has before the policy is read. From here on, the host redacts the secrets."""
     inputs, event = read_inputs(invocation.layers), invocation.event
     redact = Redactor(secret.reveal() for secret in (inputs.github_token, inputs.token, inputs.api_key) if secret)
     host.mask_secrets(redact)
@@ -162,7 +162,7 @@ def _begin(invocation: Invocation, host: Output, signals: Signals, connections: 
     subject = Subject(
         event=event, settings=inputs, config=inputs.config, signing_key=signing_key, started=connections.now()
     )
-    return Run(
+    return Step(
         host=host,
         signals=signals,
         connections=connections,
@@ -174,81 +174,81 @@ def _begin(invocation: Invocation, host: Output, signals: Signals, connections: 
     )
 
 
-def _with_policy(run: Run, invocation: Invocation) -> Run:
-    """Return the run with the policy, and its folder for report files and its `comment`; raises ConfigurationError."""
-    snapshot = run.github.subject.snapshot if run.github.calls.connected else None
+def _with_policy(step: Step, invocation: Invocation) -> Step:
+    """Return the step with the policy, and its folder for report files and its `comment`; raises ConfigurationError."""
+    snapshot = step.github.subject.snapshot if step.github.calls.connected else None
     read_file = partial(read_checkout, invocation.traces())
-    check = _reader(run, invocation) if run.github.changes.of_policy(run.inputs.config) else None
-    policy = _until_signal(run, partial(resolve_policy, run.inputs, run.event, snapshot, read_file, check))
-    run = replace(run, policy=policy)
-    return run.with_inputs(with_policy(run.inputs, invocation.layers, policy.policy)) if policy.policy else run
+    check = _reader(step, invocation) if step.github.changes.of_policy(step.inputs.config) else None
+    policy = _until_signal(step, partial(resolve_policy, step.inputs, step.event, snapshot, read_file, check))
+    step = replace(step, policy=policy)
+    return step.with_inputs(with_policy(step.inputs, invocation.layers, policy.policy)) if policy.policy else step
 
 
-def _with_settings(run: Run, invocation: Invocation) -> Run:
-    """Return the run with all settings; raises ConfigurationError with every problem."""
-    settings = _until_signal(run, partial(_reader(run, invocation), run.policy.policy))
-    if run.write_baseline and not settings.baseline_dir:
+def _with_settings(step: Step, invocation: Invocation) -> Step:
+    """Return the step with all settings; raises ConfigurationError with every problem."""
+    settings = _until_signal(step, partial(_reader(step, invocation), step.policy.policy))
+    if step.write_baseline and not settings.baseline_dir:
         raise ConfigurationError([Problem(where=WRITE_BASELINE, message=NO_FOLDER)], settings.comment_key)
-    return run.with_settings(settings)
+    return step.with_settings(settings)
 
 
-def _reader(run: Run, invocation: Invocation) -> Callable[[Policy | None], Settings]:
+def _reader(step: Step, invocation: Invocation) -> Callable[[Policy | None], Settings]:
     """Return a function that reads all settings with a policy; the limit on trace files is that of one reading."""
     read = partial(read_settings, invocation.layers, invocation.traces().find)
-    return partial(read, branch=run.event.branch, today=run.today)
+    return partial(read, branch=step.event.branch, today=step.today)
 
 
-def _with_lost_statuses(run: Run, invocation: Invocation) -> Run:
-    """Return the run with a warning about required statuses that no gate sets after the merge of the pull request."""
-    policy, merged = run.policy, Settings()
+def _with_lost_statuses(step: Step, invocation: Invocation) -> Step:
+    """Return the step with a warning about required statuses that no gate sets after the merge of the pull request."""
+    policy, merged = step.policy, Settings()
     if not policy.replaces:
-        return run
+        return step
     with suppress(ConfigurationError):  # no gate sets a status if inputs lack what the file no longer has
         read = partial(read_settings, invocation.layers, lambda _: (), policy.merged)
-        merged = _until_signal(run, partial(read, branch=run.event.branch, today=run.today))
-    now = run.inputs if FIRST_FILE in policy.notes else run.settings
-    lost = run.github.advice.lost_statuses(now, merged)
+        merged = _until_signal(step, partial(read, branch=step.event.branch, today=step.today))
+    now = step.inputs if FIRST_FILE in policy.notes else step.settings
+    lost = step.github.advice.lost_statuses(now, merged)
     for note in lost:
-        run.host.annotate(Level.WARNING, str(note), title="Sepurux gate")
-    return replace(run, policy=replace(policy, notes=(*policy.notes, *lost)))
+        step.host.annotate(Level.WARNING, str(note), title="Sepurux gate")
+    return replace(step, policy=replace(policy, notes=(*policy.notes, *lost)))
 
 
-def _until_signal(run: Run, work: Callable[[], T]) -> T:
+def _until_signal(step: Step, work: Callable[[], T]) -> T:
     """Return what reading settings returns, which may take seconds; raises ConfigurationError, also after a signal."""
     try:
-        return Timeouts(run.signals).run(math.inf, work)
+        return Timeouts(step.signals).run(math.inf, work)
     except Interrupted:
         raise ConfigurationError([Problem(where="", message=CANCELLED_EARLY)]) from None
 
 
-def _log_start(run: Run) -> None:
+def _log_start(step: Step) -> None:
     """Log what is evaluated, and which settings have no effect."""
-    event, settings, host = run.event, run.settings, run.host
-    if not run.github.calls.connected and event.name:
-        no_token = event.repository and not run.inputs.github_token
+    event, settings, host = step.event, step.settings, step.host
+    if not step.github.calls.connected and event.name:
+        no_token = event.repository and not step.inputs.github_token
         why = "there is no `github_token`" if no_token else "`GITHUB_REPOSITORY` or `GITHUB_API_URL` is not set"
         host.log(f"no comment and no status: {why}")
-    if event.name and (warning := pr_number_warning(event, run.inputs.pull_request)):
+    if event.name and (warning := pr_number_warning(event, step.inputs.pull_request)):
         host.annotate(Level.WARNING, warning)
     uploads_traces = any(trace.content for gate in settings.gates for trace in gate.traces)
     if warning := other_commit_warning(event, uploads_traces=uploads_traces):
         host.annotate(Level.WARNING, warning, title="Sepurux gate")
-    if run.policy.policy:
-        host.log(f"policy file: {run.policy.policy.path}")
+    if step.policy.policy:
+        host.log(f"policy file: {step.policy.policy.path}")
     if settings.overridden:
         flags = ", ".join(map(flag, settings.overridden))
         inputs = f"the policy file overrides these inputs: {', '.join(settings.overridden)}"
         host.log(inputs if event.name else f"these flags override the policy file: {flags}")
-    if run.github.calls.connected and settings.shares_statuses:
+    if step.github.calls.connected and settings.shares_statuses:
         prefix = settings.status_context
         host.annotate(Level.WARNING, SHARED_STATUSES.format(prefix=prefix, base=BASE), title="Sepurux gate")
     _log_ignored(settings, host)
     several = len(settings.gates) > 1
     if several:
-        host.progress(f"evaluating {len(settings.gates)} gates at {run.inputs.base_url}")
+        host.progress(f"evaluating {len(settings.gates)} gates at {step.inputs.base_url}")
     for gate in settings.gates:
         what = str(gate.stage) if gate.name == gate.campaign else f"campaign {gate.campaign}, {gate.stage}"
-        one = f"evaluating gate {gate.name} ({what}) at {run.inputs.base_url}"
+        one = f"evaluating gate {gate.name} ({what}) at {step.inputs.base_url}"
         host.progress(f"gate {gate.name}: {what}" if several else one)
 
 
@@ -261,22 +261,22 @@ def _log_ignored(settings: Settings, host: Output) -> None:
         host.annotate(Level.WARNING, f"The {setting} is ignored, {why}.", title="Sepurux gate")
 
 
-def _publish(run: Run, results: Sequence[GateResult], report: Report, files: ReportWriter) -> None:
+def _publish(step: Step, results: Sequence[GateResult], report: Report, files: ReportWriter) -> None:
     """Write outputs, summary, and report files, set the statuses, and write the comment; no comment after a signal."""
-    run.host.set_outputs(outputs.step_outputs(results))
-    if report_path := _write_report(run, report, files):
-        run.host.set_outputs(outputs.step_outputs(results, report_path=report_path))
-    write_kept(run, results, files)
-    github = run.github
-    _set_statuses(run, partial(github.publisher.publish_results, results))
-    if run.signals.received:
-        publish_notice(run, run.settings.comment_key, "the run was cancelled")
+    step.host.set_outputs(outputs.step_outputs(results))
+    if report_path := _write_report(step, report, files):
+        step.host.set_outputs(outputs.step_outputs(results, report_path=report_path))
+    write_kept(step, results, files)
+    github = step.github
+    _set_statuses(step, partial(github.publisher.publish_results, results))
+    if step.signals.received:
+        publish_notice(step, step.settings.comment_key, "the run was cancelled")
         return
     comment_url = github.publisher.publish_comment(results, partial(render_comment, report))
-    if not run.policy.problems:
+    if not step.policy.problems:
         github.reviews.request_reviews()
     if comment_url:
-        run.host.set_outputs(outputs.step_outputs(results, comment_url, report_path))
+        step.host.set_outputs(outputs.step_outputs(results, comment_url, report_path))
 
 
 def _log_report(report: Report, host: ActionsRunner) -> None:
@@ -301,68 +301,68 @@ def _print_report(report: Report, terminal: Terminal, report_format: Format) -> 
     terminal.write_result(render_lines(report, "terminal"), document, evaluated=not (report.problems or report.short))
 
 
-def _write_report(run: Run, report: Report, files: ReportWriter) -> str:
+def _write_report(step: Step, report: Report, files: ReportWriter) -> str:
     """Write the summary and the files of `report_dir`; return the path of `report.json` for later steps, or ''."""
     summary = render_summary(report)
-    run.host.write_summary(summary)
-    if not run.inputs.report_dir:
+    step.host.write_summary(summary)
+    if not step.inputs.report_dir:
         return ""
-    return files.write(run.inputs.report_dir, report_files(report, summary)).get(REPORT_JSON, "")
+    return files.write(step.inputs.report_dir, report_files(report, summary)).get(REPORT_JSON, "")
 
 
-def _publish_problems(run: Run, error: ConfigurationError, files: ReportWriter) -> Report:
+def _publish_problems(step: Step, error: ConfigurationError, files: ReportWriter) -> Report:
     """Write outputs, summary, and report files, and set the statuses; return the report of the problems."""
     known = set(map(str, error.problems))  # the file of the pull request may have them too
-    of_pull_request = (each for each in run.policy.problems if str(each) not in known)
-    problems = [each.redacted(run.redact) for each in (*of_pull_request, *error.problems)]
-    if run.inputs.missing_secret:  # alone it is no problem; beside others, users can correct all at once
-        words = in_workflow if run.event.name else on_command_line
-        message = words(f"it is empty, and so is {{api_key}}. {no_credentials_hint(run.event)}")
-        problems.append(Problem(where=run.inputs.missing_secret, message=message))
-    context = _report_context(run, evaluated=False)
+    of_pull_request = (each for each in step.policy.problems if str(each) not in known)
+    problems = [each.redacted(step.redact) for each in (*of_pull_request, *error.problems)]
+    if step.inputs.missing_secret:  # alone it is no problem; beside others, users can correct all at once
+        words = in_workflow if step.event.name else on_command_line
+        message = words(f"it is empty, and so is {{api_key}}. {no_credentials_hint(step.event)}")
+        problems.append(Problem(where=step.inputs.missing_secret, message=message))
+    context = _report_context(step, evaluated=False)
     invalid = next((each.file for each in error.problems if each.file), "")
-    if run.github.calls.connected and policy_ref(run.event) and not run.policy.policy and invalid:
-        context = replace(context, notes=(invalid_base_note(run.event, invalid, run.inputs.config),))
+    if step.github.calls.connected and policy_ref(step.event) and not step.policy.policy and invalid:
+        context = replace(context, notes=(invalid_base_note(step.event, invalid, step.inputs.config),))
     report = Report(context=context, problems=tuple(problems))
-    run.host.set_outputs(outputs.without_decision(outputs.settings_reason(problems)))
-    if report_path := _write_report(run, report, files):
-        run.host.set_outputs({"report_path": report_path})
-    _set_statuses(run, partial(run.github.publisher.publish_config_error, run.inputs.names))
-    if not run.signals.received:
-        publish_notice(run, error.comment_key, f"{number_format.pluralize(len(problems), 'problem')} in the settings")
+    step.host.set_outputs(outputs.without_decision(outputs.settings_reason(problems)))
+    if report_path := _write_report(step, report, files):
+        step.host.set_outputs({"report_path": report_path})
+    _set_statuses(step, partial(step.github.publisher.publish_config_error, step.inputs.names))
+    if not step.signals.received:
+        publish_notice(step, error.comment_key, f"{number_format.pluralize(len(problems), 'problem')} in the settings")
     return report
 
 
-def _set_statuses(run: Run, publish: Callable[[], None]) -> None:
+def _set_statuses(step: Step, publish: Callable[[], None]) -> None:
     """Set the statuses; after a signal, which may have interrupted this, set them in the time that is left."""
-    if not run.signals.received:
+    if not step.signals.received:
         publish()
-    if run.signals.received:
-        run.github.publisher.enter_shutdown(Timeouts())
+    if step.signals.received:
+        step.github.publisher.enter_shutdown(Timeouts())
         publish()
 
 
-def _report_context(run: Run, *, evaluated: bool = True) -> Context:
-    event, policy = run.event, run.policy if evaluated else ResolvedPolicy()
+def _report_context(step: Step, *, evaluated: bool = True) -> Context:
+    event, policy = step.event, step.policy if evaluated else ResolvedPolicy()
     return Context(
         repository=event.repository,
         commit=event.commit,
         commit_url=event.url("commit", event.commit),
         run_url=event.run_url,
-        base_url_host=urlsplit(run.inputs.base_url).hostname or "" if evaluated else "",
+        base_url_host=urlsplit(step.inputs.base_url).hostname or "" if evaluated else "",
         pull_request=event.pull_request,
         pull_request_url=event.url("pull", event.pull_request),
         from_fork=event.fork,
         version=__version__,
         policy_path=policy.policy.path if policy.policy else "",
         baselines={
-            gate.name: baseline for gate in run.settings.gates if evaluated and (baseline := baseline_of(run, gate))
+            gate.name: baseline for gate in step.settings.gates if evaluated and (baseline := baseline_of(step, gate))
         },
         base_ref=event.base_ref,
-        committed=run.github.subject.snapshot.committed if evaluated else None,
-        history=run.github.earlier.history if evaluated else (),
+        committed=step.github.subject.snapshot.committed if evaluated else None,
+        history=step.github.earlier.history if evaluated else (),
         policy_changes=policy.changes,
-        policy_ref=event.commit if run.policy.problems else policy_ref(event) or event.commit,
+        policy_ref=event.commit if step.policy.problems else policy_ref(event) or event.commit,
         on_command_line=not event.name,
         notes=policy.notes,
     )

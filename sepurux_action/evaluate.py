@@ -28,7 +28,7 @@ from sepurux_action.host.workflow_commands import Level
 from sepurux_action.report import outputs
 from sepurux_action.report.rendering import render_notice
 from sepurux_action.report.report import Context
-from sepurux_action.run import Run
+from sepurux_action.step import Step
 
 NOT_AFFECTED = "No changed file matches the gate's `paths`."
 RECORD_UNREAD = (
@@ -50,59 +50,59 @@ UNREAD_RESULTS_HINT = (
 )
 
 
-def read_record(run: Run) -> dict[str, Evaluated]:
+def read_record(step: Step) -> dict[str, Evaluated]:
     """Return the `fail` of each gate that an earlier run found at this commit, by name; an error if that is unknown.
 
     A gate whose `fail` stays is not evaluated, whatever its other settings are (docs/configuration.md#re-runs).
     """
-    gates = run.settings.gates
-    if run.event.skip_reason:
+    gates = step.settings.gates
+    if step.event.skip_reason:
         return {}
-    run.github.earlier.read_record(gates)
+    step.github.earlier.read_record(gates)
     found = dict[str, Evaluated]()
     for gate in gates:
-        if not run.github.earlier.knows_record(gate):
+        if not step.github.earlier.knows_record(gate):
             found[gate.name] = _decided(gate, UNREAD, RECORD_HINT)
-        elif fail := run.github.earlier.recorded_fail(gate):
+        elif fail := step.github.earlier.recorded_fail(gate):
             found[gate.name] = fail
-            run.host.progress(f"gate {gate.name} failed at this commit already, so it is not evaluated again")
+            step.host.progress(f"gate {gate.name} failed at this commit already, so it is not evaluated again")
     return found
 
 
-def evaluate(run: Run, recorded: Mapping[str, Evaluated]) -> tuple[GateResult, ...]:
+def evaluate(step: Step, recorded: Mapping[str, Evaluated]) -> tuple[GateResult, ...]:
     """Return the result of each gate; `recorded` has those of gates that are not evaluated."""
-    gates = run.settings.gates
-    found = {**recorded, **_skipped(run, [gate for gate in gates if gate.name not in recorded])}
+    gates = step.settings.gates
+    found = {**recorded, **_skipped(step, [gate for gate in gates if gate.name not in recorded])}
     to_evaluate = [gate for gate in gates if gate.name not in found]
-    run.github.earlier.load_comments()
+    step.github.earlier.load_comments()
     advised = {}
     for gate in gates:
-        change = next_change(gate.rules, run.event.branch, run.today)
+        change = next_change(gate.rules, step.event.branch, step.today)
         if change and change.is_near:
-            run.host.annotate(Level.WARNING, f"Gate {gate.name}: {change}", title="Sepurux gate")
+            step.host.annotate(Level.WARNING, f"Gate {gate.name}: {change}", title="Sepurux gate")
         if gate in to_evaluate:
             scheduled = change is not None and change.stricter
-            advised[gate.name] = run.github.advice.of_gate(gate.name, gate.stage, run.settings, scheduled=scheduled)
-    found |= _evaluate(run, to_evaluate)
-    results = tuple(_result(run, gate, found[gate.name], advised.get(gate.name, "")) for gate in gates)
-    changed = _read_again(run, results)
+            advised[gate.name] = step.github.advice.of_gate(gate.name, gate.stage, step.settings, scheduled=scheduled)
+    found |= _evaluate(step, to_evaluate)
+    results = tuple(_result(step, gate, found[gate.name], advised.get(gate.name, "")) for gate in gates)
+    changed = _read_again(step, results)
     return tuple(
-        _result(run, each.gate, changed[each.gate.name]) if each.gate.name in changed else each for each in results
+        _result(step, each.gate, changed[each.gate.name]) if each.gate.name in changed else each for each in results
     )
 
 
-def _read_again(run: Run, results: Sequence[GateResult]) -> Mapping[str, Evaluated]:
+def _read_again(step: Step, results: Sequence[GateResult]) -> Mapping[str, Evaluated]:
     """Return what becomes of gates that did not fail, because another run published a `fail` in the meantime.
 
     If that cannot be read, they become errors. A signal, which interrupts the calls, leaves time for one more try.
     """
-    publisher, earlier = run.github.publisher, run.github.earlier
+    publisher, earlier = step.github.publisher, step.github.earlier
     not_failed = [each for each in results if each.decision is not Decision.FAIL]
     gates, found = [each.gate for each in not_failed], None
-    if not run.signals.received:
+    if not step.signals.received:
         publisher.read_again()
         found = earlier.new_fails(gates)
-    if run.signals.received:
+    if step.signals.received:
         publisher.enter_shutdown(Timeouts())
         found = earlier.new_fails(gates)
         publisher.read_again()
@@ -121,25 +121,25 @@ def _with_unread_record(result: GateResult) -> Evaluated:
     return Evaluated(decided=decided)
 
 
-def _skipped(run: Run, gates: Sequence[Gate]) -> dict[str, Evaluated]:
-    event = run.event
+def _skipped(step: Step, gates: Sequence[Gate]) -> dict[str, Evaluated]:
+    event = step.event
     if event.skip_reason:
         return {gate.name: _not_run(gate, Decision.SKIPPED, f"{event.skip_reason}.") for gate in gates}
-    unaffected = _unaffected(run, gates)
+    unaffected = _unaffected(step, gates)
     return {gate.name: _not_run(gate, Decision.SKIPPED, NOT_AFFECTED) for gate in gates if gate.name in unaffected}
 
 
-def _unaffected(run: Run, gates: Sequence[Gate]) -> frozenset[str]:
+def _unaffected(step: Step, gates: Sequence[Gate]) -> frozenset[str]:
     """Return the names of the gates whose `paths` match no file that the evaluated commit changes."""
     filters = {gate.name: gate.paths for gate in gates if gate.paths}
     if not filters:
         return frozenset()
-    names = frozenset(name for name, paths in filters.items() if not affects(paths, run.github.changes.files))
-    return names if names and run.github.changes.is_current() else frozenset()
+    names = frozenset(name for name, paths in filters.items() if not affects(paths, step.github.changes.files))
+    return names if names and step.github.changes.is_current() else frozenset()
 
 
-def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
-    inputs, event = run.inputs, run.event
+def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
+    inputs, event = step.inputs, step.event
     if not gates:
         return {}
     if not inputs.secret:
@@ -147,91 +147,91 @@ def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
     store = "Dependabot" if event.dependabot else "Actions"
     source = f"Change it under `Settings > Secrets and variables > {store}`, then {{rerun}}."
     source = source if event.name else ""  # on a command line
-    publish_notice(run, run.settings.comment_key)
+    publish_notice(step, step.settings.comment_key)
     remedies = gates[0].remedies  # the secrets are those of the step
     credentials = Credentials(token=inputs.token, api_key=inputs.api_key, source=source, remedies=remedies)
-    transport = run.connections.transport(inputs.base_url, credentials, run.redact)
+    transport = step.connections.transport(inputs.base_url, credentials, step.redact)
     # `pr_number` counts only where GitHub could not be asked which pull request the commit belongs to.
     configured = inputs.pull_request if not event.name or event.lookup else None
     metadata = {"repo": event.repository or None, "pull_request_number": event.pull_request or configured}
     evaluation = Evaluation(
-        compared=[(gate, _base(run, gate)) for gate in gates],
-        kept=is_kept(run),
-        earlier={gate.name: run.github.earlier.unfinished_runs(gate) for gate in gates},
+        compared=[(gate, _base(step, gate)) for gate in gates],
+        kept=is_kept(step),
+        earlier={gate.name: step.github.earlier.unfinished_runs(gate) for gate in gates},
         metadata=metadata,
-        calls=run.connections.calls(transport.send, run.signals),
-        output=run.host,
-        on_progress=lambda known: run.host.set_outputs(outputs.early_outputs(known)),
-        on_fail=partial(_publish_fail, run),
+        calls=step.connections.calls(transport.send, step.signals),
+        output=step.host,
+        on_progress=lambda known: step.host.set_outputs(outputs.early_outputs(known)),
+        on_fail=partial(_publish_fail, step),
     )
     return {
-        gate.name: replace(found, what_failed=compare_with_base(gate, found.what_failed, results_of(run, gate)))
+        gate.name: replace(found, what_failed=compare_with_base(gate, found.what_failed, results_of(step, gate)))
         for gate, found in zip(gates, evaluation.run(), strict=True)
     }
 
 
-def _publish_fail(run: Run, gate: Gate, decided: GateDecision, may_change: bool) -> None:  # noqa: FBT001 - a callback
+def _publish_fail(step: Step, gate: Gate, decided: GateDecision, may_change: bool) -> None:  # noqa: FBT001 - a callback
     """Set the status of a gate that certainly fails. A review may still approve it in the stage `soft`.
 
     After a signal, the calls to GitHub are interrupted, and all statuses are set at once with the results.
     """
-    if run.signals.received:
+    if step.signals.received:
         return
-    by_review = gate.stage is Stage.SOFT and run.event.pull_request is not None
+    by_review = gate.stage is Stage.SOFT and step.event.pull_request is not None
     blocks = enforce(Decision.FAIL, gate.stage, gate.on_undecided)
     approval = ApprovalStatus(anyone=True) if by_review else None
     result = GateResult(gate=gate, decided=decided, blocks=blocks, approval=approval)
-    result = result.blocked_by_policy() if run.policy.problems else result
-    run.github.publisher.publish_fail(result, may_change=may_change)
+    result = result.blocked_by_policy() if step.policy.problems else result
+    step.github.publisher.publish_fail(result, may_change=may_change)
 
 
-def publish_notice(run: Run, key: str, why: str = "") -> None:
+def publish_notice(step: Step, key: str, why: str = "") -> None:
     """Say in the comment on an earlier commit that this one is evaluated, or `why` it was not."""
-    event = run.event
+    event = step.event
     context = Context(commit=event.commit, commit_url=event.url("commit", event.commit), run_url=event.run_url)
-    run.github.publisher.publish_notice(partial(render_notice, context, why=why), key)
+    step.github.publisher.publish_notice(partial(render_notice, context, why=why), key)
 
 
-def _result(run: Run, gate: Gate, found: Evaluated, advised: str = "") -> GateResult:
-    base, decision = _base(run, gate), found.decision
+def _result(step: Step, gate: Gate, found: Evaluated, advised: str = "") -> GateResult:
+    base, decision = _base(step, gate), found.decision
     # Anyone who may cancel a run must not get past a gate with it, so `allow` ends with a signal.
     unread = found.rule is Rule.RECORD_UNREAD
-    on_undecided = OnUndecided.BLOCK if run.signals.received or unread else gate.on_undecided
+    on_undecided = OnUndecided.BLOCK if step.signals.received or unread else gate.on_undecided
     blocks = enforce(decision, gate.stage, on_undecided, trace_may_be_cause=found.decided.is_suspect)
     too_few = decision.is_decided and any(check.state is CheckState.NOT_COMPARED for check in found.checks)
     few = hidden_results(base.baseline) if too_few and base.baseline else ""
-    change = next_change(gate.rules, run.event.branch, run.today)
+    change = next_change(gate.rules, step.event.branch, step.today)
     result = GateResult(
         gate=gate,
         decided=found.decided,
         blocks=blocks,
-        notes=tuple(filter(None, (str(change or ""), advised, few, _note_on_scenarios(run, gate, found)))),
+        notes=tuple(filter(None, (str(change or ""), advised, few, _note_on_scenarios(step, gate, found)))),
         what_failed=found.what_failed,
         first_failed=found.first_failed,
         evaluations=found.evaluations,
         confirmation=found.confirmation,
         recorded=found.recorded,
     )
-    github, by_review = run.github, decision is Decision.FAIL and gate.stage is Stage.SOFT
-    if not by_review or not github.calls.connected or run.event.pull_request is None or run.signals.received:
+    github, by_review = step.github, decision is Decision.FAIL and gate.stage is Stage.SOFT
+    if not by_review or not github.calls.connected or step.event.pull_request is None or step.signals.received:
         return result
     approval = github.reviews.approval(gate.reviewers)
     blocks = enforce(decision, gate.stage, gate.on_undecided, approved=approval.approved)
     return replace(result, blocks=blocks, approval=approval)
 
 
-def _note_on_scenarios(run: Run, gate: Gate, found: Evaluated) -> str:
+def _note_on_scenarios(step: Step, gate: Gate, found: Evaluated) -> str:
     """Return why failures are not marked as new, '' if they are, or if there is nothing to mark."""
     if not gate.names_traces or found.recorded:
         return ""
-    unmarked = run.event.name and not run.settings.baseline_dir and found.what_failed.failures
-    return NO_BASELINE_DIR if unmarked else run.kept.note
+    unmarked = step.event.name and not step.settings.baseline_dir and found.what_failed.failures
+    return NO_BASELINE_DIR if unmarked else step.kept.note
 
 
-def _base(run: Run, gate: Gate) -> Base:
-    subject, event = run.github.subject, run.event
+def _base(step: Step, gate: Gate) -> Base:
+    subject, event = step.github.subject, step.event
     error = subject.snapshot.error
-    if not run.github.calls.connected:
+    if not step.github.calls.connected:
         hint = "Comparing with the base branch needs `github_token`: leave that input at its default."
     elif error is None or error.forbidden:  # GitHub may return null without an error for what the token may not see
         hint = UNREAD_RESULTS_HINT
@@ -239,7 +239,7 @@ def _base(run: Run, gate: Gate) -> Base:
         hint = advice(subject.snapshot.denied or Operation.READ, error, event)
     limit = subject.base_left_out
     why = "GitHub's limit on one query" + (f", HTTP {limit.status}" if limit.status else "") if limit else ""
-    return Base(baseline=baseline_of(run, gate), branch=event.base_ref, hint=hint, why=why)
+    return Base(baseline=baseline_of(step, gate), branch=event.base_ref, hint=hint, why=why)
 
 
 def no_credentials_hint(event: Event) -> str:

@@ -28,7 +28,7 @@ IMPURE = {
     "host.report_files": (),
     "host.terminal": (),
     "report.rendering": ("jinja2",),
-    "run": (),
+    "step": (),
 }
 OUTSIDE = {"os", "sys", "time", "threading", "pathlib", "socket", "subprocess", "signal", "random"}
 
@@ -38,7 +38,7 @@ LEVELS = (
     ("config",),
     ("evaluation",),
     ("github", "report"),
-    ("run",),
+    ("step",),
     ("baseline",),
     ("evaluate",),
     ("app",),

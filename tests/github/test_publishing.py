@@ -29,7 +29,7 @@ from sepurux_action.github.session import GitHubSession
 from sepurux_action.github.snapshot import MAX_PAGES, Comment, PolicyFile, PublishedStatus, Snapshot
 from sepurux_action.github.subject import FIRST_READ_S, Subject
 from sepurux_action.host.deadlines import Signals
-from sepurux_action.run import Connections, Run
+from sepurux_action.step import Connections, Step
 from tests.builders import PASSING, a_gate, a_result, a_run
 from tests.fakes import FakeClock, FakeGitHubClient, FakeOutput
 from tests.scenes import DECIDED
@@ -267,7 +267,7 @@ def signals() -> Iterator[Signals]:
 
 def run_gates(scene: Scene, signals: Signals, *gates: Gate) -> None:
     """Evaluate without a secret, so that nothing is asked of the backend."""
-    run = Run(
+    step = Step(
         host=scene.output,
         signals=signals,
         connections=Connections(),
@@ -276,9 +276,9 @@ def run_gates(scene: Scene, signals: Signals, *gates: Gate) -> None:
         inputs=Inputs(),
         settings=Settings(gates=gates),
     )
-    recorded = read_record(run)
+    recorded = read_record(step)
     scene.session.publisher.publish_pending(gate.name for gate in gates if gate.name not in recorded)
-    evaluate(run, recorded)
+    evaluate(step, recorded)
 
 
 def publish(scene: Scene, decided: Sequence[GateResult]) -> None:

@@ -29,7 +29,7 @@ from sepurux_action.evaluation.base_results import BaselineFile, BaseResult, Bas
 from sepurux_action.evaluation.client import Transport
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.host.deadlines import Signals, Timeouts
-from sepurux_action.run import Connections
+from sepurux_action.step import Connections
 from tests.fakes import FakeApiCalls
 from tests.github_double.description import graphql_schema
 from tests.runner import file_pairs, input_variable

@@ -9,7 +9,7 @@ import pytest
 from sepurux_action.config.options import CAMPAIGN, OPTIONS
 from sepurux_action.config.settings import read_inputs
 from sepurux_action.github.event import Event, parse_event
-from sepurux_action.run import from_command_line, from_step
+from sepurux_action.step import from_command_line, from_step
 from tests.runner import BASE_SHA, HEAD_SHA, TRACE, pull_request_event
 
 

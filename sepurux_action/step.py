@@ -1,4 +1,4 @@
-"""What a workflow or a command line gives a run, what the run has, and what it connects to, which tests replace."""
+"""What a step of a workflow, or a command line, is given, what it has, and what it connects to, which tests replace."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ VARIABLES_IGNORED = (
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What a run is given. The first layer of settings overrides the others. `traces` makes a folder to read from."""
+    """What a step, or a command line, is given. The first layer overrides the others.
+
+    `traces` makes a folder to read from.
+    """
 
     layers: tuple[Layer, ...]
     event: Event
@@ -91,8 +94,8 @@ class Connections:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """What a run has. `policy` and `settings` are empty until they are read.
+class Step:
+    """What a step, or a command line, has. `policy` and `settings` are empty until they are read.
 
     On a command line, `write_baseline` adds the result to the `baseline_file`, of which `kept` was read.
     """
@@ -109,16 +112,16 @@ class Run:
     write_baseline: bool = False
     kept: Kept = Kept()
 
-    def with_inputs(self, inputs: Inputs) -> Run:
+    def with_inputs(self, inputs: Inputs) -> Step:
         return replace(self, inputs=inputs, github=self.github.with_settings(inputs))
 
-    def with_settings(self, settings: Settings) -> Run:
-        """Return the run with these settings, by which it also publishes."""
+    def with_settings(self, settings: Settings) -> Step:
+        """Return the step with these settings, by which it also publishes."""
         return replace(self, settings=settings, github=self.github.with_settings(settings))
 
     @property
     def today(self) -> date:
-        """Return the day of UTC on which the run started."""
+        """Return the day of UTC on which the step started."""
         return self.github.subject.started.date()
 
     @property
