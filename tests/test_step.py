@@ -8,7 +8,7 @@ import pytest
 
 from sepurux_action.config.options import CAMPAIGN, OPTIONS
 from sepurux_action.config.settings import read_inputs
-from sepurux_action.github.event import Event, parse_event
+from sepurux_action.github.event import Event
 from sepurux_action.step import from_command_line, from_step
 from tests.runner import BASE_SHA, HEAD_SHA, TRACE, pull_request_event
 
@@ -26,12 +26,6 @@ def test_the_payload_names_the_pull_request_and_the_head_commit() -> None:
     environ = {"GITHUB_EVENT_NAME": "pull_request", "GITHUB_SHA": BASE_SHA}
     event = from_step({}, environ, pull_request_event(number=7)).event
     assert (event.name, event.commit, event.pull_request) == ("pull_request", HEAD_SHA, 7)
-
-
-@pytest.mark.parametrize("payload", [{}, [], None, "pull_request", {"pull_request": [1]}, {"pull_request": 1}], ids=str)
-def test_a_payload_of_another_shape_names_no_pull_request(payload: object) -> None:
-    event = from_step({}, {"GITHUB_EVENT_NAME": "pull_request"}, payload).event
-    assert event == parse_event("pull_request", {}, {})
 
 
 def test_traces_of_a_step_are_in_the_workspace_and_the_runners_temporary_folder(tmp_path: Path) -> None:
