@@ -57,6 +57,9 @@ SHARED_STATUSES = (
     "status. The commit may pass there, because a drop or a stage depends on the branch. "
     'Write `status_context: "{prefix} ({base})"`, and require the new status on each branch.'
 )
+IGNORED_PATHS = (
+    "The input `paths` is ignored, because a policy file applies. Set `paths` for its gates, under `gates:`."
+)
 UNKNOWN_GATE = ("Sepurux gate",)  # for a skipped run whose settings name no gate
 NO_FOLDER = "it needs the folder for the result; accepted: with `--baseline-dir`"
 CANCELLED_EARLY = "The run was cancelled before all settings were read."
@@ -120,9 +123,9 @@ def run_gates(
     files.remove(step.inputs.report_dir, REPORT_FILES)
     step = replace(step, github=step.github.load())
     try:
-        step = _with_policy(step, invocation)
+        step = _with_policy(step)
         files.remove(step.inputs.report_dir, REPORT_FILES)
-        step = _with_settings(step, invocation)
+        step = _with_settings(step)
     except ConfigurationError as error:
         if not step.event.skip_reason:
             show(_publish_problems(step, error, files))
@@ -134,7 +137,7 @@ def run_gates(
     step = replace(step, github=step.github.with_base(step.settings.gates))
     recorded = read_record(step)
     step.github.publisher.publish_pending(gate.name for gate in step.settings.gates if gate.name not in recorded)
-    step = _with_lost_statuses(step, invocation)
+    step = _with_lost_statuses(step)
     results = evaluate(step, recorded)
     status = exit_status((gate.decision, gate.blocks) for gate in results)
     if step.policy.problems:
@@ -163,6 +166,7 @@ def _begin(invocation: Invocation, host: Output, signals: Signals, connections: 
         event=event, settings=inputs, config=inputs.config, signing_key=signing_key, started=connections.now()
     )
     return Step(
+        invocation=invocation,
         host=host,
         signals=signals,
         connections=connections,
@@ -170,42 +174,43 @@ def _begin(invocation: Invocation, host: Output, signals: Signals, connections: 
         github=GitHubSession.of(calls, subject),
         inputs=inputs,
         baseline_file=BaselineFile(signing_key, event.repository),
-        write_baseline=invocation.write_baseline,
     )
 
 
-def _with_policy(step: Step, invocation: Invocation) -> Step:
+def _with_policy(step: Step) -> Step:
     """Return the step with the policy, and its folder for report files and its `comment`; raises ConfigurationError."""
     snapshot = step.github.subject.snapshot if step.github.calls.connected else None
-    read_file = partial(read_checkout, invocation.traces())
-    check = _reader(step, invocation) if step.github.changes.of_policy(step.inputs.config) else None
+    read_file = partial(read_checkout, step.invocation.traces())
+    check = partial(_read_settings, step) if step.github.changes.of_policy(step.inputs.config) else None
     policy = _until_signal(step, partial(resolve_policy, step.inputs, step.event, snapshot, read_file, check))
     step = replace(step, policy=policy)
-    return step.with_inputs(with_policy(step.inputs, invocation.layers, policy.policy)) if policy.policy else step
+    if not policy.policy:
+        return step
+    return step.with_inputs(with_policy(step.inputs, step.invocation.layers, policy.policy))
 
 
-def _with_settings(step: Step, invocation: Invocation) -> Step:
+def _with_settings(step: Step) -> Step:
     """Return the step with all settings; raises ConfigurationError with every problem."""
-    settings = _until_signal(step, partial(_reader(step, invocation), step.policy.policy))
-    if step.write_baseline and not settings.baseline_dir:
+    settings = _until_signal(step, partial(_read_settings, step, step.policy.policy))
+    if step.invocation.write_baseline and not settings.baseline_dir:
         raise ConfigurationError([Problem(where=WRITE_BASELINE, message=NO_FOLDER)], settings.comment_key)
     return step.with_settings(settings)
 
 
-def _reader(step: Step, invocation: Invocation) -> Callable[[Policy | None], Settings]:
-    """Return a function that reads all settings with a policy; the limit on trace files is that of one reading."""
-    read = partial(read_settings, invocation.layers, invocation.traces().find)
-    return partial(read, branch=step.event.branch, today=step.today)
+def _read_settings(step: Step, policy: Policy | None) -> Settings:
+    """Return all settings with a policy; the limit on trace files is that of one reading."""
+    layers, find = step.invocation.layers, step.invocation.traces().find
+    return read_settings(layers, find, policy, branch=step.event.branch, today=step.today)
 
 
-def _with_lost_statuses(step: Step, invocation: Invocation) -> Step:
+def _with_lost_statuses(step: Step) -> Step:
     """Return the step with a warning about required statuses that no gate sets after the merge of the pull request."""
     policy, merged = step.policy, Settings()
     if not policy.replaces:
         return step
+    read = partial(read_settings, step.invocation.layers, lambda _: (), policy.merged, branch=step.event.branch)
     with suppress(ConfigurationError):  # no gate sets a status if inputs lack what the file no longer has
-        read = partial(read_settings, invocation.layers, lambda _: (), policy.merged)
-        merged = _until_signal(step, partial(read, branch=step.event.branch, today=step.today))
+        merged = _until_signal(step, read)
     now = step.inputs if FIRST_FILE in policy.notes else step.settings
     lost = step.github.advice.lost_statuses(now, merged)
     for note in lost:
@@ -223,42 +228,43 @@ def _until_signal(step: Step, work: Callable[[], T]) -> T:
 
 def _log_start(step: Step) -> None:
     """Log what is evaluated, and which settings have no effect."""
-    event, settings, host = step.event, step.settings, step.host
+    event, inputs, host = step.event, step.inputs, step.host
     if not step.github.calls.connected and event.name:
-        no_token = event.repository and not step.inputs.github_token
+        no_token = event.repository and not inputs.github_token
         why = "there is no `github_token`" if no_token else "`GITHUB_REPOSITORY` or `GITHUB_API_URL` is not set"
         host.log(f"no comment and no status: {why}")
-    if event.name and (warning := pr_number_warning(event, step.inputs.pull_request)):
+    if event.name and (warning := pr_number_warning(event, inputs.pull_request)):
         host.annotate(Level.WARNING, warning)
-    uploads_traces = any(trace.content for gate in settings.gates for trace in gate.traces)
+    gates = step.settings.gates
+    uploads_traces = any(gate.uploads_traces for gate in gates)
     if warning := other_commit_warning(event, uploads_traces=uploads_traces):
         host.annotate(Level.WARNING, warning, title="Sepurux gate")
-    if step.policy.policy:
-        host.log(f"policy file: {step.policy.policy.path}")
-    if settings.overridden:
-        flags = ", ".join(map(flag, settings.overridden))
-        inputs = f"the policy file overrides these inputs: {', '.join(settings.overridden)}"
-        host.log(inputs if event.name else f"these flags override the policy file: {flags}")
-    if step.github.calls.connected and settings.shares_statuses:
-        prefix = settings.status_context
-        host.annotate(Level.WARNING, SHARED_STATUSES.format(prefix=prefix, base=BASE), title="Sepurux gate")
-    _log_ignored(settings, host)
-    several = len(settings.gates) > 1
+    _log_settings(step)
+    several = len(gates) > 1
     if several:
-        host.progress(f"evaluating {len(settings.gates)} gates at {step.inputs.base_url}")
-    for gate in settings.gates:
+        host.progress(f"evaluating {len(gates)} gates at {inputs.base_url}")
+    for gate in gates:
         what = str(gate.stage) if gate.name == gate.campaign else f"campaign {gate.campaign}, {gate.stage}"
-        one = f"evaluating gate {gate.name} ({what}) at {step.inputs.base_url}"
+        one = f"evaluating gate {gate.name} ({what}) at {inputs.base_url}"
         host.progress(f"gate {gate.name}: {what}" if several else one)
 
 
-def _log_ignored(settings: Settings, host: Output) -> None:
+def _log_settings(step: Step) -> None:
+    settings, host = step.settings, step.host
+    if step.policy.policy:
+        host.log(f"policy file: {step.policy.policy.path}")
+    if settings.overridden and step.event.name:
+        host.log(f"the policy file overrides these inputs: {', '.join(settings.overridden)}")
+    elif settings.overridden:
+        host.log(f"these flags override the policy file: {', '.join(map(flag, settings.overridden))}")
+    if step.github.calls.connected and settings.shares_statuses:
+        text = SHARED_STATUSES.format(prefix=settings.status_context, base=BASE)
+        host.annotate(Level.WARNING, text, title="Sepurux gate")
     if settings.uncompared:
         verb = "is" if len(settings.uncompared) == 1 else "are"
         host.log(f"{' and '.join(map(flag, settings.uncompared))} {verb} not compared without --baseline-dir")
-    for setting in settings.ignored:
-        why = "because a policy file applies. Set `paths` for its gates, under `gates:`"
-        host.annotate(Level.WARNING, f"The {setting} is ignored, {why}.", title="Sepurux gate")
+    if settings.ignores_paths:
+        host.annotate(Level.WARNING, IGNORED_PATHS, title="Sepurux gate")
 
 
 def _publish(step: Step, results: Sequence[GateResult], report: Report, files: ReportWriter) -> None:

@@ -59,7 +59,7 @@ def is_kept(step: Step) -> bool:
     """Return whether the results of this run are added to the file."""
     event = step.event
     if not event.name:
-        return step.write_baseline and step.kept.usable
+        return step.invocation.write_baseline and step.kept.usable
     return step.kept.usable and event.pull_request is None and bool(_pushed_branch(event))
 
 

@@ -35,7 +35,7 @@ VARIABLES_IGNORED = (
 class Invocation:
     """What a step, or a command line, is given. The first layer overrides the others.
 
-    `traces` makes a folder to read from.
+    `traces` makes a folder to read from. `write_baseline` adds the results of a command line to those that were kept.
     """
 
     layers: tuple[Layer, ...]
@@ -97,9 +97,10 @@ class Connections:
 class Step:
     """What a step, or a command line, has. `policy` and `settings` are empty until they are read.
 
-    On a command line, `write_baseline` adds the result to the `baseline_file`, of which `kept` was read.
+    The results that were `kept` are those in the `baseline_file`.
     """
 
+    invocation: Invocation
     host: Output
     signals: Signals
     connections: Connections
@@ -109,7 +110,6 @@ class Step:
     settings: Settings = field(default_factory=Settings)
     policy: ResolvedPolicy = field(default_factory=ResolvedPolicy)
     baseline_file: BaselineFile = BaselineFile("", "")
-    write_baseline: bool = False
     kept: Kept = Kept()
 
     def with_inputs(self, inputs: Inputs) -> Step:

@@ -90,14 +90,14 @@ class Inputs(Publishing):
 class Settings(Publishing):
     """The settings of a run that a policy file can set.
 
-    `overridden` are the options of which the policy overrides an input, or a flag the policy; `ignored` are inputs
-    without effect, and `uncompared` the limits of drops on a command line without `baseline_dir`.
+    `overridden` are the options of which the policy overrides an input, or a flag the policy. `ignores_paths`: the
+    input `paths` has no effect. `uncompared` are the limits of drops on a command line without `baseline_dir`.
     """
 
     gates: tuple[Gate, ...] = ()
     baseline_dir: str = ""
     overridden: tuple[str, ...] = ()
-    ignored: tuple[str, ...] = ()
+    ignores_paths: bool = False
     uncompared: tuple[str, ...] = ()
 
     @property
@@ -151,9 +151,9 @@ def read_settings(
     `branch` and `today` (UTC) choose the enforcement rule. On a command line without `baseline_dir`, limits of drops
     have no effect. Raises ConfigurationError with every problem.
     """
-    step, readers, ignored = OptionReader(layers), list[OptionReader](), tuple[str, ...]()
+    step, readers = OptionReader(layers), list[OptionReader]()
+    ignores_paths = bool(policy and step.given(options.PATHS))
     if policy:  # a pull request could skip a gate of the policy with the input `paths`
-        ignored = tuple(each.source.label(options.PATHS.name) for each in layers if options.PATHS.name in each.given)
         layers = [layer.only(BY_NAME.keys() - {options.PATHS.name}) for layer in layers]
         step = OptionReader([*layers, policy.top])
         readers = [step.within(gate) for gate in policy.gates]
@@ -168,7 +168,7 @@ def read_settings(
         gates=gates,
         baseline_dir=baseline_dir,
         overridden=tuple(sorted(step.overridden)),
-        ignored=ignored,
+        ignores_paths=ignores_paths,
         uncompared=tuple(sorted(uncompared)),
     )
     step.check(settings, branch)

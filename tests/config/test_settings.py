@@ -140,10 +140,10 @@ def test_the_input_paths_is_ignored_where_a_policy_applies_and_not_reported_twic
 ) -> None:
     layers = [input_layer({**LEAST, "paths": paths}), environment_layer({})]
     settings = read_settings(layers, no_files, read_policy(policy.encode(), "p.yml"))
-    assert (settings.ignored, settings.overridden) == (("input `paths`",), ())
+    assert (settings.ignores_paths, settings.overridden) == (True, ())
     assert [str(each.paths or "") for each in settings.gates] == [applies]
     settings = read({"paths": "docs/**"})
-    assert (str(settings.gates[0].paths), settings.ignored) == ("docs/**", ())
+    assert (str(settings.gates[0].paths), settings.ignores_paths) == ("docs/**", False)
 
 
 def test_a_name_and_its_alias_that_differ_are_a_problem_that_shows_both() -> None:

@@ -29,7 +29,7 @@ from sepurux_action.github.session import GitHubSession
 from sepurux_action.github.snapshot import MAX_PAGES, Comment, PolicyFile, PublishedStatus, Snapshot
 from sepurux_action.github.subject import FIRST_READ_S, Subject
 from sepurux_action.host.deadlines import Signals
-from sepurux_action.step import Connections, Step
+from sepurux_action.step import Connections, Step, from_command_line
 from tests.builders import PASSING, a_gate, a_result, a_run
 from tests.fakes import FakeClock, FakeGitHubClient, FakeOutput
 from tests.scenes import DECIDED
@@ -268,6 +268,7 @@ def signals() -> Iterator[Signals]:
 def run_gates(scene: Scene, signals: Signals, *gates: Gate) -> None:
     """Evaluate without a secret, so that nothing is asked of the backend."""
     step = Step(
+        invocation=from_command_line({}, {}),
         host=scene.output,
         signals=signals,
         connections=Connections(),
