@@ -41,12 +41,13 @@ LEVELS = (
     ("step",),
     ("baseline",),
     ("evaluate",),
+    ("prepare", "publish"),
     ("app",),
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 EVERYONE = {"errors", "common"}  # errors.py uses common, and host uses both
 
-REVEALERS = {"app", "evaluation.client", "github.connection"}  # they send a secret to the host that it belongs to
+REVEALERS = {"prepare", "evaluation.client", "github.connection"}  # they send a secret to the host that it belongs to
 
 
 def name_of(path: Path) -> str:
