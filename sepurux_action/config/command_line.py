@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NoReturn
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from sepurux_action import __version__
@@ -101,6 +101,30 @@ def _help(option: Option[object]) -> str:
 
 
 _FORMATS = f"{Format.TEXT}, {Format.MARKDOWN} or {Format.JSON}"
+_OWN_FLAGS: Mapping[str, Mapping[str, dict[str, Any]]] = {  # by group: what argparse gets for each
+    "Output": {
+        "--format": {
+            "choices": list(Format),
+            "default": Format.TEXT,
+            "metavar": "FORMAT",
+            "help": "What goes to stdout: lines for people, the job summary, or the object of report.json.\n"
+            f"Accepted: {_FORMATS}.\nDefault: {Format.TEXT}.",
+        },
+        WRITE_BASELINE: {"action": "store_true", "help": f"Add the result to {flag(options.BASELINE_DIR.name)}."},
+        "--quiet": {
+            "action": "store_true",
+            "help": "Write only the result, warnings, and problems: no progress and no log.",
+        },
+    },
+    "Help": {
+        "--check": {
+            "nargs": "*",
+            "metavar": "FILE",
+            "help": f"Only validate policy files.\nDefault: {options.CONFIG.default}.",
+        },
+        "--version": {"action": "version", "version": f"%(prog)s {__version__}", "help": "Show the version."},
+    },
+}
 _PROBLEMS = {  # by the beginning of argparse's message, which may quote a value
     "expected one argument": "needs a value",
     "ignored explicit argument": "takes no value",
@@ -145,31 +169,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     groups = {title: made.add_argument_group(title) for title in ("What to evaluate", *_GROUPS, "Help")}
     for title, listed in {"What to evaluate": _OTHER_FLAGS, **_GROUPS}.items():
-        group = groups[title]
         for option in listed:
             action, metavar = "append" if option.kind.is_list else "store", option.kind.placeholder
-            group.add_argument(flag(option.name), dest=option.name, action=action, metavar=metavar, help=_help(option))
+            name, text = flag(option.name), _help(option)
+            groups[title].add_argument(name, dest=option.name, action=action, metavar=metavar, help=text)
             for alias in option.aliases:
-                group.add_argument(flag(alias), dest=alias, help=argparse.SUPPRESS)
-    groups["Output"].add_argument(
-        "--format",
-        choices=list(Format),
-        default=Format.TEXT,
-        metavar="FORMAT",
-        help="What goes to stdout: lines for people, the job summary, or the object of report.json.\n"
-        f"Accepted: {_FORMATS}.\nDefault: {Format.TEXT}.",
-    )
-    groups["Output"].add_argument(
-        WRITE_BASELINE, action="store_true", help=f"Add the result to {flag(options.BASELINE_DIR.name)}."
-    )
-    groups["Output"].add_argument(
-        "--quiet", action="store_true", help="Write only the result, warnings, and problems: no progress and no log."
-    )
-    groups["Help"].add_argument(
-        "--check", nargs="*", metavar="FILE", help=f"Only validate policy files.\nDefault: {options.CONFIG.default}."
-    )
-    shown = f"%(prog)s {__version__}"
-    groups["Help"].add_argument("--version", action="version", version=shown, help="Show the version.")
+                groups[title].add_argument(flag(alias), dest=alias, help=argparse.SUPPRESS)
+    for title, own in _OWN_FLAGS.items():
+        for name, arguments in own.items():
+            groups[title].add_argument(name, **arguments)
+    # it lists itself and --help too
     brief = groups["Help"].add_argument("-h", action="version", help="Show one line for each flag.")
     groups["Help"].add_argument("--help", action="help", help="Show everything about each flag.")
     brief.version = _brief_help(groups)  # type: ignore[attr-defined]  # of this action

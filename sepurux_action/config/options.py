@@ -25,6 +25,7 @@ class SectionKind(StrEnum):
     TOP = "top"
     GATE = "gate"
     THRESHOLDS = "thresholds"
+    RULE = "rule"  # an entry of `enforcement:`
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,10 +48,11 @@ _HINTS = {  # by the context of an error of PyYAML
     "while scanning a tag": _IN_QUOTES.format("!"),
 }
 _TRIGGER = re.compile(r"[a-z_]{1,64}\Z")  # the name of an event
-_RULE_KINDS: Mapping[str, Kind[object]] = {
-    "stage": options.ENFORCEMENT.kind,
-    "from": Kind(parse_start, "a day such as `2027-01-31`"),
-    "branches": Kind(path_filter.parse_branches, "GitHub's filter patterns, one per line", is_list=True),
+_PATTERNS = Kind(path_filter.parse_branches, "GitHub's filter patterns, one per line", is_list=True)
+_OF_RULE: Mapping[str, Option[object]] = {
+    "stage": Option("stage", options.ENFORCEMENT.kind, "", allowed_in=(SectionKind.RULE,)),
+    "from": Option("from", Kind(parse_start, "a day such as `2027-01-31`"), "", allowed_in=(SectionKind.RULE,)),
+    "branches": Option("branches", _PATTERNS, "", allowed_in=(SectionKind.RULE,)),
 }
 _SECTION_NAMES = {
     SectionKind.TOP: "on the file's top level",
@@ -222,7 +223,7 @@ class PolicyParser:
             where = f"{prefix}`{_key_shown(key)}`"
             if section is SectionKind.TOP and key.value in {VERSION_KEY, GATES}:
                 continue
-            if section is not SectionKind.THRESHOLDS and key.value == THRESHOLDS:
+            if section in {SectionKind.TOP, SectionKind.GATE} and key.value == THRESHOLDS:
                 if isinstance(value, yaml.MappingNode):
                     given |= self._section(value, SectionKind.THRESHOLDS, f"{where}, ").given
                 elif not _empty(value):
@@ -238,9 +239,10 @@ class PolicyParser:
         return Layer(Source.POLICY, given, self._path, _position(node.start_mark)[0])
 
     def _option(self, key: yaml.Node, section: SectionKind, where: str, seen: dict[str, str]) -> Option[object] | None:
-        option = BY_NAME.get(key.value)
+        known = _OF_RULE if section is SectionKind.RULE else BY_NAME
+        option = known.get(key.value)
         if option is None or section not in option.allowed_in:
-            self._add_problem(key, where, _why_not_here(key.value, option))
+            self._add_problem(key, where, _why_not_here(key.value, option, section))
             return None
         spelling = seen.setdefault(option.name, key.value)
         if spelling != key.value:
@@ -297,17 +299,13 @@ class PolicyParser:
         if not isinstance(node, yaml.MappingNode):
             self._reject(node, where, "a `stage`, and optionally `from` and `branches`")
             return None
-        problems, values = len(self._problems), dict[str, Any]()
-        for key, value in node.value:
-            at = f"{where}, `{_key_shown(key)}`"
-            if key.value not in _RULE_KINDS:
-                self._add_problem(key, at, f"it is not known{kinds.did_you_mean(key.value, _RULE_KINDS)}")
-            elif not _empty(value):
-                _, values[key.value] = self._value(_RULE_KINDS[key.value], value, at) or ("", None)
-        if "stage" not in values:
+        problems = len(self._problems)
+        given = self._section(node, SectionKind.RULE, f"{where}, ").given
+        if not any(key.value == "stage" and not _empty(value) for key, value in node.value):
             self._add_problem(node, where, "its `stage` is missing; accepted: `observe`, `soft` or `hard`")
         if len(self._problems) > problems:
             return None
+        values = {name: each.value for name, each in given.items()}
         return StageRule(stage=values["stage"], start=values.get("from", date.min), branches=values.get("branches"))
 
     def _reject(self, node: yaml.Node, where: str, accepted: str) -> None:
@@ -341,13 +339,12 @@ def _kind(node: yaml.Node) -> str:
     return "a group of keys"
 
 
-def _why_not_here(spelling: str, option: Option[object] | None) -> str:
+def _why_not_here(spelling: str, option: Option[object] | None, section: SectionKind) -> str:
     if option and option.secret:
         return "it is a secret, which is not accepted in a file: use the input"
     if option and not option.allowed_in:
         return "it is not accepted in the file: use the input"
     if option:
         return f"it belongs {' or '.join(_SECTION_NAMES[each] for each in option.allowed_in)}"
-    if spelling in _OTHER_KEYS:
-        return "it is not accepted here"
-    return f"it is not known{kinds.did_you_mean(spelling, (*BY_NAME, *_OTHER_KEYS))}"
+    known = (*_OF_RULE,) if section is SectionKind.RULE else (*BY_NAME, *_OTHER_KEYS)
+    return "it is not accepted here" if spelling in known else f"it is not known{kinds.did_you_mean(spelling, known)}"
