@@ -115,9 +115,9 @@ def read_inputs(layers: Sequence[Layer]) -> Inputs:
     """Return what is known before the policy is read, with every problem in the layers."""
     reader = OptionReader(layers)
     reader.values(*OPTIONS)
-    name, config = reader.value(options.NAME) or reader.value(options.CAMPAIGN), reader.value(options.CONFIG)
+    name = reader.value(options.NAME) or reader.value(options.CAMPAIGN)
     names = (name,) if name else ()
-    given = reader.given(options.CONFIG)
+    config, given = reader.value(options.CONFIG), reader.given(options.CONFIG)
     has_secret = any(map(reader.given, (options.TOKEN, options.API_KEY)))
     return Inputs(
         **_publishing(reader, names),
@@ -125,7 +125,7 @@ def read_inputs(layers: Sequence[Layer]) -> Inputs:
         names=names,
         pull_request=reader.value(options.PR_NUMBER),
         config=config or options.CONFIG.default,
-        config_name=given.source.name_of(given.spelling) if given else "",
+        config_name=given.source.name_of(given.spelling) if given and config else "",
         problems=reader.problems,
         missing_secret="" if has_secret else layers[0].source.label(options.TOKEN.name),
     )
