@@ -124,7 +124,9 @@ def _check(files: Sequence[str], terminal: Terminal, signals: Signals, *, as_jso
 def _log_report(report: Report, host: ActionsRunner) -> None:
     """Log the decision, which stands out, the problems on their lines, and the lines about what failed."""
     if report.gates:
-        level = Level.ERROR if report.acting else Level.WARNING if report.not_passed else Level.NOTICE
+        level = Level.WARNING if report.not_passed else Level.NOTICE
+        if report.acting:
+            level = Level.ERROR
         host.annotate(level, "\n".join(render_lines(report, "annotation")), title="Sepurux gate")
     title = f"Sepurux gate: invalid {'policy' if report.gates else 'settings'}"
     for problem in report.problems:
