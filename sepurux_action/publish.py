@@ -19,8 +19,9 @@ from sepurux_action.github.snapshot import policy_ref
 from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.report_files import ReportWriter
 from sepurux_action.report import outputs
+from sepurux_action.report.context import Context
 from sepurux_action.report.rendering import render_comment, render_summary
-from sepurux_action.report.report import Context, Report
+from sepurux_action.report.report import Report
 from sepurux_action.report.report_json import REPORT_JSON, report_files
 from sepurux_action.step import Step
 
