@@ -26,6 +26,7 @@ from sepurux_action.evaluation.base_results import BaselineFile
 from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.bounded_calls import BoundedCalls
+from sepurux_action.github.commit import policy_ref
 from sepurux_action.github.event import other_commit_warning, pr_number_warning, with_pull_request_number
 from sepurux_action.github.policy_source import (
     FIRST_FILE,
@@ -36,7 +37,6 @@ from sepurux_action.github.policy_source import (
     resolve_policy,
 )
 from sepurux_action.github.session import GitHubSession
-from sepurux_action.github.snapshot import policy_ref
 from sepurux_action.github.subject import Subject
 from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.deadlines import Signals, Timeouts
@@ -173,10 +173,10 @@ def _begin(invocation: Invocation, host: Output, signals: Signals, connections: 
 
 def _with_policy(run: Run, invocation: Invocation) -> Run:
     """Return the run with the policy, and its folder for report files and its `comment`; raises ConfigurationError."""
-    snapshot = run.github.subject.snapshot if run.github.calls.connected else None
+    commit = run.github.subject.commit if run.github.calls.connected else None
     read_file = partial(read_checkout, invocation.traces())
     check = _reader(run, invocation) if run.github.changes.of_policy(run.settings.config) else None
-    policy = _until_signal(run, partial(resolve_policy, run.settings, run.event, snapshot, read_file, check))
+    policy = _until_signal(run, partial(resolve_policy, run.settings, run.event, commit, read_file, check))
     known = read_inputs(invocation.layers, policy.policy)
     settings = replace(run.settings, report_dir=known.report_dir, comment=known.comment)
     return replace(run.with_settings(settings), policy=policy)
@@ -356,7 +356,7 @@ def _report_context(run: Run, *, evaluated: bool = True) -> Context:
             gate.name: baseline for gate in run.settings.gates if evaluated and (baseline := baseline_of(run, gate))
         },
         base_ref=event.base_ref,
-        committed=run.github.subject.snapshot.committed if evaluated else None,
+        committed=run.github.subject.commit.committed if evaluated else None,
         history=run.github.earlier.history if evaluated else (),
         policy_changes=policy.changes,
         policy_ref=event.commit if run.policy.problems else policy_ref(event) or event.commit,

@@ -40,7 +40,7 @@ def results_of(run: Run, gate: Gate) -> Results:
     if not event.name:
         return find_results(run.kept.results, gate, "", None)
     branch = event.base_ref or _pushed_branch(event)
-    return find_results(run.kept.results, gate, branch, run.github.subject.snapshot.base_commits) if branch else ()
+    return find_results(run.kept.results, gate, branch, run.github.subject.base.commits) if branch else ()
 
 
 def baseline_of(run: Run, gate: Gate) -> Baseline | None:

@@ -22,7 +22,7 @@ from sepurux_action.evaluation.polling import Evaluation
 from sepurux_action.evaluation.result import Evaluated, GateResult
 from sepurux_action.evaluation.runs import RunResult
 from sepurux_action.github.event import Event
-from sepurux_action.github.permissions import Operation, advice
+from sepurux_action.github.permissions import advice
 from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.workflow_commands import Level
 from sepurux_action.report import outputs
@@ -230,15 +230,16 @@ def _note_on_scenarios(run: Run, gate: Gate, found: Evaluated) -> str:
 
 def _base(run: Run, gate: Gate) -> Base:
     subject, event = run.github.subject, run.event
-    error = subject.snapshot.error
+    error = subject.base.error
     if not run.github.calls.connected:
         hint = "Comparing with the base branch needs `github_token`: leave that input at its default."
     elif error is None or error.forbidden:  # GitHub may return null without an error for what the token may not see
         hint = UNREAD_RESULTS_HINT
     else:
-        hint = advice(subject.snapshot.denied or Operation.READ, error, event)
-    limit = subject.base_left_out
-    why = "GitHub's limit on one query" + (f", HTTP {limit.status}" if limit.status else "") if limit else ""
+        hint = advice(subject.base.operation, error, event)
+    why = ""
+    if error and error.too_large:
+        why = "GitHub's limit on one query" + (f", HTTP {error.status}" if error.status else "")
     return Base(baseline=baseline_of(run, gate), branch=event.base_ref, hint=hint, why=why)
 
 

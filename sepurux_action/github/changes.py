@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property
-from operator import methodcaller
 
 from sepurux_action.config.path_filter import ChangedFile, lists
 from sepurux_action.config.policy import misnamed
 from sepurux_action.github.bounded_calls import BoundedCalls
+from sepurux_action.github.commit import reads_head
 from sepurux_action.github.permissions import Operation
-from sepurux_action.github.snapshot import reads_head
-from sepurux_action.github.subject import Subject
+from sepurux_action.github.subject import Subject, fetch_page
 
 
 class Changes:
@@ -32,13 +31,12 @@ class Changes:
 
         A branch may be behind its base, so another content is a change unless the list of changed files lacks the file.
         """
-        policy, head = self._subject.snapshot.policy, self._subject.snapshot.head_policy
+        policy, head = self._subject.commit.policy, self._subject.commit.head_policy
         if policy.error or head == policy or not reads_head(self._subject.event):
             return False
         return lists(self.files, path, misnamed(path)) or not self.is_current()
 
     def is_current(self) -> bool:
-        """Fetch the pull request again; return whether it still has the evaluated commit and the same base."""
-        read = methodcaller("fetch_snapshot", self._subject.event, with_base=False)
-        now = self._calls.try_call(Operation.READ, read)
+        """Read the pull request again; return whether it still has the evaluated commit and the same base."""
+        now = fetch_page(self._calls, self._subject.event)
         return now is not None and self._subject.is_at_event_commit(now)

@@ -13,9 +13,10 @@ from sepurux_action.evaluation.result import Evaluated, of_status
 from sepurux_action.evaluation.runs import Runs
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.comment_state import CommentState
+from sepurux_action.github.commit import PublishedStatus
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.record import Record
-from sepurux_action.github.snapshot import Comment, PublishedStatus, Snapshot
+from sepurux_action.github.snapshot import Comment, Snapshot
 from sepurux_action.github.soft_gate import ReviewGate
 from sepurux_action.github.subject import Subject, fetch_more_comments
 
@@ -27,7 +28,7 @@ class Earlier:
         self._calls, self._subject, self._reviews = calls, subject, reviews
         event, self._commit, self._line = subject.event, subject.event.commit, subject.state_line
         records = calls.connected and subject.settings.status and event.commit and event.keeps_fail
-        self.record = Record(event.commit, subject.snapshot.account) if records else None
+        self.record = Record(event.commit, subject.commit.account) if records else None
         self._page = subject.snapshot
         self._read_state = cache(self._line.read)  # each gate needs the state
 
@@ -40,7 +41,7 @@ class Earlier:
         if self.record is None:
             return
         contexts = map(self._subject.context_of, gates)
-        if unknown := self.record.without_decision(contexts, self._subject.snapshot.statuses):
+        if unknown := self.record.without_decision(contexts, self._subject.commit.statuses):
             self._calls.try_call(Operation.STATUSES, partial(self.record.read, contexts=unknown))
 
     def knows_record(self, gate: Gate) -> bool:

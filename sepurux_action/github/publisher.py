@@ -24,9 +24,10 @@ from sepurux_action.github import comment_state
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
 from sepurux_action.github.comment_state import CommentState
+from sepurux_action.github.commit import policy_ref
 from sepurux_action.github.earlier import Earlier
 from sepurux_action.github.permissions import Operation
-from sepurux_action.github.snapshot import MAX_PAGES, PAGE, Comment, Snapshot, policy_ref
+from sepurux_action.github.snapshot import MAX_PAGES, PAGE, Comment, Snapshot
 from sepurux_action.github.sticky_comment import StickyComment
 from sepurux_action.github.subject import Subject, fetch_more_comments, fetch_page
 from sepurux_action.host.deadlines import Timeouts
@@ -55,7 +56,7 @@ class Publisher:
     def __init__(self, calls: BoundedCalls, subject: Subject, earlier: Earlier) -> None:
         self._calls, self._subject, self._earlier, self._record = calls, subject, earlier, earlier.record
         self._event, self._settings = subject.event, subject.settings
-        self._known = subject.snapshot.statuses  # of the commit before this run, None if not known
+        self._known = subject.commit.statuses  # of the commit before this run, None if not known
         self._now: Snapshot | None = None  # the pull request after the evaluation, with the first page of comments
         self._notice = ""  # this run's line above the result of an earlier commit
         self._early_s = STATUSES_S  # left for all statuses that are set during the evaluation
@@ -70,7 +71,7 @@ class Publisher:
 
         This is for the gates that inputs name, and for each status of the gate that the commit already has: one with
         the prefix of `status_context`, or with a description that a run of the gate wrote. The second test is needed
-        because a policy that cannot be read may set another prefix. If the first snapshot lacks the statuses, because
+        because a policy that cannot be read may set another prefix. If the statuses are not known, because
         GraphQL did not respond, they are read by REST, after those of the given gates are set.
         """
         self._begin_statuses()
@@ -79,7 +80,7 @@ class Publisher:
         given = [settings.context_of(gate, base) for base in bases for gate in gates]
         self._set_failed(given)
         if self._known is None and settings.status and event.commit:
-            read = methodcaller("statuses", event.commit, self._subject.snapshot.account)
+            read = methodcaller("statuses", event.commit, self._subject.commit.account)
             self._known = self._calls.try_call(Operation.STATUSES, lambda github: tuple(read(github)))
         prefixes = tuple(settings.context_of("", base).lower() for base in bases)
         own = [
@@ -93,7 +94,7 @@ class Publisher:
         note = "invalid settings"
         if self._event.ambiguous:
             note = self._event.no_pr_reason
-        elif self._subject.snapshot.policy.error and policy_ref(self._event):
+        elif self._subject.commit.policy.error and policy_ref(self._event):
             note = "the policy could not be read"
         result = PreviousResult(decision=Decision.ERROR, stage=Stage.HARD, numbers={})
         description = published_result.format_description(result, note)
@@ -152,7 +153,7 @@ class Publisher:
             return ""
         old_body = ours[0].body if ours else ""
         state = self._next_state(line.read(old_body), results)  # another run may have changed it meanwhile
-        comment = StickyComment(self._calls, self._event.pull_request or 0, line.marker, now.account)
+        comment = StickyComment(self._calls, self._event.pull_request or 0, line.marker, self._subject.commit.account)
         return comment.upsert(ours, body(line.marker, line.write(state, old_body)))
 
     def _next_state(self, before: CommentState, results: Sequence[GateResult]) -> CommentState:
@@ -194,7 +195,7 @@ class Publisher:
         if not self._notice:
             return ()
         self._calls.extend(NOTICE_AFTER_SIGNAL_S)
-        newest = methodcaller("newest_comments", self._event.pull_request, self._subject.snapshot.account)
+        newest = methodcaller("newest_comments", self._event.pull_request, self._subject.commit.account)
         listed = self._calls.try_call(Operation.COMMENTS, newest)
         return [each for each in listed or () if self._notice in each.body]
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
-from sepurux_action.github.snapshot import PublishedStatus
+from sepurux_action.github.commit import PublishedStatus
 
 FAILED = "fail ("
 DECIDED = (FAILED, "pass (")

@@ -48,5 +48,5 @@ class GitHubSession:
         return replace(found, changes=self.changes)
 
     def with_base(self, gates: Iterable[Gate]) -> Self:
-        """Return the session with the base branch, if the first snapshot lacks it and a gate limits a drop."""
+        """Return the session with the base branch, read once more if it could not be read and a gate limits a drop."""
         return replace(self, subject=with_base(self.calls, self.subject, gates))

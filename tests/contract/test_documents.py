@@ -246,7 +246,7 @@ def on_a_comment(scene: Scene) -> str:
 
 def into_another_branch(scene: Scene) -> str:
     scene.repository.commit("dev")
-    scene.github.after("graphql", lambda: setattr(scene.pull, "base_ref", "dev"))
+    scene.github.after("graphql pull", lambda: setattr(scene.pull, "base_ref", "dev"))
     return log_of(scene.run())
 
 

@@ -581,7 +581,7 @@ def test_a_policy_that_graphql_failed_to_read_is_not_one_that_is_not_there(
     repository: dict[str, object], errors: dict[str, object], says: str, scene: Scene
 ) -> None:
     shown = {"policyCommit": {"oid": scene.pull.base_sha}, "pullRequest": None, **repository}
-    scene.github.fault("graphql", backend.json({"data": {"repository": shown}, **errors}))
+    scene.github.fault("graphql commit", backend.json({"data": {"repository": shown}, **errors}), always=True)
     result = scene.run(enforcement="observe", config="loose.yml" if repository is OF_HEAD else "")
     assert (result.exit_code, result.outputs["decision"]) == (2, "error")
     assert says in result.messages("error")[0]

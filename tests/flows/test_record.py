@@ -346,7 +346,7 @@ def test_a_fail_stays_if_comments_cannot_be_read_or_written(failing: str, scene:
         scene.github.fault(failing, rejected, always=True)
     failed_once(scene)
     if failing == "graphql":
-        scene.github.fault("graphql", faults.through, rejected, always=True)
+        scene.github.fault("graphql pull", faults.through, rejected, always=True)
     assert (run(scene).outputs["decision"], started(scene), scene.status[0]) == ("fail", 1, "failure")
 
 
@@ -672,5 +672,5 @@ def test_the_requests_of_each_kind_of_run(scene: Scene) -> None:
     left_pending(scene)
     scene.answers(**PASSED)
     counts["resumed run"] = requests(lambda: run(scene))
-    expected = {"first run": (8, 4), "recorded fail": (5, 0), "update": (8, 4)}
-    assert counts == {**expected, "confirmed run": (8, 7), "resumed run": (8, 5)}
+    expected = {"first run": (10, 4), "recorded fail": (7, 0), "update": (10, 4)}
+    assert counts == {**expected, "confirmed run": (10, 7), "resumed run": (10, 5)}

@@ -1,0 +1,200 @@
+"""What GitHub shows of commits: the policy files that may apply, and the statuses of the evaluated commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sepurux_action.common import json_reader
+from sepurux_action.config import options
+from sepurux_action.config.kinds import BOT_SUFFIX
+from sepurux_action.config.policy import MAX_FILE_BYTES, misnamed
+from sepurux_action.errors import ErrorDetails
+from sepurux_action.github.event import Event
+from sepurux_action.github.permissions import failed_fields
+
+# On these events an approval starts another run only if the workflow runs on reviews too.
+NEED_REVIEW_TRIGGER = frozenset({"pull_request", "pull_request_target"})
+NO_BASE_COMMIT = "GitHub shows no base commit"
+NO_TEXT_FILE = f"it is not a text file of at most {MAX_FILE_BYTES // 1024} KiB"
+# Without the head's file there is only a note, without the statuses another call, and without the workflow no hint.
+MAY_FAIL = frozenset({"evaluated", "headPolicy", "headPolicyYaml", "workflow"})
+
+COMMIT_QUERY = """
+query commit($owner: String!, $name: String!, $evaluated: String!, $withEvaluated: Boolean!,
+             $policyAt: String!, $policy: String!, $policyYaml: String!, $withPolicy: Boolean!,
+             $headPolicy: String!, $headPolicyYaml: String!, $withHead: Boolean!,
+             $defaultPolicy: String!, $withDefault: Boolean!, $workflow: String!, $withWorkflow: Boolean!) {
+  viewer { login }
+  repository(owner: $owner, name: $name) {
+    evaluated: object(expression: $evaluated) @include(if: $withEvaluated) {
+      ... on Commit {
+        oid committedDate
+        status { contexts { context description targetUrl createdAt creator { __typename login } } }
+      }
+    }
+    policyCommit: object(expression: $policyAt) @include(if: $withPolicy) { oid }
+    policy: object(expression: $policy) @include(if: $withPolicy) { ...file }
+    policyYaml: object(expression: $policyYaml) @include(if: $withPolicy) { __typename }
+    headPolicy: object(expression: $headPolicy) @include(if: $withHead) { ...file }
+    headPolicyYaml: object(expression: $headPolicyYaml) @include(if: $withHead) { __typename }
+    defaultPolicy: object(expression: $defaultPolicy) @include(if: $withDefault) { __typename }
+    workflow: object(expression: $workflow) @include(if: $withWorkflow) { ...file }
+  }
+}
+fragment file on GitObject { __typename ... on Blob { text isTruncated } }
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedStatus:
+    """A status of a commit. `own`: this token's account set it. `created` is GitHub's time, in seconds, as a text.
+
+    `id` is known from REST only, else 0.
+    """
+
+    context: str
+    description: str = ""
+    url: str = ""
+    created: str = ""
+    own: bool = False
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFile:
+    """A policy file, without `text` if there is none. `error` says why it is not read, `details` how a call failed.
+
+    `misnamed`: there is none, but one with `.yaml` in place of `.yml`.
+    """
+
+    text: str | None = None
+    error: str = ""
+    details: ErrorDetails | None = None
+    misnamed: bool = False
+
+
+def unread(details: ErrorDetails) -> PolicyFile:
+    return PolicyFile(error=details.summary, details=details)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """What one query shows of the evaluated commit and of the one whose policy applies.
+
+    `account` is the token's login, with `[bot]` if it is a bot's. `statuses` are the newest of each context, None if
+    not known, and `committed` is the commit's POSIX time. `has_default_policy`: a file is at the default path although
+    `config` names another one. `workflow` is the text of the running workflow's file, '' if it was not read. `error` is
+    why nothing could be read.
+    """
+
+    account: str = ""
+    statuses: tuple[PublishedStatus, ...] | None = None
+    committed: float | None = None
+    policy: PolicyFile = field(default_factory=PolicyFile)
+    head_policy: PolicyFile = field(default_factory=PolicyFile)
+    has_default_policy: bool = False
+    workflow: str = field(default="", repr=False)
+    error: ErrorDetails | None = None
+
+
+def policy_ref(event: Event) -> str:
+    """Return the commit whose policy file applies to an event, or '' for the checkout (docs/configuration.md).
+
+    Several pull requests into one branch may have different base commits, so the tip of the branch applies to them.
+    """
+    if event.base_sha:
+        return event.base_sha
+    if event.base_ref:
+        return f"refs/heads/{event.base_ref}"
+    from_default_branch = event.pull_request is not None or event.name in {"workflow_run", "issue_comment"}
+    return "HEAD" if from_default_branch else ""
+
+
+def reads_head(event: Event) -> bool:
+    """Return whether the policy file of the evaluated commit is read too: that of a pull request or a merge group."""
+    proposed = event.pull_request is not None or event.name == "merge_group"
+    return bool(proposed and event.commit and policy_ref(event))
+
+
+def commit_variables(event: Event, config: str) -> dict[str, object]:
+    policy_at = policy_ref(event)
+    return {
+        "evaluated": event.commit,
+        "withEvaluated": bool(event.commit),
+        "policyAt": policy_at,
+        "policy": f"{policy_at}:{config}",
+        "policyYaml": f"{policy_at}:{misnamed(config)}",
+        "withPolicy": bool(policy_at),
+        "headPolicy": f"{event.commit}:{config}",
+        "headPolicyYaml": f"{event.commit}:{misnamed(config)}",
+        "withHead": reads_head(event),
+        "defaultPolicy": f"{policy_at}:{options.CONFIG.default}",
+        "withDefault": bool(policy_at) and config != options.CONFIG.default,
+        "workflow": event.workflow_file,
+        "withWorkflow": bool(event.workflow_file) and event.name in NEED_REVIEW_TRIGGER,
+    }
+
+
+def parse_commit(response: object, event: Event, error: ErrorDetails | None = None) -> Commit:
+    """Return what a response to the query shows. `error` is about fields of MAY_FAIL only, which are null then."""
+    repository = json_reader.as_object(json_reader.at(response, "data", "repository"))
+    account = json_reader.text(json_reader.at(response, "data", "viewer", "login"))
+    evaluated, failed = json_reader.as_object(repository.get("evaluated")), failed_fields(response)
+    evaluated = evaluated if evaluated.get("oid") == event.commit else {}
+    statuses = raw_statuses(evaluated) if "evaluated" not in failed else None
+    head = _policy_file(repository.get("headPolicy"), repository.get("headPolicyYaml"))
+    if error and head.text is None and failed & {"headPolicy", "headPolicyYaml"}:
+        head = unread(error)
+    readable = bool(json_reader.as_object(repository.get("policyCommit")))
+    return Commit(
+        account=account,
+        statuses=None if statuses is None else tuple(parse_status(each, account) for each in statuses),
+        committed=json_reader.time(evaluated.get("committedDate")),
+        policy=_policy_file(repository.get("policy"), repository.get("policyYaml"), readable=readable),
+        head_policy=head,
+        has_default_policy=bool(json_reader.as_object(repository.get("defaultPolicy"))),
+        workflow=_policy_file(repository.get("workflow")).text or "",
+    )
+
+
+def parse_status(raw: Mapping[str, object], account: str) -> PublishedStatus:
+    """Return a status that GraphQL or REST shows; `account` is the login of this token, with `[bot]` if it is a bot's.
+
+    The login of a bot ends with `[bot]` in REST, and not in GraphQL.
+    """
+    texts = {name: json_reader.text(raw.get(name)) for name in ("context", "description")}
+    creator, number = raw.get("creator"), raw.get("id")
+    suffix = BOT_SUFFIX if "Bot" in {json_reader.at(creator, name) for name in ("__typename", "type")} else ""
+    login = json_reader.text(json_reader.at(creator, "login")).removesuffix(suffix) + suffix
+    return PublishedStatus(
+        **texts,
+        url=json_reader.safe_url(json_reader.text(raw.get("targetUrl") or raw.get("target_url"))),
+        created=json_reader.text(raw.get("createdAt") or raw.get("created_at")),
+        own=bool(account) and login.lower() == account.lower(),
+        id=number if isinstance(number, int) else 0,
+    )
+
+
+def raw_statuses(commit: Mapping[str, object]) -> tuple[Mapping[str, object], ...] | None:
+    """Return the statuses of a commit, () if its `status` is null; None if the shape is unknown, so they are unread."""
+    status = commit.get("status", "")
+    if status is None:
+        return ()
+    contexts = json_reader.as_object(status).get("contexts")
+    statuses = tuple(map(json_reader.as_object, json_reader.as_array(contexts)))
+    known = isinstance(contexts, list) and all(isinstance(each.get("context"), str) for each in statuses)
+    return statuses if known else None
+
+
+def _policy_file(value: object, with_yaml: object = None, *, readable: bool = True) -> PolicyFile:
+    """Return the file. If it is missing, that is an error unless the commit itself is `readable`."""
+    if value is None and not readable:  # GitHub returns null for a commit that the token may not see, too
+        return PolicyFile(error=NO_BASE_COMMIT, details=ErrorDetails(status=404))
+    if value is None:
+        return PolicyFile(misnamed=with_yaml is not None)
+    blob = json_reader.as_object(value)
+    text = blob.get("text")
+    if blob.get("__typename") != "Blob" or not isinstance(text, str) or blob.get("isTruncated") is not False:
+        return PolicyFile(error=NO_TEXT_FILE)
+    return PolicyFile(text=text)
