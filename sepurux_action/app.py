@@ -335,7 +335,7 @@ def _set_statuses(run: Run, publish: Callable[[], None]) -> None:
     if not run.signals.received:
         publish()
     if run.signals.received:
-        run.github.publisher.enter_shutdown(Timeouts())
+        run.github.calls.enter_shutdown(Timeouts())
         publish()
 
 

@@ -55,17 +55,14 @@ def read_record(run: Run) -> dict[str, Evaluated]:
 
     A gate whose `fail` stays is not evaluated, whatever its other settings are (docs/configuration.md#re-runs).
     """
-    gates = run.settings.gates
+    gates = {gate.name: gate for gate in run.settings.gates}
     if run.event.skip_reason:
         return {}
-    run.github.earlier.read_record(gates)
     found = dict[str, Evaluated]()
-    for gate in gates:
-        if not run.github.earlier.knows_record(gate):
-            found[gate.name] = _decided(gate, UNREAD, RECORD_HINT)
-        elif fail := run.github.earlier.recorded_fail(gate):
-            found[gate.name] = fail
-            run.host.progress(f"gate {gate.name} failed at this commit already, so it is not evaluated again")
+    for name, fail in run.github.earlier.recorded_fails(run.settings.gates).items():
+        found[name] = fail or _decided(gates[name], UNREAD, RECORD_HINT)
+        if fail:
+            run.host.progress(f"gate {name} failed at this commit already, so it is not evaluated again")
     return found
 
 
@@ -103,7 +100,7 @@ def _read_again(run: Run, results: Sequence[GateResult]) -> Mapping[str, Evaluat
         publisher.read_again()
         found = earlier.new_fails(gates)
     if run.signals.received:
-        publisher.enter_shutdown(Timeouts())
+        run.github.calls.enter_shutdown(Timeouts())
         found = earlier.new_fails(gates)
         publisher.read_again()
     return {each.gate.name: _with_unread_record(each) for each in not_failed} if found is None else found

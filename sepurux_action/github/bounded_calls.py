@@ -16,6 +16,7 @@ from sepurux_action.host.output import Output
 from sepurux_action.host.workflow_commands import Level
 
 READS_S = 15.0  # for the pending statuses and the reads after them; the same for reviews, and for the read at the end
+READS_AFTER_SIGNAL_S = 1.0  # for the record and the pull request: the program must exit within 5 s
 BASE_QUERY_S = 8.0  # for one try to read the base branch; GitHub ends a query after 10 s
 RETRY_PAUSE_S = 5.0  # between two attempts at the first reads, after those with shorter pauses
 RETRY_PAUSES_S = (0.0, 1.0, 2.0)  # before each further request of a call
@@ -47,16 +48,19 @@ class BoundedCalls:
     def now(self) -> float:
         return self._timeouts.now()
 
-    def set_timeout(self, seconds: float) -> None:
-        self._deadline = self.now() + seconds
+    def set_timeout(self, seconds: float, after_signal: float | None = None) -> None:
+        """Begin the time of the following calls. After a signal, they have other seconds, or what is left."""
+        seconds_now = after_signal if self.after_signal else seconds
+        if seconds_now is not None:
+            self._deadline = self.now() + seconds_now
 
     def extend(self, seconds: float) -> None:
         self._deadline += seconds
 
-    def restart(self, timeouts: Timeouts, seconds: float) -> None:
+    def enter_shutdown(self, timeouts: Timeouts) -> None:
         """Allow one attempt at each call, after a signal. `timeouts` are new: the signal interrupted the others."""
         self._timeouts, self.after_signal = timeouts, True
-        self.set_timeout(seconds)
+        self.set_timeout(0, READS_AFTER_SIGNAL_S)
 
     def try_call(self, operation: Operation, work: Callable[[GitHubClient], T], *, retry: bool = True) -> T | None:
         """Return what `work` returns, or None after one warning. An operation that the token may not do is skipped."""

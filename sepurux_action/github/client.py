@@ -13,7 +13,7 @@ from sepurux_action.config.path_filter import ChangedFile
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation.enforcement import Refusal
 from sepurux_action.evaluation.published_result import PreviousResult
-from sepurux_action.github import base_branch, commit, permissions, requesters, snapshot
+from sepurux_action.github import base_branch, commit, permissions, snapshot
 from sepurux_action.github.base_branch import BaseBranch
 from sepurux_action.github.commit import Commit, PublishedStatus, parse_status
 from sepurux_action.github.event import PERSON, Event, Lookup, PullRequest, parse_pull_request
@@ -90,7 +90,7 @@ class GitHubClient:
 
     def statuses(self, commit: str, account: str) -> Iterator[PublishedStatus]:
         """Yield every status of a commit, the newest first; `account` is this token's. A page is read when needed."""
-        for each in self._entries(f"commits/{commit}/statuses"):
+        for each in self._pages(f"commits/{commit}/statuses"):
             yield parse_status(each, account)
 
     def set_status(self, commit: str, status: CommitStatus) -> int:
@@ -159,8 +159,8 @@ class GitHubClient:
     def requesters(self, number: int | None, head: str) -> tuple[Refusal, ...]:
         """Return the authors of a commit, and the assignees of the pull request `number`, if one is given."""
         variables = {"head": head, "number": number or 0, "withPull": number is not None}
-        response = self._query(requesters.REQUESTERS_QUERY, variables)
-        if (people := requesters.parse_requesters(response, of_pull=number is not None)) is None:
+        response = self._query(commit.REQUESTERS_QUERY, variables)
+        if (people := commit.parse_requesters(response, of_pull=number is not None)) is None:
             raise GitHubError(UNEXPECTED_SHAPE)
         return people
 
@@ -220,10 +220,7 @@ class GitHubClient:
     def _pulls(self, state: str, **filters: str) -> tuple[PullRequest, ...]:
         return tuple(map(parse_pull_request, self._pages("pulls", state=state, **filters)))
 
-    def _pages(self, path: str, **parameters: str) -> list[Mapping[str, object]]:
-        return list(self._entries(path, **parameters))
-
-    def _entries(self, path: str, **parameters: str) -> Iterator[Mapping[str, object]]:
+    def _pages(self, path: str, **parameters: str) -> Iterator[Mapping[str, object]]:
         """Yield the entries of all pages, each of which is requested when its first entry is needed."""
         for number in range(1, snapshot.MAX_PAGES + 1):
             page = self._call("GET", path, query={**parameters, "per_page": str(snapshot.PAGE), "page": str(number)})

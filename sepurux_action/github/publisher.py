@@ -30,12 +30,10 @@ from sepurux_action.github.permissions import Operation
 from sepurux_action.github.snapshot import MAX_PAGES, PAGE, Comment, Snapshot
 from sepurux_action.github.sticky_comment import StickyComment
 from sepurux_action.github.subject import Subject, fetch_more_comments, fetch_page
-from sepurux_action.host.deadlines import Timeouts
 
 STATUSES_S = 55.0  # for all decided statuses; the same for those that are set during the evaluation
 COMMENT_S = 20.0  # for comment and review requests, added to what the statuses left: with READS_S at most 90 s
 # After a signal, the program must exit within 5 s: one attempt at each call.
-READS_AFTER_SIGNAL_S = 1.0  # for the record and the pull request
 STATUSES_AFTER_SIGNAL_S = 2.0
 NOTICE_AFTER_SIGNAL_S = 1.0  # added to what the statuses left
 NEWER_COMMIT = "the pull request has a newer commit, which gets a run of its own"
@@ -62,10 +60,6 @@ class Publisher:
         self._early_s = STATUSES_S  # left for all statuses that are set during the evaluation
         self._set: dict[str, CommitStatus] = {}  # the last status of each context, in lower case, that this run set
 
-    def enter_shutdown(self, timeouts: Timeouts) -> None:
-        """Allow one attempt at each status, after a signal. `timeouts` are new: the signal interrupted the others."""
-        self._calls.restart(timeouts, READS_AFTER_SIGNAL_S)
-
     def publish_config_error(self, gates: Sequence[str]) -> None:
         """Set a failed status when nothing can be evaluated, because an earlier status may be green.
 
@@ -74,7 +68,7 @@ class Publisher:
         because a policy that cannot be read may set another prefix. If the statuses are not known, because
         GraphQL did not respond, they are read by REST, after those of the given gates are set.
         """
-        self._begin_statuses()
+        self._calls.set_timeout(STATUSES_S, STATUSES_AFTER_SIGNAL_S)
         event, settings = self._event, self._settings
         bases = list(dict.fromkeys(pull.base_ref for pull in event.matches)) or [event.branch]
         given = [settings.context_of(gate, base) for base in bases for gate in gates]
@@ -121,8 +115,7 @@ class Publisher:
 
     def read_again(self) -> None:
         """Read the pull request again after the evaluation: with another base branch, another policy applies."""
-        if not self._calls.after_signal:
-            self._calls.set_timeout(READS_S)
+        self._calls.set_timeout(READS_S)
         if self._event.pull_request is None or not (self._settings.status or self._subject.has_comment):
             return
         self._now = fetch_page(self._calls, self._event)
@@ -133,7 +126,7 @@ class Publisher:
 
     def publish_results(self, results: Sequence[GateResult]) -> None:
         """Set the decided status of each gate; those that block come first. The time for all effects begins here."""
-        self._begin_statuses()
+        self._calls.set_timeout(STATUSES_S, STATUSES_AFTER_SIGNAL_S)
         statuses = map(self._decided_status, results)
         self._set_statuses(sorted(statuses, key=lambda status: BLOCKING_FIRST.index(status.state)))
         self._calls.extend(COMMENT_S)
@@ -212,9 +205,6 @@ class Publisher:
 
     def _context_of(self, gate: str) -> str:
         return self._settings.context_of(gate, self._event.branch)
-
-    def _begin_statuses(self) -> None:
-        self._calls.set_timeout(STATUSES_AFTER_SIGNAL_S if self._calls.after_signal else STATUSES_S)
 
     def _set_statuses(self, statuses: Iterable[CommitStatus]) -> None:
         """Set each status once, as GitHub ignores the case of a context; leave out one whose context is too long."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from operator import methodcaller
 from typing import Any
 
@@ -12,6 +13,8 @@ from sepurux_action.common import json_reader
 from sepurux_action.config import options
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import CommentMode
+from sepurux_action.config.path_filter import ChangedFile, lists
+from sepurux_action.config.policy import misnamed
 from sepurux_action.config.settings import Settings
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation.published_result import Baseline
@@ -19,7 +22,7 @@ from sepurux_action.github.base_branch import BaseBranch, base_revision
 from sepurux_action.github.bounded_calls import BoundedCalls
 from sepurux_action.github.client import GitHubClient
 from sepurux_action.github.comment_state import StateLine
-from sepurux_action.github.commit import Commit, policy_ref, unread
+from sepurux_action.github.commit import Commit, policy_ref, reads_head, unread
 from sepurux_action.github.event import Event, as_ambiguous, resolve
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.snapshot import MAX_PAGES, Comment, Snapshot, oldest_first
@@ -40,8 +43,7 @@ UNKNOWN_PULL_REQUEST = "the pull request of this run"
 class Subject:
     """An event, what GitHub shows of it, and the settings known so far, which say how to publish.
 
-    `signing_key` signs the state in the comment;
-    without it there is no state. The run has `started` at a time of UTC.
+    `signing_key` signs the state in the comment; without it there is no state. The run has `started` at a time of UTC.
     """
 
     event: Event
@@ -190,3 +192,33 @@ def fetch_more_comments(
         known = snapshot.comments_known and page.comments_known
         snapshot = replace(snapshot, comments=comments, comments_known=known, after=page.after)
     return replace(snapshot, comments_known=snapshot.comments_known and not snapshot.after)
+
+
+class Changes:
+    """The changes of one pull request, which are read once."""
+
+    def __init__(self, calls: BoundedCalls, subject: Subject) -> None:
+        self._calls, self._subject = calls, subject
+
+    @cached_property
+    def files(self) -> tuple[ChangedFile, ...] | None:
+        """Return the files that the pull request changes, None if not known; `is_current` confirms the head then."""
+        number = self._subject.event.pull_request
+        if number is None or not self._subject.is_at_event_commit(self._subject.snapshot):
+            return None
+        return self._calls.try_call(Operation.FILES, lambda github: github.changed_files(number))
+
+    def of_policy(self, path: str) -> bool:
+        """Return whether the pull request or merge group changes the policy file.
+
+        A branch may be behind its base, so another content is a change unless the list of changed files lacks the file.
+        """
+        policy, head = self._subject.commit.policy, self._subject.commit.head_policy
+        if policy.error or head == policy or not reads_head(self._subject.event):
+            return False
+        return lists(self.files, path, misnamed(path)) or not self.is_current()
+
+    def is_current(self) -> bool:
+        """Read the pull request again; return whether it still has the evaluated commit and the same base."""
+        now = fetch_page(self._calls, self._subject.event)
+        return now is not None and self._subject.is_at_event_commit(now)

@@ -509,7 +509,7 @@ def test_a_base_branch_that_has_changed_before_the_signal_leaves_no_success() ->
     scene = a_scene()
     scene.client.pages = (replace(PAGE, pull_request=replace(PULL, base_ref="next")),)
     publish(scene, results("one", passing=True))
-    scene.session.publisher.enter_shutdown(scene.clock)
+    scene.session.calls.enter_shutdown(scene.clock)
     scene.session.publisher.publish_results(results("one", passing=True))
     assert scene.client.newest["Sepurux / one"][0] is CommitState.FAILURE
     assert len(scene.client.named("snapshot")) == 2
@@ -517,7 +517,7 @@ def test_a_base_branch_that_has_changed_before_the_signal_leaves_no_success() ->
 
 def test_after_a_signal_the_pull_request_is_not_read_again() -> None:
     scene = a_scene()
-    scene.session.publisher.enter_shutdown(scene.clock)
+    scene.session.calls.enter_shutdown(scene.clock)
     scene.session.publisher.publish_results(results("one", passing=True))
     assert scene.client.newest["Sepurux / one"][0] is CommitState.SUCCESS
     assert len(scene.client.named("snapshot")) == 1
@@ -736,7 +736,7 @@ def test_after_a_signal_a_line_of_another_run_stays() -> None:
     scene.session.publisher.publish_notice(notice, "gates")
     [written] = scene.client.comments.values()
     scene.client.comments = {1: replace(written, body=written.body.replace("⏳ not", "⏳ other"))}
-    scene.session.publisher.enter_shutdown(scene.clock)
+    scene.session.calls.enter_shutdown(scene.clock)
     scene.session.publisher.publish_notice(lambda _: "❗ cancelled", "gates")
     assert "⏳ other" in scene.client.comments[1].body
 
@@ -748,7 +748,7 @@ def test_after_a_signal_each_status_is_tried_once() -> None:
     scene = a_scene(takes_s=0.05, reject=rejecting(replace(OUTAGE, temporary=True), "set_status", "Sepurux / g0 "))
     scene.session.publisher.publish_results(results("g0"))
     assert len(scene.client.named("set_status")) == 4
-    scene.session.publisher.enter_shutdown(scene.clock)
+    scene.session.calls.enter_shutdown(scene.clock)
     start = scene.clock.time
     scene.session.publisher.publish_results(results(*numbered(MAX_GATES_IN_STEP)))
     assert len(scene.client.newest) == MAX_GATES_IN_STEP - 1
