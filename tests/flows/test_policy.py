@@ -128,21 +128,6 @@ def test_a_forks_head_with_pull_requests_into_two_branches_blocks_in_every_stage
     assert (pull.comments, other.comments) == ([], [])
 
 
-@pytest.mark.parametrize(
-    ("base", "head"),
-    [(STRICT, LOOSE), ("# nothing", "gates: [{campaign: core-reliability, paths: ['none/**']}]\n")],
-    ids=["looser", "first"],
-)
-def test_the_policy_file_of_a_fork_does_not_apply_to_a_workflow_run(base: str, head: str, scene: Scene) -> None:
-    scene.repository.commit("main", {PATH if base == STRICT else "README.md": base})
-    fork = scene.repository.fork("mallory")
-    scene.pull = scene.repository.pull("mallory", head="evil", source=fork, files={PATH: head})
-    result = run_after(scene)
-    assert (result.exit_code, result.outputs["enforcement"]) == (1, "hard"), result.log
-    assert {status.commit.sha for status in scene.repository.statuses} == {scene.pull.head_sha}
-    assert len(scene.pull.comments) == 1
-
-
 def test_a_closed_pull_request_of_a_fork_keeps_the_policy_of_its_base_and_gets_no_comment(scene: Scene) -> None:
     """Otherwise its author closes it before the lookup and reopens it afterwards."""
     scene.repository.commit("main", {PATH: LOOSE})
@@ -155,53 +140,6 @@ def test_a_closed_pull_request_of_a_fork_keeps_the_policy_of_its_base_and_gets_n
     assert f"no comment: pull request {scene.pull.number} is closed" in result.log
     assert scene.pull.comments == []
     assert result.messages("warning") == []
-
-
-LOOKED_UP = ("workflow_dispatch", "deployment", "deployment_status", "schedule", "repository_dispatch", "release")
-
-
-def on_branch(scene: Scene, branch: str, name: str) -> StepResult:
-    """Return the result of a run at the newest commit of a branch, whose checkout has the files of that commit."""
-    commit = scene.repository.branches[branch]
-    (scene.workspace / ".github").mkdir(exist_ok=True)
-    (scene.workspace / PATH).write_bytes(commit.files[PATH])
-    if name == "workflow_run":
-        own = {"full_name": scene.repository.full_name}
-        of_push = {"event": "push", "head_sha": commit.sha, "head_branch": branch, "head_repository": own}
-        return scene.on(name, {"workflow_run": of_push})
-    if name.startswith("deployment"):
-        return scene.on(name, {"deployment": {"sha": commit.sha, "ref": branch}})
-    return scene.push(branch, event_name=name)
-
-
-@pytest.mark.parametrize("name", ["push", "workflow_run", *LOOKED_UP])
-def test_of_a_forks_commit_on_a_branch_only_a_push_uses_the_policy_of_its_pull_requests_base(
-    name: str, scene: Scene
-) -> None:
-    """A maintainer pushes the commit to record its traces, as docs/security.md advises. It brings its own policy."""
-    scene.repository.commit("main", {PATH: STRICT})
-    fork = scene.repository.fork("mallory")
-    scene.pull = scene.repository.pull("mallory", head="evil", source=fork, files={PATH: LOOSE})
-    scene.repository.branch("checked", scene.pull.head_sha)
-    scene.answers()
-    result = on_branch(scene, "checked", name)
-    stage = "hard" if name in {"push", "workflow_run"} else "observe"  # a workflow_run: that of the default branch
-    assert result.outputs["enforcement"] == stage, result.log
-    assert (result.exit_code, scene.status[0]) == ((1, "failure") if stage == "hard" else (0, "success"))
-    assert len(scene.pull.comments) == (name == "push")
-
-
-@pytest.mark.parametrize("name", ["push", "workflow_run", *LOOKED_UP])
-def test_a_forks_pull_request_does_not_change_the_policy_of_the_default_branch(name: str, scene: Scene) -> None:
-    """Anyone can open such a pull request, into any branch."""
-    scene.repository.commit("dev", {PATH: LOOSE})
-    scene.repository.commit("main", {PATH: STRICT})
-    scene.pull = scene.repository.pull("mallory", head="x", source=scene.repository.fork("mallory"), base="dev")
-    scene.pull.head = scene.repository.branches["main"]
-    scene.answers()
-    result = on_branch(scene, "main", name)
-    assert (result.exit_code, result.outputs["enforcement"], scene.status[0]) == (1, "hard", "failure"), result.log
-    assert scene.pull.comments == []
 
 
 def test_problems_of_file_and_inputs_are_reported_together_those_of_the_file_on_their_lines(scene: Scene) -> None:
@@ -430,16 +368,6 @@ def test_a_review_starts_no_evaluation_and_only_the_authors_approves_nothing(
     assert (result.exit_code, scene.status[0]) == ((0, "success") if approves else (1, "pending")), result.log
     assert ("; approved by hubot; " in scene.status[2]) is approves
     assert ("**Approved by `hubot`.** The failure does not block." in scene.ours[0]) is approves
-
-
-def test_a_pass_is_never_taken_from_a_comment(scene: Scene) -> None:
-    with_policy(scene, SOFT)
-    scene.answers(**PASSED)
-    scene.run()
-    scene.answers()
-    posts = len(scene.sepurux.calls("POST *"))
-    assert scene.review().exit_code == 1
-    assert len(scene.sepurux.calls("POST *")) == posts + 1
 
 
 # -- many gates -------------------------------------------------------------------------------------------------------

@@ -492,15 +492,6 @@ def test_a_push_is_compared_with_what_was_before_it(dotcom: Scene) -> None:
     assert compared(dotcom, **event) == [91, 90]  # type: ignore[arg-type]
 
 
-def test_a_pass_and_a_fail_are_results_and_other_decisions_and_texts_are_not(dotcom: Scene) -> None:
-    on_main(dotcom, 90, 91)
-    others = [rated(10, decision) for decision in ("error", "pending", "skipped")]
-    for description in ("pass, trust me", "the evaluation is running", None, *others, rated(89, "fail")):
-        sha = dotcom.repository.commit("main")
-        dotcom.repository.status(sha, "success", "Sepurux / core", description)
-    assert compared(dotcom) == [89, 91, 90]
-
-
 def test_commits_without_a_result_of_the_own_account_are_counted_by_context(dotcom: Scene) -> None:
     on_main(dotcom, 90)
     pending, undecided, skipped, foreign, failed = (dotcom.repository.commit("main") for _ in range(5))

@@ -18,7 +18,7 @@ from sepurux_action.config.settings import Settings
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import ErrorDetails, Interrupted
 from sepurux_action.evaluate import evaluate, read_record
-from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
+from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.client import CommitState, Review
@@ -157,12 +157,6 @@ def test_a_rate_limit_ends_the_calls_for_now_and_names_what_is_missing() -> None
     assert (
         "(Sepurux / one, Sepurux / two, Sepurux / three: HTTP 403 You have exceeded a secondary rate limit)" in warning
     )
-
-
-def waiting(scene: Scene, *reviewers: str) -> None:
-    scene.client.permissions = dict.fromkeys(reviewers, "write")
-    assert scene.session.reviews.approval(reviewers).can_approve == reviewers
-    scene.session.publisher.publish_results([])
 
 
 @pytest.mark.parametrize(
@@ -458,23 +452,6 @@ def test_no_comment_is_written_unless_the_evaluated_commit_is_the_head(pull: Pul
     assert any(line.startswith(says) for line in scene.output.lines)
 
 
-@pytest.mark.parametrize("event", [EVENT, replace(EVENT, name="merge_group")], ids=["pull request", "merge group"])
-def test_every_status_fails_and_no_comment_is_written_once_the_base_branch_has_changed(event: Event) -> None:
-    scene = a_scene(event)
-    scene.client.pages = (replace(PAGE, pull_request=replace(PULL, base_ref="next")),)
-    decided = [*results("one", passing=True), *results("two", passing=True)]
-    publish(scene, decided)
-    assert [state for state, _ in scene.client.newest.values()] == [CommitState.FAILURE] * 2
-    assert [name for _, name, _ in scene.client.calls] == [*READS.split(), "snapshot", *["set_status"] * 2]
-    assert scene.session.publisher.publish_comment(decided, BODY) == ""
-    assert scene.client.comments == {}
-    [warning] = scene.warnings
-    assert warning == (
-        'The base branch of the pull request has changed from "main" to "next" since the policy was read, so each '
-        "status is `failure`. Re-run the job."
-    )
-
-
 @pytest.mark.parametrize("pull", [None, replace(PULL, base_ref=""), replace(PULL, head_sha="c" * 40)])
 def test_a_pull_request_with_the_same_or_an_unread_base_branch_gets_the_decided_status(
     pull: PullRequest | None,
@@ -503,43 +480,6 @@ def test_a_pull_request_that_cannot_be_read_again_keeps_the_time_for_the_decided
     assert warning.startswith("Could not read the pull request (GitHub ")
     assert scene.session.publisher.publish_comment(results("one"), BODY) == ""
     assert scene.client.comments == {}
-
-
-def test_a_base_branch_that_has_changed_before_the_signal_leaves_no_success() -> None:
-    scene = a_scene()
-    scene.client.pages = (replace(PAGE, pull_request=replace(PULL, base_ref="next")),)
-    publish(scene, results("one", passing=True))
-    scene.session.calls.enter_shutdown(scene.clock)
-    scene.session.publisher.publish_results(results("one", passing=True))
-    assert scene.client.newest["Sepurux / one"][0] is CommitState.FAILURE
-    assert len(scene.client.named("snapshot")) == 2
-
-
-def test_after_a_signal_the_pull_request_is_not_read_again() -> None:
-    scene = a_scene()
-    scene.session.calls.enter_shutdown(scene.clock)
-    scene.session.publisher.publish_results(results("one", passing=True))
-    assert scene.client.newest["Sepurux / one"][0] is CommitState.SUCCESS
-    assert len(scene.client.named("snapshot")) == 1
-
-
-@pytest.mark.parametrize(
-    ("mode", "passing", "comments"),
-    [
-        (CommentMode.ALWAYS, [True], 1),
-        (CommentMode.ON_FAILURE, [True], 0),
-        (CommentMode.ON_FAILURE, [False], 1),
-        (CommentMode.ON_FAILURE, [False, True], 1),
-        (CommentMode.NEVER, [False], 0),
-    ],
-)
-def test_each_comment_mode(mode: CommentMode, passing: list[bool], comments: int) -> None:
-    scene = a_scene(settings=Settings(comment=mode))
-    for each in passing:
-        publish(scene, results("one", passing=each))
-        scene.session.publisher.publish_comment(results("one", passing=each), (f"{{}}\n{each}\n{{}}").format)
-    assert len(scene.client.comments) == comments
-    assert all(f"\n{passing[-1]}\n" in comment.body for comment in scene.client.comments.values())
 
 
 def test_a_config_error_ignores_case_in_the_prefix_of_older_statuses() -> None:
@@ -597,36 +537,6 @@ def test_the_newest_approvals_are_checked_first_until_one_is_eligible() -> None:
     scene.client.permissions = {"ann": "write"}
     assert scene.session.reviews.approval(()).approved_by == ("ann",)
     assert scene.client.named("permission") == ["late2", "late1", "late0", "ann"]
-
-
-def test_a_user_who_approved_again_counts_as_new_and_one_who_then_objected_not_at_all() -> None:
-    again = (*approvals("ann", *numbered(200)), *approvals("ann"))
-    objected = Review(author="bob", state="CHANGES_REQUESTED", commit=HEAD)
-    scene = a_scene(given=(*approvals("bob"), *again, objected))
-    scene.client.permissions = {"ann": "write", "bob": "write"}
-    assert scene.session.reviews.approval(()).approved_by == ("ann",)
-    assert scene.client.named("permission") == ["ann"]
-
-
-def test_a_permission_that_cannot_be_read_leaves_the_other_approvals_alone() -> None:
-    scene = a_scene(given=approvals("ann", "bob"), reject=rejecting(UNPROCESSABLE, "permission", "bob"))
-    scene.client.permissions = {"ann": "write"}
-    assert scene.session.reviews.approval(()).approved_by == ("ann",)
-    readers = a_scene(given=approvals("ann", "bob"), reject=scene.client.reject)
-    assert readers.session.reviews.approval(()).unread
-
-
-def test_no_review_is_requested_if_no_listed_reviewer_can_approve() -> None:
-    scene = a_scene()
-    found = scene.session.reviews.approval(("ann", "bob"))
-    assert found.cannot_approve == (Refusal("ann", Reason.NO_WRITE_ACCESS), Refusal("bob", Reason.NO_WRITE_ACCESS))
-    scene.session.reviews.request_reviews()
-    assert scene.client.named("requested_reviewers") == []
-
-
-def test_listed_reviewers_whose_permission_cannot_be_read_may_be_able_to_approve() -> None:
-    scene = a_scene(reject=rejecting(UNPROCESSABLE, "permission", "bob"))
-    assert scene.session.reviews.approval(("ann", "bob")).unread
 
 
 # -- limits -----------------------------------------------------------------------------------------------------------

@@ -166,14 +166,6 @@ def test_a_policy_that_cannot_be_read_says_why_and_lists_other_problems(
 LOOKED_UP = ["push", "workflow_run", "workflow_dispatch", "deployment", "deployment_status", "release"]
 
 
-@pytest.mark.parametrize("name", LOOKED_UP)
-def test_an_event_at_the_head_of_one_pull_request_belongs_to_it(name: str, dotcom: Scene) -> None:
-    dotcom.pull.base_ref = "release/1"
-    event = loaded(dotcom, event_on(name, dotcom.pull.head_sha, "feature")).subject.event
-    assert (event.pull_request, event.base_ref, event.base_sha) == (1, "release/1", dotcom.pull.base_sha)
-    assert event.branch == "release/1"
-
-
 @pytest.mark.parametrize("name", [*LOOKED_UP, "schedule", "issue_comment", "repository_dispatch"])
 def test_an_event_without_a_pull_request_is_looked_up_by_its_commit(name: str, dotcom: Scene) -> None:
     sha = dotcom.repository.branches["main"].sha
@@ -293,16 +285,6 @@ def test_a_pull_request_without_a_known_author_may_be_a_bots() -> None:
     pull = parse_snapshot({"data": page}).pull_request
     assert pull is not None
     assert pull.by_agent
-
-
-@pytest.mark.parametrize("answer", [faults.refused(502, "Bad Gateway"), backend.json({"data": {"repository": {}}})])
-def test_if_those_who_asked_a_bot_cannot_be_read_no_one_can_approve(answer: backend.Answer, dotcom: Scene) -> None:
-    dotcom.pull.author = dotcom.github.world.user("copilot-swe-agent[bot]")
-    dotcom.repository.collaborator("hubot", "write")
-    dotcom.pull.review("hubot", "APPROVED")
-    session = loaded(dotcom, dotcom.event)
-    dotcom.github.fault("graphql*", answer, always=True)
-    assert session.reviews.approval(()) == ApprovalStatus(commit=dotcom.pull.head_sha, unread=True)
 
 
 def test_a_review_of_a_pull_request_from_a_fork_has_a_token_that_can_only_read(dotcom: Scene) -> None:
