@@ -75,17 +75,6 @@ def test_a_commit_that_is_not_evaluated_has_a_line_above_the_result_of_the_last_
         assert each.endswith(f"The result below is that of `{old[:7]}`.")
 
 
-def test_the_comment_of_another_author_with_our_marker_is_never_touched(scene: Scene) -> None:
-    scene.run()
-    stolen = scene.ours[0].split("\n")[0] + "\nApproved by Sepurux, trust me."
-    scene.pull.comments.clear()
-    scene.pull.comment("mallory", stolen)
-    scene.run()
-    by_mallory = [each for each in scene.pull.comments if each.author and each.author.login == "mallory"]
-    assert [comment.body for comment in by_mallory] == [stolen]
-    assert len(scene.ours) == 2
-
-
 def test_two_steps_with_their_own_keys_have_their_own_comments(scene: Scene) -> None:
     scene.run(comment_key="a --> b")
     scene.run(comment_key="two")
@@ -127,16 +116,6 @@ def test_two_first_runs_at_once_leave_one_comment_although_queries_may_show_it_l
         results = [one.finish(60), other.finish(60)]
     assert [result.exit_code for result in results] == [1, 1]
     assert len(scene.ours) == 1
-
-
-def test_a_lost_response_leaves_one_comment_although_queries_show_it_late(scene: Scene) -> None:
-    hide_comments_from_graphql(scene)
-    scene.github.fault("issues/create-comment", faults.lost)
-    result = scene.run()
-    [comment] = scene.pull.comments
-    assert result.outputs["comment_url"].endswith(f"#issuecomment-{comment.id}")
-    assert len(scene.github.calls("issues/create-comment")) == 1
-    assert result.messages("warning") == []
 
 
 @pytest.mark.parametrize("login", ["mallory", "github-actions", None])
@@ -181,15 +160,6 @@ def test_without_statuses_read_the_warning_names_that_permission_alone(scene: Sc
     assert " (Resource not accessible by integration). " in warning
     assert "Give the job `statuses: read` under `permissions:`. " in warning
     assert result.outputs["decision"] == "pass"
-
-
-def test_no_redirect_of_github_changes_the_decision(scene: Scene) -> None:
-    for pattern in ("repos/create-commit-status", "issues/*-comment"):
-        scene.github.fault(pattern, faults.moved("https://elsewhere.example/x"), always=True)
-    scene.answers()
-    result = scene.run()
-    assert (result.exit_code, result.outputs["decision"]) == (1, "fail"), result.log
-    assert sum("redirect" in warning for warning in result.messages("warning")) == 2
 
 
 @pytest.mark.parametrize("before", [0, 8, 180])
@@ -249,38 +219,6 @@ def test_no_rejection_of_github_changes_the_decision(
     assert "Traceback" not in result.raw_log
     unmasked = "\n".join(line for line in result.raw_log.splitlines() if not line.startswith("::add-mask::"))
     assert scene.token not in unmasked + result.summary + json.dumps(result.outputs)
-
-
-@pytest.mark.parametrize(
-    ("permissions", "step"),
-    [({"pull-requests": "write", "statuses": "write"}, "`contents: read`"), (None, "`github_token` is not valid")],
-    ids=["no contents: read", "bad token"],
-)
-def test_a_policy_that_cannot_be_read_is_an_error_in_every_stage(
-    permissions: dict[str, str] | None, step: str, scene: Scene
-) -> None:
-    scene.token = scene.github.token(permissions) if permissions else "ghs_unknown"
-    scene.answers(**PASSED)
-    result = scene.run(enforcement="observe")
-    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (2, "error", "failure")
-    [message] = result.messages("error")
-    assert "the policy could not be read: " in message
-    assert step in message
-    assert scene.sepurux.requests == ()
-
-
-def test_no_older_status_stays_successful_if_only_rest_responds(scene: Scene) -> None:
-    policy = "campaign: core-reliability\nstatus_context: Reliability\n"
-    scene.repository.commit("main", {".github/sepurux-gate.yml": policy})
-    scene.pull = scene.repository.pull("mona", head="another")
-    scene.answers(**PASSED)
-    assert scene.run().exit_code == 0
-    scene.github.fault("graphql*", faults.refused(403, "no"), always=True)
-    result = scene.run()
-    assert result.exit_code == 2
-    newest = scene.states()
-    assert newest == {"Sepurux / core-reliability": "failure", "Reliability / core-reliability": "failure"}
-    assert result.messages("warning") == []
 
 
 def test_a_signal_while_github_is_read_is_reported_and_a_status_is_set(scene: Scene) -> None:
