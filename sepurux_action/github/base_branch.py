@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from sepurux_action.common import json_reader
 from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.published_result import Baseline, BaselineResult, PreviousResult
-from sepurux_action.github.commit import parse_status, raw_statuses
+from sepurux_action.github.commit import objects, parse_status, raw_statuses
 from sepurux_action.github.event import Event, parse_sha
 from sepurux_action.github.permissions import Operation
 
@@ -63,14 +62,8 @@ class BaseBranch:
 
 
 def base_query(event: Event) -> str:
-    """Return the query with the base's commits as literals: with variables it would be twice as long.
-
-    JSON's escapes are those of GraphQL too: https://spec.graphql.org/October2021/#sec-String-Value.
-    """
     base = base_revision(event)
-    revisions = (json.dumps(f"{base}~{steps}", ensure_ascii=False) for steps in range(len(_LINE)))
-    fields = (f"{name}: object(expression: {at}) {{...baseCommit}}" for name, at in zip(_LINE, revisions, strict=True))
-    return _BASE_QUERY % "\n".join(fields)
+    return _BASE_QUERY % objects({name: (f"{base}~{steps}", "...baseCommit") for steps, name in enumerate(_LINE)})
 
 
 def base_revision(event: Event) -> str:

@@ -77,8 +77,7 @@ class GitHubClient:
 
     def commit(self, event: Event, config: str) -> Commit:
         """Return the policy files at the path `config` that concern an event, and the statuses of its commit."""
-        variables = commit.commit_variables(event, config)
-        response = self._query(commit.COMMIT_QUERY, variables, commit.MAY_FAIL)
+        response = self._query(commit.commit_query(event, config), may_fail=commit.MAY_FAIL)
         return commit.parse_commit(response, event, _graphql_error(response))
 
     def snapshot(self, number: int, after: str = "") -> Snapshot:

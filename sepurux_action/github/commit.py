@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import starmap
@@ -23,31 +24,19 @@ NO_TEXT_FILE = f"it is not a text file of at most {MAX_FILE_BYTES // 1024} KiB"
 # Without the head's file there is only a note, without the statuses another call, and without the workflow no hint.
 MAY_FAIL = frozenset({"evaluated", "headPolicy", "headPolicyYaml", "workflow"})
 
-COMMIT_QUERY = """
-query commit($owner: String!, $name: String!, $evaluated: String!, $withEvaluated: Boolean!,
-             $policyAt: String!, $policy: String!, $policyYaml: String!, $withPolicy: Boolean!,
-             $headPolicy: String!, $headPolicyYaml: String!, $withHead: Boolean!,
-             $defaultPolicy: String!, $withDefault: Boolean!, $workflow: String!, $withWorkflow: Boolean!) {
+_QUERY = """
+query commit($owner: String!, $name: String!) {
   viewer { login }
   repository(owner: $owner, name: $name) {
-    evaluated: object(expression: $evaluated) @include(if: $withEvaluated) {
-      ... on Commit {
-        oid committedDate
-        status { contexts { context description targetUrl createdAt creator { __typename login } } }
-      }
-    }
-    policyCommit: object(expression: $policyAt) @include(if: $withPolicy) { oid }
-    policy: object(expression: $policy) @include(if: $withPolicy) { ...file }
-    policyYaml: object(expression: $policyYaml) @include(if: $withPolicy) { __typename }
-    headPolicy: object(expression: $headPolicy) @include(if: $withHead) { ...file }
-    headPolicyYaml: object(expression: $headPolicyYaml) @include(if: $withHead) { __typename }
-    defaultPolicy: object(expression: $defaultPolicy) @include(if: $withDefault) { __typename }
-    workflow: object(expression: $workflow) @include(if: $withWorkflow) { ...file }
+    %s
   }
 }
-fragment file on GitObject { __typename ... on Blob { text isTruncated } }
 """
-
+_FILE = "__typename ... on Blob { text isTruncated }"
+_STATUSES = """... on Commit {
+      oid committedDate
+      status { contexts { context description targetUrl createdAt creator { __typename login } } }
+    }"""
 
 MAX_UPDATES = 10  # merges of the base branch in a row, by GitHub, before whose commits the authors are looked for
 _ANCESTORS = "...authored"
@@ -141,23 +130,32 @@ def reads_head(event: Event) -> bool:
     return bool(proposed and event.commit and policy_ref(event))
 
 
-def commit_variables(event: Event, config: str) -> dict[str, object]:
-    policy_at = policy_ref(event)
-    return {
-        "evaluated": event.commit,
-        "withEvaluated": bool(event.commit),
-        "policyAt": policy_at,
-        "policy": f"{policy_at}:{config}",
-        "policyYaml": f"{policy_at}:{misnamed(config)}",
-        "withPolicy": bool(policy_at),
-        "headPolicy": f"{event.commit}:{config}",
-        "headPolicyYaml": f"{event.commit}:{misnamed(config)}",
-        "withHead": reads_head(event),
-        "defaultPolicy": f"{policy_at}:{options.CONFIG.default}",
-        "withDefault": bool(policy_at) and config != options.CONFIG.default,
-        "workflow": event.workflow_file,
-        "withWorkflow": bool(event.workflow_file) and event.name in NEED_REVIEW_TRIGGER,
-    }
+def commit_query(event: Event, config: str) -> str:
+    """Return the query for what `parse_commit` reads, with the policy files at the path `config`."""
+    at, fields = policy_ref(event), dict[str, tuple[str, str]]()
+    if event.commit:
+        fields["evaluated"] = event.commit, _STATUSES
+    if at:
+        fields["policyCommit"] = at, "oid"
+        fields["policy"] = f"{at}:{config}", _FILE
+        fields["policyYaml"] = f"{at}:{misnamed(config)}", "__typename"
+    if reads_head(event):
+        fields["headPolicy"] = f"{event.commit}:{config}", _FILE
+        fields["headPolicyYaml"] = f"{event.commit}:{misnamed(config)}", "__typename"
+    if at and config != options.CONFIG.default:
+        fields["defaultPolicy"] = f"{at}:{options.CONFIG.default}", "__typename"
+    if event.workflow_file and event.name in NEED_REVIEW_TRIGGER:
+        fields["workflow"] = event.workflow_file, _FILE
+    return _QUERY % objects(fields)
+
+
+def objects(fields: Mapping[str, tuple[str, str]]) -> str:
+    """Return the fields of a query for objects: of each name, the revision and what is read of it.
+
+    A revision is a literal. JSON's escapes are those of GraphQL: https://spec.graphql.org/October2021/#sec-String-Value.
+    """
+    quoted = ((name, json.dumps(at, ensure_ascii=False), shape) for name, (at, shape) in fields.items())
+    return "\n    ".join(f"{name}: object(expression: {at}) {{ {shape} }}" for name, at, shape in quoted)
 
 
 def parse_commit(response: object, event: Event, error: ErrorDetails | None = None) -> Commit:

@@ -120,9 +120,9 @@ def read_subject(calls: BoundedCalls, subject: Subject) -> Subject:
 
 
 def _parts_of(event: Event, config: str) -> dict[Operation, Callable[[GitHubClient], Part]]:
-    parts: dict[Operation, Callable[[GitHubClient], Part]] = {
-        Operation.COMMIT: lambda github: github.commit(event, config)
-    }
+    parts = dict[Operation, Callable[[GitHubClient], Part]]()
+    if event.commit or policy_ref(event):
+        parts[Operation.COMMIT] = lambda github: github.commit(event, config)
     if (number := event.pull_request) is not None:
         parts[Operation.PULL] = lambda github: github.snapshot(number)
     if base_revision(event):

@@ -8,7 +8,7 @@ import pytest
 
 from sepurux_action.errors import GitHubError
 from sepurux_action.github.client import GitHubClient
-from sepurux_action.github.commit import Commit, PolicyFile, commit_variables, parse_commit, policy_ref
+from sepurux_action.github.commit import Commit, PolicyFile, commit_query, parse_commit, policy_ref
 from sepurux_action.github.event import Event
 
 TIP, BEFORE = "a" * 40, "b" * 40
@@ -98,8 +98,7 @@ WORKFLOW = {"__typename": "Blob", "text": "on: push", "isTruncated": False}
     ],
 )
 def test_the_workflow_file_is_read_only_where_a_review_may_start_no_run(event: Event, *, read: bool) -> None:
-    variables = commit_variables(event, "gate.yml")
-    assert (variables["workflow"], variables["withWorkflow"]) == (event.workflow_file, read)
+    assert (AT in commit_query(event, "gate.yml")) is read
 
 
 @pytest.mark.parametrize(
