@@ -301,17 +301,6 @@ def test_only_uploaded_traces_of_a_run_that_evaluates_the_current_head_cause_a_w
 # -- what no run may lose, double or show ------------------------------------------------------------------------------
 
 
-def test_token_and_api_key_are_masked_and_reach_neither_github_nor_a_report(scene: Scene) -> None:
-    key = "api-key-9876543210"
-    scene.answers(top_failing_tools=[{"tool": SECRET, "count": 1}, {"tool": key, "count": 1}])
-    result = scene.run(api_key=key)
-    assert scene.ours
-    sent = [f"{request.headers} {request.body.decode()}" for request in scene.github.requests]
-    for secret in (SECRET, key):
-        assert f"::add-mask::{secret}" in result.raw_log
-        assert [text for text in (result.summary, json.dumps(result.outputs), *sent) if secret in text] == []
-
-
 def test_a_secret_that_was_given_as_a_trace_reaches_neither_pull_request_nor_backend(scene: Scene) -> None:
     result = scene.run(trace_id=SECRET)
     assert result.exit_code == 2

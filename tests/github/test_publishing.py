@@ -452,6 +452,18 @@ def test_no_comment_is_written_unless_the_evaluated_commit_is_the_head(pull: Pul
     assert any(line.startswith(says) for line in scene.output.lines)
 
 
+def test_one_warning_says_that_the_base_branch_has_changed_since_the_policy_was_read() -> None:
+    scene = a_scene()
+    scene.client.pages = (replace(PAGE, pull_request=replace(PULL, base_ref="next")),)
+    decided = [*results("one", passing=True), *results("two", passing=True)]
+    publish(scene, decided)
+    assert scene.session.publisher.publish_comment(decided, BODY) == ""
+    assert [state for state, _ in scene.client.newest.values()] == [CommitState.FAILURE] * 2
+    [warning] = scene.warnings
+    changed = 'The base branch of the pull request has changed from "main" to "next" since the policy was read'
+    assert warning == f"{changed}, so each status is `failure`. Re-run the job."
+
+
 @pytest.mark.parametrize("pull", [None, replace(PULL, base_ref=""), replace(PULL, head_sha="c" * 40)])
 def test_a_pull_request_with_the_same_or_an_unread_base_branch_gets_the_decided_status(
     pull: PullRequest | None,
