@@ -40,7 +40,7 @@ def results_of(step: Step, gate: Gate) -> Results:
     if not event.name:
         return find_results(step.kept.results, gate, "", None)
     branch = event.base_ref or _pushed_branch(event)
-    return find_results(step.kept.results, gate, branch, step.github.subject.snapshot.base_commits) if branch else ()
+    return find_results(step.kept.results, gate, branch, step.github.subject.base.commits) if branch else ()
 
 
 def baseline_of(step: Step, gate: Gate) -> Baseline | None:

@@ -22,7 +22,7 @@ from sepurux_action.evaluation.result import Evaluated, GateResult
 from sepurux_action.evaluation.runs import RunResult
 from sepurux_action.evaluation.step_evaluation import StepEvaluation
 from sepurux_action.github.event import Event
-from sepurux_action.github.permissions import Operation, advice
+from sepurux_action.github.permissions import advice
 from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.workflow_commands import Level
 from sepurux_action.report import outputs
@@ -55,17 +55,14 @@ def read_record(step: Step) -> dict[str, Evaluated]:
 
     A gate whose `fail` stays is not evaluated, whatever its other settings are (docs/configuration.md#re-runs).
     """
-    gates = step.settings.gates
+    gates = {gate.name: gate for gate in step.settings.gates}
     if step.event.skip_reason:
         return {}
-    step.github.earlier.read_record(gates)
     found = dict[str, Evaluated]()
-    for gate in gates:
-        if not step.github.earlier.knows_record(gate):
-            found[gate.name] = _decided(gate, UNREAD, RECORD_HINT)
-        elif fail := step.github.earlier.recorded_fail(gate):
-            found[gate.name] = fail
-            step.host.progress(f"gate {gate.name} failed at this commit already, so it is not evaluated again")
+    for name, fail in step.github.earlier.recorded_fails(step.settings.gates).items():
+        found[name] = fail or _decided(gates[name], UNREAD, RECORD_HINT)
+        if fail:
+            step.host.progress(f"gate {name} failed at this commit already, so it is not evaluated again")
     return found
 
 
@@ -103,7 +100,7 @@ def _read_again(step: Step, results: Sequence[GateResult]) -> Mapping[str, Evalu
         publisher.read_again()
         found = earlier.new_fails(gates)
     if step.signals.received:
-        publisher.enter_shutdown(Timeouts())
+        step.github.calls.enter_shutdown(Timeouts())
         found = earlier.new_fails(gates)
         publisher.read_again()
     return {each.gate.name: _with_unread_record(each) for each in not_failed} if found is None else found
@@ -234,15 +231,16 @@ def _note_on_scenarios(step: Step, gate: Gate, found: Evaluated) -> str:
 
 def _base(step: Step, gate: Gate) -> Base:
     subject, event = step.github.subject, step.event
-    error = subject.snapshot.error
+    error = subject.base.error
     if not step.github.calls.connected:
         hint = "Comparing with the base branch needs `github_token`: leave that input at its default."
     elif error is None or error.forbidden:  # GitHub may return null without an error for what the token may not see
         hint = UNREAD_RESULTS_HINT
     else:
-        hint = advice(subject.snapshot.denied or Operation.READ, error, event)
-    limit = subject.base_left_out
-    why = "GitHub's limit on one query" + (f", HTTP {limit.status}" if limit.status else "") if limit else ""
+        hint = advice(subject.base.operation, error, event)
+    why = ""
+    if error and error.too_large:
+        why = "GitHub's limit on one query" + (f", HTTP {error.status}" if error.status else "")
     return Base(baseline=baseline_of(step, gate), branch=event.base_ref, hint=hint, why=why)
 
 

@@ -68,10 +68,10 @@ def begin(invocation: Invocation, host: Output, signals: Signals, connections: C
 
 def with_policy_file(step: Step) -> Step:
     """Return the step with the policy, and its folder for report files and its `comment`; raises ConfigurationError."""
-    snapshot = step.github.subject.snapshot if step.github.calls.connected else None
+    commit = step.github.subject.commit if step.github.calls.connected else None
     read_file = partial(read_checkout, step.invocation.traces())
     check = partial(_read_settings, step) if step.github.changes.of_policy(step.inputs.config) else None
-    policy = _until_signal(step, partial(resolve_policy, step.inputs, step.event, snapshot, read_file, check))
+    policy = _until_signal(step, partial(resolve_policy, step.inputs, step.event, commit, read_file, check))
     step = replace(step, policy=policy)
     if not policy.policy:
         return step

@@ -14,8 +14,8 @@ from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluate import no_credentials_hint, publish_notice
 from sepurux_action.evaluation.result import GateResult
+from sepurux_action.github.commit import policy_ref
 from sepurux_action.github.policy_source import invalid_base_note
-from sepurux_action.github.snapshot import policy_ref
 from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.report_files import ReportWriter
 from sepurux_action.report import outputs
@@ -81,7 +81,7 @@ def _set_statuses(step: Step, publish: Callable[[], None]) -> None:
     if not step.signals.received:
         publish()
     if step.signals.received:
-        step.github.publisher.enter_shutdown(Timeouts())
+        step.github.calls.enter_shutdown(Timeouts())
         publish()
 
 
@@ -94,7 +94,7 @@ def report_context(step: Step) -> Context:
         base_url_host=urlsplit(step.inputs.base_url).hostname or "",
         policy_path=policy.policy.path if policy.policy else "",
         baselines={name: baseline for name, baseline in baselines.items() if baseline},
-        committed=subject.snapshot.committed,
+        committed=subject.commit.committed,
         history=step.github.earlier.history,
         policy_changes=policy.changes,
         notes=policy.notes,

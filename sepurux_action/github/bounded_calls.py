@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import chain, repeat
 
 from sepurux_action.common import T
 from sepurux_action.errors import DeadlineExceeded, ErrorDetails, GitHubError, Interrupted
@@ -14,12 +16,13 @@ from sepurux_action.host.output import Output
 from sepurux_action.host.workflow_commands import Level
 
 READS_S = 15.0  # for the pending statuses and the reads after them; the same for reviews, and for the read at the end
-WHOLE_QUERY_S = 8.0  # for one try to read all at once; GitHub ends a query after 10 s
-RETRY_PAUSE_S = 5.0  # between two attempts at the first read, each of which may be several requests
+READS_AFTER_SIGNAL_S = 1.0  # for the record and the pull request: the program must exit within 5 s
+BASE_QUERY_S = 8.0  # for one try to read the base branch; GitHub ends a query after 10 s
+RETRY_PAUSE_S = 5.0  # between two attempts at the first reads, after those with shorter pauses
 RETRY_PAUSES_S = (0.0, 1.0, 2.0)  # before each further request of a call
 
 _TIMED_OUT = ErrorDetails(message="GitHub did not respond in the time that the gate waits for it", timed_out=True)
-_SLOW = ErrorDetails(message=f"GitHub's response timed out after {WHOLE_QUERY_S:.0f} s")
+_SLOW = ErrorDetails(message=f"GitHub's response timed out after {BASE_QUERY_S:.0f} s")
 _NOT_USED = ErrorDetails(message="GitHub is not used")
 _ENDED = ErrorDetails(message="the run was cancelled before GitHub responded", timed_out=True)
 
@@ -45,16 +48,19 @@ class BoundedCalls:
     def now(self) -> float:
         return self._timeouts.now()
 
-    def set_timeout(self, seconds: float) -> None:
-        self._deadline = self.now() + seconds
+    def set_timeout(self, seconds: float, after_signal: float | None = None) -> None:
+        """Begin the time of the following calls. After a signal, they have other seconds, or what is left."""
+        seconds_now = after_signal if self.after_signal else seconds
+        if seconds_now is not None:
+            self._deadline = self.now() + seconds_now
 
     def extend(self, seconds: float) -> None:
         self._deadline += seconds
 
-    def restart(self, timeouts: Timeouts, seconds: float) -> None:
+    def enter_shutdown(self, timeouts: Timeouts) -> None:
         """Allow one attempt at each call, after a signal. `timeouts` are new: the signal interrupted the others."""
         self._timeouts, self.after_signal = timeouts, True
-        self.set_timeout(seconds)
+        self.set_timeout(0, READS_AFTER_SIGNAL_S)
 
     def try_call(self, operation: Operation, work: Callable[[GitHubClient], T], *, retry: bool = True) -> T | None:
         """Return what `work` returns, or None after one warning. An operation that the token may not do is skipped."""
@@ -83,52 +89,78 @@ class BoundedCalls:
         for details, of_targets in rejected.items():
             self.warn(operation, details, of_targets if len(calls) > 1 else ())
 
-    def call_until_deadline(self, operation: Operation, work: Callable[[GitHubClient], T], *, whole: bool = False) -> T:
-        """Return what `work` returns; raises GitHubError. Retries while the error may be temporary and time is left.
+    def call_until_deadline(self, operation: Operation, work: Callable[[GitHubClient], T]) -> T:
+        """Return what `work` returns; raises GitHubError. Retries while the error may be temporary and time is left."""
+        found = self.read_side_by_side({operation: work})[operation]
+        if isinstance(found, ErrorDetails):
+            raise GitHubError(found)
+        return found
 
-        A query that is too large is not retried if it is `whole`: the caller has a smaller one.
+    def read_side_by_side(
+        self, reads: Mapping[Operation, Callable[[GitHubClient], T]]
+    ) -> dict[Operation, T | ErrorDetails]:
+        """Return what each read returns, or why it failed. All are sent at once.
+
+        What failed is sent again, while the error may be temporary and time is left. No one waits for the base branch
+        alone for more than a few seconds, because only the comparison needs it.
         """
-        while True:
+        found, due = dict[Operation, T | ErrorDetails](), dict(reads)
+        for pause in chain(RETRY_PAUSES_S, repeat(RETRY_PAUSE_S)):
+            found |= self._attempts(due)
+            errors = {each: why for each in due if isinstance(why := found[each], ErrorDetails)}
+            waits = {each: wait for each, why in errors.items() if (wait := _wait_after(each, why, pause)) is not None}
+            due, wait = {each: reads[each] for each in waits}, max(waits.values(), default=0.0)
+            is_long = wait >= RETRY_PAUSE_S
+            if not due or wait >= self.left or (is_long and due.keys() <= {Operation.BASE}):
+                break
+            if is_long:
+                first, left = next(iter(due)), f"{wait:.0f} s, for at most {self.left:.0f} s"
+                self.output.log(f"could not {first.text} ({errors[first].summary}); next attempt in {left}")
             try:
-                return self.call(work, whole=whole)
+                self._pause(wait)
             except GitHubError as error:
-                details = error.details
-                too_large = whole and details.too_large
-                if too_large or details.permanent or details.of_every_target or self.left <= RETRY_PAUSE_S:
-                    raise
-            left = f"{RETRY_PAUSE_S:.0f} s, for at most {self.left:.0f} s"
-            self.output.log(f"could not {operation.text} ({details.summary}); next attempt in {left}")
-            self._pause(RETRY_PAUSE_S)
+                return found | dict.fromkeys(due, error.details)
+        return found
 
-    def call(self, work: Callable[[GitHubClient], T], *, retry: bool = True, whole: bool = False) -> T:
+    def _attempts(self, due: Mapping[Operation, Callable[[GitHubClient], T]]) -> dict[Operation, T | ErrorDetails]:
+        """Send each read once."""
+        if (client := self._client) is None:
+            return dict.fromkeys(due, _NOT_USED)
+        left = max(0.0, self.left)
+        limits = (min(left, BASE_QUERY_S) if each is Operation.BASE else left for each in due)
+        works = (partial(work, client) for work in due.values())
+        try:
+            futures = self._timeouts.run_side_by_side(zip(limits, works, strict=True))
+        except Interrupted:
+            return dict.fromkeys(due, _ENDED)
+        return {each: _result(each, future.result) for each, future in zip(due, futures, strict=True)}
+
+    def call(self, work: Callable[[GitHubClient], T], *, retry: bool = True) -> T:
         """Return what `work` returns; raises GitHubError, also when the deadline passes first.
 
         A call that GitHub rejected with `Retry-After` had no effect, so it is made again after that time. With `retry`,
-        this is so for every temporary failure, but not for a `whole` query that is too large. A retry that would begin
-        after the deadline is not made, because a later write would replace newer ones.
+        this is so for every temporary failure. A retry that would begin after the deadline is not made, because a later
+        write would replace newer ones.
         """
         for pause in RETRY_PAUSES_S:
             try:
-                return self._attempt(work, whole=whole)
+                return self._attempt(work)
             except GitHubError as error:
                 details = error.details
                 wait = details.retry_after_s if details.rate_limited else max(pause, details.retry_after_s or 0)
                 may_retry = details.rate_limited or (retry and not self.after_signal and details.temporary)
-                if (whole and details.too_large) or not may_retry or wait is None or wait >= self.left:
+                if not may_retry or wait is None or wait >= self.left:
                     raise
             self._pause(wait)
-        return self._attempt(work, whole=whole)
+        return self._attempt(work)
 
-    def _attempt(self, work: Callable[[GitHubClient], T], *, whole: bool) -> T:
+    def _attempt(self, work: Callable[[GitHubClient], T]) -> T:
         if (client := self._client) is None:
             raise GitHubError(_NOT_USED)
-        left = max(0.0, self.left)
-        slow = whole and left > WHOLE_QUERY_S
         try:
-            return self._timeouts.run(WHOLE_QUERY_S if slow else left, lambda: work(client))
+            return self._timeouts.run(max(0.0, self.left), lambda: work(client))
         except DeadlineExceeded as error:
-            why = _SLOW if slow else _TIMED_OUT
-            raise GitHubError(_ENDED if isinstance(error, Interrupted) else why) from None
+            raise GitHubError(_ENDED if isinstance(error, Interrupted) else _TIMED_OUT) from None
 
     def warn(self, operation: Operation, details: ErrorDetails, targets: Sequence[str] = ()) -> None:
         """Write the warning for a rejection, once; if the token may not do the operation, it is not tried again."""
@@ -152,3 +184,21 @@ class BoundedCalls:
     def left(self) -> float:
         """Return the seconds that the calls have; negative if they had fewer than they took."""
         return self._deadline - self.now()
+
+
+def _result(operation: Operation, result: Callable[[], T]) -> T | ErrorDetails:
+    try:
+        return result()
+    except GitHubError as error:
+        return error.details
+    except DeadlineExceeded:
+        return _SLOW if operation is Operation.BASE else _TIMED_OUT
+
+
+def _wait_after(operation: Operation, why: ErrorDetails, pause: float) -> float | None:
+    """Return the seconds until a read may succeed, at least `pause`; None if it would fail again."""
+    if why.rate_limited:
+        return why.retry_after_s
+    if why.permanent or why.timed_out or (operation is Operation.BASE and why.too_large):
+        return None
+    return max(pause, why.retry_after_s or 0) if why.temporary else RETRY_PAUSE_S

@@ -13,9 +13,10 @@ from sepurux_action.evaluation.result import Evaluated, of_status
 from sepurux_action.evaluation.runs import Runs
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.comment_state import CommentState
+from sepurux_action.github.commit import PublishedStatus
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.record import Record
-from sepurux_action.github.snapshot import Comment, PublishedStatus, Snapshot
+from sepurux_action.github.snapshot import Comment, Snapshot
 from sepurux_action.github.soft_gate import ReviewGate
 from sepurux_action.github.subject import Subject, fetch_more_comments
 
@@ -27,31 +28,30 @@ class Earlier:
         self._calls, self._subject, self._reviews = calls, subject, reviews
         event, self._commit, self._line = subject.event, subject.event.commit, subject.state_line
         records = calls.connected and subject.settings.status and event.commit and event.keeps_fail
-        self.record = Record(event.commit, subject.snapshot.account) if records else None
+        self.record = Record(event.commit, subject.commit.account) if records else None
         self._page = subject.snapshot
         self._read_state = cache(self._line.read)  # each gate needs the state
 
-    def read_record(self, gates: Sequence[Gate]) -> None:
-        """Read the decisions on this commit that earlier runs published. Without statuses there is no record.
+    def recorded_fails(self, gates: Sequence[Gate]) -> dict[str, Evaluated | None]:
+        """Return each `fail` at this commit that an earlier run published, by gate; None if that could not be read.
 
-        The reads at the start share the time that begins here.
+        One is left out if this run may evaluate again. Without statuses there is no record. The reads at the start
+        share the time that begins here.
         """
         self._calls.set_timeout(READS_S)
+        found = dict[str, Evaluated | None]()
         if self.record is None:
-            return
-        contexts = map(self._subject.context_of, gates)
-        if unknown := self.record.without_decision(contexts, self._subject.snapshot.statuses):
+            return found
+        by_context = {self._subject.context_of(gate): gate for gate in gates}
+        if unknown := self.record.without_decision(by_context, self._subject.commit.statuses):
             self._calls.try_call(Operation.STATUSES, partial(self.record.read, contexts=unknown))
-
-    def knows_record(self, gate: Gate) -> bool:
-        return self.record is None or self.record.is_known(self._subject.context_of(gate))
-
-    def recorded_fail(self, gate: Gate) -> Evaluated | None:
-        """Return the gate's `fail` at this commit that an earlier run published, unless this run may evaluate again."""
-        status = self.record.recorded_fail(self._subject.context_of(gate)) if self.record else None
-        if status is None or self._reviews.may_evaluate_again(gate.reviewers):
-            return None
-        return self._as_recorded(gate, status)
+        for context, gate in by_context.items():
+            status = self.record.recorded_fail(context)
+            if not self.record.is_known(context):
+                found[gate.name] = None
+            elif status and not self._reviews.may_evaluate_again(gate.reviewers):
+                found[gate.name] = self._as_recorded(gate, status)
+        return found
 
     def new_fails(self, gates: Sequence[Gate]) -> Mapping[str, Evaluated] | None:
         """Return the `fail` of each gate that another run published meanwhile, by name; None if it could not be read.
@@ -60,8 +60,7 @@ class Earlier:
         """
         if self.record is None or not gates:
             return {}
-        if not self._calls.after_signal:
-            self._calls.set_timeout(READS_S)
+        self._calls.set_timeout(READS_S)
         by_context = {self._subject.context_of(gate): gate for gate in gates}
         self.record.watch(by_context, self._calls.now())
         found = self._calls.try_call(Operation.STATUSES, self.record.new_fails)

@@ -27,9 +27,9 @@ from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.settings import Inputs
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluation.trace_files import TraceFolder
+from sepurux_action.github.commit import Commit, PolicyFile, policy_ref
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation, advice
-from sepurux_action.github.snapshot import PolicyFile, Snapshot, policy_ref
 
 FIRST_FILE_EVENTS = frozenset({"pull_request", "pull_request_review"})
 FIRST_FILE = PolicyNote(
@@ -76,21 +76,21 @@ class ResolvedPolicy:
 def resolve_policy(
     inputs: Inputs,
     event: Event,
-    snapshot: Snapshot | None,
+    commit: Commit | None,
     read_file: Callable[[str], bytes | None],
     check: Callable[[Policy], object] | None = None,
 ) -> ResolvedPolicy:
     """Return the policy that applies to an event; raises ConfigurationError with its problems and the inputs'.
 
-    `snapshot` is None if GitHub is not used. In that case, and for events without a base commit, `read_file` reads the
+    `commit` is None if GitHub is not used. In that case, and for events without a base commit, `read_file` reads the
     file from the checkout. `check` is given if the pull request or merge group changes the file. It raises
     ConfigurationError if the inputs and trace files of this run would be a bad setting with that policy.
     """
     try:
-        _check_base_is_known(inputs, event, uses_github=snapshot is not None)
-        if snapshot is None or not policy_ref(event):
+        _check_base_is_known(inputs, event, uses_github=commit is not None)
+        if commit is None or not policy_ref(event):
             return _of_checkout(inputs, read_file)
-        return _of_base(inputs, event, snapshot, check)
+        return _of_base(inputs, event, commit, check)
     except ConfigurationError as bad:
         raise ConfigurationError((*bad.problems, *inputs.problems)) from None
 
@@ -148,16 +148,14 @@ def _of_checkout(inputs: Inputs, read_file: Callable[[str], bytes | None]) -> Re
     return ResolvedPolicy(policy=None if text is None else read_policy(text, inputs.config))
 
 
-def _of_base(
-    inputs: Inputs, event: Event, snapshot: Snapshot, check: Callable[[Policy], object] | None
-) -> ResolvedPolicy:
-    if details := snapshot.policy.details:
-        raise _unreadable(inputs, snapshot.policy.error, advice(Operation.BASE, details, event))
-    if snapshot.has_default_policy:
+def _of_base(inputs: Inputs, event: Event, commit: Commit, check: Callable[[Policy], object] | None) -> ResolvedPolicy:
+    if details := commit.policy.details:
+        raise _unreadable(inputs, commit.policy.error, advice(Operation.COMMIT, details, event))
+    if commit.has_default_policy:
         message = f"{options.CONFIG.default} exists and applies; remove `config` or that file"
         raise ConfigurationError([Problem(where=f"`config` {inputs.config}", message=message)])
-    head, adds_file = snapshot.head_policy, check is not None and snapshot.head_policy.text is not None
-    base = None if adds_file and snapshot.policy.misnamed else _policy(inputs, snapshot.policy)
+    head, adds_file = commit.head_policy, check is not None and commit.head_policy.text is not None
+    base = None if adds_file and commit.policy.misnamed else _policy(inputs, commit.policy)
     may_be_first = event.name in FIRST_FILE_EVENTS and inputs.config == options.CONFIG.default
     if base is None and not (adds_file and may_be_first):
         _check_not_named(inputs, "the base commit")

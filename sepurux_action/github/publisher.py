@@ -24,17 +24,16 @@ from sepurux_action.github import comment_state
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
 from sepurux_action.github.comment_state import CommentState
+from sepurux_action.github.commit import policy_ref
 from sepurux_action.github.earlier import Earlier
 from sepurux_action.github.permissions import Operation
-from sepurux_action.github.snapshot import MAX_PAGES, PAGE, Comment, Snapshot, policy_ref
+from sepurux_action.github.snapshot import MAX_PAGES, PAGE, Comment, Snapshot
 from sepurux_action.github.sticky_comment import StickyComment
 from sepurux_action.github.subject import Subject, fetch_more_comments, fetch_page
-from sepurux_action.host.deadlines import Timeouts
 
 STATUSES_S = 55.0  # for all decided statuses; the same for those that are set during the evaluation
 COMMENT_S = 20.0  # for comment and review requests, added to what the statuses left: with READS_S at most 90 s
 # After a signal, the program must exit within 5 s: one attempt at each call.
-READS_AFTER_SIGNAL_S = 1.0  # for the record and the pull request
 STATUSES_AFTER_SIGNAL_S = 2.0
 NOTICE_AFTER_SIGNAL_S = 1.0  # added to what the statuses left
 NEWER_COMMIT = "the pull request has a newer commit, which gets a run of its own"
@@ -55,31 +54,27 @@ class Publisher:
     def __init__(self, calls: BoundedCalls, subject: Subject, earlier: Earlier) -> None:
         self._calls, self._subject, self._earlier, self._record = calls, subject, earlier, earlier.record
         self._event, self._settings = subject.event, subject.settings
-        self._known = subject.snapshot.statuses  # of the commit before this run, None if not known
+        self._known = subject.commit.statuses  # of the commit before this run, None if not known
         self._now: Snapshot | None = None  # the pull request after the evaluation, with the first page of comments
         self._notice = ""  # this run's line above the result of an earlier commit
         self._early_s = STATUSES_S  # left for all statuses that are set during the evaluation
         self._set: dict[str, CommitStatus] = {}  # the last status of each context, in lower case, that this run set
-
-    def enter_shutdown(self, timeouts: Timeouts) -> None:
-        """Allow one attempt at each status, after a signal. `timeouts` are new: the signal interrupted the others."""
-        self._calls.restart(timeouts, READS_AFTER_SIGNAL_S)
 
     def publish_config_error(self, gates: Sequence[str]) -> None:
         """Set a failed status when nothing can be evaluated, because an earlier status may be green.
 
         This is for the gates that inputs name, and for each status of the gate that the commit already has: one with
         the prefix of `status_context`, or with a description that a run of the gate wrote. The second test is needed
-        because a policy that cannot be read may set another prefix. If the first snapshot lacks the statuses, because
+        because a policy that cannot be read may set another prefix. If the statuses are not known, because
         GraphQL did not respond, they are read by REST, after those of the given gates are set.
         """
-        self._begin_statuses()
+        self._calls.set_timeout(STATUSES_S, STATUSES_AFTER_SIGNAL_S)
         event, settings = self._event, self._settings
         bases = list(dict.fromkeys(pull.base_ref for pull in event.matches)) or [event.branch]
         given = [settings.context_of(gate, base) for base in bases for gate in gates]
         self._set_failed(given)
         if self._known is None and settings.status and event.commit:
-            read = methodcaller("statuses", event.commit, self._subject.snapshot.account)
+            read = methodcaller("statuses", event.commit, self._subject.commit.account)
             self._known = self._calls.try_call(Operation.STATUSES, lambda github: tuple(read(github)))
         prefixes = tuple(settings.context_of("", base).lower() for base in bases)
         own = [
@@ -93,7 +88,7 @@ class Publisher:
         note = "invalid settings"
         if self._event.ambiguous:
             note = self._event.no_pr_reason
-        elif self._subject.snapshot.policy.error and policy_ref(self._event):
+        elif self._subject.commit.policy.error and policy_ref(self._event):
             note = "the policy could not be read"
         result = PreviousResult(decision=Decision.ERROR, stage=Stage.HARD, numbers={})
         description = published_result.format_description(result, note)
@@ -120,8 +115,7 @@ class Publisher:
 
     def read_again(self) -> None:
         """Read the pull request again after the evaluation: with another base branch, another policy applies."""
-        if not self._calls.after_signal:
-            self._calls.set_timeout(READS_S)
+        self._calls.set_timeout(READS_S)
         if self._event.pull_request is None or not (self._settings.status or self._subject.has_comment):
             return
         self._now = fetch_page(self._calls, self._event)
@@ -132,7 +126,7 @@ class Publisher:
 
     def publish_results(self, results: Sequence[GateResult]) -> None:
         """Set the decided status of each gate; those that block come first. The time for all effects begins here."""
-        self._begin_statuses()
+        self._calls.set_timeout(STATUSES_S, STATUSES_AFTER_SIGNAL_S)
         statuses = map(self._decided_status, results)
         self._set_statuses(sorted(statuses, key=lambda status: BLOCKING_FIRST.index(status.state)))
         self._calls.extend(COMMENT_S)
@@ -152,7 +146,7 @@ class Publisher:
             return ""
         old_body = ours[0].body if ours else ""
         state = self._next_state(line.read(old_body), results)  # another run may have changed it meanwhile
-        comment = StickyComment(self._calls, self._event.pull_request or 0, line.marker, now.account)
+        comment = StickyComment(self._calls, self._event.pull_request or 0, line.marker, self._subject.commit.account)
         return comment.upsert(ours, body(line.marker, line.write(state, old_body)))
 
     def _next_state(self, before: CommentState, results: Sequence[GateResult]) -> CommentState:
@@ -194,7 +188,7 @@ class Publisher:
         if not self._notice:
             return ()
         self._calls.extend(NOTICE_AFTER_SIGNAL_S)
-        newest = methodcaller("newest_comments", self._event.pull_request, self._subject.snapshot.account)
+        newest = methodcaller("newest_comments", self._event.pull_request, self._subject.commit.account)
         listed = self._calls.try_call(Operation.COMMENTS, newest)
         return [each for each in listed or () if self._notice in each.body]
 
@@ -211,9 +205,6 @@ class Publisher:
 
     def _context_of(self, gate: str) -> str:
         return self._settings.context_of(gate, self._event.branch)
-
-    def _begin_statuses(self) -> None:
-        self._calls.set_timeout(STATUSES_AFTER_SIGNAL_S if self._calls.after_signal else STATUSES_S)
 
     def _set_statuses(self, statuses: Iterable[CommitStatus]) -> None:
         """Set each status once, as GitHub ignores the case of a context; leave out one whose context is too long."""

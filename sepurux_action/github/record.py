@@ -7,11 +7,10 @@ set, and of these only the decided ones: those whose description begins with `fa
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
-from sepurux_action.github.snapshot import PublishedStatus
+from sepurux_action.github.commit import PublishedStatus
 
 FAILED = "fail ("
 DECIDED = (FAILED, "pass (")
@@ -104,7 +103,7 @@ class Record:
             if context not in wanted or status.id in self._own_ids:
                 continue
             before = self._before.get(context)
-            is_known = before and replace(before, id=0) == replace(status, id=0)
+            is_known = status == before
             is_new = not is_known and status.description.startswith(FAILED) and status.url not in self._links
             if is_new:
                 found[context] = status

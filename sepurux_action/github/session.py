@@ -9,12 +9,11 @@ from typing import Self
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.settings import Publishing
 from sepurux_action.github.bounded_calls import BoundedCalls
-from sepurux_action.github.changes import Changes
 from sepurux_action.github.earlier import Earlier
 from sepurux_action.github.publisher import Publisher
 from sepurux_action.github.soft_gate import ReviewGate
 from sepurux_action.github.stage_advice import StageAdvice
-from sepurux_action.github.subject import Subject, read_subject, with_base
+from sepurux_action.github.subject import Changes, Subject, read_subject, with_base
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,5 +47,5 @@ class GitHubSession:
         return replace(found, changes=self.changes)
 
     def with_base(self, gates: Iterable[Gate]) -> Self:
-        """Return the session with the base branch, if the first snapshot lacks it and a gate limits a drop."""
+        """Return the session with the base branch, read once more if it could not be read and a gate limits a drop."""
         return replace(self, subject=with_base(self.calls, self.subject, gates))

@@ -124,7 +124,7 @@ class ReviewGate:
 
     def __init__(self, calls: BoundedCalls, subject: Subject) -> None:
         self._calls, self._event, self._pull = calls, subject.event, subject.snapshot.pull_request
-        self._workflow = subject.snapshot.workflow
+        self._workflow = subject.commit.workflow
         self._permission, self._requesters = cache(self._fetch_permission), cache(self._fetch_requesters)
         self._elsewhere = cache(self._fetch_elsewhere)
         self._waiting: list[ApprovalRules] = []

@@ -11,10 +11,10 @@ from sepurux_action.config.settings import Publishing
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.published_result import PreviousResult
+from sepurux_action.github.base_branch import RECENT_PULL_REQUESTS
 from sepurux_action.github.bounded_calls import BoundedCalls
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation
-from sepurux_action.github.snapshot import RECENT_PULL_REQUESTS
 
 LOST = (
     "Once this pull request is merged, no gate sets {} any more, but a ruleset requires {it}, so every pull request "

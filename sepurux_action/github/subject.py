@@ -2,37 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from operator import methodcaller
+from typing import Any
 
 from sepurux_action.common import json_reader
 from sepurux_action.config import options
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import CommentMode
+from sepurux_action.config.path_filter import ChangedFile, lists
+from sepurux_action.config.policy import misnamed
 from sepurux_action.config.settings import Publishing
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation.published_result import Baseline
+from sepurux_action.github.base_branch import BaseBranch, base_revision
 from sepurux_action.github.bounded_calls import BoundedCalls
 from sepurux_action.github.client import GitHubClient
 from sepurux_action.github.comment_state import StateLine
+from sepurux_action.github.commit import Commit, policy_ref, reads_head, unread
 from sepurux_action.github.event import Event, as_ambiguous, resolve
 from sepurux_action.github.permissions import Operation
-from sepurux_action.github.snapshot import MAX_PAGES, Comment, Snapshot, policy_ref, unread
+from sepurux_action.github.snapshot import MAX_PAGES, Comment, Snapshot, oldest_first
 
-FIRST_READ_S = 60.0  # for finding the pull request and the first snapshot, which has the policy
+FIRST_READ_S = 60.0  # for finding the pull request and the first reads, which have the policy
 MAX_LOOKUPS = 3  # the result of a lookup may require another one
+Part = Commit | Snapshot | BaseBranch
+# The field of a subject for each part, and what it has if it could not be read.
+PARTS: Mapping[Operation, tuple[str, Callable[[ErrorDetails], Part]]] = {
+    Operation.COMMIT: ("commit", lambda why: Commit(policy=unread(why), error=why)),
+    Operation.PULL: ("snapshot", lambda why: Snapshot(error=why)),
+    Operation.BASE: ("base", lambda why: BaseBranch(error=why)),
+}
 UNKNOWN_PULL_REQUEST = "the pull request of this run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """An event, the first snapshot of it, and the `settings` known so far, which say how to publish.
+    """An event, what GitHub shows of it, and the `settings` known so far, which say how to publish.
 
-    The snapshot has the policy file at the path `config`.
-    `base_left_out` is why the snapshot is without the base branch. `signing_key` signs the state in the comment;
-    without it there is no state. The run has `started` at a time of UTC.
+    `config` is the path of the policy file. `signing_key` signs the state in the comment; without it there is no state.
+    The run has `started` at a time of UTC.
     """
 
     event: Event
@@ -40,8 +52,9 @@ class Subject:
     config: str = options.CONFIG.default
     signing_key: str = field(default="", repr=False)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    commit: Commit = field(default_factory=Commit)
     snapshot: Snapshot = field(default_factory=Snapshot)
-    base_left_out: ErrorDetails | None = None
+    base: BaseBranch = field(default_factory=BaseBranch)
 
     def is_at_event_commit(self, snapshot: Snapshot) -> bool:
         """Return whether the pull request in a snapshot has the event's commit as its head, and the event's base."""
@@ -60,9 +73,9 @@ class Subject:
 
     def baseline(self, gate: Gate) -> Baseline | None:
         """Return the results that a gate is compared with, None if they could not be read."""
-        if self.snapshot.baselines is None:
+        if self.base.results is None:
             return None
-        return self.snapshot.baselines.get(self.context_of(gate), Baseline()).for_gate(gate)
+        return self.base.results.get(self.context_of(gate), Baseline()).for_gate(gate)
 
     @property
     def has_comment(self) -> bool:
@@ -79,10 +92,10 @@ class Subject:
 
 
 def read_subject(calls: BoundedCalls, subject: Subject) -> Subject:
-    """Find the pull request of the event, and return the subject with the policy file at the path `config`.
+    """Find the pull request of the event, and return the subject with what GitHub shows of it.
 
-    If that fails, the snapshot says that the policy could not be read. The payload of a re-run is that of the first
-    run, so if the pull request has another base branch now, the policy of that branch is read instead.
+    If the policy cannot be read, its file says so. The payload of a re-run is that of the first run, so if the pull
+    request has another base branch now, the policy of that branch is read instead.
     """
     if not calls.connected:
         return subject
@@ -91,14 +104,32 @@ def read_subject(calls: BoundedCalls, subject: Subject) -> Subject:
     subject = replace(subject, event=event)
     if event.skip_reason:
         return subject
-    subject = _with_snapshot(calls, subject)
+    subject = _read(calls, subject, _parts_of(event, subject.config))
     pull = subject.snapshot.pull_request
     if pull and subject.new_base(subject.snapshot) and event.name != "merge_group":
         then, now = map(json_reader.preview, (event.base_ref, pull.base_ref))
         calls.output.log(f"the base branch is now {now}, and not {then} as in the event's payload")
         event = replace(event, base_ref=pull.base_ref, base_sha=pull.base_sha)
-        subject = _with_snapshot(calls, replace(subject, event=event))
+        parts = _parts_of(event, subject.config)
+        del parts[Operation.PULL]
+        subject = _read(calls, replace(subject, event=event), parts)
+    if not (subject.commit.policy.error and policy_ref(event)):  # else the error about the policy says why
+        failed = {subject.commit.error: Operation.COMMIT, subject.snapshot.error: Operation.PULL}
+        for why, operation in {**failed, subject.base.error: subject.base.operation}.items():
+            if why:
+                calls.warn(operation, why)
     return subject
+
+
+def _parts_of(event: Event, config: str) -> dict[Operation, Callable[[GitHubClient], Part]]:
+    parts = dict[Operation, Callable[[GitHubClient], Part]]()
+    if event.commit or policy_ref(event):
+        parts[Operation.COMMIT] = lambda github: github.commit(event, config)
+    if (number := event.pull_request) is not None:
+        parts[Operation.PULL] = lambda github: github.snapshot(number)
+    if base_revision(event):
+        parts[Operation.BASE] = lambda github: github.base_branch(event)
+    return parts
 
 
 def _find_pull_request(calls: BoundedCalls, event: Event) -> Event:
@@ -119,64 +150,31 @@ def _find_pull_request(calls: BoundedCalls, event: Event) -> Event:
     return event
 
 
-def _with_snapshot(calls: BoundedCalls, subject: Subject) -> Subject:
-    """Read the first snapshot, again while it lacks policy or pull request and time is left.
-
-    If the query is too large for GitHub, the base branch is left out from then on. If that fails, the snapshot has
-    a policy file that is not read. If the file applies to the event, there is no warning, because the error about
-    the policy says the same.
-    """
-    event, left_out = subject.event, subject.base_left_out
-    incomplete: list[Snapshot] = []
-
-    def fetch(github: GitHubClient) -> Snapshot:
-        fetched = github.fetch_snapshot(event, config=subject.config, with_base=left_out is None)
-        lacks_pull_request = event.pull_request is not None and fetched.pull_request is None
-        too_large = left_out is None and fetched.error and fetched.error.too_large
-        if (why := fetched.error) and (fetched.policy.error or lacks_pull_request or too_large):
-            incomplete.append(fetched)
-            raise GitHubError(why)
-        return fetched
-
-    try:
-        snapshot = calls.call_until_deadline(Operation.READ, fetch, whole=left_out is None)
-    except GitHubError as error:
-        if left_out is None and error.details.too_large:
-            why = error.details.summary
-            calls.output.log(f"could not {Operation.READ.text} at once ({why}); next attempt without the base branch")
-            return _with_snapshot(calls, replace(subject, base_left_out=error.details))
-        unknown = Snapshot(policy=unread(error.details), error=error.details, denied=Operation.READ)
-        snapshot = incomplete[-1] if incomplete else unknown
-    if not (snapshot.policy.error and policy_ref(event)):
-        _warn_of(calls, snapshot)
-    return replace(subject, snapshot=snapshot)
+def _read(calls: BoundedCalls, subject: Subject, parts: Mapping[Operation, Callable[[GitHubClient], Part]]) -> Subject:
+    """Read parts side by side. One that cannot be read has nothing but its error."""
+    found: dict[str, Any] = {}
+    for operation, part in calls.read_side_by_side(parts).items():
+        name, unread_part = PARTS[operation]
+        found[name] = unread_part(part) if isinstance(part, ErrorDetails) else part
+    return replace(subject, **found)
 
 
 def with_base(calls: BoundedCalls, subject: Subject, gates: Iterable[Gate]) -> Subject:
-    """Read the base branch alone, once, if the first snapshot is without it and a gate limits a drop."""
-    if (why := subject.base_left_out) is None:
+    """Read the base branch once more if it could not be read, GitHub may show it later, and a gate limits a drop."""
+    why, event = subject.base.error, subject.event
+    if why is None or why.permanent or not any(options.DROPS & set(gate.limits) for gate in gates):
         return subject
-    base, alone = Snapshot(error=why), replace(subject.event, pull_request=None)
-    if any(options.DROPS & set(gate.limits) for gate in gates):
-        try:
-            base = calls.call(methodcaller("fetch_snapshot", alone), retry=False)
-        except GitHubError as error:
-            base = Snapshot(error=error.details)
-    if base.baselines is not None:
-        found = replace(subject.snapshot, baselines=base.baselines, base_commits=base.base_commits)
-        return replace(subject, snapshot=found)
-    why, denied = base.error or why, base.denied or Operation.BASE
-    calls.warn(denied, why)
-    return replace(subject, snapshot=replace(subject.snapshot, error=why, denied=denied))
+    try:
+        base = calls.call(lambda github: github.base_branch(event), retry=False)
+    except GitHubError as error:
+        base = BaseBranch(error=error.details)
+    return replace(subject, base=base)
 
 
 def fetch_page(calls: BoundedCalls, event: Event, after: str = "") -> Snapshot | None:
     """Return the pull request and a page of its comments, None after a warning."""
-    read = methodcaller("fetch_snapshot", event, after=after, with_base=False)
-    page: Snapshot | None = calls.try_call(Operation.READ, read)
-    if page is not None:
-        _warn_of(calls, page)
-    return page
+    number = event.pull_request
+    return None if number is None else calls.try_call(Operation.PULL, lambda github: github.snapshot(number, after))
 
 
 def fetch_more_comments(
@@ -198,12 +196,31 @@ def fetch_more_comments(
     return replace(snapshot, comments_known=snapshot.comments_known and not snapshot.after)
 
 
-def oldest_first(comments: Iterable[Comment]) -> tuple[Comment, ...]:
-    """Return each comment once, in its last version; one that occurred twice would be deleted as its own duplicate."""
-    by_id = {comment.id: comment for comment in comments}
-    return tuple(by_id[number] for number in sorted(by_id))
+class Changes:
+    """The changes of one pull request, which are read once."""
 
+    def __init__(self, calls: BoundedCalls, subject: Subject) -> None:
+        self._calls, self._subject = calls, subject
 
-def _warn_of(calls: BoundedCalls, snapshot: Snapshot) -> None:
-    if snapshot.error and snapshot.denied:
-        calls.warn(snapshot.denied, snapshot.error)
+    @cached_property
+    def files(self) -> tuple[ChangedFile, ...] | None:
+        """Return the files that the pull request changes, None if not known; `is_current` confirms the head then."""
+        number = self._subject.event.pull_request
+        if number is None or not self._subject.is_at_event_commit(self._subject.snapshot):
+            return None
+        return self._calls.try_call(Operation.FILES, lambda github: github.changed_files(number))
+
+    def of_policy(self, path: str) -> bool:
+        """Return whether the pull request or merge group changes the policy file.
+
+        A branch may be behind its base, so another content is a change unless the list of changed files lacks the file.
+        """
+        policy, head = self._subject.commit.policy, self._subject.commit.head_policy
+        if policy.error or head == policy or not reads_head(self._subject.event):
+            return False
+        return lists(self.files, path, misnamed(path)) or not self.is_current()
+
+    def is_current(self) -> bool:
+        """Read the pull request again; return whether it still has the evaluated commit and the same base."""
+        now = fetch_page(self._calls, self._subject.event)
+        return now is not None and self._subject.is_at_event_commit(now)

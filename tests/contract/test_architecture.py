@@ -47,11 +47,8 @@ LEVELS = (
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 EVERYONE = {"errors", "common"}  # errors.py uses common, and host uses both
 
-REVEALERS = {
-    "prepare",
-    "evaluation.transport",
-    "github.connection",
-}  # they send a secret to the host that it belongs to
+# Each sends a secret to the host that it belongs to.
+REVEALERS = {"prepare", "evaluation.transport", "github.connection"}
 
 
 def name_of(path: Path) -> str:

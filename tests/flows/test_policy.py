@@ -123,40 +123,6 @@ def test_a_closed_pull_request_of_a_fork_keeps_the_policy_of_its_base_and_gets_n
     assert result.messages("warning") == []
 
 
-LOOKED_UP = ("workflow_dispatch", "deployment", "deployment_status", "schedule", "repository_dispatch", "release")
-
-
-def on_branch(scene: Scene, branch: str, name: str) -> StepResult:
-    """Return the result of a run at the newest commit of a branch, whose checkout has the files of that commit."""
-    commit = scene.repository.branches[branch]
-    (scene.workspace / ".github").mkdir(exist_ok=True)
-    (scene.workspace / PATH).write_bytes(commit.files[PATH])
-    if name == "workflow_run":
-        own = {"full_name": scene.repository.full_name}
-        of_push = {"event": "push", "head_sha": commit.sha, "head_branch": branch, "head_repository": own}
-        return scene.on(name, {"workflow_run": of_push})
-    if name.startswith("deployment"):
-        return scene.on(name, {"deployment": {"sha": commit.sha, "ref": branch}})
-    return scene.push(branch, event_name=name)
-
-
-@pytest.mark.parametrize("name", ["push", "workflow_run", *LOOKED_UP])
-def test_of_a_forks_commit_on_a_branch_only_a_push_uses_the_policy_of_its_pull_requests_base(
-    name: str, scene: Scene
-) -> None:
-    """A maintainer pushes the commit to record its traces, as docs/security.md advises. It brings its own policy."""
-    scene.repository.commit("main", {PATH: STRICT})
-    fork = scene.repository.fork("mallory")
-    scene.pull = scene.repository.pull("mallory", head="evil", source=fork, files={PATH: LOOSE})
-    scene.repository.branch("checked", scene.pull.head_sha)
-    scene.answers()
-    result = on_branch(scene, "checked", name)
-    stage = "hard" if name in {"push", "workflow_run"} else "observe"  # a workflow_run: that of the default branch
-    assert result.outputs["enforcement"] == stage, result.log
-    assert (result.exit_code, scene.status[0]) == ((1, "failure") if stage == "hard" else (0, "success"))
-    assert len(scene.pull.comments) == (name == "push")
-
-
 def test_problems_of_file_and_inputs_are_reported_together_those_of_the_file_on_their_lines(scene: Scene) -> None:
     with_policy(scene, "campaign: core\nenforcment: hard\nthresholds:\n  max_unsafe: -1\n")
     result = scene.run(timeout="ten minutes", pol_interval="5")
@@ -408,7 +374,7 @@ def test_a_policy_that_graphql_failed_to_read_is_not_one_that_is_not_there(
     repository: dict[str, object], errors: dict[str, object], says: str, scene: Scene
 ) -> None:
     shown = {"policyCommit": {"oid": scene.pull.base_sha}, "pullRequest": None, **repository}
-    scene.github.fault("graphql", backend.json({"data": {"repository": shown}, **errors}))
+    scene.github.fault("graphql commit", backend.json({"data": {"repository": shown}, **errors}), always=True)
     result = scene.run(enforcement="observe", config="loose.yml" if repository is OF_HEAD else "")
     assert (result.exit_code, result.outputs["decision"]) == (2, "error")
     assert says in result.messages("error")[0]

@@ -13,6 +13,7 @@ from sepurux_action.config.policy import Policy
 from sepurux_action.config.settings import read_inputs
 from sepurux_action.errors import ConfigurationError, ErrorDetails, Problem
 from sepurux_action.evaluation.trace_files import NOWHERE, TraceFolder
+from sepurux_action.github.commit import NO_TEXT_FILE, Commit, PolicyFile, unread
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import (
     DELETED,
@@ -24,7 +25,6 @@ from sepurux_action.github.policy_source import (
     read_checkout,
     resolve_policy,
 )
-from sepurux_action.github.snapshot import NO_TEXT_FILE, PolicyFile, Snapshot, unread
 
 
 @pytest.fixture
@@ -92,9 +92,9 @@ def check(merged: Policy) -> None:
 
 def resolved(base: PolicyFile, head: PolicyFile, event: str, *, changed: bool) -> ResolvedPolicy:
     about = Event(name=event, repository="o/r", commit="a" * 40, pull_request=1, base_ref="main", base_sha="b" * 40)
-    snapshot = Snapshot(policy=base, head_policy=head)
+    commit = Commit(policy=base, head_policy=head)
     inputs = read_inputs([input_layer({})])
-    return resolve_policy(inputs, about, snapshot, lambda _: None, check if changed else None)
+    return resolve_policy(inputs, about, commit, lambda _: None, check if changed else None)
 
 
 @pytest.mark.parametrize("event", ["pull_request", "pull_request_target", "merge_group", "workflow_run"])

@@ -18,15 +18,15 @@ from sepurux_action.config.settings import Inputs, Settings
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import ErrorDetails, Interrupted
 from sepurux_action.evaluate import evaluate, read_record
-from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
+from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.client import CommitState, Review
+from sepurux_action.github.commit import Commit, PolicyFile, PublishedStatus
 from sepurux_action.github.event import Event, Lookup, PullRequest
-from sepurux_action.github.permissions import Operation
 from sepurux_action.github.publisher import STATUSES_S
 from sepurux_action.github.session import GitHubSession
-from sepurux_action.github.snapshot import MAX_PAGES, Comment, PolicyFile, PublishedStatus, Snapshot
+from sepurux_action.github.snapshot import MAX_PAGES, Comment, Snapshot
 from sepurux_action.github.subject import FIRST_READ_S, Subject
 from sepurux_action.host.deadlines import Signals
 from sepurux_action.step import Connections, Step, from_command_line
@@ -41,7 +41,8 @@ EVENT = Event(
 )
 BODY = "{}\n{}".format
 SETTINGS = Settings()
-PAGE = Snapshot(pull_request=PULL, statuses=(), account="github-actions[bot]")
+PAGE = Snapshot(pull_request=PULL)
+COMMIT = Commit(statuses=(), account="github-actions[bot]")
 
 
 def listed(*contexts: str) -> tuple[PublishedStatus, ...]:
@@ -76,7 +77,7 @@ class Scene(NamedTuple):
 
 def a_scene(event: Event = EVENT, settings: Settings = SETTINGS, **client: object) -> Scene:
     clock, output = FakeClock(), FakeOutput()
-    fake = FakeGitHubClient(clock, **{"pages": (PAGE,), **client})  # type: ignore[arg-type]
+    fake = FakeGitHubClient(clock, **{"pages": (PAGE,), "shown": COMMIT, **client})  # type: ignore[arg-type]
     event = replace(event, run_url="https://github.com/run")
     session = a_session(BoundedCalls(fake, clock, output, event), event, settings)
     return Scene(clock, fake, output, session)
@@ -99,9 +100,13 @@ def numbered(count: int, prefix: str = "g") -> list[str]:
     return [f"{prefix}{number}" for number in range(count)]
 
 
-def rejecting(rejection: ErrorDetails, name: str, *targets: str) -> Callable[[str, str, float], ErrorDetails | None]:
-    """Reject the calls of this name whose target begins so; all of them where none is given."""
-    return lambda called, target, _: rejection if called == name and target.startswith(targets or ("",)) else None
+READS = "commit snapshot base_branch"  # the first ones
+
+
+def rejecting(rejection: ErrorDetails, names: str, *targets: str) -> Callable[[str, str, float], ErrorDetails | None]:
+    """Reject the calls of these names whose target begins so; all of them where none is given."""
+    starts = targets or ("",)
+    return lambda called, target, _: rejection if called in names.split() and target.startswith(starts) else None
 
 
 # -- rejections -------------------------------------------------------------------------------------------------------
@@ -154,12 +159,6 @@ def test_a_rate_limit_ends_the_calls_for_now_and_names_what_is_missing() -> None
     )
 
 
-def waiting(scene: Scene, *reviewers: str) -> None:
-    scene.client.permissions = dict.fromkeys(reviewers, "write")
-    assert scene.session.reviews.approval(reviewers).can_approve == reviewers
-    scene.session.publisher.publish_results([])
-
-
 @pytest.mark.parametrize(
     ("rejection", "target", "requested"), [(UNPROCESSABLE, "ann", ["ann", "bob", "cat"]), (FORBIDDEN, "", ["ann"])]
 )
@@ -180,18 +179,18 @@ def test_a_rejected_review_request_ends_the_others_only_if_the_token_may_make_no
 # -- reads ------------------------------------------------------------------------------------------------------------
 
 
-def until(seconds: float, rejection: ErrorDetails, *names: str) -> Callable[[str, str, float], ErrorDetails | None]:
+def until(seconds: float, rejection: ErrorDetails, names: str) -> Callable[[str, str, float], ErrorDetails | None]:
     start = FakeClock().time
-    return lambda name, _target, time: rejection if name in names and time < start + seconds else None
+    return lambda name, _target, time: rejection if name in names.split() and time < start + seconds else None
 
 
 PUSH = replace(EVENT, name="push", pull_request=None, lookup=Lookup(commit=HEAD))
 
 
-@pytest.mark.parametrize(("event", "call"), [(EVENT, "fetch_snapshot"), (PUSH, "find_pull_requests")])
+@pytest.mark.parametrize(("event", "call"), [(EVENT, READS), (PUSH, "find_pull_requests")])
 def test_an_outage_of_50_seconds_does_not_fail_the_first_read(event: Event, call: str) -> None:
     scene = a_scene(event, takes_s=1, reject=until(50, OUTAGE, call))
-    assert (scene.session.subject.event.ambiguous, scene.session.subject.snapshot.pull_request) == (False, PULL)
+    assert (scene.session.subject.event.ambiguous, scene.session.subject.commit) == (False, COMMIT)
     assert scene.warnings == []
     assert any("GitHub kept failing" in line for line in scene.output.lines)
 
@@ -204,16 +203,16 @@ class EndedClock(FakeClock):
 
 
 def test_a_signal_ends_the_pause_between_two_attempts() -> None:
-    client, output = FakeGitHubClient(FakeClock(), reject=rejecting(OUTAGE, "fetch_snapshot")), FakeOutput()
+    client, output = FakeGitHubClient(FakeClock(), reject=rejecting(OUTAGE, READS)), FakeOutput()
     session = a_session(BoundedCalls(client, EndedClock(), output, EVENT))
-    assert session.subject.snapshot.policy.error == "the run was cancelled before GitHub responded"
+    assert session.subject.commit.policy.error == "the run was cancelled before GitHub responded"
     assert output.annotations == []
-    assert client.named("fetch_snapshot") == [""]
+    assert client.named("snapshot") == [""]
 
 
 def test_a_longer_outage_ends_the_first_read_after_a_minute() -> None:
-    scene, start = a_scene(takes_s=1, reject=rejecting(OUTAGE, "fetch_snapshot")), FakeClock().time
-    assert scene.session.subject.snapshot.policy.details == OUTAGE
+    scene, start = a_scene(takes_s=1, reject=rejecting(OUTAGE, READS)), FakeClock().time
+    assert scene.session.subject.commit.policy.details == OUTAGE
     assert FIRST_READ_S - 10 < scene.clock.time - start <= FIRST_READ_S
     assert scene.warnings == []
 
@@ -231,7 +230,7 @@ def test_all_statuses_during_the_evaluation_share_one_limit_if_github_hangs() ->
 
 def test_a_github_that_hangs_ends_each_part_at_its_deadline() -> None:
     scene, start = a_scene(takes_s=1_000), FakeClock().time
-    assert scene.session.subject.snapshot.policy.error.startswith("GitHub did not respond")
+    assert scene.session.subject.commit.policy.error.startswith("GitHub did not respond")
     assert scene.clock.time - start == FIRST_READ_S
     scene.session.publisher.publish_config_error(["one"])
     assert scene.clock.time - start == FIRST_READ_S + STATUSES_S
@@ -243,17 +242,9 @@ def test_a_github_that_hangs_ends_each_part_at_its_deadline() -> None:
 
 @pytest.mark.parametrize("rejection", [FORBIDDEN, LIMITED, ErrorDetails(status=401)])
 def test_a_permanent_rejection_of_the_first_read_is_not_retried(rejection: ErrorDetails) -> None:
-    scene = a_scene(reject=rejecting(rejection, "fetch_snapshot"))
-    assert scene.session.subject.snapshot.policy.details == rejection
-    assert len(scene.client.named("fetch_snapshot")) == 1
-
-
-def test_a_response_without_the_policy_is_fetched_again_and_kept_if_it_stays_incomplete() -> None:
-    partly = replace(PAGE, policy=PolicyFile(error="no"), error=OUTAGE, denied=Operation.BASE)
-    scene = a_scene(pages=(partly,))
-    assert len(scene.client.named("fetch_snapshot")) > 5
-    assert scene.session.subject.snapshot == partly
-    assert scene.warnings == []
+    scene = a_scene(reject=rejecting(rejection, READS))
+    assert scene.session.subject.commit.policy.details == rejection
+    assert len(scene.client.named("snapshot")) == 1
 
 
 @pytest.fixture
@@ -295,8 +286,8 @@ def test_pending_statuses_come_before_reads_of_files_and_comments(signals: Signa
     scene = a_scene(pages=many_pages(3))
     run_gates(scene, signals, a_gate(name="one"), a_gate(name="two", paths=parse_paths("docs/**")))
     called = [name for _, name, _ in scene.client.calls]
-    assert called[:4] == ["fetch_snapshot", "set_status", "set_status", "changed_files"]
-    assert called[4:] == [*["fetch_snapshot"] * 3, "required_contexts", "fetch_snapshot", "statuses"]
+    assert called[:6] == [*READS.split(), "set_status", "set_status", "changed_files"]
+    assert called[6:] == [*["snapshot"] * 3, "required_contexts", "snapshot", "statuses"]
 
 
 def test_reading_2400_comments_of_a_slow_github_leaves_no_older_success(signals: Signals) -> None:
@@ -312,7 +303,7 @@ def test_comments_are_read_until_there_is_our_own() -> None:
     pages[1], pages[2] = replace(pages[1], comments=(quoted,)), replace(pages[2], comments=(OURS,))
     scene = a_scene(pages=pages)
     assert scene.session.earlier.load_comments().comments == (quoted, OURS)
-    assert scene.client.named("fetch_snapshot") == ["", "1", "2"]
+    assert scene.client.named("snapshot") == ["", "1", "2"]
 
 
 KINDS = [FORBIDDEN, LIMITED, OUTAGE, NOT_FOUND, UNPROCESSABLE, ErrorDetails(status=401), ErrorDetails(status=410)]
@@ -367,7 +358,7 @@ def test_changed_files_do_not_count_once_head_or_base_has_changed(pull: PullRequ
     assert scene.session.changes.is_current()
     scene.client.pages = (replace(PAGE, pull_request=pull),)
     assert not scene.session.changes.is_current()
-    scene.client.reject = rejecting(OUTAGE, "fetch_snapshot")
+    scene.client.reject = rejecting(OUTAGE, READS)
     assert not scene.session.changes.is_current()
 
 
@@ -394,10 +385,10 @@ AT_BASE = replace(EVENT, base_sha="b" * 40)
 def test_the_list_of_changed_files_decides_whether_the_policy_is_changed(
     event: Event, policy: PolicyFile, files: tuple[ChangedFile, ...] | None, head: PullRequest, *, changes: bool
 ) -> None:
-    page = replace(PAGE, policy=policy, head_policy=POLICY)
+    shown = replace(COMMIT, policy=policy, head_policy=POLICY)
     rejected = "changed_files" if files is None else ""
-    scene = a_scene(event, pages=(page,), files=files or (), reject=rejecting(FORBIDDEN, rejected))
-    scene.client.pages = (replace(page, pull_request=head),)
+    scene = a_scene(event, shown=shown, files=files or (), reject=rejecting(FORBIDDEN, rejected))
+    scene.client.pages = (replace(PAGE, pull_request=head),)
     assert scene.session.changes.of_policy("policy.yml") is changes
 
 
@@ -405,9 +396,8 @@ def test_the_list_of_changed_files_decides_whether_the_policy_is_changed(
 def test_a_policy_file_that_a_pull_request_adds_with_yaml_in_its_name_is_a_change(
     listed: str, *, changes: bool
 ) -> None:
-    scene = a_scene(
-        AT_BASE, pages=(replace(PAGE, head_policy=PolicyFile(misnamed=True)),), files=(ChangedFile(listed),)
-    )
+    shown = replace(COMMIT, head_policy=PolicyFile(misnamed=True))
+    scene = a_scene(AT_BASE, shown=shown, files=(ChangedFile(listed),))
     assert scene.session.changes.of_policy("policy.yml") is changes
 
 
@@ -464,21 +454,16 @@ def test_no_comment_is_written_unless_the_evaluated_commit_is_the_head(pull: Pul
     assert any(line.startswith(says) for line in scene.output.lines)
 
 
-@pytest.mark.parametrize("event", [EVENT, replace(EVENT, name="merge_group")], ids=["pull request", "merge group"])
-def test_every_status_fails_and_no_comment_is_written_once_the_base_branch_has_changed(event: Event) -> None:
-    scene = a_scene(event)
+def test_one_warning_says_that_the_base_branch_has_changed_since_the_policy_was_read() -> None:
+    scene = a_scene()
     scene.client.pages = (replace(PAGE, pull_request=replace(PULL, base_ref="next")),)
     decided = [*results("one", passing=True), *results("two", passing=True)]
     publish(scene, decided)
-    assert [state for state, _ in scene.client.newest.values()] == [CommitState.FAILURE] * 2
-    assert [name for _, name, _ in scene.client.calls] == ["fetch_snapshot"] * 2 + ["set_status"] * 2
     assert scene.session.publisher.publish_comment(decided, BODY) == ""
-    assert scene.client.comments == {}
+    assert [state for state, _ in scene.client.newest.values()] == [CommitState.FAILURE] * 2
     [warning] = scene.warnings
-    assert warning == (
-        'The base branch of the pull request has changed from "main" to "next" since the policy was read, so each '
-        "status is `failure`. Re-run the job."
-    )
+    changed = 'The base branch of the pull request has changed from "main" to "next" since the policy was read'
+    assert warning == f"{changed}, so each status is `failure`. Re-run the job."
 
 
 @pytest.mark.parametrize("pull", [None, replace(PULL, base_ref=""), replace(PULL, head_sha="c" * 40)])
@@ -497,62 +482,23 @@ def test_a_pull_request_that_cannot_be_read_again_keeps_the_time_for_the_decided
     start = scene.clock.time
 
     def reject(name: str, _target: str, _time: float) -> ErrorDetails | None:
-        if name == "fetch_snapshot" and hangs:
+        if name == "snapshot" and hangs:
             scene.clock.time += 1_000
-        return OUTAGE if name == "fetch_snapshot" and not hangs else None
+        return OUTAGE if name == "snapshot" and not hangs else None
 
     scene.client.reject = reject
     publish(scene, results("one", passing=True))
     assert scene.client.newest["Sepurux / one"][0] is CommitState.SUCCESS
     assert scene.clock.time - start <= READS_S
     [warning] = scene.warnings
-    assert warning.startswith("Could not read the pull request and the base branch (GitHub ")
+    assert warning.startswith("Could not read the pull request (GitHub ")
     assert scene.session.publisher.publish_comment(results("one"), BODY) == ""
     assert scene.client.comments == {}
 
 
-def test_a_base_branch_that_has_changed_before_the_signal_leaves_no_success() -> None:
-    scene = a_scene()
-    scene.client.pages = (replace(PAGE, pull_request=replace(PULL, base_ref="next")),)
-    publish(scene, results("one", passing=True))
-    scene.session.publisher.enter_shutdown(scene.clock)
-    scene.session.publisher.publish_results(results("one", passing=True))
-    assert scene.client.newest["Sepurux / one"][0] is CommitState.FAILURE
-    assert len(scene.client.named("fetch_snapshot")) == 2
-
-
-def test_after_a_signal_the_pull_request_is_not_read_again() -> None:
-    scene = a_scene()
-    scene.session.publisher.enter_shutdown(scene.clock)
-    scene.session.publisher.publish_results(results("one", passing=True))
-    assert scene.client.newest["Sepurux / one"][0] is CommitState.SUCCESS
-    assert len(scene.client.named("fetch_snapshot")) == 1
-
-
-@pytest.mark.parametrize(
-    ("mode", "passing", "comments"),
-    [
-        (CommentMode.ALWAYS, [True], 1),
-        (CommentMode.ON_FAILURE, [True], 0),
-        (CommentMode.ON_FAILURE, [False], 1),
-        (CommentMode.ON_FAILURE, [False, True], 1),
-        (CommentMode.NEVER, [False], 0),
-    ],
-)
-def test_each_comment_mode(mode: CommentMode, passing: list[bool], comments: int) -> None:
-    scene = a_scene(settings=Settings(comment=mode))
-    for each in passing:
-        publish(scene, results("one", passing=each))
-        scene.session.publisher.publish_comment(results("one", passing=each), (f"{{}}\n{each}\n{{}}").format)
-    assert len(scene.client.comments) == comments
-    assert all(f"\n{passing[-1]}\n" in comment.body for comment in scene.client.comments.values())
-
-
 def test_a_config_error_ignores_case_in_the_prefix_of_older_statuses() -> None:
     scene = a_scene(
-        pages=(
-            replace(PAGE, statuses=(PublishedStatus(context="SEPURUX / refunds"), PublishedStatus(context="build"))),
-        )
+        shown=replace(COMMIT, statuses=(PublishedStatus(context="SEPURUX / refunds"), PublishedStatus(context="build")))
     )
     scene.session.publisher.publish_config_error([])
     assert {name: state for name, (state, _) in scene.client.newest.items()} == {
@@ -561,10 +507,10 @@ def test_a_config_error_ignores_case_in_the_prefix_of_older_statuses() -> None:
 
 
 def test_the_statuses_of_the_given_gates_are_set_before_those_that_have_to_be_read() -> None:
-    scene = a_scene(reject=rejecting(LIMITED, "fetch_snapshot"))
+    scene = a_scene(reject=rejecting(LIMITED, READS))
     scene.client.listed = listed("Sepurux / one", "Sepurux / two")
     scene.session.publisher.publish_config_error(["one"])
-    calls = [(name, target.split(" https")[0]) for _, name, target in scene.client.calls[1:]]
+    calls = [(name, target.split(" https")[0]) for _, name, target in scene.client.calls[3:]]
     assert calls == [
         ("set_status", "Sepurux / one"),
         ("statuses", EVENT.commit),
@@ -573,7 +519,7 @@ def test_the_statuses_of_the_given_gates_are_set_before_those_that_have_to_be_re
 
 
 def test_statuses_that_cannot_be_read_at_all_cause_a_warning() -> None:
-    scene = a_scene(reject=lambda name, *_: FORBIDDEN if name in {"fetch_snapshot", "statuses"} else None)
+    scene = a_scene(reject=lambda name, *_: FORBIDDEN if name in {*READS.split(), "statuses"} else None)
     scene.session.publisher.publish_config_error(["one"])
     [warning] = [each for each in scene.warnings if "statuses of the commit" in each]
     assert "Give the job `statuses: read`" in warning
@@ -581,7 +527,7 @@ def test_statuses_that_cannot_be_read_at_all_cause_a_warning() -> None:
 
 def test_without_a_status_or_a_commit_no_statuses_are_read() -> None:
     for event, status in [(EVENT, False), (replace(EVENT, commit=""), True)]:
-        scene = a_scene(event, Settings(status=status), reject=rejecting(LIMITED, "fetch_snapshot"))
+        scene = a_scene(event, Settings(status=status), reject=rejecting(LIMITED, READS))
         scene.session.publisher.publish_config_error(["one"])
         assert scene.client.named("statuses") == []
 
@@ -605,36 +551,6 @@ def test_the_newest_approvals_are_checked_first_until_one_is_eligible() -> None:
     scene.client.permissions = {"ann": "write"}
     assert scene.session.reviews.approval(()).approved_by == ("ann",)
     assert scene.client.named("permission") == ["late2", "late1", "late0", "ann"]
-
-
-def test_a_user_who_approved_again_counts_as_new_and_one_who_then_objected_not_at_all() -> None:
-    again = (*approvals("ann", *numbered(200)), *approvals("ann"))
-    objected = Review(author="bob", state="CHANGES_REQUESTED", commit=HEAD)
-    scene = a_scene(given=(*approvals("bob"), *again, objected))
-    scene.client.permissions = {"ann": "write", "bob": "write"}
-    assert scene.session.reviews.approval(()).approved_by == ("ann",)
-    assert scene.client.named("permission") == ["ann"]
-
-
-def test_a_permission_that_cannot_be_read_leaves_the_other_approvals_alone() -> None:
-    scene = a_scene(given=approvals("ann", "bob"), reject=rejecting(UNPROCESSABLE, "permission", "bob"))
-    scene.client.permissions = {"ann": "write"}
-    assert scene.session.reviews.approval(()).approved_by == ("ann",)
-    readers = a_scene(given=approvals("ann", "bob"), reject=scene.client.reject)
-    assert readers.session.reviews.approval(()).unread
-
-
-def test_no_review_is_requested_if_no_listed_reviewer_can_approve() -> None:
-    scene = a_scene()
-    found = scene.session.reviews.approval(("ann", "bob"))
-    assert found.cannot_approve == (Refusal("ann", Reason.NO_WRITE_ACCESS), Refusal("bob", Reason.NO_WRITE_ACCESS))
-    scene.session.reviews.request_reviews()
-    assert scene.client.named("requested_reviewers") == []
-
-
-def test_listed_reviewers_whose_permission_cannot_be_read_may_be_able_to_approve() -> None:
-    scene = a_scene(reject=rejecting(UNPROCESSABLE, "permission", "bob"))
-    assert scene.session.reviews.approval(("ann", "bob")).unread
 
 
 # -- limits -----------------------------------------------------------------------------------------------------------
@@ -676,7 +592,7 @@ def test_what_blocks_is_sent_first_and_what_was_not_sent_is_named() -> None:
     [
         (gates, body, 2 * gates + more)
         for gates in (1, MAX_GATES_IN_STEP)
-        for body, more in (("", 6), (OLD, 6), (SAME, 5))
+        for body, more in (("", 8), (OLD, 8), (SAME, 7))
     ],
 )
 def test_what_a_step_costs(gates: int, body: str, requests: int, signals: Signals) -> None:
@@ -686,8 +602,8 @@ def test_what_a_step_costs(gates: int, body: str, requests: int, signals: Signal
     """
     names = numbered(gates)
     decided = listed(*(f"Sepurux / {name}" for name in names if body == SAME))
-    page = replace(PAGE, statuses=decided, comments=(Comment(id=5, body=body),))
-    scene = a_scene(takes_s=0.3, pages=(page if body else PAGE,))
+    page = replace(PAGE, comments=(Comment(id=5, body=body),) if body else ())
+    scene = a_scene(takes_s=0.3, pages=(page,), shown=replace(COMMIT, statuses=decided))
     run_gates(scene, signals, *(a_gate(name=name) for name in names))
     scene.session.publisher.publish_notice(notice, "gates")
     scene.clock.time += 600
@@ -744,7 +660,7 @@ def test_after_a_signal_a_line_of_another_run_stays() -> None:
     scene.session.publisher.publish_notice(notice, "gates")
     [written] = scene.client.comments.values()
     scene.client.comments = {1: replace(written, body=written.body.replace("⏳ not", "⏳ other"))}
-    scene.session.publisher.enter_shutdown(scene.clock)
+    scene.session.calls.enter_shutdown(scene.clock)
     scene.session.publisher.publish_notice(lambda _: "❗ cancelled", "gates")
     assert "⏳ other" in scene.client.comments[1].body
 
@@ -756,7 +672,7 @@ def test_after_a_signal_each_status_is_tried_once() -> None:
     scene = a_scene(takes_s=0.05, reject=rejecting(replace(OUTAGE, temporary=True), "set_status", "Sepurux / g0 "))
     scene.session.publisher.publish_results(results("g0"))
     assert len(scene.client.named("set_status")) == 4
-    scene.session.publisher.enter_shutdown(scene.clock)
+    scene.session.calls.enter_shutdown(scene.clock)
     start = scene.clock.time
     scene.session.publisher.publish_results(results(*numbered(MAX_GATES_IN_STEP)))
     assert len(scene.client.newest) == MAX_GATES_IN_STEP - 1
@@ -769,14 +685,15 @@ def test_without_a_comment_the_pull_request_is_read_again_for_the_status_alone(*
     scene = a_scene(settings=Settings(comment=CommentMode.NEVER, status=status), pages=many_pages(3))
     publish(scene, results("one"))
     assert scene.session.publisher.publish_comment(results("one"), BODY) == ""
-    assert scene.client.named("fetch_snapshot") == [""] * reads
+    assert scene.client.named("snapshot") == [""] * reads
 
 
 def test_the_current_base_branch_replaces_that_of_an_older_payload() -> None:
     pull = replace(PULL, base_ref="next", base_sha="d" * 40)
     scene = a_scene(pages=(replace(PAGE, pull_request=pull),))
     assert (scene.session.subject.event.base_ref, scene.session.subject.event.base_sha) == ("next", "d" * 40)
-    assert scene.client.named("fetch_snapshot") == ["", ""]
+    calls = [name for _, name, _ in scene.client.calls]
+    assert calls == [*READS.split(), "commit", "base_branch"]
     assert scene.warnings == []
 
 
@@ -785,7 +702,7 @@ def test_the_base_branch_of_a_merge_group_stays_that_of_its_payload() -> None:
         replace(EVENT, name="merge_group"), pages=(replace(PAGE, pull_request=replace(PULL, base_ref="x")),)
     )
     assert scene.session.subject.event.base_ref == "main"
-    assert len(scene.client.named("fetch_snapshot")) == 1
+    assert len(scene.client.named("snapshot")) == 1
 
 
 def test_the_rules_of_the_branch_are_read_once_also_after_a_rejection() -> None:
