@@ -179,6 +179,14 @@ def test_bad_flags_are_reported_all_at_once_under_their_own_names_without_what_m
     assert value not in bad.log
 
 
+def test_a_problem_names_flags_and_variables_and_no_inputs(gate: Gate) -> None:
+    flags = ["--config", "absent.yml", "--campaign-name", "b"]
+    problems = gate(flags, "https://sepurux.example.com", SEPURUX_API_KEY="").log
+    assert "  --config absent.yml: there is no such file in the checkout; accepted: the path of" in problems
+    assert '--campaign ("core-reliability") and --campaign-name ("b") are the same setting, but differ' in problems
+    assert "  --token: it is empty, and so is SEPURUX_API_KEY. Run `export SEPURUX_CI_TOKEN=...`" in problems
+
+
 def test_flags_override_the_policy_file_which_overrides_the_environment(tmp_path: Path, gate: Gate) -> None:
     policy = (
         "campaign: other\nmutation_pack: of-file\nthresholds: {min_pass_rate: 99%, max_failures: 7}\nreport_dir: no\n"
