@@ -89,13 +89,6 @@ class BoundedCalls:
         for details, of_targets in rejected.items():
             self.warn(operation, details, of_targets if len(calls) > 1 else ())
 
-    def call_until_deadline(self, operation: Operation, work: Callable[[GitHubClient], T]) -> T:
-        """Return what `work` returns; raises GitHubError. Retries while the error may be temporary and time is left."""
-        found = self.read_side_by_side({operation: work})[operation]
-        if isinstance(found, ErrorDetails):
-            raise GitHubError(found)
-        return found
-
     def read_side_by_side(
         self, reads: Mapping[Operation, Callable[[GitHubClient], T]]
     ) -> dict[Operation, T | ErrorDetails]:

@@ -82,7 +82,10 @@ class GitHubClient:
 
     def snapshot(self, number: int, after: str = "") -> Snapshot:
         """Return a pull request, and the own comments of the page after a cursor."""
-        return snapshot.parse_snapshot(self._query(snapshot.SNAPSHOT_QUERY, {"number": number, "after": after or None}))
+        response = self._query(snapshot.SNAPSHOT_QUERY, {"number": number, "after": after or None})
+        if (found := snapshot.parse_snapshot(response)) is None:
+            raise GitHubError(UNEXPECTED_SHAPE)
+        return found
 
     def base_branch(self, event: Event) -> BaseBranch:
         return base_branch.parse_base_branch(self._query(base_branch.base_query(event)), event.commit)

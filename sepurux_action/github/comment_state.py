@@ -158,8 +158,9 @@ class CommentState:
     def recorded_fail(self, gate: str, commit: str, link: str) -> Evaluated | None:
         """Return a gate's `fail` at this commit if it is kept, and its commit status has this link."""
         fail = self.fails_at(commit).get(gate)
-        worst = fail.worst if fail else RunResult()
-        kept = worst.run.dashboard_url or (worst.earlier and worst.earlier.url)
+        if fail is None:
+            return None
+        kept = fail.worst.run.dashboard_url or (fail.worst.earlier and fail.worst.earlier.url)
         return fail if kept and kept == link else None
 
     def find_unfinished(self, gate: Gate, commit: str) -> Runs:

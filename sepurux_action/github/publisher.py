@@ -168,7 +168,7 @@ class Publisher:
             return own if self._event.name == "merge_group" else NEWER_COMMIT
         if self._subject.new_base(now):
             return "the base branch of the pull request has changed"
-        return "" if now.comments_known else UNKNOWN_COMMENTS
+        return UNKNOWN_COMMENTS if now.after else ""
 
     def publish_notice(self, notice: Callable[[str], str], key: str) -> None:
         """Write a line about the evaluated commit into the existing comment, if its report is about another commit.
@@ -201,7 +201,7 @@ class Publisher:
             return ours(self._earlier.load_comments(ours).comments)
         page = self._earlier.load_comments(lambda _: False)
         marked = [each for each in page.comments if each.body.startswith(f"<!-- {comment_state.MARKER}:")]
-        return marked if len(marked) == 1 and page.comments_known else ()
+        return marked if len(marked) == 1 and not page.after else ()
 
     def _context_of(self, gate: str) -> str:
         return self._settings.context_of(gate, self._event.branch)
@@ -244,12 +244,14 @@ class Publisher:
         return github.set_status(self._event.commit, status)
 
     def _decided_status(self, result: GateResult) -> CommitStatus:
-        state = CommitState.FAILURE if result.blocks else CommitState.SUCCESS
-        state = CommitState.PENDING if result.needs_approval else state
-        note = _status_note(result)
+        state, note = CommitState.SUCCESS, _status_note(result)
         if self._subject.new_base(self._now):
             state = CommitState.FAILURE
             note = BASE_CHANGED if result.decision is Decision.FAIL else BASE_CHANGED + RERUN
+        elif result.needs_approval:
+            state = CommitState.PENDING
+        elif result.blocks:
+            state = CommitState.FAILURE
         description = published_result.format_description(summarize(result), note)
         url = result.recorded.link if result.recorded else result.worst.run.dashboard_url
         return CommitStatus(self._context_of(result.gate.name), state, description, url)

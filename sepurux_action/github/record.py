@@ -45,11 +45,12 @@ class Record:
 
     def without_decision(self, contexts: Iterable[str], newest: Iterable[PublishedStatus] | None) -> tuple[str, ...]:
         """Return the contexts whose newest status does not say what the newest decision is; all if it is not known."""
-        found = None if newest is None else {each.context.lower(): each for each in newest}
-        unknown = []
+        if newest is None:
+            return tuple(contexts)
+        found, unknown = {each.context.lower(): each for each in newest}, []
         for context in contexts:
-            status = found.get(context) if found is not None else None
-            if found is None or (status and not _is_decision(status)):
+            status = found.get(context)
+            if status and not _is_decision(status):
                 unknown.append(context)
             else:
                 self._keep(context, status)

@@ -42,28 +42,27 @@ class Comment:
 class Snapshot:
     """A pull request as one query shows it, None if it was not read, and a page of the token's own comments.
 
-    The oldest comment comes first; `comments_known` is False if one of the pages read may lack a comment; `after` is
-    the cursor of the next page, '' on the last one. `error` is why nothing could be read.
+    The oldest comment comes first. `after` is the cursor of the next page, '' on the last one. `error` is why nothing
+    could be read.
     """
 
     pull_request: PullRequest | None = None
     comments: tuple[Comment, ...] = ()
-    comments_known: bool = True
     after: str = ""
     error: ErrorDetails | None = None
 
 
-def parse_snapshot(response: object) -> Snapshot:
-    """Return the snapshot in a response without errors; what has an unknown shape is left out."""
+def parse_snapshot(response: object) -> Snapshot | None:
+    """Return the snapshot in a response without errors; None if it lacks a comment, its author, or the next page."""
     pull = json_reader.at(response, "data", "repository", "pullRequest")
     thread = json_reader.at(pull, "comments")
-    more, after = (json_reader.at(thread, "pageInfo", name) for name in ("hasNextPage", "endCursor"))
-    return Snapshot(
-        pull_request=_pull_request(pull) if isinstance(pull, dict) else None,
-        comments=oldest_first(_own_comments(json_reader.at(thread, "nodes"))),
-        comments_known=_is_complete(thread),
-        after=json_reader.text(after) if more is True else "",
-    )
+    nodes, more = json_reader.at(thread, "nodes"), json_reader.at(thread, "pageInfo", "hasNextPage")
+    after = json_reader.text(json_reader.at(thread, "pageInfo", "endCursor")) if more is True else ""
+    authored = (json_reader.at(node, "viewerDidAuthor") for node in json_reader.as_array(nodes))
+    is_whole = isinstance(nodes, list) and all(isinstance(each, bool) for each in authored)
+    if not is_whole or not (after or more is False):
+        return None
+    return Snapshot(pull_request=_pull_request(pull), comments=oldest_first(_own_comments(nodes)), after=after)
 
 
 def oldest_first(comments: Iterable[Comment]) -> tuple[Comment, ...]:
@@ -81,15 +80,6 @@ def _pull_request(pull: object) -> PullRequest:
         author=author,
         by_agent=is_agent(kind, author),
     )
-
-
-def _is_complete(thread: object) -> bool:
-    """Return whether a page of comments has all comments, their authors, and the cursor of the next page."""
-    nodes, more = json_reader.at(thread, "nodes"), json_reader.at(thread, "pageInfo", "hasNextPage")
-    has_cursor = bool(json_reader.text(json_reader.at(thread, "pageInfo", "endCursor")))
-    authored = (json_reader.at(node, "viewerDidAuthor") for node in json_reader.as_array(nodes))
-    known = isinstance(nodes, list) and all(isinstance(each, bool) for each in authored)
-    return known and (more is False or (more is True and has_cursor))
 
 
 def _own_comments(nodes: object) -> Iterable[Comment]:

@@ -59,8 +59,9 @@ class Subject:
     def is_at_event_commit(self, snapshot: Snapshot) -> bool:
         """Return whether the pull request in a snapshot has the event's commit as its head, and the event's base."""
         pull, event = snapshot.pull_request, self.event
-        now = (pull.head_sha, pull.base_ref) if pull else None
-        return bool(event.commit) and now == (event.commit, event.base_ref)
+        if pull is None or not event.commit:
+            return False
+        return (pull.head_sha, pull.base_ref) == (event.commit, event.base_ref)
 
     def new_base(self, snapshot: Snapshot | None) -> str:
         """Return the base branch of the pull request in a snapshot if the event has another one, else ''."""
@@ -114,9 +115,8 @@ def read_subject(calls: BoundedCalls, subject: Subject) -> Subject:
         del parts[Operation.PULL]
         subject = _read(calls, replace(subject, event=event), parts)
     if not (subject.commit.policy.error and policy_ref(event)):  # else the error about the policy says why
-        failed = {subject.commit.error: Operation.COMMIT, subject.snapshot.error: Operation.PULL}
-        for why, operation in {**failed, subject.base.error: subject.base.operation}.items():
-            if why:
+        for operation, why in ((Operation.COMMIT, subject.commit.error), (Operation.PULL, subject.snapshot.error)):
+            if why and why != subject.base.error:  # of which `with_base` warns
                 calls.warn(operation, why)
     return subject
 
@@ -137,11 +137,12 @@ def _find_pull_request(calls: BoundedCalls, event: Event) -> Event:
         if (lookup := event.lookup) is None:
             break
         find = methodcaller("find_pull_requests", lookup)
-        try:
-            event = resolve(event, calls.call_until_deadline(Operation.FIND, find))
-        except GitHubError as error:
+        found = calls.read_side_by_side({Operation.FIND: find})[Operation.FIND]
+        if isinstance(found, ErrorDetails):
             which = UNKNOWN_PULL_REQUEST if lookup.commit else f"pull request {lookup.number}"
-            event = as_ambiguous(event, f"{which} could not be read ({error.details.summary})", error.details)
+            event = as_ambiguous(event, f"{which} could not be read ({found.summary})", found)
+        else:
+            event = resolve(event, found)
     if event.pull_request is None:
         what = "no comment" if event.commit else "no comment and no status"
         calls.output.log(f"{what}: {event.no_pr_reason}")
@@ -161,13 +162,14 @@ def _read(calls: BoundedCalls, subject: Subject, parts: Mapping[Operation, Calla
 
 def with_base(calls: BoundedCalls, subject: Subject, gates: Iterable[Gate]) -> Subject:
     """Read the base branch once more if it could not be read, GitHub may show it later, and a gate limits a drop."""
-    why, event = subject.base.error, subject.event
-    if why is None or why.permanent or not any(options.DROPS & set(gate.limits) for gate in gates):
-        return subject
-    try:
-        base = calls.call(lambda github: github.base_branch(event), retry=False)
-    except GitHubError as error:
-        base = BaseBranch(error=error.details)
+    base, event = subject.base, subject.event
+    if base.error and not base.error.permanent and any(options.DROPS & set(gate.limits) for gate in gates):
+        try:
+            base = calls.call(lambda github: github.base_branch(event), retry=False)
+        except GitHubError as error:
+            base = BaseBranch(error=error.details)
+    if base.error:
+        calls.warn(base.operation, base.error)
     return replace(subject, base=base)
 
 
@@ -183,17 +185,16 @@ def fetch_more_comments(
     snapshot: Snapshot,
     enough: Callable[[Iterable[Comment]], object] = lambda _: False,
 ) -> Snapshot:
-    """Return the snapshot with the comments of further pages, until there are `enough`."""
+    """Return the snapshot with the comments of further pages, until there are `enough` or no next one can be read."""
     for _ in range(MAX_PAGES - 1):
         if not snapshot.after or enough(snapshot.comments):
-            return snapshot
+            break
         page = fetch_page(calls, event, snapshot.after)
         if page is None:
             break
         comments = oldest_first((*snapshot.comments, *page.comments))
-        known = snapshot.comments_known and page.comments_known
-        snapshot = replace(snapshot, comments=comments, comments_known=known, after=page.after)
-    return replace(snapshot, comments_known=snapshot.comments_known and not snapshot.after)
+        snapshot = replace(snapshot, comments=comments, after=page.after)
+    return snapshot
 
 
 class Changes:

@@ -107,7 +107,8 @@ def test_a_base_branch_that_is_too_large_for_a_query_costs_only_the_comparison_a
 ) -> None:
     scene.github.max_nodes, scene.github.too_large = FEW, answer
     start = scene.clock.time
-    assert load(scene).baseline(DROP) is None
+    subject = with_base(scene.calls, load(scene), [a_gate()])
+    assert subject.baseline(DROP) is None
     assert (scene.queries, scene.clock.time) == ({"commit": 1, "pull": 1, "base": 1}, start)
     assert scene.warnings == [TOO_LARGE]
 
@@ -171,6 +172,7 @@ def test_a_base_branch_that_github_shows_later_is_compared_with(scene: Scene) ->
     subject = load(scene)
     assert subject.baseline(DROP) is None
     assert with_base(scene.calls, subject, [DROP]).baseline(DROP)
+    assert scene.warnings == []
 
 
 def test_without_permission_the_base_branch_is_not_read_again(scene: Scene) -> None:

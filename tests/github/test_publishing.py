@@ -421,17 +421,9 @@ def test_without_a_client_nothing_is_read_or_published_and_there_is_no_warning(s
 # -- comments ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "pages",
-    [
-        (replace(PAGE, comments_known=False),),
-        (replace(PAGE, after="1"), replace(PAGE, comments_known=False)),
-        many_pages(MAX_PAGES + 1),
-    ],
-    ids=["an incomplete page", "an incomplete second page", "too many pages"],
-)
-def test_where_comments_are_not_known_none_is_written_and_the_reason_is_logged(pages: Sequence[Snapshot]) -> None:
-    scene = a_scene(pages=pages)
+@pytest.mark.parametrize("reject", [rejecting(OUTAGE, "snapshot", "1"), lambda *_: None], ids=["unread", "too many"])
+def test_where_comments_are_not_known_none_is_written_and_the_reason_is_logged(reject: object) -> None:
+    scene = a_scene(pages=many_pages(MAX_PAGES + 1), reject=reject)
     publish(scene, results("one"))
     assert scene.session.publisher.publish_comment(results("one"), BODY) == ""
     assert scene.client.named("create_comment") == []
