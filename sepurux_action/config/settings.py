@@ -48,16 +48,11 @@ class Publishing:
     status_context: str = options.STATUS_CONTEXT.default
     report_dir: str = ""
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Return the names of the gates, () if they are unknown."""
-        return ()
-
     def context_of(self, gate: str, base: str) -> str:
         return f"{self.status_context.replace(BASE, base)} / {gate}"
 
-    def contexts(self, base: str) -> tuple[str, ...]:
-        return tuple(self.context_of(name, base) for name in self.names if self.status)
+    def contexts(self, gates: Iterable[str], base: str) -> tuple[str, ...]:
+        return tuple(self.context_of(name, base) for name in gates if self.status)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

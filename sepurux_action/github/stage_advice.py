@@ -7,7 +7,7 @@ from functools import cached_property
 
 from sepurux_action.common import json_reader
 from sepurux_action.config.policy import PolicyNote
-from sepurux_action.config.settings import Publishing
+from sepurux_action.config.settings import Inputs, Publishing, Settings
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.published_result import PreviousResult
@@ -49,11 +49,11 @@ class StageAdvice:
         newest = (results[context.lower()] for results in self._recent if context.lower() in results)
         return advise(stage, newest, scheduled=scheduled)
 
-    def lost_statuses(self, now: Publishing, merged: Publishing) -> tuple[PolicyNote, ...]:
+    def lost_statuses(self, now: Inputs | Settings, merged: Settings) -> tuple[PolicyNote, ...]:
         """Return a note for each ruleset that requires statuses that no gate sets with the settings after the merge."""
-        kept = {context.lower() for context in merged.contexts(self._event.branch)}
+        kept = {context.lower() for context in merged.contexts(merged.names, self._event.branch)}
         lost: dict[str, list[str]] = {}
-        for context in now.contexts(self._event.branch):
+        for context in now.contexts(now.names, self._event.branch):
             if context.lower() not in kept and (page := (self._required or {}).get(context.lower())):
                 lost.setdefault(page, []).append(f"`{context}`")
         return tuple(
