@@ -198,6 +198,13 @@ def test_a_defect_while_one_run_is_polled_ends_that_run_and_no_other() -> None:
     assert not any("a secret" in line for line in output.lines)
 
 
+def test_a_defect_while_failures_are_read_changes_no_decision() -> None:
+    output = FakeOutput()
+    [result] = evaluate(FakeApiCalls(sound(failures=Success([Defective()]))), output=output)
+    assert (result.decision, result.what_failed.unread_scenarios) == (Decision.PASS, 1)
+    assert any("internal error (KeyError" in line for line in output.lines)
+
+
 def test_a_defect_after_a_fail_leaves_the_fail() -> None:
     [result] = runs_of(FakeApiCalls(backend(after(0, FAILED), reliability=Success(Defective()))))
     assert result.decision is Decision.FAIL

@@ -53,6 +53,11 @@ def test_a_response_without_a_usable_id_is_an_error_and_no_trace_counts_as_the_r
     assert len(calls.paths("/v1/ci/runs")) == (call == "runs")
 
 
+def test_a_start_of_a_run_of_another_campaign_is_an_error() -> None:
+    [result] = runs_of(FakeApiCalls(sound(runs=Success({"run_id": "r", "campaign_id": OTHER}))))
+    assert result.run_decision.reason == "Sepurux started the CI run, but sent a response about another campaign."
+
+
 OTHERS = 'Set `campaign` to one of these, or `project` to another project: "core".'
 TWINS = [{"campaign_id": "a", "name": "core"}, {"campaign_id": "b", "name": "core"}]
 
