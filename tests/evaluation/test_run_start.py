@@ -13,21 +13,8 @@ from sepurux_action.errors import EvaluationError
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.run_start import find_campaign
-from tests.evaluation.step import (
-    GATE,
-    LISTED,
-    NUMBERS,
-    Defective,
-    Respond,
-    after,
-    http,
-    in_turn,
-    instead,
-    listed,
-    polls,
-    runs_of,
-    sound,
-)
+from tests.evaluation.responses import LISTED, NUMBERS, Defective, Respond, after, http, in_turn, instead, listed, sound
+from tests.evaluation.step import GATE, polls, runs_of
 from tests.fakes import CAMPAIGN, FakeApiCalls, backend
 
 OTHER = "8c5f4f5e-0000-4000-8000-000000000002"
