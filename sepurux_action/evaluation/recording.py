@@ -11,10 +11,11 @@ from typing import NamedTuple, NoReturn
 
 from sepurux_action.common import json_reader
 from sepurux_action.errors import TraceFileError
+from sepurux_action.evaluation.trace_format import CALL, PROMPT, RESULT
 
 MAX_READ = 100_000  # times, and names, that are read in a file; with more, the newest time or the task is not known
 GUIDE = "https://github.com/sepurux/gate-action/blob/main/docs/record-traces.md"
-PROMPT, CALL, RESULT = _KINDS = "prompt", "tool_call", "tool_result"
+_KINDS = (PROMPT, CALL, RESULT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
+from sepurux_action.evaluation.trace_format import CALL, FAILED, RESULT
+
 MAX_STEPS = 50  # of a trace
 MAX_EVENTS = 1_000  # calls and results of a trace
 MAX_SHAPES = 100_000  # different JSON objects of a trace; of more, nothing is kept
@@ -23,7 +25,6 @@ ERROR = "error"
 _NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,80}", re.ASCII)
 _CALL = re.compile(r"(.*)\((.*)\)")
 _STEP = re.compile(r"([1-9][0-9]{0,7}) ([A-Za-z0-9_.:/(), …-]{1,105})", re.ASCII)
-_FAILED = ("error", "failed")  # the status of a result
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +107,10 @@ def _keep(shapes: dict[_Kept, _Kept], pairs: list[tuple[str, object]]) -> _Kept:
 def _event(fields: dict[str, object]) -> Event | None:
     kind, given, error = (fields.get(name) for name in ("type", "args", "error"))
     tool = _name(fields.get("tool") or fields.get("name"))
-    if kind == "tool_call":
+    if kind == CALL:
         return Event(tool, _call(tool, given.names if isinstance(given, _Kept) else ()), is_call=True)
-    if kind == "tool_result":
-        failed = fields.get("status") in _FAILED or bool(error.names if isinstance(error, _Kept) else error)
+    if kind == RESULT:
+        failed = fields.get("status") in FAILED or bool(error.names if isinstance(error, _Kept) else error)
         return Event(tool, ERROR if failed else "", is_call=False)
     return None
 
