@@ -12,7 +12,7 @@ from statistics import fmean
 
 from sepurux_action.evaluation.base_results import BaseScenario, Results
 from sepurux_action.evaluation.failures import FailureKey, OnBase
-from sepurux_action.evaluation.trace_steps import Steps, parse_step
+from sepurux_action.evaluation.trace_steps import Steps
 
 MIN_RESULTS = 3  # of two results, a failure that occurs by chance is in both too often
 
@@ -62,6 +62,6 @@ def scenarios_on_base(results: Results) -> Mapping[str, ScenarioOnBase]:
             having=Counter(failure for each in complete for failure in set(each.failures)),
             recordings=max((each.recordings for each in complete), default=0),
             rates=tuple(each.pass_rate for each in complete if each.pass_rate is not None),
-            steps=tuple(map(parse_step, having[0].steps)),
+            steps=having[0].steps,
         )
     return found

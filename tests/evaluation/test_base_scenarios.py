@@ -13,7 +13,6 @@ from sepurux_action.evaluation.base_results import BaseResult, BaseScenario
 from sepurux_action.evaluation.base_scenarios import ScenarioOnBase, scenarios_on_base
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.failures import FailureKey, OnBase
-from sepurux_action.evaluation.trace_steps import Step
 
 UNSAFE, LOOP, STOPPED = (FailureKey(type=name) for name in ("unsafe_action", "loop", "incomplete"))
 keys = st.sets(st.sampled_from([UNSAFE, LOOP, STOPPED]))
@@ -106,5 +105,5 @@ def test_who_deletes_a_failing_scenario_has_fixed_nothing_of_it() -> None:
 def test_steps_are_those_of_the_newest_result_that_has_the_scenario() -> None:
     older = BaseScenario(name="refund", steps=("1 a()",))
     newest = BaseScenario(name="refund", steps=("2 b(x)",), complete=False)
-    assert on_base(newest, older).steps == (Step(2, "b(x)"),)
+    assert on_base(newest, older).steps == ("2 b(x)",)
     assert on_base(refund(), older).steps == ()
