@@ -57,15 +57,10 @@ class Check:
         return unreported or self.state is CheckState.NO_NUMBER
 
 
-@dataclass(frozen=True, slots=True)
-class ScenarioRate:
-    """The pass rate of a scenario, None if it is unknown, or unknown for one of its recordings."""
-
-    name: str
-    rate: float | None
+Rates = Sequence[tuple[str, float | None]]  # of scenarios: the name, and the pass rate of all recordings if it is known
 
 
-def check_thresholds(run: CIRun, gate: Gate, rates: Sequence[ScenarioRate] = ()) -> Iterator[Check]:
+def check_thresholds(run: CIRun, gate: Gate, rates: Rates) -> Iterator[Check]:
     """Yield a check for each threshold. `rates` are those of the scenarios, which a sentence names."""
     for metric in METRICS:
         limit = gate.limits.get(metric.threshold)
@@ -96,12 +91,12 @@ def _check(metric: Metric, reading: Reading, limit: float, *, needed: bool) -> C
     )
 
 
-def _below(rates: Sequence[ScenarioRate], check: Check) -> str:
+def _below(rates: Rates, check: Check) -> str:
     """Return the sentence of a check of the lowest scenario, with its name and the number of others below the limit."""
-    below = sorted(rate for each in rates if (rate := each.rate) is not None and PASS_RATE.rounded(rate) < check.limit)
+    below = sorted(rate for _, rate in rates if rate is not None and PASS_RATE.rounded(rate) < check.limit)
     if not below or not check.is_missed:
         return check.sentence
-    worst = next(each.name for each in rates if each.rate == below[0])
+    worst = next(name for name, rate in rates if rate == below[0])
     others = f", and so did {number_format.pluralize(len(below) - 1, 'other')}" if below[1:] else ""
     required = check.required.removeprefix("≥ ")
     return f"scenario {json_reader.preview(worst)} passed {check.actual}, less than the required {required}{others}"

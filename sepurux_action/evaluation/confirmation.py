@@ -8,11 +8,11 @@ from dataclasses import replace
 from sepurux_action.common import number_format
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation.checks import Check, ScenarioRate, check_thresholds
+from sepurux_action.evaluation.checks import Check, Rates
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.drops import Base, check_drops
-from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
+from sepurux_action.evaluation.drops import Base
+from sepurux_action.evaluation.gate_decision import GateDecision, checks_of, decide_gate
 from sepurux_action.evaluation.metrics import (
     LOWEST_SCENARIO,
     METRICS,
@@ -68,7 +68,7 @@ def confirm(gate: Gate, first: GateDecision, runs: Runs, base: Base) -> Evaluate
         told = f"A second evaluation, {why}, has no result, so the first one counts: {second.reason}"
         return Evaluated(decided=first, evaluations=(first, second), confirmation=told)
     numbers, rates = _means(gate, first, second)
-    checks = (*check_thresholds(numbers, gate, rates), *check_drops(numbers, gate, base))
+    checks = checks_of(gate, numbers, rates, base)
     unmet = {each.threshold: each for each in checks if each.threshold in CONFIRMABLE and _is_unmet(each)}
     shown = [
         text for metric in metrics if (text := _shown(metric, gate, (first.numbers, second.numbers, numbers), unmet))
@@ -85,7 +85,7 @@ def confirm(gate: Gate, first: GateDecision, runs: Runs, base: Base) -> Evaluate
     return Evaluated(decided=decided, evaluations=(first, second), confirmation=told)
 
 
-def _means(gate: Gate, first: GateDecision, second: GateDecision) -> tuple[CIRun, tuple[ScenarioRate, ...]]:
+def _means(gate: Gate, first: GateDecision, second: GateDecision) -> tuple[CIRun, Rates]:
     """Return the numbers of two evaluations together, and the pass rates of their scenarios.
 
     With traces, both evaluations have the same scenarios. The runs of two batches cannot be paired: the second counts.
@@ -94,15 +94,16 @@ def _means(gate: Gate, first: GateDecision, second: GateDecision) -> tuple[CIRun
     if not gate.names_traces:
         lowest = second.numbers.reading(LOWEST_SCENARIO)
     else:
-        rates = tuple(map(_mean_rate, rates_of(first.scenarios), rates))
+        of_first = (rate for _, rate in rates_of(first.scenarios))
+        rates = [(name, _mean_rate(one, two)) for one, (name, two) in zip(of_first, rates, strict=True)]
         lowest = lowest_of(rates, len(rates))
     return replace(numbers, numbers={**numbers.numbers, LOWEST_SCENARIO.name: lowest}), rates
 
 
-def _mean_rate(first: ScenarioRate, second: ScenarioRate) -> ScenarioRate:
-    if first.rate is None or second.rate is None:
-        return ScenarioRate(second.name, None)
-    return ScenarioRate(second.name, LOWEST_SCENARIO.of_evaluations([first.rate, second.rate]))
+def _mean_rate(first: float | None, second: float | None) -> float | None:
+    if first is None or second is None:
+        return None
+    return LOWEST_SCENARIO.of_evaluations([first, second])
 
 
 def _is_unmet(check: Check) -> bool:

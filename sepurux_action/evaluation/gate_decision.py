@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation.checks import Check, CheckState, check_thresholds
+from sepurux_action.evaluation.checks import Check, CheckState, Rates, check_thresholds
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import NEXT_STEPS, SEE_THE_RUN, UNEXPLAINED_FAIL, Decision, Rule
 from sepurux_action.evaluation.drops import DROPS, Base, check_drops
@@ -96,7 +96,7 @@ def decide_gate(gate: Gate, runs: Runs, base: Base) -> GateDecision:
     """Return the decision on a gate. If it is a `fail`, it stays one whatever its undecided runs will be."""
     scenarios = scenarios_of(gate, runs)
     numbers = pool(gate, runs, scenarios)
-    checks = (*check_thresholds(numbers, gate, rates_of(scenarios)), *check_drops(numbers, gate, base))
+    checks = checks_of(gate, numbers, rates_of(scenarios), base)
     facts = _Facts(gate, runs, scenarios, numbers, checks, base)
     found = next(found for row in ROWS if (found := row(facts)))
     worst = min(range(len(runs)), key=lambda index: severity_key(runs[index].decision, runs[index].run))
@@ -114,6 +114,11 @@ def decide_gate(gate: Gate, runs: Runs, base: Base) -> GateDecision:
         scenarios=scenarios,
         is_suspect=any(run.trace_may_be_cause for run in found.because_of),
     )
+
+
+def checks_of(gate: Gate, numbers: CIRun, rates: Rates, base: Base) -> tuple[Check, ...]:
+    """Return the checks of the thresholds, then those of the drops. `rates` are those of the scenarios."""
+    return (*check_thresholds(numbers, gate, rates), *check_drops(numbers, gate, base))
 
 
 # -- the rows ---------------------------------------------------------------------------------------------------------
@@ -243,8 +248,7 @@ def _same_task(facts: _Facts) -> str:
 
 def _lowest(facts: _Facts) -> str:
     """Return the scenarios with the lowest pass rates, '' if there are not several traces."""
-    rates = sorted((each.rate, each.name) for each in rates_of(facts.scenarios) if each.rate is not None)
-    below = [(rate, name) for rate, name in rates if rate < 1]
+    below = sorted((rate, name) for name, rate in rates_of(facts.scenarios) if rate is not None and rate < 1)
     if not facts.gate.has_several_traces or not below:
         return ""
     limit = facts.gate.limits.get(PASS_RATE.threshold)

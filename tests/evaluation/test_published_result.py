@@ -153,7 +153,7 @@ def test_a_described_number_meets_its_threshold_if_and_only_if_the_reported_one_
     found = parse_description(format_description(summarize(a_result(a_run(run), gate=gate))))
     assert found is not None
     assert None not in {found.value(PASS_RATE), found.value(RELIABILITY_SCORE)}
-    met = {check.threshold: check.state is CheckState.MET for check in check_thresholds(run, gate)}
+    met = {check.threshold: check.state is CheckState.MET for check in check_thresholds(run, gate, ())}
     assert ((found.value(PASS_RATE) or 0) >= needed) is met["min_pass_rate"]
     assert ((found.value(RELIABILITY_SCORE) or 0) >= points) is met["min_reliability_score"]
 
