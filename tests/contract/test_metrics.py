@@ -287,6 +287,18 @@ def test_each_place_has_each_metric(name: str, attribute: str, found: Callable[[
         assert found(case_of(metric)), f"`{metric.name}` is missing in {name}"
 
 
+@pytest.mark.parametrize("metric", [each for each in METRICS if each.threshold], ids=lambda metric: metric.name)
+def test_a_number_just_beyond_its_limit_is_written_differently(metric: Metric) -> None:
+    step = 10.0**-metric.format.digits
+    for limit in (step, case_of(metric).limit, metric.format.highest or 9_999_999.0):
+        beyond = metric.rounded(limit + step if metric.less_is_better else limit - step)
+        number, needed = metric.format.write(beyond, limit), metric.format.write(limit, beyond)
+        assert not metric.meets(beyond, limit)
+        assert number != needed
+        sentence = metric.sentence(beyond, limit)
+        assert (number.split()[0] in sentence, needed in sentence) == (True, True), sentence
+
+
 def test_each_limit_is_that_of_one_metric() -> None:
     named = [option for metric in METRICS for option in (metric.threshold, metric.drop) if option]
     assert sorted(named) == sorted(option.name for option in options.LIMITS)
