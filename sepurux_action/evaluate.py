@@ -75,6 +75,7 @@ def evaluate(run: Run, recorded: Mapping[str, Evaluated]) -> tuple[GateResult, .
     found = {**recorded, **_skipped(run, [gate for gate in gates if gate.name not in recorded])}
     to_evaluate = [gate for gate in gates if gate.name not in found]
     run.github.load_more_comments()
+    bases = {gate.name: _base(run, gate) for gate in gates}
     advised = {}
     for gate in gates:
         change = next_change(gate.rules, run.event.branch, run.today)
@@ -83,12 +84,13 @@ def evaluate(run: Run, recorded: Mapping[str, Evaluated]) -> tuple[GateResult, .
         if gate in to_evaluate:
             scheduled = change is not None and change.stricter
             advised[gate.name] = run.github.stage_advice(gate.name, gate.stage, scheduled=scheduled)
-    found |= _evaluate(run, to_evaluate)
-    results = tuple(_result(run, gate, found[gate.name], advised.get(gate.name, "")) for gate in gates)
-    changed = _read_again(run, results)
-    return tuple(
-        _result(run, each.gate, changed[each.gate.name]) if each.gate.name in changed else each for each in results
-    )
+    found |= _evaluate(run, [(gate, bases[gate.name]) for gate in to_evaluate])
+    results = {
+        gate.name: _result(run, gate, bases[gate.name], found[gate.name], advised.get(gate.name, "")) for gate in gates
+    }
+    for name, changed in _read_again(run, [*results.values()]).items():
+        results[name] = _result(run, results[name].gate, bases[name], changed)
+    return tuple(results.values())
 
 
 def _read_again(run: Run, results: Sequence[GateResult]) -> Mapping[str, Evaluated]:
@@ -121,31 +123,24 @@ def _with_unread_record(result: GateResult) -> Evaluated:
 
 
 def _skipped(run: Run, gates: Sequence[Gate]) -> dict[str, Evaluated]:
-    event = run.event
-    if event.skip_reason:
-        return {gate.name: _not_run(gate, Decision.SKIPPED, f"{event.skip_reason}.") for gate in gates}
-    unaffected = _unaffected(run, gates)
-    return {gate.name: _not_run(gate, Decision.SKIPPED, NOT_AFFECTED) for gate in gates if gate.name in unaffected}
+    """Return the results of gates that are not evaluated: all, or those whose `paths` match no changed file."""
+    if why := run.event.skip_reason:
+        return {gate.name: _not_run(gate, Decision.SKIPPED, f"{why}.") for gate in gates}
+    unaffected = [gate for gate in gates if gate.paths and not affects(gate.paths, run.github.changed_files)]
+    if not unaffected or not run.github.is_current():
+        return {}
+    return {gate.name: _not_run(gate, Decision.SKIPPED, NOT_AFFECTED) for gate in unaffected}
 
 
-def _unaffected(run: Run, gates: Sequence[Gate]) -> frozenset[str]:
-    """Return the names of the gates whose `paths` match no file that the evaluated commit changes."""
-    filters = {gate.name: gate.paths for gate in gates if gate.paths}
-    if not filters:
-        return frozenset()
-    names = frozenset(name for name, paths in filters.items() if not affects(paths, run.github.changed_files))
-    return names if names and run.github.is_current() else frozenset()
-
-
-def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
-    settings, event = run.settings, run.event
+def _evaluate(run: Run, compared: Sequence[tuple[Gate, Base]]) -> Mapping[str, Evaluated]:
+    settings, event, gates = run.settings, run.event, [gate for gate, _ in compared]
     if not gates:
         return {}
     if not settings.secret:
         return {each.name: _not_run(each, Decision.ERROR, NO_CREDENTIALS, no_credentials_hint(event)) for each in gates}
-    store = "Dependabot" if event.dependabot else "Actions"
-    source = f"Change it under `Settings > Secrets and variables > {store}`, then {{rerun}}."
-    source = source if event.name else ""  # on a command line
+    store, source = "Dependabot" if event.dependabot else "Actions", ""
+    if event.name:
+        source = f"Change it under `Settings > Secrets and variables > {store}`, then {{rerun}}."
     publish_notice(run, settings.comment_key)
     remedies = gates[0].remedies  # the secrets are those of the step
     credentials = Credentials(token=settings.token, api_key=settings.api_key, source=source, remedies=remedies)
@@ -154,7 +149,7 @@ def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
     configured = settings.pull_request if not event.name or event.lookup else None
     metadata = {"repo": event.repository or None, "pull_request_number": event.pull_request or configured}
     evaluation = Evaluation(
-        compared=[(gate, _base(run, gate)) for gate in gates],
+        compared=compared,
         kept=is_kept(run),
         earlier={gate.name: run.github.unfinished_runs(gate) for gate in gates},
         metadata=metadata,
@@ -191,8 +186,8 @@ def publish_notice(run: Run, key: str, why: str = "") -> None:
     run.github.publish_notice(partial(render_notice, context, why=why), key)
 
 
-def _result(run: Run, gate: Gate, found: Evaluated, advised: str = "") -> GateResult:
-    base, decision = _base(run, gate), found.decision
+def _result(run: Run, gate: Gate, base: Base, found: Evaluated, advised: str = "") -> GateResult:
+    decision = found.decision
     # Anyone who may cancel a run must not get past a gate with it, so `allow` ends with a signal.
     unread = found.rule is Rule.RECORD_UNREAD
     on_undecided = OnUndecided.BLOCK if run.signals.received or unread else gate.on_undecided
