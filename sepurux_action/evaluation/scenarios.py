@@ -98,8 +98,8 @@ class RunReader:
             self.run = with_numbers(self.run, payload)
 
     async def read_failures(self, max_kinds: int) -> None:
-        """Read the classified failures, page by page until a page has none that is new."""
-        run_id = self.run.run_id
+        """Read the classified failures, page by page until all that the run reports are known, or none is new."""
+        run_id, reported = self.run.run_id, self.run.run.value(FAILURES)
         problem = partial(wrong_list, campaign_id=self._campaign, run_id=run_id)
         seen: set[object] = set()
         offset, kinds, left_out, missing = 0, self.run.failures, 0, ""
@@ -117,6 +117,8 @@ class RunReader:
             offset += len(page)
             kinds, dropped = merge_failures((*kinds, *parse_failures([*new.values()])), max_kinds)
             left_out += dropped
+            if reported is not None and len(seen) >= reported and len(page) < api.FAILURES_PAGE:
+                break
         else:
             missing = f"Sepurux lists more than {MAX_LISTED_FAILURES:,} failures"
         self.run = self.run.with_failures(kinds, len(seen), left_out, missing)

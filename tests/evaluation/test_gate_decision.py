@@ -316,6 +316,17 @@ def test_the_reason_of_a_missed_scenario_names_the_lowest_and_counts_the_others(
     ]
 
 
+def test_a_run_that_only_a_run_id_answers_has_an_unknown_number_of_scenarios_unless_its_trace_was_sent() -> None:
+    run = parse_ci_run({"run_id": "r", "status": "done", "decision": "pass", "pass_rate": 1.0})
+    registered = replace(a_gate_with(min_scenarios=1), traces=(OF_CAMPAIGN,))
+    for gate, number, decision in (
+        (registered, None, Decision.ERROR),
+        (a_gate("a", min_scenarios=1), 1, Decision.PASS),
+    ):
+        found = decided(gate, run)
+        assert (found.numbers.value(SCENARIOS), found.decision) == (number, decision)
+
+
 def test_with_one_trace_the_scenario_is_that_trace() -> None:
     for rate, decision in ((0.6, Decision.PASS), (0.59, Decision.FAIL), (None, Decision.ERROR)):
         assert decided(a_gate("a", min_scenario_pass_rate=0.6), a_pass(rate)).decision is decision

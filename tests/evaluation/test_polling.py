@@ -870,7 +870,8 @@ def test_a_retry_after_past_the_deadline_ends_the_polls_of_other_runs_too() -> N
 
 
 def test_the_reading_of_failures_waits_for_a_retry_after_that_fits() -> None:
-    calls = FakeApiCalls(instead("/failures", in_turn(http(429, retry_after_s=2), Success([{"type": "t"}]))))
+    listed = in_turn(http(429, retry_after_s=2), Success([{"type": "t"}]))
+    calls = FakeApiCalls(instead("/failures", listed, backend(after(0, Success({**NUMBERS, "failures": 2})))))
     first, second = evaluate(calls, *of_project("", 2))
     assert [bool(result.what_failed.failures) for result in (first, second)] == [False, True]
     times = [time for time, call in calls.calls if "failures" in call.path]

@@ -87,7 +87,7 @@ def test_a_pull_request_says_what_is_new_what_main_did_instead_and_how_often_it_
     # Pending, then the fail; between them a fail without numbers, if one recording failed before the others ended.
     assert (len(requests) - statuses, statuses in {2, 3}) == (5, True)  # none for the base
     added = [each.path.partition("?")[0] for each in sandbox.requests[before:]]
-    assert sum(each.endswith("/failures") for each in added) == 2  # a page, and one that has nothing new
+    assert sum(each.endswith("/failures") for each in added) == 1
     steps = ["  1 orders.lookup(order)", "- 3 payments.status(order)", "+ 3 payments.refund(order)"]
     for page in (scene.ours[0], result.summary):
         assert "Steps of the recorded traces: `-` only on `main`, `+` only here.\n" in page
