@@ -1,17 +1,18 @@
-"""Compares the numbers of a gate with the baseline (docs/noisy-agents.md)."""
+"""Compares the numbers of a gate with earlier results, those of the base branch (docs/noisy-agents.md)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sepurux_action.common import number_format
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.metrics import METRICS, NOT_KNOWN, Metric
-from sepurux_action.evaluation.published_result import Baseline, published_numbers
+from sepurux_action.evaluation.metrics import METRICS, NOT_KNOWN, PUBLISHED, Metric
+from sepurux_action.evaluation.published_result import PreviousResult, published_numbers
 
+MAX_BASE_RESULTS = 5  # results that are compared; one of them that is unusual changes no median
 MIN_RESULTS = 3  # of two results and a third one, each is the lowest in one case of three, by chance alone
 MAX_BRANCH_LENGTH = 20  # characters of a branch in a table
 DROPS = {metric.drop: metric for metric in METRICS if metric.drop}
@@ -20,6 +21,55 @@ HIDDEN_RESULTS = (
     "On {commits} of the base branch, the status of this gate is neither a pass nor a fail, or another account set it."
     " It may hide an earlier result: re-run the gate there."
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineResult:
+    """A pass or a fail on the base branch. `url` is the status's `target_url`, '' if it may not be linked."""
+
+    commit: str
+    url: str
+    result: PreviousResult
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The results of one context on the base branch, the newest first.
+
+    `hidden` counts the commits with a newest status that may hide a result: no pass or fail, or of another account.
+    """
+
+    results: tuple[BaselineResult, ...] = ()
+    hidden: int = 0
+
+    def for_gate(self, gate: Gate) -> Baseline:
+        """Return the newest results that a gate is compared with: those that meet its thresholds, apart from drops.
+
+        A result that only a drop made fail counts: without it, the median would only rise. One below a minimum does
+        not: it would let later results be as low. A threshold on a number that a status does not have rejects nothing.
+        """
+        limited = [(metric, gate.limits[metric.threshold]) for metric in PUBLISHED if metric.threshold in gate.limits]
+        met = []
+        for each in self.results:
+            values = [(metric, each.result.value(metric), limit) for metric, limit in limited]
+            if each.result.numbers and all(
+                value is None or metric.meets(value, limit) for metric, value, limit in values
+            ):
+                met.append(each)
+        return replace(self, results=tuple(met[:MAX_BASE_RESULTS]))
+
+    def values(self, metric: Metric) -> tuple[float, ...]:
+        numbers = (each.result.value(metric) for each in self.results)
+        return tuple(number for number in numbers if number is not None)
+
+    def median(self, metric: Metric) -> float | None:
+        """Return the median of one number; of an even count, the worse of the two in the middle."""
+        values = sorted(self.values(metric))
+        return metric.worst(values[(len(values) - 1) // 2 : len(values) // 2 + 1]) if values else None
+
+    def difference(self, metric: Metric, value: float | None) -> float | None:
+        median = self.median(metric)
+        return None if value is None or median is None else round(value - median, number_format.MAX_DIGITS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,10 +19,10 @@ from sepurux_action.evaluation import metrics, published_result
 from sepurux_action.evaluation.checks import REQUIRED_CATEGORIES, Check, CheckState
 from sepurux_action.evaluation.ci_run import FailingTool
 from sepurux_action.evaluation.decision import SEE_THE_RUN, UNEXPLAINED_FAIL, Decision, Rule
-from sepurux_action.evaluation.drops import DROPS
+from sepurux_action.evaluation.drops import DROPS, Baseline
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures
-from sepurux_action.evaluation.published_result import Baseline, CommitResults, PreviousResult
+from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
 from sepurux_action.evaluation.result import GateResult, summarize
 from sepurux_action.evaluation.runs import NOT_READ, RunResult, Scenario, WhatFailed, WorkflowRun, severity_key
 

@@ -15,10 +15,9 @@ from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.confirmation import can_be_noise, confirm, too_late
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.drops import Base
+from sepurux_action.evaluation.drops import Base, Baseline
 from sepurux_action.evaluation.gate_decision import decide_gate
 from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, METRICS, PASS_RATE
-from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.evaluation.result import Evaluated
 from sepurux_action.evaluation.runs import Runs
 from tests.builders import (

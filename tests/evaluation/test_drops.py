@@ -14,10 +14,9 @@ from sepurux_action.config.stage import OnUndecided
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.drops import DROPS, Base, check_drops, hidden_results
+from sepurux_action.evaluation.drops import DROPS, Base, Baseline, check_drops, hidden_results
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
-from sepurux_action.evaluation.published_result import Baseline
 from tests.builders import (
     FAILING,
     PASSING,

@@ -15,10 +15,9 @@ from sepurux_action.config.stage import OnUndecided
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.drops import Base
+from sepurux_action.evaluation.drops import Base, Baseline
 from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, PASS_RATE, RELIABILITY_SCORE, SCENARIOS
 from sepurux_action.evaluation.polling import Evaluation
-from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.evaluation.result import Evaluated
 from sepurux_action.evaluation.runs import RunResult
 from sepurux_action.host.workflow_commands import Level

@@ -12,6 +12,7 @@ from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.checks import CheckState, check_thresholds
 from sepurux_action.evaluation.ci_run import parse_ci_run
 from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.drops import Baseline
 from sepurux_action.evaluation.metrics import (
     FAILURES,
     MAX_COUNTED,
@@ -24,7 +25,6 @@ from sepurux_action.evaluation.metrics import (
 )
 from sepurux_action.evaluation.published_result import (
     MAX_STATUS_LENGTH,
-    Baseline,
     PreviousResult,
     format_description,
     parse_description,

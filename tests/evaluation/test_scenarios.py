@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.drops import Base
+from sepurux_action.evaluation.drops import Base, Baseline
 from sepurux_action.evaluation.failures import ClassifiedFailure, parse_failures
 from sepurux_action.evaluation.polling import Evaluation
-from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.evaluation.result import Evaluated
 from tests.evaluation.scenario_backend import Batches, Run
 from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput
