@@ -32,43 +32,41 @@ MAX_NAMES = 20  # traces of these gates whose names are read
 MAX_KINDS = 1_000  # of classified failures that a step keeps; a summary shows 500 of a gate
 MIN_KINDS = 10  # that each scenario may keep, however many a step has; a comment shows as many of a gate at once
 MAX_FAILED_CALLS = 3
+TOO_MANY_REQUESTS = f"a step makes at most {MAX_REQUESTS} requests for it"
 UNKNOWN_RUN = "the gate does not know the CI run of each scenario"
 
 
-class NotReadError(Exception):
-    """A response is missing or not usable; the text is the reason, as a clause."""
-
-
 class Reader:
-    """Sends calls that no decision depends on, each once, within so many requests and seconds.
+    """Sends calls that no decision depends on, each once, within MAX_REQUESTS and SCENARIOS_S.
 
     The third call that fails without a `Retry-After` ends the reading, and so does one with a longer wait than is left.
     """
 
-    def __init__(self, calls: ApiCalls, seconds: float, requests: int) -> None:
+    def __init__(self, calls: ApiCalls) -> None:
         self._calls = calls
-        self._until = calls.now() + seconds
+        self._until = calls.now() + schedule.SCENARIOS_S
         self._slots = asyncio.Semaphore(schedule.MAX_CALLS_AT_ONCE)
+        self._left = MAX_REQUESTS
         self._failed = 0
         self._ended = ""
-        self._limit = f"a step makes at most {requests} requests for it"
-        self.left = requests
 
-    async def read(self, call: ApiRequest, problem: Callable[[object], str]) -> object:
-        """Return the payload of a call; raises NotReadError if the call fails, or `problem` returns a reason."""
-        if self._ended or not self.left:
-            raise NotReadError(self._ended or self._limit)
-        self.left -= 1
+    async def read(self, call: ApiRequest, problem: Callable[[object], str]) -> tuple[object, str]:
+        """Return the payload of a call, or a clause that says why there is none: the call failed, or a `problem`."""
+        if self._ended or not self._left:
+            return None, self._ended or TOO_MANY_REQUESTS
+        self._left -= 1
         result = await self._calls.send(call, self._until)
-        if not isinstance(result, Success):
+        if isinstance(result, Success):
+            reason = problem(result.payload)
+            if not reason:
+                return result.payload, ""
+        else:
             reason = f"a request failed: {result.reason.rstrip('.')}"
-        elif not (reason := problem(result.payload)):
-            return result.payload
         waits = isinstance(result, TransientError) and result.sent and result.retry_after_s is not None
         self._failed += not waits  # the calls after it wait, and several get this response at once
         if self._failed >= MAX_FAILED_CALLS or (isinstance(result, TransientError) and not result.sent):
             self._ended = reason
-        raise NotReadError(reason)
+        return None, reason
 
     async def at_once(self, work: Iterable[Callable[[], Awaitable[None]]]) -> None:
         """Call functions that return a coroutine, a few at a time, the first ones first."""
@@ -90,12 +88,8 @@ class RunReader:
     async def read_numbers(self) -> None:
         call = api.poll_run(run_id=self.run.run_id, batch_id="", project=self._project)
         problem = partial(wrong_shape, run_id=self.run.run_id, batch_id="", campaign_id=self._campaign)
-        try:
-            payload = await self._reader.read(call, problem)
-        except NotReadError as error:
-            self.run = replace(self.run, problem=str(error))
-        else:
-            self.run = with_numbers(self.run, payload)
+        payload, why = await self._reader.read(call, problem)
+        self.run = replace(self.run, problem=why) if why else with_numbers(self.run, payload)
 
     async def read_failures(self, max_kinds: int) -> None:
         """Read the classified failures, page by page until all that the run reports are known, or none is new."""
@@ -105,11 +99,8 @@ class RunReader:
         offset, kinds, left_out, missing = 0, self.run.failures, 0, ""
         while len(seen) <= MAX_LISTED_FAILURES:
             call = api.classified_failures(self._campaign, run_id, self._project, offset)
-            try:
-                page = [*json_reader.as_array(await self._reader.read(call, problem))][:MAX_LISTED_FAILURES]
-            except NotReadError as error:
-                missing = str(error)
-                break
+            payload, missing = await self._reader.read(call, problem)
+            page = [*json_reader.as_array(payload)][:MAX_LISTED_FAILURES]
             new = {key: entry for key, entry in map(_keyed, enumerate(page)) if key not in seen}
             if not new:
                 break
@@ -125,10 +116,7 @@ class RunReader:
 
     async def read_name(self) -> None:
         call = api.show_trace(self.run.trace_id, self._project)
-        try:
-            payload = await self._reader.read(call, lambda body: "" if isinstance(body, dict) else "no JSON object")
-        except NotReadError:
-            return
+        payload, _ = await self._reader.read(call, lambda body: "" if isinstance(body, dict) else "no JSON object")
         name = json_reader.text(json_reader.as_object(payload).get("task_name"))
         self.run = replace(self.run, name=name or self.run.name)
 
@@ -155,7 +143,7 @@ async def read_scenarios(gates: Sequence[tuple[Gate, GateDecision]], calls: ApiC
     The gate with the worst result comes first, and of its scenarios those with the most failures. Nothing is read for a
     gate that passed and reports no failure and no unsafe attempt.
     """
-    reader = Reader(calls, schedule.SCENARIOS_S, MAX_REQUESTS)
+    reader = Reader(calls)
     readers = {
         index: [
             [RunReader(reader, gate.project, run.campaign_id, each) for each in _recordings(run)]
@@ -209,45 +197,40 @@ def _alone(run: RunResult) -> Scenario:
 
 def _what_failed(gate: Gate, decided: GateDecision, readers: Sequence[Sequence[RunReader]] | None) -> WhatFailed:
     """Return the scenarios of a gate, the worst first, and all their failures; without `readers`, none were needed."""
-    notes = [run.note for run in decided.runs if run.note]
+    notes = tuple(run.note for run in decided.runs if run.note)
     if readers is None:
-        return WhatFailed(scenarios=decided.scenarios, notes=tuple(notes))
-    read = [tuple(each.run for each in of_run) for of_run in readers]
-    recordings = [*chain.from_iterable(read)]
-    known = tuple(of_run[0] if len(of_run) == 1 else run for run, of_run in zip(decided.runs, read, strict=True))
-    if len(recordings) > 1 and not gate.names_traces:
-        known = (replace(decided.runs[0], of_batch=read[0]),)
-    unknown = [max(0, int(_size(run)) - len(of_run)) for run, of_run in zip(decided.runs, read, strict=True)]
-    problems = [each.problem for each in recordings if each.problem]
-    if any(unknown):
-        problems.append(UNKNOWN_RUN)
-    if gate.names_traces:  # several recordings that were not read may be of one scenario
-        found = zip(known, read, unknown, strict=True)
-        known, unknown = tuple(_with_problem(run, of_run, count) for run, of_run, count in found), []
-    unread = (_unread(run, of_run) for run, of_run in zip(decided.runs, read, strict=True))
-    scenarios = scenarios_of(gate, known)
+        return WhatFailed(scenarios=decided.scenarios, notes=notes)
+    runs, recordings, unread_failures, unread_scenarios = list[RunResult](), list[RunResult](), 0, 0
+    problems = dict.fromkeys(each.run.problem for of_run in readers for each in of_run if each.run.problem)
+    for run, of_run in zip(decided.runs, readers, strict=True):
+        read = tuple(each.run for each in of_run)
+        known = read[0] if len(read) == 1 else run
+        unknown = max(0, _size(run) - len(read))
+        if unknown:
+            problems[UNKNOWN_RUN] = None
+        if gate.names_traces:  # several recordings that were not read may be of one scenario
+            why = next((each.problem for each in read if each.problem), UNKNOWN_RUN if unknown else "")
+            known = replace(known, problem=known.problem or why)
+        else:
+            known = replace(known, of_batch=read if len(read) > 1 else ())
+            unread_scenarios += unknown
+        runs.append(known)
+        recordings += read
+        if run.evaluated:
+            unread_failures += max(0, int(run.run.value(FAILURES) or 0) - sum(each.listed for each in read))
+    scenarios = scenarios_of(gate, tuple(runs))
     return WhatFailed(
         scenarios=tuple(sorted(scenarios, key=lambda each: each.severity_key)),
         failures=merge_failures(failure for run in recordings for failure in run.failures_by_path)[0],
         left_out=sum(each.left_out for each in recordings),
-        unread_failures=sum(unread),
-        unread_scenarios=sum(each.incomplete for each in scenarios) + sum(unknown),
-        notes=(*notes, *(f"Not all failures were read: {each}." for each in dict.fromkeys(problems))),
+        unread_failures=unread_failures,
+        unread_scenarios=sum(each.incomplete for each in scenarios) + unread_scenarios,
+        notes=(*notes, *(f"Not all failures were read: {each}." for each in problems)),
     )
 
 
-def _with_problem(run: RunResult, read: Runs, unknown: int) -> RunResult:
-    """Return the run of a trace with the reason why its failures were not all read."""
-    why = next((each.problem for each in read if each.problem), UNKNOWN_RUN if unknown else "")
-    return replace(run, problem=run.problem or why)
-
-
-def _size(run: RunResult) -> float:
+def _size(run: RunResult) -> int:
     """Return how many scenarios a run has, at least 1; 0 if it was not evaluated."""
-    return run.evaluated and (1 if run.trace_id else run.run.value(SCENARIOS) or 1)
-
-
-def _unread(run: RunResult, recordings: Sequence[RunResult]) -> int:
-    """Return how many failures a run reports that were not read."""
-    reported = run.run.value(FAILURES) or 0 if run.evaluated else 0
-    return int(max(0, reported - sum(each.listed for each in recordings)))
+    if not run.evaluated:
+        return 0
+    return 1 if run.trace_id else int(run.run.value(SCENARIOS) or 1)
