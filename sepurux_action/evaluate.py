@@ -107,7 +107,9 @@ def _read_again(run: Run, results: Sequence[GateResult]) -> Mapping[str, Evaluat
         run.github.enter_shutdown(Timeouts())
         found = run.github.new_fails(gates)
         run.github.read_again()
-    return {each.gate.name: _with_unread_record(each) for each in not_failed} if found is None else found
+    if found is None:
+        return {each.gate.name: _with_unread_record(each) for each in not_failed}
+    return found
 
 
 def _with_unread_record(result: GateResult) -> Evaluated:
@@ -171,11 +173,13 @@ def _publish_fail(run: Run, gate: Gate, decided: GateDecision, may_change: bool)
     """
     if run.signals.received:
         return
-    by_review = gate.stage is Stage.SOFT and run.event.pull_request is not None
+    approval = None
+    if gate.stage is Stage.SOFT and run.event.pull_request is not None:
+        approval = ApprovalStatus(anyone=True)
     blocks = enforce(Decision.FAIL, gate.stage, gate.on_undecided)
-    approval = ApprovalStatus(anyone=True) if by_review else None
     result = GateResult(gate=gate, decided=decided, blocks=blocks, approval=approval)
-    result = result.blocked_by_policy() if run.policy.problems else result
+    if run.policy.problems:
+        result = result.blocked_by_policy()
     run.github.publish_fail(result, may_change=may_change)
 
 
@@ -189,8 +193,9 @@ def publish_notice(run: Run, key: str, why: str = "") -> None:
 def _result(run: Run, gate: Gate, base: Base, found: Evaluated, advised: str = "") -> GateResult:
     decision = found.decision
     # Anyone who may cancel a run must not get past a gate with it, so `allow` ends with a signal.
-    unread = found.rule is Rule.RECORD_UNREAD
-    on_undecided = OnUndecided.BLOCK if run.signals.received or unread else gate.on_undecided
+    on_undecided = gate.on_undecided
+    if run.signals.received or found.rule is Rule.RECORD_UNREAD:
+        on_undecided = OnUndecided.BLOCK
     blocks = enforce(decision, gate.stage, on_undecided, trace_may_be_cause=found.decided.is_suspect)
     too_few = decision.is_decided and any(check.state is CheckState.NOT_COMPARED for check in found.checks)
     few = hidden_results(base.baseline) if too_few and base.baseline else ""
@@ -231,8 +236,9 @@ def _base(run: Run, gate: Gate) -> Base:
         hint = UNREAD_RESULTS_HINT
     else:
         hint = advice(github.snapshot.denied or Operation.READ, error, event)
-    limit = github.base_left_out
-    why = "GitHub's limit on one query" + (f", HTTP {limit.status}" if limit.status else "") if limit else ""
+    limit, why = github.base_left_out, ""
+    if limit:
+        why = "GitHub's limit on one query" + (f", HTTP {limit.status}" if limit.status else "")
     return Base(baseline=baseline_of(run, gate), branch=event.base_ref, hint=hint, why=why)
 
 

@@ -66,7 +66,9 @@ def check_thresholds(run: CIRun, gate: Gate, rates: Rates) -> Iterator[Check]:
         limit = gate.limits.get(metric.threshold)
         if limit is not None:
             check = _check(metric, run.reading(metric), limit, needed=metric.needed or gate.has_several_traces)
-            yield replace(check, sentence=_below(rates, check)) if metric is LOWEST_SCENARIO else check
+            if metric is LOWEST_SCENARIO:
+                check = replace(check, sentence=_below(rates, check))
+            yield check
     if gate.required_mutation_categories:
         yield _check_categories(run, gate.required_mutation_categories, needed=gate.has_several_traces)
 
@@ -104,23 +106,28 @@ def _below(rates: Rates, check: Check) -> str:
 
 def _check_categories(run: CIRun, required: tuple[str, ...], *, needed: bool) -> Check:
     covered, total, reading = run.mutation_categories, len(required), run.reading(MUTATION_CATEGORIES)
+    lacking = tuple(name for name in required if name not in (covered or ()))
+    value, sentence = None, "all categories are covered"
+    actual = reading.broken or "not reported"
     if covered is None:  # their number alone does not say which they are
-        reading = replace(reading, value=None)
-    absent = reading.broken or "not reported"
-    lacking = () if covered is None else tuple(name for name in required if name not in covered)
-    met = f"mutation categories lack {', '.join(lacking)}" if lacking else "all categories are covered"
+        reading, lacking = replace(reading, value=None), ()
+    else:
+        value = total - len(lacking)
+        actual = f"{value} of {total}"
+    if lacking:
+        sentence = f"mutation categories lack {', '.join(lacking)}"
     return Check(
         threshold=REQUIRED_CATEGORIES,
         metric=REQUIRED_CATEGORIES,
         label="Required mutations",
         required=str(total),
-        actual=absent if covered is None else f"{total - len(lacking)} of {total}",
+        actual=actual,
         limit=total,
-        value=None if covered is None else total - len(lacking),
+        value=value,
         lacking=lacking,
         state=_state(reading, met=not lacking),
         required_for_pass=needed,
-        sentence=_unknown(MUTATION_CATEGORIES, reading) or met,
+        sentence=_unknown(MUTATION_CATEGORIES, reading) or sentence,
         reported_by=reading.reported_by,
     )
 

@@ -50,9 +50,11 @@ def misses_only_rates(decided: GateDecision) -> bool:
 
 def too_late(took_s: float, left_s: float) -> str:
     """Return why there is no second evaluation if less of the timeout is left than the first one took, else ''."""
+    if left_s >= took_s:
+        return ""
     took, left = number_format.duration(took_s), number_format.duration(max(0.0, left_s))
     why = f"the first one took {took}, and {left} of the `timeout` were left. Raise `timeout`"
-    return f"`confirm` started no second evaluation: {why}." if left_s < took_s else ""
+    return f"`confirm` started no second evaluation: {why}."
 
 
 def confirm(gate: Gate, first: GateDecision, runs: Runs, base: Base) -> Evaluated:
@@ -133,6 +135,6 @@ def _shown(metric: Metric, gate: Gate, numbers: Sequence[CIRun], unmet: Mapping[
     if len(written) < len(values):  # only one evaluation reported it
         return ""
     one, two, average = written
-    needed = f", where {metric.format.write(check.limit, check.value)} is needed" if check else ""
     published = metric.published or f"{metric.noun} {{}}"
-    return f"{published.format(f'{one} and {two}')}, {average} on average{needed}"
+    text = f"{published.format(f'{one} and {two}')}, {average} on average"
+    return f"{text}, where {metric.format.write(check.limit, check.value)} is needed" if check else text

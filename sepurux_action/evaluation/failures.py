@@ -15,7 +15,7 @@ SEVERITIES = ("critical", "high", "medium", "low", "info")  # the worst first
 FEWER_LISTED = "Sepurux lists fewer failures than it counted"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+@dataclass(frozen=True, slots=True, order=True)
 class FailureKey:
     """What the failures of a scenario in different runs have in common. Every text is foreign."""
 
@@ -37,11 +37,11 @@ class OnBase:
 
     def sentence(self, where: str) -> str:
         """Return `in 4 of the last 5 results on main` as a clause; `where` is its end."""
-        last = "the last result" if self.results == 1 else f"the last {self.results} results"
-        many = "in none of" if not self.having else f"in {self.having} of"
         if self.results == 1:
-            many = "in" if self.having else "not in"
-        return f"{many} {last} {where}".rstrip()
+            found = f"{'in' if self.having else 'not in'} the last result"
+        else:
+            found = f"in {self.having or 'none'} of the last {self.results} results"
+        return f"{found} {where}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,8 @@ class ClassifiedFailure:
 
     @property
     def key(self) -> FailureKey:
-        texts = {name: getattr(self, name)[:MAX_KEY_LENGTH] for name in ("type", "mutation", "severity", "tool")}
-        return FailureKey(**texts)
+        texts = (text[:MAX_KEY_LENGTH] for text in (self.type, self.mutation, self.severity, self.tool))
+        return FailureKey(*texts)
 
     @property
     def is_new(self) -> bool:
@@ -96,12 +96,15 @@ class ClassifiedFailure:
 
     def sentence(self, base_ref: str) -> str:
         """Return all but the severity for a plain text; `base_ref` is the base branch, '' for an earlier commit."""
-        parts = (
-            f"{self.type or 'no type'}{f' ×{self.count}' if self.count > 1 else ''}",
-            self.mutation and f"under {self.mutation}",
-        )
-        base = f" ({self.on_base.sentence(base_ref and f'on {base_ref}')})" if self.on_base else ""
-        return f"{', '.join(filter(None, parts))}: {self.description or 'no description'}{base}"
+        text = self.type or "no type"
+        if self.count > 1:
+            text += f" ×{self.count}"
+        if self.mutation:
+            text += f", under {self.mutation}"
+        text += f": {self.description or 'no description'}"
+        if self.on_base:
+            text += f" ({self.on_base.sentence(base_ref and f'on {base_ref}')})"
+        return text
 
 
 Failures = tuple[ClassifiedFailure, ...]
@@ -109,7 +112,9 @@ Failures = tuple[ClassifiedFailure, ...]
 
 def fewer_listed(listed: int, reported: float | None) -> str:
     """Return why a list is not complete, '' if it is. An empty one is complete only if a run reported 0 failures."""
-    return FEWER_LISTED if listed < (1 if reported is None else reported) else ""
+    if reported is None:
+        reported = 1
+    return FEWER_LISTED if listed < reported else ""
 
 
 def parse_failures(payload: object) -> Failures:

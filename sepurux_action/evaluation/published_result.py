@@ -51,30 +51,34 @@ def format_description(result: PreviousResult, note: str = "") -> str:
 
     `note` is shortened to fit. The number of scenarios is left out if there is no room for it.
     """
-    unknown = all(result.value(metric) is None for metric in LISTED)
-    shown = "-" if unknown else ", ".join(metric.publish(result.value(metric)) for metric in LISTED)
+    shown = "-"
+    if any(result.value(metric) is not None for metric in LISTED):
+        shown = ", ".join(metric.publish(result.value(metric)) for metric in LISTED)
     text = f"{result.decision} ({result.stage}): {shown}"
     if printable := json_reader.printable(note):
         text += f"; {printable}"
     scenarios = result.value(SCENARIOS)
-    end = "" if scenarios is None else f"; {SCENARIOS.publish(scenarios)}"
-    return json_reader.shorten(text, MAX_STATUS_LENGTH) + (end if len(text) + len(end) <= MAX_STATUS_LENGTH else "")
+    if scenarios is not None:
+        end = f"; {SCENARIOS.publish(scenarios)}"
+        if len(text) + len(end) <= MAX_STATUS_LENGTH:
+            return text + end
+    return json_reader.shorten(text, MAX_STATUS_LENGTH)
 
 
 def parse_description(text: object) -> PreviousResult | None:
     """Return the result in a description, None for any other text. An older one may lack the last numbers."""
     if not isinstance(text, str) or (match := _DESCRIPTION.fullmatch(text)) is None:
         return None
-    decision, parts = Decision(match["decision"]), match["numbers"].split(", ")
-    try:
-        numbers = dict(_parse_numbers(parts if parts != ["-"] else ()))
-    except ValueError:
-        return None
+    parts = match["numbers"].split(", ")
     if len(parts) > len(LISTED):
+        return None
+    try:
+        numbers = dict(_parse_numbers(parts)) if parts != ["-"] else {}
+    except ValueError:
         return None
     if match["scenarios"]:
         numbers[SCENARIOS.name] = float(match["scenarios"])
-    return PreviousResult(decision=decision, stage=Stage(match["stage"]), numbers=numbers)
+    return PreviousResult(decision=Decision(match["decision"]), stage=Stage(match["stage"]), numbers=numbers)
 
 
 def _parse_numbers(parts: Iterable[str]) -> Iterator[tuple[str, float]]:
