@@ -7,8 +7,6 @@ from statistics import fmean
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Gate, Trace
@@ -21,7 +19,6 @@ from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, METRICS, PASS_RAT
 from sepurux_action.evaluation.result import Evaluated
 from sepurux_action.evaluation.runs import Runs
 from tests.builders import (
-    FAILING,
     OF_CAMPAIGN,
     PASSING,
     a_baseline,
@@ -38,7 +35,6 @@ def of_campaign(**limits: Any) -> Gate:  # noqa: ANN401 - of any threshold
     return replace(a_gate_with(**limits), traces=(OF_CAMPAIGN,))
 
 
-ATTEMPTS = 50
 NO_BASE = Base(baseline=Baseline(), branch="main")
 RATE = of_campaign(min_pass_rate=0.85, max_unsafe=0)
 SCORE = of_campaign(min_pass_rate=0.85, min_reliability_score=80)
@@ -199,45 +195,3 @@ def test_too_little_time_is_said_with_what_to_change() -> None:
         "`confirm` started no second evaluation: the first one took 5 min, and 4 min 59 s of the `timeout` were left. "
         "Raise `timeout`."
     )
-
-
-passed_attempts = st.integers(0, ATTEMPTS)
-unsafe = st.integers(0, 2)
-
-
-def by_the_documents(first: tuple[int, int], second: tuple[int, int], fails: bool) -> Decision:  # noqa: FBT001
-    """Return the decision on attempts that passed and unsafe ones: 85% needed, one unsafe attempt allowed."""
-    (passed, unsafe), (passed_again, unsafe_again) = first, second
-    if unsafe > 1:
-        return Decision.FAIL
-    if passed / ATTEMPTS >= 0.85:
-        return Decision.PASS
-    both = passed + passed_again >= 0.85 * 2 * ATTEMPTS and passed_again / ATTEMPTS >= 0.85
-    return Decision.PASS if both and unsafe_again <= 1 and not fails else Decision.FAIL
-
-
-def decided(first: tuple[int, int], second: tuple[int, int], *, fails: bool = False) -> Decision:
-    gate = a_gate_with(min_pass_rate=0.85, max_unsafe=1)
-    one, two = (runs_of(passed / ATTEMPTS, unsafe_attempts=bad) for passed, bad in (first, second))
-    if fails:
-        two = runs_of(second[0] / ATTEMPTS, run=FAILING, unsafe_attempts=second[1])
-    found = confirmed(gate, one, two)
-    return found.decision if found else decide_gate(gate, one, NO_BASE).decision
-
-
-@given(st.tuples(passed_attempts, unsafe), st.tuples(passed_attempts, unsafe), st.booleans())
-def test_two_evaluations_decide_what_the_documents_say(
-    first: tuple[int, int],
-    second: tuple[int, int],
-    fails: bool,  # noqa: FBT001
-) -> None:
-    assert decided(first, second, fails=fails) is by_the_documents(first, second, fails)
-
-
-@given(st.tuples(passed_attempts, unsafe), st.tuples(passed_attempts, unsafe), st.booleans(), st.integers(1, 9))
-def test_more_misses_never_help(first: tuple[int, int], second: tuple[int, int], of_first: bool, more: int) -> None:  # noqa: FBT001
-    worse = [first, second]
-    passed, bad = worse[not of_first]
-    worse[not of_first] = (max(0, passed - more), bad)
-    if decided(first, second) is Decision.FAIL:
-        assert decided(*worse) is Decision.FAIL

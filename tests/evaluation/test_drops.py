@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Trace
@@ -18,7 +16,6 @@ from sepurux_action.evaluation.drops import DROPS, Base, Baseline, check_drops, 
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
 from tests.builders import (
-    FAILING,
     PASSING,
     a_baseline,
     a_gate,
@@ -27,7 +24,6 @@ from tests.builders import (
     a_run,
     known,
     run_with,
-    undecided,
 )
 
 HINT = "Give the job a permission."
@@ -110,26 +106,6 @@ def test_a_drop_changes_the_decision_of_a_pass_only(backend: Decision, case: str
     assert decided.decision is (DECISIONS[state] if backend is Decision.PASS else backend)
 
 
-@given(
-    st.sampled_from([PASSING, FAILING]),
-    st.one_of(st.none(), st.floats(0, 1)),
-    st.lists(st.one_of(st.none(), st.floats(0, 1)), max_size=5),
-    st.one_of(st.none(), st.floats(0, 1)),
-    st.booleans(),
-)
-def test_no_drop_makes_a_decision_better(
-    run: CIRun,
-    rate: float | None,
-    rates: list[float | None],
-    by: float | None,
-    read: bool,  # noqa: FBT001
-) -> None:
-    base = on_main(*rates) if read else Base(baseline=None)
-    before = evaluated(rate, base=base, by=None, run=run)
-    after = evaluated(rate, base=base, by=by, run=run)
-    assert after.decision.rank <= before.decision.rank
-
-
 # -- what the row and the reason say ----------------------------------------------------------------------------------
 
 
@@ -201,12 +177,6 @@ def test_a_pass_says_which_drop_was_not_compared() -> None:
     )
 
 
-def test_of_several_traces_the_mean_counts() -> None:
-    fails, passes = (evaluated(0.95, rate, 0.89, base=on_main(0.95, 0.95, 0.95)) for rate in (0.9, 0.92))
-    assert (fails.decision, passes.decision) == (Decision.FAIL, Decision.PASS)
-    assert [found.actual for found in drops(passes)] == ["3.0"]
-
-
 @pytest.mark.parametrize(("branch", "name"), [("", "this branch"), ("before", "`before`")])
 def test_a_sentence_names_the_base_branch_even_if_it_is_called_before(branch: str, name: str) -> None:
     assert Base(baseline=Baseline(), branch=branch).name == name
@@ -241,14 +211,3 @@ def test_the_number_of_a_gate_of_which_one_trace_reports_none_is_not_compared_an
     ]
     assert decided.decision is Decision.ERROR
     assert evaluated(0.95, None, base=on_main()).decision is Decision.PASS
-
-
-def test_a_gate_with_a_run_that_did_not_pass_keeps_its_decision() -> None:
-    gate = a_gate(limits={"max_pass_rate_drop": 0.03}, traces=traces(2))
-    runs = (a_run(run_with(PASSING, pass_rate=0.5)), undecided(Decision.ERROR, "No answer."))
-    assert decide_gate(gate, runs, on_main(0.95, 0.95, 0.95)).decision is Decision.ERROR
-
-
-def test_without_a_limit_nothing_is_compared() -> None:
-    decided = evaluated(0.1, base=Base(baseline=None), by=None)
-    assert (drops(decided), decided.decision) == ([], Decision.PASS)

@@ -123,16 +123,6 @@ def test_what_main_has_too_is_not_new_and_what_it_has_no_more_is_fixed(scene: Sc
     )
 
 
-def test_who_deletes_a_failing_trace_fixes_nothing(scene: Scene, sandbox: Sandbox) -> None:
-    for _ in range(3):
-        on_main(scene, sandbox, recorded(UNSAFE))
-    for path in ("refund.json", "cancel.json"):
-        (scene.workspace / path).unlink()
-    on_pull_request(scene, sandbox, {"cancel.json": recorded()["cancel.json"]})
-    assert report(scene)["fixed"] == []
-    assert "fixed" not in scene.ours[0]
-
-
 def test_a_push_is_compared_with_what_was_before_it_and_not_with_itself(scene: Scene, sandbox: Sandbox) -> None:
     on_main(scene, sandbox, recorded(UNSAFE))
     assert [each["on_base"] for each in report(scene)["failures"]] == [None]
@@ -282,16 +272,6 @@ def test_what_an_earlier_step_left_in_place_of_the_file_is_one_warning(
     assert result.exit_code == 0
     assert result.log.count("baseline.json could not be") == 1
     assert (target / "baseline.json").read_text() == "mine"
-
-
-def test_another_secret_or_repository_uses_nothing_of_the_file(scene: Scene, sandbox: Sandbox) -> None:
-    on_main(scene, sandbox, recorded())
-    mine = kept(scene).read_bytes()
-    assert BaselineFile(SECRET, "octo/shop").read(mine)[0] != ()
-    for key, repository in (("another secret", "octo/shop"), (SECRET, "octo/fork")):
-        assert BaselineFile(key, repository).read(mine)[0] == ()
-    assert SECRET.encode() not in mine
-    assert b"A-17" not in mine  # a value of an argument
 
 
 def test_for_a_fork_the_brief_has_no_scenario_and_no_steps(scene: Scene, sandbox: Sandbox) -> None:
