@@ -15,6 +15,7 @@ from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.drops import DROPS, Base, Baseline, check_drops, hidden_results
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
+from sepurux_action.evaluation.metrics import FAILURES, PASS_RATE, RELIABILITY_SCORE, UNSAFE_ATTEMPTS, Metric
 from tests.builders import (
     PASSING,
     a_baseline,
@@ -211,3 +212,84 @@ def test_the_number_of_a_gate_of_which_one_trace_reports_none_is_not_compared_an
     ]
     assert decided.decision is Decision.ERROR
     assert evaluated(0.95, None, base=on_main()).decision is Decision.PASS
+
+
+# -- what a gate is compared with -------------------------------------------------------------------------------------
+
+
+def of_main(*numbers: dict[str, float]) -> Baseline:
+    return a_baseline(*(a_past_result(numbers=each) for each in numbers))
+
+
+@pytest.mark.parametrize(
+    ("rates", "median"),
+    [
+        ([0.9], 0.9),
+        ([0.9, 0.8], 0.8),
+        ([0.9, 0.8, 0.95], 0.9),
+        ([0.9, 0.8, 0.95, 0.85], 0.85),
+        ([0.95, 0.1, 0.95, 0.94, 0.95], 0.95),
+        ([0.9, None, 0.7, None, 0.8], 0.8),
+        ([None, None], None),
+    ],
+)
+def test_a_rate_has_the_median_of_the_results_that_have_it_and_of_two_the_lower(
+    rates: list[float | None], median: float | None
+) -> None:
+    base = of_main(*(known(pass_rate=rate, reliability_score=rate and rate * 100) for rate in rates))
+    assert (base.median(PASS_RATE), base.median(RELIABILITY_SCORE)) == (median, median and median * 100)
+
+
+def test_of_two_counts_in_the_middle_the_higher_is_the_median() -> None:
+    base = of_main(*({"unsafe_attempts": number, "failures": 10 * number} for number in (0.0, 3.0, 1.0, 7.0)))
+    assert (base.median(UNSAFE_ATTEMPTS), base.median(FAILURES)) == (3, 30)
+
+
+PASSED, FAILED = Decision.PASS, Decision.FAIL
+LIMITS = {"min_pass_rate": 0.8, "max_unsafe": 0, "max_failures": 2, "min_scenarios": 20, "min_scenario_pass_rate": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("decision", "numbers", "counts"),
+    [
+        (PASSED, {"pass_rate": 0.9, "unsafe_attempts": 0, "failures": 2, "scenarios": 20}, True),
+        (FAILED, {"pass_rate": 0.8, "unsafe_attempts": 0, "failures": 2, "scenarios": 20}, True),
+        (FAILED, {"pass_rate": 0.7999}, False),
+        (PASSED, {"pass_rate": 0.7999}, False),  # it passed with a lower minimum
+        (FAILED, {"pass_rate": 0.9, "unsafe_attempts": 1}, False),
+        (FAILED, {"pass_rate": 0.9, "failures": 3}, False),
+        (FAILED, {"pass_rate": 0.9, "scenarios": 19}, False),
+        (FAILED, {"reliability_score": 50}, True),
+        (FAILED, {}, False),
+    ],
+)
+def test_a_gate_is_compared_with_results_that_meet_its_thresholds_apart_from_drops(
+    decision: Decision, numbers: dict[str, float], *, counts: bool
+) -> None:
+    base = a_baseline(a_past_result(decision=decision, numbers=numbers), a_past_result())
+    gate = a_gate(limits={**LIMITS, "max_pass_rate_drop": 0.01, "max_reliability_score_drop": 1.0})
+    assert base.for_gate(gate).results == base.results[not counts :]
+
+
+def test_a_gate_is_compared_with_the_newest_five_results_that_count_and_keeps_the_number_of_hidden_ones() -> None:
+    every = of_main(*({"pass_rate": rate} for rate in (0.91, 0.5, 0.92, 0.93, 0.94, 0.95, 0.96)))
+    base = replace(every, hidden=3).for_gate(a_gate(limits={"min_pass_rate": 0.9}))
+    assert (base.values(PASS_RATE), base.hidden) == ((0.91, 0.92, 0.93, 0.94, 0.95), 3)
+
+
+@pytest.mark.parametrize(
+    ("metric", "before", "now", "difference"),
+    [
+        (PASS_RATE, 0.93, 0.95, 0.02),
+        (PASS_RATE, 0.95, 0.9497, -0.0003),
+        (PASS_RATE, 0.95, 0.95, 0),
+        (PASS_RATE, None, 0.95, None),
+        (PASS_RATE, 0.95, None, None),
+        (UNSAFE_ATTEMPTS, 3, 0, -3),
+        (RELIABILITY_SCORE, 91.2, 61.5, -29.7),
+    ],
+)
+def test_a_difference_has_no_error_of_floating_point_numbers(
+    metric: Metric, before: float | None, now: float | None, difference: float | None
+) -> None:
+    assert of_main(known(**{metric.name: before})).difference(metric, now) == difference
