@@ -108,12 +108,6 @@ def test_nothing_is_said_about_a_scenario_whose_failures_are_not_all_known(incom
     assert [(each.complete, each.failures) for each in kept.scenarios] == [(False, ())]
 
 
-def test_a_scenario_that_no_result_has_is_not_compared() -> None:
-    gate = a_gate(a_trace("a.json", "another one"))
-    compared = compare_with_base(gate, found(gate, a_run("a.json", UNSAFE)), (base(LOOP.key),) * 3)
-    assert ([each.on_base for each in compared.failures], compared.fixed) == ([None], ())
-
-
 def test_who_deletes_failing_traces_has_fixed_nothing() -> None:
     one = a_gate(a_trace("a.json"))
     three = (base(UNSAFE.key, recordings=3),) * 3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from statistics import fmean
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from sepurux_action.evaluation.confirmation import can_be_noise, confirm, too_la
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.drops import Base, Baseline
 from sepurux_action.evaluation.gate_decision import decide_gate
-from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, METRICS, PASS_RATE
+from sepurux_action.evaluation.metrics import METRICS, PASS_RATE
 from sepurux_action.evaluation.result import Evaluated
 from sepurux_action.evaluation.runs import Runs
 from tests.builders import (
@@ -143,21 +142,6 @@ def test_the_numbers_are_the_mean_of_rates_and_scores_and_the_worst_count() -> N
     assert (shown["pass_rate"], shown["reliability_score"], shown["failures"]) == (0.855, 75.5, 8)
     assert (shown["lowest_scenario"], found.decision) == (0.85, Decision.PASS)
     assert [run.run_id for run in found.runs] == ["r-0", "r-1"]
-
-
-def test_the_scenarios_of_two_batches_are_not_paired_so_each_of_the_second_must_pass() -> None:
-    gate = of_campaign(min_scenario_pass_rate=0.6)
-    for rates, decision in (((0.6, 1.0), Decision.PASS), ((0.59, 1.0), Decision.FAIL)):
-        first, second = (a_batch(each) for each in ((0.1, 1.0), rates))
-        found = confirmed(gate, first, second)
-        assert found is not None
-        assert (found.decision, found.numbers.value(LOWEST_SCENARIO)) == (decision, rates[0])
-
-
-def a_batch(rates: tuple[float, ...]) -> Runs:
-    runs = runs_of(*rates)
-    run = run_with(PASSING, pass_rate=fmean(rates), scenarios=len(rates))
-    return (a_run(replace(run, run_ids=tuple(each.run_id for each in runs)), run_id="", of_batch=runs),)
 
 
 def test_without_a_second_decision_the_numbers_are_those_of_the_first() -> None:

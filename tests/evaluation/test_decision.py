@@ -192,27 +192,20 @@ responses = st.fixed_dictionaries(
         "dashboard_url": json_values,
     },
 )
-thresholds = st.builds(
-    a_gate_with,
-    min_pass_rate=st.none() | st.sampled_from([0.0, 0.5, 0.9, 1.0]),
-    max_unsafe=st.none() | st.integers(0, 1),
-    max_failures=st.none() | st.integers(0, 1),
-    min_reliability_score=st.none() | st.sampled_from([0.0, 50.0, 100.0]),
-    min_mutation_categories=st.none() | st.integers(0, 2),
-    required_mutation_categories=st.sampled_from([(), ("timeouts",)]),
+EVERY_LIMIT = a_gate_with(
+    min_pass_rate=0.9,
+    max_unsafe=0,
+    max_failures=1,
+    min_reliability_score=50,
+    min_mutation_categories=2,
+    required_mutation_categories=("timeouts",),
 )
 
 
-@given(responses, thresholds)
-def test_a_fail_of_the_backend_is_never_anything_else(response: dict[str, object], thresholds: Gate) -> None:
-    decided = decide_alone(parse_ci_run({**response, "decision": "fail"}), thresholds)
-    assert (decided.decision, decided.rule) == (Decision.FAIL, 1)
-
-
-@given(responses | json_values, thresholds)
-def test_what_is_shown_is_one_printable_line(response: object, thresholds: Gate) -> None:
+@given(responses | json_values)
+def test_what_is_shown_is_one_printable_line(response: object) -> None:
     run = parse_ci_run(response)
-    decided = decide_alone(run, thresholds)
+    decided = decide_alone(run, EVERY_LIMIT)
     texts = [decided.reason, *(check.actual for check in decided.checks)]
     texts += [tool.tool for tool in run.top_failing_tools]
     assert all(text.isprintable() for text in texts)

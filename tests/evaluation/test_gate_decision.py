@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading
@@ -16,16 +16,13 @@ from sepurux_action.evaluation.ci_run import CIRun, FailingTool, parse_ci_run
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, decide
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
 from sepurux_action.evaluation.metrics import (
-    FAILURES,
     METRICS,
     PASS_RATE,
-    RELIABILITY_SCORE,
     SCENARIOS,
     UNSAFE_ATTEMPTS,
 )
 from sepurux_action.evaluation.published_result import published_numbers
 from sepurux_action.evaluation.runs import RunResult
-from sepurux_action.sandbox.trace_rules import Attempt, Evaluation, Together
 from tests.builders import NO_BASE, OF_CAMPAIGN, a_ci_run, a_gate_with, known, undecided
 
 CANCELLED = RunDecision(decision=Decision.ERROR, reason="It was cancelled.", rule=Rule.CANCELLED)
@@ -160,40 +157,6 @@ def test_no_number_and_no_decision_depends_on_the_order_of_traces(
     )
     broken = [reading for reading in first.numbers.numbers.values() if reading.broken]
     assert broken or shown(first)[2:] == shown(second)[2:]
-
-
-attempts = st.builds(
-    Attempt,
-    tool=st.sampled_from(["orders.lookup", "payments.refund"]),
-    position=st.just(0),
-    error=st.sampled_from([None, None, "timed out"]),
-    mutation=st.just("timeouts"),
-    unsafe=st.sampled_from([False, False, False, True]),
-)
-
-
-@given(st.lists(st.lists(attempts, max_size=6).map(lambda each: Evaluation(tuple(each))), min_size=2, max_size=6))
-def test_the_numbers_of_traces_are_what_the_sandbox_reports_for_a_batch_of_the_same_runs(
-    evaluated: list[Evaluation],
-) -> None:
-    def reported(numbers: Evaluation | Together) -> CIRun:
-        fields = {
-            "decision": "pass",
-            "pass_rate": numbers.pass_rate,
-            "unsafe_attempts": numbers.unsafe_attempts,
-            "failures": numbers.failures,
-            "reliability_score": numbers.score,
-            "top_failing_tools": [{"tool": tool, "count": count} for tool, count in numbers.failing_tools],
-        }
-        return parse_ci_run(fields)
-
-    batch, found = Together(tuple(evaluated)), evaluate([(f"task {n}", reported(e)) for n, e in enumerate(evaluated)])
-    assume(batch.score or not any(each.score for each in evaluated))  # a mean of at most 1 would be a fraction
-    for metric in (PASS_RATE, UNSAFE_ATTEMPTS, FAILURES, RELIABILITY_SCORE):
-        last_digit = 10.0**-metric.format.digits  # each run's number is rounded before
-        value = reported(batch).value(metric)
-        assert found.numbers.value(metric) == pytest.approx(value, abs=last_digit * 1.01, rel=0)
-    assert {*found.numbers.top_failing_tools} == {*reported(batch).top_failing_tools}
 
 
 # -- the decision -----------------------------------------------------------------------------------------------------

@@ -57,17 +57,6 @@ def test_a_result_below_every_result_on_main_blocks_at_no_further_request(scene:
     ]
 
 
-def test_fewer_than_three_results_on_main_are_not_compared_and_the_report_says_how_to_get_more(scene: Scene) -> None:
-    on_main(scene, 60, 60, 60, decision="fail")
-    on_main(scene, 95, 95)
-    scene.answers(**WORSE)
-    result = scene.run(**LIMIT)
-    assert exit_and_decision(result) == (0, "pass")
-    for page in (scene.ours[0], result.summary):
-        assert "Drops are not evaluated yet: `main` has 2 of the 3 results that this needs." in page
-        assert "[Run the gate on pushes to `main`](" in page
-
-
 @pytest.mark.parametrize(
     ("nodes", "inputs", "requests", "ended"),  # the base branch alone has some 210 nodes
     [(250, LIMIT, 9, (1, "fail")), (150, LIMIT, 10, (2, "error")), (150, {}, 9, (0, "pass"))],
