@@ -56,6 +56,10 @@ class Check:
         unreported = self.required_for_pass and self.state is CheckState.NOT_REPORTED
         return unreported or self.state is CheckState.NO_NUMBER
 
+    @property
+    def prevents_pass(self) -> bool:
+        return self.is_missed or self.is_unknown
+
 
 Rates = Sequence[tuple[str, float | None]]  # of scenarios: the name, and the pass rate of all recordings if it is known
 
