@@ -30,6 +30,7 @@ from sepurux_action.evaluate import (
     RECORD_UNREAD,
     UNREAD_RESULTS_HINT,
 )
+from sepurux_action.evaluation.base_results import BaseScenario
 from sepurux_action.evaluation.base_scenarios import ScenarioOnBase
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
@@ -341,7 +342,7 @@ def _with_new_failures(gate: Gate) -> GateResult:
 
 def _with_worse_scenarios(result: GateResult) -> GateResult:
     """Return a result with two scenarios whose pass rate is lower than in each result of the base."""
-    base = ScenarioOnBase(results=4, rates=(1.0, 1.0, 0.95, 1.0))
+    base = ScenarioOnBase(tuple(BaseScenario(name="", pass_rate=rate) for rate in (1.0, 1.0, 0.95, 1.0)))
     rates = {"cancel an order": 0.6, "refund twice": 0.8, "look a customer up": 0.97}
     scenarios = (
         replace(a_scenario(name, a_ci_run(decision="pass", pass_rate=rate)), base=base) for name, rate in rates.items()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -94,27 +94,23 @@ def keep(results: Iterable[BaseResult]) -> Results:
     Of each gate and branch, these are the newest ones and the newest that passed, each with the first scenarios by
     name. Only the newest result with a scenario has its steps.
     """
-    of_gates: dict[tuple[str, str], list[BaseResult]] = defaultdict(list)
+    kept, newest, passed = list[BaseResult](), Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    with_steps = set[tuple[str, str, str]]()
     for result in _newest_first(results):
-        of_gates[result.gate, result.branch].append(result)
-    kept = list[BaseResult]()
-    for of_gate in of_gates.values():
-        passed, seen = 0, set[str]()
-        for index, result in enumerate(of_gate):
-            passed += result.decision is Decision.PASS
-            if index < MAX_RESULTS or (result.decision is Decision.PASS and passed <= MAX_RESULTS):
-                kept.append(replace(result, scenarios=_first_by_name(result.scenarios, seen)))
-                seen |= {each.name for each in result.scenarios}
-    return tuple(_newest_first(kept))
+        of = result.gate, result.branch
+        newest[of] += 1
+        passed[of] += result.decision is Decision.PASS
+        if newest[of] > MAX_RESULTS and (result.decision is not Decision.PASS or passed[of] > MAX_RESULTS):
+            continue
+        first = sorted(result.scenarios, key=lambda each: each.name)[:MAX_SCENARIOS]
+        scenarios = (replace(each, steps=()) if (*of, each.name) in with_steps else each for each in first)
+        kept.append(replace(result, scenarios=tuple(scenarios)))
+        with_steps |= {(*of, each.name) for each in result.scenarios}
+    return tuple(kept)
 
 
 def _newest_first(results: Iterable[BaseResult]) -> list[BaseResult]:
     return sorted(results, key=lambda each: (-each.time, each.gate, each.branch, each.commit))
-
-
-def _first_by_name(scenarios: Iterable[BaseScenario], newer: Collection[str]) -> tuple[BaseScenario, ...]:
-    first = sorted(scenarios, key=lambda each: each.name)[:MAX_SCENARIOS]
-    return tuple(replace(each, steps=()) if each.name in newer else each for each in first)
 
 
 @dataclass(frozen=True, slots=True)
