@@ -31,7 +31,7 @@ from sepurux_action.evaluate import (
     UNREAD_RESULTS_HINT,
 )
 from sepurux_action.evaluation.base_results import BaseScenario
-from sepurux_action.evaluation.base_scenarios import ScenarioOnBase
+from sepurux_action.evaluation.base_scenarios import FixedFailure, OnBase, ScenarioOnBase
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.confirmation import confirm
@@ -44,7 +44,7 @@ from sepurux_action.evaluation.decision import (
 )
 from sepurux_action.evaluation.drops import Base, Baseline, BaselineResult
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal, enforce
-from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, FixedFailure, OnBase, merge_failures
+from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, merge_failures
 from sepurux_action.evaluation.gate_decision import decide_gate
 from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
 from sepurux_action.evaluation.polling import CANCELLED, CHECK_NETWORK

@@ -12,8 +12,8 @@ from statistics import fmean
 
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.base_results import BaseResult, BaseScenario, Results
-from sepurux_action.evaluation.base_scenarios import ScenarioOnBase, scenarios_on_base
-from sepurux_action.evaluation.failures import ClassifiedFailure, FixedFailure, merge_failures
+from sepurux_action.evaluation.base_scenarios import FixedFailure, ScenarioOnBase, scenarios_on_base
+from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures
 from sepurux_action.evaluation.metrics import UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import published_numbers
 from sepurux_action.evaluation.result import GateResult
@@ -53,7 +53,8 @@ def _compared(scenario: Scenario, base: ScenarioOnBase, events: Mapping[str, Eve
     for run in sorted(scenario.recordings, key=_worst_first):
         for failure in run.failures:
             if _kind(failure) not in steps:
-                steps[_kind(failure)] = shown_steps(events.get(run.path, ()), failure, base.steps)
+                traced = events.get(run.path, ())
+                steps[_kind(failure)] = shown_steps(traced, base.steps, failure.tool, failure.event)
 
     def mark(failure: ClassifiedFailure) -> ClassifiedFailure:
         on_base = base.compare(failure.key) if scenario.complete else None

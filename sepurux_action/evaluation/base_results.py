@@ -16,7 +16,6 @@ from sepurux_action.common import codec, json_reader
 from sepurux_action.common.signature import is_signed, sign
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.failures import FailureKey
 from sepurux_action.evaluation.trace_steps import is_step
 
 FILE = "baseline.json"
@@ -28,6 +27,16 @@ MAX_RESULTS = 5  # of a gate on a branch, and as many that passed; one of them t
 MAX_SCENARIOS = 400  # of a result
 IGNORED = f"`{FILE}` was ignored: {{why}}. The next result that is written replaces it."
 _HEAD = re.compile(rb'\{"schema":"%s@([0-9]{1,9})","signature":"([0-9a-f]{64})",' % PURPOSE.encode())
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class FailureKey:
+    """What the failures of a scenario in different runs have in common. Every text is foreign."""
+
+    type: str = ""
+    mutation: str = ""
+    severity: str = ""
+    tool: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

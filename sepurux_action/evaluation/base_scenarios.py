@@ -10,11 +10,38 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
-from sepurux_action.evaluation.base_results import BaseScenario, Results
-from sepurux_action.evaluation.failures import FailureKey, OnBase
+from sepurux_action.evaluation.base_results import BaseScenario, FailureKey, Results
 from sepurux_action.evaluation.trace_steps import Steps
 
 MIN_RESULTS = 3  # of two results, a failure that occurs by chance is in both too often
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class OnBase:
+    """Of how many of the base's `results` with a scenario a failure is known: of `having`, which may be 0."""
+
+    having: int
+    results: int
+
+    def __str__(self) -> str:
+        return f"{self.having} of {self.results}"
+
+    def sentence(self, where: str) -> str:
+        """Return `in 4 of the last 5 results on main` as a clause; `where` is its end."""
+        if self.results == 1:
+            found = f"{'in' if self.having else 'not in'} the last result"
+        else:
+            found = f"in {self.having or 'none'} of the last {self.results} results"
+        return f"{found} {where}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class FixedFailure:
+    """A failure of a scenario that most results of the base have and an evaluation does not."""
+
+    scenario: str
+    failure: FailureKey
+    on_base: OnBase
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,51 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from sepurux_action.common import json_reader
+from sepurux_action.evaluation.base_results import FailureKey
+from sepurux_action.evaluation.base_scenarios import OnBase
 
 MAX_LISTED_FAILURES = 5_000  # of one response
 MAX_FAILURE_TEXT_LENGTH = 1_000  # characters; a report shows at most 200
-MAX_EVENT = 10_000_000  # the highest index of an event; a trace has at most 64 MiB
-MAX_KEY_LENGTH = 200  # characters of each text by which failures of different runs are the same
 SEVERITIES = ("critical", "high", "medium", "low", "info")  # the worst first
 FEWER_LISTED = "Sepurux lists fewer failures than it counted"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class FailureKey:
-    """What the failures of a scenario in different runs have in common. Every text is foreign."""
-
-    type: str = ""
-    mutation: str = ""
-    severity: str = ""
-    tool: str = ""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class OnBase:
-    """Of how many of the base's `results` with a scenario a failure is known: of `having`, which may be 0."""
-
-    having: int
-    results: int
-
-    def __str__(self) -> str:
-        return f"{self.having} of {self.results}"
-
-    def sentence(self, where: str) -> str:
-        """Return `in 4 of the last 5 results on main` as a clause; `where` is its end."""
-        if self.results == 1:
-            found = f"{'in' if self.having else 'not in'} the last result"
-        else:
-            found = f"in {self.having or 'none'} of the last {self.results} results"
-        return f"{found} {where}".rstrip()
-
-
-@dataclass(frozen=True, slots=True)
-class FixedFailure:
-    """A failure of a scenario that most results of the base have and an evaluation does not."""
-
-    scenario: str
-    failure: FailureKey
-    on_base: OnBase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +44,7 @@ class ClassifiedFailure:
 
     @property
     def key(self) -> FailureKey:
-        texts = (text[:MAX_KEY_LENGTH] for text in (self.type, self.mutation, self.severity, self.tool))
-        return FailureKey(*texts)
+        return FailureKey(self.type, self.mutation, self.severity, self.tool)
 
     @property
     def is_new(self) -> bool:
@@ -139,7 +100,7 @@ def parse_failures(payload: object) -> Failures:
 
 
 def _index(value: object) -> int | None:
-    read = json_reader.number(value, low=0, high=MAX_EVENT, whole=True).value
+    read = json_reader.number(value, low=0, whole=True).value
     return None if read is None else int(read)
 
 

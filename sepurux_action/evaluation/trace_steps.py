@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from functools import cache
 
 from sepurux_action.config.gate import TraceEvent
-from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.recording import HIDDEN, shown_name
 
 MAX_STEPS = 50  # of a trace
@@ -42,13 +41,13 @@ def _step(event: TraceEvent) -> str:
     return f"{event.number} {text}"
 
 
-def shown_steps(events: Events, failure: ClassifiedFailure, base: Steps) -> Steps:
+def shown_steps(events: Events, base: Steps, tool: str, index: int | None) -> Steps:
     """Return the difference from the base's steps (`-` and `+`), else the steps with the failed one (`>`), or ()."""
     here = steps_of(events)
     compared = compare_steps(base, here) if base and here else ()
     if changed := [index for index, line in enumerate(compared) if not line.startswith(" ")]:
         return first_lines(compared, changed[0])
-    failed = failed_step(events, failure.tool, failure.event)
+    failed = failed_step(events, tool, index)
     if failed not in here:
         return ()
     return first_lines([f"{'>' if each == failed else ' '} {each}" for each in here], here.index(failed))

@@ -10,9 +10,17 @@ import pytest
 
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.evaluation.base_comparison import compare_with_base, result_to_keep
-from sepurux_action.evaluation.base_results import BaselineFile, BaseResult, BaseScenario, Results, find_results
+from sepurux_action.evaluation.base_results import (
+    BaselineFile,
+    BaseResult,
+    BaseScenario,
+    FailureKey,
+    Results,
+    find_results,
+)
+from sepurux_action.evaluation.base_scenarios import FixedFailure, OnBase
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
-from sepurux_action.evaluation.failures import ClassifiedFailure, FailureKey, FixedFailure, OnBase
+from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.pooled_numbers import scenarios_of
 from sepurux_action.evaluation.recording import read_recording
 from sepurux_action.evaluation.runs import RunResult, WhatFailed

@@ -10,10 +10,9 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepurux_action.evaluation.base_results import BaseResult, BaseScenario
-from sepurux_action.evaluation.base_scenarios import ScenarioOnBase, scenarios_on_base
+from sepurux_action.evaluation.base_results import BaseResult, BaseScenario, FailureKey
+from sepurux_action.evaluation.base_scenarios import OnBase, ScenarioOnBase, scenarios_on_base
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.failures import FailureKey, OnBase
 
 UNSAFE, LOOP, STOPPED = (FailureKey(type=name) for name in ("unsafe_action", "loop", "incomplete"))
 keys = st.sets(st.sampled_from([UNSAFE, LOOP, STOPPED]))

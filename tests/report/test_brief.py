@@ -17,9 +17,10 @@ from jsonschema import Draft202012Validator
 from sepurux_action.common import codec
 from sepurux_action.config.gate import Trace
 from sepurux_action.config.stage import Stage
+from sepurux_action.evaluation.base_scenarios import OnBase
 from sepurux_action.evaluation.ci_run import FailingTool
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase
+from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.report import brief as briefs
 from sepurux_action.report.brief import brief_json

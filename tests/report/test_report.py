@@ -9,13 +9,10 @@ import pytest
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Trace
 from sepurux_action.config.stage import OnUndecided, Stage
+from sepurux_action.evaluation.base_scenarios import OnBase
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.failures import (
-    FEWER_LISTED,
-    ClassifiedFailure,
-    OnBase,
-)
+from sepurux_action.evaluation.failures import FEWER_LISTED, ClassifiedFailure
 from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
 from sepurux_action.report.report import Category, Dashboard, GateFacts, Note, Report, build_report
