@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from scripts import noise, record_schema, schema
+from scripts import noise, record_schema, schema, trace_schema
 from sepurux_action.config.command_line import FLAGS
 from sepurux_action.config.options import BY_NAME, GITHUB_TOKEN, LIMITS, OPTIONS, Option, SectionKind
 from sepurux_action.config.settings import flag
@@ -78,13 +78,15 @@ def _action(name: str, runs: str, source: str = "") -> str:
 
 
 def options_table() -> str:
-    """Return the table of all inputs: what each accepts, and where else it may be given."""
-    rows = ["| input | meaning | accepted | default | also in |", "| --- | --- | --- | --- | --- |"]
+    """Return the table of all inputs: the words of those that accept only some, and where else each may be given."""
+    rows = ["| input | meaning | words; default | also in |", "| --- | --- | --- | --- |"]
     for option in OPTIONS:
         names = ", ".join(f"`{spelling}`" for spelling in option.names)
         places = [_SECTION_NAMES[section] for section in option.allowed_in]
         places += [f"`{option.environment}`"] if option.environment else []
-        cells = (names, option.help, option.kind.accepts, option.default_shown, ", ".join(places))
+        words = option.kind.accepts if option.kind.accepts.startswith("`") else ""
+        default = option.default_shown if option.default or option.default_note else ""
+        cells = (names, option.help, "; ".join(filter(None, (words, default))), ", ".join(places))
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
@@ -106,12 +108,15 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "inputs": options_table,
     "outputs": outputs_table,
     "flags": flags_block,
-    **noise.TABLES,
+    "fields": trace_schema.table,
+    "policy": noise.policy_table,
 }
-SIMULATED = tuple(ROOT / "docs" / f"{name}.md" for name in ("noisy-agents", "noise-tables"))
-DOCUMENTS = (*(ROOT / "docs" / f"{name}.md" for name in ("reference", "platforms")), *SIMULATED)  # those with blocks
+COMPUTED = tuple(ROOT / "docs" / f"{name}.md" for name in ("reference", "platforms", "trace-format"))
+SIMULATED = ROOT / "docs" / "noisy-agents.md"
+DOCUMENTS = (*COMPUTED, SIMULATED)  # those with blocks
+FIGURES = ROOT / "docs" / "noise.csv"
 
-_SECTION_NAMES = {SectionKind.TOP: "top level", SectionKind.GATE: "gate", SectionKind.THRESHOLDS: "`thresholds:`"}
+_SECTION_NAMES = {SectionKind.TOP: "top", SectionKind.GATE: "gate", SectionKind.THRESHOLDS: "`thresholds:`"}
 
 
 def with_blocks(text: str) -> str:
@@ -134,12 +139,14 @@ def wanted() -> Iterable[tuple[Path, str]]:
     yield ROOT / "composite" / "action.yml", composite_action()
     yield schema.PATH, schema.text()
     yield from record_schema.files()
-    yield from _with_blocks(document for document in DOCUMENTS if document not in SIMULATED)
+    yield trace_schema.PATH, trace_schema.text()
+    yield from _with_blocks(COMPUTED)
 
 
 def simulated() -> Iterable[tuple[Path, str]]:
-    """Yield each document with simulated figures. This takes some 20 seconds, so a test computes only a part."""
-    yield from _with_blocks(SIMULATED)
+    """Yield each file with simulated figures. This takes some 20 seconds, so a test computes only a part."""
+    yield from _with_blocks([SIMULATED])
+    yield FIGURES, noise.figures()
 
 
 def _with_blocks(documents: Iterable[Path]) -> Iterable[tuple[Path, str]]:

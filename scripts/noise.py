@@ -1,14 +1,16 @@
-"""Computes how often chance decides a gate: the tables of docs/noisy-agents.md and docs/noise-tables.md.
+"""Computes how often chance decides a gate: the table of docs/noisy-agents.md, and all figures in docs/noise.csv.
 
-`python scripts/noise.py` prints the tables, and `make generate` writes them. scripts/noise_model.py has the model.
+`python scripts/noise.py` prints the figures, and `make generate` writes them. scripts/noise_model.py has the model.
 """
 
 from __future__ import annotations
 
+import csv
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
+from io import StringIO
 from itertools import islice, product
 from math import floor
 from pathlib import Path
@@ -45,13 +47,15 @@ CHANGES = {
     "harmless, unreliable scenarios too": Agent(),
 }
 AGENTS = {
-    "as above": USUAL,
+    "usual": USUAL,
     "no shared luck": replace(USUAL, luck=0.0),
     "twice the shared luck": replace(USUAL, luck=2 * LUCK),
     "replays vary like recordings": replace(USUAL, replays_differ=True),
 }
+HEADS = ("scenarios", "recordings of each")
 SIZES = tuple(product(SCENARIOS, RECORDINGS))
-SIZE = (20, 3)  # of the tables that compare rules and agents
+SIZE = (20, 3)  # of the rows that compare agents
+SHOWN = ((10, 1), (10, 5), (20, 1), SIZE, (50, 3), (100, 3))  # of the sizes, in docs/noisy-agents.md
 
 
 def blocked(limits: Limits, agent: Agent, scenarios: int, recordings: int, *, confirm: bool = False) -> float:
@@ -97,20 +101,13 @@ def by_size(limits: Limits, sizes: Iterable[tuple[int, int]] = SIZES, *, confirm
         yield [*map(str, size), *(_cell(limits, agent, size, confirm=confirm) for agent in CHANGES.values())]
 
 
-def by_rule() -> Iterator[list[str]]:
-    for limits in RULES:
-        yield [_name(limits), *(_cell(limits, agent, SIZE) for agent in CHANGES.values())]
-
-
-def by_agent() -> Iterator[list[str]]:
-    for name, agent in AGENTS.items():
-        changes = (replace(each, luck=agent.luck, replays_differ=agent.replays_differ) for each in CHANGES.values())
-        yield [name, *(_cell(RECOMMENDED, each, SIZE, confirm=True) for each in changes)]
+def changes_of(agent: Agent) -> Iterator[Agent]:
+    """Yield an agent of this kind after each change."""
+    return (replace(each, luck=agent.luck, replays_differ=agent.replays_differ) for each in CHANGES.values())
 
 
 def _cell(limits: Limits, agent: Agent, size: tuple[int, int], *, confirm: bool = False) -> str:
-    """Return how often a policy blocks; with `confirm`, without and with it."""
-    return " → ".join(_percent(blocked(limits, agent, *size, confirm=each)) for each in (False, True)[: 1 + confirm])
+    return _percent(blocked(limits, agent, *size, confirm=confirm))
 
 
 def _percent(chance: float) -> str:
@@ -120,34 +117,44 @@ def _percent(chance: float) -> str:
 
 def _name(limits: Limits) -> str:
     if RECOMMENDED.items() <= limits.items():
-        return "the policy with `max_unsafe: 0`" if MAX_UNSAFE.name in limits else "the policy"
+        return "the policy with max_unsafe: 0" if MAX_UNSAFE.name in limits else "the policy"
     [(name, limit)] = limits.items()
     if name == MIN_PASS_RATE.name:
-        return f"`{name}`, some {limit * 100:.0f} points below what is usual"
-    return f"`{name}: {limit:.0%}`" if limit else f"`{name}: 0`"
+        return f"{name}, some {limit * 100:.0f} points below what is usual"
+    return f"{name}: {limit:.0%}" if limit else f"{name}: 0"
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [heads, ["---" if not heads[0] else "---:", *["---:"] * (len(heads) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def policy_table() -> str:
+    """Return the table of docs/noisy-agents.md: how often the recommended policy blocks."""
+    heads = [*HEADS, *CHANGES]
+    rows = [heads, ["---:"] * len(heads), *by_size(RECOMMENDED, SHOWN)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _figures() -> Iterator[str]:
-    """Yield a heading and a table for each rule."""
-    for limits in RULES:
-        name = _name(limits)
-        yield f"## {name[0].upper()}{name[1:]}"
-        yield _table([*HEADS, *CHANGES], by_size(limits, confirm=True))
+def figures() -> str:
+    """Return a table as CSV: how often each policy blocks, for each size and agent, without `confirm` and with it."""
+    text = StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["policy", "agent", "confirm", *HEADS, *CHANGES])
+    for confirm in (False, True):
+        for limits in RULES:
+            table.writerows(figures_of(limits, confirm=confirm))
+        for name, agent in AGENTS.items():
+            if agent != USUAL:
+                cells = (_cell(RECOMMENDED, each, SIZE, confirm=confirm) for each in changes_of(agent))
+                table.writerow([*_labels(RECOMMENDED, name, confirm=confirm), *map(str, SIZE), *cells])
+    return text.getvalue()
 
 
-HEADS = ("scenarios", "recordings of each")
-TABLES: dict[str, Callable[[], str]] = {
-    "policy": lambda: _table([*HEADS, *CHANGES], by_size(RECOMMENDED)),
-    "rules": lambda: _table(["", *CHANGES], by_rule()),
-    "agents": lambda: _table(["", *CHANGES], by_agent()),
-    "figures": lambda: "\n\n".join(_figures()),
-}
+def figures_of(limits: Limits, sizes: Iterable[tuple[int, int]] = SIZES, *, confirm: bool) -> Iterator[list[str]]:
+    """Yield the rows of a policy."""
+    for row in by_size(limits, sizes, confirm=confirm):
+        yield [*_labels(limits, "usual", confirm=confirm), *row]
+
+
+def _labels(limits: Limits, agent: str, *, confirm: bool) -> list[str]:
+    return [_name(limits), agent, str(confirm).lower()]
+
 
 if __name__ == "__main__":
-    for name, text in TABLES.items():
-        print(f"{name}\n\n{text()}\n")
+    print(figures(), end="")

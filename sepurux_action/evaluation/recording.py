@@ -13,14 +13,14 @@ from typing import NamedTuple
 from sepurux_action.common import json_reader
 from sepurux_action.config.gate import TraceEvent
 from sepurux_action.errors import TraceFileError
+from sepurux_action.evaluation.trace_format import CALL, FAILED, PROMPT, RESULT
 
 MAX_OBJECTS = 100_000  # different JSON objects of a file; with more, its newest time, task, and arguments are not known
 MAX_EVENTS = 1_000  # calls and results of a trace that are kept for its steps
 MAX_ARGUMENTS = 10  # of a call
 HIDDEN = "…"  # stands for a name that is not shown, and for further names
 GUIDE = "https://github.com/sepurux/gate-action/blob/main/docs/record-traces.md"
-PROMPT, CALL, RESULT = _KINDS = "prompt", "tool_call", "tool_result"
-_FAILED = ("error", "failed")  # the status of a result
+_KINDS = (PROMPT, CALL, RESULT)
 _NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,80}", re.ASCII)
 
 
@@ -113,7 +113,7 @@ def _read_fields(fields: dict[str, object]) -> _Object:
         kind=kind,
         tool=next(texts, "") if kind else "",
         arguments=given.names if isinstance(given, _Object) else (),
-        failed=fields.get("status") in _FAILED or bool(error.names if isinstance(error, _Object) else error),
+        failed=fields.get("status") in FAILED or bool(error.names if isinstance(error, _Object) else error),
         time=json_reader.time(fields.get("timestamp")),
         name=name if isinstance(name, str) and name.strip() else "",
         task=task.name if isinstance(task, _Object) else "",

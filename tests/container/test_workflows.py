@@ -463,9 +463,9 @@ AFTERWARDS = """
 
 
 def test_a_gate_that_blocks_fails_its_job_and_later_steps_can_read_why(scene: Scene) -> None:
-    """Without a function such as `always()`, a condition is not evaluated after a failed step, as README says."""
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    assert [form for form in re.findall("`(if: .+)`", readme) if f" {form}\n" in AFTERWARDS] != []
+    """Without a function such as `always()`, a condition is not evaluated after a failed step, as docs say."""
+    page = (REPOSITORY / "docs" / "reference.md").read_text(encoding="utf-8")
+    assert [form for form in re.findall("`(if: .+)`", page) if f" {form}\n" in AFTERWARDS] != []
     workflow = scene.write(".github/workflows/reliability.yml", dedent(AFTERWARDS))
     run = scene.run(workflow, trace_id=scene.uploaded("refund-unsafe.json"))
     assert (run.exit_code, run.jobs["reliability"], run.jobs["later"]) == (1, "failure", "success"), run.log

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 import yaml
@@ -19,7 +17,7 @@ from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.github.event import PARSERS
 from sepurux_action.github.permissions import Operation
 from tests import backend
-from tests.backend import MISSING, decided, sound_backend
+from tests.backend import decided, sound_backend
 from tests.gfm import read
 from tests.github_double import GitHub
 from tests.runner import TRACE, StepResult, run_action
@@ -125,11 +123,11 @@ def table(path: Path, heading: str) -> list[list[str]]:
 def in_words(decision: Decision, stage: Stage) -> str:
     """Return what the guide says of a gate in these words."""
     if not enforce(decision, stage, OnUndecided.BLOCK):
-        return "does not block"
+        return "success"
     if not enforce(decision, stage, OnUndecided.ALLOW):
-        return "blocks *"
+        return "failure *"
     approvable = not enforce(decision, stage, OnUndecided.BLOCK, approved=True)
-    return "needs an approval" if approvable else "blocks"
+    return "needs an approval" if approvable else "failure"
 
 
 def test_the_reference_says_what_each_stage_makes_of_each_decision() -> None:
@@ -138,8 +136,8 @@ def test_the_reference_says_what_each_stage_makes_of_each_decision() -> None:
 
 
 def test_the_reference_lists_each_permission_and_each_event_with_a_payload_of_its_own() -> None:
-    permissions = [(permission.strip("`"), text) for permission, text, _ in table(REFERENCE, "permission")]
-    assert permissions == [(operation.permission, operation.text) for operation in Operation]
+    texts = {permission.strip("`"): text for permission, text in table(REFERENCE, "permission")}
+    assert [each for each in Operation if each.text not in texts[each.permission]] == []
     listed = [name for names, *_ in table(REFERENCE, "event") for name in re.findall(r"\w+", names)]
     assert set(PARSERS) <= set(listed)
 
@@ -244,12 +242,6 @@ def on_a_comment(scene: Scene) -> str:
     return log_of(scene.on("issue_comment", {"issue": issue}, {"trace_file": "a.json"}, files={"a.json": TRACE}))
 
 
-def into_another_branch(scene: Scene) -> str:
-    scene.repository.commit("dev")
-    scene.github.after("graphql", lambda: setattr(scene.pull, "base_ref", "dev"))
-    return log_of(scene.run())
-
-
 def with_two_traces(scene: Scene) -> str:
     scene.answers(**{**PASSED, "decision": "fail"})
     return log_of(scene.run(trace_id="t-1, t-2"))
@@ -260,16 +252,6 @@ def over_the_limit(scene: Scene) -> str:
         scene.repository.commit("main")
     scene.github.max_nodes = 45
     return log_of(scene.run(max_pass_rate_drop="3%"))
-
-
-def unreachable(scene: Scene) -> str:
-    scene.sepurux.close()
-    return log_of(scene.run(timeout="0.5"))
-
-
-def without_certificates(scene: Scene) -> str:
-    with patch.dict(os.environ, REQUESTS_CA_BUNDLE="none.pem"):
-        return log_of(scene.run(base_url="https://api.example", timeout="0.5"))
 
 
 def with_variable(scene: Scene) -> str:
@@ -284,30 +266,14 @@ PRINTED: dict[str, Callable[[Scene], str]] = {
     "… has a result of … but no call before it": on_trace({"type": "tool_result", "tool": "refund"}),
     "No trace of this gate calls a tool": on_trace({"type": "agent_output", "output": "Done."}),
     "This gate evaluates the scenarios that are registered at Sepurux": on_pull_request(),
-    "Register scenarios for campaign …": on_answer(
-        "POST /v1/ci/runs", backend.json({"detail": "no registered scenarios"}, 422)
-    ),
-    "Sepurux redirected …": on_answer("GET /v1/campaigns", backend.redirect("https://example.com/")),
-    "Sepurux could not be reached within …": unreachable,
-    "`REQUESTS_CA_BUNDLE` names … which does not exist": without_certificates,
-    "no decision after …": on_look(status="running", decision="pending"),
-    "The evaluation itself failed at Sepurux": on_look(status="error", decision="pending"),
     "Sepurux decided … but no threshold that is set here explains why": on_look(**{**PASSED, "decision": "fail"}),
-    "Sepurux itself reported a pass": on_look(**{**PASSED, "unsafe_attempts": 1}),
     "so it seems to apply a minimum of its own": with_two_traces,
-    "Sepurux reported a pass without a number that a threshold needs": on_look(**{**PASSED, "pass_rate": MISSING}),
-    "… leads outside the workspace": on_pull_request(trace_file="../../etc/hostname"),
     "… matches no file in …": on_pull_request(trace_file="traces/*.json"),
-    "it is not known; did you mean …": with_policy("campaign: core-reliability\nenforcment: hard\n"),
     "These environment variables are ignored": with_variable,
     "the policy could not be read: …": with_permissions(pull_requests="write", statuses="write"),
-    "the policy file overrides these inputs: …": with_policy("enforcement: hard\n", enforcement="observe"),
-    "Could not set the commit status (HTTP 403 …)": with_permissions(contents="read", pull_requests="write"),
     "The token of a pull request from a fork can only read": of_a_fork,
     "Could not write the comment (…)": with_permissions(contents="read", pull_requests="read", statuses="write"),
-    "no comment: …": on_a_schedule(),
     "`status_context` has no `{base}`, so …": on_pull_request(max_pass_rate_drop="3%"),
-    "The base branch of the pull request has changed …": into_another_branch,
     "GitHub's limit on one query": over_the_limit,
     "The uploaded traces may be those of another commit": on_a_comment,
     "so this gate blocks no merge": on_pull_request(),

@@ -24,7 +24,7 @@ import yaml
 from scripts import schema
 from sepurux_action.config import policy_parser
 from sepurux_action.config.gate import Trace
-from sepurux_action.config.options import MIN_SCENARIOS, CommentMode
+from sepurux_action.config.options import CONFIG, MIN_SCENARIOS, CommentMode
 from sepurux_action.config.policy import Policy
 from sepurux_action.config.settings import Settings, input_layer, read_settings
 from sepurux_action.config.stage import Stage
@@ -146,6 +146,40 @@ def test_readme_names_every_example() -> None:
     assert [path.name for path in examples if f"({path.relative_to(ROOT)})" not in readme] == []
     named = "".join([*map(header, WORKFLOWS), (ROOT / "docs" / "rollout.md").read_text(encoding="utf-8")])
     assert [path.name for path in POLICIES if path.name not in named] == []
+
+
+# -- files to copy into a repository ----------------------------------------------------------------------------------
+
+COPIED = ROOT / "examples" / "repository"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".github/CODEOWNERS",
+        ".github/workflows/sepurux.yml",
+        CONFIG.default,
+        "record_traces.py",
+        "recording.py",
+        "agents/refunds/record_traces.py",
+        "agents/refunds/stubs/shop.py",
+        "requirements.txt",
+    ],
+)
+def test_the_code_owners_own_what_decides_whether_the_gate_blocks(path: str, tmp_path: Path) -> None:
+    """The patterns are those of .gitignore, so Git says what they match."""
+    lines = (COPIED / ".github" / "CODEOWNERS").read_text(encoding="utf-8").splitlines()
+    patterns = [line.split()[0] for line in lines if not line.startswith("#")]
+    (tmp_path / ".gitignore").write_text("\n".join(patterns), encoding="utf-8")
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)  # noqa: S607
+    assert subprocess.run(["git", "check-ignore", "--quiet", path], cwd=tmp_path, check=False).returncode == 0  # noqa: S607
+
+
+def test_the_configuration_of_pre_commit_names_the_hook_of_this_repository() -> None:
+    [repository] = yaml.safe_load((COPIED / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+    assert repository["repo"].endswith(f"/{ACTION.partition('@')[0]}")
+    assert repository["hooks"] == [{"id": hook["id"]} for hook in hooks]
 
 
 # -- policies ---------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
@@ -144,16 +145,19 @@ def test_without_confirm_a_drop_blocks_at_most_one_harmless_change_of_six_whatev
 
 def test_the_tables_have_the_figures_of_the_simulation() -> None:
     """The row of the smallest size is computed for each rule, with and without `confirm`."""
-    advice, figures = (path.read_text(encoding="utf-8") for path in generate.SIMULATED)
     [row] = noise.by_size(noise.RECOMMENDED, noise.SIZES[:1])
-    assert f"| {' | '.join(row)} |" in advice
+    assert f"| {' | '.join(row)} |" in generate.SIMULATED.read_text(encoding="utf-8")
+    heads, *figures = csv.reader(generate.FIGURES.read_text(encoding="utf-8").splitlines())
+    assert heads == ["policy", "agent", "confirm", *noise.HEADS, *noise.CHANGES]
+    assert len(figures) == 2 * (len(noise.RULES) * len(noise.SIZES) + len(noise.AGENTS) - 1)
     for limits in noise.RULES:
-        [row] = noise.by_size(limits, noise.SIZES[:1], confirm=True)
-        assert f"| {' | '.join(row)} |" in figures, "run `make generate`"
+        for confirmed in (False, True):
+            [row] = noise.figures_of(limits, noise.SIZES[:1], confirm=confirmed)
+            assert row in figures, "run `make generate`"
 
 
 def test_with_the_recommended_recordings_the_page_says_what_its_table_has() -> None:
-    lines = generate.SIMULATED[0].read_text(encoding="utf-8").splitlines()
+    lines = generate.SIMULATED.read_text(encoding="utf-8").splitlines()
     rows = {tuple(line.split(" | ")[:2]): line.strip("| ").split(" | ")[2:] for line in lines if "%" in line}
     for size in (("| 10", "5"), ("| 20", "3"), ("| 50", "3"), ("| 100", "3")):
         harmless, five, ten, never, mostly, _ = (float(each.strip("<>%")) for each in rows[size])
@@ -166,35 +170,27 @@ def test_with_the_recommended_recordings_the_page_says_what_its_table_has() -> N
         )
 
 
+def test_as_many_harmless_changes_are_blocked_with_confirm_as_the_page_says() -> None:
+    rows = csv.DictReader(generate.FIGURES.read_text(encoding="utf-8").splitlines())
+    policy = [row for row in rows if row["policy"] == "the policy" and row["agent"] == "usual"]
+    shown = {
+        row["confirm"]: row["harmless"]
+        for row in policy
+        if (row["scenarios"], row["recordings of each"]) == ("20", "3")
+    }
+    assert shown == {"false": "2%", "true": "2%"}
+    advice = generate.SIMULATED.read_text(encoding="utf-8")
+    assert "for 20 scenarios, 2% of the harmless changes are blocked\nwith it and without it" in advice
+
+
 def test_the_policy_on_the_page_is_the_one_that_is_simulated() -> None:
-    advice = generate.SIMULATED[0].read_text(encoding="utf-8")
+    advice = generate.SIMULATED.read_text(encoding="utf-8")
     for line in ("max_pass_rate_drop: 5%", "min_scenario_pass_rate: 20%", "min_pass_rate: 85%"):
         assert f"\n  {line}" in advice
     assert (noise.DROP, noise.SCENARIO) == (0.05, 0.2)
     for scenarios in noise.SCENARIOS:
         assert noise.usual_rate(noise.USUAL, scenarios) == pytest.approx(0.955, abs=0.001)
         assert (noise.minimum(noise.USUAL, scenarios), noise.minimum(Agent(), scenarios)) == (0.85, 0.8)
-
-
-@pytest.mark.parametrize(
-    ("passed", "attempts", "confidence", "lowest", "highest"),
-    [(3, 20, 0.95, 0.0321, 0.3789), (42, 100, 0.95, 0.3220, 0.5229), (85, 120, 0.99, 0.5904, 0.8092)],
-)
-def test_exact_intervals(passed: int, attempts: int, confidence: float, lowest: float, highest: float) -> None:
-    """Source: the examples of https://codingace.net/statistics/clopper_pearson_interval.html."""
-    tails = sum(binomial(attempts, lowest)[passed:]), sum(binomial(attempts, highest)[: passed + 1])
-    assert tails == pytest.approx([(1 - confidence) / 2] * 2, rel=0.005)
-
-
-@pytest.mark.parametrize(("attempts", "rate"), [(158, 0.6), (37, 0.7), (18, 0.8), (8, 0.9)])
-def test_the_sign_test_has_a_power_of_80_percent(attempts: int, rate: float) -> None:
-    """Source: https://github.com/dotnet/skills/pull/1027. With one vote less, it has less power."""
-    powers = []
-    for votes in (attempts - 1, attempts):
-        by_chance = binomial(votes, 0.5)
-        needed = next(n for n in range(votes + 1) if sum(by_chance[n:]) <= 0.05)
-        powers.append(sum(binomial(votes, rate)[needed:]))
-    assert powers[0] < 0.8 <= powers[1]
 
 
 @pytest.mark.parametrize(("defective", "rejected"), [(0.01213, 0.05), (0.089704, 0.95)])

@@ -1,0 +1,132 @@
+"""The schema of a trace, its table in the documents, and the check of the gate agree."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from sepurux import TraceRecorder
+
+from scripts import trace_schema
+from sepurux_action.errors import TraceFileError
+from sepurux_action.evaluation.recording import Recording, read_recording
+from sepurux_action.evaluation.trace_format import CALL, FAILED, FIELDS, OF_EVENTS, PROMPT, RESULT, TYPES
+from sepurux_action.evaluation.trace_steps import steps_of
+from tests.runner import REPOSITORY
+
+SCHEMA = json.loads(trace_schema.text())
+FITS = Draft202012Validator(SCHEMA).is_valid
+EXAMPLES = sorted((REPOSITORY / "examples" / "traces").glob("*.json"))
+PAGE = (REPOSITORY / "docs" / "trace-format.md").read_text(encoding="utf-8")
+[SHOWN] = re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def a_trace(*events: object, **changes: object) -> dict[str, object]:
+    return {"trace_version": "0.1", "source": "sdk", "task": {"name": "refund"}, "events": [*events], **changes}
+
+
+def an_event(kind: str, tool: str = "refund", **fields: object) -> dict[str, object]:
+    return {"type": kind, "tool": tool, **({"args": {}} if kind == CALL else {}), **fields}
+
+
+def accepts(trace: object) -> bool:
+    """Return whether the gate accepts the trace."""
+    try:
+        read_recording(json.dumps(trace), "a.json")
+    except TraceFileError:
+        return False
+    return True
+
+
+def follows_its_call(events: list[dict[str, Any]]) -> bool:
+    """Return whether each result names a tool that an earlier call names. A schema cannot express this."""
+    called = [{each["tool"] for each in events[:at] if each["type"] == CALL} for at in range(len(events))]
+    return all(each["tool"] in called[at] for at, each in enumerate(events) if each["type"] == RESULT)
+
+
+def test_the_schema_is_valid() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+
+
+@pytest.mark.parametrize("text", [SHOWN, *(path.read_text(encoding="utf-8") for path in EXAMPLES)])
+def test_the_traces_of_the_documents_and_examples_fit_the_schema(text: str) -> None:
+    assert FITS(json.loads(text))
+    assert accepts(json.loads(text))
+
+
+def test_what_the_recorder_of_the_sdk_writes_fits_the_schema() -> None:
+    trace = TraceRecorder("refund", {"request": "Please."})
+    trace.prompt("Please.")
+    trace.llm_call("m", [{"role": "user", "content": "Please."}], "Yes.")
+    trace.tool_call("refund", {"order": "A-1001"})
+    trace.error(tool="refund", message="timed out")
+    trace.retry("refund")
+    trace.tool_call("refund", {"order": "A-1001"})
+    trace.tool_result("refund", None)
+    trace.agent_output("Done.")
+    written = trace.to_trace()
+    assert FITS(written)
+    assert {event["type"] for event in written["events"]} <= set(TYPES)
+    assert [field.name for field in FIELDS] == list(written)
+
+
+kinds, tools = st.sampled_from([*TYPES, "note"]), st.sampled_from(["refund", "pay", ""])
+events = st.builds(an_event, kinds, tools, status=st.sampled_from(["success", *FAILED]))
+lists = st.lists(events | st.builds(an_event, st.just(PROMPT)) | st.just({}), max_size=5)
+
+
+@given(lists)
+def test_the_gate_accepts_a_trace_that_fits_the_schema_and_whose_results_follow_their_calls(
+    found: list[dict[str, Any]],
+) -> None:
+    trace = a_trace(*found)
+    if FITS(trace):
+        assert accepts(trace) is follows_its_call(found)
+
+
+@pytest.mark.parametrize(
+    "trace",
+    [
+        [],
+        a_trace(events=None),
+        a_trace(events={}),
+        a_trace(),
+        a_trace(an_event(PROMPT)),
+        a_trace(an_event(PROMPT), an_event(PROMPT)),
+    ],
+)
+def test_a_trace_that_the_gate_rejects_for_its_shape_does_not_fit_the_schema(trace: object) -> None:
+    assert (accepts(trace), FITS(trace)) == (False, False)
+
+
+@pytest.mark.parametrize("name", [field.name for field in FIELDS])
+def test_a_trace_without_a_required_field_does_not_fit_the_schema(name: str) -> None:
+    trace = a_trace(an_event(CALL))
+    assert FITS(trace)
+    del trace[name]
+    assert not FITS(trace)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, each.name) for each in OF_EVENTS if each.is_required for kind in each.of or TYPES]
+)
+def test_an_event_without_a_required_field_does_not_fit_the_schema(kind: str, name: str) -> None:
+    event = an_event(kind)
+    assert FITS(a_trace(event, an_event(CALL)))
+    del event[name]
+    assert not FITS(a_trace(event, an_event(CALL)))
+
+
+def test_the_gate_reads_the_fields_of_the_table() -> None:
+    """A trace with a value in each field has a time, a task, calls, and the steps that reports show."""
+    call = an_event(CALL, args={"order": "A-1001"}, timestamp="2026-11-25T00:18:02Z")
+    text = json.dumps(a_trace(call, an_event(RESULT, status=FAILED[0]), an_event(RESULT, error="timed out")))
+    found = read_recording(text, "a.json")
+    assert replace(found, events=()) == Recording(newest=1_795_565_882.0, has_calls=True, problem="", task="refund")
+    assert steps_of(found.events) == ("1 refund(order)", "2 error", "3 error")
