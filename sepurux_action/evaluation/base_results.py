@@ -73,10 +73,10 @@ class BaseResult:
     numbers: Mapping[str, float] = field(default_factory=dict)
     scenarios: tuple[BaseScenario, ...] = ()
 
-    def is_of(self, gate: Gate, branch: str) -> bool:
-        """Return whether it can be compared with a result of this gate for this branch."""
-        own = self.gate, self.campaign, self.project, self.mutation_pack, self.branch
-        return own == (gate.name, gate.campaign, gate.project, gate.mutation_pack, branch)
+    @property
+    def of(self) -> tuple[str, ...]:
+        """Return what results that are compared have in common."""
+        return self.gate, self.campaign, self.project, self.mutation_pack, self.branch
 
 
 Results = tuple[BaseResult, ...]
@@ -93,7 +93,8 @@ class Kept:
 
 def find_results(results: Iterable[BaseResult], gate: Gate, branch: str, commits: Collection[str] | None) -> Results:
     """Return the newest results of the gate on the branch, the newest first, at these commits; None: at any."""
-    found = [each for each in results if each.is_of(gate, branch) and (commits is None or each.commit in commits)]
+    of = gate.name, gate.campaign, gate.project, gate.mutation_pack, branch
+    found = [each for each in results if each.of == of and (commits is None or each.commit in commits)]
     return tuple(_newest_first(found)[:MAX_RESULTS])
 
 

@@ -24,7 +24,7 @@ from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.metrics import FAILURES, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.pooled_numbers import scenarios_of
 from sepurux_action.evaluation.run_numbers import with_numbers
-from sepurux_action.evaluation.runs import RunResult, Runs, Scenario, WhatFailed, severity_key
+from sepurux_action.evaluation.runs import RunResult, Runs, WhatFailed, numbers_key, severity_key
 
 MAX_REQUESTS = 500  # of all gates of a step together
 MAX_NUMBERS = 400  # scenarios of these gates whose numbers are read
@@ -143,21 +143,23 @@ async def read_scenarios(gates: Sequence[tuple[Gate, GateDecision]], calls: ApiC
     The gate with the worst result comes first, and of its scenarios those with the most failures. Nothing is read for a
     gate that passed and reports no failure and no unsafe attempt.
     """
-    reader = Reader(calls)
-    readers = {
-        index: [
-            [RunReader(reader, gate.project, run.campaign_id, each) for each in _recordings(run)]
-            for run in decided.runs
-        ]
-        for index, (gate, decided) in sorted(enumerate(gates), key=lambda each: gate_severity(each[1][1]))
-        if decided.decision is not Decision.PASS or any(map(decided.numbers.value, (FAILURES, UNSAFE_ATTEMPTS)))
-    }
-    by_gate = [[*chain.from_iterable(of_runs)] for of_runs in readers.values()]
+    reader, readers = Reader(calls), list[list[list[RunReader]]]()
+    for gate, decided in gates:
+        failed = decided.decision is not Decision.PASS or any(map(decided.numbers.value, (FAILURES, UNSAFE_ATTEMPTS)))
+        readers.append(
+            [
+                [RunReader(reader, gate.project, run.campaign_id, each) for each in _recordings(run)]
+                for run in decided.runs
+                if failed
+            ]
+        )
+    ranked_gates = sorted(range(len(gates)), key=lambda index: gate_severity(gates[index][1]))
+    by_gate = [[*chain.from_iterable(readers[index])] for index in ranked_gates]
     await _read_failures(reader, by_gate)
-    ranked = chain.from_iterable(sorted(each, key=lambda each: _alone(each.run).severity_key) for each in by_gate)
+    ranked = chain.from_iterable(sorted(each, key=lambda each: _severity(each.run)) for each in by_gate)
     unnamed = [each.read_name for each in ranked if each.run.failed and each.run.name == each.run.trace_id != ""]
     await reader.at_once(unnamed[:MAX_NAMES])
-    return tuple(_what_failed(gate, decided, readers.get(index)) for index, (gate, decided) in enumerate(gates))
+    return tuple(_what_failed(*each, of_gate) for each, of_gate in zip(gates, readers, strict=True))
 
 
 def nothing_read(gate: Gate, decided: GateDecision) -> WhatFailed:
@@ -191,14 +193,14 @@ def _recordings(run: RunResult) -> Runs:
     return run.of_batch or tuple(RunResult(run_id=run_id) for run_id in run_ids)
 
 
-def _alone(run: RunResult) -> Scenario:
-    return Scenario(run.name or run.run_id, (run,))
+def _severity(run: RunResult) -> tuple[float, ...]:
+    return not run.failed, *numbers_key(run.run.value)
 
 
-def _what_failed(gate: Gate, decided: GateDecision, readers: Sequence[Sequence[RunReader]] | None) -> WhatFailed:
+def _what_failed(gate: Gate, decided: GateDecision, readers: Sequence[Sequence[RunReader]]) -> WhatFailed:
     """Return the scenarios of a gate, the worst first, and all their failures; without `readers`, none were needed."""
     notes = tuple(run.note for run in decided.runs if run.note)
-    if readers is None:
+    if not readers:
         return WhatFailed(scenarios=decided.scenarios, notes=notes)
     runs, recordings, unread_failures, unread_scenarios = list[RunResult](), list[RunResult](), 0, 0
     problems = dict.fromkeys(each.run.problem for of_run in readers for each in of_run if each.run.problem)
