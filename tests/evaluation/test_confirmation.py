@@ -133,6 +133,12 @@ def test_what_two_evaluations_decide(case: str) -> None:
     assert found.decision is wanted
 
 
+def test_a_scenario_whose_rate_only_one_evaluation_knows_is_no_pass() -> None:
+    found = confirmed(LOWEST, runs_of(0.5, None), runs_of(0.9, 0.9))
+    assert found is not None
+    assert found.decision is Decision.FAIL
+
+
 def test_the_numbers_are_the_mean_of_rates_and_scores_and_the_worst_count() -> None:
     first = runs_of(0.8, 0.84, failures=4, unsafe_attempts=0, reliability_score=70.0)
     second = runs_of(0.9, 0.88, failures=2, unsafe_attempts=0, reliability_score=81.0)

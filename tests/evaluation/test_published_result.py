@@ -195,6 +195,7 @@ def test_a_described_number_is_within_a_hundredth_of_a_point_and_described_again
         "fail (hard): ७२.0% passed, 1 unsafe, 5 failures, score 61.5",
         "fail (hard): 72.0% passed, 1 unsafe, 5 failures, score 1e1",
         "fail (hard): 72.0% passed, 1 unsafe, 5 failures, score nan",
+        "fail (hard): 72.0% passed, 1 unsafe, 5 failures, score 61.5, 7 more",
     ],
 )
 def test_a_text_that_is_not_written_so_is_no_result(text: object) -> None:
