@@ -75,6 +75,7 @@ def evaluate(run: Run, recorded: Mapping[str, Evaluated]) -> tuple[GateResult, .
     found = {**recorded, **_skipped(run, [gate for gate in gates if gate.name not in recorded])}
     to_evaluate = [gate for gate in gates if gate.name not in found]
     run.github.load_more_comments()
+    bases = {gate.name: _base(run, gate) for gate in gates}
     advised = {}
     for gate in gates:
         change = next_change(gate.rules, run.event.branch, run.today)
@@ -83,12 +84,13 @@ def evaluate(run: Run, recorded: Mapping[str, Evaluated]) -> tuple[GateResult, .
         if gate in to_evaluate:
             scheduled = change is not None and change.stricter
             advised[gate.name] = run.github.stage_advice(gate.name, gate.stage, scheduled=scheduled)
-    found |= _evaluate(run, to_evaluate)
-    results = tuple(_result(run, gate, found[gate.name], advised.get(gate.name, "")) for gate in gates)
-    changed = _read_again(run, results)
-    return tuple(
-        _result(run, each.gate, changed[each.gate.name]) if each.gate.name in changed else each for each in results
-    )
+    found |= _evaluate(run, [(gate, bases[gate.name]) for gate in to_evaluate])
+    results = {
+        gate.name: _result(run, gate, bases[gate.name], found[gate.name], advised.get(gate.name, "")) for gate in gates
+    }
+    for name, changed in _read_again(run, [*results.values()]).items():
+        results[name] = _result(run, results[name].gate, bases[name], changed)
+    return tuple(results.values())
 
 
 def _read_again(run: Run, results: Sequence[GateResult]) -> Mapping[str, Evaluated]:
@@ -105,7 +107,9 @@ def _read_again(run: Run, results: Sequence[GateResult]) -> Mapping[str, Evaluat
         run.github.enter_shutdown(Timeouts())
         found = run.github.new_fails(gates)
         run.github.read_again()
-    return {each.gate.name: _with_unread_record(each) for each in not_failed} if found is None else found
+    if found is None:
+        return {each.gate.name: _with_unread_record(each) for each in not_failed}
+    return found
 
 
 def _with_unread_record(result: GateResult) -> Evaluated:
@@ -121,31 +125,24 @@ def _with_unread_record(result: GateResult) -> Evaluated:
 
 
 def _skipped(run: Run, gates: Sequence[Gate]) -> dict[str, Evaluated]:
-    event = run.event
-    if event.skip_reason:
-        return {gate.name: _not_run(gate, Decision.SKIPPED, f"{event.skip_reason}.") for gate in gates}
-    unaffected = _unaffected(run, gates)
-    return {gate.name: _not_run(gate, Decision.SKIPPED, NOT_AFFECTED) for gate in gates if gate.name in unaffected}
+    """Return the results of gates that are not evaluated: all, or those whose `paths` match no changed file."""
+    if why := run.event.skip_reason:
+        return {gate.name: _not_run(gate, Decision.SKIPPED, f"{why}.") for gate in gates}
+    unaffected = [gate for gate in gates if gate.paths and not affects(gate.paths, run.github.changed_files)]
+    if not unaffected or not run.github.is_current():
+        return {}
+    return {gate.name: _not_run(gate, Decision.SKIPPED, NOT_AFFECTED) for gate in unaffected}
 
 
-def _unaffected(run: Run, gates: Sequence[Gate]) -> frozenset[str]:
-    """Return the names of the gates whose `paths` match no file that the evaluated commit changes."""
-    filters = {gate.name: gate.paths for gate in gates if gate.paths}
-    if not filters:
-        return frozenset()
-    names = frozenset(name for name, paths in filters.items() if not affects(paths, run.github.changed_files))
-    return names if names and run.github.is_current() else frozenset()
-
-
-def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
-    settings, event = run.settings, run.event
+def _evaluate(run: Run, compared: Sequence[tuple[Gate, Base]]) -> Mapping[str, Evaluated]:
+    settings, event, gates = run.settings, run.event, [gate for gate, _ in compared]
     if not gates:
         return {}
     if not settings.secret:
         return {each.name: _not_run(each, Decision.ERROR, NO_CREDENTIALS, no_credentials_hint(event)) for each in gates}
-    store = "Dependabot" if event.dependabot else "Actions"
-    source = f"Change it under `Settings > Secrets and variables > {store}`, then {{rerun}}."
-    source = source if event.name else ""  # on a command line
+    store, source = "Dependabot" if event.dependabot else "Actions", ""
+    if event.name:
+        source = f"Change it under `Settings > Secrets and variables > {store}`, then {{rerun}}."
     publish_notice(run, settings.comment_key)
     remedies = gates[0].remedies  # the secrets are those of the step
     credentials = Credentials(token=settings.token, api_key=settings.api_key, source=source, remedies=remedies)
@@ -154,7 +151,7 @@ def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
     configured = settings.pull_request if not event.name or event.lookup else None
     metadata = {"repo": event.repository or None, "pull_request_number": event.pull_request or configured}
     evaluation = StepEvaluation(
-        compared=[(gate, _base(run, gate)) for gate in gates],
+        compared=compared,
         kept=is_kept(run),
         earlier={gate.name: run.github.unfinished_runs(gate) for gate in gates},
         metadata=metadata,
@@ -180,11 +177,13 @@ def _publish_fail(run: Run, gate: Gate, decided: GateDecision, may_change: bool)
     """
     if run.signals.received:
         return
-    by_review = gate.stage is Stage.SOFT and run.event.pull_request is not None
+    approval = None
+    if gate.stage is Stage.SOFT and run.event.pull_request is not None:
+        approval = ApprovalStatus(anyone=True)
     blocks = enforce(Decision.FAIL, gate.stage, gate.on_undecided)
-    approval = ApprovalStatus(anyone=True) if by_review else None
     result = GateResult(gate=gate, decided=decided, blocks=blocks, approval=approval)
-    result = result.blocked_by_policy() if run.policy.problems else result
+    if run.policy.problems:
+        result = result.blocked_by_policy()
     run.github.publish_fail(result, may_change=may_change)
 
 
@@ -195,11 +194,12 @@ def publish_notice(run: Run, key: str, why: str = "") -> None:
     run.github.publish_notice(partial(render_notice, context, why=why), key)
 
 
-def _result(run: Run, gate: Gate, found: Evaluated, advised: str = "") -> GateResult:
-    base, decision = _base(run, gate), found.decision
+def _result(run: Run, gate: Gate, base: Base, found: Evaluated, advised: str = "") -> GateResult:
+    decision = found.decision
     # Anyone who may cancel a run must not get past a gate with it, so `allow` ends with a signal.
-    unread = found.rule is Rule.RECORD_UNREAD
-    on_undecided = OnUndecided.BLOCK if run.signals.received or unread else gate.on_undecided
+    on_undecided = gate.on_undecided
+    if run.signals.received or found.rule is Rule.RECORD_UNREAD:
+        on_undecided = OnUndecided.BLOCK
     blocks = enforce(decision, gate.stage, on_undecided, trace_may_be_cause=found.decided.is_suspect)
     too_few = decision.is_decided and any(check.state is CheckState.NOT_COMPARED for check in found.checks)
     few = hidden_results(base.baseline) if too_few and base.baseline else ""
@@ -240,8 +240,9 @@ def _base(run: Run, gate: Gate) -> Base:
         hint = UNREAD_RESULTS_HINT
     else:
         hint = advice(github.snapshot.denied or Operation.READ, error, event)
-    limit = github.base_left_out
-    why = "GitHub's limit on one query" + (f", HTTP {limit.status}" if limit.status else "") if limit else ""
+    limit, why = github.base_left_out, ""
+    if limit:
+        why = "GitHub's limit on one query" + (f", HTTP {limit.status}" if limit.status else "")
     return Base(baseline=baseline_of(run, gate), branch=event.base_ref, hint=hint, why=why)
 
 

@@ -24,8 +24,9 @@ from sepurux_action.config.stage import Stage
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.drops import Baseline
 from sepurux_action.evaluation.enforcement import ApprovalStatus
-from sepurux_action.evaluation.published_result import Baseline, CommitResults, PreviousResult
+from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
 from sepurux_action.evaluation.result import Evaluated, GateResult, of_status, summarize
 from sepurux_action.evaluation.runs import Runs, WorkflowRun
 from sepurux_action.github import comment_state

@@ -15,8 +15,9 @@ from sepurux_action.config.kinds import BOT_SUFFIX
 from sepurux_action.config.policy import MAX_FILE_BYTES, misnamed
 from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation import published_result
+from sepurux_action.evaluation.drops import Baseline, BaselineResult
 from sepurux_action.evaluation.enforcement import Reason, Refusal
-from sepurux_action.evaluation.published_result import Baseline, BaselineResult, PreviousResult
+from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github.event import Event, PullRequest, is_agent, parse_branch, parse_sha
 from sepurux_action.github.permissions import Operation, error_paths, required_permission
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from sepurux_action.config.gate import Gate, Trace
-from sepurux_action.evaluation.drops import Base
-from sepurux_action.evaluation.published_result import Baseline
+from sepurux_action.evaluation.drops import Base, Baseline
 from sepurux_action.evaluation.result import Evaluated
 from sepurux_action.evaluation.runs import RunResult
 from sepurux_action.evaluation.step_evaluation import StepEvaluation

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.errors import ErrorDetails
-from sepurux_action.evaluation.published_result import Baseline
+from sepurux_action.evaluation.drops import Baseline
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation, warning_text
 from sepurux_action.github.snapshot import (
