@@ -201,11 +201,6 @@ def on_pull_request(**inputs: str) -> Callable[[Scene], str]:
     return lambda scene: log_of(scene.run(**inputs))
 
 
-def on_trace(event: dict[str, str]) -> Callable[[Scene], str]:
-    files = {"a.json": json.dumps({"events": [event]})}
-    return lambda scene: log_of(run_action(**scene.options(trace_file="a.json"), files=files))
-
-
 def with_permissions(**permissions: str) -> Callable[[Scene], str]:
     def run(scene: Scene) -> str:
         scene.token = scene.github.token({name.replace("_", "-"): word for name, word in permissions.items()})
@@ -263,9 +258,6 @@ PRINTED: dict[str, Callable[[Scene], str]] = {
     "so the gate has no secret for Sepurux": on_pull_request(token=""),
     'Campaign "…" was not found': on_pull_request(campaign="checkout"),
     "Sepurux refused … (HTTP 401: …)": on_answer("GET /v1/campaigns", backend.json({"detail": "no"}, 401)),
-    "… has a result of … but no call before it": on_trace({"type": "tool_result", "tool": "refund"}),
-    "No trace of this gate calls a tool": on_trace({"type": "agent_output", "output": "Done."}),
-    "This gate evaluates the scenarios that are registered at Sepurux": on_pull_request(),
     "Sepurux decided … but no threshold that is set here explains why": on_look(**{**PASSED, "decision": "fail"}),
     "so it seems to apply a minimum of its own": with_two_traces,
     "… matches no file in …": on_pull_request(trace_file="traces/*.json"),
