@@ -18,6 +18,8 @@ from typing import Self
 from sepurux_action.common import T
 from sepurux_action.errors import DeadlineExceeded, Interrupted
 
+LONGEST_WAIT = 1  # seconds until a signal is noticed that arrived between two bytecodes
+
 
 class Signals:
     """The number of the first signal of the run, and the listeners that are called for each signal."""
@@ -113,5 +115,5 @@ class Timeouts:
             left = until - self.now()
             if left <= 0:
                 return
-            with suppress(queue.Empty):
-                self._events.get(timeout=min(left, threading.TIMEOUT_MAX))
+            with suppress(queue.Empty):  # a signal just before the wait runs its handler only after it, so it is short
+                self._events.get(timeout=min(left, LONGEST_WAIT))
