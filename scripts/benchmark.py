@@ -15,8 +15,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -26,14 +26,14 @@ from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.report.rendering import render_comment, render_summary
 from sepurux_action.report.report import Report, build_report
-from sepurux_action.sandbox import SOUND_REFUND_ID, Sandbox, Store, campaign_id
-from sepurux_action.sandbox.server import Faults
-from sepurux_action.sandbox.store import FLAKY_CAMPAIGN, MANY_CAMPAIGN
+from sepurux_action.sandbox import CORE_CAMPAIGN, Sandbox, Store
+from sepurux_action.sandbox.store import Batch
 from tests import backend
 from tests.backend import Answer, Request, ScriptedBackend
 from tests.builders import a_context, a_gate, a_result
 from tests.github_double import GitHub
 from tests.runner import RunningStep, start_action
+from tests.sandboxed import MANY, many_scenarios, scripted_sandbox
 from tests.scenes import a_scene
 
 MB = 1_000_000
@@ -44,6 +44,7 @@ MAX_S = 600.0
 SEEDS, RERUNS = 20, 10
 BY_AUTHOR = {"GITHUB_TRIGGERING_ACTOR": "mona"}
 RESPONSE_BYTES = 4 * 1024 * 1024 - 1024
+FLAKY_RATE = 0.85  # how likely each attempt of the flaky agent is to pass
 RUNNING = {"status": "running", "decision": "pending"}
 PASSED = {"status": "done", "decision": "pass", "pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1}
 
@@ -99,7 +100,7 @@ def policy(gates: int, lines: str = "", *, first: int = 1) -> dict[str, str]:
     return {".github/sepurux-gate.yml": f"gates:\n{''.join(each)}"}
 
 
-def started(server: ScriptedBackend | Sandbox, workspace: Path, files: Mapping[str, str]) -> RunningStep:
+def started(server: ScriptedBackend, workspace: Path, files: Mapping[str, str]) -> RunningStep:
     """Start a step on a push, without GitHub, in a process of its own."""
     inputs = {"base_url": server.url, "token": "made-up-secret", "github_token": ""}
     return start_action(workspace=workspace, event_name="push", inputs=inputs, files=files, process=True)
@@ -220,19 +221,16 @@ def scenarios(count: int, *, sound: bool = False) -> Callable[[Path], str]:
     """Return a case of a campaign with so many scenarios, of which five or none fail, and 50 ms for each response."""
 
     def case(workspace: Path) -> str:
-        store = Store(scenarios=count)
-        if sound:
-            many = campaign_id(MANY_CAMPAIGN)
-            store.campaigns[many] = replace(store.campaigns[many], trace_ids=(SOUND_REFUND_ID,) * count)
-        files = {".github/sepurux-gate.yml": f"campaign: {MANY_CAMPAIGN}\n"}
-        with Sandbox(store, faults=Faults(delay=0.05)) as sandbox, started(sandbox, workspace / "w", files) as step:
+        server = scripted_sandbox(many_scenarios(count, 0 if sound else 5), late_s=0.05)
+        files = {".github/sepurux-gate.yml": f"campaign: {MANY}\n"}
+        with server, started(server, workspace / "w", files) as step:
             step.wait_for("pass after" if sound else "fail after", MAX_S)
-            decided, until_decided = time.monotonic(), len(sandbox.requests)
+            decided, until_decided = time.monotonic(), len(server.requests)
             result = step.finish(MAX_S)
         seconds = time.monotonic() - decided
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / MB
-        after = len(sandbox.requests) - until_decided
-        about_runs = sum("/ci/runs/" in each.path or each.path.endswith("/failures") for each in sandbox.requests)
+        after = len(server.requests) - until_decided
+        about_runs = sum("/ci/runs/" in each.path or each.path.endswith("/failures") for each in server.requests)
         return (
             f"{after} requests and {seconds:.1f} s from the decision to exit status {result.exit_code}, "
             f"{about_runs} requests about single scenarios, at most {peak:.0f} MB"
@@ -241,15 +239,29 @@ def scenarios(count: int, *, sound: bool = False) -> Callable[[Path], str]:
     return case
 
 
+class FlakyAgent(Store):
+    """A store whose agent makes 50 attempts in each run; a seed decides which of them pass."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self._chance = Random(seed)  # noqa: S311 - it keeps no secret
+
+    def start_batch(self, campaign: str, trace_ids: tuple[str, ...], thresholds: Mapping[str, object]) -> Batch:
+        statuses = ("ok" if self._chance.random() < FLAKY_RATE else "error" for _ in range(50))
+        calls = [{"type": "tool_call", "tool": "orders.lookup", "status": status} for status in statuses]
+        self.add_trace(calls, "refund an order, now and then", trace_ids[0])
+        return super().start_batch(campaign, trace_ids, thresholds)
+
+
 def reruns(**inputs: str) -> Callable[[Path], str]:
     """Return a case of an agent five points below its threshold, whose author re-runs a failed job up to ten times."""
 
     def case(workspace: Path) -> str:
         passed = 0
         for seed in range(SEEDS):
-            with GitHub() as github, Sandbox(Store(flaky=seed)) as sandbox, backend.sound_backend() as unused:
+            with GitHub() as github, Sandbox(FlakyAgent(seed)) as sandbox, backend.sound_backend() as unused:
                 scene = a_scene(github, unused, workspace / str(seed))
-                of_agent = {"base_url": sandbox.url, "campaign": FLAKY_CAMPAIGN, **inputs}
+                of_agent = {"base_url": sandbox.url, "campaign": CORE_CAMPAIGN, **inputs}
                 runs = (scene.on("pull_request", scene.event(), of_agent, env=BY_AUTHOR) for _ in range(1 + RERUNS))
                 passed += any(run.outputs["decision"] == "pass" for run in runs)
         return f"{passed} of {SEEDS} end with a pass"

@@ -18,9 +18,9 @@ from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 from sepurux_action.evaluation.drops import Base, hidden_results
 from sepurux_action.evaluation.enforcement import ApprovalStatus, enforce
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
-from sepurux_action.evaluation.polling import Evaluation
 from sepurux_action.evaluation.result import Evaluated, GateResult
 from sepurux_action.evaluation.runs import RunResult
+from sepurux_action.evaluation.step_evaluation import StepEvaluation
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation, advice
 from sepurux_action.host.deadlines import Timeouts
@@ -153,7 +153,7 @@ def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
     # `pr_number` counts only where GitHub could not be asked which pull request the commit belongs to.
     configured = settings.pull_request if not event.name or event.lookup else None
     metadata = {"repo": event.repository or None, "pull_request_number": event.pull_request or configured}
-    evaluation = Evaluation(
+    evaluation = StepEvaluation(
         compared=[(gate, _base(run, gate)) for gate in gates],
         kept=is_kept(run),
         earlier={gate.name: run.github.unfinished_runs(gate) for gate in gates},
@@ -163,9 +163,13 @@ def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
         on_progress=lambda known: run.host.set_outputs(outputs.early_outputs(known)),
         on_fail=partial(_publish_fail, run),
     )
+    evaluated = evaluation.evaluate()
     return {
-        gate.name: replace(found, what_failed=compare_with_base(gate, found.what_failed, results_of(run, gate)))
-        for gate, found in zip(gates, evaluation.run(), strict=True)
+        gate.name: replace(
+            evaluated[gate.name],
+            what_failed=compare_with_base(gate, evaluated[gate.name].what_failed, results_of(run, gate)),
+        )
+        for gate in gates
     }
 
 

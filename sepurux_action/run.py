@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath
 from sepurux_action.common.secret import Redactor
 from sepurux_action.config.options import OPTIONS
 from sepurux_action.config.settings import Layer, Settings, environment_layer, flag_layer, input_layer
+from sepurux_action.evaluation.api_calls import ApiCalls
 from sepurux_action.evaluation.base_results import BaselineFile, Kept
-from sepurux_action.evaluation.calls import ApiCalls
-from sepurux_action.evaluation.client import Transport
 from sepurux_action.evaluation.trace_files import WORKING_DIRECTORY, TraceFolder, working_directory
+from sepurux_action.evaluation.transport import Transport
 from sepurux_action.github.event import Event, parse_event
 from sepurux_action.github.policy_source import ResolvedPolicy
 from sepurux_action.github.session import GitHubSession

@@ -46,9 +46,10 @@ from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusa
 from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, FixedFailure, OnBase, merge_failures
 from sepurux_action.evaluation.gate_decision import decide_gate
 from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
-from sepurux_action.evaluation.polling import CANCELLED, CHECK_NETWORK
 from sepurux_action.evaluation.published_result import Baseline, BaselineResult, CommitResults, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RecordedFail, of_status
+from sepurux_action.evaluation.retried_calls import CHECK_NETWORK
+from sepurux_action.evaluation.run_poller import CANCELLED
 from sepurux_action.evaluation.runs import NOT_READ, RunResult, Scenario, WhatFailed, WorkflowRun
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import DELETED, FIRST_FILE, invalid_base_note, resolve_policy
@@ -584,14 +585,14 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     older = replace(older, gate=replace(older.gate, traces=(*old, older.gate.traces[3])))
     recovering = replace(against_main, history=a_history(0.55, 0.62, 0.7))
     loosening = replace(against_main, policy_changes=POLICY_CHANGES)
-    return {
-        "pass": ((a_result(a_run(PASSING)),), risen),
-        "pass-fixed": ((a_result(a_run(run_with(PASSING, failures=0)), what_failed=FIXED),), risen),
-        "pass-observe": ((a_result(a_run(PASSING), gate=observe),), here),
-        "fail": ((_failed(asking),), loosening),
-        "fail-registered": ((_failed(registered),), here),
-        "pass-registered": ((a_result(a_run(PASSING), gate=registered),), here),
-        "pass-without-calls": ((a_result(a_run(PASSING), gate=uncalled),), here),
+    found: dict[str, tuple[GateResult | tuple[GateResult, ...], Context]] = {
+        "pass": (a_result(a_run(PASSING)), risen),
+        "pass-fixed": (a_result(a_run(run_with(PASSING, failures=0)), what_failed=FIXED), risen),
+        "pass-observe": (a_result(a_run(PASSING), gate=observe), here),
+        "fail": (_failed(asking), loosening),
+        "fail-registered": (_failed(registered), here),
+        "pass-registered": (a_result(a_run(PASSING), gate=registered), here),
+        "pass-without-calls": (a_result(a_run(PASSING), gate=uncalled), here),
         "gates-registered": (
             (
                 _failed(registered),
@@ -600,62 +601,50 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
             ),
             here,
         ),
-        "fail-new": ((_with_new_failures(asking),), against_main),
-        "fail-unmarked": (
-            (a_result(a_run(), what_failed=unmarked),),
-            against_main,
-        ),
-        "fail-scenarios": ((_of_scenarios(asking),), larger),
-        "fail-uncovered": ((a_result(a_run(replace(PASSING, decision="fail")), gate=covering),), here),
-        "fail-few-scenarios": ((a_result(a_run(PASSING), gate=wide),), larger),
-        "fail-recovering": ((a_result(a_run(better)),), recovering),
-        "fail-flood": ((_flood(),), here),
-        "fail-observe": ((_failed(observe, notes=(WAIT_FOR_MORE,)),), here),
-        "fail-soft": ((_failed(soft),), alone),
-        "fail-soft-waiting": (
-            (_failed(soft, approval=WAITS, notes=(NEXT_CHANGE, ADVICE)),),
-            against_main,
-        ),
-        "fail-soft-rerun": ((_failed(soft, approval=ANYONE),), here),
-        "fail-soft-impossible": ((_failed(soft, approval=IMPOSSIBLE),), here),
-        "fail-soft-unread": (
-            (replace(_failed(soft, approval=UNREAD), recorded=on_review),),
-            here,
-        ),
-        "fail-recorded": ((replace(_failed(asking), recorded=listed),), against_main),
-        "fail-recorded-status": (
-            (replace(a_result(), decided=published.decided, recorded=RecordedFail()),),
-            against_main,
-        ),
-        "fail-confirmed": ((_confirmed(confirming, 0.72, 0.78),), here),
-        "pass-confirmed": ((_confirmed(confirming, 0.84, 0.88),), here),
-        "pass-continued": ((a_result(replace(a_run(PASSING), earlier=EARLIER)),), here),
-        "fail-unexplained": ((a_result(a_run(replace(PASSING, decision="fail"))),), here),
-        "fail-soft-approved": ((_failed(soft, approval=APPROVED, notes=(ADVICE,)),), here),
-        "fail-unsupported-pass": ((a_result(a_run(lying), what_failed=WhatFailed(notes=(UNREAD_SCORE,))),), here),
-        "fail-drop": ((dropped,), against),
-        "fail-drop-recorded": ((recorded_drop,), spread),
-        "fail-drop-scenarios": ((_with_worse_scenarios(dropped),), against),
-        "pass-within-range": ((_compared(0.88, spread),), spread),
-        "pass-not-compared": ((_compared(0.905, young),), young),
-        "error-not-compared": ((_compared(0.95, None),), a_context(base_ref="main")),
-        "pending": ((a_result(_timed_out()),), replace(against_main, baselines={})),
-        "pending-observe": ((a_result(_timed_out(), gate=observe),), a_context(base_ref="main")),
-        "pending-allowed": ((a_result(_timed_out(), gate=allowed),), here),
-        "error": ((a_result(rejected),), here),
-        "error-allowed": ((a_result(rejected, gate=allowed),), here),
-        "error-record-unread": ((replace(a_result(unknown_record, gate=allowed), blocks=True),), here),
-        "error-unreachable": ((a_result(undecided(Decision.ERROR, not_reached, CHECK_NETWORK)),), against_main),
-        "error-no-secret": ((a_result(undecided(Decision.ERROR, NO_CREDENTIALS, NO_CREDENTIALS_HINT)),), here),
-        "error-no-numbers": ((a_result(a_run(silent)),), here),
-        "cancelled": ((a_result(replace(cancelled, run_id=RUN_ID)),), here),
-        "skipped": ((a_result(skipped),), here),
-        "skipped-event": ((a_result(pushed),), alone),
-        "policy-first": ((a_result(a_run(PASSING), gate=first),), replace(here, notes=(FIRST_FILE,))),
-        "policy-deleted": ((a_result(a_run(best)),), replace(here, notes=(DELETED, LOST_STATUS))),
-        "traces": ((_of_traces(),), here),
-        "traces-low": ((_of_low_scenarios(),), here),
-        "traces-old": ((older,), replace(here, committed=committed)),
+        "fail-new": (_with_new_failures(asking), against_main),
+        "fail-unmarked": (a_result(a_run(), what_failed=unmarked), against_main),
+        "fail-scenarios": (_of_scenarios(asking), larger),
+        "fail-uncovered": (a_result(a_run(replace(PASSING, decision="fail")), gate=covering), here),
+        "fail-few-scenarios": (a_result(a_run(PASSING), gate=wide), larger),
+        "fail-recovering": (a_result(a_run(better)), recovering),
+        "fail-flood": (_flood(), here),
+        "fail-observe": (_failed(observe, notes=(WAIT_FOR_MORE,)), here),
+        "fail-soft": (_failed(soft), alone),
+        "fail-soft-waiting": (_failed(soft, approval=WAITS, notes=(NEXT_CHANGE, ADVICE)), against_main),
+        "fail-soft-rerun": (_failed(soft, approval=ANYONE), here),
+        "fail-soft-impossible": (_failed(soft, approval=IMPOSSIBLE), here),
+        "fail-soft-unread": (replace(_failed(soft, approval=UNREAD), recorded=on_review), here),
+        "fail-recorded": (replace(_failed(asking), recorded=listed), against_main),
+        "fail-recorded-status": (replace(a_result(), decided=published.decided, recorded=RecordedFail()), against_main),
+        "fail-confirmed": (_confirmed(confirming, 0.72, 0.78), here),
+        "pass-confirmed": (_confirmed(confirming, 0.84, 0.88), here),
+        "pass-continued": (a_result(replace(a_run(PASSING), earlier=EARLIER)), here),
+        "fail-unexplained": (a_result(a_run(replace(PASSING, decision="fail"))), here),
+        "fail-soft-approved": (_failed(soft, approval=APPROVED, notes=(ADVICE,)), here),
+        "fail-unsupported-pass": (a_result(a_run(lying), what_failed=WhatFailed(notes=(UNREAD_SCORE,))), here),
+        "fail-drop": (dropped, against),
+        "fail-drop-recorded": (recorded_drop, spread),
+        "fail-drop-scenarios": (_with_worse_scenarios(dropped), against),
+        "pass-within-range": (_compared(0.88, spread), spread),
+        "pass-not-compared": (_compared(0.905, young), young),
+        "error-not-compared": (_compared(0.95, None), a_context(base_ref="main")),
+        "pending": (a_result(_timed_out()), replace(against_main, baselines={})),
+        "pending-observe": (a_result(_timed_out(), gate=observe), a_context(base_ref="main")),
+        "pending-allowed": (a_result(_timed_out(), gate=allowed), here),
+        "error": (a_result(rejected), here),
+        "error-allowed": (a_result(rejected, gate=allowed), here),
+        "error-record-unread": (replace(a_result(unknown_record, gate=allowed), blocks=True), here),
+        "error-unreachable": (a_result(undecided(Decision.ERROR, not_reached, CHECK_NETWORK)), against_main),
+        "error-no-secret": (a_result(undecided(Decision.ERROR, NO_CREDENTIALS, NO_CREDENTIALS_HINT)), here),
+        "error-no-numbers": (a_result(a_run(silent)), here),
+        "cancelled": (a_result(replace(cancelled, run_id=RUN_ID)), here),
+        "skipped": (a_result(skipped), here),
+        "skipped-event": (a_result(pushed), alone),
+        "policy-first": (a_result(a_run(PASSING), gate=first), replace(here, notes=(FIRST_FILE,))),
+        "policy-deleted": (a_result(a_run(best)), replace(here, notes=(DELETED, LOST_STATUS))),
+        "traces": (_of_traces(), here),
+        "traces-low": (_of_low_scenarios(), here),
+        "traces-old": (older, replace(here, committed=committed)),
         "gates": (many, against_main),
         "gates-pass": (passing, here),
         "gates-waiting": ((many[0], returns, many[3]), here),
@@ -664,6 +653,10 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
             (hostile_result(HOSTILE), hostile_result(HOSTILE + " again", traces=1)),
             replace(hostile_context(HOSTILE, f"{HOSTILE}0"), commit=HOSTILE),
         ),
+    }
+    return {
+        name: (results if isinstance(results, tuple) else (results,), context)
+        for name, (results, context) in found.items()
     }
 
 

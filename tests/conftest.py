@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
+
+from sepurux_action.sandbox import Sandbox
+from tests.sandboxed import SECRET
 
 # What a shell starts in the background has SIGINT ignored, and so would have every step that a test starts and signals;
 # GitHub's runner starts its steps with the kernel's defaults.
@@ -14,3 +19,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("quick", max_examples=25, deadline=None)
 settings.register_profile("thorough", max_examples=100, deadline=None)
 settings.load_profile("thorough" if os.environ.get("CI") else "quick")
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(token=SECRET) as sandbox:
+        yield sandbox

@@ -12,7 +12,7 @@ from typing import TypeVar
 from sepurux_action.config.path_filter import ChangedFile
 from sepurux_action.errors import DeadlineExceeded, ErrorDetails, GitHubError
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
-from sepurux_action.evaluation.calls import ApiCalls
+from sepurux_action.evaluation.api_calls import ApiCalls
 from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient, Review
 from sepurux_action.github.event import Event, Lookup, PullRequest
@@ -92,13 +92,13 @@ class FakeApiCalls(ApiCalls):
     def time(self) -> float:
         return self._loop.time()
 
-    def run(self, work: Coroutine[object, object, T]) -> T:
+    def until_complete(self, work: Coroutine[object, object, T]) -> T:
         if self._cancel_at is not None:
             self._loop.call_at(self._cancel_at, self.signals.receive, 15)
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
             return runner.run(work)
 
-    async def run_in_thread(self, work: Callable[[], None]) -> None:
+    async def in_thread(self, work: Callable[[], None]) -> None:
         work()
 
     def jitter(self) -> float:

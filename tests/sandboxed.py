@@ -1,9 +1,17 @@
-"""The inputs and files of a step that evaluates an example trace in the sandbox."""
+"""The inputs and files of a step that evaluates an example trace in the sandbox, and sandboxes with faults."""
 
 from __future__ import annotations
 
+from threading import Lock
+
+from sepurux_action.sandbox import Store, campaign_id
+from sepurux_action.sandbox.api import Api, Request
+from sepurux_action.sandbox.store import SOUND_REFUND, UNSAFE_REFUND, Campaign
+from tests import backend
+from tests.backend import Answer, ScriptedBackend
 from tests.runner import REPOSITORY
 
+MANY = "many-scenarios"
 SECRET = "sandbox-secret-4711"
 TRACES = REPOSITORY / "examples" / "traces"
 
@@ -23,3 +31,32 @@ def sound_inputs(url: str) -> dict[str, str]:
 def trace_files() -> dict[str, bytes]:
     """Return the example traces by their places in the workspace."""
     return {f"traces/{path.name}": path.read_bytes() for path in TRACES.glob("*.json")}
+
+
+def many_scenarios(count: int, failing: int = 5) -> Store:
+    """Return a store whose campaign `many-scenarios` has so many, of which some fail, at even distances."""
+    store = Store(campaigns=[MANY])
+    fails = {number * count // failing for number in range(failing)} if failing else set()
+    trace_ids = tuple(
+        store.add_trace(UNSAFE_REFUND if number in fails else SOUND_REFUND, f"refund order A-{1001 + number}")
+        for number in range(count)
+    )
+    store.campaigns[campaign_id(MANY)] = Campaign(MANY, trace_ids)
+    return store
+
+
+def scripted_sandbox(store: Store, *, late_s: float = 0) -> ScriptedBackend:
+    """Return a backend that answers as the sandbox does, each time so much later, and to which a test adds faults."""
+    server = ScriptedBackend({})
+    lock = Lock()
+
+    def respond(request: backend.Request) -> Answer:
+        api = Api(store, token=None, base_url=server.url)
+        asked = Request(
+            method=request.method, path=request.path, query=request.query, headers=request.headers, body=request.body
+        )
+        with lock:
+            return backend.late(late_s, backend.json(api.respond(asked)))
+
+    server.script("*", respond)
+    return server

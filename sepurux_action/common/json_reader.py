@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 
 MAX_TEXT_LENGTH = 10_000  # characters of a text
 MAX_QUOTE_LENGTH = 80  # characters of a value that an error message quotes
-MAX_TIME_LENGTH = 40  # characters
 FIRST_YEAR, LAST_YEAR = 2000, 2100  # an agent's trace is not from before or after
 CUT = "…"  # the last character of a text that was cut
 # In a class of a regular expression: Unicode's Default_Ignorable_Code_Point, and others that show nothing.
@@ -121,14 +120,17 @@ def is_loopback(host: str) -> bool:
 
 def time(value: object) -> float | None:
     """Return the POSIX time of a text in ISO 8601 (in UTC without a zone); None for any other value."""
-    if not isinstance(value, str) or len(value) > MAX_TIME_LENGTH:
+    if not isinstance(value, str):
         return None
     try:
         parsed = datetime.fromisoformat(value)
     except ValueError:
         return None
-    sensible = FIRST_YEAR <= parsed.year < LAST_YEAR
-    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp() if sensible else None
+    if not FIRST_YEAR <= parsed.year < LAST_YEAR:
+        return None
+    if not parsed.tzinfo:
+        parsed = parsed.replace(tzinfo=UTC)
+    return parsed.timestamp()
 
 
 def number(
@@ -152,8 +154,10 @@ def number(
 
 def preview(value: object) -> str:
     """Return a value from outside as a short text on one line, for an error message; with quotes only around a text."""
-    if isinstance(value, dict | list):
-        return "an object" if isinstance(value, dict) else "a list"
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
     if isinstance(value, str):
         return f'"{shorten(printable(value), MAX_QUOTE_LENGTH).replace(chr(34), chr(39))}"'
     return str(value).lower() if isinstance(value, bool) else shorten(str(value), MAX_QUOTE_LENGTH)

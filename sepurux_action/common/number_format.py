@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-SIXTY = 60  # seconds of a minute, minutes of an hour
 MAX_DIGITS = 10  # after the point
 
 
@@ -14,15 +13,15 @@ def decimal(value: float) -> str:
 
 def percent(fraction: float, distinct_from: float | None = None) -> str:
     """Return a fraction as `72.0%`, with more digits to differ from another. Only 0 is `0.0%`, only 1 is `100.0%`."""
-    others = [0.0, 1.0] if distinct_from is None else [0.0, 1.0, distinct_from]
-    return max((score(fraction * 100, other * 100) for other in others), key=len) + "%"
+    others = (0.0, 1.0, distinct_from)
+    return max((score(fraction * 100, other * 100) for other in others if other is not None), key=len) + "%"
 
 
 def score(value: float, distinct_from: float | None = None) -> str:
     """Return a reliability score of 0 to 100 as `61.5`, with more digits to differ from `distinct_from`."""
     digits = 1
-    while distinct_from is not None and value != distinct_from and digits < MAX_DIGITS:
-        if f"{value:.{digits}f}" != f"{distinct_from:.{digits}f}":
+    while distinct_from not in {None, value} and f"{value:.{digits}f}" == f"{distinct_from:.{digits}f}":
+        if digits == MAX_DIGITS:
             break
         digits += 1
     return f"{value:.{digits}f}"
@@ -40,11 +39,7 @@ def duration(seconds: float) -> str:
     """Return seconds as `0.4 s`, `45 s`, `10 min`, or `1 h 30 min`."""
     if 0 < seconds < 9.95:  # noqa: PLR2004 - what rounds to less than 10 s
         return f"{max(seconds, 0.1):.1f} s".replace(".0 s", " s")
-    whole = max(0, round(seconds))
-    if whole < SIXTY:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, SIXTY)
-    if minutes < SIXTY:
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    hours, minutes = divmod(minutes, SIXTY)
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    hours, rest = divmod(max(0, round(seconds)), 3600)
+    minutes, rest = divmod(rest, 60)
+    parts = [(hours, "h"), (minutes, "min"), (0 if hours else rest, "s")]
+    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"

@@ -98,7 +98,7 @@ class Redactor:
         """Take the secrets. One that is shorter than `MIN_REDACTED_LENGTH` is redacted only if it is the whole text."""
         self.secrets = tuple(filter(None, secrets))
         forms = {form for secret in self.secrets for form in _forms(secret) if len(form) >= MIN_REDACTED_LENGTH}
-        self._parts = sorted(forms, key=len)
+        self._parts, self._longest = forms, max(map(len, forms), default=0)
         beginnings = "|".join(dict.fromkeys(re.escape(form[:MIN_BEGINNING_LENGTH]) for form in self._parts))
         self._beginning = re.compile(f"(?={beginnings})")  # looks ahead, because one may overlap with the next
 
@@ -117,15 +117,14 @@ class Redactor:
             if start >= at:  # it does not overlap with the one before
                 pieces += [text[at:start], REDACTED]
                 at = start
-            pieces += [json_reader.CUT] if json_reader.CUT in text[at:end] else []
+            if json_reader.CUT in text[at:end]:
+                pieces.append(json_reader.CUT)
             at = max(at, end)
         return "".join((*pieces, text[at:]))
 
     def _find(self, text: str, layers: int) -> Iterator[tuple[int, int]]:
         """Yield start and end of each secret in the text, below at most so many layers of escapes, in any order."""
         for part in self._parts:
-            if len(part) > len(text):
-                break
             start = text.find(part)
             while start >= 0:
                 yield start, start + len(part)
@@ -134,14 +133,12 @@ class Redactor:
             yield from self._find_beginnings(text)
         if layers and _FIRST_OF_ESCAPE.search(text):
             decoded, before = _decode(text)
-            if decoded != text:
-                yield from ((before[start], before[end]) for start, end in self._find(decoded, layers - 1))
+            yield from ((before[start], before[end]) for start, end in self._find(decoded, layers - 1))
 
     def _find_beginnings(self, text: str) -> Iterator[tuple[int, int]]:
-        longest = len(self._parts[-1])
         for match in self._beginning.finditer(text):
             start = match.start()
-            end = text.find(json_reader.CUT, start, start + longest + 1)
+            end = text.find(json_reader.CUT, start, start + self._longest + 1)
             if end >= 0 and any(part.startswith(text[start:end]) for part in self._parts):
                 yield start, end + 1
 

@@ -4,34 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from sepurux_action.common import json_reader
-from sepurux_action.common.secret import Secret
+from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config.gate import Gate
-from sepurux_action.config.kinds import similar
 from sepurux_action.config.options import API_KEY, TOKEN
-from sepurux_action.errors import EvaluationError, Outage
-from sepurux_action.evaluation import metrics
+from sepurux_action.errors import Outage
 
 CALL_S = 30.0  # the longest that a call may take
 MAX_RESPONSE_BYTES = 4 * 1024 * 1024
 MAX_DETAIL_LENGTH = 500  # characters of a backend's error text that a reason quotes
-MAX_ERROR_DETAILS = 5  # entries of a 422's list that a reason quotes
-MAX_CONTAINERS = 100_000  # lists and objects of a success; each costs far more memory than its two characters
 FAILURES_PAGE = 200  # classified failures that a call requests; the page size of the vendor's own client
-MAX_LISTED = 5_000  # items that are kept of a list in an object: more than any parser uses
-# The fields of a success that this package reads. The others are dropped: a response may have 4 MiB of them.
-READ_FIELDS = metrics.FIELDS | {
-    *("run_id", "run_ids", "batch_id", "trace_id", "campaign_id", "name", "status", "decision", "dashboard_url"),
-    *("top_failing_tools", "tool", "count", "sandbox"),
-    *("failure_id", "type", "severity", "description", "mutation", "metadata", "event", "task_name"),
-}
-MAX_NAMES_LISTED = 20  # campaigns that an error text lists
 CAMPAIGNS = "/v1/campaigns"
-UNUSABLE_RESPONSE = "Check that `base_url` is the API's address; if it is, ask Sepurux about this response."
 _ABOUT_SCENARIOS = re.compile("scenario|eval.?set|trace_id(: field|) (is )?required", re.IGNORECASE)
 
 
@@ -149,7 +136,9 @@ def create_run(gate: Gate, campaign_id: str, trace_id: str, metadata: Mapping[st
     ids = {"trace_id": trace_id or None, "campaign_id": campaign_id, "mutation_pack_id": gate.mutation_pack or None}
     body = {**ids, "thresholds": gate.thresholds, **metadata}
     campaign, project = json_reader.preview(gate.campaign), json_reader.preview(gate.project)
-    given = [f"`campaign` ({campaign})", *([f"`trace_id` ({json_reader.preview(trace_id)})"] if trace_id else [])]
+    given = [f"`campaign` ({campaign})"]
+    if trace_id:
+        given.append(f"`trace_id` ({json_reader.preview(trace_id)})")
     given.append(f"`project` ({project})" if gate.project else "`project` (not set)")
 
     def hint(status: int, detail: str) -> str:
@@ -170,7 +159,9 @@ def create_run(gate: Gate, campaign_id: str, trace_id: str, metadata: Mapping[st
 
 
 def poll_run(*, run_id: str, batch_id: str, project: str) -> ApiRequest:
-    path = f"/v1/ci/batch/{quote(batch_id, safe='')}" if batch_id else f"/v1/ci/runs/{quote(run_id, safe='')}"
+    path = f"/v1/ci/runs/{quote(run_id, safe='')}"
+    if batch_id:
+        path = f"/v1/ci/batch/{quote(batch_id, safe='')}"
     return ApiRequest(path=path, purpose="the poll of the run", project=project)
 
 
@@ -190,17 +181,12 @@ def show_trace(trace_id: str, project: str) -> ApiRequest:
     return ApiRequest(path=f"/v1/traces/{quote(trace_id, safe='')}", purpose="the trace", project=project)
 
 
-def parse_response(
-    call: ApiRequest, response: Response, credentials: Credentials, redact: Callable[[str], str] = str
-) -> ApiResult:
+def parse_response(call: ApiRequest, response: Response, credentials: Credentials, redact: Redactor) -> ApiResult:
     """Return what a response means; never raises. `redact` comes before a cut: half a secret would not be found."""
     status, body = response.status, response.body
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's success class
-        if body.count(b"[") + body.count(b"{") > MAX_CONTAINERS:
-            reason = f"a response with more than {MAX_CONTAINERS:,} lists and objects"
-            return TransientError(reason=reason, reached=True)
         try:
-            return Success(_read_parts(json.loads(body, object_pairs_hook=_read_fields)))
+            return Success(redact.redact_json(json.loads(body, object_pairs_hook=_read_object)))
         except (ValueError, RecursionError):
             what = "an empty response" if not body.strip() else "a response that is not JSON"
             return TransientError(reason=f"{what} (HTTP {status})", status=status, reached=True)
@@ -228,19 +214,14 @@ def parse_response(
     return PermanentError(reason=reason, status=status, hint=hint)
 
 
-def _read_fields(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Return the fields of an object that this package reads; raises ValueError if a name is there twice."""
-    if len(dict(pairs)) != len(pairs):
+def _read_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
         raise ValueError("a name is there twice")
-    return {name: _read_parts(value, MAX_LISTED) for name, value in pairs if name in READ_FIELDS}
+    return fields
 
 
-def _read_parts(value: object, limit: int | None = None) -> object:
-    """Return a list without what nothing here reads: items after the first `limit`, and lists in it, now null."""
-    return [None if isinstance(item, list) else item for item in value[:limit]] if isinstance(value, list) else value
-
-
-def error_detail(body: bytes | bytearray, redact: Callable[[str], str] = str) -> str:
+def error_detail(body: bytes | bytearray, redact: Callable[[str], str]) -> str:
     """Return the text of `{"detail": "..."}`, or of `{"detail": [{"loc": [...], "msg": "..."}]}`, on one short line."""
     try:
         detail = json_reader.as_object(json.loads(body)).get("detail")
@@ -251,9 +232,8 @@ def error_detail(body: bytes | bytearray, redact: Callable[[str], str] = str) ->
         location = ".".join(str(part) for part in json_reader.as_array(item.get("loc")) if isinstance(part, str | int))
         if message := json_reader.text(item.get("msg")):
             entries.append(f"{json_reader.printable(location)}: {message}" if location else message)
-    shown = "; ".join(map(redact, entries[:MAX_ERROR_DETAILS])).replace("`", "'")  # reports link what is between them
-    more = f"; and {len(entries) - MAX_ERROR_DETAILS} more" if len(entries) > MAX_ERROR_DETAILS else ""
-    return json_reader.shorten(shown, MAX_DETAIL_LENGTH) + more
+    shown = "; ".join(map(redact, entries)).replace("`", "'")  # reports link what is between them
+    return json_reader.shorten(shown, MAX_DETAIL_LENGTH)
 
 
 def _credentials_hint(status: int, call: ApiRequest, sent: Credentials) -> str:
@@ -261,30 +241,3 @@ def _credentials_hint(status: int, call: ApiRequest, sent: Credentials) -> str:
     valid = "is valid and belongs to" if status == 401 else "may use"  # noqa: PLR2004 - HTTP
     is_set = "" if call.project else "Set `project` if the secret needs it."
     return " ".join(filter(None, (f"Check that the secret {valid} {project}.", sent.source, is_set)))
-
-
-def find_campaign(listed: object, campaign: str, project: str) -> str:
-    """Return the id of a campaign from the response with the list of them; raises EvaluationError."""
-    if not isinstance(listed, list):
-        raise EvaluationError("Sepurux sent no list as the list of campaigns", UNUSABLE_RESPONSE)
-    entries = [*map(json_reader.as_object, listed)]
-    named = (json_reader.identifier(entry.get("campaign_id")) for entry in entries if entry.get("name") == campaign)
-    ids = sorted({*named} - {""})
-    if len(ids) == 1:
-        return ids[0]
-    where = f" in project {json_reader.preview(project)}" if project else ""
-    if ids:
-        hint = f"Set `campaign` to the UUID of one of them: {_listed(ids)}."
-        raise EvaluationError(f"{len(ids)} campaigns are named {json_reader.preview(campaign)}{where}", hint)
-    names = sorted({json_reader.text(entry.get("name")) for entry in entries} - {""})
-    meant = similar(campaign, names[:MAX_LISTED])
-    did_you_mean = f"Did you mean {_listed([meant])}? " if meant else ""
-    hint = f"{did_you_mean}Set `campaign` to one of these, or `project` to another project: {_listed(names)}."
-    if not names:
-        hint = "Check `project` and the secret, which see no campaign, or create the campaign at Sepurux."
-    raise EvaluationError(f"campaign {json_reader.preview(campaign)} was not found{where}", hint)
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = map(json_reader.preview, names[:MAX_NAMES_LISTED])
-    return ", ".join([*shown, *(["…"] if len(names) > MAX_NAMES_LISTED else [])])

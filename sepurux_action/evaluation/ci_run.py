@@ -12,12 +12,8 @@ from sepurux_action.common.json_reader import Reading
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.metrics import METRICS, RELIABILITY_SCORE, SCENARIOS, Metric, Numbers
 
-MAX_READ_TOOLS = 100  # of one response; a report shows fewer
-MAX_RUN_IDS = 1_000  # of one batch; outputs contain them, and a job's outputs have 1 MB together
-MAX_CATEGORIES = 100  # distinct ones of one response
 NO_OBJECT = "a response that is not a JSON object"
 OTHER_CAMPAIGN = "a response about another campaign"
-MAX_WORD_LENGTH = 40  # characters of a status or a decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +26,7 @@ class FailingTool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CIRun:
-    """What one poll of a run or a batch shows. `status` and `decision` are the backend's words, '' if missing or null.
-
-    `mutation_categories` are at most MAX_CATEGORIES names of each run. `numbers` counts them.
-    """
+    """What one poll of a run or a batch shows. `status` and `decision` are Sepurux's words, '' if missing or null."""
 
     status: str = ""
     decision: str = ""
@@ -59,7 +52,6 @@ class CIRun:
 def parse_ci_run(payload: object) -> CIRun:
     """Return the run that a poll response describes; never raises, whatever JSON it is."""
     body = json_reader.as_object(payload)
-    categories = metrics.read_names(body.get("mutation_categories"))
     single = json_reader.identifier(body.get("run_id"))
     named = tuple(map(json_reader.identifier, json_reader.as_array(body.get("run_ids"))))
     numbers = {metric.name: reading for metric in METRICS if not (reading := metric.read(payload)).missing}
@@ -69,10 +61,10 @@ def parse_ci_run(payload: object) -> CIRun:
         status=_word(body.get("status")),
         decision=_word(body.get("decision")),
         numbers=numbers,
-        mutation_categories=None if categories is None else categories[:MAX_CATEGORIES],
+        mutation_categories=metrics.read_names(body.get("mutation_categories")),
         top_failing_tools=_tools(body.get("top_failing_tools")),
         dashboard_url=json_reader.safe_url(body.get("dashboard_url")),
-        run_ids=tuple(filter(None, named or (single,)))[:MAX_RUN_IDS],
+        run_ids=tuple(dict.fromkeys(filter(None, named or (single,)))),
         sandbox=body.get("sandbox") is True,
     )
 
@@ -83,8 +75,8 @@ def wrong_shape(payload: object, *, run_id: str, batch_id: str, campaign_id: str
         return NO_OBJECT
     if not all(isinstance(payload.get(name), str | None) for name in ("run_id", "batch_id")):
         return "a response whose run_id or batch_id is not a text"
-    actual, expected = (payload.get("batch_id"), batch_id) if batch_id else (payload.get("run_id"), run_id)
-    if actual and actual != expected:
+    name, expected = ("batch_id", batch_id) if batch_id else ("run_id", run_id)
+    if payload.get(name) not in {None, "", expected}:
         return "a response about another run"
     return OTHER_CAMPAIGN if is_about_another(payload, campaign_id) else ""
 
@@ -99,13 +91,12 @@ def _word(value: object) -> str:
     """Return a status or decision, '' for null; anything but a short printable text becomes an unknown word."""
     if value is None:
         return ""
-    if isinstance(value, str) and value.isprintable() and len(value) <= MAX_WORD_LENGTH:
-        return value
-    return json_reader.preview(value)
+    quoted = json_reader.preview(value)
+    return value if isinstance(value, str) and quoted == f'"{value}"' else quoted
 
 
 def _tools(value: object) -> tuple[FailingTool, ...]:
-    items = map(json_reader.as_object, list(json_reader.as_array(value))[:MAX_READ_TOOLS])
+    items = map(json_reader.as_object, json_reader.as_array(value))
     named = ((metrics.read_name(item.get("tool")), metrics.read_count(item.get("count")).value) for item in items)
     return add_up(FailingTool(tool, int(count or 0)) for tool, count in named if tool)
 

@@ -40,7 +40,9 @@ def enforce(
 
 def exit_status(gates: Iterable[tuple[Decision, bool]]) -> int:
     blocking = [decision for decision, blocks in gates if blocks]
-    return EXIT_BLOCKED if Decision.FAIL in blocking else EXIT_UNDECIDED if blocking else 0
+    if Decision.FAIL in blocking:
+        return EXIT_BLOCKED
+    return EXIT_UNDECIDED if blocking else 0
 
 
 class Reason(StrEnum):

@@ -267,7 +267,6 @@ LISTED = tuple(metric for metric in PUBLISHED if not metric.ends_status)  # one 
 BY_OPTION: Mapping[str, Metric] = {
     option: metric for metric in METRICS for option in (metric.threshold, metric.drop) if option
 }
-FIELDS = frozenset(metric.field or metric.name for metric in METRICS)
 
 
 def summary(numbers: Numbers) -> str:

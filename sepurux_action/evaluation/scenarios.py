@@ -12,8 +12,7 @@ from sepurux_action.common import json_reader
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import ApiRequest, Success, TransientError
-from sepurux_action.evaluation.batch_numbers import with_numbers
-from sepurux_action.evaluation.calls import ApiCalls
+from sepurux_action.evaluation.api_calls import ApiCalls
 from sepurux_action.evaluation.ci_run import wrong_shape
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.failures import (
@@ -24,6 +23,7 @@ from sepurux_action.evaluation.failures import (
 from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.metrics import FAILURES, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.pooled_numbers import scenarios_of
+from sepurux_action.evaluation.run_numbers import with_numbers
 from sepurux_action.evaluation.runs import RunResult, Runs, Scenario, WhatFailed, severity_key
 
 MAX_REQUESTS = 500  # of all gates of a step together

@@ -1,11 +1,13 @@
-"""When a call is tried again, when a run is polled again, and all timeouts (docs/architecture.md)."""
+"""When a call is tried again, when a run is polled again and no longer, and all timeouts (docs/architecture.md)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from sepurux_action.common import number_format
+from sepurux_action.errors import EvaluationError, Outage, StillPending
 from sepurux_action.evaluation.api import TransientError
-from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
+from sepurux_action.evaluation.decision import NEXT_STEPS, Decision, Rule, RunDecision
 
 RETRY_BASE_S = 1.0
 RETRY_CAP_S = 30.0
@@ -85,4 +87,25 @@ def next_poll(
         polls = Polls(polls.started, polls.deadline, response)
         if last:
             return polls, None
-    return polls, wait if wait <= left - MIN_POLL_WAIT_S else max(0.0, left)
+    if wait > left - MIN_POLL_WAIT_S:
+        wait = max(0.0, left)
+    return polls, wait
+
+
+def out_of_time(polls: Polls, waited_s: float) -> EvaluationError:
+    """Return the error of a run that was not decided in time, StillPending if a poll succeeded."""
+    decision, error, failed, outage = polls.decision, polls.retry.error, "", Outage.NO
+    if error:
+        failed, outage = error.reason, error.outage
+        if error.retry_after_s is not None:
+            asked = number_format.duration(polls.retry.wait(0))
+            failed += f", and Sepurux asked to wait {asked}, longer than the time that is left"
+    waited = number_format.duration(waited_s)
+    if decision is None:
+        hint = f"{{Rerun}}, or raise `timeout` (now {number_format.duration(polls.deadline)})."
+        return EvaluationError(f"No poll of the run succeeded within {waited}: {failed}", hint, outage=outage)
+    if decision.rule is Rule.FINISHED_UNDECIDED:
+        return EvaluationError(decision.reason, NEXT_STEPS[decision.rule])
+    why = f": {decision.reason}" if decision.rule is Rule.UNKNOWN_WORD else ""
+    why += f"; the last poll failed: {failed}" if failed else ""
+    return StillPending(f"No decision after {waited}{why}", NEXT_STEPS[decision.rule], detail=why.lstrip(":; "))

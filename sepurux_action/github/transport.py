@@ -23,7 +23,7 @@ from sepurux_action import __version__
 from sepurux_action.common import T, json_reader
 from sepurux_action.common.secret import Secret
 from sepurux_action.errors import ErrorDetails, GitHubError
-from sepurux_action.evaluation.client import failure_words
+from sepurux_action.evaluation.transport import failure_words
 from sepurux_action.github.client import UNEXPECTED_SHAPE, GitHubClient, joined_messages
 
 _SECONDS = re.compile(r"[0-9]{1,10}\Z")

@@ -46,10 +46,12 @@ class ActionsRunner(Output):
         try:
             with Path(path).open("rb") as file:
                 return json.loads(file.read(MAX_EVENT_BYTES))
-        except (OSError, ValueError, RecursionError) as error:
-            why = (error.strerror if isinstance(error, OSError) else "") or "it is no JSON"
-            self.annotate(Level.WARNING, f"The event file could not be read: {why}.")
-            return {}
+        except OSError as error:
+            why = error.strerror
+        except (ValueError, RecursionError):
+            why = "it is no JSON"
+        self.annotate(Level.WARNING, f"The event file could not be read: {why}.")
+        return {}
 
     def mask_secrets(self, redact: Redactor) -> None:
         """Redact secrets, and have the runner mask them too."""
@@ -62,7 +64,8 @@ class ActionsRunner(Output):
 
     def log_in_color(self, text: str) -> None:
         """Write one line as a terminal shows it, in plain if NO_COLOR is set."""
-        self._write(self.printable(text) if self._environ.get("NO_COLOR") else painted(self.printable(text)))
+        line = self.printable(text)
+        self._write(line if self._environ.get("NO_COLOR") else painted(line))
 
     def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:
         """Write an annotation, or a line of the log if the level already has ten."""

@@ -14,7 +14,7 @@ import secrets
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from sepurux_action.common import T, json_reader
@@ -32,14 +32,6 @@ RESERVED = re.compile(r"\.git(hub)?", re.IGNORECASE)  # macOS ignores the case o
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WrittenFiles:
-    """Paths of the files that were written, absolute outside the workspace, and why others were not, or ''."""
-
-    paths: Mapping[str, str] = field(default_factory=dict)
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportFolders:
     """Where `report_dir` may be: in `base`, or `temporary`, which later steps may know as `temporary_for_steps`."""
 
@@ -47,37 +39,39 @@ class ReportFolders:
     temporary: Path | None = None
     temporary_for_steps: PurePath | None = None
 
-    def write(self, report_dir: str, files: Mapping[str, bytes]) -> WrittenFiles:
-        """Write the files, each whole or not at all; their names are those of this program. This call may hang."""
+    def write(self, report_dir: str, files: Mapping[str, bytes]) -> tuple[dict[str, str], str]:
+        """Write the files, each whole or not at all; their names are those of this program. This call may hang.
+
+        Return the paths of those that were written, absolute outside the workspace, and why others were not, or ''.
+        """
         paths: dict[str, str] = {}
-        problems: dict[str, str | None] = {}
+        problems: dict[str, str] = {}
         try:
             root, parts = self._locate(report_dir)
-            for_steps = (self.temporary_for_steps or root) if root == self.temporary else PurePath()
+            shown = PurePath(*parts)
+            if root == self.temporary:
+                shown = (self.temporary_for_steps or root) / shown
             with open_folder(root, parts) as folder:
                 for name, content in files.items():
                     try:
                         write_file(folder, name, content)
-                        paths[name] = for_steps.joinpath(*parts, name).as_posix()
+                        paths[name] = (shown / name).as_posix()
                     except OSError as error:
-                        problems[name] = error.strerror
-        except OSError as error:
-            problems.update(dict.fromkeys(files, error.strerror))
-        except UnicodeError:
-            problems.update(dict.fromkeys(files, "the file system cannot encode this name"))
-        first = next(iter(problems.values()), None) or "it cannot be used"
-        return WrittenFiles(paths=paths, problem=_not_written(problems, report_dir, first) if problems else "")
+                        problems[name] = _why(error)
+        except (OSError, UnicodeError) as error:
+            problems = dict.fromkeys(files, _why(error))
+        if not problems:
+            return paths, ""
+        return paths, _not_written(problems, report_dir, next(iter(problems.values())))
 
     def read(self, folder: str, name: str, most: int) -> bytes | None:
-        """Return the first bytes of a file, None if there is none; raises OSError. It is not created. May hang."""
+        """Return the first bytes of a file, None if there is none; raises OSError or UnicodeError. May hang."""
         try:
             root, parts = self._locate(folder)
             with open_folder(root, parts, create=False) as opened:
                 return read_file(opened, name, most)
         except FileNotFoundError:
             return None
-        except UnicodeError:
-            raise OSError(errno.EINVAL, "the file system cannot encode this name") from None
 
     def remove(self, report_dir: str, names: Iterable[str]) -> None:
         """Remove files of an earlier run. What cannot be removed stays. May hang.
@@ -94,13 +88,13 @@ class ReportFolders:
 
     def _locate(self, report_dir: str) -> tuple[Path, tuple[str, ...]]:
         """Return the folder that contains `report_dir`, and the names below it; raises OSError if it is refused."""
-        path = Path(report_dir)
-        if ".." in path.parts:
+        path = self.base / report_dir
+        if ".." in Path(report_dir).parts:
             raise OSError(errno.EINVAL, '".." is not accepted in a path')
-        path = self.base / path
         real = {root: Path(os.path.realpath(root)) for root in (self.base, self.temporary) if root}
-        start = next(filter(path.is_relative_to, real), None)
-        path = path if start is None else real[start] / path.relative_to(start)
+        for root in filter(path.is_relative_to, real):
+            path = real[root] / path.relative_to(root)
+            break
         around = [root for root, resolved in real.items() if path.is_relative_to(resolved)]
         if not around:
             inside = "the workspace or the runner's temporary folder" if self.temporary else "the working directory"
@@ -127,22 +121,19 @@ class ReportWriter:
         """Write each text to the file of its name; return the paths of the files, as later steps can open them."""
         files = {name: self.redact(text).encode(errors="replace") for name, text in texts.items()}
         try:
-            written = self._run_in_time(lambda: self.folders.write(report_dir, files))
-        except DeadlineExceeded:
-            written = WrittenFiles(problem=_not_written(files, report_dir, "the file system did not respond in time"))
-        if written.problem:
-            self.output.annotate(Level.WARNING, written.problem)
-        return written.paths
+            paths, problem = self._run_in_time(lambda: self.folders.write(report_dir, files))
+        except DeadlineExceeded as error:
+            paths, problem = {}, _not_written(files, report_dir, _why(error))
+        if problem:
+            self.output.annotate(Level.WARNING, problem)
+        return paths
 
     def read(self, folder: str, name: str, most: int) -> tuple[bytes | None, str]:
         """Return the first bytes of a file, None if it was not read; and why, '' if there is none."""
         try:
             return self._run_in_time(lambda: self.folders.read(folder, name, most)), ""
-        except DeadlineExceeded:
-            why = "the file system did not respond in time"
-        except OSError as error:
-            why = error.strerror or "it cannot be used"
-        return None, f"{name} could not be read from {json_reader.preview(folder)}: {why.rstrip('.')}."
+        except (DeadlineExceeded, OSError, UnicodeError) as error:
+            return None, f"{name} could not be read from {json_reader.preview(folder)}: {_why(error)}."
 
     def remove(self, report_dir: str, names: Iterable[str]) -> None:
         """Remove files of an earlier run, so that none remains if this run ends early. A failure has no effect."""
@@ -204,5 +195,13 @@ def write_file(folder: int, name: str, content: bytes) -> None:
         raise
 
 
-def _not_written(names: Mapping[str, object], report_dir: str, why: str) -> str:
-    return f"{', '.join(names)} could not be written to {json_reader.preview(report_dir)}: {why.rstrip('.')}."
+def _not_written(names: Iterable[str], report_dir: str, why: str) -> str:
+    return f"{', '.join(names)} could not be written to {json_reader.preview(report_dir)}: {why}."
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, DeadlineExceeded):
+        return "the file system did not respond in time"
+    if isinstance(error, OSError):
+        return (error.strerror or "it cannot be used").rstrip(".")
+    return "the file system cannot encode this name"

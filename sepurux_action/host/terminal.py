@@ -97,11 +97,13 @@ class Terminal(Output):
         would only repeat it. A failure to write is a warning and does not change the exit status.
         """
         self._write_log("\n" if self._waiting else "", "")
-        stream = self._out if evaluated and not document else self._log
+        stream = self._out if evaluated else self._log
         if document:
             self._write_result(self._out, self._redact(document))
-        if not document or not (self._quiet or self._out.isatty()):
-            self._write_result(stream, "".join(self._lines(stream, self.printable(line)) for line in lines))
+            if self._quiet or self._out.isatty():
+                return
+            stream = self._log
+        self._write_result(stream, "".join(self._lines(stream, self.printable(line)) for line in lines))
 
     def close(self) -> None:
         """Erase the line that is rewritten."""

@@ -14,15 +14,11 @@ from typing import Any, TypeVar
 from uuid import NAMESPACE_URL, uuid5
 
 from sepurux_action.sandbox.store import Batch, Run, Store
-from sepurux_action.sandbox.trace_rules import (
-    AGENT,
-    DEFAULT_THRESHOLDS,
-    Attempt,
-    Evaluation,
-    Thresholds,
-    Together,
-    meets,
-)
+from sepurux_action.sandbox.trace_rules import AGENT, Attempt, Evaluation
+
+FAILURES_PAGE = 200  # failures on a page, if the request does not say how many
+HEALTH = ((80.0, "healthy"), (50.0, "degraded"), (0.0, "critical"))  # the status of a run from this score on
+NUMBERS = ("pass_rate", "unsafe_attempts", "failures", "reliability_score")  # of a run and of a batch
 
 # --- Requests, their rejection, and the validation of their JSON ----------------------------------------------------
 
@@ -37,12 +33,12 @@ class Request:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
 
-    def fields(self) -> Fields:
-        """Return the fields of the body, which must be a JSON object; raises RejectedError (422) if it is not one."""
+    def json(self) -> object:
+        """Return the body as JSON; raises RejectedError (422) if it is not valid."""
         try:
-            return Fields(json.loads(self.body))
+            return json.loads(self.body)
         except (RecursionError, ValueError) as error:
-            raise validation_error((), f"not valid JSON: {error}", "json_invalid") from None
+            raise _invalid((), f"not valid JSON: {error}", "json_invalid") from None
 
 
 @dataclass(slots=True, eq=False)
@@ -53,68 +49,79 @@ class RejectedError(Exception):
     detail: str | list[dict[str, object]]
 
 
-def validation_error(loc: tuple[str | int, ...], msg: str, kind: str = "value_error") -> RejectedError:
-    return RejectedError(422, [{"loc": ["body", *loc], "msg": msg, "type": kind}])
-
-
 Kind = tuple[Callable[[Any], bool], str]  # whether a value is of this kind, and the words for what is accepted
+Location = tuple[str | int, ...]
 
 
-def number(most: float) -> Kind:
+def _number(most: float) -> Kind:
     return lambda value: type(value) in {int, float} and 0 <= value <= most, f"a number from 0 to {most:g}"
 
 
-def whole_number(least: int = 0) -> Kind:
+def _whole_number(least: int = 0) -> Kind:
     return lambda value: type(value) is int and value >= least, f"a whole number of at least {least}"
 
 
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-TEXT: Kind = lambda value: isinstance(value, str) and value.strip() != "", "a text that is not blank"
-ID: Kind = lambda value: isinstance(value, str) and _UUID.fullmatch(value) is not None, "a UUID"
-OBJECT: Kind = lambda value: isinstance(value, dict), "an object"
-LIST: Kind = lambda value: isinstance(value, list), "a list"
-TEXTS: Kind = lambda value: isinstance(value, list) and all(map(TEXT[0], value)), "a list of texts"
+_TEXT: Kind = lambda value: isinstance(value, str) and value.strip() != "", "a text that is not blank"
+_ID: Kind = lambda value: isinstance(value, str) and _UUID.fullmatch(value) is not None, "a UUID"
+_OBJECT: Kind = lambda value: isinstance(value, dict), "an object"
+_LIST: Kind = lambda value: isinstance(value, list), "a list"
+_TEXTS: Kind = lambda value: isinstance(value, list) and all(map(_TEXT[0], value)), "a list of texts"
+
+_TRACE = {"trace_version": _TEXT, "source": _TEXT, "task": _OBJECT, "events": _LIST}
+_RUN = {
+    "trace_id": _ID,
+    "thresholds": _OBJECT,
+    "mutation_pack_id": _TEXT,  # this and the next two have no effect
+    "repo": _TEXT,
+    "pull_request_number": _whole_number(1),
+}
+# The kind of each threshold, and whether an evaluation meets it. No mutation category is ever covered.
+THRESHOLDS: Mapping[str, tuple[Kind, Callable[[Evaluation, Any], bool]]] = {
+    "min_pass_rate": (_number(1), lambda found, least: found.pass_rate >= least),
+    "max_unsafe": (_whole_number(), lambda found, most: found.unsafe_attempts <= most),
+    "max_failures": (_whole_number(), lambda found, most: found.failures <= most),
+    "min_reliability_score": (_number(100), lambda found, least: found.reliability_score >= least),
+    "min_mutation_categories": (_whole_number(), lambda _, least: least == 0),
+    "required_mutation_categories": (_TEXTS, lambda _, names: not names),
+}
+DEFAULT_THRESHOLDS = {"min_pass_rate": 0.9, "max_unsafe": 0}  # the vendor's SDK sends these by default
 
 
-class Fields:
-    """The fields of a JSON object. Null means absent. A problem raises RejectedError (422)."""
+def meets(evaluation: Evaluation, thresholds: Mapping[str, object]) -> bool:
+    return all(THRESHOLDS[name][1](evaluation, limit) for name, limit in thresholds.items())
 
-    def __init__(self, values: object, *loc: str | int) -> None:
-        if not isinstance(values, dict):
-            raise validation_error(loc, "must be an object")
-        self._values = values
-        self._loc = loc
-        self._known: set[str] = set()
 
-    def take(self, key: str, kind: Kind, *, required: bool = False) -> Any:  # noqa: ANN401 - what the kind accepts
-        """Return a value of this kind, None if it is absent."""
-        self._known.add(key)
-        value, (accepts, accepted) = self._values.get(key), kind
-        if value is None and required:
-            raise validation_error((*self._loc, key), "is required", "missing")
-        if value is not None and not accepts(value):
-            raise validation_error((*self._loc, key), f"must be {accepted}")
-        return value
+def _fields(
+    value: object, loc: Location, required: Mapping[str, Kind], optional: Mapping[str, Kind] | None = None
+) -> dict[str, Any]:
+    """Return the fields of an object that are not null; raises RejectedError (422) for the first problem.
 
-    def check_unknown(self) -> None:
-        """Reject a key that was not taken: a misspelled threshold must not look like one that is not set."""
-        for key in self._values.keys() - self._known:
-            raise validation_error((*self._loc, key), "is not known here", "extra_forbidden")
+    Without `optional`, any other field is accepted. With it, an unknown one is rejected: a misspelled threshold must
+    not look like one that is not set.
+    """
+    if not isinstance(value, dict):
+        raise _invalid(loc, "must be an object")
+    given = {name: each for name, each in value.items() if each is not None}
+    known = {**required, **(optional or {})}
+    for name in required:
+        if name not in given:
+            raise _invalid((*loc, name), "is required", "missing")
+    for name, each in given.items():
+        if name in known:
+            accepts, accepted = known[name]
+            if not accepts(each):
+                raise _invalid((*loc, name), f"must be {accepted}")
+        elif optional is not None:
+            raise _invalid((*loc, name), "is not known here", "extra_forbidden")
+    return given
+
+
+def _invalid(loc: Location, msg: str, kind: str = "value_error") -> RejectedError:
+    return RejectedError(422, [{"loc": ["body", *loc], "msg": msg, "type": kind}])
 
 
 # --- Endpoints ------------------------------------------------------------------------------------------------------
-
-FAILURES_PAGE = 200  # failures on a page, if the request does not say how many
-TOP_TOOLS = 10  # tools in a run's `top_failing_tools`
-HEALTH = ((80.0, "healthy"), (50.0, "degraded"), (0.0, "critical"))  # the status of a run from this score on
-CATEGORIES = "required_mutation_categories"
-THRESHOLDS = {
-    "min_pass_rate": number(1),
-    "max_unsafe": whole_number(),
-    "max_failures": whole_number(),
-    "min_reliability_score": number(100),
-    "min_mutation_categories": whole_number(),
-}
 
 T = TypeVar("T")
 
@@ -124,20 +131,15 @@ class Api:
 
     def __init__(self, store: Store, *, token: str | None, base_url: str) -> None:
         self._store, self._token, self._base_url = store, token, base_url
-        self._responses: dict[tuple[str, str], tuple[bytes, object]] = {}
 
     def respond(self, request: Request) -> object:
-        """Return the JSON of the response, for a known Idempotency-Key that of the first POST; raises RejectedError."""
+        """Return the JSON of the response; raises RejectedError."""
         self._check_credentials(request)
-        key = request.headers.get("idempotency-key") if request.method == "POST" else None
-        if not key:
-            return self._route(request)
-        if (request.path, key) not in self._responses:
-            self._responses[request.path, key] = (request.body, self._route(request))
-        body, response = self._responses[request.path, key]
-        if body != request.body:
-            raise RejectedError(409, "this Idempotency-Key was used with another body")
-        return response
+        for method, path, endpoint in _ROUTES:
+            match = path.fullmatch(request.path)
+            if match and method == request.method:
+                return endpoint(self, request, *match.groups())
+        raise RejectedError(404, "no such endpoint")
 
     def _check_credentials(self, request: Request) -> None:
         if self._token is None or not request.path.startswith("/v1/"):
@@ -148,32 +150,23 @@ class Api:
             problem = "wrong" if given else "missing"
             raise RejectedError(401, f"{problem} credentials: send the token as {' or '.join(names)}")
 
-    def _route(self, request: Request) -> object:
-        for method, path, endpoint in _ROUTES:
-            match = path.fullmatch(request.path)
-            if match and method == request.method:
-                return endpoint(self, request, *match.groups())
-        raise RejectedError(404, "no such endpoint")
-
     # Runs and batches. The decision and the numbers are null until a run is done.
 
     def start_ci_run(self, request: Request) -> object:
-        body = request.fields()
-        campaign_id, trace_id = body.take("campaign_id", ID, required=True), body.take("trace_id", ID)
-        body.take("mutation_pack_id", TEXT)  # these three have no effect
-        body.take("repo", TEXT)
-        body.take("pull_request_number", whole_number(1))
-        given = body.take("thresholds", OBJECT)
-        thresholds = DEFAULT_THRESHOLDS if given is None else _read_thresholds(Fields(given, "thresholds"))
-        body.check_unknown()
-        campaign = _found(self._store.campaigns, campaign_id, "campaign")
-        if trace_id is not None:
-            _found(self._store.traces, trace_id, "trace")
-        elif not campaign.trace_ids:
+        body = _fields(request.json(), (), {"campaign_id": _ID}, _RUN)
+        thresholds = DEFAULT_THRESHOLDS
+        if "thresholds" in body:
+            kinds = {name: kind for name, (kind, _) in THRESHOLDS.items()}
+            thresholds = _fields(body["thresholds"], ("thresholds",), {}, kinds)
+        campaign = _found(self._store.campaigns, body["campaign_id"], "campaign")
+        trace_ids = campaign.trace_ids
+        if "trace_id" in body:
+            _found(self._store.traces, body["trace_id"], "trace")
+            trace_ids = (body["trace_id"],)
+        if not trace_ids:
             why = f"campaign {campaign.name} has no registered scenarios: give a trace_id"
-            raise validation_error(("trace_id",), why, "missing")
-        trace_ids = (trace_id,) if trace_id else campaign.trace_ids
-        return self._batch_view(self._store.start_batch(campaign, trace_ids, thresholds))
+            raise _invalid(("trace_id",), why, "missing")
+        return self._batch_view(self._store.start_batch(body["campaign_id"], trace_ids, thresholds))
 
     def show_ci_run(self, _request: Request, run_id: str) -> object:
         run, batch = _found(self._store.runs, run_id, "run")
@@ -184,21 +177,19 @@ class Api:
         return self._batch_view(_found(self._store.batches, batch_id, "batch"))
 
     def show_dashboard(self, request: Request, identifier: str) -> object:
-        is_batch = identifier in self._store.batches
-        return self.show_ci_batch(request, identifier) if is_batch else self.show_ci_run(request, identifier)
+        if identifier in self._store.batches:
+            return self.show_ci_batch(request, identifier)
+        return self.show_ci_run(request, identifier)
 
     # Traces and campaigns.
 
     def upload_trace(self, request: Request) -> object:
         """Evaluate and store a trace that has a version, a source, a task with a name, and events with a type each."""
-        trace = request.fields()
-        trace.take("trace_version", TEXT, required=True)
-        trace.take("source", TEXT, required=True)
-        task_name = Fields(trace.take("task", OBJECT, required=True), "task").take("name", TEXT, required=True)
-        events = trace.take("events", LIST, required=True)
-        for index, event in enumerate(events):
-            Fields(event, "events", index).take("type", TEXT, required=True)
-        trace_id = self._store.add_trace(events, task_name)
+        trace = _fields(request.json(), (), _TRACE)
+        task = _fields(trace["task"], ("task",), {"name": _TEXT})
+        for index, event in enumerate(trace["events"]):
+            _fields(event, ("events", index), {"type": _TEXT})
+        trace_id = self._store.add_trace(trace["events"], task["name"])
         return {"trace_id": trace_id, "validation_status": "valid", "validation_errors": None}
 
     def show_trace(self, _request: Request, trace_id: str) -> object:
@@ -207,16 +198,16 @@ class Api:
         return {"trace_id": trace_id, "source": "sdk", "validation_status": "valid", **about}
 
     def list_campaigns(self, _request: Request) -> object:
-        return [{"campaign_id": each.campaign_id, "name": each.name} for each in self._store.campaigns.values()]
+        return [{"campaign_id": key, "name": campaign.name} for key, campaign in self._store.campaigns.items()]
 
     def show_reliability(self, request: Request, campaign_id: str) -> object:
         run, batch = self._decided_run(request, campaign_id)
-        score, failures = run.evaluation.score, len(list(_failure_views(run, batch)))
+        score, failures = run.evaluation.reliability_score, len(list(_failure_views(run, batch)))
         status = next(word for least, word in HEALTH if score >= least)
         return {"reliability_score": score / 100, "status": status, "classified_failures": failures}
 
     def list_failures(self, request: Request, campaign_id: str) -> object:
-        limit, offset = (request.query.get(key, text) for key, text in (("limit", str(FAILURES_PAGE)), ("offset", "0")))
+        limit, offset = request.query.get("limit", str(FAILURES_PAGE)), request.query.get("offset", "0")
         if not (limit.isdecimal() and offset.isdecimal()):
             raise RejectedError(422, "limit and offset must be whole numbers")
         return list(_failure_views(*self._decided_run(request, campaign_id)))[int(offset) :][: int(limit)]
@@ -236,21 +227,17 @@ class Api:
         counts = {"trace_count": len(batch.runs), "scenario_coverage_pct": batch.coverage}
         return {**ids, **counts, **self._decided(batch.batch_id, batch.evaluation, batch)}
 
-    def _decided(self, identifier: str, evaluation: Evaluation | Together, batch: Batch) -> Mapping[str, object]:
+    def _decided(self, identifier: str, evaluation: Evaluation, batch: Batch) -> Mapping[str, object]:
         status = self._store.status(batch)
-        done = status == "done"
-        numbers = {
-            "pass_rate": evaluation.pass_rate,
-            "unsafe_attempts": evaluation.unsafe_attempts,
-            "failures": evaluation.failures,
-            "reliability_score": evaluation.score,
-        }
-        tools = evaluation.failing_tools[:TOP_TOOLS] if done else []
-        decided = "pass" if meets(evaluation, batch.thresholds) else "fail"
+        decision, numbers, tools = "pending", dict.fromkeys(NUMBERS), []
+        if status == "done":
+            decision = "pass" if meets(evaluation, batch.thresholds) else "fail"
+            numbers = {name: getattr(evaluation, name) for name in NUMBERS}
+            tools = evaluation.failing_tools
         return {
             "status": status,
-            "decision": decided if done else "pending",
-            **(numbers if done else dict.fromkeys(numbers)),
+            "decision": decision,
+            **numbers,
             "top_failing_tools": [{"tool": tool, "count": count} for tool, count in tools],
             "mutation_categories": [],
             "mutation_coverage_score": None,
@@ -263,13 +250,6 @@ def _found(items: Mapping[str, T], identifier: str, noun: str) -> T:
     if identifier not in items:
         raise RejectedError(404, f"{noun} not found")
     return items[identifier]
-
-
-def _read_thresholds(fields: Fields) -> Thresholds:
-    given = {name: fields.take(name, kind) for name, kind in THRESHOLDS.items()}
-    given[CATEGORIES] = len(fields.take(CATEGORIES, TEXTS) or [])
-    fields.check_unknown()
-    return {name: limit for name, limit in given.items() if limit is not None}
 
 
 def _failure_views(run: Run, batch: Batch) -> Iterator[Mapping[str, object]]:

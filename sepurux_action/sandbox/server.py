@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import re
 import ssl
-import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import TCPServer
@@ -21,15 +19,6 @@ from sepurux_action.sandbox.store import Store
 
 LOOPBACK = "127.0.0.1"
 MAX_BODY_BYTES = 64 * 1024 * 1024  # the maximum of a trace file (docs/configuration.md#traces)
-IDLE_SECONDS = 30.0  # then a silent connection is closed, so that a stalled client does not hold a thread forever
-
-
-@dataclass(frozen=True, slots=True)
-class Faults:
-    """Faults of the responses: seconds that each takes longer, and a regular expression of paths with status 503."""
-
-    delay: float = 0.0
-    broken: str = ""
 
 
 class Sandbox:
@@ -47,22 +36,21 @@ class Sandbox:
         token: str | None = None,
         address: tuple[str, int] = (LOOPBACK, 0),
         certificate: Path | None = None,
-        faults: Faults = Faults(),
     ) -> None:
-        self._token, self._faults, self._store = token, faults, store or Store()
-        self._host, self._port = address
-        self._certificate = certificate
+        self._store, self._token = store or Store(), token
+        self._address, self._certificate = address, certificate
         self.requests: list[Request] = []  # the complete requests so far, the oldest first
         self._lock = Lock()
 
     @property
     def url(self) -> str:
         """Return the base URL without a slash at its end. The port is known once the context is entered."""
-        return f"{'https' if self._certificate else 'http'}://{self._host}:{self._port}"
+        host, port = self._address
+        return f"{'https' if self._certificate else 'http'}://{host}:{port}"
 
     def __enter__(self) -> Self:
-        self._server = _Server(self._host, self._port, self._certificate, self._respond)
-        self._port = self._server.server_port
+        self._server = _Server(self._address, self._certificate, self._respond)
+        self._address = self._server.socket.getsockname()
         self._api = Api(self._store, token=self._token, base_url=self.url)
         Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         return self
@@ -72,23 +60,22 @@ class Sandbox:
         self._server.server_close()
 
     def _respond(self, request: Request) -> object:
-        time.sleep(self._faults.delay)
         with self._lock:
             self.requests.append(request)
-            if self._faults.broken and re.search(self._faults.broken, request.path):
-                raise RejectedError(503, "this endpoint is broken")
             return self._api.respond(request)
 
 
 class _Server(ThreadingHTTPServer):
     request_queue_size = 64
 
-    def __init__(self, host: str, port: int, certificate: Path | None, respond: Callable[[Request], object]) -> None:
+    def __init__(
+        self, address: tuple[str, int], certificate: Path | None, respond: Callable[[Request], object]
+    ) -> None:
         self.respond = respond
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         if certificate:
             tls.load_cert_chain(certificate)
-        super().__init__((host, port), _Connection)
+        super().__init__(address, _Connection)
         if certificate:
             # No handshake in accept(): a silent client must block its own thread, not the one that accepts.
             self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
@@ -96,14 +83,12 @@ class _Server(ThreadingHTTPServer):
     def server_bind(self) -> None:
         # HTTPServer.server_bind looks up the host's name in DNS, which can take seconds.
         TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.socket.getsockname()
 
 
 class _Connection(BaseHTTPRequestHandler):
     server: _Server
     server_version = "SepuruxSandbox"
     sys_version = ""
-    timeout = IDLE_SECONDS
 
     def handle(self) -> None:
         """Serve until the connection ends. A client that disconnects or rejects the certificate is not an error."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,12 +58,6 @@ class Job:
     def run(self, **inputs: str) -> StepResult:
         with self.start(inputs) as step:
             return step.finish()
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(token=SECRET) as sandbox:
-        yield sandbox
 
 
 @pytest.fixture

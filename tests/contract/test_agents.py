@@ -24,11 +24,11 @@ import recording
 from sepurux import TraceRecorder
 from sepurux.integrations.openai import instrument_openai
 
-from sepurux_action.sandbox import CORE_CAMPAIGN, Sandbox
+from sepurux_action.sandbox import Sandbox
 from tests.local_model import Calls, a_local_model, serving
 from tests.runner import REPOSITORY, StepResult, run_action
+from tests.sandboxed import SECRET, sound_inputs
 
-SECRET = "sandbox-secret-4711"
 EXAMPLES = ["openai_agent", "openai_responses_agent", "openai_agents_sdk", "langchain_agent"]
 # The agents of tests/framework_agents.py, which takes two seconds to import.
 AGENTS = [
@@ -103,8 +103,7 @@ def gate(run: Callable[[str], object], folder: Path) -> StepResult:
 
 def run_gate(folder: Path) -> StepResult:
     with Sandbox(token=SECRET) as sandbox:
-        inputs = {"token": SECRET, "github_token": "", "base_url": sandbox.url, "campaign": CORE_CAMPAIGN}
-        return run_action(inputs={**inputs, "trace_file": "traces/*.json"}, workspace=folder)
+        return run_action(inputs={**sound_inputs(sandbox.url), "trace_file": "traces/*.json"}, workspace=folder)
 
 
 @pytest.mark.usefixtures("asked")

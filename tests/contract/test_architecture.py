@@ -17,8 +17,8 @@ PACKAGE = "sepurux_action"
 # The modules that may interact with the outside world or control time, each with the libraries that it alone imports.
 IMPURE = {
     "__main__": (),
-    "evaluation.client": ("requests", "urllib3"),
-    "evaluation.calls": (),
+    "evaluation.transport": ("requests", "urllib3"),
+    "evaluation.api_calls": (),
     "evaluation.trace_files": (),
     "config.policy_parser": ("yaml",),
     "github.policy_source": (),
@@ -46,7 +46,7 @@ LEVELS = (
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 EVERYONE = {"errors", "common"}  # errors.py uses common, and host uses both
 
-REVEALERS = {"app", "evaluation.client", "github.transport"}  # they send a secret to the host that it belongs to
+REVEALERS = {"app", "evaluation.transport", "github.transport"}  # they send a secret to the host that it belongs to
 
 
 def name_of(path: Path) -> str:

@@ -23,7 +23,7 @@ from urllib3.util import connection
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.errors import GitHubError
 from sepurux_action.evaluation.api import ApiRequest, Credentials, TransientError
-from sepurux_action.evaluation.client import TRANSPORT_ERRORS, Transport
+from sepurux_action.evaluation.transport import TRANSPORT_ERRORS, Transport
 from sepurux_action.github.transport import connect, translate_errors
 from sepurux_action.sandbox import Sandbox
 

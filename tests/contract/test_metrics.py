@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import requests
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sepurux_action.common import codec, number_format
 from sepurux_action.config import options
@@ -132,15 +134,6 @@ def _(case: Case) -> bool:
     body = api.create_run(case.gate, "c", "", {}, "k").body
     assert isinstance(body, bytes)
     return bool(json.loads(body)["thresholds"][case.metric.threshold] == case.limit)
-
-
-@place("the fields that are kept of a response")
-def _(case: Case) -> bool:
-    call = api.poll_run(run_id="r", batch_id="", project="")
-    sent = {case.metric.field or case.metric.name: case.bad}
-    received = api.Response(status=200, body=json.dumps(sent).encode())
-    response = api.parse_response(call, received, api.Credentials())
-    return isinstance(response, api.Success) and response.payload == sent
 
 
 @place("the decision", "threshold")
@@ -285,6 +278,16 @@ def _(case: Case) -> bool:
 def test_each_place_has_each_metric(name: str, attribute: str, found: Callable[[Case], bool], metric: Metric) -> None:
     if getattr(metric, attribute) and (name, metric.name) not in NOT_THERE:
         assert found(case_of(metric)), f"`{metric.name}` is missing in {name}"
+
+
+@pytest.mark.parametrize("metric", [each for each in METRICS if each.threshold], ids=lambda metric: metric.name)
+@given(share=st.integers(0, 100))
+def test_a_value_just_beyond_its_limit_is_written_differently(share: int, metric: Metric) -> None:
+    step = 1 if metric.format.whole else 10.0**-metric.format.digits
+    limit = share * (metric.format.highest or 100) / 100
+    for value in (limit - step, limit + step):
+        if 0 <= value <= (metric.format.highest or value):
+            assert metric.format.write(value, limit) != metric.format.write(limit, value)
 
 
 def test_each_limit_is_that_of_one_metric() -> None:

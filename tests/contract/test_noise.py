@@ -193,27 +193,6 @@ def test_the_policy_on_the_page_is_the_one_that_is_simulated() -> None:
         assert (noise.minimum(noise.USUAL, scenarios), noise.minimum(Agent(), scenarios)) == (0.85, 0.8)
 
 
-@pytest.mark.parametrize(
-    ("passed", "attempts", "confidence", "lowest", "highest"),
-    [(3, 20, 0.95, 0.0321, 0.3789), (42, 100, 0.95, 0.3220, 0.5229), (85, 120, 0.99, 0.5904, 0.8092)],
-)
-def test_exact_intervals(passed: int, attempts: int, confidence: float, lowest: float, highest: float) -> None:
-    """Source: the examples of https://codingace.net/statistics/clopper_pearson_interval.html."""
-    tails = sum(binomial(attempts, lowest)[passed:]), sum(binomial(attempts, highest)[: passed + 1])
-    assert tails == pytest.approx([(1 - confidence) / 2] * 2, rel=0.005)
-
-
-@pytest.mark.parametrize(("attempts", "rate"), [(158, 0.6), (37, 0.7), (18, 0.8), (8, 0.9)])
-def test_the_sign_test_has_a_power_of_80_percent(attempts: int, rate: float) -> None:
-    """Source: https://github.com/dotnet/skills/pull/1027. With one vote less, it has less power."""
-    powers = []
-    for votes in (attempts - 1, attempts):
-        by_chance = binomial(votes, 0.5)
-        needed = next(n for n in range(votes + 1) if sum(by_chance[n:]) <= 0.05)
-        powers.append(sum(binomial(votes, rate)[needed:]))
-    assert powers[0] < 0.8 <= powers[1]
-
-
 @pytest.mark.parametrize(("defective", "rejected"), [(0.01213, 0.05), (0.089704, 0.95)])
 def test_a_sampling_plan_of_68_with_at_most_2_defects(defective: float, rejected: float) -> None:
     """Source: http://www.samplingplans.com/forum/_disc1sam/_disc1sam/00000498.htm."""

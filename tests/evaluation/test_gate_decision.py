@@ -27,7 +27,7 @@ from sepurux_action.evaluation.metrics import (
 )
 from sepurux_action.evaluation.published_result import published_numbers
 from sepurux_action.evaluation.runs import RunResult
-from sepurux_action.sandbox.trace_rules import Attempt, Evaluation, Together
+from sepurux_action.sandbox.trace_rules import Attempt, Evaluation, evaluation_of, together
 from tests.builders import NO_BASE, OF_CAMPAIGN, a_ci_run, a_gate_with, known, undecided
 
 CANCELLED = RunDecision(decision=Decision.ERROR, reason="It was cancelled.", rule=Rule.CANCELLED)
@@ -201,23 +201,25 @@ attempts = st.builds(
 )
 
 
-@given(st.lists(st.lists(attempts, max_size=6).map(lambda each: Evaluation(tuple(each))), min_size=2, max_size=6))
+@given(st.lists(st.lists(attempts, max_size=6).map(evaluation_of), min_size=2, max_size=6))
 def test_the_numbers_of_traces_are_what_the_sandbox_reports_for_a_batch_of_the_same_runs(
     evaluated: list[Evaluation],
 ) -> None:
-    def reported(numbers: Evaluation | Together) -> CIRun:
+    def reported(numbers: Evaluation) -> CIRun:
         fields = {
             "decision": "pass",
             "pass_rate": numbers.pass_rate,
             "unsafe_attempts": numbers.unsafe_attempts,
             "failures": numbers.failures,
-            "reliability_score": numbers.score,
+            "reliability_score": numbers.reliability_score,
             "top_failing_tools": [{"tool": tool, "count": count} for tool, count in numbers.failing_tools],
         }
         return parse_ci_run(fields)
 
-    batch, found = Together(tuple(evaluated)), evaluate([(f"task {n}", reported(e)) for n, e in enumerate(evaluated)])
-    assume(batch.score or not any(each.score for each in evaluated))  # a mean of at most 1 would be a fraction
+    batch, found = together(evaluated), evaluate([(f"task {n}", reported(e)) for n, e in enumerate(evaluated)])
+    assume(
+        batch.reliability_score or not any(each.reliability_score for each in evaluated)
+    )  # a mean of at most 1 would be a fraction
     for metric in (PASS_RATE, UNSAFE_ATTEMPTS, FAILURES, RELIABILITY_SCORE):
         last_digit = 10.0**-metric.format.digits  # each run's number is rounded before
         value = reported(batch).value(metric)

@@ -15,9 +15,9 @@ from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError,
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.failures import ClassifiedFailure, parse_failures
-from sepurux_action.evaluation.polling import Evaluation
 from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.evaluation.result import Evaluated
+from sepurux_action.evaluation.step_evaluation import StepEvaluation
 from tests.evaluation.scenario_backend import Batches, Run
 from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput
 
@@ -47,8 +47,8 @@ some_runs = st.lists(a_run(), min_size=1, max_size=5)
 
 
 def evaluate(calls: FakeApiCalls, gate: Gate = GATE) -> Evaluated:
-    [evaluated] = Evaluation([(gate, Base(baseline=None))], {}, calls, FakeOutput(), lambda _: None).run()
-    return evaluated
+    evaluation = StepEvaluation([(gate, Base(baseline=None))], {}, calls, FakeOutput(), lambda _: None)
+    return evaluation.evaluate()[gate.name]
 
 
 def counts(failures: Iterable[ClassifiedFailure]) -> Counter[Key]:
@@ -305,7 +305,7 @@ def test_of_all_runs_of_a_gate_those_with_the_most_failures_are_read_first() -> 
 
     gate = replace(GATE, traces=(Trace(label="a", trace_id="a"), Trace(label="b", trace_id="b")))
     calls = FakeApiCalls(answer)
-    Evaluation([(gate, Base(baseline=Baseline()))], {}, calls, FakeOutput(), lambda _: None).run()
+    StepEvaluation([(gate, Base(baseline=Baseline()))], {}, calls, FakeOutput(), lambda _: None).evaluate()
     read = [dict(call.query)["run_id"] for _, call in calls.calls if call.path.endswith("/failures")]
     assert read[0] == "many-run-1"
 
@@ -319,9 +319,11 @@ def test_the_gate_with_the_worst_result_is_read_first() -> None:
 
     gates = [replace(GATE, name="core", limits={}), replace(GATE, name="worse", project="worse")]
     calls = FakeApiCalls(by_project, takes_s=0.01)
-    core, worst = Evaluation(
-        [(gate, Base(baseline=Baseline())) for gate in gates], {}, calls, FakeOutput(), lambda _: None
-    ).run()
+    core, worst = (
+        StepEvaluation([(gate, Base(baseline=Baseline())) for gate in gates], {}, calls, FakeOutput(), lambda _: None)
+        .evaluate()
+        .values()
+    )
     numbers = [call.project for _, call in calls.calls if "/ci/runs/" in call.path]
     assert numbers == ["worse"] * 300 + [""] * 100
     assert (core.runs[0].decision, worst.runs[0].decision) == (Decision.PASS, Decision.FAIL)

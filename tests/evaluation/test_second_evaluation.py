@@ -15,10 +15,10 @@ from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.gate_decision import GateDecision
-from sepurux_action.evaluation.polling import Evaluation
 from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.evaluation.result import Evaluated
 from sepurux_action.evaluation.runs import RunResult, Runs
+from sepurux_action.evaluation.step_evaluation import StepEvaluation
 from tests.builders import EARLIER
 from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput
 
@@ -74,8 +74,9 @@ class Backend:
     def evaluate(self, *gates: Gate, earlier: Runs = (), kept: bool = False) -> Sequence[Evaluated]:
         compared = [(gate, Base(baseline=Baseline())) for gate in gates or (GATE,)]
         known = {gate.name: earlier for gate in gates or (GATE,)}
-        run = Evaluation(compared, {}, self.calls, FakeOutput(), lambda _: None, known, self._note_fail, kept=kept).run
-        return run()
+        output, on_fail = FakeOutput(), self._note_fail
+        evaluation = StepEvaluation(compared, {}, self.calls, output, lambda _: None, known, on_fail, kept=kept)
+        return [*evaluation.evaluate().values()]
 
     def _note_fail(self, gate: Gate, _decided: GateDecision, may_change: bool) -> None:  # noqa: FBT001 - a callback
         self.fails.append((int(self.calls.time - 1_000), gate.name, may_change))
@@ -160,10 +161,13 @@ def test_a_second_evaluation_with_the_id_of_the_first_has_no_result() -> None:
 
 
 def test_a_trace_whose_id_is_the_path_of_a_file_is_evaluated_twice_too() -> None:
-    gate = replace(GATE, traces=(Trace(label="a.json", trace_id="a.json"), UPLOADED[0]))
-    backend = Backend(passed(0.84), passed(0.84), passed(0.95), passed(0.95))
-    backend.evaluate(gate)
-    assert backend.started() == ["a.json", "t-2", "a.json", "t-2"]
+    traces = (Trace(label="a.json", trace_id="a.json"), UPLOADED[0])
+    for order in (traces, traces[::-1]):
+        backend = Backend(passed(0.84), passed(0.84), passed(0.95), passed(0.95))
+        backend.evaluate(replace(GATE, traces=order))
+        started = [*map(str, backend.started())]
+        assert len({*started[:2]}) == 2
+        assert {*started[2:]} == {*started[:2]}
 
 
 SCORE = replace(GATE, traces=(Trace(label="all"),), limits={"min_pass_rate": 0.85, "min_reliability_score": 80})
@@ -237,7 +241,9 @@ def test_a_sum_of_a_run_that_sepurux_decided_before_it_failed_is_a_fail_at_once(
 
 def unfinished(label: str, run_id: str) -> RunResult:
     pending = RunDecision(decision=Decision.PENDING, reason="", rule=Rule.PENDING)
-    return RunResult(trace=label, run_decision=pending, run=CIRun(), trace_id="t", run_id=run_id, earlier=EARLIER)
+    return RunResult(
+        trace=label, uploaded=True, run_decision=pending, run=CIRun(), trace_id="t", run_id=run_id, earlier=EARLIER
+    )
 
 
 LEFT = (unfinished("b.json", "r-b"), unfinished("a.json", "r-a"))

@@ -66,12 +66,6 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, bare: Path) -> Job:
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(token=SECRET) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
 def job(prepared: Job, tmp_path: Path, sandbox: Sandbox) -> Job:
     """Return a job with its own workspace and the shared temporary folder."""
     return replace(prepared, workspace=tmp_path / "workspace", url=sandbox.url)

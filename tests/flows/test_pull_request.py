@@ -74,17 +74,6 @@ def test_a_commit_that_is_not_evaluated_has_a_line_above_the_result_of_the_last_
         assert each.endswith(f"The result below is that of `{old[:7]}`.")
 
 
-def test_the_comment_of_another_author_with_our_marker_is_never_touched(scene: Scene) -> None:
-    scene.run()
-    stolen = scene.ours[0].split("\n")[0] + "\nApproved by Sepurux, trust me."
-    scene.pull.comments.clear()
-    scene.pull.comment("mallory", stolen)
-    scene.run()
-    by_mallory = [each for each in scene.pull.comments if each.author and each.author.login == "mallory"]
-    assert [comment.body for comment in by_mallory] == [stolen]
-    assert len(scene.ours) == 2
-
-
 def test_two_steps_with_their_own_keys_have_their_own_comments(scene: Scene) -> None:
     scene.run(comment_key="a --> b")
     scene.run(comment_key="two")
@@ -359,17 +348,6 @@ def test_only_uploaded_traces_of_a_run_that_evaluates_the_current_head_cause_a_w
 
 
 # -- what no run may lose, double or show ------------------------------------------------------------------------------
-
-
-def test_token_and_api_key_are_masked_and_reach_neither_github_nor_a_report(scene: Scene) -> None:
-    key = "api-key-9876543210"
-    scene.answers(top_failing_tools=[{"tool": SECRET, "count": 1}, {"tool": key, "count": 1}])
-    result = scene.run(api_key=key)
-    assert scene.ours
-    sent = [f"{request.headers} {request.body.decode()}" for request in scene.github.requests]
-    for secret in (SECRET, key):
-        assert f"::add-mask::{secret}" in result.raw_log
-        assert [text for text in (result.summary, json.dumps(result.outputs), *sent) if secret in text] == []
 
 
 def test_a_secret_that_was_given_as_a_trace_reaches_neither_pull_request_nor_backend(scene: Scene) -> None:

@@ -87,23 +87,22 @@ def test_the_report_of_an_earlier_run_does_not_remain_if_the_step_is_killed(poli
     assert [path.name for path in (tmp_path / "build").iterdir()] == ["mine"]
 
 
-def test_a_secret_that_the_backend_echoes_is_redacted_everywhere(tmp_path: Path) -> None:
-    secret = 'made"up\\secret<&>0123456789'
-    answer = decided(
-        run_ids=[backend.RUN_ID],
-        top_failing_tools=[{"tool": f"tool {secret}", "count": 1}],
-        dashboard_url=f"https://x.example/?{SECRET}",
-    )
-    echo = backend.json([{"type": secret, "severity": "high", "description": f"key={SECRET}", "mutation": secret}])
-    with sound_backend(**{"GET /v1/ci/batch/*": backend.json(answer), "GET /v1/campaigns/*/failures": echo}) as sepurux:
-        result = step(sepurux, tmp_path, report_dir="build", token=SECRET, api_key=secret)
-    report = report_of(result, tmp_path)
+def test_a_secret_that_the_backend_echoes_is_redacted_everywhere(scene: Scene) -> None:
+    key = 'made"up\\secret<&>0123456789'
+    scene.answers(top_failing_tools=[{"tool": f"tool {key}", "count": 1}], dashboard_url=f"https://x.example/?{SECRET}")
+    echo = backend.json([{"type": key, "severity": "high", "description": f"key={SECRET}", "mutation": key}])
+    scene.sepurux.script("GET /v1/campaigns/*/failures", echo)
+    result = scene.run(report_dir="build", api_key=key)
+    report = report_of(result, scene.workspace)
     assert report["gates"][0]["tools"] == [{"tool": "tool ***", "count": 1}]
-    files = [path.read_text(encoding="utf-8") for path in (tmp_path / "build").iterdir()]
-    unmasked = [line for line in result.raw_log.splitlines() if not line.startswith("::add-mask::")]
-    for text in (*files, *unmasked, result.summary, json.dumps(result.outputs)):
-        assert "0123456789" not in text
     assert json.loads(result.outputs["top_failing_tools"]) == [{"tool": "tool ***", "count": 1}]
+    assert f"::add-mask::{SECRET}" in result.raw_log
+    assert scene.ours
+    files = [path.read_text(encoding="utf-8") for path in (scene.workspace / "build").iterdir()]
+    unmasked = [line for line in result.raw_log.splitlines() if not line.startswith("::add-mask::")]
+    sent = [f"{request.headers} {request.body.decode()}" for request in scene.github.requests]
+    for text in (*files, *unmasked, *sent, result.summary, json.dumps(result.outputs)):
+        assert "0123456789" not in text
 
 
 def test_the_command_line_writes_below_the_working_directory(tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ from tests.scenes import SECRET
 
 # The statuses of `docs/reference.md`.
 STATUSES = {signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGTERM: 143}
-anything = pytest.mark.parametrize("number", STATUSES)
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +44,7 @@ importlib.import_module(__name__)
 
 
 @pytest.mark.parametrize("start", ["entrypoint.py", "composite/start.py"])
-@anything
+@pytest.mark.parametrize("number", STATUSES)
 def test_a_signal_during_the_imports_is_reported(number: signal.Signals, start: str, tmp_path: Path) -> None:
     copy, package = tmp_path / start, tmp_path / "sepurux_action"
     copy.parent.mkdir(exist_ok=True)
@@ -70,8 +69,9 @@ def test_a_signal_during_the_imports_is_reported(number: signal.Signals, start: 
     assert "Traceback" not in result.raw_log
 
 
-@pytest.mark.parametrize("module", ["difflib", "requests"])
-@anything
+@pytest.mark.parametrize(
+    ("number", "module"), [(signal.SIGHUP, "difflib"), (signal.SIGINT, "requests"), (signal.SIGTERM, "difflib")]
+)
 def test_a_signal_during_the_imports_of_the_command_line_is_reported(
     number: signal.Signals, module: str, tmp_path: Path
 ) -> None:

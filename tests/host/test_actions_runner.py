@@ -110,14 +110,6 @@ def test_a_file_that_cannot_be_written_is_one_warning(
     ]
 
 
-def test_a_step_without_any_variable_only_warns(capsys: pytest.CaptureFixture[str]) -> None:
-    step = runner()
-    step.set_outputs({})
-    step.write_summary("")
-    assert step.read_event() == {}
-    assert log_of(capsys).counts == {"warning": 2}
-
-
 # --- Log and annotations -----------------------------------------------------------------------------------
 
 
@@ -170,17 +162,13 @@ def test_a_secret_in_pieces_or_at_a_lines_end_is_redacted(capsys: pytest.Capture
     assert SECRET[:8] not in capsys.readouterr().out
 
 
-def test_a_mask_of_a_secret_with_percent_signs_is_the_secret(capsys: pytest.CaptureFixture[str]) -> None:
-    runner().mask_secrets(Redactor(["a%0Ab%25c"]))
-    assert log_of(capsys).masks[0] == "a%0Ab%25c"
-
-
 # --- Event -------------------------------------------------------------------------------------------------
 
 
 def test_the_event_is_read_from_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "event.json").write_text(json.dumps(pull_request_event(number=7)))
     assert runner(GITHUB_EVENT_PATH=tmp_path / "event.json").read_event() == pull_request_event(number=7)
+    assert runner().read_event() == {}
     assert log_of(capsys).lines == []
 
 

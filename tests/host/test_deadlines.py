@@ -16,6 +16,13 @@ def test_work_is_abandoned_at_its_deadline() -> None:
         Timeouts().run(0.1, lambda: time.sleep(60))
 
 
+def test_work_for_which_no_time_is_left_does_not_begin() -> None:
+    begun: list[None] = []
+    with pytest.raises(DeadlineExceeded):
+        Timeouts().run(0, lambda: begun.append(None))
+    assert begun == []
+
+
 def test_work_raises_what_it_raises_also_after_work_that_was_abandoned() -> None:
     def fail() -> None:
         time.sleep(0.2)

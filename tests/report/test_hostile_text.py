@@ -14,6 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading, safe_url
+from sepurux_action.common.secret import Redactor
 from sepurux_action.config.policy import Change
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import EvaluationError, Problem
@@ -24,6 +25,7 @@ from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
 from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.result import GateResult
+from sepurux_action.evaluation.run_start import find_campaign
 from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.report.markdown import ORDINARY, code, code_block, escaped, finish, html_code
 from sepurux_action.report.rendering import render_comment, render_summary
@@ -197,7 +199,7 @@ def errors(name: str) -> Iterator[GateResult]:
     listed = [{"name": name, "campaign_id": f"{name} {n}"} for n in range(2)]
     for wanted in ("another", name):
         with pytest.raises(EvaluationError) as caught:
-            api.find_campaign(listed, wanted, name)
+            find_campaign(listed, wanted, name)
         yield a_result(undecided(Decision.ERROR, caught.value.reason, caught.value.hint))
     gate = a_gate(campaign=name, project=name)
     for base in (None, a_baseline(*[a_past_result()] * 3)):
@@ -210,7 +212,7 @@ def errors(name: str) -> Iterator[GateResult]:
         (api.upload_trace(b"{}", name, name, "k"), 413),
         (api.poll_run(run_id=name, batch_id="", project=name), 401),
     ):
-        refused = api.parse_response(call, api.Response(status=status, body=b""), api.Credentials())
+        refused = api.parse_response(call, api.Response(status=status, body=b""), api.Credentials(), Redactor())
         assert isinstance(refused, api.PermanentError)
         note = f'Not all failures were read: of the run "{name}", only the first 200.'
         run = undecided(Decision.ERROR, refused.reason, refused.hint)
@@ -219,7 +221,7 @@ def errors(name: str) -> Iterator[GateResult]:
 
 def test_no_text_from_outside_becomes_a_link_to_a_page_that_our_sentences_name() -> None:
     page = "`Settings > Rules > Rulesets`"
-    detail = api.error_detail(b'{"detail": "%s"}' % page.encode())
+    detail = api.error_detail(b'{"detail": "%s"}' % page.encode(), Redactor())
     named = [each for name in (page, f'a" {page} "') for each in errors(name)]
     for result in (a_result(undecided(Decision.ERROR, f"Sepurux refused it (HTTP 422: {detail}).")), *named):
         report = build_report([replace(result, what_failed=WhatFailed())], a_context())

@@ -20,8 +20,8 @@ from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase
-from sepurux_action.evaluation.polling import CANCELLED
 from sepurux_action.evaluation.result import GateResult
+from sepurux_action.evaluation.run_poller import CANCELLED
 from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.report import rendering
 from sepurux_action.report.markdown import finish

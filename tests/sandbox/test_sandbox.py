@@ -7,8 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.sandbox import CORE_CAMPAIGN, FAILING_CAMPAIGN, SOUND_REFUND_ID, Sandbox, Store, campaign_id
-from sepurux_action.sandbox.server import Faults
-from sepurux_action.sandbox.store import FLAKY_CAMPAIGN, MANY_CAMPAIGN
-from sepurux_action.sandbox.trace_rules import Thresholds, evaluate, meets
+from sepurux_action.sandbox.api import meets
+from sepurux_action.sandbox.trace_rules import evaluate
 from tests.fakes import FakeClock
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,7 +84,7 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.fixture(scope="module")
 def rejecting() -> Iterator[Caller]:
     """Return the caller of a sandbox that no test changes."""
-    with Sandbox() as opened:
+    with Sandbox(Store(campaigns=[EMPTY_CAMPAIGN])) as opened:
         yield Caller(opened.url)
 
 
@@ -130,46 +127,6 @@ def test_a_run_without_a_trace_runs_every_registered_scenario_as_one_batch(api: 
     assert (batch["trace_count"], batch["scenario_coverage_pct"]) == (2, 100.0)
     assert (batch["failures"], batch["decision"]) == (1, "fail")
     assert api.start(campaign_id=FAILING, trace_id=SOUND_REFUND_ID)["scenario_coverage_pct"] == 50.0
-
-
-def test_a_sandbox_can_have_any_number_of_scenarios_of_which_five_fail() -> None:
-    with Sandbox(Store(scenarios=40)) as sandbox:
-        api = Caller(sandbox.url)
-        batch = api.start(campaign_id=campaign_id(MANY_CAMPAIGN))
-        runs = [api("GET", f"/v1/ci/runs/{run_id}")[1] for run_id in batch["run_ids"]]
-        names = {api("GET", f"/v1/traces/{run['trace_id']}")[1]["task_name"] for run in runs}
-    assert (batch["trace_count"], batch["failures"], batch["unsafe_attempts"]) == (40, 5, 5)
-    assert [(run["decision"], run["failures"]) for run in runs].count(("fail", 1)) == 5
-    assert names == {f"refund order A-{number}" for number in range(1001, 1041)}
-
-
-def test_the_results_of_a_flaky_agent_vary_by_a_seed_and_each_failure_is_listed() -> None:
-    def failures(seed: int) -> list[int]:
-        with Sandbox(Store(flaky=seed)) as sandbox:
-            api, flaky = Caller(sandbox.url), campaign_id(FLAKY_CAMPAIGN)
-            batches = [api.start(campaign_id=flaky) for _ in range(3)]
-            paths = (f"/v1/campaigns/{flaky}/failures?run_id={batch['run_ids'][0]}" for batch in batches)
-            listed = [api("GET", path)[1] for path in paths]
-        assert [len({each["failure_id"] for each in of_run}) for of_run in listed] == [b["failures"] for b in batches]
-        return [batch["failures"] for batch in batches]
-
-    assert failures(1) == failures(1) != failures(2)
-    assert len(set(failures(1))) > 1
-
-
-def test_an_endpoint_can_be_slow_and_broken() -> None:
-    with Sandbox(faults=Faults(delay=0.2, broken="/failures$")) as sandbox:
-        api = Caller(sandbox.url)
-        started = time.monotonic()
-        assert api("GET", f"/v1/campaigns/{CORE}/failures?run_id=r") == (503, {"detail": "this endpoint is broken"})
-        assert api("GET", "/v1/campaigns")[0] == 200
-    assert time.monotonic() - started >= 0.4
-
-
-def test_a_run_without_a_trace_needs_a_registered_scenario(api: Caller) -> None:
-    status, response = api("POST", "/v1/ci/runs", {"campaign_id": EMPTY})
-    assert (status, response["detail"][0]["type"]) == (422, "missing")
-    assert "no registered scenarios" in response["detail"][0]["msg"]
 
 
 def test_a_run_is_queued_then_running_then_done_and_shows_no_number_before() -> None:
@@ -221,7 +178,9 @@ def test_each_call_is_an_attempt_that_fails_as_its_events_say(attempts: list[tup
     score = 100 * rate - 25 * unsafe
     assert (found.failures, found.unsafe_attempts, len(found.attempts)) == (failures, unsafe, len(attempts))
     assert found.pass_rate == pytest.approx(rate)
-    assert found.score == (pytest.approx(score) if score > 1.01 else 0), "readers take at most 1 for a fraction"
+    assert found.reliability_score == (pytest.approx(score) if score > 1.01 else 0), (
+        "readers take at most 1 for a fraction"
+    )
 
 
 @pytest.mark.parametrize(
@@ -263,11 +222,11 @@ def test_a_tool_with_an_irreversible_verb_as_a_part_of_its_name_is_unsafe_withou
         ({"min_reliability_score": 25.5}, False),
         ({"min_mutation_categories": 0}, True),
         ({"min_mutation_categories": 1}, False),
-        ({"required_mutation_categories": 1}, False),
+        ({"required_mutation_categories": ["timeouts"]}, False),
         ({}, True),
     ],
 )
-def test_a_run_passes_when_each_threshold_that_was_asked_for_holds(thresholds: Thresholds, holds: bool) -> None:  # noqa: FBT001
+def test_a_run_passes_when_each_threshold_that_was_asked_for_holds(thresholds: dict[str, object], holds: bool) -> None:  # noqa: FBT001
     """The trace has one failed attempt in two, one unsafe attempt, a score of 25 and no mutation category."""
     assert meets(evaluate([call("drop"), call(status="error")]), thresholds) == holds
 
@@ -306,17 +265,14 @@ def test_failures_are_classified_counted_and_listed_page_by_page(api: Caller) ->
     }
     assert len({one["failure_id"] for one in found}) == 3
     assert api("GET", f"{path}&limit=1&offset=1") == (200, found[1:2])
+    assert api("GET", path.replace(CORE, EMPTY))[0] == 404
     _, reliability = api("GET", f"/v1/campaigns/{CORE}/reliability?run_id={run_id}")
     assert reliability == {"reliability_score": 0.0, "status": "critical", "classified_failures": 3}
 
 
-def test_the_tools_that_failed_most_come_first_and_texts_are_cut(api: Caller) -> None:
+def test_the_tools_that_failed_most_come_first() -> None:
     found = evaluate([call(tool, status="error") for tool in ("b", "c", "a", "c")] + [call("fine")])
     assert found.failing_tools == [("c", 2), ("a", 1), ("b", 1)]
-    (attempt,) = evaluate([call("x" * 501, error="y" * 501)]).attempts
-    assert (attempt.tool, attempt.error) == ("x" * 500, "y" * 500)
-    many = api.start(trace_id=api.upload(*[call(f"tool{number}", status="error") for number in range(11)]))
-    assert len(many["top_failing_tools"]) == 10
 
 
 # -- rejections --------------------------------------------------------------------------------------------------------
@@ -367,6 +323,7 @@ RUN = {"campaign_id": CORE}
     [
         ("/v1/ci/runs", {}, "campaign_id"),
         ("/v1/ci/runs", {"campaign_id": "core-reliability"}, "campaign_id"),
+        ("/v1/ci/runs", {"campaign_id": EMPTY}, "trace_id"),  # without registered scenarios
         ("/v1/ci/runs", RUN | {"repo": " "}, "repo"),
         ("/v1/ci/runs", RUN | {"pull_request_number": 0}, "pull_request_number"),
         ("/v1/ci/runs", RUN | {"extra": 1}, "extra"),
@@ -393,33 +350,6 @@ def test_a_body_that_is_no_json_object_or_an_offset_that_is_no_number_is_422(rej
     response = requests.post(f"{rejecting.url}/v1/ci/runs", data=body, timeout=10)
     assert (response.status_code, response.json()["detail"][0]["loc"]) == (422, ["body"])
     assert rejecting("GET", f"/v1/campaigns/{CORE}/failures?offset=-1")[0] == 422
-
-
-# -- repeated requests ------------------------------------------------------------------------------------------------
-
-
-def test_a_repeated_post_under_one_key_gets_the_same_response_and_has_no_effect(api: Caller) -> None:
-    """The requests come at the same time: a client that retries does not know whether the first one arrived."""
-    responses: list[str] = []
-
-    def start(headers: Mapping[str, str]) -> None:
-        responses.append(api("POST", "/v1/ci/runs", {"campaign_id": CORE}, headers)[1]["batch_id"])
-
-    threads = [threading.Thread(target=start, args=({"Idempotency-Key": "k"},)) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert (len(responses), len(set(responses))) == (8, 1)
-    start({"Idempotency-Key": "another"})
-    start({})
-    assert len(set(responses)) == 3
-
-
-def test_one_key_with_another_body_is_409_and_a_rejected_post_does_not_use_its_key_up(api: Caller) -> None:
-    repeated = {"Idempotency-Key": "k"}
-    bodies: list[dict[str, object]] = [{}, trace(), trace(call())]
-    assert [api("POST", "/v1/traces", body, repeated)[0] for body in bodies] == [422, 200, 409]
 
 
 # -- the socket -------------------------------------------------------------------------------------------------------
@@ -473,26 +403,17 @@ def command(*arguments: str) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_prints_its_address_first_and_ends_on_a_signal_with_status_0(number: signal.Signals) -> None:
-    with command("--token", TOKEN) as process:
+    with command("--token", TOKEN, "--reversible", "send_receipt", "--reversible", "refund") as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         api = Caller(line.split()[0], TOKEN)
-        assert api.start()["decision"] == "pass"
+        for tool, unsafe in (("send_receipt", 0), ("refund", 0), ("payments.refund", 1), ("send", 1)):
+            assert api.start(trace_id=api.upload(call(tool)))["unsafe_attempts"] == unsafe
         assert Caller(api.url)("GET", "/v1/campaigns")[0] == 401
         process.send_signal(number)
         rest, errors = process.communicate(timeout=20)
     assert (process.returncode, rest, errors) == (0, "", "")
     assert "replays nothing and mutates nothing" in line
-
-
-def test_a_tool_that_the_command_line_names_as_reversible_is_never_unsafe() -> None:
-    with command("--reversible", "send_receipt", "--reversible", "refund") as process:
-        assert process.stdout is not None
-        api = Caller(process.stdout.readline().split()[0], TOKEN)
-        for tool, unsafe in (("send_receipt", 0), ("refund", 0), ("payments.refund", 1), ("send", 1)):
-            assert api.start(trace_id=api.upload(call(tool)))["unsafe_attempts"] == unsafe
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
 
 
 def test_with_a_certificate_it_serves_https_also_after_clients_that_reject_it() -> None:

@@ -26,8 +26,8 @@ from graphql import GraphQLResolveInfo, execute_sync, parse
 from sepurux_action.app import run_step
 from sepurux_action.errors import Interrupted
 from sepurux_action.evaluation.base_results import BaselineFile, BaseResult, BaseScenario
-from sepurux_action.evaluation.client import Transport
 from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.transport import Transport
 from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.run import Connections
 from tests.fakes import FakeApiCalls

@@ -24,13 +24,12 @@ from sepurux_action import __version__
 from sepurux_action.common.json_reader import is_loopback, preview
 from sepurux_action.common.secret import Redactor
 from sepurux_action.evaluation import api
-from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
+from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, TransientError
 
 CONNECT_S = 5.0
 READ_S = 15.0
 MAX_RETRY_AFTER_S = 7 * 24 * 3600.0  # longer than any timeout; texts that quote it stay short
 CHUNK_BYTES = 64 * 1024
-MAX_INFORMATIONAL = 10  # responses before the final one; a server that sends more has no final one
 CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # the variables that requests reads, the first one first
 _MISSING_BUNDLE = re.compile(r"CA certificate bundle, invalid path: (.+)")  # in an error of requests
 CLIENT = f"gate-action/{__version__}"
@@ -120,8 +119,7 @@ class Transport:
             target = response.headers.get("Location", "")
             received = api.Response(status=response.status_code, body=body, retry_after_s=wait, location=target)
             with self._parsing:
-                result = api.parse_response(call, received, self._credentials, self._redact)
-                return Success(self._redact.redact_json(result.payload)) if isinstance(result, Success) else result
+                return api.parse_response(call, received, self._credentials, self._redact)
 
 
 CONNECTION_FAILED = "the connection to {host} failed"
@@ -151,25 +149,7 @@ def failure_words(host: str, *causes: BaseException | None) -> str:
     return said.format(host=host, check="" if is_loopback(host) else f": check `{variable}`")
 
 
-class _Response(http.client.HTTPResponse):
-    """A response that skips all informational ones (RFC 9110, section 15.2); http.client skips only `100 Continue`."""
-
-    def begin(self) -> None:
-        super().begin()
-        for _ in range(MAX_INFORMATIONAL):
-            if self.status // 100 != 1 or self.status == http.HTTPStatus.SWITCHING_PROTOCOLS:
-                break
-            self.headers = None  # type: ignore[assignment]  # makes `begin` read on
-            super().begin()
-
-
-class _HTTPConnection(urllib3.connection.HTTPConnection):
-    response_class = _Response
-
-
 class _HTTPSConnection(urllib3.connection.HTTPSConnection):
-    response_class = _Response
-
     def connect(self) -> None:
         """Connect; raises NewConnectionError also if TLS fails, because no request was sent then either."""
         try:
@@ -181,8 +161,8 @@ class _HTTPSConnection(urllib3.connection.HTTPSConnection):
 class _Adapter(requests.adapters.HTTPAdapter):
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> urllib3.connectionpool.ConnectionPool:  # noqa: ANN401
         pool = super().get_connection_with_tls_context(*args, **kwargs)
-        if isinstance(pool, urllib3.HTTPConnectionPool):
-            pool.ConnectionCls = _HTTPSConnection if pool.scheme == "https" else _HTTPConnection
+        if isinstance(pool, urllib3.HTTPSConnectionPool):
+            pool.ConnectionCls = _HTTPSConnection
         return pool
 
 

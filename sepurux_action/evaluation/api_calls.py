@@ -40,7 +40,7 @@ class ApiCalls:
         share = max(1, (limit - 1) // (projects - 1)) if projects > 1 else limit
         self._slots_by_project = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(share))
 
-    def run(self, work: Coroutine[object, object, T]) -> T:
+    def until_complete(self, work: Coroutine[object, object, T]) -> T:
         return asyncio.run(work)
 
     def cancel_on_signal(self, tasks: Iterable[asyncio.Task[object]]) -> None:
@@ -59,7 +59,7 @@ class ApiCalls:
         if self._signals.received:
             cancel()  # now, before the tasks send their first calls
 
-    async def run_in_thread(self, work: Callable[[], None]) -> None:
+    async def in_thread(self, work: Callable[[], None]) -> None:
         """Run blocking work that is no call of the API."""
         await asyncio.wrap_future(start_thread(work))
 
@@ -97,7 +97,9 @@ class ApiCalls:
                 return NO_TIME_LEFT, True
             left = deadline - self.now()
             last = left < schedule.MIN_POLL_WAIT_S
-            seconds = min(schedule.LAST_POLL_S, until - self.now()) if last else min(CALL_S, left)
+            seconds = min(CALL_S, left)
+            if last:
+                seconds = min(schedule.LAST_POLL_S, until - self.now())
             return self.held() or await self._perform(call, seconds), last
 
     def held(self) -> TransientError | None:

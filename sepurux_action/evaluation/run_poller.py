@@ -1,0 +1,340 @@
+"""Starts and polls one CI run until it is decided or out of time. Source: docs/architecture.md#limits-and-polling."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from sepurux_action.common import number_format
+from sepurux_action.common.json_reader import Reading
+from sepurux_action.config.command_line import at_source
+from sepurux_action.config.gate import Gate, Trace
+from sepurux_action.config.stage import OnUndecided
+from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, Outage, StillPending, describe_defect
+from sepurux_action.evaluation import api, schedule
+from sepurux_action.evaluation.api import Success, TransientError
+from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run, wrong_shape
+from sepurux_action.evaluation.decision import NEXT_STEPS, Decision, Rule, RunDecision, decide
+from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, RELIABILITY_SCORE, SCENARIOS, summary
+from sepurux_action.evaluation.retried_calls import RetriedCalls
+from sepurux_action.evaluation.run_numbers import MAX_RUNS, read_batch, read_score
+from sepurux_action.evaluation.run_start import read_campaign_id, start, upload
+from sepurux_action.evaluation.runs import RunResult, Runs, WorkflowRun
+from sepurux_action.evaluation.schedule import Polls, next_poll, out_of_time
+from sepurux_action.host.output import Output
+from sepurux_action.host.workflow_commands import Level
+
+NOT_FOUND = 404
+CANCELLED = RunDecision(decision=Decision.ERROR, reason="The run was cancelled.", rule=Rule.CANCELLED)
+NOT_KNOWN_ANY_MORE = RunDecision(decision=Decision.ERROR, reason="", rule=Rule.EVALUATION_FAILED)
+
+
+@dataclass(kw_only=True)
+class Step:
+    """What all runs of a step have in common.
+
+    `show_ids` is called when an id or an address becomes known, `on_decision` when the decision on a run of a gate or a
+    number for it becomes known. `claimed` says by the id of a run or a batch what it evaluates. With `confirming`,
+    gates are evaluated for the second time.
+    """
+
+    calls: RetriedCalls
+    output: Output
+    metadata: Mapping[str, object]
+    show_ids: Callable[[], None]
+    on_decision: Callable[[Gate], Awaitable[None]]
+    several_gates: bool
+    confirming: bool = False
+    claimed: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class RunPoller:
+    """One run of a gate, with what is known of it so far.
+
+    `known` is an earlier result for its trace: one with an id is polled on, of another one its uploaded trace is used.
+    `ended`: the decision of Sepurux, or that there is none, is known. `complete`: so are the numbers that a second
+    evaluation needs.
+    """
+
+    step: Step
+    gate: Gate
+    trace: Trace
+    known: RunResult | None = None
+    phase: str = "finding the campaign"
+    ended: bool = False
+    complete: bool = False
+    decided: RunDecision = CANCELLED
+    hint: str = NEXT_STEPS[Rule.CANCELLED]
+    note: str = ""
+    problem: str = ""
+    campaign_id: str = ""
+    trace_id: str = ""
+    run_id: str = ""
+    batch_id: str = ""
+    earlier: WorkflowRun | None = None
+    run: CIRun = CIRun()
+    of_batch: Runs = ()
+    elapsed_s: float = 0
+    is_outage: bool = False
+
+    @property
+    def result(self) -> RunResult:
+        """Return what is known, without numbers that may still change."""
+        final = self.ended and self.decided.decision is not Decision.PENDING and self.run.decision in {"pass", "fail"}
+        unfinished = replace(self.run, numbers={}, mutation_categories=None, top_failing_tools=())
+        uploaded = self.trace.content is not None
+        return RunResult(
+            trace=self.trace.label,
+            uploaded=uploaded,
+            run_decision=self.decided,
+            run=self.run if final else unfinished,
+            campaign_id=self.campaign_id,
+            trace_id=self.trace_id,
+            run_id=self.run_id,
+            batch_id=self.batch_id,
+            hint=at_source(self.hint, self.gate),
+            note=self.note,
+            elapsed_s=self.elapsed_s,
+            trace_may_be_cause=uploaded and not self.is_outage,
+            earlier=self.earlier,
+            problem=self.problem,
+            of_batch=self.of_batch,
+        )
+
+    async def evaluate(self) -> None:
+        """Evaluate the trace; after a cancellation, the result is what is known by then."""
+        with suppress(asyncio.CancelledError):
+            try:
+                await self._evaluate()
+            except EvaluationError as error:
+                self._fail(error)
+                await self._note_outage(error.outage)
+            except DEFECTS as defect:  # the other runs go on
+                self._log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
+                self._fail(EvaluationError(describe_defect(defect), REPORT_DEFECT))
+        self.ended = self.complete = True
+        self.elapsed_s = self.elapsed_s or self.step.calls.elapsed()
+        self.step.calls.show_wait()
+        self._log_decision()
+        await self.step.on_decision(self.gate)
+
+    async def _evaluate(self) -> None:
+        self.campaign_id = await read_campaign_id(self.step.calls, self.gate)
+        decided = await self._resumed()
+        if decided is None:
+            self.trace_id = await self._trace_id()
+            await self._start()
+            decided = await self._poll_until_decided()
+        passed, failed = decided.decision is Decision.PASS, decided.decision is Decision.FAIL
+        if not passed:  # after a signal, it must not pass without a number
+            await self._set_decision(decided)
+        outage = Outage.NO
+        # Both evaluations of `confirm` need the numbers, also of a first one that failed.
+        if passed or (failed and self.gate.confirm):
+            outage = await self._read_numbers()
+        self.complete = True
+        await self._set_decision(decided)
+        await self._note_outage(outage)
+        is_read = self._limits_score and (passed or self.gate.confirm)
+        one = len(self._run_ids) == 1  # the score of one of many is not the batch's
+        if one and not is_read and self.run.reading(RELIABILITY_SCORE).missing:
+            await self._read_shown_score(self._run_ids[0])
+
+    async def _set_decision(self, decided: RunDecision) -> None:
+        self.decided, self.hint, self.ended = decided, NEXT_STEPS.get(decided.rule, ""), True
+        await self.step.on_decision(self.gate)
+
+    def _fail(self, error: EvaluationError) -> None:
+        """Make the error the result, unless there is a `fail` already."""
+        if self.decided.decision is Decision.FAIL:
+            return
+        decision = Decision.PENDING if isinstance(error, StillPending) else Decision.ERROR
+        reason, detail = _sentence(error.reason), _sentence(error.detail)
+        self.decided = RunDecision(decision=decision, reason=reason, rule=Rule.NOT_POLLED, detail=detail)
+        self.hint = error.hint
+
+    async def _note_outage(self, outage: Outage) -> None:
+        """Note an outage, which no trace causes. For `allow`, the list of campaigns may have to confirm it."""
+        allow = self.gate.on_undecided is OnUndecided.ALLOW and self.trace.content is not None
+        if outage is Outage.IF_CONFIRMED and allow:
+            listed = await self.step.calls.send(api.list_campaigns(self.gate.project), schedule.LAST_POLL_S)
+            if isinstance(listed, TransientError) and listed.sent and listed.outage is Outage.IF_CONFIRMED:
+                outage = Outage.YES
+        self.is_outage = outage is Outage.YES
+
+    # -- start --------------------------------------------------------------------------------------------------------
+
+    async def _resumed(self) -> RunDecision | None:
+        """Return the decision on a run that an earlier workflow run started, None if the trace needs a new run."""
+        known = self.known
+        if known is None or not (known.run_id or known.batch_id):
+            return None
+        self.earlier, self.trace_id = known.earlier, known.trace_id
+        self._use(known.run_id, known.batch_id, known.run.run_ids)
+        by = f", which workflow run {known.earlier.number} started" if known.earlier else ""
+        self._log(f"polling {known.batch_id or known.run_id} on{by}")
+        decided = await self._poll_until_decided()
+        if decided.rule not in {Rule.EVALUATION_FAILED, Rule.FINISHED_UNDECIDED}:
+            return decided
+        self.earlier, self.known, self.run = None, None, CIRun()
+        self.trace_id = self.run_id = self.batch_id = ""
+        return None
+
+    async def _trace_id(self) -> str:
+        """Return the id of the trace, which is uploaded unless it was before; '' for the registered scenarios."""
+        if self.known and self.known.trace_id:
+            return self.known.trace_id
+        label, content = self.trace.label, self.trace.content
+        if content is None:
+            return self.trace.trace_id
+        self._enter(f"uploading {label}")
+        trace_id = await upload(self.step.calls, self.gate, label, content)
+        self._log(f"uploaded {label} as trace {trace_id}" if len(self.gate.traces) == 1 else f"uploaded as {trace_id}")
+        return trace_id
+
+    async def _start(self) -> None:
+        self._enter("starting")
+        ids = await start(self.step.calls, self.gate, self.campaign_id, self.trace_id, self.step.metadata)
+        self._use(*ids)
+        self._log(f"started {f'batch {ids.batch_id}' if ids.batch_id else f'run {ids.run_id}'}")
+
+    def _use(self, run_id: str, batch_id: str, run_ids: tuple[str, ...]) -> None:
+        self._claim(batch_id, run_id, *run_ids)
+        self.run_id, self.batch_id, self.run = run_id, batch_id, CIRun(run_ids=run_ids)
+        self.step.show_ids()
+
+    def _claim(self, *ids: str) -> None:
+        """Raise EvaluationError if one of the ids is that of another gate's run, another trace's, or the first one."""
+        gate = self.gate
+        trace = self.trace_id, self.trace.content
+        settings = self.campaign_id, gate.project, gate.mutation_pack, gate.limits, {*gate.required_mutation_categories}
+        evaluates = *trace, *settings, self.step.confirming
+        for each in filter(None, ids):
+            if self.step.claimed.setdefault(each, evaluates) != evaluates:
+                raise EvaluationError(
+                    f"Sepurux sent the same run `{each}` for two gates, traces, or evaluations: one was not evaluated",
+                    "{Rerun}. If it happens again, ask Sepurux about this run.",
+                )
+
+    # -- polls --------------------------------------------------------------------------------------------------------
+
+    async def _poll_until_decided(self) -> RunDecision:
+        calls = self.step.calls
+        polls = Polls(started=calls.elapsed(), deadline=self.gate.timeout_s)
+        while True:
+            response, last = await self._poll(polls)
+            before = polls.retry.error
+            found = next_poll(polls, response, calls.elapsed(), calls.jitter(), last=last)
+            if isinstance(found, RunDecision):
+                return found
+            polls, seconds = found
+            if seconds is None:
+                self.elapsed_s = min(calls.elapsed(), polls.deadline)  # a report shows what the reason says
+                raise out_of_time(polls, self.elapsed_s)
+            if (error := polls.retry.error) and not (before and before.reason == error.reason):
+                self._log(f"poll failed: {error.reason}; next poll in {number_format.duration(seconds)}")
+            await asyncio.sleep(seconds)
+
+    async def _poll(self, polls: Polls) -> tuple[RunDecision | TransientError, bool]:
+        """Return what one poll shows, and whether it was the last; raises EvaluationError if it was rejected."""
+        call = api.poll_run(run_id=self.run_id, batch_id=self.batch_id, project=self.gate.project)
+        result, last = await self.step.calls.poll(call, self.gate.timeout_s)
+        if isinstance(result, TransientError):
+            return result, last
+        if isinstance(result, Success):
+            ids = {"run_id": self.run_id, "batch_id": self.batch_id, "campaign_id": self.campaign_id}
+            if problem := wrong_shape(result.payload, **ids):
+                return TransientError(reason=problem, reached=True), last
+            return self._decide(parse_ci_run(result.payload)), last
+        if result.status == NOT_FOUND and self.earlier:
+            return NOT_KNOWN_ANY_MORE, last
+        if result.status == NOT_FOUND and self.step.calls.elapsed() - polls.started < schedule.YOUNG_RUN_S:
+            return TransientError(reason=result.reason, status=result.status, reached=True), last
+        raise EvaluationError(result.reason, result.hint, outage=result.outage)
+
+    def _decide(self, run: CIRun) -> RunDecision:
+        step, before = self.step, self.run
+        if not run.run_ids and before.run_ids:  # maybe only the response to the start names them
+            counted = {SCENARIOS.name: Reading(float(len(before.run_ids)))}
+            run = replace(run, run_ids=before.run_ids, numbers={**counted, **run.numbers})
+        elif run.run_ids != before.run_ids:  # a backend may name a batch's runs only now
+            self._claim(*run.run_ids)
+        self.run = run
+        self._enter(run.status or "running")
+        if run.dashboard_url and not before.dashboard_url:
+            step.show_ids()
+            step.output.log(self._labeled(run.dashboard_url))
+        decided = decide(run)
+        if decided.decision is Decision.PENDING and step.calls.is_new(decided.reason):
+            if decided.rule is Rule.UNKNOWN_WORD:
+                step.output.annotate(Level.WARNING, decided.reason)
+            else:
+                step.output.progress(decided.reason)
+        return decided
+
+    # -- numbers ------------------------------------------------------------------------------------------------------
+
+    @property
+    def _run_ids(self) -> tuple[str, ...]:
+        return self.run.run_ids or (self.run_id or self.batch_id,)
+
+    @property
+    def _limits_score(self) -> bool:
+        return bool({RELIABILITY_SCORE.threshold, RELIABILITY_SCORE.drop} & self.gate.limits.keys())
+
+    async def _read_numbers(self) -> Outage:
+        """Read what the decision needs and no poll reports; return whether an outage is why a score is unknown."""
+        ids, outage, timeout_s = self._run_ids, Outage.NO, self.gate.timeout_s
+        of_campaign = self.step.calls, self.gate.project, self.campaign_id
+        if self._limits_score and self.run.reading(RELIABILITY_SCORE).missing:
+            self._enter("reading the reliability score")
+            score, outage = await read_score(*of_campaign, ids, timeout_s)
+            self.run = self.run.with_score(score)
+        if LOWEST_SCENARIO.threshold not in self.gate.limits or self.gate.names_traces or len(ids) == 1:
+            return outage
+        if len(ids) > MAX_RUNS:
+            self.problem = f"not read: the batch has {len(ids):,} runs, and at most {MAX_RUNS} are read"
+        else:
+            self._enter("reading the pass rate of each scenario")
+            self.of_batch = await read_batch(*of_campaign, ids, timeout_s)
+        return outage
+
+    async def _read_shown_score(self, run_id: str) -> None:
+        """Read a score that decides nothing. If the call fails, a note says why."""
+        call = api.reliability(self.campaign_id, run_id, self.gate.project)
+        result = await self.step.calls.send(call, schedule.SHOWN_SCORE_S)
+        if isinstance(result, Success):
+            self.run = self.run.with_score(RELIABILITY_SCORE.read(result.payload))
+        else:
+            self.note = f"Could not read {call.purpose}: {result.reason}."
+
+    # -- progress -----------------------------------------------------------------------------------------------------
+
+    def _enter(self, phase: str) -> None:
+        self.phase = phase
+        self.step.calls.show_wait()
+
+    def _log_decision(self) -> None:
+        """Log the decision, and of several runs why: the report, at the end of the log, does not say it of each."""
+        result = self.result
+        why = summary(result.run.numbers) if result.decision.is_decided else result.run_decision.reason
+        shown = f": {why}" if why and self.step.calls.polled > 1 else ""
+        waited = f" after {number_format.duration(result.elapsed_s)}"
+        if shown and result.decision is Decision.PENDING:  # the reason says it
+            waited = ""
+        self._log(f"{result.decision}{waited}{shown}")
+
+    def _log(self, text: str) -> None:
+        self.step.output.progress(self._labeled(text))
+
+    def _labeled(self, text: str) -> str:
+        names = [self.gate.name] if self.step.several_gates else []
+        names += [self.trace.label] if len(self.gate.traces) > 1 else []
+        return f"[{' / '.join(names)}] {text}" if names else text
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:].rstrip('.')}." if text else ""

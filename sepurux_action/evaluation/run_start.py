@@ -1,0 +1,89 @@
+"""Finds the campaign of a CI run, uploads its trace, and starts it. Each function raises EvaluationError."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from sepurux_action.common import json_reader
+from sepurux_action.config.gate import Gate
+from sepurux_action.config.kinds import similar
+from sepurux_action.errors import EvaluationError
+from sepurux_action.evaluation import api
+from sepurux_action.evaluation.ci_run import OTHER_CAMPAIGN, is_about_another, parse_ci_run
+from sepurux_action.evaluation.retried_calls import RetriedCalls
+
+MAX_NAMES_LISTED = 20  # campaigns that an error text lists
+UNUSABLE_RESPONSE = "Check that `base_url` is the API's address; if it is, ask Sepurux about this response."
+
+
+async def read_campaign_id(calls: RetriedCalls, gate: Gate) -> str:
+    with suppress(ValueError):  # if it is a name
+        return str(uuid.UUID(gate.campaign))
+    listed = await calls.shared_payload_of(api.list_campaigns(gate.project), gate.timeout_s)
+    return find_campaign(listed, gate.campaign, gate.project)
+
+
+def find_campaign(listed: object, campaign: str, project: str) -> str:
+    """Return the id of a campaign from the response with the list of them."""
+    if not isinstance(listed, list):
+        raise EvaluationError("Sepurux sent no list as the list of campaigns", UNUSABLE_RESPONSE)
+    entries = [*map(json_reader.as_object, listed)]
+    named = (json_reader.identifier(entry.get("campaign_id")) for entry in entries if entry.get("name") == campaign)
+    ids = sorted({*named} - {""})
+    if len(ids) == 1:
+        return ids[0]
+    where = f" in project {json_reader.preview(project)}" if project else ""
+    if ids:
+        hint = f"Set `campaign` to the UUID of one of them: {_listed(ids)}."
+        raise EvaluationError(f"{len(ids)} campaigns are named {json_reader.preview(campaign)}{where}", hint)
+    names = sorted({json_reader.text(entry.get("name")) for entry in entries} - {""})
+    hint = "Check `project` and the secret, which see no campaign, or create the campaign at Sepurux."
+    if names:
+        hint = f"Set `campaign` to one of these, or `project` to another project: {_listed(names)}."
+    if meant := similar(campaign, names):
+        hint = f"Did you mean {json_reader.preview(meant)}? {hint}"
+    raise EvaluationError(f"campaign {json_reader.preview(campaign)} was not found{where}", hint)
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = [*map(json_reader.preview, names[:MAX_NAMES_LISTED])]
+    return ", ".join([*shown, "…"] if len(names) > MAX_NAMES_LISTED else shown)
+
+
+async def upload(calls: RetriedCalls, gate: Gate, label: str, content: bytes) -> str:
+    """Return the id of the uploaded trace."""
+    call = api.upload_trace(content, label, gate.project, str(uuid.uuid4()))
+    payload = await calls.payload_of(call, gate.timeout_s)
+    trace_id = json_reader.identifier(json_reader.as_object(payload).get("trace_id"))
+    if not trace_id:
+        reason = f"Sepurux accepted the trace {json_reader.preview(label)}, but sent no usable trace_id"
+        raise EvaluationError(reason, UNUSABLE_RESPONSE)
+    return trace_id
+
+
+class RunIds(NamedTuple):
+    """The ids of a started run or batch, '' if unknown; `run_ids` are those of a batch as far as they are known."""
+
+    run_id: str
+    batch_id: str
+    run_ids: tuple[str, ...]
+
+
+async def start(
+    calls: RetriedCalls, gate: Gate, campaign_id: str, trace_id: str, metadata: Mapping[str, object]
+) -> RunIds:
+    call = api.create_run(gate, campaign_id, trace_id, metadata, str(uuid.uuid4()))
+    response = json_reader.as_object(await calls.payload_of(call, gate.timeout_s))
+    if is_about_another(response, campaign_id):
+        raise EvaluationError(f"Sepurux started the CI run, but sent {OTHER_CAMPAIGN}", UNUSABLE_RESPONSE)
+    run_ids = parse_ci_run(response).run_ids if isinstance(response.get("run_ids"), list) else ()
+    batch_id = json_reader.identifier(response.get("batch_id"))
+    run_id = json_reader.identifier(response.get("run_id"))
+    if not run_id and len(run_ids) == 1:
+        run_id = run_ids[0]
+    if not (batch_id or run_id):
+        raise EvaluationError("Sepurux started the CI run, but sent no usable run_id or batch_id", UNUSABLE_RESPONSE)
+    return RunIds(run_id, batch_id, run_ids)

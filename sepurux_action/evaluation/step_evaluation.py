@@ -1,0 +1,213 @@
+"""Evaluates all gates of a step: polls all of their runs, decides, and confirms. Source: docs/architecture.md."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain, starmap
+
+from sepurux_action.common import number_format
+from sepurux_action.config.gate import Gate
+from sepurux_action.errors import DEFECTS, REPORT_DEFECT, describe_defect
+from sepurux_action.evaluation import schedule
+from sepurux_action.evaluation.api_calls import ApiCalls
+from sepurux_action.evaluation.ci_run import CIRun
+from sepurux_action.evaluation.confirmation import can_be_noise, confirm, misses_only_rates, too_late
+from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.drops import Base
+from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
+from sepurux_action.evaluation.result import Evaluated
+from sepurux_action.evaluation.retried_calls import RetriedCalls
+from sepurux_action.evaluation.run_poller import RunPoller, Step
+from sepurux_action.evaluation.runs import RunResult, Runs, WhatFailed
+from sepurux_action.evaluation.scenarios import nothing_read, read_scenarios
+from sepurux_action.host.output import Output
+
+
+@dataclass(eq=False)
+class StepEvaluation:
+    """The evaluation of all gates. `on_progress` gets the started runs whenever ids or addresses become known.
+
+    `on_fail` gets a gate as soon as it is certain that it fails, and whether a second evaluation may change that; it
+    runs in a thread of its own. `earlier` has the runs that an earlier workflow run started, by the name of the gate.
+    If it is `kept`, what failed is read of both evaluations of a gate that was evaluated twice.
+    """
+
+    compared: Sequence[tuple[Gate, Base]]
+    metadata: Mapping[str, object]
+    calls: ApiCalls
+    output: Output
+    on_progress: Callable[[Sequence[RunResult]], None]
+    earlier: Mapping[str, Runs] = field(default_factory=dict)
+    on_fail: Callable[[Gate, GateDecision, bool], None] = lambda _gate, _decided, _may_change: None
+    kept: bool = False
+
+    def __post_init__(self) -> None:
+        self._gates = {gate.name: gate for gate, _ in self.compared}
+        self._bases = {gate.name: base for gate, base in self.compared}
+        self._longest_timeout_s = max(gate.timeout_s for gate in self._gates.values())
+        self._pollers: dict[str, list[RunPoller]] = {}  # by the name of the gate
+        self._written: list[tuple[str, str]] = []  # the ids and addresses that early outputs have
+        self._publishing = asyncio.Lock()
+        self._published: dict[str, tuple[bool, bool]] = {}  # of a gate: whether its runs ended, and it may change
+
+    def evaluate(self) -> Mapping[str, Evaluated]:
+        """Return the result of each gate by its name, with the runs of its traces in their order.
+
+        A backend's failure is a result.
+        """
+        return self.calls.until_complete(self._evaluate())
+
+    async def _evaluate(self) -> Mapping[str, Evaluated]:
+        self._retried = RetriedCalls(self.calls, self._show_wait, self.output.progress)
+        self._step = Step(
+            calls=self._retried,
+            output=self.output,
+            metadata=self.metadata,
+            show_ids=self._show_ids,
+            on_decision=self._publish_fail,
+            several_gates=len(self._gates) > 1,
+        )
+        self.calls.share_slots(len({gate.project for gate in self._gates.values()}))
+        first = await self._poll({name: self.earlier.get(name, ()) for name in self._gates})
+        decided = {name: decide_gate(self._gates[name], runs, self._bases[name]) for name, runs in first.items()}
+        return await self._with_what_failed(await self._confirmed(decided))
+
+    async def _poll(self, known: Mapping[str, Runs]) -> dict[str, Runs]:
+        """Return the results of the runs of these gates. What is `known` of a trace is used, see `RunPoller`."""
+        self._pollers = {}
+        for name, runs in known.items():
+            # The path of a file may be the same text as the id of another trace.
+            gate, by_trace = self._gates[name], {(run.trace, run.uploaded): run for run in runs}
+            self._pollers[name] = [
+                RunPoller(self._step, gate, trace, by_trace.get((trace.label, trace.content is not None)))
+                for trace in gate.traces
+            ]
+        pollers = self._all_pollers
+        self._retried.polled = len(pollers)
+        pending = {asyncio.create_task(poller.evaluate()) for poller in pollers}
+        self.calls.cancel_on_signal(pending)
+        self._show_wait()
+        while pending:
+            done, pending = await asyncio.wait(
+                pending, timeout=schedule.HEARTBEAT_S, return_when=asyncio.FIRST_EXCEPTION
+            )
+            for task in done:
+                if not task.cancelled():
+                    task.result()  # raises the exception of a poller that was not expected to raise one
+            if pending:
+                self._show_ids(heartbeat=True)
+                self._log_heartbeat(len(pending))
+        return {name: tuple(poller.result for poller in of_gate) for name, of_gate in self._pollers.items()}
+
+    async def _confirmed(self, first: Mapping[str, GateDecision]) -> dict[str, Evaluated]:
+        """Return the results, after one more evaluation of each gate that sets `confirm` and missed only rates."""
+        evaluated, known = {name: Evaluated(decided=each) for name, each in first.items()}, dict[str, Runs]()
+        for name, decided in first.items():
+            gate = self._gates[name]
+            if not gate.confirm or not can_be_noise(decided):
+                continue
+            if late := self._too_late(decided, gate):  # only the time for the other gates may be why
+                evaluated[name] = Evaluated(decided=decided, confirmation=late)
+                await self._call_on_fail(gate, decided, may_change=False)
+            else:
+                known[name] = tuple(replace(run, run_id="", batch_id="") for run in decided.runs)
+        if not known:
+            return evaluated
+        self.output.progress(f"evaluating once more, because only rates or scores were missed: {', '.join(known)}")
+        self._step.confirming = True
+        for name, runs in (await self._poll(known)).items():
+            gate = self._gates[name]
+            evaluated[name] = confirm(gate, first[name], runs, self._bases[name])
+            if evaluated[name].decision is Decision.FAIL:
+                await self._call_on_fail(gate, evaluated[name].decided, may_change=False)
+        return evaluated
+
+    def _too_late(self, first: GateDecision, gate: Gate) -> str:
+        elapsed = self._retried.elapsed()
+        return too_late(max(run.elapsed_s or elapsed for run in first.runs), gate.timeout_s - elapsed)
+
+    async def _with_what_failed(self, evaluated: Mapping[str, Evaluated]) -> dict[str, Evaluated]:
+        """Return the results with what a coroutine reads about the gates, or what is known after a signal or a defect.
+
+        Of a gate that was evaluated twice, the first evaluation is read too if results are kept.
+        """
+        self.output.wait("reading what failed", schedule.SCENARIOS_S)
+        last = {(name, "last"): (self._gates[name], each.decided) for name, each in evaluated.items()}
+        twice = {name: each.evaluations[0] for name, each in evaluated.items() if self.kept and each.evaluations}
+        first = {(name, "first"): (self._gates[name], decided) for name, decided in twice.items()}
+        to_read = {**last, **first}
+        reading = asyncio.create_task(read_scenarios([*to_read.values()], self.calls))
+        self.calls.cancel_on_signal([reading])
+        await asyncio.wait([reading])
+        found: Sequence[WhatFailed] = [*starmap(nothing_read, to_read.values())]
+        try:
+            if not reading.cancelled():
+                found = reading.result()
+        except DEFECTS as defect:
+            self.output.log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
+        read = dict(zip(to_read, found, strict=True))
+        return {
+            name: replace(each, what_failed=read[name, "last"], first_failed=read.get((name, "first"), WhatFailed()))
+            for name, each in evaluated.items()
+        }
+
+    # -- what is published before the end -----------------------------------------------------------------------------
+
+    async def _publish_fail(self, gate: Gate) -> None:
+        """Call `on_fail` if the gate certainly fails, and again only if what it says has changed.
+
+        A second evaluation changes nothing before it has ended.
+        """
+        if self._step.confirming:
+            return
+        pollers = self._pollers[gate.name]
+        ended, complete = all(poller.ended for poller in pollers), all(poller.complete for poller in pollers)
+        decided = decide_gate(gate, tuple(poller.result for poller in pollers), self._bases[gate.name])
+        if decided.decision is not Decision.FAIL:
+            return
+        may_be_noise = can_be_noise(decided) if complete else misses_only_rates(decided)
+        may_change = gate.confirm and may_be_noise and not self._too_late(decided, gate)
+        if self._published.get(gate.name) != (ended, may_change):
+            self._published[gate.name] = ended, may_change
+            known = decided if ended else replace(decided, numbers=CIRun())
+            await self._call_on_fail(gate, known, may_change=may_change)
+
+    async def _call_on_fail(self, gate: Gate, decided: GateDecision, *, may_change: bool) -> None:
+        async with self._publishing:
+            await self.calls.in_thread(partial(self.on_fail, gate, decided, may_change))
+
+    # -- progress -----------------------------------------------------------------------------------------------------
+
+    @property
+    def _all_pollers(self) -> list[RunPoller]:
+        return [*chain.from_iterable(self._pollers.values())]
+
+    def _show_ids(self, *, heartbeat: bool = False) -> None:
+        """Write early outputs if an id or an address is new: the first at once, those of many with the heartbeat."""
+        pollers = self._all_pollers
+        started = [each.result for each in pollers if each.run_id or each.batch_id]
+        known = [(each.run_id or each.batch_id, each.run.dashboard_url) for each in started]
+        if known != self._written and (heartbeat or len(pollers) == 1 or not self._written):
+            self._written = known
+            self.on_progress(started)
+
+    def _show_wait(self) -> None:
+        pollers, error = self._all_pollers, self._retried.last_error
+        what = f"{pollers[0].gate.name}: {pollers[0].phase}"
+        if len(pollers) > 1:
+            what = f"{sum(each.complete for each in pollers)} of {len(pollers)} runs decided"
+        if error:
+            what = f"cannot reach {error.unreached}" if error.unreached else f"{error.reason}; {what}"
+        self.output.wait(what, self._left)
+
+    @property
+    def _left(self) -> float:
+        return max(0.0, self._retried.left(self._longest_timeout_s))
+
+    def _log_heartbeat(self, pending: int) -> None:
+        elapsed, left = map(number_format.duration, (self._retried.elapsed(), self._left))
+        runs = number_format.pluralize(pending, "run")
+        self.output.progress(f"waiting for {runs}: {elapsed} elapsed, at most {left} left")

@@ -1,0 +1,212 @@
+"""When a run is polled, how long, and what the polls lead to (docs/architecture.md, Limits and polling)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sepurux_action.common import number_format
+from sepurux_action.config.gate import Trace
+from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success
+from sepurux_action.evaluation.decision import Decision, Rule
+from sepurux_action.evaluation.metrics import PASS_RATE, RELIABILITY_SCORE
+from tests.evaluation.step import (
+    FAILED,
+    GATE,
+    HANGS,
+    NUMBERS,
+    PASSED,
+    RESET,
+    Defective,
+    Poll,
+    after,
+    evaluate,
+    http,
+    in_turn,
+    polls,
+    runs_of,
+    sound,
+    traces,
+)
+from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput, backend
+
+UNDECIDED = Success({"status": "done", "decision": "pending"})
+
+
+def test_a_run_that_passes_is_started_and_polled_and_its_score_and_failures_are_read() -> None:
+    calls = FakeApiCalls(sound())
+    [result] = runs_of(calls)
+    assert result.decision is Decision.PASS
+    of_campaign = f"GET /v1/campaigns/{CAMPAIGN}"
+    assert calls.paths()[:3] == ["GET /v1/campaigns", "POST /v1/ci/runs", "GET /v1/ci/batch/batch-1"]
+    assert calls.paths()[3:5] == [f"{of_campaign}/reliability", f"{of_campaign}/failures"]
+    assert (result.campaign_id, result.batch_id, result.run_id) == (CAMPAIGN, "batch-1", "run-1")
+    assert result.run.value(RELIABILITY_SCORE) == 90
+
+
+@pytest.mark.parametrize(
+    ("poll", "timeout_s", "decision", "reason", "ends_by"),
+    [
+        (after(60), 60, Decision.PASS, "", 61),  # the last poll begins at the deadline
+        (after(10_000), 600, Decision.PENDING, "No decision after 10 min.", 600.2),
+        (after(10, HANGS), 60, Decision.PENDING, "hangs", 65.1),
+        (in_turn(http(503), RESET, http(429), PASSED), 600, Decision.PASS, "", 10),
+        (in_turn(http(503)), 120, Decision.ERROR, "HTTP 503", 125),
+        (after(5, http(429, 3_600)), 600, Decision.PENDING, "asked to wait 1 h", 10),
+        (in_turn(http(429, 3_600)), 600, Decision.ERROR, "asked to wait 1 h", 10),
+        (in_turn(Success(["pass"])), 30, Decision.ERROR, "not a JSON object", 35),
+        (in_turn(Success({**NUMBERS, "batch_id": "of-another-gate"})), 30, Decision.ERROR, "another run", 35),
+        (in_turn(UNDECIDED, http(503)), 30, Decision.ERROR, "no decision", 35),
+        (in_turn(UNDECIDED), 600, Decision.ERROR, "no decision", 3),
+        (in_turn(UNDECIDED, PASSED), 600, Decision.PASS, "", 3),
+    ],
+)
+def test_what_the_polls_of_a_run_lead_to(
+    poll: Poll, timeout_s: float, decision: Decision, reason: str, ends_by: float
+) -> None:
+    calls = FakeApiCalls(backend(poll))
+    [result] = runs_of(calls, replace(GATE, timeout_s=timeout_s))
+    assert result.decision is decision
+    assert reason in result.run_decision.reason
+    assert calls.time - 1_000 <= ends_by
+
+
+def test_a_run_of_ten_minutes_is_polled_181_times_and_its_decision_is_seen_within_5_s() -> None:
+    calls = FakeApiCalls(backend(after(600)), takes_s=0.01)
+    [result] = runs_of(calls, replace(GATE, campaign=CAMPAIGN.upper(), timeout_s=3_600))
+    times = [time for time, _ in polls(calls)]
+    assert "GET /v1/campaigns" not in calls.paths()
+    assert result.decision is Decision.PASS
+    assert len(times) == 181
+    assert times[0] < 0.02  # at once after the run was started
+    assert 600 <= times[-1] < 605.1
+
+
+def test_all_runs_together_make_at_most_ten_polls_a_second_and_none_is_left_out() -> None:
+    calls = FakeApiCalls(backend(after(120)))
+    results = runs_of(calls, replace(GATE, traces=traces(100)))
+    assert {result.decision for result in results} == {Decision.PASS}
+    times = [time for time, _ in polls(calls)]
+    assert all(later - earlier >= 1 - 1e-6 for earlier, later in zip(times, times[10:], strict=False))
+    assert calls.time < 1_145
+    order = [path for _, path in polls(calls)]
+    assert order[100:200] == order[200:300] == order[300:400]  # the longest overdue first
+
+
+def test_every_run_has_a_last_poll_after_the_deadline() -> None:
+    calls = FakeApiCalls(backend(after(59.7)))
+    results = runs_of(calls, replace(GATE, traces=traces(100), timeout_s=60))
+    assert {result.decision for result in results} == {Decision.PASS}
+    assert polls(calls)[-1][0] <= 70
+
+
+def test_a_404_on_a_run_counts_only_15_s_after_its_creation() -> None:
+    gone = PermanentError(reason="Sepurux refused the poll of the run (HTTP 404)", status=404)
+    assert runs_of(FakeApiCalls(backend(after(10, before=gone))))[0].decision is Decision.PASS
+    calls = FakeApiCalls(backend(in_turn(gone)))
+    [result] = runs_of(calls)
+    assert result.decision is Decision.ERROR
+    assert polls(calls)[-2][0] < 15.5 < polls(calls)[-1][0]
+
+
+@pytest.mark.parametrize("name", ["run_id", "batch_id"])
+@pytest.mark.parametrize("wrong", [[], {}, 0, False, ["run-1"], "of-another"])
+@pytest.mark.parametrize("polled", ["run_id", "batch_id"])
+def test_a_poll_response_with_a_wrong_id_is_a_failed_poll(polled: str, name: str, wrong: object) -> None:
+    poll = in_turn(Success({**NUMBERS, name: wrong}), Success({**NUMBERS, "pass_rate": 0.99}))
+    [result] = runs_of(FakeApiCalls(backend(poll, runs=Success({polled: "ours"}))))
+    ignored = wrong == "of-another" and name != polled
+    assert result.run.value(PASS_RATE) == (0.95 if ignored else 0.99)
+
+
+def test_several_traces_are_uploaded_and_polled_together() -> None:
+    files = tuple(Trace(label=f"{n}.json", content=b"{}") for n in range(20))
+    calls = FakeApiCalls(backend(after(30)))
+    results = runs_of(calls, replace(GATE, traces=files))
+    assert [result.trace for result in results] == [trace.label for trace in files]
+    assert {result.decision for result in results} == {Decision.PASS}
+    assert len(calls.paths("/v1/traces")) == len(calls.paths("/v1/ci/runs")) == 20
+    assert calls.paths().count("GET /v1/campaigns") == 1
+    assert calls.max_at_once == 8
+    assert calls.time < 1_060
+
+
+def test_the_wait_for_a_slot_is_part_of_the_time_of_a_call() -> None:
+    calls = FakeApiCalls(lambda _call, _time: HANGS)
+    results = runs_of(calls, replace(GATE, campaign=CAMPAIGN, traces=traces(40), timeout_s=5))
+    assert {result.decision for result in results} == {Decision.ERROR}
+    assert calls.time <= 1_012
+    calls = FakeApiCalls(backend(in_turn(HANGS)))
+    runs_of(calls, replace(GATE, traces=traces(40), timeout_s=30))
+    assert calls.time <= 1_036
+
+
+class DriftingCalls(FakeApiCalls):
+    """Calls on a clock that moves a little each time that it is read, as a real one does."""
+
+    drift = 0.0
+
+    def now(self) -> float:
+        self.drift += 0.017
+        return super().now() + self.drift
+
+
+@pytest.mark.parametrize("ends_at", [0.5, 1.5, 3])
+def test_the_sentence_on_a_wait_has_the_same_clock_as_the_time_of_the_run(ends_at: float) -> None:
+    [result] = runs_of(DriftingCalls(backend(after(ends_at, http(429, 3_600)))))
+    assert result.decision is Decision.PENDING
+    assert result.run_decision.reason.startswith(f"No decision after {number_format.duration(result.elapsed_s)}; ")
+    assert result.run_decision.detail.startswith("The last poll failed: HTTP 429")
+
+
+@pytest.mark.parametrize("at", [1_000, 1_000.15, 1_003, 1_030])
+def test_after_a_signal_the_open_runs_are_an_error_and_nothing_more_is_sent(at: float) -> None:
+    calls = FakeApiCalls(backend(after(5_000)), cancel_at=at)
+    [result] = runs_of(calls)
+    assert result.decision is Decision.ERROR
+    assert (result.run_decision.rule, result.hint) == (Rule.CANCELLED, "{Rerun}.")
+    assert calls.time <= max(at, 1_000.2) + 0.1
+    assert all(time <= at for time, _ in calls.calls)
+
+
+def test_after_a_signal_before_the_start_nothing_is_sent_and_a_decision_before_it_stays() -> None:
+    calls = FakeApiCalls(sound())
+    calls.signals.receive(15)
+    [result] = runs_of(calls)
+    assert (result.run_decision.reason, result.run_decision.rule) == ("The run was cancelled.", Rule.CANCELLED)
+    assert calls.calls == []
+    assert runs_of(FakeApiCalls(sound(reliability=HANGS), cancel_at=1_001.5))[0].decision is Decision.PASS
+
+
+def test_an_unexpected_exception_in_one_run_ends_the_step() -> None:
+    def broken(_call: ApiRequest, _time: float) -> ApiResult:
+        raise OSError("a secret")
+
+    with pytest.raises(OSError, match="a secret"):
+        runs_of(FakeApiCalls(broken), GATE, replace(GATE, name="other"))
+
+
+def test_a_defect_while_one_run_is_polled_ends_that_run_and_no_other() -> None:
+    output = FakeOutput()
+    calls = FakeApiCalls(backend(in_turn(Success(Defective(NUMBERS)), PASSED)))
+    results = runs_of(calls, replace(GATE, traces=traces(3)), output=output)
+    assert [result.decision for result in results] == [Decision.ERROR, Decision.PASS, Decision.PASS]
+    assert results[0].run_decision.reason.startswith("Internal error (KeyError at step.py:")
+    assert "sepurux/gate-action" in results[0].hint
+    assert any("internal error (KeyError" in line for line in output.lines)
+    assert not any("a secret" in line for line in output.lines)
+
+
+def test_a_defect_after_a_fail_leaves_the_fail() -> None:
+    [result] = runs_of(FakeApiCalls(backend(after(0, FAILED), reliability=Success(Defective()))))
+    assert result.decision is Decision.FAIL
+
+
+def test_a_step_keeps_a_thousand_kinds_of_failures_and_counts_all() -> None:
+    listed = Success([{"type": f"t-{n}", "severity": "low", "description": "d" * 2_000} for n in range(200)])
+    gates = [replace(GATE, name=f"gate-{number}", campaign=CAMPAIGN) for number in range(20)]
+    results = evaluate(FakeApiCalls(sound(failures=listed)), *gates)
+    kept = [failure for result in results for failure in result.what_failed.failures]
+    assert len(kept) == 20 * 50
+    assert {sum(each.count for each in r.what_failed.failures) + r.what_failed.left_out for r in results} == {200}

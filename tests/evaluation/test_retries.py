@@ -1,0 +1,148 @@
+"""When calls are tried again, and the slots and waits that the runs of a step share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sepurux_action.config.gate import Gate, Trace
+from sepurux_action.evaluation.api import ApiRequest, ApiResult, Success, TransientError
+from sepurux_action.evaluation.decision import Decision
+from tests.evaluation.step import (
+    GATE,
+    HANGS,
+    LISTED,
+    PASSED,
+    RESET,
+    RUNNING,
+    after,
+    evaluate,
+    http,
+    in_turn,
+    instead,
+    listed,
+    polls,
+    runs_of,
+    sound,
+)
+from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput, backend
+
+
+def test_a_retry_after_replaces_the_backoff_and_the_heartbeat_goes_on() -> None:
+    output = FakeOutput()
+    calls = FakeApiCalls(backend(in_turn(http(429, 100), PASSED)))
+    [result] = runs_of(calls, output=output)
+    (first, _), (second, _) = polls(calls)
+    assert result.decision is Decision.PASS
+    assert 100 <= second - first < 100.5
+    beats = [line for line in output.lines if line.startswith("waiting for 1 run: ")]
+    assert len(beats) == 3
+    assert "elapsed, at most" in beats[0]
+
+
+def test_a_backend_that_never_responds_gets_60_seconds_of_the_timeout() -> None:
+    calls = FakeApiCalls(lambda _call, _time: HANGS)
+    [result] = runs_of(calls, replace(GATE, timeout_s=600))
+    assert result.decision is Decision.ERROR
+    assert "base_url" in result.hint
+    assert calls.time <= 1_060.1
+
+
+def test_a_post_is_retried_under_one_idempotency_key_and_every_post_has_its_own() -> None:
+    failing = iter([RESET] * 3)
+    others = sound()
+    calls = FakeApiCalls(
+        lambda call, time: (next(failing, None) if call.method == "POST" else None) or others(call, time)
+    )
+    runs_of(calls, replace(GATE, traces=(Trace(label="a.json", content=b"{}"),)))
+    keys = [(call.path, call.idempotency_key) for _, call in calls.calls if call.method == "POST"]
+    assert (len(keys), len(set(keys)), len({key for _, key in keys})) == (5, 2, 2)
+
+
+def test_a_backoff_longer_than_the_time_that_is_left_leaves_a_last_attempt() -> None:
+    unreachable = TransientError(reason="the connection failed", connected=False)
+    soon, late = (FakeApiCalls(listed(after(seconds, LISTED, before=unreachable))) for seconds in (8.5, 60))
+    assert runs_of(soon, replace(GATE, timeout_s=10))[0].decision is Decision.PASS
+    [result] = runs_of(late, replace(GATE, timeout_s=10))
+    assert (result.decision, [round(at - 1_000) for at, _ in late.calls]) == (Decision.ERROR, [0, 1, 3, 7, 9])
+    assert 9 <= result.elapsed_s <= 10
+
+
+def of_project(project: str, count: int, **changes: object) -> list[Gate]:
+    """Return gates of a project whose campaign is known by its UUID."""
+    gate = replace(GATE, campaign=CAMPAIGN, project=project)
+    return [replace(gate, name=f"{project} {n}", **changes) for n in range(count)]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("purpose", ["the CI run", "the poll of the run", "the classified failures"])
+def test_projects_that_do_not_respond_leave_a_slot_to_another_one(purpose: str) -> None:
+    others = sound()
+
+    def respond(call: ApiRequest, time: float) -> ApiResult:
+        return HANGS if call.project != "healthy" and call.purpose == purpose else others(call, time)
+
+    hanging = [gate for n in range(6) for gate in of_project(f"broken {n}", 10)]
+    *_, result = runs_of(FakeApiCalls(respond), *hanging, *of_project("healthy", 1, timeout_s=5))
+    assert result.decision is Decision.PASS
+    assert result.elapsed_s < 6
+
+
+@pytest.mark.parametrize("projects", ["a", "ab", "abcdefghij"])
+def test_one_project_uses_all_slots_and_several_share_them(projects: str) -> None:
+    calls = FakeApiCalls(sound())
+    results = runs_of(calls, *(gate for project in projects for gate in of_project(project, 8)))
+    assert {result.decision for result in results} == {Decision.PASS}
+    assert calls.max_at_once == 8
+
+
+@pytest.mark.parametrize("purpose", ["the CI run", "the poll of the run", "the classified failures"])
+def test_a_retry_after_holds_for_every_call_of_the_step(purpose: str) -> None:
+    others, limited = sound(), iter([http(503, retry_after_s=60)])
+    first: list[float] = []
+
+    def respond(call: ApiRequest, time: float) -> ApiResult:
+        if call.purpose == purpose and (limit := next(limited, None)):
+            first.append(time + 0.1)  # the response arrives
+            return limit
+        return others(call, time)
+
+    calls = FakeApiCalls(respond)
+    results = runs_of(calls, *of_project("", 30), *of_project("other", 10))
+    assert {result.decision for result in results} == {Decision.PASS}
+    [held] = first
+    assert [time for time, _ in calls.calls if held + 1e-6 < time < held + 60 - 1e-6] == []
+    assert [call for time, call in calls.calls if time >= held + 60 - 1e-6 and call.method == "POST"] or (
+        purpose != "the CI run"
+    )
+
+
+def test_a_retry_after_past_the_deadline_of_a_gate_ends_that_gate_and_no_other() -> None:
+    others, limited = backend(after(5)), iter([http(429, retry_after_s=100)])
+
+    def respond(call: ApiRequest, time: float) -> ApiResult:
+        return (next(limited, None) if call.method == "POST" else None) or others(call, time)
+
+    calls = FakeApiCalls(respond)
+    long, *short = runs_of(calls, *of_project("", 1, timeout_s=600), *of_project("short", 20, timeout_s=60))
+    assert long.decision is Decision.PASS
+    assert {result.decision for result in short} == {Decision.ERROR}
+    assert all("asked to wait 1 min 40 s, longer than the time" in each.run_decision.reason for each in short)
+    assert max(result.elapsed_s for result in short) < 1
+    assert len([time for time, call in calls.calls if call.method == "POST" and time < 1_100]) == 8
+
+
+def test_a_retry_after_past_the_deadline_ends_the_polls_of_other_runs_too() -> None:
+    calls = FakeApiCalls(backend(in_turn(RUNNING, RUNNING, http(429, 3_600))))
+    results = runs_of(calls, *of_project("", 2))
+    assert {result.decision for result in results} == {Decision.PENDING}
+    assert len(polls(calls)) == 3
+    assert calls.time < 1_010
+
+
+def test_the_reading_of_failures_waits_for_a_retry_after_that_fits() -> None:
+    calls = FakeApiCalls(instead("/failures", in_turn(http(429, retry_after_s=2), Success([{"type": "t"}]))))
+    first, second = evaluate(calls, *of_project("", 2))
+    assert [bool(result.what_failed.failures) for result in (first, second)] == [False, True]
+    times = [time for time, call in calls.calls if "failures" in call.path]
+    assert 2 < times[-1] - times[0] < 2.4
