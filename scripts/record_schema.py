@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, fields
 from enum import Enum
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, TypeAlias, get_args, get_origin
 
 from sepurux_action.common.codec import described_fields
-from sepurux_action.report.brief import Brief
+from sepurux_action.report.brief import REQUIRED, Brief
 from sepurux_action.report.report_json import ReportJson
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,7 +41,6 @@ def files() -> Iterable[tuple[Path, str]]:
 
 def _object(kind: type, definitions: dict[str, Schema]) -> Schema:
     properties = {name: _value(each, definitions, of=kind) for name, each in described_fields(kind).items()}
-    optional = {each.name for each in fields(kind) if each.default is not MISSING} if _is_brief(kind) else set()
     return {
         **(
             {"description": " ".join(kind.__doc__.split())}
@@ -51,7 +49,7 @@ def _object(kind: type, definitions: dict[str, Schema]) -> Schema:
         ),
         "type": "object",
         "additionalProperties": False,
-        "required": [name for name in properties if name not in optional],
+        "required": [name for name in properties if name in REQUIRED or not _is_brief(kind)],
         "properties": properties,
     }
 
@@ -66,8 +64,7 @@ def _value(kind: Any, definitions: dict[str, Schema], of: type | None = None) ->
             key: each for part in (_value(arguments[0], definitions, of), *texts, *given) for key, each in part.items()
         }
     if NoneType in arguments:
-        value = _value(next(each for each in arguments if each is not NoneType), definitions)
-        return value if of and _is_brief(of) else _nullable(value)
+        return _nullable(_value(next(each for each in arguments if each is not NoneType), definitions))
     if get_origin(kind) is tuple:
         return {"type": "array", "items": _value(arguments[0], definitions)}
     if isinstance(kind, type) and issubclass(kind, Enum):

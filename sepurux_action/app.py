@@ -43,8 +43,9 @@ from sepurux_action.host.report_files import ReportWriter
 from sepurux_action.host.terminal import Terminal
 from sepurux_action.host.workflow_commands import Level
 from sepurux_action.report import outputs
+from sepurux_action.report.context import Context
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
-from sepurux_action.report.report import Context, Report, build_report
+from sepurux_action.report.report import Report, build_report
 from sepurux_action.report.report_json import REPORT_FILES, REPORT_JSON, json_text, report_files
 from sepurux_action.run import Connections, Invocation, Run, from_command_line, from_step, ignored_variables
 

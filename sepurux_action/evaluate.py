@@ -26,8 +26,8 @@ from sepurux_action.github.permissions import Operation, advice
 from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.workflow_commands import Level
 from sepurux_action.report import outputs
+from sepurux_action.report.context import Context
 from sepurux_action.report.rendering import render_notice
-from sepurux_action.report.report import Context
 from sepurux_action.run import Run
 
 NOT_AFFECTED = "No changed file matches the gate's `paths`."

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.command_line import in_workflow
@@ -16,7 +17,10 @@ from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.drops import base_heading
 from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.metrics import summary
-from sepurux_action.report.report import CaseState, GateFacts, Report, State, ThresholdFacts
+from sepurux_action.report.gate_facts import GateFacts
+from sepurux_action.report.report import Report
+from sepurux_action.report.state import State
+from sepurux_action.report.thresholds import ThresholdFacts
 
 # With these limits, a file stays far below the 30 MB that GitLab reads.
 MAX_CASE_NAME_LENGTH = 500  # characters
@@ -25,6 +29,23 @@ RESULT = "result"  # the test case of a gate as a whole
 NOT_BLOCKING = "Not blocking."
 NEEDS_APPROVAL = "The gate needs an approval."
 CASE_NOT_COMPARED = "Not compared, because the gate has no result."
+
+
+class CaseState(StrEnum):
+    """The state of a test case. All but `passed` are the name of an element."""
+
+    PASSED = "passed"
+    FAILURE = "failure"
+    ERROR = "error"
+    SKIPPED = "skipped"
+
+
+_OF_GATE = {
+    **dict.fromkeys(State, CaseState.FAILURE),
+    **dict.fromkeys((State.NO_RESULT, State.CANCELLED, State.NO_DECISION), CaseState.ERROR),
+    State.PASSED: CaseState.PASSED,
+    State.SKIPPED: CaseState.SKIPPED,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +80,7 @@ def junit_xml(report: Report) -> bytes:
         time = f"{seconds:.3f}" if seconds else ""
         of_suite = ET.SubElement(root, "testsuite", _given(name=suite, **counts, time=time))
         cased = {case.name for case in cases}
-        rows = [row for row in gate.thresholds if row.check.threshold not in cased] if gate else []
+        rows = [row for row in gate.thresholds.requested if row.check.threshold not in cased] if gate else []
         properties = ET.SubElement(of_suite, "properties") if rows else of_suite
         for row in rows:
             value = json_reader.shorten(_sentence(row), MAX_CASE_TEXT_LENGTH)
@@ -99,23 +120,23 @@ def _cases(gate: GateFacts) -> Iterator[_Case]:
 
     Without such scenarios, or if none of these cases says why the gate has its result, the gate itself is a case.
     """
-    read = [each for each in gate.found.scenarios if each.read or each.failed]
-    missed = gate.missed if read and not gate.failed_scenarios else ()
-    if not read or gate.decision.is_undecided or (gate.failed and not (missed or gate.failed_scenarios)):
+    read = [each for each in gate.found.read.scenarios if each.read or each.failed]
+    missed = gate.thresholds.missed if read and not gate.found.failed_scenarios else ()
+    if not read or gate.decision.is_undecided or (gate.failed and not (missed or gate.found.failed_scenarios)):
         approval = NEEDS_APPROVAL if gate.state is State.NEEDS_APPROVAL else ""
-        said = (gate.reason, in_workflow(gate.hint), approval, "" if read else _listed(gate, gate.failures))
-        yield _case(gate, RESULT, gate.state.case, " ".join(filter(None, said)))
+        said = (gate.reason, in_workflow(gate.hint), approval, "" if read else _listed(gate, gate.found.failures))
+        yield _case(gate, RESULT, _OF_GATE[gate.state], " ".join(filter(None, said)))
     for row in missed:
         yield _case(gate, row.check.threshold, CaseState.FAILURE, _sentence(row))
     for scenario in read:
-        failed = scenario in gate.failed_scenarios
+        failed = scenario in gate.found.failed_scenarios
         state = CaseState.FAILURE if failed else CaseState.PASSED if scenario.passed else CaseState.SKIPPED
         numbers = summary(scenario.numbers)
-        base = gate.rate_on_base(scenario)
+        base = gate.found.rate_on_base(scenario)
         parts = (numbers, base and f"{base_heading(gate.context.base_ref)}: {base}", _listed(gate, scenario.failures))
         text = ". ".join(filter(None, parts))
         yield _case(gate, scenario.name, state, text)
-    if read and (more := max(len(gate.found.scenarios), gate.scenario_count or 0) - len(read)):
+    if read and (more := max(len(gate.found.read.scenarios), gate.found.count or 0) - len(read)):
         text = f"{number_format.pluralize(more, 'more scenario')} without numbers."
         yield _Case(name="more scenarios", state=CaseState.SKIPPED, text=text)
 

@@ -21,6 +21,7 @@ MAX_CODE_LENGTH = 80  # characters of a name or an id
 MAX_MARKS = 2  # combining marks on one character; scripts need two, more would cover the lines around
 READ_AHEAD = 4  # times the allowed length that is read, so that a long text costs no more than a short one
 ZERO_WIDTH_SPACE = "\u200b"
+NBSP = "\u00a0"  # a sign and its number stay on one line
 
 ORDINARY = re.compile(rf"(?=.{{1,{MAX_CODE_LENGTH}}}\Z)[A-Za-z0-9_.:/+-]+(?: [A-Za-z0-9_.:/+-]+)*\Z")
 _QUOTABLE = re.compile(r"[ -_a-{}~]+\Z")  # printable ASCII without backtick and pipe
@@ -69,6 +70,10 @@ def escaped(value: str, *, longest: int = MAX_SENTENCE_LENGTH) -> Markdown:
     return Markdown(_escape(_plain(value, longest)))
 
 
+def as_markdown(value: object) -> Markdown:
+    return value if isinstance(value, Markdown) else escaped(str(value))
+
+
 def prose(value: str, *, longest: int = MAX_SENTENCE_LENGTH, pages: Mapping[str, Markdown] = {}) -> Markdown:
     """Return what `escaped` returns, with ASCII text between backticks, and ordinary names in quotes, as code.
 
@@ -108,7 +113,7 @@ def html_code(value: str, *, longest: int = MAX_CODE_LENGTH) -> Markdown:
 
 def link(label: str, url: str) -> Markdown:
     """Return a link to an http or https URL, or only the label for any other."""
-    shown = _as_markdown(label)
+    shown = as_markdown(label)
     if not url.lower().startswith(("https://", "http://")):
         return shown
     target = quote(url, safe=_KEPT_IN_URL, errors="replace").translate(_IN_URL)
@@ -117,7 +122,7 @@ def link(label: str, url: str) -> Markdown:
 
 def strong(value: str) -> Markdown:
     """Return a text of ours, or one that `escaped` returned, in bold. White space or table borders must surround it."""
-    shown = _as_markdown(value)
+    shown = as_markdown(value)
     return Markdown(f"**{shown}**" if shown else "")
 
 
@@ -145,10 +150,6 @@ def finish(rendered: str) -> str:
     started = _STARTED.sub(lambda found: f"{found[1]}&#{ord(found[2])};", rendered)
     lines = _INDENTED.sub("", started.replace(_START_MARK, ""))
     return _BLANK_LINES.sub("\n\n", lines).strip("\n") + "\n"
-
-
-def _as_markdown(value: str) -> Markdown:
-    return value if isinstance(value, Markdown) else escaped(value)
 
 
 def _plain(value: str, longest: int) -> str:

@@ -26,9 +26,12 @@ from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.metrics import METRICS, PUBLISHED, Metric
 from sepurux_action.evaluation.published_result import Baseline, BaselineResult
 from sepurux_action.report.brief import METRIC, Brief, brief, whole
+from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.outputs import conclusion, run_ids
-from sepurux_action.report.report import Category, GateFacts, Note, Report, State
+from sepurux_action.report.report import Note, Report
+from sepurux_action.report.state import State
+from sepurux_action.report.what_failed import Category
 
 REPORT_JSON, REPORT_MD, JUNIT_XML = REPORT_FILES = ("report.json", "report.md", "junit.xml")
 SCHEMA = "sepurux-gate/report@2"
@@ -193,33 +196,39 @@ class _Gate(Shape):
     evaluated_by: Annotated[
         str, "Page of the earlier workflow run that evaluated this commit, or that started the evaluation."
     ]
-    thresholds: Annotated[tuple[_Threshold, ...], "The thresholds that are set, missed ones first."]
+    thresholds: Annotated[
+        tuple[_Threshold, ...], "The thresholds that are set, missed ones first.", of("thresholds.requested")
+    ]
     failures: Annotated[
         tuple[_Failure, ...],
         "The classified failures by severity, type, mutation, and trace: new ones first, then the most severe.",
-        of("found.failures"),
+        of("found.read.failures"),
     ]
-    failures_left_out: Annotated[int, "Number of classified failures that were read, not kept.", of("found.left_out")]
+    failures_left_out: Annotated[
+        int, "Number of classified failures that were read, not kept.", of("found.read.left_out")
+    ]
     failures_complete: Annotated[
         bool,
         "Whether the action read all failures that Sepurux counts.",
-        lambda gate: not (gate.found.unread_failures or gate.found.unread_scenarios or gate.short),
+        lambda gate: not (gate.found.read.unread_failures or gate.found.read.unread_scenarios or gate.short),
     ]
-    failures_unread: Annotated[int, "Number of failures that were not read.", of("found.unread_failures")]
+    failures_unread: Annotated[int, "Number of failures that were not read.", of("found.read.unread_failures")]
     scenarios_unread: Annotated[
-        int, "Number of scenarios that were not read, or not completely.", of("found.unread_scenarios")
+        int, "Number of scenarios that were not read, or not completely.", of("found.read.unread_scenarios")
     ]
     fixed: Annotated[
         tuple[_FixedFailure, ...],
         "The failures that most results of the base have and this one lacks.",
-        of("found.fixed"),
+        of("found.read.fixed"),
     ]
-    tools: Annotated[tuple[FailingTool, ...], "The tools that failed, the most failing first."]
-    categories: Annotated[tuple[Category, ...], "The mutation categories that are required or reported."]
+    tools: Annotated[tuple[FailingTool, ...], "The tools that failed, the most failing first.", of("found.tools")]
+    categories: Annotated[
+        tuple[Category, ...], "The mutation categories that are required or reported.", of("found.categories")
+    ]
     scenarios: Annotated[
         tuple[_Scenario, ...],
         "The scenarios, the worst first. Of a batch, empty if they were not read, as after a pass without failures.",
-        of("found.scenarios"),
+        of("found.read.scenarios"),
     ]
     reviewers: Annotated[tuple[str, ...], "The setting `reviewers`; empty for everyone.", of("gate.reviewers")]
     approval: Annotated[ApprovalStatus | None, "Who approved, or can approve, a soft gate that failed."]
@@ -284,11 +293,7 @@ class ReportJson(Shape):
         "Remarks.",
         lambda report: (*(Note(str(each)) for each in report.context.notes), *report.notes),
     ]
-    brief: Annotated[
-        Brief,
-        "What failed, for coding agents. Nothing is cut to a size here.",
-        lambda report: codec.dump(brief(report)),
-    ]
+    brief: Annotated[Brief, "What failed, for coding agents. Nothing is cut to a size here.", lambda _: None]
 
 
 def report_files(report: Report, summary: str) -> dict[str, str]:
@@ -301,7 +306,7 @@ def json_text(report: Report) -> str:
 
 def report_json(report: Report) -> dict[str, Any]:
     """Return everything that the report contains, in printable texts; an empty text is unknown, so it is null."""
-    cleaned: dict[str, Any] = _clean(codec.dump_as(ReportJson, report))
+    cleaned: dict[str, Any] = _clean({**codec.dump_as(ReportJson, report), "brief": brief(report)})
     return cleaned
 
 

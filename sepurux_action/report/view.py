@@ -12,8 +12,14 @@ from itertools import accumulate, groupby
 from typing import Generic, NamedTuple
 
 from sepurux_action.common import T, number_format
+from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.failures import ClassifiedFailure, severity_rank
-from sepurux_action.report.report import CommitFacts, GateFacts, Note, Report, ScenarioFacts, State, WorseScenario
+from sepurux_action.evaluation.runs import Scenario
+from sepurux_action.report.gate_facts import GateFacts
+from sepurux_action.report.history import CommitFacts
+from sepurux_action.report.report import Note, Report
+from sepurux_action.report.state import State
+from sepurux_action.report.what_failed import Found, ScenarioFacts
 
 Limits = Mapping[str, int]
 NUMBERS_IN_TITLE = 2
@@ -51,19 +57,13 @@ SUMMARY_LIMITS: Limits = {
     "details": 300,
     "brief": 0,
 }
-# Each step lowers these limits, and keeps those of the steps before.
+# Each step lowers these limits, and keeps those of the steps before: shorter lists, no details, short lists of what the
+# title and the alert do not say, and no sections of single gates.
 STEPS: tuple[Limits, ...] = (
-    {"failures": 100, "notes": 100},
-    {"failures": 20, "scenarios": 50, "tools": 20, "notes": 20},
-    {"failures": 3, "scenarios": 20, "tools": 5, "history": 5, "changes": 50, "details": 8, "steps": 3},
-    {"history": 3, "notes": 3, "details": 2},
-    {"details": 0, "notes": 0},
-    {"steps": 0},
-    {"failures": 1, "scenarios": 3, "tools": 3, "changes": 8, "sections": 50},
-    {"failures": 0, "tools": 0, "brief": 0, "problems": 20},
-    {"sections": 8, "gates": 50},
-    {"sections": 3, "changes": 3, "problems": 10},
-    {"sections": 0, "scenarios": 0, "gates": 10, "changes": 1, "problems": 3},
+    {"failures": 20, "scenarios": 50, "tools": 20, "notes": 20, "history": 5, "changes": 50, "details": 8, "steps": 20},
+    {"failures": 3, "scenarios": 20, "tools": 5, "history": 3, "changes": 8, "steps": 3, "details": 0, "notes": 0},
+    {"failures": 1, "scenarios": 3, "tools": 3, "steps": 0, "sections": 8, "gates": 50, "brief": 0, "problems": 20},
+    {"failures": 0, "scenarios": 0, "tools": 0, "sections": 0, "gates": 10, "changes": 1, "problems": 3},
 )
 
 
@@ -131,10 +131,12 @@ class View:
     def passed_sections(self) -> Sequence[GateFacts]:
         return () if self._many else self.report.in_state(State.PASSED)
 
-    def linked(self, gate: GateFacts) -> bool:
-        return bool(gate.dashboard and self.limits["sections"] > MANY_GATES)
+    @property
+    def linked(self) -> bool:
+        """Return whether the names of gates in the table are links."""
+        return self.limits["sections"] > MANY_GATES
 
-    def failures(self, found: GateFacts | ScenarioFacts) -> Part[ClassifiedFailure]:
+    def failures(self, found: Found | ScenarioFacts) -> Part[ClassifiedFailure]:
         """Return the first groups of failures, the most severe one, and instead of the count of one more, this one."""
         groups, most = found.failures, self.limits["failures"]
         worst = min(groups, key=lambda each: severity_rank(each.severity), default=None)
@@ -145,20 +147,21 @@ class View:
 
     def shows_steps(self, gate: GateFacts) -> bool:
         """Return whether a block of steps shows a difference from the base."""
-        lists = [gate] if self.place == "comment" or not gate.scenarios else self.scenarios(gate).shown
+        lists: Sequence[Found | ScenarioFacts]
+        lists = [gate.found] if self.place == "comment" or not gate.found.scenarios else self.scenarios(gate).shown
         return any(failure.differs for each in lists for failure in self.failures(each).shown)
 
     def scenarios(self, gate: GateFacts) -> Part[ScenarioFacts]:
         """Return the first scenarios that did not pass; in a comment, which lists all failures, those without one."""
-        every = gate.scenarios
+        every = gate.found.scenarios
         if self.place == "comment":
             every = tuple(each for each in every if not each.failures)
         return self.first(every, "scenarios")
 
-    def got_worse(self, gate: GateFacts) -> Part[WorseScenario]:
+    def got_worse(self, gate: GateFacts) -> Part[Scenario]:
         """Return the scenarios that explain a drop: in a comment, the five with the largest loss."""
         most = MOST_WORSE if self.place == "comment" else self.limits["scenarios"]
-        every = gate.got_worse if gate.dropped and self.limits["scenarios"] else ()
+        every = gate.found.got_worse if gate.thresholds.dropped and self.limits["scenarios"] else ()
         return Part(every[:most], max(0, len(every) - most))
 
     @property
@@ -185,8 +188,8 @@ class View:
     def other_numbers(self, gate: GateFacts) -> Sequence[str]:
         """Return the numbers without a threshold that the title of the details does not have."""
         if not gate.passed:
-            return gate.other_numbers
-        return gate.other_numbers[NUMBERS_IN_TITLE:] if self.place == "summary" else ()
+            return _other_numbers(gate)
+        return _other_numbers(gate)[NUMBERS_IN_TITLE:] if self.place == "summary" else ()
 
     @property
     def charts(self) -> bool:
@@ -198,7 +201,7 @@ class View:
         commits = gates[0].history if gates and self.place == "comment" else ()
         earlier = sum(not (row.here or row.base) for row in commits)
         if gates and gates[0].passed:
-            numbers = [*gates[0].other_numbers[:NUMBERS_IN_TITLE]]
+            numbers = [*_other_numbers(gates[0])[:NUMBERS_IN_TITLE]]
             numbers += [number_format.pluralize(earlier, "earlier commit")] if earlier else []
             return f"Details: {', '.join(numbers)}" if numbers else "Details"
         contains = {
@@ -216,3 +219,12 @@ class View:
         without = not self.limits["tools"] or (self.place == "comment" and to_fix and not self.brief)
         left_out = self.details.more or self.notes.more or (self.report.failed and without)
         return bool(left_out) and not self.report.short
+
+
+def _other_numbers(gate: GateFacts) -> Sequence[str]:
+    """Return the reported numbers without a threshold, the counts first."""
+    named = {metrics.MUTATION_CATEGORIES, metrics.SCENARIOS, metrics.LOWEST_SCENARIO}  # in other places
+    checked = {check.threshold for check in gate.checks}
+    others = [each for each in metrics.METRICS if each not in named and each.threshold not in checked]
+    known = ((metric, gate.numbers.value(metric)) for metric in sorted(others, key=lambda each: not each.format.whole))
+    return tuple(metric.named(value) for metric, value in known if value is not None and gate.detailed)

@@ -14,22 +14,19 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from sepurux_action.common import codec
 from sepurux_action.config.gate import Trace
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import FailingTool
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase
+from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.runs import WhatFailed
-from sepurux_action.report import brief as briefs
-from sepurux_action.report.brief import brief_json
+from sepurux_action.report.brief import brief, brief_json
 from sepurux_action.report.report import Report, build_report
 from tests.builders import (
     DASHBOARD,
     FAILING,
     HOSTILE,
     PASSING,
-    RUN_ID,
     a_context,
     a_failure,
     a_gate,
@@ -80,12 +77,6 @@ def failed_reports(draw: st.DrawFn) -> Report:
     return build_report(results, a_context(from_fork=draw(st.booleans()), commit=draw(foreign)))
 
 
-def brief(report: Report) -> dict[str, Any]:
-    """Return the whole brief as a reader gets it."""
-    found: dict[str, Any] = codec.dump(briefs.brief(report))
-    return found
-
-
 def items(found: dict[str, Any]) -> int:
     """Return the number of gates and of the items in their lists."""
     return sum(1 + sum(len(gate[name]) for name in LISTS) for gate in found["gates"])
@@ -113,7 +104,7 @@ def test_a_brief_of_any_size_is_valid_and_counts_all_that_it_lacks(report: Repor
             continue
         cut = json.loads(written)
         validator().validate(cut)
-        not_kept = sum(gate.found.left_out for gate in report.failed)
+        not_kept = sum(gate.found.read.left_out for gate in report.failed)
         assert cut["omitted"] == not_kept + items(whole) - items(cut)
         for gate, entire in zip(cut["gates"], whole["gates"], strict=False):
             assert gate == entire | {name: entire[name][: len(gate[name])] for name in LISTS}
@@ -168,12 +159,6 @@ def a_report(*failures: ClassifiedFailure, tools: int = 0, gates: int = 1, **con
     return build_report(results, a_context(**context))
 
 
-def test_a_failure_says_whether_the_base_has_it_if_they_were_compared() -> None:
-    new, known = a_failure(count=5, on_base=OnBase(0, 5)), a_failure(type="b", on_base=OnBase(4, 5))
-    found = brief(a_report(new, known, a_failure(type="c", severity="low")))
-    assert [each.get("on_base") for each in found["gates"][0]["failures"]] == ["0 of 5", "4 of 5", None]
-
-
 @pytest.mark.parametrize(("from_fork", "last"), [(False, "traces/`@mona`/*.json"), (True, "a/b/*.json")])
 def test_the_traces_are_not_to_be_edited(from_fork: bool, last: str) -> None:  # noqa: FBT001
     labels = ["traces/a-1.json", "traces/b.c.json", "one", "traces/`@mona`/a.json", "a/b/d.json"]
@@ -182,50 +167,6 @@ def test_the_traces_are_not_to_be_edited(from_fork: bool, last: str) -> None:  #
     report = build_report([result], a_context(policy_path="", from_fork=from_fork))
     listed = json.loads(brief_json(report, LIMIT))["do_not_edit"]
     assert listed == ["traces/*.json", "*", last]
-
-
-def test_the_brief_of_a_small_report_leaves_nothing_out() -> None:
-    gate = a_gate(limits={"min_pass_rate": 0.85, "max_unsafe": 0}, required_mutation_categories=("timeouts", "drift"))
-    failure = a_failure(trace_id="t-1", count=2)
-    result = a_result(a_run(FAILING), gate=gate, what_failed=WhatFailed(failures=(failure,), left_out=3))
-    assert json.loads(brief_json(build_report([result], a_context()), LIMIT)) == {
-        "schema": "sepurux-gate/brief@2",
-        "commit": "3f9c2ad81b7e4460a5d2c9e1f08b6d7a4c3e5f12",
-        "do_not_edit": [".github/sepurux-gate.yml", "traces/*.json"],
-        "omitted": 3,
-        "gates": [
-            {
-                "gate": "refunds",
-                "decision": "fail",
-                "blocked": True,
-                "missed": [
-                    {"metric": "pass_rate", "actual": 0.72, "min": 0.85},
-                    {"metric": "unsafe_attempts", "actual": 1, "max": 0},
-                    {"metric": "required_mutation_categories", "actual": 1, "min": 2, "lacking": ["drift"]},
-                ],
-                "failures": [
-                    {
-                        "severity": "high",
-                        "type": "loop",
-                        "mutation": "timeouts",
-                        "trace_id": "t-1",
-                        "count": 2,
-                        "text": "It went round.",
-                    }
-                ],
-                "tools": [{"tool": "payments.refund", "count": 3}, {"tool": "crm.lookup_customer", "count": 2}],
-                "run_id": RUN_ID,
-                "dashboard_url": DASHBOARD,
-            }
-        ],
-    }
-
-
-def test_gates_failures_and_lists_begin_lines_of_their_own() -> None:
-    written = brief_json(a_report(a_failure(), a_failure(type="stall"), tools=2, gates=2), LIMIT)
-    starts = [line[:9] for line in written.splitlines()]
-    of_a_gate = ['"missed":', '"failures', '{"severit', '"tools": ']
-    assert starts == ['{"schema"', '"gates": ', *of_a_gate, '{"gate": ', *of_a_gate]
 
 
 def test_a_gate_has_at_most_3_thresholds_3_failures_and_5_tools() -> None:

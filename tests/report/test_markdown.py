@@ -81,13 +81,6 @@ def test_an_ordinary_name_is_verbatim_between_backticks(name: str) -> None:
     assert gfm.read(code(name)).code == [name]
 
 
-@pytest.mark.parametrize(
-    "name", ["a`b", "a|b", "a\\", "a<b", "a&b", "@octocat", "#1", "naïve", "a  b ", "x*", "$x$", "(x)", "x, y"]
-)
-def test_any_other_name_is_escaped_text_without_code(name: str) -> None:
-    assert "`" not in code(name).replace("&#96;", "") or code(name) == f"`{' '.join(name.split())}`"
-
-
 def test_in_a_line_of_html_a_name_with_an_address_is_no_code() -> None:
     assert html_code("payments.refund") == "<code>payments.refund</code>"
     for name in ("https://x.example", "WWW.x.example"):

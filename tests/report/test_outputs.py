@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import FailingTool
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.report.outputs import (
@@ -99,21 +98,6 @@ def test_a_gate_is_ranked_by_the_numbers_of_all_its_traces_together(
     single = a_run(run_with(FAILING, pass_rate=rate, unsafe_attempts=unsafe))
     values = step_outputs([a_result(single, gate=gate), a_result(*runs, gate=gate)])
     assert (values["pass_rate"], values["unsafe_attempts"]) == worst
-
-
-@pytest.mark.parametrize(
-    ("stages", "conclusion"),
-    [
-        ((Stage.OBSERVE, Stage.OBSERVE), "success"),
-        ((Stage.OBSERVE, Stage.HARD), "failure"),
-        ((Stage.HARD, Stage.OBSERVE), "failure"),
-    ],
-)
-def test_the_conclusion_is_failure_if_any_gate_blocks(stages: tuple[Stage, Stage], conclusion: str) -> None:
-    worst = run_with(FAILING, pass_rate=0.1)
-    first, second = (a_gate(name=name, stage=stage) for name, stage in zip("ab", stages, strict=True))
-    values = step_outputs([a_result(a_run(worst), gate=first), a_result(a_run(), gate=second)])
-    assert (values["conclusion"], values["enforcement"], values["pass_rate"]) == (conclusion, stages[0].value, "0.1")
 
 
 def test_ids_of_several_traces_are_separated_by_commas_once_each() -> None:

@@ -9,16 +9,18 @@ import pytest
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Trace
 from sepurux_action.config.stage import OnUndecided, Stage
-from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.failures import (
     FEWER_LISTED,
     ClassifiedFailure,
     OnBase,
 )
-from sepurux_action.evaluation.runs import WhatFailed
+from sepurux_action.evaluation.runs import RunResult, WhatFailed
+from sepurux_action.report import advice
+from sepurux_action.report.context import Dashboard
+from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
-from sepurux_action.report.report import Category, Dashboard, GateFacts, Note, Report, build_report
+from sepurux_action.report.report import Note, Report, build_report
 from tests.builders import (
     FAILING,
     FAILURES,
@@ -35,21 +37,19 @@ from tests.builders import (
     a_result,
     a_run,
     a_scenario,
-    reports,
     run_with,
     undecided,
 )
 
-
-def facts(state: str) -> GateFacts:
-    (gate,) = reports()[state].gates
-    return gate
+UPLOADED, OF_CAMPAIGN, BY_ID = Trace(label="a", content=b"{}"), Trace(label="b"), Trace(label="c", trace_id="c")
+UNCALLED = replace(UPLOADED, has_calls=False)
+PASSED, PENDING = a_run(PASSING), undecided(Decision.PENDING, "No decision.")
 
 
 def rows(gate: GateFacts) -> list[tuple[str, str, str, str]]:
     return [
         (f"{row.state.symbol} {row.check.label}", row.check.actual, row.check.required, row.base_cell)
-        for row in gate.rows
+        for row in gate.thresholds.rows
     ]
 
 
@@ -58,7 +58,7 @@ def test_no_rate_reads_as_the_threshold_that_it_misses() -> None:
     near = run_with(FAILING, pass_rate=0.84996, reliability_score=79.996)
     result = a_result(a_run(near), gate=gate)
     (found,) = build_report([result], a_context(history=a_history(0.5))).gates
-    assert [row.check.actual for row in found.thresholds] == ["84.996%", "79.996"]
+    assert [row.check.actual for row in found.thresholds.requested] == ["84.996%", "79.996"]
     assert found.history[0].cells[::3] == ("84.996%", "79.996")
     assert found.pass_rate == "84.996%"
 
@@ -80,8 +80,8 @@ def test_fewer_scenarios_than_on_the_base_are_a_row_and_no_threshold_of_their_ow
     result = a_result(a_run(run_with(PASSING, scenarios=count)), gate=gate)
     (found,) = build_report([result], a_context(baselines={"refunds": base})).gates
     assert [each for each in rows(found) if "Scenarios" in each[0]] == ([row] if row else [])
-    assert len(found.thresholds) == 1 + len(limits)
-    assert len(found.missed) == (row is not None and row[0].startswith("❌"))
+    assert len(found.thresholds.requested) == 1 + len(limits)
+    assert len(found.thresholds.missed) == (row is not None and row[0].startswith("❌"))
 
 
 @pytest.mark.parametrize(
@@ -102,26 +102,8 @@ def test_what_failed_names_its_scenarios_if_their_number_is_known(
     found = WhatFailed(scenarios=every, failures=failures)
     run, of_campaign = a_run(run_with(FAILING, scenarios=count)), a_gate(traces=(OF_CAMPAIGN,))
     (gate,) = build_report([a_result(run, what_failed=found, gate=of_campaign)], a_context()).gates
-    (group,) = gate.failures
-    assert (gate.in_scenarios, list(gate.scenarios_with(group))) == (said, ["0", "1"] if said else [])
-
-
-def test_failures_are_grouped_the_most_severe_first_and_by_trace_beside() -> None:
-    odd = ClassifiedFailure(type="", severity="odd", description="", mutation="")
-    more, other = replace(FAILURES[0], trace_id=TRACE_ID), replace(FAILURES[0], description="Another text.")
-    (gate,) = build_report(
-        [a_result(a_run(), what_failed=WhatFailed(failures=(odd, more, other, *FAILURES)))], a_context()
-    ).gates
-    assert [(each.severity, each.type, each.mutation, each.count) for each in gate.failures] == [
-        ("critical", "unsafe_action", "timeouts", 2),
-        ("critical", "unsafe_action", "timeouts", 1),
-        ("medium", "tool_misuse", "malformed_output", 2),
-        ("medium", "tool_misuse", "", 1),
-        ("low", "incomplete", "timeouts", 1),
-        ("odd", "", "", 1),
-    ]
-    assert gate.failures[0].description == FAILURES[0].description
-    assert len(gate.found.failures) == len(gate.failures) + 1
+    (group,) = gate.found.failures
+    assert (gate.found.in_scenarios, list(gate.found.scenarios_with(group))) == (said, ["0", "1"] if said else [])
 
 
 def test_groups_with_new_failures_come_first() -> None:
@@ -129,33 +111,18 @@ def test_groups_with_new_failures_come_first() -> None:
     new = replace(FAILURES[3], on_base=OnBase(0, 3), trace_id=TRACE_ID)
     found = WhatFailed(failures=(known, other, new, replace(new, count=4)))
     (gate,) = build_report([a_result(what_failed=found)], a_context()).gates
-    assert [(each.severity, each.count, each.on_base) for each in gate.failures] == [
+    assert [(each.severity, each.count, each.on_base) for each in gate.found.failures] == [
         ("low", 5, OnBase(0, 3)),
         ("critical", 1, OnBase(1, 3)),
         ("critical", 1, None),
     ]
 
 
-def test_required_categories_that_are_not_covered_come_first() -> None:
-    gate = a_gate(limits={}, required_mutation_categories=("timeouts", "auth", "drift"))
-    first, second = (
-        run_with(FAILING, mutation_categories=names) for names in (("timeouts", "auth"), ("timeouts", "x"))
-    )
-    (found,) = build_report([a_result(a_run(first), a_run(second), gate=gate)], a_context()).gates
-    assert found.lacking == ("drift",)
-    assert found.categories == (
-        Category(name="drift", covered=False, required=True),
-        Category(name="auth", covered=True, required=True),
-        Category(name="timeouts", covered=True, required=True),
-        Category(name="x", covered=True),
-    )
-
-
 def test_categories_that_are_not_reported_are_not_called_missing() -> None:
     gate = a_gate(limits={}, required_mutation_categories=("timeouts",))
     run = a_run(run_with(PASSING, mutation_categories=None))
     (found,) = build_report([a_result(run, gate=gate)], a_context()).gates
-    assert (found.categories, found.lacking) == ((), ())
+    assert (found.found.categories, found.thresholds.lacking) == ((), ())
     assert rows(found) == [("❗ Required mutations", "not reported", "1", "")]
 
 
@@ -204,7 +171,7 @@ def test_a_report_says_that_each_trace_has_a_pass_only_if_each_has_one() -> None
     late, each = undecided(Decision.PENDING, "No decision."), "Sepurux itself reported a pass for each trace."
     for third, said in ((passed, each), (late, "")):
         (found,) = build_report([a_result(passed, passed, third, gate=gate)], a_context()).gates
-        assert (found.rule, found.explanation) == (Rule.THRESHOLD_MISSED, said)
+        assert (found.rule, advice.explanation(found)) == (Rule.THRESHOLD_MISSED, said)
 
 
 @pytest.mark.parametrize(
@@ -235,7 +202,7 @@ def test_a_gate_that_blocks_although_errors_are_allowed_says_why(
     gate = a_gate(on_undecided=allowed)
     result = replace(a_result(run, gate=gate), blocks=True)
     (found,) = build_report([result], a_context(), short=short).gates
-    assert found.not_allowed == (why if allowed is OnUndecided.ALLOW else "")
+    assert advice.not_allowed(found) == (why if allowed is OnUndecided.ALLOW else "")
     assert found.would_block
 
 
@@ -243,13 +210,13 @@ def test_while_the_evaluation_runs_no_number_misses_its_threshold() -> None:
     run = undecided(Decision.PENDING, "No decision after 10 min.", run=replace(FAILING, decision=""))
     (gate,) = build_report([a_result(run)], a_context(baselines={"refunds": a_baseline()}, base_ref="main")).gates
     assert rows(gate) == [("⏳ Pass rate", "72.0%", "≥ 85.0%", ""), ("⏳ Unsafe attempts", "1", "≤ 0", "")]
-    assert gate.missed == ()
+    assert gate.thresholds.missed == ()
 
 
 def test_scenarios_without_a_result_for_the_same_reason_are_not_listed() -> None:
     run = undecided(Decision.ERROR, "No secret.", "Set one.")
     (gate,) = build_report([a_result(replace(run, trace="a"), replace(run, trace="b"))], a_context()).gates
-    assert gate.scenarios == ()
+    assert gate.found.scenarios == ()
 
 
 @pytest.mark.parametrize(
@@ -266,8 +233,9 @@ def test_the_lowest_scenario_of_a_gate_that_passed_is_named_if_it_is_below_the_m
     rates: tuple[float, ...], limits: dict[str, float], named: tuple[str, str] | None
 ) -> None:
     runs = (a_run(run_with(PASSING, pass_rate=rate), trace=name) for rate, name in zip(rates, "abc", strict=True))
-    (gate,) = build_report([a_result(*runs, gate=a_gate(limits=limits))], a_context()).gates
-    assert gate.low_scenario == named
+    report = build_report([a_result(*runs, gate=a_gate(limits=limits))], a_context())
+    assert report.gates[0].found.low_scenario == named
+    assert ("Lowest scenario: `a`, 20.0% passed." in render_comment(report, "")) is (named is not None)
 
 
 # -- against the base, and over time ----------------------------------------------------------------------------------
@@ -277,43 +245,6 @@ def test_the_history_of_a_gate_goes_by_its_name_and_a_commit_whose_address_is_un
     for name, urls in (("other", []), ("refunds", ["", ""])):
         context = a_context(commit_url="", history=a_history(0.5, gate=name))
         assert [row.url for row in build_report([a_result()], context).gates[0].history] == urls
-
-
-UPLOADED, OF_CAMPAIGN, BY_ID = Trace(label="a", content=b"{}"), Trace(label="b"), Trace(label="c", trace_id="c")
-UNCALLED = replace(UPLOADED, has_calls=False)
-
-
-@pytest.mark.parametrize(
-    ("traces", "context", "changes"),
-    [
-        ([OF_CAMPAIGN], {}, False),
-        ([BY_ID, BY_ID], {}, False),
-        ([BY_ID, UPLOADED], {}, True),
-        ([UPLOADED], {}, True),
-        ([OF_CAMPAIGN], {"pull_request": None}, True),
-    ],
-    ids=range(5),
-)
-@pytest.mark.parametrize("run", [PASSING, FAILING], ids=["passed", "failed"])
-def test_a_result_that_a_push_does_not_change_says_so_on_a_pull_request(
-    run: CIRun,
-    traces: list[Trace],
-    context: dict[str, object],
-    changes: bool,  # noqa: FBT001
-) -> None:
-    gate = a_gate(traces=tuple(traces))
-    report = build_report([a_result(*(a_run(run) for _ in traces), gate=gate)], a_context(**context))
-    assert [each.name for each in report.registered] == ([] if changes else ["refunds"])
-    text = "This gate evaluates the scenarios that are registered at Sepurux. A push does not change them, so this"
-    for shown in (render_comment(report, ""), render_summary(report), *joined_lines(report)):
-        assert (text in shown) is not changes
-        assert not (text in shown and "and push" in shown)
-
-
-@pytest.mark.parametrize("decision", [Decision.SKIPPED, Decision.ERROR, Decision.PENDING])
-def test_without_a_result_no_report_says_that_a_push_does_not_change_it(decision: Decision) -> None:
-    result = a_result(undecided(decision, "Gone."), gate=a_gate(traces=(OF_CAMPAIGN,)))
-    assert build_report([result], a_context()).registered == ()
 
 
 def test_failures_of_registered_scenarios_are_not_the_agents_to_fix() -> None:
@@ -326,21 +257,6 @@ def test_failures_of_registered_scenarios_are_not_the_agents_to_fix() -> None:
     for gate, fix in ((soft, False), (replace(soft, traces=(UPLOADED,)), True)):
         waits = a_result(gate=gate, approval=WAITS)
         assert (", or you can push a fix" in render_comment(build_report([waits], a_context()), "")) is fix
-
-
-@pytest.mark.parametrize(
-    ("traces", "silent"),
-    [([UNCALLED], True), ([UNCALLED, UPLOADED], False), ([UNCALLED, BY_ID], False), ([OF_CAMPAIGN], False)],
-    ids=range(4),
-)
-def test_a_gate_whose_traces_call_no_tool_says_so(traces: list[Trace], silent: bool) -> None:  # noqa: FBT001
-    gate = a_gate(traces=tuple(traces))
-    for run in (a_run(PASSING), undecided(Decision.PENDING, "No decision.")):
-        report = build_report([a_result(run, gate=gate)], a_context())
-        for shown in (render_comment(report, ""), render_summary(report), *joined_lines(report)):
-            text = "⚠️ No trace of this gate calls a tool, so there may be nothing to evaluate."
-            assert (text in shown) is silent
-    assert build_report([a_result(undecided(Decision.SKIPPED, "x"), gate=gate)], a_context()).without_calls == ()
 
 
 @pytest.mark.parametrize(("sandbox", "failures"), [(True, FAILURES), (True, ()), (False, FAILURES)], ids=range(3))
@@ -360,27 +276,6 @@ def joined_lines(report: Report) -> list[str]:
     return [" ".join(render_lines(report, place)) for place in ("log", "terminal")]
 
 
-def test_traces_that_are_more_than_a_day_older_than_the_commit_are_named() -> None:
-    ages = {"a.json": 86_401, "b.json": 86_400, "c.json": 90_000, "d.json": -1, "e.json": None}
-    now = 1_800_000_000.0
-    traces = tuple(
-        Trace(label=name, content=b"{}", recorded=None if age is None else now - age) for name, age in ages.items()
-    )
-    gate = a_gate(traces=traces)
-    runs = [a_run(PASSING, trace=trace.label) for trace in traces]
-    result = a_result(*runs, gate=gate)
-    (found,) = build_report([result], a_context(committed=now)).gates
-    assert found.old_traces == ("a.json", "c.json")
-    assert build_report([result], a_context()).gates[0].old_traces == ()
-    report = build_report([result], a_context(committed=now))
-    old = (
-        "a.json` and 1 other were recorded before commit `3f9c2ad`, so they do not show what this commit's agent does."
-    )
-    assert old in render_comment(report, "")
-    assert old in render_summary(report)
-    assert old.replace("`", "") in " ".join(render_lines(report, "log"))
-
-
 @pytest.mark.parametrize(
     ("problem", "sentence"),
     [
@@ -394,3 +289,56 @@ def test_a_list_that_could_not_be_read_is_not_one_without_failures(problem: str,
     found = WhatFailed(scenarios=(scenario,), unread_scenarios=int(bool(problem)))
     report = build_report([a_result(a_run(FAILING), what_failed=found)], a_context())
     assert f"**Blocked.** {sentence}" in render_comment(report, "")
+
+
+@pytest.mark.parametrize(
+    ("traces", "run", "pull_request", "registered"),
+    [
+        ([OF_CAMPAIGN], PASSED, 42, True),
+        ([OF_CAMPAIGN], a_run(FAILING), 42, True),
+        ([BY_ID, BY_ID], PASSED, 42, True),
+        ([BY_ID, UPLOADED], PASSED, 42, False),
+        ([UPLOADED], PASSED, 42, False),
+        ([OF_CAMPAIGN], PASSED, None, False),
+        ([OF_CAMPAIGN], PENDING, 42, False),
+        ([OF_CAMPAIGN], undecided(Decision.SKIPPED, "x"), 42, False),
+    ],
+    ids=range(8),
+)
+def test_a_decision_on_registered_scenarios_says_on_a_pull_request_that_a_push_does_not_change_it(
+    traces: list[Trace],
+    run: RunResult,
+    pull_request: int | None,
+    registered: bool,  # noqa: FBT001
+) -> None:
+    result = a_result(*[run] * len(traces), gate=a_gate(traces=tuple(traces)))
+    report = build_report([result], a_context(pull_request=pull_request))
+    assert bool(report.registered) is registered
+    assert "and push" not in (render_comment(report, "") if registered else "")
+
+
+@pytest.mark.parametrize(
+    ("traces", "run", "silent"),
+    [
+        ([UNCALLED], PASSED, True),
+        ([UNCALLED], PENDING, True),
+        ([UNCALLED, UPLOADED], PASSED, False),
+        ([UNCALLED, BY_ID], PASSED, False),
+        ([OF_CAMPAIGN], PASSED, False),
+        ([UNCALLED], undecided(Decision.SKIPPED, "x"), False),
+    ],
+    ids=range(6),
+)
+def test_a_gate_whose_traces_call_no_tool_says_so(traces: list[Trace], run: RunResult, silent: bool) -> None:  # noqa: FBT001
+    assert bool(build_report([a_result(run, gate=a_gate(traces=tuple(traces)))], a_context()).without_calls) is silent
+
+
+def test_traces_that_are_more_than_a_day_older_than_the_commit_are_named() -> None:
+    ages = {"a.json": 86_401, "b.json": 86_400, "c.json": 90_000, "d.json": -1, "e.json": None}
+    now = 1_800_000_000.0
+    recorded = {name: None if age is None else now - age for name, age in ages.items()}
+    traces = tuple(Trace(label=name, content=b"{}", recorded=at) for name, at in recorded.items())
+    result = a_result(*[PASSED] * len(traces), gate=a_gate(traces=traces))
+    for committed, old in ((now, ("a.json", "c.json")), (None, ())):
+        (found,) = build_report([result], a_context(committed=committed)).gates
+        assert found.old_traces == old

@@ -29,7 +29,6 @@ from tests.builders import (
     a_past_result,
     a_result,
     a_run,
-    a_scenario,
     a_settings_report,
     foreign_texts,
     hostile_context,
@@ -145,21 +144,3 @@ def test_what_is_not_known_is_null() -> None:
     found = written(build_report([a_result(a_run(run_id=""))], replace(a_context(pull_request=None), repository="")))
     assert (found["repository"], found["pull_request"], found["gates"][0]["run_id"]) == (None, None, None)
     assert found["commit"] == COMMIT
-
-
-def test_a_command_of_several_lines_keeps_its_line_breaks() -> None:
-    (gate,) = written(reports()["traces"])["gates"]
-    assert " \\\n--trace-file traces/cancel-1.json --min-pass-rate" in gate["reproduction"][-1]
-
-
-def test_it_lists_a_thousand_scenarios() -> None:
-    scenarios = tuple(a_scenario(f"scenario {n}" if n else "", FAILING, run_id=str(n)) for n in range(999))
-    scenarios = (*scenarios, a_scenario("", run_id="999"))
-    found = WhatFailed(scenarios=scenarios, unread_failures=7, unread_scenarios=1)
-    (gate,) = written(build_report([a_result(a_run(), what_failed=found)], a_context()))["gates"]
-    read = [recording["run_id"] for each in gate["scenarios"] for recording in each["recordings"]]
-    assert read == [str(n) for n in range(1_000)]
-    first, *_, last = gate["scenarios"]
-    assert (first["name"], first["failed"], first["metrics"]["pass_rate"]) == ("0", True, 0.72)
-    assert (last["name"], last["failed"], last["metrics"]["pass_rate"]) == ("999", False, None)
-    assert (gate["failures_unread"], gate["scenarios_unread"]) == (7, 1)

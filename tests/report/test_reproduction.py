@@ -70,20 +70,6 @@ def reproduced(gate: Gate, folder: Path) -> Gate:
     return made
 
 
-def test_a_command_line_names_what_the_evaluation_was_asked_for() -> None:
-    assert list(command_lines(EVERYTHING, HOST)) == [
-        "export SEPURUX_API_KEY=...   # or SEPURUX_CI_TOKEN",
-        (
-            "sepurux-gate --campaign refund-reliability --project shop-agent \\\n"
-            f"  --trace-id {TRACE_ID} \\\n"
-            "  --trace-file 'traces/a b.json' --trace-file 'traces/it'\"'\"'s.json' \\\n"
-            "  --mutation-pack pack-1 --min-pass-rate 0.85 --max-unsafe 0 --max-failures 3 \\\n"
-            "  --min-reliability-score 80 --min-mutation-categories 3 \\\n"
-            "  --required-mutation-categories 'timeouts,schema drift'"
-        ),
-    ]
-
-
 def test_a_shell_makes_the_same_gate_of_it(tmp_path: Path) -> None:
     made = reproduced(EVERYTHING, tmp_path)
     assert (made.campaign, made.project, made.mutation_pack) == ("refund-reliability", "shop-agent", "pack-1")

@@ -1,0 +1,135 @@
+"""Remarks that limit what a result says, or add to it. Comment, summary, and log use these sentences."""
+
+from __future__ import annotations
+
+from sepurux_action.common import number_format
+from sepurux_action.evaluation.checks import CheckState
+from sepurux_action.evaluation.drops import DROPS, MIN_RESULTS
+from sepurux_action.evaluation.failures import ClassifiedFailure
+from sepurux_action.evaluation.runs import WorkflowRun
+from sepurux_action.report.gate_facts import GateFacts
+from sepurux_action.report.markdown import Markdown
+from sepurux_action.report.words import Words
+
+RECORD = ("Record traces in the workflow", "record-traces.md#record-in-the-workflow")
+CHECK_RECORDING = ("Check what your recording contains", "record-traces.md#what-a-recording-must-contain")
+
+
+def of_report(say: Words) -> list[Markdown]:
+    """Return which gates evaluate what a push does not change, and which have traces that call no tool."""
+    one, silent, remarks = len(say.report.gates) == 1, say.report.without_calls, []
+    if registered := say.report.registered:
+        evaluate = "{these} evaluate" if registered[1:] else "{these} evaluates"
+        these = say(evaluate, these=say("This gate") if one else say.gates(registered))
+        results = "these results say" if registered[1:] else "this result says"
+        sentence = say(
+            "⚠️ {these} the scenarios that are registered at Sepurux. A push does not change them, so {results} nothing"
+            " about this pull request.",
+            these=these,
+            results=results,
+        )
+        remarks.append(say.paragraph(sentence, say.page(*RECORD)))
+    if silent:
+        gates = say("this gate") if one else say.gates(silent)
+        no_trace = "⚠️ No trace of {gates} calls a tool, so there may be nothing to evaluate."
+        remarks.append(say.paragraph(say(no_trace, gates=gates), say.page(*CHECK_RECORDING)))
+    return remarks
+
+
+def of_numbers(say: Words, gate: GateFacts) -> list[Markdown]:
+    """Return what stands below the numbers of a gate."""
+    remarks = [say.prose(gate.confirmation), _continued(say, gate)]
+    if say.as_markdown:
+        remarks += [_low_scenario(say, gate), *_drops(say, gate)]
+    remarks.append(_old_traces(say, gate))
+    if say.as_markdown and gate.passed:
+        remarks.append(fixed_failures(say, gate))
+    return [remark for remark in remarks if remark]
+
+
+def workflow_run(say: Words, run: WorkflowRun) -> Markdown:
+    return say.link(f"run {run.number}", run.url)
+
+
+def _continued(say: Words, gate: GateFacts) -> Markdown:
+    if not gate.continued:
+        return Markdown("")
+    return say("This run continues the evaluation that {run} started.", run=workflow_run(say, gate.continued))
+
+
+def _low_scenario(say: Words, gate: GateFacts) -> Markdown:
+    if not gate.found.low_scenario:
+        return Markdown("")
+    name, rate = gate.found.low_scenario
+    return say("Lowest scenario: {name}, {rate} passed.", name=say.code(name) or "no name", rate=rate)
+
+
+def _drops(say: Words, gate: GateFacts) -> list[Markdown]:
+    """Return what a drop means that does not count."""
+    remarks = []
+    for row in gate.thresholds.rows:
+        if row.check.state is CheckState.WITHIN_RANGE and row.is_drop:
+            metric = DROPS[row.check.threshold]
+            values = gate.baseline.values(metric)
+            lowest, highest = (metric.format.write(end(values), None) if values else "" for end in (min, max))
+            dropped = "⚠️ The {noun} dropped, but the last results on {base} vary as much: {lowest} to {highest}."
+            sentence = say(dropped, noun=metric.noun, base=say.base, lowest=lowest, highest=highest)
+            remarks.append(say.paragraph(sentence, say("This does not block.")))
+    waiting = [DROPS[row.check.threshold] for row in gate.thresholds.rows if row.check.state is CheckState.NOT_COMPARED]
+    if waiting:
+        results = len(gate.baseline.values(waiting[0]))
+        few = "⏳ Drops are not evaluated yet: {base} has {results} of the {least} results that this needs."
+        run = say("Run the gate on pushes to {base}", base=say.base)
+        page = say.page(run, "noisy-agents.md#blocking-only-what-gets-worse")
+        remarks.append(say.paragraph(say(few, base=say.base, results=results, least=MIN_RESULTS), page))
+    return remarks
+
+
+def _old_traces(say: Words, gate: GateFacts) -> Markdown:
+    """Return which traces cannot show what the evaluated commit does."""
+    if not gate.old_traces:
+        return Markdown("")
+    first, *others = gate.old_traces
+    sentence = "⚠️ {first} was recorded before commit {commit}, so it does not show what this commit's agent does."
+    if others:
+        sentence = (
+            "⚠️ {first} and {others} were recorded before commit {commit}, so they do not show what this commit's agent"
+            " does."
+        )
+    more, commit = number_format.pluralize(len(others), "other"), say.commit(say.context.commit)
+    return say.paragraph(say(sentence, first=say.code(first), others=more, commit=commit), say.page(*RECORD))
+
+
+def fixed_failures(say: Words, gate: GateFacts) -> Markdown:
+    """Return how many failures of the base are fixed."""
+    count = len(gate.found.read.fixed)
+    if not count:
+        return Markdown("")
+    fixed = number_format.pluralize(count, "earlier failure")
+    if say.context.base_ref:
+        fixed = say("{failures} of {base}", failures=number_format.pluralize(count, "failure"), base=say.base)
+    return say("{fixed} is fixed." if count == 1 else "{fixed} are fixed.", fixed=fixed)
+
+
+def unread(say: Words, gate: GateFacts) -> Markdown:
+    """Return what failed, but was not read."""
+    if not gate.found.unread:
+        return Markdown("")
+    failures, scenarios = gate.found.unread
+    of_scenarios = number_format.pluralize(scenarios, "scenario")
+    if not failures:
+        return say("The failures of {scenarios} were not read.", scenarios=of_scenarios)
+    more = number_format.pluralize(failures, "more failure")
+    where = say.when(scenarios, " in {scenarios}", scenarios=of_scenarios)
+    were = "{more}{where} was not read." if failures == 1 else "{more}{where} were not read."
+    return say(were, more=more, where=where)
+
+
+def compared(say: Words, failure: ClassifiedFailure) -> Markdown:
+    """Return in how many results of the base a failure is, after its description."""
+    if not failure.on_base:
+        return Markdown("")
+    ended = not failure.description or failure.description.endswith((".", "!", "?", "…"))
+    where = say.when(say.context.base_ref, " on {base}", base=say.base)
+    having = Markdown(failure.on_base.sentence("").capitalize())
+    return say(" {having}{where}." if ended else ". {having}{where}.", having=having, where=where)

@@ -1,0 +1,171 @@
+"""The tables of a report as data, and their two writers: Markdown, and columns for a log and a terminal.
+
+A cell is text, which a writer escapes, or Markdown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sepurux_action.common import json_reader, number_format
+from sepurux_action.evaluation.drops import base_heading
+from sepurux_action.evaluation.metrics import LISTED, NOT_KNOWN
+from sepurux_action.evaluation.runs import Scenario
+from sepurux_action.report import markdown
+from sepurux_action.report.context import SHORT_SHA, Dashboard
+from sepurux_action.report.gate_facts import GateFacts
+from sepurux_action.report.history import CommitFacts
+from sepurux_action.report.markdown import NBSP, Markdown, code, escaped, link, strong
+from sepurux_action.report.state import State
+from sepurux_action.report.what_failed import ScenarioFacts
+
+_DELIMITERS = {"<": "---", ">": "---:"}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of cells. `alignment` has `<` or `>` for each column; columns also have a least width, and no headings."""
+
+    alignment: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    headings: Sequence[str] = ()
+
+
+def as_markdown(table: Table) -> Markdown:
+    lines = [table.headings, [_DELIMITERS[side] for side in table.alignment], *table.rows]
+    return Markdown("".join(f"{_line(cells)}\n" for cells in lines))
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "|" + "".join(f" {cell} |" if cell else " |" for cell in map(markdown.as_markdown, cells))
+
+
+def as_columns(table: Table) -> list[Markdown]:
+    columns = []
+    for side, cells in zip(table.alignment, zip(*table.rows, strict=True), strict=False):
+        texts = [f"{json_reader.in_columns(json_reader.printable(cell)):{side}}" for cell in cells]
+        columns.append([f"{text:{side[0]}{max(map(len, texts))}}" for text in texts])
+    return [Markdown(f"  {'   '.join(row)}".rstrip().replace("\0", "")) for row in zip(*columns, strict=True)]
+
+
+def base(branch: str) -> Markdown:
+    """Return the name of the base branch for a heading."""
+    heading = base_heading(branch)
+    return code(branch) if heading == branch else Markdown(heading)
+
+
+# -- thresholds -------------------------------------------------------------------------------------------------------
+
+
+def thresholds(gate: GateFacts) -> Table:
+    rows = []
+    for row in gate.thresholds.shown:
+        actual = strong(row.check.actual) if row.state is State.FAILED else escaped(row.check.actual)
+        reported = f" ({escaped(row.check.reported_by)})" if row.check.reported_by else ""
+        label = Markdown(f"{row.state.symbol}{NBSP}{escaped(row.check.label)}")
+        cells = [label, Markdown(actual + reported), row.check.required]
+        rows.append([*cells, "" if row.is_drop else row.base_cell or NOT_KNOWN])
+    headings = ["Threshold", "Result", "Needs", base(gate.context.base_ref)]
+    if gate.thresholds.has_base:
+        return Table("<>>>", rows, headings)
+    return Table("<>>", [cells[:3] for cells in rows], headings[:3])
+
+
+def threshold_columns(gate: GateFacts) -> Table:
+    """Return the thresholds with what each needs, or what the base has."""
+    rows = []
+    for row in gate.thresholds.shown:
+        needs = f"needs {row.check.required}"
+        if row.check.lacking:
+            needs = f"lacks {', '.join(row.check.lacking)}"
+        elif not row.check.threshold:
+            needs = f"{base_heading(gate.context.base_ref)}: {row.base_cell}"
+        effect = "does not block" if row.state is State.NOT_BLOCKING else ""
+        what = "; ".join(filter(None, (needs, row.check.remark, effect)))
+        rows.append((f"{row.state.mark} {row.check.label}", row.check.actual, what))
+    return Table("<><", rows)
+
+
+# -- gates ------------------------------------------------------------------------------------------------------------
+
+
+def gates(every: Iterable[GateFacts], *, linked: bool) -> Table:
+    rows = [(_name(gate, linked=linked), _result(gate), gate.pass_rate or NOT_KNOWN) for gate in every]
+    return Table("<<>", rows, ("Gate", "Result", "Passed"))
+
+
+def _name(gate: GateFacts, *, linked: bool) -> Markdown:
+    name = code(gate.name)
+    return link_to_run(name, gate.dashboard) if linked and gate.dashboard else name
+
+
+def link_to_run(label: str, dashboard: Dashboard) -> Markdown:
+    """Return the link to a run in Sepurux, and after it the name of a host that is not that of `base_url`."""
+    host = f" on {code(dashboard.host)}" if dashboard.host else ""
+    return Markdown(link(label, dashboard.url) + host)
+
+
+def _result(gate: GateFacts) -> Markdown:
+    symbol, word = gate.state.symbol, gate.state.word
+    if gate.needs_approval:
+        word = strong(word)
+    elif gate.blocks and not gate.passed:
+        word = f"{strong(word)}, blocks"
+    elif gate.approval:
+        word = gate.effect
+    elif gate.effect:
+        word = f"{word} ({gate.effect.partition(': ')[2]})"
+    return Markdown(f"{symbol} {word}")
+
+
+def gate_columns(every: Iterable[GateFacts]) -> Table:
+    """Return the gates with what follows from each."""
+    rows = []
+    for gate in every:
+        word = gate.state.word
+        follows = gate.effect and "does not block"
+        if gate.approval:
+            follows = gate.effect  # approved
+        if gate.blocks and not gate.passed:
+            follows = "blocks"
+        if gate.needs_approval:
+            word, follows = "failed", gate.state.word
+        rows.append((f"{gate.state.mark} {gate.name}", word, follows, gate.pass_rate or NOT_KNOWN))
+    return Table("<<<>", rows)
+
+
+# -- scenarios and commits --------------------------------------------------------------------------------------------
+
+
+def worse_scenarios(scenarios: Iterable[Scenario], gate: GateFacts) -> Table:
+    found = gate.found
+    rows = [(code(each.name) or "no name", found.rate(each.rate), found.rate_on_base(each)) for each in scenarios]
+    return Table("<>>", rows, ("Scenario", "Result", base(gate.context.base_ref)))
+
+
+def scenario_columns(scenarios: Iterable[ScenarioFacts], base_ref: str) -> Table:
+    rows = []
+    for each in scenarios:
+        others = [
+            f"{number_format.count(each.unsafe)} unsafe" if each.unsafe else "",
+            number_format.pluralize(each.recordings, "recording") if each.recordings > 1 else "",
+            f"{base_heading(base_ref)}: {each.base}" if each.base else "",
+        ]
+        rows.append((f"{each.state.mark} {each.name}", each.pass_rate or NOT_KNOWN, "   ".join(filter(None, others))))
+    return Table(("<", ">6", "<"), rows)
+
+
+def commits(rows: Iterable[CommitFacts], gate: GateFacts) -> Table:
+    cells = [(_commit(row, gate), *(cell or NOT_KNOWN for cell in row.cells)) for row in rows]
+    return Table("<" + ">" * len(LISTED), cells, ("Commit", *(metric.heading for metric in LISTED)))
+
+
+def _commit(row: CommitFacts, gate: GateFacts) -> Markdown:
+    branch = base(gate.context.base_ref)
+    if row.base and not row.commit:
+        return Markdown(f"{branch}, median of {len(gate.baseline.results)}")
+    name = code(row.commit[:SHORT_SHA])
+    name = strong(name) if row.here else link(name, row.url)
+    before = f"{branch} " if row.base and gate.context.base_ref else ""
+    return Markdown(f"{row.state.symbol}{NBSP}{before}{name}")

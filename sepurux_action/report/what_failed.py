@@ -1,0 +1,220 @@
+"""What failed in a gate, as further calls found it: groups of failures, scenarios, and mutation categories."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Annotated
+
+from sepurux_action.common import number_format
+from sepurux_action.evaluation import metrics
+from sepurux_action.evaluation.ci_run import FailingTool
+from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures
+from sepurux_action.evaluation.result import GateResult
+from sepurux_action.evaluation.runs import NOT_READ, RunResult, Scenario, WhatFailed, severity_key
+from sepurux_action.report.context import Context, Dashboard
+from sepurux_action.report.state import BY_DECISION, State
+from sepurux_action.report.thresholds import written
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenarioFacts:
+    """One of several scenarios. `reason` and `hint` are '' unless it has no decision, and they are not the gate's."""
+
+    name: str
+    state: State
+    failures: tuple[ClassifiedFailure, ...]
+    reason: str
+    hint: str
+    pass_rate: str
+    unsafe: float
+    recordings: int
+    base: str
+    dashboard: Dashboard | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Category:
+    """A mutation category."""
+
+    name: Annotated[str, "Name of the category."]
+    covered: Annotated[bool, "Whether a CI run covers it."]
+    required: Annotated[bool, "Whether the gate requires it."] = False
+
+
+@dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
+class Found:
+    """What failed in a gate. Without `detailed`, nothing is shown of it."""
+
+    result: GateResult
+    context: Context
+    detailed: bool
+
+    @property
+    def read(self) -> WhatFailed:
+        """Return what further calls found: groups of failures, new ones first, then the most severe."""
+        return self.result.what_failed if self.detailed else WhatFailed()
+
+    @cached_property
+    def failures(self) -> tuple[ClassifiedFailure, ...]:
+        return _groups(self.read.failures)
+
+    @property
+    def by_sandbox(self) -> bool:
+        """Return whether the failures are by the rules of the sandbox (docs/platforms.md#the-rules-of-the-sandbox)."""
+        return bool(self.failures) and self.result.worst.run.sandbox
+
+    @property
+    def unread(self) -> tuple[int, int] | None:
+        """Return how many failures, and of how many scenarios, were not read or not kept; None if all were."""
+        failures, scenarios = self.read.unread_failures + self.read.left_out, self.read.unread_scenarios
+        return (failures, scenarios) if failures or scenarios else None
+
+    @property
+    def unlisted(self) -> bool:
+        """Return whether there may be failures that the report does not list."""
+        recorded = self.result.recorded
+        return bool(self.unread or (recorded and not recorded.run))
+
+    @property
+    def tools(self) -> tuple[FailingTool, ...]:
+        return self.result.numbers.top_failing_tools if self.detailed else ()
+
+    @property
+    def categories(self) -> tuple[Category, ...]:
+        """Return the mutation categories: those that are required and not covered, then those that a run reports."""
+        covered = self.result.numbers.mutation_categories
+        if covered is None or not self.detailed:
+            return ()
+        required = self.result.gate.required_mutation_categories
+        names = dict.fromkeys([*(name for name in required if name not in covered), *covered])
+        return tuple(Category(name=name, covered=name in covered, required=name in required) for name in names)
+
+    # -- scenarios --------------------------------------------------------------------------------------------------
+
+    @property
+    def count(self) -> float | None:
+        """Return the number of scenarios."""
+        return self.result.numbers.value(metrics.SCENARIOS)
+
+    @cached_property
+    def failed_scenarios(self) -> tuple[Scenario, ...]:
+        return tuple(each for each in self.read.scenarios if each.failed)
+
+    @property
+    def in_scenarios(self) -> str:
+        """Return in how many of several scenarios something failed, '' if it is not known."""
+        failed, every, count = self.failed_scenarios, self.read.scenarios, self.count
+        if not failed or count is None or count < max(2, len(every)):
+            return ""
+        least = "at least " if any(each.incomplete and not each.failed for each in every) else ""
+        return f"in {least}{len(failed)} of {number_format.pluralize(count, 'scenario')}"
+
+    @cached_property
+    def _names_of_scenarios(self) -> Mapping[tuple[object, ...], Sequence[str]]:
+        names: dict[tuple[object, ...], list[str]] = {}
+        for scenario in self.failed_scenarios if self.in_scenarios else ():
+            for group in _groups(scenario.failures):
+                names.setdefault(group.kind, []).append(scenario.name)
+        return names
+
+    def scenarios_with(self, group: ClassifiedFailure) -> Sequence[str]:
+        """Return the names of the scenarios with failures of a group, the worst first; () if there is only one."""
+        return self._names_of_scenarios.get(group.kind, ())
+
+    @cached_property
+    def scenarios(self) -> tuple[ScenarioFacts, ...]:
+        """Return the scenarios that did not pass, the worst first; () if there is only one, or all have one reason."""
+        every = self.read.scenarios
+        runs = [each for scenario in every for each in scenario.recordings]
+        alike = len({(each.decision, each.run_decision.reason) for each in runs}) == 1
+        if len(every) == 1 or (alike and not runs[0].decision.is_decided):
+            return ()
+        facts = (self._scenario(each) for each in every if _state_of(each) is not State.PASSED)
+        return tuple(sorted(facts, key=lambda each: each.state.rank))
+
+    @property
+    def scenarios_passed(self) -> str:
+        """Return how many of several scenarios passed, `10 of 12 scenarios passed`, '' if their number is not known."""
+        count, every = self.count, self.read.scenarios
+        if not self.scenarios or count is None or count != len(every):
+            return ""
+        passed = sum(each.read and _state_of(each) is State.PASSED for each in every)
+        return f"{passed} of {number_format.pluralize(count, 'scenario')} passed"
+
+    def _scenario(self, scenario: Scenario) -> ScenarioFacts:
+        undecided = _undecided(scenario)
+        worst = min(scenario.recordings, key=lambda run: severity_key(run.decision, run.run))
+        reason = undecided.run_decision.reason if undecided else ""
+        shown = reason and (self.result.decision is Decision.FAIL or reason != self.result.decided.detail)
+        clause = reason[:1].lower() + reason[1:] if worst.decision is Decision.PENDING else reason
+        return ScenarioFacts(
+            name=scenario.name,
+            state=_state_of(scenario),
+            failures=_groups(scenario.failures),
+            reason=clause.removesuffix(".") if shown else "",
+            hint=undecided.hint if undecided and shown else "",
+            pass_rate=self.rate(scenario.value(metrics.PASS_RATE)),
+            unsafe=scenario.value(metrics.UNSAFE_ATTEMPTS) or 0,
+            recordings=len(scenario.recordings),
+            base=self.rate_on_base(scenario),
+            dashboard=self.context.dashboard(worst.run.dashboard_url),
+        )
+
+    def rate(self, rate: float | None) -> str:
+        """Return a pass rate as text, '' if it is unknown."""
+        return written(self.result.gate, metrics.PASS_RATE, rate)
+
+    def rate_on_base(self, scenario: Scenario) -> str:
+        """Return the mean pass rate on the base, `100% (4 results)`, '' if it is not known."""
+        rate = scenario.base.pass_rate
+        if rate is None:
+            return ""
+        results = number_format.pluralize(scenario.base.results, "result")
+        return f"{self.rate(metrics.PASS_RATE.rounded(rate))} ({results})"
+
+    @property
+    def got_worse(self) -> tuple[Scenario, ...]:
+        """Return the scenarios whose pass rate is lower than in every result of the base, the largest loss first."""
+        lost = {
+            index: each.base.pass_rate - each.rate
+            for index, each in enumerate(self.read.scenarios)
+            if each.rate is not None and each.base.pass_rate is not None and each.rate < min(each.base.rates)
+        }
+        return tuple(self.read.scenarios[index] for index in sorted(lost, key=lambda index: -lost[index]))
+
+    @property
+    def low_scenario(self) -> tuple[str, str] | None:
+        """Return name and pass rate of the lowest of several scenarios of a gate that passed, if it is below its limit.
+
+        None if `min_scenario_pass_rate` is set, which would say so.
+        """
+        limits = self.result.gate.limits
+        limit = limits.get(metrics.PASS_RATE.threshold)
+        rates = sorted((rate, each.name) for each in self.read.scenarios if (rate := each.rate) is not None)
+        if self.result.decision is not Decision.PASS or metrics.LOWEST_SCENARIO.threshold in limits:
+            return None
+        if limit is None or len(rates) <= 1 or rates[0][0] >= limit:
+            return None
+        rate, name = rates[0]
+        return name, self.rate(rate)
+
+
+def _groups(failures: Iterable[ClassifiedFailure]) -> tuple[ClassifiedFailure, ...]:
+    """Return failures by severity, type, and mutation, without their traces."""
+    return merge_failures(replace(each, trace_id="") for each in failures)[0]
+
+
+def _state_of(scenario: Scenario) -> State:
+    if scenario.failed:
+        return State.FAILED
+    undecided = _undecided(scenario)
+    return BY_DECISION[undecided.decision] if undecided else State.PASSED
+
+
+def _undecided(scenario: Scenario) -> RunResult | None:
+    """Return the recording without a decision that matters most, None if each has one or was not read."""
+    runs = (run for run in scenario.recordings if run.run_decision != NOT_READ and not run.decision.is_decided)
+    return min(runs, key=lambda run: run.decision.rank, default=None)

@@ -1,0 +1,166 @@
+"""How a place writes names, links, and sentences: Markdown in a comment or a summary, plain text in a log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from sepurux_action.common import json_reader, number_format
+from sepurux_action.config.command_line import in_workflow, on_command_line
+from sepurux_action.errors import Problem
+from sepurux_action.evaluation.ci_run import FailingTool
+from sepurux_action.report import markdown
+from sepurux_action.report.context import SHORT_SHA, Context
+from sepurux_action.report.gate_facts import GateFacts
+from sepurux_action.report.markdown import Markdown
+from sepurux_action.report.report import Report
+from sepurux_action.report.view import View
+
+DOCS = "https://github.com/sepurux/gate-action/blob/main/docs/"
+MAX_WHERE_LENGTH = 120  # characters of the place of a problem
+MAX_PARAGRAPH_LENGTH = 600  # characters of a text of this program with foreign parts
+SETTINGS_PAGES = {  # of a repository, as sentences name them
+    "Settings > Secrets and variables > Actions": "/settings/secrets/actions",
+    "Settings > Secrets and variables > Dependabot": "/settings/secrets/dependabot",
+    "Settings > Rules > Rulesets": "/settings/rules",
+}
+
+
+def plain(value: object) -> Markdown:
+    """Return what stands for a value in a text: nothing in it is invisible, and there is nothing else to escape."""
+    return value if isinstance(value, Markdown) else Markdown(json_reader.printable(str(value)))
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words of a log or a terminal. What its methods return is complete: no value in it needs to be escaped."""
+
+    view: View
+    as_markdown: ClassVar[bool] = False
+
+    @property
+    def report(self) -> Report:
+        return self.view.report
+
+    @property
+    def context(self) -> Context:
+        return self.view.report.context
+
+    def value(self, value: object) -> Markdown:
+        return plain(value)
+
+    def code(self, name: str) -> Markdown:
+        return self.value(name)
+
+    def bold(self, sentence: Markdown) -> Markdown:
+        return sentence
+
+    def link(self, label: str, url: str) -> Markdown:  # noqa: ARG002 - for Markdown
+        return Markdown(label)
+
+    def page(self, label: str, page: str) -> Markdown:  # noqa: ARG002 - for Markdown
+        """Return a sentence that links a page of the documentation; '' in plain text."""
+        return Markdown("")
+
+    def run(self, gate: GateFacts) -> Markdown:  # noqa: ARG002 - for Markdown
+        """Return the link to a gate's run in Sepurux, with the name of a host that is not that of `base_url`."""
+        return Markdown("Sepurux run")
+
+    def prose(self, text: str, gate: GateFacts | None = None) -> Markdown:  # noqa: ARG002 - for Markdown
+        """Return a text of this program, with links to the pages that it names: settings, and the run of the gate."""
+        return self.value(self.worded(text))
+
+    def problem(self, problem: Problem) -> Markdown:
+        """Return the place of a problem, its setting, and what it is."""
+        text = self.worded(str(problem), of_policy=bool(problem.file))
+        return self.value(": ".join(filter(None, (problem.location, text))))
+
+    # -- sentences ----------------------------------------------------------------------------------------------------
+
+    def __call__(self, sentence: str, **values: object) -> Markdown:
+        """Return a sentence of this program, in which every value in braces is escaped."""
+        return Markdown(sentence.format(**{name: self.value(each) for name, each in values.items()}))
+
+    def when(self, condition: object, sentence: str, **values: object) -> Markdown:
+        return self(sentence, **values) if condition else Markdown("")
+
+    def paragraph(self, *sentences: Markdown) -> Markdown:
+        return Markdown(" ".join(filter(None, sentences)))
+
+    def listed(self, names: Sequence[str], word: str) -> Markdown:
+        written = list(map(self.code, names))
+        return Markdown(f" {word} ".join(filter(None, [", ".join(written[:-1]), *written[-1:]])))
+
+    def names(self, names: Iterable[str], most: int) -> Markdown:
+        every = list(map(self.code, names))
+        more = self.when(every[most:], ", and {more} more", more=len(every) - most)
+        return Markdown(", ".join(every[:most]) + more)
+
+    def gates(self, gates: Iterable[GateFacts], most: int = 3) -> Markdown:
+        return self.names((gate.name for gate in gates), most)
+
+    def tools(self, tools: Iterable[FailingTool]) -> Markdown:
+        return Markdown(", ".join(f"{self.code(each.tool)} ({number_format.count(each.count)})" for each in tools))
+
+    def commit(self, commit: str) -> Markdown:
+        return self.code(commit[:SHORT_SHA])
+
+    @property
+    def base(self) -> Markdown:
+        """Return the branch that a gate is compared with."""
+        return self.code(self.context.base_ref) or Markdown("this branch")
+
+    @property
+    def policy_branch(self) -> Markdown:
+        return self.code(self.context.base_ref) or Markdown("the base branch")
+
+    def worded(self, text: str, *, of_policy: bool = False) -> str:
+        """Return a text with the names that settings have where it is read."""
+        if self.view.place == "terminal" or self.context.on_command_line:
+            return on_command_line(json_reader.printable(text), of_policy=of_policy)
+        return in_workflow(text)
+
+
+class MarkdownWords(Words):
+    """The words of a comment or a summary."""
+
+    __slots__ = ()
+    as_markdown = True
+
+    def value(self, value: object) -> Markdown:
+        return markdown.as_markdown(value)
+
+    def code(self, name: str) -> Markdown:
+        return markdown.code(name)
+
+    def bold(self, sentence: Markdown) -> Markdown:
+        return markdown.strong(sentence)
+
+    def link(self, label: str, url: str) -> Markdown:
+        return markdown.link(Markdown(label), url)
+
+    def page(self, label: str, page: str) -> Markdown:
+        return Markdown(f"{self.link(label, DOCS + page)}.")
+
+    def run(self, gate: GateFacts) -> Markdown:
+        if not gate.dashboard:
+            return Markdown("Sepurux run")
+        on_host = f" on {gate.dashboard.host}" if gate.dashboard.host else ""
+        return markdown.link(f"Sepurux run{on_host}", gate.dashboard.url)
+
+    def prose(self, text: str, gate: GateFacts | None = None) -> Markdown:
+        urls = {title: self.context.page(path) for title, path in SETTINGS_PAGES.items()}
+        pages = {title: self.link(title, url) for title, url in urls.items() if url}
+        if gate and gate.dashboard:
+            pages["Sepurux run"] = self.run(gate)
+        return markdown.prose(self.worded(text), longest=MAX_PARAGRAPH_LENGTH, pages=pages)
+
+    def problem(self, problem: Problem) -> Markdown:
+        page = self.context.page(f"/blob/{self.context.policy_ref}/{problem.file}#L{problem.line}")
+        where = markdown.prose(problem.where, longest=MAX_WHERE_LENGTH)
+        if problem.where.startswith("--"):
+            where = self.code(problem.where)
+        what = markdown.prose(problem.message, longest=MAX_PARAGRAPH_LENGTH)
+        place = self.code(problem.location)
+        return Markdown(": ".join(filter(None, (place and markdown.link(place, page), where, what))))
