@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from scripts import generate
+from sepurux_action.config.command_line import FLAGS
+from sepurux_action.config.options import OPTIONS
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.enforcement import enforce
@@ -139,6 +141,12 @@ def test_the_reference_lists_each_permission_and_each_event_with_a_payload_of_it
     assert [each for each in Operation if each.text not in texts[each.permission]] == []
     listed = [name for names, *_ in table(REFERENCE, "event") for name in re.findall(r"\w+", names)]
     assert set(PARSERS) <= set(listed)
+
+
+def test_the_page_on_the_command_line_names_the_inputs_without_a_flag() -> None:
+    _, _, text = text_of(ROOT / "docs" / "platforms.md").partition("except those for GitHub: ")
+    named = re.findall(r"`(\w+)`", text.partition(". ")[0])
+    assert sorted(named) == sorted(option.name for option in OPTIONS if option not in FLAGS)
 
 
 # -- what the documents say to paste ----------------------------------------------------------------------------------
