@@ -86,6 +86,10 @@ def test_every_page_that_the_code_cites_has_the_heading() -> None:
     assert [each for each in cited if each[1] not in anchors(text_of(ROOT / each[0]))] == []
 
 
+def test_readme_has_at_most_150_lines() -> None:
+    assert len(text_of(README).splitlines()) <= 150
+
+
 def test_readme_leads_to_every_guide() -> None:
     led_to = {file for file, _ in links(README)}
     assert [path.name for path in GUIDES if path not in led_to] == []
