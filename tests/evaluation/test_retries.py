@@ -9,23 +9,8 @@ import pytest
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, Success, TransientError
 from sepurux_action.evaluation.decision import Decision
-from tests.evaluation.step import (
-    GATE,
-    HANGS,
-    LISTED,
-    PASSED,
-    RESET,
-    RUNNING,
-    after,
-    evaluate,
-    http,
-    in_turn,
-    instead,
-    listed,
-    polls,
-    runs_of,
-    sound,
-)
+from tests.evaluation.responses import HANGS, LISTED, PASSED, RUNNING, after, http, in_turn, instead, listed, sound
+from tests.evaluation.step import GATE, evaluate, polls, runs_of
 from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput, backend
 
 
@@ -50,7 +35,7 @@ def test_a_backend_that_never_responds_gets_60_seconds_of_the_timeout() -> None:
 
 
 def test_a_post_is_retried_under_one_idempotency_key_and_every_post_has_its_own() -> None:
-    failing = iter([RESET] * 3)
+    failing = iter([http(503)] * 3)
     others = sound()
     calls = FakeApiCalls(
         lambda call, time: (next(failing, None) if call.method == "POST" else None) or others(call, time)
