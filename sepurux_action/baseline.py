@@ -12,7 +12,8 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.base_comparison import result_to_keep
 from sepurux_action.evaluation.base_results import FILE, MAX_BYTES, Kept, Results, find_results
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.published_result import Baseline, BaselineResult, PreviousResult
+from sepurux_action.evaluation.drops import Baseline, BaselineResult
+from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.event import Event
 from sepurux_action.host.report_files import ReportWriter

@@ -72,6 +72,7 @@ def evaluate(step: Step, recorded: Mapping[str, Evaluated]) -> tuple[GateResult,
     found = {**recorded, **_skipped(step, [gate for gate in gates if gate.name not in recorded])}
     to_evaluate = [gate for gate in gates if gate.name not in found]
     step.github.earlier.load_comments()
+    bases = {gate.name: _base(step, gate) for gate in gates}
     advised = {}
     for gate in gates:
         change = next_change(gate.rules, step.event.branch, step.today)
@@ -80,12 +81,13 @@ def evaluate(step: Step, recorded: Mapping[str, Evaluated]) -> tuple[GateResult,
         if gate in to_evaluate:
             scheduled = change is not None and change.stricter
             advised[gate.name] = step.github.advice.of_gate(gate.name, gate.stage, step.settings, scheduled=scheduled)
-    found |= _evaluate(step, to_evaluate)
-    results = tuple(_result(step, gate, found[gate.name], advised.get(gate.name, "")) for gate in gates)
-    changed = _read_again(step, results)
-    return tuple(
-        _result(step, each.gate, changed[each.gate.name]) if each.gate.name in changed else each for each in results
-    )
+    found |= _evaluate(step, [(gate, bases[gate.name]) for gate in to_evaluate])
+    results = {
+        gate.name: _result(step, gate, bases[gate.name], found[gate.name], advised.get(gate.name, "")) for gate in gates
+    }
+    for name, changed in _read_again(step, [*results.values()]).items():
+        results[name] = _result(step, results[name].gate, bases[name], changed)
+    return tuple(results.values())
 
 
 def _read_again(step: Step, results: Sequence[GateResult]) -> Mapping[str, Evaluated]:
@@ -103,7 +105,9 @@ def _read_again(step: Step, results: Sequence[GateResult]) -> Mapping[str, Evalu
         step.github.calls.enter_shutdown(Timeouts())
         found = earlier.new_fails(gates)
         publisher.read_again()
-    return {each.gate.name: _with_unread_record(each) for each in not_failed} if found is None else found
+    if found is None:
+        return {each.gate.name: _with_unread_record(each) for each in not_failed}
+    return found
 
 
 def _with_unread_record(result: GateResult) -> Evaluated:
@@ -119,31 +123,24 @@ def _with_unread_record(result: GateResult) -> Evaluated:
 
 
 def _skipped(step: Step, gates: Sequence[Gate]) -> dict[str, Evaluated]:
-    event = step.event
-    if event.skip_reason:
-        return {gate.name: _not_run(gate, Decision.SKIPPED, f"{event.skip_reason}.") for gate in gates}
-    unaffected = _unaffected(step, gates)
-    return {gate.name: _not_run(gate, Decision.SKIPPED, NOT_AFFECTED) for gate in gates if gate.name in unaffected}
+    """Return the results of gates that are not evaluated: all, or those whose `paths` match no changed file."""
+    if why := step.event.skip_reason:
+        return {gate.name: _not_run(gate, Decision.SKIPPED, f"{why}.") for gate in gates}
+    unaffected = [gate for gate in gates if gate.paths and not affects(gate.paths, step.github.changes.files)]
+    if not unaffected or not step.github.changes.is_current():
+        return {}
+    return {gate.name: _not_run(gate, Decision.SKIPPED, NOT_AFFECTED) for gate in unaffected}
 
 
-def _unaffected(step: Step, gates: Sequence[Gate]) -> frozenset[str]:
-    """Return the names of the gates whose `paths` match no file that the evaluated commit changes."""
-    filters = {gate.name: gate.paths for gate in gates if gate.paths}
-    if not filters:
-        return frozenset()
-    names = frozenset(name for name, paths in filters.items() if not affects(paths, step.github.changes.files))
-    return names if names and step.github.changes.is_current() else frozenset()
-
-
-def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
-    inputs, event = step.inputs, step.event
+def _evaluate(step: Step, compared: Sequence[tuple[Gate, Base]]) -> Mapping[str, Evaluated]:
+    inputs, event, gates = step.inputs, step.event, [gate for gate, _ in compared]
     if not gates:
         return {}
     if not inputs.secret:
         return {each.name: _not_run(each, Decision.ERROR, NO_CREDENTIALS, no_credentials_hint(event)) for each in gates}
-    store = "Dependabot" if event.dependabot else "Actions"
-    source = f"Change it under `Settings > Secrets and variables > {store}`, then {{rerun}}."
-    source = source if event.name else ""  # on a command line
+    store, source = "Dependabot" if event.dependabot else "Actions", ""
+    if event.name:
+        source = f"Change it under `Settings > Secrets and variables > {store}`, then {{rerun}}."
     publish_notice(step, step.settings.comment_key)
     remedies = gates[0].remedies  # the secrets are those of the step
     credentials = Credentials(token=inputs.token, api_key=inputs.api_key, source=source, remedies=remedies)
@@ -152,7 +149,7 @@ def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
     configured = inputs.pull_request if not event.name or event.lookup else None
     metadata = {"repo": event.repository or None, "pull_request_number": event.pull_request or configured}
     evaluation = StepEvaluation(
-        compared=[(gate, _base(step, gate)) for gate in gates],
+        compared=compared,
         kept=is_kept(step),
         earlier={gate.name: step.github.earlier.unfinished_runs(gate) for gate in gates},
         metadata=metadata,
@@ -178,11 +175,13 @@ def _publish_fail(step: Step, gate: Gate, decided: GateDecision, may_change: boo
     """
     if step.signals.received:
         return
-    by_review = gate.stage is Stage.SOFT and step.event.pull_request is not None
+    approval = None
+    if gate.stage is Stage.SOFT and step.event.pull_request is not None:
+        approval = ApprovalStatus(anyone=True)
     blocks = enforce(Decision.FAIL, gate.stage, gate.on_undecided)
-    approval = ApprovalStatus(anyone=True) if by_review else None
     result = GateResult(gate=gate, decided=decided, blocks=blocks, approval=approval)
-    result = result.blocked_by_policy() if step.policy.problems else result
+    if step.policy.problems:
+        result = result.blocked_by_policy()
     step.github.publisher.publish_fail(result, may_change=may_change)
 
 
@@ -193,11 +192,12 @@ def publish_notice(step: Step, key: str, why: str = "") -> None:
     step.github.publisher.publish_notice(partial(render_notice, context, why=why), key)
 
 
-def _result(step: Step, gate: Gate, found: Evaluated, advised: str = "") -> GateResult:
-    base, decision = _base(step, gate), found.decision
+def _result(step: Step, gate: Gate, base: Base, found: Evaluated, advised: str = "") -> GateResult:
+    decision = found.decision
     # Anyone who may cancel a run must not get past a gate with it, so `allow` ends with a signal.
-    unread = found.rule is Rule.RECORD_UNREAD
-    on_undecided = OnUndecided.BLOCK if step.signals.received or unread else gate.on_undecided
+    on_undecided = gate.on_undecided
+    if step.signals.received or found.rule is Rule.RECORD_UNREAD:
+        on_undecided = OnUndecided.BLOCK
     blocks = enforce(decision, gate.stage, on_undecided, trace_may_be_cause=found.decided.is_suspect)
     too_few = decision.is_decided and any(check.state is CheckState.NOT_COMPARED for check in found.checks)
     few = hidden_results(base.baseline) if too_few and base.baseline else ""

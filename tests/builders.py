@@ -31,7 +31,8 @@ from sepurux_action.evaluate import (
     RECORD_UNREAD,
     UNREAD_RESULTS_HINT,
 )
-from sepurux_action.evaluation.base_scenarios import ScenarioOnBase
+from sepurux_action.evaluation.base_results import BaseScenario
+from sepurux_action.evaluation.base_scenarios import FixedFailure, OnBase, ScenarioOnBase
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.confirmation import confirm
@@ -42,12 +43,12 @@ from sepurux_action.evaluation.decision import (
     RunDecision,
     decide,
 )
-from sepurux_action.evaluation.drops import Base
+from sepurux_action.evaluation.drops import Base, Baseline, BaselineResult
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal, enforce
-from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, FixedFailure, OnBase, merge_failures
+from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, merge_failures
 from sepurux_action.evaluation.gate_decision import decide_gate
 from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
-from sepurux_action.evaluation.published_result import Baseline, BaselineResult, CommitResults, PreviousResult
+from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RecordedFail, of_status
 from sepurux_action.evaluation.retried_calls import CHECK_NETWORK
 from sepurux_action.evaluation.run_poller import CANCELLED
@@ -345,7 +346,7 @@ def _with_new_failures(gate: Gate) -> GateResult:
 
 def _with_worse_scenarios(result: GateResult) -> GateResult:
     """Return a result with two scenarios whose pass rate is lower than in each result of the base."""
-    base = ScenarioOnBase(results=4, rates=(1.0, 1.0, 0.95, 1.0))
+    base = ScenarioOnBase(tuple(BaseScenario(name="", pass_rate=rate) for rate in (1.0, 1.0, 0.95, 1.0)))
     rates = {"cancel an order": 0.6, "refund twice": 0.8, "look a customer up": 0.97}
     scenarios = (
         replace(a_scenario(name, a_ci_run(decision="pass", pass_rate=rate)), base=base) for name, rate in rates.items()

@@ -10,7 +10,8 @@ from itertools import islice
 from sepurux_action.common import json_reader
 from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation import published_result
-from sepurux_action.evaluation.published_result import Baseline, BaselineResult, PreviousResult
+from sepurux_action.evaluation.drops import Baseline, BaselineResult
+from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github.commit import objects, parse_status, raw_statuses
 from sepurux_action.github.event import Event, parse_sha
 from sepurux_action.github.permissions import Operation

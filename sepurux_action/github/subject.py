@@ -17,7 +17,7 @@ from sepurux_action.config.path_filter import ChangedFile, lists
 from sepurux_action.config.policy import misnamed
 from sepurux_action.config.settings import Publishing
 from sepurux_action.errors import ErrorDetails, GitHubError
-from sepurux_action.evaluation.published_result import Baseline
+from sepurux_action.evaluation.drops import Baseline
 from sepurux_action.github.base_branch import BaseBranch, base_revision
 from sepurux_action.github.bounded_calls import BoundedCalls
 from sepurux_action.github.client import GitHubClient

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from sepurux_action.errors import ErrorDetails
-from sepurux_action.evaluation.published_result import Baseline
+from sepurux_action.evaluation.drops import Baseline
 from sepurux_action.github.base_branch import BaseBranch, base_query, parse_base_branch
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation

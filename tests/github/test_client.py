@@ -14,8 +14,8 @@ import pytest
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config import options
 from sepurux_action.errors import ErrorDetails, GitHubError
+from sepurux_action.evaluation.drops import Baseline
 from sepurux_action.evaluation.metrics import PASS_RATE
-from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.github.bounded_calls import BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus
 from sepurux_action.github.connection import connect
