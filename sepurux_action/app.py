@@ -57,7 +57,7 @@ SHARED_STATUSES = (
 )
 UNKNOWN_GATE = Gate(name="Sepurux gate", campaign="Sepurux gate")  # for a skipped run whose settings name no gate
 NO_FOLDER = "it needs the folder for the result; accepted: with `--baseline-dir`"
-CANCELLED_EARLY = "The run was cancelled before all settings were read."
+CANCELED_EARLY = "The run was canceled before all settings were read."
 UNFINISHED = "The step ended before the gate had a result. Re-run the job."
 
 
@@ -218,7 +218,7 @@ def _until_signal(run: Run, work: Callable[[], T]) -> T:
     try:
         return Timeouts(run.signals).run(math.inf, work)
     except Interrupted:
-        raise ConfigurationError([Problem(where="", message=CANCELLED_EARLY)]) from None
+        raise ConfigurationError([Problem(where="", message=CANCELED_EARLY)]) from None
 
 
 def _log_start(run: Run) -> None:
@@ -270,7 +270,7 @@ def _publish(run: Run, results: Sequence[GateResult], report: Report, files: Rep
     github = run.github
     _set_statuses(run, partial(github.publish_results, results))
     if run.signals.received:
-        publish_notice(run, run.settings.comment_key, "the run was cancelled")
+        publish_notice(run, run.settings.comment_key, "the run was canceled")
         return
     comment_url = github.publish_comment(results, partial(render_comment, report))
     if not run.policy.problems:

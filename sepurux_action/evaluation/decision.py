@@ -31,7 +31,7 @@ class Rule(IntEnum):
     DECIDED_PASS = 6
     FINISHED_UNDECIDED = 7
     PENDING = 8
-    CANCELLED = 9
+    CANCELED = 9
     BASE_UNREAD = 10
     FAILED_TWICE = 11  # the mean of two evaluations misses a rate or a score
     RECORDED = 12  # an earlier run failed, of which only the commit status is left
@@ -45,7 +45,7 @@ NEXT_STEPS = {
     Rule.NUMBER_UNKNOWN: "{Rerun}. If the number is missing again, ask Sepurux about this run.",
     Rule.FINISHED_UNDECIDED: "{Rerun}. If the decision is missing again, ask Sepurux about this run.",
     Rule.PENDING: "Raise `timeout`, or {rerun}.",
-    Rule.CANCELLED: "{Rerun}.",
+    Rule.CANCELED: "{Rerun}.",
 }
 
 
@@ -90,7 +90,7 @@ def decide(run: CIRun) -> RunDecision:
     if run.decision == "fail":
         return with_rule(Rule.DECIDED_FAIL, Decision.FAIL, UNEXPLAINED_FAIL)
     if run.status in FAILED_STATUSES:
-        what = "was cancelled" if run.status == "cancelled" else "failed"
+        what = "was canceled" if run.status == "cancelled" else "failed"
         decided = f", decision {json_reader.preview(run.decision)}" if run.decision else ""
         reason = f"The evaluation itself {what} at Sepurux (status `{run.status}`{decided})."
         return with_rule(Rule.EVALUATION_FAILED, Decision.ERROR, reason)

@@ -27,7 +27,7 @@ from sepurux_action.host.output import Output
 from sepurux_action.host.workflow_commands import Level
 
 NOT_FOUND = 404
-CANCELLED = RunDecision(decision=Decision.ERROR, reason="The run was cancelled.", rule=Rule.CANCELLED)
+CANCELED = RunDecision(decision=Decision.ERROR, reason="The run was canceled.", rule=Rule.CANCELED)
 NOT_KNOWN_ANY_MORE = RunDecision(decision=Decision.ERROR, reason="", rule=Rule.EVALUATION_FAILED)
 
 
@@ -66,8 +66,8 @@ class RunPoller:
     phase: str = "finding the campaign"
     ended: bool = False
     complete: bool = False
-    decided: RunDecision = CANCELLED
-    hint: str = NEXT_STEPS[Rule.CANCELLED]
+    decided: RunDecision = CANCELED
+    hint: str = NEXT_STEPS[Rule.CANCELED]
     note: str = ""
     problem: str = ""
     campaign_id: str = ""

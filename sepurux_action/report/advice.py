@@ -71,7 +71,7 @@ def what_happened(gate: GateFacts, *, as_markdown: bool) -> str:
 
     Markdown also says that the agent is not the cause, if no poll showed a result.
     """
-    detail = "" if gate.state is State.CANCELLED else gate.decided.detail
+    detail = "" if gate.state is State.CANCELED else gate.decided.detail
     unevaluated = gate.decision is Decision.ERROR and gate.rule is Rule.NOT_POLLED
     return f"The agent was not evaluated: {detail}" if detail and unevaluated and as_markdown else detail
 
@@ -82,7 +82,7 @@ def not_allowed(gate: GateFacts) -> str:
     if not (gate.decision.is_undecided and gate.blocks and allows):
         return ""
     if gate.short:
-        return "the step was cancelled"
+        return "the step was canceled"
     if gate.rule is Rule.RECORD_UNREAD:
         return "an earlier run may have failed"
     return "the gate uploads a trace" if gate.rule is Rule.BASE_UNREAD else "the uploaded trace may be the cause"

@@ -42,7 +42,7 @@ class CaseState(StrEnum):
 
 _OF_GATE = {
     **dict.fromkeys(State, CaseState.FAILURE),
-    **dict.fromkeys((State.NO_RESULT, State.CANCELLED, State.NO_DECISION), CaseState.ERROR),
+    **dict.fromkeys((State.NO_RESULT, State.CANCELED, State.NO_DECISION), CaseState.ERROR),
     State.PASSED: CaseState.PASSED,
     State.SKIPPED: CaseState.SKIPPED,
 }

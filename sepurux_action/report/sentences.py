@@ -19,7 +19,7 @@ NOTHING = Markdown("")
 def ending(say: Words, gate: GateFacts) -> Markdown:
     """Return what became of a gate, after its name."""
     what = gate.ending
-    if gate.state is State.CANCELLED and gate.worst.elapsed_s and not say.as_markdown:
+    if gate.state is State.CANCELED and gate.worst.elapsed_s and not say.as_markdown:
         what = f"{what} after {number_format.duration(gate.worst.elapsed_s)}"
     return say(" {what}" if gate.failed or gate.passed else ": {what}", what=what)
 
@@ -39,7 +39,7 @@ def title(say: Words) -> Markdown:
         )
     if unfinished:
         what = say("{unfinished} of {every} gates have no result", unfinished=len(unfinished), every=every)
-        return say("Cancelled: {what}" if report.short else "{what}: {names}", what=what, names=say.gates(unfinished))
+        return say("Canceled: {what}" if report.short else "{what}: {names}", what=what, names=say.gates(unfinished))
     if not skipped:
         return say("All {every} gates passed", every=every)
     if len(skipped) == every:

@@ -68,7 +68,7 @@ def test_a_commit_that_is_not_evaluated_has_a_line_above_the_result_of_the_last_
         assert running.finish(6).exit_code == 143
     marker, line, blank, *unchanged = scene.ours[0].split("\n")
     assert (marker, blank, unchanged) == (first, "", rest)
-    for each, why in zip([*lines, line], ("3 problems in the settings", "the run was cancelled"), strict=True):
+    for each, why in zip([*lines, line], ("3 problems in the settings", "the run was canceled"), strict=True):
         assert each.startswith(f"❗ Commit [`{new[:7]}`](")
         assert f" was not evaluated: {why} ([job summary](" in each
         assert each.endswith(f"The result below is that of `{old[:7]}`.")
@@ -275,7 +275,7 @@ def test_a_signal_while_github_is_read_is_reported_and_a_status_is_set(scene: Sc
     result = interrupt(lambda: scene.github.calls("graphql"), **scene.options())
     assert result.exit_code == 143
     (error,) = result.messages("error")
-    assert error == "The run was cancelled before all settings were read."
+    assert error == "The run was canceled before all settings were read."
     assert scene.status[0] == "failure"
 
 

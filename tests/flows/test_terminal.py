@@ -130,5 +130,5 @@ def test_a_signal_leaves_one_line(tmp_path: Path) -> None:
     assert terminal.process.returncode == 130
     link, empty, title, *others = terminal.remaining
     assert (link, empty) == (LINK, "")
-    assert re.fullmatch(r"! core-reliability: cancelled after [0-9.]+ s", title)
+    assert re.fullmatch(r"! core-reliability: canceled after [0-9.]+ s", title)
     assert others == ["", f"  {LINK}", "  The run goes on at Sepurux, under the link above."]

@@ -203,7 +203,7 @@ def test_a_signal_ends_the_pause_between_two_attempts() -> None:
     client, output = FakeGitHubClient(FakeClock(), reject=rejecting(OUTAGE, "fetch_snapshot")), FakeOutput()
     session = GitHubSession(client, EndedClock(), output, EVENT, signing_key="")
     session.load("")
-    assert session.snapshot.policy.error == "the run was cancelled before GitHub responded"
+    assert session.snapshot.policy.error == "the run was canceled before GitHub responded"
     assert output.annotations == []
     assert client.named("fetch_snapshot") == [""]
 
@@ -746,7 +746,7 @@ def test_after_a_signal_a_line_of_another_run_stays() -> None:
     [written] = scene.client.comments.values()
     scene.client.comments = {1: replace(written, body=written.body.replace("⏳ not", "⏳ other"))}
     scene.session.enter_shutdown(scene.clock)
-    scene.session.publish_notice(lambda _: "❗ cancelled", "gates")
+    scene.session.publish_notice(lambda _: "❗ canceled", "gates")
     assert "⏳ other" in scene.client.comments[1].body
 
 

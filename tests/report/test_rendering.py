@@ -20,7 +20,7 @@ from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase
 from sepurux_action.evaluation.result import GateResult
-from sepurux_action.evaluation.run_poller import CANCELLED
+from sepurux_action.evaluation.run_poller import CANCELED
 from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.report import rendering
 from sepurux_action.report.markdown import finish
@@ -101,7 +101,7 @@ def seen(*results: GateResult, **changes: object) -> str:
 GONE = undecided(Decision.ERROR, "Gone.", "Re-run the job.")
 UNEXPLAINED = a_run(replace(PASSING, decision="fail"))
 CANCELLED_RUN = undecided(
-    Decision.ERROR, CANCELLED.reason, run=a_ci_run(dashboard_url="https://x.dev/r"), rule=Rule.CANCELLED
+    Decision.ERROR, CANCELED.reason, run=a_ci_run(dashboard_url="https://x.dev/r"), rule=Rule.CANCELED
 )
 OBSERVED, SOFT = a_gate(name="observed", stage=Stage.OBSERVE), a_gate(name="soft", stage=Stage.SOFT)
 GATES = (a_gate(), OBSERVED)
@@ -120,18 +120,18 @@ def test_a_fail_that_no_threshold_explains_says_so_in_every_stage() -> None:
 def test_a_title_counts_every_gate_without_a_result() -> None:
     results = [a_result(CANCELLED_RUN, gate=replace(gate, name=f"{gate.name}{n}")) for gate in GATES for n in "12"]
     title, *others = render_lines(build_report(results, a_context(), short=True), "terminal")
-    assert title == "! Cancelled: 4 of 4 gates have no result"
-    assert others[2] == "  ! refunds2    cancelled   blocks           –"
-    assert others[3] == "  ! observed1   cancelled   does not block   –"
+    assert title == "! Canceled: 4 of 4 gates have no result"
+    assert others[2] == "  ! refunds2    canceled   blocks           –"
+    assert others[3] == "  ! observed1   canceled   does not block   –"
     assert others[-2:] == ["  observed2: https://x.dev/r", "  The runs go on at Sepurux, under the links above."]
     assert render_lines(build_report(results, a_context()), "annotation")[0].startswith("4 of 4 gates have no result: ")
 
 
-def test_a_run_that_was_cancelled_goes_on_only_if_it_was_started() -> None:
+def test_a_run_that_was_canceled_goes_on_only_if_it_was_started() -> None:
     unlinked = replace(CANCELLED_RUN, run=CIRun())
     for run, more in ((unlinked, ["", f"  The run goes on at Sepurux: {RUN_ID}"]), (replace(unlinked, run_id=""), [])):
         report = build_report([a_result(run)], a_context(), short=True)
-        assert render_lines(report, "terminal") == ["! refunds: cancelled after 1 min 35 s", *more]
+        assert render_lines(report, "terminal") == ["! refunds: canceled after 1 min 35 s", *more]
 
 
 def test_what_to_fix_is_below_only_if_the_report_shows_it() -> None:
