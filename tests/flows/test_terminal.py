@@ -131,4 +131,4 @@ def test_a_signal_leaves_one_line(tmp_path: Path) -> None:
     link, empty, title, *others = terminal.remaining
     assert (link, empty) == (LINK, "")
     assert re.fullmatch(r"! core-reliability: canceled after [0-9.]+ s", title)
-    assert others == ["", f"  {LINK}", "  The run goes on at Sepurux, under the link above."]
+    assert others == ["", f"  The run goes on at Sepurux: {LINK}"]

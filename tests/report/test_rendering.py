@@ -100,7 +100,7 @@ def seen(*results: GateResult, **changes: object) -> str:
 
 GONE = undecided(Decision.ERROR, "Gone.", "Re-run the job.")
 UNEXPLAINED = a_run(replace(PASSING, decision="fail"))
-CANCELLED_RUN = undecided(
+CANCELED_RUN = undecided(
     Decision.ERROR, CANCELED.reason, run=a_ci_run(dashboard_url="https://x.dev/r"), rule=Rule.CANCELED
 )
 OBSERVED, SOFT = a_gate(name="observed", stage=Stage.OBSERVE), a_gate(name="soft", stage=Stage.SOFT)
@@ -118,20 +118,29 @@ def test_a_fail_that_no_threshold_explains_says_so_in_every_stage() -> None:
 
 
 def test_a_title_counts_every_gate_without_a_result() -> None:
-    results = [a_result(CANCELLED_RUN, gate=replace(gate, name=f"{gate.name}{n}")) for gate in GATES for n in "12"]
+    results = [a_result(CANCELED_RUN, gate=replace(gate, name=f"{gate.name}{n}")) for gate in GATES for n in "12"]
     title, *others = render_lines(build_report(results, a_context(), short=True), "terminal")
     assert title == "! Canceled: 4 of 4 gates have no result"
     assert others[2] == "  ! refunds2    canceled   blocks           –"
     assert others[3] == "  ! observed1   canceled   does not block   –"
-    assert others[-2:] == ["  observed2: https://x.dev/r", "  The runs go on at Sepurux, under the links above."]
+    runs = [f"    {gate.name}{n}: https://x.dev/r" for gate in GATES for n in "12"]
+    assert others[-5:] == ["  4 runs go on at Sepurux:", *runs]
     assert render_lines(build_report(results, a_context()), "annotation")[0].startswith("4 of 4 gates have no result: ")
 
 
-def test_a_run_that_was_canceled_goes_on_only_if_it_was_started() -> None:
-    unlinked = replace(CANCELLED_RUN, run=CIRun())
-    for run, more in ((unlinked, ["", f"  The run goes on at Sepurux: {RUN_ID}"]), (replace(unlinked, run_id=""), [])):
-        report = build_report([a_result(run)], a_context(), short=True)
-        assert render_lines(report, "terminal") == ["! refunds: canceled after 1 min 35 s", *more]
+def test_a_canceled_gate_says_which_run_goes_on() -> None:
+    unlinked = replace(CANCELED_RUN, run=CIRun())
+    unknown = replace(unlinked, run_id="")
+    linked, other = "  The run goes on at Sepurux: https://x.dev/r", "  Another run may have been started at Sepurux."
+    for runs, more in (
+        ((CANCELED_RUN,), [linked]),
+        ((unlinked,), [f"  The run goes on at Sepurux: {RUN_ID}"]),
+        ((unknown,), ["  A run may have been started at Sepurux."]),
+        ((CANCELED_RUN, unknown), [linked, other]),
+    ):
+        report = build_report([a_result(*runs)], a_context(), short=True)
+        assert render_lines(report, "terminal") == ["! refunds: canceled after 1 min 35 s", "", *more]
+        assert render_lines(report, "log") == more
 
 
 def test_what_to_fix_is_below_only_if_the_report_shows_it() -> None:
