@@ -363,7 +363,13 @@ def _of_scenarios(gate: Gate) -> GateResult:
     scenarios = tuple(
         a_scenario(
             name,
-            a_ci_run(decision="fail", pass_rate=rate, unsafe_attempts=unsafe, failures=count),
+            a_ci_run(
+                decision="fail",
+                pass_rate=rate,
+                unsafe_attempts=unsafe,
+                failures=count,
+                dashboard_url=f"https://app.sepurux.dev/runs/{number}",
+            ),
             run_id=f"run-{number}",
             trace_id=f"trace-{number}",
             failures=found,
@@ -465,9 +471,9 @@ DIFFERENT_STEPS = (
 LONG_STEP = "payments.refund(order, amount_cents, currency, reason, idempotency_key, note, …)"
 FAILED_STEP = (
     "  …",
-    *(f"  {number} {LONG_STEP}" for number in range(21, 29, 2)),
+    *(f"  {number} {LONG_STEP}" for number in range(23, 29, 2)),
     f"> 29 {LONG_STEP}",
-    *(f"  {number} {LONG_STEP}" for number in range(31, 41, 2)),
+    f"  31 {LONG_STEP}",
     "  …",
 )
 FIXED = WhatFailed(fixed=(FixedFailure("refund twice", FAILURES[0].key, OnBase(4, 5)),))
@@ -605,7 +611,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         ),
         "fail-new": (_with_new_failures(asking), against_main),
         "fail-unmarked": (a_result(a_run(), what_failed=unmarked), against_main),
-        "fail-scenarios": (_of_scenarios(asking), larger),
+        "fail-scenarios": (_of_scenarios(replace(asking, traces=(OF_CAMPAIGN,))), larger),
         "fail-uncovered": (a_result(a_run(replace(PASSING, decision="fail")), gate=covering), here),
         "fail-few-scenarios": (a_result(a_run(PASSING), gate=wide), larger),
         "fail-recovering": (a_result(a_run(better)), recovering),

@@ -31,6 +31,7 @@ from sepurux_action.evaluation.trace_steps import (
 
 MAX_LINES = 12  # that show the steps of a failure
 LINES_BEFORE = 4  # of them, before the first difference, or the failed step
+LINES_AROUND = 7  # that show a failed step: what follows it explains less
 MAX_NAME_LENGTH = 300  # characters of a scenario's name; one with more is not kept
 MAX_FAILURES = 100  # of a scenario that are kept; with more, nothing is said about it
 
@@ -114,7 +115,8 @@ def _lines(events: Events, failure: ClassifiedFailure, base: Steps) -> Sequence[
     failed = failed_step(events, failure.tool, failure.event)
     if failed is None:
         return ()
-    return first_lines([f"{'>' if each == failed else ' '} {each}" for each in here], here.index(failed))
+    lines = [f"{'>' if each == failed else ' '} {each}" for each in here]
+    return first_lines(lines, here.index(failed), LINES_AROUND)
 
 
 def first_lines(lines: Sequence[str], at: int, most: int = MAX_LINES) -> Sequence[str]:

@@ -85,7 +85,7 @@ def _check(metric: Metric, reading: Reading, limit: float, *, needed: bool) -> C
         threshold=metric.threshold,
         metric=metric.name,
         label=metric.label,
-        required=f"{'≤' if metric.less_is_better else '≥'} {write(limit, value)}",
+        required=_required(metric, limit, write(limit, value)),
         actual=reading.broken or "not reported" if value is None else write(value, limit),
         limit=limit,
         value=value,
@@ -94,6 +94,13 @@ def _check(metric: Metric, reading: Reading, limit: float, *, needed: bool) -> C
         sentence=unknown or metric.sentence(value or 0, limit),
         reported_by=reading.reported_by,
     )
+
+
+def _required(metric: Metric, limit: float, written: str) -> str:
+    """Return what a threshold needs, `≥ 85.0%`: `0` if at most 0 is allowed."""
+    if metric.less_is_better:
+        return f"≤ {written}" if limit else written
+    return f"≥ {written}"
 
 
 def _below(rates: Sequence[ScenarioRate], check: Check) -> str:
@@ -119,7 +126,7 @@ def _check_categories(run: CIRun, required: tuple[str, ...], *, needed: bool) ->
         metric=REQUIRED_CATEGORIES,
         label="Required mutations",
         required=str(total),
-        actual=absent if covered is None else f"{total - len(lacking)} of {total}",
+        actual=absent if covered is None else str(total - len(lacking)),
         limit=total,
         value=None if covered is None else total - len(lacking),
         lacking=lacking,

@@ -116,7 +116,7 @@ def _reported_once(gate: Gate, first: GateDecision, second: GateDecision) -> Ite
     limited = [each for each in METRICS if {each.threshold, each.drop} & gate.limits.keys()]
     for metric in (*limited, *([MUTATION_CATEGORIES] if gate.required_mutation_categories else [])):
         if metric is not SCENARIOS and _known(first, metric) != _known(second, metric):
-            yield f"only one evaluation reported the {metric.nouns or metric.noun}"
+            yield f"only one evaluation reported the {metric.label.lower()}"
 
 
 def _known(decided: GateDecision, metric: Metric) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from sepurux_action.common import number_format
 from sepurux_action.config.command_line import command_lines
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation import metrics
@@ -66,19 +65,6 @@ class GateFacts(GateResult):
         suspect = self.decided.is_suspect
         hard = enforce(self.decision, Stage.HARD, self.gate.on_undecided, trace_may_be_cause=suspect)
         return self.blocks or hard
-
-    @property
-    def ending(self) -> str:
-        """Return what became of the gate, for a title."""
-        if self.decision is Decision.PENDING:
-            waited_s = min(self.worst.elapsed_s or self.gate.timeout_s, self.gate.timeout_s)
-            return f"no decision after {number_format.duration(waited_s)}"
-        if not self.failed:
-            return self.state.word
-        if self.thresholds.missed:
-            return f"failed: {self.thresholds.missed_of_all}"
-        numbers = metrics.summary(self.numbers.numbers) if self.recorded else ""
-        return f"failed: {numbers}" if numbers else "failed"
 
     @property
     def effect(self) -> str:

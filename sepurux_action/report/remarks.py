@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sepurux_action.common import number_format
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.drops import DROPS, MIN_RESULTS
@@ -11,6 +13,8 @@ from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import Markdown
 from sepurux_action.report.words import Words
 
+MOST_NAMED = 3  # failures of a gate that passed
+MAX_SEVERITY_LENGTH = 24  # characters
 RECORD = ("Record traces in the workflow", "record-traces.md#record-in-the-workflow")
 CHECK_RECORDING = ("Check what your recording contains", "record-traces.md#what-a-recording-must-contain")
 
@@ -40,10 +44,8 @@ def of_numbers(say: Words, gate: GateFacts) -> list[Markdown]:
     """Return what stands below the numbers of a gate."""
     remarks = [say.prose(gate.confirmation), _continued(say, gate)]
     if say.as_markdown:
-        remarks += [_low_scenario(say, gate), *_drops(say, gate)]
-    remarks.append(_old_traces(say, gate))
-    if say.as_markdown and gate.passed:
-        remarks.append(fixed_failures(say, gate))
+        remarks.append(_low_scenario(say, gate))
+    remarks += [*_drops(say, gate), _old_traces(say, gate)]
     return [remark for remark in remarks if remark]
 
 
@@ -67,18 +69,18 @@ def _low_scenario(say: Words, gate: GateFacts) -> Markdown:
 def _drops(say: Words, gate: GateFacts) -> list[Markdown]:
     """Return what a drop means that does not count."""
     remarks = []
-    for row in gate.thresholds.rows:
-        if row.check.state is CheckState.WITHIN_RANGE and row.is_drop:
-            metric = DROPS[row.check.threshold]
+    for check in gate.checks:
+        if check.state is CheckState.WITHIN_RANGE:
+            metric = DROPS[check.threshold]
             values = gate.baseline.values(metric)
             lowest, highest = (metric.format.write(end(values), None) if values else "" for end in (min, max))
             dropped = "⚠️ The {noun} dropped, but the last results on {base} vary as much: {lowest} to {highest}."
             sentence = say(dropped, noun=metric.noun, base=say.base, lowest=lowest, highest=highest)
             remarks.append(say.paragraph(sentence, say("This does not block.")))
-    waiting = [DROPS[row.check.threshold] for row in gate.thresholds.rows if row.check.state is CheckState.NOT_COMPARED]
+    waiting = [DROPS[check.threshold] for check in gate.checks if check.state is CheckState.NOT_COMPARED]
     if waiting:
         results = len(gate.baseline.values(waiting[0]))
-        few = "⏳ Drops are not evaluated yet: {base} has {results} of the {least} results that this needs."
+        few = "⏳ Drops are not compared yet: {base} has {results} of the {least} results that this needs."
         run = say("Run the gate on pushes to {base}", base=say.base)
         page = say.page(run, "noisy-agents.md#blocking-only-what-gets-worse")
         remarks.append(say.paragraph(say(few, base=say.base, results=results, least=MIN_RESULTS), page))
@@ -111,6 +113,58 @@ def fixed_failures(say: Words, gate: GateFacts) -> Markdown:
     return say("{fixed} is fixed." if count == 1 else "{fixed} are fixed.", fixed=fixed)
 
 
+def failures_of_passed(say: Words, gate: GateFacts) -> Markdown:
+    """Return what is fixed and what failed in a gate that passed: up to three failures are named, more are counted."""
+    new, others = [[each for each in gate.found.failures if each.is_new is kind] for kind in (True, False)]
+    fixed, sentences = fixed_failures(say, gate), []
+    if new:
+        sentences.append(_named(say, gate, new, "1 failure is new", "{count} failures are new"))
+    if others:
+        one, many = "1 failure", "{count} failures"
+        if new or fixed:
+            one, many = "1 remains", "{count} remain"
+        sentences.append(_named(say, gate, others, one, many))
+    return say.paragraph(fixed, *sentences)
+
+
+def _named(say: Words, gate: GateFacts, failures: Sequence[ClassifiedFailure], one: str, many: str) -> Markdown:
+    count = say(one if len(failures) == 1 else many, count=len(failures))
+    if len(failures) > MOST_NAMED:
+        return say("{count}.", count=count)
+    named = Markdown(", ".join(kind_of_failure(say, gate, each) for each in failures))
+    return say("{count}: {named}.", count=count, named=named)
+
+
+def kind_of_failure(say: Words, gate: GateFacts, failure: ClassifiedFailure, *, named: bool = True) -> Markdown:
+    """Return severity, type, scenario if it is `named`, and mutation of a failure, without its description."""
+    severity = say.bold(say.value(failure.severity[:MAX_SEVERITY_LENGTH]) or say("no severity"))
+    many = say.when(failure.count > 1, " ×{count}", count=number_format.count(failure.count))
+    under = say.when(say.code(failure.mutation), ", under {mutation}", mutation=say.code(failure.mutation))
+    kind = say.code(failure.type) or say("no type")
+    where = in_scenarios(say, gate, failure) if named else ""
+    return Markdown(f"{severity} {kind}{many}{where}{under}")
+
+
+def in_scenarios(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdown:
+    """Return ` in` the scenario of a failure, which links its run, and how many others have it."""
+    names = gate.found.scenarios_with(failure)
+    if not names:
+        return Markdown("")
+    others = say.when(names[1:], " and {others}", others=number_format.pluralize(len(names) - 1, "other"))
+    return say(" in {name}{others}", name=scenario(say, gate, names[0]), others=others)
+
+
+def scenario(say: Words, gate: GateFacts, name: str) -> Markdown:
+    """Return the name of a scenario, which links its run."""
+    page = gate.found.pages.get(name)
+    shown = say.code(name) or say("no name")
+    if page is None:
+        return shown
+    return Markdown(
+        say.link(shown, page.url) + say.when(say.as_markdown and page.host, " on {host}", host=say.code(page.host))
+    )
+
+
 def unread(say: Words, gate: GateFacts) -> Markdown:
     """Return what failed, but was not read."""
     if not gate.found.unread:
@@ -125,11 +179,14 @@ def unread(say: Words, gate: GateFacts) -> Markdown:
     return say(were, more=more, where=where)
 
 
-def compared(say: Words, failure: ClassifiedFailure) -> Markdown:
+def compared(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdown:
     """Return in how many results of the base a failure is, after its description."""
     if not failure.on_base:
         return Markdown("")
     ended = not failure.description or failure.description.endswith((".", "!", "?", "…"))
     where = say.when(say.context.base_ref, " on {base}", base=say.base)
-    having = Markdown(failure.on_base.sentence("").capitalize())
+    having, of = Markdown(failure.on_base.sentence("")), gate.found.recordings_with(failure)
+    if of[1] > 1:
+        having = say("in {failed} of {every} recordings; {having}", failed=of[0], every=of[1], having=having)
+    having = Markdown(having[:1].upper() + having[1:])
     return say(" {having}{where}." if ended else ". {having}{where}.", having=having, where=where)

@@ -89,7 +89,7 @@ def test_every_status_with_every_decision_and_number_has_the_row_of_the_table(
             {"reliability_score": 0.01},
             "reliability score 1.0 is below the required 80.0",
         ),
-        ({"min_mutation_categories": 3}, {"mutation_categories": ["a", "a"]}, "only 1 mutation category of at least 3"),
+        ({"min_mutation_categories": 3}, {"mutation_categories": ["a", "a"]}, "only 1 mutation of at least 3"),
         ({CATEGORIES: ("timeouts", "auth")}, {"mutation_categories": ["timeouts"]}, "mutation categories lack auth"),
     ],
 )
