@@ -207,12 +207,13 @@ def brief_json(report: Report, most_bytes: int) -> str:
     if not of_traces.gates:
         return ""
     every, comment = brief(of_traces), View(report=report, place="comment", limits=COMMENT_LIMITS)
-    shown = [{each.kind for each in comment.failures(gate.found).shown} for gate in of_traces.gates]
+    sections = [section for gate in of_traces.gates for section in comment.what_failed(gate)]
+    shown = {failure.kind for section in sections for failure in section.failures.shown}
     in_comment = {
         (at, "failures", index)
         for at, gate in enumerate(of_traces.gates)
         for index, each in enumerate(gate.found.failures)
-        if each.kind in shown[at]
+        if each.kind in shown
     }
     cuts = sorted(_cuts(every["gates"]), key=lambda cut: "failures" in cut and cut[:3] not in in_comment, reverse=True)
     fewest = bisect_left(range(len(cuts) + 1), 1, key=lambda number: len(_without(every, cuts[:number])) <= most_bytes)

@@ -81,9 +81,7 @@ def threshold_columns(gate: GateFacts) -> Table:
     rows = []
     for row in gate.thresholds.shown:
         needs = f"needs {row.check.required}"
-        if row.check.lacking:
-            needs = f"lacks {', '.join(row.check.lacking)}"
-        elif not row.check.threshold:
+        if not row.check.threshold:
             needs = f"{base_heading(gate.context.base_ref)}: {row.base_cell}"
         effect = "does not block" if row.state is State.NOT_BLOCKING else ""
         what = "; ".join(filter(None, (needs, row.check.remark, effect)))

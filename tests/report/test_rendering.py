@@ -192,7 +192,7 @@ def test_a_gate_that_passed_names_three_failures_in_a_sentence_and_lists_all_in_
     shown = render_comment(build_report([replace(result, what_failed=found)], a_context(base_ref="main")), "")
     assert (
         "1 failure of `main` is fixed. 1 failure is new: **critical** `unsafe_action` in `refund twice`, under"
-        " `timeouts`. 1 remains: **medium** `tool_misuse` ×2, under `malformed_output`.\n"
+        " `timeouts`. 1 remains: **medium** `tool_misuse`, under `malformed_output`, twice.\n"
     ) in shown
 
 
