@@ -80,6 +80,8 @@ def evaluate(run: Run, recorded: Mapping[str, Evaluated]) -> tuple[GateResult, .
         change = next_change(gate.rules, run.event.branch, run.today)
         if change and change.is_near:
             run.host.annotate(Level.WARNING, f"Gate {gate.name}: {change}", title="Sepurux gate")
+        elif change:
+            run.host.log(f"gate {gate.name}: {change}")
         if gate in to_evaluate:
             scheduled = change is not None and change.stricter
             advised[gate.name] = run.github.stage_advice(gate.name, gate.stage, scheduled=scheduled)
