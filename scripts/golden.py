@@ -13,10 +13,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sepurux_action.github.comment_state import commit_of, with_notice
+from sepurux_action.github.comment_state import earlier_of, with_line, with_title
+from sepurux_action.report.context import Context
 from sepurux_action.report.rendering import render_comment, render_lines, render_notice, render_summary
 from sepurux_action.report.report import Report
 from sepurux_action.report.report_json import report_json
+from sepurux_action.report.view import COMMENT_CHARACTERS
 from tests.builders import a_context, commented, reports
 
 GOLDEN = ROOT / "tests" / "golden"
@@ -32,12 +34,20 @@ def files() -> dict[str, str]:
     comments = {
         f"{state}.comment.md": f"{render_comment(report, MARKER, STATE)}\n" for state, report in commented().items()
     }
-    old, cancelled = comments["fail.comment.md"], "the run was cancelled"
     later = a_context(commit=LATER, commit_url=f"https://github.com/acme/shop/commit/{LATER}")
-    for state, why in (("evaluating", ""), ("not-evaluated", "3 problems in the settings"), ("interrupted", cancelled)):
-        comments[f"{state}.comment.md"] = with_notice(old, render_notice(later, commit_of(old), why=why))
+    comments["evaluating.comment.md"] = _noticed(comments["fail.comment.md"], later, None)
+    comments["not-evaluated.comment.md"] = _noticed(comments["pass.comment.md"], later, 3)
+    comments["interrupted.comment.md"] = _noticed(comments["fail.comment.md"], later, 0)
+    comments["evaluating-again.comment.md"] = _noticed(comments["not-evaluated.comment.md"], later, None)
     texts = {f"{state}.txt": _plain(report) for state, report in reports().items()}
     return summaries | comments | texts | {f"{state}.json": _json(reports()[state]) for state in JSON_STATES}
+
+
+def _noticed(body: str, later: Context, problems: int | None) -> str:
+    """Return a comment while a later commit is evaluated, or after it was not."""
+    earlier = earlier_of(body)
+    text, summary = render_notice(later, earlier.commit, earlier.symbol, collapsed=earlier.collapsed, problems=problems)
+    return with_title(body, text, summary, COMMENT_CHARACTERS) if summary else with_line(body, text)
 
 
 def _json(report: Report) -> str:

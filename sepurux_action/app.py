@@ -270,7 +270,7 @@ def _publish(run: Run, results: Sequence[GateResult], report: Report, files: Rep
     github = run.github
     _set_statuses(run, partial(github.publish_results, results))
     if run.signals.received:
-        publish_notice(run, run.settings.comment_key, "the run was canceled")
+        publish_notice(run, run.settings.comment_key, problems=0)
         return
     comment_url = github.publish_comment(results, partial(render_comment, report))
     if not run.policy.problems:
@@ -328,7 +328,7 @@ def _publish_problems(run: Run, error: ConfigurationError, files: ReportWriter) 
         run.host.set_outputs({"report_path": report_path})
     _set_statuses(run, partial(run.github.publish_config_error, [gate.name for gate in run.settings.gates]))
     if not run.signals.received:
-        publish_notice(run, error.comment_key, f"{number_format.pluralize(len(problems), 'problem')} in the settings")
+        publish_notice(run, error.comment_key, problems=len(problems))
     return report
 
 

@@ -190,11 +190,14 @@ def _publish_fail(run: Run, gate: Gate, decided: GateDecision, may_change: bool)
     run.github.publish_fail(result, may_change=may_change)
 
 
-def publish_notice(run: Run, key: str, why: str = "") -> None:
-    """Say in the comment on an earlier commit that this one is evaluated, or `why` it was not."""
+def publish_notice(run: Run, key: str, problems: int | None = None) -> None:
+    """Say in the comment on an earlier commit that this one is evaluated, or because of what it was not.
+
+    That is the number of problems in the settings, 0 after a signal.
+    """
     event = run.event
     context = Context(commit=event.commit, commit_url=event.url("commit", event.commit), run_url=event.run_url)
-    run.github.publish_notice(partial(render_notice, context, why=why), key)
+    run.github.publish_notice(partial(render_notice, context, problems=problems), key)
 
 
 def _result(run: Run, gate: Gate, found: Evaluated, advised: str = "") -> GateResult:

@@ -71,6 +71,7 @@ LOST = (
 INVALID_POLICY = "this pull request makes the policy invalid"
 BASE_CHANGED = "the base branch has changed"
 RERUN = "; re-run the job"
+MAX_COMMENT_LENGTH = 65_000  # characters; GitHub accepts 65,536
 FAILED_MEANWHILE = ErrorDetails(message="another run failed in the meantime, and its status stays")
 AGAIN = "evaluating once more"
 MIN_DECIDED = 10  # results; with fewer, one flaky run changes the advice on the next stage
@@ -442,17 +443,20 @@ class GitHubSession:
         comment = StickyComment(self._calls, place.marker, now.account)
         return comment.upsert(ours, body(place.marker, place.write(kept, old_body)))
 
-    def publish_notice(self, notice: Callable[[str], str], key: str) -> None:
-        """Write a line about the evaluated commit into the existing comment, if its report is about another commit.
+    def publish_notice(self, notice: Callable[..., tuple[str, str]], key: str) -> None:
+        """Say in the existing comment how the evaluated commit goes, if its report is about another commit.
 
-        `notice` gets that commit. Without a `key`, it is the token's only comment with a marker. After a signal, the
-        line replaces the one that this run wrote, if that is still there.
+        `notice` gets that commit, the symbol of the report, and whether it is collapsed; it returns the text above the
+        report, and a summary to collapse it. Without a `key`, it is the token's only comment with a marker. After a
+        signal, the text replaces the line that this run wrote, if that is still there.
         """
         ours = self._comments_with_notice() if self._shutting_down else self._comments_to_notice(key)
-        commit = comment_state.commit_of(ours[0].body) if ours else ""
-        if commit not in {"", self.event.commit}:
-            self._notice = notice(commit)
-            text = comment_state.with_notice(ours[0].body, self._notice)
+        earlier = comment_state.earlier_of(ours[0].body) if ours else comment_state.Earlier("", "", collapsed=False)
+        if earlier.commit not in {"", self.event.commit}:
+            self._notice, summary = notice(earlier.commit, earlier.symbol, collapsed=earlier.collapsed)
+            text = comment_state.with_line(ours[0].body, self._notice)
+            if summary:
+                text = comment_state.with_title(ours[0].body, self._notice, summary, MAX_COMMENT_LENGTH)
             edit = methodcaller("edit_comment", ours[0], text)
             self._calls.try_call(Operation.COMMENT, edit, retry=not self._shutting_down)
 

@@ -56,7 +56,7 @@ def headline(gate: GateFacts) -> str:
 
 
 def no_trace_can_cause(gate: GateFacts) -> bool:
-    """Return whether an outage or a setting is why a gate was not evaluated (docs/configuration.md#enforcement)."""
+    """Return whether an outage or a setting is why a gate was not evaluated (docs/reference.md#decisions)."""
     return gate.decision is Decision.ERROR and gate.rule is Rule.NOT_POLLED and not gate.decided.is_suspect
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sepurux_action.common import number_format
+from sepurux_action.common import json_reader, number_format
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.drops import DROPS, MIN_RESULTS
 from sepurux_action.evaluation.failures import ClassifiedFailure
@@ -137,7 +137,8 @@ def _named(say: Words, gate: GateFacts, failures: Sequence[ClassifiedFailure], o
 
 def kind_of_failure(say: Words, gate: GateFacts, failure: ClassifiedFailure, *, named: bool = True) -> Markdown:
     """Return severity, type, scenario if it is `named`, and mutation of a failure, without its description."""
-    severity = say.bold(say.value(failure.severity[:MAX_SEVERITY_LENGTH]) or say("no severity"))
+    severity = json_reader.shorten(json_reader.printable(failure.severity), MAX_SEVERITY_LENGTH)
+    severity = say.bold(say.value(severity or "no severity"))
     return Markdown(f"{severity} {type_of_failure(say, gate, failure, named=named)}")
 
 

@@ -262,7 +262,7 @@ def with_variable(scene: Scene) -> str:
 PRINTED: dict[str, Callable[[Scene], str]] = {
     "so the gate has no secret for Sepurux": on_pull_request(token=""),
     'Campaign "…" was not found': on_pull_request(campaign="checkout"),
-    "Sepurux refused … (HTTP 401: …)": on_answer("GET /v1/campaigns", backend.json({"detail": "no"}, 401)),
+    "was not evaluated: Sepurux refused …": on_answer("GET /v1/campaigns", backend.json({"detail": "no"}, 401)),
     "… has a result of … but no call before it": on_trace({"type": "tool_result", "tool": "refund"}),
     "No trace of this gate calls a tool": on_trace({"type": "agent_output", "output": "Done."}),
     "This gate evaluates the scenarios that are registered at Sepurux": on_pull_request(),

@@ -87,7 +87,10 @@ def test_that_a_gate_is_not_decided_yet_is_logged_once_with_its_name() -> None:
     ("gates", "shown"),
     [
         ([replace(GATE, traces=traces(3))], "core: 0 of 3 scenarios decided"),
-        ([replace(GATE, traces=tuple(replace(each, task="refund") for each in traces(3)))], "core: 0 of 3 recordings d"),
+        (
+            [replace(GATE, traces=tuple(replace(each, task="refund") for each in traces(3)))],
+            "core: 0 of 3 recordings d",
+        ),
         ([GATE, replace(GATE, name="other")], "0 of 2 runs decided"),
     ],
 )

@@ -93,7 +93,7 @@ def test_a_pull_request_says_what_is_new_what_main_did_instead_and_how_often_it_
         assert "Steps of the recorded traces: `-` only on `main`, `+` only here.\n" in page
         assert " In none of the last 3 results on `main`." in page
     block = "\n".join(["```diff", *steps, "```"])
-    assert "\n" + textwrap.indent(block, "  ") + "\n" in scene.ours[0]
+    assert "\n" + textwrap.indent(block, "   ") + "\n" in scene.ours[0]
     assert "\n" + textwrap.indent(block, "    ") + "\n" in result.summary
     assert "(in none of the last 3 results on main)" in result.log
     gate = report(scene)

@@ -86,8 +86,8 @@ def results(*names: str, passing: bool = False) -> list[GateResult]:
     return [a_result(run, gate=a_gate(name=name)) for name in names]
 
 
-def notice(commit: str) -> str:
-    return f"⏳ not {commit[:7]}"
+def notice(commit: str, symbol: str, *, collapsed: bool) -> tuple[str, str]:
+    return f"⏳ not {commit[:7]}", "older" if collapsed or symbol == "❌" else ""
 
 
 def numbered(count: int, prefix: str = "g") -> list[str]:
@@ -709,7 +709,7 @@ def test_what_a_step_costs(gates: int, body: str, requests: int, signals: Signal
         ("", [OLD, KEYED], []),  # which one it is cannot be known
         ("gates", [KEYED], []),
         ("gates", [SAME], []),  # a re-run on the same commit
-        ("gates", [OLD.replace("\n", "\n❗ of another run\n\n", 1)], [0]),
+        ("gates", [OLD.replace("\n", "\n⏳ of another run\n\n", 1)], [0]),
         ("gates", ["<!-- sepurux-gate:gates -->\nemptied"], []),
     ],
 )
@@ -740,13 +740,21 @@ def test_no_line_is_written_where_no_comment_would_be(mode: CommentMode, pull: P
     assert scene.client.comments[1].body == OLD
 
 
+def test_a_commit_that_was_not_evaluated_is_the_title_of_the_comment() -> None:
+    scene = a_scene(comments={1: Comment(id=1, body=OLD.replace("### Result", "### ❌ Result"))})
+    scene.session.publish_notice(notice, "gates")
+    assert "\n⏳ not aaaaaaa\n\n<details><summary>Result of the earlier commit older</summary>\n\n### ❌ Result\n" in (
+        scene.client.comments[1].body
+    )
+
+
 def test_after_a_signal_a_line_of_another_run_stays() -> None:
     scene = a_scene(comments={1: Comment(id=1, body=OLD)})
     scene.session.publish_notice(notice, "gates")
     [written] = scene.client.comments.values()
     scene.client.comments = {1: replace(written, body=written.body.replace("⏳ not", "⏳ other"))}
     scene.session.enter_shutdown(scene.clock)
-    scene.session.publish_notice(lambda _: "❗ canceled", "gates")
+    scene.session.publish_notice(lambda *_, **__: ("### ❗ canceled", "older"), "gates")
     assert "⏳ other" in scene.client.comments[1].body
 
 
