@@ -90,10 +90,7 @@ RECORDINGS = tuple(replace(each, task="refund") for each in traces(3))
     ("gates", "shown"),
     [
         ([replace(GATE, traces=traces(3))], "core: 0 of 3 scenarios decided"),
-        (
-            [replace(GATE, traces=tuple(replace(each, task="refund") for each in traces(3)))],
-            "core: 0 of 3 recordings d",
-        ),
+        ([replace(GATE, traces=RECORDINGS)], "core: 0 of 3 recordings decided"),
         ([GATE, replace(GATE, name="other")], "0 of 2 runs decided"),
     ],
 )
