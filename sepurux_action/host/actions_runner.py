@@ -68,13 +68,13 @@ class ActionsRunner(Output):
         self._write(line if self._environ.get("NO_COLOR") else painted(line))
 
     def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:
-        """Write an annotation, which shows no Markdown, or a line of the log if the level already has ten."""
+        """Write an annotation, or a line of the log if the level already has ten."""
         self._annotations[level] += 1
         if self._annotations[level] > MAX_ANNOTATIONS:
             self.log(f"{level}: {file}:{line}: {text}" if file else f"{level}: {text}")
         else:
             properties = {"title": self.printable(title), "file": self.printable(file)}
-            lines = "\n".join(map(self.printable, text.replace("`", "").splitlines()))
+            lines = "\n".join(map(self.printable, text.splitlines()))
             self._write(commands.annotation(level, lines, **properties, line=line))
 
     def set_outputs(self, values: Mapping[str, str]) -> None:
