@@ -245,7 +245,8 @@ def what_follows(say: Words, gate: GateFacts) -> Markdown:
     if gate.needs_approval:
         return say.paragraph(_explanation(say, gate), _approvers(say, [gate]))
     if gate.failed:
-        return say.paragraph(_explanation(say, gate), say.prose(advice.reported_pass(gate)), _no_approval(say, gate))
+        explained = (_allowed_drops(say, gate), _explanation(say, gate), say.prose(advice.reported_pass(gate)))
+        return say.paragraph(*explained, _no_approval(say, gate))
     return remedy(say, gate)
 
 

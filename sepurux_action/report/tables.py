@@ -173,6 +173,15 @@ def _scenario(scenario: Scenario, found: Found) -> Markdown:
     return Markdown(f"❌{NBSP}{link_to_run(name, page) if page else name}")
 
 
+def worse_columns(scenarios: Iterable[Scenario], gate: GateFacts) -> Table:
+    """Return the scenarios that got worse and are not listed with their failures."""
+    found, heading = gate.found, base_heading(gate.context.base_ref)
+    listed = {each.name for each in found.scenarios}
+    others = [each for each in scenarios if each.name not in listed]
+    rows = [(f"{State.FAILED.mark} {each.name}", found.rate(each.rate), found.rate_on_base(each)) for each in others]
+    return Table(("<", ">6", "<"), [(name, rate, f"{heading}: {on_base}") for name, rate, on_base in rows])
+
+
 def scenario_columns(scenarios: Iterable[ScenarioFacts], base_ref: str) -> Table:
     rows = []
     for each in scenarios:

@@ -21,7 +21,7 @@ from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.evaluation.run_poller import CANCELED
-from sepurux_action.evaluation.runs import WhatFailed
+from sepurux_action.evaluation.runs import Scenario, WhatFailed
 from sepurux_action.report import rendering
 from sepurux_action.report.markdown import finish
 from sepurux_action.report.rendering import (
@@ -142,6 +142,26 @@ def test_a_canceled_gate_says_which_run_goes_on() -> None:
         report = build_report([a_result(*runs)], a_context(), short=True)
         assert render_lines(report, "terminal") == ["! refunds: canceled after 1 min 35 s", "", *more]
         assert render_lines(report, "log") == more
+
+
+def test_a_scenario_that_failed_without_a_failure_has_a_reason() -> None:
+    failed, passed = a_run(run_with(replace(PASSING, decision="fail"), failures=0.0)), a_run(PASSING)
+    scenarios = Scenario("refund twice", (failed,)), Scenario("cancel an order", (passed,))
+    report = build_report([a_result(failed, passed, what_failed=WhatFailed(scenarios=scenarios))], a_context())
+    [line] = [line for line in render_lines(report, "log") if "refund twice" in line]
+    assert line.startswith("  ✗ refund twice")
+    assert line.rstrip().endswith("Sepurux decided `fail`, and reports no failure.")
+
+
+def test_a_log_shows_each_failure_and_the_rules_of_the_sandbox_once() -> None:
+    run = a_run(replace(FAILING, sandbox=True))
+    found = WhatFailed(failures=FAILURES)
+    results = [a_result(run, what_failed=found, gate=a_gate(name=name)) for name in ("refunds", "orders", "mails")]
+    report = build_report(results, a_context())
+    annotation, log = ("\n".join(render_lines(report, name)) for name in ("annotation", "log"))
+    assert [log.count(each.description) for each in FAILURES] == [1] * len(FAILURES)
+    assert log.count("rules of the sandbox") == 1
+    assert not [each for each in FAILURES if each.description in annotation]
 
 
 def test_what_to_fix_is_counted_only_if_the_report_shows_it() -> None:
