@@ -44,7 +44,7 @@ METRIC = {"enum": [*(metric.name for metric in METRICS if metric.threshold), REQ
 # The fields that are present without a value, too.
 REQUIRED = {"schema", "do_not_edit", "omitted", "gates", "gate", "decision", "blocked", "missed", "failures"}
 REQUIRED |= {"metric", "actual", "count"}
-_LONGEST = {"text": 120, "steps": 120, "check": 600, "dashboard_url": 200}  # characters
+_LONGEST = {"text": 120, "steps": 120, "check": 1_000, "dashboard_url": 200}  # characters
 _LEFT_OUT_IF_LONGER = {"check", "dashboard_url"}  # the beginning of a command or an address would do something else
 _LEFT_OUT_FOR_FORKS = {"text", "scenario", "steps", "check"}
 _NAMES_OF_TRACES = {"severity", "type", "mutation"}

@@ -194,7 +194,7 @@ def test_the_command_evaluates_the_traces_again_and_is_left_out_if_it_is_long_or
     assert gate["check"].startswith("sepurux-gate --campaign refund-reliability --project shop-agent --trace-file ")
     assert "\n" not in gate["check"]
     (of_fork,) = brief(a_report(a_failure(), from_fork=True))["gates"]
-    long = a_gate(traces=(Trace(label="a" * 600, content=b"{}"),))
+    long = a_gate(traces=(Trace(label="a" * 1_000, content=b"{}"),))
     (of_long,) = brief(build_report([a_result(gate=long)], a_context()))["gates"]
     assert "check" not in of_fork.keys() | of_long.keys()
 
