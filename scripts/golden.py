@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,11 +55,26 @@ def _json(report: Report) -> str:
 
 
 def _plain(report: Report) -> str:
-    """Return the annotation, the last lines of the log, and the terminal; problems in the settings have only this."""
-    places = {"terminal": render_lines(report, "terminal")}
+    """Return the annotation, the last lines of the log, and the terminal, if they exist for such a report."""
+    places = {}
     if report.gates:
-        places = {name: render_lines(report, name) for name in ("annotation", "log")} | places
+        places = {name: render_lines(report, name) for name in ("annotation", "log")}
+    if _without_github(report):
+        places["terminal"] = render_lines(_on_command_line(report), "terminal")
     return "\n\n".join("\n".join([f"== {name}", *lines]) for name, lines in places.items()) + "\n"
+
+
+def _without_github(report: Report) -> bool:
+    """Return whether a command line can have such a report: no review, no status, and no remedy on GitHub."""
+    gates = report.gates
+    if any(gate.approval or gate.recorded or gate.continued or "Settings >" in gate.hint for gate in gates):
+        return False
+    return not (gates and (report.problems or any(gate.skipped and len(gates) == 1 for gate in gates)))
+
+
+def _on_command_line(report: Report) -> Report:
+    context = replace(report.context, pull_request=None, pull_request_url="", run_url="", on_command_line=True)
+    return replace(report, context=context, gates=tuple(replace(gate, context=context) for gate in report.gates))
 
 
 def main() -> None:

@@ -76,6 +76,8 @@ def evaluate(step: Step, recorded: Mapping[str, Evaluated]) -> tuple[GateResult,
         change = next_change(gate.rules, step.event.branch, step.today)
         if change and change.is_near:
             step.host.annotate(Level.WARNING, f"Gate {gate.name}: {change}", title="Sepurux gate")
+        elif change:
+            step.host.log(f"gate {gate.name}: {change}")
         if gate in to_evaluate:
             scheduled = change is not None and change.stricter
             advised[gate.name] = step.github.advice.of_gate(gate.name, gate.stage, step.settings, scheduled=scheduled)

@@ -51,7 +51,7 @@ from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
 from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RecordedFail, of_status
 from sepurux_action.evaluation.retried_calls import CHECK_NETWORK
-from sepurux_action.evaluation.run_poller import CANCELLED
+from sepurux_action.evaluation.run_poller import CANCELED
 from sepurux_action.evaluation.runs import NOT_READ, RunResult, Scenario, WhatFailed, WorkflowRun
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import DELETED, FIRST_FILE, invalid_base_note, resolve_policy
@@ -549,7 +549,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     skipped = undecided(Decision.SKIPPED, NOT_AFFECTED)
     pushed = undecided(Decision.SKIPPED, "refs/heads/refunds was deleted.")
     unknown_record = undecided(Decision.ERROR, RECORD_UNREAD, RECORD_HINT, rule=Rule.RECORD_UNREAD)
-    cancelled = undecided(Decision.ERROR, CANCELLED.reason, NEXT_STEPS[Rule.CANCELLED], rule=Rule.CANCELLED)
+    canceled = undecided(Decision.ERROR, CANCELED.reason, NEXT_STEPS[Rule.CANCELED], rule=Rule.CANCELED)
     better = run_with(FAILING, pass_rate=0.82, unsafe_attempts=0, failures=4)
     best = run_with(PASSING, pass_rate=0.97)
     lying = run_with(PASSING, pass_rate=0.8496, reliability_score=Reading())
@@ -650,7 +650,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "error-unreachable": (a_result(undecided(Decision.ERROR, not_reached, CHECK_NETWORK)), against_main),
         "error-no-secret": (a_result(undecided(Decision.ERROR, NO_CREDENTIALS, NO_CREDENTIALS_HINT)), here),
         "error-no-numbers": (a_result(a_run(silent)), here),
-        "cancelled": (a_result(replace(cancelled, run_id=RUN_ID)), here),
+        "canceled": (a_result(replace(canceled, run_id=RUN_ID)), here),
         "skipped": (a_result(skipped), here),
         "skipped-event": (a_result(pushed), alone),
         "policy-first": (a_result(a_run(PASSING), gate=first), replace(here, notes=(FIRST_FILE,))),
@@ -710,7 +710,7 @@ def reports() -> dict[str, Report]:
     note = invalid_base_note(about, path, path)
     return {
         **{
-            name: build_report(results, context, short=name == "cancelled")
+            name: build_report(results, context, short=name == "canceled")
             for name, (results, context) in states().items()
         },
         **invalid_policies(),
@@ -723,7 +723,7 @@ def reports() -> dict[str, Report]:
 @cache
 def commented() -> dict[str, Report]:
     """Return the reports that have a comment: none without a pull request or after a signal."""
-    commentable = (name for name, (_, context) in states().items() if context.pull_request and name != "cancelled")
+    commentable = (name for name, (_, context) in states().items() if context.pull_request and name != "canceled")
     return {name: reports()[name] for name in (*commentable, *invalid_policies())}
 
 

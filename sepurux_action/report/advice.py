@@ -72,7 +72,7 @@ def acts_as_hard(gate: GateFacts) -> bool:
 
 def what_happened(gate: GateFacts) -> str:
     """Return the reason of a gate without a result, without what the title of a report shows."""
-    if gate.state is State.CANCELLED:
+    if gate.state is State.CANCELED:
         return ""
     rest = gate.decided.detail.removeprefix(headline(gate)).strip(" .:")
     if rest.startswith("(") and rest.endswith(")"):
@@ -86,7 +86,7 @@ def not_allowed(gate: GateFacts) -> str:
     if not (gate.decision.is_undecided and gate.blocks and allows):
         return ""
     if gate.short:
-        return "the step was cancelled"
+        return "the step was canceled"
     if gate.rule is Rule.RECORD_UNREAD:
         return "an earlier run may have failed"
     return "the gate uploads a trace" if gate.rule is Rule.BASE_UNREAD else "the uploaded trace may be the cause"

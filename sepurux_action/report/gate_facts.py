@@ -39,8 +39,8 @@ class GateFacts(GateResult):
             return State.NEEDS_APPROVAL
         if self.failed and not self.blocks:
             return State.NOT_BLOCKING
-        if self.rule is Rule.CANCELLED:
-            return State.CANCELLED
+        if self.rule is Rule.CANCELED:
+            return State.CANCELED
         return BY_DECISION[self.decision]
 
     @property

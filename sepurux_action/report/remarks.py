@@ -139,11 +139,16 @@ def kind_of_failure(say: Words, gate: GateFacts, failure: ClassifiedFailure, *, 
     """Return severity, type, scenario if it is `named`, and mutation of a failure, without its description."""
     severity = json_reader.shorten(json_reader.printable(failure.severity), MAX_SEVERITY_LENGTH)
     severity = say.bold(say.value(severity or "no severity"))
-    many = say.when(failure.count > 1, " ×{count}", count=number_format.count(failure.count))
+    return Markdown(f"{severity} {type_of_failure(say, gate, failure, named=named)}")
+
+
+def type_of_failure(say: Words, gate: GateFacts, failure: ClassifiedFailure, *, named: bool = True) -> Markdown:
+    times = {2: "twice"}.get(failure.count, number_format.pluralize(failure.count, "time"))
+    many = say.when(failure.count > 1, ", {times}", times=times)
     under = say.when(say.code(failure.mutation), ", under {mutation}", mutation=say.code(failure.mutation))
     kind = say.code(failure.type) or say("no type")
     where = in_scenarios(say, gate, failure) if named else ""
-    return Markdown(f"{severity} {kind}{many}{where}{under}")
+    return Markdown(f"{kind}{where}{under}{many}")
 
 
 def in_scenarios(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdown:
@@ -181,13 +186,13 @@ def unread(say: Words, gate: GateFacts) -> Markdown:
 
 
 def compared(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdown:
-    """Return in how many results of the base a failure is, after its description."""
-    if not failure.on_base:
+    """Return in how many recordings and results of the base a failure is, after its description."""
+    failed, every = gate.found.recordings_with(failure)
+    clauses = [f"in {failed} of {every} recordings"] if every > 1 else []
+    if failure.on_base:
+        clauses.append(failure.on_base.sentence(say.when(say.context.base_ref, "on {base}", base=say.base)))
+    if not clauses:
         return Markdown("")
     ended = not failure.description or failure.description.endswith((".", "!", "?", "…"))
-    where = say.when(say.context.base_ref, " on {base}", base=say.base)
-    having, of = Markdown(failure.on_base.sentence("")), gate.found.recordings_with(failure)
-    if of[1] > 1:
-        having = say("in {failed} of {every} recordings; {having}", failed=of[0], every=of[1], having=having)
-    having = Markdown(having[:1].upper() + having[1:])
-    return say(" {having}{where}." if ended else ". {having}{where}.", having=having, where=where)
+    having = "; ".join(clauses)
+    return Markdown(f"{'' if ended else '.'} {having[:1].upper()}{having[1:]}.")

@@ -31,7 +31,7 @@ def ending(say: Words, gate: GateFacts) -> Markdown:
     if gate.decision is Decision.PENDING:
         waited_s = min(gate.worst.elapsed_s or gate.gate.timeout_s, gate.gate.timeout_s)
         return say(": no decision after {waited}", waited=number_format.duration(waited_s))
-    if gate.state is State.CANCELLED:
+    if gate.state is State.CANCELED:
         after = gate.worst.elapsed_s and not say.as_markdown
         waited = say.when(after, " after {waited}", waited=number_format.duration(gate.worst.elapsed_s))
         return say(": {word}{waited}", word=gate.state.word, waited=waited)
@@ -106,7 +106,7 @@ def title(say: Words) -> Markdown:
         what = say("{what}, {count} {verb}", what=what, count=count, verb=words[count > 1])
     if report.acting:
         what = say("{what}: {names}", what=what, names=say.gates([*blocking, *waiting], MOST_NAMED))
-    return say("Cancelled: {what}" if report.short and report.not_passed else "{what}", what=what)
+    return say("Canceled: {what}" if report.short and report.not_passed else "{what}", what=what)
 
 
 def symbol(say: Words) -> Markdown:
@@ -246,7 +246,8 @@ def what_follows(say: Words, gate: GateFacts) -> Markdown:
     if gate.needs_approval:
         return say.paragraph(_explanation(say, gate), _approvers(say, [gate]))
     if gate.failed:
-        return say.paragraph(_explanation(say, gate), say.prose(advice.reported_pass(gate)), _no_approval(say, gate))
+        explained = (_allowed_drops(say, gate), _explanation(say, gate), say.prose(advice.reported_pass(gate)))
+        return say.paragraph(*explained, _no_approval(say, gate))
     return remedy(say, gate)
 
 

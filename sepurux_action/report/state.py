@@ -28,7 +28,7 @@ class State(StrEnum):
     FAILED = "failed", "❌", "✗", "failed"
     NEEDS_APPROVAL = "needs_approval", "✋", "✗", "needs an approval"
     NO_RESULT = "no_result", "❗", "!", "no result"
-    CANCELLED = "cancelled", "❗", "!", "cancelled"
+    CANCELED = "canceled", "❗", "!", "canceled"
     NO_DECISION = "no_decision", "⏳", "…", "no decision"
     NOT_BLOCKING = "not_blocking", "⚠️", "✗", "failed"
     PASSED = "passed", "✅", "✓", "passed"

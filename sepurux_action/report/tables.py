@@ -81,9 +81,7 @@ def threshold_columns(gate: GateFacts) -> Table:
     rows = []
     for row in gate.thresholds.shown:
         needs = f"needs {row.check.required}"
-        if row.check.lacking:
-            needs = f"lacks {', '.join(row.check.lacking)}"
-        elif not row.check.threshold:
+        if not row.check.threshold:
             needs = f"{base_heading(gate.context.base_ref)}: {row.base_cell}"
         effect = "does not block" if row.state is State.NOT_BLOCKING else ""
         what = "; ".join(filter(None, (needs, row.check.remark, effect)))
@@ -173,6 +171,15 @@ def worse_scenarios(scenarios: Iterable[Scenario], gate: GateFacts) -> Table:
 def _scenario(scenario: Scenario, found: Found) -> Markdown:
     name, page = code(scenario.name) or Markdown("no name"), found.pages.get(scenario.name)
     return Markdown(f"❌{NBSP}{link_to_run(name, page) if page else name}")
+
+
+def worse_columns(scenarios: Iterable[Scenario], gate: GateFacts) -> Table:
+    """Return the scenarios that got worse and are not listed with their failures."""
+    found, heading = gate.found, base_heading(gate.context.base_ref)
+    listed = {each.name for each in found.scenarios}
+    others = [each for each in scenarios if each.name not in listed]
+    rows = [(f"{State.FAILED.mark} {each.name}", found.rate(each.rate), found.rate_on_base(each)) for each in others]
+    return Table(("<", ">6", "<"), [(name, rate, f"{heading}: {on_base}") for name, rate, on_base in rows])
 
 
 def scenario_columns(scenarios: Iterable[ScenarioFacts], base_ref: str) -> Table:

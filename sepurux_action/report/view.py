@@ -15,6 +15,7 @@ from typing import Generic, NamedTuple, Self
 
 from sepurux_action.common import T, number_format
 from sepurux_action.evaluation import metrics
+from sepurux_action.evaluation.decision import Rule
 from sepurux_action.evaluation.failures import ClassifiedFailure, severity_rank
 from sepurux_action.evaluation.runs import Scenario
 from sepurux_action.report.gate_facts import GateFacts
@@ -132,6 +133,26 @@ class View:
     def summary_url(self) -> str:
         """Return the address of the page with the summary, which has what this place leaves out; '' for none."""
         return self.report.context.run_url if self.place == "comment" else ""
+
+    def link(self, gate: GateFacts) -> str:
+        """Return the address of a gate's run for a text, '' if the scenarios have links, or another part shows it.
+
+        The annotation on one gate that did not pass is a part of the log.
+        """
+        annotated = len(self.report.gates) == 1 and not gate.passed
+        scenarios = not gate.passed and any(each.dashboard for each in gate.found.scenarios)
+        if gate.dashboard is None or scenarios or gate.state is State.CANCELED:
+            return ""
+        return gate.dashboard.url if self.place == "terminal" or annotated is (self.place == "annotation") else ""
+
+    @property
+    def going_on(self) -> Part[tuple[GateFacts, str]]:
+        """Return the addresses or ids of the CI runs that a signal left, and how many may have been started."""
+        runs = [(gate, run) for gate in self.report.gates for run in gate.runs]
+        left = [(gate, run) for gate, run in runs if run.run_decision.rule is Rule.CANCELED]
+        known = [(gate, run.run.dashboard_url or run.batch_id or run.run_id) for gate, run in left]
+        shown = [(gate, name) for gate, name in known if name]
+        return Part(shown, len(left) - len(shown))
 
     @property
     def alert(self) -> str:

@@ -178,8 +178,14 @@ class Found:
         undecided = _undecided(scenario)
         worst = min(scenario.recordings, key=_worst_first)
         reason = undecided.run_decision.reason if undecided else ""
-        shown = reason and (self.result.decision is Decision.FAIL or reason != self.result.decided.detail)
+        shown = bool(reason) and (self.result.decision is Decision.FAIL or reason != self.result.decided.detail)
         clause = reason[:1].lower() + reason[1:] if worst.decision is Decision.PENDING else reason
+        if (
+            not undecided
+            and _state_of(scenario) is State.FAILED
+            and not any(each.reported for each in scenario.recordings)
+        ):
+            shown, clause = True, "Sepurux decided `fail`, and reports no failure"
         return ScenarioFacts(
             name=scenario.name,
             state=_state_of(scenario),

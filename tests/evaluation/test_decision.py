@@ -143,7 +143,7 @@ def test_a_score_is_rounded_to_eight_decimal_places(score: float, value: float) 
         ),
         (
             {"status": "cancelled"},
-            "The evaluation itself was cancelled at Sepurux (status `cancelled`).",
+            "The evaluation itself was canceled at Sepurux (status `cancelled`).",
             "See the `Sepurux run` for the cause, then {rerun}.",
         ),
         (

@@ -227,7 +227,8 @@ def test_a_stage_that_a_flag_sets_does_not_change_on_a_day_of_the_policy_file(tm
         scheduled = gate(["--config", "policy.yml", "--format", "markdown"], sepurux.url)
         fixed = gate(["--config", "policy.yml", "--format", "markdown", "--enforcement", "soft"], sepurux.url)
     assert "2999-01-01" in scheduled.out
-    assert "2999-01-01" not in fixed.out
+    assert "gate core-reliability: `enforcement` changes to `hard` in " in scheduled.log
+    assert "2999-01-01" not in fixed.out + fixed.log
 
 
 @pytest.mark.parametrize("flag", ["--name", "--campaign"])

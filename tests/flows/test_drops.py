@@ -133,7 +133,7 @@ def test_an_outage_while_main_is_read_is_no_pass_and_asks_for_no_permission(scen
     result = scene.push("main", status_context="Sepurux ({base})", **LIMIT)
     assert exit_and_decision(result) == (2, "error")
     [error] = result.messages("error")
-    assert "`github_token` is not valid" in error
+    assert "github_token is not valid" in error
     assert "permissions:" not in error
     [warning] = result.messages("warning")
     assert warning.startswith("Could not read the base branch")

@@ -231,7 +231,7 @@ def test_a_signal_while_github_is_read_is_reported_and_a_status_is_set(scene: Sc
     result = interrupt(lambda: scene.github.calls("graphql*"), **scene.options())
     assert result.exit_code == 143
     (error,) = result.messages("error")
-    assert error == "The run was cancelled before all settings were read."
+    assert error == "The run was canceled before all settings were read."
     assert scene.status[0] == "failure"
 
 

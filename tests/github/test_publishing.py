@@ -205,7 +205,7 @@ class EndedClock(FakeClock):
 def test_a_signal_ends_the_pause_between_two_attempts() -> None:
     client, output = FakeGitHubClient(FakeClock(), reject=rejecting(OUTAGE, READS)), FakeOutput()
     session = a_session(BoundedCalls(client, EndedClock(), output, EVENT))
-    assert session.subject.commit.policy.error == "the run was cancelled before GitHub responded"
+    assert session.subject.commit.policy.error == "the run was canceled before GitHub responded"
     assert output.annotations == []
     assert client.named("snapshot") == [""]
 

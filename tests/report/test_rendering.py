@@ -21,8 +21,8 @@ from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.result import GateResult
-from sepurux_action.evaluation.run_poller import CANCELLED
-from sepurux_action.evaluation.runs import WhatFailed
+from sepurux_action.evaluation.run_poller import CANCELED
+from sepurux_action.evaluation.runs import Scenario, WhatFailed
 from sepurux_action.report import rendering
 from sepurux_action.report.markdown import finish
 from sepurux_action.report.rendering import (
@@ -102,8 +102,8 @@ def seen(*results: GateResult, **changes: object) -> str:
 
 GONE = undecided(Decision.ERROR, "Gone.", "Re-run the job.")
 UNEXPLAINED = a_run(replace(PASSING, decision="fail"))
-CANCELLED_RUN = undecided(
-    Decision.ERROR, CANCELLED.reason, run=a_ci_run(dashboard_url="https://x.dev/r"), rule=Rule.CANCELLED
+CANCELED_RUN = undecided(
+    Decision.ERROR, CANCELED.reason, run=a_ci_run(dashboard_url="https://x.dev/r"), rule=Rule.CANCELED
 )
 OBSERVED, SOFT = a_gate(name="observed", stage=Stage.OBSERVE), a_gate(name="soft", stage=Stage.SOFT)
 GATES = (a_gate(), OBSERVED)
@@ -120,20 +120,49 @@ def test_a_fail_that_no_threshold_explains_says_so_in_every_stage() -> None:
 
 
 def test_a_title_counts_the_gates_that_block_after_a_signal_too() -> None:
-    results = [a_result(CANCELLED_RUN, gate=replace(gate, name=f"{gate.name}{n}")) for gate in GATES for n in "12"]
+    results = [a_result(CANCELED_RUN, gate=replace(gate, name=f"{gate.name}{n}")) for gate in GATES for n in "12"]
     title, *others = render_lines(build_report(results, a_context(), short=True), "terminal")
-    assert title == "! Cancelled: 2 of 4 gates block: refunds1 and refunds2"
-    assert others[2] == "  ! refunds2    cancelled   blocks           –"
-    assert others[3] == "  ! observed1   cancelled   does not block   –"
-    assert others[-2:] == ["  observed2: https://x.dev/r", "  The runs go on at Sepurux, under the links above."]
+    assert title == "! Canceled: 2 of 4 gates block: refunds1 and refunds2"
+    assert others[2] == "  ! refunds2    canceled   blocks           –"
+    assert others[3] == "  ! observed1   canceled   does not block   –"
+    runs = [f"    {gate.name}{n}: https://x.dev/r" for gate in GATES for n in "12"]
+    assert others[-5:] == ["  4 runs go on at Sepurux:", *runs]
     assert render_lines(build_report(results, a_context()), "annotation")[0].startswith("2 of 4 gates block: ")
 
 
-def test_a_run_that_was_cancelled_goes_on_only_if_it_was_started() -> None:
-    unlinked = replace(CANCELLED_RUN, run=CIRun())
-    for run, more in ((unlinked, ["", f"  The run goes on at Sepurux: {RUN_ID}"]), (replace(unlinked, run_id=""), [])):
-        report = build_report([a_result(run)], a_context(), short=True)
-        assert render_lines(report, "terminal") == ["! refunds: cancelled after 1 min 35 s", *more]
+def test_a_canceled_gate_says_which_run_goes_on() -> None:
+    unlinked = replace(CANCELED_RUN, run=CIRun())
+    unknown = replace(unlinked, run_id="")
+    linked, other = "  The run goes on at Sepurux: https://x.dev/r", "  Another run may have been started at Sepurux."
+    for runs, more in (
+        ((CANCELED_RUN,), [linked]),
+        ((unlinked,), [f"  The run goes on at Sepurux: {RUN_ID}"]),
+        ((unknown,), ["  A run may have been started at Sepurux."]),
+        ((CANCELED_RUN, unknown), [linked, other]),
+    ):
+        report = build_report([a_result(*runs)], a_context(), short=True)
+        assert render_lines(report, "terminal") == ["! refunds: canceled after 1 min 35 s", "", *more]
+        assert render_lines(report, "log") == more
+
+
+def test_a_scenario_that_failed_without_a_failure_has_a_reason() -> None:
+    failed, passed = a_run(run_with(replace(PASSING, decision="fail"), failures=0.0)), a_run(PASSING)
+    scenarios = Scenario("refund twice", (failed,)), Scenario("cancel an order", (passed,))
+    report = build_report([a_result(failed, passed, what_failed=WhatFailed(scenarios=scenarios))], a_context())
+    [line] = [line for line in render_lines(report, "log") if "refund twice" in line]
+    assert line.startswith("  ✗ refund twice")
+    assert line.rstrip().endswith("Sepurux decided `fail`, and reports no failure.")
+
+
+def test_a_log_shows_each_failure_and_the_rules_of_the_sandbox_once() -> None:
+    run = a_run(replace(FAILING, sandbox=True))
+    found = WhatFailed(failures=FAILURES)
+    results = [a_result(run, what_failed=found, gate=a_gate(name=name)) for name in ("refunds", "orders", "mails")]
+    report = build_report(results, a_context())
+    annotation, log = ("\n".join(render_lines(report, name)) for name in ("annotation", "log"))
+    assert [log.count(each.description) for each in FAILURES] == [1] * len(FAILURES)
+    assert log.count("rules of the sandbox") == 1
+    assert not [each for each in FAILURES if each.description in annotation]
 
 
 def test_what_to_fix_is_counted_only_if_the_report_shows_it() -> None:
@@ -184,7 +213,7 @@ def test_a_gate_that_passed_names_three_failures_in_a_sentence_and_lists_all_in_
     shown = render_comment(build_report([replace(result, what_failed=found)], a_context(base_ref="main")), "")
     assert (
         "1 failure of `main` is fixed. 1 failure is new: **critical** `unsafe_action` in `refund twice`, under"
-        " `timeouts`. 1 remains: **medium** `tool_misuse` ×2, under `malformed_output`.\n"
+        " `timeouts`. 1 remains: **medium** `tool_misuse`, under `malformed_output`, twice.\n"
     ) in shown
 
 

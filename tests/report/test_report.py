@@ -187,8 +187,8 @@ def test_observe_says_what_hard_would_do(allowed: OnUndecided, *, uploaded: bool
     [
         (Rule.NOT_POLLED, False, "the uploaded trace may be the cause"),
         (Rule.BASE_UNREAD, False, "the gate uploads a trace"),
-        (Rule.NOT_POLLED, True, "the step was cancelled"),
-        (Rule.CANCELLED, True, "the step was cancelled"),
+        (Rule.NOT_POLLED, True, "the step was canceled"),
+        (Rule.CANCELED, True, "the step was canceled"),
     ],
 )
 @pytest.mark.parametrize("allowed", list(OnUndecided))
