@@ -240,12 +240,8 @@ def what_follows(say: Words, gate: GateFacts) -> Markdown:
     if gate.needs_approval:
         return say.paragraph(_explanation(say, gate), next_steps.approvers(say, [gate]))
     if gate.failed:
-        explained = (
-            next_steps.allowed_drops(say, gate),
-            _explanation(say, gate),
-            say.prose(advice.reported_pass(gate)),
-        )
-        return say.paragraph(*explained, next_steps.no_approval(say, gate))
+        explained = say.paragraph(next_steps.allowed_drops(say, gate), _explanation(say, gate))
+        return say.paragraph(explained, say.prose(advice.reported_pass(gate)), next_steps.no_approval(say, gate))
     return remedy(say, gate)
 
 
