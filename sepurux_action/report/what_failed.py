@@ -108,7 +108,8 @@ class Found:
         for failure in self.failures:
             counts[failure.mutation] += failure.count
         names = (each.name for each in self.categories if each.covered)
-        return [(name, None if self.unlisted else counts[name]) for name in names]
+        known = not self.unlisted and (self.failures or self.result.numbers.value(metrics.FAILURES) == 0)
+        return [(name, counts[name] if known else None) for name in names]
 
     # -- scenarios --------------------------------------------------------------------------------------------------
 
