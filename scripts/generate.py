@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-import textwrap
 from collections.abc import Callable, Iterable
 from itertools import chain
 from pathlib import Path
@@ -17,9 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from scripts import noise, record_schema, schema, trace_schema
-from sepurux_action.config.command_line import FLAGS
+from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.options import BY_NAME, GITHUB_TOKEN, LIMITS, OPTIONS, Option, SectionKind
-from sepurux_action.config.settings import flag
 from sepurux_action.evaluation.metrics import BY_OPTION
 from sepurux_action.report.outputs import OUTPUTS
 
@@ -87,7 +85,7 @@ def options_table() -> str:
         words = option.kind.accepts if option.kind.accepts.startswith("`") else ""
         default = option.default_shown if option.default or option.default_note else ""
         cells = (names, option.help, "; ".join(filter(None, (words, default))), ", ".join(places))
-        rows.append(f"| {' | '.join(cells)} |")
+        rows.append(in_workflow(f"| {' | '.join(cells)} |"))
     return "\n".join(rows)
 
 
@@ -98,20 +96,13 @@ def outputs_table() -> str:
     )
 
 
-def flags_block() -> str:
-    """Return the list of flags as a code block."""
-    flags = " ".join(flag(option.name) for option in FLAGS)
-    return f"```text\n{textwrap.fill(flags, 100, break_on_hyphens=False)}\n```"
-
-
 BLOCKS: dict[str, Callable[[], str]] = {
     "inputs": options_table,
     "outputs": outputs_table,
-    "flags": flags_block,
     "fields": trace_schema.table,
     "policy": noise.policy_table,
 }
-COMPUTED = tuple(ROOT / "docs" / f"{name}.md" for name in ("reference", "platforms", "trace-format"))
+COMPUTED = tuple(ROOT / "docs" / f"{name}.md" for name in ("reference", "trace-format"))
 SIMULATED = ROOT / "docs" / "noisy-agents.md"
 DOCUMENTS = (*COMPUTED, SIMULATED)  # those with blocks
 FIGURES = ROOT / "docs" / "noise.csv"
@@ -159,7 +150,7 @@ def _input(spelling: str, option: Option[object]) -> str:
         text = f"The same as `{option.name}`."
     else:
         default = f" Default: {option.default_shown}." if option.default_shown else ""
-        text = f"{option.help} Accepted: {option.kind.accepts}.{default}"
+        text = in_workflow(f"{option.help} Accepted: {option.kind.accepts}.{default}")
     given = "    default: ${{ github.token }}\n" if option is GITHUB_TOKEN else ""
     return f"  {spelling}:\n    description: {json.dumps(text)}\n    required: false\n{given}"
 

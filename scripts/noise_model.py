@@ -34,16 +34,10 @@ from sepurux_action.config.options import (
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import parse_ci_run
 from sepurux_action.evaluation.decision import Decision, decide
-from sepurux_action.evaluation.drops import MIN_RESULTS, Base
+from sepurux_action.evaluation.drops import MAX_BASE_RESULTS, MIN_RESULTS, Base, Baseline, BaselineResult
 from sepurux_action.evaluation.gate_decision import decide_gate
 from sepurux_action.evaluation.metrics import PASS_RATE, UNSAFE_ATTEMPTS
-from sepurux_action.evaluation.published_result import (
-    MAX_BASE_RESULTS,
-    Baseline,
-    BaselineResult,
-    PreviousResult,
-    published_numbers,
-)
+from sepurux_action.evaluation.published_result import PreviousResult, published_numbers
 from sepurux_action.evaluation.runs import RunResult, Runs
 
 ATTEMPTS = 4  # in each recording

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import REGISTERED, Gate, Trace
+from sepurux_action.config.layers import input_layer
 from sepurux_action.config.options import CONFIG
 from sepurux_action.config.policy import Change, PolicyNote
 from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
-from sepurux_action.config.settings import input_layer, read_inputs
+from sepurux_action.config.settings import read_inputs
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluate import (
@@ -30,7 +31,8 @@ from sepurux_action.evaluate import (
     RECORD_UNREAD,
     UNREAD_RESULTS_HINT,
 )
-from sepurux_action.evaluation.base_scenarios import ScenarioOnBase
+from sepurux_action.evaluation.base_results import BaseScenario
+from sepurux_action.evaluation.base_scenarios import FixedFailure, OnBase, ScenarioOnBase
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.confirmation import confirm
@@ -41,19 +43,19 @@ from sepurux_action.evaluation.decision import (
     RunDecision,
     decide,
 )
-from sepurux_action.evaluation.drops import Base
+from sepurux_action.evaluation.drops import Base, Baseline, BaselineResult
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal, enforce
-from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, FixedFailure, OnBase, merge_failures
+from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, merge_failures
 from sepurux_action.evaluation.gate_decision import decide_gate
 from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
-from sepurux_action.evaluation.published_result import Baseline, BaselineResult, CommitResults, PreviousResult
+from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RecordedFail, of_status
 from sepurux_action.evaluation.retried_calls import CHECK_NETWORK
 from sepurux_action.evaluation.run_poller import CANCELED
 from sepurux_action.evaluation.runs import NOT_READ, RunResult, Scenario, WhatFailed, WorkflowRun
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import DELETED, FIRST_FILE, invalid_base_note, resolve_policy
-from sepurux_action.github.session import LOST
+from sepurux_action.github.stage_advice import LOST
 from sepurux_action.report.context import Context
 from sepurux_action.report.gate_facts import DAY_S
 from sepurux_action.report.report import Report, build_report
@@ -344,7 +346,7 @@ def _with_new_failures(gate: Gate) -> GateResult:
 
 def _with_worse_scenarios(result: GateResult) -> GateResult:
     """Return a result with two scenarios whose pass rate is lower than in each result of the base."""
-    base = ScenarioOnBase(results=4, rates=(1.0, 1.0, 0.95, 1.0))
+    base = ScenarioOnBase(tuple(BaseScenario(name="", pass_rate=rate) for rate in (1.0, 1.0, 0.95, 1.0)))
     rates = {"cancel an order": 0.6, "refund twice": 0.8, "look a customer up": 0.97}
     scenarios = (
         replace(a_scenario(name, a_ci_run(decision="pass", pass_rate=rate)), base=base) for name, rate in rates.items()
@@ -520,7 +522,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     """Return the results and the context of every state of a report on gates, by the state's name."""
     rejected = undecided(
         Decision.ERROR,
-        "Sepurux refused `token` (HTTP 401: invalid CI token).",
+        "Sepurux refused {token} (HTTP 401: invalid CI token).",
         'Check that the secret is valid and belongs to project "shop-agent". '
         "Change it under `Settings > Secrets and variables > Actions`, then {rerun}.",
     )
@@ -539,6 +541,9 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     registered, waiting = (a_gate(name=name, traces=(OF_CAMPAIGN,)) for name in ("registered", "waiting"))
     uncalled = a_gate(traces=(replace(RECORDED, has_calls=False),))
     covering = a_gate_with(min_pass_rate=0.85, required_mutation_categories=("timeouts", "schema_drift"))
+    lines = {"timeout": 31, "required_mutation_categories": 7, "reviewers": 12}
+    places = {name: f"`{name}` in `.github/sepurux-gate.yml:{line}`" for name, line in lines.items()}
+    covering, placed = replace(covering, remedies=places), a_gate(remedies=places)
     wide = replace(a_gate_with(min_pass_rate=0.85, min_scenarios=45), traces=(OF_CAMPAIGN,))
     allowed = a_gate(on_undecided=OnUndecided.ALLOW)
     skipped = undecided(Decision.SKIPPED, NOT_AFFECTED)
@@ -568,7 +573,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         for name in ("billing", "refunds", "search")
     )
     unmarked = WhatFailed(failures=FAILURES)
-    here, alone = a_context(), a_context(pull_request=None)
+    here, alone, on_main = a_context(), a_context(pull_request=None), a_context(base_ref="main")
     against_main = a_context(
         base_ref="main",
         baselines={"refunds": a_baseline(*_of_main(0.95)), "search": a_baseline(*_of_main(0.93))},
@@ -612,7 +617,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "fail-new": (_with_new_failures(asking), against_main),
         "fail-unmarked": (a_result(a_run(), what_failed=unmarked), against_main),
         "fail-scenarios": (_of_scenarios(replace(asking, traces=(OF_CAMPAIGN,))), larger),
-        "fail-uncovered": (a_result(a_run(replace(PASSING, decision="fail")), gate=covering), here),
+        "fail-uncovered": (a_result(a_run(replace(PASSING, decision="fail")), gate=covering), on_main),
         "fail-few-scenarios": (a_result(a_run(PASSING), gate=wide), larger),
         "fail-recovering": (a_result(a_run(better)), recovering),
         "fail-flood": (_flood(), here),
@@ -636,7 +641,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "pass-within-range": (_compared(0.88, spread), spread),
         "pass-not-compared": (_compared(0.905, young), young),
         "error-not-compared": (_compared(0.95, None), a_context(base_ref="main")),
-        "pending": (a_result(_timed_out()), replace(against_main, baselines={})),
+        "pending": (a_result(_timed_out(), gate=placed), replace(against_main, baselines={})),
         "pending-observe": (a_result(_timed_out(), gate=observe), a_context(base_ref="main")),
         "pending-allowed": (a_result(_timed_out(), gate=allowed), here),
         "error": (a_result(rejected), here),

@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 MAX_TEXT_LENGTH = 10_000  # characters of a text
@@ -150,6 +151,11 @@ def number(
     if not math.isfinite(real) or not low <= real <= high or (whole and real != int(real)):
         return Reading(broken=f"no number: {preview(value)}")
     return Reading(value=real + 0.0)  # turns minus zero into zero
+
+
+def reject_constant(name: str) -> NoReturn:
+    """Raise ValueError for a word that Python reads as a number and JSON does not have: NaN or Infinity."""
+    raise ValueError(f"{name} is no JSON number")
 
 
 def preview(value: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sepurux_action.config import options
 from sepurux_action.config.path_filter import Filter
@@ -12,12 +13,22 @@ from sepurux_action.config.stage import OnUndecided, Stage, StageRule
 REGISTERED = "registered scenarios"  # the campaign's own, which run if a gate names no trace
 
 
+class TraceEvent(NamedTuple):
+    """A call of a tool with the names of its arguments, or a result. `number` counts all events of a trace, from 1."""
+
+    number: int
+    tool: str
+    is_call: bool
+    arguments: tuple[str, ...] = ()
+    failed: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
     """One trace: an id, or the JSON of a file to upload, or neither. `recorded`: POSIX time of its newest event.
 
     `has_calls`: the trace may have a call of a tool. `task` is the name of its task, '' if it has none. Traces of one
-    task are recordings of one scenario.
+    task are recordings of one scenario. `events` are the first calls and results of a file.
     """
 
     label: str
@@ -26,6 +37,7 @@ class Trace:
     recorded: float | None = None
     has_calls: bool = True
     task: str = ""
+    events: tuple[TraceEvent, ...] = field(default=(), repr=False)
 
     @property
     def scenario(self) -> tuple[str, str]:
@@ -33,6 +45,9 @@ class Trace:
         if self.task:
             return "task", self.task
         return "path" if self.content is not None else "id", self.label
+
+
+ALL_SCENARIOS = (Trace(label=REGISTERED),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +61,7 @@ class Gate:
     name: str
     campaign: str
     project: str = ""
-    traces: tuple[Trace, ...] = (Trace(label=REGISTERED),)
+    traces: tuple[Trace, ...] = ALL_SCENARIOS
     mutation_pack: str = ""
     limits: Mapping[str, float] = field(default_factory=lambda: options.DEFAULT_LIMITS)
     required_mutation_categories: tuple[str, ...] = ()

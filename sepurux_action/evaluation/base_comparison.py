@@ -6,32 +6,20 @@ No decision depends on it. Source: docs/configuration.md#results-by-scenario
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import cache
 from statistics import fmean
 
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.base_results import BaseResult, BaseScenario, Results
-from sepurux_action.evaluation.base_scenarios import ScenarioOnBase, scenarios_on_base
-from sepurux_action.evaluation.failures import ClassifiedFailure, FixedFailure, merge_failures
+from sepurux_action.evaluation.base_scenarios import FixedFailure, ScenarioOnBase, scenarios_on_base
+from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures
 from sepurux_action.evaluation.metrics import UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import published_numbers
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.evaluation.runs import RunResult, Scenario, WhatFailed, numbers_key
-from sepurux_action.evaluation.trace_steps import (
-    HIDDEN,
-    Events,
-    Steps,
-    compare_steps,
-    failed_step,
-    read_events,
-    steps_of,
-)
+from sepurux_action.evaluation.trace_steps import Events, Steps, shown_steps, steps_of
 
-MAX_LINES = 12  # that show the steps of a failure
-LINES_BEFORE = 4  # of them, before the first difference, or the failed step
-LINES_AROUND = 7  # that show a failed step: what follows it explains less
 MAX_NAME_LENGTH = 300  # characters of a scenario's name; one with more is not kept
 MAX_FAILURES = 100  # of a scenario that are kept; with more, nothing is said about it
 
@@ -40,16 +28,16 @@ def compare_with_base(gate: Gate, found: WhatFailed, results: Results) -> WhatFa
     """Return what failed, with what the base's results and the uploaded traces say about it; nothing of a batch."""
     if not gate.names_traces:
         return found
-    known, events = scenarios_on_base(results), _Traces(gate)
+    known, events = scenarios_on_base(results), _events_of(gate)
     scenarios = tuple(_compared(each, known.get(each.key, ScenarioOnBase()), events) for each in found.scenarios)
-    fixed = (failure for scenario in scenarios for failure in _fixed(scenario))
-    runs = (run for scenario in scenarios for run in scenario.recordings)
-    return replace(
-        found,
-        scenarios=scenarios,
-        failures=merge_failures(failure for run in runs for failure in run.failures_by_path)[0],
-        fixed=tuple(fixed),
-    )
+    failures = (each for scenario in scenarios for run in scenario.recordings for each in run.failures_by_path)
+    fixed = tuple(each for scenario in scenarios for each in _fixed(scenario))
+    return replace(found, scenarios=scenarios, failures=merge_failures(failures)[0], fixed=fixed)
+
+
+def _events_of(gate: Gate) -> Mapping[str, Events]:
+    """Return the events of the uploaded traces by the path of their recording."""
+    return {trace.label: trace.events for trace in gate.traces}
 
 
 def _fixed(scenario: Scenario) -> Iterator[FixedFailure]:
@@ -59,46 +47,26 @@ def _fixed(scenario: Scenario) -> Iterator[FixedFailure]:
             yield FixedFailure(scenario.name, key, on_base)
 
 
-def _compared(scenario: Scenario, base: ScenarioOnBase, events: _Traces) -> Scenario:
-    complete = scenario.complete
+def _compared(scenario: Scenario, base: ScenarioOnBase, events: Mapping[str, Events]) -> Scenario:
+    """Return a scenario with marks at its failures; the steps of one are those of the worst recording that has it."""
+    steps = dict[tuple[object, ...], Steps]()
+    for run in sorted(scenario.recordings, key=_worst_first):
+        for failure in run.failures:
+            if _kind(failure) not in steps:
+                traced = events.get(run.path, ())
+                steps[_kind(failure)] = shown_steps(traced, base.steps, failure.tool, failure.event)
 
     def mark(failure: ClassifiedFailure) -> ClassifiedFailure:
-        on_base = base.compare(failure.key) if complete else None
-        having = [run for run in scenario.recordings if failure.kind in {_alike(each).kind for each in run.failures}]
-        worst = min(having, key=_worst_first)
-        steps = tuple(_lines(events(worst), failure, base.steps))
-        return replace(failure, scenario=scenario.name, on_base=on_base, steps=steps)
+        on_base = base.compare(failure.key) if scenario.complete else None
+        return replace(failure, scenario=scenario.name, on_base=on_base, steps=steps[_kind(failure)])
 
-    marked = {failure.kind: mark(failure) for failure in map(_alike, scenario.failures)}
-    recordings = (
-        replace(run, failures=tuple(_marked(each, marked[_alike(each).kind]) for each in run.failures))
-        for run in scenario.recordings
-    )
+    recordings = (replace(run, failures=tuple(map(mark, run.failures))) for run in scenario.recordings)
     return replace(scenario, recordings=tuple(recordings), base=base)
 
 
-def _alike(failure: ClassifiedFailure) -> ClassifiedFailure:
-    """Return a failure without what may differ between recordings of a scenario."""
-    return replace(failure, trace_id="")
-
-
-def _marked(failure: ClassifiedFailure, marked: ClassifiedFailure) -> ClassifiedFailure:
-    return replace(failure, scenario=marked.scenario, on_base=marked.on_base, steps=marked.steps)
-
-
-# -- steps ------------------------------------------------------------------------------------------------------------
-
-
-class _Traces:
-    """Reads the uploaded traces of a gate, each once; of another trace, there are no events."""
-
-    def __init__(self, gate: Gate) -> None:
-        self._contents = {trace.label: trace.content for trace in gate.traces if trace.content is not None}
-        self._read = cache(read_events)
-
-    def __call__(self, run: RunResult) -> Events:
-        content = self._contents.get(run.path)
-        return self._read(content) if content is not None else ()
+def _kind(failure: ClassifiedFailure) -> tuple[object, ...]:
+    """Return what a failure has in common with that of another recording of a scenario."""
+    return replace(failure, trace_id="").kind
 
 
 def _worst_first(run: RunResult) -> tuple[float, float, float, str]:
@@ -106,39 +74,13 @@ def _worst_first(run: RunResult) -> tuple[float, float, float, str]:
     return *numbers_key(run.run.value), run.trace
 
 
-def _lines(events: Events, failure: ClassifiedFailure, base: Steps) -> Sequence[str]:
-    """Return the difference from the base's steps, else the steps with the failed one (`>`); () without both."""
-    here = steps_of(events)
-    compared = compare_steps(base, here) if base and here else ()
-    if changed := [index for index, each in enumerate(compared) if each.sign != " "]:
-        return first_lines([*map(str, compared)], changed[0])
-    failed = failed_step(events, failure.tool, failure.event)
-    if failed is None:
-        return ()
-    lines = [f"{'>' if each == failed else ' '} {each}" for each in here]
-    return first_lines(lines, here.index(failed), LINES_AROUND)
-
-
-def first_lines(lines: Sequence[str], at: int, most: int = MAX_LINES) -> Sequence[str]:
-    """Return at most so many lines around that with the index `at`; `…` stands for those before and after them."""
-    start = max(0, min(at - LINES_BEFORE, len(lines) - most))
-    shown = [*lines[start : start + most]]
-    if start:
-        shown[0] = f"  {HIDDEN}"
-    if start + most < len(lines):
-        shown[-1] = f"  {HIDDEN}"
-    return shown
-
-
-# -- what is kept -----------------------------------------------------------------------------------------------------
-
-
 def result_to_keep(result: GateResult, *, branch: str, commit: str, at: float) -> BaseResult:
     """Return the result of a gate that passed or failed, at a POSIX time, with the failures of both evaluations."""
-    gate, events = result.gate, _Traces(result.gate)
+    gate = result.gate
     first = {each.key: each for each in result.first_failed.scenarios}
     every = result.what_failed.scenarios if gate.names_traces else ()
     names = Counter(each.key for each in every)
+    named = [each for each in every if names[each.key] == 1 and len(each.key) <= MAX_NAME_LENGTH]
     return BaseResult(
         gate=gate.name,
         campaign=gate.campaign,
@@ -149,16 +91,12 @@ def result_to_keep(result: GateResult, *, branch: str, commit: str, at: float) -
         time=at,
         decision=result.decision,
         numbers=published_numbers(result.numbers, gate),
-        scenarios=tuple(
-            _to_keep(each, [first[each.key]] if each.key in first else [], events)
-            for each in every
-            if names[each.key] == 1 and len(each.key) <= MAX_NAME_LENGTH
-        ),
+        scenarios=tuple(_to_keep(each, first.get(each.key), _events_of(gate)) for each in named),
     )
 
 
-def _to_keep(scenario: Scenario, first: Sequence[Scenario], events: _Traces) -> BaseScenario:
-    both = [*first, scenario]
+def _to_keep(scenario: Scenario, first: Scenario | None, events: Mapping[str, Events]) -> BaseScenario:
+    both = [first, scenario] if first else [scenario]
     rates = [each.rate for each in both if each.rate is not None]
     unsafe = [value for each in both if (value := each.value(UNSAFE_ATTEMPTS)) is not None]
     keys = sorted({failure.key for each in both for failure in each.failures})
@@ -171,5 +109,5 @@ def _to_keep(scenario: Scenario, first: Sequence[Scenario], events: _Traces) -> 
         unsafe_attempts=max(unsafe, default=None),
         complete=complete,
         failures=tuple(keys) if complete else (),
-        steps=tuple(map(str, steps_of(events(best)))),
+        steps=steps_of(events.get(best.path, ())),
     )

@@ -8,26 +8,35 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NoReturn
 
-from sepurux_action.common import codec
+from sepurux_action.common import codec, json_reader
 from sepurux_action.common.signature import is_signed, sign
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.failures import FailureKey
-from sepurux_action.evaluation.trace_steps import parse_step
+from sepurux_action.evaluation.trace_steps import is_step
 
 FILE = "baseline.json"
 VERSION = 1  # another one if a field of a record has another meaning
 PURPOSE = "sepurux-gate/baseline"
 MAX_BYTES = 4 * 1024 * 1024
+FRAME = 200  # bytes of the file that are no result
 MAX_RESULTS = 5  # of a gate on a branch, and as many that passed; one of them that is unusual changes no median
 MAX_SCENARIOS = 400  # of a result
 IGNORED = f"`{FILE}` was ignored: {{why}}. The next result that is written replaces it."
 _HEAD = re.compile(rb'\{"schema":"%s@([0-9]{1,9})","signature":"([0-9a-f]{64})",' % PURPOSE.encode())
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class FailureKey:
+    """What the failures of a scenario in different runs have in common. Every text is foreign."""
+
+    type: str = ""
+    mutation: str = ""
+    severity: str = ""
+    tool: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +73,10 @@ class BaseResult:
     numbers: Mapping[str, float] = field(default_factory=dict)
     scenarios: tuple[BaseScenario, ...] = ()
 
-    def is_of(self, gate: Gate, branch: str) -> bool:
-        """Return whether it can be compared with a result of this gate for this branch."""
-        own = self.gate, self.campaign, self.project, self.mutation_pack, self.branch
-        return own == (gate.name, gate.campaign, gate.project, gate.mutation_pack, branch)
+    @property
+    def of(self) -> tuple[str, ...]:
+        """Return what results that are compared have in common."""
+        return self.gate, self.campaign, self.project, self.mutation_pack, self.branch
 
 
 Results = tuple[BaseResult, ...]
@@ -84,7 +93,8 @@ class Kept:
 
 def find_results(results: Iterable[BaseResult], gate: Gate, branch: str, commits: Collection[str] | None) -> Results:
     """Return the newest results of the gate on the branch, the newest first, at these commits; None: at any."""
-    found = [each for each in results if each.is_of(gate, branch) and (commits is None or each.commit in commits)]
+    of = gate.name, gate.campaign, gate.project, gate.mutation_pack, branch
+    found = [each for each in results if each.of == of and (commits is None or each.commit in commits)]
     return tuple(_newest_first(found)[:MAX_RESULTS])
 
 
@@ -94,27 +104,23 @@ def keep(results: Iterable[BaseResult]) -> Results:
     Of each gate and branch, these are the newest ones and the newest that passed, each with the first scenarios by
     name. Only the newest result with a scenario has its steps.
     """
-    of_gates: dict[tuple[str, str], list[BaseResult]] = defaultdict(list)
+    kept, newest, passed = list[BaseResult](), Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    with_steps = set[tuple[str, str, str]]()
     for result in _newest_first(results):
-        of_gates[result.gate, result.branch].append(result)
-    kept = list[BaseResult]()
-    for of_gate in of_gates.values():
-        passed, seen = 0, set[str]()
-        for index, result in enumerate(of_gate):
-            passed += result.decision is Decision.PASS
-            if index < MAX_RESULTS or (result.decision is Decision.PASS and passed <= MAX_RESULTS):
-                kept.append(replace(result, scenarios=_first_by_name(result.scenarios, seen)))
-                seen |= {each.name for each in result.scenarios}
-    return tuple(_newest_first(kept))
+        of = result.gate, result.branch
+        newest[of] += 1
+        passed[of] += result.decision is Decision.PASS
+        if newest[of] > MAX_RESULTS and (result.decision is not Decision.PASS or passed[of] > MAX_RESULTS):
+            continue
+        first = sorted(result.scenarios, key=lambda each: each.name)[:MAX_SCENARIOS]
+        scenarios = (replace(each, steps=()) if (*of, each.name) in with_steps else each for each in first)
+        kept.append(replace(result, scenarios=tuple(scenarios)))
+        with_steps |= {(*of, each.name) for each in result.scenarios}
+    return tuple(kept)
 
 
 def _newest_first(results: Iterable[BaseResult]) -> list[BaseResult]:
     return sorted(results, key=lambda each: (-each.time, each.gate, each.branch, each.commit))
-
-
-def _first_by_name(scenarios: Iterable[BaseScenario], newer: Collection[str]) -> tuple[BaseScenario, ...]:
-    first = sorted(scenarios, key=lambda each: each.name)[:MAX_SCENARIOS]
-    return tuple(replace(each, steps=()) if each.name in newer else each for each in first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,63 +132,47 @@ class BaselineFile:
 
     def write(self, results: Iterable[BaseResult], redact: Callable[[str], str] = str) -> str:
         """Return the content with the results that are kept, as far as they fit; the oldest do not. It is ASCII."""
-        size, written = len(self._content("")) + len(_head("0" * 64)), list[str]()
+        written, size = list[str](), 0
         for result in keep(results):
             text = redact(json.dumps(codec.dump(result), separators=(",", ":")))
             size += len(text) + 2  # a comma and a line break
-            if size > MAX_BYTES:
+            if size > MAX_BYTES - FRAME:
                 break
             written.append(text)
-        content = self._content(",\n".join(written))
-        return _head(sign(self.signing_key, *self._signed(content))) + content
+        content = '"results":[\n' + ",\n".join(written) + "\n]}\n"
+        signature = sign(self.signing_key, *self._signed(content))
+        return f'{{"schema":"{PURPOSE}@{VERSION}","signature":"{signature}",{content}'
 
     def read(self, content: bytes) -> tuple[Results, str]:
         """Return the results, the newest first; if there are none because the file is ignored, also a note."""
-        try:
-            return self._read(content), ""
-        except _IgnoredError as error:
-            return (), IGNORED.format(why=error)
+        results, why = self._read(content)
+        return results, IGNORED.format(why=why) if why else ""
 
-    def _read(self, content: bytes) -> Results:
+    def _read(self, content: bytes) -> tuple[Results, str]:
         if len(content) > MAX_BYTES:
-            raise _IgnoredError(f"it has more than {MAX_BYTES // 2**20} MiB")
+            return (), f"it has more than {MAX_BYTES // 2**20} MiB"
         head = _HEAD.match(content)
         if not head:
-            raise _IgnoredError("this action did not write it")
+            return (), "this action did not write it"
         if int(head[1]) != VERSION:
-            raise _IgnoredError("another version of this action wrote it")
-        signed = self._signed(content[head.end() :].decode(errors="replace"))
-        if not is_signed(head[2].decode(), self.signing_key, *signed):
-            raise _IgnoredError("it was signed with another secret or for another repository, or changed later")
+            return (), "another version of this action wrote it"
+        signed = content[head.end() :].decode(errors="replace")
+        if not is_signed(head[2].decode(), self.signing_key, *self._signed(signed)):
+            return (), "it was signed with another secret or for another repository, or changed later"
         try:
-            written = codec.load(_Content, json.loads(b"{" + content[head.end() :], parse_constant=_reject))
-            for step in (step for result in written.results for each in result.scenarios for step in each.steps):
-                parse_step(step)
+            results = codec.load(_Content, json.loads("{" + signed, parse_constant=json_reader.reject_constant)).results
         except (ValueError, RecursionError):
-            raise _IgnoredError("it cannot be read") from None
-        if written.results != keep(written.results):
-            raise _IgnoredError("it has more results or scenarios than this action keeps")
-        return written.results
+            return (), "it cannot be read"
+        if not all(is_step(step) for result in results for each in result.scenarios for step in each.steps):
+            return (), "it cannot be read"
+        if results != keep(results):
+            return (), "it has more results or scenarios than this action keeps"
+        return results, ""
 
     def _signed(self, content: str) -> tuple[str, int, str, str]:
         return PURPOSE, VERSION, self.repository.lower(), content
-
-    def _content(self, results: str) -> str:
-        return f'"results":[\n{results}\n]}}\n'
-
-
-def _head(signed: str) -> str:
-    return f'{{"schema":"{PURPOSE}@{VERSION}","signature":"{signed}",'
 
 
 @dataclass(frozen=True, slots=True)
 class _Content:
     results: Results
-
-
-class _IgnoredError(Exception):
-    """Why a file is ignored, as a clause."""
-
-
-def _reject(constant: str) -> NoReturn:
-    raise ValueError(constant)

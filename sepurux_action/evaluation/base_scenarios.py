@@ -7,46 +7,79 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import fmean
 
-from sepurux_action.evaluation.base_results import BaseScenario, Results
-from sepurux_action.evaluation.failures import FailureKey, OnBase
-from sepurux_action.evaluation.trace_steps import Steps, parse_step
+from sepurux_action.evaluation.base_results import BaseScenario, FailureKey, Results
+from sepurux_action.evaluation.trace_steps import Steps
 
 MIN_RESULTS = 3  # of two results, a failure that occurs by chance is in both too often
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScenarioOnBase:
-    """One scenario in the `results` of the base that have it with all of its failures; their number may be 0.
+@dataclass(frozen=True, slots=True, order=True)
+class OnBase:
+    """Of how many of the base's `results` with a scenario a failure is known: of `having`, which may be 0."""
 
-    `having` counts those that have a failure. `recordings` is the largest number in one of them, `rates` are the pass
-    rates that they report. `steps` are those of the newest result that has the scenario.
+    having: int
+    results: int
+
+    def __str__(self) -> str:
+        return f"{self.having} of {self.results}"
+
+    def sentence(self, where: str) -> str:
+        """Return `in 4 of the last 5 results on main` as a clause; `where` is its end."""
+        if self.results == 1:
+            found = f"{'in' if self.having else 'not in'} the last result"
+        else:
+            found = f"in {self.having or 'none'} of the last {self.results} results"
+        return f"{found} {where}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class FixedFailure:
+    """A failure of a scenario that most results of the base have and an evaluation does not."""
+
+    scenario: str
+    failure: FailureKey
+    on_base: OnBase
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioOnBase:
+    """What the base's results have of one scenario: `complete` are those that have all of its failures.
+
+    `steps` are those of the newest result that has the scenario.
     """
 
-    results: int = 0
-    having: Mapping[FailureKey, int] = field(default_factory=dict)
-    recordings: int = 0
-    rates: tuple[float, ...] = ()
+    complete: tuple[BaseScenario, ...] = ()
     steps: Steps = ()
+
+    @property
+    def results(self) -> int:
+        return len(self.complete)
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        return tuple(each.pass_rate for each in self.complete if each.pass_rate is not None)
 
     @property
     def pass_rate(self) -> float | None:
         return fmean(self.rates) if self.rates else None
 
     def compare(self, failure: FailureKey) -> OnBase | None:
-        return OnBase(self.having.get(failure, 0), self.results) if self.results else None
+        having = sum(failure in each.failures for each in self.complete)
+        return OnBase(having, self.results) if self.complete else None
 
     def fixed(self, failures: Collection[FailureKey], recordings: int) -> Mapping[FailureKey, OnBase]:
         """Return the failures that most results have and an evaluation does not, which has all of these failures.
 
         With fewer recordings than a result has, an evaluation may have missed a failure, so nothing is fixed.
         """
-        if self.results < MIN_RESULTS or recordings < self.recordings:
+        if self.results < MIN_RESULTS or any(recordings < each.recordings for each in self.complete):
             return {}
-        often = (each for each, having in self.having.items() if 2 * having > self.results)
-        return {each: OnBase(self.having[each], self.results) for each in sorted(often) if each not in failures}
+        having = Counter(failure for each in self.complete for failure in set(each.failures))
+        often = (each for each in sorted(having) if 2 * having[each] > self.results)
+        return {each: OnBase(having[each], self.results) for each in often if each not in failures}
 
 
 def scenarios_on_base(results: Results) -> Mapping[str, ScenarioOnBase]:
@@ -54,14 +87,7 @@ def scenarios_on_base(results: Results) -> Mapping[str, ScenarioOnBase]:
     by_name: dict[str, list[BaseScenario]] = defaultdict(list)
     for scenario in (scenario for result in results for scenario in result.scenarios):
         by_name[scenario.name].append(scenario)
-    found = {}
-    for name, having in by_name.items():
-        complete = [each for each in having if each.complete]
-        found[name] = ScenarioOnBase(
-            results=len(complete),
-            having=Counter(failure for each in complete for failure in set(each.failures)),
-            recordings=max((each.recordings for each in complete), default=0),
-            rates=tuple(each.pass_rate for each in complete if each.pass_rate is not None),
-            steps=tuple(map(parse_step, having[0].steps)),
-        )
-    return found
+    return {
+        name: ScenarioOnBase(tuple(each for each in having if each.complete), having[0].steps)
+        for name, having in by_name.items()
+    }

@@ -56,22 +56,23 @@ class Check:
         unreported = self.required_for_pass and self.state is CheckState.NOT_REPORTED
         return unreported or self.state is CheckState.NO_NUMBER
 
-
-@dataclass(frozen=True, slots=True)
-class ScenarioRate:
-    """The pass rate of a scenario, None if it is unknown, or unknown for one of its recordings."""
-
-    name: str
-    rate: float | None
+    @property
+    def prevents_pass(self) -> bool:
+        return self.is_missed or self.is_unknown
 
 
-def check_thresholds(run: CIRun, gate: Gate, rates: Sequence[ScenarioRate] = ()) -> Iterator[Check]:
+Rates = Sequence[tuple[str, float | None]]  # of scenarios: the name, and the pass rate of all recordings if it is known
+
+
+def check_thresholds(run: CIRun, gate: Gate, rates: Rates) -> Iterator[Check]:
     """Yield a check for each threshold. `rates` are those of the scenarios, which a sentence names."""
     for metric in METRICS:
         limit = gate.limits.get(metric.threshold)
         if limit is not None:
             check = _check(metric, run.reading(metric), limit, needed=metric.needed or gate.has_several_traces)
-            yield replace(check, sentence=_below(rates, check)) if metric is LOWEST_SCENARIO else check
+            if metric is LOWEST_SCENARIO:
+                check = replace(check, sentence=_below(rates, check))
+            yield check
     if gate.required_mutation_categories:
         yield _check_categories(run, gate.required_mutation_categories, needed=gate.has_several_traces)
 
@@ -103,12 +104,12 @@ def _required(metric: Metric, limit: float, written: str) -> str:
     return f"≥ {written}"
 
 
-def _below(rates: Sequence[ScenarioRate], check: Check) -> str:
+def _below(rates: Rates, check: Check) -> str:
     """Return the sentence of a check of the lowest scenario, with its name and the number of others below the limit."""
-    below = sorted(rate for each in rates if (rate := each.rate) is not None and PASS_RATE.rounded(rate) < check.limit)
+    below = sorted(rate for _, rate in rates if rate is not None and PASS_RATE.rounded(rate) < check.limit)
     if not below or not check.is_missed:
         return check.sentence
-    worst = next(each.name for each in rates if each.rate == below[0])
+    worst = next(name for name, rate in rates if rate == below[0])
     others = f", and so did {number_format.pluralize(len(below) - 1, 'other')}" if below[1:] else ""
     required = check.required.removeprefix("≥ ")
     return f"scenario {json_reader.preview(worst)} passed {check.actual}, less than the required {required}{others}"
@@ -116,23 +117,28 @@ def _below(rates: Sequence[ScenarioRate], check: Check) -> str:
 
 def _check_categories(run: CIRun, required: tuple[str, ...], *, needed: bool) -> Check:
     covered, total, reading = run.mutation_categories, len(required), run.reading(MUTATION_CATEGORIES)
+    lacking = tuple(name for name in required if name not in (covered or ()))
+    value, sentence = None, "all categories are covered"
+    actual = reading.broken or "not reported"
     if covered is None:  # their number alone does not say which they are
-        reading = replace(reading, value=None)
-    absent = reading.broken or "not reported"
-    lacking = () if covered is None else tuple(name for name in required if name not in covered)
-    met = f"mutation categories lack {', '.join(lacking)}" if lacking else "all categories are covered"
+        reading, lacking = replace(reading, value=None), ()
+    else:
+        value = total - len(lacking)
+        actual = str(value)
+    if lacking:
+        sentence = f"mutation categories lack {', '.join(lacking)}"
     return Check(
         threshold=REQUIRED_CATEGORIES,
         metric=REQUIRED_CATEGORIES,
         label="Required mutations",
         required=str(total),
-        actual=absent if covered is None else str(total - len(lacking)),
+        actual=actual,
         limit=total,
-        value=None if covered is None else total - len(lacking),
+        value=value,
         lacking=lacking,
         state=_state(reading, met=not lacking),
         required_for_pass=needed,
-        sentence=_unknown(MUTATION_CATEGORIES, reading) or met,
+        sentence=_unknown(MUTATION_CATEGORIES, reading) or sentence,
         reported_by=reading.reported_by,
     )
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from sepurux_action.common import number_format
-from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation.checks import Check, ScenarioRate, check_thresholds
+from sepurux_action.evaluation.checks import Check, Rates
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.drops import Base, check_drops
-from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
+from sepurux_action.evaluation.drops import Base
+from sepurux_action.evaluation.gate_decision import GateDecision, checks_of, decide_gate
 from sepurux_action.evaluation.metrics import (
+    BY_OPTION,
     LOWEST_SCENARIO,
     METRICS,
     MUTATION_CATEGORIES,
@@ -26,21 +26,14 @@ from sepurux_action.evaluation.result import Evaluated
 from sepurux_action.evaluation.runs import Runs
 
 # What noise alone can make a gate miss. Counts are never averaged.
-CONFIRMABLE = {
-    option: metric
-    for metric in METRICS
-    if not metric.format.whole
-    for option in (metric.threshold, metric.drop)
-    if option
-}
+CONFIRMABLE = {option: metric for option, metric in BY_OPTION.items() if not metric.format.whole}
 
 
 def can_be_noise(decided: GateDecision) -> bool:
     """Return whether a gate failed, its runs are decided, and it missed rates or scores, and nothing else."""
-    complete = all(run.decision.is_decided for run in decided.runs)
-    comparable = decided.numbers.value(SCENARIOS) is not None
-    is_fail = decided.decision is Decision.FAIL
-    return is_fail and complete and bool(decided.missed) and misses_only_rates(decided) and comparable
+    if decided.decision is not Decision.FAIL or not decided.missed or decided.numbers.value(SCENARIOS) is None:
+        return False
+    return misses_only_rates(decided) and all(run.decision.is_decided for run in decided.runs)
 
 
 def misses_only_rates(decided: GateDecision) -> bool:
@@ -50,9 +43,11 @@ def misses_only_rates(decided: GateDecision) -> bool:
 
 def too_late(took_s: float, left_s: float) -> str:
     """Return why there is no second evaluation if less of the timeout is left than the first one took, else ''."""
+    if left_s >= took_s:
+        return ""
     took, left = number_format.duration(took_s), number_format.duration(max(0.0, left_s))
-    why = f"the first one took {took}, and {left} of the `timeout` were left. Raise `timeout`"
-    return f"`confirm` started no second evaluation: {why}." if left_s < took_s else ""
+    why = f"the first one took {took}, and {left} of the timeout were left. Raise {{timeout}}"
+    return f"{{confirm}} started no second evaluation: {why}."
 
 
 def confirm(gate: Gate, first: GateDecision, runs: Runs, base: Base) -> Evaluated:
@@ -68,24 +63,24 @@ def confirm(gate: Gate, first: GateDecision, runs: Runs, base: Base) -> Evaluate
         told = f"A second evaluation, {why}, has no result, so the first one counts: {second.reason}"
         return Evaluated(decided=first, evaluations=(first, second), confirmation=told)
     numbers, rates = _means(gate, first, second)
-    checks = (*check_thresholds(numbers, gate, rates), *check_drops(numbers, gate, base))
-    unmet = {each.threshold: each for each in checks if each.threshold in CONFIRMABLE and _is_unmet(each)}
-    shown = [
-        text for metric in metrics if (text := _shown(metric, gate, (first.numbers, second.numbers, numbers), unmet))
-    ]
+    checks = checks_of(gate, numbers, rates, base)
+    unmet = {each.threshold: each for each in checks if each.threshold in CONFIRMABLE and each.prevents_pass}
+    three = (first.numbers, second.numbers, numbers)
+    shown = filter(None, (_shown(metric, gate, three, unmet.get(metric.threshold)) for metric in metrics))
     thresholds = {metric.threshold for metric in metrics}
     others = [check.sentence for option, check in unmet.items() if option not in thresholds]
     others += _reported_once(gate, first, second)
     if not (unmet or others) and second.decision is Decision.FAIL:
         others = [f"the second evaluation failed too: {second.reason.removesuffix('.')}"]
     told = f"Evaluated twice, {why}: {'; '.join((*shown, *others))}."
-    decided = replace(second, reason=told, detail=told, numbers=numbers, checks=checks)
-    if second.decision is Decision.PASS and (unmet or others):
-        decided = replace(decided, decision=Decision.FAIL, rule=Rule.FAILED_TWICE)
-    return Evaluated(decided=decided, evaluations=(first, second), confirmation=told)
+    decision, rule = second.decision, second.rule
+    if decision is Decision.PASS and (unmet or others):
+        decision, rule = Decision.FAIL, Rule.FAILED_TWICE
+    together = replace(second, decision=decision, rule=rule, reason=told, detail=told, numbers=numbers, checks=checks)
+    return Evaluated(decided=together, evaluations=(first, second), confirmation=told)
 
 
-def _means(gate: Gate, first: GateDecision, second: GateDecision) -> tuple[CIRun, tuple[ScenarioRate, ...]]:
+def _means(gate: Gate, first: GateDecision, second: GateDecision) -> tuple[CIRun, Rates]:
     """Return the numbers of two evaluations together, and the pass rates of their scenarios.
 
     With traces, both evaluations have the same scenarios. The runs of two batches cannot be paired: the second counts.
@@ -94,19 +89,16 @@ def _means(gate: Gate, first: GateDecision, second: GateDecision) -> tuple[CIRun
     if not gate.names_traces:
         lowest = second.numbers.reading(LOWEST_SCENARIO)
     else:
-        rates = tuple(map(_mean_rate, rates_of(first.scenarios), rates))
+        of_first = (rate for _, rate in rates_of(first.scenarios))
+        rates = [(name, _mean_rate(one, two)) for one, (name, two) in zip(of_first, rates, strict=True)]
         lowest = lowest_of(rates, len(rates))
     return replace(numbers, numbers={**numbers.numbers, LOWEST_SCENARIO.name: lowest}), rates
 
 
-def _mean_rate(first: ScenarioRate, second: ScenarioRate) -> ScenarioRate:
-    if first.rate is None or second.rate is None:
-        return ScenarioRate(second.name, None)
-    return ScenarioRate(second.name, LOWEST_SCENARIO.of_evaluations([first.rate, second.rate]))
-
-
-def _is_unmet(check: Check) -> bool:
-    return check.is_missed or check.is_unknown
+def _mean_rate(first: float | None, second: float | None) -> float | None:
+    if first is None or second is None:
+        return None
+    return LOWEST_SCENARIO.of_evaluations([first, second])
 
 
 def _reported_once(gate: Gate, first: GateDecision, second: GateDecision) -> Iterator[str]:
@@ -120,18 +112,17 @@ def _reported_once(gate: Gate, first: GateDecision, second: GateDecision) -> Ite
 
 
 def _known(decided: GateDecision, metric: Metric) -> bool:
-    reading: Reading = decided.numbers.reading(metric)
+    reading = decided.numbers.reading(metric)
     return reading.value is not None and not reading.partial
 
 
-def _shown(metric: Metric, gate: Gate, numbers: Sequence[CIRun], unmet: Mapping[str, Check]) -> str:
+def _shown(metric: Metric, gate: Gate, numbers: Sequence[CIRun], unmet: Check | None) -> str:
     """Return a number of two evaluations and its mean: `84.0% and 88.0% passed, 86.0% on average`, or ''."""
-    limit, check = gate.limits.get(metric.threshold), unmet.get(metric.threshold)
-    values = [each.value(metric) for each in numbers]
-    written = [metric.format.write(each, limit) for each in values if each is not None]
-    if len(written) < len(values):  # only one evaluation reported it
+    limit = gate.limits.get(metric.threshold)
+    written = [metric.format.write(each, limit) for run in numbers if (each := run.value(metric)) is not None]
+    if len(written) < len(numbers):  # only one evaluation reported it
         return ""
     one, two, average = written
-    needed = f", where {metric.format.write(check.limit, check.value)} is needed" if check else ""
     published = metric.published or f"{metric.noun} {{}}"
-    return f"{published.format(f'{one} and {two}')}, {average} on average{needed}"
+    text = f"{published.format(f'{one} and {two}')}, {average} on average"
+    return f"{text}, where {metric.format.write(unmet.limit, unmet.value)} is needed" if unmet else text

@@ -38,13 +38,13 @@ class Rule(IntEnum):
     RECORD_UNREAD = 13  # the commit's statuses are not known, so an earlier run may have failed
 
 
-# What to do about a decision that is not on the agent. `{rerun}` differs by where it is read.
+# What to do about a decision that is not on the agent. `{rerun}` and names of options differ by where it is read.
 NEXT_STEPS = {
     Rule.EVALUATION_FAILED: "See the `Sepurux run` for the cause, then {rerun}.",
     Rule.UNKNOWN_WORD: "Update sepurux/gate-action, or ask Sepurux what it means.",
-    Rule.NUMBER_UNKNOWN: "{Rerun}. If the number is missing again, ask Sepurux about this run.",
-    Rule.FINISHED_UNDECIDED: "{Rerun}. If the decision is missing again, ask Sepurux about this run.",
-    Rule.PENDING: "Raise `timeout`, or {rerun}.",
+    Rule.NUMBER_UNKNOWN: "{Rerun}. If the number is missing again, ask Sepurux about this `Sepurux run`.",
+    Rule.FINISHED_UNDECIDED: "{Rerun}. If the decision is missing again, ask Sepurux about this `Sepurux run`.",
+    Rule.PENDING: "{Rerun}, or raise {timeout} (now {now}).",
     Rule.CANCELED: "{Rerun}.",
 }
 
@@ -71,7 +71,7 @@ class Decision(StrEnum):
         return self in {Decision.ERROR, Decision.PENDING}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class RunDecision:
     """What one poll means. `detail` is the reason without what a title and the table of a report show, '' if alike."""
 
@@ -83,28 +83,27 @@ class RunDecision:
 
 def decide(run: CIRun) -> RunDecision:
     """Return what Sepurux decided. The rule FINISHED_UNDECIDED counts only if another poll confirms it."""
-
-    def with_rule(rule: Rule, decision: Decision, reason: str) -> RunDecision:
-        return RunDecision(decision=decision, reason=reason, rule=rule)
-
     if run.decision == "fail":
-        return with_rule(Rule.DECIDED_FAIL, Decision.FAIL, UNEXPLAINED_FAIL)
+        return RunDecision(Decision.FAIL, UNEXPLAINED_FAIL, Rule.DECIDED_FAIL)
     if run.status in FAILED_STATUSES:
         what = "was canceled" if run.status == "cancelled" else "failed"
-        decided = f", decision {json_reader.preview(run.decision)}" if run.decision else ""
-        reason = f"The evaluation itself {what} at Sepurux (status `{run.status}`{decided})."
-        return with_rule(Rule.EVALUATION_FAILED, Decision.ERROR, reason)
+        shown = f"status `{run.status}`"
+        if run.decision:
+            shown += f", decision {json_reader.preview(run.decision)}"
+        return RunDecision(
+            Decision.ERROR, f"The evaluation itself {what} at Sepurux ({shown}).", Rule.EVALUATION_FAILED
+        )
     words = (("status", run.status, KNOWN_STATUSES), ("decision", run.decision, KNOWN_DECISIONS))
     if unknown := [f"the {name} {json_reader.preview(word)}" for name, word, known in words if word not in known]:
         reason = f"Sepurux reported {' and '.join(unknown)}, which this version of the gate does not know."
-        return with_rule(Rule.UNKNOWN_WORD, Decision.PENDING, reason)
+        return RunDecision(Decision.PENDING, reason, Rule.UNKNOWN_WORD)
     if run.decision == "pass":
-        return with_rule(Rule.DECIDED_PASS, Decision.PASS, "Sepurux decided `pass`.")
+        return RunDecision(Decision.PASS, "Sepurux decided `pass`.", Rule.DECIDED_PASS)
     if run.status in FINISHED_STATUSES:
         reason = f"The evaluation ended (status `{run.status}`), but Sepurux reported no decision."
-        return with_rule(Rule.FINISHED_UNDECIDED, Decision.ERROR, reason)
+        return RunDecision(Decision.ERROR, reason, Rule.FINISHED_UNDECIDED)
     shown = f"status `{run.status}`" if run.status else "no status"
-    return with_rule(Rule.PENDING, Decision.PENDING, f"Sepurux has not decided yet ({shown}).")
+    return RunDecision(Decision.PENDING, f"Sepurux has not decided yet ({shown}).", Rule.PENDING)
 
 
 def fingerprint(gate: Gate) -> str:

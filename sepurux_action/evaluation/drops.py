@@ -1,4 +1,4 @@
-"""Compares the numbers of a gate with the baseline (docs/noisy-agents.md)."""
+"""Compares the numbers of a gate with earlier results, those of the base branch (docs/noisy-agents.md)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from sepurux_action.common import number_format
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.metrics import METRICS, NOT_KNOWN, Metric
-from sepurux_action.evaluation.published_result import Baseline, published_numbers
+from sepurux_action.evaluation.metrics import METRICS, NOT_KNOWN, PUBLISHED, Metric
+from sepurux_action.evaluation.published_result import PreviousResult, published_numbers
 
+MAX_BASE_RESULTS = 5  # results that are compared; one of them that is unusual changes no median
 MIN_RESULTS = 3  # of two results and a third one, each is the lowest in one case of three, by chance alone
 MAX_BRANCH_LENGTH = 20  # characters of a branch in a table
 DROPS = {metric.drop: metric for metric in METRICS if metric.drop}
@@ -19,6 +20,55 @@ HIDDEN_RESULTS = (
     "On {commits} of the base branch, the status of this gate is neither a pass nor a fail, or another account set it."
     " It may hide an earlier result: re-run the gate there."
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineResult:
+    """A pass or a fail on the base branch. `url` is the status's `target_url`, '' if it may not be linked."""
+
+    commit: str
+    url: str
+    result: PreviousResult
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The results of one context on the base branch, the newest first.
+
+    `hidden` counts the commits with a newest status that may hide a result: no pass or fail, or of another account.
+    """
+
+    results: tuple[BaselineResult, ...] = ()
+    hidden: int = 0
+
+    def for_gate(self, gate: Gate) -> Baseline:
+        """Return the newest results that a gate is compared with: those that meet its thresholds, apart from drops.
+
+        A result that only a drop made fail counts: without it, the median would only rise. One below a minimum does
+        not: it would let later results be as low. A threshold on a number that a status does not have rejects nothing.
+        """
+        limited = [(metric, gate.limits[metric.threshold]) for metric in PUBLISHED if metric.threshold in gate.limits]
+        met = []
+        for each in self.results:
+            values = [(metric, each.result.value(metric), limit) for metric, limit in limited]
+            if each.result.numbers and all(
+                value is None or metric.meets(value, limit) for metric, value, limit in values
+            ):
+                met.append(each)
+        return replace(self, results=tuple(met[:MAX_BASE_RESULTS]))
+
+    def values(self, metric: Metric) -> tuple[float, ...]:
+        numbers = (each.result.value(metric) for each in self.results)
+        return tuple(number for number in numbers if number is not None)
+
+    def median(self, metric: Metric) -> float | None:
+        """Return the median of one number; of an even count, the worse of the two in the middle."""
+        values = sorted(self.values(metric))
+        return metric.worst(values[(len(values) - 1) // 2 : len(values) // 2 + 1]) if values else None
+
+    def difference(self, metric: Metric, value: float | None) -> float | None:
+        median = self.median(metric)
+        return None if value is None or median is None else round(value - median, number_format.MAX_DIGITS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,59 +112,63 @@ def lowest_allowed(metric: Metric, gate: Gate, baseline: Baseline) -> float | No
 
 
 def check_drops(run: CIRun, gate: Gate, base: Base) -> Iterator[Check]:
-    now = published_numbers(run, gate)
+    """Yield a check for each drop that is limited. It compares numbers as a commit status has them."""
+    now, baseline = published_numbers(run, gate), base.baseline or Baseline()
     for option, metric in DROPS.items():
-        if option in gate.limits:
-            check = _check(metric, gate.limits[option], now.get(metric.name), base)
-            yield replace(check, reported_by=run.reading(metric).reported_by)
-
-
-def _check(metric: Metric, allowed: float, actual: float | None, base: Base) -> Check:
-    baseline = base.baseline or Baseline()
-    values, median = baseline.values(metric), baseline.median(metric)
-    limit, drop, remark = _points(metric, allowed), 0.0, ""
-    shown, value = NOT_KNOWN, None
-    if actual is not None and median is not None:
-        drop = _points(metric, median - actual)
-        shown, value = (
-            _size(drop, limit) if drop > 0 else "0",
-            round(drop / metric.format.scale, number_format.MAX_DIGITS),
+        if option not in gate.limits:
+            continue
+        allowed, actual, median = gate.limits[option], now.get(metric.name), baseline.median(metric)
+        limit, drop = _points(metric, allowed), 0.0
+        value, shown = None, NOT_KNOWN
+        if actual is not None and median is not None:
+            drop = _points(metric, median - actual)
+            value = round(drop / metric.format.scale, number_format.MAX_DIGITS)
+            shown = _size(drop, limit) if drop > 0 else "0"
+        state, remark, sentence = _compare(metric, actual, drop, limit, base)
+        if state is CheckState.NO_NUMBER:
+            shown = "not known"
+        elif state is CheckState.NOT_REPORTED:
+            shown = "not reported"
+        yield Check(
+            threshold=option,
+            metric=f"{metric.name}_drop",
+            label=f"Drop of the {metric.noun}",
+            required=f"≤ {_size(limit, drop)}",
+            actual=shown,
+            state=state,
+            limit=allowed,
+            value=value,
+            remark=remark,
+            required_for_pass=state in {CheckState.NO_NUMBER, CheckState.NOT_REPORTED},
+            sentence=sentence,
+            reported_by=run.reading(metric).reported_by,
         )
+
+
+def _compare(
+    metric: Metric, actual: float | None, drop: float, limit: float, base: Base
+) -> tuple[CheckState, str, str]:
+    """Return the state of a drop in points, the remark why it does not count, and the sentence."""
     if base.baseline is None:
-        state, shown = CheckState.NO_NUMBER, "not known"
-        remark = f"the results on {base.name} could not be read" + (f" ({base.why})" if base.why else "")
-        sentence = f"{remark}, so no drop can be compared"
-    elif actual is None and values:
-        state, shown = CheckState.NOT_REPORTED, "not reported"
+        why = f" ({base.why})" if base.why else ""
+        remark = f"the results on {base.name} could not be read{why}"
+        return CheckState.NO_NUMBER, remark, f"{remark}, so no drop can be compared"
+    values = base.baseline.values(metric)
+    if actual is None and values:
         sentence = f"it did not report the {metric.noun}, which is compared with {base.name}"
-    elif actual is None or len(values) < MIN_RESULTS:
-        state = CheckState.NOT_COMPARED
+        return CheckState.NOT_REPORTED, "", sentence
+    if actual is None or len(values) < MIN_RESULTS:
         remark = f"not compared yet: {len(values)} of {MIN_RESULTS} results on {base.name}"
-        sentence = f"a drop of the {metric.noun} is {remark}"
-    elif drop <= limit:
-        state, sentence = CheckState.MET, f"{metric.named(actual)} is within the allowed drop"
-    else:
-        results = number_format.pluralize(len(values), "result")
-        below = f"{metric.named(actual)} is {_size(drop, limit)} points below the median of {results} on {base.name}"
-        state = CheckState.MISSED
-        sentence = f"{below}, more than the allowed {_size(limit, drop)}, and below each of them"
-        if actual >= min(values):
-            lowest, highest = (metric.format.write(each, None) for each in (min(values), max(values)))
-            state, remark = CheckState.WITHIN_RANGE, f"within {base.name}'s range, {lowest} to {highest}"
-            sentence = f"{below}, but {remark}"
-    return Check(
-        threshold=metric.drop,
-        metric=f"{metric.name}_drop",
-        label=f"Drop of the {metric.noun}",
-        required=f"≤ {_size(limit, drop)}",
-        actual=shown,
-        state=state,
-        limit=allowed,
-        value=value,
-        remark=remark,
-        required_for_pass=state in {CheckState.NO_NUMBER, CheckState.NOT_REPORTED},
-        sentence=sentence,
-    )
+        return CheckState.NOT_COMPARED, remark, f"a drop of the {metric.noun} is {remark}"
+    if drop <= limit:
+        return CheckState.MET, "", f"{metric.named(actual)} is within the allowed drop"
+    results = number_format.pluralize(len(values), "result")
+    below = f"{metric.named(actual)} is {_size(drop, limit)} points below the median of {results} on {base.name}"
+    if actual < min(values):
+        return CheckState.MISSED, "", f"{below}, more than the allowed {_size(limit, drop)}, and below each of them"
+    lowest, highest = (metric.format.write(each, None) for each in (min(values), max(values)))
+    remark = f"within {base.name}'s range, {lowest} to {highest}"
+    return CheckState.WITHIN_RANGE, remark, f"{below}, but {remark}"
 
 
 def _points(metric: Metric, difference: float) -> float:

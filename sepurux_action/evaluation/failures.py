@@ -6,51 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from sepurux_action.common import json_reader
+from sepurux_action.evaluation.base_results import FailureKey
+from sepurux_action.evaluation.base_scenarios import OnBase
 
 MAX_LISTED_FAILURES = 5_000  # of one response
 MAX_FAILURE_TEXT_LENGTH = 1_000  # characters; a report shows at most 200
-MAX_EVENT = 10_000_000  # the highest index of an event; a trace has at most 64 MiB
-MAX_KEY_LENGTH = 200  # characters of each text by which failures of different runs are the same
 SEVERITIES = ("critical", "high", "medium", "low", "info")  # the worst first
 FEWER_LISTED = "Sepurux lists fewer failures than it counted"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class FailureKey:
-    """What the failures of a scenario in different runs have in common. Every text is foreign."""
-
-    type: str = ""
-    mutation: str = ""
-    severity: str = ""
-    tool: str = ""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class OnBase:
-    """Of how many of the base's `results` with a scenario a failure is known: of `having`, which may be 0."""
-
-    having: int
-    results: int
-
-    def __str__(self) -> str:
-        return f"{self.having} of {self.results}"
-
-    def sentence(self, where: str) -> str:
-        """Return `in 4 of the last 5 results on main` as a clause; `where` is its end."""
-        last = "the last result" if self.results == 1 else f"the last {self.results} results"
-        many = "in none of" if not self.having else f"in {self.having} of"
-        if self.results == 1:
-            many = "in" if self.having else "not in"
-        return f"{many} {last} {where}".rstrip()
-
-
-@dataclass(frozen=True, slots=True)
-class FixedFailure:
-    """A failure of a scenario that most results of the base have and an evaluation does not."""
-
-    scenario: str
-    failure: FailureKey
-    on_base: OnBase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +44,7 @@ class ClassifiedFailure:
 
     @property
     def key(self) -> FailureKey:
-        texts = {name: getattr(self, name)[:MAX_KEY_LENGTH] for name in ("type", "mutation", "severity", "tool")}
-        return FailureKey(**texts)
+        return FailureKey(self.type, self.mutation, self.severity, self.tool)
 
     @property
     def is_new(self) -> bool:
@@ -96,12 +57,15 @@ class ClassifiedFailure:
 
     def sentence(self, base_ref: str) -> str:
         """Return all but the severity for a plain text; `base_ref` is the base branch, '' for an earlier commit."""
-        parts = (
-            f"{self.type or 'no type'}{f' ×{self.count}' if self.count > 1 else ''}",
-            self.mutation and f"under {self.mutation}",
-        )
-        base = f" ({self.on_base.sentence(base_ref and f'on {base_ref}')})" if self.on_base else ""
-        return f"{', '.join(filter(None, parts))}: {self.description or 'no description'}{base}"
+        text = self.type or "no type"
+        if self.count > 1:
+            text += f" ×{self.count}"
+        if self.mutation:
+            text += f", under {self.mutation}"
+        text += f": {self.description or 'no description'}"
+        if self.on_base:
+            text += f" ({self.on_base.sentence(base_ref and f'on {base_ref}')})"
+        return text
 
 
 Failures = tuple[ClassifiedFailure, ...]
@@ -109,7 +73,9 @@ Failures = tuple[ClassifiedFailure, ...]
 
 def fewer_listed(listed: int, reported: float | None) -> str:
     """Return why a list is not complete, '' if it is. An empty one is complete only if a run reported 0 failures."""
-    return FEWER_LISTED if listed < (1 if reported is None else reported) else ""
+    if reported is None:
+        reported = 1
+    return FEWER_LISTED if listed < reported else ""
 
 
 def parse_failures(payload: object) -> Failures:
@@ -134,7 +100,7 @@ def parse_failures(payload: object) -> Failures:
 
 
 def _index(value: object) -> int | None:
-    read = json_reader.number(value, low=0, high=MAX_EVENT, whole=True).value
+    read = json_reader.number(value, low=0, whole=True).value
     return None if read is None else int(read)
 
 

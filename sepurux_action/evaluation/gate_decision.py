@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation.checks import Check, CheckState, check_thresholds
+from sepurux_action.evaluation.checks import Check, CheckState, Rates, check_thresholds
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import NEXT_STEPS, SEE_THE_RUN, UNEXPLAINED_FAIL, Decision, Rule
 from sepurux_action.evaluation.drops import DROPS, Base, check_drops
@@ -32,8 +32,9 @@ from sepurux_action.evaluation.runs import RunResult, Runs, Scenario, severity_k
 
 MAX_NAMED = 3  # scenarios that a reason names
 HOWEVER = "Sepurux reported a pass, but"
-MORE_SCENARIOS = "Record more scenarios, or lower `min_scenarios`."
-NEEDS_API_KEY = "With several traces, `min_reliability_score` needs `api_key`: without it, Sepurux shows no score."
+MORE_SCENARIOS = "Record more scenarios, or lower {min_scenarios}."
+REGISTER_MORE = "Register more scenarios at Sepurux, or lower {min_scenarios}."
+NEEDS_API_KEY = "With several traces, {min_reliability_score} needs {api_key}: without it, Sepurux shows no score."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +97,7 @@ def decide_gate(gate: Gate, runs: Runs, base: Base) -> GateDecision:
     """Return the decision on a gate. If it is a `fail`, it stays one whatever its undecided runs will be."""
     scenarios = scenarios_of(gate, runs)
     numbers = pool(gate, runs, scenarios)
-    checks = (*check_thresholds(numbers, gate, rates_of(scenarios)), *check_drops(numbers, gate, base))
+    checks = checks_of(gate, numbers, rates_of(scenarios), base)
     facts = _Facts(gate, runs, scenarios, numbers, checks, base)
     found = next(found for row in ROWS if (found := row(facts)))
     worst = min(range(len(runs)), key=lambda index: severity_key(runs[index].decision, runs[index].run))
@@ -116,6 +117,11 @@ def decide_gate(gate: Gate, runs: Runs, base: Base) -> GateDecision:
     )
 
 
+def checks_of(gate: Gate, numbers: CIRun, rates: Rates, base: Base) -> tuple[Check, ...]:
+    """Return the checks of the thresholds, then those of the drops. `rates` are those of the scenarios."""
+    return (*check_thresholds(numbers, gate, rates), *check_drops(numbers, gate, base))
+
+
 # -- the rows ---------------------------------------------------------------------------------------------------------
 
 
@@ -123,11 +129,13 @@ def _run_failed(facts: _Facts) -> _Found | None:
     failed = [run for run in facts.runs if run.decision is Decision.FAIL]
     if not failed:
         return None
-    told, hint = facts.missed, "" if facts.missed else SEE_THE_RUN
-    reasons = [_sentence(facts)] if told else []
-    if facts.gate.has_several_traces:
-        own = [run for run in failed if not _exceeds(run, facts.gate)]
-        reasons = [_own_minimum(facts, own[0]), *reasons] if own else reasons
+    reasons, hint = list[str](), SEE_THE_RUN
+    own = [run for run in failed if not _exceeds(run, facts.gate)]
+    if facts.gate.has_several_traces and own:
+        reasons.append(_own_minimum(facts, own[0]))
+    if facts.missed:
+        reasons.append(_sentence(facts))
+        hint = ""
     return _Found(Decision.FAIL, Rule.DECIDED_FAIL, " ".join(reasons) or UNEXPLAINED_FAIL, hint)
 
 
@@ -150,7 +158,9 @@ def _not_passed(facts: _Facts) -> _Found | None:
     if len(alike) < len(facts.runs):
         names = _names(each.name for each in facts.scenarios if any(run in alike for run in each.recordings))
         reason = f"{names}: {reason}"
-    detail = decided.detail if first.decision is Decision.PENDING else decided.detail or decided.reason
+    detail = decided.detail
+    if first.decision is not Decision.PENDING:
+        detail = detail or decided.reason
     return _Found(first.decision, decided.rule, reason, first.hint, detail, tuple(others))
 
 
@@ -158,9 +168,10 @@ def _threshold_missed(facts: _Facts) -> _Found | None:
     if not facts.missed:
         return None
     told = _sentence(facts)
-    only_small = [check.threshold for check in facts.missed] == [SCENARIOS.threshold]
-    reason = f"{HOWEVER} {told[0].lower()}{told[1:]}"
-    return _Found(Decision.FAIL, Rule.THRESHOLD_MISSED, reason, MORE_SCENARIOS if only_small else "")
+    reason, hint = f"{HOWEVER} {told[0].lower()}{told[1:]}", ""
+    if [check.threshold for check in facts.missed] == [SCENARIOS.threshold]:
+        hint = MORE_SCENARIOS if facts.gate.names_traces else REGISTER_MORE
+    return _Found(Decision.FAIL, Rule.THRESHOLD_MISSED, reason, hint)
 
 
 def _base_unread(facts: _Facts) -> _Found | None:
@@ -183,10 +194,12 @@ def _number_unknown(facts: _Facts) -> _Found | None:
         return None
     what = "Sepurux reported a pass without a number that a threshold needs"
     not_shown = any(run.run.reading(RELIABILITY_SCORE).missing for run in facts.runs)
-    needs_key = facts.gate.has_several_traces and RELIABILITY_SCORE in unknown and not_shown
-    hint = NEEDS_API_KEY if needs_key else NEXT_STEPS[Rule.NUMBER_UNKNOWN]
-    lacking = tuple(run for run in facts.runs if any(_lacks(run, metric) for metric in unknown)) or facts.runs
-    because_of = _without_outages(lacking) if unknown.keys() - {RELIABILITY_SCORE} else lacking
+    hint = NEXT_STEPS[Rule.NUMBER_UNKNOWN]
+    if facts.gate.has_several_traces and RELIABILITY_SCORE in unknown and not_shown:
+        hint = NEEDS_API_KEY
+    because_of = tuple(run for run in facts.runs if any(_lacks(run, metric) for metric in unknown)) or facts.runs
+    if unknown.keys() != {RELIABILITY_SCORE}:
+        because_of = _without_outages(because_of)
     reason = f"{what} ({'; '.join(unknown.values())})."
     return _Found(Decision.ERROR, Rule.NUMBER_UNKNOWN, reason, hint, f"{what}.", because_of)
 
@@ -196,9 +209,11 @@ def _passed(facts: _Facts) -> _Found:
     thresholds = [check for check in facts.checks if check.threshold not in DROPS]
     remarks = [check.sentence for check in drops if check.state is not CheckState.MET]
     unreported = [check.label.lower() for check in thresholds if check.state is not CheckState.MET]
-    reported = len(unreported) < len(thresholds)
-    met = "every threshold is met" if reported and not unreported else "no reported number misses a threshold"
-    met += f" (not reported: {', '.join(unreported)})" if unreported else ""
+    met = "no reported number misses a threshold"
+    if unreported:
+        met += f" (not reported: {', '.join(unreported)})"
+    elif thresholds:
+        met = "every threshold is met"
     parts = "; ".join(filter(None, (summary(facts.numbers.numbers), *(remarks or [met]))))
     return _Found(Decision.PASS, Rule.DECIDED_PASS, f"{parts[0].upper()}{parts[1:]}.")
 
@@ -243,8 +258,7 @@ def _same_task(facts: _Facts) -> str:
 
 def _lowest(facts: _Facts) -> str:
     """Return the scenarios with the lowest pass rates, '' if there are not several traces."""
-    rates = sorted((each.rate, each.name) for each in rates_of(facts.scenarios) if each.rate is not None)
-    below = [(rate, name) for rate, name in rates if rate < 1]
+    below = sorted((rate, name) for name, rate in rates_of(facts.scenarios) if rate is not None and rate < 1)
     if not facts.gate.has_several_traces or not below:
         return ""
     limit = facts.gate.limits.get(PASS_RATE.threshold)
@@ -254,14 +268,17 @@ def _lowest(facts: _Facts) -> str:
 
 def _names(names: Iterable[str]) -> str:
     every = [json_reader.preview(name) for name in names]
-    more = f" and {number_format.pluralize(len(every) - MAX_NAMED, 'other')}" if every[MAX_NAMED:] else ""
-    return ", ".join(every[:MAX_NAMED]) + more
+    shown = ", ".join(every[:MAX_NAMED])
+    if every[MAX_NAMED:]:
+        shown += f" and {number_format.pluralize(len(every) - MAX_NAMED, 'other')}"
+    return shown
 
 
 def _own_minimum(facts: _Facts, run: RunResult) -> str:
     name = next((each.name for each in facts.scenarios if any(run is one for one in each.recordings)), run.trace)
-    rate = run.run.value(PASS_RATE)
-    reported = "no pass rate" if rate is None else f"a pass rate of {PASS_RATE.format.write(rate, None)}"
+    rate, reported = run.run.value(PASS_RATE), "no pass rate"
+    if rate is not None:
+        reported = f"a pass rate of {PASS_RATE.format.write(rate, None)}"
     return (
         f"Sepurux decided `fail` for {json_reader.preview(name)}, although its numbers meet what the gate sent, so it "
         f"seems to apply a minimum of its own; it reports {reported}."
@@ -275,4 +292,6 @@ def _exceeds(run: RunResult, gate: Gate) -> bool:
 
 
 def _lacks(run: RunResult, metric: Metric) -> bool:
-    return run.run.value(PASS_RATE if metric is LOWEST_SCENARIO else metric) is None and metric is not SCENARIOS
+    if metric is LOWEST_SCENARIO:
+        metric = PASS_RATE
+    return metric is not SCENARIOS and run.run.value(metric) is None

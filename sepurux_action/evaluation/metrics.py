@@ -196,11 +196,13 @@ class Metric:
         needed, met = write(limit, value), self.meets(value, limit)
         if whole and not self.less_is_better:
             return f"{'' if met else 'only '}{self.named(value)} of at least {needed}"
-        subject = self.named(value) if whole else f"{self.label.lower()} {write(value, limit)}"
-        verb = "are" if whole and value != 1 else "is"
+        if whole:
+            subject = f"{self.named(value)} {'is' if value == 1 else 'are'}"
+        else:
+            subject = f"{self.label.lower()} {write(value, limit)} is"
         if self.less_is_better:
-            return f"{subject} {verb} {'within' if met else 'more than'} the allowed {needed}"
-        return f"{subject} {verb} {'at least' if met else 'below'} the required {needed}"
+            return f"{subject} {'within' if met else 'more than'} the allowed {needed}"
+        return f"{subject} {'at least' if met else 'below'} the required {needed}"
 
 
 Numbers = Mapping[str, Reading]  # by the metric's name; one that is missing is not reported

@@ -10,7 +10,7 @@ from statistics import fmean
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation.checks import ScenarioRate
+from sepurux_action.evaluation.checks import Rates
 from sepurux_action.evaluation.ci_run import CIRun, add_up
 from sepurux_action.evaluation.metrics import (
     LOWEST_SCENARIO,
@@ -45,8 +45,8 @@ def recordings_of(run: RunResult) -> Runs:
     return (run,) if one else run.of_batch
 
 
-def rates_of(scenarios: Sequence[Scenario]) -> tuple[ScenarioRate, ...]:
-    return tuple(ScenarioRate(each.name, each.rate) for each in scenarios)
+def rates_of(scenarios: Sequence[Scenario]) -> Rates:
+    return [(each.name, each.rate) for each in scenarios]
 
 
 def pool(gate: Gate, runs: Runs, scenarios: Sequence[Scenario]) -> CIRun:
@@ -55,28 +55,25 @@ def pool(gate: Gate, runs: Runs, scenarios: Sequence[Scenario]) -> CIRun:
     Rates and scores are the mean over the recordings of each scenario, then over the scenarios. Counts are sums. A
     category counts if any run covers it.
     """
-    if len(runs) == 1:
-        numbers, covered, tools = runs[0].run.numbers, runs[0].run.mutation_categories, runs[0].run.top_failing_tools
-    else:
-        numbers = {metric.name: _of_traces(metric, scenarios) for metric in METRICS}
-        covered = covered_by(runs)
-        tools = add_up(failing for run in runs for failing in run.run.top_failing_tools)
-        if covered is not None and (counted := numbers[MUTATION_CATEGORIES.name]).value is not None:
+    numbers, covered = dict(runs[0].run.numbers), runs[0].run.mutation_categories
+    if gate.has_several_traces:
+        numbers, covered = {metric.name: _of_traces(metric, scenarios) for metric in METRICS}, covered_by(runs)
+        counted = numbers[MUTATION_CATEGORIES.name]
+        if covered is not None and counted.value is not None:
             numbers[MUTATION_CATEGORIES.name] = replace(counted, value=max(counted.value, len(covered)))
+    total = runs[0].run.value(SCENARIOS)
     if gate.names_traces:
+        total = len(scenarios)
         decided = any(run.decision.is_decided for run in runs)
-        own = {SCENARIOS.name: Reading(float(len(scenarios)) if decided else None)}
-        total: float | None = len(scenarios)
-    else:
-        own, total = {}, runs[0].run.value(SCENARIOS)
-    lowest = lowest_of(rates_of(scenarios), total)
+        numbers[SCENARIOS.name] = Reading(total if decided else None)
+    numbers[LOWEST_SCENARIO.name] = lowest = lowest_of(rates_of(scenarios), total)
     if lowest.missing:
-        lowest = next((each for run in runs if (each := _unread(run)).broken), lowest)
-    numbers = {**numbers, **own, LOWEST_SCENARIO.name: lowest}
+        unread = (_unread(run) for run in runs)
+        numbers[LOWEST_SCENARIO.name] = next((each for each in unread if each.broken), lowest)
     return CIRun(
         numbers={name: reading for name, reading in numbers.items() if not reading.missing},
         mutation_categories=covered,
-        top_failing_tools=tools,
+        top_failing_tools=add_up(failing for run in runs for failing in run.run.top_failing_tools),
     )
 
 
@@ -96,9 +93,9 @@ def _of_traces(metric: Metric, scenarios: Sequence[Scenario]) -> Reading:
     return Reading(value, reported_by=f"{len(known)} of {len(every)} traces", partial=True)
 
 
-def lowest_of(rates: Sequence[ScenarioRate], total: float | None) -> Reading:
+def lowest_of(rates: Rates, total: float | None) -> Reading:
     """Return the lowest pass rate of so many scenarios; a partial one if not all are known."""
-    known = [each.rate for each in rates if each.rate is not None]
+    known = [rate for _, rate in rates if rate is not None]
     if not known:
         return Reading()
     lowest, every = PASS_RATE.rounded(min(known)), max(len(rates), total or 0)

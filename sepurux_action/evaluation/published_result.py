@@ -1,20 +1,18 @@
-"""A gate's result as the description of its commit status, and the earlier results that a gate is compared with."""
+"""A gate's result as the description of its commit status."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from itertools import islice
+from dataclasses import dataclass
 
-from sepurux_action.common import json_reader, number_format
+from sepurux_action.common import json_reader
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.metrics import LISTED, PUBLISHED, SCENARIOS, Metric
 
-MAX_BASE_RESULTS = 5  # results that are compared; one of them that is unusual changes no median
 MAX_STATUS_LENGTH = 140  # characters; GitHub responds 422 to more
 _DESCRIPTION = re.compile(
     r"(?P<decision>pass|fail|error|pending|skipped) \((?P<stage>observe|soft|hard)\): (?P<numbers>[^;]+)"
@@ -53,30 +51,34 @@ def format_description(result: PreviousResult, note: str = "") -> str:
 
     `note` is shortened to fit. The number of scenarios is left out if there is no room for it.
     """
-    unknown = all(result.value(metric) is None for metric in LISTED)
-    shown = "-" if unknown else ", ".join(metric.publish(result.value(metric)) for metric in LISTED)
+    shown = "-"
+    if any(result.value(metric) is not None for metric in LISTED):
+        shown = ", ".join(metric.publish(result.value(metric)) for metric in LISTED)
     text = f"{result.decision} ({result.stage}): {shown}"
     if printable := json_reader.printable(note):
         text += f"; {printable}"
     scenarios = result.value(SCENARIOS)
-    end = "" if scenarios is None else f"; {SCENARIOS.publish(scenarios)}"
-    return json_reader.shorten(text, MAX_STATUS_LENGTH) + (end if len(text) + len(end) <= MAX_STATUS_LENGTH else "")
+    if scenarios is not None:
+        end = f"; {SCENARIOS.publish(scenarios)}"
+        if len(text) + len(end) <= MAX_STATUS_LENGTH:
+            return text + end
+    return json_reader.shorten(text, MAX_STATUS_LENGTH)
 
 
 def parse_description(text: object) -> PreviousResult | None:
     """Return the result in a description, None for any other text. An older one may lack the last numbers."""
     if not isinstance(text, str) or (match := _DESCRIPTION.fullmatch(text)) is None:
         return None
-    decision, parts = Decision(match["decision"]), match["numbers"].split(", ")
-    try:
-        numbers = dict(_parse_numbers(parts if parts != ["-"] else ()))
-    except ValueError:
-        return None
+    parts = match["numbers"].split(", ")
     if len(parts) > len(LISTED):
+        return None
+    try:
+        numbers = dict(_parse_numbers(parts)) if parts != ["-"] else {}
+    except ValueError:
         return None
     if match["scenarios"]:
         numbers[SCENARIOS.name] = float(match["scenarios"])
-    return PreviousResult(decision=decision, stage=Stage(match["stage"]), numbers=numbers)
+    return PreviousResult(decision=Decision(match["decision"]), stage=Stage(match["stage"]), numbers=numbers)
 
 
 def _parse_numbers(parts: Iterable[str]) -> Iterator[tuple[str, float]]:
@@ -88,50 +90,3 @@ def _parse_numbers(parts: Iterable[str]) -> Iterator[tuple[str, float]]:
             raise ValueError
         if value is not None:
             yield metric.name, value
-
-
-def _meets_thresholds(result: PreviousResult, gate: Gate) -> bool:
-    limited = ((metric, gate.limits.get(metric.threshold), result.value(metric)) for metric in PUBLISHED)
-    return all(limit is None or value is None or metric.meets(value, limit) for metric, limit, value in limited)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaselineResult:
-    """A pass or a fail on the base branch. `url` is the status's `target_url`, '' if it may not be linked."""
-
-    commit: str
-    url: str
-    result: PreviousResult
-
-
-@dataclass(frozen=True, slots=True)
-class Baseline:
-    """The results of one context on the base branch, the newest first.
-
-    `hidden` counts the commits with a newest status that may hide a result: no pass or fail, or of another account.
-    """
-
-    results: tuple[BaselineResult, ...] = ()
-    hidden: int = 0
-
-    def for_gate(self, gate: Gate) -> Baseline:
-        """Return the newest results that a gate is compared with: those that meet its thresholds, apart from drops.
-
-        A result that only a drop made fail counts: without it, the median would only rise. One below a minimum does
-        not: it would let later results be as low. A threshold on a number that a status does not have rejects nothing.
-        """
-        met = (each for each in self.results if each.result.numbers and _meets_thresholds(each.result, gate))
-        return replace(self, results=tuple(islice(met, MAX_BASE_RESULTS)))
-
-    def values(self, metric: Metric) -> tuple[float, ...]:
-        numbers = (each.result.value(metric) for each in self.results)
-        return tuple(number for number in numbers if number is not None)
-
-    def median(self, metric: Metric) -> float | None:
-        """Return the median of one number; of an even count, the worse of the two in the middle."""
-        values = sorted(self.values(metric))
-        return metric.worst(values[(len(values) - 1) // 2 : len(values) // 2 + 1]) if values else None
-
-    def difference(self, metric: Metric, value: float | None) -> float | None:
-        median = self.median(metric)
-        return None if value is None or median is None else round(value - median, number_format.MAX_DIGITS)

@@ -4,46 +4,57 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 from sepurux_action.common import json_reader
+from sepurux_action.config.gate import TraceEvent
 from sepurux_action.errors import TraceFileError
-from sepurux_action.evaluation.trace_format import CALL, PROMPT, RESULT
+from sepurux_action.evaluation.trace_format import CALL, FAILED, PROMPT, RESULT
 
-MAX_READ = 100_000  # times, and names, that are read in a file; with more, the newest time or the task is not known
+MAX_OBJECTS = 100_000  # different JSON objects of a file; with more, its newest time, task, and arguments are not known
+MAX_EVENTS = 1_000  # calls and results of a trace that are kept for its steps
+MAX_ARGUMENTS = 10  # of a call
+HIDDEN = "…"  # stands for a name that is not shown, and for further names
 GUIDE = "https://github.com/sepurux/gate-action/blob/main/docs/record-traces.md"
 _KINDS = (PROMPT, CALL, RESULT)
+_NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,80}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
     """What a trace contains: the POSIX time of its newest event, None if not known, and whether an event is a call.
 
-    `task` is the name of its task, '' if it has none. `problem` says why the trace is incomplete, '' if it is not.
+    `task` is the name of its task, '' if it has none. `events` are its first calls and results. `problem` says why the
+    trace is incomplete, '' if it is not.
     """
 
     newest: float | None = None
     has_calls: bool = False
     problem: str = "has no events, so nothing was recorded"
     task: str = ""
+    events: tuple[TraceEvent, ...] = ()
 
 
 class _Object(NamedTuple):
-    """What is kept of a JSON object, whichever it is: the fields of an event, its name, and those of a trace."""
+    """What is kept of a JSON object, whichever it is: its names, the fields of an event and a task, and the trace."""
 
-    time: float | None = None
+    names: tuple[str, ...] = ()
     kind: str = ""
     tool: str = ""
-    recording: Recording | None = None
+    arguments: tuple[str, ...] = ()
+    failed: bool = False
+    time: float | None = None
     name: str = ""
     task: str = ""
+    recording: Recording | None = None
 
 
+_NOTHING = _Object()
 _FIELDS = frozenset({"type", "events", "timestamp", "name", "task"})
-_OTHER = _Object()  # stands for each JSON object without such fields
 
 
 def read_recording(text: str, label: str) -> Recording:
@@ -52,15 +63,17 @@ def read_recording(text: str, label: str) -> Recording:
     Only a few fields of objects are kept, because objects take many times the memory of the text. `int` would reject
     thousands of digits, which are valid JSON. The garbage collector would take most of the time for many nested lists.
     """
-    found, why, times, names = None, "", iter(range(MAX_READ)), iter(range(MAX_READ))
+    found, why, kept = None, "", dict[tuple[object, ...], _Object]()
+    hook = partial(_object, kept)
     gc.disable()
     try:
-        hook = partial(_object, times, names)
-        found = json.loads(text, object_pairs_hook=hook, parse_int=float, parse_constant=_reject)
+        found = json.loads(text, object_pairs_hook=hook, parse_int=float, parse_constant=json_reader.reject_constant)
     except json.JSONDecodeError as error:
         why = f"line {error.lineno}, column {error.colno}: {error.msg}"
-    except (ValueError, RecursionError) as error:
-        why = str(error) if isinstance(error, ValueError) else "it is nested too deeply"
+    except RecursionError:
+        why = "it is nested too deeply"
+    except ValueError as error:
+        why = str(error)
     finally:
         gc.enable()
     if why:
@@ -70,35 +83,58 @@ def read_recording(text: str, label: str) -> Recording:
     recording = found.recording or Recording()
     if recording.problem:
         raise TraceFileError(f'"{label}" {recording.problem}; record every call of a tool: {GUIDE}')
-    times_are_known = next(times, None) is not None
-    return replace(recording, newest=recording.newest if times_are_known else None, task=found.task)
+    newest = recording.newest if len(kept) < MAX_OBJECTS else None
+    return replace(recording, newest=newest, task=found.task)
 
 
-def _object(times: Iterator[int], names: Iterator[int], pairs: list[tuple[str, object]]) -> _Object:
+def _object(kept: dict[tuple[object, ...], _Object], pairs: list[tuple[str, object]]) -> _Object:
+    """Return what is kept of a JSON object; equal ones share it. Of too many, it is only what completeness needs."""
     fields = dict(pairs)
     if _FIELDS.isdisjoint(fields):
-        return _OTHER
-    kind, events = fields.get("type"), fields.get("events")
-    time = json_reader.time(fields["timestamp"]) if "timestamp" in fields and next(times, None) is not None else None
-    name, task = fields.get("name"), fields.get("task")
-    name = name if isinstance(name, str) and name.strip() and next(names, None) is not None else ""
-    task = task.name if isinstance(task, _Object) else ""
-    recording = _recording(events) if isinstance(events, list) and events else None
-    known = kind if isinstance(kind, str) and kind in _KINDS else ""
-    if time is None and recording is None and not (known or name or task):
-        return _OTHER
-    return _Object(time, known, _tool(fields) if known else "", recording, name, task)
+        names = tuple(fields)
+        if names not in kept and len(kept) < MAX_OBJECTS:
+            kept[names] = _Object(_shown_names(names))
+        return kept.get(names, _NOTHING)
+    found = _read_fields(fields)
+    if found.recording:
+        return found
+    if len(kept) < MAX_OBJECTS:
+        return kept.setdefault(found, found)
+    return kept.get(found, _Object(kind=found.kind, tool=found.tool))
 
 
-def _tool(fields: dict[str, object]) -> str:
-    names = (fields.get("tool"), fields.get("name"))
-    return next((name for name in names if isinstance(name, str) and name), "")
+def _read_fields(fields: dict[str, object]) -> _Object:
+    kind, name, task, events = (fields.get(each) for each in ("type", "name", "task", "events"))
+    given, error = fields.get("args"), fields.get("error")
+    kind = kind if isinstance(kind, str) and kind in _KINDS else ""
+    texts = (each for each in (fields.get("tool"), name) if isinstance(each, str) and each)
+    return _Object(
+        names=_shown_names(fields),
+        kind=kind,
+        tool=next(texts, "") if kind else "",
+        arguments=given.names if isinstance(given, _Object) else (),
+        failed=fields.get("status") in FAILED or bool(error.names if isinstance(error, _Object) else error),
+        time=json_reader.time(fields.get("timestamp")),
+        name=name if isinstance(name, str) and name.strip() else "",
+        task=task.name if isinstance(task, _Object) else "",
+        recording=_recording(events) if isinstance(events, list) and events else None,
+    )
 
 
-def _recording(events: Sequence[object]) -> Recording:
-    newest, called, prompts, not_called = None, set[str](), 0, ""
-    for event in events:
-        if event is _OTHER or not isinstance(event, _Object):
+def _shown_names(names: Iterable[str]) -> tuple[str, ...]:
+    shown = tuple(dict.fromkeys(map(shown_name, names)))
+    return shown if len(shown) <= MAX_ARGUMENTS else (*sorted(shown)[:MAX_ARGUMENTS], HIDDEN)
+
+
+def shown_name(name: str) -> str:
+    """Return the name of a tool or an argument, or what stands for one with other characters than most have."""
+    return name if _NAME.fullmatch(name) else HIDDEN
+
+
+def _recording(listed: Sequence[object]) -> Recording:
+    newest, called, prompts, not_called, events = None, set[str](), 0, "", list[TraceEvent]()
+    for number, event in enumerate(listed, 1):
+        if not isinstance(event, _Object):
             continue
         if event.time is not None:
             newest = event.time if newest is None else max(newest, event.time)
@@ -108,13 +144,13 @@ def _recording(events: Sequence[object]) -> Recording:
             called.add(event.tool)
         elif event.kind == RESULT and event.tool and event.tool not in called:
             not_called = not_called or event.tool
-    if prompts == len(events):
+        if event.kind in {CALL, RESULT} and len(events) < MAX_EVENTS:
+            is_call = event.kind == CALL
+            failed = event.failed and not is_call
+            events.append(TraceEvent(number, shown_name(event.tool), is_call, event.arguments, failed))
+    if prompts == len(listed):
         return Recording(problem="has only prompts, so what the agent did was not recorded")
     if not_called:
         shown = json_reader.preview(not_called)
         return Recording(problem=f"has a result of {shown} but no call before it, so Sepurux does not see the call")
-    return Recording(newest, bool(called), "")
-
-
-def _reject(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")
+    return Recording(newest, bool(called), "", events=tuple(events))

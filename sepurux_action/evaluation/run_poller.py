@@ -83,14 +83,15 @@ class RunPoller:
     @property
     def result(self) -> RunResult:
         """Return what is known, without numbers that may still change."""
-        final = self.ended and self.decided.decision is not Decision.PENDING and self.run.decision in {"pass", "fail"}
-        unfinished = replace(self.run, numbers={}, mutation_categories=None, top_failing_tools=())
-        uploaded = self.trace.content is not None
+        run, uploaded = self.run, self.trace.content is not None
+        final = self.ended and self.decided.decision is not Decision.PENDING and run.decision in {"pass", "fail"}
+        if not final:
+            run = replace(run, numbers={}, mutation_categories=None, top_failing_tools=())
         return RunResult(
             trace=self.trace.label,
             uploaded=uploaded,
             run_decision=self.decided,
-            run=self.run if final else unfinished,
+            run=run,
             campaign_id=self.campaign_id,
             trace_id=self.trace_id,
             run_id=self.run_id,
@@ -216,7 +217,7 @@ class RunPoller:
             if self.step.claimed.setdefault(each, evaluates) != evaluates:
                 raise EvaluationError(
                     f"Sepurux sent the same run `{each}` for two gates, traces, or evaluations: one was not evaluated",
-                    "{Rerun}. If it happens again, ask Sepurux about this run.",
+                    "{Rerun}. If it happens again, ask Sepurux about this `Sepurux run`.",
                 )
 
     # -- polls --------------------------------------------------------------------------------------------------------

@@ -11,10 +11,10 @@ from typing import Self
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Trace
-from sepurux_action.evaluation.base_scenarios import ScenarioOnBase
+from sepurux_action.evaluation.base_scenarios import FixedFailure, ScenarioOnBase
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
-from sepurux_action.evaluation.failures import Failures, FixedFailure, fewer_listed, merge_failures
+from sepurux_action.evaluation.failures import Failures, fewer_listed, merge_failures
 from sepurux_action.evaluation.metrics import (
     FAILURES,
     METRICS,

@@ -24,7 +24,7 @@ from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.metrics import FAILURES, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.pooled_numbers import scenarios_of
 from sepurux_action.evaluation.run_numbers import with_numbers
-from sepurux_action.evaluation.runs import RunResult, Runs, Scenario, WhatFailed, severity_key
+from sepurux_action.evaluation.runs import RunResult, Runs, WhatFailed, numbers_key, severity_key
 
 MAX_REQUESTS = 500  # of all gates of a step together
 MAX_NUMBERS = 400  # scenarios of these gates whose numbers are read
@@ -32,43 +32,41 @@ MAX_NAMES = 20  # traces of these gates whose names are read
 MAX_KINDS = 1_000  # of classified failures that a step keeps; a summary shows 500 of a gate
 MIN_KINDS = 10  # that each scenario may keep, however many a step has; a comment shows as many of a gate at once
 MAX_FAILED_CALLS = 3
+TOO_MANY_REQUESTS = f"a step makes at most {MAX_REQUESTS} requests for it"
 UNKNOWN_RUN = "the gate does not know the CI run of each scenario"
 
 
-class NotReadError(Exception):
-    """A response is missing or not usable; the text is the reason, as a clause."""
-
-
 class Reader:
-    """Sends calls that no decision depends on, each once, within so many requests and seconds.
+    """Sends calls that no decision depends on, each once, within MAX_REQUESTS and SCENARIOS_S.
 
     The third call that fails without a `Retry-After` ends the reading, and so does one with a longer wait than is left.
     """
 
-    def __init__(self, calls: ApiCalls, seconds: float, requests: int) -> None:
+    def __init__(self, calls: ApiCalls) -> None:
         self._calls = calls
-        self._until = calls.now() + seconds
+        self._until = calls.now() + schedule.SCENARIOS_S
         self._slots = asyncio.Semaphore(schedule.MAX_CALLS_AT_ONCE)
+        self._left = MAX_REQUESTS
         self._failed = 0
         self._ended = ""
-        self._limit = f"a step makes at most {requests} requests for it"
-        self.left = requests
 
-    async def read(self, call: ApiRequest, problem: Callable[[object], str]) -> object:
-        """Return the payload of a call; raises NotReadError if the call fails, or `problem` returns a reason."""
-        if self._ended or not self.left:
-            raise NotReadError(self._ended or self._limit)
-        self.left -= 1
+    async def read(self, call: ApiRequest, problem: Callable[[object], str]) -> tuple[object, str]:
+        """Return the payload of a call, or a clause that says why there is none: the call failed, or a `problem`."""
+        if self._ended or not self._left:
+            return None, self._ended or TOO_MANY_REQUESTS
+        self._left -= 1
         result = await self._calls.send(call, self._until)
-        if not isinstance(result, Success):
+        if isinstance(result, Success):
+            reason = problem(result.payload)
+            if not reason:
+                return result.payload, ""
+        else:
             reason = f"a request failed: {result.reason.rstrip('.')}"
-        elif not (reason := problem(result.payload)):
-            return result.payload
         waits = isinstance(result, TransientError) and result.sent and result.retry_after_s is not None
         self._failed += not waits  # the calls after it wait, and several get this response at once
         if self._failed >= MAX_FAILED_CALLS or (isinstance(result, TransientError) and not result.sent):
             self._ended = reason
-        raise NotReadError(reason)
+        return None, reason
 
     async def at_once(self, work: Iterable[Callable[[], Awaitable[None]]]) -> None:
         """Call functions that return a coroutine, a few at a time, the first ones first."""
@@ -90,26 +88,19 @@ class RunReader:
     async def read_numbers(self) -> None:
         call = api.poll_run(run_id=self.run.run_id, batch_id="", project=self._project)
         problem = partial(wrong_shape, run_id=self.run.run_id, batch_id="", campaign_id=self._campaign)
-        try:
-            payload = await self._reader.read(call, problem)
-        except NotReadError as error:
-            self.run = replace(self.run, problem=str(error))
-        else:
-            self.run = with_numbers(self.run, payload)
+        payload, why = await self._reader.read(call, problem)
+        self.run = replace(self.run, problem=why) if why else with_numbers(self.run, payload)
 
     async def read_failures(self, max_kinds: int) -> None:
-        """Read the classified failures, page by page until a page has none that is new."""
-        run_id = self.run.run_id
+        """Read the classified failures, page by page until all that the run reports are known, or none is new."""
+        run_id, reported = self.run.run_id, self.run.run.value(FAILURES)
         problem = partial(wrong_list, campaign_id=self._campaign, run_id=run_id)
         seen: set[object] = set()
         offset, kinds, left_out, missing = 0, self.run.failures, 0, ""
         while len(seen) <= MAX_LISTED_FAILURES:
             call = api.classified_failures(self._campaign, run_id, self._project, offset)
-            try:
-                page = [*json_reader.as_array(await self._reader.read(call, problem))][:MAX_LISTED_FAILURES]
-            except NotReadError as error:
-                missing = str(error)
-                break
+            payload, missing = await self._reader.read(call, problem)
+            page = [*json_reader.as_array(payload)][:MAX_LISTED_FAILURES]
             new = {key: entry for key, entry in map(_keyed, enumerate(page)) if key not in seen}
             if not new:
                 break
@@ -117,16 +108,15 @@ class RunReader:
             offset += len(page)
             kinds, dropped = merge_failures((*kinds, *parse_failures([*new.values()])), max_kinds)
             left_out += dropped
+            if reported is not None and len(seen) >= reported and len(page) < api.FAILURES_PAGE:
+                break
         else:
             missing = f"Sepurux lists more than {MAX_LISTED_FAILURES:,} failures"
         self.run = self.run.with_failures(kinds, len(seen), left_out, missing)
 
     async def read_name(self) -> None:
         call = api.show_trace(self.run.trace_id, self._project)
-        try:
-            payload = await self._reader.read(call, lambda body: "" if isinstance(body, dict) else "no JSON object")
-        except NotReadError:
-            return
+        payload, _ = await self._reader.read(call, lambda body: "" if isinstance(body, dict) else "no JSON object")
         name = json_reader.text(json_reader.as_object(payload).get("task_name"))
         self.run = replace(self.run, name=name or self.run.name)
 
@@ -153,21 +143,23 @@ async def read_scenarios(gates: Sequence[tuple[Gate, GateDecision]], calls: ApiC
     The gate with the worst result comes first, and of its scenarios those with the most failures. Nothing is read for a
     gate that passed and reports no failure and no unsafe attempt.
     """
-    reader = Reader(calls, schedule.SCENARIOS_S, MAX_REQUESTS)
-    readers = {
-        index: [
-            [RunReader(reader, gate.project, run.campaign_id, each) for each in _recordings(run)]
-            for run in decided.runs
-        ]
-        for index, (gate, decided) in sorted(enumerate(gates), key=lambda each: gate_severity(each[1][1]))
-        if decided.decision is not Decision.PASS or any(map(decided.numbers.value, (FAILURES, UNSAFE_ATTEMPTS)))
-    }
-    by_gate = [[*chain.from_iterable(of_runs)] for of_runs in readers.values()]
+    reader, readers = Reader(calls), list[list[list[RunReader]]]()
+    for gate, decided in gates:
+        failed = decided.decision is not Decision.PASS or any(map(decided.numbers.value, (FAILURES, UNSAFE_ATTEMPTS)))
+        readers.append(
+            [
+                [RunReader(reader, gate.project, run.campaign_id, each) for each in _recordings(run)]
+                for run in decided.runs
+                if failed
+            ]
+        )
+    ranked_gates = sorted(range(len(gates)), key=lambda index: gate_severity(gates[index][1]))
+    by_gate = [[*chain.from_iterable(readers[index])] for index in ranked_gates]
     await _read_failures(reader, by_gate)
-    ranked = chain.from_iterable(sorted(each, key=lambda each: _alone(each.run).severity_key) for each in by_gate)
+    ranked = chain.from_iterable(sorted(each, key=lambda each: _severity(each.run)) for each in by_gate)
     unnamed = [each.read_name for each in ranked if each.run.failed and each.run.name == each.run.trace_id != ""]
     await reader.at_once(unnamed[:MAX_NAMES])
-    return tuple(_what_failed(gate, decided, readers.get(index)) for index, (gate, decided) in enumerate(gates))
+    return tuple(_what_failed(*each, of_gate) for each, of_gate in zip(gates, readers, strict=True))
 
 
 def nothing_read(gate: Gate, decided: GateDecision) -> WhatFailed:
@@ -201,51 +193,46 @@ def _recordings(run: RunResult) -> Runs:
     return run.of_batch or tuple(RunResult(run_id=run_id) for run_id in run_ids)
 
 
-def _alone(run: RunResult) -> Scenario:
-    return Scenario(run.name or run.run_id, (run,))
+def _severity(run: RunResult) -> tuple[float, ...]:
+    return not run.failed, *numbers_key(run.run.value)
 
 
-def _what_failed(gate: Gate, decided: GateDecision, readers: Sequence[Sequence[RunReader]] | None) -> WhatFailed:
+def _what_failed(gate: Gate, decided: GateDecision, readers: Sequence[Sequence[RunReader]]) -> WhatFailed:
     """Return the scenarios of a gate, the worst first, and all their failures; without `readers`, none were needed."""
-    notes = [run.note for run in decided.runs if run.note]
-    if readers is None:
-        return WhatFailed(scenarios=decided.scenarios, notes=tuple(notes))
-    read = [tuple(each.run for each in of_run) for of_run in readers]
-    recordings = [*chain.from_iterable(read)]
-    known = tuple(of_run[0] if len(of_run) == 1 else run for run, of_run in zip(decided.runs, read, strict=True))
-    if len(recordings) > 1 and not gate.names_traces:
-        known = (replace(decided.runs[0], of_batch=read[0]),)
-    unknown = [max(0, int(_size(run)) - len(of_run)) for run, of_run in zip(decided.runs, read, strict=True)]
-    problems = [each.problem for each in recordings if each.problem]
-    if any(unknown):
-        problems.append(UNKNOWN_RUN)
-    if gate.names_traces:  # several recordings that were not read may be of one scenario
-        found = zip(known, read, unknown, strict=True)
-        known, unknown = tuple(_with_problem(run, of_run, count) for run, of_run, count in found), []
-    unread = (_unread(run, of_run) for run, of_run in zip(decided.runs, read, strict=True))
-    scenarios = scenarios_of(gate, known)
+    notes = tuple(run.note for run in decided.runs if run.note)
+    if not readers:
+        return WhatFailed(scenarios=decided.scenarios, notes=notes)
+    runs, recordings, unread_failures, unread_scenarios = list[RunResult](), list[RunResult](), 0, 0
+    problems = dict.fromkeys(each.run.problem for of_run in readers for each in of_run if each.run.problem)
+    for run, of_run in zip(decided.runs, readers, strict=True):
+        read = tuple(each.run for each in of_run)
+        known = read[0] if len(read) == 1 else run
+        unknown = max(0, _size(run) - len(read))
+        if unknown:
+            problems[UNKNOWN_RUN] = None
+        if gate.names_traces:  # several recordings that were not read may be of one scenario
+            why = next((each.problem for each in read if each.problem), UNKNOWN_RUN if unknown else "")
+            known = replace(known, problem=known.problem or why)
+        else:
+            known = replace(known, of_batch=read if len(read) > 1 else ())
+            unread_scenarios += unknown
+        runs.append(known)
+        recordings += read
+        if run.evaluated:
+            unread_failures += max(0, int(run.run.value(FAILURES) or 0) - sum(each.listed for each in read))
+    scenarios = scenarios_of(gate, tuple(runs))
     return WhatFailed(
         scenarios=tuple(sorted(scenarios, key=lambda each: each.severity_key)),
         failures=merge_failures(failure for run in recordings for failure in run.failures_by_path)[0],
         left_out=sum(each.left_out for each in recordings),
-        unread_failures=sum(unread),
-        unread_scenarios=sum(each.incomplete for each in scenarios) + sum(unknown),
-        notes=(*notes, *(f"Not all failures were read: {each}." for each in dict.fromkeys(problems))),
+        unread_failures=unread_failures,
+        unread_scenarios=sum(each.incomplete for each in scenarios) + unread_scenarios,
+        notes=(*notes, *(f"Not all failures were read: {each}." for each in problems)),
     )
 
 
-def _with_problem(run: RunResult, read: Runs, unknown: int) -> RunResult:
-    """Return the run of a trace with the reason why its failures were not all read."""
-    why = next((each.problem for each in read if each.problem), UNKNOWN_RUN if unknown else "")
-    return replace(run, problem=run.problem or why)
-
-
-def _size(run: RunResult) -> float:
+def _size(run: RunResult) -> int:
     """Return how many scenarios a run has, at least 1; 0 if it was not evaluated."""
-    return run.evaluated and (1 if run.trace_id else run.run.value(SCENARIOS) or 1)
-
-
-def _unread(run: RunResult, recordings: Sequence[RunResult]) -> int:
-    """Return how many failures a run reports that were not read."""
-    reported = run.run.value(FAILURES) or 0 if run.evaluated else 0
-    return int(max(0, reported - sum(each.listed for each in recordings)))
+    if not run.evaluated:
+        return 0
+    return 1 if run.trace_id else int(run.run.value(SCENARIOS) or 1)

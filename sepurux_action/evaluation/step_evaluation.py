@@ -190,11 +190,11 @@ class StepEvaluation:
     def _show_ids(self, *, heartbeat: bool = False) -> None:
         """Write early outputs if an id or an address is new: the first at once, those of many with the heartbeat."""
         pollers = self._all_pollers
-        started = [each.result for each in pollers if each.run_id or each.batch_id]
+        started = [each for each in pollers if each.run_id or each.batch_id]
         known = [(each.run_id or each.batch_id, each.run.dashboard_url) for each in started]
         if known != self._written and (heartbeat or len(pollers) == 1 or not self._written):
             self._written = known
-            self.on_progress(started)
+            self.on_progress([each.result for each in started])
 
     def _show_wait(self) -> None:
         pollers, error = self._all_pollers, self._retried.last_error

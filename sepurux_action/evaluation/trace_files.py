@@ -86,6 +86,7 @@ class TraceFolder:
             recorded=recording.newest,
             has_calls=recording.has_calls,
             task=recording.task,
+            events=recording.events,
         )
 
     def _read(self, path: Path, label: str) -> tuple[bytes, Recording]:

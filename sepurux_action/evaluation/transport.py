@@ -74,12 +74,15 @@ class Transport:
             return self._failure(error)
 
     def _failure(self, error: Exception) -> TransientError:
-        reason = getattr(error.args[0] if error.args else None, "reason", None)  # of what requests wraps
-        failed = reason if isinstance(reason, urllib3.exceptions.NewConnectionError) else None
-        connected = not (failed or isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError))
-        words = failure_words(self._host, failed and failed.__cause__, error)
-        unreached = "" if connected or words != CONNECTION_FAILED.format(host=self._host) else self._host
-        return TransientError(reason=words, connected=connected, unreached=unreached)
+        wrapped = error.args[0] if error.args else None  # what requests got from urllib3
+        reason = getattr(wrapped, "reason", None)
+        causes: list[BaseException | None] = [error]
+        connected = not isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError)
+        if isinstance(reason, urllib3.exceptions.NewConnectionError):
+            causes, connected = [reason.__cause__, error], False
+        words = failure_words(self._host, *causes)
+        says_more = words != CONNECTION_FAILED.format(host=self._host)
+        return TransientError(reason=words, connected=connected, unreached="" if connected or says_more else self._host)
 
     def _exchange(self, call: ApiRequest, deadline: float) -> ApiResult:
         left = max(0.1, deadline - time.monotonic())
@@ -100,19 +103,12 @@ class Transport:
             stream=True,
         )
         with response:
-            body = bytearray()
-            # read1 returns what has arrived; reading a whole chunk would wait for a slow body.
-            while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
-                body += chunk
-                if len(body) > api.MAX_RESPONSE_BYTES:
-                    break
-                if time.monotonic() > deadline:
-                    raise requests.ReadTimeout
+            body = _read_body(response, deadline)
             if response.status_code < 300 and len(body) > api.MAX_RESPONSE_BYTES:  # noqa: PLR2004 - HTTP
                 return PermanentError(
                     reason=f"Sepurux sent more than {api.MAX_RESPONSE_BYTES // 2**20} MiB for {call.purpose}",
                     status=response.status_code,
-                    hint="Check that `base_url` is the API's own address.",
+                    hint="Check that {base_url} is the API's own address.",
                 )
             now = _http_date(response.headers.get("Date", "")) or datetime.now(UTC)  # this machine's clock may be off
             wait = retry_after(response.headers.get("Retry-After", ""), now)
@@ -120,6 +116,19 @@ class Transport:
             received = api.Response(status=response.status_code, body=body, retry_after_s=wait, location=target)
             with self._parsing:
                 return api.parse_response(call, received, self._credentials, self._redact)
+
+
+def _read_body(response: requests.Response, deadline: float) -> bytearray:
+    """Return the body, only a part of it if it is too long; raises ReadTimeout after the deadline."""
+    body = bytearray()
+    # read1 returns what has arrived; reading a whole chunk would wait for a slow body.
+    while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
+        body += chunk
+        if len(body) > api.MAX_RESPONSE_BYTES:
+            break
+        if time.monotonic() > deadline:
+            raise requests.ReadTimeout
+    return body
 
 
 CONNECTION_FAILED = "the connection to {host} failed"

@@ -16,11 +16,11 @@ from typing import Annotated, Any
 
 from sepurux_action.common import codec, json_reader
 from sepurux_action.common.codec import Shape
-from sepurux_action.evaluation.base_comparison import first_lines
 from sepurux_action.evaluation.checks import REQUIRED_CATEGORIES
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.metrics import METRICS
+from sepurux_action.evaluation.trace_steps import first_lines
 from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import ORDINARY
 from sepurux_action.report.report import Report

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from sepurux_action.config.policy import Change, PolicyNote
-from sepurux_action.evaluation.published_result import Baseline, CommitResults
+from sepurux_action.evaluation.drops import Baseline
+from sepurux_action.evaluation.published_result import CommitResults
 
 SHORT_SHA = 7  # digits, as GitHub shows a commit
 LINKED_SHA = 10  # digits of a commit in a link, enough to be unique

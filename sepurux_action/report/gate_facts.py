@@ -9,9 +9,8 @@ from sepurux_action.config.command_line import command_lines
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.drops import DROPS
+from sepurux_action.evaluation.drops import DROPS, Baseline
 from sepurux_action.evaluation.enforcement import enforce
-from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.evaluation.runs import WorkflowRun
 from sepurux_action.report.context import Context, Dashboard

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.published_result import Baseline, PreviousResult
+from sepurux_action.evaluation.drops import Baseline
+from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.evaluation.result import GateResult, summarize
 from sepurux_action.report.context import SHORT_SHA, Context
 from sepurux_action.report.state import BY_DECISION, State

@@ -21,10 +21,10 @@ from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule
+from sepurux_action.evaluation.drops import Baseline, BaselineResult
 from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.metrics import METRICS, PUBLISHED, Metric
-from sepurux_action.evaluation.published_result import Baseline, BaselineResult
 from sepurux_action.report.brief import METRIC, Brief, brief, whole
 from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.junit import junit_xml
@@ -124,7 +124,7 @@ class _Recording(Shape):
     run_id: Annotated[str, "ID of the CI run."]
     batch_id: Annotated[str, "ID of the batch, if the trace was started as one."]
     decision: Annotated[Decision, "What Sepurux decided; `pending` if its run was not read."]
-    reason: Annotated[str, "Why, in one sentence.", of("run_decision.reason")]
+    reason: Annotated[str, "Why, in one sentence.", lambda run: in_workflow(run.run_decision.reason)]
     hint: Annotated[str, "What to do.", lambda run: in_workflow(run.hint)]
     dashboard_url: Annotated[str, "Page of the run in Sepurux.", of("run.dashboard_url")]
     elapsed_s: Annotated[_Seconds, "Seconds that the run took.", lambda run: round(run.elapsed_s, 3)]

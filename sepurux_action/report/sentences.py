@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from sepurux_action.common import number_format
+from sepurux_action.config.options import REVIEWERS
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.checks import REQUIRED_CATEGORIES
 from sepurux_action.evaluation.decision import Decision
@@ -281,7 +282,8 @@ def _explanation(say: Words, gate: GateFacts) -> Markdown:
         earlier = say("An earlier run ({run}, at {at}) evaluated this commit, and it failed.", run=run, at=at)
     elif fail:
         earlier = say("An earlier run evaluated this commit, and it failed.")
-    return say.paragraph(earlier, say.prose(advice.explanation(gate), gate), _not_covered(say, gate))
+    evidence = say.when(gate.thresholds.only_small, "{evidence}", evidence=_evidence(say, gate))
+    return say.paragraph(earlier, say.prose(advice.explanation(gate), gate), evidence, _not_covered(say, gate))
 
 
 def _not_covered(say: Words, gate: GateFacts) -> Markdown:
@@ -306,7 +308,8 @@ def restart(say: Words, gate: GateFacts) -> Markdown:
     fail = gate.recorded
     if not fail or fail.by_review:
         return NOTHING
-    if not (fail.reviewers or fail.anyone):
+    nobody = gate.approval is not None and not gate.approval.possible
+    if nobody or not (fail.reviewers or fail.anyone):
         return say("Only a new commit is evaluated.")
     who = say("someone in `reviewers` with write access" if gate.gate.reviewers else "someone with write access")
     if fail.reviewers:
@@ -406,8 +409,9 @@ def _approvers(say: Words, gates: Sequence[GateFacts]) -> Markdown:
     """Return who can approve soft gates, and whose approval does not count."""
     approval, pushed = gates[0].approval, any(gate.gate.uploads_traces for gate in gates)
     if approval is None or approval.unread:
-        unread = say("The reviews, or who can approve, could not be read. Re-run the job.")
-        return say.paragraph(unread, *(_evidence(say, gate) for gate in gates[:1]))
+        unread = say("The reviews, or who can approve, could not be read.")
+        give = "Give the job `pull-requests: read` under `permissions:` if it lacks it, then {rerun}."
+        return say.paragraph(unread, say.prose(give), *(_evidence(say, gate) for gate in gates[:1]))
     looked, who = all(map(advice.explained_by_failures, gates)), say.listed(approval.can_approve, "or")
     if approval.anyone:
         who = say(
@@ -444,8 +448,9 @@ def _no_approval(say: Words, gate: GateFacts) -> Markdown:
     if not (gate.blocks and gate.approval and not gate.approval.possible and gate.approval.cannot_approve):
         return NOTHING
     reasons = Markdown(", ".join(_reason(say, each) for each in gate.approval.cannot_approve))
-    none = "None of the reviewers listed in the policy can approve this: {reasons}."
-    return say.paragraph(say(none, reasons=reasons), say("Add someone else with write access to `reviewers`."))
+    none, setting = "None of the listed reviewers can approve this: {reasons}.", say.setting(REVIEWERS.name, gate)
+    add = say("Add someone else with write access to {setting}.", setting=setting)
+    return say.paragraph(say(none, reasons=reasons), add)
 
 
 def _reason(say: Words, person: Refusal) -> Markdown:

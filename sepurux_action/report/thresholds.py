@@ -12,8 +12,8 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.decision import Rule
-from sepurux_action.evaluation.drops import DROPS, lowest_allowed
-from sepurux_action.evaluation.published_result import Baseline, published_numbers
+from sepurux_action.evaluation.drops import DROPS, Baseline, lowest_allowed
+from sepurux_action.evaluation.published_result import published_numbers
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.report.state import BY_CHECK, State
 

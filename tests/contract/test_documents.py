@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +10,8 @@ import pytest
 import yaml
 
 from scripts import generate
+from sepurux_action.config.command_line import FLAGS
+from sepurux_action.config.options import OPTIONS
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.enforcement import enforce
@@ -85,6 +86,10 @@ def test_every_page_that_the_code_cites_has_the_heading() -> None:
     assert [each for each in cited if each[1] not in anchors(text_of(ROOT / each[0]))] == []
 
 
+def test_readme_has_at_most_150_lines() -> None:
+    assert len(text_of(README).splitlines()) <= 150
+
+
 def test_readme_leads_to_every_guide() -> None:
     led_to = {file for file, _ in links(README)}
     assert [path.name for path in GUIDES if path not in led_to] == []
@@ -140,6 +145,12 @@ def test_the_reference_lists_each_permission_and_each_event_with_a_payload_of_it
     assert [each for each in Operation if each.text not in texts[each.permission]] == []
     listed = [name for names, *_ in table(REFERENCE, "event") for name in re.findall(r"\w+", names)]
     assert set(PARSERS) <= set(listed)
+
+
+def test_the_page_on_the_command_line_names_the_inputs_without_a_flag() -> None:
+    _, _, text = text_of(ROOT / "docs" / "platforms.md").partition("except those for GitHub: ")
+    named = re.findall(r"`(\w+)`", text.partition(". ")[0])
+    assert sorted(named) == sorted(option.name for option in OPTIONS if option not in FLAGS)
 
 
 # -- what the documents say to paste ----------------------------------------------------------------------------------
@@ -201,11 +212,6 @@ def on_pull_request(**inputs: str) -> Callable[[Scene], str]:
     return lambda scene: log_of(scene.run(**inputs))
 
 
-def on_trace(event: dict[str, str]) -> Callable[[Scene], str]:
-    files = {"a.json": json.dumps({"events": [event]})}
-    return lambda scene: log_of(run_action(**scene.options(trace_file="a.json"), files=files))
-
-
 def with_permissions(**permissions: str) -> Callable[[Scene], str]:
     def run(scene: Scene) -> str:
         scene.token = scene.github.token({name.replace("_", "-"): word for name, word in permissions.items()})
@@ -263,9 +269,6 @@ PRINTED: dict[str, Callable[[Scene], str]] = {
     "so the gate has no secret for Sepurux": on_pull_request(token=""),
     'Campaign "…" was not found': on_pull_request(campaign="checkout"),
     "was not evaluated: Sepurux refused …": on_answer("GET /v1/campaigns", backend.json({"detail": "no"}, 401)),
-    "… has a result of … but no call before it": on_trace({"type": "tool_result", "tool": "refund"}),
-    "No trace of this gate calls a tool": on_trace({"type": "agent_output", "output": "Done."}),
-    "This gate evaluates the scenarios that are registered at Sepurux": on_pull_request(),
     "Sepurux decided … but no threshold that is set here explains why": on_look(**{**PASSED, "decision": "fail"}),
     "so it seems to apply a minimum of its own": with_two_traces,
     "… matches no file in …": on_pull_request(trace_file="traces/*.json"),

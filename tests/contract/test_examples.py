@@ -24,9 +24,10 @@ import yaml
 from scripts import schema
 from sepurux_action.config import policy_parser
 from sepurux_action.config.gate import Trace
+from sepurux_action.config.layers import input_layer
 from sepurux_action.config.options import CONFIG, MIN_SCENARIOS, CommentMode
 from sepurux_action.config.policy import Policy
-from sepurux_action.config.settings import Settings, input_layer, read_settings
+from sepurux_action.config.settings import Settings, read_settings
 from sepurux_action.config.stage import Stage
 from sepurux_action.sandbox import Sandbox
 from tests.yaml_blocks import blocks_of
@@ -537,9 +538,17 @@ def jenkins_script() -> str:
     return dedent(gate).replace("\\\\", "\\")  # as Groovy reads it
 
 
-@pytest.mark.parametrize("script", [gitlab_script, jenkins_script], ids=["gitlab", "jenkins"])
+@pytest.mark.parametrize(
+    ("script", "variable", "value"),
+    [
+        (gitlab_script, "WRITE_BASELINE", "--write-baseline"),
+        (gitlab_script, "WRITE_BASELINE", ""),
+        (jenkins_script, "BRANCH_NAME", "main"),
+        (jenkins_script, "BRANCH_NAME", "PR-42"),
+    ],
+)
 def test_the_script_of_another_ci_system_blocks_also_if_the_policy_observes(
-    script: Callable[[], str], tmp_path: Path
+    script: Callable[[], str], variable: str, value: str, tmp_path: Path
 ) -> None:
     (tmp_path / "gate" / "bin").mkdir(parents=True)
     program = tmp_path / "gate" / "bin" / "sepurux-gate"  # where the scripts' first steps install it
@@ -562,9 +571,9 @@ def test_the_script_of_another_ci_system_blocks_also_if_the_policy_observes(
             "WORKSPACE_TMP": str(tmp_path),
             "GITHUB_REPO": "my-org/my-agent",
             "CHANGE_ID": "42",
-            "WRITE_BASELINE": "--write-baseline",  # as on the default branch
             "SEPURUX_API_BASE_URL": sandbox.url,
             "SEPURUX_CI_TOKEN": TOKEN,
+            variable: value,
         }
         command = ["/bin/sh", "-e", "-c", script()]
         done = subprocess.run(
@@ -575,7 +584,7 @@ def test_the_script_of_another_ci_system_blocks_also_if_the_policy_observes(
     assert [(body["repo"], body["pull_request_number"]) for body in started] == [("my-org/my-agent", 42)] * 3
     report = json.loads((traces.parent / REPORT_DIR / "report.json").read_text(encoding="utf-8"))
     assert report["decision"] == "fail"
-    assert (traces.parent / KEPT / "baseline.json").exists() == (script is gitlab_script), "Jenkins has no cache"
+    assert (traces.parent / KEPT / "baseline.json").exists() == (value in {"--write-baseline", "main"})
 
 
 def test_gitlab_saves_the_results_of_the_default_branch_alone_and_merge_requests_read_them() -> None:
@@ -587,6 +596,18 @@ def test_gitlab_saves_the_results_of_the_default_branch_alone_and_merge_requests
     assert "variables" not in of_merge_request
     assert of_default["variables"] == {"CACHE_POLICY": "pull-push", "WRITE_BASELINE": "--write-baseline"}
     assert f"--baseline-dir {KEPT} $WRITE_BASELINE" in gitlab_script()
+
+
+def test_jenkins_copies_what_a_build_of_main_archives_after_the_step_that_removes_other_files() -> None:
+    text = (CI / "Jenkinsfile").read_text(encoding="utf-8")
+    removed, copied, gated = (
+        text.index(each) for each in (f"rm -rf traces {KEPT} ", "copyArtifacts ", '/sepurux-gate"')
+    )
+    assert removed < copied < gated
+    copy = re.sub(r"\s+", " ", text[copied:gated])
+    assert f"projectName: 'main', selector: lastWithArtifacts(), optional: true, filter: '{KEPT}/*' }}" in copy
+    assert f"--baseline-dir {KEPT} ${{WRITE_BASELINE:-}}" in jenkins_script()
+    assert "copyArtifactPermission('main,PR-*')" in text, "a build of main copies from the one before"
 
 
 def test_another_ci_system_records_in_a_job_that_gets_no_secret_of_the_gate() -> None:
@@ -608,5 +629,8 @@ def test_another_ci_system_reads_the_folder_that_its_script_writes() -> None:
     assert (artifacts["when"], artifacts["paths"]) == ("always", [REPORT_DIR])
     assert artifacts["reports"] == {"junit": f"{REPORT_DIR}/junit.xml"}
     _, _, always = (CI / "Jenkinsfile").read_text(encoding="utf-8").partition("always {")
-    assert re.findall(r"(?:testResults|artifacts): '(.+?)'", always) == [f"{REPORT_DIR}/junit.xml", f"{REPORT_DIR}/*"]
+    assert re.findall(r"(?:testResults|artifacts): '(.+?)'", always) == [
+        f"{REPORT_DIR}/junit.xml",
+        f"{REPORT_DIR}/*, {KEPT}/*",
+    ]
     assert all(f"--report-dir {REPORT_DIR}" in script() for script in (gitlab_script, jenkins_script))

@@ -18,9 +18,9 @@ from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import parse_ci_run
 from sepurux_action.evaluation.confirmation import can_be_noise, confirm
 from sepurux_action.evaluation.decision import Decision, decide
-from sepurux_action.evaluation.drops import Base
+from sepurux_action.evaluation.drops import Base, Baseline, BaselineResult
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
-from sepurux_action.evaluation.published_result import Baseline, BaselineResult, PreviousResult, published_numbers
+from sepurux_action.evaluation.published_result import PreviousResult, published_numbers
 from sepurux_action.evaluation.runs import RunResult, Runs
 
 Passed = Sequence[Sequence[int]]  # attempts of each recording of each scenario

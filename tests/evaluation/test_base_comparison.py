@@ -9,11 +9,20 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.config.gate import Gate, Trace
-from sepurux_action.evaluation.base_comparison import compare_with_base, first_lines, result_to_keep
-from sepurux_action.evaluation.base_results import BaselineFile, BaseResult, BaseScenario, Results, find_results
+from sepurux_action.evaluation.base_comparison import compare_with_base, result_to_keep
+from sepurux_action.evaluation.base_results import (
+    BaselineFile,
+    BaseResult,
+    BaseScenario,
+    FailureKey,
+    Results,
+    find_results,
+)
+from sepurux_action.evaluation.base_scenarios import FixedFailure, OnBase
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
-from sepurux_action.evaluation.failures import ClassifiedFailure, FailureKey, FixedFailure, OnBase
+from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.pooled_numbers import scenarios_of
+from sepurux_action.evaluation.recording import read_recording
 from sepurux_action.evaluation.runs import RunResult, WhatFailed
 from tests.builders import FAILING, a_result, run_with
 
@@ -28,8 +37,9 @@ LOOP = replace(UNSAFE, type="loop", description="Went in circles.", event=None)
 
 
 def a_trace(path: str, task: str = "refund", events: Sequence[object] = (LOOKUP, REFUND)) -> Trace:
-    content = json.dumps({"task": {"name": task}, "events": events}).encode()
-    return Trace(label=path, task=task, content=content)
+    return Trace(
+        label=path, task=task, content=b"{}", events=read_recording(json.dumps({"events": events}), path).events
+    )
 
 
 def a_run(path: str, *failures: ClassifiedFailure, **more: object) -> RunResult:
@@ -106,12 +116,6 @@ def test_nothing_is_said_about_a_scenario_whose_failures_are_not_all_known(incom
     assert [(each.complete, each.failures) for each in kept.scenarios] == [(False, ())]
 
 
-def test_a_scenario_that_no_result_has_is_not_compared() -> None:
-    gate = a_gate(a_trace("a.json", "another one"))
-    compared = compare_with_base(gate, found(gate, a_run("a.json", UNSAFE)), (base(LOOP.key),) * 3)
-    assert ([each.on_base for each in compared.failures], compared.fixed) == ([None], ())
-
-
 def test_who_deletes_failing_traces_has_fixed_nothing() -> None:
     one = a_gate(a_trace("a.json"))
     three = (base(UNSAFE.key, recordings=3),) * 3
@@ -160,21 +164,6 @@ def test_a_registered_trace_has_no_steps_and_a_batch_is_not_compared() -> None:
     assert failure.steps == ()
     batch, what = Gate(name="refunds", campaign="core"), WhatFailed(failures=(UNSAFE,))
     assert compare_with_base(batch, what, (base(UNSAFE.key),)) is what
-
-
-@pytest.mark.parametrize(
-    ("at", "shown"),
-    [
-        (0, [*range(11), None]),
-        (4, [*range(11), None]),
-        (6, [None, *range(3, 13), None]),
-        (19, [None, *range(9, 20)]),
-    ],
-)
-def test_at_most_twelve_lines_are_shown_around_the_first_difference(at: int, shown: list[int | None]) -> None:
-    lines = [f"  {number} a()" for number in range(20)]
-    assert first_lines(lines, at) == ["  …" if each is None else lines[each] for each in shown]
-    assert first_lines(lines[:12], 11) == lines[:12]
 
 
 def test_what_is_kept_is_read_back_as_the_base_of_the_next_evaluation() -> None:

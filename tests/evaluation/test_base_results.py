@@ -20,12 +20,12 @@ from sepurux_action.evaluation.base_results import (
     BaselineFile,
     BaseResult,
     BaseScenario,
+    FailureKey,
     Results,
     find_results,
     keep,
 )
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.failures import FailureKey
 
 FILE = BaselineFile("a secret", "octo/shop")
 KEY = FailureKey(type="unsafe_action", mutation="timeouts", severity="critical", tool="payments.refund")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from fractions import Fraction
 from random import Random
@@ -9,11 +10,9 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepurux_action.evaluation.base_results import BaseResult, BaseScenario
-from sepurux_action.evaluation.base_scenarios import ScenarioOnBase, scenarios_on_base
+from sepurux_action.evaluation.base_results import BaseResult, BaseScenario, FailureKey
+from sepurux_action.evaluation.base_scenarios import OnBase, ScenarioOnBase, scenarios_on_base
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.failures import FailureKey, OnBase
-from sepurux_action.evaluation.trace_steps import Step
 
 UNSAFE, LOOP, STOPPED = (FailureKey(type=name) for name in ("unsafe_action", "loop", "incomplete"))
 keys = st.sets(st.sampled_from([UNSAFE, LOOP, STOPPED]))
@@ -69,42 +68,13 @@ def test_new_known_and_fixed_are_disjoint_and_equal_a_count_by_hand(
     shuffled = [a_result(each.scenarios[::-1]) for each in results]
     random.shuffle(shuffled)
     again = scenarios_on_base(tuple(shuffled))
-    assert {name: (each.results, each.having, sorted(each.rates)) for name, each in again.items()} == {
-        name: (each.results, each.having, sorted(each.rates)) for name, each in compared.items()
+    assert {name: Counter(each.complete) for name, each in again.items()} == {
+        name: Counter(each.complete) for name, each in compared.items()
     }
-
-
-def test_a_failure_is_known_however_often_it_occurs_and_new_if_no_result_has_it() -> None:
-    known = on_base(refund(UNSAFE, UNSAFE), refund(), refund(UNSAFE))
-    assert known.compare(UNSAFE) == OnBase(2, 3)
-    assert known.compare(LOOP) == OnBase(0, 3)
-    assert ScenarioOnBase().compare(LOOP) is None
-
-
-def test_a_failure_is_fixed_if_more_than_half_of_at_least_three_results_have_it() -> None:
-    assert on_base(refund(UNSAFE), refund(UNSAFE), refund()).fixed([], 1) == {UNSAFE: OnBase(2, 3)}
-    assert on_base(refund(UNSAFE), refund(UNSAFE), refund(), refund()).fixed([], 1) == {}
-    assert on_base(refund(UNSAFE), refund(UNSAFE)).fixed([], 1) == {}
-    assert on_base(refund(UNSAFE), refund(UNSAFE), refund(UNSAFE, complete=False)).fixed([], 1) == {}
-
-
-def test_with_fewer_recordings_than_a_result_has_nothing_is_fixed() -> None:
-    known = on_base(refund(UNSAFE, recordings=3), refund(UNSAFE), refund(UNSAFE))
-    assert known.fixed([], 2) == {}
-    assert known.fixed([], 3) == {UNSAFE: OnBase(3, 3)}
-
-
-def test_who_deletes_a_failing_scenario_has_fixed_nothing_of_it() -> None:
-    """With one of three traces left, nothing of the two others is fixed: they are compared with nothing."""
-    names = ("refund", "cancel", "lookup")
-    result = a_result([BaseScenario(name=name, failures=(UNSAFE,)) for name in names])
-    compared = scenarios_on_base((result,) * 3)
-    assert compared["refund"].fixed([UNSAFE], 1) == {}
-    assert set(compared) == set(names)
 
 
 def test_steps_are_those_of_the_newest_result_that_has_the_scenario() -> None:
     older = BaseScenario(name="refund", steps=("1 a()",))
     newest = BaseScenario(name="refund", steps=("2 b(x)",), complete=False)
-    assert on_base(newest, older).steps == (Step(2, "b(x)"),)
+    assert on_base(newest, older).steps == ("2 b(x)",)
     assert on_base(refund(), older).steps == ()

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from statistics import fmean
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.confirmation import can_be_noise, confirm, too_late
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.drops import Base
+from sepurux_action.evaluation.drops import Base, Baseline
 from sepurux_action.evaluation.gate_decision import decide_gate
-from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, METRICS, PASS_RATE
-from sepurux_action.evaluation.published_result import Baseline
+from sepurux_action.evaluation.metrics import METRICS, PASS_RATE
 from sepurux_action.evaluation.result import Evaluated
 from sepurux_action.evaluation.runs import Runs
 from tests.builders import (
-    FAILING,
     OF_CAMPAIGN,
     PASSING,
     a_baseline,
@@ -39,7 +34,6 @@ def of_campaign(**limits: Any) -> Gate:  # noqa: ANN401 - of any threshold
     return replace(a_gate_with(**limits), traces=(OF_CAMPAIGN,))
 
 
-ATTEMPTS = 50
 NO_BASE = Base(baseline=Baseline(), branch="main")
 RATE = of_campaign(min_pass_rate=0.85, max_unsafe=0)
 SCORE = of_campaign(min_pass_rate=0.85, min_reliability_score=80)
@@ -139,6 +133,12 @@ def test_what_two_evaluations_decide(case: str) -> None:
     assert found.decision is wanted
 
 
+def test_a_scenario_whose_rate_only_one_evaluation_knows_is_no_pass() -> None:
+    found = confirmed(LOWEST, runs_of(0.5, None), runs_of(0.9, 0.9))
+    assert found is not None
+    assert found.decision is Decision.FAIL
+
+
 def test_the_numbers_are_the_mean_of_rates_and_scores_and_the_worst_count() -> None:
     first = runs_of(0.8, 0.84, failures=4, unsafe_attempts=0, reliability_score=70.0)
     second = runs_of(0.9, 0.88, failures=2, unsafe_attempts=0, reliability_score=81.0)
@@ -148,21 +148,6 @@ def test_the_numbers_are_the_mean_of_rates_and_scores_and_the_worst_count() -> N
     assert (shown["pass_rate"], shown["reliability_score"], shown["failures"]) == (0.855, 75.5, 8)
     assert (shown["lowest_scenario"], found.decision) == (0.85, Decision.PASS)
     assert [run.run_id for run in found.runs] == ["r-0", "r-1"]
-
-
-def test_the_scenarios_of_two_batches_are_not_paired_so_each_of_the_second_must_pass() -> None:
-    gate = of_campaign(min_scenario_pass_rate=0.6)
-    for rates, decision in (((0.6, 1.0), Decision.PASS), ((0.59, 1.0), Decision.FAIL)):
-        first, second = (a_batch(each) for each in ((0.1, 1.0), rates))
-        found = confirmed(gate, first, second)
-        assert found is not None
-        assert (found.decision, found.numbers.value(LOWEST_SCENARIO)) == (decision, rates[0])
-
-
-def a_batch(rates: tuple[float, ...]) -> Runs:
-    runs = runs_of(*rates)
-    run = run_with(PASSING, pass_rate=fmean(rates), scenarios=len(rates))
-    return (a_run(replace(run, run_ids=tuple(each.run_id for each in runs)), run_id="", of_batch=runs),)
 
 
 def test_without_a_second_decision_the_numbers_are_those_of_the_first() -> None:
@@ -197,48 +182,6 @@ def test_the_reason_has_both_numbers_and_their_mean(gate: Gate, second: Runs, se
 def test_too_little_time_is_said_with_what_to_change() -> None:
     assert too_late(300, 300) == ""
     assert too_late(300, 299) == (
-        "`confirm` started no second evaluation: the first one took 5 min, and 4 min 59 s of the `timeout` were left. "
-        "Raise `timeout`."
+        "{confirm} started no second evaluation: the first one took 5 min, and 4 min 59 s of the timeout were left. "
+        "Raise {timeout}."
     )
-
-
-passed_attempts = st.integers(0, ATTEMPTS)
-unsafe = st.integers(0, 2)
-
-
-def by_the_documents(first: tuple[int, int], second: tuple[int, int], fails: bool) -> Decision:  # noqa: FBT001
-    """Return the decision on attempts that passed and unsafe ones: 85% needed, one unsafe attempt allowed."""
-    (passed, unsafe), (passed_again, unsafe_again) = first, second
-    if unsafe > 1:
-        return Decision.FAIL
-    if passed / ATTEMPTS >= 0.85:
-        return Decision.PASS
-    both = passed + passed_again >= 0.85 * 2 * ATTEMPTS and passed_again / ATTEMPTS >= 0.85
-    return Decision.PASS if both and unsafe_again <= 1 and not fails else Decision.FAIL
-
-
-def decided(first: tuple[int, int], second: tuple[int, int], *, fails: bool = False) -> Decision:
-    gate = a_gate_with(min_pass_rate=0.85, max_unsafe=1)
-    one, two = (runs_of(passed / ATTEMPTS, unsafe_attempts=bad) for passed, bad in (first, second))
-    if fails:
-        two = runs_of(second[0] / ATTEMPTS, run=FAILING, unsafe_attempts=second[1])
-    found = confirmed(gate, one, two)
-    return found.decision if found else decide_gate(gate, one, NO_BASE).decision
-
-
-@given(st.tuples(passed_attempts, unsafe), st.tuples(passed_attempts, unsafe), st.booleans())
-def test_two_evaluations_decide_what_the_documents_say(
-    first: tuple[int, int],
-    second: tuple[int, int],
-    fails: bool,  # noqa: FBT001
-) -> None:
-    assert decided(first, second, fails=fails) is by_the_documents(first, second, fails)
-
-
-@given(st.tuples(passed_attempts, unsafe), st.tuples(passed_attempts, unsafe), st.booleans(), st.integers(1, 9))
-def test_more_misses_never_help(first: tuple[int, int], second: tuple[int, int], of_first: bool, more: int) -> None:  # noqa: FBT001
-    worse = [first, second]
-    passed, bad = worse[not of_first]
-    worse[not of_first] = (max(0, passed - more), bad)
-    if decided(first, second) is Decision.FAIL:
-        assert decided(*worse) is Decision.FAIL

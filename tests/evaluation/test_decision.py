@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -104,41 +103,6 @@ def test_a_pass_whose_own_number_breaks_a_threshold_is_a_fail_that_says_so(
     assert [check.state for check in decided.checks] == [CheckState.MISSED]
 
 
-@pytest.mark.parametrize(
-    "thresholds",
-    [
-        a_gate_with(min_reliability_score=80),
-        a_gate_with(min_mutation_categories=1),
-        a_gate_with(required_mutation_categories=("timeouts",)),
-    ],
-)
-def test_a_score_or_category_that_is_not_reported_does_not_hold_up_a_pass(thresholds: Gate) -> None:
-    decided = decide_alone(parse_ci_run({"decision": "pass"}), thresholds)
-    assert (decided.rule, decided.decision) == (6, Decision.PASS)
-    assert [check.actual for check in decided.checks] == ["not reported"]
-    assert "not reported" in decided.reason
-
-
-NO_SCORES = ["61.5%", "61.5", 6150, -1, [61.5], True, {}]
-NO_LISTS_OF_TEXTS = [{"a": 1}, {}, "timeouts", "", 1, True, ["timeouts", 7], ["timeouts", None], [["timeouts"]]]
-
-
-@pytest.mark.parametrize(
-    "thresholds",
-    [a_gate_with(min_reliability_score=80), a_gate_with(max_reliability_score_drop=3)],
-    ids=["min", "drop"],
-)
-@pytest.mark.parametrize("score", NO_SCORES)
-def test_a_score_that_is_no_number_of_its_scale_is_an_error_if_a_threshold_limits_it(
-    score: object, thresholds: Gate
-) -> None:
-    run = parse_ci_run({"decision": "pass", "reliability_score": score})
-    decided = decide_alone(run, thresholds)
-    assert (decided.rule, decided.decision) == (5, Decision.ERROR)
-    assert "(reliability score: no number: " in decided.reason
-    assert decide_alone(run, a_gate_with()).decision is Decision.PASS
-
-
 def test_a_number_that_two_thresholds_need_or_only_its_drop_is_named_once() -> None:
     run = parse_ci_run({"decision": "pass", "pass_rate": "95%", "reliability_score": "61.5"})
     for limits, name in (
@@ -147,37 +111,6 @@ def test_a_number_that_two_thresholds_need_or_only_its_drop_is_named_once() -> N
     ):
         decided = decide_alone(run, a_gate_with(**limits))
         assert (decided.decision, decided.reason.count(name)) == (Decision.ERROR, 1)
-
-
-@pytest.mark.parametrize(
-    "thresholds",
-    [a_gate_with(min_mutation_categories=1), a_gate_with(required_mutation_categories=("timeouts",))],
-    ids=["count", "names"],
-)
-@pytest.mark.parametrize("categories", NO_LISTS_OF_TEXTS)
-def test_categories_that_are_no_list_of_texts_are_an_error_if_a_threshold_needs_them(
-    categories: object, thresholds: Gate
-) -> None:
-    run = parse_ci_run({"decision": "pass", "mutation_categories": categories})
-    decided = decide_alone(run, thresholds)
-    assert (decided.rule, decided.decision) == (5, Decision.ERROR)
-    assert [check.state for check in decided.checks] == [CheckState.NO_NUMBER]
-    assert decide_alone(run, a_gate_with()).decision is Decision.PASS
-
-
-@pytest.mark.parametrize("below", [5e-11, 1e-10, 1e-9, 1e-6])
-def test_a_rate_below_the_threshold_by_more_than_rounding_misses_it_and_is_shown_so(below: float) -> None:
-    decided = poll(decision="pass", pass_rate=0.9 - below * 1.01, unsafe_attempts=0, failures=0)
-    (rate, *_) = decided.checks
-    assert (decided.decision, rate.state) == (Decision.FAIL, CheckState.MISSED)
-    assert rate.actual not in rate.required
-
-
-@pytest.mark.parametrize("off", [-4e-11, -1e-15, 0, 1e-15, 4e-11])
-def test_a_rate_is_rounded_to_ten_decimal_places(off: float) -> None:
-    decided = poll(decision="pass", pass_rate=0.9 + off, unsafe_attempts=0, failures=0)
-    (rate, *_) = decided.checks
-    assert (decided.decision, rate.value, rate.actual) == (Decision.PASS, 0.9, "90.0%")
 
 
 @pytest.mark.parametrize(
@@ -221,14 +154,18 @@ def test_a_score_is_rounded_to_eight_decimal_places(score: float, value: float) 
         (
             {"decision": "pass", "unsafe_attempts": 0},
             "Sepurux reported a pass without a number that a threshold needs (pass rate: not reported).",
-            "{Rerun}. If the number is missing again, ask Sepurux about this run.",
+            "{Rerun}. If the number is missing again, ask Sepurux about this `Sepurux run`.",
         ),
         (
             {"status": "done", "decision": "pending"},
             "The evaluation ended (status `done`), but Sepurux reported no decision.",
-            "{Rerun}. If the decision is missing again, ask Sepurux about this run.",
+            "{Rerun}. If the decision is missing again, ask Sepurux about this `Sepurux run`.",
         ),
-        ({"status": "running"}, "Sepurux has not decided yet (status `running`).", "Raise `timeout`, or {rerun}."),
+        (
+            {"status": "running"},
+            "Sepurux has not decided yet (status `running`).",
+            "{Rerun}, or raise {timeout} (now 10 min).",
+        ),
     ],
 )
 def test_each_row_says_what_happened_and_what_to_do(response: dict[str, object], reason: str, step: str) -> None:
@@ -259,60 +196,20 @@ responses = st.fixed_dictionaries(
         "dashboard_url": json_values,
     },
 )
-thresholds = st.builds(
-    a_gate_with,
-    min_pass_rate=st.none() | st.sampled_from([0.0, 0.5, 0.9, 1.0]),
-    max_unsafe=st.none() | st.integers(0, 1),
-    max_failures=st.none() | st.integers(0, 1),
-    min_reliability_score=st.none() | st.sampled_from([0.0, 50.0, 100.0]),
-    min_mutation_categories=st.none() | st.integers(0, 2),
-    required_mutation_categories=st.sampled_from([(), ("timeouts",)]),
+EVERY_LIMIT = a_gate_with(
+    min_pass_rate=0.9,
+    max_unsafe=0,
+    max_failures=1,
+    min_reliability_score=50,
+    min_mutation_categories=2,
+    required_mutation_categories=("timeouts",),
 )
 
 
-def real(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def supported(response: Mapping[str, object], thresholds: Gate) -> bool:
-    """Return whether the numbers of an answer support a pass, worked out from the raw JSON."""
-    rate, unsafe, failures = (real(response.get(name)) for name in ("pass_rate", "unsafe_attempts", "failures"))
-    score, categories = real(response.get("reliability_score")), response.get("mutation_categories")
-    if score is not None and 0 <= score <= 1 and isinstance(response["reliability_score"], float):
-        score *= 100
-    asked = thresholds.limits
-    return (
-        ("min_pass_rate" not in asked or (rate is not None and asked["min_pass_rate"] - 5e-11 <= rate <= 1 + 5e-11))
-        and ("max_unsafe" not in asked or (unsafe is not None and 0 <= unsafe <= asked["max_unsafe"]))
-        and ("max_failures" not in asked or (failures is not None and 0 <= failures <= asked["max_failures"]))
-        and (score is None or not 0 <= score < asked.get("min_reliability_score", 0) - 5e-9)
-        and (
-            not isinstance(categories, list)
-            or len({c for c in categories if isinstance(c, str)}) >= asked.get("min_mutation_categories", 0)
-        )
-    )
-
-
-@given(responses | json_values, thresholds)
-def test_a_pass_is_a_pass_that_its_own_numbers_support(response: object, thresholds: Gate) -> None:
-    decided = decide_alone(parse_ci_run(response), thresholds)
-    if decided.decision is Decision.PASS:
-        assert isinstance(response, dict)
-        assert response["decision"] == "pass"
-        assert response.get("status") in {None, "", "queued", "running", "pending", "done", "completed"}
-        assert supported(response, thresholds)
-
-
-@given(responses, thresholds)
-def test_a_fail_of_the_backend_is_never_anything_else(response: dict[str, object], thresholds: Gate) -> None:
-    decided = decide_alone(parse_ci_run({**response, "decision": "fail"}), thresholds)
-    assert (decided.decision, decided.rule) == (Decision.FAIL, 1)
-
-
-@given(responses | json_values, thresholds)
-def test_what_is_shown_is_one_printable_line(response: object, thresholds: Gate) -> None:
+@given(responses | json_values)
+def test_what_is_shown_is_one_printable_line(response: object) -> None:
     run = parse_ci_run(response)
-    decided = decide_alone(run, thresholds)
+    decided = decide_alone(run, EVERY_LIMIT)
     texts = [decided.reason, *(check.actual for check in decided.checks)]
     texts += [tool.tool for tool in run.top_failing_tools]
     assert all(text.isprintable() for text in texts)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Trace
@@ -14,12 +12,11 @@ from sepurux_action.config.stage import OnUndecided
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.drops import DROPS, Base, check_drops, hidden_results
+from sepurux_action.evaluation.drops import DROPS, Base, Baseline, check_drops, hidden_results
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
-from sepurux_action.evaluation.published_result import Baseline
+from sepurux_action.evaluation.metrics import FAILURES, PASS_RATE, RELIABILITY_SCORE, UNSAFE_ATTEMPTS, Metric
 from tests.builders import (
-    FAILING,
     PASSING,
     a_baseline,
     a_gate,
@@ -28,7 +25,6 @@ from tests.builders import (
     a_run,
     known,
     run_with,
-    undecided,
 )
 
 HINT = "Give the job a permission."
@@ -111,26 +107,6 @@ def test_a_drop_changes_the_decision_of_a_pass_only(backend: Decision, case: str
     assert decided.decision is (DECISIONS[state] if backend is Decision.PASS else backend)
 
 
-@given(
-    st.sampled_from([PASSING, FAILING]),
-    st.one_of(st.none(), st.floats(0, 1)),
-    st.lists(st.one_of(st.none(), st.floats(0, 1)), max_size=5),
-    st.one_of(st.none(), st.floats(0, 1)),
-    st.booleans(),
-)
-def test_no_drop_makes_a_decision_better(
-    run: CIRun,
-    rate: float | None,
-    rates: list[float | None],
-    by: float | None,
-    read: bool,  # noqa: FBT001
-) -> None:
-    base = on_main(*rates) if read else Base(baseline=None)
-    before = evaluated(rate, base=base, by=None, run=run)
-    after = evaluated(rate, base=base, by=by, run=run)
-    assert after.decision.rank <= before.decision.rank
-
-
 # -- what the row and the reason say ----------------------------------------------------------------------------------
 
 
@@ -202,12 +178,6 @@ def test_a_pass_says_which_drop_was_not_compared() -> None:
     )
 
 
-def test_of_several_traces_the_mean_counts() -> None:
-    fails, passes = (evaluated(0.95, rate, 0.89, base=on_main(0.95, 0.95, 0.95)) for rate in (0.9, 0.92))
-    assert (fails.decision, passes.decision) == (Decision.FAIL, Decision.PASS)
-    assert [found.actual for found in drops(passes)] == ["3.0"]
-
-
 @pytest.mark.parametrize(("branch", "name"), [("", "this branch"), ("before", "`before`")])
 def test_a_sentence_names_the_base_branch_even_if_it_is_called_before(branch: str, name: str) -> None:
     assert Base(baseline=Baseline(), branch=branch).name == name
@@ -244,12 +214,82 @@ def test_the_number_of_a_gate_of_which_one_trace_reports_none_is_not_compared_an
     assert evaluated(0.95, None, base=on_main()).decision is Decision.PASS
 
 
-def test_a_gate_with_a_run_that_did_not_pass_keeps_its_decision() -> None:
-    gate = a_gate(limits={"max_pass_rate_drop": 0.03}, traces=traces(2))
-    runs = (a_run(run_with(PASSING, pass_rate=0.5)), undecided(Decision.ERROR, "No answer."))
-    assert decide_gate(gate, runs, on_main(0.95, 0.95, 0.95)).decision is Decision.ERROR
+# -- what a gate is compared with -------------------------------------------------------------------------------------
 
 
-def test_without_a_limit_nothing_is_compared() -> None:
-    decided = evaluated(0.1, base=Base(baseline=None), by=None)
-    assert (drops(decided), decided.decision) == ([], Decision.PASS)
+def of_main(*numbers: dict[str, float]) -> Baseline:
+    return a_baseline(*(a_past_result(numbers=each) for each in numbers))
+
+
+@pytest.mark.parametrize(
+    ("rates", "median"),
+    [
+        ([0.9], 0.9),
+        ([0.9, 0.8], 0.8),
+        ([0.9, 0.8, 0.95], 0.9),
+        ([0.9, 0.8, 0.95, 0.85], 0.85),
+        ([0.95, 0.1, 0.95, 0.94, 0.95], 0.95),
+        ([0.9, None, 0.7, None, 0.8], 0.8),
+        ([None, None], None),
+    ],
+)
+def test_a_rate_has_the_median_of_the_results_that_have_it_and_of_two_the_lower(
+    rates: list[float | None], median: float | None
+) -> None:
+    base = of_main(*(known(pass_rate=rate, reliability_score=rate and rate * 100) for rate in rates))
+    assert (base.median(PASS_RATE), base.median(RELIABILITY_SCORE)) == (median, median and median * 100)
+
+
+def test_of_two_counts_in_the_middle_the_higher_is_the_median() -> None:
+    base = of_main(*({"unsafe_attempts": number, "failures": 10 * number} for number in (0.0, 3.0, 1.0, 7.0)))
+    assert (base.median(UNSAFE_ATTEMPTS), base.median(FAILURES)) == (3, 30)
+
+
+PASSED, FAILED = Decision.PASS, Decision.FAIL
+LIMITS = {"min_pass_rate": 0.8, "max_unsafe": 0, "max_failures": 2, "min_scenarios": 20, "min_scenario_pass_rate": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("decision", "numbers", "counts"),
+    [
+        (PASSED, {"pass_rate": 0.9, "unsafe_attempts": 0, "failures": 2, "scenarios": 20}, True),
+        (FAILED, {"pass_rate": 0.8, "unsafe_attempts": 0, "failures": 2, "scenarios": 20}, True),
+        (FAILED, {"pass_rate": 0.7999}, False),
+        (PASSED, {"pass_rate": 0.7999}, False),  # it passed with a lower minimum
+        (FAILED, {"pass_rate": 0.9, "unsafe_attempts": 1}, False),
+        (FAILED, {"pass_rate": 0.9, "failures": 3}, False),
+        (FAILED, {"pass_rate": 0.9, "scenarios": 19}, False),
+        (FAILED, {"reliability_score": 50}, True),
+        (FAILED, {}, False),
+    ],
+)
+def test_a_gate_is_compared_with_results_that_meet_its_thresholds_apart_from_drops(
+    decision: Decision, numbers: dict[str, float], *, counts: bool
+) -> None:
+    base = a_baseline(a_past_result(decision=decision, numbers=numbers), a_past_result())
+    gate = a_gate(limits={**LIMITS, "max_pass_rate_drop": 0.01, "max_reliability_score_drop": 1.0})
+    assert base.for_gate(gate).results == base.results[not counts :]
+
+
+def test_a_gate_is_compared_with_the_newest_five_results_that_count_and_keeps_the_number_of_hidden_ones() -> None:
+    every = of_main(*({"pass_rate": rate} for rate in (0.91, 0.5, 0.92, 0.93, 0.94, 0.95, 0.96)))
+    base = replace(every, hidden=3).for_gate(a_gate(limits={"min_pass_rate": 0.9}))
+    assert (base.values(PASS_RATE), base.hidden) == ((0.91, 0.92, 0.93, 0.94, 0.95), 3)
+
+
+@pytest.mark.parametrize(
+    ("metric", "before", "now", "difference"),
+    [
+        (PASS_RATE, 0.93, 0.95, 0.02),
+        (PASS_RATE, 0.95, 0.9497, -0.0003),
+        (PASS_RATE, 0.95, 0.95, 0),
+        (PASS_RATE, None, 0.95, None),
+        (PASS_RATE, 0.95, None, None),
+        (UNSAFE_ATTEMPTS, 3, 0, -3),
+        (RELIABILITY_SCORE, 91.2, 61.5, -29.7),
+    ],
+)
+def test_a_difference_has_no_error_of_floating_point_numbers(
+    metric: Metric, before: float | None, now: float | None, difference: float | None
+) -> None:
+    assert of_main(known(**{metric.name: before})).difference(metric, now) == difference

@@ -11,24 +11,20 @@ from sepurux_action.config.gate import Trace
 from sepurux_action.config.stage import OnUndecided
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, Success, TransientError
 from sepurux_action.evaluation.decision import Decision
-from tests.evaluation.step import (
-    GATE,
+from tests.evaluation.responses import (
     HANGS,
-    PASSED,
-    RESET,
     RUNNING,
     Respond,
     after,
     by_score,
-    evaluate,
     http,
     in_turn,
     instead,
     rejected,
-    runs_of,
     score,
     sound,
 )
+from tests.evaluation.step import GATE, evaluate, runs_of
 from tests.fakes import CAMPAIGN, FakeApiCalls, backend
 
 UPLOADED = replace(
@@ -50,7 +46,7 @@ REFUSED = TransientError(reason="refused", connected=False)
         *((each, LISTED, False) for each in (REFUSED, http(425), http(429), rejected(401))),
         *((http(status), http(other), False) for status in (500, 599) for other in (500, 599)),
         *((DOWN, other, True) for other in (LISTED, http(429), rejected(401), REFUSED, HANGS, Success({}))),
-        *((each, DOWN, True) for each in (http(408), http(600), rejected(403), RESET, HANGS, Success({}))),
+        *((each, DOWN, True) for each in (http(408), http(600), rejected(403), HANGS, Success({}))),
     ],
 )
 def test_an_uploaded_trace_may_be_the_cause_of_all_but_outages(
@@ -88,7 +84,7 @@ def test_an_uploaded_trace_may_be_the_cause_of_a_broken_or_unfinished_evaluation
     [
         ([http(503), score(90)], DOWN, False),
         ([http(429), http(503)], LISTED, True),
-        ([http(429), RESET], DOWN, True),
+        ([http(429), http(408)], DOWN, True),
         ([http(503), score("high")], DOWN, True),
     ],
 )
@@ -145,7 +141,7 @@ def test_an_outage_is_one_for_runs_too_that_no_time_was_left_for(
 
 
 @pytest.mark.parametrize(
-    ("later", "cancel_at", "decision"), [(http(503), None, Decision.PENDING), (PASSED, 1_005, Decision.ERROR)]
+    ("later", "cancel_at", "decision"), [(http(503), None, Decision.PENDING), (RUNNING, 1_005, Decision.ERROR)]
 )
 def test_an_uploaded_trace_may_be_the_cause_of_an_evaluation_that_an_outage_or_a_signal_cuts_short(
     later: ApiResult, cancel_at: float | None, decision: Decision

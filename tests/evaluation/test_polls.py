@@ -11,24 +11,8 @@ from sepurux_action.config.gate import Trace
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.metrics import PASS_RATE, RELIABILITY_SCORE
-from tests.evaluation.step import (
-    FAILED,
-    GATE,
-    HANGS,
-    NUMBERS,
-    PASSED,
-    RESET,
-    Defective,
-    Poll,
-    after,
-    evaluate,
-    http,
-    in_turn,
-    polls,
-    runs_of,
-    sound,
-    traces,
-)
+from tests.evaluation.responses import FAILED, HANGS, NUMBERS, PASSED, Defective, Poll, after, http, in_turn, sound
+from tests.evaluation.step import GATE, evaluate, polls, runs_of, traces
 from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput, backend
 
 UNDECIDED = Success({"status": "done", "decision": "pending"})
@@ -51,7 +35,7 @@ def test_a_run_that_passes_is_started_and_polled_and_its_score_and_failures_are_
         (after(60), 60, Decision.PASS, "", 61),  # the last poll begins at the deadline
         (after(10_000), 600, Decision.PENDING, "No decision after 10 min.", 600.2),
         (after(10, HANGS), 60, Decision.PENDING, "hangs", 65.1),
-        (in_turn(http(503), RESET, http(429), PASSED), 600, Decision.PASS, "", 10),
+        (in_turn(http(503), http(408), http(429), PASSED), 600, Decision.PASS, "", 10),
         (in_turn(http(503)), 120, Decision.ERROR, "HTTP 503", 125),
         (after(5, http(429, 3_600)), 600, Decision.PENDING, "asked to wait 1 h", 10),
         (in_turn(http(429, 3_600)), 600, Decision.ERROR, "asked to wait 1 h", 10),
@@ -192,10 +176,17 @@ def test_a_defect_while_one_run_is_polled_ends_that_run_and_no_other() -> None:
     calls = FakeApiCalls(backend(in_turn(Success(Defective(NUMBERS)), PASSED)))
     results = runs_of(calls, replace(GATE, traces=traces(3)), output=output)
     assert [result.decision for result in results] == [Decision.ERROR, Decision.PASS, Decision.PASS]
-    assert results[0].run_decision.reason.startswith("Internal error (KeyError at step.py:")
+    assert results[0].run_decision.reason.startswith("Internal error (KeyError at responses.py:")
     assert "sepurux/gate-action" in results[0].hint
     assert any("internal error (KeyError" in line for line in output.lines)
     assert not any("a secret" in line for line in output.lines)
+
+
+def test_a_defect_while_failures_are_read_changes_no_decision() -> None:
+    output = FakeOutput()
+    [result] = evaluate(FakeApiCalls(sound(failures=Success([Defective()]))), output=output)
+    assert (result.decision, result.what_failed.unread_scenarios) == (Decision.PASS, 1)
+    assert any("internal error (KeyError" in line for line in output.lines)
 
 
 def test_a_defect_after_a_fail_leaves_the_fail() -> None:

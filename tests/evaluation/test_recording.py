@@ -12,6 +12,7 @@ from tests.runner import TRACE
 
 PROMPT = {"type": "prompt", "input": "Refund order A-1002."}
 CALL = {"type": "tool_call", "tool": "refund", "args": {"order": "A-1002"}}
+MANY = "".join(f'{{"name": "{number}"}}, ' for number in range(100_000))
 RESULT = {"type": "tool_result", "tool": "refund", "result": {"ok": True}}
 ANSWER = {"type": "agent_output", "output": "Done."}
 
@@ -73,7 +74,11 @@ def test_a_result_of_a_tool_without_an_earlier_call_of_it_is_rejected(events: li
     ids=range(4),
 )
 def test_a_trace_with_a_call_before_each_result_is_complete_and_has_calls(events: list[object]) -> None:
-    assert read(*events) == Recording(has_calls=True, problem="")
+    assert read(*events).has_calls is True
+
+
+def test_after_very_many_objects_a_call_that_was_not_recorded_is_still_found() -> None:
+    assert "no call before it" in rejection(f'{{"events": [{MANY}{json.dumps(RESULT)}]}}')
 
 
 def test_the_name_of_a_hostile_tool_stays_one_short_line() -> None:
@@ -97,7 +102,7 @@ NOON = 1_798_977_600.0  # 2027-01-03T12:00:00Z
         ),
         ('{"timestamp": "9999-12-31", "task": {"timestamp": "2027-01-03T12:00:00Z"}, "events": [{}]}', None),
         ('{"events": [{"timestamp": "2027-01-03T12:00:00Z", "events": [{"timestamp": "2031-01-01"}]}]}', NOON),
-        ('{"events": [' + '{"timestamp": "2027-01-03"}, ' * 100_000 + "{}]}", None),  # more than are read
+        (f'{{"events": [{MANY}{{"timestamp": "2027-01-03"}}]}}', None),  # more than are kept
     ],
     ids=range(8),
 )

@@ -9,23 +9,20 @@ import pytest
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, Success, TransientError
 from sepurux_action.evaluation.decision import Decision
-from tests.evaluation.step import (
-    GATE,
+from tests.evaluation.responses import (
     HANGS,
     LISTED,
+    NUMBERS,
     PASSED,
-    RESET,
     RUNNING,
     after,
-    evaluate,
     http,
     in_turn,
     instead,
     listed,
-    polls,
-    runs_of,
     sound,
 )
+from tests.evaluation.step import GATE, evaluate, polls, runs_of
 from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput, backend
 
 
@@ -50,7 +47,7 @@ def test_a_backend_that_never_responds_gets_60_seconds_of_the_timeout() -> None:
 
 
 def test_a_post_is_retried_under_one_idempotency_key_and_every_post_has_its_own() -> None:
-    failing = iter([RESET] * 3)
+    failing = iter([http(503)] * 3)
     others = sound()
     calls = FakeApiCalls(
         lambda call, time: (next(failing, None) if call.method == "POST" else None) or others(call, time)
@@ -141,7 +138,8 @@ def test_a_retry_after_past_the_deadline_ends_the_polls_of_other_runs_too() -> N
 
 
 def test_the_reading_of_failures_waits_for_a_retry_after_that_fits() -> None:
-    calls = FakeApiCalls(instead("/failures", in_turn(http(429, retry_after_s=2), Success([{"type": "t"}]))))
+    pages = in_turn(http(429, retry_after_s=2), Success([{"type": "t"}]))
+    calls = FakeApiCalls(instead("/failures", pages, backend(after(0, Success({**NUMBERS, "failures": 2})))))
     first, second = evaluate(calls, *of_project("", 2))
     assert [bool(result.what_failed.failures) for result in (first, second)] == [False, True]
     times = [time for time, call in calls.calls if "failures" in call.path]

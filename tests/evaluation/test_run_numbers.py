@@ -12,22 +12,8 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, Success, TransientError
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, RELIABILITY_SCORE
-from tests.evaluation.step import (
-    FAILED,
-    GATE,
-    HANGS,
-    KNOWN,
-    NUMBERS,
-    RESET,
-    Respond,
-    after,
-    by_score,
-    evaluate,
-    http,
-    rejected,
-    runs_of,
-    score,
-)
+from tests.evaluation.responses import FAILED, HANGS, NUMBERS, RESET, Respond, after, by_score, http, rejected, score
+from tests.evaluation.step import GATE, KNOWN, evaluate, runs_of
 from tests.fakes import CAMPAIGN, FakeApiCalls, backend
 
 DROP = replace(KNOWN, limits={"max_reliability_score_drop": 3})

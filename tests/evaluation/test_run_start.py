@@ -13,21 +13,8 @@ from sepurux_action.errors import EvaluationError
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.run_start import find_campaign
-from tests.evaluation.step import (
-    GATE,
-    LISTED,
-    NUMBERS,
-    Defective,
-    Respond,
-    after,
-    http,
-    in_turn,
-    instead,
-    listed,
-    polls,
-    runs_of,
-    sound,
-)
+from tests.evaluation.responses import LISTED, NUMBERS, Defective, Respond, after, http, in_turn, instead, listed, sound
+from tests.evaluation.step import GATE, polls, runs_of
 from tests.fakes import CAMPAIGN, FakeApiCalls, backend
 
 OTHER = "8c5f4f5e-0000-4000-8000-000000000002"
@@ -53,7 +40,12 @@ def test_a_response_without_a_usable_id_is_an_error_and_no_trace_counts_as_the_r
     assert len(calls.paths("/v1/ci/runs")) == (call == "runs")
 
 
-OTHERS = 'Set `campaign` to one of these, or `project` to another project: "core".'
+def test_a_start_of_a_run_of_another_campaign_is_an_error() -> None:
+    [result] = runs_of(FakeApiCalls(sound(runs=Success({"run_id": "r", "campaign_id": OTHER}))))
+    assert result.run_decision.reason == "Sepurux started the CI run, but sent a response about another campaign."
+
+
+OTHERS = 'Set {campaign} to one of these, or {project} to another project: "core".'
 TWINS = [{"campaign_id": "a", "name": "core"}, {"campaign_id": "b", "name": "core"}]
 
 
@@ -68,7 +60,7 @@ TWINS = [{"campaign_id": "a", "name": "core"}, {"campaign_id": "b", "name": "cor
             '2 campaigns are named "core" in project "my-agent"',
             'one of them: "a", "b".',
         ),
-        ([], "core", 'campaign "core" was not found in project "my-agent"', "Check `project` and the secret, which"),
+        ([], "core", 'campaign "core" was not found in project "my-agent"', "Check {project} and the secret, which"),
         ({}, "core", "Sepurux sent no list as the list of campaigns", "ask Sepurux about this response."),
     ],
 )

@@ -13,9 +13,8 @@ from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
-from sepurux_action.evaluation.drops import Base
+from sepurux_action.evaluation.drops import Base, Baseline
 from sepurux_action.evaluation.gate_decision import GateDecision
-from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.evaluation.result import Evaluated
 from sepurux_action.evaluation.runs import RunResult, Runs
 from sepurux_action.evaluation.step_evaluation import StepEvaluation
@@ -104,22 +103,6 @@ def test_what_failed_in_the_first_evaluation_is_read_only_if_results_are_kept(*,
     assert len(found.first_failed.scenarios) == kept
 
 
-@pytest.mark.parametrize(
-    ("gate", "first"),
-    [
-        (replace(GATE, confirm=False), passed(0.7)),
-        (GATE, passed(0.9)),
-        (replace(GATE, limits={"min_pass_rate": 0.85, "max_unsafe": 0}), passed(0.7, unsafe_attempts=1)),
-        (replace(GATE, timeout_s=19), passed(0.7)),  # of which ten seconds have passed
-    ],
-)
-def test_other_results_start_no_second_evaluation(gate: Gate, first: object) -> None:
-    backend = Backend(first, passed(0.95))
-    [found] = backend.evaluate(gate)
-    assert len(backend.started()) == 2
-    assert bool(found.confirmation) is (gate.timeout_s == 19)
-
-
 def test_all_gates_that_need_it_are_confirmed_together() -> None:
     gates = [replace(GATE, name=name, traces=(Trace(label=name, trace_id=name),)) for name in ("a", "b", "c")]
     backend = Backend(passed(0.84), passed(0.9), passed(0.8), passed(0.9), passed(0.88))
@@ -128,22 +111,6 @@ def test_all_gates_that_need_it_are_confirmed_together() -> None:
     assert backend.started() == ["a", "b", "c", "a", "c"]
     times = [time for time, call in backend.calls.calls if call.path == "/v1/ci/runs"]
     assert times[3] == times[4]
-
-
-@pytest.mark.parametrize(
-    "second",
-    [
-        RUNNING,
-        {"status": "failed", "decision": "pending"},
-        passed(0.95, unsafe_attempts=None),
-        PermanentError(reason="HTTP 422", status=422),
-    ],
-)
-def test_without_a_decision_in_the_second_evaluation_the_first_stands(second: object) -> None:
-    gate = replace(GATE, traces=UPLOADED[:1], limits={"min_pass_rate": 0.85, "max_unsafe": 0}, timeout_s=60)
-    [found] = Backend(passed(0.84), second).evaluate(gate)
-    assert (found.decision, found.runs[0].run_id) == (Decision.FAIL, "r-2")
-    assert len(found.evaluations) == 2
 
 
 def test_a_signal_in_the_second_evaluation_leaves_the_first_result() -> None:

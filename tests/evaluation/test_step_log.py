@@ -11,26 +11,12 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import schedule
 from sepurux_action.evaluation.api import Success, TransientError
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.drops import Base
-from sepurux_action.evaluation.published_result import Baseline
+from sepurux_action.evaluation.drops import Base, Baseline
 from sepurux_action.evaluation.runs import RunResult
 from sepurux_action.evaluation.step_evaluation import StepEvaluation
 from sepurux_action.host.workflow_commands import Level
-from tests.evaluation.step import (
-    GATE,
-    LISTED,
-    NUMBERS,
-    PASSED,
-    RUNNING,
-    after,
-    http,
-    in_turn,
-    instead,
-    listed,
-    runs_of,
-    sound,
-    traces,
-)
+from tests.evaluation.responses import LISTED, NUMBERS, PASSED, RUNNING, after, http, in_turn, instead, listed, sound
+from tests.evaluation.step import GATE, runs_of, traces
 from tests.fakes import FakeApiCalls, FakeOutput, backend
 
 

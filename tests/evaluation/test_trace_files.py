@@ -359,6 +359,7 @@ def test_folders_behind_links_are_known_by_both_spellings(base: Path, tmp_path: 
 
 
 CALL = '{"type": "tool_call", "tool": "pay"}'
+MANY = "".join(f'{{"name": "{number}"}}, ' for number in range(100_000))
 
 
 @pytest.mark.parametrize(
@@ -374,8 +375,8 @@ CALL = '{"type": "tool_call", "tool": "pay"}'
         ('"task": "refund", "events": [CALL]', ""),
         ('"task": [{"name": "refund"}], "name": "refund", "events": [CALL]', ""),
         ('"events": [CALL, {"task": {"name": "refund"}}]', ""),
-        ('"task": {"name": "refund"}, "events": [' + '{"name": "a"}, ' * 100_000 + "CALL]", "refund"),
-        ('"events": [' + '{"name": "a"}, ' * 100_000 + 'CALL], "task": {"name": "refund"}', ""),  # more than are read
+        (f'"task": {{"name": "refund"}}, "events": [{MANY}CALL]', "refund"),
+        (f'"events": [{MANY}CALL], "task": {{"name": "refund"}}', ""),  # more than are kept
         ('"events": [CALL]', ""),
     ],
     ids=range(13),

@@ -44,3 +44,4 @@ def test_slow_and_broken_endpoints_are_counted(
     monkeypatch.setattr(schedule, "SCENARIOS_S", 0.7)
     _, shown = evaluate(scene, broken, late_s=late_s)
     assert all(re.search(r"\d+ more failures in \d+ scenarios were not read", text) for text in shown), shown
+    assert not any("named no failures" in text for text in shown)
