@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from sepurux_action.config.command_line import command_lines
@@ -20,6 +20,7 @@ from sepurux_action.report.thresholds import Thresholds, written
 from sepurux_action.report.what_failed import Found
 
 DAY_S = 86_400
+MOST_REPEATED = 10  # traces in a command line
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
@@ -100,7 +101,16 @@ class GateFacts(GateResult):
 
     @property
     def reproduction(self) -> tuple[str, ...]:
-        return tuple(command_lines(self.gate, self.context.base_url_host)) if self.detailed else ()
+        """Return the lines of a shell that repeat the scenarios that failed, or all if it is not known which did."""
+        if not self.detailed:
+            return ()
+        failed = {run.path for each in self.found.failed_scenarios for run in each.recordings}
+        traces = tuple(trace for trace in self.gate.traces if trace.label in failed)[:MOST_REPEATED]
+        gate = self.gate
+        if traces and len(traces) < len(gate.traces):  # these may be too few scenarios
+            limits = {name: each for name, each in gate.limits.items() if name != metrics.SCENARIOS.threshold}
+            gate = replace(gate, traces=traces, limits=limits)
+        return tuple(command_lines(gate, self.context.base_url_host))
 
     # -- the parts of a report --------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ import jinja2
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.policy import Change
+from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.metrics import BY_OPTION, PASS_RATE, RATE
 from sepurux_action.report import history, markdown, remarks, sentences, tables, view
 from sepurux_action.report.brief import PROMPT, brief_json
@@ -134,6 +135,7 @@ def _environment(templates: Path, *, as_markdown: bool) -> jinja2.Environment:
     environment.filters |= _NUMBERS | (_MARKDOWN if as_markdown else _TEXT)
     environment.globals |= {
         "history": history,
+        "metrics": metrics,
         "remarks": remarks,
         "sentences": sentences,
         "indent": Markdown("  "),
@@ -187,7 +189,7 @@ def _shortened(change: Change) -> tuple[str, str]:
 
 
 def _chart(gate: GateFacts) -> Markdown:
-    lines = history.chart(gate.history, gate.gate.limits.get(PASS_RATE.threshold))
+    lines = history.chart(gate.history, gate.thresholds.needed(PASS_RATE))
     return markdown.fence(lines, "mermaid") if lines else Markdown("")
 
 

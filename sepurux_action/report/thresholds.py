@@ -151,6 +151,11 @@ class Thresholds:
         others = [row for row in missed if row not in unsafe]
         return (*others[:1], *unsafe, *others[1:])
 
+    def needed(self, metric: metrics.Metric) -> float | None:
+        """Return what a number needs at least, None if that is not known."""
+        needs = (row.check.limit for row in self.rows if row.metric is metric and row.check.required.startswith("≥"))
+        return next(needs, None)
+
     @property
     def has_base(self) -> bool:
         return any(row.base_cell for row in self.rows)

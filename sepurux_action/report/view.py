@@ -44,6 +44,7 @@ class Origin(StrEnum):
 
 
 NUMBERS_IN_TITLE = 2
+RECORD_AGAIN = "# First record the traces again, as the workflow does."
 MOST_WORSE = 5  # scenarios that got worse in a comment
 COMMENT_CHARACTERS = 65_000  # GitHub accepts 65,536
 NOTICE_CHARACTERS = 1_000  # of them, for a line about a later commit
@@ -285,7 +286,8 @@ class View:
 
     def reproduction(self, gate: GateFacts) -> tuple[str, ...]:
         on_terminal = self.report.context.on_command_line
-        return gate.reproduction if gate.failed and gate.gate.uploads_traces and not on_terminal else ()
+        repeated = gate.failed and gate.gate.uploads_traces and not on_terminal
+        return (RECORD_AGAIN, *gate.reproduction) if repeated and gate.reproduction else ()
 
     @property
     def repeated(self) -> Sequence[GateFacts]:

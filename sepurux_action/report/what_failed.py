@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -99,6 +100,15 @@ class Found:
         required = self.result.gate.required_mutation_categories
         names = dict.fromkeys([*(name for name in required if name not in covered), *covered])
         return tuple(Category(name=name, covered=name in covered, required=name in required) for name in names)
+
+    @property
+    def mutations(self) -> Sequence[tuple[str, int | None]]:
+        """Return the covered mutation categories with the number of failures under each, None if it is not known."""
+        counts = Counter[str]()
+        for failure in self.failures:
+            counts[failure.mutation] += failure.count
+        names = (each.name for each in self.categories if each.covered)
+        return [(name, None if self.unlisted else counts[name]) for name in names]
 
     # -- scenarios --------------------------------------------------------------------------------------------------
 
