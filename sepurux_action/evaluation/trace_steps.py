@@ -15,7 +15,7 @@ from sepurux_action.evaluation.recording import HIDDEN, shown_name
 MAX_STEPS = 50  # of a trace
 MAX_STEP_LENGTH = 105  # characters; with a mark and a number of eight digits, a line has at most 120
 MAX_LINES = 12  # that show the steps of a failure
-LINES_AROUND = 7  # that show a failed step: what follows it explains less
+LINES_AROUND = 6  # that show a failed step: what follows it explains less
 LINES_BEFORE = 4  # of them, before the first difference, or the failed step
 _CALL = re.compile(r"(.*)\((.*)\)")
 _STEP = re.compile(r"[1-9][0-9]{0,7} [A-Za-z0-9_.:/(), …-]{1,105}", re.ASCII)

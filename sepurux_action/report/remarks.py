@@ -14,6 +14,7 @@ from sepurux_action.report.markdown import Markdown
 from sepurux_action.report.words import Words
 
 MOST_NAMED = 3  # failures of a gate that passed
+MOST_SCENARIOS = 10  # of one failure in a summary
 MAX_SEVERITY_LENGTH = 24  # characters
 RECORD = ("Record traces in the workflow", "record-traces.md#record-in-the-workflow")
 CHECK_RECORDING = ("Check what your recording contains", "record-traces.md#what-a-recording-must-contain")
@@ -135,11 +136,11 @@ def _named(say: Words, gate: GateFacts, failures: Sequence[ClassifiedFailure], o
     return say("{count}: {named}.", count=count, named=named)
 
 
-def kind_of_failure(say: Words, gate: GateFacts, failure: ClassifiedFailure, *, named: bool = True) -> Markdown:
-    """Return severity, type, scenario if it is `named`, and mutation of a failure, without its description."""
+def kind_of_failure(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdown:
+    """Return severity, type, scenario, and mutation of a failure, without its description."""
     severity = json_reader.shorten(json_reader.printable(failure.severity), MAX_SEVERITY_LENGTH)
     severity = say.bold(say.value(severity or "no severity"))
-    return Markdown(f"{severity} {type_of_failure(say, gate, failure, named=named)}")
+    return Markdown(f"{severity} {type_of_failure(say, gate, failure)}")
 
 
 def type_of_failure(say: Words, gate: GateFacts, failure: ClassifiedFailure, *, named: bool = True) -> Markdown:
@@ -152,12 +153,15 @@ def type_of_failure(say: Words, gate: GateFacts, failure: ClassifiedFailure, *, 
 
 
 def in_scenarios(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdown:
-    """Return ` in` the scenario of a failure, which links its run, and how many others have it."""
+    """Return ` in` the scenarios of a failure, which link their runs: the first one, and more in a summary."""
     names = gate.found.scenarios_with(failure)
     if not names:
         return Markdown("")
-    others = say.when(names[1:], " and {others}", others=number_format.pluralize(len(names) - 1, "other"))
-    return say(" in {name}{others}", name=scenario(say, gate, names[0]), others=others)
+    most = MOST_SCENARIOS if say.view.place == "summary" else 1
+    shown = [scenario(say, gate, each) for each in names[:most]]
+    if names[most:]:
+        shown.append(Markdown(number_format.pluralize(len(names) - most, "other")))
+    return Markdown(f" in {' and '.join(filter(None, [', '.join(shown[:-1]), shown[-1]]))}")
 
 
 def scenario(say: Words, gate: GateFacts, name: str) -> Markdown:

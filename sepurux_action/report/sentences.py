@@ -5,25 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from sepurux_action.common import number_format
-from sepurux_action.config.options import REVIEWERS
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.checks import REQUIRED_CATEGORIES
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.enforcement import Reason, Refusal
 from sepurux_action.evaluation.runs import Scenario
-from sepurux_action.report import advice, remarks
+from sepurux_action.report import advice, next_steps, remarks
 from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import Markdown
+from sepurux_action.report.next_steps import MOST_NAMED, NOTHING
 from sepurux_action.report.remarks import workflow_run
 from sepurux_action.report.state import State
 from sepurux_action.report.thresholds import ThresholdFacts
 from sepurux_action.report.view import Origin, Section
 from sepurux_action.report.words import Words
-
-NOTHING = Markdown("")
-
-
-MOST_NAMED = 3  # gates in a title; with more blocking ones, one paragraph stands for all that failed
 
 
 def ending(say: Words, gate: GateFacts) -> Markdown:
@@ -175,10 +169,10 @@ def _what_to_do(say: Words, gate: GateFacts, whose: str = "the") -> Markdown:
         return remedy(say, gate)
     return say.paragraph(
         _explanation(say, gate),
-        _fix(say, gate, whose),
+        next_steps.fix(say, gate, whose),
         remarks.fixed_failures(say, gate),
         say.prose(advice.reported_pass(gate)),
-        _no_approval(say, gate),
+        next_steps.no_approval(say, gate),
         restart(say, gate),
     )
 
@@ -204,7 +198,7 @@ def _of_several(say: Words) -> Iterator[Markdown]:
     for gates in approvals.shown:
         need = "{gates} need an approval." if gates[1:] else "{gates} needs an approval."
         needs = say.bold(say(need, gates=say.gates(gates, names)))
-        yield say.paragraph(needs, _approvers(say, gates))
+        yield say.paragraph(needs, next_steps.approvers(say, gates))
     for gates in undecided.shown:
         state = ending(say, gates[0])
         blocked_by = "{gates}{state}." if report.problems else "Blocked by {gates}{state}."
@@ -236,7 +230,7 @@ def _of_alike(say: Words, gates: Sequence[GateFacts]) -> Markdown:
     linked = say.when(say.as_markdown and say.view.linked, "Their names in the table link the Sepurux runs.")
     if not gates[0].gate.uploads_traces:
         return say.paragraph(say("Whoever maintains the scenarios must correct or replace them."), linked)
-    return say.paragraph(say("Fix the failures{push}.", push=_push(say)), linked)
+    return say.paragraph(say("Fix the failures{push}.", push=next_steps.and_push(say)), linked)
 
 
 def what_follows(say: Words, gate: GateFacts) -> Markdown:
@@ -244,10 +238,14 @@ def what_follows(say: Words, gate: GateFacts) -> Markdown:
     if not gate.blocks:
         return _not_blocking(say, gate)
     if gate.needs_approval:
-        return say.paragraph(_explanation(say, gate), _approvers(say, [gate]))
+        return say.paragraph(_explanation(say, gate), next_steps.approvers(say, [gate]))
     if gate.failed:
-        explained = (_allowed_drops(say, gate), _explanation(say, gate), say.prose(advice.reported_pass(gate)))
-        return say.paragraph(*explained, _no_approval(say, gate))
+        explained = (
+            next_steps.allowed_drops(say, gate),
+            _explanation(say, gate),
+            say.prose(advice.reported_pass(gate)),
+        )
+        return say.paragraph(*explained, next_steps.no_approval(say, gate))
     return remedy(say, gate)
 
 
@@ -257,14 +255,14 @@ def why(say: Words, gate: GateFacts) -> Markdown:
         gates[0] for gates in _alike(say, [each for each in say.report.blocking if each.failed]) if not gates[1:]
     ]:
         return NOTHING
-    return say.paragraph(_explanation(say, gate), _no_approval(say, gate), restart(say, gate))
+    return say.paragraph(_explanation(say, gate), next_steps.no_approval(say, gate), restart(say, gate))
 
 
 def _not_blocking(say: Words, gate: GateFacts) -> Markdown:
     because, evidence = remedy(say, gate), NOTHING
     if gate.failed:
         explained = advice.explained_by_failures(gate)
-        because, evidence = _explanation(say, gate), _evidence(say, gate) if explained else NOTHING
+        because, evidence = _explanation(say, gate), next_steps.evidence(say, gate) if explained else NOTHING
     if gate.approval and gate.approval.approved:
         who = say.listed(gate.approval.approved_by, "and")
         approved = say.bold(say("Approved by {who}.", who=who))
@@ -282,7 +280,7 @@ def _explanation(say: Words, gate: GateFacts) -> Markdown:
         earlier = say("An earlier run ({run}, at {at}) evaluated this commit, and it failed.", run=run, at=at)
     elif fail:
         earlier = say("An earlier run evaluated this commit, and it failed.")
-    evidence = say.when(gate.thresholds.only_small, "{evidence}", evidence=_evidence(say, gate))
+    evidence = say.when(gate.thresholds.only_small, "{evidence}", evidence=next_steps.evidence(say, gate))
     return say.paragraph(earlier, say.prose(advice.explanation(gate), gate), evidence, _not_covered(say, gate))
 
 
@@ -291,7 +289,7 @@ def _not_covered(say: Words, gate: GateFacts) -> Markdown:
     if not gate.thresholds.only_lacking:
         return NOTHING
     names, it = say.listed(gate.thresholds.lacking, "and"), "them" if gate.thresholds.lacking[1:] else "it"
-    had = say("The evaluation had no mutation {names}{run}.", names=names, run=_in_brackets(say, gate))
+    had = say("The evaluation had no mutation {names}{run}.", names=names, run=next_steps.in_brackets(say, gate))
     add = "Add {it} to the campaign's mutations at Sepurux, or remove {it} from {setting}."
     return say.paragraph(had, say(add, it=it, setting=say.setting(REQUIRED_CATEGORIES, gate)))
 
@@ -317,141 +315,3 @@ def restart(say: Words, gate: GateFacts) -> Markdown:
     elif fail.excluded:
         who = say("{who}, other than {others},", who=who, others=say.listed(fail.excluded, "and"))
     return say("A re-run evaluates again only if {who} starts it.", who=who)
-
-
-# -- what to do about failures ----------------------------------------------------------------------------------------
-
-
-def _push(say: Words) -> Markdown:
-    return say.when(not say.context.on_command_line, " and push")
-
-
-def _in_brackets(say: Words, gate: GateFacts) -> Markdown:
-    return say.when(say.as_markdown and gate.dashboard, " ({run})", run=say.run(gate))
-
-
-def _evidence(say: Words, gate: GateFacts) -> Markdown:
-    return say.when(say.as_markdown and gate.dashboard, "Every attempt is in the {run}.", run=say.run(gate))
-
-
-def _fix(say: Words, gate: GateFacts, whose: str) -> Markdown:
-    """Return what to do about a gate that failed, for a known reason, and that no approval can help."""
-    if not advice.explained_by_failures(gate):
-        return NOTHING
-    if not gate.gate.uploads_traces:
-        correct = "Whoever maintains the scenarios must correct or replace them{run}."
-        return say(correct, run=_in_brackets(say, gate))
-    if gate.thresholds.dropped:
-        return say.paragraph(_allowed_drops(say, gate), _fix_drop(say, gate), _evidence(say, gate))
-    if not (gate.found.failures or gate.found.unlisted or gate.short):
-        look = "Sepurux names no failure, so look at the attempts in the {run}, fix what they show{push}."
-        if not gate.dashboard:
-            look = "Sepurux names no failure. Fix what made the agent fail{push}."
-        return say(look, run=say.run(gate), push=say.when(_push(say), ", and push"))
-    return say.paragraph(_fix_failures(say, gate, whose), _evidence(say, gate))
-
-
-def _fix_failures(say: Words, gate: GateFacts, whose: str) -> Markdown:
-    """Return which failures to fix: the new ones, or if none is new, all."""
-    failures, push = gate.found.failures, _push(say)
-    new, count = sum(each.is_new for each in failures), len(failures)
-    if new:
-        what = "new failure" if new == 1 else f"{new} new failures"
-        return say("Fix {whose} {what}{push}.", whose=whose, what=what, push=push)
-    if gate.found.unlisted or gate.found.below or not failures:
-        return say("Fix {whose} failures{push}.", whose=whose, push=push)
-    if all(each.on_base for each in failures):
-        also, them = ("The failure is", "it") if count == 1 else (f"All {count} failures are", "them")
-        on = say("{base} too", base=say.base)
-        return say("{also} on {on}. Fix {them}{push}.", also=also, on=on, them=them, push=push)
-    what = "failure" if count == 1 else f"{count} failures"
-    return say("Fix {whose} {what}{push}.", whose=whose, what=what, push=push)
-
-
-def _allowed_drops(say: Words, gate: GateFacts) -> Markdown:
-    """Return what a drop means that blocks: `3.0 points are allowed, and each of the last results is higher`."""
-    sentences = []
-    for row in gate.thresholds.rows:
-        if row.drop and row.dropped and row.metric:
-            results = len(gate.baseline.values(row.metric))
-            last = say.when(results, "the last {results} results on {base}", results=results, base=say.base)
-            last = last or say("the results on {base} that it was compared with", base=say.base)
-            points = row.drop.required.removeprefix("≤ ")
-            higher = "{points} points are allowed, and each of {last} is higher."
-            sentences.append(say(higher, points=points, last=last))
-    return say.paragraph(*sentences)
-
-
-def _fix_drop(say: Words, gate: GateFacts) -> Markdown:
-    worse, push = len(gate.found.got_worse), _push(say)
-    what = "what got worse"
-    if worse:
-        what = "the scenario that got worse" if worse == 1 else f"the {worse} scenarios that got worse"
-    return say("Fix {what}{push}.", what=what, push=push)
-
-
-# -- approvals --------------------------------------------------------------------------------------------------------
-
-
-def _look(say: Words, gates: Sequence[GateFacts]) -> Markdown:
-    """Return what an approver has to look at."""
-    failures = [failure for gate in gates for failure in gate.found.failures]
-    new, count = sum(each.is_new for each in failures), len(failures)
-    what = "what failed"
-    if failures and not any(gate.found.unlisted for gate in gates):
-        kind = " new" if new else ""
-        what = f"the{kind} failure" if (new or count) == 1 else f"the {new or count}{kind} failures"
-    run = _in_brackets(say, gates[0]) if len(gates) == 1 else NOTHING
-    return say("Look at {what}{run}.", what=what, run=run)
-
-
-def _approvers(say: Words, gates: Sequence[GateFacts]) -> Markdown:
-    """Return who can approve soft gates, and whose approval does not count."""
-    approval, pushed = gates[0].approval, any(gate.gate.uploads_traces for gate in gates)
-    if approval is None or approval.unread:
-        unread = say("The reviews, or who can approve, could not be read.")
-        give = "Give the job `pull-requests: read` under `permissions:` if it lacks it, then {rerun}."
-        return say.paragraph(unread, say.prose(give), *(_evidence(say, gate) for gate in gates[:1]))
-    looked, who = all(map(advice.explained_by_failures, gates)), say.listed(approval.can_approve, "or")
-    if approval.anyone:
-        who = say(
-            "anyone with write access except the author" if looked else "Anyone with write access except the author"
-        )
-    files = say.link("review", f"{say.context.pull_request_url}/files")
-    review = say.when(say.context.pull_request_url and say.as_markdown, " ({files})", files=files)
-    fix, commit = say.when(pushed, ", or you can push a fix"), say.commit(approval.commit)
-    can = "{then}{who} can approve commit {commit}{review}{fix}."
-    then = say.when(looked, "{look} Then ", look=_look(say, gates))
-    sentences = [say(can, then=then, who=who, commit=commit, review=review, fix=fix)]
-    for each in approval.ignored:
-        ignored = "{who}'s approval does not count: {reason}."
-        if each.reason is Reason.OLDER_COMMIT:
-            ignored = "{who}'s approval is for an older commit."
-        sentences.append(say(ignored, who=say.code(each.login), reason=_reason(say, each)))
-    for each in approval.cannot_approve:
-        cannot = "{who} cannot approve it: {reason}."
-        sentences.append(say.when(approval.anyone, cannot, who=say.code(each.login), reason=_reason(say, each)))
-    rerun = "After the approval, re-run this job: this workflow does not run on `pull_request_review`."
-    elsewhere = (
-        "A review event of a fork's pull request has a read-only token: evaluate such pull requests in a"
-        " `workflow_run` workflow."
-    )
-    sentences += [say.when(approval.rerun_needed, rerun), say.when(approval.read_only, elsewhere)]
-    return say.paragraph(*sentences)
-
-
-def _no_approval(say: Words, gate: GateFacts) -> Markdown:
-    """Return why no one can approve a soft gate that blocks."""
-    if advice.acts_as_hard(gate):
-        missing = "a pull request" if say.context.pull_request is None else "access to GitHub"
-        return say("Without {missing}, a soft gate acts as a hard gate.", missing=missing)
-    if not (gate.blocks and gate.approval and not gate.approval.possible and gate.approval.cannot_approve):
-        return NOTHING
-    reasons = Markdown(", ".join(_reason(say, each) for each in gate.approval.cannot_approve))
-    none, setting = "None of the listed reviewers can approve this: {reasons}.", say.setting(REVIEWERS.name, gate)
-    add = say("Add someone else with write access to {setting}.", setting=setting)
-    return say.paragraph(say(none, reasons=reasons), add)
-
-
-def _reason(say: Words, person: Refusal) -> Markdown:
-    return say("{who} {reason}", who=say.code(person.login), reason=say.prose(person.reason.words))

@@ -208,8 +208,9 @@ class View:
         found, most, steps = gate.found, self.limits["failures"], self.limits["steps"]
         own = [each for each in found.failures if self.gates_with(gate, each)[:1] == [gate.name]]
         origins = {each: Origin.of(each) if found.new is not None else Origin.ALL for each in own}
+        alone = found.scenarios and self.place == "comment"  # scenarios without a failure
         lacking = () if gate.thresholds.only_lacking else gate.thresholds.lacking
-        named = set(origins.values()) or ({Origin.ALL} if found.below or lacking or found.scenarios else set())
+        named = set(origins.values()) or ({Origin.ALL} if found.below or lacking or alone else set())
         sections = []
         for origin in (each for each in Origin if each in named):
             every = [each for each in own if origins[each] is origin]
@@ -248,10 +249,7 @@ class View:
 
     def shows_steps(self, gate: GateFacts) -> bool:
         """Return whether a block of steps shows a difference from the base."""
-        if self.place == "comment" or not gate.found.scenarios:
-            return any(each.differs for section in self.what_failed(gate) for each in section.failures.shown)
-        lists = self.scenarios(gate).shown
-        return any(failure.differs for each in lists for failure in self.failures(each).shown)
+        return any(each.differs for section in self.what_failed(gate) for each in section.failures.shown)
 
     def scenarios(self, gate: GateFacts) -> Part[ScenarioFacts]:
         """Return the first scenarios that did not pass; in a comment, which lists all failures, those without one."""

@@ -99,7 +99,7 @@ def test_a_pull_request_says_what_is_new_what_main_did_instead_and_how_often_it_
         assert " In none of the last 3 results on `main`." in page
     block = "\n".join(["```diff", *steps, "```"])
     assert "\n" + textwrap.indent(block, "   ") + "\n" in scene.ours[0]
-    assert "\n" + textwrap.indent(block, "    ") + "\n" in result.summary
+    assert "\n" + textwrap.indent(block, "   ") + "\n" in result.summary
     assert "In none of the last 3 results on main." in result.log
     gate = report(scene)
     [failure] = gate["failures"]
