@@ -196,7 +196,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 def _brief_help(groups: Mapping[str, argparse._ArgumentGroup]) -> str:
     """Return a line for each flag, with its help up to a comma, a colon, or a full stop."""
-    lines = [f"usage: {USAGE.partition(chr(10))[0]}"]
+    lines = [f"usage: {PROGRAM} --campaign refunds --trace-file 'traces/*.json' [options]"]
     for title, group in groups.items():
         actions = group._group_actions  # noqa: SLF001 - no public name
         shown = ((each.option_strings[0], each.help or "") for each in actions if each.help != argparse.SUPPRESS)
