@@ -136,16 +136,16 @@ def create_run(gate: Gate, campaign_id: str, trace_id: str, metadata: Mapping[st
     ids = {"trace_id": trace_id or None, "campaign_id": campaign_id, "mutation_pack_id": gate.mutation_pack or None}
     body = {**ids, "thresholds": gate.thresholds, **metadata}
     campaign, project = json_reader.preview(gate.campaign), json_reader.preview(gate.project)
-    given = [f"`campaign` ({campaign})"]
+    given = [f"{{campaign}} ({campaign})"]
     if trace_id:
-        given.append(f"`trace_id` ({json_reader.preview(trace_id)})")
-    given.append(f"`project` ({project})" if gate.project else "`project` (not set)")
+        given.append(f"{{trace_id}} ({json_reader.preview(trace_id)})")
+    given.append(f"{{project}} ({project})" if gate.project else "{project} (not set)")
 
     def hint(status: int, detail: str) -> str:
         if status == 404:  # noqa: PLR2004 - HTTP
             return f"Check {', '.join(given)}: one of them does not exist, or the secret may not see it."
         lacks_scenarios = not trace_id and (not detail or _ABOUT_SCENARIOS.search(detail))
-        return f"Register scenarios for campaign {campaign}, or set `trace_file`." if lacks_scenarios else ""
+        return f"Register scenarios for campaign {campaign}, or set {{trace_file}}." if lacks_scenarios else ""
 
     return ApiRequest(
         method="POST",
@@ -195,7 +195,7 @@ def parse_response(call: ApiRequest, response: Response, credentials: Credential
         return PermanentError(
             reason=f"Sepurux redirected {call.purpose} (HTTP {status}) to {where or 'no address'}",
             status=status,
-            hint="Set `base_url` to the API's own address. The gate follows no redirect, which would get the secret.",
+            hint="Set {base_url} to the API's own address. The gate follows no redirect, which would get the secret.",
         )
     detail = error_detail(body, redact)
     said = f": {detail}" if detail else ""
@@ -207,7 +207,7 @@ def parse_response(call: ApiRequest, response: Response, credentials: Credential
         hint = _credentials_hint(status, call, credentials)
     else:
         reason = f"Sepurux refused {call.purpose} (HTTP {status}{said})"
-        hint = f"Check that `base_url` is the API's address; if it is, ask Sepurux about `{call.method} {call.path}`."
+        hint = f"Check that {{base_url}} is the API's address; if it is, ask Sepurux about `{call.method} {call.path}`."
         if detail:
             hint = "Correct what Sepurux names here, in the settings of the gate or at Sepurux."
         hint = call.hint(status, detail) or hint
@@ -239,5 +239,5 @@ def error_detail(body: bytes | bytearray, redact: Callable[[str], str]) -> str:
 def _credentials_hint(status: int, call: ApiRequest, sent: Credentials) -> str:
     project = f"project {json_reader.preview(call.project)}" if call.project else "the campaign's project"
     valid = "is valid and belongs to" if status == 401 else "may use"  # noqa: PLR2004 - HTTP
-    is_set = "" if call.project else "Set `project` if the secret needs it."
+    is_set = "" if call.project else "Set {project} if the secret needs it."
     return " ".join(filter(None, (f"Check that the secret {valid} {project}.", sent.source, is_set)))

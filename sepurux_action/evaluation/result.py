@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from sepurux_action.common.json_reader import Reading
+from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.checks import Check
 from sepurux_action.evaluation.ci_run import CIRun
@@ -56,7 +57,7 @@ class Evaluated:
 
     @property
     def reason(self) -> str:
-        return self.decided.reason
+        return in_workflow(self.decided.reason)
 
     @property
     def rule(self) -> Rule:
