@@ -13,7 +13,8 @@ from sepurux_action.evaluation.metrics import UNSAFE_ATTEMPTS
 from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.state import State
 
-_CLAUSE = re.compile(r"(?P<first>(?:`[^`]*`|[^`])*?)(?: \(|: |$)")  # up to the first bracket or colon
+# Up to the first bracket or colon that is not part of a quoted name.
+_CLAUSE = re.compile(r"""(?P<first>(?:`[^`]*`|"[^"]*"|.)*?)(?: \(|: |$)""")
 
 
 def explanation(gate: GateFacts) -> str:
