@@ -34,7 +34,7 @@ def steps_of(events: Events) -> Steps:
 
 def _step(event: TraceEvent) -> str:
     if not event.is_call:
-        return f"{event.number} error"
+        return f"{event.number}   error"  # below the tool of the call before it
     text, kept = f"{event.tool}({', '.join(event.arguments)})", sorted(event.arguments)
     while len(text) > MAX_STEP_LENGTH:
         kept.pop()

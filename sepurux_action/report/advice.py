@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from sepurux_action.config.stage import OnUndecided, Stage
-from sepurux_action.evaluation.decision import SEE_THE_RUN, UNEXPLAINED_FAIL, Decision, Rule
+from sepurux_action.evaluation.decision import UNEXPLAINED_FAIL, Decision, Rule
 from sepurux_action.evaluation.metrics import UNSAFE_ATTEMPTS
 from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.state import State
@@ -19,9 +19,9 @@ _CLAUSE = re.compile(r"""(?P<first>(?:`[^`]*`|"[^"]*"|.)*?)(?: \(|: |$)""")
 
 def explanation(gate: GateFacts) -> str:
     """Return why a gate failed, '' if its thresholds say it."""
-    if gate.rule is Rule.DECIDED_FAIL and not gate.thresholds.missed:
-        ask = f"Ask Sepurux about run `{gate.worst.run_id}`." if gate.worst.run_id else ""
-        return f"{gate.decided.detail or UNEXPLAINED_FAIL} {SEE_THE_RUN if gate.dashboard else ask}"
+    if unexplained(gate):
+        ask = f" Ask Sepurux about run `{gate.worst.run_id}`." if gate.worst.run_id and not gate.dashboard else ""
+        return f"{gate.decided.detail or UNEXPLAINED_FAIL}{ask}"
     if gate.rule is Rule.THRESHOLD_MISSED and gate.thresholds.missed:
         return gate.hint
     return (
@@ -61,10 +61,15 @@ def no_trace_can_cause(gate: GateFacts) -> bool:
     return gate.decision is Decision.ERROR and gate.rule is Rule.NOT_POLLED and not gate.decided.is_suspect
 
 
+def unexplained(gate: GateFacts) -> bool:
+    """Return whether a gate failed although it misses no threshold."""
+    return gate.rule is Rule.DECIDED_FAIL and not gate.thresholds.missed
+
+
 def explained_by_failures(gate: GateFacts) -> bool:
-    """Return whether what failed is the reason: the reason is known, and it is not one of the settings."""
-    known = bool(gate.thresholds.missed) or gate.rule is not Rule.DECIDED_FAIL
-    return known and not (gate.thresholds.only_small or gate.thresholds.only_lacking)
+    """Return whether what failed is the reason, and a report or a page shows it: not one of the settings."""
+    shown = gate.dashboard or gate.found.failures or not unexplained(gate)
+    return bool(shown) and not (gate.thresholds.only_small or gate.thresholds.only_lacking)
 
 
 def acts_as_hard(gate: GateFacts) -> bool:

@@ -36,12 +36,25 @@ def fix(say: Words, gate: GateFacts, whose: str) -> Markdown:
         return say(correct, run=in_brackets(say, gate))
     if gate.thresholds.dropped:
         return say.paragraph(allowed_drops(say, gate), _fix_drop(say, gate, whose), evidence(say, gate))
-    if not (gate.found.failures or gate.found.unlisted or gate.short):
-        look = "Sepurux names no failure, so look at the attempts in the {run}, fix what they show{push}."
-        if not gate.dashboard:
-            look = "Sepurux names no failure. Fix what made the agent fail{push}."
-        return say(look, run=say.run(gate), push=say.when(and_push(say), ", and push"))
-    return say.paragraph(_fix_failures(say, gate, whose), evidence(say, gate))
+    if gate.recorded and not gate.recorded.run and gate.dashboard:
+        look = "What failed is in the {run}: fix it{push}."
+        return say(look, run=say.run(gate), push=and_push(say))
+    return without_failures(say, gate) or say.paragraph(_fix_failures(say, gate, whose), evidence(say, gate))
+
+
+def without_failures(say: Words, gate: GateFacts) -> Markdown:
+    """Return what to do about a gate of which Sepurux lists no failures; '' if there may be some."""
+    if not advice.explained_by_failures(gate) or gate.thresholds.dropped:
+        return NOTHING
+    if gate.found.failures or gate.found.unlisted or gate.short:
+        return NOTHING
+    if not gate.dashboard:
+        push = say.when(and_push(say), ", and push")
+        return say("Sepurux names no failure. Fix what made the agent fail{push}.", push=push)
+    look = "Sepurux names no failure, so look at the attempts in the {run}, fix what they show, and push."
+    if say.context.on_command_line:
+        look = "Sepurux names no failure, so look at the attempts in the {run}, and fix what they show."
+    return say(look, run=say.run(gate))
 
 
 def _fix_failures(say: Words, gate: GateFacts, whose: str) -> Markdown:

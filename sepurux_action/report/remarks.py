@@ -46,7 +46,7 @@ def of_numbers(say: Words, gate: GateFacts) -> list[Markdown]:
     remarks = [say.prose(gate.confirmation), _continued(say, gate)]
     if say.as_markdown:
         remarks.append(_low_scenario(say, gate))
-    remarks += [*_drops(say, gate), _old_traces(say, gate)]
+    remarks += [*_drops(say, gate), _not_by_scenario(say, gate), _old_traces(say, gate)]
     return [remark for remark in remarks if remark]
 
 
@@ -86,6 +86,15 @@ def _drops(say: Words, gate: GateFacts) -> list[Markdown]:
         page = say.page(run, "noisy-agents.md#blocking-only-what-gets-worse")
         remarks.append(say.paragraph(say(few, base=say.base, results=results, least=MIN_RESULTS), page))
     return remarks
+
+
+def _not_by_scenario(say: Words, gate: GateFacts) -> Markdown:
+    """Return what is needed to say which scenarios explain a drop."""
+    compared = any(each.base.results for each in gate.found.read.scenarios)
+    if not (gate.failed and gate.thresholds.dropped) or compared or gate.recorded:
+        return Markdown("")
+    needs = say("Which scenarios got worse is not known: this needs results of {base} by scenario.", base=say.base)
+    return say.paragraph(needs, say.page("Keep these results", "configuration.md#results-by-scenario"))
 
 
 def _old_traces(say: Words, gate: GateFacts) -> Markdown:

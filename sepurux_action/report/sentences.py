@@ -216,9 +216,7 @@ def _of_several(say: Words) -> Iterator[Markdown]:
             state = say(": {what}", what=say.prose(advice.headline(gates[0])))
         elif gates[1:]:
             state = say(": {word}", word=gates[0].state.word)
-        yield say.paragraph(
-            say.bold(say(blocked_by, gates=say.gates(gates, names), state=state)), remedy(say, gates[0])
-        )
+        yield say.paragraph(say.bold(say(blocked_by, gates=say.gates(gates, names), state=state)), remedy(say, *gates))
     if more := approvals.more + undecided.more + max(0, len(alike) - names):
         reasons = number_format.pluralize(more, "other reason")
         yield say.paragraph(say.bold(say("More gates block")), say("for {reasons}.", reasons=reasons))
@@ -228,7 +226,9 @@ def _alike(say: Words, failed: Sequence[GateFacts]) -> Sequence[Sequence[GateFac
     """Return failed gates in groups: those with failures to fix together if there are many, and each other one."""
     groups: dict[object, list[GateFacts]] = {}
     for gate in failed:
-        together = advice.explained_by_failures(gate) and not gate.thresholds.dropped and not gate.recorded
+        together = advice.explained_by_failures(gate) and not (
+            advice.unexplained(gate) or gate.thresholds.dropped or gate.recorded
+        )
         groups.setdefault(gate.gate.uploads_traces if together else gate.name, []).append(gate)
     if len(failed) > MOST_NAMED or not say.view.linked:
         return list(groups.values())
@@ -251,7 +251,10 @@ def what_follows(say: Words, gate: GateFacts) -> Markdown:
         return say.paragraph(_explanation(say, gate), next_steps.approvers(say, [gate]))
     if gate.failed:
         explained = say.paragraph(next_steps.allowed_drops(say, gate), _explanation(say, gate))
-        return say.paragraph(explained, say.prose(advice.reported_pass(gate)), next_steps.no_approval(say, gate))
+        attempts = next_steps.without_failures(say, gate)
+        return say.paragraph(
+            explained, attempts, say.prose(advice.reported_pass(gate)), next_steps.no_approval(say, gate)
+        )
     return remedy(say, gate)
 
 
@@ -300,11 +303,13 @@ def _not_covered(say: Words, gate: GateFacts) -> Markdown:
     return say.paragraph(had, say(add, it=it, setting=say.setting(REQUIRED_CATEGORIES, gate)))
 
 
-def remedy(say: Words, gate: GateFacts) -> Markdown:
-    """Return what happened and what to do, for a gate without a result."""
+def remedy(say: Words, gate: GateFacts, *others: GateFacts) -> Markdown:
+    """Return what happened and what to do, for gates without a result for the same reason."""
     cause, allow = advice.not_allowed(gate), say.code("on_undecided: allow")
     not_allowed = say.when(cause, "{allow} does not apply, because {cause}.", allow=allow, cause=cause)
-    return say.paragraph(say.prose(advice.what_happened(gate), gate), say.prose(gate.hint, gate), not_allowed)
+    linked = "Sepurux run" in gate.hint or others
+    evidence = say.when(not linked, "{evidence}", evidence=next_steps.evidence(say, gate))
+    return say.paragraph(say.prose(advice.what_happened(gate), gate), say.prose(gate.hint, gate), not_allowed, evidence)
 
 
 def restart(say: Words, gate: GateFacts) -> Markdown:

@@ -261,7 +261,12 @@ class View:
         return self.first(self.report.notes, "notes")
 
     def history(self, gate: GateFacts) -> Part[CommitFacts]:
-        """Return the results of earlier commits, the newest first, and of the base: in a comment, only their median."""
+        """Return the results of earlier commits, the newest first, and of the base: in a comment, only their median.
+
+        A comment on several gates has none.
+        """
+        if self.place == "comment" and len(self.report.gates) > 1:
+            return Part((), 0)
         here, most = [row for row in gate.history if not row.base], self.limits["history"]
         base = [row for row in gate.history if row.base]
         base = base if self.place == "summary" else base[-1:]
@@ -285,8 +290,8 @@ class View:
     @cached_property
     def details_title(self) -> str:
         gates = self.details.shown
-        commits = gates[0].history if gates and self.place == "comment" else ()
-        earlier = sum(not (row.here or row.base) for row in commits)
+        commits = self.history(gates[0]) if gates and self.place == "comment" else Part((), 0)
+        earlier = commits.more + sum(not (row.here or row.base) for row in commits.shown)
         if gates and gates[0].passed:
             numbers = [*_other_numbers(gates[0])[:NUMBERS_IN_TITLE]]
             numbers += [number_format.pluralize(earlier, "earlier commit")] if earlier else []

@@ -35,7 +35,7 @@ REFUND = BaseScenario(
     pass_rate=0.5,
     unsafe_attempts=1.0,
     failures=(KEY,),
-    steps=("1 orders.lookup(order)", "4 error"),
+    steps=("1 orders.lookup(order)", "4   error"),
 )
 CHANGED = "it was signed with another secret or for another repository, or changed later"
 NOTE = "`baseline.json` was ignored: {}. The next result that is written replaces it."

@@ -54,7 +54,7 @@ REFUND = (
 
 def test_steps_are_calls_with_the_names_of_their_arguments_and_errors_of_results() -> None:
     lookup, refund = "2 orders.lookup(order)", "payments.refund(order, amount_cents)"
-    assert steps(*REFUND) == [lookup, f"4 {refund}", "5 error", f"6 {refund}"]
+    assert steps(*REFUND) == [lookup, f"4 {refund}", "5   error", f"6 {refund}"]
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,9 @@ def test_steps_are_calls_with_the_names_of_their_arguments_and_errors_of_results
         (a_call("m", "b" * 50, "a" * 50), f"m({'b' * 50}, {'a' * 50})"),
         (a_call("m", "b" * 50, "a" * 51), f"m({'a' * 51}, …)"),
         (a_call("m" * 80, "b" * 80), "m" * 80 + "(…)"),
-        (a_result("mail", status="error"), "error"),
-        (a_result("mail", status="failed"), "error"),
-        (a_result("mail", error="text"), "error"),
+        (a_result("mail", status="error"), "  error"),
+        (a_result("mail", status="failed"), "  error"),
+        (a_result("mail", error="text"), "  error"),
     ],
 )
 def test_a_name_with_other_characters_or_of_more_than_80_is_not_shown_and_a_long_line_is_cut(

@@ -107,16 +107,40 @@ CANCELED_RUN = undecided(
 )
 OBSERVED, SOFT = a_gate(name="observed", stage=Stage.OBSERVE), a_gate(name="soft", stage=Stage.SOFT)
 GATES = (a_gate(), OBSERVED)
-WHY = f"Sepurux decided `fail`, but no threshold that is set here explains why. See the [Sepurux run]({DASHBOARD})."
+WHY = "Sepurux decided `fail`, but no threshold that is set here explains why."
+ATTEMPTS = f"{WHY} Sepurux names no failure, so look at the attempts in the [Sepurux run]({DASHBOARD}), fix what they"
+EVIDENCE = f"[Sepurux run]({DASHBOARD})"
 
 
 def test_a_fail_that_no_threshold_explains_says_so_in_every_stage() -> None:
-    assert f"With `hard` this would block. {WHY}" in seen(a_result(UNEXPLAINED, gate=OBSERVED))
-    assert f"**Needs an approval.** {WHY} `mona` or" in seen(a_result(UNEXPLAINED, gate=SOFT, approval=WAITS))
+    assert f"**Blocked.** {ATTEMPTS}" in seen(a_result(UNEXPLAINED))
+    assert f"With `hard` this would block. {WHY} Every attempt is in the {EVIDENCE}." in seen(
+        a_result(UNEXPLAINED, gate=OBSERVED)
+    )
+    soft = seen(a_result(UNEXPLAINED, gate=SOFT, approval=WAITS))
+    assert f"**Needs an approval.** {WHY} Look at what failed ({EVIDENCE}). Then `mona` or" in soft
     several = render_summary(build_report([a_result(UNEXPLAINED, gate=OBSERVED), a_result(GONE)], a_context()))
     assert WHY in several
     alone = a_result(a_run(replace(PASSING, decision="fail", dashboard_url="")))
-    assert f"Ask Sepurux about run `{alone.worst.run_id}`." in seen(alone)
+    assert f"{WHY} Ask Sepurux about run `{alone.worst.run_id}`." in seen(alone)
+    assert "names no failure" not in seen(alone)
+
+
+def test_a_gate_without_a_result_links_its_run_unless_several_have_the_same_reason() -> None:
+    late = undecided(Decision.PENDING, "Late.", "Re-run the job.", run=a_ci_run(dashboard_url=DASHBOARD))
+    one, other = (a_result(late, gate=a_gate(name=name)) for name in ("one", "other"))
+    assert f"Re-run the job. Every attempt is in the {EVIDENCE}." in seen(one)
+    assert "Every attempt" not in seen(one, other)
+    assert seen(a_result(a_run(run_with(PASSING, pass_rate=Reading())))).count(EVIDENCE) == 1
+
+
+def test_the_gates_table_counts_new_failures_if_a_gate_was_compared_by_scenario() -> None:
+    rows = comment("gates-new")
+    assert "| Gate | Result | Passed | New |" in rows
+    assert "72.0%, 1 unsafe | **2** |" in rows
+    assert "| 95.0% | 0 |" in rows
+    assert "skipped | – | – |" in rows
+    assert " New |" not in comment("gates")
 
 
 def test_a_title_counts_the_gates_that_block_after_a_signal_too() -> None:
@@ -284,7 +308,6 @@ def test_a_comment_is_short(state: str) -> None:
     length = len(BRIEF.sub("", comment(state)))
     passed = not (reports()[state].not_passed or reports()[state].problems)
     most = 8_000 if state == "most-gates" else 40_000 if state == "hostile" else 1_270 if passed else 4_000
-    most += 300 if len(reports()[state].gates) > 1 and most == 4_000 else 0  # each gate that blocks links its run
     assert length <= most
     if state == "most-gates":
         assert len(comment(state)) <= most
