@@ -14,7 +14,8 @@ from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.state import State
 
 # Up to the first bracket or colon that is not part of a quoted name.
-_CLAUSE = re.compile(r"""(?P<first>(?:`[^`]*`|"[^"]*"|.)*?)(?: \(|: |$)""")
+_CLAUSE = re.compile(r"""(?P<first>(?:`[^`]*`|"(?:[^"\\]|\\.)*"|.)*?)(?: \(|: |$)""", re.DOTALL)
+MAX_HEADLINE_LENGTH = 150  # characters; the alert shows a longer one
 
 
 def explanation(gate: GateFacts) -> str:
@@ -49,11 +50,15 @@ def reached(gate: GateFacts) -> str:
 
 
 def headline(gate: GateFacts) -> str:
-    """Return why a gate was not evaluated, without what stands in brackets or after a colon; '' if it was."""
+    """Return why a gate was not evaluated, without what stands in brackets or after a colon; '' if it was.
+
+    It is '' too if it is too long for a title.
+    """
     if gate.rule is not Rule.NOT_POLLED:
         return ""
     found = _CLAUSE.match(gate.decided.detail)
-    return found["first"].removesuffix(".") if found else ""
+    first = found["first"].removesuffix(".") if found else ""
+    return first if len(first) <= MAX_HEADLINE_LENGTH else ""
 
 
 def no_trace_can_cause(gate: GateFacts) -> bool:

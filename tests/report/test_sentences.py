@@ -11,7 +11,7 @@ from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.result import GateResult, RecordedFail
 from sepurux_action.evaluation.runs import WhatFailed
-from sepurux_action.report import remarks, sentences
+from sepurux_action.report import advice, remarks, sentences
 from sepurux_action.report.report import build_report
 from sepurux_action.report.view import COMMENT_LIMITS, View
 from sepurux_action.report.words import MarkdownWords, Words
@@ -80,6 +80,25 @@ def test_a_title_of_more_than_three_thresholds_names_two_with_the_unsafe_attempt
     limits = {"min_pass_rate": 0.85, "max_failures": 3, "min_reliability_score": 80, "max_unsafe": 0}
     say = words(a_result(gate=a_gate(limits=limits)))
     assert sentences.title(say) == "g0 failed: 72.0% passed, 85.0% needed, 1 unsafe attempt, and 2 more thresholds"
+
+
+@pytest.mark.parametrize(
+    ("reason", "title", "alert"),
+    [
+        ("Sepurux refused `a (b): c` (HTTP 401: no).", "Sepurux refused `a (b): c`", "HTTP 401: no."),
+        ('There is no "a (b): c": see (d).', 'There is no "a (b): c"', "See (d)."),
+        (r'There is no "a\" (b): c" (HTTP 404).', r'There is no "a\" (b): c"', "HTTP 404."),
+        ("Not a closed `name (b).", "Not a closed `name", "B."),
+        (f"Failed {'x' * 143}.", f"Failed {'x' * 143}", ""),
+        (f"Failed {'x' * 144}: no.", "", f"Failed {'x' * 144}: no."),
+        (": ✅ passed", "", "✅ passed."),
+    ],
+)
+def test_the_title_of_an_error_is_its_first_clause_and_the_alert_has_the_rest(
+    reason: str, title: str, alert: str
+) -> None:
+    [gate] = build_report([a_result(undecided(Decision.ERROR, reason))], a_context()).gates
+    assert (advice.headline(gate), advice.what_happened(gate)) == (title, alert)
 
 
 def test_a_title_names_the_scenarios_below_the_lowest_rate() -> None:
