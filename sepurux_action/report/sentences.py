@@ -307,9 +307,9 @@ def remedy(say: Words, gate: GateFacts, *others: GateFacts) -> Markdown:
     """Return what happened and what to do, for gates without a result for the same reason."""
     cause, allow = advice.not_allowed(gate), say.code("on_undecided: allow")
     not_allowed = say.when(cause, "{allow} does not apply, because {cause}.", allow=allow, cause=cause)
-    linked = "Sepurux run" in gate.hint or others
-    evidence = say.when(not linked, "{evidence}", evidence=next_steps.evidence(say, gate))
-    return say.paragraph(say.prose(advice.what_happened(gate), gate), say.prose(gate.hint, gate), not_allowed, evidence)
+    linked = not say.as_markdown or not gate.dashboard or "Sepurux run" in gate.hint or others
+    see = say.when(not linked, "See the {run}.", run=say.run(gate))
+    return say.paragraph(say.prose(advice.what_happened(gate), gate), say.prose(gate.hint, gate), not_allowed, see)
 
 
 def restart(say: Words, gate: GateFacts) -> Markdown:

@@ -129,8 +129,8 @@ def test_a_fail_that_no_threshold_explains_says_so_in_every_stage() -> None:
 def test_a_gate_without_a_result_links_its_run_unless_several_have_the_same_reason() -> None:
     late = undecided(Decision.PENDING, "Late.", "Re-run the job.", run=a_ci_run(dashboard_url=DASHBOARD))
     one, other = (a_result(late, gate=a_gate(name=name)) for name in ("one", "other"))
-    assert f"Re-run the job. Every attempt is in the {EVIDENCE}." in seen(one)
-    assert "Every attempt" not in seen(one, other)
+    assert f"Re-run the job. See the {EVIDENCE}." in seen(one)
+    assert "Sepurux run" not in seen(one, other)
     assert seen(a_result(a_run(run_with(PASSING, pass_rate=Reading())))).count(EVIDENCE) == 1
 
 
