@@ -140,7 +140,7 @@ def _result(gate: GateFacts) -> Markdown:
         word = gate.effect
     elif gate.effect:
         word = f"{word} ({gate.effect.partition(': ')[2]})"
-    return Markdown(f"{symbol} {word}")
+    return Markdown(f"{symbol}{NBSP}{word}")
 
 
 def gate_columns(every: Iterable[GateFacts]) -> Table:
