@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sepurux_action.common import number_format
 from sepurux_action.config.options import REVIEWERS
 from sepurux_action.evaluation.enforcement import Reason, Refusal
 from sepurux_action.report import advice, tables
@@ -61,16 +62,16 @@ def _fix_failures(say: Words, gate: GateFacts, whose: str) -> Markdown:
     """Return which failures to fix: the new ones, or if none is new, all."""
     failures, push = gate.found.failures, and_push(say)
     new, count = sum(each.is_new for each in failures), len(failures)
-    if new:
-        what = "new failure" if new == 1 else f"{new} new failures"
-        return say("Fix {whose} {what}{push}.", whose=whose, what=what, push=push)
-    if gate.found.unlisted or gate.found.below or not failures:
-        return say("Fix {whose} failures{push}.", whose=whose, push=push)
-    if all(each.on_base for each in failures):
+    listed = failures and not (gate.found.unlisted or gate.found.below)
+    if listed and not new and all(each.on_base for each in failures):
         also, them = ("The failure is", "it") if count == 1 else (f"All {count} failures are", "them")
         on = say("{base} too", base=say.base)
         return say("{also} on {on}. Fix {them}{push}.", also=also, on=on, them=them, push=push)
-    what = "failure" if count == 1 else f"{count} failures"
+    what = "failures"
+    if new:
+        what = "new failure" if new == 1 else f"{new} new failures"
+    elif listed:
+        what = number_format.pluralize(count, "failure") if count > 1 else "failure"
     return say("Fix {whose} {what}{push}.", whose=whose, what=what, push=push)
 
 

@@ -204,23 +204,19 @@ class View:
         alone = found.scenarios and self.place == "comment"  # scenarios without a failure
         lacking = () if gate.thresholds.only_lacking else gate.thresholds.lacking
         named = set(origins.values()) or ({Origin.ALL} if found.below or lacking or alone else set())
-        sections = []
-        for origin in (each for each in Origin if each in named):
+        with_lacking = next(iter(named & {Origin.KNOWN, Origin.ALL}), Origin.LACKING)
+        sections = list[Section]()
+        for origin in (each for each in Origin if each in named | ({with_lacking} if lacking else set())):
             every = [each for each in own if origins[each] is origin]
-            part = self.first(every, "failures")
-            shown = [*part.shown, *(every[most:] if part.more == 1 and most else ())]  # a count takes as much room
-            shown = [each if n < steps else replace(each, steps=()) for n, each in enumerate(shown)]
+            whole = len(every) <= most + bool(most)  # a count of one takes as much room as this one
+            shown = [
+                each if n < steps else replace(each, steps=())
+                for n, each in enumerate(every[: None if whole else most])
+            ]
             steps = max(0, steps - len(shown))
-            sections.append(Section(origin, (), Part(shown, len(every) - len(shown)), Part((), 0)))
-        if sections:
-            sections[0] = sections[0]._replace(low=self.first(found.below, "scenarios").shown)
-            at = next(
-                (n for n, each in enumerate(sections) if each.origin in {Origin.KNOWN, Origin.ALL}), len(sections)
-            )
-            if lacking and at == len(sections):
-                sections.append(Section(Origin.LACKING, (), Part((), 0), Part((), 0)))
-            if lacking:
-                sections[at] = sections[at]._replace(lacking=self.first(lacking, "tools"))
+            low, missing = () if sections else found.below, lacking if origin is with_lacking else ()
+            failures, uncovered = Part(shown, len(every) - len(shown)), self.first(missing, "tools")
+            sections.append(Section(origin, self.first(low, "scenarios").shown, failures, uncovered))
         return sections
 
     @cached_property
