@@ -28,7 +28,7 @@ from sepurux_action.evaluation.metrics import (
     summary,
 )
 from sepurux_action.evaluation.pooled_numbers import pool, rates_of, scenarios_of
-from sepurux_action.evaluation.runs import RunResult, Runs, Scenario, severity_key
+from sepurux_action.evaluation.runs import RunResult, Runs, Scenario, worst_of
 
 MAX_NAMED = 3  # scenarios that a reason names
 HOWEVER = "Sepurux reported a pass, but"
@@ -40,16 +40,15 @@ NEEDS_API_KEY = "With several traces, `min_reliability_score` needs `api_key`: w
 class GateDecision:
     """The decision on a gate, and all that it follows from.
 
-    `runs` are in the order of the traces; ids and links are those of the `worst`, which has this index. `checks` are
-    the thresholds, then the drops. `detail` is the reason without scenario and without what the title of a report
-    shows. `is_suspect`: an uploaded trace may be why there is no decision.
+    `runs` are in the order of the traces; ids and links are those of the `worst`. `checks` are the thresholds, then the
+    drops. `detail` is the reason without scenario and without what the title of a report shows. `is_suspect`: an
+    uploaded trace may be why there is no decision.
     """
 
     decision: Decision
     rule: Rule
     reason: str
     runs: Runs
-    worst_index: int = 0
     hint: str = ""
     detail: str = ""
     numbers: CIRun = CIRun()
@@ -59,7 +58,7 @@ class GateDecision:
 
     @property
     def worst(self) -> RunResult:
-        return self.runs[self.worst_index]
+        return worst_of(self.runs)
 
     @property
     def missed(self) -> tuple[Check, ...]:
@@ -99,17 +98,14 @@ def decide_gate(gate: Gate, runs: Runs, base: Base) -> GateDecision:
     checks = checks_of(gate, numbers, rates_of(scenarios), base)
     facts = _Facts(gate, runs, scenarios, numbers, checks, base)
     found = next(found for row in ROWS if (found := row(facts)))
-    worst = min(range(len(runs)), key=lambda index: severity_key(runs[index].decision, runs[index].run))
-    shown = runs[worst].run
     return GateDecision(
         decision=found.decision,
         rule=found.rule,
         reason=found.reason,
         runs=runs,
-        worst_index=worst,
         hint=at_source(found.hint, gate),
         detail=found.detail or ("" if found.decision is Decision.PENDING else found.reason),
-        numbers=replace(numbers, dashboard_url=shown.dashboard_url, run_ids=shown.run_ids),
+        numbers=numbers,
         checks=() if found.decision is Decision.SKIPPED else checks,
         scenarios=scenarios,
         is_suspect=any(run.trace_may_be_cause for run in found.because_of),
@@ -149,8 +145,8 @@ def _sum_exceeded(facts: _Facts) -> _Found | None:
 def _not_passed(facts: _Facts) -> _Found | None:
     if _all_passed(facts):
         return None
-    others = [run for run in facts.runs if run.decision is not Decision.PASS]
-    first = min(others, key=lambda run: severity_key(run.decision, run.run))
+    others = tuple(run for run in facts.runs if run.decision is not Decision.PASS)
+    first = worst_of(others)
     decided = first.run_decision
     alike = [run for run in facts.runs if run.run_decision == decided]
     reason = decided.reason
@@ -160,7 +156,7 @@ def _not_passed(facts: _Facts) -> _Found | None:
     detail = decided.detail
     if first.decision is not Decision.PENDING:
         detail = detail or decided.reason
-    return _Found(first.decision, decided.rule, reason, first.hint, detail, tuple(others))
+    return _Found(first.decision, decided.rule, reason, first.hint, detail, others)
 
 
 def _threshold_missed(facts: _Facts) -> _Found | None:

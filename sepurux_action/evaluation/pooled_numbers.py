@@ -20,7 +20,7 @@ from sepurux_action.evaluation.metrics import (
     SCENARIOS,
     Metric,
 )
-from sepurux_action.evaluation.runs import RunResult, Runs, Scenario, covered_by
+from sepurux_action.evaluation.runs import RunResult, Runs, Scenario, covered_by, worst_of
 
 
 def scenarios_of(gate: Gate, runs: Runs) -> tuple[Scenario, ...]:
@@ -53,7 +53,7 @@ def pool(gate: Gate, runs: Runs, scenarios: Sequence[Scenario]) -> CIRun:
     """Return the numbers of all runs of a gate, which mean what those of a batch mean.
 
     Rates and scores are the mean over the recordings of each scenario, then over the scenarios. Counts are sums. A
-    category counts if any run covers it.
+    category counts if any run covers it. Ids and links are those of the worst run.
     """
     numbers, covered = dict(runs[0].run.numbers), runs[0].run.mutation_categories
     if gate.has_several_traces:
@@ -70,10 +70,13 @@ def pool(gate: Gate, runs: Runs, scenarios: Sequence[Scenario]) -> CIRun:
     if lowest.missing:
         unread = (_unread(run) for run in runs)
         numbers[LOWEST_SCENARIO.name] = next((each for each in unread if each.broken), lowest)
+    shown = worst_of(runs).run
     return CIRun(
         numbers={name: reading for name, reading in numbers.items() if not reading.missing},
         mutation_categories=covered,
         top_failing_tools=add_up(failing for run in runs for failing in run.run.top_failing_tools),
+        dashboard_url=shown.dashboard_url,
+        run_ids=shown.run_ids,
     )
 
 

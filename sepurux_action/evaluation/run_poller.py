@@ -198,9 +198,8 @@ class RunPoller:
 
     async def _start(self) -> None:
         self._enter("starting")
-        ids = await start(self.step.calls, self.gate, self.campaign_id, self.trace_id, self.step.metadata)
-        self._use(*ids)
-        self._log(f"started {f'batch {ids.batch_id}' if ids.batch_id else f'run {ids.run_id}'}")
+        self._use(*await start(self.step.calls, self.gate, self.campaign_id, self.trace_id, self.step.metadata))
+        self._log(f"started batch {self.batch_id}" if self.batch_id else f"started run {self.run_id}")
 
     def _use(self, run_id: str, batch_id: str, run_ids: tuple[str, ...]) -> None:
         self._claim(batch_id, run_id, *run_ids)

@@ -122,6 +122,10 @@ class RunResult:
 Runs = tuple[RunResult, ...]
 
 
+def worst_of(runs: Runs) -> RunResult:
+    return min(runs, key=lambda run: severity_key(run.decision, run.run))
+
+
 def covered_by(runs: Runs) -> tuple[str, ...] | None:
     """Return the mutation categories that any run covers, None if no run names them."""
     names = [run.run.mutation_categories for run in runs if run.run.mutation_categories is not None]

@@ -100,7 +100,6 @@ def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
             reason=_cut(result.reason),
             detail="",
             runs=(worst,),
-            worst_index=0,
             scenarios=(),
             numbers=replace(numbers, run_ids=run_ids),
         ),
