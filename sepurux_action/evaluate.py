@@ -34,7 +34,6 @@ NOT_AFFECTED = "No changed file matches the gate's `paths`."
 RECORD_UNREAD = (
     "The statuses of the commit could not be read, so it is not known whether an earlier run of this gate failed."
 )
-UNREAD = RunDecision(decision=Decision.ERROR, reason=RECORD_UNREAD, rule=Rule.RECORD_UNREAD)
 RECORD_HINT = "Give the job `statuses: write` under `permissions:` if it lacks it, then {rerun}."
 NO_CREDENTIALS = "`token` and `api_key` are both empty, so the gate has no secret for Sepurux."
 NO_CREDENTIALS_HINT = (
@@ -62,7 +61,7 @@ def read_record(run: Run) -> dict[str, Evaluated]:
     found = dict[str, Evaluated]()
     for gate in gates:
         if not run.github.knows_record(gate):
-            found[gate.name] = _decided(gate, UNREAD, RECORD_HINT)
+            found[gate.name] = _not_run(gate, Decision.ERROR, RECORD_UNREAD, RECORD_HINT, Rule.RECORD_UNREAD)
         elif fail := run.github.recorded_fail(gate):
             found[gate.name] = fail
             run.host.progress(f"gate {gate.name} failed at this commit already, so it is not evaluated again")
@@ -140,8 +139,9 @@ def _evaluate(run: Run, compared: Sequence[tuple[Gate, Base]]) -> Mapping[str, E
         return {}
     if not settings.secret:
         return {each.name: _not_run(each, Decision.ERROR, NO_CREDENTIALS, no_credentials_hint(event)) for each in gates}
-    store, source = "Dependabot" if event.dependabot else "Actions", ""
+    source = ""
     if event.name:
+        store = "Dependabot" if event.dependabot else "Actions"
         source = f"Change it under `Settings > Secrets and variables > {store}`, then {{rerun}}."
     publish_notice(run, settings.comment_key)
     remedies = gates[0].remedies  # the secrets are those of the step
@@ -195,19 +195,23 @@ def publish_notice(run: Run, key: str, why: str = "") -> None:
 
 
 def _result(run: Run, gate: Gate, base: Base, found: Evaluated, advised: str = "") -> GateResult:
-    decision = found.decision
+    decision, approval, few = found.decision, None, ""
+    by_review = decision is Decision.FAIL and gate.stage is Stage.SOFT and run.event.pull_request is not None
+    if by_review and run.github.connected and not run.signals.received:
+        approval = run.github.approval(gate.reviewers)
     # Anyone who may cancel a run must not get past a gate with it, so `allow` ends with a signal.
     on_undecided = gate.on_undecided
     if run.signals.received or found.rule is Rule.RECORD_UNREAD:
         on_undecided = OnUndecided.BLOCK
-    blocks = enforce(decision, gate.stage, on_undecided, trace_may_be_cause=found.decided.is_suspect)
-    too_few = decision.is_decided and any(check.state is CheckState.NOT_COMPARED for check in found.checks)
-    few = hidden_results(base.baseline) if too_few and base.baseline else ""
+    if base.baseline and decision.is_decided and any(each.state is CheckState.NOT_COMPARED for each in found.checks):
+        few = hidden_results(base.baseline)
     change = next_change(gate.rules, run.event.branch, run.today)
-    result = GateResult(
+    approved, suspect = approval is not None and approval.approved, found.decided.is_suspect
+    return GateResult(
         gate=gate,
         decided=found.decided,
-        blocks=blocks,
+        blocks=enforce(decision, gate.stage, on_undecided, approved=approved, trace_may_be_cause=suspect),
+        approval=approval,
         notes=tuple(filter(None, (str(change or ""), advised, few, _note_on_scenarios(run, gate, found)))),
         what_failed=found.what_failed,
         first_failed=found.first_failed,
@@ -215,12 +219,6 @@ def _result(run: Run, gate: Gate, base: Base, found: Evaluated, advised: str = "
         confirmation=found.confirmation,
         recorded=found.recorded,
     )
-    github, by_review = run.github, decision is Decision.FAIL and gate.stage is Stage.SOFT
-    if not by_review or not github.connected or run.event.pull_request is None or run.signals.received:
-        return result
-    approval = github.approval(gate.reviewers)
-    blocks = enforce(decision, gate.stage, gate.on_undecided, approved=approval.approved)
-    return replace(result, blocks=blocks, approval=approval)
 
 
 def _note_on_scenarios(run: Run, gate: Gate, found: Evaluated) -> str:
@@ -262,10 +260,9 @@ def no_credentials_hint(event: Event) -> str:
     return NO_CREDENTIALS_HINT
 
 
-def _not_run(gate: Gate, decision: Decision, reason: str, hint: str = "") -> Evaluated:
-    return _decided(gate, RunDecision(decision=decision, reason=reason, rule=Rule.NOT_POLLED), hint)
-
-
-def _decided(gate: Gate, decided: RunDecision, hint: str) -> Evaluated:
+def _not_run(
+    gate: Gate, decision: Decision, reason: str, hint: str = "", rule: Rule = Rule.NOT_POLLED
+) -> Evaluated:
+    decided = RunDecision(decision=decision, reason=reason, rule=rule)
     runs = tuple(RunResult.of(trace, decided, hint) for trace in gate.traces)
     return Evaluated(decided=decide_gate(gate, runs, Base(baseline=None)))
