@@ -112,15 +112,15 @@ def _read_again(run: Run, results: Sequence[GateResult]) -> Mapping[str, Evaluat
 
 
 def _with_unread_record(result: GateResult) -> Evaluated:
-    decided = replace(
-        result.decided,
+    decided = GateDecision.of(
+        result,
         decision=Decision.ERROR,
         rule=Rule.RECORD_UNREAD,
         reason=RECORD_UNREAD,
         detail=RECORD_UNREAD,
         hint=at_source(RECORD_HINT, result.gate),
     )
-    return Evaluated(decided=decided)
+    return Evaluated.of(decided)
 
 
 def _skipped(run: Run, gates: Sequence[Gate]) -> dict[str, Evaluated]:
@@ -181,7 +181,7 @@ def _publish_fail(run: Run, gate: Gate, decided: GateDecision, may_change: bool)
     if gate.stage is Stage.SOFT and run.event.pull_request is not None:
         approval = ApprovalStatus(anyone=True)
     blocks = enforce(Decision.FAIL, gate.stage, gate.on_undecided)
-    result = GateResult(gate=gate, decided=decided, blocks=blocks, approval=approval)
+    result = GateResult.of(decided, gate=gate, blocks=blocks, approval=approval)
     if run.policy.problems:
         result = result.blocked_by_policy()
     run.github.publish_fail(result, may_change=may_change)
@@ -206,18 +206,13 @@ def _result(run: Run, gate: Gate, base: Base, found: Evaluated, advised: str = "
     if base.baseline and decision.is_decided and any(each.state is CheckState.NOT_COMPARED for each in found.checks):
         few = hidden_results(base.baseline)
     change = next_change(gate.rules, run.event.branch, run.today)
-    approved, suspect = approval is not None and approval.approved, found.decided.is_suspect
-    return GateResult(
+    approved = approval is not None and approval.approved
+    return GateResult.of(
+        found,
         gate=gate,
-        decided=found.decided,
-        blocks=enforce(decision, gate.stage, on_undecided, approved=approved, trace_may_be_cause=suspect),
+        blocks=enforce(decision, gate.stage, on_undecided, approved=approved, trace_may_be_cause=found.is_suspect),
         approval=approval,
         notes=tuple(filter(None, (str(change or ""), advised, few, _note_on_scenarios(run, gate, found)))),
-        what_failed=found.what_failed,
-        first_failed=found.first_failed,
-        evaluations=found.evaluations,
-        confirmation=found.confirmation,
-        recorded=found.recorded,
     )
 
 
@@ -260,9 +255,7 @@ def no_credentials_hint(event: Event) -> str:
     return NO_CREDENTIALS_HINT
 
 
-def _not_run(
-    gate: Gate, decision: Decision, reason: str, hint: str = "", rule: Rule = Rule.NOT_POLLED
-) -> Evaluated:
+def _not_run(gate: Gate, decision: Decision, reason: str, hint: str = "", rule: Rule = Rule.NOT_POLLED) -> Evaluated:
     decided = RunDecision(decision=decision, reason=reason, rule=rule)
     runs = tuple(RunResult.of(trace, decided, hint) for trace in gate.traces)
-    return Evaluated(decided=decide_gate(gate, runs, Base(baseline=None)))
+    return Evaluated.of(decide_gate(gate, runs, Base(baseline=None)))

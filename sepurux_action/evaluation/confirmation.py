@@ -61,7 +61,7 @@ def confirm(gate: Gate, first: GateDecision, runs: Runs, base: Base) -> Evaluate
     why = f"because the first result missed only {' and '.join(kinds)}"
     if not (second.decision.is_decided and all(run.decision.is_decided for run in runs)):
         told = f"A second evaluation, {why}, has no result, so the first one counts: {second.reason}"
-        return Evaluated(decided=first, evaluations=(first, second), confirmation=told)
+        return Evaluated.of(first, evaluations=(first, second), confirmation=told)
     numbers, rates = _means(gate, first, second)
     checks = checks_of(gate, numbers, rates, base)
     unmet = {each.threshold: each for each in checks if each.threshold in CONFIRMABLE and each.prevents_pass}
@@ -76,8 +76,8 @@ def confirm(gate: Gate, first: GateDecision, runs: Runs, base: Base) -> Evaluate
     decision, rule = second.decision, second.rule
     if decision is Decision.PASS and (unmet or others):
         decision, rule = Decision.FAIL, Rule.FAILED_TWICE
-    together = replace(second, decision=decision, rule=rule, reason=told, detail=told, numbers=numbers, checks=checks)
-    return Evaluated(decided=together, evaluations=(first, second), confirmation=told)
+    both = {"decision": decision, "rule": rule, "reason": told, "detail": told, "numbers": numbers, "checks": checks}
+    return Evaluated.of(second, **both, evaluations=(first, second), confirmation=told)
 
 
 def _means(gate: Gate, first: GateDecision, second: GateDecision) -> tuple[CIRun, Rates]:

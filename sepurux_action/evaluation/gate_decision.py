@@ -6,7 +6,8 @@ Nothing else decides a gate. Source: docs/reference.md#decisions.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.command_line import at_source
@@ -55,6 +56,13 @@ class GateDecision:
     checks: tuple[Check, ...] = ()
     scenarios: tuple[Scenario, ...] = ()
     is_suspect: bool = False
+
+    @classmethod
+    def of(cls, given: GateDecision, **more: object) -> Self:
+        """Return an object of this class with the fields that it has in common with `given`, and `more`."""
+        names = {each.name for each in fields(cls)} & {each.name for each in fields(given)}
+        values: dict[str, Any] = {name: getattr(given, name) for name in names} | more
+        return cls(**values)
 
     @property
     def worst(self) -> RunResult:

@@ -104,13 +104,13 @@ class StepEvaluation:
 
     async def _confirmed(self, first: Mapping[str, GateDecision]) -> dict[str, Evaluated]:
         """Return the results, after one more evaluation of each gate that sets `confirm` and missed only rates."""
-        evaluated, known = {name: Evaluated(decided=each) for name, each in first.items()}, dict[str, Runs]()
+        evaluated, known = {name: Evaluated.of(each) for name, each in first.items()}, dict[str, Runs]()
         for name, decided in first.items():
             gate = self._gates[name]
             if not gate.confirm or not can_be_noise(decided):
                 continue
             if late := self._too_late(decided, gate):  # only the time for the other gates may be why
-                evaluated[name] = Evaluated(decided=decided, confirmation=late)
+                evaluated[name] = Evaluated.of(decided, confirmation=late)
                 await self._call_on_fail(gate, decided, may_change=False)
             else:
                 known[name] = tuple(replace(run, run_id="", batch_id="") for run in decided.runs)
@@ -122,7 +122,7 @@ class StepEvaluation:
             gate = self._gates[name]
             evaluated[name] = confirm(gate, first[name], runs, self._bases[name])
             if evaluated[name].decision is Decision.FAIL:
-                await self._call_on_fail(gate, evaluated[name].decided, may_change=False)
+                await self._call_on_fail(gate, evaluated[name], may_change=False)
         return evaluated
 
     def _too_late(self, first: GateDecision, gate: Gate) -> str:
@@ -135,7 +135,7 @@ class StepEvaluation:
         Of a gate that was evaluated twice, the first evaluation is read too if results are kept.
         """
         self.output.wait("reading what failed", schedule.SCENARIOS_S)
-        last = {(name, "last"): (self._gates[name], each.decided) for name, each in evaluated.items()}
+        last = {(name, "last"): (self._gates[name], each) for name, each in evaluated.items()}
         twice = {name: each.evaluations[0] for name, each in evaluated.items() if self.kept and each.evaluations}
         first = {(name, "first"): (self._gates[name], decided) for name, decided in twice.items()}
         to_read = {**last, **first}

@@ -20,6 +20,7 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, fingerprint
 from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures
+from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.published_result import CommitResults
 from sepurux_action.evaluation.result import Evaluated, GateResult
 from sepurux_action.evaluation.runs import RunResult, Runs, WorkflowRun
@@ -76,7 +77,7 @@ def _key(gate: Gate) -> str:
 
 
 def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
-    decided, worst, numbers = result.decided, result.worst, result.numbers
+    worst, numbers = result.worst, result.numbers
     names = numbers.mutation_categories
     names = None if names is None else tuple(map(_cut, names))
     tools = (replace(each, tool=_cut(each.tool)) for each in numbers.top_failing_tools[:MAX_DETAILS])
@@ -94,15 +95,16 @@ def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
         earlier=result.recorded.run if result.recorded else here,
     )
     numbers = replace(numbers, status="", decision="", mutation_categories=names, top_failing_tools=tuple(tools))
-    return Evaluated(
-        decided=replace(
-            decided,
-            reason=_cut(result.reason),
-            detail="",
-            runs=(worst,),
-            scenarios=(),
-            numbers=replace(numbers, run_ids=run_ids),
-        ),
+    decided = GateDecision.of(
+        result,
+        reason=_cut(result.reason),
+        detail="",
+        runs=(worst,),
+        scenarios=(),
+        numbers=replace(numbers, run_ids=run_ids),
+    )
+    return Evaluated.of(
+        decided,
         what_failed=replace(
             found,
             scenarios=(),

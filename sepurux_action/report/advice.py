@@ -18,7 +18,7 @@ def explanation(gate: GateFacts) -> str:
     """Return why a gate failed, '' if its thresholds say it."""
     if gate.rule is Rule.DECIDED_FAIL and not gate.thresholds.missed:
         ask = f"Ask Sepurux about run `{gate.worst.run_id}`." if gate.worst.run_id else ""
-        return f"{gate.decided.detail or UNEXPLAINED_FAIL} {SEE_THE_RUN if gate.dashboard else ask}"
+        return f"{gate.detail or UNEXPLAINED_FAIL} {SEE_THE_RUN if gate.dashboard else ask}"
     if gate.rule is Rule.THRESHOLD_MISSED and not gate.by_earlier_drop:
         return " ".join(filter(None, (_drops(gate), _reported_pass(gate), gate.hint)))
     return (
@@ -71,7 +71,7 @@ def what_happened(gate: GateFacts, *, as_markdown: bool) -> str:
 
     Markdown also says that the agent is not the cause, if no poll showed a result.
     """
-    detail = "" if gate.state is State.CANCELLED else gate.decided.detail
+    detail = "" if gate.state is State.CANCELLED else gate.detail
     unevaluated = gate.decision is Decision.ERROR and gate.rule is Rule.NOT_POLLED
     return f"The agent was not evaluated: {detail}" if detail and unevaluated and as_markdown else detail
 

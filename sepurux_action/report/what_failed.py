@@ -148,7 +148,7 @@ class Found:
         undecided = _undecided(scenario)
         worst = min(scenario.recordings, key=lambda run: severity_key(run.decision, run.run))
         reason = undecided.run_decision.reason if undecided else ""
-        shown = reason and (self.result.decision is Decision.FAIL or reason != self.result.decided.detail)
+        shown = reason and (self.result.decision is Decision.FAIL or reason != self.result.detail)
         clause = reason[:1].lower() + reason[1:] if worst.decision is Decision.PENDING else reason
         return ScenarioFacts(
             name=scenario.name,

@@ -293,7 +293,7 @@ def cached(result: GateResult) -> GateResult:
     assert PLACE.read(PLACE.write(state)) == state
     found = state.find_fail(result.gate.name, COMMIT, result.worst.run.dashboard_url or EARLIER.url)
     assert found is not None
-    return GateResult(gate=result.gate, blocks=True, decided=found.decided, what_failed=found.what_failed)
+    return GateResult.of(found, gate=result.gate, blocks=True)
 
 
 def test_a_cached_fail_has_all_that_reports_and_status_show() -> None:
