@@ -15,11 +15,7 @@ from sepurux_action.evaluation.api import ApiRequest, Success, TransientError
 from sepurux_action.evaluation.api_calls import ApiCalls
 from sepurux_action.evaluation.ci_run import wrong_shape
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.failures import (
-    MAX_LISTED_FAILURES,
-    merge_failures,
-    parse_failures,
-)
+from sepurux_action.evaluation.failures import MAX_LISTED_FAILURES, merge_failures, parse_failures
 from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.metrics import FAILURES, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.pooled_numbers import scenarios_of

@@ -16,16 +16,7 @@ from sepurux_action.evaluation.drops import DROPS, Base, Baseline, check_drops, 
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
 from sepurux_action.evaluation.metrics import FAILURES, PASS_RATE, RELIABILITY_SCORE, UNSAFE_ATTEMPTS, Metric
-from tests.builders import (
-    PASSING,
-    a_baseline,
-    a_gate,
-    a_gate_with,
-    a_past_result,
-    a_run,
-    known,
-    run_with,
-)
+from tests.builders import PASSING, a_baseline, a_gate, a_gate_with, a_past_result, a_run, known, run_with
 
 HINT = "Give the job a permission."
 

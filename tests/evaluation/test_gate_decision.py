@@ -15,12 +15,7 @@ from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool, parse_ci_run
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, decide
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
-from sepurux_action.evaluation.metrics import (
-    METRICS,
-    PASS_RATE,
-    SCENARIOS,
-    UNSAFE_ATTEMPTS,
-)
+from sepurux_action.evaluation.metrics import METRICS, PASS_RATE, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import published_numbers
 from sepurux_action.evaluation.runs import RunResult
 from tests.builders import NO_BASE, OF_CAMPAIGN, a_ci_run, a_gate_with, known, undecided
