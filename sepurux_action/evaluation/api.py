@@ -198,7 +198,7 @@ def parse_response(call: ApiRequest, response: Response, credentials: Credential
             hint="Set `base_url` to the API's own address. The gate follows no redirect, which would get the secret.",
         )
     detail = error_detail(body, redact)
-    said = f": {detail}" if detail else ""
+    said = detail and f": {detail}"
     if status in {408, 425, 429} or status >= 500:  # noqa: PLR2004 - HTTP's server error class
         wait = response.retry_after_s
         return TransientError(reason=f"HTTP {status}{said}", status=status, retry_after_s=wait, reached=True)

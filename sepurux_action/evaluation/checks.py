@@ -56,10 +56,6 @@ class Check:
         unreported = self.required_for_pass and self.state is CheckState.NOT_REPORTED
         return unreported or self.state is CheckState.NO_NUMBER
 
-    @property
-    def prevents_pass(self) -> bool:
-        return self.is_missed or self.is_unknown
-
 
 Rates = Sequence[tuple[str, float | None]]  # of scenarios: the name, and the pass rate of all recordings if it is known
 
@@ -80,7 +76,7 @@ def check_thresholds(run: CIRun, gate: Gate, rates: Rates) -> Iterator[Check]:
 def _check(metric: Metric, reading: Reading, limit: float, *, needed: bool) -> Check:
     value, write = reading.value, metric.format.write
     met = value is not None and metric.meets(value, limit)
-    state = _state(reading, met=met, sinks=metric.only_gets_worse)
+    state = _state(reading, met=met, sinks=metric.less_is_better or metric.is_minimum)
     unknown = "" if state is CheckState.MISSED else _unknown(metric, reading)
     return Check(
         threshold=metric.threshold,

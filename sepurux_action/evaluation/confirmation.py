@@ -64,7 +64,8 @@ def confirm(gate: Gate, first: GateDecision, runs: Runs, base: Base) -> Evaluate
         return Evaluated.of(first, evaluations=(first, second), confirmation=told)
     numbers, rates = _means(gate, first, second)
     checks = checks_of(gate, numbers, rates, base)
-    unmet = {each.threshold: each for each in checks if each.threshold in CONFIRMABLE and each.prevents_pass}
+    not_met = (each for each in checks if each.is_missed or each.is_unknown)
+    unmet = {each.threshold: each for each in not_met if each.threshold in CONFIRMABLE}
     three = (first.numbers, second.numbers, numbers)
     shown = filter(None, (_shown(metric, gate, three, unmet.get(metric.threshold)) for metric in metrics))
     thresholds = {metric.threshold for metric in metrics}

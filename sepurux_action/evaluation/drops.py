@@ -139,7 +139,7 @@ def _compare(
 ) -> tuple[CheckState, str, str]:
     """Return the state of a drop in points, the remark why it does not count, and the sentence."""
     if base.baseline is None:
-        why = f" ({base.why})" if base.why else ""
+        why = base.why and f" ({base.why})"
         remark = f"the results on {base.name} could not be read{why}"
         return CheckState.NO_NUMBER, remark, f"{remark}, so no drop can be compared"
     values = base.baseline.values(metric)

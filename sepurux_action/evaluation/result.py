@@ -53,8 +53,8 @@ def of_status(description: str, url: str) -> Evaluated:
     """Return a `fail` that only a commit status shows: its numbers, and its page at Sepurux, '' if it has none."""
     published = parse_description(description)
     numbers = {name: Reading(value) for name, value in published.numbers.items()} if published else {}
-    shown = f": {text}" if (text := summary(numbers)) else ""
-    reason = f"An earlier run evaluated this commit, and it failed{shown}."
+    shown = summary(numbers)
+    reason = f"An earlier run evaluated this commit, and it failed{shown and f': {shown}'}."
     run = CIRun(decision="fail", numbers=numbers, dashboard_url=url)
     worst = RunResult(run=run, run_decision=RunDecision(decision=Decision.FAIL, reason=reason, rule=Rule.RECORDED))
     return Evaluated(decision=Decision.FAIL, rule=Rule.RECORDED, reason=reason, runs=(worst,), numbers=run)

@@ -320,21 +320,23 @@ class RunPoller:
     def _log_decision(self) -> None:
         """Log the decision, and of several runs why: the report, at the end of the log, does not say it of each."""
         result = self.result
-        why = summary(result.run.numbers) if result.decision.is_decided else result.run_decision.reason
-        shown = f": {why}" if why and self.step.calls.polled > 1 else ""
-        waited = f" after {number_format.duration(result.elapsed_s)}"
-        if shown and result.decision is Decision.PENDING:  # the reason says it
-            waited = ""
-        self._log(f"{result.decision}{waited}{shown}")
+        waited, why = f" after {number_format.duration(result.elapsed_s)}", ""
+        if self.step.calls.polled > 1:
+            why = result.run_decision.reason
+            if result.decision.is_decided:
+                why = summary(result.run.numbers)
+            elif result.decision is Decision.PENDING:  # the reason says it
+                waited = ""
+        self._log(f"{result.decision}{waited}{why and f': {why}'}")
 
     def _log(self, text: str) -> None:
         self.step.output.progress(self._labeled(text))
 
     def _labeled(self, text: str) -> str:
-        names = [self.gate.name] if self.step.several_gates else []
-        names += [self.trace.label] if len(self.gate.traces) > 1 else []
-        return f"[{' / '.join(names)}] {text}" if names else text
+        parts = (self.gate.name, self.step.several_gates), (self.trace.label, self.gate.has_several_traces)
+        names = " / ".join(name for name, is_needed in parts if is_needed)
+        return f"[{names}] {text}" if names else text
 
 
 def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:].rstrip('.')}." if text else ""
+    return text and f"{text[0].upper()}{text[1:].rstrip('.')}."

@@ -34,7 +34,7 @@ def find_campaign(listed: object, campaign: str, project: str) -> str:
     ids = sorted({*named} - {""})
     if len(ids) == 1:
         return ids[0]
-    where = f" in project {json_reader.preview(project)}" if project else ""
+    where = project and f" in project {json_reader.preview(project)}"
     if ids:
         hint = f"Set `campaign` to the UUID of one of them: {_listed(ids)}."
         raise EvaluationError(f"{len(ids)} campaigns are named {json_reader.preview(campaign)}{where}", hint)

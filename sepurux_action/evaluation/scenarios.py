@@ -149,10 +149,13 @@ async def read_scenarios(gates: Sequence[tuple[Gate, GateDecision]], calls: ApiC
                 if failed
             ]
         )
-    ranked_gates = sorted(range(len(gates)), key=lambda index: gate_severity(gates[index][1]))
-    by_gate = [[*chain.from_iterable(readers[index])] for index in ranked_gates]
+    severity = [severity_key(decided.decision, decided.numbers) for _, decided in gates]
+    worst_first = sorted(range(len(gates)), key=severity.__getitem__)
+    by_gate = [[*chain.from_iterable(readers[index])] for index in worst_first]
     await _read_failures(reader, by_gate)
-    ranked = chain.from_iterable(sorted(each, key=lambda each: _severity(each.run)) for each in by_gate)
+    ranked = chain.from_iterable(
+        sorted(each, key=lambda each: (not each.run.failed, *numbers_key(each.run.run.value))) for each in by_gate
+    )
     unnamed = [each.read_name for each in ranked if each.run.failed and each.run.name == each.run.trace_id != ""]
     await reader.at_once(unnamed[:MAX_NAMES])
     return tuple(_what_failed(*each, of_gate) for each, of_gate in zip(gates, readers, strict=True))
@@ -162,10 +165,6 @@ def nothing_read(gate: Gate, decided: GateDecision) -> WhatFailed:
     """Return what is known if nothing could be read: how many scenarios were not, of a batch at least one."""
     unread = [each.read for each in decided.scenarios] if gate.names_traces else [decided.worst.evaluated]
     return WhatFailed(unread_scenarios=sum(unread))
-
-
-def gate_severity(decided: GateDecision) -> tuple[int, float]:
-    return severity_key(decided.decision, decided.numbers)
 
 
 async def _read_failures(reader: Reader, evaluations: Sequence[Sequence[RunReader]]) -> None:
@@ -187,10 +186,6 @@ def _recordings(run: RunResult) -> Runs:
     if len(run_ids) == 1:
         return (replace(run, run_id=run_ids[0], name=run.path or run.trace_id),)
     return run.of_batch or tuple(RunResult(run_id=run_id) for run_id in run_ids)
-
-
-def _severity(run: RunResult) -> tuple[float, ...]:
-    return not run.failed, *numbers_key(run.run.value)
 
 
 def _what_failed(gate: Gate, decided: GateDecision, readers: Sequence[Sequence[RunReader]]) -> WhatFailed:

@@ -107,5 +107,5 @@ def out_of_time(polls: Polls, waited_s: float) -> EvaluationError:
     if decision.rule is Rule.FINISHED_UNDECIDED:
         return EvaluationError(decision.reason, NEXT_STEPS[decision.rule])
     why = f": {decision.reason}" if decision.rule is Rule.UNKNOWN_WORD else ""
-    why += f"; the last poll failed: {failed}" if failed else ""
+    why += failed and f"; the last poll failed: {failed}"
     return StillPending(f"No decision after {waited}{why}", NEXT_STEPS[decision.rule], detail=why.lstrip(":; "))

@@ -135,23 +135,21 @@ class StepEvaluation:
         Of a gate that was evaluated twice, the first evaluation is read too if results are kept.
         """
         self.output.wait("reading what failed", schedule.SCENARIOS_S)
-        last = {(name, "last"): (self._gates[name], each) for name, each in evaluated.items()}
         twice = {name: each.evaluations[0] for name, each in evaluated.items() if self.kept and each.evaluations}
-        first = {(name, "first"): (self._gates[name], decided) for name, decided in twice.items()}
-        to_read = {**last, **first}
-        reading = asyncio.create_task(read_scenarios([*to_read.values()], self.calls))
+        to_read = [(self._gates[name], decided) for name, decided in (*evaluated.items(), *twice.items())]
+        reading = asyncio.create_task(read_scenarios(to_read, self.calls))
         self.calls.cancel_on_signal([reading])
         await asyncio.wait([reading])
-        found: Sequence[WhatFailed] = [*starmap(nothing_read, to_read.values())]
+        found: Sequence[WhatFailed] = [*starmap(nothing_read, to_read)]
         try:
             if not reading.cancelled():
                 found = reading.result()
         except DEFECTS as defect:
             self.output.log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
-        read = dict(zip(to_read, found, strict=True))
+        first = dict(zip(twice, found[len(evaluated) :], strict=True))
         return {
-            name: replace(each, what_failed=read[name, "last"], first_failed=read.get((name, "first"), WhatFailed()))
-            for name, each in evaluated.items()
+            name: replace(each, what_failed=read, first_failed=first.get(name, WhatFailed()))
+            for (name, each), read in zip(evaluated.items(), found, strict=False)
         }
 
     # -- what is published before the end -----------------------------------------------------------------------------
