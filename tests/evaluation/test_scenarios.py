@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.drops import Base, Baseline
 from sepurux_action.evaluation.failures import ClassifiedFailure, parse_failures
 from sepurux_action.evaluation.result import Evaluated
-from sepurux_action.evaluation.step_evaluation import StepEvaluation
+from tests.evaluation import step
 from tests.evaluation.scenario_backend import Batches, Run
-from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput
+from tests.fakes import CAMPAIGN, FakeApiCalls
 
 GATE = Gate(name="core", campaign=CAMPAIGN)
 Key = tuple[str, str, str, str]
@@ -46,8 +45,7 @@ some_runs = st.lists(a_run(), min_size=1, max_size=5)
 
 
 def evaluate(calls: FakeApiCalls, gate: Gate = GATE) -> Evaluated:
-    evaluation = StepEvaluation([(gate, Base(baseline=None))], {}, calls, FakeOutput(), lambda _: None)
-    return evaluation.evaluate()[gate.name]
+    return step.evaluate(calls, gate)[0]
 
 
 def counts(failures: Iterable[ClassifiedFailure]) -> Counter[Key]:
@@ -304,7 +302,7 @@ def test_of_all_runs_of_a_gate_those_with_the_most_failures_are_read_first() -> 
 
     gate = replace(GATE, traces=(Trace(label="a", trace_id="a"), Trace(label="b", trace_id="b")))
     calls = FakeApiCalls(answer)
-    StepEvaluation([(gate, Base(baseline=Baseline()))], {}, calls, FakeOutput(), lambda _: None).evaluate()
+    evaluate(calls, gate)
     read = [dict(call.query)["run_id"] for _, call in calls.calls if call.path.endswith("/failures")]
     assert read[0] == "many-run-1"
 
@@ -318,11 +316,7 @@ def test_the_gate_with_the_worst_result_is_read_first() -> None:
 
     gates = [replace(GATE, name="core", limits={}), replace(GATE, name="worse", project="worse")]
     calls = FakeApiCalls(by_project, takes_s=0.01)
-    core, worst = (
-        StepEvaluation([(gate, Base(baseline=Baseline())) for gate in gates], {}, calls, FakeOutput(), lambda _: None)
-        .evaluate()
-        .values()
-    )
+    core, worst = step.evaluate(calls, *gates)
     numbers = [call.project for _, call in calls.calls if "/ci/runs/" in call.path]
     assert numbers == ["worse"] * 300 + [""] * 100
     assert (core.runs[0].decision, worst.runs[0].decision) == (Decision.PASS, Decision.FAIL)
