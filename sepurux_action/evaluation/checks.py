@@ -99,9 +99,11 @@ def _below(rates: Rates, check: Check) -> str:
     if not below or not check.is_missed:
         return check.sentence
     worst = next(name for name, rate in rates if rate == below[0])
-    others = f", and so did {number_format.pluralize(len(below) - 1, 'other')}" if below[1:] else ""
     required = check.required.removeprefix("≥ ")
-    return f"scenario {json_reader.preview(worst)} passed {check.actual}, less than the required {required}{others}"
+    told = f"scenario {json_reader.preview(worst)} passed {check.actual}, less than the required {required}"
+    if below[1:]:
+        told += f", and so did {number_format.pluralize(len(below) - 1, 'other')}"
+    return told
 
 
 def _check_categories(run: CIRun, required: tuple[str, ...], *, needed: bool) -> Check:
@@ -141,8 +143,10 @@ def _unknown(metric: Metric, reading: Reading) -> str:
 
 def _state(reading: Reading, *, met: bool, sinks: bool = False) -> CheckState:
     """Return the state. A number of some runs is missed only if those of the others can make it only worse: `sinks`."""
-    if reading.value is None:
-        return CheckState.NO_NUMBER if reading.broken else CheckState.NOT_REPORTED
-    if reading.partial and (met or not sinks):
+    if reading.broken:
+        return CheckState.NO_NUMBER
+    if reading.value is None or (reading.partial and (met or not sinks)):
         return CheckState.NOT_REPORTED
-    return CheckState.MET if met else CheckState.MISSED
+    if met:
+        return CheckState.MET
+    return CheckState.MISSED

@@ -107,7 +107,9 @@ def _reported_once(gate: Gate, first: GateDecision, second: GateDecision) -> Ite
     if first.numbers.value(SCENARIOS) != second.numbers.value(SCENARIOS):
         yield "the evaluations have different numbers of scenarios"
     limited = [each for each in METRICS if {each.threshold, each.drop} & gate.limits.keys()]
-    for metric in (*limited, *([MUTATION_CATEGORIES] if gate.required_mutation_categories else [])):
+    if gate.required_mutation_categories:
+        limited.append(MUTATION_CATEGORIES)
+    for metric in dict.fromkeys(limited):
         if metric is not SCENARIOS and _known(first, metric) != _known(second, metric):
             yield f"only one evaluation reported the {metric.nouns or metric.noun}"
 
@@ -126,4 +128,6 @@ def _shown(metric: Metric, gate: Gate, numbers: Sequence[CIRun], unmet: Check | 
     one, two, average = written
     published = metric.published or f"{metric.noun} {{}}"
     text = f"{published.format(f'{one} and {two}')}, {average} on average"
-    return f"{text}, where {metric.format.write(unmet.limit, unmet.value)} is needed" if unmet else text
+    if unmet:
+        text += f", where {metric.format.write(unmet.limit, unmet.value)} is needed"
+    return text

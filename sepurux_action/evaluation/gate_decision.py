@@ -106,15 +106,20 @@ def decide_gate(gate: Gate, runs: Runs, base: Base) -> GateDecision:
     checks = checks_of(gate, numbers, rates_of(scenarios), base)
     facts = _Facts(gate, runs, scenarios, numbers, checks, base)
     found = next(found for row in ROWS if (found := row(facts)))
+    detail = found.detail
+    if found.decision is not Decision.PENDING:
+        detail = detail or found.reason
+    if found.decision is Decision.SKIPPED:
+        checks = ()
     return GateDecision(
         decision=found.decision,
         rule=found.rule,
         reason=found.reason,
         runs=runs,
         hint=at_source(found.hint, gate),
-        detail=found.detail or ("" if found.decision is Decision.PENDING else found.reason),
+        detail=detail,
         numbers=numbers,
-        checks=() if found.decision is Decision.SKIPPED else checks,
+        checks=checks,
         scenarios=scenarios,
         is_suspect=any(run.trace_may_be_cause for run in found.because_of),
     )

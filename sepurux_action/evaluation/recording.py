@@ -83,8 +83,9 @@ def read_recording(text: str, label: str) -> Recording:
     recording = found.recording or Recording()
     if recording.problem:
         raise TraceFileError(f'"{label}" {recording.problem}; record every call of a tool: {GUIDE}')
-    newest = recording.newest if len(kept) < MAX_OBJECTS else None
-    return replace(recording, newest=newest, task=found.task)
+    if len(kept) >= MAX_OBJECTS:
+        recording = replace(recording, newest=None)
+    return replace(recording, task=found.task)
 
 
 def _object(kept: dict[tuple[object, ...], _Object], pairs: list[tuple[str, object]]) -> _Object:
@@ -123,7 +124,9 @@ def _read_fields(fields: dict[str, object]) -> _Object:
 
 def _shown_names(names: Iterable[str]) -> tuple[str, ...]:
     shown = tuple(dict.fromkeys(map(shown_name, names)))
-    return shown if len(shown) <= MAX_ARGUMENTS else (*sorted(shown)[:MAX_ARGUMENTS], HIDDEN)
+    if len(shown) > MAX_ARGUMENTS:
+        return (*sorted(shown)[:MAX_ARGUMENTS], HIDDEN)
+    return shown
 
 
 def shown_name(name: str) -> str:

@@ -38,8 +38,7 @@ class WorkflowRun:
 
     @property
     def number(self) -> str:
-        found = _RUN_NUMBER.search(self.url)
-        return found[1] if found else ""
+        return next(iter(_RUN_NUMBER.findall(self.url)), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +194,9 @@ class Scenario:
     def value(self, metric: Metric) -> float | None:
         """Return the number of all recordings that report it, not rounded; None if none does."""
         values = [value for each in self.recordings if (value := each.run.value(metric)) is not None]
-        return metric.together(values) if values else None
+        if not values:
+            return None
+        return metric.together(values)
 
     @property
     def rate(self) -> float | None:

@@ -166,12 +166,15 @@ class StepEvaluation:
         decided = decide_gate(gate, tuple(poller.result for poller in pollers), self._bases[gate.name])
         if decided.decision is not Decision.FAIL:
             return
-        may_be_noise = can_be_noise(decided) if complete else misses_only_rates(decided)
+        may_be_noise = misses_only_rates(decided)
+        if complete:
+            may_be_noise = can_be_noise(decided)
         may_change = gate.confirm and may_be_noise and not self._too_late(decided, gate)
         if self._published.get(gate.name) != (ended, may_change):
             self._published[gate.name] = ended, may_change
-            known = decided if ended else replace(decided, numbers=CIRun())
-            await self._call_on_fail(gate, known, may_change=may_change)
+            if not ended:
+                decided = replace(decided, numbers=CIRun())
+            await self._call_on_fail(gate, decided, may_change=may_change)
 
     async def _call_on_fail(self, gate: Gate, decided: GateDecision, *, may_change: bool) -> None:
         async with self._publishing:
@@ -197,8 +200,10 @@ class StepEvaluation:
         what = f"{pollers[0].gate.name}: {pollers[0].phase}"
         if len(pollers) > 1:
             what = f"{sum(each.complete for each in pollers)} of {len(pollers)} runs decided"
-        if error:
-            what = f"cannot reach {error.unreached}" if error.unreached else f"{error.reason}; {what}"
+        if error and error.unreached:
+            what = f"cannot reach {error.unreached}"
+        elif error:
+            what = f"{error.reason}; {what}"
         self.output.wait(what, self._left)
 
     @property

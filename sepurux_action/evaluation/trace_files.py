@@ -112,12 +112,15 @@ class TraceFolder:
         """
         real = Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a ring of links, up to Python 3.12
         start = self._folder_of(path)
-        return real if start is not None and self._folder_of(real) == start else None
+        if start is None or self._folder_of(real) != start:
+            return None
+        return real
 
     def _folder_of(self, path: Path) -> Path | None:
         """Return the innermost folder, without links, that contains the path as written, or None."""
-        spellings = [folder for folder in self._spellings if path.is_relative_to(folder)]
-        return self._spellings[max(spellings, key=lambda folder: len(folder.parts))] if spellings else None
+        spellings = (folder for folder in self._spellings if path.is_relative_to(folder))
+        innermost = max(spellings, key=lambda folder: len(folder.parts), default=NOWHERE)
+        return self._spellings.get(innermost)
 
 
 def _named(folder: Path, parts: Sequence[str]) -> Iterator[Path]:

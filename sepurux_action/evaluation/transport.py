@@ -181,8 +181,12 @@ def retry_after(header: str, now: datetime) -> float | None:
         seconds = float(header)
     except ValueError:
         when = _http_date(header)
-        seconds = (when - now).total_seconds() if when else math.nan
-    return min(MAX_RETRY_AFTER_S, max(0.0, seconds)) if not math.isnan(seconds) else None
+        if not when:
+            return None
+        seconds = (when - now).total_seconds()
+    if math.isnan(seconds):
+        return None
+    return min(MAX_RETRY_AFTER_S, max(0.0, seconds))
 
 
 def _http_date(text: str) -> datetime | None:
