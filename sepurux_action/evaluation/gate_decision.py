@@ -14,7 +14,7 @@ from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.checks import Check, CheckState, Rates, check_thresholds
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.decision import NEXT_STEPS, SEE_THE_RUN, UNEXPLAINED_FAIL, Decision, Rule
+from sepurux_action.evaluation.decision import NEXT_STEPS, SEE_THE_RUN, UNEXPLAINED_FAIL, Decision, Rule, RunDecision
 from sepurux_action.evaluation.drops import DROPS, Base, check_drops
 from sepurux_action.evaluation.metrics import (
     BY_OPTION,
@@ -86,17 +86,25 @@ class _Facts:
     def missed(self) -> list[Check]:
         return [check for check in self.checks if check.is_missed]
 
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What a row decides. `because_of` are the runs that are why there is no decision."""
-
-    decision: Decision
-    rule: Rule
-    reason: str
-    hint: str = ""
-    detail: str = ""
-    because_of: Runs = ()
+    def decided(self, found: RunDecision, hint: str = "", because_of: Runs = ()) -> GateDecision:
+        """Return what a row decides. `because_of` are the runs that are why there is neither a pass nor a fail."""
+        detail, checks = found.detail, self.checks
+        if found.decision is not Decision.PENDING:
+            detail = detail or found.reason
+        if found.decision is Decision.SKIPPED:
+            checks = ()
+        return GateDecision(
+            decision=found.decision,
+            rule=found.rule,
+            reason=found.reason,
+            runs=self.runs,
+            hint=at_source(hint, self.gate),
+            detail=detail,
+            numbers=self.numbers,
+            checks=checks,
+            scenarios=self.scenarios,
+            is_suspect=any(run.trace_may_be_cause for run in because_of),
+        )
 
 
 def decide_gate(gate: Gate, runs: Runs, base: Base) -> GateDecision:
@@ -105,24 +113,7 @@ def decide_gate(gate: Gate, runs: Runs, base: Base) -> GateDecision:
     numbers = pool(gate, runs, scenarios)
     checks = checks_of(gate, numbers, rates_of(scenarios), base)
     facts = _Facts(gate, runs, scenarios, numbers, checks, base)
-    found = next(found for row in ROWS if (found := row(facts)))
-    detail = found.detail
-    if found.decision is not Decision.PENDING:
-        detail = detail or found.reason
-    if found.decision is Decision.SKIPPED:
-        checks = ()
-    return GateDecision(
-        decision=found.decision,
-        rule=found.rule,
-        reason=found.reason,
-        runs=runs,
-        hint=at_source(found.hint, gate),
-        detail=detail,
-        numbers=numbers,
-        checks=checks,
-        scenarios=scenarios,
-        is_suspect=any(run.trace_may_be_cause for run in found.because_of),
-    )
+    return next(found for row in ROWS if (found := row(facts)))
 
 
 def checks_of(gate: Gate, numbers: CIRun, rates: Rates, base: Base) -> tuple[Check, ...]:
@@ -133,7 +124,7 @@ def checks_of(gate: Gate, numbers: CIRun, rates: Rates, base: Base) -> tuple[Che
 # -- the rows ---------------------------------------------------------------------------------------------------------
 
 
-def _run_failed(facts: _Facts) -> _Found | None:
+def _run_failed(facts: _Facts) -> GateDecision | None:
     failed = [run for run in facts.runs if run.decision is Decision.FAIL]
     if not failed:
         return None
@@ -144,18 +135,18 @@ def _run_failed(facts: _Facts) -> _Found | None:
     if facts.missed:
         reasons.append(_sentence(facts))
         hint = ""
-    return _Found(Decision.FAIL, Rule.DECIDED_FAIL, " ".join(reasons) or UNEXPLAINED_FAIL, hint)
+    return facts.decided(RunDecision(Decision.FAIL, " ".join(reasons) or UNEXPLAINED_FAIL, Rule.DECIDED_FAIL), hint)
 
 
-def _sum_exceeded(facts: _Facts) -> _Found | None:
+def _sum_exceeded(facts: _Facts) -> GateDecision | None:
     """Return a `fail` that no undecided run can change: a sum over several traces is more than its maximum."""
     sums = [check for check in facts.missed if check.threshold in {metric.threshold for metric in SUMS}]
     if not sums or not facts.gate.has_several_traces or _all_passed(facts):
         return None
-    return _Found(Decision.FAIL, Rule.THRESHOLD_MISSED, _sentence(facts))
+    return facts.decided(RunDecision(Decision.FAIL, _sentence(facts), Rule.THRESHOLD_MISSED))
 
 
-def _not_passed(facts: _Facts) -> _Found | None:
+def _not_passed(facts: _Facts) -> GateDecision | None:
     if _all_passed(facts):
         return None
     others = tuple(run for run in facts.runs if run.decision is not Decision.PASS)
@@ -169,28 +160,29 @@ def _not_passed(facts: _Facts) -> _Found | None:
     detail = decided.detail
     if first.decision is not Decision.PENDING:
         detail = detail or decided.reason
-    return _Found(first.decision, decided.rule, reason, first.hint, detail, others)
+    return facts.decided(replace(decided, reason=reason, detail=detail), first.hint, others)
 
 
-def _threshold_missed(facts: _Facts) -> _Found | None:
+def _threshold_missed(facts: _Facts) -> GateDecision | None:
     if not facts.missed:
         return None
     told = _sentence(facts)
     reason, hint = f"{HOWEVER} {told[0].lower()}{told[1:]}", ""
     if [check.threshold for check in facts.missed] == [SCENARIOS.threshold]:
         hint = MORE_SCENARIOS
-    return _Found(Decision.FAIL, Rule.THRESHOLD_MISSED, reason, hint)
+    return facts.decided(RunDecision(Decision.FAIL, reason, Rule.THRESHOLD_MISSED), hint)
 
 
-def _base_unread(facts: _Facts) -> _Found | None:
+def _base_unread(facts: _Facts) -> GateDecision | None:
     unread = [check for check in facts.checks if check.is_unknown and check.threshold in DROPS]
     if facts.base.baseline or not unread:
         return None
     told = f"{HOWEVER} {'; '.join(dict.fromkeys(check.sentence for check in unread))}."
-    return _Found(Decision.ERROR, Rule.BASE_UNREAD, told, facts.base.hint, because_of=_without_outages(facts.runs))
+    found = RunDecision(Decision.ERROR, told, Rule.BASE_UNREAD)
+    return facts.decided(found, facts.base.hint, _without_outages(facts.runs))
 
 
-def _number_unknown(facts: _Facts) -> _Found | None:
+def _number_unknown(facts: _Facts) -> GateDecision | None:
     unknown = dict[Metric, str]()
     for check in facts.checks:
         if check.is_unknown:
@@ -209,10 +201,10 @@ def _number_unknown(facts: _Facts) -> _Found | None:
     if unknown.keys() != {RELIABILITY_SCORE}:
         because_of = _without_outages(because_of)
     reason = f"{what} ({'; '.join(unknown.values())})."
-    return _Found(Decision.ERROR, Rule.NUMBER_UNKNOWN, reason, hint, f"{what}.", because_of)
+    return facts.decided(RunDecision(Decision.ERROR, reason, Rule.NUMBER_UNKNOWN, f"{what}."), hint, because_of)
 
 
-def _passed(facts: _Facts) -> _Found:
+def _passed(facts: _Facts) -> GateDecision:
     drops = [check for check in facts.checks if check.threshold in DROPS]
     thresholds = [check for check in facts.checks if check.threshold not in DROPS]
     remarks = [check.sentence for check in drops if check.state is not CheckState.MET]
@@ -223,10 +215,10 @@ def _passed(facts: _Facts) -> _Found:
     elif thresholds:
         met = "every threshold is met"
     parts = "; ".join(filter(None, (summary(facts.numbers.numbers), *(remarks or [met]))))
-    return _Found(Decision.PASS, Rule.DECIDED_PASS, f"{parts[0].upper()}{parts[1:]}.")
+    return facts.decided(RunDecision(Decision.PASS, f"{parts[0].upper()}{parts[1:]}.", Rule.DECIDED_PASS))
 
 
-ROWS: tuple[Callable[[_Facts], _Found | None], ...] = (
+ROWS: tuple[Callable[[_Facts], GateDecision | None], ...] = (
     _run_failed,
     _sum_exceeded,
     _not_passed,
