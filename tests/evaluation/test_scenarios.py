@@ -101,19 +101,15 @@ def test_a_request_for_each_scenario_and_one_for_each_that_failed(scenarios: int
     assert (sum(each.count for each in found.failures), found.unread_scenarios) == (min(5, scenarios), 0)
 
 
-@pytest.mark.parametrize("fields", [{}, {"failures": None, "unsafe_attempts": None}])
-def test_nothing_is_read_for_a_gate_that_passed_without_a_failure(fields: dict[str, object]) -> None:
-    calls = FakeApiCalls(Batches({"now": a_batch(40, 0)}, fields=fields))
+@pytest.mark.parametrize(
+    ("failed", "fields"), [(0, {}), (0, {"failures": None, "unsafe_attempts": None}), (1, {"decision": "pass"})]
+)
+def test_of_a_gate_that_passed_only_failures_are_read(failed: int, fields: dict[str, object]) -> None:
+    calls = FakeApiCalls(Batches({"now": a_batch(40, failed)}, fields=fields))
     result = evaluate(calls, gate=replace(GATE, limits={}))
-    assert result.decision is Decision.PASS
-    assert [call.path for _, call in calls.calls if "/ci/runs/" in call.path or "failures" in call.path] == []
-    assert result.what_failed.unread_scenarios == 0
-
-
-def test_a_passing_gate_with_failures_is_read() -> None:
-    calls = FakeApiCalls(Batches({"now": a_batch(3, 1)}, fields={"decision": "pass"}))
-    result = evaluate(calls, gate=replace(GATE, limits={}))
-    assert (result.decision, len(result.what_failed.failures)) == (Decision.PASS, 1)
+    assert (result.decision, len(result.what_failed.failures)) == (Decision.PASS, failed)
+    assert len(calls.paths("/ci/runs/")) == 40 * failed
+    assert (len(calls.paths("/failures")), result.what_failed.unread_scenarios) == (failed, 0)
 
 
 def test_of_a_huge_batch_four_hundred_scenarios_are_read_and_the_others_are_counted() -> None:
