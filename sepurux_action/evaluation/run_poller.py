@@ -230,13 +230,12 @@ class RunPoller:
             found = next_poll(polls, response, calls.elapsed(), calls.jitter(), last=last)
             if isinstance(found, RunDecision):
                 return found
-            polls, seconds = found
-            if seconds is None:
+            if found is None:
                 self.elapsed_s = min(calls.elapsed(), polls.deadline)  # a report shows what the reason says
                 raise out_of_time(polls, self.elapsed_s)
             if (error := polls.retry.error) and not (before and before.reason == error.reason):
-                self._log(f"poll failed: {error.reason}; next poll in {number_format.duration(seconds)}")
-            await asyncio.sleep(seconds)
+                self._log(f"poll failed: {error.reason}; next poll in {number_format.duration(found)}")
+            await asyncio.sleep(found)
 
     async def _poll(self, polls: Polls) -> tuple[RunDecision | TransientError, bool]:
         """Return what one poll shows, and whether it was the last; raises EvaluationError if it was rejected."""

@@ -55,7 +55,7 @@ class Retry:
         return float(min(RETRY_CAP_S, RETRY_BASE_S * 2 ** min(max(0, self.failed - 1), 10)) * jitter)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Polls:
     """What the polls of a run have shown, the last good one a `decision`. Times are since the step's first call."""
 
@@ -67,18 +67,18 @@ class Polls:
 
 def next_poll(
     polls: Polls, response: RunDecision | TransientError, now: float, jitter: float, *, last: bool
-) -> RunDecision | tuple[Polls, float | None]:
+) -> RunDecision | float | None:
     """Return the final decision, or the seconds until the next poll, None to give up. The `last` is at the deadline.
 
     A failed poll decides nothing. A finished run without a decision is polled once more before that is final.
     """
     left, wait = polls.deadline - now, poll_wait(now - polls.started)
     if isinstance(response, TransientError):
-        polls = replace(polls, retry=polls.retry.after(response))
+        polls.retry = polls.retry.after(response)
         retry_wait = polls.retry.wait(jitter)
         asked = response.retry_after_s is not None
         if last or response.no_time_left or (asked and retry_wait > left):
-            return polls, None
+            return None
         wait = max(wait, retry_wait)
         if asked:
             wait = retry_wait
@@ -88,12 +88,12 @@ def next_poll(
             wait = SECOND_OPINION_S
         elif response.decision is not Decision.PENDING:
             return response
-        polls = Polls(polls.started, polls.deadline, response)
+        polls.decision, polls.retry = response, Retry()
         if last:
-            return polls, None
+            return None
     if wait > left - MIN_POLL_WAIT_S:
         wait = max(0.0, left)
-    return polls, wait
+    return wait
 
 
 def out_of_time(polls: Polls, waited_s: float) -> EvaluationError:

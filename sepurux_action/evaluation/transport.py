@@ -74,8 +74,7 @@ class Transport:
             return self._failure(error)
 
     def _failure(self, error: Exception) -> TransientError:
-        wrapped = error.args[0] if error.args else None  # what requests got from urllib3
-        reason = getattr(wrapped, "reason", None)
+        reason = getattr(next(iter(error.args), None), "reason", None)  # of what requests got from urllib3
         causes: list[BaseException | None] = [error]
         connected = not isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError)
         if isinstance(reason, urllib3.exceptions.NewConnectionError):
