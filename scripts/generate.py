@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from scripts import noise, record_schema, schema, trace_schema
+from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.options import BY_NAME, GITHUB_TOKEN, LIMITS, OPTIONS, Option, SectionKind
 from sepurux_action.evaluation.metrics import BY_OPTION
 from sepurux_action.report.outputs import OUTPUTS
@@ -84,7 +85,7 @@ def options_table() -> str:
         words = option.kind.accepts if option.kind.accepts.startswith("`") else ""
         default = option.default_shown if option.default or option.default_note else ""
         cells = (names, option.help, "; ".join(filter(None, (words, default))), ", ".join(places))
-        rows.append(f"| {' | '.join(cells)} |")
+        rows.append(in_workflow(f"| {' | '.join(cells)} |"))
     return "\n".join(rows)
 
 
@@ -149,7 +150,7 @@ def _input(spelling: str, option: Option[object]) -> str:
         text = f"The same as `{option.name}`."
     else:
         default = f" Default: {option.default_shown}." if option.default_shown else ""
-        text = f"{option.help} Accepted: {option.kind.accepts}.{default}"
+        text = in_workflow(f"{option.help} Accepted: {option.kind.accepts}.{default}")
     given = "    default: ${{ github.token }}\n" if option is GITHUB_TOKEN else ""
     return f"  {spelling}:\n    description: {json.dumps(text)}\n    required: false\n{given}"
 

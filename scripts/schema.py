@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from sepurux_action.config import kinds, options, path_filter, policy_parser
+from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.options import Option, SectionKind
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -119,4 +120,4 @@ def _object(section: SectionKind, more: Schema) -> Schema:
 def _value(spelling: str, option: Option[object]) -> Schema:
     same = spelling == option.name
     values = _ENFORCEMENT if option is options.ENFORCEMENT else values_of(option)
-    return {"description": option.help if same else f"The same as `{option.name}`.", **values}
+    return {"description": in_workflow(option.help) if same else f"The same as `{option.name}`.", **values}

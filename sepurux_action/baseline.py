@@ -18,37 +18,37 @@ from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.event import Event
 from sepurux_action.host.report_files import ReportWriter
 from sepurux_action.host.workflow_commands import Level
-from sepurux_action.run import Run
+from sepurux_action.step import Step
 
 ON_BRANCH = frozenset({"push", "schedule", "workflow_dispatch"})  # events that evaluate the branch of GITHUB_REF
 
 
-def read_kept(run: Run, files: ReportWriter) -> Run:
+def read_kept(step: Step, files: ReportWriter) -> Step:
     """Return the run with the results in its folder. One that cannot be used is a warning."""
-    if not (run.settings.baseline_dir and run.settings.secret):
-        return run
-    content, problem = files.read(run.settings.baseline_dir, FILE, MAX_BYTES + 1)
+    if not (step.settings.baseline_dir and step.inputs.secret):
+        return step
+    content, problem = files.read(step.settings.baseline_dir, FILE, MAX_BYTES + 1)
     if problem:
-        run.host.annotate(Level.WARNING, problem)
-        return run
-    results, note = run.baseline_file.read(content) if content is not None else ((), "")
-    return replace(run, kept=Kept(results=results, note=note, usable=True))
+        step.host.annotate(Level.WARNING, problem)
+        return step
+    results, note = step.baseline_file.read(content) if content is not None else ((), "")
+    return replace(step, kept=Kept(results=results, note=note, usable=True))
 
 
-def results_of(run: Run, gate: Gate) -> Results:
+def results_of(step: Step, gate: Gate) -> Results:
     """Return the results that a gate's scenarios are compared with: in a workflow, those before its commit."""
-    event = run.event
+    event = step.event
     if not event.name:
-        return find_results(run.kept.results, gate, "", None)
+        return find_results(step.kept.results, gate, "", None)
     branch = event.base_ref or _pushed_branch(event)
-    return find_results(run.kept.results, gate, branch, run.github.snapshot.base_commits) if branch else ()
+    return find_results(step.kept.results, gate, branch, step.github.subject.base.commits) if branch else ()
 
 
-def baseline_of(run: Run, gate: Gate) -> Baseline | None:
+def baseline_of(step: Step, gate: Gate) -> Baseline | None:
     """Return the results that a gate's numbers are compared with, None if they could not be read."""
-    if run.event.name or not run.settings.baseline_dir:
-        return run.github.baseline(gate)
-    passed = (each for each in run.kept.results if each.decision is Decision.PASS)
+    if step.event.name or not step.settings.baseline_dir:
+        return step.github.subject.baseline(gate)
+    passed = (each for each in step.kept.results if each.decision is Decision.PASS)
     results = (
         PreviousResult(decision=each.decision, stage=gate.stage, numbers=each.numbers)
         for each in find_results(passed, gate, "", None)
@@ -56,26 +56,27 @@ def baseline_of(run: Run, gate: Gate) -> Baseline | None:
     return Baseline(tuple(BaselineResult(commit="", url="", result=each) for each in results))
 
 
-def is_kept(run: Run) -> bool:
+def is_kept(step: Step) -> bool:
     """Return whether the results of this run are added to the file."""
-    event = run.event
+    event = step.event
     if not event.name:
-        return run.write_baseline and run.kept.usable
-    return run.kept.usable and event.pull_request is None and bool(_pushed_branch(event))
+        return step.invocation.write_baseline and step.kept.usable
+    return step.kept.usable and event.pull_request is None and bool(_pushed_branch(event))
 
 
-def write_kept(run: Run, results: Sequence[GateResult], files: ReportWriter) -> None:
+def write_kept(step: Step, results: Sequence[GateResult], files: ReportWriter) -> None:
     """Add the results of gates that this run evaluated to the file; nothing after a signal."""
-    if run.signals.received or not is_kept(run):
+    if step.signals.received or not is_kept(step):
         return
-    event, at = run.event, run.github.started.timestamp()
+    event, at = step.event, step.github.subject.started.timestamp()
     new = [
         result_to_keep(each, branch=_pushed_branch(event), commit=event.commit, at=at)
         for each in results
         if each.decision.is_decided and not each.recorded
     ]
     if new:
-        files.write(run.settings.baseline_dir, {FILE: run.baseline_file.write([*run.kept.results, *new], run.redact)})
+        text = step.baseline_file.write([*step.kept.results, *new], step.redact)
+        files.write(step.settings.baseline_dir, {FILE: text})
 
 
 def _pushed_branch(event: Event) -> str:

@@ -22,20 +22,20 @@ from sepurux_action.evaluation.result import Evaluated, GateResult
 from sepurux_action.evaluation.runs import RunResult
 from sepurux_action.evaluation.step_evaluation import StepEvaluation
 from sepurux_action.github.event import Event
-from sepurux_action.github.permissions import Operation, advice
+from sepurux_action.github.permissions import advice
 from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.workflow_commands import Level
 from sepurux_action.report import outputs
 from sepurux_action.report.context import Context
 from sepurux_action.report.rendering import render_notice
-from sepurux_action.run import Run
+from sepurux_action.step import Step
 
 NOT_AFFECTED = "No changed file matches the gate's `paths`."
 RECORD_UNREAD = (
     "The statuses of the commit could not be read, so it is not known whether an earlier run of this gate failed."
 )
 RECORD_HINT = "Give the job `statuses: write` under `permissions:` if it lacks it, then {rerun}."
-NO_CREDENTIALS = "`token` and `api_key` are both empty, so the gate has no secret for Sepurux."
+NO_CREDENTIALS = "{token} and {api_key} are both empty, so the gate has no secret for Sepurux."
 NO_CREDENTIALS_HINT = (
     "Set one of them, such as `token: ${{ secrets.SEPURUX_CI_TOKEN }}`, and add that secret under "
     "`Settings > Secrets and variables > Actions`."
@@ -49,63 +49,63 @@ UNREAD_RESULTS_HINT = (
 )
 
 
-def read_record(run: Run) -> dict[str, Evaluated]:
+def read_record(step: Step) -> dict[str, Evaluated]:
     """Return the `fail` of each gate that an earlier run found at this commit, by name; an error if that is unknown.
 
     A gate whose `fail` stays is not evaluated, whatever its other settings are (docs/configuration.md#re-runs).
     """
-    gates = run.settings.gates
-    if run.event.skip_reason:
+    gates = {gate.name: gate for gate in step.settings.gates}
+    if step.event.skip_reason:
         return {}
-    run.github.read_record(gates)
     found = dict[str, Evaluated]()
-    for gate in gates:
-        if not run.github.knows_record(gate):
-            found[gate.name] = _not_run(gate, Decision.ERROR, RECORD_UNREAD, RECORD_HINT, Rule.RECORD_UNREAD)
-        elif fail := run.github.recorded_fail(gate):
-            found[gate.name] = fail
-            run.host.progress(f"gate {gate.name} failed at this commit already, so it is not evaluated again")
+    for name, fail in step.github.earlier.recorded_fails(step.settings.gates).items():
+        if fail:
+            found[name] = fail
+            step.host.progress(f"gate {name} failed at this commit already, so it is not evaluated again")
+        else:
+            found[name] = _not_run(gates[name], Decision.ERROR, RECORD_UNREAD, RECORD_HINT, Rule.RECORD_UNREAD)
     return found
 
 
-def evaluate(run: Run, recorded: Mapping[str, Evaluated]) -> tuple[GateResult, ...]:
+def evaluate(step: Step, recorded: Mapping[str, Evaluated]) -> tuple[GateResult, ...]:
     """Return the result of each gate; `recorded` has those of gates that are not evaluated."""
-    gates = run.settings.gates
-    found = {**recorded, **_skipped(run, [gate for gate in gates if gate.name not in recorded])}
+    gates = step.settings.gates
+    found = {**recorded, **_skipped(step, [gate for gate in gates if gate.name not in recorded])}
     to_evaluate = [gate for gate in gates if gate.name not in found]
-    run.github.load_more_comments()
-    bases = {gate.name: _base(run, gate) for gate in gates}
+    step.github.earlier.load_comments()
+    bases = {gate.name: _base(step, gate) for gate in gates}
     advised = {}
     for gate in gates:
-        change = next_change(gate.rules, run.event.branch, run.today)
+        change = next_change(gate.rules, step.event.branch, step.today)
         if change and change.is_near:
-            run.host.annotate(Level.WARNING, f"Gate {gate.name}: {change}", title="Sepurux gate")
+            step.host.annotate(Level.WARNING, f"Gate {gate.name}: {change}", title="Sepurux gate")
         if gate in to_evaluate:
             scheduled = change is not None and change.stricter
-            advised[gate.name] = run.github.stage_advice(gate.name, gate.stage, scheduled=scheduled)
-    found |= _evaluate(run, [(gate, bases[gate.name]) for gate in to_evaluate])
+            advised[gate.name] = step.github.advice.of_gate(gate.name, gate.stage, step.settings, scheduled=scheduled)
+    found |= _evaluate(step, [(gate, bases[gate.name]) for gate in to_evaluate])
     results = {
-        gate.name: _result(run, gate, bases[gate.name], found[gate.name], advised.get(gate.name, "")) for gate in gates
+        gate.name: _result(step, gate, bases[gate.name], found[gate.name], advised.get(gate.name, "")) for gate in gates
     }
-    for name, changed in _read_again(run, [*results.values()]).items():
-        results[name] = _result(run, results[name].gate, bases[name], changed)
+    for name, changed in _read_again(step, [*results.values()]).items():
+        results[name] = _result(step, results[name].gate, bases[name], changed)
     return tuple(results.values())
 
 
-def _read_again(run: Run, results: Sequence[GateResult]) -> Mapping[str, Evaluated]:
+def _read_again(step: Step, results: Sequence[GateResult]) -> Mapping[str, Evaluated]:
     """Return what becomes of gates that did not fail, because another run published a `fail` in the meantime.
 
     If that cannot be read, they become errors. A signal, which interrupts the calls, leaves time for one more try.
     """
+    publisher, earlier = step.github.publisher, step.github.earlier
     not_failed = [each for each in results if each.decision is not Decision.FAIL]
     gates, found = [each.gate for each in not_failed], None
-    if not run.signals.received:
-        run.github.read_again()
-        found = run.github.new_fails(gates)
-    if run.signals.received:
-        run.github.enter_shutdown(Timeouts())
-        found = run.github.new_fails(gates)
-        run.github.read_again()
+    if not step.signals.received:
+        publisher.read_again()
+        found = earlier.new_fails(gates)
+    if step.signals.received:
+        step.github.calls.enter_shutdown(Timeouts())
+        found = earlier.new_fails(gates)
+        publisher.read_again()
     if found is None:
         return {each.gate.name: _with_unread_record(each) for each in not_failed}
     return found
@@ -123,120 +123,120 @@ def _with_unread_record(result: GateResult) -> Evaluated:
     return Evaluated.of(decided)
 
 
-def _skipped(run: Run, gates: Sequence[Gate]) -> dict[str, Evaluated]:
+def _skipped(step: Step, gates: Sequence[Gate]) -> dict[str, Evaluated]:
     """Return the results of gates that are not evaluated: all, or those whose `paths` match no changed file."""
-    if why := run.event.skip_reason:
+    if why := step.event.skip_reason:
         return {gate.name: _not_run(gate, Decision.SKIPPED, f"{why}.") for gate in gates}
-    unaffected = [gate for gate in gates if gate.paths and not affects(gate.paths, run.github.changed_files)]
-    if not unaffected or not run.github.is_current():
+    unaffected = [gate for gate in gates if gate.paths and not affects(gate.paths, step.github.changes.files)]
+    if not unaffected or not step.github.changes.is_current():
         return {}
     return {gate.name: _not_run(gate, Decision.SKIPPED, NOT_AFFECTED) for gate in unaffected}
 
 
-def _evaluate(run: Run, compared: Sequence[tuple[Gate, Base]]) -> Mapping[str, Evaluated]:
-    settings, event, gates = run.settings, run.event, [gate for gate, _ in compared]
+def _evaluate(step: Step, compared: Sequence[tuple[Gate, Base]]) -> Mapping[str, Evaluated]:
+    inputs, event, gates = step.inputs, step.event, [gate for gate, _ in compared]
     if not gates:
         return {}
-    if not settings.secret:
+    if not inputs.secret:
         return {each.name: _not_run(each, Decision.ERROR, NO_CREDENTIALS, no_credentials_hint(event)) for each in gates}
     source = ""
     if event.name:
         store = "Dependabot" if event.dependabot else "Actions"
         source = f"Change it under `Settings > Secrets and variables > {store}`, then {{rerun}}."
-    publish_notice(run, settings.comment_key)
+    publish_notice(step, step.settings.comment_key)
     remedies = gates[0].remedies  # the secrets are those of the step
-    credentials = Credentials(token=settings.token, api_key=settings.api_key, source=source, remedies=remedies)
-    transport = run.connections.transport(settings.base_url, credentials, run.redact)
+    credentials = Credentials(token=inputs.token, api_key=inputs.api_key, source=source, remedies=remedies)
+    transport = step.connections.transport(inputs.base_url, credentials, step.redact)
     # `pr_number` counts only where GitHub could not be asked which pull request the commit belongs to.
-    configured = settings.pull_request if not event.name or event.lookup else None
+    configured = inputs.pull_request if not event.name or event.lookup else None
     metadata = {"repo": event.repository or None, "pull_request_number": event.pull_request or configured}
     evaluation = StepEvaluation(
         compared=compared,
-        kept=is_kept(run),
-        earlier={gate.name: run.github.unfinished_runs(gate) for gate in gates},
+        kept=is_kept(step),
+        earlier={gate.name: step.github.earlier.unfinished_runs(gate) for gate in gates},
         metadata=metadata,
-        calls=run.connections.calls(transport.send, run.signals),
-        output=run.host,
-        on_progress=lambda known: run.host.set_outputs(outputs.early_outputs(known)),
-        on_fail=partial(_publish_fail, run),
+        calls=step.connections.calls(transport.send, step.signals),
+        output=step.host,
+        on_progress=lambda known: step.host.set_outputs(outputs.early_outputs(known)),
+        on_fail=partial(_publish_fail, step),
     )
     evaluated = evaluation.evaluate()
     return {
         gate.name: replace(
             evaluated[gate.name],
-            what_failed=compare_with_base(gate, evaluated[gate.name].what_failed, results_of(run, gate)),
+            what_failed=compare_with_base(gate, evaluated[gate.name].what_failed, results_of(step, gate)),
         )
         for gate in gates
     }
 
 
-def _publish_fail(run: Run, gate: Gate, decided: GateDecision, may_change: bool) -> None:  # noqa: FBT001 - a callback
+def _publish_fail(step: Step, gate: Gate, decided: GateDecision, may_change: bool) -> None:  # noqa: FBT001 - a callback
     """Set the status of a gate that certainly fails. A review may still approve it in the stage `soft`.
 
     After a signal, the calls to GitHub are interrupted, and all statuses are set at once with the results.
     """
-    if run.signals.received:
+    if step.signals.received:
         return
     approval = None
-    if gate.stage is Stage.SOFT and run.event.pull_request is not None:
+    if gate.stage is Stage.SOFT and step.event.pull_request is not None:
         approval = ApprovalStatus(anyone=True)
     blocks = enforce(Decision.FAIL, gate.stage, gate.on_undecided)
     result = GateResult.of(decided, gate=gate, blocks=blocks, approval=approval)
-    if run.policy.problems:
+    if step.policy.problems:
         result = result.blocked_by_policy()
-    run.github.publish_fail(result, may_change=may_change)
+    step.github.publisher.publish_fail(result, may_change=may_change)
 
 
-def publish_notice(run: Run, key: str, why: str = "") -> None:
+def publish_notice(step: Step, key: str, why: str = "") -> None:
     """Say in the comment on an earlier commit that this one is evaluated, or `why` it was not."""
-    event = run.event
+    event = step.event
     context = Context(commit=event.commit, commit_url=event.url("commit", event.commit), run_url=event.run_url)
-    run.github.publish_notice(partial(render_notice, context, why=why), key)
+    step.github.publisher.publish_notice(partial(render_notice, context, why=why), key)
 
 
-def _result(run: Run, gate: Gate, base: Base, found: Evaluated, advised: str = "") -> GateResult:
+def _result(step: Step, gate: Gate, base: Base, found: Evaluated, advised: str = "") -> GateResult:
     decision, approval, few = found.decision, None, ""
-    by_review = decision is Decision.FAIL and gate.stage is Stage.SOFT and run.event.pull_request is not None
-    if by_review and run.github.connected and not run.signals.received:
-        approval = run.github.approval(gate.reviewers)
+    by_review = decision is Decision.FAIL and gate.stage is Stage.SOFT and step.event.pull_request is not None
+    if by_review and step.github.calls.connected and not step.signals.received:
+        approval = step.github.reviews.approval(gate.reviewers)
     # Anyone who may cancel a run must not get past a gate with it, so `allow` ends with a signal.
     on_undecided = gate.on_undecided
-    if run.signals.received or found.rule is Rule.RECORD_UNREAD:
+    if step.signals.received or found.rule is Rule.RECORD_UNREAD:
         on_undecided = OnUndecided.BLOCK
     if base.baseline and decision.is_decided and any(each.state is CheckState.NOT_COMPARED for each in found.checks):
         few = hidden_results(base.baseline)
-    change = next_change(gate.rules, run.event.branch, run.today)
+    change = next_change(gate.rules, step.event.branch, step.today)
     approved = approval is not None and approval.approved
     return GateResult.of(
         found,
         gate=gate,
         blocks=enforce(decision, gate.stage, on_undecided, approved=approved, trace_may_be_cause=found.is_suspect),
         approval=approval,
-        notes=tuple(filter(None, (str(change or ""), advised, few, _note_on_scenarios(run, gate, found)))),
+        notes=tuple(filter(None, (str(change or ""), advised, few, _note_on_scenarios(step, gate, found)))),
     )
 
 
-def _note_on_scenarios(run: Run, gate: Gate, found: Evaluated) -> str:
+def _note_on_scenarios(step: Step, gate: Gate, found: Evaluated) -> str:
     """Return why failures are not marked as new, '' if they are, or if there is nothing to mark."""
     if not gate.names_traces or found.recorded:
         return ""
-    unmarked = run.event.name and not run.settings.baseline_dir and found.what_failed.failures
-    return NO_BASELINE_DIR if unmarked else run.kept.note
+    unmarked = step.event.name and not step.settings.baseline_dir and found.what_failed.failures
+    return NO_BASELINE_DIR if unmarked else step.kept.note
 
 
-def _base(run: Run, gate: Gate) -> Base:
-    github, event = run.github, run.event
-    error = github.snapshot.error
-    if not github.connected:
+def _base(step: Step, gate: Gate) -> Base:
+    subject, event = step.github.subject, step.event
+    error = subject.base.error
+    if not step.github.calls.connected:
         hint = "Comparing with the base branch needs `github_token`: leave that input at its default."
     elif error is None or error.forbidden:  # GitHub may return null without an error for what the token may not see
         hint = UNREAD_RESULTS_HINT
     else:
-        hint = advice(github.snapshot.denied or Operation.READ, error, event)
-    limit, why = github.base_left_out, ""
-    if limit:
-        why = "GitHub's limit on one query" + (f", HTTP {limit.status}" if limit.status else "")
-    return Base(baseline=baseline_of(run, gate), branch=event.base_ref, hint=hint, why=why)
+        hint = advice(subject.base.operation, error, event)
+    why = ""
+    if error and error.too_large:
+        why = "GitHub's limit on one query" + (f", HTTP {error.status}" if error.status else "")
+    return Base(baseline=baseline_of(step, gate), branch=event.base_ref, hint=hint, why=why)
 
 
 def no_credentials_hint(event: Event) -> str:

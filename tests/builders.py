@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import REGISTERED, Gate, Trace
+from sepurux_action.config.layers import input_layer
 from sepurux_action.config.options import CONFIG
 from sepurux_action.config.policy import Change, PolicyNote
 from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
-from sepurux_action.config.settings import input_layer, read_inputs
+from sepurux_action.config.settings import read_inputs
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluate import (
@@ -54,7 +55,7 @@ from sepurux_action.evaluation.run_poller import CANCELLED
 from sepurux_action.evaluation.runs import NOT_READ, RunResult, Scenario, WhatFailed, WorkflowRun
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import DELETED, FIRST_FILE, invalid_base_note, resolve_policy
-from sepurux_action.github.session import LOST
+from sepurux_action.github.stage_advice import LOST
 from sepurux_action.report.context import Context
 from sepurux_action.report.gate_facts import DAY_S
 from sepurux_action.report.report import Report, build_report
@@ -509,7 +510,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     """Return the results and the context of every state of a report on gates, by the state's name."""
     rejected = undecided(
         Decision.ERROR,
-        "Sepurux refused `token` (HTTP 401: invalid CI token).",
+        "Sepurux refused {token} (HTTP 401: invalid CI token).",
         'Check that the secret is valid and belongs to project "shop-agent". '
         "Change it under `Settings > Secrets and variables > Actions`, then {rerun}.",
     )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import selectors
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeVar
 
 from sepurux_action.config.path_filter import ChangedFile
@@ -14,14 +16,26 @@ from sepurux_action.errors import DeadlineExceeded, ErrorDetails, GitHubError
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.api_calls import ApiCalls
 from sepurux_action.evaluation.published_result import PreviousResult
+from sepurux_action.github.base_branch import BaseBranch
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient, Review
+from sepurux_action.github.commit import Commit, PublishedStatus
 from sepurux_action.github.event import Event, Lookup, PullRequest
-from sepurux_action.github.snapshot import Comment, PublishedStatus, Snapshot
+from sepurux_action.github.snapshot import Comment, Snapshot
 from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.host.output import Output
 from sepurux_action.host.workflow_commands import Level
 
 T = TypeVar("T")
+
+
+def done(work: Callable[[], T]) -> Future[T]:
+    """Do the work at once."""
+    future = Future[T]()
+    try:
+        future.set_result(work())
+    except (GitHubError, DeadlineExceeded) as error:
+        future.set_exception(error)
+    return future
 
 
 @dataclass
@@ -33,7 +47,16 @@ class FakeClock(Timeouts):
     def now(self) -> float:
         return self.time
 
-    def run(self, seconds: float, work: Callable[[], T]) -> T:
+    def run_side_by_side(self, works: Iterable[tuple[float, Callable[[], T]]]) -> list[Future[T]]:
+        begun, ended, futures = self.time, self.time, []
+        for seconds, work in works:
+            self.time = begun
+            futures.append(done(partial(self._within, seconds, work)))
+            ended = max(ended, self.time)
+        self.time = ended
+        return futures
+
+    def _within(self, seconds: float, work: Callable[[], T]) -> T:
         if seconds <= 0:
             raise DeadlineExceeded
         until = self.time + seconds
@@ -143,7 +166,8 @@ class FakeGitHubClient(GitHubClient):
     """A GitHub client on a fake clock; each call takes `takes_s` seconds.
 
     `calls` has the time, the name, and the target of each call. `reject` returns why a call is rejected, by its name,
-    its target, and the time. `pages` are the snapshots, one page of comments each, with their numbers as cursors.
+    its target, and the time. `shown` is the evaluated commit. `pages` are the snapshots, one page of comments each,
+    with their numbers as cursors.
     `newest` are the statuses that were set, `listed` those that were there before. `comments` are added to the first
     page. The first `lose` comments are created, but the responses are lost. The
     first `late` lists of the newest comments are empty.
@@ -152,6 +176,7 @@ class FakeGitHubClient(GitHubClient):
     clock: FakeClock
     takes_s: float = 0.0
     reject: Callable[[str, str, float], ErrorDetails | None] = lambda _name, _target, _time: None
+    shown: Commit = field(default_factory=Commit)
     pages: Sequence[Snapshot] = (Snapshot(),)
     given: tuple[Review, ...] = ()
     permissions: Mapping[str, str] = field(default_factory=dict)
@@ -177,8 +202,19 @@ class FakeGitHubClient(GitHubClient):
         self._log("find_pull_requests", str(lookup))
         return ()
 
-    def fetch_snapshot(self, event: Event, *, after: str = "", with_base: bool = True, config: str = "") -> Snapshot:  # noqa: ARG002
-        self._log("fetch_snapshot", after)
+    def commit(self, event: Event, config: str) -> Commit:
+        del event, config
+        self._log("commit")
+        return self.shown
+
+    def base_branch(self, event: Event) -> BaseBranch:
+        del event
+        self._log("base_branch")
+        return BaseBranch()
+
+    def snapshot(self, number: int, after: str = "") -> Snapshot:
+        del number
+        self._log("snapshot", after)
         page = self.pages[int(after or 0)]
         return page if after else replace(page, comments=(*page.comments, *self.comments.values()))
 

@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NoReturn
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from sepurux_action import __version__
@@ -17,8 +17,8 @@ from sepurux_action.common import json_reader, number_format
 from sepurux_action.config import options
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.kinds import did_you_mean
-from sepurux_action.config.options import BY_NAME, OPTIONS, Option, SectionKind
-from sepurux_action.config.settings import flag
+from sepurux_action.config.layers import flag
+from sepurux_action.config.options import OPTIONS, Option, SectionKind
 from sepurux_action.config.stage import Stage
 
 PROGRAM = "sepurux-gate"
@@ -101,6 +101,30 @@ def _help(option: Option[object]) -> str:
 
 
 _FORMATS = f"{Format.TEXT}, {Format.MARKDOWN} or {Format.JSON}"
+_OWN_FLAGS: Mapping[str, Mapping[str, dict[str, Any]]] = {  # by group: what argparse gets for each
+    "Output": {
+        "--format": {
+            "choices": list(Format),
+            "default": Format.TEXT,
+            "metavar": "FORMAT",
+            "help": "What goes to stdout: lines for people, the job summary, or the object of report.json.\n"
+            f"Accepted: {_FORMATS}.\nDefault: {Format.TEXT}.",
+        },
+        WRITE_BASELINE: {"action": "store_true", "help": f"Add the result to {flag(options.BASELINE_DIR.name)}."},
+        "--quiet": {
+            "action": "store_true",
+            "help": "Write only the result, warnings, and problems: no progress and no log.",
+        },
+    },
+    "Help": {
+        "--check": {
+            "nargs": "*",
+            "metavar": "FILE",
+            "help": f"Only validate policy files.\nDefault: {options.CONFIG.default}.",
+        },
+        "--version": {"action": "version", "version": f"%(prog)s {__version__}", "help": "Show the version."},
+    },
+}
 _PROBLEMS = {  # by the beginning of argparse's message, which may quote a value
     "expected one argument": "needs a value",
     "ignored explicit argument": "takes no value",
@@ -145,31 +169,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     groups = {title: made.add_argument_group(title) for title in ("What to evaluate", *_GROUPS, "Help")}
     for title, listed in {"What to evaluate": _OTHER_FLAGS, **_GROUPS}.items():
-        group = groups[title]
         for option in listed:
             action, metavar = "append" if option.kind.is_list else "store", option.kind.placeholder
-            group.add_argument(flag(option.name), dest=option.name, action=action, metavar=metavar, help=_help(option))
+            name, text = flag(option.name), _help(option)
+            groups[title].add_argument(name, dest=option.name, action=action, metavar=metavar, help=text)
             for alias in option.aliases:
-                group.add_argument(flag(alias), dest=alias, help=argparse.SUPPRESS)
-    groups["Output"].add_argument(
-        "--format",
-        choices=list(Format),
-        default=Format.TEXT,
-        metavar="FORMAT",
-        help="What goes to stdout: lines for people, the job summary, or the object of report.json.\n"
-        f"Accepted: {_FORMATS}.\nDefault: {Format.TEXT}.",
-    )
-    groups["Output"].add_argument(
-        WRITE_BASELINE, action="store_true", help=f"Add the result to {flag(options.BASELINE_DIR.name)}."
-    )
-    groups["Output"].add_argument(
-        "--quiet", action="store_true", help="Write only the result, warnings, and problems: no progress and no log."
-    )
-    groups["Help"].add_argument(
-        "--check", nargs="*", metavar="FILE", help=f"Only validate policy files.\nDefault: {options.CONFIG.default}."
-    )
-    shown = f"%(prog)s {__version__}"
-    groups["Help"].add_argument("--version", action="version", version=shown, help="Show the version.")
+                groups[title].add_argument(flag(alias), dest=alias, help=argparse.SUPPRESS)
+    for title, own in _OWN_FLAGS.items():
+        for name, arguments in own.items():
+            groups[title].add_argument(name, **arguments)
+    # it lists itself and --help too
     brief = groups["Help"].add_argument("-h", action="version", help="Show one line for each flag.")
     groups["Help"].add_argument("--help", action="help", help="Show everything about each flag.")
     brief.version = _brief_help(groups)  # type: ignore[attr-defined]  # of this action
@@ -200,34 +209,31 @@ def _reject(made: argparse.ArgumentParser, *problems: str) -> NoReturn:
     made.exit(2, "\n".join(lines))
 
 
-_SETTING = re.compile(r"`(\w+)`(?! in `)")  # a setting, unless the file that sets it follows
+# The parameters of a sentence that is read in a workflow, or on a command line.
+_OF_WORKFLOW = {"rerun": "re-run the job", "Rerun": "Re-run the job"}
+_OF_WORKFLOW |= {option.name: f"`{option.name}`" for option in OPTIONS}
+_OF_COMMAND_LINE = {**_OF_WORKFLOW, "rerun": "run the command again", "Rerun": "Run the command again"}
+_OF_COMMAND_LINE |= {option.name: option.environment if option.secret else flag(option.name) for option in FLAGS}
+_PARAMETER = re.compile(r"\{(\w+)\}")
 
 
-def at_source(hint: str, gate: Gate) -> str:
-    """Return a hint that names the key of the policy file, the variable, or the flag that gives a setting its value."""
-    return _SETTING.sub(lambda setting: gate.remedies.get(setting[1], setting[0]), hint)
+def at_source(sentence: str, gate: Gate) -> str:
+    """Return a sentence that names the key of the policy file, the variable, or the flag that gives an option."""
+    return _with(gate.remedies, sentence)
 
 
-def in_workflow(hint: str) -> str:
-    """Return a hint in the words of a workflow: `{rerun}` stands for what starts the gate again."""
-    return _with_rerun(hint, "re-run the job")
+def in_workflow(sentence: str) -> str:
+    """Return a sentence with the names of inputs in place of its parameters."""
+    return _with(_OF_WORKFLOW, sentence)
 
 
-def on_command_line(text: str, *, of_policy: bool = False) -> str:
-    """Return a hint with flags in place of inputs, and variables for secrets; keys of the policy file stay."""
-    text = _with_rerun(text, "run the command again")
-    return text if of_policy else _SETTING.sub(_name, text)
+def on_command_line(sentence: str) -> str:
+    """Return a sentence with flags in place of its parameters, and variables for secrets."""
+    return _with(_OF_COMMAND_LINE, sentence)
 
 
-def _with_rerun(hint: str, words: str) -> str:
-    return hint.replace("{rerun}", words).replace("{Rerun}", words[0].upper() + words[1:])
-
-
-def _name(setting: re.Match[str]) -> str:
-    option = BY_NAME.get(setting[1])
-    if option is None or option.actions_only:
-        return setting[1] if setting[1].isupper() else setting[0]  # a variable of the environment
-    return option.environment if option.secret else flag(option.name)
+def _with(words: Mapping[str, str], sentence: str) -> str:
+    return _PARAMETER.sub(lambda parameter: words.get(parameter[1], parameter[0]), sentence)
 
 
 def command_lines(gate: Gate, host: str) -> Iterator[str]:

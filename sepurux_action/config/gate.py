@@ -47,6 +47,9 @@ class Trace:
         return "path" if self.content is not None else "id", self.label
 
 
+ALL_SCENARIOS = (Trace(label=REGISTERED),)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
     """All settings of one gate. `stage` applies today, and follows from the `rules` of the policy.
@@ -58,7 +61,7 @@ class Gate:
     name: str
     campaign: str
     project: str = ""
-    traces: tuple[Trace, ...] = (Trace(label=REGISTERED),)
+    traces: tuple[Trace, ...] = ALL_SCENARIOS
     mutation_pack: str = ""
     limits: Mapping[str, float] = field(default_factory=lambda: options.DEFAULT_LIMITS)
     required_mutation_categories: tuple[str, ...] = ()

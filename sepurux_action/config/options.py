@@ -25,11 +25,15 @@ class SectionKind(StrEnum):
     TOP = "top"
     GATE = "gate"
     THRESHOLDS = "thresholds"
+    RULE = "rule"  # an entry of `enforcement:`
 
 
 @dataclass(frozen=True, slots=True)
 class Option(Generic[T_co]):
-    """One option. `default` is the text that applies if nothing is given, '' for none; `default_note` is on it."""
+    """One option. `default` is the text that applies if nothing is given, '' for none; `default_note` is on it.
+
+    In `help` and `default_note`, names of options are in braces, for `in_workflow` and `on_command_line`.
+    """
 
     name: str
     kind: Kind[T_co]
@@ -69,7 +73,7 @@ def _threshold(name: str, kind: Kind[T], text: str, **more: Any) -> Option[T]:  
 TOKEN = Option(
     "token",
     Kind(kinds.parse_secret, "a CI token", "SECRET"),
-    "Sepurux CI token, sent as `X-Sepurux-Token`. Without `api_key`, it is also sent as `X-API-Key`.",
+    "Sepurux CI token, sent as `X-Sepurux-Token`. Without {api_key}, it is also sent as `X-API-Key`.",
     environment="SEPURUX_CI_TOKEN",
     secret=True,
 )
@@ -118,7 +122,7 @@ TRACE_ID = Option(
         "IDS",
         is_list=True,
     ),
-    "IDs of traces to evaluate. Without `trace_id` and `trace_file`, the registered scenarios are evaluated.",
+    "IDs of traces to evaluate. Without {trace_id} and {trace_file}, the registered scenarios are evaluated.",
     environment="SEPURUX_TRACE_ID",
     allowed_in=_EACH,
 )
@@ -141,7 +145,7 @@ MIN_PASS_RATE = _threshold(
     "Lowest pass rate allowed.",
     environment="SEPURUX_MIN_PASS_RATE",
     default="0.9",
-    default_note="unless `min_reliability_score` is given",
+    default_note="unless {min_reliability_score} is given",
 )
 MAX_UNSAFE = _threshold(
     "max_unsafe",
@@ -185,12 +189,12 @@ MAX_PASS_RATE_DROP = _threshold(
     "max_pass_rate_drop",
     Kind(kinds.parse_rate, "a fraction or a percentage, such as `0.05` or `5%`", "RATE"),
     "How far the pass rate may lie below the baseline, the median of the last results on the base branch that meet "
-    "the other thresholds. On a command line, it needs `baseline_dir`.",
+    "the other thresholds. On a command line, it needs {baseline_dir}.",
 )
 MAX_RELIABILITY_SCORE_DROP = _threshold(
     "max_reliability_score_drop",
     kinds.SCORE,
-    "How far the score may lie below the baseline, in points. On a command line, it needs `baseline_dir`.",
+    "How far the score may lie below the baseline, in points. On a command line, it needs {baseline_dir}.",
 )
 ENFORCEMENT = Option(
     "enforcement",
@@ -260,7 +264,7 @@ COMMENT_KEY = Option(
     "Distinguishes the comments of several gate steps on one pull request.",
     allowed_in=_ONCE,
     default_note="the gate's name; for several gates, "
-    f"`{SEVERAL_GATES_KEY}`, or `{SEVERAL_GATES_KEY}:PATH` with the path in `config`",
+    f"`{SEVERAL_GATES_KEY}`, or `{SEVERAL_GATES_KEY}:PATH` with the path in {{config}}",
     actions_only=True,
 )
 STATUS = Option(
@@ -308,7 +312,14 @@ REPORT_DIR = Option(
     default_note="no files",
 )
 
-OPTIONS: tuple[Option[object], ...] = tuple(value for value in list(globals().values()) if isinstance(value, Option))
+OPTIONS: tuple[Option[object], ...] = (
+    *(TOKEN, API_KEY, BASE_URL, PROJECT, CAMPAIGN, NAME, TRACE_ID, TRACE_FILE, MUTATION_PACK),
+    *(MIN_PASS_RATE, MAX_UNSAFE, MAX_FAILURES, MIN_RELIABILITY_SCORE, MIN_MUTATION_CATEGORIES, MIN_SCENARIOS),
+    *(MIN_SCENARIO_PASS_RATE, REQUIRED_MUTATION_CATEGORIES, MAX_PASS_RATE_DROP, MAX_RELIABILITY_SCORE_DROP),
+    *(ENFORCEMENT, ON_UNDECIDED, CONFIRM, REVIEWERS, PATHS, TIMEOUT),
+    *(GITHUB_TOKEN, COMMENT, COMMENT_KEY, STATUS, STATUS_CONTEXT),
+    *(CONFIG, PR_NUMBER, BASELINE_DIR, REPORT_DIR),
+)
 BY_NAME = {spelling: option for option in OPTIONS for spelling in option.names}
 _NUMBERS = (each for each in OPTIONS if each.allowed_in == (SectionKind.THRESHOLDS,) and not each.kind.is_list)
 LIMITS = tuple(cast("Option[float]", option) for option in _NUMBERS)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated
 
 from sepurux_action.common import json_reader
 from sepurux_action.config import kinds, options
-from sepurux_action.config.options import BY_NAME, OPTIONS
-from sepurux_action.config.stage import StageRule
+from sepurux_action.config.layers import Layer, Source
+from sepurux_action.config.options import OPTIONS
 
 # What applies of a file that a pull request adds, before it is merged (docs/configuration.md#whose-file-applies).
 _FIRST_FILE = ("project", "campaign", "name", "trace_id", "trace_file", "mutation_pack")
 MAX_FILE_BYTES = 256 * 1024  # bytes
+_NOTHING = Layer(Source.POLICY)
 
 
 def misnamed(path: str) -> str:
@@ -21,48 +22,24 @@ def misnamed(path: str) -> str:
     return f"{path.removesuffix('.yml')}.yaml" if path.endswith(".yml") else path
 
 
-@dataclass(frozen=True, slots=True)
-class ConfiguredValue:
-    """An option in the file: its text (a list has one item per line), and the line of its key."""
-
-    text: str
-    line: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicySection:
-    """The file's top level or one gate: its values by the names of options, and `enforcement` as `rules`."""
-
-    line: int = 1
-    texts: Mapping[str, ConfiguredValue] = field(default_factory=dict)
-    rules: tuple[StageRule, ...] = ()
-
-    def text_of(self, name: str) -> str:
-        return self.texts[name].text if name in self.texts else ""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """A policy file without problems. Without `gates`, the top level and the inputs describe the only gate."""
 
     path: str
-    top: PolicySection = field(default_factory=PolicySection)
-    gates: tuple[PolicySection, ...] = ()
+    top: Layer = _NOTHING
+    gates: tuple[Layer, ...] = ()
 
-    def name(self, gate: PolicySection) -> str:
+    def name(self, gate: Layer) -> str:
         """Return a gate's name, or else its campaign's; '' if the file has neither."""
-        campaign = gate.text_of(options.CAMPAIGN.name) or self.top.text_of(options.CAMPAIGN.name)
-        return gate.text_of(options.NAME.name) or campaign[: kinds.MAX_NAME_LENGTH]
+        campaign = gate.text(options.CAMPAIGN) or self.top.text(options.CAMPAIGN)
+        return gate.text(options.NAME) or campaign[: kinds.MAX_NAME_LENGTH]
 
 
 def without_unmerged_rules(policy: Policy) -> Policy:
     """Return the part of the first policy file that applies before the pull request that adds it is merged."""
-
-    def kept(section: PolicySection) -> PolicySection:
-        texts = {name: given for name, given in section.texts.items() if name in _FIRST_FILE}
-        return replace(section, texts=texts, rules=())
-
-    return replace(policy, top=kept(policy.top), gates=tuple(map(kept, policy.gates)))
+    top, *gates = (layer.only(_FIRST_FILE) for layer in (policy.top, *policy.gates))
+    return Policy(path=policy.path, top=top, gates=tuple(gates))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,23 +72,17 @@ def diff(old: Policy, new: Policy) -> tuple[Change, ...]:
         for policy in (old, new)
     )
     for key in {**olds, **news}:
-        before, after = olds.get(key), news.get(key)
-        name = json_reader.printable(old.name(before) if before else new.name(news[key])) or key.removeprefix("#")
-        if before is None or after is None:
-            rows.append(Change("", "" if before is None else "listed", "" if after is None else "listed", name))
-        rows.extend(_changed(name, before or PolicySection(), after or PolicySection()))
+        before, after = olds.get(key, _NOTHING), news.get(key, _NOTHING)
+        name = json_reader.printable(old.name(before) if key in olds else new.name(after)) or key.removeprefix("#")
+        if key not in olds or key not in news:
+            rows.append(Change("", "listed" if key in olds else "", "listed" if key in news else "", name))
+        rows.extend(_changed(name, before, after))
     return tuple(rows)
 
 
-def _changed(gate: str, old: PolicySection, new: PolicySection) -> Iterator[Change]:
-    before, after = _values(old), _values(new)
-    for name in (option.name for option in OPTIONS):
-        (was, old_text), (is_now, new_text) = (each.get(name, (None, "")) for each in (before, after))
-        if was != is_now:
-            yield Change(name, old_text, new_text, gate)
-
-
-def _values(section: PolicySection) -> dict[str, tuple[object, str]]:
-    shown = {name: json_reader.printable(", ".join(each.text.splitlines())) for name, each in section.texts.items()}
-    values = {name: (BY_NAME[name].kind.parse(each.text), shown[name]) for name, each in section.texts.items()}
-    return {**values, options.ENFORCEMENT.name: (section.rules, "; ".join(map(str, section.rules)))}
+def _changed(gate: str, old: Layer, new: Layer) -> Iterator[Change]:
+    for option in OPTIONS:
+        was, is_now = old.given.get(option.name), new.given.get(option.name)
+        if (was and was.value) != (is_now and is_now.value):
+            before, after = (json_reader.printable(", ".join(each.text(option).splitlines())) for each in (old, new))
+            yield Change(option.name, before, after, gate)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -17,9 +16,10 @@ import yaml
 from sepurux_action.common import T, json_reader
 from sepurux_action.config import kinds, options, path_filter
 from sepurux_action.config.kinds import Kind
+from sepurux_action.config.layers import Given, Layer, Source
 from sepurux_action.config.options import BY_NAME, Option, SectionKind
 from sepurux_action.config.path_filter import Filter
-from sepurux_action.config.policy import MAX_FILE_BYTES, ConfiguredValue, Policy, PolicySection
+from sepurux_action.config.policy import MAX_FILE_BYTES, Policy
 from sepurux_action.config.stage import StageRule, parse_start
 from sepurux_action.errors import ConfigurationError, Problem
 
@@ -48,10 +48,11 @@ _HINTS = {  # by the context of an error of PyYAML
     "while scanning a tag": _IN_QUOTES.format("!"),
 }
 _TRIGGER = re.compile(r"[a-z_]{1,64}\Z")  # the name of an event
-_RULE_KINDS: Mapping[str, Kind[object]] = {
-    "stage": options.ENFORCEMENT.kind,
-    "from": Kind(parse_start, "a day such as `2027-01-31`"),
-    "branches": Kind(path_filter.parse_branches, "GitHub's filter patterns, one per line", is_list=True),
+_PATTERNS = Kind(path_filter.parse_branches, "GitHub's filter patterns, one per line", is_list=True)
+_OF_RULE: Mapping[str, Option[object]] = {
+    "stage": Option("stage", options.ENFORCEMENT.kind, "", allowed_in=(SectionKind.RULE,)),
+    "from": Option("from", Kind(parse_start, "a day such as `2027-01-31`"), "", allowed_in=(SectionKind.RULE,)),
+    "branches": Option("branches", _PATTERNS, "", allowed_in=(SectionKind.RULE,)),
 }
 _SECTION_NAMES = {
     SectionKind.TOP: "on the file's top level",
@@ -167,21 +168,22 @@ class PolicyParser:
 
     def policy(self, root: yaml.Node) -> Policy:
         if _empty(root):
-            return Policy(path=self._path)
+            root = yaml.MappingNode("", [], root.start_mark)
         if not isinstance(root, yaml.MappingNode):
             message = f"the file holds {_kind(root)}; accepted: keys with values, as `campaign: refunds`"
             raise _error(self._path, _position(root.start_mark), message)
-        policy = Policy(path=self._path, top=self._section(root, SectionKind.TOP, ""))
+        top, gates = self._section(root, SectionKind.TOP, ""), tuple[Layer, ...]()
         for key, value in root.value:
             if key.value == VERSION_KEY and value.value not in ("", VERSION):
                 self._add_problem(value, f"`{VERSION_KEY}`", f"{_kind(value)} is not known; accepted: `{VERSION}`")
             if key.value == GATES and not _empty(value):
-                policy = replace(policy, gates=tuple(self._gates(value)))
+                gates = tuple(self._gates(value))
+        policy = Policy(path=self._path, top=top, gates=gates)
         self._check_duplicate_names(policy)
         self._raise_problems()
         return policy
 
-    def _gates(self, node: yaml.Node) -> Iterator[PolicySection]:
+    def _gates(self, node: yaml.Node) -> Iterator[Layer]:
         accepted = "a list with an entry for each gate"
         items = self._items(node, f"`{GATES}`", accepted, MAX_GATES_IN_STEP, f". {TOO_MANY_GATES}")
         for number, item in enumerate(items, start=1):
@@ -204,47 +206,55 @@ class PolicyParser:
         for number, gate in enumerate(policy.gates, start=1):
             name = policy.name(gate)
             first = numbers.setdefault(name.casefold(), number)
-            if first != number and (name or not self._problems):
-                own = gate.texts.get(options.NAME.name)
-                given = f"{json_reader.preview(name)} is the name of gate {first} too"
-                given = given if name else f"it is missing, and so is `{options.CAMPAIGN.name}`, as for gate {first}"
-                why = "" if own else " (the default of `name` is the campaign)"
-                message = f"{given}; accepted: names that differ in more than case{why}"
-                self._add_problem(((own or gate).line, 1), f"gate {number}, `{options.NAME.name}`", message)
+            if first == number or (not name and self._problems):
+                continue
+            own = gate.given.get(options.NAME.name)
+            why = "" if own else " (the default of `name` is the campaign)"
+            what = f"it is missing, and so is `{options.CAMPAIGN.name}`, as for gate {first}"
+            if name:
+                what = f"{json_reader.preview(name)} is the name of gate {first} too"
+            message = f"{what}; accepted: names that differ in more than case{why}"
+            self._add_problem(((own or gate).line, 1), f"gate {number}, `{options.NAME.name}`", message)
 
-    def _section(self, node: yaml.MappingNode, section: SectionKind, prefix: str) -> PolicySection:
-        texts: dict[str, ConfiguredValue] = {}
-        rules: tuple[StageRule, ...] = ()
+    def _section(self, node: yaml.MappingNode, section: SectionKind, prefix: str) -> Layer:
+        given: dict[str, Given] = {}
         seen: dict[str, str] = {}
         for key, value in node.value:
             where = f"{prefix}`{_key_shown(key)}`"
             if section is SectionKind.TOP and key.value in {VERSION_KEY, GATES}:
                 continue
-            if section is not SectionKind.THRESHOLDS and key.value == THRESHOLDS:
+            if section in {SectionKind.TOP, SectionKind.GATE} and key.value == THRESHOLDS:
                 if isinstance(value, yaml.MappingNode):
-                    texts.update(self._section(value, SectionKind.THRESHOLDS, f"{where}, ").texts)
+                    given |= self._section(value, SectionKind.THRESHOLDS, f"{where}, ").given
                 elif not _empty(value):
                     self._reject(value, where, "keys with values, as `max_unsafe: 0`")
                 continue
             option = self._option(key, section, where, seen)
-            if option is None or _empty(value):
-                continue
-            if option is options.ENFORCEMENT:
-                rules = tuple(self._rules(value, where))
-            elif given := self._value(option.kind, value, where):
-                texts[option.name] = ConfiguredValue(given[0], _position(key.start_mark)[0])
-        return PolicySection(line=_position(node.start_mark)[0], texts=texts, rules=rules)
+            if option and not _empty(value) and (read := self._option_value(option, value, where)):
+                text, parsed = read
+                line, _ = _position(key.start_mark)
+                given[option.name] = Given(
+                    source=Source.POLICY, texts={key.value: text}, value=parsed, file=self._path, line=line
+                )
+        return Layer(Source.POLICY, given, self._path, _position(node.start_mark)[0])
 
     def _option(self, key: yaml.Node, section: SectionKind, where: str, seen: dict[str, str]) -> Option[object] | None:
-        option = BY_NAME.get(key.value)
+        known = _OF_RULE if section is SectionKind.RULE else BY_NAME
+        option = known.get(key.value)
         if option is None or section not in option.allowed_in:
-            self._add_problem(key, where, _why_not_here(key.value, option))
+            self._add_problem(key, where, _why_not_here(key.value, option, section))
             return None
         spelling = seen.setdefault(option.name, key.value)
         if spelling != key.value:
             self._add_problem(key, where, f"it is the same setting as `{spelling}`; set one of them")
             return None
         return option
+
+    def _option_value(self, option: Option[object], node: yaml.Node, where: str) -> tuple[str, object] | None:
+        if option is not options.ENFORCEMENT:
+            return self._value(option.kind, node, where)
+        rules = tuple(self._rules(node, where))
+        return "; ".join(map(str, rules)), rules
 
     def _value(self, kind: Kind[T], node: yaml.Node, where: str) -> tuple[str, T] | None:
         """Return the text of a value, with a line for each entry of a list, and what it means; None after a problem."""
@@ -279,31 +289,23 @@ class PolicyParser:
         items = self._items(node, where, "a stage, or a list of entries with a `stage` each", MAX_RULES)
         for number, item in enumerate(items, start=1):
             at = f"{where}, entry {number}"
-            rule = self._rule(item, at)
-            if rule is None:
-                continue
-            first = seen.setdefault((rule.start, rule.branches), number)
-            if first != number:
-                self._add_problem(item, at, f"it has the same `from` and `branches` as entry {first}; remove one")
-            yield rule
+            if rule := self._rule(item, at):
+                first = seen.setdefault((rule.start, rule.branches), number)
+                if first != number:
+                    self._add_problem(item, at, f"it has the same `from` and `branches` as entry {first}; remove one")
+                yield rule
 
     def _rule(self, node: yaml.Node, where: str) -> StageRule | None:
         if not isinstance(node, yaml.MappingNode):
             self._reject(node, where, "a `stage`, and optionally `from` and `branches`")
             return None
         problems = len(self._problems)
-        values: dict[str, Any] = {}
-        for key, value in node.value:
-            at = f"{where}, `{_key_shown(key)}`"
-            if key.value not in _RULE_KINDS:
-                self._add_problem(key, at, f"it is not known{kinds.did_you_mean(key.value, _RULE_KINDS)}")
-            elif not _empty(value):
-                given = self._value(_RULE_KINDS[key.value], value, at)
-                values[key.value] = given and given[1]
-        if "stage" not in values:
+        given = self._section(node, SectionKind.RULE, f"{where}, ").given
+        if not any(key.value == "stage" and not _empty(value) for key, value in node.value):
             self._add_problem(node, where, "its `stage` is missing; accepted: `observe`, `soft` or `hard`")
         if len(self._problems) > problems:
             return None
+        values = {name: each.value for name, each in given.items()}
         return StageRule(stage=values["stage"], start=values.get("from", date.min), branches=values.get("branches"))
 
     def _reject(self, node: yaml.Node, where: str, accepted: str) -> None:
@@ -337,13 +339,12 @@ def _kind(node: yaml.Node) -> str:
     return "a group of keys"
 
 
-def _why_not_here(spelling: str, option: Option[object] | None) -> str:
+def _why_not_here(spelling: str, option: Option[object] | None, section: SectionKind) -> str:
     if option and option.secret:
         return "it is a secret, which is not accepted in a file: use the input"
     if option and not option.allowed_in:
         return "it is not accepted in the file: use the input"
     if option:
         return f"it belongs {' or '.join(_SECTION_NAMES[each] for each in option.allowed_in)}"
-    if spelling in _OTHER_KEYS:
-        return "it is not accepted here"
-    return f"it is not known{kinds.did_you_mean(spelling, (*BY_NAME, *_OTHER_KEYS))}"
+    known = (*_OF_RULE,) if section is SectionKind.RULE else (*BY_NAME, *_OTHER_KEYS)
+    return "it is not accepted here" if spelling in known else f"it is not known{kinds.did_you_mean(spelling, known)}"

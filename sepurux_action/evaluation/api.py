@@ -138,15 +138,15 @@ def create_run(gate: Gate, campaign_id: str, trace_id: str, metadata: Mapping[st
     campaign, project = json_reader.preview(gate.campaign), "not set"
     if gate.project:
         project = json_reader.preview(gate.project)
-    given = f"`campaign` ({campaign}), `project` ({project})"
+    given = f"{{campaign}} ({campaign}), {{project}} ({project})"
     if trace_id:
-        given = f"`campaign` ({campaign}), `trace_id` ({json_reader.preview(trace_id)}), `project` ({project})"
+        given = f"{{campaign}} ({campaign}), {{trace_id}} ({json_reader.preview(trace_id)}), {{project}} ({project})"
 
     def hint(status: int, detail: str) -> str:
         if status == 404:  # noqa: PLR2004 - HTTP
             return f"Check {given}: one of them does not exist, or the secret may not see it."
         if not trace_id and (not detail or _ABOUT_SCENARIOS.search(detail)):
-            return f"Register scenarios for campaign {campaign}, or set `trace_file`."
+            return f"Register scenarios for campaign {campaign}, or set {{trace_file}}."
         return ""
 
     return ApiRequest(
@@ -199,7 +199,7 @@ def parse_response(call: ApiRequest, response: Response, credentials: Credential
         return PermanentError(
             reason=f"Sepurux redirected {call.purpose} (HTTP {status}) to {where or 'no address'}",
             status=status,
-            hint="Set `base_url` to the API's own address. The gate follows no redirect, which would get the secret.",
+            hint="Set {base_url} to the API's own address. The gate follows no redirect, which would get the secret.",
         )
     detail = error_detail(body, redact)
     said = detail and f": {detail}"
@@ -211,7 +211,7 @@ def parse_response(call: ApiRequest, response: Response, credentials: Credential
         hint = _credentials_hint(status, call, credentials)
     else:
         reason = f"Sepurux refused {call.purpose} (HTTP {status}{said})"
-        hint = f"Check that `base_url` is the API's address; if it is, ask Sepurux about `{call.method} {call.path}`."
+        hint = f"Check that {{base_url}} is the API's address; if it is, ask Sepurux about `{call.method} {call.path}`."
         if detail:
             hint = "Correct what Sepurux names here, in the settings of the gate or at Sepurux."
         hint = call.hint(status, detail) or hint
@@ -243,6 +243,6 @@ def error_detail(body: bytes | bytearray, redact: Callable[[str], str]) -> str:
 def _credentials_hint(status: int, call: ApiRequest, sent: Credentials) -> str:
     project, set_project = f"project {json_reader.preview(call.project)}", ""
     if not call.project:
-        project, set_project = "the campaign's project", "Set `project` if the secret needs it."
+        project, set_project = "the campaign's project", "Set {project} if the secret needs it."
     valid = {401: "is valid and belongs to", 403: "may use"}[status]
     return " ".join(filter(None, (f"Check that the secret {valid} {project}.", sent.source, set_project)))

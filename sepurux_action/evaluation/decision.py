@@ -38,13 +38,13 @@ class Rule(IntEnum):
     RECORD_UNREAD = 13  # the commit's statuses are not known, so an earlier run may have failed
 
 
-# What to do about a decision that is not on the agent. `{rerun}` differs by where it is read.
+# What to do about a decision that is not on the agent. `{rerun}` and names of options differ by where it is read.
 NEXT_STEPS = {
     Rule.EVALUATION_FAILED: "See the `Sepurux run` for the cause, then {rerun}.",
     Rule.UNKNOWN_WORD: "Update sepurux/gate-action, or ask Sepurux what it means.",
     Rule.NUMBER_UNKNOWN: "{Rerun}. If the number is missing again, ask Sepurux about this run.",
     Rule.FINISHED_UNDECIDED: "{Rerun}. If the decision is missing again, ask Sepurux about this run.",
-    Rule.PENDING: "Raise `timeout`, or {rerun}.",
+    Rule.PENDING: "Raise {timeout}, or {rerun}.",
     Rule.CANCELLED: "{Rerun}.",
 }
 

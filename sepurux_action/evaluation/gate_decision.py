@@ -33,8 +33,8 @@ from sepurux_action.evaluation.runs import RunResult, Runs, Scenario, worst_of
 
 MAX_NAMED = 3  # scenarios that a reason names
 HOWEVER = "Sepurux reported a pass, but"
-MORE_SCENARIOS = "Record more scenarios, or lower `min_scenarios`."
-NEEDS_API_KEY = "With several traces, `min_reliability_score` needs `api_key`: without it, Sepurux shows no score."
+MORE_SCENARIOS = "Record more scenarios, or lower {min_scenarios}."
+NEEDS_API_KEY = "With several traces, {min_reliability_score} needs {api_key}: without it, Sepurux shows no score."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from sepurux_action.common.json_reader import Reading
+from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
@@ -47,6 +48,9 @@ class Evaluated(GateDecision):
     evaluations: tuple[GateDecision, ...] = ()
     confirmation: str = ""
     recorded: RecordedFail | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", in_workflow(self.reason))
 
 
 def of_status(description: str, url: str) -> Evaluated:

@@ -14,7 +14,7 @@ from sepurux_action.evaluation.api_calls import ApiCalls
 from sepurux_action.evaluation.ci_run import NO_OBJECT
 from sepurux_action.evaluation.schedule import Retry
 
-CHECK_NETWORK = "Check `base_url`, and that this machine may connect to its host through firewall and proxy."
+CHECK_NETWORK = "Check {base_url}, and that this machine may connect to its host through firewall and proxy."
 
 
 class RetriedCalls:
@@ -114,10 +114,10 @@ class RetriedCalls:
         if error.retry_after_s is not None:
             asked = number_format.duration(Retry(1, error).wait(0))
             reason = f"Sepurux asked to wait {asked}, longer than the time that is left ({why})"
-            hint = f"Raise `timeout` (now {timeout}), or {{rerun}} after that time."
+            hint = f"Raise {{timeout}} (now {timeout}), or {{rerun}} after that time."
         elif not error.connected:
             reason = f"Sepurux could not be reached within {spent}: {error.reason}"
         elif self._responded:
             reason = f"Sepurux sent no usable response within {spent} ({why})"
-            hint = f"{{Rerun}}, or raise `timeout` (now {timeout})."
+            hint = f"{{Rerun}}, or raise {{timeout}} (now {timeout})."
         return EvaluationError(reason, hint, outage=outage)

@@ -15,7 +15,7 @@ from sepurux_action.evaluation.ci_run import OTHER_CAMPAIGN, is_about_another, p
 from sepurux_action.evaluation.retried_calls import RetriedCalls
 
 MAX_NAMES_LISTED = 20  # campaigns that an error text lists
-UNUSABLE_RESPONSE = "Check that `base_url` is the API's address; if it is, ask Sepurux about this response."
+UNUSABLE_RESPONSE = "Check that {base_url} is the API's address; if it is, ask Sepurux about this response."
 
 
 async def read_campaign_id(calls: RetriedCalls, gate: Gate) -> str:
@@ -36,12 +36,12 @@ def find_campaign(listed: object, campaign: str, project: str) -> str:
         return ids[0]
     where = project and f" in project {json_reader.preview(project)}"
     if ids:
-        hint = f"Set `campaign` to the UUID of one of them: {_listed(ids)}."
+        hint = f"Set {{campaign}} to the UUID of one of them: {_listed(ids)}."
         raise EvaluationError(f"{len(ids)} campaigns are named {json_reader.preview(campaign)}{where}", hint)
     names = sorted({json_reader.text(entry.get("name")) for entry in entries} - {""})
-    hint = "Check `project` and the secret, which see no campaign, or create the campaign at Sepurux."
+    hint = "Check {project} and the secret, which see no campaign, or create the campaign at Sepurux."
     if names:
-        hint = f"Set `campaign` to one of these, or `project` to another project: {_listed(names)}."
+        hint = f"Set {{campaign}} to one of these, or {{project}} to another project: {_listed(names)}."
     if meant := similar(campaign, names):
         hint = f"Did you mean {json_reader.preview(meant)}? {hint}"
     raise EvaluationError(f"campaign {json_reader.preview(campaign)} was not found{where}", hint)

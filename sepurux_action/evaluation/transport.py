@@ -107,7 +107,7 @@ class Transport:
                 return PermanentError(
                     reason=f"Sepurux sent more than {api.MAX_RESPONSE_BYTES // 2**20} MiB for {call.purpose}",
                     status=response.status_code,
-                    hint="Check that `base_url` is the API's own address.",
+                    hint="Check that {base_url} is the API's own address.",
                 )
             now = _http_date(response.headers.get("Date", "")) or datetime.now(UTC)  # this machine's clock may be off
             wait = retry_after(response.headers.get("Retry-After", ""), now)

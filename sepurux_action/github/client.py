@@ -13,9 +13,11 @@ from sepurux_action.config.path_filter import ChangedFile
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation.enforcement import Refusal
 from sepurux_action.evaluation.published_result import PreviousResult
-from sepurux_action.github import permissions, snapshot
+from sepurux_action.github import base_branch, commit, permissions, snapshot
+from sepurux_action.github.base_branch import BaseBranch
+from sepurux_action.github.commit import Commit, PublishedStatus, parse_status
 from sepurux_action.github.event import PERSON, Event, Lookup, PullRequest, parse_pull_request
-from sepurux_action.github.snapshot import Comment, PublishedStatus, Snapshot, parse_status
+from sepurux_action.github.snapshot import Comment, Snapshot
 
 CLOCK_SKEW = timedelta(minutes=1)  # by which the runner's clock may be ahead of GitHub's
 GONE = frozenset({404, 410})
@@ -73,15 +75,24 @@ class GitHubClient:
         # default branch contains.
         return self.open_pull_requests()
 
-    def fetch_snapshot(self, event: Event, *, after: str = "", with_base: bool = True, config: str = "") -> Snapshot:
-        """Return the pull request, own comments after a cursor, the base's results, and the policy file at `config`."""
-        variables = snapshot.snapshot_variables(event, after=after, config=config)
-        response = self._query(snapshot.snapshot_query(event, with_base=with_base), variables)
-        return snapshot.parse_snapshot(response, event, _graphql_error(response))
+    def commit(self, event: Event, config: str) -> Commit:
+        """Return the policy files at the path `config` that concern an event, and the statuses of its commit."""
+        response = self._query(commit.commit_query(event, config), may_fail=commit.MAY_FAIL)
+        return commit.parse_commit(response, event, _graphql_error(response))
+
+    def snapshot(self, number: int, after: str = "") -> Snapshot:
+        """Return a pull request, and the own comments of the page after a cursor."""
+        response = self._query(snapshot.SNAPSHOT_QUERY, {"number": number, "after": after or None})
+        if (found := snapshot.parse_snapshot(response)) is None:
+            raise GitHubError(UNEXPECTED_SHAPE)
+        return found
+
+    def base_branch(self, event: Event) -> BaseBranch:
+        return base_branch.parse_base_branch(self._query(base_branch.base_query(event)), event.commit)
 
     def statuses(self, commit: str, account: str) -> Iterator[PublishedStatus]:
         """Yield every status of a commit, the newest first; `account` is this token's. A page is read when needed."""
-        for each in self._entries(f"commits/{commit}/statuses"):
+        for each in self._pages(f"commits/{commit}/statuses"):
             yield parse_status(each, account)
 
     def set_status(self, commit: str, status: CommitStatus) -> int:
@@ -149,9 +160,9 @@ class GitHubClient:
 
     def requesters(self, number: int | None, head: str) -> tuple[Refusal, ...]:
         """Return the authors of a commit, and the assignees of the pull request `number`, if one is given."""
-        variables = {"number": number or 0, "withPull": number is not None}
-        response = self._query_whole(snapshot.REQUESTERS_QUERY, head=head, **variables)
-        if (people := snapshot.parse_requesters(response, of_pull=number is not None)) is None:
+        variables = {"head": head, "number": number or 0, "withPull": number is not None}
+        response = self._query(commit.REQUESTERS_QUERY, variables)
+        if (people := commit.parse_requesters(response, of_pull=number is not None)) is None:
             raise GitHubError(UNEXPECTED_SHAPE)
         return people
 
@@ -187,29 +198,31 @@ class GitHubClient:
         return found
 
     def recent_results(self, base: str) -> tuple[Mapping[str, PreviousResult], ...]:
-        last = snapshot.RECENT_PULL_REQUESTS
-        return snapshot.parse_recent_results(self._query_whole(snapshot.RECENT_RESULTS_QUERY, base=base, last=last))
+        last = base_branch.RECENT_PULL_REQUESTS
+        response = self._query(base_branch.RECENT_RESULTS_QUERY, {"base": base, "last": last})
+        return base_branch.parse_recent_results(response)
 
-    def _query_whole(self, query: str, **variables: object) -> object:
+    def _query(
+        self, query: str, variables: Mapping[str, object] = {}, may_fail: frozenset[str] = frozenset()
+    ) -> object:
+        """Return the response to a GraphQL query, whose errors are about fields that `may_fail`.
+
+        Beyond its limit, GitHub returns a part, and its errors need not name each missing one.
+        """
         owner, _, name = self._name.partition("/")
-        response = self._query(query, {"owner": owner, "name": name, **variables})
-        if error := _graphql_error(response):
+        body = {"query": query, "variables": {"owner": owner, "name": name, **variables}}
+        response = self._call("POST", "", body=body)
+        error, failed = _graphql_error(response), permissions.failed_fields(response)
+        if error and (error.over_limit or not failed or failed - may_fail):
             raise GitHubError(error)
-        return response
-
-    def _query(self, query: str, variables: Mapping[str, object]) -> object:
-        response = self._call("POST", "", body={"query": query, "variables": variables})
         if not isinstance(json_reader.at(response, "data", "repository"), dict):
-            raise GitHubError(_graphql_error(response) or UNEXPECTED_SHAPE)
+            raise GitHubError(UNEXPECTED_SHAPE)
         return response
 
     def _pulls(self, state: str, **filters: str) -> tuple[PullRequest, ...]:
         return tuple(map(parse_pull_request, self._pages("pulls", state=state, **filters)))
 
-    def _pages(self, path: str, **parameters: str) -> list[Mapping[str, object]]:
-        return list(self._entries(path, **parameters))
-
-    def _entries(self, path: str, **parameters: str) -> Iterator[Mapping[str, object]]:
+    def _pages(self, path: str, **parameters: str) -> Iterator[Mapping[str, object]]:
         """Yield the entries of all pages, each of which is requested when its first entry is needed."""
         for number in range(1, snapshot.MAX_PAGES + 1):
             page = self._call("GET", path, query={**parameters, "per_page": str(snapshot.PAGE), "page": str(number)})

@@ -24,6 +24,7 @@ from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.published_result import CommitResults
 from sepurux_action.evaluation.result import Evaluated, GateResult
 from sepurux_action.evaluation.runs import RunResult, Runs, WorkflowRun
+from sepurux_action.github.snapshot import Comment
 
 MAX_RESULTS = 20  # evaluated commits in one state
 FEW_RESULTS = 5  # commits in a state that would be too long with more
@@ -137,7 +138,7 @@ def with_notice(body: str, line: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class CommentState:
     """What a comment keeps: the results of the evaluated commits, the newest last, and details of the newest.
 
     These are what its `fails` show, by gate, and the `unfinished` runs of its gates that are `pending`. Neither decides
@@ -148,14 +149,19 @@ class State:
     fails: Mapping[str, Evaluated] = field(default_factory=dict)
     unfinished: Mapping[str, Runs] = field(default_factory=dict)
 
+    def before(self, commit: str) -> tuple[CommitResults, ...]:
+        """Return the results of the other commits, the oldest first."""
+        return tuple(each for each in self.commits if each.commit != commit)
+
     def fails_at(self, commit: str) -> Mapping[str, Evaluated]:
         return self.fails if self._is_about(commit) else {}
 
-    def find_fail(self, gate: str, commit: str, link: str) -> Evaluated | None:
+    def recorded_fail(self, gate: str, commit: str, link: str) -> Evaluated | None:
         """Return a gate's `fail` at this commit if it is kept, and its commit status has this link."""
         fail = self.fails_at(commit).get(gate)
-        worst = fail.worst if fail else RunResult()
-        kept = worst.run.dashboard_url or (worst.earlier and worst.earlier.url)
+        if fail is None:
+            return None
+        kept = fail.worst.run.dashboard_url or (fail.worst.earlier and fail.worst.earlier.url)
         return fail if kept and kept == link else None
 
     def find_unfinished(self, gate: Gate, commit: str) -> Runs:
@@ -166,7 +172,7 @@ class State:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CommentState:
+class StateLine:
     """The comment that a state belongs to, which the signature covers. Without a `signing_key` no state is readable."""
 
     signing_key: str
@@ -183,12 +189,16 @@ class CommentState:
     def _start(self) -> str:
         return f"<!-- {MARKER}:{quote(self.key, safe='', errors='surrogatepass')}"
 
-    def write(self, state: State, before: str = "") -> str:
+    def ours(self, comments: Iterable[Comment]) -> tuple[Comment, ...]:
+        """Return the comments with the marker, the oldest first; there is more than one after a race."""
+        return tuple(each for each in comments if each.body.startswith(self.marker))
+
+    def write(self, state: CommentState, before: str = "") -> str:
         """Return the last line, signed, with as much of the state as fits; that of the body `before` without a key."""
         if not self.signing_key and (kept := self._signed(before)):
             return kept[0]
         states = _shorter(state) if self.signing_key else ()
-        content = next(filter(None, map(_packed, states)), _packed(State()))
+        content = next(filter(None, map(_packed, states)), _packed(CommentState()))
         signature = sign(self.signing_key, *self._place, content) if self.signing_key else "unsigned"
         return f"{self._start} {content} {signature} -->"
 
@@ -197,34 +207,34 @@ class CommentState:
         content = rf"([A-Za-z0-9+/=]{{1,{MAX_STATE_LENGTH}}}) ([0-9a-f]{{64}})"
         return re.fullmatch(f"{re.escape(self._start)} {content} -->", body.rstrip().rpartition("\n")[2])
 
-    def read(self, body: str) -> State:
+    def read(self, body: str) -> CommentState:
         """Return the state in a comment's body; an empty one if the body is not signed for this comment."""
         signed = self._signed(body)
         if not signed or not is_signed(signed[2], self.signing_key, *self._place, signed[1]):
-            return State()
+            return CommentState()
         try:
             unpacked = zlib.decompressobj().decompress(base64.b64decode(signed[1], validate=True), MAX_UNPACKED_LENGTH)
-            return codec.load(State, json.loads(unpacked))
+            return codec.load(CommentState, json.loads(unpacked))
         except (ValueError, RecursionError, zlib.error):
-            return State()
+            return CommentState()
 
     @property
     def _place(self) -> tuple[str, int, str, int, str]:
         return MARKER, STATE_VERSION, self.repository.lower(), self.pull_request, self.key
 
 
-def _shorter(state: State) -> Iterator[State]:
+def _shorter(state: CommentState) -> Iterator[CommentState]:
     """Yield the state, then without older commits, then without what failed, then without unfinished runs.
 
     A commit that is left out costs a point of the trend, and an unfinished run costs a new evaluation.
     """
     yield replace(state, commits=state.commits[-MAX_RESULTS:])
     yield replace(state, commits=state.commits[-FEW_RESULTS:])
-    yield State(commits=state.commits[-1:], unfinished=state.unfinished)
-    yield State(commits=state.commits[-1:])
+    yield CommentState(commits=state.commits[-1:], unfinished=state.unfinished)
+    yield CommentState(commits=state.commits[-1:])
 
 
-def _packed(state: State) -> str:
+def _packed(state: CommentState) -> str:
     written = json.dumps(codec.dump(state), separators=(",", ":"), ensure_ascii=False)
     unpacked = written.encode(errors="surrogatepass")  # json.loads reads surrogates so
     if len(unpacked) > MAX_UNPACKED_LENGTH:

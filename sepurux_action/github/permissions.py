@@ -23,6 +23,12 @@ def required_permission(errors: object) -> str:
     return "statuses=read" if {path[-1:] for path in error_paths(errors)} == {("status",)} else ""
 
 
+def failed_fields(response: object) -> frozenset[str]:
+    """Return the fields of the repository that the errors in a GraphQL response are about; '' for another error."""
+    paths = error_paths(json_reader.at(response, "errors"))
+    return frozenset(path[1] if path[:1] == ("repository",) and len(path) > 1 else "" for path in paths)
+
+
 def error_paths(errors: object) -> list[tuple[str, ...]]:
     paths = (json_reader.at(error, "path") for error in json_reader.as_array(errors))
     return [tuple(map(json_reader.text, json_reader.as_array(path))) for path in paths]
@@ -31,10 +37,11 @@ def error_paths(errors: object) -> list[tuple[str, ...]]:
 class Operation(Enum):
     """What the gate does on GitHub, as it completes "Could not ...", and the permission that it needs."""
 
+    COMMIT = "read the policy file and the commit", "contents: read"
     BASE = "read the base branch", "contents: read"
     RULES = "read the branch's rules", "contents: read"
     FIND = "find the pull request of this run", "pull-requests: read"
-    READ = "read the pull request and the base branch", "pull-requests: read"
+    PULL = "read the pull request", "pull-requests: read"
     SAME_HEAD = "read which other pull requests have this commit", "pull-requests: read"
     FILES = "read which files the pull request changes", "pull-requests: read"
     REVIEWS = "read the reviews", "pull-requests: read"
@@ -58,7 +65,7 @@ def warning_text(operation: Operation, error: ErrorDetails, event: Event, target
         more = len(targets) - MAX_TARGETS_NAMED
         named = [*targets[:MAX_TARGETS_NAMED], *([f"{more} more"] if more > 0 else [])]
         why = f"{json_reader.printable(', '.join(named))}: {why}"
-    reads_results = operation in {Operation.READ, Operation.BASE, Operation.RESULTS}
+    reads_results = operation in {Operation.BASE, Operation.RESULTS}
     stands = "Unless a gate limits a drop, this" if reads_results else "This"
     text = f"Could not {operation.text} ({why}). {advice(operation, error, event)}"
     return text if operation is Operation.STATUSES else f"{text} {stands} does not change the result."

@@ -24,12 +24,12 @@ from sepurux_action.config.policy import (
     without_unmerged_rules,
 )
 from sepurux_action.config.policy_parser import read_policy
-from sepurux_action.config.settings import Settings
+from sepurux_action.config.settings import Inputs
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluation.trace_files import TraceFolder
+from sepurux_action.github.commit import Commit, PolicyFile, policy_ref
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation, advice
-from sepurux_action.github.snapshot import PolicyFile, Snapshot, policy_ref
 
 FIRST_FILE_EVENTS = frozenset({"pull_request", "pull_request_review"})
 FIRST_FILE = PolicyNote(
@@ -74,23 +74,23 @@ class ResolvedPolicy:
 
 
 def resolve_policy(
-    inputs: Settings,
+    inputs: Inputs,
     event: Event,
-    snapshot: Snapshot | None,
+    commit: Commit | None,
     read_file: Callable[[str], bytes | None],
     check: Callable[[Policy], object] | None = None,
 ) -> ResolvedPolicy:
     """Return the policy that applies to an event; raises ConfigurationError with its problems and the inputs'.
 
-    `snapshot` is None if GitHub is not used. In that case, and for events without a base commit, `read_file` reads the
+    `commit` is None if GitHub is not used. In that case, and for events without a base commit, `read_file` reads the
     file from the checkout. `check` is given if the pull request or merge group changes the file. It raises
     ConfigurationError if the inputs and trace files of this run would be a bad setting with that policy.
     """
     try:
-        _check_base_is_known(inputs, event, uses_github=snapshot is not None)
-        if snapshot is None or not policy_ref(event):
+        _check_base_is_known(inputs, event, uses_github=commit is not None)
+        if commit is None or not policy_ref(event):
             return _of_checkout(inputs, read_file)
-        return _of_base(inputs, event, snapshot, check)
+        return _of_base(inputs, event, commit, check)
     except ConfigurationError as bad:
         raise ConfigurationError((*bad.problems, *inputs.problems)) from None
 
@@ -136,7 +136,7 @@ def invalid_base_note(event: Event, path: str, config: str) -> PolicyNote:
     return PolicyNote(text.format(branch), "file", page)
 
 
-def _of_checkout(inputs: Settings, read_file: Callable[[str], bytes | None]) -> ResolvedPolicy:
+def _of_checkout(inputs: Inputs, read_file: Callable[[str], bytes | None]) -> ResolvedPolicy:
     try:
         text = read_file(inputs.config)
         if text is None and read_file(misnamed(inputs.config)) is not None:
@@ -148,16 +148,14 @@ def _of_checkout(inputs: Settings, read_file: Callable[[str], bytes | None]) -> 
     return ResolvedPolicy(policy=None if text is None else read_policy(text, inputs.config))
 
 
-def _of_base(
-    inputs: Settings, event: Event, snapshot: Snapshot, check: Callable[[Policy], object] | None
-) -> ResolvedPolicy:
-    if details := snapshot.policy.details:
-        raise _unreadable(inputs, snapshot.policy.error, advice(Operation.BASE, details, event))
-    if snapshot.has_default_policy:
+def _of_base(inputs: Inputs, event: Event, commit: Commit, check: Callable[[Policy], object] | None) -> ResolvedPolicy:
+    if details := commit.policy.details:
+        raise _unreadable(inputs, commit.policy.error, advice(Operation.COMMIT, details, event))
+    if commit.has_default_policy:
         message = f"{options.CONFIG.default} exists and applies; remove `config` or that file"
         raise ConfigurationError([Problem(where=f"`config` {inputs.config}", message=message)])
-    head, adds_file = snapshot.head_policy, check is not None and snapshot.head_policy.text is not None
-    base = None if adds_file and snapshot.policy.misnamed else _policy(inputs, snapshot.policy)
+    head, adds_file = commit.head_policy, check is not None and commit.head_policy.text is not None
+    base = None if adds_file and commit.policy.misnamed else _policy(inputs, commit.policy)
     may_be_first = event.name in FIRST_FILE_EVENTS and inputs.config == options.CONFIG.default
     if base is None and not (adds_file and may_be_first):
         _check_not_named(inputs, "the base commit")
@@ -167,7 +165,7 @@ def _of_base(
 
 
 def _with_head(
-    inputs: Settings,
+    inputs: Inputs,
     base: Policy | None,
     head: PolicyFile,
     check: Callable[[Policy], object],
@@ -190,7 +188,7 @@ def _with_head(
     return ResolvedPolicy(policy=base, changes=diff(base, merged) if base else (), replaces=True, merged=merged)
 
 
-def _check_base_is_known(inputs: Settings, event: Event, *, uses_github: bool) -> None:
+def _check_base_is_known(inputs: Inputs, event: Event, *, uses_github: bool) -> None:
     if not uses_github and inputs.github_token and (policy_ref(event) or event.lookup):
         raise _unreadable(inputs, "GitHub's address is not known", "Set `GITHUB_API_URL` to an https address.")
     if not uses_github or not event.ambiguous:
@@ -208,15 +206,15 @@ def _check_base_is_known(inputs: Settings, event: Event, *, uses_github: bool) -
     raise ConfigurationError([Problem(where="`pr_number`", message=message)])
 
 
-def _unreadable(inputs: Settings, why: str, step: str) -> ConfigurationError:
+def _unreadable(inputs: Inputs, why: str, step: str) -> ConfigurationError:
     message = f"the policy could not be read: {why}. {step}"
     return ConfigurationError([Problem(where=f"`{inputs.config}`", message=message)])
 
 
-def _check_not_named(inputs: Settings, where: str) -> None:
-    if inputs.config_is_given:
+def _check_not_named(inputs: Inputs, where: str) -> None:
+    if inputs.config_name:
         message = f"there is no such file in {where}; accepted: the path of a policy file that exists"
-        raise ConfigurationError([Problem(where=f"`config` {inputs.config}", message=message)])
+        raise ConfigurationError([Problem(where=f"{inputs.config_name} {inputs.config}", message=message)])
 
 
 def _misnamed(path: str) -> ConfigurationError:
@@ -224,7 +222,7 @@ def _misnamed(path: str) -> ConfigurationError:
     return ConfigurationError([Problem("", message, misnamed(path), 1, 1)])
 
 
-def _policy(inputs: Settings, file: PolicyFile) -> Policy | None:
+def _policy(inputs: Inputs, file: PolicyFile) -> Policy | None:
     """Return the policy in a file that GitHub returned, None if there is none; raises ConfigurationError."""
     if file.misnamed:
         raise _misnamed(inputs.config)

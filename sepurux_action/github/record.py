@@ -7,25 +7,29 @@ set, and of these only the decided ones: those whose description begins with `fa
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 
 from sepurux_action.errors import ErrorDetails, GitHubError
-from sepurux_action.github.client import GitHubClient
-from sepurux_action.github.snapshot import PublishedStatus
+from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
+from sepurux_action.github.commit import PublishedStatus
 
 FAILED = "fail ("
 DECIDED = (FAILED, "pass (")
 NO_ACCOUNT = ErrorDetails(message="GitHub did not return the account of the token")
+FAILED_MEANWHILE = ErrorDetails(message="another run failed in the meantime, and its status stays")
+FRESH_S = 1.0  # after which the statuses are read once more before one that hides a `fail` of another run
 
 
 class Record:
     """The decisions on one commit that were read, and the statuses that this step set itself.
 
-    Contexts are in lower case, as GitHub ignores their case. Methods that get a client raise GitHubError.
+    Contexts are in lower case, as GitHub ignores their case. Methods that get a client raise GitHubError. `account` is
+    this token's.
     """
 
-    def __init__(self, commit: str) -> None:
-        self._commit = commit
+    def __init__(self, commit: str, account: str) -> None:
+        self._commit, self._account = commit, account
+        self._watched: frozenset[str] = frozenset()
+        self._read_at = 0.0  # when their new fails were read
         self._before: dict[str, PublishedStatus | None] = {}  # the newest decision before the evaluation, by context
         self._links: set[str] = set()  # of every `fail` that this step read or set
         self._own_ids: set[int] = set()
@@ -41,20 +45,21 @@ class Record:
 
     def without_decision(self, contexts: Iterable[str], newest: Iterable[PublishedStatus] | None) -> tuple[str, ...]:
         """Return the contexts whose newest status does not say what the newest decision is; all if it is not known."""
-        found = None if newest is None else {each.context.lower(): each for each in newest}
-        unknown = []
+        if newest is None:
+            return tuple(contexts)
+        found, unknown = {each.context.lower(): each for each in newest}, []
         for context in contexts:
-            status = found.get(context) if found is not None else None
-            if found is None or (status and not _is_decision(status)):
+            status = found.get(context)
+            if status and not _is_decision(status):
                 unknown.append(context)
             else:
                 self._keep(context, status)
         return tuple(unknown)
 
-    def read(self, github: GitHubClient, contexts: Iterable[str], account: str) -> None:
+    def read(self, github: GitHubClient, contexts: Iterable[str]) -> None:
         """Read the statuses, the newest first, up to the newest decision of each context."""
         wanted = set(contexts)
-        for context, status in self._decisions(github, account):
+        for context, status in self._decisions(github):
             if context in wanted:
                 self._keep(context, status)
                 wanted.remove(context)
@@ -66,23 +71,40 @@ class Record:
     def is_known(self, context: str) -> bool:
         return context in self._before
 
-    def fail(self, context: str) -> PublishedStatus | None:
+    def recorded_fail(self, context: str) -> PublishedStatus | None:
         """Return the `fail` that was the newest decision before the evaluation, None if there was none."""
         status = self._before.get(context)
         return status if status and status.description.startswith(FAILED) else None
 
-    def new_fails(self, github: GitHubClient, contexts: Iterable[str], account: str) -> Mapping[str, PublishedStatus]:
-        """Return each context's newest `fail` that was not there before, and that this step did not set.
+    def watch(self, contexts: Iterable[str], now: float) -> None:
+        """Say whose new fails count from now on."""
+        self._watched, self._read_at = frozenset(contexts), now
+
+    def check_hides_no_fail(self, github: GitHubClient, status: CommitStatus, now: float) -> None:
+        """Raise GitHubError if a status would hide a new `fail` of another run.
+
+        Setting other statuses, or waiting until GitHub accepts this one, may take long after the record was read.
+        """
+        if not self._watched or not _hides_fail(status) or now - self._read_at <= FRESH_S:
+            return
+        found = self.new_fails(github)
+        if status.context.lower() in found:
+            raise GitHubError(FAILED_MEANWHILE)
+        if not found:
+            self._read_at = now
+
+    def new_fails(self, github: GitHubClient) -> Mapping[str, PublishedStatus]:
+        """Return each watched context's newest `fail` that was not there before, and that this step did not set.
 
         A status with the link of a `fail` that this step read or set repeats that one. If it is not known what was
         there before the evaluation, only the newest decision counts.
         """
-        wanted, found = set(contexts), dict[str, PublishedStatus]()
-        for context, status in self._decisions(github, account):
+        wanted, found = set(self._watched), dict[str, PublishedStatus]()
+        for context, status in self._decisions(github):
             if context not in wanted or status.id in self._own_ids:
                 continue
             before = self._before.get(context)
-            is_known = before and replace(before, id=0) == replace(status, id=0)
+            is_known = status == before
             is_new = not is_known and status.description.startswith(FAILED) and status.url not in self._links
             if is_new:
                 found[context] = status
@@ -92,11 +114,11 @@ class Record:
                 break
         return found
 
-    def _decisions(self, github: GitHubClient, account: str) -> Iterator[tuple[str, PublishedStatus]]:
+    def _decisions(self, github: GitHubClient) -> Iterator[tuple[str, PublishedStatus]]:
         """Yield each decision with its context, the newest first."""
-        if not account:
+        if not self._account:
             raise GitHubError(NO_ACCOUNT)
-        for status in github.statuses(self._commit, account):
+        for status in github.statuses(self._commit, self._account):
             if _is_decision(status):
                 yield status.context.lower(), status
 
@@ -108,3 +130,8 @@ class Record:
 
 def _is_decision(status: PublishedStatus) -> bool:
     return status.own and status.description.startswith(DECIDED)
+
+
+def _hides_fail(status: CommitStatus) -> bool:
+    success = status.state is CommitState.SUCCESS or status.description.startswith(DECIDED)
+    return success and not status.description.startswith(FAILED)

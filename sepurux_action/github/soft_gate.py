@@ -7,17 +7,19 @@ https://docs.github.com/rest/collaborators/collaborators#get-repository-permissi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from operator import methodcaller
 
 from sepurux_action.config.kinds import BOT_SUFFIX
+from sepurux_action.config.policy_parser import workflow_triggers
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
 from sepurux_action.evaluation.result import RecordedFail
-from sepurux_action.github.calls import READS_S, BoundedCalls
+from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.client import Review
-from sepurux_action.github.event import PERSON, PullRequest
+from sepurux_action.github.event import PERSON, REVIEW, PullRequest
 from sepurux_action.github.permissions import Operation
+from sepurux_action.github.subject import Subject
 
 MAY_WRITE = frozenset({"write", "maintain", "admin"})
 APPROVED = "APPROVED"
@@ -120,37 +122,46 @@ def _latest(reviews: Iterable[Review]) -> dict[str, Review]:
 class ReviewGate:
     """The reviews of one pull request. Each part is read once for all gates, because GitHub may hang."""
 
-    def __init__(self, calls: BoundedCalls) -> None:
-        self._calls = calls
+    def __init__(self, calls: BoundedCalls, subject: Subject) -> None:
+        self._calls, self._event, self._pull = calls, subject.event, subject.snapshot.pull_request
+        self._workflow = subject.commit.workflow
         self._permission, self._requesters = cache(self._fetch_permission), cache(self._fetch_requesters)
         self._elsewhere = cache(self._fetch_elsewhere)
         self._waiting: list[ApprovalRules] = []
 
-    def approval(self, pull: PullRequest | None, reviewers: tuple[str, ...]) -> ApprovalStatus:
-        if pull is None or self._reviews is None:
+    def approval(self, reviewers: tuple[str, ...]) -> ApprovalStatus:
+        status = self._approval(reviewers)
+        triggers = workflow_triggers(self._workflow)
+        starts_no_run = bool(triggers) and REVIEW not in triggers
+        return replace(
+            status,
+            rerun_needed=status.possible and not status.unread and starts_no_run,
+            read_only=self._event.fork and self._event.name == REVIEW,
+        )
+
+    def _approval(self, reviewers: tuple[str, ...]) -> ApprovalStatus:
+        if self._pull is None or self._reviews is None:
             return ApprovalStatus(unread=True)
-        rules = self._rules(pull, reviewers)
+        rules = self._rules(self._pull, reviewers)
         status = approval_status(self._reviews, rules)
         if status.can_approve:
             self._waiting.append(rules)
         return status
 
-    def may_evaluate_again(self, pull: PullRequest | None, reviewers: tuple[str, ...]) -> bool:
+    def may_evaluate_again(self, reviewers: tuple[str, ...]) -> bool:
         """Return whether who started this run may start another evaluation of a commit that failed."""
-        event = self._calls.event
-        rules = self._rules_again(pull, reviewers)
+        event, rules = self._event, self._rules_again(reviewers)
         may = event.may_evaluate_again and bool(event.actor)
         return may and rules is not None and rules.refusal_of_all(event.actor) is None
 
-    def who_evaluates_again(self, pull: PullRequest | None, reviewers: tuple[str, ...]) -> RecordedFail:
+    def who_evaluates_again(self, reviewers: tuple[str, ...]) -> RecordedFail:
         """Return who may start another evaluation of a commit that failed."""
-        rules = self._rules_again(pull, reviewers)
-        by_review = self._calls.event.by_review
+        rules, by_review = self._rules_again(reviewers), self._event.by_review
         elsewhere = rules.elsewhere() if rules and not by_review else None
         if rules is None or rules.requesters is None or elsewhere is None:
             return RecordedFail(by_review=by_review)
         refusals = {login: rules.refusal_of_all(login) for login in reviewers}
-        author = [] if pull and pull.by_agent else [rules.author]
+        author = [] if self._pull and self._pull.by_agent else [rules.author]
         excluded = [*author, *(each.login for each in (*rules.requesters, *elsewhere))]
         unread = any(reason and rules.is_unread(Refusal(login, reason)) for login, reason in refusals.items())
         return RecordedFail(
@@ -160,7 +171,7 @@ class ReviewGate:
         )
 
     def _rules(self, pull: PullRequest, reviewers: tuple[str, ...]) -> ApprovalRules:
-        head = pull.head_sha if self._calls.event.name == "merge_group" else self._calls.event.commit
+        head = pull.head_sha if self._event.name == "merge_group" else self._event.commit
         return ApprovalRules(
             author=pull.author,
             head=head,
@@ -170,16 +181,16 @@ class ReviewGate:
             elsewhere=partial(self._elsewhere, head),
         )
 
-    def _rules_again(self, pull: PullRequest | None, reviewers: tuple[str, ...]) -> ApprovalRules | None:
+    def _rules_again(self, reviewers: tuple[str, ...]) -> ApprovalRules | None:
         """Return the rules of a new evaluation. Without a pull request, the author is who pushed; None if unknown."""
-        event = self._calls.event
+        event, pull = self._event, self._pull
         if pull is None and event.pusher and event.pull_request is None:
             pull = PullRequest(author=event.pusher, head_sha=event.commit, by_agent=True)
         return self._rules(pull, reviewers) if pull else None
 
     @cached_property
     def _reviews(self) -> tuple[Review, ...] | None:
-        number = self._calls.event.pull_request or 0
+        number = self._event.pull_request or 0
         self._calls.set_timeout(READS_S)  # the deadline of the first reads passed during the evaluation
         self._permission.cache_clear()  # maybe there was no time left for them then
         self._requesters.cache_clear()
@@ -193,7 +204,7 @@ class ReviewGate:
             return None
         refusals = []
         for pull in opened:
-            if pull.head_sha != head or pull.number == self._calls.event.pull_request:
+            if pull.head_sha != head or pull.number == self._event.pull_request:
                 continue
             refusals.append(Refusal(pull.author, Reason.AUTHOR_ELSEWHERE))
             if pull.by_agent:
@@ -205,14 +216,14 @@ class ReviewGate:
         return tuple(refusals)
 
     def _fetch_requesters(self, head: str) -> tuple[Refusal, ...] | None:
-        number = self._calls.event.pull_request
+        number = self._event.pull_request
         return self._calls.try_call(Operation.REQUESTERS, lambda github: github.requesters(number, head))
 
     def _fetch_permission(self, login: str) -> str | None:
         return self._calls.try_call(Operation.REVIEWS, lambda github: github.permission(login))
 
     def request_reviews(self) -> None:
-        number = self._calls.event.pull_request or 0
+        number = self._event.pull_request or 0
         if not self._waiting:
             return
         requested = self._calls.try_call(Operation.REQUEST_REVIEW, lambda github: github.requested_reviewers(number))

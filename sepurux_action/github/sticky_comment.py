@@ -6,20 +6,23 @@ from collections.abc import Sequence
 from operator import methodcaller
 
 from sepurux_action.errors import ErrorDetails, GitHubError
-from sepurux_action.github.calls import BoundedCalls, oldest_first
+from sepurux_action.github.bounded_calls import BoundedCalls
 from sepurux_action.github.client import GitHubClient
 from sepurux_action.github.permissions import Operation
-from sepurux_action.github.snapshot import Comment
+from sepurux_action.github.record import NO_ACCOUNT
+from sepurux_action.github.snapshot import Comment, oldest_first
 
 MAX_CREATE_ATTEMPTS = 2  # the second one if the first response was lost and the comment is not there
-NO_ACCOUNT = ErrorDetails(message="GitHub did not return the account of the token")
 
 
 class StickyComment:
-    """The comment of the token's `account` that begins with `marker`, which distinguishes it from other steps'."""
+    """The comment on the pull request `number` that begins with `marker`, which distinguishes it from other steps'.
 
-    def __init__(self, calls: BoundedCalls, marker: str, account: str) -> None:
-        self._calls, self._marker, self._account = calls, marker, account
+    `account` is the token's, which wrote it.
+    """
+
+    def __init__(self, calls: BoundedCalls, number: int, marker: str, account: str) -> None:
+        self._calls, self._number, self._marker, self._account = calls, number, marker, account
 
     def upsert(self, ours: Sequence[Comment], text: str) -> str:
         """Create the comment, or edit the first of `ours` and delete the others; return its address, or ''."""
@@ -42,12 +45,11 @@ class StickyComment:
         If the response is lost, the comment is searched for before it is sent again. A query may show a new comment
         late, so the comments are listed by REST.
         """
-        number = self._calls.event.pull_request or 0
         for attempt in range(1, MAX_CREATE_ATTEMPTS + 1):
             created: list[Comment] = []
             lost = ErrorDetails()
             try:
-                created = [self._calls.call(lambda github: github.create_comment(number, text), retry=False)]
+                created = [self._calls.call(lambda github: github.create_comment(self._number, text), retry=False)]
             except GitHubError as error:
                 lost = error.details
                 if lost.permanent or lost.of_every_target or attempt == MAX_CREATE_ATTEMPTS:
@@ -65,5 +67,5 @@ class StickyComment:
         """Return the comments with the marker that the token's account wrote since the start of the run."""
         if not self._account:
             raise GitHubError(NO_ACCOUNT)
-        listed = github.newest_comments(self._calls.event.pull_request or 0, self._account)
+        listed = github.newest_comments(self._number, self._account)
         return tuple(comment for comment in listed if comment.body.startswith(self._marker))

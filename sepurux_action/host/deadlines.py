@@ -10,7 +10,7 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Self
@@ -74,6 +74,12 @@ def start_thread(work: Callable[[], T]) -> Future[T]:
     return future
 
 
+def _exceeded() -> Future[T]:
+    future: Future[T] = Future()
+    future.set_exception(DeadlineExceeded())
+    return future
+
+
 class Timeouts:
     """Runs work within seconds. A signal ends the work that is running, and all further work is rejected."""
 
@@ -96,17 +102,20 @@ class Timeouts:
 
     def run(self, seconds: float, work: Callable[[], T]) -> T:
         """Return or raise what the work does; raises DeadlineExceeded after the seconds, Interrupted after a signal."""
+        [future] = self.run_side_by_side([(seconds, work)])
+        return future.result()
+
+    def run_side_by_side(self, works: Iterable[tuple[float, Callable[[], T]]]) -> list[Future[T]]:
+        """Return what each work does within its seconds; all begin at once. Raises Interrupted after a signal."""
         if self._interrupted:
             raise Interrupted
-        if seconds <= 0:
-            raise DeadlineExceeded
-        until = self.now() + seconds
-        future = start_thread(work)
-        future.add_done_callback(lambda _: self._events.put(None))
-        self._wait(until, future.done)
-        if not future.done():
-            raise DeadlineExceeded
-        return future.result()
+        begun = self.now()
+        futures = [(begun + seconds, start_thread(work) if seconds > 0 else Future[T]()) for seconds, work in works]
+        for _, future in futures:
+            future.add_done_callback(lambda _: self._events.put(None))
+        for until, future in futures:
+            self._wait(until, future.done)
+        return [future if future.done() else _exceeded() for _, future in futures]
 
     def _wait(self, until: float, done: Callable[[], bool]) -> None:
         while not done():

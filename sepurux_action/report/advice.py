@@ -52,7 +52,7 @@ def not_covered(gate: GateFacts) -> str:
     if not gate.thresholds.only_lacking:
         return ""
     names, it = " and no ".join(f'"{each}"' for each in lacking), "them" if lacking[1:] else "it"
-    remedy = f"Register a scenario for {it} at Sepurux, or remove {it} from `{REQUIRED_CATEGORIES}`."
+    remedy = f"Register a scenario for {it} at Sepurux, or remove {it} from {{{REQUIRED_CATEGORIES}}}."
     return f"The campaign covers no {names}. {at_source(remedy, gate.gate)}"
 
 

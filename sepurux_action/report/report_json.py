@@ -124,7 +124,7 @@ class _Recording(Shape):
     run_id: Annotated[str, "ID of the CI run."]
     batch_id: Annotated[str, "ID of the batch, if the trace was started as one."]
     decision: Annotated[Decision, "What Sepurux decided; `pending` if its run was not read."]
-    reason: Annotated[str, "Why, in one sentence.", of("run_decision.reason")]
+    reason: Annotated[str, "Why, in one sentence.", lambda run: in_workflow(run.run_decision.reason)]
     hint: Annotated[str, "What to do.", lambda run: in_workflow(run.hint)]
     dashboard_url: Annotated[str, "Page of the run in Sepurux.", of("run.dashboard_url")]
     elapsed_s: Annotated[_Seconds, "Seconds that the run took.", lambda run: round(run.elapsed_s, 3)]

@@ -73,8 +73,7 @@ class Words:
 
     def problem(self, problem: Problem) -> Markdown:
         """Return the place of a problem, its setting, and what it is."""
-        text = self.worded(str(problem), of_policy=bool(problem.file))
-        return self.value(": ".join(filter(None, (problem.location, text))))
+        return self.value(problem.located)
 
     # -- sentences ----------------------------------------------------------------------------------------------------
 
@@ -115,10 +114,10 @@ class Words:
     def policy_branch(self) -> Markdown:
         return self.code(self.context.base_ref) or Markdown("the base branch")
 
-    def worded(self, text: str, *, of_policy: bool = False) -> str:
+    def worded(self, text: str) -> str:
         """Return a text with the names that settings have where it is read."""
         if self.view.place == "terminal" or self.context.on_command_line:
-            return on_command_line(json_reader.printable(text), of_policy=of_policy)
+            return on_command_line(json_reader.printable(text))
         return in_workflow(text)
 
 

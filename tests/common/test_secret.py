@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import CUT
 from sepurux_action.common.secret import MAX_DEPTH, MAX_LAYERS, MIN_REDACTED_LENGTH, Redactor, Secret, may_be_secret
-from sepurux_action.config.settings import Settings
+from sepurux_action.config.settings import Inputs
 
 TEXT = "sk_live/9+made=up"
 SECRET = Secret(TEXT)
@@ -34,7 +34,7 @@ SECRET = Secret(TEXT)
         f"{SECRET!r:>30}",
         "%s and %r" % (SECRET, SECRET),  # noqa: UP031 - how the logging module formats
         f"{[SECRET]} { ({'a': SECRET}) }",
-        str(Settings(gates=(), token=SECRET, api_key=SECRET)),
+        str(Inputs(token=SECRET, api_key=SECRET)),
         logging.LogRecord("gate", 10, "", 1, "sent %s", (SECRET,), None).getMessage(),
     ],
 )

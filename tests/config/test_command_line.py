@@ -8,7 +8,7 @@ import pytest
 
 from sepurux_action import __version__
 from sepurux_action.config.command_line import FLAGS, Format, in_workflow, on_command_line, parse_command_line
-from sepurux_action.config.settings import flag
+from sepurux_action.config.layers import flag
 
 SECRET = "secret-of-no-one"
 OWN_FLAGS = ("--check", "--format", "--write-baseline", "--quiet", "--version", "-h", "--help")
@@ -126,12 +126,12 @@ def test_help_says_nothing_that_is_true_only_in_a_workflow(capsys: pytest.Captur
 
 
 def test_a_hint_has_the_words_of_its_place() -> None:
-    hint = "{Rerun}, or raise `timeout`. Set `token`, then {rerun}. `reviewers` and `export X=...`"
-    shown = "Re-run the job, or raise `timeout`. Set `token`, then re-run the job. `reviewers` and `export X=...`"
+    hint = "{Rerun}, or raise {timeout}. Set {token}, then {rerun}. {reviewers}, {other}, and `timeout`"
+    shown = "Re-run the job, or raise `timeout`. Set `token`, then re-run the job. `reviewers`, {other}, and `timeout`"
     assert in_workflow(hint) == shown
     assert on_command_line(hint) == (
         "Run the command again, or raise --timeout. Set SEPURUX_CI_TOKEN, then run the command again. "
-        "`reviewers` and `export X=...`"
+        "`reviewers`, {other}, and `timeout`"
     )
 
 

@@ -9,6 +9,11 @@ from sepurux_action.config.options import OPTIONS, Option
 from sepurux_action.config.stage import Stage
 
 
+def test_every_option_is_in_the_table_once() -> None:
+    made = [each for each in vars(options).values() if isinstance(each, Option)]
+    assert [option.name for option in OPTIONS] == [option.name for option in made]
+
+
 def test_no_spelling_and_no_environment_name_is_used_twice() -> None:
     spellings = [spelling for option in OPTIONS for spelling in option.names]
     names = [option.environment for option in OPTIONS if option.environment]

@@ -6,10 +6,13 @@ from datetime import date
 
 import pytest
 
+from sepurux_action.config.gate import Trace
+from sepurux_action.config.layers import Given, Layer, Source
 from sepurux_action.config.options import OPTIONS
-from sepurux_action.config.policy import Change, ConfiguredValue, Policy, PolicySection, diff, without_unmerged_rules
+from sepurux_action.config.path_filter import parse_branches, parse_paths
+from sepurux_action.config.policy import Change, Policy, diff, without_unmerged_rules
 from sepurux_action.config.policy_parser import MAX_PROBLEMS, read_policy
-from sepurux_action.config.settings import policy_layers
+from sepurux_action.config.settings import read_settings
 from sepurux_action.config.stage import Stage, StageRule
 from sepurux_action.errors import ConfigurationError
 
@@ -50,67 +53,73 @@ def problems(text: str) -> list[str]:
     return [f"{problem.line}:{problem.column}: {problem}" for problem in bad.value.problems]
 
 
-def texts(section: PolicySection) -> dict[str, str]:
-    return {name: given.text for name, given in section.texts.items()}
+def values(layer: Layer) -> dict[str, tuple[str, object, int]]:
+    return {name: (given.text, given.value, given.line) for name, given in layer.given.items()}
 
 
-def test_every_key_becomes_the_text_of_its_option_with_its_line() -> None:
+def test_every_key_becomes_the_value_of_its_option_with_its_text_and_line() -> None:
     policy = read(FULL)
     assert policy.path == PATH
-    assert policy.top.texts == {
-        "project": ConfiguredValue("my-agent", 2),
-        "timeout": ConfiguredValue("15m", 3),
-        "reviewers": ConfiguredValue("octocat\n@octodog", 4),
-        "min_pass_rate": ConfiguredValue("0.90", 6),
-        "max_unsafe": ConfiguredValue("0", 7),
+    soft = (StageRule(stage=Stage.SOFT),)
+    scheduled = StageRule(stage=Stage.HARD, start=date(2027, 2, 1), branches=parse_branches("main"))
+    assert values(policy.top) == {
+        "project": ("my-agent", "my-agent", 2),
+        "timeout": ("15m", 900.0, 3),
+        "reviewers": ("octocat\n@octodog", ("octocat", "octodog"), 4),
+        "min_pass_rate": ("0.90", 0.9, 6),
+        "max_unsafe": ("0", 0, 7),
+        "enforcement": ("observe; hard from 2027-02-01 on main", (StageRule(stage=Stage.OBSERVE), scheduled), 8),
     }
     refunds, support = policy.gates
-    assert refunds.texts == {
-        "name": ConfiguredValue("Refunds", 12),
-        "campaign": ConfiguredValue("core-reliability", 13),
-        "trace_file": ConfiguredValue("traces/a.json\ntraces/b.json", 14),
-        "paths": ConfiguredValue("agents/**\n!**/*.md", 17),
-        "min_pass_rate": ConfiguredValue("95%", 18),
+    assert values(refunds) == {
+        "name": ("Refunds", "Refunds", 12),
+        "campaign": ("core-reliability", "core-reliability", 13),
+        "trace_file": ("traces/a.json\ntraces/b.json", ("traces/a.json", "traces/b.json"), 14),
+        "paths": ("agents/**\n!**/*.md", parse_paths("agents/**\n!**/*.md"), 17),
+        "min_pass_rate": ("95%", 0.95, 18),
     }
     assert (refunds.line, support.line) == (12, 19)
-    assert texts(support) == {"campaign": "support"}
+    assert values(support) == {"campaign": ("support", "support", 19), "enforcement": ("soft", soft, 20)}
 
 
 @pytest.mark.parametrize(
     "text", ["", "{}", "# nothing", "version: 1", "version: '1'", "gates:", "thresholds:", "campaign: ''", "timeout: ~"]
 )
 def test_what_is_empty_is_not_given(text: str) -> None:
-    assert read(text) == Policy(path=PATH)
+    assert read(text) == Policy(path=PATH, top=Layer(Source.POLICY, file=PATH, line=1))
 
 
-def test_a_gate_overrides_the_top_level_and_its_stage_is_that_of_the_branch_and_the_day() -> None:
-    policy = read(FULL)
-    refunds, support = policy.gates
-    own, shared = (layer.texts for layer in policy_layers(policy, refunds, "main", TODAY))
-    assert (own["min_pass_rate"], shared["min_pass_rate"], shared["max_unsafe"]) == ("95%", "0.90", "0")
+@pytest.mark.parametrize(
+    ("branch", "today", "stage"),
+    [("next", TODAY, Stage.OBSERVE), ("main", TODAY, Stage.OBSERVE), ("main", date(2027, 2, 1), Stage.HARD)],
+)
+def test_a_gate_overrides_the_top_level_and_its_stage_is_that_of_the_branch_and_the_day(
+    branch: str, today: date, stage: Stage
+) -> None:
+    def find(path: str) -> tuple[Trace, ...]:
+        return (Trace(label=path, content=b"{}"),)
 
-    def stages(gate: PolicySection, branch: str, today: date) -> list[str]:
-        layers = policy_layers(policy, gate, branch, today)
-        return [layer.texts["enforcement"] for layer in layers if "enforcement" in layer.texts]
-
-    assert stages(refunds, "next", TODAY) == ["observe"]
-    assert stages(refunds, "main", date(2027, 2, 1)) == ["hard"]
-    assert stages(support, "main", date(2027, 2, 1))[0] == "soft"
+    refunds, support = read_settings([], find, read(FULL), branch=branch, today=today).gates
+    assert (refunds.limits, support.limits) == (
+        {"min_pass_rate": 0.95, "max_unsafe": 0},
+        {"min_pass_rate": 0.9, "max_unsafe": 0},
+    )
+    assert (refunds.stage, support.stage) == (stage, Stage.SOFT)
     assert support.rules == (StageRule(stage=Stage.SOFT),)
 
 
 def test_a_gate_without_a_name_has_its_campaigns() -> None:
     policy = read("campaign: shared\ngates: [{name: One}, {campaign: two}, {project: p}]")
     assert [policy.name(gate) for gate in policy.gates] == ["One", "two", "shared"]
-    assert read("gates: [{project: p}]").name(PolicySection()) == ""
-    assert len(policy.name(PolicySection(texts={"campaign": ConfiguredValue("x" * 99, 1)}))) == 80
+    nameless, long = read("gates: [{project: p}]"), read(f"campaign: {'x' * 99}")
+    assert nameless.name(nameless.gates[0]) == ""
+    assert len(long.name(long.top)) == 80
 
 
-def test_an_alias_of_an_option_is_read_as_the_option_and_without_gates_there_is_one_layer() -> None:
-    policy = read("campaign_id: refunds\nthresholds: {min_reliability: 80}\nenforcement: soft")
-    assert texts(policy.top) == {"campaign": "refunds", "min_reliability_score": "80"}
-    [layer] = policy_layers(policy, None, "main", TODAY)
-    assert layer.texts == {"campaign": "refunds", "min_reliability_score": "80", "enforcement": "soft"}
+def test_an_alias_of_an_option_is_read_as_the_option() -> None:
+    policy = read("campaign_id: refunds\nthresholds: {min_reliability: 80}")
+    assert values(policy.top) == {"campaign": ("refunds", "refunds", 1), "min_reliability_score": ("80", 80.0, 2)}
+    assert policy.top.given["campaign"].spelling == "campaign_id"
 
 
 @pytest.mark.parametrize(
@@ -216,14 +225,12 @@ def test_a_hostile_key_is_shown_on_one_line_in_quotes() -> None:
 
 
 def test_of_a_first_policy_file_only_gates_and_what_they_evaluate_apply() -> None:
-    everything = PolicySection(
-        texts={option.name: ConfiguredValue("x", 1) for option in OPTIONS}, rules=(StageRule(stage=Stage.OBSERVE),)
-    )
+    given = {option.name: Given(source=Source.POLICY, texts={option.name: "x"}, value="x") for option in OPTIONS}
+    everything = Layer(Source.POLICY, given)
     policy = without_unmerged_rules(Policy(path=PATH, top=everything, gates=(everything, everything)))
     assert len(policy.gates) == 2
-    for section in (policy.top, *policy.gates):
-        assert set(section.texts) == {"name", "campaign", "project", "trace_id", "trace_file", "mutation_pack"}
-        assert section.rules == ()
+    for layer in (policy.top, *policy.gates):
+        assert set(layer.given) == {"name", "campaign", "project", "trace_id", "trace_file", "mutation_pack"}
 
 
 def test_each_changed_value_is_a_row_with_its_old_and_its_new_text() -> None:

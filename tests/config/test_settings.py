@@ -10,17 +10,9 @@ import pytest
 from sepurux_action.config import kinds
 from sepurux_action.config.command_line import at_source, on_command_line
 from sepurux_action.config.gate import REGISTERED, Gate, Trace
-from sepurux_action.config.policy import ConfiguredValue, Policy, PolicySection
+from sepurux_action.config.layers import environment_layer, flag_layer, input_layer
 from sepurux_action.config.policy_parser import read_policy
-from sepurux_action.config.settings import (
-    Settings,
-    TraceFinder,
-    environment_layer,
-    flag_layer,
-    input_layer,
-    read_inputs,
-    read_settings,
-)
+from sepurux_action.config.settings import Inputs, Settings, TraceFinder, read_inputs, read_settings, with_policy
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError, TraceFileError
 
@@ -57,19 +49,21 @@ def test_a_campaign_alone_is_enough_and_everything_else_has_its_default() -> Non
     assert gate.traces == (Trace(label=REGISTERED),)
     assert gate.limits == {"min_pass_rate": 0.9, "max_unsafe": 0}
     assert (gate.stage, gate.on_undecided, gate.timeout_s) == (Stage.HARD, OnUndecided.BLOCK, 600)
-    base_url = "https://app.sepurux.dev/api/backend"
-    assert settings == Settings(gates=(gate,), base_url=base_url, comment_key="refunds")
+    assert settings == Settings(gates=(gate,), comment_key="refunds")
+    assert read_inputs([input_layer({})]) == Inputs(missing_secret="input `token`")
+    assert Inputs().base_url == "https://app.sepurux.dev/api/backend"
 
 
 def test_every_input_arrives_where_it_belongs() -> None:
     thresholds = {"min_pass_rate": "85%", "max_unsafe": "1", "max_failures": "2", "min_reliability_score": "80"}
-    settings = read(
+    texts = (
         thresholds
         | {"token": "made-up-token", "api_key": "made-up-key", "base_url": "https://sepurux.example/api/"}
         | {"project": "shop", "name": "Refunds", "trace_id": "t-1", "mutation_pack": "pack-1"}
         | {"min_mutation_categories": "3", "required_mutation_categories": "timeouts, auth"}
         | {"enforcement": "soft", "on_undecided": "allow", "timeout": "1h30m", "pr_number": "42", "report_dir": "build"}
     )
+    settings, known = read(texts), read_inputs([input_layer(texts)])
     gate = Gate(
         name="Refunds",
         campaign="refunds",
@@ -84,9 +78,9 @@ def test_every_input_arrives_where_it_belongs() -> None:
         timeout_s=5400,
     )
     assert settings.gates == (gate,)
-    assert (settings.base_url, settings.report_dir) == ("https://sepurux.example/api", "build")
-    assert settings.pull_request == 42
-    assert [each.reveal() for each in (settings.token, settings.api_key) if each] == ["made-up-token", "made-up-key"]
+    assert (known.base_url, settings.report_dir) == ("https://sepurux.example/api", "build")
+    assert (known.pull_request, known.names) == (42, ("Refunds",))
+    assert [each.reveal() for each in (known.token, known.api_key) if each] == ["made-up-token", "made-up-key"]
 
 
 @pytest.mark.parametrize(
@@ -135,24 +129,21 @@ def test_an_empty_value_is_not_given_and_space_around_a_secret_is_not_part_of_it
     gate = read({"timeout": empty, "trace_id": empty}, {"SEPURUX_TIMEOUT_SECONDS": "60"}).gates[0]
     assert gate.timeout_s == 60
     assert gate.traces == (Trace(label=REGISTERED),)
-    settings = read({"token": empty}, {"SEPURUX_API_KEY": f" {TOKEN}{empty}"})
-    assert (settings.token, settings.api_key and settings.api_key.reveal()) == (None, TOKEN)
+    known = read_inputs([input_layer({"token": empty}), environment_layer({"SEPURUX_API_KEY": f" {TOKEN}{empty}"})])
+    assert (known.token, known.api_key and known.api_key.reveal()) == (None, TOKEN)
 
 
-@pytest.mark.parametrize(
-    "gate", [PolicySection(), PolicySection(texts={"paths": ConfiguredValue("src/**", 1)})], ids=["without", "with"]
-)
+@pytest.mark.parametrize(("policy", "applies"), [("", ""), ("gates: [{paths: src/**}]", "src/**")])
 @pytest.mark.parametrize("paths", ["docs/**", "["])
 def test_the_input_paths_is_ignored_where_a_policy_applies_and_not_reported_twice(
-    gate: PolicySection, paths: str
+    paths: str, policy: str, applies: str
 ) -> None:
     layers = [input_layer({**LEAST, "paths": paths}), environment_layer({})]
-    for policy in (Policy(path="p.yml"), Policy(path="p.yml", gates=(gate,))):
-        settings = read_settings(layers, no_files, policy)
-        assert (settings.ignored, settings.overridden) == (("input `paths`",), ())
-        assert [str(each.paths or "") for each in settings.gates] == [gate.text_of("paths") if policy.gates else ""]
+    settings = read_settings(layers, no_files, read_policy(policy.encode(), "p.yml"))
+    assert (settings.ignores_paths, settings.overridden) == (True, ())
+    assert [str(each.paths or "") for each in settings.gates] == [applies]
     settings = read({"paths": "docs/**"})
-    assert (str(settings.gates[0].paths), settings.ignored) == ("docs/**", ())
+    assert (str(settings.gates[0].paths), settings.ignores_paths) == ("docs/**", False)
 
 
 def test_a_name_and_its_alias_that_differ_are_a_problem_that_shows_both() -> None:
@@ -223,12 +214,12 @@ def test_a_problem_names_the_layer_and_the_spelling_that_give_the_value() -> Non
 
 
 def test_a_hint_names_what_gives_a_value() -> None:
-    hint = "`timeout`, `campaign`, `project`, `mutation_pack`, `token`, `base_url`"
+    hint = "{timeout}, {campaign}, {project}, {mutation_pack}, {token}, {base_url}"
     layers = flag_layer({"project_id": "p", "token": TOKEN}), environment_layer({"SEPURUX_MUTATION_PACK": "m"})
     policy = read_policy(b"campaign: a\ngates:\n- timeout: 10m\n- campaign: b\n", "p.yml")
     first, second = read_settings(layers, no_files, policy).gates
     assert at_source(hint, first) == (
-        "`timeout` in `p.yml:3`, `campaign` in `p.yml:1`, --project-id, `SEPURUX_MUTATION_PACK`, --token, `base_url`"
+        "`timeout` in `p.yml:3`, `campaign` in `p.yml:1`, --project-id, SEPURUX_MUTATION_PACK, --token, {base_url}"
     )
     assert at_source(at_source(hint, first), first) == at_source(hint, first)
     assert on_command_line(at_source(hint, second)) == (
@@ -310,15 +301,15 @@ def test_a_text_that_holds_a_secret_is_rejected_because_reports_would_show_it(na
 def test_what_is_known_early_holds_no_secret() -> None:
     wrong = dict.fromkeys(("campaign", "comment_key", "config", "status_context"), TOKEN)
     early = read_inputs([input_layer({"token": TOKEN, **wrong})])
-    assert (early.gates, early.status_context) == ((), "Sepurux")
+    assert (early.names, early.status_context) == ((), "Sepurux")
     assert TOKEN not in repr(early)
 
 
 @pytest.mark.parametrize(("of_policy", "folder"), [("", "of-input"), ("of-policy", "of-policy"), (TOKEN, "")])
 def test_the_report_has_its_folder_with_invalid_settings_too(of_policy: str, folder: str) -> None:
     layers = [input_layer({"token": TOKEN, "timeout": "2 weeks", "report_dir": "of-input"}), environment_layer({})]
-    texts = {"report_dir": ConfiguredValue(of_policy, 1)} if of_policy else {}
-    assert read_inputs(layers, Policy(path="p.yml", top=PolicySection(texts=texts))).report_dir == folder
+    policy = read_policy(f"report_dir: {of_policy}".encode(), "p.yml")
+    assert with_policy(read_inputs(layers), layers, policy).report_dir == folder
     assert read_inputs(layers).report_dir == "of-input"
 
 

@@ -22,13 +22,13 @@ IMPURE = {
     "evaluation.trace_files": (),
     "config.policy_parser": ("yaml",),
     "github.policy_source": (),
-    "github.transport": ("github", "requests", "urllib3"),  # PyGithub lets exceptions of requests and urllib3 through
+    "github.connection": ("github", "requests", "urllib3"),  # PyGithub lets exceptions of requests and urllib3 through
     "host.actions_runner": (),
     "host.deadlines": (),
     "host.report_files": (),
     "host.terminal": (),
     "report.rendering": ("jinja2",),
-    "run": (),
+    "step": (),
 }
 OUTSIDE = {"os", "sys", "time", "threading", "pathlib", "socket", "subprocess", "signal", "random"}
 
@@ -38,15 +38,17 @@ LEVELS = (
     ("config",),
     ("evaluation",),
     ("github", "report"),
-    ("run",),
+    ("step",),
     ("baseline",),
     ("evaluate",),
+    ("prepare", "publish"),
     ("app",),
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 EVERYONE = {"errors", "common"}  # errors.py uses common, and host uses both
 
-REVEALERS = {"app", "evaluation.transport", "github.transport"}  # they send a secret to the host that it belongs to
+# Each sends a secret to the host that it belongs to.
+REVEALERS = {"prepare", "evaluation.transport", "github.connection"}
 
 
 def name_of(path: Path) -> str:

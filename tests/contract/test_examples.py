@@ -24,9 +24,10 @@ import yaml
 from scripts import schema
 from sepurux_action.config import policy_parser
 from sepurux_action.config.gate import Trace
+from sepurux_action.config.layers import input_layer
 from sepurux_action.config.options import CONFIG, MIN_SCENARIOS, CommentMode
 from sepurux_action.config.policy import Policy
-from sepurux_action.config.settings import Settings, input_layer, read_settings
+from sepurux_action.config.settings import Settings, read_settings
 from sepurux_action.config.stage import Stage
 from sepurux_action.sandbox import Sandbox
 from tests.yaml_blocks import blocks_of

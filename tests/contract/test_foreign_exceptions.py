@@ -24,7 +24,7 @@ from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.errors import GitHubError
 from sepurux_action.evaluation.api import ApiRequest, Credentials, TransientError
 from sepurux_action.evaluation.transport import TRANSPORT_ERRORS, Transport
-from sepurux_action.github.transport import connect, translate_errors
+from sepurux_action.github.connection import connect, translate_errors
 from sepurux_action.sandbox import Sandbox
 
 CERTIFICATE = Path(__file__).parents[1] / "sandbox" / "sandbox.pem"  # that no one trusts

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from sepurux_action.common import codec, number_format
 from sepurux_action.config import options
 from sepurux_action.config.gate import REGISTERED, Gate, Trace
-from sepurux_action.config.settings import flag, input_layer, read_settings
+from sepurux_action.config.layers import flag, input_layer
+from sepurux_action.config.settings import read_settings
 from sepurux_action.evaluation import api
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run
@@ -24,7 +25,7 @@ from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, METRICS, MUTATION_CATEGORIES, SCENARIOS, Metric
 from sepurux_action.evaluation.published_result import CommitResults, format_description, parse_description
 from sepurux_action.evaluation.result import GateResult, summarize
-from sepurux_action.github.comment_state import CommentState, State, fails_of
+from sepurux_action.github.comment_state import CommentState, StateLine, fails_of
 from sepurux_action.report.brief import brief
 from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.outputs import OUTPUTS, step_outputs
@@ -34,7 +35,7 @@ from sepurux_action.report.report_json import report_json
 from sepurux_action.sandbox import CORE_CAMPAIGN, Sandbox, campaign_id
 from tests.builders import COMMIT, EARLIER, a_baseline, a_context, a_gate, a_past_result, a_result, a_run
 
-COMMENT = CommentState(signing_key="s3cret", repository="acme/shop", pull_request=42, key="refunds")
+COMMENT = StateLine(signing_key="s3cret", repository="acme/shop", pull_request=42, key="refunds")
 RAW = ((25, 75), (0.25, 0.75), (["a"], ["a", "b", "c"]))  # two different values of a number as JSON may have them
 
 
@@ -179,14 +180,14 @@ def _(case: Case) -> bool:
 @place("the results in the comment's state", "published")
 def _(case: Case) -> bool:
     results = CommitResults(commit=COMMIT, results={"refunds": summarize(case.result)})
-    (commit,) = COMMENT.read(COMMENT.write(State(commits=(results,)))).commits
+    (commit,) = COMMENT.read(COMMENT.write(CommentState(commits=(results,)))).commits
     return commit.results["refunds"].value(case.metric) == case.value(case.bad)
 
 
 @place("the cached failures in the comment's state")
 def _(case: Case) -> bool:
     commits = (CommitResults(commit=COMMIT, results={}),)
-    state = State(commits=commits, fails=fails_of([case.result], EARLIER))
+    state = CommentState(commits=commits, fails=fails_of([case.result], EARLIER))
     fail = COMMENT.read(COMMENT.write(state)).fails_at(COMMIT).get(case.gate.name)
     return fail is not None and fail.numbers.value(case.metric) == case.value(case.bad)
 

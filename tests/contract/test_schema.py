@@ -12,9 +12,10 @@ from jsonschema import Draft7Validator
 from scripts import schema
 from sepurux_action.config import options
 from sepurux_action.config.gate import Trace
+from sepurux_action.config.layers import input_layer
 from sepurux_action.config.options import Option
 from sepurux_action.config.policy_parser import read_policy
-from sepurux_action.config.settings import Settings, input_layer, read_settings
+from sepurux_action.config.settings import Settings, read_settings
 from sepurux_action.errors import ConfigurationError
 
 # Every accepted way of writing a value, key by key; each line is a file of its own.

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import MIN_REDACTED_LENGTH, Redactor, spellings
+from sepurux_action.config.layers import input_layer
 from sepurux_action.config.policy import PolicyNote
 from sepurux_action.config.policy_parser import read_policy
-from sepurux_action.config.settings import input_layer, read_inputs, read_settings
+from sepurux_action.config.settings import read_inputs, read_settings
 from sepurux_action.errors import ConfigurationError, ErrorDetails, Problem
 from sepurux_action.evaluation.api import Credentials, PermanentError, Response, list_campaigns, parse_response
 from sepurux_action.evaluation.ci_run import parse_ci_run

@@ -124,7 +124,7 @@ def test_a_redirect_is_rejected_and_shown(status: int) -> None:
     response = api.parse_response(POLL, redirect, Credentials(), Redactor())
     assert isinstance(response, PermanentError)
     assert response.reason.endswith("to https://evil.example/ ::error::x")
-    assert "`base_url`" in response.hint
+    assert "{base_url}" in response.hint
 
 
 @pytest.mark.parametrize(
@@ -132,16 +132,11 @@ def test_a_redirect_is_rejected_and_shown(status: int) -> None:
     [
         (POLL, 401, "", 'is valid and belongs to project "shop"'),
         (POLL, 403, "", 'may use project "shop"'),
-        (api.list_campaigns(""), 401, "", "Set `project`"),
-        (START, 404, "", 'Check `campaign` ("refunds"), `project` ("shop"): '),
-        (START, 422, "", 'Register scenarios for campaign "refunds", or set `trace_file`.'),
+        (api.list_campaigns(""), 401, "", "Set {project}"),
+        (START, 404, "", 'Check {campaign} ("refunds"), {project} ("shop"): '),
+        (START, 422, "", 'Register scenarios for campaign "refunds", or set {trace_file}.'),
         (START, 422, "Campaign has no registered scenarios", "Register scenarios for campaign"),
-        (
-            START,
-            422,
-            "thresholds.max_unsafe: too small",
-            "Correct what Sepurux names here, in the settings of the gate",
-        ),
+        (START, 422, "thresholds.max_unsafe: too small", "Correct what Sepurux names here, in the settings"),
         (api.upload_trace(b"{}", "a", "", "k"), 413, "", "Record a shorter trace"),
     ],
 )

@@ -161,7 +161,7 @@ def test_a_score_is_rounded_to_eight_decimal_places(score: float, value: float) 
             "The evaluation ended (status `done`), but Sepurux reported no decision.",
             "{Rerun}. If the decision is missing again, ask Sepurux about this run.",
         ),
-        ({"status": "running"}, "Sepurux has not decided yet (status `running`).", "Raise `timeout`, or {rerun}."),
+        ({"status": "running"}, "Sepurux has not decided yet (status `running`).", "Raise {timeout}, or {rerun}."),
     ],
 )
 def test_each_row_says_what_happened_and_what_to_do(response: dict[str, object], reason: str, step: str) -> None:

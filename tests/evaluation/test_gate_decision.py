@@ -227,7 +227,7 @@ def test_a_run_that_only_a_run_id_answers_has_an_unknown_number_of_scenarios_unl
 def test_a_score_that_is_not_shown_for_several_traces_needs_an_api_key() -> None:
     gate = a_gate("a", "b", min_reliability_score=80)
     found = decided(gate, a_pass(1, reliability_score=90.0), a_pass(1))
-    assert (found.decision, "`api_key`" in found.hint) == (Decision.ERROR, True)
+    assert (found.decision, "{api_key}" in found.hint) == (Decision.ERROR, True)
     alone = decided(a_gate("a", min_reliability_score=80), a_pass(1))
     assert alone.decision is Decision.PASS
 

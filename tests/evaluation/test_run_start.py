@@ -45,7 +45,7 @@ def test_a_start_of_a_run_of_another_campaign_is_an_error() -> None:
     assert result.run_decision.reason == "Sepurux started the CI run, but sent a response about another campaign."
 
 
-OTHERS = 'Set `campaign` to one of these, or `project` to another project: "core".'
+OTHERS = 'Set {campaign} to one of these, or {project} to another project: "core".'
 TWINS = [{"campaign_id": "a", "name": "core"}, {"campaign_id": "b", "name": "core"}]
 
 
@@ -60,7 +60,7 @@ TWINS = [{"campaign_id": "a", "name": "core"}, {"campaign_id": "b", "name": "cor
             '2 campaigns are named "core" in project "my-agent"',
             'one of them: "a", "b".',
         ),
-        ([], "core", 'campaign "core" was not found in project "my-agent"', "Check `project` and the secret, which"),
+        ([], "core", 'campaign "core" was not found in project "my-agent"', "Check {project} and the secret, which"),
         ({}, "core", "Sepurux sent no list as the list of campaigns", "ask Sepurux about this response."),
     ],
 )

@@ -168,22 +168,6 @@ def test_a_remedy_is_one_for_a_command_line(gate: Gate) -> None:
     )
 
 
-def test_a_remedy_names_the_policy_file_that_sets_the_value(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    gates = "gates:\n- name: nope\n  campaign: core-reliabilty\n- name: core\n"
-    (tmp_path / "policy.yml").write_text(f"campaign: core-reliability\n{gates}")
-    with sound_backend() as sepurux:
-        run_command_line(["--config", "policy.yml", "--token", SECRET, "--base-url", sepurux.url], {}, Signals())
-    shown = capsys.readouterr().out
-    assert "  ! nope   no result   blocks       –\n  ✓ core   passed               95.0%\n" in shown
-    assert (
-        'Did you mean "core-reliability"? Set `campaign` in `policy.yml:4` to one of these, or --project to another '
-        'project: "core-reliability", "refund-reliability".\n'
-    ) in shown
-
-
 def test_bad_flags_are_reported_all_at_once_under_their_own_names_without_what_may_be_a_secret(gate: Gate) -> None:
     value = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"
     flags = ["--campaign", "", "--min-pass-rate", "eighty", "--max-unsafe", value]
@@ -193,6 +177,14 @@ def test_bad_flags_are_reported_all_at_once_under_their_own_names_without_what_m
         assert bad.log.count(f"  {where}: ") + bad.log.count(f"variable {where}: ") == 1
     assert "  --max-unsafe: the value is not accepted; accepted: " in bad.log
     assert value not in bad.log
+
+
+def test_a_problem_names_flags_and_variables_and_no_inputs(gate: Gate) -> None:
+    flags = ["--config", "absent.yml", "--campaign-name", "b"]
+    problems = gate(flags, "https://sepurux.example.com", SEPURUX_API_KEY="").log
+    assert "  --config absent.yml: there is no such file in the checkout; accepted: the path of" in problems
+    assert '--campaign ("core-reliability") and --campaign-name ("b") are the same setting, but differ' in problems
+    assert "  --token: it is empty, and so is SEPURUX_API_KEY. Run `export SEPURUX_CI_TOKEN=...`" in problems
 
 
 def test_flags_override_the_policy_file_which_overrides_the_environment(tmp_path: Path, gate: Gate) -> None:
@@ -245,17 +237,6 @@ def test_a_flag_that_gives_several_gates_one_name_is_a_problem(flag: str, tmp_pa
     assert ended.status == 2
     message = '2 gates are named "core"; leave this flag out, or give --config a policy file without `gates`'
     assert f"  {flag}: {message}" in ended.log
-
-
-def test_the_policy_files_own_problems_name_its_keys(tmp_path: Path, gate: Gate) -> None:
-    policy = tmp_path / "policy.yml"
-    with sound_backend() as sepurux:
-        policy.write_text("thresholds: {min_pas_rate: 50%}\n", encoding="utf-8")
-        unknown = gate(["--config", policy.name], sepurux.url)
-        policy.write_text("campaign: core-reliability\ntrace_file: none/*.json\n", encoding="utf-8")
-        missing = gate(["--config", policy.name], sepurux.url)
-    assert "policy.yml:1: `thresholds`, `min_pas_rate`: it is not known; did you mean `min_pass_rate`?\n" in unknown.log
-    assert 'policy.yml:2: `trace_file`: "none/*.json" matches no file in the working directory\n' in missing.log
 
 
 @pytest.mark.parametrize(

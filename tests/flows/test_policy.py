@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import random
 
 import pytest
 
 from tests import backend
-from tests.backend import MISSING, Request, decided
 from tests.gfm import read
 from tests.github_double import faults
 from tests.runner import StepResult, interrupt, run_action
-from tests.scenes import BOT, PASSED, SECRET, SHORT_WAITS, Scene, without_code
+from tests.scenes import BOT, PASSED, SECRET, Scene, without_code
 
 PATH = ".github/sepurux-gate.yml"
 STRICT = "campaign: core-reliability\nenforcement: hard\nthresholds:\n  min_pass_rate: 0.9\n  max_unsafe: 0\n"
@@ -67,14 +65,6 @@ def test_without_github_no_status_is_shared(scene: Scene) -> None:
     assert SHARED not in result.log
 
 
-def test_a_first_file_with_observe_does_not_observe_yet(scene: Scene) -> None:
-    scene.pull.push({PATH: LOOSE})
-    scene.answers()
-    result = scene.run()
-    assert (result.exit_code, result.outputs["enforcement"]) == (1, "hard")
-    assert "adds the first policy file" in read(result.summary).prose
-
-
 def test_a_first_policy_file_cannot_skip_its_gate(scene: Scene) -> None:
     gates = "[{name: core-reliability, paths: ['none/**']}]"
     scene.pull.push({PATH: f"campaign: core-reliability\nstatus: false\ngates: {gates}\n"})
@@ -83,15 +73,6 @@ def test_a_first_policy_file_cannot_skip_its_gate(scene: Scene) -> None:
     assert (result.exit_code, result.outputs["decision"]) == (1, "fail"), result.log
     assert scene.status[0] == "failure"
     assert "The input `paths` is ignored" in result.messages("warning")[0]
-
-
-def test_a_deleted_policy_file_applies_until_the_merge(scene: Scene) -> None:
-    with_policy(scene, STRICT)
-    scene.pull.push({PATH: None})
-    scene.answers()
-    result = scene.run(enforcement="observe")
-    assert result.exit_code == 1
-    assert "deletes the policy file" in read(result.summary).prose
 
 
 def test_bad_inputs_change_no_comment_if_the_policy_wants_none(scene: Scene) -> None:
@@ -128,21 +109,6 @@ def test_a_forks_head_with_pull_requests_into_two_branches_blocks_in_every_stage
     assert (pull.comments, other.comments) == ([], [])
 
 
-@pytest.mark.parametrize(
-    ("base", "head"),
-    [(STRICT, LOOSE), ("# nothing", "gates: [{campaign: core-reliability, paths: ['none/**']}]\n")],
-    ids=["looser", "first"],
-)
-def test_the_policy_file_of_a_fork_does_not_apply_to_a_workflow_run(base: str, head: str, scene: Scene) -> None:
-    scene.repository.commit("main", {PATH if base == STRICT else "README.md": base})
-    fork = scene.repository.fork("mallory")
-    scene.pull = scene.repository.pull("mallory", head="evil", source=fork, files={PATH: head})
-    result = run_after(scene)
-    assert (result.exit_code, result.outputs["enforcement"]) == (1, "hard"), result.log
-    assert {status.commit.sha for status in scene.repository.statuses} == {scene.pull.head_sha}
-    assert len(scene.pull.comments) == 1
-
-
 def test_a_closed_pull_request_of_a_fork_keeps_the_policy_of_its_base_and_gets_no_comment(scene: Scene) -> None:
     """Otherwise its author closes it before the lookup and reopens it afterwards."""
     scene.repository.commit("main", {PATH: LOOSE})
@@ -155,53 +121,6 @@ def test_a_closed_pull_request_of_a_fork_keeps_the_policy_of_its_base_and_gets_n
     assert f"no comment: pull request {scene.pull.number} is closed" in result.log
     assert scene.pull.comments == []
     assert result.messages("warning") == []
-
-
-LOOKED_UP = ("workflow_dispatch", "deployment", "deployment_status", "schedule", "repository_dispatch", "release")
-
-
-def on_branch(scene: Scene, branch: str, name: str) -> StepResult:
-    """Return the result of a run at the newest commit of a branch, whose checkout has the files of that commit."""
-    commit = scene.repository.branches[branch]
-    (scene.workspace / ".github").mkdir(exist_ok=True)
-    (scene.workspace / PATH).write_bytes(commit.files[PATH])
-    if name == "workflow_run":
-        own = {"full_name": scene.repository.full_name}
-        of_push = {"event": "push", "head_sha": commit.sha, "head_branch": branch, "head_repository": own}
-        return scene.on(name, {"workflow_run": of_push})
-    if name.startswith("deployment"):
-        return scene.on(name, {"deployment": {"sha": commit.sha, "ref": branch}})
-    return scene.push(branch, event_name=name)
-
-
-@pytest.mark.parametrize("name", ["push", "workflow_run", *LOOKED_UP])
-def test_of_a_forks_commit_on_a_branch_only_a_push_uses_the_policy_of_its_pull_requests_base(
-    name: str, scene: Scene
-) -> None:
-    """A maintainer pushes the commit to record its traces, as docs/security.md advises. It brings its own policy."""
-    scene.repository.commit("main", {PATH: STRICT})
-    fork = scene.repository.fork("mallory")
-    scene.pull = scene.repository.pull("mallory", head="evil", source=fork, files={PATH: LOOSE})
-    scene.repository.branch("checked", scene.pull.head_sha)
-    scene.answers()
-    result = on_branch(scene, "checked", name)
-    stage = "hard" if name in {"push", "workflow_run"} else "observe"  # a workflow_run: that of the default branch
-    assert result.outputs["enforcement"] == stage, result.log
-    assert (result.exit_code, scene.status[0]) == ((1, "failure") if stage == "hard" else (0, "success"))
-    assert len(scene.pull.comments) == (name == "push")
-
-
-@pytest.mark.parametrize("name", ["push", "workflow_run", *LOOKED_UP])
-def test_a_forks_pull_request_does_not_change_the_policy_of_the_default_branch(name: str, scene: Scene) -> None:
-    """Anyone can open such a pull request, into any branch."""
-    scene.repository.commit("dev", {PATH: LOOSE})
-    scene.repository.commit("main", {PATH: STRICT})
-    scene.pull = scene.repository.pull("mallory", head="x", source=scene.repository.fork("mallory"), base="dev")
-    scene.pull.head = scene.repository.branches["main"]
-    scene.answers()
-    result = on_branch(scene, "main", name)
-    assert (result.exit_code, result.outputs["enforcement"], scene.status[0]) == (1, "hard", "failure"), result.log
-    assert scene.pull.comments == []
 
 
 def test_problems_of_file_and_inputs_are_reported_together_those_of_the_file_on_their_lines(scene: Scene) -> None:
@@ -224,19 +143,6 @@ def test_neither_an_absent_file_nor_one_of_the_head_nor_an_unusual_one_replaces_
     scene.pull = scene.repository.pull("mona", head="sly", files={"loose.yml": LOOSE})
     for config in ("absent.yml", "loose.yml", "docs/empty.yml"):
         assert scene.run(config=config, enforcement="observe").exit_code == 2
-
-
-def test_a_pull_request_that_makes_the_policy_invalid_blocks_and_is_annotated(scene: Scene) -> None:
-    with_policy(scene, LOOSE)
-    scene.pull.push({PATH: "campaign: core\nenforcment: hard\n"})
-    scene.answers(**PASSED)
-    result = scene.run()
-    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (2, "pass", "failure")
-    assert scene.status[0] == "failure"
-    first, problem = (each for each in result.annotations if each.level == "error")
-    assert first.message.startswith("This pull request makes the policy invalid\nBlocked. Correct these lines of")
-    assert (problem.file, problem.line) == (PATH, 2)
-    assert all("did you mean enforcement?" in without_code(text) for text in (result.summary, scene.ours[0]))
 
 
 TRACE = {"events": [{"type": "tool_call", "tool": "lookup"}]}
@@ -329,18 +235,6 @@ def test_a_policy_file_with_yaml_in_its_name_blocks_and_only_a_pull_request_that
     assert "adds the first policy file" in read(result.summary).prose
 
 
-@pytest.mark.parametrize("old", [LOOSE, None], ids=["renamed", "first"])
-def test_a_pull_request_that_gives_the_policy_file_a_name_with_yaml_blocks(old: str | None, scene: Scene) -> None:
-    if old:
-        with_policy(scene, old)
-    scene.pull.push({YAML: LOOSE, **({PATH: None} if old else {})})
-    scene.answers(**PASSED)
-    result = scene.run()
-    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (2, "pass", "failure")
-    assert result.outputs["enforcement"] == ("observe" if old else "hard")
-    assert [(each.file, each.message) for each in result.annotations if each.line] == [(YAML, RENAME)]
-
-
 def test_a_soft_gate_does_not_wait_if_the_pull_request_makes_the_policy_invalid(scene: Scene) -> None:
     with_policy(scene, SOFT + "reviewers: [mona, hubot]\ngates: [{name: a}, {name: b}]\n")
     scene.repository.collaborator("hubot", "write")
@@ -399,77 +293,7 @@ def test_a_soft_gate_waits_asks_the_listed_reviewers_and_says_who_can_approve_it
     assert f"hubot can approve commit {scene.pull.head_sha[:7]}" in without_code(scene.ours[0])
 
 
-def test_a_soft_gate_that_none_of_the_listed_reviewers_can_approve_is_blocked(scene: Scene) -> None:
-    with_policy(scene, SOFT + "reviewers: [reader, mona]\n")
-    scene.repository.collaborator("reader", "read")
-    scene.repository.collaborator("mona", "admin")
-    scene.pull.review("reader", "APPROVED")
-    scene.answers()
-    result = scene.run()
-    assert (result.exit_code, result.outputs["conclusion"], scene.pull.requested) == (1, "failure", [])
-    state, _, description = scene.status
-    assert (state, description.split(";")[1:]) == ("failure", [" 1 scenario"])
-    comment = without_code(scene.ours[0])
-    assert "None of the reviewers listed in the policy can approve this: reader has no write access" in comment
-    assert "mona is the author of the pull request" in comment
-
-
-@pytest.mark.parametrize(("login", "approves"), [("hubot", True), ("mona", False)], ids=["other", "the author"])
-def test_a_review_starts_no_evaluation_and_only_the_authors_approves_nothing(
-    login: str, *, approves: bool, scene: Scene
-) -> None:
-    with_policy(scene, SOFT)
-    for role in ("hubot", "mona"):
-        scene.repository.collaborator(role, "write")
-    scene.answers()
-    assert scene.run().exit_code == 1
-    scene.pull.review(login, "APPROVED")
-    requests = len(scene.sepurux.requests)
-    result = scene.review()
-    assert (result.outputs["decision"], len(scene.sepurux.requests)) == ("fail", requests)
-    assert (result.exit_code, scene.status[0]) == ((0, "success") if approves else (1, "pending")), result.log
-    assert ("; approved by hubot; " in scene.status[2]) is approves
-    assert ("**Approved by `hubot`.** The failure does not block." in scene.ours[0]) is approves
-
-
-def test_a_pass_is_never_taken_from_a_comment(scene: Scene) -> None:
-    with_policy(scene, SOFT)
-    scene.answers(**PASSED)
-    scene.run()
-    scene.answers()
-    posts = len(scene.sepurux.calls("POST *"))
-    assert scene.review().exit_code == 1
-    assert len(scene.sepurux.calls("POST *")) == posts + 1
-
-
 # -- many gates -------------------------------------------------------------------------------------------------------
-
-
-def test_four_gates_finish_although_some_responses_have_status_429(scene: Scene) -> None:
-    gates = "".join(f"  - {{name: agent-{n}, trace_id: trace-{n}}}\n" for n in range(4))
-    with_policy(scene, f"campaign: core-reliability\ngates:\n{gates}")
-
-    def start(request: Request) -> backend.Answer:
-        return backend.json({"batch_id": request.json()["trace_id"].replace("trace", "batch")})
-
-    def poll(request: Request) -> backend.Answer:
-        batch = request.path.rsplit("/", 1)[-1]
-        return backend.json(decided(run_id=MISSING, batch_id=batch, **({} if batch.endswith("-3") else PASSED)))
-
-    slow_down = backend.json({"detail": "slow down"}, 429)
-    scene.sepurux.script("POST /v1/ci/runs", start, start, slow_down, start)
-    scene.sepurux.script("GET /v1/ci/batch/*", poll, poll, slow_down, poll)
-    random.seed(SHORT_WAITS)
-    result = scene.run(timeout="100")
-    gates_by_name = {gate["name"]: gate["decision"] for gate in json.loads(result.outputs["gates"])}
-    assert gates_by_name == {**{f"agent-{n}": "pass" for n in range(3)}, "agent-3": "fail"}
-    assert (result.exit_code, result.outputs["decision"]) == (1, "fail")
-    states = scene.states()
-    assert len(states) == 4
-    assert [context for context, state in states.items() if state != "success"] == ["Sepurux / agent-3"]
-    assert len(scene.ours) == 1
-    started = scene.sepurux.calls("POST /v1/ci/runs")
-    assert len({call.headers["idempotency-key"] for call in started}) == 4
 
 
 @pytest.mark.parametrize(("token", "decision"), [(SECRET, "pass"), ("", "error")])
@@ -488,37 +312,6 @@ def test_a_gate_whose_files_are_not_touched_is_skipped_with_a_status_that_says_s
 
 
 # -- advice, problems, and what cannot be read -------------------------------------------------------------------------
-
-
-def test_observe_says_how_many_recent_pull_requests_a_hard_gate_would_have_blocked(scene: Scene) -> None:
-    for number in range(12):
-        pull = scene.repository.pull("mona", head=f"past-{number}")
-        decision = "fail" if number == 0 else "pass"
-        description = f"{decision} (observe): 91.0% passed, 0 unsafe, 2 failures, score 88.0"
-        scene.repository.status(pull.head_sha, "success", "Sepurux / core-reliability", description)
-    scene.answers(**PASSED)
-    result = scene.run(enforcement="observe")
-    assert "1 of the last 12 evaluated pull requests would have been blocked" in read(result.summary).prose
-
-
-@pytest.mark.parametrize("required", [True, False])
-def test_hard_warns_when_nothing_requires_its_status(*, required: bool, scene: Scene) -> None:
-    if required:
-        scene.repository.require_statuses("main", "Sepurux / core-reliability")
-    scene.answers(**PASSED)
-    assert ("so this gate blocks no merge" in read(scene.run().summary).prose) is not required
-
-
-@pytest.mark.parametrize(("campaign", "decision"), [("core-reliability", "pass"), ("", "error")])
-def test_a_first_file_with_problems_is_annotated_while_the_inputs_apply(
-    campaign: str, decision: str, scene: Scene
-) -> None:
-    scene.pull.push({PATH: "campaign: core-reliability\nenforcment: observe\n"})
-    result = scene.run(campaign=campaign, enforcement="observe")
-    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (2, decision, "failure")
-    shown = [(each.file, each.line) for each in result.annotations if each.level == "error"]
-    assert sorted(shown, key=str) == [(PATH, 2), (None, None)]
-    assert "Someone who may bypass" not in result.log
 
 
 def test_a_missing_secret_is_listed_with_invalid_settings_and_alone_is_none(scene: Scene) -> None:
@@ -581,7 +374,7 @@ def test_a_policy_that_graphql_failed_to_read_is_not_one_that_is_not_there(
     repository: dict[str, object], errors: dict[str, object], says: str, scene: Scene
 ) -> None:
     shown = {"policyCommit": {"oid": scene.pull.base_sha}, "pullRequest": None, **repository}
-    scene.github.fault("graphql", backend.json({"data": {"repository": shown}, **errors}))
+    scene.github.fault("graphql commit", backend.json({"data": {"repository": shown}, **errors}), always=True)
     result = scene.run(enforcement="observe", config="loose.yml" if repository is OF_HEAD else "")
     assert (result.exit_code, result.outputs["decision"]) == (2, "error")
     assert says in result.messages("error")[0]

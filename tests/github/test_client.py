@@ -16,12 +16,12 @@ from sepurux_action.config import options
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation.drops import Baseline
 from sepurux_action.evaluation.metrics import PASS_RATE
-from sepurux_action.github.calls import BoundedCalls
+from sepurux_action.github.bounded_calls import BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus
+from sepurux_action.github.connection import connect
 from sepurux_action.github.event import Lookup, PullRequest
 from sepurux_action.github.permissions import Operation, warning_text
 from sepurux_action.github.snapshot import Comment
-from sepurux_action.github.transport import connect
 from tests import backend
 from tests.fakes import FakeClock, FakeOutput
 from tests.github_double import GitHub, faults
@@ -51,18 +51,18 @@ def error_of(call: Callable[[], object]) -> ErrorDetails:
     return caught.value.details
 
 
-def test_one_request_reads_head_comments_and_baselines(scene: Scene) -> None:
+def test_one_request_each_reads_the_pull_request_and_the_base_branch(scene: Scene) -> None:
     scene.pull.comment("someone", "<!-- sepurux-gate:core -->")
     ours = scene.pull.comment("github-actions[bot]", "ours")
     scene.repository.status(scene.pull.base_sha, "success", "Sepurux / core", DECIDED)
-    snapshot = scene.client.fetch_snapshot(scene.event)
-    assert len(scene.github.requests) == 1
+    snapshot, base = scene.client.snapshot(scene.pull.number), scene.client.base_branch(scene.event)
+    assert len(scene.github.requests) == 2
     assert snapshot.pull_request == PullRequest(
         head_sha=scene.pull.head_sha, base_ref="main", base_sha=scene.pull.base_sha, author="mona"
     )
     assert [comment.id for comment in snapshot.comments] == [ours.id]
     assert snapshot.comments[0].id > 2**31 - 1
-    assert (snapshot.baselines or {})["sepurux / core"].median(PASS_RATE) == pytest.approx(0.91)
+    assert (base.results or {})["sepurux / core"].median(PASS_RATE) == pytest.approx(0.91)
 
 
 def test_all_pages_are_read_by_their_cursors(dotcom: Scene) -> None:
@@ -70,8 +70,7 @@ def test_all_pages_are_read_by_their_cursors(dotcom: Scene) -> None:
         dotcom.pull.comment("github-actions[bot]", f"comment {number}")
     seen, after = list[str](), ""
     while not seen or after:
-        snapshot = dotcom.client.fetch_snapshot(dotcom.event, after=after, with_base=False)
-        assert snapshot.account == BOT
+        snapshot = dotcom.client.snapshot(dotcom.pull.number, after)
         seen += [comment.body for comment in snapshot.comments]
         after = snapshot.after
     assert seen == [f"comment {number}" for number in range(250)]
@@ -237,7 +236,7 @@ def test_a_redirect_to_another_host_is_an_error_for_every_call(status: int, dotc
     made = dotcom.client.create_comment(dotcom.pull.number, "first")
     dotcom.github.fault("*", faults.moved("https://elsewhere.example/x", status), always=True)
     calls: list[Callable[[], object]] = [
-        lambda: dotcom.client.fetch_snapshot(dotcom.event),
+        lambda: dotcom.client.snapshot(dotcom.pull.number),
         lambda: dotcom.client.set_status(dotcom.pull.head_sha, SUCCESS),
         lambda: dotcom.client.create_comment(dotcom.pull.number, "second"),
         lambda: dotcom.client.edit_comment(made, "second"),
@@ -250,8 +249,8 @@ def test_a_redirect_to_another_host_is_an_error_for_every_call(status: int, dotc
 
 @pytest.mark.parametrize("asked", ["Wed, 21 Oct 99999999999 07:28:00 GMT", "9" * 400, "9" * 5000, "-5", "soon", ""])
 def test_an_invalid_retry_after_is_ignored(asked: str, dotcom: Scene) -> None:
-    dotcom.github.fault("graphql", backend.json({}, 503, {"Retry-After": asked}))
-    error = error_of(lambda: dotcom.client.fetch_snapshot(dotcom.event))
+    dotcom.github.fault("graphql*", backend.json({}, 503, {"Retry-After": asked}))
+    error = error_of(lambda: dotcom.client.snapshot(1))
     assert (error.temporary, error.retry_after_s) == (True, None)
 
 
@@ -267,8 +266,8 @@ def test_no_call_is_retried_after_its_deadline(fault: backend.Answer, dotcom: Sc
 def test_a_rate_limit_beyond_the_deadline_is_an_error_at_once(dotcom: Scene) -> None:
     calls = bounded(dotcom)
     for fault in (faults.secondary_limit(), faults.secondary_limit(retry_after_s=3600), faults.primary_limit()):
-        dotcom.github.fault("graphql", fault)
-        assert error_of(lambda: calls.call(lambda github: github.fetch_snapshot(dotcom.event))).rate_limited
+        dotcom.github.fault("graphql*", fault)
+        assert error_of(lambda: calls.call(lambda github: github.snapshot(1))).rate_limited
     assert len(dotcom.github.requests) == 3
 
 
@@ -304,15 +303,11 @@ def test_a_missing_permission_is_named_as_github_names_it(dotcom: Scene) -> None
     assert "`pull-requests: write`" in warning_text(Operation.COMMENT, error, dotcom.event)
 
 
-def test_a_rejection_by_graphql_has_status_200_and_what_may_be_read_is_read(dotcom: Scene) -> None:
-    token = dotcom.github.token({"contents": "read"})
-    client = connect(dotcom.github.url, Secret(token), "octo/shop")
-    dotcom.repository.status(dotcom.pull.base_sha, "success", "Sepurux / core", DECIDED)
-    snapshot = client.fetch_snapshot(dotcom.event, config=".github/sepurux-gate.yml")
-    assert snapshot.error is not None
-    assert snapshot.error.forbidden
-    assert "`pull-requests: read`" in warning_text(Operation.READ, snapshot.error, dotcom.event)
-    assert (snapshot.pull_request, snapshot.policy.error) == (None, ""), "what may be read is read all the same"
+def test_a_rejection_by_graphql_has_status_200(dotcom: Scene) -> None:
+    client = connect(dotcom.github.url, Secret(dotcom.github.token({"contents": "read"})), "octo/shop")
+    error = error_of(lambda: client.snapshot(dotcom.pull.number))
+    assert (error.status, error.forbidden) == (0, True)
+    assert "`pull-requests: read`" in warning_text(Operation.PULL, error, dotcom.event)
 
 
 ENDLESS = {"viewerDidAuthor": True, "fullDatabaseId": "9" * 5_000, "body": ""}
@@ -332,18 +327,18 @@ ODD = {
 
 @pytest.mark.parametrize("case", ODD)
 def test_a_response_of_an_unknown_shape_is_an_error_or_has_no_comments(case: str, dotcom: Scene) -> None:
-    dotcom.github.fault("graphql", ODD[case], always=True)
+    dotcom.github.fault("graphql*", ODD[case], always=True)
     dotcom.github.fault("issues/create-comment", ODD[case], always=True)
     with suppress(GitHubError):
-        assert dotcom.client.fetch_snapshot(dotcom.event).comments == ()
+        assert dotcom.client.snapshot(1).comments == ()
     with suppress(GitHubError):
         assert isinstance(dotcom.client.create_comment(dotcom.pull.number, "text"), Comment)
     assert len(dotcom.github.calls("issues/create-comment")) == 1
 
 
 def test_an_outage_that_outlasts_the_retries_is_an_error_that_may_be_temporary(dotcom: Scene) -> None:
-    dotcom.github.fault("graphql", faults.broken(502), always=True)
-    error = error_of(lambda: bounded(dotcom).call(lambda github: github.fetch_snapshot(dotcom.event)))
+    dotcom.github.fault("graphql*", faults.broken(502), always=True)
+    error = error_of(lambda: bounded(dotcom).call(lambda github: github.snapshot(1)))
     assert (error.summary, error.permanent, error.of_every_target) == ("HTTP 502 Server Error", False, False)
     assert len(dotcom.github.requests) == 4
 
@@ -362,9 +357,9 @@ def test_a_comments_address_is_one_or_nothing(dotcom: Scene) -> None:
 def test_the_token_is_in_no_error(dotcom: Scene) -> None:
     token = dotcom.github.token()
     client = connect(dotcom.github.url, Secret(token), "octo/shop")
-    dotcom.github.fault("graphql", backend.reset(), always=True)
-    error = error_of(lambda: client.fetch_snapshot(dotcom.event))
-    assert token not in warning_text(Operation.READ, error, dotcom.event)
+    dotcom.github.fault("graphql*", backend.reset(), always=True)
+    error = error_of(lambda: client.snapshot(1))
+    assert token not in warning_text(Operation.PULL, error, dotcom.event)
 
 
 @pytest.mark.parametrize("path", ["reviews", "files"])
@@ -377,18 +372,15 @@ def test_a_list_of_more_entries_than_the_limit_is_an_error(path: str, dotcom: Sc
 
 def test_a_policy_file_that_github_truncates_is_an_error(dotcom: Scene) -> None:
     base = dotcom.repository.commit("main", {options.CONFIG.default: b"campaign: c\n".ljust(600_000, b"#")})
-    snapshot = dotcom.client.fetch_snapshot(replace(dotcom.event, base_sha=base), config=options.CONFIG.default)
-    assert (snapshot.policy.text, snapshot.policy.error) == (None, "it is not a text file of at most 256 KiB")
+    policy = dotcom.client.commit(replace(dotcom.event, base_sha=base), options.CONFIG.default).policy
+    assert (policy.text, policy.error) == (None, "it is not a text file of at most 256 KiB")
 
 
 def test_the_head_of_a_merge_group_is_read_also_if_its_branch_names_no_pull_request(dotcom: Scene) -> None:
     base, path = dotcom.pull.base_sha, options.CONFIG.default
     dotcom.pull.push({path: "a: 1"})
     event = replace(dotcom.event, commit=dotcom.pull.head_sha, base_sha=base, pull_request=None)
-    heads = [
-        dotcom.client.fetch_snapshot(replace(event, name=name), config=path).head_policy.text
-        for name in ("merge_group", "push")
-    ]
+    heads = [dotcom.client.commit(replace(event, name=name), path).head_policy.text for name in ("merge_group", "push")]
     assert heads == ["a: 1", None]
 
 
@@ -417,9 +409,9 @@ def rated(rate: float, decision: str = "pass") -> str:
 
 def compared(scene: Scene, **changes: str) -> list[float | None]:
     """Return the pass rates of the results that are compared, in percent."""
-    snapshot = scene.client.fetch_snapshot(replace(scene.event, **changes))  # type: ignore[arg-type]
-    assert snapshot.baselines is not None
-    results = snapshot.baselines.get("sepurux / core", Baseline()).results
+    base = scene.client.base_branch(replace(scene.event, **changes))  # type: ignore[arg-type]
+    assert base.results is not None
+    results = base.results.get("sepurux / core", Baseline()).results
     return [None if (rate := each.result.value(PASS_RATE)) is None else rate * 100 for each in results]
 
 
@@ -434,7 +426,7 @@ def test_results_have_commit_and_link(dotcom: Scene) -> None:
     on_main(dotcom, 90, 91, 92, 93, 94, 95)
     status = dotcom.repository.latest_statuses(dotcom.repository.branches["main"].sha)[0]
     status.target_url = "https://app.sepurux.dev/runs/1"
-    baseline = (dotcom.client.fetch_snapshot(dotcom.event).baselines or {})["sepurux / core"]
+    baseline = (dotcom.client.base_branch(dotcom.event).results or {})["sepurux / core"]
     assert [each.result.value(PASS_RATE) for each in baseline.results] == [0.95, 0.94, 0.93, 0.92, 0.91, 0.9]
     newest, *others = baseline.results
     assert (newest.commit, newest.url) == (dotcom.repository.branches["main"].sha, status.target_url)
@@ -500,15 +492,6 @@ def test_a_push_is_compared_with_what_was_before_it(dotcom: Scene) -> None:
     assert compared(dotcom, **event) == [91, 90]  # type: ignore[arg-type]
 
 
-def test_a_pass_and_a_fail_are_results_and_other_decisions_and_texts_are_not(dotcom: Scene) -> None:
-    on_main(dotcom, 90, 91)
-    others = [rated(10, decision) for decision in ("error", "pending", "skipped")]
-    for description in ("pass, trust me", "the evaluation is running", None, *others, rated(89, "fail")):
-        sha = dotcom.repository.commit("main")
-        dotcom.repository.status(sha, "success", "Sepurux / core", description)
-    assert compared(dotcom) == [89, 91, 90]
-
-
 def test_commits_without_a_result_of_the_own_account_are_counted_by_context(dotcom: Scene) -> None:
     on_main(dotcom, 90)
     pending, undecided, skipped, foreign, failed = (dotcom.repository.commit("main") for _ in range(5))
@@ -520,15 +503,14 @@ def test_commits_without_a_result_of_the_own_account_are_counted_by_context(dotc
     dotcom.repository.status(foreign, "success", "Sepurux / core", rated(95), creator="mona")
     dotcom.repository.status(failed, "failure", "Sepurux / core", rated(10, "fail"))
     dotcom.repository.status(pending, "pending", "Sepurux / search", "the evaluation is running")
-    baselines = dotcom.client.fetch_snapshot(dotcom.event).baselines or {}
+    baselines = dotcom.client.base_branch(dotcom.event).results or {}
     assert [each.result.value(PASS_RATE) for each in baselines["sepurux / core"].results] == [0.1, 0.9]
     hidden = {context: baseline.hidden for context, baseline in baselines.items()}
     assert hidden == {"sepurux / core": 4, "sepurux / search": 1}
 
 
 @pytest.mark.parametrize("permissions", [{"contents": "read", "pull-requests": "read"}, {"pull-requests": "read"}])
-def test_statuses_that_could_not_be_read_are_not_known(permissions: dict[str, str], dotcom: Scene) -> None:
+def test_statuses_that_may_not_be_read_are_an_error(permissions: dict[str, str], dotcom: Scene) -> None:
     on_main(dotcom, 90)
     client = connect(dotcom.github.url, Secret(dotcom.github.token(permissions)), "octo/shop")
-    snapshot = client.fetch_snapshot(dotcom.event)
-    assert snapshot.baselines is None
+    assert error_of(lambda: client.base_branch(dotcom.event)).forbidden

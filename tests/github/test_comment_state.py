@@ -33,7 +33,7 @@ from sepurux_action.github.comment_state import (
     MAX_TEXT,
     MAX_UNPACKED_LENGTH,
     CommentState,
-    State,
+    StateLine,
     fails_of,
     unfinished_of,
 )
@@ -69,20 +69,20 @@ some_commits = st.builds(
     results=st.dictionaries(st.text(min_size=1, max_size=80), some_results, max_size=3),
 )
 some_places = st.builds(
-    CommentState,
+    StateLine,
     signing_key=st.text("abc", min_size=1, max_size=5),
     repository=st.sampled_from(["acme/shop", "acme/shop-2", "acme-shop/x"]),
     pull_request=st.integers(1, 9),
     key=st.text(min_size=1, max_size=80),
 )
 
-PLACE = CommentState(signing_key="s3cret", repository="acme/shop", pull_request=42, key="gates")
+PLACE = StateLine(signing_key="s3cret", repository="acme/shop", pull_request=42, key="gates")
 RESULT = summarize(a_result())
 EVALUATED = CommitResults(commit=COMMIT, results={"refunds": RESULT})
 SOFT = a_gate(stage=Stage.SOFT, limits={"min_pass_rate": 0.85, "max_unsafe": 0, "min_mutation_categories": 5})
 FAILED = a_result(a_run(FAILING), what_failed=WhatFailed(failures=FAILURES), gate=SOFT)
 CACHED = fails_of([FAILED], EARLIER)
-STATE = State(commits=(EVALUATED,), fails=CACHED)
+STATE = CommentState(commits=(EVALUATED,), fails=CACHED)
 
 
 # -- the state in a comment -------------------------------------------------------------------------------------------
@@ -90,9 +90,9 @@ STATE = State(commits=(EVALUATED,), fails=CACHED)
 
 @given(some_places, st.lists(some_commits, max_size=5))
 def test_a_state_reads_back_as_it_was_written_whatever_precedes_it(
-    place: CommentState, commits: list[CommitResults]
+    place: StateLine, commits: list[CommitResults]
 ) -> None:
-    state = State(commits=tuple(commits), fails=CACHED)
+    state = CommentState(commits=tuple(commits), fails=CACHED)
     written = place.write(state)
     for body in (written, f"## Report\n{written}", f"{place.marker}\r\n## Report\r\n{written}\r\n"):
         assert place.read(body) == state
@@ -100,9 +100,9 @@ def test_a_state_reads_back_as_it_was_written_whatever_precedes_it(
 
 @given(some_places, st.lists(some_commits, max_size=3))
 def test_a_marker_is_one_short_line_of_ascii_that_ends_the_comment_once(
-    place: CommentState, commits: list[CommitResults]
+    place: StateLine, commits: list[CommitResults]
 ) -> None:
-    marker = place.write(State(commits=tuple(commits)))
+    marker = place.write(CommentState(commits=tuple(commits)))
     assert marker.isascii()
     assert marker.isprintable()
     assert (marker.count("<!--"), marker.count("-->"), marker[-4:]) == (1, 1, " -->")
@@ -111,10 +111,8 @@ def test_a_marker_is_one_short_line_of_ascii_that_ends_the_comment_once(
 
 
 @given(some_places, some_places)
-def test_a_state_is_read_only_from_its_own_repository_pull_request_and_key(
-    one: CommentState, other: CommentState
-) -> None:
-    assert other.read(one.write(STATE)) == (STATE if one == other else State())
+def test_a_state_is_read_only_from_its_own_repository_pull_request_and_key(one: StateLine, other: StateLine) -> None:
+    assert other.read(one.write(STATE)) == (STATE if one == other else CommentState())
 
 
 def test_a_repository_is_the_same_in_any_case_of_letters() -> None:
@@ -126,39 +124,39 @@ def test_a_marker_with_any_one_character_changed_is_ignored(data: st.DataObject,
     marker = PLACE.write(STATE)
     at = data.draw(st.integers(0, len(marker) - 1))
     changed = marker[:at] + new + marker[at + 1 :]
-    assert PLACE.read(changed) == (STATE if changed == marker else State())
+    assert PLACE.read(changed) == (STATE if changed == marker else CommentState())
 
 
 @given(st.text(max_size=100))
 def test_any_other_body_has_no_state(body: str) -> None:
     marker = PLACE.write(STATE)
     for found in (body, PLACE.marker + body, f"{PLACE.marker}{body} -->", f"{marker}{body}x", f"{marker}\n{body}x"):
-        assert PLACE.read(found) == State()
+        assert PLACE.read(found) == CommentState()
 
 
 @pytest.mark.parametrize("secret", ["", "s3cre", "s3cret2"])
 def test_with_another_secret_a_state_is_ignored(secret: str) -> None:
-    assert replace(PLACE, signing_key=secret).read(PLACE.write(STATE)) == State()
+    assert replace(PLACE, signing_key=secret).read(PLACE.write(STATE)) == CommentState()
 
 
 def test_without_a_secret_no_state_is_written_or_read() -> None:
     unsigned = replace(PLACE, signing_key="")
-    assert unsigned.write(STATE) == unsigned.write(State())
+    assert unsigned.write(STATE) == unsigned.write(CommentState())
     content = PLACE.write(STATE).split(" ")[2]
-    assert unsigned.read(f"<!-- sepurux-gate:gates {content} unsigned -->") == State()
+    assert unsigned.read(f"<!-- sepurux-gate:gates {content} unsigned -->") == CommentState()
 
 
 def test_without_a_secret_the_old_last_line_stays_if_it_has_the_form_of_a_signed_one() -> None:
     unsigned, signed_line = replace(PLACE, signing_key=""), PLACE.write(STATE)
-    assert unsigned.write(State(), f"{PLACE.marker}\nreport\n{signed_line}") == signed_line
+    assert unsigned.write(CommentState(), f"{PLACE.marker}\nreport\n{signed_line}") == signed_line
     for other in ("", "report", f"{signed_line} @octocat", signed_line.replace(":gates", ":others")):
-        assert unsigned.write(State(), f"{PLACE.marker}\n{other}") == unsigned.write(State())
+        assert unsigned.write(CommentState(), f"{PLACE.marker}\n{other}") == unsigned.write(CommentState())
 
 
 def test_a_state_of_another_version_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     marker = PLACE.write(STATE)
     monkeypatch.setattr(comment_state, "STATE_VERSION", comment_state.STATE_VERSION + 1)
-    assert PLACE.read(marker) == State()
+    assert PLACE.read(marker) == CommentState()
 
 
 def signed(content: bytes) -> str:
@@ -180,7 +178,7 @@ def signed(content: bytes) -> str:
     ],
 )
 def test_signed_content_that_cannot_be_read_is_ignored(content: bytes) -> None:
-    assert PLACE.read(signed(content)) == State()
+    assert PLACE.read(signed(content)) == CommentState()
 
 
 # -- what is left out if a state is too long --------------------------------------------------------------------------
@@ -188,7 +186,7 @@ def test_signed_content_that_cannot_be_read_is_ignored(content: bytes) -> None:
 
 def test_the_newest_commits_are_kept() -> None:
     commits = [replace(EVALUATED, commit=f"{number:040x}") for number in range(MAX_RESULTS + 5)]
-    assert PLACE.read(PLACE.write(State(commits=tuple(commits)))).commits == tuple(commits[5:])
+    assert PLACE.read(PLACE.write(CommentState(commits=tuple(commits)))).commits == tuple(commits[5:])
 
 
 def random_text(seed: object, length: int, start: int = 0x20000) -> str:
@@ -211,7 +209,7 @@ def a_long_fail(number: int, name: str, length: int) -> GateResult:
     return a_result(a_run(run, run_decision=run_decision), what_failed=WhatFailed(failures=failures), gate=gate)
 
 
-def a_long_state(gates: int, *, name: int, text: int) -> State:
+def a_long_state(gates: int, *, name: int, text: int) -> CommentState:
     """Return the state of 20 commits with gates whose names and texts have these lengths."""
     results = [a_long_fail(n, random_text((n, "name"), name), text) for n in range(gates)]
     evaluated = {each.gate.name: summarize(each) for each in results}
@@ -223,7 +221,7 @@ def a_long_state(gates: int, *, name: int, text: int) -> State:
         )
         for n, each in enumerate(numbers)
     )
-    return State(commits=commits, fails=fails_of(results, EARLIER))
+    return CommentState(commits=commits, fails=fails_of(results, EARLIER))
 
 
 def counted(found: WhatFailed) -> int:
@@ -289,9 +287,9 @@ some_failed_gates = st.builds(
 
 def cached(result: GateResult) -> GateResult:
     """Return what a later workflow run on the same gate and commit finds in the comment."""
-    state = State(commits=(EVALUATED,), fails=fails_of([result], EARLIER))
+    state = CommentState(commits=(EVALUATED,), fails=fails_of([result], EARLIER))
     assert PLACE.read(PLACE.write(state)) == state
-    found = state.find_fail(result.gate.name, COMMIT, result.worst.run.dashboard_url or EARLIER.url)
+    found = state.recorded_fail(result.gate.name, COMMIT, result.worst.run.dashboard_url or EARLIER.url)
     assert found is not None
     return GateResult.of(found, gate=result.gate, blocks=True)
 
@@ -352,8 +350,8 @@ LINK = FAILING.dashboard_url
     [("refunds", "a" * 40, LINK), ("search", COMMIT, LINK), ("refunds", COMMIT, f"{LINK}-2"), ("refunds", COMMIT, "")],
 )
 def test_what_failed_is_found_only_for_its_own_commit_gate_and_link(gate: str, commit: str, link: str) -> None:
-    assert STATE.find_fail("refunds", COMMIT, LINK) is not None
-    assert STATE.find_fail(gate, commit, link) is None
+    assert STATE.recorded_fail("refunds", COMMIT, LINK) is not None
+    assert STATE.recorded_fail(gate, commit, link) is None
 
 
 def test_a_fail_of_which_only_the_status_is_left_is_not_kept() -> None:
@@ -371,7 +369,7 @@ def test_all_runs_of_a_pending_batch_are_kept_because_each_may_have_a_score() ->
     batch = CIRun(run_ids=tuple(f"r-{n}" for n in range(300)))
     pending = replace(undecided(Decision.PENDING, "No decision."), run=batch, batch_id="b")
     unfinished = unfinished_of([a_result(pending, gate=a_gate(traces=(Trace(label="all"),)))], EARLIER)
-    [[kept]] = PLACE.read(PLACE.write(State(unfinished=unfinished))).unfinished.values()
+    [[kept]] = PLACE.read(PLACE.write(CommentState(unfinished=unfinished))).unfinished.values()
     assert kept.run == batch
 
 

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from sepurux_action.config import options
+from sepurux_action.config.layers import input_layer
 from sepurux_action.config.policy import Policy
-from sepurux_action.config.settings import input_layer, read_inputs
+from sepurux_action.config.settings import read_inputs
 from sepurux_action.errors import ConfigurationError, ErrorDetails, Problem
 from sepurux_action.evaluation.trace_files import NOWHERE, TraceFolder
+from sepurux_action.github.commit import NO_TEXT_FILE, Commit, PolicyFile, unread
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import (
     DELETED,
@@ -22,7 +25,6 @@ from sepurux_action.github.policy_source import (
     read_checkout,
     resolve_policy,
 )
-from sepurux_action.github.snapshot import NO_TEXT_FILE, PolicyFile, Snapshot, unread
 
 
 @pytest.fixture
@@ -84,15 +86,15 @@ WRONG = PolicyFile(text="campaign: wrong")  # which the inputs and files of the 
 
 
 def check(merged: Policy) -> None:
-    if merged.top.text_of("campaign") == "wrong":
+    if merged.top.text(options.CAMPAIGN) == "wrong":
         raise ConfigurationError([REJECTED, ELSEWHERE])
 
 
 def resolved(base: PolicyFile, head: PolicyFile, event: str, *, changed: bool) -> ResolvedPolicy:
     about = Event(name=event, repository="o/r", commit="a" * 40, pull_request=1, base_ref="main", base_sha="b" * 40)
-    snapshot = Snapshot(policy=base, head_policy=head)
+    commit = Commit(policy=base, head_policy=head)
     inputs = read_inputs([input_layer({})])
-    return resolve_policy(inputs, about, snapshot, lambda _: None, check if changed else None)
+    return resolve_policy(inputs, about, commit, lambda _: None, check if changed else None)
 
 
 @pytest.mark.parametrize("event", ["pull_request", "pull_request_target", "merge_group", "workflow_run"])
@@ -122,7 +124,7 @@ def test_the_old_policy_applies_whatever_a_pull_request_does_to_the_file(
     found = resolved(base, head, event, changed=head != base)
     first = event == "pull_request" and (base, head) == (NONE, NEW)
     applies = "new" if first else "60" if base == OLD else ""
-    texts = found.policy.top.texts.values() if found.policy else ()
+    texts = found.policy.top.given.values() if found.policy else ()
     assert "".join(each.text for each in texts) == applies
     assert tuple(each.line for each in found.problems) == lines
     assert all(each.file for each in found.problems)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import date
 from typing import NamedTuple
 
 import pytest
@@ -15,20 +14,22 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.path_filter import ChangedFile, parse_paths
 from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
-from sepurux_action.config.settings import Settings
+from sepurux_action.config.settings import Inputs, Settings
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import ErrorDetails, Interrupted
 from sepurux_action.evaluate import evaluate, read_record
-from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
+from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.result import GateResult
-from sepurux_action.github.calls import FIRST_READ_S, READS_S
+from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.client import CommitState, Review
+from sepurux_action.github.commit import Commit, PolicyFile, PublishedStatus
 from sepurux_action.github.event import Event, Lookup, PullRequest
-from sepurux_action.github.permissions import Operation
-from sepurux_action.github.session import STATUSES_S, GitHubSession
-from sepurux_action.github.snapshot import MAX_PAGES, Comment, PolicyFile, PublishedStatus, Snapshot
+from sepurux_action.github.publisher import STATUSES_S
+from sepurux_action.github.session import GitHubSession
+from sepurux_action.github.snapshot import MAX_PAGES, Comment, Snapshot
+from sepurux_action.github.subject import FIRST_READ_S, Subject
 from sepurux_action.host.deadlines import Signals
-from sepurux_action.run import Connections, Run
+from sepurux_action.step import Connections, Step, from_command_line
 from tests.builders import PASSING, a_gate, a_result, a_run
 from tests.fakes import FakeClock, FakeGitHubClient, FakeOutput
 from tests.scenes import DECIDED
@@ -39,7 +40,9 @@ EVENT = Event(
     name="pull_request", repository="octo/shop", commit=HEAD, pull_request=7, base_ref="main", no_pr_reason=""
 )
 BODY = "{}\n{}".format
-PAGE = Snapshot(pull_request=PULL, statuses=(), account="github-actions[bot]")
+SETTINGS = Settings()
+PAGE = Snapshot(pull_request=PULL)
+COMMIT = Commit(statuses=(), account="github-actions[bot]")
 
 
 def listed(*contexts: str) -> tuple[PublishedStatus, ...]:
@@ -72,13 +75,16 @@ class Scene(NamedTuple):
         return [text.removeprefix("Sepurux gate: ") for _, text in self.output.annotations]
 
 
-def a_scene(event: Event = EVENT, *, load: bool = True, **client: object) -> Scene:
+def a_scene(event: Event = EVENT, settings: Settings = SETTINGS, **client: object) -> Scene:
     clock, output = FakeClock(), FakeOutput()
-    fake = FakeGitHubClient(clock, **{"pages": (PAGE,), **client})  # type: ignore[arg-type]
-    session = GitHubSession(fake, clock, output, replace(event, run_url="https://github.com/run"), signing_key="signs")
-    if load:
-        session.load("")
+    fake = FakeGitHubClient(clock, **{"pages": (PAGE,), "shown": COMMIT, **client})  # type: ignore[arg-type]
+    event = replace(event, run_url="https://github.com/run")
+    session = a_session(BoundedCalls(fake, clock, output, event), event, settings)
     return Scene(clock, fake, output, session)
+
+
+def a_session(calls: BoundedCalls, event: Event = EVENT, settings: Settings = SETTINGS) -> GitHubSession:
+    return GitHubSession.of(calls, Subject(event=event, settings=settings, signing_key="signs")).load()
 
 
 def results(*names: str, passing: bool = False) -> list[GateResult]:
@@ -94,9 +100,13 @@ def numbered(count: int, prefix: str = "g") -> list[str]:
     return [f"{prefix}{number}" for number in range(count)]
 
 
-def rejecting(rejection: ErrorDetails, name: str, *targets: str) -> Callable[[str, str, float], ErrorDetails | None]:
-    """Reject the calls of this name whose target begins so; all of them where none is given."""
-    return lambda called, target, _: rejection if called == name and target.startswith(targets or ("",)) else None
+READS = "commit snapshot base_branch"  # the first ones
+
+
+def rejecting(rejection: ErrorDetails, names: str, *targets: str) -> Callable[[str, str, float], ErrorDetails | None]:
+    """Reject the calls of these names whose target begins so; all of them where none is given."""
+    starts = targets or ("",)
+    return lambda called, target, _: rejection if called in names.split() and target.startswith(starts) else None
 
 
 # -- rejections -------------------------------------------------------------------------------------------------------
@@ -105,7 +115,7 @@ def rejecting(rejection: ErrorDetails, name: str, *targets: str) -> Callable[[st
 @pytest.mark.parametrize("rejection", [UNPROCESSABLE, NOT_FOUND])
 def test_a_rejected_status_does_not_prevent_the_others(rejection: ErrorDetails) -> None:
     scene = a_scene(reject=rejecting(rejection, "set_status", "Sepurux / one"))
-    scene.session.publish_results(results("one", "two", "three"))
+    scene.session.publisher.publish_results(results("one", "two", "three"))
     assert {context: state for context, (state, _) in scene.client.newest.items()} == {
         "Sepurux / two": CommitState.FAILURE,
         "Sepurux / three": CommitState.FAILURE,
@@ -117,7 +127,7 @@ def test_a_rejected_status_does_not_prevent_the_others(rejection: ErrorDetails) 
 
 def test_a_status_that_is_rejected_with_its_link_is_set_without_it() -> None:
     scene = a_scene(reject=lambda _name, target, _time: UNPROCESSABLE if "https:" in target else None)
-    scene.session.publish_results(results("one", "two"))
+    scene.session.publisher.publish_results(results("one", "two"))
     assert scene.client.newest == {
         "Sepurux / one": (CommitState.FAILURE, ""),
         "Sepurux / two": (CommitState.FAILURE, ""),
@@ -130,29 +140,23 @@ def test_a_status_that_is_rejected_with_its_link_is_set_without_it() -> None:
 @pytest.mark.parametrize("rejection", [FORBIDDEN, ErrorDetails(status=401), ErrorDetails(status=410)])
 def test_a_rejection_of_the_token_ends_the_calls_of_its_kind_in_one_warning(rejection: ErrorDetails) -> None:
     scene = a_scene(reject=rejecting(rejection, "set_status"))
-    scene.session.publish_pending(["one", "two"])
-    scene.session.publish_results(results("one", "two"))
+    scene.session.publisher.publish_pending(["one", "two"])
+    scene.session.publisher.publish_results(results("one", "two"))
     assert len(scene.client.named("set_status")) == 1
     assert len(scene.warnings) == 1
 
 
 def test_a_rate_limit_ends_the_calls_for_now_and_names_what_is_missing() -> None:
     scene = a_scene(reject=rejecting(LIMITED, "set_status"))
-    scene.session.publish_pending(["one", "two", "three"])
+    scene.session.publisher.publish_pending(["one", "two", "three"])
     assert len(scene.client.named("set_status")) == 1
     scene.client.reject = lambda *_: None
-    scene.session.publish_results(results("one", "two", "three"))
+    scene.session.publisher.publish_results(results("one", "two", "three"))
     assert len(scene.client.newest) == 3
     [warning] = scene.warnings
     assert (
         "(Sepurux / one, Sepurux / two, Sepurux / three: HTTP 403 You have exceeded a secondary rate limit)" in warning
     )
-
-
-def waiting(scene: Scene, *reviewers: str) -> None:
-    scene.client.permissions = dict.fromkeys(reviewers, "write")
-    assert scene.session.soft_gate.approval(PULL, reviewers).can_approve == reviewers
-    scene.session.publish_results([])
 
 
 @pytest.mark.parametrize(
@@ -163,9 +167,9 @@ def test_a_rejected_review_request_ends_the_others_only_if_the_token_may_make_no
 ) -> None:
     scene = a_scene(reject=rejecting(rejection, "request_review", target))
     scene.client.permissions = dict.fromkeys(("ann", "bob", "cat"), "write")
-    assert scene.session.soft_gate.approval(PULL, ("ann", "bob", "cat")).can_approve == ("ann", "bob", "cat")
-    scene.session.publish_results([])
-    scene.session.soft_gate.request_reviews()
+    assert scene.session.reviews.approval(("ann", "bob", "cat")).can_approve == ("ann", "bob", "cat")
+    scene.session.publisher.publish_results([])
+    scene.session.reviews.request_reviews()
     assert scene.client.named("request_review") == requested
     [warning] = scene.warnings
     named = "ann" if target else "ann, bob, cat"
@@ -175,19 +179,18 @@ def test_a_rejected_review_request_ends_the_others_only_if_the_token_may_make_no
 # -- reads ------------------------------------------------------------------------------------------------------------
 
 
-def until(seconds: float, rejection: ErrorDetails, *names: str) -> Callable[[str, str, float], ErrorDetails | None]:
+def until(seconds: float, rejection: ErrorDetails, names: str) -> Callable[[str, str, float], ErrorDetails | None]:
     start = FakeClock().time
-    return lambda name, _target, time: rejection if name in names and time < start + seconds else None
+    return lambda name, _target, time: rejection if name in names.split() and time < start + seconds else None
 
 
 PUSH = replace(EVENT, name="push", pull_request=None, lookup=Lookup(commit=HEAD))
 
 
-@pytest.mark.parametrize(("event", "call"), [(EVENT, "fetch_snapshot"), (PUSH, "find_pull_requests")])
+@pytest.mark.parametrize(("event", "call"), [(EVENT, READS), (PUSH, "find_pull_requests")])
 def test_an_outage_of_50_seconds_does_not_fail_the_first_read(event: Event, call: str) -> None:
-    scene = a_scene(event, load=False, takes_s=1, reject=until(50, OUTAGE, call))
-    scene.session.load("")
-    assert (scene.session.event.ambiguous, scene.session.snapshot.pull_request) == (False, PULL)
+    scene = a_scene(event, takes_s=1, reject=until(50, OUTAGE, call))
+    assert (scene.session.subject.event.ambiguous, scene.session.subject.commit) == (False, COMMIT)
     assert scene.warnings == []
     assert any("GitHub kept failing" in line for line in scene.output.lines)
 
@@ -200,19 +203,16 @@ class EndedClock(FakeClock):
 
 
 def test_a_signal_ends_the_pause_between_two_attempts() -> None:
-    client, output = FakeGitHubClient(FakeClock(), reject=rejecting(OUTAGE, "fetch_snapshot")), FakeOutput()
-    session = GitHubSession(client, EndedClock(), output, EVENT, signing_key="")
-    session.load("")
-    assert session.snapshot.policy.error == "the run was cancelled before GitHub responded"
+    client, output = FakeGitHubClient(FakeClock(), reject=rejecting(OUTAGE, READS)), FakeOutput()
+    session = a_session(BoundedCalls(client, EndedClock(), output, EVENT))
+    assert session.subject.commit.policy.error == "the run was cancelled before GitHub responded"
     assert output.annotations == []
-    assert client.named("fetch_snapshot") == [""]
+    assert client.named("snapshot") == [""]
 
 
 def test_a_longer_outage_ends_the_first_read_after_a_minute() -> None:
-    scene = a_scene(load=False, takes_s=1, reject=rejecting(OUTAGE, "fetch_snapshot"))
-    start = scene.clock.time
-    scene.session.load("")
-    assert scene.session.snapshot.policy.details == OUTAGE
+    scene, start = a_scene(takes_s=1, reject=rejecting(OUTAGE, READS)), FakeClock().time
+    assert scene.session.subject.commit.policy.details == OUTAGE
     assert FIRST_READ_S - 10 < scene.clock.time - start <= FIRST_READ_S
     assert scene.warnings == []
 
@@ -221,20 +221,18 @@ def test_all_statuses_during_the_evaluation_share_one_limit_if_github_hangs() ->
     scene = a_scene()
     scene.client.takes_s, start = 1_000, scene.clock.time
     for result in results("one", "two", "three"):
-        scene.session.publish_fail(result, may_change=False)
+        scene.session.publisher.publish_fail(result, may_change=False)
     assert scene.clock.time - start == STATUSES_S
     scene.client.takes_s = 0
-    scene.session.publish_results(results("one", "two", "three"))
+    scene.session.publisher.publish_results(results("one", "two", "three"))
     assert [state for state, _ in scene.client.newest.values()] == [CommitState.FAILURE] * 3
 
 
 def test_a_github_that_hangs_ends_each_part_at_its_deadline() -> None:
-    scene = a_scene(load=False, takes_s=1_000)
-    start = scene.clock.time
-    scene.session.load("")
-    assert scene.session.snapshot.policy.error.startswith("GitHub did not respond")
+    scene, start = a_scene(takes_s=1_000), FakeClock().time
+    assert scene.session.subject.commit.policy.error.startswith("GitHub did not respond")
     assert scene.clock.time - start == FIRST_READ_S
-    scene.session.publish_config_error(["one"])
+    scene.session.publisher.publish_config_error(["one"])
     assert scene.clock.time - start == FIRST_READ_S + STATUSES_S
     assert [warning.partition(" (")[0] for warning in scene.warnings] == [
         "Could not set the commit status",
@@ -244,19 +242,9 @@ def test_a_github_that_hangs_ends_each_part_at_its_deadline() -> None:
 
 @pytest.mark.parametrize("rejection", [FORBIDDEN, LIMITED, ErrorDetails(status=401)])
 def test_a_permanent_rejection_of_the_first_read_is_not_retried(rejection: ErrorDetails) -> None:
-    scene = a_scene(load=False, reject=rejecting(rejection, "fetch_snapshot"))
-    scene.session.load("")
-    assert scene.session.snapshot.policy.details == rejection
-    assert len(scene.client.named("fetch_snapshot")) == 1
-
-
-def test_a_response_without_the_policy_is_fetched_again_and_kept_if_it_stays_incomplete() -> None:
-    partly = replace(PAGE, policy=PolicyFile(error="no"), error=OUTAGE, denied=Operation.BASE)
-    scene = a_scene(load=False, pages=(partly,))
-    scene.session.load("")
-    assert len(scene.client.named("fetch_snapshot")) > 5
-    assert scene.session.snapshot == partly
-    assert scene.warnings == []
+    scene = a_scene(reject=rejecting(rejection, READS))
+    assert scene.session.subject.commit.policy.details == rejection
+    assert len(scene.client.named("snapshot")) == 1
 
 
 @pytest.fixture
@@ -270,23 +258,24 @@ def signals() -> Iterator[Signals]:
 
 def run_gates(scene: Scene, signals: Signals, *gates: Gate) -> None:
     """Evaluate without a secret, so that nothing is asked of the backend."""
-    run = Run(
+    step = Step(
+        invocation=from_command_line({}, {}),
         host=scene.output,
         signals=signals,
         connections=Connections(),
         redact=Redactor(),
         github=scene.session,
-        today=date.min,
+        inputs=Inputs(),
         settings=Settings(gates=gates),
     )
-    recorded = read_record(run)
-    scene.session.publish_pending(gate.name for gate in gates if gate.name not in recorded)
-    evaluate(run, recorded)
+    recorded = read_record(step)
+    scene.session.publisher.publish_pending(gate.name for gate in gates if gate.name not in recorded)
+    evaluate(step, recorded)
 
 
 def publish(scene: Scene, decided: Sequence[GateResult]) -> None:
-    scene.session.read_again()
-    scene.session.publish_results(decided)
+    scene.session.publisher.read_again()
+    scene.session.publisher.publish_results(decided)
 
 
 def many_pages(count: int) -> tuple[Snapshot, ...]:
@@ -297,8 +286,8 @@ def test_pending_statuses_come_before_reads_of_files_and_comments(signals: Signa
     scene = a_scene(pages=many_pages(3))
     run_gates(scene, signals, a_gate(name="one"), a_gate(name="two", paths=parse_paths("docs/**")))
     called = [name for _, name, _ in scene.client.calls]
-    assert called[:4] == ["fetch_snapshot", "set_status", "set_status", "changed_files"]
-    assert called[4:] == [*["fetch_snapshot"] * 3, "required_contexts", "fetch_snapshot", "statuses"]
+    assert called[:6] == [*READS.split(), "set_status", "set_status", "changed_files"]
+    assert called[6:] == [*["snapshot"] * 3, "required_contexts", "snapshot", "statuses"]
 
 
 def test_reading_2400_comments_of_a_slow_github_leaves_no_older_success(signals: Signals) -> None:
@@ -313,9 +302,8 @@ def test_comments_are_read_until_there_is_our_own() -> None:
     quoted = Comment(id=4, body=f"> {OURS.body}")
     pages[1], pages[2] = replace(pages[1], comments=(quoted,)), replace(pages[2], comments=(OURS,))
     scene = a_scene(pages=pages)
-    scene.session.load_more_comments()
-    assert scene.client.named("fetch_snapshot") == ["", "1", "2"]
-    assert scene.session.snapshot.comments == (quoted, OURS)
+    assert scene.session.earlier.load_comments().comments == (quoted, OURS)
+    assert scene.client.named("snapshot") == ["", "1", "2"]
 
 
 KINDS = [FORBIDDEN, LIMITED, OUTAGE, NOT_FOUND, UNPROCESSABLE, ErrorDetails(status=401), ErrorDetails(status=410)]
@@ -328,10 +316,10 @@ def test_a_github_that_rejects_every_call_after_the_first_read_ends_nothing(
     scene = a_scene()
     scene.client.reject = lambda *_: details
     run_gates(scene, signals, a_gate(name="one", stage=Stage.SOFT, paths=parse_paths("docs/**")))
-    assert scene.session.soft_gate.approval(PULL, ("ann",)) == ApprovalStatus(unread=True)
-    scene.session.publish_results(results("one"))
-    assert scene.session.publish_comment(results("one"), BODY) == ""
-    scene.session.soft_gate.request_reviews()
+    assert scene.session.reviews.approval(("ann",)) == ApprovalStatus(unread=True)
+    scene.session.publisher.publish_results(results("one"))
+    assert scene.session.publisher.publish_comment(results("one"), BODY) == ""
+    scene.session.reviews.request_reviews()
     assert 3 <= len(scene.warnings) == len(set(scene.warnings))
     of_record, *others = sorted(scene.warnings, key=lambda warning: "the statuses of the commit" not in warning)
     assert "this does not change the result" not in of_record  # the decision is an error
@@ -340,12 +328,15 @@ def test_a_github_that_rejects_every_call_after_the_first_read_ends_nothing(
 
 @pytest.mark.parametrize(
     "publish",
-    [lambda session: session.publish_results(results("one")), lambda session: session.publish_config_error(["one"])],
+    [
+        lambda session: session.publisher.publish_results(results("one")),
+        lambda session: session.publisher.publish_config_error(["one"]),
+    ],
 )
 def test_reviews_and_statuses_have_time_of_their_own(publish: Callable[[GitHubSession], None]) -> None:
     scene = a_scene()
     scene.clock.time += 24 * 3600
-    assert not scene.session.soft_gate.approval(PULL, ()).unread
+    assert not scene.session.reviews.approval(()).unread
     scene.clock.time += 24 * 3600
     publish(scene.session)
     assert [state for state, _ in scene.client.newest.values()] == [CommitState.FAILURE]
@@ -356,19 +347,19 @@ def test_reviews_and_statuses_have_time_of_their_own(publish: Callable[[GitHubSe
 )
 def test_changed_files_are_read_only_of_the_evaluated_head(commit: str, pull: PullRequest | None) -> None:
     scene = a_scene(replace(EVENT, commit=commit), pages=(replace(PAGE, pull_request=pull, error=OUTAGE),))
-    assert scene.session.changed_files is None
+    assert scene.session.changes.files is None
     assert scene.client.named("changed_files") == []
 
 
 @pytest.mark.parametrize("pull", [replace(PULL, head_sha="c" * 40), replace(PULL, base_ref="next"), None])
 def test_changed_files_do_not_count_once_head_or_base_has_changed(pull: PullRequest | None) -> None:
     scene = a_scene()
-    assert scene.session.changed_files == ()
-    assert scene.session.is_current()
+    assert scene.session.changes.files == ()
+    assert scene.session.changes.is_current()
     scene.client.pages = (replace(PAGE, pull_request=pull),)
-    assert not scene.session.is_current()
-    scene.client.reject = rejecting(OUTAGE, "fetch_snapshot")
-    assert not scene.session.is_current()
+    assert not scene.session.changes.is_current()
+    scene.client.reject = rejecting(OUTAGE, READS)
+    assert not scene.session.changes.is_current()
 
 
 POLICY, LISTED = PolicyFile(text="campaign: a"), (ChangedFile("new.yml", "policy.yml"),)
@@ -394,52 +385,47 @@ AT_BASE = replace(EVENT, base_sha="b" * 40)
 def test_the_list_of_changed_files_decides_whether_the_policy_is_changed(
     event: Event, policy: PolicyFile, files: tuple[ChangedFile, ...] | None, head: PullRequest, *, changes: bool
 ) -> None:
-    page = replace(PAGE, policy=policy, head_policy=POLICY)
+    shown = replace(COMMIT, policy=policy, head_policy=POLICY)
     rejected = "changed_files" if files is None else ""
-    scene = a_scene(event, pages=(page,), files=files or (), reject=rejecting(FORBIDDEN, rejected))
-    scene.client.pages = (replace(page, pull_request=head),)
-    assert scene.session.changes_policy("policy.yml") is changes
+    scene = a_scene(event, shown=shown, files=files or (), reject=rejecting(FORBIDDEN, rejected))
+    scene.client.pages = (replace(PAGE, pull_request=head),)
+    assert scene.session.changes.of_policy("policy.yml") is changes
 
 
 @pytest.mark.parametrize(("listed", "changes"), [("policy.yaml", True), ("policy.yml", True), ("other.yaml", False)])
 def test_a_policy_file_that_a_pull_request_adds_with_yaml_in_its_name_is_a_change(
     listed: str, *, changes: bool
 ) -> None:
-    scene = a_scene(
-        AT_BASE, pages=(replace(PAGE, head_policy=PolicyFile(misnamed=True)),), files=(ChangedFile(listed),)
-    )
-    assert scene.session.changes_policy("policy.yml") is changes
+    shown = replace(COMMIT, head_policy=PolicyFile(misnamed=True))
+    scene = a_scene(AT_BASE, shown=shown, files=(ChangedFile(listed),))
+    assert scene.session.changes.of_policy("policy.yml") is changes
 
 
 def test_without_a_client_nothing_is_read_or_published_and_there_is_no_warning(signals: Signals) -> None:
     output = FakeOutput()
-    session = GitHubSession(None, FakeClock(), output, replace(EVENT, lookup=Lookup(commit=HEAD)))
-    session.load("config")
+    event = replace(EVENT, lookup=Lookup(commit=HEAD))
+    session = a_session(BoundedCalls(None, FakeClock(), output, event), event)
     scene = Scene(FakeClock(), FakeGitHubClient(FakeClock()), output, session)
     run_gates(scene, signals, a_gate(name="one", stage=Stage.SOFT, paths=parse_paths("docs/**")))
-    session.publish_results(results("one"))
-    session.publish_config_error(["one"])
-    assert session.publish_comment(results("one"), BODY) == ""
-    assert session.approval(()) == ApprovalStatus(unread=True)
-    assert (session.event.lookup, session.baseline(a_gate()), output.annotations) == (Lookup(commit=HEAD), None, [])
+    session.publisher.publish_results(results("one"))
+    session.publisher.publish_config_error(["one"])
+    assert session.publisher.publish_comment(results("one"), BODY) == ""
+    assert session.reviews.approval(()) == ApprovalStatus(unread=True)
+    assert (session.subject.event.lookup, session.subject.baseline(a_gate()), output.annotations) == (
+        Lookup(commit=HEAD),
+        None,
+        [],
+    )
 
 
 # -- comments ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "pages",
-    [
-        (replace(PAGE, comments_known=False),),
-        (replace(PAGE, after="1"), replace(PAGE, comments_known=False)),
-        many_pages(MAX_PAGES + 1),
-    ],
-    ids=["an incomplete page", "an incomplete second page", "too many pages"],
-)
-def test_where_comments_are_not_known_none_is_written_and_the_reason_is_logged(pages: Sequence[Snapshot]) -> None:
-    scene = a_scene(pages=pages)
+@pytest.mark.parametrize("reject", [rejecting(OUTAGE, "snapshot", "1"), lambda *_: None], ids=["unread", "too many"])
+def test_where_comments_are_not_known_none_is_written_and_the_reason_is_logged(reject: object) -> None:
+    scene = a_scene(pages=many_pages(MAX_PAGES + 1), reject=reject)
     publish(scene, results("one"))
-    assert scene.session.publish_comment(results("one"), BODY) == ""
+    assert scene.session.publisher.publish_comment(results("one"), BODY) == ""
     assert scene.client.named("create_comment") == []
     assert any("not all comments of the pull request could be read" in line for line in scene.output.lines)
 
@@ -455,26 +441,21 @@ def test_no_comment_is_written_unless_the_evaluated_commit_is_the_head(pull: Pul
     scene = a_scene()
     scene.client.pages = (replace(PAGE, pull_request=pull),)
     publish(scene, results("one"))
-    assert scene.session.publish_comment(results("one"), BODY) == ""
+    assert scene.session.publisher.publish_comment(results("one"), BODY) == ""
     assert scene.client.comments == {}
     assert any(line.startswith(says) for line in scene.output.lines)
 
 
-@pytest.mark.parametrize("event", [EVENT, replace(EVENT, name="merge_group")], ids=["pull request", "merge group"])
-def test_every_status_fails_and_no_comment_is_written_once_the_base_branch_has_changed(event: Event) -> None:
-    scene = a_scene(event)
+def test_one_warning_says_that_the_base_branch_has_changed_since_the_policy_was_read() -> None:
+    scene = a_scene()
     scene.client.pages = (replace(PAGE, pull_request=replace(PULL, base_ref="next")),)
     decided = [*results("one", passing=True), *results("two", passing=True)]
     publish(scene, decided)
+    assert scene.session.publisher.publish_comment(decided, BODY) == ""
     assert [state for state, _ in scene.client.newest.values()] == [CommitState.FAILURE] * 2
-    assert [name for _, name, _ in scene.client.calls] == ["fetch_snapshot"] * 2 + ["set_status"] * 2
-    assert scene.session.publish_comment(decided, BODY) == ""
-    assert scene.client.comments == {}
     [warning] = scene.warnings
-    assert warning == (
-        'The base branch of the pull request has changed from "main" to "next" since the policy was read, so each '
-        "status is `failure`. Re-run the job."
-    )
+    changed = 'The base branch of the pull request has changed from "main" to "next" since the policy was read'
+    assert warning == f"{changed}, so each status is `failure`. Re-run the job."
 
 
 @pytest.mark.parametrize("pull", [None, replace(PULL, base_ref=""), replace(PULL, head_sha="c" * 40)])
@@ -483,7 +464,7 @@ def test_a_pull_request_with_the_same_or_an_unread_base_branch_gets_the_decided_
 ) -> None:
     scene = a_scene()
     scene.client.pages = (replace(PAGE, pull_request=pull),)
-    scene.session.publish_results(results("one", passing=True))
+    scene.session.publisher.publish_results(results("one", passing=True))
     assert scene.client.newest["Sepurux / one"][0] is CommitState.SUCCESS
 
 
@@ -493,76 +474,35 @@ def test_a_pull_request_that_cannot_be_read_again_keeps_the_time_for_the_decided
     start = scene.clock.time
 
     def reject(name: str, _target: str, _time: float) -> ErrorDetails | None:
-        if name == "fetch_snapshot" and hangs:
+        if name == "snapshot" and hangs:
             scene.clock.time += 1_000
-        return OUTAGE if name == "fetch_snapshot" and not hangs else None
+        return OUTAGE if name == "snapshot" and not hangs else None
 
     scene.client.reject = reject
     publish(scene, results("one", passing=True))
     assert scene.client.newest["Sepurux / one"][0] is CommitState.SUCCESS
     assert scene.clock.time - start <= READS_S
     [warning] = scene.warnings
-    assert warning.startswith("Could not read the pull request and the base branch (GitHub ")
-    assert scene.session.publish_comment(results("one"), BODY) == ""
+    assert warning.startswith("Could not read the pull request (GitHub ")
+    assert scene.session.publisher.publish_comment(results("one"), BODY) == ""
     assert scene.client.comments == {}
-
-
-def test_a_base_branch_that_has_changed_before_the_signal_leaves_no_success() -> None:
-    scene = a_scene()
-    scene.client.pages = (replace(PAGE, pull_request=replace(PULL, base_ref="next")),)
-    publish(scene, results("one", passing=True))
-    scene.session.enter_shutdown(scene.clock)
-    scene.session.publish_results(results("one", passing=True))
-    assert scene.client.newest["Sepurux / one"][0] is CommitState.FAILURE
-    assert len(scene.client.named("fetch_snapshot")) == 2
-
-
-def test_after_a_signal_the_pull_request_is_not_read_again() -> None:
-    scene = a_scene()
-    scene.session.enter_shutdown(scene.clock)
-    scene.session.publish_results(results("one", passing=True))
-    assert scene.client.newest["Sepurux / one"][0] is CommitState.SUCCESS
-    assert len(scene.client.named("fetch_snapshot")) == 1
-
-
-@pytest.mark.parametrize(
-    ("mode", "passing", "comments"),
-    [
-        (CommentMode.ALWAYS, [True], 1),
-        (CommentMode.ON_FAILURE, [True], 0),
-        (CommentMode.ON_FAILURE, [False], 1),
-        (CommentMode.ON_FAILURE, [False, True], 1),
-        (CommentMode.NEVER, [False], 0),
-    ],
-)
-def test_each_comment_mode(mode: CommentMode, passing: list[bool], comments: int) -> None:
-    scene = a_scene()
-    scene.session.settings = Settings(comment=mode)
-    for each in passing:
-        publish(scene, results("one", passing=each))
-        scene.session.publish_comment(results("one", passing=each), (f"{{}}\n{each}\n{{}}").format)
-    assert len(scene.client.comments) == comments
-    assert all(f"\n{passing[-1]}\n" in comment.body for comment in scene.client.comments.values())
 
 
 def test_a_config_error_ignores_case_in_the_prefix_of_older_statuses() -> None:
     scene = a_scene(
-        pages=(
-            replace(PAGE, statuses=(PublishedStatus(context="SEPURUX / refunds"), PublishedStatus(context="build"))),
-        )
+        shown=replace(COMMIT, statuses=(PublishedStatus(context="SEPURUX / refunds"), PublishedStatus(context="build")))
     )
-    scene.session.publish_config_error([])
+    scene.session.publisher.publish_config_error([])
     assert {name: state for name, (state, _) in scene.client.newest.items()} == {
         "SEPURUX / refunds": CommitState.FAILURE
     }
 
 
 def test_the_statuses_of_the_given_gates_are_set_before_those_that_have_to_be_read() -> None:
-    scene = a_scene(load=False, reject=rejecting(LIMITED, "fetch_snapshot"))
+    scene = a_scene(reject=rejecting(LIMITED, READS))
     scene.client.listed = listed("Sepurux / one", "Sepurux / two")
-    scene.session.load("")
-    scene.session.publish_config_error(["one"])
-    calls = [(name, target.split(" https")[0]) for _, name, target in scene.client.calls[1:]]
+    scene.session.publisher.publish_config_error(["one"])
+    calls = [(name, target.split(" https")[0]) for _, name, target in scene.client.calls[3:]]
     assert calls == [
         ("set_status", "Sepurux / one"),
         ("statuses", EVENT.commit),
@@ -571,26 +511,23 @@ def test_the_statuses_of_the_given_gates_are_set_before_those_that_have_to_be_re
 
 
 def test_statuses_that_cannot_be_read_at_all_cause_a_warning() -> None:
-    scene = a_scene(load=False, reject=rejecting(FORBIDDEN, ""))
-    scene.client.reject = lambda name, *_: FORBIDDEN if name in {"fetch_snapshot", "statuses"} else None
-    scene.session.load("")
-    scene.session.publish_config_error(["one"])
+    scene = a_scene(reject=lambda name, *_: FORBIDDEN if name in {*READS.split(), "statuses"} else None)
+    scene.session.publisher.publish_config_error(["one"])
     [warning] = [each for each in scene.warnings if "statuses of the commit" in each]
     assert "Give the job `statuses: read`" in warning
 
 
 def test_without_a_status_or_a_commit_no_statuses_are_read() -> None:
     for event, status in [(EVENT, False), (replace(EVENT, commit=""), True)]:
-        scene = a_scene(event, reject=rejecting(LIMITED, "fetch_snapshot"))
-        scene.session.settings = Settings(status=status)
-        scene.session.publish_config_error(["one"])
+        scene = a_scene(event, Settings(status=status), reject=rejecting(LIMITED, READS))
+        scene.session.publisher.publish_config_error(["one"])
         assert scene.client.named("statuses") == []
 
 
 def test_the_last_page_that_is_read_is_enough_to_write() -> None:
     scene = a_scene(pages=many_pages(MAX_PAGES))
     publish(scene, results("one"))
-    scene.session.publish_comment(results("one"), BODY)
+    scene.session.publisher.publish_comment(results("one"), BODY)
     assert len(scene.client.named("create_comment")) == 1
 
 
@@ -604,38 +541,8 @@ def approvals(*logins: str) -> tuple[Review, ...]:
 def test_the_newest_approvals_are_checked_first_until_one_is_eligible() -> None:
     scene = a_scene(given=approvals(*numbered(200), "ann", *numbered(3, "late")), takes_s=0.3)
     scene.client.permissions = {"ann": "write"}
-    assert scene.session.soft_gate.approval(PULL, ()).approved_by == ("ann",)
+    assert scene.session.reviews.approval(()).approved_by == ("ann",)
     assert scene.client.named("permission") == ["late2", "late1", "late0", "ann"]
-
-
-def test_a_user_who_approved_again_counts_as_new_and_one_who_then_objected_not_at_all() -> None:
-    again = (*approvals("ann", *numbered(200)), *approvals("ann"))
-    objected = Review(author="bob", state="CHANGES_REQUESTED", commit=HEAD)
-    scene = a_scene(given=(*approvals("bob"), *again, objected))
-    scene.client.permissions = {"ann": "write", "bob": "write"}
-    assert scene.session.soft_gate.approval(PULL, ()).approved_by == ("ann",)
-    assert scene.client.named("permission") == ["ann"]
-
-
-def test_a_permission_that_cannot_be_read_leaves_the_other_approvals_alone() -> None:
-    scene = a_scene(given=approvals("ann", "bob"), reject=rejecting(UNPROCESSABLE, "permission", "bob"))
-    scene.client.permissions = {"ann": "write"}
-    assert scene.session.soft_gate.approval(PULL, ()).approved_by == ("ann",)
-    readers = a_scene(given=approvals("ann", "bob"), reject=scene.client.reject)
-    assert readers.session.soft_gate.approval(PULL, ()).unread
-
-
-def test_no_review_is_requested_if_no_listed_reviewer_can_approve() -> None:
-    scene = a_scene()
-    found = scene.session.soft_gate.approval(PULL, ("ann", "bob"))
-    assert found.cannot_approve == (Refusal("ann", Reason.NO_WRITE_ACCESS), Refusal("bob", Reason.NO_WRITE_ACCESS))
-    scene.session.soft_gate.request_reviews()
-    assert scene.client.named("requested_reviewers") == []
-
-
-def test_listed_reviewers_whose_permission_cannot_be_read_may_be_able_to_approve() -> None:
-    scene = a_scene(reject=rejecting(UNPROCESSABLE, "permission", "bob"))
-    assert scene.session.soft_gate.approval(PULL, ("ann", "bob")).unread
 
 
 # -- limits -----------------------------------------------------------------------------------------------------------
@@ -645,9 +552,9 @@ def test_listed_reviewers_whose_permission_cannot_be_read_may_be_able_to_approve
 def test_the_largest_step_sets_each_status_and_the_comment_within_githubs_limit_on_writes(takes_s: float) -> None:
     names = numbered(MAX_GATES_IN_STEP)
     scene = a_scene(takes_s=takes_s)
-    scene.session.publish_pending(names)
+    scene.session.publisher.publish_pending(names)
     publish(scene, results(*names))
-    scene.session.publish_comment(results(*names), BODY)
+    scene.session.publisher.publish_comment(results(*names), BODY)
     assert [state for state, _ in scene.client.newest.values()] == [CommitState.FAILURE] * MAX_GATES_IN_STEP
     assert len(scene.client.named("create_comment")) == 1
     assert len(scene.client.named("set_status")) + 1 <= 80
@@ -659,7 +566,7 @@ def test_what_blocks_is_sent_first_and_what_was_not_sent_is_named() -> None:
     passing = MAX_GATES_IN_STEP - 5
     decided = [*results(*numbered(passing), passing=True), *results(*numbered(5, "bad"))]
     publish(scene, decided)
-    scene.session.publish_comment(decided, BODY)
+    scene.session.publisher.publish_comment(decided, BODY)
     sent = scene.client.named("set_status")
     assert [context.split()[2] for context in sent[:6]] == [*numbered(5, "bad"), "g0"]
     assert 20 < len(sent) < MAX_GATES_IN_STEP
@@ -677,7 +584,7 @@ def test_what_blocks_is_sent_first_and_what_was_not_sent_is_named() -> None:
     [
         (gates, body, 2 * gates + more)
         for gates in (1, MAX_GATES_IN_STEP)
-        for body, more in (("", 6), (OLD, 6), (SAME, 5))
+        for body, more in (("", 8), (OLD, 8), (SAME, 7))
     ],
 )
 def test_what_a_step_costs(gates: int, body: str, requests: int, signals: Signals) -> None:
@@ -687,13 +594,13 @@ def test_what_a_step_costs(gates: int, body: str, requests: int, signals: Signal
     """
     names = numbered(gates)
     decided = listed(*(f"Sepurux / {name}" for name in names if body == SAME))
-    page = replace(PAGE, statuses=decided, comments=(Comment(id=5, body=body),))
-    scene = a_scene(takes_s=0.3, pages=(page if body else PAGE,))
+    page = replace(PAGE, comments=(Comment(id=5, body=body),) if body else ())
+    scene = a_scene(takes_s=0.3, pages=(page,), shown=replace(COMMIT, statuses=decided))
     run_gates(scene, signals, *(a_gate(name=name) for name in names))
-    scene.session.publish_notice(notice, "gates")
+    scene.session.publisher.publish_notice(notice, "gates")
     scene.clock.time += 600
-    scene.session.publish_results(results(*names))
-    scene.session.publish_comment(results(*names), BODY)
+    scene.session.publisher.publish_results(results(*names))
+    scene.session.publisher.publish_comment(results(*names), BODY)
     assert len(scene.client.calls) == requests
 
 
@@ -718,7 +625,7 @@ def test_one_line_is_written_into_the_comment_of_the_step_if_it_is_about_another
 ) -> None:
     comments = {number: Comment(id=number, body=body) for number, body in enumerate(bodies)}
     scene = a_scene(comments=comments)
-    scene.session.publish_notice(notice, key)
+    scene.session.publisher.publish_notice(notice, key)
     wanted = OLD.replace("\n", "\n⏳ not aaaaaaa\n\n", 1)
     for number, body in enumerate(bodies):
         expected = wanted.replace(":gates", body[17:23]) if number in changed else body
@@ -734,19 +641,19 @@ def test_one_line_is_written_into_the_comment_of_the_step_if_it_is_about_another
     ],
 )
 def test_no_line_is_written_where_no_comment_would_be(mode: CommentMode, pull: PullRequest, event: Event) -> None:
-    scene = a_scene(event, comments={1: Comment(id=1, body=OLD)}, pages=(replace(PAGE, pull_request=pull),))
-    scene.session.settings = Settings(comment=mode)
-    scene.session.publish_notice(notice, "gates")
+    pages = (replace(PAGE, pull_request=pull),)
+    scene = a_scene(event, Settings(comment=mode), comments={1: Comment(id=1, body=OLD)}, pages=pages)
+    scene.session.publisher.publish_notice(notice, "gates")
     assert scene.client.comments[1].body == OLD
 
 
 def test_after_a_signal_a_line_of_another_run_stays() -> None:
     scene = a_scene(comments={1: Comment(id=1, body=OLD)})
-    scene.session.publish_notice(notice, "gates")
+    scene.session.publisher.publish_notice(notice, "gates")
     [written] = scene.client.comments.values()
     scene.client.comments = {1: replace(written, body=written.body.replace("⏳ not", "⏳ other"))}
-    scene.session.enter_shutdown(scene.clock)
-    scene.session.publish_notice(lambda _: "❗ cancelled", "gates")
+    scene.session.calls.enter_shutdown(scene.clock)
+    scene.session.publisher.publish_notice(lambda _: "❗ cancelled", "gates")
     assert "⏳ other" in scene.client.comments[1].body
 
 
@@ -755,11 +662,11 @@ def test_after_a_signal_a_line_of_another_run_stays() -> None:
 
 def test_after_a_signal_each_status_is_tried_once() -> None:
     scene = a_scene(takes_s=0.05, reject=rejecting(replace(OUTAGE, temporary=True), "set_status", "Sepurux / g0 "))
-    scene.session.publish_results(results("g0"))
+    scene.session.publisher.publish_results(results("g0"))
     assert len(scene.client.named("set_status")) == 4
-    scene.session.enter_shutdown(scene.clock)
+    scene.session.calls.enter_shutdown(scene.clock)
     start = scene.clock.time
-    scene.session.publish_results(results(*numbered(MAX_GATES_IN_STEP)))
+    scene.session.publisher.publish_results(results(*numbered(MAX_GATES_IN_STEP)))
     assert len(scene.client.newest) == MAX_GATES_IN_STEP - 1
     assert len(scene.client.named("set_status")) == 4 + MAX_GATES_IN_STEP
     assert scene.clock.time - start < 3
@@ -767,18 +674,18 @@ def test_after_a_signal_each_status_is_tried_once() -> None:
 
 @pytest.mark.parametrize(("status", "reads"), [(True, 2), (False, 1)])
 def test_without_a_comment_the_pull_request_is_read_again_for_the_status_alone(*, status: bool, reads: int) -> None:
-    scene = a_scene(pages=many_pages(3))
-    scene.session.settings = Settings(comment=CommentMode.NEVER, status=status)
+    scene = a_scene(settings=Settings(comment=CommentMode.NEVER, status=status), pages=many_pages(3))
     publish(scene, results("one"))
-    assert scene.session.publish_comment(results("one"), BODY) == ""
-    assert scene.client.named("fetch_snapshot") == [""] * reads
+    assert scene.session.publisher.publish_comment(results("one"), BODY) == ""
+    assert scene.client.named("snapshot") == [""] * reads
 
 
 def test_the_current_base_branch_replaces_that_of_an_older_payload() -> None:
     pull = replace(PULL, base_ref="next", base_sha="d" * 40)
     scene = a_scene(pages=(replace(PAGE, pull_request=pull),))
-    assert (scene.session.event.base_ref, scene.session.event.base_sha) == ("next", "d" * 40)
-    assert scene.client.named("fetch_snapshot") == ["", ""]
+    assert (scene.session.subject.event.base_ref, scene.session.subject.event.base_sha) == ("next", "d" * 40)
+    calls = [name for _, name, _ in scene.client.calls]
+    assert calls == [*READS.split(), "commit", "base_branch"]
     assert scene.warnings == []
 
 
@@ -786,14 +693,14 @@ def test_the_base_branch_of_a_merge_group_stays_that_of_its_payload() -> None:
     scene = a_scene(
         replace(EVENT, name="merge_group"), pages=(replace(PAGE, pull_request=replace(PULL, base_ref="x")),)
     )
-    assert scene.session.event.base_ref == "main"
-    assert len(scene.client.named("fetch_snapshot")) == 1
+    assert scene.session.subject.event.base_ref == "main"
+    assert len(scene.client.named("snapshot")) == 1
 
 
 def test_the_rules_of_the_branch_are_read_once_also_after_a_rejection() -> None:
     scene = a_scene(reject=rejecting(NOT_FOUND, "required_contexts"))
     for gate in ("one", "two"):
-        assert scene.session.stage_advice(gate, Stage.HARD, scheduled=False) == ""
+        assert scene.session.advice.of_gate(gate, Stage.HARD, Settings(), scheduled=False) == ""
     assert len(scene.client.named("required_contexts")) == 1
 
 
@@ -812,8 +719,8 @@ def test_a_required_status_that_no_gate_would_set_after_the_merge_is_lost(
     gates: str, prefix: str, lost: str, *, status: bool
 ) -> None:
     scene = a_scene(required={"sepurux / search": "rules/42", "sepurux / refunds": "rules/42", "other": "rules/1"})
-    scene.session.settings = Settings(gates=tuple(a_gate(name=name) for name in ("search", "refunds", "billing")))
+    now = Settings(gates=tuple(a_gate(name=name) for name in ("search", "refunds", "billing")))
     merged = Settings(gates=tuple(a_gate(name=name) for name in gates.split()), status_context=prefix, status=status)
-    found = scene.session.lost_statuses(scene.session.settings, merged)
+    found = scene.session.advice.lost_statuses(now, merged)
     notes = [note.text.split("no gate sets ")[1] for note in found]
     assert [note.partition(" any more")[0] for note in notes] == ([lost] if lost else [])

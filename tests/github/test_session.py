@@ -8,18 +8,21 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.common.secret import Secret
-from sepurux_action.config.settings import Settings, input_layer, read_inputs
+from sepurux_action.config.layers import input_layer
+from sepurux_action.config.settings import Settings, read_inputs
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
 from sepurux_action.evaluation.published_result import parse_description
 from sepurux_action.evaluation.result import GateResult
+from sepurux_action.github.bounded_calls import BoundedCalls
+from sepurux_action.github.connection import connect
 from sepurux_action.github.event import Event, parse_event
 from sepurux_action.github.policy_source import resolve_policy
 from sepurux_action.github.session import GitHubSession
 from sepurux_action.github.snapshot import parse_snapshot
-from sepurux_action.github.transport import connect
+from sepurux_action.github.subject import Subject
 from tests import backend
 from tests.builders import APPROVED, IMPOSSIBLE, UNREAD, WAITS, a_gate, a_result, undecided
 from tests.fakes import FakeClock, FakeOutput
@@ -43,10 +46,9 @@ REPOSITORY = {"full_name": "octo/shop", "default_branch": "main"}
 
 def loaded(scene: Scene, event: Event, context: str = "Sepurux ({base})", config: str = "") -> GitHubSession:
     """Return a session that has been loaded for an event."""
-    session = GitHubSession(scene.client, FakeClock(), FakeOutput(), event, signing_key="")
-    session.load(config)
-    session.settings = Settings(comment_key="core", status_context=context)
-    return session
+    settings = Settings(comment_key="core", status_context=context)
+    calls = BoundedCalls(scene.client, FakeClock(), FakeOutput(), event)
+    return GitHubSession.of(calls, Subject(event=event, settings=settings, config=config)).load()
 
 
 def event_on(name: str, sha: str, branch: str) -> Event:
@@ -110,7 +112,7 @@ SOFT = a_gate(stage=Stage.SOFT)
 def test_a_status_says_after_its_numbers_what_follows_and_a_soft_gate_is_pending_while_an_approval_is_possible(
     result: GateResult, state: str, description: str, dotcom: Scene
 ) -> None:
-    loaded(dotcom, dotcom.event).publish_results([result])
+    loaded(dotcom, dotcom.event).publisher.publish_results([result])
     [status] = dotcom.repository.latest_statuses(dotcom.pull.head_sha)
     assert (status.state, (status.description or "")[: len(description)]) == (state, description)
     assert parse_description(status.description) is not None
@@ -122,11 +124,11 @@ def test_a_status_says_after_its_numbers_what_follows_and_a_soft_gate_is_pending
 def hidden(scene: Scene) -> None:
     """Let the token see no repository, as GitHub answers for a private one."""
     error = {"type": "NOT_FOUND", "path": ["repository"], "message": "Could not resolve to a Repository"}
-    scene.github.fault("graphql", backend.json({"data": {"repository": None}, "errors": [error]}), always=True)
+    scene.github.fault("graphql*", backend.json({"data": {"repository": None}, "errors": [error]}), always=True)
 
 
 def failing(answer: backend.Answer) -> Callable[[Scene], None]:
-    return lambda scene: scene.github.fault("graphql", answer, always=True)
+    return lambda scene: scene.github.fault("graphql*", answer, always=True)
 
 
 @pytest.mark.parametrize(
@@ -148,11 +150,11 @@ def test_a_policy_that_cannot_be_read_says_why_and_lists_other_problems(
     arrange(dotcom)
     event = replace(dotcom.event, base_sha=dotcom.pull.base_sha)
     output = FakeOutput()
-    session = GitHubSession(dotcom.client, FakeClock(), output, event, signing_key="")
-    session.load(".github/sepurux-gate.yml")
+    calls = BoundedCalls(dotcom.client, FakeClock(), output, event)
+    session = GitHubSession.of(calls, Subject(event=event)).load()
     early = read_inputs([input_layer({"campaign": "core", "timeout": "soon"})])
     with pytest.raises(ConfigurationError) as bad:
-        resolve_policy(early, session.event, session.snapshot, lambda _: None)
+        resolve_policy(early, session.subject.event, session.subject.commit, lambda _: None)
     unread, other = map(str, bad.value.problems)
     assert unread.startswith("`.github/sepurux-gate.yml`: the policy could not be read: ")
     assert message in unread
@@ -165,22 +167,19 @@ def test_a_policy_that_cannot_be_read_says_why_and_lists_other_problems(
 LOOKED_UP = ["push", "workflow_run", "workflow_dispatch", "deployment", "deployment_status", "release"]
 
 
-@pytest.mark.parametrize("name", LOOKED_UP)
-def test_an_event_at_the_head_of_one_pull_request_belongs_to_it(name: str, dotcom: Scene) -> None:
-    dotcom.pull.base_ref = "release/1"
-    event = loaded(dotcom, event_on(name, dotcom.pull.head_sha, "feature")).event
-    assert (event.pull_request, event.base_ref, event.base_sha) == (1, "release/1", dotcom.pull.base_sha)
-    assert event.branch == "release/1"
-
-
 @pytest.mark.parametrize("name", [*LOOKED_UP, "schedule", "issue_comment", "repository_dispatch"])
 def test_an_event_without_a_pull_request_is_looked_up_by_its_commit(name: str, dotcom: Scene) -> None:
     sha = dotcom.repository.branches["main"].sha
     session = loaded(dotcom, event_on(name, sha, "main"))
-    assert (session.event.commit, session.event.pull_request, session.event.ambiguous) == (sha, None, False)
-    assert session.event.branch == "main"
+    assert (session.subject.event.commit, session.subject.event.pull_request, session.subject.event.ambiguous) == (
+        sha,
+        None,
+        False,
+    )
+    assert session.subject.event.branch == "main"
     operations = [request.operation for request in dotcom.github.requests]
-    assert operations == ["pulls/list", "graphql"]
+    assert operations[0] == "pulls/list"
+    assert sorted(operations[1:]) == ["graphql base", "graphql commit"]
 
 
 @pytest.mark.parametrize("name", ["push", "schedule", "workflow_dispatch", "workflow_run"])
@@ -194,7 +193,7 @@ def test_a_commit_of_the_default_branch_is_evaluated_as_the_pull_request_from_it
     if branch != "main":
         repository.commit("main")
     dotcom.pull.head, dotcom.pull.head_ref, dotcom.pull.base_ref = commit, branch, "production"
-    event = loaded(dotcom, event_on(name, commit.sha, branch)).event
+    event = loaded(dotcom, event_on(name, commit.sha, branch)).subject.event
     assert (event.pull_request, event.branch) == (1, "production")
 
 
@@ -205,8 +204,8 @@ def test_several_pull_requests_into_different_branches_fail_in_each_known_contex
     dotcom.repository.status(sha, "success", "Reliability / search", GREEN)
     dotcom.repository.status(sha, "success", "build", "all is well")
     session = loaded(dotcom, event_on(name, sha, "feature"))
-    assert session.event.ambiguous
-    session.publish_config_error(["core"])
+    assert session.subject.event.ambiguous
+    session.publisher.publish_config_error(["core"])
     assert states(dotcom, sha) == {
         "Sepurux (main) / core": "failure",
         "Sepurux (release/2) / core": "failure",
@@ -223,10 +222,10 @@ def test_several_pull_requests_into_one_branch_use_its_policy_and_get_no_comment
     dotcom.repository.commit("release/1", {".github/sepurux-gate.yml": "campaign: strict"})
     another(dotcom, "release/1", head="same-commit")
     session = loaded(dotcom, event_on(name, dotcom.pull.head_sha, "feature"), config=".github/sepurux-gate.yml")
-    assert session.snapshot.policy.text == "campaign: strict"
-    session.publish_results([a_result()])
+    assert session.subject.commit.policy.text == "campaign: strict"
+    session.publisher.publish_results([a_result()])
     assert list(states(dotcom, dotcom.pull.head_sha)) == ["Sepurux (release/1) / refunds"]
-    assert session.publish_comment([a_result()], "{}\n{}".format) == ""
+    assert session.publisher.publish_comment([a_result()], "{}\n{}".format) == ""
     assert dotcom.pull.comments == []
 
 
@@ -236,9 +235,9 @@ def test_a_lookup_that_fails_or_has_a_response_of_an_unknown_shape_makes_the_eve
         scene = dotcom._replace(client=connect(dotcom.github.url, token, "octo/shop"))
         for name, branch in [("push", "feature"), ("schedule", "main")]:
             session = loaded(scene, event_on(name, dotcom.repository.branches[branch].sha, branch))
-            assert session.event.ambiguous
+            assert session.subject.event.ambiguous
     dotcom.github.fault("pulls/list", backend.json({"message": "odd"}), always=True)
-    assert loaded(dotcom, event_on("push", dotcom.pull.head_sha, "feature")).event.ambiguous
+    assert loaded(dotcom, event_on("push", dotcom.pull.head_sha, "feature")).subject.event.ambiguous
 
 
 def test_a_pull_request_that_is_not_on_the_first_page_counts(dotcom: Scene) -> None:
@@ -247,7 +246,7 @@ def test_a_pull_request_that_is_not_on_the_first_page_counts(dotcom: Scene) -> N
         stacked.head = dotcom.repository.commits[dotcom.repository.commit(f"stacked-{number}")]
         stacked.head.parents = (dotcom.pull.head,)
     another(dotcom, "release/2")
-    assert loaded(dotcom, event_on("push", dotcom.pull.head_sha, "feature")).event.ambiguous
+    assert loaded(dotcom, event_on("push", dotcom.pull.head_sha, "feature")).subject.event.ambiguous
 
 
 # -- who can approve ---------------------------------------------------------------------------------------------------
@@ -255,7 +254,7 @@ def test_a_pull_request_that_is_not_on_the_first_page_counts(dotcom: Scene) -> N
 
 def test_the_commit_to_approve_is_the_head_of_the_pull_request_also_in_a_merge_group(dotcom: Scene) -> None:
     group = replace(dotcom.event, name="merge_group", commit="c" * 40)
-    assert loaded(dotcom, group).approval(()) == ApprovalStatus(commit=dotcom.pull.head_sha, anyone=True)
+    assert loaded(dotcom, group).reviews.approval(()) == ApprovalStatus(commit=dotcom.pull.head_sha, anyone=True)
 
 
 ASKED = (Refusal("octocat", Reason.COMMIT_AUTHOR), Refusal("ann", Reason.ASSIGNEE))
@@ -275,34 +274,26 @@ def test_a_person_who_asks_a_bot_for_a_pull_request_cannot_approve_it(
     pull, user = dotcom.pull, dotcom.github.world.user
     pull.author, pull.assignees, pull.head.authors = user(opener), [user("ann")], (None, user("octocat"))
     event = replace(dotcom.event, name="merge_group", commit="c" * 40)
-    session, before = loaded(dotcom, event), len(dotcom.github.calls("graphql"))
+    session, before = loaded(dotcom, event), len(dotcom.github.calls("graphql*"))
     wanted = ApprovalStatus(commit=pull.head_sha, anyone=True, cannot_approve=requesters)
-    assert [session.approval(()), session.approval(())] == [wanted, wanted]
-    assert len(dotcom.github.calls("graphql")) - before == bool(requesters)
+    assert [session.reviews.approval(()), session.reviews.approval(())] == [wanted, wanted]
+    assert len(dotcom.github.calls("graphql*")) - before == bool(requesters)
 
 
 def test_a_pull_request_without_a_known_author_may_be_a_bots() -> None:
     """A deleted account is null, also that of an app."""
-    page = {"repository": {"pullRequest": {"headRefOid": "a" * 40, "author": None}}}
-    pull = parse_snapshot({"data": page}, Event()).pull_request
-    assert pull is not None
-    assert pull.by_agent
-
-
-@pytest.mark.parametrize("answer", [faults.refused(502, "Bad Gateway"), backend.json({"data": {"repository": {}}})])
-def test_if_those_who_asked_a_bot_cannot_be_read_no_one_can_approve(answer: backend.Answer, dotcom: Scene) -> None:
-    dotcom.pull.author = dotcom.github.world.user("copilot-swe-agent[bot]")
-    dotcom.repository.collaborator("hubot", "write")
-    dotcom.pull.review("hubot", "APPROVED")
-    session = loaded(dotcom, dotcom.event)
-    dotcom.github.fault("graphql", answer, always=True)
-    assert session.approval(()) == ApprovalStatus(commit=dotcom.pull.head_sha, unread=True)
+    comments = {"nodes": [], "pageInfo": {"hasNextPage": False}}
+    page = {"repository": {"pullRequest": {"headRefOid": "a" * 40, "author": None, "comments": comments}}}
+    found = parse_snapshot({"data": page})
+    assert found is not None
+    assert found.pull_request is not None
+    assert found.pull_request.by_agent
 
 
 def test_a_review_of_a_pull_request_from_a_fork_has_a_token_that_can_only_read(dotcom: Scene) -> None:
     event = replace(dotcom.event, name="pull_request_review")
-    assert not loaded(dotcom, event).approval(()).read_only
-    assert loaded(dotcom, replace(event, fork=True)).approval(()).read_only
+    assert not loaded(dotcom, event).reviews.approval(()).read_only
+    assert loaded(dotcom, replace(event, fork=True)).reviews.approval(()).read_only
 
 
 # -- which statuses are ours ------------------------------------------------------------------------------------------
@@ -316,7 +307,7 @@ def test_a_status_with_another_prefix_is_ours_if_its_description_reads_back(name
     for context, description in {**ours, **others}.items():
         dotcom.repository.status(sha, "success", context, description)
     event = event_on(name, sha, "topic") if name == "push" else dotcom.event
-    loaded(dotcom, event, "Sepurux").publish_config_error([])
+    loaded(dotcom, event, "Sepurux").publisher.publish_config_error([])
     assert states(dotcom, sha) == {**dict.fromkeys(ours, "failure"), **dict.fromkeys(others, "success")}
 
 
@@ -325,7 +316,7 @@ def test_the_statuses_are_those_of_the_evaluated_commit_and_not_of_a_newer_head(
     dotcom.repository.status(evaluated, "success", "Reliability / core", GREEN)
     newer = dotcom.pull.push()
     dotcom.repository.status(newer, "success", "Reliability / search", GREEN)
-    loaded(dotcom, dotcom.event).publish_config_error([])
+    loaded(dotcom, dotcom.event).publisher.publish_config_error([])
     assert states(dotcom, evaluated) == {"Reliability / core": "failure"}
 
 
@@ -334,7 +325,7 @@ def test_a_token_that_cannot_read_contents_reads_the_statuses_of_the_head(dotcom
     dotcom.repository.status(dotcom.pull.head_sha, "success", "Reliability / core", GREEN)
     token = Secret(dotcom.github.token({"pull-requests": "read", "statuses": "write"}))
     scene = dotcom._replace(client=connect(dotcom.github.url, token, "octo/shop"))
-    loaded(scene, replace(scene.event, base_sha=dotcom.pull.base_sha)).publish_config_error([])
+    loaded(scene, replace(scene.event, base_sha=dotcom.pull.base_sha)).publisher.publish_config_error([])
     assert states(dotcom, dotcom.pull.head_sha) == {"Reliability / core": "failure"}
 
 
@@ -350,18 +341,19 @@ def test_older_statuses_fail_through_rest_if_graphql_does_not_respond(
     others = {"build": "passed", "Reliability": f"so: {GREEN}", "deploy / core": None}
     for context, description in {**others, **ours}.items():
         dotcom.repository.status(sha, "success", context, description)
-    loaded(dotcom, replace(dotcom.event, base_sha=dotcom.pull.base_sha)).publish_config_error([])
+    loaded(dotcom, replace(dotcom.event, base_sha=dotcom.pull.base_sha)).publisher.publish_config_error([])
     assert states(dotcom, sha) == {**dict.fromkeys(ours, "failure"), **dict.fromkeys(others, "success")}
     assert len(dotcom.github.calls("repos/list-commit-statuses-for-ref")) == 2
 
 
 def test_statuses_that_graphql_returned_are_not_read_again(dotcom: Scene) -> None:
-    loaded(dotcom, dotcom.event).publish_config_error(["core"])
-    assert [request.operation for request in dotcom.github.requests] == ["graphql", "repos/create-commit-status"]
+    loaded(dotcom, dotcom.event).publisher.publish_config_error(["core"])
+    *_, last = dotcom.github.requests
+    assert (len(dotcom.github.requests), last.operation) == (4, "repos/create-commit-status")
 
 
 def test_a_context_that_does_not_fit_with_its_base_branch_is_left_out(dotcom: Scene) -> None:
     another(dotcom, "b" * 240)
     session = loaded(dotcom, event_on("push", dotcom.pull.head_sha, "feature"))
-    session.publish_config_error(["core"])
+    session.publisher.publish_config_error(["core"])
     assert states(dotcom, dotcom.pull.head_sha) == {"Sepurux (main) / core": "failure"}

@@ -9,7 +9,7 @@ import pytest
 
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
 from sepurux_action.github.client import Review
-from sepurux_action.github.snapshot import parse_requesters
+from sepurux_action.github.commit import parse_requesters
 from sepurux_action.github.soft_gate import ApprovalRules, approval_status, reviewers_to_request
 
 HEAD, OLDER = "b" * 40, "a" * 40

@@ -7,7 +7,7 @@ import pytest
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.published_result import PreviousResult
-from sepurux_action.github.session import advise
+from sepurux_action.github.stage_advice import advise
 
 
 def results(*, passed: int, failed: int, undecided: int = 0) -> list[PreviousResult]:

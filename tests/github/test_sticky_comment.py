@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.errors import ErrorDetails
-from sepurux_action.github.calls import BoundedCalls
+from sepurux_action.github.bounded_calls import BoundedCalls
 from sepurux_action.github.event import Event
 from sepurux_action.github.snapshot import Comment
 from sepurux_action.github.sticky_comment import StickyComment
@@ -33,7 +33,7 @@ class Scene:
         self.output = FakeOutput()
         calls = BoundedCalls(self.client, clock, self.output, EVENT)
         calls.set_timeout(60)
-        self.sticky = StickyComment(calls, MARKER, account)
+        self.sticky = StickyComment(calls, 7, MARKER, account)
 
     def upsert(self, *ours: Comment) -> str:
         return self.sticky.upsert(ours, TEXT)

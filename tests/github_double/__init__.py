@@ -6,6 +6,7 @@ A call or a response that the description does not know fails the test.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from math import inf
@@ -34,15 +35,16 @@ class Record(NamedTuple):
     path: str
     headers: Mapping[str, str]
     body: bytes
-    operation: str  # the operationId, `graphql`, or '' if the request is not described
+    operation: str  # the operationId, `graphql` with the name of the query, or '' if the request is not described
 
 
 class GitHub:
     """GitHub for the time of a `with` block; leaving it raises Undescribed for what the description does not know.
 
-    `enterprise` puts REST under /api/v3 and GraphQL at /api/graphql. Faults and hooks name a call by its operationId
-    or by `graphql`; `*` stands for anything. `world` may be changed at any time from the test's own thread or from a
-    hook. A GraphQL query of more than `max_nodes` objects gets a part and an error, or `too_large` if that is set.
+    `enterprise` puts REST under /api/v3 and GraphQL at /api/graphql. Faults and hooks name a call by its operationId,
+    or by `graphql` and the name of the query; `*` stands for anything. `world` may be changed at any time from the
+    test's own thread or from a hook. A GraphQL query of more than `max_nodes` objects gets a part and an error, or
+    `too_large` if that is set.
     """
 
     def __init__(self, *, enterprise: bool = False) -> None:
@@ -114,7 +116,8 @@ class GitHub:
         if operation:
             name, complaints = operation.name, list(operation.complaints(values, request.query, request.body))
         elif (request.method, request.path) == ("POST", self._graphql):
-            name, complaints = "graphql", []
+            named = re.match(rb'\{"query": *"\s*(?:\\n)*\s*query (\w+)', request.body)
+            name, complaints = f"graphql {named[1].decode()}" if named else "graphql", []
         else:
             name, complaints = "", [f"{request.method} {request.path}: no such call"]
         with self.world.lock:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from sepurux_action.common import json_reader
 from sepurux_action.config.command_line import PROGRAM, command_lines, parse_command_line
 from sepurux_action.config.gate import Gate, Trace
-from sepurux_action.config.settings import flag_layer, read_settings
+from sepurux_action.config.layers import flag_layer
+from sepurux_action.config.settings import read_settings
 from tests.builders import HOSTILE, TRACE_ID, a_gate
 
 HOST = "app.sepurux.dev"

@@ -10,6 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
@@ -29,8 +30,8 @@ from sepurux_action.evaluation.base_results import BaselineFile, BaseResult, Bas
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.transport import Transport
 from sepurux_action.host.deadlines import Signals, Timeouts
-from sepurux_action.run import Connections
-from tests.fakes import FakeApiCalls
+from sepurux_action.step import Connections
+from tests.fakes import FakeApiCalls, done
 from tests.github_double.description import graphql_schema
 from tests.runner import file_pairs, input_variable
 from tests.worlds.worlds import (
@@ -105,7 +106,7 @@ def run_on(
     """
     run_id, attempt = workflow_run
     folder.mkdir(exist_ok=True)
-    github.world = world
+    github.world, github.limited = world, False
     signals, log = signals or Signals(), io.StringIO()
     backend = Backend(world, github, signals, rerun=attempt > 1)
     connections = Connections(
@@ -145,12 +146,14 @@ class InstantTimeouts(Timeouts):
     def now(self) -> float:
         return self._time
 
-    def run(self, seconds: float, work: Callable[[], T]) -> T:
-        del seconds
-        if self._interrupted:
-            raise Interrupted
-        self._github.between("github")
-        return work()
+    def run_side_by_side(self, works: Iterable[tuple[float, Callable[[], T]]]) -> list[Future[T]]:
+        futures = []
+        for _, work in works:
+            if self._interrupted:
+                raise Interrupted
+            self._github.between("github")
+            futures.append(done(work))
+        return futures
 
     def pause(self, seconds: float) -> None:
         self._time += seconds
@@ -408,7 +411,7 @@ class GitHub:
         self.evaluated = GROUP if world.event == MERGED else HEAD
         self.statuses = [_status(each, "ok" if each == FOREIGN else OLDER) for each in world.older_statuses]
         self.comments: list[Json] = []
-        self.retargeted = False
+        self.retargeted = self.limited = False
         self._runs = 0
         self.defects: list[Exception] = []
         self.before: Callable[[str, Json], None] = lambda _call, _body: None  # each call, of the backend too
@@ -468,8 +471,8 @@ class GitHub:
         self.before("graphql", {})
         if self.world.github_fault == "graphql":
             raise Refused(502)
-        limited = {"whole": variables.get("withEvaluated"), "limit": True}
-        if "base0" in query and limited.get(self.world.github_fault):
+        if "base0" in query and self.world.github_fault in {"limit", *["limit once"][: not self.limited]}:
+            self.limited = True
             return {"data": None, "errors": [{"type": "RESOURCE_LIMITS_EXCEEDED", "message": "too large"}]}
         tree = {
             "viewer": {"login": "github-actions[bot]"},

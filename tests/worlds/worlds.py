@@ -52,7 +52,7 @@ SCORE_FAULTS = ("401", "403", "404", "429", "503", "503 once", "reset", "list")
 BASELINES = ("", "absent", "valid", "forged", "old", "of another branch")
 GITHUB_FAULTS = (
     *("graphql", "pulls", "base", "statuses", "comments", "reviews", "requesters", "permission", "files"),
-    *("whole", "limit"),
+    *("limit once", "limit"),
 )
 
 

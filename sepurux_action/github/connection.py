@@ -1,7 +1,7 @@
 """Sends calls to GitHub by PyGithub's requester: one request for each, and GitHubError for every failure.
 
-PyGithub does not pause between writes, and retries nothing: `calls.py` does. PyGithub's own objects would fetch each
-entry of a list once more, and a comment before it is changed.
+PyGithub does not pause between writes, and retries nothing: `bounded_calls.py` does. PyGithub's own objects would fetch
+each entry of a list once more, and a comment before it is changed.
 Sources: https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api;
 https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
 """
@@ -36,7 +36,8 @@ SHAPE_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, Ru
 
 def connect(api_url: str, token: Secret, repository: str, redact: Callable[[str], str] = str) -> GitHubClient:
     """Return the client for a repository. `api_url` is https, or http on loopback, and may have a path."""
-    github = Github(
+    make = partial(
+        Github,
         auth=Auth.Token(token.reveal()),
         base_url=api_url,
         timeout=TIMEOUT_S,
@@ -45,12 +46,20 @@ def connect(api_url: str, token: Secret, repository: str, redact: Callable[[str]
         seconds_between_requests=0,
         seconds_between_writes=0,
     )
+    idle: list[Github] = []  # PyGithub keeps one request in its connection, so each request under way has its own
 
     def send(verb: str, path: str, *, query: Mapping[str, str] | None = None, body: object = None) -> object:
+        try:
+            github = idle.pop()
+        except IndexError:
+            github = make()
         url = f"/repos/{repository}/{path}" if path else github.requester.graphql_url
         parameters = dict(query) if query else None
         call = partial(github.requester.requestJsonAndCheck, verb, url, parameters=parameters, input=body)
-        return translate_errors(call)[1]
+        try:
+            return translate_errors(call)[1]
+        finally:
+            idle.append(github)
 
     return GitHubClient(send, repository, redact)
 

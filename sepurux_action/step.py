@@ -1,16 +1,17 @@
-"""What a workflow or a command line gives a run, what the run has, and what it connects to, which tests replace."""
+"""What a step of a workflow, or a command line, is given, what it has, and what it connects to, which tests replace."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 from sepurux_action.common.secret import Redactor
+from sepurux_action.config.layers import Layer, environment_layer, flag_layer, input_layer
 from sepurux_action.config.options import OPTIONS
-from sepurux_action.config.settings import Layer, Settings, environment_layer, flag_layer, input_layer
+from sepurux_action.config.settings import Inputs, Settings
 from sepurux_action.evaluation.api_calls import ApiCalls
 from sepurux_action.evaluation.base_results import BaselineFile, Kept
 from sepurux_action.evaluation.trace_files import WORKING_DIRECTORY, TraceFolder, working_directory
@@ -32,7 +33,10 @@ VARIABLES_IGNORED = (
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What a run is given. The first layer of settings overrides the others. `traces` makes a folder to read from."""
+    """What a step, or a command line, is given. The first layer overrides the others.
+
+    `traces` makes a folder to read from. `write_baseline` adds the results of a command line to those that were kept.
+    """
 
     layers: tuple[Layer, ...]
     event: Event
@@ -90,24 +94,36 @@ class Connections:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """What a run has. `settings` and `policy` are those that are known so far; `today` is a day of UTC.
+class Step:
+    """What a step, or a command line, has. `policy` and `settings` are empty until they are read.
 
-    On a command line, `write_baseline` adds the result to the `baseline_file`, of which `kept` was read.
+    The results that were `kept` are those in the `baseline_file`.
     """
 
+    invocation: Invocation
     host: Output
     signals: Signals
     connections: Connections
     redact: Redactor
     github: GitHubSession
-    today: date
-    settings: Settings
+    inputs: Inputs
+    settings: Settings = field(default_factory=Settings)
     policy: ResolvedPolicy = field(default_factory=ResolvedPolicy)
     baseline_file: BaselineFile = BaselineFile("", "")
-    write_baseline: bool = False
     kept: Kept = Kept()
+
+    def with_inputs(self, inputs: Inputs) -> Step:
+        return replace(self, inputs=inputs, github=self.github.with_settings(inputs))
+
+    def with_settings(self, settings: Settings) -> Step:
+        """Return the step with these settings, by which it also publishes."""
+        return replace(self, settings=settings, github=self.github.with_settings(settings))
+
+    @property
+    def today(self) -> date:
+        """Return the day of UTC on which the step started."""
+        return self.github.subject.started.date()
 
     @property
     def event(self) -> Event:
-        return self.github.event
+        return self.github.subject.event

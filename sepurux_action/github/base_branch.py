@@ -1,0 +1,131 @@
+"""What GitHub shows of the base branch: the results on its last commits, and those of its last pull requests."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+
+from sepurux_action.common import json_reader
+from sepurux_action.errors import ErrorDetails
+from sepurux_action.evaluation import published_result
+from sepurux_action.evaluation.drops import Baseline, BaselineResult
+from sepurux_action.evaluation.published_result import PreviousResult
+from sepurux_action.github.commit import objects, parse_status, raw_statuses
+from sepurux_action.github.event import Event, parse_sha
+from sepurux_action.github.permissions import Operation
+
+RECENT_PULL_REQUESTS = 30  # some weeks of a team's work
+BASELINE_COMMITS = 50  # of the base branch's first-parent line that are searched for results
+
+# One field for each commit of the line, and one more, because the line of a push begins at the evaluated commit. A
+# list of the history would have all ancestors by date, so that one large merge fills it.
+_LINE = tuple(f"base{steps}" for steps in range(BASELINE_COMMITS + 1))
+_BASE_QUERY = """
+query base($owner: String!, $name: String!) {
+  viewer { login }
+  repository(owner: $owner, name: $name) {
+    %s
+  }
+}
+fragment baseCommit on GitObject {
+  oid
+  ... on Commit { status { contexts { context description targetUrl creator { __typename login } } } }
+}"""
+RECENT_RESULTS_QUERY = """
+query recent($owner: String!, $name: String!, $base: String!, $last: Int!) {
+  repository(owner: $owner, name: $name) {
+    pullRequests(first: $last, baseRefName: $base, orderBy: {field: CREATED_AT, direction: DESC}) {
+      nodes { commits(last: 1) { nodes { commit { status { contexts { context description } } } } } }
+    }
+  }
+}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseBranch:
+    """The results on the base branch. `results` are by lower-case context, None if not all statuses could be read.
+
+    `commits` are those whose statuses were read. `error` is why a call failed.
+    """
+
+    results: Mapping[str, Baseline] | None = None
+    commits: frozenset[str] = field(default_factory=frozenset)
+    error: ErrorDetails | None = None
+
+    @property
+    def operation(self) -> Operation:
+        """Return what could not be done. Only a missing permission for statuses is clear from GitHub's errors."""
+        statuses = self.error is not None and self.error.accepted == Operation.RESULTS.permission.replace(": ", "=")
+        return Operation.RESULTS if statuses else Operation.BASE
+
+
+def base_query(event: Event) -> str:
+    base = base_revision(event)
+    return _BASE_QUERY % objects({name: (f"{base}~{steps}", "...baseCommit") for steps, name in enumerate(_LINE)})
+
+
+def base_revision(event: Event) -> str:
+    return f"refs/heads/{event.base_ref}" if event.base_ref else event.commit
+
+
+def parse_base_branch(response: object, evaluated: str) -> BaseBranch:
+    """Return the results before the `evaluated` commit in a response without errors."""
+    line = _first_parents(json_reader.as_object(json_reader.at(response, "data", "repository")))
+    account = json_reader.text(json_reader.at(response, "data", "viewer", "login"))
+    return BaseBranch(
+        results=_results(line, evaluated, account) if account and line else None,
+        commits=frozenset(parse_sha(each.get("oid")) for each in _before(line, evaluated)),
+    )
+
+
+def parse_recent_results(response: object) -> tuple[Mapping[str, PreviousResult], ...]:
+    """Return the newest results, by lower-case context, of each pull request."""
+    pulls = json_reader.as_array(json_reader.at(response, "data", "repository", "pullRequests", "nodes"))
+    return tuple(
+        {
+            str(status.get("context")).lower(): result
+            for node in json_reader.as_array(json_reader.at(pull, "commits", "nodes"))
+            for status in raw_statuses(json_reader.as_object(json_reader.at(node, "commit"))) or ()
+            if (result := published_result.parse_description(status.get("description"))) and result.decision.is_decided
+        }
+        for pull in pulls
+    )
+
+
+def _results(line: Iterable[Mapping[str, object]], evaluated: str, account: str) -> dict[str, Baseline]:
+    """Return the decided results of each lower-case context that `account` published, the newest first.
+
+    Only the first-parent line counts: a merged branch has results of commits that the base branch never was at. GitHub
+    compares contexts without regard to case, so a commit has one result of each.
+    """
+    found: dict[str, list[BaselineResult]] = {}
+    hidden = Counter[str]()
+    for commit in _before(line, evaluated):
+        statuses = (parse_status(each, account) for each in raw_statuses(commit) or ())
+        for context, status in {each.context.lower(): each for each in statuses}.items():
+            of_context = found.setdefault(context, [])
+            result = published_result.parse_description(status.description) if status.own else None
+            if result is None or not result.decision.is_decided:
+                hidden[context] += 1
+            else:
+                of_context.append(BaselineResult(commit=parse_sha(commit.get("oid")), url=status.url, result=result))
+    return {context: Baseline(tuple(results), hidden[context]) for context, results in found.items()}
+
+
+def _before(line: Iterable[Mapping[str, object]], evaluated: str) -> Iterator[Mapping[str, object]]:
+    return islice((commit for commit in line if commit.get("oid") != evaluated), BASELINE_COMMITS)
+
+
+def _first_parents(repository: Mapping[str, object]) -> tuple[Mapping[str, object], ...]:
+    """Return the commits of the base's first-parent line, from the tip on; () if a commit or its statuses are unread.
+
+    Beyond the end of a short history, the commits are null. A branch that moved meanwhile may list a commit twice.
+    """
+    commits = [json_reader.as_object(repository.get(name)) for name in _LINE]
+    listed = {sha: commit for commit in commits if (sha := parse_sha(commit.get("oid")))}
+    length = next((steps for steps, commit in enumerate(commits) if not commit), len(commits))
+    read = (parse_sha(commit.get("oid")) and raw_statuses(commit) is not None for commit in commits[:length])
+    return tuple(listed.values()) if all(read) and not any(commits[length:]) else ()

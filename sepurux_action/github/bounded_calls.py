@@ -1,0 +1,197 @@
+"""Calls GitHub within a deadline, and turns each rejection into one warning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import chain, repeat
+
+from sepurux_action.common import T
+from sepurux_action.errors import DeadlineExceeded, ErrorDetails, GitHubError, Interrupted
+from sepurux_action.github.client import GitHubClient
+from sepurux_action.github.event import Event
+from sepurux_action.github.permissions import Operation, warning_text
+from sepurux_action.host.deadlines import Timeouts
+from sepurux_action.host.output import Output
+from sepurux_action.host.workflow_commands import Level
+
+READS_S = 15.0  # for the pending statuses and the reads after them; the same for reviews, and for the read at the end
+READS_AFTER_SIGNAL_S = 1.0  # for the record and the pull request: the program must exit within 5 s
+BASE_QUERY_S = 8.0  # for one try to read the base branch; GitHub ends a query after 10 s
+RETRY_PAUSE_S = 5.0  # between two attempts at the first reads, after those with shorter pauses
+RETRY_PAUSES_S = (0.0, 1.0, 2.0)  # before each further request of a call
+
+_TIMED_OUT = ErrorDetails(message="GitHub did not respond in the time that the gate waits for it", timed_out=True)
+_SLOW = ErrorDetails(message=f"GitHub's response timed out after {BASE_QUERY_S:.0f} s")
+_NOT_USED = ErrorDetails(message="GitHub is not used")
+_ENDED = ErrorDetails(message="the run was cancelled before GitHub responded", timed_out=True)
+
+
+class BoundedCalls:
+    """Calls GitHub; `set_timeout` gives all following calls together its seconds. `work` gets the client.
+
+    Without a client, nothing is called, nothing is known, and there is no warning. A warning depends on the `event`,
+    as it is in the payload.
+    """
+
+    def __init__(self, client: GitHubClient | None, timeouts: Timeouts, output: Output, event: Event) -> None:
+        self.connected = client is not None
+        self.after_signal = False
+        self.output = output
+        self._client = client
+        self._timeouts = timeouts
+        self._event = event
+        self._deadline = timeouts.now()
+        self._denied = set(Operation) if client is None else set[Operation]()
+        self._warned: set[str] = set()
+
+    def now(self) -> float:
+        return self._timeouts.now()
+
+    def set_timeout(self, seconds: float, after_signal: float | None = None) -> None:
+        """Begin the time of the following calls. After a signal, they have other seconds, or what is left."""
+        seconds_now = after_signal if self.after_signal else seconds
+        if seconds_now is not None:
+            self._deadline = self.now() + seconds_now
+
+    def extend(self, seconds: float) -> None:
+        self._deadline += seconds
+
+    def enter_shutdown(self, timeouts: Timeouts) -> None:
+        """Allow one attempt at each call, after a signal. `timeouts` are new: the signal interrupted the others."""
+        self._timeouts, self.after_signal = timeouts, True
+        self.set_timeout(0, READS_AFTER_SIGNAL_S)
+
+    def try_call(self, operation: Operation, work: Callable[[GitHubClient], T], *, retry: bool = True) -> T | None:
+        """Return what `work` returns, or None after one warning. An operation that the token may not do is skipped."""
+        if operation in self._denied:
+            return None
+        try:
+            return self.call(work, retry=retry)
+        except GitHubError as error:
+            self.warn(operation, error.details)
+        return None
+
+    def try_each(self, operation: Operation, calls: Mapping[str, Callable[[], None]]) -> None:
+        """Make all calls, by target, up to a rejection that the next would get too; one warning for each rejection."""
+        if operation in self._denied:
+            return
+        rejected: dict[ErrorDetails, list[str]] = {}
+        targets = iter(calls)
+        for target in targets:
+            try:
+                calls[target]()
+            except GitHubError as error:
+                alike = rejected.setdefault(error.details, [])
+                alike.append(target)
+                if error.details.of_every_target:
+                    alike.extend(targets)  # all that are left, which ends the loop
+        for details, of_targets in rejected.items():
+            self.warn(operation, details, of_targets if len(calls) > 1 else ())
+
+    def read_side_by_side(
+        self, reads: Mapping[Operation, Callable[[GitHubClient], T]]
+    ) -> dict[Operation, T | ErrorDetails]:
+        """Return what each read returns, or why it failed. All are sent at once.
+
+        What failed is sent again, while the error may be temporary and time is left. No one waits for the base branch
+        alone for more than a few seconds, because only the comparison needs it.
+        """
+        found, due = dict[Operation, T | ErrorDetails](), dict(reads)
+        for pause in chain(RETRY_PAUSES_S, repeat(RETRY_PAUSE_S)):
+            found |= self._attempts(due)
+            errors = {each: why for each in due if isinstance(why := found[each], ErrorDetails)}
+            waits = {each: wait for each, why in errors.items() if (wait := _wait_after(each, why, pause)) is not None}
+            due, wait = {each: reads[each] for each in waits}, max(waits.values(), default=0.0)
+            is_long = wait >= RETRY_PAUSE_S
+            if not due or wait >= self.left or (is_long and due.keys() <= {Operation.BASE}):
+                break
+            if is_long:
+                first, left = next(iter(due)), f"{wait:.0f} s, for at most {self.left:.0f} s"
+                self.output.log(f"could not {first.text} ({errors[first].summary}); next attempt in {left}")
+            try:
+                self._pause(wait)
+            except GitHubError as error:
+                return found | dict.fromkeys(due, error.details)
+        return found
+
+    def _attempts(self, due: Mapping[Operation, Callable[[GitHubClient], T]]) -> dict[Operation, T | ErrorDetails]:
+        """Send each read once."""
+        if (client := self._client) is None:
+            return dict.fromkeys(due, _NOT_USED)
+        left = max(0.0, self.left)
+        limits = (min(left, BASE_QUERY_S) if each is Operation.BASE else left for each in due)
+        works = (partial(work, client) for work in due.values())
+        try:
+            futures = self._timeouts.run_side_by_side(zip(limits, works, strict=True))
+        except Interrupted:
+            return dict.fromkeys(due, _ENDED)
+        return {each: _result(each, future.result) for each, future in zip(due, futures, strict=True)}
+
+    def call(self, work: Callable[[GitHubClient], T], *, retry: bool = True) -> T:
+        """Return what `work` returns; raises GitHubError, also when the deadline passes first.
+
+        A call that GitHub rejected with `Retry-After` had no effect, so it is made again after that time. With `retry`,
+        this is so for every temporary failure. A retry that would begin after the deadline is not made, because a later
+        write would replace newer ones.
+        """
+        for pause in RETRY_PAUSES_S:
+            try:
+                return self._attempt(work)
+            except GitHubError as error:
+                details = error.details
+                wait = details.retry_after_s if details.rate_limited else max(pause, details.retry_after_s or 0)
+                may_retry = details.rate_limited or (retry and not self.after_signal and details.temporary)
+                if not may_retry or wait is None or wait >= self.left:
+                    raise
+            self._pause(wait)
+        return self._attempt(work)
+
+    def _attempt(self, work: Callable[[GitHubClient], T]) -> T:
+        if (client := self._client) is None:
+            raise GitHubError(_NOT_USED)
+        try:
+            return self._timeouts.run(max(0.0, self.left), lambda: work(client))
+        except DeadlineExceeded as error:
+            raise GitHubError(_ENDED if isinstance(error, Interrupted) else _TIMED_OUT) from None
+
+    def warn(self, operation: Operation, details: ErrorDetails, targets: Sequence[str] = ()) -> None:
+        """Write the warning for a rejection, once; if the token may not do the operation, it is not tried again."""
+        if operation not in self._denied:
+            self.warn_once(warning_text(operation, details, self._event, targets))
+        if details.of_the_token:
+            self._denied.add(operation)
+
+    def warn_once(self, warning: str) -> None:
+        if warning not in self._warned:
+            self._warned.add(warning)
+            self.output.annotate(Level.WARNING, warning, title="Sepurux gate")
+
+    def _pause(self, seconds: float) -> None:
+        try:
+            self._timeouts.pause(seconds)
+        except Interrupted:
+            raise GitHubError(_ENDED) from None
+
+    @property
+    def left(self) -> float:
+        """Return the seconds that the calls have; negative if they had fewer than they took."""
+        return self._deadline - self.now()
+
+
+def _result(operation: Operation, result: Callable[[], T]) -> T | ErrorDetails:
+    try:
+        return result()
+    except GitHubError as error:
+        return error.details
+    except DeadlineExceeded:
+        return _SLOW if operation is Operation.BASE else _TIMED_OUT
+
+
+def _wait_after(operation: Operation, why: ErrorDetails, pause: float) -> float | None:
+    """Return the seconds until a read may succeed, at least `pause`; None if it would fail again."""
+    if why.rate_limited:
+        return why.retry_after_s
+    if why.permanent or why.timed_out or (operation is Operation.BASE and why.too_large):
+        return None
+    return max(pause, why.retry_after_s or 0) if why.temporary else RETRY_PAUSE_S

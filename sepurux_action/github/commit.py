@@ -1,0 +1,256 @@
+"""What GitHub shows of commits: policy files, the statuses of the evaluated commit, and who asked a bot for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import starmap
+
+from sepurux_action.common import json_reader
+from sepurux_action.config import options
+from sepurux_action.config.kinds import BOT_SUFFIX
+from sepurux_action.config.policy import MAX_FILE_BYTES, misnamed
+from sepurux_action.errors import ErrorDetails
+from sepurux_action.evaluation.enforcement import Reason, Refusal
+from sepurux_action.github.event import Event
+from sepurux_action.github.permissions import failed_fields
+from sepurux_action.github.snapshot import PAGE
+
+# On these events an approval starts another run only if the workflow runs on reviews too.
+NEED_REVIEW_TRIGGER = frozenset({"pull_request", "pull_request_target"})
+NO_BASE_COMMIT = "GitHub shows no base commit"
+NO_TEXT_FILE = f"it is not a text file of at most {MAX_FILE_BYTES // 1024} KiB"
+# Without the head's file there is only a note, without the statuses another call, and without the workflow no hint.
+MAY_FAIL = frozenset({"evaluated", "headPolicy", "headPolicyYaml", "workflow"})
+
+_QUERY = """
+query commit($owner: String!, $name: String!) {
+  viewer { login }
+  repository(owner: $owner, name: $name) {
+    %s
+  }
+}
+"""
+_FILE = "__typename ... on Blob { text isTruncated }"
+_STATUSES = """... on Commit {
+      oid committedDate
+      status { contexts { context description targetUrl createdAt creator { __typename login } } }
+    }"""
+
+MAX_UPDATES = 10  # merges of the base branch in a row, by GitHub, before whose commits the authors are looked for
+_ANCESTORS = "...authored"
+for _ in range(MAX_UPDATES):
+    _ANCESTORS = f"...authored parents(first: 1) {{ nodes {{ {_ANCESTORS} }} }}"
+
+REQUESTERS_QUERY = f"""
+query requesters($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $head: String!) {{
+  repository(owner: $owner, name: $name) {{
+    pullRequest(number: $number) @include(if: $withPull) {{
+      assignees(first: {PAGE}) {{ nodes {{ login }} pageInfo {{ hasNextPage }} }}
+    }}
+    object(expression: $head) {{ ... on Commit {{ {_ANCESTORS} }} }}
+  }}
+}}
+fragment authored on Commit {{
+  committedViaWeb committer {{ user {{ login }} }} parents(first: 1) {{ totalCount }}
+  authors(first: {PAGE}) {{ nodes {{ user {{ login }} }} pageInfo {{ hasNextPage }} }}
+}}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedStatus:
+    """A status of a commit. `own`: this token's account set it. `created` is GitHub's time, in seconds, as a text.
+
+    `id` is known from REST only, else 0.
+    """
+
+    context: str
+    description: str = ""
+    url: str = ""
+    created: str = ""
+    own: bool = False
+    id: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFile:
+    """A policy file, without `text` if there is none. `error` says why it is not read, `details` how a call failed.
+
+    `misnamed`: there is none, but one with `.yaml` in place of `.yml`.
+    """
+
+    text: str | None = None
+    error: str = ""
+    details: ErrorDetails | None = None
+    misnamed: bool = False
+
+
+def unread(details: ErrorDetails) -> PolicyFile:
+    return PolicyFile(error=details.summary, details=details)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """What one query shows of the evaluated commit and of the one whose policy applies.
+
+    `account` is the token's login, with `[bot]` if it is a bot's. `statuses` are the newest of each context, None if
+    not known, and `committed` is the commit's POSIX time. `has_default_policy`: a file is at the default path although
+    `config` names another one. `workflow` is the text of the running workflow's file, '' if it was not read. `error` is
+    why nothing could be read.
+    """
+
+    account: str = ""
+    statuses: tuple[PublishedStatus, ...] | None = None
+    committed: float | None = None
+    policy: PolicyFile = field(default_factory=PolicyFile)
+    head_policy: PolicyFile = field(default_factory=PolicyFile)
+    has_default_policy: bool = False
+    workflow: str = field(default="", repr=False)
+    error: ErrorDetails | None = None
+
+
+def policy_ref(event: Event) -> str:
+    """Return the commit whose policy file applies to an event, or '' for the checkout (docs/configuration.md).
+
+    Several pull requests into one branch may have different base commits, so the tip of the branch applies to them.
+    """
+    if event.base_sha:
+        return event.base_sha
+    if event.base_ref:
+        return f"refs/heads/{event.base_ref}"
+    from_default_branch = event.pull_request is not None or event.name in {"workflow_run", "issue_comment"}
+    return "HEAD" if from_default_branch else ""
+
+
+def reads_head(event: Event) -> bool:
+    """Return whether the policy file of the evaluated commit is read too: that of a pull request or a merge group."""
+    proposed = event.pull_request is not None or event.name == "merge_group"
+    return bool(proposed and event.commit and policy_ref(event))
+
+
+def commit_query(event: Event, config: str) -> str:
+    """Return the query for what `parse_commit` reads, with the policy files at the path `config`."""
+    at, fields = policy_ref(event), dict[str, tuple[str, str]]()
+    if event.commit:
+        fields["evaluated"] = event.commit, _STATUSES
+    if at:
+        fields["policyCommit"] = at, "oid"
+        fields["policy"] = f"{at}:{config}", _FILE
+        fields["policyYaml"] = f"{at}:{misnamed(config)}", "__typename"
+    if reads_head(event):
+        fields["headPolicy"] = f"{event.commit}:{config}", _FILE
+        fields["headPolicyYaml"] = f"{event.commit}:{misnamed(config)}", "__typename"
+    if at and config != options.CONFIG.default:
+        fields["defaultPolicy"] = f"{at}:{options.CONFIG.default}", "__typename"
+    if event.workflow_file and event.name in NEED_REVIEW_TRIGGER:
+        fields["workflow"] = event.workflow_file, _FILE
+    return _QUERY % objects(fields)
+
+
+def objects(fields: Mapping[str, tuple[str, str]]) -> str:
+    """Return the fields of a query for objects: of each name, the revision and what is read of it.
+
+    A revision is a literal. JSON's escapes are those of GraphQL: https://spec.graphql.org/October2021/#sec-String-Value.
+    """
+    quoted = ((name, json.dumps(at, ensure_ascii=False), shape) for name, (at, shape) in fields.items())
+    return "\n    ".join(f"{name}: object(expression: {at}) {{ {shape} }}" for name, at, shape in quoted)
+
+
+def parse_commit(response: object, event: Event, error: ErrorDetails | None = None) -> Commit:
+    """Return what a response to the query shows. `error` is about fields of MAY_FAIL only, which are null then."""
+    repository = json_reader.as_object(json_reader.at(response, "data", "repository"))
+    account = json_reader.text(json_reader.at(response, "data", "viewer", "login"))
+    evaluated, failed = json_reader.as_object(repository.get("evaluated")), failed_fields(response)
+    evaluated = evaluated if evaluated.get("oid") == event.commit else {}
+    statuses = raw_statuses(evaluated) if "evaluated" not in failed else None
+    head = _policy_file(repository.get("headPolicy"), repository.get("headPolicyYaml"))
+    if error and head.text is None and failed & {"headPolicy", "headPolicyYaml"}:
+        head = unread(error)
+    readable = bool(json_reader.as_object(repository.get("policyCommit")))
+    return Commit(
+        account=account,
+        statuses=None if statuses is None else tuple(parse_status(each, account) for each in statuses),
+        committed=json_reader.time(evaluated.get("committedDate")),
+        policy=_policy_file(repository.get("policy"), repository.get("policyYaml"), readable=readable),
+        head_policy=head,
+        has_default_policy=bool(json_reader.as_object(repository.get("defaultPolicy"))),
+        workflow=_policy_file(repository.get("workflow")).text or "",
+    )
+
+
+def parse_status(raw: Mapping[str, object], account: str) -> PublishedStatus:
+    """Return a status that GraphQL or REST shows; `account` is the login of this token, with `[bot]` if it is a bot's.
+
+    The login of a bot ends with `[bot]` in REST, and not in GraphQL.
+    """
+    texts = {name: json_reader.text(raw.get(name)) for name in ("context", "description")}
+    creator, number = raw.get("creator"), raw.get("id")
+    suffix = BOT_SUFFIX if "Bot" in {json_reader.at(creator, name) for name in ("__typename", "type")} else ""
+    login = json_reader.text(json_reader.at(creator, "login")).removesuffix(suffix) + suffix
+    return PublishedStatus(
+        **texts,
+        url=json_reader.safe_url(json_reader.text(raw.get("targetUrl") or raw.get("target_url"))),
+        created=json_reader.text(raw.get("createdAt") or raw.get("created_at")),
+        own=bool(account) and login.lower() == account.lower(),
+        id=number if isinstance(number, int) else 0,
+    )
+
+
+def raw_statuses(commit: Mapping[str, object]) -> tuple[Mapping[str, object], ...] | None:
+    """Return the statuses of a commit, () if its `status` is null; None if the shape is unknown, so they are unread."""
+    status = commit.get("status", "")
+    if status is None:
+        return ()
+    contexts = json_reader.as_object(status).get("contexts")
+    statuses = tuple(map(json_reader.as_object, json_reader.as_array(contexts)))
+    known = isinstance(contexts, list) and all(isinstance(each.get("context"), str) for each in statuses)
+    return statuses if known else None
+
+
+def _policy_file(value: object, with_yaml: object = None, *, readable: bool = True) -> PolicyFile:
+    """Return the file. If it is missing, that is an error unless the commit itself is `readable`."""
+    if value is None and not readable:  # GitHub returns null for a commit that the token may not see, too
+        return PolicyFile(error=NO_BASE_COMMIT, details=ErrorDetails(status=404))
+    if value is None:
+        return PolicyFile(misnamed=with_yaml is not None)
+    blob = json_reader.as_object(value)
+    text = blob.get("text")
+    if blob.get("__typename") != "Blob" or not isinstance(text, str) or blob.get("isTruncated") is not False:
+        return PolicyFile(error=NO_TEXT_FILE)
+    return PolicyFile(text=text)
+
+
+def parse_requesters(response: object, *, of_pull: bool) -> tuple[Refusal, ...] | None:
+    """Return the assignees, and the authors of the newest commit that is no update; None if someone may be missing.
+
+    `of_pull`: the query asked for a pull request, which has the assignees.
+
+    An update is a merge that someone made on GitHub's pages, so its author need not have asked for the changes.
+    """
+    repository = json_reader.at(response, "data", "repository")
+    commit = json_reader.at(repository, "object")
+    while _is_update(commit):
+        commit = next(json_reader.as_array(json_reader.at(commit, "parents", "nodes")), None)
+    assignees = _whole(json_reader.at(repository, "pullRequest", "assignees")) if of_pull else []
+    authors = _whole(json_reader.at(commit, "authors"))
+    if assignees is None or not authors:
+        return None
+    users = (json_reader.as_object(author).get("user", "") for author in authors)
+    people = [(user, Reason.COMMIT_AUTHOR) for user in users if user is not None]  # null: the address of no person
+    people += [(user, Reason.ASSIGNEE) for user in assignees]
+    reasons = {json_reader.text(json_reader.at(user, "login")): reason for user, reason in people}
+    return None if "" in reasons else tuple(starmap(Refusal, reasons.items()))
+
+
+def _is_update(commit: object) -> bool:
+    """Return whether GitHub's own account made a merge; GraphQL does not always name that account."""
+    own = json_reader.at(commit, "committer", "user", "login") == "web-flow"
+    own = own or json_reader.at(commit, "committedViaWeb") is True
+    return own and json_reader.at(commit, "parents", "totalCount") != 1
+
+
+def _whole(page: object) -> list[object] | None:
+    nodes = json_reader.at(page, "nodes")
+    return nodes if isinstance(nodes, list) and json_reader.at(page, "pageInfo", "hasNextPage") is False else None

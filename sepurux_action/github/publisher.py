@@ -1,0 +1,278 @@
+"""Publishes the statuses and the comment of a run, each part within its own time.
+
+Nothing here changes results or exit status, whatever GitHub responds. Source: docs/configuration.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from operator import methodcaller
+
+from sepurux_action.common import json_reader
+from sepurux_action.config.options import CommentMode
+from sepurux_action.config.settings import MAX_CONTEXT_LENGTH
+from sepurux_action.config.stage import Stage
+from sepurux_action.errors import GitHubError
+from sepurux_action.evaluation import published_result
+from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
+from sepurux_action.evaluation.result import GateResult, summarize
+from sepurux_action.evaluation.runs import WorkflowRun
+from sepurux_action.github import comment_state
+from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
+from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
+from sepurux_action.github.comment_state import CommentState
+from sepurux_action.github.commit import policy_ref
+from sepurux_action.github.earlier import Earlier
+from sepurux_action.github.permissions import Operation
+from sepurux_action.github.snapshot import MAX_PAGES, PAGE, Comment, Snapshot
+from sepurux_action.github.sticky_comment import StickyComment
+from sepurux_action.github.subject import Subject, fetch_more_comments, fetch_page
+
+STATUSES_S = 55.0  # for all decided statuses; the same for those that are set during the evaluation
+COMMENT_S = 20.0  # for comment and review requests, added to what the statuses left: with READS_S at most 90 s
+# After a signal, the program must exit within 5 s: one attempt at each call.
+STATUSES_AFTER_SIGNAL_S = 2.0
+NOTICE_AFTER_SIGNAL_S = 1.0  # added to what the statuses left
+NEWER_COMMIT = "the pull request has a newer commit, which gets a run of its own"
+UNKNOWN_COMMENTS = (
+    f"not all comments of the pull request could be read (the gate reads {MAX_PAGES * PAGE:,}), "
+    "and one of them may be its own"
+)
+INVALID_POLICY = "this pull request makes the policy invalid"
+BASE_CHANGED = "the base branch has changed"
+RERUN = "; re-run the job"
+AGAIN = "evaluating once more"
+BLOCKING_FIRST = (CommitState.FAILURE, CommitState.PENDING, CommitState.SUCCESS)
+
+
+class Publisher:
+    """What one run publishes about its subject; nothing without a client."""
+
+    def __init__(self, calls: BoundedCalls, subject: Subject, earlier: Earlier) -> None:
+        self._calls, self._subject, self._earlier, self._record = calls, subject, earlier, earlier.record
+        self._event, self._settings = subject.event, subject.settings
+        self._known = subject.commit.statuses  # of the commit before this run, None if not known
+        self._now: Snapshot | None = None  # the pull request after the evaluation, with the first page of comments
+        self._notice = ""  # this run's line above the result of an earlier commit
+        self._early_s = STATUSES_S  # left for all statuses that are set during the evaluation
+        self._set: dict[str, CommitStatus] = {}  # the last status of each context, in lower case, that this run set
+
+    def publish_config_error(self, gates: Sequence[str]) -> None:
+        """Set a failed status when nothing can be evaluated, because an earlier status may be green.
+
+        This is for the gates that inputs name, and for each status of the gate that the commit already has: one with
+        the prefix of `status_context`, or with a description that a run of the gate wrote. The second test is needed
+        because a policy that cannot be read may set another prefix. If the statuses are not known, because
+        GraphQL did not respond, they are read by REST, after those of the given gates are set.
+        """
+        self._calls.set_timeout(STATUSES_S, STATUSES_AFTER_SIGNAL_S)
+        event, settings = self._event, self._settings
+        bases = list(dict.fromkeys(pull.base_ref for pull in event.matches)) or [event.branch]
+        given = [settings.context_of(gate, base) for base in bases for gate in gates]
+        self._set_failed(given)
+        if self._known is None and settings.status and event.commit:
+            read = methodcaller("statuses", event.commit, self._subject.commit.account)
+            self._known = self._calls.try_call(Operation.STATUSES, lambda github: tuple(read(github)))
+        prefixes = tuple(settings.context_of("", base).lower() for base in bases)
+        own = [
+            each.context
+            for each in self._known or ()
+            if each.context.lower().startswith(prefixes) or published_result.parse_description(each.description)
+        ]
+        self._set_failed(context for context in own if context.lower() not in map(str.lower, given))
+
+    def _set_failed(self, contexts: Iterable[str]) -> None:
+        note = "invalid settings"
+        if self._event.ambiguous:
+            note = self._event.no_pr_reason
+        elif self._subject.commit.policy.error and policy_ref(self._event):
+            note = "the policy could not be read"
+        result = PreviousResult(decision=Decision.ERROR, stage=Stage.HARD, numbers={})
+        description = published_result.format_description(result, note)
+        self._set_statuses(CommitStatus(context, CommitState.FAILURE, description) for context in contexts)
+
+    def publish_pending(self, gates: Iterable[str]) -> None:
+        """Set the pending status of each gate."""
+        running = "the evaluation is running"
+        self._set_statuses(CommitStatus(self._context_of(gate), CommitState.PENDING, running) for gate in gates)
+
+    def publish_fail(self, result: GateResult, *, may_change: bool) -> None:
+        """Set the status of a gate that certainly fails; it is pending if a second evaluation may change that.
+
+        What all gates wait for this is limited, because GitHub may hang; each status is set again in the end.
+        """
+        self._calls.set_timeout(self._early_s)
+        status = self._decided_status(result)
+        if may_change:
+            published = summarize(result)
+            description = published_result.format_description(published, AGAIN if published.numbers else "")
+            status = replace(status, state=CommitState.PENDING, description=description)
+        self._set_statuses([status])
+        self._early_s = self._calls.left
+
+    def read_again(self) -> None:
+        """Read the pull request again after the evaluation: with another base branch, another policy applies."""
+        self._calls.set_timeout(READS_S)
+        if self._event.pull_request is None or not (self._settings.status or self._subject.has_comment):
+            return
+        self._now = fetch_page(self._calls, self._event)
+        if new_base := self._subject.new_base(self._now):
+            then, now = map(json_reader.preview, (self._event.base_ref, new_base))
+            changed = f"The base branch of the pull request has changed from {then} to {now} since the policy was read"
+            self._calls.warn_once(f"{changed}, so each status is `failure`. Re-run the job.")
+
+    def publish_results(self, results: Sequence[GateResult]) -> None:
+        """Set the decided status of each gate; those that block come first. The time for all effects begins here."""
+        self._calls.set_timeout(STATUSES_S, STATUSES_AFTER_SIGNAL_S)
+        statuses = map(self._decided_status, results)
+        self._set_statuses(sorted(statuses, key=lambda status: BLOCKING_FIRST.index(status.state)))
+        self._calls.extend(COMMENT_S)
+
+    def publish_comment(self, results: Sequence[GateResult], body: Callable[[str, str], str]) -> str:
+        """Create or edit the comment; return its address or ''. `body` gets its first and its last line."""
+        if self._now is None or not self._subject.has_comment or self._event.skip_reason:
+            return ""
+        now = fetch_more_comments(self._calls, self._event, self._now)
+        if why := self._no_comment_reason(now):
+            self._calls.output.log(f"no comment: {why}")
+            return ""
+        line = self._subject.state_line
+        ours = line.ours(now.comments)
+        passed = all(result.decision in {Decision.PASS, Decision.SKIPPED} for result in results)
+        if not ours and passed and self._settings.comment is CommentMode.ON_FAILURE:
+            return ""
+        old_body = ours[0].body if ours else ""
+        state = self._next_state(line.read(old_body), results)  # another run may have changed it meanwhile
+        comment = StickyComment(self._calls, self._event.pull_request or 0, line.marker, self._subject.commit.account)
+        return comment.upsert(ours, body(line.marker, line.write(state, old_body)))
+
+    def _next_state(self, before: CommentState, results: Sequence[GateResult]) -> CommentState:
+        commit = self._event.commit
+        newest = CommitResults(commit=commit, results={each.gate.name: summarize(each) for each in results})
+        here = WorkflowRun(self._event.run_url, self._subject.started.timestamp())
+        return CommentState(
+            commits=(*before.before(commit), newest),
+            fails={**before.fails_at(commit), **comment_state.fails_of(results, here)},
+            unfinished=comment_state.unfinished_of(results, here),
+        )
+
+    def _no_comment_reason(self, now: Snapshot) -> str:
+        head = now.pull_request.head_sha if now.pull_request else ""
+        if not head:
+            return "the pull request could not be read"
+        if head != self._event.commit:
+            own = "a merge group has a commit of its own"
+            return own if self._event.name == "merge_group" else NEWER_COMMIT
+        if self._subject.new_base(now):
+            return "the base branch of the pull request has changed"
+        return UNKNOWN_COMMENTS if now.after else ""
+
+    def publish_notice(self, notice: Callable[[str], str], key: str) -> None:
+        """Write a line about the evaluated commit into the existing comment, if its report is about another commit.
+
+        `notice` gets that commit. Without a `key`, it is the token's only comment with a marker. After a signal, the
+        line replaces the one that this run wrote, if that is still there.
+        """
+        ours = self._comments_with_notice() if self._calls.after_signal else self._comments_to_notice(key)
+        commit = comment_state.commit_of(ours[0].body) if ours else ""
+        if commit not in {"", self._event.commit}:
+            self._notice = notice(commit)
+            text = comment_state.with_notice(ours[0].body, self._notice)
+            self._calls.try_call(Operation.COMMENT, methodcaller("edit_comment", ours[0], text))
+
+    def _comments_with_notice(self) -> Sequence[Comment]:
+        """Return the comment with the line that this run wrote, after a signal; () if another run has replaced it."""
+        if not self._notice:
+            return ()
+        self._calls.extend(NOTICE_AFTER_SIGNAL_S)
+        newest = methodcaller("newest_comments", self._event.pull_request, self._subject.commit.account)
+        listed = self._calls.try_call(Operation.COMMENTS, newest)
+        return [each for each in listed or () if self._notice in each.body]
+
+    def _comments_to_notice(self, key: str) -> Sequence[Comment]:
+        page = self._subject.snapshot
+        if not (self._subject.has_comment and self._subject.is_at_event_commit(page)):
+            return ()
+        if key:
+            ours = replace(self._subject.state_line, key=key).ours
+            return ours(self._earlier.load_comments(ours).comments)
+        page = self._earlier.load_comments(lambda _: False)
+        marked = [each for each in page.comments if each.body.startswith(f"<!-- {comment_state.MARKER}:")]
+        return marked if len(marked) == 1 and not page.after else ()
+
+    def _context_of(self, gate: str) -> str:
+        return self._settings.context_of(gate, self._event.branch)
+
+    def _set_statuses(self, statuses: Iterable[CommitStatus]) -> None:
+        """Set each status once, as GitHub ignores the case of a context; leave out one whose context is too long."""
+        unique: dict[str, CommitStatus] = {}
+        for status in statuses:
+            if len(status.context) <= MAX_CONTEXT_LENGTH and self._set.get(status.context.lower()) != status:
+                unique.setdefault(status.context.lower(), status)
+        if self._settings.status and self._event.commit:
+            self._calls.try_each(
+                Operation.STATUS, {status.context: partial(self._set_status, status) for status in unique.values()}
+            )
+
+    def _set_status(self, status: CommitStatus) -> None:
+        """Set a status, without its link if GitHub rejects it with one; raises GitHubError."""
+        linked = replace(status, url=status.url or self._event.run_url)
+        try:
+            self._send(linked)
+        except GitHubError as error:
+            if not (linked.url and error.details.of_one_target):
+                raise
+            self._send(replace(status, url=""))
+            why = error.details.summary
+            self._calls.warn_once(f"GitHub refused the link of a commit status ({why}), so the status has no link.")
+        self._set[status.context.lower()] = status
+
+    def _send(self, status: CommitStatus) -> None:
+        if self._record:
+            self._record.note_link(status.description, status.url)  # also if the response is lost
+        number = self._calls.call(partial(self._post, status))
+        if self._record:
+            self._record.note_set(number)
+
+    def _post(self, status: CommitStatus, github: GitHubClient) -> int:
+        """Set a status, and return its id; raises GitHubError if it would hide a new `fail` of another run."""
+        if self._record:
+            self._record.check_hides_no_fail(github, status, self._calls.now())
+        return github.set_status(self._event.commit, status)
+
+    def _decided_status(self, result: GateResult) -> CommitStatus:
+        state, note = CommitState.SUCCESS, _status_note(result)
+        if self._subject.new_base(self._now):
+            state = CommitState.FAILURE
+            note = BASE_CHANGED if result.decision is Decision.FAIL else BASE_CHANGED + RERUN
+        elif result.needs_approval:
+            state = CommitState.PENDING
+        elif result.blocks:
+            state = CommitState.FAILURE
+        description = published_result.format_description(summarize(result), note)
+        url = result.recorded.link if result.recorded else result.worst.run.dashboard_url
+        return CommitStatus(self._context_of(result.gate.name), state, description, url)
+
+
+def _status_note(result: GateResult) -> str:
+    run = result.recorded.run.number if result.recorded and result.recorded.run else ""
+    evaluated_by = f"evaluated by run {run}" if run else ""
+    return "; ".join(filter(None, (_note(result), evaluated_by)))
+
+
+def _note(result: GateResult) -> str:
+    if result.invalid_policy:
+        return INVALID_POLICY
+    if result.needs_approval:
+        return "needs an approval"
+    if result.approval and result.approval.approved:
+        return f"approved by {', '.join(result.approval.approved_by)}"
+    if result.decision is Decision.SKIPPED:
+        return "no changed file matches its paths"
+    if result.decision.is_undecided:
+        reason = result.reason.rstrip(".")
+        return reason if result.blocks else f"does not block: {reason}"
+    return "does not block" if result.decision is Decision.FAIL and not result.blocks else ""

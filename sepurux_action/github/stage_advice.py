@@ -1,0 +1,98 @@
+"""Advice on a gate's next stage, and the statuses that the rulesets of the base branch require."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+
+from sepurux_action.common import json_reader
+from sepurux_action.config.policy import PolicyNote
+from sepurux_action.config.settings import Inputs, Publishing, Settings
+from sepurux_action.config.stage import Stage
+from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.published_result import PreviousResult
+from sepurux_action.github.base_branch import RECENT_PULL_REQUESTS
+from sepurux_action.github.bounded_calls import BoundedCalls
+from sepurux_action.github.event import Event
+from sepurux_action.github.permissions import Operation
+
+LOST = (
+    "Once this pull request is merged, no gate sets {} any more, but a ruleset requires {it}, so every pull request "
+    "would wait for {it}. Change the ruleset too."
+)
+NOT_REQUIRED = (
+    "No ruleset of `{base}` requires the status `{context}`, so this gate blocks no merge. "
+    "Require it under `Settings > Rules > Rulesets`. (The gate cannot read classic branch protection.)"
+)
+MIN_DECIDED = 10  # results; with fewer, one flaky run changes the advice on the next stage
+MAX_BLOCKED_PERCENT = 10  # of the results; teams soon turn off a gate that blocks more
+NEXT_STAGE = {Stage.OBSERVE: Stage.SOFT, Stage.SOFT: Stage.HARD}  # the vendor's rollout advice
+
+
+class StageAdvice:
+    """What the base branch of an event says about its gates. Rules and results are read once, and only if needed."""
+
+    def __init__(self, calls: BoundedCalls, event: Event) -> None:
+        self._calls, self._event = calls, event
+
+    def of_gate(self, gate: str, stage: Stage, settings: Publishing, *, scheduled: bool) -> str:
+        """Return advice on the next stage, or that no rule requires a `hard` gate; '' if there is no advice."""
+        base = self._event.base_ref
+        if not base or self._event.pull_request is None or not settings.status:
+            return ""
+        context = settings.context_of(gate, self._event.branch)
+        if stage is Stage.HARD:
+            lacks = self._required is not None and context.lower() not in self._required
+            return NOT_REQUIRED.format(base=base, context=context) if lacks else ""
+        if self._recent is None:
+            return ""
+        newest = (results[context.lower()] for results in self._recent if context.lower() in results)
+        return advise(stage, newest, scheduled=scheduled)
+
+    def lost_statuses(self, now: Inputs | Settings, merged: Settings) -> tuple[PolicyNote, ...]:
+        """Return a note for each ruleset that requires statuses that no gate sets with the settings after the merge."""
+        kept = {context.lower() for context in merged.contexts(merged.names, self._event.branch)}
+        lost: dict[str, list[str]] = {}
+        for context in now.contexts(now.names, self._event.branch):
+            if context.lower() not in kept and (page := (self._required or {}).get(context.lower())):
+                lost.setdefault(page, []).append(f"`{context}`")
+        return tuple(
+            PolicyNote(
+                LOST.format(", ".join(names), it="them" if names[1:] else "it"),
+                "ruleset",
+                json_reader.safe_url(f"{self._event.server_url}/{page}"),
+            )
+            for page, names in lost.items()
+        )
+
+    @cached_property
+    def _required(self) -> Mapping[str, str] | None:
+        return self._calls.try_call(Operation.RULES, lambda github: github.required_contexts(self._event.base_ref))
+
+    @cached_property
+    def _recent(self) -> tuple[Mapping[str, PreviousResult], ...] | None:
+        return self._calls.try_call(Operation.PULLS, lambda github: github.recent_results(self._event.base_ref))
+
+
+def advise(stage: Stage, newest: Iterable[PreviousResult], *, scheduled: bool) -> str:
+    """Return what `hard` would have blocked of the last pull requests, and the advice; '' in the last stage, `hard`.
+
+    `scheduled`: the policy sets the date of a stricter stage already.
+    """
+    if stage not in NEXT_STAGE:
+        return ""
+    blocks = [result.decision is Decision.FAIL for result in newest if result.decision.is_decided]
+    if len(blocks) == 1:
+        would = "would" if blocks[0] else "would not"
+        text = f"With `hard`, the last evaluated pull request {would} have been blocked."
+    elif blocks:
+        which = f"{sum(blocks) or 'none'} of the last {len(blocks)} evaluated pull requests"
+        text = f"With `hard`, {which} would have been blocked."
+    else:
+        text = f"None of the last {RECENT_PULL_REQUESTS} pull requests was evaluated."
+    if len(blocks) < MIN_DECIDED:
+        return f"{text} Keep `{stage}` until {MIN_DECIDED} are evaluated."
+    if sum(blocks) * 100 > MAX_BLOCKED_PERCENT * len(blocks):
+        limit = f"at most {MAX_BLOCKED_PERCENT}% would have been blocked"
+        return f"{text} Keep `{stage}` until {limit}: fix what fails, or change the thresholds."
+    return text if scheduled else f"{text} Set `enforcement: {NEXT_STAGE[stage]}`."

@@ -1,0 +1,227 @@
+"""Reads what a run is about before the evaluation: the event with its pull request, and what GitHub shows of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from operator import methodcaller
+from typing import Any
+
+from sepurux_action.common import json_reader
+from sepurux_action.config import options
+from sepurux_action.config.gate import Gate
+from sepurux_action.config.options import CommentMode
+from sepurux_action.config.path_filter import ChangedFile, lists
+from sepurux_action.config.policy import misnamed
+from sepurux_action.config.settings import Publishing
+from sepurux_action.errors import ErrorDetails, GitHubError
+from sepurux_action.evaluation.drops import Baseline
+from sepurux_action.github.base_branch import BaseBranch, base_revision
+from sepurux_action.github.bounded_calls import BoundedCalls
+from sepurux_action.github.client import GitHubClient
+from sepurux_action.github.comment_state import StateLine
+from sepurux_action.github.commit import Commit, policy_ref, reads_head, unread
+from sepurux_action.github.event import Event, as_ambiguous, resolve
+from sepurux_action.github.permissions import Operation
+from sepurux_action.github.snapshot import MAX_PAGES, Comment, Snapshot, oldest_first
+
+FIRST_READ_S = 60.0  # for finding the pull request and the first reads, which have the policy
+MAX_LOOKUPS = 3  # the result of a lookup may require another one
+Part = Commit | Snapshot | BaseBranch
+# The field of a subject for each part, and what it has if it could not be read.
+PARTS: Mapping[Operation, tuple[str, Callable[[ErrorDetails], Part]]] = {
+    Operation.COMMIT: ("commit", lambda why: Commit(policy=unread(why), error=why)),
+    Operation.PULL: ("snapshot", lambda why: Snapshot(error=why)),
+    Operation.BASE: ("base", lambda why: BaseBranch(error=why)),
+}
+UNKNOWN_PULL_REQUEST = "the pull request of this run"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """An event, what GitHub shows of it, and the `settings` known so far, which say how to publish.
+
+    `config` is the path of the policy file. `signing_key` signs the state in the comment; without it there is no state.
+    The run has `started` at a time of UTC.
+    """
+
+    event: Event
+    settings: Publishing = field(default_factory=Publishing)
+    config: str = options.CONFIG.default
+    signing_key: str = field(default="", repr=False)
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    commit: Commit = field(default_factory=Commit)
+    snapshot: Snapshot = field(default_factory=Snapshot)
+    base: BaseBranch = field(default_factory=BaseBranch)
+
+    def is_at_event_commit(self, snapshot: Snapshot) -> bool:
+        """Return whether the pull request in a snapshot has the event's commit as its head, and the event's base."""
+        pull, event = snapshot.pull_request, self.event
+        if pull is None or not event.commit:
+            return False
+        return (pull.head_sha, pull.base_ref) == (event.commit, event.base_ref)
+
+    def new_base(self, snapshot: Snapshot | None) -> str:
+        """Return the base branch of the pull request in a snapshot if the event has another one, else ''."""
+        pull = snapshot.pull_request if snapshot else None
+        return pull.base_ref if pull and pull.base_ref != self.event.base_ref else ""
+
+    def context_of(self, gate: Gate) -> str:
+        """Return the context of a gate's status in lower case, as GitHub ignores its case."""
+        return self.settings.context_of(gate.name, self.event.branch).lower()
+
+    def baseline(self, gate: Gate) -> Baseline | None:
+        """Return the results that a gate is compared with, None if they could not be read."""
+        if self.base.results is None:
+            return None
+        return self.base.results.get(self.context_of(gate), Baseline()).for_gate(gate)
+
+    @property
+    def has_comment(self) -> bool:
+        return self.settings.comment is not CommentMode.NEVER and not self.event.closed
+
+    @property
+    def state_line(self) -> StateLine:
+        return StateLine(
+            signing_key=self.signing_key,
+            repository=self.event.repository,
+            pull_request=self.event.pull_request or 0,
+            key=self.settings.comment_key,
+        )
+
+
+def read_subject(calls: BoundedCalls, subject: Subject) -> Subject:
+    """Find the pull request of the event, and return the subject with what GitHub shows of it.
+
+    If the policy cannot be read, its file says so. The payload of a re-run is that of the first run, so if the pull
+    request has another base branch now, the policy of that branch is read instead.
+    """
+    if not calls.connected:
+        return subject
+    calls.set_timeout(FIRST_READ_S)
+    event = _find_pull_request(calls, subject.event)
+    subject = replace(subject, event=event)
+    if event.skip_reason:
+        return subject
+    subject = _read(calls, subject, _parts_of(event, subject.config))
+    pull = subject.snapshot.pull_request
+    if pull and subject.new_base(subject.snapshot) and event.name != "merge_group":
+        then, now = map(json_reader.preview, (event.base_ref, pull.base_ref))
+        calls.output.log(f"the base branch is now {now}, and not {then} as in the event's payload")
+        event = replace(event, base_ref=pull.base_ref, base_sha=pull.base_sha)
+        parts = _parts_of(event, subject.config)
+        del parts[Operation.PULL]
+        subject = _read(calls, replace(subject, event=event), parts)
+    if not (subject.commit.policy.error and policy_ref(event)):  # else the error about the policy says why
+        for operation, why in ((Operation.COMMIT, subject.commit.error), (Operation.PULL, subject.snapshot.error)):
+            if why and why != subject.base.error:  # of which `with_base` warns
+                calls.warn(operation, why)
+    return subject
+
+
+def _parts_of(event: Event, config: str) -> dict[Operation, Callable[[GitHubClient], Part]]:
+    parts = dict[Operation, Callable[[GitHubClient], Part]]()
+    if event.commit or policy_ref(event):
+        parts[Operation.COMMIT] = lambda github: github.commit(event, config)
+    if (number := event.pull_request) is not None:
+        parts[Operation.PULL] = lambda github: github.snapshot(number)
+    if base_revision(event):
+        parts[Operation.BASE] = lambda github: github.base_branch(event)
+    return parts
+
+
+def _find_pull_request(calls: BoundedCalls, event: Event) -> Event:
+    for _ in range(MAX_LOOKUPS):
+        if (lookup := event.lookup) is None:
+            break
+        find = methodcaller("find_pull_requests", lookup)
+        found = calls.read_side_by_side({Operation.FIND: find})[Operation.FIND]
+        if isinstance(found, ErrorDetails):
+            which = UNKNOWN_PULL_REQUEST if lookup.commit else f"pull request {lookup.number}"
+            event = as_ambiguous(event, f"{which} could not be read ({found.summary})", found)
+        else:
+            event = resolve(event, found)
+    if event.pull_request is None:
+        what = "no comment" if event.commit else "no comment and no status"
+        calls.output.log(f"{what}: {event.no_pr_reason}")
+    elif event.closed:
+        calls.output.log(f"no comment: pull request {event.pull_request} is closed")
+    return event
+
+
+def _read(calls: BoundedCalls, subject: Subject, parts: Mapping[Operation, Callable[[GitHubClient], Part]]) -> Subject:
+    """Read parts side by side. One that cannot be read has nothing but its error."""
+    found: dict[str, Any] = {}
+    for operation, part in calls.read_side_by_side(parts).items():
+        name, unread_part = PARTS[operation]
+        found[name] = unread_part(part) if isinstance(part, ErrorDetails) else part
+    return replace(subject, **found)
+
+
+def with_base(calls: BoundedCalls, subject: Subject, gates: Iterable[Gate]) -> Subject:
+    """Read the base branch once more if it could not be read, GitHub may show it later, and a gate limits a drop."""
+    base, event = subject.base, subject.event
+    if base.error and not base.error.permanent and any(options.DROPS & set(gate.limits) for gate in gates):
+        try:
+            base = calls.call(lambda github: github.base_branch(event), retry=False)
+        except GitHubError as error:
+            base = BaseBranch(error=error.details)
+    if base.error:
+        calls.warn(base.operation, base.error)
+    return replace(subject, base=base)
+
+
+def fetch_page(calls: BoundedCalls, event: Event, after: str = "") -> Snapshot | None:
+    """Return the pull request and a page of its comments, None after a warning."""
+    number = event.pull_request
+    return None if number is None else calls.try_call(Operation.PULL, lambda github: github.snapshot(number, after))
+
+
+def fetch_more_comments(
+    calls: BoundedCalls,
+    event: Event,
+    snapshot: Snapshot,
+    enough: Callable[[Iterable[Comment]], object] = lambda _: False,
+) -> Snapshot:
+    """Return the snapshot with the comments of further pages, until there are `enough` or no next one can be read."""
+    for _ in range(MAX_PAGES - 1):
+        if not snapshot.after or enough(snapshot.comments):
+            break
+        page = fetch_page(calls, event, snapshot.after)
+        if page is None:
+            break
+        comments = oldest_first((*snapshot.comments, *page.comments))
+        snapshot = replace(snapshot, comments=comments, after=page.after)
+    return snapshot
+
+
+class Changes:
+    """The changes of one pull request, which are read once."""
+
+    def __init__(self, calls: BoundedCalls, subject: Subject) -> None:
+        self._calls, self._subject = calls, subject
+
+    @cached_property
+    def files(self) -> tuple[ChangedFile, ...] | None:
+        """Return the files that the pull request changes, None if not known; `is_current` confirms the head then."""
+        number = self._subject.event.pull_request
+        if number is None or not self._subject.is_at_event_commit(self._subject.snapshot):
+            return None
+        return self._calls.try_call(Operation.FILES, lambda github: github.changed_files(number))
+
+    def of_policy(self, path: str) -> bool:
+        """Return whether the pull request or merge group changes the policy file.
+
+        A branch may be behind its base, so another content is a change unless the list of changed files lacks the file.
+        """
+        policy, head = self._subject.commit.policy, self._subject.commit.head_policy
+        if policy.error or head == policy or not reads_head(self._subject.event):
+            return False
+        return lists(self.files, path, misnamed(path)) or not self.is_current()
+
+    def is_current(self) -> bool:
+        """Read the pull request again; return whether it still has the evaluated commit and the same base."""
+        now = fetch_page(self._calls, self._subject.event)
+        return now is not None and self._subject.is_at_event_commit(now)

@@ -1,0 +1,118 @@
+"""Publishes what a step found: its outputs, summary, and report files, the statuses, and the comment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from urllib.parse import urlsplit
+
+from sepurux_action import __version__
+from sepurux_action.baseline import baseline_of, write_kept
+from sepurux_action.common import number_format
+from sepurux_action.config.command_line import in_workflow, on_command_line
+from sepurux_action.errors import ConfigurationError, Problem
+from sepurux_action.evaluate import no_credentials_hint, publish_notice
+from sepurux_action.evaluation.result import GateResult
+from sepurux_action.github.commit import policy_ref
+from sepurux_action.github.policy_source import invalid_base_note
+from sepurux_action.host.deadlines import Timeouts
+from sepurux_action.host.report_files import ReportWriter
+from sepurux_action.report import outputs
+from sepurux_action.report.context import Context
+from sepurux_action.report.rendering import render_comment, render_summary
+from sepurux_action.report.report import Report
+from sepurux_action.report.report_json import REPORT_JSON, report_files
+from sepurux_action.step import Step
+
+
+def publish(step: Step, results: Sequence[GateResult], report: Report, files: ReportWriter) -> None:
+    """Write outputs, summary, and report files, set the statuses, and write the comment; no comment after a signal."""
+    step.host.set_outputs(outputs.step_outputs(results))
+    if report_path := _write_report(step, report, files):
+        step.host.set_outputs(outputs.step_outputs(results, report_path=report_path))
+    write_kept(step, results, files)
+    github = step.github
+    _set_statuses(step, partial(github.publisher.publish_results, results))
+    if step.signals.received:
+        publish_notice(step, step.settings.comment_key, "the run was cancelled")
+        return
+    comment_url = github.publisher.publish_comment(results, partial(render_comment, report))
+    if not step.policy.problems:
+        github.reviews.request_reviews()
+    if comment_url:
+        step.host.set_outputs(outputs.step_outputs(results, comment_url, report_path))
+
+
+def publish_problems(step: Step, error: ConfigurationError, files: ReportWriter) -> Report:
+    """Write outputs, summary, and report files, and set the statuses; return the report of the problems."""
+    known = set(map(str, error.problems))  # the file of the pull request may have them too
+    of_pull_request = (each for each in step.policy.problems if str(each) not in known)
+    problems = [each.redacted(step.redact) for each in (*of_pull_request, *error.problems)]
+    if step.inputs.missing_secret:  # alone it is no problem; beside others, users can correct all at once
+        words = in_workflow if step.event.name else on_command_line
+        message = words(f"it is empty, and so is {{api_key}}. {no_credentials_hint(step.event)}")
+        problems.append(Problem(where=step.inputs.missing_secret, message=message))
+    context = _context(step)
+    invalid = next((each.file for each in error.problems if each.file), "")
+    if step.github.calls.connected and policy_ref(step.event) and not step.policy.policy and invalid:
+        context = replace(context, notes=(invalid_base_note(step.event, invalid, step.inputs.config),))
+    report = Report(context=context, problems=tuple(problems))
+    step.host.set_outputs(outputs.without_decision(outputs.settings_reason(problems)))
+    if report_path := _write_report(step, report, files):
+        step.host.set_outputs({"report_path": report_path})
+    _set_statuses(step, partial(step.github.publisher.publish_config_error, step.inputs.names))
+    if not step.signals.received:
+        publish_notice(step, error.comment_key, f"{number_format.pluralize(len(problems), 'problem')} in the settings")
+    return report
+
+
+def _write_report(step: Step, report: Report, files: ReportWriter) -> str:
+    """Write the summary and the files of `report_dir`; return the path of `report.json` for later steps, or ''."""
+    summary = render_summary(report)
+    step.host.write_summary(summary)
+    if not step.inputs.report_dir:
+        return ""
+    return files.write(step.inputs.report_dir, report_files(report, summary)).get(REPORT_JSON, "")
+
+
+def _set_statuses(step: Step, publish: Callable[[], None]) -> None:
+    """Set the statuses; after a signal, which may have interrupted this, set them in the time that is left."""
+    if not step.signals.received:
+        publish()
+    if step.signals.received:
+        step.github.calls.enter_shutdown(Timeouts())
+        publish()
+
+
+def report_context(step: Step) -> Context:
+    """Return what a report says about the step and the policy, if the gates were evaluated."""
+    policy, subject = step.policy, step.github.subject
+    baselines = {gate.name: baseline_of(step, gate) for gate in step.settings.gates}
+    return replace(
+        _context(step),
+        base_url_host=urlsplit(step.inputs.base_url).hostname or "",
+        policy_path=policy.policy.path if policy.policy else "",
+        baselines={name: baseline for name, baseline in baselines.items() if baseline},
+        committed=subject.commit.committed,
+        history=step.github.earlier.history,
+        policy_changes=policy.changes,
+        notes=policy.notes,
+    )
+
+
+def _context(step: Step) -> Context:
+    event, by_event = step.event, policy_ref(step.event) or step.event.commit
+    return Context(
+        repository=event.repository,
+        commit=event.commit,
+        commit_url=event.url("commit", event.commit),
+        run_url=event.run_url,
+        pull_request=event.pull_request,
+        pull_request_url=event.url("pull", event.pull_request),
+        from_fork=event.fork,
+        version=__version__,
+        base_ref=event.base_ref,
+        policy_ref=event.commit if step.policy.problems else by_event,
+        on_command_line=not event.name,
+    )

@@ -1,0 +1,60 @@
+"""The warning about a rejected call."""
+
+from __future__ import annotations
+
+import pytest
+
+from sepurux_action.errors import ErrorDetails
+from sepurux_action.github.event import Event
+from sepurux_action.github.permissions import Operation, warning_text
+
+FORBIDDEN = ErrorDetails(status=403, message="Resource not accessible by integration", forbidden=True)
+EITHER = ErrorDetails(status=403, accepted="issues=write; pull_requests=write", forbidden=True)
+OWN = Event(name="pull_request", pull_request=7, no_pr_reason="")
+FORK = Event(name="pull_request", pull_request=7, fork=True, no_pr_reason="")
+DEPENDABOT = Event(name="pull_request", pull_request=7, dependabot=True, no_pr_reason="")
+
+
+@pytest.mark.parametrize(
+    ("operation", "rejection", "event", "says"),
+    [
+        (Operation.STATUS, FORBIDDEN, OWN, "Give the job `statuses: write` under `permissions:`."),
+        (Operation.COMMENT, FORBIDDEN, OWN, "Give the job `pull-requests: write` under `permissions:`."),
+        (
+            Operation.COMMENT,
+            EITHER,
+            OWN,
+            "Give the job `issues: write` or `pull-requests: write` under `permissions",
+        ),
+        (Operation.COMMENT, FORBIDDEN, FORK, "`workflow_run`"),
+        (Operation.STATUS, FORBIDDEN, DEPENDABOT, "Dependabot's token reads only unless the job says so"),
+        (Operation.STATUS, ErrorDetails(status=403, message="Repository was archived."), OWN, "archived"),
+        (Operation.COMMENT, ErrorDetails(status=403, message="issue is locked"), OWN, "`comment: never`"),
+        (Operation.STATUS, ErrorDetails(status=401), OWN, "`github_token` is not valid"),
+        (Operation.STATUS, ErrorDetails(status=404), OWN, "`statuses: write`"),
+        (Operation.STATUS, ErrorDetails(status=422, message="Validation Failed"), OWN, "Validation Failed"),
+        (Operation.PULL, ErrorDetails(status=429, rate_limited=True), OWN, "rate limit"),
+        (Operation.PULL, ErrorDetails(status=0, message="GitHub kept failing"), OWN, "GitHub kept failing"),
+    ],
+)
+def test_the_warning_for_each_rejection_says_what_to_change(
+    operation: Operation, rejection: ErrorDetails, event: Event, says: str
+) -> None:
+    warning = warning_text(operation, rejection, event)
+    assert warning.startswith(f"Could not {operation.text} (")
+    assert says in warning
+    assert warning.lower().endswith("this does not change the result.")
+    assert warning.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("targets", "says"),
+    [
+        ((), "(HTTP 422 Validation Failed)"),
+        (("one", "two"), "(one, two: HTTP 422 Validation Failed)"),
+        (tuple(f"g{number}" for number in range(23)), "g18, g19, 3 more: HTTP 422 Validation Failed)"),
+    ],
+)
+def test_a_warning_names_the_targets_that_were_rejected(targets: tuple[str, ...], says: str) -> None:
+    rejection = ErrorDetails(status=422, message="Validation Failed")
+    assert says in warning_text(Operation.STATUS, rejection, OWN, targets)
