@@ -132,7 +132,7 @@ def mean_of(first: CIRun, second: CIRun) -> CIRun:
             once = next(each for each in readings if each.value is not None)
             numbers[metric.name] = replace(once, reported_by="1 of 2 evaluations")
         elif readings:
-            numbers[metric.name] = replace(readings[0], reported_by="")
+            numbers[metric.name] = readings[0]
     names = [each.mutation_categories for each in (first, second) if each.mutation_categories is not None]
     covered = tuple(sorted(set.intersection(*map(set, names)))) if names else None
     return replace(second, numbers=numbers, mutation_categories=covered)

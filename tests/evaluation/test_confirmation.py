@@ -103,6 +103,7 @@ RESULTS = {
     "one of two traces has no decision": (RATES, (*runs_of(1.0), ERROR), Decision.FAIL),
     "the score reaches it": (SCORE, runs_of(0.9, reliability_score=82.0), Decision.PASS),
     "the score misses it": (SCORE, runs_of(0.9, reliability_score=81.9), Decision.FAIL),
+    "only one names its categories": (CATEGORIES, runs_of(1.0, mutation_categories=None), Decision.FAIL),
     "only one has a score": (SCORE, runs_of(0.9, reliability_score=Reading()), Decision.FAIL),
     "only one has the score of each trace": (SCORES, runs_of(0.9, 0.9, reliability_score=95.0), Decision.FAIL),
     "the drop is small enough": (DROP, runs_of(0.94), Decision.PASS),
@@ -112,6 +113,7 @@ RESULTS = {
 FIRST = {
     id(RATE): runs_of(0.84),
     id(RATES): runs_of(0.78, 0.9),
+    id(CATEGORIES): runs_of(0.84),
     id(SCORE): runs_of(0.9, reliability_score=78.0),
     id(DROP): runs_of(0.9),
     id(SCORES): runs_of(0.84, reliability_score=78.0) + runs_of(0.84, 0.84, reliability_score=Reading())[1:],

@@ -155,6 +155,22 @@ def test_the_third_call_that_fails_and_a_long_wait_end_the_reading(error: ApiRes
     assert result.what_failed.unread_failures == 40
 
 
+@pytest.mark.parametrize(
+    ("listed", "why"),
+    [
+        ({"items": []}, "Sepurux sent no list of failures"),
+        ([{**FAILURE, "run_id": "other"}], "Sepurux listed failures of another run"),
+        ([FAILURE, {**FAILURE, "campaign_id": "other"}], "Sepurux listed failures of another campaign"),
+    ],
+)
+def test_a_list_that_is_not_that_of_the_run_is_not_read(listed: object, why: str) -> None:
+    backend = Batches(
+        {"now": [failing(1)]}, fault=lambda call: Success(listed) if call.path.endswith("/failures") else None
+    )
+    found = evaluate(FakeApiCalls(backend)).what_failed
+    assert (found.failures, found.notes[-1]) == ((), f"Not all failures were read: {why}.")
+
+
 def test_a_wait_that_fits_is_respected_and_the_reading_goes_on() -> None:
     limited = [TransientError(reason="HTTP 429", status=429, retry_after_s=5)] * 8
     calls = FakeApiCalls(
