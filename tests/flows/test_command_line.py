@@ -86,20 +86,32 @@ def test_the_hook_of_pre_commit_reports_all_problems_of_all_files(
     )
     assert check() == check(".github/sepurux-gate.yaml") == (2, f"{name}\n", "")
     (tmp_path / "b.yaml").write_text("campaign: c\n")
-    assert check("b.yaml").out == "b.yaml: valid, 1 gate\n"
+    plan = "c: campaign c; hard by default; nobody can approve; status Sepurux / c"
+    assert check("b.yaml").out == f"b.yaml: valid, 1 gate\n  {plan}\n"
     assert check("b.yml").out.startswith("b.yaml:1:1: the gate does not read")
     (tmp_path / options.CONFIG.default).write_text("campaign: c\n")
-    assert check().out == f"{options.CONFIG.default}: valid, 1 gate\n"
+    assert check().out == f"{options.CONFIG.default}: valid, 1 gate\n  {plan}\n"
     assert check(".github/sepurux-gate.yaml").out.startswith(".github/sepurux-gate.yaml:1:1: `campain`: ")
-    (tmp_path / "a.yml").write_text("campaign: c\ntrace_file: none.json\n")
+    (tmp_path / "a.yml").write_text("enforcement: [{stage: soft, from: 9999-12-31}]\ntrace_file: none.json\n")
     (tmp_path / "b.yml").write_text("campain: c\ngates: [{timeout: soon}, {name: a}]\n")
-    assert check("a.yml") == (0, "a.yml: valid, 1 gate\n", "")
+    who = "anyone with write access can approve"
+    gate = f"  a gate without a name: no campaign; observe today, soft from 9999-12-31; {who}; status Sepurux / NAME"
+    campaign = "a.yml:1:1: warning: `campaign`: it is not set, so the input `campaign` must be; that input applies to "
+    late = "a.yml:1:15: warning: `enforcement`, entry 1: 9999-12-31 is more than two years away; check the year"
+    a = ["a.yml: valid, 1 gate", gate, campaign + "every gate without a campaign", late]
+    assert check("a.yml") == (0, "\n".join([*a, ""]), "")
     status, out, log = check("b.yml", "a.yml")
     lines = out.splitlines()
-    assert (status, [line.split(": ")[0] for line in lines], log) == (2, ["b.yml:1:1", "b.yml:2:19", "a.yml"], "")
+    assert (status, [line.split(": ")[0] for line in lines[:2]], log) == (2, ["b.yml:1:1", "b.yml:2:19"], "")
+    assert lines[2:] == a
     as_json = check("b.yml", "a.yml", "--format", "json")
-    assert ["{file}:{line}:{column}: {message}".format(**each) for each in json.loads(as_json.out)] == lines[:2]
-    assert check("a.yml", "--format", "json") == (0, "[]\n", as_json.log)
+    shown = json.loads(as_json.out)
+    assert ["{file}:{line}:{column}: {message}".format(**each) for each in shown["problems"]] == lines[:2]
+    assert ["{file}:{line}:{column}: warning: {message}".format(**each) for each in shown["warnings"]] == a[2:]
+    assert [(each["file"], each["line"], each["name"]) for each in shown["gates"]] == [("a.yml", 1, None)]
+    assert check("absent.yml", "--format", "json").status == 2
+    only_warnings = check("a.yml", "--format", "json")
+    assert (only_warnings.status, json.loads(only_warnings.out)["problems"], only_warnings.log) == (0, [], "")
 
 
 def test_ctrl_c_ends_a_check_that_waits_for_a_pipe(tmp_path: Path) -> None:
