@@ -197,6 +197,20 @@ def test_a_problem_names_flags_and_variables_and_no_inputs(gate: Gate) -> None:
     assert "  --config absent.yml: there is no such file in the checkout; accepted: the path of" in problems
     assert '--campaign ("core-reliability") and --campaign-name ("b") are the same setting, but differ' in problems
     assert "  --token: it is empty, and so is SEPURUX_API_KEY. Run `export SEPURUX_CI_TOKEN=...`" in problems
+    outside = gate(["--config", "../policy.yml"], "https://sepurux.example.com").log
+    assert "  --config ../policy.yml: the policy could not be read: it leads outside the working directory." in outside
+    assert "Use a path that stays inside, also through links." in outside
+    assert "Run sepurux-gate -h to see all flags." in outside
+
+
+def test_a_problem_in_the_policy_file_names_the_gate_and_its_line_and_no_flag(tmp_path: Path, gate: Gate) -> None:
+    (tmp_path / "traces").mkdir()
+    (tmp_path / "traces" / "refund.json").touch()
+    (tmp_path / "policy.yml").write_text("gates:\n- name: a\n  trace_file: traces/refnd.json\n")
+    ended = gate(["--config", "policy.yml"], "https://sepurux.example.com")
+    found = '"traces/refnd.json" was not found in the working directory; did you mean "traces/refund.json"?'
+    assert f"  policy.yml:3: gate 1, `trace_file`: {found}\n" in ended.log
+    assert ended.log.endswith("Nothing was evaluated.\n")
 
 
 def test_flags_override_the_policy_file_which_overrides_the_environment(tmp_path: Path, gate: Gate) -> None:
@@ -238,6 +252,7 @@ def test_a_stage_that_a_flag_sets_does_not_change_on_a_day_of_the_policy_file(tm
     with sound_backend() as sepurux:
         scheduled = gate(["--config", "policy.yml", "--format", "markdown"], sepurux.url)
         fixed = gate(["--config", "policy.yml", "--format", "markdown", "--enforcement", "soft"], sepurux.url)
+    assert "`enforcement` changes to `hard`" in scheduled.out
     assert "2999-01-01" in scheduled.out
     assert "2999-01-01" not in fixed.out
 
