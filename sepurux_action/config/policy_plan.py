@@ -53,7 +53,7 @@ class GatePlan:
     status: str
 
     def __str__(self) -> str:
-        who = "anyone with write access" if self.approvers is None else ", ".join(self.approvers) or "nobody"
+        who = "anyone with write access" if self.approvers is None else ", ".join(self.approvers) or "no one"
         parts = (
             f"campaign {self.campaign}" if self.campaign else "no campaign",
             *(map(str, self.stages) if self.stages else [f"{options.ENFORCEMENT.default} by default"]),

@@ -1,4 +1,4 @@
-"""Likely mistakes in a policy file: each message says what is wrong, where, and what to do."""
+"""What is likely to be wrong in a policy file. A message says what and where it is, and what to do."""
 
 from __future__ import annotations
 
@@ -121,15 +121,15 @@ def test_each_gate_is_one_line() -> None:
     assert [*map(str, gate_plans(read_policy(ROLLOUT.encode(), PATH), TODAY))] == [
         f"support: campaign refunds; {stages}; ada, grace can approve; status Sepurux ({{base}}) / support",
         "billing: campaign invoices; soft today; linus can approve; status Sepurux ({base}) / billing",
-        "search: no campaign; hard today; nobody can approve; status Sepurux ({base}) / search",
+        "search: no campaign; hard today; no one can approve; status Sepurux ({base}) / search",
     ]
 
 
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("", "a gate without a name: no campaign; hard by default; nobody can approve; status Sepurux / NAME"),
-        ("campaign: c\nstatus: false\n", "c: campaign c; hard by default; nobody can approve; no status"),
+        ("", "a gate without a name: no campaign; hard by default; no one can approve; status Sepurux / NAME"),
+        ("campaign: c\nstatus: false\n", "c: campaign c; hard by default; no one can approve; no status"),
         (
             "campaign: c\nenforcement: [{stage: soft, branches: next}]\n",
             f"c: campaign c; hard today; on next: soft today; {ANYONE}; status Sepurux / c",
