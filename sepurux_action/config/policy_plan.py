@@ -18,7 +18,7 @@ from sepurux_action.config.stage import Stage, StageRule, changes, stage_on, str
 from sepurux_action.errors import Problem
 
 FAR = timedelta(days=2 * 365 + 1)  # two years; a later `from` is probably a wrong year
-NO_CAMPAIGN = "it is not set, so the input `campaign` must be; that input applies to every gate without a campaign"
+NO_CAMPAIGN = "it is not set; set it here, or with the input `campaign`, which applies to every gate without one"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

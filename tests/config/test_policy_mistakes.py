@@ -67,7 +67,7 @@ def test_a_percentage_in_words_is_understood(value: str) -> None:
 
 WEAKER = "3:3 `enforcement`, entry 2: `{}` is weaker than `{}`, which applies until then; check the dates"
 LATE = ["2:3 `enforcement`, entry 1: 2028-11-30 is more than two years away; check the year"]
-INPUT = "it is not set, so the input `campaign` must be; that input applies to every gate without a campaign"
+INPUT = "it is not set; set it here, or with the input `campaign`, which applies to every gate without one"
 
 
 def with_rules(*rules: str) -> str:

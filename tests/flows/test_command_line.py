@@ -96,9 +96,9 @@ def test_the_hook_of_pre_commit_reports_all_problems_of_all_files(
     (tmp_path / "b.yml").write_text("campain: c\ngates: [{timeout: soon}, {name: a}]\n")
     who = "anyone with write access can approve"
     gate = f"  a gate without a name: no campaign; observe today, soft from 9999-12-31; {who}; status Sepurux / NAME"
-    campaign = "a.yml:1:1: warning: `campaign`: it is not set, so the input `campaign` must be; that input applies to "
+    campaign = "a.yml:1:1: warning: `campaign`: it is not set; set it here, or with the input `campaign`, "
     late = "a.yml:1:15: warning: `enforcement`, entry 1: 9999-12-31 is more than two years away; check the year"
-    a = ["a.yml: valid, 1 gate", gate, campaign + "every gate without a campaign", late]
+    a = ["a.yml: valid, 1 gate", gate, campaign + "which applies to every gate without one", late]
     assert check("a.yml") == (0, "\n".join([*a, ""]), "")
     status, out, log = check("b.yml", "a.yml")
     lines = out.splitlines()
