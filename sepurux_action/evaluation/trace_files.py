@@ -105,8 +105,7 @@ class TraceFolder:
         for name in names:
             meant = here / name
             if not meant.exists():
-                inside = self.resolved(here) is not None
-                stems = {Path(each).stem: each for each in _folder_names(here, "*")[:MAX_SIMILAR]} if inside else {}
+                stems = {Path(each).stem: each for each in _folder_names(here, "*")[:MAX_SIMILAR]}
                 meant = here / stems.get(kinds.similar(Path(name).stem, stems), "")
             if meant == here:
                 return ""
