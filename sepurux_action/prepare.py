@@ -143,7 +143,7 @@ def _log_settings(step: Step) -> None:
     if policy.policy:
         host.log(f"policy file: {policy.policy.path} in {policy.place}")
     elif policy.place:
-        host.log(f"no policy file: {policy.place} has no {step.inputs.config}")
+        host.progress(f"no policy file: {policy.place} has no {step.inputs.config}")
     if settings.overridden and step.event.name:
         host.log(f"the policy file overrides these inputs: {', '.join(settings.overridden)}")
     elif settings.overridden:
