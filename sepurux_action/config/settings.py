@@ -180,8 +180,7 @@ def _publishing(reader: OptionReader, gates: Sequence[str]) -> dict[str, Any]:
 
 
 def _read_gate(reader: OptionReader, find: TraceFinder, uncompared: Iterable[str], branch: str, today: date) -> Gate:
-    given = reader.given(options.CAMPAIGN)
-    if given is None:
+    if reader.given(options.CAMPAIGN) is None:
         reader.add_problem(options.CAMPAIGN, f"it is required, but not set; accepted: {options.CAMPAIGN.kind.accepts}")
     campaign = reader.value(options.CAMPAIGN) or ""
     stage, rules, given = reader.value_or_default(options.ENFORCEMENT), (), reader.given(options.ENFORCEMENT)

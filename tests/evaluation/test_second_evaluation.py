@@ -117,7 +117,7 @@ def test_a_signal_in_the_second_evaluation_leaves_the_first_result() -> None:
     backend = Backend(passed(0.7), passed(0.95), passed(0.95), passed(0.95), cancel_at=1_015)
     [found] = backend.evaluate()
     assert found.decision is Decision.FAIL
-    assert found.confirmation.endswith("so the first one counts: The run was cancelled.")
+    assert found.confirmation.endswith("so the first one counts: The run was canceled.")
 
 
 def test_a_second_evaluation_with_the_id_of_the_first_has_no_result() -> None:
@@ -186,7 +186,7 @@ def test_a_fail_without_time_for_a_second_evaluation_is_published_before_that_of
     )
     found = backend.evaluate(late, again)
     assert [len(each.evaluations) for each in found] == [0, 2]
-    assert found[0].confirmation.endswith(" of the `timeout` were left. Raise `timeout` in `a.yml:3`.")
+    assert found[0].confirmation.endswith(" of the timeout were left. Raise `timeout` in `a.yml:3`.")
     time, _, may_change = [each for each in backend.fails if each[1] == "late"][-1]
     assert (time, may_change) == (decided_after_s, False)
 
