@@ -47,7 +47,7 @@ def too_late(took_s: float, left_s: float) -> str:
         return ""
     took, left = number_format.duration(took_s), number_format.duration(max(0.0, left_s))
     why = f"the first one took {took}, and {left} of the timeout were left. Raise {{timeout}}"
-    return f"{{confirm}} started no second evaluation: {why}."
+    return f"`confirm` started no second evaluation: {why}."
 
 
 def confirm(gate: Gate, first: GateDecision, runs: Runs, base: Base) -> Evaluated:

@@ -9,6 +9,7 @@ from functools import partial
 from itertools import chain, starmap
 
 from sepurux_action.common import number_format
+from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, describe_defect
 from sepurux_action.evaluation import schedule
@@ -112,7 +113,7 @@ class StepEvaluation:
             if not gate.confirm or not can_be_noise(decided):
                 continue
             if late := self._too_late(decided, gate):  # only the time for the other gates may be why
-                evaluated[name] = Evaluated.of(decided, confirmation=late)
+                evaluated[name] = Evaluated.of(decided, confirmation=at_source(late, gate))
                 await self._call_on_fail(gate, decided, may_change=False)
             else:
                 known[name] = tuple(replace(run, run_id="", batch_id="") for run in decided.runs)

@@ -173,6 +173,6 @@ def test_the_reason_has_both_numbers_and_their_mean(gate: Gate, second: Runs, se
 def test_too_little_time_is_said_with_what_to_change() -> None:
     assert too_late(300, 300) == ""
     assert too_late(300, 299) == (
-        "{confirm} started no second evaluation: the first one took 5 min, and 4 min 59 s of the timeout were left. "
+        "`confirm` started no second evaluation: the first one took 5 min, and 4 min 59 s of the timeout were left. "
         "Raise {timeout}."
     )

@@ -148,9 +148,9 @@ def test_neither_an_absent_file_nor_one_of_the_head_nor_an_unusual_one_replaces_
 TRACE = {"events": [{"type": "tool_call", "tool": "lookup"}]}
 GATES = LOOSE + "gates:\n- {name: a, trace_file: traces/a.json}\n- {name: b, trace_id: t-2}\n"
 AFTER_MERGE = [  # a valid file that is a bad setting with the inputs and files of the run, and one of its problems
-    (GATES.replace("a.json", "*.jsn"), 7, '`trace_file`: "traces/*.jsn" matches no file in the workspace'),
-    (GATES.replace("a.json", "c.json"), 7, '`trace_file`: "traces/c.json" is not valid JSON'),
-    (GATES.replace("campaign: core-reliability", "timeout: 60"), 8, 'gate "b" has no campaign'),
+    (GATES.replace("a.json", "*.jsn"), 7, 'gate 1, `trace_file`: "traces/*.jsn" matches no file in the workspace'),
+    (GATES.replace("a.json", "c.json"), 7, 'gate 1, `trace_file`: "traces/c.json" is not valid JSON'),
+    (GATES.replace("campaign: core-reliability", "timeout: 60"), 8, "gate 2, `campaign`: it is required, but not set"),
     (GATES.replace("core-reliability", SECRET), 1, "`campaign`: its value contains a secret"),
     ("timeout: 60", 1, "`campaign`: it is required, but not set"),
     ("campaign: core-reliability", 1, 'input `max_failures`: "many" is not accepted'),
@@ -273,7 +273,19 @@ def test_without_a_token_the_policy_file_of_the_checkout_applies(scene: Scene) -
     (scene.workspace / ".github").mkdir()
     (scene.workspace / PATH).write_text(STRICT)
     scene.answers()
-    assert scene.run(github_token="", enforcement="observe").exit_code == 1
+    result = scene.run(github_token="", enforcement="observe")
+    assert result.exit_code == 1
+    assert f"policy file: {PATH} in the checkout\n" in result.log
+
+
+def test_the_log_says_which_policy_file_applies_or_where_it_would_be(scene: Scene) -> None:
+    scene.answers(**PASSED)
+    assert f"no policy file: commit {scene.pull.base_sha[:7]} of main has no {PATH}\n" in scene.run().log
+    assert f"no policy file: the checkout has no {PATH}\n" in scene.run(github_token="").log
+    scene.pull.push({PATH: STRICT})
+    assert f"policy file: {PATH} in this pull request\n" in scene.run().log
+    with_policy(scene, STRICT)
+    assert f"policy file: {PATH} in commit {scene.pull.base_sha[:7]} of main\n" in scene.run().log
 
 
 # -- stages -----------------------------------------------------------------------------------------------------------

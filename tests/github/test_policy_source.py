@@ -132,7 +132,9 @@ def test_the_old_policy_applies_whatever_a_pull_request_does_to_the_file(
     assert found.replaces is (head != base and not lines and head != UNREAD)
     assert (found.merged is not None) is (head == NEW)
     assert bool(found.changes) is (base == OLD and head == NEW)
-    assert resolved(base, head, event, changed=False) == ResolvedPolicy(policy=None if base == NONE else found.policy)
+    unchanged = ResolvedPolicy(policy=None if base == NONE else found.policy, place="commit bbbbbbb of main")
+    assert resolved(base, head, event, changed=False) == unchanged
+    assert found.place == ("this pull request" if first else unchanged.place)
 
 
 @pytest.mark.parametrize("event", ["pull_request", "pull_request_review", "pull_request_target", "merge_group"])
