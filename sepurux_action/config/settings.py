@@ -306,6 +306,9 @@ class OptionReader:
         others = (layer for layer in self._layers if layer.source is not Source.POLICY)
         if given := self.given(option):
             self._add(option, given.problem(message))
+        elif option is options.CAMPAIGN and (name := self.given(options.NAME)) and name.file:
+            problem = Problem("", f"gate {json_reader.preview(name.text)} has no campaign", name.file, name.line)
+            self._add(option, problem)
         else:
             self._add(option, (next(of_file, None) or next(others)).problem(option, message))
 
