@@ -58,8 +58,7 @@ class BaseBranch:
     @property
     def operation(self) -> Operation:
         """Return what could not be done. Only a missing permission for statuses is clear from GitHub's errors."""
-        statuses = self.error is not None and self.error.accepted == Operation.RESULTS.permission.replace(": ", "=")
-        return Operation.RESULTS if statuses else Operation.BASE
+        return Operation.RESULTS if self.error and self.error.accepted == "statuses=read" else Operation.BASE
 
 
 def base_query(event: Event) -> str:

@@ -117,11 +117,9 @@ class BoundedCalls:
 
     def _attempts(self, due: Mapping[Operation, Callable[[GitHubClient], T]]) -> dict[Operation, T | ErrorDetails]:
         """Send each read once."""
-        if (client := self._client) is None:
-            return dict.fromkeys(due, _NOT_USED)
         left = max(0.0, self.left)
         limits = (min(left, BASE_QUERY_S) if each is Operation.BASE else left for each in due)
-        works = (partial(work, client) for work in due.values())
+        works = (partial(self._send, work) for work in due.values())
         try:
             futures = self._timeouts.run_side_by_side(zip(limits, works, strict=True))
         except Interrupted:
@@ -148,12 +146,17 @@ class BoundedCalls:
         return self._attempt(work)
 
     def _attempt(self, work: Callable[[GitHubClient], T]) -> T:
-        if (client := self._client) is None:
-            raise GitHubError(_NOT_USED)
         try:
-            return self._timeouts.run(max(0.0, self.left), lambda: work(client))
-        except DeadlineExceeded as error:
-            raise GitHubError(_ENDED if isinstance(error, Interrupted) else _TIMED_OUT) from None
+            return self._timeouts.run(max(0.0, self.left), partial(self._send, work))
+        except Interrupted:
+            raise GitHubError(_ENDED) from None
+        except DeadlineExceeded:
+            raise GitHubError(_TIMED_OUT) from None
+
+    def _send(self, work: Callable[[GitHubClient], T]) -> T:
+        if self._client is None:
+            raise GitHubError(_NOT_USED)
+        return work(self._client)
 
     def warn(self, operation: Operation, details: ErrorDetails, targets: Sequence[str] = ()) -> None:
         """Write the warning for a rejection, once; if the token may not do the operation, it is not tried again."""

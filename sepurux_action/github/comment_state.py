@@ -17,7 +17,7 @@ from urllib.parse import quote
 from sepurux_action.common import codec, json_reader
 from sepurux_action.common.signature import is_signed, sign
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation.ci_run import CIRun
+from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, fingerprint
 from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures
 from sepurux_action.evaluation.published_result import CommitResults
@@ -80,13 +80,13 @@ def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
     decided, worst, numbers = result.decided, result.worst, result.numbers
     names = numbers.mutation_categories
     names = None if names is None else tuple(map(_cut, names))
-    tools = (replace(each, tool=_cut(each.tool)) for each in numbers.top_failing_tools[:MAX_DETAILS])
+    tools = (FailingTool(_cut(each.tool), each.count) for each in numbers.top_failing_tools[:MAX_DETAILS])
     found, run_ids = result.what_failed, worst.run.run_ids[:MAX_DETAILS]
     failures, left_out = merge_failures(map(_cut_failure, found.failures), MAX_DETAILS)
     worst = replace(
         worst,
         trace=_cut(worst.trace),
-        run_decision=replace(worst.run_decision, reason="", detail=""),
+        run_decision=RunDecision(worst.decision, "", worst.run_decision.rule),
         failures=(),
         of_batch=(),
         run=CIRun(mutation_categories=names, dashboard_url=worst.run.dashboard_url, run_ids=run_ids),
@@ -94,7 +94,9 @@ def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
         trace_may_be_cause=False,
         earlier=result.recorded.run if result.recorded else here,
     )
-    numbers = replace(numbers, status="", decision="", mutation_categories=names, top_failing_tools=tuple(tools))
+    numbers = replace(
+        numbers, status="", decision="", mutation_categories=names, top_failing_tools=tuple(tools), run_ids=run_ids
+    )
     return Evaluated(
         decided=replace(
             decided,
@@ -103,7 +105,7 @@ def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
             runs=(worst,),
             worst_index=0,
             scenarios=(),
-            numbers=replace(numbers, run_ids=run_ids),
+            numbers=numbers,
         ),
         what_failed=replace(
             found,
@@ -227,8 +229,8 @@ def _shorter(state: CommentState) -> Iterator[CommentState]:
 
     A commit that is left out costs a point of the trend, and an unfinished run costs a new evaluation.
     """
-    yield replace(state, commits=state.commits[-MAX_RESULTS:])
-    yield replace(state, commits=state.commits[-FEW_RESULTS:])
+    for most in (MAX_RESULTS, FEW_RESULTS):
+        yield replace(state, commits=state.commits[-most:])
     yield CommentState(commits=state.commits[-1:], unfinished=state.unfinished)
     yield CommentState(commits=state.commits[-1:])
 

@@ -130,7 +130,12 @@ class ReviewGate:
         self._waiting: list[ApprovalRules] = []
 
     def approval(self, reviewers: tuple[str, ...]) -> ApprovalStatus:
-        status = self._approval(reviewers)
+        status = ApprovalStatus(unread=True)
+        if self._pull and self._reviews is not None:
+            rules = self._rules(self._pull, reviewers)
+            status = approval_status(self._reviews, rules)
+            if status.can_approve:
+                self._waiting.append(rules)
         triggers = workflow_triggers(self._workflow)
         starts_no_run = bool(triggers) and REVIEW not in triggers
         return replace(
@@ -138,15 +143,6 @@ class ReviewGate:
             rerun_needed=status.possible and not status.unread and starts_no_run,
             read_only=self._event.fork and self._event.name == REVIEW,
         )
-
-    def _approval(self, reviewers: tuple[str, ...]) -> ApprovalStatus:
-        if self._pull is None or self._reviews is None:
-            return ApprovalStatus(unread=True)
-        rules = self._rules(self._pull, reviewers)
-        status = approval_status(self._reviews, rules)
-        if status.can_approve:
-            self._waiting.append(rules)
-        return status
 
     def may_evaluate_again(self, reviewers: tuple[str, ...]) -> bool:
         """Return whether who started this run may start another evaluation of a commit that failed."""
