@@ -354,14 +354,6 @@ def test_a_comments_address_is_one_or_nothing(dotcom: Scene) -> None:
     assert dotcom.client.create_comment(dotcom.pull.number, "text").url == ""
 
 
-def test_the_token_is_in_no_error(dotcom: Scene) -> None:
-    token = dotcom.github.token()
-    client = connect(dotcom.github.url, Secret(token), "octo/shop")
-    dotcom.github.fault("graphql*", backend.reset(), always=True)
-    error = error_of(lambda: client.snapshot(1))
-    assert token not in warning_text(Operation.PULL, error, dotcom.event)
-
-
 @pytest.mark.parametrize("path", ["reviews", "files"])
 def test_a_list_of_more_entries_than_the_limit_is_an_error(path: str, dotcom: Scene) -> None:
     entry = {"user": {"login": "hubot", "type": "User"}, "state": "APPROVED", "filename": "a"}
@@ -448,16 +440,6 @@ def test_only_a_status_of_the_own_account_is_compared(own: str, others: list[str
     assert compared(dotcom._replace(client=client)) == [90]
 
 
-def test_results_of_merged_branches_are_not_compared(dotcom: Scene) -> None:
-    """Each second parent is a head that a pull request was evaluated at."""
-    for rate in (91, 92, 93):
-        head = dotcom.repository.commit(f"topic-{rate}")
-        dotcom.repository.status(head, "success", "Sepurux / core", rated(10))
-        merged = dotcom.repository.merge(head)
-        dotcom.repository.status(merged, "success", "Sepurux / core", rated(rate))
-    assert compared(dotcom) == [93, 92, 91]
-
-
 def test_the_newest_50_commits_of_the_first_parent_line_are_searched(dotcom: Scene) -> None:
     on_main(dotcom, 80, 90)
     for _ in range(49):
@@ -470,7 +452,8 @@ def test_the_newest_50_commits_of_the_first_parent_line_are_searched(dotcom: Sce
 def test_a_merge_of_many_commits_hides_no_older_result(dotcom: Scene) -> None:
     on_main(dotcom, 90, 91)
     for number in range(120):
-        dotcom.repository.commit("topic", {"change.txt": str(number)})
+        head = dotcom.repository.commit("topic", {"change.txt": str(number)})
+        dotcom.repository.status(head, "success", "Sepurux / core", rated(10))
     dotcom.repository.merge(dotcom.repository.branches["topic"].sha)
     on_main(dotcom, 92)
     assert compared(dotcom) == [92, 91, 90]

@@ -150,6 +150,10 @@ def test_a_policy_file_is_misnamed_only_if_there_is_none_with_the_right_name(oth
     assert (found.policy, found.head_policy) == (PolicyFile(),) * 2
 
 
+def test_a_base_commit_that_the_token_may_not_see_is_not_one_without_a_policy_file() -> None:
+    assert parsed(policyCommit=None).policy.error == "GitHub shows no base commit"
+
+
 @pytest.mark.parametrize("policy", ["", "a page", [], {}, True, 0])
 def test_a_policy_file_of_an_unknown_shape_is_not_a_missing_file(policy: object) -> None:
     assert parsed(policy=policy).policy.error
