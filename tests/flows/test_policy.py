@@ -271,24 +271,6 @@ def test_a_soft_gate_waits_asks_the_listed_reviewers_and_says_who_can_approve_it
     assert f"hubot can approve commit {scene.pull.head_sha[:7]}" in without_code(scene.ours[0])
 
 
-# -- many gates -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("token", "decision"), [(SECRET, "pass"), ("", "error")])
-def test_a_gate_whose_files_are_not_touched_is_skipped_with_a_status_that_says_so(
-    token: str, decision: str, scene: Scene
-) -> None:
-    with_policy(scene, SEARCH + "  - {name: refunds, paths: ['refunds/**']}\n")
-    scene.pull.push({"refunds/agent.py": "x"})
-    result = scene.run(token=token)
-    by_name = {gate["name"]: gate["decision"] for gate in json.loads(result.outputs["gates"])}
-    assert by_name == {"refunds": decision, "search": "skipped"}
-    statuses = {status.context: status for status in scene.repository.latest_statuses(scene.pull.head_sha)}
-    assert statuses["Sepurux / search"].state == "success"
-    assert statuses["Sepurux / search"].description == "skipped (hard): -; no changed file matches its paths"
-    assert len(scene.sepurux.calls("POST /v1/ci/runs")) == (decision == "pass")
-
-
 # -- advice, problems, and what cannot be read -------------------------------------------------------------------------
 
 

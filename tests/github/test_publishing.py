@@ -21,7 +21,7 @@ from sepurux_action.evaluate import evaluate, read_record
 from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
-from sepurux_action.github.client import CommitState, Review
+from sepurux_action.github.client import CommitState
 from sepurux_action.github.commit import Commit, PolicyFile, PublishedStatus
 from sepurux_action.github.event import Event, Lookup, PullRequest
 from sepurux_action.github.publisher import STATUSES_S
@@ -488,20 +488,6 @@ def test_the_last_page_that_is_read_is_enough_to_write() -> None:
     publish(scene, results("one"))
     scene.session.publisher.publish_comment(results("one"), BODY)
     assert len(scene.client.named("create_comment")) == 1
-
-
-# -- reviews ----------------------------------------------------------------------------------------------------------
-
-
-def approvals(*logins: str) -> tuple[Review, ...]:
-    return tuple(Review(author=login, state="APPROVED", commit=HEAD) for login in logins)
-
-
-def test_the_newest_approvals_are_checked_first_until_one_is_eligible() -> None:
-    scene = a_scene(given=approvals(*numbered(200), "ann", *numbered(3, "late")), takes_s=0.3)
-    scene.client.permissions = {"ann": "write"}
-    assert scene.session.reviews.approval(()).approved_by == ("ann",)
-    assert scene.client.named("permission") == ["late2", "late1", "late0", "ann"]
 
 
 # -- limits -----------------------------------------------------------------------------------------------------------

@@ -99,6 +99,7 @@ SOFT = a_gate(stage=Stage.SOFT)
         (a_result(NO_DECISION), "failure", f"pending (hard): {UNKNOWN}; No decision after 10 min"),
         (a_result(NO_DECISION, gate=ALLOW), "success", f"pending (hard): {UNKNOWN}; does not block: No decision aft"),
         (a_result(undecided(Decision.ERROR, "No `token`.")), "failure", f"error (hard): {UNKNOWN}; No `token`"),
+        (a_result(undecided(Decision.SKIPPED, "")), "success", "skipped (hard): -; no changed file matches its paths"),
         *(
             (a_result(gate=SOFT, approval=approval), state, f"fail (soft): {NUMBERS}{note}; 1 scenario")
             for approval, state, note in (
