@@ -105,7 +105,7 @@ class GitHubClient:
         """Create a comment. After a failure the comment may exist, so the caller has to search for it."""
         body = self._redact(body)
         made = json_reader.as_object(self._call("POST", f"issues/{number}/comments", body={"body": body}))
-        return Comment(id=_check_id(made), body=body, url=json_reader.safe_url(json_reader.text(made.get("html_url"))))
+        return Comment(id=_check_id(made), body=body, url=json_reader.safe_url(made.get("html_url")))
 
     def newest_comments(self, number: int, account: str) -> tuple[Comment, ...]:
         """Return the comments of `account` that were written or edited since a minute before this client was made.
@@ -114,7 +114,7 @@ class GitHubClient:
         """
         listed = self._pages(f"issues/{number}/comments", since=self._since)
         return tuple(
-            Comment(id=_check_id(each), body=body, url=json_reader.safe_url(json_reader.text(each.get("html_url"))))
+            Comment(id=_check_id(each), body=body, url=json_reader.safe_url(each.get("html_url")))
             for each in listed
             if json_reader.text(json_reader.at(each, "user", "login")).lower() == account.lower()
             and isinstance(body := each.get("body"), str)

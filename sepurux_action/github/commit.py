@@ -191,7 +191,7 @@ def parse_status(raw: Mapping[str, object], account: str) -> PublishedStatus:
     login = json_reader.text(json_reader.at(creator, "login")).removesuffix(suffix) + suffix
     return PublishedStatus(
         **texts,
-        url=json_reader.safe_url(json_reader.text(raw.get("targetUrl") or raw.get("target_url"))),
+        url=json_reader.safe_url(raw.get("targetUrl") or raw.get("target_url")),
         created=json_reader.text(raw.get("createdAt") or raw.get("created_at")),
         own=bool(account) and login.lower() == account.lower(),
         id=number if isinstance(number, int) else 0,

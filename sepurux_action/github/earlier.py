@@ -144,8 +144,9 @@ class Record:
 class Earlier:
     """What earlier runs left about a subject. Without a `record`, no decision of theirs counts."""
 
-    def __init__(self, calls: BoundedCalls, subject: Subject, reviews: ReviewGate) -> None:
-        self._calls, self._subject, self._reviews = calls, subject, reviews
+    def __init__(self, calls: BoundedCalls, subject: Subject) -> None:
+        self._calls, self._subject = calls, subject
+        self._reviews = ReviewGate(calls, subject)  # not that of approvals, for which what failed now is read again
         event, self._commit, self._line = subject.event, subject.event.commit, subject.state_line
         records = calls.connected and subject.settings.status and event.commit and event.keeps_fail
         self.record = Record(event.commit, subject.commit.account) if records else None

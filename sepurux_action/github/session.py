@@ -23,7 +23,7 @@ class GitHubSession:
         self.changes = changes or Changes(calls, subject)
         self.reviews = ReviewGate(calls, subject)
         self.advice = StageAdvice(calls, subject.event)
-        self.earlier = Earlier(calls, subject, self.reviews)
+        self.earlier = Earlier(calls, subject)
         self.publisher = Publisher(calls, subject, self.earlier)
 
     def load(self) -> GitHubSession:

@@ -120,7 +120,7 @@ def _latest(reviews: Iterable[Review]) -> dict[str, Review]:
 
 
 class ReviewGate:
-    """The reviews of one pull request. Each part is read once for all gates, because GitHub may hang."""
+    """Who may approve one pull request. Each part is read once for all gates, because GitHub may hang."""
 
     def __init__(self, calls: BoundedCalls, subject: Subject) -> None:
         self._calls, self._event, self._pull = calls, subject.event, subject.snapshot.pull_request
@@ -188,9 +188,6 @@ class ReviewGate:
     def _reviews(self) -> tuple[Review, ...] | None:
         number = self._event.pull_request or 0
         self._calls.set_timeout(READS_S)  # the deadline of the first reads passed during the evaluation
-        self._permission.cache_clear()  # maybe there was no time left for them then
-        self._requesters.cache_clear()
-        self._elsewhere.cache_clear()
         return self._calls.try_call(Operation.REVIEWS, lambda github: github.reviews(number))
 
     def _fetch_elsewhere(self, head: str) -> tuple[Refusal, ...] | None:

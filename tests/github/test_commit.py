@@ -75,9 +75,9 @@ def test_beyond_a_limit_of_github_everything_is_unread() -> None:
 
 @pytest.mark.parametrize("errors", [None, [], "Something went wrong"])
 def test_errors_of_an_unknown_shape_are_still_errors(errors: object) -> None:
-    client = GitHubClient(lambda *_, **__: {"data": {"repository": {}}, "errors": errors}, "octo/shop")
+    client = GitHubClient(lambda *_, **__: {"data": {"repository": BASE}, "errors": errors}, "octo/shop")
     with pytest.raises(GitHubError):
-        client.snapshot(7)
+        client.commit(OWN, "gate.yml")
 
 
 # -- the running workflow's file --------------------------------------------------------------------------------------
