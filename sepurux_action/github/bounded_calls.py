@@ -50,9 +50,10 @@ class BoundedCalls:
 
     def set_timeout(self, seconds: float, after_signal: float | None = None) -> None:
         """Begin the time of the following calls. After a signal, they have other seconds, or what is left."""
-        seconds_now = after_signal if self.after_signal else seconds
-        if seconds_now is not None:
-            self._deadline = self.now() + seconds_now
+        if not self.after_signal:
+            self._deadline = self.now() + seconds
+        elif after_signal is not None:
+            self._deadline = self.now() + after_signal
 
     def extend(self, seconds: float) -> None:
         self._deadline += seconds
@@ -138,8 +139,9 @@ class BoundedCalls:
                 return self._attempt(work)
             except GitHubError as error:
                 details = error.details
-                wait = details.retry_after_s if details.rate_limited else max(pause, details.retry_after_s or 0)
-                may_retry = details.rate_limited or (retry and not self.after_signal and details.temporary)
+                wait, may_retry = details.retry_after_s, details.rate_limited
+                if not may_retry:
+                    wait, may_retry = max(pause, wait or 0), retry and not self.after_signal and details.temporary
                 if not may_retry or wait is None or wait >= self.left:
                     raise
             self._pause(wait)

@@ -78,8 +78,7 @@ def _key(gate: Gate) -> str:
 
 def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
     decided, worst, numbers = result.decided, result.worst, result.numbers
-    names = numbers.mutation_categories
-    names = None if names is None else tuple(map(_cut, names))
+    names = numbers.mutation_categories and tuple(map(_cut, numbers.mutation_categories))
     tools = (FailingTool(_cut(each.tool), each.count) for each in numbers.top_failing_tools[:MAX_DETAILS])
     found, run_ids = result.what_failed, worst.run.run_ids[:MAX_DETAILS]
     failures, left_out = merge_failures(map(_cut_failure, found.failures), MAX_DETAILS)
@@ -196,12 +195,11 @@ class StateLine:
 
     def write(self, state: CommentState, before: str = "") -> str:
         """Return the last line, signed, with as much of the state as fits; that of the body `before` without a key."""
-        if not self.signing_key and (kept := self._signed(before)):
-            return kept[0]
-        states = _shorter(state) if self.signing_key else ()
-        content = next(filter(None, map(_packed, states)), _packed(CommentState()))
-        signature = sign(self.signing_key, *self._place, content) if self.signing_key else "unsigned"
-        return f"{self._start} {content} {signature} -->"
+        if not self.signing_key:
+            kept = self._signed(before)
+            return kept[0] if kept else f"{self._start} {_packed(CommentState())} unsigned -->"
+        content = next(filter(None, map(_packed, _shorter(state))), _packed(CommentState()))
+        return f"{self._start} {content} {sign(self.signing_key, *self._place, content)} -->"
 
     def _signed(self, body: str) -> re.Match[str] | None:
         """Match the last line of a body: the content and a signature, which is not checked."""

@@ -163,8 +163,9 @@ def parse_commit(response: object, event: Event, error: ErrorDetails | None = No
     repository = json_reader.as_object(json_reader.at(response, "data", "repository"))
     account = json_reader.text(json_reader.at(response, "data", "viewer", "login"))
     evaluated, failed = json_reader.as_object(repository.get("evaluated")), failed_fields(response)
-    evaluated = evaluated if evaluated.get("oid") == event.commit else {}
-    statuses = raw_statuses(evaluated) if "evaluated" not in failed else None
+    if evaluated.get("oid") != event.commit:
+        evaluated = {}
+    statuses = None if "evaluated" in failed else raw_statuses(evaluated)
     head = _policy_file(repository.get("headPolicy"), repository.get("headPolicyYaml"))
     if error and head.text is None and failed & {"headPolicy", "headPolicyYaml"}:
         head = unread(error)

@@ -36,14 +36,12 @@ COMMENT_S = 20.0  # for comment and review requests, added to what the statuses 
 # After a signal, the program must exit within 5 s: one attempt at each call.
 STATUSES_AFTER_SIGNAL_S = 2.0
 NOTICE_AFTER_SIGNAL_S = 1.0  # added to what the statuses left
-NEWER_COMMIT = "the pull request has a newer commit, which gets a run of its own"
 UNKNOWN_COMMENTS = (
     f"not all comments of the pull request could be read (the gate reads {MAX_PAGES * PAGE:,}), "
     "and one of them may be its own"
 )
 INVALID_POLICY = "this pull request makes the policy invalid"
 BASE_CHANGED = "the base branch has changed"
-RERUN = "; re-run the job"
 AGAIN = "evaluating once more"
 BLOCKING_FIRST = (CommitState.FAILURE, CommitState.PENDING, CommitState.SUCCESS)
 
@@ -163,9 +161,10 @@ class Publisher:
         head = now.pull_request.head_sha if now.pull_request else ""
         if not head:
             return "the pull request could not be read"
+        if head != self._event.commit and self._event.name == "merge_group":
+            return "a merge group has a commit of its own"
         if head != self._event.commit:
-            own = "a merge group has a commit of its own"
-            return own if self._event.name == "merge_group" else NEWER_COMMIT
+            return "the pull request has a newer commit, which gets a run of its own"
         if self._subject.new_base(now):
             return "the base branch of the pull request has changed"
         return UNKNOWN_COMMENTS if now.after else ""
@@ -246,8 +245,9 @@ class Publisher:
     def _decided_status(self, result: GateResult) -> CommitStatus:
         state, note = CommitState.SUCCESS, _status_note(result)
         if self._subject.new_base(self._now):
-            state = CommitState.FAILURE
-            note = BASE_CHANGED if result.decision is Decision.FAIL else BASE_CHANGED + RERUN
+            state, note = CommitState.FAILURE, BASE_CHANGED
+            if result.decision is not Decision.FAIL:
+                note += "; re-run the job"
         elif result.needs_approval:
             state = CommitState.PENDING
         elif result.blocks:
@@ -258,9 +258,10 @@ class Publisher:
 
 
 def _status_note(result: GateResult) -> str:
-    run = result.recorded.run.number if result.recorded and result.recorded.run else ""
-    evaluated_by = f"evaluated by run {run}" if run else ""
-    return "; ".join(filter(None, (_note(result), evaluated_by)))
+    notes = [_note(result)]
+    if result.recorded and result.recorded.run and result.recorded.run.number:
+        notes.append(f"evaluated by run {result.recorded.run.number}")
+    return "; ".join(filter(None, notes))
 
 
 def _note(result: GateResult) -> str:
