@@ -59,9 +59,6 @@ class GitHubClient:
         self._call, self._name, self._redact = send, repository, redact
         self._since = (datetime.now(UTC) - CLOCK_SKEW).strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    def open_pull_requests(self) -> tuple[PullRequest, ...]:
-        return self._pulls("open")
-
     def find_pull_requests(self, lookup: Lookup) -> tuple[PullRequest, ...]:
         """Return the pull requests that may match; `resolve` checks them."""
         if not lookup.commit:
@@ -73,7 +70,7 @@ class GitHubClient:
             return listed if found else (*listed, *self._pulls("closed", head=label))
         # GitHub's list of pull requests by commit lacks those from forks, and the open ones of a commit that the
         # default branch contains.
-        return self.open_pull_requests()
+        return self._pulls("open")
 
     def commit(self, event: Event, config: str) -> Commit:
         """Return the policy files at the path `config` that concern an event, and the statuses of its commit."""

@@ -142,14 +142,14 @@ class Record:
 
 
 class Earlier:
-    """What earlier runs left about a subject. Without a `record`, no decision of theirs counts."""
+    """What earlier runs left about a subject. Without statuses, or on the default branch, no decision counts."""
 
     def __init__(self, calls: BoundedCalls, subject: Subject) -> None:
         self._calls, self._subject = calls, subject
         self._reviews = ReviewGate(calls, subject)  # not that of approvals, for which what failed now is read again
         event, self._commit, self._line = subject.event, subject.event.commit, subject.state_line
-        records = calls.connected and subject.settings.status and event.commit and event.keeps_fail
-        self.record = Record(event.commit, subject.commit.account) if records else None
+        self._counts = calls.connected and subject.settings.status and bool(event.commit) and event.keeps_fail
+        self.record = Record(event.commit, subject.commit.account)
         self._page = subject.snapshot
         self._read_state = cache(self._line.read)  # each gate needs the state
 
@@ -161,7 +161,7 @@ class Earlier:
         """
         self._calls.set_timeout(READS_S)
         found = dict[str, Evaluated | None]()
-        if self.record is None:
+        if not self._counts:
             return found
         by_context = {self._subject.context_of(gate): gate for gate in gates}
         if unknown := self.record.without_decision(by_context, self._subject.commit.statuses):
@@ -179,7 +179,7 @@ class Earlier:
 
         No status is `success`, and no decision `pass`, without this read, after a signal neither.
         """
-        if self.record is None or not gates:
+        if not self._counts or not gates:
             return {}
         self._calls.set_timeout(READS_S)
         by_context = {self._subject.context_of(gate): gate for gate in gates}

@@ -230,16 +230,12 @@ class Publisher:
         self._set[status.context.lower()] = status
 
     def _send(self, status: CommitStatus) -> None:
-        if self._record:
-            self._record.note_link(status.description, status.url)  # also if the response is lost
-        number = self._calls.call(partial(self._post, status))
-        if self._record:
-            self._record.note_set(number)
+        self._record.note_link(status.description, status.url)  # also if the response is lost
+        self._record.note_set(self._calls.call(partial(self._post, status)))
 
     def _post(self, status: CommitStatus, github: GitHubClient) -> int:
         """Set a status, and return its id; raises GitHubError if it would hide a new `fail` of another run."""
-        if self._record:
-            self._record.check_hides_no_fail(github, status, self._calls.now())
+        self._record.check_hides_no_fail(github, status, self._calls.now())
         return github.set_status(self._event.commit, status)
 
     def _decided_status(self, result: GateResult) -> CommitStatus:

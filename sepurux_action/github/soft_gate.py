@@ -17,7 +17,7 @@ from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusa
 from sepurux_action.evaluation.result import RecordedFail
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.client import Review
-from sepurux_action.github.event import PERSON, REVIEW, PullRequest
+from sepurux_action.github.event import PERSON, REVIEW, Lookup, PullRequest
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.subject import Subject
 
@@ -192,7 +192,8 @@ class ReviewGate:
 
     def _fetch_elsewhere(self, head: str) -> tuple[Refusal, ...] | None:
         """Return who cannot approve the other open pull requests with this head; None if it cannot be read."""
-        opened = self._calls.try_call(Operation.SAME_HEAD, lambda github: github.open_pull_requests())
+        find = methodcaller("find_pull_requests", Lookup(commit=head))
+        opened = self._calls.try_call(Operation.SAME_HEAD, find)
         if opened is None:
             return None
         refusals = []
