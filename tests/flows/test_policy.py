@@ -31,13 +31,6 @@ def with_policy(scene: Scene, text: str) -> None:
 SHARED = "so a pull request with the same head commit into another branch sets the same status"
 
 
-def test_one_warning_says_that_branches_with_different_policies_share_a_status(scene: Scene) -> None:
-    with_policy(scene, "campaign: core-reliability\nthresholds: {max_pass_rate_drop: 3%}\nstatus_context: Agents\n")
-    scene.answers(**PASSED)
-    [warning] = [warning for warning in scene.run().messages("warning") if SHARED in warning]
-    assert 'Write `status_context: "Agents ({base})"`' in warning
-
-
 def test_without_github_no_status_is_shared(scene: Scene) -> None:
     result = scene.run(github_token="", max_pass_rate_drop="3%")
     assert SHARED not in result.log
