@@ -50,6 +50,7 @@ def recorded(tool: Tool, name: str = "") -> Tool:
 
     def call(*args: Any, **kwargs: Any) -> Any:
         trace = _current_trace(name)
+        # Defaults too, if a framework passes every argument: OpenAI's Agents SDK does, and the tool sees no difference.
         given = {positions.get(number, str(number)): value for number, value in enumerate(args)} | kwargs
         trace.tool_call(name, {key: _as_json(value) for key, value in given.items() if not _is_context(value)})
         with _errors(trace, name):

@@ -155,7 +155,7 @@ def scene(image: str, runner: str, label: str, tmp_path: Path) -> Iterator[Scene
         Sandbox(Store(campaigns=campaigns), token=SECRET) as sandbox,
     ):
         repository = github.repository("octo-org/agents")
-        pull = repository.pull("contributor", head="refunds", files={"agents/support/prompt.md.j2": "Be kind.\n"})
+        pull = repository.pull("contributor", head="refunds", files={"bots/support/prompt.md.j2": "Be kind.\n"})
         checkout = tmp_path / "agents"
         checkout.mkdir()
         yield Scene(
@@ -226,7 +226,7 @@ def gated_by_paths(scene: Scene) -> None:
     """Run the gate of the one agent whose files the pull request changes; the others are skipped."""
     scene.policy("many-agents.yml")
     for agent in ("refunds", "support", "search"):
-        scene.record("refund-sound.json", at=f"agents/{agent}/record_traces.py")
+        scene.record("refund-sound.json", at=f"bots/{agent}/record_traces.py")
     run = scene.run(WORKFLOWS / "many-agents.yml")
     assert run.jobs == {"record": "success", "reliability": "success"}, run.log
     gates = json.loads(run.steps["reliability", GATE].outputs["gates"])

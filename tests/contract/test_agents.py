@@ -47,7 +47,9 @@ MY_AGENT = """
 def answer(request, tools):
     look_up_order, refund = tools
     order = look_up_order("A-1001" if "A-1001" in request else "A-1002")
-    return refund(order="A-1001", approval_token=order["approval_token"]) if order["approval_token"] else "No."
+    if not order["approval_token"]:
+        return "No."
+    return [refund(order="A-1001", approval_token=order["approval_token"]) for _ in range({refunds})]
 """
 Events = list[dict[str, Any]]
 
@@ -101,9 +103,10 @@ def gate(run: Callable[[str], object], folder: Path) -> StepResult:
     return run_gate(folder)
 
 
-def run_gate(folder: Path) -> StepResult:
+def run_gate(folder: Path, **inputs: str) -> StepResult:
     with Sandbox(token=SECRET) as sandbox:
-        return run_action(inputs={**sound_inputs(sandbox.url), "trace_file": "traces/*.json"}, workspace=folder)
+        given = {**sound_inputs(sandbox.url), "trace_file": "traces/*.json", **inputs}
+        return run_action(inputs=given, workspace=folder)
 
 
 @pytest.mark.usefixtures("asked")
@@ -135,19 +138,23 @@ def blocks_below(heading: str, language: str = "python") -> list[str]:
     return [dedent(each) for each in re.findall(rf"^ *```{language}\n(.*?)^ *```", section, re.MULTILINE | re.DOTALL)]
 
 
-def test_the_recipe_of_the_documents_records_and_passes(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("refunds", "result"), [(1, (0, "pass", "0")), (2, (1, "fail", "3"))])
+def test_the_recipe_of_the_documents_records_and_a_repeated_refund_fails(
+    refunds: int, result: tuple[int, str, str], tmp_path: Path
+) -> None:
     [recipe] = blocks_below("Record in the workflow")
     (tmp_path / "record_traces.py").write_text(recipe, encoding="utf-8")
     (tmp_path / "recording.py").write_bytes((REPOSITORY / "examples" / "agents" / "recording.py").read_bytes())
-    (tmp_path / "my_agent.py").write_text(MY_AGENT, encoding="utf-8")
+    (tmp_path / "my_agent.py").write_text(MY_AGENT.format(refunds=refunds), encoding="utf-8")
     [command] = re.findall(r"run `python (record_traces.py .+?)`", PAGE)
     done = subprocess.run([sys.executable, *command.split()], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert {path.name for path in (tmp_path / "traces").iterdir()} == {
         f"{name}-{number}.json" for name in ("refund-approved", "refund-not-approved") for number in (1, 2, 3)
     }
-    result = run_gate(tmp_path)
-    assert (result.exit_code, result.outputs["decision"]) == (0, "pass"), result.log
+    assert "add `--max-failures 0`" in PAGE
+    found = run_gate(tmp_path, min_pass_rate="0", max_failures="0")
+    assert (found.exit_code, found.outputs["decision"], found.outputs["failures"]) == result, found.log
 
 
 def test_the_agent_with_openais_agents_sdk_and_the_reply_of_the_documents_are_recorded(

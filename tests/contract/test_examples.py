@@ -162,8 +162,8 @@ COPIED = ROOT / "examples" / "repository"
         CONFIG.default,
         "record_traces.py",
         "recording.py",
-        "agents/refunds/record_traces.py",
-        "agents/refunds/stubs/shop.py",
+        "bots/refunds/record_traces.py",
+        "bots/refunds/stubs/shop.py",
         "requirements.txt",
     ],
 )

@@ -83,7 +83,7 @@ def checkout(tmp_path: Path) -> Checkout:
     checkout.folder.mkdir()
     checkout.git("init", "--quiet", "--initial-branch", "main")
     recorder = RECORDER.format(trace=(TRACES / "refund-sound.json").read_text(encoding="utf-8"))
-    files = {f"agents/{agent}/record_traces.py": recorder for agent in AGENTS}
+    files = {f"bots/{agent}/record_traces.py": recorder for agent in AGENTS}
     (checkout.folder / "README.md").write_text("Three agents.\n", encoding="utf-8")
     checkout.git("add", ".")
     checkout.git("commit", "--quiet", "--message", "first")
@@ -95,10 +95,10 @@ def checkout(tmp_path: Path) -> Checkout:
 # -- what is recorded -------------------------------------------------------------------------------------------------
 
 CHANGES = {
-    "agents/support/prompt.md.j2": {"support"},
-    "agents/support/notes.md": {"support"},  # `paths` of the policy excludes it: the filter may record more
+    "bots/support/prompt.md.j2": {"support"},
+    "bots/support/notes.md": {"support"},  # `paths` of the policy excludes it: the filter may record more
     "README.md": set[str](),
-    "agents/README.md": set[str](),
+    "bots/README.md": set[str](),
     "prompts/tone.txt": AGENTS,
     "requirements.txt": AGENTS,
     FILE: AGENTS,
@@ -107,15 +107,15 @@ CHANGES = {
 
 @pytest.mark.parametrize("changed", CHANGES)
 def test_agents_that_a_pull_request_changes_are_recorded(changed: str, checkout: Checkout) -> None:
-    checkout.commit("main", {"agents/search/main.txt": "changed on the base branch alone\n"})
+    checkout.commit("main", {"bots/search/main.txt": "changed on the base branch alone\n"})
     checkout.commit("change", {changed: "changed\n"})
     assert (checkout.record(), checkout.recorded()) == (0, CHANGES[changed])
 
 
 def test_an_agent_is_recorded_if_a_file_leaves_its_folder(checkout: Checkout) -> None:
-    checkout.commit("main", {"agents/support/prompt.txt": "Be kind.\n"})
+    checkout.commit("main", {"bots/support/prompt.txt": "Be kind.\n"})
     checkout.git("checkout", "--quiet", "-B", "change")
-    checkout.git("mv", "agents/support/prompt.txt", "prompt.txt")
+    checkout.git("mv", "bots/support/prompt.txt", "prompt.txt")
     checkout.git("commit", "--quiet", "--message", "move")
     assert (checkout.record(), checkout.recorded()) == (0, {"support"})
 
@@ -123,7 +123,7 @@ def test_an_agent_is_recorded_if_a_file_leaves_its_folder(checkout: Checkout) ->
 def test_an_agent_is_recorded_if_the_base_branch_has_the_same_change_already(checkout: Checkout) -> None:
     """GitHub still lists the file as changed, so the gate is not skipped."""
     for branch in ("change", "main"):
-        checkout.commit(branch, {"agents/support/prompt.txt": "Be kind.\n", f"{branch}.txt": "\n"})
+        checkout.commit(branch, {"bots/support/prompt.txt": "Be kind.\n", f"{branch}.txt": "\n"})
     assert (checkout.record(), checkout.recorded()) == (0, {"support"})
 
 
@@ -136,7 +136,7 @@ def test_every_agent_is_recorded_without_a_pull_request_or_if_git_does_not_know_
 
 
 def test_if_one_recording_fails_the_job_fails(checkout: Checkout) -> None:
-    checkout.commit("change", {"agents/refunds/record_traces.py": "raise SystemExit('no model')\n"})
+    checkout.commit("change", {"bots/refunds/record_traces.py": "raise SystemExit('no model')\n"})
     assert checkout.record() == 1
 
 
@@ -171,7 +171,7 @@ def gate(github: GitHub, checkout: Checkout, changed: str, policy: str) -> tuple
 
 
 def test_the_gates_of_agents_that_are_not_recorded_are_skipped(github: GitHub, checkout: Checkout) -> None:
-    changed = "agents/support/prompt.md.j2"
+    changed = "bots/support/prompt.md.j2"
     checkout.commit("change", {changed: "changed\n"})
     assert (checkout.record(), checkout.recorded()) == (0, {"support"})
     result, decisions = gate(github, checkout, changed, POLICY)
@@ -186,7 +186,7 @@ def test_a_gate_that_is_evaluated_without_a_recording_blocks(
     changed = "shared/tools.py"  # in `paths`, but not in the filter
     checkout.commit("change", {changed: "changed\n"})
     assert (checkout.record(), checkout.recorded()) == (0, set())
-    policy = POLICY.replace('"agents/support/**"', '"agents/support/**", "shared/**"')
+    policy = POLICY.replace('"bots/support/**"', '"bots/support/**", "shared/**"')
     policy = policy.replace("timeout: 15m\n", f"timeout: 15m\non_undecided: {on_undecided}\n")
     result, decisions = gate(github, checkout, changed, policy)
     assert decisions == {"refunds": "skipped", "support": "error", "search": "skipped"}

@@ -518,8 +518,11 @@ class GitHub:
         return [{**shown, "body": each["body"]} for each in self.comments]
 
     def _assignees(self, first: int) -> Json:
-        self._refuse("requesters")
         return _page({"login": login} for login in self.world.assignees[:first])
+
+    def _authors(self, **_: object) -> Json:
+        self._refuse("requesters")
+        return _page([{"user": None}, *({"user": {"login": login}} for login in self.world.commit_authors)])
 
     def _object(self, expression: str) -> Json | None:
         revision, _, path = expression.partition(":")
@@ -552,7 +555,7 @@ class GitHub:
             "committedViaWeb": False,
             "committer": None,
             "parents": {"totalCount": 1, "nodes": []},
-            "authors": _page([{"user": None}, *({"user": {"login": login}} for login in self.world.commit_authors)]),
+            "authors": self._authors,
         }
 
 

@@ -385,7 +385,7 @@ def ends_at_once(fault: Fault) -> bool:
 def is_outage(fault: Fault) -> bool:
     """Return whether `allow` applies although a trace is uploaded: no trace can be the cause."""
     if fault.kind in {"500", "503"}:
-        return fault.call == "campaigns" and not ends_at_once(fault)
+        return fault.call == "campaigns"
     return fault.kind in {"401", "425", "429", "refused"}
 
 
