@@ -42,6 +42,7 @@ const terms = [
   ["(?:several\\s+)?by\\s+comma", "separated by commas"],
   ["mistakes?\\s+in", "problem in"],
   ["answers?\\s+of\\s+(?:a|the)\\s+backend", "response of the backend"],
+  ["(is|was|were|been)\\s+cancelled", "$1 canceled"],
 ];
 const proseTerms = [["cancell(ed|ing)", "cancel$1"]]; // of documents; the CI API has the status `cancelled`
 

@@ -2,7 +2,7 @@
 # Starts the gate without Docker: finds a Python, installs the locked packages into an environment, and runs the gate.
 # It reads no input. It is sourced, so that the gate becomes the process that the runner signals.
 set -e
-# The runner signals only the shell. bash ignores SIGINT if the command that it waits for succeeds, so a cancelled job
+# The runner signals only the shell. bash ignores SIGINT if the command that it waits for succeeds, so a canceled job
 # would still be evaluated.
 trap 'exit 130' INT
 

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sepurux_action.github.comment_state import commit_of, with_notice
+from sepurux_action.github.comment_state import shown_in, with_line, with_title
+from sepurux_action.report.context import Context
 from sepurux_action.report.rendering import render_comment, render_lines, render_notice, render_summary
 from sepurux_action.report.report import Report
 from sepurux_action.report.report_json import report_json
+from sepurux_action.report.view import COMMENT_CHARACTERS
 from tests.builders import a_context, commented, reports
 
 GOLDEN = ROOT / "tests" / "golden"
@@ -31,12 +34,20 @@ def files() -> dict[str, str]:
     comments = {
         f"{state}.comment.md": f"{render_comment(report, MARKER, STATE)}\n" for state, report in commented().items()
     }
-    old, cancelled = comments["fail.comment.md"], "the run was cancelled"
     later = a_context(commit=LATER, commit_url=f"https://github.com/acme/shop/commit/{LATER}")
-    for state, why in (("evaluating", ""), ("not-evaluated", "3 problems in the settings"), ("interrupted", cancelled)):
-        comments[f"{state}.comment.md"] = with_notice(old, render_notice(later, commit_of(old), why=why))
+    comments["evaluating.comment.md"] = _noticed(comments["fail.comment.md"], later, None)
+    comments["not-evaluated.comment.md"] = _noticed(comments["pass.comment.md"], later, 3)
+    comments["interrupted.comment.md"] = _noticed(comments["fail.comment.md"], later, 0)
+    comments["evaluating-again.comment.md"] = _noticed(comments["not-evaluated.comment.md"], later, None)
     texts = {f"{state}.txt": _plain(report) for state, report in reports().items()}
     return summaries | comments | texts | {f"{state}.json": _json(reports()[state]) for state in JSON_STATES}
+
+
+def _noticed(body: str, later: Context, problems: int | None) -> str:
+    """Return a comment while a later commit is evaluated, or after it was not."""
+    earlier = shown_in(body)
+    text, summary = render_notice(later, earlier.commit, earlier.symbol, collapsed=earlier.collapsed, problems=problems)
+    return with_title(body, text, summary, COMMENT_CHARACTERS) if summary else with_line(body, text)
 
 
 def _json(report: Report) -> str:
@@ -44,11 +55,26 @@ def _json(report: Report) -> str:
 
 
 def _plain(report: Report) -> str:
-    """Return the annotation, the last lines of the log, and the terminal; problems in the settings have only this."""
-    places = {"terminal": render_lines(report, "terminal")}
+    """Return the annotation, the last lines of the log, and the terminal, if they exist for such a report."""
+    places = {}
     if report.gates:
-        places = {name: render_lines(report, name) for name in ("annotation", "log")} | places
+        places = {name: render_lines(report, name) for name in ("annotation", "log")}
+    if _without_github(report):
+        places["terminal"] = render_lines(_on_command_line(report), "terminal")
     return "\n\n".join("\n".join([f"== {name}", *lines]) for name, lines in places.items()) + "\n"
+
+
+def _without_github(report: Report) -> bool:
+    """Return whether a command line can have such a report: no review, no status, and no remedy on GitHub."""
+    gates = report.gates
+    if any(gate.approval or gate.recorded or gate.continued or "Settings >" in gate.hint for gate in gates):
+        return False
+    return not (gates and (report.problems or any(gate.skipped and len(gates) == 1 for gate in gates)))
+
+
+def _on_command_line(report: Report) -> Report:
+    context = replace(report.context, pull_request=None, pull_request_url="", run_url="", on_command_line=True)
+    return replace(report, context=context, gates=tuple(replace(gate, context=context) for gate in report.gates))
 
 
 def main() -> None:

@@ -31,9 +31,7 @@ from sepurux_action.report.rendering import render_notice
 from sepurux_action.step import Step
 
 NOT_AFFECTED = "No changed file matches the gate's `paths`."
-RECORD_UNREAD = (
-    "The statuses of the commit could not be read, so it is not known whether an earlier run of this gate failed."
-)
+RECORD_UNREAD = "The statuses of the commit could not be read, so an earlier run of this gate may have failed."
 UNREAD = RunDecision(decision=Decision.ERROR, reason=RECORD_UNREAD, rule=Rule.RECORD_UNREAD)
 RECORD_HINT = "Give the job `statuses: write` under `permissions:` if it lacks it, then {rerun}."
 NO_CREDENTIALS = "{token} and {api_key} are both empty, so the gate has no secret for Sepurux."
@@ -78,6 +76,8 @@ def evaluate(step: Step, recorded: Mapping[str, Evaluated]) -> tuple[GateResult,
         change = next_change(gate.rules, step.event.branch, step.today)
         if change and change.is_near:
             step.host.annotate(Level.WARNING, f"Gate {gate.name}: {change}", title="Sepurux gate")
+        elif change:
+            step.host.log(f"gate {gate.name}: {change}")
         if gate in to_evaluate:
             scheduled = change is not None and change.stricter
             advised[gate.name] = step.github.advice.of_gate(gate.name, gate.stage, step.settings, scheduled=scheduled)
@@ -185,11 +185,14 @@ def _publish_fail(step: Step, gate: Gate, decided: GateDecision, may_change: boo
     step.github.publisher.publish_fail(result, may_change=may_change)
 
 
-def publish_notice(step: Step, key: str, why: str = "") -> None:
-    """Say in the comment on an earlier commit that this one is evaluated, or `why` it was not."""
+def publish_notice(step: Step, key: str, problems: int | None = None) -> None:
+    """Say in the comment on an earlier commit that this one is evaluated, or because of what it was not.
+
+    That is the number of problems in the settings, 0 after a signal.
+    """
     event = step.event
     context = Context(commit=event.commit, commit_url=event.url("commit", event.commit), run_url=event.run_url)
-    step.github.publisher.publish_notice(partial(render_notice, context, why=why), key)
+    step.github.publisher.publish_notice(partial(render_notice, context, problems=problems), key)
 
 
 def _result(step: Step, gate: Gate, base: Base, found: Evaluated, advised: str = "") -> GateResult:

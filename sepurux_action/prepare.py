@@ -35,7 +35,7 @@ IGNORED_PATHS = (
     "The input `paths` is ignored, because a policy file applies. Set `paths` for its gates, under `gates:`."
 )
 NO_FOLDER = "it needs the folder for the result; accepted: with `--baseline-dir`"
-CANCELLED_EARLY = "The run was cancelled before all settings were read."
+CANCELED_EARLY = "The run was canceled before all settings were read."
 
 
 def begin(invocation: Invocation, host: Output, signals: Signals, connections: Connections) -> Step:
@@ -112,7 +112,7 @@ def _until_signal(step: Step, work: Callable[[], T]) -> T:
     try:
         return Timeouts(step.signals).run(math.inf, work)
     except Interrupted:
-        raise ConfigurationError([Problem(where="", message=CANCELLED_EARLY)]) from None
+        raise ConfigurationError([Problem(where="", message=CANCELED_EARLY)]) from None
 
 
 def log_start(step: Step) -> None:

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 from sepurux_action import __version__
 from sepurux_action.baseline import baseline_of, write_kept
-from sepurux_action.common import number_format
 from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluate import no_credentials_hint, publish_notice
@@ -35,7 +34,7 @@ def publish(step: Step, results: Sequence[GateResult], report: Report, files: Re
     github = step.github
     _set_statuses(step, partial(github.publisher.publish_results, results))
     if step.signals.received:
-        publish_notice(step, step.settings.comment_key, "the run was cancelled")
+        publish_notice(step, step.settings.comment_key, problems=0)
         return
     comment_url = github.publisher.publish_comment(results, partial(render_comment, report))
     if not step.policy.problems:
@@ -63,7 +62,7 @@ def publish_problems(step: Step, error: ConfigurationError, files: ReportWriter)
         step.host.set_outputs({"report_path": report_path})
     _set_statuses(step, partial(step.github.publisher.publish_config_error, step.inputs.names))
     if not step.signals.received:
-        publish_notice(step, error.comment_key, f"{number_format.pluralize(len(problems), 'problem')} in the settings")
+        publish_notice(step, error.comment_key, problems=len(problems))
     return report
 
 

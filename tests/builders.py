@@ -15,6 +15,7 @@ import pytest
 from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading
+from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import REGISTERED, Gate, Trace
 from sepurux_action.config.layers import input_layer
 from sepurux_action.config.options import CONFIG
@@ -51,7 +52,7 @@ from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
 from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RecordedFail, of_status
 from sepurux_action.evaluation.retried_calls import CHECK_NETWORK
-from sepurux_action.evaluation.run_poller import CANCELLED
+from sepurux_action.evaluation.run_poller import CANCELED
 from sepurux_action.evaluation.runs import NOT_READ, RunResult, Scenario, WhatFailed, WorkflowRun
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import DELETED, FIRST_FILE, invalid_base_note, resolve_policy
@@ -306,7 +307,7 @@ def undecided(
 
 def _timed_out() -> RunResult:
     running = CIRun(status="running", dashboard_url=DASHBOARD, run_ids=(RUN_ID,))
-    hint = NEXT_STEPS[Rule.PENDING]
+    hint = at_source(NEXT_STEPS[Rule.PENDING], a_gate())
     return replace(undecided(Decision.PENDING, "No decision after 10 min.", hint, run=running), elapsed_s=600)
 
 
@@ -340,8 +341,25 @@ def _with_new_failures(gate: Gate) -> GateResult:
         replace(call, scenario="cancel an order", on_base=OnBase(0, 5), steps=FAILED_STEP),
         replace(incomplete, scenario="a new one"),
     )
-    failed = WhatFailed(failures=merge_failures(compared)[0], fixed=FIXED.fixed)
-    return a_result(a_run(), gate=gate, what_failed=failed)
+    rows = {"refund twice": (0.5, 3), "cancel an order": (0.75, 1), "a new one": (0.9, 1)}
+    scenarios = []
+    for name, (rate, count) in rows.items():
+        own = tuple(each for each in compared if each.scenario == name)
+        runs = [
+            a_run(
+                run_with(FAILING, pass_rate=rate, dashboard_url=f"https://app.sepurux.dev/runs/{name[:6].strip()}-{n}"),
+                trace=f"traces/{name.split()[0]}-{n}.json",
+                uploaded=True,
+                failures=own[n // 2 :],  # the third recording lacks the first failure
+            )
+            for n in range(count)
+        ]
+        scenarios.append(Scenario(name=name, recordings=tuple(runs), key=name))
+    failed = WhatFailed(failures=merge_failures(compared)[0], fixed=FIXED.fixed, scenarios=tuple(scenarios))
+    traces = tuple(Trace(label=run.trace, content=b"{}") for each in scenarios for run in each.recordings)
+    result = a_result(a_run(), gate=gate, what_failed=failed)
+    decided = replace(result.decided, numbers=run_with(result.numbers, scenarios=3.0))
+    return replace(result, decided=decided, gate=replace(gate, traces=traces))
 
 
 def _with_worse_scenarios(result: GateResult) -> GateResult:
@@ -365,7 +383,13 @@ def _of_scenarios(gate: Gate) -> GateResult:
     scenarios = tuple(
         a_scenario(
             name,
-            a_ci_run(decision="fail", pass_rate=rate, unsafe_attempts=unsafe, failures=count),
+            a_ci_run(
+                decision="fail",
+                pass_rate=rate,
+                unsafe_attempts=unsafe,
+                failures=count,
+                dashboard_url=f"https://app.sepurux.dev/runs/{number}",
+            ),
             run_id=f"run-{number}",
             trace_id=f"trace-{number}",
             failures=found,
@@ -464,12 +488,11 @@ DIFFERENT_STEPS = (
     "- 5 payments.status(order)",
     "+ 5 payments.refund(order, amount_cents)",
 )
-LONG_STEP = "payments.refund(order, amount_cents, currency, reason, idempotency_key, note, …)"
+LONG_STEP = "payments.refund(order, amount_cents, currency, reason, note, …)"
 FAILED_STEP = (
     "  …",
-    *(f"  {number} {LONG_STEP}" for number in range(21, 29, 2)),
+    *(f"  {number} {LONG_STEP}" for number in range(23, 29, 2)),
     f"> 29 {LONG_STEP}",
-    *(f"  {number} {LONG_STEP}" for number in range(31, 41, 2)),
     "  …",
 )
 FIXED = WhatFailed(fixed=(FixedFailure("refund twice", FAILURES[0].key, OnBase(4, 5)),))
@@ -535,12 +558,15 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     registered, waiting = (a_gate(name=name, traces=(OF_CAMPAIGN,)) for name in ("registered", "waiting"))
     uncalled = a_gate(traces=(replace(RECORDED, has_calls=False),))
     covering = a_gate_with(min_pass_rate=0.85, required_mutation_categories=("timeouts", "schema_drift"))
+    lines = {"timeout": 31, "required_mutation_categories": 7, "reviewers": 12}
+    places = {name: f"`{name}` in `.github/sepurux-gate.yml:{line}`" for name, line in lines.items()}
+    covering, placed = replace(covering, remedies=places), a_gate(remedies=places)
     wide = replace(a_gate_with(min_pass_rate=0.85, min_scenarios=45), traces=(OF_CAMPAIGN,))
     allowed = a_gate(on_undecided=OnUndecided.ALLOW)
     skipped = undecided(Decision.SKIPPED, NOT_AFFECTED)
     pushed = undecided(Decision.SKIPPED, "refs/heads/refunds was deleted.")
     unknown_record = undecided(Decision.ERROR, RECORD_UNREAD, RECORD_HINT, rule=Rule.RECORD_UNREAD)
-    cancelled = undecided(Decision.ERROR, CANCELLED.reason, NEXT_STEPS[Rule.CANCELLED], rule=Rule.CANCELLED)
+    canceled = undecided(Decision.ERROR, CANCELED.reason, NEXT_STEPS[Rule.CANCELED], rule=Rule.CANCELED)
     better = run_with(FAILING, pass_rate=0.82, unsafe_attempts=0, failures=4)
     best = run_with(PASSING, pass_rate=0.97)
     lying = run_with(PASSING, pass_rate=0.8496, reliability_score=Reading())
@@ -564,7 +590,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         for name in ("billing", "refunds", "search")
     )
     unmarked = WhatFailed(failures=FAILURES)
-    here, alone = a_context(), a_context(pull_request=None)
+    here, alone, on_main = a_context(), a_context(pull_request=None), a_context(base_ref="main")
     against_main = a_context(
         base_ref="main",
         baselines={"refunds": a_baseline(*_of_main(0.95)), "search": a_baseline(*_of_main(0.93))},
@@ -607,8 +633,8 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         ),
         "fail-new": (_with_new_failures(asking), against_main),
         "fail-unmarked": (a_result(a_run(), what_failed=unmarked), against_main),
-        "fail-scenarios": (_of_scenarios(asking), larger),
-        "fail-uncovered": (a_result(a_run(replace(PASSING, decision="fail")), gate=covering), here),
+        "fail-scenarios": (_of_scenarios(replace(asking, traces=(OF_CAMPAIGN,))), larger),
+        "fail-uncovered": (a_result(a_run(replace(PASSING, decision="fail")), gate=covering), on_main),
         "fail-few-scenarios": (a_result(a_run(PASSING), gate=wide), larger),
         "fail-recovering": (a_result(a_run(better)), recovering),
         "fail-flood": (_flood(), here),
@@ -632,7 +658,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "pass-within-range": (_compared(0.88, spread), spread),
         "pass-not-compared": (_compared(0.905, young), young),
         "error-not-compared": (_compared(0.95, None), a_context(base_ref="main")),
-        "pending": (a_result(_timed_out()), replace(against_main, baselines={})),
+        "pending": (a_result(_timed_out(), gate=placed), replace(against_main, baselines={})),
         "pending-observe": (a_result(_timed_out(), gate=observe), a_context(base_ref="main")),
         "pending-allowed": (a_result(_timed_out(), gate=allowed), here),
         "error": (a_result(rejected), here),
@@ -641,7 +667,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "error-unreachable": (a_result(undecided(Decision.ERROR, not_reached, CHECK_NETWORK)), against_main),
         "error-no-secret": (a_result(undecided(Decision.ERROR, NO_CREDENTIALS, NO_CREDENTIALS_HINT)), here),
         "error-no-numbers": (a_result(a_run(silent)), here),
-        "cancelled": (a_result(replace(cancelled, run_id=RUN_ID)), here),
+        "canceled": (a_result(replace(canceled, run_id=RUN_ID)), here),
         "skipped": (a_result(skipped), here),
         "skipped-event": (a_result(pushed), alone),
         "policy-first": (a_result(a_run(PASSING), gate=first), replace(here, notes=(FIRST_FILE,))),
@@ -701,7 +727,7 @@ def reports() -> dict[str, Report]:
     note = invalid_base_note(about, path, path)
     return {
         **{
-            name: build_report(results, context, short=name == "cancelled")
+            name: build_report(results, context, short=name == "canceled")
             for name, (results, context) in states().items()
         },
         **invalid_policies(),
@@ -714,7 +740,7 @@ def reports() -> dict[str, Report]:
 @cache
 def commented() -> dict[str, Report]:
     """Return the reports that have a comment: none without a pull request or after a signal."""
-    commentable = (name for name, (_, context) in states().items() if context.pull_request and name != "cancelled")
+    commentable = (name for name, (_, context) in states().items() if context.pull_request and name != "canceled")
     return {name: reports()[name] for name in (*commentable, *invalid_policies())}
 
 

@@ -196,7 +196,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 def _brief_help(groups: Mapping[str, argparse._ArgumentGroup]) -> str:
     """Return a line for each flag, with its help up to a comma, a colon, or a full stop."""
-    lines = [f"usage: {USAGE.partition(chr(10))[0]}"]
+    lines = [f"usage: {PROGRAM} --campaign refunds --trace-file 'traces/*.json' [options]"]
     for title, group in groups.items():
         actions = group._group_actions  # noqa: SLF001 - no public name
         shown = ((each.option_strings[0], each.help or "") for each in actions if each.help != argparse.SUPPRESS)
@@ -218,8 +218,11 @@ _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
 def at_source(sentence: str, gate: Gate) -> str:
-    """Return a sentence that names the key of the policy file, the variable, or the flag that gives an option."""
-    return _with(gate.remedies, sentence)
+    """Return a sentence that names the key of the policy file, the variable, or the flag that gives an option.
+
+    `{now}` stands for the present value of `timeout`.
+    """
+    return _with({**gate.remedies, "now": number_format.duration(gate.timeout_s)}, sentence)
 
 
 def in_workflow(sentence: str) -> str:

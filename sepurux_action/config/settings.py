@@ -180,8 +180,7 @@ def _publishing(reader: OptionReader, gates: Sequence[str]) -> dict[str, Any]:
 
 
 def _read_gate(reader: OptionReader, find: TraceFinder, uncompared: Iterable[str], branch: str, today: date) -> Gate:
-    given = reader.given(options.CAMPAIGN)
-    if given is None:
+    if reader.given(options.CAMPAIGN) is None:
         reader.add_problem(options.CAMPAIGN, f"it is required, but not set; accepted: {options.CAMPAIGN.kind.accepts}")
     campaign = reader.value(options.CAMPAIGN) or ""
     stage, rules, given = reader.value_or_default(options.ENFORCEMENT), (), reader.given(options.ENFORCEMENT)
@@ -304,8 +303,11 @@ class OptionReader:
 
     def add_problem(self, option: Option[object], message: str) -> None:
         """Add a problem in an option to the layer that gives it, else to that of the policy file, or the first one."""
+        name = self.given(options.NAME)
         if given := self.given(option):
             problem = Problem(given.source.label(option.name), message, given.file, given.line)
+        elif option is options.CAMPAIGN and name and name.file:
+            problem = Problem("", f"gate {json_reader.preview(name.text)} has no campaign", name.file, name.line)
         else:
             of_file = (layer for layer in self._layers if layer.file and option.allowed_in)
             others = (layer for layer in self._layers if layer.source is not Source.POLICY)

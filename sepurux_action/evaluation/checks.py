@@ -86,7 +86,7 @@ def _check(metric: Metric, reading: Reading, limit: float, *, needed: bool) -> C
         threshold=metric.threshold,
         metric=metric.name,
         label=metric.label,
-        required=f"{'≤' if metric.less_is_better else '≥'} {write(limit, value)}",
+        required=_required(metric, limit, write(limit, value)),
         actual=reading.broken or "not reported" if value is None else write(value, limit),
         limit=limit,
         value=value,
@@ -95,6 +95,13 @@ def _check(metric: Metric, reading: Reading, limit: float, *, needed: bool) -> C
         sentence=unknown or metric.sentence(value or 0, limit),
         reported_by=reading.reported_by,
     )
+
+
+def _required(metric: Metric, limit: float, written: str) -> str:
+    """Return what a threshold needs, `≥ 85.0%`: `0` if at most 0 is allowed."""
+    if metric.less_is_better:
+        return f"≤ {written}" if limit else written
+    return f"≥ {written}"
 
 
 def _below(rates: Rates, check: Check) -> str:
@@ -117,7 +124,7 @@ def _check_categories(run: CIRun, required: tuple[str, ...], *, needed: bool) ->
         reading, lacking = replace(reading, value=None), ()
     else:
         value = total - len(lacking)
-        actual = f"{value} of {total}"
+        actual = str(value)
     if lacking:
         sentence = f"mutation categories lack {', '.join(lacking)}"
     return Check(

@@ -46,7 +46,7 @@ def too_late(took_s: float, left_s: float) -> str:
     if left_s >= took_s:
         return ""
     took, left = number_format.duration(took_s), number_format.duration(max(0.0, left_s))
-    why = f"the first one took {took}, and {left} of the {{timeout}} were left. Raise {{timeout}}"
+    why = f"the first one took {took}, and {left} of the timeout were left. Raise {{timeout}}"
     return f"{{confirm}} started no second evaluation: {why}."
 
 
@@ -108,7 +108,7 @@ def _reported_once(gate: Gate, first: GateDecision, second: GateDecision) -> Ite
     limited = [each for each in METRICS if {each.threshold, each.drop} & gate.limits.keys()]
     for metric in (*limited, *([MUTATION_CATEGORIES] if gate.required_mutation_categories else [])):
         if metric is not SCENARIOS and _known(first, metric) != _known(second, metric):
-            yield f"only one evaluation reported the {metric.nouns or metric.noun}"
+            yield f"only one evaluation reported the {metric.label.lower()}"
 
 
 def _known(decided: GateDecision, metric: Metric) -> bool:

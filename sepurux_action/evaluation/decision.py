@@ -31,7 +31,7 @@ class Rule(IntEnum):
     DECIDED_PASS = 6
     FINISHED_UNDECIDED = 7
     PENDING = 8
-    CANCELLED = 9
+    CANCELED = 9
     BASE_UNREAD = 10
     FAILED_TWICE = 11  # the mean of two evaluations misses a rate or a score
     RECORDED = 12  # an earlier run failed, of which only the commit status is left
@@ -42,10 +42,10 @@ class Rule(IntEnum):
 NEXT_STEPS = {
     Rule.EVALUATION_FAILED: "See the `Sepurux run` for the cause, then {rerun}.",
     Rule.UNKNOWN_WORD: "Update sepurux/gate-action, or ask Sepurux what it means.",
-    Rule.NUMBER_UNKNOWN: "{Rerun}. If the number is missing again, ask Sepurux about this run.",
-    Rule.FINISHED_UNDECIDED: "{Rerun}. If the decision is missing again, ask Sepurux about this run.",
-    Rule.PENDING: "Raise {timeout}, or {rerun}.",
-    Rule.CANCELLED: "{Rerun}.",
+    Rule.NUMBER_UNKNOWN: "{Rerun}. If the number is missing again, ask Sepurux about this `Sepurux run`.",
+    Rule.FINISHED_UNDECIDED: "{Rerun}. If the decision is missing again, ask Sepurux about this `Sepurux run`.",
+    Rule.PENDING: "{Rerun}, or raise {timeout} (now {now}).",
+    Rule.CANCELED: "{Rerun}.",
 }
 
 
@@ -86,7 +86,7 @@ def decide(run: CIRun) -> RunDecision:
     if run.decision == "fail":
         return RunDecision(Decision.FAIL, UNEXPLAINED_FAIL, Rule.DECIDED_FAIL)
     if run.status in FAILED_STATUSES:
-        what = "was cancelled" if run.status == "cancelled" else "failed"
+        what = "was canceled" if run.status == "cancelled" else "failed"
         shown = f"status `{run.status}`"
         if run.decision:
             shown += f", decision {json_reader.preview(run.decision)}"

@@ -100,6 +100,17 @@ def hidden_results(baseline: Baseline) -> str:
     return HIDDEN_RESULTS.format(commits=commits) if baseline.hidden else ""
 
 
+def lowest_allowed(metric: Metric, gate: Gate, baseline: Baseline) -> float | None:
+    """Return what the number needs because of a drop, None if none is compared: one blocks only below this.
+
+    That is the lower of the median minus the allowed drop and the lowest of the compared results.
+    """
+    values, median, allowed = baseline.values(metric), baseline.median(metric), gate.limits.get(metric.drop)
+    if allowed is None or median is None or len(values) < MIN_RESULTS:
+        return None
+    return metric.rounded(min(median - allowed, *values))
+
+
 def check_drops(run: CIRun, gate: Gate, base: Base) -> Iterator[Check]:
     """Yield a check for each drop that is limited. It compares numbers as a commit status has them."""
     now, baseline = published_numbers(run, gate), base.baseline or Baseline()

@@ -33,6 +33,7 @@ from sepurux_action.evaluation.runs import RunResult, Runs, Scenario, severity_k
 MAX_NAMED = 3  # scenarios that a reason names
 HOWEVER = "Sepurux reported a pass, but"
 MORE_SCENARIOS = "Record more scenarios, or lower {min_scenarios}."
+REGISTER_MORE = "Register more scenarios at Sepurux, or lower {min_scenarios}."
 NEEDS_API_KEY = "With several traces, {min_reliability_score} needs {api_key}: without it, Sepurux shows no score."
 
 
@@ -169,7 +170,7 @@ def _threshold_missed(facts: _Facts) -> _Found | None:
     told = _sentence(facts)
     reason, hint = f"{HOWEVER} {told[0].lower()}{told[1:]}", ""
     if [check.threshold for check in facts.missed] == [SCENARIOS.threshold]:
-        hint = MORE_SCENARIOS
+        hint = MORE_SCENARIOS if facts.gate.names_traces else REGISTER_MORE
     return _Found(Decision.FAIL, Rule.THRESHOLD_MISSED, reason, hint)
 
 

@@ -110,13 +110,13 @@ class Metric:
     `threshold` and `drop` are the options that limit it, and how far it may lie below the baseline. Without a number
     that is `needed`, no gate passes its threshold. `is_minimum`: it is that of the lowest scenario. `output` describes
     its output. `published` is its text in a commit status; the numbers that have one are compared over time. One with
-    `ends_status` is the last part of a status, if there is room, and no column of a table.
+    `ends_status` is the last part of a status, if there is room, and no column of a table. `reached` is its text in a
+    title before what is needed, by default that of a commit status.
     """
 
     name: str
     noun: str
     format: NumberFormat
-    nouns: str = ""
     field: str = ""
     threshold: str = ""
     drop: str = ""
@@ -126,6 +126,7 @@ class Metric:
     output: str = ""
     published: str = ""
     ends_status: bool = False
+    reached: str = ""
 
     @property
     def label(self) -> str:
@@ -175,8 +176,20 @@ class Metric:
 
     def named(self, value: float) -> str:
         if self.format.whole:
-            return number_format.pluralize(value, self.noun, self.nouns or None)
+            return number_format.pluralize(value, self.noun)
         return f"{self.noun} {self.format.write(value, None)}"
+
+    def reached_by(self, value: float, limit: float | None = None) -> str:
+        """Return a number for a title: `72.0% passed`, `1 unsafe attempt`, `2 mutations covered`."""
+        number = self.named(value) if self.format.whole else self.format.write(value, limit)
+        return (self.reached or ("{}" if self.less_is_better else self.published)).format(number)
+
+    def missed_by(self, value: float, limit: float) -> str:
+        """Return a number that misses a threshold for a title: `72.0% passed, 85.0% needed`, or `1 unsafe attempt`."""
+        reached, needed = self.reached_by(value, limit), self.format.write(limit, value)
+        if not self.less_is_better:
+            return f"{reached}, {needed} needed"
+        return f"{reached}, {needed} allowed" if limit else reached
 
     def sentence(self, value: float, limit: float) -> str:
         write, whole = self.format.write, self.format.whole
@@ -234,10 +247,10 @@ RELIABILITY_SCORE = Metric(
 )
 MUTATION_CATEGORIES = Metric(
     name="mutation_categories",
-    noun="mutation category",
-    nouns="mutation categories",
+    noun="mutation",
     format=COUNT_OF_NAMES,
     threshold=options.MIN_MUTATION_CATEGORIES.name,
+    reached="{} covered",
 )
 SCENARIOS = Metric(
     name="scenarios",
@@ -248,6 +261,7 @@ SCENARIOS = Metric(
     needed=True,
     published="{} scenarios",
     ends_status=True,
+    reached="{} evaluated",
 )
 LOWEST_SCENARIO = Metric(
     name="lowest_scenario",
@@ -257,6 +271,7 @@ LOWEST_SCENARIO = Metric(
     threshold=options.MIN_SCENARIO_PASS_RATE.name,
     is_minimum=True,
     needed=True,
+    reached="the lowest scenario passed {}",
 )
 METRICS = (
     *(PASS_RATE, UNSAFE_ATTEMPTS, FAILURES, RELIABILITY_SCORE, MUTATION_CATEGORIES, SCENARIOS, LOWEST_SCENARIO),
@@ -273,8 +288,5 @@ BY_OPTION: Mapping[str, Metric] = {
 
 def summary(numbers: Numbers) -> str:
     """Return the needed numbers that are known: `72.0% passed, 1 unsafe attempt, 5 failures`, or ''."""
-    known = ((metric, value) for metric in LISTED if metric.needed and (value := metric.of(numbers).value) is not None)
-    return ", ".join(
-        metric.named(value) if metric.format.whole else metric.published.format(metric.format.write(value, None))
-        for metric, value in known
-    )
+    known = ((metric, metric.of(numbers).value) for metric in LISTED if metric.needed)
+    return ", ".join(metric.reached_by(value) for metric, value in known if value is not None)

@@ -14,7 +14,7 @@ from sepurux_action.evaluation.api_calls import ApiCalls
 from sepurux_action.evaluation.ci_run import NO_OBJECT
 from sepurux_action.evaluation.schedule import Retry
 
-CHECK_NETWORK = "Check {base_url}, and that this machine may connect to its host through firewall and proxy."
+CHECK_NETWORK = "Check {base_url}, and that this machine may connect to its host through firewall and proxy. {Rerun}."
 
 
 class RetriedCalls:
@@ -74,7 +74,7 @@ class RetriedCalls:
             return result.payload
         if isinstance(result, PermanentError):
             raise EvaluationError(result.reason, result.hint, outage=result.outage)
-        raise self._timed_out(call, result, timeout_s)
+        raise self._timed_out(call, result)
 
     async def shared_payload_of(self, call: ApiRequest, timeout_s: float) -> object:
         """Return the payload of a call that is sent once for all who make it with the same timeout."""
@@ -102,20 +102,20 @@ class RetriedCalls:
                 self._log(f"{trouble}; next attempt in {number_format.duration(wait)}")
             await asyncio.sleep(wait)
 
-    def _timed_out(self, call: ApiRequest, error: TransientError, timeout_s: float) -> EvaluationError:
+    def _timed_out(self, call: ApiRequest, error: TransientError) -> EvaluationError:
         outage = error.outage
         if outage is Outage.IF_CONFIRMED and error.sent and call.path == api.CAMPAIGNS:
             outage = Outage.YES
-        spent, timeout = number_format.duration(self.elapsed()), number_format.duration(timeout_s)
+        spent = number_format.duration(self.elapsed())
         why = f"{call.purpose}: {error.reason}"
         reason, hint = f"Sepurux did not respond within {spent} ({why})", CHECK_NETWORK
         if error.retry_after_s is not None:
             asked = number_format.duration(Retry(1, error).wait(0))
             reason = f"Sepurux asked to wait {asked}, longer than the time that is left ({why})"
-            hint = f"Raise {{timeout}} (now {timeout}), or {{rerun}} after that time."
+            hint = "Raise {timeout} (now {now}), or {rerun} after that time."
         elif not error.connected:
             reason = f"Sepurux could not be reached within {spent}: {error.reason}"
         elif self._responded:
             reason = f"Sepurux sent no usable response within {spent} ({why})"
-            hint = f"{{Rerun}}, or raise {{timeout}} (now {timeout})."
+            hint = "{Rerun}, or raise {timeout} (now {now})."
         return EvaluationError(reason, hint, outage=outage)

@@ -27,7 +27,7 @@ from sepurux_action.host.output import Output
 from sepurux_action.host.workflow_commands import Level
 
 NOT_FOUND = 404
-CANCELLED = RunDecision(decision=Decision.ERROR, reason="The run was cancelled.", rule=Rule.CANCELLED)
+CANCELED = RunDecision(decision=Decision.ERROR, reason="The run was canceled.", rule=Rule.CANCELED)
 NOT_KNOWN_ANY_MORE = RunDecision(decision=Decision.ERROR, reason="", rule=Rule.EVALUATION_FAILED)
 
 
@@ -66,8 +66,8 @@ class RunPoller:
     phase: str = "finding the campaign"
     ended: bool = False
     complete: bool = False
-    decided: RunDecision = CANCELLED
-    hint: str = NEXT_STEPS[Rule.CANCELLED]
+    decided: RunDecision = CANCELED
+    hint: str = NEXT_STEPS[Rule.CANCELED]
     note: str = ""
     problem: str = ""
     campaign_id: str = ""
@@ -217,7 +217,7 @@ class RunPoller:
             if self.step.claimed.setdefault(each, evaluates) != evaluates:
                 raise EvaluationError(
                     f"Sepurux sent the same run `{each}` for two gates, traces, or evaluations: one was not evaluated",
-                    "{Rerun}. If it happens again, ask Sepurux about this run.",
+                    "{Rerun}. If it happens again, ask Sepurux about this `Sepurux run`.",
                 )
 
     # -- polls --------------------------------------------------------------------------------------------------------
@@ -269,11 +269,12 @@ class RunPoller:
             step.show_ids()
             step.output.log(self._labeled(run.dashboard_url))
         decided = decide(run)
-        if decided.decision is Decision.PENDING and step.calls.is_new(decided.reason):
+        told = f"{self.gate.name}: {decided.reason}"
+        if decided.decision is Decision.PENDING and step.calls.is_new(told):
             if decided.rule is Rule.UNKNOWN_WORD:
-                step.output.annotate(Level.WARNING, decided.reason)
+                step.output.annotate(Level.WARNING, told)
             else:
-                step.output.progress(decided.reason)
+                step.output.progress(told)
         return decided
 
     # -- numbers ------------------------------------------------------------------------------------------------------
@@ -331,10 +332,15 @@ class RunPoller:
     def _log(self, text: str) -> None:
         self.step.output.progress(self._labeled(text))
 
-    def _labeled(self, text: str) -> str:
+    @property
+    def label(self) -> str:
+        """Return the gate if there are several, and the trace if the gate has several; '' for the only run."""
         names = [self.gate.name] if self.step.several_gates else []
         names += [self.trace.label] if len(self.gate.traces) > 1 else []
-        return f"[{' / '.join(names)}] {text}" if names else text
+        return " / ".join(names)
+
+    def _labeled(self, text: str) -> str:
+        return f"[{self.label}] {text}" if self.label else text
 
 
 def _sentence(text: str) -> str:

@@ -95,7 +95,7 @@ class RunResult:
     @property
     def evaluated(self) -> bool:
         """Return whether a response shows how the run ended, so that its numbers and failures can be read."""
-        return self.run_decision.rule not in {Rule.NOT_POLLED, Rule.CANCELLED}
+        return self.run_decision.rule not in {Rule.NOT_POLLED, Rule.CANCELED}
 
     @property
     def reported(self) -> float:

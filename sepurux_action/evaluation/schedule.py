@@ -102,7 +102,7 @@ def out_of_time(polls: Polls, waited_s: float) -> EvaluationError:
             failed += f", and Sepurux asked to wait {asked}, longer than the time that is left"
     waited = number_format.duration(waited_s)
     if decision is None:
-        hint = f"{{Rerun}}, or raise {{timeout}} (now {number_format.duration(polls.deadline)})."
+        hint = "{Rerun}, or raise {timeout} (now {now})."
         return EvaluationError(f"No poll of the run succeeded within {waited}: {failed}", hint, outage=outage)
     if decision.rule is Rule.FINISHED_UNDECIDED:
         return EvaluationError(decision.reason, NEXT_STEPS[decision.rule])

@@ -25,6 +25,8 @@ from sepurux_action.evaluation.runs import RunResult, Runs, WhatFailed
 from sepurux_action.evaluation.scenarios import nothing_read, read_scenarios
 from sepurux_action.host.output import Output
 
+MOST_NAMED = 3  # runs in a line of the log
+
 
 @dataclass(eq=False)
 class StepEvaluation:
@@ -99,7 +101,7 @@ class StepEvaluation:
                     task.result()  # raises the exception of a poller that was not expected to raise one
             if pending:
                 self._show_ids(heartbeat=True)
-                self._log_heartbeat(len(pending))
+                self._log_heartbeat()
         return {name: tuple(poller.result for poller in of_gate) for name, of_gate in self._pollers.items()}
 
     async def _confirmed(self, first: Mapping[str, GateDecision]) -> dict[str, Evaluated]:
@@ -198,7 +200,11 @@ class StepEvaluation:
         pollers, error = self._all_pollers, self._retried.last_error
         what = f"{pollers[0].gate.name}: {pollers[0].phase}"
         if len(pollers) > 1:
-            what = f"{sum(each.complete for each in pollers)} of {len(pollers)} runs decided"
+            one_of_each = len({each.trace.scenario for each in pollers}) == len(pollers)
+            runs = f"{pollers[0].gate.name}: {{}} {'scenarios' if one_of_each else 'recordings'} decided"
+            if len(self._pollers) > 1:
+                runs = "{} runs decided"
+            what = runs.format(f"{sum(each.complete for each in pollers)} of {len(pollers)}")
         if error:
             what = f"cannot reach {error.unreached}" if error.unreached else f"{error.reason}; {what}"
         self.output.wait(what, self._left)
@@ -207,7 +213,9 @@ class StepEvaluation:
     def _left(self) -> float:
         return max(0.0, self._retried.left(self._longest_timeout_s))
 
-    def _log_heartbeat(self, pending: int) -> None:
+    def _log_heartbeat(self) -> None:
         elapsed, left = map(number_format.duration, (self._retried.elapsed(), self._left))
-        runs = number_format.pluralize(pending, "run")
-        self.output.progress(f"waiting for {runs}: {elapsed} elapsed, at most {left} left")
+        names = [each.label or each.gate.name for each in self._all_pollers if not each.complete]
+        more = f", and {len(names) - MOST_NAMED} more" if names[MOST_NAMED:] else ""
+        waiting = f"waiting for {', '.join(names[:MOST_NAMED])}{more}"
+        self.output.progress(f"{waiting}: {elapsed} elapsed, at most {left} left")

@@ -15,6 +15,7 @@ from sepurux_action.evaluation.recording import HIDDEN, shown_name
 MAX_STEPS = 50  # of a trace
 MAX_STEP_LENGTH = 105  # characters; with a mark and a number of eight digits, a line has at most 120
 MAX_LINES = 12  # that show the steps of a failure
+LINES_AROUND = 6  # that show a failed step: what follows it explains less
 LINES_BEFORE = 4  # of them, before the first difference, or the failed step
 _CALL = re.compile(r"(.*)\((.*)\)")
 _STEP = re.compile(r"[1-9][0-9]{0,7} [A-Za-z0-9_.:/(), …-]{1,105}", re.ASCII)
@@ -50,7 +51,8 @@ def shown_steps(events: Events, base: Steps, tool: str, index: int | None) -> St
     failed = failed_step(events, tool, index)
     if failed not in here:
         return ()
-    return first_lines([f"{'>' if each == failed else ' '} {each}" for each in here], here.index(failed))
+    lines = [f"{'>' if each == failed else ' '} {each}" for each in here]
+    return first_lines(lines, here.index(failed), LINES_AROUND)
 
 
 def first_lines(lines: Sequence[str], at: int, most: int = MAX_LINES) -> Steps:

@@ -11,7 +11,7 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from sepurux_action.common import codec, json_reader
@@ -33,8 +33,12 @@ STATE_VERSION = 6  # another one if a field of a record has another meaning
 MAX_STATE_LENGTH = 30_000  # characters of the marker's content; the comment has 65,000 for everything
 MAX_UNPACKED_LENGTH = 1_000_000  # bytes; compressed data can grow a thousandfold
 MARKER = "sepurux-gate"
-_NOTICE = re.compile(r"\A[⏳❗] [^\n]*\n+")  # the line above a report on another commit
+_EVALUATING = re.compile(r"\A⏳ [^\n]*\n+")  # the line above a report on another commit
+_SUMMARY = "<details><summary>Result of the earlier commit"
+_COLLAPSED = re.compile(rf"\A### ❗ .*?\n{_SUMMARY}[^\n]*</summary>\n\n(.*?)\n*</details>\n*\Z", re.DOTALL)
 _COMMIT = re.compile(r"/commit/([0-9a-f]{40,64})\)")
+_LINK = re.compile(r"\[[^][\n]*\]\([^()\s]*/commit/[0-9a-f]{40,64}\)")
+_ALERT = re.compile(r"^> \[![A-Z]+\]\n", re.MULTILINE)  # GitHub shows no alert within `<details>`
 _FAILURE_TEXTS = ("type", "severity", "description", "mutation")
 
 
@@ -126,15 +130,64 @@ def _cut(text: str) -> str:
     return json_reader.shorten(json_reader.printable(text), MAX_TEXT)
 
 
-def commit_of(body: str) -> str:
-    """Return the SHA of the commit that the report in a comment is about, from the links at its end, or ''."""
-    return next(iter(_COMMIT.findall(with_notice(body, ""))[::-1]), "")
+class Shown(NamedTuple):
+    """What a comment shows before the present commit is evaluated.
+
+    That is the report on the `commit`, with the `symbol` of its title. If it is `collapsed`, the comment says that
+    another commit was not evaluated.
+    """
+
+    commit: str
+    symbol: str
+    collapsed: bool
 
 
-def with_notice(body: str, line: str) -> str:
+def shown_in(body: str) -> Shown:
+    """Return what a comment shows; without a commit if no link at the end of its report names one."""
+    parts = _parts(body)
+    commit = next(iter(_COMMIT.findall(parts.report)[::-1]), "")
+    symbol = re.match(r"### (\S+) ", parts.report)
+    return Shown(commit, symbol[1] if symbol else "", parts.report != parts.all)
+
+
+def with_line(body: str, line: str) -> str:
     """Return a comment with this line above its title, in place of an earlier one."""
-    first, _, rest = body.partition("\n")
-    return f"{first}\n{line}\n\n{_NOTICE.sub('', rest)}"
+    parts = _parts(body)
+    return f"{parts.marker}\n{line}\n\n{parts.all}{parts.state}"
+
+
+def with_title(body: str, title: str, summary: str, most: int) -> str:
+    """Return a comment with a title and an alert on the present commit, and the report on the earlier one collapsed.
+
+    The title and the alert of another commit that was not evaluated go. If the comment would have more than `most`
+    characters, only the link to the earlier commit is left of the report.
+    """
+    parts = _parts(body)
+    report, links = _ALERT.sub("", parts.report, count=1).rstrip("\n"), _LINK.findall(parts.report)
+    texts = (
+        f"{parts.marker}\n{title}\n\n{_SUMMARY} {summary}</summary>\n\n{each}\n\n</details>\n{parts.state}"
+        for each in (report, *links[-1:])
+    )
+    return next((text for text in texts if len(text) <= most), body)
+
+
+class _Parts(NamedTuple):
+    """The parts of a comment: its first line, all of its text, the report in it, and its last line if it is signed."""
+
+    marker: str
+    all: str
+    report: str
+    state: str
+
+
+def _parts(body: str) -> _Parts:
+    marker, _, rest = body.partition("\n")
+    text, state = rest, ""
+    if (last := rest.rstrip().rpartition("\n"))[2].startswith(f"<!-- {MARKER}:"):
+        text, state = f"{last[0]}\n", rest[len(last[0]) + 1 :]
+    text = _EVALUATING.sub("", text)
+    collapsed = _COLLAPSED.match(text)
+    return _Parts(marker, text, f"{collapsed[1]}\n" if collapsed else text, state)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,9 +33,8 @@ from sepurux_action.github.permissions import Operation, advice
 
 FIRST_FILE_EVENTS = frozenset({"pull_request", "pull_request_review"})
 FIRST_FILE = PolicyNote(
-    "This pull request adds the first policy file. Its list of gates applies, with their names, campaigns, projects, "
-    "traces, and mutation packs. Everything else in it (stage, thresholds, `paths`, `timeout`, `on_undecided`, "
-    "`reviewers`, and how results are published) applies once it is merged."
+    "This pull request adds the first policy file. Until it is merged, only the names, campaigns, projects, traces, "
+    "and mutation packs of its gates apply."
 )
 DELETED = PolicyNote("This pull request deletes the policy file. The file applies until the pull request is merged.")
 INVALID_BASE = (

@@ -36,6 +36,7 @@ COMMENT_S = 20.0  # for comment and review requests, added to what the statuses 
 # After a signal, the program must exit within 5 s: one attempt at each call.
 STATUSES_AFTER_SIGNAL_S = 2.0
 NOTICE_AFTER_SIGNAL_S = 1.0  # added to what the statuses left
+MAX_COMMENT_LENGTH = 65_000  # characters; GitHub accepts 65,536
 UNKNOWN_COMMENTS = (
     f"not all comments of the pull request could be read (the gate reads {MAX_PAGES * PAGE:,}), "
     "and one of them may be its own"
@@ -169,17 +170,20 @@ class Publisher:
             return "the base branch of the pull request has changed"
         return UNKNOWN_COMMENTS if now.after else ""
 
-    def publish_notice(self, notice: Callable[[str], str], key: str) -> None:
-        """Write a line about the evaluated commit into the existing comment, if its report is about another commit.
+    def publish_notice(self, notice: Callable[..., tuple[str, str]], key: str) -> None:
+        """Say in the existing comment how the evaluated commit goes, if its report is about another commit.
 
-        `notice` gets that commit. Without a `key`, it is the token's only comment with a marker. After a signal, the
-        line replaces the one that this run wrote, if that is still there.
+        `notice` gets that commit, the symbol of the report, and whether it is collapsed; it returns the text above the
+        report, and a summary to collapse it. Without a `key`, it is the token's only comment with a marker. After a
+        signal, the text replaces the line that this run wrote, if that is still there.
         """
         ours = self._comments_with_notice() if self._calls.after_signal else self._comments_to_notice(key)
-        commit = comment_state.commit_of(ours[0].body) if ours else ""
-        if commit not in {"", self._event.commit}:
-            self._notice = notice(commit)
-            text = comment_state.with_notice(ours[0].body, self._notice)
+        shown = comment_state.shown_in(ours[0].body) if ours else comment_state.Shown("", "", collapsed=False)
+        if shown.commit not in {"", self._event.commit}:
+            self._notice, summary = notice(shown.commit, shown.symbol, collapsed=shown.collapsed)
+            text = comment_state.with_line(ours[0].body, self._notice)
+            if summary:
+                text = comment_state.with_title(ours[0].body, self._notice, summary, MAX_COMMENT_LENGTH)
             self._calls.try_call(Operation.COMMENT, methodcaller("edit_comment", ours[0], text))
 
     def _comments_with_notice(self) -> Sequence[Comment]:

@@ -11,13 +11,24 @@ from sepurux_action.host.workflow_commands import Level, plain
 
 BOLD, DIM, RED, GREEN, YELLOW = (f"\x1b[{number}m" for number in (1, 2, 31, 32, 33))
 RESET = "\x1b[0m"
+# What stands for the symbols on a stream that cannot encode them all. A document has emoji with a variation selector.
+ASCII = {"✓": "ok", "✗": "FAIL", "…": "...", "≥": ">=", "≤": "<=", "–": "-", "×": "x", "·": "-", "\u00a0": " "}
+EMOJI = {"✅": "ok", "❌": "FAIL", "⏳": "...", "⏭": "-", **dict.fromkeys("❗⚠✋", "!"), "\ufe0f": ""}
+TO_ASCII = str.maketrans(ASCII | EMOJI)
+_ROW = re.compile(r"^  ([✓✗!…-])(?= )")  # of a table, whose columns stay aligned
 COLORS = {  # of the word with which a line begins: a mark, a severity, or a level
-    **dict.fromkeys(("✗", "critical", "high", "error:"), RED),
-    **dict.fromkeys(("!", "…", "medium", "warning:"), YELLOW),
+    **dict.fromkeys(("✗", "FAIL", "critical", "high", "error:"), RED),
+    **dict.fromkeys(("!", "…", "...", "medium", "warning:"), YELLOW),
     **dict.fromkeys(("-", "low", "notice:"), DIM),
-    "✓": GREEN,
+    **dict.fromkeys(("✓", "ok"), GREEN),
 }
 FIRST_WORD = re.compile(rf"( *)({'|'.join(map(re.escape, COLORS))})( +)(?=[^ ])")
+
+
+def in_ascii(text: str) -> str:
+    """Return a line without the symbols of this program, each with what stands for it."""
+    row = _ROW.sub(lambda mark: f"  {ASCII.get(mark[1], mark[1]):4}", text)
+    return row.translate(TO_ASCII)
 
 
 def painted(line: str) -> str:
@@ -25,7 +36,7 @@ def painted(line: str) -> str:
     if (found := FIRST_WORD.match(line)) is None:
         return line
     (indent, word, space), text = found.groups(), line[found.end() :]
-    heading = not indent and len(word) == 1
+    heading = not indent and not word.endswith(":")
     return f"{indent}{COLORS[word]}{word}{RESET}{space}{f'{BOLD}{text}{RESET}' if heading else text}"
 
 

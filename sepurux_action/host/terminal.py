@@ -13,7 +13,7 @@ from functools import partial
 from typing import TextIO
 
 from sepurux_action.common import json_reader, number_format
-from sepurux_action.host.output import FIRST_WORD, Output, painted
+from sepurux_action.host.output import ASCII, FIRST_WORD, TO_ASCII, Output, in_ascii, painted
 from sepurux_action.host.workflow_commands import Level
 
 START_OF_EMPTY_LINE = "\r\x1b[K"
@@ -32,12 +32,21 @@ def is_colored(stream: TextIO, environ: Mapping[str, str]) -> bool:
     return not environ.get("NO_COLOR") and (forced or knows_escapes(stream, environ))
 
 
+def knows_symbols(stream: TextIO) -> bool:
+    """Return whether the encoding of a stream has all symbols of this program."""
+    try:
+        "".join((*ASCII, WAITING)).encode(stream.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def waiting_line(what: str, elapsed_s: float, left_s: float, columns: int) -> str:
     """Return the line that is rewritten, which leaves FREE_COLUMNS free."""
     most = max(1, columns - FREE_COLUMNS)
     elapsed, left = number_format.duration(math.floor(elapsed_s)), number_format.duration(math.ceil(left_s))
     times = f", {elapsed} (gives up in {left})"
-    shown = json_reader.shorten(json_reader.in_columns(f"{WAITING} {what}"), max(1, most - len(times)))
+    shown = json_reader.shorten(json_reader.in_columns(what), max(1, most - len(times)))
     return (shown + times)[:most].replace("\0", "")
 
 
@@ -79,7 +88,9 @@ class Terminal(Output):
     def wait(self, what: str, left_s: float) -> None:
         if self._rewrites:
             elapsed_s = time.monotonic() - self._started
-            self._write_log("", waiting_line(self.printable(what), elapsed_s, left_s, _columns(self._log)))
+            what = self.printable(what)
+            what = f"{WAITING} {what}" if knows_symbols(self._log) else in_ascii(what)
+            self._write_log("", waiting_line(what, elapsed_s, left_s, _columns(self._log)))
 
     def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:
         """Write each line to stderr with its level in front, and without the title."""
@@ -99,7 +110,8 @@ class Terminal(Output):
         self._write_log("\n" if self._waiting else "", "")
         stream = self._out if evaluated else self._log
         if document:
-            self._write_result(self._out, self._redact(document))
+            document = self._redact(document)
+            self._write_result(self._out, document if knows_symbols(self._out) else document.translate(TO_ASCII))
             if self._quiet or self._out.isatty():
                 return
             stream = self._log
@@ -111,6 +123,7 @@ class Terminal(Output):
 
     def _lines(self, stream: TextIO, line: str) -> str:
         """Return a line as it is written: wrapped on a terminal only, so that `grep` works in a pipe."""
+        line = line if knows_symbols(stream) else in_ascii(line)
         lines = wrapped(line, _columns(stream)) if stream.isatty() else [line]
         first = painted(lines[0]) if is_colored(stream, self._environ) else lines[0]
         return "".join(f"{each}\n" for each in (first, *lines[1:]))

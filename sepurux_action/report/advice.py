@@ -5,13 +5,16 @@ Templates write these sentences after the result.
 
 from __future__ import annotations
 
-from sepurux_action.config.command_line import at_source
+import re
+
 from sepurux_action.config.stage import OnUndecided, Stage
-from sepurux_action.evaluation.checks import REQUIRED_CATEGORIES
 from sepurux_action.evaluation.decision import SEE_THE_RUN, UNEXPLAINED_FAIL, Decision, Rule
-from sepurux_action.evaluation.drops import DROPS
+from sepurux_action.evaluation.metrics import UNSAFE_ATTEMPTS
 from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.state import State
+
+# Up to the first bracket or colon that is not part of a quoted name.
+_CLAUSE = re.compile(r"""(?P<first>(?:`[^`]*`|"[^"]*"|.)*?)(?: \(|: |$)""")
 
 
 def explanation(gate: GateFacts) -> str:
@@ -19,25 +22,17 @@ def explanation(gate: GateFacts) -> str:
     if gate.rule is Rule.DECIDED_FAIL and not gate.thresholds.missed:
         ask = f"Ask Sepurux about run `{gate.worst.run_id}`." if gate.worst.run_id else ""
         return f"{gate.decided.detail or UNEXPLAINED_FAIL} {SEE_THE_RUN if gate.dashboard else ask}"
-    if gate.rule is Rule.THRESHOLD_MISSED and not gate.by_earlier_drop:
-        return " ".join(filter(None, (_drops(gate), _reported_pass(gate), gate.hint)))
+    if gate.rule is Rule.THRESHOLD_MISSED and gate.thresholds.missed:
+        return gate.hint
     return (
         gate.reason if gate.rule is Rule.THRESHOLD_MISSED or (gate.rule is Rule.FAILED_TWICE and gate.recorded) else ""
     )
 
 
-def _drops(gate: GateFacts) -> str:
-    lower = [DROPS[row.check.threshold] for row in gate.thresholds.missed if row.is_drop]
-    if not lower:
+def reported_pass(gate: GateFacts) -> str:
+    """Return that Sepurux itself reported a pass, of a gate that failed; '' if it did not."""
+    if gate.rule is not Rule.THRESHOLD_MISSED or not gate.thresholds.missed or gate.by_earlier_drop:
         return ""
-    names, are = " and the ".join(metric.noun for metric in lower), "are" if lower[1:] else "is"
-    counts = {len(gate.baseline.values(metric)) for metric in lower}
-    results = f"last {counts.pop()} results" if len(counts) == 1 else "last results"
-    where = f" on `{gate.context.base_ref}`" if gate.context.base_ref else ""
-    return f"The {names} {are} lower than in each of the {results}{where}."
-
-
-def _reported_pass(gate: GateFacts) -> str:
     if gate.gate.has_several_traces:
         all_passed = all(run.decision is Decision.PASS for run in gate.runs)
         return "Sepurux itself reported a pass for each trace." if all_passed else ""
@@ -46,14 +41,24 @@ def _reported_pass(gate: GateFacts) -> str:
     return "Sepurux itself reported a pass: it does not know this threshold."
 
 
-def not_covered(gate: GateFacts) -> str:
-    """Return what to do if required mutation categories are all that the gate misses, '' otherwise."""
-    lacking = gate.thresholds.lacking
-    if not gate.thresholds.only_lacking:
+def reached(gate: GateFacts) -> str:
+    """Return the numbers of a gate that passed, for its title: `95.0%, nothing unsafe`."""
+    unsafe = gate.numbers.value(UNSAFE_ATTEMPTS)
+    known = UNSAFE_ATTEMPTS.named(unsafe) if unsafe else "nothing unsafe"
+    return ", ".join(filter(None, (gate.pass_rate, "" if unsafe is None else known))) if not gate.skipped else ""
+
+
+def headline(gate: GateFacts) -> str:
+    """Return why a gate was not evaluated, without what stands in brackets or after a colon; '' if it was."""
+    if gate.rule is not Rule.NOT_POLLED:
         return ""
-    names, it = " and no ".join(f'"{each}"' for each in lacking), "them" if lacking[1:] else "it"
-    remedy = f"Register a scenario for {it} at Sepurux, or remove {it} from {{{REQUIRED_CATEGORIES}}}."
-    return f"The campaign covers no {names}. {at_source(remedy, gate.gate)}"
+    found = _CLAUSE.match(gate.decided.detail)
+    return found["first"].removesuffix(".") if found else ""
+
+
+def no_trace_can_cause(gate: GateFacts) -> bool:
+    """Return whether an outage or a setting is why a gate was not evaluated (docs/reference.md#decisions)."""
+    return gate.decision is Decision.ERROR and gate.rule is Rule.NOT_POLLED and not gate.decided.is_suspect
 
 
 def explained_by_failures(gate: GateFacts) -> bool:
@@ -66,14 +71,14 @@ def acts_as_hard(gate: GateFacts) -> bool:
     return gate.gate.stage is Stage.SOFT and gate.approval is None and not gate.short
 
 
-def what_happened(gate: GateFacts, *, as_markdown: bool) -> str:
-    """Return the reason of a gate without a result, without what the title of a report shows.
-
-    Markdown also says that the agent is not the cause, if no poll showed a result.
-    """
-    detail = "" if gate.state is State.CANCELLED else gate.decided.detail
-    unevaluated = gate.decision is Decision.ERROR and gate.rule is Rule.NOT_POLLED
-    return f"The agent was not evaluated: {detail}" if detail and unevaluated and as_markdown else detail
+def what_happened(gate: GateFacts) -> str:
+    """Return the reason of a gate without a result, without what the title of a report shows."""
+    if gate.state is State.CANCELED:
+        return ""
+    rest = gate.decided.detail.removeprefix(headline(gate)).strip(" .:")
+    if rest.startswith("(") and rest.endswith(")"):
+        rest = rest[1:-1]
+    return f"{rest[:1].upper()}{rest[1:]}." if rest else ""
 
 
 def not_allowed(gate: GateFacts) -> str:
@@ -82,7 +87,7 @@ def not_allowed(gate: GateFacts) -> str:
     if not (gate.decision.is_undecided and gate.blocks and allows):
         return ""
     if gate.short:
-        return "the step was cancelled"
+        return "the step was canceled"
     if gate.rule is Rule.RECORD_UNREAD:
         return "an earlier run may have failed"
     return "the gate uploads a trace" if gate.rule is Rule.BASE_UNREAD else "the uploaded trace may be the cause"

@@ -7,8 +7,9 @@ The annotations are evaluated, not texts (`from __future__ import annotations`),
 
 import json
 import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from operator import attrgetter as of
 from typing import Annotated, Any
@@ -16,7 +17,6 @@ from typing import Annotated, Any
 from sepurux_action.common import codec, json_reader
 from sepurux_action.common.codec import Shape
 from sepurux_action.evaluation.checks import REQUIRED_CATEGORIES
-from sepurux_action.evaluation.ci_run import FailingTool
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.metrics import METRICS
@@ -25,6 +25,7 @@ from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import ORDINARY
 from sepurux_action.report.report import Report
 from sepurux_action.report.thresholds import ThresholdFacts
+from sepurux_action.report.view import COMMENT_LIMITS, View
 
 SCHEMA = "sepurux-gate/brief@2"
 PROMPT = (
@@ -37,21 +38,20 @@ MAX_FORK_NAME_LENGTH = 40  # of a name that a fork may have chosen; a longer one
 MAX_STEPS = 6  # lines of a failure
 MAX_LACKING = 5  # categories of a threshold
 MAX_PATTERNS = 3  # of trace files
-# Missed thresholds, failures, and tools of a gate in a comment, and fewer if not even one gate fits: each text may take
-# 12 bytes a character.
-MOST = ((3, 3, 5), (1, 1, 1), (0, 0, 0))
 _DROPS = [f"{metric.name}_drop" for metric in METRICS if metric.drop]
 METRIC = {"enum": [*(metric.name for metric in METRICS if metric.threshold), REQUIRED_CATEGORIES, *_DROPS]}
 
-_LISTS = ("missed", "failures", "tools")
 # The fields that are present without a value, too.
-REQUIRED = {"schema", "do_not_edit", "omitted", "gates", "gate", "decision", "blocked", "metric", "actual", "count"}
-REQUIRED |= {*_LISTS}
-_LONGEST = {"text": 120, "steps": 120, "dashboard_url": 200}  # characters
-_LEFT_OUT_FOR_FORKS = {"text", "scenario", "steps"}
-_NAMES_OF_TRACES = {"severity", "type", "mutation", "trace_id", "tool"}
+REQUIRED = {"schema", "do_not_edit", "omitted", "gates", "gate", "decision", "blocked", "missed", "failures"}
+REQUIRED |= {"metric", "actual", "count"}
+_LONGEST = {"text": 120, "steps": 120, "check": 1_000, "dashboard_url": 200}  # characters
+_LEFT_OUT_IF_LONGER = {"check", "dashboard_url"}  # the beginning of a command or an address would do something else
+_LEFT_OUT_FOR_FORKS = {"text", "scenario", "steps", "check"}
+_NAMES_OF_TRACES = {"severity", "type", "mutation"}
 _ESCAPED = {ord(character): f"\\u{ord(character):04x}" for character in "`<>&@"}  # special in Markdown or HTML
-_LINE_START = re.compile(r', (?="(?:missed|failures|tools|gates)": \[|\{"(?:gate|severity|type)": )')
+_LINE_START = re.compile(
+    r', (?="(?:missed|failures|check|gates)": |\{"(?:gate|scenario|severity|type|mutation|count)": )'
+)
 _Name = Annotated[str, {"maxLength": MAX_NAME_LENGTH}]
 
 
@@ -60,16 +60,9 @@ def _first_steps(failure: ClassifiedFailure) -> list[str]:
     return [line.strip() for line in first_lines(failure.steps, first_sign, MAX_STEPS)]
 
 
-def _one_of_each_kind_first(gate: GateFacts) -> list[ClassifiedFailure]:
-    """Return the failures so that the traces of one kind come after the first trace of every other kind."""
-    seen: Counter[tuple[str, str, str]] = Counter()
-
-    def turn(failure: ClassifiedFailure) -> int:
-        kind = (failure.severity, failure.type, failure.mutation)
-        seen[kind] += 1
-        return seen[kind]
-
-    return sorted(gate.found.read.failures, key=turn)
+def _check(gate: GateFacts) -> str:
+    """Return the command that evaluates the scenarios that failed once more, on one line."""
+    return gate.reproduction[-1].replace(" \\\n ", "") if gate.reproduction else ""
 
 
 def _limit(row: ThresholdFacts, kind: str) -> float | None:
@@ -106,12 +99,11 @@ class _Missed(Shape):
 
 
 class _BriefFailure(Shape):
+    scenario: Annotated[_Name, "Name of the scenario. Left out for forks."]
     severity: Annotated[_Name, "Severity, as Sepurux names it."]
     type: Annotated[_Name, "Type of the failure, as Sepurux names it."]
     mutation: Annotated[_Name, "Mutation under which the agent failed."]
-    trace_id: Annotated[_Name, "ID of the trace, or the path of an uploaded one."]
     count: Annotated[int, "Number of such failures.", {"minimum": 1}]
-    scenario: Annotated[_Name, "Name of the scenario of a trace. Left out for forks."]
     on_base: Annotated[
         str,
         "In how many of the base's results it is: `0 of 5` is new.",
@@ -135,11 +127,14 @@ class _BriefGate(Shape):
     blocked: Annotated[bool, "Whether the gate blocks the change.", of("blocks")]
     missed: Annotated[tuple[_Missed, ...], "The thresholds that are missed.", of("thresholds.missed")]
     failures: Annotated[
-        tuple[_BriefFailure, ...],
-        "The kinds of failures: new ones first, then the most severe.",
-        _one_of_each_kind_first,
+        tuple[_BriefFailure, ...], "The failures: new ones first, then the most severe.", of("found.failures")
     ]
-    tools: Annotated[tuple[FailingTool, ...], "The tools that failed most.", of("found.tools")]
+    check: Annotated[
+        str,
+        "Command that evaluates the scenarios that failed once more. Left out for forks.",
+        {"maxLength": _LONGEST["check"]},
+        _check,
+    ]
     run_id: Annotated[_Name, "ID of the worst CI run.", of("worst.run_id")]
     dashboard_url: Annotated[
         str, "Page of the run in Sepurux.", {"maxLength": _LONGEST["dashboard_url"]}, of("worst.run.dashboard_url")
@@ -157,7 +152,8 @@ class Brief(Shape):
     do_not_edit: Annotated[tuple[_Name, ...], "Files that a fix must not change: the policy, the traces.", _do_not_edit]
     omitted: Annotated[
         int,
-        "Number of gates and list items that were cut, and failures that the action did not keep.",
+        "Number of steps, texts, commands, failures, thresholds, and gates that were cut, and of failures that the"
+        " action did not keep.",
         lambda report: sum(gate.found.read.left_out for gate in report.failed),
     ]
     gates: Annotated[tuple[_BriefGate, ...], "The gates that failed, the worst first.", of("failed")]
@@ -177,9 +173,9 @@ def _limited(value: Any, name: str, *, from_fork: bool) -> Any:  # noqa: ANN401 
             return {key: each for key, each in fields.items() if key in REQUIRED or each not in (None, "", [])}
         case list():
             items = (_limited(each, name, from_fork=from_fork) for each in value)
-            return [each for each in items if each and (name != "tools" or "tool" in each)]
-        case str() if name == "dashboard_url":
-            return value if len(value) <= _LONGEST[name] else ""
+            return [each for each in items if each]
+        case str() if name in _LEFT_OUT_IF_LONGER and len(value) > _LONGEST[name]:
+            return ""
         case str() if from_fork and name in _LEFT_OUT_FOR_FORKS:
             return ""
         case str():
@@ -202,34 +198,56 @@ def whole(value: float) -> float:
 
 
 def brief_json(report: Report, most_bytes: int) -> str:
-    """Return a brief with the first items of the first gates, as many gates as fit into `most_bytes` bytes of JSON.
+    """Return a brief of at most `most_bytes` bytes of JSON, '' if not even one gate fits.
 
-    Only gates that failed on traces of this run are in it, because a push changes no others. '' if not even one fits.
-    All characters are ASCII, and none has a meaning in Markdown or HTML.
+    Failures that the comment does not show are cut first. Only gates that failed on traces of this run are in it,
+    because a push changes no others. All characters are ASCII, and none has a meaning in Markdown or HTML.
     """
-    every = brief(replace(report, gates=tuple(gate for gate in report.gates if gate.gate.uploads_traces)))
-    written, complete = _first_gates(every, MOST[0], most_bytes, steps=True)
-    if complete:
-        return written
-    return next(filter(None, (_first_gates(every, most, most_bytes, steps=False)[0] for most in MOST)), "")
+    of_traces = replace(report, gates=tuple(gate for gate in report.failed if gate.gate.uploads_traces))
+    if not of_traces.gates:
+        return ""
+    every, comment = brief(of_traces), View(report=report, place="comment", limits=COMMENT_LIMITS)
+    sections = [section for gate in of_traces.gates for section in comment.what_failed(gate)]
+    shown = {failure.kind for section in sections for failure in section.failures.shown}
+    in_comment = {
+        (at, "failures", index)
+        for at, gate in enumerate(of_traces.gates)
+        for index, each in enumerate(gate.found.failures)
+        if each.kind in shown
+    }
+    cuts = sorted(_cuts(every["gates"]), key=lambda cut: "failures" in cut and cut[:3] not in in_comment, reverse=True)
+    fewest = bisect_left(range(len(cuts) + 1), 1, key=lambda number: len(_without(every, cuts[:number])) <= most_bytes)
+    return _without(every, cuts[:fewest]) if fewest <= len(cuts) else ""
 
 
-def _first_gates(every: Mapping[str, Any], most: Sequence[int], most_bytes: int, *, steps: bool) -> tuple[str, bool]:
-    """Return as many gates as fit, with at most so many missed thresholds, failures, and tools, and if it is all."""
-    written, kept, left = "", list[dict[str, Any]](), sum(map(_size, every["gates"]))
-    for gate in every["gates"]:
-        first = gate | {name: gate[name][:limit] for name, limit in zip(_LISTS, most, strict=True)}
-        if not steps:
-            first["failures"] = [{key: each[key] for key in each if key != "steps"} for each in first["failures"]]
-        kept.append(first)
-        left -= _size(first)
-        cut = json.dumps({**every, "gates": kept, "omitted": every["omitted"] + left})
-        longer = _LINE_START.sub(",\n", cut.translate(_ESCAPED))  # long lists have several lines
-        if len(longer) > most_bytes:
-            return written, False
-        written = longer
-    return written, True
+_Path = tuple[int | str, ...]  # the keys and indexes of what is cut
 
 
-def _size(gate: Mapping[str, Any]) -> int:
-    return 1 + sum(len(gate[name]) for name in _LISTS) + sum("steps" in each for each in gate["failures"])
+def _cuts(gates: Sequence[Mapping[str, Any]]) -> Iterator[_Path]:
+    """Yield what is cut, in this order: steps, texts, commands, and then everything else from the end."""
+    last_first = [(at, gates[at]) for at in reversed(range(len(gates)))]
+    for field in ("steps", "text"):
+        for at, gate in last_first:
+            indexes = reversed(range(len(gate["failures"])))
+            yield from ((at, "failures", index, field) for index in indexes if field in gate["failures"][index])
+    yield from ((at, "check") for at, gate in last_first if "check" in gate)
+    for at, gate in last_first:
+        for name in ("failures", "missed"):
+            yield from ((at, name, index) for index in reversed(range(len(gate[name]))))
+        if at:
+            yield (at,)
+
+
+def _without(every: dict[str, Any], cuts: Sequence[_Path]) -> str:
+    left = every | {"gates": _kept(every["gates"], {*cuts}), "omitted": every["omitted"] + len(cuts)}
+    return _LINE_START.sub(",\n", json.dumps(left).translate(_ESCAPED))
+
+
+def _kept(value: Any, cuts: AbstractSet[_Path], path: _Path = ()) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the value at a path without what is cut."""
+    match value:
+        case dict():
+            return {key: _kept(each, cuts, (*path, key)) for key, each in value.items() if (*path, key) not in cuts}
+        case list():
+            return [_kept(each, cuts, (*path, at)) for at, each in enumerate(value) if (*path, at) not in cuts]
+    return value

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from sepurux_action.common import number_format
 from sepurux_action.config.command_line import command_lines
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation import metrics
@@ -21,6 +20,7 @@ from sepurux_action.report.thresholds import Thresholds, written
 from sepurux_action.report.what_failed import Found
 
 DAY_S = 86_400
+MOST_REPEATED = 10  # traces in a command line
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
@@ -40,8 +40,8 @@ class GateFacts(GateResult):
             return State.NEEDS_APPROVAL
         if self.failed and not self.blocks:
             return State.NOT_BLOCKING
-        if self.rule is Rule.CANCELLED:
-            return State.CANCELLED
+        if self.rule is Rule.CANCELED:
+            return State.CANCELED
         return BY_DECISION[self.decision]
 
     @property
@@ -65,19 +65,6 @@ class GateFacts(GateResult):
         suspect = self.decided.is_suspect
         hard = enforce(self.decision, Stage.HARD, self.gate.on_undecided, trace_may_be_cause=suspect)
         return self.blocks or hard
-
-    @property
-    def ending(self) -> str:
-        """Return what became of the gate, for a title."""
-        if self.decision is Decision.PENDING:
-            waited_s = min(self.worst.elapsed_s or self.gate.timeout_s, self.gate.timeout_s)
-            return f"no decision after {number_format.duration(waited_s)}"
-        if not self.failed:
-            return self.state.word
-        if self.thresholds.missed:
-            return f"failed: {self.thresholds.missed_of_all}"
-        numbers = metrics.summary(self.numbers.numbers) if self.recorded else ""
-        return f"failed: {numbers}" if numbers else "failed"
 
     @property
     def effect(self) -> str:
@@ -114,7 +101,16 @@ class GateFacts(GateResult):
 
     @property
     def reproduction(self) -> tuple[str, ...]:
-        return tuple(command_lines(self.gate, self.context.base_url_host)) if self.detailed else ()
+        """Return the lines of a shell that repeat the scenarios that failed, or all if it is not known which did."""
+        if not self.detailed:
+            return ()
+        failed = {run.path for each in self.found.failed_scenarios for run in each.recordings}
+        traces = tuple(trace for trace in self.gate.traces if trace.label in failed)[:MOST_REPEATED]
+        gate = self.gate
+        if traces and len(traces) < len(gate.traces):  # these may be too few scenarios
+            limits = {name: each for name, each in gate.limits.items() if name != metrics.SCENARIOS.threshold}
+            gate = replace(gate, traces=traces, limits=limits)
+        return tuple(command_lines(gate, self.context.base_url_host))
 
     # -- the parts of a report --------------------------------------------------------------------------------------
 

@@ -71,18 +71,22 @@ def without_rate(commits: Sequence[CommitFacts]) -> list[str]:
 
 
 def chart(commits: Sequence[CommitFacts], needed: float | None) -> str:
-    """Return the pass rates and the required rate as two lines (https://mermaid.js.org/syntax/xyChart.html), or ''."""
-    rows = [row for row in reversed(commits) if not row.base]
+    """Return the pass rates and the required rate as two lines (https://mermaid.js.org/syntax/xyChart.html), or ''.
+
+    The results of the base come first, then those of the commits, the oldest first.
+    """
+    rows = sorted((row for row in reversed(commits) if row.commit), key=lambda row: not row.base)
     points = [(row.commit[:SHORT_SHA], row.pass_rate * 100) for row in rows if row.pass_rate is not None]
     if len(points) < MIN_CHART_POINTS:
         return ""
     values = [value for _, value in points] + ([] if needed is None else [needed * 100])
     low = max(0, math.floor(min(values) / CHART_STEP) * CHART_STEP - CHART_STEP)
     high = min(100, math.ceil(max(values) / CHART_STEP) * CHART_STEP + CHART_STEP)
-    labels = ", ".join(f'"{n} {re.sub("[^A-Za-z0-9]", "", label)}"' for n, (label, _) in enumerate(points, 1))
+    labels = ", ".join(f'"{re.sub("[^A-Za-z0-9]", "", label)}"' for label, _ in points)
     lines = [
         f"%%{{init: {json.dumps(CHART)}}}%%",
         "xychart-beta",
+        "    accTitle: Pass rate by commit",
         f"    x-axis [{labels}]",
         f'    y-axis "passed, %" {low} --> {high}',
         f"    line [{', '.join(f'{value:.2f}' for _, value in points)}]",

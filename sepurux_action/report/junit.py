@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sepurux_action.common import json_reader, number_format
-from sepurux_action.config.command_line import in_workflow
+from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.drops import base_heading
@@ -42,7 +42,7 @@ class CaseState(StrEnum):
 
 _OF_GATE = {
     **dict.fromkeys(State, CaseState.FAILURE),
-    **dict.fromkeys((State.NO_RESULT, State.CANCELLED, State.NO_DECISION), CaseState.ERROR),
+    **dict.fromkeys((State.NO_RESULT, State.CANCELED, State.NO_DECISION), CaseState.ERROR),
     State.PASSED: CaseState.PASSED,
     State.SKIPPED: CaseState.SKIPPED,
 }
@@ -124,7 +124,8 @@ def _cases(gate: GateFacts) -> Iterator[_Case]:
     missed = gate.thresholds.missed if read and not gate.found.failed_scenarios else ()
     if not read or gate.decision.is_undecided or (gate.failed and not (missed or gate.found.failed_scenarios)):
         approval = NEEDS_APPROVAL if gate.state is State.NEEDS_APPROVAL else ""
-        said = (gate.reason, in_workflow(gate.hint), approval, "" if read else _listed(gate, gate.found.failures))
+        hint = on_command_line(gate.hint) if gate.context.on_command_line else in_workflow(gate.hint)
+        said = (gate.reason, hint, approval, "" if read else _listed(gate, gate.found.failures))
         yield _case(gate, RESULT, _OF_GATE[gate.state], " ".join(filter(None, said)))
     for row in missed:
         yield _case(gate, row.check.threshold, CaseState.FAILURE, _sentence(row))

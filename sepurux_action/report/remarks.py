@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sepurux_action.common import number_format
+from collections.abc import Sequence
+
+from sepurux_action.common import json_reader, number_format
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.drops import DROPS, MIN_RESULTS
 from sepurux_action.evaluation.failures import ClassifiedFailure
@@ -11,6 +13,9 @@ from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import Markdown
 from sepurux_action.report.words import Words
 
+MOST_NAMED = 3  # failures of a gate that passed
+MOST_SCENARIOS = 10  # of one failure in a summary
+MAX_SEVERITY_LENGTH = 24  # characters
 RECORD = ("Record traces in the workflow", "record-traces.md#record-in-the-workflow")
 CHECK_RECORDING = ("Check what your recording contains", "record-traces.md#what-a-recording-must-contain")
 
@@ -40,10 +45,8 @@ def of_numbers(say: Words, gate: GateFacts) -> list[Markdown]:
     """Return what stands below the numbers of a gate."""
     remarks = [say.prose(gate.confirmation), _continued(say, gate)]
     if say.as_markdown:
-        remarks += [_low_scenario(say, gate), *_drops(say, gate)]
-    remarks.append(_old_traces(say, gate))
-    if say.as_markdown and gate.passed:
-        remarks.append(fixed_failures(say, gate))
+        remarks.append(_low_scenario(say, gate))
+    remarks += [*_drops(say, gate), _old_traces(say, gate)]
     return [remark for remark in remarks if remark]
 
 
@@ -67,18 +70,18 @@ def _low_scenario(say: Words, gate: GateFacts) -> Markdown:
 def _drops(say: Words, gate: GateFacts) -> list[Markdown]:
     """Return what a drop means that does not count."""
     remarks = []
-    for row in gate.thresholds.rows:
-        if row.check.state is CheckState.WITHIN_RANGE and row.is_drop:
-            metric = DROPS[row.check.threshold]
+    for check in gate.checks:
+        if check.state is CheckState.WITHIN_RANGE:
+            metric = DROPS[check.threshold]
             values = gate.baseline.values(metric)
             lowest, highest = (metric.format.write(end(values), None) if values else "" for end in (min, max))
             dropped = "⚠️ The {noun} dropped, but the last results on {base} vary as much: {lowest} to {highest}."
             sentence = say(dropped, noun=metric.noun, base=say.base, lowest=lowest, highest=highest)
             remarks.append(say.paragraph(sentence, say("This does not block.")))
-    waiting = [DROPS[row.check.threshold] for row in gate.thresholds.rows if row.check.state is CheckState.NOT_COMPARED]
+    waiting = [DROPS[check.threshold] for check in gate.checks if check.state is CheckState.NOT_COMPARED]
     if waiting:
         results = len(gate.baseline.values(waiting[0]))
-        few = "⏳ Drops are not evaluated yet: {base} has {results} of the {least} results that this needs."
+        few = "⏳ Drops are not compared yet: {base} has {results} of the {least} results that this needs."
         run = say("Run the gate on pushes to {base}", base=say.base)
         page = say.page(run, "noisy-agents.md#blocking-only-what-gets-worse")
         remarks.append(say.paragraph(say(few, base=say.base, results=results, least=MIN_RESULTS), page))
@@ -111,6 +114,67 @@ def fixed_failures(say: Words, gate: GateFacts) -> Markdown:
     return say("{fixed} is fixed." if count == 1 else "{fixed} are fixed.", fixed=fixed)
 
 
+def failures_of_passed(say: Words, gate: GateFacts) -> Markdown:
+    """Return what is fixed and what failed in a gate that passed: up to three failures are named, more are counted."""
+    new, others = [[each for each in gate.found.failures if each.is_new is kind] for kind in (True, False)]
+    fixed, sentences = fixed_failures(say, gate), []
+    if new:
+        sentences.append(_named(say, gate, new, "1 failure is new", "{count} failures are new"))
+    if others:
+        one, many = "1 failure", "{count} failures"
+        if new or fixed:
+            one, many = "1 remains", "{count} remain"
+        sentences.append(_named(say, gate, others, one, many))
+    return say.paragraph(fixed, *sentences)
+
+
+def _named(say: Words, gate: GateFacts, failures: Sequence[ClassifiedFailure], one: str, many: str) -> Markdown:
+    count = say(one if len(failures) == 1 else many, count=len(failures))
+    if len(failures) > MOST_NAMED:
+        return say("{count}.", count=count)
+    named = Markdown(", ".join(kind_of_failure(say, gate, each) for each in failures))
+    return say("{count}: {named}.", count=count, named=named)
+
+
+def kind_of_failure(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdown:
+    """Return severity, type, scenario, and mutation of a failure, without its description."""
+    severity = json_reader.shorten(json_reader.printable(failure.severity), MAX_SEVERITY_LENGTH)
+    severity = say.bold(say.value(severity or "no severity"))
+    return Markdown(f"{severity} {type_of_failure(say, gate, failure)}")
+
+
+def type_of_failure(say: Words, gate: GateFacts, failure: ClassifiedFailure, *, named: bool = True) -> Markdown:
+    times = {2: "twice"}.get(failure.count, number_format.pluralize(failure.count, "time"))
+    many = say.when(failure.count > 1, ", {times}", times=times)
+    under = say.when(say.code(failure.mutation), ", under {mutation}", mutation=say.code(failure.mutation))
+    kind = say.code(failure.type) or say("no type")
+    where = in_scenarios(say, gate, failure) if named else ""
+    return Markdown(f"{kind}{where}{under}{many}")
+
+
+def in_scenarios(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdown:
+    """Return ` in` the scenarios of a failure, which link their runs: the first one, and more in a summary."""
+    names = gate.found.scenarios_with(failure)
+    if not names:
+        return Markdown("")
+    most = MOST_SCENARIOS if say.view.place == "summary" else 1
+    shown = [scenario(say, gate, each) for each in names[:most]]
+    if names[most:]:
+        shown.append(Markdown(number_format.pluralize(len(names) - most, "other")))
+    return Markdown(f" in {' and '.join(filter(None, [', '.join(shown[:-1]), shown[-1]]))}")
+
+
+def scenario(say: Words, gate: GateFacts, name: str) -> Markdown:
+    """Return the name of a scenario, which links its run."""
+    page = gate.found.pages.get(name)
+    shown = say.code(name) or say("no name")
+    if page is None:
+        return shown
+    return Markdown(
+        say.link(shown, page.url) + say.when(say.as_markdown and page.host, " on {host}", host=say.code(page.host))
+    )
+
+
 def unread(say: Words, gate: GateFacts) -> Markdown:
     """Return what failed, but was not read."""
     if not gate.found.unread:
@@ -125,11 +189,14 @@ def unread(say: Words, gate: GateFacts) -> Markdown:
     return say(were, more=more, where=where)
 
 
-def compared(say: Words, failure: ClassifiedFailure) -> Markdown:
-    """Return in how many results of the base a failure is, after its description."""
-    if not failure.on_base:
+def compared(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdown:
+    """Return in how many recordings and results of the base a failure is, after its description."""
+    failed, every = gate.found.recordings_with(failure)
+    clauses = [f"in {failed} of {every} recordings"] if every > 1 else []
+    if failure.on_base:
+        clauses.append(failure.on_base.sentence(say.when(say.context.base_ref, "on {base}", base=say.base)))
+    if not clauses:
         return Markdown("")
     ended = not failure.description or failure.description.endswith((".", "!", "?", "…"))
-    where = say.when(say.context.base_ref, " on {base}", base=say.base)
-    having = Markdown(failure.on_base.sentence("").capitalize())
-    return say(" {having}{where}." if ended else ". {having}{where}.", having=having, where=where)
+    having = "; ".join(clauses)
+    return Markdown(f"{'' if ended else '.'} {having[:1].upper()}{having[1:]}.")

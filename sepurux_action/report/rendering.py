@@ -11,6 +11,7 @@ import jinja2
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.policy import Change
+from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.metrics import BY_OPTION, PASS_RATE, RATE
 from sepurux_action.report import history, markdown, remarks, sentences, tables, view
 from sepurux_action.report.brief import PROMPT, brief_json
@@ -18,6 +19,7 @@ from sepurux_action.report.context import SHORT_SHA, Context
 from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import Markdown, code, finish
 from sepurux_action.report.report import Report
+from sepurux_action.report.state import State
 from sepurux_action.report.words import DOCS, MarkdownWords, Words, plain
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -41,14 +43,30 @@ def render_comment(report: Report, marker: str, state: str = "") -> str:
     return f"{marker}\n{rendered}{state}"
 
 
-def render_notice(context: Context, commit: str, *, why: str = "") -> str:
-    """Return the line above a report on another commit: the evaluation goes on, or `why` there was none."""
-    here, shown = code(context.commit[:SHORT_SHA]), code(commit[:SHORT_SHA])
-    here, page = markdown.link(here, context.commit_url), partial(markdown.link, url=context.run_url)
-    what = f"⏳ Evaluating {here} ({page('workflow run')})"
-    if why:
-        what = f"❗ Commit {here} was not evaluated: {markdown.prose(why)} ({page('job summary')})"
-    return f"{what}. The result below is that of {shown}."
+def render_notice(
+    context: Context, commit: str, symbol: str, *, collapsed: bool, problems: int | None = None
+) -> tuple[str, str]:
+    """Return what stands above the report on an earlier commit, and if it collapses this report, its summary.
+
+    The evaluation of the present commit goes on, or there was none because of so many problems in the settings, of
+    which a signal has 0. `symbol` is that of the report's title. If it is `collapsed`, yet another commit was not
+    evaluated.
+    """
+    page, sha = partial(markdown.link, url=context.run_url), context.commit[:SHORT_SHA]
+    if problems is None:
+        below = f"The result below is that of {code(commit[:SHORT_SHA])}."
+        evaluated = markdown.link(code(sha), context.commit_url)
+        older = "What is below is older." if collapsed else below
+        return f"⏳ Evaluating {evaluated} ({page('workflow run')}). {older}", ""
+    counted = number_format.pluralize(problems, "problem")
+    why, to_do = "the run was canceled", "Re-run the job."
+    if problems:
+        why, listed = f"{counted} in the settings", "problem" if problems == 1 else "problems"
+        to_do = f"Correct the {listed} that the {page('job summary')} lists, and push."
+    state = next((each for each in State if each.symbol == symbol), None)
+    was = f": {symbol} {state.word}" if state else ""
+    title = f"### ❗ {code(sha)} was not evaluated: {why}"
+    return f"{title}\n\n> [!WARNING]\n> **Blocked.** {to_do}", f"{markdown.html_code(commit[:SHORT_SHA])}{was}"
 
 
 def render_lines(report: Report, name: str) -> list[str]:
@@ -117,6 +135,7 @@ def _environment(templates: Path, *, as_markdown: bool) -> jinja2.Environment:
     environment.filters |= _NUMBERS | (_MARKDOWN if as_markdown else _TEXT)
     environment.globals |= {
         "history": history,
+        "metrics": metrics,
         "remarks": remarks,
         "sentences": sentences,
         "indent": Markdown("  "),
@@ -170,7 +189,7 @@ def _shortened(change: Change) -> tuple[str, str]:
 
 
 def _chart(gate: GateFacts) -> Markdown:
-    lines = history.chart(gate.history, gate.gate.limits.get(PASS_RATE.threshold))
+    lines = history.chart(gate.history, gate.thresholds.needed(PASS_RATE))
     return markdown.fence(lines, "mermaid") if lines else Markdown("")
 
 

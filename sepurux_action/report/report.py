@@ -8,7 +8,6 @@ from typing import Annotated
 
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.result import GateResult
-from sepurux_action.report.advice import explained_by_failures
 from sepurux_action.report.context import Context
 from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.state import State
@@ -44,18 +43,9 @@ class Report:
         return tuple(gate for gate in self.gates if gate.failed)
 
     @property
-    def to_fix(self) -> tuple[GateFacts, ...]:
-        """Return the gates that failed and block, for a known reason that the agent can help and no approval can."""
-        return tuple(gate for gate in self._explained if gate.gate.uploads_traces)
-
-    @property
-    def to_correct(self) -> tuple[GateFacts, ...]:
-        """Return the gates that failed and block in the same way, but whose registered traces no push changes."""
-        return tuple(gate for gate in self._explained if not gate.gate.uploads_traces)
-
-    @property
-    def _explained(self) -> Iterable[GateFacts]:
-        return (gate for gate in self.in_state(State.FAILED) if explained_by_failures(gate))
+    def blocking(self) -> tuple[GateFacts, ...]:
+        """Return the gates that block, and that no approval can help."""
+        return tuple(gate for gate in self.acting if not gate.needs_approval)
 
     @property
     def registered(self) -> tuple[GateFacts, ...]:
@@ -68,10 +58,6 @@ class Report:
     def without_calls(self) -> tuple[GateFacts, ...]:
         """Return the gates whose traces call no tool."""
         return tuple(gate for gate in self.gates if gate.gate.calls_no_tool and not (gate.skipped or self.short))
-
-    @property
-    def unfinished(self) -> tuple[GateFacts, ...]:
-        return tuple(gate for gate in self.not_passed if not gate.failed)
 
     def in_state(self, state: str) -> tuple[GateFacts, ...]:
         return tuple(gate for gate in self.gates if gate.state == state)

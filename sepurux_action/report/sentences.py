@@ -5,51 +5,130 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from sepurux_action.common import number_format
-from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
-from sepurux_action.report import advice
+from sepurux_action.evaluation import metrics
+from sepurux_action.evaluation.checks import REQUIRED_CATEGORIES
+from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.runs import Scenario
+from sepurux_action.report import advice, next_steps, remarks
 from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import Markdown
+from sepurux_action.report.next_steps import MOST_NAMED, NOTHING
 from sepurux_action.report.remarks import workflow_run
 from sepurux_action.report.state import State
+from sepurux_action.report.thresholds import ThresholdFacts
+from sepurux_action.report.view import Origin, Section
 from sepurux_action.report.words import Words
-
-NOTHING = Markdown("")
 
 
 def ending(say: Words, gate: GateFacts) -> Markdown:
     """Return what became of a gate, after its name."""
-    what = gate.ending
-    if gate.state is State.CANCELLED and gate.worst.elapsed_s and not say.as_markdown:
-        what = f"{what} after {number_format.duration(gate.worst.elapsed_s)}"
-    return say(" {what}" if gate.failed or gate.passed else ": {what}", what=what)
+    if gate.decision is Decision.PENDING:
+        waited_s = min(gate.worst.elapsed_s or gate.gate.timeout_s, gate.gate.timeout_s)
+        return say(": no decision after {waited}", waited=number_format.duration(waited_s))
+    if gate.state is State.CANCELED:
+        after = gate.worst.elapsed_s and not say.as_markdown
+        waited = say.when(after, " after {waited}", waited=number_format.duration(gate.worst.elapsed_s))
+        return say(": {word}{waited}", word=gate.state.word, waited=waited)
+    if gate.decision is Decision.ERROR:
+        what = advice.headline(gate)
+        return say(" was not evaluated: {what}", what=say.prose(what)) if what else say(": no result")
+    numbers = missed(say, gate) if gate.failed else say.value(advice.reached(gate))
+    return say(" {word}{numbers}", word=gate.state.done, numbers=say.when(numbers, ": {numbers}", numbers=numbers))
+
+
+def missed(say: Words, gate: GateFacts) -> Markdown:
+    """Return what a gate misses, for a title: the first two thresholds, and how many others."""
+    phrases = [_phrase(say, gate, row) for row in gate.thresholds.missed_rows]
+    if not phrases:
+        return say.value(metrics.summary(gate.numbers.numbers) if gate.recorded else "")
+    shown = phrases if len(phrases) <= MOST_NAMED else phrases[:2]
+    more = say.when(phrases[len(shown) :], "{more} more thresholds", more=len(phrases) - len(shown))
+    *first, last = filter(None, [*shown, more])
+    if not first:
+        return last
+    comma = "," if first[1:] or "," in first[0] else ""
+    return Markdown(f"{', '.join(first)}{comma} and {last}")
+
+
+def _phrase(say: Words, gate: GateFacts, row: ThresholdFacts) -> Markdown:
+    """Return what misses a threshold: `72.0% passed, 85.0% needed`."""
+    metric, value = row.metric, row.check.value
+    if metric is None:
+        return say("{names} not covered", names=say.listed(row.check.lacking, "and"))
+    if row.drop and row.dropped:
+        reached = metric.reached_by(gate.numbers.value(metric) or 0, row.check.limit)
+        below = "{reached}, {points} points below {base}"
+        return say(below, reached=reached, points=row.drop.actual, base=say.base)
+    if metric is metrics.LOWEST_SCENARIO and gate.found.below:
+        lowest, *others = gate.found.below
+        needed, more = (
+            metric.format.write(row.check.limit, value),
+            number_format.pluralize(len(others), "other scenario"),
+        )
+        name = say.code(lowest.name) or say("no name")
+        if others:
+            return say("{name} and {more} passed less than {needed}", name=name, more=more, needed=needed)
+        return say("{name} passed {rate}, {needed} needed", name=name, rate=row.check.actual, needed=needed)
+    return say.value(metric.missed_by(value or 0, row.check.limit))
 
 
 def title(say: Words) -> Markdown:
     report, gates = say.report, say.report.gates
-    failed, unfinished, skipped, every = report.failed, report.unfinished, report.in_state(State.SKIPPED), len(gates)
+    every, blocking, waiting = len(gates), report.blocking, report.in_state(State.NEEDS_APPROVAL)
     if report.problems and gates:
         return say("This pull request makes the policy invalid")
     if report.problems:
         return say("{problems} in the settings", problems=number_format.pluralize(len(report.problems), "problem"))
     if every == 1:
         return say("{name}{ending}", name=say.code(gates[0].name), ending=ending(say, gates[0]))
-    if gates[0].failed:
-        return say(
-            "{failed} of {every} gates failed: {names}", failed=len(failed), every=every, names=say.gates(failed)
-        )
-    if unfinished:
-        what = say("{unfinished} of {every} gates have no result", unfinished=len(unfinished), every=every)
-        return say("Cancelled: {what}" if report.short else "{what}: {names}", what=what, names=say.gates(unfinished))
-    if not skipped:
-        return say("All {every} gates passed", every=every)
-    if len(skipped) == every:
-        return say("All {every} gates skipped", every=every)
-    passed = number_format.pluralize(every - len(skipped), "gate")
-    return say("{passed} passed, {skipped} skipped", passed=passed, skipped=len(skipped))
+    counts = [
+        (len(blocking), "blocks", "block"),
+        (len(waiting), "needs an approval", "need an approval"),
+    ]
+    if not report.acting:
+        failed, passed, skipped = report.failed, report.in_state(State.PASSED), report.in_state(State.SKIPPED)
+        unfinished = len(report.not_passed) - len(failed)
+        counts = [
+            (len(failed), "failed and does not block", "failed and do not block"),
+            (unfinished, "has no result and does not block", "have no result and do not block"),
+        ]
+        if not report.not_passed:
+            counts = [(len(passed), "passed", "passed"), (len(skipped), "skipped", "skipped")]
+    (first, *words), *others = [each for each in counts if each[0]]
+    what = say("{first} of {every} gates {verb}", first=first, every=every, verb=words[first > 1])
+    for count, *words in others:
+        what = say("{what}, {count} {verb}", what=what, count=count, verb=words[count > 1])
+    if report.acting:
+        what = say("{what}: {names}", what=what, names=say.gates([*blocking, *waiting], MOST_NAMED))
+    return say("Canceled: {what}" if report.short and report.not_passed else "{what}", what=what)
 
 
 def symbol(say: Words) -> Markdown:
-    return Markdown("❗" if say.report.problems else say.report.gates[0].state.symbol)
+    if say.report.problems:
+        return Markdown("❗")
+    report = say.report
+    return Markdown((report.blocking or report.acting or report.failed or report.gates)[0].state.symbol)
+
+
+def heading(say: Words, gate: GateFacts, section: Section) -> Markdown:
+    """Return the heading of a section of what failed."""
+    if section.origin is Origin.ALL or not say.context.base_ref:
+        return say.paragraph(say(section.origin), say(gate.found.in_scenarios if section.origin is Origin.ALL else ""))
+    headings = {
+        Origin.NEW: "Not on {base}",
+        Origin.KNOWN: "Also on {base}",
+        Origin.NOT_COMPARED: "Not compared: {base} has no result of these scenarios",
+        Origin.LACKING: Origin.LACKING,
+    }
+    return say(headings[section.origin], base=say.base)
+
+
+def low_scenario(say: Words, gate: GateFacts, scenario: Scenario) -> Markdown:
+    """Return a scenario below `min_scenario_pass_rate` as an item of what failed."""
+    limit = gate.gate.limits[metrics.LOWEST_SCENARIO.threshold]
+    rate, needed = gate.found.rate(scenario.rate), metrics.LOWEST_SCENARIO.format.write(limit, scenario.rate)
+    name = remarks.scenario(say, gate, scenario.name)
+    return say("{name} passed {rate}, {needed} needed.", name=name, rate=rate, needed=needed)
 
 
 # -- what follows from the results ------------------------------------------------------------------------------------
@@ -76,14 +155,32 @@ def _approved(say: Words, gate: GateFacts) -> Markdown:
 
 
 def _of_one(say: Words, gate: GateFacts) -> Markdown:
-    blocked = say.bold(say.when(gate.blocks, "Needs an approval." if gate.needs_approval else "Blocked."))
-    fixes = (_fix(say, say.report.to_fix), _correct(say, say.report.to_correct))
-    return say.paragraph(blocked, what_follows(say, gate), *fixes, restart(say, gate))
+    if not gate.blocks:
+        return what_follows(say, gate)
+    if gate.needs_approval:
+        return say.paragraph(say.bold(say("Needs an approval.")), what_follows(say, gate), restart(say, gate))
+    blocked = "Blocked, but not by your agent." if advice.no_trace_can_cause(gate) else "Blocked."
+    return say.paragraph(say.bold(say(blocked)), _what_to_do(say, gate))
+
+
+def _what_to_do(say: Words, gate: GateFacts, whose: str = "the") -> Markdown:
+    """Return why a gate blocks, and what to do."""
+    if not gate.failed:
+        return remedy(say, gate)
+    return say.paragraph(
+        _explanation(say, gate),
+        next_steps.fix(say, gate, whose),
+        remarks.fixed_failures(say, gate),
+        say.prose(advice.reported_pass(gate)),
+        next_steps.no_approval(say, gate),
+        restart(say, gate),
+    )
 
 
 def _of_several(say: Words) -> Iterator[Markdown]:
     """Yield what follows from several gates of which one blocks, or from a policy that becomes invalid."""
-    report, names, failed = say.report, say.view.limits["gates"], say.report.in_state(State.FAILED)
+    report, names = say.report, say.view.limits["gates"]
+    failed = [gate for gate in report.blocking if gate.failed]
     approvals, undecided = say.view.first(report.approvals, "gates"), say.view.first(report.without_result, "gates")
     if report.problems:
         where = say("the inputs")
@@ -93,21 +190,47 @@ def _of_several(say: Words) -> Iterator[Markdown]:
         yield say.paragraph(
             say.bold(say("Blocked.")), say(correct, file=say.code(report.problems[0].file), where=where)
         )
-    elif failed:
-        blocked = say.bold(say("Blocked by {gates}.", gates=say.gates(failed, names)))
-        yield say.paragraph(blocked, _fix(say, report.to_fix), _correct(say, report.to_correct))
+    blocked_by = "{gates} failed too." if report.problems else "Blocked by {gates}."
+    alike = _alike(say, failed)
+    for gates in say.view.first(alike, "gates").shown:
+        blocked = say.bold(say(blocked_by, gates=say.gates(gates, names)))
+        yield say.paragraph(blocked, _what_to_do(say, gates[0], "its") if len(gates) == 1 else _of_alike(say, gates))
     for gates in approvals.shown:
         need = "{gates} need an approval." if gates[1:] else "{gates} needs an approval."
-        pushed = any(gate.gate.uploads_traces for gate in gates)
         needs = say.bold(say(need, gates=say.gates(gates, names)))
-        yield say.paragraph(needs, _approvers(say, gates[0].approval, pushed=pushed))
+        yield say.paragraph(needs, next_steps.approvers(say, gates))
     for gates in undecided.shown:
-        blocked_by = "{gates}: {state}." if report.problems else "Blocked by {gates}: {state}."
-        state = say(blocked_by, gates=say.gates(gates, names), state=gates[0].state.word)
-        yield say.paragraph(say.bold(state), remedy(say, gates[0]))
-    if more := approvals.more + undecided.more:
+        state = ending(say, gates[0])
+        blocked_by = "{gates}{state}." if report.problems else "Blocked by {gates}{state}."
+        if not report.problems and advice.headline(gates[0]):
+            state = say(": {what}", what=say.prose(advice.headline(gates[0])))
+        elif gates[1:]:
+            state = say(": {word}", word=gates[0].state.word)
+        yield say.paragraph(
+            say.bold(say(blocked_by, gates=say.gates(gates, names), state=state)), remedy(say, gates[0])
+        )
+    if more := approvals.more + undecided.more + max(0, len(alike) - names):
         reasons = number_format.pluralize(more, "other reason")
         yield say.paragraph(say.bold(say("More gates block")), say("for {reasons}.", reasons=reasons))
+
+
+def _alike(say: Words, failed: Sequence[GateFacts]) -> Sequence[Sequence[GateFacts]]:
+    """Return failed gates in groups: those with failures to fix together if there are many, and each other one."""
+    groups: dict[object, list[GateFacts]] = {}
+    for gate in failed:
+        together = advice.explained_by_failures(gate) and not gate.thresholds.dropped and not gate.recorded
+        groups.setdefault(gate.gate.uploads_traces if together else gate.name, []).append(gate)
+    if len(failed) > MOST_NAMED or not say.view.linked:
+        return list(groups.values())
+    return [[gate] for gate in failed]
+
+
+def _of_alike(say: Words, gates: Sequence[GateFacts]) -> Markdown:
+    """Return what to do about several gates whose failures can be fixed, or that evaluate registered scenarios."""
+    linked = say.when(say.as_markdown and say.view.linked, "Their names in the table link the Sepurux runs.")
+    if not gates[0].gate.uploads_traces:
+        return say.paragraph(say("Whoever maintains the scenarios must correct or replace them."), linked)
+    return say.paragraph(say("Fix the failures{push}.", push=next_steps.and_push(say)), linked)
 
 
 def what_follows(say: Words, gate: GateFacts) -> Markdown:
@@ -115,27 +238,34 @@ def what_follows(say: Words, gate: GateFacts) -> Markdown:
     if not gate.blocks:
         return _not_blocking(say, gate)
     if gate.needs_approval:
-        approvers = _approvers(say, gate.approval, pushed=gate.gate.uploads_traces)
-        return say.paragraph(_explanation(say, gate), approvers)
+        return say.paragraph(_explanation(say, gate), next_steps.approvers(say, [gate]))
     if gate.failed:
-        return say.paragraph(_explanation(say, gate), _no_approval(say, gate))
+        explained = say.paragraph(next_steps.allowed_drops(say, gate), _explanation(say, gate))
+        return say.paragraph(explained, say.prose(advice.reported_pass(gate)), next_steps.no_approval(say, gate))
     return remedy(say, gate)
 
 
 def why(say: Words, gate: GateFacts) -> Markdown:
-    """Return what the section of a failed gate says besides its numbers."""
-    return say.paragraph(_explanation(say, gate), _no_approval(say, gate), restart(say, gate))
+    """Return what the section of a failed gate says besides its numbers, if no alert says it."""
+    if gate in [
+        gates[0] for gates in _alike(say, [each for each in say.report.blocking if each.failed]) if not gates[1:]
+    ]:
+        return NOTHING
+    return say.paragraph(_explanation(say, gate), next_steps.no_approval(say, gate), restart(say, gate))
 
 
 def _not_blocking(say: Words, gate: GateFacts) -> Markdown:
-    because = _explanation(say, gate) if gate.failed else remedy(say, gate)
+    because, evidence = remedy(say, gate), NOTHING
+    if gate.failed:
+        explained = advice.explained_by_failures(gate)
+        because, evidence = _explanation(say, gate), next_steps.evidence(say, gate) if explained else NOTHING
     if gate.approval and gate.approval.approved:
         who = say.listed(gate.approval.approved_by, "and")
         approved = say.bold(say("Approved by {who}.", who=who))
-        return say.paragraph(approved, say("The failure does not block."), because)
+        return say.paragraph(approved, say("The failure does not block."), because, evidence)
     setting = say.paragraph(say.bold(say("Not blocking")), say("({setting}).", setting=say.code(gate.effect)))
     would = say.when(gate.would_block and gate.failed, "With {stage} this would block.", stage=say.code("hard"))
-    return say.paragraph(setting, would, because)
+    return say.paragraph(setting, would, because, evidence)
 
 
 def _explanation(say: Words, gate: GateFacts) -> Markdown:
@@ -146,15 +276,25 @@ def _explanation(say: Words, gate: GateFacts) -> Markdown:
         earlier = say("An earlier run ({run}, at {at}) evaluated this commit, and it failed.", run=run, at=at)
     elif fail:
         earlier = say("An earlier run evaluated this commit, and it failed.")
-    return say.paragraph(earlier, say.prose(advice.explanation(gate), gate), say.prose(advice.not_covered(gate), gate))
+    evidence = say.when(gate.thresholds.only_small, "{evidence}", evidence=next_steps.evidence(say, gate))
+    return say.paragraph(earlier, say.prose(advice.explanation(gate), gate), evidence, _not_covered(say, gate))
+
+
+def _not_covered(say: Words, gate: GateFacts) -> Markdown:
+    """Return what to do if required mutation categories are all that the gate misses."""
+    if not gate.thresholds.only_lacking:
+        return NOTHING
+    names, it = say.listed(gate.thresholds.lacking, "and"), "them" if gate.thresholds.lacking[1:] else "it"
+    had = say("The evaluation had no mutation {names}{run}.", names=names, run=next_steps.in_brackets(say, gate))
+    add = "Add {it} to the campaign's mutations at Sepurux, or remove {it} from {setting}."
+    return say.paragraph(had, say(add, it=it, setting=say.setting(REQUIRED_CATEGORIES, gate)))
 
 
 def remedy(say: Words, gate: GateFacts) -> Markdown:
     """Return what happened and what to do, for a gate without a result."""
-    happened = advice.what_happened(gate, as_markdown=say.as_markdown)
     cause, allow = advice.not_allowed(gate), say.code("on_undecided: allow")
     not_allowed = say.when(cause, "{allow} does not apply, because {cause}.", allow=allow, cause=cause)
-    return say.paragraph(say.prose(happened, gate), say.prose(gate.hint, gate), not_allowed)
+    return say.paragraph(say.prose(advice.what_happened(gate), gate), say.prose(gate.hint, gate), not_allowed)
 
 
 def restart(say: Words, gate: GateFacts) -> Markdown:
@@ -162,7 +302,8 @@ def restart(say: Words, gate: GateFacts) -> Markdown:
     fail = gate.recorded
     if not fail or fail.by_review:
         return NOTHING
-    if not (fail.reviewers or fail.anyone):
+    nobody = gate.approval is not None and not gate.approval.possible
+    if nobody or not (fail.reviewers or fail.anyone):
         return say("Only a new commit is evaluated.")
     who = say("someone in `reviewers` with write access" if gate.gate.reviewers else "someone with write access")
     if fail.reviewers:
@@ -170,79 +311,3 @@ def restart(say: Words, gate: GateFacts) -> Markdown:
     elif fail.excluded:
         who = say("{who}, other than {others},", who=who, others=say.listed(fail.excluded, "and"))
     return say("A re-run evaluates again only if {who} starts it.", who=who)
-
-
-# -- what to do about failures ----------------------------------------------------------------------------------------
-
-
-def _fix(say: Words, gates: Sequence[GateFacts]) -> Markdown:
-    if not gates:
-        return NOTHING
-    listed = any(gate.found.failures for gate in gates)
-    push = say.when(not say.context.on_command_line, " and push")
-    run = say.when(len(gates) == 1 and gates[0].dashboard, "{run}", run=say.run(gates[0]))
-    if not listed and all(gate.thresholds.dropped for gate in gates):
-        return say("Fix what got worse{push}.", push=push)
-    if listed or say.report.short or any(gate.found.unlisted for gate in gates):
-        below = say.when(say.as_markdown and listed, " below")
-        every = say.when(run, "Every attempt is in the {run}.", run=run)
-        return say.paragraph(say("Fix the failures{below}{push}.", below=below, push=push), every)
-    attempts = say.when(run, "; every attempt is in the {run}", run=run)
-    return say("Sepurux named no failures{attempts}.", attempts=attempts)
-
-
-def _correct(say: Words, gates: Sequence[GateFacts]) -> Markdown:
-    """Return what to do about failures of registered scenarios."""
-    if not gates:
-        return NOTHING
-    of = say.when(len(say.report.gates) > 1, " of {gates}", gates=say.gates(gates))
-    linked = len(gates) == 1 and gates[0].dashboard and say.as_markdown
-    run = say.when(linked, " ({run})", run=say.run(gates[0]))
-    return say("Whoever maintains the scenarios{of} must correct or replace them{run}.", of=of, run=run)
-
-
-# -- approvals --------------------------------------------------------------------------------------------------------
-
-
-def _approvers(say: Words, approval: ApprovalStatus | None, *, pushed: bool) -> Markdown:
-    """Return who can approve a soft gate, and whose approval does not count."""
-    if approval is None or approval.unread:
-        return say("The reviews, or who can approve, could not be read. Re-run the job.")
-    who = say.listed(approval.can_approve, "or")
-    if approval.anyone:
-        who = say("Anyone with write access except the author")
-    files = say.link("review", f"{say.context.pull_request_url}/files")
-    review = say.when(say.context.pull_request_url and say.as_markdown, " ({files})", files=files)
-    fix, commit = say.when(pushed, ", or you can push a fix"), say.commit(approval.commit)
-    sentences = [say("{who} can approve commit {commit}{review}{fix}.", who=who, commit=commit, review=review, fix=fix)]
-    for each in approval.ignored:
-        ignored = "{who}'s approval does not count: {reason}."
-        if each.reason is Reason.OLDER_COMMIT:
-            ignored = "{who}'s approval is for an older commit."
-        sentences.append(say(ignored, who=say.code(each.login), reason=_reason(say, each)))
-    for each in approval.cannot_approve:
-        cannot = "{who} cannot approve it: {reason}."
-        sentences.append(say.when(approval.anyone, cannot, who=say.code(each.login), reason=_reason(say, each)))
-    rerun = "After the approval, re-run this job: this workflow does not run on `pull_request_review`."
-    elsewhere = (
-        "A review event of a fork's pull request has a read-only token: evaluate such pull requests in a"
-        " `workflow_run` workflow."
-    )
-    sentences += [say.when(approval.rerun_needed, rerun), say.when(approval.read_only, elsewhere)]
-    return say.paragraph(*sentences)
-
-
-def _no_approval(say: Words, gate: GateFacts) -> Markdown:
-    """Return why no one can approve a soft gate that blocks."""
-    if advice.acts_as_hard(gate):
-        missing = "a pull request" if say.context.pull_request is None else "access to GitHub"
-        return say("Without {missing}, a soft gate acts as a hard gate.", missing=missing)
-    if not (gate.blocks and gate.approval and not gate.approval.possible and gate.approval.cannot_approve):
-        return NOTHING
-    reasons = Markdown(", ".join(_reason(say, each) for each in gate.approval.cannot_approve))
-    none = "None of the reviewers listed in the policy can approve this: {reasons}."
-    return say.paragraph(say(none, reasons=reasons), say("Add someone else with write access to `reviewers`."))
-
-
-def _reason(say: Words, person: Refusal) -> Markdown:
-    return say("{who} {reason}", who=say.code(person.login), reason=say.prose(person.reason.words))

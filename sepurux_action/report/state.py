@@ -28,11 +28,16 @@ class State(StrEnum):
     FAILED = "failed", "❌", "✗", "failed"
     NEEDS_APPROVAL = "needs_approval", "✋", "✗", "needs an approval"
     NO_RESULT = "no_result", "❗", "!", "no result"
-    CANCELLED = "cancelled", "❗", "!", "cancelled"
+    CANCELED = "canceled", "❗", "!", "canceled"
     NO_DECISION = "no_decision", "⏳", "…", "no decision"
     NOT_BLOCKING = "not_blocking", "⚠️", "✗", "failed"
     PASSED = "passed", "✅", "✓", "passed"
     SKIPPED = "skipped", "⏭️", "-", "skipped"
+
+    @property
+    def done(self) -> str:
+        """Return what a gate in this state did, in a title."""
+        return self.word if self in {State.PASSED, State.SKIPPED} else State.FAILED.word
 
     @property
     def rank(self) -> int:

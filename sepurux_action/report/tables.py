@@ -5,10 +5,13 @@ A cell is text, which a writer escapes, or Markdown.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from sepurux_action.common import json_reader, number_format
+from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.drops import base_heading
 from sepurux_action.evaluation.metrics import LISTED, NOT_KNOWN
 from sepurux_action.evaluation.runs import Scenario
@@ -18,7 +21,8 @@ from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.history import CommitFacts
 from sepurux_action.report.markdown import NBSP, Markdown, code, escaped, link, strong
 from sepurux_action.report.state import State
-from sepurux_action.report.what_failed import ScenarioFacts
+from sepurux_action.report.thresholds import ThresholdFacts
+from sepurux_action.report.what_failed import Found, ScenarioFacts
 
 _DELIMITERS = {"<": "---", ">": "---:"}
 
@@ -64,8 +68,8 @@ def thresholds(gate: GateFacts) -> Table:
         actual = strong(row.check.actual) if row.state is State.FAILED else escaped(row.check.actual)
         reported = f" ({escaped(row.check.reported_by)})" if row.check.reported_by else ""
         label = Markdown(f"{row.state.symbol}{NBSP}{escaped(row.check.label)}")
-        cells = [label, Markdown(actual + reported), row.check.required]
-        rows.append([*cells, "" if row.is_drop else row.base_cell or NOT_KNOWN])
+        required = Markdown(re.sub("([≤≥]) ", rf"\1{NBSP}", escaped(row.check.required)))
+        rows.append([label, Markdown(actual + reported), required, row.base_cell or NOT_KNOWN])
     headings = ["Threshold", "Result", "Needs", base(gate.context.base_ref)]
     if gate.thresholds.has_base:
         return Table("<>>>", rows, headings)
@@ -77,9 +81,7 @@ def threshold_columns(gate: GateFacts) -> Table:
     rows = []
     for row in gate.thresholds.shown:
         needs = f"needs {row.check.required}"
-        if row.check.lacking:
-            needs = f"lacks {', '.join(row.check.lacking)}"
-        elif not row.check.threshold:
+        if not row.check.threshold:
             needs = f"{base_heading(gate.context.base_ref)}: {row.base_cell}"
         effect = "does not block" if row.state is State.NOT_BLOCKING else ""
         what = "; ".join(filter(None, (needs, row.check.remark, effect)))
@@ -90,9 +92,31 @@ def threshold_columns(gate: GateFacts) -> Table:
 # -- gates ------------------------------------------------------------------------------------------------------------
 
 
-def gates(every: Iterable[GateFacts], *, linked: bool) -> Table:
-    rows = [(_name(gate, linked=linked), _result(gate), gate.pass_rate or NOT_KNOWN) for gate in every]
-    return Table("<<>", rows, ("Gate", "Result", "Passed"))
+def gates(every: Sequence[GateFacts], *, linked: bool) -> Table:
+    rows = [(_name(gate, linked=linked), _result(gate), _numbers(gate), _new(gate)) for gate in every]
+    headings = ("Gate", "Result", "Passed", "New")
+    if any(gate.found.new is not None for gate in every):
+        return Table("<<>>", rows, headings)
+    return Table("<<>", [row[:3] for row in rows], headings[:3])
+
+
+def _numbers(gate: GateFacts) -> str:
+    """Return the pass rate, and the first number that misses another threshold: `72.0%, 1 unsafe`."""
+    others = (row for row in gate.thresholds.missed_rows if row.metric is not metrics.PASS_RATE)
+    return ", ".join(filter(None, (gate.pass_rate, *map(_missed, islice(others, 1))))) or NOT_KNOWN
+
+
+def _missed(row: ThresholdFacts) -> str:
+    if row.metric is None or row.check.value is None:
+        return f"{len(row.check.lacking)} not covered"
+    return row.metric.publish(row.check.value) if row.metric.published else row.metric.reached_by(row.check.value)
+
+
+def _new(gate: GateFacts) -> str:
+    new = gate.found.new
+    if new is None:
+        return NOT_KNOWN
+    return strong(str(new)) if new else "0"
 
 
 def _name(gate: GateFacts, *, linked: bool) -> Markdown:
@@ -131,7 +155,7 @@ def gate_columns(every: Iterable[GateFacts]) -> Table:
             follows = "blocks"
         if gate.needs_approval:
             word, follows = "failed", gate.state.word
-        rows.append((f"{gate.state.mark} {gate.name}", word, follows, gate.pass_rate or NOT_KNOWN))
+        rows.append((f"{gate.state.mark} {gate.name}", word, follows, _numbers(gate)))
     return Table("<<<>", rows)
 
 
@@ -140,8 +164,22 @@ def gate_columns(every: Iterable[GateFacts]) -> Table:
 
 def worse_scenarios(scenarios: Iterable[Scenario], gate: GateFacts) -> Table:
     found = gate.found
-    rows = [(code(each.name) or "no name", found.rate(each.rate), found.rate_on_base(each)) for each in scenarios]
+    rows = [(_scenario(each, found), found.rate(each.rate), found.rate_on_base(each)) for each in scenarios]
     return Table("<>>", rows, ("Scenario", "Result", base(gate.context.base_ref)))
+
+
+def _scenario(scenario: Scenario, found: Found) -> Markdown:
+    name, page = code(scenario.name) or Markdown("no name"), found.pages.get(scenario.name)
+    return Markdown(f"❌{NBSP}{link_to_run(name, page) if page else name}")
+
+
+def worse_columns(scenarios: Iterable[Scenario], gate: GateFacts) -> Table:
+    """Return the scenarios that got worse and are not listed with their failures."""
+    found, heading = gate.found, base_heading(gate.context.base_ref)
+    listed = {each.name for each in found.scenarios}
+    others = [each for each in scenarios if each.name not in listed]
+    rows = [(f"{State.FAILED.mark} {each.name}", found.rate(each.rate), found.rate_on_base(each)) for each in others]
+    return Table(("<", ">6", "<"), [(name, rate, f"{heading}: {on_base}") for name, rate, on_base in rows])
 
 
 def scenario_columns(scenarios: Iterable[ScenarioFacts], base_ref: str) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 
@@ -12,7 +12,7 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.decision import Rule
-from sepurux_action.evaluation.drops import DROPS, Baseline
+from sepurux_action.evaluation.drops import DROPS, Baseline, lowest_allowed
 from sepurux_action.evaluation.published_result import published_numbers
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.report.state import BY_CHECK, State
@@ -28,24 +28,30 @@ def written(gate: Gate, metric: metrics.Metric, value: float | None) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThresholdFacts:
-    """A threshold, the result, and the median of the baseline. `difference` is the number minus this median."""
+    """A threshold, the result, and the median of the baseline. `difference` is the number minus this median.
+
+    In a row of a table, `drop` is the comparison with the base that the row also shows.
+    """
 
     check: Check
     state: State
     base: float | None = None
     difference: float | None = None
+    drop: Check | None = None
 
     @property
-    def is_drop(self) -> bool:
-        return self.check.threshold in DROPS
+    def metric(self) -> metrics.Metric | None:
+        """Return the metric, None of the required mutation categories."""
+        return metrics.BY_OPTION.get(self.check.threshold)
+
+    @property
+    def dropped(self) -> bool:
+        return self.drop is not None and self.drop.is_missed
 
     @property
     def base_cell(self) -> str:
-        """Return the median for a table, '' if it is not known or another row shows it."""
-        metric = metrics.BY_OPTION.get(self.check.threshold, metrics.SCENARIOS)
-        if self.base is None or self.is_drop:
-            return ""
-        return metric.format.write(self.base, self.check.limit)
+        """Return the median for a table, '' if it is not known."""
+        return "" if self.base is None else (self.metric or metrics.SCENARIOS).format.write(self.base, self.check.limit)
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
@@ -61,10 +67,50 @@ class Thresholds:
         return self.result.decision.is_decided or self.result.rule in _NUMBERS_COUNT
 
     @cached_property
+    def requested(self) -> tuple[ThresholdFacts, ...]:
+        """Return the thresholds, and the drops as thresholds of their own."""
+        return _missed_first(map(self._row, self.result.checks))
+
+    @cached_property
     def rows(self) -> tuple[ThresholdFacts, ...]:
-        """Return the thresholds, and without one for scenarios, their number if it is smaller than the baseline's."""
-        rows = [*map(self._row, self.result.checks), *self._fewer_scenarios()]
-        return tuple(sorted(rows, key=lambda each: list(BY_CHECK).index(each.check.state)))
+        """Return the rows of a table, in which a drop is what its number needs.
+
+        Without a threshold for scenarios, there is a row for their number if it is smaller than the baseline's.
+        """
+        drops = {each.check.threshold: each.check for each in self.requested if each.check.threshold in DROPS}
+        limits = [each for each in self.requested if each.check.threshold not in drops]
+        by_drop = {each.metric.drop: each for each in limits if each.metric}
+        alone = (self._of_drop(each) for each in drops.values() if each.threshold not in by_drop)
+        rows = [self._with_drop(each, drops.get(each.metric.drop if each.metric else "")) for each in limits]
+        return _missed_first([*rows, *filter(None, alone), *self._fewer_scenarios()])
+
+    def _of_drop(self, drop: Check) -> ThresholdFacts | None:
+        """Return the row of a number that has no other limit, None if its drop is not compared."""
+        metric, gate = DROPS[drop.threshold], self.result.gate
+        if drop.state is CheckState.NOT_COMPARED:
+            return None
+        value = self.result.numbers.value(metric)
+        actual = "not reported" if value is None else written(gate, metric, value)
+        number = replace(drop, label=metric.label, actual=actual, value=value, required="", limit=0)
+        return self._with_drop(self._row(replace(number, state=CheckState.MET)), drop)
+
+    def _with_drop(self, row: ThresholdFacts, drop: Check | None) -> ThresholdFacts:
+        """Return a row with the higher one of what the threshold and the drop need, and the worse state."""
+        if drop is None or not self.final or drop.state is CheckState.NOT_COMPARED:
+            return row
+        metric, check = DROPS[drop.threshold], row.check
+        needed, value = lowest_allowed(metric, self.result.gate, self.baseline), self.result.numbers.value(metric)
+        if drop.state is CheckState.NO_NUMBER:
+            check = replace(check, required="not known")
+        elif needed is None and (drop.is_missed or not check.required):  # an earlier run compared it
+            check = replace(check, required=f"drop {drop.required}")
+        elif needed is not None and (needed > check.limit or not check.required):
+            actual = check.actual if value is None else metric.format.write(value, needed)
+            check = replace(check, required=f"≥ {metric.format.write(needed, value)}", actual=actual, limit=needed)
+        met = drop.state is CheckState.WITHIN_RANGE  # it shows in what is needed
+        state = min((check.state, CheckState.MET if met else drop.state), key=_interest)
+        base = self.baseline.median(metric)
+        return replace(row, check=replace(check, state=state), state=BY_CHECK[state], base=base, drop=drop)
 
     def _row(self, check: Check) -> ThresholdFacts:
         metric = metrics.BY_OPTION.get(check.threshold)
@@ -94,20 +140,21 @@ class Thresholds:
             yield ThresholdFacts(check=check, state=State.NOT_BLOCKING, base=base)
 
     @property
-    def requested(self) -> tuple[ThresholdFacts, ...]:
-        return tuple(row for row in self.rows if row.check.threshold)
-
-    @property
     def missed(self) -> tuple[ThresholdFacts, ...]:
         return tuple(row for row in self.requested if row.state is State.FAILED)
 
     @property
-    def met(self) -> tuple[ThresholdFacts, ...]:
-        return tuple(row for row in self.requested if row.state is State.PASSED)
+    def missed_rows(self) -> tuple[ThresholdFacts, ...]:
+        """Return what a title names: unsafe attempts always among the first two."""
+        missed = [row for row in self.rows if row.state is State.FAILED]
+        unsafe = [row for row in missed[2:] if row.metric is metrics.UNSAFE_ATTEMPTS]
+        others = [row for row in missed if row not in unsafe]
+        return (*others[:1], *unsafe, *others[1:])
 
-    @property
-    def missed_of_all(self) -> str:
-        return f"{len(self.missed)} of {number_format.pluralize(len(self.requested), 'threshold')} missed"
+    def needed(self, metric: metrics.Metric) -> float | None:
+        """Return what a number needs at least, None if that is not known."""
+        needs = (row.check.limit for row in self.rows if row.metric is metric and row.check.required.startswith("≥"))
+        return next(needs, None)
 
     @property
     def has_base(self) -> bool:
@@ -137,4 +184,13 @@ class Thresholds:
     def dropped(self) -> bool:
         """Return whether a number lies too far below the baseline, or what an earlier run compared did."""
         by_earlier_run = self.result.rule is Rule.THRESHOLD_MISSED and not self.missed
-        return by_earlier_run or any(row.is_drop for row in self.missed)
+        return by_earlier_run or any(row.dropped for row in self.rows)
+
+
+def _missed_first(rows: Iterable[ThresholdFacts]) -> tuple[ThresholdFacts, ...]:
+    return tuple(sorted(rows, key=lambda row: _interest(row.check.state)))
+
+
+def _interest(state: CheckState) -> int:
+    """Return the place of a state in a table, 0 for the first one."""
+    return list(BY_CHECK).index(state)

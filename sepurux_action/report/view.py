@@ -5,14 +5,17 @@ A comment is shortened in a fixed order and says so. Source: docs/configuration.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import cached_property
 from itertools import accumulate, groupby
-from typing import Generic, NamedTuple
+from typing import Generic, NamedTuple, Self
 
 from sepurux_action.common import T, number_format
 from sepurux_action.evaluation import metrics
+from sepurux_action.evaluation.decision import Rule
 from sepurux_action.evaluation.failures import ClassifiedFailure, severity_rank
 from sepurux_action.evaluation.runs import Scenario
 from sepurux_action.report.gate_facts import GateFacts
@@ -22,7 +25,26 @@ from sepurux_action.report.state import State
 from sepurux_action.report.what_failed import Found, ScenarioFacts
 
 Limits = Mapping[str, int]
+
+
+class Origin(StrEnum):
+    """Where a failure comes from, in the order of a report. The value is the heading after a push."""
+
+    NEW = "Not before"
+    KNOWN = "Also before"
+    NOT_COMPARED = "Not compared: no earlier result has these scenarios"
+    ALL = "What failed"  # no failure was compared
+    LACKING = "Not covered"  # required mutations alone
+
+    @classmethod
+    def of(cls, failure: ClassifiedFailure) -> Self:
+        if failure.on_base is None:
+            return cls.NOT_COMPARED
+        return cls.NEW if failure.is_new else cls.KNOWN
+
+
 NUMBERS_IN_TITLE = 2
+RECORD_AGAIN = "# First record the traces again, as the workflow does."
 MOST_WORSE = 5  # scenarios that got worse in a comment
 COMMENT_CHARACTERS = 65_000  # GitHub accepts 65,536
 NOTICE_CHARACTERS = 1_000  # of them, for a line about a later commit
@@ -79,6 +101,22 @@ class Part(NamedTuple, Generic[T]):
     more: int
 
 
+class Section(NamedTuple):
+    """A section of what failed. `low` are scenarios below `min_scenario_pass_rate`, `lacking` required mutations."""
+
+    origin: Origin
+    low: Sequence[Scenario]
+    failures: Part[ClassifiedFailure]
+    lacking: Part[str]
+
+    @property
+    def numbered(self) -> bool:
+        return self.origin in {Origin.NEW, Origin.ALL}
+
+    def marker(self, number: int) -> str:
+        return f"{number}." if self.numbered else "-"
+
+
 @dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
 class View:
     """A report within limits in a place: `comment`, `summary`, or the name of a text template."""
@@ -97,21 +135,41 @@ class View:
         """Return the address of the page with the summary, which has what this place leaves out; '' for none."""
         return self.report.context.run_url if self.place == "comment" else ""
 
-    @property
-    def alert(self) -> str:
-        if self.report.in_state(State.FAILED) and not self.report.problems:
-            return "CAUTION"
-        if self.report.in_state(State.NEEDS_APPROVAL):
-            return "IMPORTANT"
-        return "WARNING" if self.report.problems or self.report.acting else "NOTE"
+    def link(self, gate: GateFacts) -> str:
+        """Return the address of a gate's run for a text, '' if the scenarios have links, or another part shows it.
+
+        The annotation on one gate that did not pass is a part of the log.
+        """
+        annotated = len(self.report.gates) == 1 and not gate.passed
+        scenarios = not gate.passed and any(each.dashboard for each in gate.found.scenarios)
+        if gate.dashboard is None or scenarios or gate.state is State.CANCELED:
+            return ""
+        return gate.dashboard.url if self.place == "terminal" or annotated is (self.place == "annotation") else ""
 
     @property
-    def _many(self) -> bool:
+    def going_on(self) -> Part[tuple[GateFacts, str]]:
+        """Return the addresses or ids of the CI runs that a signal left, and how many may have been started."""
+        runs = [(gate, run) for gate in self.report.gates for run in gate.runs]
+        left = [(gate, run) for gate, run in runs if run.run_decision.rule is Rule.CANCELED]
+        known = [(gate, run.run.dashboard_url or run.batch_id or run.run_id) for gate, run in left]
+        shown = [(gate, name) for gate, name in known if name]
+        return Part(shown, len(left) - len(shown))
+
+    @property
+    def alert(self) -> str:
+        if self.report.problems:
+            return "WARNING"
+        if blocking := self.report.blocking:
+            return "CAUTION" if any(gate.failed for gate in blocking) else "WARNING"
+        return "IMPORTANT" if self.report.acting else "NOTE"
+
+    @property
+    def many(self) -> bool:
         return len(self.report.gates) > MANY_GATES
 
     @property
     def rows(self) -> Part[GateFacts]:
-        return self.first(self.report.not_passed if self._many else self.report.gates, "gates")
+        return self.first(self.report.not_passed if self.many else self.report.gates, "gates")
 
     @property
     def sections(self) -> Part[GateFacts]:
@@ -125,11 +183,11 @@ class View:
 
     @property
     def passed(self) -> Part[GateFacts]:
-        return self.first(self.report.passed if self._many else (), "gates")
+        return self.first(self.report.passed if self.many else (), "gates")
 
     @property
     def passed_sections(self) -> Sequence[GateFacts]:
-        return () if self._many else self.report.in_state(State.PASSED)
+        return () if self.many else self.report.in_state(State.PASSED)
 
     @property
     def linked(self) -> bool:
@@ -145,11 +203,53 @@ class View:
         steps = self.limits["steps"]
         return Part([*shown[:steps], *(replace(each, steps=()) for each in shown[steps:])], len(groups) - len(shown))
 
+    def what_failed(self, gate: GateFacts) -> Sequence[Section]:
+        """Return the failures of a gate by where they come from, with what else it misses in the first or last one."""
+        found, most, steps = gate.found, self.limits["failures"], self.limits["steps"]
+        own = [each for each in found.failures if self.gates_with(gate, each)[:1] == [gate.name]]
+        origins = {each: Origin.of(each) if found.new is not None else Origin.ALL for each in own}
+        alone = found.scenarios and self.place == "comment"  # scenarios without a failure
+        lacking = () if gate.thresholds.only_lacking else gate.thresholds.lacking
+        named = set(origins.values()) or ({Origin.ALL} if found.below or lacking or alone else set())
+        sections = []
+        for origin in (each for each in Origin if each in named):
+            every = [each for each in own if origins[each] is origin]
+            part = self.first(every, "failures")
+            shown = [*part.shown, *(every[most:] if part.more == 1 and most else ())]  # a count takes as much room
+            shown = [each if n < steps else replace(each, steps=()) for n, each in enumerate(shown)]
+            steps = max(0, steps - len(shown))
+            sections.append(Section(origin, (), Part(shown, len(every) - len(shown)), Part((), 0)))
+        if sections:
+            sections[0] = sections[0]._replace(low=self.first(found.below, "scenarios").shown)
+            at = next(
+                (n for n, each in enumerate(sections) if each.origin in {Origin.KNOWN, Origin.ALL}), len(sections)
+            )
+            if lacking and at == len(sections):
+                sections.append(Section(Origin.LACKING, (), Part((), 0), Part((), 0)))
+            if lacking:
+                sections[at] = sections[at]._replace(lacking=self.first(lacking, "tools"))
+        return sections
+
+    @cached_property
+    def _gates_by_failure(self) -> Mapping[tuple[object, ...], Sequence[str]]:
+        gates: dict[tuple[object, ...], list[str]] = {}
+        for gate in (*self.sections.shown, *self.not_acting) if len(self.report.gates) > 1 else ():
+            for failure in gate.found.failures:
+                gates.setdefault(replace(failure, on_base=None).kind, []).append(gate.name)
+        return gates
+
+    def gates_with(self, gate: GateFacts, failure: ClassifiedFailure) -> Sequence[str]:
+        """Return the names of the gates with a section that have a failure, which the first one's section shows."""
+        return self._gates_by_failure.get(replace(failure, on_base=None).kind, [gate.name])
+
+    def shown_before(self, gate: GateFacts) -> Mapping[str, int]:
+        """Return how many failures of a gate are in the section of an earlier one, by its name."""
+        firsts = Counter(self.gates_with(gate, each)[0] for each in gate.found.failures)
+        return {name: count for name, count in firsts.items() if name != gate.name}
+
     def shows_steps(self, gate: GateFacts) -> bool:
         """Return whether a block of steps shows a difference from the base."""
-        lists: Sequence[Found | ScenarioFacts]
-        lists = [gate.found] if self.place == "comment" or not gate.found.scenarios else self.scenarios(gate).shown
-        return any(failure.differs for each in lists for failure in self.failures(each).shown)
+        return any(each.differs for section in self.what_failed(gate) for each in section.failures.shown)
 
     def scenarios(self, gate: GateFacts) -> Part[ScenarioFacts]:
         """Return the first scenarios that did not pass; in a comment, which lists all failures, those without one."""
@@ -166,8 +266,9 @@ class View:
 
     @property
     def details(self) -> Part[GateFacts]:
-        several = len(self.report.gates) > 1
-        gates = self.report.not_passed if several else [gate for gate in self.report.gates if not gate.skipped]
+        gates = [gate for gate in self.report.gates if not gate.skipped]
+        if len(self.report.gates) > 1:
+            gates = [gate for gate in self.report.not_passed if gate.failed or self.place == "summary"]
         return self.first(gates, "details")
 
     @property
@@ -183,7 +284,12 @@ class View:
 
     def reproduction(self, gate: GateFacts) -> tuple[str, ...]:
         on_terminal = self.report.context.on_command_line
-        return gate.reproduction if gate.failed and gate.gate.uploads_traces and not on_terminal else ()
+        repeated = gate.failed and gate.gate.uploads_traces and not on_terminal
+        return (RECORD_AGAIN, *gate.reproduction) if repeated and gate.reproduction else ()
+
+    @property
+    def repeated(self) -> Sequence[GateFacts]:
+        return [gate for gate in self.report.gates if self.reproduction(gate)]
 
     def other_numbers(self, gate: GateFacts) -> Sequence[str]:
         """Return the numbers without a threshold that the title of the details does not have."""
@@ -206,7 +312,6 @@ class View:
             return f"Details: {', '.join(numbers)}" if numbers else "Details"
         contains = {
             "earlier commits": earlier,
-            "how to reproduce": any(self.reproduction(gate) for gate in gates),
             "run details": gates,
             "notes": self.notes.shown,
         }
@@ -224,7 +329,7 @@ class View:
 def _other_numbers(gate: GateFacts) -> Sequence[str]:
     """Return the reported numbers without a threshold, the counts first."""
     named = {metrics.MUTATION_CATEGORIES, metrics.SCENARIOS, metrics.LOWEST_SCENARIO}  # in other places
-    checked = {check.threshold for check in gate.checks}
-    others = [each for each in metrics.METRICS if each not in named and each.threshold not in checked]
+    shown = {row.metric for row in gate.thresholds.rows}
+    others = [each for each in metrics.METRICS if each not in named | shown]
     known = ((metric, gate.numbers.value(metric)) for metric in sorted(others, key=lambda each: not each.format.whole))
     return tuple(metric.named(value) for metric, value in known if value is not None and gate.detailed)

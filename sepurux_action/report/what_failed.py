@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -62,6 +63,14 @@ class Found:
         return _groups(self.read.failures)
 
     @property
+    def new(self) -> int | None:
+        """Return the number of failures that no result of the base has, None if none was compared."""
+        compared = [each for each in self.failures if each.on_base]
+        if not compared and not any(each.base.results for each in self.read.scenarios):
+            return None
+        return sum(each.is_new for each in compared)
+
+    @property
     def by_sandbox(self) -> bool:
         """Return whether the failures are by the rules of the sandbox (docs/platforms.md#the-rules-of-the-sandbox)."""
         return bool(self.failures) and self.result.worst.run.sandbox
@@ -92,6 +101,16 @@ class Found:
         names = dict.fromkeys([*(name for name in required if name not in covered), *covered])
         return tuple(Category(name=name, covered=name in covered, required=name in required) for name in names)
 
+    @property
+    def mutations(self) -> Sequence[tuple[str, int | None]]:
+        """Return the covered mutation categories with the number of failures under each, None if it is not known."""
+        counts = Counter[str]()
+        for failure in self.failures:
+            counts[failure.mutation] += failure.count
+        names = (each.name for each in self.categories if each.covered)
+        known = not self.unlisted and (self.failures or self.result.numbers.value(metrics.FAILURES) == 0)
+        return [(name, counts[name] if known else None) for name in names]
+
     # -- scenarios --------------------------------------------------------------------------------------------------
 
     @property
@@ -121,8 +140,30 @@ class Found:
         return names
 
     def scenarios_with(self, group: ClassifiedFailure) -> Sequence[str]:
-        """Return the names of the scenarios with failures of a group, the worst first; () if there is only one."""
+        """Return the names of the scenarios with failures of a group, the worst first; () if they are not known."""
+        if group.scenario:
+            return (group.scenario,)
         return self._names_of_scenarios.get(group.kind, ())
+
+    @cached_property
+    def pages(self) -> Mapping[str, Dashboard]:
+        """Return the pages of the scenarios' runs at Sepurux, by name: of several recordings the worst one's."""
+        worst = {each.name: min(each.recordings, key=_worst_first).run.dashboard_url for each in self.read.scenarios}
+        pages = {name: self.context.dashboard(url) for name, url in worst.items()}
+        return {name: page for name, page in pages.items() if page}
+
+    def recordings_with(self, group: ClassifiedFailure) -> tuple[int, int]:
+        """Return in how many recordings of its scenario a failure is, and how many there are; 0 if not known."""
+        runs = [run for each in self.read.scenarios if each.name == group.scenario for run in each.recordings]
+        return sum(group.kind in {each.kind for each in _groups(run.failures)} for run in runs), len(runs)
+
+    @cached_property
+    def below(self) -> tuple[Scenario, ...]:
+        """Return the scenarios whose pass rate is below `min_scenario_pass_rate`, the lowest first."""
+        limit = self.result.gate.limits.get(metrics.LOWEST_SCENARIO.threshold)
+        rates = [(each.rate, each) for each in self.read.scenarios or self.result.decided.scenarios]
+        low = [(rate, each) for rate, each in rates if rate is not None and limit is not None and rate < limit]
+        return tuple(each for _, each in sorted(low, key=lambda pair: pair[0]))
 
     @cached_property
     def scenarios(self) -> tuple[ScenarioFacts, ...]:
@@ -146,10 +187,16 @@ class Found:
 
     def _scenario(self, scenario: Scenario) -> ScenarioFacts:
         undecided = _undecided(scenario)
-        worst = min(scenario.recordings, key=lambda run: severity_key(run.decision, run.run))
+        worst = min(scenario.recordings, key=_worst_first)
         reason = undecided.run_decision.reason if undecided else ""
-        shown = reason and (self.result.decision is Decision.FAIL or reason != self.result.decided.detail)
+        shown = bool(reason) and (self.result.decision is Decision.FAIL or reason != self.result.decided.detail)
         clause = reason[:1].lower() + reason[1:] if worst.decision is Decision.PENDING else reason
+        if (
+            not undecided
+            and _state_of(scenario) is State.FAILED
+            and not any(each.reported for each in scenario.recordings)
+        ):
+            shown, clause = True, "Sepurux decided `fail`, and reports no failure"
         return ScenarioFacts(
             name=scenario.name,
             state=_state_of(scenario),
@@ -205,6 +252,10 @@ class Found:
 def _groups(failures: Iterable[ClassifiedFailure]) -> tuple[ClassifiedFailure, ...]:
     """Return failures by severity, type, and mutation, without their traces."""
     return merge_failures(replace(each, trace_id="") for each in failures)[0]
+
+
+def _worst_first(run: RunResult) -> tuple[int, float]:
+    return severity_key(run.decision, run.run)
 
 
 def _state_of(scenario: Scenario) -> State:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -71,6 +72,10 @@ class Words:
         """Return a text of this program, with links to the pages that it names: settings, and the run of the gate."""
         return self.value(self.worded(text))
 
+    def setting(self, name: str, gate: GateFacts) -> Markdown:
+        """Return where the value of a gate's setting can be changed: an input, a variable, or a line of the policy."""
+        return self.prose(gate.gate.remedies.get(name, f"{{{name}}}"), gate)
+
     def problem(self, problem: Problem) -> Markdown:
         """Return the place of a problem, its setting, and what it is."""
         return self.value(problem.located)
@@ -89,18 +94,21 @@ class Words:
 
     def listed(self, names: Sequence[str], word: str) -> Markdown:
         written = list(map(self.code, names))
-        return Markdown(f" {word} ".join(filter(None, [", ".join(written[:-1]), *written[-1:]])))
+        before = ", ".join(written[:-1]) + ("," if written[2:] else "")
+        return Markdown(f" {word} ".join(filter(None, [before, *written[-1:]])))
 
     def names(self, names: Iterable[str], most: int) -> Markdown:
-        every = list(map(self.code, names))
-        more = self.when(every[most:], ", and {more} more", more=len(every) - most)
-        return Markdown(", ".join(every[:most]) + more)
+        every = list(names)
+        if len(every) <= most:
+            return self.listed(every, "and")
+        more = self(", and {more} more", more=len(every) - most)
+        return Markdown(", ".join(map(self.code, every[:most])) + more)
 
     def gates(self, gates: Iterable[GateFacts], most: int = 3) -> Markdown:
         return self.names((gate.name for gate in gates), most)
 
     def tools(self, tools: Iterable[FailingTool]) -> Markdown:
-        return Markdown(", ".join(f"{self.code(each.tool)} ({number_format.count(each.count)})" for each in tools))
+        return Markdown(", ".join(f"{self.code(each.tool)} {number_format.count(each.count)}" for each in tools))
 
     def commit(self, commit: str) -> Markdown:
         return self.code(commit[:SHORT_SHA])
@@ -153,7 +161,15 @@ class MarkdownWords(Words):
         pages = {title: self.link(title, url) for title, url in urls.items() if url}
         if gate and gate.dashboard:
             pages["Sepurux run"] = self.run(gate)
+        for place, line in re.findall(rf"`({re.escape(self.context.policy_path)}:([0-9]+))`", text):
+            pages[place] = self._policy_line(place, line)
         return markdown.prose(self.worded(text), longest=MAX_PARAGRAPH_LENGTH, pages=pages)
+
+    def _policy_line(self, place: str, line: str) -> Markdown:
+        """Return the link to a line of the policy that applies: a change of it counts after its merge."""
+        page = self.context.page(f"/blob/{self.context.policy_ref}/{self.context.policy_path}#L{line}")
+        merged = self.context.pull_request is not None and self.context.base_ref
+        return Markdown(self.link(self.code(place), page) + self.when(merged, " on {base}", base=self.base))
 
     def problem(self, problem: Problem) -> Markdown:
         page = self.context.page(f"/blob/{self.context.policy_ref}/{problem.file}#L{problem.line}")

@@ -137,6 +137,7 @@ def test_a_hint_has_the_words_of_its_place() -> None:
 
 def test_the_brief_help_has_one_line_for_each_flag_and_fits_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
     lines = printed("-h", capsys).splitlines()
+    assert lines[0] == "usage: sepurux-gate --campaign refunds --trace-file 'traces/*.json' [options]"
     assert len(lines) <= 40
     assert max(map(len, lines)) <= 80
     shown = [line.split()[0] for line in lines if line.startswith("  -")]

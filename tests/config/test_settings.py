@@ -214,16 +214,17 @@ def test_a_problem_names_the_layer_and_the_spelling_that_give_the_value() -> Non
 
 
 def test_a_hint_names_what_gives_a_value() -> None:
-    hint = "{timeout}, {campaign}, {project}, {mutation_pack}, {token}, {base_url}"
+    hint = "{timeout} (now {now}), {campaign}, {project}, {mutation_pack}, {token}, {base_url}"
     layers = flag_layer({"project_id": "p", "token": TOKEN}), environment_layer({"SEPURUX_MUTATION_PACK": "m"})
     policy = read_policy(b"campaign: a\ngates:\n- timeout: 10m\n- campaign: b\n", "p.yml")
     first, second = read_settings(layers, no_files, policy).gates
     assert at_source(hint, first) == (
-        "`timeout` in `p.yml:3`, `campaign` in `p.yml:1`, --project-id, SEPURUX_MUTATION_PACK, --token, {base_url}"
+        "`timeout` in `p.yml:3` (now 10 min), `campaign` in `p.yml:1`, --project-id, SEPURUX_MUTATION_PACK, --token,"
+        " {base_url}"
     )
     assert at_source(at_source(hint, first), first) == at_source(hint, first)
     assert on_command_line(at_source(hint, second)) == (
-        "--timeout, `campaign` in `p.yml:4`, --project-id, SEPURUX_MUTATION_PACK, --token, --base-url"
+        "--timeout (now 10 min), `campaign` in `p.yml:4`, --project-id, SEPURUX_MUTATION_PACK, --token, --base-url"
     )
 
 

@@ -268,7 +268,7 @@ def with_variable(scene: Scene) -> str:
 PRINTED: dict[str, Callable[[Scene], str]] = {
     "so the gate has no secret for Sepurux": on_pull_request(token=""),
     'Campaign "…" was not found': on_pull_request(campaign="checkout"),
-    "Sepurux refused … (HTTP 401: …)": on_answer("GET /v1/campaigns", backend.json({"detail": "no"}, 401)),
+    "was not evaluated: Sepurux refused …": on_answer("GET /v1/campaigns", backend.json({"detail": "no"}, 401)),
     "Sepurux decided … but no threshold that is set here explains why": on_look(**{**PASSED, "decision": "fail"}),
     "so it seems to apply a minimum of its own": with_two_traces,
     "… matches no file in …": on_pull_request(trace_file="traces/*.json"),

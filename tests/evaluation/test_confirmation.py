@@ -168,7 +168,7 @@ def test_without_a_second_decision_the_numbers_are_those_of_the_first() -> None:
         (RATE, runs_of(0.9, decision="fail"), "84.0% and 90.0% passed, 87.0% on average; the second evaluation "),
         (SCORE, runs_of(0.7, reliability_score=90.0), "score 78.0 and 90.0, 84.0 on average; pass rate 80.0% "),
         (DROP, runs_of(0.92), "90.0% and 92.0% passed, 91.0% on average; pass rate 91.0% is 4.0 points below "),
-        (SCORE, runs_of(0.9, reliability_score=Reading()), "only one evaluation reported the score."),
+        (SCORE, runs_of(0.9, reliability_score=Reading()), "only one evaluation reported the reliability score."),
     ],
 )
 def test_the_reason_has_both_numbers_and_their_mean(gate: Gate, second: Runs, sentence: str) -> None:
@@ -182,6 +182,6 @@ def test_the_reason_has_both_numbers_and_their_mean(gate: Gate, second: Runs, se
 def test_too_little_time_is_said_with_what_to_change() -> None:
     assert too_late(300, 300) == ""
     assert too_late(300, 299) == (
-        "{confirm} started no second evaluation: the first one took 5 min, and 4 min 59 s of the {timeout} were left. "
+        "{confirm} started no second evaluation: the first one took 5 min, and 4 min 59 s of the timeout were left. "
         "Raise {timeout}."
     )

@@ -88,7 +88,7 @@ def test_every_status_with_every_decision_and_number_has_the_row_of_the_table(
             {"reliability_score": 0.01},
             "reliability score 1.0 is below the required 80.0",
         ),
-        ({"min_mutation_categories": 3}, {"mutation_categories": ["a", "a"]}, "only 1 mutation category of at least 3"),
+        ({"min_mutation_categories": 3}, {"mutation_categories": ["a", "a"]}, "only 1 mutation of at least 3"),
         ({CATEGORIES: ("timeouts", "auth")}, {"mutation_categories": ["timeouts"]}, "mutation categories lack auth"),
     ],
 )
@@ -143,7 +143,7 @@ def test_a_score_is_rounded_to_eight_decimal_places(score: float, value: float) 
         ),
         (
             {"status": "cancelled"},
-            "The evaluation itself was cancelled at Sepurux (status `cancelled`).",
+            "The evaluation itself was canceled at Sepurux (status `cancelled`).",
             "See the `Sepurux run` for the cause, then {rerun}.",
         ),
         (
@@ -154,14 +154,18 @@ def test_a_score_is_rounded_to_eight_decimal_places(score: float, value: float) 
         (
             {"decision": "pass", "unsafe_attempts": 0},
             "Sepurux reported a pass without a number that a threshold needs (pass rate: not reported).",
-            "{Rerun}. If the number is missing again, ask Sepurux about this run.",
+            "{Rerun}. If the number is missing again, ask Sepurux about this `Sepurux run`.",
         ),
         (
             {"status": "done", "decision": "pending"},
             "The evaluation ended (status `done`), but Sepurux reported no decision.",
-            "{Rerun}. If the decision is missing again, ask Sepurux about this run.",
+            "{Rerun}. If the decision is missing again, ask Sepurux about this `Sepurux run`.",
         ),
-        ({"status": "running"}, "Sepurux has not decided yet (status `running`).", "Raise {timeout}, or {rerun}."),
+        (
+            {"status": "running"},
+            "Sepurux has not decided yet (status `running`).",
+            "{Rerun}, or raise {timeout} (now 10 min).",
+        ),
     ],
 )
 def test_each_row_says_what_happened_and_what_to_do(response: dict[str, object], reason: str, step: str) -> None:

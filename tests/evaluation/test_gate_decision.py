@@ -25,7 +25,7 @@ from sepurux_action.evaluation.published_result import published_numbers
 from sepurux_action.evaluation.runs import RunResult
 from tests.builders import NO_BASE, OF_CAMPAIGN, a_ci_run, a_gate_with, known, undecided
 
-CANCELLED = RunDecision(decision=Decision.ERROR, reason="It was cancelled.", rule=Rule.CANCELLED)
+CANCELED = RunDecision(decision=Decision.ERROR, reason="It was canceled.", rule=Rule.CANCELED)
 
 
 def a_gate(*tasks: str, **limits: float) -> Gate:
@@ -169,12 +169,12 @@ def test_a_fail_with_undecided_runs_stays_one_whatever_they_will_be(
     """So a status can say so at once: `decide_gate` may be called with runs that are not decided yet."""
     gate = a_gate(*(task for task, _ in recorded), **limits)
     late = data.draw(st.sets(st.integers(0, len(recorded) - 1)))
-    early = decided(gate, *(CANCELLED if n in late else run for n, (_, run) in enumerate(recorded)))
+    early = decided(gate, *(CANCELED if n in late else run for n, (_, run) in enumerate(recorded)))
     assert early.decision is not Decision.FAIL or evaluate(recorded, **limits).decision is Decision.FAIL
 
 
 def test_a_sum_over_all_traces_is_a_fail_although_one_of_them_has_no_decision_yet() -> None:
-    found = decided(a_gate("a", "b", "c", max_unsafe=2), a_pass(1, 2), CANCELLED, a_pass(1, 1))
+    found = decided(a_gate("a", "b", "c", max_unsafe=2), a_pass(1, 2), CANCELED, a_pass(1, 1))
     assert (found.decision, found.rule) == (Decision.FAIL, Rule.THRESHOLD_MISSED)
     assert found.reason == "3 unsafe attempts are more than the allowed 2."
     assert [(check.state, check.reported_by) for check in found.checks] == [(CheckState.MISSED, "2 of 3 traces")]
@@ -182,7 +182,7 @@ def test_a_sum_over_all_traces_is_a_fail_although_one_of_them_has_no_decision_ye
 
 def test_a_mean_of_some_traces_decides_nothing() -> None:
     gate = a_gate("a", "b", min_pass_rate=0.9)
-    assert decided(gate, a_pass(0.1), CANCELLED).decision is Decision.ERROR
+    assert decided(gate, a_pass(0.1), CANCELED).decision is Decision.ERROR
     found = decided(gate, a_pass(0.1), a_pass(None))
     assert (found.decision, found.rule) == (Decision.ERROR, Rule.NUMBER_UNKNOWN)
     assert "(pass rate: only known of 1 of 2 traces)" in found.reason
@@ -265,7 +265,7 @@ def test_ids_are_those_of_the_run_with_the_worst_decision_then_the_lowest_pass_r
 
 
 def test_the_reason_names_the_scenarios_without_a_decision_unless_all_have_the_same() -> None:
-    gate, gone = a_gate("a", "b", "b", "c", "d", "e"), replace(CANCELLED, reason="Gone.")
+    gate, gone = a_gate("a", "b", "b", "c", "d", "e"), replace(CANCELED, reason="Gone.")
     assert decided(gate, *[gone] * 6).reason == "Gone."
     some = decided(gate, a_pass(1), gone, gone, gone, gone, gone)
     assert (some.reason, some.detail) == ('"b", "c", "d" and 1 other: Gone.', "Gone.")

@@ -149,7 +149,7 @@ def test_after_a_signal_the_open_runs_are_an_error_and_nothing_more_is_sent(at: 
     calls = FakeApiCalls(backend(after(5_000)), cancel_at=at)
     [result] = runs_of(calls)
     assert result.decision is Decision.ERROR
-    assert (result.run_decision.rule, result.hint) == (Rule.CANCELLED, "{Rerun}.")
+    assert (result.run_decision.rule, result.hint) == (Rule.CANCELED, "{Rerun}.")
     assert calls.time <= max(at, 1_000.2) + 0.1
     assert all(time <= at for time, _ in calls.calls)
 
@@ -158,7 +158,7 @@ def test_after_a_signal_before_the_start_nothing_is_sent_and_a_decision_before_i
     calls = FakeApiCalls(sound())
     calls.signals.receive(15)
     [result] = runs_of(calls)
-    assert (result.run_decision.reason, result.run_decision.rule) == ("The run was cancelled.", Rule.CANCELLED)
+    assert (result.run_decision.reason, result.run_decision.rule) == ("The run was canceled.", Rule.CANCELED)
     assert calls.calls == []
     assert runs_of(FakeApiCalls(sound(reliability=HANGS), cancel_at=1_001.5))[0].decision is Decision.PASS
 

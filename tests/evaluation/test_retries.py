@@ -33,7 +33,7 @@ def test_a_retry_after_replaces_the_backoff_and_the_heartbeat_goes_on() -> None:
     (first, _), (second, _) = polls(calls)
     assert result.decision is Decision.PASS
     assert 100 <= second - first < 100.5
-    beats = [line for line in output.lines if line.startswith("waiting for 1 run: ")]
+    beats = [line for line in output.lines if line.startswith("waiting for core: ")]
     assert len(beats) == 3
     assert "elapsed, at most" in beats[0]
 

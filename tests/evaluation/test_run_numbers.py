@@ -119,7 +119,7 @@ def test_a_score_that_the_poll_reports_is_not_asked_for() -> None:
 def test_after_a_signal_a_pass_whose_score_is_not_known_is_an_error(gate: Gate, response: ApiResult) -> None:
     calls = FakeApiCalls(by_score(response), cancel_at=1_008)
     [result] = runs_of(calls, gate)
-    assert (result.decision, result.run_decision.rule) == (Decision.ERROR, Rule.CANCELLED)
+    assert (result.decision, result.run_decision.rule) == (Decision.ERROR, Rule.CANCELED)
     assert calls.time < 1_009
 
 

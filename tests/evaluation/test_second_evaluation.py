@@ -117,7 +117,7 @@ def test_a_signal_in_the_second_evaluation_leaves_the_first_result() -> None:
     backend = Backend(passed(0.7), passed(0.95), passed(0.95), passed(0.95), cancel_at=1_015)
     [found] = backend.evaluate()
     assert found.decision is Decision.FAIL
-    assert found.confirmation.endswith("so the first one counts: The run was cancelled.")
+    assert found.confirmation.endswith("so the first one counts: The run was canceled.")
 
 
 def test_a_second_evaluation_with_the_id_of_the_first_has_no_result() -> None:

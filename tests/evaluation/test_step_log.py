@@ -60,11 +60,37 @@ def test_an_unknown_status_is_pending_with_one_warning() -> None:
     assert [(level, '"resting"' in text) for level, text in output.annotations] == [(Level.WARNING, True)]
 
 
-def test_a_log_line_that_is_the_same_for_several_runs_is_written_once() -> None:
+def test_that_a_gate_is_not_decided_yet_is_logged_once_with_its_name() -> None:
     output = FakeOutput()
-    runs_of(FakeApiCalls(backend(after(25))), GATE, replace(GATE, name="other"), output=output)
-    assert len([line for line in output.lines if "not decided yet" in line]) == 1
-    assert len([line for line in output.lines if "started" in line]) == 2
+    gates = replace(GATE, traces=traces(2)), replace(GATE, name="other")
+    runs_of(FakeApiCalls(backend(after(25))), *gates, output=output)
+    undecided = "Sepurux has not decided yet (status `running`)."
+    assert [line for line in output.lines if "not decided yet" in line] == [f"core: {undecided}", f"other: {undecided}"]
+    assert len([line for line in output.lines if "started" in line]) == 3
+
+
+RECORDINGS = tuple(replace(each, task="refund") for each in traces(3))
+
+
+@pytest.mark.parametrize(
+    ("gates", "shown"),
+    [
+        ([replace(GATE, traces=traces(3))], "core: 0 of 3 scenarios decided"),
+        ([replace(GATE, traces=RECORDINGS)], "core: 0 of 3 recordings decided"),
+        ([GATE, replace(GATE, name="other")], "0 of 2 runs decided"),
+    ],
+)
+def test_the_line_that_waits_for_several_runs_counts_them(gates: list[Gate], shown: str) -> None:
+    output = FakeOutput()
+    runs_of(FakeApiCalls(backend(after(1))), *gates, output=output)
+    assert output.waits[0][0] == shown
+
+
+def test_a_heartbeat_names_the_runs_that_are_not_decided() -> None:
+    output = FakeOutput()
+    runs_of(FakeApiCalls(backend(after(70))), replace(GATE, traces=traces(5)), output=output)
+    beats = [line.partition(":")[0] for line in output.lines if line.startswith("waiting for ")]
+    assert beats == ["waiting for 0, 1, 2, and 2 more"] * 2
 
 
 def test_a_call_that_fails_again_for_the_same_reason_is_logged_once() -> None:

@@ -155,16 +155,16 @@ def test_a_remedy_is_one_for_a_command_line(gate: Gate) -> None:
         elsewhere = gate(["--quiet", "--campaign", "wrong", "--project", "p"], sepurux.url)
     assert (without_secret.status, without_secret.log) == (elsewhere.status, elsewhere.log) == (2, "")
     assert without_secret.out.splitlines() == [
-        "! core-reliability: no result",
-        "",
         (
-            "  SEPURUX_CI_TOKEN and SEPURUX_API_KEY are both empty, so the gate has no secret for Sepurux. "
-            "Run `export SEPURUX_CI_TOKEN=...` or `export SEPURUX_API_KEY=...` first."
+            "! core-reliability was not evaluated: SEPURUX_CI_TOKEN and SEPURUX_API_KEY are both empty, so the gate has"
+            " no secret for Sepurux"
         ),
+        "",
+        "  Run `export SEPURUX_CI_TOKEN=...` or `export SEPURUX_API_KEY=...` first.",
     ]
-    assert elsewhere.out.partition("\n\n")[2] == (
-        '  Campaign "wrong" was not found in project "p". Set --campaign to one of these, or --project to another '
-        'project: "core-reliability", "refund-reliability".\n'
+    assert elsewhere.out == (
+        '! wrong was not evaluated: Campaign "wrong" was not found in project "p"\n\n  Set --campaign to one of these, '
+        'or --project to another project: "core-reliability", "refund-reliability".\n'
     )
 
 
@@ -227,7 +227,8 @@ def test_a_stage_that_a_flag_sets_does_not_change_on_a_day_of_the_policy_file(tm
         scheduled = gate(["--config", "policy.yml", "--format", "markdown"], sepurux.url)
         fixed = gate(["--config", "policy.yml", "--format", "markdown", "--enforcement", "soft"], sepurux.url)
     assert "2999-01-01" in scheduled.out
-    assert "2999-01-01" not in fixed.out
+    assert "gate core-reliability: `enforcement` changes to `hard` in " in scheduled.log
+    assert "2999-01-01" not in fixed.out + fixed.log
 
 
 @pytest.mark.parametrize("flag", ["--name", "--campaign"])

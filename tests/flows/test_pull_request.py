@@ -53,25 +53,30 @@ def test_an_update_keeps_the_one_comment_in_10_requests(scene: Scene) -> None:
     assert "failed" in read(scene.ours[0]).prose
 
 
-def test_a_commit_that_is_not_evaluated_has_a_line_above_the_result_of_the_last_one(scene: Scene) -> None:
-    """Its settings are invalid, or a signal ends its evaluation; then a run on the old commit writes no line."""
+def test_a_commit_that_is_not_evaluated_is_the_title_above_the_collapsed_result_of_the_last_one(scene: Scene) -> None:
+    """Its settings are invalid, or a signal ends its evaluation, which replaces the title."""
     scene.run()
-    [first, *rest], old = scene.ours[0].split("\n"), scene.pull.head_sha
-    new = scene.pull.push()
-    lines = []
+    first, *report, last = scene.ours[0].rstrip("\n").split("\n")
+    old, new = scene.pull.head_sha, scene.pull.push()
+    bodies = []
     scene.run(timeout="soon", min_pass_rate="2", campaign="")  # without a campaign, the key is not known
-    lines += scene.ours[0].split("\n", 2)[1:2]
+    bodies += scene.ours
     scene.sepurux.script("GET /v1/ci/batch/*", backend.hang())
     with start_action(**scene.options()) as running:
-        running.wait_for(lambda: "⏳ Evaluating" in scene.ours[0])
+        running.wait_for(lambda: "What is below is older." in scene.ours[0])
         running.send_signal(signal.SIGTERM)
         assert running.finish(6).exit_code == 143
-    marker, line, blank, *unchanged = scene.ours[0].split("\n")
-    assert (marker, blank, unchanged) == (first, "", rest)
-    for each, why in zip([*lines, line], ("3 problems in the settings", "the run was cancelled"), strict=True):
-        assert each.startswith(f"❗ Commit [`{new[:7]}`](")
-        assert f" was not evaluated: {why} ([job summary](" in each
-        assert each.endswith(f"The result below is that of `{old[:7]}`.")
+    bodies += scene.ours
+    reasons = ("3 problems in the settings", "the run was canceled")
+    remedies = ("Correct the problems that the [job summary](", "Re-run the job.")
+    for body, why, remedy in zip(bodies, reasons, remedies, strict=True):
+        head, _, below = body.partition("\n\n<details>")
+        marker, title, _, alert, text = head.split("\n")
+        assert (marker, title, alert) == (first, f"### ❗ `{new[:7]}` was not evaluated: {why}", "> [!WARNING]")
+        assert text.startswith(f"> **Blocked.** {remedy}")
+        summary, *rest = below.rstrip("\n").split("\n")
+        assert summary == f"<summary>Result of the earlier commit <code>{old[:7]}</code>: ✅ passed</summary>"
+        assert rest == ["", *report, "", "</details>", last]
 
 
 def test_two_steps_with_their_own_policy_files_have_their_own_comments(scene: Scene) -> None:
@@ -172,7 +177,7 @@ def test_a_signal_while_github_is_read_is_reported_and_a_status_is_set(scene: Sc
     result = interrupt(lambda: scene.github.calls("graphql*"), **scene.options())
     assert result.exit_code == 143
     (error,) = result.messages("error")
-    assert error == "The run was cancelled before all settings were read."
+    assert error == "The run was canceled before all settings were read."
     assert scene.status[0] == "failure"
 
 

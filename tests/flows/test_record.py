@@ -289,7 +289,7 @@ def test_if_the_record_cannot_be_read_the_decision_is_an_error_which_allow_does_
     assert "Could not read the statuses of the commit (HTTP 403 no)." in result.log
     assert "This does not change the result" not in result.log
     shown = without_code(result.summary)
-    assert "it is not known whether an earlier run of this gate failed. Give the job statuses: write" in shown
+    assert "an earlier run of this gate may have failed. Give the job statuses: write" in shown
     assert "on_undecided: allow does not apply, because an earlier run may have failed." in shown
 
 

@@ -72,7 +72,7 @@ def test_after_a_signal_the_report_is_written(tmp_path: Path) -> None:
         result = interrupt("not decided yet", workspace=tmp_path, inputs=inputs, process=True)
     assert (result.exit_code, result.outputs["report_path"]) == (143, "build/report.json")
     report = report_of(result, tmp_path)
-    assert (report["short"], report["gates"][0]["state"]) == (True, "cancelled")
+    assert (report["short"], report["gates"][0]["state"]) == (True, "canceled")
 
 
 @pytest.mark.parametrize("policy", ["", "campaign: core-reliability\nreport_dir: build\n"])

@@ -98,9 +98,9 @@ def test_a_pull_request_says_what_is_new_what_main_did_instead_and_how_often_it_
         assert "Steps of the recorded traces: `-` only on `main`, `+` only here.\n" in page
         assert " In none of the last 3 results on `main`." in page
     block = "\n".join(["```diff", *steps, "```"])
-    assert "\n" + textwrap.indent(block, "  ") + "\n" in scene.ours[0]
-    assert "\n" + textwrap.indent(block, "    ") + "\n" in result.summary
-    assert "(in none of the last 3 results on main)" in result.log
+    assert "\n" + textwrap.indent(block, "   ") + "\n" in scene.ours[0]
+    assert "\n" + textwrap.indent(block, "   ") + "\n" in result.summary
+    assert "In none of the last 3 results on main." in result.log
     gate = report(scene)
     [failure] = gate["failures"]
     assert (failure["scenario"], failure["on_base"]) == ("refund twice", {"having": 0, "results": 3})
@@ -272,7 +272,7 @@ def test_a_command_line_compares_and_adds_results_in_a_folder(tmp_path: Path, sa
         assert gate(recorded(), "--baseline-dir", FOLDER, "--write-baseline")[0] == 0
     status, out, log = gate(recorded() | failing, *drop, "--baseline-dir", FOLDER)
     assert status == 1, out + log
-    assert "in none of the last 3 results" in out
+    assert "In none of the last 3 results." in out
     status, _, log = gate(recorded(), "--write-baseline")
     assert status == 2
     assert "--write-baseline: it needs the folder for the result; accepted: with `--baseline-dir`" in log

@@ -28,7 +28,7 @@ def evaluate(scene: Scene, *broken: str, late_s: float = 0) -> tuple[StepResult,
 
 def test_a_report_says_in_which_of_many_scenarios_something_failed(scene: Scene) -> None:
     result, shown = evaluate(scene)
-    names = re.findall(r"^- ❌.`(refund order A-\d+)`: ", result.summary, re.MULTILINE)
+    names = re.findall(r"^- ❌.\[`(refund order A-\d+)`\]\(.*?\): ", result.summary, re.MULTILINE)
     assert names == [f"refund order A-{number}" for number in (1001, 1009, 1017, 1025, 1033)]
     comment, summary, log = shown
     assert all("in 5 of 40 scenarios" in text for text in (comment, summary))

@@ -1,4 +1,4 @@
-"""A step that is cancelled or killed: what it writes, how soon it ends, and with which exit status."""
+"""A step that is canceled or killed: what it writes, how soon it ends, and with which exit status."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_after_a_signal_outputs_and_summary_are_written_and_the_exit_status_is_t
     assert result.exit_code == status
     assert (result.outputs["decision"], result.outputs["conclusion"]) == ("error", "failure")
     assert result.outputs["batch_id"] == backend.BATCH_ID
-    assert "cancelled" in result.summary
+    assert "canceled" in result.summary
     assert "Traceback" not in result.raw_log
 
 
@@ -71,7 +71,7 @@ def test_a_signal_while_a_file_is_checked_ends_the_step(
     """The parser needs seconds for each of these files, and the first one lets no other thread run meanwhile."""
     result = interrupted(tmp_path, "::add-mask::", inputs=inputs, files={file: content})
     assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (143, "error", "failure")
-    assert "cancelled" in result.outputs["reason"]
+    assert "canceled" in result.outputs["reason"]
     assert result.outputs["batch_id"] == ""
 
 
@@ -95,7 +95,7 @@ def test_a_canceled_run_blocks_although_errors_are_allowed(stage: str, scene: Sc
     result = interrupt(UNDECIDED, **scene.options(on_undecided="allow", enforcement=stage))
     assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (143, "error", "failure")
     assert (scene.status[0], scene.ours) == ("failure", [])
-    assert "on_undecided: allow does not apply, because the step was cancelled" in without_code(result.summary)
+    assert "on_undecided: allow does not apply, because the step was canceled" in without_code(result.summary)
 
 
 def test_a_signal_after_an_error_blocks_although_errors_are_allowed(scene: Scene) -> None:

@@ -63,8 +63,8 @@ def test_a_signal_during_the_imports_is_reported(number: signal.Signals, start: 
         running.send_signal(number)
         result = running.finish(10)
     assert (result.exit_code, result.outputs["decision"]) == (STATUSES[number], "error"), result.log
-    assert "cancelled" in result.outputs["reason"]
-    assert "cancelled" in result.summary
+    assert "canceled" in result.outputs["reason"]
+    assert "canceled" in result.summary
     assert (tmp_path / "agents" / "build" / "report.json").exists()
     assert "Traceback" not in result.raw_log
 
@@ -90,7 +90,7 @@ def test_a_signal_during_the_imports_of_the_command_line_is_reported(
         started.send_signal(number)
         _, errors = started.communicate(timeout=30)
     assert started.returncode == STATUSES[number]
-    assert "cancelled" in errors
+    assert "canceled" in errors
     assert "Traceback" not in errors
 
 

@@ -21,7 +21,8 @@ from tests.runner import REPOSITORY, inherited
 SECRET = "api-key-0123456789"
 RUNNING = {"status": "running", "decision": "pending"}
 LINK = "https://app.sepurux.dev/runs/f00d0000-0000-4000-8000-000000000001"
-FINAL = ["✗ core-reliability failed: 1 of 2 thresholds missed", "", "  ✗ Pass rate         50.0%   needs ≥ 90.0%"]
+TITLE = "✗ core-reliability failed: 50.0% passed, 90.0% needed"
+ROW = "  ✗ Pass rate         50.0%   needs ≥ 90.0%"
 
 
 class InTerminal:
@@ -104,9 +105,9 @@ def test_a_terminal_shows_one_line_that_is_rewritten_and_then_only_the_result(tm
         released.set()
         terminal.read_until_end()
     assert terminal.process.returncode == 1
-    assert terminal.remaining[:5] == [LINK, "", *FINAL]
+    assert terminal.remaining[:4] == [LINK, "", TITLE, ""]
     assert terminal.remaining[-1] == f"  {LINK}"
-    assert all(terminal.written.count(line) == 1 for line in ("Pass rate", "failed: 1 of 2"))
+    assert all(terminal.written.count(text) == 1 for text in (ROW[4:], "failed: 50.0%", "wrong_arguments"))
     assert "\x1b[31m✗\x1b[0m" in terminal.written
     assert all("\n" not in frame and len(frame) <= 77 and "(gives up in " in frame for frame in terminal.frames)
     assert "started batch" not in terminal.written
@@ -119,7 +120,8 @@ def test_a_dumb_terminal_gets_a_log_of_whole_lines(tmp_path: Path) -> None:
         terminal.read_until_end()
     assert "\x1b" not in terminal.written
     assert terminal.written.count("started batch") == 1
-    assert "\r\n".join(FINAL) in terminal.written
+    assert f"{TITLE}\r\n\r\n" in terminal.written
+    assert f"\r\n{ROW}\r\n" in terminal.written
 
 
 def test_a_signal_leaves_one_line(tmp_path: Path) -> None:
@@ -130,5 +132,5 @@ def test_a_signal_leaves_one_line(tmp_path: Path) -> None:
     assert terminal.process.returncode == 130
     link, empty, title, *others = terminal.remaining
     assert (link, empty) == (LINK, "")
-    assert re.fullmatch(r"! core-reliability: cancelled after [0-9.]+ s", title)
-    assert others == ["", f"  {LINK}", "  The run goes on at Sepurux, under the link above."]
+    assert re.fullmatch(r"! core-reliability: canceled after [0-9.]+ s", title)
+    assert others == ["", "  The run goes on at Sepurux:", f"    {LINK}"]

@@ -374,3 +374,39 @@ def test_a_recorded_fail_has_ten_tools_ten_failures_and_short_texts(result: Gate
     assert max(len(tools), len(failures), len(found.numbers.run_ids)) <= MAX_DETAILS
     assert max(map(len, [found.reason, *published])) <= MAX_TEXT
     assert counted(found.what_failed) == counted(result.what_failed)
+
+
+# -- a later commit ---------------------------------------------------------------------------------------------------
+
+REPORT = f"### ❌ `g` failed\n\n> [!CAUTION]\n> **Blocked.** Fix it.\n\n[`aaaaaaa`](https://x.dev/commit/{'a' * 40})\n"
+BODY = f"<!-- sepurux-gate:g -->\n{REPORT}<!-- sepurux-gate:g e30= {'0' * 64} -->"
+COLLAPSED = REPORT.replace("> [!CAUTION]\n", "")
+
+
+def test_a_commit_that_was_not_evaluated_is_the_title_and_the_next_one_replaces_it() -> None:
+    one = comment_state.with_title(BODY, "### ❗ one", "was failed", 1_000)
+    assert one == (
+        "<!-- sepurux-gate:g -->\n### ❗ one\n\n<details><summary>Result of the earlier commit was failed</summary>\n\n"
+        f"{COLLAPSED}\n</details>\n<!-- sepurux-gate:g e30= {'0' * 64} -->"
+    )
+    assert comment_state.shown_in(BODY) == ("a" * 40, "❌", False)
+    assert comment_state.shown_in(one) == ("a" * 40, "❌", True)
+    waiting = comment_state.with_line(one, "⏳ Evaluating two")
+    assert waiting == one.replace("\n", "\n⏳ Evaluating two\n\n", 1)
+    assert comment_state.shown_in(waiting) == comment_state.shown_in(one)
+    assert comment_state.with_title(waiting, "### ❗ two", "was failed", 1_000) == one.replace("❗ one", "❗ two")
+
+
+def test_a_report_that_would_make_the_comment_too_long_leaves_its_commit() -> None:
+    for body in (BODY, comment_state.with_title(BODY, "### ❗ one", "x", 1_000)):
+        short = comment_state.with_title(body, "### ❗ one", "x", 300)
+        assert len(short) <= 300
+        assert "Blocked" not in short
+        assert comment_state.shown_in(short) == ("a" * 40, "", True)
+        assert comment_state.with_title(body, "### ❗ one", "x", 100) == body
+
+
+def test_a_comment_without_a_last_line_keeps_its_text() -> None:
+    assert (
+        comment_state.with_line("<!-- sepurux-gate:g -->\ntext", "⏳ Now") == "<!-- sepurux-gate:g -->\n⏳ Now\n\ntext"
+    )

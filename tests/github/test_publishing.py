@@ -92,8 +92,8 @@ def results(*names: str, passing: bool = False) -> list[GateResult]:
     return [a_result(run, gate=a_gate(name=name)) for name in names]
 
 
-def notice(commit: str) -> str:
-    return f"⏳ not {commit[:7]}"
+def notice(commit: str, symbol: str, *, collapsed: bool) -> tuple[str, str]:
+    return f"⏳ not {commit[:7]}", "older" if collapsed or symbol == "❌" else ""
 
 
 def numbered(count: int, prefix: str = "g") -> list[str]:
@@ -205,7 +205,7 @@ class EndedClock(FakeClock):
 def test_a_signal_ends_the_pause_between_two_attempts() -> None:
     client, output = FakeGitHubClient(FakeClock(), reject=rejecting(OUTAGE, READS)), FakeOutput()
     session = a_session(BoundedCalls(client, EndedClock(), output, EVENT))
-    assert session.subject.commit.policy.error == "the run was cancelled before GitHub responded"
+    assert session.subject.commit.policy.error == "the run was canceled before GitHub responded"
     assert output.annotations == []
     assert client.named("snapshot") == [""]
 
@@ -549,7 +549,7 @@ def test_what_a_step_costs(gates: int, body: str, requests: int, signals: Signal
         ("", [OLD, KEYED], []),  # which one it is cannot be known
         ("gates", [KEYED], []),
         ("gates", [SAME], []),  # a re-run on the same commit
-        ("gates", [OLD.replace("\n", "\n❗ of another run\n\n", 1)], [0]),
+        ("gates", [OLD.replace("\n", "\n⏳ of another run\n\n", 1)], [0]),
         ("gates", ["<!-- sepurux-gate:gates -->\nemptied"], []),
     ],
 )
@@ -580,13 +580,21 @@ def test_no_line_is_written_where_no_comment_would_be(mode: CommentMode, pull: P
     assert scene.client.comments[1].body == OLD
 
 
+def test_a_commit_that_was_not_evaluated_is_the_title_of_the_comment() -> None:
+    scene = a_scene(comments={1: Comment(id=1, body=OLD.replace("### Result", "### ❌ Result"))})
+    scene.session.publisher.publish_notice(notice, "gates")
+    assert "\n⏳ not aaaaaaa\n\n<details><summary>Result of the earlier commit older</summary>\n\n### ❌ Result\n" in (
+        scene.client.comments[1].body
+    )
+
+
 def test_after_a_signal_a_line_of_another_run_stays() -> None:
     scene = a_scene(comments={1: Comment(id=1, body=OLD)})
     scene.session.publisher.publish_notice(notice, "gates")
     [written] = scene.client.comments.values()
     scene.client.comments = {1: replace(written, body=written.body.replace("⏳ not", "⏳ other"))}
     scene.session.calls.enter_shutdown(scene.clock)
-    scene.session.publisher.publish_notice(lambda _: "❗ cancelled", "gates")
+    scene.session.publisher.publish_notice(lambda *_, **__: ("### ❗ canceled", "older"), "gates")
     assert "⏳ other" in scene.client.comments[1].body
 
 

@@ -24,9 +24,9 @@ LINES = ["✗ refunds failed", "", "  ✓ Pass rate   95.0%   needs ≥ 90.0%", 
 class Stream(io.TextIOWrapper):
     """A stream that is, or is not, a terminal; `fails` is raised by each write."""
 
-    def __init__(self, *, tty: bool = False, fails: OSError | None = None) -> None:
+    def __init__(self, *, tty: bool = False, fails: OSError | None = None, encoding: str = "utf-8") -> None:
         self._bytes = io.BytesIO()
-        super().__init__(self._bytes, "utf-8", errors="replace")
+        super().__init__(self._bytes, encoding, errors="replace")
         self._tty, self._fails = tty, fails
 
     def isatty(self) -> bool:
@@ -44,8 +44,15 @@ class Stream(io.TextIOWrapper):
 class Streams:
     """A command line on two streams."""
 
-    def __init__(self, environ: dict[str, str] | None = None, *, quiet: bool = False, tty: bool = False) -> None:
-        self.out, self.log = Stream(tty=tty), Stream(tty=tty)
+    def __init__(
+        self,
+        environ: dict[str, str] | None = None,
+        *,
+        quiet: bool = False,
+        tty: bool = False,
+        encoding: str = "utf-8",
+    ) -> None:
+        self.out, self.log = Stream(tty=tty, encoding=encoding), Stream(tty=tty, encoding=encoding)
         self.terminal = Terminal(environ or {}, quiet=quiet, out=self.out, log=self.log)
         self.terminal.mask_secrets(Redactor([SECRET]))
 
@@ -206,15 +213,42 @@ def test_a_terminal_that_lacks_characters_gets_a_report_all_the_same(tmp_path: P
     ended = run_cli(["--min-pass-rate", "…€–試", "--campaign", "試"], environment, tmp_path)
     assert ended.returncode == 2
     assert ended.stdout == ""
-    assert ended.stderr.startswith('! 1 problem in the settings\n\n  --min-pass-rate: "????" is not accepted')
+    assert ended.stderr.startswith('! 1 problem in the settings\n\n  --min-pass-rate: "...?-?" is not accepted')
     assert ended.stderr.count("--min-pass-rate") == 1
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_a_stream_without_the_symbols_gets_words_that_differ_and_rows_stay_aligned(encoding: str) -> None:
+    streams = Streams(tty=True, encoding=encoding)
+    rows = ["  ✗ Pass rate   72.0%   needs ≥ 85.0%", "  ✓ Failures        0   needs 0", "  … billing         –"]
+    streams.terminal.wait("refunds: running", 600)
+    streams.terminal.write_result(["✗ refunds failed", *rows, "      - 5 mail.send(to, …)"])
+    streams.terminal.write_result(["✓ refunds passed"])
+    out, log = streams.written
+    assert re.sub(r"\x1b\[\d+m", "", out).splitlines() == [
+        "FAIL refunds failed",
+        "  FAIL Pass rate   72.0%   needs >= 85.0%",
+        "  ok   Failures        0   needs 0",
+        "  ...  billing         -",
+        "      - 5 mail.send(to, ...)",
+        "ok refunds passed",
+    ]
+    assert log.startswith("refunds: running, 0 s (gives up in 10 min)")
+    assert "?" not in out + log
+
+
+def test_a_document_on_a_stream_without_the_symbols_shows_what_passed() -> None:
+    streams = Streams(encoding="ascii")
+    streams.terminal.write_result([], "| ✅\u00a0Pass rate | ≥\u00a085.0% |\n| ❌\u00a0Failures | – |\n")
+    assert streams.written[0] == "| ok Pass rate | >= 85.0% |\n| FAIL Failures | - |\n"
 
 
 # -- the line that is rewritten ---------------------------------------------------------------------------------------
 
 
 def test_the_line_shows_the_time_that_has_passed_and_is_left_and_is_cut_to_the_terminal() -> None:
-    shown = [waiting_line("refund-reliability: running", 12.4, 587.6, columns) for columns in (80, 50, 10)]
+    what = f"{WAITING} refund-reliability: running"
+    shown = [waiting_line(what, 12.4, 587.6, columns) for columns in (80, 50, 10)]
     assert shown[0] == f"{WAITING} refund-reliability: running, 12 s (gives up in 9 min 48 s)"
     assert shown[1] == f"{WAITING} refund-reliab…, 12 s (gives up in 9 min 48 s)"
     assert len(shown[2]) == 7

@@ -16,7 +16,6 @@ from jsonschema import Draft202012Validator
 
 from sepurux_action.config.gate import Trace
 from sepurux_action.config.stage import Stage
-from sepurux_action.evaluation.ci_run import FailingTool
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.runs import WhatFailed
@@ -42,7 +41,7 @@ from tests.builders import (
 )
 
 SCHEMA = json.loads((Path(__file__).resolve().parents[2] / "docs" / "brief.schema.json").read_text(encoding="utf-8"))
-LISTS = ("missed", "failures", "tools")
+LISTS = ("missed", "failures")
 LIMIT = 2_000  # bytes of a comment's brief
 
 foreign = foreign_texts(4) | st.sampled_from(["`" * 99, "😀" * 90, "שלום", "é" * 130])
@@ -52,10 +51,10 @@ failures = st.builds(
     severity=foreign,
     description=foreign,
     mutation=foreign,
-    trace_id=foreign,
+    scenario=foreign,
     count=st.integers(1, 2**53),
+    steps=st.sampled_from([(), ("- 3 mail.send(to)",)]),
 )
-tools = st.builds(FailingTool, foreign, st.integers(0, 2**53))
 
 
 @st.composite
@@ -65,10 +64,9 @@ def failed_reports(draw: st.DrawFn) -> Report:
     for kind in range(draw(st.integers(1, 3))):
         run = replace(
             draw(st.sampled_from([FAILING, FAILING, PASSING])),
-            top_failing_tools=tuple(draw(st.lists(tools, max_size=3))),
             dashboard_url=draw(st.sampled_from(["", DASHBOARD, DASHBOARD + "/" + "x" * 1_900])),
         )
-        found = WhatFailed(failures=tuple(draw(st.lists(failures, max_size=3))), left_out=draw(st.integers(0, 9)))
+        found = WhatFailed(failures=tuple(draw(st.lists(failures, max_size=5))), left_out=draw(st.integers(0, 9)))
         name, stage, lacking, run_id = draw(foreign), draw(st.sampled_from(Stage)), draw(foreign), draw(foreign)
         gate = a_gate_with(min_pass_rate=0.9, max_unsafe=0, required_mutation_categories=(lacking, "b"))
         for number in range(draw(st.sampled_from([1, 1, 2, 13]))):
@@ -78,8 +76,11 @@ def failed_reports(draw: st.DrawFn) -> Report:
 
 
 def items(found: dict[str, Any]) -> int:
-    """Return the number of gates and of the items in their lists."""
-    return sum(1 + sum(len(gate[name]) for name in LISTS) for gate in found["gates"])
+    """Return the number of gates, thresholds, failures, steps of a failure, texts, and commands."""
+    gates = found["gates"]
+    lists = sum(len(gate[name]) for gate in gates for name in LISTS)
+    parts = sum(name in each for gate in gates for each in gate["failures"] for name in ("steps", "text"))
+    return len(gates) + lists + parts + sum("check" in gate for gate in gates)
 
 
 @cache
@@ -98,7 +99,8 @@ def test_a_brief_of_any_size_is_valid_and_counts_all_that_it_lacks(report: Repor
         assert len(written.encode("ascii")) <= size
         assert not set(written) & set("`<>&@")
         if not written:
-            first = [gate | {key: [] for key in LISTS} for gate in whole["gates"][:1]]
+            first = [{key: gate[key] for key in gate if key != "check"} for gate in whole["gates"][:1]]
+            first = [gate | {key: [] for key in LISTS} for gate in first]
             least = whole | {"gates": first, "omitted": whole["omitted"] + items(whole) - len(first)}
             assert not report.failed or len(re.sub("[`<>&@]", r"\\u0000", json.dumps(least))) > size
             continue
@@ -107,7 +109,9 @@ def test_a_brief_of_any_size_is_valid_and_counts_all_that_it_lacks(report: Repor
         not_kept = sum(gate.found.read.left_out for gate in report.failed)
         assert cut["omitted"] == not_kept + items(whole) - items(cut)
         for gate, entire in zip(cut["gates"], whole["gates"], strict=False):
-            assert gate == entire | {name: entire[name][: len(gate[name])] for name in LISTS}
+            assert gate == {key: entire[key] for key in gate} | {key: gate[key] for key in LISTS}
+            for name in LISTS:
+                assert all(any(each.items() <= of.items() for of in entire[name]) for each in gate[name])
 
 
 @given(foreign)
@@ -123,18 +127,13 @@ def test_no_text_of_a_report_reaches_the_brief_of_a_fork(said: str) -> None:
 @example("a" * 41)
 @example("tool" + " very" * 8)
 def test_in_a_fork_the_brief_has_only_ordinary_names_of_at_most_40_characters(said: str) -> None:
-    failure = a_failure(type=said, severity=f"{said}0", trace_id="traces/refund-unsafe.json", mutation="a" * 40)
-    run = replace(FAILING, top_failing_tools=(FailingTool(f"{said}1", 2), FailingTool("crm.lookup", 1)))
-    report = build_report(
-        [a_result(a_run(run), what_failed=WhatFailed(failures=(failure,)))], a_context(from_fork=True)
-    )
-    [gate] = brief(report)["gates"]
-    [found], tools = gate["failures"], gate["tools"]
-    assert found.keys() - {"type", "severity"} == {"mutation", "trace_id", "count"}
-    assert (found["mutation"], found["trace_id"]) == ("a" * 40, "traces/refund-unsafe.json")
-    shown = [*(found[name] for name in found if name != "count"), *(each["tool"] for each in tools)]
+    failure = a_failure(type=said, severity=f"{said}0", mutation="a" * 40, scenario="refund", steps=STEPS)
+    [gate] = brief(a_report(failure, from_fork=True))["gates"]
+    [found] = gate["failures"]
+    assert found.keys() - {"type", "severity"} == {"mutation", "count"}
+    assert found["mutation"] == "a" * 40
+    shown = [found[name] for name in found if name != "count"]
     assert all(re.fullmatch(r"[A-Za-z0-9_.:/+ -]{1,40}", name) for name in shown)
-    assert tools[-1] == {"tool": "crm.lookup", "count": 1}
 
 
 @pytest.mark.parametrize("state", reports())
@@ -150,13 +149,8 @@ def test_the_brief_of_every_state_fits_its_schema(state: str) -> None:
 # -- what is kept -----------------------------------------------------------------------------------------------------
 
 
-def a_report(*failures: ClassifiedFailure, tools: int = 0, gates: int = 1, **context: object) -> Report:
-    run = replace(FAILING, top_failing_tools=tuple(FailingTool(f"tool-{number:03}", 9) for number in range(tools)))
-    found = WhatFailed(failures=failures)
-    results = [
-        a_result(a_run(run), what_failed=found, gate=a_gate(name=f"gate-{number:02}")) for number in range(gates)
-    ]
-    return build_report(results, a_context(**context))
+def a_report(*failures: ClassifiedFailure, **context: object) -> Report:
+    return build_report([a_result(what_failed=WhatFailed(failures=failures))], a_context(**context))
 
 
 @pytest.mark.parametrize(("from_fork", "last"), [(False, "traces/`@mona`/*.json"), (True, "a/b/*.json")])
@@ -169,29 +163,49 @@ def test_the_traces_are_not_to_be_edited(from_fork: bool, last: str) -> None:  #
     assert listed == ["traces/*.json", "*", last]
 
 
-def test_a_gate_has_at_most_3_thresholds_3_failures_and_5_tools() -> None:
-    failures = tuple(a_failure(type=f"loop-{number}", description="x") for number in range(10))
-    gates = json.loads(brief_json(a_report(*failures, tools=20, gates=9), LIMIT))["gates"]
-    assert [gate["gate"] for gate in gates] == ["gate-00", "gate-01"]
-    assert [failure["type"] for failure in gates[1]["failures"]] == ["loop-0", "loop-1", "loop-2"]
-    assert [tool["tool"] for tool in gates[1]["tools"]] == [f"tool-{number:03}" for number in range(5)]
+STEPS = ("  1 orders.lookup(order)", "- 3 mail.send(to)", "+ 3 payments.refund(order)")
 
 
-def test_a_gate_with_long_texts_has_fewer_items_and_a_long_link_is_left_out() -> None:
+def test_what_the_comment_does_not_show_is_cut_first_then_steps_texts_the_command_and_failures() -> None:
+    report = a_report(*(a_failure(type=f"loop-{number}", steps=STEPS) for number in range(5)))
+    left = dict[tuple[int, ...], None]()
+    for most_bytes in range(LIMIT, 0, -1):
+        if written := brief_json(report, most_bytes):
+            (gate,) = json.loads(written)["gates"]
+            steps, texts = (sum(name in each for each in gate["failures"]) for name in ("steps", "text"))
+            left[len(gate["failures"]), steps, texts, "check" in gate, len(gate["missed"])] = None
+    assert [*left][-13:] == [
+        *((3, 3, 3, True, 2), (3, 2, 3, True, 2), (3, 1, 3, True, 2), (3, 0, 3, True, 2)),
+        *((3, 0, 2, True, 2), (3, 0, 1, True, 2), (3, 0, 0, True, 2), (3, 0, 0, False, 2)),
+        *((2, 0, 0, False, 2), (1, 0, 0, False, 2), (0, 0, 0, False, 2), (0, 0, 0, False, 1), (0, 0, 0, False, 0)),
+    ]
+    assert next(iter(left)) == (5, 5, 5, True, 2)
+
+
+def test_the_steps_of_a_failure_are_at_most_six_around_the_first_that_differs() -> None:
+    lines = (*(f"  {number} orders.lookup(order)" for number in range(9)), *STEPS[1:])
+    (gate,) = brief(a_report(a_failure(steps=lines)))["gates"]
+    assert gate["failures"][0]["steps"][-2:] == ["- 3 mail.send(to)", "+ 3 payments.refund(order)"]
+    assert len(gate["failures"][0]["steps"]) == 6
+
+
+def test_the_command_evaluates_the_traces_again_and_is_left_out_if_it_is_long_or_of_a_fork() -> None:
+    (gate,) = brief(a_report(a_failure()))["gates"]
+    assert gate["check"].startswith("sepurux-gate --campaign refund-reliability --project shop-agent --trace-file ")
+    assert "\n" not in gate["check"]
+    (of_fork,) = brief(a_report(a_failure(), from_fork=True))["gates"]
+    long = a_gate(traces=(Trace(label="a" * 1_000, content=b"{}"),))
+    (of_long,) = brief(build_report([a_result(gate=long)], a_context()))["gates"]
+    assert "check" not in of_fork.keys() | of_long.keys()
+
+
+def test_long_texts_are_cut_before_failures_and_a_long_link_is_left_out() -> None:
     failures = tuple(a_failure(type=f"{number}" + "検" * 40, description="検" * 120) for number in range(3))
     run = replace(FAILING, dashboard_url=DASHBOARD + "/" + "x" * 1_900)
     report = build_report([a_result(a_run(run), what_failed=WhatFailed(failures=failures))], a_context())
     (gate,) = json.loads(brief_json(report, LIMIT))["gates"]
-    assert (len(gate["missed"]), len(gate["failures"]), len(gate["tools"])) == (1, 1, 1)
+    assert ["text" in each for each in gate["failures"]] == [False, False, False]
     assert "dashboard_url" not in gate
-
-
-def test_another_trace_of_a_kind_comes_after_every_other_kind() -> None:
-    report = a_report(
-        a_failure(trace_id="t-1"), a_failure(trace_id="t-2"), a_failure(severity="low", type="stall", trace_id="t-3")
-    )
-    (gate,) = brief(report)["gates"]
-    assert [failure["trace_id"] for failure in gate["failures"]] == ["t-1", "t-3", "t-2"]
 
 
 def test_gates_that_block_come_first_and_those_without_a_failed_evaluation_are_not_in_it() -> None:

@@ -51,7 +51,7 @@ from tests.builders import (
 )
 
 OWN_TAGS = frozenset(
-    {"h2", "h3", "h4", "p", "strong", "sub", "code", "a", "ul", "li", "blockquote", "details", "summary"}
+    {"h2", "h3", "h4", "h5", "p", "strong", "sub", "code", "a", "ol", "ul", "li", "blockquote", "details", "summary"}
     | {"table", "thead", "tbody", "tr", "th", "td", "span", "pre"}
 )
 VARYING = frozenset({"code", "span"})  # as many as the text has ordinary names and dollar signs

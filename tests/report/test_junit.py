@@ -190,6 +190,15 @@ def test_numbers_of_a_failed_evaluation_are_no_decision() -> None:
     assert found == {"result": "error", "refund twice": "skipped", "sound": "skipped"}
 
 
+def test_a_hint_is_one_for_the_place_where_the_gate_runs() -> None:
+    result = a_result(undecided(Decision.PENDING, "No decision.", "Raise {timeout}, or {rerun}."))
+    told = [messages(build_report([result], a_context(on_command_line=each)))["result"] for each in (False, True)]
+    assert told == [
+        "No decision. Raise `timeout`, or re-run the job.",
+        "No decision. Raise --timeout, or run the command again.",
+    ]
+
+
 def test_a_skipped_gate_is_skipped_for_its_reason() -> None:
     report = a_report(run=undecided(Decision.SKIPPED, "No file matches."))
     assert case_states(report) == {"result": "skipped"}

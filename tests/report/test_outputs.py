@@ -67,9 +67,9 @@ def test_every_output_is_written_on_every_path(state: str) -> None:
 
 
 def test_every_output_is_set_without_a_result() -> None:
-    values = without_decision("It was cancelled.")
+    values = without_decision("It was canceled.")
     assert list(values) == list(OUTPUTS)
-    known = {"decision": "error", "conclusion": "failure", "reason": "It was cancelled.", "gates": "[]"}
+    known = {"decision": "error", "conclusion": "failure", "reason": "It was canceled.", "gates": "[]"}
     assert {name: text for name, text in values.items() if text} == known
 
 

@@ -21,8 +21,8 @@ from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.result import GateResult
-from sepurux_action.evaluation.run_poller import CANCELLED
-from sepurux_action.evaluation.runs import WhatFailed
+from sepurux_action.evaluation.run_poller import CANCELED
+from sepurux_action.evaluation.runs import Scenario, WhatFailed
 from sepurux_action.report import rendering
 from sepurux_action.report.markdown import finish
 from sepurux_action.report.rendering import (
@@ -38,6 +38,7 @@ from tests.builders import (
     DASHBOARD,
     FAILING,
     FAILURES,
+    FIXED,
     PASSING,
     RUN_ID,
     WAITS,
@@ -60,7 +61,7 @@ from tests.builders import (
 COMMENT_BYTES = 65_000
 MARKER = f"<!-- sepurux-gate:{'k' * 20} -->"
 STATE = f"<!-- sepurux-gate:{'k' * 20} {'A' * 30_000} {'0' * 64} -->"  # the longest content
-ROW = "| ❌\u00a0Pass rate | **72.0%** | ≥ 85.0% |"
+ROW = "| ❌\u00a0Pass rate | **72.0%** | ≥\u00a085.0% |"
 BRIEF = re.compile(r"<details><summary>Prompt for AI agents</summary>.*?</details>\n\n", re.DOTALL)
 ORDINARY_STATES = [state for state in reports() if state != "hostile"]
 
@@ -101,8 +102,8 @@ def seen(*results: GateResult, **changes: object) -> str:
 
 GONE = undecided(Decision.ERROR, "Gone.", "Re-run the job.")
 UNEXPLAINED = a_run(replace(PASSING, decision="fail"))
-CANCELLED_RUN = undecided(
-    Decision.ERROR, CANCELLED.reason, run=a_ci_run(dashboard_url="https://x.dev/r"), rule=Rule.CANCELLED
+CANCELED_RUN = undecided(
+    Decision.ERROR, CANCELED.reason, run=a_ci_run(dashboard_url="https://x.dev/r"), rule=Rule.CANCELED
 )
 OBSERVED, SOFT = a_gate(name="observed", stage=Stage.OBSERVE), a_gate(name="soft", stage=Stage.SOFT)
 GATES = (a_gate(), OBSERVED)
@@ -118,27 +119,56 @@ def test_a_fail_that_no_threshold_explains_says_so_in_every_stage() -> None:
     assert f"Ask Sepurux about run `{alone.worst.run_id}`." in seen(alone)
 
 
-def test_a_title_counts_every_gate_without_a_result() -> None:
-    results = [a_result(CANCELLED_RUN, gate=replace(gate, name=f"{gate.name}{n}")) for gate in GATES for n in "12"]
+def test_a_title_counts_the_gates_that_block_after_a_signal_too() -> None:
+    results = [a_result(CANCELED_RUN, gate=replace(gate, name=f"{gate.name}{n}")) for gate in GATES for n in "12"]
     title, *others = render_lines(build_report(results, a_context(), short=True), "terminal")
-    assert title == "! Cancelled: 4 of 4 gates have no result"
-    assert others[2] == "  ! refunds2    cancelled   blocks           –"
-    assert others[3] == "  ! observed1   cancelled   does not block   –"
-    assert others[-2:] == ["  observed2: https://x.dev/r", "  The runs go on at Sepurux, under the links above."]
-    assert render_lines(build_report(results, a_context()), "annotation")[0].startswith("4 of 4 gates have no result: ")
+    assert title == "! Canceled: 2 of 4 gates block: refunds1 and refunds2"
+    assert others[2] == "  ! refunds2    canceled   blocks           –"
+    assert others[3] == "  ! observed1   canceled   does not block   –"
+    runs = [f"    {gate.name}{n}: https://x.dev/r" for gate in GATES for n in "12"]
+    assert others[-5:] == ["  4 runs go on at Sepurux:", *runs]
+    assert render_lines(build_report(results, a_context()), "annotation")[0].startswith("2 of 4 gates block: ")
 
 
-def test_a_run_that_was_cancelled_goes_on_only_if_it_was_started() -> None:
-    unlinked = replace(CANCELLED_RUN, run=CIRun())
-    for run, more in ((unlinked, ["", f"  The run goes on at Sepurux: {RUN_ID}"]), (replace(unlinked, run_id=""), [])):
-        report = build_report([a_result(run)], a_context(), short=True)
-        assert render_lines(report, "terminal") == ["! refunds: cancelled after 1 min 35 s", *more]
+def test_a_canceled_gate_says_which_run_goes_on() -> None:
+    unlinked = replace(CANCELED_RUN, run=CIRun())
+    unknown = replace(unlinked, run_id="")
+    linked, other = "  The run goes on at Sepurux: https://x.dev/r", "  Another run may have been started at Sepurux."
+    for runs, more in (
+        ((CANCELED_RUN,), [linked]),
+        ((unlinked,), [f"  The run goes on at Sepurux: {RUN_ID}"]),
+        ((unknown,), ["  A run may have been started at Sepurux."]),
+        ((CANCELED_RUN, unknown), [linked, other]),
+    ):
+        report = build_report([a_result(*runs)], a_context(), short=True)
+        assert render_lines(report, "terminal") == ["! refunds: canceled after 1 min 35 s", "", *more]
+        assert render_lines(report, "log") == more
 
 
-def test_what_to_fix_is_below_only_if_the_report_shows_it() -> None:
-    assert "Sepurux named no failures; every attempt is in the [Sepurux run](" in seen(a_result())
+def test_a_scenario_that_failed_without_a_failure_has_a_reason() -> None:
+    failed, passed = a_run(run_with(replace(PASSING, decision="fail"), failures=0.0)), a_run(PASSING)
+    scenarios = Scenario("refund twice", (failed,)), Scenario("cancel an order", (passed,))
+    report = build_report([a_result(failed, passed, what_failed=WhatFailed(scenarios=scenarios))], a_context())
+    [line] = [line for line in render_lines(report, "log") if "refund twice" in line]
+    assert line.startswith("  ✗ refund twice")
+    assert line.rstrip().endswith("Sepurux decided `fail`, and reports no failure.")
+
+
+def test_a_log_shows_each_failure_and_the_rules_of_the_sandbox_once() -> None:
+    run = a_run(replace(FAILING, sandbox=True))
+    found = WhatFailed(failures=FAILURES)
+    results = [a_result(run, what_failed=found, gate=a_gate(name=name)) for name in ("refunds", "orders", "mails")]
+    report = build_report(results, a_context())
+    annotation, log = ("\n".join(render_lines(report, name)) for name in ("annotation", "log"))
+    assert [log.count(each.description) for each in FAILURES] == [1] * len(FAILURES)
+    assert log.count("rules of the sandbox") == 1
+    assert not [each for each in FAILURES if each.description in annotation]
+
+
+def test_what_to_fix_is_counted_only_if_the_report_shows_it() -> None:
+    assert "**Blocked.** Sepurux names no failure, so look at the attempts in the [Sepurux run](" in seen(a_result())
     unlinked = a_result(a_run(replace(FAILING, dashboard_url="")))
-    assert seen(unlinked).endswith("Sepurux named no failures.")
+    assert seen(unlinked).endswith("Sepurux names no failure. Fix what made the agent fail, and push.")
     assert "Fix" not in seen(a_result(UNEXPLAINED), a_result(GONE, gate=OBSERVED))
     short = render_summary(
         build_report([a_result(a_run(), what_failed=WhatFailed(failures=FAILURES))], a_context(), short=True)
@@ -171,12 +201,20 @@ def test_who_approved_one_of_several_gates_is_named() -> None:
     assert text.endswith("> **Not blocking.** `mona` approved `soft`.")
 
 
-def test_a_gate_that_passed_shows_its_failures_only_in_the_collapsed_section() -> None:
+def test_a_gate_that_passed_names_three_failures_in_a_sentence_and_lists_all_in_the_summary() -> None:
     run = a_run(replace(PASSING, top_failing_tools=FAILING.top_failing_tools))
     result = a_result(run, what_failed=WhatFailed(failures=FAILURES))
-    for body in (render_comment(build_report([result], a_context()), ""), seen(result)):
-        assert "What failed" not in body.partition("<details>")[0]
-    assert "What failed" in render_comment(build_report([result], a_context()), "")
+    assert "\n\n4 failures.\n\n|" in render_comment(build_report([result], a_context()), "")
+    assert "What failed" not in seen(result)
+    assert "What failed" in render_summary(build_report([result], a_context()))
+    unsafe, lookup, *_ = FAILURES
+    compared = replace(unsafe, on_base=OnBase(0, 5), scenario="refund twice"), replace(lookup, on_base=OnBase(2, 5))
+    found = WhatFailed(failures=compared, fixed=FIXED.fixed)
+    shown = render_comment(build_report([replace(result, what_failed=found)], a_context(base_ref="main")), "")
+    assert (
+        "1 failure of `main` is fixed. 1 failure is new: **critical** `unsafe_action` in `refund twice`, under"
+        " `timeouts`. 1 remains: **medium** `tool_misuse`, under `malformed_output`, twice.\n"
+    ) in shown
 
 
 def test_a_threshold_without_a_number_is_not_counted_as_met() -> None:
@@ -246,6 +284,7 @@ def test_a_comment_is_short(state: str) -> None:
     length = len(BRIEF.sub("", comment(state)))
     passed = not (reports()[state].not_passed or reports()[state].problems)
     most = 8_000 if state == "most-gates" else 40_000 if state == "hostile" else 1_270 if passed else 4_000
+    most += 300 if len(reports()[state].gates) > 1 and most == 4_000 else 0  # each gate that blocks links its run
     assert length <= most
     if state == "most-gates":
         assert len(comment(state)) <= most
@@ -310,10 +349,10 @@ def test_a_summary_lists_the_first_scenarios_that_failed_and_counts_the_others()
     result = a_result(a_run(run_with(FAILING, scenarios=150)), what_failed=WhatFailed(scenarios=scenarios))
     report = build_report([result], a_context())
     summary = render_summary(report)
-    assert summary.count("- ❌\u00a0`run-") == 100
+    assert summary.count("- ❌\u00a0[`run-") == 100
     assert "2 more scenarios left out" in summary
     comment = render_comment(report, "")
-    assert (comment.count("- ❌\u00a0`run-"), "94 more scenarios" in comment) == (8, True)
+    assert (comment.count("- ❌\u00a0[`run-"), "94 more scenarios" in comment) == (8, True)
 
 
 @pytest.mark.parametrize("most", [COMMENT_BYTES, 10_000])
@@ -388,10 +427,11 @@ def test_a_template_escapes_every_value_that_is_not_markdown_of_ours(own_templat
     assert render_summary(report) == f"{escaped} {escaped} 7\n"
 
 
-def test_a_report_without_addresses_has_no_links() -> None:
+def test_a_report_without_addresses_links_only_the_action_and_its_documents() -> None:
     run = replace(FAILING, dashboard_url="")
     report = build_report([a_result(a_run(run))], a_context(commit="", commit_url="", run_url=""))
-    assert len(gfm.read(render_summary(report)).links) == 1  # to the action itself
+    own = "https://github.com/sepurux/gate-action"
+    assert all(target.startswith(own) for target, _ in gfm.read(render_summary(report)).links)
 
 
 @pytest.mark.parametrize("gates", [1, 30])

@@ -11,13 +11,16 @@ from sepurux_action.config.gate import Trace
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.base_scenarios import OnBase
 from sepurux_action.evaluation.decision import Decision, Rule
+from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.failures import FEWER_LISTED, ClassifiedFailure
 from sepurux_action.evaluation.runs import RunResult, WhatFailed
-from sepurux_action.report import advice
+from sepurux_action.report import advice, sentences
 from sepurux_action.report.context import Dashboard
 from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
 from sepurux_action.report.report import Note, Report, build_report
+from sepurux_action.report.view import COMMENT_LIMITS, View
+from sepurux_action.report.words import MarkdownWords
 from tests.builders import (
     FAILING,
     FAILURES,
@@ -168,7 +171,7 @@ def test_a_report_says_that_each_trace_has_a_pass_only_if_each_has_one() -> None
     late, each = undecided(Decision.PENDING, "No decision."), "Sepurux itself reported a pass for each trace."
     for third, said in ((passed, each), (late, "")):
         (found,) = build_report([a_result(passed, passed, third, gate=gate)], a_context()).gates
-        assert (found.rule, advice.explanation(found)) == (Rule.THRESHOLD_MISSED, said)
+        assert (found.rule, advice.reported_pass(found)) == (Rule.THRESHOLD_MISSED, said)
 
 
 @pytest.mark.parametrize(
@@ -187,8 +190,8 @@ def test_observe_says_what_hard_would_do(allowed: OnUndecided, *, uploaded: bool
     [
         (Rule.NOT_POLLED, False, "the uploaded trace may be the cause"),
         (Rule.BASE_UNREAD, False, "the gate uploads a trace"),
-        (Rule.NOT_POLLED, True, "the step was cancelled"),
-        (Rule.CANCELLED, True, "the step was cancelled"),
+        (Rule.NOT_POLLED, True, "the step was canceled"),
+        (Rule.CANCELED, True, "the step was canceled"),
     ],
 )
 @pytest.mark.parametrize("allowed", list(OnUndecided))
@@ -206,7 +209,7 @@ def test_a_gate_that_blocks_although_errors_are_allowed_says_why(
 def test_while_the_evaluation_runs_no_number_misses_its_threshold() -> None:
     run = undecided(Decision.PENDING, "No decision after 10 min.", run=replace(FAILING, decision=""))
     (gate,) = build_report([a_result(run)], a_context(baselines={"refunds": a_baseline()}, base_ref="main")).gates
-    assert rows(gate) == [("⏳ Pass rate", "72.0%", "≥ 85.0%", ""), ("⏳ Unsafe attempts", "1", "≤ 0", "")]
+    assert rows(gate) == [("⏳ Pass rate", "72.0%", "≥ 85.0%", ""), ("⏳ Unsafe attempts", "1", "0", "")]
     assert gate.thresholds.missed == ()
 
 
@@ -248,8 +251,8 @@ def test_failures_of_registered_scenarios_are_not_the_agents_to_fix() -> None:
     registered, uploaded = (a_gate(name=name, traces=(each,)) for name, each in (("r", OF_CAMPAIGN), ("u", UPLOADED)))
     both = build_report([a_result(a_run(), gate=each) for each in (registered, uploaded)], a_context())
     comment = render_comment(both, "")
-    assert "**Blocked by `r`, `u`.** Sepurux named no failures;" in comment
-    assert "Whoever maintains the scenarios of `r` must correct or replace them ([Sepurux run](" in comment
+    assert "**Blocked by `u`.** Sepurux names no failure, so look" in comment
+    assert "**Blocked by `r`.** Whoever maintains the scenarios must correct or replace them ([Sepurux run](" in comment
     soft = replace(registered, stage=Stage.SOFT)
     for gate, fix in ((soft, False), (replace(soft, traces=(UPLOADED,)), True)):
         waits = a_result(gate=gate, approval=WAITS)
@@ -278,7 +281,7 @@ def joined_lines(report: Report) -> list[str]:
     [
         ("a request failed: HTTP 503", "Fix the failures and push. Every attempt"),
         (FEWER_LISTED, "Fix the failures and push. Every attempt"),
-        ("", "Sepurux named no failures; every attempt"),
+        ("", "Sepurux names no failure, so look at the attempts"),
     ],
 )
 def test_a_list_that_could_not_be_read_is_not_one_without_failures(problem: str, sentence: str) -> None:
@@ -339,3 +342,112 @@ def test_traces_that_are_more_than_a_day_older_than_the_commit_are_named() -> No
     for committed, old in ((now, ("a.json", "c.json")), (None, ())):
         (found,) = build_report([result], a_context(committed=committed)).gates
         assert found.old_traces == old
+
+
+# -- drops, sections, and what is repeated ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rate", "minimum", "results", "row"),
+    [
+        (0.905, 0.85, 4, ("❌ Pass rate", "90.5%", "≥ 92.0%", "95.0%")),
+        (0.93, 0.85, 4, ("✅ Pass rate", "93.0%", "≥ 92.0%", "95.0%")),
+        (0.93, 0.94, 4, ("❌ Pass rate", "93.0%", "≥ 94.0%", "95.0%")),
+        (0.905, None, 4, ("❌ Pass rate", "90.5%", "≥ 92.0%", "95.0%")),
+        (0.905, 0.85, 2, ("✅ Pass rate", "90.5%", "≥ 85.0%", "95.0%")),
+        (0.905, None, 2, None),  # without another limit, there is nothing to compare
+        (None, None, 4, ("❗ Pass rate", "not reported", "≥ 92.0%", "95.0%")),
+    ],
+    ids=range(7),
+)
+def test_a_drop_is_what_its_number_needs(
+    rate: float | None, minimum: float | None, results: int, row: tuple[str, ...] | None
+) -> None:
+    base = a_baseline(*[a_past_result()] * results)
+    gate = a_gate_with(min_pass_rate=minimum, max_pass_rate_drop=0.03)
+    run = a_run(run_with(PASSING, pass_rate=Reading() if rate is None else rate))
+    result = a_result(run, gate=gate, base=Base(baseline=base, branch="main"))
+    (found,) = build_report([result], a_context(base_ref="main", baselines={"refunds": base})).gates
+    assert rows(found) == ([row] if row else [])
+    assert len(found.thresholds.requested) == 1 + (minimum is not None)
+
+
+def test_a_drop_within_the_range_of_the_base_needs_its_lowest_result() -> None:
+    past = [a_past_result(numbers={"pass_rate": rate}) for rate in (0.95, 0.96, 0.95, 0.88)]
+    base, gate = a_baseline(*past), a_gate_with(max_pass_rate_drop=0.03)
+    result = a_result(a_run(run_with(PASSING, pass_rate=0.88)), gate=gate, base=Base(baseline=base, branch="main"))
+    (found,) = build_report([result], a_context(base_ref="main", baselines={"refunds": base})).gates
+    assert rows(found) == [("✅ Pass rate", "88.0%", "≥ 88.0%", "95.0%")]
+
+
+NOT_COMPARED = "Not compared: `main` has no result of these scenarios"
+
+
+@pytest.mark.parametrize(
+    ("having", "lacking", "sections"),
+    [
+        ([0, 1, None], True, ["Not on `main`: 1.", "Also on `main`: - -", f"{NOT_COMPARED}: -"]),
+        ([0], True, ["Not on `main`: 1.", "Not covered: -"]),
+        ([1], True, ["Also on `main`: - -"]),
+        ([None, None], True, ["What failed: 1. 2. 3."]),
+        ([], False, []),
+        ([0] * 5, False, ["Not on `main`: 1. 2. 3. (2 more)"]),
+        ([0] * 4, False, ["Not on `main`: 1. 2. 3. 4."]),  # to count one more takes as much room
+    ],
+    ids=range(7),
+)
+def test_what_failed_is_in_sections_by_whether_the_base_has_it(
+    having: list[int | None],
+    lacking: bool,  # noqa: FBT001
+    sections: list[str],
+) -> None:
+    failures = tuple(
+        a_failure(type=f"t{n}", on_base=None if each is None else OnBase(each, 5)) for n, each in enumerate(having)
+    )
+    required = ("timeouts", "schema_drift") if lacking else ()
+    gate = a_gate_with(min_pass_rate=0.85, required_mutation_categories=required)
+    report = build_report([a_result(gate=gate, what_failed=WhatFailed(failures=failures))], a_context(base_ref="main"))
+    view = View(report=report, place="comment", limits=COMMENT_LIMITS)
+    shown = []
+    for section in view.what_failed(report.gates[0]):
+        count = len(section.failures.shown) + len(section.lacking.shown)
+        markers = " ".join(section.marker(n) for n in range(1, count + 1))
+        more = f" ({section.failures.more} more)" if section.failures.more else ""
+        shown.append(f"{sentences.heading(MarkdownWords(view), report.gates[0], section)}: {markers}{more}")
+    assert shown == sections
+
+
+def test_a_failure_of_several_gates_is_shown_once_with_their_names() -> None:
+    own = a_failure(type="own")
+    results = [
+        a_result(gate=a_gate(name=name), what_failed=WhatFailed(failures=each))
+        for name, each in (("a", FAILURES[:2]), ("b", (*FAILURES[:2], own)))
+    ]
+    comment = render_comment(build_report(results, a_context()), "")
+    assert comment.count(FAILURES[0].description) == 1 + comment.partition("Prompt for AI")[2].count(
+        FAILURES[0].description
+    )
+    assert "1. **critical** `unsafe_action`, under `timeouts`, also in `b`: " in comment
+    assert "1. **high** `own`, under `timeouts`: It went round.\n\nThe same 2 failures as in `a`.\n" in comment
+
+
+@pytest.mark.parametrize(("failing", "repeated"), [(1, 1), (13, 10)])
+def test_ten_traces_that_failed_are_repeated_and_need_no_number_of_scenarios(failing: int, repeated: int) -> None:
+    names = [f"{n}.json" for n in range(13)]
+    traces = tuple(Trace(label=name, content=b"{}") for name in names)
+    limits = {"min_pass_rate": 0.9, "min_scenarios": 13}
+    numbers = [FAILING] * failing + [run_with(PASSING, failures=0)] * (13 - failing)
+    runs = [a_run(each, trace=name, uploaded=True) for each, name in zip(numbers, names, strict=True)]
+    result = a_result(*runs, gate=a_gate(traces=traces, limits=limits))
+    (gate,) = build_report([result], a_context()).gates
+    line = gate.reproduction[-1]
+    assert line.count("--trace-file") == repeated
+    assert "--min-pass-rate 0.9" in line
+    assert "--min-scenarios" not in line
+
+
+def test_failures_are_counted_by_mutation_only_if_all_are_known() -> None:
+    counted = "`timeouts` (2 failures), `malformed_output` (2), `prompt_injection` (0)."
+    for unread, shown in ((0, counted), (1, "`timeouts`, `malformed_output`, `prompt_injection`.")):
+        found = WhatFailed(failures=FAILURES, unread_failures=unread)
+        assert f"\nMutations: {shown}\n" in render_summary(build_report([a_result(what_failed=found)], a_context()))

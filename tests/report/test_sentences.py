@@ -15,7 +15,7 @@ from sepurux_action.report import remarks, sentences
 from sepurux_action.report.report import build_report
 from sepurux_action.report.view import COMMENT_LIMITS, View
 from sepurux_action.report.words import MarkdownWords, Words
-from tests.builders import FIXED, PASSING, a_context, a_gate, a_result, a_run, undecided
+from tests.builders import FAILING, FIXED, PASSING, WAITS, a_context, a_gate, a_result, a_run, run_with, undecided
 
 PASSED, SKIPPED = a_run(PASSING), undecided(Decision.SKIPPED, "No file matches.")
 
@@ -26,17 +26,70 @@ def words(*results: GateResult, kind: type[Words] = Words, limits: int = 9, **co
     return kind(View(report=report, place="comment", limits={**COMMENT_LIMITS, "gates": limits}))
 
 
+OBSERVE, SOFT = a_gate(stage=Stage.OBSERVE), a_gate(stage=Stage.SOFT)
+GONE = undecided(Decision.ERROR, "Gone.")
+FAILS, WAITING = a_result(), a_result(gate=SOFT, approval=WAITS)
+OBSERVED, UNKNOWN = a_result(gate=OBSERVE), a_result(GONE, gate=OBSERVE)
+
+
 @pytest.mark.parametrize(
-    ("runs", "title"),
+    ("results", "title"),
     [
-        ([PASSED, PASSED], "All 2 gates passed"),
-        ([SKIPPED, SKIPPED], "All 2 gates skipped"),
-        ([PASSED, SKIPPED], "1 gate passed, 1 skipped"),
-        ([PASSED, undecided(Decision.ERROR, "Gone.")], "1 of 2 gates have no result: g1"),
+        ([a_result(PASSED)] * 2, "✅ 2 of 2 gates passed"),
+        ([a_result(SKIPPED)] * 2, "⏭️ 2 of 2 gates skipped"),
+        ([a_result(PASSED), a_result(SKIPPED)], "✅ 1 of 2 gates passed, 1 skipped"),
+        ([a_result(PASSED), a_result(GONE)], "❗ 1 of 2 gates blocks: g1"),
+        ([FAILS, a_result(GONE), a_result(PASSED)], "❌ 2 of 3 gates block: g0 and g1"),
+        ([FAILS] * 3, "❌ 3 of 3 gates block: g0, g1, and g2"),
+        ([FAILS] * 3 + [WAITING] * 2, "❌ 3 of 5 gates block, 2 need an approval: g0, g1, g2, and 2 more"),
+        ([WAITING, a_result(GONE)], "❗ 1 of 2 gates blocks, 1 needs an approval: g1 and g0"),
+        ([WAITING, OBSERVED], "✋ 1 of 2 gates needs an approval: g0"),
+        ([OBSERVED] * 2, "⚠️ 2 of 2 gates failed and do not block"),
+        (
+            [OBSERVED, UNKNOWN, a_result(PASSED)],
+            "⚠️ 1 of 3 gates failed and does not block, 1 has no result and does not block",
+        ),
     ],
+    ids=range(11),
 )
-def test_a_title_counts_gates(runs: list[object], title: str) -> None:
-    assert sentences.title(words(*(a_result(run) for run in runs))) == title  # type: ignore[arg-type]
+def test_a_title_counts_and_names_the_gates_that_someone_has_to_act_on(results: list[GateResult], title: str) -> None:
+    say = words(*results)
+    assert f"{sentences.symbol(say)} {sentences.title(say)}" == title
+
+
+@pytest.mark.parametrize(
+    ("limits", "numbers", "title"),
+    [
+        ({"min_pass_rate": 0.85}, {"pass_rate": 0.72}, "72.0% passed, 85.0% needed"),
+        ({"max_unsafe": 0}, {"unsafe_attempts": 1}, "1 unsafe attempt"),
+        ({"max_unsafe": 2}, {"unsafe_attempts": 3}, "3 unsafe attempts, 2 allowed"),
+        ({"max_failures": 3}, {"failures": 5}, "5 failures, 3 allowed"),
+        ({"min_reliability_score": 80}, {"reliability_score": 61.5}, "score 61.5, 80.0 needed"),
+        ({"min_scenarios": 40}, {}, "1 scenario evaluated, 40 needed"),
+        ({"min_mutation_categories": 4}, {}, "3 mutations covered, 4 needed"),
+        ({"max_failures": 3, "max_unsafe": 0}, {}, "1 unsafe attempt and 5 failures, 3 allowed"),
+    ],
+    ids=range(8),
+)
+def test_a_title_says_what_is_missed(limits: dict[str, float], numbers: dict[str, float], title: str) -> None:
+    say = words(a_result(a_run(run_with(FAILING, **numbers)), gate=a_gate(limits=limits)))
+    assert sentences.title(say) == f"g0 failed: {title}"
+
+
+def test_a_title_of_more_than_three_thresholds_names_two_with_the_unsafe_attempts() -> None:
+    limits = {"min_pass_rate": 0.85, "max_failures": 3, "min_reliability_score": 80, "max_unsafe": 0}
+    say = words(a_result(gate=a_gate(limits=limits)))
+    assert sentences.title(say) == "g0 failed: 72.0% passed, 85.0% needed, 1 unsafe attempt, and 2 more thresholds"
+
+
+def test_a_title_names_the_scenarios_below_the_lowest_rate() -> None:
+    runs = [a_run(run_with(PASSING, pass_rate=rate), trace=name) for name, rate in (("a", 0.4), ("b", 0.5), ("c", 1.0))]
+    for limit, title in (
+        (0.6, "a and 1 other scenario passed less than 60.0%"),
+        (0.45, "a passed 40.0%, 45.0% needed"),
+    ):
+        say = words(a_result(*runs, gate=a_gate(limits={"min_scenario_pass_rate": limit})))
+        assert sentences.title(say) == f"g0 failed: {title}"
 
 
 @pytest.mark.parametrize(
@@ -76,7 +129,7 @@ def test_one_line_counts_what_is_fixed(fixed: int, base_ref: str, sentence: str)
 def test_reasons_that_a_short_report_leaves_out_are_counted() -> None:
     results = [a_result(undecided(Decision.ERROR, f"Reason {n}.")) for n in range(3)]
     first, last = sentences.consequence(words(*results, limits=1))
-    assert first.startswith("Blocked by g0: no result. ")
+    assert first == "Blocked by g0: Reason 0."
     assert last == "More gates block for 2 other reasons."
 
 
