@@ -7,13 +7,14 @@ import glob
 import json
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sepurux_action.common import json_reader
 from sepurux_action.config.gate import Trace
 from sepurux_action.config.kinds import MAX_TRACES
 from sepurux_action.errors import TraceFileError
-from sepurux_action.evaluation.recording import Recording, read_recording
+from sepurux_action.evaluation.recording import read_recording
 
 MAX_BYTES = 64 * 1024 * 1024  # of all trace files of a run together, because they stay in memory
 WORKSPACE, TEMPORARY = "the workspace", "the runner's temporary folder"
@@ -41,7 +42,7 @@ class TraceFolder:
             self._names[real] = of_folder
             self._spellings |= {folder: real, real: real}
         self.where = " or ".join(dict.fromkeys(self._names.values()))
-        self._contents: dict[Path, tuple[bytes, Recording]] = {}  # many gates may share a file
+        self._traces: dict[Path, Trace] = {}  # many gates may share a file
         self._size = 0
 
     def find(self, pattern: str) -> tuple[Trace, ...]:
@@ -77,19 +78,11 @@ class TraceFolder:
             raise TraceFileError(f'"{label}" was not found in {self.where}{self._advice}')
         if not real.is_file():
             raise TraceFileError(f'"{label}" is not a file; accepted: a file or a glob')
-        if real not in self._contents:
-            self._contents[real] = self._read(real, label)
-        content, recording = self._contents[real]
-        return Trace(
-            label=label,
-            content=content,
-            recorded=recording.newest,
-            has_calls=recording.has_calls,
-            task=recording.task,
-            events=recording.events,
-        )
+        if real not in self._traces:
+            self._traces[real] = self._read(real, label)
+        return replace(self._traces[real], label=label)
 
-    def _read(self, path: Path, label: str) -> tuple[bytes, Recording]:
+    def _read(self, path: Path, label: str) -> Trace:
         room = MAX_BYTES - self._size
         with path.open("rb") as file:
             content = file.read(room + 1)
@@ -102,8 +95,15 @@ class TraceFolder:
         except UnicodeError:
             raise TraceFileError(f'"{label}" is not valid JSON: it is not UTF-8 text') from None
         del content  # while the text is parsed, its long strings are in memory twice already
-        recording = read_recording(text, label)
-        return text.encode(), recording
+        found = read_recording(text, label)
+        return Trace(
+            label=label,
+            content=text.encode(),
+            recorded=found.newest,
+            has_calls=found.has_calls,
+            task=found.task,
+            events=found.events,
+        )
 
     def resolved(self, path: Path) -> Path | None:
         """Return the path without links and `..`, or None if it leads out of the folder in which it starts.
@@ -112,12 +112,15 @@ class TraceFolder:
         """
         real = Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a ring of links, up to Python 3.12
         start = self._folder_of(path)
-        return real if start is not None and self._folder_of(real) == start else None
+        if start is None or self._folder_of(real) != start:
+            return None
+        return real
 
     def _folder_of(self, path: Path) -> Path | None:
         """Return the innermost folder, without links, that contains the path as written, or None."""
-        spellings = [folder for folder in self._spellings if path.is_relative_to(folder)]
-        return self._spellings[max(spellings, key=lambda folder: len(folder.parts))] if spellings else None
+        spellings = (folder for folder in self._spellings if path.is_relative_to(folder))
+        innermost = max(spellings, key=lambda folder: len(folder.parts), default=NOWHERE)
+        return self._spellings.get(innermost)
 
 
 def _named(folder: Path, parts: Sequence[str]) -> Iterator[Path]:

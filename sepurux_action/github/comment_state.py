@@ -20,6 +20,7 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, fingerprint
 from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures
+from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.published_result import CommitResults
 from sepurux_action.evaluation.result import Evaluated, GateResult
 from sepurux_action.evaluation.runs import RunResult, Runs, WorkflowRun
@@ -81,7 +82,7 @@ def _key(gate: Gate) -> str:
 
 
 def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
-    decided, worst, numbers = result.decided, result.worst, result.numbers
+    worst, numbers = result.worst, result.numbers
     names = numbers.mutation_categories and tuple(map(_cut, numbers.mutation_categories))
     tools = (FailingTool(_cut(each.tool), each.count) for each in numbers.top_failing_tools[:MAX_DETAILS])
     found, run_ids = result.what_failed, worst.run.run_ids[:MAX_DETAILS]
@@ -100,16 +101,11 @@ def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
     numbers = replace(
         numbers, status="", decision="", mutation_categories=names, top_failing_tools=tuple(tools), run_ids=run_ids
     )
-    return Evaluated(
-        decided=replace(
-            decided,
-            reason=_cut(result.reason),
-            detail="",
-            runs=(worst,),
-            worst_index=0,
-            scenarios=(),
-            numbers=numbers,
-        ),
+    decided = GateDecision.of(
+        result, reason=_cut(result.reason), detail="", runs=(worst,), scenarios=(), numbers=numbers
+    )
+    return Evaluated.of(
+        decided,
         what_failed=replace(
             found,
             scenarios=(),

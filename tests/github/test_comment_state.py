@@ -258,7 +258,7 @@ def a_fail_with(texts: list[str], counts: list[int]) -> GateResult:
         for text, count in counted
     )
     result = a_result(a_run(run), what_failed=WhatFailed(failures=failures))
-    return replace(result, decided=replace(result.decided, reason=texts[0]))
+    return replace(result, reason=texts[0])
 
 
 some_failed_gates = st.builds(a_fail_with, words, st.lists(st.integers(1, 9), min_size=12, max_size=12))
@@ -270,7 +270,7 @@ def recorded(result: GateResult) -> GateResult:
     assert PLACE.read(PLACE.write(state)) == state
     found = state.recorded_fail(result.gate.name, COMMIT, result.worst.run.dashboard_url or EARLIER.url)
     assert found is not None
-    return GateResult(gate=result.gate, blocks=True, decided=found.decided, what_failed=found.what_failed)
+    return GateResult.of(found, gate=result.gate, blocks=True)
 
 
 def test_a_recorded_fail_has_all_that_reports_and_status_show() -> None:
