@@ -60,7 +60,7 @@ def begin(invocation: Invocation, host: Output, signals: Signals, connections: C
         signals=signals,
         connections=connections,
         redact=redact,
-        github=GitHubSession.of(calls, subject),
+        github=GitHubSession(calls, subject),
         inputs=inputs,
         baseline_file=BaselineFile(signing_key, event.repository),
     )

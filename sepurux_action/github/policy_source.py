@@ -211,14 +211,16 @@ def _check_base_is_known(inputs: Inputs, event: Event, *, uses_github: bool) -> 
     if not uses_github or not event.ambiguous:
         return
     if not event.matches:
-        step = advice(Operation.FIND, event.error, event) if event.error else SET_NUMBER
-        # `pr_number` does not apply to a run that a pull request started.
-        step = "" if event.name == "workflow_run" and not event.error else f" {step}"
-        message = f"{event.no_pr_reason}. {UNKNOWN_PULL_REQUEST}{step}"
+        message = f"{event.no_pr_reason}. {UNKNOWN_PULL_REQUEST}"
+        if event.error:
+            message += f" {advice(Operation.FIND, event.error, event)}"
+        elif event.name != "workflow_run":  # `pr_number` does not apply to a run that a pull request started
+            message += f" {SET_NUMBER}"
         raise ConfigurationError([Problem(where=f"`{event.name}` event", message=message)])
     named = [f"#{pull.number} into {json_reader.preview(pull.base_ref)}" for pull in event.matches[:MAX_PULLS_NAMED]]
-    more = len(event.matches) - len(named)
-    listed = ", ".join(named) + (f" and {more} more" if more else "")
+    listed = ", ".join(named)
+    if more := len(event.matches) - len(named):
+        listed += f" and {more} more"
     message = f"{event.no_pr_reason}: {listed}. {SEVERAL_PULL_REQUESTS}"
     raise ConfigurationError([Problem(where="`pr_number`", message=message)])
 
