@@ -59,7 +59,7 @@ def render_notice(
         older = "What is below is older." if collapsed else below
         return f"⏳ Evaluating {evaluated} ({page('workflow run')}). {older}", ""
     counted = number_format.pluralize(problems, "problem")
-    why, to_do = "the run was canceled", "Re-run the job."
+    why, to_do = "the run was canceled", f"Re-run the {page('job')}."
     if problems:
         why, listed = f"{counted} in the settings", "problem" if problems == 1 else "problems"
         to_do = f"Correct the {listed} that the {page('job summary')} lists, and push."
