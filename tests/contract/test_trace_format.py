@@ -129,4 +129,4 @@ def test_the_gate_reads_the_fields_of_the_table() -> None:
     text = json.dumps(a_trace(call, an_event(RESULT, status=FAILED[0]), an_event(RESULT, error="timed out")))
     found = read_recording(text, "a.json")
     assert replace(found, events=()) == Recording(newest=1_795_565_882.0, has_calls=True, problem="", task="refund")
-    assert steps_of(found.events) == ("1 refund(order)", "2 error", "3 error")
+    assert steps_of(found.events) == ("1 refund(order)", "2   error", "3   error")

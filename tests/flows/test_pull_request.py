@@ -68,7 +68,7 @@ def test_a_commit_that_is_not_evaluated_is_the_title_above_the_collapsed_result_
         assert running.finish(6).exit_code == 143
     bodies += scene.ours
     reasons = ("3 problems in the settings", "the run was canceled")
-    remedies = ("Correct the problems that the [job summary](", "Re-run the job.")
+    remedies = ("Correct the problems that the [job summary](", "Re-run the [job](")
     for body, why, remedy in zip(bodies, reasons, remedies, strict=True):
         head, _, below = body.partition("\n\n<details>")
         marker, title, _, alert, text = head.split("\n")
