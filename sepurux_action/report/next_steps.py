@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sepurux_action.common import number_format
 from sepurux_action.config.options import REVIEWERS
 from sepurux_action.evaluation.enforcement import Reason, Refusal
 from sepurux_action.report import advice, tables
@@ -60,19 +59,22 @@ def without_failures(say: Words, gate: GateFacts) -> Markdown:
 
 def _fix_failures(say: Words, gate: GateFacts, whose: str) -> Markdown:
     """Return which failures to fix: the new ones, or if none is new, all."""
-    failures, push = gate.found.failures, and_push(say)
-    new, count = sum(each.is_new for each in failures), len(failures)
-    listed = failures and not (gate.found.unlisted or gate.found.below)
-    if listed and not new and all(each.on_base for each in failures):
+    what, count, push = _counted([gate]), len(gate.found.failures), and_push(say)
+    if what and all(each.on_base and not each.is_new for each in gate.found.failures):
         also, them = ("The failure is", "it") if count == 1 else (f"All {count} failures are", "them")
         on = say("{base} too", base=say.base)
         return say("{also} on {on}. Fix {them}{push}.", also=also, on=on, them=them, push=push)
-    what = "failures"
-    if new:
-        what = "new failure" if new == 1 else f"{new} new failures"
-    elif listed:
-        what = number_format.pluralize(count, "failure") if count > 1 else "failure"
-    return say("Fix {whose} {what}{push}.", whose=whose, what=what, push=push)
+    return say("Fix {whose} {what}{push}.", whose=whose, what=what or "failures", push=push)
+
+
+def _counted(gates: Sequence[GateFacts]) -> str:
+    """Return which failures count: `2 new failures`, or if none is new, `failure`; '' if a report may not list all."""
+    failures = [failure for gate in gates for failure in gate.found.failures]
+    new = sum(each.is_new for each in failures)
+    if not new and (not failures or any(gate.found.unlisted or gate.found.below for gate in gates)):
+        return ""
+    count, noun = new or len(failures), "new failure" if new else "failure"
+    return noun if count == 1 else f"{count} {noun}s"
 
 
 def allowed_drops(say: Words, gate: GateFacts) -> Markdown:
@@ -104,12 +106,8 @@ def _fix_drop(say: Words, gate: GateFacts, whose: str) -> Markdown:
 
 def _look(say: Words, gates: Sequence[GateFacts]) -> Markdown:
     """Return what an approver has to look at."""
-    failures = [failure for gate in gates for failure in gate.found.failures]
-    new, count = sum(each.is_new for each in failures), len(failures)
-    what = "what failed"
-    if failures and not any(gate.found.unlisted for gate in gates):
-        kind = " new" if new else ""
-        what = f"the{kind} failure" if (new or count) == 1 else f"the {new or count}{kind} failures"
+    counted = _counted(gates)
+    what = f"the {counted}" if counted else "what failed"
     runs = [tables.link_to_run(say.code(gate.name), gate.dashboard) for gate in gates if gate.dashboard]
     run = say.when(say.as_markdown and runs, " ({runs})", runs=Markdown(", ".join(runs[:MOST_NAMED])))
     if len(gates) == 1:
