@@ -14,6 +14,7 @@ from sepurux_action.common import number_format
 from sepurux_action.config import options
 from sepurux_action.config.command_line import Format, parse_command_line
 from sepurux_action.config.gate import Gate
+from sepurux_action.config.policy_plan import GatePlan, gate_plans, policy_warnings
 from sepurux_action.config.settings import Settings
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
 from sepurux_action.evaluate import evaluate, read_record
@@ -102,23 +103,38 @@ def run_gates(
 
 
 def _check(files: Sequence[str], terminal: Terminal, signals: Signals, *, as_json: bool) -> int:
-    """Write the problems in policy files, by default the usual one, to stdout; return the exit status.
+    """Write the problems in policy files, by default the usual one, or what they mean; return the exit status.
 
     A signal ends this also while a file, such as a FIFO, is being opened.
     """
-    lines, problems = list[str](), list[Problem]()
+    lines, problems, warnings, plans = list[str](), list[Problem](), list[Problem](), list[GatePlan]()
     for path in files or [options.CONFIG.default]:
         try:
-            gates = len(Timeouts(signals).run(math.inf, partial(check_file, path)).gates) or 1
-            lines.append(f"{path}: valid, {number_format.pluralize(gates, 'gate')}")
+            policy = Timeouts(signals).run(math.inf, partial(check_file, path))
         except ConfigurationError as error:
             problems += error.problems
-            lines += [f"{each.file}:{each.line}:{each.column}: {each}" for each in error.problems]
+            lines += [f"{_place(each)}: {each}" for each in error.problems]
         except Interrupted:
             break
-    found = [{"file": each.file, "line": each.line, "column": each.column, "message": str(each)} for each in problems]
-    terminal.write_result(() if as_json else lines, f"{json.dumps(found, indent=2)}\n" if as_json else "")
+        else:
+            today = CONNECTIONS.now().date()
+            planned, doubtful = gate_plans(policy, today), policy_warnings(policy, today)
+            lines += [f"{path}: valid, {number_format.pluralize(len(planned), 'gate')}", *map("  {}".format, planned)]
+            lines += [f"{_place(each)}: warning: {each}" for each in doubtful]
+            plans += planned
+            warnings += doubtful
+    found = {"problems": [*map(_data, problems)], "warnings": [*map(_data, warnings)]}
+    document = json.dumps({**found, "gates": [plan.data() for plan in plans]}, indent=2)
+    terminal.write_result(() if as_json else lines, f"{document}\n" if as_json else "")
     return signals.status(EXIT_UNDECIDED if problems else 0)
+
+
+def _place(problem: Problem) -> str:
+    return f"{problem.file}:{problem.line}:{problem.column}"
+
+
+def _data(problem: Problem) -> dict[str, object]:
+    return {"file": problem.file, "line": problem.line, "column": problem.column, "message": str(problem)}
 
 
 def _log_report(report: Report, host: ActionsRunner) -> None:

@@ -32,7 +32,6 @@ from sepurux_action.step import Step
 
 NOT_AFFECTED = "No changed file matches the gate's `paths`."
 RECORD_UNREAD = "The statuses of the commit could not be read, so an earlier run of this gate may have failed."
-UNREAD = RunDecision(decision=Decision.ERROR, reason=RECORD_UNREAD, rule=Rule.RECORD_UNREAD)
 RECORD_HINT = "Give the job `statuses: write` under `permissions:` if it lacks it, then {rerun}."
 NO_CREDENTIALS = "{token} and {api_key} are both empty, so the gate has no secret for Sepurux."
 NO_CREDENTIALS_HINT = (
@@ -58,9 +57,11 @@ def read_record(step: Step) -> dict[str, Evaluated]:
         return {}
     found = dict[str, Evaluated]()
     for name, fail in step.github.earlier.recorded_fails(step.settings.gates).items():
-        found[name] = fail or _decided(gates[name], UNREAD, RECORD_HINT)
         if fail:
+            found[name] = fail
             step.host.progress(f"gate {name} failed at this commit already, so it is not evaluated again")
+        else:
+            found[name] = _not_run(gates[name], Decision.ERROR, RECORD_UNREAD, RECORD_HINT, Rule.RECORD_UNREAD)
     return found
 
 
@@ -111,15 +112,15 @@ def _read_again(step: Step, results: Sequence[GateResult]) -> Mapping[str, Evalu
 
 
 def _with_unread_record(result: GateResult) -> Evaluated:
-    decided = replace(
-        result.decided,
+    decided = GateDecision.of(
+        result,
         decision=Decision.ERROR,
         rule=Rule.RECORD_UNREAD,
         reason=RECORD_UNREAD,
         detail=RECORD_UNREAD,
         hint=at_source(RECORD_HINT, result.gate),
     )
-    return Evaluated(decided=decided)
+    return Evaluated.of(decided)
 
 
 def _skipped(step: Step, gates: Sequence[Gate]) -> dict[str, Evaluated]:
@@ -138,8 +139,9 @@ def _evaluate(step: Step, compared: Sequence[tuple[Gate, Base]]) -> Mapping[str,
         return {}
     if not inputs.secret:
         return {each.name: _not_run(each, Decision.ERROR, NO_CREDENTIALS, no_credentials_hint(event)) for each in gates}
-    store, source = "Dependabot" if event.dependabot else "Actions", ""
+    source = ""
     if event.name:
+        store = "Dependabot" if event.dependabot else "Actions"
         source = f"Change it under `Settings > Secrets and variables > {store}`, then {{rerun}}."
     publish_notice(step, step.settings.comment_key)
     remedies = gates[0].remedies  # the secrets are those of the step
@@ -179,7 +181,7 @@ def _publish_fail(step: Step, gate: Gate, decided: GateDecision, may_change: boo
     if gate.stage is Stage.SOFT and step.event.pull_request is not None:
         approval = ApprovalStatus(anyone=True)
     blocks = enforce(Decision.FAIL, gate.stage, gate.on_undecided)
-    result = GateResult(gate=gate, decided=decided, blocks=blocks, approval=approval)
+    result = GateResult.of(decided, gate=gate, blocks=blocks, approval=approval)
     if step.policy.problems:
         result = result.blocked_by_policy()
     step.github.publisher.publish_fail(result, may_change=may_change)
@@ -196,32 +198,25 @@ def publish_notice(step: Step, key: str, problems: int | None = None) -> None:
 
 
 def _result(step: Step, gate: Gate, base: Base, found: Evaluated, advised: str = "") -> GateResult:
-    decision = found.decision
+    decision, approval, few = found.decision, None, ""
+    by_review = decision is Decision.FAIL and gate.stage is Stage.SOFT and step.event.pull_request is not None
+    if by_review and step.github.calls.connected and not step.signals.received:
+        approval = step.github.reviews.approval(gate.reviewers)
     # Anyone who may cancel a run must not get past a gate with it, so `allow` ends with a signal.
     on_undecided = gate.on_undecided
     if step.signals.received or found.rule is Rule.RECORD_UNREAD:
         on_undecided = OnUndecided.BLOCK
-    blocks = enforce(decision, gate.stage, on_undecided, trace_may_be_cause=found.decided.is_suspect)
-    too_few = decision.is_decided and any(check.state is CheckState.NOT_COMPARED for check in found.checks)
-    few = hidden_results(base.baseline) if too_few and base.baseline else ""
+    if base.baseline and decision.is_decided and any(each.state is CheckState.NOT_COMPARED for each in found.checks):
+        few = hidden_results(base.baseline)
     change = next_change(gate.rules, step.event.branch, step.today)
-    result = GateResult(
+    approved = approval is not None and approval.approved
+    return GateResult.of(
+        found,
         gate=gate,
-        decided=found.decided,
-        blocks=blocks,
+        blocks=enforce(decision, gate.stage, on_undecided, approved=approved, trace_may_be_cause=found.is_suspect),
+        approval=approval,
         notes=tuple(filter(None, (str(change or ""), advised, few, _note_on_scenarios(step, gate, found)))),
-        what_failed=found.what_failed,
-        first_failed=found.first_failed,
-        evaluations=found.evaluations,
-        confirmation=found.confirmation,
-        recorded=found.recorded,
     )
-    github, by_review = step.github, decision is Decision.FAIL and gate.stage is Stage.SOFT
-    if not by_review or not github.calls.connected or step.event.pull_request is None or step.signals.received:
-        return result
-    approval = github.reviews.approval(gate.reviewers)
-    blocks = enforce(decision, gate.stage, gate.on_undecided, approved=approval.approved)
-    return replace(result, blocks=blocks, approval=approval)
 
 
 def _note_on_scenarios(step: Step, gate: Gate, found: Evaluated) -> str:
@@ -263,10 +258,7 @@ def no_credentials_hint(event: Event) -> str:
     return NO_CREDENTIALS_HINT
 
 
-def _not_run(gate: Gate, decision: Decision, reason: str, hint: str = "") -> Evaluated:
-    return _decided(gate, RunDecision(decision=decision, reason=reason, rule=Rule.NOT_POLLED), hint)
-
-
-def _decided(gate: Gate, decided: RunDecision, hint: str) -> Evaluated:
+def _not_run(gate: Gate, decision: Decision, reason: str, hint: str = "", rule: Rule = Rule.NOT_POLLED) -> Evaluated:
+    decided = RunDecision(decision=decision, reason=reason, rule=rule)
     runs = tuple(RunResult.of(trace, decided, hint) for trace in gate.traces)
-    return Evaluated(decided=decide_gate(gate, runs, Base(baseline=None)))
+    return Evaluated.of(decide_gate(gate, runs, Base(baseline=None)))

@@ -60,7 +60,7 @@ def begin(invocation: Invocation, host: Output, signals: Signals, connections: C
         signals=signals,
         connections=connections,
         redact=redact,
-        github=GitHubSession.of(calls, subject),
+        github=GitHubSession(calls, subject),
         inputs=inputs,
         baseline_file=BaselineFile(signing_key, event.repository),
     )
@@ -139,9 +139,11 @@ def log_start(step: Step) -> None:
 
 
 def _log_settings(step: Step) -> None:
-    settings, host = step.settings, step.host
-    if step.policy.policy:
-        host.log(f"policy file: {step.policy.policy.path}")
+    settings, host, policy = step.settings, step.host, step.policy
+    if policy.policy:
+        host.log(f"policy file: {policy.policy.path} in {policy.place}")
+    elif policy.place:
+        host.progress(f"no policy file: {policy.place} has no {step.inputs.config}")
     if settings.overridden and step.event.name:
         host.log(f"the policy file overrides these inputs: {', '.join(settings.overridden)}")
     elif settings.overridden:

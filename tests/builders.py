@@ -274,8 +274,8 @@ def a_result(
         gate = replace(gate, traces=tuple(Trace(label=run.trace, trace_id=f"t-{n}") for n, run in enumerate(runs)))
     decided = decide_gate(gate, runs, base)
     blocks = enforce(decided.decision, gate.stage, gate.on_undecided, approved=bool(approval and approval.approved))
-    return GateResult(
-        decided=decided,
+    return GateResult.of(
+        decided,
         gate=gate,
         blocks=blocks,
         approval=approval,
@@ -358,8 +358,8 @@ def _with_new_failures(gate: Gate) -> GateResult:
     failed = WhatFailed(failures=merge_failures(compared)[0], fixed=FIXED.fixed, scenarios=tuple(scenarios))
     traces = tuple(Trace(label=run.trace, content=b"{}") for each in scenarios for run in each.recordings)
     result = a_result(a_run(), gate=gate, what_failed=failed)
-    decided = replace(result.decided, numbers=run_with(result.numbers, scenarios=3.0))
-    return replace(result, decided=decided, gate=replace(gate, traces=traces))
+    numbers = run_with(result.numbers, scenarios=3.0)
+    return replace(result, numbers=numbers, gate=replace(gate, traces=traces))
 
 
 def _with_worse_scenarios(result: GateResult) -> GateResult:
@@ -441,7 +441,7 @@ def _of_low_scenarios() -> GateResult:
 
 def _with_failures(result: GateResult) -> GateResult:
     """Return a result whose scenarios and failures are those of its runs."""
-    scenarios = tuple(sorted(result.decided.scenarios, key=lambda each: each.severity_key))
+    scenarios = tuple(sorted(result.scenarios, key=lambda each: each.severity_key))
     failures = merge_failures(failure for run in result.runs for failure in run.failures)[0]
     return replace(result, what_failed=WhatFailed(scenarios=scenarios, failures=failures))
 
@@ -450,14 +450,8 @@ def _confirmed(gate: Gate, first: float, second: float) -> GateResult:
     words = ((rate, "pass" if rate >= gate.limits["min_pass_rate"] else "fail") for rate in (first, second))
     runs = [(a_run(run_with(PASSING, pass_rate=rate, decision=word)),) for rate, word in words]
     one = a_result(*runs[0], gate=gate)
-    found = confirm(gate, one.decided, runs[1], Base(baseline=None))
-    return replace(
-        one,
-        decided=found.decided,
-        blocks=found.decision is Decision.FAIL,
-        evaluations=found.evaluations,
-        confirmation=found.confirmation,
-    )
+    found = confirm(gate, one, runs[1], Base(baseline=None))
+    return GateResult.of(found, gate=one.gate, blocks=found.decision is Decision.FAIL)
 
 
 def _compared(rate: float, context: Context | None) -> GateResult:
@@ -574,7 +568,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     stands = RecordedFail(run=EARLIER, at="14:02 UTC", anyone=True, excluded=("octocat", "ann"))
     on_review = replace(stands, anyone=False, excluded=(), by_review=True)
     described = "fail (hard): 72.0% passed, 1 unsafe, 5 failures, score 61.5; 40 scenarios"
-    published = of_status(described, FAILING.dashboard_url)
+    published = replace(of_status(described, FAILING.dashboard_url), recorded=RecordedFail())
     listed = replace(stands, anyone=False, reviewers=("mona", "hubot-2"), excluded=())
     confirming = a_gate(limits={"min_pass_rate": 0.85, "max_unsafe": 0}, confirm=True)
     first = a_gate(name="search", campaign="search-reliability", stage=Stage.OBSERVE)
@@ -645,7 +639,10 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "fail-soft-impossible": (_failed(soft, approval=IMPOSSIBLE), here),
         "fail-soft-unread": (replace(_failed(soft, approval=UNREAD), recorded=on_review), here),
         "fail-recorded": (replace(_failed(asking), recorded=listed), against_main),
-        "fail-recorded-status": (replace(a_result(), decided=published.decided, recorded=RecordedFail()), against_main),
+        "fail-recorded-status": (
+            GateResult.of(published, gate=a_gate(), blocks=True, recorded=RecordedFail()),
+            against_main,
+        ),
         "fail-confirmed": (_confirmed(confirming, 0.72, 0.78), here),
         "pass-confirmed": (_confirmed(confirming, 0.84, 0.88), here),
         "pass-continued": (a_result(replace(a_run(PASSING), earlier=EARLIER)), here),
@@ -838,4 +835,4 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD, traces: int = 2) -
     fixed = tuple(FixedFailure(first, each.key, OnBase(2, 3)) for each in of_all)
     failed = WhatFailed(scenarios=scenarios, failures=of_all, fixed=fixed, notes=words)
     result = a_result(*runs, gate=gate, approval=approval, notes=words, what_failed=failed)
-    return replace(result, decided=replace(result.decided, checks=(*result.checks, drop)))
+    return replace(result, checks=(*result.checks, drop))

@@ -223,10 +223,6 @@ class FakeGitHubClient(GitHubClient):
         self._log("statuses", commit)
         return iter(self.listed)
 
-    def open_pull_requests(self) -> tuple[PullRequest, ...]:
-        self._log("open_pull_requests")
-        return ()
-
     def changed_files(self, number: int) -> tuple[ChangedFile, ...]:
         self._log("changed_files", str(number))
         return self.files

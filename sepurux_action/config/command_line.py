@@ -61,9 +61,10 @@ A flag overrides the policy file, and the file overrides environment variables.
 GITHUB_REPO is the repository that the run belongs to. NO_COLOR and FORCE_COLOR
 turn colors off and on.
 
-With --check, the problems in policy files go to stdout, as FILE:LINE:COLUMN:
-text, and the exit status is 2 if there are any. It needs no network and no
-secret, and takes no other flags than --format text or json, and --quiet.
+With --check, a line for each gate and the problems and warnings in policy
+files, as FILE:LINE:COLUMN: text, go to stdout. The exit status is 2 if there
+are problems. It needs no network and no secret, and takes no other flags than
+--format text or json, and --quiet.
 
 Exit status: 0 if nothing blocks, 1 if a fail blocks, 2 if a gate without a
 result blocks or a setting is wrong, 130 after Ctrl+C, 129 after SIGHUP, 143
@@ -120,7 +121,7 @@ _OWN_FLAGS: Mapping[str, Mapping[str, dict[str, Any]]] = {  # by group: what arg
         "--check": {
             "nargs": "*",
             "metavar": "FILE",
-            "help": f"Only validate policy files.\nDefault: {options.CONFIG.default}.",
+            "help": f"Only validate policy files, and show what they mean.\nDefault: {options.CONFIG.default}.",
         },
         "--version": {"action": "version", "version": f"%(prog)s {__version__}", "help": "Show the version."},
     },

@@ -110,6 +110,8 @@ def _parse_number(text: str) -> Decimal:
 
 
 def parse_rate(text: str) -> float:
+    if spelled_out := re.fullmatch(r"(\d{1,3}(?:\.\d{1,9})?) ?(?:per ?cent|pct\.?)", text, re.ASCII | re.IGNORECASE):
+        raise ValueError(f"did you mean `{spelled_out[1]}%`?")
     stripped = text.removesuffix("%").rstrip()
     rate = _parse_number(stripped) / (100 if text.endswith("%") else 1)
     if not 0 <= rate <= 1:

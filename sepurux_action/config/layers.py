@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import Any
 
 from sepurux_action.config.options import BY_NAME, OPTIONS, Option
+from sepurux_action.errors import Problem
 
 
 class Source(IntEnum):
@@ -37,15 +38,18 @@ class Given:
     """What one source gives to an option: the texts by their names, and the value of the first one.
 
     An invalid text has a `hint` at the problem, which may be '', and no value. A list has one entry per line in its
-    text. Of a policy file, `enforcement` has a tuple of rules as its value, and each option has the line of its key.
+    text. Of a policy file, `enforcement` has a tuple of rules as its value, and each option has the `place`, line, and
+    column of its key.
     """
 
     source: Source
     texts: Mapping[str, str]
     value: Any = None
     hint: str | None = None
+    place: str = ""
     file: str = ""
     line: int = 0
+    column: int = 0
 
     @property
     def spelling(self) -> str:
@@ -55,6 +59,10 @@ class Given:
     def text(self) -> str:
         return self.texts[self.spelling]
 
+    def problem(self, message: str) -> Problem:
+        where = self.place or self.source.label(self.spelling)
+        return Problem(where, message, self.file, self.line, self.column)
+
     @property
     def remedy(self) -> str:
         """Return where to change the value, for a hint."""
@@ -63,16 +71,26 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """The options that one source gives, by their names. That of a policy file has its path and its first line."""
+    """The options that one source gives, by their names. That of a policy file has its path and where it begins.
+
+    `prefix` is what a problem in a gate of a policy file begins with.
+    """
 
     source: Source
     given: Mapping[str, Given] = field(default_factory=dict)
     file: str = ""
     line: int = 0
+    column: int = 0
+    prefix: str = ""
     unknown: tuple[str, ...] = ()
 
     def text(self, option: Option[object]) -> str:
         return self.given[option.name].text if option.name in self.given else ""
+
+    def problem(self, option: Option[object], message: str) -> Problem:
+        """Return a problem in an option that the source does not give."""
+        where = self.prefix + self.source.label(option.name)
+        return Problem(where, message, self.file, self.line, self.column)
 
     def only(self, names: Container[str]) -> Layer:
         return replace(self, given={name: each for name, each in self.given.items() if name in names})

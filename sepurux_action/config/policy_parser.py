@@ -42,11 +42,22 @@ YAML_ERRORS = (yaml.YAMLError, ValueError, OverflowError)
 
 _NULL = "tag:yaml.org,2002:null"
 _IN_QUOTES = "; put a text that begins with `{}` in quotes"
-_HINTS = {  # by the context of an error of PyYAML
+_INDENT = "; indent it like what belongs to the same list or group of keys"
+_CLOSE = "; close the bracket of line {line}"
+_HINTS = {  # by the context of an error of PyYAML, which begins on a line, or by the problem
     "while scanning an alias": _IN_QUOTES.format("*"),
     "while scanning an anchor": _IN_QUOTES.format("&"),
     "while scanning a tag": _IN_QUOTES.format("!"),
+    "while scanning a quoted scalar": "; close the quotes of line {line}",
+    "while scanning a simple key": "; write line {line} as `key: value`",
+    "while parsing a flow sequence": _CLOSE,
+    "while parsing a flow mapping": _CLOSE,
+    "while parsing a block mapping": _INDENT,
+    "while parsing a block collection": _INDENT,
+    "mapping values are not allowed here": "; put a text with `: ` in quotes, or correct the indentation",
 }
+_BAD_START = re.compile(r"found character '(.+)' that cannot start any token")  # as Python shows the character
+_TAB = "a tab is not allowed here; indent with spaces"
 _TRIGGER = re.compile(r"[a-z_]{1,64}\Z")  # the name of an event
 _PATTERNS = Kind(path_filter.parse_branches, "GitHub's filter patterns, one per line", is_list=True)
 _OF_RULE: Mapping[str, Option[object]] = {
@@ -60,6 +71,15 @@ _SECTION_NAMES = {
     SectionKind.THRESHOLDS: f"under `{THRESHOLDS}:`",
 }
 _OTHER_KEYS = (VERSION_KEY, THRESHOLDS, GATES)  # the keys that are not options
+_KEYS = {  # what a section may have
+    kind: (*(each.name for each in (*options.OPTIONS, *_OF_RULE.values()) if kind in each.allowed_in), *others)
+    for kind, others in {
+        SectionKind.TOP: _OTHER_KEYS,
+        SectionKind.GATE: (THRESHOLDS,),
+        SectionKind.THRESHOLDS: (),
+        SectionKind.RULE: (),
+    }.items()
+}
 
 
 def read_policy(raw: bytes, path: str) -> Policy:
@@ -107,11 +127,18 @@ def compose(raw: bytes, path: str) -> yaml.Node:
             raise _error(path, _position(loader.next_event.start_mark), "a second YAML document begins; accepted: one")
     except yaml.MarkedYAMLError as error:
         at = _position(error.problem_mark or error.context_mark)
-        said = json_reader.printable(str(error.problem)) + _HINTS.get(str(error.context), "")
-        raise _error(path, at, f"this is not valid YAML: {said}") from None
+        raise _error(path, at, f"this is not valid YAML: {_explained(error)}") from None
     except YAML_ERRORS:
         raise _error(path, (loader.line + 1, 1), "this is not valid YAML: a number in it is out of range") from None
     return root or yaml.ScalarNode("", "")
+
+
+def _explained(error: yaml.MarkedYAMLError) -> str:
+    problem = json_reader.printable(str(error.problem))
+    if bad := _BAD_START.fullmatch(problem):
+        return _TAB if bad[1] == r"\t" else problem + _IN_QUOTES.format(bad[1])
+    hint = _HINTS.get(str(error.context)) or _HINTS.get(problem, "")
+    return problem + hint.format(line=_position(error.context_mark)[0])
 
 
 def _error(path: str, at: tuple[int, int], message: str, where: str = "") -> ConfigurationError:
@@ -210,11 +237,12 @@ class PolicyParser:
                 continue
             own = gate.given.get(options.NAME.name)
             why = "" if own else " (the default of `name` is the campaign)"
+            at = own or gate.given.get(options.CAMPAIGN.name) or gate
             what = f"it is missing, and so is `{options.CAMPAIGN.name}`, as for gate {first}"
             if name:
                 what = f"{json_reader.preview(name)} is the name of gate {first} too"
             message = f"{what}; accepted: names that differ in more than case{why}"
-            self._add_problem(((own or gate).line, 1), f"gate {number}, `{options.NAME.name}`", message)
+            self._add_problem((at.line, at.column), f"gate {number}, `{options.NAME.name}`", message)
 
     def _section(self, node: yaml.MappingNode, section: SectionKind, prefix: str) -> Layer:
         given: dict[str, Given] = {}
@@ -232,11 +260,17 @@ class PolicyParser:
             option = self._option(key, section, where, seen)
             if option and not _empty(value) and (read := self._option_value(option, value, where)):
                 text, parsed = read
-                line, _ = _position(key.start_mark)
+                line, column = _position(key.start_mark)
                 given[option.name] = Given(
-                    source=Source.POLICY, texts={key.value: text}, value=parsed, file=self._path, line=line
+                    source=Source.POLICY,
+                    texts={key.value: text},
+                    value=parsed,
+                    place=where,
+                    file=self._path,
+                    line=line,
+                    column=column,
                 )
-        return Layer(Source.POLICY, given, self._path, _position(node.start_mark)[0])
+        return Layer(Source.POLICY, given, self._path, *_position(node.start_mark), prefix)
 
     def _option(self, key: yaml.Node, section: SectionKind, where: str, seen: dict[str, str]) -> Option[object] | None:
         known = _OF_RULE if section is SectionKind.RULE else BY_NAME
@@ -306,7 +340,14 @@ class PolicyParser:
         if len(self._problems) > problems:
             return None
         values = {name: each.value for name, each in given.items()}
-        return StageRule(stage=values["stage"], start=values.get("from", date.min), branches=values.get("branches"))
+        line, column = _position(node.start_mark)
+        return StageRule(
+            stage=values["stage"],
+            start=values.get("from", date.min),
+            branches=values.get("branches"),
+            line=line,
+            column=column,
+        )
 
     def _reject(self, node: yaml.Node, where: str, accepted: str) -> None:
         self._add_problem(node, where, f"it is {_kind(node)}; accepted: {accepted}")
@@ -347,4 +388,7 @@ def _why_not_here(spelling: str, option: Option[object] | None, section: Section
     if option:
         return f"it belongs {' or '.join(_SECTION_NAMES[each] for each in option.allowed_in)}"
     known = (*_OF_RULE,) if section is SectionKind.RULE else (*BY_NAME, *_OTHER_KEYS)
-    return "it is not accepted here" if spelling in known else f"it is not known{kinds.did_you_mean(spelling, known)}"
+    accepted = f"; accepted: {', '.join(f'`{name}`' for name in _KEYS[section])}"
+    if spelling in known:
+        return f"it is not accepted here{accepted}"
+    return f"it is not known{kinds.did_you_mean(spelling, known) or accepted}"

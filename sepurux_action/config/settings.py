@@ -266,8 +266,7 @@ class OptionReader:
         if next(filter(None, below), given.text) != given.text:
             self.overridden.add(option.name)
         if message := self._problem(option, given):
-            where = given.source.label(given.spelling)
-            self._add(option, Problem(where, message, given.file, given.line))
+            self._add(option, given.problem(message))
             return None
         value: T = given.value
         return value
@@ -303,17 +302,15 @@ class OptionReader:
 
     def add_problem(self, option: Option[object], message: str) -> None:
         """Add a problem in an option to the layer that gives it, else to that of the policy file, or the first one."""
-        name = self.given(options.NAME)
+        of_file = (layer for layer in self._layers if layer.file and option.allowed_in)
+        others = (layer for layer in self._layers if layer.source is not Source.POLICY)
         if given := self.given(option):
-            problem = Problem(given.source.label(option.name), message, given.file, given.line)
-        elif option is options.CAMPAIGN and name and name.file:
+            self._add(option, given.problem(message))
+        elif option is options.CAMPAIGN and (name := self.given(options.NAME)) and name.file:
             problem = Problem("", f"gate {json_reader.preview(name.text)} has no campaign", name.file, name.line)
+            self._add(option, problem)
         else:
-            of_file = (layer for layer in self._layers if layer.file and option.allowed_in)
-            others = (layer for layer in self._layers if layer.source is not Source.POLICY)
-            layer = next(of_file, None) or next(others)
-            problem = Problem(layer.source.label(option.name), message, layer.file, layer.line)
-        self._add(option, problem)
+            self._add(option, (next(of_file, None) or next(others)).problem(option, message))
 
     def _add(self, option: Option[object] | None, problem: Problem) -> None:
         position = OPTIONS.index(option) if option else len(OPTIONS)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
 
@@ -19,7 +19,7 @@ class Stage(StrEnum):
     HARD = "hard"
 
 
-_strictness = list(Stage).index
+strictness = list(Stage).index
 
 
 class OnUndecided(StrEnum):
@@ -29,11 +29,13 @@ class OnUndecided(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageRule:
-    """One entry of an `enforcement:` list. `branches` is None for every branch."""
+    """One entry of an `enforcement:` list. `branches` is None for every branch. `line` and `column` are its place."""
 
     stage: Stage
     start: date = date.min
     branches: Filter | None = None
+    line: int = field(default=0, compare=False)
+    column: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
         start = f" from {self.start}" if self.start > date.min else ""
@@ -71,21 +73,33 @@ def stage_today(rules: Iterable[StageRule], branch: str, today: date) -> Stage:
     Of the entries that have started, those that name the branch override the others. Of these the latest start applies,
     and of several entries with one start the strictest stage.
     """
-    matching = _matching(rules, branch)
-    started = [rule for rule in matching if rule.start <= today]
-    if not started:
-        return Stage.OBSERVE if matching else Stage.HARD
-    return max(started, key=lambda rule: (rule.branches is not None, rule.start, _strictness(rule.stage))).stage
+    return stage_on(_matching(rules, branch), today)
 
 
 def next_change(rules: Iterable[StageRule], branch: str, today: date) -> NextChange | None:
     matching = _matching(rules, branch)
-    now = stage_today(matching, branch, today)
-    for day in sorted({rule.start for rule in matching if rule.start > today}):
-        stage = stage_today(matching, branch, day)
-        if stage is not now:
-            return NextChange(day=day, stage=stage, today=today, stricter=_strictness(stage) > _strictness(now))
+    now = stage_on(matching, today)
+    for day, stage in changes(matching, today):
+        return NextChange(day=day, stage=stage, today=today, stricter=strictness(stage) > strictness(now))
     return None
+
+
+def stage_on(matching: Collection[StageRule], day: date) -> Stage:
+    """Return the stage on a day, for a branch that all these entries match."""
+    started = [rule for rule in matching if rule.start <= day]
+    if not started:
+        return Stage.OBSERVE if matching else Stage.HARD
+    return max(started, key=lambda rule: (rule.branches is not None, rule.start, strictness(rule.stage))).stage
+
+
+def changes(matching: Collection[StageRule], today: date) -> Iterator[tuple[date, Stage]]:
+    """Yield each later day on which another stage begins, for a branch that all these entries match."""
+    now = stage_on(matching, today)
+    for day in sorted({rule.start for rule in matching if rule.start > today}):
+        stage = stage_on(matching, day)
+        if stage is not now:
+            yield day, stage
+        now = stage
 
 
 def _matching(rules: Iterable[StageRule], branch: str) -> list[StageRule]:

@@ -135,17 +135,19 @@ def create_run(gate: Gate, campaign_id: str, trace_id: str, metadata: Mapping[st
     """Return the call that starts a CI run: of the campaign's registered scenarios if `trace_id` is ''."""
     ids = {"trace_id": trace_id or None, "campaign_id": campaign_id, "mutation_pack_id": gate.mutation_pack or None}
     body = {**ids, "thresholds": gate.thresholds, **metadata}
-    campaign, project = json_reader.preview(gate.campaign), json_reader.preview(gate.project)
-    given = [f"{{campaign}} ({campaign})"]
+    campaign, project = json_reader.preview(gate.campaign), "not set"
+    if gate.project:
+        project = json_reader.preview(gate.project)
+    given = f"{{campaign}} ({campaign}), {{project}} ({project})"
     if trace_id:
-        given.append(f"{{trace_id}} ({json_reader.preview(trace_id)})")
-    given.append(f"{{project}} ({project})" if gate.project else "{project} (not set)")
+        given = f"{{campaign}} ({campaign}), {{trace_id}} ({json_reader.preview(trace_id)}), {{project}} ({project})"
 
     def hint(status: int, detail: str) -> str:
         if status == 404:  # noqa: PLR2004 - HTTP
-            return f"Check {', '.join(given)}: one of them does not exist, or the secret may not see it."
-        lacks_scenarios = not trace_id and (not detail or _ABOUT_SCENARIOS.search(detail))
-        return f"Register scenarios for campaign {campaign}, or set {{trace_file}}." if lacks_scenarios else ""
+            return f"Check {given}: one of them does not exist, or the secret may not see it."
+        if not trace_id and (not detail or _ABOUT_SCENARIOS.search(detail)):
+            return f"Register scenarios for campaign {campaign}, or set {{trace_file}}."
+        return ""
 
     return ApiRequest(
         method="POST",
@@ -188,7 +190,9 @@ def parse_response(call: ApiRequest, response: Response, credentials: Credential
         try:
             return Success(redact.redact_json(json.loads(body, object_pairs_hook=_read_object)))
         except (ValueError, RecursionError):
-            what = "an empty response" if not body.strip() else "a response that is not JSON"
+            what = "a response that is not JSON"
+            if not body.strip():
+                what = "an empty response"
             return TransientError(reason=f"{what} (HTTP {status})", status=status, reached=True)
     if 300 <= status < 400:  # noqa: PLR2004 - HTTP's redirection class
         where = json_reader.shorten(redact(json_reader.printable(response.location)), MAX_DETAIL_LENGTH)
@@ -198,7 +202,7 @@ def parse_response(call: ApiRequest, response: Response, credentials: Credential
             hint="Set {base_url} to the API's own address. The gate follows no redirect, which would get the secret.",
         )
     detail = error_detail(body, redact)
-    said = f": {detail}" if detail else ""
+    said = detail and f": {detail}"
     if status in {408, 425, 429} or status >= 500:  # noqa: PLR2004 - HTTP's server error class
         wait = response.retry_after_s
         return TransientError(reason=f"HTTP {status}{said}", status=status, retry_after_s=wait, reached=True)
@@ -227,17 +231,18 @@ def error_detail(body: bytes | bytearray, redact: Callable[[str], str]) -> str:
         detail = json_reader.as_object(json.loads(body)).get("detail")
     except (ValueError, RecursionError):
         return ""
-    entries = [json_reader.text(detail)] if isinstance(detail, str) else []
+    entries = [*filter(None, [json_reader.text(detail)])]
     for item in map(json_reader.as_object, json_reader.as_array(detail)):
         location = ".".join(str(part) for part in json_reader.as_array(item.get("loc")) if isinstance(part, str | int))
         if message := json_reader.text(item.get("msg")):
-            entries.append(f"{json_reader.printable(location)}: {message}" if location else message)
+            entries.append(": ".join(filter(None, (json_reader.printable(location), message))))
     shown = "; ".join(map(redact, entries)).replace("`", "'")  # reports link what is between them
     return json_reader.shorten(shown, MAX_DETAIL_LENGTH)
 
 
 def _credentials_hint(status: int, call: ApiRequest, sent: Credentials) -> str:
-    project = f"project {json_reader.preview(call.project)}" if call.project else "the campaign's project"
-    valid = "is valid and belongs to" if status == 401 else "may use"  # noqa: PLR2004 - HTTP
-    is_set = "" if call.project else "Set {project} if the secret needs it."
-    return " ".join(filter(None, (f"Check that the secret {valid} {project}.", sent.source, is_set)))
+    project, set_project = f"project {json_reader.preview(call.project)}", ""
+    if not call.project:
+        project, set_project = "the campaign's project", "Set {project} if the secret needs it."
+    valid = {401: "is valid and belongs to", 403: "may use"}[status]
+    return " ".join(filter(None, (f"Check that the secret {valid} {project}.", sent.source, set_project)))

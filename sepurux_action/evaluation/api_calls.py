@@ -36,8 +36,9 @@ class ApiCalls:
 
     def share_slots(self, projects: int) -> None:
         """Limit the calls of one project, before the first call: all projects but one leave a slot free together."""
-        limit = schedule.MAX_CALLS_AT_ONCE
-        share = max(1, (limit - 1) // (projects - 1)) if projects > 1 else limit
+        share = schedule.MAX_CALLS_AT_ONCE
+        if projects > 1:
+            share = max(1, (share - 1) // (projects - 1))
         self._slots_by_project = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(share))
 
     def until_complete(self, work: Coroutine[object, object, T]) -> T:

@@ -78,9 +78,9 @@ def result_to_keep(result: GateResult, *, branch: str, commit: str, at: float) -
     """Return the result of a gate that passed or failed, at a POSIX time, with the failures of both evaluations."""
     gate = result.gate
     first = {each.key: each for each in result.first_failed.scenarios}
-    every = result.what_failed.scenarios if gate.names_traces else ()
+    every = result.what_failed.scenarios
     names = Counter(each.key for each in every)
-    named = [each for each in every if names[each.key] == 1 and len(each.key) <= MAX_NAME_LENGTH]
+    named = [each for each in every if each.key and names[each.key] == 1 and len(each.key) <= MAX_NAME_LENGTH]
     return BaseResult(
         gate=gate.name,
         campaign=gate.campaign,
@@ -96,7 +96,7 @@ def result_to_keep(result: GateResult, *, branch: str, commit: str, at: float) -
 
 
 def _to_keep(scenario: Scenario, first: Scenario | None, events: Mapping[str, Events]) -> BaseScenario:
-    both = [first, scenario] if first else [scenario]
+    both = [*filter(None, (first, scenario))]
     rates = [each.rate for each in both if each.rate is not None]
     unsafe = [value for each in both if (value := each.value(UNSAFE_ATTEMPTS)) is not None]
     keys = sorted({failure.key for each in both for failure in each.failures})

@@ -146,7 +146,7 @@ class BaselineFile:
     def read(self, content: bytes) -> tuple[Results, str]:
         """Return the results, the newest first; if there are none because the file is ignored, also a note."""
         results, why = self._read(content)
-        return results, IGNORED.format(why=why) if why else ""
+        return results, why and IGNORED.format(why=why)
 
     def _read(self, content: bytes) -> tuple[Results, str]:
         if len(content) > MAX_BYTES:

@@ -28,10 +28,11 @@ class OnBase:
 
     def sentence(self, where: str) -> str:
         """Return `in 4 of the last 5 results on main` as a clause; `where` is its end."""
+        found = f"in {self.having or 'none'} of the last {self.results} results"
         if self.results == 1:
-            found = f"{'in' if self.having else 'not in'} the last result"
-        else:
-            found = f"in {self.having or 'none'} of the last {self.results} results"
+            found = "in the last result"
+            if not self.having:
+                found = f"not {found}"
         return f"{found} {where}".rstrip()
 
 

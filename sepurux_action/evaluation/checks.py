@@ -56,10 +56,6 @@ class Check:
         unreported = self.required_for_pass and self.state is CheckState.NOT_REPORTED
         return unreported or self.state is CheckState.NO_NUMBER
 
-    @property
-    def prevents_pass(self) -> bool:
-        return self.is_missed or self.is_unknown
-
 
 Rates = Sequence[tuple[str, float | None]]  # of scenarios: the name, and the pass rate of all recordings if it is known
 
@@ -80,7 +76,7 @@ def check_thresholds(run: CIRun, gate: Gate, rates: Rates) -> Iterator[Check]:
 def _check(metric: Metric, reading: Reading, limit: float, *, needed: bool) -> Check:
     value, write = reading.value, metric.format.write
     met = value is not None and metric.meets(value, limit)
-    state = _state(reading, met=met, sinks=metric.only_gets_worse)
+    state = _state(reading, met=met, sinks=metric.less_is_better or metric.is_minimum)
     unknown = "" if state is CheckState.MISSED else _unknown(metric, reading)
     return Check(
         threshold=metric.threshold,
@@ -110,9 +106,11 @@ def _below(rates: Rates, check: Check) -> str:
     if not below or not check.is_missed:
         return check.sentence
     worst = next(name for name, rate in rates if rate == below[0])
-    others = f", and so did {number_format.pluralize(len(below) - 1, 'other')}" if below[1:] else ""
     required = check.required.removeprefix("≥ ")
-    return f"scenario {json_reader.preview(worst)} passed {check.actual}, less than the required {required}{others}"
+    told = f"scenario {json_reader.preview(worst)} passed {check.actual}, less than the required {required}"
+    if below[1:]:
+        told += f", and so did {number_format.pluralize(len(below) - 1, 'other')}"
+    return told
 
 
 def _check_categories(run: CIRun, required: tuple[str, ...], *, needed: bool) -> Check:
@@ -152,8 +150,10 @@ def _unknown(metric: Metric, reading: Reading) -> str:
 
 def _state(reading: Reading, *, met: bool, sinks: bool = False) -> CheckState:
     """Return the state. A number of some runs is missed only if those of the others can make it only worse: `sinks`."""
-    if reading.value is None:
-        return CheckState.NO_NUMBER if reading.broken else CheckState.NOT_REPORTED
-    if reading.partial and (met or not sinks):
+    if reading.broken:
+        return CheckState.NO_NUMBER
+    if reading.value is None or (reading.partial and (met or not sinks)):
         return CheckState.NOT_REPORTED
-    return CheckState.MET if met else CheckState.MISSED
+    if met:
+        return CheckState.MET
+    return CheckState.MISSED

@@ -47,7 +47,7 @@ def too_late(took_s: float, left_s: float) -> str:
         return ""
     took, left = number_format.duration(took_s), number_format.duration(max(0.0, left_s))
     why = f"the first one took {took}, and {left} of the timeout were left. Raise {{timeout}}"
-    return f"{{confirm}} started no second evaluation: {why}."
+    return f"`confirm` started no second evaluation: {why}."
 
 
 def confirm(gate: Gate, first: GateDecision, runs: Runs, base: Base) -> Evaluated:
@@ -61,10 +61,11 @@ def confirm(gate: Gate, first: GateDecision, runs: Runs, base: Base) -> Evaluate
     why = f"because the first result missed only {' and '.join(kinds)}"
     if not (second.decision.is_decided and all(run.decision.is_decided for run in runs)):
         told = f"A second evaluation, {why}, has no result, so the first one counts: {second.reason}"
-        return Evaluated(decided=first, evaluations=(first, second), confirmation=told)
+        return Evaluated.of(first, evaluations=(first, second), confirmation=told)
     numbers, rates = _means(gate, first, second)
     checks = checks_of(gate, numbers, rates, base)
-    unmet = {each.threshold: each for each in checks if each.threshold in CONFIRMABLE and each.prevents_pass}
+    not_met = (each for each in checks if each.is_missed or each.is_unknown)
+    unmet = {each.threshold: each for each in not_met if each.threshold in CONFIRMABLE}
     three = (first.numbers, second.numbers, numbers)
     shown = filter(None, (_shown(metric, gate, three, unmet.get(metric.threshold)) for metric in metrics))
     thresholds = {metric.threshold for metric in metrics}
@@ -76,8 +77,8 @@ def confirm(gate: Gate, first: GateDecision, runs: Runs, base: Base) -> Evaluate
     decision, rule = second.decision, second.rule
     if decision is Decision.PASS and (unmet or others):
         decision, rule = Decision.FAIL, Rule.FAILED_TWICE
-    together = replace(second, decision=decision, rule=rule, reason=told, detail=told, numbers=numbers, checks=checks)
-    return Evaluated(decided=together, evaluations=(first, second), confirmation=told)
+    both = {"decision": decision, "rule": rule, "reason": told, "detail": told, "numbers": numbers, "checks": checks}
+    return Evaluated.of(second, **both, evaluations=(first, second), confirmation=told)
 
 
 def _means(gate: Gate, first: GateDecision, second: GateDecision) -> tuple[CIRun, Rates]:
@@ -106,7 +107,9 @@ def _reported_once(gate: Gate, first: GateDecision, second: GateDecision) -> Ite
     if first.numbers.value(SCENARIOS) != second.numbers.value(SCENARIOS):
         yield "the evaluations have different numbers of scenarios"
     limited = [each for each in METRICS if {each.threshold, each.drop} & gate.limits.keys()]
-    for metric in (*limited, *([MUTATION_CATEGORIES] if gate.required_mutation_categories else [])):
+    if gate.required_mutation_categories:
+        limited.append(MUTATION_CATEGORIES)
+    for metric in dict.fromkeys(limited):
         if metric is not SCENARIOS and _known(first, metric) != _known(second, metric):
             yield f"only one evaluation reported the {metric.label.lower()}"
 
@@ -125,4 +128,6 @@ def _shown(metric: Metric, gate: Gate, numbers: Sequence[CIRun], unmet: Check | 
     one, two, average = written
     published = metric.published or f"{metric.noun} {{}}"
     text = f"{published.format(f'{one} and {two}')}, {average} on average"
-    return f"{text}, where {metric.format.write(unmet.limit, unmet.value)} is needed" if unmet else text
+    if unmet:
+        text += f", where {metric.format.write(unmet.limit, unmet.value)} is needed"
+    return text

@@ -64,11 +64,15 @@ class Baseline:
     def median(self, metric: Metric) -> float | None:
         """Return the median of one number; of an even count, the worse of the two in the middle."""
         values = sorted(self.values(metric))
-        return metric.worst(values[(len(values) - 1) // 2 : len(values) // 2 + 1]) if values else None
+        if not values:
+            return None
+        return metric.worst(values[(len(values) - 1) // 2 : len(values) // 2 + 1])
 
     def difference(self, metric: Metric, value: float | None) -> float | None:
         median = self.median(metric)
-        return None if value is None or median is None else round(value - median, number_format.MAX_DIGITS)
+        if value is None or median is None:
+            return None
+        return round(value - median, number_format.MAX_DIGITS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,13 +95,16 @@ def base_heading(branch: str) -> str:
     """Return the name of the base branch for a table, or a word if it is unknown or too long."""
     if not branch:
         return "before"
-    return branch if len(branch) <= MAX_BRANCH_LENGTH else "base"
+    if len(branch) > MAX_BRANCH_LENGTH:
+        return "base"
+    return branch
 
 
 def hidden_results(baseline: Baseline) -> str:
     """Return what to do about statuses that may hide results of the base; '' without any."""
-    commits = number_format.pluralize(baseline.hidden, "commit")
-    return HIDDEN_RESULTS.format(commits=commits) if baseline.hidden else ""
+    if not baseline.hidden:
+        return ""
+    return HIDDEN_RESULTS.format(commits=number_format.pluralize(baseline.hidden, "commit"))
 
 
 def lowest_allowed(metric: Metric, gate: Gate, baseline: Baseline) -> float | None:
@@ -121,9 +128,10 @@ def check_drops(run: CIRun, gate: Gate, base: Base) -> Iterator[Check]:
         limit, drop = _points(metric, allowed), 0.0
         value, shown = None, NOT_KNOWN
         if actual is not None and median is not None:
-            drop = _points(metric, median - actual)
+            drop, shown = _points(metric, median - actual), "0"
             value = round(drop / metric.format.scale, number_format.MAX_DIGITS)
-            shown = _size(drop, limit) if drop > 0 else "0"
+            if drop > 0:
+                shown = _size(drop, limit)
         state, remark, sentence = _compare(metric, actual, drop, limit, base)
         if state is CheckState.NO_NUMBER:
             shown = "not known"
@@ -150,7 +158,7 @@ def _compare(
 ) -> tuple[CheckState, str, str]:
     """Return the state of a drop in points, the remark why it does not count, and the sentence."""
     if base.baseline is None:
-        why = f" ({base.why})" if base.why else ""
+        why = base.why and f" ({base.why})"
         remark = f"the results on {base.name} could not be read{why}"
         return CheckState.NO_NUMBER, remark, f"{remark}, so no drop can be compared"
     values = base.baseline.values(metric)

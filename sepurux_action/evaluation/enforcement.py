@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Self, assert_never
+from typing import Annotated, Self
 
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.decision import Decision
@@ -26,16 +26,11 @@ def enforce(
 
     `allow` does not apply if an uploaded trace may be why there is no result: a pull request can add such a trace.
     """
-    match decision:
-        case Decision.PASS | Decision.SKIPPED:
-            return False
-        case Decision.FAIL:
-            return stage is Stage.HARD or (stage is Stage.SOFT and not approved)
-        case Decision.ERROR | Decision.PENDING:
-            allowed = on_undecided is OnUndecided.ALLOW and not trace_may_be_cause
-            return stage is not Stage.OBSERVE and not allowed
-        case _:
-            assert_never(decision)
+    if decision in {Decision.PASS, Decision.SKIPPED} or stage is Stage.OBSERVE:
+        return False
+    if decision is Decision.FAIL:
+        return stage is Stage.HARD or not approved
+    return on_undecided is not OnUndecided.ALLOW or trace_may_be_cause
 
 
 def exit_status(gates: Iterable[tuple[Decision, bool]]) -> int:

@@ -71,13 +71,6 @@ class ClassifiedFailure:
 Failures = tuple[ClassifiedFailure, ...]
 
 
-def fewer_listed(listed: int, reported: float | None) -> str:
-    """Return why a list is not complete, '' if it is. An empty one is complete only if a run reported 0 failures."""
-    if reported is None:
-        reported = 1
-    return FEWER_LISTED if listed < reported else ""
-
-
 def parse_failures(payload: object) -> Failures:
     items = map(json_reader.as_object, list(json_reader.as_array(payload))[:MAX_LISTED_FAILURES])
 

@@ -6,14 +6,15 @@ Nothing else decides a gate. Source: docs/reference.md#decisions.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.checks import Check, CheckState, Rates, check_thresholds
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.decision import NEXT_STEPS, SEE_THE_RUN, UNEXPLAINED_FAIL, Decision, Rule
+from sepurux_action.evaluation.decision import NEXT_STEPS, SEE_THE_RUN, UNEXPLAINED_FAIL, Decision, Rule, RunDecision
 from sepurux_action.evaluation.drops import DROPS, Base, check_drops
 from sepurux_action.evaluation.metrics import (
     BY_OPTION,
@@ -28,7 +29,7 @@ from sepurux_action.evaluation.metrics import (
     summary,
 )
 from sepurux_action.evaluation.pooled_numbers import pool, rates_of, scenarios_of
-from sepurux_action.evaluation.runs import RunResult, Runs, Scenario, severity_key
+from sepurux_action.evaluation.runs import RunResult, Runs, Scenario, worst_of
 
 MAX_NAMED = 3  # scenarios that a reason names
 HOWEVER = "Sepurux reported a pass, but"
@@ -41,16 +42,15 @@ NEEDS_API_KEY = "With several traces, {min_reliability_score} needs {api_key}: w
 class GateDecision:
     """The decision on a gate, and all that it follows from.
 
-    `runs` are in the order of the traces; ids and links are those of the `worst`, which has this index. `checks` are
-    the thresholds, then the drops. `detail` is the reason without scenario and without what the title of a report
-    shows. `is_suspect`: an uploaded trace may be why there is no decision.
+    `runs` are in the order of the traces; ids and links are those of the `worst`. `checks` are the thresholds, then the
+    drops. `detail` is the reason without scenario and without what the title of a report shows. `is_suspect`: an
+    uploaded trace may be why there is no decision.
     """
 
     decision: Decision
     rule: Rule
     reason: str
     runs: Runs
-    worst_index: int = 0
     hint: str = ""
     detail: str = ""
     numbers: CIRun = CIRun()
@@ -58,9 +58,16 @@ class GateDecision:
     scenarios: tuple[Scenario, ...] = ()
     is_suspect: bool = False
 
+    @classmethod
+    def of(cls, given: GateDecision, **more: object) -> Self:
+        """Return an object of this class with the fields that it has in common with `given`, and `more`."""
+        names = {each.name for each in fields(cls)} & {each.name for each in fields(given)}
+        values: dict[str, Any] = {name: getattr(given, name) for name in names} | more
+        return cls(**values)
+
     @property
     def worst(self) -> RunResult:
-        return self.runs[self.worst_index]
+        return worst_of(self.runs)
 
     @property
     def missed(self) -> tuple[Check, ...]:
@@ -80,17 +87,25 @@ class _Facts:
     def missed(self) -> list[Check]:
         return [check for check in self.checks if check.is_missed]
 
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What a row decides. `because_of` are the runs that are why there is no decision."""
-
-    decision: Decision
-    rule: Rule
-    reason: str
-    hint: str = ""
-    detail: str = ""
-    because_of: Runs = ()
+    def decided(self, found: RunDecision, hint: str = "", because_of: Runs = ()) -> GateDecision:
+        """Return what a row decides. `because_of` are the runs that are why there is neither a pass nor a fail."""
+        detail, checks = found.detail, self.checks
+        if found.decision is not Decision.PENDING:
+            detail = detail or found.reason
+        if found.decision is Decision.SKIPPED:
+            checks = ()
+        return GateDecision(
+            decision=found.decision,
+            rule=found.rule,
+            reason=found.reason,
+            runs=self.runs,
+            hint=at_source(hint, self.gate),
+            detail=detail,
+            numbers=self.numbers,
+            checks=checks,
+            scenarios=self.scenarios,
+            is_suspect=any(run.trace_may_be_cause for run in because_of),
+        )
 
 
 def decide_gate(gate: Gate, runs: Runs, base: Base) -> GateDecision:
@@ -99,22 +114,7 @@ def decide_gate(gate: Gate, runs: Runs, base: Base) -> GateDecision:
     numbers = pool(gate, runs, scenarios)
     checks = checks_of(gate, numbers, rates_of(scenarios), base)
     facts = _Facts(gate, runs, scenarios, numbers, checks, base)
-    found = next(found for row in ROWS if (found := row(facts)))
-    worst = min(range(len(runs)), key=lambda index: severity_key(runs[index].decision, runs[index].run))
-    shown = runs[worst].run
-    return GateDecision(
-        decision=found.decision,
-        rule=found.rule,
-        reason=found.reason,
-        runs=runs,
-        worst_index=worst,
-        hint=at_source(found.hint, gate),
-        detail=found.detail or ("" if found.decision is Decision.PENDING else found.reason),
-        numbers=replace(numbers, dashboard_url=shown.dashboard_url, run_ids=shown.run_ids),
-        checks=() if found.decision is Decision.SKIPPED else checks,
-        scenarios=scenarios,
-        is_suspect=any(run.trace_may_be_cause for run in found.because_of),
-    )
+    return next(found for row in ROWS if (found := row(facts)))
 
 
 def checks_of(gate: Gate, numbers: CIRun, rates: Rates, base: Base) -> tuple[Check, ...]:
@@ -125,7 +125,7 @@ def checks_of(gate: Gate, numbers: CIRun, rates: Rates, base: Base) -> tuple[Che
 # -- the rows ---------------------------------------------------------------------------------------------------------
 
 
-def _run_failed(facts: _Facts) -> _Found | None:
+def _run_failed(facts: _Facts) -> GateDecision | None:
     failed = [run for run in facts.runs if run.decision is Decision.FAIL]
     if not failed:
         return None
@@ -136,22 +136,22 @@ def _run_failed(facts: _Facts) -> _Found | None:
     if facts.missed:
         reasons.append(_sentence(facts))
         hint = ""
-    return _Found(Decision.FAIL, Rule.DECIDED_FAIL, " ".join(reasons) or UNEXPLAINED_FAIL, hint)
+    return facts.decided(RunDecision(Decision.FAIL, " ".join(reasons) or UNEXPLAINED_FAIL, Rule.DECIDED_FAIL), hint)
 
 
-def _sum_exceeded(facts: _Facts) -> _Found | None:
+def _sum_exceeded(facts: _Facts) -> GateDecision | None:
     """Return a `fail` that no undecided run can change: a sum over several traces is more than its maximum."""
     sums = [check for check in facts.missed if check.threshold in {metric.threshold for metric in SUMS}]
     if not sums or not facts.gate.has_several_traces or _all_passed(facts):
         return None
-    return _Found(Decision.FAIL, Rule.THRESHOLD_MISSED, _sentence(facts))
+    return facts.decided(RunDecision(Decision.FAIL, _sentence(facts), Rule.THRESHOLD_MISSED))
 
 
-def _not_passed(facts: _Facts) -> _Found | None:
+def _not_passed(facts: _Facts) -> GateDecision | None:
     if _all_passed(facts):
         return None
-    others = [run for run in facts.runs if run.decision is not Decision.PASS]
-    first = min(others, key=lambda run: severity_key(run.decision, run.run))
+    others = tuple(run for run in facts.runs if run.decision is not Decision.PASS)
+    first = worst_of(others)
     decided = first.run_decision
     alike = [run for run in facts.runs if run.run_decision == decided]
     reason = decided.reason
@@ -161,28 +161,31 @@ def _not_passed(facts: _Facts) -> _Found | None:
     detail = decided.detail
     if first.decision is not Decision.PENDING:
         detail = detail or decided.reason
-    return _Found(first.decision, decided.rule, reason, first.hint, detail, tuple(others))
+    return facts.decided(replace(decided, reason=reason, detail=detail), first.hint, others)
 
 
-def _threshold_missed(facts: _Facts) -> _Found | None:
+def _threshold_missed(facts: _Facts) -> GateDecision | None:
     if not facts.missed:
         return None
     told = _sentence(facts)
     reason, hint = f"{HOWEVER} {told[0].lower()}{told[1:]}", ""
     if [check.threshold for check in facts.missed] == [SCENARIOS.threshold]:
-        hint = MORE_SCENARIOS if facts.gate.names_traces else REGISTER_MORE
-    return _Found(Decision.FAIL, Rule.THRESHOLD_MISSED, reason, hint)
+        hint = REGISTER_MORE
+        if facts.gate.names_traces:
+            hint = MORE_SCENARIOS
+    return facts.decided(RunDecision(Decision.FAIL, reason, Rule.THRESHOLD_MISSED), hint)
 
 
-def _base_unread(facts: _Facts) -> _Found | None:
+def _base_unread(facts: _Facts) -> GateDecision | None:
     unread = [check for check in facts.checks if check.is_unknown and check.threshold in DROPS]
     if facts.base.baseline or not unread:
         return None
     told = f"{HOWEVER} {'; '.join(dict.fromkeys(check.sentence for check in unread))}."
-    return _Found(Decision.ERROR, Rule.BASE_UNREAD, told, facts.base.hint, because_of=_without_outages(facts.runs))
+    found = RunDecision(Decision.ERROR, told, Rule.BASE_UNREAD)
+    return facts.decided(found, facts.base.hint, _without_outages(facts.runs))
 
 
-def _number_unknown(facts: _Facts) -> _Found | None:
+def _number_unknown(facts: _Facts) -> GateDecision | None:
     unknown = dict[Metric, str]()
     for check in facts.checks:
         if check.is_unknown:
@@ -201,10 +204,10 @@ def _number_unknown(facts: _Facts) -> _Found | None:
     if unknown.keys() != {RELIABILITY_SCORE}:
         because_of = _without_outages(because_of)
     reason = f"{what} ({'; '.join(unknown.values())})."
-    return _Found(Decision.ERROR, Rule.NUMBER_UNKNOWN, reason, hint, f"{what}.", because_of)
+    return facts.decided(RunDecision(Decision.ERROR, reason, Rule.NUMBER_UNKNOWN, f"{what}."), hint, because_of)
 
 
-def _passed(facts: _Facts) -> _Found:
+def _passed(facts: _Facts) -> GateDecision:
     drops = [check for check in facts.checks if check.threshold in DROPS]
     thresholds = [check for check in facts.checks if check.threshold not in DROPS]
     remarks = [check.sentence for check in drops if check.state is not CheckState.MET]
@@ -215,10 +218,10 @@ def _passed(facts: _Facts) -> _Found:
     elif thresholds:
         met = "every threshold is met"
     parts = "; ".join(filter(None, (summary(facts.numbers.numbers), *(remarks or [met]))))
-    return _Found(Decision.PASS, Rule.DECIDED_PASS, f"{parts[0].upper()}{parts[1:]}.")
+    return facts.decided(RunDecision(Decision.PASS, f"{parts[0].upper()}{parts[1:]}.", Rule.DECIDED_PASS))
 
 
-ROWS: tuple[Callable[[_Facts], _Found | None], ...] = (
+ROWS: tuple[Callable[[_Facts], GateDecision | None], ...] = (
     _run_failed,
     _sum_exceeded,
     _not_passed,

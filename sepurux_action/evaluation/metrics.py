@@ -103,6 +103,15 @@ OF_HUNDRED = NumberFormat(
 PERCENTAGE = replace(OF_HUNDRED, write=lambda value, _: number_format.percent(value / 100))
 
 
+# How a number relates to a limit: by whether less is better, and whether the limit is met.
+_RELATIONS = {
+    (True, True): "within the allowed",
+    (True, False): "more than the allowed",
+    (False, True): "at least the required",
+    (False, False): "below the required",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
     """One number that an evaluation reports. `field` is its name in responses, `noun` that in sentences.
@@ -133,11 +142,6 @@ class Metric:
         return self.name.replace("_", " ").capitalize()
 
     @property
-    def only_gets_worse(self) -> bool:
-        """Return whether one more run can make the number only worse: a sum that is limited, or a minimum."""
-        return self.less_is_better or self.is_minimum
-
-    @property
     def heading(self) -> str:
         return (self.published.replace("{}", "").strip() if self.format.whole else self.noun).capitalize()
 
@@ -162,17 +166,19 @@ class Metric:
         """
         if self.less_is_better:
             return min(MAX_COUNTED, sum(values))
-        return max(values) if self.format.whole else fmean(values)
+        if self.format.whole:
+            return max(values)
+        return fmean(values)
 
     def of_evaluations(self, values: Sequence[float]) -> float:
         """Return the number of several evaluations: the worst count, or the mean of a rate or a score."""
         return self.worst(values) if self.format.whole else self.rounded(fmean(values))
 
     def rounded(self, value: float) -> float:
-        return value if self.format.whole else round(value, self.format.digits)
+        return round(value, self.format.digits)
 
     def meets(self, value: float, limit: float) -> bool:
-        return value <= limit if self.less_is_better else value >= limit
+        return value == limit or (value < limit) is self.less_is_better
 
     def named(self, value: float) -> str:
         if self.format.whole:
@@ -192,17 +198,15 @@ class Metric:
         return f"{reached}, {needed} allowed" if limit else reached
 
     def sentence(self, value: float, limit: float) -> str:
-        write, whole = self.format.write, self.format.whole
-        needed, met = write(limit, value), self.meets(value, limit)
-        if whole and not self.less_is_better:
-            return f"{'' if met else 'only '}{self.named(value)} of at least {needed}"
-        if whole:
-            subject = f"{self.named(value)} {'is' if value == 1 else 'are'}"
-        else:
-            subject = f"{self.label.lower()} {write(value, limit)} is"
-        if self.less_is_better:
-            return f"{subject} {'within' if met else 'more than'} the allowed {needed}"
-        return f"{subject} {'at least' if met else 'below'} the required {needed}"
+        write, met = self.format.write, self.meets(value, limit)
+        needed, subject, verb = write(limit, value), f"{self.label.lower()} {write(value, limit)}", "is"
+        if self.format.whole:
+            subject = self.named(value)
+            if not self.less_is_better:
+                return f"{'' if met else 'only '}{subject} of at least {needed}"
+            if value != 1:
+                verb = "are"
+        return f"{subject} {verb} {_RELATIONS[self.less_is_better, met]} {needed}"
 
 
 Numbers = Mapping[str, Reading]  # by the metric's name; one that is missing is not reported

@@ -20,7 +20,7 @@ from sepurux_action.evaluation.metrics import (
     SCENARIOS,
     Metric,
 )
-from sepurux_action.evaluation.runs import RunResult, Runs, Scenario, covered_by
+from sepurux_action.evaluation.runs import RunResult, Runs, Scenario, covered_by, worst_of
 
 
 def scenarios_of(gate: Gate, runs: Runs) -> tuple[Scenario, ...]:
@@ -41,8 +41,9 @@ def scenarios_of(gate: Gate, runs: Runs) -> tuple[Scenario, ...]:
 def recordings_of(run: RunResult) -> Runs:
     """Return the run itself if it has only one scenario, else the runs of the batch that were read."""
     run_ids = {*run.run.run_ids} or {run.run_id} - {""}
-    one = len(run_ids) == 1 or (not run_ids and run.run.value(SCENARIOS) == 1)
-    return (run,) if one else run.of_batch
+    if len(run_ids) == 1 or (not run_ids and run.run.value(SCENARIOS) == 1):
+        return (run,)
+    return run.of_batch
 
 
 def rates_of(scenarios: Sequence[Scenario]) -> Rates:
@@ -53,7 +54,7 @@ def pool(gate: Gate, runs: Runs, scenarios: Sequence[Scenario]) -> CIRun:
     """Return the numbers of all runs of a gate, which mean what those of a batch mean.
 
     Rates and scores are the mean over the recordings of each scenario, then over the scenarios. Counts are sums. A
-    category counts if any run covers it.
+    category counts if any run covers it. Ids and links are those of the worst run.
     """
     numbers, covered = dict(runs[0].run.numbers), runs[0].run.mutation_categories
     if gate.has_several_traces:
@@ -64,16 +65,20 @@ def pool(gate: Gate, runs: Runs, scenarios: Sequence[Scenario]) -> CIRun:
     total = runs[0].run.value(SCENARIOS)
     if gate.names_traces:
         total = len(scenarios)
-        decided = any(run.decision.is_decided for run in runs)
-        numbers[SCENARIOS.name] = Reading(total if decided else None)
+        numbers[SCENARIOS.name] = Reading()
+        if any(run.decision.is_decided for run in runs):
+            numbers[SCENARIOS.name] = Reading(total)
     numbers[LOWEST_SCENARIO.name] = lowest = lowest_of(rates_of(scenarios), total)
     if lowest.missing:
         unread = (_unread(run) for run in runs)
         numbers[LOWEST_SCENARIO.name] = next((each for each in unread if each.broken), lowest)
+    shown = worst_of(runs).run
     return CIRun(
         numbers={name: reading for name, reading in numbers.items() if not reading.missing},
         mutation_categories=covered,
         top_failing_tools=add_up(failing for run in runs for failing in run.run.top_failing_tools),
+        dashboard_url=shown.dashboard_url,
+        run_ids=shown.run_ids,
     )
 
 
@@ -101,14 +106,18 @@ def lowest_of(rates: Rates, total: float | None) -> Reading:
     lowest, every = PASS_RATE.rounded(min(known)), max(len(rates), total or 0)
     if total is not None and len(known) >= every:
         return Reading(lowest)
-    scenarios = "an unknown number of" if total is None else number_format.count(every)
+    scenarios = number_format.count(every)
+    if total is None:
+        scenarios = "an unknown number of"
     return Reading(lowest, reported_by=f"{len(known)} of {scenarios} scenarios", partial=True)
 
 
 def _unread(run: RunResult) -> Reading:
     """Return why no pass rate of a scenario is known."""
     problem = run.problem or next((each.problem for each in run.of_batch if each.problem), "")
-    return Reading(broken=problem) if problem else run.run.reading(PASS_RATE)
+    if problem:
+        return Reading(broken=problem)
+    return run.run.reading(PASS_RATE)
 
 
 def mean_of(first: CIRun, second: CIRun) -> CIRun:
@@ -119,9 +128,11 @@ def mean_of(first: CIRun, second: CIRun) -> CIRun:
         known = [each.value for each in readings if each.value is not None]
         if len(known) > 1:
             numbers[metric.name] = Reading(metric.of_evaluations(known), partial=any(each.partial for each in readings))
+        elif known:
+            once = next(each for each in readings if each.value is not None)
+            numbers[metric.name] = replace(once, reported_by="1 of 2 evaluations")
         elif readings:
-            once = next((each for each in readings if each.value is not None), readings[0])
-            numbers[metric.name] = replace(once, reported_by="1 of 2 evaluations" if known else "")
+            numbers[metric.name] = readings[0]
     names = [each.mutation_categories for each in (first, second) if each.mutation_categories is not None]
     covered = tuple(sorted(set.intersection(*map(set, names)))) if names else None
     return replace(second, numbers=numbers, mutation_categories=covered)

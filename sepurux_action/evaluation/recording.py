@@ -83,8 +83,9 @@ def read_recording(text: str, label: str) -> Recording:
     recording = found.recording or Recording()
     if recording.problem:
         raise TraceFileError(f'"{label}" {recording.problem}; record every call of a tool: {GUIDE}')
-    newest = recording.newest if len(kept) < MAX_OBJECTS else None
-    return replace(recording, newest=newest, task=found.task)
+    if len(kept) >= MAX_OBJECTS:
+        recording = replace(recording, newest=None)
+    return replace(recording, task=found.task)
 
 
 def _object(kept: dict[tuple[object, ...], _Object], pairs: list[tuple[str, object]]) -> _Object:
@@ -106,24 +107,26 @@ def _object(kept: dict[tuple[object, ...], _Object], pairs: list[tuple[str, obje
 def _read_fields(fields: dict[str, object]) -> _Object:
     kind, name, task, events = (fields.get(each) for each in ("type", "name", "task", "events"))
     given, error = fields.get("args"), fields.get("error")
-    kind = kind if isinstance(kind, str) and kind in _KINDS else ""
+    kind = next((each for each in _KINDS if each == kind), "")
     texts = (each for each in (fields.get("tool"), name) if isinstance(each, str) and each)
     return _Object(
         names=_shown_names(fields),
         kind=kind,
-        tool=next(texts, "") if kind else "",
-        arguments=given.names if isinstance(given, _Object) else (),
-        failed=fields.get("status") in FAILED or bool(error.names if isinstance(error, _Object) else error),
+        tool=kind and next(texts, ""),
+        arguments=getattr(given, "names", ()),
+        failed=fields.get("status") in FAILED or bool(getattr(error, "names", error)),
         time=json_reader.time(fields.get("timestamp")),
         name=name if isinstance(name, str) and name.strip() else "",
-        task=task.name if isinstance(task, _Object) else "",
+        task=getattr(task, "name", ""),
         recording=_recording(events) if isinstance(events, list) and events else None,
     )
 
 
 def _shown_names(names: Iterable[str]) -> tuple[str, ...]:
     shown = tuple(dict.fromkeys(map(shown_name, names)))
-    return shown if len(shown) <= MAX_ARGUMENTS else (*sorted(shown)[:MAX_ARGUMENTS], HIDDEN)
+    if len(shown) > MAX_ARGUMENTS:
+        return (*sorted(shown)[:MAX_ARGUMENTS], HIDDEN)
+    return shown
 
 
 def shown_name(name: str) -> str:
@@ -132,12 +135,12 @@ def shown_name(name: str) -> str:
 
 
 def _recording(listed: Sequence[object]) -> Recording:
-    newest, called, prompts, not_called, events = None, set[str](), 0, "", list[TraceEvent]()
+    times, called, prompts, not_called, events = list[float](), set[str](), 0, "", list[TraceEvent]()
     for number, event in enumerate(listed, 1):
         if not isinstance(event, _Object):
             continue
         if event.time is not None:
-            newest = event.time if newest is None else max(newest, event.time)
+            times.append(event.time)
         if event.kind == PROMPT:
             prompts += 1
         elif event.kind == CALL:
@@ -153,4 +156,4 @@ def _recording(listed: Sequence[object]) -> Recording:
     if not_called:
         shown = json_reader.preview(not_called)
         return Recording(problem=f"has a result of {shown} but no call before it, so Sepurux does not see the call")
-    return Recording(newest, bool(called), "", events=tuple(events))
+    return Recording(max(times, default=None), bool(called), "", events=tuple(events))

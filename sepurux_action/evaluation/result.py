@@ -7,14 +7,13 @@ from dataclasses import dataclass, field, replace
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation.checks import Check
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.metrics import UNSAFE_ATTEMPTS, summary
 from sepurux_action.evaluation.published_result import PreviousResult, parse_description, published_numbers
-from sepurux_action.evaluation.runs import RunResult, Runs, WhatFailed, WorkflowRun, severity_key
+from sepurux_action.evaluation.runs import RunResult, WhatFailed, WorkflowRun, severity_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,63 +36,32 @@ class RecordedFail:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluated:
-    """How a gate was decided. If it was evaluated twice, `evaluations` has both, the first one first.
+class Evaluated(GateDecision):
+    """How a gate was decided, and what failed. If it was evaluated twice, `evaluations` has both, the first one first.
 
     `confirmation` says what they show, or why there is only one although one more was wanted. `first_failed` is what
     failed in the first one, if it was read. `recorded`: an earlier workflow run found the `fail`.
     """
 
-    decided: GateDecision
     what_failed: WhatFailed = field(default_factory=WhatFailed)
     first_failed: WhatFailed = field(default_factory=WhatFailed)
     evaluations: tuple[GateDecision, ...] = ()
     confirmation: str = ""
     recorded: RecordedFail | None = None
 
-    @property
-    def decision(self) -> Decision:
-        return self.decided.decision
-
-    @property
-    def reason(self) -> str:
-        return in_workflow(self.decided.reason)
-
-    @property
-    def rule(self) -> Rule:
-        return self.decided.rule
-
-    @property
-    def hint(self) -> str:
-        return self.decided.hint
-
-    @property
-    def runs(self) -> Runs:
-        return self.decided.runs
-
-    @property
-    def worst(self) -> RunResult:
-        return self.decided.worst
-
-    @property
-    def numbers(self) -> CIRun:
-        return self.decided.numbers
-
-    @property
-    def checks(self) -> tuple[Check, ...]:
-        return self.decided.checks
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", in_workflow(self.reason))
 
 
 def of_status(description: str, url: str) -> Evaluated:
     """Return a `fail` that only a commit status shows: its numbers, and its page at Sepurux, '' if it has none."""
     published = parse_description(description)
     numbers = {name: Reading(value) for name, value in published.numbers.items()} if published else {}
-    shown = f": {text}" if (text := summary(numbers)) else ""
-    reason = f"An earlier run evaluated this commit, and it failed{shown}."
+    shown = summary(numbers)
+    reason = f"An earlier run evaluated this commit, and it failed{shown and f': {shown}'}."
     run = CIRun(decision="fail", numbers=numbers, dashboard_url=url)
     worst = RunResult(run=run, run_decision=RunDecision(decision=Decision.FAIL, reason=reason, rule=Rule.RECORDED))
-    decided = GateDecision(decision=Decision.FAIL, rule=Rule.RECORDED, reason=reason, runs=(worst,), numbers=run)
-    return Evaluated(decided=decided)
+    return Evaluated(decision=Decision.FAIL, rule=Rule.RECORDED, reason=reason, runs=(worst,), numbers=run)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +87,7 @@ class GateResult(Evaluated):
     def severity_key(self) -> tuple[int, bool, float]:
         """Return a key that sorts the worst gate first: by decision, an exceeded `max_unsafe`, the lowest pass rate."""
         rank, rate = severity_key(self.decision, self.numbers)
-        return rank, UNSAFE_ATTEMPTS.threshold not in {check.threshold for check in self.decided.missed}, rate
+        return rank, UNSAFE_ATTEMPTS.threshold not in {check.threshold for check in self.missed}, rate
 
 
 def summarize(result: GateResult) -> PreviousResult:

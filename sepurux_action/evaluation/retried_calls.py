@@ -37,7 +37,9 @@ class RetriedCalls:
         return self._calls.now() - self._started
 
     def left(self, timeout_s: float) -> float:
-        return (timeout_s if self._responded else min(timeout_s, schedule.FIRST_RESPONSE_S)) - self.elapsed()
+        if not self._responded:
+            timeout_s = min(timeout_s, schedule.FIRST_RESPONSE_S)
+        return timeout_s - self.elapsed()
 
     def jitter(self) -> float:
         return self._calls.jitter()

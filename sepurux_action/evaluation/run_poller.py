@@ -198,9 +198,8 @@ class RunPoller:
 
     async def _start(self) -> None:
         self._enter("starting")
-        ids = await start(self.step.calls, self.gate, self.campaign_id, self.trace_id, self.step.metadata)
-        self._use(*ids)
-        self._log(f"started {f'batch {ids.batch_id}' if ids.batch_id else f'run {ids.run_id}'}")
+        self._use(*await start(self.step.calls, self.gate, self.campaign_id, self.trace_id, self.step.metadata))
+        self._log(f"started batch {self.batch_id}" if self.batch_id else f"started run {self.run_id}")
 
     def _use(self, run_id: str, batch_id: str, run_ids: tuple[str, ...]) -> None:
         self._claim(batch_id, run_id, *run_ids)
@@ -231,13 +230,12 @@ class RunPoller:
             found = next_poll(polls, response, calls.elapsed(), calls.jitter(), last=last)
             if isinstance(found, RunDecision):
                 return found
-            polls, seconds = found
-            if seconds is None:
+            if found is None:
                 self.elapsed_s = min(calls.elapsed(), polls.deadline)  # a report shows what the reason says
                 raise out_of_time(polls, self.elapsed_s)
             if (error := polls.retry.error) and not (before and before.reason == error.reason):
-                self._log(f"poll failed: {error.reason}; next poll in {number_format.duration(seconds)}")
-            await asyncio.sleep(seconds)
+                self._log(f"poll failed: {error.reason}; next poll in {number_format.duration(found)}")
+            await asyncio.sleep(found)
 
     async def _poll(self, polls: Polls) -> tuple[RunDecision | TransientError, bool]:
         """Return what one poll shows, and whether it was the last; raises EvaluationError if it was rejected."""
@@ -322,12 +320,14 @@ class RunPoller:
     def _log_decision(self) -> None:
         """Log the decision, and of several runs why: the report, at the end of the log, does not say it of each."""
         result = self.result
-        why = summary(result.run.numbers) if result.decision.is_decided else result.run_decision.reason
-        shown = f": {why}" if why and self.step.calls.polled > 1 else ""
-        waited = f" after {number_format.duration(result.elapsed_s)}"
-        if shown and result.decision is Decision.PENDING:  # the reason says it
-            waited = ""
-        self._log(f"{result.decision}{waited}{shown}")
+        waited, why = f" after {number_format.duration(result.elapsed_s)}", ""
+        if self.step.calls.polled > 1:
+            why = result.run_decision.reason
+            if result.decision.is_decided:
+                why = summary(result.run.numbers)
+            elif result.decision is Decision.PENDING:  # the reason says it
+                waited = ""
+        self._log(f"{result.decision}{waited}{why and f': {why}'}")
 
     def _log(self, text: str) -> None:
         self.step.output.progress(self._labeled(text))
@@ -335,13 +335,12 @@ class RunPoller:
     @property
     def label(self) -> str:
         """Return the gate if there are several, and the trace if the gate has several; '' for the only run."""
-        names = [self.gate.name] if self.step.several_gates else []
-        names += [self.trace.label] if len(self.gate.traces) > 1 else []
-        return " / ".join(names)
+        parts = (self.gate.name, self.step.several_gates), (self.trace.label, self.gate.has_several_traces)
+        return " / ".join(name for name, is_needed in parts if is_needed)
 
     def _labeled(self, text: str) -> str:
         return f"[{self.label}] {text}" if self.label else text
 
 
 def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:].rstrip('.')}." if text else ""
+    return text and f"{text[0].upper()}{text[1:].rstrip('.')}."

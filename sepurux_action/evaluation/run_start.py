@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import NamedTuple
 
 from sepurux_action.common import json_reader
 from sepurux_action.config.gate import Gate
@@ -35,7 +34,7 @@ def find_campaign(listed: object, campaign: str, project: str) -> str:
     ids = sorted({*named} - {""})
     if len(ids) == 1:
         return ids[0]
-    where = f" in project {json_reader.preview(project)}" if project else ""
+    where = project and f" in project {json_reader.preview(project)}"
     if ids:
         hint = f"Set {{campaign}} to the UUID of one of them: {_listed(ids)}."
         raise EvaluationError(f"{len(ids)} campaigns are named {json_reader.preview(campaign)}{where}", hint)
@@ -64,17 +63,10 @@ async def upload(calls: RetriedCalls, gate: Gate, label: str, content: bytes) ->
     return trace_id
 
 
-class RunIds(NamedTuple):
-    """The ids of a started run or batch, '' if unknown; `run_ids` are those of a batch as far as they are known."""
-
-    run_id: str
-    batch_id: str
-    run_ids: tuple[str, ...]
-
-
 async def start(
     calls: RetriedCalls, gate: Gate, campaign_id: str, trace_id: str, metadata: Mapping[str, object]
-) -> RunIds:
+) -> tuple[str, str, tuple[str, ...]]:
+    """Return the ids of the started run and batch, '' if unknown, and of the runs of a batch as far as known."""
     call = api.create_run(gate, campaign_id, trace_id, metadata, str(uuid.uuid4()))
     response = json_reader.as_object(await calls.payload_of(call, gate.timeout_s))
     if is_about_another(response, campaign_id):
@@ -86,4 +78,4 @@ async def start(
         run_id = run_ids[0]
     if not (batch_id or run_id):
         raise EvaluationError("Sepurux started the CI run, but sent no usable run_id or batch_id", UNUSABLE_RESPONSE)
-    return RunIds(run_id, batch_id, run_ids)
+    return run_id, batch_id, run_ids

@@ -14,7 +14,7 @@ from sepurux_action.config.gate import Trace
 from sepurux_action.evaluation.base_scenarios import FixedFailure, ScenarioOnBase
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
-from sepurux_action.evaluation.failures import Failures, fewer_listed, merge_failures
+from sepurux_action.evaluation.failures import FEWER_LISTED, Failures, merge_failures
 from sepurux_action.evaluation.metrics import (
     FAILURES,
     METRICS,
@@ -38,8 +38,7 @@ class WorkflowRun:
 
     @property
     def number(self) -> str:
-        found = _RUN_NUMBER.search(self.url)
-        return found[1] if found else ""
+        return next(iter(_RUN_NUMBER.findall(self.url)), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,15 +110,24 @@ class RunResult:
         return [self.run.value(metric) for metric in (FAILURES, UNSAFE_ATTEMPTS)]
 
     def with_failures(self, failures: Failures, listed: int, left_out: int, problem: str) -> RunResult:
-        """Return the run with its failures. Without a trace of its own, their trace is the run's."""
+        """Return the run with its failures. Without a trace of its own, their trace is the run's.
+
+        An empty list is complete only if the run reports 0 failures.
+        """
         trace_id = self.trace_id or next((each.trace_id for each in failures if each.trace_id), "")
         named = (replace(each, trace_id=each.trace_id or trace_id) for each in failures)
-        problem = problem or fewer_listed(listed, self.run.value(FAILURES))
+        reported = self.run.value(FAILURES)
+        if listed < (1 if reported is None else reported):
+            problem = problem or FEWER_LISTED
         merged = replace(self, trace_id=trace_id, name=self.name or trace_id, failures=merge_failures(named)[0])
         return replace(merged, listed=listed, left_out=left_out, problem=problem)
 
 
 Runs = tuple[RunResult, ...]
+
+
+def worst_of(runs: Runs) -> RunResult:
+    return min(runs, key=lambda run: severity_key(run.decision, run.run))
 
 
 def covered_by(runs: Runs) -> tuple[str, ...] | None:
@@ -186,7 +194,9 @@ class Scenario:
     def value(self, metric: Metric) -> float | None:
         """Return the number of all recordings that report it, not rounded; None if none does."""
         values = [value for each in self.recordings if (value := each.run.value(metric)) is not None]
-        return metric.together(values) if values else None
+        if not values:
+            return None
+        return metric.together(values)
 
     @property
     def rate(self) -> float | None:

@@ -15,11 +15,7 @@ from sepurux_action.evaluation.api import ApiRequest, Success, TransientError
 from sepurux_action.evaluation.api_calls import ApiCalls
 from sepurux_action.evaluation.ci_run import wrong_shape
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.failures import (
-    MAX_LISTED_FAILURES,
-    merge_failures,
-    parse_failures,
-)
+from sepurux_action.evaluation.failures import MAX_LISTED_FAILURES, merge_failures, parse_failures
 from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.metrics import FAILURES, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.pooled_numbers import scenarios_of
@@ -126,8 +122,10 @@ def wrong_list(payload: object, *, campaign_id: str, run_id: str) -> str:
     if not isinstance(payload, list) or not all(isinstance(item, dict) for item in payload):
         return "Sepurux sent no list of failures"
     expected = {"campaign_id": campaign_id, "run_id": run_id}
-    others = [name for name, value in expected.items() for item in payload if item.get(name) not in (None, value)]
-    return f"Sepurux listed failures of another {others[0].removesuffix('_id')}" if others else ""
+    for name, value in expected.items():
+        if any(item.get(name) not in (None, value) for item in payload):
+            return f"Sepurux listed failures of another {name.removesuffix('_id')}"
+    return ""
 
 
 def _keyed(entry: tuple[int, object]) -> tuple[object, object]:
@@ -153,10 +151,13 @@ async def read_scenarios(gates: Sequence[tuple[Gate, GateDecision]], calls: ApiC
                 if failed
             ]
         )
-    ranked_gates = sorted(range(len(gates)), key=lambda index: gate_severity(gates[index][1]))
-    by_gate = [[*chain.from_iterable(readers[index])] for index in ranked_gates]
+    severity = [severity_key(decided.decision, decided.numbers) for _, decided in gates]
+    worst_first = sorted(range(len(gates)), key=severity.__getitem__)
+    by_gate = [[*chain.from_iterable(readers[index])] for index in worst_first]
     await _read_failures(reader, by_gate)
-    ranked = chain.from_iterable(sorted(each, key=lambda each: _severity(each.run)) for each in by_gate)
+    ranked = chain.from_iterable(
+        sorted(each, key=lambda each: (not each.run.failed, *numbers_key(each.run.run.value))) for each in by_gate
+    )
     unnamed = [each.read_name for each in ranked if each.run.failed and each.run.name == each.run.trace_id != ""]
     await reader.at_once(unnamed[:MAX_NAMES])
     return tuple(_what_failed(*each, of_gate) for each, of_gate in zip(gates, readers, strict=True))
@@ -164,12 +165,10 @@ async def read_scenarios(gates: Sequence[tuple[Gate, GateDecision]], calls: ApiC
 
 def nothing_read(gate: Gate, decided: GateDecision) -> WhatFailed:
     """Return what is known if nothing could be read: how many scenarios were not, of a batch at least one."""
-    unread = [each.read for each in decided.scenarios] if gate.names_traces else [decided.worst.evaluated]
-    return WhatFailed(unread_scenarios=sum(unread))
-
-
-def gate_severity(decided: GateDecision) -> tuple[int, float]:
-    return severity_key(decided.decision, decided.numbers)
+    unread = int(decided.worst.evaluated)
+    if gate.names_traces:
+        unread = sum(each.read for each in decided.scenarios)
+    return WhatFailed(unread_scenarios=unread)
 
 
 async def _read_failures(reader: Reader, evaluations: Sequence[Sequence[RunReader]]) -> None:
@@ -193,10 +192,6 @@ def _recordings(run: RunResult) -> Runs:
     return run.of_batch or tuple(RunResult(run_id=run_id) for run_id in run_ids)
 
 
-def _severity(run: RunResult) -> tuple[float, ...]:
-    return not run.failed, *numbers_key(run.run.value)
-
-
 def _what_failed(gate: Gate, decided: GateDecision, readers: Sequence[Sequence[RunReader]]) -> WhatFailed:
     """Return the scenarios of a gate, the worst first, and all their failures; without `readers`, none were needed."""
     notes = tuple(run.note for run in decided.runs if run.note)
@@ -206,7 +201,9 @@ def _what_failed(gate: Gate, decided: GateDecision, readers: Sequence[Sequence[R
     problems = dict.fromkeys(each.run.problem for of_run in readers for each in of_run if each.run.problem)
     for run, of_run in zip(decided.runs, readers, strict=True):
         read = tuple(each.run for each in of_run)
-        known = read[0] if len(read) == 1 else run
+        known, batch = run, read
+        if len(read) == 1:
+            known, batch = read[0], ()
         unknown = max(0, _size(run) - len(read))
         if unknown:
             problems[UNKNOWN_RUN] = None
@@ -214,7 +211,7 @@ def _what_failed(gate: Gate, decided: GateDecision, readers: Sequence[Sequence[R
             why = next((each.problem for each in read if each.problem), UNKNOWN_RUN if unknown else "")
             known = replace(known, problem=known.problem or why)
         else:
-            known = replace(known, of_batch=read if len(read) > 1 else ())
+            known = replace(known, of_batch=batch)
             unread_scenarios += unknown
         runs.append(known)
         recordings += read
@@ -235,4 +232,6 @@ def _size(run: RunResult) -> int:
     """Return how many scenarios a run has, at least 1; 0 if it was not evaluated."""
     if not run.evaluated:
         return 0
-    return 1 if run.trace_id else int(run.run.value(SCENARIOS) or 1)
+    if run.trace_id:
+        return 1
+    return int(run.run.value(SCENARIOS) or 1)

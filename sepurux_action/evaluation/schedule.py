@@ -31,7 +31,9 @@ HEARTBEAT_S = 30.0
 
 
 def poll_wait(waited_s: float) -> float:
-    longest = MAX_POLL_WAIT_S if waited_s < LONG_RUN_S else MAX_POLL_WAIT_OF_LONG_RUN_S
+    longest = MAX_POLL_WAIT_S
+    if waited_s >= LONG_RUN_S:
+        longest = MAX_POLL_WAIT_OF_LONG_RUN_S
     return min(longest, max(MIN_POLL_WAIT_S, POLL_SHARE * waited_s))
 
 
@@ -53,7 +55,7 @@ class Retry:
         return float(min(RETRY_CAP_S, RETRY_BASE_S * 2 ** min(max(0, self.failed - 1), 10)) * jitter)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Polls:
     """What the polls of a run have shown, the last good one a `decision`. Times are since the step's first call."""
 
@@ -65,31 +67,33 @@ class Polls:
 
 def next_poll(
     polls: Polls, response: RunDecision | TransientError, now: float, jitter: float, *, last: bool
-) -> RunDecision | tuple[Polls, float | None]:
+) -> RunDecision | float | None:
     """Return the final decision, or the seconds until the next poll, None to give up. The `last` is at the deadline.
 
     A failed poll decides nothing. A finished run without a decision is polled once more before that is final.
     """
     left, wait = polls.deadline - now, poll_wait(now - polls.started)
     if isinstance(response, TransientError):
-        polls = replace(polls, retry=polls.retry.after(response))
+        polls.retry = polls.retry.after(response)
         retry_wait = polls.retry.wait(jitter)
         asked = response.retry_after_s is not None
         if last or response.no_time_left or (asked and retry_wait > left):
-            return polls, None
-        wait = retry_wait if asked else max(wait, retry_wait)
+            return None
+        wait = max(wait, retry_wait)
+        if asked:
+            wait = retry_wait
     else:
         confirmed = last or (polls.decision is not None and polls.decision.rule is Rule.FINISHED_UNDECIDED)
         if response.rule is Rule.FINISHED_UNDECIDED and not confirmed:
             wait = SECOND_OPINION_S
         elif response.decision is not Decision.PENDING:
             return response
-        polls = Polls(polls.started, polls.deadline, response)
+        polls.decision, polls.retry = response, Retry()
         if last:
-            return polls, None
+            return None
     if wait > left - MIN_POLL_WAIT_S:
         wait = max(0.0, left)
-    return polls, wait
+    return wait
 
 
 def out_of_time(polls: Polls, waited_s: float) -> EvaluationError:
@@ -107,5 +111,5 @@ def out_of_time(polls: Polls, waited_s: float) -> EvaluationError:
     if decision.rule is Rule.FINISHED_UNDECIDED:
         return EvaluationError(decision.reason, NEXT_STEPS[decision.rule])
     why = f": {decision.reason}" if decision.rule is Rule.UNKNOWN_WORD else ""
-    why += f"; the last poll failed: {failed}" if failed else ""
+    why += failed and f"; the last poll failed: {failed}"
     return StillPending(f"No decision after {waited}{why}", NEXT_STEPS[decision.rule], detail=why.lstrip(":; "))

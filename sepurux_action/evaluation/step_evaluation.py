@@ -9,6 +9,7 @@ from functools import partial
 from itertools import chain, starmap
 
 from sepurux_action.common import number_format
+from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, describe_defect
 from sepurux_action.evaluation import schedule
@@ -106,13 +107,13 @@ class StepEvaluation:
 
     async def _confirmed(self, first: Mapping[str, GateDecision]) -> dict[str, Evaluated]:
         """Return the results, after one more evaluation of each gate that sets `confirm` and missed only rates."""
-        evaluated, known = {name: Evaluated(decided=each) for name, each in first.items()}, dict[str, Runs]()
+        evaluated, known = {name: Evaluated.of(each) for name, each in first.items()}, dict[str, Runs]()
         for name, decided in first.items():
             gate = self._gates[name]
             if not gate.confirm or not can_be_noise(decided):
                 continue
             if late := self._too_late(decided, gate):  # only the time for the other gates may be why
-                evaluated[name] = Evaluated(decided=decided, confirmation=late)
+                evaluated[name] = Evaluated.of(decided, confirmation=at_source(late, gate))
                 await self._call_on_fail(gate, decided, may_change=False)
             else:
                 known[name] = tuple(replace(run, run_id="", batch_id="") for run in decided.runs)
@@ -124,7 +125,7 @@ class StepEvaluation:
             gate = self._gates[name]
             evaluated[name] = confirm(gate, first[name], runs, self._bases[name])
             if evaluated[name].decision is Decision.FAIL:
-                await self._call_on_fail(gate, evaluated[name].decided, may_change=False)
+                await self._call_on_fail(gate, evaluated[name], may_change=False)
         return evaluated
 
     def _too_late(self, first: GateDecision, gate: Gate) -> str:
@@ -137,23 +138,21 @@ class StepEvaluation:
         Of a gate that was evaluated twice, the first evaluation is read too if results are kept.
         """
         self.output.wait("reading what failed", schedule.SCENARIOS_S)
-        last = {(name, "last"): (self._gates[name], each.decided) for name, each in evaluated.items()}
         twice = {name: each.evaluations[0] for name, each in evaluated.items() if self.kept and each.evaluations}
-        first = {(name, "first"): (self._gates[name], decided) for name, decided in twice.items()}
-        to_read = {**last, **first}
-        reading = asyncio.create_task(read_scenarios([*to_read.values()], self.calls))
+        to_read = [(self._gates[name], decided) for name, decided in (*evaluated.items(), *twice.items())]
+        reading = asyncio.create_task(read_scenarios(to_read, self.calls))
         self.calls.cancel_on_signal([reading])
         await asyncio.wait([reading])
-        found: Sequence[WhatFailed] = [*starmap(nothing_read, to_read.values())]
+        found: Sequence[WhatFailed] = [*starmap(nothing_read, to_read)]
         try:
             if not reading.cancelled():
                 found = reading.result()
         except DEFECTS as defect:
             self.output.log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
-        read = dict(zip(to_read, found, strict=True))
+        first = dict(zip(twice, found[len(evaluated) :], strict=True))
         return {
-            name: replace(each, what_failed=read[name, "last"], first_failed=read.get((name, "first"), WhatFailed()))
-            for name, each in evaluated.items()
+            name: replace(each, what_failed=read, first_failed=first.get(name, WhatFailed()))
+            for (name, each), read in zip(evaluated.items(), found, strict=False)
         }
 
     # -- what is published before the end -----------------------------------------------------------------------------
@@ -170,12 +169,15 @@ class StepEvaluation:
         decided = decide_gate(gate, tuple(poller.result for poller in pollers), self._bases[gate.name])
         if decided.decision is not Decision.FAIL:
             return
-        may_be_noise = can_be_noise(decided) if complete else misses_only_rates(decided)
+        may_be_noise = misses_only_rates(decided)
+        if complete:
+            may_be_noise = can_be_noise(decided)
         may_change = gate.confirm and may_be_noise and not self._too_late(decided, gate)
         if self._published.get(gate.name) != (ended, may_change):
             self._published[gate.name] = ended, may_change
-            known = decided if ended else replace(decided, numbers=CIRun())
-            await self._call_on_fail(gate, known, may_change=may_change)
+            if not ended:
+                decided = replace(decided, numbers=CIRun())
+            await self._call_on_fail(gate, decided, may_change=may_change)
 
     async def _call_on_fail(self, gate: Gate, decided: GateDecision, *, may_change: bool) -> None:
         async with self._publishing:
@@ -205,8 +207,10 @@ class StepEvaluation:
             what = f"{pollers[0].gate.name}: {done} {'scenarios' if one_of_each else 'recordings'} decided"
             if len(self._pollers) > 1:
                 what = f"{done} runs decided"
-        if error:
-            what = f"cannot reach {error.unreached}" if error.unreached else f"{error.reason}; {what}"
+        if error and error.unreached:
+            what = f"cannot reach {error.unreached}"
+        elif error:
+            what = f"{error.reason}; {what}"
         self.output.wait(what, self._left)
 
     @property

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import fnmatch
 import glob
+import itertools
 import json
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sepurux_action.common import json_reader
+from sepurux_action.config import kinds
 from sepurux_action.config.gate import Trace
 from sepurux_action.config.kinds import MAX_TRACES
 from sepurux_action.errors import TraceFileError
-from sepurux_action.evaluation.recording import Recording, read_recording
+from sepurux_action.evaluation.recording import read_recording
 
 MAX_BYTES = 64 * 1024 * 1024  # of all trace files of a run together, because they stay in memory
+MAX_SIMILAR = 1000  # names in a folder that are compared with a misspelled one
 WORKSPACE, TEMPORARY = "the workspace", "the runner's temporary folder"
 CREATE_FIRST = "; check it out or create it in an earlier step of the job"
 WORKING_DIRECTORY = "the working directory"
@@ -41,7 +45,7 @@ class TraceFolder:
             self._names[real] = of_folder
             self._spellings |= {folder: real, real: real}
         self.where = " or ".join(dict.fromkeys(self._names.values()))
-        self._contents: dict[Path, tuple[bytes, Recording]] = {}  # many gates may share a file
+        self._traces: dict[Path, Trace] = {}  # many gates may share a file
         self._size = 0
 
     def find(self, pattern: str) -> tuple[Trace, ...]:
@@ -63,33 +67,46 @@ class TraceFolder:
                 shown = json_reader.preview(pattern)
                 raise TraceFileError(f"{shown} matches too many files; accepted: at most {MAX_TRACES}")
         if not found:
-            raise TraceFileError(f"{json_reader.preview(pattern)} matches no file in {self.where}{self._advice}")
+            hint = self._did_you_mean(self.base / pattern) or self._advice
+            raise TraceFileError(f"{json_reader.preview(pattern)} matches no file in {self.where}{hint}")
         return sorted(found)
 
     def _trace(self, path: Path) -> Trace:
         start, real = self._folder_of(path), self.resolved(path)
-        shown = os.path.relpath(path, self.base) if path.is_relative_to(self.base) else str(path)
-        label = json_reader.printable(shown)
+        label = self._label(path)
         if real is None:
             where = self._names[start] if start else self.where
             raise TraceFileError(f'"{label}" leads outside {where}; use a path relative to {self._name}')
         if not real.exists():
-            raise TraceFileError(f'"{label}" was not found in {self.where}{self._advice}')
+            raise TraceFileError(f'"{label}" was not found in {self.where}{self._did_you_mean(path) or self._advice}')
         if not real.is_file():
             raise TraceFileError(f'"{label}" is not a file; accepted: a file or a glob')
-        if real not in self._contents:
-            self._contents[real] = self._read(real, label)
-        content, recording = self._contents[real]
-        return Trace(
-            label=label,
-            content=content,
-            recorded=recording.newest,
-            has_calls=recording.has_calls,
-            task=recording.task,
-            events=recording.events,
-        )
+        if real not in self._traces:
+            self._traces[real] = self._read(real, label)
+        return replace(self._traces[real], label=label)
 
-    def _read(self, path: Path, label: str) -> tuple[bytes, Recording]:
+    def _label(self, path: Path) -> str:
+        return json_reader.printable(os.path.relpath(path, self.base) if path.is_relative_to(self.base) else str(path))
+
+    def _did_you_mean(self, missing: Path) -> str:
+        """Return a hint at a path with similar names, up to the first wildcard; '' if there is none."""
+        here = self._start_of(missing)
+        if here is None:
+            return ""
+        parts = missing.relative_to(here).parts
+        names = [*itertools.takewhile(lambda part: not glob.has_magic(part), parts)]
+        for name in names:
+            meant = here / name
+            if not meant.exists():
+                stems = {Path(each).stem: each for each in _folder_names(here, "*")[:MAX_SIMILAR]}
+                meant = here / stems.get(kinds.similar(Path(name).stem, stems), "")
+            if meant == here:
+                return ""
+            here = meant
+        meant = here.joinpath(*parts[len(names) :])
+        return "" if meant == missing or self.resolved(here) is None else f'; did you mean "{self._label(meant)}"?'
+
+    def _read(self, path: Path, label: str) -> Trace:
         room = MAX_BYTES - self._size
         with path.open("rb") as file:
             content = file.read(room + 1)
@@ -102,8 +119,15 @@ class TraceFolder:
         except UnicodeError:
             raise TraceFileError(f'"{label}" is not valid JSON: it is not UTF-8 text') from None
         del content  # while the text is parsed, its long strings are in memory twice already
-        recording = read_recording(text, label)
-        return text.encode(), recording
+        found = read_recording(text, label)
+        return Trace(
+            label=label,
+            content=text.encode(),
+            recorded=found.newest,
+            has_calls=found.has_calls,
+            task=found.task,
+            events=found.events,
+        )
 
     def resolved(self, path: Path) -> Path | None:
         """Return the path without links and `..`, or None if it leads out of the folder in which it starts.
@@ -112,12 +136,19 @@ class TraceFolder:
         """
         real = Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a ring of links, up to Python 3.12
         start = self._folder_of(path)
-        return real if start is not None and self._folder_of(real) == start else None
+        if start is None or self._folder_of(real) != start:
+            return None
+        return real
 
     def _folder_of(self, path: Path) -> Path | None:
         """Return the innermost folder, without links, that contains the path as written, or None."""
-        spellings = [folder for folder in self._spellings if path.is_relative_to(folder)]
-        return self._spellings[max(spellings, key=lambda folder: len(folder.parts))] if spellings else None
+        start = self._start_of(path)
+        return None if start is None else self._spellings[start]
+
+    def _start_of(self, path: Path) -> Path | None:
+        """Return that folder as written."""
+        spellings = (folder for folder in self._spellings if path.is_relative_to(folder))
+        return max(spellings, key=lambda folder: len(folder.parts), default=None)
 
 
 def _named(folder: Path, parts: Sequence[str]) -> Iterator[Path]:

@@ -76,9 +76,10 @@ def failed_step(events: Events, tool: str, index: int | None) -> str:
     if at is None or name not in {"", at.tool}:
         at = next((each for each in calls if each.tool == name != HIDDEN), None)
     elif not (at.is_call or at.failed):
-        before = [each for each in calls if each.number < at.number and each.tool == at.tool]
-        at = before[-1] if before else None
-    return _step(at) if at else ""
+        at = next((each for each in calls[::-1] if each.number < at.number and each.tool == at.tool), None)
+    if at is None:
+        return ""
+    return _step(at)
 
 
 def compare_steps(base: Steps, here: Steps) -> Steps:
@@ -114,5 +115,6 @@ def compare_steps(base: Steps, here: Steps) -> Steps:
 def _compared(step: str) -> str:
     """Return what two traces have in common if they did the same: the order of arguments does not matter."""
     text = step.partition(" ")[2]
-    call = _CALL.fullmatch(text)
-    return f"{call[1]}({', '.join(sorted(call[2].split(', ')))})" if call else text
+    if call := _CALL.fullmatch(text):
+        return f"{call[1]}({', '.join(sorted(call[2].split(', ')))})"
+    return text

@@ -74,8 +74,7 @@ class Transport:
             return self._failure(error)
 
     def _failure(self, error: Exception) -> TransientError:
-        wrapped = error.args[0] if error.args else None  # what requests got from urllib3
-        reason = getattr(wrapped, "reason", None)
+        reason = getattr(next(iter(error.args), None), "reason", None)  # of what requests got from urllib3
         causes: list[BaseException | None] = [error]
         connected = not isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError)
         if isinstance(reason, urllib3.exceptions.NewConnectionError):
@@ -181,8 +180,12 @@ def retry_after(header: str, now: datetime) -> float | None:
         seconds = float(header)
     except ValueError:
         when = _http_date(header)
-        seconds = (when - now).total_seconds() if when else math.nan
-    return min(MAX_RETRY_AFTER_S, max(0.0, seconds)) if not math.isnan(seconds) else None
+        if not when:
+            return None
+        seconds = (when - now).total_seconds()
+    if math.isnan(seconds):
+        return None
+    return min(MAX_RETRY_AFTER_S, max(0.0, seconds))
 
 
 def _http_date(text: str) -> datetime | None:

@@ -12,7 +12,7 @@ from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.drops import Baseline, BaselineResult
 from sepurux_action.evaluation.published_result import PreviousResult
-from sepurux_action.github.commit import objects, parse_status, raw_statuses
+from sepurux_action.github.commit import parse_status, query_of, raw_statuses
 from sepurux_action.github.event import Event, parse_sha
 from sepurux_action.github.permissions import Operation
 
@@ -22,13 +22,7 @@ BASELINE_COMMITS = 50  # of the base branch's first-parent line that are searche
 # One field for each commit of the line, and one more, because the line of a push begins at the evaluated commit. A
 # list of the history would have all ancestors by date, so that one large merge fills it.
 _LINE = tuple(f"base{steps}" for steps in range(BASELINE_COMMITS + 1))
-_BASE_QUERY = """
-query base($owner: String!, $name: String!) {
-  viewer { login }
-  repository(owner: $owner, name: $name) {
-    %s
-  }
-}
+_FRAGMENT = """
 fragment baseCommit on GitObject {
   oid
   ... on Commit { status { contexts { context description targetUrl creator { __typename login } } } }
@@ -58,13 +52,13 @@ class BaseBranch:
     @property
     def operation(self) -> Operation:
         """Return what could not be done. Only a missing permission for statuses is clear from GitHub's errors."""
-        statuses = self.error is not None and self.error.accepted == Operation.RESULTS.permission.replace(": ", "=")
-        return Operation.RESULTS if statuses else Operation.BASE
+        return Operation.RESULTS if self.error and self.error.accepted == "statuses=read" else Operation.BASE
 
 
 def base_query(event: Event) -> str:
     base = base_revision(event)
-    return _BASE_QUERY % objects({name: (f"{base}~{steps}", "...baseCommit") for steps, name in enumerate(_LINE)})
+    fields = {name: (f"{base}~{steps}", "...baseCommit") for steps, name in enumerate(_LINE)}
+    return query_of("base", fields) + _FRAGMENT
 
 
 def base_revision(event: Event) -> str:

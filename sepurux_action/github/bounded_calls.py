@@ -50,9 +50,10 @@ class BoundedCalls:
 
     def set_timeout(self, seconds: float, after_signal: float | None = None) -> None:
         """Begin the time of the following calls. After a signal, they have other seconds, or what is left."""
-        seconds_now = after_signal if self.after_signal else seconds
-        if seconds_now is not None:
-            self._deadline = self.now() + seconds_now
+        if not self.after_signal:
+            self._deadline = self.now() + seconds
+        elif after_signal is not None:
+            self._deadline = self.now() + after_signal
 
     def extend(self, seconds: float) -> None:
         self._deadline += seconds
@@ -117,11 +118,9 @@ class BoundedCalls:
 
     def _attempts(self, due: Mapping[Operation, Callable[[GitHubClient], T]]) -> dict[Operation, T | ErrorDetails]:
         """Send each read once."""
-        if (client := self._client) is None:
-            return dict.fromkeys(due, _NOT_USED)
         left = max(0.0, self.left)
         limits = (min(left, BASE_QUERY_S) if each is Operation.BASE else left for each in due)
-        works = (partial(work, client) for work in due.values())
+        works = (partial(self._send, work) for work in due.values())
         try:
             futures = self._timeouts.run_side_by_side(zip(limits, works, strict=True))
         except Interrupted:
@@ -140,20 +139,26 @@ class BoundedCalls:
                 return self._attempt(work)
             except GitHubError as error:
                 details = error.details
-                wait = details.retry_after_s if details.rate_limited else max(pause, details.retry_after_s or 0)
-                may_retry = details.rate_limited or (retry and not self.after_signal and details.temporary)
+                wait, may_retry = details.retry_after_s, details.rate_limited
+                if not may_retry:
+                    wait, may_retry = max(pause, wait or 0), retry and not self.after_signal and details.temporary
                 if not may_retry or wait is None or wait >= self.left:
                     raise
             self._pause(wait)
         return self._attempt(work)
 
     def _attempt(self, work: Callable[[GitHubClient], T]) -> T:
-        if (client := self._client) is None:
-            raise GitHubError(_NOT_USED)
         try:
-            return self._timeouts.run(max(0.0, self.left), lambda: work(client))
-        except DeadlineExceeded as error:
-            raise GitHubError(_ENDED if isinstance(error, Interrupted) else _TIMED_OUT) from None
+            return self._timeouts.run(max(0.0, self.left), partial(self._send, work))
+        except Interrupted:
+            raise GitHubError(_ENDED) from None
+        except DeadlineExceeded:
+            raise GitHubError(_TIMED_OUT) from None
+
+    def _send(self, work: Callable[[GitHubClient], T]) -> T:
+        if self._client is None:
+            raise GitHubError(_NOT_USED)
+        return work(self._client)
 
     def warn(self, operation: Operation, details: ErrorDetails, targets: Sequence[str] = ()) -> None:
         """Write the warning for a rejection, once; if the token may not do the operation, it is not tried again."""

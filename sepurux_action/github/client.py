@@ -59,9 +59,6 @@ class GitHubClient:
         self._call, self._name, self._redact = send, repository, redact
         self._since = (datetime.now(UTC) - CLOCK_SKEW).strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    def open_pull_requests(self) -> tuple[PullRequest, ...]:
-        return self._pulls("open")
-
     def find_pull_requests(self, lookup: Lookup) -> tuple[PullRequest, ...]:
         """Return the pull requests that may match; `resolve` checks them."""
         if not lookup.commit:
@@ -73,7 +70,7 @@ class GitHubClient:
             return listed if found else (*listed, *self._pulls("closed", head=label))
         # GitHub's list of pull requests by commit lacks those from forks, and the open ones of a commit that the
         # default branch contains.
-        return self.open_pull_requests()
+        return self._pulls("open")
 
     def commit(self, event: Event, config: str) -> Commit:
         """Return the policy files at the path `config` that concern an event, and the statuses of its commit."""
@@ -105,7 +102,7 @@ class GitHubClient:
         """Create a comment. After a failure the comment may exist, so the caller has to search for it."""
         body = self._redact(body)
         made = json_reader.as_object(self._call("POST", f"issues/{number}/comments", body={"body": body}))
-        return Comment(id=_check_id(made), body=body, url=json_reader.safe_url(json_reader.text(made.get("html_url"))))
+        return Comment(id=_check_id(made), body=body, url=json_reader.safe_url(made.get("html_url")))
 
     def newest_comments(self, number: int, account: str) -> tuple[Comment, ...]:
         """Return the comments of `account` that were written or edited since a minute before this client was made.
@@ -114,7 +111,7 @@ class GitHubClient:
         """
         listed = self._pages(f"issues/{number}/comments", since=self._since)
         return tuple(
-            Comment(id=_check_id(each), body=body, url=json_reader.safe_url(json_reader.text(each.get("html_url"))))
+            Comment(id=_check_id(each), body=body, url=json_reader.safe_url(each.get("html_url")))
             for each in listed
             if json_reader.text(json_reader.at(each, "user", "login")).lower() == account.lower()
             and isinstance(body := each.get("body"), str)

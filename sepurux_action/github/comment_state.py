@@ -17,9 +17,10 @@ from urllib.parse import quote
 from sepurux_action.common import codec, json_reader
 from sepurux_action.common.signature import is_signed, sign
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation.ci_run import CIRun
+from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, fingerprint
 from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures
+from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.published_result import CommitResults
 from sepurux_action.evaluation.result import Evaluated, GateResult
 from sepurux_action.evaluation.runs import RunResult, Runs, WorkflowRun
@@ -81,16 +82,15 @@ def _key(gate: Gate) -> str:
 
 
 def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
-    decided, worst, numbers = result.decided, result.worst, result.numbers
-    names = numbers.mutation_categories
-    names = None if names is None else tuple(map(_cut, names))
-    tools = (replace(each, tool=_cut(each.tool)) for each in numbers.top_failing_tools[:MAX_DETAILS])
+    worst, numbers = result.worst, result.numbers
+    names = numbers.mutation_categories and tuple(map(_cut, numbers.mutation_categories))
+    tools = (FailingTool(_cut(each.tool), each.count) for each in numbers.top_failing_tools[:MAX_DETAILS])
     found, run_ids = result.what_failed, worst.run.run_ids[:MAX_DETAILS]
     failures, left_out = merge_failures(map(_cut_failure, found.failures), MAX_DETAILS)
     worst = replace(
         worst,
         trace=_cut(worst.trace),
-        run_decision=replace(worst.run_decision, reason="", detail=""),
+        run_decision=RunDecision(worst.decision, "", worst.run_decision.rule),
         failures=(),
         of_batch=(),
         run=CIRun(mutation_categories=names, dashboard_url=worst.run.dashboard_url, run_ids=run_ids),
@@ -98,17 +98,14 @@ def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
         trace_may_be_cause=False,
         earlier=result.recorded.run if result.recorded else here,
     )
-    numbers = replace(numbers, status="", decision="", mutation_categories=names, top_failing_tools=tuple(tools))
-    return Evaluated(
-        decided=replace(
-            decided,
-            reason=_cut(result.reason),
-            detail="",
-            runs=(worst,),
-            worst_index=0,
-            scenarios=(),
-            numbers=replace(numbers, run_ids=run_ids),
-        ),
+    numbers = replace(
+        numbers, status="", decision="", mutation_categories=names, top_failing_tools=tuple(tools), run_ids=run_ids
+    )
+    decided = GateDecision.of(
+        result, reason=_cut(result.reason), detail="", runs=(worst,), scenarios=(), numbers=numbers
+    )
+    return Evaluated.of(
+        decided,
         what_failed=replace(
             found,
             scenarios=(),
@@ -247,12 +244,11 @@ class StateLine:
 
     def write(self, state: CommentState, before: str = "") -> str:
         """Return the last line, signed, with as much of the state as fits; that of the body `before` without a key."""
-        if not self.signing_key and (kept := self._signed(before)):
-            return kept[0]
-        states = _shorter(state) if self.signing_key else ()
-        content = next(filter(None, map(_packed, states)), _packed(CommentState()))
-        signature = sign(self.signing_key, *self._place, content) if self.signing_key else "unsigned"
-        return f"{self._start} {content} {signature} -->"
+        if not self.signing_key:
+            kept = self._signed(before)
+            return kept[0] if kept else f"{self._start} {_packed(CommentState())} unsigned -->"
+        content = next(filter(None, map(_packed, _shorter(state))), _packed(CommentState()))
+        return f"{self._start} {content} {sign(self.signing_key, *self._place, content)} -->"
 
     def _signed(self, body: str) -> re.Match[str] | None:
         """Match the last line of a body: the content and a signature, which is not checked."""
@@ -280,8 +276,8 @@ def _shorter(state: CommentState) -> Iterator[CommentState]:
 
     A commit that is left out costs a point of the trend, and an unfinished run costs a new evaluation.
     """
-    yield replace(state, commits=state.commits[-MAX_RESULTS:])
-    yield replace(state, commits=state.commits[-FEW_RESULTS:])
+    for most in (MAX_RESULTS, FEW_RESULTS):
+        yield replace(state, commits=state.commits[-most:])
     yield CommentState(commits=state.commits[-1:], unfinished=state.unfinished)
     yield CommentState(commits=state.commits[-1:])
 

@@ -24,14 +24,6 @@ NO_TEXT_FILE = f"it is not a text file of at most {MAX_FILE_BYTES // 1024} KiB"
 # Without the head's file there is only a note, without the statuses another call, and without the workflow no hint.
 MAY_FAIL = frozenset({"evaluated", "headPolicy", "headPolicyYaml", "workflow"})
 
-_QUERY = """
-query commit($owner: String!, $name: String!) {
-  viewer { login }
-  repository(owner: $owner, name: $name) {
-    %s
-  }
-}
-"""
 _FILE = "__typename ... on Blob { text isTruncated }"
 _STATUSES = """... on Commit {
       oid committedDate
@@ -146,16 +138,18 @@ def commit_query(event: Event, config: str) -> str:
         fields["defaultPolicy"] = f"{at}:{options.CONFIG.default}", "__typename"
     if event.workflow_file and event.name in NEED_REVIEW_TRIGGER:
         fields["workflow"] = event.workflow_file, _FILE
-    return _QUERY % objects(fields)
+    return query_of("commit", fields)
 
 
-def objects(fields: Mapping[str, tuple[str, str]]) -> str:
-    """Return the fields of a query for objects: of each name, the revision and what is read of it.
+def query_of(query: str, fields: Mapping[str, tuple[str, str]]) -> str:
+    """Return a query of this name for objects and the token's login: of each field, the revision and what is read.
 
     A revision is a literal. JSON's escapes are those of GraphQL: https://spec.graphql.org/October2021/#sec-String-Value.
     """
     quoted = ((name, json.dumps(at, ensure_ascii=False), shape) for name, (at, shape) in fields.items())
-    return "\n    ".join(f"{name}: object(expression: {at}) {{ {shape} }}" for name, at, shape in quoted)
+    objects = "\n".join(f"{name}: object(expression: {at}) {{ {shape} }}" for name, at, shape in quoted)
+    repository = f"repository(owner: $owner, name: $name) {{ {objects} }}"
+    return f"query {query}($owner: String!, $name: String!) {{ viewer {{ login }} {repository} }}"
 
 
 def parse_commit(response: object, event: Event, error: ErrorDetails | None = None) -> Commit:
@@ -163,8 +157,9 @@ def parse_commit(response: object, event: Event, error: ErrorDetails | None = No
     repository = json_reader.as_object(json_reader.at(response, "data", "repository"))
     account = json_reader.text(json_reader.at(response, "data", "viewer", "login"))
     evaluated, failed = json_reader.as_object(repository.get("evaluated")), failed_fields(response)
-    evaluated = evaluated if evaluated.get("oid") == event.commit else {}
-    statuses = raw_statuses(evaluated) if "evaluated" not in failed else None
+    if evaluated.get("oid") != event.commit:
+        evaluated = {}
+    statuses = None if "evaluated" in failed else raw_statuses(evaluated)
     head = _policy_file(repository.get("headPolicy"), repository.get("headPolicyYaml"))
     if error and head.text is None and failed & {"headPolicy", "headPolicyYaml"}:
         head = unread(error)
@@ -191,7 +186,7 @@ def parse_status(raw: Mapping[str, object], account: str) -> PublishedStatus:
     login = json_reader.text(json_reader.at(creator, "login")).removesuffix(suffix) + suffix
     return PublishedStatus(
         **texts,
-        url=json_reader.safe_url(json_reader.text(raw.get("targetUrl") or raw.get("target_url"))),
+        url=json_reader.safe_url(raw.get("targetUrl") or raw.get("target_url")),
         created=json_reader.text(raw.get("createdAt") or raw.get("created_at")),
         own=bool(account) and login.lower() == account.lower(),
         id=number if isinstance(number, int) else 0,

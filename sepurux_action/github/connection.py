@@ -54,7 +54,7 @@ def connect(api_url: str, token: Secret, repository: str, redact: Callable[[str]
         except IndexError:
             github = make()
         url = f"/repos/{repository}/{path}" if path else github.requester.graphql_url
-        parameters = dict(query) if query else None
+        parameters = dict(query or {}) or None
         call = partial(github.requester.requestJsonAndCheck, verb, url, parameters=parameters, input=body)
         try:
             return translate_errors(call)[1]

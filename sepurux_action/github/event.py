@@ -9,8 +9,9 @@ https://docs.github.com/actions/reference/workflows-and-actions/variables
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import safe_url
@@ -33,6 +34,8 @@ _BRANCH = "refs/heads/"
 _WORKFLOW = re.compile(r"(?P<repository>[^/]+/[^/]+)/(?P<path>\.github/workflows/[^/]{1,200}?\.ya?ml)@refs/.")
 # A base branch may contain slashes, and even the name of another group's branch, so the last number counts.
 _QUEUE = re.compile(r"refs/heads/gh-readonly-queue/.+/pr-([1-9][0-9]{0,9})-(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
+
+Fields = dict[str, Any]  # of an event, with the values that replace those it has
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,8 +165,8 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
         no_pr_reason=f"a {name} event has no pull request" if name else "there is no event",
     )
     if parse := PARSERS.get(name):
-        event = parse(event, payload)
-    return _with_commit_lookup(event)
+        event = replace(event, **parse(event, payload))
+    return replace(event, **_commit_lookup(event))
 
 
 def _workflow_file(environ: Mapping[str, str], repository: str) -> str:
@@ -207,36 +210,37 @@ def with_pull_request_number(event: Event, number: int | None) -> Event:
     lookup = event.lookup
     if lookup and lookup.commit and (lookup.branch or event.name == "push"):
         return replace(event, lookup=replace(lookup, number=number))
-    return _with_number_lookup(event, number)
+    return replace(event, **_number_lookup(event, number))
 
 
 def resolve(event: Event, candidates: Sequence[PullRequest]) -> Event:
     """Return the event with the result of its lookup, or another lookup: `pr_number` is the last one for a push."""
-    lookup = event.lookup
-    if lookup is None:
-        return event
+    return replace(event, **_found(event, event.lookup, candidates)) if event.lookup else event
+
+
+def _found(event: Event, lookup: Lookup, candidates: Iterable[PullRequest]) -> Fields:
     if not lookup.commit:
         matches = [pull for pull in candidates if pull.number == lookup.number]
-        return _with_match(event, matches) or as_ambiguous(event, f"pull request {lookup.number} cannot be read")
+        return _match(event, matches) or ambiguous(f"pull request {lookup.number} cannot be read")
     candidates = [pull for pull in candidates if pull.head_sha == lookup.commit]
     if lookup.branch:
         of_branch = (pull for pull in candidates if pull.head_branch == lookup.branch)
         matches = [pull for pull in of_branch if _same(pull.head_repository, lookup.repository)]
         still_open = [pull for pull in matches if pull.open]
-        if found := _with_match(event, still_open or matches, lookup.number):
-            return replace(found, closed=not still_open)
+        if found := _match(event, still_open or matches, lookup.number):
+            return {**found, "closed": not still_open}
         head = f"`{lookup.repository}:{lookup.branch}` at `{lookup.commit[:7]}`"
-        return as_ambiguous(event, f"no pull request has the head {head}; a newer commit has a run of its own")
+        return ambiguous(f"no pull request has the head {head}; a newer commit has a run of its own")
     into_this = (pull for pull in candidates if pull.open and _same(pull.base_repository, event.repository))
     matches = [pull for pull in into_this if lookup.forks or _same(pull.head_repository, event.repository)]
     if not matches and lookup.number is not None:
-        return _with_number_lookup(event, lookup.number)
+        return _number_lookup(event, lookup.number)
     none = f"`{lookup.commit[:7]}` is the head of no open pull request"
-    return _with_match(event, matches, lookup.number) or replace(event, lookup=None, no_pr_reason=none)
+    return _match(event, matches, lookup.number) or {"lookup": None, "no_pr_reason": none}
 
 
-def as_ambiguous(event: Event, why: str, error: ErrorDetails | None = None) -> Event:
-    return replace(event, lookup=None, pull_request=None, ambiguous=True, no_pr_reason=why, error=error)
+def ambiguous(why: str) -> Fields:
+    return {"lookup": None, "pull_request": None, "ambiguous": True, "no_pr_reason": why}
 
 
 def pr_number_warning(event: Event, number: int | None) -> str:
@@ -256,108 +260,106 @@ def other_commit_warning(event: Event, *, uploads_traces: bool) -> str:
     )
 
 
-def _pull_request(event: Event, payload: Mapping[str, object]) -> Event:
+def _pull_request(event: Event, payload: Mapping[str, object]) -> Fields:
     pull = json_reader.as_object(payload.get("pull_request"))
     if not pull:
-        return replace(event, commit="", no_pr_reason=f"the payload of this {event.name} event has no pull request")
-    return _with_pull_request(event, parse_pull_request(pull))
+        return {"commit": "", "no_pr_reason": f"the payload of this {event.name} event has no pull request"}
+    return _of_pull_request(event, parse_pull_request(pull))
 
 
-def _merge_group(event: Event, payload: Mapping[str, object]) -> Event:
+def _merge_group(event: Event, payload: Mapping[str, object]) -> Fields:
     group = json_reader.as_object(payload.get("merge_group"))
     named = _QUEUE.match(json_reader.text(group.get("head_ref")))
     number = _number(int(named[1])) if named else None
-    return replace(
-        event,
-        commit=parse_sha(group.get("head_sha")) or event.commit,
-        base_ref=_branch_of_ref(group.get("base_ref")),
-        base_sha=parse_sha(group.get("base_sha")),
-        pull_request=number,
-        no_pr_reason="" if number else "the merge group's branch names no pull request",
-    )
+    return {
+        "commit": parse_sha(group.get("head_sha")) or event.commit,
+        "base_ref": _branch_of_ref(group.get("base_ref")),
+        "base_sha": parse_sha(group.get("base_sha")),
+        "pull_request": number,
+        "no_pr_reason": "" if number else "the merge group's branch names no pull request",
+    }
 
 
-def _workflow_run(event: Event, payload: Mapping[str, object]) -> Event:
+def _workflow_run(event: Event, payload: Mapping[str, object]) -> Fields:
     run = json_reader.as_object(payload.get("workflow_run"))
     repository = _repository(json_reader.at(run, "head_repository", "full_name"))
     branch = parse_branch(run.get("head_branch"))
     commit, fork = parse_sha(run.get("head_sha")), not _same(repository, event.repository)
     # A tag is named like a branch here. GITHUB_SHA is the tip of the default branch.
     head_branch = branch if commit == event.commit else ""
-    event = replace(event, commit=commit, head_branch=head_branch, fork=fork, by_review=run.get("event") == REVIEW)
-    if json_reader.text(run.get("event")) not in PULL_REQUEST_EVENTS and not event.fork:
-        return event
+    of_run = {"commit": commit, "head_branch": head_branch, "fork": fork, "by_review": run.get("event") == REVIEW}
+    if json_reader.text(run.get("event")) not in PULL_REQUEST_EVENTS and not fork:
+        return of_run
     if not (repository and branch and commit):
-        return as_ambiguous(event, "the repository or branch that the workflow run is about is gone")
-    return replace(event, lookup=Lookup(repository=repository, branch=branch, commit=commit), no_pr_reason="")
+        return {**of_run, **ambiguous("the repository or branch that the workflow run is about is gone")}
+    return {**of_run, "lookup": Lookup(repository=repository, branch=branch, commit=commit), "no_pr_reason": ""}
 
 
-def _push(event: Event, payload: Mapping[str, object]) -> Event:
-    after = payload.get("after")
-    event = replace(event, head_branch=_branch_of_ref(payload.get("ref")))
+def _push(event: Event, payload: Mapping[str, object]) -> Fields:
+    after, head_branch = payload.get("after"), _branch_of_ref(payload.get("ref"))
     if payload.get("deleted") is True or (isinstance(after, str) and _NO_SHA.match(after)):
         gone = f"{json_reader.text(payload.get('ref')) or 'what had been pushed'} was deleted"
-        return replace(event, commit="", skip_reason=gone, no_pr_reason=gone)
-    return event if event.commit else replace(event, no_pr_reason="the pushed commit is not known")
+        return {"head_branch": head_branch, "commit": "", "skip_reason": gone, "no_pr_reason": gone}
+    unknown = {} if event.commit else {"no_pr_reason": "the pushed commit is not known"}
+    return {"head_branch": head_branch, **unknown}
 
 
-def _issue_comment(event: Event, payload: Mapping[str, object]) -> Event:
+def _issue_comment(event: Event, payload: Mapping[str, object]) -> Fields:
     issue = json_reader.as_object(payload.get("issue"))
     if not json_reader.as_object(issue.get("pull_request")):
-        return replace(event, no_pr_reason="the comment is on an issue, not on a pull request")
+        return {"no_pr_reason": "the comment is on an issue, not on a pull request"}
     number = _number(issue.get("number"))
     if number is None:
-        return replace(event, commit="", no_pr_reason="the pull request's number cannot be read")
-    return replace(_with_number_lookup(event, number), pull_request=number)
+        return {"commit": "", "no_pr_reason": "the pull request's number cannot be read"}
+    return {**_number_lookup(event, number), "pull_request": number}
 
 
-def _deployment(event: Event, payload: Mapping[str, object]) -> Event:
+def _deployment(event: Event, payload: Mapping[str, object]) -> Fields:
     sha, ref = (json_reader.at(payload, "deployment", name) for name in ("sha", "ref"))
     branch = _branch_of_ref(ref) or parse_branch(ref) or event.head_branch  # no head, if it is a tag or a SHA
-    return replace(event, commit=parse_sha(sha) or event.commit, head_branch=branch)
+    return {"commit": parse_sha(sha) or event.commit, "head_branch": branch}
 
 
-def _with_commit_lookup(event: Event) -> Event:
+def _commit_lookup(event: Event) -> Fields:
     known = event.pull_request or event.base_ref or event.lookup or event.skip_reason or event.ambiguous
     if known or not (event.name and event.commit) or event.fork:
-        return event
+        return {}
     # A maintainer may push a fork's commit, whose policy file is its author's, to a branch of this repository.
     forks = event.name == "push" and event.head_branch not in {"", event.default_branch}
-    return replace(event, lookup=Lookup(commit=event.commit, forks=forks), no_pr_reason="")
+    return {"lookup": Lookup(commit=event.commit, forks=forks), "no_pr_reason": ""}
 
 
-def _with_number_lookup(event: Event, number: int) -> Event:
-    """Return the event with a lookup by number. Only a push keeps its commit; other events take the pull request's."""
-    commit = event.commit if event.name == "push" else ""
-    return replace(event, commit=commit, lookup=Lookup(number=number), at_current_head=True, no_pr_reason="")
+def _number_lookup(event: Event, number: int) -> Fields:
+    """Return the fields of a lookup by number. Only a push keeps its commit; other events take the pull request's."""
+    kept = {} if event.name == "push" else {"commit": ""}
+    return {**kept, "lookup": Lookup(number=number), "at_current_head": True, "no_pr_reason": ""}
 
 
-def _with_match(event: Event, matches: Sequence[PullRequest], number: int | None = None) -> Event | None:
-    """Return the event with the match, or the base branch of several matches; None if there is none."""
+def _match(event: Event, matches: Sequence[PullRequest], number: int | None = None) -> Fields:
+    """Return the fields of the match, or the base branch of several matches; {} if there is none."""
     matches = [pull for pull in matches if pull.number == number] or matches
     if len(matches) <= 1:
-        return _with_pull_request(event, matches[0]) if matches else None
+        return next((_of_pull_request(event, pull) for pull in matches), {})
     state = "open" if matches[0].open else "closed"
     several = f"`{event.commit[:7]}` is the head of {len(matches)} {state} pull requests"
     base = matches[0].base_ref
     if base and {pull.base_ref for pull in matches} == {base}:
         # Their base commits may differ, so the policy at the tip of the branch applies.
-        shared = replace(matches[0], number=None, base_sha="")
-        return replace(_with_pull_request(event, shared), no_pr_reason=f"{several} into `{base}`")
-    return replace(as_ambiguous(event, f"{several} into different branches"), matches=tuple(matches))
+        shared = {"pull_request": None, "base_sha": "", "no_pr_reason": f"{several} into `{base}`"}
+        return {**_of_pull_request(event, matches[0]), **shared}
+    return {**ambiguous(f"{several} into different branches"), "matches": tuple(matches)}
 
 
-def _with_pull_request(event: Event, pull: PullRequest) -> Event:
-    return replace(
-        event,
-        commit=pull.head_sha,
-        pull_request=pull.number,
-        base_ref=pull.base_ref,
-        base_sha=pull.base_sha,
-        fork=not _same(pull.head_repository, event.repository),
-        lookup=None,
-        no_pr_reason="" if pull.number else "the pull request's number cannot be read",
-    )
+def _of_pull_request(event: Event, pull: PullRequest) -> Fields:
+    return {
+        "commit": pull.head_sha,
+        "pull_request": pull.number,
+        "base_ref": pull.base_ref,
+        "base_sha": pull.base_sha,
+        "fork": not _same(pull.head_repository, event.repository),
+        "lookup": None,
+        "no_pr_reason": "" if pull.number else "the pull request's number cannot be read",
+    }
 
 
 def _same(one: str, other: str) -> bool:
@@ -388,7 +390,7 @@ def _branch_of_ref(value: object) -> str:
 
 
 # docs/reference.md#events lists the events. One that is not here is about `GITHUB_SHA`.
-PARSERS: Mapping[str, Callable[[Event, Mapping[str, object]], Event]] = {
+PARSERS: Mapping[str, Callable[[Event, Mapping[str, object]], Fields]] = {
     **dict.fromkeys(PULL_REQUEST_EVENTS, _pull_request),
     "merge_group": _merge_group,
     "push": _push,

@@ -62,13 +62,16 @@ class Operation(Enum):
 def warning_text(operation: Operation, error: ErrorDetails, event: Event, targets: Sequence[str] = ()) -> str:
     why = error.summary
     if targets:
-        more = len(targets) - MAX_TARGETS_NAMED
-        named = [*targets[:MAX_TARGETS_NAMED], *([f"{more} more"] if more > 0 else [])]
+        named = [*targets[:MAX_TARGETS_NAMED]]
+        if more := len(targets) - len(named):
+            named.append(f"{more} more")
         why = f"{json_reader.printable(', '.join(named))}: {why}"
-    reads_results = operation in {Operation.BASE, Operation.RESULTS}
-    stands = "Unless a gate limits a drop, this" if reads_results else "This"
     text = f"Could not {operation.text} ({why}). {advice(operation, error, event)}"
-    return text if operation is Operation.STATUSES else f"{text} {stands} does not change the result."
+    if operation is Operation.STATUSES:
+        return text
+    if operation in {Operation.BASE, Operation.RESULTS}:
+        return f"{text} Unless a gate limits a drop, this does not change the result."
+    return f"{text} This does not change the result."
 
 
 def advice(operation: Operation, error: ErrorDetails, event: Event) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -46,6 +46,9 @@ MISNAMED_BASE = (
     "but one that renames the file."
 )
 UNREADABLE_FILE = "Make it a text file that the gate can read."
+CHECKOUT = "the checkout"
+SHORT_SHA = 7  # characters of a commit
+STAY_INSIDE = "Use a path that stays inside, also through links."
 
 SEVERAL_PULL_REQUESTS = (
     "Their policies may differ, so nothing was evaluated. "
@@ -61,7 +64,7 @@ class ResolvedPolicy:
     """The policy that applies, and what the pull request does to its file.
 
     `problems` are those that the pull request brings into the file. If it `replaces` the file by one without problems,
-    or by none, `merged` is the policy that applies after the merge.
+    or by none, `merged` is the policy that applies after the merge. `place` has the file, or would have it.
     """
 
     policy: Policy | None = None
@@ -70,6 +73,11 @@ class ResolvedPolicy:
     problems: tuple[Problem, ...] = ()
     replaces: bool = False
     merged: Policy | None = None
+    place: str = ""
+
+
+class OutsideError(PermissionError):
+    """A policy file is outside the folders that the gate may read."""
 
 
 def resolve_policy(
@@ -89,7 +97,8 @@ def resolve_policy(
         _check_base_is_known(inputs, event, uses_github=commit is not None)
         if commit is None or not policy_ref(event):
             return _of_checkout(inputs, read_file)
-        return _of_base(inputs, event, commit, check)
+        found = _of_base(inputs, event, commit, check)
+        return replace(found, place="this pull request" if FIRST_FILE in found.notes else _base_place(event))
     except ConfigurationError as bad:
         raise ConfigurationError((*bad.problems, *inputs.problems)) from None
 
@@ -97,11 +106,12 @@ def resolve_policy(
 def read_checkout(folder: TraceFolder, path: str) -> bytes | None:
     """Return the content of a policy file, at most one byte more than is allowed, or None if there is no file.
 
-    Raises OSError for a file that cannot be read or is outside the folders, because it may be a stricter policy.
+    Raises OSError for a file that cannot be read, and OutsideError for one outside the folders: it may be a stricter
+    policy.
     """
     file = folder.resolved(folder.base / path)
     if file is None:
-        raise PermissionError(errno.EACCES, f"it leads outside {folder.where}")
+        raise OutsideError(errno.EACCES, f"it leads outside {folder.where}")
     try:
         (folder.base / path).lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -135,16 +145,24 @@ def invalid_base_note(event: Event, path: str, config: str) -> PolicyNote:
     return PolicyNote(text.format(branch), "file", page)
 
 
+def _base_place(event: Event) -> str:
+    branch = json_reader.printable(event.base_ref)
+    if event.base_sha:
+        return f"commit {event.base_sha[:SHORT_SHA]}" + (f" of {branch}" if branch else "")
+    return f"branch {branch}" if branch else "the default branch"
+
+
 def _of_checkout(inputs: Inputs, read_file: Callable[[str], bytes | None]) -> ResolvedPolicy:
     try:
         text = read_file(inputs.config)
         if text is None and read_file(misnamed(inputs.config)) is not None:
             raise _misnamed(inputs.config)
     except OSError as error:
-        raise _unreadable(inputs, error.strerror or "it is not readable", UNREADABLE_FILE) from None
+        step = STAY_INSIDE if isinstance(error, OutsideError) else UNREADABLE_FILE
+        raise _unreadable(inputs, error.strerror or "it is not readable", step) from None
     if text is None:
-        _check_not_named(inputs, "the checkout")
-    return ResolvedPolicy(policy=None if text is None else read_policy(text, inputs.config))
+        _check_not_named(inputs, CHECKOUT)
+    return ResolvedPolicy(policy=None if text is None else read_policy(text, inputs.config), place=CHECKOUT)
 
 
 def _of_base(inputs: Inputs, event: Event, commit: Commit, check: Callable[[Policy], object] | None) -> ResolvedPolicy:
@@ -193,21 +211,24 @@ def _check_base_is_known(inputs: Inputs, event: Event, *, uses_github: bool) -> 
     if not uses_github or not event.ambiguous:
         return
     if not event.matches:
-        step = advice(Operation.FIND, event.error, event) if event.error else SET_NUMBER
-        # `pr_number` does not apply to a run that a pull request started.
-        step = "" if event.name == "workflow_run" and not event.error else f" {step}"
-        message = f"{event.no_pr_reason}. {UNKNOWN_PULL_REQUEST}{step}"
+        message = f"{event.no_pr_reason}. {UNKNOWN_PULL_REQUEST}"
+        if event.error:
+            message += f" {advice(Operation.FIND, event.error, event)}"
+        elif event.name != "workflow_run":  # `pr_number` does not apply to a run that a pull request started
+            message += f" {SET_NUMBER}"
         raise ConfigurationError([Problem(where=f"`{event.name}` event", message=message)])
     named = [f"#{pull.number} into {json_reader.preview(pull.base_ref)}" for pull in event.matches[:MAX_PULLS_NAMED]]
-    more = len(event.matches) - len(named)
-    listed = ", ".join(named) + (f" and {more} more" if more else "")
+    listed = ", ".join(named)
+    if more := len(event.matches) - len(named):
+        listed += f" and {more} more"
     message = f"{event.no_pr_reason}: {listed}. {SEVERAL_PULL_REQUESTS}"
     raise ConfigurationError([Problem(where="`pr_number`", message=message)])
 
 
 def _unreadable(inputs: Inputs, why: str, step: str) -> ConfigurationError:
     message = f"the policy could not be read: {why}. {step}"
-    return ConfigurationError([Problem(where=f"`{inputs.config}`", message=message)])
+    where = f"{inputs.config_name} {inputs.config}" if inputs.config_name else f"`{inputs.config}`"
+    return ConfigurationError([Problem(where=where, message=message)])
 
 
 def _check_not_named(inputs: Inputs, where: str) -> None:

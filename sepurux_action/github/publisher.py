@@ -37,14 +37,12 @@ COMMENT_S = 20.0  # for comment and review requests, added to what the statuses 
 STATUSES_AFTER_SIGNAL_S = 2.0
 NOTICE_AFTER_SIGNAL_S = 1.0  # added to what the statuses left
 MAX_COMMENT_LENGTH = 65_000  # characters; GitHub accepts 65,536
-NEWER_COMMIT = "the pull request has a newer commit, which gets a run of its own"
 UNKNOWN_COMMENTS = (
     f"not all comments of the pull request could be read (the gate reads {MAX_PAGES * PAGE:,}), "
     "and one of them may be its own"
 )
 INVALID_POLICY = "this pull request makes the policy invalid"
 BASE_CHANGED = "the base branch has changed"
-RERUN = "; re-run the job"
 AGAIN = "evaluating once more"
 BLOCKING_FIRST = (CommitState.FAILURE, CommitState.PENDING, CommitState.SUCCESS)
 
@@ -164,9 +162,10 @@ class Publisher:
         head = now.pull_request.head_sha if now.pull_request else ""
         if not head:
             return "the pull request could not be read"
+        if head != self._event.commit and self._event.name == "merge_group":
+            return "a merge group has a commit of its own"
         if head != self._event.commit:
-            own = "a merge group has a commit of its own"
-            return own if self._event.name == "merge_group" else NEWER_COMMIT
+            return "the pull request has a newer commit, which gets a run of its own"
         if self._subject.new_base(now):
             return "the base branch of the pull request has changed"
         return UNKNOWN_COMMENTS if now.after else ""
@@ -235,23 +234,20 @@ class Publisher:
         self._set[status.context.lower()] = status
 
     def _send(self, status: CommitStatus) -> None:
-        if self._record:
-            self._record.note_link(status.description, status.url)  # also if the response is lost
-        number = self._calls.call(partial(self._post, status))
-        if self._record:
-            self._record.note_set(number)
+        self._record.note_link(status.description, status.url)  # also if the response is lost
+        self._record.note_set(self._calls.call(partial(self._post, status)))
 
     def _post(self, status: CommitStatus, github: GitHubClient) -> int:
         """Set a status, and return its id; raises GitHubError if it would hide a new `fail` of another run."""
-        if self._record:
-            self._record.check_hides_no_fail(github, status, self._calls.now())
+        self._record.check_hides_no_fail(github, status, self._calls.now())
         return github.set_status(self._event.commit, status)
 
     def _decided_status(self, result: GateResult) -> CommitStatus:
         state, note = CommitState.SUCCESS, _status_note(result)
         if self._subject.new_base(self._now):
-            state = CommitState.FAILURE
-            note = BASE_CHANGED if result.decision is Decision.FAIL else BASE_CHANGED + RERUN
+            state, note = CommitState.FAILURE, BASE_CHANGED
+            if result.decision is not Decision.FAIL:
+                note += "; re-run the job"
         elif result.needs_approval:
             state = CommitState.PENDING
         elif result.blocks:
@@ -262,9 +258,10 @@ class Publisher:
 
 
 def _status_note(result: GateResult) -> str:
-    run = result.recorded.run.number if result.recorded and result.recorded.run else ""
-    evaluated_by = f"evaluated by run {run}" if run else ""
-    return "; ".join(filter(None, (_note(result), evaluated_by)))
+    notes = [_note(result)]
+    if result.recorded and result.recorded.run and result.recorded.run.number:
+        notes.append(f"evaluated by run {result.recorded.run.number}")
+    return "; ".join(filter(None, notes))
 
 
 def _note(result: GateResult) -> str:

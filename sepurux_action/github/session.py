@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import replace
 
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.settings import Publishing
@@ -16,36 +15,25 @@ from sepurux_action.github.stage_advice import StageAdvice
 from sepurux_action.github.subject import Changes, Subject, read_subject, with_base
 
 
-@dataclass(frozen=True, slots=True)
 class GitHubSession:
     """What one run reads from GitHub and publishes there, about one subject; nothing without a client."""
 
-    calls: BoundedCalls
-    subject: Subject
-    changes: Changes
-    reviews: ReviewGate
-    advice: StageAdvice
-    earlier: Earlier
-    publisher: Publisher
+    def __init__(self, calls: BoundedCalls, subject: Subject, changes: Changes | None = None) -> None:
+        self.calls, self.subject = calls, subject
+        self.changes = changes or Changes(calls, subject)
+        self.reviews = ReviewGate(calls, subject)
+        self.advice = StageAdvice(calls, subject.event)
+        self.earlier = Earlier(calls, subject)
+        self.publisher = Publisher(calls, subject, self.earlier)
 
-    @classmethod
-    def of(cls, calls: BoundedCalls, subject: Subject) -> Self:
-        reviews = ReviewGate(calls, subject)
-        earlier = Earlier(calls, subject, reviews)
-        publisher = Publisher(calls, subject, earlier)
-        return cls(
-            calls, subject, Changes(calls, subject), reviews, StageAdvice(calls, subject.event), earlier, publisher
-        )
-
-    def load(self) -> Self:
+    def load(self) -> GitHubSession:
         """Return the session with what GitHub shows before the evaluation."""
-        return self.of(self.calls, read_subject(self.calls, self.subject))
+        return GitHubSession(self.calls, read_subject(self.calls, self.subject))
 
-    def with_settings(self, settings: Publishing) -> Self:
+    def with_settings(self, settings: Publishing) -> GitHubSession:
         """Return the session with settings that say where and what to publish. What was read is not read again."""
-        found = self.of(self.calls, replace(self.subject, settings=settings))
-        return replace(found, changes=self.changes)
+        return GitHubSession(self.calls, replace(self.subject, settings=settings), self.changes)
 
-    def with_base(self, gates: Iterable[Gate]) -> Self:
+    def with_base(self, gates: Iterable[Gate]) -> GitHubSession:
         """Return the session with the base branch, read once more if it could not be read and a gate limits a drop."""
-        return replace(self, subject=with_base(self.calls, self.subject, gates))
+        return GitHubSession(self.calls, with_base(self.calls, self.subject, gates), self.changes)

@@ -87,4 +87,4 @@ def _own_comments(nodes: object) -> Iterable[Comment]:
         number, body = node.get("fullDatabaseId"), node.get("body")
         number = int(number) if isinstance(number, str) and _BIG_INT.match(number) else number
         if node.get("viewerDidAuthor") is True and type(number) is int and isinstance(body, str):
-            yield Comment(id=number, body=body, url=json_reader.safe_url(json_reader.text(node.get("url"))))
+            yield Comment(id=number, body=body, url=json_reader.safe_url(node.get("url")))

@@ -17,7 +17,7 @@ from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusa
 from sepurux_action.evaluation.result import RecordedFail
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.client import Review
-from sepurux_action.github.event import PERSON, REVIEW, PullRequest
+from sepurux_action.github.event import PERSON, REVIEW, Lookup, PullRequest
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.subject import Subject
 
@@ -120,7 +120,7 @@ def _latest(reviews: Iterable[Review]) -> dict[str, Review]:
 
 
 class ReviewGate:
-    """The reviews of one pull request. Each part is read once for all gates, because GitHub may hang."""
+    """Who may approve one pull request. Each part is read once for all gates, because GitHub may hang."""
 
     def __init__(self, calls: BoundedCalls, subject: Subject) -> None:
         self._calls, self._event, self._pull = calls, subject.event, subject.snapshot.pull_request
@@ -130,7 +130,12 @@ class ReviewGate:
         self._waiting: list[ApprovalRules] = []
 
     def approval(self, reviewers: tuple[str, ...]) -> ApprovalStatus:
-        status = self._approval(reviewers)
+        status = ApprovalStatus(unread=True)
+        if self._pull and self._reviews is not None:
+            rules = self._rules(self._pull, reviewers)
+            status = approval_status(self._reviews, rules)
+            if status.can_approve:
+                self._waiting.append(rules)
         triggers = workflow_triggers(self._workflow)
         starts_no_run = bool(triggers) and REVIEW not in triggers
         return replace(
@@ -138,15 +143,6 @@ class ReviewGate:
             rerun_needed=status.possible and not status.unread and starts_no_run,
             read_only=self._event.fork and self._event.name == REVIEW,
         )
-
-    def _approval(self, reviewers: tuple[str, ...]) -> ApprovalStatus:
-        if self._pull is None or self._reviews is None:
-            return ApprovalStatus(unread=True)
-        rules = self._rules(self._pull, reviewers)
-        status = approval_status(self._reviews, rules)
-        if status.can_approve:
-            self._waiting.append(rules)
-        return status
 
     def may_evaluate_again(self, reviewers: tuple[str, ...]) -> bool:
         """Return whether who started this run may start another evaluation of a commit that failed."""
@@ -192,14 +188,12 @@ class ReviewGate:
     def _reviews(self) -> tuple[Review, ...] | None:
         number = self._event.pull_request or 0
         self._calls.set_timeout(READS_S)  # the deadline of the first reads passed during the evaluation
-        self._permission.cache_clear()  # maybe there was no time left for them then
-        self._requesters.cache_clear()
-        self._elsewhere.cache_clear()
         return self._calls.try_call(Operation.REVIEWS, lambda github: github.reviews(number))
 
     def _fetch_elsewhere(self, head: str) -> tuple[Refusal, ...] | None:
         """Return who cannot approve the other open pull requests with this head; None if it cannot be read."""
-        opened = self._calls.try_call(Operation.SAME_HEAD, lambda github: github.open_pull_requests())
+        find = methodcaller("find_pull_requests", Lookup(commit=head))
+        opened = self._calls.try_call(Operation.SAME_HEAD, find)
         if opened is None:
             return None
         refusals = []

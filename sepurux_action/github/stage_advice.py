@@ -42,8 +42,9 @@ class StageAdvice:
             return ""
         context = settings.context_of(gate, self._event.branch)
         if stage is Stage.HARD:
-            lacks = self._required is not None and context.lower() not in self._required
-            return NOT_REQUIRED.format(base=base, context=context) if lacks else ""
+            if self._required is None or context.lower() in self._required:
+                return ""
+            return NOT_REQUIRED.format(base=base, context=context)
         if self._recent is None:
             return ""
         newest = (results[context.lower()] for results in self._recent if context.lower() in results)

@@ -8,8 +8,8 @@ from operator import methodcaller
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.github.bounded_calls import BoundedCalls
 from sepurux_action.github.client import GitHubClient
+from sepurux_action.github.earlier import NO_ACCOUNT
 from sepurux_action.github.permissions import Operation
-from sepurux_action.github.record import NO_ACCOUNT
 from sepurux_action.github.snapshot import Comment, oldest_first
 
 MAX_CREATE_ATTEMPTS = 2  # the second one if the first response was lost and the comment is not there

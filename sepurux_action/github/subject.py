@@ -23,7 +23,7 @@ from sepurux_action.github.bounded_calls import BoundedCalls
 from sepurux_action.github.client import GitHubClient
 from sepurux_action.github.comment_state import StateLine
 from sepurux_action.github.commit import Commit, policy_ref, reads_head, unread
-from sepurux_action.github.event import Event, as_ambiguous, resolve
+from sepurux_action.github.event import Event, ambiguous, resolve
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.snapshot import MAX_PAGES, Comment, Snapshot, oldest_first
 
@@ -36,7 +36,6 @@ PARTS: Mapping[Operation, tuple[str, Callable[[ErrorDetails], Part]]] = {
     Operation.PULL: ("snapshot", lambda why: Snapshot(error=why)),
     Operation.BASE: ("base", lambda why: BaseBranch(error=why)),
 }
-UNKNOWN_PULL_REQUEST = "the pull request of this run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,8 +141,8 @@ def _find_pull_request(calls: BoundedCalls, event: Event) -> Event:
         find = methodcaller("find_pull_requests", lookup)
         found = calls.read_side_by_side({Operation.FIND: find})[Operation.FIND]
         if isinstance(found, ErrorDetails):
-            which = UNKNOWN_PULL_REQUEST if lookup.commit else f"pull request {lookup.number}"
-            event = as_ambiguous(event, f"{which} could not be read ({found.summary})", found)
+            which = "the pull request of this run" if lookup.commit else f"pull request {lookup.number}"
+            event = replace(event, error=found, **ambiguous(f"{which} could not be read ({found.summary})"))
         else:
             event = resolve(event, found)
     if event.pull_request is None:

@@ -21,7 +21,7 @@ def explanation(gate: GateFacts) -> str:
     """Return why a gate failed, '' if its thresholds say it."""
     if gate.rule is Rule.DECIDED_FAIL and not gate.thresholds.missed:
         ask = f"Ask Sepurux about run `{gate.worst.run_id}`." if gate.worst.run_id else ""
-        return f"{gate.decided.detail or UNEXPLAINED_FAIL} {SEE_THE_RUN if gate.dashboard else ask}"
+        return f"{gate.detail or UNEXPLAINED_FAIL} {SEE_THE_RUN if gate.dashboard else ask}"
     if gate.rule is Rule.THRESHOLD_MISSED and gate.thresholds.missed:
         return gate.hint
     return (
@@ -52,13 +52,13 @@ def headline(gate: GateFacts) -> str:
     """Return why a gate was not evaluated, without what stands in brackets or after a colon; '' if it was."""
     if gate.rule is not Rule.NOT_POLLED:
         return ""
-    found = _CLAUSE.match(gate.decided.detail)
+    found = _CLAUSE.match(gate.detail)
     return found["first"].removesuffix(".") if found else ""
 
 
 def no_trace_can_cause(gate: GateFacts) -> bool:
     """Return whether an outage or a setting is why a gate was not evaluated (docs/reference.md#decisions)."""
-    return gate.decision is Decision.ERROR and gate.rule is Rule.NOT_POLLED and not gate.decided.is_suspect
+    return gate.decision is Decision.ERROR and gate.rule is Rule.NOT_POLLED and not gate.is_suspect
 
 
 def explained_by_failures(gate: GateFacts) -> bool:
@@ -75,7 +75,7 @@ def what_happened(gate: GateFacts) -> str:
     """Return the reason of a gate without a result, without what the title of a report shows."""
     if gate.state is State.CANCELED:
         return ""
-    rest = gate.decided.detail.removeprefix(headline(gate)).strip(" .:")
+    rest = gate.detail.removeprefix(headline(gate)).strip(" .:")
     if rest.startswith("(") and rest.endswith(")"):
         rest = rest[1:-1]
     return f"{rest[:1].upper()}{rest[1:]}." if rest else ""

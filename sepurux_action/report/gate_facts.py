@@ -62,8 +62,7 @@ class GateFacts(GateResult):
 
     @cached_property
     def would_block(self) -> bool:
-        suspect = self.decided.is_suspect
-        hard = enforce(self.decision, Stage.HARD, self.gate.on_undecided, trace_may_be_cause=suspect)
+        hard = enforce(self.decision, Stage.HARD, self.gate.on_undecided, trace_may_be_cause=self.is_suspect)
         return self.blocks or hard
 
     @property
@@ -116,7 +115,7 @@ class GateFacts(GateResult):
 
     @property
     def by_earlier_drop(self) -> bool:
-        return bool(self.recorded) and any(check.threshold in DROPS for check in self.decided.missed)
+        return bool(self.recorded) and any(check.threshold in DROPS for check in self.missed)
 
     @property
     def baseline(self) -> Baseline:

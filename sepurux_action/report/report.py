@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Annotated
 
 from sepurux_action.errors import Problem
@@ -82,10 +82,7 @@ class Report:
 
 def build_report(results: Sequence[GateResult], context: Context, *, short: bool = False) -> Report:
     """Return the report on gates. A `short` one takes little time: it leaves out what failed and the history."""
-    names = [field.name for field in fields(GateResult)]
-    facts = (
-        GateFacts(**{name: getattr(result, name) for name in names}, context=context, short=short) for result in results
-    )
+    facts = (GateFacts.of(result, context=context, short=short) for result in results)
     gates = tuple(sorted(facts, key=lambda gate: (not gate.blocks, gate.state.rank, gate.severity_key)))
     return Report(context=context, gates=gates, notes=() if short else tuple(_notes(results)), short=short)
 

@@ -14,6 +14,7 @@ from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import Markdown
 from sepurux_action.report.next_steps import MOST_NAMED, NOTHING
 from sepurux_action.report.remarks import workflow_run
+from sepurux_action.report.report import Report
 from sepurux_action.report.state import State
 from sepurux_action.report.thresholds import ThresholdFacts
 from sepurux_action.report.view import Origin, Section
@@ -101,6 +102,15 @@ def title(say: Words) -> Markdown:
     if report.acting:
         what = say("{what}: {names}", what=what, names=say.gates([*blocking, *waiting], MOST_NAMED))
     return say("Canceled: {what}" if report.short and report.not_passed else "{what}", what=what)
+
+
+def alert(report: Report) -> str:
+    """Return the kind of the alert, as GitHub names it."""
+    if report.problems:
+        return "WARNING"
+    if report.blocking:
+        return "CAUTION" if any(gate.failed for gate in report.blocking) else "WARNING"
+    return "IMPORTANT" if report.acting else "NOTE"
 
 
 def symbol(say: Words) -> Markdown:

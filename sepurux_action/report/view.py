@@ -113,6 +113,11 @@ class Section(NamedTuple):
     def numbered(self) -> bool:
         return self.origin in {Origin.NEW, Origin.ALL}
 
+    @property
+    def differs(self) -> bool:
+        """Return whether a block of steps shows a difference from the base."""
+        return any(each.differs for each in self.failures.shown)
+
     def marker(self, number: int) -> str:
         return f"{number}." if self.numbered else "-"
 
@@ -156,14 +161,6 @@ class View:
         return Part(shown, len(left) - len(shown))
 
     @property
-    def alert(self) -> str:
-        if self.report.problems:
-            return "WARNING"
-        if blocking := self.report.blocking:
-            return "CAUTION" if any(gate.failed for gate in blocking) else "WARNING"
-        return "IMPORTANT" if self.report.acting else "NOTE"
-
-    @property
     def many(self) -> bool:
         return len(self.report.gates) > MANY_GATES
 
@@ -184,10 +181,6 @@ class View:
     @property
     def passed(self) -> Part[GateFacts]:
         return self.first(self.report.passed if self.many else (), "gates")
-
-    @property
-    def passed_sections(self) -> Sequence[GateFacts]:
-        return () if self.many else self.report.in_state(State.PASSED)
 
     @property
     def linked(self) -> bool:
@@ -231,25 +224,17 @@ class View:
         return sections
 
     @cached_property
-    def _gates_by_failure(self) -> Mapping[tuple[object, ...], Sequence[str]]:
-        gates: dict[tuple[object, ...], list[str]] = {}
-        for gate in (*self.sections.shown, *self.not_acting) if len(self.report.gates) > 1 else ():
-            for failure in gate.found.failures:
-                gates.setdefault(replace(failure, on_base=None).kind, []).append(gate.name)
-        return gates
+    def _shared(self) -> Mapping[tuple[object, ...], Sequence[str]]:
+        return _gates_by_failure((*self.sections.shown, *self.not_acting) if len(self.report.gates) > 1 else ())
 
     def gates_with(self, gate: GateFacts, failure: ClassifiedFailure) -> Sequence[str]:
         """Return the names of the gates with a section that have a failure, which the first one's section shows."""
-        return self._gates_by_failure.get(replace(failure, on_base=None).kind, [gate.name])
+        return self._shared.get(replace(failure, on_base=None).kind, [gate.name])
 
     def shown_before(self, gate: GateFacts) -> Mapping[str, int]:
         """Return how many failures of a gate are in the section of an earlier one, by its name."""
         firsts = Counter(self.gates_with(gate, each)[0] for each in gate.found.failures)
         return {name: count for name, count in firsts.items() if name != gate.name}
-
-    def shows_steps(self, gate: GateFacts) -> bool:
-        """Return whether a block of steps shows a difference from the base."""
-        return any(each.differs for section in self.what_failed(gate) for each in section.failures.shown)
 
     def scenarios(self, gate: GateFacts) -> Part[ScenarioFacts]:
         """Return the first scenarios that did not pass; in a comment, which lists all failures, those without one."""
@@ -287,10 +272,6 @@ class View:
         repeated = gate.failed and gate.gate.uploads_traces and not on_terminal
         return (RECORD_AGAIN, *gate.reproduction) if repeated and gate.reproduction else ()
 
-    @property
-    def repeated(self) -> Sequence[GateFacts]:
-        return [gate for gate in self.report.gates if self.reproduction(gate)]
-
     def other_numbers(self, gate: GateFacts) -> Sequence[str]:
         """Return the numbers without a threshold that the title of the details does not have."""
         if not gate.passed:
@@ -324,6 +305,14 @@ class View:
         without = not self.limits["tools"] or (self.place == "comment" and to_fix and not self.brief)
         left_out = self.details.more or self.notes.more or (self.report.failed and without)
         return bool(left_out) and not self.report.short
+
+
+def _gates_by_failure(gates: Iterable[GateFacts]) -> Mapping[tuple[object, ...], Sequence[str]]:
+    names: dict[tuple[object, ...], list[str]] = {}
+    for gate in gates:
+        for failure in gate.found.failures:
+            names.setdefault(replace(failure, on_base=None).kind, []).append(gate.name)
+    return names
 
 
 def _other_numbers(gate: GateFacts) -> Sequence[str]:

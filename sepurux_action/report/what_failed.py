@@ -161,7 +161,7 @@ class Found:
     def below(self) -> tuple[Scenario, ...]:
         """Return the scenarios whose pass rate is below `min_scenario_pass_rate`, the lowest first."""
         limit = self.result.gate.limits.get(metrics.LOWEST_SCENARIO.threshold)
-        rates = [(each.rate, each) for each in self.read.scenarios or self.result.decided.scenarios]
+        rates = [(each.rate, each) for each in self.read.scenarios or self.result.scenarios]
         low = [(rate, each) for rate, each in rates if rate is not None and limit is not None and rate < limit]
         return tuple(each for _, each in sorted(low, key=lambda pair: pair[0]))
 
@@ -189,7 +189,7 @@ class Found:
         undecided = _undecided(scenario)
         worst = min(scenario.recordings, key=_worst_first)
         reason = undecided.run_decision.reason if undecided else ""
-        shown = bool(reason) and (self.result.decision is Decision.FAIL or reason != self.result.decided.detail)
+        shown = bool(reason) and (self.result.decision is Decision.FAIL or reason != self.result.detail)
         clause = reason[:1].lower() + reason[1:] if worst.decision is Decision.PENDING else reason
         if (
             not undecided

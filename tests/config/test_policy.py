@@ -86,7 +86,7 @@ def test_every_key_becomes_the_value_of_its_option_with_its_text_and_line() -> N
     "text", ["", "{}", "# nothing", "version: 1", "version: '1'", "gates:", "thresholds:", "campaign: ''", "timeout: ~"]
 )
 def test_what_is_empty_is_not_given(text: str) -> None:
-    assert read(text) == Policy(path=PATH, top=Layer(Source.POLICY, file=PATH, line=1))
+    assert read(text) == Policy(path=PATH, top=Layer(Source.POLICY, file=PATH, line=1, column=1))
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_an_alias_of_an_option_is_read_as_the_option() -> None:
         ("thresholds: 3", '1:13: `thresholds`: it is "3"; accepted: keys with values'),
         ("gates: {name: a}", "1:8: `gates`: it is a group of keys; accepted: a list with an entry for each gate"),
         (f"gates: [{', '.join(f'{{name: g{n}}}' for n in range(27))}]", "1:8: `gates`: it has 27 entries; accepted: "),
-        ("gates:\n- {project: p}\n- {timeout: 9}", "3:1: gate 2, `name`: it is missing, and so is `campaign`"),
+        ("gates:\n- {project: p}\n- {timeout: 9}", "3:3: gate 2, `name`: it is missing, and so is `campaign`"),
         ("gates: [a]", '1:9: gate 1: it is "a"; accepted: keys with values'),
         ("- campaign", "1:1: the file holds a list; accepted: keys with values"),
         ("campaign: [a]", "1:11: `campaign`: it is a list; accepted: a campaign's name or UUID"),
@@ -156,9 +156,9 @@ def test_an_alias_of_an_option_is_read_as_the_option() -> None:
         ("reviewers: [a, b/c]", '1:12: `reviewers`: "a b/c" is not accepted ("b/c" is a team'),
         ("gates: [{paths: ['a', '[']}]", '1:17: gate 1, `paths`: "a [" is not accepted ("[": the bracket is'),
         ("gates: [{paths: ['!a']}]", '1:17: gate 1, `paths`: "!a" is not accepted (all patterns begin with `!`'),
-        ("gates:\n- {name: a}\n- {name: A}", '3:1: gate 2, `name`: "A" is the name of gate 1 too'),
-        ("gates:\n- {name: a}\n- {campaign: A}", '3:1: gate 2, `name`: "A" is the name of gate 1 too'),
-        ("gates: [{name: a}, {name: a}]", '1:1: gate 2, `name`: "a" is the name of gate 1 too'),
+        ("gates:\n- {name: a}\n- {name: A}", '3:4: gate 2, `name`: "A" is the name of gate 1 too'),
+        ("gates:\n- {name: a}\n- {campaign: A}", '3:4: gate 2, `name`: "A" is the name of gate 1 too'),
+        ("gates: [{name: a}, {name: a}]", '1:21: gate 2, `name`: "a" is the name of gate 1 too'),
     ],
 )  # fmt: skip
 def test_a_problem_is_reported_with_line_column_key_and_what_is_accepted(text: str, message: str) -> None:
@@ -221,7 +221,7 @@ def test_the_value_of_a_secret_is_in_no_problem() -> None:
 
 def test_a_hostile_key_is_shown_on_one_line_in_quotes() -> None:
     (problem,) = problems('"a`\\n::error::b\\u202e": c')
-    assert problem == "1:1: `a' ::error::b`: it is not known"
+    assert problem.startswith("1:1: `a' ::error::b`: it is not known; accepted: `project`, ")
 
 
 def test_of_a_first_policy_file_only_gates_and_what_they_evaluate_apply() -> None:

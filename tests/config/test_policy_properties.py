@@ -77,7 +77,9 @@ def test_check_raises_nothing_and_agrees_with_what_a_run_reads(raw: bytes) -> No
         status = run_command_line(["--check", str(file), "--format", "json"], {}, Signals())
     found = read(raw)
     problems = found.problems if isinstance(found, ConfigurationError) else ()
-    written = [(each["file"], each["line"], each["column"], each["message"]) for each in json.loads(out.getvalue())]
+    shown = json.loads(out.getvalue())
+    written = [(each["file"], each["line"], each["column"], each["message"]) for each in shown["problems"]]
+    assert len(shown["gates"]) == (len(found.gates) or 1 if isinstance(found, Policy) else 0)
     assert written == [(str(file), each.line, each.column, str(each)) for each in problems]
     assert status == (2 if problems else 0)
 

@@ -184,7 +184,7 @@ def _(case: Case) -> bool:
     return commit.results["refunds"].value(case.metric) == case.value(case.bad)
 
 
-@place("the cached failures in the comment's state")
+@place("the recorded fails in the comment's state")
 def _(case: Case) -> bool:
     commits = (CommitResults(commit=COMMIT, results={}),)
     state = CommentState(commits=commits, fails=fails_of([case.result], EARLIER))

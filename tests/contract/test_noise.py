@@ -44,7 +44,7 @@ def runs_of(passed: Passed, *, unsafe: bool) -> Runs:
 
 def decided_by_gate(gate: Gate, runs: Sequence[Runs], base: Base, *, confirmed: bool) -> GateDecision:
     first = decide_gate(gate, runs[0], base)
-    return confirm(gate, first, runs[1], base).decided if confirmed and can_be_noise(first) else first
+    return confirm(gate, first, runs[1], base) if confirmed and can_be_noise(first) else first
 
 
 def as_run(passed: Sequence[Passed], *, unsafe: bool) -> Run:

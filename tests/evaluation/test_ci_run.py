@@ -11,12 +11,7 @@ from sepurux_action.common.json_reader import Reading
 from sepurux_action.evaluation.ci_run import MAX_CATEGORIES, CIRun, FailingTool, parse_ci_run
 from sepurux_action.evaluation.decision import Decision, decide
 from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures, parse_failures
-from sepurux_action.evaluation.metrics import (
-    FAILURES,
-    MUTATION_CATEGORIES,
-    RELIABILITY_SCORE,
-    UNSAFE_ATTEMPTS,
-)
+from sepurux_action.evaluation.metrics import FAILURES, MUTATION_CATEGORIES, RELIABILITY_SCORE, UNSAFE_ATTEMPTS
 from tests.builders import a_ci_run
 
 RESPONSE = {

@@ -51,10 +51,10 @@ def runs_of(*rates: float | None, run: CIRun = PASSING, **numbers: Any) -> Runs:
     return tuple(a_run(changed, trace=f"{n}.json", run_id=f"r-{n}") for n, changed in enumerate(each))
 
 
-def confirmed(gate: Gate, first: Runs, second: Runs, base: Base = NO_BASE) -> Evaluated | None:
-    """Return the result of two evaluations, or None if the first one starts no second."""
-    decided = decide_gate(gate, first, base)
-    return confirm(gate, decided, second, base) if starts(gate, first, base) else None
+def confirmed(gate: Gate, first: Runs, second: Runs, base: Base = NO_BASE) -> Evaluated:
+    """Return the result of two evaluations, of which the first one starts the second."""
+    assert starts(gate, first, base)
+    return confirm(gate, decide_gate(gate, first, base), second, base)
 
 
 def starts(gate: Gate, runs: Runs, base: Base = NO_BASE) -> bool:
@@ -76,6 +76,7 @@ STARTS = {
     "a rate, and a trace has no result": (RATES, (*runs_of(0.84), ERROR), False),
     "a rate of one scenario": (LOWEST, runs_of(0.5, 0.9), True),
     "a rate, and the number of scenarios is not known": (RATE, runs_of(0.84, scenarios=Reading()), False),
+    "a rate, and there are too few traces": (a_gate_with(min_pass_rate=0.85, min_scenarios=2), runs_of(0.84), False),
 }
 
 
@@ -83,13 +84,6 @@ STARTS = {
 def test_a_second_evaluation_starts_only_if_nothing_but_rates_and_scores_were_missed(case: str) -> None:
     gate, runs, wanted = STARTS[case]
     assert starts(gate, runs, ON_MAIN if gate is DROP else NO_BASE) is wanted
-
-
-def test_a_gate_with_too_few_traces_is_not_evaluated_twice() -> None:
-    gate = replace(a_gate_with(min_pass_rate=0.85, min_scenarios=2), traces=(replace(RATE.traces[0], trace_id="t"),))
-    runs = runs_of(0.84)
-    few = tuple(replace(run, run=run_with(run.run, scenarios=1)) for run in runs)
-    assert not starts(gate, few)
 
 
 RESULTS = {
@@ -109,6 +103,7 @@ RESULTS = {
     "one of two traces has no decision": (RATES, (*runs_of(1.0), ERROR), Decision.FAIL),
     "the score reaches it": (SCORE, runs_of(0.9, reliability_score=82.0), Decision.PASS),
     "the score misses it": (SCORE, runs_of(0.9, reliability_score=81.9), Decision.FAIL),
+    "only one names its categories": (CATEGORIES, runs_of(1.0, mutation_categories=None), Decision.FAIL),
     "only one has a score": (SCORE, runs_of(0.9, reliability_score=Reading()), Decision.FAIL),
     "only one has the score of each trace": (SCORES, runs_of(0.9, 0.9, reliability_score=95.0), Decision.FAIL),
     "the drop is small enough": (DROP, runs_of(0.94), Decision.PASS),
@@ -118,6 +113,7 @@ RESULTS = {
 FIRST = {
     id(RATE): runs_of(0.84),
     id(RATES): runs_of(0.78, 0.9),
+    id(CATEGORIES): runs_of(0.84),
     id(SCORE): runs_of(0.9, reliability_score=78.0),
     id(DROP): runs_of(0.9),
     id(SCORES): runs_of(0.84, reliability_score=78.0) + runs_of(0.84, 0.84, reliability_score=Reading())[1:],
@@ -129,13 +125,11 @@ FIRST = {
 def test_what_two_evaluations_decide(case: str) -> None:
     gate, second, wanted = RESULTS[case]
     found = confirmed(gate, FIRST[id(gate)], second, ON_MAIN if gate is DROP else NO_BASE)
-    assert found is not None
     assert found.decision is wanted
 
 
 def test_a_scenario_whose_rate_only_one_evaluation_knows_is_no_pass() -> None:
     found = confirmed(LOWEST, runs_of(0.5, None), runs_of(0.9, 0.9))
-    assert found is not None
     assert found.decision is Decision.FAIL
 
 
@@ -143,7 +137,6 @@ def test_the_numbers_are_the_mean_of_rates_and_scores_and_the_worst_count() -> N
     first = runs_of(0.8, 0.84, failures=4, unsafe_attempts=0, reliability_score=70.0)
     second = runs_of(0.9, 0.88, failures=2, unsafe_attempts=0, reliability_score=81.0)
     found = confirmed(RATES, first, second)
-    assert found is not None
     shown = {metric.name: found.numbers.value(metric) for metric in METRICS}
     assert (shown["pass_rate"], shown["reliability_score"], shown["failures"]) == (0.855, 75.5, 8)
     assert (shown["lowest_scenario"], found.decision) == (0.85, Decision.PASS)
@@ -152,7 +145,6 @@ def test_the_numbers_are_the_mean_of_rates_and_scores_and_the_worst_count() -> N
 
 def test_without_a_second_decision_the_numbers_are_those_of_the_first() -> None:
     found = confirmed(RATE, runs_of(0.84), (ERROR,))
-    assert found is not None
     assert found.numbers.value(PASS_RATE) == 0.84
     assert found.confirmation == (
         "A second evaluation, because the first result missed only a rate, has no result, so the first one counts: "
@@ -173,7 +165,6 @@ def test_without_a_second_decision_the_numbers_are_those_of_the_first() -> None:
 )
 def test_the_reason_has_both_numbers_and_their_mean(gate: Gate, second: Runs, sentence: str) -> None:
     found = confirmed(gate, FIRST[id(gate)], second, ON_MAIN if gate is DROP else NO_BASE)
-    assert found is not None
     kind = "a score" if gate is SCORE else "a rate"
     assert found.confirmation.startswith(f"Evaluated twice, because the first result missed only {kind}: {sentence}")
     assert found.reason == found.confirmation
@@ -182,6 +173,6 @@ def test_the_reason_has_both_numbers_and_their_mean(gate: Gate, second: Runs, se
 def test_too_little_time_is_said_with_what_to_change() -> None:
     assert too_late(300, 300) == ""
     assert too_late(300, 299) == (
-        "{confirm} started no second evaluation: the first one took 5 min, and 4 min 59 s of the timeout were left. "
+        "`confirm` started no second evaluation: the first one took 5 min, and 4 min 59 s of the timeout were left. "
         "Raise {timeout}."
     )

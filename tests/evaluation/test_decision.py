@@ -47,7 +47,7 @@ UNUSABLE = [numbers for numbers in METRICS[1:] if numbers not in MISSED]
 
 def decide_alone(run: CIRun, gate: Gate) -> GateDecision:
     """Return the decision on a gate with this run only."""
-    return a_result(a_run(run), gate=gate).decided
+    return a_result(a_run(run), gate=gate)
 
 
 def poll(**fields: object) -> GateDecision:

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.gate import Trace
 from sepurux_action.config.stage import OnUndecided
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun
@@ -16,16 +15,8 @@ from sepurux_action.evaluation.drops import DROPS, Base, Baseline, check_drops, 
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
 from sepurux_action.evaluation.metrics import FAILURES, PASS_RATE, RELIABILITY_SCORE, UNSAFE_ATTEMPTS, Metric
-from tests.builders import (
-    PASSING,
-    a_baseline,
-    a_gate,
-    a_gate_with,
-    a_past_result,
-    a_run,
-    known,
-    run_with,
-)
+from tests.builders import PASSING, a_baseline, a_gate, a_gate_with, a_past_result, a_run, known, run_with
+from tests.evaluation.step import traces
 
 HINT = "Give the job a permission."
 
@@ -44,17 +35,8 @@ def evaluated(
     return decide_gate(gate, tuple(a_run(each, trace=f"{n}") for n, each in enumerate(runs)), base)
 
 
-def traces(count: int) -> tuple[Trace, ...]:
-    return tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(count))
-
-
 def drops(decided: GateDecision) -> list[Check]:
     return [check for check in decided.checks if check.threshold in DROPS]
-
-
-def check(rate: float | None, base: Base, by: float = 0.03) -> Check:
-    (found,) = check_drops(run_with(PASSING, pass_rate=rate), a_gate_with(max_pass_rate_drop=by), base)
-    return found
 
 
 # -- the truth table --------------------------------------------------------------------------------------------------
@@ -127,7 +109,8 @@ def test_a_drop_changes_the_decision_of_a_pass_only(backend: Decision, case: str
 def test_a_row_shows_the_change_and_how_far_it_may_go(
     rate: float | None, rates: tuple[float, ...], by: float, shown: tuple[str, str, str]
 ) -> None:
-    found = check(rate, on_main(*rates), by)
+    run, gate = run_with(PASSING, pass_rate=rate), a_gate_with(max_pass_rate_drop=by)
+    [found] = check_drops(run, gate, on_main(*rates))
     assert (found.actual, found.required, found.remark) == shown
     assert (found.label, found.limit) == ("Drop of the pass rate", by)
 

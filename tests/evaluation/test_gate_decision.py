@@ -15,12 +15,7 @@ from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool, parse_ci_run
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, decide
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
-from sepurux_action.evaluation.metrics import (
-    METRICS,
-    PASS_RATE,
-    SCENARIOS,
-    UNSAFE_ATTEMPTS,
-)
+from sepurux_action.evaluation.metrics import METRICS, PASS_RATE, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import published_numbers
 from sepurux_action.evaluation.runs import RunResult
 from tests.builders import NO_BASE, OF_CAMPAIGN, a_ci_run, a_gate_with, known, undecided
@@ -261,7 +256,8 @@ def test_ids_are_those_of_the_run_with_the_worst_decision_then_the_lowest_pass_r
     runs: list[RunResult], worst: int
 ) -> None:
     found = decide_gate(a_gate(*map(str, range(len(runs)))), tuple(runs), NO_BASE)
-    assert (found.worst_index, found.decision) == (worst, min(runs, key=lambda run: run.decision.rank).decision)
+    assert found.worst is runs[worst]
+    assert found.decision is runs[worst].decision
 
 
 def test_the_reason_names_the_scenarios_without_a_decision_unless_all_have_the_same() -> None:

@@ -76,7 +76,7 @@ def test_an_uploaded_trace_may_be_the_cause_of_a_broken_or_unfinished_evaluation
     shown: ApiResult, campaigns: ApiResult, *, may_be_cause: bool
 ) -> None:
     [result] = evaluate(FakeApiCalls(backend(lambda _: shown, campaigns=campaigns)), UPLOADED)
-    assert result.decided.is_suspect is may_be_cause
+    assert result.is_suspect is may_be_cause
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_an_uploaded_trace_may_be_the_cause_of_a_score_that_is_not_known(
 ) -> None:
     respond = instead("the list of campaigns", in_turn(campaigns), by_score(*scores, runs=2))
     [result] = evaluate(FakeApiCalls(respond), replace(UPLOADED, limits={"min_reliability_score": 80}))
-    assert (result.decision, result.decided.is_suspect) == (Decision.ERROR, may_be_cause)
+    assert (result.decision, result.is_suspect) == (Decision.ERROR, may_be_cause)
 
 
 def test_an_uploaded_trace_is_no_cause_if_the_campaign_list_itself_has_a_server_error() -> None:

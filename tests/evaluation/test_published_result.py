@@ -12,14 +12,7 @@ from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.checks import CheckState, check_thresholds
 from sepurux_action.evaluation.ci_run import parse_ci_run
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.metrics import (
-    FAILURES,
-    MAX_COUNTED,
-    PASS_RATE,
-    PUBLISHED,
-    RELIABILITY_SCORE,
-    SCENARIOS,
-)
+from sepurux_action.evaluation.metrics import FAILURES, MAX_COUNTED, PASS_RATE, PUBLISHED, RELIABILITY_SCORE, SCENARIOS
 from sepurux_action.evaluation.published_result import (
     MAX_STATUS_LENGTH,
     PreviousResult,

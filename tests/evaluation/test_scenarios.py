@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.drops import Base, Baseline
 from sepurux_action.evaluation.failures import ClassifiedFailure, parse_failures
 from sepurux_action.evaluation.result import Evaluated
-from sepurux_action.evaluation.step_evaluation import StepEvaluation
+from tests.evaluation import step
 from tests.evaluation.scenario_backend import Batches, Run
-from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput
+from tests.fakes import CAMPAIGN, FakeApiCalls
 
 GATE = Gate(name="core", campaign=CAMPAIGN)
 Key = tuple[str, str, str, str]
@@ -46,8 +45,7 @@ some_runs = st.lists(a_run(), min_size=1, max_size=5)
 
 
 def evaluate(calls: FakeApiCalls, gate: Gate = GATE) -> Evaluated:
-    evaluation = StepEvaluation([(gate, Base(baseline=None))], {}, calls, FakeOutput(), lambda _: None)
-    return evaluation.evaluate()[gate.name]
+    return step.evaluate(calls, gate)[0]
 
 
 def counts(failures: Iterable[ClassifiedFailure]) -> Counter[Key]:
@@ -103,19 +101,15 @@ def test_a_request_for_each_scenario_and_one_for_each_that_failed(scenarios: int
     assert (sum(each.count for each in found.failures), found.unread_scenarios) == (min(5, scenarios), 0)
 
 
-@pytest.mark.parametrize("fields", [{}, {"failures": None, "unsafe_attempts": None}])
-def test_nothing_is_read_for_a_gate_that_passed_without_a_failure(fields: dict[str, object]) -> None:
-    calls = FakeApiCalls(Batches({"now": a_batch(40, 0)}, fields=fields))
+@pytest.mark.parametrize(
+    ("failed", "fields"), [(0, {}), (0, {"failures": None, "unsafe_attempts": None}), (1, {"decision": "pass"})]
+)
+def test_of_a_gate_that_passed_only_failures_are_read(failed: int, fields: dict[str, object]) -> None:
+    calls = FakeApiCalls(Batches({"now": a_batch(40, failed)}, fields=fields))
     result = evaluate(calls, gate=replace(GATE, limits={}))
-    assert result.decision is Decision.PASS
-    assert [call.path for _, call in calls.calls if "/ci/runs/" in call.path or "failures" in call.path] == []
-    assert result.what_failed.unread_scenarios == 0
-
-
-def test_a_passing_gate_with_failures_is_read() -> None:
-    calls = FakeApiCalls(Batches({"now": a_batch(3, 1)}, fields={"decision": "pass"}))
-    result = evaluate(calls, gate=replace(GATE, limits={}))
-    assert (result.decision, len(result.what_failed.failures)) == (Decision.PASS, 1)
+    assert (result.decision, len(result.what_failed.failures)) == (Decision.PASS, failed)
+    assert len(calls.paths("/ci/runs/")) == 40 * failed
+    assert (len(calls.paths("/failures")), result.what_failed.unread_scenarios) == (failed, 0)
 
 
 def test_of_a_huge_batch_four_hundred_scenarios_are_read_and_the_others_are_counted() -> None:
@@ -159,6 +153,22 @@ def test_the_third_call_that_fails_and_a_long_wait_end_the_reading(error: ApiRes
     assert calls.paths("/failures") == []
     assert (result.decision, result.what_failed.unread_scenarios) == (Decision.FAIL, 40)
     assert result.what_failed.unread_failures == 40
+
+
+@pytest.mark.parametrize(
+    ("listed", "why"),
+    [
+        ({"items": []}, "Sepurux sent no list of failures"),
+        ([{**FAILURE, "run_id": "other"}], "Sepurux listed failures of another run"),
+        ([FAILURE, {**FAILURE, "campaign_id": "other"}], "Sepurux listed failures of another campaign"),
+    ],
+)
+def test_a_list_that_is_not_that_of_the_run_is_not_read(listed: object, why: str) -> None:
+    backend = Batches(
+        {"now": [failing(1)]}, fault=lambda call: Success(listed) if call.path.endswith("/failures") else None
+    )
+    found = evaluate(FakeApiCalls(backend)).what_failed
+    assert (found.failures, found.notes[-1]) == ((), f"Not all failures were read: {why}.")
 
 
 def test_a_wait_that_fits_is_respected_and_the_reading_goes_on() -> None:
@@ -304,7 +314,7 @@ def test_of_all_runs_of_a_gate_those_with_the_most_failures_are_read_first() -> 
 
     gate = replace(GATE, traces=(Trace(label="a", trace_id="a"), Trace(label="b", trace_id="b")))
     calls = FakeApiCalls(answer)
-    StepEvaluation([(gate, Base(baseline=Baseline()))], {}, calls, FakeOutput(), lambda _: None).evaluate()
+    evaluate(calls, gate)
     read = [dict(call.query)["run_id"] for _, call in calls.calls if call.path.endswith("/failures")]
     assert read[0] == "many-run-1"
 
@@ -318,11 +328,7 @@ def test_the_gate_with_the_worst_result_is_read_first() -> None:
 
     gates = [replace(GATE, name="core", limits={}), replace(GATE, name="worse", project="worse")]
     calls = FakeApiCalls(by_project, takes_s=0.01)
-    core, worst = (
-        StepEvaluation([(gate, Base(baseline=Baseline())) for gate in gates], {}, calls, FakeOutput(), lambda _: None)
-        .evaluate()
-        .values()
-    )
+    core, worst = step.evaluate(calls, *gates)
     numbers = [call.project for _, call in calls.calls if "/ci/runs/" in call.path]
     assert numbers == ["worse"] * 300 + [""] * 100
     assert (core.runs[0].decision, worst.runs[0].decision) == (Decision.PASS, Decision.FAIL)

@@ -33,8 +33,7 @@ def test_retry_after_replaces_the_backoff() -> None:
 
 
 def test_a_poll_for_which_no_time_was_left_keeps_the_error_of_the_one_before() -> None:
-    waiting = next_poll(Polls(0, 60), ERROR, 1, 1, last=False)
-    assert isinstance(waiting, tuple)
-    ended = next_poll(waiting[0], NO_TIME_LEFT, 2, 1, last=True)
-    assert isinstance(ended, tuple)
-    assert (ended[0].retry.error, ended[1]) == (replace(ERROR, sent=False), None)
+    polls = Polls(0, 60)
+    assert next_poll(polls, ERROR, 1, 1, last=False) == 1
+    assert next_poll(polls, NO_TIME_LEFT, 2, 1, last=True) is None
+    assert polls.retry.error == replace(ERROR, sent=False)

@@ -181,8 +181,12 @@ def test_a_fail_without_time_for_a_second_evaluation_is_published_before_that_of
     late, again = (replace(GATE, name=name, traces=(Trace(label=name, trace_id=name),)) for name in ("late", "again"))
     backend = Backend(*[passed(0.7, decision="fail")] * 3)
     backend.takes_s = {"r-2": decided_after_s}  # so long, the first gate has to wait for the second one
-    found = backend.evaluate(replace(late, timeout_s=19 if decided_after_s == TAKES_S else 24), again)
+    late = replace(
+        late, timeout_s=19 if decided_after_s == TAKES_S else 24, remedies={"timeout": "`timeout` in `a.yml:3`"}
+    )
+    found = backend.evaluate(late, again)
     assert [len(each.evaluations) for each in found] == [0, 2]
+    assert found[0].confirmation.endswith(" of the timeout were left. Raise `timeout` in `a.yml:3`.")
     time, _, may_change = [each for each in backend.fails if each[1] == "late"][-1]
     assert (time, may_change) == (decided_after_s, False)
 

@@ -385,3 +385,44 @@ def test_the_name_of_the_task_is_known_exactly_as_written(base: Path, fields: st
     write(base, "a.json", content=f"{{{fields.replace('CALL', CALL)}}}".encode())
     (trace,) = TraceFolder(base).find("a.json")
     assert (trace.task, trace.scenario) == (task, ("task", task) if task else ("path", "a.json"))
+
+
+# --- Similar names -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pattern", "meant"),
+    [
+        ("traces/refnd.json", "traces/refund.json"),
+        ("trace/Refund.jsn", "traces/refund.json"),
+        ("trace/*.json", "traces/*.json"),
+        ("trace/**/refund.json", "traces/**/refund.json"),
+        ("{base}/traces/refunds.json", "traces/refund.json"),
+        ("{temp}/mad.json", "{temp}/made.json"),
+    ],
+)
+def test_a_misspelled_path_is_answered_with_a_similar_one(pattern: str, meant: str, base: Path, tmp_path: Path) -> None:
+    write(base, "traces/refund.json", "other.json")
+    write(tmp_path, "temp/made.json")
+    folders = {"base": base, "temp": tmp_path / "temp"}
+    found = rejection(base, pattern.format(**folders), tmp_path / "temp")
+    assert found.endswith(f'; did you mean "{meant.format(**folders)}"?')
+
+
+@pytest.mark.parametrize("pattern", ["traces/b.json", "traces/c*.json", "nowhere/a.json", "link/su/*.json"])
+def test_no_name_outside_and_no_other_name_is_suggested(pattern: str, base: Path, tmp_path: Path) -> None:
+    write(base, "traces/a.json")
+    write(tmp_path, "outside/sub/refund.json")
+    (base / "link").symlink_to(tmp_path / "outside")
+    assert "did you mean" not in rejection(base, pattern)
+
+
+def test_a_link_out_of_the_workspace_is_not_suggested(base: Path, tmp_path: Path) -> None:
+    write(tmp_path, "outside/refund.json")
+    (base / "refund.json").symlink_to(tmp_path / "outside/refund.json")
+    assert rejection(base, "refnd.json") == '"refnd.json" was not found in the workspace' + CREATE_FIRST
+
+
+def test_a_hostile_name_is_suggested_on_one_line(base: Path) -> None:
+    write(base, "refund\n::error::x.json")
+    assert rejection(base, "refund-error-x.json").isprintable()

@@ -86,20 +86,32 @@ def test_the_hook_of_pre_commit_reports_all_problems_of_all_files(
     )
     assert check() == check(".github/sepurux-gate.yaml") == (2, f"{name}\n", "")
     (tmp_path / "b.yaml").write_text("campaign: c\n")
-    assert check("b.yaml").out == "b.yaml: valid, 1 gate\n"
+    plan = "c: campaign c; hard by default; no one can approve; status Sepurux / c"
+    assert check("b.yaml").out == f"b.yaml: valid, 1 gate\n  {plan}\n"
     assert check("b.yml").out.startswith("b.yaml:1:1: the gate does not read")
     (tmp_path / options.CONFIG.default).write_text("campaign: c\n")
-    assert check().out == f"{options.CONFIG.default}: valid, 1 gate\n"
+    assert check().out == f"{options.CONFIG.default}: valid, 1 gate\n  {plan}\n"
     assert check(".github/sepurux-gate.yaml").out.startswith(".github/sepurux-gate.yaml:1:1: `campain`: ")
-    (tmp_path / "a.yml").write_text("campaign: c\ntrace_file: none.json\n")
+    (tmp_path / "a.yml").write_text("enforcement: [{stage: soft, from: 9999-12-31}]\ntrace_file: none.json\n")
     (tmp_path / "b.yml").write_text("campain: c\ngates: [{timeout: soon}, {name: a}]\n")
-    assert check("a.yml") == (0, "a.yml: valid, 1 gate\n", "")
+    who = "anyone with write access can approve"
+    gate = f"  a gate without a name: no campaign; observe today, soft from 9999-12-31; {who}; status Sepurux / NAME"
+    campaign = "a.yml:1:1: warning: `campaign`: it is not set; set it here, or with the input `campaign`, "
+    late = "a.yml:1:15: warning: `enforcement`, entry 1: 9999-12-31 is more than two years away; check the year"
+    a = ["a.yml: valid, 1 gate", gate, campaign + "which applies to every gate without one", late]
+    assert check("a.yml") == (0, "\n".join([*a, ""]), "")
     status, out, log = check("b.yml", "a.yml")
     lines = out.splitlines()
-    assert (status, [line.split(": ")[0] for line in lines], log) == (2, ["b.yml:1:1", "b.yml:2:19", "a.yml"], "")
+    assert (status, [line.split(": ")[0] for line in lines[:2]], log) == (2, ["b.yml:1:1", "b.yml:2:19"], "")
+    assert lines[2:] == a
     as_json = check("b.yml", "a.yml", "--format", "json")
-    assert ["{file}:{line}:{column}: {message}".format(**each) for each in json.loads(as_json.out)] == lines[:2]
-    assert check("a.yml", "--format", "json") == (0, "[]\n", as_json.log)
+    shown = json.loads(as_json.out)
+    assert ["{file}:{line}:{column}: {message}".format(**each) for each in shown["problems"]] == lines[:2]
+    assert ["{file}:{line}:{column}: warning: {message}".format(**each) for each in shown["warnings"]] == a[2:]
+    assert [(each["file"], each["line"], each["name"]) for each in shown["gates"]] == [("a.yml", 1, None)]
+    assert check("absent.yml", "--format", "json").status == 2
+    only_warnings = check("a.yml", "--format", "json")
+    assert (only_warnings.status, json.loads(only_warnings.out)["problems"], only_warnings.log) == (0, [], "")
 
 
 def test_ctrl_c_ends_a_check_that_waits_for_a_pipe(tmp_path: Path) -> None:
@@ -185,6 +197,20 @@ def test_a_problem_names_flags_and_variables_and_no_inputs(gate: Gate) -> None:
     assert "  --config absent.yml: there is no such file in the checkout; accepted: the path of" in problems
     assert '--campaign ("core-reliability") and --campaign-name ("b") are the same setting, but differ' in problems
     assert "  --token: it is empty, and so is SEPURUX_API_KEY. Run `export SEPURUX_CI_TOKEN=...`" in problems
+    outside = gate(["--config", "../policy.yml"], "https://sepurux.example.com").log
+    assert "  --config ../policy.yml: the policy could not be read: it leads outside the working directory." in outside
+    assert "Use a path that stays inside, also through links." in outside
+    assert "Run sepurux-gate -h to see all flags." in outside
+
+
+def test_a_problem_in_the_policy_file_names_the_gate_and_its_line_and_no_flag(tmp_path: Path, gate: Gate) -> None:
+    (tmp_path / "traces").mkdir()
+    (tmp_path / "traces" / "refund.json").touch()
+    (tmp_path / "policy.yml").write_text("gates:\n- name: a\n  trace_file: traces/refnd.json\n")
+    ended = gate(["--config", "policy.yml"], "https://sepurux.example.com")
+    found = '"traces/refnd.json" was not found in the working directory; did you mean "traces/refund.json"?'
+    assert f"  policy.yml:3: gate 1, `trace_file`: {found}\n" in ended.log
+    assert ended.log.endswith("Nothing was evaluated.\n")
 
 
 def test_flags_override_the_policy_file_which_overrides_the_environment(tmp_path: Path, gate: Gate) -> None:
@@ -226,6 +252,7 @@ def test_a_stage_that_a_flag_sets_does_not_change_on_a_day_of_the_policy_file(tm
     with sound_backend() as sepurux:
         scheduled = gate(["--config", "policy.yml", "--format", "markdown"], sepurux.url)
         fixed = gate(["--config", "policy.yml", "--format", "markdown", "--enforcement", "soft"], sepurux.url)
+    assert "`enforcement` changes to `hard`" in scheduled.out
     assert "2999-01-01" in scheduled.out
     assert "gate core-reliability: `enforcement` changes to `hard` in " in scheduled.log
     assert "2999-01-01" not in fixed.out + fixed.log

@@ -57,25 +57,6 @@ def test_a_result_below_every_result_on_main_blocks_at_no_further_request(scene:
     ]
 
 
-@pytest.mark.parametrize(
-    ("nodes", "inputs", "requests", "ended"),  # the base branch has some 210 nodes
-    [(250, LIMIT, 9, (1, "fail")), (150, LIMIT, 11, (2, "error")), (150, {}, 10, (0, "pass"))],
-)
-def test_a_base_branch_that_is_too_large_for_a_query_is_read_once_more_if_a_drop_is_set(
-    nodes: int, inputs: dict[str, str], requests: int, ended: tuple[int, str], scene: Scene
-) -> None:
-    on_main(scene, *[95] * 60)
-    for number in range(90):
-        scene.pull.comment("mona", f"comment {number}")
-    scene.github.max_nodes = nodes
-    scene.answers(**WORSE)
-    result = scene.run(**inputs)
-    assert exit_and_decision(result) == ended, result.log
-    unread = "the results on `main` could not be read (GitHub's limit on one query), so no drop can be compared"
-    assert (unread in result.outputs["reason"]) is (ended[1] == "error")
-    assert len(scene.github.requests) == requests
-
-
 def test_without_github_a_drop_cannot_be_compared(tmp_path: Path) -> None:
     answer = backend.json(decided(**PASSED))
     with sound_backend(**{"GET /v1/ci/batch/*": answer}) as sepurux:

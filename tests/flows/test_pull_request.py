@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from functools import partial
 
 import pytest
 
@@ -78,13 +77,6 @@ def test_a_commit_that_is_not_evaluated_is_the_title_above_the_collapsed_result_
         summary, *rest = below.rstrip("\n").split("\n")
         assert summary == f"<summary>Result of the earlier commit <code>{old[:7]}</code>: ✅ passed</summary>"
         assert rest == ["", *report, "", "</details>", last]
-
-
-def test_two_steps_with_their_own_keys_have_their_own_comments(scene: Scene) -> None:
-    scene.run(comment_key="a --> b")
-    scene.run(comment_key="two")
-    assert len(scene.ours) == 2
-    assert all("-->" not in read(body).prose for body in scene.ours)
 
 
 def test_two_steps_with_their_own_policy_files_have_their_own_comments(scene: Scene) -> None:
@@ -178,52 +170,6 @@ def test_a_message_of_github_that_quotes_the_token_shows_it_nowhere(before: int,
     log = [line for line in result.raw_log.splitlines() if not line.startswith("::add-mask::")]
     everywhere = [scene.status[2], result.summary, *files.values(), *result.outputs.values(), *log]
     assert [text for text in everywhere if scene.token[:6] in text] == []
-
-
-def test_the_baseline_and_the_earlier_pushes_are_shown(scene: Scene) -> None:
-    described = "pass (hard): 90.0% passed, 0 unsafe, 3 failures, score 88.0"
-    scene.repository.status(scene.pull.base_sha, "success", "Sepurux / core-reliability", described)
-    for rate in (0.5, 0.7):
-        scene.answers(**{**PASSED, "pass_rate": rate})
-        scene.run(min_pass_rate="0.6")
-        scene.pull.push()
-    scene.answers(**PASSED)
-    result = scene.run(min_pass_rate="0.6")
-    body, summary = read(scene.ours[0]), read(result.summary)
-    for page in (body, summary):
-        assert "90.0%" in page.prose
-        assert "main" in page.code
-    assert "2 earlier commits" in body.prose
-    assert "xychart-beta" in result.summary
-
-
-@pytest.mark.parametrize(
-    ("permissions", "says"),
-    [
-        ({"contents": "read", "pull-requests": "read", "statuses": "read"}, "`statuses: write`"),
-        ({"contents": "read", "statuses": "write"}, "`pull-requests: read`"),
-        (None, "Could not"),
-    ],
-    ids=["read-only token", "no permission for pull requests", "HTML after the first reads"],
-)
-def test_no_rejection_of_github_changes_the_decision(
-    permissions: dict[str, str] | None, says: str, scene: Scene
-) -> None:
-    if permissions:
-        scene.token = scene.github.token(permissions)
-    else:
-        odd = partial(scene.github.fault, "*", backend.page(status=200), always=True)
-        scene.github.after("repos/create-commit-status", odd)
-    scene.answers()
-    result = scene.run()
-    assert (result.exit_code, result.outputs["decision"]) == (1, "fail"), result.log
-    warnings = result.messages("warning")
-    assert any(says in warning for warning in warnings), warnings
-    assert all(warning.lower().endswith("this does not change the result.") for warning in warnings)
-    assert len(warnings) == len(set(warnings)) <= 4
-    assert "Traceback" not in result.raw_log
-    unmasked = "\n".join(line for line in result.raw_log.splitlines() if not line.startswith("::add-mask::"))
-    assert scene.token not in unmasked + result.summary + json.dumps(result.outputs)
 
 
 def test_a_signal_while_github_is_read_is_reported_and_a_status_is_set(scene: Scene) -> None:

@@ -134,12 +134,6 @@ def test_no_change_but_a_new_commit_starts_a_new_evaluation(change: str, scene: 
     assert started(scene) == before + 1
 
 
-def test_a_second_pull_request_with_the_base_in_the_context_changes_nothing(scene: Scene) -> None:
-    failed_once(scene, status_context="Sepurux ({base})")
-    of_another_pull_request(scene)
-    assert run(scene, status_context="Sepurux ({base})").outputs["decision"] == "fail"
-
-
 def retarget(scene: Scene) -> None:
     scene.pull.base_ref = "dev"
 
@@ -273,14 +267,6 @@ def test_a_fail_that_another_run_sets_while_github_delays_the_success_stays(scen
     assert (scene.status[0], scene.status[2]) == ("failure", fail)
     assert "(another run failed in the meantime, and its status stays)" in result.log
     assert run(scene).outputs["decision"] == "fail"
-
-
-def test_a_pass_of_another_run_hides_no_fail(scene: Scene) -> None:
-    sha = scene.pull.head_sha
-    for description in ("pass (hard): 95.0% passed, 0 unsafe, 1 failure, score 93.0", "fail (hard): -"):
-        scene.repository.status(sha, "success", CONTEXT, description)
-    assert (run(scene).outputs["decision"], started(scene)) == ("fail", 0)
-    assert scene.status[2] == "fail (hard): -"
 
 
 def test_a_status_of_another_account_or_context_is_no_record(scene: Scene) -> None:

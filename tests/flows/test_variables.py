@@ -48,17 +48,6 @@ def test_no_variable_of_an_earlier_step_is_a_setting_and_one_warning_names_them_
     )
 
 
-def test_a_step_that_relies_on_variables_says_which_inputs_to_use(tmp_path: Path) -> None:
-    env = {"SEPURUX_CAMPAIGN_ID": "core-reliability", "SEPURUX_API_KEY": SECRET}
-    with sound_backend() as sepurux:
-        result = run_action(workspace=tmp_path, inputs={"base_url": sepurux.url, "github_token": ""}, env=env)
-        assert sepurux.requests == ()
-    assert (result.exit_code, result.outputs["decision"]) == (2, "error")
-    assert "`campaign`: it is required, but not set" in result.messages("error")[0]
-    named = "`SEPURUX_API_KEY` (`api_key`), `SEPURUX_CAMPAIGN_ID` (`campaign`)"
-    assert f"{IGNORED}: {named}." in result.messages("warning")
-
-
 def test_a_variable_without_a_value_and_one_of_another_name_cause_no_warning(tmp_path: Path) -> None:
     env = {"SEPURUX_ENFORCEMENT": " ", "SEPURUX_ANYTHING": "else"}
     with sound_backend() as sepurux:

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Trace
 from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
 from sepurux_action.config.stage import Stage
@@ -44,8 +43,6 @@ from tests.builders import (
     FAILING,
     FAILURES,
     FIXED,
-    TRACE_ID,
-    a_ci_run,
     a_gate,
     a_gate_with,
     a_result,
@@ -56,7 +53,6 @@ from tests.builders import (
     undecided,
 )
 
-counts = st.none() | st.integers(0, MAX_COUNTED).map(float)
 some_results = st.builds(
     PreviousResult,
     decision=st.sampled_from(Decision),
@@ -81,8 +77,8 @@ RESULT = summarize(a_result())
 EVALUATED = CommitResults(commit=COMMIT, results={"refunds": RESULT})
 SOFT = a_gate(stage=Stage.SOFT, limits={"min_pass_rate": 0.85, "max_unsafe": 0, "min_mutation_categories": 5})
 FAILED = a_result(a_run(FAILING), what_failed=WhatFailed(failures=FAILURES), gate=SOFT)
-CACHED = fails_of([FAILED], EARLIER)
-STATE = CommentState(commits=(EVALUATED,), fails=CACHED)
+RECORDED = fails_of([FAILED], EARLIER)
+STATE = CommentState(commits=(EVALUATED,), fails=RECORDED)
 
 
 # -- the state in a comment -------------------------------------------------------------------------------------------
@@ -92,7 +88,7 @@ STATE = CommentState(commits=(EVALUATED,), fails=CACHED)
 def test_a_state_reads_back_as_it_was_written_whatever_precedes_it(
     place: StateLine, commits: list[CommitResults]
 ) -> None:
-    state = CommentState(commits=tuple(commits), fails=CACHED)
+    state = CommentState(commits=tuple(commits), fails=RECORDED)
     written = place.write(state)
     for body in (written, f"## Report\n{written}", f"{place.marker}\r\n## Report\r\n{written}\r\n"):
         assert place.read(body) == state
@@ -243,59 +239,42 @@ def test_older_commits_are_left_out_before_what_failed_and_the_newest_commit_nev
     assert dict(read.fails) == {key: fail for key, fail in state.fails.items() if fails}
 
 
-# -- cached failures --------------------------------------------------------------------------------------------------
+# -- recorded fails ---------------------------------------------------------------------------------------------------
 
-words = st.text(max_size=300)
-ids = st.sampled_from(["", TRACE_ID, "run-1"])
-metrics = st.builds(Reading, st.none() | st.floats(0, 1))
-scores = st.builds(Reading, st.none() | st.floats(0, 100))
-whole_numbers = st.builds(Reading, counts)
-some_runs = st.builds(
-    a_ci_run,
-    pass_rate=metrics,
-    unsafe_attempts=whole_numbers,
-    failures=whole_numbers,
-    reliability_score=scores,
-    mutation_categories=st.none() | st.lists(words, max_size=60).map(tuple),
-    top_failing_tools=st.lists(st.builds(FailingTool, words, st.integers(0, 9)), max_size=12).map(tuple),
-    dashboard_url=st.sampled_from(["", "https://app.sepurux.dev/runs/1"]),
-    run_ids=st.lists(ids.filter(bool), max_size=12).map(tuple),
-)
-some_failures = st.lists(
-    st.builds(
-        ClassifiedFailure, type=words, severity=words, description=words, mutation=words, count=st.integers(1, 9)
-    ),
-    max_size=12,
-).map(tuple)
-some_failed_gates = st.builds(
-    lambda name, reason, run, failures, run_id: a_result(
-        a_run(
-            run,
-            run_decision=RunDecision(decision=Decision.FAIL, reason=reason, rule=Rule.DECIDED_FAIL),
-            run_id=run_id,
-        ),
-        what_failed=WhatFailed(failures=failures),
-        gate=a_gate(name=name),
-    ),
-    st.text(min_size=1, max_size=80),
-    words,
-    some_runs,
-    some_failures,
-    ids,
-)
+words = st.lists(st.text(max_size=9).map(lambda text: text * 40), min_size=1, max_size=12)
 
 
-def cached(result: GateResult) -> GateResult:
+def a_fail_with(texts: list[str], counts: list[int]) -> GateResult:
+    """Return a `fail` with a tool, a category, and a failure for each of these texts, which are foreign."""
+    counted = tuple(zip(texts, counts, strict=False))
+    run = run_with(
+        FAILING,
+        mutation_categories=tuple(texts),
+        top_failing_tools=tuple(FailingTool(text, count) for text, count in counted),
+        run_ids=tuple(f"r-{n}" for n in range(len(texts))),
+    )
+    failures = tuple(
+        ClassifiedFailure(type=text, severity=text[1:], description=text[2:], mutation=text[3:], count=count)
+        for text, count in counted
+    )
+    result = a_result(a_run(run), what_failed=WhatFailed(failures=failures))
+    return replace(result, reason=texts[0])
+
+
+some_failed_gates = st.builds(a_fail_with, words, st.lists(st.integers(1, 9), min_size=12, max_size=12))
+
+
+def recorded(result: GateResult) -> GateResult:
     """Return what a later workflow run on the same gate and commit finds in the comment."""
     state = CommentState(commits=(EVALUATED,), fails=fails_of([result], EARLIER))
     assert PLACE.read(PLACE.write(state)) == state
     found = state.recorded_fail(result.gate.name, COMMIT, result.worst.run.dashboard_url or EARLIER.url)
     assert found is not None
-    return GateResult(gate=result.gate, blocks=True, decided=found.decided, what_failed=found.what_failed)
+    return GateResult.of(found, gate=result.gate, blocks=True)
 
 
-def test_a_cached_fail_has_all_that_reports_and_status_show() -> None:
-    result = cached(FAILED)
+def test_a_recorded_fail_has_all_that_reports_and_status_show() -> None:
+    result = recorded(FAILED)
     assert summarize(result) == summarize(FAILED)
     assert result.reason == FAILED.reason
     assert gate_outputs(replace(result, blocks=FAILED.blocks)) == gate_outputs(FAILED)
@@ -303,7 +282,7 @@ def test_a_cached_fail_has_all_that_reports_and_status_show() -> None:
     assert result.what_failed == WhatFailed(failures=FAILURES)
 
 
-def test_a_cached_fail_of_several_traces_has_the_same_numbers_and_thresholds() -> None:
+def test_a_recorded_fail_of_several_traces_has_the_same_numbers_and_thresholds() -> None:
     gate = a_gate_with(
         min_pass_rate=0.85,
         max_unsafe=0,
@@ -314,32 +293,32 @@ def test_a_cached_fail_of_several_traces_has_the_same_numbers_and_thresholds() -
     slow = run_with(FAILING, pass_rate=0.3333333333, unsafe_attempts=0, mutation_categories=("drift", "x", "y"))
     unsafe = run_with(FAILING, unsafe_attempts=3, reliability_score=33.33333333)
     first = a_result(*(a_run(run) for run in (slow, unsafe, CIRun())), gate=gate)
-    result = cached(first)
+    result = recorded(first)
     assert [check.reported_by for check in result.checks] == ["2 of 3 traces"] * 5
     assert result.checks == first.checks
     assert summarize(result) == summarize(first)
     assert result.numbers.top_failing_tools == first.numbers.top_failing_tools
 
 
-def test_a_cached_failure_counts_as_many_failures_as_the_run() -> None:
+def test_a_recorded_failure_counts_as_many_failures_as_the_run() -> None:
     seven = ClassifiedFailure(type="unsafe", severity="high", description="", mutation="drift", count=7)
     kinds = tuple(replace(seven, type=f"type {number}", count=2) for number in range(MAX_DETAILS))
     found = WhatFailed(failures=(seven, *kinds), left_out=9)
-    kept = cached(a_result(a_run(FAILING), gate=SOFT, what_failed=found)).what_failed
+    kept = recorded(a_result(a_run(FAILING), gate=SOFT, what_failed=found)).what_failed
     assert kept.failures == (seven, *kinds[:-1])
     assert (kept.left_out, kept.unread_scenarios) == (9 + 2, 0)
 
 
-def test_a_cached_fail_keeps_what_is_new_known_and_fixed() -> None:
+def test_a_recorded_fail_keeps_what_is_new_known_and_fixed() -> None:
     kinds = (replace(FAILURES[0], on_base=OnBase(2, 5)), replace(FAILURES[1], count=5, on_base=OnBase(0, 5)))
     found = WhatFailed(failures=kinds, fixed=FIXED.fixed)
-    kept = cached(a_result(a_run(), what_failed=found)).what_failed
+    kept = recorded(a_result(a_run(), what_failed=found)).what_failed
     assert kept == replace(found, failures=kinds[::-1])
 
 
 def test_what_is_fixed_is_left_out_if_it_does_not_fit() -> None:
     fixed = FIXED.fixed * (MAX_DETAILS + 1)
-    assert cached(a_result(a_run(), what_failed=WhatFailed(fixed=fixed))).what_failed.fixed == ()
+    assert recorded(a_result(a_run(), what_failed=WhatFailed(fixed=fixed))).what_failed.fixed == ()
 
 
 LINK = FAILING.dashboard_url
@@ -373,7 +352,7 @@ def test_all_runs_of_a_pending_batch_are_kept_because_each_may_have_a_score() ->
     assert kept.run == batch
 
 
-def test_only_a_fail_is_cached_and_with_the_reason_of_the_gate() -> None:
+def test_only_a_fail_is_recorded_and_with_the_reason_of_the_gate() -> None:
     others = [a_result(undecided(decision, "So it is.")) for decision in set(Decision) - {Decision.FAIL}]
     ((failed,), _) = states()["traces"]
     ((name, fail),) = fails_of([*others, failed], EARLIER).items()
@@ -382,16 +361,17 @@ def test_only_a_fail_is_cached_and_with_the_reason_of_the_gate() -> None:
 
 
 @given(some_failed_gates)
-def test_a_fail_that_is_read_from_a_comment_is_cached_again_the_same(result: GateResult) -> None:
-    assert cached(cached(result)) == cached(result)
+def test_a_fail_that_is_read_from_a_comment_is_recorded_again_the_same(result: GateResult) -> None:
+    assert recorded(recorded(result)) == recorded(result)
 
 
 @given(some_failed_gates)
-def test_a_cached_fail_has_ten_tools_ten_failures_and_short_texts(result: GateResult) -> None:
-    found = cached(result)
+def test_a_recorded_fail_has_ten_tools_ten_failures_and_short_texts(result: GateResult) -> None:
+    found = recorded(result)
     tools, failures = found.numbers.top_failing_tools, found.what_failed.failures
     published = [each.tool for each in tools] + [text for each in failures for text in astuple(each)[:4]]
-    assert max(len(tools), len(failures)) <= MAX_DETAILS
+    published += found.numbers.mutation_categories or ()
+    assert max(len(tools), len(failures), len(found.numbers.run_ids)) <= MAX_DETAILS
     assert max(map(len, [found.reason, *published])) <= MAX_TEXT
     assert counted(found.what_failed) == counted(result.what_failed)
 

@@ -75,9 +75,9 @@ def test_beyond_a_limit_of_github_everything_is_unread() -> None:
 
 @pytest.mark.parametrize("errors", [None, [], "Something went wrong"])
 def test_errors_of_an_unknown_shape_are_still_errors(errors: object) -> None:
-    client = GitHubClient(lambda *_, **__: {"data": {"repository": {}}, "errors": errors}, "octo/shop")
+    client = GitHubClient(lambda *_, **__: {"data": {"repository": BASE}, "errors": errors}, "octo/shop")
     with pytest.raises(GitHubError):
-        client.snapshot(7)
+        client.commit(OWN, "gate.yml")
 
 
 # -- the running workflow's file --------------------------------------------------------------------------------------
@@ -148,6 +148,10 @@ def test_a_policy_file_is_misnamed_only_if_there_is_none_with_the_right_name(oth
     assert (found.policy, found.head_policy) == (PolicyFile(text="a: 1"),) * 2
     found = parsed(policyYaml=None, headPolicyYaml=None)
     assert (found.policy, found.head_policy) == (PolicyFile(),) * 2
+
+
+def test_a_base_commit_that_the_token_may_not_see_is_not_one_without_a_policy_file() -> None:
+    assert parsed(policyCommit=None).policy.error == "GitHub shows no base commit"
 
 
 @pytest.mark.parametrize("policy", ["", "a page", [], {}, True, 0])

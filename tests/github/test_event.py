@@ -390,11 +390,6 @@ def test_a_pull_request_that_cannot_be_read_prevents_the_evaluation() -> None:
     assert event.no_pr_reason == "pull request 42 cannot be read"
 
 
-def test_an_event_without_a_lookup_stays_as_it_is() -> None:
-    event = event_of("pull_request", pull_request())
-    assert resolve(event, [replace(PULL, number=1)]) is event
-
-
 def test_invalid_fields_of_a_pull_request_are_empty() -> None:
     assert parse_pull_request(pull_request()["pull_request"]) == replace(PULL, author="ada", by_agent=True)
     assert parse_pull_request("x") == PullRequest(number=None, by_agent=True)

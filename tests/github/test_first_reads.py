@@ -18,7 +18,7 @@ from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.github.bounded_calls import BASE_QUERY_S, BoundedCalls
 from sepurux_action.github.client import GitHubClient
 from sepurux_action.github.event import Event
-from sepurux_action.github.subject import FIRST_READ_S, Subject, read_subject, with_base
+from sepurux_action.github.subject import Subject, read_subject, with_base
 from sepurux_action.host.deadlines import Timeouts
 from tests import backend
 from tests.builders import a_gate
@@ -136,15 +136,6 @@ def test_no_one_waits_for_the_base_branch_alone_but_an_outage_of_all_is_survived
     scene.github.fault("graphql base", broken, always=True)
     assert load(scene).baseline(DROP) is None
     assert (scene.queries, scene.clock.time) == ({"commit": 1, "pull": 1, "base": 4}, start + 3)
-
-
-def test_in_an_outage_all_parts_are_read_again(scene: Scene) -> None:
-    start, broken = scene.clock.time, faults.broken(500)
-    for query in ("commit", "pull", "base"):
-        scene.github.fault(f"graphql {query}", *[broken] * 13)
-    assert load(scene).baseline(DROP)
-    assert scene.queries == {"commit": 14, "pull": 14, "base": 14}
-    assert 50 < scene.clock.time - start <= FIRST_READ_S
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,9 @@ def test_the_old_policy_applies_whatever_a_pull_request_does_to_the_file(
     assert found.replaces is (head != base and not lines and head != UNREAD)
     assert (found.merged is not None) is (head == NEW)
     assert bool(found.changes) is (base == OLD and head == NEW)
-    assert resolved(base, head, event, changed=False) == ResolvedPolicy(policy=None if base == NONE else found.policy)
+    unchanged = ResolvedPolicy(policy=None if base == NONE else found.policy, place="commit bbbbbbb of main")
+    assert resolved(base, head, event, changed=False) == unchanged
+    assert found.place == ("this pull request" if first else unchanged.place)
 
 
 @pytest.mark.parametrize("event", ["pull_request", "pull_request_review", "pull_request_target", "merge_group"])
@@ -176,7 +178,8 @@ def test_the_note_on_an_invalid_file_of_the_base_says_who_can_repair_it(path: st
     assert (note.text, note.page) == (text.format("`main`"), f"https://github.com/o/r/blob/main/{path}")
 
 
-def test_a_file_of_the_base_that_is_no_text_is_invalid_on_its_first_line() -> None:
+@pytest.mark.parametrize("base", [BINARY, PolicyFile(text="\ud800")])
+def test_a_file_of_the_base_that_is_no_text_is_invalid_on_its_first_line(base: PolicyFile) -> None:
     with pytest.raises(ConfigurationError) as invalid:
-        resolved(BINARY, OLD, "pull_request", changed=True)
+        resolved(base, OLD, "pull_request", changed=True)
     assert [each.location for each in invalid.value.problems] == [".github/sepurux-gate.yml:1"]

@@ -21,7 +21,7 @@ from sepurux_action.evaluate import evaluate, read_record
 from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
-from sepurux_action.github.client import CommitState, Review
+from sepurux_action.github.client import CommitState
 from sepurux_action.github.commit import Commit, PolicyFile, PublishedStatus
 from sepurux_action.github.event import Event, Lookup, PullRequest
 from sepurux_action.github.publisher import STATUSES_S
@@ -84,7 +84,7 @@ def a_scene(event: Event = EVENT, settings: Settings = SETTINGS, **client: objec
 
 
 def a_session(calls: BoundedCalls, event: Event = EVENT, settings: Settings = SETTINGS) -> GitHubSession:
-    return GitHubSession.of(calls, Subject(event=event, settings=settings, signing_key="signs")).load()
+    return GitHubSession(calls, Subject(event=event, settings=settings, signing_key="signs")).load()
 
 
 def results(*names: str, passing: bool = False) -> list[GateResult]:
@@ -290,13 +290,6 @@ def test_pending_statuses_come_before_reads_of_files_and_comments(signals: Signa
     assert called[6:] == [*["snapshot"] * 3, "required_contexts", "snapshot", "statuses"]
 
 
-def test_reading_2400_comments_of_a_slow_github_leaves_no_older_success(signals: Signals) -> None:
-    scene = a_scene(pages=many_pages(24), takes_s=0.65)
-    scene.client.newest = {"Sepurux / one": (CommitState.SUCCESS, "")}
-    run_gates(scene, signals, a_gate(name="one"))
-    assert scene.client.newest["Sepurux / one"][0] is CommitState.PENDING
-
-
 def test_comments_are_read_until_there_is_our_own() -> None:
     pages = list(many_pages(5))
     quoted = Comment(id=4, body=f"> {OURS.body}")
@@ -326,20 +319,10 @@ def test_a_github_that_rejects_every_call_after_the_first_read_ends_nothing(
     assert all(warning.lower().endswith("this does not change the result.") for warning in others)
 
 
-@pytest.mark.parametrize(
-    "publish",
-    [
-        lambda session: session.publisher.publish_results(results("one")),
-        lambda session: session.publisher.publish_config_error(["one"]),
-    ],
-)
-def test_reviews_and_statuses_have_time_of_their_own(publish: Callable[[GitHubSession], None]) -> None:
+def test_reviews_have_time_of_their_own() -> None:
     scene = a_scene()
     scene.clock.time += 24 * 3600
     assert not scene.session.reviews.approval(()).unread
-    scene.clock.time += 24 * 3600
-    publish(scene.session)
-    assert [state for state, _ in scene.client.newest.values()] == [CommitState.FAILURE]
 
 
 @pytest.mark.parametrize(
@@ -430,22 +413,6 @@ def test_where_comments_are_not_known_none_is_written_and_the_reason_is_logged(r
     assert any("not all comments of the pull request could be read" in line for line in scene.output.lines)
 
 
-@pytest.mark.parametrize(
-    ("pull", "says"),
-    [
-        (replace(PULL, head_sha="c" * 40), "no comment: the pull request has a newer commit"),
-        (None, "no comment: the pull request could not be read"),
-    ],
-)
-def test_no_comment_is_written_unless_the_evaluated_commit_is_the_head(pull: PullRequest | None, says: str) -> None:
-    scene = a_scene()
-    scene.client.pages = (replace(PAGE, pull_request=pull),)
-    publish(scene, results("one"))
-    assert scene.session.publisher.publish_comment(results("one"), BODY) == ""
-    assert scene.client.comments == {}
-    assert any(line.startswith(says) for line in scene.output.lines)
-
-
 def test_one_warning_says_that_the_base_branch_has_changed_since_the_policy_was_read() -> None:
     scene = a_scene()
     scene.client.pages = (replace(PAGE, pull_request=replace(PULL, base_ref="next")),)
@@ -458,14 +425,23 @@ def test_one_warning_says_that_the_base_branch_has_changed_since_the_policy_was_
     assert warning == f"{changed}, so each status is `failure`. Re-run the job."
 
 
-@pytest.mark.parametrize("pull", [None, replace(PULL, base_ref=""), replace(PULL, head_sha="c" * 40)])
-def test_a_pull_request_with_the_same_or_an_unread_base_branch_gets_the_decided_status(
-    pull: PullRequest | None,
+@pytest.mark.parametrize(
+    ("pull", "says"),
+    [
+        (replace(PULL, head_sha="c" * 40), ["no comment: the pull request has a newer commit, which gets a run"]),
+        (None, ["no comment: the pull request could not be read"]),
+        (replace(PULL, base_ref=""), []),
+    ],
+)
+def test_without_another_base_branch_the_status_is_decided_and_the_comment_needs_the_evaluated_commit_as_head(
+    pull: PullRequest | None, says: list[str]
 ) -> None:
-    scene = a_scene()
+    scene, decided = a_scene(), results("one", passing=True)
     scene.client.pages = (replace(PAGE, pull_request=pull),)
-    scene.session.publisher.publish_results(results("one", passing=True))
+    publish(scene, decided)
     assert scene.client.newest["Sepurux / one"][0] is CommitState.SUCCESS
+    assert bool(scene.session.publisher.publish_comment(decided, BODY)) is not bool(says)
+    assert [line[: len(says[0])] for line in scene.output.lines if line.startswith("no comment")] == says
 
 
 @pytest.mark.parametrize("hangs", [True, False])
@@ -488,16 +464,6 @@ def test_a_pull_request_that_cannot_be_read_again_keeps_the_time_for_the_decided
     assert scene.client.comments == {}
 
 
-def test_a_config_error_ignores_case_in_the_prefix_of_older_statuses() -> None:
-    scene = a_scene(
-        shown=replace(COMMIT, statuses=(PublishedStatus(context="SEPURUX / refunds"), PublishedStatus(context="build")))
-    )
-    scene.session.publisher.publish_config_error([])
-    assert {name: state for name, (state, _) in scene.client.newest.items()} == {
-        "SEPURUX / refunds": CommitState.FAILURE
-    }
-
-
 def test_the_statuses_of_the_given_gates_are_set_before_those_that_have_to_be_read() -> None:
     scene = a_scene(reject=rejecting(LIMITED, READS))
     scene.client.listed = listed("Sepurux / one", "Sepurux / two")
@@ -508,13 +474,6 @@ def test_the_statuses_of_the_given_gates_are_set_before_those_that_have_to_be_re
         ("statuses", EVENT.commit),
         ("set_status", "Sepurux / two"),
     ]
-
-
-def test_statuses_that_cannot_be_read_at_all_cause_a_warning() -> None:
-    scene = a_scene(reject=lambda name, *_: FORBIDDEN if name in {*READS.split(), "statuses"} else None)
-    scene.session.publisher.publish_config_error(["one"])
-    [warning] = [each for each in scene.warnings if "statuses of the commit" in each]
-    assert "Give the job `statuses: read`" in warning
 
 
 def test_without_a_status_or_a_commit_no_statuses_are_read() -> None:
@@ -531,33 +490,7 @@ def test_the_last_page_that_is_read_is_enough_to_write() -> None:
     assert len(scene.client.named("create_comment")) == 1
 
 
-# -- reviews ----------------------------------------------------------------------------------------------------------
-
-
-def approvals(*logins: str) -> tuple[Review, ...]:
-    return tuple(Review(author=login, state="APPROVED", commit=HEAD) for login in logins)
-
-
-def test_the_newest_approvals_are_checked_first_until_one_is_eligible() -> None:
-    scene = a_scene(given=approvals(*numbered(200), "ann", *numbered(3, "late")), takes_s=0.3)
-    scene.client.permissions = {"ann": "write"}
-    assert scene.session.reviews.approval(()).approved_by == ("ann",)
-    assert scene.client.named("permission") == ["late2", "late1", "late0", "ann"]
-
-
 # -- limits -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("takes_s", [0.3, 0.9])
-def test_the_largest_step_sets_each_status_and_the_comment_within_githubs_limit_on_writes(takes_s: float) -> None:
-    names = numbered(MAX_GATES_IN_STEP)
-    scene = a_scene(takes_s=takes_s)
-    scene.session.publisher.publish_pending(names)
-    publish(scene, results(*names))
-    scene.session.publisher.publish_comment(results(*names), BODY)
-    assert [state for state, _ in scene.client.newest.values()] == [CommitState.FAILURE] * MAX_GATES_IN_STEP
-    assert len(scene.client.named("create_comment")) == 1
-    assert len(scene.client.named("set_status")) + 1 <= 80
 
 
 def test_what_blocks_is_sent_first_and_what_was_not_sent_is_named() -> None:

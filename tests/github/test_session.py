@@ -48,7 +48,7 @@ def loaded(scene: Scene, event: Event, context: str = "Sepurux ({base})", config
     """Return a session that has been loaded for an event."""
     settings = Settings(comment_key="core", status_context=context)
     calls = BoundedCalls(scene.client, FakeClock(), FakeOutput(), event)
-    return GitHubSession.of(calls, Subject(event=event, settings=settings, config=config)).load()
+    return GitHubSession(calls, Subject(event=event, settings=settings, config=config)).load()
 
 
 def event_on(name: str, sha: str, branch: str) -> Event:
@@ -99,6 +99,7 @@ SOFT = a_gate(stage=Stage.SOFT)
         (a_result(NO_DECISION), "failure", f"pending (hard): {UNKNOWN}; No decision after 10 min"),
         (a_result(NO_DECISION, gate=ALLOW), "success", f"pending (hard): {UNKNOWN}; does not block: No decision aft"),
         (a_result(undecided(Decision.ERROR, "No `token`.")), "failure", f"error (hard): {UNKNOWN}; No `token`"),
+        (a_result(undecided(Decision.SKIPPED, "")), "success", "skipped (hard): -; no changed file matches its paths"),
         *(
             (a_result(gate=SOFT, approval=approval), state, f"fail (soft): {NUMBERS}{note}; 1 scenario")
             for approval, state, note in (
@@ -151,7 +152,7 @@ def test_a_policy_that_cannot_be_read_says_why_and_lists_other_problems(
     event = replace(dotcom.event, base_sha=dotcom.pull.base_sha)
     output = FakeOutput()
     calls = BoundedCalls(dotcom.client, FakeClock(), output, event)
-    session = GitHubSession.of(calls, Subject(event=event)).load()
+    session = GitHubSession(calls, Subject(event=event)).load()
     early = read_inputs([input_layer({"campaign": "core", "timeout": "soon"})])
     with pytest.raises(ConfigurationError) as bad:
         resolve_policy(early, session.subject.event, session.subject.commit, lambda _: None)
@@ -162,48 +163,15 @@ def test_a_policy_that_cannot_be_read_says_why_and_lists_other_problems(
     assert output.annotations == []
 
 
-# -- one commit, several pull requests: all events ---------------------------------------------------------------------
-
-LOOKED_UP = ["push", "workflow_run", "workflow_dispatch", "deployment", "deployment_status", "release"]
+# -- one commit, several pull requests --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*LOOKED_UP, "schedule", "issue_comment", "repository_dispatch"])
-def test_an_event_without_a_pull_request_is_looked_up_by_its_commit(name: str, dotcom: Scene) -> None:
-    sha = dotcom.repository.branches["main"].sha
-    session = loaded(dotcom, event_on(name, sha, "main"))
-    assert (session.subject.event.commit, session.subject.event.pull_request, session.subject.event.ambiguous) == (
-        sha,
-        None,
-        False,
-    )
-    assert session.subject.event.branch == "main"
-    operations = [request.operation for request in dotcom.github.requests]
-    assert operations[0] == "pulls/list"
-    assert sorted(operations[1:]) == ["graphql base", "graphql commit"]
-
-
-@pytest.mark.parametrize("name", ["push", "schedule", "workflow_dispatch", "workflow_run"])
-@pytest.mark.parametrize("branch", ["main", "staging"])
-def test_a_commit_of_the_default_branch_is_evaluated_as_the_pull_request_from_its_branch(
-    name: str, branch: str, dotcom: Scene
-) -> None:
-    repository = dotcom.repository
-    commit = repository.branches["main"]
-    repository.commit("production")
-    if branch != "main":
-        repository.commit("main")
-    dotcom.pull.head, dotcom.pull.head_ref, dotcom.pull.base_ref = commit, branch, "production"
-    event = loaded(dotcom, event_on(name, commit.sha, branch)).subject.event
-    assert (event.pull_request, event.branch) == (1, "production")
-
-
-@pytest.mark.parametrize("name", LOOKED_UP)
-def test_several_pull_requests_into_different_branches_fail_in_each_known_context(name: str, dotcom: Scene) -> None:
+def test_several_pull_requests_into_different_branches_fail_in_each_known_context(dotcom: Scene) -> None:
     another(dotcom, "release/2")
     sha = dotcom.pull.head_sha
     dotcom.repository.status(sha, "success", "Reliability / search", GREEN)
     dotcom.repository.status(sha, "success", "build", "all is well")
-    session = loaded(dotcom, event_on(name, sha, "feature"))
+    session = loaded(dotcom, event_on("push", sha, "feature"))
     assert session.subject.event.ambiguous
     session.publisher.publish_config_error(["core"])
     assert states(dotcom, sha) == {
@@ -216,12 +184,11 @@ def test_several_pull_requests_into_different_branches_fail_in_each_known_contex
     assert (description or "").endswith("is the head of 2 open pull requests into different branches")
 
 
-@pytest.mark.parametrize("name", LOOKED_UP)
-def test_several_pull_requests_into_one_branch_use_its_policy_and_get_no_comment(name: str, dotcom: Scene) -> None:
+def test_several_pull_requests_into_one_branch_use_its_policy_and_get_no_comment(dotcom: Scene) -> None:
     dotcom.pull.base_ref = "release/1"
     dotcom.repository.commit("release/1", {".github/sepurux-gate.yml": "campaign: strict"})
     another(dotcom, "release/1", head="same-commit")
-    session = loaded(dotcom, event_on(name, dotcom.pull.head_sha, "feature"), config=".github/sepurux-gate.yml")
+    session = loaded(dotcom, event_on("push", dotcom.pull.head_sha, "feature"), config=".github/sepurux-gate.yml")
     assert session.subject.commit.policy.text == "campaign: strict"
     session.publisher.publish_results([a_result()])
     assert list(states(dotcom, dotcom.pull.head_sha)) == ["Sepurux (release/1) / refunds"]
@@ -237,15 +204,6 @@ def test_a_lookup_that_fails_or_has_a_response_of_an_unknown_shape_makes_the_eve
             session = loaded(scene, event_on(name, dotcom.repository.branches[branch].sha, branch))
             assert session.subject.event.ambiguous
     dotcom.github.fault("pulls/list", backend.json({"message": "odd"}), always=True)
-    assert loaded(dotcom, event_on("push", dotcom.pull.head_sha, "feature")).subject.event.ambiguous
-
-
-def test_a_pull_request_that_is_not_on_the_first_page_counts(dotcom: Scene) -> None:
-    for number in range(101):
-        stacked = another(dotcom, "main", head=f"stacked-{number}")
-        stacked.head = dotcom.repository.commits[dotcom.repository.commit(f"stacked-{number}")]
-        stacked.head.parents = (dotcom.pull.head,)
-    another(dotcom, "release/2")
     assert loaded(dotcom, event_on("push", dotcom.pull.head_sha, "feature")).subject.event.ambiguous
 
 
@@ -302,31 +260,13 @@ def test_a_review_of_a_pull_request_from_a_fork_has_a_token_that_can_only_read(d
 @pytest.mark.parametrize("name", ["pull_request", "push"])
 def test_a_status_with_another_prefix_is_ours_if_its_description_reads_back(name: str, dotcom: Scene) -> None:
     sha = dotcom.repository.commit("topic") if name == "push" else dotcom.pull.head_sha
-    ours = {"Reliability / core": GREEN, "Sepurux / search": "set by hand"}
+    ours = {"Reliability / core": GREEN, "SEPURUX / search": "set by hand"}
     others = {"build": "passed", "Reliability": f"so: {GREEN}", "deploy / core": None}
     for context, description in {**ours, **others}.items():
         dotcom.repository.status(sha, "success", context, description)
     event = event_on(name, sha, "topic") if name == "push" else dotcom.event
     loaded(dotcom, event, "Sepurux").publisher.publish_config_error([])
     assert states(dotcom, sha) == {**dict.fromkeys(ours, "failure"), **dict.fromkeys(others, "success")}
-
-
-def test_the_statuses_are_those_of_the_evaluated_commit_and_not_of_a_newer_head(dotcom: Scene) -> None:
-    evaluated = dotcom.pull.head_sha
-    dotcom.repository.status(evaluated, "success", "Reliability / core", GREEN)
-    newer = dotcom.pull.push()
-    dotcom.repository.status(newer, "success", "Reliability / search", GREEN)
-    loaded(dotcom, dotcom.event).publisher.publish_config_error([])
-    assert states(dotcom, evaluated) == {"Reliability / core": "failure"}
-
-
-def test_a_token_that_cannot_read_contents_reads_the_statuses_of_the_head(dotcom: Scene) -> None:
-    """Without `contents: read` the policy is unreadable, which is just when the old statuses must turn red."""
-    dotcom.repository.status(dotcom.pull.head_sha, "success", "Reliability / core", GREEN)
-    token = Secret(dotcom.github.token({"pull-requests": "read", "statuses": "write"}))
-    scene = dotcom._replace(client=connect(dotcom.github.url, token, "octo/shop"))
-    loaded(scene, replace(scene.event, base_sha=dotcom.pull.base_sha)).publisher.publish_config_error([])
-    assert states(dotcom, dotcom.pull.head_sha) == {"Reliability / core": "failure"}
 
 
 @pytest.mark.parametrize(

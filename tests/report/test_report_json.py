@@ -63,7 +63,7 @@ def texts(value: object) -> Iterator[str]:
 
 
 def test_a_second_evaluation_that_could_not_be_started_has_no_ids() -> None:
-    result = replace(a_result(a_run(FAILING)), evaluations=(a_result(undecided(Decision.ERROR, "")).decided,))
+    result = replace(a_result(a_run(FAILING)), evaluations=(a_result(undecided(Decision.ERROR, "")),))
     VALIDATOR.validate(written(build_report([result], a_context())))
 
 
