@@ -53,11 +53,11 @@ class GatePlan:
     status: str
 
     def __str__(self) -> str:
-        who = "anyone with write access" if self.approvers is None else ", ".join(self.approvers) or "no one"
+        who = "anyone with write access" if self.approvers is None else ", ".join(self.approvers)
         parts = (
             f"campaign {self.campaign}" if self.campaign else "no campaign",
             *(map(str, self.stages) if self.stages else [f"{options.ENFORCEMENT.default} by default"]),
-            f"{who} can approve",
+            f"{who} can approve" if who else "needs no approval",
             f"status {self.status}" if self.status else "no status",
         )
         return f"{self.name or 'a gate without a name'}: {'; '.join(parts)}"

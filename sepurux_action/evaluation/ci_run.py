@@ -12,6 +12,7 @@ from sepurux_action.common.json_reader import Reading
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.metrics import METRICS, RELIABILITY_SCORE, SCENARIOS, Metric, Numbers
 
+MAX_CATEGORIES = 100  # names of one response that are kept; a decision with many more would take minutes
 NO_OBJECT = "a response that is not a JSON object"
 OTHER_CAMPAIGN = "a response about another campaign"
 
@@ -26,7 +27,10 @@ class FailingTool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CIRun:
-    """What one poll of a run or a batch shows. `status` and `decision` are Sepurux's words, '' if missing or null."""
+    """What one poll of a run or a batch shows. `status` and `decision` are Sepurux's words, '' if missing or null.
+
+    `mutation_categories` are at most MAX_CATEGORIES names; `numbers` counts them all.
+    """
 
     status: str = ""
     decision: str = ""
@@ -57,11 +61,12 @@ def parse_ci_run(payload: object) -> CIRun:
     numbers = {metric.name: reading for metric in METRICS if not (reading := metric.read(payload)).missing}
     if SCENARIOS.of(numbers).missing and named and all(named):
         numbers[SCENARIOS.name] = Reading(float(len(set(named))))
+    categories = metrics.read_names(body.get("mutation_categories"))
     return CIRun(
         status=_word(body.get("status")),
         decision=_word(body.get("decision")),
         numbers=numbers,
-        mutation_categories=metrics.read_names(body.get("mutation_categories")),
+        mutation_categories=None if categories is None else categories[:MAX_CATEGORIES],
         top_failing_tools=_tools(body.get("top_failing_tools")),
         dashboard_url=json_reader.safe_url(body.get("dashboard_url")),
         run_ids=tuple(dict.fromkeys(filter(None, named or (single,)))),

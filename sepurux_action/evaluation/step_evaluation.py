@@ -203,10 +203,10 @@ class StepEvaluation:
         what = f"{pollers[0].gate.name}: {pollers[0].phase}"
         if len(pollers) > 1:
             one_of_each = len({each.trace.scenario for each in pollers}) == len(pollers)
-            runs = f"{pollers[0].gate.name}: {{}} {'scenarios' if one_of_each else 'recordings'} decided"
+            done = f"{sum(each.complete for each in pollers)} of {len(pollers)}"
+            what = f"{pollers[0].gate.name}: {done} {'scenarios' if one_of_each else 'recordings'} decided"
             if len(self._pollers) > 1:
-                runs = "{} runs decided"
-            what = runs.format(f"{sum(each.complete for each in pollers)} of {len(pollers)}")
+                what = f"{done} runs decided"
         if error and error.unreached:
             what = f"cannot reach {error.unreached}"
         elif error:

@@ -95,7 +95,8 @@ def read_subject(calls: BoundedCalls, subject: Subject) -> Subject:
     """Find the pull request of the event, and return the subject with what GitHub shows of it.
 
     If the policy cannot be read, its file says so. The payload of a re-run is that of the first run, so if the pull
-    request has another base branch now, the policy of that branch is read instead.
+    request has another base branch now, the policy of that branch is read instead. During an outage of the pull request
+    the base branch is unknown then, and so is its policy.
     """
     if not calls.connected:
         return subject
@@ -113,6 +114,8 @@ def read_subject(calls: BoundedCalls, subject: Subject) -> Subject:
         parts = _parts_of(event, subject.config)
         del parts[Operation.PULL]
         subject = _read(calls, replace(subject, event=event), parts)
+    elif event.rerun and event.name != "merge_group" and (why := subject.snapshot.error) and not why.permanent:
+        subject = replace(subject, commit=replace(subject.commit, policy=unread(why)))
     if not (subject.commit.policy.error and policy_ref(event)):  # else the error about the policy says why
         for operation, why in ((Operation.COMMIT, subject.commit.error), (Operation.PULL, subject.snapshot.error)):
             if why and why != subject.base.error:  # of which `with_base` warns

@@ -121,15 +121,15 @@ def test_each_gate_is_one_line() -> None:
     assert [*map(str, gate_plans(read_policy(ROLLOUT.encode(), PATH), TODAY))] == [
         f"support: campaign refunds; {stages}; ada, grace can approve; status Sepurux ({{base}}) / support",
         "billing: campaign invoices; soft today; linus can approve; status Sepurux ({base}) / billing",
-        "search: no campaign; hard today; no one can approve; status Sepurux ({base}) / search",
+        "search: no campaign; hard today; needs no approval; status Sepurux ({base}) / search",
     ]
 
 
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("", "a gate without a name: no campaign; hard by default; no one can approve; status Sepurux / NAME"),
-        ("campaign: c\nstatus: false\n", "c: campaign c; hard by default; no one can approve; no status"),
+        ("", "a gate without a name: no campaign; hard by default; needs no approval; status Sepurux / NAME"),
+        ("campaign: c\nstatus: false\n", "c: campaign c; hard by default; needs no approval; no status"),
         (
             "campaign: c\nenforcement: [{stage: soft, branches: next}]\n",
             f"c: campaign c; hard today; on next: soft today; {ANYONE}; status Sepurux / c",

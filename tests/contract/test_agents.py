@@ -152,7 +152,7 @@ def test_the_recipe_of_the_documents_records_and_a_repeated_refund_fails(
     assert {path.name for path in (tmp_path / "traces").iterdir()} == {
         f"{name}-{number}.json" for name in ("refund-approved", "refund-not-approved") for number in (1, 2, 3)
     }
-    assert "add `--max-failures 0`" in PAGE
+    assert "`--max-failures 0` blocks it" in PAGE
     found = run_gate(tmp_path, min_pass_rate="0", max_failures="0")
     assert (found.exit_code, found.outputs["decision"], found.outputs["failures"]) == result, found.log
 

@@ -8,10 +8,10 @@ import math
 import pytest
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.evaluation.ci_run import CIRun, FailingTool, parse_ci_run
+from sepurux_action.evaluation.ci_run import MAX_CATEGORIES, CIRun, FailingTool, parse_ci_run
 from sepurux_action.evaluation.decision import Decision, decide
 from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures, parse_failures
-from sepurux_action.evaluation.metrics import FAILURES, RELIABILITY_SCORE, UNSAFE_ATTEMPTS
+from sepurux_action.evaluation.metrics import FAILURES, MUTATION_CATEGORIES, RELIABILITY_SCORE, UNSAFE_ATTEMPTS
 from tests.builders import a_ci_run
 
 RESPONSE = {
@@ -54,6 +54,12 @@ def test_a_whole_response_is_read_field_by_field_and_tools_are_sorted() -> None:
 def test_a_response_without_anything_is_a_run_without_anything(payload: object) -> None:
     assert parse_ci_run(payload) == CIRun()
     assert parse_ci_run({"mutation_categories": []}).mutation_categories == ()
+
+
+def test_only_some_names_of_a_huge_list_of_mutation_categories_are_kept_but_all_are_counted() -> None:
+    run = parse_ci_run({"mutation_categories": [f"mutation {number}" for number in range(5_000)]})
+    assert len(run.mutation_categories or ()) == MAX_CATEGORIES
+    assert run.value(MUTATION_CATEGORIES) == 5_000
 
 
 @pytest.mark.parametrize("wrong", [True, "x", [], {}, [None], [[1]], {"a": {}}, math.nan, 10**400, -1])

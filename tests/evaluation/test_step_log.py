@@ -142,3 +142,10 @@ def test_the_log_has_the_numbers_of_each_of_several_runs() -> None:
         "[0] fail after 0.4 s: 95.0% passed, 2 unsafe attempts, 1 failure",
         "[1] pass after 0.5 s: 95.0% passed, 0 unsafe attempts, 1 failure",
     } < set(several.lines)
+
+
+@pytest.mark.parametrize("name", ["refunds {v2}", "{", "}", "{0.__class__}"])
+def test_a_name_may_have_braces(name: str) -> None:
+    output = FakeOutput()
+    runs_of(FakeApiCalls(backend(in_turn(RUNNING, PASSED))), replace(GATE, name=name, traces=traces(2)), output=output)
+    assert f"{name}: 0 of 2 scenarios decided" in [what for what, _ in output.waits]

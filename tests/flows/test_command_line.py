@@ -86,7 +86,7 @@ def test_the_hook_of_pre_commit_reports_all_problems_of_all_files(
     )
     assert check() == check(".github/sepurux-gate.yaml") == (2, f"{name}\n", "")
     (tmp_path / "b.yaml").write_text("campaign: c\n")
-    plan = "c: campaign c; hard by default; no one can approve; status Sepurux / c"
+    plan = "c: campaign c; hard by default; needs no approval; status Sepurux / c"
     assert check("b.yaml").out == f"b.yaml: valid, 1 gate\n  {plan}\n"
     assert check("b.yml").out.startswith("b.yaml:1:1: the gate does not read")
     (tmp_path / options.CONFIG.default).write_text("campaign: c\n")

@@ -170,3 +170,14 @@ def test_without_permission_the_base_branch_is_not_read_again(scene: Scene) -> N
     scene.github.fault("graphql base", faults.refused(403, "Resource not accessible by integration"), always=True)
     assert with_base(scene.calls, load(scene), [DROP]).baseline(DROP) is None
     assert scene.queries["base"] == 1
+
+
+@pytest.mark.parametrize(("fault", "rerun", "read"), [(500, True, False), (500, False, True), (403, True, True)])
+def test_a_re_run_needs_the_pull_request_because_its_payload_may_have_an_earlier_base_branch(
+    fault: int, scene: Scene, *, rerun: bool, read: bool
+) -> None:
+    scene.github.fault("graphql pull", faults.refused(fault, "no"), always=True)
+    subject = read_subject(scene.calls, Subject(event=replace(scene.event, rerun=rerun)))
+    assert (subject.snapshot.pull_request, bool(subject.commit.policy.text)) == (None, read)
+    assert [each.context for each in subject.commit.statuses or ()] == ["Sepurux / old"]
+    assert scene.warnings == (["Could not read the pull request"] if read else [])
