@@ -36,7 +36,7 @@ def reported_pass(gate: GateFacts) -> str:
         return ""
     if gate.gate.has_several_traces:
         all_passed = all(run.decision is Decision.PASS for run in gate.runs)
-        return "Sepurux itself reported a pass for each trace." if all_passed else ""
+        return "Sepurux reported a pass for each trace alone." if all_passed else ""
     if any(row.check.threshold in gate.gate.thresholds for row in gate.thresholds.missed):  # it was sent
         return "Sepurux itself reported a pass, although this number misses the threshold."
     return "Sepurux itself reported a pass: it does not know this threshold."

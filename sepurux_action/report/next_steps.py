@@ -39,7 +39,8 @@ def fix(say: Words, gate: GateFacts, whose: str) -> Markdown:
     if gate.recorded and not gate.recorded.run and gate.dashboard:
         look = "What failed is in the {run}: fix it{push}."
         return say(look, run=say.run(gate), push=and_push(say))
-    return without_failures(say, gate) or say.paragraph(_fix_failures(say, gate, whose), evidence(say, gate))
+    failures = _fix_failures(say, gate, whose)
+    return without_failures(say, gate) or say.paragraph(failures, _lacking(say, gate), evidence(say, gate))
 
 
 def without_failures(say: Words, gate: GateFacts) -> Markdown:
@@ -55,6 +56,14 @@ def without_failures(say: Words, gate: GateFacts) -> Markdown:
     if say.context.on_command_line:
         look = "Sepurux names no failure, so look at the attempts in the {run}, and fix what they show."
     return say(look, run=say.run(gate))
+
+
+def _lacking(say: Words, gate: GateFacts) -> Markdown:
+    """Return that required mutation categories are missing besides failures to fix, which no fix of the agent adds."""
+    lacking = gate.thresholds.lacking
+    if not lacking or gate.thresholds.only_lacking or gate.recorded:
+        return NOTHING
+    return say("Cover {names} too.", names=say.listed(lacking, "and"))
 
 
 def _fix_failures(say: Words, gate: GateFacts, whose: str) -> Markdown:

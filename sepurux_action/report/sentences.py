@@ -252,9 +252,8 @@ def what_follows(say: Words, gate: GateFacts) -> Markdown:
     if gate.failed:
         explained = say.paragraph(next_steps.allowed_drops(say, gate), _explanation(say, gate))
         attempts = next_steps.without_failures(say, gate)
-        return say.paragraph(
-            explained, attempts, say.prose(advice.reported_pass(gate)), next_steps.no_approval(say, gate)
-        )
+        reported = say.prose(advice.reported_pass(gate))
+        return say.paragraph(explained, attempts, reported, next_steps.no_approval(say, gate))
     return remedy(say, gate)
 
 

@@ -114,6 +114,10 @@ class Section(NamedTuple):
         return self.origin in {Origin.NEW, Origin.ALL}
 
     @property
+    def has_steps(self) -> bool:
+        return any(each.steps for each in self.failures.shown)
+
+    @property
     def differs(self) -> bool:
         """Return whether a block of steps shows a difference from the base."""
         return any(each.differs for each in self.failures.shown)
@@ -204,7 +208,7 @@ class View:
         alone = found.scenarios and self.place == "comment"  # scenarios without a failure
         lacking = () if gate.thresholds.only_lacking else gate.thresholds.lacking
         named = set(origins.values()) or ({Origin.ALL} if found.below or lacking or alone else set())
-        with_lacking = next(iter(named & {Origin.KNOWN, Origin.ALL}), Origin.LACKING)
+        with_lacking = Origin.ALL if Origin.ALL in named else Origin.LACKING
         sections = list[Section]()
         for origin in (each for each in Origin if each in named | ({with_lacking} if lacking else set())):
             every = [each for each in own if origins[each] is origin]

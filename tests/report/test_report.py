@@ -168,7 +168,7 @@ def test_gates_that_block_come_first_and_of_these_what_no_approval_helps() -> No
 def test_a_report_says_that_each_trace_has_a_pass_only_if_each_has_one() -> None:
     gate = a_gate_with(min_pass_rate=0.5, max_unsafe=1)
     passed = a_run(run_with(PASSING, unsafe_attempts=1))
-    late, each = undecided(Decision.PENDING, "No decision."), "Sepurux itself reported a pass for each trace."
+    late, each = undecided(Decision.PENDING, "No decision."), "Sepurux reported a pass for each trace alone."
     for third, said in ((passed, each), (late, "")):
         (found,) = build_report([a_result(passed, passed, third, gate=gate)], a_context()).gates
         assert (found.rule, advice.reported_pass(found)) == (Rule.THRESHOLD_MISSED, said)
@@ -386,9 +386,9 @@ NOT_COMPARED = "Not compared: `main` has no result of these scenarios"
 @pytest.mark.parametrize(
     ("having", "lacking", "sections"),
     [
-        ([0, 1, None], True, ["Not on `main`: 1.", "Also on `main`: - -", f"{NOT_COMPARED}: -"]),
+        ([0, 1, None], True, ["Not on `main`: 1.", "Also on `main`: -", f"{NOT_COMPARED}: -", "Not covered: -"]),
         ([0], True, ["Not on `main`: 1.", "Not covered: -"]),
-        ([1], True, ["Also on `main`: - -"]),
+        ([1], True, ["Also on `main`: -", "Not covered: -"]),
         ([None, None], True, ["What failed: 1. 2. 3."]),
         ([], False, []),
         ([0] * 5, False, ["Not on `main`: 1. 2. 3. (2 more)"]),
