@@ -40,7 +40,8 @@ def fix(say: Words, gate: GateFacts, whose: str) -> Markdown:
         look = "What failed is in the {run}: fix it{push}."
         return say(look, run=say.run(gate), push=and_push(say))
     failures = _fix_failures(say, gate, whose)
-    return without_failures(say, gate) or say.paragraph(failures, _lacking(say, gate), evidence(say, gate))
+    first = say.when(gate.old_traces, "Record the traces of this commit first.")
+    return without_failures(say, gate) or say.paragraph(first, failures, _lacking(say, gate), evidence(say, gate))
 
 
 def without_failures(say: Words, gate: GateFacts) -> Markdown:

@@ -56,7 +56,7 @@ def render_notice(
     if problems is None:
         below = f"The result below is that of {code(commit[:SHORT_SHA])}."
         evaluated = markdown.link(code(sha), context.commit_url)
-        older = "What is below is older." if collapsed else below
+        older = "Wait for it: what is below is older." if collapsed else below
         return f"⏳ Evaluating {evaluated} ({page('workflow run')}). {older}", ""
     counted = number_format.pluralize(problems, "problem")
     why, to_do = "the run was canceled", f"Re-run the {page('job')}."

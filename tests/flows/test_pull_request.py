@@ -63,7 +63,7 @@ def test_a_commit_that_is_not_evaluated_is_the_title_above_the_collapsed_result_
     bodies += scene.ours
     scene.sepurux.script("GET /v1/ci/batch/*", backend.hang())
     with start_action(**scene.options()) as running:
-        running.wait_for(lambda: "What is below is older." in scene.ours[0])
+        running.wait_for(lambda: "what is below is older." in scene.ours[0])
         running.send_signal(signal.SIGTERM)
         assert running.finish(6).exit_code == 143
     bodies += scene.ours
