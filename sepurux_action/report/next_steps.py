@@ -34,14 +34,15 @@ def fix(say: Words, gate: GateFacts, whose: str) -> Markdown:
     if not gate.gate.uploads_traces:
         correct = "Whoever maintains the scenarios must correct or replace them{run}."
         return say(correct, run=in_brackets(say, gate))
-    if gate.thresholds.dropped:
-        return say.paragraph(allowed_drops(say, gate), _fix_drop(say, gate, whose), evidence(say, gate))
-    if gate.recorded and not gate.recorded.run and gate.dashboard:
+    dropped = gate.thresholds.dropped
+    if gate.recorded and not gate.recorded.run and gate.dashboard and not dropped:
         look = "What failed is in the {run}: fix it{push}."
         return say(look, run=say.run(gate), push=and_push(say))
-    failures = _fix_failures(say, gate, whose)
+    if unnamed := without_failures(say, gate):
+        return unnamed
     first = say.when(gate.old_traces, "Record the traces of this commit first.")
-    return without_failures(say, gate) or say.paragraph(first, failures, _lacking(say, gate), evidence(say, gate))
+    failures = _fix_drop(say, gate, whose) if dropped else _fix_failures(say, gate, whose)
+    return say.paragraph(allowed_drops(say, gate), first, failures, _lacking(say, gate), evidence(say, gate))
 
 
 def without_failures(say: Words, gate: GateFacts) -> Markdown:
