@@ -35,7 +35,7 @@ def trace_files() -> dict[str, bytes]:
 
 def many_scenarios(count: int, failing: int = 5) -> Store:
     """Return a store whose campaign `many-scenarios` has so many, of which some fail, at even distances."""
-    store = Store(campaigns=[MANY])
+    store = Store()
     fails = {number * count // failing for number in range(failing)} if failing else set()
     trace_ids = tuple(
         store.add_trace(UNSAFE_REFUND if number in fails else SOUND_REFUND, f"refund order A-{1001 + number}")
@@ -45,7 +45,7 @@ def many_scenarios(count: int, failing: int = 5) -> Store:
     return store
 
 
-def scripted_sandbox(store: Store, *, late_s: float = 0) -> ScriptedBackend:
+def scripted_sandbox(store: Store, *, late_s: float) -> ScriptedBackend:
     """Return a backend that answers as the sandbox does, each time so much later, and to which a test adds faults."""
     server = ScriptedBackend({})
     lock = Lock()

@@ -20,10 +20,9 @@ def percent(fraction: float, distinct_from: float | None = None) -> str:
 def score(value: float, distinct_from: float | None = None) -> str:
     """Return a reliability score of 0 to 100 as `61.5`, with more digits to differ from `distinct_from`."""
     digits = 1
-    while distinct_from not in {None, value} and f"{value:.{digits}f}" == f"{distinct_from:.{digits}f}":
-        if digits == MAX_DIGITS:
-            break
-        digits += 1
+    if distinct_from not in {None, value}:
+        while digits < MAX_DIGITS and f"{value:.{digits}f}" == f"{distinct_from:.{digits}f}":
+            digits += 1
     return f"{value:.{digits}f}"
 
 

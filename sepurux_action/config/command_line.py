@@ -261,8 +261,8 @@ def command_lines(gate: Gate, host: str) -> Iterator[str]:
 
 def _options_of(gate: Gate) -> Iterator[tuple[Option[object], str]]:
     """Yield what matters to an evaluation, in printable texts; no drop, because a command line has no base branch."""
-    ids = [trace.trace_id for trace in gate.traces if trace.content is None]
-    files = [json_reader.printable(trace.label) for trace in gate.traces if trace.content is not None]
+    ids = [trace.trace_id for trace in gate.traces if not trace.uploaded]
+    files = [json_reader.printable(trace.label) for trace in gate.traces if trace.uploaded]
     yield options.CAMPAIGN, json_reader.printable(gate.campaign)
     yield options.PROJECT, json_reader.printable(gate.project)
     yield options.TRACE_ID, ",".join(filter(None, ids))

@@ -40,11 +40,15 @@ class Trace:
     events: tuple[TraceEvent, ...] = field(default=(), repr=False)
 
     @property
+    def uploaded(self) -> bool:
+        return self.content is not None
+
+    @property
     def scenario(self) -> tuple[str, str]:
         """Return the kind and the name of its scenario: a task may have the name of a file."""
         if self.task:
             return "task", self.task
-        return "path" if self.content is not None else "id", self.label
+        return "path" if self.uploaded else "id", self.label
 
 
 ALL_SCENARIOS = (Trace(label=REGISTERED),)
@@ -76,7 +80,7 @@ class Gate:
 
     @property
     def names_traces(self) -> bool:
-        return any(trace.trace_id or trace.content is not None for trace in self.traces)
+        return any(trace.trace_id or trace.uploaded for trace in self.traces)
 
     @property
     def has_several_traces(self) -> bool:
@@ -84,12 +88,12 @@ class Gate:
 
     @property
     def uploads_traces(self) -> bool:
-        return any(trace.content is not None for trace in self.traces)
+        return any(trace.uploaded for trace in self.traces)
 
     @property
     def calls_no_tool(self) -> bool:
         """Return whether all traces are uploaded, and none has a call of a tool."""
-        return all(trace.content is not None and not trace.has_calls for trace in self.traces)
+        return all(trace.uploaded and not trace.has_calls for trace in self.traces)
 
     @property
     def thresholds(self) -> dict[str, object]:

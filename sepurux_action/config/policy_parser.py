@@ -141,8 +141,8 @@ def _explained(error: yaml.MarkedYAMLError) -> str:
     return problem + hint.format(line=_position(error.context_mark)[0])
 
 
-def _error(path: str, at: tuple[int, int], message: str, where: str = "") -> ConfigurationError:
-    return ConfigurationError([Problem(where, message, path, *at)])
+def _error(path: str, at: tuple[int, int], message: str) -> ConfigurationError:
+    return ConfigurationError([Problem("", message, path, *at)])
 
 
 class _Loader(yaml.SafeLoader):
@@ -355,7 +355,7 @@ class PolicyParser:
     def _add_problem(self, at: yaml.Node | tuple[int, int], where: str, message: str) -> None:
         """Add a problem; raises ConfigurationError if there are too many to continue."""
         position = at if isinstance(at, tuple) else _position(at.start_mark)
-        self._problems += _error(self._path, position, message, where).problems
+        self._problems.append(Problem(where, message, self._path, *position))
         if len(self._problems) >= MAX_PROBLEMS:
             self._raise_problems()
 

@@ -52,9 +52,8 @@ def _compared(scenario: Scenario, base: ScenarioOnBase, events: Mapping[str, Eve
     steps = dict[tuple[object, ...], Steps]()
     for run in sorted(scenario.recordings, key=_worst_first):
         for failure in run.failures:
-            if _kind(failure) not in steps:
-                traced = events.get(run.path, ())
-                steps[_kind(failure)] = shown_steps(traced, base.steps, failure.tool, failure.event)
+            if (kind := _kind(failure)) not in steps:
+                steps[kind] = shown_steps(events.get(run.path, ()), base.steps, failure.tool, failure.event)
 
     def mark(failure: ClassifiedFailure) -> ClassifiedFailure:
         on_base = base.compare(failure.key) if scenario.complete else None
@@ -76,7 +75,7 @@ def _worst_first(run: RunResult) -> tuple[float, float, float, str]:
 
 def result_to_keep(result: GateResult, *, branch: str, commit: str, at: float) -> BaseResult:
     """Return the result of a gate that passed or failed, at a POSIX time, with the failures of both evaluations."""
-    gate = result.gate
+    gate, events = result.gate, _events_of(result.gate)
     first = {each.key: each for each in result.first_failed.scenarios}
     every = result.what_failed.scenarios
     names = Counter(each.key for each in every)
@@ -91,7 +90,7 @@ def result_to_keep(result: GateResult, *, branch: str, commit: str, at: float) -
         time=at,
         decision=result.decision,
         numbers=published_numbers(result.numbers, gate),
-        scenarios=tuple(_to_keep(each, first.get(each.key), _events_of(gate)) for each in named),
+        scenarios=tuple(_to_keep(each, first.get(each.key), events) for each in named),
     )
 
 

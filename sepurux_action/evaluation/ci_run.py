@@ -74,7 +74,7 @@ def parse_ci_run(payload: object) -> CIRun:
     )
 
 
-def wrong_shape(payload: object, *, run_id: str, batch_id: str, campaign_id: str = "") -> str:
+def wrong_shape(payload: object, *, run_id: str, batch_id: str, campaign_id: str) -> str:
     """Return why a response is not about this batch (without one, this run) or the given campaign; '' if it may be."""
     if not isinstance(payload, dict):
         return NO_OBJECT

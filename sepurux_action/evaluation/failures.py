@@ -9,7 +9,6 @@ from sepurux_action.common import json_reader
 from sepurux_action.evaluation.base_results import FailureKey
 from sepurux_action.evaluation.base_scenarios import OnBase
 
-MAX_LISTED_FAILURES = 5_000  # of one response
 MAX_FAILURE_TEXT_LENGTH = 1_000  # characters; a report shows at most 200
 SEVERITIES = ("critical", "high", "medium", "low", "info")  # the worst first
 FEWER_LISTED = "Sepurux lists fewer failures than it counted"
@@ -72,7 +71,7 @@ Failures = tuple[ClassifiedFailure, ...]
 
 
 def parse_failures(payload: object) -> Failures:
-    items = map(json_reader.as_object, list(json_reader.as_array(payload))[:MAX_LISTED_FAILURES])
+    items = map(json_reader.as_object, json_reader.as_array(payload))
 
     def text(item: Mapping[str, object], name: str) -> str:
         return json_reader.text(item.get(name))[:MAX_FAILURE_TEXT_LENGTH]

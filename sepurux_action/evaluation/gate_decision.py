@@ -141,7 +141,8 @@ def _run_failed(facts: _Facts) -> GateDecision | None:
 
 def _sum_exceeded(facts: _Facts) -> GateDecision | None:
     """Return a `fail` that no undecided run can change: a sum over several traces is more than its maximum."""
-    sums = [check for check in facts.missed if check.threshold in {metric.threshold for metric in SUMS}]
+    limited = {metric.threshold for metric in SUMS}
+    sums = [check for check in facts.missed if check.threshold in limited]
     if not sums or not facts.gate.has_several_traces or _all_passed(facts):
         return None
     return facts.decided(RunDecision(Decision.FAIL, _sentence(facts), Rule.THRESHOLD_MISSED))

@@ -151,7 +151,7 @@ class Metric:
         return text.removesuffix("s") if self.format.whole and value == 1 else text
 
     def read(self, response: object) -> Reading:
-        return self.format.read(json_reader.as_object(response).get(self.field or self.name))
+        return self.format.read(json_reader.at(response, self.field or self.name))
 
     def of(self, numbers: Numbers) -> Reading:
         return numbers.get(self.name, Reading())

@@ -87,7 +87,7 @@ async def read_batch(
 
 def with_numbers(run: RunResult, payload: object) -> RunResult:
     """Return a run of a batch with the numbers that a response shows."""
-    trace_id = json_reader.identifier(json_reader.as_object(payload).get("trace_id"))
+    trace_id = json_reader.identifier(json_reader.at(payload, "trace_id"))
     # Hundreds of lists of names would take much memory.
     shown = replace(parse_ci_run(payload), mutation_categories=None, top_failing_tools=())
     return replace(run, run=shown, run_decision=decide(shown), trace_id=trace_id, name=trace_id, problem="")

@@ -83,7 +83,7 @@ class RunPoller:
     @property
     def result(self) -> RunResult:
         """Return what is known, without numbers that may still change."""
-        run, uploaded = self.run, self.trace.content is not None
+        run, uploaded = self.run, self.trace.uploaded
         final = self.ended and self.decided.decision is not Decision.PENDING and run.decision in {"pass", "fail"}
         if not final:
             run = replace(run, numbers={}, mutation_categories=None, top_failing_tools=())
@@ -159,7 +159,7 @@ class RunPoller:
 
     async def _note_outage(self, outage: Outage) -> None:
         """Note an outage, which no trace causes. For `allow`, the list of campaigns may have to confirm it."""
-        allow = self.gate.on_undecided is OnUndecided.ALLOW and self.trace.content is not None
+        allow = self.gate.on_undecided is OnUndecided.ALLOW and self.trace.uploaded
         if outage is Outage.IF_CONFIRMED and allow:
             listed = await self.step.calls.send(api.list_campaigns(self.gate.project), schedule.LAST_POLL_S)
             if isinstance(listed, TransientError) and listed.sent and listed.outage is Outage.IF_CONFIRMED:

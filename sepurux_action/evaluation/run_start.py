@@ -56,7 +56,7 @@ async def upload(calls: RetriedCalls, gate: Gate, label: str, content: bytes) ->
     """Return the id of the uploaded trace."""
     call = api.upload_trace(content, label, gate.project, str(uuid.uuid4()))
     payload = await calls.payload_of(call, gate.timeout_s)
-    trace_id = json_reader.identifier(json_reader.as_object(payload).get("trace_id"))
+    trace_id = json_reader.identifier(json_reader.at(payload, "trace_id"))
     if not trace_id:
         reason = f"Sepurux accepted the trace {json_reader.preview(label)}, but sent no usable trace_id"
         raise EvaluationError(reason, UNUSABLE_RESPONSE)

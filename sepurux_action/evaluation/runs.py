@@ -74,8 +74,13 @@ class RunResult:
 
     @classmethod
     def of(cls, trace: Trace, decided: RunDecision, hint: str) -> Self:
-        uploaded = trace.content is not None
-        return cls(trace=trace.label, uploaded=uploaded, run_decision=decided, hint=hint, trace_may_be_cause=uploaded)
+        return cls(
+            trace=trace.label,
+            uploaded=trace.uploaded,
+            run_decision=decided,
+            hint=hint,
+            trace_may_be_cause=trace.uploaded,
+        )
 
     @property
     def decision(self) -> Decision:

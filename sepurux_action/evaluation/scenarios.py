@@ -15,7 +15,7 @@ from sepurux_action.evaluation.api import ApiRequest, Success, TransientError
 from sepurux_action.evaluation.api_calls import ApiCalls
 from sepurux_action.evaluation.ci_run import wrong_shape
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.failures import MAX_LISTED_FAILURES, merge_failures, parse_failures
+from sepurux_action.evaluation.failures import merge_failures, parse_failures
 from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.metrics import FAILURES, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.pooled_numbers import scenarios_of
@@ -28,6 +28,7 @@ MAX_NAMES = 20  # traces of these gates whose names are read
 MAX_KINDS = 1_000  # of classified failures that a step keeps; a summary shows 500 of a gate
 MIN_KINDS = 10  # that each scenario may keep, however many a step has; a comment shows as many of a gate at once
 MAX_FAILED_CALLS = 3
+MAX_LISTED_FAILURES = 5_000  # of one CI run
 TOO_MANY_REQUESTS = f"a step makes at most {MAX_REQUESTS} requests for it"
 UNKNOWN_RUN = "the gate does not know the CI run of each scenario"
 
@@ -113,7 +114,7 @@ class RunReader:
     async def read_name(self) -> None:
         call = api.show_trace(self.run.trace_id, self._project)
         payload, _ = await self._reader.read(call, lambda body: "" if isinstance(body, dict) else "no JSON object")
-        name = json_reader.text(json_reader.as_object(payload).get("task_name"))
+        name = json_reader.text(json_reader.at(payload, "task_name"))
         self.run = replace(self.run, name=name or self.run.name)
 
 
@@ -131,7 +132,7 @@ def wrong_list(payload: object, *, campaign_id: str, run_id: str) -> str:
 def _keyed(entry: tuple[int, object]) -> tuple[object, object]:
     """Return an entry of a page after its key: its id, or without one its place on the page and its content."""
     index, content = entry
-    failure_id = json_reader.identifier(json_reader.as_object(content).get("failure_id"))
+    failure_id = json_reader.identifier(json_reader.at(content, "failure_id"))
     return failure_id or (index, hash(parse_failures([content]))), content
 
 

@@ -85,8 +85,7 @@ class StepEvaluation:
             # The path of a file may be the same text as the id of another trace.
             gate, by_trace = self._gates[name], {(run.trace, run.uploaded): run for run in runs}
             self._pollers[name] = [
-                RunPoller(self._step, gate, trace, by_trace.get((trace.label, trace.content is not None)))
-                for trace in gate.traces
+                RunPoller(self._step, gate, trace, by_trace.get((trace.label, trace.uploaded))) for trace in gate.traces
             ]
         pollers = self._all_pollers
         self._retried.polled = len(pollers)

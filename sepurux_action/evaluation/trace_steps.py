@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
+from itertools import islice
 
 from sepurux_action.config.gate import TraceEvent
 from sepurux_action.evaluation.recording import HIDDEN, shown_name
@@ -29,7 +30,7 @@ def is_step(line: str) -> bool:
 
 
 def steps_of(events: Events) -> Steps:
-    return tuple(_step(each) for each in events if each.is_call or each.failed)[:MAX_STEPS]
+    return tuple(islice((_step(each) for each in events if each.is_call or each.failed), MAX_STEPS))
 
 
 def _step(event: TraceEvent) -> str:
@@ -82,6 +83,7 @@ def failed_step(events: Events, tool: str, index: int | None) -> str:
     return _step(at)
 
 
+@lru_cache(maxsize=1)  # the failures of one recording follow each other
 def compare_steps(base: Steps, here: Steps) -> Steps:
     """Return both lists as one, with as many common steps as possible.
 

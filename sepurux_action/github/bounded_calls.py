@@ -63,12 +63,12 @@ class BoundedCalls:
         self._timeouts, self.after_signal = timeouts, True
         self.set_timeout(0, READS_AFTER_SIGNAL_S)
 
-    def try_call(self, operation: Operation, work: Callable[[GitHubClient], T], *, retry: bool = True) -> T | None:
+    def try_call(self, operation: Operation, work: Callable[[GitHubClient], T]) -> T | None:
         """Return what `work` returns, or None after one warning. An operation that the token may not do is skipped."""
         if operation in self._denied:
             return None
         try:
-            return self.call(work, retry=retry)
+            return self.call(work)
         except GitHubError as error:
             self.warn(operation, error.details)
         return None

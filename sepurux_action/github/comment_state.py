@@ -61,7 +61,7 @@ def unfinished_of(results: Iterable[GateResult], here: WorkflowRun) -> Mapping[s
     """
     pending = (each for each in results if each.decision is Decision.PENDING)
     started_here = (each for each in pending if not any(run.earlier for run in each.runs))
-    of_ids = (each for each in started_here if all(trace.content is None for trace in each.gate.traces))
+    of_ids = (each for each in started_here if not any(trace.uploaded for trace in each.gate.traces))
     return {_key(each.gate): tuple(_ids(run, here) for run in each.runs) for each in of_ids}
 
 

@@ -198,7 +198,7 @@ def raw_statuses(commit: Mapping[str, object]) -> tuple[Mapping[str, object], ..
     status = commit.get("status", "")
     if status is None:
         return ()
-    contexts = json_reader.as_object(status).get("contexts")
+    contexts = json_reader.at(status, "contexts")
     statuses = tuple(map(json_reader.as_object, json_reader.as_array(contexts)))
     known = isinstance(contexts, list) and all(isinstance(each.get("context"), str) for each in statuses)
     return statuses if known else None

@@ -72,7 +72,7 @@ def _limit(row: ThresholdFacts, kind: str) -> float | None:
 
 def _do_not_edit(report: Report) -> list[str]:
     """Return the policy file, and a pattern for the trace files of each folder."""
-    traces = (trace for gate in report.failed for trace in gate.gate.traces if trace.content is not None)
+    traces = (trace for gate in report.failed for trace in gate.gate.traces if trace.uploaded)
     paths = [_name(trace.label, from_fork=report.context.from_fork) for trace in traces]
     patterns = list(dict.fromkeys(map(_pattern, filter(None, paths))))
     return [report.context.policy_path, *patterns[:MAX_PATTERNS]]

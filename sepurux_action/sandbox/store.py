@@ -57,7 +57,7 @@ class Trace:
 @dataclass(frozen=True, slots=True)
 class Campaign:
     name: str
-    trace_ids: tuple[str, ...] = ()
+    trace_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
