@@ -51,10 +51,10 @@ class Record:
         """Note that this step set the status with this id."""
         self._own_ids.add(number)
 
-    def note_link(self, description: str, url: str) -> None:
+    def note_link(self, status: CommitStatus | PublishedStatus) -> None:
         """Note the link of a status that this step read or sets, if it is a `fail`."""
-        if url and description.startswith(FAILED):
-            self._links.add(url)
+        if status.url and status.description.startswith(FAILED):
+            self._links.add(status.url)
 
     def without_decision(self, contexts: Iterable[str], newest: Iterable[PublishedStatus] | None) -> tuple[str, ...]:
         """Return the contexts whose newest status does not say what the newest decision is; all if it is not known."""
@@ -138,7 +138,7 @@ class Record:
     def _keep(self, context: str, status: PublishedStatus | None) -> None:
         self._before[context] = status
         if status:
-            self.note_link(status.description, status.url)
+            self.note_link(status)
 
 
 class Earlier:

@@ -73,8 +73,8 @@ class Publisher:
         given = [settings.context_of(gate, base) for base in bases for gate in gates]
         self._set_failed(given)
         if self._known is None and settings.status and event.commit:
-            read = methodcaller("statuses", event.commit, self._subject.commit.account)
-            self._known = self._calls.try_call(Operation.STATUSES, lambda github: tuple(read(github)))
+            of = event.commit, self._subject.commit.account
+            self._known = self._calls.try_call(Operation.STATUSES, lambda github: tuple(github.statuses(*of)))
         prefixes = tuple(settings.context_of("", base).lower() for base in bases)
         own = [
             each.context
@@ -234,7 +234,7 @@ class Publisher:
         self._set[status.context.lower()] = status
 
     def _send(self, status: CommitStatus) -> None:
-        self._record.note_link(status.description, status.url)  # also if the response is lost
+        self._record.note_link(status)  # also if the response is lost
         self._record.note_set(self._calls.call(partial(self._post, status)))
 
     def _post(self, status: CommitStatus, github: GitHubClient) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from operator import methodcaller
 
-from sepurux_action.config.kinds import BOT_SUFFIX
+from sepurux_action.config.kinds import is_bot
 from sepurux_action.config.policy_parser import workflow_triggers
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
 from sepurux_action.evaluation.result import RecordedFail
@@ -46,7 +46,7 @@ class ApprovalRules:
 
     def refusal(self, login: str, kind: str = PERSON) -> Reason | None:
         """Return why this account cannot approve the gate; an account of unknown permission cannot. None if it can."""
-        if kind != PERSON or login.lower().endswith(BOT_SUFFIX):
+        if kind != PERSON or is_bot(login):
             return Reason.BOT
         if login.lower() == self.author.lower():
             return Reason.AUTHOR
@@ -163,7 +163,7 @@ class ReviewGate:
         return RecordedFail(
             reviewers=tuple(login for login, reason in refusals.items() if reason is None),
             anyone=unread or not reviewers,
-            excluded=tuple(dict.fromkeys(login for login in excluded if not login.lower().endswith(BOT_SUFFIX))),
+            excluded=tuple(dict.fromkeys(login for login in excluded if not is_bot(login))),
         )
 
     def _rules(self, pull: PullRequest, reviewers: tuple[str, ...]) -> ApprovalRules:

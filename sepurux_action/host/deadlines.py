@@ -35,11 +35,11 @@ class Signals:
         The start of the program blocks them. So a signal during the imports is received here, and has a report too.
         A process that has to ignore SIGHUP, such as one that nohup started, still does.
         """
-        signals = cls()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signals, handled = cls(), (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        for number in handled:
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, lambda number, _frame: signals.receive(number))
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, handled)
         return signals
 
     def add_listener(self, listener: Callable[[], None]) -> None:
