@@ -1,6 +1,6 @@
 """Why a gate has its result, and why it blocks or does not, where its thresholds do not say it.
 
-Templates write these sentences after the result.
+`sentences.py` and `next_steps.py` use these sentences.
 """
 
 from __future__ import annotations

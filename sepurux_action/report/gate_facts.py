@@ -98,7 +98,7 @@ class GateFacts(GateResult):
         times = ((trace.label, trace.recorded) for trace in self.gate.traces)
         return tuple(label for label, at in times if at is not None and at + DAY_S < committed)
 
-    @property
+    @cached_property
     def reproduction(self) -> tuple[str, ...]:
         """Return the lines of a shell that repeat the scenarios that failed, or all if it is not known which did."""
         if not self.detailed:

@@ -130,8 +130,7 @@ def _cases(gate: GateFacts) -> Iterator[_Case]:
     for row in missed:
         yield _case(gate, row.check.threshold, CaseState.FAILURE, _sentence(row))
     for scenario in read:
-        failed = scenario in gate.found.failed_scenarios
-        state = CaseState.FAILURE if failed else CaseState.PASSED if scenario.passed else CaseState.SKIPPED
+        state = CaseState.FAILURE if scenario.failed else CaseState.PASSED if scenario.passed else CaseState.SKIPPED
         numbers = summary(scenario.numbers)
         base = gate.found.rate_on_base(scenario)
         parts = (numbers, base and f"{base_heading(gate.context.base_ref)}: {base}", _listed(gate, scenario.failures))

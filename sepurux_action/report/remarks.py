@@ -9,6 +9,7 @@ from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.drops import DROPS, MIN_RESULTS
 from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.runs import WorkflowRun
+from sepurux_action.report import tables
 from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import Markdown
 from sepurux_action.report.words import Words
@@ -177,11 +178,7 @@ def scenario(say: Words, gate: GateFacts, name: str) -> Markdown:
     """Return the name of a scenario, which links its run."""
     page = gate.found.pages.get(name)
     shown = say.code(name) or say("no name")
-    if page is None:
-        return shown
-    return Markdown(
-        say.link(shown, page.url) + say.when(say.as_markdown and page.host, " on {host}", host=say.code(page.host))
-    )
+    return tables.link_to_run(shown, page) if page and say.as_markdown else shown
 
 
 def unread(say: Words, gate: GateFacts) -> Markdown:

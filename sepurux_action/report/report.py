@@ -72,12 +72,12 @@ class Report:
 
     @property
     def approvals(self) -> Sequence[Sequence[GateFacts]]:
-        return _grouped(self.in_state(State.NEEDS_APPROVAL), lambda gate: gate.approval)
+        return grouped(self.in_state(State.NEEDS_APPROVAL), lambda gate: gate.approval)
 
     @property
     def without_result(self) -> Sequence[Sequence[GateFacts]]:
         without = (gate for gate in self.acting if not (gate.failed or gate.passed))
-        return _grouped(without, lambda gate: (gate.state, gate.reason, gate.hint))
+        return grouped(without, lambda gate: (gate.state, gate.reason, gate.hint))
 
 
 def build_report(results: Sequence[GateResult], context: Context, *, short: bool = False) -> Report:
@@ -87,7 +87,7 @@ def build_report(results: Sequence[GateResult], context: Context, *, short: bool
     return Report(context=context, gates=gates, notes=() if short else tuple(_notes(results)), short=short)
 
 
-def _grouped(gates: Iterable[GateFacts], key: Callable[[GateFacts], object]) -> list[list[GateFacts]]:
+def grouped(gates: Iterable[GateFacts], key: Callable[[GateFacts], object]) -> list[list[GateFacts]]:
     groups: dict[object, list[GateFacts]] = {}
     for gate in gates:
         groups.setdefault(key(gate), []).append(gate)

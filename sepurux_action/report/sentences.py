@@ -14,7 +14,7 @@ from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import Markdown
 from sepurux_action.report.next_steps import MOST_NAMED, NOTHING
 from sepurux_action.report.remarks import workflow_run
-from sepurux_action.report.report import Report
+from sepurux_action.report.report import Report, grouped
 from sepurux_action.report.state import State
 from sepurux_action.report.thresholds import ThresholdFacts
 from sepurux_action.report.view import Origin, Section
@@ -190,7 +190,7 @@ def _what_to_do(say: Words, gate: GateFacts, whose: str = "the") -> Markdown:
 def _of_several(say: Words) -> Iterator[Markdown]:
     """Yield what follows from several gates of which one blocks, or from a policy that becomes invalid."""
     report, names = say.report, say.view.limits["gates"]
-    failed = [gate for gate in report.blocking if gate.failed]
+    alike = say.view.first(_alike(say), "gates")
     approvals, undecided = say.view.first(report.approvals, "gates"), say.view.first(report.without_result, "gates")
     if report.problems:
         where = say("the inputs")
@@ -201,8 +201,7 @@ def _of_several(say: Words) -> Iterator[Markdown]:
             say.bold(say("Blocked.")), say(correct, file=say.code(report.problems[0].file), where=where)
         )
     blocked_by = "{gates} failed too." if report.problems else "Blocked by {gates}."
-    alike = _alike(say, failed)
-    for gates in say.view.first(alike, "gates").shown:
+    for gates in alike.shown:
         blocked = say.bold(say(blocked_by, gates=say.gates(gates, names)))
         yield say.paragraph(blocked, _what_to_do(say, gates[0], "its") if len(gates) == 1 else _of_alike(say, gates))
     for gates in approvals.shown:
@@ -217,22 +216,22 @@ def _of_several(say: Words) -> Iterator[Markdown]:
         elif gates[1:]:
             state = say(": {word}", word=gates[0].state.word)
         yield say.paragraph(say.bold(say(blocked_by, gates=say.gates(gates, names), state=state)), remedy(say, *gates))
-    if more := approvals.more + undecided.more + max(0, len(alike) - names):
+    if more := alike.more + approvals.more + undecided.more:
         reasons = number_format.pluralize(more, "other reason")
         yield say.paragraph(say.bold(say("More gates block")), say("for {reasons}.", reasons=reasons))
 
 
-def _alike(say: Words, failed: Sequence[GateFacts]) -> Sequence[Sequence[GateFacts]]:
-    """Return failed gates in groups: those with failures to fix together if there are many, and each other one."""
-    groups: dict[object, list[GateFacts]] = {}
-    for gate in failed:
-        together = advice.explained_by_failures(gate) and not (
-            advice.unexplained(gate) or gate.thresholds.dropped or gate.recorded
-        )
-        groups.setdefault(gate.gate.uploads_traces if together else gate.name, []).append(gate)
-    if len(failed) > MOST_NAMED or not say.view.linked:
-        return list(groups.values())
-    return [[gate] for gate in failed]
+def _alike(say: Words) -> Sequence[Sequence[GateFacts]]:
+    """Return the failed gates that block in groups: those with failures to fix together if many, each other one."""
+    failed = [gate for gate in say.report.blocking if gate.failed]
+    if len(failed) <= MOST_NAMED and say.view.linked:
+        return [[gate] for gate in failed]
+
+    def together(gate: GateFacts) -> bool | str:
+        alone = advice.unexplained(gate) or gate.thresholds.dropped or gate.recorded
+        return gate.gate.uploads_traces if advice.explained_by_failures(gate) and not alone else gate.name
+
+    return grouped(failed, together)
 
 
 def _of_alike(say: Words, gates: Sequence[GateFacts]) -> Markdown:
@@ -259,18 +258,15 @@ def what_follows(say: Words, gate: GateFacts) -> Markdown:
 
 def why(say: Words, gate: GateFacts) -> Markdown:
     """Return what the section of a failed gate says besides its numbers, if no alert says it."""
-    if gate in [
-        gates[0] for gates in _alike(say, [each for each in say.report.blocking if each.failed]) if not gates[1:]
-    ]:
+    if [gate] in _alike(say):
         return NOTHING
     return say.paragraph(_explanation(say, gate), next_steps.no_approval(say, gate), restart(say, gate))
 
 
 def _not_blocking(say: Words, gate: GateFacts) -> Markdown:
-    because, evidence = remedy(say, gate), NOTHING
-    if gate.failed:
-        explained = advice.explained_by_failures(gate)
-        because, evidence = _explanation(say, gate), next_steps.evidence(say, gate) if explained else NOTHING
+    because = _explanation(say, gate) if gate.failed else remedy(say, gate)
+    explained = gate.failed and advice.explained_by_failures(gate)
+    evidence = next_steps.evidence(say, gate) if explained else NOTHING
     if gate.approval and gate.approval.approved:
         who = say.listed(gate.approval.approved_by, "and")
         approved = say.bold(say("Approved by {who}.", who=who))

@@ -197,13 +197,12 @@ class View:
         worst = min(groups, key=lambda each: severity_rank(each.severity), default=None)
         others = [each for each in groups[most:] if each is worst or len(groups) == most + 1]
         shown = [*groups[:most], *others] if most else []
-        steps = self.limits["steps"]
-        return Part([*shown[:steps], *(replace(each, steps=()) for each in shown[steps:])], len(groups) - len(shown))
+        return Part(_with_steps(shown, self.limits["steps"]), len(groups) - len(shown))
 
     def what_failed(self, gate: GateFacts) -> Sequence[Section]:
         """Return the failures of a gate by where they come from, with what else it misses in the first or last one."""
         found, most, steps = gate.found, self.limits["failures"], self.limits["steps"]
-        own = [each for each in found.failures if self.gates_with(gate, each)[:1] == [gate.name]]
+        own = [each for each in found.failures if self.gates_with(gate, each)[0] == gate.name]
         origins = {each: Origin.of(each) if found.new is not None else Origin.ALL for each in own}
         alone = found.scenarios and self.place == "comment"  # scenarios without a failure
         lacking = () if gate.thresholds.only_lacking else gate.thresholds.lacking
@@ -213,10 +212,7 @@ class View:
         for origin in (each for each in Origin if each in named | ({with_lacking} if lacking else set())):
             every = [each for each in own if origins[each] is origin]
             whole = len(every) <= most + bool(most)  # a count of one takes as much room as this one
-            shown = [
-                each if n < steps else replace(each, steps=())
-                for n, each in enumerate(every[: None if whole else most])
-            ]
+            shown = _with_steps(every[: None if whole else most], steps)
             steps = max(0, steps - len(shown))
             low, missing = () if sections else found.below, lacking if origin is with_lacking else ()
             failures, uncovered = Part(shown, len(every) - len(shown)), self.first(missing, "tools")
@@ -327,3 +323,8 @@ def _other_numbers(gate: GateFacts) -> Sequence[str]:
     others = [each for each in metrics.METRICS if each not in named | shown]
     known = ((metric, gate.numbers.value(metric)) for metric in sorted(others, key=lambda each: not each.format.whole))
     return tuple(metric.named(value) for metric, value in known if value is not None and gate.detailed)
+
+
+def _with_steps(failures: Sequence[ClassifiedFailure], most: int) -> Sequence[ClassifiedFailure]:
+    """Return failures of which only the first ones have steps."""
+    return [*failures[:most], *(replace(each, steps=()) for each in failures[most:])]

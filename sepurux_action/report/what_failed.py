@@ -14,7 +14,7 @@ from sepurux_action.evaluation.ci_run import FailingTool
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures
 from sepurux_action.evaluation.result import GateResult
-from sepurux_action.evaluation.runs import NOT_READ, RunResult, Scenario, WhatFailed, severity_key
+from sepurux_action.evaluation.runs import NOT_READ, RunResult, Scenario, WhatFailed, worst_of
 from sepurux_action.report.context import Context, Dashboard
 from sepurux_action.report.state import BY_DECISION, State
 from sepurux_action.report.thresholds import written
@@ -148,7 +148,7 @@ class Found:
     @cached_property
     def pages(self) -> Mapping[str, Dashboard]:
         """Return the pages of the scenarios' runs at Sepurux, by name: of several recordings the worst one's."""
-        worst = {each.name: min(each.recordings, key=_worst_first).run.dashboard_url for each in self.read.scenarios}
+        worst = {each.name: worst_of(each.recordings).run.dashboard_url for each in self.read.scenarios}
         pages = {name: self.context.dashboard(url) for name, url in worst.items()}
         return {name: page for name, page in pages.items() if page}
 
@@ -187,15 +187,11 @@ class Found:
 
     def _scenario(self, scenario: Scenario) -> ScenarioFacts:
         undecided = _undecided(scenario)
-        worst = min(scenario.recordings, key=_worst_first)
+        worst = worst_of(scenario.recordings)
         reason = undecided.run_decision.reason if undecided else ""
         shown = bool(reason) and (self.result.decision is Decision.FAIL or reason != self.result.detail)
         clause = reason[:1].lower() + reason[1:] if worst.decision is Decision.PENDING else reason
-        if (
-            not undecided
-            and _state_of(scenario) is State.FAILED
-            and not any(each.reported for each in scenario.recordings)
-        ):
+        if scenario.failed and not undecided and not any(each.reported for each in scenario.recordings):
             shown, clause = True, "Sepurux decided `fail`, and reports no failure"
         return ScenarioFacts(
             name=scenario.name,
@@ -250,12 +246,8 @@ class Found:
 
 
 def _groups(failures: Iterable[ClassifiedFailure]) -> tuple[ClassifiedFailure, ...]:
-    """Return failures by severity, type, and mutation, without their traces."""
+    """Return failures merged by kind, whatever their trace."""
     return merge_failures(replace(each, trace_id="") for each in failures)[0]
-
-
-def _worst_first(run: RunResult) -> tuple[int, float]:
-    return severity_key(run.decision, run.run)
 
 
 def _state_of(scenario: Scenario) -> State:
