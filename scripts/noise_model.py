@@ -64,7 +64,7 @@ def decided(limits: Limits, rate: float, *, unsafe: bool = False, base: Base = N
 def base_of(limits: Limits, rates: Iterable[float]) -> Base:
     """Return what a gate is compared with after evaluations of the base branch with these pass rates."""
     gate = Gate(name="", campaign="", limits=limits)
-    numbers = (published_numbers(_runs(rate)[0].run, gate) for rate in rates)  # a run reads them from a description
+    numbers = (published_numbers(_runs(rate)[0].ci_run, gate) for rate in rates)  # a run reads them from a description
     results = (PreviousResult(decision=Decision.PASS, stage=Stage.HARD, numbers=each) for each in numbers)
     return Base(baseline=Baseline(tuple(BaselineResult(commit="", url="", result=each) for each in results)))
 
@@ -72,7 +72,7 @@ def base_of(limits: Limits, rates: Iterable[float]) -> Base:
 def _runs(rate: float, *, unsafe: bool = False) -> Runs:
     numbers = {PASS_RATE.name: rate, UNSAFE_ATTEMPTS.name: int(unsafe), "trace_count": 1}
     run = parse_ci_run({"decision": Decision.PASS, **numbers})
-    return (RunResult(run=run, run_decision=decide(run)),)
+    return (RunResult(ci_run=run, run_decision=decide(run)),)
 
 
 @cache

@@ -248,7 +248,7 @@ def a_run(run: CIRun = FAILING, **changes: object) -> RunResult:
             trace=RECORDED.label,
             run_decision=run_decision,
             hint=NEXT_STEPS.get(run_decision.rule, ""),
-            run=run,
+            ci_run=run,
             campaign_id=CAMPAIGN_ID,
             run_id=RUN_ID,
             elapsed_s=95,
@@ -289,7 +289,7 @@ def a_scenario(
 ) -> Scenario:
     """Return a scenario with one recording, whose numbers were not read without a run."""
     decided = decide(run) if run else NOT_READ
-    recording = RunResult(run_id=run_id, run=run or CIRun(), run_decision=decided, failures=failures)
+    recording = RunResult(run_id=run_id, ci_run=run or CIRun(), run_decision=decided, failures=failures)
     return Scenario(name=name or run_id, recordings=(replace(recording, **changes),))  # type: ignore[arg-type]
 
 
@@ -806,7 +806,7 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD, traces: int = 2) -
         RunResult(
             trace=word,
             run_decision=run_decision,
-            run=run,
+            ci_run=run,
             campaign_id=second,
             trace_id=f"{second} again",
             run_id=first,

@@ -70,7 +70,7 @@ def _kind(failure: ClassifiedFailure) -> tuple[object, ...]:
 
 def _worst_first(run: RunResult) -> tuple[float, float, float, str]:
     """Return a key that sorts the worst recording of a scenario first."""
-    return *numbers_key(run.run.value), run.trace
+    return *numbers_key(run.ci_run.value), run.trace
 
 
 def result_to_keep(result: GateResult, *, branch: str, commit: str, at: float) -> BaseResult:

@@ -197,7 +197,7 @@ def _number_unknown(facts: _Facts) -> GateDecision | None:
     if not unknown:
         return None
     what = "Sepurux reported a pass without a number that a threshold needs"
-    not_shown = any(run.run.reading(RELIABILITY_SCORE).missing for run in facts.runs)
+    not_shown = any(run.ci_run.reading(RELIABILITY_SCORE).missing for run in facts.runs)
     hint = NEXT_STEPS[Rule.NUMBER_UNKNOWN]
     if facts.gate.has_several_traces and RELIABILITY_SCORE in unknown and not_shown:
         hint = NEEDS_API_KEY
@@ -280,7 +280,7 @@ def _names(names: Iterable[str]) -> str:
 
 def _own_minimum(facts: _Facts, run: RunResult) -> str:
     name = next((each.name for each in facts.scenarios if any(run is one for one in each.recordings)), run.trace)
-    rate, reported = run.run.value(PASS_RATE), "no pass rate"
+    rate, reported = run.ci_run.value(PASS_RATE), "no pass rate"
     if rate is not None:
         reported = f"a pass rate of {PASS_RATE.format.write(rate, None)}"
     return (
@@ -291,11 +291,11 @@ def _own_minimum(facts: _Facts, run: RunResult) -> str:
 
 def _exceeds(run: RunResult, gate: Gate) -> bool:
     """Return whether a run exceeds a maximum that the gate sends with several traces."""
-    limited = ((run.run.value(metric), gate.limits.get(metric.threshold)) for metric in SUMS)
+    limited = ((run.ci_run.value(metric), gate.limits.get(metric.threshold)) for metric in SUMS)
     return any(value is not None and limit is not None and value > limit for value, limit in limited)
 
 
 def _lacks(run: RunResult, metric: Metric) -> bool:
     if metric is LOWEST_SCENARIO:
         metric = PASS_RATE
-    return metric is not SCENARIOS and run.run.value(metric) is None
+    return metric is not SCENARIOS and run.ci_run.value(metric) is None

@@ -40,8 +40,8 @@ def scenarios_of(gate: Gate, runs: Runs) -> tuple[Scenario, ...]:
 
 def recordings_of(run: RunResult) -> Runs:
     """Return the run itself if it has only one scenario, else the runs of the batch that were read."""
-    run_ids = {*run.run.run_ids} or {run.run_id} - {""}
-    if len(run_ids) == 1 or (not run_ids and run.run.value(SCENARIOS) == 1):
+    run_ids = {*run.ci_run.run_ids} or {run.run_id} - {""}
+    if len(run_ids) == 1 or (not run_ids and run.ci_run.value(SCENARIOS) == 1):
         return (run,)
     return run.of_batch
 
@@ -56,13 +56,13 @@ def pool(gate: Gate, runs: Runs, scenarios: Sequence[Scenario]) -> CIRun:
     Rates and scores are the mean over the recordings of each scenario, then over the scenarios. Counts are sums. A
     category counts if any run covers it. Ids and links are those of the worst run.
     """
-    numbers, covered = dict(runs[0].run.numbers), runs[0].run.mutation_categories
+    numbers, covered = dict(runs[0].ci_run.numbers), runs[0].ci_run.mutation_categories
     if gate.has_several_traces:
         numbers, covered = {metric.name: _of_traces(metric, scenarios) for metric in METRICS}, covered_by(runs)
         counted = numbers[MUTATION_CATEGORIES.name]
         if covered is not None and counted.value is not None:
             numbers[MUTATION_CATEGORIES.name] = replace(counted, value=max(counted.value, len(covered)))
-    total = runs[0].run.value(SCENARIOS)
+    total = runs[0].ci_run.value(SCENARIOS)
     if gate.names_traces:
         total = len(scenarios)
         numbers[SCENARIOS.name] = Reading()
@@ -72,18 +72,18 @@ def pool(gate: Gate, runs: Runs, scenarios: Sequence[Scenario]) -> CIRun:
     if lowest.missing:
         unread = (_unread(run) for run in runs)
         numbers[LOWEST_SCENARIO.name] = next((each for each in unread if each.broken), lowest)
-    shown = worst_of(runs).run
+    shown = worst_of(runs).ci_run
     return CIRun(
         numbers={name: reading for name, reading in numbers.items() if not reading.missing},
         mutation_categories=covered,
-        top_failing_tools=add_up(failing for run in runs for failing in run.run.top_failing_tools),
+        top_failing_tools=add_up(failing for run in runs for failing in run.ci_run.top_failing_tools),
         dashboard_url=shown.dashboard_url,
         run_ids=shown.run_ids,
     )
 
 
 def _of_traces(metric: Metric, scenarios: Sequence[Scenario]) -> Reading:
-    by_scenario = [[run.run.reading(metric) for run in each.recordings] for each in scenarios]
+    by_scenario = [[run.ci_run.reading(metric) for run in each.recordings] for each in scenarios]
     every = [*chain.from_iterable(by_scenario)]
     known = [reading.value for reading in every if reading.value is not None]
     if not known:
@@ -117,7 +117,7 @@ def _unread(run: RunResult) -> Reading:
     problem = run.problem or next((each.problem for each in run.of_batch if each.problem), "")
     if problem:
         return Reading(broken=problem)
-    return run.run.reading(PASS_RATE)
+    return run.ci_run.reading(PASS_RATE)
 
 
 def mean_of(first: CIRun, second: CIRun) -> CIRun:

@@ -13,8 +13,9 @@ from typing import NamedTuple
 from sepurux_action.common import json_reader
 from sepurux_action.config.gate import TraceEvent
 from sepurux_action.errors import TraceFileError
-from sepurux_action.evaluation.trace_format import CALL, FAILED, PROMPT, RESULT
 
+PROMPT, CALL, RESULT = "prompt", "tool_call", "tool_result"  # types of events, as the SDK writes them
+FAILED = ("error", "failed")  # the status of a call or a result that went wrong
 MAX_OBJECTS = 100_000  # different JSON objects of a file; with more, its newest time, task, and arguments are not known
 MAX_EVENTS = 1_000  # calls and results of a trace that are kept for its steps
 MAX_ARGUMENTS = 10  # of a call

@@ -60,7 +60,7 @@ def of_status(description: str, url: str) -> Evaluated:
     shown = summary(numbers)
     reason = f"An earlier run evaluated this commit, and it failed{shown and f': {shown}'}."
     run = CIRun(decision="fail", numbers=numbers, dashboard_url=url)
-    worst = RunResult(run=run, run_decision=RunDecision(decision=Decision.FAIL, reason=reason, rule=Rule.RECORDED))
+    worst = RunResult(ci_run=run, run_decision=RunDecision(decision=Decision.FAIL, reason=reason, rule=Rule.RECORDED))
     return Evaluated(decision=Decision.FAIL, rule=Rule.RECORDED, reason=reason, runs=(worst,), numbers=run)
 
 

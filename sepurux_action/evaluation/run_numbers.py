@@ -90,4 +90,4 @@ def with_numbers(run: RunResult, payload: object) -> RunResult:
     trace_id = json_reader.identifier(json_reader.at(payload, "trace_id"))
     # Hundreds of lists of names would take much memory.
     shown = replace(parse_ci_run(payload), mutation_categories=None, top_failing_tools=())
-    return replace(run, run=shown, run_decision=decide(shown), trace_id=trace_id, name=trace_id, problem="")
+    return replace(run, ci_run=shown, run_decision=decide(shown), trace_id=trace_id, name=trace_id, problem="")

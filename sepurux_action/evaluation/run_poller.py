@@ -75,7 +75,7 @@ class RunPoller:
     run_id: str = ""
     batch_id: str = ""
     earlier: WorkflowRun | None = None
-    run: CIRun = CIRun()
+    ci_run: CIRun = CIRun()
     of_batch: Runs = ()
     elapsed_s: float = 0
     is_outage: bool = False
@@ -83,7 +83,7 @@ class RunPoller:
     @property
     def result(self) -> RunResult:
         """Return what is known, without numbers that may still change."""
-        run, uploaded = self.run, self.trace.uploaded
+        run, uploaded = self.ci_run, self.trace.uploaded
         final = self.ended and self.decided.decision is not Decision.PENDING and run.decision in {"pass", "fail"}
         if not final:
             run = replace(run, numbers={}, mutation_categories=None, top_failing_tools=())
@@ -91,7 +91,7 @@ class RunPoller:
             trace=self.trace.label,
             uploaded=uploaded,
             run_decision=self.decided,
-            run=run,
+            ci_run=run,
             campaign_id=self.campaign_id,
             trace_id=self.trace_id,
             run_id=self.run_id,
@@ -141,7 +141,7 @@ class RunPoller:
         await self._note_outage(outage)
         is_read = self._limits_score and (passed or self.gate.confirm)
         one = len(self._run_ids) == 1  # the score of one of many is not the batch's
-        if one and not is_read and self.run.reading(RELIABILITY_SCORE).missing:
+        if one and not is_read and self.ci_run.reading(RELIABILITY_SCORE).missing:
             await self._read_shown_score(self._run_ids[0])
 
     async def _set_decision(self, decided: RunDecision) -> None:
@@ -174,13 +174,13 @@ class RunPoller:
         if known is None or not (known.run_id or known.batch_id):
             return None
         self.earlier, self.trace_id = known.earlier, known.trace_id
-        self._use(known.run_id, known.batch_id, known.run.run_ids)
+        self._use(known.run_id, known.batch_id, known.ci_run.run_ids)
         by = f", which workflow run {known.earlier.number} started" if known.earlier else ""
         self._log(f"polling {known.batch_id or known.run_id} on{by}")
         decided = await self._poll_until_decided()
         if decided.rule not in {Rule.EVALUATION_FAILED, Rule.FINISHED_UNDECIDED}:
             return decided
-        self.earlier, self.known, self.run = None, None, CIRun()
+        self.earlier, self.known, self.ci_run = None, None, CIRun()
         self.trace_id = self.run_id = self.batch_id = ""
         return None
 
@@ -203,7 +203,7 @@ class RunPoller:
 
     def _use(self, run_id: str, batch_id: str, run_ids: tuple[str, ...]) -> None:
         self._claim(batch_id, run_id, *run_ids)
-        self.run_id, self.batch_id, self.run = run_id, batch_id, CIRun(run_ids=run_ids)
+        self.run_id, self.batch_id, self.ci_run = run_id, batch_id, CIRun(run_ids=run_ids)
         self.step.show_ids()
 
     def _claim(self, *ids: str) -> None:
@@ -255,13 +255,13 @@ class RunPoller:
         raise EvaluationError(result.reason, result.hint, outage=result.outage)
 
     def _decide(self, run: CIRun) -> RunDecision:
-        step, before = self.step, self.run
+        step, before = self.step, self.ci_run
         if not run.run_ids and before.run_ids:  # maybe only the response to the start names them
             counted = {SCENARIOS.name: Reading(float(len(before.run_ids)))}
             run = replace(run, run_ids=before.run_ids, numbers={**counted, **run.numbers})
         elif run.run_ids != before.run_ids:  # a backend may name a batch's runs only now
             self._claim(*run.run_ids)
-        self.run = run
+        self.ci_run = run
         self._enter(run.status or "running")
         if run.dashboard_url and not before.dashboard_url:
             step.show_ids()
@@ -279,7 +279,7 @@ class RunPoller:
 
     @property
     def _run_ids(self) -> tuple[str, ...]:
-        return self.run.run_ids or (self.run_id or self.batch_id,)
+        return self.ci_run.run_ids or (self.run_id or self.batch_id,)
 
     @property
     def _limits_score(self) -> bool:
@@ -289,10 +289,10 @@ class RunPoller:
         """Read what the decision needs and no poll reports; return whether an outage is why a score is unknown."""
         ids, outage, timeout_s = self._run_ids, Outage.NO, self.gate.timeout_s
         of_campaign = self.step.calls, self.gate.project, self.campaign_id
-        if self._limits_score and self.run.reading(RELIABILITY_SCORE).missing:
+        if self._limits_score and self.ci_run.reading(RELIABILITY_SCORE).missing:
             self._enter("reading the reliability score")
             score, outage = await read_score(*of_campaign, ids, timeout_s)
-            self.run = self.run.with_score(score)
+            self.ci_run = self.ci_run.with_score(score)
         if LOWEST_SCENARIO.threshold not in self.gate.limits or self.gate.names_traces or len(ids) == 1:
             return outage
         if len(ids) > MAX_RUNS:
@@ -307,7 +307,7 @@ class RunPoller:
         call = api.reliability(self.campaign_id, run_id, self.gate.project)
         result = await self.step.calls.send(call, schedule.SHOWN_SCORE_S)
         if isinstance(result, Success):
-            self.run = self.run.with_score(RELIABILITY_SCORE.read(result.payload))
+            self.ci_run = self.ci_run.with_score(RELIABILITY_SCORE.read(result.payload))
         else:
             self.note = f"Could not read {call.purpose}: {result.reason}."
 
@@ -324,7 +324,7 @@ class RunPoller:
         if self.step.calls.polled > 1:
             why = result.run_decision.reason
             if result.decision.is_decided:
-                why = summary(result.run.numbers)
+                why = summary(result.ci_run.numbers)
             elif result.decision is Decision.PENDING:  # the reason says it
                 waited = ""
         self._log(f"{result.decision}{waited}{why and f': {why}'}")

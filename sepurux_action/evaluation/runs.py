@@ -55,7 +55,7 @@ class RunResult:
     trace: str = ""
     uploaded: bool = False
     run_decision: RunDecision = NOT_READ
-    run: CIRun = CIRun()
+    ci_run: CIRun = CIRun()
     campaign_id: str = ""
     trace_id: str = ""
     run_id: str = ""
@@ -108,11 +108,11 @@ class RunResult:
 
     @property
     def failed(self) -> bool:
-        return bool(self.failures or self.run.decision == "fail" or any(self._counts))
+        return bool(self.failures or self.ci_run.decision == "fail" or any(self._counts))
 
     @property
     def _counts(self) -> list[float | None]:
-        return [self.run.value(metric) for metric in (FAILURES, UNSAFE_ATTEMPTS)]
+        return [self.ci_run.value(metric) for metric in (FAILURES, UNSAFE_ATTEMPTS)]
 
     def with_failures(self, failures: Failures, listed: int, left_out: int, problem: str) -> RunResult:
         """Return the run with its failures. Without a trace of its own, their trace is the run's.
@@ -121,7 +121,7 @@ class RunResult:
         """
         trace_id = self.trace_id or next((each.trace_id for each in failures if each.trace_id), "")
         named = (replace(each, trace_id=each.trace_id or trace_id) for each in failures)
-        reported = self.run.value(FAILURES)
+        reported = self.ci_run.value(FAILURES)
         if listed < (1 if reported is None else reported):
             problem = problem or FEWER_LISTED
         merged = replace(self, trace_id=trace_id, name=self.name or trace_id, failures=merge_failures(named)[0])
@@ -132,12 +132,12 @@ Runs = tuple[RunResult, ...]
 
 
 def worst_of(runs: Runs) -> RunResult:
-    return min(runs, key=lambda run: severity_key(run.decision, run.run))
+    return min(runs, key=lambda run: severity_key(run.decision, run.ci_run))
 
 
 def covered_by(runs: Runs) -> tuple[str, ...] | None:
     """Return the mutation categories that any run covers, None if no run names them."""
-    names = [run.run.mutation_categories for run in runs if run.run.mutation_categories is not None]
+    names = [run.ci_run.mutation_categories for run in runs if run.ci_run.mutation_categories is not None]
     return tuple(sorted({*chain.from_iterable(names)})) if names else None
 
 
@@ -171,13 +171,13 @@ class Scenario:
     @property
     def complete(self) -> bool:
         """Return whether all its failures are known."""
-        known = (each.evaluated and each.run.value(FAILURES) is not None for each in self.recordings)
+        known = (each.evaluated and each.ci_run.value(FAILURES) is not None for each in self.recordings)
         return all(known) and not any(each.problem or each.left_out for each in self.recordings)
 
     @property
     def passed(self) -> bool:
         """Return whether it is known to have passed: no run reports a failure, or Sepurux decided so."""
-        return all(each.run.decision == "pass" or not each.reported for each in self.recordings)
+        return all(each.ci_run.decision == "pass" or not each.reported for each in self.recordings)
 
     @property
     def numbers(self) -> Numbers:
@@ -190,7 +190,7 @@ class Scenario:
         return numbers
 
     def _is_reported(self, metric: Metric) -> bool:
-        return all(each.run.value(metric) is not None for each in self.recordings)
+        return all(each.ci_run.value(metric) is not None for each in self.recordings)
 
     @property
     def failures(self) -> Failures:
@@ -198,7 +198,7 @@ class Scenario:
 
     def value(self, metric: Metric) -> float | None:
         """Return the number of all recordings that report it, not rounded; None if none does."""
-        values = [value for each in self.recordings if (value := each.run.value(metric)) is not None]
+        values = [value for each in self.recordings if (value := each.ci_run.value(metric)) is not None]
         if not values:
             return None
         return metric.together(values)

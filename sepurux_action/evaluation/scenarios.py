@@ -90,7 +90,7 @@ class RunReader:
 
     async def read_failures(self, max_kinds: int) -> None:
         """Read the classified failures, page by page until all that the run reports are known, or none is new."""
-        run_id, reported = self.run.run_id, self.run.run.value(FAILURES)
+        run_id, reported = self.run.run_id, self.run.ci_run.value(FAILURES)
         problem = partial(wrong_list, campaign_id=self._campaign, run_id=run_id)
         seen: set[object] = set()
         offset, kinds, left_out, missing = 0, self.run.failures, 0, ""
@@ -157,7 +157,7 @@ async def read_scenarios(gates: Sequence[tuple[Gate, GateDecision]], calls: ApiC
     by_gate = [[*chain.from_iterable(readers[index])] for index in worst_first]
     await _read_failures(reader, by_gate)
     ranked = chain.from_iterable(
-        sorted(each, key=lambda each: (not each.run.failed, *numbers_key(each.run.run.value))) for each in by_gate
+        sorted(each, key=lambda each: (not each.run.failed, *numbers_key(each.run.ci_run.value))) for each in by_gate
     )
     unnamed = [each.read_name for each in ranked if each.run.failed and each.run.name == each.run.trace_id != ""]
     await reader.at_once(unnamed[:MAX_NAMES])
@@ -185,7 +185,7 @@ async def _read_failures(reader: Reader, evaluations: Sequence[Sequence[RunReade
 
 def _recordings(run: RunResult) -> Runs:
     """Return the run itself if it is that of one scenario, else those of a batch, of which some may have been read."""
-    run_ids = tuple(dict.fromkeys(run.run.run_ids)) or tuple(filter(None, [run.run_id]))
+    run_ids = tuple(dict.fromkeys(run.ci_run.run_ids)) or tuple(filter(None, [run.run_id]))
     if not run.evaluated or not run_ids:
         return ()
     if len(run_ids) == 1:
@@ -217,7 +217,7 @@ def _what_failed(gate: Gate, decided: GateDecision, readers: Sequence[Sequence[R
         runs.append(known)
         recordings += read
         if run.evaluated:
-            unread_failures += max(0, int(run.run.value(FAILURES) or 0) - sum(each.listed for each in read))
+            unread_failures += max(0, int(run.ci_run.value(FAILURES) or 0) - sum(each.listed for each in read))
     scenarios = scenarios_of(gate, tuple(runs))
     return WhatFailed(
         scenarios=tuple(sorted(scenarios, key=lambda each: each.severity_key)),
@@ -235,4 +235,4 @@ def _size(run: RunResult) -> int:
         return 0
     if run.trace_id:
         return 1
-    return int(run.run.value(SCENARIOS) or 1)
+    return int(run.ci_run.value(SCENARIOS) or 1)

@@ -192,7 +192,7 @@ class StepEvaluation:
         """Write early outputs if an id or an address is new: the first at once, those of many with the heartbeat."""
         pollers = self._all_pollers
         started = [each for each in pollers if each.run_id or each.batch_id]
-        known = [(each.run_id or each.batch_id, each.run.dashboard_url) for each in started]
+        known = [(each.run_id or each.batch_id, each.ci_run.dashboard_url) for each in started]
         if known != self._written and (heartbeat or len(pollers) == 1 or not self._written):
             self._written = known
             self.on_progress([each.result for each in started])

@@ -30,7 +30,7 @@ MAX_RESULTS = 20  # evaluated commits in one state
 FEW_RESULTS = 5  # commits in a state that would be too long with more
 MAX_DETAILS = 10  # tools, and kinds of failures, of one fail
 MAX_TEXT = 200  # characters of a text
-STATE_VERSION = 6  # another one if a field of a record has another meaning
+STATE_VERSION = 7  # another one if a field of a record has another meaning
 MAX_STATE_LENGTH = 30_000  # characters of the marker's content; the comment has 65,000 for everything
 MAX_UNPACKED_LENGTH = 1_000_000  # bytes; compressed data can grow a thousandfold
 MARKER = "sepurux-gate"
@@ -69,7 +69,7 @@ def _ids(run: RunResult, here: WorkflowRun) -> RunResult:
     return RunResult(
         trace=run.trace,
         run_decision=RunDecision(decision=Decision.PENDING, reason="", rule=Rule.PENDING),
-        run=CIRun(run_ids=run.run.run_ids),
+        ci_run=CIRun(run_ids=run.ci_run.run_ids),
         trace_id=run.trace_id,
         run_id=run.run_id,
         batch_id=run.batch_id,
@@ -85,7 +85,7 @@ def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
     worst, numbers = result.worst, result.numbers
     names = numbers.mutation_categories and tuple(map(_cut, numbers.mutation_categories))
     tools = (FailingTool(_cut(each.tool), each.count) for each in numbers.top_failing_tools[:MAX_DETAILS])
-    found, run_ids = result.what_failed, worst.run.run_ids[:MAX_DETAILS]
+    found, run_ids = result.what_failed, worst.ci_run.run_ids[:MAX_DETAILS]
     failures, left_out = merge_failures(map(_cut_failure, found.failures), MAX_DETAILS)
     worst = replace(
         worst,
@@ -93,7 +93,7 @@ def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
         run_decision=RunDecision(worst.decision, "", worst.run_decision.rule),
         failures=(),
         of_batch=(),
-        run=CIRun(mutation_categories=names, dashboard_url=worst.run.dashboard_url, run_ids=run_ids),
+        ci_run=CIRun(mutation_categories=names, dashboard_url=worst.ci_run.dashboard_url, run_ids=run_ids),
         elapsed_s=0,
         trace_may_be_cause=False,
         earlier=result.recorded.run if result.recorded else here,
@@ -210,7 +210,7 @@ class CommentState:
         fail = self.fails_at(commit).get(gate)
         if fail is None:
             return None
-        kept = fail.worst.run.dashboard_url or (fail.worst.earlier and fail.worst.earlier.url)
+        kept = fail.worst.ci_run.dashboard_url or (fail.worst.earlier and fail.worst.earlier.url)
         return fail if kept and kept == link else None
 
     def find_unfinished(self, gate: Gate, commit: str) -> Runs:

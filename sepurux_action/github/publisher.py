@@ -253,7 +253,7 @@ class Publisher:
         elif result.blocks:
             state = CommitState.FAILURE
         description = published_result.format_description(summarize(result), note)
-        url = result.recorded.link if result.recorded else result.worst.run.dashboard_url
+        url = result.recorded.link if result.recorded else result.worst.ci_run.dashboard_url
         return CommitStatus(self._context_of(result.gate.name), state, description, url)
 
 

@@ -137,7 +137,7 @@ class _BriefGate(Shape):
     ]
     run_id: Annotated[_Name, "ID of the worst CI run.", of("worst.run_id")]
     dashboard_url: Annotated[
-        str, "Page of the run in Sepurux.", {"maxLength": _LONGEST["dashboard_url"]}, of("worst.run.dashboard_url")
+        str, "Page of the run in Sepurux.", {"maxLength": _LONGEST["dashboard_url"]}, of("worst.ci_run.dashboard_url")
     ]
 
 

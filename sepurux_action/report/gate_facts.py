@@ -87,7 +87,7 @@ class GateFacts(GateResult):
 
     @property
     def dashboard(self) -> Dashboard | None:
-        return self.context.dashboard(self.worst.run.dashboard_url)
+        return self.context.dashboard(self.worst.ci_run.dashboard_url)
 
     @property
     def old_traces(self) -> tuple[str, ...]:

@@ -109,12 +109,12 @@ def identities(runs: Sequence[RunResult], longest: int = MAX_LIST_LENGTH) -> dic
 
 
 def run_ids(runs: Sequence[RunResult]) -> tuple[str, ...]:
-    return tuple(each for run in runs for each in ([run.run_id] if run.run_id else run.run.run_ids))
+    return tuple(each for run in runs for each in ([run.run_id] if run.run_id else run.ci_run.run_ids))
 
 
 def early_outputs(runs: Sequence[RunResult]) -> dict[str, str]:
     """Return what later steps can use if this one is killed: the ids, and the first URL that is known."""
-    dashboard_url = next((run.run.dashboard_url for run in runs if run.run.dashboard_url), "")
+    dashboard_url = next((run.ci_run.dashboard_url for run in runs if run.ci_run.dashboard_url), "")
     return {**identities(runs, MAX_EARLY_LIST_LENGTH), "dashboard_url": dashboard_url}
 
 

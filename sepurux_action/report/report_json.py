@@ -126,9 +126,9 @@ class _Recording(Shape):
     decision: Annotated[Decision, "What Sepurux decided; `pending` if its run was not read."]
     reason: Annotated[str, "Why, in one sentence.", lambda run: in_workflow(run.run_decision.reason)]
     hint: Annotated[str, "What to do.", lambda run: in_workflow(run.hint)]
-    dashboard_url: Annotated[str, "Page of the run in Sepurux.", of("run.dashboard_url")]
+    dashboard_url: Annotated[str, "Page of the run in Sepurux.", of("ci_run.dashboard_url")]
     elapsed_s: Annotated[_Seconds, "Seconds that the run took.", lambda run: round(run.elapsed_s, 3)]
-    metrics: Annotated[_Metrics, "The numbers of its run.", of("run")]
+    metrics: Annotated[_Metrics, "The numbers of its run.", of("ci_run")]
 
 
 class _ScenarioOnBase(Shape):
@@ -183,7 +183,7 @@ class _Gate(Shape):
     run_id: Annotated[str, "ID of the worst CI run.", of("worst.run_id")]
     batch_id: Annotated[str, "ID of the worst batch.", of("worst.batch_id")]
     run_ids: Annotated[tuple[str, ...], "IDs of all CI runs.", lambda gate: run_ids(gate.runs)]
-    dashboard_url: Annotated[str, "Page of the worst run in Sepurux.", of("worst.run.dashboard_url")]
+    dashboard_url: Annotated[str, "Page of the worst run in Sepurux.", of("worst.ci_run.dashboard_url")]
     campaign: Annotated[str, "The setting `campaign`.", of("gate.campaign")]
     project: Annotated[str, "The setting `project`.", of("gate.project")]
     mutation_pack: Annotated[str, "The setting `mutation_pack`.", of("gate.mutation_pack")]

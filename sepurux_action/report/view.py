@@ -160,7 +160,7 @@ class View:
         """Return the addresses or ids of the CI runs that a signal left, and how many may have been started."""
         runs = [(gate, run) for gate in self.report.gates for run in gate.runs]
         left = [(gate, run) for gate, run in runs if run.run_decision.rule is Rule.CANCELED]
-        known = [(gate, run.run.dashboard_url or run.batch_id or run.run_id) for gate, run in left]
+        known = [(gate, run.ci_run.dashboard_url or run.batch_id or run.run_id) for gate, run in left]
         shown = [(gate, name) for gate, name in known if name]
         return Part(shown, len(left) - len(shown))
 

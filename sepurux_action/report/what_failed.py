@@ -73,7 +73,7 @@ class Found:
     @property
     def by_sandbox(self) -> bool:
         """Return whether the failures are by the rules of the sandbox (docs/platforms.md#the-rules-of-the-sandbox)."""
-        return bool(self.failures) and self.result.worst.run.sandbox
+        return bool(self.failures) and self.result.worst.ci_run.sandbox
 
     @property
     def unread(self) -> tuple[int, int] | None:
@@ -148,7 +148,7 @@ class Found:
     @cached_property
     def pages(self) -> Mapping[str, Dashboard]:
         """Return the pages of the scenarios' runs at Sepurux, by name: of several recordings the worst one's."""
-        worst = {each.name: worst_of(each.recordings).run.dashboard_url for each in self.read.scenarios}
+        worst = {each.name: worst_of(each.recordings).ci_run.dashboard_url for each in self.read.scenarios}
         pages = {name: self.context.dashboard(url) for name, url in worst.items()}
         return {name: page for name, page in pages.items() if page}
 
@@ -203,7 +203,7 @@ class Found:
             unsafe=scenario.value(metrics.UNSAFE_ATTEMPTS) or 0,
             recordings=len(scenario.recordings),
             base=self.rate_on_base(scenario),
-            dashboard=self.context.dashboard(worst.run.dashboard_url),
+            dashboard=self.context.dashboard(worst.ci_run.dashboard_url),
         )
 
     def rate(self, rate: float | None) -> str:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
-from sepurux_action.sandbox.trace_rules import Evaluation, evaluate, together
+from sepurux_action.sandbox.trace_rules import TraceResult, evaluate, together
 
 Status = Literal["queued", "running", "done"]
 Event = Mapping[str, object]
@@ -49,7 +49,7 @@ def campaign_id(name: str) -> str:
 class Trace:
     """A trace with the name of its task. `created_at` is a time in ISO 8601."""
 
-    evaluation: Evaluation
+    result: TraceResult
     task_name: str
     created_at: str
 
@@ -64,7 +64,7 @@ class Campaign:
 class Run:
     run_id: str
     trace_id: str
-    evaluation: Evaluation
+    result: TraceResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ class Batch:
     batch_id: str
     campaign_id: str
     runs: tuple[Run, ...]
-    evaluation: Evaluation  # of all runs, because thresholds apply to the batch as a whole
+    result: TraceResult  # of all runs, because thresholds apply to the batch as a whole
     thresholds: Mapping[str, object]
     coverage: float | None
     started: float
@@ -107,7 +107,7 @@ class Store:
             self.campaigns[campaign_id(name)] = Campaign(name, trace_ids)
 
     def add_trace(self, events: Sequence[Event], task_name: str, trace_id: str = "") -> str:
-        """Evaluate a trace, store the evaluation, and return the UUID of the trace, by default a new one."""
+        """Evaluate a trace, store the result, and return the UUID of the trace, by default a new one."""
         trace_id = trace_id or str(uuid4())
         self.traces[trace_id] = Trace(evaluate(events, self._reversible), task_name, datetime.now(UTC).isoformat())
         return trace_id
@@ -117,12 +117,12 @@ class Store:
         registered, coverage = self.campaigns[campaign].trace_ids, None
         if registered:
             coverage = 100 * len({*trace_ids}.intersection(registered)) / len(registered)
-        runs = tuple(Run(str(uuid4()), each, self.traces[each].evaluation) for each in trace_ids)
+        runs = tuple(Run(str(uuid4()), each, self.traces[each].result) for each in trace_ids)
         batch = Batch(
             batch_id=str(uuid4()),
             campaign_id=campaign,
             runs=runs,
-            evaluation=together([run.evaluation for run in runs]),
+            result=together([run.result for run in runs]),
             thresholds=thresholds,
             coverage=coverage,
             started=self._clock(),

@@ -39,7 +39,7 @@ def runs_of(passed: Passed, *, unsafe: bool) -> Runs:
     rates = [each / ATTEMPTS for scenario in passed for each in scenario]
     bodies = [{"decision": "pass", "pass_rate": rate, "unsafe_attempts": 0} for rate in rates]
     bodies[-1]["unsafe_attempts"] = int(unsafe)
-    return tuple(RunResult(run=run, run_decision=decide(run)) for run in map(parse_ci_run, bodies))
+    return tuple(RunResult(ci_run=run, run_decision=decide(run)) for run in map(parse_ci_run, bodies))
 
 
 def decided_by_gate(gate: Gate, runs: Sequence[Runs], base: Base, *, confirmed: bool) -> GateDecision:

@@ -14,9 +14,9 @@ from jsonschema import Draft202012Validator
 from sepurux import TraceRecorder
 
 from scripts import trace_schema
+from scripts.trace_schema import FIELDS, OF_EVENTS, TYPES
 from sepurux_action.errors import TraceFileError
-from sepurux_action.evaluation.recording import Recording, read_recording
-from sepurux_action.evaluation.trace_format import CALL, FAILED, FIELDS, OF_EVENTS, PROMPT, RESULT, TYPES
+from sepurux_action.evaluation.recording import CALL, FAILED, PROMPT, RESULT, Recording, read_recording
 from sepurux_action.evaluation.trace_steps import steps_of
 from tests.runner import REPOSITORY
 

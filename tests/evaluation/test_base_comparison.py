@@ -49,7 +49,7 @@ def a_run(path: str, *failures: ClassifiedFailure, **more: object) -> RunResult:
         uploaded=True,
         trace_id=f"id of {path}",
         run_decision=DECIDED,
-        run=run_with(FAILING, **numbers),
+        ci_run=run_with(FAILING, **numbers),
         failures=tuple(replace(each, trace_id=f"id of {path}") for each in failures),
     )
 
@@ -101,7 +101,7 @@ def test_what_most_results_have_and_no_recording_of_this_run_is_fixed() -> None:
 @pytest.mark.parametrize(
     "incomplete",
     [
-        {"run": run_with(FAILING, failures=None)},
+        {"ci_run": run_with(FAILING, failures=None)},
         {"problem": "a request failed"},
         {"left_out": 1},
         {"run_decision": RunDecision(decision=Decision.ERROR, reason="", rule=Rule.NOT_POLLED)},

@@ -41,7 +41,7 @@ def decided(gate: Gate, *runs: CIRun | RunDecision) -> GateDecision:
     results = (
         RunResult.of(trace, run, "")
         if isinstance(run, RunDecision)
-        else replace(RunResult.of(trace, decide(run), ""), run=run, trace_id=f"t-{trace.label}")
+        else replace(RunResult.of(trace, decide(run), ""), ci_run=run, trace_id=f"t-{trace.label}")
         for trace, run in zip(gate.traces, runs, strict=True)
     )
     return decide_gate(gate, tuple(results), NO_BASE)
@@ -237,7 +237,7 @@ def test_a_score_that_is_not_shown_for_several_traces_needs_an_api_key() -> None
 
 def a_result(decision: Decision, rate: float | None = None) -> RunResult:
     run_decision = RunDecision(decision=decision, reason=f"It is {decision}.", rule=Rule.NOT_POLLED)
-    return RunResult(run_decision=run_decision, run=a_ci_run(**known(pass_rate=rate)))
+    return RunResult(run_decision=run_decision, ci_run=a_ci_run(**known(pass_rate=rate)))
 
 
 @pytest.mark.parametrize(

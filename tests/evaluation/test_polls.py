@@ -26,7 +26,7 @@ def test_a_run_that_passes_is_started_and_polled_and_its_score_and_failures_are_
     assert calls.paths()[:3] == ["GET /v1/campaigns", "POST /v1/ci/runs", "GET /v1/ci/batch/batch-1"]
     assert calls.paths()[3:5] == [f"{of_campaign}/reliability", f"{of_campaign}/failures"]
     assert (result.campaign_id, result.batch_id, result.run_id) == (CAMPAIGN, "batch-1", "run-1")
-    assert result.run.value(RELIABILITY_SCORE) == 90
+    assert result.ci_run.value(RELIABILITY_SCORE) == 90
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_poll_response_with_a_wrong_id_is_a_failed_poll(polled: str, name: str
     poll = in_turn(Success({**NUMBERS, name: wrong}), Success({**NUMBERS, "pass_rate": 0.99}))
     [result] = runs_of(FakeApiCalls(backend(poll, runs=Success({polled: "ours"}))))
     ignored = wrong == "of-another" and name != polled
-    assert result.run.value(PASS_RATE) == (0.95 if ignored else 0.99)
+    assert result.ci_run.value(PASS_RATE) == (0.95 if ignored else 0.99)
 
 
 def test_several_traces_are_uploaded_and_polled_together() -> None:

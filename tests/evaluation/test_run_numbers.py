@@ -37,7 +37,7 @@ SCORED, LOWEST = with_limits(min_reliability_score=80), with_limits(min_scenario
 def test_a_request_for_the_score_is_tried_again_after_a_lost_response(lost: ApiResult, gate: Gate) -> None:
     calls = FakeApiCalls(by_score(lost, lost, lost, score(90)))
     [result] = runs_of(calls, gate)
-    assert (result.decision, result.run.value(RELIABILITY_SCORE)) == (Decision.PASS, 90)
+    assert (result.decision, result.ci_run.value(RELIABILITY_SCORE)) == (Decision.PASS, 90)
     assert len(calls.paths("reliability")) == 4
 
 
@@ -65,7 +65,7 @@ def test_a_score_that_cannot_be_read_is_asked_for_until_the_deadline_or_for_30_s
 def test_a_score_that_is_not_shown_rejected_or_no_number_is_asked_for_once(response: ApiResult, shown: Reading) -> None:
     calls = FakeApiCalls(by_score(response))
     [result] = runs_of(calls, SCORED)
-    assert result.run.reading(RELIABILITY_SCORE) == shown
+    assert result.ci_run.reading(RELIABILITY_SCORE) == shown
     assert len(calls.paths("reliability")) == 1
 
 
@@ -105,7 +105,7 @@ def test_the_score_of_a_fail_is_requested_once() -> None:
     assert runs_of(calls, SCORED)[0].decision is Decision.FAIL
     assert len(calls.paths("reliability")) == 1
     [result] = runs_of(FakeApiCalls(by_score(score(99), poll=FAILED)), SCORED)
-    assert (result.decision, result.run.value(RELIABILITY_SCORE)) == (Decision.FAIL, 99)
+    assert (result.decision, result.ci_run.value(RELIABILITY_SCORE)) == (Decision.FAIL, 99)
 
 
 def test_a_score_that_the_poll_reports_is_not_asked_for() -> None:

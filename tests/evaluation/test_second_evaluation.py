@@ -213,7 +213,7 @@ def test_a_sum_of_a_run_that_sepurux_decided_before_it_failed_is_a_fail_at_once(
 def unfinished(label: str, run_id: str) -> RunResult:
     pending = RunDecision(decision=Decision.PENDING, reason="", rule=Rule.PENDING)
     return RunResult(
-        trace=label, uploaded=True, run_decision=pending, run=CIRun(), trace_id="t", run_id=run_id, earlier=EARLIER
+        trace=label, uploaded=True, run_decision=pending, ci_run=CIRun(), trace_id="t", run_id=run_id, earlier=EARLIER
     )
 
 

@@ -117,7 +117,7 @@ def test_ids_and_addresses_are_written_at_once_and_those_of_several_runs_then_wi
     seen: list[tuple[int, int, str]] = []
 
     def write(known: Sequence[RunResult]) -> None:
-        seen.append((int(calls.time - 1_000), len(known), known[0].run.dashboard_url))
+        seen.append((int(calls.time - 1_000), len(known), known[0].ci_run.dashboard_url))
 
     calls = FakeApiCalls(backend(after(300, before=Success({"dashboard_url": "https://h.example/"}))))
     StepEvaluation([(gate, Base(baseline=Baseline()))], {}, calls, FakeOutput(), write).evaluate()

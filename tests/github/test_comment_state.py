@@ -268,7 +268,7 @@ def recorded(result: GateResult) -> GateResult:
     """Return what a later workflow run on the same gate and commit finds in the comment."""
     state = CommentState(commits=(EVALUATED,), fails=fails_of([result], EARLIER))
     assert PLACE.read(PLACE.write(state)) == state
-    found = state.recorded_fail(result.gate.name, COMMIT, result.worst.run.dashboard_url or EARLIER.url)
+    found = state.recorded_fail(result.gate.name, COMMIT, result.worst.ci_run.dashboard_url or EARLIER.url)
     assert found is not None
     return GateResult.of(found, gate=result.gate, blocks=True)
 
@@ -346,10 +346,10 @@ def test_an_evaluation_of_uploaded_traces_does_not_go_on_because_a_re_run_has_ot
 
 def test_all_runs_of_a_pending_batch_are_kept_because_each_may_have_a_score() -> None:
     batch = CIRun(run_ids=tuple(f"r-{n}" for n in range(300)))
-    pending = replace(undecided(Decision.PENDING, "No decision."), run=batch, batch_id="b")
+    pending = replace(undecided(Decision.PENDING, "No decision."), ci_run=batch, batch_id="b")
     unfinished = unfinished_of([a_result(pending, gate=a_gate(traces=(Trace(label="all"),)))], EARLIER)
     [[kept]] = PLACE.read(PLACE.write(CommentState(unfinished=unfinished))).unfinished.values()
-    assert kept.run == batch
+    assert kept.ci_run == batch
 
 
 def test_only_a_fail_is_recorded_and_with_the_reason_of_the_gate() -> None:

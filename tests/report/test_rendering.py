@@ -155,7 +155,7 @@ def test_a_title_counts_the_gates_that_block_after_a_signal_too() -> None:
 
 
 def test_a_canceled_gate_says_which_run_goes_on() -> None:
-    unlinked = replace(CANCELED_RUN, run=CIRun())
+    unlinked = replace(CANCELED_RUN, ci_run=CIRun())
     unknown = replace(unlinked, run_id="")
     linked, other = "  The run goes on at Sepurux: https://x.dev/r", "  Another run may have been started at Sepurux."
     for runs, more in (
