@@ -21,7 +21,7 @@ from http.server import BaseHTTPRequestHandler
 from itertools import chain, cycle
 from socketserver import TCPServer, ThreadingMixIn
 from sys import exception
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 from urllib.parse import parse_qsl, urlsplit
 
 CAMPAIGN_ID = "c0de0000-0000-4000-8000-000000000001"
@@ -53,8 +53,23 @@ class Request:
         return fnmatchcase(f"{self.method} {self.path}", route)
 
 
-class Line(BaseHTTPRequestHandler):
-    """The server's connection, to which an answer writes."""
+class Line(Protocol):
+    """The connection to a client, to which an answer writes."""
+
+    def send(self, content: bytes) -> None: ...
+
+    def pause(self, seconds: float | None) -> bool:
+        """Wait for the seconds, or forever with None; return False when the server closes."""
+
+    def hang_up(self) -> None:
+        """Close the connection after the answer."""
+
+    def reset(self) -> None:
+        """Close the connection at once with a TCP reset."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """The server's connection."""
 
     server: _Server
     protocol_version = "HTTP/1.1"
@@ -81,14 +96,12 @@ class Line(BaseHTTPRequestHandler):
         self.connection.sendall(content)
 
     def pause(self, seconds: float | None) -> bool:
-        """Wait for the seconds, or forever with None; return False when the server closes."""
         return not self.server.closing.wait(seconds)
 
     def hang_up(self) -> None:
         self.close_connection = True
 
     def reset(self) -> None:
-        """Close the connection at once with a TCP reset."""
         self.hang_up()
         linger_no_time = struct.pack("ii", 1, 0)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_no_time)
@@ -134,7 +147,7 @@ def empty(status: int = 200) -> Answer:
 
 def reset() -> Answer:
     """Reset the connection without a response."""
-    return Answer(Line.reset)
+    return Answer(lambda line: line.reset())
 
 
 def hang(seconds: float | None = None) -> Answer:
@@ -193,7 +206,7 @@ class _Server(ThreadingMixIn, TCPServer):
     request_queue_size = 64
 
     def __init__(self, respond: Callable[[Request], Answer]) -> None:
-        super().__init__(("127.0.0.1", 0), Line)
+        super().__init__(("127.0.0.1", 0), _Handler)
         self.respond = respond
         self.closing = threading.Event()
         self.failures: list[Exception] = []

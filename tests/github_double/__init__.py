@@ -1,13 +1,13 @@
-"""A double for GitHub on loopback: REST and GraphQL over one state. Each call is checked against GitHub's description.
+"""A double for GitHub: a function from a request to a response, of REST and GraphQL over one state.
 
-A call or a response that the description does not know fails the test.
+Each call is checked against GitHub's description; one that it does not know, or such a response, fails the test.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from fnmatch import fnmatchcase
 from math import inf
 from types import TracebackType
@@ -39,46 +39,52 @@ class Record(NamedTuple):
 
 
 class GitHub:
-    """GitHub for the time of a `with` block; leaving it raises Undescribed for what the description does not know.
+    """GitHub, on loopback for the time of a `with` block; leaving it raises Undescribed if a call was not described.
 
     `enterprise` puts REST under /api/v3 and GraphQL at /api/graphql. Faults and hooks name a call by its operationId,
     or by `graphql` and the name of the query; `*` stands for anything. `world` may be changed at any time from the
     test's own thread or from a hook. A GraphQL query of more than `max_nodes` objects gets a part and an error, or
-    `too_large` if that is set.
+    `too_large` if that is set. `denied` has fields of GraphQL, such as `Commit.status`, that nobody may read. `arrived`
+    is called with each request before it is processed, and may raise Refusal.
     """
 
     def __init__(self, *, enterprise: bool = False) -> None:
         self.world = World()
         self.unknown: list[str] = []
         self.max_nodes = inf
+        self.denied: Collection[str] = ()
+        self.arrived: Callable[[Record], None] = lambda _: None
+        self.faults: list[tuple[str, list[Step], bool]] = []
+        self.server_url = "https://github.com"
         self.too_large: be.Answer | None = None
         self._rest, self._graphql = ("/api/v3", "/api/graphql") if enterprise else ("", "/graphql")
-        self._server = be.ScriptedBackend({"*": self._answer})
+        self._server = be.ScriptedBackend({"*": self.respond})
         self._tokens: dict[str, Token] = {}
         self._records: list[Record] = []
-        self._faults: list[tuple[str, list[Step], bool]] = []
         self._hooks: list[tuple[str, str, Callable[[], object]]] = []
 
     def __enter__(self) -> Self:
         self._server.__enter__()
+        self.server_url = self._server.url
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._server.__exit__(kind, error, at)
-        if error is None and self.unknown:
+        if error is None:
+            self.check()
+
+    def check(self) -> None:
+        """Raise Undescribed if a call or a response so far is not described."""
+        if self.unknown:
             raise Undescribed("\n".join(["GitHub's description does not know:", *self.unknown]))
 
     @property
-    def server_url(self) -> str:
-        return self._server.url
-
-    @property
     def url(self) -> str:
-        return self._server.url + self._rest
+        return self.server_url + self._rest
 
     @property
     def graphql_url(self) -> str:
-        return self._server.url + self._graphql
+        return self.server_url + self._graphql
 
     @property
     def requests(self) -> tuple[Record, ...]:
@@ -100,7 +106,7 @@ class GitHub:
 
     def fault(self, pattern: str, *faults: be.Answer | Step, always: bool = False) -> None:
         """Apply one fault to each of the next calls that match; `always` repeats the last fault."""
-        self._faults.append((pattern, [as_step(fault) for fault in faults], always))
+        self.faults.append((pattern, [as_step(fault) for fault in faults], always))
 
     def before(self, pattern: str, hook: Callable[[], object]) -> None:
         """Run something once, after the next call that matches has arrived and before it is processed."""
@@ -110,7 +116,7 @@ class GitHub:
         """Run something once, after the next call that matches was processed and before its response is sent."""
         self._hooks.append(("after", pattern, hook))
 
-    def _answer(self, request: be.Request) -> be.Answer:
+    def respond(self, request: be.Request) -> be.Answer:
         path = request.path.removeprefix(self._rest) if request.path.startswith(f"{self._rest}/") else ""
         operation, values = find_operation(request.method, path)
         if operation:
@@ -121,13 +127,15 @@ class GitHub:
         else:
             name, complaints = "", [f"{request.method} {request.path}: no such call"]
         with self.world.lock:
-            self._records.append(Record(request.method, request.path, request.headers, request.body, name))
+            record = Record(request.method, request.path, request.headers, request.body, name)
+            self._records.append(record)
             self.unknown += complaints
             step = self._next_step(name)
 
         def work() -> be.Answer:
             self._run("before", name)
             try:
+                self.arrived(record)
                 with self.world.lock:
                     token = self._token(request)
                     if operation:
@@ -143,7 +151,7 @@ class GitHub:
         return step(work)
 
     def _next_step(self, operation: str) -> Step:
-        for pattern, steps, always in self._faults:
+        for pattern, steps, always in self.faults:
             if steps and fnmatchcase(operation, pattern):
                 return steps[0] if always and len(steps) == 1 else steps.pop(0)
         return through
@@ -162,7 +170,7 @@ class GitHub:
         return token
 
     def _graphql_answer(self, asked: Mapping[str, object], token: Token) -> be.Answer:
-        session = graphql.Session(self.world, token, self.server_url, self.max_nodes)
+        session = graphql.Session(self.world, token, self.server_url, self.max_nodes, self.denied)
         response, unknown = graphql.execute(session, asked)
         self.unknown += [f"graphql: {complaint}" for complaint in unknown]
         return self.too_large if self.too_large and session.nodes > self.max_nodes else be.json(response)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import inf
@@ -30,6 +30,7 @@ class Session:
     token: Token
     server_url: str
     max_nodes: float = inf
+    denied: Collection[str] = ()
     nodes: int = 0
 
     def counted(self, value: object) -> object:
@@ -91,6 +92,8 @@ def _formatted(error: GraphQLError) -> Json:
 def _resolve(source: Any, info: Info, **arguments: Any) -> Any:  # noqa: ANN401 - graphql-core's types
     """Return a field's value: by the table, else the key or attribute of this name; counts the objects in it."""
     name = f"{info.parent_type.name}.{info.field_name}"
+    if name in info.context.denied:
+        raise Refusal(403, "Resource not accessible by integration", kind="FORBIDDEN")
     if (permissions := PERMISSIONS.get(name)) is not None:
         info.context.token.need(*permissions)
     if resolver := FIELDS.get(name):

@@ -41,7 +41,10 @@ class Call:
 
     @property
     def pull(self) -> PullRequest:
-        return self.repository.pulls[int(self.values.get("pull_number") or self.values["issue_number"])]
+        number = int(self.values.get("pull_number") or self.values["issue_number"])
+        if number not in self.repository.pulls:
+            raise not_found()
+        return self.repository.pulls[number]
 
     @property
     def comment(self) -> Comment:

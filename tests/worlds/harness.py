@@ -8,21 +8,18 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import requests
 import urllib3
-from github.Requester import Requester
-from graphql import GraphQLResolveInfo, execute_sync, parse
 
 from sepurux_action.app import run_step
 from sepurux_action.errors import Interrupted
@@ -31,8 +28,12 @@ from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.transport import Transport
 from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.step import Connections
+from tests import backend as be
 from tests.fakes import FakeApiCalls, done
-from tests.github_double.description import graphql_schema
+from tests.github_double import BOT, GitHub
+from tests.github_double.faults import broken, refused
+from tests.github_double.in_process import connected
+from tests.github_double.state import Comment, Commit, PullRequest, Status
 from tests.runner import file_pairs, input_variable
 from tests.worlds.worlds import (
     AUTHOR,
@@ -47,7 +48,6 @@ from tests.worlds.worlds import (
     TODAY,
     Published,
     Pull,
-    Review,
     Run,
     World,
 )
@@ -59,16 +59,28 @@ REPOSITORY, FORK = "octo/shop", "mallory/shop"
 CONFIG = ".github/sepurux-gate.yml"
 TIPS = {"main": "a" * 40, "release/1": "b" * 40, "dev": "c" * 40}
 HEAD, OLD_HEAD, GROUP = "5" * 40, "4" * 40, "6" * 40
-BOT = {"__typename": "Bot", "login": "github-actions"}
 FIRST_RUN = 7_100_001
-CREATED = "2027-03-10T14:02:00Z"
 CAMPAIGN_ID = "c0de0000-0000-4000-8000-000000000001"
 OLDER = "pass (hard): 91.0% passed, 0 unsafe, 2 failures, score 88.0"
-SECRET, GITHUB_TOKEN = "made-up-secret", "made-up-token"
+SECRET = "made-up-secret"
 LATER = ".later"
 THRESHOLDS = ("min_", "max_", "required_")
 RESPONSES = requests.adapters.HTTPAdapter()
-SCHEMA, PARSED = cache(graphql_schema), cache(parse)
+LIMITED = {"data": None, "errors": [{"type": "RESOURCE_LIMITS_EXCEEDED", "message": "too large"}]}
+# The operations that a fault of GitHub concerns, their answers if they are not 403, and the fields that it denies.
+FAULTS = {
+    "graphql": ("graphql *",),
+    "pulls": ("pulls/get", "pulls/list"),
+    "statuses": ("repos/list-commit-statuses-for-ref", "repos/create-commit-status"),
+    "comments": ("issues/*",),
+    "reviews": ("pulls/list-reviews",),
+    "permission": ("repos/get-collaborator-permission-level",),
+    "files": ("pulls/list-files",),
+    "limit once": ("graphql base",),
+    "limit": ("graphql base",),
+}
+ANSWERS = {"graphql": broken(), **dict.fromkeys(("limit", "limit once"), be.json(LIMITED))}
+DENIED_FIELDS = {"base": ["Commit.status"], "requesters": ["Commit.authors"]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,22 +103,23 @@ class Observed:
 
 def run_world(world: World, folder: Path) -> Observed:
     """Return what the step does in a world. `folder` is the workspace of the step, in which nothing else is."""
-    github = GitHub(world)
-    if world.actor:
-        run_on(github, world, folder / "first", (FIRST_RUN, 1))
-    return run_on(github, world, folder / "last", (FIRST_RUN, 2 if world.actor else 1))
+    github = WorldGitHub(world)
+    with connected(github.double):
+        if world.actor:
+            run_on(github, world, folder / "first", (FIRST_RUN, 1))
+        return run_on(github, world, folder / "last", (FIRST_RUN, 2 if world.actor else 1))
 
 
 def run_on(
-    github: GitHub, world: World, folder: Path, workflow_run: tuple[int, int], signals: Signals | None = None
+    github: WorldGitHub, world: World, folder: Path, workflow_run: tuple[int, int], signals: Signals | None = None
 ) -> Observed:
-    """Return what one run of the step does; `github` keeps what earlier runs left there.
+    """Return what one run of the step does, while PyGithub is connected; `github` keeps what earlier runs left there.
 
     `workflow_run` has the id and the attempt.
     """
     run_id, attempt = workflow_run
     folder.mkdir(exist_ok=True)
-    github.world, github.limited = world, False
+    github.show(world)
     signals, log = signals or Signals(), io.StringIO()
     backend = Backend(world, github, signals, rerun=attempt > 1)
     connections = Connections(
@@ -116,20 +129,16 @@ def run_on(
         now=lambda: datetime.combine(TODAY, time(14, 2), UTC),
     )
     of_run = {"GITHUB_RUN_ID": str(run_id), "GITHUB_RUN_ATTEMPT": str(attempt)}
-    environ = _environment(world, folder) | of_run
-    with github.connected():
-        status = run_step(environ, log, signals, connections)
-    if github.defects:
-        raise github.defects[0]
+    environ = _environment(world, folder, github.token) | of_run
+    status = run_step(environ, log, signals, connections)
     outputs = dict(file_pairs((folder / "outputs").read_text(encoding="utf-8")))
-    statuses = {each["context"]: each["state"] for each in github.statuses}
-    descriptions = {each["context"]: each["description"] for each in github.statuses}
+    statuses = github.statuses()
     return Observed(
         exit_status=status,
         outputs=outputs,
-        statuses=statuses,
-        description=descriptions.get(CONTEXT, ""),
-        comments=len(github.comments),
+        statuses={context: each.state for context, each in statuses.items()},
+        description=statuses[CONTEXT].description or "" if CONTEXT in statuses else "",
+        comments=github.comments(),
         log=log.getvalue(),
         started=backend.started,
         sent=backend.sent,
@@ -139,7 +148,7 @@ def run_on(
 class InstantTimeouts(Timeouts):
     """Runs work at once, and waits for nothing. After a signal, the step makes real ones."""
 
-    def __init__(self, signals: Signals, github: GitHub) -> None:
+    def __init__(self, signals: Signals, github: WorldGitHub) -> None:
         super().__init__(signals)
         self._time, self._github = 0.0, github
 
@@ -162,9 +171,9 @@ class InstantTimeouts(Timeouts):
 # --- What GitHub gives the step --------------------------------------------------------------------------------------
 
 
-def _environment(world: World, folder: Path) -> dict[str, str]:
+def _environment(world: World, folder: Path, token: str) -> dict[str, str]:
     texts = {name: "\n".join(value) if isinstance(value, list) else str(value) for name, value in world.inputs.items()}
-    texts |= {"token": SECRET if world.secret else "", "base_url": "http://127.0.0.1:1", "github_token": GITHUB_TOKEN}
+    texts |= {"token": SECRET if world.secret else "", "base_url": "http://127.0.0.1:1", "github_token": token}
     if world.number:
         texts["pr_number"] = str(world.number)
     files = {name: json.dumps(_trace(world, name)) for name in FILES}
@@ -227,7 +236,7 @@ def _payload(world: World) -> Json:
     payload: Json = {"repository": {"id": 1, "full_name": REPOSITORY, "default_branch": "main"}}
     if world.event in PULL_EVENTS:
         pull = world.pulls[0]
-        payload["pull_request"] = _rest_pull(pull, world.stale_base or pull.base)
+        payload["pull_request"] = _pull_of_event(pull, world.stale_base or pull.base)
     elif world.event == MERGED:
         pull = world.pulls[0]
         queue = f"refs/heads/gh-readonly-queue/{pull.base}/pr-1-{TIPS[pull.base]}"
@@ -254,12 +263,12 @@ def _policy_text(policy: Mapping[str, Any]) -> str:
     return json.dumps({name: value for name, value in text.items() if value != {}})
 
 
-def _rest_pull(pull: Pull, base: str, opener: str = AUTHOR) -> Json:
+def _pull_of_event(pull: Pull, base: str) -> Json:
     source = FORK if pull.fork else REPOSITORY
     return {
         "number": pull.number,
         "state": "closed" if pull.closed else "open",
-        "user": {"login": opener, "type": "User" if opener in PEOPLE else "Bot"},
+        "user": {"login": AUTHOR, "type": "User"},
         "head": {"sha": HEAD, "ref": "topic", "repo": {"full_name": source}},
         "base": {"sha": TIPS[base], "ref": base, "repo": {"full_name": REPOSITORY}},
     }
@@ -274,7 +283,7 @@ class Backend(requests.adapters.BaseAdapter):
     The ids of what is started for a second time, or in a `rerun`, end in LATER.
     """
 
-    def __init__(self, world: World, github: GitHub, signals: Signals, *, rerun: bool) -> None:
+    def __init__(self, world: World, github: WorldGitHub, signals: Signals, *, rerun: bool) -> None:
         super().__init__()
         self.started, self.sent = 0, Json()
         self._rerun = rerun
@@ -286,9 +295,9 @@ class Backend(requests.adapters.BaseAdapter):
         call = _call_of(str(request.method), path.path)
         self._taken[call] += 1
         self._github.between("backend")
-        self._github.before(call, {})
-        if call == "start":
-            self._github.retargeted = self._world.retargeted
+        self._github.before(call, b"")
+        if self._world.retargeted and call == "start" and self._taken[call] == 1:
+            self._github.retarget()
         if call == "poll" and self._world.signal:
             self._signals.receive(15)
         fault = self._world.fault
@@ -399,230 +408,108 @@ def _respond(
 # --- GitHub ----------------------------------------------------------------------------------------------------------
 
 
-class Refused(Exception):
-    """GitHub refuses a call; the argument is the status."""
+class WorldGitHub:
+    """The double of GitHub in the state of a world. Statuses and comments stay when another world is shown.
 
-
-class GitHub:
-    """GitHub's REST and GraphQL calls over a world; it keeps the statuses of the evaluated commit and the comments."""
+    `before` is called with each call, of the backend too, and what it sends; an operation of GitHub has its name.
+    `between` is called with whose the next call is, outside of PyGithub, which has a lock for all its clients.
+    """
 
     def __init__(self, world: World) -> None:
-        self.world = world
-        self.evaluated = GROUP if world.event == MERGED else HEAD
-        self.statuses = [_status(each, "ok" if each == FOREIGN else OLDER) for each in world.older_statuses]
-        self.comments: list[Json] = []
-        self.retargeted = self.limited = False
-        self._runs = 0
-        self.defects: list[Exception] = []
-        self.before: Callable[[str, Json], None] = lambda _call, _body: None  # each call, of the backend too
-        # Outside of PyGithub, which has a lock for all its clients; called with whose the next call is.
+        self.double = GitHub()
+        self.double.arrived = lambda record: self.before(record.operation, record.body)
+        self.token = self.double.token()
+        self.before: Callable[[str, bytes], None] = lambda _call, _body: None
         self.between: Callable[[str], None] = lambda _of: None
+        self._comments = defaultdict[int, list[Comment]](list)
+        self.repository = self.double.repository(REPOSITORY)
+        self._fork = self.repository.fork("mallory")
+        self._make_commits(world)
+        self.evaluated = GROUP if world.event == MERGED else HEAD
+        for context in world.older_statuses:
+            self.repository.status(self.evaluated, "success", context, "ok" if context == FOREIGN else OLDER)
+        self.show(world)
 
-    @contextmanager
-    def connected(self) -> Iterator[None]:
-        """Let PyGithub call this GitHub, also for a run during another run."""
-        connection = type("Connection", (_Connection,), {"github": self})
-        Requester.injectConnectionClasses(connection, connection)
-        self._runs += 1
-        try:
-            yield
-        finally:
-            self._runs -= 1
-            if not self._runs:
-                Requester.resetConnectionClasses()
+    def show(self, world: World) -> None:
+        """Show the pull requests, reviews, roles, and faults of a world."""
+        self.world = world
+        for login, role in world.roles.items():
+            self.repository.collaborator(login, role)
+        self.repository.pulls = {pull.number: self._pull(pull) for pull in world.pulls}
+        denied, always = world.github_fault, world.github_fault != "limit once"
+        self.double.denied = DENIED_FIELDS.get(denied, ())
+        self.double.faults.clear()
+        for operation in FAULTS.get(denied, ()):
+            self.double.fault(operation, ANSWERS.get(denied, refused(403, "refused")), always=always)
 
-    def rest(self, method: str, path: str, query: Mapping[str, list[str]], body: Json) -> object:
-        """Return the answer to a call. The last word of its path says what it is about, and which fault it has."""
-        *before, last = path.split("/")
-        what = before[-1] if last.isdigit() or len(last) == len(HEAD) else last
-        self.before(f"{method} {what}", body)
-        self._refuse(what)
-        match method, what:
-            case "GET", "pulls":
-                found = [each for each in self.world.pulls if self._listed(each, query) or str(each.number) == last]
-                listed = [_rest_pull(each, each.base, each.opener or self.world.opener) for each in found]
-                if not (listed or last == what):
-                    raise Refused(404)
-                return listed if last == what else listed[0]
-            case _, "files":
-                return [{"filename": name} for name in (*self.world.files, *[CONFIG][: not self.world.behind])]
-            case _, "reviews":
-                return list(map(_rest_review, self.world.reviews))
-            case _, "requested_reviewers":
-                return {"users": []}
-            case _, "permission":
-                return {"permission": self.world.roles.get(unquote(before[-1]).lower(), "read")}
-            case "GET", "statuses":
-                size, page = (int(query[name][0]) for name in ("per_page", "page"))
-                return [_rest_status(each) for each in self.statuses[::-1][size * (page - 1) : size * page]]
-            case "POST", "statuses":
-                assert last == self.evaluated
-                self.set_status(body)
-            case "POST" | "PATCH", "comments":
-                self.comments[:] = [{"id": 1, "html_url": "https://github.com/#1", **body}]
-        made = {"statuses": self.statuses, "comments": self.comments}.get(what, [])
-        return made if method == "GET" else made[-1]
+    def retarget(self) -> None:
+        for pull in self.repository.pulls.values():
+            pull.base_ref = "dev" if pull.base_ref == "main" else "main"
+            pull.base = self.repository.branches[pull.base_ref]
 
-    def set_status(self, body: Json, creator: Json = BOT) -> None:
-        shown = {"targetUrl": body.get("target_url"), "creator": creator, "createdAt": CREATED}
-        self.statuses.append({"id": len(self.statuses) + 1, **shown, **body})
+    def statuses(self) -> Mapping[str, Status]:
+        """Return the newest status of each context of the evaluated commit."""
+        return {status.context: status for status in self.repository.latest_statuses(self.evaluated)}
 
-    def graphql(self, query: str, variables: Json) -> Json:
-        self.before("graphql", {})
-        if self.world.github_fault == "graphql":
-            raise Refused(502)
-        if "base0" in query and self.world.github_fault in {"limit", *["limit once"][: not self.limited]}:
-            self.limited = True
-            return {"data": None, "errors": [{"type": "RESOURCE_LIMITS_EXCEEDED", "message": "too large"}]}
-        tree = {
-            "viewer": {"login": "github-actions[bot]"},
-            "repository": lambda **_: {
-                "pullRequest": self._pull,
-                "object": self._object,
-                "pullRequests": lambda **_: {"nodes": []},
-            },
-        }
-        result = execute_sync(SCHEMA(), PARSED(query), tree, variable_values=variables, field_resolver=_resolve)
-        refused = [each for each in result.errors or () if isinstance(each.original_error, Refused)]
-        assert len(refused) == len(result.errors or ()), result.errors
-        errors = [{"type": "FORBIDDEN", "path": each.path, "message": "refused"} for each in refused]
-        return {"data": result.data, **({"errors": errors} if errors else {})}
+    def set_status(self, context: str, state: str, description: str, url: str = "", *, creator: str = BOT) -> None:
+        self.repository.status(self.evaluated, state, context, description, creator=creator).target_url = url
 
-    def _refuse(self, what: str) -> None:
-        if self.world.github_fault == what:
-            raise Refused(403)
+    def comments(self) -> int:
+        return sum(map(len, self._comments.values()))
 
-    def _listed(self, pull: Pull, query: Mapping[str, list[str]]) -> bool:
-        label = f"{(FORK if pull.fork else REPOSITORY).split('/')[0]}:topic"
-        return query.get("head", [label]) == [label] and query.get("state") == ["closed" if pull.closed else "open"]
+    def _pull(self, pull: Pull) -> PullRequest:
+        user, commits = self.double.world.user, self.repository.commits
+        opener = pull.opener or self.world.opener
+        made = PullRequest(
+            repository=self.repository,
+            number=pull.number,
+            author=user(opener if opener in PEOPLE else f"{opener}[bot]"),
+            head_repository=self._fork if pull.fork else self.repository,
+            head_ref="topic",
+            head=commits[HEAD],
+            base_ref=pull.base,
+            base=commits[TIPS[pull.base]],
+            state="closed" if pull.closed else "open",
+            comments=self._comments[pull.number],
+            assignees=list(map(user, self.world.assignees)),
+        )
+        for review in self.world.reviews:
+            made.review(review.login, review.state, sha=OLD_HEAD if review.old else HEAD)
+        return made
 
-    def _pull(self, number: int) -> Json | None:
-        found = [each for each in self.world.pulls if each.number == number]
-        if not found:
-            return None
-        base, opener = found[0].base, found[0].opener or self.world.opener
-        if self.retargeted:
-            base = "dev" if base == "main" else "main"
-        return {
-            "headRefOid": HEAD,
-            "baseRefName": base,
-            "baseRefOid": TIPS[base],
-            "author": {"__typename": "User" if opener in PEOPLE else "Bot", "login": opener},
-            "assignees": self._assignees,
-            "commits": lambda last: {"nodes": [{"commit": self._commit(HEAD, self.statuses)}][-last:]},
-            "comments": lambda **_: {"nodes": self._own(), "pageInfo": {"hasNextPage": False, "endCursor": None}},
-        }
+    def _make_commits(self, world: World) -> None:
+        """Add the line of each base branch, which all have the same results, and the commits of the pull requests."""
+        policies = {name: None if policy is None else _policy_text(policy) for name, policy in world.policies.items()}
+        forked = policies["head"] if world.behind else "older"
+        newest, *older = *(world.base or (None,)), None
+        line: tuple[Commit, ...] = ()
+        for index, result in reversed(list(enumerate(older, 2))):
+            line = (self._commit(f"{index:040x}", *line, policy=forked, result=result),)
+        for branch, sha in TIPS.items():
+            self.repository.branches[branch] = self._commit(sha, *line, policy=policies.get(branch), result=newest)
+        # The parent of the head is on no branch, so that a pull request has changes since the commit before it.
+        line = (self._commit(f"{1:040x}", *line, policy=forked, result=newest),)
+        self._commit(OLD_HEAD, *line, policy=forked)
+        changed = dict.fromkeys(world.files, b"changed")
+        queue = [self.repository.commits[TIPS[pull.base]] for pull in world.pulls[:1]]
+        for sha, parents in ((HEAD, line), (GROUP, queue)):
+            commit = self._commit(sha, *parents, policy=policies["head"], files=changed)
+            commit.authors = (None, *map(self.double.world.user, world.commit_authors))
 
-    def _own(self) -> list[Json]:
-        shown = {"viewerDidAuthor": True, "fullDatabaseId": "1", "url": "https://github.com/#1"}
-        return [{**shown, "body": each["body"]} for each in self.comments]
-
-    def _assignees(self, first: int) -> Json:
-        return _page({"login": login} for login in self.world.assignees[:first])
-
-    def _authors(self, **_: object) -> Json:
-        self._refuse("requesters")
-        return _page([{"user": None}, *({"user": {"login": login}} for login in self.world.commit_authors)])
-
-    def _object(self, expression: str) -> Json | None:
-        revision, _, path = expression.partition(":")
-        revision, tilde, steps = revision.partition("~")
-        branches = {**{sha: name for name, sha in TIPS.items()}, **{f"refs/heads/{name}": name for name in TIPS}}
-        place = {**branches, "HEAD": "main", HEAD: "head", GROUP: "head"}[revision]
-        if path:
-            policy = self.world.policies[place] if path == CONFIG else None
-            return policy and {"__typename": "Blob", "text": _policy_text(policy), "isTruncated": False}
-        if not tilde:
-            return self._commit(revision, self.statuses) if revision == self.evaluated else self._commit("a" * 40, [])
-        line = (*self.world.base, None)
-        index = int(steps) - (place == "head")  # the line of a head begins with it
-        if index < 0:
-            return self._commit(self.evaluated, self.statuses)
-        return self._commit(f"{index + 1:040x}", _published(line[index])) if index < len(line) else None
-
-    def _commit(self, sha: str, statuses: Iterable[Json]) -> Json:
-        contexts = list({each["context"]: each for each in statuses}.values())
-
-        def status() -> Json | None:
-            self._refuse("base")
-            return {"contexts": contexts} if contexts else None
-
-        return {
-            "__typename": "Commit",
-            "oid": sha,
-            "committedDate": "2026-07-01T12:00:00Z",
-            "status": status,
-            "committedViaWeb": False,
-            "committer": None,
-            "parents": {"totalCount": 1, "nodes": []},
-            "authors": self._authors,
-        }
-
-
-class _Connection:
-    """A connection of PyGithub to the GitHub of a world."""
-
-    github: GitHub
-
-    def __init__(self, *_: object, **__: object) -> None:
-        self.status, self._text = 200, ""
-
-    def request(self, verb: str, url: str, body: str | None, headers: object, stream: bool = False) -> None:  # noqa: FBT001, FBT002
-        del headers, stream
-        parts, sent = urlsplit(url), json.loads(body) if body else {}
-        try:
-            if parts.path == "/graphql":
-                payload: object = self.github.graphql(sent["query"], sent["variables"])
-            else:
-                payload = self.github.rest(verb, parts.path, parse_qs(parts.query), sent)
-            self.status, self._text = 200, json.dumps(payload)
-        except Refused as refused:
-            self.status, self._text = refused.args[0], '{"message": "refused"}'
-        except Exception as error:
-            self.github.defects.append(error)  # the gate would turn it into a warning
-            raise
-
-    def getresponse(self) -> _Connection:
-        return self
-
-    def getheaders(self) -> list[tuple[str, str]]:
-        return []
-
-    def read(self) -> str:
-        return self._text
-
-    def close(self) -> None:
-        pass
-
-
-def _resolve(source: Any, info: GraphQLResolveInfo[Any], **given: Any) -> Any:  # noqa: ANN401 - JSON
-    value = source[info.field_name]
-    return value(**given) if callable(value) else value
-
-
-def _page(nodes: Iterable[Json]) -> Json:
-    return {"nodes": list(nodes), "pageInfo": {"hasNextPage": False}}
-
-
-def _status(context: str, description: str, creator: Json = BOT) -> Json:
-    fields = {"context": context, "state": "success", "description": description, "creator": creator}
-    return {"id": 0, "targetUrl": None, "createdAt": CREATED, **fields}
-
-
-def _rest_status(status: Json) -> Json:
-    creator = {"type": "Bot", "login": "github-actions[bot]"} if status["creator"] == BOT else status["creator"]
-    renamed = {"creator": creator, "created_at": status["createdAt"], "target_url": status["targetUrl"]}
-    return {name: status[name] for name in ("id", "context", "description")} | renamed
-
-
-def _published(result: Published | None) -> list[Json]:
-    if result is None:
-        return []
-    rate, score = "-" if result.rate is None else f"{result.rate:.1%}", "-" if result.score is None else result.score
-    description = f"{result.words}: {rate} passed, 0 unsafe, 1 failures, score {score}"
-    return [_status(CONTEXT, description, BOT if result.own else {"__typename": "User", "login": "mallory"})]
-
-
-def _rest_review(review: Review) -> Json:
-    user = {"login": review.login, "type": "Bot" if review.bot else "User"}
-    return {"user": user, "state": review.state, "commit_id": OLD_HEAD if review.old else HEAD}
+    def _commit(
+        self,
+        sha: str,
+        *parents: Commit,
+        policy: str | None,
+        result: Published | None = None,
+        files: Mapping[str, bytes] = {},
+    ) -> Commit:
+        tree = files if policy is None else {**files, CONFIG: policy.encode()}
+        commit = Commit(self.repository, sha, len(self.repository.commits), parents, tree)
+        self.repository.commits[sha] = commit
+        if result is not None:
+            rate = "-" if result.rate is None else f"{result.rate:.1%}"
+            score = "-" if result.score is None else result.score
+            description = f"{result.words}: {rate} passed, 0 unsafe, 1 failures, score {score}"
+            self.repository.status(sha, "success", CONTEXT, description, creator=BOT if result.own else "mallory")
+        return commit

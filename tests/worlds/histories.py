@@ -6,6 +6,7 @@ calls of GitHub may fail.
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,16 +16,25 @@ from random import Random
 from typing import Any
 
 from sepurux_action.host.deadlines import Signals
-from tests.worlds.harness import OLDER, GitHub, Refused, run_on
+from tests.github_double.in_process import connected
+from tests.github_double.state import Refusal
+from tests.worlds.harness import OLDER, WorldGitHub, run_on
 from tests.worlds.worlds import AUTHOR, CAMPAIGN, CONTEXT, FILES, QUIET, Pull, Review, Run, World
 
 REVIEWER, READER, BOT = "ada", "bob", "helper[bot]"
 ROLES = {REVIEWER: "write", READER: "read", BOT: "write", AUTHOR: "write"}
 PULL = Pull(number=1, base="main")
 EVENTS = ("pull_request",) * 4 + ("pull_request_review", "push", "workflow_run", "workflow_dispatch", "issue_comment")
-FAULTS = ("graphql", "GET statuses", "POST statuses", "POST comments", "GET permission", "GET pulls")
+SET_STATUS = "repos/create-commit-status"
+FAULTS = (
+    ("graphql",),
+    ("repos/list-commit-statuses-for-ref",),
+    (SET_STATUS,),
+    ("issues/create-comment",),
+    ("repos/get-collaborator-permission-level",),
+    ("pulls/list", "pulls/get"),
+)
 OTHER_CONTEXTS = (CONTEXT, *(f"ci / {number}" for number in range(99)))  # one page
-FOREIGN = {"__typename": "User", "login": "mallory"}
 NUMBERS = {"pass_rate": 1.0, "unsafe_attempts": 0, "failures": 0, "trace_count": 3}
 PASSES = {"status": "done", "decision": "pass", **NUMBERS}
 FAILS = {**PASSES, "decision": "fail", "pass_rate": 0.8, "failures": 2}
@@ -38,7 +48,7 @@ class Step:
 
     Before the call `stopped_at`, counted from 0, a signal arrives, or the step is `killed`. From `other_at` on, `other`
     runs from its start to its end, before a call of the backend or one of the first reads, because two runs that end at
-    the same time miss each other. `fault` is the call of GitHub that fails, from its `fault_from`th time on. With
+    the same time miss each other. `fault` has the calls of GitHub that fail, from their `fault_from`th time on. With
     `times`, it succeeds again after these failures, and if it is `lost`, a status is set although the call fails.
     Before the run, `others` set many statuses of other contexts, and a `pass` of this one by another account.
     """
@@ -55,7 +65,7 @@ class Step:
     killed: bool = False
     other_at: int = 0
     other: Step | None = None
-    fault: str = ""
+    fault: tuple[str, ...] = ()
     fault_from: int = 0
     times: int = 0
     lost: bool = False
@@ -63,7 +73,7 @@ class Step:
 
     def refuses(self, call: str, number: int) -> bool:
         """Return whether GitHub refuses a call; it is the one with this number, from 1, of the calls of `fault`."""
-        return call == self.fault and self.fault_from < number <= self.fault_from + (self.times or number)
+        return call in self.fault and self.fault_from < number <= self.fault_from + (self.times or number)
 
     @property
     def may_evaluate_again(self) -> bool:
@@ -114,7 +124,7 @@ def make_history(seed: int) -> History:
     if rng.random() < 0.2:
         inputs["reviewers"] = [REVIEWER]
     steps = [_step(rng) for _ in range(rng.randint(2, 5))]
-    steps[0] = replace(steps[0], event="pull_request", fault="", runs=_runs(rng, fails=0.8))
+    steps[0] = replace(steps[0], event="pull_request", fault=(), runs=_runs(rng, fails=0.8))
     return History(seed=seed, inputs=inputs, steps=tuple(steps))
 
 
@@ -134,7 +144,7 @@ def _step(rng: Random, *, nested: bool = False) -> Step:
         killed=rng.random() < 0.5,
         other_at=rng.randrange(8),
         other=other,
-        fault=rng.choice(FAULTS) if rng.random() < 0.25 else "",
+        fault=rng.choice(FAULTS) if rng.random() < 0.25 else (),
         fault_from=rng.randrange(3),
         times=rng.choice((0, 1, 4, 5)),
         lost=rng.random() < 0.5,
@@ -169,16 +179,17 @@ class Played:
 
 
 def play(history: History, folder: Path) -> Played:
-    played, github = Played(), GitHub(_world(history, history.steps[0]))
-    for number, step in enumerate(history.steps):
-        _Playing(history, step, github, played, folder / str(number)).run()
+    played, github = Played(), WorldGitHub(_world(history, history.steps[0]))
+    with connected(github.double):
+        for number, step in enumerate(history.steps):
+            _Playing(history, step, github, played, folder / str(number)).run()
     return played
 
 
 class _Playing:
     """One step of a history while it runs."""
 
-    def __init__(self, history: History, step: Step, github: GitHub, played: Played, folder: Path) -> None:
+    def __init__(self, history: History, step: Step, github: WorldGitHub, played: Played, folder: Path) -> None:
         self._history, self._step, self._github, self._played, self._folder = history, step, github, played, folder
         self._signals, self._calls, self._failed = Signals(), 0, 0
         self._number = len(played.begun) + 1
@@ -194,7 +205,8 @@ class _Playing:
         workflow_run = self._number, 2 if step.rerun else 1
         with suppress(Killed):
             run_on(github, _world(self._history, step), self._folder, workflow_run, self._signals)
-        github.world, github.before, github.between = outer
+        world, github.before, github.between = outer
+        github.show(world)
 
     def _between(self, called: str) -> None:
         """Run the other step, in a thread of its own, because the event loop of this one is running."""
@@ -205,8 +217,9 @@ class _Playing:
             thread.start()
             thread.join()
 
-    def _before(self, call: str, body: Mapping[str, Any]) -> None:
+    def _before(self, operation: str, body: bytes) -> None:
         step, number = self._step, self._calls
+        call = operation.partition(" ")[0]  # without the name of a query
         self._calls += 1
         if number == step.stopped_at and step.killed:
             if call in AFTER_EVALUATION and step.fails(self._history.inputs):
@@ -214,21 +227,22 @@ class _Playing:
             raise Killed
         if number == step.stopped_at:
             self._signals.receive(15)
-        self._failed += call == step.fault
-        fails, sets_status = step.refuses(call, self._failed), call == "POST statuses"
-        if sets_status and body["context"] == CONTEXT and (step.lost or not fails):
-            texts = {name: body[name] for name in ("state", "description")}
-            begun, link = tuple(self._played.begun), body.get("target_url", "")
+        self._failed += call in step.fault
+        fails, sent = step.refuses(call, self._failed), json.loads(body) if call == SET_STATUS else {}
+        texts = {name: sent.get(name, "") for name in ("state", "description")}
+        link = sent.get("target_url", "")
+        if sent.get("context") == CONTEXT and (step.lost or not fails):
+            begun = tuple(self._played.begun)
             self._played.statuses.append(SetStatus(run=self._number, link=link, begun=begun, **texts))
-        if sets_status and step.lost and fails:
-            self._github.set_status({**body})
+        if sent and step.lost and fails:
+            self._github.set_status(sent["context"], url=link, **texts)
         if fails:
-            raise Refused(502 if step.times else 403)
+            raise Refusal(502 if step.times else 403, "refused")
 
 
-def _set_others(github: GitHub, step: Step) -> None:
+def _set_others(github: WorldGitHub, step: Step) -> None:
     for context in OTHER_CONTEXTS if step.others else ():
-        github.set_status({"context": context, "state": "success", "description": OLDER}, FOREIGN)
+        github.set_status(context, "success", OLDER, creator="mallory")
 
 
 def _world(history: History, step: Step) -> World:
