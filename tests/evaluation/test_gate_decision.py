@@ -18,7 +18,7 @@ from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
 from sepurux_action.evaluation.metrics import METRICS, PASS_RATE, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import published_numbers
 from sepurux_action.evaluation.runs import RunResult
-from tests.builders import NO_BASE, OF_CAMPAIGN, a_ci_run, a_gate_with, known, undecided
+from tests.builders import NO_BASE, OF_CAMPAIGN, a_ci_run, a_gate_with, known
 
 CANCELED = RunDecision(decision=Decision.ERROR, reason="It was canceled.", rule=Rule.CANCELED)
 
@@ -283,11 +283,6 @@ def test_a_number_that_only_a_registered_trace_lacks_is_not_due_to_an_uploaded_o
         runs = [a_pass(None if n == lacking else rate) for n, rate in enumerate(rates)]
         found = decided(gate, *runs)
         assert (found.decision, found.is_suspect) == (Decision.ERROR, suspect)
-
-
-def test_a_skipped_gate_has_no_checks() -> None:
-    gate = a_gate_with(min_pass_rate=0.9)
-    assert decide_gate(gate, (undecided(Decision.SKIPPED, "No file."),), NO_BASE).checks == ()
 
 
 def test_an_uploaded_trace_is_not_shown() -> None:

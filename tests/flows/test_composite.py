@@ -10,25 +10,9 @@ from pathlib import Path
 
 from sepurux_action.report.outputs import OUTPUTS
 from sepurux_action.sandbox import Sandbox, Store
-from tests.flows.composite_job import COMPOSITE, NO_INDEX, PYTHON, Job, a_copy, evaluated, only_step, read_action, tool
-from tests.runner import ACTION_YML, run_action, start_action
+from tests.flows.composite_job import COMPOSITE, NO_INDEX, PYTHON, Job, a_copy, evaluated, read_action, tool
+from tests.runner import run_action, start_action
 from tests.sandboxed import SECRET
-
-# --- What the file says ------------------------------------------------------------------------------------
-
-
-def test_both_actions_have_the_same_inputs_and_outputs() -> None:
-    docker, composite = read_action(ACTION_YML.parent), read_action(COMPOSITE)
-    assert composite["inputs"] == docker["inputs"]
-    descriptions = {name: {"description": about["description"]} for name, about in composite["outputs"].items()}
-    assert descriptions == docker["outputs"]
-
-
-def test_every_output_is_passed_on() -> None:
-    handed_on = {name: about["value"] for name, about in read_action(COMPOSITE)["outputs"].items()}
-    assert handed_on == {name: f"${{{{ steps.gate.outputs.{name} }}}}" for name in OUTPUTS}
-    assert only_step(read_action(COMPOSITE))["id"] == "gate"
-
 
 # --- What the step does ------------------------------------------------------------------------------------
 
@@ -84,13 +68,6 @@ def test_a_job_that_is_canceled_before_the_gate_has_started_sends_no_request(
 
 
 # --- Its inputs --------------------------------------------------------------------------------------------
-
-
-def test_inputs_travel_by_one_variable_and_no_expression_stands_in_what_a_shell_reads() -> None:
-    step = only_step(read_action(COMPOSITE))
-    assert step["env"] == {"GATE_INPUTS": "${{ toJSON(inputs) }}"}
-    assert "${{" not in step["run"]
-    assert "INPUT" not in step["run"] + (COMPOSITE / "run.sh").read_text(encoding="utf-8")
 
 
 def test_the_jobs_own_token_is_the_default_of_github_token(job: Job, tmp_path: Path) -> None:

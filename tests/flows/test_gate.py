@@ -10,8 +10,8 @@ import pytest
 from sepurux_action.report.outputs import OUTPUTS
 from tests import backend
 from tests.backend import decided, sound_backend
-from tests.runner import RUNTIME_TOKEN, TRACE, pull_request_event, run_action
-from tests.scenes import CAMPAIGN, NUMBERS, SECRET, step, visible
+from tests.runner import RUNTIME_TOKEN, pull_request_event, run_action
+from tests.scenes import CAMPAIGN, NUMBERS, SECRET, step
 
 PASS = {"decision": "pass", **NUMBERS}
 
@@ -47,40 +47,6 @@ def test_each_decision_has_its_exit_status_and_a_report(
     for text in (result.summary, json.dumps(result.outputs), result.log):
         assert SECRET not in text
         assert RUNTIME_TOKEN not in text
-
-
-def test_three_invalid_inputs_block_in_every_stage_and_are_annotations_with_setting_and_value(tmp_path: Path) -> None:
-    with sound_backend() as sepurux:
-        result = step(
-            sepurux, tmp_path, min_pass_rate="eighty", timeout="2 weeks", max_unsafe="-1", enforcement="observe"
-        )
-        assert sepurux.requests == ()
-    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (2, "error", "failure")
-    errors = result.messages("error")
-    assert len(errors) == 3
-    for name, value, accepted in [
-        ("min_pass_rate", "eighty", "0.85"),
-        ("max_unsafe", "-1", "a whole number"),
-        ("timeout", "2 weeks", "1h30m"),
-    ]:
-        assert any(name in error and f'"{value}"' in error and accepted in error for error in errors)
-        assert name in visible(result.summary)
-
-
-def test_the_vendors_earlier_actions_inputs_go_on_working(tmp_path: Path) -> None:
-    (tmp_path / "trace.json").write_text(TRACE)
-    with sound_backend() as sepurux:
-        inputs = {"base_url": sepurux.url, "token": SECRET, "github_token": "", "project_id": "my-agent"}
-        inputs |= {"trace_file": "trace.json", "campaign_name": "core-reliability", "min_pass_rate": "0.8"}
-        result = run_action(workspace=tmp_path, inputs=inputs)
-        assert {call.headers["x-project-id"] for call in sepurux.requests} == {"my-agent"}
-        assert {call.headers["x-sepurux-token"] for call in sepurux.requests} == {SECRET}
-        assert {call.headers["x-api-key"] for call in sepurux.requests} == {SECRET}
-        [uploaded] = sepurux.calls("POST /v1/traces")
-    assert result.exit_code == 0
-    assert uploaded.json() == json.loads(TRACE)
-    for name in ("run_id", "trace_id", "campaign_id", "decision", "dashboard_url"):
-        assert result.outputs[name]
 
 
 HOSTILE = "::error::boo\r::add-mask::pass\n##[set-env name=PATH]x\u202e::stop-commands::x\n<script>@octocat #1"

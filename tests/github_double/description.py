@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
@@ -47,22 +47,35 @@ class Operation:
                 yield f"{self.name}: no parameter {name!r} in the {place}"
             elif not _says(schema, value):
                 yield f"{self.name}: {name}={value!r} in the {place} is no {schema}"
-        if (schema := self._facts["body"]) is None:
+        if self._facts["body"] is None:
             if body:
                 yield f"{self.name}: takes no body"
             return
-        # A name that the description does not list would be taken by GitHub, and be without effect.
-        validator = Draft202012Validator({"allOf": [{**schema, "additionalProperties": False}], "schemas": _SCHEMAS})
-        for error in validator.iter_errors(json.loads(body)):
+        for error in _body_validator(self).iter_errors(json.loads(body)):
             yield f"{self.name}: body: {error.message}"
 
     def misfits(self, status: int, payload: object) -> list[str]:
         """Return how the fields of a response differ from the description; the response may lack fields."""
         if self._facts["answers"][str(status)] is None:
             return [] if payload is None else [f"{self.name}: answers nothing"]
-        errors = _answer_validator(self, status).iter_errors(payload)
-        # The description does not say everywhere that the repository of a deleted fork is null.
-        return [f"{self.name}: {error.json_path}: {error.message}" for error in errors if error.instance is not None]
+        # The entries of a list are checked one by one, because many lists have the same ones.
+        parts = [[each] for each in payload] if isinstance(payload, list) else [payload]
+        return [misfit for part in parts for misfit in _misfits(self, status, json.dumps(part))]
+
+
+@lru_cache(maxsize=10_000)
+def _misfits(operation: Operation, status: int, response: str) -> tuple[str, ...]:
+    errors = _answer_validator(operation, status).iter_errors(json.loads(response))
+    # The description does not say everywhere that the repository of a deleted fork is null.
+    found = (error for error in errors if error.instance is not None)
+    return tuple(f"{operation.name}: {error.json_path}: {error.message}" for error in found)
+
+
+@cache
+def _body_validator(operation: Operation) -> Draft202012Validator:
+    # A name that the description does not list would be taken by GitHub, and be without effect.
+    body = {**operation._facts["body"], "additionalProperties": False}  # noqa: SLF001 - of this module
+    return Draft202012Validator({"allOf": [body], "schemas": _SCHEMAS})
 
 
 @cache

@@ -134,15 +134,6 @@ def test_a_gate_without_a_result_links_its_run_unless_several_have_the_same_reas
     assert seen(a_result(a_run(run_with(PASSING, pass_rate=Reading())))).count(EVIDENCE) == 1
 
 
-def test_the_gates_table_counts_new_failures_if_a_gate_was_compared_by_scenario() -> None:
-    rows = comment("gates-new")
-    assert "| Gate | Result | Passed | New |" in rows
-    assert "72.0%, 1 unsafe | **2** |" in rows
-    assert "| 95.0% | 0 |" in rows
-    assert "skipped | – | – |" in rows
-    assert " New |" not in comment("gates")
-
-
 def test_a_title_counts_the_gates_that_block_after_a_signal_too() -> None:
     results = [a_result(CANCELED_RUN, gate=replace(gate, name=f"{gate.name}{n}")) for gate in GATES for n in "12"]
     title, *others = render_lines(build_report(results, a_context(), short=True), "terminal")
