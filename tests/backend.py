@@ -150,9 +150,9 @@ def reset() -> Answer:
     return Answer(lambda line: line.reset())
 
 
-def hang(seconds: float | None = None) -> Answer:
-    """Send nothing for the seconds, by default until the server closes, then close the connection."""
-    return _stream(lambda: [b""], seconds)
+def hang() -> Answer:
+    """Send nothing until the server closes."""
+    return _stream(lambda: [b""], None)
 
 
 def late(seconds: float, answer: Answer) -> Answer:
@@ -172,9 +172,9 @@ def truncated(payload: object) -> Answer:
     return _stream(lambda: [head + content[: len(content) // 2]])
 
 
-def gzip_bomb(bytes_count: int = 64 * MIB) -> Answer:
-    """Send a small compressed body that expands to this number of bytes of JSON text."""
-    content = gzip.compress(b'"' + b"a" * (bytes_count - 2) + b'"')
+def gzip_bomb() -> Answer:
+    """Send a small compressed body that expands to 64 MiB of JSON text."""
+    content = gzip.compress(b'"' + b"a" * (64 * MIB - 2) + b'"')
     return raw(content, 200, {**JSON, "Content-Encoding": "gzip"})
 
 

@@ -169,8 +169,7 @@ class FakeGitHubClient(GitHubClient):
     its target, and the time. `shown` is the evaluated commit. `pages` are the snapshots, one page of comments each,
     with their numbers as cursors.
     `newest` are the statuses that were set, `listed` those that were there before. `comments` are added to the first
-    page. The first `lose` comments are created, but the responses are lost. The
-    first `late` lists of the newest comments are empty.
+    page.
     """
 
     clock: FakeClock
@@ -186,8 +185,6 @@ class FakeGitHubClient(GitHubClient):
     newest: dict[str, tuple[CommitState, str]] = field(default_factory=dict)
     listed: tuple[PublishedStatus, ...] = ()
     comments: dict[int, Comment] = field(default_factory=dict)
-    lose: int = 0
-    late: int = 0
 
     def _log(self, name: str, target: str = "") -> None:
         self.calls.append((self.clock.time, name, target))
@@ -260,16 +257,10 @@ class FakeGitHubClient(GitHubClient):
         self._log("create_comment", str(number))
         comment = Comment(id=100 + len(self.calls), body=body, url=f"https://github.com/#{len(self.calls)}")
         self.comments[comment.id] = comment
-        if self.lose:
-            self.lose -= 1
-            raise GitHubError(ErrorDetails(message="the connection to GitHub failed"))
         return comment
 
     def newest_comments(self, number: int, account: str) -> tuple[Comment, ...]:
         self._log("newest_comments", f"{number} {account}")
-        if self.late:
-            self.late -= 1
-            return ()
         return tuple(self.comments.values())
 
     def edit_comment(self, comment: Comment, body: str) -> bool:

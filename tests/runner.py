@@ -518,9 +518,7 @@ def interrupt(ready: str | Callable[[], object], *numbers: int, **step: Unpack[S
         return running.finish(6)
 
 
-def run_cli(
-    args: Sequence[str], env: Mapping[str, str], cwd: Path, *, timeout: float = 60
-) -> subprocess.CompletedProcess[str]:
+def run_cli(args: Sequence[str], env: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run the command line outside GitHub; return its exit code, stdout, and stderr."""
     return subprocess.run(
         [sys.executable, "-m", "sepurux_action", *args],
@@ -529,7 +527,7 @@ def run_cli(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
-        timeout=timeout,
+        timeout=60,
         check=False,
     )
 

@@ -131,11 +131,11 @@ def test_an_example_agent_whose_instructions_ask_for_no_approval_fails(name: str
 PAGE = (REPOSITORY / "docs" / "record-traces.md").read_text(encoding="utf-8")
 
 
-def blocks_below(heading: str, language: str = "python") -> list[str]:
-    """Return the blocks of code in one section of the page, without their indentation."""
+def blocks_below(heading: str) -> list[str]:
+    """Return the blocks of Python in one section of the page, without their indentation."""
     _, _, text = PAGE.partition(f"# {heading}\n")
     section = re.split(r"^##", text, maxsplit=1, flags=re.MULTILINE)[0]
-    return [dedent(each) for each in re.findall(rf"^ *```{language}\n(.*?)^ *```", section, re.MULTILINE | re.DOTALL)]
+    return [dedent(each) for each in re.findall(r"^ *```python\n(.*?)^ *```", section, re.MULTILINE | re.DOTALL)]
 
 
 @pytest.mark.parametrize(("refunds", "result"), [(1, (0, "pass", "0")), (2, (1, "fail", "3"))])

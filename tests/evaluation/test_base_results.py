@@ -50,10 +50,10 @@ def written(*results: BaseResult, file: BaselineFile = FILE) -> bytes:
     return file.write(results).encode()
 
 
-def signed(content: str, *, version: int = 1, key: str = "a secret", repository: str = "octo/shop") -> bytes:
+def signed(content: str, *, version: int = 1) -> bytes:
     """Return a file with any content, signed as docs/security.md says."""
-    text = json.dumps(["sepurux-gate/baseline", version, repository, content])
-    mac = hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()
+    text = json.dumps(["sepurux-gate/baseline", version, "octo/shop", content])
+    mac = hmac.new(b"a secret", text.encode(), hashlib.sha256).hexdigest()
     return f'{{"schema":"sepurux-gate/baseline@{version}","signature":"{mac}",{content}'.encode()
 
 

@@ -9,7 +9,6 @@ import pytest
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Gate, Trace
-from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.confirmation import can_be_noise, confirm, too_late
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.drops import Base, Baseline
@@ -45,9 +44,9 @@ ON_MAIN = Base(baseline=a_baseline(*(a_past_result(numbers=known(pass_rate=0.95)
 CATEGORIES = a_gate_with(min_pass_rate=0.85, required_mutation_categories=("timeouts",))
 
 
-def runs_of(*rates: float | None, run: CIRun = PASSING, **numbers: Any) -> Runs:  # noqa: ANN401 - of any metric
+def runs_of(*rates: float | None, **numbers: Any) -> Runs:  # noqa: ANN401 - of any metric
     """Return decided runs with these pass rates, one for each trace."""
-    each = (run_with(run, pass_rate=Reading() if rate is None else rate, **numbers) for rate in rates)
+    each = (run_with(PASSING, pass_rate=Reading() if rate is None else rate, **numbers) for rate in rates)
     return tuple(a_run(changed, trace=f"{n}.json", run_id=f"r-{n}") for n, changed in enumerate(each))
 
 

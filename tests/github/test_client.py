@@ -195,11 +195,11 @@ def test_a_call_waits_for_the_reset_of_the_rate_limit_if_time_is_left(dotcom: Sc
     assert len(dotcom.repository.latest_statuses(dotcom.pull.head_sha)) == 1
 
 
-def creating(scene: Scene, fault: faults.Step | backend.Answer, seconds: float = 15) -> int:
+def creating(scene: Scene, fault: faults.Step | backend.Answer) -> int:
     """Return how many times a comment is sent if its first request has a fault."""
     scene.github.fault("issues/create-comment", fault)
     with suppress(GitHubError):
-        bounded(scene, seconds).call(lambda github: github.create_comment(1, "once"), retry=False)
+        bounded(scene).call(lambda github: github.create_comment(1, "once"), retry=False)
     return len(scene.github.calls("issues/create-comment"))
 
 

@@ -185,10 +185,10 @@ def test_the_newest_commits_are_kept() -> None:
     assert PLACE.read(PLACE.write(CommentState(commits=tuple(commits)))).commits == tuple(commits[5:])
 
 
-def random_text(seed: object, length: int, start: int = 0x20000) -> str:
+def random_text(seed: object, length: int) -> str:
     """Return characters of four bytes each that zlib hardly makes shorter."""
     digest = hashlib.shake_256(str(seed).encode()).digest(2 * length)
-    return "".join(chr(start + 256 * high + low) for high, low in zip(digest[::2], digest[1::2], strict=True))
+    return "".join(chr(0x20000 + 256 * high + low) for high, low in zip(digest[::2], digest[1::2], strict=True))
 
 
 def a_long_fail(number: int, name: str, length: int) -> GateResult:

@@ -2,153 +2,152 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
 
 import pytest
 
-from sepurux_action.errors import ErrorDetails
 from sepurux_action.github.bounded_calls import BoundedCalls
-from sepurux_action.github.event import Event
-from sepurux_action.github.snapshot import Comment
 from sepurux_action.github.sticky_comment import StickyComment
-from tests.fakes import FakeClock, FakeGitHubClient, FakeOutput
+from tests import backend
+from tests.fakes import FakeClock, FakeOutput
+from tests.github_double import BOT, GitHub, faults
+from tests.github_double.in_process import connected
+from tests.scenes import a_client_scene
 
-EVENT = Event(name="pull_request", repository="octo/shop", commit="b" * 40, pull_request=7, no_pr_reason="")
+CREATE, LIST, EDIT = "issues/create-comment", "issues/list-comments", "issues/update-comment"
 MARKER = "<!-- sepurux-gate:core "
-TEXT = f"{MARKER}new -->"
-OLD = Comment(id=3, body=f"{MARKER}old -->", url="https://github.com/#3")
-NEWER = Comment(id=4, body=f"{MARKER}old -->", url="https://github.com/#4")
-
-OUTAGE = ErrorDetails(message="GitHub kept failing")
-LIMITED = ErrorDetails(status=403, message="You have exceeded a secondary rate limit", rate_limited=True)
-FORBIDDEN = ErrorDetails(status=403, message="issue is locked", forbidden=True)
+TEXT, BEFORE = f"{MARKER}new -->", f"{MARKER}old -->"
 
 
 class Scene:
-    """A pull request with comments of the gate."""
+    """A pull request, and a step that writes its comment."""
 
-    def __init__(self, *comments: Comment, account: str = "github-actions[bot]") -> None:
-        clock = FakeClock()
-        self.client = FakeGitHubClient(clock, comments={comment.id: comment for comment in comments})
+    def __init__(self, github: GitHub) -> None:
+        made = a_client_scene(github)
+        self.github, self.pull, self._client = github, made.pull, made.client
         self.output = FakeOutput()
-        calls = BoundedCalls(self.client, clock, self.output, EVENT)
-        calls.set_timeout(60)
-        self.sticky = StickyComment(calls, 7, MARKER, account)
+        self._calls = BoundedCalls(made.client, FakeClock(), self.output, made.event)
+        self._calls.set_timeout(60)
 
-    def upsert(self, *ours: Comment) -> str:
-        return self.sticky.upsert(ours, TEXT)
-
-    def reject(self, name: str, details: ErrorDetails) -> None:
-        self.client.reject = lambda called, _target, _time: details if called == name else None
+    def upsert(self, *, known: bool = True, account: str = BOT) -> str:
+        """Write the comment; without `known`, the comments that there are were not seen before."""
+        ours = self._client.snapshot(self.pull.number).comments if known else ()
+        return StickyComment(self._calls, self.pull.number, MARKER, account).upsert(ours, TEXT)
 
     @property
     def bodies(self) -> list[str]:
-        return [comment.body for comment in self.client.comments.values()]
+        return [comment.body for comment in self.pull.comments]
+
+    @property
+    def sent(self) -> list[str]:
+        """Return the operations on comments, in their order."""
+        return [record.operation for record in self.github.calls("issues/*")]
 
 
-def test_the_comment_is_created_once_and_then_edited() -> None:
-    scene = Scene()
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    github = GitHub()
+    with connected(github):
+        yield Scene(github)
+
+
+def test_the_comment_is_created_once_and_then_edited(scene: Scene) -> None:
     address = scene.upsert()
-    [created] = scene.client.comments.values()
-    assert (address, created.body) == (created.url, TEXT)
-    scene = Scene(OLD)
-    assert scene.upsert(OLD) == OLD.url
+    [created] = scene.pull.comments
+    assert address.endswith(f"#issuecomment-{created.id}")
+    created.body = BEFORE
+    assert scene.upsert() == address
     assert scene.bodies == [TEXT]
 
 
-def test_an_unchanged_comment_is_not_edited() -> None:
-    scene = Scene(Comment(id=3, body=TEXT))
-    scene.upsert(*scene.client.comments.values())
-    assert scene.client.calls == []
+def test_an_unchanged_comment_is_not_edited(scene: Scene) -> None:
+    scene.pull.comment(BOT, TEXT)
+    scene.upsert()
+    assert scene.sent == []
 
 
-def test_a_comment_whose_response_was_lost_is_found_instead_of_created_again() -> None:
-    scene = Scene()
-    scene.client.lose = 1
+def test_a_comment_whose_response_was_lost_is_found_instead_of_created_again(scene: Scene) -> None:
+    scene.github.fault(CREATE, faults.lost)
     address = scene.upsert()
-    [created] = scene.client.comments.values()
-    assert address == created.url
-    assert len(scene.client.named("create_comment")) == 1
+    [created] = scene.pull.comments
+    assert address.endswith(f"#issuecomment-{created.id}")
+    assert scene.sent == [CREATE, LIST]
     assert scene.output.annotations == []
 
 
-def test_a_comment_that_was_not_created_is_sent_a_second_time_and_no_more() -> None:
-    scene = Scene()
-    scene.reject("create_comment", OUTAGE)
+def test_a_comment_that_was_not_created_is_sent_a_second_time_and_no_more(scene: Scene) -> None:
+    scene.github.fault(CREATE, backend.reset(), always=True)
     assert scene.upsert() == ""
-    assert len(scene.client.named("create_comment")) == 2
+    assert scene.sent == [CREATE, LIST, CREATE]
     assert len(scene.output.annotations) == 1
 
 
-def test_a_lost_comment_that_cannot_be_searched_for_is_not_sent_again() -> None:
-    scene = Scene()
-    scene.client.reject = lambda called, *_: OUTAGE if called in {"create_comment", "newest_comments"} else None
+def test_a_lost_comment_that_cannot_be_searched_for_is_not_sent_again(scene: Scene) -> None:
+    scene.github.fault(CREATE, backend.reset())
+    scene.github.fault(LIST, faults.broken(), always=True)
     assert scene.upsert() == ""
-    assert len(scene.client.named("create_comment")) == 1
+    assert scene.sent.count(CREATE) == 1
     assert len(scene.output.annotations) == 2
 
 
-def test_without_the_tokens_account_no_comment_is_known_as_its_own() -> None:
-    scene = Scene(OLD, account="")
-    scene.client.lose = 1
-    assert scene.upsert() == ""
-    assert len(scene.client.named("create_comment")) == 1
-    assert OLD in scene.client.comments.values()
+def test_without_the_tokens_account_no_comment_is_known_as_its_own(scene: Scene) -> None:
+    scene.pull.comment(BOT, BEFORE)
+    scene.github.fault(CREATE, faults.lost)
+    assert scene.upsert(known=False, account="") == ""
+    assert (scene.sent, scene.bodies) == ([CREATE], [BEFORE, TEXT])
     assert any("did not return the account of the token" in text for _, text in scene.output.annotations)
 
 
-@pytest.mark.parametrize(("lose", "calls"), [(0, 1), (1, 2)])
-def test_of_comments_that_are_listed_late_the_oldest_one_is_left(lose: int, calls: int) -> None:
-    scene = Scene()
-    scene.client.lose, scene.client.late = lose, 1
+@pytest.mark.parametrize("lost", [False, True])
+def test_of_comments_that_are_listed_late_the_oldest_one_is_left(scene: Scene, *, lost: bool) -> None:
+    scene.github.fault(CREATE, faults.lost if lost else faults.through)
+    scene.github.fault(LIST, backend.json([]))
+    ids = []
+    scene.github.after(CREATE, lambda: ids.append(scene.pull.comments[0].id))
     address = scene.upsert()
-    [left] = scene.client.comments.values()
-    assert (address, left.url, left.body) == (left.url, "https://github.com/#1", TEXT)
-    called = [*["create_comment", "newest_comments"] * calls, *["delete_comment"] * lose]
-    assert [name for _, name, _ in scene.client.calls] == called
+    assert (address.partition("#")[2], scene.bodies) == (f"issuecomment-{ids[0]}", [TEXT])
+    assert scene.sent == [*[CREATE, LIST] * (1 + lost), *["issues/delete-comment"] * lost]
 
 
-@pytest.mark.parametrize("details", [LIMITED, FORBIDDEN])
-def test_a_rejected_comment_is_not_sent_again(details: ErrorDetails) -> None:
-    scene = Scene()
-    scene.reject("create_comment", details)
+@pytest.mark.parametrize("rejection", [faults.secondary_limit(), faults.refused(403, "issue is locked")])
+def test_a_rejected_comment_is_not_sent_again(rejection: backend.Answer, scene: Scene) -> None:
+    scene.github.fault(CREATE, rejection)
     assert scene.upsert() == ""
-    assert len(scene.client.named("create_comment")) == 1
+    assert scene.sent == [CREATE]
 
 
-def test_after_a_race_the_older_comment_is_left_with_the_text_of_the_newer_one() -> None:
-    scene = Scene(OLD)
-    assert scene.upsert() == OLD.url
+def test_after_a_race_the_older_comment_is_left_with_the_text_of_the_newer_one(scene: Scene) -> None:
+    older = scene.pull.comment(BOT, BEFORE)
+    assert scene.upsert(known=False).endswith(f"#issuecomment-{older.id}")
     assert scene.bodies == [TEXT]
 
 
-def test_after_a_race_the_older_comment_keeps_its_text_if_it_is_this_runs_own() -> None:
-    """The other run has edited it meanwhile, with its own text."""
-    scene = Scene()
+def test_after_a_race_the_older_comment_keeps_its_text_if_it_is_this_runs_own(scene: Scene) -> None:
     other = f"{MARKER}of the other run -->"
 
-    def edited(called: str, _target: str, _time: float) -> None:
-        if called == "newest_comments":
-            number, comment = next(iter(scene.client.comments.items()))
-            scene.client.comments = {number: replace(comment, body=other), NEWER.id + 1_000: replace(NEWER, id=1_004)}
+    def edited() -> None:
+        scene.pull.comments[0].body = other
+        scene.pull.comment(BOT, BEFORE)
 
-    scene.client.reject = edited
+    scene.github.after(CREATE, edited)
     scene.upsert()
     assert scene.bodies == [other]
 
 
-def test_duplicates_are_deleted_only_if_the_comment_was_edited() -> None:
-    scene = Scene(OLD, NEWER)
-    scene.reject("edit_comment", OUTAGE)
-    scene.upsert(OLD, NEWER)
-    assert len(scene.bodies) == 2
-    scene.reject("", OUTAGE)
-    scene.upsert(OLD, NEWER)
+def test_duplicates_are_deleted_only_if_the_comment_was_edited(scene: Scene) -> None:
+    for _ in range(2):
+        scene.pull.comment(BOT, BEFORE)
+    scene.github.fault(EDIT, faults.broken(), always=True)
+    scene.upsert()
+    assert scene.bodies == [BEFORE] * 2
+    scene.github.faults.clear()
+    scene.upsert()
     assert scene.bodies == [TEXT]
 
 
-def test_a_comment_that_was_deleted_meanwhile_is_created_again() -> None:
-    scene = Scene()
-    scene.upsert(OLD)
+def test_a_comment_that_was_deleted_meanwhile_is_created_again(scene: Scene) -> None:
+    scene.pull.comment(BOT, BEFORE)
+    scene.github.before(EDIT, scene.pull.comments.clear)
+    scene.upsert()
     assert scene.bodies == [TEXT]
     assert scene.output.annotations == []
