@@ -5,22 +5,15 @@ from __future__ import annotations
 import asyncio
 import itertools
 import selectors
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from sepurux_action.config.path_filter import ChangedFile
-from sepurux_action.errors import DeadlineExceeded, ErrorDetails, GitHubError
+from sepurux_action.errors import DeadlineExceeded, GitHubError
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.api_calls import ApiCalls
-from sepurux_action.evaluation.published_result import PreviousResult
-from sepurux_action.github.base_branch import BaseBranch
-from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient, Review
-from sepurux_action.github.commit import Commit, PublishedStatus
-from sepurux_action.github.event import Event, Lookup, PullRequest
-from sepurux_action.github.snapshot import Comment, Snapshot
 from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.host.output import Output
 from sepurux_action.host.workflow_commands import Level
@@ -159,120 +152,6 @@ class FakeOutput(Output):
 
     def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:  # noqa: ARG002
         self.annotations.append((level, f"{title}: {text}" if title else text))
-
-
-@dataclass
-class FakeGitHubClient(GitHubClient):
-    """A GitHub client on a fake clock; each call takes `takes_s` seconds.
-
-    `calls` has the time, the name, and the target of each call. `reject` returns why a call is rejected, by its name,
-    its target, and the time. `shown` is the evaluated commit. `pages` are the snapshots, one page of comments each,
-    with their numbers as cursors.
-    `newest` are the statuses that were set, `listed` those that were there before. `comments` are added to the first
-    page.
-    """
-
-    clock: FakeClock
-    takes_s: float = 0.0
-    reject: Callable[[str, str, float], ErrorDetails | None] = lambda _name, _target, _time: None
-    shown: Commit = field(default_factory=Commit)
-    pages: Sequence[Snapshot] = (Snapshot(),)
-    given: tuple[Review, ...] = ()
-    permissions: Mapping[str, str] = field(default_factory=dict)
-    files: tuple[ChangedFile, ...] = ()
-    required: Mapping[str, str] = field(default_factory=dict)
-    calls: list[tuple[float, str, str]] = field(default_factory=list)
-    newest: dict[str, tuple[CommitState, str]] = field(default_factory=dict)
-    listed: tuple[PublishedStatus, ...] = ()
-    comments: dict[int, Comment] = field(default_factory=dict)
-
-    def _log(self, name: str, target: str = "") -> None:
-        self.calls.append((self.clock.time, name, target))
-        self.clock.time += self.takes_s
-        if details := self.reject(name, target, self.clock.time):
-            raise GitHubError(details)
-
-    def named(self, name: str) -> list[str]:
-        return [target for _, called, target in self.calls if called == name]
-
-    def find_pull_requests(self, lookup: Lookup) -> tuple[PullRequest, ...]:
-        self._log("find_pull_requests", str(lookup))
-        return ()
-
-    def commit(self, event: Event, config: str) -> Commit:
-        del event, config
-        self._log("commit")
-        return self.shown
-
-    def base_branch(self, event: Event) -> BaseBranch:
-        del event
-        self._log("base_branch")
-        return BaseBranch()
-
-    def snapshot(self, number: int, after: str = "") -> Snapshot:
-        del number
-        self._log("snapshot", after)
-        page = self.pages[int(after or 0)]
-        return page if after else replace(page, comments=(*page.comments, *self.comments.values()))
-
-    def statuses(self, commit: str, account: str) -> Iterator[PublishedStatus]:
-        del account
-        self._log("statuses", commit)
-        return iter(self.listed)
-
-    def changed_files(self, number: int) -> tuple[ChangedFile, ...]:
-        self._log("changed_files", str(number))
-        return self.files
-
-    def reviews(self, number: int) -> tuple[Review, ...]:
-        self._log("reviews", str(number))
-        return self.given
-
-    def requested_reviewers(self, number: int) -> tuple[str, ...]:
-        self._log("requested_reviewers", str(number))
-        return ()
-
-    def permission(self, login: str) -> str:
-        self._log("permission", login)
-        return self.permissions.get(login, "read")
-
-    def request_review(self, number: int, login: str) -> None:  # noqa: ARG002
-        self._log("request_review", login)
-
-    def required_contexts(self, branch: str) -> Mapping[str, str]:
-        self._log("required_contexts", branch)
-        return self.required
-
-    def recent_results(self, base: str) -> tuple[Mapping[str, PreviousResult], ...]:
-        self._log("recent_results", base)
-        return ()
-
-    def set_status(self, commit: str, status: CommitStatus) -> int:
-        del commit
-        self._log("set_status", f"{status.context} {status.url}".strip())
-        self.newest[status.context] = (status.state, status.url)
-        return len(self.calls)
-
-    def create_comment(self, number: int, body: str) -> Comment:
-        self._log("create_comment", str(number))
-        comment = Comment(id=100 + len(self.calls), body=body, url=f"https://github.com/#{len(self.calls)}")
-        self.comments[comment.id] = comment
-        return comment
-
-    def newest_comments(self, number: int, account: str) -> tuple[Comment, ...]:
-        self._log("newest_comments", f"{number} {account}")
-        return tuple(self.comments.values())
-
-    def edit_comment(self, comment: Comment, body: str) -> bool:
-        self._log("edit_comment", str(comment.id))
-        if comment.id not in self.comments:
-            return any(comment in page.comments for page in self.pages)
-        self.comments[comment.id] = replace(comment, body=body)
-        return True
-
-    def delete_comment(self, comment: Comment) -> None:
-        self._log("delete_comment", str(comment.id))
-        del self.comments[comment.id]
 
 
 CAMPAIGN = "8c5f4f5e-0000-4000-8000-000000000001"
