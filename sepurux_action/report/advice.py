@@ -99,5 +99,5 @@ def not_allowed(gate: GateFacts) -> str:
     if gate.short:
         return "the step was canceled"
     if gate.rule is Rule.RECORD_UNREAD:
-        return "an earlier run may have failed"
+        return "that failure would count"
     return "the gate uploads a trace" if gate.rule is Rule.BASE_UNREAD else "the uploaded trace may be the cause"

@@ -33,7 +33,7 @@ def fix(say: Words, gate: GateFacts, whose: str) -> Markdown:
         return NOTHING
     if not gate.gate.uploads_traces:
         correct = "Whoever maintains the scenarios must correct or replace them{run}."
-        return say(correct, run=in_brackets(say, gate))
+        return say.paragraph(say(correct, run=in_brackets(say, gate)), _lacking(say, gate))
     dropped = gate.thresholds.dropped
     if gate.recorded and not gate.recorded.run and gate.dashboard and not dropped:
         look = "What failed is in the {run}: fix it{push}."
@@ -62,10 +62,8 @@ def without_failures(say: Words, gate: GateFacts) -> Markdown:
 
 def _lacking(say: Words, gate: GateFacts) -> Markdown:
     """Return that required mutation categories are missing besides failures to fix, which no fix of the agent adds."""
-    lacking = gate.thresholds.lacking
-    if not lacking or gate.thresholds.only_lacking or gate.recorded:
-        return NOTHING
-    return say("Cover {names} too.", names=say.listed(lacking, "and"))
+    lacking = gate.thresholds.also_lacking
+    return say.when(lacking, "Cover {names} too.", names=say.listed(lacking, "and"))
 
 
 def _fix_failures(say: Words, gate: GateFacts, whose: str) -> Markdown:

@@ -74,11 +74,12 @@ def _drops(say: Words, gate: GateFacts) -> list[Markdown]:
     for check in gate.checks:
         if check.state is CheckState.WITHIN_RANGE:
             metric = DROPS[check.threshold]
-            values = gate.baseline.values(metric)
-            lowest, highest = (metric.format.write(end(values), None) if values else "" for end in (min, max))
-            dropped = "⚠️ The {noun} dropped, but the last results on {base} vary as much: {lowest} to {highest}."
-            sentence = say(dropped, noun=metric.noun, base=say.base, lowest=lowest, highest=highest)
-            remarks.append(say.paragraph(sentence, say("This does not block.")))
+            values, between = gate.baseline.values(metric), Markdown("")
+            if values:  # what an earlier run compared with is not known any more
+                lowest, highest = (metric.format.write(end(values), None) for end in (min, max))
+                between = say(": {lowest} to {highest}", lowest=lowest, highest=highest)
+            dropped = "⚠️ The {noun} dropped, but the last results on {base} vary as much{between}. This does not block."
+            remarks.append(say(dropped, noun=metric.noun, base=say.base, between=between))
     waiting = [DROPS[check.threshold] for check in gate.checks if check.state is CheckState.NOT_COMPARED]
     if waiting:
         results = len(gate.baseline.values(waiting[0]))

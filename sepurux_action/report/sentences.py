@@ -106,10 +106,10 @@ def title(say: Words) -> Markdown:
 
 def alert(report: Report) -> str:
     """Return the kind of the alert, as GitHub names it."""
-    if report.problems:
+    if any(gate.failed for gate in report.blocking):
+        return "CAUTION"
+    if report.problems or report.blocking:
         return "WARNING"
-    if report.blocking:
-        return "CAUTION" if any(gate.failed for gate in report.blocking) else "WARNING"
     return "IMPORTANT" if report.acting else "NOTE"
 
 
@@ -131,6 +131,13 @@ def heading(say: Words, gate: GateFacts, section: Section) -> Markdown:
         Origin.LACKING: Origin.LACKING,
     }
     return say(headings[section.origin], base=say.base)
+
+
+def not_compared(say: Words, gate: GateFacts, section: Section) -> Markdown:
+    """Return that it is not known which failures the base has too; '' if it is, or if a push changes none of them."""
+    unknown = section.origin is Origin.ALL and section.failures.shown and gate.gate.uploads_traces
+    base = say.context.base_ref and say.base
+    return say.when(unknown and base, "Whether {base} fails in the same way is not known.", base=base)
 
 
 def low_scenario(say: Words, gate: GateFacts, scenario: Scenario) -> Markdown:
@@ -265,15 +272,15 @@ def why(say: Words, gate: GateFacts) -> Markdown:
 
 def _not_blocking(say: Words, gate: GateFacts) -> Markdown:
     because = _explanation(say, gate) if gate.failed else remedy(say, gate)
-    explained = gate.failed and advice.explained_by_failures(gate)
-    evidence = next_steps.evidence(say, gate) if explained else NOTHING
     if gate.approval and gate.approval.approved:
         who = say.listed(gate.approval.approved_by, "and")
         approved = say.bold(say("Approved by {who}.", who=who))
+        evidence = say.when(advice.explained_by_failures(gate), "{evidence}", evidence=next_steps.evidence(say, gate))
         return say.paragraph(approved, say("The failure does not block."), because, evidence)
     setting = say.paragraph(say.bold(say("Not blocking")), say("({setting}).", setting=say.code(gate.effect)))
     would = say.when(gate.would_block and gate.failed, "With {stage} this would block.", stage=say.code("hard"))
-    return say.paragraph(setting, would, because, evidence)
+    fix = say.when(gate.failed, "{fix}", fix=next_steps.fix(say, gate, "the"))
+    return say.paragraph(setting, would, because, fix)
 
 
 def _explanation(say: Words, gate: GateFacts) -> Markdown:

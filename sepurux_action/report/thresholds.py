@@ -176,6 +176,11 @@ class Thresholds:
         return bool(self.lacking) and len(self.missed) <= 1
 
     @property
+    def also_lacking(self) -> tuple[str, ...]:
+        """Return the required mutation categories that are missing besides other things."""
+        return () if self.only_lacking else self.lacking
+
+    @property
     def only_small(self) -> bool:
         """Return whether the gate misses nothing but its number of scenarios."""
         return [row.check.threshold for row in self.missed] == [metrics.SCENARIOS.threshold]
