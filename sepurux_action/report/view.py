@@ -119,15 +119,6 @@ class Section(NamedTuple):
     def has_items(self) -> bool:
         return bool(self.low or self.failures.shown or self.lacking.shown)
 
-    @property
-    def has_steps(self) -> bool:
-        return any(each.steps for each in self.failures.shown)
-
-    @property
-    def differs(self) -> bool:
-        """Return whether a block of steps shows a difference from the base."""
-        return any(each.differs for each in self.failures.shown)
-
     def marker(self, number: int) -> str:
         if self.numbered:
             return f"{number}."
