@@ -12,6 +12,7 @@ from sepurux_action.evaluation.runs import WorkflowRun
 from sepurux_action.report import tables
 from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import Markdown
+from sepurux_action.report.view import Section
 from sepurux_action.report.words import Words
 
 MOST_NAMED = 3  # failures of a gate that passed
@@ -25,9 +26,9 @@ def of_report(say: Words) -> list[Markdown]:
     """Return which gates evaluate what a push does not change, and which have traces that call no tool."""
     one, silent, remarks = len(say.report.gates) == 1, say.report.without_calls, []
     if registered := say.report.registered:
-        evaluate = "{these} evaluate" if registered[1:] else "{these} evaluates"
+        evaluate = number_format.agree(len(registered), "{these} evaluates", "{these} evaluate")
         these = say(evaluate, these=say("This gate") if one else say.gates(registered))
-        results = "these results say" if registered[1:] else "this result says"
+        results = number_format.agree(len(registered), "this result says", "these results say")
         sentence = say(
             "⚠️ {these} the scenarios that are registered at Sepurux. A push does not change them, so {results} nothing"
             " about this pull request.",
@@ -42,12 +43,17 @@ def of_report(say: Words) -> list[Markdown]:
     return remarks
 
 
+def of_result(say: Words, gate: GateFacts) -> list[Markdown]:
+    """Return what limits the result of a gate."""
+    return [remark for remark in (_old_traces(say, gate), _not_compared(say, gate)) if remark]
+
+
 def of_numbers(say: Words, gate: GateFacts) -> list[Markdown]:
     """Return what stands below the numbers of a gate."""
     remarks = [say.prose(gate.confirmation), _continued(say, gate)]
     if say.as_markdown:
         remarks.append(_low_scenario(say, gate))
-    remarks += [*_drops(say, gate), _not_by_scenario(say, gate), _old_traces(say, gate)]
+    remarks += _drops(say, gate)
     return [remark for remark in remarks if remark]
 
 
@@ -74,11 +80,12 @@ def _drops(say: Words, gate: GateFacts) -> list[Markdown]:
     for check in gate.checks:
         if check.state is CheckState.WITHIN_RANGE:
             metric = DROPS[check.threshold]
-            values = gate.baseline.values(metric)
-            lowest, highest = (metric.format.write(end(values), None) if values else "" for end in (min, max))
-            dropped = "⚠️ The {noun} dropped, but the last results on {base} vary as much: {lowest} to {highest}."
-            sentence = say(dropped, noun=metric.noun, base=say.base, lowest=lowest, highest=highest)
-            remarks.append(say.paragraph(sentence, say("This does not block.")))
+            values, between = gate.baseline.values(metric), Markdown("")
+            if values:  # what an earlier run compared with is not known any more
+                lowest, highest = (metric.format.write(end(values), None) for end in (min, max))
+                between = say(": {lowest} to {highest}", lowest=lowest, highest=highest)
+            dropped = "⚠️ The {noun} dropped, but the last results on {base} vary as much{between}. This does not block."
+            remarks.append(say(dropped, noun=metric.noun, base=say.base, between=between))
     waiting = [DROPS[check.threshold] for check in gate.checks if check.state is CheckState.NOT_COMPARED]
     if waiting:
         results = len(gate.baseline.values(waiting[0]))
@@ -89,13 +96,30 @@ def _drops(say: Words, gate: GateFacts) -> list[Markdown]:
     return remarks
 
 
-def _not_by_scenario(say: Words, gate: GateFacts) -> Markdown:
-    """Return what is needed to say which scenarios explain a drop."""
-    compared = any(each.base.results for each in gate.found.read.scenarios)
-    if not (gate.failed and gate.thresholds.dropped) or compared or gate.recorded:
+def _not_compared(say: Words, gate: GateFacts) -> Markdown:
+    """Return that it is not known what the base does in the scenarios; '' if it is, or if a push does not change it."""
+    if not gate.failed or gate.short or gate.found.new is not None or not gate.gate.uploads_traces:
         return Markdown("")
-    needs = say("Which scenarios got worse is not known: this needs results of {base} by scenario.", base=say.base)
-    return say.paragraph(needs, say.page("Keep these results", "configuration.md#results-by-scenario"))
+    if gate.thresholds.dropped and not gate.recorded:
+        needs = say("Which scenarios got worse is not known: this needs results of {base} by scenario.", base=say.base)
+        return say.paragraph(needs, say.page("Keep these results", "configuration.md#results-by-scenario"))
+    base = Markdown("an earlier commit")
+    if say.context.base_ref:
+        base = say.base
+    same = "Whether {base} fails in the same way is not known."
+    return say.when(say.as_markdown and not gate.thresholds.only_small, same, base=base)
+
+
+def steps(say: Words, sections: Sequence[Section]) -> Markdown:
+    """Return what the marks of the steps mean; '' if a report shows no steps."""
+    lines = [line for section in sections for each in section.failures.shown for line in each.steps]
+    marks, meanings = {line[0] for line in lines}, []
+    if marks & {"-", "+"}:
+        meanings = [say("`-` only on {base}", base=say.base), say("`+` only here")]
+    if ">" in marks:
+        meanings.append(say("`>` failed"))
+    what = "Recorded steps, numbered by event: {meanings}."
+    return say.when(lines, what, meanings=Markdown(", ".join(meanings)))
 
 
 def _old_traces(say: Words, gate: GateFacts) -> Markdown:
@@ -121,7 +145,7 @@ def fixed_failures(say: Words, gate: GateFacts) -> Markdown:
     fixed = number_format.pluralize(count, "earlier failure")
     if say.context.base_ref:
         fixed = say("{failures} of {base}", failures=number_format.pluralize(count, "failure"), base=say.base)
-    return say("{fixed} is fixed." if count == 1 else "{fixed} are fixed.", fixed=fixed)
+    return say(number_format.agree(count, "{fixed} is fixed.", "{fixed} are fixed."), fixed=fixed)
 
 
 def failures_of_passed(say: Words, gate: GateFacts) -> Markdown:
@@ -139,7 +163,7 @@ def failures_of_passed(say: Words, gate: GateFacts) -> Markdown:
 
 
 def _named(say: Words, gate: GateFacts, failures: Sequence[ClassifiedFailure], one: str, many: str) -> Markdown:
-    count = say(one if len(failures) == 1 else many, count=len(failures))
+    count = say(number_format.agree(len(failures), one, many), count=len(failures))
     if len(failures) > MOST_NAMED:
         return say("{count}.", count=count)
     named = Markdown(", ".join(kind_of_failure(say, gate, each) for each in failures))
@@ -158,7 +182,7 @@ def type_of_failure(say: Words, gate: GateFacts, failure: ClassifiedFailure, *, 
     many = say.when(failure.count > 1, ", {times}", times=times)
     under = say.when(say.code(failure.mutation), ", under {mutation}", mutation=say.code(failure.mutation))
     kind = say.code(failure.type) or say("no type")
-    where = in_scenarios(say, gate, failure) if named else ""
+    where = say.when(named, "{where}", where=in_scenarios(say, gate, failure))
     return Markdown(f"{kind}{where}{under}{many}")
 
 
@@ -167,7 +191,9 @@ def in_scenarios(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Mar
     names = gate.found.scenarios_with(failure)
     if not names:
         return Markdown("")
-    most = MOST_SCENARIOS if say.view.place == "summary" else 1
+    most = 1
+    if say.view.place == "summary":
+        most = MOST_SCENARIOS
     shown = [scenario(say, gate, each) for each in names[:most]]
     if names[most:]:
         shown.append(Markdown(number_format.pluralize(len(names) - most, "other")))
@@ -178,7 +204,9 @@ def scenario(say: Words, gate: GateFacts, name: str) -> Markdown:
     """Return the name of a scenario, which links its run."""
     page = gate.found.pages.get(name)
     shown = say.code(name) or say("no name")
-    return tables.link_to_run(shown, page) if page and say.as_markdown else shown
+    if page and say.as_markdown:
+        return tables.link_to_run(shown, page)
+    return shown
 
 
 def unread(say: Words, gate: GateFacts) -> Markdown:
@@ -191,7 +219,7 @@ def unread(say: Words, gate: GateFacts) -> Markdown:
         return say("The failures of {scenarios} were not read.", scenarios=of_scenarios)
     more = number_format.pluralize(failures, "more failure")
     where = say.when(scenarios, " in {scenarios}", scenarios=of_scenarios)
-    were = "{more}{where} was not read." if failures == 1 else "{more}{where} were not read."
+    were = number_format.agree(failures, "{more}{where} was not read.", "{more}{where} were not read.")
     return say(were, more=more, where=where)
 
 
