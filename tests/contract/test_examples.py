@@ -590,3 +590,26 @@ def test_another_ci_system_records_in_a_job_that_gets_no_secret_of_the_gate() ->
     assert '/bin/python" record_traces.py traces --times 3\n' in record_stage
     assert ["credentials('sepurux-ci-token')" in each for each in (record_stage, gate_stage)] == [False, True]
     assert "credentials(" not in after
+
+
+def test_gitlab_saves_the_results_of_the_default_branch_alone_and_merge_requests_read_them() -> None:
+    jobs = yaml.safe_load((CI / ".gitlab-ci.yml").read_text(encoding="utf-8"))
+    gate, (of_merge_request, of_default) = jobs["sepurux-gate"], jobs[".changes"]["rules"]
+    cache = {"key": "sepurux-baseline", "paths": [KEPT], "policy": "$CACHE_POLICY", "when": "always", "unprotect": True}
+    assert gate["cache"] == cache
+    assert gate["variables"] == {"CACHE_POLICY": "pull", "WRITE_BASELINE": ""}
+    assert "variables" not in of_merge_request
+    assert of_default["variables"] == {"CACHE_POLICY": "pull-push", "WRITE_BASELINE": "--write-baseline"}
+    assert f"--baseline-dir {KEPT} $WRITE_BASELINE" in gitlab_script()
+
+
+def test_another_ci_system_reads_the_folder_that_its_script_writes() -> None:
+    artifacts = yaml.safe_load((CI / ".gitlab-ci.yml").read_text(encoding="utf-8"))["sepurux-gate"]["artifacts"]
+    assert (artifacts["when"], artifacts["paths"]) == ("always", [REPORT_DIR])
+    assert artifacts["reports"] == {"junit": f"{REPORT_DIR}/junit.xml"}
+    _, _, always = (CI / "Jenkinsfile").read_text(encoding="utf-8").partition("always {")
+    assert re.findall(r"(?:testResults|artifacts): '(.+?)'", always) == [
+        f"{REPORT_DIR}/junit.xml",
+        f"{REPORT_DIR}/*, {KEPT}/*",
+    ]
+    assert all(f"--report-dir {REPORT_DIR}" in script() for script in (gitlab_script, jenkins_script))
