@@ -349,6 +349,24 @@ def test_a_tag_named_like_the_default_branch_does_not_make_a_workflow_run_evalua
     assert result.outputs["decision"] == decision
 
 
+@pytest.mark.parametrize(("actor", "decision"), [("mona", "fail"), ("ada", "fail"), ("hubot", "pass"), ("bob", "fail")])
+def test_who_pushed_or_wrote_a_commit_without_a_pull_request_cannot_evaluate_it_again(
+    actor: str, decision: str, scene: Scene
+) -> None:
+    for login, role in {"mona": "write", "ada": "write", "hubot": "write", "bob": "read"}.items():
+        scene.repository.collaborator(login, role)
+    sha = scene.repository.commit("release")
+    scene.repository.commits[sha].authors = [scene.github.world.user("ada")]
+    scene.answers(**FAILED)
+    push(scene, "release", "mona")
+    scene.answers(**PASSED)
+    result = push(scene, "release", actor, attempt="2")
+    assert result.outputs["decision"] == decision
+    if decision == "fail":
+        only_if = "only if someone with write access, other than mona and ada, starts it."
+        assert only_if in without_code(result.summary)
+
+
 def test_without_a_pull_request_only_a_re_run_of_a_push_evaluates_again(scene: Scene) -> None:
     scene.repository.collaborator("hubot", "write")
     scene.repository.commit("release")

@@ -24,6 +24,7 @@ from tests import backend
 from tests.builders import a_gate
 from tests.fakes import FakeClock, FakeOutput
 from tests.github_double import GitHub, faults
+from tests.github_double.in_process import connected
 from tests.scenes import DECIDED, a_client_scene
 
 POLICY, WORKFLOW = options.CONFIG.default, ".github/workflows/gate.yml"
@@ -53,7 +54,8 @@ class Scene(NamedTuple):
 
 @pytest.fixture
 def scene() -> Iterator[Scene]:
-    with GitHub() as github:
+    github = GitHub()
+    with connected(github):
         made = a_client_scene(github)
         base = made.repository.commit("main", {POLICY: "campaign: core", WORKFLOW: "on: pull_request"})
         for _ in range(60):

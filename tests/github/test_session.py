@@ -27,6 +27,7 @@ from tests import backend
 from tests.builders import APPROVED, IMPOSSIBLE, UNREAD, WAITS, a_gate, a_result, undecided
 from tests.fakes import FakeClock, FakeOutput
 from tests.github_double import GitHub, faults
+from tests.github_double.in_process import connected
 from tests.github_double.state import PullRequest
 from tests.scenes import ClientScene as Scene
 from tests.scenes import a_client_scene as a_scene
@@ -34,7 +35,8 @@ from tests.scenes import a_client_scene as a_scene
 
 @pytest.fixture
 def dotcom() -> Iterator[Scene]:
-    with GitHub() as github:
+    github = GitHub()
+    with connected(github):
         yield a_scene(github)
 
 
