@@ -36,8 +36,9 @@ def painted(line: str) -> str:
     if (found := FIRST_WORD.match(line)) is None:
         return line
     (indent, word, space), text = found.groups(), line[found.end() :]
-    heading = not indent and not word.endswith(":")
-    return f"{indent}{COLORS[word]}{word}{RESET}{space}{f'{BOLD}{text}{RESET}' if heading else text}"
+    if not indent and not word.endswith(":"):
+        text = f"{BOLD}{text}{RESET}"
+    return f"{indent}{COLORS[word]}{word}{RESET}{space}{text}"
 
 
 class Output(ABC):
