@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Secret
+from sepurux_action.common.wording import optional
 
 T_co = TypeVar("T_co", covariant=True)
 E = TypeVar("E", bound=StrEnum)
@@ -51,6 +52,10 @@ class Kind(Generic[T_co]):
             if not (character.isprintable() or character in "\t\r\n"):
                 raise ValueError(f"it has the invisible character U+{ord(character):04X} at position {position}")
         return self.parse(text)
+
+    def rejection(self, shown: str, hint: str) -> str:
+        """Return the message about a text that is not accepted."""
+        return f"{shown} is not accepted{optional(' ({})', hint)}; accepted: {self.accepts}"
 
 
 def parse_line(text: str) -> str:

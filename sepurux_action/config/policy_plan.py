@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from sepurux_action.common.wording import optional
 from sepurux_action.config import options
 from sepurux_action.config.layers import Layer
 from sepurux_action.config.policy import Policy
@@ -21,7 +22,7 @@ FAR = timedelta(days=2 * 365 + 1)  # two years; a later `from` is probably a wro
 NO_CAMPAIGN = "it is not set; set it here, or with the input `campaign`, which applies to every gate without one"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class StagePlan:
     """The stage today and the later changes, on the branches that some patterns match; '' for all others."""
 
@@ -30,8 +31,8 @@ class StagePlan:
     changes: tuple[tuple[date, Stage], ...]
 
     def __str__(self) -> str:
-        on = f"on {self.branches}: " if self.branches else ""
-        return ", ".join([f"{on}{self.today} today", *(f"{stage} from {day}" for day, stage in self.changes)])
+        now = optional("on {}: ", self.branches) + f"{self.today} today"
+        return ", ".join([now, *(f"{stage} from {day}" for day, stage in self.changes)])
 
     def data(self) -> dict[str, Any]:
         later = [{"from": str(day), "stage": stage} for day, stage in self.changes]
@@ -55,18 +56,18 @@ class GatePlan:
     def __str__(self) -> str:
         who = "anyone with write access" if self.approvers is None else ", ".join(self.approvers)
         parts = (
-            f"campaign {self.campaign}" if self.campaign else "no campaign",
-            *(map(str, self.stages) if self.stages else [f"{options.ENFORCEMENT.default} by default"]),
-            f"{who} can approve" if who else "needs no approval",
-            f"status {self.status}" if self.status else "no status",
+            optional("campaign {}", self.campaign) or "no campaign",
+            "; ".join(map(str, self.stages)) or f"{options.ENFORCEMENT.default} by default",
+            optional("{} can approve", who) or "needs no approval",
+            optional("status {}", self.status) or "no status",
         )
         return f"{self.name or 'a gate without a name'}: {'; '.join(parts)}"
 
     def data(self) -> dict[str, Any]:
         """Return what JSON has."""
         return {
-            "file": self.layer.file,
-            "line": self.layer.line,
+            "file": self.layer.place.file,
+            "line": self.layer.place.line,
             "name": self.name or None,
             "campaign": self.campaign or None,
             "enforcement": [stage.data() for stage in self.stages],
@@ -92,8 +93,7 @@ def _readers(policy: Policy) -> Iterator[tuple[Layer, OptionReader]]:
 
 
 def _plan(policy: Policy, gate: Layer, reader: OptionReader, today: date) -> GatePlan:
-    name, rules = policy.name(gate), _rules(reader)
-    stages = tuple(_stage_plans(rules, today)) if rules else ()
+    name, stages = policy.name(gate), tuple(_stage_plans(_rules(reader), today))
     may_be_soft = any(Stage.SOFT in {plan.today, *dict(plan.changes).values()} for plan in stages)
     publishing = Publishing(**reader.values(options.STATUS, options.STATUS_CONTEXT))
     return GatePlan(
@@ -107,31 +107,27 @@ def _plan(policy: Policy, gate: Layer, reader: OptionReader, today: date) -> Gat
 
 
 def _rules(reader: OptionReader) -> tuple[StageRule, ...]:
-    given = reader.given(options.ENFORCEMENT)
-    return given.value if given else ()
+    rules: tuple[StageRule, ...] = reader.values(options.ENFORCEMENT).get(options.ENFORCEMENT.name, ())
+    return rules
 
 
 def _stage_plans(rules: tuple[StageRule, ...], today: date) -> Iterator[StagePlan]:
     """Yield the plan of the branches that no entry names, then those of the branches that an entry names."""
+    if not rules:
+        return
     for branches in dict.fromkeys((None, *(rule.branches for rule in rules))):
         matching = [rule for rule in rules if rule.branches in {None, branches}]
-        yield StagePlan(
-            branches=str(branches or ""), today=stage_on(matching, today), changes=tuple(changes(matching, today))
-        )
+        yield StagePlan(str(branches or ""), stage_on(matching, today), tuple(changes(matching, today)))
 
 
 def _warnings(gate: Layer, reader: OptionReader, today: date) -> Iterator[Problem]:
     if reader.value(options.CAMPAIGN) is None:
         yield gate.problem(options.CAMPAIGN, NO_CAMPAIGN)
-    rules, given = _rules(reader), reader.given(options.ENFORCEMENT)
-    for number, rule in enumerate(rules, start=1):
+    rules = _rules(reader)
+    for rule in rules:
         earlier = [each for each in rules if each.branches == rule.branches and each.start < rule.start]
         before = max(earlier, key=lambda each: each.start, default=rule)
-        messages = []
         if strictness(rule.stage) < strictness(before.stage):
-            messages.append(f"`{rule}` is weaker than `{before}`, which applies until then; check the dates")
+            yield rule.place.problem(f"`{rule}` is weaker than `{before}`, which applies until then; check the dates")
         if rule.start > today + FAR:
-            messages.append(f"{rule.start} is more than two years away; check the year")
-        for message in messages:
-            where = f"{given.place if given else ''}, entry {number}"
-            yield Problem(where, message, gate.file, rule.line, rule.column)
+            yield rule.place.problem(f"{rule.start} is more than two years away; check the year")

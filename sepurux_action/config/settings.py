@@ -17,6 +17,7 @@ from typing import Any
 
 from sepurux_action.common import T, json_reader
 from sepurux_action.common.secret import Redactor, Secret, may_be_secret
+from sepurux_action.common.wording import optional
 from sepurux_action.config import kinds, options
 from sepurux_action.config.gate import ALL_SCENARIOS, Gate, Trace
 from sepurux_action.config.layers import Given, Layer, Source
@@ -110,19 +111,20 @@ def read_inputs(layers: Sequence[Layer]) -> Inputs:
     """Return what is known before the policy is read, with every problem in the layers."""
     reader = OptionReader(layers)
     reader.values(*OPTIONS)
-    name = reader.value(options.NAME) or reader.value(options.CAMPAIGN)
-    names = (name,) if name else ()
-    config, given = reader.value(options.CONFIG), reader.given(options.CONFIG)
-    has_secret = any(map(reader.given, (options.TOKEN, options.API_KEY)))
+    names = tuple(reader.values(options.NAME, options.CAMPAIGN).values())[:1]
+    config_name = missing_secret = ""
+    if (config := reader.given(options.CONFIG)) and reader.value(options.CONFIG):
+        config_name = config.name
+    if not any(map(reader.given, (options.TOKEN, options.API_KEY))):
+        missing_secret = layers[0].source.label(options.TOKEN.name)
     return Inputs(
         **_publishing(reader, names),
-        **reader.values(options.BASE_URL, options.TOKEN, options.API_KEY, options.GITHUB_TOKEN),
+        **reader.values(options.BASE_URL, options.TOKEN, options.API_KEY, options.GITHUB_TOKEN, options.CONFIG),
         names=names,
         pull_request=reader.value(options.PR_NUMBER),
-        config=config or options.CONFIG.default,
-        config_name=given.source.name_of(given.spelling) if given and config else "",
+        config_name=config_name,
         problems=reader.problems,
-        missing_secret="" if has_secret else layers[0].source.label(options.TOKEN.name),
+        missing_secret=missing_secret,
     )
 
 
@@ -210,7 +212,7 @@ def _traces(reader: OptionReader, find: TraceFinder) -> Iterator[Trace]:
         except TraceFileError as error:
             reader.add_problem(options.TRACE_FILE, str(error))
     if len(ids) + len(files) > kinds.MAX_TRACES:
-        given = f"{len(files)} files" + (f" beside {len(ids)} trace ids" if ids else "")
+        given = f"{len(files)} files{optional(' beside {} trace ids', len(ids))}"
         message = f"it names {given}; accepted: at most {kinds.MAX_TRACES} traces for one gate"
         reader.add_problem(options.TRACE_FILE, message)
     yield from files
@@ -266,7 +268,7 @@ class OptionReader:
         if next(filter(None, below), given.text) != given.text:
             self.overridden.add(option.name)
         if message := self._problem(option, given):
-            self._add(option, given.problem(message))
+            self._add(option, given.place.problem(message))
             return None
         value: T = given.value
         return value
@@ -280,12 +282,11 @@ class OptionReader:
         return option.default_value if value is None else value
 
     def limits(self) -> Mapping[str, float]:
-        given = {option.name: self.value(option) for option in options.LIMITS}
-        for name, default in options.DEFAULT_LIMITS.items():
-            replaced = name == options.MIN_PASS_RATE.name and given[options.MIN_RELIABILITY_SCORE.name] is not None
-            if given[name] is None and not replaced:
-                given[name] = default
-        return {name: limit for name, limit in given.items() if limit is not None}
+        given = self.values(*options.LIMITS)
+        defaults = dict(options.DEFAULT_LIMITS)
+        if options.MIN_RELIABILITY_SCORE.name in given:
+            del defaults[options.MIN_PASS_RATE.name]
+        return {**defaults, **given}
 
     def remedies(self) -> Mapping[str, str]:
         shared = ((option.name, self.given(option)) for option in OPTIONS if not option.actions_only)
@@ -302,15 +303,14 @@ class OptionReader:
 
     def add_problem(self, option: Option[object], message: str) -> None:
         """Add a problem in an option to the layer that gives it, else to that of the policy file, or the first one."""
-        of_file = (layer for layer in self._layers if layer.file and option.allowed_in)
-        others = (layer for layer in self._layers if layer.source is not Source.POLICY)
+        name, at = self.given(options.NAME), (layer for layer in self._layers if layer.place.file)
         if given := self.given(option):
-            self._add(option, given.problem(message))
-        elif option is options.CAMPAIGN and (name := self.given(options.NAME)) and name.file:
-            problem = Problem("", f"gate {json_reader.preview(name.text)} has no campaign", name.file, name.line)
-            self._add(option, problem)
+            self._add(option, given.place.problem(message))
+        elif option is options.CAMPAIGN and name and name.place.file:
+            message = f"gate {json_reader.preview(name.text)} has no campaign"
+            self._add(option, Problem("", message, name.place.file, name.place.line))
         else:
-            self._add(option, (next(of_file, None) or next(others)).problem(option, message))
+            self._add(option, next(at, self._layers[0]).problem(option, message))
 
     def _add(self, option: Option[object] | None, problem: Problem) -> None:
         position = OPTIONS.index(option) if option else len(OPTIONS)
@@ -323,9 +323,10 @@ class OptionReader:
             listed = " and ".join(f"{name} ({text})" for name, text in texts.items())
             return f"{listed} are the same setting, but differ; set one of them"
         if given.hint is not None:
-            is_safe = option.secret or self._redact(given.text) == given.text  # it may quote what redaction misses
-            hint = f" ({given.hint})" if given.hint and is_safe else ""
-            return f"{self._shown(option, given.text)} is not accepted{hint}; accepted: {option.kind.accepts}"
+            hint = given.hint
+            if not option.secret and self._redact(given.text) != given.text:  # it may quote what redaction misses
+                hint = ""
+            return option.kind.rejection(self._shown(option, given.text), hint)
         if option.secret or option is options.BASE_URL:  # no report shows these
             return ""
         values = map(str, given.value if isinstance(given.value, tuple) else (given.value,))

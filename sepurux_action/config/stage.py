@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
 
+from sepurux_action.common.wording import joined, optional
 from sepurux_action.config.path_filter import Filter
+from sepurux_action.errors import NOWHERE, Place
 
 WARN_BEFORE = timedelta(days=3)  # a stricter stage: time to fix what it would block
 
@@ -29,17 +31,16 @@ class OnUndecided(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageRule:
-    """One entry of an `enforcement:` list. `branches` is None for every branch. `line` and `column` are its place."""
+    """One entry of an `enforcement:` list. `branches` is None for every branch."""
 
     stage: Stage
     start: date = date.min
     branches: Filter | None = None
-    line: int = field(default=0, compare=False)
-    column: int = field(default=0, compare=False)
+    place: Place = field(default=NOWHERE, compare=False)
 
     def __str__(self) -> str:
-        start = f" from {self.start}" if self.start > date.min else ""
-        return f"{self.stage}{start}" + (f" on {self.branches}" if self.branches else "")
+        start = f"from {self.start}" if self.start > date.min else ""
+        return joined(" ", self.stage, start, optional("on {}", self.branches))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,7 @@ class NextChange:
 
     def __str__(self) -> str:
         days = (self.day - self.today).days
-        when = "tomorrow" if days == 1 else f"in {days} days"
+        when = {1: "tomorrow"}.get(days, f"in {days} days")
         return f"`enforcement` changes to `{self.stage}` {when}, on {self.day}."
 
 

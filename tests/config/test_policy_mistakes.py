@@ -45,7 +45,7 @@ def only_problem(text: str) -> str:
         ("campaign: 'a\ntimeout: 9\n", f"3:1 {NOT_YAML}found unexpected end of stream; close the quotes of line 1"),
         ("gates: [{owner: a}]", "1:10 gate 1, `owner`: it is not known; accepted: `project`, `campaign`, `name`, "),
         ("thresholds: {accuracy: 1}", "1:14 `thresholds`, `accuracy`: it is not known; accepted: `min_pass_rate`, "),
-        ("gates: [{gates: []}]", "1:10 gate 1, `gates`: it is not accepted here; accepted: `project`, "),
+        ("gates: [{gates: []}]", "1:10 gate 1, `gates`: it belongs on the file's top level"),
         ("enforcement: [{stage: soft, on: x}]", "`on`: it is not known; accepted: `stage`, `from`, `branches`"),
         ("defaults: {}", ", `report_dir`, `version`, `thresholds`, `gates`"),
         (
