@@ -5,8 +5,7 @@ What the file does not set has its default here. Source: docs/configuration.md#c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -22,63 +21,26 @@ FAR = timedelta(days=2 * 365 + 1)  # two years; a later `from` is probably a wro
 NO_CAMPAIGN = "it is not set; set it here, or with the input `campaign`, which applies to every gate without one"
 
 
-@dataclass(frozen=True, slots=True)
-class StagePlan:
-    """The stage today and the later changes, on the branches that some patterns match; '' for all others."""
+def gate_plans(policy: Policy, today: date) -> list[dict[str, Any]]:
+    """Return what each gate of a policy means from today on, as JSON has it.
 
-    branches: str
-    today: Stage
-    changes: tuple[tuple[date, Stage], ...]
-
-    def __str__(self) -> str:
-        now = optional("on {}: ", self.branches) + f"{self.today} today"
-        return ", ".join([now, *(f"{stage} from {day}" for day, stage in self.changes)])
-
-    def data(self) -> dict[str, Any]:
-        later = [{"from": str(day), "stage": stage} for day, stage in self.changes]
-        return {"branches": self.branches or None, "today": self.today, "changes": later}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatePlan:
-    """What a gate of a policy file means. `stages` is empty if the file sets none. `status` is '' without a status.
-
-    `approvers` may approve it; None for anyone with write access, () if it is never soft.
+    `approvers` may approve a gate: None for anyone with write access, () if it is never soft.
     """
-
-    layer: Layer
-    name: str
-    campaign: str
-    stages: tuple[StagePlan, ...]
-    approvers: tuple[str, ...] | None
-    status: str
-
-    def __str__(self) -> str:
-        who = "anyone with write access" if self.approvers is None else ", ".join(self.approvers)
-        parts = (
-            optional("campaign {}", self.campaign) or "no campaign",
-            "; ".join(map(str, self.stages)) or f"{options.ENFORCEMENT.default} by default",
-            optional("{} can approve", who) or "needs no approval",
-            optional("status {}", self.status) or "no status",
-        )
-        return f"{self.name or 'a gate without a name'}: {'; '.join(parts)}"
-
-    def data(self) -> dict[str, Any]:
-        """Return what JSON has."""
-        return {
-            "file": self.layer.place.file,
-            "line": self.layer.place.line,
-            "name": self.name or None,
-            "campaign": self.campaign or None,
-            "enforcement": [stage.data() for stage in self.stages],
-            "approvers": self.approvers,
-            "status": self.status or None,
-        }
-
-
-def gate_plans(policy: Policy, today: date) -> list[GatePlan]:
-    """Return what each gate of a policy means, from today on."""
     return [_plan(policy, gate, reader, today) for gate, reader in _readers(policy)]
+
+
+def plan_line(plan: Mapping[str, Any]) -> str:
+    """Return what a gate means in a line."""
+    parts = [optional("campaign {}", plan["campaign"]) or "no campaign"]
+    for branch in plan["enforcement"]:
+        now = optional("on {}: ", branch["branches"]) + f"{branch['today']} today"
+        parts.append(", ".join([now, *(f"{each['stage']} from {each['from']}" for each in branch["changes"])]))
+    if not plan["enforcement"]:
+        parts.append(f"{options.ENFORCEMENT.default} by default")
+    who = "anyone with write access" if plan["approvers"] is None else ", ".join(plan["approvers"])
+    parts.append(optional("{} can approve", who) or "needs no approval")
+    parts.append(optional("status {}", plan["status"]) or "no status")
+    return f"{plan['name'] or 'a gate without a name'}: {'; '.join(parts)}"
 
 
 def policy_warnings(policy: Policy, today: date) -> list[Problem]:
@@ -92,18 +54,21 @@ def _readers(policy: Policy) -> Iterator[tuple[Layer, OptionReader]]:
     yield from ((gate, top.within(gate)) for gate in policy.gates or (policy.top,))
 
 
-def _plan(policy: Policy, gate: Layer, reader: OptionReader, today: date) -> GatePlan:
-    name, stages = policy.name(gate), tuple(_stage_plans(_rules(reader), today))
-    may_be_soft = any(Stage.SOFT in {plan.today, *dict(plan.changes).values()} for plan in stages)
+def _plan(policy: Policy, gate: Layer, reader: OptionReader, today: date) -> dict[str, Any]:
+    name, stages = policy.name(gate), list(_stage_plans(_rules(reader), today))
+    approvers: tuple[str, ...] | None = ()
+    if any(Stage.SOFT in {plan["today"], *(each["stage"] for each in plan["changes"])} for plan in stages):
+        approvers = reader.value(options.REVIEWERS)
     publishing = Publishing(**reader.values(options.STATUS, options.STATUS_CONTEXT))
-    return GatePlan(
-        layer=gate,
-        name=name,
-        campaign=reader.value(options.CAMPAIGN) or "",
-        stages=stages,
-        approvers=reader.value(options.REVIEWERS) if may_be_soft else (),
-        status="".join(publishing.contexts([name or "NAME"], BASE)),
-    )
+    return {
+        "file": gate.place.file,
+        "line": gate.place.line,
+        "name": name or None,
+        "campaign": reader.value(options.CAMPAIGN),
+        "enforcement": stages,
+        "approvers": approvers,
+        "status": "".join(publishing.contexts([name or "NAME"], BASE)) or None,
+    }
 
 
 def _rules(reader: OptionReader) -> tuple[StageRule, ...]:
@@ -111,13 +76,14 @@ def _rules(reader: OptionReader) -> tuple[StageRule, ...]:
     return rules
 
 
-def _stage_plans(rules: tuple[StageRule, ...], today: date) -> Iterator[StagePlan]:
+def _stage_plans(rules: tuple[StageRule, ...], today: date) -> Iterator[dict[str, Any]]:
     """Yield the plan of the branches that no entry names, then those of the branches that an entry names."""
     if not rules:
         return
     for branches in dict.fromkeys((None, *(rule.branches for rule in rules))):
         matching = [rule for rule in rules if rule.branches in {None, branches}]
-        yield StagePlan(str(branches or ""), stage_on(matching, today), tuple(changes(matching, today)))
+        later = [{"from": str(day), "stage": stage} for day, stage in changes(matching, today)]
+        yield {"branches": str(branches or "") or None, "today": stage_on(matching, today), "changes": later}
 
 
 def _warnings(gate: Layer, reader: OptionReader, today: date) -> Iterator[Problem]:
