@@ -50,8 +50,10 @@ def without_decision(reason: str) -> dict[str, str]:
 
 
 def settings_reason(problems: Sequence[Problem]) -> str:
-    first, others = problems[0], len(problems) - 1
-    return f"{first.located} (and {number_format.pluralize(others, 'more problem')})" if others else first.located
+    first, *others = problems
+    if not others:
+        return first.located
+    return f"{first.located} (and {number_format.pluralize(len(others), 'more problem')})"
 
 
 def step_outputs(gates: Sequence[GateResult], comment_url: str = "", report_path: str = "") -> dict[str, str]:
