@@ -107,21 +107,28 @@ def parse_whole_number(text: str, lowest: int = 0) -> int:
     return int(text)
 
 
+def _meant(pattern: str, text: str, meant: str) -> str:
+    """Return a hint with what was probably meant, a template for the groups of the pattern; '' for other texts."""
+    found = re.fullmatch(pattern, text, re.ASCII | re.IGNORECASE)
+    return found.expand(f"did you mean `{meant}`?") if found else ""
+
+
 def _parse_number(text: str) -> Decimal:
     if not re.fullmatch(r"\d+\.?\d*|\.\d+", text, re.ASCII):
-        with_comma = re.fullmatch(r"(\d+),(\d+)", text, re.ASCII)
-        raise ValueError(f"did you mean `{with_comma[1]}.{with_comma[2]}`?" if with_comma else "")
+        raise ValueError(_meant(r"(\d+),(\d+)", text, r"\1.\2"))
     return Decimal(text)
 
 
 def parse_rate(text: str) -> float:
-    if spelled_out := re.fullmatch(r"(\d{1,3}(?:\.\d{1,9})?) ?(?:per ?cent|pct\.?)", text, re.ASCII | re.IGNORECASE):
-        raise ValueError(f"did you mean `{spelled_out[1]}%`?")
-    stripped = text.removesuffix("%").rstrip()
-    rate = _parse_number(stripped) / (100 if text.endswith("%") else 1)
+    if hint := _meant(r"(\d{1,3}(?:\.\d{1,9})?) ?(?:per ?cent|pct\.?)", text, r"\1%"):
+        raise ValueError(hint)
+    rate = _parse_number(text.removesuffix("%").rstrip())
+    if text.endswith("%"):
+        rate /= 100
+    elif 1 < rate <= 100:  # noqa: PLR2004 - the scale's end
+        raise ValueError(f"did you mean `{text}%`?")
     if not 0 <= rate <= 1:
-        lacks_sign = stripped == text and 1 < rate <= 100  # noqa: PLR2004 - the scale's end
-        raise ValueError(f"did you mean `{text}%`?" if lacks_sign else "")
+        raise ValueError
     return float(rate)
 
 
@@ -142,8 +149,7 @@ def parse_duration(text: str) -> float:
     elif match := _DURATION.fullmatch(text):
         seconds = math.fsum(int(part or 0) * unit for part, unit in zip(match.groups(), (3600, 60, 1), strict=True))
     else:
-        spelled_out = re.fullmatch(r"(\d{1,9}) ?([hms])[a-z]+", text, re.ASCII | re.IGNORECASE)
-        raise ValueError(f"did you mean `{spelled_out[1]}{spelled_out[2].lower()}`?" if spelled_out else "")
+        raise ValueError(_meant(r"(\d{1,9}) ?([hms])[a-z]+", text.lower(), r"\1\2"))
     if not 0 < seconds <= MAX_TIMEOUT_S:
         raise ValueError
     return seconds
@@ -191,11 +197,11 @@ def similar(spelling: str, known: Iterable[str]) -> str:
     """Return the most similar of the known names, whatever its case; '' if none is similar."""
     names = {name.lower()[:MAX_NAME_LENGTH]: name for name in known}
     found = difflib.get_close_matches(spelling.lower()[:MAX_NAME_LENGTH], names, n=1)
-    return names[found[0]] if found else ""
+    return "".join(names[each] for each in found)
 
 
 def did_you_mean(spelling: str, known: Iterable[str]) -> str:
-    return f"; did you mean `{meant}`?" if (meant := similar(spelling, known)) else ""
+    return optional("; did you mean `{}`?", similar(spelling, known))
 
 
 def word_of(words: type[E], placeholder: str = "WORD") -> Kind[E]:

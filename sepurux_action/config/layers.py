@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import partial
 from typing import Any
 
 from sepurux_action.common.wording import location, optional
@@ -88,14 +89,6 @@ class Layer:
         return Layer(self.source, kept, self.place, self.unknown)
 
 
-def input_layer(texts: Mapping[str, str]) -> Layer:
-    return _layer(Source.INPUTS, texts)
-
-
-def flag_layer(texts: Mapping[str, str]) -> Layer:
-    return _layer(Source.FLAGS, texts)
-
-
 def environment_layer(environ: Mapping[str, str]) -> Layer:
     texts = {option.name: environ.get(option.environment, "") for option in OPTIONS if option.environment}
     return _layer(Source.ENVIRONMENT, texts)
@@ -112,6 +105,10 @@ def _layer(source: Source, texts: Mapping[str, str]) -> Layer:
         if spelled:
             given[option.name] = _parse(option, source, spelled)
     return Layer(source, given, unknown=tuple(spelling for spelling in texts if spelling not in BY_NAME))
+
+
+input_layer = partial(_layer, Source.INPUTS)
+flag_layer = partial(_layer, Source.FLAGS)
 
 
 def _parse(option: Option[object], source: Source, texts: Mapping[str, str]) -> Given:

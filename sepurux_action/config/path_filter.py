@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from sepurux_action.common import json_reader
@@ -163,14 +163,18 @@ def _elements(body: str) -> list[_Element]:
     previous = ""
     for part in _PART.findall(body):
         match part:
+            case "**/" if not elements or elements[-1] in {_SLASH, _FOLDERS}:
+                elements.append(_FOLDERS)
             case "**/":
-                elements += [_FOLDERS] if not elements or elements[-1] in {_SLASH, _FOLDERS} else [_ANY, _SLASH]
-            case "**" | "*":
-                elements.append(_ANY if part == "**" else _ANY_IN_FOLDER)
+                elements += [_ANY, _SLASH]
+            case "**":
+                elements.append(_ANY)
+            case "*":
+                elements.append(_ANY_IN_FOLDER)
             case "?" | "+" if previous in _UNREPEATABLE:
                 raise ValueError(f"`{part}` has nothing before it to repeat; write `\\{part}` for the character itself")
             case "?" | "+":
-                elements[-1] = replace(elements[-1], repeat=part)
+                elements[-1] = _Element(elements[-1].characters, repeat=part)
             case "[":
                 raise ValueError("the bracket is not closed; write `\\[` for the character itself")
             case "\\":

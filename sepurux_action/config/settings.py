@@ -131,8 +131,7 @@ def read_inputs(layers: Sequence[Layer]) -> Inputs:
 def with_policy(inputs: Inputs, layers: Iterable[Layer], policy: Policy) -> Inputs:
     """Return the inputs with what the policy says about the comment and the folder of the report."""
     reader = OptionReader((*layers, policy.top))
-    folder = reader.value(options.REPORT_DIR) or ""
-    return replace(inputs, comment=reader.value_or_default(options.COMMENT), report_dir=folder)
+    return replace(inputs, **{"report_dir": "", **reader.values(options.COMMENT, options.REPORT_DIR)})
 
 
 def read_settings(
