@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -106,18 +106,11 @@ class Filter:
         return ", ".join(pattern.text for pattern in self.patterns)
 
 
-def affects(patterns: Filter, changed: Sequence[ChangedFile] | None) -> bool:
-    """Return whether a gate with these `paths` runs; `changed` is None if the files are not known."""
+def affects(matches: Callable[[str], bool], changed: Sequence[ChangedFile] | None) -> bool:
+    """Return whether the name of a changed file matches, also if not all names are known, as with None."""
     if changed is None or len(changed) >= MAX_FILES:
         return True
-    names = (name for file in changed for name in (file.name, file.previous) if name)
-    return any(patterns.matches(name) for name in names)
-
-
-def lists(changed: Sequence[ChangedFile] | None, *paths: str) -> bool:
-    """Return whether a pull request changes the file at one of the paths, also if its files are not known."""
-    unknown = changed is None or len(changed) >= MAX_FILES
-    return unknown or any({*paths} & {file.name, file.previous} for file in changed or ())
+    return any(matches(name) for file in changed for name in (file.name, file.previous) if name)
 
 
 def _parse(text: str, *, of_paths: bool) -> Filter:
