@@ -184,7 +184,7 @@ def _read_gate(reader: OptionReader, find: TraceFinder, uncompared: Iterable[str
     if reader.given(options.CAMPAIGN) is None:
         reader.add_problem(options.CAMPAIGN, f"it is required, but not set; accepted: {options.CAMPAIGN.kind.accepts}")
     campaign = reader.value(options.CAMPAIGN) or ""
-    stage, rules, given = reader.value_or_default(options.ENFORCEMENT), (), reader.given(options.ENFORCEMENT)
+    given, stage, rules = reader.given(options.ENFORCEMENT), reader.value(options.ENFORCEMENT), ()
     if given and given.source is Source.POLICY:
         rules = given.value
         stage = stage_today(rules, branch, today)
@@ -194,8 +194,8 @@ def _read_gate(reader: OptionReader, find: TraceFinder, uncompared: Iterable[str
         campaign=campaign,
         traces=tuple(_traces(reader, find)) or ALL_SCENARIOS,
         limits={name: limit for name, limit in reader.limits().items() if name not in uncompared},
-        stage=stage,
-        timeout_s=reader.value_or_default(options.TIMEOUT),
+        stage=stage or options.ENFORCEMENT.default_value,
+        timeout_s=reader.value(options.TIMEOUT) or options.TIMEOUT.default_value,
         rules=rules,
         remedies=reader.remedies(),
     )
@@ -275,10 +275,6 @@ class OptionReader:
     def values(self, *listed: Option[object]) -> dict[str, Any]:
         """Return the options that have a value, by their names."""
         return {option.name: value for option in listed if (value := self.value(option)) is not None}
-
-    def value_or_default(self, option: Option[T]) -> T:
-        value = self.value(option)
-        return option.default_value if value is None else value
 
     def limits(self) -> Mapping[str, float]:
         given = self.values(*options.LIMITS)

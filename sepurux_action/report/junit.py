@@ -7,7 +7,7 @@ report blocks; what does not block is skipped, with a message.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from sepurux_action.common import json_reader, number_format
@@ -61,39 +61,25 @@ class _Case:
     line: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Suite:
-    """The cases of a gate, or of the settings. `properties` are the thresholds that have no case."""
-
-    name: str
-    cases: tuple[_Case, ...]
-    seconds: float = 0
-    properties: Mapping[str, str] = field(default_factory=dict)
-
-
 def junit_xml(report: Report) -> bytes:
     from xml.etree import ElementTree as ET  # noqa: PLC0415 - takes 10 ms, so only when needed; parses nothing
 
-    suites = list(map(_suite, report.gates))
-    if report.problems:
-        suites.append(_Suite("settings", tuple(map(_of_problem, report.problems))))
-    root = ET.Element("testsuites", name="Sepurux gate")
-    for suite, suite_name in zip(suites, _unique(suite.name for suite in suites), strict=True):
-        states = [case.state for case in suite.cases]
+    root, suites = ET.Element("testsuites", name="Sepurux gate"), list(_suites(report))
+    for suite, (_, time, cases, properties) in zip(_unique(name for name, *_ in suites), suites, strict=True):
+        states = [case.state for case in cases]
         counts = {
             "tests": len(states),
             "failures": states.count(CaseState.FAILURE),
             "errors": states.count(CaseState.ERROR),
             "skipped": states.count(CaseState.SKIPPED),
         }
-        time = optional("{:.3f}", suite.seconds)
-        of_suite = ET.SubElement(root, "testsuite", _given(name=suite_name, **counts, time=time))
-        if suite.properties:
-            properties = ET.SubElement(of_suite, "properties")
-            for name, value in suite.properties.items():
-                ET.SubElement(properties, "property", _given(name=name, value=value))
-        for case, name in zip(suite.cases, _unique(case.name for case in suite.cases), strict=True):
-            of_case = _given(classname=suite_name, name=name, file=case.file, line=case.line or "")
+        of_suite = ET.SubElement(root, "testsuite", _given(name=suite, **counts, time=time))
+        if properties:
+            listed = ET.SubElement(of_suite, "properties")
+            for name, value in properties.items():
+                ET.SubElement(listed, "property", _given(name=name, value=value))
+        for name, case in zip(_unique(case.name for case in cases), cases, strict=True):
+            of_case = _given(classname=suite, name=name, file=case.file, line=case.line or "")
             element = ET.SubElement(of_suite, "testcase", of_case)
             text = json_reader.shorten(json_reader.printable(case.text), MAX_CASE_TEXT_LENGTH)
             if case.state is not CaseState.PASSED:
@@ -106,7 +92,8 @@ def junit_xml(report: Report) -> bytes:
 
 
 def _given(**attributes: object) -> dict[str, str]:
-    return {name: json_reader.printable(str(value)) for name, value in attributes.items() if value != ""}
+    texts = {name: json_reader.printable(str(value)) for name, value in attributes.items() if value != ""}
+    return {name: json_reader.shorten(text, MAX_CASE_TEXT_LENGTH) for name, text in texts.items()}
 
 
 def _of_problem(problem: Problem) -> _Case:
@@ -114,13 +101,15 @@ def _of_problem(problem: Problem) -> _Case:
     return _Case(name, CaseState.ERROR, str(problem), "bad_settings", problem.file, problem.line)
 
 
-def _suite(gate: GateFacts) -> _Suite:
-    cases = tuple(_cases(gate))
-    rows = {row.check.threshold: _sentence(row) for row in gate.thresholds.requested}
-    for case in cases:
-        rows.pop(case.name, None)
-    properties = {name: json_reader.shorten(text, MAX_CASE_TEXT_LENGTH) for name, text in rows.items()}
-    return _Suite(gate.name, cases, max(run.elapsed_s for run in gate.runs), properties)
+def _suites(report: Report) -> Iterator[tuple[str, str, tuple[_Case, ...], Mapping[str, str]]]:
+    """Yield name, seconds, cases, and properties of each suite. The properties are thresholds that have no case."""
+    for gate in report.gates:
+        cases, seconds = tuple(_cases(gate)), max(run.elapsed_s for run in gate.runs)
+        rows = {row.check.threshold: _sentence(row) for row in gate.thresholds.requested}
+        without_case = {name: rows[name] for name in rows if name not in {case.name for case in cases}}
+        yield gate.name, optional("{:.3f}", seconds), cases, without_case
+    if report.problems:
+        yield "settings", "", tuple(map(_of_problem, report.problems)), {}
 
 
 def _cases(gate: GateFacts) -> Iterator[_Case]:
