@@ -16,7 +16,6 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import partial
 from typing import Generic, TypeVar
-from urllib.parse import urlsplit
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Secret
@@ -33,6 +32,7 @@ BOT_SUFFIX = "[bot]"
 
 _DURATION = re.compile(r"(?:(\d{1,9})h ?)?(?:(\d{1,9})m ?)?(?:(\d{1,9})s)?", re.ASCII | re.IGNORECASE)
 _BASE_URL = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+(?:/[A-Za-z0-9._~/%-]*)?", re.IGNORECASE)
+_HTTP = re.compile("^http:", re.IGNORECASE)
 # The part behind an underscore is the enterprise's short code in the login of a managed user.
 _LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})(?:_[A-Za-z0-9]{1,20})?", re.ASCII)
 
@@ -83,14 +83,9 @@ def parse_secret(text: str) -> Secret:
 
 def parse_base_url(text: str) -> str:
     """Return the API's URL without a slash at its end: https, or http on loopback; without user, query, or fragment."""
-    try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        raise ValueError from None
-    if not _BASE_URL.fullmatch(text) or not host:
+    if not _BASE_URL.fullmatch(text) or not json_reader.safe_url(_HTTP.sub("https:", text)):
         raise ValueError("it must be a URL without user name, query, and fragment")
-    if parts.scheme.lower() != "https" and not json_reader.is_loopback(host):
+    if not json_reader.safe_url(text):
         raise ValueError("the gate sends secrets to it, so it must be https")
     return text.rstrip("/")
 
