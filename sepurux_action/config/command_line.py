@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import NoReturn
 from urllib.parse import urlsplit
 
@@ -215,18 +216,13 @@ def at_source(sentence: str, gate: Gate) -> str:
     return _with({**gate.remedies, "now": number_format.duration(gate.timeout_s)}, sentence)
 
 
-def in_workflow(sentence: str) -> str:
-    """Return a sentence with the names of inputs in place of its parameters."""
-    return _with(_OF_WORKFLOW, sentence)
-
-
-def on_command_line(sentence: str) -> str:
-    """Return a sentence with flags in place of its parameters, and variables for secrets."""
-    return _with(_OF_COMMAND_LINE, sentence)
-
-
 def _with(words: Mapping[str, str], sentence: str) -> str:
+    """Return a sentence with words in place of its parameters: names of inputs, or flags and variables for secrets."""
     return _PARAMETER.sub(lambda parameter: words.get(parameter[1], parameter[0]), sentence)
+
+
+in_workflow = partial(_with, _OF_WORKFLOW)
+on_command_line = partial(_with, _OF_COMMAND_LINE)
 
 
 def command_lines(gate: Gate, host: str) -> Iterator[str]:

@@ -44,17 +44,18 @@ _Seconds = Annotated[float, {"minimum": 0}]
 
 
 def _earlier(gate: GateFacts) -> Iterable[BaselineResult]:
-    for commit in () if gate.short else gate.context.history:
-        if gate.name in commit.results:
+    for commit in gate.context.history:
+        if gate.name in commit.results and not gate.short:
             yield BaselineResult(commit=commit.commit, url="", result=commit.results[gate.name])
 
 
 def _numbers(metrics: tuple[Metric, ...], read: Callable[..., float | None]) -> Mapping[str, Any]:
     fields: dict[str, Any] = {}
     for metric in metrics:
-        schema = {"type": ["integer" if metric.format.whole else "number", "null"], "minimum": 0}
-        limit = {} if metric.format.highest is None else {"maximum": metric.format.highest}
-        fields[metric.name] = Annotated[float | None, f"{metric.label}.", schema, limit, partial(read, metric=metric)]
+        schema: dict[str, object] = {"type": ["integer" if metric.format.whole else "number", "null"], "minimum": 0}
+        if metric.format.highest is not None:
+            schema["maximum"] = metric.format.highest
+        fields[metric.name] = Annotated[float | None, f"{metric.label}.", schema, partial(read, metric=metric)]
     return fields
 
 
