@@ -209,10 +209,7 @@ _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
 def at_source(sentence: str, gate: Gate) -> str:
-    """Return a sentence that names the key of the policy file, the variable, or the flag that gives an option.
-
-    `{now}` stands for the present value of `timeout`.
-    """
+    """Return a sentence with what gives an option in place of its parameter, and the value of `timeout` for `{now}`."""
     return _with({**gate.remedies, "now": number_format.duration(gate.timeout_s)}, sentence)
 
 

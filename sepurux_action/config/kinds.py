@@ -1,7 +1,6 @@
-"""The kinds of option values: how a text is parsed, and what is accepted.
+"""The kinds of option values: how a text is parsed, and what is accepted. Source: docs/reference.md.
 
-A parser returns the value of a text that is not empty, or raises ValueError with a hint at the problem, which may be
-empty. Source: docs/reference.md.
+A parser returns the value of a text that is not empty, or raises ValueError with a hint at the problem, if any.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What flags, the policy file, inputs, and environment variables give to the options. Each value is parsed once, here.
-
-A `Given` of a policy file is made by the parser of the file, which reports problems at their line and column.
-"""
+"""What flags, the policy file, inputs, and environment variables give to the options. Each value is parsed once."""
 
 from __future__ import annotations
 

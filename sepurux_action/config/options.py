@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Generic, cast
 
 from sepurux_action.common import T
+from sepurux_action.common.wording import joined, optional
 from sepurux_action.config import kinds, path_filter
 from sepurux_action.config.kinds import Kind, T_co
 from sepurux_action.config.stage import OnUndecided, Stage
@@ -57,9 +58,10 @@ class Option(Generic[T_co]):
 
     @property
     def default_shown(self) -> str:
-        value = f"`{self.default}`" if self.default else ""
-        nothing = "not set" if self.allowed_in == (SectionKind.THRESHOLDS,) else ""
-        return ", ".join(filter(None, (value, self.default_note))) or nothing
+        shown = joined(", ", optional("`{}`", self.default), self.default_note)
+        if not shown and self.allowed_in == (SectionKind.THRESHOLDS,):
+            return "not set"
+        return shown
 
 
 _ONCE = (SectionKind.TOP,)

@@ -74,6 +74,7 @@ def _repeated(starts: int, takes: int) -> int:
 _SLASH = _Element(frozenset("/"))
 _ANY_IN_FOLDER = _Element(frozenset("/"), excluded=True, repeat="*")
 _ANY = _Element(frozenset(), excluded=True, repeat="*")
+_STARS = {"*": _ANY_IN_FOLDER, "**": _ANY}
 _FOLDERS = _Element(frozenset(), excluded=True, repeat="**/")
 
 
@@ -160,10 +161,8 @@ def _elements(body: str) -> list[_Element]:
                 elements.append(_FOLDERS)
             case "**/":
                 elements += [_ANY, _SLASH]
-            case "**":
-                elements.append(_ANY)
-            case "*":
-                elements.append(_ANY_IN_FOLDER)
+            case "**" | "*":
+                elements.append(_STARS[part])
             case "?" | "+" if previous in _UNREPEATABLE:
                 raise ValueError(f"`{part}` has nothing before it to repeat; write `\\{part}` for the character itself")
             case "?" | "+":
@@ -172,8 +171,10 @@ def _elements(body: str) -> list[_Element]:
                 raise ValueError("the bracket is not closed; write `\\[` for the character itself")
             case "\\":
                 raise ValueError("nothing follows the last `\\`")
+            case _ if part.startswith("["):
+                elements.append(_Element(_bracket(part[1:-1])))
             case _:
-                elements.append(_Element(_bracket(part[1:-1]) if part[0] == "[" else frozenset(part[-1])))
+                elements.append(_Element(frozenset(part[-1])))
         previous = part
     return elements
 

@@ -249,7 +249,8 @@ class PolicyParser:
     def _section(self, node: yaml.MappingNode, section: SectionKind, prefix: str) -> dict[str, Given]:
         given, seen = dict[str, Given](), dict[str, str]()
         for key, value in node.value:
-            where = f"{prefix}`{_key_shown(key)}`"
+            shown = json_reader.printable(key.value).replace("`", "'")
+            where = f"{prefix}`{json_reader.shorten(shown, json_reader.MAX_QUOTE_LENGTH)}`"
             option = self._option(key, section, where, seen)
             if option is None or _empty(value):
                 continue
@@ -356,10 +357,6 @@ class PolicyParser:
 
 def _position(mark: Any) -> tuple[int, int]:  # noqa: ANN401 - a mark of YAML, whose type has no public name
     return (mark.line + 1, mark.column + 1) if mark else (1, 1)
-
-
-def _key_shown(key: yaml.Node) -> str:
-    return json_reader.shorten(json_reader.printable(key.value).replace("`", "'"), json_reader.MAX_QUOTE_LENGTH)
 
 
 def _values(node: yaml.Node) -> dict[str, yaml.Node]:

@@ -1,8 +1,6 @@
 """The report as data for tools, without Markdown: `report.json`, and the files of `report_dir`.
 
-`make generate` writes the schema of `report.json` from these shapes. Source: docs/report-files.md.
-
-Rates are fractions, scores 0 to 100. Every field is always present, null if its value is unknown. The annotations are
+`make generate` writes the schema of `report.json` from these shapes. Source: docs/report-files.md. The annotations are
 evaluated, not texts (`from __future__ import annotations`), because they contain functions.
 """
 
