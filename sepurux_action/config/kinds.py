@@ -215,4 +215,7 @@ parse_lines = partial(parse_names, separators="\n")
 parse_positive_number = partial(parse_whole_number, lowest=1)
 NAME = Kind(parse_name, f"1 to {MAX_NAME_LENGTH} characters on one line")
 SCORE = Kind(parse_score, "0, or a number from 1 to 100", "SCORE")
+TRACE_IDS = Kind(
+    parse_trace_ids, f"trace IDs, separated by commas or line breaks, at most {MAX_TRACES}", "IDS", is_list=True
+)
 WHOLE_NUMBER = Kind(parse_whole_number, "a whole number", "N")

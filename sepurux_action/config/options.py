@@ -118,12 +118,7 @@ NAME = Option(
 )
 TRACE_ID = Option(
     "trace_id",
-    Kind(
-        kinds.parse_trace_ids,
-        f"trace IDs, separated by commas or line breaks, at most {kinds.MAX_TRACES}",
-        "IDS",
-        is_list=True,
-    ),
+    kinds.TRACE_IDS,
     "IDs of traces to evaluate. Without {trace_id} and {trace_file}, the registered scenarios are evaluated.",
     environment="SEPURUX_TRACE_ID",
     allowed_in=_EACH,
@@ -157,10 +152,7 @@ MAX_UNSAFE = _threshold(
     default="0",
 )
 MAX_FAILURES = _threshold(
-    "max_failures",
-    kinds.WHOLE_NUMBER,
-    "Highest number of failures allowed.",
-    environment="SEPURUX_MAX_FAILURES",
+    "max_failures", kinds.WHOLE_NUMBER, "Highest number of failures allowed.", environment="SEPURUX_MAX_FAILURES"
 )
 MIN_RELIABILITY_SCORE = _threshold(
     "min_reliability_score",

@@ -136,7 +136,7 @@ def with_policy(inputs: Inputs, layers: Iterable[Layer], policy: Policy) -> Inpu
 
 def read_settings(
     layers: Sequence[Layer],
-    find_traces: TraceFinder,
+    find: TraceFinder,
     policy: Policy | None = None,
     *,
     branch: str = "",
@@ -158,7 +158,7 @@ def read_settings(
     uncompared = set[str]()
     if not baseline_dir and any(layer.source is Source.FLAGS for layer in layers):
         uncompared = {name for each in readers or [step] for name in options.DROPS if each.given(BY_NAME[name])}
-    gates = tuple(_read_gate(each, find_traces, uncompared, branch, today) for each in readers or [step])
+    gates = tuple(_read_gate(each, find, uncompared, branch, today) for each in readers or [step])
     settings = Settings(
         **_publishing(step, [gate.name for gate in gates]),
         gates=gates,
