@@ -135,12 +135,7 @@ def with_policy(inputs: Inputs, layers: Iterable[Layer], policy: Policy) -> Inpu
 
 
 def read_settings(
-    layers: Sequence[Layer],
-    find: TraceFinder,
-    policy: Policy | None = None,
-    *,
-    branch: str = "",
-    today: date = date.min,
+    layers: Sequence[Layer], find: TraceFinder, policy: Policy | None = None, branch: str = "", today: date = date.min
 ) -> Settings:
     """Return the settings. The first layer with a value for an option applies, after the policy, except for flags.
 
