@@ -67,9 +67,6 @@ class Place(NamedTuple):
         return Problem(self.where, message, self.file, self.line, self.column)
 
 
-NOWHERE = Place()
-
-
 class ConfigurationError(Exception):
     """The settings cannot be used. `problems` are in the order of the file or the table; `comment_key` may be ''."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sepurux_action.common.wording import location, optional
 from sepurux_action.config.options import BY_NAME, OPTIONS, Option
-from sepurux_action.errors import NOWHERE, Place, Problem
+from sepurux_action.errors import Place, Problem
 
 
 class Source(IntEnum):
@@ -70,7 +70,7 @@ class Layer:
 
     source: Source
     given: Mapping[str, Given] = field(default_factory=dict)
-    place: Place = NOWHERE
+    place: Place = field(default=Place())
     unknown: tuple[str, ...] = ()
 
     def text(self, option: Option[object]) -> str:

@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
-from operator import itemgetter
 from typing import Any
 
 from sepurux_action.common import T, json_reader
 from sepurux_action.common.secret import Redactor, Secret, may_be_secret
-from sepurux_action.common.wording import optional
+from sepurux_action.common.wording import joined, optional
 from sepurux_action.config import kinds, options
 from sepurux_action.config.gate import ALL_SCENARIOS, Gate, Trace
 from sepurux_action.config.layers import Given, Layer, Source
@@ -34,6 +33,7 @@ _OF_GATE = (  # those whose names are fields of Gate
     *(options.PROJECT, options.MUTATION_PACK, options.REQUIRED_MUTATION_CATEGORIES, options.ON_UNDECIDED),
     *(options.CONFIRM, options.REVIEWERS, options.PATHS),
 )
+_OF_KEY = (options.COMMENT_KEY, options.NAME, options.CAMPAIGN)  # what the key of the comment follows from
 _OF_STEP = [each for each in OPTIONS if not {SectionKind.GATE, SectionKind.THRESHOLDS} & {*each.allowed_in}]
 
 TraceFinder = Callable[[str], tuple[Trace, ...]]  # the traces that a path or glob matches; raises TraceFileError
@@ -168,11 +168,10 @@ def read_settings(
 
 def _publishing(reader: OptionReader, gates: Sequence[str]) -> dict[str, Any]:
     """Return the fields of Publishing, for gates with these names."""
-    config = reader.value(options.CONFIG)
-    several = f"{SEVERAL_GATES_KEY}:{config}" if config else SEVERAL_GATES_KEY  # each step has a file of its own
-    key = reader.value(options.COMMENT_KEY) or (gates[0] if len(gates) == 1 else several)
-    fields = reader.values(options.COMMENT, options.STATUS, options.STATUS_CONTEXT, options.REPORT_DIR)
-    return {**fields, options.COMMENT_KEY.name: key}
+    key = joined(":", SEVERAL_GATES_KEY, reader.value(options.CONFIG) or "")  # each step has a file of its own
+    if len(gates) == 1:
+        key = gates[0]
+    return {options.COMMENT_KEY.name: key, **reader.values(*(BY_NAME[each.name] for each in fields(Publishing)))}
 
 
 def _read_gate(reader: OptionReader, find: TraceFinder, uncompared: Iterable[str], branch: str, today: date) -> Gate:
@@ -220,7 +219,7 @@ class OptionReader:
         secrets = [layer.text(option) for layer in self._layers for option in OPTIONS if option.secret]
         # a report may split a secret with white space
         self._redact = Redactor(part for text in secrets for part in (text, *text.split()))
-        self._problems: list[tuple[int, Problem]] = []  # with the position of the option in the table
+        self._problems: dict[Problem, int] = {}  # with the position of the option in the table
         self.overridden: set[str] = set()
         for layer in self._layers:
             for spelling in map(json_reader.printable, layer.unknown):
@@ -236,7 +235,7 @@ class OptionReader:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """Return every problem once, in the order of the option table, unknown names last."""
-        return tuple(dict.fromkeys(problem for _, problem in sorted(self._problems, key=itemgetter(0))))
+        return tuple(sorted(self._problems, key=self._problems.__getitem__))
 
     def check(self, settings: Settings, branch: str) -> None:
         """Raise ConfigurationError with every problem, if there is any."""
@@ -246,9 +245,10 @@ class OptionReader:
             named = f"with the branch {shown} for `{BASE}`, a status context has {longest} characters"
             self.add_problem(options.STATUS_CONTEXT, f"{named}; accepted: at most {MAX_CONTEXT_LENGTH}")
         if self._problems:
-            of_key = {OPTIONS.index(each) for each in (options.COMMENT_KEY, options.NAME, options.CAMPAIGN)}
-            hidden = of_key & {position for position, _ in self._problems}
-            raise ConfigurationError(self.problems, "" if hidden else settings.comment_key)
+            key = settings.comment_key
+            if {OPTIONS.index(each) for each in _OF_KEY} & {*self._problems.values()}:
+                key = ""
+            raise ConfigurationError(self.problems, key)
 
     def given(self, option: Option[object]) -> Given | None:
         return next((layer.given[option.name] for layer in self._layers if option.name in layer.given), None)
@@ -303,8 +303,8 @@ class OptionReader:
             self._add(option, next(at, self._layers[0]).problem(option, message))
 
     def _add(self, option: Option[object] | None, problem: Problem) -> None:
-        position = OPTIONS.index(option) if option else len(OPTIONS)
-        self._problems.append((position, problem.redacted(self._redact)))  # any may quote a secret
+        position = (*OPTIONS, None).index(option)
+        self._problems.setdefault(problem.redacted(self._redact), position)  # any may quote a secret
 
     def _problem(self, option: Option[object], given: Given) -> str:
         """Return what is wrong with a value, and what is accepted; '' for one that is accepted."""

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from sepurux_action.common.wording import joined, optional
 from sepurux_action.config.path_filter import Filter
-from sepurux_action.errors import NOWHERE, Place
+from sepurux_action.errors import Place
 
 WARN_BEFORE = 3  # days before a stricter stage: time to fix what it would block
 
@@ -36,7 +36,7 @@ class StageRule:
     stage: Stage
     start: date = date.min
     branches: Filter | None = None
-    place: Place = field(default=NOWHERE, compare=False)
+    place: Place = field(default=Place(), compare=False)
 
     def __str__(self) -> str:
         start = f"from {self.start}" if self.start > date.min else ""

@@ -14,7 +14,7 @@ from sepurux_action.config.policy import Change, Policy, diff, without_unmerged_
 from sepurux_action.config.policy_parser import MAX_PROBLEMS, read_policy
 from sepurux_action.config.settings import read_settings
 from sepurux_action.config.stage import Stage, StageRule
-from sepurux_action.errors import NOWHERE, ConfigurationError, Place
+from sepurux_action.errors import ConfigurationError, Place
 
 PATH = ".github/sepurux-gate.yml"
 TODAY = date(2027, 1, 15)
@@ -225,7 +225,7 @@ def test_a_hostile_key_is_shown_on_one_line_in_quotes() -> None:
 
 
 def test_of_a_first_policy_file_only_gates_and_what_they_evaluate_apply() -> None:
-    given = {option.name: Given(Source.POLICY, {option.name: "x"}, NOWHERE, "x") for option in OPTIONS}
+    given = {option.name: Given(Source.POLICY, {option.name: "x"}, Place(), "x") for option in OPTIONS}
     everything = Layer(Source.POLICY, given)
     policy = without_unmerged_rules(Policy(path=PATH, top=everything, gates=(everything, everything)))
     assert len(policy.gates) == 2
