@@ -29,10 +29,6 @@ MAX_CONTEXT_LENGTH = 255  # characters of a status context; GitHub's limit
 ONE_GATE = "leave this flag out, or give --config a policy file without `gates`"
 BASE = "{base}"  # in `status_context`, it stands for the base branch
 _BELOW = {Source.FLAGS: Source.POLICY, Source.POLICY: Source.INPUTS}  # what a source is said to override
-_OF_GATE = (  # those whose names are fields of Gate
-    *(options.PROJECT, options.MUTATION_PACK, options.REQUIRED_MUTATION_CATEGORIES, options.ON_UNDECIDED),
-    *(options.CONFIRM, options.REVIEWERS, options.PATHS),
-)
 _OF_KEY = (options.COMMENT_KEY, options.NAME, options.CAMPAIGN)  # what the key of the comment follows from
 _OF_STEP = [each for each in OPTIONS if not {SectionKind.GATE, SectionKind.THRESHOLDS} & {*each.allowed_in}]
 
@@ -118,8 +114,7 @@ def read_inputs(layers: Sequence[Layer]) -> Inputs:
     if not any(map(reader.given, (options.TOKEN, options.API_KEY))):
         missing_secret = layers[0].source.label(options.TOKEN.name)
     return Inputs(
-        **_publishing(reader, names),
-        **reader.values(options.BASE_URL, options.TOKEN, options.API_KEY, options.GITHUB_TOKEN, options.CONFIG),
+        **_fields(reader, Inputs, names),
         names=names,
         pull_request=reader.value(options.PR_NUMBER),
         config_name=config_name,
@@ -149,15 +144,13 @@ def read_settings(
         step = OptionReader([*layers, policy.top])
         readers = [step.within(gate) for gate in policy.gates]
     step.values(*_OF_STEP)
-    baseline_dir = step.value(options.BASELINE_DIR) or ""
     uncompared = set[str]()
-    if not baseline_dir and any(layer.source is Source.FLAGS for layer in layers):
+    if not step.value(options.BASELINE_DIR) and any(layer.source is Source.FLAGS for layer in layers):
         uncompared = {name for each in readers or [step] for name in options.DROPS if each.given(BY_NAME[name])}
     gates = tuple(_read_gate(each, find, uncompared, branch, today) for each in readers or [step])
     settings = Settings(
-        **_publishing(step, [gate.name for gate in gates]),
+        **_fields(step, Settings, [gate.name for gate in gates]),
         gates=gates,
-        baseline_dir=baseline_dir,
         overridden=tuple(sorted(step.overridden)),
         ignores_paths=ignores_paths,
         uncompared=tuple(sorted(uncompared)),
@@ -166,26 +159,25 @@ def read_settings(
     return settings
 
 
-def _publishing(reader: OptionReader, gates: Sequence[str]) -> dict[str, Any]:
-    """Return the fields of Publishing, for gates with these names."""
+def _fields(reader: OptionReader, kind: type[Publishing], gates: Sequence[str]) -> dict[str, Any]:
+    """Return the fields that options have, for gates with these names."""
     key = joined(":", SEVERAL_GATES_KEY, reader.value(options.CONFIG) or "")  # each step has a file of its own
     if len(gates) == 1:
         key = gates[0]
-    return {options.COMMENT_KEY.name: key, **reader.values(*(BY_NAME[each.name] for each in fields(Publishing)))}
+    return {options.COMMENT_KEY.name: key, **reader.fields_of(kind)}
 
 
 def _read_gate(reader: OptionReader, find: TraceFinder, uncompared: Iterable[str], branch: str, today: date) -> Gate:
     if reader.given(options.CAMPAIGN) is None:
         reader.add_problem(options.CAMPAIGN, f"it is required, but not set; accepted: {options.CAMPAIGN.kind.accepts}")
-    campaign = reader.value(options.CAMPAIGN) or ""
+    values: dict[str, Any] = {options.CAMPAIGN.name: "", **reader.fields_of(Gate)}
+    values.setdefault(options.NAME.name, values[options.CAMPAIGN.name][: kinds.MAX_NAME_LENGTH])
     given, stage, rules = reader.given(options.ENFORCEMENT), reader.value(options.ENFORCEMENT), ()
     if given and given.source is Source.POLICY:
         rules = given.value
         stage = stage_today(rules, branch, today)
     return Gate(
-        **reader.values(*_OF_GATE),
-        name=reader.value(options.NAME) or campaign[: kinds.MAX_NAME_LENGTH],
-        campaign=campaign,
+        **values,
         traces=tuple(_traces(reader, find)) or ALL_SCENARIOS,
         limits={name: limit for name, limit in reader.limits().items() if name not in uncompared},
         stage=stage or options.ENFORCEMENT.default_value,
@@ -270,6 +262,10 @@ class OptionReader:
     def values(self, *listed: Option[object]) -> dict[str, Any]:
         """Return the options that have a value, by their names."""
         return {option.name: value for option in listed if (value := self.value(option)) is not None}
+
+    def fields_of(self, kind: type[Any]) -> dict[str, Any]:
+        """Return the options that have a value and are fields of a dataclass, by their names."""
+        return self.values(*(BY_NAME[each.name] for each in fields(kind) if each.name in BY_NAME))
 
     def limits(self) -> Mapping[str, float]:
         given = self.values(*options.LIMITS)
