@@ -14,7 +14,7 @@ def joined(separator: str, *parts: str) -> str:
 
 
 def optional(template: str, value: object) -> str:
-    """Return the template with the value in place of `{}`, or '' for a value that is empty, 0, or None."""
+    """Return a template of this program with the value in place of `{}`; '' for a value that is empty, 0, or None."""
     return template.format(value) if value else ""
 
 
