@@ -13,7 +13,6 @@ from functools import partial
 from typing import TextIO
 
 from sepurux_action.common import json_reader, number_format
-from sepurux_action.common.wording import joined, location
 from sepurux_action.host.output import ASCII, FIRST_WORD, Output, in_ascii, painted
 from sepurux_action.host.workflow_commands import Level
 
@@ -98,14 +97,13 @@ class Terminal(Output):
             what = f"{WAITING} {what}" if knows_symbols(self._log) else in_ascii(what)
             self._write_log("", waiting_line(what, elapsed_s, left_s, _columns(self._log)))
 
-    def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:
+    def annotate(self, level: Level, text: str, *, title: str = "") -> None:
         """Write each line to stderr with its level in front, and without the title."""
         del title
         if self._quiet and level is Level.NOTICE:
             return
         for each in text.splitlines():
-            shown = self.printable(joined(": ", location(file, line), each))
-            self._write_log(self._lines(self._log, f"{level}: {shown}"))
+            self._write_log(self._lines(self._log, f"{level}: {self.printable(each)}"))
 
     def write_result(self, lines: Sequence[str], document: str = "", *, evaluated: bool = True) -> None:
         """Write the result, the last thing that is written: a document to stdout, or else the lines.
