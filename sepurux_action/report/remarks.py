@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sepurux_action.common import json_reader, number_format
+from sepurux_action.common.wording import capitalized
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.drops import DROPS, MIN_RESULTS
 from sepurux_action.evaluation.failures import ClassifiedFailure
@@ -106,8 +107,10 @@ def _not_compared(say: Words, gate: GateFacts) -> Markdown:
     base = Markdown("an earlier commit")
     if say.context.base_ref:
         base = say.base
-    same = "Whether {base} fails in the same way is not known."
-    return say.when(say.as_markdown and not gate.thresholds.only_small, same, base=base)
+    unknown = "Whether {base} fails in the same way is not known."
+    if gate.thresholds.has_base:
+        unknown = "Which failures {base} has is not known, only its numbers."
+    return say.when(say.as_markdown and not gate.thresholds.only_small, unknown, base=base)
 
 
 def steps(say: Words, sections: Sequence[Section]) -> Markdown:
@@ -233,4 +236,4 @@ def compared(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdow
         return Markdown("")
     ended = not failure.description or failure.description.endswith((".", "!", "?", "…"))
     having = "; ".join(clauses)
-    return Markdown(f"{'' if ended else '.'} {having[:1].upper()}{having[1:]}.")
+    return Markdown(f"{'' if ended else '.'} {capitalized(having)}.")
