@@ -44,7 +44,7 @@ class GitHub:
     `enterprise` puts REST under /api/v3 and GraphQL at /api/graphql. Faults and hooks name a call by its operationId,
     or by `graphql` and the name of the query; `*` stands for anything. `world` may be changed at any time from the
     test's own thread or from a hook. A GraphQL query of more than `max_nodes` objects gets a part and an error, or
-    `too_large` if that is set. `denied` has fields of GraphQL, such as `Commit.status`, that nobody may read. `arrived`
+    `too_large` if that is set. `denied` has fields of GraphQL, such as `Commit.status`, that no one may read. `arrived`
     is called with each request before it is processed, and may raise Refusal.
     """
 
