@@ -224,7 +224,7 @@ def _note_on_scenarios(step: Step, gate: Gate, found: Evaluated) -> str:
     if not gate.names_traces or found.recorded:
         return ""
     unmarked = step.event.name and not step.settings.baseline_dir and found.what_failed.failures
-    return NO_BASELINE_DIR if unmarked else step.kept.note
+    return NO_BASELINE_DIR if unmarked else step.kept_note
 
 
 def _base(step: Step, gate: Gate) -> Base:

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from sepurux_action.common import json_reader
-from sepurux_action.evaluation.base_results import FailureKey
-from sepurux_action.evaluation.base_scenarios import OnBase
+from sepurux_action.evaluation.base_results import FailureKey, OnBase
 
 MAX_FAILURE_TEXT_LENGTH = 1_000  # characters; a report shows at most 200
 SEVERITIES = ("critical", "high", "medium", "low", "info")  # the worst first

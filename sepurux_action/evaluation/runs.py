@@ -11,7 +11,7 @@ from typing import Self
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Trace
-from sepurux_action.evaluation.base_scenarios import FixedFailure, ScenarioOnBase
+from sepurux_action.evaluation.base_results import FixedFailure, ScenarioOnBase
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 from sepurux_action.evaluation.failures import FEWER_LISTED, Failures, merge_failures
