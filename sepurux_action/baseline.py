@@ -47,12 +47,8 @@ def read_kept(step: Step, files: ReportWriter) -> Step:
     if problem:
         step.host.annotate(Level.WARNING, problem)
         return step
-    if content is None:
-        return replace(step, kept=())
-    results = read_results(content, *_signed_with(step))
-    if results is None:
-        return replace(step, kept=(), kept_note=IGNORED)
-    return replace(step, kept=results)
+    results, note = read_results(content, *_signed_with(step))
+    return replace(step, kept=results, kept_note=note)
 
 
 def results_of(step: Step, gate: Gate) -> Results:
@@ -118,16 +114,21 @@ def write_results(results: Iterable[BaseResult], key: str, repository: str, reda
     return _signed('"results":[\n' + ",\n".join(fitting) + "\n]}\n", key, repository)
 
 
-def read_results(content: bytes, key: str, repository: str) -> Results | None:
-    """Return the results, the newest first; None if `write_results` did not write this with the key and repository."""
+def read_results(content: bytes | None, key: str, repository: str) -> tuple[Results, str]:
+    """Return the results, the newest first, and a note if `write_results` did not write this with key and repository.
+
+    Without a file, there is no note.
+    """
+    if content is None:
+        return (), ""
     _, start, results = content.decode(errors="replace").partition('"results":')
     signed = _signed(start + results, key, repository).encode()
     if not key or not hmac.compare_digest(content, signed):
-        return None
+        return (), IGNORED
     try:
-        return codec.load(Results, json.loads("{" + start + results)["results"])
+        return codec.load(Results, json.loads("{" + start + results)["results"]), ""
     except ValueError:  # another release of the same version may know other fields
-        return None
+        return (), IGNORED
 
 
 def _signed(results: str, key: str, repository: str) -> str:

@@ -35,7 +35,7 @@ def compare_with_base(gate: Gate, found: WhatFailed, results: Results) -> WhatFa
         return found
     known, events = scenarios_on_base(results), _events_of(gate)
     scenarios = tuple(_compared(each, known.get(each.key, ScenarioOnBase()), events) for each in found.scenarios)
-    failures = (each for scenario in scenarios for run in scenario.recordings for each in run.failures_by_path)
+    failures = (each for scenario in scenarios for run in scenario.recordings for each in run.failures)
     fixed = tuple(
         FixedFailure(each.name, key, on_base)
         for each in scenarios

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from sepurux_action.common import number_format
 from sepurux_action.config.gate import Gate
@@ -86,14 +85,12 @@ def _means(gate: Gate, first: GateDecision, second: GateDecision) -> tuple[CIRun
 
     With traces, both evaluations have the same scenarios. The runs of two batches cannot be paired: the second counts.
     """
-    numbers, rates = mean_of(first.numbers, second.numbers), rates_of(second.scenarios)
-    if not gate.names_traces:
-        lowest = second.numbers.reading(LOWEST_SCENARIO)
-    else:
+    rates, lowest = rates_of(second.scenarios), second.numbers.reading(LOWEST_SCENARIO)
+    if gate.names_traces:
         of_first = (rate for _, rate in rates_of(first.scenarios))
         rates = [(name, _mean_rate(one, two)) for one, (name, two) in zip(of_first, rates, strict=True)]
         lowest = lowest_of(rates, len(rates))
-    return replace(numbers, numbers={**numbers.numbers, LOWEST_SCENARIO.name: lowest}), rates
+    return mean_of(first.numbers, second.numbers, lowest), rates
 
 
 def _mean_rate(first: float | None, second: float | None) -> float | None:

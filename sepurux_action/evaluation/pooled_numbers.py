@@ -58,7 +58,8 @@ def pool(gate: Gate, runs: Runs, scenarios: Sequence[Scenario]) -> CIRun:
     """
     numbers, covered = dict(runs[0].ci_run.numbers), runs[0].ci_run.mutation_categories
     if gate.has_several_traces:
-        numbers, covered = {metric.name: _of_traces(metric, scenarios) for metric in METRICS}, covered_by(runs)
+        numbers = {metric.name: _of_traces(metric, scenarios) for metric in METRICS}
+        covered = covered_by(run.ci_run for run in runs)
         counted = numbers[MUTATION_CATEGORIES.name]
         if covered is not None and counted.value is not None:
             numbers[MUTATION_CATEGORIES.name] = replace(counted, value=max(counted.value, len(covered)))
@@ -120,8 +121,11 @@ def _unread(run: RunResult) -> Reading:
     return run.ci_run.reading(PASS_RATE)
 
 
-def mean_of(first: CIRun, second: CIRun) -> CIRun:
-    """Return the numbers of two evaluations: the mean of each rate and score, and the worst of each count."""
+def mean_of(first: CIRun, second: CIRun, lowest: Reading) -> CIRun:
+    """Return the numbers of two evaluations: the mean of each rate and score, and the worst of each count.
+
+    `lowest` is the pass rate of the lowest scenario.
+    """
     numbers = dict[str, Reading]()
     for metric in METRICS:
         readings = [each.reading(metric) for each in (first, second) if not each.reading(metric).missing]
@@ -133,6 +137,6 @@ def mean_of(first: CIRun, second: CIRun) -> CIRun:
             numbers[metric.name] = replace(once, reported_by="1 of 2 evaluations")
         elif readings:
             numbers[metric.name] = readings[0]
-    names = [each.mutation_categories for each in (first, second) if each.mutation_categories is not None]
-    covered = tuple(sorted(set.intersection(*map(set, names)))) if names else None
+    numbers[LOWEST_SCENARIO.name] = lowest
+    covered = covered_by((first, second), set.intersection)
     return replace(second, numbers=numbers, mutation_categories=covered)

@@ -42,8 +42,11 @@ async def read_score(
     values = [score.value for score, _ in read if score.value is not None]
     if not values:
         return Reading(), Outage.NO
-    of_all = "" if len(values) == len(read) else f"{len(values)} of {len(read)} runs"
-    return Reading(RELIABILITY_SCORE.rounded(RELIABILITY_SCORE.together(values)), reported_by=of_all), Outage.NO
+    reported_by = ""
+    if len(values) < len(read):
+        reported_by = f"{len(values)} of {len(read)} runs"
+    mean = RELIABILITY_SCORE.rounded(RELIABILITY_SCORE.together(values))
+    return Reading(mean, reported_by=reported_by), Outage.NO
 
 
 async def _read_score(
@@ -78,16 +81,16 @@ async def read_batch(
             return RunResult(run_id=run_id, problem=f"could not be read: {result.reason}")
         responded = calls.elapsed()
         problem = wrong_shape(result.payload, run_id=run_id, batch_id="", campaign_id=campaign_id)
-        if problem:
-            return RunResult(run_id=run_id, problem=f"could not be read: {problem}")
-        return with_numbers(RunResult(run_id=run_id), result.payload)
+        return run_of_batch(run_id, result.payload, problem and f"could not be read: {problem}")
 
     return tuple(await asyncio.gather(*map(read, run_ids)))
 
 
-def with_numbers(run: RunResult, payload: object) -> RunResult:
-    """Return a run of a batch with the numbers that a response shows."""
+def run_of_batch(run_id: str, payload: object, problem: str) -> RunResult:
+    """Return a run of a batch with the numbers that a response shows, or with the problem why there are none."""
+    if problem:
+        return RunResult(run_id=run_id, problem=problem)
     trace_id = json_reader.identifier(json_reader.at(payload, "trace_id"))
     # Hundreds of lists of names would take much memory.
     shown = replace(parse_ci_run(payload), mutation_categories=None, top_failing_tools=())
-    return replace(run, ci_run=shown, run_decision=decide(shown), trace_id=trace_id, name=trace_id, problem="")
+    return RunResult(run_id=run_id, ci_run=shown, run_decision=decide(shown), trace_id=trace_id, name=trace_id)

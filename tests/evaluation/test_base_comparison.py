@@ -17,7 +17,6 @@ from sepurux_action.evaluation.base_results import (
     FailureKey,
     FixedFailure,
     OnBase,
-    Results,
     find_results,
 )
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
@@ -51,7 +50,7 @@ def a_run(path: str, *failures: ClassifiedFailure, **more: object) -> RunResult:
         trace_id=f"id of {path}",
         run_decision=DECIDED,
         ci_run=run_with(FAILING, **numbers),
-        failures=tuple(replace(each, trace_id=f"id of {path}") for each in failures),
+        failures=tuple(replace(each, trace_id=path) for each in failures),
     )
 
 
@@ -171,7 +170,7 @@ def test_what_is_kept_is_read_back_as_the_base_of_the_next_evaluation() -> None:
     runs = a_run("a.json", UNSAFE, unsafe_attempts=1.0), a_run("b.json", pass_rate=1.0)
     result = a_result(*runs, gate=GATE, what_failed=found(GATE, *runs))
     kept = result_to_keep(result, branch="main", commit="c", at=7)
-    read: Results = read_results(write_results([kept], "secret", "").encode(), "secret", "") or ()
+    read, _ = read_results(write_results([kept], "secret", "").encode(), "secret", "")
     results = find_results(read, GATE, "main", {"c"})
     assert results[0].scenarios == (
         BaseScenario(
@@ -209,4 +208,4 @@ def test_names_that_are_ambiguous_are_not_kept() -> None:
     runs = [a_run(trace.label) for trace in gate.traces]
     kept = result_to_keep(a_result(gate=gate, what_failed=found(gate, *runs)), branch="main", commit="c", at=1)
     assert [each.name for each in kept.scenarios] == ["\ud800"]
-    assert read_results(write_results([kept], "secret", "").encode(), "secret", "") == (kept,)
+    assert read_results(write_results([kept], "secret", "").encode(), "secret", "") == ((kept,), "")

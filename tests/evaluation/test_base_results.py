@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepurux_action.baseline import MAX_BYTES, keep, read_results, write_results
+from sepurux_action.baseline import IGNORED, MAX_BYTES, keep, read_results, write_results
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.base_results import BaseResult, BaseScenario, FailureKey, Results, find_results
 from sepurux_action.evaluation.decision import Decision
@@ -85,7 +85,7 @@ def test_a_file_has_what_is_kept_whatever_the_order_of_results_and_scenarios_is(
     random.shuffle(shuffled)
     content = written(*results)
     assert content == written(*shuffled)
-    assert read_results(content, KEY, REPOSITORY) == keep(results)
+    assert read_results(content, KEY, REPOSITORY) == (keep(results), "")
     assert keep(keep(results)) == keep(results)
     assert json.loads(content)["schema"] == "sepurux-gate/baseline@1"
 
@@ -114,7 +114,7 @@ def test_what_does_not_fit_goes_the_oldest_results_first() -> None:
     key = FailureKey(type="ä" * 200)
     many = tuple(BaseScenario(name=f"{number:03}" + "ä" * 297, failures=(key,)) for number in range(400))
     content = written(*(a_base_result(at, scenarios=many) for at in range(5)))
-    kept = read_results(content, KEY, REPOSITORY) or ()
+    kept, _ = read_results(content, KEY, REPOSITORY)
     assert MAX_BYTES // 2 < len(content) <= MAX_BYTES
     assert [each.time for each in kept] == [4, 3, 2, 1, 0][: len(kept)]
     assert 1 < len(kept) < 5
@@ -145,19 +145,19 @@ def test_the_signature_is_the_one_of_docs_security() -> None:
     ],
 )
 def test_a_file_that_is_not_as_this_action_writes_it_is_ignored(content: bytes) -> None:
-    assert read_results(content, KEY, REPOSITORY) is None
+    assert read_results(content, KEY, REPOSITORY) == ((), IGNORED)
 
 
 @pytest.mark.parametrize(("key", "repository"), [("another secret", REPOSITORY), (KEY, "mona/fork"), ("", REPOSITORY)])
 def test_what_another_secret_or_repository_wrote_is_ignored(key: str, repository: str) -> None:
     other = write_results([a_base_result()], key, repository).encode()
-    assert read_results(other, KEY, REPOSITORY) is None
-    assert read_results(written(a_base_result()), key, repository) is None
-    assert read_results(write_results([a_base_result()], "", REPOSITORY).encode(), "", REPOSITORY) is None
+    assert read_results(other, KEY, REPOSITORY) == ((), IGNORED)
+    assert read_results(written(a_base_result()), key, repository) == ((), IGNORED)
+    assert read_results(write_results([a_base_result()], "", REPOSITORY).encode(), "", REPOSITORY) == ((), IGNORED)
 
 
 def test_a_repository_has_one_name_in_any_case() -> None:
-    assert read_results(written(a_base_result()), KEY, "Octo/Shop") == (a_base_result(),)
+    assert read_results(written(a_base_result()), KEY, "Octo/Shop") == ((a_base_result(),), "")
 
 
 GATE = Gate(name="refunds", campaign="core")
