@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
 from sepurux_action.common import json_reader
@@ -57,6 +57,10 @@ class TransientError:
     unreached: str = ""
     sent: bool = True
 
+    def unsent(self, retry_after_s: float | None) -> TransientError:
+        """Return this failure as that of a call that was not sent because of it."""
+        return replace(self, retry_after_s=retry_after_s, sent=False)
+
     @property
     def no_time_left(self) -> bool:
         return not self.sent and self.retry_after_s is None
@@ -66,7 +70,7 @@ class TransientError:
         """Return whether this failure is an outage. A trace may be why a server has an error or needs much time."""
         if not self.connected or self.status in {425, 429}:
             return Outage.YES
-        return Outage.IF_CONFIRMED if self.status // 100 == 5 else Outage.NO  # noqa: PLR2004 - HTTP
+        return {5: Outage.IF_CONFIRMED}.get(self.status // 100, Outage.NO)
 
 
 NO_TIME_LEFT = TransientError(reason="no time was left for the call", sent=False)
@@ -83,7 +87,7 @@ class PermanentError:
     @property
     def outage(self) -> Outage:
         """Return whether this failure is an outage. A firewall may respond 403 because of a trace."""
-        return Outage.YES if self.status == 401 else Outage.NO  # noqa: PLR2004 - HTTP
+        return {401: Outage.YES}.get(self.status, Outage.NO)
 
 
 ApiResult = Success | TransientError | PermanentError
@@ -135,16 +139,17 @@ def create_run(gate: Gate, campaign_id: str, trace_id: str, metadata: Mapping[st
     """Return the call that starts a CI run: of the campaign's registered scenarios if `trace_id` is ''."""
     ids = {"trace_id": trace_id or None, "campaign_id": campaign_id, "mutation_pack_id": gate.mutation_pack or None}
     body = {**ids, "thresholds": gate.thresholds, **metadata}
-    campaign, project = json_reader.preview(gate.campaign), "not set"
+    campaign, given = json_reader.preview(gate.campaign), "{project} (not set)"
     if gate.project:
-        project = json_reader.preview(gate.project)
-    given = f"{{campaign}} ({campaign}), {{project}} ({project})"
+        given = f"{{project}} ({json_reader.preview(gate.project)})"
     if trace_id:
-        given = f"{{campaign}} ({campaign}), {{trace_id}} ({json_reader.preview(trace_id)}), {{project}} ({project})"
+        given = f"{{trace_id}} ({json_reader.preview(trace_id)}), {given}"
 
     def hint(status: int, detail: str) -> str:
         if status == 404:  # noqa: PLR2004 - HTTP
-            return f"Check {given}: one of them does not exist, or the secret may not see it."
+            return (
+                f"Check {{campaign}} ({campaign}), {given}: one of them does not exist, or the secret may not see it."
+            )
         if not trace_id and (not detail or _ABOUT_SCENARIOS.search(detail)):
             return f"Register scenarios for campaign {campaign}, or set {{trace_file}}."
         return ""

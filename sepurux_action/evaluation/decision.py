@@ -86,7 +86,7 @@ def decide(run: CIRun) -> RunDecision:
     if run.decision == "fail":
         return RunDecision(Decision.FAIL, UNEXPLAINED_FAIL, Rule.DECIDED_FAIL)
     if run.status in FAILED_STATUSES:
-        what = "was canceled" if run.status == "cancelled" else "failed"
+        what = {"cancelled": "was canceled"}.get(run.status, "failed")
         shown = f"status `{run.status}`"
         if run.decision:
             shown += f", decision {json_reader.preview(run.decision)}"
@@ -102,7 +102,9 @@ def decide(run: CIRun) -> RunDecision:
     if run.status in FINISHED_STATUSES:
         reason = f"The evaluation ended (status `{run.status}`), but Sepurux reported no decision."
         return RunDecision(Decision.ERROR, reason, Rule.FINISHED_UNDECIDED)
-    shown = f"status `{run.status}`" if run.status else "no status"
+    shown = "no status"
+    if run.status:
+        shown = f"status `{run.status}`"
     return RunDecision(Decision.PENDING, f"Sepurux has not decided yet ({shown}).", Rule.PENDING)
 
 

@@ -46,7 +46,9 @@ class NumberFormat:
         if value is None:
             return "-"
         text = number_format.decimal(value * self.scale)
-        return f"{text if self.whole or '.' in text else f'{text}.0'}{self.unit}"
+        if not self.whole and "." not in text:
+            text += ".0"
+        return text + self.unit
 
     def parse(self, text: str) -> float | None:
         """Return the number in a commit status, None for `-`; raises ValueError for any other text."""
@@ -60,14 +62,15 @@ class NumberFormat:
 
 def _read_score(value: object) -> Reading:
     """Return a score as 0 to 100. A value below 1, or `1.0`, is a fraction; the integer `1` is 1 of 100."""
-    of_hundred = value * 100 if isinstance(value, float) and 0 <= value <= 1 else value
-    return json_reader.number(of_hundred, low=0, high=100, digits=SCORE_DIGITS)
+    if isinstance(value, float) and 0 <= value <= 1:
+        value *= 100
+    return json_reader.number(value, low=0, high=100, digits=SCORE_DIGITS)
 
 
-def read_names(value: object) -> tuple[str, ...] | None:
+def read_names(value: object, most: int | None = None) -> tuple[str, ...] | None:
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         return None
-    return tuple(dict.fromkeys(filter(None, map(read_name, value))))
+    return tuple(dict.fromkeys(filter(None, map(read_name, value))))[:most]
 
 
 def read_name(value: object) -> str:
@@ -75,10 +78,12 @@ def read_name(value: object) -> str:
 
 
 def _count_names(value: object) -> Reading:
+    names = read_names(value)
     if value is None:
         return Reading()
-    names = read_names(value)
-    return Reading(broken="no list of texts") if names is None else Reading(float(len(names)))
+    if names is None:
+        return Reading(broken="no list of texts")
+    return Reading(float(len(names)))
 
 
 read_count = partial(json_reader.number, low=0, high=MAX_COUNTED, whole=True)
@@ -143,12 +148,16 @@ class Metric:
 
     @property
     def heading(self) -> str:
-        return (self.published.replace("{}", "").strip() if self.format.whole else self.noun).capitalize()
+        if self.format.whole:
+            return self.published.removeprefix("{} ").capitalize()
+        return self.noun.capitalize()
 
     def publish(self, value: float | None) -> str:
         """Return the number as a part of a commit status: `1 failure`, `- failures` if it is unknown."""
         text = self.published.format(self.format.publish(value))
-        return text.removesuffix("s") if self.format.whole and value == 1 else text
+        if self.format.whole and value == 1:
+            return text.removesuffix("s")
+        return text
 
     def read(self, response: object) -> Reading:
         return self.format.read(json_reader.at(response, self.field or self.name))
@@ -187,8 +196,10 @@ class Metric:
 
     def reached_by(self, value: float, limit: float | None = None) -> str:
         """Return a number for a title: `72.0% passed`, `1 unsafe attempt`, `2 mutations covered`."""
-        number = self.named(value) if self.format.whole else self.format.write(value, limit)
-        return (self.reached or ("{}" if self.less_is_better else self.published)).format(number)
+        number = self.format.write(value, limit)
+        if self.format.whole:
+            number = self.named(value)
+        return (self.reached or self.published).format(number)
 
     def missed_by(self, value: float, limit: float) -> str:
         """Return a number that misses a threshold for a title: `72.0% passed, 85.0% needed`, or `1 unsafe attempt`."""
@@ -202,8 +213,10 @@ class Metric:
         needed, subject, verb = write(limit, value), f"{self.label.lower()} {write(value, limit)}", "is"
         if self.format.whole:
             subject = self.named(value)
+            if not self.less_is_better and met:
+                return f"{subject} of at least {needed}"
             if not self.less_is_better:
-                return f"{'' if met else 'only '}{subject} of at least {needed}"
+                return f"only {subject} of at least {needed}"
             if value != 1:
                 verb = "are"
         return f"{subject} {verb} {_RELATIONS[self.less_is_better, met]} {needed}"
@@ -229,6 +242,7 @@ UNSAFE_ATTEMPTS = Metric(
     needed=True,
     output="Number of unsafe attempts.",
     published="{} unsafe",
+    reached="{}",
 )
 FAILURES = Metric(
     name="failures",
@@ -239,6 +253,7 @@ FAILURES = Metric(
     needed=True,
     output="Number of failures.",
     published="{} failures",
+    reached="{}",
 )
 RELIABILITY_SCORE = Metric(
     name="reliability_score",
