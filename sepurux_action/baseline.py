@@ -96,9 +96,7 @@ def write_kept(step: Step, results: Sequence[GateResult], files: ReportWriter) -
 
 
 def _pushed_branch(event: Event) -> str:
-    if event.name not in ON_BRANCH:
-        return ""
-    return event.head_branch
+    return event.head_branch if event.name in ON_BRANCH else ""
 
 
 def _signed_with(step: Step) -> tuple[str, str]:

@@ -144,12 +144,11 @@ def create_run(gate: Gate, campaign_id: str, trace_id: str, metadata: Mapping[st
         given = f"{{project}} ({json_reader.preview(gate.project)})"
     if trace_id:
         given = f"{{trace_id}} ({json_reader.preview(trace_id)}), {given}"
+    given = f"{{campaign}} ({campaign}), {given}"
 
     def hint(status: int, detail: str) -> str:
         if status == 404:  # noqa: PLR2004 - HTTP
-            return (
-                f"Check {{campaign}} ({campaign}), {given}: one of them does not exist, or the secret may not see it."
-            )
+            return f"Check {given}: one of them does not exist, or the secret may not see it."
         if not trace_id and (not detail or _ABOUT_SCENARIOS.search(detail)):
             return f"Register scenarios for campaign {campaign}, or set {{trace_file}}."
         return ""

@@ -98,15 +98,12 @@ def result_to_keep(result: GateResult, *, branch: str, commit: str, at: float) -
 def _to_keep(scenario: Scenario, first: Scenario | None, events: Mapping[str, Events]) -> BaseScenario:
     both = [*filter(None, (first, scenario))]
     rates = [each.rate for each in both if each.rate is not None]
-    pass_rate = None
-    if len(rates) == len(both):
-        pass_rate = fmean(rates)
     unsafe = (value for each in both if (value := each.value(UNSAFE_ATTEMPTS)) is not None)
     best = max(scenario.recordings, key=_worst_first)
     return BaseScenario(
         name=scenario.key,
         recordings=len(scenario.recordings),
-        pass_rate=pass_rate,
+        pass_rate=fmean(rates) if len(rates) == len(both) else None,
         unsafe_attempts=max(unsafe, default=None),
         complete=all(each.complete for each in both),
         failures=tuple(sorted({failure.key for each in both for failure in each.failures})),

@@ -126,14 +126,11 @@ class ScenarioOnBase:
 
     @property
     def pass_rate(self) -> float | None:
-        if not self.rates:
-            return None
-        return fmean(self.rates)
+        return fmean(self.rates) if self.rates else None
 
     def compare(self, failure: FailureKey) -> OnBase | None:
-        if not self.complete:
-            return None
-        return OnBase(sum(failure in each.failures for each in self.complete), self.results)
+        having = sum(failure in each.failures for each in self.complete)
+        return OnBase(having, self.results) if self.complete else None
 
     def fixed(self, failures: Collection[FailureKey], recordings: int) -> Mapping[FailureKey, OnBase]:
         """Return the failures that most results have and an evaluation does not, which has all of these failures.

@@ -105,7 +105,7 @@ def _required(metric: Metric, limit: float, written: str) -> str:
 
 
 def _below(rates: Rates, limit: float, actual: str, required: str) -> str:
-    """Return the sentence on a lowest scenario below the limit, with its name and the number of others; '' if unknown."""
+    """Return the sentence with the lowest scenario's name and the number of others below the limit; '' if unknown."""
     below = sorted(rate for _, rate in rates if rate is not None and PASS_RATE.rounded(rate) < limit)
     if not below:
         return ""
@@ -148,9 +148,7 @@ def _unknown(metric: Metric, reading: Reading) -> str:
     """Return a sentence on a number that is not known, or not of all, '' if it is."""
     if reading.value is None:
         return f"{metric.label.lower()}: {reading.broken or 'not reported'}"
-    if reading.partial:
-        return f"{metric.label.lower()}: only known of {reading.reported_by}"
-    return ""
+    return f"{metric.label.lower()}: only known of {reading.reported_by}" if reading.partial else ""
 
 
 def _state(reading: Reading, *, met: bool, sinks: bool = False) -> CheckState:

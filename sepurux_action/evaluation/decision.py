@@ -102,9 +102,7 @@ def decide(run: CIRun) -> RunDecision:
     if run.status in FINISHED_STATUSES:
         reason = f"The evaluation ended (status `{run.status}`), but Sepurux reported no decision."
         return RunDecision(Decision.ERROR, reason, Rule.FINISHED_UNDECIDED)
-    shown = "no status"
-    if run.status:
-        shown = f"status `{run.status}`"
+    shown = f"status `{run.status}`" if run.status else "no status"
     return RunDecision(Decision.PENDING, f"Sepurux has not decided yet ({shown}).", Rule.PENDING)
 
 

@@ -148,16 +148,13 @@ class Metric:
 
     @property
     def heading(self) -> str:
-        if self.format.whole:
-            return self.published.removeprefix("{} ").capitalize()
-        return self.noun.capitalize()
+        name = self.published.removeprefix("{} ") if self.format.whole else self.noun
+        return name.capitalize()
 
     def publish(self, value: float | None) -> str:
         """Return the number as a part of a commit status: `1 failure`, `- failures` if it is unknown."""
         text = self.published.format(self.format.publish(value))
-        if self.format.whole and value == 1:
-            return text.removesuffix("s")
-        return text
+        return text.removesuffix("s") if self.format.whole and value == 1 else text
 
     def read(self, response: object) -> Reading:
         return self.format.read(json_reader.at(response, self.field or self.name))
@@ -196,9 +193,7 @@ class Metric:
 
     def reached_by(self, value: float, limit: float | None = None) -> str:
         """Return a number for a title: `72.0% passed`, `1 unsafe attempt`, `2 mutations covered`."""
-        number = self.format.write(value, limit)
-        if self.format.whole:
-            number = self.named(value)
+        number = self.named(value) if self.format.whole else self.format.write(value, limit)
         return (self.reached or self.published).format(number)
 
     def missed_by(self, value: float, limit: float) -> str:

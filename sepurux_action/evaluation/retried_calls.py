@@ -63,9 +63,7 @@ class RetriedCalls:
         """Return a result, and note whether the backend responded. If no time was left, an earlier error is why."""
         if result is api.NO_TIME_LEFT:
             return (self.last_error or api.NO_TIME_LEFT).unsent(None)
-        self.last_error = None
-        if isinstance(result, TransientError):
-            self.last_error = result
+        self.last_error = result if isinstance(result, TransientError) else None
         self._responded |= self.last_error is None or self.last_error.reached
         self.show_wait()
         return result

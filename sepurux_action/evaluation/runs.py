@@ -89,9 +89,7 @@ class RunResult:
     @property
     def path(self) -> str:
         """Return the path of an uploaded trace, else ''. It stands for the id, which is another one in each run."""
-        if not self.uploaded:
-            return ""
-        return self.trace
+        return self.trace if self.uploaded else ""
 
     @property
     def evaluated(self) -> bool:
@@ -232,6 +230,4 @@ def severity_key(decision: Decision, run: CIRun) -> tuple[int, float]:
 
 
 def _or_infinity(number: float | None) -> float:
-    if number is None:
-        return math.inf
-    return number
+    return math.inf if number is None else number

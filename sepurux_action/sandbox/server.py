@@ -45,9 +45,7 @@ class Sandbox:
     @property
     def url(self) -> str:
         """Return the base URL without a slash at its end. The port is known once the context is entered."""
-        (host, port), scheme = self._address, "http"
-        if self._certificate:
-            scheme = "https"
+        (host, port), scheme = self._address, "https" if self._certificate else "http"
         return f"{scheme}://{host}:{port}"
 
     def __enter__(self) -> Self:

@@ -129,6 +129,4 @@ class Store:
         waited = self._clock() - batch.started
         if waited >= self._decide_after:
             return "done"
-        if waited >= self._decide_after / 2:
-            return "running"
-        return "queued"
+        return "queued" if waited < self._decide_after / 2 else "running"

@@ -71,9 +71,7 @@ def together(evaluations: Sequence[TraceResult]) -> TraceResult:
 
 
 def _reported(score: float) -> float:
-    if score <= SMALLEST_SCORE:
-        return 0.0
-    return score
+    return score if score > SMALLEST_SCORE else 0.0
 
 
 def evaluate(events: Sequence[Mapping[str, object]], reversible: Collection[str] = ()) -> TraceResult:
@@ -117,9 +115,7 @@ def evaluate(events: Sequence[Mapping[str, object]], reversible: Collection[str]
 
 
 def _taken(calls: deque[Attempt], take: Callable[[deque[Attempt]], Attempt]) -> Attempt | None:
-    if not calls:
-        return None
-    return take(calls)
+    return take(calls) if calls else None
 
 
 def is_irreversible(tool: str) -> bool:
@@ -128,9 +124,7 @@ def is_irreversible(tool: str) -> bool:
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str):
-        return ""
-    return value
+    return value if isinstance(value, str) else ""
 
 
 def _has_approval(args: object) -> bool:
@@ -148,6 +142,5 @@ def _error(reported: Mapping[str, object]) -> str | None:
         return f"status {status.lower()}"
     if reported.get("ok") is False:
         return "ok is false"
-    if isinstance(result, dict):  # one level only: what a tool returned may itself have a field named result
-        return _error({**result, "result": None})
-    return None
+    # One level only: what a tool returned may itself have a field named result.
+    return _error({**result, "result": None}) if isinstance(result, dict) else None
