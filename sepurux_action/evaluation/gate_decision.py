@@ -12,22 +12,12 @@ from typing import Any, Self
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate
+from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.checks import Check, CheckState, Rates, check_thresholds
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import NEXT_STEPS, SEE_THE_RUN, UNEXPLAINED_FAIL, Decision, Rule, RunDecision
 from sepurux_action.evaluation.drops import DROPS, Base, check_drops
-from sepurux_action.evaluation.metrics import (
-    BY_OPTION,
-    LOWEST_SCENARIO,
-    METRICS,
-    MUTATION_CATEGORIES,
-    PASS_RATE,
-    RELIABILITY_SCORE,
-    SCENARIOS,
-    SUMS,
-    Metric,
-    summary,
-)
+from sepurux_action.evaluation.metrics import Metric
 from sepurux_action.evaluation.pooled_numbers import pool, rates_of, scenarios_of
 from sepurux_action.evaluation.runs import RunResult, Runs, Scenario, worst_of
 
@@ -141,7 +131,7 @@ def _run_failed(facts: _Facts) -> GateDecision | None:
 
 def _sum_exceeded(facts: _Facts) -> GateDecision | None:
     """Return a `fail` that no undecided run can change: a sum over several traces is more than its maximum."""
-    limited = {metric.threshold for metric in SUMS}
+    limited = {metric.threshold for metric in metrics.SUMS}
     sums = [check for check in facts.missed if check.threshold in limited]
     if not sums or not facts.gate.has_several_traces or _all_passed(facts):
         return None
@@ -170,7 +160,7 @@ def _threshold_missed(facts: _Facts) -> GateDecision | None:
         return None
     told = _sentence(facts)
     reason, hint = f"{HOWEVER} {told[0].lower()}{told[1:]}", ""
-    if [check.threshold for check in facts.missed] == [SCENARIOS.threshold]:
+    if [check.threshold for check in facts.missed] == [metrics.SCENARIOS.threshold]:
         hint = REGISTER_MORE
         if facts.gate.names_traces:
             hint = MORE_SCENARIOS
@@ -190,19 +180,19 @@ def _number_unknown(facts: _Facts) -> GateDecision | None:
     unknown = dict[Metric, str]()
     for check in facts.checks:
         if check.is_unknown:
-            unknown.setdefault(BY_OPTION.get(check.threshold, MUTATION_CATEGORIES), check.sentence)
-    for metric in METRICS:  # a number that only a drop limits, and that no result of the base has
+            unknown.setdefault(metrics.BY_OPTION.get(check.threshold, metrics.MUTATION_CATEGORIES), check.sentence)
+    for metric in metrics.METRICS:  # a number that only a drop limits, and that no result of the base has
         if metric.drop in facts.gate.limits and (broken := facts.numbers.reading(metric).broken):
             unknown.setdefault(metric, f"{metric.label.lower()}: {broken}")
     if not unknown:
         return None
     what = "Sepurux reported a pass without a number that a threshold needs"
-    not_shown = any(run.ci_run.reading(RELIABILITY_SCORE).missing for run in facts.runs)
+    not_shown = any(run.ci_run.reading(metrics.RELIABILITY_SCORE).missing for run in facts.runs)
     hint = NEXT_STEPS[Rule.NUMBER_UNKNOWN]
-    if facts.gate.has_several_traces and RELIABILITY_SCORE in unknown and not_shown:
+    if facts.gate.has_several_traces and metrics.RELIABILITY_SCORE in unknown and not_shown:
         hint = NEEDS_API_KEY
     because_of = tuple(run for run in facts.runs if any(_lacks(run, metric) for metric in unknown)) or facts.runs
-    if unknown.keys() != {RELIABILITY_SCORE}:
+    if unknown.keys() != {metrics.RELIABILITY_SCORE}:
         because_of = _without_outages(because_of)
     reason = f"{what} ({'; '.join(unknown.values())})."
     return facts.decided(RunDecision(Decision.ERROR, reason, Rule.NUMBER_UNKNOWN, f"{what}."), hint, because_of)
@@ -218,7 +208,7 @@ def _passed(facts: _Facts) -> GateDecision:
         met += f" (not reported: {', '.join(unreported)})"
     elif thresholds:
         met = "every threshold is met"
-    parts = "; ".join(filter(None, (summary(facts.numbers.numbers), *(remarks or [met]))))
+    parts = "; ".join(filter(None, (metrics.summary(facts.numbers.numbers), *(remarks or [met]))))
     return facts.decided(RunDecision(Decision.PASS, f"{parts[0].upper()}{parts[1:]}.", Rule.DECIDED_PASS))
 
 
@@ -253,7 +243,7 @@ def _sentence(facts: _Facts) -> str:
 
 def _same_task(facts: _Facts) -> str:
     """Return how many recordings have the same `task.name`, if that is why there are too few scenarios."""
-    limit = next((check.limit for check in facts.missed if check.threshold == SCENARIOS.threshold), None)
+    limit = next((check.limit for check in facts.missed if check.threshold == metrics.SCENARIOS.threshold), None)
     same = sum(len(each.recordings) for each in facts.scenarios if each.recordings[1:])
     if limit is None or not facts.gate.names_traces or len(facts.runs) < limit:
         return ""
@@ -265,8 +255,8 @@ def _lowest(facts: _Facts) -> str:
     below = sorted((rate, name) for name, rate in rates_of(facts.scenarios) if rate is not None and rate < 1)
     if not facts.gate.has_several_traces or not below:
         return ""
-    limit = facts.gate.limits.get(PASS_RATE.threshold)
-    shown = (f"{json_reader.preview(name)} {PASS_RATE.format.write(rate, limit)}" for rate, name in below[:MAX_NAMED])
+    write, limit = metrics.PASS_RATE.format.write, facts.gate.limits.get(metrics.PASS_RATE.threshold)
+    shown = (f"{json_reader.preview(name)} {write(rate, limit)}" for rate, name in below[:MAX_NAMED])
     return f"lowest: {', '.join(shown)}"
 
 
@@ -280,9 +270,9 @@ def _names(names: Iterable[str]) -> str:
 
 def _own_minimum(facts: _Facts, run: RunResult) -> str:
     name = next((each.name for each in facts.scenarios if any(run is one for one in each.recordings)), run.trace)
-    rate, reported = run.ci_run.value(PASS_RATE), "no pass rate"
+    rate, reported = run.ci_run.value(metrics.PASS_RATE), "no pass rate"
     if rate is not None:
-        reported = f"a pass rate of {PASS_RATE.format.write(rate, None)}"
+        reported = f"a pass rate of {metrics.PASS_RATE.format.write(rate, None)}"
     return (
         f"Sepurux decided `fail` for {json_reader.preview(name)}, although its numbers meet what the gate sent, so it "
         f"seems to apply a minimum of its own; it reports {reported}."
@@ -291,11 +281,11 @@ def _own_minimum(facts: _Facts, run: RunResult) -> str:
 
 def _exceeds(run: RunResult, gate: Gate) -> bool:
     """Return whether a run exceeds a maximum that the gate sends with several traces."""
-    limited = ((run.ci_run.value(metric), gate.limits.get(metric.threshold)) for metric in SUMS)
+    limited = ((run.ci_run.value(metric), gate.limits.get(metric.threshold)) for metric in metrics.SUMS)
     return any(value is not None and limit is not None and value > limit for value, limit in limited)
 
 
 def _lacks(run: RunResult, metric: Metric) -> bool:
-    if metric is LOWEST_SCENARIO:
-        metric = PASS_RATE
-    return metric is not SCENARIOS and run.ci_run.value(metric) is None
+    if metric is metrics.LOWEST_SCENARIO:
+        metric = metrics.PASS_RATE
+    return metric is not metrics.SCENARIOS and run.ci_run.value(metric) is None

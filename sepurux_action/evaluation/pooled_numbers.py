@@ -10,22 +10,16 @@ from statistics import fmean
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Gate
+from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.checks import Rates
 from sepurux_action.evaluation.ci_run import CIRun, add_up
-from sepurux_action.evaluation.metrics import (
-    LOWEST_SCENARIO,
-    METRICS,
-    MUTATION_CATEGORIES,
-    PASS_RATE,
-    SCENARIOS,
-    Metric,
-)
+from sepurux_action.evaluation.metrics import Metric
 from sepurux_action.evaluation.runs import RunResult, Runs, Scenario, covered_by, worst_of
 
 
 def scenarios_of(gate: Gate, runs: Runs) -> tuple[Scenario, ...]:
     """Return the scenarios of an evaluation in their order; of a batch, those whose runs are known one by one."""
-    needed = gate.limits.get(LOWEST_SCENARIO.threshold, 0)
+    needed = gate.limits.get(metrics.LOWEST_SCENARIO.threshold, 0)
     if not gate.names_traces:
         return tuple(Scenario(each.name or each.run_id, (each,), needed) for each in recordings_of(runs[0]))
     recordings = dict[tuple[str, str], list[RunResult]]()
@@ -41,7 +35,7 @@ def scenarios_of(gate: Gate, runs: Runs) -> tuple[Scenario, ...]:
 def recordings_of(run: RunResult) -> Runs:
     """Return the run itself if it has only one scenario, else the runs of the batch that were read."""
     run_ids = {*run.ci_run.run_ids} or {run.run_id} - {""}
-    if len(run_ids) == 1 or (not run_ids and run.ci_run.value(SCENARIOS) == 1):
+    if len(run_ids) == 1 or (not run_ids and run.ci_run.value(metrics.SCENARIOS) == 1):
         return (run,)
     return run.of_batch
 
@@ -58,21 +52,21 @@ def pool(gate: Gate, runs: Runs, scenarios: Sequence[Scenario]) -> CIRun:
     """
     numbers, covered = dict(runs[0].ci_run.numbers), runs[0].ci_run.mutation_categories
     if gate.has_several_traces:
-        numbers = {metric.name: _of_traces(metric, scenarios) for metric in METRICS}
+        numbers = {metric.name: _of_traces(metric, scenarios) for metric in metrics.METRICS}
         covered = covered_by(run.ci_run for run in runs)
-        counted = numbers[MUTATION_CATEGORIES.name]
+        counted = numbers[metrics.MUTATION_CATEGORIES.name]
         if covered is not None and counted.value is not None:
-            numbers[MUTATION_CATEGORIES.name] = replace(counted, value=max(counted.value, len(covered)))
-    total = runs[0].ci_run.value(SCENARIOS)
+            numbers[metrics.MUTATION_CATEGORIES.name] = replace(counted, value=max(counted.value, len(covered)))
+    total = runs[0].ci_run.value(metrics.SCENARIOS)
     if gate.names_traces:
         total = len(scenarios)
-        numbers[SCENARIOS.name] = Reading()
+        numbers[metrics.SCENARIOS.name] = Reading()
         if any(run.decision.is_decided for run in runs):
-            numbers[SCENARIOS.name] = Reading(total)
-    numbers[LOWEST_SCENARIO.name] = lowest = lowest_of(rates_of(scenarios), total)
+            numbers[metrics.SCENARIOS.name] = Reading(total)
+    numbers[metrics.LOWEST_SCENARIO.name] = lowest = lowest_of(rates_of(scenarios), total)
     if lowest.missing:
         unread = (_unread(run) for run in runs)
-        numbers[LOWEST_SCENARIO.name] = next((each for each in unread if each.broken), lowest)
+        numbers[metrics.LOWEST_SCENARIO.name] = next((each for each in unread if each.broken), lowest)
     shown = worst_of(runs).ci_run
     return CIRun(
         numbers={name: reading for name, reading in numbers.items() if not reading.missing},
@@ -104,7 +98,7 @@ def lowest_of(rates: Rates, total: float | None) -> Reading:
     known = [rate for _, rate in rates if rate is not None]
     if not known:
         return Reading()
-    lowest, every = PASS_RATE.rounded(min(known)), max(len(rates), total or 0)
+    lowest, every = metrics.PASS_RATE.rounded(min(known)), max(len(rates), total or 0)
     if total is not None and len(known) >= every:
         return Reading(lowest)
     scenarios = number_format.count(every)
@@ -118,7 +112,7 @@ def _unread(run: RunResult) -> Reading:
     problem = run.problem or next((each.problem for each in run.of_batch if each.problem), "")
     if problem:
         return Reading(broken=problem)
-    return run.ci_run.reading(PASS_RATE)
+    return run.ci_run.reading(metrics.PASS_RATE)
 
 
 def mean_of(first: CIRun, second: CIRun, lowest: Reading) -> CIRun:
@@ -127,7 +121,7 @@ def mean_of(first: CIRun, second: CIRun, lowest: Reading) -> CIRun:
     `lowest` is the pass rate of the lowest scenario.
     """
     numbers = dict[str, Reading]()
-    for metric in METRICS:
+    for metric in metrics.METRICS:
         readings = [each.reading(metric) for each in (first, second) if not each.reading(metric).missing]
         known = [each.value for each in readings if each.value is not None]
         if len(known) > 1:
@@ -137,6 +131,6 @@ def mean_of(first: CIRun, second: CIRun, lowest: Reading) -> CIRun:
             numbers[metric.name] = replace(once, reported_by="1 of 2 evaluations")
         elif readings:
             numbers[metric.name] = readings[0]
-    numbers[LOWEST_SCENARIO.name] = lowest
+    numbers[metrics.LOWEST_SCENARIO.name] = lowest
     covered = covered_by((first, second), set.intersection)
     return replace(second, numbers=numbers, mutation_categories=covered)

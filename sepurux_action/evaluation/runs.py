@@ -10,19 +10,12 @@ from typing import Self
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Trace
+from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.base_results import FixedFailure, ScenarioOnBase
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 from sepurux_action.evaluation.failures import Failures, merge_failures
-from sepurux_action.evaluation.metrics import (
-    FAILURES,
-    METRICS,
-    MUTATION_CATEGORIES,
-    PASS_RATE,
-    UNSAFE_ATTEMPTS,
-    Metric,
-    Numbers,
-)
+from sepurux_action.evaluation.metrics import Metric, Numbers
 
 _RUN_NUMBER = re.compile(r"/runs/([0-9]{1,20})\b", re.ASCII)
 NOT_READ = RunDecision(decision=Decision.PENDING, reason="", rule=Rule.NOT_POLLED)
@@ -107,7 +100,7 @@ class RunResult:
 
     @property
     def _counts(self) -> list[float | None]:
-        return [self.ci_run.value(metric) for metric in (FAILURES, UNSAFE_ATTEMPTS)]
+        return [self.ci_run.value(metric) for metric in (metrics.FAILURES, metrics.UNSAFE_ATTEMPTS)]
 
 
 Runs = tuple[RunResult, ...]
@@ -145,7 +138,7 @@ class Scenario:
 
     @property
     def failed(self) -> bool:
-        low = self.rate is not None and PASS_RATE.rounded(self.rate) < self.needed
+        low = self.rate is not None and metrics.PASS_RATE.rounded(self.rate) < self.needed
         return low or any(each.failed for each in self.recordings)
 
     @property
@@ -155,7 +148,7 @@ class Scenario:
     @property
     def complete(self) -> bool:
         """Return whether all its failures are known."""
-        known = (each.evaluated and each.ci_run.value(FAILURES) is not None for each in self.recordings)
+        known = (each.evaluated and each.ci_run.value(metrics.FAILURES) is not None for each in self.recordings)
         return all(known) and not any(each.problem or each.left_out for each in self.recordings)
 
     @property
@@ -166,11 +159,11 @@ class Scenario:
     @property
     def numbers(self) -> Numbers:
         """Return the numbers that all recordings report."""
-        known = ((metric, self._of_all(metric)) for metric in METRICS)
+        known = ((metric, self._of_all(metric)) for metric in metrics.METRICS)
         numbers = {metric.name: Reading(metric.rounded(value)) for metric, value in known if value is not None}
         covered = covered_by(each.ci_run for each in self.recordings)
-        if covered is not None and MUTATION_CATEGORIES.name in numbers:
-            numbers[MUTATION_CATEGORIES.name] = Reading(float(len(covered)))
+        if covered is not None and metrics.MUTATION_CATEGORIES.name in numbers:
+            numbers[metrics.MUTATION_CATEGORIES.name] = Reading(float(len(covered)))
         return numbers
 
     def _of_all(self, metric: Metric) -> float | None:
@@ -192,7 +185,7 @@ class Scenario:
     @property
     def rate(self) -> float | None:
         """Return the pass rate, None if a recording reports none."""
-        return self._of_all(PASS_RATE)
+        return self._of_all(metrics.PASS_RATE)
 
     @property
     def severity_key(self) -> tuple[float, ...]:
@@ -220,13 +213,13 @@ class WhatFailed:
 
 def numbers_key(value: Callable[[Metric], float | None]) -> tuple[float, float, float]:
     """Return a key that sorts the worst numbers first; `value` returns the number of a metric."""
-    unsafe, rate, failures = map(value, (UNSAFE_ATTEMPTS, PASS_RATE, FAILURES))
+    unsafe, rate, failures = map(value, (metrics.UNSAFE_ATTEMPTS, metrics.PASS_RATE, metrics.FAILURES))
     return -(unsafe or 0), _or_infinity(rate), -(failures or 0)
 
 
 def severity_key(decision: Decision, run: CIRun) -> tuple[int, float]:
     """Return a key that sorts the worst run first: by decision, then by the lowest pass rate."""
-    return decision.rank, _or_infinity(run.value(PASS_RATE))
+    return decision.rank, _or_infinity(run.value(metrics.PASS_RATE))
 
 
 def _or_infinity(number: float | None) -> float:
