@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import chain
-from statistics import fmean
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.json_reader import Reading
@@ -78,19 +76,14 @@ def pool(gate: Gate, runs: Runs, scenarios: Sequence[Scenario]) -> CIRun:
 
 
 def _of_traces(metric: Metric, scenarios: Sequence[Scenario]) -> Reading:
-    by_scenario = [[run.ci_run.reading(metric) for run in each.recordings] for each in scenarios]
-    every = [*chain.from_iterable(by_scenario)]
-    known = [reading.value for reading in every if reading.value is not None]
-    if not known:
+    every = [run.ci_run.reading(metric) for each in scenarios for run in each.recordings]
+    values = [value for each in scenarios if (value := each.value(metric)) is not None]
+    if not values:
         return next((reading for reading in every if reading.broken), Reading())
-    if metric.format.whole or metric.less_is_better:
-        value = metric.together(known)
-    else:
-        values = ([reading.value for reading in each if reading.value is not None] for each in by_scenario)
-        value = metric.rounded(fmean(map(fmean, filter(None, values))))
-    if len(known) == len(every):
+    value, known = metric.rounded(metric.together(values)), sum(reading.value is not None for reading in every)
+    if known == len(every):
         return Reading(value)
-    return Reading(value, reported_by=f"{len(known)} of {len(every)} traces", partial=True)
+    return Reading(value, reported_by=f"{known} of {len(every)} traces", partial=True)
 
 
 def lowest_of(rates: Rates, total: float | None) -> Reading:

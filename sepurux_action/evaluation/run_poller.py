@@ -129,19 +129,20 @@ class RunPoller:
             self.trace_id = await self._trace_id()
             await self._start()
             decided = await self._poll_until_decided()
-        passed, failed = decided.decision is Decision.PASS, decided.decision is Decision.FAIL
+        passed = decided.decision is Decision.PASS
         if not passed:  # after a signal, it must not pass without a number
             await self._set_decision(decided)
         outage = Outage.NO
         # Both evaluations of `confirm` need the numbers, also of a first one that failed.
-        if passed or (failed and self.gate.confirm):
+        needed = passed or (decided.decision is Decision.FAIL and self.gate.confirm)
+        if needed:
             outage = await self._read_numbers()
         self.complete = True
         await self._set_decision(decided)
         await self._note_outage(outage)
-        is_read = self._limits_score and (passed or self.gate.confirm)
+        was_read = needed and self._limits_score
         one = len(self._run_ids) == 1  # the score of one of many is not the batch's
-        if one and not is_read and self.ci_run.reading(RELIABILITY_SCORE).missing:
+        if one and not was_read and self.ci_run.reading(RELIABILITY_SCORE).missing:
             await self._read_shown_score(self._run_ids[0])
 
     async def _set_decision(self, decided: RunDecision) -> None:
