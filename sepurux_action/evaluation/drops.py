@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sepurux_action.common import number_format
 from sepurux_action.config.gate import Gate
@@ -51,11 +51,9 @@ class Baseline:
         met = []
         for each in self.results:
             values = [(metric, each.result.value(metric), limit) for metric, limit in limited]
-            if each.result.numbers and all(
-                value is None or metric.meets(value, limit) for metric, value, limit in values
-            ):
+            if each.result.numbers and all(v is None or metric.meets(v, limit) for metric, v, limit in values):
                 met.append(each)
-        return replace(self, results=tuple(met[:MAX_BASE_RESULTS]))
+        return Baseline(tuple(met[:MAX_BASE_RESULTS]), self.hidden)
 
     def values(self, metric: Metric) -> tuple[float, ...]:
         numbers = (each.result.value(metric) for each in self.results)

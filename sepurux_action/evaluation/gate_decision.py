@@ -6,7 +6,7 @@ Nothing else decides a gate. Source: docs/reference.md#decisions.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from sepurux_action.common import json_reader, number_format
@@ -77,8 +77,7 @@ class _Facts:
     def missed(self) -> list[Check]:
         return [check for check in self.checks if check.is_missed]
 
-    def decided(self, found: RunDecision, hint: str = "", because_of: Runs = ()) -> GateDecision:
-        """Return what a row decides. `because_of` are the runs that are why there is neither a pass nor a fail."""
+    def decided(self, found: RunDecision, hint: str = "", *, is_suspect: bool = False) -> GateDecision:
         detail, checks = found.detail, self.checks
         if found.decision is not Decision.PENDING:
             detail = detail or found.reason
@@ -94,7 +93,7 @@ class _Facts:
             numbers=self.numbers,
             checks=checks,
             scenarios=self.scenarios,
-            is_suspect=any(run.trace_may_be_cause for run in because_of),
+            is_suspect=is_suspect,
         )
 
 
@@ -152,7 +151,8 @@ def _not_passed(facts: _Facts) -> GateDecision | None:
     detail = decided.detail
     if first.decision is not Decision.PENDING:
         detail = detail or decided.reason
-    return facts.decided(replace(decided, reason=reason, detail=detail), first.hint, others)
+    told = RunDecision(decided.decision, reason, decided.rule, detail)
+    return facts.decided(told, first.hint, is_suspect=any(run.trace_may_be_cause for run in others))
 
 
 def _threshold_missed(facts: _Facts) -> GateDecision | None:
@@ -173,7 +173,7 @@ def _base_unread(facts: _Facts) -> GateDecision | None:
         return None
     told = f"{HOWEVER} {'; '.join(dict.fromkeys(check.sentence for check in unread))}."
     found = RunDecision(Decision.ERROR, told, Rule.BASE_UNREAD)
-    return facts.decided(found, facts.base.hint, _without_outages(facts.runs))
+    return facts.decided(found, facts.base.hint, is_suspect=any(run.uploaded for run in facts.runs))
 
 
 def _number_unknown(facts: _Facts) -> GateDecision | None:
@@ -191,11 +191,12 @@ def _number_unknown(facts: _Facts) -> GateDecision | None:
     hint = NEXT_STEPS[Rule.NUMBER_UNKNOWN]
     if facts.gate.has_several_traces and metrics.RELIABILITY_SCORE in unknown and not_shown:
         hint = NEEDS_API_KEY
-    because_of = tuple(run for run in facts.runs if any(_lacks(run, metric) for metric in unknown)) or facts.runs
-    if unknown.keys() != {metrics.RELIABILITY_SCORE}:
-        because_of = _without_outages(because_of)
-    reason = f"{what} ({'; '.join(unknown.values())})."
-    return facts.decided(RunDecision(Decision.ERROR, reason, Rule.NUMBER_UNKNOWN, f"{what}."), hint, because_of)
+    because_of = [run for run in facts.runs if any(_lacks(run, metric) for metric in unknown)] or facts.runs
+    suspects = [run.uploaded for run in because_of]
+    if unknown.keys() == {metrics.RELIABILITY_SCORE}:  # an outage while the score is read explains no other number
+        suspects = [run.trace_may_be_cause for run in because_of]
+    found = RunDecision(Decision.ERROR, f"{what} ({'; '.join(unknown.values())}).", Rule.NUMBER_UNKNOWN, f"{what}.")
+    return facts.decided(found, hint, is_suspect=any(suspects))
 
 
 def _passed(facts: _Facts) -> GateDecision:
@@ -225,11 +226,6 @@ ROWS: tuple[Callable[[_Facts], GateDecision | None], ...] = (
 
 def _all_passed(facts: _Facts) -> bool:
     return all(run.decision is Decision.PASS for run in facts.runs)
-
-
-def _without_outages(runs: Runs) -> Runs:
-    """Return runs that an outage does not explain: one while the score is read explains only an unknown score."""
-    return tuple(replace(run, trace_may_be_cause=run.uploaded) for run in runs)
 
 
 # -- what the rows say ------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from statistics import fmean
@@ -98,14 +98,10 @@ RATE = NumberFormat(
 )
 SCORE = NumberFormat(read=_read_score, write=number_format.score, highest=100, digits=SCORE_DIGITS)
 COUNT = NumberFormat(read=read_count, write=lambda value, _: number_format.count(value), whole=True)
-COUNT_OF_NAMES = replace(COUNT, read=_count_names)
-OF_HUNDRED = NumberFormat(
-    read=partial(json_reader.number, low=0, high=100),
-    write=lambda value, _: f"{number_format.decimal(value)} of 100",
-    highest=100,
-    digits=SCORE_DIGITS,
-)
-PERCENTAGE = replace(OF_HUNDRED, write=lambda value, _: number_format.percent(value / 100))
+COUNT_OF_NAMES = NumberFormat(read=_count_names, write=COUNT.write, whole=True)
+_OF_HUNDRED = partial(NumberFormat, read=partial(json_reader.number, low=0, high=100), highest=100, digits=SCORE_DIGITS)
+OF_HUNDRED = _OF_HUNDRED(write=lambda value, _: f"{number_format.decimal(value)} of 100")
+PERCENTAGE = _OF_HUNDRED(write=lambda value, _: number_format.percent(value / 100))
 
 
 # How a number relates to a limit: by whether less is better, and whether the limit is met.

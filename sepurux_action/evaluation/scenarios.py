@@ -47,7 +47,7 @@ class Reader:
         self._failed = 0
         self._ended = ""
 
-    async def read(self, call: ApiRequest, problem: Callable[[object], str]) -> tuple[object, str]:
+    async def read(self, call: ApiRequest, problem: Callable[[object], str] = lambda _: "") -> tuple[object, str]:
         """Return the payload of a call, or a clause that says why there is none: the call failed, or a `problem`."""
         if self._ended or not self._left:
             return None, self._ended or TOO_MANY_REQUESTS
@@ -112,10 +112,7 @@ class RunReader:
                 break
         else:
             missing = f"Sepurux lists more than {MAX_LISTED_FAILURES:,} failures"
-        fewer = not seen
-        if reported is not None:
-            fewer = len(seen) < reported
-        if fewer:
+        if len(seen) < (1 if reported is None else reported):
             missing = missing or FEWER_LISTED
         trace_id = run.trace_id or next((each.trace_id for each in kinds if each.trace_id), "")
         named = (replace(each, trace_id=run.path or each.trace_id or trace_id) for each in kinds)
@@ -131,7 +128,7 @@ class RunReader:
 
     async def read_name(self) -> None:
         call = api.show_trace(self.run.trace_id, self._project)
-        payload, _ = await self._reader.read(call, lambda _: "")
+        payload, _ = await self._reader.read(call)
         name = json_reader.text(json_reader.at(payload, "task_name"))
         self.run = replace(self.run, name=name or self.run.name)
 
