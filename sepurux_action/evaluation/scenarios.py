@@ -19,7 +19,7 @@ from sepurux_action.evaluation.failures import FEWER_LISTED, merge_failures, par
 from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.metrics import FAILURES, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.pooled_numbers import scenarios_of
-from sepurux_action.evaluation.run_numbers import run_of_batch
+from sepurux_action.evaluation.run_calls import run_of_batch
 from sepurux_action.evaluation.runs import RunResult, Runs, WhatFailed, numbers_key, severity_key
 
 MAX_REQUESTS = 500  # of all gates of a step together
