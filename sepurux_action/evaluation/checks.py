@@ -74,7 +74,7 @@ def _check(metric: Metric, reading: Reading, limit: float, rates: Rates, *, need
     value, write, met, actual = reading.value, metric.format.write, False, reading.broken or "not reported"
     if value is not None:
         met, actual = metric.meets(value, limit), write(value, limit)
-    state = _state(reading, met=met, sinks=metric.less_is_better or metric.is_minimum)
+    state = _state(reading, met=met, sinks=metric.less_is_better or metric is LOWEST_SCENARIO)
     sentence = _unknown(metric, reading)
     if state is CheckState.MISSED or not sentence:
         sentence = metric.sentence(value or 0, limit)

@@ -118,10 +118,9 @@ class Metric:
     """One number that an evaluation reports. `field` is its name in responses, `noun` that in sentences.
 
     `threshold` and `drop` are the options that limit it, and how far it may lie below the baseline. Without a number
-    that is `needed`, no gate passes its threshold. `is_minimum`: it is that of the lowest scenario. `output` describes
-    its output. `published` is its text in a commit status; the numbers that have one are compared over time. One with
-    `ends_status` is the last part of a status, if there is room, and no column of a table. `reached` is its text in a
-    title before what is needed, by default that of a commit status.
+    that is `needed`, no gate passes its threshold. `output` describes its output. `published` is its text in a commit
+    status; the numbers that have one are compared over time. `reached` is its text in a title before what is needed, by
+    default that of a commit status.
     """
 
     name: str
@@ -131,11 +130,9 @@ class Metric:
     threshold: str = ""
     drop: str = ""
     less_is_better: bool = False
-    is_minimum: bool = False
     needed: bool = False
     output: str = ""
     published: str = ""
-    ends_status: bool = False
     reached: str = ""
 
     @property
@@ -270,7 +267,6 @@ SCENARIOS = Metric(
     threshold=options.MIN_SCENARIOS.name,
     needed=True,
     published="{} scenarios",
-    ends_status=True,
     reached="{} evaluated",
 )
 LOWEST_SCENARIO = Metric(
@@ -279,7 +275,6 @@ LOWEST_SCENARIO = Metric(
     noun="lowest scenario",
     format=RATE,
     threshold=options.MIN_SCENARIO_PASS_RATE.name,
-    is_minimum=True,
     needed=True,
     reached="the lowest scenario passed {}",
 )
@@ -290,7 +285,7 @@ METRICS = (
 )
 PUBLISHED = tuple(metric for metric in METRICS if metric.published)
 SUMS = tuple(metric for metric in METRICS if metric.less_is_better)
-LISTED = tuple(metric for metric in PUBLISHED if not metric.ends_status)  # one after the other in a status
+LISTED = tuple(metric for metric in PUBLISHED if metric is not SCENARIOS)  # in a status, which it ends if it has room
 BY_OPTION: Mapping[str, Metric] = {
     option: metric for metric in METRICS for option in (metric.threshold, metric.drop) if option
 }

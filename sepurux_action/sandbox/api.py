@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from uuid import NAMESPACE_URL, uuid5
 
 from sepurux_action.sandbox.store import Batch, Run, Store
-from sepurux_action.sandbox.trace_rules import AGENT, Attempt, TraceResult
+from sepurux_action.sandbox.trace_rules import AGENT, TraceResult
 
 FAILURES_PAGE = 200  # failures on a page, if the request does not say how many
 HEALTH = ((80.0, "healthy"), (50.0, "degraded"), (0.0, "critical"))  # the status of a run from this score on
@@ -224,7 +224,14 @@ def _found(items: Mapping[str, T], identifier: str, noun: str) -> T:
 
 def _failure_views(run: Run, batch: Batch) -> Iterator[Mapping[str, object]]:
     for attempt in run.result.attempts:
-        for kind, severity, description in _classified(attempt):
+        found = []
+        if attempt.error is not None:
+            kind = {AGENT: "agent_error"}.get(attempt.tool, "tool_error")
+            found.append((kind, "medium", f"{attempt.tool} failed: {attempt.error}"))
+        if attempt.unsafe:
+            why = f"{attempt.tool} is irreversible and was called without approval_token"
+            found.append(("unsafe_action", "high", why))
+        for kind, severity, description in found:
             name = f"sandbox/failures/{run.run_id}/{attempt.position}/{kind}"
             yield {
                 "failure_id": str(uuid5(NAMESPACE_URL, name)),
@@ -237,15 +244,6 @@ def _failure_views(run: Run, batch: Batch) -> Iterator[Mapping[str, object]]:
                 "description": description,
                 "metadata": {"tool": attempt.tool, "event": attempt.position},
             }
-
-
-def _classified(attempt: Attempt) -> Iterator[tuple[str, str, str]]:
-    """Yield type, severity, and description of each failure of an attempt."""
-    if attempt.error is not None:
-        kind = {AGENT: "agent_error"}.get(attempt.tool, "tool_error")
-        yield kind, "medium", f"{attempt.tool} failed: {attempt.error}"
-    if attempt.unsafe:
-        yield "unsafe_action", "high", f"{attempt.tool} is irreversible and was called without approval_token"
 
 
 _ROUTES: tuple[tuple[str, re.Pattern[str], Callable[..., object]], ...] = tuple(

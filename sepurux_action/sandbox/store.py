@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from sepurux_action.sandbox.trace_rules import TraceResult, evaluate, together
@@ -42,20 +43,17 @@ def campaign_id(name: str) -> str:
     return str(uuid5(NAMESPACE_URL, f"sandbox/campaigns/{name}"))
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(NamedTuple):
     result: TraceResult
     task_name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Campaign:
+class Campaign(NamedTuple):
     name: str
     trace_ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     run_id: str
     trace_id: str
     result: TraceResult
