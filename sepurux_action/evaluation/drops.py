@@ -16,6 +16,7 @@ MAX_BASE_RESULTS = 5  # results that are compared; one of them that is unusual c
 MIN_RESULTS = 3  # of two results and a third one, each is the lowest in one case of three, by chance alone
 MAX_BRANCH_LENGTH = 20  # characters of a branch in a table
 DROPS = {metric.drop: metric for metric in METRICS if metric.drop}
+UNKNOWN = {CheckState.NO_NUMBER: "not known", CheckState.NOT_REPORTED: "not reported"}  # why a gate does not pass
 HIDDEN_RESULTS = (
     "On {commits} of the base branch, the status of this gate is neither a pass nor a fail, or another account set it."
     " It may hide an earlier result: re-run the gate there."
@@ -131,21 +132,17 @@ def check_drops(run: CIRun, gate: Gate, base: Base) -> Iterator[Check]:
             if drop > 0:
                 shown = _size(drop, limit)
         state, remark, sentence = _compare(metric, actual, drop, limit, base)
-        if state is CheckState.NO_NUMBER:
-            shown = "not known"
-        elif state is CheckState.NOT_REPORTED:
-            shown = "not reported"
         yield Check(
             threshold=option,
             metric=f"{metric.name}_drop",
             label=f"Drop of the {metric.noun}",
             required=f"≤ {_size(limit, drop)}",
-            actual=shown,
+            actual=UNKNOWN.get(state, shown),
             state=state,
             limit=allowed,
             value=value,
             remark=remark,
-            required_for_pass=state in {CheckState.NO_NUMBER, CheckState.NOT_REPORTED},
+            required_for_pass=state in UNKNOWN,
             sentence=sentence,
             reported_by=run.reading(metric).reported_by,
         )

@@ -20,7 +20,7 @@ from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.metrics import FAILURES, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.pooled_numbers import scenarios_of
 from sepurux_action.evaluation.run_calls import run_of_batch
-from sepurux_action.evaluation.runs import RunResult, Runs, WhatFailed, numbers_key, severity_key
+from sepurux_action.evaluation.runs import RunResult, WhatFailed, numbers_key, severity_key
 
 MAX_REQUESTS = 500  # of all gates of a step together
 MAX_NUMBERS = 400  # scenarios of these gates whose numbers are read
@@ -157,16 +157,10 @@ async def read_scenarios(gates: Sequence[tuple[Gate, GateDecision]], calls: ApiC
     The gate with the worst result comes first, and of its scenarios those with the most failures. Nothing is read for a
     gate that passed and reports no failure and no unsafe attempt.
     """
-    reader, readers = Reader(calls), list[list[list[RunReader]]]()
+    reader, readers = Reader(calls), list[list[list[RunReader]]]()  # by gate, then by its runs
     for gate, decided in gates:
         failed = decided.decision is not Decision.PASS or any(map(decided.numbers.value, (FAILURES, UNSAFE_ATTEMPTS)))
-        readers.append(
-            [
-                [RunReader(reader, gate.project, run.campaign_id, each) for each in _recordings(run)]
-                for run in decided.runs
-                if failed
-            ]
-        )
+        readers.append([_readers_of(run, reader, gate) for run in decided.runs if failed])
     severity = [severity_key(decided.decision, decided.numbers) for _, decided in gates]
     worst_first = sorted(range(len(gates)), key=severity.__getitem__)
     by_gate = [[*chain.from_iterable(readers[index])] for index in worst_first]
@@ -198,14 +192,15 @@ async def _read_failures(reader: Reader, evaluations: Sequence[Sequence[RunReade
     await reader.at_once(partial(each.read_failures, max(MIN_KINDS, MAX_KINDS // len(failed))) for each in failed)
 
 
-def _recordings(run: RunResult) -> Runs:
-    """Return the run itself if it is that of one scenario, else those of a batch, of which some may have been read."""
+def _readers_of(run: RunResult, reader: Reader, gate: Gate) -> list[RunReader]:
+    """Return the reader of the run if it is that of one scenario, else those of a batch, which may have been read."""
     run_ids = tuple(dict.fromkeys(run.ci_run.run_ids)) or tuple(filter(None, [run.run_id]))
-    if not run.evaluated or not run_ids:
-        return ()
+    if not run.evaluated:
+        return []
+    runs = run.of_batch or tuple(RunResult(run_id=run_id) for run_id in run_ids)
     if len(run_ids) == 1:
-        return (replace(run, run_id=run_ids[0], name=run.path or run.trace_id),)
-    return run.of_batch or tuple(RunResult(run_id=run_id) for run_id in run_ids)
+        runs = (replace(run, run_id=run_ids[0], name=run.path or run.trace_id),)
+    return [RunReader(reader, gate.project, run.campaign_id, each) for each in runs]
 
 
 def _what_failed(gate: Gate, decided: GateDecision, readers: Sequence[Sequence[RunReader]]) -> WhatFailed:
