@@ -140,13 +140,13 @@ def keep(results: Iterable[BaseResult]) -> Results:
     Of each gate and branch, these are the newest ones and the newest that passed, each with the first scenarios by
     name. Only the newest result with a scenario has its steps.
     """
-    kept, newest, passed = list[BaseResult](), Counter[tuple[str, str]](), Counter[tuple[str, str]]()
-    with_steps = set[tuple[str, str, str]]()
+    kept, newest, with_steps = list[BaseResult](), Counter[tuple[str, ...]](), set[tuple[str, str, str]]()
     for result in sorted(results, key=lambda each: (-each.time, each.gate, each.branch, each.commit)):
         of = result.gate, result.branch
-        newest[of] += 1
-        passed[of] += result.decision is Decision.PASS
-        if newest[of] > MAX_RESULTS and (result.decision is not Decision.PASS or passed[of] > MAX_RESULTS):
+        newest.update([of, (*of, result.decision)])
+        if newest[of] > MAX_RESULTS and (
+            result.decision is not Decision.PASS or newest[*of, Decision.PASS] > MAX_RESULTS
+        ):
             continue
         scenarios = sorted(result.scenarios, key=lambda each: each.name)[:MAX_SCENARIOS]
         for index, each in enumerate(scenarios):

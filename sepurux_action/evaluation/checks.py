@@ -80,11 +80,16 @@ def _check(metric: Metric, reading: Reading, limit: float, rates: Rates, *, need
         sentence = metric.sentence(value or 0, limit)
     if state is CheckState.MISSED and metric is LOWEST_SCENARIO:
         sentence = _below(rates, limit, actual, write(limit, value)) or sentence
+    required = write(limit, value)
+    if not metric.less_is_better:
+        required = f"≥ {required}"
+    elif limit:  # at most 0 is shown as `0`
+        required = f"≤ {required}"
     return Check(
         threshold=metric.threshold,
         metric=metric.name,
         label=metric.label,
-        required=_required(metric, limit, write(limit, value)),
+        required=required,
         actual=actual,
         limit=limit,
         value=value,
@@ -93,15 +98,6 @@ def _check(metric: Metric, reading: Reading, limit: float, rates: Rates, *, need
         sentence=sentence,
         reported_by=reading.reported_by,
     )
-
-
-def _required(metric: Metric, limit: float, written: str) -> str:
-    """Return what a threshold needs, `≥ 85.0%`: `0` if at most 0 is allowed."""
-    if not metric.less_is_better:
-        return f"≥ {written}"
-    if not limit:
-        return written
-    return f"≤ {written}"
 
 
 def _below(rates: Rates, limit: float, actual: str, required: str) -> str:

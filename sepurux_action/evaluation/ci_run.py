@@ -48,8 +48,6 @@ class CIRun:
         return metric.of(self.numbers).value
 
     def with_score(self, reported: Reading) -> CIRun:
-        if reported.missing or not self.reading(RELIABILITY_SCORE).missing:
-            return self
         return replace(self, numbers={**self.numbers, RELIABILITY_SCORE.name: reported})
 
 

@@ -191,7 +191,8 @@ def _number_unknown(facts: _Facts) -> GateDecision | None:
     hint = NEXT_STEPS[Rule.NUMBER_UNKNOWN]
     if facts.gate.has_several_traces and metrics.RELIABILITY_SCORE in unknown and not_shown:
         hint = NEEDS_API_KEY
-    because_of = [run for run in facts.runs if any(_lacks(run, metric) for metric in unknown)] or facts.runs
+    lacked = unknown.keys() - {metrics.SCENARIOS}
+    because_of = [run for run in facts.runs if any(run.ci_run.value(each) is None for each in lacked)] or facts.runs
     suspects = [run.uploaded for run in because_of]
     if unknown.keys() == {metrics.RELIABILITY_SCORE}:  # an outage while the score is read explains no other number
         suspects = [run.trace_may_be_cause for run in because_of]
@@ -279,9 +280,3 @@ def _exceeds(run: RunResult, gate: Gate) -> bool:
     """Return whether a run exceeds a maximum that the gate sends with several traces."""
     limited = ((run.ci_run.value(metric), gate.limits.get(metric.threshold)) for metric in metrics.SUMS)
     return any(value is not None and limit is not None and value > limit for value, limit in limited)
-
-
-def _lacks(run: RunResult, metric: Metric) -> bool:
-    if metric is metrics.LOWEST_SCENARIO:
-        metric = metrics.PASS_RATE
-    return metric is not metrics.SCENARIOS and run.ci_run.value(metric) is None

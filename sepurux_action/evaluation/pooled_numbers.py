@@ -19,7 +19,11 @@ def scenarios_of(gate: Gate, runs: Runs) -> tuple[Scenario, ...]:
     """Return the scenarios of an evaluation in their order; of a batch, those whose runs are known one by one."""
     needed = gate.limits.get(metrics.LOWEST_SCENARIO.threshold, 0)
     if not gate.names_traces:
-        return tuple(Scenario(each.name or each.run_id, (each,), needed) for each in recordings_of(runs[0]))
+        [run] = runs
+        run_ids, known = {*run.ci_run.run_ids} or {run.run_id} - {""}, run.of_batch
+        if len(run_ids) == 1 or (not run_ids and run.ci_run.value(metrics.SCENARIOS) == 1):
+            known = runs
+        return tuple(Scenario(each.name or each.run_id, (each,), needed) for each in known)
     recordings = dict[tuple[str, str], list[RunResult]]()
     for trace, run in zip(gate.traces, runs, strict=True):
         recordings.setdefault(trace.scenario, []).append(run)
@@ -28,14 +32,6 @@ def scenarios_of(gate: Gate, runs: Runs) -> tuple[Scenario, ...]:
         Scenario(json_reader.printable((kind == "id" and each[0].name) or name), tuple(each), needed, name)
         for (kind, name), each in recordings.items()
     )
-
-
-def recordings_of(run: RunResult) -> Runs:
-    """Return the run itself if it has only one scenario, else the runs of the batch that were read."""
-    run_ids = {*run.ci_run.run_ids} or {run.run_id} - {""}
-    if len(run_ids) == 1 or (not run_ids and run.ci_run.value(metrics.SCENARIOS) == 1):
-        return (run,)
-    return run.of_batch
 
 
 def rates_of(scenarios: Sequence[Scenario]) -> Rates:
@@ -61,10 +57,19 @@ def pool(gate: Gate, runs: Runs, scenarios: Sequence[Scenario]) -> CIRun:
         numbers[metrics.SCENARIOS.name] = Reading()
         if any(run.decision.is_decided for run in runs):
             numbers[metrics.SCENARIOS.name] = Reading(total)
-    numbers[metrics.LOWEST_SCENARIO.name] = lowest = lowest_of(rates_of(scenarios), total)
+    lowest = lowest_of(rates_of(scenarios), total)
     if lowest.missing:
-        unread = (_unread(run) for run in runs)
-        numbers[metrics.LOWEST_SCENARIO.name] = next((each for each in unread if each.broken), lowest)
+        whys = (
+            why
+            for run in runs
+            for why in (
+                run.problem,
+                *(each.problem for each in run.of_batch),
+                run.ci_run.reading(metrics.PASS_RATE).broken,
+            )
+        )
+        lowest = Reading(broken=next(filter(None, whys), None))
+    numbers[metrics.LOWEST_SCENARIO.name] = lowest
     shown = worst_of(runs).ci_run
     return CIRun(
         numbers={name: reading for name, reading in numbers.items() if not reading.missing},
@@ -98,14 +103,6 @@ def lowest_of(rates: Rates, total: float | None) -> Reading:
     if total is None:
         scenarios = "an unknown number of"
     return Reading(lowest, reported_by=f"{len(known)} of {scenarios} scenarios", partial=True)
-
-
-def _unread(run: RunResult) -> Reading:
-    """Return why no pass rate of a scenario is known."""
-    problem = run.problem or next((each.problem for each in run.of_batch if each.problem), "")
-    if problem:
-        return Reading(broken=problem)
-    return run.ci_run.reading(metrics.PASS_RATE)
 
 
 def mean_of(first: CIRun, second: CIRun, lowest: Reading) -> CIRun:

@@ -211,8 +211,14 @@ def _what_failed(gate: Gate, decided: GateDecision, readers: Sequence[Sequence[R
     runs, recordings, unread_failures, unread_scenarios = list[RunResult](), list[RunResult](), 0, 0
     problems = dict.fromkeys(each.run.problem for of_run in readers for each in of_run if each.run.problem)
     for run, of_run in zip(decided.runs, readers, strict=True):
-        read = tuple(each.run for each in of_run)
-        unknown, whys = max(0, _size(run) - len(read)), [each.problem for each in read if each.problem]
+        read, unknown = tuple(each.run for each in of_run), 0
+        whys = [each.problem for each in read if each.problem]
+        if run.evaluated:
+            size = int(run.ci_run.value(SCENARIOS) or 1)
+            if run.trace_id:
+                size = 1
+            unknown = max(0, size - len(read))
+            unread_failures += max(0, int(run.ci_run.value(FAILURES) or 0) - sum(each.listed for each in read))
         if unknown:
             problems[UNKNOWN_RUN] = None
             whys.append(UNKNOWN_RUN)
@@ -227,8 +233,6 @@ def _what_failed(gate: Gate, decided: GateDecision, readers: Sequence[Sequence[R
             unread_scenarios += unknown
         runs.append(known)
         recordings += read
-        if run.evaluated:
-            unread_failures += max(0, int(run.ci_run.value(FAILURES) or 0) - sum(each.listed for each in read))
     scenarios = scenarios_of(gate, tuple(runs))
     return WhatFailed(
         scenarios=tuple(sorted(scenarios, key=lambda each: each.severity_key)),
@@ -238,12 +242,3 @@ def _what_failed(gate: Gate, decided: GateDecision, readers: Sequence[Sequence[R
         unread_scenarios=sum(each.incomplete for each in scenarios) + unread_scenarios,
         notes=(*notes, *(f"Not all failures were read: {each}." for each in problems)),
     )
-
-
-def _size(run: RunResult) -> int:
-    """Return how many scenarios a run has, at least 1; 0 if it was not evaluated."""
-    if not run.evaluated:
-        return 0
-    if run.trace_id:
-        return 1
-    return int(run.ci_run.value(SCENARIOS) or 1)
