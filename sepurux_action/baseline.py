@@ -144,9 +144,8 @@ def keep(results: Iterable[BaseResult]) -> Results:
     for result in sorted(results, key=lambda each: (-each.time, each.gate, each.branch, each.commit)):
         of = result.gate, result.branch
         newest.update([of, (*of, result.decision)])
-        if newest[of] > MAX_RESULTS and (
-            result.decision is not Decision.PASS or newest[*of, Decision.PASS] > MAX_RESULTS
-        ):
+        passed = result.decision is Decision.PASS and newest[*of, result.decision] <= MAX_RESULTS
+        if newest[of] > MAX_RESULTS and not passed:
             continue
         scenarios = sorted(result.scenarios, key=lambda each: each.name)[:MAX_SCENARIOS]
         for index, each in enumerate(scenarios):

@@ -16,7 +16,6 @@ MAX_BASE_RESULTS = 5  # results that are compared; one of them that is unusual c
 MIN_RESULTS = 3  # of two results and a third one, each is the lowest in one case of three, by chance alone
 MAX_BRANCH_LENGTH = 20  # characters of a branch in a table
 DROPS = {metric.drop: metric for metric in METRICS if metric.drop}
-UNKNOWN = {CheckState.NO_NUMBER: "not known", CheckState.NOT_REPORTED: "not reported"}  # why a gate does not pass
 HIDDEN_RESULTS = (
     "On {commits} of the base branch, the status of this gate is neither a pass nor a fail, or another account set it."
     " It may hide an earlier result: re-run the gate there."
@@ -120,6 +119,7 @@ def lowest_allowed(metric: Metric, gate: Gate, baseline: Baseline) -> float | No
 def check_drops(run: CIRun, gate: Gate, base: Base) -> Iterator[Check]:
     """Yield a check for each drop that is limited. It compares numbers as a commit status has them."""
     now, baseline = published_numbers(run, gate), base.baseline or Baseline()
+    unknown = {CheckState.NO_NUMBER: "not known", CheckState.NOT_REPORTED: "not reported"}
     for option, metric in DROPS.items():
         if option not in gate.limits:
             continue
@@ -137,12 +137,12 @@ def check_drops(run: CIRun, gate: Gate, base: Base) -> Iterator[Check]:
             metric=f"{metric.name}_drop",
             label=f"Drop of the {metric.noun}",
             required=f"≤ {_size(limit, drop)}",
-            actual=UNKNOWN.get(state, shown),
+            actual=unknown.get(state, shown),
             state=state,
             limit=allowed,
             value=value,
             remark=remark,
-            required_for_pass=state in UNKNOWN,
+            required_for_pass=state in unknown,
             sentence=sentence,
             reported_by=run.reading(metric).reported_by,
         )

@@ -59,15 +59,10 @@ def pool(gate: Gate, runs: Runs, scenarios: Sequence[Scenario]) -> CIRun:
             numbers[metrics.SCENARIOS.name] = Reading(total)
     lowest = lowest_of(rates_of(scenarios), total)
     if lowest.missing:
-        whys = (
-            why
-            for run in runs
-            for why in (
-                run.problem,
-                *(each.problem for each in run.of_batch),
-                run.ci_run.reading(metrics.PASS_RATE).broken,
-            )
-        )
+        whys = list[str | None]()
+        for run in runs:
+            of_batch = (each.problem for each in run.of_batch)
+            whys += [run.problem, *of_batch, run.ci_run.reading(metrics.PASS_RATE).broken]
         lowest = Reading(broken=next(filter(None, whys), None))
     numbers[metrics.LOWEST_SCENARIO.name] = lowest
     shown = worst_of(runs).ci_run
