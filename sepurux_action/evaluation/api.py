@@ -70,7 +70,7 @@ class TransientError:
         """Return whether this failure is an outage. A trace may be why a server has an error or needs much time."""
         if not self.connected or self.status in {425, 429}:
             return Outage.YES
-        return {5: Outage.IF_CONFIRMED}.get(self.status // 100, Outage.NO)
+        return Outage.IF_CONFIRMED if self.status // 100 == 5 else Outage.NO  # noqa: PLR2004 - HTTP
 
 
 NO_TIME_LEFT = TransientError(reason="no time was left for the call", sent=False)
@@ -87,7 +87,7 @@ class PermanentError:
     @property
     def outage(self) -> Outage:
         """Return whether this failure is an outage. A firewall may respond 403 because of a trace."""
-        return {401: Outage.YES}.get(self.status, Outage.NO)
+        return Outage.YES if self.status == 401 else Outage.NO  # noqa: PLR2004 - HTTP
 
 
 ApiResult = Success | TransientError | PermanentError

@@ -86,7 +86,7 @@ def decide(run: CIRun) -> RunDecision:
     if run.decision == "fail":
         return RunDecision(Decision.FAIL, UNEXPLAINED_FAIL, Rule.DECIDED_FAIL)
     if run.status in FAILED_STATUSES:
-        what = {"cancelled": "was canceled"}.get(run.status, "failed")
+        what = "was canceled" if run.status == "cancelled" else "failed"
         shown = f"status `{run.status}`"
         if run.decision:
             shown += f", decision {json_reader.preview(run.decision)}"

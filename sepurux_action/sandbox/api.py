@@ -18,7 +18,6 @@ from sepurux_action.sandbox.trace_rules import AGENT, TraceResult
 
 FAILURES_PAGE = 200  # failures on a page, if the request does not say how many
 HEALTH = ((80.0, "healthy"), (50.0, "degraded"), (0.0, "critical"))  # the status of a run from this score on
-DECISIONS = {True: "pass", False: "fail"}  # by whether the thresholds are met
 NUMBERS = ("pass_rate", "unsafe_attempts", "failures", "reliability_score")  # of a run and of a batch
 
 # --- Requests, their rejection, and the validation of their JSON ----------------------------------------------------
@@ -201,7 +200,7 @@ class Api:
         status = self._store.status(batch)
         decision, numbers, tools = "pending", dict.fromkeys(NUMBERS), []
         if status == "done":
-            decision = DECISIONS[meets(result, batch.thresholds)]
+            decision = "pass" if meets(result, batch.thresholds) else "fail"
             numbers = {name: getattr(result, name) for name in NUMBERS}
             tools = result.failing_tools
         return {
@@ -226,7 +225,7 @@ def _failure_views(run: Run, batch: Batch) -> Iterator[Mapping[str, object]]:
     for attempt in run.result.attempts:
         found = []
         if attempt.error is not None:
-            kind = {AGENT: "agent_error"}.get(attempt.tool, "tool_error")
+            kind = "agent_error" if attempt.tool == AGENT else "tool_error"
             found.append((kind, "medium", f"{attempt.tool} failed: {attempt.error}"))
         if attempt.unsafe:
             why = f"{attempt.tool} is irreversible and was called without approval_token"

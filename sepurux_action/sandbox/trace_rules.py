@@ -98,7 +98,7 @@ def evaluate(events: Sequence[Mapping[str, object]], reversible: Collection[str]
             case "failure":
                 error = error or "failed"
                 if not event.get("tool"):
-                    tool = getattr(current, "tool", AGENT)
+                    tool = current.tool if current else AGENT
                 attempt = _taken(open_calls[tool], deque.pop) or latest.get(tool)
             case "mutation":
                 mutation = _text(event.get("name"))
