@@ -47,7 +47,7 @@ def read_kept(step: Step, files: ReportWriter) -> Step:
     if problem:
         step.host.annotate(Level.WARNING, problem)
         return step
-    results, note = read_results(content, *_signed_with(step))
+    results, note = read_results(content, step.github.subject.signing_key, step.event.repository)
     return replace(step, kept=results, kept_note=note)
 
 
@@ -91,7 +91,8 @@ def write_kept(step: Step, results: Sequence[GateResult], files: ReportWriter) -
         if each.decision.is_decided and not each.recorded
     ]
     if new:
-        text = write_results([*(step.kept or ()), *new], *_signed_with(step), step.redact)
+        kept, key = [*(step.kept or ()), *new], step.github.subject.signing_key
+        text = write_results(kept, key, event.repository, step.redact)
         files.write(step.settings.baseline_dir, {FILE: text})
 
 
@@ -99,13 +100,11 @@ def _pushed_branch(event: Event) -> str:
     return event.head_branch if event.name in ON_BRANCH else ""
 
 
-def _signed_with(step: Step) -> tuple[str, str]:
-    """Return the key and the repository, '' if it is unknown on a command line."""
-    return step.github.subject.signing_key, step.event.repository
-
-
 def write_results(results: Iterable[BaseResult], key: str, repository: str, redact: Callable[[str], str] = str) -> str:
-    """Return the file with the results that are kept, as far as they fit; the oldest do not. It is ASCII."""
+    """Return the file with the results that are kept, as far as they fit; the oldest do not. It is ASCII.
+
+    On a command line, the `repository` may be ''.
+    """
     written = [redact(json.dumps(codec.dump(result), separators=(",", ":"))) for result in keep(results)]
     sizes = accumulate(len(text) + 2 for text in written)  # with a comma and a line break
     fitting = (text for text, size in zip(written, sizes, strict=True) if size <= MAX_BYTES - FRAME)
