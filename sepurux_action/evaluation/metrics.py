@@ -201,10 +201,9 @@ class Metric:
         needed, subject, verb = write(limit, value), f"{self.label.lower()} {write(value, limit)}", "is"
         if self.format.whole:
             subject = self.named(value)
-            if not self.less_is_better and met:
-                return f"{subject} of at least {needed}"
             if not self.less_is_better:
-                return f"only {subject} of at least {needed}"
+                text = f"{subject} of at least {needed}"
+                return text if met else f"only {text}"
             if value != 1:
                 verb = "are"
         return f"{subject} {verb} {_RELATIONS[self.less_is_better, met]} {needed}"

@@ -91,7 +91,7 @@ class RunReader:
     async def read_failures(self, max_kinds: int) -> None:
         """Read the classified failures, page by page until all that the run reports are known, or none is new.
 
-        Without a trace of its own, their trace is the run's. An empty list is not complete: the run reports something.
+        Without a trace of its own, their trace is the run's. An empty list is complete only if the run reports 0.
         """
         run, run_id, reported = self.run, self.run.run_id, self.run.ci_run.value(FAILURES)
         problem = partial(wrong_list, campaign_id=self._campaign, run_id=run_id)
