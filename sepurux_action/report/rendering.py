@@ -55,11 +55,11 @@ def render_notice(
     """
     page, sha = partial(markdown.link, url=context.run_url), context.commit[:SHORT_SHA]
     if problems is None:
-        older = f"The result below is that of {code(commit[:SHORT_SHA])}."
+        older = f"the result below is that of {code(commit[:SHORT_SHA])}"
         if collapsed:
-            older = "Wait for it: what is below is older."
+            older = "what is below is older"
         evaluated = markdown.link(code(sha), context.commit_url)
-        return f"⏳ Evaluating {evaluated} ({page('workflow run')}). {older}", ""
+        return f"⏳ Evaluating {evaluated} ({page('workflow run')}). Wait for it: {older}.", ""
     why, to_do = "the run was canceled", f"Re-run the {page('job')}."
     if problems:
         why = f"{number_format.pluralize(problems, 'problem')} in the settings"
@@ -108,9 +108,7 @@ def _last_resort(report: Report) -> str:
     if worst.blocks:
         effect = "blocked"
     what = f"{worst.name}: {worst.decision}, {effect}. {worst.reason}"
-    if every > 1:
-        return f"{len(report.acting)} of {every} gates block. {what}"
-    return what
+    return f"{len(report.acting)} of {every} gates block. {what}" if every > 1 else what
 
 
 def _render(shown: view.View, name: str) -> str:
@@ -201,9 +199,7 @@ def _shortened(change: Change) -> tuple[str, str]:
 
 def _chart(gate: GateFacts) -> Markdown:
     lines = history.chart(gate.history, gate.thresholds.needed(PASS_RATE))
-    if not lines:
-        return Markdown("")
-    return markdown.fence(lines, "mermaid")
+    return markdown.fence(lines, "mermaid") if lines else Markdown("")
 
 
 _NUMBERS: dict[str, Callable[..., object]] = {

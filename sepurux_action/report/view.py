@@ -119,19 +119,8 @@ class Section(NamedTuple):
     def has_items(self) -> bool:
         return bool(self.low or self.failures.shown or self.lacking.shown)
 
-    @property
-    def has_steps(self) -> bool:
-        return any(each.steps for each in self.failures.shown)
-
-    @property
-    def differs(self) -> bool:
-        """Return whether a block of steps shows a difference from the base."""
-        return any(each.differs for each in self.failures.shown)
-
     def marker(self, number: int) -> str:
-        if self.numbered:
-            return f"{number}."
-        return "-"
+        return f"{number}." if self.numbered else "-"
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
@@ -150,9 +139,7 @@ class View:
     @property
     def summary_url(self) -> str:
         """Return the address of the page with the summary, which has what this place leaves out; '' for none."""
-        if self.place == "comment":
-            return self.report.context.run_url
-        return ""
+        return self.report.context.run_url if self.place == "comment" else ""
 
     def link(self, gate: GateFacts) -> str:
         """Return the address of a gate's run for a text, '' if the scenarios have links, or another part shows it.
@@ -198,9 +185,7 @@ class View:
     @property
     def passed(self) -> Part[GateFacts]:
         """Return the gates that passed and have no row."""
-        if self.many:
-            return self.first(self.report.passed, "gates")
-        return Part((), 0)
+        return self.first(self.report.passed, "gates") if self.many else Part((), 0)
 
     @property
     def linked(self) -> bool:
@@ -256,7 +241,7 @@ class View:
 
     def gates_with(self, gate: GateFacts, failure: ClassifiedFailure) -> Sequence[str]:
         """Return the names of the gates with a section that have a failure, which the first one's section shows."""
-        return self._shared.get(replace(failure, on_base=None).kind, [gate.name])
+        return self._shared.get(_kind(failure), [gate.name])
 
     def shown_before(self, gate: GateFacts) -> Mapping[str, int]:
         """Return how many failures of a gate are in the section of an earlier one, by its name."""
@@ -353,8 +338,13 @@ def _gates_by_failure(gates: Iterable[GateFacts]) -> Mapping[tuple[object, ...],
     names: dict[tuple[object, ...], list[str]] = {}
     for gate in gates:
         for failure in gate.found.failures:
-            names.setdefault(replace(failure, on_base=None).kind, []).append(gate.name)
+            names.setdefault(_kind(failure), []).append(gate.name)
     return names
+
+
+def _kind(failure: ClassifiedFailure) -> tuple[object, ...]:
+    """Return what the same failures of several gates have in common, whatever their bases have."""
+    return replace(failure, on_base=None).kind
 
 
 def _other_numbers(gate: GateFacts) -> Sequence[str]:
