@@ -204,8 +204,10 @@ class StepEvaluation:
         what = f"{pollers[0].gate.name}: {pollers[0].phase}"
         if len(pollers) > 1:
             one_of_each = len({each.trace.scenario for each in pollers}) == len(pollers)
-            done = f"{sum(each.complete for each in pollers)} of {len(pollers)}"
-            what = f"{pollers[0].gate.name}: {done} {'scenarios' if one_of_each else 'recordings'} decided"
+            done, noun = f"{sum(each.complete for each in pollers)} of {len(pollers)}", "recordings"
+            if one_of_each:
+                noun = "scenarios"
+            what = f"{pollers[0].gate.name}: {done} {noun} decided"
             if len(self._pollers) > 1:
                 what = f"{done} runs decided"
         if error and error.unreached:
