@@ -79,7 +79,7 @@ def _check(metric: Metric, reading: Reading, limit: float, rates: Rates, *, need
     if state is CheckState.MISSED or not sentence:
         sentence = metric.sentence(value or 0, limit)
     if state is CheckState.MISSED and metric is LOWEST_SCENARIO:
-        sentence = _below(rates, limit, actual, write(limit, value)) or sentence
+        sentence = _below(rates, limit, actual, write(limit, value))
     required = write(limit, value)
     if not metric.less_is_better:
         required = f"≥ {required}"
@@ -101,10 +101,8 @@ def _check(metric: Metric, reading: Reading, limit: float, rates: Rates, *, need
 
 
 def _below(rates: Rates, limit: float, actual: str, required: str) -> str:
-    """Return the sentence with the lowest scenario's name and the number of others below the limit; '' if unknown."""
+    """Return the sentence on a lowest scenario below the limit, with its name and the number of others below it."""
     below = sorted(rate for _, rate in rates if rate is not None and PASS_RATE.rounded(rate) < limit)
-    if not below:
-        return ""
     worst = next(name for name, rate in rates if rate == below[0])
     told = f"scenario {json_reader.preview(worst)} passed {actual}, less than the required {required}"
     if below[1:]:
