@@ -105,9 +105,7 @@ class ApiCalls:
     def held(self) -> TransientError | None:
         """Return the result of a call that is not sent because of a `Retry-After`, with the seconds left; else None."""
         left = self._held_until - self.now()
-        if left <= 0:
-            return None
-        return self._held_by.unsent(left)
+        return self._held_by.unsent(left) if left > 0 else None
 
     async def _take_slot(self, stack: AsyncExitStack, call: ApiRequest) -> None:
         await stack.enter_async_context(self._slots_by_project[call.project])

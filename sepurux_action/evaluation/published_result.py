@@ -70,12 +70,10 @@ def parse_description(text: object) -> PreviousResult | None:
     if not isinstance(text, str) or (match := _DESCRIPTION.fullmatch(text)) is None:
         return None
     parts = match["numbers"].split(", ")
-    if parts == ["-"]:
-        parts = []
     if len(parts) > len(LISTED):
         return None
     try:
-        numbers = dict(_parse_numbers(parts))
+        numbers = dict(_parse_numbers(parts)) if parts != ["-"] else {}
     except ValueError:
         return None
     if match["scenarios"]:

@@ -55,9 +55,8 @@ class Evaluated(GateDecision):
 
 def of_status(description: str, url: str) -> Evaluated:
     """Return a `fail` that only a commit status shows: its numbers, and its page at Sepurux, '' if it has none."""
-    numbers = dict[str, Reading]()
-    if published := parse_description(description):
-        numbers = {name: Reading(value) for name, value in published.numbers.items()}
+    published = parse_description(description)
+    numbers = {name: Reading(value) for name, value in published.numbers.items()} if published else {}
     shown = summary(numbers)
     reason = f"An earlier run evaluated this commit, and it failed{shown and f': {shown}'}."
     run = CIRun(decision="fail", numbers=numbers, dashboard_url=url)

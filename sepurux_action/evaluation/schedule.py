@@ -110,8 +110,6 @@ def out_of_time(polls: Polls, waited_s: float) -> EvaluationError:
         return EvaluationError(f"No poll of the run succeeded within {waited}: {failed}", hint, outage=outage)
     if decision.rule is Rule.FINISHED_UNDECIDED:
         return EvaluationError(decision.reason, NEXT_STEPS[decision.rule])
-    why = ""
-    if decision.rule is Rule.UNKNOWN_WORD:
-        why = f": {decision.reason}"
+    why = f": {decision.reason}" if decision.rule is Rule.UNKNOWN_WORD else ""
     why += failed and f"; the last poll failed: {failed}"
     return StillPending(f"No decision after {waited}{why}", NEXT_STEPS[decision.rule], detail=why.lstrip(":; "))
