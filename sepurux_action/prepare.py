@@ -15,7 +15,6 @@ from sepurux_action.config.layers import flag
 from sepurux_action.config.policy import Policy
 from sepurux_action.config.settings import BASE, Settings, read_inputs, read_settings, with_policy
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
-from sepurux_action.evaluation.base_results import BaselineFile
 from sepurux_action.github.bounded_calls import BoundedCalls
 from sepurux_action.github.event import other_commit_warning, pr_number_warning, with_pull_request_number
 from sepurux_action.github.policy_source import FIRST_FILE, read_checkout, resolve_policy
@@ -62,7 +61,6 @@ def begin(invocation: Invocation, host: Output, signals: Signals, connections: C
         redact=redact,
         github=GitHubSession(calls, subject),
         inputs=inputs,
-        baseline_file=BaselineFile(signing_key, event.repository),
     )
 
 
