@@ -62,6 +62,24 @@ def run_after(scene: Scene) -> StepResult:
     return scene.on("workflow_run", {"workflow_run": {"event": "pull_request", "head_sha": pull.head_sha, **head}})
 
 
+def test_a_forks_head_with_pull_requests_into_two_branches_blocks_in_every_stage(scene: Scene) -> None:
+    scene.repository.commit("main", {PATH: LOOSE})
+    for branch in ("release/1", "release/2"):
+        scene.repository.commit(branch, {PATH: STRICT})
+    fork = scene.repository.fork("mallory")
+    scene.pull = pull = scene.repository.pull("mallory", head="evil", source=fork, base="release/1")
+    other = scene.repository.pull("mallory", head="evil", source=fork, base="release/2")
+    pull.head = other.head
+    result = run_after(scene)
+    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (2, "error", "failure")
+    assert scene.sepurux.requests == ()
+    [message] = result.messages("error")
+    assert f'#{other.number} into "release/2", #{pull.number} into "release/1"' in message
+    assert "pr_number" in message
+    assert scene.states(pull.head_sha) == {"Sepurux / core-reliability": "failure"}
+    assert (pull.comments, other.comments) == ([], [])
+
+
 def test_a_closed_pull_request_of_a_fork_keeps_the_policy_of_its_base_and_gets_no_comment(scene: Scene) -> None:
     """Otherwise its author closes it before the lookup and reopens it afterwards."""
     scene.repository.commit("main", {PATH: LOOSE})
