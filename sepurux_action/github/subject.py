@@ -23,12 +23,11 @@ from sepurux_action.github.bounded_calls import BoundedCalls
 from sepurux_action.github.client import GitHubClient
 from sepurux_action.github.comment_state import StateLine
 from sepurux_action.github.commit import Commit, policy_ref, reads_head, unread
-from sepurux_action.github.event import Event, ambiguous, resolve
+from sepurux_action.github.event import Event, resolve
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.snapshot import MAX_PAGES, Comment, Snapshot, oldest_first
 
 FIRST_READ_S = 60.0  # for finding the pull request and the first reads, which have the policy
-MAX_LOOKUPS = 3  # the result of a lookup may require another one
 Part = Commit | Snapshot | BaseBranch
 # The field of a subject for each part, and what it has if it could not be read.
 PARTS: Mapping[Operation, tuple[str, Callable[[ErrorDetails], Part]]] = {
@@ -64,8 +63,9 @@ class Subject:
 
     def new_base(self, snapshot: Snapshot | None) -> str:
         """Return the base branch of the pull request in a snapshot if the event has another one, else ''."""
-        pull = snapshot.pull_request if snapshot else None
-        return pull.base_ref if pull and pull.base_ref != self.event.base_ref else ""
+        if snapshot is None or snapshot.pull_request is None or snapshot.pull_request.base_ref == self.event.base_ref:
+            return ""
+        return snapshot.pull_request.base_ref
 
     def context_of(self, gate: Gate) -> str:
         """Return the context of a gate's status in lower case, as GitHub ignores its case."""
@@ -102,18 +102,14 @@ def read_subject(calls: BoundedCalls, subject: Subject) -> Subject:
         return subject
     calls.set_timeout(FIRST_READ_S)
     event = _find_pull_request(calls, subject.event)
-    subject = replace(subject, event=event)
-    if event.skip_reason:
-        return subject
-    subject = _read(calls, subject, _parts_of(event, subject.config))
+    subject = replace(subject, event=event, **_read(calls, event, subject.config, PARTS))
     pull = subject.snapshot.pull_request
     if pull and subject.new_base(subject.snapshot) and event.name != "merge_group":
         then, now = map(json_reader.preview, (event.base_ref, pull.base_ref))
         calls.output.log(f"the base branch is now {now}, and not {then} as in the event's payload")
         event = replace(event, base_ref=pull.base_ref, base_sha=pull.base_sha)
-        parts = _parts_of(event, subject.config)
-        del parts[Operation.PULL]
-        subject = _read(calls, replace(subject, event=event), parts)
+        parts = _read(calls, event, subject.config, (Operation.COMMIT, Operation.BASE))
+        subject = replace(subject, event=event, **parts)
     elif event.rerun and event.name != "merge_group" and (why := subject.snapshot.error) and not why.permanent:
         subject = replace(subject, commit=replace(subject.commit, policy=unread(why)))
     if not (subject.commit.policy.error and policy_ref(event)):  # else the error about the policy says why
@@ -123,28 +119,10 @@ def read_subject(calls: BoundedCalls, subject: Subject) -> Subject:
     return subject
 
 
-def _parts_of(event: Event, config: str) -> dict[Operation, Callable[[GitHubClient], Part]]:
-    parts = dict[Operation, Callable[[GitHubClient], Part]]()
-    if event.commit or policy_ref(event):
-        parts[Operation.COMMIT] = lambda github: github.commit(event, config)
-    if (number := event.pull_request) is not None:
-        parts[Operation.PULL] = lambda github: github.snapshot(number)
-    if base_revision(event):
-        parts[Operation.BASE] = lambda github: github.base_branch(event)
-    return parts
-
-
 def _find_pull_request(calls: BoundedCalls, event: Event) -> Event:
-    for _ in range(MAX_LOOKUPS):
-        if (lookup := event.lookup) is None:
-            break
-        find = methodcaller("find_pull_requests", lookup)
-        found = calls.read_side_by_side({Operation.FIND: find})[Operation.FIND]
-        if isinstance(found, ErrorDetails):
-            which = "the pull request of this run" if lookup.commit else f"pull request {lookup.number}"
-            event = replace(event, error=found, **ambiguous(f"{which} could not be read ({found.summary})"))
-        else:
-            event = resolve(event, found)
+    while event.lookup is not None:  # the result may require another lookup
+        find = methodcaller("find_pull_requests", event.lookup)
+        event = resolve(event, calls.read_side_by_side({Operation.FIND: find})[Operation.FIND])
     if event.pull_request is None:
         what = "no comment" if event.commit else "no comment and no status"
         calls.output.log(f"{what}: {event.no_pr_reason}")
@@ -153,13 +131,22 @@ def _find_pull_request(calls: BoundedCalls, event: Event) -> Event:
     return event
 
 
-def _read(calls: BoundedCalls, subject: Subject, parts: Mapping[Operation, Callable[[GitHubClient], Part]]) -> Subject:
-    """Read parts side by side. One that cannot be read has nothing but its error."""
+def _read(calls: BoundedCalls, event: Event, config: str, operations: Iterable[Operation]) -> dict[str, Any]:
+    """Read parts of a subject side by side. One that cannot be read has nothing but its error."""
+    reads: dict[Operation, Callable[[GitHubClient], Part]] = {}
+    if event.commit or policy_ref(event):
+        reads[Operation.COMMIT] = lambda github: github.commit(event, config)
+    if event.pull_request is not None:
+        reads[Operation.PULL] = methodcaller("snapshot", event.pull_request)
+    if base_revision(event):
+        reads[Operation.BASE] = lambda github: github.base_branch(event)
     found: dict[str, Any] = {}
-    for operation, part in calls.read_side_by_side(parts).items():
+    for operation, part in calls.read_side_by_side({each: reads[each] for each in operations if each in reads}).items():
         name, unread_part = PARTS[operation]
-        found[name] = unread_part(part) if isinstance(part, ErrorDetails) else part
-    return replace(subject, **found)
+        found[name] = part
+        if isinstance(part, ErrorDetails):
+            found[name] = unread_part(part)
+    return found
 
 
 def with_base(calls: BoundedCalls, subject: Subject, gates: Iterable[Gate]) -> Subject:
@@ -177,8 +164,7 @@ def with_base(calls: BoundedCalls, subject: Subject, gates: Iterable[Gate]) -> S
 
 def fetch_page(calls: BoundedCalls, event: Event, after: str = "") -> Snapshot | None:
     """Return the pull request and a page of its comments, None after a warning."""
-    number = event.pull_request
-    return None if number is None else calls.try_call(Operation.PULL, lambda github: github.snapshot(number, after))
+    return calls.try_call(Operation.PULL, methodcaller("snapshot", event.pull_request, after))
 
 
 def fetch_more_comments(
@@ -195,7 +181,7 @@ def fetch_more_comments(
         if page is None:
             break
         comments = oldest_first((*snapshot.comments, *page.comments))
-        snapshot = replace(snapshot, comments=comments, after=page.after)
+        snapshot = Snapshot(pull_request=snapshot.pull_request, comments=comments, after=page.after)
     return snapshot
 
 
@@ -211,7 +197,7 @@ class Changes:
         number = self._subject.event.pull_request
         if number is None or not self._subject.is_at_event_commit(self._subject.snapshot):
             return None
-        return self._calls.try_call(Operation.FILES, lambda github: github.changed_files(number))
+        return self._calls.try_call(Operation.FILES, methodcaller("changed_files", number))
 
     def of_policy(self, path: str) -> bool:
         """Return whether the pull request or merge group changes the policy file.

@@ -36,9 +36,7 @@ from tests.scenes import DECIDED
 
 HEAD = "b" * 40
 PULL = PullRequest(number=7, head_sha=HEAD, author="mona", base_ref="main", open=True)
-EVENT = Event(
-    name="pull_request", repository="octo/shop", commit=HEAD, pull_request=7, base_ref="main", no_pr_reason=""
-)
+EVENT = Event(name="pull_request", repository="octo/shop", commit=HEAD, pull_request=7, base_ref="main")
 BODY = "{}\n{}".format
 SETTINGS = Settings()
 PAGE = Snapshot(pull_request=PULL)
