@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -97,8 +98,7 @@ def resolve_policy(
         _check_base_is_known(inputs, event, uses_github=commit is not None)
         if commit is None or not policy_ref(event):
             return _of_checkout(inputs, read_file)
-        found = _of_base(inputs, event, commit, check)
-        return replace(found, place="this pull request" if FIRST_FILE in found.notes else _base_place(event))
+        return _of_base(inputs, event, commit, check)
     except ConfigurationError as bad:
         raise ConfigurationError((*bad.problems, *inputs.problems)) from None
 
@@ -138,9 +138,11 @@ def check_file(path: str) -> Policy:
 
 def invalid_base_note(event: Event, path: str, config: str) -> PolicyNote:
     """Return the note that says how to repair the invalid policy file of the base at `path`, with its address."""
-    branch = f"`{event.base_ref}`" if event.base_ref else "the default branch"
-    renaming_helps = path != config == options.CONFIG.default  # as for a first policy file
-    text = MISNAMED_BASE if renaming_helps else INVALID_BASE
+    branch, text = "the default branch", INVALID_BASE
+    if event.base_ref:
+        branch = f"`{event.base_ref}`"
+    if path != config == options.CONFIG.default:  # as for a first policy file
+        text = MISNAMED_BASE
     page = event.url("blob", quote(f"{event.base_ref or 'HEAD'}/{path}"))
     return PolicyNote(text.format(branch), "file", page)
 
@@ -148,8 +150,10 @@ def invalid_base_note(event: Event, path: str, config: str) -> PolicyNote:
 def _base_place(event: Event) -> str:
     branch = json_reader.printable(event.base_ref)
     if event.base_sha:
-        return f"commit {event.base_sha[:SHORT_SHA]}" + (f" of {branch}" if branch else "")
-    return f"branch {branch}" if branch else "the default branch"
+        return " of ".join(filter(None, (f"commit {event.base_sha[:SHORT_SHA]}", branch)))
+    if branch:
+        return f"branch {branch}"
+    return "the default branch"
 
 
 def _of_checkout(inputs: Inputs, read_file: Callable[[str], bytes | None]) -> ResolvedPolicy:
@@ -157,52 +161,46 @@ def _of_checkout(inputs: Inputs, read_file: Callable[[str], bytes | None]) -> Re
         text = read_file(inputs.config)
         if text is None and read_file(misnamed(inputs.config)) is not None:
             raise _misnamed(inputs.config)
+    except OutsideError as error:
+        raise _unreadable(inputs, str(error.strerror), STAY_INSIDE) from None
     except OSError as error:
-        step = STAY_INSIDE if isinstance(error, OutsideError) else UNREADABLE_FILE
-        raise _unreadable(inputs, error.strerror or "it is not readable", step) from None
+        raise _unreadable(inputs, error.strerror or "it is not readable", UNREADABLE_FILE) from None
     if text is None:
         _check_not_named(inputs, CHECKOUT)
-    return ResolvedPolicy(policy=None if text is None else read_policy(text, inputs.config), place=CHECKOUT)
+        return ResolvedPolicy(place=CHECKOUT)
+    return ResolvedPolicy(policy=read_policy(text, inputs.config), place=CHECKOUT)
 
 
 def _of_base(inputs: Inputs, event: Event, commit: Commit, check: Callable[[Policy], object] | None) -> ResolvedPolicy:
+    """Return the base's policy, and what the pull request changes in it; without one, the first policy."""
     if details := commit.policy.details:
         raise _unreadable(inputs, commit.policy.error, advice(Operation.COMMIT, details, event))
     if commit.has_default_policy:
         message = f"{options.CONFIG.default} exists and applies; remove `config` or that file"
         raise ConfigurationError([Problem(where=f"`config` {inputs.config}", message=message)])
-    head, adds_file = commit.head_policy, check is not None and commit.head_policy.text is not None
-    base = None if adds_file and commit.policy.misnamed else _policy(inputs, commit.policy)
+    base, head = None, commit.head_policy
+    adds_file = check is not None and head.text is not None
+    if not (adds_file and commit.policy.misnamed):
+        base = _policy(inputs, commit.policy)
     may_be_first = event.name in FIRST_FILE_EVENTS and inputs.config == options.CONFIG.default
     if base is None and not (adds_file and may_be_first):
         _check_not_named(inputs, "the base commit")
+    found = partial(ResolvedPolicy, policy=base, place=_base_place(event))
     if check is None:
-        return ResolvedPolicy(policy=base)
-    return _with_head(inputs, base, head, check, may_be_first=may_be_first)
-
-
-def _with_head(
-    inputs: Inputs,
-    base: Policy | None,
-    head: PolicyFile,
-    check: Callable[[Policy], object],
-    *,
-    may_be_first: bool,
-) -> ResolvedPolicy:
-    """Return the base's policy, and what the pull request changes in it; without one, the first policy."""
+        return found()
     if head.details:
-        note = PolicyNote(f"The policy file of this pull request could not be read: {head.error}.")
-        return ResolvedPolicy(policy=base, notes=(note,))
+        return found(notes=(PolicyNote(f"The policy file of this pull request could not be read: {head.error}."),))
     try:
         merged = _policy(inputs, head)
         if merged is None:
-            return ResolvedPolicy(policy=base, notes=(DELETED,), replaces=True)
+            return found(notes=(DELETED,), replaces=True)
         check(merged)
     except ConfigurationError as invalid:
-        return ResolvedPolicy(policy=base, problems=tuple(each.of_file(inputs.config) for each in invalid.problems))
+        return found(problems=tuple(each.of_file(inputs.config) for each in invalid.problems))
     if base is None and may_be_first:
-        return ResolvedPolicy(policy=without_unmerged_rules(merged), notes=(FIRST_FILE,), replaces=True, merged=merged)
-    return ResolvedPolicy(policy=base, changes=diff(base, merged) if base else (), replaces=True, merged=merged)
+        first, place = without_unmerged_rules(merged), "this pull request"
+        return ResolvedPolicy(policy=first, notes=(FIRST_FILE,), replaces=True, merged=merged, place=place)
+    return found(changes=diff(base or merged, merged), replaces=True, merged=merged)
 
 
 def _check_base_is_known(inputs: Inputs, event: Event, *, uses_github: bool) -> None:
@@ -210,24 +208,25 @@ def _check_base_is_known(inputs: Inputs, event: Event, *, uses_github: bool) -> 
         raise _unreadable(inputs, "GitHub's address is not known", "Set `GITHUB_API_URL` to an https address.")
     if not uses_github or not event.ambiguous:
         return
-    if not event.matches:
-        message = f"{event.no_pr_reason}. {UNKNOWN_PULL_REQUEST}"
-        if event.error:
-            message += f" {advice(Operation.FIND, event.error, event)}"
-        elif event.name != "workflow_run":  # `pr_number` does not apply to a run that a pull request started
-            message += f" {SET_NUMBER}"
-        raise ConfigurationError([Problem(where=f"`{event.name}` event", message=message)])
-    named = [f"#{pull.number} into {json_reader.preview(pull.base_ref)}" for pull in event.matches[:MAX_PULLS_NAMED]]
-    listed = ", ".join(named)
-    if more := len(event.matches) - len(named):
-        listed += f" and {more} more"
-    message = f"{event.no_pr_reason}: {listed}. {SEVERAL_PULL_REQUESTS}"
-    raise ConfigurationError([Problem(where="`pr_number`", message=message)])
+    if event.matches:
+        named = [f"#{each.number} into {json_reader.preview(each.base_ref)}" for each in event.matches]
+        listed = ", ".join(named[:MAX_PULLS_NAMED])
+        if more := len(named[MAX_PULLS_NAMED:]):
+            listed += f" and {more} more"
+        message = f"{event.no_pr_reason}: {listed}. {SEVERAL_PULL_REQUESTS}"
+        raise ConfigurationError([Problem(where="`pr_number`", message=message)])
+    message = f"{event.no_pr_reason}. {UNKNOWN_PULL_REQUEST}"
+    if event.error:
+        message += f" {advice(Operation.FIND, event.error, event)}"
+    elif event.name != "workflow_run":  # `pr_number` does not apply to a run that a pull request started
+        message += f" {SET_NUMBER}"
+    raise ConfigurationError([Problem(where=f"`{event.name}` event", message=message)])
 
 
 def _unreadable(inputs: Inputs, why: str, step: str) -> ConfigurationError:
-    message = f"the policy could not be read: {why}. {step}"
-    where = f"{inputs.config_name} {inputs.config}" if inputs.config_name else f"`{inputs.config}`"
+    message, where = f"the policy could not be read: {why}. {step}", f"`{inputs.config}`"
+    if inputs.config_name:
+        where = f"{inputs.config_name} {inputs.config}"
     return ConfigurationError([Problem(where=where, message=message)])
 
 
@@ -248,4 +247,6 @@ def _policy(inputs: Inputs, file: PolicyFile) -> Policy | None:
         raise _misnamed(inputs.config)
     if file.error:
         raise ConfigurationError([Problem("", f"{file.error}. {UNREADABLE_FILE}", inputs.config, 1, 1)])
-    return None if file.text is None else read_policy(file.text.encode(errors="surrogatepass"), inputs.config)
+    if file.text is None:
+        return None
+    return read_policy(file.text.encode(errors="surrogatepass"), inputs.config)
