@@ -112,8 +112,9 @@ def policy_ref(event: Event) -> str:
         return event.base_sha
     if event.base_ref:
         return f"refs/heads/{event.base_ref}"
-    from_default_branch = event.pull_request is not None or event.name in {"workflow_run", "issue_comment"}
-    return "HEAD" if from_default_branch else ""
+    if event.pull_request is not None or event.name in {"workflow_run", "issue_comment"}:
+        return "HEAD"
+    return ""
 
 
 def reads_head(event: Event) -> bool:
@@ -156,17 +157,18 @@ def parse_commit(response: object, event: Event, error: ErrorDetails | None = No
     """Return what a response to the query shows. `error` is about fields of MAY_FAIL only, which are null then."""
     repository = json_reader.as_object(json_reader.at(response, "data", "repository"))
     account = json_reader.text(json_reader.at(response, "data", "viewer", "login"))
-    evaluated, failed = json_reader.as_object(repository.get("evaluated")), failed_fields(response)
+    evaluated, failed, statuses = json_reader.as_object(repository.get("evaluated")), failed_fields(response), None
     if evaluated.get("oid") != event.commit:
         evaluated = {}
-    statuses = None if "evaluated" in failed else raw_statuses(evaluated)
+    if "evaluated" not in failed:
+        statuses = parse_statuses(evaluated, account)
     head = _policy_file(repository.get("headPolicy"), repository.get("headPolicyYaml"))
     if error and head.text is None and failed & {"headPolicy", "headPolicyYaml"}:
         head = unread(error)
     readable = bool(json_reader.as_object(repository.get("policyCommit")))
     return Commit(
         account=account,
-        statuses=None if statuses is None else tuple(parse_status(each, account) for each in statuses),
+        statuses=statuses,
         committed=json_reader.time(evaluated.get("committedDate")),
         policy=_policy_file(repository.get("policy"), repository.get("policyYaml"), readable=readable),
         head_policy=head,
@@ -175,33 +177,35 @@ def parse_commit(response: object, event: Event, error: ErrorDetails | None = No
     )
 
 
+def parse_statuses(commit: object, account: str) -> tuple[PublishedStatus, ...] | None:
+    """Return the statuses of a commit, () if its `status` is null; None if the shape is unknown, so they are unread."""
+    status = json_reader.as_object(commit).get("status", "")
+    if status is None:
+        return ()
+    contexts = json_reader.at(status, "contexts")
+    statuses = tuple(map(json_reader.as_object, json_reader.as_array(contexts)))
+    if not isinstance(contexts, list) or not all(isinstance(each.get("context"), str) for each in statuses):
+        return None
+    return tuple(parse_status(each, account) for each in statuses)
+
+
 def parse_status(raw: Mapping[str, object], account: str) -> PublishedStatus:
     """Return a status that GraphQL or REST shows; `account` is the login of this token, with `[bot]` if it is a bot's.
 
     The login of a bot ends with `[bot]` in REST, and not in GraphQL.
     """
-    texts = {name: json_reader.text(raw.get(name)) for name in ("context", "description")}
     creator, number = raw.get("creator"), raw.get("id")
-    suffix = BOT_SUFFIX if "Bot" in {json_reader.at(creator, name) for name in ("__typename", "type")} else ""
-    login = json_reader.text(json_reader.at(creator, "login")).removesuffix(suffix) + suffix
+    login = json_reader.text(json_reader.at(creator, "login"))
+    if "Bot" in {json_reader.at(creator, name) for name in ("__typename", "type")}:
+        login = login.removesuffix(BOT_SUFFIX) + BOT_SUFFIX
     return PublishedStatus(
-        **texts,
+        context=json_reader.text(raw.get("context")),
+        description=json_reader.text(raw.get("description")),
         url=json_reader.safe_url(raw.get("targetUrl") or raw.get("target_url")),
         created=json_reader.text(raw.get("createdAt") or raw.get("created_at")),
         own=bool(account) and login.lower() == account.lower(),
         id=number if isinstance(number, int) else 0,
     )
-
-
-def raw_statuses(commit: Mapping[str, object]) -> tuple[Mapping[str, object], ...] | None:
-    """Return the statuses of a commit, () if its `status` is null; None if the shape is unknown, so they are unread."""
-    status = commit.get("status", "")
-    if status is None:
-        return ()
-    contexts = json_reader.at(status, "contexts")
-    statuses = tuple(map(json_reader.as_object, json_reader.as_array(contexts)))
-    known = isinstance(contexts, list) and all(isinstance(each.get("context"), str) for each in statuses)
-    return statuses if known else None
 
 
 def _policy_file(value: object, with_yaml: object = None, *, readable: bool = True) -> PolicyFile:
@@ -228,15 +232,17 @@ def parse_requesters(response: object, *, of_pull: bool) -> tuple[Refusal, ...] 
     commit = json_reader.at(repository, "object")
     while _is_update(commit):
         commit = next(json_reader.as_array(json_reader.at(commit, "parents", "nodes")), None)
-    assignees = _whole(json_reader.at(repository, "pullRequest", "assignees")) if of_pull else []
+    assignees = _whole(json_reader.at(repository, "pullRequest", "assignees"))
     authors = _whole(json_reader.at(commit, "authors"))
-    if assignees is None or not authors:
+    if (assignees is None and of_pull) or not authors:
         return None
     users = (json_reader.as_object(author).get("user", "") for author in authors)
     people = [(user, Reason.COMMIT_AUTHOR) for user in users if user is not None]  # null: the address of no person
-    people += [(user, Reason.ASSIGNEE) for user in assignees]
+    people += [(user, Reason.ASSIGNEE) for user in assignees or ()]
     reasons = {json_reader.text(json_reader.at(user, "login")): reason for user, reason in people}
-    return None if "" in reasons else tuple(starmap(Refusal, reasons.items()))
+    if "" in reasons:
+        return None
+    return tuple(starmap(Refusal, reasons.items()))
 
 
 def _is_update(commit: object) -> bool:
@@ -248,4 +254,6 @@ def _is_update(commit: object) -> bool:
 
 def _whole(page: object) -> list[object] | None:
     nodes = json_reader.at(page, "nodes")
-    return nodes if isinstance(nodes, list) and json_reader.at(page, "pageInfo", "hasNextPage") is False else None
+    if isinstance(nodes, list) and json_reader.at(page, "pageInfo", "hasNextPage") is False:
+        return nodes
+    return None
