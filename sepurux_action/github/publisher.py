@@ -22,7 +22,7 @@ from sepurux_action.evaluation.result import GateResult, summarize
 from sepurux_action.evaluation.runs import WorkflowRun
 from sepurux_action.github import comment_state
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
-from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
+from sepurux_action.github.client import CommitState, CommitStatus
 from sepurux_action.github.comment_state import CommentState
 from sepurux_action.github.commit import policy_ref
 from sepurux_action.github.earlier import Earlier
@@ -227,23 +227,14 @@ class Publisher:
     def _set_status(self, status: CommitStatus) -> None:
         """Set a status, without its link if GitHub rejects it with one; raises GitHubError."""
         try:
-            self._send(status)
+            self._calls.call(partial(self._record.set_status, status=status))
         except GitHubError as error:
             if not (status.url and error.details.of_one_target):
                 raise
-            self._send(replace(status, url=""))
+            self._calls.call(partial(self._record.set_status, status=replace(status, url="")))
             why = error.details.summary
             self._calls.warn_once(f"GitHub refused the link of a commit status ({why}), so the status has no link.")
         self._set[status.context.lower()] = status
-
-    def _send(self, status: CommitStatus) -> None:
-        self._record.note_link(status)  # also if the response is lost
-        self._record.note_set(self._calls.call(partial(self._post, status)))
-
-    def _post(self, status: CommitStatus, github: GitHubClient) -> int:
-        """Set a status, and return its id; raises GitHubError if it would hide a new `fail` of another run."""
-        self._record.check_hides_no_fail(github, status, self._calls.now())
-        return github.set_status(self._event.commit, status)
 
     def _status(self, context: str, state: CommitState, description: str, url: str = "") -> CommitStatus:
         """Return a status that links to this run unless it has another `url`."""
