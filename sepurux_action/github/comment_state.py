@@ -38,6 +38,7 @@ _EVALUATING = re.compile(r"\A⏳ [^\n]*\n+")  # the line above a report on anoth
 _SUMMARY = "<details><summary>Result of the earlier commit"
 _COLLAPSED = re.compile(rf"\A### ❗ .*?\n{_SUMMARY}[^\n]*</summary>\n\n(.*?)\n*</details>\n*\Z", re.DOTALL)
 _COMMIT = re.compile(r"/commit/([0-9a-f]{40,64})\)")
+_SYMBOL = re.compile(r"\A### (\S+) ")
 _LINK = re.compile(r"\[[^][\n]*\]\([^()\s]*/commit/[0-9a-f]{40,64}\)")
 _ALERT = re.compile(r"^> \[![A-Z]+\]\n", re.MULTILINE)  # GitHub shows no alert within `<details>`
 _FAILURE_TEXTS = ("type", "severity", "description", "mutation")
@@ -126,29 +127,40 @@ def _cut(text: str) -> str:
     return json_reader.shorten(json_reader.printable(text), MAX_TEXT)
 
 
-class Shown(NamedTuple):
-    """What a comment shows before the present commit is evaluated.
+class CommentParts(NamedTuple):
+    """The parts of a comment: its first line, all of its text, the report in it, and its last line if it is signed.
 
-    That is the report on the `commit`, with the `symbol` of its title. If it is `collapsed`, the comment says that
-    another commit was not evaluated.
+    The report is on the `commit`, '' if no link at its end names one, and its title begins with the `symbol`.
     """
 
+    marker: str
+    all: str
+    report: str
+    state: str
     commit: str
     symbol: str
-    collapsed: bool
+
+    @property
+    def collapsed(self) -> bool:
+        """Return whether the comment says that another commit was not evaluated."""
+        return self.report != self.all
 
 
-def shown_in(body: str) -> Shown:
-    """Return what a comment shows; without a commit if no link at the end of its report names one."""
-    parts = _parts(body)
-    commit = next(iter(_COMMIT.findall(parts.report)[::-1]), "")
-    symbol = re.match(r"### (\S+) ", parts.report)
-    return Shown(commit, symbol[1] if symbol else "", parts.report != parts.all)
+def parse_comment(body: str) -> CommentParts:
+    marker, _, rest = body.partition("\n")
+    text, state = rest, ""
+    if (last := rest.rstrip().rpartition("\n"))[2].startswith(f"<!-- {MARKER}:"):
+        text, state = f"{last[0]}\n", rest[len(last[0]) + 1 :]
+    report = text = _EVALUATING.sub("", text)
+    if collapsed := _COLLAPSED.match(text):
+        report = f"{collapsed[1]}\n"
+    commit = next(iter(_COMMIT.findall(report)[::-1]), "")
+    return CommentParts(marker, text, report, state, commit, "".join(_SYMBOL.findall(report)))
 
 
 def with_line(body: str, line: str) -> str:
     """Return a comment with this line above its title, in place of an earlier one."""
-    parts = _parts(body)
+    parts = parse_comment(body)
     return f"{parts.marker}\n{line}\n\n{parts.all}{parts.state}"
 
 
@@ -158,32 +170,13 @@ def with_title(body: str, title: str, summary: str, most: int) -> str:
     The title and the alert of another commit that was not evaluated go. If the comment would have more than `most`
     characters, only the link to the earlier commit is left of the report.
     """
-    parts = _parts(body)
+    parts = parse_comment(body)
     report, links = _ALERT.sub("", parts.report, count=1).rstrip("\n"), _LINK.findall(parts.report)
     texts = (
         f"{parts.marker}\n{title}\n\n{_SUMMARY} {summary}</summary>\n\n{each}\n\n</details>\n{parts.state}"
         for each in (report, *links[-1:])
     )
     return next((text for text in texts if len(text) <= most), body)
-
-
-class _Parts(NamedTuple):
-    """The parts of a comment: its first line, all of its text, the report in it, and its last line if it is signed."""
-
-    marker: str
-    all: str
-    report: str
-    state: str
-
-
-def _parts(body: str) -> _Parts:
-    marker, _, rest = body.partition("\n")
-    text, state = rest, ""
-    if (last := rest.rstrip().rpartition("\n"))[2].startswith(f"<!-- {MARKER}:"):
-        text, state = f"{last[0]}\n", rest[len(last[0]) + 1 :]
-    text = _EVALUATING.sub("", text)
-    collapsed = _COLLAPSED.match(text)
-    return _Parts(marker, text, f"{collapsed[1]}\n" if collapsed else text, state)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,22 +195,20 @@ class CommentState:
         """Return the results of the other commits, the oldest first."""
         return tuple(each for each in self.commits if each.commit != commit)
 
-    def fails_at(self, commit: str) -> Mapping[str, Evaluated]:
-        return self.fails if self._is_about(commit) else {}
+    def at(self, commit: str) -> CommentState:
+        """Return the state if its details are about this commit, else an empty one."""
+        return self if [commit] == [each.commit for each in self.commits[-1:]] else CommentState()
 
     def recorded_fail(self, gate: str, commit: str, link: str) -> Evaluated | None:
         """Return a gate's `fail` at this commit if it is kept, and its commit status has this link."""
-        fail = self.fails_at(commit).get(gate)
-        if fail is None:
+        fail = self.at(commit).fails.get(gate)
+        if fail is None or not link:
             return None
         kept = fail.worst.ci_run.dashboard_url or (fail.worst.earlier and fail.worst.earlier.url)
-        return fail if kept and kept == link else None
+        return fail if kept == link else None
 
     def find_unfinished(self, gate: Gate, commit: str) -> Runs:
-        return self.unfinished.get(_key(gate), ()) if self._is_about(commit) else ()
-
-    def _is_about(self, commit: str) -> bool:
-        return [commit] == [each.commit for each in self.commits[-1:]]
+        return self.at(commit).unfinished.get(_key(gate), ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,9 +236,10 @@ class StateLine:
     def write(self, state: CommentState, before: str = "") -> str:
         """Return the last line, signed, with as much of the state as fits; that of the body `before` without a key."""
         if not self.signing_key:
-            kept = self._signed(before)
-            return kept[0] if kept else f"{self._start} {_packed(CommentState())} unsigned -->"
-        content = next(filter(None, map(_packed, _shorter(state))), _packed(CommentState()))
+            if kept := self._signed(before):
+                return kept[0]
+            return f"{self._start} {_packed(CommentState())} unsigned -->"
+        content = next(filter(None, map(_packed, _shorter(state))))
         return f"{self._start} {content} {sign(self.signing_key, *self._place, content)} -->"
 
     def _signed(self, body: str) -> re.Match[str] | None:
@@ -280,6 +272,7 @@ def _shorter(state: CommentState) -> Iterator[CommentState]:
         yield replace(state, commits=state.commits[-most:])
     yield CommentState(commits=state.commits[-1:], unfinished=state.unfinished)
     yield CommentState(commits=state.commits[-1:])
+    yield CommentState()
 
 
 def _packed(state: CommentState) -> str:

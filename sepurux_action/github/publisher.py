@@ -152,7 +152,7 @@ class Publisher:
         here = WorkflowRun(self._event.run_url, self._subject.started.timestamp())
         return CommentState(
             commits=(*before.before(commit), newest),
-            fails={**before.fails_at(commit), **comment_state.fails_of(results, here)},
+            fails={**before.at(commit).fails, **comment_state.fails_of(results, here)},
             unfinished=comment_state.unfinished_of(results, here),
         )
 
@@ -178,7 +178,7 @@ class Publisher:
         signal, the text replaces the line that this run wrote, if that is still there.
         """
         for comment in self._comments_to_notice(key)[:1]:
-            shown = comment_state.shown_in(comment.body)
+            shown = comment_state.parse_comment(comment.body)
             if shown.commit in {"", self._event.commit}:
                 return
             self._notice, summary = notice(shown.commit, shown.symbol, collapsed=shown.collapsed)
