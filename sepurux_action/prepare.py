@@ -17,7 +17,7 @@ from sepurux_action.config.settings import BASE, Settings, read_inputs, read_set
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
 from sepurux_action.evaluation.base_results import BaselineFile
 from sepurux_action.github.bounded_calls import BoundedCalls
-from sepurux_action.github.event import other_commit_warning, pr_number_warning, with_pull_request_number
+from sepurux_action.github.event import pr_number_warning, with_pull_request_number
 from sepurux_action.github.policy_source import FIRST_FILE, read_checkout, resolve_policy
 from sepurux_action.github.session import GitHubSession
 from sepurux_action.github.subject import Subject
@@ -33,6 +33,11 @@ SHARED_STATUSES = (
 )
 IGNORED_PATHS = (
     "The input `paths` is ignored, because a policy file applies. Set `paths` for its gates, under `gates:`."
+)
+OTHER_COMMIT = (
+    "The uploaded traces may be those of another commit: on `issue_comment` and with `pr_number`, the gate evaluates "
+    "the head that the pull request has now, {}, and not the commit that the job checked out. See docs/security.md of "
+    "sepurux/gate-action, Traces of another commit."
 )
 NO_FOLDER = "it needs the folder for the result; accepted: with `--baseline-dir`"
 CANCELED_EARLY = "The run was canceled before all settings were read."
@@ -125,9 +130,8 @@ def log_start(step: Step) -> None:
     if event.name and (warning := pr_number_warning(event, inputs.pull_request)):
         host.annotate(Level.WARNING, warning)
     gates = step.settings.gates
-    uploads_traces = any(gate.uploads_traces for gate in gates)
-    if warning := other_commit_warning(event, uploads_traces=uploads_traces):
-        host.annotate(Level.WARNING, warning, title="Sepurux gate")
+    if event.at_current_head and event.commit and any(gate.uploads_traces for gate in gates):
+        host.annotate(Level.WARNING, OTHER_COMMIT.format(event.commit[:7]), title="Sepurux gate")
     _log_settings(step)
     several = len(gates) > 1
     if several:

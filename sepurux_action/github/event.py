@@ -135,16 +135,14 @@ class Event:
 
     def url(self, kind: str, name: object) -> str:
         """Return the address of a page of the repository, such as `commit/<SHA>`; '' if it is not known."""
-        if not self.repository or not name:
-            return ""
-        return safe_url(f"{self.server_url}/{self.repository}/{kind}/{name}")
+        return safe_url(f"{self.server_url}/{self.repository}/{kind}/{name}") if self.repository and name else ""
 
 
 def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event:
     """Return the event; never raises, whatever payload and environment contain."""
     at = partial(json_reader.at, payload, "repository")
     name = json_reader.printable(name)
-    repository = _matching(_REPOSITORY, environ.get("GITHUB_REPOSITORY")) or _matching(_REPOSITORY, at("full_name"))
+    repository = _repository(environ.get("GITHUB_REPOSITORY")) or _repository(at("full_name"))
     server, api = (safe_url(environ.get(f"GITHUB_{each}_URL", "")).rstrip("/") for each in ("SERVER", "API"))
     actor = json_reader.printable(environ.get("GITHUB_ACTOR", ""))
     run, attempt = environ.get("GITHUB_RUN_ID", ""), environ.get("GITHUB_RUN_ATTEMPT", "")
@@ -187,24 +185,25 @@ def _workflow_file(environ: Mapping[str, str], repository: str) -> str:
 def parse_pull_request(raw: object) -> PullRequest:
     """Return the pull request in a payload of a webhook or of GitHub's REST API."""
     at = partial(json_reader.at, raw)
-    kind, author = (json_reader.text(at("user", name)) for name in ("type", "login"))
+    author, by_agent = parse_author(at("user"))
     return PullRequest(
         number=_number(at("number")),
         head_sha=parse_sha(at("head", "sha")),
-        head_repository=_matching(_REPOSITORY, at("head", "repo", "full_name")),
+        head_repository=_repository(at("head", "repo", "full_name")),
         head_branch=parse_branch(at("head", "ref")),
-        base_repository=_matching(_REPOSITORY, at("base", "repo", "full_name")),
+        base_repository=_repository(at("base", "repo", "full_name")),
         base_ref=parse_branch(at("base", "ref")),
         base_sha=parse_sha(at("base", "sha")),
         author=author,
-        by_agent=is_agent(kind, author),
+        by_agent=by_agent,
         open=at("state") == "open",
     )
 
 
-def is_agent(kind: str, author: str) -> bool:
-    """Return whether an account that opened a pull request may be a coding agent, which someone asked for it."""
-    return kind != PERSON and author.removesuffix(BOT_SUFFIX) not in CONFIGURED_BOTS
+def parse_author(account: object) -> tuple[str, bool]:
+    """Return who opened a pull request, and whether this may be a coding agent, which someone asked for it."""
+    rest, graphql, login = (json_reader.text(json_reader.at(account, name)) for name in ("type", "__typename", "login"))
+    return login, PERSON not in {rest, graphql} and login.removesuffix(BOT_SUFFIX) not in CONFIGURED_BOTS
 
 
 def with_pull_request_number(event: Event, number: int | None) -> Event:
@@ -262,16 +261,6 @@ def pr_number_warning(event: Event, number: int | None) -> str:
     return f"`pr_number` {number} is ignored: {whose}."
 
 
-def other_commit_warning(event: Event, *, uploads_traces: bool) -> str:
-    if not (uploads_traces and event.at_current_head and event.commit):
-        return ""
-    return (
-        "The uploaded traces may be those of another commit: on `issue_comment` and with `pr_number`, the gate "
-        f"evaluates the head that the pull request has now, {event.commit[:7]}, and not the commit that the job "
-        "checked out. See docs/security.md of sepurux/gate-action, Traces of another commit."
-    )
-
-
 def _pull_request(event: Event, payload: object) -> Fields:
     pull = json_reader.at(payload, "pull_request")
     if not json_reader.as_object(pull):
@@ -293,7 +282,7 @@ def _merge_group(event: Event, payload: object) -> Fields:
 
 def _workflow_run(event: Event, payload: object) -> Fields:
     at = partial(json_reader.at, payload, "workflow_run")
-    repository, cause = _matching(_REPOSITORY, at("head_repository", "full_name")), json_reader.text(at("event"))
+    repository, cause = _repository(at("head_repository", "full_name")), json_reader.text(at("event"))
     branch, commit = parse_branch(at("head_branch")), parse_sha(at("head_sha"))
     fork = not _same(repository, event.repository)
     fields = {"commit": commit, "head_branch": "", "fork": fork, "by_review": cause == REVIEW}
@@ -378,27 +367,20 @@ def _same(one: str, other: str) -> bool:
 
 
 def _number(value: object) -> int | None:
-    if type(value) is int and 1 <= value <= MAX_NUMBER:
-        return value
-    return None
+    return value if type(value) is int and 1 <= value <= MAX_NUMBER else None
 
 
 def _matching(pattern: re.Pattern[str], value: object) -> str:
     """Return a text that begins as the pattern says, '' for any other value."""
-    if isinstance(value, str) and pattern.match(value):
-        return value
-    return ""
+    return value if isinstance(value, str) and pattern.match(value) else ""
 
 
-def parse_sha(value: object) -> str:
-    return _matching(SHA, value)
+parse_sha, _repository = partial(_matching, SHA), partial(_matching, _REPOSITORY)
 
 
 def parse_branch(value: object) -> str:
     """Return a branch's name, or '' if it has white space or unprintable characters: it could look like another one."""
-    if isinstance(value, str) and value.isprintable() and " " not in value:
-        return value
-    return ""
+    return value if isinstance(value, str) and value.isprintable() and " " not in value else ""
 
 
 def _branch_of_ref(value: object) -> str:
@@ -412,6 +394,5 @@ PARSERS: Mapping[str, Callable[[Event, object], Fields]] = {
     "push": _push,
     "workflow_run": _workflow_run,
     "issue_comment": _issue_comment,
-    "deployment": _deployment,
-    "deployment_status": _deployment,
+    **dict.fromkeys(("deployment", "deployment_status"), _deployment),
 }

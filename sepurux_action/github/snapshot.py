@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from sepurux_action.common import json_reader
 from sepurux_action.errors import ErrorDetails
-from sepurux_action.github.event import PullRequest, is_agent, parse_branch, parse_sha
+from sepurux_action.github.event import PullRequest, parse_author, parse_branch, parse_sha
 
 PAGE = 100  # comments of one page, GitHub's largest
 MAX_PAGES = 30  # pages of comments; GitHub itself allows 2,500 comments on a pull request
@@ -72,13 +72,13 @@ def oldest_first(comments: Iterable[Comment]) -> tuple[Comment, ...]:
 
 
 def _pull_request(pull: object) -> PullRequest:
-    kind, author = (json_reader.text(json_reader.at(pull, "author", name)) for name in ("__typename", "login"))
+    author, by_agent = parse_author(json_reader.at(pull, "author"))
     return PullRequest(
         head_sha=parse_sha(json_reader.at(pull, "headRefOid")),
         base_ref=parse_branch(json_reader.at(pull, "baseRefName")),
         base_sha=parse_sha(json_reader.at(pull, "baseRefOid")),
         author=author,
-        by_agent=is_agent(kind, author),
+        by_agent=by_agent,
     )
 
 
