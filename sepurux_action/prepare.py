@@ -77,10 +77,10 @@ def with_policy_file(step: Step) -> Step:
     read_file = partial(read_checkout, step.invocation.traces())
     check = partial(_read_settings, step) if step.github.changes.of_policy(step.inputs.config) else None
     policy = _until_signal(step, partial(resolve_policy, step.inputs, step.event, commit, read_file, check))
-    step = replace(step, policy=policy)
-    if not policy.policy:
-        return step
-    return step.with_inputs(with_policy(step.inputs, step.invocation.layers, policy.policy))
+    inputs = step.inputs
+    if policy.policy:
+        inputs = with_policy(inputs, step.invocation.layers, policy.policy)
+    return replace(step, policy=policy, inputs=inputs, github=step.github.with_settings(inputs))
 
 
 def with_settings(step: Step) -> Step:
@@ -124,8 +124,9 @@ def log_start(step: Step) -> None:
     """Log what is evaluated, and which settings have no effect."""
     event, inputs, host = step.event, step.inputs, step.host
     if not step.github.calls.connected and event.name:
-        no_token = event.repository and not inputs.github_token
-        why = "there is no `github_token`" if no_token else "`GITHUB_REPOSITORY` or `GITHUB_API_URL` is not set"
+        why = "`GITHUB_REPOSITORY` or `GITHUB_API_URL` is not set"
+        if event.repository and not inputs.github_token:
+            why = "there is no `github_token`"
         host.log(f"no comment and no status: {why}")
     if event.name and (warning := pr_number_warning(event, inputs.pull_request)):
         host.annotate(Level.WARNING, warning)
@@ -133,13 +134,13 @@ def log_start(step: Step) -> None:
     if event.at_current_head and event.commit and any(gate.uploads_traces for gate in gates):
         host.annotate(Level.WARNING, OTHER_COMMIT.format(event.commit[:7]), title="Sepurux gate")
     _log_settings(step)
-    several = len(gates) > 1
-    if several:
+    line = "evaluating gate {} ({}) at {}"
+    if len(gates) > 1:
         host.progress(f"evaluating {len(gates)} gates at {inputs.base_url}")
+        line = "gate {}: {}"
     for gate in gates:
         what = str(gate.stage) if gate.name == gate.campaign else f"campaign {gate.campaign}, {gate.stage}"
-        one = f"evaluating gate {gate.name} ({what}) at {inputs.base_url}"
-        host.progress(f"gate {gate.name}: {what}" if several else one)
+        host.progress(line.format(gate.name, what, inputs.base_url))
 
 
 def _log_settings(step: Step) -> None:
