@@ -141,8 +141,9 @@ class GitHubClient:
     def changed_files(self, number: int) -> tuple[ChangedFile, ...]:
         """Return the files that a pull request changes, with old and new name; GitHub lists at most 3,000."""
         files = self._pages(f"pulls/{number}/files")
-        names = ((str(file.get("filename", "")), str(file.get("previous_filename") or "")) for file in files)
-        return tuple(ChangedFile(name, previous) for name, previous in names)
+        return tuple(
+            ChangedFile(str(each.get("filename", "")), str(each.get("previous_filename") or "")) for each in files
+        )
 
     def reviews(self, number: int) -> tuple[Review, ...]:
         return tuple(
@@ -247,10 +248,13 @@ def _graphql_error(response: object) -> ErrorDetails | None:
     kinds = {json_reader.text(json_reader.at(each, "type")) for each in errors}
     hidden = kinds == {"NOT_FOUND"} or ("NOT_FOUND" in kinds and ("repository",) in permissions.error_paths(errors))
     limited = "RATE_LIMITED" in kinds
+    needed = ""
+    if {path[-1:] for path in permissions.error_paths(errors)} == {("status",)}:  # only in this case it is clear
+        needed = "statuses=read"
     return ErrorDetails(
         status=404 if hidden else 0,
         message=joined_messages(errors),
-        accepted=permissions.required_permission(errors),
+        accepted=needed,
         forbidden="FORBIDDEN" in kinds and not limited,
         rate_limited=limited,
         over_limit="RESOURCE_LIMITS_EXCEEDED" in kinds,

@@ -23,7 +23,7 @@ from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures
 from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.published_result import CommitResults
 from sepurux_action.evaluation.result import Evaluated, GateResult
-from sepurux_action.evaluation.runs import RunResult, Runs, WorkflowRun
+from sepurux_action.evaluation.runs import RunResult, Runs, WhatFailed, WorkflowRun
 from sepurux_action.github.snapshot import Comment
 
 MAX_RESULTS = 20  # evaluated commits in one state
@@ -99,22 +99,24 @@ def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
         trace_may_be_cause=False,
         earlier=result.recorded.run if result.recorded else here,
     )
-    numbers = replace(
-        numbers, status="", decision="", mutation_categories=names, top_failing_tools=tuple(tools), run_ids=run_ids
+    numbers = CIRun(
+        numbers=numbers.numbers,
+        mutation_categories=names,
+        top_failing_tools=tuple(tools),
+        dashboard_url=numbers.dashboard_url,
+        run_ids=run_ids,
+        sandbox=numbers.sandbox,
     )
-    decided = GateDecision.of(
-        result, reason=_cut(result.reason), detail="", runs=(worst,), scenarios=(), numbers=numbers
+    what_failed = WhatFailed(
+        failures=failures,
+        left_out=left_out + found.left_out,
+        unread_failures=found.unread_failures,
+        unread_scenarios=found.unread_scenarios,
+        fixed=found.fixed if len(found.fixed) <= MAX_DETAILS else (),
     )
     return Evaluated.of(
-        decided,
-        what_failed=replace(
-            found,
-            scenarios=(),
-            failures=failures,
-            left_out=left_out + found.left_out,
-            fixed=found.fixed if len(found.fixed) <= MAX_DETAILS else (),
-            notes=(),
-        ),
+        GateDecision.of(result, reason=_cut(result.reason), detail="", runs=(worst,), scenarios=(), numbers=numbers),
+        what_failed=what_failed,
     )
 
 
@@ -269,7 +271,7 @@ def _shorter(state: CommentState) -> Iterator[CommentState]:
     A commit that is left out costs a point of the trend, and an unfinished run costs a new evaluation.
     """
     for most in (MAX_RESULTS, FEW_RESULTS):
-        yield replace(state, commits=state.commits[-most:])
+        yield CommentState(commits=state.commits[-most:], fails=state.fails, unfinished=state.unfinished)
     yield CommentState(commits=state.commits[-1:], unfinished=state.unfinished)
     yield CommentState(commits=state.commits[-1:])
     yield CommentState()

@@ -152,7 +152,7 @@ class Earlier:
         found = dict[str, Evaluated | None]()
         if not self._counts:
             return found
-        by_context = {self._subject.context_of(gate): gate for gate in gates}
+        by_context = {self._subject.context_of(gate.name).lower(): gate for gate in gates}
         if unknown := self.record.without_decision(by_context, self._subject.commit.statuses):
             self._calls.try_call(Operation.STATUSES, partial(self.record.read, contexts=unknown))
         for context, gate in by_context.items():
@@ -172,7 +172,7 @@ class Earlier:
         if not self._counts or not gates:
             return {}
         self._calls.set_timeout(READS_S)
-        by_context = {self._subject.context_of(gate): gate for gate in gates}
+        by_context = {self._subject.context_of(gate.name).lower(): gate for gate in gates}
         self.record.watch(by_context)
         found = self._calls.try_call(Operation.STATUSES, self.record.new_fails)
         if found is None:

@@ -18,11 +18,6 @@ MAX_TARGETS_NAMED = 20  # in one warning
 _PERMISSION = re.compile(r"\b([a-z_]{1,40})=(read|write|admin)\b")
 
 
-def required_permission(errors: object) -> str:
-    """Return the permission that is missing, or ''. Only that of statuses is clear from the errors of GraphQL."""
-    return "statuses=read" if {path[-1:] for path in error_paths(errors)} == {("status",)} else ""
-
-
 def failed_fields(response: object) -> frozenset[str]:
     """Return the fields of the repository that the errors in a GraphQL response are about; '' for another error."""
     paths = error_paths(json_reader.at(response, "errors"))

@@ -96,7 +96,7 @@ class Publisher:
     def publish_pending(self, gates: Iterable[str]) -> None:
         """Set the pending status of each gate."""
         running = "the evaluation is running"
-        self._set_statuses(self._status(self._context_of(gate), CommitState.PENDING, running) for gate in gates)
+        self._set_statuses(self._status(self._subject.context_of(gate), CommitState.PENDING, running) for gate in gates)
 
     def publish_fail(self, result: GateResult, *, may_change: bool) -> None:
         """Set the status of a gate that certainly fails; it is pending if a second evaluation may change that.
@@ -210,9 +210,6 @@ class Publisher:
             return ()
         return marked
 
-    def _context_of(self, gate: str) -> str:
-        return self._settings.context_of(gate, self._event.branch)
-
     def _set_statuses(self, statuses: Iterable[CommitStatus]) -> None:
         """Set each status once, as GitHub ignores the case of a context; leave out one whose context is too long."""
         unique: dict[str, CommitStatus] = {}
@@ -257,7 +254,7 @@ class Publisher:
         url = result.worst.ci_run.dashboard_url
         if result.recorded:
             url = result.recorded.link
-        return self._status(self._context_of(result.gate.name), state, description, url)
+        return self._status(self._subject.context_of(result.gate.name), state, description, url)
 
 
 def _status_note(result: GateResult) -> str:

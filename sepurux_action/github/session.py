@@ -22,7 +22,7 @@ class GitHubSession:
         self.calls, self.subject = calls, subject
         self.changes = changes or Changes(calls, subject)
         self.reviews = ReviewGate(calls, subject)
-        self.advice = StageAdvice(calls, subject.event)
+        self.advice = StageAdvice(calls, subject)
         self.earlier = Earlier(calls, subject)
         self.publisher = Publisher(calls, subject, self.earlier)
 

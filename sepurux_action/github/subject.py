@@ -67,15 +67,15 @@ class Subject:
             return ""
         return snapshot.pull_request.base_ref
 
-    def context_of(self, gate: Gate) -> str:
-        """Return the context of a gate's status in lower case, as GitHub ignores its case."""
-        return self.settings.context_of(gate.name, self.event.branch).lower()
+    def context_of(self, gate: str) -> str:
+        """Return the context of a gate's status, of which GitHub ignores the case."""
+        return self.settings.context_of(gate, self.event.branch)
 
     def baseline(self, gate: Gate) -> Baseline | None:
         """Return the results that a gate is compared with, None if they could not be read."""
         if self.base.results is None:
             return None
-        return self.base.results.get(self.context_of(gate), Baseline()).for_gate(gate)
+        return self.base.results.get(self.context_of(gate.name).lower(), Baseline()).for_gate(gate)
 
     @property
     def has_comment(self) -> bool:

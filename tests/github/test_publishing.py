@@ -639,7 +639,7 @@ def test_the_base_branch_of_a_merge_group_stays_that_of_its_payload() -> None:
 def test_the_rules_of_the_branch_are_read_once_also_after_a_rejection() -> None:
     scene = a_scene(reject=rejecting(NOT_FOUND, "required_contexts"))
     for gate in ("one", "two"):
-        assert scene.session.advice.of_gate(gate, Stage.HARD, Settings(), scheduled=False) == ""
+        assert scene.session.advice.of_gate(a_gate(name=gate, stage=Stage.HARD), scheduled=False) == ""
     assert len(scene.client.named("required_contexts")) == 1
 
 
