@@ -51,9 +51,7 @@ class BaseBranch:
     @property
     def operation(self) -> Operation:
         """Return what could not be done. Only a missing permission for statuses is clear from GitHub's errors."""
-        if self.error and self.error.accepted == "statuses=read":
-            return Operation.RESULTS
-        return Operation.BASE
+        return Operation.RESULTS if self.error and self.error.accepted == "statuses=read" else Operation.BASE
 
 
 def base_query(event: Event) -> str:
@@ -63,9 +61,7 @@ def base_query(event: Event) -> str:
 
 
 def base_revision(event: Event) -> str:
-    if event.base_ref:
-        return f"refs/heads/{event.base_ref}"
-    return event.commit
+    return f"refs/heads/{event.base_ref}" if event.base_ref else event.commit
 
 
 def parse_base_branch(response: object, evaluated: str) -> BaseBranch:
@@ -73,9 +69,7 @@ def parse_base_branch(response: object, evaluated: str) -> BaseBranch:
     line = _first_parents(json_reader.as_object(json_reader.at(response, "data", "repository")))
     account = json_reader.text(json_reader.at(response, "data", "viewer", "login"))
     before = [commit for commit in line if commit.get("oid") != evaluated][:BASELINE_COMMITS]
-    results = None
-    if account and line:
-        results = _results(before, account)
+    results = _results(before, account) if account and line else None
     return BaseBranch(results=results, commits=frozenset(parse_sha(each.get("oid")) for each in before))
 
 
@@ -121,6 +115,5 @@ def _first_parents(repository: Mapping[str, object]) -> tuple[Mapping[str, objec
     commits = [json_reader.as_object(repository.get(name)) for name in _LINE]
     length = next((steps for steps, commit in enumerate(commits) if not commit), len(commits))
     read = (parse_sha(commit.get("oid")) and parse_statuses(commit, "") is not None for commit in commits[:length])
-    if any(commits[length:]) or not all(read):
-        return ()
-    return tuple({commit["oid"]: commit for commit in commits[:length]}.values())
+    unread = any(commits[length:]) or not all(read)
+    return () if unread else tuple({commit["oid"]: commit for commit in commits[:length]}.values())

@@ -248,13 +248,11 @@ def _graphql_error(response: object) -> ErrorDetails | None:
     kinds = {json_reader.text(json_reader.at(each, "type")) for each in errors}
     hidden = kinds == {"NOT_FOUND"} or ("NOT_FOUND" in kinds and ("repository",) in permissions.error_paths(errors))
     limited = "RATE_LIMITED" in kinds
-    needed = ""
-    if {path[-1:] for path in permissions.error_paths(errors)} == {("status",)}:  # only in this case it is clear
-        needed = "statuses=read"
+    of_statuses = {path[-1:] for path in permissions.error_paths(errors)} == {("status",)}
     return ErrorDetails(
         status=404 if hidden else 0,
         message=joined_messages(errors),
-        accepted=needed,
+        accepted="statuses=read" if of_statuses else "",  # no other missing permission is clear from the errors
         forbidden="FORBIDDEN" in kinds and not limited,
         rate_limited=limited,
         over_limit="RESOURCE_LIMITS_EXCEEDED" in kinds,

@@ -112,9 +112,8 @@ def policy_ref(event: Event) -> str:
         return event.base_sha
     if event.base_ref:
         return f"refs/heads/{event.base_ref}"
-    if event.pull_request is not None or event.name in {"workflow_run", "issue_comment"}:
-        return "HEAD"
-    return ""
+    from_default_branch = event.pull_request is not None or event.name in {"workflow_run", "issue_comment"}
+    return "HEAD" if from_default_branch else ""
 
 
 def reads_head(event: Event) -> bool:
@@ -157,18 +156,16 @@ def parse_commit(response: object, event: Event, error: ErrorDetails | None = No
     """Return what a response to the query shows. `error` is about fields of MAY_FAIL only, which are null then."""
     repository = json_reader.as_object(json_reader.at(response, "data", "repository"))
     account = json_reader.text(json_reader.at(response, "data", "viewer", "login"))
-    evaluated, failed, statuses = json_reader.as_object(repository.get("evaluated")), failed_fields(response), None
+    evaluated, failed = json_reader.as_object(repository.get("evaluated")), failed_fields(response)
     if evaluated.get("oid") != event.commit:
         evaluated = {}
-    if "evaluated" not in failed:
-        statuses = parse_statuses(evaluated, account)
     head = _policy_file(repository.get("headPolicy"), repository.get("headPolicyYaml"))
     if error and head.text is None and failed & {"headPolicy", "headPolicyYaml"}:
         head = unread(error)
     readable = bool(json_reader.as_object(repository.get("policyCommit")))
     return Commit(
         account=account,
-        statuses=statuses,
+        statuses=None if "evaluated" in failed else parse_statuses(evaluated, account),
         committed=json_reader.time(evaluated.get("committedDate")),
         policy=_policy_file(repository.get("policy"), repository.get("policyYaml"), readable=readable),
         head_policy=head,
@@ -240,9 +237,7 @@ def parse_requesters(response: object, *, of_pull: bool) -> tuple[Refusal, ...] 
     people = [(user, Reason.COMMIT_AUTHOR) for user in users if user is not None]  # null: the address of no person
     people += [(user, Reason.ASSIGNEE) for user in assignees or ()]
     reasons = {json_reader.text(json_reader.at(user, "login")): reason for user, reason in people}
-    if "" in reasons:
-        return None
-    return tuple(starmap(Refusal, reasons.items()))
+    return None if "" in reasons else tuple(starmap(Refusal, reasons.items()))
 
 
 def _is_update(commit: object) -> bool:
@@ -254,6 +249,4 @@ def _is_update(commit: object) -> bool:
 
 def _whole(page: object) -> list[object] | None:
     nodes = json_reader.at(page, "nodes")
-    if isinstance(nodes, list) and json_reader.at(page, "pageInfo", "hasNextPage") is False:
-        return nodes
-    return None
+    return nodes if isinstance(nodes, list) and json_reader.at(page, "pageInfo", "hasNextPage") is False else None

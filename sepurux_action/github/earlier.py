@@ -186,15 +186,12 @@ class Earlier:
         of_comment = (state.recorded_fail(gate.name, self._commit, link) for state in self._states())
         found = next(filter(None, of_comment), None)
         if found is None:
-            at_sepurux = status.url
-            if link.startswith(self._subject.event.url("actions", "runs")):
-                at_sepurux = ""
+            at_sepurux = "" if link.startswith(self._subject.event.url("actions", "runs")) else link
             found = of_status(status.description, at_sepurux)
         elif run := found.worst.earlier:
             began = datetime.fromtimestamp(run.at, UTC)
-            at = f"{began:%H:%M} UTC"
-            if began.date() != self._subject.started.date():
-                at += f" on {began.date()}"
+            day = f" on {began.date()}" if began.date() != self._subject.started.date() else ""
+            at = f"{began:%H:%M} UTC{day}"
         return replace(found, recorded=self._reviews.who_evaluates_again(gate.reviewers, link, run, at))
 
     def load_comments(self, enough: Callable[[Iterable[Comment]], object] | None = None) -> Snapshot:

@@ -48,7 +48,6 @@ MISNAMED_BASE = (
 )
 UNREADABLE_FILE = "Make it a text file that the gate can read."
 CHECKOUT = "the checkout"
-SHORT_SHA = 7  # characters of a commit
 STAY_INSIDE = "Use a path that stays inside, also through links."
 
 SEVERAL_PULL_REQUESTS = (
@@ -138,11 +137,9 @@ def check_file(path: str) -> Policy:
 
 def invalid_base_note(event: Event, path: str, config: str) -> PolicyNote:
     """Return the note that says how to repair the invalid policy file of the base at `path`, with its address."""
-    branch, text = "the default branch", INVALID_BASE
-    if event.base_ref:
-        branch = f"`{event.base_ref}`"
-    if path != config == options.CONFIG.default:  # as for a first policy file
-        text = MISNAMED_BASE
+    branch = f"`{event.base_ref}`" if event.base_ref else "the default branch"
+    renaming_helps = path != config == options.CONFIG.default  # as for a first policy file
+    text = MISNAMED_BASE if renaming_helps else INVALID_BASE
     page = event.url("blob", quote(f"{event.base_ref or 'HEAD'}/{path}"))
     return PolicyNote(text.format(branch), "file", page)
 
@@ -150,10 +147,8 @@ def invalid_base_note(event: Event, path: str, config: str) -> PolicyNote:
 def _base_place(event: Event) -> str:
     branch = json_reader.printable(event.base_ref)
     if event.base_sha:
-        return " of ".join(filter(None, (f"commit {event.base_sha[:SHORT_SHA]}", branch)))
-    if branch:
-        return f"branch {branch}"
-    return "the default branch"
+        return " of ".join(filter(None, (f"commit {event.base_sha[:7]}", branch)))
+    return f"branch {branch}" if branch else "the default branch"
 
 
 def _of_checkout(inputs: Inputs, read_file: Callable[[str], bytes | None]) -> ResolvedPolicy:
@@ -224,9 +219,8 @@ def _check_base_is_known(inputs: Inputs, event: Event, *, uses_github: bool) -> 
 
 
 def _unreadable(inputs: Inputs, why: str, step: str) -> ConfigurationError:
-    message, where = f"the policy could not be read: {why}. {step}", f"`{inputs.config}`"
-    if inputs.config_name:
-        where = f"{inputs.config_name} {inputs.config}"
+    message = f"the policy could not be read: {why}. {step}"
+    where = f"{inputs.config_name} {inputs.config}" if inputs.config_name else f"`{inputs.config}`"
     return ConfigurationError([Problem(where=where, message=message)])
 
 
@@ -247,6 +241,4 @@ def _policy(inputs: Inputs, file: PolicyFile) -> Policy | None:
         raise _misnamed(inputs.config)
     if file.error:
         raise ConfigurationError([Problem("", f"{file.error}. {UNREADABLE_FILE}", inputs.config, 1, 1)])
-    if file.text is None:
-        return None
-    return read_policy(file.text.encode(errors="surrogatepass"), inputs.config)
+    return None if file.text is None else read_policy(file.text.encode(errors="surrogatepass"), inputs.config)

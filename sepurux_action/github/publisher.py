@@ -166,9 +166,7 @@ class Publisher:
             return "the pull request has a newer commit, which gets a run of its own"
         if self._subject.new_base(now):
             return "the base branch of the pull request has changed"
-        if now.after:
-            return UNKNOWN_COMMENTS
-        return ""
+        return UNKNOWN_COMMENTS if now.after else ""
 
     def publish_notice(self, notice: Callable[..., tuple[str, str]], key: str) -> None:
         """Say in the existing comment how the evaluated commit goes, if its report is about another commit.
@@ -187,28 +185,21 @@ class Publisher:
                 text = comment_state.with_title(comment.body, self._notice, summary, MAX_COMMENT_LENGTH)
             self._calls.try_call(Operation.COMMENT, methodcaller("edit_comment", comment, text))
 
-    def _comments_with_notice(self) -> Sequence[Comment]:
-        """Return the comment with the line that this run wrote, after a signal; () if another run has replaced it."""
-        if not self._notice:
-            return ()
-        self._calls.extend(NOTICE_AFTER_SIGNAL_S)
-        newest = methodcaller("newest_comments", self._event.pull_request, self._subject.commit.account)
-        listed = self._calls.try_call(Operation.COMMENTS, newest)
-        return [each for each in listed or () if self._notice in each.body]
-
     def _comments_to_notice(self, key: str) -> Sequence[Comment]:
-        if self._calls.after_signal:
-            return self._comments_with_notice()
-        if not (self._subject.has_comment and self._subject.is_at_event_commit(self._subject.snapshot)):
+        if self._calls.after_signal and self._notice:  # another run may have replaced it
+            self._calls.extend(NOTICE_AFTER_SIGNAL_S)
+            newest = methodcaller("newest_comments", self._event.pull_request, self._subject.commit.account)
+            listed = self._calls.try_call(Operation.COMMENTS, newest)
+            return [each for each in listed or () if self._notice in each.body]
+        known = self._subject.has_comment and self._subject.is_at_event_commit(self._subject.snapshot)
+        if self._calls.after_signal or not known:
             return ()
         if key:
             ours = replace(self._subject.state_line, key=key).ours
             return ours(self._earlier.load_comments(ours).comments)
         page = self._earlier.load_comments(lambda _: False)
         marked = [each for each in page.comments if each.body.startswith(f"<!-- {comment_state.MARKER}:")]
-        if len(marked) > 1 or page.after:
-            return ()
-        return marked
+        return () if len(marked) > 1 or page.after else marked
 
     def _set_statuses(self, statuses: Iterable[CommitStatus]) -> None:
         """Set each status once, as GitHub ignores the case of a context; leave out one whose context is too long."""

@@ -62,24 +62,21 @@ def parse_snapshot(response: object) -> Snapshot | None:
     is_whole = isinstance(nodes, list) and all(isinstance(each, bool) for each in authored)
     if not is_whole or not (after or more is False):
         return None
-    return Snapshot(pull_request=_pull_request(pull), comments=oldest_first(_own_comments(nodes)), after=after)
-
-
-def oldest_first(comments: Iterable[Comment]) -> tuple[Comment, ...]:
-    """Return each comment once, in its last version; one that occurred twice would be deleted as its own duplicate."""
-    by_id = {comment.id: comment for comment in comments}
-    return tuple(by_id[number] for number in sorted(by_id))
-
-
-def _pull_request(pull: object) -> PullRequest:
     author, by_agent = parse_author(json_reader.at(pull, "author"))
-    return PullRequest(
+    shown = PullRequest(
         head_sha=parse_sha(json_reader.at(pull, "headRefOid")),
         base_ref=parse_branch(json_reader.at(pull, "baseRefName")),
         base_sha=parse_sha(json_reader.at(pull, "baseRefOid")),
         author=author,
         by_agent=by_agent,
     )
+    return Snapshot(pull_request=shown, comments=oldest_first(_own_comments(nodes)), after=after)
+
+
+def oldest_first(comments: Iterable[Comment]) -> tuple[Comment, ...]:
+    """Return each comment once, in its last version; one that occurred twice would be deleted as its own duplicate."""
+    by_id = {comment.id: comment for comment in comments}
+    return tuple(by_id[number] for number in sorted(by_id))
 
 
 def _own_comments(nodes: object) -> Iterable[Comment]:

@@ -127,7 +127,8 @@ class ReviewGate:
         self._calls, self._event, self._pull = calls, subject.event, subject.snapshot.pull_request
         self._workflow = subject.commit.workflow
         self._permission = cache(lambda login: calls.try_call(Operation.REVIEWS, methodcaller("permission", login)))
-        self._requesters, self._elsewhere = cache(self._fetch_requesters), cache(self._fetch_elsewhere)
+        self._requesters = cache(lambda *of: calls.try_call(Operation.REQUESTERS, methodcaller("requesters", *of)))
+        self._elsewhere = cache(self._fetch_elsewhere)
         self._waiting: list[ApprovalRules] = []
 
     def approval(self, reviewers: tuple[str, ...]) -> ApprovalStatus:
@@ -213,9 +214,6 @@ class ReviewGate:
                     return None
                 refusals += people
         return tuple(refusals)
-
-    def _fetch_requesters(self, number: int | None, head: str) -> tuple[Refusal, ...] | None:
-        return self._calls.try_call(Operation.REQUESTERS, methodcaller("requesters", number, head))
 
     def request_reviews(self) -> None:
         if not self._waiting:
