@@ -113,7 +113,6 @@ class Step:
     kept: Kept = Kept()
 
     def with_settings(self, settings: Settings) -> Step:
-        """Return the step with these settings, by which it also publishes."""
         return replace(self, settings=settings, github=self.github.with_settings(settings))
 
     @property

@@ -117,7 +117,6 @@ class BoundedCalls:
         return found
 
     def _attempts(self, due: Mapping[Operation, Callable[[GitHubClient], T]]) -> dict[Operation, T | ErrorDetails]:
-        """Send each read once."""
         left = max(0.0, self.left)
         limits = (min(left, BASE_QUERY_S) if each is Operation.BASE else left for each in due)
         works = (partial(self._send, work) for work in due.values())

@@ -93,7 +93,6 @@ class GitHubClient:
             yield parse_status(each, account)
 
     def set_status(self, commit: str, status: CommitStatus) -> int:
-        """Set a status; return its id."""
         texts = {"description": status.description, "context": status.context, "target_url": status.url}
         body = {"state": status.state.value, **{name: self._redact(text) for name, text in texts.items() if text}}
         return _check_id(self._call("POST", f"statuses/{commit}", body=body))

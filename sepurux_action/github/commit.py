@@ -159,18 +159,21 @@ def parse_commit(response: object, event: Event, error: ErrorDetails | None = No
     evaluated, failed = json_reader.as_object(repository.get("evaluated")), failed_fields(response)
     if evaluated.get("oid") != event.commit:
         evaluated = {}
-    head = _policy_file(repository.get("headPolicy"), repository.get("headPolicyYaml"))
+    head = _policy_file(repository, "headPolicy")
     if error and head.text is None and failed & {"headPolicy", "headPolicyYaml"}:
         head = unread(error)
-    readable = bool(json_reader.as_object(repository.get("policyCommit")))
+    policy = _policy_file(repository, "policy")
+    if repository.get("policy") is None and not json_reader.as_object(repository.get("policyCommit")):
+        # GitHub returns null for a commit that the token may not see, too.
+        policy = PolicyFile(error=NO_BASE_COMMIT, details=ErrorDetails(status=404))
     return Commit(
         account=account,
         statuses=None if "evaluated" in failed else parse_statuses(evaluated, account),
         committed=json_reader.time(evaluated.get("committedDate")),
-        policy=_policy_file(repository.get("policy"), repository.get("policyYaml"), readable=readable),
+        policy=policy,
         head_policy=head,
         has_default_policy=bool(json_reader.as_object(repository.get("defaultPolicy"))),
-        workflow=_policy_file(repository.get("workflow")).text or "",
+        workflow=_policy_file(repository, "workflow").text or "",
     )
 
 
@@ -205,12 +208,10 @@ def parse_status(raw: Mapping[str, object], account: str) -> PublishedStatus:
     )
 
 
-def _policy_file(value: object, with_yaml: object = None, *, readable: bool = True) -> PolicyFile:
-    """Return the file. If it is missing, that is an error unless the commit itself is `readable`."""
-    if value is None and not readable:  # GitHub returns null for a commit that the token may not see, too
-        return PolicyFile(error=NO_BASE_COMMIT, details=ErrorDetails(status=404))
+def _policy_file(repository: Mapping[str, object], name: str) -> PolicyFile:
+    value = repository.get(name)
     if value is None:
-        return PolicyFile(misnamed=with_yaml is not None)
+        return PolicyFile(misnamed=repository.get(f"{name}Yaml") is not None)
     blob = json_reader.as_object(value)
     text = blob.get("text")
     if blob.get("__typename") != "Blob" or not isinstance(text, str) or blob.get("isTruncated") is not False:

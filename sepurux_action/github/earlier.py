@@ -73,7 +73,6 @@ class Record:
             self._keep(context, None)
 
     def watch(self, contexts: Iterable[str]) -> None:
-        """Say whose new fails count from now on."""
         self._watched, self._read_at = frozenset(contexts), self._now()
 
     def set_status(self, github: GitHubClient, status: CommitStatus) -> None:

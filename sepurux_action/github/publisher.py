@@ -94,7 +94,6 @@ class Publisher:
         self._set_statuses(self._status(context, CommitState.FAILURE, description) for context in contexts)
 
     def publish_pending(self, gates: Iterable[str]) -> None:
-        """Set the pending status of each gate."""
         running = "the evaluation is running"
         self._set_statuses(self._status(self._subject.context_of(gate), CommitState.PENDING, running) for gate in gates)
 

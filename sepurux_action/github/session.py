@@ -27,7 +27,6 @@ class GitHubSession:
         self.publisher = Publisher(calls, subject, self.earlier)
 
     def load(self) -> GitHubSession:
-        """Return the session with what GitHub shows before the evaluation."""
         return GitHubSession(self.calls, read_subject(self.calls, self.subject))
 
     def with_settings(self, settings: Publishing) -> GitHubSession:
