@@ -35,7 +35,6 @@ from sepurux_action.report.report_json import REPORT_FILES, json_text
 from sepurux_action.step import Connections, Invocation, from_command_line, from_step, ignored_variables
 
 CONNECTIONS = Connections()
-UNKNOWN_GATE = ("Sepurux gate",)  # for a skipped run whose settings name no gate
 DOCUMENTS = {Format.TEXT: lambda _: "", Format.JSON: json_text, Format.MARKDOWN: render_summary}
 UNFINISHED = "The step ended before the gate had a result. Re-run the job."
 
@@ -84,7 +83,8 @@ def run_gates(
         if not step.event.skip_reason:
             show(publish_problems(step, error, files))
             return signals.status(EXIT_UNDECIDED)
-        gates = tuple(Gate(name=name, campaign=name) for name in step.inputs.names or UNKNOWN_GATE)
+        names = step.inputs.names or ("Sepurux gate",)
+        gates = tuple(Gate(name=name, campaign=name) for name in names)
         step = step.with_settings(Settings(gates=gates, comment_key=step.inputs.comment_key))
     step = read_kept(step, files)
     log_start(step)

@@ -40,7 +40,6 @@ OTHER_COMMIT = (
     "sepurux/gate-action, Traces of another commit."
 )
 NO_FOLDER = "it needs the folder for the result; accepted: with `--baseline-dir`"
-CANCELED_EARLY = "The run was canceled before all settings were read."
 
 
 def begin(invocation: Invocation, host: Output, signals: Signals, connections: Connections) -> Step:
@@ -117,7 +116,7 @@ def _until_signal(step: Step, work: Callable[[], T]) -> T:
     try:
         return Timeouts(step.signals).run(math.inf, work)
     except Interrupted:
-        raise ConfigurationError([Problem(where="", message=CANCELED_EARLY)]) from None
+        raise ConfigurationError([Problem("", "The run was canceled before all settings were read.")]) from None
 
 
 def log_start(step: Step) -> None:

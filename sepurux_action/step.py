@@ -95,10 +95,7 @@ class Connections:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a step, or a command line, has. `policy` and `settings` are empty until they are read.
-
-    The results that were `kept` are those in the `baseline_file`.
-    """
+    """What a step, or a command line, has. `policy`, `settings`, and `kept` results are empty until they are read."""
 
     invocation: Invocation
     host: Output

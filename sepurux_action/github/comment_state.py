@@ -41,7 +41,6 @@ _COMMIT = re.compile(r"/commit/([0-9a-f]{40,64})\)")
 _SYMBOL = re.compile(r"\A### (\S+) ")
 _LINK = re.compile(r"\[[^][\n]*\]\([^()\s]*/commit/[0-9a-f]{40,64}\)")
 _ALERT = re.compile(r"^> \[![A-Z]+\]\n", re.MULTILINE)  # GitHub shows no alert within `<details>`
-_FAILURE_TEXTS = ("type", "severity", "description", "mutation")
 
 
 def fails_of(results: Iterable[GateResult], here: WorkflowRun) -> Mapping[str, Evaluated]:
@@ -121,7 +120,9 @@ def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
 
 
 def _cut_failure(failure: ClassifiedFailure) -> ClassifiedFailure:
-    texts: dict[str, Any] = {name: _cut(getattr(failure, name)) for name in _FAILURE_TEXTS}
+    texts: dict[str, Any] = {
+        name: _cut(getattr(failure, name)) for name in ("type", "severity", "description", "mutation")
+    }
     return replace(failure, **texts, trace_id="", steps=())
 
 

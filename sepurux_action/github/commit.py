@@ -19,7 +19,6 @@ from sepurux_action.github.snapshot import PAGE
 
 # On these events an approval starts another run only if the workflow runs on reviews too.
 NEED_REVIEW_TRIGGER = frozenset({"pull_request", "pull_request_target"})
-NO_BASE_COMMIT = "GitHub shows no base commit"
 NO_TEXT_FILE = f"it is not a text file of at most {MAX_FILE_BYTES // 1024} KiB"
 # Without the head's file there is only a note, without the statuses another call, and without the workflow no hint.
 MAY_FAIL = frozenset({"evaluated", "headPolicy", "headPolicyYaml", "workflow"})
@@ -53,10 +52,7 @@ fragment authored on Commit {{
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedStatus:
-    """A status of a commit. `own`: this token's account set it. `created` is GitHub's time, in seconds, as a text.
-
-    `id` is known from REST only, else 0.
-    """
+    """A status of a commit. `own`: this token's account set it. `created` is GitHub's time. GraphQL has no `id`: 0."""
 
     context: str
     description: str = ""
@@ -165,7 +161,7 @@ def parse_commit(response: object, event: Event, error: ErrorDetails | None = No
     policy = _policy_file(repository, "policy")
     if repository.get("policy") is None and not json_reader.as_object(repository.get("policyCommit")):
         # GitHub returns null for a commit that the token may not see, too.
-        policy = PolicyFile(error=NO_BASE_COMMIT, details=ErrorDetails(status=404))
+        policy = PolicyFile(error="GitHub shows no base commit", details=ErrorDetails(status=404))
     return Commit(
         account=account,
         statuses=None if "evaluated" in failed else parse_statuses(evaluated, account),
@@ -190,10 +186,7 @@ def parse_statuses(commit: object, account: str) -> tuple[PublishedStatus, ...] 
 
 
 def parse_status(raw: Mapping[str, object], account: str) -> PublishedStatus:
-    """Return a status that GraphQL or REST shows; `account` is the login of this token, with `[bot]` if it is a bot's.
-
-    The login of a bot ends with `[bot]` in REST, and not in GraphQL.
-    """
+    """Return a status of GraphQL or REST. Only in REST, and in `account`, the login of a bot ends with `[bot]`."""
     creator, number = raw.get("creator"), raw.get("id")
     login = json_reader.text(json_reader.at(creator, "login"))
     if "Bot" in {json_reader.at(creator, name) for name in ("__typename", "type")}:
@@ -222,9 +215,8 @@ def _policy_file(repository: Mapping[str, object], name: str) -> PolicyFile:
 def parse_requesters(response: object, *, of_pull: bool) -> tuple[Refusal, ...] | None:
     """Return the assignees, and the authors of the newest commit that is no update; None if someone may be missing.
 
-    `of_pull`: the query asked for a pull request, which has the assignees.
-
-    An update is a merge that someone made on GitHub's pages, so its author need not have asked for the changes.
+    `of_pull`: the query asked for a pull request, which has the assignees. An update is a merge that someone made on
+    GitHub's pages, so its author need not have asked for the changes.
     """
     repository = json_reader.at(response, "data", "repository")
     commit = json_reader.at(repository, "object")

@@ -23,7 +23,6 @@ from sepurux_action.errors import ErrorDetails
 SHA = re.compile(r"(?!0+\Z)[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 MAX_NUMBER = 2**31 - 1  # of a pull request, because GraphQL's Int has 32 bits
 REVIEW = "pull_request_review"
-DEPENDABOT = "dependabot[bot]"
 PERSON = "User"  # GitHub's type for an account that is neither a bot nor an app
 CONFIGURED_BOTS = frozenset({"dependabot", "renovate"})  # whose assignees come from a configuration
 # Events whose runs belong to a pull request's head, also as the cause of a `workflow_run`. A run of a fork executes the
@@ -158,7 +157,7 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
         default_branch=parse_branch(at("default_branch")) or (branch if name == "schedule" else ""),
         commit=parse_sha(environ.get("GITHUB_SHA")),
         head_branch=branch,
-        dependabot=actor == DEPENDABOT,
+        dependabot=actor == "dependabot[bot]",
         by_review=name == REVIEW,
         actor=json_reader.printable(environ.get("GITHUB_TRIGGERING_ACTOR", "")),
         pusher=actor if name == "push" else "",

@@ -48,14 +48,10 @@ MISNAMED_BASE = (
 )
 UNREADABLE_FILE = "Make it a text file that the gate can read."
 CHECKOUT = "the checkout"
-STAY_INSIDE = "Use a path that stays inside, also through links."
-
 SEVERAL_PULL_REQUESTS = (
     "Their policies may differ, so nothing was evaluated. "
     "Run the gate on `pull_request`, or set `pr_number` to one of them."
 )
-UNKNOWN_PULL_REQUEST = "The policy of its base branch may be stricter, so nothing was evaluated."
-SET_NUMBER = "Run the gate on `pull_request`, or set `pr_number`."
 MAX_PULLS_NAMED = 10  # pull requests in one message
 
 
@@ -105,8 +101,7 @@ def resolve_policy(
 def read_checkout(folder: TraceFolder, path: str) -> bytes | None:
     """Return the content of a policy file, at most one byte more than is allowed, or None if there is no file.
 
-    Raises OSError for a file that cannot be read, and OutsideError for one outside the folders: it may be a stricter
-    policy.
+    Raises OSError for a file that cannot be read, and OutsideError for one outside: it may be a stricter policy.
     """
     file = folder.resolved(folder.base / path)
     if file is None:
@@ -157,7 +152,7 @@ def _of_checkout(inputs: Inputs, read_file: Callable[[str], bytes | None]) -> Re
         if text is None and read_file(misnamed(inputs.config)) is not None:
             raise _misnamed(inputs.config)
     except OutsideError as error:
-        raise _unreadable(inputs, str(error.strerror), STAY_INSIDE) from None
+        raise _unreadable(inputs, str(error.strerror), "Use a path that stays inside, also through links.") from None
     except OSError as error:
         raise _unreadable(inputs, error.strerror or "it is not readable", UNREADABLE_FILE) from None
     if text is None:
@@ -210,11 +205,11 @@ def _check_base_is_known(inputs: Inputs, event: Event, *, uses_github: bool) -> 
             listed += f" and {more} more"
         message = f"{event.no_pr_reason}: {listed}. {SEVERAL_PULL_REQUESTS}"
         raise ConfigurationError([Problem(where="`pr_number`", message=message)])
-    message = f"{event.no_pr_reason}. {UNKNOWN_PULL_REQUEST}"
+    message = f"{event.no_pr_reason}. The policy of its base branch may be stricter, so nothing was evaluated."
     if event.error:
         message += f" {advice(Operation.FIND, event.error, event)}"
     elif event.name != "workflow_run":  # `pr_number` does not apply to a run that a pull request started
-        message += f" {SET_NUMBER}"
+        message += " Run the gate on `pull_request`, or set `pr_number`."
     raise ConfigurationError([Problem(where=f"`{event.name}` event", message=message)])
 
 

@@ -41,9 +41,6 @@ UNKNOWN_COMMENTS = (
     f"not all comments of the pull request could be read (the gate reads {MAX_PAGES * PAGE:,}), "
     "and one of them may be its own"
 )
-INVALID_POLICY = "this pull request makes the policy invalid"
-BASE_CHANGED = "the base branch has changed"
-AGAIN = "evaluating once more"
 BLOCKING_FIRST = (CommitState.FAILURE, CommitState.PENDING, CommitState.SUCCESS)
 
 
@@ -105,7 +102,7 @@ class Publisher:
         self._calls.set_timeout(self._early_s)
         status = self._decided_status(result)
         if may_change:
-            status = self._status_of(result, CommitState.PENDING, AGAIN)
+            status = self._status_of(result, CommitState.PENDING, "evaluating once more")
         self._set_statuses([status])
         self._early_s = self._calls.left
 
@@ -230,7 +227,7 @@ class Publisher:
     def _decided_status(self, result: GateResult) -> CommitStatus:
         state, note = CommitState.SUCCESS, _status_note(result)
         if self._subject.new_base(self._now):
-            state, note = CommitState.FAILURE, BASE_CHANGED
+            state, note = CommitState.FAILURE, "the base branch has changed"
             if result.decision is not Decision.FAIL:
                 note += "; re-run the job"
         elif result.needs_approval:
@@ -256,7 +253,7 @@ def _status_note(result: GateResult) -> str:
 
 def _note(result: GateResult) -> str:
     if result.invalid_policy:
-        return INVALID_POLICY
+        return "this pull request makes the policy invalid"
     if result.needs_approval:
         return "needs an approval"
     if result.approval and result.approval.approved:

@@ -14,10 +14,7 @@ from sepurux_action.github.snapshot import Comment, oldest_first
 
 
 class StickyComment:
-    """The comment on the pull request `number` that begins with `marker`, which distinguishes it from other steps'.
-
-    `account` is the token's, which wrote it.
-    """
+    """The comment on the pull request `number` that begins with `marker`. The token's `account` wrote it."""
 
     def __init__(self, calls: BoundedCalls, number: int, marker: str, account: str) -> None:
         self._calls, self._number, self._marker, self._account = calls, number, marker, account
