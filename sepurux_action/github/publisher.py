@@ -112,7 +112,7 @@ class Publisher:
         if self._event.pull_request is None or not (self._settings.status or self._subject.has_comment):
             return
         self._now = fetch_page(self._calls, self._event)
-        if new_base := self._subject.new_base(self._now):
+        if self._now and (new_base := self._subject.new_base(self._now)):
             then, now = map(json_reader.preview, (self._event.base_ref, new_base))
             changed = f"The base branch of the pull request has changed from {then} to {now} since the policy was read"
             self._calls.warn_once(f"{changed}, so each status is `failure`. Re-run the job.")
@@ -153,7 +153,7 @@ class Publisher:
         )
 
     def _no_comment_reason(self, now: Snapshot) -> str:
-        if now.pull_request is None or not now.pull_request.head_sha:
+        if not now.pull_request.head_sha:
             return "the pull request could not be read"
         is_head = now.pull_request.head_sha == self._event.commit
         if not is_head and self._event.name == "merge_group":
@@ -226,7 +226,7 @@ class Publisher:
 
     def _decided_status(self, result: GateResult) -> CommitStatus:
         state, note = CommitState.SUCCESS, _status_note(result)
-        if self._subject.new_base(self._now):
+        if self._now and self._subject.new_base(self._now):
             state, note = CommitState.FAILURE, "the base branch has changed"
             if result.decision is not Decision.FAIL:
                 note += "; re-run the job"

@@ -40,13 +40,13 @@ class Comment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """A pull request as one query shows it, None if it was not read, and a page of the token's own comments.
+    """A pull request as one query shows it, empty if it was not read, and a page of the token's own comments.
 
     The oldest comment comes first. `after` is the cursor of the next page, '' on the last one. `error` is why nothing
     could be read.
     """
 
-    pull_request: PullRequest | None = None
+    pull_request: PullRequest = field(default_factory=PullRequest)
     comments: tuple[Comment, ...] = ()
     after: str = ""
     error: ErrorDetails | None = None

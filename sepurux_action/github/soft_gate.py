@@ -133,7 +133,7 @@ class ReviewGate:
 
     def approval(self, reviewers: tuple[str, ...]) -> ApprovalStatus:
         status = ApprovalStatus(unread=True)
-        if self._pull and self._reviews is not None:
+        if self._pull.head_sha and self._reviews is not None:
             rules = self._rules(self._pull, reviewers)
             status = approval_status(self._reviews, rules)
             if status.can_approve:
@@ -165,7 +165,7 @@ class ReviewGate:
             return fail()
         refusals = {login: rules.refusal_of_all(login) for login in reviewers}
         excluded = [each.login for each in (*rules.requesters, *elsewhere)]
-        if self._pull is None or not self._pull.by_agent:
+        if not self._pull.by_agent:
             excluded.insert(0, rules.author)
         unread = any(reason and rules.is_unread(Refusal(login, reason)) for login, reason in refusals.items())
         return fail(
@@ -188,9 +188,9 @@ class ReviewGate:
     def _rules_again(self, reviewers: tuple[str, ...]) -> ApprovalRules | None:
         """Return the rules of a new evaluation. Without a pull request, the author is who pushed; None if unknown."""
         event, pull = self._event, self._pull
-        if pull is None and event.pusher and event.pull_request is None:
+        if event.pusher and event.pull_request is None:
             pull = PullRequest(author=event.pusher, head_sha=event.commit, by_agent=True)
-        return self._rules(pull, reviewers) if pull else None
+        return self._rules(pull, reviewers) if pull.head_sha else None
 
     @cached_property
     def _reviews(self) -> tuple[Review, ...] | None:

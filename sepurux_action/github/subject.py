@@ -57,15 +57,12 @@ class Subject:
     def is_at_event_commit(self, snapshot: Snapshot) -> bool:
         """Return whether the pull request in a snapshot has the event's commit as its head, and the event's base."""
         pull, event = snapshot.pull_request, self.event
-        if pull is None or not event.commit:
-            return False
-        return (pull.head_sha, pull.base_ref) == (event.commit, event.base_ref)
+        return bool(event.commit) and (pull.head_sha, pull.base_ref) == (event.commit, event.base_ref)
 
-    def new_base(self, snapshot: Snapshot | None) -> str:
+    def new_base(self, snapshot: Snapshot) -> str:
         """Return the base branch of the pull request in a snapshot if the event has another one, else ''."""
-        if snapshot is None or snapshot.pull_request is None or snapshot.pull_request.base_ref == self.event.base_ref:
-            return ""
-        return snapshot.pull_request.base_ref
+        base = snapshot.pull_request.base_ref
+        return "" if base == self.event.base_ref else base
 
     def context_of(self, gate: str) -> str:
         """Return the context of a gate's status, of which GitHub ignores the case."""
@@ -104,7 +101,7 @@ def read_subject(calls: BoundedCalls, subject: Subject) -> Subject:
     event = _find_pull_request(calls, subject.event)
     subject = replace(subject, event=event, **_read(calls, event, subject.config, PARTS))
     pull = subject.snapshot.pull_request
-    if pull and subject.new_base(subject.snapshot) and event.name != "merge_group":
+    if subject.new_base(subject.snapshot) and event.name != "merge_group":
         then, now = map(json_reader.preview, (event.base_ref, pull.base_ref))
         calls.output.log(f"the base branch is now {now}, and not {then} as in the event's payload")
         event = replace(event, base_ref=pull.base_ref, base_sha=pull.base_sha)
