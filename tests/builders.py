@@ -312,7 +312,7 @@ def _timed_out() -> RunResult:
 
 
 def _flood() -> GateResult:
-    failures = tuple(
+    failures = FAILURES[:1] + tuple(
         ClassifiedFailure(
             type=f"tool_misuse_{number:03}",
             severity="medium" if number < 100 else "low",
@@ -320,7 +320,7 @@ def _flood() -> GateResult:
             "as if the call had succeeded.",
             mutation="schema_drift",
         )
-        for number in range(300)
+        for number in range(299)
     )
     tools = tuple(FailingTool(f"orders.step_{number:02}", 60 - number) for number in range(60))
     run = run_with(FAILING, pass_rate=0.11, failures=340, top_failing_tools=tools)
@@ -335,42 +335,56 @@ def _failed(gate: Gate, approval: ApprovalStatus | None = None, notes: tuple[str
 def _with_new_failures(gate: Gate) -> GateResult:
     """Return a failed gate whose failures are new, also on the base, or not compared, and which fixes one of them."""
     unsafe, lookup, call, incomplete = FAILURES
-    compared = (
-        replace(unsafe, scenario="refund twice", on_base=OnBase(0, 5), steps=DIFFERENT_STEPS),
-        replace(lookup, scenario="refund twice", on_base=OnBase(3, 5)),
-        replace(call, scenario="cancel an order", on_base=OnBase(0, 5), steps=FAILED_STEP),
-        replace(incomplete, scenario="a new one"),
-    )
-    rows = {"refund twice": (0.5, 3), "cancel an order": (0.75, 1), "a new one": (0.9, 1)}
-    scenarios = []
-    for name, (rate, count) in rows.items():
-        own = tuple(each for each in compared if each.scenario == name)
-        runs = [
-            a_run(
-                run_with(FAILING, pass_rate=rate, dashboard_url=f"https://app.sepurux.dev/runs/{name.split()[0]}-{n}"),
-                trace=f"traces/{name.split()[0]}-{n}.json",
-                uploaded=True,
-                failures=own[n // 2 :],  # the third recording lacks the first failure
-            )
-            for n in range(count)
-        ]
-        scenarios.append(Scenario(name=name, recordings=tuple(runs), key=name))
-    failed = WhatFailed(failures=merge_failures(compared)[0], fixed=FIXED.fixed, scenarios=tuple(scenarios))
-    traces = tuple(Trace(label=run.trace, content=b"{}") for each in scenarios for run in each.recordings)
-    result = a_result(a_run(), gate=gate, what_failed=failed)
-    numbers = run_with(result.numbers, scenarios=3.0)
-    return replace(result, numbers=numbers, gate=replace(gate, traces=traces))
+    unsafe = replace(unsafe, scenario="refund twice", on_base=OnBase(0, 5), steps=DIFFERENT_STEPS)
+    lookup = replace(lookup, scenario="refund twice", on_base=OnBase(3, 5), count=1)
+    call = replace(call, scenario="cancel an order", on_base=OnBase(0, 5), steps=FAILED_STEP)
+    incomplete = replace(incomplete, scenario="a new one")
+    rows = {  # of each recording, its pass rate and its failures
+        "refund twice": ((0.4, (unsafe, lookup)), (0.6, (lookup,)), (1.0, ())),
+        "cancel an order": ((0.7, (call,)),),
+        "a new one": ((0.8, (incomplete,)),),
+    }
+    tools = {"refund twice": "payments.refund", "cancel an order": "crm.lookup_customer", "a new one": "orders.cancel"}
+    runs = [
+        a_run(
+            run_with(
+                FAILING if failures else PASSING,
+                pass_rate=rate,
+                unsafe_attempts=float(unsafe in failures),
+                failures=float(len(failures)),
+                top_failing_tools=(FailingTool(tools[name], len(failures)),) if failures else (),
+                dashboard_url=f"https://app.sepurux.dev/runs/{name.split()[0]}-{number}",
+            ),
+            trace=f"traces/{name.split()[0]}-{number}.json",
+            uploaded=True,
+            trace_id=f"{name.split()[0]}-{number}",
+            failures=failures,
+        )
+        for name, recordings in rows.items()
+        for number, (rate, failures) in enumerate(recordings)
+    ]
+    names = [name for name, recordings in rows.items() for _ in recordings]
+    traces = tuple(Trace(label=run.trace, content=b"{}", task=name) for run, name in zip(runs, names, strict=True))
+    return _with_failures(a_result(*runs, gate=replace(gate, traces=traces)), fixed=FIXED.fixed)
 
 
 def _with_worse_scenarios(result: GateResult) -> GateResult:
     """Return a result with two scenarios whose pass rate is lower than in each result of the base."""
     base = ScenarioOnBase(tuple(BaseScenario(name="", pass_rate=rate) for rate in (1.0, 1.0, 0.95, 1.0)))
     rates = {"cancel an order": 0.6, "refund twice": 0.8, "look a customer up": 0.97}
+    failures = (replace(FAILURES[3], scenario="cancel an order", on_base=OnBase(0, 4)),)
     scenarios = (
-        replace(a_scenario(name, a_ci_run(decision="pass", pass_rate=rate, dashboard_url=DASHBOARD)), base=base)
+        replace(
+            a_scenario(
+                name,
+                a_ci_run(decision="pass", pass_rate=rate, dashboard_url=DASHBOARD),
+                failures=failures if name == failures[0].scenario else (),
+            ),
+            base=base,
+        )
         for name, rate in rates.items()
     )
-    return replace(result, what_failed=WhatFailed(scenarios=tuple(scenarios)))
+    return replace(result, what_failed=WhatFailed(scenarios=tuple(scenarios), failures=failures))
 
 
 def _of_scenarios(gate: Gate) -> GateResult:
@@ -406,8 +420,8 @@ def _of_scenarios(gate: Gate) -> GateResult:
         unread_scenarios=1,
         notes=("Not all failures were read: a request failed: HTTP 503.",),
     )
-    run = a_run(run_with(FAILING, failures=8), batch_id="batch-7", run_id="")
-    return a_result(run, gate=gate, what_failed=failed)
+    run = a_run(run_with(FAILING, pass_rate=0.979, failures=8), batch_id="batch-7", run_id="")
+    return a_result(run, gate=replace(gate, limits={**gate.limits, "min_pass_rate": 0.98}), what_failed=failed)
 
 
 def _of_traces() -> GateResult:
@@ -432,19 +446,20 @@ def _of_low_scenarios() -> GateResult:
     gate, runs = a_gate_with(min_pass_rate=0.85, max_unsafe=0, min_scenario_pass_rate=0.6), list[RunResult]()
     for task, of_task in rates.items():
         for n, rate in enumerate(of_task, 1):
-            run = run_with(PASSING, pass_rate=rate, failures=round(4 * (1 - rate)), reliability_score=100 * rate)
-            failures = () if rate == 1 else (FAILURES[2],)
+            count = round(4 * (1 - rate))
+            run = run_with(PASSING, pass_rate=rate, failures=count, reliability_score=100 * rate)
+            failures = (replace(FAILURES[2], mutation="timeouts", count=count),) if count else ()
             path, trace_id = f"traces/{task}-{n}.json", f"{task}-{n}"
             runs.append(a_run(run, trace=path, uploaded=True, trace_id=trace_id, failures=failures))
     traces = tuple(Trace(label=run.trace, content=b"{}", task=run.trace_id[:-2]) for run in runs)
     return _with_failures(a_result(*runs, gate=replace(gate, traces=traces)))
 
 
-def _with_failures(result: GateResult) -> GateResult:
+def _with_failures(result: GateResult, fixed: tuple[FixedFailure, ...] = ()) -> GateResult:
     """Return a result whose scenarios and failures are those of its runs."""
     scenarios = tuple(sorted(result.scenarios, key=lambda each: each.severity_key))
     failures = merge_failures(failure for run in result.runs for failure in run.failures)[0]
-    return replace(result, what_failed=WhatFailed(scenarios=scenarios, failures=failures))
+    return replace(result, what_failed=WhatFailed(scenarios=scenarios, failures=failures, fixed=fixed))
 
 
 def _confirmed(gate: Gate, first: float, second: float) -> GateResult:
@@ -460,7 +475,8 @@ def _compared(rate: float, context: Context | None) -> GateResult:
     gate = a_gate_with(min_pass_rate=0.85, max_unsafe=0, max_pass_rate_drop=0.03, max_reliability_score_drop=5)
     baseline = context.baselines["refunds"] if context else None
     base = Base(baseline=baseline, branch="main", hint=UNREAD_RESULTS_HINT)
-    return a_result(a_run(run_with(PASSING, pass_rate=rate)), gate=gate, base=base)
+    failed = WhatFailed(failures=FAILURES[3:])
+    return a_result(a_run(run_with(PASSING, pass_rate=rate)), gate=gate, base=base, what_failed=failed)
 
 
 WAITS = ApprovalStatus(
@@ -510,6 +526,7 @@ POLICY_CHANGES = (
     Change("enforcement", "hard from 2027-01-31 on main, release/**; soft", "observe"),
     Change("reviewers", "mona, hubot-2", "", "refunds"),
 )
+REMOVED_REVIEWERS = Change("reviewers", "mona, hubot-2", "", "agent-07")
 
 
 @cache
@@ -586,7 +603,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     )
     of_main = ScenarioOnBase((BaseScenario(name="", pass_rate=0.93),))
     known_here = WhatFailed(scenarios=(replace(a_scenario("find an order", PASSING), base=of_main),))
-    here, alone, on_main = a_context(), a_context(pull_request=None), a_context(base_ref="main")
+    here, alone = a_context(base_ref="main"), a_context(pull_request=None)
     against_main = a_context(
         base_ref="main",
         baselines={"refunds": a_baseline(*_of_main(0.95)), "search": a_baseline(*_of_main(0.93))},
@@ -630,7 +647,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "fail-new": (_with_new_failures(asking), against_main),
         "fail-unmarked": (_failed(a_gate()), against_main),
         "fail-scenarios": (_of_scenarios(replace(asking, traces=(OF_CAMPAIGN,))), larger),
-        "fail-uncovered": (a_result(a_run(replace(PASSING, decision="fail")), gate=covering), on_main),
+        "fail-uncovered": (a_result(a_run(replace(PASSING, decision="fail")), gate=covering), here),
         "fail-few-scenarios": (a_result(a_run(PASSING), gate=wide), larger),
         "fail-recovering": (a_result(a_run(better)), recovering),
         "fail-flood": (_flood(), here),
@@ -678,7 +695,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "gates-new": ((_with_new_failures(a_gate()), replace(many[0], what_failed=known_here), many[3]), against_main),
         "gates-pass": (passing, here),
         "gates-waiting": ((many[0], returns, many[3]), here),
-        "most-gates": (most_gates(), loosening),
+        "most-gates": (most_gates(), replace(loosening, policy_changes=(*POLICY_CHANGES[:2], REMOVED_REVIEWERS))),
         "hostile": (
             (hostile_result(HOSTILE), hostile_result(HOSTILE + " again", traces=1)),
             replace(hostile_context(HOSTILE, f"{HOSTILE}0"), commit=HOSTILE),

@@ -30,8 +30,13 @@ def count(value: float) -> str:
     return f"{int(value):,}"
 
 
-def pluralize(value: float, one: str, many: str | None = None) -> str:
-    return f"{count(value)} {one if value == 1 else many or one + 's'}"
+def agree(value: float, singular: str, plural: str) -> str:
+    """Return the word or the sentence that agrees with a number."""
+    return singular if value == 1 else plural
+
+
+def pluralize(value: float, one: str, many: str = "") -> str:
+    return f"{count(value)} {agree(value, one, many or one + 's')}"
 
 
 def duration(seconds: float) -> str:

@@ -21,13 +21,15 @@ MAX_HEADLINE_LENGTH = 150  # characters; the alert shows a longer one
 def explanation(gate: GateFacts) -> str:
     """Return why a gate failed, '' if its thresholds say it."""
     if unexplained(gate):
-        ask = f" Ask Sepurux about run `{gate.worst.run_id}`." if gate.worst.run_id and not gate.dashboard else ""
-        return f"{gate.detail or UNEXPLAINED_FAIL}{ask}"
+        why = gate.detail or UNEXPLAINED_FAIL
+        if gate.worst.run_id and not gate.dashboard:
+            return f"{why} Ask Sepurux about run `{gate.worst.run_id}`."
+        return why
     if gate.rule is Rule.THRESHOLD_MISSED and gate.thresholds.missed:
         return gate.hint
-    return (
-        gate.reason if gate.rule is Rule.THRESHOLD_MISSED or (gate.rule is Rule.FAILED_TWICE and gate.recorded) else ""
-    )
+    if gate.rule is Rule.THRESHOLD_MISSED or (gate.rule is Rule.FAILED_TWICE and gate.recorded):
+        return gate.reason
+    return ""
 
 
 def reported_pass(gate: GateFacts) -> str:
@@ -35,8 +37,9 @@ def reported_pass(gate: GateFacts) -> str:
     if gate.rule is not Rule.THRESHOLD_MISSED or not gate.thresholds.missed or gate.by_earlier_drop:
         return ""
     if gate.gate.has_several_traces:
-        all_passed = all(run.decision is Decision.PASS for run in gate.runs)
-        return "Sepurux reported a pass for each trace alone." if all_passed else ""
+        if any(run.decision is not Decision.PASS for run in gate.runs):
+            return ""
+        return "Sepurux reported a pass for each trace alone."
     if any(row.check.threshold in gate.gate.thresholds for row in gate.thresholds.missed):  # it was sent
         return "Sepurux itself reported a pass, although this number misses the threshold."
     return "Sepurux itself reported a pass: it does not know this threshold."
@@ -44,9 +47,12 @@ def reported_pass(gate: GateFacts) -> str:
 
 def reached(gate: GateFacts) -> str:
     """Return the numbers of a gate that passed, for its title: `95.0%, nothing unsafe`."""
-    unsafe = gate.numbers.value(UNSAFE_ATTEMPTS)
-    known = UNSAFE_ATTEMPTS.named(unsafe) if unsafe else "nothing unsafe"
-    return ", ".join(filter(None, (gate.pass_rate, "" if unsafe is None else known))) if not gate.skipped else ""
+    unsafe, numbers = gate.numbers.value(UNSAFE_ATTEMPTS), [gate.pass_rate]
+    if unsafe == 0:
+        numbers.append("nothing unsafe")
+    elif unsafe:
+        numbers.append(UNSAFE_ATTEMPTS.named(unsafe))
+    return ", ".join(filter(None, numbers))
 
 
 def headline(gate: GateFacts) -> str:
@@ -57,8 +63,9 @@ def headline(gate: GateFacts) -> str:
     if gate.rule is not Rule.NOT_POLLED:
         return ""
     found = _CLAUSE.match(gate.detail)
-    first = found["first"].removesuffix(".") if found else ""
-    return first if len(first) <= MAX_HEADLINE_LENGTH else ""
+    if found is None or len(found["first"].removesuffix(".")) > MAX_HEADLINE_LENGTH:
+        return ""
+    return found["first"].removesuffix(".")
 
 
 def no_trace_can_cause(gate: GateFacts) -> bool:
@@ -99,5 +106,7 @@ def not_allowed(gate: GateFacts) -> str:
     if gate.short:
         return "the step was canceled"
     if gate.rule is Rule.RECORD_UNREAD:
-        return "an earlier run may have failed"
-    return "the gate uploads a trace" if gate.rule is Rule.BASE_UNREAD else "the uploaded trace may be the cause"
+        return "that failure would count"
+    if gate.rule is Rule.BASE_UNREAD:
+        return "the gate uploads a trace"
+    return "the uploaded trace may be the cause"

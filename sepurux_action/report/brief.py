@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from operator import attrgetter as of
+from pathlib import PurePosixPath
 from typing import Annotated, Any
 
 from sepurux_action.common import codec, json_reader
@@ -62,12 +63,14 @@ def _first_steps(failure: ClassifiedFailure) -> list[str]:
 
 def _check(gate: GateFacts) -> str:
     """Return the command that evaluates the scenarios that failed once more, on one line."""
-    return gate.reproduction[-1].replace(" \\\n ", "") if gate.reproduction else ""
+    return "".join(gate.reproduction[-1:]).replace(" \\\n ", "")
 
 
 def _limit(row: ThresholdFacts, kind: str) -> float | None:
     is_max = row.check.threshold.startswith("max_")
-    return row.check.limit if is_max is (kind == "max") else None
+    if is_max is not (kind == "max"):
+        return None
+    return row.check.limit
 
 
 def _do_not_edit(report: Report) -> list[str]:
@@ -81,8 +84,7 @@ def _do_not_edit(report: Report) -> list[str]:
 def _pattern(path: str) -> str:
     """Return the glob of the files in the same folder with the same ending."""
     folder, slash, name = path.rpartition("/")
-    _, dot, ending = name.rpartition(".")
-    return f"{folder}{slash}*{dot}{ending}" if dot else f"{folder}{slash}*"
+    return f"{folder}{slash}*{PurePosixPath(name).suffix}"
 
 
 class _Missed(Shape):
@@ -181,20 +183,26 @@ def _limited(value: Any, name: str, *, from_fork: bool) -> Any:  # noqa: ANN401 
         case str():
             longest = _LONGEST.get(name, MAX_NAME_LENGTH)
             return _name(value, from_fork=from_fork and name in _NAMES_OF_TRACES, longest=longest)
-    return whole(value) if isinstance(value, float) else value
+        case float():
+            return whole(value)
+    return value
 
 
 def _name(text: str, *, from_fork: bool, longest: int = MAX_NAME_LENGTH) -> str:
     """Return a printable text, or ''. In a fork, only an ordinary name: its traces may choose these names."""
     name = json_reader.printable(text)
     if from_fork:
-        return name if len(name) <= MAX_FORK_NAME_LENGTH and ORDINARY.match(name) else ""
+        if len(name) > MAX_FORK_NAME_LENGTH or not ORDINARY.match(name):
+            return ""
+        return name
     return json_reader.shorten(name, longest)
 
 
 def whole(value: float) -> float:
     """Return a whole number as an integer: `1`, not `1.0`."""
-    return int(value) if value == int(value) else value
+    if value == int(value):
+        return int(value)
+    return value
 
 
 def brief_json(report: Report, most_bytes: int) -> str:
@@ -204,7 +212,7 @@ def brief_json(report: Report, most_bytes: int) -> str:
     because a push changes no others. All characters are ASCII, and none has a meaning in Markdown or HTML.
     """
     of_traces = replace(report, gates=tuple(gate for gate in report.failed if gate.gate.uploads_traces))
-    if not of_traces.gates:
+    if not (of_traces.gates and most_bytes):
         return ""
     every, comment = brief(of_traces), View(report=report, place="comment", limits=COMMENT_LIMITS)
     sections = [section for gate in of_traces.gates for section in comment.what_failed(gate)]
@@ -217,7 +225,9 @@ def brief_json(report: Report, most_bytes: int) -> str:
     }
     cuts = sorted(_cuts(every["gates"]), key=lambda cut: "failures" in cut and cut[:3] not in in_comment, reverse=True)
     fewest = bisect_left(range(len(cuts) + 1), 1, key=lambda number: len(_without(every, cuts[:number])) <= most_bytes)
-    return _without(every, cuts[:fewest]) if fewest <= len(cuts) else ""
+    if fewest > len(cuts):
+        return ""
+    return _without(every, cuts[:fewest])
 
 
 _Path = tuple[int | str, ...]  # the keys and indexes of what is cut

@@ -48,13 +48,16 @@ class Context:
 
     def page(self, path: str) -> str:
         """Return the address of a page of the repository, '' if it is not known."""
-        of_commit = f"/commit/{self.commit}"
-        return self.commit_url.removesuffix(of_commit) + path if self.commit_url.endswith(of_commit) else ""
+        repository, of_commit, rest = self.commit_url.rpartition(f"/commit/{self.commit}")
+        if not of_commit or rest:
+            return ""
+        return repository + path
 
     def commit_page(self, commit: str) -> str:
         """Return the address of another commit, '' if it is not known."""
-        before = self.commit_url.removesuffix(self.commit)
-        return before + commit[:LINKED_SHA] if commit and before != self.commit_url else ""
+        if not commit:
+            return ""
+        return self.page(f"/commit/{commit[:LINKED_SHA]}")
 
     def dashboard(self, url: str) -> Dashboard | None:
         if not url:

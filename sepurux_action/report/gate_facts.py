@@ -72,18 +72,26 @@ class GateFacts(GateResult):
             return ""
         if self.approval:
             return "approved"
-        return "enforcement: observe" if self.gate.stage is Stage.OBSERVE else "on_undecided: allow"
+        if self.gate.stage is Stage.OBSERVE:
+            return "enforcement: observe"
+        return "on_undecided: allow"
 
     @property
     def continued(self) -> WorkflowRun | None:
         """Return the workflow run that started an evaluation which this one polled on."""
-        return None if self.recorded else next((run.earlier for run in self.runs if run.earlier), None)
+        if self.recorded:
+            return None
+        return next((run.earlier for run in self.runs if run.earlier), None)
 
     @property
     def evaluated_by(self) -> str:
         """Return the page of the earlier workflow run that found the `fail`, or that started the evaluation, or ''."""
-        earlier = self.recorded.run if self.recorded else self.continued
-        return earlier.url if earlier else ""
+        earlier = self.continued
+        if self.recorded:
+            earlier = self.recorded.run
+        if earlier is None:
+            return ""
+        return earlier.url
 
     @property
     def dashboard(self) -> Dashboard | None:
@@ -120,7 +128,9 @@ class GateFacts(GateResult):
     @property
     def baseline(self) -> Baseline:
         """Return what the gate is compared with: the base may have other results by now than for an earlier drop."""
-        return Baseline() if self.by_earlier_drop else self.context.baselines.get(self.name, Baseline())
+        if self.by_earlier_drop:
+            return Baseline()
+        return self.context.baselines.get(self.name, Baseline())
 
     @cached_property
     def thresholds(self) -> Thresholds:
@@ -136,4 +146,6 @@ class GateFacts(GateResult):
 
     @cached_property
     def history(self) -> tuple[CommitFacts, ...]:
-        return history(self, self.context, self.baseline) if self.detailed else ()
+        if self.detailed:
+            return history(self, self.context, self.baseline)
+        return ()

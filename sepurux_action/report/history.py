@@ -63,7 +63,9 @@ def history(result: GateResult, context: Context, baseline: Baseline) -> tuple[C
         medians = ((metric.name, baseline.median(metric)) for metric in metrics.LISTED)
         numbers = {name: median for name, median in medians if median is not None}
         rows.append(row("", replace(results[0].result, numbers=numbers), base=True))
-    return tuple(rows) if len(rows) > 1 else ()
+    if len(rows) == 1:
+        return ()
+    return tuple(rows)
 
 
 def without_rate(commits: Sequence[CommitFacts]) -> list[str]:
@@ -79,7 +81,9 @@ def chart(commits: Sequence[CommitFacts], needed: float | None) -> str:
     points = [(row.commit[:SHORT_SHA], row.pass_rate * 100) for row in rows if row.pass_rate is not None]
     if len(points) < MIN_CHART_POINTS:
         return ""
-    values = [value for _, value in points] + ([] if needed is None else [needed * 100])
+    values = [value for _, value in points]
+    if needed is not None:
+        values.append(needed * 100)
     low = max(0, math.floor(min(values) / CHART_STEP) * CHART_STEP - CHART_STEP)
     high = min(100, math.ceil(max(values) / CHART_STEP) * CHART_STEP + CHART_STEP)
     labels = ", ".join(f'"{re.sub("[^A-Za-z0-9]", "", label)}"' for label, _ in points)

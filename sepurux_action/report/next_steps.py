@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sepurux_action.common import number_format
 from sepurux_action.config.options import REVIEWERS
 from sepurux_action.evaluation.enforcement import Reason, Refusal
 from sepurux_action.report import advice, tables
@@ -33,7 +34,7 @@ def fix(say: Words, gate: GateFacts, whose: str) -> Markdown:
         return NOTHING
     if not gate.gate.uploads_traces:
         correct = "Whoever maintains the scenarios must correct or replace them{run}."
-        return say(correct, run=in_brackets(say, gate))
+        return say.paragraph(say(correct, run=in_brackets(say, gate)), _lacking(say, gate))
     dropped = gate.thresholds.dropped
     if gate.recorded and not gate.recorded.run and gate.dashboard and not dropped:
         look = "What failed is in the {run}: fix it{push}."
@@ -41,7 +42,9 @@ def fix(say: Words, gate: GateFacts, whose: str) -> Markdown:
     if unnamed := without_failures(say, gate):
         return unnamed
     first = say.when(gate.old_traces, "Record the traces of this commit first.")
-    failures = _fix_drop(say, gate, whose) if dropped else _fix_failures(say, gate, whose)
+    failures = _fix_failures(say, gate, whose)
+    if dropped:
+        failures = _fix_drop(say, gate, whose)
     return say.paragraph(allowed_drops(say, gate), first, failures, _lacking(say, gate), evidence(say, gate))
 
 
@@ -62,19 +65,19 @@ def without_failures(say: Words, gate: GateFacts) -> Markdown:
 
 def _lacking(say: Words, gate: GateFacts) -> Markdown:
     """Return that required mutation categories are missing besides failures to fix, which no fix of the agent adds."""
-    lacking = gate.thresholds.lacking
-    if not lacking or gate.thresholds.only_lacking or gate.recorded:
-        return NOTHING
-    return say("Cover {names} too.", names=say.listed(lacking, "and"))
+    lacking = gate.thresholds.also_lacking
+    return say.when(lacking, "Cover {names} too.", names=say.listed(lacking, "and"))
 
 
 def _fix_failures(say: Words, gate: GateFacts, whose: str) -> Markdown:
     """Return which failures to fix: the new ones, or if none is new, all."""
     what, count, push = _counted([gate]), len(gate.found.failures), and_push(say)
     if what and all(each.on_base and not each.is_new for each in gate.found.failures):
-        also, them = ("The failure is", "it") if count == 1 else (f"All {count} failures are", "them")
-        on = say("{base} too", base=say.base)
-        return say("{also} on {on}. Fix {them}{push}.", also=also, on=on, them=them, push=push)
+        one, many = (
+            "The failure is on {base} too. Fix it{push}.",
+            "All {count} failures are on {base} too. Fix them{push}.",
+        )
+        return say(number_format.agree(count, one, many), count=count, base=say.base, push=push)
     return say("Fix {whose} {what}{push}.", whose=whose, what=what or "failures", push=push)
 
 
@@ -84,8 +87,10 @@ def _counted(gates: Sequence[GateFacts]) -> str:
     new = sum(each.is_new for each in failures)
     if not new and (not failures or any(gate.found.unlisted or gate.found.below for gate in gates)):
         return ""
-    count, noun = new or len(failures), "new failure" if new else "failure"
-    return noun if count == 1 else f"{count} {noun}s"
+    count, noun = new or len(failures), "failure"
+    if new:
+        noun = "new failure"
+    return number_format.agree(count, noun, f"{count} {noun}s")
 
 
 def allowed_drops(say: Words, gate: GateFacts) -> Markdown:
@@ -106,9 +111,9 @@ def _fix_drop(say: Words, gate: GateFacts, whose: str) -> Markdown:
     worse, push = len(gate.found.got_worse), and_push(say)
     if not worse and gate.found.failures:
         return _fix_failures(say, gate, whose)
-    what = "what got worse"
-    if worse:
-        what = "the scenario that got worse" if worse == 1 else f"the {worse} scenarios that got worse"
+    what = number_format.agree(worse, "the scenario that got worse", f"the {worse} scenarios that got worse")
+    if not worse:
+        what = "what got worse"
     return say("Fix {what}{push}.", what=what, push=push)
 
 
@@ -117,8 +122,9 @@ def _fix_drop(say: Words, gate: GateFacts, whose: str) -> Markdown:
 
 def _look(say: Words, gates: Sequence[GateFacts]) -> Markdown:
     """Return what an approver has to look at."""
-    counted = _counted(gates)
-    what = f"the {counted}" if counted else "what failed"
+    counted, what = _counted(gates), "what failed"
+    if counted:
+        what = f"the {counted}"
     runs = [tables.link_to_run(say.code(gate.name), gate.dashboard) for gate in gates if gate.dashboard]
     run = say.when(say.as_markdown and runs, " ({runs})", runs=Markdown(", ".join(runs[:MOST_NAMED])))
     if len(gates) == 1:
@@ -135,9 +141,7 @@ def approvers(say: Words, gates: Sequence[GateFacts]) -> Markdown:
         return say.paragraph(unread, say.prose(give), *(evidence(say, gate) for gate in gates[:1]))
     looked, who = all(map(advice.explained_by_failures, gates)), say.listed(approval.can_approve, "or")
     if approval.anyone:
-        who = say(
-            "anyone with write access except the author" if looked else "Anyone with write access except the author"
-        )
+        who = say("{any} with write access except the author", any="anyone" if looked else "Anyone")
     files = say.link("review", f"{say.context.pull_request_url}/files")
     review = say.when(say.context.pull_request_url and say.as_markdown, " ({files})", files=files)
     fix, commit = say.when(pushed, ", or you can push a fix"), say.commit(approval.commit)
@@ -164,7 +168,9 @@ def approvers(say: Words, gates: Sequence[GateFacts]) -> Markdown:
 def no_approval(say: Words, gate: GateFacts) -> Markdown:
     """Return why no one can approve a soft gate that blocks."""
     if advice.acts_as_hard(gate):
-        missing = "a pull request" if say.context.pull_request is None else "access to GitHub"
+        missing = "access to GitHub"
+        if say.context.pull_request is None:
+            missing = "a pull request"
         return say("Without {missing}, a soft gate acts as a hard gate.", missing=missing)
     if not (gate.blocks and gate.approval and not gate.approval.possible and gate.approval.cannot_approve):
         return NOTHING

@@ -25,9 +25,9 @@ def of_report(say: Words) -> list[Markdown]:
     """Return which gates evaluate what a push does not change, and which have traces that call no tool."""
     one, silent, remarks = len(say.report.gates) == 1, say.report.without_calls, []
     if registered := say.report.registered:
-        evaluate = "{these} evaluate" if registered[1:] else "{these} evaluates"
+        evaluate = number_format.agree(len(registered), "{these} evaluates", "{these} evaluate")
         these = say(evaluate, these=say("This gate") if one else say.gates(registered))
-        results = "these results say" if registered[1:] else "this result says"
+        results = number_format.agree(len(registered), "this result says", "these results say")
         sentence = say(
             "⚠️ {these} the scenarios that are registered at Sepurux. A push does not change them, so {results} nothing"
             " about this pull request.",
@@ -74,11 +74,12 @@ def _drops(say: Words, gate: GateFacts) -> list[Markdown]:
     for check in gate.checks:
         if check.state is CheckState.WITHIN_RANGE:
             metric = DROPS[check.threshold]
-            values = gate.baseline.values(metric)
-            lowest, highest = (metric.format.write(end(values), None) if values else "" for end in (min, max))
-            dropped = "⚠️ The {noun} dropped, but the last results on {base} vary as much: {lowest} to {highest}."
-            sentence = say(dropped, noun=metric.noun, base=say.base, lowest=lowest, highest=highest)
-            remarks.append(say.paragraph(sentence, say("This does not block.")))
+            values, between = gate.baseline.values(metric), Markdown("")
+            if values:  # what an earlier run compared with is not known any more
+                lowest, highest = (metric.format.write(end(values), None) for end in (min, max))
+                between = say(": {lowest} to {highest}", lowest=lowest, highest=highest)
+            dropped = "⚠️ The {noun} dropped, but the last results on {base} vary as much{between}. This does not block."
+            remarks.append(say(dropped, noun=metric.noun, base=say.base, between=between))
     waiting = [DROPS[check.threshold] for check in gate.checks if check.state is CheckState.NOT_COMPARED]
     if waiting:
         results = len(gate.baseline.values(waiting[0]))
@@ -121,7 +122,7 @@ def fixed_failures(say: Words, gate: GateFacts) -> Markdown:
     fixed = number_format.pluralize(count, "earlier failure")
     if say.context.base_ref:
         fixed = say("{failures} of {base}", failures=number_format.pluralize(count, "failure"), base=say.base)
-    return say("{fixed} is fixed." if count == 1 else "{fixed} are fixed.", fixed=fixed)
+    return say(number_format.agree(count, "{fixed} is fixed.", "{fixed} are fixed."), fixed=fixed)
 
 
 def failures_of_passed(say: Words, gate: GateFacts) -> Markdown:
@@ -139,7 +140,7 @@ def failures_of_passed(say: Words, gate: GateFacts) -> Markdown:
 
 
 def _named(say: Words, gate: GateFacts, failures: Sequence[ClassifiedFailure], one: str, many: str) -> Markdown:
-    count = say(one if len(failures) == 1 else many, count=len(failures))
+    count = say(number_format.agree(len(failures), one, many), count=len(failures))
     if len(failures) > MOST_NAMED:
         return say("{count}.", count=count)
     named = Markdown(", ".join(kind_of_failure(say, gate, each) for each in failures))
@@ -158,7 +159,7 @@ def type_of_failure(say: Words, gate: GateFacts, failure: ClassifiedFailure, *, 
     many = say.when(failure.count > 1, ", {times}", times=times)
     under = say.when(say.code(failure.mutation), ", under {mutation}", mutation=say.code(failure.mutation))
     kind = say.code(failure.type) or say("no type")
-    where = in_scenarios(say, gate, failure) if named else ""
+    where = say.when(named, "{where}", where=in_scenarios(say, gate, failure))
     return Markdown(f"{kind}{where}{under}{many}")
 
 
@@ -167,7 +168,9 @@ def in_scenarios(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Mar
     names = gate.found.scenarios_with(failure)
     if not names:
         return Markdown("")
-    most = MOST_SCENARIOS if say.view.place == "summary" else 1
+    most = 1
+    if say.view.place == "summary":
+        most = MOST_SCENARIOS
     shown = [scenario(say, gate, each) for each in names[:most]]
     if names[most:]:
         shown.append(Markdown(number_format.pluralize(len(names) - most, "other")))
@@ -178,7 +181,9 @@ def scenario(say: Words, gate: GateFacts, name: str) -> Markdown:
     """Return the name of a scenario, which links its run."""
     page = gate.found.pages.get(name)
     shown = say.code(name) or say("no name")
-    return tables.link_to_run(shown, page) if page and say.as_markdown else shown
+    if page and say.as_markdown:
+        return tables.link_to_run(shown, page)
+    return shown
 
 
 def unread(say: Words, gate: GateFacts) -> Markdown:
@@ -191,7 +196,7 @@ def unread(say: Words, gate: GateFacts) -> Markdown:
         return say("The failures of {scenarios} were not read.", scenarios=of_scenarios)
     more = number_format.pluralize(failures, "more failure")
     where = say.when(scenarios, " in {scenarios}", scenarios=of_scenarios)
-    were = "{more}{where} was not read." if failures == 1 else "{more}{where} were not read."
+    were = number_format.agree(failures, "{more}{where} was not read.", "{more}{where} were not read.")
     return say(were, more=more, where=where)
 
 

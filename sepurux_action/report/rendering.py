@@ -37,8 +37,9 @@ def render_summary(report: Report, *, most_bytes: int = view.SUMMARY_BYTES) -> s
 def render_comment(report: Report, marker: str, state: str = "") -> str:
     """Return the comment, at most 65,000 characters: the marker, the report, and the line with the state."""
     most = view.COMMENT_CHARACTERS - view.NOTICE_CHARACTERS - len(f"{marker}\n{state}")
-    short = len(report.gates) > view.MANY_GATES >= len(report.acting)
-    rooms = (min(most, view.MANY_GATES_CHARACTERS), most) if short else (most,)
+    rooms = [most]
+    if len(report.gates) > view.MANY_GATES >= len(report.acting):
+        rooms.insert(0, min(most, view.MANY_GATES_CHARACTERS))
     rendered = _rendered(report, "comment", view.COMMENT_LIMITS, len, *rooms)
     return f"{marker}\n{rendered}{state}"
 
@@ -54,19 +55,20 @@ def render_notice(
     """
     page, sha = partial(markdown.link, url=context.run_url), context.commit[:SHORT_SHA]
     if problems is None:
-        below = f"The result below is that of {code(commit[:SHORT_SHA])}."
+        older = f"The result below is that of {code(commit[:SHORT_SHA])}."
+        if collapsed:
+            older = "Wait for it: what is below is older."
         evaluated = markdown.link(code(sha), context.commit_url)
-        older = "Wait for it: what is below is older." if collapsed else below
         return f"⏳ Evaluating {evaluated} ({page('workflow run')}). {older}", ""
-    counted = number_format.pluralize(problems, "problem")
     why, to_do = "the run was canceled", f"Re-run the {page('job')}."
     if problems:
-        why, listed = f"{counted} in the settings", "problem" if problems == 1 else "problems"
+        why = f"{number_format.pluralize(problems, 'problem')} in the settings"
+        listed = number_format.agree(problems, "problem", "problems")
         to_do = f"Correct the {listed} that the {page('job summary')} lists, and push."
-    state = next((each for each in State if each.symbol == symbol), None)
-    was = f": {symbol} {state.word}" if state else ""
+    words = (f": {symbol} {each.word}" for each in State if each.symbol == symbol)
     title = f"### ❗ {code(sha)} was not evaluated: {why}"
-    return f"{title}\n\n> [!WARNING]\n> **Blocked.** {to_do}", f"{markdown.html_code(commit[:SHORT_SHA])}{was}"
+    summary = f"{markdown.html_code(commit[:SHORT_SHA])}{next(words, '')}"
+    return f"{title}\n\n> [!WARNING]\n> **Blocked.** {to_do}", summary
 
 
 def render_lines(report: Report, name: str) -> list[str]:
@@ -85,8 +87,9 @@ def _rendered(report: Report, place: str, fullest: view.Limits, size: Callable[[
     brief = cache(partial(brief_json, report))  # several steps have the same one
 
     def render(limits: view.Limits) -> str:
-        written = brief(limits["brief"]) if limits["brief"] else ""
-        fenced = markdown.fence(written, "json") if written else ""
+        fenced = brief(limits["brief"])
+        if fenced:
+            fenced = markdown.fence(fenced, "json")
         return finish(_render(view.View(report=report, place=place, limits=limits, brief=fenced), f"{place}.md.j2"))
 
     try:
@@ -101,8 +104,10 @@ def _rendered(report: Report, place: str, fullest: view.Limits, size: Callable[[
 def _last_resort(report: Report) -> str:
     if report.problems:
         return f"Blocked: {report.problems[0]}"
-    worst, every = report.gates[0], len(report.gates)
-    what = f"{worst.name}: {worst.decision}, {'blocked' if worst.blocks else 'not blocking'}. {worst.reason}"
+    worst, every, effect = report.gates[0], len(report.gates), "not blocking"
+    if worst.blocks:
+        effect = "blocked"
+    what = f"{worst.name}: {worst.decision}, {effect}. {worst.reason}"
     if every > 1:
         return f"{len(report.acting)} of {every} gates block. {what}"
     return what
@@ -152,21 +157,25 @@ def _environment(templates: Path, *, as_markdown: bool) -> jinja2.Environment:
 
 def _alert(paragraphs: Sequence[Markdown], kind: str) -> Markdown:
     """Return paragraphs as an alert; '' without any."""
-    return Markdown(f"> [!{kind}]\n> " + "\n>\n> ".join(paragraphs) + "\n" if paragraphs else "")
+    if not paragraphs:
+        return Markdown("")
+    return Markdown(f"> [!{kind}]\n> " + "\n>\n> ".join(paragraphs) + "\n")
 
 
 def _change(change: Change) -> Markdown:
     """Return a change of the policy: of a setting, with the values before and after, or of a whole gate."""
-    what = "removed"
-    if not change.setting and change.new:
-        what = "added"
-    elif change.new:
-        old, new = (_value(text, change.setting) for text in _shortened(change))
-        what = f"{old} → {new}" if change.old else f"set to {new}"
     if not change.setting:
-        return Markdown(f"gate {code(change.gate)}: {what}")
-    of_gate = f" of {code(change.gate)}" if change.gate else ""
-    return Markdown(f"{code(change.setting)}{of_gate}: {what}")
+        added = "added" if change.new else "removed"
+        return Markdown(f"gate {code(change.gate)}: {added}")
+    old, new = (_value(text, change.setting) for text in _shortened(change))
+    what = f"{old} → {new}"
+    if not change.new:
+        what = "removed"
+    elif not change.old:
+        what = f"set to {new}"
+    if change.gate:
+        return Markdown(f"{code(change.setting)} of {code(change.gate)}: {what}")
+    return Markdown(f"{code(change.setting)}: {what}")
 
 
 def _value(text: str, setting: str) -> Markdown:
@@ -175,7 +184,9 @@ def _value(text: str, setting: str) -> Markdown:
     except ValueError:
         return markdown.value(text, longest=MAX_VALUE_LENGTH)
     metric = BY_OPTION.get(setting)
-    return Markdown(metric.format.write(number, None)) if metric and metric.format is RATE else markdown.escaped(text)
+    if metric and metric.format is RATE:
+        return Markdown(metric.format.write(number, None))
+    return markdown.escaped(text)
 
 
 def _shortened(change: Change) -> tuple[str, str]:
@@ -190,7 +201,9 @@ def _shortened(change: Change) -> tuple[str, str]:
 
 def _chart(gate: GateFacts) -> Markdown:
     lines = history.chart(gate.history, gate.thresholds.needed(PASS_RATE))
-    return markdown.fence(lines, "mermaid") if lines else Markdown("")
+    if not lines:
+        return Markdown("")
+    return markdown.fence(lines, "mermaid")
 
 
 _NUMBERS: dict[str, Callable[..., object]] = {

@@ -101,4 +101,7 @@ def _notes(results: Sequence[GateResult]) -> Iterable[Note]:
         for note in (*result.notes, *result.what_failed.notes):
             gates_by_note.setdefault(note, {})[result.gate.name] = None
     for note, names in gates_by_note.items():
-        yield Note(note, tuple(names) if len(names) < len(results) else ())
+        if len(names) == len(results):
+            yield Note(note)
+        else:
+            yield Note(note, tuple(names))

@@ -31,9 +31,12 @@ def ending(say: Words, gate: GateFacts) -> Markdown:
         waited = say.when(after, " after {waited}", waited=number_format.duration(gate.worst.elapsed_s))
         return say(": {word}{waited}", word=gate.state.word, waited=waited)
     if gate.decision is Decision.ERROR:
-        what = advice.headline(gate)
-        return say(" was not evaluated: {what}", what=say.prose(what)) if what else say(": no result")
-    numbers = missed(say, gate) if gate.failed else say.value(advice.reached(gate))
+        if what := advice.headline(gate):
+            return say(" was not evaluated: {what}", what=say.prose(what))
+        return say(": no result")
+    numbers = say.value(advice.reached(gate))
+    if gate.failed:
+        numbers = missed(say, gate)
     return say(" {word}{numbers}", word=gate.state.done, numbers=say.when(numbers, ": {numbers}", numbers=numbers))
 
 
@@ -41,14 +44,14 @@ def missed(say: Words, gate: GateFacts) -> Markdown:
     """Return what a gate misses, for a title: the first two thresholds, and how many others."""
     phrases = [_phrase(say, gate, row) for row in gate.thresholds.missed_rows]
     if not phrases:
-        return say.value(metrics.summary(gate.numbers.numbers) if gate.recorded else "")
-    shown = phrases if len(phrases) <= MOST_NAMED else phrases[:2]
-    more = say.when(phrases[len(shown) :], "{more} more thresholds", more=len(phrases) - len(shown))
-    *first, last = filter(None, [*shown, more])
-    if not first:
-        return last
-    comma = "," if first[1:] or "," in first[0] else ""
-    return Markdown(f"{', '.join(first)}{comma} and {last}")
+        return say.when(gate.recorded, "{numbers}", numbers=metrics.summary(gate.numbers.numbers))
+    if len(phrases) > MOST_NAMED:
+        phrases[2:] = [say("{more} more thresholds", more=len(phrases) - 2)]
+    *first, last = phrases
+    before = ", ".join(first)
+    if "," in before:
+        before += ","
+    return Markdown(" and ".join(filter(None, [before, last])))
 
 
 def _phrase(say: Words, gate: GateFacts, row: ThresholdFacts) -> Markdown:
@@ -62,11 +65,8 @@ def _phrase(say: Words, gate: GateFacts, row: ThresholdFacts) -> Markdown:
         return say(below, reached=reached, points=row.drop.actual, base=say.base)
     if metric is metrics.LOWEST_SCENARIO and gate.found.below:
         lowest, *others = gate.found.below
-        needed, more = (
-            metric.format.write(row.check.limit, value),
-            number_format.pluralize(len(others), "other scenario"),
-        )
-        name = say.code(lowest.name) or say("no name")
+        needed, name = metric.format.write(row.check.limit, value), say.code(lowest.name) or say("no name")
+        more = number_format.pluralize(len(others), "other scenario")
         if others:
             return say("{name} and {more} passed less than {needed}", name=name, more=more, needed=needed)
         return say("{name} passed {rate}, {needed} needed", name=name, rate=row.check.actual, needed=needed)
@@ -101,16 +101,19 @@ def title(say: Words) -> Markdown:
         what = say("{what}, {count} {verb}", what=what, count=count, verb=words[count > 1])
     if report.acting:
         what = say("{what}: {names}", what=what, names=say.gates([*blocking, *waiting], MOST_NAMED))
-    return say("Canceled: {what}" if report.short and report.not_passed else "{what}", what=what)
+    canceled = say.when(report.short and report.not_passed, "Canceled: ")
+    return say("{canceled}{what}", canceled=canceled, what=what)
 
 
 def alert(report: Report) -> str:
     """Return the kind of the alert, as GitHub names it."""
-    if report.problems:
+    if any(gate.failed for gate in report.blocking):
+        return "CAUTION"
+    if report.problems or report.blocking:
         return "WARNING"
-    if report.blocking:
-        return "CAUTION" if any(gate.failed for gate in report.blocking) else "WARNING"
-    return "IMPORTANT" if report.acting else "NOTE"
+    if report.acting:
+        return "IMPORTANT"
+    return "NOTE"
 
 
 def symbol(say: Words) -> Markdown:
@@ -122,8 +125,10 @@ def symbol(say: Words) -> Markdown:
 
 def heading(say: Words, gate: GateFacts, section: Section) -> Markdown:
     """Return the heading of a section of what failed."""
-    if section.origin is Origin.ALL or not say.context.base_ref:
-        return say.paragraph(say(section.origin), say(gate.found.in_scenarios if section.origin is Origin.ALL else ""))
+    if section.origin is Origin.ALL:
+        return say.paragraph(say(section.origin), say(gate.found.in_scenarios))
+    if not say.context.base_ref:
+        return say(section.origin)
     headings = {
         Origin.NEW: "Not on {base}",
         Origin.KNOWN: "Also on {base}",
@@ -131,6 +136,13 @@ def heading(say: Words, gate: GateFacts, section: Section) -> Markdown:
         Origin.LACKING: Origin.LACKING,
     }
     return say(headings[section.origin], base=say.base)
+
+
+def not_compared(say: Words, gate: GateFacts, section: Section) -> Markdown:
+    """Return that it is not known which failures the base has too; '' if it is, or if a push changes none of them."""
+    unknown = section.origin is Origin.ALL and section.failures.shown and gate.gate.uploads_traces
+    base = say.context.base_ref and say.base
+    return say.when(unknown and base, "Whether {base} fails in the same way is not known.", base=base)
 
 
 def low_scenario(say: Words, gate: GateFacts, scenario: Scenario) -> Markdown:
@@ -154,14 +166,14 @@ def consequence(say: Words) -> list[Markdown]:
     if report.acting:
         return list(_of_several(say))
     if report.not_passed:
-        approved = [gate for gate in report.not_passed if gate.approval and gate.approval.approved]
-        return [say.paragraph(say.bold(say("Not blocking.")), *(_approved(say, gate) for gate in approved))]
+        approved = ((gate, gate.approval.approved_by) for gate in report.not_passed if gate.approval)
+        who = [
+            say("{who} approved {gate}.", who=say.listed(people, "and"), gate=say.code(gate.name))
+            for gate, people in approved
+            if people
+        ]
+        return [say.paragraph(say.bold(say("Not blocking.")), *who)]
     return []
-
-
-def _approved(say: Words, gate: GateFacts) -> Markdown:
-    who = say.listed(gate.approval.approved_by, "and") if gate.approval else NOTHING
-    return say("{who} approved {gate}.", who=who, gate=say.code(gate.name))
 
 
 def _of_one(say: Words, gate: GateFacts) -> Markdown:
@@ -169,8 +181,8 @@ def _of_one(say: Words, gate: GateFacts) -> Markdown:
         return what_follows(say, gate)
     if gate.needs_approval:
         return say.paragraph(say.bold(say("Needs an approval.")), what_follows(say, gate), restart(say, gate))
-    blocked = "Blocked, but not by your agent." if advice.no_trace_can_cause(gate) else "Blocked."
-    return say.paragraph(say.bold(say(blocked)), _what_to_do(say, gate))
+    not_by_agent = say.when(advice.no_trace_can_cause(gate), ", but not by your agent")
+    return say.paragraph(say.bold(say("Blocked{but}.", but=not_by_agent)), _what_to_do(say, gate))
 
 
 def _what_to_do(say: Words, gate: GateFacts, whose: str = "the") -> Markdown:
@@ -189,33 +201,35 @@ def _what_to_do(say: Words, gate: GateFacts, whose: str = "the") -> Markdown:
 
 def _of_several(say: Words) -> Iterator[Markdown]:
     """Yield what follows from several gates of which one blocks, or from a policy that becomes invalid."""
-    report, names = say.report, say.view.limits["gates"]
+    report, names, blocked_by, ended = say.report, say.view.limits["gates"], say("Blocked by "), NOTHING
     alike = say.view.first(_alike(say), "gates")
     approvals, undecided = say.view.first(report.approvals, "gates"), say.view.first(report.without_result, "gates")
     if report.problems:
-        where = say("the inputs")
+        where, blocked_by, ended = say("the inputs"), NOTHING, say(" failed too")
         if say.context.policy_path:
             where = say("the policy on {branch}", branch=say.policy_branch)
         correct = "Correct these lines of {file}; the numbers below are those of {where}."
         yield say.paragraph(
             say.bold(say("Blocked.")), say(correct, file=say.code(report.problems[0].file), where=where)
         )
-    blocked_by = "{gates} failed too." if report.problems else "Blocked by {gates}."
     for gates in alike.shown:
-        blocked = say.bold(say(blocked_by, gates=say.gates(gates, names)))
-        yield say.paragraph(blocked, _what_to_do(say, gates[0], "its") if len(gates) == 1 else _of_alike(say, gates))
+        what_to_do = _what_to_do(say, gates[0], "its")
+        if gates[1:]:
+            what_to_do = _of_alike(say, gates)
+        blocked = say("{by}{gates}{ended}.", by=blocked_by, gates=say.gates(gates, names), ended=ended)
+        yield say.paragraph(say.bold(blocked), what_to_do)
     for gates in approvals.shown:
-        need = "{gates} need an approval." if gates[1:] else "{gates} needs an approval."
+        need = number_format.agree(len(gates), "{gates} needs an approval.", "{gates} need an approval.")
         needs = say.bold(say(need, gates=say.gates(gates, names)))
         yield say.paragraph(needs, next_steps.approvers(say, gates))
     for gates in undecided.shown:
         state = ending(say, gates[0])
-        blocked_by = "{gates}{state}." if report.problems else "Blocked by {gates}{state}."
         if not report.problems and advice.headline(gates[0]):
             state = say(": {what}", what=say.prose(advice.headline(gates[0])))
         elif gates[1:]:
             state = say(": {word}", word=gates[0].state.word)
-        yield say.paragraph(say.bold(say(blocked_by, gates=say.gates(gates, names), state=state)), remedy(say, *gates))
+        blocked = say("{by}{gates}{state}.", by=blocked_by, gates=say.gates(gates, names), state=state)
+        yield say.paragraph(say.bold(blocked), remedy(say, *gates))
     if more := alike.more + approvals.more + undecided.more:
         reasons = number_format.pluralize(more, "other reason")
         yield say.paragraph(say.bold(say("More gates block")), say("for {reasons}.", reasons=reasons))
@@ -229,7 +243,9 @@ def _alike(say: Words) -> Sequence[Sequence[GateFacts]]:
 
     def together(gate: GateFacts) -> bool | str:
         alone = advice.unexplained(gate) or gate.thresholds.dropped or gate.recorded
-        return gate.gate.uploads_traces if advice.explained_by_failures(gate) and not alone else gate.name
+        if alone or not advice.explained_by_failures(gate):
+            return gate.name
+        return gate.gate.uploads_traces
 
     return grouped(failed, together)
 
@@ -264,16 +280,18 @@ def why(say: Words, gate: GateFacts) -> Markdown:
 
 
 def _not_blocking(say: Words, gate: GateFacts) -> Markdown:
-    because = _explanation(say, gate) if gate.failed else remedy(say, gate)
-    explained = gate.failed and advice.explained_by_failures(gate)
-    evidence = next_steps.evidence(say, gate) if explained else NOTHING
+    because = remedy(say, gate)
+    if gate.failed:
+        because = _explanation(say, gate)
     if gate.approval and gate.approval.approved:
         who = say.listed(gate.approval.approved_by, "and")
         approved = say.bold(say("Approved by {who}.", who=who))
+        evidence = say.when(advice.explained_by_failures(gate), "{evidence}", evidence=next_steps.evidence(say, gate))
         return say.paragraph(approved, say("The failure does not block."), because, evidence)
     setting = say.paragraph(say.bold(say("Not blocking")), say("({setting}).", setting=say.code(gate.effect)))
     would = say.when(gate.would_block and gate.failed, "With {stage} this would block.", stage=say.code("hard"))
-    return say.paragraph(setting, would, because, evidence)
+    fix = say.when(gate.failed, "{fix}", fix=next_steps.fix(say, gate, "the"))
+    return say.paragraph(setting, would, because, fix)
 
 
 def _explanation(say: Words, gate: GateFacts) -> Markdown:
@@ -292,7 +310,8 @@ def _not_covered(say: Words, gate: GateFacts) -> Markdown:
     """Return what to do if required mutation categories are all that the gate misses."""
     if not gate.thresholds.only_lacking:
         return NOTHING
-    names, it = say.listed(gate.thresholds.lacking, "and"), "them" if gate.thresholds.lacking[1:] else "it"
+    lacking = gate.thresholds.lacking
+    names, it = say.listed(lacking, "and"), number_format.agree(len(lacking), "it", "them")
     had = say("The evaluation had no mutation {names}{run}.", names=names, run=next_steps.in_brackets(say, gate))
     add = "Add {it} to the campaign's mutations at Sepurux, or remove {it} from {setting}."
     return say.paragraph(had, say(add, it=it, setting=say.setting(REQUIRED_CATEGORIES, gate)))
@@ -315,7 +334,8 @@ def restart(say: Words, gate: GateFacts) -> Markdown:
     nobody = gate.approval is not None and not gate.approval.possible
     if nobody or not (fail.reviewers or fail.anyone):
         return say("Only a new commit is evaluated.")
-    who = say("someone in `reviewers` with write access" if gate.gate.reviewers else "someone with write access")
+    listed = say.when(gate.gate.reviewers, " in `reviewers`")
+    who = say("someone{listed} with write access", listed=listed)
     if fail.reviewers:
         who = say.listed(fail.reviewers, "or")
     elif fail.excluded:

@@ -65,11 +65,14 @@ def base(branch: str) -> Markdown:
 def thresholds(gate: GateFacts) -> Table:
     rows = []
     for row in gate.thresholds.shown:
-        actual = strong(row.check.actual) if row.state is State.FAILED else escaped(row.check.actual)
-        reported = f" ({escaped(row.check.reported_by)})" if row.check.reported_by else ""
+        actual = escaped(row.check.actual)
+        if row.state is State.FAILED:
+            actual = strong(row.check.actual)
+        if row.check.reported_by:
+            actual = Markdown(f"{actual} ({escaped(row.check.reported_by)})")
         label = Markdown(f"{row.state.symbol}{NBSP}{escaped(row.check.label)}")
         required = Markdown(re.sub("([≤≥]) ", rf"\1{NBSP}", escaped(row.check.required)))
-        rows.append([label, Markdown(actual + reported), required, row.base_cell or NOT_KNOWN])
+        rows.append([label, actual, required, row.base_cell or NOT_KNOWN])
     headings = ["Threshold", "Result", "Needs", base(gate.context.base_ref)]
     if gate.thresholds.has_base:
         return Table("<>>>", rows, headings)
@@ -83,9 +86,10 @@ def threshold_columns(gate: GateFacts) -> Table:
         needs = f"needs {row.check.required}"
         if not row.check.threshold:
             needs = f"{base_heading(gate.context.base_ref)}: {row.base_cell}"
-        effect = "does not block" if row.state is State.NOT_BLOCKING else ""
-        what = "; ".join(filter(None, (needs, row.check.remark, effect)))
-        rows.append((f"{row.state.mark} {row.check.label}", row.check.actual, what))
+        what = [needs, row.check.remark]
+        if row.state is State.NOT_BLOCKING:
+            what.append("does not block")
+        rows.append((f"{row.state.mark} {row.check.label}", row.check.actual, "; ".join(filter(None, what))))
     return Table("<><", rows)
 
 
@@ -109,25 +113,31 @@ def _numbers(gate: GateFacts) -> str:
 def _missed(row: ThresholdFacts) -> str:
     if row.metric is None or row.check.value is None:
         return f"{len(row.check.lacking)} not covered"
-    return row.metric.publish(row.check.value) if row.metric.published else row.metric.reached_by(row.check.value)
+    if row.metric.published:
+        return row.metric.publish(row.check.value)
+    return row.metric.reached_by(row.check.value)
 
 
 def _new(gate: GateFacts) -> str:
-    new = gate.found.new
-    if new is None:
+    if gate.found.new is None:
         return NOT_KNOWN
-    return strong(str(new)) if new else "0"
+    if gate.found.new:
+        return strong(str(gate.found.new))
+    return "0"
 
 
 def _name(gate: GateFacts, *, linked: bool) -> Markdown:
-    name = code(gate.name)
-    return link_to_run(name, gate.dashboard) if linked and gate.dashboard else name
+    if linked and gate.dashboard:
+        return link_to_run(code(gate.name), gate.dashboard)
+    return code(gate.name)
 
 
 def link_to_run(label: str, dashboard: Dashboard) -> Markdown:
     """Return the link to a run in Sepurux, and after it the name of a host that is not that of `base_url`."""
-    host = f" on {code(dashboard.host)}" if dashboard.host else ""
-    return Markdown(link(label, dashboard.url) + host)
+    linked = link(label, dashboard.url)
+    if dashboard.host:
+        return Markdown(f"{linked} on {code(dashboard.host)}")
+    return linked
 
 
 def _result(gate: GateFacts) -> Markdown:
@@ -170,7 +180,9 @@ def worse_scenarios(scenarios: Iterable[Scenario], gate: GateFacts) -> Table:
 
 def _scenario(scenario: Scenario, found: Found) -> Markdown:
     name, page = code(scenario.name) or Markdown("no name"), found.pages.get(scenario.name)
-    return Markdown(f"❌{NBSP}{link_to_run(name, page) if page else name}")
+    if page:
+        name = link_to_run(name, page)
+    return Markdown(f"❌{NBSP}{name}")
 
 
 def worse_columns(scenarios: Iterable[Scenario], gate: GateFacts) -> Table:
@@ -185,12 +197,14 @@ def worse_columns(scenarios: Iterable[Scenario], gate: GateFacts) -> Table:
 def scenario_columns(scenarios: Iterable[ScenarioFacts], base_ref: str) -> Table:
     rows = []
     for each in scenarios:
-        others = [
-            f"{number_format.count(each.unsafe)} unsafe" if each.unsafe else "",
-            number_format.pluralize(each.recordings, "recording") if each.recordings > 1 else "",
-            f"{base_heading(base_ref)}: {each.base}" if each.base else "",
-        ]
-        rows.append((f"{each.state.mark} {each.name}", each.pass_rate or NOT_KNOWN, "   ".join(filter(None, others))))
+        others = []
+        if each.unsafe:
+            others.append(f"{number_format.count(each.unsafe)} unsafe")
+        if each.recordings > 1:
+            others.append(number_format.pluralize(each.recordings, "recording"))
+        if each.base:
+            others.append(f"{base_heading(base_ref)}: {each.base}")
+        rows.append((f"{each.state.mark} {each.name}", each.pass_rate or NOT_KNOWN, "   ".join(others)))
     return Table(("<", ">6", "<"), rows)
 
 
@@ -204,6 +218,9 @@ def _commit(row: CommitFacts, gate: GateFacts) -> Markdown:
     if row.base and not row.commit:
         return Markdown(f"{branch}, median of {len(gate.baseline.results)}")
     name = code(row.commit[:SHORT_SHA])
-    name = strong(name) if row.here else link(name, row.url)
-    before = f"{branch} " if row.base and gate.context.base_ref else ""
-    return Markdown(f"{row.state.symbol}{NBSP}{before}{name}")
+    if row.here:
+        return Markdown(f"{row.state.symbol}{NBSP}{strong(name)}")
+    name = link(name, row.url)
+    if row.base and gate.context.base_ref:
+        name = Markdown(f"{branch} {name}")
+    return Markdown(f"{row.state.symbol}{NBSP}{name}")

@@ -23,7 +23,9 @@ _NUMBERS_COUNT = frozenset({Rule.NUMBER_UNKNOWN, Rule.BASE_UNREAD})
 
 def written(gate: Gate, metric: metrics.Metric, value: float | None) -> str:
     """Return a number with enough digits to differ from its threshold, '' if it is unknown."""
-    return "" if value is None else metric.format.write(value, gate.limits.get(metric.threshold))
+    if value is None:
+        return ""
+    return metric.format.write(value, gate.limits.get(metric.threshold))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +53,9 @@ class ThresholdFacts:
     @property
     def base_cell(self) -> str:
         """Return the median for a table, '' if it is not known."""
-        return "" if self.base is None else (self.metric or metrics.SCENARIOS).format.write(self.base, self.check.limit)
+        if self.base is None:
+            return ""
+        return (self.metric or metrics.SCENARIOS).format.write(self.base, self.check.limit)
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
@@ -77,11 +81,10 @@ class Thresholds:
 
         Without a threshold for scenarios, there is a row for their number if it is smaller than the baseline's.
         """
-        drops = {each.check.threshold: each.check for each in self.requested if each.check.threshold in DROPS}
-        limits = [each for each in self.requested if each.check.threshold not in drops]
-        by_drop = {each.metric.drop: each for each in limits if each.metric}
-        alone = (self._of_drop(each) for each in drops.values() if each.threshold not in by_drop)
-        rows = [self._with_drop(each, drops.get(each.metric.drop if each.metric else "")) for each in limits]
+        limits = [each for each in self.requested if each.check.threshold not in DROPS]
+        drops = {each.metric: each.check for each in self.requested if each.check.threshold in DROPS}
+        rows = [self._with_drop(each, drops.pop(each.metric, None)) for each in limits]
+        alone = map(self._of_drop, drops.values())
         return _missed_first([*rows, *filter(None, alone), *self._fewer_scenarios()])
 
     def _of_drop(self, drop: Check) -> ThresholdFacts | None:
@@ -90,7 +93,7 @@ class Thresholds:
         if drop.state is CheckState.NOT_COMPARED:
             return None
         value = self.result.numbers.value(metric)
-        actual = "not reported" if value is None else written(gate, metric, value)
+        actual = written(gate, metric, value) or "not reported"
         number = replace(drop, label=metric.label, actual=actual, value=value, required="", limit=0)
         return self._with_drop(self._row(replace(number, state=CheckState.MET)), drop)
 
@@ -105,10 +108,12 @@ class Thresholds:
         elif needed is None and (drop.is_missed or not check.required):  # an earlier run compared it
             check = replace(check, required=f"drop {drop.required}")
         elif needed is not None and (needed > check.limit or not check.required):
-            actual = check.actual if value is None else metric.format.write(value, needed)
-            check = replace(check, required=f"≥ {metric.format.write(needed, value)}", actual=actual, limit=needed)
-        met = drop.state is CheckState.WITHIN_RANGE  # it shows in what is needed
-        state = min((check.state, CheckState.MET if met else drop.state), key=_interest)
+            check = replace(check, required=f"≥ {metric.format.write(needed, value)}", limit=needed)
+            if value is not None:
+                check = replace(check, actual=metric.format.write(value, needed))
+        state = check.state
+        if drop.state is not CheckState.WITHIN_RANGE:  # which shows in what is needed
+            state = min((state, drop.state), key=_interest)
         base = self.baseline.median(metric)
         return replace(row, check=replace(check, state=state), state=BY_CHECK[state], base=base, drop=drop)
 
@@ -164,7 +169,9 @@ class Thresholds:
     def shown(self) -> tuple[ThresholdFacts, ...]:
         """Return the rows if there is a number to show with the thresholds, or its lack is the result."""
         there = any(self.final or row.check.value is not None for row in self.rows)
-        return self.rows if there else ()
+        if there:
+            return self.rows
+        return ()
 
     @property
     def lacking(self) -> tuple[str, ...]:
@@ -174,6 +181,13 @@ class Thresholds:
     def only_lacking(self) -> bool:
         """Return whether required mutation categories are all that the gate misses."""
         return bool(self.lacking) and len(self.missed) <= 1
+
+    @property
+    def also_lacking(self) -> tuple[str, ...]:
+        """Return the required mutation categories that are missing besides other things."""
+        if self.only_lacking:
+            return ()
+        return self.lacking
 
     @property
     def only_small(self) -> bool:

@@ -40,7 +40,9 @@ class Origin(StrEnum):
     def of(cls, failure: ClassifiedFailure) -> Self:
         if failure.on_base is None:
             return cls.NOT_COMPARED
-        return cls.NEW if failure.is_new else cls.KNOWN
+        if failure.is_new:
+            return cls.NEW
+        return cls.KNOWN
 
 
 NUMBERS_IN_TITLE = 2
@@ -114,6 +116,10 @@ class Section(NamedTuple):
         return self.origin in {Origin.NEW, Origin.ALL}
 
     @property
+    def has_items(self) -> bool:
+        return bool(self.low or self.failures.shown or self.lacking.shown)
+
+    @property
     def has_steps(self) -> bool:
         return any(each.steps for each in self.failures.shown)
 
@@ -123,7 +129,9 @@ class Section(NamedTuple):
         return any(each.differs for each in self.failures.shown)
 
     def marker(self, number: int) -> str:
-        return f"{number}." if self.numbered else "-"
+        if self.numbered:
+            return f"{number}."
+        return "-"
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
@@ -142,7 +150,9 @@ class View:
     @property
     def summary_url(self) -> str:
         """Return the address of the page with the summary, which has what this place leaves out; '' for none."""
-        return self.report.context.run_url if self.place == "comment" else ""
+        if self.place == "comment":
+            return self.report.context.run_url
+        return ""
 
     def link(self, gate: GateFacts) -> str:
         """Return the address of a gate's run for a text, '' if the scenarios have links, or another part shows it.
@@ -151,9 +161,10 @@ class View:
         """
         annotated = len(self.report.gates) == 1 and not gate.passed
         scenarios = not gate.passed and any(each.dashboard for each in gate.found.scenarios)
-        if gate.dashboard is None or scenarios or gate.state is State.CANCELED:
+        here = self.place == "terminal" or annotated is (self.place == "annotation")
+        if gate.dashboard is None or scenarios or gate.state is State.CANCELED or not here:
             return ""
-        return gate.dashboard.url if self.place == "terminal" or annotated is (self.place == "annotation") else ""
+        return gate.dashboard.url
 
     @property
     def going_on(self) -> Part[tuple[GateFacts, str]]:
@@ -170,7 +181,9 @@ class View:
 
     @property
     def rows(self) -> Part[GateFacts]:
-        return self.first(self.report.not_passed if self.many else self.report.gates, "gates")
+        if self.many:
+            return self.first(self.report.not_passed, "gates")
+        return self.first(self.report.gates, "gates")
 
     @property
     def sections(self) -> Part[GateFacts]:
@@ -184,7 +197,10 @@ class View:
 
     @property
     def passed(self) -> Part[GateFacts]:
-        return self.first(self.report.passed if self.many else (), "gates")
+        """Return the gates that passed and have no row."""
+        if self.many:
+            return self.first(self.report.passed, "gates")
+        return Part((), 0)
 
     @property
     def linked(self) -> bool:
@@ -194,34 +210,49 @@ class View:
     def failures(self, found: Found | ScenarioFacts) -> Part[ClassifiedFailure]:
         """Return the first groups of failures, the most severe one, and instead of the count of one more, this one."""
         groups, most = found.failures, self.limits["failures"]
+        if not most:
+            return Part((), len(groups))
         worst = min(groups, key=lambda each: severity_rank(each.severity), default=None)
         others = [each for each in groups[most:] if each is worst or len(groups) == most + 1]
-        shown = [*groups[:most], *others] if most else []
+        shown = [*groups[:most], *others]
         return Part(_with_steps(shown, self.limits["steps"]), len(groups) - len(shown))
 
     def what_failed(self, gate: GateFacts) -> Sequence[Section]:
         """Return the failures of a gate by where they come from, with what else it misses in the first or last one."""
-        found, most, steps = gate.found, self.limits["failures"], self.limits["steps"]
-        own = [each for each in found.failures if self.gates_with(gate, each)[0] == gate.name]
-        origins = {each: Origin.of(each) if found.new is not None else Origin.ALL for each in own}
+        found, by_origin = gate.found, self._by_origin(gate)
         alone = found.scenarios and self.place == "comment"  # scenarios without a failure
-        lacking = () if gate.thresholds.only_lacking else gate.thresholds.lacking
-        named = set(origins.values()) or ({Origin.ALL} if found.below or lacking or alone else set())
-        with_lacking = Origin.ALL if Origin.ALL in named else Origin.LACKING
-        sections = list[Section]()
-        for origin in (each for each in Origin if each in named | ({with_lacking} if lacking else set())):
-            every = [each for each in own if origins[each] is origin]
-            whole = len(every) <= most + bool(most)  # a count of one takes as much room as this one
-            shown = _with_steps(every[: None if whole else most], steps)
-            steps = max(0, steps - len(shown))
-            low, missing = () if sections else found.below, lacking if origin is with_lacking else ()
-            failures, uncovered = Part(shown, len(every) - len(shown)), self.first(missing, "tools")
-            sections.append(Section(origin, self.first(low, "scenarios").shown, failures, uncovered))
+        lacking = dict[Origin, Sequence[str]]()
+        if gate.thresholds.also_lacking:
+            whole = not by_origin or Origin.ALL in by_origin
+            lacking[Origin.ALL if whole else Origin.LACKING] = gate.thresholds.also_lacking
+        if not by_origin and (found.below or alone):
+            by_origin[Origin.ALL] = []
+        sections, low, steps = list[Section](), self.first(found.below, "scenarios").shown, self.limits["steps"]
+        for origin in (each for each in Origin if each in by_origin or each in lacking):
+            every, most = by_origin.get(origin, []), self.limits["failures"]
+            if most and len(every) == most + 1:  # a count of one takes as much room as this one
+                most += 1
+            failures = Part(_with_steps(every[:most], steps), len(every[most:]))
+            sections.append(Section(origin, low, failures, self.first(lacking.get(origin, ()), "tools")))
+            low, steps = (), max(0, steps - len(failures.shown))
         return sections
+
+    def _by_origin(self, gate: GateFacts) -> dict[Origin, list[ClassifiedFailure]]:
+        """Return the failures that no earlier section shows."""
+        by_origin: dict[Origin, list[ClassifiedFailure]] = {}
+        for each in gate.found.failures:
+            origin = Origin.ALL
+            if gate.found.new is not None:
+                origin = Origin.of(each)
+            if self.gates_with(gate, each)[0] == gate.name:
+                by_origin.setdefault(origin, []).append(each)
+        return by_origin
 
     @cached_property
     def _shared(self) -> Mapping[tuple[object, ...], Sequence[str]]:
-        return _gates_by_failure((*self.sections.shown, *self.not_acting) if len(self.report.gates) > 1 else ())
+        if len(self.report.gates) == 1:
+            return {}
+        return _gates_by_failure((*self.sections.shown, *self.not_acting))
 
     def gates_with(self, gate: GateFacts, failure: ClassifiedFailure) -> Sequence[str]:
         """Return the names of the gates with a section that have a failure, which the first one's section shows."""
@@ -241,9 +272,12 @@ class View:
 
     def got_worse(self, gate: GateFacts) -> Part[Scenario]:
         """Return the scenarios that explain a drop: in a comment, the five with the largest loss."""
-        most = MOST_WORSE if self.place == "comment" else self.limits["scenarios"]
-        every = gate.found.got_worse if gate.thresholds.dropped and self.limits["scenarios"] else ()
-        return Part(every[:most], max(0, len(every) - most))
+        most, every = self.limits["scenarios"], gate.found.got_worse
+        if not (gate.thresholds.dropped and most):
+            return Part((), 0)
+        if self.place == "comment":
+            most = MOST_WORSE
+        return Part(every[:most], len(every[most:]))
 
     @property
     def details(self) -> Part[GateFacts]:
@@ -261,23 +295,28 @@ class View:
 
         A comment on several gates has none.
         """
-        if self.place == "comment" and len(self.report.gates) > 1:
-            return Part((), 0)
-        here, most = [row for row in gate.history if not row.base], self.limits["history"]
+        here = [row for row in gate.history if not row.base]
         base = [row for row in gate.history if row.base]
-        base = base if self.place == "summary" else base[-1:]
-        return Part([*here[: most + 1], *base] if len(here) + len(base) > 1 else (), max(0, len(here) - most - 1))
+        if self.place != "summary":
+            base = base[-1:]
+        if len(here) + len(base) <= 1 or (self.place == "comment" and len(self.report.gates) > 1):
+            return Part((), 0)
+        most = self.limits["history"] + 1  # this commit, too
+        return Part([*here[:most], *base], len(here[most:]))
 
     def reproduction(self, gate: GateFacts) -> tuple[str, ...]:
-        on_terminal = self.report.context.on_command_line
-        repeated = gate.failed and gate.gate.uploads_traces and not on_terminal
-        return (RECORD_AGAIN, *gate.reproduction) if repeated and gate.reproduction else ()
+        repeated = gate.failed and gate.gate.uploads_traces and gate.reproduction
+        if self.report.context.on_command_line or not repeated:
+            return ()
+        return (RECORD_AGAIN, *gate.reproduction)
 
     def other_numbers(self, gate: GateFacts) -> Sequence[str]:
         """Return the numbers without a threshold that the title of the details does not have."""
         if not gate.passed:
             return _other_numbers(gate)
-        return _other_numbers(gate)[NUMBERS_IN_TITLE:] if self.place == "summary" else ()
+        if self.place != "summary":
+            return ()
+        return _other_numbers(gate)[NUMBERS_IN_TITLE:]
 
     @property
     def charts(self) -> bool:
@@ -285,13 +324,15 @@ class View:
 
     @cached_property
     def details_title(self) -> str:
-        gates = self.details.shown
-        commits = self.history(gates[0]) if gates and self.place == "comment" else Part((), 0)
-        earlier = commits.more + sum(not (row.here or row.base) for row in commits.shown)
+        gates, earlier = self.details.shown, 0
+        if gates and self.place == "comment":
+            commits = self.history(gates[0])
+            earlier = commits.more + sum(not (row.here or row.base) for row in commits.shown)
         if gates and gates[0].passed:
             numbers = [*_other_numbers(gates[0])[:NUMBERS_IN_TITLE]]
-            numbers += [number_format.pluralize(earlier, "earlier commit")] if earlier else []
-            return f"Details: {', '.join(numbers)}" if numbers else "Details"
+            if earlier:
+                numbers.append(number_format.pluralize(earlier, "earlier commit"))
+            return ": ".join(filter(None, ("Details", ", ".join(numbers))))
         contains = {
             "earlier commits": earlier,
             "run details": gates,

@@ -56,7 +56,9 @@ class Found:
     @property
     def read(self) -> WhatFailed:
         """Return what further calls found: groups of failures, new ones first, then the most severe."""
-        return self.result.what_failed if self.detailed else WhatFailed()
+        if self.detailed:
+            return self.result.what_failed
+        return WhatFailed()
 
     @cached_property
     def failures(self) -> tuple[ClassifiedFailure, ...]:
@@ -79,7 +81,9 @@ class Found:
     def unread(self) -> tuple[int, int] | None:
         """Return how many failures, and of how many scenarios, were not read or not kept; None if all were."""
         failures, scenarios = self.read.unread_failures + self.read.left_out, self.read.unread_scenarios
-        return (failures, scenarios) if failures or scenarios else None
+        if failures or scenarios:
+            return failures, scenarios
+        return None
 
     @property
     def unlisted(self) -> bool:
@@ -89,7 +93,9 @@ class Found:
 
     @property
     def tools(self) -> tuple[FailingTool, ...]:
-        return self.result.numbers.top_failing_tools if self.detailed else ()
+        if self.detailed:
+            return self.result.numbers.top_failing_tools
+        return ()
 
     @property
     def categories(self) -> tuple[Category, ...]:
@@ -107,9 +113,10 @@ class Found:
         counts = Counter[str]()
         for failure in self.failures:
             counts[failure.mutation] += failure.count
-        names = (each.name for each in self.categories if each.covered)
-        known = not self.unlisted and (self.failures or self.result.numbers.value(metrics.FAILURES) == 0)
-        return [(name, counts[name] if known else None) for name in names]
+        names = [each.name for each in self.categories if each.covered]
+        if self.unlisted or not (self.failures or self.result.numbers.value(metrics.FAILURES) == 0):
+            return [(name, None) for name in names]
+        return [(name, counts[name]) for name in names]
 
     # -- scenarios --------------------------------------------------------------------------------------------------
 
@@ -128,13 +135,17 @@ class Found:
         failed, every, count = self.failed_scenarios, self.read.scenarios, self.count
         if not failed or count is None or count < max(2, len(every)):
             return ""
-        least = "at least " if any(each.incomplete and not each.failed for each in every) else ""
-        return f"in {least}{len(failed)} of {number_format.pluralize(count, 'scenario')}"
+        of_all = f"{len(failed)} of {number_format.pluralize(count, 'scenario')}"
+        if any(each.incomplete and not each.failed for each in every):
+            return f"in at least {of_all}"
+        return f"in {of_all}"
 
     @cached_property
     def _names_of_scenarios(self) -> Mapping[tuple[object, ...], Sequence[str]]:
         names: dict[tuple[object, ...], list[str]] = {}
-        for scenario in self.failed_scenarios if self.in_scenarios else ():
+        if not self.in_scenarios:
+            return names
+        for scenario in self.failed_scenarios:
             for group in _groups(scenario.failures):
                 names.setdefault(group.kind, []).append(scenario.name)
         return names
@@ -186,25 +197,33 @@ class Found:
         return f"{passed} of {number_format.pluralize(count, 'scenario')} passed"
 
     def _scenario(self, scenario: Scenario) -> ScenarioFacts:
-        undecided = _undecided(scenario)
-        worst = worst_of(scenario.recordings)
-        reason = undecided.run_decision.reason if undecided else ""
-        shown = bool(reason) and (self.result.decision is Decision.FAIL or reason != self.result.detail)
-        clause = reason[:1].lower() + reason[1:] if worst.decision is Decision.PENDING else reason
-        if scenario.failed and not undecided and not any(each.reported for each in scenario.recordings):
-            shown, clause = True, "Sepurux decided `fail`, and reports no failure"
+        reason, hint = self._why_undecided(scenario)
         return ScenarioFacts(
             name=scenario.name,
             state=_state_of(scenario),
             failures=_groups(scenario.failures),
-            reason=clause.removesuffix(".") if shown else "",
-            hint=undecided.hint if undecided and shown else "",
+            reason=reason,
+            hint=hint,
             pass_rate=self.rate(scenario.value(metrics.PASS_RATE)),
             unsafe=scenario.value(metrics.UNSAFE_ATTEMPTS) or 0,
             recordings=len(scenario.recordings),
             base=self.rate_on_base(scenario),
-            dashboard=self.context.dashboard(worst.ci_run.dashboard_url),
+            dashboard=self.context.dashboard(worst_of(scenario.recordings).ci_run.dashboard_url),
         )
+
+    def _why_undecided(self, scenario: Scenario) -> tuple[str, str]:
+        """Return why a scenario has no decision or no failure, and what to do; both '' if the gate's reason says it."""
+        undecided = _undecided(scenario)
+        if undecided is None:
+            if scenario.failed and not any(each.reported for each in scenario.recordings):
+                return "Sepurux decided `fail`, and reports no failure", ""
+            return "", ""
+        reason = undecided.run_decision.reason
+        if self.result.decision is not Decision.FAIL and reason == self.result.detail:
+            return "", ""
+        if worst_of(scenario.recordings).decision is Decision.PENDING:
+            reason = reason[:1].lower() + reason[1:]
+        return reason.removesuffix("."), undecided.hint
 
     def rate(self, rate: float | None) -> str:
         """Return a pass rate as text, '' if it is unknown."""
@@ -253,8 +272,9 @@ def _groups(failures: Iterable[ClassifiedFailure]) -> tuple[ClassifiedFailure, .
 def _state_of(scenario: Scenario) -> State:
     if scenario.failed:
         return State.FAILED
-    undecided = _undecided(scenario)
-    return BY_DECISION[undecided.decision] if undecided else State.PASSED
+    if undecided := _undecided(scenario):
+        return BY_DECISION[undecided.decision]
+    return State.PASSED
 
 
 def _undecided(scenario: Scenario) -> RunResult | None:

@@ -12,10 +12,23 @@ from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.result import GateResult, RecordedFail
 from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.report import advice, remarks, sentences
+from sepurux_action.report.rendering import render_summary
 from sepurux_action.report.report import build_report
 from sepurux_action.report.view import COMMENT_LIMITS, View
 from sepurux_action.report.words import MarkdownWords, Words
-from tests.builders import FAILING, FIXED, PASSING, WAITS, a_context, a_gate, a_result, a_run, run_with, undecided
+from tests.builders import (
+    FAILING,
+    FIXED,
+    PASSING,
+    WAITS,
+    a_context,
+    a_gate,
+    a_result,
+    a_run,
+    run_with,
+    states,
+    undecided,
+)
 
 PASSED, SKIPPED = a_run(PASSING), undecided(Decision.SKIPPED, "No file matches.")
 
@@ -143,6 +156,16 @@ def test_a_fail_of_an_earlier_run_says_who_can_start_a_new_evaluation(
 def test_one_line_counts_what_is_fixed(fixed: int, base_ref: str, sentence: str) -> None:
     say = words(a_result(what_failed=WhatFailed(fixed=FIXED.fixed * fixed)), base_ref=base_ref)
     assert remarks.fixed_failures(say, say.report.gates[0]) == sentence
+
+
+@pytest.mark.parametrize(
+    ("state", "base_ref", "times"),
+    [("fail", "main", 1), ("fail", "", 0), ("fail-registered", "main", 0), ("fail-new", "main", 0)],
+)
+def test_a_report_says_if_it_does_not_know_which_failures_are_new(state: str, base_ref: str, times: int) -> None:
+    results, context = states()[state]
+    text = render_summary(build_report(results, replace(context, base_ref=base_ref)))
+    assert text.count("Whether `main` fails in the same way is not known.") == times
 
 
 def test_reasons_that_a_short_report_leaves_out_are_counted() -> None:
