@@ -33,7 +33,7 @@ _REPOSITORY = re.compile(r"(?!\.+/)[A-Za-z0-9._-]{1,100}/(?!\.+\Z)[A-Za-z0-9._-]
 _BRANCH = re.compile("refs/heads/")
 _WORKFLOW = re.compile(r"(?P<repository>[^/]+/[^/]+)/(?P<path>\.github/workflows/[^/]{1,200}?\.ya?ml)@refs/.")
 # A base branch may contain slashes, and even the name of another group's branch, so the last number counts.
-_QUEUE = re.compile(r"refs/heads/gh-readonly-queue/.+/pr-([1-9][0-9]{0,9})-(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
+_QUEUE = re.compile(r"\Arefs/heads/gh-readonly-queue/.+/pr-([1-9][0-9]{0,9})-(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 
 Fields = dict[str, Any]  # of an event, with the values that replace those it has
 
@@ -269,12 +269,12 @@ def _pull_request(event: Event, payload: object) -> Fields:
 
 def _merge_group(event: Event, payload: object) -> Fields:
     at = partial(json_reader.at, payload, "merge_group")
-    named = _QUEUE.match(json_reader.text(at("head_ref"))) or {1: 0}
+    numbers = map(int, _QUEUE.findall(json_reader.text(at("head_ref"))))
     return {
         "commit": parse_sha(at("head_sha")) or event.commit,
         "base_ref": _branch_of_ref(at("base_ref")),
         "base_sha": parse_sha(at("base_sha")),
-        "pull_request": _number(int(named[1])),
+        "pull_request": _number(next(numbers, None)),
         "no_pr_reason": "the merge group's branch names no pull request",
     }
 
