@@ -58,16 +58,8 @@ def begin(invocation: Invocation, host: Output, signals: Signals, connections: C
     subject = Subject(
         event=event, settings=inputs, config=inputs.config, signing_key=signing_key, started=connections.now()
     )
-    return Step(
-        invocation=invocation,
-        host=host,
-        signals=signals,
-        connections=connections,
-        redact=redact,
-        github=GitHubSession(calls, subject),
-        inputs=inputs,
-        baseline_file=BaselineFile(signing_key, event.repository),
-    )
+    github, baseline_file = GitHubSession(calls, subject), BaselineFile(signing_key, event.repository)
+    return Step(invocation, host, signals, connections, redact, github, inputs, baseline_file=baseline_file)
 
 
 def with_policy_file(step: Step) -> Step:

@@ -47,18 +47,14 @@ class Record:
         self._links: set[str] = set()  # of every `fail` that this step read or set
         self._own_ids: set[int] = set()
 
-    def without_decision(self, contexts: Iterable[str], newest: Iterable[PublishedStatus] | None) -> tuple[str, ...]:
+    def without_decision(self, contexts: Iterable[str], newest: Iterable[PublishedStatus] | None) -> list[str]:
         """Return the contexts whose newest status does not say what the newest decision is; all if it is not known."""
-        if newest is None:
-            return tuple(contexts)
-        found, unknown = {each.context.lower(): each for each in newest}, []
+        found = {each.context.lower(): each for each in newest or ()}
         for context in contexts:
             status = found.get(context)
-            if status and not _is_decision(status):
-                unknown.append(context)
-            else:
+            if newest is not None and (status is None or _is_decision(status)):
                 self._keep(context, status)
-        return tuple(unknown)
+        return [context for context in contexts if context not in self.before]
 
     def read(self, github: GitHubClient, contexts: Iterable[str]) -> None:
         """Read the statuses, the newest first, up to the newest decision of each context."""

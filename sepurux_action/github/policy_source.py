@@ -72,16 +72,16 @@ class ResolvedPolicy:
     place: str = ""
 
 
+ReadFile = Callable[[str], bytes | None]
+Check = Callable[[Policy], object]
+
+
 class OutsideError(PermissionError):
     """A policy file is outside the folders that the gate may read."""
 
 
 def resolve_policy(
-    inputs: Inputs,
-    event: Event,
-    commit: Commit | None,
-    read_file: Callable[[str], bytes | None],
-    check: Callable[[Policy], object] | None = None,
+    inputs: Inputs, event: Event, commit: Commit | None, read_file: ReadFile, check: Check | None = None
 ) -> ResolvedPolicy:
     """Return the policy that applies to an event; raises ConfigurationError with its problems and the inputs'.
 
@@ -146,7 +146,7 @@ def _base_place(event: Event) -> str:
     return f"branch {branch}" if branch else "the default branch"
 
 
-def _of_checkout(inputs: Inputs, read_file: Callable[[str], bytes | None]) -> ResolvedPolicy:
+def _of_checkout(inputs: Inputs, read_file: ReadFile) -> ResolvedPolicy:
     try:
         text = read_file(inputs.config)
         if text is None and read_file(misnamed(inputs.config)) is not None:
@@ -161,7 +161,7 @@ def _of_checkout(inputs: Inputs, read_file: Callable[[str], bytes | None]) -> Re
     return ResolvedPolicy(policy=read_policy(text, inputs.config), place=CHECKOUT)
 
 
-def _of_base(inputs: Inputs, event: Event, commit: Commit, check: Callable[[Policy], object] | None) -> ResolvedPolicy:
+def _of_base(inputs: Inputs, event: Event, commit: Commit, check: Check | None) -> ResolvedPolicy:
     """Return the base's policy, and what the pull request changes in it; without one, the first policy."""
     if details := commit.policy.details:
         raise _unreadable(inputs, commit.policy.error, advice(Operation.COMMIT, details, event))

@@ -128,7 +128,7 @@ class Publisher:
         """Create or edit the comment; return its address or ''. `body` gets its first and its last line."""
         if self._now is None or not self._subject.has_comment:
             return ""
-        now = fetch_more_comments(self._calls, self._event, self._now)
+        now = fetch_more_comments(self._calls, self._event, self._now, lambda _: False)
         if why := self._no_comment_reason(now):
             self._calls.output.log(f"no comment: {why}")
             return ""

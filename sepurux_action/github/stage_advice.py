@@ -58,14 +58,11 @@ class StageAdvice:
         for context in now.contexts(now.names, self._event.branch):
             if context.lower() not in kept and (page := (self._required or {}).get(context.lower())):
                 lost.setdefault(page, []).append(f"`{context}`")
-        return tuple(
-            PolicyNote(
-                LOST.format(", ".join(names), it="them" if names[1:] else "it"),
-                "ruleset",
-                json_reader.safe_url(f"{self._event.server_url}/{page}"),
-            )
-            for page, names in lost.items()
-        )
+        notes = []
+        for page, names in lost.items():
+            text = LOST.format(", ".join(names), it="them" if names[1:] else "it")
+            notes.append(PolicyNote(text, "ruleset", json_reader.safe_url(f"{self._event.server_url}/{page}")))
+        return tuple(notes)
 
     @cached_property
     def _required(self) -> Mapping[str, str] | None:

@@ -165,10 +165,7 @@ def fetch_page(calls: BoundedCalls, event: Event, after: str = "") -> Snapshot |
 
 
 def fetch_more_comments(
-    calls: BoundedCalls,
-    event: Event,
-    snapshot: Snapshot,
-    enough: Callable[[Iterable[Comment]], object] = lambda _: False,
+    calls: BoundedCalls, event: Event, snapshot: Snapshot, enough: Callable[[Iterable[Comment]], object]
 ) -> Snapshot:
     """Return the snapshot with the comments of further pages, until there are `enough` or no next one can be read."""
     for _ in range(MAX_PAGES - 1):
