@@ -74,7 +74,7 @@ def run_gates(
     step = begin(invocation, host, signals, connections)
     files = ReportWriter(invocation.report_folders, host, signals, step.redact)
     files.remove(step.inputs.report_dir, REPORT_FILES)
-    step = replace(step, github=step.github.load())
+    step = replace(step, github=step.github.load(step.inputs.config))
     try:
         step = with_policy_file(step)
         files.remove(step.inputs.report_dir, REPORT_FILES)

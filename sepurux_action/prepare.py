@@ -55,9 +55,7 @@ def begin(invocation: Invocation, host: Output, signals: Signals, connections: C
         event = with_pull_request_number(event, inputs.pull_request)
     calls = BoundedCalls(client, connections.timeouts(signals), host, event)
     signing_key = inputs.secret.reveal() if inputs.secret else ""
-    subject = Subject(
-        event=event, settings=inputs, config=inputs.config, signing_key=signing_key, started=connections.now()
-    )
+    subject = Subject(event=event, settings=inputs, signing_key=signing_key, started=connections.now())
     github, baseline_file = GitHubSession(calls, subject), BaselineFile(signing_key, event.repository)
     return Step(invocation, host, signals, connections, redact, github, inputs, baseline_file=baseline_file)
 

@@ -41,13 +41,11 @@ PARTS: Mapping[Operation, tuple[str, Callable[[ErrorDetails], Part]]] = {
 class Subject:
     """An event, what GitHub shows of it, and the `settings` known so far, which say how to publish.
 
-    `config` is the path of the policy file. `signing_key` signs the state in the comment; without it there is no state.
-    The run has `started` at a time of UTC.
+    `signing_key` signs the state in the comment; without it there is no state. The run has `started` at a time of UTC.
     """
 
     event: Event
     settings: Publishing = field(default_factory=Publishing)
-    config: str = options.CONFIG.default
     signing_key: str = field(default="", repr=False)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     commit: Commit = field(default_factory=Commit)
@@ -88,8 +86,8 @@ class Subject:
         )
 
 
-def read_subject(calls: BoundedCalls, subject: Subject) -> Subject:
-    """Find the pull request of the event, and return the subject with what GitHub shows of it.
+def read_subject(calls: BoundedCalls, subject: Subject, config: str) -> Subject:
+    """Find the pull request, and return the subject with what GitHub shows of it and of the policy file at `config`.
 
     If the policy cannot be read, its file says so. The payload of a re-run is that of the first run, so if the pull
     request has another base branch now, the policy of that branch is read instead. During an outage of the pull request
@@ -99,13 +97,13 @@ def read_subject(calls: BoundedCalls, subject: Subject) -> Subject:
         return subject
     calls.set_timeout(FIRST_READ_S)
     event = _find_pull_request(calls, subject.event)
-    subject = replace(subject, event=event, **_read(calls, event, subject.config, PARTS))
+    subject = replace(subject, event=event, **_read(calls, event, config, PARTS))
     pull = subject.snapshot.pull_request
     if subject.new_base(subject.snapshot) and event.name != "merge_group":
         then, now = map(json_reader.preview, (event.base_ref, pull.base_ref))
         calls.output.log(f"the base branch is now {now}, and not {then} as in the event's payload")
         event = replace(event, base_ref=pull.base_ref, base_sha=pull.base_sha)
-        parts = _read(calls, event, subject.config, (Operation.COMMIT, Operation.BASE))
+        parts = _read(calls, event, config, (Operation.COMMIT, Operation.BASE))
         subject = replace(subject, event=event, **parts)
     elif event.rerun and event.name != "merge_group" and (why := subject.snapshot.error) and not why.permanent:
         subject = replace(subject, commit=replace(subject.commit, policy=unread(why)))

@@ -69,7 +69,7 @@ def scene() -> Iterator[Scene]:
 
 def load(scene: Scene) -> Subject:
     """Read all but the base branch."""
-    subject = read_subject(scene.calls, Subject(event=scene.event))
+    subject = read_subject(scene.calls, Subject(event=scene.event), POLICY)
     assert subject.snapshot.pull_request.head_sha
     assert (subject.commit.policy.text, subject.commit.workflow) == ("campaign: core", "on: pull_request")
     assert [each.context for each in subject.commit.statuses or ()] == ["Sepurux / old"]
@@ -177,7 +177,7 @@ def test_a_re_run_needs_the_pull_request_because_its_payload_may_have_an_earlier
     fault: int, scene: Scene, *, rerun: bool, read: bool
 ) -> None:
     scene.github.fault("graphql pull", faults.refused(fault, "no"), always=True)
-    subject = read_subject(scene.calls, Subject(event=replace(scene.event, rerun=rerun)))
+    subject = read_subject(scene.calls, Subject(event=replace(scene.event, rerun=rerun)), POLICY)
     assert (subject.snapshot.pull_request, bool(subject.commit.policy.text)) == (PullRequest(), read)
     assert [each.context for each in subject.commit.statuses or ()] == ["Sepurux / old"]
     assert scene.warnings == (["Could not read the pull request"] if read else [])

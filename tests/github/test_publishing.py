@@ -83,7 +83,7 @@ def a_scene(event: Event = EVENT, settings: Settings = SETTINGS, **client: objec
 
 
 def a_session(calls: BoundedCalls, event: Event = EVENT, settings: Settings = SETTINGS) -> GitHubSession:
-    return GitHubSession(calls, Subject(event=event, settings=settings, signing_key="signs")).load()
+    return GitHubSession(calls, Subject(event=event, settings=settings, signing_key="signs")).load("")
 
 
 def results(*names: str, passing: bool = False) -> list[GateResult]:
