@@ -85,7 +85,7 @@ def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
     worst, numbers = result.worst, result.numbers
     names = numbers.mutation_categories and tuple(map(_cut, numbers.mutation_categories))
     tools = (FailingTool(_cut(each.tool), each.count) for each in numbers.top_failing_tools[:MAX_DETAILS])
-    found, run_ids = result.what_failed, worst.ci_run.run_ids[:MAX_DETAILS]
+    found = result.what_failed
     failures, left_out = merge_failures(map(_cut_failure, found.failures), MAX_DETAILS)
     worst = replace(
         worst,
@@ -93,7 +93,7 @@ def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
         run_decision=RunDecision(worst.decision, "", worst.run_decision.rule),
         failures=(),
         of_batch=(),
-        ci_run=CIRun(mutation_categories=names, dashboard_url=worst.ci_run.dashboard_url, run_ids=run_ids),
+        ci_run=CIRun(dashboard_url=worst.ci_run.dashboard_url, run_ids=worst.ci_run.run_ids[:MAX_DETAILS]),
         elapsed_s=0,
         trace_may_be_cause=False,
         earlier=result.recorded.run if result.recorded else here,
@@ -103,8 +103,6 @@ def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
         mutation_categories=names,
         top_failing_tools=tuple(tools),
         dashboard_url=numbers.dashboard_url,
-        run_ids=run_ids,
-        sandbox=numbers.sandbox,
     )
     what_failed = WhatFailed(
         failures=failures,
@@ -161,22 +159,19 @@ def parse_comment(body: str) -> CommentParts:
     return CommentParts(marker, text, report, state, commit, "".join(_SYMBOL.findall(report)))
 
 
-def with_line(body: str, line: str) -> str:
-    """Return a comment with this line above its title, in place of an earlier one."""
-    parts = parse_comment(body)
-    return f"{parts.marker}\n{line}\n\n{parts.all}{parts.state}"
+def with_notice(body: str, notice: str, summary: str, most: int) -> str:
+    """Return a comment with a line above its title, in place of an earlier one. If there is a `summary`, collapse it.
 
-
-def with_title(body: str, title: str, summary: str, most: int) -> str:
-    """Return a comment with a title and an alert on the present commit, and the report on the earlier one collapsed.
-
-    The title and the alert of another commit that was not evaluated go. If the comment would have more than `most`
-    characters, only the link to the earlier commit is left of the report.
+    Then the notice is the title and an alert on the present commit, in place of those of another commit that was not
+    evaluated. If the comment would have more than `most` characters, only the link to the earlier commit is left of the
+    report.
     """
     parts = parse_comment(body)
+    if not summary:
+        return f"{parts.marker}\n{notice}\n\n{parts.all}{parts.state}"
     report, links = _ALERT.sub("", parts.report, count=1).rstrip("\n"), _LINK.findall(parts.report)
     texts = (
-        f"{parts.marker}\n{title}\n\n{_SUMMARY} {summary}</summary>\n\n{each}\n\n</details>\n{parts.state}"
+        f"{parts.marker}\n{notice}\n\n{_SUMMARY} {summary}</summary>\n\n{each}\n\n</details>\n{parts.state}"
         for each in (report, *links[-1:])
     )
     return next((text for text in texts if len(text) <= most), body)

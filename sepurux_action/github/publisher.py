@@ -176,9 +176,7 @@ class Publisher:
             if shown.commit in {"", self._event.commit}:
                 return
             self._notice, summary = notice(shown.commit, shown.symbol, collapsed=shown.collapsed)
-            text = comment_state.with_line(comment.body, self._notice)
-            if summary:
-                text = comment_state.with_title(comment.body, self._notice, summary, MAX_COMMENT_LENGTH)
+            text = comment_state.with_notice(comment.body, self._notice, summary, MAX_COMMENT_LENGTH)
             self._calls.try_call(Operation.COMMENT, methodcaller("edit_comment", comment, text))
 
     def _comments_to_notice(self, key: str) -> Sequence[Comment]:
