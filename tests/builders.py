@@ -226,6 +226,10 @@ OF_CAMPAIGN = Trace(label=REGISTERED)
 RECORDED = Trace(label="traces/refunds.json", content=b"{}")
 
 
+LINES = {"required_mutation_categories": 7, "min_scenarios": 9, "reviewers": 12, "timeout": 31}
+PLACES = {name: f"`{name}` in `.github/sepurux-gate.yml:{line}`" for name, line in LINES.items()}
+
+
 def a_gate(**changes: object) -> Gate:
     """Return a hard gate on the recording of a pull request, with changed fields."""
     return replace(
@@ -235,6 +239,7 @@ def a_gate(**changes: object) -> Gate:
             project="shop-agent",
             traces=(RECORDED,),
             limits={"min_pass_rate": 0.85, "max_unsafe": 0},
+            remedies=PLACES,
         ),
         **changes,  # type: ignore[arg-type]
     )
@@ -318,7 +323,7 @@ def _flood() -> GateResult:
             severity="medium" if number < 100 else "low",
             description=f"Step {number} called a tool with arguments that its schema does not allow, and went on "
             "as if the call had succeeded.",
-            mutation="schema_drift",
+            mutation="malformed_output",
         )
         for number in range(299)
     )
@@ -344,7 +349,7 @@ def _with_new_failures(gate: Gate) -> GateResult:
         "cancel an order": ((0.7, (call,)),),
         "a new one": ((0.8, (incomplete,)),),
     }
-    tools = {"refund twice": "payments.refund", "cancel an order": "crm.lookup_customer", "a new one": "orders.cancel"}
+    tools = {"unsafe_action": "payments.refund", "tool_misuse": "crm.lookup_customer"}
     runs = [
         a_run(
             run_with(
@@ -352,7 +357,7 @@ def _with_new_failures(gate: Gate) -> GateResult:
                 pass_rate=rate,
                 unsafe_attempts=float(unsafe in failures),
                 failures=float(len(failures)),
-                top_failing_tools=(FailingTool(tools[name], len(failures)),) if failures else (),
+                top_failing_tools=tuple(FailingTool(tools.get(each.type, "orders.cancel"), 1) for each in failures),
                 dashboard_url=f"https://app.sepurux.dev/runs/{name.split()[0]}-{number}",
             ),
             trace=f"traces/{name.split()[0]}-{number}.json",
@@ -412,7 +417,7 @@ def _of_scenarios(gate: Gate) -> GateResult:
         )
         for number, (name, rate, unsafe, count, found) in enumerate(rows)
     )
-    passed = a_ci_run(decision="pass", pass_rate=1.0, unsafe_attempts=0, failures=0)
+    passed = a_ci_run(decision="pass", pass_rate=0.72, unsafe_attempts=0, failures=0)
     failed = WhatFailed(
         scenarios=scenarios + tuple(a_scenario(f"trace-{n}", passed, run_id=f"run-{n}") for n in range(3, 40)),
         failures=merge_failures((failure for each in scenarios for failure in each.failures), 100)[0],
@@ -420,8 +425,8 @@ def _of_scenarios(gate: Gate) -> GateResult:
         unread_scenarios=1,
         notes=("Not all failures were read: a request failed: HTTP 503.",),
     )
-    run = a_run(run_with(FAILING, pass_rate=0.979, failures=8), batch_id="batch-7", run_id="")
-    return a_result(run, gate=replace(gate, limits={**gate.limits, "min_pass_rate": 0.98}), what_failed=failed)
+    run = a_run(run_with(FAILING, failures=8), batch_id="batch-7", run_id="")
+    return a_result(run, gate=gate, what_failed=failed)
 
 
 def _of_traces() -> GateResult:
@@ -499,7 +504,7 @@ DIFFERENT_STEPS = (
     "- 5 payments.status(order)",
     "+ 5 payments.refund(order, amount_cents)",
 )
-LONG_STEP = "payments.refund(order, amount_cents, currency, reason, note, …)"
+LONG_STEP = "orders.cancel(reason, note, channel, locale, notify, …)"
 FAILED_STEP = (
     "  …",
     *(f"  {number} {LONG_STEP}" for number in range(23, 29, 2)),
@@ -570,16 +575,13 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     registered, waiting = (a_gate(name=name, traces=(OF_CAMPAIGN,)) for name in ("registered", "waiting"))
     uncalled = a_gate(traces=(replace(RECORDED, has_calls=False),))
     covering = a_gate_with(min_pass_rate=0.85, required_mutation_categories=("timeouts", "schema_drift"))
-    lines = {"timeout": 31, "required_mutation_categories": 7, "reviewers": 12}
-    places = {name: f"`{name}` in `.github/sepurux-gate.yml:{line}`" for name, line in lines.items()}
-    covering, placed = replace(covering, remedies=places), a_gate(remedies=places)
-    wide = replace(a_gate_with(min_pass_rate=0.85, min_scenarios=45), traces=(OF_CAMPAIGN,))
+    wide = replace(a_gate_with(min_pass_rate=0.85, min_scenarios=42), traces=(OF_CAMPAIGN,))
     allowed = a_gate(on_undecided=OnUndecided.ALLOW)
     skipped = undecided(Decision.SKIPPED, NOT_AFFECTED)
     pushed = undecided(Decision.SKIPPED, "refs/heads/refunds was deleted.")
     unknown_record = undecided(Decision.ERROR, RECORD_UNREAD, RECORD_HINT, rule=Rule.RECORD_UNREAD)
     canceled = undecided(Decision.ERROR, CANCELED.reason, NEXT_STEPS[Rule.CANCELED], rule=Rule.CANCELED)
-    better = run_with(FAILING, pass_rate=0.82, unsafe_attempts=0, failures=4)
+    better = run_with(FAILING, pass_rate=0.82, unsafe_attempts=0, failures=4, top_failing_tools=())
     best = run_with(PASSING, pass_rate=0.97)
     lying = run_with(PASSING, pass_rate=0.8496, reliability_score=Reading())
     silent = run_with(PASSING, pass_rate=Reading(), unsafe_attempts=Reading(broken='no number: "none"'))
@@ -630,7 +632,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     loosening = replace(against_main, policy_changes=POLICY_CHANGES)
     found: dict[str, tuple[GateResult | tuple[GateResult, ...], Context]] = {
         "pass": (a_result(a_run(PASSING)), risen),
-        "pass-fixed": (a_result(a_run(run_with(PASSING, failures=0)), what_failed=FIXED), risen),
+        "pass-fixed": (a_result(a_run(run_with(PASSING, pass_rate=1.0, failures=0)), what_failed=FIXED), risen),
         "pass-observe": (a_result(a_run(PASSING), gate=observe), here),
         "fail": (_failed(asking), loosening),
         "fail-registered": (_failed(registered), here),
@@ -674,7 +676,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "pass-within-range": (_compared(0.88, spread), spread),
         "pass-not-compared": (_compared(0.905, young), young),
         "error-not-compared": (_compared(0.95, None), a_context(base_ref="main")),
-        "pending": (a_result(_timed_out(), gate=placed), replace(against_main, baselines={})),
+        "pending": (a_result(_timed_out(), gate=a_gate()), replace(against_main, baselines={})),
         "pending-observe": (a_result(_timed_out(), gate=observe), a_context(base_ref="main")),
         "pending-allowed": (a_result(_timed_out(), gate=allowed), here),
         "error": (a_result(rejected), here),
@@ -781,13 +783,13 @@ def foreign_texts(most: int) -> st.SearchStrategy[str]:
 
 def hostile_context(foreign: str, *gates: str) -> Context:
     """Return a context in which every text contains `foreign`; the named gates have a baseline and a history."""
-    past = a_past_result(decision=Decision.FAIL)
+    past, lower = (a_past_result(decision=Decision.FAIL, numbers={"pass_rate": rate}) for rate in (0.95, 0.49))
     return a_context(
         version=f"1{foreign}",
         notes=(PolicyNote(f"{foreign}!", "file", "https://github.com/acme/shop/blob/main/a.yml"),),
         policy_changes=tuple(Change(f"{foreign}{n}", f"{foreign}{n}", f"{n}{foreign}", foreign) for n in range(12)),
         base_ref=f"{foreign}!",
-        baselines=dict.fromkeys(gates, a_baseline(past, past)),
+        baselines=dict.fromkeys(gates, a_baseline(past, lower)),
         history=tuple(CommitResults(commit=f"{n:x}" * 40, results=dict.fromkeys(gates, past)) for n in range(10, 13)),
     )
 

@@ -49,11 +49,6 @@ class ClassifiedFailure:
     def is_new(self) -> bool:
         return self.on_base is not None and not self.on_base.having
 
-    @property
-    def differs(self) -> bool:
-        """Return whether its steps show what the base's trace did instead."""
-        return any(line.startswith(("-", "+")) for line in self.steps)
-
     def sentence(self, base_ref: str) -> str:
         """Return all but the severity for a plain text; `base_ref` is the base branch, '' for an earlier commit."""
         text = self.type or "no type"

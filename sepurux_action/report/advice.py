@@ -106,7 +106,7 @@ def not_allowed(gate: GateFacts) -> str:
     if gate.short:
         return "the step was canceled"
     if gate.rule is Rule.RECORD_UNREAD:
-        return "that failure would count"
+        return "the results of earlier runs are not known"
     if gate.rule is Rule.BASE_UNREAD:
         return "the gate uploads a trace"
     return "the uploaded trace may be the cause"

@@ -66,7 +66,9 @@ def without_failures(say: Words, gate: GateFacts) -> Markdown:
 def _lacking(say: Words, gate: GateFacts) -> Markdown:
     """Return that required mutation categories are missing besides failures to fix, which no fix of the agent adds."""
     lacking = gate.thresholds.also_lacking
-    return say.when(lacking, "Cover {names} too.", names=say.listed(lacking, "and"))
+    return say.when(
+        lacking, "Also add {names} to the campaign's mutations at Sepurux.", names=say.listed(lacking, "and")
+    )
 
 
 def _fix_failures(say: Words, gate: GateFacts, whose: str) -> Markdown:

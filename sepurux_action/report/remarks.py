@@ -12,6 +12,7 @@ from sepurux_action.evaluation.runs import WorkflowRun
 from sepurux_action.report import tables
 from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import Markdown
+from sepurux_action.report.view import Section
 from sepurux_action.report.words import Words
 
 MOST_NAMED = 3  # failures of a gate that passed
@@ -42,12 +43,17 @@ def of_report(say: Words) -> list[Markdown]:
     return remarks
 
 
+def of_result(say: Words, gate: GateFacts) -> list[Markdown]:
+    """Return what limits the result of a gate."""
+    return [remark for remark in (_old_traces(say, gate), _not_compared(say, gate)) if remark]
+
+
 def of_numbers(say: Words, gate: GateFacts) -> list[Markdown]:
     """Return what stands below the numbers of a gate."""
     remarks = [say.prose(gate.confirmation), _continued(say, gate)]
     if say.as_markdown:
         remarks.append(_low_scenario(say, gate))
-    remarks += [*_drops(say, gate), _not_by_scenario(say, gate), _old_traces(say, gate)]
+    remarks += _drops(say, gate)
     return [remark for remark in remarks if remark]
 
 
@@ -90,13 +96,30 @@ def _drops(say: Words, gate: GateFacts) -> list[Markdown]:
     return remarks
 
 
-def _not_by_scenario(say: Words, gate: GateFacts) -> Markdown:
-    """Return what is needed to say which scenarios explain a drop."""
-    compared = any(each.base.results for each in gate.found.read.scenarios)
-    if not (gate.failed and gate.thresholds.dropped) or compared or gate.recorded:
+def _not_compared(say: Words, gate: GateFacts) -> Markdown:
+    """Return that it is not known what the base does in the scenarios; '' if it is, or if a push does not change it."""
+    if not gate.failed or gate.short or gate.found.new is not None or not gate.gate.uploads_traces:
         return Markdown("")
-    needs = say("Which scenarios got worse is not known: this needs results of {base} by scenario.", base=say.base)
-    return say.paragraph(needs, say.page("Keep these results", "configuration.md#results-by-scenario"))
+    if gate.thresholds.dropped and not gate.recorded:
+        needs = say("Which scenarios got worse is not known: this needs results of {base} by scenario.", base=say.base)
+        return say.paragraph(needs, say.page("Keep these results", "configuration.md#results-by-scenario"))
+    base = Markdown("an earlier commit")
+    if say.context.base_ref:
+        base = say.base
+    same = "Whether {base} fails in the same way is not known."
+    return say.when(say.as_markdown and not gate.thresholds.only_small, same, base=base)
+
+
+def steps(say: Words, sections: Sequence[Section]) -> Markdown:
+    """Return what the marks of the steps mean; '' if a report shows no steps."""
+    lines = [line for section in sections for each in section.failures.shown for line in each.steps]
+    marks, meanings = {line[0] for line in lines}, []
+    if marks & {"-", "+"}:
+        meanings = [say("`-` only on {base}", base=say.base), say("`+` only here")]
+    if ">" in marks:
+        meanings.append(say("`>` failed"))
+    what = "Recorded steps, numbered by event: {meanings}."
+    return say.when(lines, what, meanings=Markdown(", ".join(meanings)))
 
 
 def _old_traces(say: Words, gate: GateFacts) -> Markdown:

@@ -55,11 +55,11 @@ def render_notice(
     """
     page, sha = partial(markdown.link, url=context.run_url), context.commit[:SHORT_SHA]
     if problems is None:
-        older = f"The result below is that of {code(commit[:SHORT_SHA])}."
+        older = f"the result below is that of {code(commit[:SHORT_SHA])}"
         if collapsed:
-            older = "Wait for it: what is below is older."
+            older = "what is below is older"
         evaluated = markdown.link(code(sha), context.commit_url)
-        return f"⏳ Evaluating {evaluated} ({page('workflow run')}). {older}", ""
+        return f"⏳ Evaluating {evaluated} ({page('workflow run')}). Wait for it: {older}.", ""
     why, to_do = "the run was canceled", f"Re-run the {page('job')}."
     if problems:
         why = f"{number_format.pluralize(problems, 'problem')} in the settings"

@@ -138,13 +138,6 @@ def heading(say: Words, gate: GateFacts, section: Section) -> Markdown:
     return say(headings[section.origin], base=say.base)
 
 
-def not_compared(say: Words, gate: GateFacts, section: Section) -> Markdown:
-    """Return that it is not known which failures the base has too; '' if it is, or if a push changes none of them."""
-    unknown = section.origin is Origin.ALL and section.failures.shown and gate.gate.uploads_traces
-    base = say.context.base_ref and say.base
-    return say.when(unknown and base, "Whether {base} fails in the same way is not known.", base=base)
-
-
 def low_scenario(say: Words, gate: GateFacts, scenario: Scenario) -> Markdown:
     """Return a scenario below `min_scenario_pass_rate` as an item of what failed."""
     limit = gate.gate.limits[metrics.LOWEST_SCENARIO.threshold]

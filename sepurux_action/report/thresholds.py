@@ -94,8 +94,9 @@ class Thresholds:
             return None
         value = self.result.numbers.value(metric)
         actual = written(gate, metric, value) or "not reported"
-        number = replace(drop, label=metric.label, actual=actual, value=value, required="", limit=0)
-        return self._with_drop(self._row(replace(number, state=CheckState.MET)), drop)
+        met, label = CheckState.MET, metric.label
+        number = replace(drop, label=label, actual=actual, value=value, required="", limit=0, state=met)
+        return self._with_drop(self._row(number), drop)
 
     def _with_drop(self, row: ThresholdFacts, drop: Check | None) -> ThresholdFacts:
         """Return a row with the higher one of what the threshold and the drop need, and the worse state."""
@@ -103,19 +104,20 @@ class Thresholds:
             return row
         metric, check = DROPS[drop.threshold], row.check
         needed, value = lowest_allowed(metric, self.result.gate, self.baseline), self.result.numbers.value(metric)
+        required, actual, limit, state = check.required, check.actual, check.limit, check.state
         if drop.state is CheckState.NO_NUMBER:
-            check = replace(check, required="not known")
-        elif needed is None and (drop.is_missed or not check.required):  # an earlier run compared it
-            check = replace(check, required=f"drop {drop.required}")
-        elif needed is not None and (needed > check.limit or not check.required):
-            check = replace(check, required=f"≥ {metric.format.write(needed, value)}", limit=needed)
+            required = "not known"
+        elif needed is None and (drop.is_missed or not required):  # an earlier run compared it
+            required = f"drop {drop.required}"
+        elif needed is not None and (needed > limit or not required):
+            required, limit = f"≥ {metric.format.write(needed, value)}", needed
             if value is not None:
-                check = replace(check, actual=metric.format.write(value, needed))
-        state = check.state
+                actual = metric.format.write(value, needed)
         if drop.state is not CheckState.WITHIN_RANGE:  # which shows in what is needed
             state = min((state, drop.state), key=_interest)
         base = self.baseline.median(metric)
-        return replace(row, check=replace(check, state=state), state=BY_CHECK[state], base=base, drop=drop)
+        check = replace(check, required=required, actual=actual, limit=limit, state=state)
+        return replace(row, check=check, state=BY_CHECK[state], base=base, drop=drop)
 
     def _row(self, check: Check) -> ThresholdFacts:
         metric = metrics.BY_OPTION.get(check.threshold)

@@ -119,15 +119,6 @@ class Section(NamedTuple):
     def has_items(self) -> bool:
         return bool(self.low or self.failures.shown or self.lacking.shown)
 
-    @property
-    def has_steps(self) -> bool:
-        return any(each.steps for each in self.failures.shown)
-
-    @property
-    def differs(self) -> bool:
-        """Return whether a block of steps shows a difference from the base."""
-        return any(each.differs for each in self.failures.shown)
-
     def marker(self, number: int) -> str:
         if self.numbered:
             return f"{number}."
@@ -256,7 +247,7 @@ class View:
 
     def gates_with(self, gate: GateFacts, failure: ClassifiedFailure) -> Sequence[str]:
         """Return the names of the gates with a section that have a failure, which the first one's section shows."""
-        return self._shared.get(replace(failure, on_base=None).kind, [gate.name])
+        return self._shared.get(_kind(failure), [gate.name])
 
     def shown_before(self, gate: GateFacts) -> Mapping[str, int]:
         """Return how many failures of a gate are in the section of an earlier one, by its name."""
@@ -353,8 +344,13 @@ def _gates_by_failure(gates: Iterable[GateFacts]) -> Mapping[tuple[object, ...],
     names: dict[tuple[object, ...], list[str]] = {}
     for gate in gates:
         for failure in gate.found.failures:
-            names.setdefault(replace(failure, on_base=None).kind, []).append(gate.name)
+            names.setdefault(_kind(failure), []).append(gate.name)
     return names
+
+
+def _kind(failure: ClassifiedFailure) -> tuple[object, ...]:
+    """Return what the same failures of several gates have in common, whatever their bases have."""
+    return replace(failure, on_base=None).kind
 
 
 def _other_numbers(gate: GateFacts) -> Sequence[str]:

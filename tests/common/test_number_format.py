@@ -40,7 +40,7 @@ def test_a_score_has_as_many_digits_as_distinguish_it_from_its_threshold_and_one
 
 
 def test_a_number_with_its_noun_is_in_the_right_number() -> None:
-    for many in (None, "failures"):
+    for many in ("", "failures"):
         shown = [number_format.pluralize(value, "failure", many) for value in (0, 1, 1.0, 2, 5000)]
         assert shown == ["0 failures", "1 failure", "1 failure", "2 failures", "5,000 failures"]
 

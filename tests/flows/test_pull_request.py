@@ -47,7 +47,7 @@ def test_an_update_keeps_the_one_comment_in_10_requests(scene: Scene) -> None:
     assert notice.startswith(
         f"⏳ Evaluating [`{new[:7]}`]({scene.github.server_url}/octo/shop/commit/{new}) ([workflow"
     )
-    assert notice.endswith(f"The result below is that of `{old[:7]}`.")
+    assert notice.endswith(f"Wait for it: the result below is that of `{old[:7]}`.")
     assert (after, "⏳" in after) == (scene.ours[0], False)
     assert scene.status[0] == "failure"
     assert "failed" in read(scene.ours[0]).prose

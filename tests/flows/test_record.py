@@ -290,7 +290,7 @@ def test_if_the_record_cannot_be_read_the_decision_is_an_error_which_allow_does_
     assert "This does not change the result" not in result.log
     shown = without_code(result.summary)
     assert "an earlier run of this gate may have failed. Give the job statuses: write" in shown
-    assert "on_undecided: allow does not apply, because that failure would count." in shown
+    assert "on_undecided: allow does not apply, because the results of earlier runs are not known." in shown
 
 
 def test_a_read_that_fails_before_the_evaluation_brings_no_older_fail_back(scene: Scene) -> None:

@@ -95,7 +95,7 @@ def test_a_pull_request_says_what_is_new_what_main_did_instead_and_how_often_it_
     assert sum(each.endswith("/failures") for each in added) == 1
     steps = ["  1 orders.lookup(order)", "- 3 payments.status(order)", "+ 3 payments.refund(order)"]
     for page in (scene.ours[0], result.summary):
-        assert "Recorded steps: `-` only on `main`, `+` only here, `>` failed.\n" in page
+        assert "Recorded steps, numbered by event: `-` only on `main`, `+` only here.\n" in page
         assert " In none of the last 3 results on `main`." in page
     block = "\n".join(["```diff", *steps, "```"])
     assert "\n" + textwrap.indent(block, "   ") + "\n" in scene.ours[0]

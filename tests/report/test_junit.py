@@ -191,7 +191,8 @@ def test_numbers_of_a_failed_evaluation_are_no_decision() -> None:
 
 
 def test_a_hint_is_one_for_the_place_where_the_gate_runs() -> None:
-    result = a_result(undecided(Decision.PENDING, "No decision.", "Raise {timeout}, or {rerun}."))
+    late = undecided(Decision.PENDING, "No decision.", "Raise {timeout}, or {rerun}.")
+    result = a_result(late, gate=a_gate(remedies={}))
     told = [messages(build_report([result], a_context(on_command_line=each)))["result"] for each in (False, True)]
     assert told == [
         "No decision. Raise `timeout`, or re-run the job.",
