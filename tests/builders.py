@@ -836,7 +836,7 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD, traces: int = 2) -
     )
     approval = ApprovalStatus(
         commit=COMMIT,
-        can_approve=words,
+        can_approve=("mona", *words[1:]),
         cannot_approve=tuple(Refusal(word, Reason.NO_WRITE_ACCESS) for word in words),
         ignored=tuple(Refusal(word, Reason.BOT) for word in words),
     )

@@ -68,9 +68,7 @@ def _check(gate: GateFacts) -> str:
 
 def _limit(row: ThresholdFacts, kind: str) -> float | None:
     is_max = row.check.threshold.startswith("max_")
-    if is_max is not (kind == "max"):
-        return None
-    return row.check.limit
+    return None if is_max is not (kind == "max") else row.check.limit
 
 
 def _do_not_edit(report: Report) -> list[str]:
@@ -200,9 +198,7 @@ def _name(text: str, *, from_fork: bool, longest: int = MAX_NAME_LENGTH) -> str:
 
 def whole(value: float) -> float:
     """Return a whole number as an integer: `1`, not `1.0`."""
-    if value == int(value):
-        return int(value)
-    return value
+    return int(value) if value == int(value) else value
 
 
 def brief_json(report: Report, most_bytes: int) -> str:
@@ -225,9 +221,7 @@ def brief_json(report: Report, most_bytes: int) -> str:
     }
     cuts = sorted(_cuts(every["gates"]), key=lambda cut: "failures" in cut and cut[:3] not in in_comment, reverse=True)
     fewest = bisect_left(range(len(cuts) + 1), 1, key=lambda number: len(_without(every, cuts[:number])) <= most_bytes)
-    if fewest > len(cuts):
-        return ""
-    return _without(every, cuts[:fewest])
+    return "" if fewest > len(cuts) else _without(every, cuts[:fewest])
 
 
 _Path = tuple[int | str, ...]  # the keys and indexes of what is cut

@@ -55,9 +55,7 @@ class Context:
 
     def commit_page(self, commit: str) -> str:
         """Return the address of another commit, '' if it is not known."""
-        if not commit:
-            return ""
-        return self.page(f"/commit/{commit[:LINKED_SHA]}")
+        return self.page(f"/commit/{commit[:LINKED_SHA]}") if commit else ""
 
     def dashboard(self, url: str) -> Dashboard | None:
         if not url:

@@ -89,9 +89,7 @@ class GateFacts(GateResult):
         earlier = self.continued
         if self.recorded:
             earlier = self.recorded.run
-        if earlier is None:
-            return ""
-        return earlier.url
+        return earlier.url if earlier is not None else ""
 
     @property
     def dashboard(self) -> Dashboard | None:
@@ -146,6 +144,4 @@ class GateFacts(GateResult):
 
     @cached_property
     def history(self) -> tuple[CommitFacts, ...]:
-        if self.detailed:
-            return history(self, self.context, self.baseline)
-        return ()
+        return history(self, self.context, self.baseline) if self.detailed else ()

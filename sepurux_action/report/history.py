@@ -63,9 +63,7 @@ def history(result: GateResult, context: Context, baseline: Baseline) -> tuple[C
         medians = ((metric.name, baseline.median(metric)) for metric in metrics.LISTED)
         numbers = {name: median for name, median in medians if median is not None}
         rows.append(row("", replace(results[0].result, numbers=numbers), base=True))
-    if len(rows) == 1:
-        return ()
-    return tuple(rows)
+    return () if len(rows) == 1 else tuple(rows)
 
 
 def without_rate(commits: Sequence[CommitFacts]) -> list[str]:

@@ -41,11 +41,12 @@ def fix(say: Words, gate: GateFacts, whose: str) -> Markdown:
         return say(look, run=say.run(gate), push=and_push(say))
     if unnamed := without_failures(say, gate):
         return unnamed
-    first = say.when(gate.old_traces, "Record the traces of this commit first.")
-    failures = _fix_failures(say, gate, whose)
-    if dropped:
-        failures = _fix_drop(say, gate, whose)
-    return say.paragraph(allowed_drops(say, gate), first, failures, _lacking(say, gate), evidence(say, gate))
+    to_do = _fix_failures(say, gate, whose)
+    if gate.old_traces:
+        to_do = say("Record the traces of this commit, and push.")
+    elif dropped:
+        to_do = _fix_drop(say, gate, whose)
+    return say.paragraph(allowed_drops(say, gate), to_do, _lacking(say, gate), evidence(say, gate))
 
 
 def without_failures(say: Words, gate: GateFacts) -> Markdown:

@@ -106,8 +106,10 @@ def _not_compared(say: Words, gate: GateFacts) -> Markdown:
     base = Markdown("an earlier commit")
     if say.context.base_ref:
         base = say.base
-    same = "Whether {base} fails in the same way is not known."
-    return say.when(say.as_markdown and not gate.thresholds.only_small, same, base=base)
+    unknown = "Whether {base} fails in the same way is not known."
+    if gate.thresholds.has_base:
+        unknown = "Which failures {base} has is not known, only its numbers."
+    return say.when(say.as_markdown and not gate.thresholds.only_small, unknown, base=base)
 
 
 def steps(say: Words, sections: Sequence[Section]) -> Markdown:

@@ -108,9 +108,7 @@ def _last_resort(report: Report) -> str:
     if worst.blocks:
         effect = "blocked"
     what = f"{worst.name}: {worst.decision}, {effect}. {worst.reason}"
-    if every > 1:
-        return f"{len(report.acting)} of {every} gates block. {what}"
-    return what
+    return f"{len(report.acting)} of {every} gates block. {what}" if every > 1 else what
 
 
 def _render(shown: view.View, name: str) -> str:
@@ -201,9 +199,7 @@ def _shortened(change: Change) -> tuple[str, str]:
 
 def _chart(gate: GateFacts) -> Markdown:
     lines = history.chart(gate.history, gate.thresholds.needed(PASS_RATE))
-    if not lines:
-        return Markdown("")
-    return markdown.fence(lines, "mermaid")
+    return markdown.fence(lines, "mermaid") if lines else Markdown("")
 
 
 _NUMBERS: dict[str, Callable[..., object]] = {

@@ -201,7 +201,7 @@ def _of_several(say: Words) -> Iterator[Markdown]:
         where, blocked_by, ended = say("the inputs"), NOTHING, say(" failed too")
         if say.context.policy_path:
             where = say("the policy on {branch}", branch=say.policy_branch)
-        correct = "Correct these lines of {file}; the numbers below are those of {where}."
+        correct = "Correct these lines of {file}; below is the result under {where}."
         yield say.paragraph(
             say.bold(say("Blocked.")), say(correct, file=say.code(report.problems[0].file), where=where)
         )

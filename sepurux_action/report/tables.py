@@ -135,9 +135,7 @@ def _name(gate: GateFacts, *, linked: bool) -> Markdown:
 def link_to_run(label: str, dashboard: Dashboard) -> Markdown:
     """Return the link to a run in Sepurux, and after it the name of a host that is not that of `base_url`."""
     linked = link(label, dashboard.url)
-    if dashboard.host:
-        return Markdown(f"{linked} on {code(dashboard.host)}")
-    return linked
+    return Markdown(f"{linked} on {code(dashboard.host)}") if dashboard.host else linked
 
 
 def _result(gate: GateFacts) -> Markdown:

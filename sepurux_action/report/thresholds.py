@@ -171,9 +171,7 @@ class Thresholds:
     def shown(self) -> tuple[ThresholdFacts, ...]:
         """Return the rows if there is a number to show with the thresholds, or its lack is the result."""
         there = any(self.final or row.check.value is not None for row in self.rows)
-        if there:
-            return self.rows
-        return ()
+        return self.rows if there else ()
 
     @property
     def lacking(self) -> tuple[str, ...]:
@@ -187,9 +185,7 @@ class Thresholds:
     @property
     def also_lacking(self) -> tuple[str, ...]:
         """Return the required mutation categories that are missing besides other things."""
-        if self.only_lacking:
-            return ()
-        return self.lacking
+        return () if self.only_lacking else self.lacking
 
     @property
     def only_small(self) -> bool:

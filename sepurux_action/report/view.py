@@ -120,9 +120,7 @@ class Section(NamedTuple):
         return bool(self.low or self.failures.shown or self.lacking.shown)
 
     def marker(self, number: int) -> str:
-        if self.numbered:
-            return f"{number}."
-        return "-"
+        return f"{number}." if self.numbered else "-"
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
@@ -141,9 +139,7 @@ class View:
     @property
     def summary_url(self) -> str:
         """Return the address of the page with the summary, which has what this place leaves out; '' for none."""
-        if self.place == "comment":
-            return self.report.context.run_url
-        return ""
+        return self.report.context.run_url if self.place == "comment" else ""
 
     def link(self, gate: GateFacts) -> str:
         """Return the address of a gate's run for a text, '' if the scenarios have links, or another part shows it.
@@ -189,9 +185,7 @@ class View:
     @property
     def passed(self) -> Part[GateFacts]:
         """Return the gates that passed and have no row."""
-        if self.many:
-            return self.first(self.report.passed, "gates")
-        return Part((), 0)
+        return self.first(self.report.passed, "gates") if self.many else Part((), 0)
 
     @property
     def linked(self) -> bool:

@@ -56,9 +56,7 @@ class Found:
     @property
     def read(self) -> WhatFailed:
         """Return what further calls found: groups of failures, new ones first, then the most severe."""
-        if self.detailed:
-            return self.result.what_failed
-        return WhatFailed()
+        return self.result.what_failed if self.detailed else WhatFailed()
 
     @cached_property
     def failures(self) -> tuple[ClassifiedFailure, ...]:
@@ -93,9 +91,7 @@ class Found:
 
     @property
     def tools(self) -> tuple[FailingTool, ...]:
-        if self.detailed:
-            return self.result.numbers.top_failing_tools
-        return ()
+        return self.result.numbers.top_failing_tools if self.detailed else ()
 
     @property
     def categories(self) -> tuple[Category, ...]:

@@ -87,9 +87,7 @@ class Words:
         return Markdown(sentence.format(**{name: self.value(each) for name, each in values.items()}))
 
     def when(self, condition: object, sentence: str, **values: object) -> Markdown:
-        if condition:
-            return self(sentence, **values)
-        return Markdown("")
+        return self(sentence, **values) if condition else Markdown("")
 
     def paragraph(self, *sentences: Markdown) -> Markdown:
         return Markdown(" ".join(filter(None, sentences)))
