@@ -180,10 +180,10 @@ class Earlier:
         link, run, at = status.url, None, ""
         of_comment = (state.recorded_fail(gate.name, self._commit, link) for state in self._states())
         found = next(filter(None, of_comment), None)
-        if found is None:
+        if found is None or (run := found.worst.earlier) is None:
             at_sepurux = "" if link.startswith(self._subject.event.url("actions", "runs")) else link
             found = of_status(status.description, at_sepurux)
-        elif run := found.worst.earlier:
+        else:
             began = datetime.fromtimestamp(run.at, UTC)
             day = f" on {began.date()}" if began.date() != self._subject.started.date() else ""
             at = f"{began:%H:%M} UTC{day}"
