@@ -254,9 +254,7 @@ def _ambiguous(why: str) -> Fields:
 def pr_number_warning(event: Event, number: int | None) -> str:
     if number is None or event.lookup is not None or event.pull_request == number:
         return ""
-    whose = event.no_pr_reason
-    if event.pull_request is not None:
-        whose = f"this run belongs to pull request {event.pull_request}"
+    whose = f"this run belongs to pull request {event.pull_request}" if event.pull_request else event.no_pr_reason
     return f"`pr_number` {number} is ignored: {whose}."
 
 

@@ -236,9 +236,7 @@ class Publisher:
 
     def _status_of(self, result: GateResult, state: CommitState, note: str) -> CommitStatus:
         description = published_result.format_description(summarize(result), note)
-        url = result.worst.ci_run.dashboard_url
-        if result.recorded:
-            url = result.recorded.link
+        url = result.recorded.link if result.recorded else result.worst.ci_run.dashboard_url
         return self._status(self._subject.context_of(result.gate.name), state, description, url)
 
 

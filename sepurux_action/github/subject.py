@@ -138,9 +138,7 @@ def _read(calls: BoundedCalls, event: Event, config: str, operations: Iterable[O
     found: dict[str, Any] = {}
     for operation, part in calls.read_side_by_side({each: reads[each] for each in operations if each in reads}).items():
         name, unread_part = PARTS[operation]
-        found[name] = part
-        if isinstance(part, ErrorDetails):
-            found[name] = unread_part(part)
+        found[name] = unread_part(part) if isinstance(part, ErrorDetails) else part
     return found
 
 
