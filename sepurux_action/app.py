@@ -14,7 +14,7 @@ from sepurux_action.common import number_format
 from sepurux_action.config import options
 from sepurux_action.config.command_line import Format, parse_command_line
 from sepurux_action.config.gate import Gate
-from sepurux_action.config.policy_plan import GatePlan, gate_plans, policy_warnings
+from sepurux_action.config.policy_plan import gate_plans, plan_line, policy_warnings
 from sepurux_action.config.settings import Settings
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
 from sepurux_action.evaluate import evaluate, read_record
@@ -108,7 +108,7 @@ def _check(files: Sequence[str], terminal: Terminal, signals: Signals, *, as_jso
 
     A signal ends this also while a file, such as a FIFO, is being opened.
     """
-    lines, problems, warnings, plans = list[str](), list[Problem](), list[Problem](), list[GatePlan]()
+    lines, problems, warnings, plans = list[str](), list[Problem](), list[Problem](), list[object]()
     for path in files or [options.CONFIG.default]:
         try:
             policy = Timeouts(signals).run(math.inf, partial(check_file, path))
@@ -120,14 +120,15 @@ def _check(files: Sequence[str], terminal: Terminal, signals: Signals, *, as_jso
         else:
             today = CONNECTIONS.now().date()
             planned, doubtful = gate_plans(policy, today), policy_warnings(policy, today)
-            lines += [f"{path}: valid, {number_format.pluralize(len(planned), 'gate')}", *map("  {}".format, planned)]
+            lines.append(f"{path}: valid, {number_format.pluralize(len(planned), 'gate')}")
+            lines += [f"  {plan_line(plan)}" for plan in planned]
             lines += [f"{_place(each)}: warning: {each}" for each in doubtful]
             plans += planned
             warnings += doubtful
     document = ""
     if as_json:
-        found = {"problems": [*map(_data, problems)], "warnings": [*map(_data, warnings)]}
-        lines, document = [], json.dumps({**found, "gates": [plan.data() for plan in plans]}, indent=2) + "\n"
+        found = {"problems": [*map(_data, problems)], "warnings": [*map(_data, warnings)], "gates": plans}
+        lines, document = [], json.dumps(found, indent=2) + "\n"
     terminal.write_result(lines, document)
     return signals.status(EXIT_UNDECIDED if problems else 0)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import NamedTuple
 
 from sepurux_action.common import json_reader
+from sepurux_action.common.wording import joined, location, optional
 
 # What a defect of this program raises when it reads data from outside. It is caught only to keep a defect in one run
 # from ending the others.
@@ -35,22 +37,34 @@ class Problem:
 
     @property
     def location(self) -> str:
-        return f"{self.file}:{self.line}" if self.file else ""
+        return location(self.file, self.line)
 
     @property
     def located(self) -> str:
-        return f"{self.location}: {self}" if self.file else str(self)
+        return joined(": ", self.location, str(self))
 
     def of_file(self, path: str) -> Problem:
         """Return the problem on the first line of a file if it has no file of its own."""
-        return self if self.file else replace(self, file=path, line=1)
+        return self if self.file else Problem(self.where, self.message, path, 1)
 
     def redacted(self, redact: Callable[[str], str]) -> Problem:
         """Return the problem without secrets, which the escapes of a report would hide later."""
-        return replace(self, where=redact(self.where), message=redact(self.message), file=redact(self.file))
+        return Problem(redact(self.where), redact(self.message), redact(self.file), self.line, self.column)
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.message}" if self.where else self.message
+        return joined(": ", self.where, self.message)
+
+
+class Place(NamedTuple):
+    """Where a problem in a file may be, as in `Problem`."""
+
+    where: str = ""
+    file: str = ""
+    line: int = 0
+    column: int = 0
+
+    def problem(self, message: str) -> Problem:
+        return Problem(self.where, message, self.file, self.line, self.column)
 
 
 class ConfigurationError(Exception):
@@ -159,4 +173,4 @@ class ErrorDetails:
     @property
     def summary(self) -> str:
         message = json_reader.shorten(json_reader.printable(self.message), MAX_GITHUB_MESSAGE_LENGTH).rstrip(". ")
-        return " ".join(filter(None, [f"HTTP {self.status}" if self.status else "", message])) or "no response"
+        return joined(" ", optional("HTTP {}", self.status), message) or "no response"

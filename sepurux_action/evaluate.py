@@ -127,7 +127,7 @@ def _skipped(step: Step, gates: Sequence[Gate]) -> dict[str, Evaluated]:
     """Return the results of gates that are not evaluated: all, or those whose `paths` match no changed file."""
     if why := step.event.skip_reason:
         return {gate.name: _not_run(gate, Decision.SKIPPED, f"{why}.") for gate in gates}
-    unaffected = [gate for gate in gates if gate.paths and not affects(gate.paths, step.github.changes.files)]
+    unaffected = [gate for gate in gates if gate.paths and not affects(gate.paths.matches, step.github.changes.files)]
     if not unaffected or not step.github.changes.is_current():
         return {}
     return {gate.name: _not_run(gate, Decision.SKIPPED, NOT_AFFECTED) for gate in unaffected}

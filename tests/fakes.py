@@ -157,7 +157,7 @@ class FakeOutput(Output):
     def wait(self, what: str, left_s: float) -> None:
         self.waits.append((what, left_s))
 
-    def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:  # noqa: ARG002
+    def annotate(self, level: Level, text: str, *, title: str = "") -> None:
         self.annotations.append((level, f"{title}: {text}" if title else text))
 
 

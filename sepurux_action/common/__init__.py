@@ -1,4 +1,4 @@
-"""What every other package uses: JSON reading, secrets, number formats, and a type variable."""
+"""What every other package uses: JSON reading, secrets, formats of numbers and sentences, and a type variable."""
 
 from typing import TypeVar
 

@@ -41,8 +41,8 @@ def _load(kind: Any, value: Any) -> Any:  # noqa: ANN401 - any type, any JSON va
     arguments = get_args(kind)
     if get_origin(kind) is Annotated:
         return _load(arguments[0], value)
-    if NoneType in arguments:
-        return None if value is None else _load(_without_none(arguments), value)
+    if NoneType in arguments:  # `X | None`
+        return None if value is None else _load(arguments[0], value)
     if get_origin(kind) is tuple and isinstance(value, list):
         return tuple(_load(arguments[0], each) for each in value)
     if get_origin(kind) is Mapping and isinstance(value, dict):
@@ -75,14 +75,10 @@ def dump_as(kind: Any, value: Any) -> Any:  # noqa: ANN401 - any type, any value
         return {name: dump_as(each, read(value)) for name, each, read in _fields(kind)}
     arguments = get_args(kind)
     if NoneType in arguments:
-        return dump_as(_without_none(arguments), value)
+        return dump_as(arguments[0], value)
     if get_origin(kind) is tuple:
         return [dump_as(arguments[0], each) for each in value]
     return dump(value, defaults=True)
-
-
-def _without_none(arguments: tuple[Any, ...]) -> Any:  # noqa: ANN401 - any type
-    return next(each for each in arguments if each is not NoneType)
 
 
 @cache

@@ -28,6 +28,7 @@ INVISIBLE = (
 )
 _INVISIBLE = re.compile(f"[{INVISIBLE}]|(?<![\u2000-\u2bff])\ufe0f")
 _URL = re.compile(r"[A-Za-z0-9._~:/?#\[@!$&'()*+,;=%\]-]{1,2000}")
+_FILL = {"W": "\0", "F": "\0"}  # of a wide character
 IDENTIFIER = re.compile(r"(?!\.+\Z)[A-Za-z0-9._:~-]{1,200}\Z")
 
 
@@ -53,7 +54,8 @@ def as_object(value: object) -> Mapping[str, object]:
 
 
 def as_array(value: object) -> Iterator[object]:
-    yield from value if isinstance(value, list) else ()
+    if isinstance(value, list):
+        yield from value
 
 
 def at(value: object, *names: str) -> object:
@@ -91,7 +93,7 @@ def in_columns(text: str) -> str:
     """Return a printable text with NUL after each wide character, so that its length is its width on a terminal."""
     if text.isascii():
         return text
-    return "".join(f"{each}\0" if unicodedata.east_asian_width(each) in "WF" else each for each in text)
+    return "".join(each + _FILL.get(unicodedata.east_asian_width(each), "") for each in text)
 
 
 def identifier(value: object) -> str:
@@ -109,7 +111,9 @@ def safe_url(value: object) -> str:
     except ValueError:
         return ""
     allowed = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
-    return value if allowed and host and "@" not in parts.netloc else ""
+    if not allowed or not host or "@" in parts.netloc:
+        return ""
+    return value
 
 
 def is_loopback(host: str) -> bool:
@@ -166,4 +170,6 @@ def preview(value: object) -> str:
         return "a list"
     if isinstance(value, str):
         return f'"{shorten(printable(value), MAX_QUOTE_LENGTH).replace(chr(34), chr(39))}"'
-    return str(value).lower() if isinstance(value, bool) else shorten(str(value), MAX_QUOTE_LENGTH)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return shorten(str(value), MAX_QUOTE_LENGTH)

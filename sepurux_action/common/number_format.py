@@ -7,8 +7,7 @@ MAX_DIGITS = 10  # after the point
 
 def decimal(value: float) -> str:
     """Return a decimal without exponent and trailing zeros: `0.72`, `61.5`, `3`."""
-    text = f"{value:.{MAX_DIGITS}f}".rstrip("0").rstrip(".")
-    return "0" if text in {"-0", ""} else text
+    return f"{value:z.{MAX_DIGITS}f}".rstrip("0").rstrip(".")  # `z` turns minus zero into zero
 
 
 def percent(fraction: float, distinct_from: float | None = None) -> str:
@@ -45,5 +44,7 @@ def duration(seconds: float) -> str:
         return f"{max(seconds, 0.1):.1f} s".replace(".0 s", " s")
     hours, rest = divmod(max(0, round(seconds)), 3600)
     minutes, rest = divmod(rest, 60)
-    parts = [(hours, "h"), (minutes, "min"), (0 if hours else rest, "s")]
+    parts = [(hours, "h"), (minutes, "min"), (rest, "s")]
+    if hours:
+        parts.pop()
     return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"

@@ -80,8 +80,10 @@ def _decode(text: str) -> tuple[str, array[int]]:
     pieces, before, at = list[str](), array("L"), 0
     for found in _ESCAPE.finditer(text):
         cut, two, four, entity, character = found.groups()
-        decoded = json_reader.CUT if cut else character or ""
-        if two or four:
+        decoded = character or ""
+        if cut:
+            decoded = json_reader.CUT
+        elif two or four:
             decoded = chr(int(two or four, 16))
         elif entity and len(decoded := html.unescape(entity)) != 1:
             continue

@@ -9,11 +9,13 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NoReturn
+from functools import partial
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 from sepurux_action import __version__
 from sepurux_action.common import json_reader, number_format
+from sepurux_action.common.wording import joined, optional
 from sepurux_action.config import options
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.kinds import did_you_mean
@@ -40,13 +42,13 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CommandLine:
-    """The given options by name, how the result is shown, and the policy files to `check`, () for the usual one."""
+    """The given options by name, how the result is shown, and the policy files to `check`, [] for the usual one."""
 
     texts: dict[str, str]
     report_format: Format
     quiet: bool
     write_baseline: bool
-    check: tuple[str, ...] | None = None
+    check: list[str] | None
 
 
 EPILOG = f"""\
@@ -70,7 +72,7 @@ Exit status: 0 if nothing blocks, 1 if a fail blocks, 2 if a gate without a
 result blocks or a setting is wrong, 130 after Ctrl+C, 129 after SIGHUP, 143
 after SIGTERM.
 """
-_GROUPS: dict[str, tuple[Option[object], ...]] = {
+_LATER_GROUPS: dict[str, tuple[Option[object], ...]] = {
     "Thresholds and stage": (
         *(option for option in FLAGS if option.allowed_in == (SectionKind.THRESHOLDS,)),
         *(options.ENFORCEMENT, options.ON_UNDECIDED, options.CONFIRM),
@@ -78,7 +80,8 @@ _GROUPS: dict[str, tuple[Option[object], ...]] = {
     "Connection": (options.API_KEY, options.TOKEN, options.BASE_URL, options.TIMEOUT),
     "Output": (options.NAME, options.REPORT_DIR, options.BASELINE_DIR),
 }
-_OTHER_FLAGS = tuple(option for option in FLAGS if not any(option in listed for listed in _GROUPS.values()))
+_GROUPED = {option for listed in _LATER_GROUPS.values() for option in listed}
+_GROUPS = {"What to evaluate": tuple(option for option in FLAGS if option not in _GROUPED), **_LATER_GROUPS}
 # What the help says in place of what is true only in a workflow.
 _HELP: dict[Option[object], str] = {
     options.TRACE_FILE: "Trace files to upload and evaluate, in the working directory.",
@@ -92,44 +95,28 @@ _HELP: dict[Option[object], str] = {
 
 
 def _help(option: Option[object]) -> str:
-    lines = [
-        _HELP.get(option, option.help),
-        f"Accepted: {option.kind.accepts}{', or the flag several times' if option.kind.is_list else ''}.",
-        f"Default: {option.default_shown}." if option.default_shown and option != options.PR_NUMBER else "",
-        f"Environment: {option.environment}." if option.environment else "",
-    ]
-    return on_command_line("\n".join(filter(None, lines))).replace("`", "").replace("%", "%%")
+    accepted = option.kind.accepts
+    if option.kind.is_list:
+        accepted += ", or the flag several times"
+    lines = [_HELP.get(option, option.help), f"Accepted: {accepted}."]
+    if option is not options.PR_NUMBER:
+        lines.append(optional("Default: {}.", option.default_shown))
+    lines.append(optional("Environment: {}.", option.environment))
+    return on_command_line(joined("\n", *lines)).translate(_IN_HELP)
 
 
+_IN_HELP = str.maketrans({"`": "", "%": "%%"})
 _FORMATS = f"{Format.TEXT}, {Format.MARKDOWN} or {Format.JSON}"
-_OWN_FLAGS: Mapping[str, Mapping[str, dict[str, Any]]] = {  # by group: what argparse gets for each
-    "Output": {
-        "--format": {
-            "choices": list(Format),
-            "default": Format.TEXT,
-            "metavar": "FORMAT",
-            "help": "What goes to stdout: lines for people, the job summary, or the object of report.json.\n"
-            f"Accepted: {_FORMATS}.\nDefault: {Format.TEXT}.",
-        },
-        WRITE_BASELINE: {"action": "store_true", "help": f"Add the result to {flag(options.BASELINE_DIR.name)}."},
-        "--quiet": {
-            "action": "store_true",
-            "help": "Write only the result, warnings, and problems: no progress and no log.",
-        },
-    },
-    "Help": {
-        "--check": {
-            "nargs": "*",
-            "metavar": "FILE",
-            "help": f"Only validate policy files, and show what they mean.\nDefault: {options.CONFIG.default}.",
-        },
-        "--version": {"action": "version", "version": f"%(prog)s {__version__}", "help": "Show the version."},
-    },
-}
+_FORMAT_HELP = f"""\
+What goes to stdout: lines for people, the job summary, or the object of report.json.
+Accepted: {_FORMATS}.
+Default: {Format.TEXT}."""
+_CHECK_HELP = f"Only validate policy files, and show what they mean.\nDefault: {options.CONFIG.default}."
+_QUIET_HELP = "Write only the result, warnings, and problems: no progress and no log."
 _PROBLEMS = {  # by the beginning of argparse's message, which may quote a value
     "expected one argument": "needs a value",
     "ignored explicit argument": "takes no value",
-    "invalid choice": f"accepts only {_FORMATS}",
+    "invalid Format value": f"accepts only {_FORMATS}",
 }
 
 
@@ -148,13 +135,13 @@ def parse_command_line(arguments: Sequence[str]) -> CommandLine:
         problems = [f"{each} is not known{did_you_mean(each, flags)}".replace("`", "") for each in named]
         _reject(made, *(problems or [f"an argument belongs to no flag{quotes}"]))
     given = vars(known)
-    report_format, quiet, write = Format(given.pop("format")), given.pop("quiet"), given.pop("write_baseline")
-    check = given.pop("check")
+    own = {name: given.pop(name) for name in ("report_format", "quiet", "write_baseline", "check")}
     listed = {name: "\n".join(each) for name, each in given.items() if isinstance(each, list)}
     texts = {name: each for name, each in {**given, **listed}.items() if each is not None}
-    if check is not None and (texts or write or report_format is Format.MARKDOWN):
+    command = CommandLine(texts, **own)
+    if command.check is not None and (texts or command.write_baseline or command.report_format is Format.MARKDOWN):
         _reject(made, f"--check takes no other flags than --format {Format.TEXT} or {Format.JSON}, and --quiet")
-    return CommandLine(texts, report_format, quiet, write, None if check is None else tuple(check))
+    return command
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -168,20 +155,23 @@ def _parser() -> argparse.ArgumentParser:
         exit_on_error=False,
         add_help=False,
     )
-    groups = {title: made.add_argument_group(title) for title in ("What to evaluate", *_GROUPS, "Help")}
-    for title, listed in {"What to evaluate": _OTHER_FLAGS, **_GROUPS}.items():
+    groups = {title: made.add_argument_group(title) for title in (*_GROUPS, "Help")}
+    for title, listed in _GROUPS.items():
         for option in listed:
             action, metavar = "append" if option.kind.is_list else "store", option.kind.placeholder
             name, text = flag(option.name), _help(option)
             groups[title].add_argument(name, dest=option.name, action=action, metavar=metavar, help=text)
             for alias in option.aliases:
                 groups[title].add_argument(flag(alias), dest=alias, help=argparse.SUPPRESS)
-    for title, own in _OWN_FLAGS.items():
-        for name, arguments in own.items():
-            groups[title].add_argument(name, **arguments)
-    # it lists itself and --help too
-    brief = groups["Help"].add_argument("-h", action="version", help="Show one line for each flag.")
-    groups["Help"].add_argument("--help", action="help", help="Show everything about each flag.")
+    add = groups["Output"].add_argument
+    add("--format", dest="report_format", type=Format, default=Format.TEXT, metavar="FORMAT", help=_FORMAT_HELP)
+    add(WRITE_BASELINE, action="store_true", help=f"Add the result to {flag(options.BASELINE_DIR.name)}.")
+    add("--quiet", action="store_true", help=_QUIET_HELP)
+    add = groups["Help"].add_argument
+    add("--check", nargs="*", metavar="FILE", help=_CHECK_HELP)
+    add("--version", action="version", version=f"%(prog)s {__version__}", help="Show the version.")
+    brief = add("-h", action="version", help="Show one line for each flag.")  # it lists itself and --help too
+    add("--help", action="help", help="Show everything about each flag.")
     brief.version = _brief_help(groups)  # type: ignore[attr-defined]  # of this action
     return made
 
@@ -219,25 +209,17 @@ _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
 def at_source(sentence: str, gate: Gate) -> str:
-    """Return a sentence that names the key of the policy file, the variable, or the flag that gives an option.
-
-    `{now}` stands for the present value of `timeout`.
-    """
+    """Return a sentence with what gives an option in place of its parameter, and the value of `timeout` for `{now}`."""
     return _with({**gate.remedies, "now": number_format.duration(gate.timeout_s)}, sentence)
 
 
-def in_workflow(sentence: str) -> str:
-    """Return a sentence with the names of inputs in place of its parameters."""
-    return _with(_OF_WORKFLOW, sentence)
-
-
-def on_command_line(sentence: str) -> str:
-    """Return a sentence with flags in place of its parameters, and variables for secrets."""
-    return _with(_OF_COMMAND_LINE, sentence)
-
-
 def _with(words: Mapping[str, str], sentence: str) -> str:
+    """Return a sentence with words in place of its parameters: names of inputs, or flags and variables for secrets."""
     return _PARAMETER.sub(lambda parameter: words.get(parameter[1], parameter[0]), sentence)
+
+
+in_workflow = partial(_with, _OF_WORKFLOW)
+on_command_line = partial(_with, _OF_COMMAND_LINE)
 
 
 def command_lines(gate: Gate, host: str) -> Iterator[str]:

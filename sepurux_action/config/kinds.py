@@ -1,7 +1,6 @@
-"""The kinds of option values: how a text is parsed, and what is accepted.
+"""The kinds of option values: how a text is parsed, and what is accepted. Source: docs/reference.md.
 
-A parser returns the value of a text that is not empty, or raises ValueError with a hint at the problem, which may be
-empty. Source: docs/reference.md.
+A parser returns the value of a text that is not empty, or raises ValueError with a hint at the problem, if any.
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import partial
 from typing import Generic, TypeVar
-from urllib.parse import urlsplit
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Secret
+from sepurux_action.common.wording import optional
 
 T_co = TypeVar("T_co", covariant=True)
 E = TypeVar("E", bound=StrEnum)
@@ -32,6 +31,7 @@ BOT_SUFFIX = "[bot]"
 
 _DURATION = re.compile(r"(?:(\d{1,9})h ?)?(?:(\d{1,9})m ?)?(?:(\d{1,9})s)?", re.ASCII | re.IGNORECASE)
 _BASE_URL = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+(?:/[A-Za-z0-9._~/%-]*)?", re.IGNORECASE)
+_HTTP = re.compile("^http:", re.IGNORECASE)
 # The part behind an underscore is the enterprise's short code in the login of a managed user.
 _LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})(?:_[A-Za-z0-9]{1,20})?", re.ASCII)
 
@@ -51,6 +51,10 @@ class Kind(Generic[T_co]):
             if not (character.isprintable() or character in "\t\r\n"):
                 raise ValueError(f"it has the invisible character U+{ord(character):04X} at position {position}")
         return self.parse(text)
+
+    def rejection(self, shown: str, hint: str) -> str:
+        """Return the message about a text that is not accepted."""
+        return f"{shown} is not accepted{optional(' ({})', hint)}; accepted: {self.accepts}"
 
 
 def parse_line(text: str) -> str:
@@ -78,14 +82,9 @@ def parse_secret(text: str) -> Secret:
 
 def parse_base_url(text: str) -> str:
     """Return the API's URL without a slash at its end: https, or http on loopback; without user, query, or fragment."""
-    try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        raise ValueError from None
-    if not _BASE_URL.fullmatch(text) or not host:
+    if not _BASE_URL.fullmatch(text) or not json_reader.safe_url(_HTTP.sub("https:", text)):
         raise ValueError("it must be a URL without user name, query, and fragment")
-    if parts.scheme.lower() != "https" and not json_reader.is_loopback(host):
+    if not json_reader.safe_url(text):
         raise ValueError("the gate sends secrets to it, so it must be https")
     return text.rstrip("/")
 
@@ -102,21 +101,28 @@ def parse_whole_number(text: str, lowest: int = 0) -> int:
     return int(text)
 
 
+def _meant(pattern: str, text: str, meant: str) -> str:
+    """Return a hint with what was probably meant, a template for the groups of the pattern; '' for other texts."""
+    found = re.fullmatch(pattern, text, re.ASCII | re.IGNORECASE)
+    return found.expand(f"did you mean `{meant}`?") if found else ""
+
+
 def _parse_number(text: str) -> Decimal:
     if not re.fullmatch(r"\d+\.?\d*|\.\d+", text, re.ASCII):
-        with_comma = re.fullmatch(r"(\d+),(\d+)", text, re.ASCII)
-        raise ValueError(f"did you mean `{with_comma[1]}.{with_comma[2]}`?" if with_comma else "")
+        raise ValueError(_meant(r"(\d+),(\d+)", text, r"\1.\2"))
     return Decimal(text)
 
 
 def parse_rate(text: str) -> float:
-    if spelled_out := re.fullmatch(r"(\d{1,3}(?:\.\d{1,9})?) ?(?:per ?cent|pct\.?)", text, re.ASCII | re.IGNORECASE):
-        raise ValueError(f"did you mean `{spelled_out[1]}%`?")
-    stripped = text.removesuffix("%").rstrip()
-    rate = _parse_number(stripped) / (100 if text.endswith("%") else 1)
+    if hint := _meant(r"(\d{1,3}(?:\.\d{1,9})?) ?(?:per ?cent|pct\.?)", text, r"\1%"):
+        raise ValueError(hint)
+    rate = _parse_number(text.removesuffix("%").rstrip())
+    if text.endswith("%"):
+        rate /= 100
+    elif 1 < rate <= 100:  # noqa: PLR2004 - the scale's end
+        raise ValueError(f"did you mean `{text}%`?")
     if not 0 <= rate <= 1:
-        lacks_sign = stripped == text and 1 < rate <= 100  # noqa: PLR2004 - the scale's end
-        raise ValueError(f"did you mean `{text}%`?" if lacks_sign else "")
+        raise ValueError
     return float(rate)
 
 
@@ -137,8 +143,7 @@ def parse_duration(text: str) -> float:
     elif match := _DURATION.fullmatch(text):
         seconds = math.fsum(int(part or 0) * unit for part, unit in zip(match.groups(), (3600, 60, 1), strict=True))
     else:
-        spelled_out = re.fullmatch(r"(\d{1,9}) ?([hms])[a-z]+", text, re.ASCII | re.IGNORECASE)
-        raise ValueError(f"did you mean `{spelled_out[1]}{spelled_out[2].lower()}`?" if spelled_out else "")
+        raise ValueError(_meant(r"(\d{1,9}) ?([hms])[a-z]+", text.lower(), r"\1\2"))
     if not 0 < seconds <= MAX_TIMEOUT_S:
         raise ValueError
     return seconds
@@ -186,11 +191,11 @@ def similar(spelling: str, known: Iterable[str]) -> str:
     """Return the most similar of the known names, whatever its case; '' if none is similar."""
     names = {name.lower()[:MAX_NAME_LENGTH]: name for name in known}
     found = difflib.get_close_matches(spelling.lower()[:MAX_NAME_LENGTH], names, n=1)
-    return names[found[0]] if found else ""
+    return "".join(names[each] for each in found)
 
 
 def did_you_mean(spelling: str, known: Iterable[str]) -> str:
-    return f"; did you mean `{meant}`?" if (meant := similar(spelling, known)) else ""
+    return optional("; did you mean `{}`?", similar(spelling, known))
 
 
 def word_of(words: type[E], placeholder: str = "WORD") -> Kind[E]:
@@ -210,4 +215,7 @@ parse_lines = partial(parse_names, separators="\n")
 parse_positive_number = partial(parse_whole_number, lowest=1)
 NAME = Kind(parse_name, f"1 to {MAX_NAME_LENGTH} characters on one line")
 SCORE = Kind(parse_score, "0, or a number from 1 to 100", "SCORE")
+TRACE_IDS = Kind(
+    parse_trace_ids, f"trace IDs, separated by commas or line breaks, at most {MAX_TRACES}", "IDS", is_list=True
+)
 WHOLE_NUMBER = Kind(parse_whole_number, "a whole number", "N")

@@ -1,17 +1,16 @@
-"""What flags, the policy file, inputs, and environment variables give to the options. Each value is parsed once, here.
-
-A `Given` of a policy file is made by the parser of the file, which reports problems at their line and column.
-"""
+"""What flags, the policy file, inputs, and environment variables give to the options. Each value is parsed once."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import partial
 from typing import Any
 
+from sepurux_action.common.wording import location, optional
 from sepurux_action.config.options import BY_NAME, OPTIONS, Option
-from sepurux_action.errors import Problem
+from sepurux_action.errors import Place, Problem
 
 
 class Source(IntEnum):
@@ -33,23 +32,19 @@ class Source(IntEnum):
         return flag(spelling) if self is Source.FLAGS else f"`{spelling}`"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Given:
     """What one source gives to an option: the texts by their names, and the value of the first one.
 
     An invalid text has a `hint` at the problem, which may be '', and no value. A list has one entry per line in its
-    text. Of a policy file, `enforcement` has a tuple of rules as its value, and each option has the `place`, line, and
-    column of its key.
+    text. Of a policy file, `enforcement` has a tuple of rules as its value, and the `place` is that of the key.
     """
 
     source: Source
     texts: Mapping[str, str]
+    place: Place
     value: Any = None
     hint: str | None = None
-    place: str = ""
-    file: str = ""
-    line: int = 0
-    column: int = 0
 
     @property
     def spelling(self) -> str:
@@ -59,49 +54,36 @@ class Given:
     def text(self) -> str:
         return self.texts[self.spelling]
 
-    def problem(self, message: str) -> Problem:
-        where = self.place or self.source.label(self.spelling)
-        return Problem(where, message, self.file, self.line, self.column)
+    @property
+    def name(self) -> str:
+        return self.source.name_of(self.spelling)
 
     @property
     def remedy(self) -> str:
         """Return where to change the value, for a hint."""
-        return self.source.name_of(self.spelling) + (f" in `{self.file}:{self.line}`" if self.file else "")
+        return self.name + optional(" in `{}`", location(self.place.file, self.place.line))
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """The options that one source gives, by their names. That of a policy file has its path and where it begins.
-
-    `prefix` is what a problem in a gate of a policy file begins with.
-    """
+    """The options that one source gives, by their names. Its `place` is where it begins in a policy file."""
 
     source: Source
     given: Mapping[str, Given] = field(default_factory=dict)
-    file: str = ""
-    line: int = 0
-    column: int = 0
-    prefix: str = ""
+    place: Place = field(default=Place())
     unknown: tuple[str, ...] = ()
 
     def text(self, option: Option[object]) -> str:
-        return self.given[option.name].text if option.name in self.given else ""
+        given = self.given.get(option.name)
+        return given.text if given else ""
 
     def problem(self, option: Option[object], message: str) -> Problem:
         """Return a problem in an option that the source does not give."""
-        where = self.prefix + self.source.label(option.name)
-        return Problem(where, message, self.file, self.line, self.column)
+        return Problem(self.place.where + self.source.label(option.name), message, *self.place[1:])
 
     def only(self, names: Container[str]) -> Layer:
-        return replace(self, given={name: each for name, each in self.given.items() if name in names})
-
-
-def input_layer(texts: Mapping[str, str]) -> Layer:
-    return _layer(Source.INPUTS, texts)
-
-
-def flag_layer(texts: Mapping[str, str]) -> Layer:
-    return _layer(Source.FLAGS, texts)
+        kept = {name: each for name, each in self.given.items() if name in names}
+        return Layer(self.source, kept, self.place, self.unknown)
 
 
 def environment_layer(environ: Mapping[str, str]) -> Layer:
@@ -122,8 +104,14 @@ def _layer(source: Source, texts: Mapping[str, str]) -> Layer:
     return Layer(source, given, unknown=tuple(spelling for spelling in texts if spelling not in BY_NAME))
 
 
+input_layer = partial(_layer, Source.INPUTS)
+flag_layer = partial(_layer, Source.FLAGS)
+
+
 def _parse(option: Option[object], source: Source, texts: Mapping[str, str]) -> Given:
+    spelling = next(iter(texts))
+    place = Place(source.label(spelling))
     try:
-        return Given(source=source, texts=texts, value=option.kind.read(next(iter(texts.values()))))
+        return Given(source, texts, place, option.kind.read(texts[spelling]))
     except ValueError as error:
-        return Given(source=source, texts=texts, hint=str(error))
+        return Given(source, texts, place, hint=str(error))

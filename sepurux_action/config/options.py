@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Generic, cast
 
 from sepurux_action.common import T
+from sepurux_action.common.wording import joined, optional
 from sepurux_action.config import kinds, path_filter
 from sepurux_action.config.kinds import Kind, T_co
 from sepurux_action.config.stage import OnUndecided, Stage
@@ -57,9 +58,10 @@ class Option(Generic[T_co]):
 
     @property
     def default_shown(self) -> str:
-        value = f"`{self.default}`" if self.default else ""
-        nothing = "not set" if self.allowed_in == (SectionKind.THRESHOLDS,) else ""
-        return ", ".join(filter(None, (value, self.default_note))) or nothing
+        shown = joined(", ", optional("`{}`", self.default), self.default_note)
+        if not shown and self.allowed_in == (SectionKind.THRESHOLDS,):
+            return "not set"
+        return shown
 
 
 _ONCE = (SectionKind.TOP,)
@@ -116,12 +118,7 @@ NAME = Option(
 )
 TRACE_ID = Option(
     "trace_id",
-    Kind(
-        kinds.parse_trace_ids,
-        f"trace IDs, separated by commas or line breaks, at most {kinds.MAX_TRACES}",
-        "IDS",
-        is_list=True,
-    ),
+    kinds.TRACE_IDS,
     "IDs of traces to evaluate. Without {trace_id} and {trace_file}, the registered scenarios are evaluated.",
     environment="SEPURUX_TRACE_ID",
     allowed_in=_EACH,
@@ -155,10 +152,7 @@ MAX_UNSAFE = _threshold(
     default="0",
 )
 MAX_FAILURES = _threshold(
-    "max_failures",
-    kinds.WHOLE_NUMBER,
-    "Highest number of failures allowed.",
-    environment="SEPURUX_MAX_FAILURES",
+    "max_failures", kinds.WHOLE_NUMBER, "Highest number of failures allowed.", environment="SEPURUX_MAX_FAILURES"
 )
 MIN_RELIABILITY_SCORE = _threshold(
     "min_reliability_score",

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from sepurux_action.common import json_reader
@@ -74,6 +74,7 @@ def _repeated(starts: int, takes: int) -> int:
 _SLASH = _Element(frozenset("/"))
 _ANY_IN_FOLDER = _Element(frozenset("/"), excluded=True, repeat="*")
 _ANY = _Element(frozenset(), excluded=True, repeat="*")
+_STARS = {"*": _ANY_IN_FOLDER, "**": _ANY}
 _FOLDERS = _Element(frozenset(), excluded=True, repeat="**/")
 
 
@@ -106,18 +107,11 @@ class Filter:
         return ", ".join(pattern.text for pattern in self.patterns)
 
 
-def affects(patterns: Filter, changed: Sequence[ChangedFile] | None) -> bool:
-    """Return whether a gate with these `paths` runs; `changed` is None if the files are not known."""
+def affects(matches: Callable[[str], bool], changed: Sequence[ChangedFile] | None) -> bool:
+    """Return whether the name of a changed file matches, also if not all names are known, as with None."""
     if changed is None or len(changed) >= MAX_FILES:
         return True
-    names = (name for file in changed for name in (file.name, file.previous) if name)
-    return any(patterns.matches(name) for name in names)
-
-
-def lists(changed: Sequence[ChangedFile] | None, *paths: str) -> bool:
-    """Return whether a pull request changes the file at one of the paths, also if its files are not known."""
-    unknown = changed is None or len(changed) >= MAX_FILES
-    return unknown or any({*paths} & {file.name, file.previous} for file in changed or ())
+    return any(matches(name) for file in changed for name in (file.name, file.previous) if name)
 
 
 def _parse(text: str, *, of_paths: bool) -> Filter:
@@ -163,20 +157,24 @@ def _elements(body: str) -> list[_Element]:
     previous = ""
     for part in _PART.findall(body):
         match part:
+            case "**/" if not elements or elements[-1] in {_SLASH, _FOLDERS}:
+                elements.append(_FOLDERS)
             case "**/":
-                elements += [_FOLDERS] if not elements or elements[-1] in {_SLASH, _FOLDERS} else [_ANY, _SLASH]
+                elements += [_ANY, _SLASH]
             case "**" | "*":
-                elements.append(_ANY if part == "**" else _ANY_IN_FOLDER)
+                elements.append(_STARS[part])
             case "?" | "+" if previous in _UNREPEATABLE:
                 raise ValueError(f"`{part}` has nothing before it to repeat; write `\\{part}` for the character itself")
             case "?" | "+":
-                elements[-1] = replace(elements[-1], repeat=part)
+                elements[-1] = _Element(elements[-1].characters, repeat=part)
             case "[":
                 raise ValueError("the bracket is not closed; write `\\[` for the character itself")
             case "\\":
                 raise ValueError("nothing follows the last `\\`")
+            case _ if part.startswith("["):
+                elements.append(_Element(_bracket(part[1:-1])))
             case _:
-                elements.append(_Element(_bracket(part[1:-1]) if part[0] == "[" else frozenset(part[-1])))
+                elements.append(_Element(frozenset(part[-1])))
         previous = part
     return elements
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
 from sepurux_action.common import json_reader
+from sepurux_action.common.wording import joined
 from sepurux_action.config import kinds, options
 from sepurux_action.config.layers import Layer, Source
 from sepurux_action.config.options import OPTIONS
@@ -19,7 +21,7 @@ _NOTHING = Layer(Source.POLICY)
 
 def misnamed(path: str) -> str:
     """Return the path with `.yaml` in place of `.yml`, where a policy file may be by mistake; another path as it is."""
-    return f"{path.removesuffix('.yml')}.yaml" if path.endswith(".yml") else path
+    return re.sub(r"\.yml\Z", ".yaml", path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +53,7 @@ class PolicyNote:
     page: str = ""
 
     def __str__(self) -> str:
-        return f"{self.text} {self.page}".rstrip()
+        return joined(" ", self.text, self.page)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,10 @@ def diff(old: Policy, new: Policy) -> tuple[Change, ...]:
     for key in {**olds, **news}:
         before, after = olds.get(key, _NOTHING), news.get(key, _NOTHING)
         name = json_reader.printable(old.name(before) if key in olds else new.name(after)) or key.removeprefix("#")
-        if key not in olds or key not in news:
-            rows.append(Change("", "listed" if key in olds else "", "listed" if key in news else "", name))
+        if key not in olds:
+            rows.append(Change("", "", "listed", name))
+        if key not in news:
+            rows.append(Change("", "listed", "", name))
         rows.extend(_changed(name, before, after))
     return tuple(rows)
 

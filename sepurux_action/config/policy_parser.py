@@ -21,7 +21,7 @@ from sepurux_action.config.options import BY_NAME, Option, SectionKind
 from sepurux_action.config.path_filter import Filter
 from sepurux_action.config.policy import MAX_FILE_BYTES, Policy
 from sepurux_action.config.stage import StageRule, parse_start
-from sepurux_action.errors import ConfigurationError, Problem
+from sepurux_action.errors import ConfigurationError, Place, Problem
 
 MAX_NESTING = 16  # levels of nesting; a policy has seven
 MAX_WORKFLOW_BYTES = 64 * 1024  # of a workflow file that is parsed; PyYAML needs up to 3 s for so many
@@ -40,6 +40,7 @@ GATES = "gates"
 # PyYAML also passes on the errors of Python for a character or a version number out of range.
 YAML_ERRORS = (yaml.YAMLError, ValueError, OverflowError)
 
+_EMPTY = yaml.ScalarNode("", "")
 _NULL = "tag:yaml.org,2002:null"
 _IN_QUOTES = "; put a text that begins with `{}` in quotes"
 _INDENT = "; indent it like what belongs to the same list or group of keys"
@@ -60,9 +61,9 @@ _BAD_START = re.compile(r"found character '(.+)' that cannot start any token")  
 _TAB = "a tab is not allowed here; indent with spaces"
 _TRIGGER = re.compile(r"[a-z_]{1,64}\Z")  # the name of an event
 _PATTERNS = Kind(path_filter.parse_branches, "GitHub's filter patterns, one per line", is_list=True)
-_OF_RULE: Mapping[str, Option[object]] = {
+_OF_RULE: Mapping[str, Option[object]] = {  # by key; the name of the option is that of a field of StageRule
     "stage": Option("stage", options.ENFORCEMENT.kind, "", allowed_in=(SectionKind.RULE,)),
-    "from": Option("from", Kind(parse_start, "a day such as `2027-01-31`"), "", allowed_in=(SectionKind.RULE,)),
+    "from": Option("start", Kind(parse_start, "a day such as `2027-01-31`"), "", allowed_in=(SectionKind.RULE,)),
     "branches": Option("branches", _PATTERNS, "", allowed_in=(SectionKind.RULE,)),
 }
 _SECTION_NAMES = {
@@ -70,15 +71,14 @@ _SECTION_NAMES = {
     SectionKind.GATE: "in a gate, under `gates:`",
     SectionKind.THRESHOLDS: f"under `{THRESHOLDS}:`",
 }
-_OTHER_KEYS = (VERSION_KEY, THRESHOLDS, GATES)  # the keys that are not options
-_KEYS = {  # what a section may have
-    kind: (*(each.name for each in (*options.OPTIONS, *_OF_RULE.values()) if kind in each.allowed_in), *others)
-    for kind, others in {
-        SectionKind.TOP: _OTHER_KEYS,
-        SectionKind.GATE: (THRESHOLDS,),
-        SectionKind.THRESHOLDS: (),
-        SectionKind.RULE: (),
-    }.items()
+_OTHER_KEYS: Mapping[str, Option[object]] = {
+    VERSION_KEY: Option(VERSION_KEY, Kind(str, f"`{VERSION}`"), "", allowed_in=(SectionKind.TOP,)),
+    THRESHOLDS: Option(THRESHOLDS, Kind(str, ""), "", allowed_in=(SectionKind.TOP, SectionKind.GATE)),
+    GATES: Option(GATES, Kind(str, ""), "", allowed_in=(SectionKind.TOP,)),
+}
+_KEYS: Mapping[SectionKind, Mapping[str, Option[object]]] = {
+    **{section: {**BY_NAME, **_OTHER_KEYS} for section in SectionKind},
+    SectionKind.RULE: _OF_RULE,
 }
 
 
@@ -99,12 +99,12 @@ def workflow_triggers(text: str) -> frozenset[str]:
         root = compose(raw, "")
     except ConfigurationError:
         return frozenset()
-    values = {key.value: value for key, value in root.value} if isinstance(root, yaml.MappingNode) else {}
-    on = values.get("on", yaml.ScalarNode("", ""))
-    names = on.value if isinstance(on, yaml.CollectionNode) else [on]
-    names = [each[0] if isinstance(each, tuple) else each for each in names]  # of a mapping, the keys
-    known = all(isinstance(name, yaml.ScalarNode) and _TRIGGER.match(name.value) for name in names)
-    return frozenset(name.value for name in names if known)
+    on = _values(root).get("on", _EMPTY)
+    nodes = [on]
+    if isinstance(on, yaml.CollectionNode):
+        nodes = [key for key, _ in on.value] if isinstance(on, yaml.MappingNode) else on.value
+    names = frozenset(str(node.value) for node in nodes)
+    return names if all(map(_TRIGGER.match, names)) else frozenset()
 
 
 def compose(raw: bytes, path: str) -> yaml.Node:
@@ -115,6 +115,7 @@ def compose(raw: bytes, path: str) -> yaml.Node:
         text = raw.decode()
     except UnicodeDecodeError as error:
         raise _error(path, (raw.count(b"\n", 0, error.start) + 1, 1), "the file is not UTF-8") from None
+    root: yaml.Node | None = None
     try:
         loader = _Loader(text, path)
     except yaml.reader.ReaderError as error:  # it counts characters, not lines
@@ -122,7 +123,8 @@ def compose(raw: bytes, path: str) -> yaml.Node:
         at = before.count("\n") + 1, len(before) - before.rfind("\n")
         raise _error(path, at, f"YAML does not allow the character U+{character:04X}") from None
     try:
-        root = loader.get_node() if loader.check_node() else None
+        if loader.check_node():
+            root = loader.get_node()
         if loader.check_node():
             raise _error(path, _position(loader.next_event.start_mark), "a second YAML document begins; accepted: one")
     except yaml.MarkedYAMLError as error:
@@ -130,7 +132,7 @@ def compose(raw: bytes, path: str) -> yaml.Node:
         raise _error(path, at, f"this is not valid YAML: {_explained(error)}") from None
     except YAML_ERRORS:
         raise _error(path, (loader.line + 1, 1), "this is not valid YAML: a number in it is out of range") from None
-    return root or yaml.ScalarNode("", "")
+    return root or _EMPTY
 
 
 def _explained(error: yaml.MarkedYAMLError) -> str:
@@ -188,34 +190,33 @@ class PolicyParser:
     def __init__(self, path: str) -> None:
         self._path = path
         self._problems: list[Problem] = []
+        self._gates: tuple[Layer, ...] = ()
+
+    def policy(self, root: yaml.Node) -> Policy:
+        if _empty(root):
+            root = yaml.MappingNode("", [])
+        if not isinstance(root, yaml.MappingNode):
+            message = f"the file holds {_kind(root)}; accepted: keys with values, as `campaign: refunds`"
+            raise _error(self._path, _position(root.start_mark), message)
+        top = self._layer(root, SectionKind.TOP, "")
+        policy = Policy(path=self._path, top=top, gates=self._gates)
+        self._check_duplicate_names(policy)
+        self._raise_problems()
+        return policy
 
     def _raise_problems(self) -> None:
         if self._problems:
             raise ConfigurationError(sorted(self._problems, key=lambda problem: (problem.line, problem.column)))
 
-    def policy(self, root: yaml.Node) -> Policy:
-        if _empty(root):
-            root = yaml.MappingNode("", [], root.start_mark)
-        if not isinstance(root, yaml.MappingNode):
-            message = f"the file holds {_kind(root)}; accepted: keys with values, as `campaign: refunds`"
-            raise _error(self._path, _position(root.start_mark), message)
-        top, gates = self._section(root, SectionKind.TOP, ""), tuple[Layer, ...]()
-        for key, value in root.value:
-            if key.value == VERSION_KEY and value.value not in ("", VERSION):
-                self._add_problem(value, f"`{VERSION_KEY}`", f"{_kind(value)} is not known; accepted: `{VERSION}`")
-            if key.value == GATES and not _empty(value):
-                gates = tuple(self._gates(value))
-        policy = Policy(path=self._path, top=top, gates=gates)
-        self._check_duplicate_names(policy)
-        self._raise_problems()
-        return policy
+    def _layer(self, node: yaml.MappingNode, section: SectionKind, prefix: str) -> Layer:
+        return Layer(Source.POLICY, self._section(node, section, prefix), self._place(node, prefix))
 
-    def _gates(self, node: yaml.Node) -> Iterator[Layer]:
+    def _read_gates(self, node: yaml.Node) -> Iterator[Layer]:
         accepted = "a list with an entry for each gate"
         items = self._items(node, f"`{GATES}`", accepted, MAX_GATES_IN_STEP, f". {TOO_MANY_GATES}")
         for number, item in enumerate(items, start=1):
             if isinstance(item, yaml.MappingNode):
-                yield self._section(item, SectionKind.GATE, f"gate {number}, ")
+                yield self._layer(item, SectionKind.GATE, f"gate {number}, ")
             else:
                 self._reject(item, f"gate {number}", "keys with values")
 
@@ -235,46 +236,45 @@ class PolicyParser:
             first = numbers.setdefault(name.casefold(), number)
             if first == number or (not name and self._problems):
                 continue
-            own = gate.given.get(options.NAME.name)
-            why = "" if own else " (the default of `name` is the campaign)"
-            at = own or gate.given.get(options.CAMPAIGN.name) or gate
+            own, why = gate.given.get(options.NAME.name), ""
+            if not own:
+                why = " (the default of `name` is the campaign)"
             what = f"it is missing, and so is `{options.CAMPAIGN.name}`, as for gate {first}"
             if name:
                 what = f"{json_reader.preview(name)} is the name of gate {first} too"
             message = f"{what}; accepted: names that differ in more than case{why}"
-            self._add_problem((at.line, at.column), f"gate {number}, `{options.NAME.name}`", message)
+            at = own or gate.given.get(options.CAMPAIGN.name) or gate
+            self._add(Problem(f"gate {number}, `{options.NAME.name}`", message, *at.place[1:]))
 
-    def _section(self, node: yaml.MappingNode, section: SectionKind, prefix: str) -> Layer:
-        given: dict[str, Given] = {}
-        seen: dict[str, str] = {}
+    def _section(self, node: yaml.MappingNode, section: SectionKind, prefix: str) -> dict[str, Given]:
+        given, seen = dict[str, Given](), dict[str, str]()
         for key, value in node.value:
-            where = f"{prefix}`{_key_shown(key)}`"
-            if section is SectionKind.TOP and key.value in {VERSION_KEY, GATES}:
-                continue
-            if section in {SectionKind.TOP, SectionKind.GATE} and key.value == THRESHOLDS:
-                if isinstance(value, yaml.MappingNode):
-                    given |= self._section(value, SectionKind.THRESHOLDS, f"{where}, ").given
-                elif not _empty(value):
-                    self._reject(value, where, "keys with values, as `max_unsafe: 0`")
-                continue
+            shown = json_reader.printable(key.value).replace("`", "'")
+            where = f"{prefix}`{json_reader.shorten(shown, json_reader.MAX_QUOTE_LENGTH)}`"
             option = self._option(key, section, where, seen)
-            if option and not _empty(value) and (read := self._option_value(option, value, where)):
+            if option is None or _empty(value):
+                continue
+            if option.name in _OTHER_KEYS:
+                given |= self._other_key(option.name, value, where)
+            elif read := self._option_value(option, value, where):
                 text, parsed = read
-                line, column = _position(key.start_mark)
-                given[option.name] = Given(
-                    source=Source.POLICY,
-                    texts={key.value: text},
-                    value=parsed,
-                    place=where,
-                    file=self._path,
-                    line=line,
-                    column=column,
-                )
-        return Layer(Source.POLICY, given, self._path, *_position(node.start_mark), prefix)
+                given[option.name] = Given(Source.POLICY, {key.value: text}, self._place(key, where), parsed)
+        return given
+
+    def _other_key(self, key: str, value: yaml.Node, where: str) -> dict[str, Given]:
+        """Read the version or the gates, or return the thresholds."""
+        if key == GATES:
+            self._gates = tuple(self._read_gates(value))
+        elif key == VERSION_KEY and value.value != VERSION:
+            self._add_problem(value, where, f"{_kind(value)} is not known; accepted: `{VERSION}`")
+        elif key == THRESHOLDS and isinstance(value, yaml.MappingNode):
+            return self._section(value, SectionKind.THRESHOLDS, f"{where}, ")
+        elif key == THRESHOLDS:
+            self._reject(value, where, "keys with values, as `max_unsafe: 0`")
+        return {}
 
     def _option(self, key: yaml.Node, section: SectionKind, where: str, seen: dict[str, str]) -> Option[object] | None:
-        known = _OF_RULE if section is SectionKind.RULE else BY_NAME
-        option = known.get(key.value)
+        option = _KEYS[section].get(key.value)
         if option is None or section not in option.allowed_in:
             self._add_problem(key, where, _why_not_here(key.value, option, section))
             return None
@@ -309,9 +309,7 @@ class PolicyParser:
         try:
             return text, kind.read(text)
         except ValueError as error:
-            hint = f" ({error})" if str(error) else ""
-            message = f"{json_reader.preview(text)} is not accepted{hint}; accepted: {kind.accepts}"
-            self._add_problem(node, where, message)
+            self._add_problem(node, where, kind.rejection(json_reader.preview(text), str(error)))
             return None
 
     def _rules(self, node: yaml.Node, where: str) -> Iterator[StageRule]:
@@ -334,38 +332,35 @@ class PolicyParser:
             self._reject(node, where, "a `stage`, and optionally `from` and `branches`")
             return None
         problems = len(self._problems)
-        given = self._section(node, SectionKind.RULE, f"{where}, ").given
-        if not any(key.value == "stage" and not _empty(value) for key, value in node.value):
+        given = self._section(node, SectionKind.RULE, f"{where}, ")
+        if _empty(_values(node).get("stage", _EMPTY)):
             self._add_problem(node, where, "its `stage` is missing; accepted: `observe`, `soft` or `hard`")
         if len(self._problems) > problems:
             return None
-        values = {name: each.value for name, each in given.items()}
-        line, column = _position(node.start_mark)
-        return StageRule(
-            stage=values["stage"],
-            start=values.get("from", date.min),
-            branches=values.get("branches"),
-            line=line,
-            column=column,
-        )
+        return StageRule(**{name: each.value for name, each in given.items()}, place=self._place(node, where))
 
     def _reject(self, node: yaml.Node, where: str, accepted: str) -> None:
         self._add_problem(node, where, f"it is {_kind(node)}; accepted: {accepted}")
 
-    def _add_problem(self, at: yaml.Node | tuple[int, int], where: str, message: str) -> None:
+    def _add_problem(self, at: yaml.Node, where: str, message: str) -> None:
+        self._add(self._place(at, where).problem(message))
+
+    def _add(self, problem: Problem) -> None:
         """Add a problem; raises ConfigurationError if there are too many to continue."""
-        position = at if isinstance(at, tuple) else _position(at.start_mark)
-        self._problems.append(Problem(where, message, self._path, *position))
+        self._problems.append(problem)
         if len(self._problems) >= MAX_PROBLEMS:
             self._raise_problems()
+
+    def _place(self, node: yaml.Node, where: str) -> Place:
+        return Place(where, self._path, *_position(node.start_mark))
 
 
 def _position(mark: Any) -> tuple[int, int]:  # noqa: ANN401 - a mark of YAML, whose type has no public name
     return (mark.line + 1, mark.column + 1) if mark else (1, 1)
 
 
-def _key_shown(key: yaml.Node) -> str:
-    return json_reader.shorten(json_reader.printable(key.value).replace("`", "'"), json_reader.MAX_QUOTE_LENGTH)
+def _values(node: yaml.Node) -> dict[str, yaml.Node]:
+    return {key.value: value for key, value in node.value} if isinstance(node, yaml.MappingNode) else {}
 
 
 def _empty(node: yaml.Node) -> bool:
@@ -387,8 +382,7 @@ def _why_not_here(spelling: str, option: Option[object] | None, section: Section
         return "it is not accepted in the file: use the input"
     if option:
         return f"it belongs {' or '.join(_SECTION_NAMES[each] for each in option.allowed_in)}"
-    known = (*_OF_RULE,) if section is SectionKind.RULE else (*BY_NAME, *_OTHER_KEYS)
-    accepted = f"; accepted: {', '.join(f'`{name}`' for name in _KEYS[section])}"
-    if spelling in known:
-        return f"it is not accepted here{accepted}"
-    return f"it is not known{kinds.did_you_mean(spelling, known) or accepted}"
+    known = _KEYS[section]
+    accepted = (key for key, each in known.items() if section in each.allowed_in and key not in each.aliases)
+    listed = ", ".join(f"`{key}`" for key in accepted)
+    return f"it is not known{kinds.did_you_mean(spelling, known) or f'; accepted: {listed}'}"

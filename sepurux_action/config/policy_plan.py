@@ -5,11 +5,11 @@ What the file does not set has its default here. Source: docs/configuration.md#c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
+from sepurux_action.common.wording import optional
 from sepurux_action.config import options
 from sepurux_action.config.layers import Layer
 from sepurux_action.config.policy import Policy
@@ -21,63 +21,26 @@ FAR = timedelta(days=2 * 365 + 1)  # two years; a later `from` is probably a wro
 NO_CAMPAIGN = "it is not set; set it here, or with the input `campaign`, which applies to every gate without one"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StagePlan:
-    """The stage today and the later changes, on the branches that some patterns match; '' for all others."""
+def gate_plans(policy: Policy, today: date) -> list[dict[str, Any]]:
+    """Return what each gate of a policy means from today on, as JSON has it.
 
-    branches: str
-    today: Stage
-    changes: tuple[tuple[date, Stage], ...]
-
-    def __str__(self) -> str:
-        on = f"on {self.branches}: " if self.branches else ""
-        return ", ".join([f"{on}{self.today} today", *(f"{stage} from {day}" for day, stage in self.changes)])
-
-    def data(self) -> dict[str, Any]:
-        later = [{"from": str(day), "stage": stage} for day, stage in self.changes]
-        return {"branches": self.branches or None, "today": self.today, "changes": later}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatePlan:
-    """What a gate of a policy file means. `stages` is empty if the file sets none. `status` is '' without a status.
-
-    `approvers` may approve it; None for anyone with write access, () if it is never soft.
+    `approvers` may approve a gate: None for anyone with write access, () if it is never soft.
     """
-
-    layer: Layer
-    name: str
-    campaign: str
-    stages: tuple[StagePlan, ...]
-    approvers: tuple[str, ...] | None
-    status: str
-
-    def __str__(self) -> str:
-        who = "anyone with write access" if self.approvers is None else ", ".join(self.approvers)
-        parts = (
-            f"campaign {self.campaign}" if self.campaign else "no campaign",
-            *(map(str, self.stages) if self.stages else [f"{options.ENFORCEMENT.default} by default"]),
-            f"{who} can approve" if who else "needs no approval",
-            f"status {self.status}" if self.status else "no status",
-        )
-        return f"{self.name or 'a gate without a name'}: {'; '.join(parts)}"
-
-    def data(self) -> dict[str, Any]:
-        """Return what JSON has."""
-        return {
-            "file": self.layer.file,
-            "line": self.layer.line,
-            "name": self.name or None,
-            "campaign": self.campaign or None,
-            "enforcement": [stage.data() for stage in self.stages],
-            "approvers": self.approvers,
-            "status": self.status or None,
-        }
-
-
-def gate_plans(policy: Policy, today: date) -> list[GatePlan]:
-    """Return what each gate of a policy means, from today on."""
     return [_plan(policy, gate, reader, today) for gate, reader in _readers(policy)]
+
+
+def plan_line(plan: Mapping[str, Any]) -> str:
+    """Return what a gate means in a line."""
+    parts = [optional("campaign {}", plan["campaign"]) or "no campaign"]
+    for branch in plan["enforcement"]:
+        now = optional("on {}: ", branch["branches"]) + f"{branch['today']} today"
+        parts.append(", ".join([now, *(f"{each['stage']} from {each['from']}" for each in branch["changes"])]))
+    if not plan["enforcement"]:
+        parts.append(f"{options.ENFORCEMENT.default} by default")
+    who = "anyone with write access" if plan["approvers"] is None else ", ".join(plan["approvers"])
+    parts.append(optional("{} can approve", who) or "needs no approval")
+    parts.append(optional("status {}", plan["status"]) or "no status")
+    return f"{plan['name'] or 'a gate without a name'}: {'; '.join(parts)}"
 
 
 def policy_warnings(policy: Policy, today: date) -> list[Problem]:
@@ -91,47 +54,46 @@ def _readers(policy: Policy) -> Iterator[tuple[Layer, OptionReader]]:
     yield from ((gate, top.within(gate)) for gate in policy.gates or (policy.top,))
 
 
-def _plan(policy: Policy, gate: Layer, reader: OptionReader, today: date) -> GatePlan:
-    name, rules = policy.name(gate), _rules(reader)
-    stages = tuple(_stage_plans(rules, today)) if rules else ()
-    may_be_soft = any(Stage.SOFT in {plan.today, *dict(plan.changes).values()} for plan in stages)
+def _plan(policy: Policy, gate: Layer, reader: OptionReader, today: date) -> dict[str, Any]:
+    name, stages = policy.name(gate), list(_stage_plans(_rules(reader), today))
+    approvers: tuple[str, ...] | None = ()
+    if any(Stage.SOFT in {plan["today"], *(each["stage"] for each in plan["changes"])} for plan in stages):
+        approvers = reader.value(options.REVIEWERS)
     publishing = Publishing(**reader.values(options.STATUS, options.STATUS_CONTEXT))
-    return GatePlan(
-        layer=gate,
-        name=name,
-        campaign=reader.value(options.CAMPAIGN) or "",
-        stages=stages,
-        approvers=reader.value(options.REVIEWERS) if may_be_soft else (),
-        status="".join(publishing.contexts([name or "NAME"], BASE)),
-    )
+    return {
+        "file": gate.place.file,
+        "line": gate.place.line,
+        "name": name or None,
+        "campaign": reader.value(options.CAMPAIGN),
+        "enforcement": stages,
+        "approvers": approvers,
+        "status": "".join(publishing.contexts([name or "NAME"], BASE)) or None,
+    }
 
 
 def _rules(reader: OptionReader) -> tuple[StageRule, ...]:
-    given = reader.given(options.ENFORCEMENT)
-    return given.value if given else ()
+    rules: tuple[StageRule, ...] = reader.values(options.ENFORCEMENT).get(options.ENFORCEMENT.name, ())
+    return rules
 
 
-def _stage_plans(rules: tuple[StageRule, ...], today: date) -> Iterator[StagePlan]:
+def _stage_plans(rules: tuple[StageRule, ...], today: date) -> Iterator[dict[str, Any]]:
     """Yield the plan of the branches that no entry names, then those of the branches that an entry names."""
+    if not rules:
+        return
     for branches in dict.fromkeys((None, *(rule.branches for rule in rules))):
         matching = [rule for rule in rules if rule.branches in {None, branches}]
-        yield StagePlan(
-            branches=str(branches or ""), today=stage_on(matching, today), changes=tuple(changes(matching, today))
-        )
+        later = [{"from": str(day), "stage": stage} for day, stage in changes(matching, today)]
+        yield {"branches": str(branches or "") or None, "today": stage_on(matching, today), "changes": later}
 
 
 def _warnings(gate: Layer, reader: OptionReader, today: date) -> Iterator[Problem]:
     if reader.value(options.CAMPAIGN) is None:
         yield gate.problem(options.CAMPAIGN, NO_CAMPAIGN)
-    rules, given = _rules(reader), reader.given(options.ENFORCEMENT)
-    for number, rule in enumerate(rules, start=1):
+    rules = _rules(reader)
+    for rule in rules:
         earlier = [each for each in rules if each.branches == rule.branches and each.start < rule.start]
         before = max(earlier, key=lambda each: each.start, default=rule)
-        messages = []
         if strictness(rule.stage) < strictness(before.stage):
-            messages.append(f"`{rule}` is weaker than `{before}`, which applies until then; check the dates")
+            yield rule.place.problem(f"`{rule}` is weaker than `{before}`, which applies until then; check the dates")
         if rule.start > today + FAR:
-            messages.append(f"{rule.start} is more than two years away; check the year")
-        for message in messages:
-            where = f"{given.place if given else ''}, entry {number}"
-            yield Problem(where, message, gate.file, rule.line, rule.column)
+            yield rule.place.problem(f"{rule.start} is more than two years away; check the year")

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
-from operator import itemgetter
 from typing import Any
 
 from sepurux_action.common import T, json_reader
 from sepurux_action.common.secret import Redactor, Secret, may_be_secret
+from sepurux_action.common.wording import joined, optional
 from sepurux_action.config import kinds, options
 from sepurux_action.config.gate import ALL_SCENARIOS, Gate, Trace
 from sepurux_action.config.layers import Given, Layer, Source
@@ -29,10 +29,7 @@ MAX_CONTEXT_LENGTH = 255  # characters of a status context; GitHub's limit
 ONE_GATE = "leave this flag out, or give --config a policy file without `gates`"
 BASE = "{base}"  # in `status_context`, it stands for the base branch
 _BELOW = {Source.FLAGS: Source.POLICY, Source.POLICY: Source.INPUTS}  # what a source is said to override
-_OF_GATE = (  # those whose names are fields of Gate
-    *(options.PROJECT, options.MUTATION_PACK, options.REQUIRED_MUTATION_CATEGORIES, options.ON_UNDECIDED),
-    *(options.CONFIRM, options.REVIEWERS, options.PATHS),
-)
+_OF_KEY = (options.COMMENT_KEY, options.NAME, options.CAMPAIGN)  # what the key of the comment follows from
 _OF_STEP = [each for each in OPTIONS if not {SectionKind.GATE, SectionKind.THRESHOLDS} & {*each.allowed_in}]
 
 TraceFinder = Callable[[str], tuple[Trace, ...]]  # the traces that a path or glob matches; raises TraceFileError
@@ -110,36 +107,30 @@ def read_inputs(layers: Sequence[Layer]) -> Inputs:
     """Return what is known before the policy is read, with every problem in the layers."""
     reader = OptionReader(layers)
     reader.values(*OPTIONS)
-    name = reader.value(options.NAME) or reader.value(options.CAMPAIGN)
-    names = (name,) if name else ()
-    config, given = reader.value(options.CONFIG), reader.given(options.CONFIG)
-    has_secret = any(map(reader.given, (options.TOKEN, options.API_KEY)))
+    names = tuple(reader.values(options.NAME, options.CAMPAIGN).values())[:1]
+    config_name = missing_secret = ""
+    if (config := reader.given(options.CONFIG)) and reader.value(options.CONFIG):
+        config_name = config.name
+    if not any(map(reader.given, (options.TOKEN, options.API_KEY))):
+        missing_secret = layers[0].source.label(options.TOKEN.name)
     return Inputs(
-        **_publishing(reader, names),
-        **reader.values(options.BASE_URL, options.TOKEN, options.API_KEY, options.GITHUB_TOKEN),
+        **_fields(reader, Inputs, names),
         names=names,
         pull_request=reader.value(options.PR_NUMBER),
-        config=config or options.CONFIG.default,
-        config_name=given.source.name_of(given.spelling) if given and config else "",
+        config_name=config_name,
         problems=reader.problems,
-        missing_secret="" if has_secret else layers[0].source.label(options.TOKEN.name),
+        missing_secret=missing_secret,
     )
 
 
 def with_policy(inputs: Inputs, layers: Iterable[Layer], policy: Policy) -> Inputs:
     """Return the inputs with what the policy says about the comment and the folder of the report."""
     reader = OptionReader((*layers, policy.top))
-    folder = reader.value(options.REPORT_DIR) or ""
-    return replace(inputs, comment=reader.value_or_default(options.COMMENT), report_dir=folder)
+    return replace(inputs, **{"report_dir": "", **reader.values(options.COMMENT, options.REPORT_DIR)})
 
 
 def read_settings(
-    layers: Sequence[Layer],
-    find_traces: TraceFinder,
-    policy: Policy | None = None,
-    *,
-    branch: str = "",
-    today: date = date.min,
+    layers: Sequence[Layer], find: TraceFinder, policy: Policy | None = None, branch: str = "", today: date = date.min
 ) -> Settings:
     """Return the settings. The first layer with a value for an option applies, after the policy, except for flags.
 
@@ -153,15 +144,13 @@ def read_settings(
         step = OptionReader([*layers, policy.top])
         readers = [step.within(gate) for gate in policy.gates]
     step.values(*_OF_STEP)
-    baseline_dir = step.value(options.BASELINE_DIR) or ""
     uncompared = set[str]()
-    if not baseline_dir and any(layer.source is Source.FLAGS for layer in layers):
+    if not step.value(options.BASELINE_DIR) and any(layer.source is Source.FLAGS for layer in layers):
         uncompared = {name for each in readers or [step] for name in options.DROPS if each.given(BY_NAME[name])}
-    gates = tuple(_read_gate(each, find_traces, uncompared, branch, today) for each in readers or [step])
+    gates = tuple(_read_gate(each, find, uncompared, branch, today) for each in readers or [step])
     settings = Settings(
-        **_publishing(step, [gate.name for gate in gates]),
+        **_fields(step, Settings, [gate.name for gate in gates]),
         gates=gates,
-        baseline_dir=baseline_dir,
         overridden=tuple(sorted(step.overridden)),
         ignores_paths=ignores_paths,
         uncompared=tuple(sorted(uncompared)),
@@ -170,31 +159,29 @@ def read_settings(
     return settings
 
 
-def _publishing(reader: OptionReader, gates: Sequence[str]) -> dict[str, Any]:
-    """Return the fields of Publishing, for gates with these names."""
-    config = reader.value(options.CONFIG)
-    several = f"{SEVERAL_GATES_KEY}:{config}" if config else SEVERAL_GATES_KEY  # each step has a file of its own
-    key = reader.value(options.COMMENT_KEY) or (gates[0] if len(gates) == 1 else several)
-    fields = reader.values(options.COMMENT, options.STATUS, options.STATUS_CONTEXT, options.REPORT_DIR)
-    return {**fields, options.COMMENT_KEY.name: key}
+def _fields(reader: OptionReader, kind: type[Publishing], gates: Sequence[str]) -> dict[str, Any]:
+    """Return the fields that options have, for gates with these names."""
+    key = joined(":", SEVERAL_GATES_KEY, reader.value(options.CONFIG) or "")  # each step has a file of its own
+    if len(gates) == 1:
+        key = gates[0]
+    return {options.COMMENT_KEY.name: key, **reader.fields_of(kind)}
 
 
 def _read_gate(reader: OptionReader, find: TraceFinder, uncompared: Iterable[str], branch: str, today: date) -> Gate:
     if reader.given(options.CAMPAIGN) is None:
         reader.add_problem(options.CAMPAIGN, f"it is required, but not set; accepted: {options.CAMPAIGN.kind.accepts}")
-    campaign = reader.value(options.CAMPAIGN) or ""
-    stage, rules, given = reader.value_or_default(options.ENFORCEMENT), (), reader.given(options.ENFORCEMENT)
+    values: dict[str, Any] = {options.CAMPAIGN.name: "", **reader.fields_of(Gate)}
+    values.setdefault(options.NAME.name, values[options.CAMPAIGN.name][: kinds.MAX_NAME_LENGTH])
+    given, stage, rules = reader.given(options.ENFORCEMENT), reader.value(options.ENFORCEMENT), ()
     if given and given.source is Source.POLICY:
         rules = given.value
         stage = stage_today(rules, branch, today)
     return Gate(
-        **reader.values(*_OF_GATE),
-        name=reader.value(options.NAME) or campaign[: kinds.MAX_NAME_LENGTH],
-        campaign=campaign,
+        **values,
         traces=tuple(_traces(reader, find)) or ALL_SCENARIOS,
         limits={name: limit for name, limit in reader.limits().items() if name not in uncompared},
-        stage=stage,
-        timeout_s=reader.value_or_default(options.TIMEOUT),
+        stage=stage or options.ENFORCEMENT.default_value,
+        timeout_s=reader.value(options.TIMEOUT) or options.TIMEOUT.default_value,
         rules=rules,
         remedies=reader.remedies(),
     )
@@ -210,7 +197,7 @@ def _traces(reader: OptionReader, find: TraceFinder) -> Iterator[Trace]:
         except TraceFileError as error:
             reader.add_problem(options.TRACE_FILE, str(error))
     if len(ids) + len(files) > kinds.MAX_TRACES:
-        given = f"{len(files)} files" + (f" beside {len(ids)} trace ids" if ids else "")
+        given = f"{len(files)} files{optional(' beside {} trace ids', len(ids))}"
         message = f"it names {given}; accepted: at most {kinds.MAX_TRACES} traces for one gate"
         reader.add_problem(options.TRACE_FILE, message)
     yield from files
@@ -224,7 +211,7 @@ class OptionReader:
         secrets = [layer.text(option) for layer in self._layers for option in OPTIONS if option.secret]
         # a report may split a secret with white space
         self._redact = Redactor(part for text in secrets for part in (text, *text.split()))
-        self._problems: list[tuple[int, Problem]] = []  # with the position of the option in the table
+        self._problems: dict[Problem, int] = {}  # with the position of the option in the table
         self.overridden: set[str] = set()
         for layer in self._layers:
             for spelling in map(json_reader.printable, layer.unknown):
@@ -240,7 +227,7 @@ class OptionReader:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """Return every problem once, in the order of the option table, unknown names last."""
-        return tuple(dict.fromkeys(problem for _, problem in sorted(self._problems, key=itemgetter(0))))
+        return tuple(sorted(self._problems, key=self._problems.__getitem__))
 
     def check(self, settings: Settings, branch: str) -> None:
         """Raise ConfigurationError with every problem, if there is any."""
@@ -250,9 +237,10 @@ class OptionReader:
             named = f"with the branch {shown} for `{BASE}`, a status context has {longest} characters"
             self.add_problem(options.STATUS_CONTEXT, f"{named}; accepted: at most {MAX_CONTEXT_LENGTH}")
         if self._problems:
-            of_key = {OPTIONS.index(each) for each in (options.COMMENT_KEY, options.NAME, options.CAMPAIGN)}
-            hidden = of_key & {position for position, _ in self._problems}
-            raise ConfigurationError(self.problems, "" if hidden else settings.comment_key)
+            key = settings.comment_key
+            if {OPTIONS.index(each) for each in _OF_KEY} & {*self._problems.values()}:
+                key = ""
+            raise ConfigurationError(self.problems, key)
 
     def given(self, option: Option[object]) -> Given | None:
         return next((layer.given[option.name] for layer in self._layers if option.name in layer.given), None)
@@ -266,7 +254,7 @@ class OptionReader:
         if next(filter(None, below), given.text) != given.text:
             self.overridden.add(option.name)
         if message := self._problem(option, given):
-            self._add(option, given.problem(message))
+            self._add(option, given.place.problem(message))
             return None
         value: T = given.value
         return value
@@ -275,17 +263,16 @@ class OptionReader:
         """Return the options that have a value, by their names."""
         return {option.name: value for option in listed if (value := self.value(option)) is not None}
 
-    def value_or_default(self, option: Option[T]) -> T:
-        value = self.value(option)
-        return option.default_value if value is None else value
+    def fields_of(self, kind: type[Any]) -> dict[str, Any]:
+        """Return the options that have a value and are fields of a dataclass, by their names."""
+        return self.values(*(BY_NAME[each.name] for each in fields(kind) if each.name in BY_NAME))
 
     def limits(self) -> Mapping[str, float]:
-        given = {option.name: self.value(option) for option in options.LIMITS}
-        for name, default in options.DEFAULT_LIMITS.items():
-            replaced = name == options.MIN_PASS_RATE.name and given[options.MIN_RELIABILITY_SCORE.name] is not None
-            if given[name] is None and not replaced:
-                given[name] = default
-        return {name: limit for name, limit in given.items() if limit is not None}
+        given = self.values(*options.LIMITS)
+        defaults = dict(options.DEFAULT_LIMITS)
+        if options.MIN_RELIABILITY_SCORE.name in given:
+            del defaults[options.MIN_PASS_RATE.name]
+        return {**defaults, **given}
 
     def remedies(self) -> Mapping[str, str]:
         shared = ((option.name, self.given(option)) for option in OPTIONS if not option.actions_only)
@@ -302,19 +289,18 @@ class OptionReader:
 
     def add_problem(self, option: Option[object], message: str) -> None:
         """Add a problem in an option to the layer that gives it, else to that of the policy file, or the first one."""
-        of_file = (layer for layer in self._layers if layer.file and option.allowed_in)
-        others = (layer for layer in self._layers if layer.source is not Source.POLICY)
+        name, at = self.given(options.NAME), (layer for layer in self._layers if layer.place.file)
         if given := self.given(option):
-            self._add(option, given.problem(message))
-        elif option is options.CAMPAIGN and (name := self.given(options.NAME)) and name.file:
-            problem = Problem("", f"gate {json_reader.preview(name.text)} has no campaign", name.file, name.line)
-            self._add(option, problem)
+            self._add(option, given.place.problem(message))
+        elif option is options.CAMPAIGN and name and name.place.file:
+            message = f"gate {json_reader.preview(name.text)} has no campaign"
+            self._add(option, Problem("", message, name.place.file, name.place.line))
         else:
-            self._add(option, (next(of_file, None) or next(others)).problem(option, message))
+            self._add(option, next(at, self._layers[0]).problem(option, message))
 
     def _add(self, option: Option[object] | None, problem: Problem) -> None:
-        position = OPTIONS.index(option) if option else len(OPTIONS)
-        self._problems.append((position, problem.redacted(self._redact)))  # any may quote a secret
+        position = (*OPTIONS, None).index(option)
+        self._problems.setdefault(problem.redacted(self._redact), position)  # any may quote a secret
 
     def _problem(self, option: Option[object], given: Given) -> str:
         """Return what is wrong with a value, and what is accepted; '' for one that is accepted."""
@@ -323,9 +309,10 @@ class OptionReader:
             listed = " and ".join(f"{name} ({text})" for name, text in texts.items())
             return f"{listed} are the same setting, but differ; set one of them"
         if given.hint is not None:
-            is_safe = option.secret or self._redact(given.text) == given.text  # it may quote what redaction misses
-            hint = f" ({given.hint})" if given.hint and is_safe else ""
-            return f"{self._shown(option, given.text)} is not accepted{hint}; accepted: {option.kind.accepts}"
+            hint = given.hint
+            if not option.secret and self._redact(given.text) != given.text:  # it may quote what redaction misses
+                hint = ""
+            return option.kind.rejection(self._shown(option, given.text), hint)
         if option.secret or option is options.BASE_URL:  # no report shows these
             return ""
         values = map(str, given.value if isinstance(given.value, tuple) else (given.value,))

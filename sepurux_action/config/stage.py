@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from enum import StrEnum
 
+from sepurux_action.common.wording import joined, optional
 from sepurux_action.config.path_filter import Filter
+from sepurux_action.errors import Place
 
-WARN_BEFORE = timedelta(days=3)  # a stricter stage: time to fix what it would block
+WARN_BEFORE = 3  # days before a stricter stage: time to fix what it would block
 
 
 class Stage(StrEnum):
@@ -29,35 +31,33 @@ class OnUndecided(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageRule:
-    """One entry of an `enforcement:` list. `branches` is None for every branch. `line` and `column` are its place."""
+    """One entry of an `enforcement:` list. `branches` is None for every branch."""
 
     stage: Stage
     start: date = date.min
     branches: Filter | None = None
-    line: int = field(default=0, compare=False)
-    column: int = field(default=0, compare=False)
+    place: Place = field(default=Place(), compare=False)
 
     def __str__(self) -> str:
-        start = f" from {self.start}" if self.start > date.min else ""
-        return f"{self.stage}{start}" + (f" on {self.branches}" if self.branches else "")
+        start = f"from {self.start}" if self.start > date.min else ""
+        return joined(" ", self.stage, start, optional("on {}", self.branches))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class NextChange:
-    """The next day on which another stage applies than today."""
+    """The next day on which another stage applies than today, in so many `days`."""
 
     day: date
     stage: Stage
-    today: date
+    days: int
     stricter: bool
 
     @property
     def is_near(self) -> bool:
-        return self.stricter and self.day - self.today <= WARN_BEFORE
+        return self.stricter and self.days <= WARN_BEFORE
 
     def __str__(self) -> str:
-        days = (self.day - self.today).days
-        when = "tomorrow" if days == 1 else f"in {days} days"
+        when = {1: "tomorrow"}.get(self.days, f"in {self.days} days")
         return f"`enforcement` changes to `{self.stage}` {when}, on {self.day}."
 
 
@@ -80,7 +80,7 @@ def next_change(rules: Iterable[StageRule], branch: str, today: date) -> NextCha
     matching = _matching(rules, branch)
     now = stage_on(matching, today)
     for day, stage in changes(matching, today):
-        return NextChange(day=day, stage=stage, today=today, stricter=strictness(stage) > strictness(now))
+        return NextChange(day, stage, (day - today).days, strictness(stage) > strictness(now))
     return None
 
 

@@ -13,7 +13,7 @@ from sepurux_action.common import json_reader
 from sepurux_action.config import options
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import CommentMode
-from sepurux_action.config.path_filter import ChangedFile, lists
+from sepurux_action.config.path_filter import ChangedFile, affects
 from sepurux_action.config.policy import misnamed
 from sepurux_action.config.settings import Publishing
 from sepurux_action.errors import ErrorDetails, GitHubError
@@ -197,7 +197,7 @@ class Changes:
         policy, head = self._subject.commit.policy, self._subject.commit.head_policy
         if policy.error or head == policy or not reads_head(self._subject.event):
             return False
-        return lists(self.files, path, misnamed(path)) or not self.is_current()
+        return affects({path, misnamed(path)}.__contains__, self.files) or not self.is_current()
 
     def is_current(self) -> bool:
         """Read the pull request again; return whether it still has the evaluated commit and the same base."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TextIO
 
 from sepurux_action.common.secret import Redactor, spellings
+from sepurux_action.common.wording import joined, location
 from sepurux_action.host import workflow_commands as commands
 from sepurux_action.host.output import Output, painted
 from sepurux_action.host.workflow_commands import Level
@@ -65,17 +66,18 @@ class ActionsRunner(Output):
     def log_in_color(self, text: str) -> None:
         """Write one line as a terminal shows it, in plain if NO_COLOR is set."""
         line = self.printable(text)
-        self._write(line if self._environ.get("NO_COLOR") else painted(line))
+        if not self._environ.get("NO_COLOR"):
+            line = painted(line)
+        self._write(line)
 
     def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:
-        """Write an annotation, or a line of the log if the level already has ten."""
+        """Write an annotation, at a line of a repository file if one is given; the eleventh is a line of the log."""
         self._annotations[level] += 1
         if self._annotations[level] > MAX_ANNOTATIONS:
-            self.log(f"{level}: {file}:{line}: {text}" if file else f"{level}: {text}")
+            self.log(joined(": ", level, location(file, line), text))
         else:
-            properties = {"title": self.printable(title), "file": self.printable(file)}
-            lines = "\n".join(map(self.printable, text.splitlines()))
-            self._write(commands.annotation(level, lines, **properties, line=line))
+            properties = {"file": file, "line": str(line or ""), "title": title}
+            self._write(commands.annotation(level, text, self._redact, **properties))
 
     def set_outputs(self, values: Mapping[str, str]) -> None:
         redacted = ((name, self._redact(value)) for name, value in values.items())
@@ -91,7 +93,7 @@ class ActionsRunner(Output):
             with Path(path).open("a", encoding="utf-8", errors="replace", newline="\n") as file:
                 file.write(text)
         except OSError as error:
-            why = f"{variable} is not set" if not path else error.strerror
+            why = error.strerror if path else f"{variable} is not set"
             if variable not in self._unwritable:
                 self._unwritable.add(variable)
                 self.annotate(Level.WARNING, f"The {what} could not be written: {why}.")

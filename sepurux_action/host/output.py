@@ -36,8 +36,9 @@ def painted(line: str) -> str:
     if (found := FIRST_WORD.match(line)) is None:
         return line
     (indent, word, space), text = found.groups(), line[found.end() :]
-    heading = not indent and not word.endswith(":")
-    return f"{indent}{COLORS[word]}{word}{RESET}{space}{f'{BOLD}{text}{RESET}' if heading else text}"
+    if not indent and not word.endswith(":"):
+        text = f"{BOLD}{text}{RESET}"
+    return f"{indent}{COLORS[word]}{word}{RESET}{space}{text}"
 
 
 class Output(ABC):
@@ -62,8 +63,8 @@ class Output(ABC):
         """Show what the run waits for, and in how many seconds it gives up, where a line can be rewritten."""
 
     @abstractmethod
-    def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:
-        """Write a message that stands out, at a line of a repository file if one is given."""
+    def annotate(self, level: Level, text: str, *, title: str = "") -> None:
+        """Write a message that stands out."""
 
     def set_outputs(self, values: Mapping[str, str]) -> None:  # noqa: B027
         """Set values for later steps; a later value of a name replaces an earlier one."""

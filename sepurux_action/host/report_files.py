@@ -60,9 +60,7 @@ class ReportFolders:
                         problems[name] = _why(error)
         except (OSError, UnicodeError) as error:
             problems = dict.fromkeys(files, _why(error))
-        if not problems:
-            return paths, ""
-        return paths, _not_written(problems, report_dir, next(iter(problems.values())))
+        return paths, _not_written(problems, report_dir)
 
     def read(self, folder: str, name: str, most: int) -> bytes | None:
         """Return the first bytes of a file, None if there is none; raises OSError or UnicodeError. May hang."""
@@ -123,7 +121,7 @@ class ReportWriter:
         try:
             paths, problem = self._run_in_time(lambda: self.folders.write(report_dir, files))
         except DeadlineExceeded as error:
-            paths, problem = {}, _not_written(files, report_dir, _why(error))
+            paths, problem = {}, _not_written(dict.fromkeys(files, _why(error)), report_dir)
         if problem:
             self.output.annotate(Level.WARNING, problem)
         return paths
@@ -195,8 +193,11 @@ def write_file(folder: int, name: str, content: bytes) -> None:
         raise
 
 
-def _not_written(names: Iterable[str], report_dir: str, why: str) -> str:
-    return f"{', '.join(names)} could not be written to {json_reader.preview(report_dir)}: {why}."
+def _not_written(problems: Mapping[str, str], report_dir: str) -> str:
+    if not problems:
+        return ""
+    names, why = ", ".join(problems), next(iter(problems.values()))
+    return f"{names} could not be written to {json_reader.preview(report_dir)}: {why}."
 
 
 def _why(error: Exception) -> str:

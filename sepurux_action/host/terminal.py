@@ -13,7 +13,7 @@ from functools import partial
 from typing import TextIO
 
 from sepurux_action.common import json_reader, number_format
-from sepurux_action.host.output import ASCII, FIRST_WORD, TO_ASCII, Output, in_ascii, painted
+from sepurux_action.host.output import ASCII, FIRST_WORD, Output, in_ascii, painted
 from sepurux_action.host.workflow_commands import Level
 
 START_OF_EMPTY_LINE = "\r\x1b[K"
@@ -39,6 +39,11 @@ def knows_symbols(stream: TextIO) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def encodable(text: str, stream: TextIO) -> str:
+    """Return the text, without the symbols of this program if the stream cannot encode them."""
+    return text if knows_symbols(stream) else in_ascii(text)
 
 
 def waiting_line(what: str, elapsed_s: float, left_s: float, columns: int) -> str:
@@ -92,14 +97,13 @@ class Terminal(Output):
             what = f"{WAITING} {what}" if knows_symbols(self._log) else in_ascii(what)
             self._write_log("", waiting_line(what, elapsed_s, left_s, _columns(self._log)))
 
-    def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:
+    def annotate(self, level: Level, text: str, *, title: str = "") -> None:
         """Write each line to stderr with its level in front, and without the title."""
         del title
         if self._quiet and level is Level.NOTICE:
             return
-        location = f"{file}:{line}: " if file else ""
         for each in text.splitlines():
-            self._write_log(self._lines(self._log, f"{level}: {self.printable(location + each)}"))
+            self._write_log(self._lines(self._log, f"{level}: {self.printable(each)}"))
 
     def write_result(self, lines: Sequence[str], document: str = "", *, evaluated: bool = True) -> None:
         """Write the result, the last thing that is written: a document to stdout, or else the lines.
@@ -107,14 +111,15 @@ class Terminal(Output):
         The lines go to stderr beside a document, and if nothing was `evaluated`. Below a document on a terminal, they
         would only repeat it. A failure to write is a warning and does not change the exit status.
         """
-        self._write_log("\n" if self._waiting else "", "")
-        stream = self._out if evaluated else self._log
+        if self._waiting:
+            self._write_log("\n", "")
+        stream = self._log
         if document:
-            document = self._redact(document)
-            self._write_result(self._out, document if knows_symbols(self._out) else document.translate(TO_ASCII))
+            self._write_result(self._out, encodable(self._redact(document), self._out))
             if self._quiet or self._out.isatty():
                 return
-            stream = self._log
+        elif evaluated:
+            stream = self._out
         self._write_result(stream, "".join(self._lines(stream, self.printable(line)) for line in lines))
 
     def close(self) -> None:
@@ -123,18 +128,21 @@ class Terminal(Output):
 
     def _lines(self, stream: TextIO, line: str) -> str:
         """Return a line as it is written: wrapped on a terminal only, so that `grep` works in a pipe."""
-        line = line if knows_symbols(stream) else in_ascii(line)
-        lines = wrapped(line, _columns(stream)) if stream.isatty() else [line]
-        first = painted(lines[0]) if is_colored(stream, self._environ) else lines[0]
-        return "".join(f"{each}\n" for each in (first, *lines[1:]))
+        lines = [encodable(line, stream)]
+        if stream.isatty():
+            lines = wrapped(lines[0], _columns(stream))
+        if is_colored(stream, self._environ):
+            lines[0] = painted(lines[0])
+        return "".join(f"{each}\n" for each in lines)
 
     def _write_log(self, lines: str, waiting: str | None = None) -> None:
         """Write lines that stay, above the one that is rewritten, and replace that one."""
-        start = START_OF_EMPTY_LINE if self._waiting else ""
+        if self._waiting:
+            lines = START_OF_EMPTY_LINE + lines
         if waiting is not None:
             self._waiting = waiting
         with suppress(OSError):  # a closed log does not change the result
-            self._log.write(start + lines + self._waiting)
+            self._log.write(lines + self._waiting)
             self._log.flush()
 
     def _write_result(self, stream: TextIO, text: str) -> None:
@@ -146,7 +154,6 @@ class Terminal(Output):
 
 
 def _columns(stream: TextIO) -> int:
-    columns = 0
     with suppress(OSError):  # in a test, it is no terminal
-        columns = os.get_terminal_size(stream.fileno()).columns
-    return columns or USUAL_COLUMNS
+        return os.get_terminal_size(stream.fileno()).columns or USUAL_COLUMNS
+    return USUAL_COLUMNS

@@ -6,13 +6,18 @@ runner recognizes a command at the start of a line (`::name`), and its old form 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from enum import StrEnum
 
 from sepurux_action.common import json_reader
+from sepurux_action.common.wording import joined
 
 MAX_ANNOTATION_LENGTH = 4_000  # characters; the runner truncates a message at 4,096
 MAX_LOG_LINE_LENGTH = 8_000  # characters of one log line
+_COMMAND = re.compile(r"^ *:(?=:)|##(?=\[)")  # the runner trims spaces
+_DATA = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
+_PROPERTY = _DATA | str.maketrans({":": "%3A", ",": "%2C"})
 
 
 class Level(StrEnum):
@@ -27,17 +32,16 @@ def plain(text: str, redact: Callable[[str], str] = str) -> str:
     `redact` gets the line as it is shown, without invisible characters, but with what could be a command.
     """
     cut = json_reader.shorten(text, MAX_LOG_LINE_LENGTH)
-    line = redact(" ".join(map(json_reader.printable, cut.split(" ")))).replace("##[", "## [").rstrip(" ")
-    before, command, after = line.partition("::")
-    return f"{before}: :{after}" if command and not before.strip() else line  # the runner trims spaces
+    line = redact(" ".join(map(json_reader.printable, cut.split(" "))))
+    return _COMMAND.sub(r"\g<0> ", line).rstrip(" ")
 
 
-def annotation(level: Level, message: str, *, title: str = "", file: str = "", line: int = 0) -> str:
-    """Return the command for an annotation; a message may have several lines."""
-    lines = json_reader.shorten("\n".join(plain(line) for line in message.splitlines()), MAX_ANNOTATION_LENGTH)
-    texts = {"file": file, "line": str(line) if file and line else "", "title": title}
-    properties = ",".join(f"{name}={_property(plain(text))}" for name, text in texts.items() if text)
-    return f"::{level}{' ' if properties else ''}{properties}::{data(lines)}"
+def annotation(level: Level, message: str, redact: Callable[[str], str] = str, **properties: str) -> str:
+    """Return the command for an annotation, without its empty properties; a message may have several lines."""
+    lines = "\n".join(plain(each, redact) for each in message.splitlines())
+    given = {name: plain(text, redact).translate(_PROPERTY) for name, text in properties.items() if text}
+    command = joined(" ", level, ",".join(f"{name}={text}" for name, text in given.items()))
+    return f"::{command}::{data(json_reader.shorten(lines, MAX_ANNOTATION_LENGTH))}"
 
 
 def output_block(name: str, value: str, delimiter: str) -> str:
@@ -45,15 +49,11 @@ def output_block(name: str, value: str, delimiter: str) -> str:
 
     `delimiter` must be random: a value that contains it could set further outputs.
     """
-    text = value.replace("\r\n", "\n").replace("\r", "\n")
+    text = re.sub(r"\r\n?", "\n", value)
     if delimiter in text or delimiter in name:
         raise ValueError("the delimiter occurs in the output")
     return f"{name}<<{delimiter}\n{text}\n{delimiter}\n"
 
 
 def data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return data(text).replace(":", "%3A").replace(",", "%2C")
+    return text.translate(_DATA)

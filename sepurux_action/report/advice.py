@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from sepurux_action.common.wording import capitalized, optional
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.decision import UNEXPLAINED_FAIL, Decision, Rule
 from sepurux_action.evaluation.metrics import UNSAFE_ATTEMPTS
@@ -95,7 +96,7 @@ def what_happened(gate: GateFacts) -> str:
     rest = gate.detail.removeprefix(headline(gate)).strip(" .:")
     if rest.startswith("(") and rest.endswith(")"):
         rest = rest[1:-1]
-    return f"{rest[:1].upper()}{rest[1:]}." if rest else ""
+    return optional("{}.", capitalized(rest))
 
 
 def not_allowed(gate: GateFacts) -> str:

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from operator import attrgetter as of
-from pathlib import PurePosixPath
 from typing import Annotated, Any
 
 from sepurux_action.common import codec, json_reader
@@ -82,7 +81,8 @@ def _do_not_edit(report: Report) -> list[str]:
 def _pattern(path: str) -> str:
     """Return the glob of the files in the same folder with the same ending."""
     folder, slash, name = path.rpartition("/")
-    return f"{folder}{slash}*{PurePosixPath(name).suffix}"
+    _, dot, ending = name.rpartition(".")
+    return f"{folder}{slash}*{dot}{ending if dot else ''}"
 
 
 class _Missed(Shape):

@@ -6,11 +6,12 @@ report blocks; what does not block is skipped, with a message.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from sepurux_action.common import json_reader, number_format
+from sepurux_action.common.wording import capitalized, joined, optional
 from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.decision import Decision
@@ -48,7 +49,7 @@ _OF_GATE = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _Case:
     """One test case. `kind` is the type of a failure or an error."""
 
@@ -63,12 +64,8 @@ class _Case:
 def junit_xml(report: Report) -> bytes:
     from xml.etree import ElementTree as ET  # noqa: PLC0415 - takes 10 ms, so only when needed; parses nothing
 
-    suites: list[tuple[str, tuple[_Case, ...], GateFacts | None]]
-    suites = [(gate.name, tuple(_cases(gate)), gate) for gate in report.gates]
-    if report.problems:
-        suites += [("settings", tuple(map(_of_problem, report.problems)), None)]
-    root = ET.Element("testsuites", name="Sepurux gate")
-    for suite, (_, cases, gate) in zip(_unique(name for name, *_ in suites), suites, strict=True):
+    root, suites = ET.Element("testsuites", name="Sepurux gate"), list(_suites(report))
+    for suite, (_, time, cases, properties) in zip(_unique(name for name, *_ in suites), suites, strict=True):
         states = [case.state for case in cases]
         counts = {
             "tests": len(states),
@@ -76,23 +73,17 @@ def junit_xml(report: Report) -> bytes:
             "errors": states.count(CaseState.ERROR),
             "skipped": states.count(CaseState.SKIPPED),
         }
-        seconds = max(run.elapsed_s for run in gate.runs) if gate else 0
-        time = f"{seconds:.3f}" if seconds else ""
         of_suite = ET.SubElement(root, "testsuite", _given(name=suite, **counts, time=time))
-        cased = {case.name for case in cases}
-        rows = [row for row in gate.thresholds.requested if row.check.threshold not in cased] if gate else []
-        properties = ET.SubElement(of_suite, "properties") if rows else of_suite
-        for row in rows:
-            value = json_reader.shorten(_sentence(row), MAX_CASE_TEXT_LENGTH)
-            ET.SubElement(properties, "property", _given(name=row.check.threshold, value=value))
+        if properties:
+            listed = ET.SubElement(of_suite, "properties")
+            for name, value in properties.items():
+                ET.SubElement(listed, "property", _given(name=name, value=value))
         for name, case in zip(_unique(case.name for case in cases), cases, strict=True):
-            place = {"file": case.file, "line": case.line or ""} if case.file else {}
-            of_case = _given(classname=suite, name=name, **place)
+            of_case = _given(classname=suite, name=name, file=case.file, line=case.line or "")
             element = ET.SubElement(of_suite, "testcase", of_case)
             text = json_reader.shorten(json_reader.printable(case.text), MAX_CASE_TEXT_LENGTH)
             if case.state is not CaseState.PASSED:
-                kind = case.kind if case.state is not CaseState.SKIPPED else ""
-                ET.SubElement(element, case.state, _given(message=text, type=kind)).text = text
+                ET.SubElement(element, case.state, _given(message=text, type=case.kind)).text = text
             elif text:
                 ET.SubElement(element, "system-out").text = text
     ET.indent(root, "")
@@ -101,18 +92,24 @@ def junit_xml(report: Report) -> bytes:
 
 
 def _given(**attributes: object) -> dict[str, str]:
-    return {name: json_reader.printable(str(value)) for name, value in attributes.items() if value != ""}
+    texts = {name: json_reader.printable(str(value)) for name, value in attributes.items() if value != ""}
+    return {name: json_reader.shorten(text, MAX_CASE_TEXT_LENGTH) for name, text in texts.items()}
 
 
 def _of_problem(problem: Problem) -> _Case:
-    return _Case(
-        name=problem.where.replace("`", "") or "policy file",
-        state=CaseState.ERROR,
-        text=str(problem),
-        kind="bad_settings",
-        file=problem.file,
-        line=problem.line,
-    )
+    name = problem.where.replace("`", "") or "policy file"
+    return _Case(name, CaseState.ERROR, str(problem), "bad_settings", problem.file, problem.line)
+
+
+def _suites(report: Report) -> Iterator[tuple[str, str, tuple[_Case, ...], Mapping[str, str]]]:
+    """Yield name, seconds, cases, and properties of each suite. The properties are thresholds that have no case."""
+    for gate in report.gates:
+        cases, seconds = tuple(_cases(gate)), max(run.elapsed_s for run in gate.runs)
+        rows = {row.check.threshold: _sentence(row) for row in gate.thresholds.requested}
+        without_case = {name: rows[name] for name in rows if name not in {case.name for case in cases}}
+        yield gate.name, optional("{:.3f}", seconds), cases, without_case
+    if report.problems:
+        yield "settings", "", tuple(map(_of_problem, report.problems)), {}
 
 
 def _cases(gate: GateFacts) -> Iterator[_Case]:
@@ -121,24 +118,34 @@ def _cases(gate: GateFacts) -> Iterator[_Case]:
     Without such scenarios, or if none of these cases says why the gate has its result, the gate itself is a case.
     """
     read = [each for each in gate.found.read.scenarios if each.read or each.failed]
-    missed = gate.thresholds.missed if read and not gate.found.failed_scenarios else ()
+    missed: tuple[ThresholdFacts, ...] = ()
+    if read and not gate.found.failed_scenarios:
+        missed = gate.thresholds.missed
     if not read or gate.decision.is_undecided or (gate.failed and not (missed or gate.found.failed_scenarios)):
-        approval = NEEDS_APPROVAL if gate.state is State.NEEDS_APPROVAL else ""
-        hint = on_command_line(gate.hint) if gate.context.on_command_line else in_workflow(gate.hint)
-        said = (gate.reason, hint, approval, "" if read else _listed(gate, gate.found.failures))
-        yield _case(gate, RESULT, _OF_GATE[gate.state], " ".join(filter(None, said)))
+        yield _case(gate, RESULT, _OF_GATE[gate.state], _result(gate, () if read else gate.found.failures))
     for row in missed:
         yield _case(gate, row.check.threshold, CaseState.FAILURE, _sentence(row))
     for scenario in read:
-        state = CaseState.FAILURE if scenario.failed else CaseState.PASSED if scenario.passed else CaseState.SKIPPED
-        numbers = summary(scenario.numbers)
-        base = gate.found.rate_on_base(scenario)
-        parts = (numbers, base and f"{base_heading(gate.context.base_ref)}: {base}", _listed(gate, scenario.failures))
-        text = ". ".join(filter(None, parts))
-        yield _case(gate, scenario.name, state, text)
+        state = CaseState.SKIPPED
+        if scenario.failed:
+            state = CaseState.FAILURE
+        elif scenario.passed:
+            state = CaseState.PASSED
+        texts = [summary(scenario.numbers), _listed(gate, scenario.failures)]
+        if base := gate.found.rate_on_base(scenario):
+            texts.insert(1, f"{base_heading(gate.context.base_ref)}: {base}")
+        yield _case(gate, scenario.name, state, joined(". ", *texts))
     if read and (more := max(len(gate.found.read.scenarios), gate.found.count or 0) - len(read)):
         text = f"{number_format.pluralize(more, 'more scenario')} without numbers."
-        yield _Case(name="more scenarios", state=CaseState.SKIPPED, text=text)
+        yield _Case("more scenarios", CaseState.SKIPPED, text)
+
+
+def _result(gate: GateFacts, failures: Iterable[ClassifiedFailure]) -> str:
+    words = in_workflow
+    if gate.context.on_command_line:
+        words = on_command_line
+    approval = {State.NEEDS_APPROVAL: NEEDS_APPROVAL}.get(gate.state, "")
+    return joined(" ", gate.reason, words(gate.hint), approval, _listed(gate, failures))
 
 
 def _listed(gate: GateFacts, failures: Iterable[ClassifiedFailure]) -> str:
@@ -147,7 +154,7 @@ def _listed(gate: GateFacts, failures: Iterable[ClassifiedFailure]) -> str:
 
 
 def _sentence(row: ThresholdFacts) -> str:
-    return f"{row.check.sentence[:1].upper()}{row.check.sentence[1:]}."
+    return f"{capitalized(row.check.sentence)}."
 
 
 def _case(gate: GateFacts, name: str, state: CaseState, text: str) -> _Case:
@@ -155,13 +162,16 @@ def _case(gate: GateFacts, name: str, state: CaseState, text: str) -> _Case:
 
     What failed in a gate that passed is the output of a case that passed.
     """
+    kind = gate.state.value
     if gate.decision.is_undecided and name != RESULT:
         state, text = CaseState.SKIPPED, f"{CASE_NOT_COMPARED} {text}"
     elif state is CaseState.FAILURE and gate.decision is Decision.PASS:
         state = CaseState.PASSED
     elif state in {CaseState.FAILURE, CaseState.ERROR} and not gate.blocks:
         state, text = CaseState.SKIPPED, f"{NOT_BLOCKING} {text}"
-    return _Case(name=name, state=state, text=text, kind=gate.state.value)
+    if state is CaseState.SKIPPED:
+        kind = ""
+    return _Case(name, state, text, kind)
 
 
 def _unique(names: Iterable[str]) -> Iterator[str]:

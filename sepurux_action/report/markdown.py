@@ -11,10 +11,11 @@ import re
 import string
 import textwrap
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
 from sepurux_action.common import json_reader
+from sepurux_action.common.wording import optional
 
 MAX_SENTENCE_LENGTH = 300  # characters of a sentence in a report
 MAX_CODE_LENGTH = 80  # characters of a name or an id
@@ -82,9 +83,9 @@ def prose(value: str, *, longest: int = MAX_SENTENCE_LENGTH, pages: Mapping[str,
 
     def quoted(piece: str) -> str:
         inner = piece[1:-1]
-        if piece[0] == "`" and inner in pages:
-            return pages[inner]
-        return _quoted(inner) if piece[0] == "`" or ORDINARY.match(inner) else _escape(piece)
+        if piece[0] == "`":
+            return pages.get(inner) or _quoted(inner)
+        return _quoted(inner) if ORDINARY.match(inner) else _escape(piece)
 
     pieces = _QUOTED.split(_plain(value, longest))
     return Markdown("".join(quoted(piece) if n % 2 else _escape(piece) for n, piece in enumerate(pieces)))
@@ -122,13 +123,12 @@ def link(label: str, url: str) -> Markdown:
 
 def strong(value: str) -> Markdown:
     """Return a text of ours, or one that `escaped` returned, in bold. White space or table borders must surround it."""
-    shown = as_markdown(value)
-    return Markdown(f"**{shown}**" if shown else "")
+    return Markdown(optional("**{}**", as_markdown(value)))
 
 
 def code_block(lines: Iterable[str], language: str = "") -> Markdown:
     """Return lines to copy, without invisible characters, as a block that no text in them can end."""
-    shown = "".join(_limit_marks("\n".join(map(json_reader.visible, "\n".join(lines).split("\n")))))
+    shown = _limit_marks("\n".join(map(json_reader.visible, "\n".join(lines).split("\n"))))
     if _ORDINARY_LINES.match(shown) and "-->" not in shown:
         return Markdown(f"```{language}\n{shown}\n```")
     return Markdown(f"<pre><code>{shown.translate(_IN_CODE_BLOCK)}</code></pre>")
@@ -154,29 +154,30 @@ def finish(rendered: str) -> str:
 
 def _plain(value: str, longest: int) -> str:
     """Return the text on one line, without invisible characters, shortened to `longest` characters."""
-    seen = json_reader.printable(value[: longest * READ_AHEAD])
-    shown = "".join(_limit_marks(seen)) if not seen.isascii() else seen
-    cut = len(shown) > longest or len(value) > longest * READ_AHEAD
-    return shown[: longest - 1].rstrip() + "…" if cut else shown
+    shown = _limit_marks(json_reader.printable(value[: longest * READ_AHEAD]))
+    if len(shown) <= longest and len(value) <= longest * READ_AHEAD:
+        return shown
+    return shown[: longest - 1].rstrip() + json_reader.CUT
 
 
-def _limit_marks(seen: str) -> Iterator[str]:
-    marks = 0
+def _limit_marks(seen: str) -> str:
+    if seen.isascii():
+        return seen
+    kept, marks = list[str](), 0
     for character in seen:
-        marks = marks + 1 if unicodedata.combining(character) else 0
+        marks += 1
+        if not unicodedata.combining(character):
+            marks = 0
         if marks <= MAX_MARKS:
-            yield character
+            kept.append(character)
+    return "".join(kept)
 
 
 def _escape(plain: str) -> str:
-    start = _AT_START.match(plain)
-    if start is None:
-        return _escape_inside(plain)
-    return f"{start[0]}{_START_MARK}{_escape_inside(plain[start.end() :])}"
-
-
-def _escape_inside(plain: str) -> str:
-    return _UNDERSCORE.sub("&#95;", _LINKED.sub(_broken, plain).translate(_IN_TEXT))
+    before = ""
+    if start := _AT_START.match(plain):
+        before, plain = f"{start[0]}{_START_MARK}", plain[start.end() :]
+    return before + _UNDERSCORE.sub("&#95;", _LINKED.sub(_broken, plain).translate(_IN_TEXT))
 
 
 def _broken(linked: re.Match[str]) -> str:

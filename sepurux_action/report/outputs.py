@@ -1,12 +1,9 @@
-"""The outputs that later steps can read.
-
-Numbers are plain decimals; an unknown value is empty. Source: docs/reference.md#outputs.
-"""
+"""The outputs that later steps can read: plain decimals, empty for an unknown value (docs/reference.md#outputs)."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from sepurux_action.common import number_format
 from sepurux_action.errors import Problem
@@ -50,8 +47,10 @@ def without_decision(reason: str) -> dict[str, str]:
 
 
 def settings_reason(problems: Sequence[Problem]) -> str:
-    first, others = problems[0], len(problems) - 1
-    return f"{first.located} (and {number_format.pluralize(others, 'more problem')})" if others else first.located
+    first, *others = problems
+    if not others:
+        return first.located
+    return f"{first.located} (and {number_format.pluralize(len(others), 'more problem')})"
 
 
 def step_outputs(gates: Sequence[GateResult], comment_url: str = "", report_path: str = "") -> dict[str, str]:
@@ -105,7 +104,8 @@ def identities(runs: Sequence[RunResult], longest: int = MAX_LIST_LENGTH) -> dic
         "batch_id": [run.batch_id for run in runs],
         "trace_id": [run.trace_id for run in runs],
     }
-    return {name: _joined(each, longest) for name, each in ids.items()}
+    lists = {name: ",".join((*dict.fromkeys(filter(None, each)), "")) for name, each in ids.items()}
+    return {name: listed[: longest + 1].rpartition(",")[0] for name, listed in lists.items()}
 
 
 def run_ids(runs: Sequence[RunResult]) -> tuple[str, ...]:
@@ -116,8 +116,3 @@ def early_outputs(runs: Sequence[RunResult]) -> dict[str, str]:
     """Return what later steps can use if this one is killed: the ids, and the first URL that is known."""
     dashboard_url = next((run.ci_run.dashboard_url for run in runs if run.ci_run.dashboard_url), "")
     return {**identities(runs, MAX_EARLY_LIST_LENGTH), "dashboard_url": dashboard_url}
-
-
-def _joined(ids: Iterable[str], longest: int) -> str:
-    text = ",".join(dict.fromkeys(filter(None, ids)))
-    return text if len(text) <= longest else text[: text.rindex(",", 0, longest)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sepurux_action.common import json_reader, number_format
+from sepurux_action.common.wording import capitalized
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.drops import DROPS, MIN_RESULTS
 from sepurux_action.evaluation.failures import ClassifiedFailure
@@ -235,4 +236,4 @@ def compared(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdow
         return Markdown("")
     ended = not failure.description or failure.description.endswith((".", "!", "?", "…"))
     having = "; ".join(clauses)
-    return Markdown(f"{'' if ended else '.'} {having[:1].upper()}{having[1:]}.")
+    return Markdown(f"{'' if ended else '.'} {capitalized(having)}.")

@@ -1,8 +1,6 @@
 """The report as data for tools, without Markdown: `report.json`, and the files of `report_dir`.
 
-`make generate` writes the schema of `report.json` from these shapes. Source: docs/report-files.md.
-
-Rates are fractions, scores 0 to 100. Every field is always present, null if its value is unknown. The annotations are
+`make generate` writes the schema of `report.json` from these shapes. Source: docs/report-files.md. The annotations are
 evaluated, not texts (`from __future__ import annotations`), because they contain functions.
 """
 
@@ -44,17 +42,18 @@ _Seconds = Annotated[float, {"minimum": 0}]
 
 
 def _earlier(gate: GateFacts) -> Iterable[BaselineResult]:
-    for commit in () if gate.short else gate.context.history:
-        if gate.name in commit.results:
+    for commit in gate.context.history:
+        if gate.name in commit.results and not gate.short:
             yield BaselineResult(commit=commit.commit, url="", result=commit.results[gate.name])
 
 
 def _numbers(metrics: tuple[Metric, ...], read: Callable[..., float | None]) -> Mapping[str, Any]:
     fields: dict[str, Any] = {}
     for metric in metrics:
-        schema = {"type": ["integer" if metric.format.whole else "number", "null"], "minimum": 0}
-        limit = {} if metric.format.highest is None else {"maximum": metric.format.highest}
-        fields[metric.name] = Annotated[float | None, f"{metric.label}.", schema, limit, partial(read, metric=metric)]
+        schema: dict[str, object] = {"type": ["integer" if metric.format.whole else "number", "null"], "minimum": 0}
+        if metric.format.highest is not None:
+            schema["maximum"] = metric.format.highest
+        fields[metric.name] = Annotated[float | None, f"{metric.label}.", schema, partial(read, metric=metric)]
     return fields
 
 

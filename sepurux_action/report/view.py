@@ -14,6 +14,7 @@ from itertools import accumulate, groupby
 from typing import Generic, NamedTuple, Self
 
 from sepurux_action.common import T, number_format
+from sepurux_action.common.wording import capitalized
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.decision import Rule
 from sepurux_action.evaluation.failures import ClassifiedFailure, severity_rank
@@ -324,7 +325,7 @@ class View:
             "notes": self.notes.shown,
         }
         title = ", ".join(name for name, there in contains.items() if there)
-        return title[:1].upper() + title[1:]
+        return capitalized(title)
 
     @property
     def leaves_out_details(self) -> bool:

@@ -14,7 +14,7 @@ from sepurux_action.config.policy import Change, Policy, diff, without_unmerged_
 from sepurux_action.config.policy_parser import MAX_PROBLEMS, read_policy
 from sepurux_action.config.settings import read_settings
 from sepurux_action.config.stage import Stage, StageRule
-from sepurux_action.errors import ConfigurationError
+from sepurux_action.errors import ConfigurationError, Place
 
 PATH = ".github/sepurux-gate.yml"
 TODAY = date(2027, 1, 15)
@@ -54,7 +54,7 @@ def problems(text: str) -> list[str]:
 
 
 def values(layer: Layer) -> dict[str, tuple[str, object, int]]:
-    return {name: (given.text, given.value, given.line) for name, given in layer.given.items()}
+    return {name: (given.text, given.value, given.place.line) for name, given in layer.given.items()}
 
 
 def test_every_key_becomes_the_value_of_its_option_with_its_text_and_line() -> None:
@@ -78,7 +78,7 @@ def test_every_key_becomes_the_value_of_its_option_with_its_text_and_line() -> N
         "paths": ("agents/**\n!**/*.md", parse_paths("agents/**\n!**/*.md"), 17),
         "min_pass_rate": ("95%", 0.95, 18),
     }
-    assert (refunds.line, support.line) == (12, 19)
+    assert (refunds.place.line, support.place.line) == (12, 19)
     assert values(support) == {"campaign": ("support", "support", 19), "enforcement": ("soft", soft, 20)}
 
 
@@ -86,7 +86,7 @@ def test_every_key_becomes_the_value_of_its_option_with_its_text_and_line() -> N
     "text", ["", "{}", "# nothing", "version: 1", "version: '1'", "gates:", "thresholds:", "campaign: ''", "timeout: ~"]
 )
 def test_what_is_empty_is_not_given(text: str) -> None:
-    assert read(text) == Policy(path=PATH, top=Layer(Source.POLICY, file=PATH, line=1, column=1))
+    assert read(text) == Policy(path=PATH, top=Layer(Source.POLICY, place=Place("", PATH, 1, 1)))
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_an_alias_of_an_option_is_read_as_the_option() -> None:
         ("paths: [a]", "1:1: `paths`: it belongs in a gate, under `gates:`"),
         ("gates: [{comment: never}]", "1:10: gate 1, `comment`: it belongs on the file's top level"),
         ("thresholds: {timeout: 3}", "1:14: `thresholds`, `timeout`: it belongs on the file's top level or in a"),
-        ("gates: [{gates: []}]", "1:10: gate 1, `gates`: it is not accepted here"),
+        ("gates: [{gates: []}]", "1:10: gate 1, `gates`: it belongs on the file's top level"),
         ("thresholds: 3", '1:13: `thresholds`: it is "3"; accepted: keys with values'),
         ("gates: {name: a}", "1:8: `gates`: it is a group of keys; accepted: a list with an entry for each gate"),
         (f"gates: [{', '.join(f'{{name: g{n}}}' for n in range(27))}]", "1:8: `gates`: it has 27 entries; accepted: "),
@@ -225,7 +225,7 @@ def test_a_hostile_key_is_shown_on_one_line_in_quotes() -> None:
 
 
 def test_of_a_first_policy_file_only_gates_and_what_they_evaluate_apply() -> None:
-    given = {option.name: Given(source=Source.POLICY, texts={option.name: "x"}, value="x") for option in OPTIONS}
+    given = {option.name: Given(Source.POLICY, {option.name: "x"}, Place(), "x") for option in OPTIONS}
     everything = Layer(Source.POLICY, given)
     policy = without_unmerged_rules(Policy(path=PATH, top=everything, gates=(everything, everything)))
     assert len(policy.gates) == 2

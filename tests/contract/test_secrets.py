@@ -126,7 +126,8 @@ def logged(text: str) -> str:
     terminal.mask_secrets(REDACTED)
     for place in (runner, terminal):
         place.log(text)
-        place.annotate(Level.WARNING, text, title=text, file=text)
+        place.annotate(Level.WARNING, text, title=text)
+    runner.annotate(Level.WARNING, text, file=text)
     terminal.write_result([text])
     return log.getvalue()
 
