@@ -132,6 +132,10 @@ class Event:
             return self.head_branch
         return self.base_ref or self.default_branch
 
+    def new_base(self, pull: PullRequest) -> str:
+        """Return the base branch of the event's pull request as it is now if the event has another one, else ''."""
+        return "" if pull.base_ref == self.base_ref else pull.base_ref
+
     def url(self, kind: str, name: object) -> str:
         """Return the address of a page of the repository, such as `commit/<SHA>`; '' if it is not known."""
         return safe_url(f"{self.server_url}/{self.repository}/{kind}/{name}") if self.repository and name else ""
@@ -209,10 +213,10 @@ def with_pull_request_number(event: Event, number: int | None) -> Event:
     """Return the event with the setting `pr_number`, which applies if the event has no pull request."""
     if number is None or event.pull_request is not None or event.skip_reason or event.ambiguous:
         return event
-    lookup = event.lookup
+    lookup, fields = event.lookup, {"commit": "", **_number_lookup(number)}
     if lookup and lookup.commit and (lookup.branch or event.name == "push"):
-        return replace(event, lookup=replace(lookup, number=number))
-    return replace(event, commit="", **_number_lookup(number))
+        fields = {"lookup": replace(lookup, number=number)}
+    return replace(event, **fields)
 
 
 def resolve(event: Event, found: Sequence[PullRequest] | ErrorDetails) -> Event:

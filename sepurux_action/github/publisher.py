@@ -112,7 +112,7 @@ class Publisher:
         if self._event.pull_request is None or not (self._settings.status or self._subject.has_comment):
             return
         self._now = fetch_page(self._calls, self._event)
-        if self._now and (new_base := self._subject.new_base(self._now)):
+        if self._now and (new_base := self._event.new_base(self._now.pull_request)):
             then, now = map(json_reader.preview, (self._event.base_ref, new_base))
             changed = f"The base branch of the pull request has changed from {then} to {now} since the policy was read"
             self._calls.warn_once(f"{changed}, so each status is `failure`. Re-run the job.")
@@ -160,7 +160,7 @@ class Publisher:
             return "a merge group has a commit of its own"
         if not is_head:
             return "the pull request has a newer commit, which gets a run of its own"
-        if self._subject.new_base(now):
+        if self._event.new_base(now.pull_request):
             return "the base branch of the pull request has changed"
         return UNKNOWN_COMMENTS if now.after else ""
 
@@ -224,7 +224,7 @@ class Publisher:
 
     def _decided_status(self, result: GateResult) -> CommitStatus:
         state, note = CommitState.SUCCESS, _status_note(result)
-        if self._now and self._subject.new_base(self._now):
+        if self._now and self._event.new_base(self._now.pull_request):
             state, note = CommitState.FAILURE, "the base branch has changed"
             if result.decision is not Decision.FAIL:
                 note += "; re-run the job"

@@ -57,11 +57,6 @@ class Subject:
         pull, event = snapshot.pull_request, self.event
         return bool(event.commit) and (pull.head_sha, pull.base_ref) == (event.commit, event.base_ref)
 
-    def new_base(self, snapshot: Snapshot) -> str:
-        """Return the base branch of the pull request in a snapshot if the event has another one, else ''."""
-        base = snapshot.pull_request.base_ref
-        return "" if base == self.event.base_ref else base
-
     def context_of(self, gate: str) -> str:
         """Return the context of a gate's status, of which GitHub ignores the case."""
         return self.settings.context_of(gate, self.event.branch)
@@ -97,16 +92,17 @@ def read_subject(calls: BoundedCalls, subject: Subject, config: str) -> Subject:
         return subject
     calls.set_timeout(FIRST_READ_S)
     event = _find_pull_request(calls, subject.event)
-    subject = replace(subject, event=event, **_read(calls, event, config, PARTS))
-    pull = subject.snapshot.pull_request
-    if subject.new_base(subject.snapshot) and event.name != "merge_group":
+    parts = _read(calls, event, config, PARTS)
+    snapshot: Snapshot = parts.get("snapshot", subject.snapshot)
+    pull, why = snapshot.pull_request, snapshot.error
+    if event.new_base(pull) and event.name != "merge_group":
         then, now = map(json_reader.preview, (event.base_ref, pull.base_ref))
         calls.output.log(f"the base branch is now {now}, and not {then} as in the event's payload")
         event = replace(event, base_ref=pull.base_ref, base_sha=pull.base_sha)
-        parts = _read(calls, event, config, (Operation.COMMIT, Operation.BASE))
-        subject = replace(subject, event=event, **parts)
-    elif event.rerun and event.name != "merge_group" and (why := subject.snapshot.error) and not why.permanent:
-        subject = replace(subject, commit=replace(subject.commit, policy=unread(why)))
+        parts |= _read(calls, event, config, (Operation.COMMIT, Operation.BASE))
+    elif event.rerun and event.name != "merge_group" and why and not why.permanent:
+        parts["commit"] = replace(parts["commit"], policy=unread(why))
+    subject = replace(subject, event=event, **parts)
     if not (subject.commit.policy.error and policy_ref(event)):  # else the error about the policy says why
         for operation, why in ((Operation.COMMIT, subject.commit.error), (Operation.PULL, subject.snapshot.error)):
             if why and why != subject.base.error:  # of which `with_base` warns
