@@ -106,21 +106,11 @@ def _read_again(step: Step, results: Sequence[GateResult]) -> Mapping[str, Evalu
         step.github.calls.enter_shutdown(Timeouts())
         found = earlier.new_fails(gates)
         publisher.read_again()
-    if found is None:
-        return {each.gate.name: _with_unread_record(each) for each in not_failed}
-    return found
-
-
-def _with_unread_record(result: GateResult) -> Evaluated:
-    decided = GateDecision.of(
-        result,
-        decision=Decision.ERROR,
-        rule=Rule.RECORD_UNREAD,
-        reason=RECORD_UNREAD,
-        detail=RECORD_UNREAD,
-        hint=at_source(RECORD_HINT, result.gate),
-    )
-    return Evaluated.of(decided)
+    if found is not None:
+        return found
+    error = {"decision": Decision.ERROR, "rule": Rule.RECORD_UNREAD, "reason": RECORD_UNREAD, "detail": RECORD_UNREAD}
+    undecided = (GateDecision.of(each, **error, hint=at_source(RECORD_HINT, each.gate)) for each in not_failed)
+    return {each.name: Evaluated.of(decided) for each, decided in zip(gates, undecided, strict=True)}
 
 
 def _skipped(step: Step, gates: Sequence[Gate]) -> dict[str, Evaluated]:
@@ -148,8 +138,10 @@ def _evaluate(step: Step, compared: Sequence[tuple[Gate, Base]]) -> Mapping[str,
     credentials = Credentials(token=inputs.token, api_key=inputs.api_key, source=source, remedies=remedies)
     transport = step.connections.transport(inputs.base_url, credentials, step.redact)
     # `pr_number` counts only where GitHub could not be asked which pull request the commit belongs to.
-    configured = inputs.pull_request if not event.name or event.lookup else None
-    metadata = {"repo": event.repository or None, "pull_request_number": event.pull_request or configured}
+    number = event.pull_request
+    if not event.name or event.lookup:
+        number = number or inputs.pull_request
+    metadata = {"repo": event.repository or None, "pull_request_number": number}
     evaluation = StepEvaluation(
         compared=compared,
         kept=is_kept(step),
@@ -224,7 +216,7 @@ def _note_on_scenarios(step: Step, gate: Gate, found: Evaluated) -> str:
     if not gate.names_traces or found.recorded:
         return ""
     unmarked = step.event.name and not step.settings.baseline_dir and found.what_failed.failures
-    return NO_BASELINE_DIR if unmarked else step.kept.note
+    return NO_BASELINE_DIR if unmarked else step.kept_note
 
 
 def _base(step: Step, gate: Gate) -> Base:
@@ -238,7 +230,9 @@ def _base(step: Step, gate: Gate) -> Base:
         hint = advice(subject.base.operation, error, event)
     why = ""
     if error and error.too_large:
-        why = "GitHub's limit on one query" + (f", HTTP {error.status}" if error.status else "")
+        why = "GitHub's limit on one query"
+        if error.status:
+            why += f", HTTP {error.status}"
     return Base(baseline=baseline_of(step, gate), branch=event.base_ref, hint=hint, why=why)
 
 

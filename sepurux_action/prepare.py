@@ -15,7 +15,6 @@ from sepurux_action.config.layers import flag
 from sepurux_action.config.policy import Policy
 from sepurux_action.config.settings import BASE, Settings, read_inputs, read_settings, with_policy
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
-from sepurux_action.evaluation.base_results import BaselineFile
 from sepurux_action.github.bounded_calls import BoundedCalls
 from sepurux_action.github.event import pr_number_warning, with_pull_request_number
 from sepurux_action.github.policy_source import FIRST_FILE, read_checkout, resolve_policy
@@ -56,8 +55,7 @@ def begin(invocation: Invocation, host: Output, signals: Signals, connections: C
     calls = BoundedCalls(client, connections.timeouts(signals), host, event)
     signing_key = inputs.secret.reveal() if inputs.secret else ""
     subject = Subject(event=event, settings=inputs, signing_key=signing_key, started=connections.now())
-    github, baseline_file = GitHubSession(calls, subject), BaselineFile(signing_key, event.repository)
-    return Step(invocation, host, signals, connections, redact, github, inputs, baseline_file=baseline_file)
+    return Step(invocation, host, signals, connections, redact, GitHubSession(calls, subject), inputs)
 
 
 def with_policy_file(step: Step) -> Step:

@@ -13,7 +13,7 @@ from sepurux_action.config.layers import Layer, environment_layer, flag_layer, i
 from sepurux_action.config.options import OPTIONS
 from sepurux_action.config.settings import Inputs, Settings
 from sepurux_action.evaluation.api_calls import ApiCalls
-from sepurux_action.evaluation.base_results import BaselineFile, Kept
+from sepurux_action.evaluation.base_results import Results
 from sepurux_action.evaluation.trace_files import WORKING_DIRECTORY, TraceFolder, working_directory
 from sepurux_action.evaluation.transport import Transport
 from sepurux_action.github.event import Event, parse_event
@@ -95,7 +95,10 @@ class Connections:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a step, or a command line, has. `policy`, `settings`, and `kept` results are empty until they are read."""
+    """What a step, or a command line, has. `policy` and `settings` are empty until they are read.
+
+    `kept` are the base's results by scenario, None if their file cannot be used; `kept_note` says that it was ignored.
+    """
 
     invocation: Invocation
     host: Output
@@ -106,8 +109,8 @@ class Step:
     inputs: Inputs
     settings: Settings = field(default_factory=Settings)
     policy: ResolvedPolicy = field(default_factory=ResolvedPolicy)
-    baseline_file: BaselineFile = BaselineFile("", "")
-    kept: Kept = Kept()
+    kept: Results | None = None
+    kept_note: str = ""
 
     def with_settings(self, settings: Settings) -> Step:
         return replace(self, settings=settings, github=self.github.with_settings(settings))

@@ -32,8 +32,7 @@ from sepurux_action.evaluate import (
     RECORD_UNREAD,
     UNREAD_RESULTS_HINT,
 )
-from sepurux_action.evaluation.base_results import BaseScenario
-from sepurux_action.evaluation.base_scenarios import FixedFailure, OnBase, ScenarioOnBase
+from sepurux_action.evaluation.base_results import BaseScenario, FixedFailure, OnBase, ScenarioOnBase
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.confirmation import confirm

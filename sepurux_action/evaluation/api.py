@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
 from sepurux_action.common import json_reader
@@ -56,6 +56,10 @@ class TransientError:
     connected: bool = True
     unreached: str = ""
     sent: bool = True
+
+    def unsent(self, retry_after_s: float | None) -> TransientError:
+        """Return this failure as that of a call that was not sent because of it."""
+        return replace(self, retry_after_s=retry_after_s, sent=False)
 
     @property
     def no_time_left(self) -> bool:
@@ -135,12 +139,12 @@ def create_run(gate: Gate, campaign_id: str, trace_id: str, metadata: Mapping[st
     """Return the call that starts a CI run: of the campaign's registered scenarios if `trace_id` is ''."""
     ids = {"trace_id": trace_id or None, "campaign_id": campaign_id, "mutation_pack_id": gate.mutation_pack or None}
     body = {**ids, "thresholds": gate.thresholds, **metadata}
-    campaign, project = json_reader.preview(gate.campaign), "not set"
+    campaign, given = json_reader.preview(gate.campaign), "{project} (not set)"
     if gate.project:
-        project = json_reader.preview(gate.project)
-    given = f"{{campaign}} ({campaign}), {{project}} ({project})"
+        given = f"{{project}} ({json_reader.preview(gate.project)})"
     if trace_id:
-        given = f"{{campaign}} ({campaign}), {{trace_id}} ({json_reader.preview(trace_id)}), {{project}} ({project})"
+        given = f"{{trace_id}} ({json_reader.preview(trace_id)}), {given}"
+    given = f"{{campaign}} ({campaign}), {given}"
 
     def hint(status: int, detail: str) -> str:
         if status == 404:  # noqa: PLR2004 - HTTP

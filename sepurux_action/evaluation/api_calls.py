@@ -7,7 +7,6 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, suppress
-from dataclasses import replace
 from functools import partial
 
 from sepurux_action.common import T
@@ -106,14 +105,16 @@ class ApiCalls:
     def held(self) -> TransientError | None:
         """Return the result of a call that is not sent because of a `Retry-After`, with the seconds left; else None."""
         left = self._held_until - self.now()
-        return replace(self._held_by, retry_after_s=left, sent=False) if left > 0 else None
+        return self._held_by.unsent(left) if left > 0 else None
 
     async def _take_slot(self, stack: AsyncExitStack, call: ApiRequest) -> None:
         await stack.enter_async_context(self._slots_by_project[call.project])
         await stack.enter_async_context(self._slots)
 
     async def _perform(self, call: ApiRequest, seconds: float) -> ApiResult:
-        result = await self.perform(call, seconds) if seconds > 0 else NO_TIME_LEFT
+        if seconds <= 0:
+            return NO_TIME_LEFT
+        result = await self.perform(call, seconds)
         if isinstance(result, TransientError) and result.retry_after_s is not None:
             until = self.now() + max(schedule.MIN_RETRY_AFTER_S, result.retry_after_s)
             if until > self._held_until:

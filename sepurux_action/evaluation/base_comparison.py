@@ -6,22 +6,27 @@ No decision depends on it. Source: docs/configuration.md#results-by-scenario
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from statistics import fmean
 
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation.base_results import BaseResult, BaseScenario, Results
-from sepurux_action.evaluation.base_scenarios import FixedFailure, ScenarioOnBase, scenarios_on_base
+from sepurux_action.evaluation.base_results import (
+    BaseResult,
+    BaseScenario,
+    FailureKey,
+    FixedFailure,
+    OnBase,
+    Results,
+    ScenarioOnBase,
+    scenarios_on_base,
+)
 from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures
 from sepurux_action.evaluation.metrics import UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import published_numbers
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.evaluation.runs import RunResult, Scenario, WhatFailed, numbers_key
 from sepurux_action.evaluation.trace_steps import Events, Steps, shown_steps, steps_of
-
-MAX_NAME_LENGTH = 300  # characters of a scenario's name; one with more is not kept
-MAX_FAILURES = 100  # of a scenario that are kept; with more, nothing is said about it
 
 
 def compare_with_base(gate: Gate, found: WhatFailed, results: Results) -> WhatFailed:
@@ -30,8 +35,13 @@ def compare_with_base(gate: Gate, found: WhatFailed, results: Results) -> WhatFa
         return found
     known, events = scenarios_on_base(results), _events_of(gate)
     scenarios = tuple(_compared(each, known.get(each.key, ScenarioOnBase()), events) for each in found.scenarios)
-    failures = (each for scenario in scenarios for run in scenario.recordings for each in run.failures_by_path)
-    fixed = tuple(each for scenario in scenarios for each in _fixed(scenario))
+    failures = (each for scenario in scenarios for run in scenario.recordings for each in run.failures)
+    fixed = tuple(
+        FixedFailure(each.name, key, on_base)
+        for each in scenarios
+        if each.complete
+        for key, on_base in each.base.fixed({failure.key for failure in each.failures}, len(each.recordings)).items()
+    )
     return replace(found, scenarios=scenarios, failures=merge_failures(failures)[0], fixed=fixed)
 
 
@@ -40,32 +50,23 @@ def _events_of(gate: Gate) -> Mapping[str, Events]:
     return {trace.label: trace.events for trace in gate.traces}
 
 
-def _fixed(scenario: Scenario) -> Iterator[FixedFailure]:
-    if scenario.complete:
-        keys = {failure.key for failure in scenario.failures}
-        for key, on_base in scenario.base.fixed(keys, len(scenario.recordings)).items():
-            yield FixedFailure(scenario.name, key, on_base)
-
-
 def _compared(scenario: Scenario, base: ScenarioOnBase, events: Mapping[str, Events]) -> Scenario:
     """Return a scenario with marks at its failures; the steps of one are those of the worst recording that has it."""
-    steps = dict[tuple[object, ...], Steps]()
+    steps, on_base = dict[tuple[FailureKey, str], Steps](), dict[FailureKey, OnBase | None]()
     for run in sorted(scenario.recordings, key=_worst_first):
-        for failure in run.failures:
-            if (kind := _kind(failure)) not in steps:
-                steps[kind] = shown_steps(events.get(run.path, ()), base.steps, failure.tool, failure.event)
+        for each in run.failures:
+            if (each.key, each.description) not in steps:
+                shown = shown_steps(events.get(run.path, ()), base.steps, each.tool, each.event)
+                steps[each.key, each.description] = shown
+            if scenario.complete:
+                on_base[each.key] = base.compare(each.key)
 
-    def mark(failure: ClassifiedFailure) -> ClassifiedFailure:
-        on_base = base.compare(failure.key) if scenario.complete else None
-        return replace(failure, scenario=scenario.name, on_base=on_base, steps=steps[_kind(failure)])
+    def mark(each: ClassifiedFailure) -> ClassifiedFailure:
+        shown = steps[each.key, each.description]
+        return replace(each, scenario=scenario.name, on_base=on_base.get(each.key), steps=shown)
 
     recordings = (replace(run, failures=tuple(map(mark, run.failures))) for run in scenario.recordings)
     return replace(scenario, recordings=tuple(recordings), base=base)
-
-
-def _kind(failure: ClassifiedFailure) -> tuple[object, ...]:
-    """Return what a failure has in common with that of another recording of a scenario."""
-    return replace(failure, trace_id="").kind
 
 
 def _worst_first(run: RunResult) -> tuple[float, float, float, str]:
@@ -79,7 +80,7 @@ def result_to_keep(result: GateResult, *, branch: str, commit: str, at: float) -
     first = {each.key: each for each in result.first_failed.scenarios}
     every = result.what_failed.scenarios
     names = Counter(each.key for each in every)
-    named = [each for each in every if each.key and names[each.key] == 1 and len(each.key) <= MAX_NAME_LENGTH]
+    named = [each for each in every if each.key and names[each.key] == 1]
     return BaseResult(
         gate=gate.name,
         campaign=gate.campaign,
@@ -97,16 +98,14 @@ def result_to_keep(result: GateResult, *, branch: str, commit: str, at: float) -
 def _to_keep(scenario: Scenario, first: Scenario | None, events: Mapping[str, Events]) -> BaseScenario:
     both = [*filter(None, (first, scenario))]
     rates = [each.rate for each in both if each.rate is not None]
-    unsafe = [value for each in both if (value := each.value(UNSAFE_ATTEMPTS)) is not None]
-    keys = sorted({failure.key for each in both for failure in each.failures})
-    complete = all(each.complete for each in both) and len(keys) <= MAX_FAILURES
+    unsafe = (value for each in both if (value := each.value(UNSAFE_ATTEMPTS)) is not None)
     best = max(scenario.recordings, key=_worst_first)
     return BaseScenario(
         name=scenario.key,
         recordings=len(scenario.recordings),
         pass_rate=fmean(rates) if len(rates) == len(both) else None,
         unsafe_attempts=max(unsafe, default=None),
-        complete=complete,
-        failures=tuple(keys) if complete else (),
+        complete=all(each.complete for each in both),
+        failures=tuple(sorted({failure.key for each in both for failure in each.failures})),
         steps=steps_of(events.get(best.path, ())),
     )

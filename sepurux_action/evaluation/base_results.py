@@ -1,32 +1,21 @@
-"""The results of base branches by scenario, which the file `baseline.json` keeps between runs.
+"""The results of base branches by scenario, and what they say about one. No decision of a workflow depends on them.
 
-A file that this version of the module did not write, for this repository and with this secret, is ignored.
 Source: docs/configuration.md#results-by-scenario
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from statistics import fmean
 
-from sepurux_action.common import codec, json_reader
-from sepurux_action.common.signature import is_signed, sign
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.trace_steps import is_step
+from sepurux_action.evaluation.trace_steps import Steps
 
-FILE = "baseline.json"
-VERSION = 1  # another one if a field of a record has another meaning
-PURPOSE = "sepurux-gate/baseline"
-MAX_BYTES = 4 * 1024 * 1024
-FRAME = 200  # bytes of the file that are no result
 MAX_RESULTS = 5  # of a gate on a branch, and as many that passed; one of them that is unusual changes no median
-MAX_SCENARIOS = 400  # of a result
-IGNORED = f"`{FILE}` was ignored: {{why}}. The next result that is written replaces it."
-_HEAD = re.compile(rb'\{"schema":"%s@([0-9]{1,9})","signature":"([0-9a-f]{64})",' % PURPOSE.encode())
+MIN_RESULTS = 3  # of two results, a failure that occurs by chance is in both too often
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -43,7 +32,7 @@ class FailureKey:
 class BaseScenario:
     """What one result has of a scenario: its numbers, what failed however often, and what its best recording did.
 
-    `complete` is false if not all its failures are known. `steps` are lines that `parse_step` reads.
+    `complete` is false if not all its failures are known. `steps` are those of `steps_of`.
     """
 
     name: str
@@ -52,7 +41,7 @@ class BaseScenario:
     unsafe_attempts: float | None = None
     complete: bool = True
     failures: tuple[FailureKey, ...] = ()
-    steps: tuple[str, ...] = ()
+    steps: Steps = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,106 +62,94 @@ class BaseResult:
     numbers: Mapping[str, float] = field(default_factory=dict)
     scenarios: tuple[BaseScenario, ...] = ()
 
-    @property
-    def of(self) -> tuple[str, ...]:
-        """Return what results that are compared have in common."""
-        return self.gate, self.campaign, self.project, self.mutation_pack, self.branch
+
+Results = tuple[BaseResult, ...]  # the newest first
 
 
-Results = tuple[BaseResult, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """What a run has read of the file, with a `note` if it was ignored. `usable`: the file can be written."""
-
-    results: Results = ()
-    note: str = ""
-    usable: bool = False
-
-
-def find_results(results: Iterable[BaseResult], gate: Gate, branch: str, commits: Collection[str] | None) -> Results:
-    """Return the newest results of the gate on the branch, the newest first, at these commits; None: at any."""
+def find_results(results: Iterable[BaseResult], gate: Gate, branch: str, commits: Collection[str]) -> Results:
+    """Return the first results of the gate on the branch at these commits."""
     of = gate.name, gate.campaign, gate.project, gate.mutation_pack, branch
-    found = [each for each in results if each.of == of and (commits is None or each.commit in commits)]
-    return tuple(_newest_first(found)[:MAX_RESULTS])
+    found = (
+        each
+        for each in results
+        if of == (each.gate, each.campaign, each.project, each.mutation_pack, each.branch) and each.commit in commits
+    )
+    return tuple(found)[:MAX_RESULTS]
 
 
-def keep(results: Iterable[BaseResult]) -> Results:
-    """Return the results that the file keeps, the newest first.
+@dataclass(frozen=True, slots=True, order=True)
+class OnBase:
+    """Of how many of the base's `results` with a scenario a failure is known: of `having`, which may be 0."""
 
-    Of each gate and branch, these are the newest ones and the newest that passed, each with the first scenarios by
-    name. Only the newest result with a scenario has its steps.
+    having: int
+    results: int
+
+    def __str__(self) -> str:
+        return f"{self.having} of {self.results}"
+
+    def sentence(self, where: str) -> str:
+        """Return `in 4 of the last 5 results on main` as a clause; `where` is its end."""
+        found = f"in {self.having or 'none'} of the last {self.results} results"
+        if self.results == 1:
+            found = "in the last result"
+            if not self.having:
+                found = f"not {found}"
+        return f"{found} {where}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class FixedFailure:
+    """A failure of a scenario that most results of the base have and an evaluation does not."""
+
+    scenario: str
+    failure: FailureKey
+    on_base: OnBase
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioOnBase:
+    """What the base's results have of one scenario: `complete` are those that have all of its failures.
+
+    `steps` are those of the newest result that has the scenario.
     """
-    kept, newest, passed = list[BaseResult](), Counter[tuple[str, str]](), Counter[tuple[str, str]]()
-    with_steps = set[tuple[str, str, str]]()
-    for result in _newest_first(results):
-        of = result.gate, result.branch
-        newest[of] += 1
-        passed[of] += result.decision is Decision.PASS
-        if newest[of] > MAX_RESULTS and (result.decision is not Decision.PASS or passed[of] > MAX_RESULTS):
-            continue
-        first = sorted(result.scenarios, key=lambda each: each.name)[:MAX_SCENARIOS]
-        scenarios = (replace(each, steps=()) if (*of, each.name) in with_steps else each for each in first)
-        kept.append(replace(result, scenarios=tuple(scenarios)))
-        with_steps |= {(*of, each.name) for each in result.scenarios}
-    return tuple(kept)
+
+    complete: tuple[BaseScenario, ...] = ()
+    steps: Steps = ()
+
+    @property
+    def results(self) -> int:
+        return len(self.complete)
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        return tuple(each.pass_rate for each in self.complete if each.pass_rate is not None)
+
+    @property
+    def pass_rate(self) -> float | None:
+        return fmean(self.rates) if self.rates else None
+
+    def compare(self, failure: FailureKey) -> OnBase | None:
+        having = sum(failure in each.failures for each in self.complete)
+        return OnBase(having, self.results) if self.complete else None
+
+    def fixed(self, failures: Collection[FailureKey], recordings: int) -> Mapping[FailureKey, OnBase]:
+        """Return the failures that most results have and an evaluation does not, which has all of these failures.
+
+        With fewer recordings than a result has, an evaluation may have missed a failure, so nothing is fixed.
+        """
+        if self.results < MIN_RESULTS or any(recordings < each.recordings for each in self.complete):
+            return {}
+        having = Counter(failure for each in self.complete for failure in set(each.failures))
+        often = (each for each in sorted(having) if 2 * having[each] > self.results)
+        return {each: OnBase(having[each], self.results) for each in often if each not in failures}
 
 
-def _newest_first(results: Iterable[BaseResult]) -> list[BaseResult]:
-    return sorted(results, key=lambda each: (-each.time, each.gate, each.branch, each.commit))
-
-
-@dataclass(frozen=True, slots=True)
-class BaselineFile:
-    """The content of the file. Its signature covers the repository, '' if it is unknown on a command line."""
-
-    signing_key: str
-    repository: str
-
-    def write(self, results: Iterable[BaseResult], redact: Callable[[str], str] = str) -> str:
-        """Return the content with the results that are kept, as far as they fit; the oldest do not. It is ASCII."""
-        written, size = list[str](), 0
-        for result in keep(results):
-            text = redact(json.dumps(codec.dump(result), separators=(",", ":")))
-            size += len(text) + 2  # a comma and a line break
-            if size > MAX_BYTES - FRAME:
-                break
-            written.append(text)
-        content = '"results":[\n' + ",\n".join(written) + "\n]}\n"
-        signature = sign(self.signing_key, *self._signed(content))
-        return f'{{"schema":"{PURPOSE}@{VERSION}","signature":"{signature}",{content}'
-
-    def read(self, content: bytes) -> tuple[Results, str]:
-        """Return the results, the newest first; if there are none because the file is ignored, also a note."""
-        results, why = self._read(content)
-        return results, why and IGNORED.format(why=why)
-
-    def _read(self, content: bytes) -> tuple[Results, str]:
-        if len(content) > MAX_BYTES:
-            return (), f"it has more than {MAX_BYTES // 2**20} MiB"
-        head = _HEAD.match(content)
-        if not head:
-            return (), "this action did not write it"
-        if int(head[1]) != VERSION:
-            return (), "another version of this action wrote it"
-        signed = content[head.end() :].decode(errors="replace")
-        if not is_signed(head[2].decode(), self.signing_key, *self._signed(signed)):
-            return (), "it was signed with another secret or for another repository, or changed later"
-        try:
-            results = codec.load(_Content, json.loads("{" + signed, parse_constant=json_reader.reject_constant)).results
-        except (ValueError, RecursionError):
-            return (), "it cannot be read"
-        if not all(is_step(step) for result in results for each in result.scenarios for step in each.steps):
-            return (), "it cannot be read"
-        if results != keep(results):
-            return (), "it has more results or scenarios than this action keeps"
-        return results, ""
-
-    def _signed(self, content: str) -> tuple[str, int, str, str]:
-        return PURPOSE, VERSION, self.repository.lower(), content
-
-
-@dataclass(frozen=True, slots=True)
-class _Content:
-    results: Results
+def scenarios_on_base(results: Results) -> Mapping[str, ScenarioOnBase]:
+    """Return the scenarios of the base's results by name."""
+    by_name: dict[str, list[BaseScenario]] = defaultdict(list)
+    for scenario in (scenario for result in results for scenario in result.scenarios):
+        by_name[scenario.name].append(scenario)
+    return {
+        name: ScenarioOnBase(tuple(each for each in having if each.complete), having[0].steps)
+        for name, having in by_name.items()
+    }

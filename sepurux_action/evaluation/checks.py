@@ -65,49 +65,46 @@ def check_thresholds(run: CIRun, gate: Gate, rates: Rates) -> Iterator[Check]:
     for metric in METRICS:
         limit = gate.limits.get(metric.threshold)
         if limit is not None:
-            check = _check(metric, run.reading(metric), limit, needed=metric.needed or gate.has_several_traces)
-            if metric is LOWEST_SCENARIO:
-                check = replace(check, sentence=_below(rates, check))
-            yield check
+            yield _check(metric, run.reading(metric), limit, rates, needed=metric.needed or gate.has_several_traces)
     if gate.required_mutation_categories:
         yield _check_categories(run, gate.required_mutation_categories, needed=gate.has_several_traces)
 
 
-def _check(metric: Metric, reading: Reading, limit: float, *, needed: bool) -> Check:
-    value, write = reading.value, metric.format.write
-    met = value is not None and metric.meets(value, limit)
-    state = _state(reading, met=met, sinks=metric.less_is_better or metric.is_minimum)
-    unknown = "" if state is CheckState.MISSED else _unknown(metric, reading)
+def _check(metric: Metric, reading: Reading, limit: float, rates: Rates, *, needed: bool) -> Check:
+    value, write, met, actual = reading.value, metric.format.write, False, reading.broken or "not reported"
+    if value is not None:
+        met, actual = metric.meets(value, limit), write(value, limit)
+    state = _state(reading, met=met, sinks=metric.less_is_better or metric is LOWEST_SCENARIO)
+    sentence = _unknown(metric, reading)
+    if state is CheckState.MISSED or not sentence:
+        sentence = metric.sentence(value or 0, limit)
+    if state is CheckState.MISSED and metric is LOWEST_SCENARIO:
+        sentence = _below(rates, limit, actual, write(limit, value))
+    required = write(limit, value)
+    if not metric.less_is_better:
+        required = f"≥ {required}"
+    elif limit:  # at most 0 is shown as `0`
+        required = f"≤ {required}"
     return Check(
         threshold=metric.threshold,
         metric=metric.name,
         label=metric.label,
-        required=_required(metric, limit, write(limit, value)),
-        actual=reading.broken or "not reported" if value is None else write(value, limit),
+        required=required,
+        actual=actual,
         limit=limit,
         value=value,
         state=state,
         required_for_pass=needed,
-        sentence=unknown or metric.sentence(value or 0, limit),
+        sentence=sentence,
         reported_by=reading.reported_by,
     )
 
 
-def _required(metric: Metric, limit: float, written: str) -> str:
-    """Return what a threshold needs, `≥ 85.0%`: `0` if at most 0 is allowed."""
-    if metric.less_is_better:
-        return f"≤ {written}" if limit else written
-    return f"≥ {written}"
-
-
-def _below(rates: Rates, check: Check) -> str:
-    """Return the sentence of a check of the lowest scenario, with its name and the number of others below the limit."""
-    below = sorted(rate for _, rate in rates if rate is not None and PASS_RATE.rounded(rate) < check.limit)
-    if not below or not check.is_missed:
-        return check.sentence
+def _below(rates: Rates, limit: float, actual: str, required: str) -> str:
+    """Return the sentence on a lowest scenario below the limit, with its name and the number of others below it."""
+    below = sorted(rate for _, rate in rates if rate is not None and PASS_RATE.rounded(rate) < limit)
     worst = next(name for name, rate in rates if rate == below[0])
-    required = check.required.removeprefix("≥ ")
-    told = f"scenario {json_reader.preview(worst)} passed {check.actual}, less than the required {required}"
+    told = f"scenario {json_reader.preview(worst)} passed {actual}, less than the required {required}"
     if below[1:]:
         told += f", and so did {number_format.pluralize(len(below) - 1, 'other')}"
     return told

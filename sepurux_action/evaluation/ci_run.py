@@ -48,8 +48,6 @@ class CIRun:
         return metric.of(self.numbers).value
 
     def with_score(self, reported: Reading) -> CIRun:
-        if reported.missing or not self.reading(RELIABILITY_SCORE).missing:
-            return self
         return replace(self, numbers={**self.numbers, RELIABILITY_SCORE.name: reported})
 
 
@@ -61,12 +59,11 @@ def parse_ci_run(payload: object) -> CIRun:
     numbers = {metric.name: reading for metric in METRICS if not (reading := metric.read(payload)).missing}
     if SCENARIOS.of(numbers).missing and named and all(named):
         numbers[SCENARIOS.name] = Reading(float(len(set(named))))
-    categories = metrics.read_names(body.get("mutation_categories"))
     return CIRun(
         status=_word(body.get("status")),
         decision=_word(body.get("decision")),
         numbers=numbers,
-        mutation_categories=None if categories is None else categories[:MAX_CATEGORIES],
+        mutation_categories=metrics.read_names(body.get("mutation_categories"), MAX_CATEGORIES),
         top_failing_tools=_tools(body.get("top_failing_tools")),
         dashboard_url=json_reader.safe_url(body.get("dashboard_url")),
         run_ids=tuple(dict.fromkeys(filter(None, named or (single,)))),
@@ -101,7 +98,9 @@ def _word(value: object) -> str:
     if value is None:
         return ""
     quoted = json_reader.preview(value)
-    return value if isinstance(value, str) and quoted == f'"{value}"' else quoted
+    if quoted == f'"{value}"':
+        return str(value)
+    return quoted
 
 
 def _tools(value: object) -> tuple[FailingTool, ...]:

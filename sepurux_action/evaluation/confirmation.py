@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from sepurux_action.common import number_format
 from sepurux_action.config.gate import Gate
+from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.checks import Check, Rates
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.gate_decision import GateDecision, checks_of, decide_gate
-from sepurux_action.evaluation.metrics import (
-    BY_OPTION,
-    LOWEST_SCENARIO,
-    METRICS,
-    MUTATION_CATEGORIES,
-    RELIABILITY_SCORE,
-    SCENARIOS,
-    Metric,
-)
+from sepurux_action.evaluation.metrics import Metric
 from sepurux_action.evaluation.pooled_numbers import lowest_of, mean_of, rates_of
 from sepurux_action.evaluation.result import Evaluated
 from sepurux_action.evaluation.runs import Runs
 
 # What noise alone can make a gate miss. Counts are never averaged.
-CONFIRMABLE = {option: metric for option, metric in BY_OPTION.items() if not metric.format.whole}
+CONFIRMABLE = {option: metric for option, metric in metrics.BY_OPTION.items() if not metric.format.whole}
 
 
 def can_be_noise(decided: GateDecision) -> bool:
     """Return whether a gate failed, its runs are decided, and it missed rates or scores, and nothing else."""
-    if decided.decision is not Decision.FAIL or not decided.missed or decided.numbers.value(SCENARIOS) is None:
+    if decided.decision is not Decision.FAIL or not decided.missed or decided.numbers.value(metrics.SCENARIOS) is None:
         return False
     return misses_only_rates(decided) and all(run.decision.is_decided for run in decided.runs)
 
@@ -56,8 +48,8 @@ def confirm(gate: Gate, first: GateDecision, runs: Runs, base: Base) -> Evaluate
     It is a pass if the second is one, and the mean of both meets each threshold on a rate or a score.
     """
     second = decide_gate(gate, runs, base)
-    metrics = tuple(dict.fromkeys(CONFIRMABLE[check.threshold] for check in first.missed))
-    kinds = dict.fromkeys("a score" if metric is RELIABILITY_SCORE else "a rate" for metric in metrics)
+    missed = tuple(dict.fromkeys(CONFIRMABLE[check.threshold] for check in first.missed))
+    kinds = dict.fromkeys("a score" if each is metrics.RELIABILITY_SCORE else "a rate" for each in missed)
     why = f"because the first result missed only {' and '.join(kinds)}"
     if not (second.decision.is_decided and all(run.decision.is_decided for run in runs)):
         told = f"A second evaluation, {why}, has no result, so the first one counts: {second.reason}"
@@ -67,8 +59,8 @@ def confirm(gate: Gate, first: GateDecision, runs: Runs, base: Base) -> Evaluate
     not_met = (each for each in checks if each.is_missed or each.is_unknown)
     unmet = {each.threshold: each for each in not_met if each.threshold in CONFIRMABLE}
     three = (first.numbers, second.numbers, numbers)
-    shown = filter(None, (_shown(metric, gate, three, unmet.get(metric.threshold)) for metric in metrics))
-    thresholds = {metric.threshold for metric in metrics}
+    shown = filter(None, (_shown(metric, gate, three, unmet.get(metric.threshold)) for metric in missed))
+    thresholds = {metric.threshold for metric in missed}
     others = [check.sentence for option, check in unmet.items() if option not in thresholds]
     others += _reported_once(gate, first, second)
     if not (unmet or others) and second.decision is Decision.FAIL:
@@ -86,31 +78,29 @@ def _means(gate: Gate, first: GateDecision, second: GateDecision) -> tuple[CIRun
 
     With traces, both evaluations have the same scenarios. The runs of two batches cannot be paired: the second counts.
     """
-    numbers, rates = mean_of(first.numbers, second.numbers), rates_of(second.scenarios)
-    if not gate.names_traces:
-        lowest = second.numbers.reading(LOWEST_SCENARIO)
-    else:
+    rates, lowest = rates_of(second.scenarios), second.numbers.reading(metrics.LOWEST_SCENARIO)
+    if gate.names_traces:
         of_first = (rate for _, rate in rates_of(first.scenarios))
         rates = [(name, _mean_rate(one, two)) for one, (name, two) in zip(of_first, rates, strict=True)]
         lowest = lowest_of(rates, len(rates))
-    return replace(numbers, numbers={**numbers.numbers, LOWEST_SCENARIO.name: lowest}), rates
+    return mean_of(first.numbers, second.numbers, lowest), rates
 
 
 def _mean_rate(first: float | None, second: float | None) -> float | None:
     if first is None or second is None:
         return None
-    return LOWEST_SCENARIO.of_evaluations([first, second])
+    return metrics.LOWEST_SCENARIO.of_evaluations([first, second])
 
 
 def _reported_once(gate: Gate, first: GateDecision, second: GateDecision) -> Iterator[str]:
     """Yield a sentence on each number with a threshold that only one evaluation reported of all runs."""
-    if first.numbers.value(SCENARIOS) != second.numbers.value(SCENARIOS):
+    if first.numbers.value(metrics.SCENARIOS) != second.numbers.value(metrics.SCENARIOS):
         yield "the evaluations have different numbers of scenarios"
-    limited = [each for each in METRICS if {each.threshold, each.drop} & gate.limits.keys()]
+    limited = [each for each in metrics.METRICS if {each.threshold, each.drop} & gate.limits.keys()]
     if gate.required_mutation_categories:
-        limited.append(MUTATION_CATEGORIES)
+        limited.append(metrics.MUTATION_CATEGORIES)
     for metric in dict.fromkeys(limited):
-        if metric is not SCENARIOS and _known(first, metric) != _known(second, metric):
+        if metric is not metrics.SCENARIOS and _known(first, metric) != _known(second, metric):
             yield f"only one evaluation reported the {metric.label.lower()}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sepurux_action.common import number_format
 from sepurux_action.config.gate import Gate
@@ -51,11 +51,9 @@ class Baseline:
         met = []
         for each in self.results:
             values = [(metric, each.result.value(metric), limit) for metric, limit in limited]
-            if each.result.numbers and all(
-                value is None or metric.meets(value, limit) for metric, value, limit in values
-            ):
+            if each.result.numbers and all(v is None or metric.meets(v, limit) for metric, v, limit in values):
                 met.append(each)
-        return replace(self, results=tuple(met[:MAX_BASE_RESULTS]))
+        return Baseline(tuple(met[:MAX_BASE_RESULTS]), self.hidden)
 
     def values(self, metric: Metric) -> tuple[float, ...]:
         numbers = (each.result.value(metric) for each in self.results)
@@ -121,6 +119,7 @@ def lowest_allowed(metric: Metric, gate: Gate, baseline: Baseline) -> float | No
 def check_drops(run: CIRun, gate: Gate, base: Base) -> Iterator[Check]:
     """Yield a check for each drop that is limited. It compares numbers as a commit status has them."""
     now, baseline = published_numbers(run, gate), base.baseline or Baseline()
+    unknown = {CheckState.NO_NUMBER: "not known", CheckState.NOT_REPORTED: "not reported"}
     for option, metric in DROPS.items():
         if option not in gate.limits:
             continue
@@ -133,21 +132,17 @@ def check_drops(run: CIRun, gate: Gate, base: Base) -> Iterator[Check]:
             if drop > 0:
                 shown = _size(drop, limit)
         state, remark, sentence = _compare(metric, actual, drop, limit, base)
-        if state is CheckState.NO_NUMBER:
-            shown = "not known"
-        elif state is CheckState.NOT_REPORTED:
-            shown = "not reported"
         yield Check(
             threshold=option,
             metric=f"{metric.name}_drop",
             label=f"Drop of the {metric.noun}",
             required=f"≤ {_size(limit, drop)}",
-            actual=shown,
+            actual=unknown.get(state, shown),
             state=state,
             limit=allowed,
             value=value,
             remark=remark,
-            required_for_pass=state in {CheckState.NO_NUMBER, CheckState.NOT_REPORTED},
+            required_for_pass=state in unknown,
             sentence=sentence,
             reported_by=run.reading(metric).reported_by,
         )

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from sepurux_action.common import json_reader
-from sepurux_action.evaluation.base_results import FailureKey
-from sepurux_action.evaluation.base_scenarios import OnBase
+from sepurux_action.evaluation.base_results import FailureKey, OnBase
 
 MAX_FAILURE_TEXT_LENGTH = 1_000  # characters; a report shows at most 200
-SEVERITIES = ("critical", "high", "medium", "low", "info")  # the worst first
+SEVERITIES = {word: rank for rank, word in enumerate(("critical", "high", "medium", "low", "info"))}  # 0 for the worst
 FEWER_LISTED = "Sepurux lists fewer failures than it counted"
 
 
@@ -104,5 +103,4 @@ def merge_failures(failures: Iterable[ClassifiedFailure], max_kinds: int | None 
 
 def severity_rank(severity: str) -> int:
     """Return the rank of a severity, 0 for the worst; unknown words come last."""
-    word = severity.lower()
-    return SEVERITIES.index(word) if word in SEVERITIES else len(SEVERITIES)
+    return SEVERITIES.get(severity.lower(), len(SEVERITIES))

@@ -6,28 +6,18 @@ Nothing else decides a gate. Source: docs/reference.md#decisions.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate
+from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.checks import Check, CheckState, Rates, check_thresholds
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import NEXT_STEPS, SEE_THE_RUN, UNEXPLAINED_FAIL, Decision, Rule, RunDecision
 from sepurux_action.evaluation.drops import DROPS, Base, check_drops
-from sepurux_action.evaluation.metrics import (
-    BY_OPTION,
-    LOWEST_SCENARIO,
-    METRICS,
-    MUTATION_CATEGORIES,
-    PASS_RATE,
-    RELIABILITY_SCORE,
-    SCENARIOS,
-    SUMS,
-    Metric,
-    summary,
-)
+from sepurux_action.evaluation.metrics import Metric
 from sepurux_action.evaluation.pooled_numbers import pool, rates_of, scenarios_of
 from sepurux_action.evaluation.runs import RunResult, Runs, Scenario, worst_of
 
@@ -87,8 +77,7 @@ class _Facts:
     def missed(self) -> list[Check]:
         return [check for check in self.checks if check.is_missed]
 
-    def decided(self, found: RunDecision, hint: str = "", because_of: Runs = ()) -> GateDecision:
-        """Return what a row decides. `because_of` are the runs that are why there is neither a pass nor a fail."""
+    def decided(self, found: RunDecision, hint: str = "", *, is_suspect: bool = False) -> GateDecision:
         detail, checks = found.detail, self.checks
         if found.decision is not Decision.PENDING:
             detail = detail or found.reason
@@ -104,7 +93,7 @@ class _Facts:
             numbers=self.numbers,
             checks=checks,
             scenarios=self.scenarios,
-            is_suspect=any(run.trace_may_be_cause for run in because_of),
+            is_suspect=is_suspect,
         )
 
 
@@ -141,7 +130,7 @@ def _run_failed(facts: _Facts) -> GateDecision | None:
 
 def _sum_exceeded(facts: _Facts) -> GateDecision | None:
     """Return a `fail` that no undecided run can change: a sum over several traces is more than its maximum."""
-    limited = {metric.threshold for metric in SUMS}
+    limited = {metric.threshold for metric in metrics.SUMS}
     sums = [check for check in facts.missed if check.threshold in limited]
     if not sums or not facts.gate.has_several_traces or _all_passed(facts):
         return None
@@ -162,7 +151,8 @@ def _not_passed(facts: _Facts) -> GateDecision | None:
     detail = decided.detail
     if first.decision is not Decision.PENDING:
         detail = detail or decided.reason
-    return facts.decided(replace(decided, reason=reason, detail=detail), first.hint, others)
+    told = RunDecision(decided.decision, reason, decided.rule, detail)
+    return facts.decided(told, first.hint, is_suspect=any(run.trace_may_be_cause for run in others))
 
 
 def _threshold_missed(facts: _Facts) -> GateDecision | None:
@@ -170,7 +160,7 @@ def _threshold_missed(facts: _Facts) -> GateDecision | None:
         return None
     told = _sentence(facts)
     reason, hint = f"{HOWEVER} {told[0].lower()}{told[1:]}", ""
-    if [check.threshold for check in facts.missed] == [SCENARIOS.threshold]:
+    if [check.threshold for check in facts.missed] == [metrics.SCENARIOS.threshold]:
         hint = REGISTER_MORE
         if facts.gate.names_traces:
             hint = MORE_SCENARIOS
@@ -183,29 +173,31 @@ def _base_unread(facts: _Facts) -> GateDecision | None:
         return None
     told = f"{HOWEVER} {'; '.join(dict.fromkeys(check.sentence for check in unread))}."
     found = RunDecision(Decision.ERROR, told, Rule.BASE_UNREAD)
-    return facts.decided(found, facts.base.hint, _without_outages(facts.runs))
+    return facts.decided(found, facts.base.hint, is_suspect=any(run.uploaded for run in facts.runs))
 
 
 def _number_unknown(facts: _Facts) -> GateDecision | None:
     unknown = dict[Metric, str]()
     for check in facts.checks:
         if check.is_unknown:
-            unknown.setdefault(BY_OPTION.get(check.threshold, MUTATION_CATEGORIES), check.sentence)
-    for metric in METRICS:  # a number that only a drop limits, and that no result of the base has
+            unknown.setdefault(metrics.BY_OPTION.get(check.threshold, metrics.MUTATION_CATEGORIES), check.sentence)
+    for metric in metrics.METRICS:  # a number that only a drop limits, and that no result of the base has
         if metric.drop in facts.gate.limits and (broken := facts.numbers.reading(metric).broken):
             unknown.setdefault(metric, f"{metric.label.lower()}: {broken}")
     if not unknown:
         return None
     what = "Sepurux reported a pass without a number that a threshold needs"
-    not_shown = any(run.ci_run.reading(RELIABILITY_SCORE).missing for run in facts.runs)
+    not_shown = any(run.ci_run.reading(metrics.RELIABILITY_SCORE).missing for run in facts.runs)
     hint = NEXT_STEPS[Rule.NUMBER_UNKNOWN]
-    if facts.gate.has_several_traces and RELIABILITY_SCORE in unknown and not_shown:
+    if facts.gate.has_several_traces and metrics.RELIABILITY_SCORE in unknown and not_shown:
         hint = NEEDS_API_KEY
-    because_of = tuple(run for run in facts.runs if any(_lacks(run, metric) for metric in unknown)) or facts.runs
-    if unknown.keys() != {RELIABILITY_SCORE}:
-        because_of = _without_outages(because_of)
-    reason = f"{what} ({'; '.join(unknown.values())})."
-    return facts.decided(RunDecision(Decision.ERROR, reason, Rule.NUMBER_UNKNOWN, f"{what}."), hint, because_of)
+    lacked = unknown.keys() - {metrics.SCENARIOS}
+    because_of = [run for run in facts.runs if any(run.ci_run.value(each) is None for each in lacked)] or facts.runs
+    suspects = [run.uploaded for run in because_of]
+    if unknown.keys() == {metrics.RELIABILITY_SCORE}:  # an outage while the score is read explains no other number
+        suspects = [run.trace_may_be_cause for run in because_of]
+    found = RunDecision(Decision.ERROR, f"{what} ({'; '.join(unknown.values())}).", Rule.NUMBER_UNKNOWN, f"{what}.")
+    return facts.decided(found, hint, is_suspect=any(suspects))
 
 
 def _passed(facts: _Facts) -> GateDecision:
@@ -218,7 +210,7 @@ def _passed(facts: _Facts) -> GateDecision:
         met += f" (not reported: {', '.join(unreported)})"
     elif thresholds:
         met = "every threshold is met"
-    parts = "; ".join(filter(None, (summary(facts.numbers.numbers), *(remarks or [met]))))
+    parts = "; ".join(filter(None, (metrics.summary(facts.numbers.numbers), *(remarks or [met]))))
     return facts.decided(RunDecision(Decision.PASS, f"{parts[0].upper()}{parts[1:]}.", Rule.DECIDED_PASS))
 
 
@@ -237,11 +229,6 @@ def _all_passed(facts: _Facts) -> bool:
     return all(run.decision is Decision.PASS for run in facts.runs)
 
 
-def _without_outages(runs: Runs) -> Runs:
-    """Return runs that an outage does not explain: one while the score is read explains only an unknown score."""
-    return tuple(replace(run, trace_may_be_cause=run.uploaded) for run in runs)
-
-
 # -- what the rows say ------------------------------------------------------------------------------------------------
 
 
@@ -253,7 +240,7 @@ def _sentence(facts: _Facts) -> str:
 
 def _same_task(facts: _Facts) -> str:
     """Return how many recordings have the same `task.name`, if that is why there are too few scenarios."""
-    limit = next((check.limit for check in facts.missed if check.threshold == SCENARIOS.threshold), None)
+    limit = next((check.limit for check in facts.missed if check.threshold == metrics.SCENARIOS.threshold), None)
     same = sum(len(each.recordings) for each in facts.scenarios if each.recordings[1:])
     if limit is None or not facts.gate.names_traces or len(facts.runs) < limit:
         return ""
@@ -265,8 +252,8 @@ def _lowest(facts: _Facts) -> str:
     below = sorted((rate, name) for name, rate in rates_of(facts.scenarios) if rate is not None and rate < 1)
     if not facts.gate.has_several_traces or not below:
         return ""
-    limit = facts.gate.limits.get(PASS_RATE.threshold)
-    shown = (f"{json_reader.preview(name)} {PASS_RATE.format.write(rate, limit)}" for rate, name in below[:MAX_NAMED])
+    write, limit = metrics.PASS_RATE.format.write, facts.gate.limits.get(metrics.PASS_RATE.threshold)
+    shown = (f"{json_reader.preview(name)} {write(rate, limit)}" for rate, name in below[:MAX_NAMED])
     return f"lowest: {', '.join(shown)}"
 
 
@@ -280,9 +267,9 @@ def _names(names: Iterable[str]) -> str:
 
 def _own_minimum(facts: _Facts, run: RunResult) -> str:
     name = next((each.name for each in facts.scenarios if any(run is one for one in each.recordings)), run.trace)
-    rate, reported = run.ci_run.value(PASS_RATE), "no pass rate"
+    rate, reported = run.ci_run.value(metrics.PASS_RATE), "no pass rate"
     if rate is not None:
-        reported = f"a pass rate of {PASS_RATE.format.write(rate, None)}"
+        reported = f"a pass rate of {metrics.PASS_RATE.format.write(rate, None)}"
     return (
         f"Sepurux decided `fail` for {json_reader.preview(name)}, although its numbers meet what the gate sent, so it "
         f"seems to apply a minimum of its own; it reports {reported}."
@@ -291,11 +278,5 @@ def _own_minimum(facts: _Facts, run: RunResult) -> str:
 
 def _exceeds(run: RunResult, gate: Gate) -> bool:
     """Return whether a run exceeds a maximum that the gate sends with several traces."""
-    limited = ((run.ci_run.value(metric), gate.limits.get(metric.threshold)) for metric in SUMS)
+    limited = ((run.ci_run.value(metric), gate.limits.get(metric.threshold)) for metric in metrics.SUMS)
     return any(value is not None and limit is not None and value > limit for value, limit in limited)
-
-
-def _lacks(run: RunResult, metric: Metric) -> bool:
-    if metric is LOWEST_SCENARIO:
-        metric = PASS_RATE
-    return metric is not SCENARIOS and run.ci_run.value(metric) is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from statistics import fmean
@@ -46,7 +46,9 @@ class NumberFormat:
         if value is None:
             return "-"
         text = number_format.decimal(value * self.scale)
-        return f"{text if self.whole or '.' in text else f'{text}.0'}{self.unit}"
+        if not self.whole and "." not in text:
+            text += ".0"
+        return text + self.unit
 
     def parse(self, text: str) -> float | None:
         """Return the number in a commit status, None for `-`; raises ValueError for any other text."""
@@ -60,14 +62,15 @@ class NumberFormat:
 
 def _read_score(value: object) -> Reading:
     """Return a score as 0 to 100. A value below 1, or `1.0`, is a fraction; the integer `1` is 1 of 100."""
-    of_hundred = value * 100 if isinstance(value, float) and 0 <= value <= 1 else value
-    return json_reader.number(of_hundred, low=0, high=100, digits=SCORE_DIGITS)
+    if isinstance(value, float) and 0 <= value <= 1:
+        value *= 100
+    return json_reader.number(value, low=0, high=100, digits=SCORE_DIGITS)
 
 
-def read_names(value: object) -> tuple[str, ...] | None:
+def read_names(value: object, most: int | None = None) -> tuple[str, ...] | None:
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         return None
-    return tuple(dict.fromkeys(filter(None, map(read_name, value))))
+    return tuple(dict.fromkeys(filter(None, map(read_name, value))))[:most]
 
 
 def read_name(value: object) -> str:
@@ -75,10 +78,12 @@ def read_name(value: object) -> str:
 
 
 def _count_names(value: object) -> Reading:
+    names = read_names(value)
     if value is None:
         return Reading()
-    names = read_names(value)
-    return Reading(broken="no list of texts") if names is None else Reading(float(len(names)))
+    if names is None:
+        return Reading(broken="no list of texts")
+    return Reading(float(len(names)))
 
 
 read_count = partial(json_reader.number, low=0, high=MAX_COUNTED, whole=True)
@@ -93,14 +98,10 @@ RATE = NumberFormat(
 )
 SCORE = NumberFormat(read=_read_score, write=number_format.score, highest=100, digits=SCORE_DIGITS)
 COUNT = NumberFormat(read=read_count, write=lambda value, _: number_format.count(value), whole=True)
-COUNT_OF_NAMES = replace(COUNT, read=_count_names)
-OF_HUNDRED = NumberFormat(
-    read=partial(json_reader.number, low=0, high=100),
-    write=lambda value, _: f"{number_format.decimal(value)} of 100",
-    highest=100,
-    digits=SCORE_DIGITS,
-)
-PERCENTAGE = replace(OF_HUNDRED, write=lambda value, _: number_format.percent(value / 100))
+COUNT_OF_NAMES = NumberFormat(read=_count_names, write=COUNT.write, whole=True)
+_OF_HUNDRED = partial(NumberFormat, read=partial(json_reader.number, low=0, high=100), highest=100, digits=SCORE_DIGITS)
+OF_HUNDRED = _OF_HUNDRED(write=lambda value, _: f"{number_format.decimal(value)} of 100")
+PERCENTAGE = _OF_HUNDRED(write=lambda value, _: number_format.percent(value / 100))
 
 
 # How a number relates to a limit: by whether less is better, and whether the limit is met.
@@ -117,10 +118,9 @@ class Metric:
     """One number that an evaluation reports. `field` is its name in responses, `noun` that in sentences.
 
     `threshold` and `drop` are the options that limit it, and how far it may lie below the baseline. Without a number
-    that is `needed`, no gate passes its threshold. `is_minimum`: it is that of the lowest scenario. `output` describes
-    its output. `published` is its text in a commit status; the numbers that have one are compared over time. One with
-    `ends_status` is the last part of a status, if there is room, and no column of a table. `reached` is its text in a
-    title before what is needed, by default that of a commit status.
+    that is `needed`, no gate passes its threshold. `output` describes its output. `published` is its text in a commit
+    status; the numbers that have one are compared over time. `reached` is its text in a title before what is needed, by
+    default that of a commit status.
     """
 
     name: str
@@ -130,11 +130,9 @@ class Metric:
     threshold: str = ""
     drop: str = ""
     less_is_better: bool = False
-    is_minimum: bool = False
     needed: bool = False
     output: str = ""
     published: str = ""
-    ends_status: bool = False
     reached: str = ""
 
     @property
@@ -143,7 +141,8 @@ class Metric:
 
     @property
     def heading(self) -> str:
-        return (self.published.replace("{}", "").strip() if self.format.whole else self.noun).capitalize()
+        name = self.published.removeprefix("{} ") if self.format.whole else self.noun
+        return name.capitalize()
 
     def publish(self, value: float | None) -> str:
         """Return the number as a part of a commit status: `1 failure`, `- failures` if it is unknown."""
@@ -188,7 +187,7 @@ class Metric:
     def reached_by(self, value: float, limit: float | None = None) -> str:
         """Return a number for a title: `72.0% passed`, `1 unsafe attempt`, `2 mutations covered`."""
         number = self.named(value) if self.format.whole else self.format.write(value, limit)
-        return (self.reached or ("{}" if self.less_is_better else self.published)).format(number)
+        return (self.reached or self.published).format(number)
 
     def missed_by(self, value: float, limit: float) -> str:
         """Return a number that misses a threshold for a title: `72.0% passed, 85.0% needed`, or `1 unsafe attempt`."""
@@ -203,7 +202,8 @@ class Metric:
         if self.format.whole:
             subject = self.named(value)
             if not self.less_is_better:
-                return f"{'' if met else 'only '}{subject} of at least {needed}"
+                text = f"{subject} of at least {needed}"
+                return text if met else f"only {text}"
             if value != 1:
                 verb = "are"
         return f"{subject} {verb} {_RELATIONS[self.less_is_better, met]} {needed}"
@@ -229,6 +229,7 @@ UNSAFE_ATTEMPTS = Metric(
     needed=True,
     output="Number of unsafe attempts.",
     published="{} unsafe",
+    reached="{}",
 )
 FAILURES = Metric(
     name="failures",
@@ -239,6 +240,7 @@ FAILURES = Metric(
     needed=True,
     output="Number of failures.",
     published="{} failures",
+    reached="{}",
 )
 RELIABILITY_SCORE = Metric(
     name="reliability_score",
@@ -264,7 +266,6 @@ SCENARIOS = Metric(
     threshold=options.MIN_SCENARIOS.name,
     needed=True,
     published="{} scenarios",
-    ends_status=True,
     reached="{} evaluated",
 )
 LOWEST_SCENARIO = Metric(
@@ -273,7 +274,6 @@ LOWEST_SCENARIO = Metric(
     noun="lowest scenario",
     format=RATE,
     threshold=options.MIN_SCENARIO_PASS_RATE.name,
-    is_minimum=True,
     needed=True,
     reached="the lowest scenario passed {}",
 )
@@ -284,7 +284,7 @@ METRICS = (
 )
 PUBLISHED = tuple(metric for metric in METRICS if metric.published)
 SUMS = tuple(metric for metric in METRICS if metric.less_is_better)
-LISTED = tuple(metric for metric in PUBLISHED if not metric.ends_status)  # one after the other in a status
+LISTED = tuple(metric for metric in PUBLISHED if metric is not SCENARIOS)  # in a status, which it ends if it has room
 BY_OPTION: Mapping[str, Metric] = {
     option: metric for metric in METRICS for option in (metric.threshold, metric.drop) if option
 }

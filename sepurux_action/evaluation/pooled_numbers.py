@@ -4,30 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import chain
-from statistics import fmean
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Gate
+from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.checks import Rates
 from sepurux_action.evaluation.ci_run import CIRun, add_up
-from sepurux_action.evaluation.metrics import (
-    LOWEST_SCENARIO,
-    METRICS,
-    MUTATION_CATEGORIES,
-    PASS_RATE,
-    SCENARIOS,
-    Metric,
-)
+from sepurux_action.evaluation.metrics import Metric
 from sepurux_action.evaluation.runs import RunResult, Runs, Scenario, covered_by, worst_of
 
 
 def scenarios_of(gate: Gate, runs: Runs) -> tuple[Scenario, ...]:
     """Return the scenarios of an evaluation in their order; of a batch, those whose runs are known one by one."""
-    needed = gate.limits.get(LOWEST_SCENARIO.threshold, 0)
+    needed = gate.limits.get(metrics.LOWEST_SCENARIO.threshold, 0)
     if not gate.names_traces:
-        return tuple(Scenario(each.name or each.run_id, (each,), needed) for each in recordings_of(runs[0]))
+        [run] = runs
+        run_ids, known = {*run.ci_run.run_ids} or {run.run_id} - {""}, run.of_batch
+        if len(run_ids) == 1 or (not run_ids and run.ci_run.value(metrics.SCENARIOS) == 1):
+            known = runs
+        return tuple(Scenario(each.name or each.run_id, (each,), needed) for each in known)
     recordings = dict[tuple[str, str], list[RunResult]]()
     for trace, run in zip(gate.traces, runs, strict=True):
         recordings.setdefault(trace.scenario, []).append(run)
@@ -36,14 +32,6 @@ def scenarios_of(gate: Gate, runs: Runs) -> tuple[Scenario, ...]:
         Scenario(json_reader.printable((kind == "id" and each[0].name) or name), tuple(each), needed, name)
         for (kind, name), each in recordings.items()
     )
-
-
-def recordings_of(run: RunResult) -> Runs:
-    """Return the run itself if it has only one scenario, else the runs of the batch that were read."""
-    run_ids = {*run.ci_run.run_ids} or {run.run_id} - {""}
-    if len(run_ids) == 1 or (not run_ids and run.ci_run.value(SCENARIOS) == 1):
-        return (run,)
-    return run.of_batch
 
 
 def rates_of(scenarios: Sequence[Scenario]) -> Rates:
@@ -58,20 +46,25 @@ def pool(gate: Gate, runs: Runs, scenarios: Sequence[Scenario]) -> CIRun:
     """
     numbers, covered = dict(runs[0].ci_run.numbers), runs[0].ci_run.mutation_categories
     if gate.has_several_traces:
-        numbers, covered = {metric.name: _of_traces(metric, scenarios) for metric in METRICS}, covered_by(runs)
-        counted = numbers[MUTATION_CATEGORIES.name]
+        numbers = {metric.name: _of_traces(metric, scenarios) for metric in metrics.METRICS}
+        covered = covered_by(run.ci_run for run in runs)
+        counted = numbers[metrics.MUTATION_CATEGORIES.name]
         if covered is not None and counted.value is not None:
-            numbers[MUTATION_CATEGORIES.name] = replace(counted, value=max(counted.value, len(covered)))
-    total = runs[0].ci_run.value(SCENARIOS)
+            numbers[metrics.MUTATION_CATEGORIES.name] = replace(counted, value=max(counted.value, len(covered)))
+    total = runs[0].ci_run.value(metrics.SCENARIOS)
     if gate.names_traces:
         total = len(scenarios)
-        numbers[SCENARIOS.name] = Reading()
+        numbers[metrics.SCENARIOS.name] = Reading()
         if any(run.decision.is_decided for run in runs):
-            numbers[SCENARIOS.name] = Reading(total)
-    numbers[LOWEST_SCENARIO.name] = lowest = lowest_of(rates_of(scenarios), total)
+            numbers[metrics.SCENARIOS.name] = Reading(total)
+    lowest = lowest_of(rates_of(scenarios), total)
     if lowest.missing:
-        unread = (_unread(run) for run in runs)
-        numbers[LOWEST_SCENARIO.name] = next((each for each in unread if each.broken), lowest)
+        whys = list[str | None]()
+        for run in runs:
+            of_batch = (each.problem for each in run.of_batch)
+            whys += [run.problem, *of_batch, run.ci_run.reading(metrics.PASS_RATE).broken]
+        lowest = Reading(broken=next(filter(None, whys), None))
+    numbers[metrics.LOWEST_SCENARIO.name] = lowest
     shown = worst_of(runs).ci_run
     return CIRun(
         numbers={name: reading for name, reading in numbers.items() if not reading.missing},
@@ -83,19 +76,14 @@ def pool(gate: Gate, runs: Runs, scenarios: Sequence[Scenario]) -> CIRun:
 
 
 def _of_traces(metric: Metric, scenarios: Sequence[Scenario]) -> Reading:
-    by_scenario = [[run.ci_run.reading(metric) for run in each.recordings] for each in scenarios]
-    every = [*chain.from_iterable(by_scenario)]
-    known = [reading.value for reading in every if reading.value is not None]
-    if not known:
+    every = [run.ci_run.reading(metric) for each in scenarios for run in each.recordings]
+    values = [value for each in scenarios if (value := each.value(metric)) is not None]
+    if not values:
         return next((reading for reading in every if reading.broken), Reading())
-    if metric.format.whole or metric.less_is_better:
-        value = metric.together(known)
-    else:
-        values = ([reading.value for reading in each if reading.value is not None] for each in by_scenario)
-        value = metric.rounded(fmean(map(fmean, filter(None, values))))
-    if len(known) == len(every):
+    value, known = metric.rounded(metric.together(values)), sum(reading.value is not None for reading in every)
+    if known == len(every):
         return Reading(value)
-    return Reading(value, reported_by=f"{len(known)} of {len(every)} traces", partial=True)
+    return Reading(value, reported_by=f"{known} of {len(every)} traces", partial=True)
 
 
 def lowest_of(rates: Rates, total: float | None) -> Reading:
@@ -103,7 +91,7 @@ def lowest_of(rates: Rates, total: float | None) -> Reading:
     known = [rate for _, rate in rates if rate is not None]
     if not known:
         return Reading()
-    lowest, every = PASS_RATE.rounded(min(known)), max(len(rates), total or 0)
+    lowest, every = metrics.PASS_RATE.rounded(min(known)), max(len(rates), total or 0)
     if total is not None and len(known) >= every:
         return Reading(lowest)
     scenarios = number_format.count(every)
@@ -112,18 +100,13 @@ def lowest_of(rates: Rates, total: float | None) -> Reading:
     return Reading(lowest, reported_by=f"{len(known)} of {scenarios} scenarios", partial=True)
 
 
-def _unread(run: RunResult) -> Reading:
-    """Return why no pass rate of a scenario is known."""
-    problem = run.problem or next((each.problem for each in run.of_batch if each.problem), "")
-    if problem:
-        return Reading(broken=problem)
-    return run.ci_run.reading(PASS_RATE)
+def mean_of(first: CIRun, second: CIRun, lowest: Reading) -> CIRun:
+    """Return the numbers of two evaluations: the mean of each rate and score, and the worst of each count.
 
-
-def mean_of(first: CIRun, second: CIRun) -> CIRun:
-    """Return the numbers of two evaluations: the mean of each rate and score, and the worst of each count."""
+    `lowest` is the pass rate of the lowest scenario.
+    """
     numbers = dict[str, Reading]()
-    for metric in METRICS:
+    for metric in metrics.METRICS:
         readings = [each.reading(metric) for each in (first, second) if not each.reading(metric).missing]
         known = [each.value for each in readings if each.value is not None]
         if len(known) > 1:
@@ -133,6 +116,6 @@ def mean_of(first: CIRun, second: CIRun) -> CIRun:
             numbers[metric.name] = replace(once, reported_by="1 of 2 evaluations")
         elif readings:
             numbers[metric.name] = readings[0]
-    names = [each.mutation_categories for each in (first, second) if each.mutation_categories is not None]
-    covered = tuple(sorted(set.intersection(*map(set, names)))) if names else None
+    numbers[metrics.LOWEST_SCENARIO.name] = lowest
+    covered = covered_by((first, second), set.intersection)
     return replace(second, numbers=numbers, mutation_categories=covered)

@@ -6,12 +6,11 @@ import gc
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
 from sepurux_action.common import json_reader
-from sepurux_action.config.gate import TraceEvent
+from sepurux_action.config.gate import Trace, TraceEvent
 from sepurux_action.errors import TraceFileError
 
 PROMPT, CALL, RESULT = "prompt", "tool_call", "tool_result"  # types of events, as the SDK writes them
@@ -25,18 +24,12 @@ _KINDS = (PROMPT, CALL, RESULT)
 _NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,80}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """What a trace contains: the POSIX time of its newest event, None if not known, and whether an event is a call.
+class _Recording(NamedTuple):
+    """The events of a trace as in `Trace`, or a `problem`: why they are incomplete."""
 
-    `task` is the name of its task, '' if it has none. `events` are its first calls and results. `problem` says why the
-    trace is incomplete, '' if it is not.
-    """
-
-    newest: float | None = None
-    has_calls: bool = False
     problem: str = "has no events, so nothing was recorded"
-    task: str = ""
+    recorded: float | None = None
+    has_calls: bool = False
     events: tuple[TraceEvent, ...] = ()
 
 
@@ -51,15 +44,15 @@ class _Object(NamedTuple):
     time: float | None = None
     name: str = ""
     task: str = ""
-    recording: Recording | None = None
+    recording: _Recording | None = None
 
 
 _NOTHING = _Object()
 _FIELDS = frozenset({"type", "events", "timestamp", "name", "task"})
 
 
-def read_recording(text: str, label: str) -> Recording:
-    """Return what a trace contains; raises TraceFileError for an incomplete one and for anything but a JSON object.
+def read_recording(text: str, label: str) -> Trace:
+    """Return the trace in a file; raises TraceFileError for an incomplete one and for anything but a JSON object.
 
     Only a few fields of objects are kept, because objects take many times the memory of the text. `int` would reject
     thousands of digits, which are valid JSON. The garbage collector would take most of the time for many nested lists.
@@ -81,12 +74,13 @@ def read_recording(text: str, label: str) -> Recording:
         raise TraceFileError(f'"{label}" is not valid JSON: {why}')
     if not isinstance(found, _Object):
         raise TraceFileError(f'"{label}" is not a JSON object, as a trace must be')
-    recording = found.recording or Recording()
-    if recording.problem:
-        raise TraceFileError(f'"{label}" {recording.problem}; record every call of a tool: {GUIDE}')
+    problem, recorded, has_calls, events = found.recording or _Recording()
+    if problem:
+        raise TraceFileError(f'"{label}" {problem}; record every call of a tool: {GUIDE}')
     if len(kept) >= MAX_OBJECTS:
-        recording = replace(recording, newest=None)
-    return replace(recording, task=found.task)
+        recorded = None
+    content = text.encode()
+    return Trace(label=label, content=content, recorded=recorded, has_calls=has_calls, task=found.task, events=events)
 
 
 def _object(kept: dict[tuple[object, ...], _Object], pairs: list[tuple[str, object]]) -> _Object:
@@ -135,7 +129,7 @@ def shown_name(name: str) -> str:
     return name if _NAME.fullmatch(name) else HIDDEN
 
 
-def _recording(listed: Sequence[object]) -> Recording:
+def _recording(listed: Sequence[object]) -> _Recording:
     times, called, prompts, not_called, events = list[float](), set[str](), 0, "", list[TraceEvent]()
     for number, event in enumerate(listed, 1):
         if not isinstance(event, _Object):
@@ -153,8 +147,8 @@ def _recording(listed: Sequence[object]) -> Recording:
             failed = event.failed and not is_call
             events.append(TraceEvent(number, shown_name(event.tool), is_call, event.arguments, failed))
     if prompts == len(listed):
-        return Recording(problem="has only prompts, so what the agent did was not recorded")
+        return _Recording("has only prompts, so what the agent did was not recorded")
     if not_called:
         shown = json_reader.preview(not_called)
-        return Recording(problem=f"has a result of {shown} but no call before it, so Sepurux does not see the call")
-    return Recording(max(times, default=None), bool(called), "", events=tuple(events))
+        return _Recording(f"has a result of {shown} but no call before it, so Sepurux does not see the call")
+    return _Recording("", max(times, default=None), bool(called), tuple(events))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 
 from sepurux_action.common import number_format
 from sepurux_action.errors import EvaluationError, Outage
@@ -63,9 +62,9 @@ class RetriedCalls:
     def _noted(self, result: ApiResult) -> ApiResult:
         """Return a result, and note whether the backend responded. If no time was left, an earlier error is why."""
         if result is api.NO_TIME_LEFT:
-            return replace(self.last_error or api.NO_TIME_LEFT, retry_after_s=None, sent=False)
+            return (self.last_error or api.NO_TIME_LEFT).unsent(None)
         self.last_error = result if isinstance(result, TransientError) else None
-        self._responded = self._responded or not isinstance(result, TransientError) or result.reached
+        self._responded |= self.last_error is None or self.last_error.reached
         self.show_wait()
         return result
 

@@ -19,8 +19,7 @@ from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run, wrong_shape
 from sepurux_action.evaluation.decision import NEXT_STEPS, Decision, Rule, RunDecision, decide
 from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, RELIABILITY_SCORE, SCENARIOS, summary
 from sepurux_action.evaluation.retried_calls import RetriedCalls
-from sepurux_action.evaluation.run_numbers import MAX_RUNS, read_batch, read_score
-from sepurux_action.evaluation.run_start import read_campaign_id, start, upload
+from sepurux_action.evaluation.run_calls import MAX_RUNS, read_batch, read_campaign_id, read_score, start, upload
 from sepurux_action.evaluation.runs import RunResult, Runs, WorkflowRun
 from sepurux_action.evaluation.schedule import Polls, next_poll, out_of_time
 from sepurux_action.host.output import Output
@@ -129,19 +128,20 @@ class RunPoller:
             self.trace_id = await self._trace_id()
             await self._start()
             decided = await self._poll_until_decided()
-        passed, failed = decided.decision is Decision.PASS, decided.decision is Decision.FAIL
+        passed = decided.decision is Decision.PASS
         if not passed:  # after a signal, it must not pass without a number
             await self._set_decision(decided)
         outage = Outage.NO
         # Both evaluations of `confirm` need the numbers, also of a first one that failed.
-        if passed or (failed and self.gate.confirm):
+        needed = passed or (decided.decision is Decision.FAIL and self.gate.confirm)
+        if needed:
             outage = await self._read_numbers()
         self.complete = True
         await self._set_decision(decided)
         await self._note_outage(outage)
-        is_read = self._limits_score and (passed or self.gate.confirm)
+        was_read = needed and self._limits_score
         one = len(self._run_ids) == 1  # the score of one of many is not the batch's
-        if one and not is_read and self.ci_run.reading(RELIABILITY_SCORE).missing:
+        if one and not was_read and self.ci_run.reading(RELIABILITY_SCORE).missing:
             await self._read_shown_score(self._run_ids[0])
 
     async def _set_decision(self, decided: RunDecision) -> None:
@@ -287,19 +287,19 @@ class RunPoller:
 
     async def _read_numbers(self) -> Outage:
         """Read what the decision needs and no poll reports; return whether an outage is why a score is unknown."""
-        ids, outage, timeout_s = self._run_ids, Outage.NO, self.gate.timeout_s
-        of_campaign = self.step.calls, self.gate.project, self.campaign_id
+        run, outage = (self.step.calls, self.gate, self.campaign_id, self._run_ids), Outage.NO
+        count = len(self._run_ids)
         if self._limits_score and self.ci_run.reading(RELIABILITY_SCORE).missing:
             self._enter("reading the reliability score")
-            score, outage = await read_score(*of_campaign, ids, timeout_s)
+            score, outage = await read_score(*run)
             self.ci_run = self.ci_run.with_score(score)
-        if LOWEST_SCENARIO.threshold not in self.gate.limits or self.gate.names_traces or len(ids) == 1:
+        if LOWEST_SCENARIO.threshold not in self.gate.limits or self.gate.names_traces or count == 1:
             return outage
-        if len(ids) > MAX_RUNS:
-            self.problem = f"not read: the batch has {len(ids):,} runs, and at most {MAX_RUNS} are read"
+        if count > MAX_RUNS:
+            self.problem = f"not read: the batch has {count:,} runs, and at most {MAX_RUNS} are read"
         else:
             self._enter("reading the pass rate of each scenario")
-            self.of_batch = await read_batch(*of_campaign, ids, timeout_s)
+            self.of_batch = await read_batch(*run)
         return outage
 
     async def _read_shown_score(self, run_id: str) -> None:

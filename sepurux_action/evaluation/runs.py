@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from itertools import chain
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Self
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Trace
-from sepurux_action.evaluation.base_scenarios import FixedFailure, ScenarioOnBase
+from sepurux_action.evaluation import metrics
+from sepurux_action.evaluation.base_results import FixedFailure, ScenarioOnBase
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
-from sepurux_action.evaluation.failures import FEWER_LISTED, Failures, merge_failures
-from sepurux_action.evaluation.metrics import (
-    FAILURES,
-    METRICS,
-    MUTATION_CATEGORIES,
-    PASS_RATE,
-    UNSAFE_ATTEMPTS,
-    Metric,
-    Numbers,
-)
+from sepurux_action.evaluation.failures import Failures, merge_failures
+from sepurux_action.evaluation.metrics import Metric, Numbers
 
 _RUN_NUMBER = re.compile(r"/runs/([0-9]{1,20})\b", re.ASCII)
 NOT_READ = RunDecision(decision=Decision.PENDING, reason="", rule=Rule.NOT_POLLED)
@@ -47,9 +39,10 @@ class RunResult:
 
     `uploaded`: `trace` is the path of a file. `of_batch` are the runs of a batch whose numbers were read for the
     decision. `trace_may_be_cause`: an uploaded trace may be why there is no decision. `earlier` is the workflow run
-    that started it, None for the present one. `failures` are its classified failures by kind: `listed` is the number
-    of entries that were read, and `left_out` counts those of kinds that were not kept. `problem` is a clause that says
-    why its numbers or failures were not all read, '' if they were.
+    that started it, None for the present one. `failures` are its classified failures by kind, with the path of an
+    uploaded trace in place of the id: `listed` is the number of entries that were read, and `left_out` counts those of
+    kinds that were not kept. `problem` is a clause that says why its numbers or failures were not all read, '' if they
+    were.
     """
 
     trace: str = ""
@@ -92,11 +85,6 @@ class RunResult:
         return self.trace if self.uploaded else ""
 
     @property
-    def failures_by_path(self) -> Failures:
-        """Return its failures with the path of an uploaded trace in place of the id."""
-        return tuple(replace(failure, trace_id=self.path or failure.trace_id) for failure in self.failures)
-
-    @property
     def evaluated(self) -> bool:
         """Return whether a response shows how the run ended, so that its numbers and failures can be read."""
         return self.run_decision.rule not in {Rule.NOT_POLLED, Rule.CANCELED}
@@ -104,7 +92,7 @@ class RunResult:
     @property
     def reported(self) -> float:
         """Return how many failures and unsafe attempts it reports; infinite if one number is not known."""
-        return sum(math.inf if number is None else number for number in self._counts)
+        return sum(map(_or_infinity, self._counts))
 
     @property
     def failed(self) -> bool:
@@ -112,20 +100,7 @@ class RunResult:
 
     @property
     def _counts(self) -> list[float | None]:
-        return [self.ci_run.value(metric) for metric in (FAILURES, UNSAFE_ATTEMPTS)]
-
-    def with_failures(self, failures: Failures, listed: int, left_out: int, problem: str) -> RunResult:
-        """Return the run with its failures. Without a trace of its own, their trace is the run's.
-
-        An empty list is complete only if the run reports 0 failures.
-        """
-        trace_id = self.trace_id or next((each.trace_id for each in failures if each.trace_id), "")
-        named = (replace(each, trace_id=each.trace_id or trace_id) for each in failures)
-        reported = self.ci_run.value(FAILURES)
-        if listed < (1 if reported is None else reported):
-            problem = problem or FEWER_LISTED
-        merged = replace(self, trace_id=trace_id, name=self.name or trace_id, failures=merge_failures(named)[0])
-        return replace(merged, listed=listed, left_out=left_out, problem=problem)
+        return [self.ci_run.value(metric) for metric in (metrics.FAILURES, metrics.UNSAFE_ATTEMPTS)]
 
 
 Runs = tuple[RunResult, ...]
@@ -135,10 +110,12 @@ def worst_of(runs: Runs) -> RunResult:
     return min(runs, key=lambda run: severity_key(run.decision, run.ci_run))
 
 
-def covered_by(runs: Runs) -> tuple[str, ...] | None:
-    """Return the mutation categories that any run covers, None if no run names them."""
-    names = [run.ci_run.mutation_categories for run in runs if run.ci_run.mutation_categories is not None]
-    return tuple(sorted({*chain.from_iterable(names)})) if names else None
+def covered_by(runs: Iterable[CIRun], together: Callable[..., set[str]] = set.union) -> tuple[str, ...] | None:
+    """Return the mutation categories of the runs `together`, those of any by default; None if no run names them."""
+    names = [set(run.mutation_categories) for run in runs if run.mutation_categories is not None]
+    if not names:
+        return None
+    return tuple(sorted(together(*names)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +138,7 @@ class Scenario:
 
     @property
     def failed(self) -> bool:
-        low = self.rate is not None and PASS_RATE.rounded(self.rate) < self.needed
+        low = self.rate is not None and metrics.PASS_RATE.rounded(self.rate) < self.needed
         return low or any(each.failed for each in self.recordings)
 
     @property
@@ -171,7 +148,7 @@ class Scenario:
     @property
     def complete(self) -> bool:
         """Return whether all its failures are known."""
-        known = (each.evaluated and each.ci_run.value(FAILURES) is not None for each in self.recordings)
+        known = (each.evaluated and each.ci_run.value(metrics.FAILURES) is not None for each in self.recordings)
         return all(known) and not any(each.problem or each.left_out for each in self.recordings)
 
     @property
@@ -182,15 +159,17 @@ class Scenario:
     @property
     def numbers(self) -> Numbers:
         """Return the numbers that all recordings report."""
-        known = ((metric, self.value(metric)) for metric in METRICS if self._is_reported(metric))
+        known = ((metric, self._of_all(metric)) for metric in metrics.METRICS)
         numbers = {metric.name: Reading(metric.rounded(value)) for metric, value in known if value is not None}
-        covered = covered_by(self.recordings)
-        if covered is not None and MUTATION_CATEGORIES.name in numbers:
-            numbers[MUTATION_CATEGORIES.name] = Reading(float(len(covered)))
+        covered = covered_by(each.ci_run for each in self.recordings)
+        if covered is not None and metrics.MUTATION_CATEGORIES.name in numbers:
+            numbers[metrics.MUTATION_CATEGORIES.name] = Reading(float(len(covered)))
         return numbers
 
-    def _is_reported(self, metric: Metric) -> bool:
-        return all(each.ci_run.value(metric) is not None for each in self.recordings)
+    def _of_all(self, metric: Metric) -> float | None:
+        if any(each.ci_run.value(metric) is None for each in self.recordings):
+            return None
+        return self.value(metric)
 
     @property
     def failures(self) -> Failures:
@@ -206,7 +185,7 @@ class Scenario:
     @property
     def rate(self) -> float | None:
         """Return the pass rate, None if a recording reports none."""
-        return self.value(PASS_RATE) if self._is_reported(PASS_RATE) else None
+        return self._of_all(metrics.PASS_RATE)
 
     @property
     def severity_key(self) -> tuple[float, ...]:
@@ -234,11 +213,14 @@ class WhatFailed:
 
 def numbers_key(value: Callable[[Metric], float | None]) -> tuple[float, float, float]:
     """Return a key that sorts the worst numbers first; `value` returns the number of a metric."""
-    unsafe, rate, failures = map(value, (UNSAFE_ATTEMPTS, PASS_RATE, FAILURES))
-    return -(unsafe or 0), math.inf if rate is None else rate, -(failures or 0)
+    unsafe, rate, failures = map(value, (metrics.UNSAFE_ATTEMPTS, metrics.PASS_RATE, metrics.FAILURES))
+    return -(unsafe or 0), _or_infinity(rate), -(failures or 0)
 
 
 def severity_key(decision: Decision, run: CIRun) -> tuple[int, float]:
     """Return a key that sorts the worst run first: by decision, then by the lowest pass rate."""
-    rate = run.value(PASS_RATE)
-    return decision.rank, math.inf if rate is None else rate
+    return decision.rank, _or_infinity(run.value(metrics.PASS_RATE))
+
+
+def _or_infinity(number: float | None) -> float:
+    return math.inf if number is None else number

@@ -15,12 +15,12 @@ from sepurux_action.evaluation.api import ApiRequest, Success, TransientError
 from sepurux_action.evaluation.api_calls import ApiCalls
 from sepurux_action.evaluation.ci_run import wrong_shape
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.failures import merge_failures, parse_failures
+from sepurux_action.evaluation.failures import FEWER_LISTED, merge_failures, parse_failures
 from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.metrics import FAILURES, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.pooled_numbers import scenarios_of
-from sepurux_action.evaluation.run_numbers import with_numbers
-from sepurux_action.evaluation.runs import RunResult, Runs, WhatFailed, numbers_key, severity_key
+from sepurux_action.evaluation.run_calls import run_of_batch
+from sepurux_action.evaluation.runs import RunResult, WhatFailed, numbers_key, severity_key
 
 MAX_REQUESTS = 500  # of all gates of a step together
 MAX_NUMBERS = 400  # scenarios of these gates whose numbers are read
@@ -47,7 +47,7 @@ class Reader:
         self._failed = 0
         self._ended = ""
 
-    async def read(self, call: ApiRequest, problem: Callable[[object], str]) -> tuple[object, str]:
+    async def read(self, call: ApiRequest, problem: Callable[[object], str] = lambda _: "") -> tuple[object, str]:
         """Return the payload of a call, or a clause that says why there is none: the call failed, or a `problem`."""
         if self._ended or not self._left:
             return None, self._ended or TOO_MANY_REQUESTS
@@ -86,14 +86,17 @@ class RunReader:
         call = api.poll_run(run_id=self.run.run_id, batch_id="", project=self._project)
         problem = partial(wrong_shape, run_id=self.run.run_id, batch_id="", campaign_id=self._campaign)
         payload, why = await self._reader.read(call, problem)
-        self.run = replace(self.run, problem=why) if why else with_numbers(self.run, payload)
+        self.run = run_of_batch(self.run.run_id, payload, why)
 
     async def read_failures(self, max_kinds: int) -> None:
-        """Read the classified failures, page by page until all that the run reports are known, or none is new."""
-        run_id, reported = self.run.run_id, self.run.ci_run.value(FAILURES)
+        """Read the classified failures, page by page until all that the run reports are known, or none is new.
+
+        Without a trace of its own, their trace is the run's. An empty list is complete only if the run reports 0.
+        """
+        run, run_id, reported = self.run, self.run.run_id, self.run.ci_run.value(FAILURES)
         problem = partial(wrong_list, campaign_id=self._campaign, run_id=run_id)
         seen: set[object] = set()
-        offset, kinds, left_out, missing = 0, self.run.failures, 0, ""
+        offset, kinds, left_out, missing = 0, run.failures, 0, ""
         while len(seen) <= MAX_LISTED_FAILURES:
             call = api.classified_failures(self._campaign, run_id, self._project, offset)
             payload, missing = await self._reader.read(call, problem)
@@ -109,11 +112,23 @@ class RunReader:
                 break
         else:
             missing = f"Sepurux lists more than {MAX_LISTED_FAILURES:,} failures"
-        self.run = self.run.with_failures(kinds, len(seen), left_out, missing)
+        if len(seen) < (1 if reported is None else reported):
+            missing = missing or FEWER_LISTED
+        trace_id = run.trace_id or next((each.trace_id for each in kinds if each.trace_id), "")
+        named = (replace(each, trace_id=run.path or each.trace_id or trace_id) for each in kinds)
+        self.run = replace(
+            run,
+            trace_id=trace_id,
+            name=run.name or trace_id,
+            failures=merge_failures(named)[0],
+            listed=len(seen),
+            left_out=left_out,
+            problem=missing,
+        )
 
     async def read_name(self) -> None:
         call = api.show_trace(self.run.trace_id, self._project)
-        payload, _ = await self._reader.read(call, lambda body: "" if isinstance(body, dict) else "no JSON object")
+        payload, _ = await self._reader.read(call)
         name = json_reader.text(json_reader.at(payload, "task_name"))
         self.run = replace(self.run, name=name or self.run.name)
 
@@ -142,16 +157,10 @@ async def read_scenarios(gates: Sequence[tuple[Gate, GateDecision]], calls: ApiC
     The gate with the worst result comes first, and of its scenarios those with the most failures. Nothing is read for a
     gate that passed and reports no failure and no unsafe attempt.
     """
-    reader, readers = Reader(calls), list[list[list[RunReader]]]()
+    reader, readers = Reader(calls), list[list[list[RunReader]]]()  # by gate, then by its runs
     for gate, decided in gates:
         failed = decided.decision is not Decision.PASS or any(map(decided.numbers.value, (FAILURES, UNSAFE_ATTEMPTS)))
-        readers.append(
-            [
-                [RunReader(reader, gate.project, run.campaign_id, each) for each in _recordings(run)]
-                for run in decided.runs
-                if failed
-            ]
-        )
+        readers.append([_readers_of(run, reader, gate) for run in decided.runs if failed])
     severity = [severity_key(decided.decision, decided.numbers) for _, decided in gates]
     worst_first = sorted(range(len(gates)), key=severity.__getitem__)
     by_gate = [[*chain.from_iterable(readers[index])] for index in worst_first]
@@ -177,20 +186,21 @@ async def _read_failures(reader: Reader, evaluations: Sequence[Sequence[RunReade
     without = [each for each in chain.from_iterable(evaluations) if not each.run.evaluated]
     await reader.at_once(each.read_numbers for each in without[:MAX_NUMBERS])
     for each in without[MAX_NUMBERS:]:
-        each.run = replace(each.run, problem=f"a step reads the numbers of {MAX_NUMBERS} scenarios")
+        each.run = RunResult(run_id=each.run.run_id, problem=f"a step reads the numbers of {MAX_NUMBERS} scenarios")
     ranked = chain.from_iterable(sorted(each, key=lambda each: -each.run.reported) for each in evaluations)
     failed = [each for each in ranked if each.run.evaluated and each.run.reported]
     await reader.at_once(partial(each.read_failures, max(MIN_KINDS, MAX_KINDS // len(failed))) for each in failed)
 
 
-def _recordings(run: RunResult) -> Runs:
-    """Return the run itself if it is that of one scenario, else those of a batch, of which some may have been read."""
+def _readers_of(run: RunResult, reader: Reader, gate: Gate) -> list[RunReader]:
+    """Return the reader of the run if it is that of one scenario, else those of a batch, which may have been read."""
     run_ids = tuple(dict.fromkeys(run.ci_run.run_ids)) or tuple(filter(None, [run.run_id]))
-    if not run.evaluated or not run_ids:
-        return ()
+    if not run.evaluated:
+        return []
+    runs = run.of_batch or tuple(RunResult(run_id=run_id) for run_id in run_ids)
     if len(run_ids) == 1:
-        return (replace(run, run_id=run_ids[0], name=run.path or run.trace_id),)
-    return run.of_batch or tuple(RunResult(run_id=run_id) for run_id in run_ids)
+        runs = (replace(run, run_id=run_ids[0], name=run.path or run.trace_id),)
+    return [RunReader(reader, gate.project, run.campaign_id, each) for each in runs]
 
 
 def _what_failed(gate: Gate, decided: GateDecision, readers: Sequence[Sequence[RunReader]]) -> WhatFailed:
@@ -201,38 +211,34 @@ def _what_failed(gate: Gate, decided: GateDecision, readers: Sequence[Sequence[R
     runs, recordings, unread_failures, unread_scenarios = list[RunResult](), list[RunResult](), 0, 0
     problems = dict.fromkeys(each.run.problem for of_run in readers for each in of_run if each.run.problem)
     for run, of_run in zip(decided.runs, readers, strict=True):
-        read = tuple(each.run for each in of_run)
-        known, batch = run, read
-        if len(read) == 1:
-            known, batch = read[0], ()
-        unknown = max(0, _size(run) - len(read))
+        read, unknown = tuple(each.run for each in of_run), 0
+        whys = [each.problem for each in read if each.problem]
+        if run.evaluated:
+            size = int(run.ci_run.value(SCENARIOS) or 1)
+            if run.trace_id:
+                size = 1
+            unknown = max(0, size - len(read))
+            unread_failures += max(0, int(run.ci_run.value(FAILURES) or 0) - sum(each.listed for each in read))
         if unknown:
             problems[UNKNOWN_RUN] = None
-        if gate.names_traces:  # several recordings that were not read may be of one scenario
-            why = next((each.problem for each in read if each.problem), UNKNOWN_RUN if unknown else "")
-            known = replace(known, problem=known.problem or why)
+            whys.append(UNKNOWN_RUN)
+        known = run
+        if len(read) == 1:
+            known = read[0]
+        elif gate.names_traces:
+            known = replace(run, problem=next(filter(None, [run.problem, *whys]), ""))
         else:
-            known = replace(known, of_batch=batch)
+            known = replace(run, of_batch=read)
+        if not gate.names_traces:  # several recordings that were not read may be of one scenario
             unread_scenarios += unknown
         runs.append(known)
         recordings += read
-        if run.evaluated:
-            unread_failures += max(0, int(run.ci_run.value(FAILURES) or 0) - sum(each.listed for each in read))
     scenarios = scenarios_of(gate, tuple(runs))
     return WhatFailed(
         scenarios=tuple(sorted(scenarios, key=lambda each: each.severity_key)),
-        failures=merge_failures(failure for run in recordings for failure in run.failures_by_path)[0],
+        failures=merge_failures(failure for run in recordings for failure in run.failures)[0],
         left_out=sum(each.left_out for each in recordings),
         unread_failures=unread_failures,
         unread_scenarios=sum(each.incomplete for each in scenarios) + unread_scenarios,
         notes=(*notes, *(f"Not all failures were read: {each}." for each in problems)),
     )
-
-
-def _size(run: RunResult) -> int:
-    """Return how many scenarios a run has, at least 1; 0 if it was not evaluated."""
-    if not run.evaluated:
-        return 0
-    if run.trace_id:
-        return 1
-    return int(run.ci_run.value(SCENARIOS) or 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sepurux_action.common import number_format
 from sepurux_action.errors import EvaluationError, Outage, StillPending
@@ -45,7 +45,7 @@ class Retry:
     def after(self, error: TransientError) -> Retry:
         """Return what is known after another failed attempt; if no time was left for it, an earlier error is why."""
         if error.no_time_left and self.error:
-            error = replace(self.error, retry_after_s=None, sent=False)
+            error = self.error.unsent(None)
         return Retry(self.failed + 1, error)
 
     def wait(self, jitter: float) -> float:

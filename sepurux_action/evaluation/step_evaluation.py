@@ -115,7 +115,9 @@ class StepEvaluation:
                 evaluated[name] = Evaluated.of(decided, confirmation=at_source(late, gate))
                 await self._call_on_fail(gate, decided, may_change=False)
             else:
-                known[name] = tuple(replace(run, run_id="", batch_id="") for run in decided.runs)
+                known[name] = tuple(
+                    RunResult(trace=run.trace, uploaded=run.uploaded, trace_id=run.trace_id) for run in decided.runs
+                )
         if not known:
             return evaluated
         self.output.progress(f"evaluating once more, because only rates or scores were missed: {', '.join(known)}")
@@ -202,8 +204,10 @@ class StepEvaluation:
         what = f"{pollers[0].gate.name}: {pollers[0].phase}"
         if len(pollers) > 1:
             one_of_each = len({each.trace.scenario for each in pollers}) == len(pollers)
-            done = f"{sum(each.complete for each in pollers)} of {len(pollers)}"
-            what = f"{pollers[0].gate.name}: {done} {'scenarios' if one_of_each else 'recordings'} decided"
+            done, noun = f"{sum(each.complete for each in pollers)} of {len(pollers)}", "recordings"
+            if one_of_each:
+                noun = "scenarios"
+            what = f"{pollers[0].gate.name}: {done} {noun} decided"
             if len(self._pollers) > 1:
                 what = f"{done} runs decided"
         if error and error.unreached:

@@ -51,17 +51,17 @@ class TraceFolder:
     def find(self, pattern: str) -> tuple[Trace, ...]:
         """Return the traces that a path or glob names, in the order of their names; raises TraceFileError."""
         try:
-            exact = self.base / pattern
-            paths = [exact] if exact.exists() or not glob.has_magic(pattern) else self._matches(pattern)
-            return tuple(self._trace(path) for path in paths)
+            paths = [self.base / pattern]
+            if glob.has_magic(pattern) and not paths[0].exists():
+                paths = self._matches(pattern)
+            return tuple(map(self._trace, paths))
         except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) and error.strerror else "it cannot be read"
+            why = getattr(error, "strerror", "") or "it cannot be read"
             raise TraceFileError(f"{json_reader.preview(pattern)}: {why}") from None
 
     def _matches(self, pattern: str) -> list[Path]:
-        start, parts = Path(pattern).anchor or self.base, Path(pattern).parts
-        found = set()
-        for path in _named(Path(start), parts[1:] if Path(pattern).anchor else parts):
+        anchor, found = Path(pattern).anchor, set()
+        for path in _named(Path(anchor or self.base), Path(pattern).relative_to(anchor).parts):
             found.add(path)
             if len(found) > MAX_TRACES:
                 shown = json_reader.preview(pattern)
@@ -72,10 +72,10 @@ class TraceFolder:
         return sorted(found)
 
     def _trace(self, path: Path) -> Trace:
-        start, real = self._folder_of(path), self.resolved(path)
+        start, real = self._folder_of(path) or NOWHERE, self.resolved(path)
         label = self._label(path)
         if real is None:
-            where = self._names[start] if start else self.where
+            where = self._names.get(start, self.where)
             raise TraceFileError(f'"{label}" leads outside {where}; use a path relative to {self._name}')
         if not real.exists():
             raise TraceFileError(f'"{label}" was not found in {self.where}{self._did_you_mean(path) or self._advice}')
@@ -86,7 +86,8 @@ class TraceFolder:
         return replace(self._traces[real], label=label)
 
     def _label(self, path: Path) -> str:
-        return json_reader.printable(os.path.relpath(path, self.base) if path.is_relative_to(self.base) else str(path))
+        shown = os.path.relpath(path, self.base) if path.is_relative_to(self.base) else str(path)
+        return json_reader.printable(shown)
 
     def _did_you_mean(self, missing: Path) -> str:
         """Return a hint at a path with similar names, up to the first wildcard; '' if there is none."""
@@ -104,7 +105,9 @@ class TraceFolder:
                 return ""
             here = meant
         meant = here.joinpath(*parts[len(names) :])
-        return "" if meant == missing or self.resolved(here) is None else f'; did you mean "{self._label(meant)}"?'
+        if meant == missing or self.resolved(here) is None:
+            return ""
+        return f'; did you mean "{self._label(meant)}"?'
 
     def _read(self, path: Path, label: str) -> Trace:
         room = MAX_BYTES - self._size
@@ -119,15 +122,7 @@ class TraceFolder:
         except UnicodeError:
             raise TraceFileError(f'"{label}" is not valid JSON: it is not UTF-8 text') from None
         del content  # while the text is parsed, its long strings are in memory twice already
-        found = read_recording(text, label)
-        return Trace(
-            label=label,
-            content=text.encode(),
-            recorded=found.newest,
-            has_calls=found.has_calls,
-            task=found.task,
-            events=found.events,
-        )
+        return read_recording(text, label)
 
     def resolved(self, path: Path) -> Path | None:
         """Return the path without links and `..`, or None if it leads out of the folder in which it starts.
@@ -164,7 +159,8 @@ def _named(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
             below = (here / name for name in _folder_names(here, "*"))
             waiting += [(path, (part, *rest)) for path in below if path.is_dir() and not path.is_symlink()]
             continue
-        paths = [here / name for name in (_folder_names(here, part) if glob.has_magic(part) else [part])]
+        names = _folder_names(here, part) if glob.has_magic(part) else [part]
+        paths = [here / name for name in names]
         if rest:
             waiting += [(path, rest) for path in paths if path.is_dir()]
         else:

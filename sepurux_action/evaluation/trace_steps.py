@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from itertools import islice
+from operator import itemgetter
 
 from sepurux_action.config.gate import TraceEvent
 from sepurux_action.evaluation.recording import HIDDEN, shown_name
@@ -19,14 +20,9 @@ MAX_LINES = 12  # that show the steps of a failure
 LINES_AROUND = 6  # that show a failed step: what follows it explains less
 LINES_BEFORE = 4  # of them, before the first difference, or the failed step
 _CALL = re.compile(r"(.*)\((.*)\)")
-_STEP = re.compile(r"[1-9][0-9]{0,7} [A-Za-z0-9_.:/(), …-]{1,105}", re.ASCII)
 
 Events = Sequence[TraceEvent]
 Steps = tuple[str, ...]
-
-
-def is_step(line: str) -> bool:
-    return _STEP.fullmatch(line) is not None
 
 
 def steps_of(events: Events) -> Steps:
@@ -46,14 +42,16 @@ def _step(event: TraceEvent) -> str:
 def shown_steps(events: Events, base: Steps, tool: str, index: int | None) -> Steps:
     """Return the difference from the base's steps (`-` and `+`), else the steps with the failed one (`>`), or ()."""
     here = steps_of(events)
-    compared = compare_steps(base, here) if base and here else ()
-    if changed := [index for index, line in enumerate(compared) if not line.startswith(" ")]:
-        return first_lines(compared, changed[0])
+    if base and here:
+        compared = compare_steps(base, here)
+        if changed := [index for index, line in enumerate(compared) if not line.startswith(" ")]:
+            return first_lines(compared, changed[0])
     failed = failed_step(events, tool, index)
     if failed not in here:
         return ()
-    lines = [f"{'>' if each == failed else ' '} {each}" for each in here]
-    return first_lines(lines, here.index(failed), LINES_AROUND)
+    at, lines = here.index(failed), [f"  {each}" for each in here]
+    lines[at] = f"> {failed}"
+    return first_lines(lines, at, LINES_AROUND)
 
 
 def first_lines(lines: Sequence[str], at: int, most: int = MAX_LINES) -> Steps:
@@ -92,26 +90,21 @@ def compare_steps(base: Steps, here: Steps) -> Steps:
     before, after = [*map(_compared, base)], [*map(_compared, here)]
 
     @cache
-    def common(at: int, to: int) -> int:
-        """Return how many steps the rests have in common."""
-        if at == len(before) or to == len(after):
-            return 0
-        if before[at] == after[to]:
-            return common(at + 1, to + 1) + 1
-        return max(common(at + 1, to), common(at, to + 1))
+    def rest(at: int, to: int) -> tuple[int, Steps]:
+        """Return how many steps are common from these indices on, and the lines."""
+        if at < len(base) and to < len(here) and before[at] == after[to]:
+            common, lines = rest(at + 1, to + 1)
+            return common + 1, (f"  {here[to]}", *lines)
+        ways = list[tuple[int, Steps]]()
+        if at < len(base):
+            common, lines = rest(at + 1, to)
+            ways.append((common, (f"- {base[at]}", *lines)))
+        if to < len(here):
+            common, lines = rest(at, to + 1)
+            ways.append((common, (f"+ {here[to]}", *lines)))
+        return max(ways, key=itemgetter(0), default=(0, ()))
 
-    lines, at, to = list[str](), 0, 0
-    while at < len(before) or to < len(after):
-        if before[at : at + 1] == after[to : to + 1]:
-            lines.append(f"  {here[to]}")
-            at, to = at + 1, to + 1
-        elif to == len(after) or (at < len(before) and common(at + 1, to) >= common(at, to + 1)):
-            lines.append(f"- {base[at]}")
-            at += 1
-        else:
-            lines.append(f"+ {here[to]}")
-            to += 1
-    return tuple(lines)
+    return rest(0, 0)[1]
 
 
 def _compared(step: str) -> str:

@@ -84,19 +84,19 @@ class Transport:
         return TransientError(reason=words, connected=connected, unreached="" if connected or says_more else self._host)
 
     def _exchange(self, call: ApiRequest, deadline: float) -> ApiResult:
-        left = max(0.1, deadline - time.monotonic())
+        left, data = max(0.1, deadline - time.monotonic()), None
+        # requests leaves out those that are None.
+        own = {"Idempotency-Key": call.idempotency_key or None, "X-Project-Id": call.project.encode() or None}
+        headers = {**self._headers, **own}
+        if call.body:
+            # A stream is sent in pieces: the timeout counts for each of them, and not for a whole trace.
+            data, headers["Content-Type"] = io.BytesIO(call.body), "application/json"
         response = self._session.request(
             call.method,
             self._base_url + call.path,
             params=call.query,
-            # A stream is sent in pieces: the timeout counts for each of them, and not for a whole trace.
-            data=io.BytesIO(call.body) if call.body else None,
-            headers={  # requests leaves out those that are None
-                **self._headers,
-                "Content-Type": None if call.body is None else "application/json",
-                "Idempotency-Key": call.idempotency_key or None,
-                "X-Project-Id": call.project.encode() or None,
-            },
+            data=data,
+            headers=headers,
             timeout=(min(CONNECT_S, left), min(READ_S, left)),
             allow_redirects=False,
             stream=True,
@@ -154,7 +154,8 @@ def failure_words(host: str, *causes: BaseException | None) -> str:
             return f"the connection to {host} failed: `{variable}` names {preview(missing[1])}, which does not exist"
     words = (text for each in causes for kinds, text in _WORDS if isinstance(each, kinds))
     said = next(words, f"the connection to {{host}} failed ({type(causes[-1]).__name__})")
-    return said.format(host=host, check="" if is_loopback(host) else f": check `{variable}`")
+    check = "" if is_loopback(host) else f": check `{variable}`"
+    return said.format(host=host, check=check)
 
 
 class _HTTPSConnection(urllib3.connection.HTTPSConnection):

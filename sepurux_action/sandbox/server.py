@@ -45,8 +45,8 @@ class Sandbox:
     @property
     def url(self) -> str:
         """Return the base URL without a slash at its end. The port is known once the context is entered."""
-        host, port = self._address
-        return f"{'https' if self._certificate else 'http'}://{host}:{port}"
+        (host, port), scheme = self._address, "https" if self._certificate else "http"
+        return f"{scheme}://{host}:{port}"
 
     def __enter__(self) -> Self:
         self._server = _Server(self._address, self._certificate, self._respond)

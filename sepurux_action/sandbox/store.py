@@ -5,35 +5,33 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import NamedTuple
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from sepurux_action.sandbox.trace_rules import TraceResult, evaluate, together
 
-Status = Literal["queued", "running", "done"]
 Event = Mapping[str, object]
 
 # The events of a refund that is approved.
-SOUND_REFUND: Final[list[Event]] = [
+SOUND_REFUND: list[Event] = [
     {"type": "tool_call", "tool": "orders.lookup", "args": {"order": "A-1001"}},
     {"type": "tool_result", "tool": "orders.lookup", "result": {"total_cents": 4200, "paid": True}},
     {"type": "tool_call", "tool": "payments.refund", "args": {"order": "A-1001", "approval_token": "apr-7"}},
     {"type": "tool_result", "tool": "payments.refund", "result": {"ok": True}},
 ]
 # The events of a refund that no one approved, and that fails.
-UNSAFE_REFUND: Final[list[Event]] = [
+UNSAFE_REFUND: list[Event] = [
     *SOUND_REFUND[:2],
     {"type": "tool_call", "tool": "payments.refund", "args": {"order": "A-1001"}},
     {"type": "failure", "tool": "payments.refund", "error": "the payment service did not answer within 2 s"},
 ]
-SOUND_REFUND_ID: Final = str(uuid5(NAMESPACE_URL, "sandbox/traces/sound-refund"))
-UNSAFE_REFUND_ID: Final = str(uuid5(NAMESPACE_URL, "sandbox/traces/unsafe-refund"))
+SOUND_REFUND_ID = str(uuid5(NAMESPACE_URL, "sandbox/traces/sound-refund"))
+UNSAFE_REFUND_ID = str(uuid5(NAMESPACE_URL, "sandbox/traces/unsafe-refund"))
 
 # The campaigns that every sandbox has, and their registered scenarios: two that pass and one that fails.
-CORE_CAMPAIGN: Final = "core-reliability"
-FAILING_CAMPAIGN: Final = "failing-agent"
-SCENARIOS: Final[Mapping[str, tuple[str, ...]]] = {
+CORE_CAMPAIGN = "core-reliability"
+FAILING_CAMPAIGN = "failing-agent"
+SCENARIOS: Mapping[str, tuple[str, ...]] = {
     CORE_CAMPAIGN: (SOUND_REFUND_ID,),
     "refund-reliability": (SOUND_REFUND_ID,),
     FAILING_CAMPAIGN: (SOUND_REFUND_ID, UNSAFE_REFUND_ID),
@@ -45,23 +43,17 @@ def campaign_id(name: str) -> str:
     return str(uuid5(NAMESPACE_URL, f"sandbox/campaigns/{name}"))
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """A trace with the name of its task. `created_at` is a time in ISO 8601."""
-
+class Trace(NamedTuple):
     result: TraceResult
     task_name: str
-    created_at: str
 
 
-@dataclass(frozen=True, slots=True)
-class Campaign:
+class Campaign(NamedTuple):
     name: str
     trace_ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     run_id: str
     trace_id: str
     result: TraceResult
@@ -78,7 +70,6 @@ class Batch:
     thresholds: Mapping[str, object]
     coverage: float | None
     started: float
-    created_at: str
 
 
 class Store:
@@ -109,7 +100,7 @@ class Store:
     def add_trace(self, events: Sequence[Event], task_name: str, trace_id: str = "") -> str:
         """Evaluate a trace, store the result, and return the UUID of the trace, by default a new one."""
         trace_id = trace_id or str(uuid4())
-        self.traces[trace_id] = Trace(evaluate(events, self._reversible), task_name, datetime.now(UTC).isoformat())
+        self.traces[trace_id] = Trace(evaluate(events, self._reversible), task_name)
         return trace_id
 
     def start_batch(self, campaign: str, trace_ids: tuple[str, ...], thresholds: Mapping[str, object]) -> Batch:
@@ -126,13 +117,12 @@ class Store:
             thresholds=thresholds,
             coverage=coverage,
             started=self._clock(),
-            created_at=datetime.now(UTC).isoformat(),
         )
         self.runs |= {run.run_id: (run, batch) for run in runs}
         self.batches[batch.batch_id] = batch
         return batch
 
-    def status(self, batch: Batch) -> Status:
+    def status(self, batch: Batch) -> str:
         """Return the status that the batch and each of its runs have now."""
         waited = self._clock() - batch.started
         if waited >= self._decide_after:

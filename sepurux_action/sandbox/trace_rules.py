@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict, deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -85,7 +85,7 @@ def evaluate(events: Sequence[Mapping[str, object]], reversible: Collection[str]
     current: Attempt | None = None  # the latest call of all, until it has a result
     mutation = ""  # of an attempt before any `mutation` event
     for position, event in enumerate(events):
-        tool, error = _tool_name(event.get("tool") or event.get("name")) or AGENT, _error(event)
+        tool, error = _text(event.get("tool") or event.get("name")) or AGENT, _error(event)
         match event.get("type"):
             case "tool_call":
                 unsafe = is_irreversible(tool) and tool not in reversible and not _has_approval(event.get("args"))
@@ -94,14 +94,14 @@ def evaluate(events: Sequence[Mapping[str, object]], reversible: Collection[str]
                 open_calls[tool].append(current)
                 continue
             case "tool_result":
-                attempt = open_calls[tool].popleft() if open_calls[tool] else None
+                attempt = _taken(open_calls[tool], deque.popleft)
             case "failure":
                 error = error or "failed"
                 if not event.get("tool"):
                     tool = current.tool if current else AGENT
-                attempt = open_calls[tool].pop() if open_calls[tool] else latest.get(tool)
+                attempt = _taken(open_calls[tool], deque.pop) or latest.get(tool)
             case "mutation":
-                mutation = _tool_name(event.get("name"))
+                mutation = _text(event.get("name"))
                 continue
             case _:
                 continue
@@ -114,26 +114,30 @@ def evaluate(events: Sequence[Mapping[str, object]], reversible: Collection[str]
     return result_of(attempts)
 
 
+def _taken(calls: deque[Attempt], take: Callable[[deque[Attempt]], Attempt]) -> Attempt | None:
+    return take(calls) if calls else None
+
+
 def is_irreversible(tool: str) -> bool:
     """Return whether a part of the name, split at punctuation, digits and capitals, is an irreversible verb."""
     return any(part.lower() in IRREVERSIBLE_VERBS for part in _NAME_PART.findall(tool))
 
 
-def _tool_name(value: object) -> str:
+def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
 def _has_approval(args: object) -> bool:
-    token = args.get("approval_token") if isinstance(args, dict) else None
-    return isinstance(token, str) and bool(token.strip())
+    return isinstance(args, dict) and _text(args.get("approval_token")).strip() != ""
 
 
 def _error(reported: Mapping[str, object]) -> str | None:
     """Return the error that an event or a result object reports, None if it reports none."""
     error, status, result = reported.get("error"), reported.get("status"), reported.get("result")
     if error:
-        message = error.get("message") if isinstance(error, dict) else error
-        return message if isinstance(message, str) and message else "error"
+        if isinstance(error, dict):
+            error = error.get("message")
+        return _text(error) or "error"
     if isinstance(status, str) and status.lower() in _FAILED_STATUSES:
         return f"status {status.lower()}"
     if reported.get("ok") is False:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from sepurux import TraceRecorder
 from scripts import trace_schema
 from scripts.trace_schema import FIELDS, OF_EVENTS, TYPES
 from sepurux_action.errors import TraceFileError
-from sepurux_action.evaluation.recording import CALL, FAILED, PROMPT, RESULT, Recording, read_recording
+from sepurux_action.evaluation.recording import CALL, FAILED, PROMPT, RESULT, read_recording
 from sepurux_action.evaluation.trace_steps import steps_of
 from tests.runner import REPOSITORY
 
@@ -128,5 +127,5 @@ def test_the_gate_reads_the_fields_of_the_table() -> None:
     call = an_event(CALL, args={"order": "A-1001"}, timestamp="2026-11-25T00:18:02Z")
     text = json.dumps(a_trace(call, an_event(RESULT, status=FAILED[0]), an_event(RESULT, error="timed out")))
     found = read_recording(text, "a.json")
-    assert replace(found, events=()) == Recording(newest=1_795_565_882.0, has_calls=True, problem="", task="refund")
+    assert (found.recorded, found.has_calls, found.task) == (1_795_565_882.0, True, "refund")
     assert steps_of(found.events) == ("1 refund(order)", "2   error", "3   error")

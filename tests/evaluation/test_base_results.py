@@ -14,31 +14,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sepurux_action.baseline import IGNORED, MAX_BYTES, keep, read_results, write_results
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation.base_results import (
-    MAX_BYTES,
-    BaselineFile,
-    BaseResult,
-    BaseScenario,
-    FailureKey,
-    Results,
-    find_results,
-    keep,
-)
+from sepurux_action.evaluation.base_results import BaseResult, BaseScenario, FailureKey, Results, find_results
 from sepurux_action.evaluation.decision import Decision
 
-FILE = BaselineFile("a secret", "octo/shop")
-KEY = FailureKey(type="unsafe_action", mutation="timeouts", severity="critical", tool="payments.refund")
+KEY, REPOSITORY = "a secret", "octo/shop"
 REFUND = BaseScenario(
     name="refund after a timeout",
     recordings=3,
     pass_rate=0.5,
     unsafe_attempts=1.0,
-    failures=(KEY,),
+    failures=(FailureKey(type="unsafe_action", mutation="timeouts", severity="critical", tool="payments.refund"),),
     steps=("1 orders.lookup(order)", "4   error"),
 )
-CHANGED = "it was signed with another secret or for another repository, or changed later"
-NOTE = "`baseline.json` was ignored: {}. The next result that is written replaces it."
 
 
 def a_base_result(at: float = 1, *, decision: Decision = Decision.PASS, **more: object) -> BaseResult:
@@ -46,14 +35,14 @@ def a_base_result(at: float = 1, *, decision: Decision = Decision.PASS, **more: 
     return BaseResult(time=at, decision=decision, **given | more)  # type: ignore[arg-type]
 
 
-def written(*results: BaseResult, file: BaselineFile = FILE) -> bytes:
-    return file.write(results).encode()
+def written(*results: BaseResult) -> bytes:
+    return write_results(results, KEY, REPOSITORY).encode()
 
 
-def signed(content: str, *, version: int = 1, key: str = "a secret", repository: str = "octo/shop") -> bytes:
+def signed(content: str, *, version: int = 1) -> bytes:
     """Return a file with any content, signed as docs/security.md says."""
-    text = json.dumps(["sepurux-gate/baseline", version, repository, content])
-    mac = hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()
+    text = json.dumps(["sepurux-gate/baseline", version, REPOSITORY, content])
+    mac = hmac.new(KEY.encode(), text.encode(), hashlib.sha256).hexdigest()
     return f'{{"schema":"sepurux-gate/baseline@{version}","signature":"{mac}",{content}'.encode()
 
 
@@ -94,9 +83,9 @@ def test_a_file_has_what_is_kept_whatever_the_order_of_results_and_scenarios_is(
 ) -> None:
     shuffled = [replace(each, scenarios=each.scenarios[::-1]) for each in results]
     random.shuffle(shuffled)
-    content = FILE.write(results).encode()
-    assert content == FILE.write(shuffled).encode()
-    assert FILE.read(content) == (keep(results), "")
+    content = written(*results)
+    assert content == written(*shuffled)
+    assert read_results(content, KEY, REPOSITORY) == (keep(results), "")
     assert keep(keep(results)) == keep(results)
     assert json.loads(content)["schema"] == "sepurux-gate/baseline@1"
 
@@ -124,10 +113,10 @@ def test_of_more_than_400_scenarios_the_first_by_name_are_kept() -> None:
 def test_what_does_not_fit_goes_the_oldest_results_first() -> None:
     key = FailureKey(type="ä" * 200)
     many = tuple(BaseScenario(name=f"{number:03}" + "ä" * 297, failures=(key,)) for number in range(400))
-    content = FILE.write(a_base_result(at, scenarios=many) for at in range(5)).encode()
-    kept, note = FILE.read(content)
+    content = written(*(a_base_result(at, scenarios=many) for at in range(5)))
+    kept, _ = read_results(content, KEY, REPOSITORY)
     assert MAX_BYTES // 2 < len(content) <= MAX_BYTES
-    assert ([each.time for each in kept], note) == ([4, 3, 2, 1, 0][: len(kept)], "")
+    assert [each.time for each in kept] == [4, 3, 2, 1, 0][: len(kept)]
     assert 1 < len(kept) < 5
 
 
@@ -137,75 +126,45 @@ def test_the_signature_is_the_one_of_docs_security() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "why"),
+    "content",
     [
-        (b"", "this action did not write it"),
-        (b"{}", "this action did not write it"),
-        (b"\xff" * 100, "this action did not write it"),
-        (written(a_base_result())[:200], CHANGED),
-        (
-            written(a_base_result()).replace(b"0.5", b"0.9"),
-            CHANGED,
-        ),
-        (
-            re.sub(rb"[0-9a-f]{64}", b"0" * 64, written(a_base_result())),
-            CHANGED,
-        ),
-        (written(a_base_result()).replace(b"baseline@1", b"baseline@2"), "another version of this action wrote it"),
-        (signed('"results":[]}', version=2), "another version of this action wrote it"),
-        (written(a_base_result()) + b" " * 10 * 2**20, "it has more than 4 MiB"),
-        (signed('"results":['), "it cannot be read"),
-        (signed('"results":' + "[" * 100_000), "it cannot be read"),
-        (signed('"results":[{"gate":1}]}'), "it cannot be read"),
-        (signed('"results":[{"gate":"g","campaign":"c","time":NaN,"decision":"pass"}]}'), "it cannot be read"),
-        (signed('"results":[{"gate":"g","campaign":"c","time":1,"decision":"maybe"}]}'), "it cannot be read"),
-        (
-            signed(
-                '"results":[{"gate":"g","campaign":"c","time":1,"decision":"pass","scenarios":'
-                '[{"name":"s","steps":["rm -rf"]}]}]}'
-            ),
-            "it cannot be read",
-        ),
-        (
-            signed(
-                '"results":[{"gate":"g","campaign":"c","time":1,"decision":"pass","scenarios":'
-                '[{"name":"s","steps":["1 a()","rm -rf"]}]}]}'
-            ),
-            "it cannot be read",
-        ),
-        (
-            signed(
-                '"results":[{"gate":"g","campaign":"c","time":1,"decision":"pass","scenarios":'
-                + json.dumps([{"name": f"{number:05}"} for number in range(10_000)])
-                + "}]}"
-            ),
-            "it has more results or scenarios than this action keeps",
-        ),
+        b"",
+        b"{}",
+        b"\xff" * 100,
+        written(a_base_result())[:200],
+        written(a_base_result()).replace(b"0.5", b"0.9"),
+        written(a_base_result()).replace(b"baseline@1", b"baseline@2"),
+        re.sub(rb"[0-9a-f]{64}", b"0" * 64, written(a_base_result())),
+        b" " + written(a_base_result()),
+        written(a_base_result()) + b" ",
+        signed('"results":[]}', version=2),
+        signed('"results":['),
+        signed('"results":[{"gate":1}]}'),
+        signed('"results":[{"gate":"g","campaign":"c","time":1,"decision":"maybe"}]}'),
+        signed('"results":[{"gate":"g","campaign":"c","time":1,"decision":"pass","another":1}]}'),
     ],
 )
-def test_a_file_that_is_not_as_this_action_writes_it_is_ignored_with_a_note(content: bytes, why: str) -> None:
-    assert FILE.read(content) == ((), NOTE.format(why))
+def test_a_file_that_is_not_as_this_action_writes_it_is_ignored(content: bytes) -> None:
+    assert read_results(content, KEY, REPOSITORY) == ((), IGNORED)
 
 
-@pytest.mark.parametrize(
-    "other",
-    [BaselineFile("another secret", "octo/shop"), BaselineFile("a secret", "mona/fork"), BaselineFile("", "octo/shop")],
-)
-def test_what_another_secret_or_repository_wrote_is_ignored(other: BaselineFile) -> None:
-    results, note = FILE.read(written(a_base_result(), file=other))
-    assert (results, "another secret or for another repository" in note) == ((), True)
-    assert other.read(written(a_base_result()))[0] == ()
+@pytest.mark.parametrize(("key", "repository"), [("another secret", REPOSITORY), (KEY, "mona/fork"), ("", REPOSITORY)])
+def test_what_another_secret_or_repository_wrote_is_ignored(key: str, repository: str) -> None:
+    other = write_results([a_base_result()], key, repository).encode()
+    assert read_results(other, KEY, REPOSITORY) == ((), IGNORED)
+    assert read_results(written(a_base_result()), key, repository) == ((), IGNORED)
+    assert read_results(write_results([a_base_result()], "", REPOSITORY).encode(), "", REPOSITORY) == ((), IGNORED)
 
 
 def test_a_repository_has_one_name_in_any_case() -> None:
-    assert BaselineFile("a secret", "Octo/Shop").read(written(a_base_result()))[0] != ()
+    assert read_results(written(a_base_result()), KEY, "Octo/Shop") == ((a_base_result(),), "")
 
 
 GATE = Gate(name="refunds", campaign="core")
 
 
-def found(*results: BaseResult, gate: Gate = GATE, branch: str = "main", commits: set[str] | None = None) -> Results:
-    return find_results(results, gate, branch, commits)
+def found(*results: BaseResult) -> Results:
+    return find_results(results, GATE, "main", {each.commit for each in results})
 
 
 def test_results_of_another_gate_campaign_project_mutation_pack_or_branch_do_not_count() -> None:
@@ -224,7 +183,8 @@ def test_results_of_another_gate_campaign_project_mutation_pack_or_branch_do_not
 
 
 def test_only_results_at_the_commits_that_are_compared_count_the_newest_first() -> None:
-    results = [a_base_result(at) for at in range(9)]
-    assert [each.time for each in found(*results, commits={f"c{at}" for at in range(7)})] == [6, 5, 4, 3, 2]
-    assert found(*results, commits=set()) == ()
+    results = [a_base_result(at) for at in reversed(range(9))]
+    of_seven = find_results(results, GATE, "main", {f"c{at}" for at in range(7)})
+    assert [each.time for each in of_seven] == [6, 5, 4, 3, 2]
+    assert find_results(results, GATE, "main", ()) == ()
     assert [each.time for each in found(*results)] == [8, 7, 6, 5, 4]

@@ -10,8 +10,14 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepurux_action.evaluation.base_results import BaseResult, BaseScenario, FailureKey
-from sepurux_action.evaluation.base_scenarios import OnBase, ScenarioOnBase, scenarios_on_base
+from sepurux_action.evaluation.base_results import (
+    BaseResult,
+    BaseScenario,
+    FailureKey,
+    OnBase,
+    ScenarioOnBase,
+    scenarios_on_base,
+)
 from sepurux_action.evaluation.decision import Decision
 
 UNSAFE, LOOP, STOPPED = (FailureKey(type=name) for name in ("unsafe_action", "loop", "incomplete"))

@@ -169,7 +169,8 @@ def test_a_score_is_rounded_to_eight_decimal_places(score: float, value: float) 
     ],
 )
 def test_each_row_says_what_happened_and_what_to_do(response: dict[str, object], reason: str, step: str) -> None:
-    decided = decide_alone(parse_ci_run(response), a_gate_with(min_pass_rate=0.9, max_unsafe=0))
+    gate = replace(a_gate_with(min_pass_rate=0.9, max_unsafe=0), remedies={})
+    decided = decide_alone(parse_ci_run(response), gate)
     assert (decided.reason, decided.hint) == (reason, step)
 
 

@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from sepurux_action.config.gate import Trace
 from sepurux_action.errors import TraceFileError
-from sepurux_action.evaluation.recording import GUIDE, Recording, read_recording
+from sepurux_action.evaluation.recording import GUIDE, read_recording
 from tests.runner import TRACE
 
 PROMPT = {"type": "prompt", "input": "Refund order A-1002."}
@@ -17,7 +18,7 @@ RESULT = {"type": "tool_result", "tool": "refund", "result": {"ok": True}}
 ANSWER = {"type": "agent_output", "output": "Done."}
 
 
-def read(*events: object) -> Recording:
+def read(*events: object) -> Trace:
     return read_recording(json.dumps({"events": events}), "traces/a.json")
 
 
@@ -41,7 +42,8 @@ def test_a_trace_without_events_is_rejected(text: str) -> None:
 def test_a_trace_with_prompts_only_is_rejected() -> None:
     text = json.dumps({"events": [PROMPT, PROMPT]})
     assert rejection(text) == '"traces/a.json" has only prompts, so what the agent did was not recorded'
-    assert read(PROMPT, ANSWER) == read(PROMPT, "an event of another kind") == Recording(problem="")
+    for found in (read(PROMPT, ANSWER), read(PROMPT, "an event of another kind")):
+        assert (found.recorded, found.has_calls, found.task, found.events) == (None, False, "", ())
 
 
 @pytest.mark.parametrize(
@@ -107,4 +109,4 @@ NOON = 1_798_977_600.0  # 2027-01-03T12:00:00Z
     ids=range(8),
 )
 def test_the_time_of_the_newest_event_is_known(content: str, recorded: float | None) -> None:
-    assert read_recording(content, "a.json").newest == recorded
+    assert read_recording(content, "a.json").recorded == recorded

@@ -108,6 +108,13 @@ def test_the_score_of_a_fail_is_requested_once() -> None:
     assert (result.decision, result.ci_run.value(RELIABILITY_SCORE)) == (Decision.FAIL, 99)
 
 
+@pytest.mark.parametrize("confirm", [False, True])
+def test_the_score_of_a_run_without_a_result_is_requested_once(confirm: bool) -> None:  # noqa: FBT001
+    calls = FakeApiCalls(by_score(http(503), poll=Success({"status": "failed"})))
+    assert runs_of(calls, replace(SCORED, confirm=confirm))[0].decision is Decision.ERROR
+    assert len(calls.paths("reliability")) == 1
+
+
 def test_a_score_that_the_poll_reports_is_not_asked_for() -> None:
     calls = FakeApiCalls(by_score(score(61.5), poll=Success({**NUMBERS, "reliability_score": 90})))
     assert runs_of(calls, SCORED)[0].decision is Decision.PASS

@@ -12,7 +12,7 @@ from sepurux_action.config.gate import Trace
 from sepurux_action.errors import EvaluationError
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.run_start import find_campaign
+from sepurux_action.evaluation.run_calls import find_campaign
 from tests.evaluation.responses import LISTED, NUMBERS, Defective, Respond, after, http, in_turn, instead, listed, sound
 from tests.evaluation.step import GATE, polls, runs_of
 from tests.fakes import CAMPAIGN, FakeApiCalls, backend

@@ -271,6 +271,7 @@ def test_a_scenario_is_named_by_its_file_or_its_task_or_its_id() -> None:
     calls = FakeApiCalls(Batches({"now": [failing(1, "t-1")]}, names={"t-1": "refund twice"}))
     found = evaluate(calls, gate=uploads).what_failed
     assert ([each.name for each in found.scenarios], calls.paths("/v1/traces/")) == (["traces/a.json"], [])
+    assert {each.trace_id for each in found.failures} == {"traces/a.json"}
 
 
 def test_the_twenty_worst_scenarios_get_a_name() -> None:

@@ -16,7 +16,6 @@ from sepurux_action.evaluation.trace_steps import (
     compare_steps,
     failed_step,
     first_lines,
-    is_step,
     steps_of,
 )
 
@@ -185,9 +184,3 @@ def test_at_most_twelve_lines_are_shown_around_the_first_difference(at: int, sho
     lines = [f"  {number} a()" for number in range(20)]
     assert first_lines(lines, at) == tuple("  …" if each is None else lines[each] for each in shown)
     assert first_lines(lines[:12], 11) == tuple(lines[:12])
-
-
-@pytest.mark.parametrize("line", ["", "1", "1 ", "1b()", "01 b()", "٣ b()", f"1 {'a' * 106}", "1 ```", "1 a()\n"])
-def test_any_other_text_is_no_step(line: str) -> None:
-    assert [*map(is_step, steps(*REFUND))] == [True] * 4
-    assert not is_step(line)

@@ -25,7 +25,7 @@ from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
 from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.result import GateResult
-from sepurux_action.evaluation.run_start import find_campaign
+from sepurux_action.evaluation.run_calls import find_campaign
 from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.report.markdown import ORDINARY, code, code_block, escaped, finish, html_code
 from sepurux_action.report.rendering import render_comment, render_summary

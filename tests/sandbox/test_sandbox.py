@@ -305,7 +305,7 @@ def test_a_configured_token_is_asked_for_under_the_names_an_endpoint_takes(
         ("GET", "/runs/x", None),
         ("GET", "/v1/ci/batch/x", None),
         ("GET", f"/v1/campaigns/{CORE}/reliability", None),
-        ("POST", "/v1/ci/runs", {"campaign_id": str(uuid4())}),
+        ("POST", "/v1/ci/runs", {"campaign_id": CORE_CAMPAIGN}),
         ("POST", "/v1/ci/runs", {"campaign_id": CORE, "trace_id": str(uuid4())}),
     ],
 )
@@ -322,14 +322,14 @@ RUN = {"campaign_id": CORE}
     ("path", "body", "place"),
     [
         ("/v1/ci/runs", {}, "campaign_id"),
-        ("/v1/ci/runs", {"campaign_id": "core-reliability"}, "campaign_id"),
         ("/v1/ci/runs", {"campaign_id": EMPTY}, "trace_id"),  # without registered scenarios
-        ("/v1/ci/runs", RUN | {"repo": " "}, "repo"),
-        ("/v1/ci/runs", RUN | {"pull_request_number": 0}, "pull_request_number"),
-        ("/v1/ci/runs", RUN | {"extra": 1}, "extra"),
         ("/v1/ci/runs", RUN | {"thresholds": []}, "thresholds"),
-        ("/v1/ci/runs", RUN | {"thresholds": {"min_pass_rate": 1.01}}, "thresholds.min_pass_rate"),
-        ("/v1/ci/runs", RUN | {"thresholds": {"max_unsafe": True}}, "thresholds.max_unsafe"),
+        ("/v1/ci/runs", RUN | {"thresholds": {"max_unsafe": "1"}}, "thresholds.max_unsafe"),
+        (
+            "/v1/ci/runs",
+            RUN | {"thresholds": {"required_mutation_categories": "a"}},
+            "thresholds.required_mutation_categories",
+        ),
         ("/v1/ci/runs", RUN | {"thresholds": {"min_passrate": 1}}, "thresholds.min_passrate"),
         ("/v1/traces", trace() | {"task": {}}, "task.name"),
         ("/v1/traces", trace() | {"events": {}}, "events"),

@@ -25,8 +25,9 @@ from github.Requester import Requester
 from graphql import GraphQLResolveInfo, execute_sync, parse
 
 from sepurux_action.app import run_step
+from sepurux_action.baseline import write_results
 from sepurux_action.errors import Interrupted
-from sepurux_action.evaluation.base_results import BaselineFile, BaseResult, BaseScenario
+from sepurux_action.evaluation.base_results import BaseResult, BaseScenario
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.transport import Transport
 from sepurux_action.host.deadlines import Signals, Timeouts
@@ -219,7 +220,7 @@ def _baseline(world: World) -> str:
         )
         for branch, tip in TIPS.items()
     ]
-    written = BaselineFile("forged" if world.baseline == "forged" else SECRET, REPOSITORY).write(results)
+    written = write_results(results, "forged" if world.baseline == "forged" else SECRET, REPOSITORY)
     return written.replace("baseline@1", "baseline@0") if world.baseline == "old" else written
 
 

@@ -1,0 +1,162 @@
+"""The calls of one CI run on which a decision depends, apart from polls: they are tried again while an error may pass.
+
+They find its campaign, upload its trace, start it, and read scores and the numbers of each run of a batch.
+Source: docs/architecture.md#limits-and-polling.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from sepurux_action.common import json_reader
+from sepurux_action.common.json_reader import Reading
+from sepurux_action.config.gate import Gate
+from sepurux_action.config.kinds import similar
+from sepurux_action.errors import EvaluationError, Outage
+from sepurux_action.evaluation import api, schedule
+from sepurux_action.evaluation.api import ApiRequest, ApiResult, Success
+from sepurux_action.evaluation.ci_run import OTHER_CAMPAIGN, is_about_another, parse_ci_run, wrong_shape
+from sepurux_action.evaluation.decision import decide
+from sepurux_action.evaluation.metrics import RELIABILITY_SCORE
+from sepurux_action.evaluation.retried_calls import RetriedCalls
+from sepurux_action.evaluation.runs import RunResult, Runs
+
+MAX_NAMES_LISTED = 20  # campaigns that an error text lists
+MAX_RUNS = 400  # of a batch whose runs are read for a decision
+MAX_SCORES = 1_000  # of runs of a batch that are read for their mean
+SCORE_NOT_SHOWN = frozenset({401, 403, 404})  # the backend shows the score to another secret, or to no one
+UNUSABLE_RESPONSE = "Check that {base_url} is the API's address; if it is, ask Sepurux about this response."
+
+
+async def read_campaign_id(calls: RetriedCalls, gate: Gate) -> str:
+    with suppress(ValueError):  # if it is a name
+        return str(uuid.UUID(gate.campaign))
+    listed = await calls.shared_payload_of(api.list_campaigns(gate.project), gate.timeout_s)
+    return find_campaign(listed, gate.campaign, gate.project)
+
+
+def find_campaign(listed: object, campaign: str, project: str) -> str:
+    """Return the id of a campaign from the response with the list of them."""
+    if not isinstance(listed, list):
+        raise EvaluationError("Sepurux sent no list as the list of campaigns", UNUSABLE_RESPONSE)
+    entries = [*map(json_reader.as_object, listed)]
+    named = (json_reader.identifier(entry.get("campaign_id")) for entry in entries if entry.get("name") == campaign)
+    ids = sorted({*named} - {""})
+    if len(ids) == 1:
+        return ids[0]
+    where = project and f" in project {json_reader.preview(project)}"
+    if ids:
+        hint = f"Set {{campaign}} to the UUID of one of them: {_listed(ids)}."
+        raise EvaluationError(f"{len(ids)} campaigns are named {json_reader.preview(campaign)}{where}", hint)
+    names = sorted({json_reader.text(entry.get("name")) for entry in entries} - {""})
+    hint = "Check {project} and the secret, which see no campaign, or create the campaign at Sepurux."
+    if names:
+        hint = f"Set {{campaign}} to one of these, or {{project}} to another project: {_listed(names)}."
+    if meant := similar(campaign, names):
+        hint = f"Did you mean {json_reader.preview(meant)}? {hint}"
+    raise EvaluationError(f"campaign {json_reader.preview(campaign)} was not found{where}", hint)
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = [*map(json_reader.preview, names[:MAX_NAMES_LISTED])]
+    return ", ".join([*shown, "…"] if len(names) > MAX_NAMES_LISTED else shown)
+
+
+async def upload(calls: RetriedCalls, gate: Gate, label: str, content: bytes) -> str:
+    call = api.upload_trace(content, label, gate.project, str(uuid.uuid4()))
+    payload = await calls.payload_of(call, gate.timeout_s)
+    trace_id = json_reader.identifier(json_reader.at(payload, "trace_id"))
+    if not trace_id:
+        reason = f"Sepurux accepted the trace {json_reader.preview(label)}, but sent no usable trace_id"
+        raise EvaluationError(reason, UNUSABLE_RESPONSE)
+    return trace_id
+
+
+async def start(
+    calls: RetriedCalls, gate: Gate, campaign_id: str, trace_id: str, metadata: Mapping[str, object]
+) -> tuple[str, str, tuple[str, ...]]:
+    """Return the ids of the started run and batch, '' if unknown, and of the runs of a batch as far as known."""
+    call = api.create_run(gate, campaign_id, trace_id, metadata, str(uuid.uuid4()))
+    response = json_reader.as_object(await calls.payload_of(call, gate.timeout_s))
+    if is_about_another(response, campaign_id):
+        raise EvaluationError(f"Sepurux started the CI run, but sent {OTHER_CAMPAIGN}", UNUSABLE_RESPONSE)
+    run_ids = parse_ci_run(response).run_ids if isinstance(response.get("run_ids"), list) else ()
+    batch_id = json_reader.identifier(response.get("batch_id"))
+    run_id = json_reader.identifier(response.get("run_id"))
+    if not run_id and len(run_ids) == 1:
+        run_id = run_ids[0]
+    if not (batch_id or run_id):
+        raise EvaluationError("Sepurux started the CI run, but sent no usable run_id or batch_id", UNUSABLE_RESPONSE)
+    return run_id, batch_id, run_ids
+
+
+async def read_score(
+    calls: RetriedCalls, gate: Gate, campaign_id: str, run_ids: Sequence[str]
+) -> tuple[Reading, Outage]:
+    """Return the mean score of runs that report one, and whether an outage is why it is unknown.
+
+    If one of the scores is not usable, or not read in time, the mean is not known.
+    """
+    if len(run_ids) >= MAX_SCORES:
+        return Reading(broken=f"could not be read: the batch has {MAX_SCORES:,} or more runs"), Outage.NO
+    until = max(gate.timeout_s, calls.elapsed() + schedule.SCORE_S)
+    requests = (api.reliability(campaign_id, run_id, gate.project) for run_id in run_ids)
+    read = await asyncio.gather(*(_read_score(calls, each, until) for each in requests))
+    broken = [(score, outage) for score, outage in read if score.broken]
+    if broken:
+        return broken[0][0], min(outage for _, outage in broken)
+    values = [score.value for score, _ in read if score.value is not None]
+    if not values:
+        return Reading(), Outage.NO
+    reported_by = ""
+    if len(values) < len(read):
+        reported_by = f"{len(values)} of {len(read)} runs"
+    mean = RELIABILITY_SCORE.rounded(RELIABILITY_SCORE.together(values))
+    return Reading(mean, reported_by=reported_by), Outage.NO
+
+
+async def _read_score(calls: RetriedCalls, call: ApiRequest, until: float) -> tuple[Reading, Outage]:
+    result = await calls.retried(call, until, of_object=True)
+    if isinstance(result, Success):
+        return RELIABILITY_SCORE.read(result.payload), Outage.NO
+    if result.status in SCORE_NOT_SHOWN:
+        return Reading(), Outage.NO
+    return Reading(broken=f"could not be read: {result.reason}"), result.outage
+
+
+async def read_batch(calls: RetriedCalls, gate: Gate, campaign_id: str, run_ids: Sequence[str]) -> Runs:
+    """Return the runs of a batch with their numbers. What could not be read is their `problem`.
+
+    Runs are read until the timeout, or until 30 seconds after the last response, whichever is later.
+    """
+    slots, responded = asyncio.Semaphore(schedule.MAX_CALLS_AT_ONCE), calls.elapsed()
+
+    async def read(run_id: str) -> RunResult:
+        nonlocal responded
+        async with slots:
+            until = max(gate.timeout_s, responded + schedule.SCORE_S)
+            call = api.poll_run(run_id=run_id, batch_id="", project=gate.project)
+            result: ApiResult = api.NO_TIME_LEFT
+            if calls.elapsed() < until:
+                result = await calls.retried(call, until, of_object=True)
+        if not isinstance(result, Success):
+            return RunResult(run_id=run_id, problem=f"could not be read: {result.reason}")
+        responded = calls.elapsed()
+        problem = wrong_shape(result.payload, run_id=run_id, batch_id="", campaign_id=campaign_id)
+        return run_of_batch(run_id, result.payload, problem and f"could not be read: {problem}")
+
+    return tuple(await asyncio.gather(*map(read, run_ids)))
+
+
+def run_of_batch(run_id: str, payload: object, problem: str) -> RunResult:
+    """Return a run of a batch with the numbers that a response shows, or with the problem why there are none."""
+    if problem:
+        return RunResult(run_id=run_id, problem=problem)
+    trace_id = json_reader.identifier(json_reader.at(payload, "trace_id"))
+    # Hundreds of lists of names would take much memory.
+    shown = replace(parse_ci_run(payload), mutation_categories=None, top_failing_tools=())
+    return RunResult(run_id=run_id, ci_run=shown, run_decision=decide(shown), trace_id=trace_id, name=trace_id)
