@@ -36,9 +36,8 @@ from tests.scenes import DECIDED
 
 HEAD = "b" * 40
 PULL = PullRequest(number=7, head_sha=HEAD, author="mona", base_ref="main", open=True)
-EVENT = Event(
-    name="pull_request", repository="octo/shop", commit=HEAD, pull_request=7, base_ref="main", no_pr_reason=""
-)
+UNKNOWN = PullRequest()
+EVENT = Event(name="pull_request", repository="octo/shop", commit=HEAD, pull_request=7, base_ref="main")
 BODY = "{}\n{}".format
 SETTINGS = Settings()
 PAGE = Snapshot(pull_request=PULL)
@@ -84,7 +83,7 @@ def a_scene(event: Event = EVENT, settings: Settings = SETTINGS, **client: objec
 
 
 def a_session(calls: BoundedCalls, event: Event = EVENT, settings: Settings = SETTINGS) -> GitHubSession:
-    return GitHubSession(calls, Subject(event=event, settings=settings, signing_key="signs")).load()
+    return GitHubSession(calls, Subject(event=event, settings=settings, signing_key="signs")).load("")
 
 
 def results(*names: str, passing: bool = False) -> list[GateResult]:
@@ -326,16 +325,16 @@ def test_reviews_have_time_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("commit", "pull"), [(HEAD, replace(PULL, head_sha="c" * 40)), (HEAD, None), ("f" * 40, PULL), ("", PULL)]
+    ("commit", "pull"), [(HEAD, replace(PULL, head_sha="c" * 40)), (HEAD, UNKNOWN), ("f" * 40, PULL), ("", PULL)]
 )
-def test_changed_files_are_read_only_of_the_evaluated_head(commit: str, pull: PullRequest | None) -> None:
+def test_changed_files_are_read_only_of_the_evaluated_head(commit: str, pull: PullRequest) -> None:
     scene = a_scene(replace(EVENT, commit=commit), pages=(replace(PAGE, pull_request=pull, error=OUTAGE),))
     assert scene.session.changes.files is None
     assert scene.client.named("changed_files") == []
 
 
-@pytest.mark.parametrize("pull", [replace(PULL, head_sha="c" * 40), replace(PULL, base_ref="next"), None])
-def test_changed_files_do_not_count_once_head_or_base_has_changed(pull: PullRequest | None) -> None:
+@pytest.mark.parametrize("pull", [replace(PULL, head_sha="c" * 40), replace(PULL, base_ref="next"), UNKNOWN])
+def test_changed_files_do_not_count_once_head_or_base_has_changed(pull: PullRequest) -> None:
     scene = a_scene()
     assert scene.session.changes.files == ()
     assert scene.session.changes.is_current()
@@ -429,12 +428,12 @@ def test_one_warning_says_that_the_base_branch_has_changed_since_the_policy_was_
     ("pull", "says"),
     [
         (replace(PULL, head_sha="c" * 40), ["no comment: the pull request has a newer commit, which gets a run"]),
-        (None, ["no comment: the pull request could not be read"]),
+        (UNKNOWN, ["no comment: the pull request could not be read"]),
         (replace(PULL, base_ref=""), []),
     ],
 )
 def test_without_another_base_branch_the_status_is_decided_and_the_comment_needs_the_evaluated_commit_as_head(
-    pull: PullRequest | None, says: list[str]
+    pull: PullRequest, says: list[str]
 ) -> None:
     scene, decided = a_scene(), results("one", passing=True)
     scene.client.pages = (replace(PAGE, pull_request=pull),)
@@ -641,7 +640,7 @@ def test_the_base_branch_of_a_merge_group_stays_that_of_its_payload() -> None:
 def test_the_rules_of_the_branch_are_read_once_also_after_a_rejection() -> None:
     scene = a_scene(reject=rejecting(NOT_FOUND, "required_contexts"))
     for gate in ("one", "two"):
-        assert scene.session.advice.of_gate(gate, Stage.HARD, Settings(), scheduled=False) == ""
+        assert scene.session.advice.of_gate(a_gate(name=gate, stage=Stage.HARD), scheduled=False) == ""
     assert len(scene.client.named("required_contexts")) == 1
 
 

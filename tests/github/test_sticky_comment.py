@@ -13,7 +13,7 @@ from sepurux_action.github.snapshot import Comment
 from sepurux_action.github.sticky_comment import StickyComment
 from tests.fakes import FakeClock, FakeGitHubClient, FakeOutput
 
-EVENT = Event(name="pull_request", repository="octo/shop", commit="b" * 40, pull_request=7, no_pr_reason="")
+EVENT = Event(name="pull_request", repository="octo/shop", commit="b" * 40, pull_request=7)
 MARKER = "<!-- sepurux-gate:core "
 TEXT = f"{MARKER}new -->"
 OLD = Comment(id=3, body=f"{MARKER}old -->", url="https://github.com/#3")
