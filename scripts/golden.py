@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sepurux_action.github.comment_state import shown_in, with_line, with_title
+from sepurux_action.github.comment_state import parse_comment, with_notice
 from sepurux_action.report.context import Context
 from sepurux_action.report.rendering import render_comment, render_lines, render_notice, render_summary
 from sepurux_action.report.report import Report
@@ -45,9 +45,9 @@ def files() -> dict[str, str]:
 
 def _noticed(body: str, later: Context, problems: int | None) -> str:
     """Return a comment while a later commit is evaluated, or after it was not."""
-    earlier = shown_in(body)
+    earlier = parse_comment(body)
     text, summary = render_notice(later, earlier.commit, earlier.symbol, collapsed=earlier.collapsed, problems=problems)
-    return with_title(body, text, summary, COMMENT_CHARACTERS) if summary else with_line(body, text)
+    return with_notice(body, text, summary, COMMENT_CHARACTERS)
 
 
 def _json(report: Report) -> str:

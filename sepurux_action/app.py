@@ -35,7 +35,7 @@ from sepurux_action.report.report_json import REPORT_FILES, json_text
 from sepurux_action.step import Connections, Invocation, from_command_line, from_step, ignored_variables
 
 CONNECTIONS = Connections()
-UNKNOWN_GATE = ("Sepurux gate",)  # for a skipped run whose settings name no gate
+DOCUMENTS = {Format.TEXT: lambda _: "", Format.JSON: json_text, Format.MARKDOWN: render_summary}
 UNFINISHED = "The step ended before the gate had a result. Re-run the job."
 
 
@@ -74,7 +74,7 @@ def run_gates(
     step = begin(invocation, host, signals, connections)
     files = ReportWriter(invocation.report_folders, host, signals, step.redact)
     files.remove(step.inputs.report_dir, REPORT_FILES)
-    step = replace(step, github=step.github.load())
+    step = replace(step, github=step.github.load(step.inputs.config))
     try:
         step = with_policy_file(step)
         files.remove(step.inputs.report_dir, REPORT_FILES)
@@ -83,7 +83,8 @@ def run_gates(
         if not step.event.skip_reason:
             show(publish_problems(step, error, files))
             return signals.status(EXIT_UNDECIDED)
-        gates = tuple(Gate(name=name, campaign=name) for name in step.inputs.names or UNKNOWN_GATE)
+        names = step.inputs.names or ("Sepurux gate",)
+        gates = tuple(Gate(name=name, campaign=name) for name in names)
         step = step.with_settings(Settings(gates=gates, comment_key=step.inputs.comment_key))
     step = read_kept(step, files)
     log_start(step)
@@ -124,9 +125,11 @@ def _check(files: Sequence[str], terminal: Terminal, signals: Signals, *, as_jso
             lines += [f"{_place(each)}: warning: {each}" for each in doubtful]
             plans += planned
             warnings += doubtful
-    found = {"problems": [*map(_data, problems)], "warnings": [*map(_data, warnings)]}
-    document = json.dumps({**found, "gates": plans}, indent=2)
-    terminal.write_result(() if as_json else lines, f"{document}\n" if as_json else "")
+    document = ""
+    if as_json:
+        found = {"problems": [*map(_data, problems)], "warnings": [*map(_data, warnings)], "gates": plans}
+        lines, document = [], json.dumps(found, indent=2) + "\n"
+    terminal.write_result(lines, document)
     return signals.status(EXIT_UNDECIDED if problems else 0)
 
 
@@ -140,15 +143,17 @@ def _data(problem: Problem) -> dict[str, object]:
 
 def _log_report(report: Report, host: ActionsRunner) -> None:
     """Log the decision, which stands out, the problems on their lines, and the lines about what failed."""
+    invalid, notes = "settings", report.context.notes
     if report.gates:
+        invalid, notes = "policy", ()
         level = Level.WARNING if report.not_passed else Level.NOTICE
         if report.acting:
             level = Level.ERROR
         host.annotate(level, "\n".join(render_lines(report, "annotation")), title="Sepurux gate")
-    title = f"Sepurux gate: invalid {'policy' if report.gates else 'settings'}"
     for problem in report.problems:
+        title = f"Sepurux gate: invalid {invalid}"
         host.annotate(Level.ERROR, str(problem), title=title, file=problem.file, line=problem.line)
-    for note in () if report.gates else report.context.notes:
+    for note in notes:
         host.log(str(note))
     for line in render_lines(report, "log"):
         host.log_in_color(line)
@@ -156,7 +161,5 @@ def _log_report(report: Report, host: ActionsRunner) -> None:
 
 def _print_report(report: Report, terminal: Terminal, report_format: Format) -> None:
     """Write the report to a terminal, the last lines of the output."""
-    document = ""
-    if report_format is not Format.TEXT:
-        document = json_text(report) if report_format is Format.JSON else render_summary(report)
+    document = DOCUMENTS[report_format](report)
     terminal.write_result(render_lines(report, "terminal"), document, evaluated=not (report.problems or report.short))

@@ -81,7 +81,7 @@ def evaluate(step: Step, recorded: Mapping[str, Evaluated]) -> tuple[GateResult,
             step.host.log(f"gate {gate.name}: {change}")
         if gate in to_evaluate:
             scheduled = change is not None and change.stricter
-            advised[gate.name] = step.github.advice.of_gate(gate.name, gate.stage, step.settings, scheduled=scheduled)
+            advised[gate.name] = step.github.advice.of_gate(gate, scheduled=scheduled)
     found |= _evaluate(step, [(gate, bases[gate.name]) for gate in to_evaluate])
     results = {
         gate.name: _result(step, gate, bases[gate.name], found[gate.name], advised.get(gate.name, "")) for gate in gates

@@ -16,7 +16,7 @@ from sepurux_action.config.policy import Policy
 from sepurux_action.config.settings import BASE, Settings, read_inputs, read_settings, with_policy
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
 from sepurux_action.github.bounded_calls import BoundedCalls
-from sepurux_action.github.event import other_commit_warning, pr_number_warning, with_pull_request_number
+from sepurux_action.github.event import pr_number_warning, with_pull_request_number
 from sepurux_action.github.policy_source import FIRST_FILE, read_checkout, resolve_policy
 from sepurux_action.github.session import GitHubSession
 from sepurux_action.github.subject import Subject
@@ -33,8 +33,12 @@ SHARED_STATUSES = (
 IGNORED_PATHS = (
     "The input `paths` is ignored, because a policy file applies. Set `paths` for its gates, under `gates:`."
 )
+OTHER_COMMIT = (
+    "The uploaded traces may be those of another commit: on `issue_comment` and with `pr_number`, the gate evaluates "
+    "the head that the pull request has now, {}, and not the commit that the job checked out. See docs/security.md of "
+    "sepurux/gate-action, Traces of another commit."
+)
 NO_FOLDER = "it needs the folder for the result; accepted: with `--baseline-dir`"
-CANCELED_EARLY = "The run was canceled before all settings were read."
 
 
 def begin(invocation: Invocation, host: Output, signals: Signals, connections: Connections) -> Step:
@@ -50,18 +54,8 @@ def begin(invocation: Invocation, host: Output, signals: Signals, connections: C
         event = with_pull_request_number(event, inputs.pull_request)
     calls = BoundedCalls(client, connections.timeouts(signals), host, event)
     signing_key = inputs.secret.reveal() if inputs.secret else ""
-    subject = Subject(
-        event=event, settings=inputs, config=inputs.config, signing_key=signing_key, started=connections.now()
-    )
-    return Step(
-        invocation=invocation,
-        host=host,
-        signals=signals,
-        connections=connections,
-        redact=redact,
-        github=GitHubSession(calls, subject),
-        inputs=inputs,
-    )
+    subject = Subject(event=event, settings=inputs, signing_key=signing_key, started=connections.now())
+    return Step(invocation, host, signals, connections, redact, GitHubSession(calls, subject), inputs)
 
 
 def with_policy_file(step: Step) -> Step:
@@ -70,10 +64,10 @@ def with_policy_file(step: Step) -> Step:
     read_file = partial(read_checkout, step.invocation.traces())
     check = partial(_read_settings, step) if step.github.changes.of_policy(step.inputs.config) else None
     policy = _until_signal(step, partial(resolve_policy, step.inputs, step.event, commit, read_file, check))
-    step = replace(step, policy=policy)
-    if not policy.policy:
-        return step
-    return step.with_inputs(with_policy(step.inputs, step.invocation.layers, policy.policy))
+    inputs = step.inputs
+    if policy.policy:
+        inputs = with_policy(inputs, step.invocation.layers, policy.policy)
+    return replace(step, policy=policy, inputs=inputs, github=step.github.with_settings(inputs))
 
 
 def with_settings(step: Step) -> Step:
@@ -110,30 +104,30 @@ def _until_signal(step: Step, work: Callable[[], T]) -> T:
     try:
         return Timeouts(step.signals).run(math.inf, work)
     except Interrupted:
-        raise ConfigurationError([Problem(where="", message=CANCELED_EARLY)]) from None
+        raise ConfigurationError([Problem("", "The run was canceled before all settings were read.")]) from None
 
 
 def log_start(step: Step) -> None:
     """Log what is evaluated, and which settings have no effect."""
     event, inputs, host = step.event, step.inputs, step.host
     if not step.github.calls.connected and event.name:
-        no_token = event.repository and not inputs.github_token
-        why = "there is no `github_token`" if no_token else "`GITHUB_REPOSITORY` or `GITHUB_API_URL` is not set"
+        why = "`GITHUB_REPOSITORY` or `GITHUB_API_URL` is not set"
+        if event.repository and not inputs.github_token:
+            why = "there is no `github_token`"
         host.log(f"no comment and no status: {why}")
     if event.name and (warning := pr_number_warning(event, inputs.pull_request)):
         host.annotate(Level.WARNING, warning)
     gates = step.settings.gates
-    uploads_traces = any(gate.uploads_traces for gate in gates)
-    if warning := other_commit_warning(event, uploads_traces=uploads_traces):
-        host.annotate(Level.WARNING, warning, title="Sepurux gate")
+    if event.at_current_head and event.commit and any(gate.uploads_traces for gate in gates):
+        host.annotate(Level.WARNING, OTHER_COMMIT.format(event.commit[:7]), title="Sepurux gate")
     _log_settings(step)
-    several = len(gates) > 1
-    if several:
+    line = "evaluating gate {} ({}) at {}"
+    if len(gates) > 1:
         host.progress(f"evaluating {len(gates)} gates at {inputs.base_url}")
+        line = "gate {}: {}"
     for gate in gates:
         what = str(gate.stage) if gate.name == gate.campaign else f"campaign {gate.campaign}, {gate.stage}"
-        one = f"evaluating gate {gate.name} ({what}) at {inputs.base_url}"
-        host.progress(f"gate {gate.name}: {what}" if several else one)
+        host.progress(line.format(gate.name, what, inputs.base_url))
 
 
 def _log_settings(step: Step) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -52,11 +51,11 @@ def publish_problems(step: Step, error: ConfigurationError, files: ReportWriter)
         words = in_workflow if step.event.name else on_command_line
         message = words(f"it is empty, and so is {{api_key}}. {no_credentials_hint(step.event)}")
         problems.append(Problem(where=step.inputs.missing_secret, message=message))
-    context = _context(step)
+    notes = []
     invalid = next((each.file for each in error.problems if each.file), "")
     if step.github.calls.connected and policy_ref(step.event) and not step.policy.policy and invalid:
-        context = replace(context, notes=(invalid_base_note(step.event, invalid, step.inputs.config),))
-    report = Report(context=context, problems=tuple(problems))
+        notes.append(invalid_base_note(step.event, invalid, step.inputs.config))
+    report = Report(context=_context(step)(notes=tuple(notes)), problems=tuple(problems))
     step.host.set_outputs(outputs.without_decision(outputs.settings_reason(problems)))
     if report_path := _write_report(step, report, files):
         step.host.set_outputs({"report_path": report_path})
@@ -88,8 +87,7 @@ def report_context(step: Step) -> Context:
     """Return what a report says about the step and the policy, if the gates were evaluated."""
     policy, subject = step.policy, step.github.subject
     baselines = {gate.name: baseline_of(step, gate) for gate in step.settings.gates}
-    return replace(
-        _context(step),
+    return _context(step)(
         base_url_host=urlsplit(step.inputs.base_url).hostname or "",
         policy_path=policy.policy.path if policy.policy else "",
         baselines={name: baseline for name, baseline in baselines.items() if baseline},
@@ -100,9 +98,10 @@ def report_context(step: Step) -> Context:
     )
 
 
-def _context(step: Step) -> Context:
+def _context(step: Step) -> Callable[..., Context]:
     event, by_event = step.event, policy_ref(step.event) or step.event.commit
-    return Context(
+    return partial(
+        Context,
         repository=event.repository,
         commit=event.commit,
         commit_url=event.url("commit", event.commit),

@@ -51,14 +51,14 @@ def from_step(inputs: Mapping[str, str], environ: Mapping[str, str], payload: ob
     No environment variable is a setting here, because an earlier step can set it for this one.
     """
     workspace, temporary = (environ.get(name, "") for name in ("GITHUB_WORKSPACE", "RUNNER_TEMP"))
-    base, temp = Path(workspace) if workspace else working_directory(), Path(temporary) if temporary else None
+    base, temp = Path(workspace or working_directory()), Path(temporary) if temporary else None
     # The runner translates RUNNER_TEMP for a container action, and leaves RUNNER_WORKSPACE as it is.
     on_runner = PurePosixPath(environ.get("RUNNER_WORKSPACE", ""))
     for_steps = on_runner.parent / TEMP_NAME if temporary == CONTAINER_TEMP and on_runner.is_absolute() else None
     return Invocation(
         layers=(input_layer(inputs),),
         event=parse_event(environ.get("GITHUB_EVENT_NAME", ""), payload, environ),
-        traces=partial(TraceFolder, base, [temp] if temp else []),
+        traces=partial(TraceFolder, base, [*filter(None, [temp])]),
         report_folders=ReportFolders(base=base, temporary=temp, temporary_for_steps=for_steps),
     )
 
@@ -112,11 +112,7 @@ class Step:
     kept: Results | None = None
     kept_note: str = ""
 
-    def with_inputs(self, inputs: Inputs) -> Step:
-        return replace(self, inputs=inputs, github=self.github.with_settings(inputs))
-
     def with_settings(self, settings: Settings) -> Step:
-        """Return the step with these settings, by which it also publishes."""
         return replace(self, settings=settings, github=self.github.with_settings(settings))
 
     @property

@@ -176,7 +176,6 @@ def a_client_scene(github: GitHub) -> ClientScene:
         commit=pull.head_sha,
         pull_request=pull.number,
         base_ref="main",
-        no_pr_reason="",
     )
     return ClientScene(github, repository, pull, client, event)
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 
 from sepurux_action.common import json_reader
 from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.drops import Baseline, BaselineResult
 from sepurux_action.evaluation.published_result import PreviousResult
-from sepurux_action.github.commit import parse_status, query_of, raw_statuses
+from sepurux_action.github.commit import parse_statuses, query_of
 from sepurux_action.github.event import Event, parse_sha
 from sepurux_action.github.permissions import Operation
 
@@ -69,10 +68,9 @@ def parse_base_branch(response: object, evaluated: str) -> BaseBranch:
     """Return the results before the `evaluated` commit in a response without errors."""
     line = _first_parents(json_reader.as_object(json_reader.at(response, "data", "repository")))
     account = json_reader.text(json_reader.at(response, "data", "viewer", "login"))
-    return BaseBranch(
-        results=_results(line, evaluated, account) if account and line else None,
-        commits=frozenset(parse_sha(each.get("oid")) for each in _before(line, evaluated)),
-    )
+    before = [commit for commit in line if commit.get("oid") != evaluated][:BASELINE_COMMITS]
+    results = _results(before, account) if account and line else None
+    return BaseBranch(results=results, commits=frozenset(parse_sha(each.get("oid")) for each in before))
 
 
 def parse_recent_results(response: object) -> tuple[Mapping[str, PreviousResult], ...]:
@@ -80,16 +78,16 @@ def parse_recent_results(response: object) -> tuple[Mapping[str, PreviousResult]
     pulls = json_reader.as_array(json_reader.at(response, "data", "repository", "pullRequests", "nodes"))
     return tuple(
         {
-            str(status.get("context")).lower(): result
+            status.context.lower(): result
             for node in json_reader.as_array(json_reader.at(pull, "commits", "nodes"))
-            for status in raw_statuses(json_reader.as_object(json_reader.at(node, "commit"))) or ()
-            if (result := published_result.parse_description(status.get("description"))) and result.decision.is_decided
+            for status in parse_statuses(json_reader.at(node, "commit"), "") or ()
+            if (result := published_result.parse_description(status.description)) and result.decision.is_decided
         }
         for pull in pulls
     )
 
 
-def _results(line: Iterable[Mapping[str, object]], evaluated: str, account: str) -> dict[str, Baseline]:
+def _results(line: Iterable[Mapping[str, object]], account: str) -> dict[str, Baseline]:
     """Return the decided results of each lower-case context that `account` published, the newest first.
 
     Only the first-parent line counts: a merged branch has results of commits that the base branch never was at. GitHub
@@ -97,20 +95,16 @@ def _results(line: Iterable[Mapping[str, object]], evaluated: str, account: str)
     """
     found: dict[str, list[BaselineResult]] = {}
     hidden = Counter[str]()
-    for commit in _before(line, evaluated):
-        statuses = (parse_status(each, account) for each in raw_statuses(commit) or ())
-        for context, status in {each.context.lower(): each for each in statuses}.items():
+    for commit in line:
+        statuses = {each.context.lower(): each for each in parse_statuses(commit, account) or ()}
+        for context, status in statuses.items():
             of_context = found.setdefault(context, [])
-            result = published_result.parse_description(status.description) if status.own else None
-            if result is None or not result.decision.is_decided:
-                hidden[context] += 1
-            else:
+            result = published_result.parse_description(status.description)
+            if status.own and result and result.decision.is_decided:
                 of_context.append(BaselineResult(commit=parse_sha(commit.get("oid")), url=status.url, result=result))
+            else:
+                hidden[context] += 1
     return {context: Baseline(tuple(results), hidden[context]) for context, results in found.items()}
-
-
-def _before(line: Iterable[Mapping[str, object]], evaluated: str) -> Iterator[Mapping[str, object]]:
-    return islice((commit for commit in line if commit.get("oid") != evaluated), BASELINE_COMMITS)
 
 
 def _first_parents(repository: Mapping[str, object]) -> tuple[Mapping[str, object], ...]:
@@ -119,7 +113,7 @@ def _first_parents(repository: Mapping[str, object]) -> tuple[Mapping[str, objec
     Beyond the end of a short history, the commits are null. A branch that moved meanwhile may list a commit twice.
     """
     commits = [json_reader.as_object(repository.get(name)) for name in _LINE]
-    listed = {sha: commit for commit in commits if (sha := parse_sha(commit.get("oid")))}
     length = next((steps for steps, commit in enumerate(commits) if not commit), len(commits))
-    read = (parse_sha(commit.get("oid")) and raw_statuses(commit) is not None for commit in commits[:length])
-    return tuple(listed.values()) if all(read) and not any(commits[length:]) else ()
+    read = (parse_sha(commit.get("oid")) and parse_statuses(commit, "") is not None for commit in commits[:length])
+    unread = any(commits[length:]) or not all(read)
+    return () if unread else tuple({commit["oid"]: commit for commit in commits[:length]}.values())

@@ -23,7 +23,6 @@ RETRY_PAUSES_S = (0.0, 1.0, 2.0)  # before each further request of a call
 
 _TIMED_OUT = ErrorDetails(message="GitHub did not respond in the time that the gate waits for it", timed_out=True)
 _SLOW = ErrorDetails(message=f"GitHub's response timed out after {BASE_QUERY_S:.0f} s")
-_NOT_USED = ErrorDetails(message="GitHub is not used")
 _ENDED = ErrorDetails(message="the run was canceled before GitHub responded", timed_out=True)
 
 
@@ -117,7 +116,6 @@ class BoundedCalls:
         return found
 
     def _attempts(self, due: Mapping[Operation, Callable[[GitHubClient], T]]) -> dict[Operation, T | ErrorDetails]:
-        """Send each read once."""
         left = max(0.0, self.left)
         limits = (min(left, BASE_QUERY_S) if each is Operation.BASE else left for each in due)
         works = (partial(self._send, work) for work in due.values())
@@ -157,7 +155,7 @@ class BoundedCalls:
 
     def _send(self, work: Callable[[GitHubClient], T]) -> T:
         if self._client is None:
-            raise GitHubError(_NOT_USED)
+            raise GitHubError(ErrorDetails(message="GitHub is not used"))
         return work(self._client)
 
     def warn(self, operation: Operation, details: ErrorDetails, targets: Sequence[str] = ()) -> None:

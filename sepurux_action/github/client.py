@@ -93,7 +93,6 @@ class GitHubClient:
             yield parse_status(each, account)
 
     def set_status(self, commit: str, status: CommitStatus) -> int:
-        """Set a status; return its id."""
         texts = {"description": status.description, "context": status.context, "target_url": status.url}
         body = {"state": status.state.value, **{name: self._redact(text) for name, text in texts.items() if text}}
         return _check_id(self._call("POST", f"statuses/{commit}", body=body))
@@ -141,8 +140,9 @@ class GitHubClient:
     def changed_files(self, number: int) -> tuple[ChangedFile, ...]:
         """Return the files that a pull request changes, with old and new name; GitHub lists at most 3,000."""
         files = self._pages(f"pulls/{number}/files")
-        names = ((str(file.get("filename", "")), str(file.get("previous_filename") or "")) for file in files)
-        return tuple(ChangedFile(name, previous) for name, previous in names)
+        return tuple(
+            ChangedFile(str(each.get("filename", "")), str(each.get("previous_filename") or "")) for each in files
+        )
 
     def reviews(self, number: int) -> tuple[Review, ...]:
         return tuple(
@@ -247,10 +247,11 @@ def _graphql_error(response: object) -> ErrorDetails | None:
     kinds = {json_reader.text(json_reader.at(each, "type")) for each in errors}
     hidden = kinds == {"NOT_FOUND"} or ("NOT_FOUND" in kinds and ("repository",) in permissions.error_paths(errors))
     limited = "RATE_LIMITED" in kinds
+    of_statuses = {path[-1:] for path in permissions.error_paths(errors)} == {("status",)}
     return ErrorDetails(
         status=404 if hidden else 0,
         message=joined_messages(errors),
-        accepted=permissions.required_permission(errors),
+        accepted="statuses=read" if of_statuses else "",  # no other missing permission is clear from the errors
         forbidden="FORBIDDEN" in kinds and not limited,
         rate_limited=limited,
         over_limit="RESOURCE_LIMITS_EXCEEDED" in kinds,

@@ -23,7 +23,7 @@ from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures
 from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.published_result import CommitResults
 from sepurux_action.evaluation.result import Evaluated, GateResult
-from sepurux_action.evaluation.runs import RunResult, Runs, WorkflowRun
+from sepurux_action.evaluation.runs import RunResult, Runs, WhatFailed, WorkflowRun
 from sepurux_action.github.snapshot import Comment
 
 MAX_RESULTS = 20  # evaluated commits in one state
@@ -38,9 +38,9 @@ _EVALUATING = re.compile(r"\A⏳ [^\n]*\n+")  # the line above a report on anoth
 _SUMMARY = "<details><summary>Result of the earlier commit"
 _COLLAPSED = re.compile(rf"\A### ❗ .*?\n{_SUMMARY}[^\n]*</summary>\n\n(.*?)\n*</details>\n*\Z", re.DOTALL)
 _COMMIT = re.compile(r"/commit/([0-9a-f]{40,64})\)")
+_SYMBOL = re.compile(r"\A### (\S+) ")
 _LINK = re.compile(r"\[[^][\n]*\]\([^()\s]*/commit/[0-9a-f]{40,64}\)")
 _ALERT = re.compile(r"^> \[![A-Z]+\]\n", re.MULTILINE)  # GitHub shows no alert within `<details>`
-_FAILURE_TEXTS = ("type", "severity", "description", "mutation")
 
 
 def fails_of(results: Iterable[GateResult], here: WorkflowRun) -> Mapping[str, Evaluated]:
@@ -85,7 +85,7 @@ def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
     worst, numbers = result.worst, result.numbers
     names = numbers.mutation_categories and tuple(map(_cut, numbers.mutation_categories))
     tools = (FailingTool(_cut(each.tool), each.count) for each in numbers.top_failing_tools[:MAX_DETAILS])
-    found, run_ids = result.what_failed, worst.ci_run.run_ids[:MAX_DETAILS]
+    found = result.what_failed
     failures, left_out = merge_failures(map(_cut_failure, found.failures), MAX_DETAILS)
     worst = replace(
         worst,
@@ -93,32 +93,34 @@ def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
         run_decision=RunDecision(worst.decision, "", worst.run_decision.rule),
         failures=(),
         of_batch=(),
-        ci_run=CIRun(mutation_categories=names, dashboard_url=worst.ci_run.dashboard_url, run_ids=run_ids),
+        ci_run=CIRun(dashboard_url=worst.ci_run.dashboard_url, run_ids=worst.ci_run.run_ids[:MAX_DETAILS]),
         elapsed_s=0,
         trace_may_be_cause=False,
         earlier=result.recorded.run if result.recorded else here,
     )
-    numbers = replace(
-        numbers, status="", decision="", mutation_categories=names, top_failing_tools=tuple(tools), run_ids=run_ids
+    numbers = CIRun(
+        numbers=numbers.numbers,
+        mutation_categories=names,
+        top_failing_tools=tuple(tools),
+        dashboard_url=numbers.dashboard_url,
     )
-    decided = GateDecision.of(
-        result, reason=_cut(result.reason), detail="", runs=(worst,), scenarios=(), numbers=numbers
+    what_failed = WhatFailed(
+        failures=failures,
+        left_out=left_out + found.left_out,
+        unread_failures=found.unread_failures,
+        unread_scenarios=found.unread_scenarios,
+        fixed=found.fixed if len(found.fixed) <= MAX_DETAILS else (),
     )
     return Evaluated.of(
-        decided,
-        what_failed=replace(
-            found,
-            scenarios=(),
-            failures=failures,
-            left_out=left_out + found.left_out,
-            fixed=found.fixed if len(found.fixed) <= MAX_DETAILS else (),
-            notes=(),
-        ),
+        GateDecision.of(result, reason=_cut(result.reason), detail="", runs=(worst,), scenarios=(), numbers=numbers),
+        what_failed=what_failed,
     )
 
 
 def _cut_failure(failure: ClassifiedFailure) -> ClassifiedFailure:
-    texts: dict[str, Any] = {name: _cut(getattr(failure, name)) for name in _FAILURE_TEXTS}
+    texts: dict[str, Any] = {
+        name: _cut(getattr(failure, name)) for name in ("type", "severity", "description", "mutation")
+    }
     return replace(failure, **texts, trace_id="", steps=())
 
 
@@ -126,64 +128,53 @@ def _cut(text: str) -> str:
     return json_reader.shorten(json_reader.printable(text), MAX_TEXT)
 
 
-class Shown(NamedTuple):
-    """What a comment shows before the present commit is evaluated.
+class CommentParts(NamedTuple):
+    """The parts of a comment: its first line, all of its text, the report in it, and its last line if it is signed.
 
-    That is the report on the `commit`, with the `symbol` of its title. If it is `collapsed`, the comment says that
-    another commit was not evaluated.
+    The report is on the `commit`, '' if no link at its end names one, and its title begins with the `symbol`.
     """
-
-    commit: str
-    symbol: str
-    collapsed: bool
-
-
-def shown_in(body: str) -> Shown:
-    """Return what a comment shows; without a commit if no link at the end of its report names one."""
-    parts = _parts(body)
-    commit = next(iter(_COMMIT.findall(parts.report)[::-1]), "")
-    symbol = re.match(r"### (\S+) ", parts.report)
-    return Shown(commit, symbol[1] if symbol else "", parts.report != parts.all)
-
-
-def with_line(body: str, line: str) -> str:
-    """Return a comment with this line above its title, in place of an earlier one."""
-    parts = _parts(body)
-    return f"{parts.marker}\n{line}\n\n{parts.all}{parts.state}"
-
-
-def with_title(body: str, title: str, summary: str, most: int) -> str:
-    """Return a comment with a title and an alert on the present commit, and the report on the earlier one collapsed.
-
-    The title and the alert of another commit that was not evaluated go. If the comment would have more than `most`
-    characters, only the link to the earlier commit is left of the report.
-    """
-    parts = _parts(body)
-    report, links = _ALERT.sub("", parts.report, count=1).rstrip("\n"), _LINK.findall(parts.report)
-    texts = (
-        f"{parts.marker}\n{title}\n\n{_SUMMARY} {summary}</summary>\n\n{each}\n\n</details>\n{parts.state}"
-        for each in (report, *links[-1:])
-    )
-    return next((text for text in texts if len(text) <= most), body)
-
-
-class _Parts(NamedTuple):
-    """The parts of a comment: its first line, all of its text, the report in it, and its last line if it is signed."""
 
     marker: str
     all: str
     report: str
     state: str
+    commit: str
+    symbol: str
+
+    @property
+    def collapsed(self) -> bool:
+        """Return whether the comment says that another commit was not evaluated."""
+        return self.report != self.all
 
 
-def _parts(body: str) -> _Parts:
+def parse_comment(body: str) -> CommentParts:
     marker, _, rest = body.partition("\n")
     text, state = rest, ""
     if (last := rest.rstrip().rpartition("\n"))[2].startswith(f"<!-- {MARKER}:"):
         text, state = f"{last[0]}\n", rest[len(last[0]) + 1 :]
-    text = _EVALUATING.sub("", text)
-    collapsed = _COLLAPSED.match(text)
-    return _Parts(marker, text, f"{collapsed[1]}\n" if collapsed else text, state)
+    report = text = _EVALUATING.sub("", text)
+    if collapsed := _COLLAPSED.match(text):
+        report = f"{collapsed[1]}\n"
+    commit = next(iter(_COMMIT.findall(report)[::-1]), "")
+    return CommentParts(marker, text, report, state, commit, "".join(_SYMBOL.findall(report)))
+
+
+def with_notice(body: str, notice: str, summary: str, most: int) -> str:
+    """Return a comment with a line above its title, in place of an earlier one. If there is a `summary`, collapse it.
+
+    Then the notice is the title and an alert on the present commit, in place of those of another commit that was not
+    evaluated. If the comment would have more than `most` characters, only the link to the earlier commit is left of the
+    report.
+    """
+    parts = parse_comment(body)
+    if not summary:
+        return f"{parts.marker}\n{notice}\n\n{parts.all}{parts.state}"
+    report, links = _ALERT.sub("", parts.report, count=1).rstrip("\n"), _LINK.findall(parts.report)
+    texts = (
+        f"{parts.marker}\n{notice}\n\n{_SUMMARY} {summary}</summary>\n\n{each}\n\n</details>\n{parts.state}"
+        for each in (report, *links[-1:])
+    )
+    return next((text for text in texts if len(text) <= most), body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,22 +193,20 @@ class CommentState:
         """Return the results of the other commits, the oldest first."""
         return tuple(each for each in self.commits if each.commit != commit)
 
-    def fails_at(self, commit: str) -> Mapping[str, Evaluated]:
-        return self.fails if self._is_about(commit) else {}
+    def at(self, commit: str) -> CommentState:
+        """Return the state if its details are about this commit, else an empty one."""
+        return self if [commit] == [each.commit for each in self.commits[-1:]] else CommentState()
 
     def recorded_fail(self, gate: str, commit: str, link: str) -> Evaluated | None:
         """Return a gate's `fail` at this commit if it is kept, and its commit status has this link."""
-        fail = self.fails_at(commit).get(gate)
-        if fail is None:
+        fail = self.at(commit).fails.get(gate)
+        if fail is None or not link:
             return None
         kept = fail.worst.ci_run.dashboard_url or (fail.worst.earlier and fail.worst.earlier.url)
-        return fail if kept and kept == link else None
+        return fail if kept == link else None
 
     def find_unfinished(self, gate: Gate, commit: str) -> Runs:
-        return self.unfinished.get(_key(gate), ()) if self._is_about(commit) else ()
-
-    def _is_about(self, commit: str) -> bool:
-        return [commit] == [each.commit for each in self.commits[-1:]]
+        return self.at(commit).unfinished.get(_key(gate), ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,9 +234,10 @@ class StateLine:
     def write(self, state: CommentState, before: str = "") -> str:
         """Return the last line, signed, with as much of the state as fits; that of the body `before` without a key."""
         if not self.signing_key:
-            kept = self._signed(before)
-            return kept[0] if kept else f"{self._start} {_packed(CommentState())} unsigned -->"
-        content = next(filter(None, map(_packed, _shorter(state))), _packed(CommentState()))
+            if kept := self._signed(before):
+                return kept[0]
+            return f"{self._start} {_packed(CommentState())} unsigned -->"
+        content = next(filter(None, map(_packed, _shorter(state))))
         return f"{self._start} {content} {sign(self.signing_key, *self._place, content)} -->"
 
     def _signed(self, body: str) -> re.Match[str] | None:
@@ -277,9 +267,10 @@ def _shorter(state: CommentState) -> Iterator[CommentState]:
     A commit that is left out costs a point of the trend, and an unfinished run costs a new evaluation.
     """
     for most in (MAX_RESULTS, FEW_RESULTS):
-        yield replace(state, commits=state.commits[-most:])
+        yield CommentState(commits=state.commits[-most:], fails=state.fails, unfinished=state.unfinished)
     yield CommentState(commits=state.commits[-1:], unfinished=state.unfinished)
     yield CommentState(commits=state.commits[-1:])
+    yield CommentState()
 
 
 def _packed(state: CommentState) -> str:

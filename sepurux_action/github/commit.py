@@ -19,7 +19,6 @@ from sepurux_action.github.snapshot import PAGE
 
 # On these events an approval starts another run only if the workflow runs on reviews too.
 NEED_REVIEW_TRIGGER = frozenset({"pull_request", "pull_request_target"})
-NO_BASE_COMMIT = "GitHub shows no base commit"
 NO_TEXT_FILE = f"it is not a text file of at most {MAX_FILE_BYTES // 1024} KiB"
 # Without the head's file there is only a note, without the statuses another call, and without the workflow no hint.
 MAY_FAIL = frozenset({"evaluated", "headPolicy", "headPolicyYaml", "workflow"})
@@ -53,10 +52,7 @@ fragment authored on Commit {{
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedStatus:
-    """A status of a commit. `own`: this token's account set it. `created` is GitHub's time, in seconds, as a text.
-
-    `id` is known from REST only, else 0.
-    """
+    """A status of a commit. `own`: this token's account set it. `created` is GitHub's time. GraphQL has no `id`: 0."""
 
     context: str
     description: str = ""
@@ -159,33 +155,45 @@ def parse_commit(response: object, event: Event, error: ErrorDetails | None = No
     evaluated, failed = json_reader.as_object(repository.get("evaluated")), failed_fields(response)
     if evaluated.get("oid") != event.commit:
         evaluated = {}
-    statuses = None if "evaluated" in failed else raw_statuses(evaluated)
-    head = _policy_file(repository.get("headPolicy"), repository.get("headPolicyYaml"))
+    head = _policy_file(repository, "headPolicy")
     if error and head.text is None and failed & {"headPolicy", "headPolicyYaml"}:
         head = unread(error)
-    readable = bool(json_reader.as_object(repository.get("policyCommit")))
+    policy = _policy_file(repository, "policy")
+    if repository.get("policy") is None and not json_reader.as_object(repository.get("policyCommit")):
+        # GitHub returns null for a commit that the token may not see, too.
+        policy = PolicyFile(error="GitHub shows no base commit", details=ErrorDetails(status=404))
     return Commit(
         account=account,
-        statuses=None if statuses is None else tuple(parse_status(each, account) for each in statuses),
+        statuses=None if "evaluated" in failed else parse_statuses(evaluated, account),
         committed=json_reader.time(evaluated.get("committedDate")),
-        policy=_policy_file(repository.get("policy"), repository.get("policyYaml"), readable=readable),
+        policy=policy,
         head_policy=head,
         has_default_policy=bool(json_reader.as_object(repository.get("defaultPolicy"))),
-        workflow=_policy_file(repository.get("workflow")).text or "",
+        workflow=_policy_file(repository, "workflow").text or "",
     )
 
 
-def parse_status(raw: Mapping[str, object], account: str) -> PublishedStatus:
-    """Return a status that GraphQL or REST shows; `account` is the login of this token, with `[bot]` if it is a bot's.
+def parse_statuses(commit: object, account: str) -> tuple[PublishedStatus, ...] | None:
+    """Return the statuses of a commit, () if its `status` is null; None if the shape is unknown, so they are unread."""
+    status = json_reader.as_object(commit).get("status", "")
+    if status is None:
+        return ()
+    contexts = json_reader.at(status, "contexts")
+    statuses = tuple(map(json_reader.as_object, json_reader.as_array(contexts)))
+    if not isinstance(contexts, list) or not all(isinstance(each.get("context"), str) for each in statuses):
+        return None
+    return tuple(parse_status(each, account) for each in statuses)
 
-    The login of a bot ends with `[bot]` in REST, and not in GraphQL.
-    """
-    texts = {name: json_reader.text(raw.get(name)) for name in ("context", "description")}
+
+def parse_status(raw: Mapping[str, object], account: str) -> PublishedStatus:
+    """Return a status of GraphQL or REST. Only in REST, and in `account`, the login of a bot ends with `[bot]`."""
     creator, number = raw.get("creator"), raw.get("id")
-    suffix = BOT_SUFFIX if "Bot" in {json_reader.at(creator, name) for name in ("__typename", "type")} else ""
-    login = json_reader.text(json_reader.at(creator, "login")).removesuffix(suffix) + suffix
+    login = json_reader.text(json_reader.at(creator, "login"))
+    if "Bot" in {json_reader.at(creator, name) for name in ("__typename", "type")}:
+        login = login.removesuffix(BOT_SUFFIX) + BOT_SUFFIX
     return PublishedStatus(
-        **texts,
+        context=json_reader.text(raw.get("context")),
+        description=json_reader.text(raw.get("description")),
         url=json_reader.safe_url(raw.get("targetUrl") or raw.get("target_url")),
         created=json_reader.text(raw.get("createdAt") or raw.get("created_at")),
         own=bool(account) and login.lower() == account.lower(),
@@ -193,23 +201,10 @@ def parse_status(raw: Mapping[str, object], account: str) -> PublishedStatus:
     )
 
 
-def raw_statuses(commit: Mapping[str, object]) -> tuple[Mapping[str, object], ...] | None:
-    """Return the statuses of a commit, () if its `status` is null; None if the shape is unknown, so they are unread."""
-    status = commit.get("status", "")
-    if status is None:
-        return ()
-    contexts = json_reader.at(status, "contexts")
-    statuses = tuple(map(json_reader.as_object, json_reader.as_array(contexts)))
-    known = isinstance(contexts, list) and all(isinstance(each.get("context"), str) for each in statuses)
-    return statuses if known else None
-
-
-def _policy_file(value: object, with_yaml: object = None, *, readable: bool = True) -> PolicyFile:
-    """Return the file. If it is missing, that is an error unless the commit itself is `readable`."""
-    if value is None and not readable:  # GitHub returns null for a commit that the token may not see, too
-        return PolicyFile(error=NO_BASE_COMMIT, details=ErrorDetails(status=404))
+def _policy_file(repository: Mapping[str, object], name: str) -> PolicyFile:
+    value = repository.get(name)
     if value is None:
-        return PolicyFile(misnamed=with_yaml is not None)
+        return PolicyFile(misnamed=repository.get(f"{name}Yaml") is not None)
     blob = json_reader.as_object(value)
     text = blob.get("text")
     if blob.get("__typename") != "Blob" or not isinstance(text, str) or blob.get("isTruncated") is not False:
@@ -220,21 +215,20 @@ def _policy_file(value: object, with_yaml: object = None, *, readable: bool = Tr
 def parse_requesters(response: object, *, of_pull: bool) -> tuple[Refusal, ...] | None:
     """Return the assignees, and the authors of the newest commit that is no update; None if someone may be missing.
 
-    `of_pull`: the query asked for a pull request, which has the assignees.
-
-    An update is a merge that someone made on GitHub's pages, so its author need not have asked for the changes.
+    `of_pull`: the query asked for a pull request, which has the assignees. An update is a merge that someone made on
+    GitHub's pages, so its author need not have asked for the changes.
     """
     repository = json_reader.at(response, "data", "repository")
     commit = json_reader.at(repository, "object")
     while _is_update(commit):
         commit = next(json_reader.as_array(json_reader.at(commit, "parents", "nodes")), None)
-    assignees = _whole(json_reader.at(repository, "pullRequest", "assignees")) if of_pull else []
+    assignees = _whole(json_reader.at(repository, "pullRequest", "assignees"))
     authors = _whole(json_reader.at(commit, "authors"))
-    if assignees is None or not authors:
+    if (assignees is None and of_pull) or not authors:
         return None
     users = (json_reader.as_object(author).get("user", "") for author in authors)
     people = [(user, Reason.COMMIT_AUTHOR) for user in users if user is not None]  # null: the address of no person
-    people += [(user, Reason.ASSIGNEE) for user in assignees]
+    people += [(user, Reason.ASSIGNEE) for user in assignees or ()]
     reasons = {json_reader.text(json_reader.at(user, "login")): reason for user, reason in people}
     return None if "" in reasons else tuple(starmap(Refusal, reasons.items()))
 

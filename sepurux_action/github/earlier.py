@@ -36,38 +36,25 @@ class Record:
     """The decisions on one commit that were read, and the statuses that this step set itself.
 
     Contexts are in lower case, as GitHub ignores their case. Methods that get a client raise GitHubError. `account` is
-    this token's.
+    this token's. `before` has the newest decision before the evaluation, by context; None if there was none.
     """
 
-    def __init__(self, commit: str, account: str) -> None:
-        self._commit, self._account = commit, account
+    def __init__(self, commit: str, account: str, now: Callable[[], float]) -> None:
+        self._commit, self._account, self._now = commit, account, now
+        self.before: dict[str, PublishedStatus | None] = {}
         self._watched: frozenset[str] = frozenset()
         self._read_at = 0.0  # when their new fails were read
-        self._before: dict[str, PublishedStatus | None] = {}  # the newest decision before the evaluation, by context
         self._links: set[str] = set()  # of every `fail` that this step read or set
         self._own_ids: set[int] = set()
 
-    def note_set(self, number: int) -> None:
-        """Note that this step set the status with this id."""
-        self._own_ids.add(number)
-
-    def note_link(self, status: CommitStatus | PublishedStatus) -> None:
-        """Note the link of a status that this step read or sets, if it is a `fail`."""
-        if status.url and status.description.startswith(FAILED):
-            self._links.add(status.url)
-
-    def without_decision(self, contexts: Iterable[str], newest: Iterable[PublishedStatus] | None) -> tuple[str, ...]:
+    def without_decision(self, contexts: Iterable[str], newest: Iterable[PublishedStatus] | None) -> list[str]:
         """Return the contexts whose newest status does not say what the newest decision is; all if it is not known."""
-        if newest is None:
-            return tuple(contexts)
-        found, unknown = {each.context.lower(): each for each in newest}, []
+        found = {each.context.lower(): each for each in newest or ()}
         for context in contexts:
             status = found.get(context)
-            if status and not _is_decision(status):
-                unknown.append(context)
-            else:
+            if newest is not None and (status is None or _is_decision(status)):
                 self._keep(context, status)
-        return tuple(unknown)
+        return [context for context in contexts if context not in self.before]
 
     def read(self, github: GitHubClient, contexts: Iterable[str]) -> None:
         """Read the statuses, the newest first, up to the newest decision of each context."""
@@ -81,30 +68,24 @@ class Record:
         for context in wanted:
             self._keep(context, None)
 
-    def is_known(self, context: str) -> bool:
-        return context in self._before
+    def watch(self, contexts: Iterable[str]) -> None:
+        self._watched, self._read_at = frozenset(contexts), self._now()
 
-    def recorded_fail(self, context: str) -> PublishedStatus | None:
-        """Return the `fail` that was the newest decision before the evaluation, None if there was none."""
-        status = self._before.get(context)
-        return status if status and status.description.startswith(FAILED) else None
-
-    def watch(self, contexts: Iterable[str], now: float) -> None:
-        """Say whose new fails count from now on."""
-        self._watched, self._read_at = frozenset(contexts), now
-
-    def check_hides_no_fail(self, github: GitHubClient, status: CommitStatus, now: float) -> None:
-        """Raise GitHubError if a status would hide a new `fail` of another run.
+    def set_status(self, github: GitHubClient, status: CommitStatus) -> None:
+        """Set a status; raises GitHubError also if it would hide a new `fail` of another run.
 
         Setting other statuses, or waiting until GitHub accepts this one, may take long after the record was read.
         """
-        if not self._watched or not _hides_fail(status) or now - self._read_at <= FRESH_S:
-            return
-        found = self.new_fails(github)
-        if status.context.lower() in found:
-            raise GitHubError(FAILED_MEANWHILE)
-        if not found:
-            self._read_at = now
+        self._note_link(status)  # also if the response is lost
+        passes = status.state is CommitState.SUCCESS or status.description.startswith(DECIDED)
+        hides = passes and not status.description.startswith(FAILED)
+        if self._watched and hides and self._now() - self._read_at > FRESH_S:
+            now, found = self._now(), self.new_fails(github)
+            if status.context.lower() in found:
+                raise GitHubError(FAILED_MEANWHILE)
+            if not found:
+                self._read_at = now
+        self._own_ids.add(github.set_status(self._commit, status))
 
     def new_fails(self, github: GitHubClient) -> Mapping[str, PublishedStatus]:
         """Return each watched context's newest `fail` that was not there before, and that this step did not set.
@@ -116,12 +97,11 @@ class Record:
         for context, status in self._decisions(github):
             if context not in wanted or status.id in self._own_ids:
                 continue
-            before = self._before.get(context)
-            is_known = status == before
+            is_known = status == self.before.get(context)
             is_new = not is_known and status.description.startswith(FAILED) and status.url not in self._links
             if is_new:
                 found[context] = status
-            if is_known or is_new or context not in self._before:
+            if is_known or is_new or context not in self.before:
                 wanted.remove(context)
             if not wanted:
                 break
@@ -136,9 +116,13 @@ class Record:
                 yield status.context.lower(), status
 
     def _keep(self, context: str, status: PublishedStatus | None) -> None:
-        self._before[context] = status
+        self.before[context] = status
         if status:
-            self.note_link(status)
+            self._note_link(status)
+
+    def _note_link(self, status: CommitStatus | PublishedStatus) -> None:
+        if status.url and status.description.startswith(FAILED):
+            self._links.add(status.url)
 
 
 class Earlier:
@@ -149,7 +133,7 @@ class Earlier:
         self._reviews = ReviewGate(calls, subject)  # not that of approvals, for which what failed now is read again
         event, self._commit, self._line = subject.event, subject.event.commit, subject.state_line
         self._counts = calls.connected and subject.settings.status and bool(event.commit) and event.keeps_fail
-        self.record = Record(event.commit, subject.commit.account)
+        self.record = Record(event.commit, subject.commit.account, calls.now)
         self._page = subject.snapshot
         self._read_state = cache(self._line.read)  # each gate needs the state
 
@@ -163,14 +147,15 @@ class Earlier:
         found = dict[str, Evaluated | None]()
         if not self._counts:
             return found
-        by_context = {self._subject.context_of(gate): gate for gate in gates}
+        by_context = {self._subject.context_of(gate.name).lower(): gate for gate in gates}
         if unknown := self.record.without_decision(by_context, self._subject.commit.statuses):
             self._calls.try_call(Operation.STATUSES, partial(self.record.read, contexts=unknown))
         for context, gate in by_context.items():
-            status = self.record.recorded_fail(context)
-            if not self.record.is_known(context):
+            status = self.record.before.get(context)
+            failed = status is not None and status.description.startswith(FAILED)
+            if context not in self.record.before:
                 found[gate.name] = None
-            elif status and not self._reviews.may_evaluate_again(gate.reviewers):
+            elif status and failed and not self._reviews.may_evaluate_again(gate.reviewers):
                 found[gate.name] = self._as_recorded(gate, status)
         return found
 
@@ -182,8 +167,8 @@ class Earlier:
         if not self._counts or not gates:
             return {}
         self._calls.set_timeout(READS_S)
-        by_context = {self._subject.context_of(gate): gate for gate in gates}
-        self.record.watch(by_context, self._calls.now())
+        by_context = {self._subject.context_of(gate.name).lower(): gate for gate in gates}
+        self.record.watch(by_context)
         found = self._calls.try_call(Operation.STATUSES, self.record.new_fails)
         if found is None:
             return None
@@ -192,14 +177,17 @@ class Earlier:
     def _as_recorded(self, gate: Gate, status: PublishedStatus) -> Evaluated:
         """Return a `fail` with the numbers of its status, and with what failed if the comment says so."""
         self.load_comments()
-        recorded = replace(self._reviews.who_evaluates_again(gate.reviewers), link=status.url)
-        of_comment = (state.recorded_fail(gate.name, self._commit, status.url) for state in self._states())
-        if (kept := next(filter(None, of_comment), None)) and (earlier := kept.worst.earlier):
-            at = datetime.fromtimestamp(earlier.at, UTC)
-            day = f" on {at.date()}" if at.date() != self._subject.started.date() else ""
-            return replace(kept, recorded=replace(recorded, run=earlier, at=f"{at:%H:%M} UTC{day}"))
-        at_sepurux = "" if status.url.startswith(self._subject.event.url("actions", "runs")) else status.url
-        return replace(of_status(status.description, at_sepurux), recorded=recorded)
+        link, run, at = status.url, None, ""
+        of_comment = (state.recorded_fail(gate.name, self._commit, link) for state in self._states())
+        found = next(filter(None, of_comment), None)
+        if found is None or (run := found.worst.earlier) is None:
+            at_sepurux = "" if link.startswith(self._subject.event.url("actions", "runs")) else link
+            found = of_status(status.description, at_sepurux)
+        else:
+            began = datetime.fromtimestamp(run.at, UTC)
+            day = f" on {began.date()}" if began.date() != self._subject.started.date() else ""
+            at = f"{began:%H:%M} UTC{day}"
+        return replace(found, recorded=self._reviews.who_evaluates_again(gate.reviewers, link, run, at))
 
     def load_comments(self, enough: Callable[[Iterable[Comment]], object] | None = None) -> Snapshot:
         """Read further pages of comments until there are `enough`: by default the gate's own, for the state in it."""
@@ -223,8 +211,3 @@ class Earlier:
 
 def _is_decision(status: PublishedStatus) -> bool:
     return status.own and status.description.startswith(DECIDED)
-
-
-def _hides_fail(status: CommitStatus) -> bool:
-    success = status.state is CommitState.SUCCESS or status.description.startswith(DECIDED)
-    return success and not status.description.startswith(FAILED)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from sepurux_action.common import json_reader
@@ -18,22 +19,21 @@ from sepurux_action.common.json_reader import safe_url
 from sepurux_action.config.kinds import BOT_SUFFIX
 from sepurux_action.errors import ErrorDetails
 
-SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
+# GitHub's push event of a deleted branch has zeros in place of a commit.
+SHA = re.compile(r"(?!0+\Z)[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 MAX_NUMBER = 2**31 - 1  # of a pull request, because GraphQL's Int has 32 bits
 REVIEW = "pull_request_review"
-DEPENDABOT = "dependabot[bot]"
 PERSON = "User"  # GitHub's type for an account that is neither a bot nor an app
 CONFIGURED_BOTS = frozenset({"dependabot", "renovate"})  # whose assignees come from a configuration
 # Events whose runs belong to a pull request's head, also as the cause of a `workflow_run`. A run of a fork executes the
 # fork's code, so a number that it passes on is not trusted: the pull request is looked up by its head.
 PULL_REQUEST_EVENTS = frozenset({"pull_request", "pull_request_target", REVIEW, "pull_request_review_comment"})
 
-_NO_SHA = re.compile(r"0+\Z")  # in place of a commit in the push event of a deleted branch
 _REPOSITORY = re.compile(r"(?!\.+/)[A-Za-z0-9._-]{1,100}/(?!\.+\Z)[A-Za-z0-9._-]{1,100}\Z")
-_BRANCH = "refs/heads/"
+_BRANCH = re.compile("refs/heads/")
 _WORKFLOW = re.compile(r"(?P<repository>[^/]+/[^/]+)/(?P<path>\.github/workflows/[^/]{1,200}?\.ya?ml)@refs/.")
 # A base branch may contain slashes, and even the name of another group's branch, so the last number counts.
-_QUEUE = re.compile(r"refs/heads/gh-readonly-queue/.+/pr-([1-9][0-9]{0,9})-(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
+_QUEUE = re.compile(r"\Arefs/heads/gh-readonly-queue/.+/pr-([1-9][0-9]{0,9})-(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 
 Fields = dict[str, Any]  # of an event, with the values that replace those it has
 
@@ -82,8 +82,8 @@ class Event:
 
     `api_url` is https, or http on loopback, because the token is sent there. `commit` gets the statuses: it is a pull
     request's head, never its merge commit. `fork`: the head is not in this repository, or has been deleted. After the
-    `lookup`, which is then None, there is either a `pull_request` or a `no_pr_reason`, a clause for the log. A `closed`
-    pull request gets no comment. `at_current_head`: the commit may be newer than what the job checked out. An
+    `lookup`, which is then None, `no_pr_reason` says why there is no `pull_request`, as a clause for the log. A
+    `closed` pull request gets no comment. `at_current_head`: the commit may be newer than what the job checked out. An
     `ambiguous` event is not evaluated, because it is not known which pull request's policy applies: either `matches`
     has pull requests into different branches, or the lookup failed, because of `error` if GitHub rejected it.
     """
@@ -128,8 +128,13 @@ class Event:
 
     @property
     def branch(self) -> str:
-        pushed = self.head_branch if self.name == "push" else ""
-        return self.base_ref or pushed or self.default_branch
+        if self.name == "push" and not self.base_ref and self.head_branch:
+            return self.head_branch
+        return self.base_ref or self.default_branch
+
+    def new_base(self, pull: PullRequest) -> str:
+        """Return the base branch of the event's pull request as it is now if the event has another one, else ''."""
+        return "" if pull.base_ref == self.base_ref else pull.base_ref
 
     def url(self, kind: str, name: object) -> str:
         """Return the address of a page of the repository, such as `commit/<SHA>`; '' if it is not known."""
@@ -138,35 +143,34 @@ class Event:
 
 def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event:
     """Return the event; never raises, whatever payload and environment contain."""
-    payload = json_reader.as_object(payload)
-    repository = json_reader.as_object(payload.get("repository"))
+    at = partial(json_reader.at, payload, "repository")
     name = json_reader.printable(name)
-    branch = _branch_of_ref(environ.get("GITHUB_REF"))
-    full_name = _repository(environ.get("GITHUB_REPOSITORY")) or _repository(repository.get("full_name"))
+    repository = _repository(environ.get("GITHUB_REPOSITORY")) or _repository(at("full_name"))
     server, api = (safe_url(environ.get(f"GITHUB_{each}_URL", "")).rstrip("/") for each in ("SERVER", "API"))
-    run, attempt = environ.get("GITHUB_RUN_ID"), environ.get("GITHUB_RUN_ATTEMPT")
-    run_url = f"{server}/{full_name}/actions/runs/{run}" + (f"/attempts/{attempt}" if attempt else "")
+    actor = json_reader.printable(environ.get("GITHUB_ACTOR", ""))
+    run, attempt = environ.get("GITHUB_RUN_ID", ""), environ.get("GITHUB_RUN_ATTEMPT", "")
+    if run and attempt:
+        run += f"/attempts/{attempt}"
+    branch = _branch_of_ref(environ.get("GITHUB_REF"))
     event = Event(
         name=name,
-        repository=full_name,
+        repository=repository,
         server_url=server,
         api_url=api,
-        run_url=safe_url(run_url) if full_name and run else "",
         # The payload of a scheduled run has no repository, but such a run is always on the default branch.
-        default_branch=parse_branch(repository.get("default_branch")) or (branch if name == "schedule" else ""),
+        default_branch=parse_branch(at("default_branch")) or (branch if name == "schedule" else ""),
         commit=parse_sha(environ.get("GITHUB_SHA")),
         head_branch=branch,
-        dependabot=environ.get("GITHUB_ACTOR") == DEPENDABOT,
+        dependabot=actor == "dependabot[bot]",
         by_review=name == REVIEW,
         actor=json_reader.printable(environ.get("GITHUB_TRIGGERING_ACTOR", "")),
-        pusher=json_reader.printable(environ.get("GITHUB_ACTOR", "")) if name == "push" else "",
-        rerun=(attempt or "1") != "1",
-        workflow_file=_workflow_file(environ, full_name),
+        pusher=actor if name == "push" else "",
+        rerun=attempt not in {"", "1"},
+        workflow_file=_workflow_file(environ, repository),
         no_pr_reason=f"a {name} event has no pull request" if name else "there is no event",
     )
-    if parse := PARSERS.get(name):
-        event = replace(event, **parse(event, payload))
-    return replace(event, **_commit_lookup(event))
+    fields = PARSERS[name](event, payload) if name in PARSERS else {}
+    return _with_commit_lookup(replace(event, run_url=event.url("actions/runs", run), **fields))
 
 
 def _workflow_file(environ: Mapping[str, str], repository: str) -> str:
@@ -176,70 +180,78 @@ def _workflow_file(environ: Mapping[str, str], repository: str) -> str:
     """
     commit = parse_sha(environ.get("GITHUB_WORKFLOW_SHA"))
     match = _WORKFLOW.match(environ.get("GITHUB_WORKFLOW_REF", ""))
-    known = commit and match and match["path"].isprintable() and _same(match["repository"], repository)
-    return f"{commit}:{match['path']}" if match and known else ""
+    if not (commit and match and match["path"].isprintable() and _same(match["repository"], repository)):
+        return ""
+    return f"{commit}:{match['path']}"
 
 
 def parse_pull_request(raw: object) -> PullRequest:
     """Return the pull request in a payload of a webhook or of GitHub's REST API."""
-    head, base = (json_reader.at(raw, name) for name in ("head", "base"))
-    kind, author = (json_reader.text(json_reader.at(raw, "user", name)) for name in ("type", "login"))
+    at = partial(json_reader.at, raw)
+    author, by_agent = parse_author(at("user"))
     return PullRequest(
-        number=_number(json_reader.at(raw, "number")),
-        head_sha=parse_sha(json_reader.at(head, "sha")),
-        head_repository=_repository(json_reader.at(head, "repo", "full_name")),
-        head_branch=parse_branch(json_reader.at(head, "ref")),
-        base_repository=_repository(json_reader.at(base, "repo", "full_name")),
-        base_ref=parse_branch(json_reader.at(base, "ref")),
-        base_sha=parse_sha(json_reader.at(base, "sha")),
+        number=_number(at("number")),
+        head_sha=parse_sha(at("head", "sha")),
+        head_repository=_repository(at("head", "repo", "full_name")),
+        head_branch=parse_branch(at("head", "ref")),
+        base_repository=_repository(at("base", "repo", "full_name")),
+        base_ref=parse_branch(at("base", "ref")),
+        base_sha=parse_sha(at("base", "sha")),
         author=author,
-        by_agent=is_agent(kind, author),
-        open=json_reader.at(raw, "state") == "open",
+        by_agent=by_agent,
+        open=at("state") == "open",
     )
 
 
-def is_agent(kind: str, author: str) -> bool:
-    """Return whether an account that opened a pull request may be a coding agent, which someone asked for it."""
-    return kind != PERSON and author.removesuffix(BOT_SUFFIX) not in CONFIGURED_BOTS
+def parse_author(account: object) -> tuple[str, bool]:
+    """Return who opened a pull request, and whether this may be a coding agent, which someone asked for it."""
+    rest, graphql, login = (json_reader.text(json_reader.at(account, name)) for name in ("type", "__typename", "login"))
+    return login, PERSON not in {rest, graphql} and login.removesuffix(BOT_SUFFIX) not in CONFIGURED_BOTS
 
 
 def with_pull_request_number(event: Event, number: int | None) -> Event:
     """Return the event with the setting `pr_number`, which applies if the event has no pull request."""
     if number is None or event.pull_request is not None or event.skip_reason or event.ambiguous:
         return event
-    lookup = event.lookup
+    lookup, fields = event.lookup, {"commit": "", **_number_lookup(number)}
     if lookup and lookup.commit and (lookup.branch or event.name == "push"):
-        return replace(event, lookup=replace(lookup, number=number))
-    return replace(event, **_number_lookup(event, number))
+        fields = {"lookup": replace(lookup, number=number)}
+    return replace(event, **fields)
 
 
-def resolve(event: Event, candidates: Sequence[PullRequest]) -> Event:
+def resolve(event: Event, found: Sequence[PullRequest] | ErrorDetails) -> Event:
     """Return the event with the result of its lookup, or another lookup: `pr_number` is the last one for a push."""
-    return replace(event, **_found(event, event.lookup, candidates)) if event.lookup else event
+    if event.lookup is None:
+        return event
+    return replace(event, **_resolved(event, event.lookup, found))
 
 
-def _found(event: Event, lookup: Lookup, candidates: Iterable[PullRequest]) -> Fields:
+def _resolved(event: Event, lookup: Lookup, found: Iterable[PullRequest] | ErrorDetails) -> Fields:
+    by_number = f"pull request {lookup.number}"
+    if isinstance(found, ErrorDetails):
+        which = "the pull request of this run" if lookup.commit else by_number
+        return {"error": found, **_ambiguous(f"{which} could not be read ({found.summary})")}
     if not lookup.commit:
-        matches = [pull for pull in candidates if pull.number == lookup.number]
-        return _match(event, matches) or ambiguous(f"pull request {lookup.number} cannot be read")
-    candidates = [pull for pull in candidates if pull.head_sha == lookup.commit]
+        matches = [pull for pull in found if pull.number == lookup.number]
+        return _match(event, matches) or _ambiguous(f"{by_number} cannot be read")
+    of_commit = [pull for pull in found if pull.head_sha == lookup.commit]
     if lookup.branch:
-        of_branch = (pull for pull in candidates if pull.head_branch == lookup.branch)
+        of_branch = (pull for pull in of_commit if pull.head_branch == lookup.branch)
         matches = [pull for pull in of_branch if _same(pull.head_repository, lookup.repository)]
         still_open = [pull for pull in matches if pull.open]
-        if found := _match(event, still_open or matches, lookup.number):
-            return {**found, "closed": not still_open}
+        if fields := _match(event, still_open or matches, lookup.number):
+            return {**fields, "closed": not still_open}
         head = f"`{lookup.repository}:{lookup.branch}` at `{lookup.commit[:7]}`"
-        return ambiguous(f"no pull request has the head {head}; a newer commit has a run of its own")
-    into_this = (pull for pull in candidates if pull.open and _same(pull.base_repository, event.repository))
+        return _ambiguous(f"no pull request has the head {head}; a newer commit has a run of its own")
+    into_this = (pull for pull in of_commit if pull.open and _same(pull.base_repository, event.repository))
     matches = [pull for pull in into_this if lookup.forks or _same(pull.head_repository, event.repository)]
     if not matches and lookup.number is not None:
-        return _number_lookup(event, lookup.number)
+        return _number_lookup(lookup.number)  # of a push, which keeps its commit
     none = f"`{lookup.commit[:7]}` is the head of no open pull request"
     return _match(event, matches, lookup.number) or {"lookup": None, "no_pr_reason": none}
 
 
-def ambiguous(why: str) -> Fields:
+def _ambiguous(why: str) -> Fields:
     return {"lookup": None, "pull_request": None, "ambiguous": True, "no_pr_reason": why}
 
 
@@ -250,104 +262,92 @@ def pr_number_warning(event: Event, number: int | None) -> str:
     return f"`pr_number` {number} is ignored: {whose}."
 
 
-def other_commit_warning(event: Event, *, uploads_traces: bool) -> str:
-    if not (uploads_traces and event.at_current_head and event.commit):
-        return ""
-    return (
-        "The uploaded traces may be those of another commit: on `issue_comment` and with `pr_number`, the gate "
-        f"evaluates the head that the pull request has now, {event.commit[:7]}, and not the commit that the job "
-        "checked out. See docs/security.md of sepurux/gate-action, Traces of another commit."
-    )
-
-
-def _pull_request(event: Event, payload: Mapping[str, object]) -> Fields:
-    pull = json_reader.as_object(payload.get("pull_request"))
-    if not pull:
+def _pull_request(event: Event, payload: object) -> Fields:
+    pull = json_reader.at(payload, "pull_request")
+    if not json_reader.as_object(pull):
         return {"commit": "", "no_pr_reason": f"the payload of this {event.name} event has no pull request"}
     return _of_pull_request(event, parse_pull_request(pull))
 
 
-def _merge_group(event: Event, payload: Mapping[str, object]) -> Fields:
-    group = json_reader.as_object(payload.get("merge_group"))
-    named = _QUEUE.match(json_reader.text(group.get("head_ref")))
-    number = _number(int(named[1])) if named else None
+def _merge_group(event: Event, payload: object) -> Fields:
+    at = partial(json_reader.at, payload, "merge_group")
+    numbers = map(int, _QUEUE.findall(json_reader.text(at("head_ref"))))
     return {
-        "commit": parse_sha(group.get("head_sha")) or event.commit,
-        "base_ref": _branch_of_ref(group.get("base_ref")),
-        "base_sha": parse_sha(group.get("base_sha")),
-        "pull_request": number,
-        "no_pr_reason": "" if number else "the merge group's branch names no pull request",
+        "commit": parse_sha(at("head_sha")) or event.commit,
+        "base_ref": _branch_of_ref(at("base_ref")),
+        "base_sha": parse_sha(at("base_sha")),
+        "pull_request": _number(next(numbers, None)),
+        "no_pr_reason": "the merge group's branch names no pull request",
     }
 
 
-def _workflow_run(event: Event, payload: Mapping[str, object]) -> Fields:
-    run = json_reader.as_object(payload.get("workflow_run"))
-    repository = _repository(json_reader.at(run, "head_repository", "full_name"))
-    branch = parse_branch(run.get("head_branch"))
-    commit, fork = parse_sha(run.get("head_sha")), not _same(repository, event.repository)
-    # A tag is named like a branch here. GITHUB_SHA is the tip of the default branch.
-    head_branch = branch if commit == event.commit else ""
-    of_run = {"commit": commit, "head_branch": head_branch, "fork": fork, "by_review": run.get("event") == REVIEW}
-    if json_reader.text(run.get("event")) not in PULL_REQUEST_EVENTS and not fork:
-        return of_run
+def _workflow_run(event: Event, payload: object) -> Fields:
+    at = partial(json_reader.at, payload, "workflow_run")
+    repository, cause = _repository(at("head_repository", "full_name")), json_reader.text(at("event"))
+    branch, commit = parse_branch(at("head_branch")), parse_sha(at("head_sha"))
+    fork = not _same(repository, event.repository)
+    fields = {"commit": commit, "head_branch": "", "fork": fork, "by_review": cause == REVIEW}
+    if commit == event.commit:  # a tag is named like a branch here; GITHUB_SHA is the tip of the default branch
+        fields["head_branch"] = branch
+    if cause not in PULL_REQUEST_EVENTS and not fork:
+        return fields
     if not (repository and branch and commit):
-        return {**of_run, **ambiguous("the repository or branch that the workflow run is about is gone")}
-    return {**of_run, "lookup": Lookup(repository=repository, branch=branch, commit=commit), "no_pr_reason": ""}
+        return fields | _ambiguous("the repository or branch that the workflow run is about is gone")
+    return fields | {"lookup": Lookup(repository=repository, branch=branch, commit=commit)}
 
 
-def _push(event: Event, payload: Mapping[str, object]) -> Fields:
-    after, head_branch = payload.get("after"), _branch_of_ref(payload.get("ref"))
-    if payload.get("deleted") is True or (isinstance(after, str) and _NO_SHA.match(after)):
-        gone = f"{json_reader.text(payload.get('ref')) or 'what had been pushed'} was deleted"
-        return {"head_branch": head_branch, "commit": "", "skip_reason": gone, "no_pr_reason": gone}
-    unknown = {} if event.commit else {"no_pr_reason": "the pushed commit is not known"}
-    return {"head_branch": head_branch, **unknown}
+def _push(_: Event, payload: object) -> Fields:
+    at = partial(json_reader.at, payload)
+    fields = {"head_branch": _branch_of_ref(at("ref")), "no_pr_reason": "the pushed commit is not known"}
+    if at("deleted") is True or set(json_reader.text(at("after"))) == {"0"}:
+        gone = f"{json_reader.text(at('ref')) or 'what had been pushed'} was deleted"
+        fields |= {"commit": "", "skip_reason": gone, "no_pr_reason": gone}
+    return fields
 
 
-def _issue_comment(event: Event, payload: Mapping[str, object]) -> Fields:
-    issue = json_reader.as_object(payload.get("issue"))
-    if not json_reader.as_object(issue.get("pull_request")):
+def _issue_comment(_: Event, payload: object) -> Fields:
+    at = partial(json_reader.at, payload, "issue")
+    if not json_reader.as_object(at("pull_request")):
         return {"no_pr_reason": "the comment is on an issue, not on a pull request"}
-    number = _number(issue.get("number"))
+    number = _number(at("number"))
     if number is None:
         return {"commit": "", "no_pr_reason": "the pull request's number cannot be read"}
-    return {**_number_lookup(event, number), "pull_request": number}
+    return {"commit": "", "pull_request": number, **_number_lookup(number)}
 
 
-def _deployment(event: Event, payload: Mapping[str, object]) -> Fields:
+def _deployment(event: Event, payload: object) -> Fields:
     sha, ref = (json_reader.at(payload, "deployment", name) for name in ("sha", "ref"))
     branch = _branch_of_ref(ref) or parse_branch(ref) or event.head_branch  # no head, if it is a tag or a SHA
     return {"commit": parse_sha(sha) or event.commit, "head_branch": branch}
 
 
-def _commit_lookup(event: Event) -> Fields:
+def _with_commit_lookup(event: Event) -> Event:
     known = event.pull_request or event.base_ref or event.lookup or event.skip_reason or event.ambiguous
     if known or not (event.name and event.commit) or event.fork:
-        return {}
+        return event
     # A maintainer may push a fork's commit, whose policy file is its author's, to a branch of this repository.
     forks = event.name == "push" and event.head_branch not in {"", event.default_branch}
-    return {"lookup": Lookup(commit=event.commit, forks=forks), "no_pr_reason": ""}
+    return replace(event, lookup=Lookup(commit=event.commit, forks=forks))
 
 
-def _number_lookup(event: Event, number: int) -> Fields:
-    """Return the fields of a lookup by number. Only a push keeps its commit; other events take the pull request's."""
-    kept = {} if event.name == "push" else {"commit": ""}
-    return {**kept, "lookup": Lookup(number=number), "at_current_head": True, "no_pr_reason": ""}
+def _number_lookup(number: int) -> Fields:
+    return {"lookup": Lookup(number=number), "at_current_head": True}
 
 
 def _match(event: Event, matches: Sequence[PullRequest], number: int | None = None) -> Fields:
     """Return the fields of the match, or the base branch of several matches; {} if there is none."""
     matches = [pull for pull in matches if pull.number == number] or matches
-    if len(matches) <= 1:
-        return next((_of_pull_request(event, pull) for pull in matches), {})
+    if not matches:
+        return {}
+    found, base = _of_pull_request(event, matches[0]), matches[0].base_ref
+    if len(matches) == 1:
+        return found
     state = "open" if matches[0].open else "closed"
     several = f"`{event.commit[:7]}` is the head of {len(matches)} {state} pull requests"
-    base = matches[0].base_ref
     if base and {pull.base_ref for pull in matches} == {base}:
         # Their base commits may differ, so the policy at the tip of the branch applies.
-        shared = {"pull_request": None, "base_sha": "", "no_pr_reason": f"{several} into `{base}`"}
-        return {**_of_pull_request(event, matches[0]), **shared}
-    return {**ambiguous(f"{several} into different branches"), "matches": tuple(matches)}
+        return found | {"pull_request": None, "base_sha": "", "no_pr_reason": f"{several} into `{base}`"}
+    return {**_ambiguous(f"{several} into different branches"), "matches": tuple(matches)}
 
 
 def _of_pull_request(event: Event, pull: PullRequest) -> Fields:
@@ -358,7 +358,7 @@ def _of_pull_request(event: Event, pull: PullRequest) -> Fields:
         "base_sha": pull.base_sha,
         "fork": not _same(pull.head_repository, event.repository),
         "lookup": None,
-        "no_pr_reason": "" if pull.number else "the pull request's number cannot be read",
+        "no_pr_reason": "the pull request's number cannot be read",
     }
 
 
@@ -368,16 +368,15 @@ def _same(one: str, other: str) -> bool:
 
 
 def _number(value: object) -> int | None:
-    number = json_reader.number(value, low=1, high=MAX_NUMBER, whole=True).value
-    return None if number is None else int(number)
+    return value if type(value) is int and 1 <= value <= MAX_NUMBER else None
 
 
-def parse_sha(value: object) -> str:
-    return value if isinstance(value, str) and SHA.match(value) and not _NO_SHA.match(value) else ""
+def _matching(pattern: re.Pattern[str], value: object) -> str:
+    """Return a text that begins as the pattern says, '' for any other value."""
+    return value if isinstance(value, str) and pattern.match(value) else ""
 
 
-def _repository(value: object) -> str:
-    return value if isinstance(value, str) and _REPOSITORY.match(value) else ""
+parse_sha, _repository = partial(_matching, SHA), partial(_matching, _REPOSITORY)
 
 
 def parse_branch(value: object) -> str:
@@ -386,16 +385,15 @@ def parse_branch(value: object) -> str:
 
 
 def _branch_of_ref(value: object) -> str:
-    return parse_branch(value[len(_BRANCH) :]) if isinstance(value, str) and value.startswith(_BRANCH) else ""
+    return parse_branch(_matching(_BRANCH, value).removeprefix("refs/heads/"))
 
 
 # docs/reference.md#events lists the events. One that is not here is about `GITHUB_SHA`.
-PARSERS: Mapping[str, Callable[[Event, Mapping[str, object]], Fields]] = {
+PARSERS: Mapping[str, Callable[[Event, object], Fields]] = {
     **dict.fromkeys(PULL_REQUEST_EVENTS, _pull_request),
     "merge_group": _merge_group,
     "push": _push,
     "workflow_run": _workflow_run,
     "issue_comment": _issue_comment,
-    "deployment": _deployment,
-    "deployment_status": _deployment,
+    **dict.fromkeys(("deployment", "deployment_status"), _deployment),
 }

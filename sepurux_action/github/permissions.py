@@ -14,13 +14,12 @@ from sepurux_action.errors import ErrorDetails
 from sepurux_action.github.event import Event
 
 MAX_TARGETS_NAMED = 20  # in one warning
+FORK_READS_ONLY = (
+    "The token of a pull request from a fork can only read: "
+    "evaluate such pull requests in a `workflow_run` workflow, or set `comment: never` and `status: false`."
+)
 # In `x-accepted-github-permissions`, such as `issues=write; pull_requests=write` for one of two ways.
 _PERMISSION = re.compile(r"\b([a-z_]{1,40})=(read|write|admin)\b")
-
-
-def required_permission(errors: object) -> str:
-    """Return the permission that is missing, or ''. Only that of statuses is clear from the errors of GraphQL."""
-    return "statuses=read" if {path[-1:] for path in error_paths(errors)} == {("status",)} else ""
 
 
 def failed_fields(response: object) -> frozenset[str]:
@@ -83,7 +82,12 @@ def advice(operation: Operation, error: ErrorDetails, event: Event) -> str:
     if error.rate_limited:
         return "Re-run the job once GitHub's rate limit is reset: after some minutes, at most an hour."
     if error.forbidden:
-        return _permission(needed, error, event)
+        if needed.endswith("write") and event.fork and event.name in {"pull_request", "pull_request_review"}:
+            return FORK_READS_ONLY
+        ways = filter(None, map(_PERMISSION.findall, error.accepted.split(";")))
+        several = (" and ".join(f"`{name.replace('_', '-')}: {level}`" for name, level in way) for way in ways)
+        whose = " (Dependabot's token reads only unless the job says so)" if event.dependabot else ""
+        return f"Give the job {' or '.join(several) or f'`{needed}`'} under `permissions:`{whose}."
     by_status = {
         401: "`github_token` is not valid: remove that input, so that the job's own token is used.",
         404: f"The token cannot see it, or it is gone: give the job `{needed}`.",
@@ -92,15 +96,3 @@ def advice(operation: Operation, error: ErrorDetails, event: Event) -> str:
     }
     rerun = "Re-run the job to publish it." if needed.endswith("write") else "Re-run the job."
     return by_status.get(error.status, rerun)
-
-
-def _permission(needed: str, error: ErrorDetails, event: Event) -> str:
-    if needed.endswith("write") and event.fork and event.name in {"pull_request", "pull_request_review"}:
-        return (
-            "The token of a pull request from a fork can only read: "
-            "evaluate such pull requests in a `workflow_run` workflow, or set `comment: never` and `status: false`."
-        )
-    ways = filter(None, map(_PERMISSION.findall, error.accepted.split(";")))
-    accepted = " or ".join(" and ".join(f"`{name.replace('_', '-')}: {level}`" for name, level in way) for way in ways)
-    whose = " (Dependabot's token reads only unless the job says so)" if event.dependabot else ""
-    return f"Give the job {accepted or f'`{needed}`'} under `permissions:`{whose}."

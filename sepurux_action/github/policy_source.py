@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -47,15 +48,10 @@ MISNAMED_BASE = (
 )
 UNREADABLE_FILE = "Make it a text file that the gate can read."
 CHECKOUT = "the checkout"
-SHORT_SHA = 7  # characters of a commit
-STAY_INSIDE = "Use a path that stays inside, also through links."
-
 SEVERAL_PULL_REQUESTS = (
     "Their policies may differ, so nothing was evaluated. "
     "Run the gate on `pull_request`, or set `pr_number` to one of them."
 )
-UNKNOWN_PULL_REQUEST = "The policy of its base branch may be stricter, so nothing was evaluated."
-SET_NUMBER = "Run the gate on `pull_request`, or set `pr_number`."
 MAX_PULLS_NAMED = 10  # pull requests in one message
 
 
@@ -76,16 +72,16 @@ class ResolvedPolicy:
     place: str = ""
 
 
+ReadFile = Callable[[str], bytes | None]
+Check = Callable[[Policy], object]
+
+
 class OutsideError(PermissionError):
     """A policy file is outside the folders that the gate may read."""
 
 
 def resolve_policy(
-    inputs: Inputs,
-    event: Event,
-    commit: Commit | None,
-    read_file: Callable[[str], bytes | None],
-    check: Callable[[Policy], object] | None = None,
+    inputs: Inputs, event: Event, commit: Commit | None, read_file: ReadFile, check: Check | None = None
 ) -> ResolvedPolicy:
     """Return the policy that applies to an event; raises ConfigurationError with its problems and the inputs'.
 
@@ -97,8 +93,7 @@ def resolve_policy(
         _check_base_is_known(inputs, event, uses_github=commit is not None)
         if commit is None or not policy_ref(event):
             return _of_checkout(inputs, read_file)
-        found = _of_base(inputs, event, commit, check)
-        return replace(found, place="this pull request" if FIRST_FILE in found.notes else _base_place(event))
+        return _of_base(inputs, event, commit, check)
     except ConfigurationError as bad:
         raise ConfigurationError((*bad.problems, *inputs.problems)) from None
 
@@ -106,8 +101,7 @@ def resolve_policy(
 def read_checkout(folder: TraceFolder, path: str) -> bytes | None:
     """Return the content of a policy file, at most one byte more than is allowed, or None if there is no file.
 
-    Raises OSError for a file that cannot be read, and OutsideError for one outside the folders: it may be a stricter
-    policy.
+    Raises OSError for a file that cannot be read, and OutsideError for one outside: it may be a stricter policy.
     """
     file = folder.resolved(folder.base / path)
     if file is None:
@@ -148,61 +142,55 @@ def invalid_base_note(event: Event, path: str, config: str) -> PolicyNote:
 def _base_place(event: Event) -> str:
     branch = json_reader.printable(event.base_ref)
     if event.base_sha:
-        return f"commit {event.base_sha[:SHORT_SHA]}" + (f" of {branch}" if branch else "")
+        return " of ".join(filter(None, (f"commit {event.base_sha[:7]}", branch)))
     return f"branch {branch}" if branch else "the default branch"
 
 
-def _of_checkout(inputs: Inputs, read_file: Callable[[str], bytes | None]) -> ResolvedPolicy:
+def _of_checkout(inputs: Inputs, read_file: ReadFile) -> ResolvedPolicy:
     try:
         text = read_file(inputs.config)
         if text is None and read_file(misnamed(inputs.config)) is not None:
             raise _misnamed(inputs.config)
+    except OutsideError as error:
+        raise _unreadable(inputs, str(error.strerror), "Use a path that stays inside, also through links.") from None
     except OSError as error:
-        step = STAY_INSIDE if isinstance(error, OutsideError) else UNREADABLE_FILE
-        raise _unreadable(inputs, error.strerror or "it is not readable", step) from None
+        raise _unreadable(inputs, error.strerror or "it is not readable", UNREADABLE_FILE) from None
     if text is None:
         _check_not_named(inputs, CHECKOUT)
-    return ResolvedPolicy(policy=None if text is None else read_policy(text, inputs.config), place=CHECKOUT)
+        return ResolvedPolicy(place=CHECKOUT)
+    return ResolvedPolicy(policy=read_policy(text, inputs.config), place=CHECKOUT)
 
 
-def _of_base(inputs: Inputs, event: Event, commit: Commit, check: Callable[[Policy], object] | None) -> ResolvedPolicy:
+def _of_base(inputs: Inputs, event: Event, commit: Commit, check: Check | None) -> ResolvedPolicy:
+    """Return the base's policy, and what the pull request changes in it; without one, the first policy."""
     if details := commit.policy.details:
         raise _unreadable(inputs, commit.policy.error, advice(Operation.COMMIT, details, event))
     if commit.has_default_policy:
         message = f"{options.CONFIG.default} exists and applies; remove `config` or that file"
         raise ConfigurationError([Problem(where=f"`config` {inputs.config}", message=message)])
-    head, adds_file = commit.head_policy, check is not None and commit.head_policy.text is not None
-    base = None if adds_file and commit.policy.misnamed else _policy(inputs, commit.policy)
+    base, head = None, commit.head_policy
+    adds_file = check is not None and head.text is not None
+    if not (adds_file and commit.policy.misnamed):
+        base = _policy(inputs, commit.policy)
     may_be_first = event.name in FIRST_FILE_EVENTS and inputs.config == options.CONFIG.default
     if base is None and not (adds_file and may_be_first):
         _check_not_named(inputs, "the base commit")
+    found = partial(ResolvedPolicy, policy=base, place=_base_place(event))
     if check is None:
-        return ResolvedPolicy(policy=base)
-    return _with_head(inputs, base, head, check, may_be_first=may_be_first)
-
-
-def _with_head(
-    inputs: Inputs,
-    base: Policy | None,
-    head: PolicyFile,
-    check: Callable[[Policy], object],
-    *,
-    may_be_first: bool,
-) -> ResolvedPolicy:
-    """Return the base's policy, and what the pull request changes in it; without one, the first policy."""
+        return found()
     if head.details:
-        note = PolicyNote(f"The policy file of this pull request could not be read: {head.error}.")
-        return ResolvedPolicy(policy=base, notes=(note,))
+        return found(notes=(PolicyNote(f"The policy file of this pull request could not be read: {head.error}."),))
     try:
         merged = _policy(inputs, head)
         if merged is None:
-            return ResolvedPolicy(policy=base, notes=(DELETED,), replaces=True)
+            return found(notes=(DELETED,), replaces=True)
         check(merged)
     except ConfigurationError as invalid:
-        return ResolvedPolicy(policy=base, problems=tuple(each.of_file(inputs.config) for each in invalid.problems))
+        return found(problems=tuple(each.of_file(inputs.config) for each in invalid.problems))
     if base is None and may_be_first:
-        return ResolvedPolicy(policy=without_unmerged_rules(merged), notes=(FIRST_FILE,), replaces=True, merged=merged)
-    return ResolvedPolicy(policy=base, changes=diff(base, merged) if base else (), replaces=True, merged=merged)
+        first, place = without_unmerged_rules(merged), "this pull request"
+        return ResolvedPolicy(policy=first, notes=(FIRST_FILE,), replaces=True, merged=merged, place=place)
+    return found(changes=diff(base or merged, merged), replaces=True, merged=merged)
 
 
 def _check_base_is_known(inputs: Inputs, event: Event, *, uses_github: bool) -> None:
@@ -210,19 +198,19 @@ def _check_base_is_known(inputs: Inputs, event: Event, *, uses_github: bool) -> 
         raise _unreadable(inputs, "GitHub's address is not known", "Set `GITHUB_API_URL` to an https address.")
     if not uses_github or not event.ambiguous:
         return
-    if not event.matches:
-        message = f"{event.no_pr_reason}. {UNKNOWN_PULL_REQUEST}"
-        if event.error:
-            message += f" {advice(Operation.FIND, event.error, event)}"
-        elif event.name != "workflow_run":  # `pr_number` does not apply to a run that a pull request started
-            message += f" {SET_NUMBER}"
-        raise ConfigurationError([Problem(where=f"`{event.name}` event", message=message)])
-    named = [f"#{pull.number} into {json_reader.preview(pull.base_ref)}" for pull in event.matches[:MAX_PULLS_NAMED]]
-    listed = ", ".join(named)
-    if more := len(event.matches) - len(named):
-        listed += f" and {more} more"
-    message = f"{event.no_pr_reason}: {listed}. {SEVERAL_PULL_REQUESTS}"
-    raise ConfigurationError([Problem(where="`pr_number`", message=message)])
+    if event.matches:
+        named = [f"#{each.number} into {json_reader.preview(each.base_ref)}" for each in event.matches]
+        listed = ", ".join(named[:MAX_PULLS_NAMED])
+        if more := len(named[MAX_PULLS_NAMED:]):
+            listed += f" and {more} more"
+        message = f"{event.no_pr_reason}: {listed}. {SEVERAL_PULL_REQUESTS}"
+        raise ConfigurationError([Problem(where="`pr_number`", message=message)])
+    message = f"{event.no_pr_reason}. The policy of its base branch may be stricter, so nothing was evaluated."
+    if event.error:
+        message += f" {advice(Operation.FIND, event.error, event)}"
+    elif event.name != "workflow_run":  # `pr_number` does not apply to a run that a pull request started
+        message += " Run the gate on `pull_request`, or set `pr_number`."
+    raise ConfigurationError([Problem(where=f"`{event.name}` event", message=message)])
 
 
 def _unreadable(inputs: Inputs, why: str, step: str) -> ConfigurationError:

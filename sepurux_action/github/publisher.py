@@ -22,7 +22,7 @@ from sepurux_action.evaluation.result import GateResult, summarize
 from sepurux_action.evaluation.runs import WorkflowRun
 from sepurux_action.github import comment_state
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
-from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
+from sepurux_action.github.client import CommitState, CommitStatus
 from sepurux_action.github.comment_state import CommentState
 from sepurux_action.github.commit import policy_ref
 from sepurux_action.github.earlier import Earlier
@@ -41,9 +41,6 @@ UNKNOWN_COMMENTS = (
     f"not all comments of the pull request could be read (the gate reads {MAX_PAGES * PAGE:,}), "
     "and one of them may be its own"
 )
-INVALID_POLICY = "this pull request makes the policy invalid"
-BASE_CHANGED = "the base branch has changed"
-AGAIN = "evaluating once more"
 BLOCKING_FIRST = (CommitState.FAILURE, CommitState.PENDING, CommitState.SUCCESS)
 
 
@@ -91,12 +88,11 @@ class Publisher:
             note = "the policy could not be read"
         result = PreviousResult(decision=Decision.ERROR, stage=Stage.HARD, numbers={})
         description = published_result.format_description(result, note)
-        self._set_statuses(CommitStatus(context, CommitState.FAILURE, description) for context in contexts)
+        self._set_statuses(self._status(context, CommitState.FAILURE, description) for context in contexts)
 
     def publish_pending(self, gates: Iterable[str]) -> None:
-        """Set the pending status of each gate."""
         running = "the evaluation is running"
-        self._set_statuses(CommitStatus(self._context_of(gate), CommitState.PENDING, running) for gate in gates)
+        self._set_statuses(self._status(self._subject.context_of(gate), CommitState.PENDING, running) for gate in gates)
 
     def publish_fail(self, result: GateResult, *, may_change: bool) -> None:
         """Set the status of a gate that certainly fails; it is pending if a second evaluation may change that.
@@ -106,9 +102,7 @@ class Publisher:
         self._calls.set_timeout(self._early_s)
         status = self._decided_status(result)
         if may_change:
-            published = summarize(result)
-            description = published_result.format_description(published, AGAIN if published.numbers else "")
-            status = replace(status, state=CommitState.PENDING, description=description)
+            status = self._status_of(result, CommitState.PENDING, "evaluating once more")
         self._set_statuses([status])
         self._early_s = self._calls.left
 
@@ -118,7 +112,7 @@ class Publisher:
         if self._event.pull_request is None or not (self._settings.status or self._subject.has_comment):
             return
         self._now = fetch_page(self._calls, self._event)
-        if new_base := self._subject.new_base(self._now):
+        if self._now and (new_base := self._event.new_base(self._now.pull_request)):
             then, now = map(json_reader.preview, (self._event.base_ref, new_base))
             changed = f"The base branch of the pull request has changed from {then} to {now} since the policy was read"
             self._calls.warn_once(f"{changed}, so each status is `failure`. Re-run the job.")
@@ -132,9 +126,9 @@ class Publisher:
 
     def publish_comment(self, results: Sequence[GateResult], body: Callable[[str, str], str]) -> str:
         """Create or edit the comment; return its address or ''. `body` gets its first and its last line."""
-        if self._now is None or not self._subject.has_comment or self._event.skip_reason:
+        if self._now is None or not self._subject.has_comment:
             return ""
-        now = fetch_more_comments(self._calls, self._event, self._now)
+        now = fetch_more_comments(self._calls, self._event, self._now, lambda _: False)
         if why := self._no_comment_reason(now):
             self._calls.output.log(f"no comment: {why}")
             return ""
@@ -143,7 +137,7 @@ class Publisher:
         passed = all(result.decision in {Decision.PASS, Decision.SKIPPED} for result in results)
         if not ours and passed and self._settings.comment is CommentMode.ON_FAILURE:
             return ""
-        old_body = ours[0].body if ours else ""
+        old_body = next((each.body for each in ours), "")
         state = self._next_state(line.read(old_body), results)  # another run may have changed it meanwhile
         comment = StickyComment(self._calls, self._event.pull_request or 0, line.marker, self._subject.commit.account)
         return comment.upsert(ours, body(line.marker, line.write(state, old_body)))
@@ -154,19 +148,19 @@ class Publisher:
         here = WorkflowRun(self._event.run_url, self._subject.started.timestamp())
         return CommentState(
             commits=(*before.before(commit), newest),
-            fails={**before.fails_at(commit), **comment_state.fails_of(results, here)},
+            fails={**before.at(commit).fails, **comment_state.fails_of(results, here)},
             unfinished=comment_state.unfinished_of(results, here),
         )
 
     def _no_comment_reason(self, now: Snapshot) -> str:
-        head = now.pull_request.head_sha if now.pull_request else ""
-        if not head:
+        if not now.pull_request.head_sha:
             return "the pull request could not be read"
-        if head != self._event.commit and self._event.name == "merge_group":
+        is_head = now.pull_request.head_sha == self._event.commit
+        if not is_head and self._event.name == "merge_group":
             return "a merge group has a commit of its own"
-        if head != self._event.commit:
+        if not is_head:
             return "the pull request has a newer commit, which gets a run of its own"
-        if self._subject.new_base(now):
+        if self._event.new_base(now.pull_request):
             return "the base branch of the pull request has changed"
         return UNKNOWN_COMMENTS if now.after else ""
 
@@ -177,37 +171,29 @@ class Publisher:
         report, and a summary to collapse it. Without a `key`, it is the token's only comment with a marker. After a
         signal, the text replaces the line that this run wrote, if that is still there.
         """
-        ours = self._comments_with_notice() if self._calls.after_signal else self._comments_to_notice(key)
-        shown = comment_state.shown_in(ours[0].body) if ours else comment_state.Shown("", "", collapsed=False)
-        if shown.commit not in {"", self._event.commit}:
+        for comment in self._comments_to_notice(key)[:1]:
+            shown = comment_state.parse_comment(comment.body)
+            if shown.commit in {"", self._event.commit}:
+                return
             self._notice, summary = notice(shown.commit, shown.symbol, collapsed=shown.collapsed)
-            text = comment_state.with_line(ours[0].body, self._notice)
-            if summary:
-                text = comment_state.with_title(ours[0].body, self._notice, summary, MAX_COMMENT_LENGTH)
-            self._calls.try_call(Operation.COMMENT, methodcaller("edit_comment", ours[0], text))
-
-    def _comments_with_notice(self) -> Sequence[Comment]:
-        """Return the comment with the line that this run wrote, after a signal; () if another run has replaced it."""
-        if not self._notice:
-            return ()
-        self._calls.extend(NOTICE_AFTER_SIGNAL_S)
-        newest = methodcaller("newest_comments", self._event.pull_request, self._subject.commit.account)
-        listed = self._calls.try_call(Operation.COMMENTS, newest)
-        return [each for each in listed or () if self._notice in each.body]
+            text = comment_state.with_notice(comment.body, self._notice, summary, MAX_COMMENT_LENGTH)
+            self._calls.try_call(Operation.COMMENT, methodcaller("edit_comment", comment, text))
 
     def _comments_to_notice(self, key: str) -> Sequence[Comment]:
-        page = self._subject.snapshot
-        if not (self._subject.has_comment and self._subject.is_at_event_commit(page)):
+        if self._calls.after_signal and self._notice:  # another run may have replaced it
+            self._calls.extend(NOTICE_AFTER_SIGNAL_S)
+            newest = methodcaller("newest_comments", self._event.pull_request, self._subject.commit.account)
+            listed = self._calls.try_call(Operation.COMMENTS, newest)
+            return [each for each in listed or () if self._notice in each.body]
+        known = self._subject.has_comment and self._subject.is_at_event_commit(self._subject.snapshot)
+        if self._calls.after_signal or not known:
             return ()
         if key:
             ours = replace(self._subject.state_line, key=key).ours
             return ours(self._earlier.load_comments(ours).comments)
         page = self._earlier.load_comments(lambda _: False)
         marked = [each for each in page.comments if each.body.startswith(f"<!-- {comment_state.MARKER}:")]
-        return marked if len(marked) == 1 and not page.after else ()
-
-    def _context_of(self, gate: str) -> str:
-        return self._settings.context_of(gate, self._event.branch)
+        return () if len(marked) > 1 or page.after else marked
 
     def _set_statuses(self, statuses: Iterable[CommitStatus]) -> None:
         """Set each status once, as GitHub ignores the case of a context; leave out one whose context is too long."""
@@ -222,39 +208,36 @@ class Publisher:
 
     def _set_status(self, status: CommitStatus) -> None:
         """Set a status, without its link if GitHub rejects it with one; raises GitHubError."""
-        linked = replace(status, url=status.url or self._event.run_url)
         try:
-            self._send(linked)
+            self._calls.call(partial(self._record.set_status, status=status))
         except GitHubError as error:
-            if not (linked.url and error.details.of_one_target):
+            if not (status.url and error.details.of_one_target):
                 raise
-            self._send(replace(status, url=""))
+            self._calls.call(partial(self._record.set_status, status=replace(status, url="")))
             why = error.details.summary
             self._calls.warn_once(f"GitHub refused the link of a commit status ({why}), so the status has no link.")
         self._set[status.context.lower()] = status
 
-    def _send(self, status: CommitStatus) -> None:
-        self._record.note_link(status)  # also if the response is lost
-        self._record.note_set(self._calls.call(partial(self._post, status)))
-
-    def _post(self, status: CommitStatus, github: GitHubClient) -> int:
-        """Set a status, and return its id; raises GitHubError if it would hide a new `fail` of another run."""
-        self._record.check_hides_no_fail(github, status, self._calls.now())
-        return github.set_status(self._event.commit, status)
+    def _status(self, context: str, state: CommitState, description: str, url: str = "") -> CommitStatus:
+        """Return a status that links to this run unless it has another `url`."""
+        return CommitStatus(context, state, description, url or self._event.run_url)
 
     def _decided_status(self, result: GateResult) -> CommitStatus:
         state, note = CommitState.SUCCESS, _status_note(result)
-        if self._subject.new_base(self._now):
-            state, note = CommitState.FAILURE, BASE_CHANGED
+        if self._now and self._event.new_base(self._now.pull_request):
+            state, note = CommitState.FAILURE, "the base branch has changed"
             if result.decision is not Decision.FAIL:
                 note += "; re-run the job"
         elif result.needs_approval:
             state = CommitState.PENDING
         elif result.blocks:
             state = CommitState.FAILURE
+        return self._status_of(result, state, note)
+
+    def _status_of(self, result: GateResult, state: CommitState, note: str) -> CommitStatus:
         description = published_result.format_description(summarize(result), note)
         url = result.recorded.link if result.recorded else result.worst.ci_run.dashboard_url
-        return CommitStatus(self._context_of(result.gate.name), state, description, url)
+        return self._status(self._subject.context_of(result.gate.name), state, description, url)
 
 
 def _status_note(result: GateResult) -> str:
@@ -266,14 +249,16 @@ def _status_note(result: GateResult) -> str:
 
 def _note(result: GateResult) -> str:
     if result.invalid_policy:
-        return INVALID_POLICY
+        return "this pull request makes the policy invalid"
     if result.needs_approval:
         return "needs an approval"
     if result.approval and result.approval.approved:
         return f"approved by {', '.join(result.approval.approved_by)}"
     if result.decision is Decision.SKIPPED:
         return "no changed file matches its paths"
+    notes = []
+    if result.decision is not Decision.PASS and not result.blocks:
+        notes.append("does not block")
     if result.decision.is_undecided:
-        reason = result.reason.rstrip(".")
-        return reason if result.blocks else f"does not block: {reason}"
-    return "does not block" if result.decision is Decision.FAIL and not result.blocks else ""
+        notes.append(result.reason.rstrip("."))
+    return ": ".join(notes)

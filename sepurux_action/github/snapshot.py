@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from sepurux_action.common import json_reader
 from sepurux_action.errors import ErrorDetails
-from sepurux_action.github.event import PullRequest, is_agent, parse_branch, parse_sha
+from sepurux_action.github.event import PullRequest, parse_author, parse_branch, parse_sha
 
 PAGE = 100  # comments of one page, GitHub's largest
 MAX_PAGES = 30  # pages of comments; GitHub itself allows 2,500 comments on a pull request
@@ -40,13 +40,13 @@ class Comment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """A pull request as one query shows it, None if it was not read, and a page of the token's own comments.
+    """A pull request as one query shows it, empty if it was not read, and a page of the token's own comments.
 
     The oldest comment comes first. `after` is the cursor of the next page, '' on the last one. `error` is why nothing
     could be read.
     """
 
-    pull_request: PullRequest | None = None
+    pull_request: PullRequest = field(default_factory=PullRequest)
     comments: tuple[Comment, ...] = ()
     after: str = ""
     error: ErrorDetails | None = None
@@ -62,24 +62,21 @@ def parse_snapshot(response: object) -> Snapshot | None:
     is_whole = isinstance(nodes, list) and all(isinstance(each, bool) for each in authored)
     if not is_whole or not (after or more is False):
         return None
-    return Snapshot(pull_request=_pull_request(pull), comments=oldest_first(_own_comments(nodes)), after=after)
+    author, by_agent = parse_author(json_reader.at(pull, "author"))
+    shown = PullRequest(
+        head_sha=parse_sha(json_reader.at(pull, "headRefOid")),
+        base_ref=parse_branch(json_reader.at(pull, "baseRefName")),
+        base_sha=parse_sha(json_reader.at(pull, "baseRefOid")),
+        author=author,
+        by_agent=by_agent,
+    )
+    return Snapshot(pull_request=shown, comments=oldest_first(_own_comments(nodes)), after=after)
 
 
 def oldest_first(comments: Iterable[Comment]) -> tuple[Comment, ...]:
     """Return each comment once, in its last version; one that occurred twice would be deleted as its own duplicate."""
     by_id = {comment.id: comment for comment in comments}
     return tuple(by_id[number] for number in sorted(by_id))
-
-
-def _pull_request(pull: object) -> PullRequest:
-    kind, author = (json_reader.text(json_reader.at(pull, "author", name)) for name in ("__typename", "login"))
-    return PullRequest(
-        head_sha=parse_sha(json_reader.at(pull, "headRefOid")),
-        base_ref=parse_branch(json_reader.at(pull, "baseRefName")),
-        base_sha=parse_sha(json_reader.at(pull, "baseRefOid")),
-        author=author,
-        by_agent=is_agent(kind, author),
-    )
 
 
 def _own_comments(nodes: object) -> Iterable[Comment]:

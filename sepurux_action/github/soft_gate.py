@@ -15,6 +15,7 @@ from sepurux_action.config.kinds import is_bot
 from sepurux_action.config.policy_parser import workflow_triggers
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
 from sepurux_action.evaluation.result import RecordedFail
+from sepurux_action.evaluation.runs import WorkflowRun
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.client import Review
 from sepurux_action.github.event import PERSON, REVIEW, Lookup, PullRequest
@@ -125,13 +126,14 @@ class ReviewGate:
     def __init__(self, calls: BoundedCalls, subject: Subject) -> None:
         self._calls, self._event, self._pull = calls, subject.event, subject.snapshot.pull_request
         self._workflow = subject.commit.workflow
-        self._permission, self._requesters = cache(self._fetch_permission), cache(self._fetch_requesters)
+        self._permission = cache(lambda login: calls.try_call(Operation.REVIEWS, methodcaller("permission", login)))
+        self._requesters = cache(lambda *of: calls.try_call(Operation.REQUESTERS, methodcaller("requesters", *of)))
         self._elsewhere = cache(self._fetch_elsewhere)
         self._waiting: list[ApprovalRules] = []
 
     def approval(self, reviewers: tuple[str, ...]) -> ApprovalStatus:
         status = ApprovalStatus(unread=True)
-        if self._pull and self._reviews is not None:
+        if self._pull.head_sha and self._reviews is not None:
             rules = self._rules(self._pull, reviewers)
             status = approval_status(self._reviews, rules)
             if status.can_approve:
@@ -150,17 +152,23 @@ class ReviewGate:
         may = event.may_evaluate_again and bool(event.actor)
         return may and rules is not None and rules.refusal_of_all(event.actor) is None
 
-    def who_evaluates_again(self, reviewers: tuple[str, ...]) -> RecordedFail:
-        """Return who may start another evaluation of a commit that failed."""
-        rules, by_review = self._rules_again(reviewers), self._event.by_review
-        elsewhere = rules.elsewhere() if rules and not by_review else None
-        if rules is None or rules.requesters is None or elsewhere is None:
-            return RecordedFail(by_review=by_review)
+    def who_evaluates_again(
+        self, reviewers: tuple[str, ...], link: str, run: WorkflowRun | None, at: str
+    ) -> RecordedFail:
+        """Return a recorded `fail`, and who may start another evaluation of the commit."""
+        rules = self._rules_again(reviewers)
+        fail = partial(RecordedFail, link=link, run=run, at=at, by_review=self._event.by_review)
+        if self._event.by_review or rules is None or rules.requesters is None:
+            return fail()
+        elsewhere = rules.elsewhere()
+        if elsewhere is None:
+            return fail()
         refusals = {login: rules.refusal_of_all(login) for login in reviewers}
-        author = [] if self._pull and self._pull.by_agent else [rules.author]
-        excluded = [*author, *(each.login for each in (*rules.requesters, *elsewhere))]
+        excluded = [each.login for each in (*rules.requesters, *elsewhere)]
+        if not self._pull.by_agent:
+            excluded.insert(0, rules.author)
         unread = any(reason and rules.is_unread(Refusal(login, reason)) for login, reason in refusals.items())
-        return RecordedFail(
+        return fail(
             reviewers=tuple(login for login, reason in refusals.items() if reason is None),
             anyone=unread or not reviewers,
             excluded=tuple(dict.fromkeys(login for login in excluded if not is_bot(login))),
@@ -173,22 +181,21 @@ class ReviewGate:
             head=head,
             reviewers=reviewers,
             permission=lambda login: self._permission(login.lower()),
-            requesters=self._requesters(head) if pull.by_agent else (),
+            requesters=self._requesters(self._event.pull_request, head) if pull.by_agent else (),
             elsewhere=partial(self._elsewhere, head),
         )
 
     def _rules_again(self, reviewers: tuple[str, ...]) -> ApprovalRules | None:
         """Return the rules of a new evaluation. Without a pull request, the author is who pushed; None if unknown."""
         event, pull = self._event, self._pull
-        if pull is None and event.pusher and event.pull_request is None:
+        if event.pusher and event.pull_request is None:
             pull = PullRequest(author=event.pusher, head_sha=event.commit, by_agent=True)
-        return self._rules(pull, reviewers) if pull else None
+        return self._rules(pull, reviewers) if pull.head_sha else None
 
     @cached_property
     def _reviews(self) -> tuple[Review, ...] | None:
-        number = self._event.pull_request or 0
         self._calls.set_timeout(READS_S)  # the deadline of the first reads passed during the evaluation
-        return self._calls.try_call(Operation.REVIEWS, lambda github: github.reviews(number))
+        return self._calls.try_call(Operation.REVIEWS, methodcaller("reviews", self._event.pull_request))
 
     def _fetch_elsewhere(self, head: str) -> tuple[Refusal, ...] | None:
         """Return who cannot approve the other open pull requests with this head; None if it cannot be read."""
@@ -202,28 +209,19 @@ class ReviewGate:
                 continue
             refusals.append(Refusal(pull.author, Reason.AUTHOR_ELSEWHERE))
             if pull.by_agent:
-                read = methodcaller("requesters", pull.number, head)
-                people = self._calls.try_call(Operation.REQUESTERS, read)
+                people = self._requesters(pull.number, head)
                 if people is None:
                     return None
                 refusals += people
         return tuple(refusals)
 
-    def _fetch_requesters(self, head: str) -> tuple[Refusal, ...] | None:
-        number = self._event.pull_request
-        return self._calls.try_call(Operation.REQUESTERS, lambda github: github.requesters(number, head))
-
-    def _fetch_permission(self, login: str) -> str | None:
-        return self._calls.try_call(Operation.REVIEWS, lambda github: github.permission(login))
-
     def request_reviews(self) -> None:
-        number = self._event.pull_request or 0
         if not self._waiting:
             return
-        requested = self._calls.try_call(Operation.REQUEST_REVIEW, lambda github: github.requested_reviewers(number))
+        number, reviews = self._event.pull_request, self._reviews or ()
+        requested = self._calls.try_call(Operation.REQUEST_REVIEW, methodcaller("requested_reviewers", number))
         if requested is None:
             return
-        reviews = self._reviews or ()
         logins = [login for rules in self._waiting for login in reviewers_to_request(rules, reviews, requested)]
         calls = {login: partial(self._calls.call, methodcaller("request_review", number, login)) for login in logins}
         self._calls.try_each(Operation.REQUEST_REVIEW, calls)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from operator import methodcaller
 
 from sepurux_action.common import json_reader
+from sepurux_action.config.gate import Gate
 from sepurux_action.config.policy import PolicyNote
-from sepurux_action.config.settings import Inputs, Publishing, Settings
+from sepurux_action.config.settings import Inputs, Settings
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github.base_branch import RECENT_PULL_REQUESTS
 from sepurux_action.github.bounded_calls import BoundedCalls
-from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation
+from sepurux_action.github.subject import Subject
 
 LOST = (
     "Once this pull request is merged, no gate sets {} any more, but a ruleset requires {it}, so every pull request "
@@ -32,23 +34,22 @@ NEXT_STAGE = {Stage.OBSERVE: Stage.SOFT, Stage.SOFT: Stage.HARD}  # the vendor's
 class StageAdvice:
     """What the base branch of an event says about its gates. Rules and results are read once, and only if needed."""
 
-    def __init__(self, calls: BoundedCalls, event: Event) -> None:
-        self._calls, self._event = calls, event
+    def __init__(self, calls: BoundedCalls, subject: Subject) -> None:
+        self._calls, self._subject, self._event = calls, subject, subject.event
 
-    def of_gate(self, gate: str, stage: Stage, settings: Publishing, *, scheduled: bool) -> str:
+    def of_gate(self, gate: Gate, *, scheduled: bool) -> str:
         """Return advice on the next stage, or that no rule requires a `hard` gate; '' if there is no advice."""
-        base = self._event.base_ref
-        if not base or self._event.pull_request is None or not settings.status:
+        base, context = self._event.base_ref, self._subject.context_of(gate.name)
+        if not base or self._event.pull_request is None or not self._subject.settings.status:
             return ""
-        context = settings.context_of(gate, self._event.branch)
-        if stage is Stage.HARD:
+        if gate.stage is Stage.HARD:
             if self._required is None or context.lower() in self._required:
                 return ""
             return NOT_REQUIRED.format(base=base, context=context)
         if self._recent is None:
             return ""
         newest = (results[context.lower()] for results in self._recent if context.lower() in results)
-        return advise(stage, newest, scheduled=scheduled)
+        return advise(gate.stage, newest, scheduled=scheduled)
 
     def lost_statuses(self, now: Inputs | Settings, merged: Settings) -> tuple[PolicyNote, ...]:
         """Return a note for each ruleset that requires statuses that no gate sets with the settings after the merge."""
@@ -57,22 +58,19 @@ class StageAdvice:
         for context in now.contexts(now.names, self._event.branch):
             if context.lower() not in kept and (page := (self._required or {}).get(context.lower())):
                 lost.setdefault(page, []).append(f"`{context}`")
-        return tuple(
-            PolicyNote(
-                LOST.format(", ".join(names), it="them" if names[1:] else "it"),
-                "ruleset",
-                json_reader.safe_url(f"{self._event.server_url}/{page}"),
-            )
-            for page, names in lost.items()
-        )
+        notes = []
+        for page, names in lost.items():
+            text = LOST.format(", ".join(names), it="them" if names[1:] else "it")
+            notes.append(PolicyNote(text, "ruleset", json_reader.safe_url(f"{self._event.server_url}/{page}")))
+        return tuple(notes)
 
     @cached_property
     def _required(self) -> Mapping[str, str] | None:
-        return self._calls.try_call(Operation.RULES, lambda github: github.required_contexts(self._event.base_ref))
+        return self._calls.try_call(Operation.RULES, methodcaller("required_contexts", self._event.base_ref))
 
     @cached_property
     def _recent(self) -> tuple[Mapping[str, PreviousResult], ...] | None:
-        return self._calls.try_call(Operation.PULLS, lambda github: github.recent_results(self._event.base_ref))
+        return self._calls.try_call(Operation.PULLS, methodcaller("recent_results", self._event.base_ref))
 
 
 def advise(stage: Stage, newest: Iterable[PreviousResult], *, scheduled: bool) -> str:
@@ -83,14 +81,13 @@ def advise(stage: Stage, newest: Iterable[PreviousResult], *, scheduled: bool) -
     if stage not in NEXT_STAGE:
         return ""
     blocks = [result.decision is Decision.FAIL for result in newest if result.decision.is_decided]
+    text = f"None of the last {RECENT_PULL_REQUESTS} pull requests was evaluated."
     if len(blocks) == 1:
         would = "would" if blocks[0] else "would not"
         text = f"With `hard`, the last evaluated pull request {would} have been blocked."
     elif blocks:
         which = f"{sum(blocks) or 'none'} of the last {len(blocks)} evaluated pull requests"
         text = f"With `hard`, {which} would have been blocked."
-    else:
-        text = f"None of the last {RECENT_PULL_REQUESTS} pull requests was evaluated."
     if len(blocks) < MIN_DECIDED:
         return f"{text} Keep `{stage}` until {MIN_DECIDED} are evaluated."
     if sum(blocks) * 100 > MAX_BLOCKED_PERCENT * len(blocks):

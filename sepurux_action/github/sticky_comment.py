@@ -12,14 +12,9 @@ from sepurux_action.github.earlier import NO_ACCOUNT
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.snapshot import Comment, oldest_first
 
-MAX_CREATE_ATTEMPTS = 2  # the second one if the first response was lost and the comment is not there
-
 
 class StickyComment:
-    """The comment on the pull request `number` that begins with `marker`, which distinguishes it from other steps'.
-
-    `account` is the token's, which wrote it.
-    """
+    """The comment on the pull request `number` that begins with `marker`. The token's `account` wrote it."""
 
     def __init__(self, calls: BoundedCalls, number: int, marker: str, account: str) -> None:
         self._calls, self._number, self._marker, self._account = calls, number, marker, account
@@ -39,29 +34,23 @@ class StickyComment:
                 self._calls.try_call(Operation.COMMENT, methodcaller("delete_comment", duplicate))
         return first.url
 
-    def _create(self, text: str) -> tuple[Comment, ...]:
+    def _create(self, text: str, *, last: bool = False) -> tuple[Comment, ...]:
         """Return the new comment and those of another run that created one too, the oldest first; () if there is none.
 
-        If the response is lost, the comment is searched for before it is sent again. A query may show a new comment
-        late, so the comments are listed by REST.
+        If the response is lost, the comment is searched for before it is sent again, once. A query may show a new
+        comment late, so the comments are listed by REST.
         """
-        for attempt in range(1, MAX_CREATE_ATTEMPTS + 1):
-            created: list[Comment] = []
-            lost = ErrorDetails()
-            try:
-                created = [self._calls.call(lambda github: github.create_comment(self._number, text), retry=False)]
-            except GitHubError as error:
-                lost = error.details
-                if lost.permanent or lost.of_every_target or attempt == MAX_CREATE_ATTEMPTS:
-                    self._calls.warn(Operation.COMMENT, lost)
-                    return ()
+        created, listed, lost = list[Comment](), None, ErrorDetails()
+        try:
+            created = [self._calls.call(lambda github: github.create_comment(self._number, text), retry=False)]
+        except GitHubError as error:
+            lost = error.details
+        if created or not (last or lost.permanent or lost.of_every_target):
             listed = self._calls.try_call(Operation.COMMENTS, self._newest)
-            if listed is None and not created:
-                self._calls.warn(Operation.COMMENT, lost)
-                return ()
-            if ours := oldest_first([*(listed or ()), *created]):
-                return ours
-        return ()
+        if listed is None and not created:
+            self._calls.warn(Operation.COMMENT, lost)
+            return ()
+        return oldest_first([*(listed or ()), *created]) or self._create(text, last=True)
 
     def _newest(self, github: GitHubClient) -> tuple[Comment, ...]:
         """Return the comments with the marker that the token's account wrote since the start of the run."""

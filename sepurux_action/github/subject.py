@@ -23,12 +23,11 @@ from sepurux_action.github.bounded_calls import BoundedCalls
 from sepurux_action.github.client import GitHubClient
 from sepurux_action.github.comment_state import StateLine
 from sepurux_action.github.commit import Commit, policy_ref, reads_head, unread
-from sepurux_action.github.event import Event, ambiguous, resolve
+from sepurux_action.github.event import Event, resolve
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.snapshot import MAX_PAGES, Comment, Snapshot, oldest_first
 
 FIRST_READ_S = 60.0  # for finding the pull request and the first reads, which have the policy
-MAX_LOOKUPS = 3  # the result of a lookup may require another one
 Part = Commit | Snapshot | BaseBranch
 # The field of a subject for each part, and what it has if it could not be read.
 PARTS: Mapping[Operation, tuple[str, Callable[[ErrorDetails], Part]]] = {
@@ -42,13 +41,11 @@ PARTS: Mapping[Operation, tuple[str, Callable[[ErrorDetails], Part]]] = {
 class Subject:
     """An event, what GitHub shows of it, and the `settings` known so far, which say how to publish.
 
-    `config` is the path of the policy file. `signing_key` signs the state in the comment; without it there is no state.
-    The run has `started` at a time of UTC.
+    `signing_key` signs the state in the comment; without it there is no state. The run has `started` at a time of UTC.
     """
 
     event: Event
     settings: Publishing = field(default_factory=Publishing)
-    config: str = options.CONFIG.default
     signing_key: str = field(default="", repr=False)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     commit: Commit = field(default_factory=Commit)
@@ -58,24 +55,17 @@ class Subject:
     def is_at_event_commit(self, snapshot: Snapshot) -> bool:
         """Return whether the pull request in a snapshot has the event's commit as its head, and the event's base."""
         pull, event = snapshot.pull_request, self.event
-        if pull is None or not event.commit:
-            return False
-        return (pull.head_sha, pull.base_ref) == (event.commit, event.base_ref)
+        return bool(event.commit) and (pull.head_sha, pull.base_ref) == (event.commit, event.base_ref)
 
-    def new_base(self, snapshot: Snapshot | None) -> str:
-        """Return the base branch of the pull request in a snapshot if the event has another one, else ''."""
-        pull = snapshot.pull_request if snapshot else None
-        return pull.base_ref if pull and pull.base_ref != self.event.base_ref else ""
-
-    def context_of(self, gate: Gate) -> str:
-        """Return the context of a gate's status in lower case, as GitHub ignores its case."""
-        return self.settings.context_of(gate.name, self.event.branch).lower()
+    def context_of(self, gate: str) -> str:
+        """Return the context of a gate's status, of which GitHub ignores the case."""
+        return self.settings.context_of(gate, self.event.branch)
 
     def baseline(self, gate: Gate) -> Baseline | None:
         """Return the results that a gate is compared with, None if they could not be read."""
         if self.base.results is None:
             return None
-        return self.base.results.get(self.context_of(gate), Baseline()).for_gate(gate)
+        return self.base.results.get(self.context_of(gate.name).lower(), Baseline()).for_gate(gate)
 
     @property
     def has_comment(self) -> bool:
@@ -91,8 +81,8 @@ class Subject:
         )
 
 
-def read_subject(calls: BoundedCalls, subject: Subject) -> Subject:
-    """Find the pull request of the event, and return the subject with what GitHub shows of it.
+def read_subject(calls: BoundedCalls, subject: Subject, config: str) -> Subject:
+    """Find the pull request, and return the subject with what GitHub shows of it and of the policy file at `config`.
 
     If the policy cannot be read, its file says so. The payload of a re-run is that of the first run, so if the pull
     request has another base branch now, the policy of that branch is read instead. During an outage of the pull request
@@ -102,20 +92,17 @@ def read_subject(calls: BoundedCalls, subject: Subject) -> Subject:
         return subject
     calls.set_timeout(FIRST_READ_S)
     event = _find_pull_request(calls, subject.event)
-    subject = replace(subject, event=event)
-    if event.skip_reason:
-        return subject
-    subject = _read(calls, subject, _parts_of(event, subject.config))
-    pull = subject.snapshot.pull_request
-    if pull and subject.new_base(subject.snapshot) and event.name != "merge_group":
+    parts = _read(calls, event, config, PARTS)
+    snapshot: Snapshot = parts.get("snapshot", subject.snapshot)
+    pull, why = snapshot.pull_request, snapshot.error
+    if event.new_base(pull) and event.name != "merge_group":
         then, now = map(json_reader.preview, (event.base_ref, pull.base_ref))
         calls.output.log(f"the base branch is now {now}, and not {then} as in the event's payload")
         event = replace(event, base_ref=pull.base_ref, base_sha=pull.base_sha)
-        parts = _parts_of(event, subject.config)
-        del parts[Operation.PULL]
-        subject = _read(calls, replace(subject, event=event), parts)
-    elif event.rerun and event.name != "merge_group" and (why := subject.snapshot.error) and not why.permanent:
-        subject = replace(subject, commit=replace(subject.commit, policy=unread(why)))
+        parts |= _read(calls, event, config, (Operation.COMMIT, Operation.BASE))
+    elif event.rerun and event.name != "merge_group" and why and not why.permanent:
+        parts["commit"] = replace(parts["commit"], policy=unread(why))
+    subject = replace(subject, event=event, **parts)
     if not (subject.commit.policy.error and policy_ref(event)):  # else the error about the policy says why
         for operation, why in ((Operation.COMMIT, subject.commit.error), (Operation.PULL, subject.snapshot.error)):
             if why and why != subject.base.error:  # of which `with_base` warns
@@ -123,28 +110,10 @@ def read_subject(calls: BoundedCalls, subject: Subject) -> Subject:
     return subject
 
 
-def _parts_of(event: Event, config: str) -> dict[Operation, Callable[[GitHubClient], Part]]:
-    parts = dict[Operation, Callable[[GitHubClient], Part]]()
-    if event.commit or policy_ref(event):
-        parts[Operation.COMMIT] = lambda github: github.commit(event, config)
-    if (number := event.pull_request) is not None:
-        parts[Operation.PULL] = lambda github: github.snapshot(number)
-    if base_revision(event):
-        parts[Operation.BASE] = lambda github: github.base_branch(event)
-    return parts
-
-
 def _find_pull_request(calls: BoundedCalls, event: Event) -> Event:
-    for _ in range(MAX_LOOKUPS):
-        if (lookup := event.lookup) is None:
-            break
-        find = methodcaller("find_pull_requests", lookup)
-        found = calls.read_side_by_side({Operation.FIND: find})[Operation.FIND]
-        if isinstance(found, ErrorDetails):
-            which = "the pull request of this run" if lookup.commit else f"pull request {lookup.number}"
-            event = replace(event, error=found, **ambiguous(f"{which} could not be read ({found.summary})"))
-        else:
-            event = resolve(event, found)
+    while event.lookup is not None:  # the result may require another lookup
+        find = methodcaller("find_pull_requests", event.lookup)
+        event = resolve(event, calls.read_side_by_side({Operation.FIND: find})[Operation.FIND])
     if event.pull_request is None:
         what = "no comment" if event.commit else "no comment and no status"
         calls.output.log(f"{what}: {event.no_pr_reason}")
@@ -153,13 +122,20 @@ def _find_pull_request(calls: BoundedCalls, event: Event) -> Event:
     return event
 
 
-def _read(calls: BoundedCalls, subject: Subject, parts: Mapping[Operation, Callable[[GitHubClient], Part]]) -> Subject:
-    """Read parts side by side. One that cannot be read has nothing but its error."""
+def _read(calls: BoundedCalls, event: Event, config: str, operations: Iterable[Operation]) -> dict[str, Any]:
+    """Read parts of a subject side by side. One that cannot be read has nothing but its error."""
+    reads: dict[Operation, Callable[[GitHubClient], Part]] = {}
+    if event.commit or policy_ref(event):
+        reads[Operation.COMMIT] = lambda github: github.commit(event, config)
+    if event.pull_request is not None:
+        reads[Operation.PULL] = methodcaller("snapshot", event.pull_request)
+    if base_revision(event):
+        reads[Operation.BASE] = lambda github: github.base_branch(event)
     found: dict[str, Any] = {}
-    for operation, part in calls.read_side_by_side(parts).items():
+    for operation, part in calls.read_side_by_side({each: reads[each] for each in operations if each in reads}).items():
         name, unread_part = PARTS[operation]
         found[name] = unread_part(part) if isinstance(part, ErrorDetails) else part
-    return replace(subject, **found)
+    return found
 
 
 def with_base(calls: BoundedCalls, subject: Subject, gates: Iterable[Gate]) -> Subject:
@@ -177,15 +153,11 @@ def with_base(calls: BoundedCalls, subject: Subject, gates: Iterable[Gate]) -> S
 
 def fetch_page(calls: BoundedCalls, event: Event, after: str = "") -> Snapshot | None:
     """Return the pull request and a page of its comments, None after a warning."""
-    number = event.pull_request
-    return None if number is None else calls.try_call(Operation.PULL, lambda github: github.snapshot(number, after))
+    return calls.try_call(Operation.PULL, methodcaller("snapshot", event.pull_request, after))
 
 
 def fetch_more_comments(
-    calls: BoundedCalls,
-    event: Event,
-    snapshot: Snapshot,
-    enough: Callable[[Iterable[Comment]], object] = lambda _: False,
+    calls: BoundedCalls, event: Event, snapshot: Snapshot, enough: Callable[[Iterable[Comment]], object]
 ) -> Snapshot:
     """Return the snapshot with the comments of further pages, until there are `enough` or no next one can be read."""
     for _ in range(MAX_PAGES - 1):
@@ -195,7 +167,7 @@ def fetch_more_comments(
         if page is None:
             break
         comments = oldest_first((*snapshot.comments, *page.comments))
-        snapshot = replace(snapshot, comments=comments, after=page.after)
+        snapshot = Snapshot(pull_request=snapshot.pull_request, comments=comments, after=page.after)
     return snapshot
 
 
@@ -211,7 +183,7 @@ class Changes:
         number = self._subject.event.pull_request
         if number is None or not self._subject.is_at_event_commit(self._subject.snapshot):
             return None
-        return self._calls.try_call(Operation.FILES, lambda github: github.changed_files(number))
+        return self._calls.try_call(Operation.FILES, methodcaller("changed_files", number))
 
     def of_policy(self, path: str) -> bool:
         """Return whether the pull request or merge group changes the policy file.

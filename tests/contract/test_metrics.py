@@ -188,7 +188,7 @@ def _(case: Case) -> bool:
 def _(case: Case) -> bool:
     commits = (CommitResults(commit=COMMIT, results={}),)
     state = CommentState(commits=commits, fails=fails_of([case.result], EARLIER))
-    fail = COMMENT.read(COMMENT.write(state)).fails_at(COMMIT).get(case.gate.name)
+    fail = COMMENT.read(COMMENT.write(state)).at(COMMIT).fails.get(case.gate.name)
     return fail is not None and fail.numbers.value(case.metric) == case.value(case.bad)
 
 

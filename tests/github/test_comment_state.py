@@ -383,30 +383,36 @@ BODY = f"<!-- sepurux-gate:g -->\n{REPORT}<!-- sepurux-gate:g e30= {'0' * 64} --
 COLLAPSED = REPORT.replace("> [!CAUTION]\n", "")
 
 
+def shown(body: str) -> tuple[str, str, bool]:
+    parts = comment_state.parse_comment(body)
+    return parts.commit, parts.symbol, parts.collapsed
+
+
 def test_a_commit_that_was_not_evaluated_is_the_title_and_the_next_one_replaces_it() -> None:
-    one = comment_state.with_title(BODY, "### ❗ one", "was failed", 1_000)
+    one = comment_state.with_notice(BODY, "### ❗ one", "was failed", 1_000)
     assert one == (
         "<!-- sepurux-gate:g -->\n### ❗ one\n\n<details><summary>Result of the earlier commit was failed</summary>\n\n"
         f"{COLLAPSED}\n</details>\n<!-- sepurux-gate:g e30= {'0' * 64} -->"
     )
-    assert comment_state.shown_in(BODY) == ("a" * 40, "❌", False)
-    assert comment_state.shown_in(one) == ("a" * 40, "❌", True)
-    waiting = comment_state.with_line(one, "⏳ Evaluating two")
+    assert shown(BODY) == ("a" * 40, "❌", False)
+    assert shown(one) == ("a" * 40, "❌", True)
+    waiting = comment_state.with_notice(one, "⏳ Evaluating two", "", 1_000)
     assert waiting == one.replace("\n", "\n⏳ Evaluating two\n\n", 1)
-    assert comment_state.shown_in(waiting) == comment_state.shown_in(one)
-    assert comment_state.with_title(waiting, "### ❗ two", "was failed", 1_000) == one.replace("❗ one", "❗ two")
+    assert shown(waiting) == shown(one)
+    assert comment_state.with_notice(waiting, "### ❗ two", "was failed", 1_000) == one.replace("❗ one", "❗ two")
 
 
 def test_a_report_that_would_make_the_comment_too_long_leaves_its_commit() -> None:
-    for body in (BODY, comment_state.with_title(BODY, "### ❗ one", "x", 1_000)):
-        short = comment_state.with_title(body, "### ❗ one", "x", 300)
+    for body in (BODY, comment_state.with_notice(BODY, "### ❗ one", "x", 1_000)):
+        short = comment_state.with_notice(body, "### ❗ one", "x", 300)
         assert len(short) <= 300
         assert "Blocked" not in short
-        assert comment_state.shown_in(short) == ("a" * 40, "", True)
-        assert comment_state.with_title(body, "### ❗ one", "x", 100) == body
+        assert shown(short) == ("a" * 40, "", True)
+        assert comment_state.with_notice(body, "### ❗ one", "x", 100) == body
 
 
 def test_a_comment_without_a_last_line_keeps_its_text() -> None:
     assert (
-        comment_state.with_line("<!-- sepurux-gate:g -->\ntext", "⏳ Now") == "<!-- sepurux-gate:g -->\n⏳ Now\n\ntext"
+        comment_state.with_notice("<!-- sepurux-gate:g -->\ntext", "⏳ Now", "", 1_000)
+        == "<!-- sepurux-gate:g -->\n⏳ Now\n\ntext"
     )

@@ -12,7 +12,7 @@ from sepurux_action.github.commit import Commit, PolicyFile, commit_query, parse
 from sepurux_action.github.event import Event
 
 TIP, BEFORE = "a" * 40, "b" * 40
-OWN = Event(name="pull_request", repository="octo/shop", commit=TIP, pull_request=7, no_pr_reason="")
+OWN = Event(name="pull_request", repository="octo/shop", commit=TIP, pull_request=7)
 BASE = {"policyCommit": {"oid": BEFORE}, "policy": None, "defaultPolicy": None, "headPolicy": None}
 
 
@@ -32,11 +32,11 @@ def read(*errors: object, **repository: object) -> Commit | None:
     ("event", "commit"),
     [
         *(
-            (Event(name=name, pull_request=7, base_sha="b" * 40, no_pr_reason=""), "b" * 40)
+            (Event(name=name, pull_request=7, base_sha="b" * 40), "b" * 40)
             for name in ("pull_request", "merge_group", "push")
         ),
         *((Event(name=name), "HEAD") for name in ("workflow_run", "issue_comment")),
-        (Event(name="pull_request", pull_request=7, no_pr_reason=""), "HEAD"),
+        (Event(name="pull_request", pull_request=7), "HEAD"),
         (Event(name="workflow_run", base_ref="release/1"), "refs/heads/release/1"),
         (Event(name="push", base_ref="release/1"), "refs/heads/release/1"),
         *((Event(name=name), "") for name in ("push", "schedule", "deployment")),

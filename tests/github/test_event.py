@@ -90,7 +90,7 @@ def test_a_pull_request_is_evaluated_at_its_head_and_never_at_its_merge_commit(n
     assert (event.name, event.commit, event.pull_request) == (name, HEAD, 42)
     assert (event.base_ref, event.base_sha, event.branch) == ("main", BASE, "main")
     assert not event.fork
-    assert (event.lookup, event.no_pr_reason, event.skip_reason) == (None, "", "")
+    assert (event.lookup, event.skip_reason) == (None, "")
 
 
 @pytest.mark.parametrize("head", [None, "x", [], {}, {"sha": None}, {"sha": "abc"}, {"sha": HEAD + "\n"}, {"sha": 5}])
@@ -140,7 +140,7 @@ def test_a_merge_group_is_of_the_pull_request_that_named_its_branch(base: str) -
     event = event_of("merge_group", payload)
     assert (event.commit, event.pull_request) == (HEAD, 42)
     assert (event.base_ref, event.base_sha, event.branch) == (base, BASE, base)
-    assert (event.fork, event.lookup, event.no_pr_reason) == (False, None, "")
+    assert (event.fork, event.lookup) == (False, None)
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,7 @@ def test_the_repository_of_the_environment_overrides_that_of_the_payload() -> No
 
 
 def resolved(lookup: Lookup, *candidates: PullRequest, commit: str = HEAD) -> Event:
-    return resolve(Event(name="x", repository="acme/shop", commit=commit, lookup=lookup, no_pr_reason=""), candidates)
+    return resolve(Event(name="x", repository="acme/shop", commit=commit, lookup=lookup), candidates)
 
 
 @pytest.mark.parametrize(
@@ -319,7 +319,7 @@ def test_the_pull_request_that_matches_gives_all_fields(lookup: Lookup, pull: Pu
     event = resolved(lookup, pull, commit=HEAD)
     assert (event.commit, event.pull_request, event.base_ref, event.base_sha) == (HEAD, 42, "main", BASE)
     assert event.fork is (pull is FROM_FORK)
-    assert (event.lookup, event.no_pr_reason, event.closed) == (None, "", False)
+    assert (event.lookup, event.closed) == (None, False)
 
 
 @pytest.mark.parametrize(
@@ -403,7 +403,7 @@ def test_invalid_fields_of_a_pull_request_are_empty() -> None:
 @pytest.mark.parametrize("name", ["schedule", "workflow_dispatch", "deployment", "release"])
 def test_pr_number_applies_if_the_event_has_no_pull_request(name: str) -> None:
     event = with_pull_request_number(event_of(name, {}), 42)
-    assert (event.lookup, event.no_pr_reason) == (Lookup(number=42), "")
+    assert (event.commit, event.lookup) == ("", Lookup(number=42))
     assert resolve(event, [PULL]).commit == HEAD
 
 
@@ -496,7 +496,7 @@ def test_any_payload_and_environment_is_an_event_that_can_be_shown_and_resolved(
         shown = [getattr(step, field) for field in Event.__slots__ if isinstance(getattr(step, field), str)]
         assert shown == [json_reader.printable(text) for text in shown]
         assert step.commit == "" or SHA.match(step.commit)
-        assert step.lookup or (step.pull_request is None) == bool(step.no_pr_reason)
+        assert step.lookup or step.pull_request is not None or step.no_pr_reason
         assert pr_number_warning(step, number).isprintable()
 
 

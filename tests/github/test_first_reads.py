@@ -17,7 +17,7 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.github.bounded_calls import BASE_QUERY_S, BoundedCalls
 from sepurux_action.github.client import GitHubClient
-from sepurux_action.github.event import Event
+from sepurux_action.github.event import Event, PullRequest
 from sepurux_action.github.subject import Subject, read_subject, with_base
 from sepurux_action.host.deadlines import Timeouts
 from tests import backend
@@ -71,8 +71,8 @@ def scene() -> Iterator[Scene]:
 
 def load(scene: Scene) -> Subject:
     """Read all but the base branch."""
-    subject = read_subject(scene.calls, Subject(event=scene.event))
-    assert subject.snapshot.pull_request
+    subject = read_subject(scene.calls, Subject(event=scene.event), POLICY)
+    assert subject.snapshot.pull_request.head_sha
     assert (subject.commit.policy.text, subject.commit.workflow) == ("campaign: core", "on: pull_request")
     assert [each.context for each in subject.commit.statuses or ()] == ["Sepurux / old"]
     return subject
@@ -179,7 +179,7 @@ def test_a_re_run_needs_the_pull_request_because_its_payload_may_have_an_earlier
     fault: int, scene: Scene, *, rerun: bool, read: bool
 ) -> None:
     scene.github.fault("graphql pull", faults.refused(fault, "no"), always=True)
-    subject = read_subject(scene.calls, Subject(event=replace(scene.event, rerun=rerun)))
-    assert (subject.snapshot.pull_request, bool(subject.commit.policy.text)) == (None, read)
+    subject = read_subject(scene.calls, Subject(event=replace(scene.event, rerun=rerun)), POLICY)
+    assert (subject.snapshot.pull_request, bool(subject.commit.policy.text)) == (PullRequest(), read)
     assert [each.context for each in subject.commit.statuses or ()] == ["Sepurux / old"]
     assert scene.warnings == (["Could not read the pull request"] if read else [])

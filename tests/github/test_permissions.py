@@ -10,9 +10,9 @@ from sepurux_action.github.permissions import Operation, warning_text
 
 FORBIDDEN = ErrorDetails(status=403, message="Resource not accessible by integration", forbidden=True)
 EITHER = ErrorDetails(status=403, accepted="issues=write; pull_requests=write", forbidden=True)
-OWN = Event(name="pull_request", pull_request=7, no_pr_reason="")
-FORK = Event(name="pull_request", pull_request=7, fork=True, no_pr_reason="")
-DEPENDABOT = Event(name="pull_request", pull_request=7, dependabot=True, no_pr_reason="")
+OWN = Event(name="pull_request", pull_request=7)
+FORK = Event(name="pull_request", pull_request=7, fork=True)
+DEPENDABOT = Event(name="pull_request", pull_request=7, dependabot=True)
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,13 @@ from sepurux_action.config.settings import read_inputs
 from sepurux_action.errors import ConfigurationError, ErrorDetails, Problem
 from sepurux_action.evaluation.trace_files import NOWHERE, TraceFolder
 from sepurux_action.github.commit import NO_TEXT_FILE, Commit, PolicyFile, unread
-from sepurux_action.github.event import Event
+from sepurux_action.github.event import Event, PullRequest
 from sepurux_action.github.policy_source import (
     DELETED,
     FIRST_FILE,
     INVALID_BASE,
     MISNAMED_BASE,
+    OutsideError,
     ResolvedPolicy,
     invalid_base_note,
     read_checkout,
@@ -161,6 +162,35 @@ def test_a_file_of_the_checkout_with_yaml_in_its_name_is_invalid() -> None:
     assert resolve_policy(inputs, Event(), None, read(".github/other.yaml")).policy is None
     named = read_inputs([input_layer({"config": "ci/gate.yaml"})])
     assert resolve_policy(named, Event(), None, read("ci/gate.yaml")).policy
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (OSError(5, "Input/output error"), "Input/output error. Make it a text file that the gate can read."),
+        (OSError(), "it is not readable. Make it a text file that the gate can read."),
+        (OutsideError(13, "it leads outside"), "it leads outside. Use a path that stays inside, also through links."),
+    ],
+    ids=str,
+)
+def test_a_file_of_the_checkout_that_cannot_be_read_says_what_to_do(error: OSError, says: str) -> None:
+    def read(_: str) -> bytes:
+        raise error
+
+    with pytest.raises(ConfigurationError) as unreadable:
+        resolve_policy(read_inputs([input_layer({})]), Event(), None, read)
+    path = options.CONFIG.default
+    assert [str(each) for each in unreadable.value.problems] == [f"`{path}`: the policy could not be read: {says}"]
+
+
+def test_a_commit_of_many_pull_requests_names_ten_of_them() -> None:
+    pulls = tuple(PullRequest(number=number, base_ref="main") for number in range(1, 13))
+    event = Event(name="push", ambiguous=True, no_pr_reason="it is ambiguous", matches=pulls)
+    with pytest.raises(ConfigurationError) as ambiguous:
+        resolve_policy(read_inputs([input_layer({})]), event, Commit(), lambda _: None)
+    [problem] = ambiguous.value.problems
+    assert '#10 into "main" and 2 more. ' in problem.message
+    assert "#11" not in problem.message
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ class Scene:
         """Begin a step for the event with these changes: make the first reads."""
         event = replace(self.event, **changes)  # type: ignore[arg-type]
         subject = Subject(event=event, settings=settings, signing_key="signs")
-        self.session = GitHubSession(self.calls(event), subject).load()
+        self.session = GitHubSession(self.calls(event), subject).load("")
         return self.session
 
     def comments(self, pages: int) -> None:
@@ -446,7 +446,7 @@ def test_a_policy_file_that_a_pull_request_adds_with_yaml_in_its_name_is_a_chang
 def test_without_a_client_nothing_is_read_or_published_and_there_is_no_warning(signals: Signals, scene: Scene) -> None:
     event = replace(scene.event, lookup=Lookup(commit=scene.event.commit))
     calls = BoundedCalls(None, FakeClock(), scene.output, event)
-    session = GitHubSession(calls, Subject(event=event, settings=SETTINGS, signing_key="signs")).load()
+    session = GitHubSession(calls, Subject(event=event, settings=SETTINGS, signing_key="signs")).load("")
     run_gates(session, signals, a_gate(name="one", stage=Stage.SOFT, paths=parse_paths("docs/**")))
     session.publisher.publish_results(results("one"))
     session.publisher.publish_config_error(["one"])
@@ -712,7 +712,7 @@ def test_the_rules_of_the_branch_are_read_once_also_after_a_rejection(scene: Sce
     scene.reject = rejecting(NOT_FOUND, "repos/get-branch-rules")
     advice = scene.load().advice
     for gate in ("one", "two"):
-        assert advice.of_gate(gate, Stage.HARD, Settings(), scheduled=False) == ""
+        assert advice.of_gate(a_gate(name=gate, stage=Stage.HARD), scheduled=False) == ""
     assert scene.operations.count("repos/get-branch-rules") == 1
 
 

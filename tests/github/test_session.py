@@ -50,7 +50,7 @@ def loaded(scene: Scene, event: Event, context: str = "Sepurux ({base})", config
     """Return a session that has been loaded for an event."""
     settings = Settings(comment_key="core", status_context=context)
     calls = BoundedCalls(scene.client, FakeClock(), FakeOutput(), event)
-    return GitHubSession(calls, Subject(event=event, settings=settings, config=config)).load()
+    return GitHubSession(calls, Subject(event=event, settings=settings)).load(config)
 
 
 def event_on(name: str, sha: str, branch: str) -> Event:
@@ -154,7 +154,7 @@ def test_a_policy_that_cannot_be_read_says_why_and_lists_other_problems(
     event = replace(dotcom.event, base_sha=dotcom.pull.base_sha)
     output = FakeOutput()
     calls = BoundedCalls(dotcom.client, FakeClock(), output, event)
-    session = GitHubSession(calls, Subject(event=event)).load()
+    session = GitHubSession(calls, Subject(event=event)).load("")
     early = read_inputs([input_layer({"campaign": "core", "timeout": "soon"})])
     with pytest.raises(ConfigurationError) as bad:
         resolve_policy(early, session.subject.event, session.subject.commit, lambda _: None)
