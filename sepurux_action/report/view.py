@@ -205,7 +205,7 @@ class View:
 
     def what_failed(self, gate: GateFacts) -> Sequence[Section]:
         """Return the failures of a gate by where they come from, with what else it misses in the first or last one."""
-        found, by_origin = gate.found, self._by_origin(gate)
+        found, by_origin = gate.found, _by_origin(self, gate)
         alone = found.scenarios and self.place == "comment"  # scenarios without a failure
         lacking = dict[Origin, Sequence[str]]()
         if gate.thresholds.also_lacking:
@@ -222,17 +222,6 @@ class View:
             sections.append(Section(origin, low, failures, self.first(lacking.get(origin, ()), "tools")))
             low, steps = (), max(0, steps - len(failures.shown))
         return sections
-
-    def _by_origin(self, gate: GateFacts) -> dict[Origin, list[ClassifiedFailure]]:
-        """Return the failures that no earlier section shows."""
-        by_origin: dict[Origin, list[ClassifiedFailure]] = {}
-        for each in gate.found.failures:
-            origin = Origin.ALL
-            if gate.found.new is not None:
-                origin = Origin.of(each)
-            if self.gates_with(gate, each)[0] == gate.name:
-                by_origin.setdefault(origin, []).append(each)
-        return by_origin
 
     @cached_property
     def _shared(self) -> Mapping[tuple[object, ...], Sequence[str]]:
@@ -333,6 +322,18 @@ class View:
         without = not self.limits["tools"] or (self.place == "comment" and to_fix and not self.brief)
         left_out = self.details.more or self.notes.more or (self.report.failed and without)
         return bool(left_out) and not self.report.short
+
+
+def _by_origin(view: View, gate: GateFacts) -> dict[Origin, list[ClassifiedFailure]]:
+    """Return the failures that no earlier section shows."""
+    by_origin: dict[Origin, list[ClassifiedFailure]] = {}
+    for each in gate.found.failures:
+        origin = Origin.ALL
+        if gate.found.new is not None:
+            origin = Origin.of(each)
+        if view.gates_with(gate, each)[0] == gate.name:
+            by_origin.setdefault(origin, []).append(each)
+    return by_origin
 
 
 def _gates_by_failure(gates: Iterable[GateFacts]) -> Mapping[tuple[object, ...], Sequence[str]]:
