@@ -348,7 +348,7 @@ def _with_new_failures(gate: Gate) -> GateResult:
         "cancel an order": ((0.7, (call,)),),
         "a new one": ((0.8, (incomplete,)),),
     }
-    tools = {"unsafe_action": "payments.refund", "tool_misuse": "crm.lookup_customer"}
+    tools = {unsafe: "payments.refund", lookup: "crm.lookup_customer"}
     runs = [
         a_run(
             run_with(
@@ -356,10 +356,11 @@ def _with_new_failures(gate: Gate) -> GateResult:
                 pass_rate=rate,
                 unsafe_attempts=float(unsafe in failures),
                 failures=float(len(failures)),
-                top_failing_tools=tuple(FailingTool(tools.get(each.type, "orders.cancel"), 1) for each in failures),
+                top_failing_tools=tuple(FailingTool(tools.get(each, "orders.cancel"), 1) for each in failures),
                 dashboard_url=f"https://app.sepurux.dev/runs/{name.split()[0]}-{number}",
             ),
             trace=f"traces/{name.split()[0]}-{number}.json",
+            run_id=f"{name.split()[0]}-{number}",
             uploaded=True,
             trace_id=f"{name.split()[0]}-{number}",
             failures=failures,
@@ -375,7 +376,7 @@ def _with_new_failures(gate: Gate) -> GateResult:
 def _with_worse_scenarios(result: GateResult) -> GateResult:
     """Return a result with two scenarios whose pass rate is lower than in each result of the base."""
     base = ScenarioOnBase(tuple(BaseScenario(name="", pass_rate=rate) for rate in (1.0, 1.0, 0.95, 1.0)))
-    rates = {"cancel an order": 0.6, "refund twice": 0.8, "look a customer up": 0.97}
+    rates = {"cancel an order": 0.76, "refund twice": 0.88, "look a customer up": 0.98, "find an order": 1.0}
     failures = (replace(FAILURES[3], scenario="cancel an order", on_base=OnBase(0, 4)),)
     scenarios = (
         replace(
@@ -388,7 +389,8 @@ def _with_worse_scenarios(result: GateResult) -> GateResult:
         )
         for name, rate in rates.items()
     )
-    return replace(result, what_failed=WhatFailed(scenarios=tuple(scenarios), failures=failures))
+    failed = WhatFailed(scenarios=tuple(scenarios), failures=failures)
+    return replace(result, what_failed=failed, numbers=run_with(result.numbers, scenarios=len(rates)))
 
 
 def _of_scenarios(gate: Gate) -> GateResult:

@@ -57,7 +57,7 @@ class NextChange:
         return self.stricter and self.days <= WARN_BEFORE
 
     def __str__(self) -> str:
-        when = {1: "tomorrow"}.get(self.days, f"in {self.days} days")
+        when = "tomorrow" if self.days == 1 else f"in {self.days} days"
         return f"`enforcement` changes to `{self.stage}` {when}, on {self.day}."
 
 

@@ -144,7 +144,7 @@ def _result(gate: GateFacts, failures: Iterable[ClassifiedFailure]) -> str:
     words = in_workflow
     if gate.context.on_command_line:
         words = on_command_line
-    approval = {State.NEEDS_APPROVAL: NEEDS_APPROVAL}.get(gate.state, "")
+    approval = NEEDS_APPROVAL if gate.state is State.NEEDS_APPROVAL else ""
     return joined(" ", gate.reason, words(gate.hint), approval, _listed(gate, failures))
 
 

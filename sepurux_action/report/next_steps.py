@@ -35,6 +35,9 @@ def fix(say: Words, gate: GateFacts, whose: str) -> Markdown:
     if not gate.gate.uploads_traces:
         correct = "Whoever maintains the scenarios must correct or replace them{run}."
         return say.paragraph(say(correct, run=in_brackets(say, gate)), _lacking(say, gate))
+    if gate.old_traces:
+        record = say("Record the traces of this commit, fix what still fails, and push.")
+        return say.paragraph(record, _lacking(say, gate), evidence(say, gate))
     dropped = gate.thresholds.dropped
     if gate.recorded and not gate.recorded.run and gate.dashboard and not dropped:
         look = "What failed is in the {run}: fix it{push}."
@@ -42,9 +45,7 @@ def fix(say: Words, gate: GateFacts, whose: str) -> Markdown:
     if unnamed := without_failures(say, gate):
         return unnamed
     to_do = _fix_failures(say, gate, whose)
-    if gate.old_traces:
-        to_do = say("Record the traces of this commit, and push.")
-    elif dropped:
+    if dropped:
         to_do = _fix_drop(say, gate, whose)
     return say.paragraph(allowed_drops(say, gate), to_do, _lacking(say, gate), evidence(say, gate))
 

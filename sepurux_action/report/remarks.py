@@ -41,12 +41,26 @@ def of_report(say: Words) -> list[Markdown]:
         gates = say("this gate") if one else say.gates(silent)
         no_trace = "⚠️ No trace of {gates} calls a tool, so there may be nothing to evaluate."
         remarks.append(say.paragraph(say(no_trace, gates=gates), say.page(*CHECK_RECORDING)))
+    if alike := _alike(say):
+        remarks.append(alike)
     return remarks
+
+
+def _alike(say: Words) -> Markdown:
+    """Return what is not known of the base if it is the same for all of several sections, else ''."""
+    sections = say.view.sections.shown
+    sentences = {_not_compared(say, gate) for gate in sections}
+    if len(sections) <= 1 or len(sentences) != 1:
+        return Markdown("")
+    return sentences.pop()
 
 
 def of_result(say: Words, gate: GateFacts) -> list[Markdown]:
     """Return what limits the result of a gate."""
-    return [remark for remark in (_old_traces(say, gate), _not_compared(say, gate)) if remark]
+    unknown = _not_compared(say, gate)
+    if gate in say.view.sections.shown and _alike(say):
+        unknown = Markdown("")
+    return [remark for remark in (_old_traces(say, gate), unknown) if remark]
 
 
 def of_numbers(say: Words, gate: GateFacts) -> list[Markdown]:
@@ -101,7 +115,9 @@ def _not_compared(say: Words, gate: GateFacts) -> Markdown:
     """Return that it is not known what the base does in the scenarios; '' if it is, or if a push does not change it."""
     if not gate.failed or gate.short or gate.found.new is not None or not gate.gate.uploads_traces:
         return Markdown("")
-    if gate.thresholds.dropped and not gate.recorded:
+    if gate.recorded and (gate.thresholds.dropped or gate.found.read.fixed):  # an earlier run compared it
+        return Markdown("")
+    if gate.thresholds.dropped:
         needs = say("Which scenarios got worse is not known: this needs results of {base} by scenario.", base=say.base)
         return say.paragraph(needs, say.page("Keep these results", "configuration.md#results-by-scenario"))
     base = Markdown("an earlier commit")
@@ -181,11 +197,11 @@ def kind_of_failure(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> 
 
 
 def type_of_failure(say: Words, gate: GateFacts, failure: ClassifiedFailure, *, named: bool = True) -> Markdown:
-    times = {2: "twice"}.get(failure.count, number_format.pluralize(failure.count, "time"))
+    times = "twice" if failure.count == 2 else number_format.pluralize(failure.count, "time")  # noqa: PLR2004
     many = say.when(failure.count > 1, ", {times}", times=times)
     under = say.when(say.code(failure.mutation), ", under {mutation}", mutation=say.code(failure.mutation))
     kind = say.code(failure.type) or say("no type")
-    where = say.when(named, "{where}", where=in_scenarios(say, gate, failure))
+    where = in_scenarios(say, gate, failure) if named else ""
     return Markdown(f"{kind}{where}{under}{many}")
 
 

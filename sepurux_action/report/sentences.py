@@ -44,7 +44,7 @@ def missed(say: Words, gate: GateFacts) -> Markdown:
     """Return what a gate misses, for a title: the first two thresholds, and how many others."""
     phrases = [_phrase(say, gate, row) for row in gate.thresholds.missed_rows]
     if not phrases:
-        return say.when(gate.recorded, "{numbers}", numbers=metrics.summary(gate.numbers.numbers))
+        return say.value(metrics.summary(gate.numbers.numbers) if gate.recorded else "")
     if len(phrases) > MOST_NAMED:
         phrases[2:] = [say("{more} more thresholds", more=len(phrases) - 2)]
     *first, last = phrases
@@ -235,7 +235,7 @@ def _alike(say: Words) -> Sequence[Sequence[GateFacts]]:
         return [[gate] for gate in failed]
 
     def together(gate: GateFacts) -> bool | str:
-        alone = advice.unexplained(gate) or gate.thresholds.dropped or gate.recorded
+        alone = advice.unexplained(gate) or gate.thresholds.dropped or gate.recorded or gate.old_traces
         if alone or not advice.explained_by_failures(gate):
             return gate.name
         return gate.gate.uploads_traces
@@ -279,11 +279,11 @@ def _not_blocking(say: Words, gate: GateFacts) -> Markdown:
     if gate.approval and gate.approval.approved:
         who = say.listed(gate.approval.approved_by, "and")
         approved = say.bold(say("Approved by {who}.", who=who))
-        evidence = say.when(advice.explained_by_failures(gate), "{evidence}", evidence=next_steps.evidence(say, gate))
+        evidence = next_steps.evidence(say, gate) if advice.explained_by_failures(gate) else NOTHING
         return say.paragraph(approved, say("The failure does not block."), because, evidence)
     setting = say.paragraph(say.bold(say("Not blocking")), say("({setting}).", setting=say.code(gate.effect)))
     would = say.when(gate.would_block and gate.failed, "With {stage} this would block.", stage=say.code("hard"))
-    fix = say.when(gate.failed, "{fix}", fix=next_steps.fix(say, gate, "the"))
+    fix = next_steps.fix(say, gate, "the") if gate.failed else NOTHING
     return say.paragraph(setting, would, because, fix)
 
 
@@ -295,7 +295,7 @@ def _explanation(say: Words, gate: GateFacts) -> Markdown:
         earlier = say("An earlier run ({run}, at {at}) evaluated this commit, and it failed.", run=run, at=at)
     elif fail:
         earlier = say("An earlier run evaluated this commit, and it failed.")
-    evidence = say.when(gate.thresholds.only_small, "{evidence}", evidence=next_steps.evidence(say, gate))
+    evidence = next_steps.evidence(say, gate) if gate.thresholds.only_small else NOTHING
     return say.paragraph(earlier, say.prose(advice.explanation(gate), gate), evidence, _not_covered(say, gate))
 
 

@@ -177,6 +177,13 @@ def test_a_report_says_if_it_does_not_know_which_failures_are_new(state: str, se
     assert re.findall(r"^Wh.* is not known.*$", text, re.MULTILINE) == [*filter(None, [sentence])]
 
 
+def test_a_fail_of_an_earlier_run_that_fixed_something_was_compared() -> None:
+    [result], context = states()["fail-recorded"]
+    fixed = replace(result, what_failed=replace(result.what_failed, fixed=FIXED.fixed))
+    texts = [render_summary(build_report([each], context)) for each in (result, fixed)]
+    assert ["is not known" in text for text in texts] == [True, False]
+
+
 def test_reasons_that_a_short_report_leaves_out_are_counted() -> None:
     results = [a_result(undecided(Decision.ERROR, f"Reason {n}.")) for n in range(3)]
     first, last = sentences.consequence(words(*results, limits=1))
