@@ -10,7 +10,6 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from itertools import accumulate
 
 from sepurux_action.common import codec
 from sepurux_action.common.signature import sign
@@ -36,6 +35,7 @@ IGNORED = (
     f"`{FILE}` was ignored: this version of the action did not write it with this secret for this repository, or it was"
     " changed later. The next result that is written replaces it."
 )
+NO_COMMIT = frozenset({""})  # that of each result that a command line wrote
 ON_BRANCH = frozenset({"push", "schedule", "workflow_dispatch"})  # events that evaluate the branch of GITHUB_REF
 
 
@@ -53,7 +53,7 @@ def read_kept(step: Step, files: ReportWriter) -> Step:
 
 def results_of(step: Step, gate: Gate) -> Results:
     """Return the results that a gate's scenarios are compared with: in a workflow, those before its commit."""
-    event, commits = step.event, frozenset({""})
+    event, commits = step.event, NO_COMMIT
     if event.name:
         commits = step.github.subject.base.commits
     return find_results(step.kept or (), gate, event.base_ref or _pushed_branch(event), commits)
@@ -66,7 +66,7 @@ def baseline_of(step: Step, gate: Gate) -> Baseline | None:
     passed = (each for each in step.kept or () if each.decision is Decision.PASS)
     results = (
         PreviousResult(decision=each.decision, stage=gate.stage, numbers=each.numbers)
-        for each in find_results(passed, gate, "", {""})
+        for each in find_results(passed, gate, "", NO_COMMIT)
     )
     return Baseline(tuple(BaselineResult(commit="", url="", result=each) for each in results))
 
@@ -101,14 +101,17 @@ def _pushed_branch(event: Event) -> str:
 
 
 def write_results(results: Iterable[BaseResult], key: str, repository: str, redact: Callable[[str], str] = str) -> str:
-    """Return the file with the results that are kept, as far as they fit; the oldest do not. It is ASCII.
+    """Return the file with the results that are kept, the newest first, each one that still fits. It is ASCII.
 
     On a command line, the `repository` may be ''.
     """
-    written = [redact(json.dumps(codec.dump(result), separators=(",", ":"))) for result in keep(results)]
-    sizes = accumulate(len(text) + 2 for text in written)  # with a comma and a line break
-    fitting = (text for text, size in zip(written, sizes, strict=True) if size <= MAX_BYTES - FRAME)
-    return _signed('"results":[\n' + ",\n".join(fitting) + "\n]}\n", key, repository)
+    written, size = list[str](), FRAME
+    for result in keep(results):
+        text = redact(json.dumps(codec.dump(result), separators=(",", ":")))
+        if size + len(text) + 2 <= MAX_BYTES:  # with a comma and a line break
+            written.append(text)
+            size += len(text) + 2
+    return _signed('"results":[\n' + ",\n".join(written) + "\n]}\n", key, repository)
 
 
 def read_results(content: bytes | None, key: str, repository: str) -> tuple[Results, str]:

@@ -97,7 +97,7 @@ class Connections:
 class Step:
     """What a step, or a command line, has. `policy` and `settings` are empty until they are read.
 
-    `kept` are the base's results by scenario, None if their file cannot be used; `kept_note` says that it was ignored.
+    `kept` are the base's results by scenario, None without a file that can be used; `kept_note`: it was ignored.
     """
 
     invocation: Invocation

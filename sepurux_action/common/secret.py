@@ -14,7 +14,7 @@ from sepurux_action.common import json_reader
 
 REDACTED = "***"
 MAX_DEPTH = 100  # levels of JSON that are kept, which limits the recursion; responses have far fewer
-MAX_ITEMS = 5_000  # of a list in another value; no response of a sound backend has as many
+MAX_ITEMS = 5_000  # of a list of objects in another value; no response of a sound backend has as many
 _LIKE_A_SECRET = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[\w.+=~-]{20,}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 MIN_REDACTED_LENGTH = 6  # characters; redacting "a" or "pass" everywhere would destroy the responses
@@ -148,8 +148,8 @@ class Redactor:
     def redact_json(self, value: object, levels: int = MAX_DEPTH) -> object:
         """Return a JSON value with every string cut and redacted, and None below `levels`. No report shows keys.
 
-        A list in another value is cut to MAX_ITEMS. Of a string, the first `json_reader.MAX_TEXT_LENGTH` characters are
-        searched and kept; no report shows as many.
+        A list of objects in another value is cut to MAX_ITEMS. Of a string, the first `json_reader.MAX_TEXT_LENGTH`
+        characters are searched and kept; no report shows as many.
         Lists and objects are changed in place, because a copy of a large response would need as much memory again.
         """
         if isinstance(value, str):
@@ -160,7 +160,8 @@ class Redactor:
         if isinstance(value, list | dict) and not levels:
             return None
         if isinstance(value, list):
-            if levels < MAX_DEPTH:  # a list of campaigns, or of failures, is read whole
+            # A list of campaigns, of failures, or of texts is read whole.
+            if levels < MAX_DEPTH and isinstance(next(iter(value[MAX_ITEMS:]), None), dict):
                 del value[MAX_ITEMS:]
             value[:] = (self.redact_json(item, levels - 1) for item in value)
         elif isinstance(value, dict):

@@ -83,7 +83,7 @@ def parse_secret(text: str) -> Secret:
 def parse_base_url(text: str) -> str:
     """Return the API's URL without a slash at its end: https, or http on loopback; without user, query, or fragment."""
     if not _BASE_URL.fullmatch(text) or not json_reader.safe_url(_HTTP.sub("https:", text)):
-        raise ValueError("it must be a URL without user name, query, and fragment")
+        raise ValueError("it must be a URL with a host, a valid port, and no user name, query, or fragment")
     if not json_reader.safe_url(text):
         raise ValueError("the gate sends secrets to it, so it must be https")
     return text.rstrip("/")

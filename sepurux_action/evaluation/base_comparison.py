@@ -28,6 +28,9 @@ from sepurux_action.evaluation.result import GateResult
 from sepurux_action.evaluation.runs import RunResult, Scenario, WhatFailed, numbers_key
 from sepurux_action.evaluation.trace_steps import Events, Steps, shown_steps, steps_of
 
+MAX_NAME_LENGTH = 300  # characters of a scenario's name; one with more is not kept
+MAX_FAILURES = 100  # of a scenario that are kept; with more, nothing is said about it
+
 
 def compare_with_base(gate: Gate, found: WhatFailed, results: Results) -> WhatFailed:
     """Return what failed, with what the base's results and the uploaded traces say about it; nothing of a batch."""
@@ -80,7 +83,7 @@ def result_to_keep(result: GateResult, *, branch: str, commit: str, at: float) -
     first = {each.key: each for each in result.first_failed.scenarios}
     every = result.what_failed.scenarios
     names = Counter(each.key for each in every)
-    named = [each for each in every if each.key and names[each.key] == 1]
+    named = [each for each in every if each.key and names[each.key] == 1 and len(each.key) <= MAX_NAME_LENGTH]
     return BaseResult(
         gate=gate.name,
         campaign=gate.campaign,
@@ -99,13 +102,15 @@ def _to_keep(scenario: Scenario, first: Scenario | None, events: Mapping[str, Ev
     both = [*filter(None, (first, scenario))]
     rates = [each.rate for each in both if each.rate is not None]
     unsafe = (value for each in both if (value := each.value(UNSAFE_ATTEMPTS)) is not None)
+    keys = sorted({failure.key for each in both for failure in each.failures})
+    complete = all(each.complete for each in both) and len(keys) <= MAX_FAILURES
     best = max(scenario.recordings, key=_worst_first)
     return BaseScenario(
         name=scenario.key,
         recordings=len(scenario.recordings),
         pass_rate=fmean(rates) if len(rates) == len(both) else None,
         unsafe_attempts=max(unsafe, default=None),
-        complete=all(each.complete for each in both),
-        failures=tuple(sorted({failure.key for each in both for failure in each.failures})),
+        complete=complete,
+        failures=tuple(keys) if complete else (),
         steps=steps_of(events.get(best.path, ())),
     )

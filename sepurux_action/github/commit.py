@@ -192,7 +192,7 @@ def parse_status(raw: Mapping[str, object], account: str) -> PublishedStatus:
     if "Bot" in {json_reader.at(creator, name) for name in ("__typename", "type")}:
         login = login.removesuffix(BOT_SUFFIX) + BOT_SUFFIX
     return PublishedStatus(
-        context=json_reader.text(raw.get("context")),
+        context=str(raw.get("context") or ""),  # as it was set, because it is compared with what this run sets
         description=json_reader.text(raw.get("description")),
         url=json_reader.safe_url(raw.get("targetUrl") or raw.get("target_url")),
         created=json_reader.text(raw.get("createdAt") or raw.get("created_at")),

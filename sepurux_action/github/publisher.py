@@ -102,7 +102,8 @@ class Publisher:
         self._calls.set_timeout(self._early_s)
         status = self._decided_status(result)
         if may_change:
-            status = self._status_of(result, CommitState.PENDING, "evaluating once more")
+            again = "evaluating once more" if result.numbers.numbers else ""  # else a first evaluation is not complete
+            status = self._status_of(result, CommitState.PENDING, again)
         self._set_statuses([status])
         self._early_s = self._calls.left
 

@@ -71,7 +71,7 @@ class ActionsRunner(Output):
         self._write(line)
 
     def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:
-        """Write an annotation, at a line of a repository file if one is given; the eleventh is a line of the log."""
+        """Write an annotation, at a line of a file if one is given; after ten of a level, they are lines of the log."""
         self._annotations[level] += 1
         if self._annotations[level] > MAX_ANNOTATIONS:
             self.log(joined(": ", level, location(file, line), text))

@@ -121,7 +121,7 @@ class Api:
         if request.path.startswith("/v1/ci/"):
             names.insert(0, "X-Sepurux-Token")
         given = (request.headers.get(name.lower(), "") for name in names)
-        if not any(compare_digest(secret.encode(), self._token.encode()) for secret in given):
+        if not any(secret and compare_digest(secret.encode(), self._token.encode()) for secret in given):
             raise RejectedError(401, f"send the token of this sandbox as {' or '.join(names)}")
 
     # Runs and batches. The decision and the numbers are null until a run is done.

@@ -261,8 +261,8 @@ def test_a_long_text_of_letters_and_digits_may_be_a_secret() -> None:
     assert not any(map(may_be_secret, [*names.split(), "012345678901234567a", "eighty five percent of 100"]))
 
 
-def test_only_a_list_in_another_value_is_cut() -> None:
-    longer = MAX_ITEMS + 1
-    cut = Redactor().redact_json({"tools": [0] * longer})
-    assert cut == {"tools": [0] * MAX_ITEMS}
-    assert Redactor().redact_json([0] * longer) == [0] * longer
+def test_only_a_list_of_objects_in_another_value_is_cut() -> None:
+    tools = [{"tool": "pay"} for _ in range(MAX_ITEMS + 1)]
+    ids = ["id"] * len(tools)
+    assert Redactor().redact_json({"tools": [*tools], "run_ids": [*ids]}) == {"tools": tools[1:], "run_ids": ids}
+    assert Redactor().redact_json([*tools]) == tools

@@ -202,10 +202,18 @@ def test_of_two_evaluations_the_failures_of_both_and_the_mean_rate_are_kept() ->
     assert (kept.pass_rate, kept.failures) == (0.75, (LOOP.key, UNSAFE.key))
 
 
-def test_names_that_are_ambiguous_are_not_kept() -> None:
+def test_names_that_are_too_long_or_ambiguous_are_not_kept() -> None:
     named = Trace(label="a.json", content=b"{}", task="b.json"), Trace(label="b.json", content=b"{}")
-    gate = a_gate(*named, a_trace("d.json", "\ud800"))
+    gate = a_gate(*named, a_trace("c.json", "x" * 301), a_trace("d.json", "\ud800"))
     runs = [a_run(trace.label) for trace in gate.traces]
     kept = result_to_keep(a_result(gate=gate, what_failed=found(gate, *runs)), branch="main", commit="c", at=1)
     assert [each.name for each in kept.scenarios] == ["\ud800"]
     assert read_results(write_results([kept], "secret", "").encode(), "secret", "") == ((kept,), "")
+
+
+def test_of_more_than_a_hundred_kinds_of_failures_none_is_kept() -> None:
+    gate = a_gate(a_trace("a.json"))
+    many = (replace(UNSAFE, type=f"type {number}") for number in range(101))
+    what = found(gate, a_run("a.json", *many))
+    [kept] = result_to_keep(a_result(gate=gate, what_failed=what), branch="main", commit="c", at=1).scenarios
+    assert (kept.complete, kept.failures) == (False, ())

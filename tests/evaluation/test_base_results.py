@@ -120,6 +120,14 @@ def test_what_does_not_fit_goes_the_oldest_results_first() -> None:
     assert 1 < len(kept) < 5
 
 
+def test_a_result_that_does_not_fit_alone_leaves_the_others() -> None:
+    key = FailureKey(type="ä" * 2_000)
+    many = tuple(BaseScenario(name=f"{number}", failures=(key,)) for number in range(400))
+    content = written(a_base_result(1), a_base_result(2, scenarios=many), a_base_result(3))
+    kept, _ = read_results(content, KEY, REPOSITORY)
+    assert [each.time for each in kept] == [3, 1]
+
+
 def test_the_signature_is_the_one_of_docs_security() -> None:
     content = written(a_base_result()).decode()
     assert signed(content[content.index('"results"') :]) == content.encode()

@@ -419,6 +419,13 @@ def test_a_fail_of_an_agents_pull_request_names_everyone_who_cannot_evaluate_aga
     assert run(scene, "hubot", attempt="2").outputs["decision"] == "pass"
 
 
+@pytest.mark.parametrize("name", ["refunds  v2", "refunds \N{SHIELD}\N{VARIATION SELECTOR-16}", "x\u3164y"])
+def test_a_fail_stays_whatever_characters_the_name_of_the_gate_has(name: str, scene: Scene) -> None:
+    failed_once(scene, name=name)
+    assert run(scene, name=name).outputs["decision"] == "fail"
+    assert started(scene) == 1
+
+
 def test_a_fail_stays_after_a_new_evaluation_without_a_result(scene: Scene) -> None:
     scene.repository.collaborator("hubot", "write")
     failed_once(scene)
