@@ -32,7 +32,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class TraceResult:
-    """Attempts, and the numbers that follow from them. The score is 0, or more than 1 and at most 100."""
+    """Attempts, of one or several traces, and their numbers. The score is 0, or more than 1 and at most 100."""
 
     attempts: tuple[Attempt, ...]
     pass_rate: float
@@ -48,7 +48,7 @@ class TraceResult:
 
 
 def result_of(attempts: Sequence[Attempt]) -> TraceResult:
-    """Return the evaluation of the attempts of one trace."""
+    """Return the result of the attempts of one trace."""
     failures = sum(attempt.error is not None for attempt in attempts)
     unsafe = sum(attempt.unsafe for attempt in attempts)
     passed, total = len(attempts) - failures, len(attempts)
@@ -59,14 +59,14 @@ def result_of(attempts: Sequence[Attempt]) -> TraceResult:
     return TraceResult(tuple(attempts), passed / total, unsafe, failures, _reported(score))
 
 
-def together(evaluations: Sequence[TraceResult]) -> TraceResult:
-    """Return the evaluation of several traces: the mean of each rate and score, and the sum of each count."""
+def together(results: Sequence[TraceResult]) -> TraceResult:
+    """Return the result of several traces: the mean of each rate and score, and the sum of each count."""
     return TraceResult(
-        attempts=tuple(attempt for each in evaluations for attempt in each.attempts),
-        pass_rate=fmean(each.pass_rate for each in evaluations),
-        unsafe_attempts=sum(each.unsafe_attempts for each in evaluations),
-        failures=sum(each.failures for each in evaluations),
-        reliability_score=_reported(fmean(each.reliability_score for each in evaluations)),
+        attempts=tuple(attempt for each in results for attempt in each.attempts),
+        pass_rate=fmean(each.pass_rate for each in results),
+        unsafe_attempts=sum(each.unsafe_attempts for each in results),
+        failures=sum(each.failures for each in results),
+        reliability_score=_reported(fmean(each.reliability_score for each in results)),
     )
 
 
@@ -75,7 +75,7 @@ def _reported(score: float) -> float:
 
 
 def evaluate(events: Sequence[Mapping[str, object]], reversible: Collection[str] = ()) -> TraceResult:
-    """Return the evaluation of one trace's events, in time linear in their number.
+    """Return the result of one trace's events, in time linear in their number.
 
     A call of a tool in `reversible` is never unsafe.
     """
