@@ -125,7 +125,7 @@ def _not_compared(say: Words, gate: GateFacts) -> Markdown:
         base = say.base
     unknown = "Whether {base} fails in the same way is not known."
     if gate.thresholds.has_base:
-        unknown = "Which failures {base} has is not known, only its numbers."
+        unknown = "Only the numbers of {base} are known, not its failures."
     return say.when(say.as_markdown and not gate.thresholds.only_small, unknown, base=base)
 
 
