@@ -96,9 +96,9 @@ class StepEvaluation:
             done, pending = await asyncio.wait(
                 pending, timeout=schedule.HEARTBEAT_S, return_when=asyncio.FIRST_EXCEPTION
             )
-            for task in done:
-                if not task.cancelled():
-                    task.result()  # raises the exception of a poller that was not expected to raise one
+            errors = [error for task in done if not task.cancelled() and (error := task.exception())]
+            if errors:  # of pollers that were not expected to raise one
+                raise errors[0]
             if pending:
                 self._show_ids(heartbeat=True)
                 self._log_heartbeat()
