@@ -297,6 +297,11 @@ def test_a_configured_token_is_asked_for_under_the_names_an_endpoint_takes(
     assert TOKEN not in response["detail"]
 
 
+def test_an_empty_token_accepts_no_request() -> None:
+    with Sandbox(token="") as sandbox:
+        assert Caller(sandbox.url)("GET", "/v1/campaigns")[0] == 401
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
