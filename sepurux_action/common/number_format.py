@@ -44,7 +44,5 @@ def duration(seconds: float) -> str:
         return f"{max(seconds, 0.1):.1f} s".replace(".0 s", " s")
     hours, rest = divmod(max(0, round(seconds)), 3600)
     minutes, rest = divmod(rest, 60)
-    parts = [(hours, "h"), (minutes, "min"), (rest, "s")]
-    if hours:
-        parts.pop()
+    parts = [(hours, "h"), (minutes, "min"), (0 if hours else rest, "s")]
     return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"

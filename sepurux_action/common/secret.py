@@ -161,7 +161,7 @@ class Redactor:
             return None
         if isinstance(value, list):
             # A list of campaigns, of failures, or of texts is read whole.
-            if levels < MAX_DEPTH and isinstance(next(iter(value[MAX_ITEMS:]), None), dict):
+            if levels < MAX_DEPTH and len(value) > MAX_ITEMS and isinstance(value[MAX_ITEMS], dict):
                 del value[MAX_ITEMS:]
             value[:] = (self.redact_json(item, levels - 1) for item in value)
         elif isinstance(value, dict):

@@ -247,7 +247,7 @@ def _options_of(gate: Gate) -> Iterator[tuple[Option[object], str]]:
     files = [json_reader.printable(trace.label) for trace in gate.traces if trace.uploaded]
     yield options.CAMPAIGN, json_reader.printable(gate.campaign)
     yield options.PROJECT, json_reader.printable(gate.project)
-    yield options.TRACE_ID, ",".join(filter(None, ids))
+    yield options.TRACE_ID, joined(",", *ids)
     yield from ((options.TRACE_FILE, each) for each in files)
     yield options.MUTATION_PACK, json_reader.printable(gate.mutation_pack)
     for option in options.LIMITS:

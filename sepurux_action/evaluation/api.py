@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Redactor, Secret
+from sepurux_action.common.wording import joined
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import API_KEY, TOKEN
 from sepurux_action.errors import Outage
@@ -239,7 +240,7 @@ def error_detail(body: bytes | bytearray, redact: Callable[[str], str]) -> str:
     for item in map(json_reader.as_object, json_reader.as_array(detail)):
         location = ".".join(str(part) for part in json_reader.as_array(item.get("loc")) if isinstance(part, str | int))
         if message := json_reader.text(item.get("msg")):
-            entries.append(": ".join(filter(None, (json_reader.printable(location), message))))
+            entries.append(joined(": ", json_reader.printable(location), message))
     shown = "; ".join(map(redact, entries)).replace("`", "'")  # reports link what is between them
     return json_reader.shorten(shown, MAX_DETAIL_LENGTH)
 
@@ -249,4 +250,4 @@ def _credentials_hint(status: int, call: ApiRequest, sent: Credentials) -> str:
     if not call.project:
         project, set_project = "the campaign's project", "Set {project} if the secret needs it."
     valid = {401: "is valid and belongs to", 403: "may use"}[status]
-    return " ".join(filter(None, (f"Check that the secret {valid} {project}.", sent.source, set_project)))
+    return joined(" ", f"Check that the secret {valid} {project}.", sent.source, set_project)

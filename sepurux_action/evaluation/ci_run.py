@@ -98,9 +98,7 @@ def _word(value: object) -> str:
     if value is None:
         return ""
     quoted = json_reader.preview(value)
-    if quoted == f'"{value}"':
-        return str(value)
-    return quoted
+    return str(value) if quoted == f'"{value}"' else quoted
 
 
 def _tools(value: object) -> tuple[FailingTool, ...]:

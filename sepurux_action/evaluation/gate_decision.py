@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from sepurux_action.common import json_reader, number_format
+from sepurux_action.common.wording import capitalized, joined
 from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import metrics
@@ -210,8 +211,8 @@ def _passed(facts: _Facts) -> GateDecision:
         met += f" (not reported: {', '.join(unreported)})"
     elif thresholds:
         met = "every threshold is met"
-    parts = "; ".join(filter(None, (metrics.summary(facts.numbers.numbers), *(remarks or [met]))))
-    return facts.decided(RunDecision(Decision.PASS, f"{parts[0].upper()}{parts[1:]}.", Rule.DECIDED_PASS))
+    parts = joined("; ", metrics.summary(facts.numbers.numbers), *(remarks or [met]))
+    return facts.decided(RunDecision(Decision.PASS, f"{capitalized(parts)}.", Rule.DECIDED_PASS))
 
 
 ROWS: tuple[Callable[[_Facts], GateDecision | None], ...] = (
@@ -234,8 +235,8 @@ def _all_passed(facts: _Facts) -> bool:
 
 def _sentence(facts: _Facts) -> str:
     """Return what is missed, and which scenarios are why."""
-    told = "; ".join(filter(None, (*(check.sentence for check in facts.missed), _same_task(facts), _lowest(facts))))
-    return f"{told[0].upper()}{told[1:]}."
+    told = joined("; ", *(check.sentence for check in facts.missed), _same_task(facts), _lowest(facts))
+    return f"{capitalized(told)}."
 
 
 def _same_task(facts: _Facts) -> str:

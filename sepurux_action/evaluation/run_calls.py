@@ -112,9 +112,7 @@ async def read_score(
     values = [score.value for score, _ in read if score.value is not None]
     if not values:
         return Reading(), Outage.NO
-    reported_by = ""
-    if len(values) < len(read):
-        reported_by = f"{len(values)} of {len(read)} runs"
+    reported_by = f"{len(values)} of {len(read)} runs" if len(values) < len(read) else ""
     mean = RELIABILITY_SCORE.rounded(RELIABILITY_SCORE.together(values))
     return Reading(mean, reported_by=reported_by), Outage.NO
 

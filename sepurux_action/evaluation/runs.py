@@ -113,9 +113,7 @@ def worst_of(runs: Runs) -> RunResult:
 def covered_by(runs: Iterable[CIRun], together: Callable[..., set[str]] = set.union) -> tuple[str, ...] | None:
     """Return the mutation categories of the runs `together`, those of any by default; None if no run names them."""
     names = [set(run.mutation_categories) for run in runs if run.mutation_categories is not None]
-    if not names:
-        return None
-    return tuple(sorted(together(*names)))
+    return tuple(sorted(together(*names))) if names else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,9 +214,7 @@ def _what_failed(gate: Gate, decided: GateDecision, readers: Sequence[Sequence[R
         read, unknown = tuple(each.run for each in of_run), 0
         whys = [each.problem for each in read if each.problem]
         if run.evaluated:
-            size = int(run.ci_run.value(SCENARIOS) or 1)
-            if run.trace_id:
-                size = 1
+            size = 1 if run.trace_id else int(run.ci_run.value(SCENARIOS) or 1)
             unknown = max(0, size - len(read))
             unread_failures += max(0, int(run.ci_run.value(FAILURES) or 0) - sum(each.listed for each in read))
         if unknown:

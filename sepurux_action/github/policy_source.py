@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sepurux_action.common import json_reader
+from sepurux_action.common.wording import joined
 from sepurux_action.config import options
 from sepurux_action.config.policy import (
     MAX_FILE_BYTES,
@@ -142,7 +143,7 @@ def invalid_base_note(event: Event, path: str, config: str) -> PolicyNote:
 def _base_place(event: Event) -> str:
     branch = json_reader.printable(event.base_ref)
     if event.base_sha:
-        return " of ".join(filter(None, (f"commit {event.base_sha[:7]}", branch)))
+        return joined(" of ", f"commit {event.base_sha[:7]}", branch)
     return f"branch {branch}" if branch else "the default branch"
 
 

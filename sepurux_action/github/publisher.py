@@ -11,6 +11,7 @@ from functools import partial
 from operator import methodcaller
 
 from sepurux_action.common import json_reader
+from sepurux_action.common.wording import joined
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.settings import MAX_CONTEXT_LENGTH
 from sepurux_action.config.stage import Stage
@@ -245,7 +246,7 @@ def _status_note(result: GateResult) -> str:
     notes = [_note(result)]
     if result.recorded and result.recorded.run and result.recorded.run.number:
         notes.append(f"evaluated by run {result.recorded.run.number}")
-    return "; ".join(filter(None, notes))
+    return joined("; ", *notes)
 
 
 def _note(result: GateResult) -> str:

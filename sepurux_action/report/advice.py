@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from sepurux_action.common.wording import capitalized, optional
+from sepurux_action.common.wording import capitalized, joined, optional
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.decision import UNEXPLAINED_FAIL, Decision, Rule
 from sepurux_action.evaluation.metrics import UNSAFE_ATTEMPTS
@@ -53,7 +53,7 @@ def reached(gate: GateFacts) -> str:
         numbers.append("nothing unsafe")
     elif unsafe:
         numbers.append(UNSAFE_ATTEMPTS.named(unsafe))
-    return ", ".join(filter(None, numbers))
+    return joined(", ", *numbers)
 
 
 def headline(gate: GateFacts) -> str:

@@ -86,9 +86,7 @@ class GateFacts(GateResult):
     @property
     def evaluated_by(self) -> str:
         """Return the page of the earlier workflow run that found the `fail`, or that started the evaluation, or ''."""
-        earlier = self.continued
-        if self.recorded:
-            earlier = self.recorded.run
+        earlier = self.recorded.run if self.recorded else self.continued
         return earlier.url if earlier is not None else ""
 
     @property

@@ -141,9 +141,7 @@ def _cases(gate: GateFacts) -> Iterator[_Case]:
 
 
 def _result(gate: GateFacts, failures: Iterable[ClassifiedFailure]) -> str:
-    words = in_workflow
-    if gate.context.on_command_line:
-        words = on_command_line
+    words = on_command_line if gate.context.on_command_line else in_workflow
     approval = NEEDS_APPROVAL if gate.state is State.NEEDS_APPROVAL else ""
     return joined(" ", gate.reason, words(gate.hint), approval, _listed(gate, failures))
 

@@ -44,9 +44,7 @@ def fix(say: Words, gate: GateFacts, whose: str) -> Markdown:
         return say(look, run=say.run(gate), push=and_push(say))
     if unnamed := without_failures(say, gate):
         return unnamed
-    to_do = _fix_failures(say, gate, whose)
-    if dropped:
-        to_do = _fix_drop(say, gate, whose)
+    to_do = _fix_drop(say, gate, whose) if dropped else _fix_failures(say, gate, whose)
     return say.paragraph(allowed_drops(say, gate), to_do, _lacking(say, gate), evidence(say, gate))
 
 
@@ -77,11 +75,9 @@ def _fix_failures(say: Words, gate: GateFacts, whose: str) -> Markdown:
     """Return which failures to fix: the new ones, or if none is new, all."""
     what, count, push = _counted([gate]), len(gate.found.failures), and_push(say)
     if what and all(each.on_base and not each.is_new for each in gate.found.failures):
-        one, many = (
-            "The failure is on {base} too. Fix it{push}.",
-            "All {count} failures are on {base} too. Fix them{push}.",
-        )
-        return say(number_format.agree(count, one, many), count=count, base=say.base, push=push)
+        one = "The failure is on {base} too. Fix it{push}."
+        also = number_format.agree(count, one, "All {count} failures are on {base} too. Fix them{push}.")
+        return say(also, count=count, base=say.base, push=push)
     return say("Fix {whose} {what}{push}.", whose=whose, what=what or "failures", push=push)
 
 
@@ -172,9 +168,7 @@ def approvers(say: Words, gates: Sequence[GateFacts]) -> Markdown:
 def no_approval(say: Words, gate: GateFacts) -> Markdown:
     """Return why no one can approve a soft gate that blocks."""
     if advice.acts_as_hard(gate):
-        missing = "access to GitHub"
-        if say.context.pull_request is None:
-            missing = "a pull request"
+        missing = "a pull request" if say.context.pull_request is None else "access to GitHub"
         return say("Without {missing}, a soft gate acts as a hard gate.", missing=missing)
     if not (gate.blocks and gate.approval and not gate.approval.possible and gate.approval.cannot_approve):
         return NOTHING

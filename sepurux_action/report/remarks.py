@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sepurux_action.common import json_reader, number_format
-from sepurux_action.common.wording import capitalized
+from sepurux_action.common.wording import capitalized, joined
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.drops import DROPS, MIN_RESULTS
 from sepurux_action.evaluation.failures import ClassifiedFailure
@@ -41,12 +41,12 @@ def of_report(say: Words) -> list[Markdown]:
         gates = say("this gate") if one else say.gates(silent)
         no_trace = "⚠️ No trace of {gates} calls a tool, so there may be nothing to evaluate."
         remarks.append(say.paragraph(say(no_trace, gates=gates), say.page(*CHECK_RECORDING)))
-    if alike := _alike(say):
-        remarks.append(alike)
+    if unknown := _same_for_all(say):
+        remarks.append(unknown)
     return remarks
 
 
-def _alike(say: Words) -> Markdown:
+def _same_for_all(say: Words) -> Markdown:
     """Return what is not known of the base if it is the same for all of several sections, else ''."""
     sections = say.view.sections.shown
     sentences = {_not_compared(say, gate) for gate in sections}
@@ -58,7 +58,7 @@ def _alike(say: Words) -> Markdown:
 def of_result(say: Words, gate: GateFacts) -> list[Markdown]:
     """Return what limits the result of a gate."""
     unknown = _not_compared(say, gate)
-    if gate in say.view.sections.shown and _alike(say):
+    if gate in say.view.sections.shown and _same_for_all(say):
         unknown = Markdown("")
     return [remark for remark in (_old_traces(say, gate), unknown) if remark]
 
@@ -120,9 +120,7 @@ def _not_compared(say: Words, gate: GateFacts) -> Markdown:
     if gate.thresholds.dropped:
         needs = say("Which scenarios got worse is not known: this needs results of {base} by scenario.", base=say.base)
         return say.paragraph(needs, say.page("Keep these results", "configuration.md#results-by-scenario"))
-    base = Markdown("an earlier commit")
-    if say.context.base_ref:
-        base = say.base
+    base = say.base if say.context.base_ref else Markdown("an earlier commit")
     unknown = "Whether {base} fails in the same way is not known."
     if gate.thresholds.has_base:
         unknown = "Only the numbers of {base} are known, not its failures."
@@ -210,22 +208,18 @@ def in_scenarios(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Mar
     names = gate.found.scenarios_with(failure)
     if not names:
         return Markdown("")
-    most = 1
-    if say.view.place == "summary":
-        most = MOST_SCENARIOS
+    most = MOST_SCENARIOS if say.view.place == "summary" else 1
     shown = [scenario(say, gate, each) for each in names[:most]]
     if names[most:]:
         shown.append(Markdown(number_format.pluralize(len(names) - most, "other")))
-    return Markdown(f" in {' and '.join(filter(None, [', '.join(shown[:-1]), shown[-1]]))}")
+    return Markdown(f" in {joined(' and ', ', '.join(shown[:-1]), shown[-1])}")
 
 
 def scenario(say: Words, gate: GateFacts, name: str) -> Markdown:
     """Return the name of a scenario, which links its run."""
     page = gate.found.pages.get(name)
     shown = say.code(name) or say("no name")
-    if page and say.as_markdown:
-        return tables.link_to_run(shown, page)
-    return shown
+    return tables.link_to_run(shown, page) if page and say.as_markdown else shown
 
 
 def unread(say: Words, gate: GateFacts) -> Markdown:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from sepurux_action.common import number_format
+from sepurux_action.common.wording import joined
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.checks import REQUIRED_CATEGORIES
 from sepurux_action.evaluation.decision import Decision
@@ -34,9 +35,7 @@ def ending(say: Words, gate: GateFacts) -> Markdown:
         if what := advice.headline(gate):
             return say(" was not evaluated: {what}", what=say.prose(what))
         return say(": no result")
-    numbers = say.value(advice.reached(gate))
-    if gate.failed:
-        numbers = missed(say, gate)
+    numbers = missed(say, gate) if gate.failed else say.value(advice.reached(gate))
     return say(" {word}{numbers}", word=gate.state.done, numbers=say.when(numbers, ": {numbers}", numbers=numbers))
 
 
@@ -51,7 +50,7 @@ def missed(say: Words, gate: GateFacts) -> Markdown:
     before = ", ".join(first)
     if "," in before:
         before += ","
-    return Markdown(" and ".join(filter(None, [before, last])))
+    return Markdown(joined(" and ", before, last))
 
 
 def _phrase(say: Words, gate: GateFacts, row: ThresholdFacts) -> Markdown:
@@ -206,9 +205,7 @@ def _of_several(say: Words) -> Iterator[Markdown]:
             say.bold(say("Blocked.")), say(correct, file=say.code(report.problems[0].file), where=where)
         )
     for gates in alike.shown:
-        what_to_do = _what_to_do(say, gates[0], "its")
-        if gates[1:]:
-            what_to_do = _of_alike(say, gates)
+        what_to_do = _of_alike(say, gates) if gates[1:] else _what_to_do(say, gates[0], "its")
         blocked = say("{by}{gates}{ended}.", by=blocked_by, gates=say.gates(gates, names), ended=ended)
         yield say.paragraph(say.bold(blocked), what_to_do)
     for gates in approvals.shown:
@@ -273,9 +270,7 @@ def why(say: Words, gate: GateFacts) -> Markdown:
 
 
 def _not_blocking(say: Words, gate: GateFacts) -> Markdown:
-    because = remedy(say, gate)
-    if gate.failed:
-        because = _explanation(say, gate)
+    because = _explanation(say, gate) if gate.failed else remedy(say, gate)
     if gate.approval and gate.approval.approved:
         who = say.listed(gate.approval.approved_by, "and")
         approved = say.bold(say("Approved by {who}.", who=who))

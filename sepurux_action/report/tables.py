@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from sepurux_action.common import json_reader, number_format
+from sepurux_action.common.wording import joined
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.drops import base_heading
 from sepurux_action.evaluation.metrics import LISTED, NOT_KNOWN
@@ -89,7 +90,7 @@ def threshold_columns(gate: GateFacts) -> Table:
         what = [needs, row.check.remark]
         if row.state is State.NOT_BLOCKING:
             what.append("does not block")
-        rows.append((f"{row.state.mark} {row.check.label}", row.check.actual, "; ".join(filter(None, what))))
+        rows.append((f"{row.state.mark} {row.check.label}", row.check.actual, joined("; ", *what)))
     return Table("<><", rows)
 
 
@@ -107,7 +108,7 @@ def gates(every: Sequence[GateFacts], *, linked: bool) -> Table:
 def _numbers(gate: GateFacts) -> str:
     """Return the pass rate, and the first number that misses another threshold: `72.0%, 1 unsafe`."""
     others = (row for row in gate.thresholds.missed_rows if row.metric is not metrics.PASS_RATE)
-    return ", ".join(filter(None, (gate.pass_rate, *map(_missed, islice(others, 1))))) or NOT_KNOWN
+    return joined(", ", gate.pass_rate, *map(_missed, islice(others, 1))) or NOT_KNOWN
 
 
 def _missed(row: ThresholdFacts) -> str:

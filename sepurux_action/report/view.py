@@ -14,7 +14,7 @@ from itertools import accumulate, groupby
 from typing import Generic, NamedTuple, Self
 
 from sepurux_action.common import T, number_format
-from sepurux_action.common.wording import capitalized
+from sepurux_action.common.wording import capitalized, joined
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.decision import Rule
 from sepurux_action.evaluation.failures import ClassifiedFailure, severity_rank
@@ -307,7 +307,7 @@ class View:
             numbers = [*_other_numbers(gates[0])[:NUMBERS_IN_TITLE]]
             if earlier:
                 numbers.append(number_format.pluralize(earlier, "earlier commit"))
-            return ": ".join(filter(None, ("Details", ", ".join(numbers))))
+            return joined(": ", "Details", ", ".join(numbers))
         contains = {
             "earlier commits": earlier,
             "run details": gates,
@@ -328,9 +328,7 @@ def _by_origin(view: View, gate: GateFacts) -> dict[Origin, list[ClassifiedFailu
     """Return the failures that no earlier section shows."""
     by_origin: dict[Origin, list[ClassifiedFailure]] = {}
     for each in gate.found.failures:
-        origin = Origin.ALL
-        if gate.found.new is not None:
-            origin = Origin.of(each)
+        origin = Origin.of(each) if gate.found.new is not None else Origin.ALL
         if view.gates_with(gate, each)[0] == gate.name:
             by_origin.setdefault(origin, []).append(each)
     return by_origin

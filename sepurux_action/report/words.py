@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from sepurux_action.common import json_reader, number_format
+from sepurux_action.common.wording import joined
 from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.ci_run import FailingTool
@@ -90,12 +91,12 @@ class Words:
         return self(sentence, **values) if condition else Markdown("")
 
     def paragraph(self, *sentences: Markdown) -> Markdown:
-        return Markdown(" ".join(filter(None, sentences)))
+        return Markdown(joined(" ", *sentences))
 
     def listed(self, names: Sequence[str], word: str) -> Markdown:
         written = list(map(self.code, names))
         before = ", ".join(written[:-1]) + ("," if written[2:] else "")
-        return Markdown(f" {word} ".join(filter(None, [before, *written[-1:]])))
+        return Markdown(joined(f" {word} ", before, *written[-1:]))
 
     def names(self, names: Iterable[str], most: int) -> Markdown:
         every = list(names)
@@ -178,4 +179,4 @@ class MarkdownWords(Words):
             where = self.code(problem.where)
         what = markdown.prose(problem.message, longest=MAX_PARAGRAPH_LENGTH)
         place = self.code(problem.location)
-        return Markdown(": ".join(filter(None, (place and markdown.link(place, page), where, what))))
+        return Markdown(joined(": ", place and markdown.link(place, page), where, what))
