@@ -191,7 +191,7 @@ class GitHubClient:
             owner = f"organizations/{source}/settings" if of_organization else self._name
             page = f"{owner}/rules/{number}" if isinstance(number, int) else f"{self._name}/rules"
             for check in json_reader.as_array(json_reader.at(rule, "parameters", "required_status_checks")):
-                found[str(json_reader.at(check, "context")).lower()] = page
+                found[str(json_reader.at(check, "context") or "").lower()] = page
         return found
 
     def recent_results(self, base: str) -> tuple[Mapping[str, PreviousResult], ...]:
