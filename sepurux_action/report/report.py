@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
+from sepurux_action.common import T
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.report.context import Context
 from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.state import State
+
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +75,12 @@ class Report:
 
     @property
     def approvals(self) -> Sequence[Sequence[GateFacts]]:
-        return grouped(self.in_state(State.NEEDS_APPROVAL), lambda gate: gate.approval)
+        return [*grouped(self.in_state(State.NEEDS_APPROVAL), lambda gate: gate.approval).values()]
 
     @property
     def without_result(self) -> Sequence[Sequence[GateFacts]]:
         without = (gate for gate in self.acting if not (gate.failed or gate.passed))
-        return grouped(without, lambda gate: (gate.state, gate.reason, gate.hint))
+        return [*grouped(without, lambda gate: (gate.state, gate.reason, gate.hint)).values()]
 
 
 def build_report(results: Sequence[GateResult], context: Context, *, short: bool = False) -> Report:
@@ -87,11 +90,11 @@ def build_report(results: Sequence[GateResult], context: Context, *, short: bool
     return Report(context=context, gates=gates, notes=() if short else tuple(_notes(results)), short=short)
 
 
-def grouped(gates: Iterable[GateFacts], key: Callable[[GateFacts], object]) -> list[list[GateFacts]]:
-    groups: dict[object, list[GateFacts]] = {}
-    for gate in gates:
-        groups.setdefault(key(gate), []).append(gate)
-    return list(groups.values())
+def grouped(items: Iterable[T], key: Callable[[T], Key]) -> dict[Key, list[T]]:
+    groups: dict[Key, list[T]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
 
 
 def _notes(results: Sequence[GateResult]) -> Iterable[Note]:

@@ -237,7 +237,7 @@ def _alike(say: Words) -> Sequence[Sequence[GateFacts]]:
             return gate.name
         return gate.gate.uploads_traces
 
-    return grouped(failed, together)
+    return [*grouped(failed, together).values()]
 
 
 def _of_alike(say: Words, gates: Sequence[GateFacts]) -> Markdown:

@@ -21,7 +21,7 @@ from sepurux_action.evaluation.failures import ClassifiedFailure, severity_rank
 from sepurux_action.evaluation.runs import Scenario
 from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.history import CommitFacts
-from sepurux_action.report.report import Note, Report
+from sepurux_action.report.report import Note, Report, grouped
 from sepurux_action.report.state import State
 from sepurux_action.report.what_failed import Found, ScenarioFacts
 
@@ -326,12 +326,8 @@ class View:
 
 def _by_origin(view: View, gate: GateFacts) -> dict[Origin, list[ClassifiedFailure]]:
     """Return the failures that no earlier section shows."""
-    by_origin: dict[Origin, list[ClassifiedFailure]] = {}
-    for each in gate.found.failures:
-        origin = Origin.of(each) if gate.found.new is not None else Origin.ALL
-        if view.gates_with(gate, each)[0] == gate.name:
-            by_origin.setdefault(origin, []).append(each)
-    return by_origin
+    own = (each for each in gate.found.failures if view.gates_with(gate, each)[0] == gate.name)
+    return grouped(own, lambda each: Origin.ALL if gate.found.new is None else Origin.of(each))
 
 
 def _gates_by_failure(gates: Iterable[GateFacts]) -> Mapping[tuple[object, ...], Sequence[str]]:
