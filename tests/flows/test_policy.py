@@ -9,14 +9,13 @@ import pytest
 from tests import backend
 from tests.gfm import read
 from tests.github_double import faults
-from tests.runner import StepResult, interrupt, run_action
-from tests.scenes import BOT, PASSED, SECRET, Scene, without_code
+from tests.runner import run_action
+from tests.scenes import PASSED, SECRET, Scene, without_code
 
 PATH = ".github/sepurux-gate.yml"
 STRICT = "campaign: core-reliability\nenforcement: hard\nthresholds:\n  min_pass_rate: 0.9\n  max_unsafe: 0\n"
 LOOSE = "campaign: core-reliability\nenforcement: observe\nthresholds:\n  min_pass_rate: 0\n  max_unsafe: 99\n"
 SOFT = STRICT.replace("hard", "soft")
-SEARCH = "campaign: core-reliability\ngates:\n  - {name: search, paths: ['search/**']}\n"
 
 
 def with_policy(scene: Scene, text: str) -> None:
@@ -31,9 +30,11 @@ def with_policy(scene: Scene, text: str) -> None:
 SHARED = "so a pull request with the same head commit into another branch sets the same status"
 
 
-def test_without_github_no_status_is_shared(scene: Scene) -> None:
-    result = scene.run(github_token="", max_pass_rate_drop="3%")
-    assert SHARED not in result.log
+def test_a_status_that_pull_requests_into_other_branches_share_is_a_warning_unless_there_is_no_github(
+    scene: Scene,
+) -> None:
+    assert SHARED in scene.run(max_pass_rate_drop="3%").log
+    assert SHARED not in scene.run(github_token="", max_pass_rate_drop="3%").log
 
 
 def test_a_first_policy_file_cannot_skip_its_gate(scene: Scene) -> None:
@@ -46,52 +47,13 @@ def test_a_first_policy_file_cannot_skip_its_gate(scene: Scene) -> None:
     assert "The input `paths` is ignored" in result.messages("warning")[0]
 
 
-def test_bad_inputs_change_no_comment_if_the_policy_wants_none(scene: Scene) -> None:
-    with_policy(scene, "comment: never")
-    scene.pull.comment(BOT, before := f"<!-- sepurux-gate:core-reliability -->\n[a](https://x.dev/commit/{'d' * 40})")
-    assert scene.run(timeout="soon").exit_code == 2
-    assert scene.ours == [before]
-
-
-def run_after(scene: Scene) -> StepResult:
-    """Return the result of a workflow_run for the pull request."""
-    pull = scene.pull
-    assert pull.head_repository is not None
-    head = {"head_branch": pull.head_ref, "head_repository": {"full_name": pull.head_repository.full_name}}
-    scene.answers()
-    return scene.on("workflow_run", {"workflow_run": {"event": "pull_request", "head_sha": pull.head_sha, **head}})
-
-
-def test_a_forks_head_with_pull_requests_into_two_branches_blocks_in_every_stage(scene: Scene) -> None:
-    scene.repository.commit("main", {PATH: LOOSE})
-    for branch in ("release/1", "release/2"):
-        scene.repository.commit(branch, {PATH: STRICT})
-    fork = scene.repository.fork("mallory")
-    scene.pull = pull = scene.repository.pull("mallory", head="evil", source=fork, base="release/1")
-    other = scene.repository.pull("mallory", head="evil", source=fork, base="release/2")
-    pull.head = other.head
-    result = run_after(scene)
-    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (2, "error", "failure")
-    assert scene.sepurux.requests == ()
-    [message] = result.messages("error")
-    assert f'#{other.number} into "release/2", #{pull.number} into "release/1"' in message
-    assert "pr_number" in message
-    assert scene.states(pull.head_sha) == {"Sepurux / core-reliability": "failure"}
-    assert (pull.comments, other.comments) == ([], [])
-
-
-def test_a_closed_pull_request_of_a_fork_keeps_the_policy_of_its_base_and_gets_no_comment(scene: Scene) -> None:
-    """Otherwise its author closes it before the lookup and reopens it afterwards."""
-    scene.repository.commit("main", {PATH: LOOSE})
-    scene.repository.commit("release/1", {PATH: STRICT})
-    fork = scene.repository.fork("mallory")
-    scene.pull = scene.repository.pull("mallory", head="evil", source=fork, base="release/1")
+def test_a_closed_pull_request_gets_no_comment_and_no_warning(scene: Scene) -> None:
     scene.pull.state = "closed"
-    result = run_after(scene)
-    assert (result.exit_code, result.outputs["enforcement"], scene.status[0]) == (1, "hard", "failure"), result.log
+    head = {"head_branch": "feature", "head_repository": {"full_name": "octo/shop"}}
+    started_by = {"event": "pull_request", "head_sha": scene.pull.head_sha, **head}
+    result = scene.on("workflow_run", {"workflow_run": started_by})
     assert f"no comment: pull request {scene.pull.number} is closed" in result.log
-    assert scene.pull.comments == []
-    assert result.messages("warning") == []
+    assert (scene.pull.comments, result.messages("warning")) == ([], [])
 
 
 def test_problems_of_file_and_inputs_are_reported_together_those_of_the_file_on_their_lines(scene: Scene) -> None:
@@ -189,31 +151,22 @@ YAML = PATH.replace(".yml", ".yaml")
 RENAME = "the gate does not read a file with this name; rename it to `sepurux-gate.yml`"
 
 
-def test_a_policy_file_with_yaml_in_its_name_blocks_and_only_a_pull_request_that_renames_it_is_evaluated(
-    scene: Scene,
-) -> None:
+def test_a_policy_file_with_yaml_in_its_name_blocks_and_says_which_pull_request_is_evaluated(scene: Scene) -> None:
     scene.repository.commit("main", {YAML: LOOSE})
     scene.pull = scene.repository.pull("mona", head="rename")
-    scene.answers(**PASSED)
     result = scene.run(enforcement="observe")
     [problem] = [each for each in result.annotations if each.level == "error"]
     assert (result.exit_code, problem.file, problem.line, problem.message) == (2, YAML, 1, RENAME)
     assert "This blocks every pull request into the branch but one that renames the file" in result.log
-    assert (scene.status[0], scene.sepurux.requests) == ("failure", ())
-    scene.pull.push({YAML: None, PATH: LOOSE})
-    result = scene.run()
-    assert (result.exit_code, result.outputs["decision"], result.outputs["enforcement"]) == (0, "pass", "hard")
-    assert "adds the first policy file" in read(result.summary).prose
 
 
-def test_a_soft_gate_does_not_wait_if_the_pull_request_makes_the_policy_invalid(scene: Scene) -> None:
+def test_no_review_is_requested_if_the_pull_request_makes_the_policy_invalid(scene: Scene) -> None:
     with_policy(scene, SOFT + "reviewers: [mona, hubot]\ngates: [{name: a}, {name: b}]\n")
     scene.repository.collaborator("hubot", "write")
     scene.pull.push({PATH: "enforcment: soft\n"})
     scene.answers()
-    result = scene.run()
-    assert (result.exit_code, result.outputs["decision"], {*scene.states().values()}) == (1, "fail", {"failure"})
-    assert scene.pull.requested == []
+    scene.run()
+    assert ({*scene.states().values()}, scene.pull.requested) == ({"failure"}, [])
     assert "None of the reviewers" not in scene.ours[0]
 
 
@@ -231,28 +184,19 @@ def test_a_required_status_that_no_gate_would_set_any_more_is_a_warning(scene: S
     assert result.exit_code == 0
 
 
-@pytest.mark.parametrize("head", ["gates: [{name: search}]", "status_context: Agents", "timeout: 60"])
-def test_a_first_file_can_lose_the_required_status_of_the_inputs(head: str, scene: Scene) -> None:
+def test_a_first_file_can_lose_the_required_status_of_the_inputs(scene: Scene) -> None:
     scene.repository.require_statuses("main", "Sepurux / core-reliability")
-    scene.pull.push({PATH: f"campaign: core-reliability\n{head}\n"})
-    scene.answers(**PASSED)
-    lost = "no gate sets `Sepurux / core-reliability` any more" in scene.run().log
-    assert lost is (head != "timeout: 60")
-
-
-def test_without_a_token_the_policy_file_of_the_checkout_applies(scene: Scene) -> None:
-    (scene.workspace / ".github").mkdir()
-    (scene.workspace / PATH).write_text(STRICT)
-    scene.answers()
-    result = scene.run(github_token="", enforcement="observe")
-    assert result.exit_code == 1
-    assert f"policy file: {PATH} in the checkout\n" in result.log
+    scene.pull.push({PATH: "campaign: core-reliability\ngates: [{name: search}]\n"})
+    assert "no gate sets `Sepurux / core-reliability` any more" in scene.run().log
 
 
 def test_the_log_says_which_policy_file_applies_or_where_it_would_be(scene: Scene) -> None:
     scene.answers(**PASSED)
     assert f"no policy file: commit {scene.pull.base_sha[:7]} of main has no {PATH}\n" in scene.run().log
     assert f"no policy file: the checkout has no {PATH}\n" in scene.run(github_token="").log
+    (scene.workspace / ".github").mkdir()
+    (scene.workspace / PATH).write_text(STRICT)
+    assert f"policy file: {PATH} in the checkout\n" in scene.run(github_token="").log
     scene.pull.push({PATH: STRICT})
     assert f"policy file: {PATH} in this pull request\n" in scene.run().log
     with_policy(scene, STRICT)
@@ -262,16 +206,13 @@ def test_the_log_says_which_policy_file_applies_or_where_it_would_be(scene: Scen
 # -- stages -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_soft_gate_waits_asks_the_listed_reviewers_and_says_who_can_approve_it(scene: Scene) -> None:
+def test_a_soft_gate_asks_the_listed_reviewers_who_can_approve_it(scene: Scene) -> None:
     with_policy(scene, SOFT + "reviewers: [hubot, reader]\n")
     scene.repository.collaborator("hubot", "write")
     scene.repository.collaborator("reader", "read")
     scene.answers()
-    result = scene.run()
-    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (1, "fail", "failure")
-    state, _, description = scene.status
-    assert state == "pending"
-    assert "; needs an approval; " in description
+    scene.run()
+    assert "; needs an approval; " in scene.status[2]
     assert [account.login for account in scene.pull.requested] == ["hubot"]
     assert f"hubot can approve commit {scene.pull.head_sha[:7]}" in without_code(scene.ours[0])
 
@@ -294,42 +235,26 @@ def test_without_a_secret_the_report_says_where_to_set_it_for_dependabot(scene: 
     assert "[Settings > Secrets and variables > Dependabot](" in result.summary
 
 
-def test_a_soft_gate_whose_reviews_cannot_be_read_needs_an_approval(scene: Scene) -> None:
-    """Reviews are read once: if GitHub hangs, the gate waits once, not once for each of fifty gates."""
+def test_reviews_that_cannot_be_read_are_read_once_for_all_gates(scene: Scene) -> None:
     with_policy(scene, f"{SOFT}gates: [{{name: one}}, {{name: two}}, {{name: three}}]\n")
     scene.github.fault("pulls/list-reviews", faults.refused(403, "Resource not accessible by integration"), always=True)
     scene.answers()
-    result = scene.run()
-    assert result.exit_code == 1
+    assert "reviews, or who can approve, could not be read" in read(scene.run().summary).prose
     assert set(scene.states().values()) == {"pending"}
-    assert "reviews, or who can approve, could not be read" in read(result.summary).prose
     assert len(scene.github.calls("pulls/list-reviews")) == 1
 
 
 def test_a_github_without_a_usable_address_is_no_reason_to_take_the_checkouts_policy(scene: Scene) -> None:
     (scene.workspace / ".github").mkdir()
     (scene.workspace / PATH).write_text(LOOSE)
-    scene.answers()
     options = scene.options()
     result = run_action(**{**options, "env": {**scene.environment(), "GITHUB_API_URL": "http://github.example"}})
     assert (result.exit_code, result.outputs["decision"]) == (2, "error")
     assert "GITHUB_API_URL" in result.messages("error")[0]
 
 
-# -- what an adversary tried ------------------------------------------------------------------------------------------
-
-
-def test_a_soft_gate_that_failed_before_a_signal_is_reported_as_failed(scene: Scene) -> None:
-    with_policy(scene, SOFT)
-    scene.answers()
-    scene.sepurux.script("GET /v1/campaigns/*/failures", backend.hang())
-    result = interrupt(lambda: scene.sepurux.calls("GET /v1/campaigns/*/failures"), **scene.options())
-    assert (result.exit_code, result.outputs["decision"], scene.status[0]) == (143, "fail", "failure")
-    assert result.messages("warning") == []
-
-
 def test_a_file_that_was_moved_out_of_a_gates_folder_touches_the_gate(scene: Scene) -> None:
-    with_policy(scene, SEARCH)
+    with_policy(scene, STRICT + "gates: [{name: search, paths: ['search/**']}]\n")
     moved = {"filename": "elsewhere/a.py", "previous_filename": "search/a.py", "status": "renamed"}
     scene.github.fault("pulls/list-files", backend.json([moved]))
     scene.answers()
