@@ -37,13 +37,9 @@ def test_the_vendors_own_flags_and_variables_work(tmp_path: Path) -> None:
     assert ended.returncode == 1, ended.stderr
     assert (created.json()["repo"], created.json()["pull_request_number"]) == ("o/r", 9)
     assert created.json()["thresholds"] == {"max_unsafe": 0, "min_reliability_score": 80.0}
-    assert created.headers["x-api-key"] == SECRET
-    assert "x-sepurux-token" not in created.headers
+    assert (created.headers["x-api-key"], "x-sepurux-token" in created.headers) == (SECRET, False)
     assert ended.stdout.startswith("✗ core-reliability failed\n\n")
-    assert "fail after " in ended.stderr
-    assert "::" not in ended.stdout + ended.stderr
-    assert "pr_number" not in ended.stderr
-    assert SECRET not in ended.stdout + ended.stderr
+    assert not re.search(f"::|pr_number|{SECRET}", ended.stdout + ended.stderr)
 
 
 def test_a_broken_installation_is_undecided_and_no_traceback(tmp_path: Path) -> None:
@@ -70,46 +66,40 @@ def test_the_hook_of_pre_commit_reports_all_problems_of_all_files(
     program, *entry = hook["entry"].split()
     scripts = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
     assert (hook["id"], hook["language"], program in scripts) == ("sepurux-gate-check", "python", True)
-    assert re.search(hook["files"], options.CONFIG.default)
+    usual, misnamed = options.CONFIG.default, ".github/sepurux-gate.yaml"
+    assert re.search(hook["files"], usual)
+    assert re.search(hook["files"], misnamed)
 
     def check(*arguments: str) -> Ended:
         return Ended(run_command_line([*entry, *arguments], {}, Signals()), *capsys.readouterr())
 
     monkeypatch.chdir(tmp_path)
-    absent = f"{options.CONFIG.default}:1:1: the file could not be read: No such file or directory\n"
-    assert check() == (2, absent, "")
+    assert check() == (2, f"{usual}:1:1: the file could not be read: No such file or directory\n", "")
     (tmp_path / ".github").mkdir()
-    (tmp_path / ".github/sepurux-gate.yaml").write_text("campain: c\n")
-    assert re.search(hook["files"], ".github/sepurux-gate.yaml")
-    name = (
-        ".github/sepurux-gate.yaml:1:1: the gate does not read a file with this name; rename it to `sepurux-gate.yml`"
-    )
-    assert check() == check(".github/sepurux-gate.yaml") == (2, f"{name}\n", "")
+    (tmp_path / misnamed).write_text("campain: c\n")
+    name = f"{misnamed}:1:1: the gate does not read a file with this name; rename it to `sepurux-gate.yml`\n"
+    assert check() == check(misnamed) == (2, name, "")
     (tmp_path / "b.yaml").write_text("campaign: c\n")
     plan = "c: campaign c; hard by default; needs no approval; status Sepurux / c"
     assert check("b.yaml").out == f"b.yaml: valid, 1 gate\n  {plan}\n"
     assert check("b.yml").out.startswith("b.yaml:1:1: the gate does not read")
-    (tmp_path / options.CONFIG.default).write_text("campaign: c\n")
-    assert check().out == f"{options.CONFIG.default}: valid, 1 gate\n  {plan}\n"
-    assert check(".github/sepurux-gate.yaml").out.startswith(".github/sepurux-gate.yaml:1:1: `campain`: ")
+    (tmp_path / usual).write_text("campaign: c\n")
+    assert check().out == f"{usual}: valid, 1 gate\n  {plan}\n"
+    assert check(misnamed).out.startswith(f"{misnamed}:1:1: `campain`: ")
     (tmp_path / "a.yml").write_text("enforcement: [{stage: soft, from: 9999-12-31}]\ntrace_file: none.json\n")
     (tmp_path / "b.yml").write_text("campain: c\ngates: [{timeout: soon}, {name: a}]\n")
-    who = "anyone with write access can approve"
-    gate = f"  a gate without a name: no campaign; observe today, soft from 9999-12-31; {who}; status Sepurux / NAME"
-    campaign = "a.yml:1:1: warning: `campaign`: it is not set; set it here, or with the input `campaign`, "
-    late = "a.yml:1:15: warning: `enforcement`, entry 1: 9999-12-31 is more than two years away; check the year"
-    a = ["a.yml: valid, 1 gate", gate, campaign + "which applies to every gate without one", late]
-    assert check("a.yml") == (0, "\n".join([*a, ""]), "")
+    status, out, log = check("a.yml")
+    a = out.splitlines()
+    warnings = [line.partition(": warning: ")[0] for line in a[2:]]
+    assert (status, a[0], warnings, log) == (0, "a.yml: valid, 1 gate", ["a.yml:1:1", "a.yml:1:15"], "")
     status, out, log = check("b.yml", "a.yml")
     lines = out.splitlines()
     assert (status, [line.split(": ")[0] for line in lines[:2]], log) == (2, ["b.yml:1:1", "b.yml:2:19"], "")
     assert lines[2:] == a
-    as_json = check("b.yml", "a.yml", "--format", "json")
-    shown = json.loads(as_json.out)
+    shown = json.loads(check("b.yml", "a.yml", "--format", "json").out)
     assert ["{file}:{line}:{column}: {message}".format(**each) for each in shown["problems"]] == lines[:2]
     assert ["{file}:{line}:{column}: warning: {message}".format(**each) for each in shown["warnings"]] == a[2:]
     assert [(each["file"], each["line"], each["name"]) for each in shown["gates"]] == [("a.yml", 1, None)]
-    assert check("absent.yml", "--format", "json").status == 2
     only_warnings = check("a.yml", "--format", "json")
     assert (only_warnings.status, json.loads(only_warnings.out)["problems"], only_warnings.log) == (0, [], "")
 
@@ -151,7 +141,6 @@ def test_a_document_goes_to_stdout_and_everything_else_to_stderr(tmp_path: Path,
     assert json.loads(as_json.out)["gates"][0]["decision"] == "fail"
     lines = [line for line in as_text.out.splitlines() + as_text.log.splitlines() if line]
     assert len(lines) == len(set(lines)) > 5, "no line is written twice"
-    assert sum("failed" in line for line in lines) == 1
     assert as_json.log.count("✗ core-reliability failed") == 1
     assert as_markdown.out.startswith("## ❌ `core-reliability` failed")
     assert not re.search("and push|re-run the job|How to reproduce|Workflow run", as_markdown.out)
@@ -165,19 +154,12 @@ def test_a_remedy_is_one_for_a_command_line(gate: Gate) -> None:
     with sound_backend() as sepurux:
         without_secret = gate(["--quiet"], sepurux.url, SEPURUX_API_KEY="")
         elsewhere = gate(["--quiet", "--campaign", "wrong", "--project", "p"], sepurux.url)
-    assert (without_secret.status, without_secret.log) == (elsewhere.status, elsewhere.log) == (2, "")
-    assert without_secret.out.splitlines() == [
-        (
-            "! core-reliability was not evaluated: SEPURUX_CI_TOKEN and SEPURUX_API_KEY are both empty, so the gate has"
-            " no secret for Sepurux"
-        ),
-        "",
-        "  Run `export SEPURUX_CI_TOKEN=...` or `export SEPURUX_API_KEY=...` first.",
-    ]
-    assert elsewhere.out == (
-        '! wrong was not evaluated: Campaign "wrong" was not found in project "p"\n\n  Set --campaign to one of these, '
-        'or --project to another project: "core-reliability", "refund-reliability".\n'
-    )
+    reason = "SEPURUX_CI_TOKEN and SEPURUX_API_KEY are both empty, so the gate has no secret for Sepurux"
+    remedy = "Run `export SEPURUX_CI_TOKEN=...` or `export SEPURUX_API_KEY=...` first."
+    assert without_secret == (2, f"! core-reliability was not evaluated: {reason}\n\n  {remedy}\n", "")
+    remedy = "Set --campaign to one of these, or --project to another project:"
+    assert (elsewhere.status, elsewhere.log) == (2, "")
+    assert elsewhere.out.endswith(f'\n\n  {remedy} "core-reliability", "refund-reliability".\n')
 
 
 def test_bad_flags_are_reported_all_at_once_under_their_own_names_without_what_may_be_a_secret(gate: Gate) -> None:
@@ -233,29 +215,18 @@ def test_flags_override_the_policy_file_which_overrides_the_environment(tmp_path
 
 
 def test_a_flag_overrides_the_value_of_every_gate_in_the_policy_file(tmp_path: Path, gate: Gate) -> None:
-    gates = "gates:\n- name: a\n  thresholds: {max_unsafe: 9}\n- name: b\n  enforcement: observe\n"
-    (tmp_path / "policy.yml").write_text(f"thresholds: {{max_unsafe: 2}}\n{gates}")
-    flags = ["--config", "policy.yml", "--max-unsafe", "1", "--enforcement", "soft", "--format", "json"]
+    gates = "- {name: a, thresholds: {max_unsafe: 9}}\n- {name: b, enforcement: [{stage: hard, from: 2999-01-01}]}\n"
+    (tmp_path / "policy.yml").write_text(f"thresholds: {{max_unsafe: 2}}\ngates:\n{gates}")
+    flags = ["--config", "policy.yml", "--format", "json"]
     with sound_backend() as sepurux:
-        ended = gate(flags, sepurux.url)
-    limits = [
-        {row["name"]: row["limit"] for row in each["thresholds"]}["max_unsafe"]
-        for each in json.loads(ended.out)["gates"]
-    ]
-    assert limits == [1, 1]
-    assert [each["enforcement"] for each in json.loads(ended.out)["gates"]] == ["soft", "soft"]
-    assert "these flags override the policy file: --enforcement, --max-unsafe\n" in ended.log
-
-
-def test_a_stage_that_a_flag_sets_does_not_change_on_a_day_of_the_policy_file(tmp_path: Path, gate: Gate) -> None:
-    (tmp_path / "policy.yml").write_text("enforcement: [{stage: observe}, {stage: hard, from: 2999-01-01}]\n")
-    with sound_backend() as sepurux:
-        scheduled = gate(["--config", "policy.yml", "--format", "markdown"], sepurux.url)
-        fixed = gate(["--config", "policy.yml", "--format", "markdown", "--enforcement", "soft"], sepurux.url)
-    assert "`enforcement` changes to `hard`" in scheduled.out
-    assert "2999-01-01" in scheduled.out
-    assert "gate core-reliability: `enforcement` changes to `hard` in " in scheduled.log
+        scheduled = gate(flags, sepurux.url)
+        fixed = gate([*flags, "--max-unsafe", "1", "--enforcement", "soft"], sepurux.url)
+    assert "gate b: `enforcement` changes to `hard` in " in scheduled.log
     assert "2999-01-01" not in fixed.out + fixed.log
+    found = json.loads(fixed.out)["gates"]
+    limits = [row["limit"] for each in found for row in each["thresholds"] if row["name"] == "max_unsafe"]
+    assert (limits, [each["enforcement"] for each in found]) == ([1, 1], ["soft", "soft"])
+    assert "these flags override the policy file: --enforcement, --max-unsafe\n" in fixed.log
 
 
 @pytest.mark.parametrize("flag", ["--name", "--campaign"])
@@ -271,10 +242,9 @@ def test_a_flag_that_gives_several_gates_one_name_is_a_problem(flag: str, tmp_pa
     ("command", "status"),
     [
         (f"{COMMAND_LINE} --campaign core-reliability --trace-file x.json", 2),
-        (f"env INPUT_CAMPAIGN=core-reliability {STEP}", 0),
         (f'env INPUT_CAMPAIGN=core-reliability INPUT_TRACE_FILE="$RUNNER_TEMP/x.json" {STEP}', 0),
     ],
-    ids=["command line, relative", "step", "step, absolute"],
+    ids=["command line, relative", "step, absolute"],
 )
 def test_a_deleted_working_directory_is_a_problem_only_for_relative_paths(
     command: str, status: int, tmp_path: Path

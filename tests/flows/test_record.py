@@ -260,6 +260,22 @@ def test_a_tag_named_like_the_default_branch_does_not_make_a_workflow_run_evalua
     assert result.outputs["decision"] == decision
 
 
+@pytest.mark.parametrize(("actor", "decision"), [("mona", "fail"), ("ada", "fail"), ("hubot", "pass")])
+def test_who_pushed_or_wrote_a_commit_without_a_pull_request_cannot_evaluate_it_again(
+    actor: str, decision: str, scene: Scene
+) -> None:
+    for login in ("mona", "ada", "hubot"):
+        scene.repository.collaborator(login, "write")
+    sha, ref = scene.repository.commit("release"), "refs/heads/release"
+    scene.repository.commits[sha].authors = [scene.github.world.user("ada")]
+    env = {"GITHUB_SHA": sha, "GITHUB_REF": ref, "GITHUB_ACTOR": "mona", "GITHUB_TRIGGERING_ACTOR": actor}
+    payload = {"ref": ref, "after": sha, "deleted": False}
+    scene.answers(**FAILED)
+    scene.on("push", payload, env=env)
+    scene.answers(**PASSED)
+    assert scene.on("push", payload, env={**env, "GITHUB_RUN_ATTEMPT": "2"}).outputs["decision"] == decision
+
+
 # -- who starts a new evaluation --------------------------------------------------------------------------------------
 
 
