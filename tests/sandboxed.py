@@ -12,7 +12,7 @@ from tests.backend import Answer, ScriptedBackend
 from tests.runner import REPOSITORY
 
 MANY = "many-scenarios"
-SECRET = "sandbox-secret-4711"
+SECRET = "ci-token-0123456789"
 TRACES = REPOSITORY / "examples" / "traces"
 
 

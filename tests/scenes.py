@@ -14,13 +14,13 @@ from sepurux_action.github.client import GitHubClient
 from sepurux_action.github.comment_state import MARKER
 from sepurux_action.github.connection import connect
 from sepurux_action.github.event import Event
-from tests import backend
+from tests import backend, sandboxed
 from tests.backend import ScriptedBackend, decided
 from tests.github_double import GitHub
 from tests.github_double.state import PullRequest, Repository
 from tests.runner import StepResult, run_action
 
-SECRET = "ci-token-0123456789"
+SECRET = sandboxed.SECRET
 CAMPAIGN = {"campaign": "core-reliability", "token": SECRET, "timeout": "20", "github_token": ""}
 NUMBERS = {"pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1}
 BOT = "github-actions[bot]"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,6 @@ def a_trace(task: str, tools: Sequence[str], failing: str = "") -> bytes:
 
 def recorded(refund: Sequence[str] = PLAIN, cancel: Sequence[str] = ("orders.cancel",)) -> dict[str, bytes]:
     return {"refund.json": a_trace("refund twice", refund), "cancel.json": a_trace("cancel an order", cancel)}
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(token=SECRET) as running:
-        yield running
 
 
 def options(scene: Scene, sandbox: Sandbox, **inputs: str) -> dict[str, Any]:
