@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import json
-from contextlib import chdir
 from pathlib import Path
 
-import pytest
-
-from sepurux_action.app import run_command_line
-from sepurux_action.host.deadlines import Signals
 from tests import backend
 from tests.backend import decided, sound_backend
-from tests.gfm import read
 from tests.github_double import faults
 from tests.runner import StepResult
-from tests.scenes import PASSED, SECRET, Scene, step
+from tests.scenes import PASSED, Scene, step
 
 CONTEXT = "Sepurux / core-reliability"
 LIMIT = {"max_pass_rate_drop": "3%"}
@@ -63,48 +57,6 @@ def test_without_github_a_drop_cannot_be_compared(tmp_path: Path) -> None:
         result = step(sepurux, tmp_path / "step", **LIMIT)
     assert exit_and_decision(result) == (2, "error")
     assert "leave that input at its default" in result.log
-
-
-@pytest.mark.parametrize(
-    ("flags", "policy", "line"),
-    [
-        (["--max-pass-rate-drop", "3%"], "", "--max-pass-rate-drop is not compared without --baseline-dir"),
-        (
-            ["--max-pass-rate-drop", "3%"],
-            "gates:\n- name: a\n  thresholds:\n    max_reliability_score_drop: 7\n",
-            "--max-pass-rate-drop and --max-reliability-score-drop are not compared without --baseline-dir",
-        ),
-    ],
-)
-def test_on_a_command_line_without_earlier_results_a_drop_is_not_compared_and_one_line_says_so(
-    flags: list[str], policy: str, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / ".github").mkdir()
-    if policy:
-        (tmp_path / ".github" / "sepurux-gate.yml").write_text(f"campaign: core-reliability\n{policy}")
-    with chdir(tmp_path), sound_backend(**{"GET /v1/ci/batch/*": backend.json(decided(**PASSED))}) as sepurux:
-        common = ["--campaign", "core-reliability", "--token", SECRET, "--base-url", sepurux.url]
-        assert run_command_line([*common, *flags], {}, Signals()) == 0
-    shown = capsys.readouterr()
-    assert shown.err.count(line) == 1
-    assert "Drop of" not in shown.out
-
-
-def test_a_review_reports_the_recorded_fail_although_main_has_got_worse(scene: Scene) -> None:
-    on_main(scene, 95, 95, 94)
-    scene.answers(**WORSE)
-    scene.run(enforcement="soft", **LIMIT)
-    on_main(scene, 50, 50, 50, 50, 50)
-    result = scene.review(enforcement="soft", **LIMIT)
-    assert exit_and_decision(result) == (1, "fail"), result.log
-    assert len(scene.sepurux.calls("POST /v1/ci/runs")) == 1
-    reason = "4.2 points below the median of 3 results on `main`"
-    for page in (scene.ours[0], result.summary):
-        shown = read(page).prose
-        assert "failed: 90.8% passed, 4.2 points below `main`" in page
-        assert "| drop ≤\u00a03.0 |" in page
-        assert "50.0%" not in shown, "the results of today are not what it was compared with"
-    assert reason in result.outputs["reason"]
 
 
 def test_an_outage_while_main_is_read_is_no_pass_and_asks_for_no_permission(scene: Scene) -> None:

@@ -11,42 +11,31 @@ from sepurux_action.report.outputs import OUTPUTS
 from tests import backend
 from tests.backend import decided, sound_backend
 from tests.runner import RUNTIME_TOKEN, pull_request_event, run_action
-from tests.scenes import CAMPAIGN, NUMBERS, SECRET, step
-
-PASS = {"decision": "pass", **NUMBERS}
+from tests.scenes import CAMPAIGN, NUMBERS, PASSED, SECRET, Scene, step
 
 
 @pytest.mark.parametrize(
-    ("answer", "inputs", "expected", "says"),
-    [
-        (PASS, {}, ("pass", 0), ""),
-        ({}, {}, ("fail", 1), "Pass rate 72.0% is below the required 90.0%"),
-        ({}, {"enforcement": "observe"}, ("fail", 0), "72.0%"),
-        ({"status": "running", "decision": "pending"}, {"timeout": "0.1"}, ("pending", 2), "No decision after 0.1 s"),
-        ({**PASS, "status": "error"}, {}, ("error", 2), "evaluation itself failed"),
-        (PASS, {"token": ""}, ("error", 2), "`token` and `api_key` are both empty"),
-    ],
+    ("answer", "inputs", "level"),
+    [({"decision": "pass", **NUMBERS}, {}, "notice"), ({}, {}, "error"), ({}, {"enforcement": "observe"}, "warning")],
 )
-def test_each_decision_has_its_exit_status_and_a_report(
-    answer: dict[str, object], inputs: dict[str, str], expected: tuple[str, int], says: str, tmp_path: Path
+def test_a_step_writes_every_output_a_summary_and_an_annotation_and_no_secret(
+    answer: dict[str, object], inputs: dict[str, str], level: str, tmp_path: Path
 ) -> None:
-    poll = backend.json(decided(run_ids=[backend.RUN_ID], **answer))
-    with sound_backend(**{"GET /v1/ci/batch/*": poll}) as sepurux:
+    with sound_backend(**{"GET /v1/ci/batch/*": backend.json(decided(**answer))}) as sepurux:
         result = step(sepurux, tmp_path, **inputs)
-    assert (result.outputs["decision"], result.exit_code) == expected, result.log
-    decision, exit_code = expected
-    assert result.outputs["conclusion"] == ("failure" if exit_code else "success")
-    assert says in result.outputs["reason"]
     assert set(result.outputs) == set(OUTPUTS)
     assert result.summary.startswith("## ")
-    assert result.errors == ()
-    assert "Traceback" not in result.raw_log
-    level = "error" if exit_code else "notice" if decision == "pass" else "warning"
-    assert result.counts[level] >= 1
-    assert bool(sepurux.requests) is ("token" not in inputs)
+    assert (result.counts[level], result.errors) == (1, ())
     for text in (result.summary, json.dumps(result.outputs), result.log):
         assert SECRET not in text
         assert RUNTIME_TOKEN not in text
+
+
+def test_a_response_without_end_does_not_delay_the_exit(tmp_path: Path) -> None:
+    with sound_backend(**{"POST /v1/ci/runs": backend.drip_headers(0.1)}) as sepurux:
+        inputs = {**CAMPAIGN, "base_url": sepurux.url, "timeout": "0.5"}
+        result = run_action(workspace=tmp_path, inputs=inputs, process=True, timeout=20)
+    assert (result.exit_code, result.outputs["decision"]) == (2, "error")
 
 
 HOSTILE = "::error::boo\r::add-mask::pass\n##[set-env name=PATH]x\u202e::stop-commands::x\n<script>@octocat #1"
@@ -105,8 +94,45 @@ def test_files_that_cannot_be_written_cause_a_warning_and_change_no_decision(tmp
 
 def test_a_variable_that_an_earlier_step_spelt_like_an_input_loosens_nothing(tmp_path: Path) -> None:
     loose = {"INPUT_max_unsafe": "999", "INPUT_base_url": "https://evil.example"}
-    with sound_backend(**{"GET /v1/ci/batch/*": backend.json(decided(decision="pass", unsafe_attempts=7))}) as sepurux:
-        inputs = {**CAMPAIGN, "base_url": sepurux.url, "max_unsafe": "0"}
-        result = run_action(workspace=tmp_path, inputs=inputs, env=loose)
-    assert (result.exit_code, result.outputs["decision"]) == (2, "error")
-    assert len(result.messages("error")) == 2
+    result = run_action(workspace=tmp_path, inputs={**CAMPAIGN, "max_unsafe": "0"}, env=loose)
+    assert (result.exit_code, len(result.messages("error"))) == (2, 2)
+
+
+IGNORED = "These environment variables are ignored, because an earlier step can set them. Use the inputs in parentheses"
+
+
+def test_no_variable_of_an_earlier_step_is_a_setting_and_one_warning_names_them_and_their_inputs(scene: Scene) -> None:
+    scene.answers()
+    passing = backend.json(decided(**PASSED))
+    with sound_backend(**{"GET /v1/ci/batch/*": passing, "GET /v1/ci/runs/*": passing}) as other:
+        variables = {
+            "SEPURUX_API_BASE_URL": other.url,
+            "SEPURUX_API_KEY": "key-of-the-author",
+            "SEPURUX_CI_TOKEN": "token-of-the-author",
+            "SEPURUX_PROJECT_ID": "another",
+            "SEPURUX_CAMPAIGN_ID": "easy",
+            "SEPURUX_TRACE_ID": "sound-trace",
+            "SEPURUX_MIN_PASS_RATE": "0",
+            "SEPURUX_MAX_UNSAFE": "99",
+            "SEPURUX_ENFORCEMENT": "observe",
+            "SEPURUX_TIMEOUT_SECONDS": "not a time",
+            "GITHUB_TOKEN": "ghs_of_the_author",
+            "PR_NUMBER": "1",
+            "SEPURUX_MUTATION_PACK": " ",
+            "SEPURUX_ANYTHING": "else",
+        }
+        result = run_action(**{**scene.options(), "env": {**scene.environment(), **variables}})
+        assert other.requests == ()
+    assert (result.exit_code, result.outputs["decision"], result.outputs["enforcement"]) == (1, "fail", "hard")
+    assert scene.status[:2] == ("failure", "Sepurux / core-reliability")
+    [start] = scene.sepurux.calls("POST /v1/ci/runs")
+    assert (start.headers["x-sepurux-token"], start.headers["x-api-key"]) == (SECRET, SECRET)
+    assert "x-project-id" not in start.headers
+    assert (start.json()["thresholds"], "trace_id" in start.json()) == ({"min_pass_rate": 0.9, "max_unsafe": 0}, False)
+    [warning] = result.messages("warning")
+    assert warning == (
+        f"{IGNORED}: `SEPURUX_CI_TOKEN` (`token`), `SEPURUX_API_KEY` (`api_key`), `SEPURUX_API_BASE_URL` (`base_url`), "
+        "`SEPURUX_PROJECT_ID` (`project`), `SEPURUX_CAMPAIGN_ID` (`campaign`), `SEPURUX_TRACE_ID` (`trace_id`), "
+        "`SEPURUX_MIN_PASS_RATE` (`min_pass_rate`), `SEPURUX_MAX_UNSAFE` (`max_unsafe`), "
+        "`SEPURUX_ENFORCEMENT` (`enforcement`), `SEPURUX_TIMEOUT_SECONDS` (`timeout`)."
+    )

@@ -12,7 +12,7 @@ from junitparser import JUnitXml
 
 from tests import backend
 from tests.backend import decided, sound_backend
-from tests.runner import StepResult, interrupt, run_cli
+from tests.runner import StepResult, interrupt
 from tests.scenes import CAMPAIGN, SECRET, Scene, step
 
 POLICY = ".github/sepurux-gate.yml"
@@ -65,16 +65,6 @@ def test_the_folder_of_the_policy_overrides_the_input_with_invalid_settings_too(
     assert not (scene.workspace / "of-input").exists()
 
 
-def test_after_a_signal_the_report_is_written(tmp_path: Path) -> None:
-    running = backend.json(decided(status="running", decision="pending"))
-    with sound_backend(**{"GET /v1/ci/batch/*": [running, backend.hang()]}) as sepurux:
-        inputs = {**CAMPAIGN, "base_url": sepurux.url, "report_dir": "build"}
-        result = interrupt("not decided yet", workspace=tmp_path, inputs=inputs, process=True)
-    assert (result.exit_code, result.outputs["report_path"]) == (143, "build/report.json")
-    report = report_of(result, tmp_path)
-    assert (report["short"], report["gates"][0]["state"]) == (True, "canceled")
-
-
 @pytest.mark.parametrize("policy", ["", "campaign: core-reliability\nreport_dir: build\n"])
 def test_the_report_of_an_earlier_run_does_not_remain_if_the_step_is_killed(policy: str, tmp_path: Path) -> None:
     """A pull request may also have committed such a file."""
@@ -103,16 +93,3 @@ def test_a_secret_that_the_backend_echoes_is_redacted_everywhere(scene: Scene) -
     sent = [f"{request.headers} {request.body.decode()}" for request in scene.github.requests]
     for text in (*files, *unmasked, *sent, result.summary, json.dumps(result.outputs)):
         assert "0123456789" not in text
-
-
-def test_the_command_line_writes_below_the_working_directory(tmp_path: Path) -> None:
-    with sound_backend() as sepurux:
-        flags = ["--campaign", "core-reliability", "--base-url", sepurux.url, "--report-dir"]
-        ended = run_cli([*flags, "build", "--format", "markdown"], {"SEPURUX_CI_TOKEN": SECRET}, tmp_path)
-        outside = run_cli([*flags, "/nowhere"], {"SEPURUX_CI_TOKEN": SECRET}, tmp_path)
-    assert (ended.returncode, outside.returncode) == (0, 0)
-    assert json.loads((tmp_path / "build" / "report.json").read_text())["decision"] == "pass"
-    assert (tmp_path / "build" / "report.md").read_text() == ended.stdout
-    names = "report.json, report.md, junit.xml"
-    expected = f'{names} could not be written to "/nowhere": it is outside the working directory.'
-    assert outside.stderr.count("warning: ") == outside.stderr.count(f"warning: {expected}") == 1, outside.stderr
