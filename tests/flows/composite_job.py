@@ -58,16 +58,10 @@ def read_action(folder: Path) -> dict[str, Any]:
     return read_manifest((folder / "action.yml").read_text(encoding="utf-8"))
 
 
-def only_step(action: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the step of a composite action; raises ValueError if there is not exactly one."""
-    (step,) = action["runs"]["steps"]
-    return dict(step)
-
-
 def launch(folder: Path, names: Collection[str], environment: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
     """Return the command and the environment of the process that runs the action's only step; `names` are inputs."""
     action = read_action(folder)
-    step = only_step(action)
+    [step] = action["runs"]["steps"]
     if step["shell"] != "bash":
         raise ValueError(f"a shell that is not supported here: {step['shell']}")
     given = {input_variable(name): name for name in [*action["inputs"], *names]}

@@ -1,35 +1,44 @@
-"""The composite action, for runners without Docker: its file, and what its step does once its environment is ready."""
+"""The composite action, for runners without Docker: the Python that it chooses, its environment, and its step."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from sepurux_action.report.outputs import OUTPUTS
 from sepurux_action.sandbox import Sandbox, Store
-from tests.flows.composite_job import COMPOSITE, NO_INDEX, PYTHON, Job, a_copy, evaluated, read_action, tool
+from tests.flows.composite_job import (
+    COMPOSITE,
+    NO_INDEX,
+    PYTHON,
+    Job,
+    a_copy,
+    evaluated,
+    launch,
+    python,
+    read_action,
+    tool,
+)
 from tests.runner import run_action, start_action
 from tests.sandboxed import SECRET
-
-# --- What the step does ------------------------------------------------------------------------------------
 
 
 def test_a_passing_trace_passes_and_the_action_passes_on_every_output(job: Job) -> None:
     """It installs nothing as a later step of its job, and an input of a surrounding action is no misspelled input."""
     result = job.run(env={**NO_INDEX, "INPUT_FAIL-UNDER": "80", "INPUT_CAMPAIGNE": "x"})
     assert len(job.environments) == 1
-    assert (result.exit_code, result.errors) == (0, ()), result.log
+    assert (result.exit_code, result.errors, result.outputs["decision"]) == (0, (), "pass"), result.log
     contexts = {"steps.gate.outputs": result.outputs}
     outputs = {name: evaluated(about["value"], contexts) for name, about in read_action(COMPOSITE)["outputs"].items()}
     assert outputs == result.outputs
-    assert outputs["decision"] == "pass"
     assert list(outputs) == list(OUTPUTS)
-    assert result.summary
-    unsafe = job.run(trace_file="traces/refund-unsafe.json")
-    assert (unsafe.exit_code, unsafe.outputs["decision"]) == (1, "fail"), unsafe.log
+    assert job.run(trace_file="traces/refund-unsafe.json").exit_code == 1
 
 
 def test_the_gate_runs_isolated_and_holds_no_line_back(job: Job, tmp_path: Path) -> None:
@@ -67,9 +76,6 @@ def test_a_job_that_is_canceled_before_the_gate_has_started_sends_no_request(
     assert result.outputs == {"decision": "error", "conclusion": "failure", "reason": reason, "gates": "[]"}
 
 
-# --- Its inputs --------------------------------------------------------------------------------------------
-
-
 def test_the_jobs_own_token_is_the_default_of_github_token(job: Job, tmp_path: Path) -> None:
     action = a_copy(tmp_path, "import json, os\nprint(json.loads(os.environ['GATE_INPUTS'])['github_token'])\n")
     step = replace(job, action=action).step({})
@@ -80,9 +86,8 @@ def test_the_jobs_own_token_is_the_default_of_github_token(job: Job, tmp_path: P
 def test_a_misspelled_input_is_an_error_with_status_2(job: Job, sandbox: Sandbox) -> None:
     names = ["trace_fil", "Trace-File", "a=b"]
     result = run_action(**job.step(dict.fromkeys(names, "traces/refund-sound.json")))
-    assert (result.exit_code, result.outputs["decision"]) == (2, "error"), result.log
-    assert [name for name in names if f"`{name.lower()}`" not in "".join(result.messages("error"))] == []
-    assert not sandbox.requests
+    assert (result.exit_code, result.outputs["decision"], sandbox.requests) == (2, "error", []), result.log
+    assert all(f"`{name.lower()}`" in "".join(result.messages("error")) for name in names)
 
 
 HOSTILE_TEXT = (
@@ -96,3 +101,125 @@ def test_any_text_of_an_input_arrives_unchanged_and_is_never_run(job: Job, tmp_p
     result = run_action(**replace(job, action=action).step(texts))
     assert json.loads(result.raw_log) == texts
     assert [path.name for path in job.workspace.iterdir()] == ["traces"]
+
+
+# --- Its Python, and the environment that the steps of a job share ----------------------------------------------------
+
+
+@pytest.fixture
+def fresh(fresh: Job, empty: Path) -> Job:
+    """Return a job before its first step, into whose environment nothing can be installed, because it has no pip."""
+    tool(fresh.tools, "python3", python(empty))
+    return fresh
+
+
+def test_an_environment_that_was_never_finished_is_not_used(fresh: Job) -> None:
+    for _ in range(2):
+        result = fresh.run()
+        assert (result.exit_code, result.outputs["decision"]) == (2, "error")
+        assert "The gate's packages could not be installed" in result.messages("error")[-1]
+
+
+NO_FOLDER = "The runner's temporary folder does not exist. Set RUNNER_TEMP to a folder."
+NO_INPUTS = "The inputs did not reach the gate: GATE_INPUTS is not a JSON object of texts."
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("RUNNER_OS", "Windows", "The gate runs on Linux and macOS, not on Windows. Use another runner for this job."),
+        ("RUNNER_TEMP", "", NO_FOLDER),
+        ("RUNNER_TEMP", "/nowhere/_temp", NO_FOLDER),
+        ("GATE_INPUTS", "", NO_INPUTS),
+        ("GATE_INPUTS", '{"campaign": null}', NO_INPUTS),
+    ],
+)
+def test_a_variable_of_the_step_that_prevents_a_start_is_an_error_that_says_so(
+    variable: str, value: str, message: str, job: Job
+) -> None:
+    def launch_broken(environment: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+        command, usual = launch(job.action, (), environment)
+        return command, {**usual, variable: value}
+
+    step = job.step({})
+    step["launch"] = launch_broken
+    result = run_action(**step)
+    assert (result.exit_code, result.outputs["decision"]) == (2, "error"), result.log
+    [shown] = result.messages("error")
+    assert shown.startswith(message)
+    assert "Traceback" not in result.raw_log
+
+
+def test_a_folder_of_the_action_without_its_package_or_lock_is_an_error_that_says_so(job: Job, tmp_path: Path) -> None:
+    action = a_copy(tmp_path, (COMPOSITE / "start.py").read_text(encoding="utf-8"))
+    step = replace(job, action=action)
+    without_package = step.run(env=NO_INDEX)
+    (tmp_path / "sepurux_action").mkdir()
+    (tmp_path / "sepurux_action" / "__init__.py").touch()
+    (tmp_path / "sepurux_action" / "__main__.py").write_text("import made_up\n", encoding="utf-8")
+    incomplete = step.run(env=NO_INDEX)
+    (tmp_path / "requirements.txt").unlink()
+    without_lock = step.run(env=NO_INDEX)
+    use = "Use sepurux/gate-action/composite or a copy of the whole repository, and re-run the job."
+    missing = "The gate's files or packages are incomplete: there is no module made_up."
+    for result, says in ((without_package, use), (incomplete, missing), (without_lock, use)):
+        assert (result.exit_code, result.outputs["decision"]) == (2, "error"), result.log
+        assert says in result.messages("error")[0]
+        assert "Traceback" not in result.raw_log
+
+
+def test_another_lock_has_another_environment(job: Job, tmp_path: Path) -> None:
+    """The Python of this job creates no environment and writes down where it should be."""
+    asked = tmp_path / "asked"
+    fails = f'case "$*" in *"-m venv"*) echo "$@" >"{asked}"; exit 1;; esac'
+    tool(tmp_path / "tools", "python3", f'#!/bin/sh\n{fails}\nexec "{PYTHON}" "$@"\n')
+    action = a_copy(tmp_path, "")
+    with (tmp_path / "requirements.txt").open("a", encoding="utf-8") as lock:
+        lock.write("# another\n")
+    [message] = replace(job, action=action, tools=tmp_path / "tools").run().messages("error")
+    assert "could not make a virtual environment" in message
+    environment = Path(asked.read_text(encoding="utf-8").strip().partition("--clear ")[2])
+    assert (environment.parent, environment in job.environments) == (job.temp, False)
+
+
+def pretended(what: str) -> str:
+    """Return a Python that differs in one way and passes the first check of run.sh."""
+    return (
+        f"#!{PYTHON} -I\nimport sys\n{what}\nassert sys.argv[1:3] == ['-I', '-c']\n"
+        "code = sys.argv[3]\nsys.argv[:4] = ['-c']\nexec(code)\n"
+    )
+
+
+def test_a_checkout_chooses_no_python_by_a_relative_entry_of_path(fresh: Job, tmp_path: Path) -> None:
+    """It is called in the temporary folder, and again to create the environment, which stays without packages."""
+    trapped = tmp_path / "trapped"
+    path = f"bin{os.pathsep}{os.pathsep}{fresh.tools}{os.pathsep}{os.environ['PATH']}"
+    script = f'#!/bin/sh\n>"{trapped}"\nexec "{PYTHON}" "$@"\n'
+    for folder in (fresh.workspace, fresh.workspace / "bin"):
+        folder.mkdir(parents=True)
+        tool(folder, "python3", script)
+    assert "could not be installed" in fresh.run(env={"PATH": path}).log
+    assert not trapped.exists()
+
+
+TOO_OLD = "sys.version_info = (3, 9, 18)"
+
+
+@pytest.mark.parametrize("what", [TOO_OLD, "sys.modules['ensurepip'] = None"])
+def test_a_runner_without_a_suitable_python_gets_the_hint_to_set_one_up(what: str, job: Job, tmp_path: Path) -> None:
+    for name in ("python3", "python"):
+        tool(tmp_path / "tools", name, pretended(what))
+    result = replace(job, tools=tmp_path / "tools").run()
+    [message] = result.messages("error")
+    assert message.startswith("No Python 3.11 or newer")
+    assert "actions/setup-python" in message
+    expected = {"decision": "error", "conclusion": "failure", "reason": message, "gates": "[]"}
+    assert (result.exit_code, result.outputs) == (2, expected), "the outputs without a result, without the empty ones"
+
+
+def test_a_python_that_does_not_fit_is_passed_over_for_the_next(job: Job, tmp_path: Path) -> None:
+    tools = tmp_path / "tools"
+    tool(tools, "python3", pretended(TOO_OLD))
+    tool(tools, "python", f'#!/bin/sh\nexec "{PYTHON}" "$@"\n')
+    result = replace(job, action=a_copy(tmp_path, "print('started')\n"), tools=tools).run(env=NO_INDEX)
+    assert (result.exit_code, result.raw_log) == (0, "started\n"), result.log

@@ -1,0 +1,205 @@
+"""The process of the gate: signals at any time, and streams that are closed or full."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests import backend
+from tests.backend import decided, sound_backend
+from tests.github_double import faults
+from tests.runner import COMMAND_LINE, REPOSITORY, StepResult, inherited, interrupt, run_shell
+from tests.scenes import CAMPAIGN, SECRET, Scene
+
+
+@contextmanager
+def hangup(handler: signal.Handlers) -> Iterator[None]:
+    """Let new processes begin with this treatment of SIGHUP, which they inherit. nohup makes them ignore it."""
+    before = signal.signal(signal.SIGHUP, handler)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+RUNNING = backend.json(decided(status="running", decision="pending"))
+UNDECIDED = "not decided yet"
+
+
+def interrupted(
+    workspace: Path, ready: str, *numbers: int, inputs: Mapping[str, str] = {}, files: Mapping[str, bytes] = {}
+) -> StepResult:
+    """Interrupt a step in a process of its own, whose CI run is running."""
+    with sound_backend(**{"GET /v1/ci/batch/*": [RUNNING, backend.hang()]}) as sepurux:
+        inputs = {**CAMPAIGN, "base_url": sepurux.url, "report_dir": "build", **inputs}
+        return interrupt(ready, *numbers, workspace=workspace / "agents", inputs=inputs, files=files, process=True)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "status"), [((signal.SIGINT, signal.SIGTERM, signal.SIGTERM), 130), ((signal.SIGHUP,), 129)]
+)
+def test_after_a_signal_outputs_summary_and_report_are_written_and_the_exit_status_is_that_of_the_first(
+    numbers: tuple[signal.Signals, ...], status: int, tmp_path: Path
+) -> None:
+    with hangup(signal.SIG_DFL):
+        result = interrupted(tmp_path, UNDECIDED, *numbers)
+    assert (result.exit_code, result.outputs["conclusion"]) == (status, "failure")
+    assert result.outputs["batch_id"] == backend.BATCH_ID
+    assert "canceled" in result.summary
+    assert "Traceback" not in result.raw_log
+    report = json.loads((tmp_path / "agents" / result.outputs["report_path"]).read_text())
+    assert (report["short"], report["gates"][0]["state"]) == (True, "canceled")
+
+
+def test_a_process_that_has_to_ignore_a_hangup_goes_on(tmp_path: Path) -> None:
+    with hangup(signal.SIG_IGN):
+        assert interrupted(tmp_path, UNDECIDED, signal.SIGHUP, signal.SIGTERM).exit_code == 143
+
+
+@pytest.mark.parametrize(
+    ("inputs", "file", "content"),
+    [
+        ({"trace_file": "slow.json"}, "slow.json", b'{"a":[' + b"[[[[1]]]]," * (1024 * 1024) + b"1]}"),
+        ({}, ".github/sepurux-gate.yml", b"enforcement: [{stage: hard, branches: [" + b"a," * 131_000 + b"a]}]"),
+    ],
+    ids=["trace", "policy file"],
+)
+def test_a_signal_while_a_file_is_checked_ends_the_step(
+    inputs: dict[str, str], file: str, content: bytes, tmp_path: Path
+) -> None:
+    """The parser needs seconds for each of these files, and the first one lets no other thread run meanwhile."""
+    result = interrupted(tmp_path, "::add-mask::", inputs=inputs, files={file: content})
+    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (143, "error", "failure")
+    assert "canceled" in result.outputs["reason"]
+    assert result.outputs["batch_id"] == ""
+
+
+def test_a_step_that_is_killed_leaves_its_ids_and_no_pass(tmp_path: Path) -> None:
+    result = interrupted(tmp_path, "started batch", signal.SIGKILL)
+    assert (result.outputs["decision"], result.outputs["conclusion"]) == ("error", "failure")
+    assert result.outputs["batch_id"] == backend.BATCH_ID
+
+
+def test_a_signal_after_an_error_blocks_although_errors_are_allowed(scene: Scene) -> None:
+    """The run has ended before the signal, but another one goes on."""
+    scene.sepurux.script("POST /v1/ci/runs", backend.json({"detail": "no"}, 409), backend.json({"batch_id": "b"}))
+    scene.sepurux.script("GET /v1/ci/batch/*", RUNNING)
+    result = interrupt(UNDECIDED, **scene.options(on_undecided="allow", trace_id="one, two"))
+    assert result.outputs["conclusion"] == "failure"
+    assert scene.status[0] == "failure"
+
+
+def test_after_a_signal_a_status_call_that_hangs_is_abandoned(scene: Scene) -> None:
+    scene.sepurux.script("GET /v1/ci/batch/*", RUNNING)
+    scene.github.fault("repos/create-commit-status", faults.through, backend.hang(), always=True)
+    assert interrupt(UNDECIDED, **scene.options()).exit_code == 143
+
+
+# The statuses of `docs/reference.md`.
+STATUSES = {signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+def waits(folder: Path) -> str:
+    """Return a module for the folder that waits for a signal while it is imported, then imports the real one."""
+    return f"""
+import importlib, signal, sys, time
+print("importing", flush=True)
+until = time.monotonic() + 10
+while not signal.sigpending() and time.monotonic() < until:
+    time.sleep(0.01)
+sys.path[:] = [{str(REPOSITORY)!r}, *(each for each in sys.path if each != {str(folder)!r})]
+del sys.modules[__name__]
+importlib.import_module(__name__)
+"""
+
+
+@pytest.mark.parametrize("start", ["entrypoint.py", "composite/start.py"])
+@pytest.mark.parametrize("number", STATUSES)
+def test_a_signal_during_the_imports_is_reported(number: signal.Signals, start: str, tmp_path: Path) -> None:
+    copy, package = tmp_path / start, tmp_path / "sepurux_action"
+    copy.parent.mkdir(exist_ok=True)
+    shutil.copy(REPOSITORY / start, copy)
+    package.mkdir()
+    (package / "__init__.py").write_text(waits(tmp_path))
+    inputs = {**CAMPAIGN, "report_dir": "build"}
+    env, workspace = {"GATE_INPUTS": json.dumps(inputs)}, tmp_path / "agents"
+    with hangup(signal.SIG_DFL):
+        result = interrupt("importing", number, workspace=workspace, inputs=inputs, env=env, entrypoint=copy)
+    assert (result.exit_code, result.outputs["decision"]) == (STATUSES[number], "error"), result.log
+    assert "canceled" in result.outputs["reason"]
+    assert "canceled" in result.summary
+    assert (tmp_path / "agents" / "build" / "report.json").exists()
+    assert "Traceback" not in result.raw_log
+
+
+@pytest.mark.parametrize(
+    ("number", "module"), [(signal.SIGHUP, "difflib"), (signal.SIGINT, "requests"), (signal.SIGTERM, "difflib")]
+)
+def test_a_signal_during_the_imports_of_the_command_line_is_reported(
+    number: signal.Signals, module: str, tmp_path: Path
+) -> None:
+    (tmp_path / f"{module}.py").write_text(waits(tmp_path))
+    start = "from sepurux_action.__main__ import start_command_line; start_command_line()"  # as the installed command
+    with (
+        hangup(signal.SIG_DFL),
+        subprocess.Popen(
+            [sys.executable, "-c", start, "--campaign", "core-reliability", "--token", SECRET],
+            env={**inherited(), "PYTHONPATH": f"{tmp_path}:{REPOSITORY}"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as started,
+    ):
+        assert started.stdout
+        assert started.stdout.readline() == "importing\n"
+        started.send_signal(number)
+        _, errors = started.communicate(timeout=30)
+    assert started.returncode == STATUSES[number]
+    assert "canceled" in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("start", "status", "error"),
+    [
+        ("import sys; sys.modules['cryptography'] = None; import sepurux_action.app, github", 0, ""),
+        (
+            "import os; from sepurux_action.__main__ import start_command_line; os.name = 'nt'; start_command_line()",
+            2,
+            "error: The gate runs on Linux and macOS, not on Windows.\n",
+        ),
+    ],
+    ids=["without cryptography, which the lock file leaves out", "on Windows"],
+)
+def test_the_gate_starts_with_its_own_packages_and_not_on_windows(
+    start: str, status: int, error: str, tmp_path: Path
+) -> None:
+    ended = run_shell(f'{sys.executable} -c "{start}"', tmp_path)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (status, "", error)
+
+
+@pytest.mark.parametrize(
+    ("flags", "redirected", "decision", "status"),
+    [
+        *(("", each, "pass", 0) for each in ("| true", ">&-", ">&- 2>&-", ">/dev/full")),
+        ("--format json", ">/dev/full", "fail", 1),
+        ("--help", ">&- 2>&-", "fail", 0),
+    ],
+)
+def test_a_report_or_log_that_cannot_be_written_changes_no_exit_status(
+    flags: str, redirected: str, decision: str, status: int, tmp_path: Path
+) -> None:
+    answer = backend.json(decided(decision=decision, pass_rate=1, unsafe_attempts=0))
+    with sound_backend(**{"GET /v1/ci/batch/*": answer}) as sepurux:
+        gate = f"--campaign core-reliability --token {SECRET} --base-url {sepurux.url} {flags}"
+        ended = run_shell(f"exec 3>&1; ({COMMAND_LINE} {gate}; echo $? >&3) {redirected}", tmp_path)
+    assert ended.stdout.splitlines()[-1] == str(status)
+    assert "Traceback" not in ended.stderr
+    assert "Exception ignored" not in ended.stderr
