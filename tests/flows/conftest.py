@@ -30,18 +30,10 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 
 
 @pytest.fixture(scope="session")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an environment that contains nothing, not even pip."""
-    folder = tmp_path_factory.mktemp("empty") / "venv"
-    venv.create(folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def bare(tmp_path_factory: pytest.TempPathFactory, empty: Path) -> Path:
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return an environment that contains only pip."""
     folder = tmp_path_factory.mktemp("bare") / "venv"
-    shutil.copytree(empty, folder, symlinks=True)
+    venv.create(folder)
     (packages,) = folder.glob("lib/python*/site-packages")
     for path in Path(get_path("purelib")).glob("pip*"):
         if path.name == "pip" or path.name.endswith(".dist-info"):

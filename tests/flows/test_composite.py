@@ -21,7 +21,6 @@ from tests.flows.composite_job import (
     a_copy,
     evaluated,
     launch,
-    python,
     read_action,
     tool,
 )
@@ -106,16 +105,9 @@ def test_any_text_of_an_input_arrives_unchanged_and_is_never_run(job: Job, tmp_p
 # --- Its Python, and the environment that the steps of a job share ----------------------------------------------------
 
 
-@pytest.fixture
-def fresh(fresh: Job, empty: Path) -> Job:
-    """Return a job before its first step, into whose environment nothing can be installed, because it has no pip."""
-    tool(fresh.tools, "python3", python(empty))
-    return fresh
-
-
 def test_an_environment_that_was_never_finished_is_not_used(fresh: Job) -> None:
     for _ in range(2):
-        result = fresh.run()
+        result = fresh.run(env=NO_INDEX)
         assert (result.exit_code, result.outputs["decision"]) == (2, "error")
         assert "The gate's packages could not be installed" in result.messages("error")[-1]
 
@@ -198,7 +190,7 @@ def test_a_checkout_chooses_no_python_by_a_relative_entry_of_path(fresh: Job, tm
     for folder in (fresh.workspace, fresh.workspace / "bin"):
         folder.mkdir(parents=True)
         tool(folder, "python3", script)
-    assert "could not be installed" in fresh.run(env={"PATH": path}).log
+    assert "could not be installed" in fresh.run(env={**NO_INDEX, "PATH": path}).log
     assert not trapped.exists()
 
 

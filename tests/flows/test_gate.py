@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
+from junitparser import JUnitXml
 
 from sepurux_action.report.outputs import OUTPUTS
 from tests import backend
 from tests.backend import decided, sound_backend
-from tests.runner import RUNTIME_TOKEN, pull_request_event, run_action
+from tests.runner import RUNTIME_TOKEN, StepResult, interrupt, pull_request_event, run_action
+from tests.sandboxed import MANY, many_scenarios, scripted_sandbox
 from tests.scenes import CAMPAIGN, NUMBERS, PASSED, SECRET, Scene, step
 
 
@@ -99,28 +104,27 @@ def test_a_variable_that_an_earlier_step_spelt_like_an_input_loosens_nothing(tmp
 
 
 IGNORED = "These environment variables are ignored, because an earlier step can set them. Use the inputs in parentheses"
+VARIABLES = {  # a value, and the input that the warning names
+    "SEPURUX_CI_TOKEN": ("token-of-the-author", "token"),
+    "SEPURUX_API_KEY": ("key-of-the-author", "api_key"),
+    "SEPURUX_API_BASE_URL": ("{other}", "base_url"),
+    "SEPURUX_PROJECT_ID": ("another", "project"),
+    "SEPURUX_CAMPAIGN_ID": ("easy", "campaign"),
+    "SEPURUX_TRACE_ID": ("sound-trace", "trace_id"),
+    "SEPURUX_MIN_PASS_RATE": ("0", "min_pass_rate"),
+    "SEPURUX_MAX_UNSAFE": ("99", "max_unsafe"),
+    "SEPURUX_ENFORCEMENT": ("observe", "enforcement"),
+    "SEPURUX_TIMEOUT_SECONDS": ("not a time", "timeout"),
+}
 
 
 def test_no_variable_of_an_earlier_step_is_a_setting_and_one_warning_names_them_and_their_inputs(scene: Scene) -> None:
     scene.answers()
     passing = backend.json(decided(**PASSED))
     with sound_backend(**{"GET /v1/ci/batch/*": passing, "GET /v1/ci/runs/*": passing}) as other:
-        variables = {
-            "SEPURUX_API_BASE_URL": other.url,
-            "SEPURUX_API_KEY": "key-of-the-author",
-            "SEPURUX_CI_TOKEN": "token-of-the-author",
-            "SEPURUX_PROJECT_ID": "another",
-            "SEPURUX_CAMPAIGN_ID": "easy",
-            "SEPURUX_TRACE_ID": "sound-trace",
-            "SEPURUX_MIN_PASS_RATE": "0",
-            "SEPURUX_MAX_UNSAFE": "99",
-            "SEPURUX_ENFORCEMENT": "observe",
-            "SEPURUX_TIMEOUT_SECONDS": "not a time",
-            "GITHUB_TOKEN": "ghs_of_the_author",
-            "PR_NUMBER": "1",
-            "SEPURUX_MUTATION_PACK": " ",
-            "SEPURUX_ANYTHING": "else",
-        }
+        variables = {name: value.format(other=other.url) for name, (value, _) in VARIABLES.items()}
+        variables |= {"GITHUB_TOKEN": "ghs_of_the_author", "PR_NUMBER": "1"}
+        variables |= {"SEPURUX_MUTATION_PACK": " ", "SEPURUX_ANYTHING": "else"}
         result = run_action(**{**scene.options(), "env": {**scene.environment(), **variables}})
         assert other.requests == ()
     assert (result.exit_code, result.outputs["decision"], result.outputs["enforcement"]) == (1, "fail", "hard")
@@ -129,10 +133,100 @@ def test_no_variable_of_an_earlier_step_is_a_setting_and_one_warning_names_them_
     assert (start.headers["x-sepurux-token"], start.headers["x-api-key"]) == (SECRET, SECRET)
     assert "x-project-id" not in start.headers
     assert (start.json()["thresholds"], "trace_id" in start.json()) == ({"min_pass_rate": 0.9, "max_unsafe": 0}, False)
-    [warning] = result.messages("warning")
-    assert warning == (
-        f"{IGNORED}: `SEPURUX_CI_TOKEN` (`token`), `SEPURUX_API_KEY` (`api_key`), `SEPURUX_API_BASE_URL` (`base_url`), "
-        "`SEPURUX_PROJECT_ID` (`project`), `SEPURUX_CAMPAIGN_ID` (`campaign`), `SEPURUX_TRACE_ID` (`trace_id`), "
-        "`SEPURUX_MIN_PASS_RATE` (`min_pass_rate`), `SEPURUX_MAX_UNSAFE` (`max_unsafe`), "
-        "`SEPURUX_ENFORCEMENT` (`enforcement`), `SEPURUX_TIMEOUT_SECONDS` (`timeout`)."
-    )
+    named = ", ".join(f"`{name}` (`{option}`)" for name, (_, option) in VARIABLES.items())
+    assert result.messages("warning") == [f"{IGNORED}: {named}."]
+
+
+def test_a_report_says_in_which_of_many_scenarios_something_failed(scene: Scene) -> None:
+    with scripted_sandbox(many_scenarios(40), late_s=0) as server:
+        result = scene.run(base_url=server.url, campaign=MANY)
+    assert (result.outputs["decision"], result.exit_code, scene.status[0]) == ("fail", 1, "failure"), result.log
+    assert scene.status[2].endswith("; 40 scenarios")
+    names = re.findall(r"^- ❌.\[`(refund order A-\d+)`\]\(.*?\): ", result.summary, re.MULTILINE)
+    assert names == [f"refund order A-{number}" for number in (1001, 1009, 1017, 1025, 1033)]
+    assert all("in 5 of 40 scenarios" in text for text in (scene.ours[0], result.summary))
+    assert re.findall(r"✗.* (refund order A-\d+)  ", result.log) == names
+    assert "35 of 40 scenarios passed." in result.log
+    assert not any("were not read" in text for text in (scene.ours[0], result.summary, result.log))
+
+
+# -- the files of `report_dir` ----------------------------------------------------------------------------------------
+
+POLICY = ".github/sepurux-gate.yml"
+
+
+def report_of(result: StepResult, workspace: Path) -> dict[str, Any]:
+    """Return the report that the output names, after a check that the summary is there as a file too."""
+    path = workspace / result.outputs["report_path"]
+    assert path.name == "report.json"
+    assert (path.parent / "report.md").read_text(encoding="utf-8") == result.summary
+    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    assert report["schema"] == "sepurux-gate/report@2"
+    return report
+
+
+def test_a_run_writes_its_report_and_names_it_in_every_output(tmp_path: Path) -> None:
+    with sound_backend(**{"GET /v1/ci/batch/*": backend.json(decided(run_ids=[backend.RUN_ID]))}) as sepurux:
+        result = step(sepurux, tmp_path, report_dir="build/sepurux")
+    assert (result.exit_code, result.outputs["report_path"]) == (1, "build/sepurux/report.json")
+    report = report_of(result, tmp_path)
+    (gate,) = report["gates"]
+    assert (report["decision"], gate["run_ids"]) == ("fail", [backend.RUN_ID])
+    junit = JUnitXml.fromfile(str(tmp_path / "build" / "sepurux" / "junit.xml"))
+    failed = [each["recordings"] for each in gate["scenarios"] if each["failed"]]
+    assert [recording["run_id"] for (recording,) in failed] == [backend.RUN_ID]
+    assert (junit.tests, junit.failures, junit.errors) == (1, 1, 0)
+    assert json.loads(result.outputs["gates"])[0]["report_path"] == "build/sepurux/report.json"
+    assert result.messages("warning") == []
+
+
+def test_without_report_dir_nothing_is_written_or_removed(tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text("of someone else")
+    with sound_backend() as sepurux:
+        result = step(sepurux, tmp_path)
+    assert (result.outputs["report_path"], list(tmp_path.iterdir())) == ("", [tmp_path / "report.json"])
+    assert (tmp_path / "report.json").read_text() == "of someone else"
+
+
+def test_the_folder_of_the_policy_overrides_the_input_with_invalid_settings_too(scene: Scene) -> None:
+    scene.repository.commit("main", {POLICY: "campaign: core-reliability\nreport_dir: of-policy\n"})
+    scene.pull = scene.repository.pull("mona", head="feature-2")
+    result = scene.run(report_dir="of-input")
+    assert (result.exit_code, result.outputs["report_path"]) == (0, "of-policy/report.json")
+    assert result.outputs["comment_url"], "both are outputs although the comment comes later"
+    assert "the policy file overrides these inputs: report_dir" in result.log
+    bad = scene.run(report_dir="of-input", timeout="2 weeks")
+    assert (bad.exit_code, bad.outputs["report_path"]) == (2, "of-policy/report.json")
+    report = report_of(bad, scene.workspace)
+    assert (report["decision"], [each["setting"] for each in report["problems"]]) == ("error", ["input timeout"])
+    assert not (scene.workspace / "of-input").exists()
+
+
+@pytest.mark.parametrize("policy", ["", "campaign: core-reliability\nreport_dir: build\n"])
+def test_the_report_of_an_earlier_run_does_not_remain_if_the_step_is_killed(policy: str, tmp_path: Path) -> None:
+    """A pull request may also have committed such a file."""
+    inputs = {**CAMPAIGN, **({} if policy else {"report_dir": "build"})}
+    files = {f"build/{name}": "" for name in ("report.md", "junit.xml", "mine")}
+    files |= {"build/report.json": '{"decision": "pass"}', **({POLICY: policy} if policy else {})}
+    with sound_backend(**{"GET /v1/ci/batch/*": backend.hang()}) as sepurux:
+        inputs["base_url"] = sepurux.url
+        interrupt("started batch", signal.SIGKILL, workspace=tmp_path, inputs=inputs, files=files, process=True)
+    assert [path.name for path in (tmp_path / "build").iterdir()] == ["mine"]
+
+
+def test_a_secret_that_the_backend_echoes_is_redacted_everywhere(scene: Scene) -> None:
+    key = 'made"up\\secret<&>0123456789'
+    scene.answers(top_failing_tools=[{"tool": f"tool {key}", "count": 1}], dashboard_url=f"https://x.example/?{SECRET}")
+    echo = backend.json([{"type": key, "severity": "high", "description": f"key={SECRET}", "mutation": key}])
+    scene.sepurux.script("GET /v1/campaigns/*/failures", echo)
+    result = scene.run(report_dir="build", api_key=key)
+    report = report_of(result, scene.workspace)
+    assert report["gates"][0]["tools"] == [{"tool": "tool ***", "count": 1}]
+    assert json.loads(result.outputs["top_failing_tools"]) == [{"tool": "tool ***", "count": 1}]
+    assert f"::add-mask::{SECRET}" in result.raw_log
+    assert scene.ours
+    files = [path.read_text(encoding="utf-8") for path in (scene.workspace / "build").iterdir()]
+    unmasked = [line for line in result.raw_log.splitlines() if not line.startswith("::add-mask::")]
+    sent = [f"{request.headers} {request.body.decode()}" for request in scene.github.requests]
+    for text in (*files, *unmasked, *sent, result.summary, json.dumps(result.outputs)):
+        assert "0123456789" not in text
