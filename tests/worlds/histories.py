@@ -19,7 +19,7 @@ from sepurux_action.host.deadlines import Signals
 from tests.github_double.in_process import connected
 from tests.github_double.state import Refusal
 from tests.worlds.harness import OLDER, WorldGitHub, run_on
-from tests.worlds.worlds import AUTHOR, CAMPAIGN, CONTEXT, FILES, QUIET, Pull, Review, Run, World
+from tests.worlds.worlds import AUTHOR, CAMPAIGN, CONTEXT, FILES, Pull, Review, Run, World
 
 REVIEWER, READER, BOT = "ada", "bob", "helper[bot]"
 ROLES = {REVIEWER: "write", READER: "read", BOT: "write", AUTHOR: "write"}
@@ -249,8 +249,7 @@ def _world(history: History, step: Step) -> World:
     reviews = (Review(login=REVIEWER, state="APPROVED"),) if step.approves else ()
     closed = step.closed and step.event == "workflow_run"
     pulls = tuple(replace(pull, closed=closed) for pull in step.pulls)
-    return replace(
-        QUIET,
+    return World(
         event=step.event,
         branch="topic",
         pulls=pulls,
@@ -261,4 +260,5 @@ def _world(history: History, step: Step) -> World:
         actor=step.actor,
         reviews=reviews,
         roles=ROLES,
+        tasks=dict.fromkeys(FILES),
     )

@@ -83,6 +83,7 @@ class Expected:
     comments: int = 0
     numbers: Mapping[str, float | None] = field(default_factory=dict)
     scenarios: Sequence[float] | None = None  # their number at the end of the status, empty if it is unknown
+    blocked_by_policy: bool = False
     started: int | None = None  # CI runs; None: nothing is said
     sent: Mapping[str, Any] | None = None  # the thresholds of a start; None: nothing is said
 
@@ -148,7 +149,8 @@ def of_one_run(world: World) -> Expected:
     settings = effective_settings(world, subject)
     if settings is None:
         # The gate that the inputs name fails, and so does each status of an earlier run.
-        failed = [CONTEXT, *(each for each in world.older_statuses if each != FOREIGN)] if subject.commit else []
+        own = [CONTEXT] if "campaign" in world.inputs else []
+        failed = [*own, *(each for each in world.older_statuses if each != FOREIGN)] if subject.commit else []
         shown = statuses(world, dict.fromkeys(failed, "failure"))
         return Expected(exit_status=2, decision="error", conclusion="failure", statuses=shown)
     stage = stage_of(settings.get("enforcement", "hard"), subject.branch)
@@ -180,7 +182,7 @@ def of_one_run(world: World) -> Expected:
         blocks = decision in {"error", "pending"} and stage != "observe" and not allowed
     state = ("pending" if approval == "possible" else "failure") if blocks else "success"
     exit_status = (1 if decision == "fail" else 2) if blocks else 0
-    if invalidates_policy(world, subject):
+    if by_policy := invalidates_policy(world, subject):
         blocks, state, exit_status = True, "failure", exit_status or 2
     started = bool(runs) and failed_at in {"", "start", "poll"}
     moved = world.retargeted and subject.pull is not None and started
@@ -189,6 +191,7 @@ def of_one_run(world: World) -> Expected:
         decision=decision,
         conclusion="failure" if blocks else "success",
         enforcement=stage,
+        blocked_by_policy=by_policy,
         statuses=statuses(world, {CONTEXT: "failure" if moved else state}),
         comments=0 if moved or signaled else comments(world, subject, settings, decision),
         numbers={} if signaled else numbers,
@@ -261,9 +264,9 @@ def effective_settings(world: World, subject: Subject) -> Mapping[str, Any] | No
     unread = subject.policy_of != "checkout" and world.github_fault == "graphql"
     policy = world.policies[subject.policy_of]
     is_first = policy is None and subject.pull is not None and world.event in FIRST_FILE_EVENTS and not world.behind
-    is_first = is_first and not is_invalid(world.policies["head"])
+    is_first = is_first and not is_invalid(world, world.policies["head"])
     policy = world.policies["head"] if is_first else policy
-    if subject.unknown or unread or "trace_fil" in world.inputs or is_invalid(policy):
+    if subject.unknown or unread or "trace_fil" in world.inputs or is_invalid(world, policy):
         return None
     if policy is None:
         return world.inputs
@@ -275,14 +278,15 @@ def effective_settings(world: World, subject: Subject) -> Mapping[str, Any] | No
 def invalidates_policy(world: World, subject: Subject) -> bool:
     """Return whether the pull request or merge group makes the policy file invalid."""
     head = world.policies["head"] if subject.pull else None
-    if not is_invalid(head) or head == world.policies[subject.policy_of]:
+    if not is_invalid(world, head) or head == world.policies[subject.policy_of]:
         return False
     return not world.behind or world.event == MERGED or world.github_fault == "files"
 
 
-def is_invalid(policy: Mapping[str, Any] | None) -> bool:
-    """Return whether a file has an unknown key, or names a trace file that does not exist."""
-    return policy is not None and ("bogus" in policy or ABSENT in policy.get("trace_file", ()))
+def is_invalid(world: World, policy: Mapping[str, Any] | None) -> bool:
+    """Return whether a file has an unknown key, names a trace file that does not exist, or leaves out the campaign."""
+    has_campaign = policy is not None and "campaign" in {*policy, *world.inputs}
+    return policy is not None and ("bogus" in policy or ABSENT in policy.get("trace_file", ()) or not has_campaign)
 
 
 def statuses(world: World, decided: Mapping[str, str]) -> Mapping[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from random import Random
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ CAMPAIGN = "core"
 CONTEXT = f"Sepurux / {CAMPAIGN}"
 FOREIGN = "ci / build"  # a status that is not the gate's
 BRANCHES = ("main", "release/1", "dev")
+PLACES = (*BRANCHES, "checkout", "head")  # of a policy file
 PULL_EVENTS = ("pull_request", "pull_request_review", "pull_request_target")
 MERGED = "merge_group"
 OTHER_EVENTS = ("workflow_dispatch", "schedule", "workflow_run", "issue_comment")
@@ -128,35 +129,35 @@ class World:
     `behind`: the head's policy file is an older one of the base, and not changed by the pull request.
     """
 
-    seed: int
+    seed: int = 0
     event: str
     branch: str
     pulls: tuple[Pull, ...]
     number: int | None
-    stale_base: str
-    deleted: bool
+    stale_base: str = ""
+    deleted: bool = False
     inputs: Mapping[str, Any]
-    policies: Mapping[str, Any]
-    secret: bool
-    files: tuple[str, ...]
+    policies: Mapping[str, Any] = field(default_factory=lambda: dict.fromkeys(PLACES))
+    secret: bool = True
+    files: tuple[str, ...] = ("README.md",)
     reviews: tuple[Review, ...]
-    opener: str
-    assignees: tuple[str, ...]
-    commit_authors: tuple[str, ...]
+    opener: str = AUTHOR
+    assignees: tuple[str, ...] = ()
+    commit_authors: tuple[str, ...] = ()
     roles: Mapping[str, str]
     tasks: Mapping[str, Any]
     runs: tuple[Run, ...]
     again: tuple[Run, ...]
     actor: str
-    base: tuple[Published | None, ...]
-    older_statuses: tuple[str, ...]
-    fault: Fault | None
-    late_faults: Mapping[str, str]
-    github_fault: str
-    retargeted: bool
-    signal: bool
-    behind: bool
-    baseline: str
+    base: tuple[Published | None, ...] = ()
+    older_statuses: tuple[str, ...] = ()
+    fault: Fault | None = None
+    late_faults: Mapping[str, str] = field(default_factory=dict)
+    github_fault: str = ""
+    retargeted: bool = False
+    signal: bool = False
+    behind: bool = False
+    baseline: str = ""
 
 
 def make_world(seed: int) -> World:
@@ -171,10 +172,15 @@ def make_world(seed: int) -> World:
     policies = _policies(rng, {} if of_inputs else traces)
     if rng.random() < 0.1:
         policies["head"] = {"campaign": CAMPAIGN, **rng.choice(({"bogus": 1}, {"trace_file": [ABSENT]}))}
+    other = Random(-1 - seed)  # noqa: S311 - no secret
+    if other.random() < 0.04:  # only the policy has the campaign, and the pull request removes it
+        inputs = {name: value for name, value in inputs.items() if name not in {"campaign", "trace_fil"}}
+        policy = {"campaign": CAMPAIGN, **_settings(other), **({} if of_inputs else traces)}
+        policies = {**dict.fromkeys(policies, policy), "head": {"timeout": TIMEOUT_S}}
     # A world with a focus is one in which the settings of the inputs apply, and matter.
     focus = rng.choice(("", "", "", "soft gate", "drop", "recordings"))
     runs = tuple(_run(rng, fails=focus == "soft gate") for _ in range(MOST_TRACES))
-    if focus:
+    if focus and "campaign" in inputs:
         policies = dict.fromkeys(policies)
         inputs |= {"enforcement": "soft"} if focus == "soft gate" else {"max_pass_rate_drop": 0.02, "max_unsafe": 3}
     if focus == "recordings":
@@ -254,10 +260,9 @@ def _settings(rng: Random) -> dict[str, Any]:
 
 def _policies(rng: Random, traces: Mapping[str, Any]) -> dict[str, Any]:
     """Return the policy files: often none, often the same everywhere, else different ones."""
-    places = (*BRANCHES, "checkout", "head")
     same = None if rng.random() < 0.35 else _policy(rng, traces)
-    policies: dict[str, Any] = dict.fromkeys(places, same)
-    for place in places:
+    policies: dict[str, Any] = dict.fromkeys(PLACES, same)
+    for place in PLACES:
         if rng.random() < 0.15:
             policies[place] = None if rng.random() < 0.3 else _policy(rng, traces)
     return policies
@@ -376,25 +381,3 @@ def _fault(rng: Random) -> Fault:
     kind = rng.choice(RETRIED)
     seconds = rng.choice((None, 1, 9_999)) if kind in {"429", "503"} else None
     return Fault(call=call, kind=kind, lasting=rng.random() < 0.7, seconds=seconds)
-
-
-# A world without a policy file in which nothing is unusual. Tests replace the parts that they are about.
-QUIET = replace(
-    make_world(0),
-    policies=dict.fromkeys(make_world(0).policies),
-    opener=AUTHOR,
-    assignees=(),
-    commit_authors=(),
-    stale_base="",
-    deleted=False,
-    secret=True,
-    files=("README.md",),
-    base=(),
-    older_statuses=(),
-    fault=None,
-    late_faults={},
-    github_fault="",
-    retargeted=False,
-    signal=False,
-    behind=False,
-)
