@@ -35,38 +35,30 @@ from tests.worlds.worlds import (
 BASE_FAULTS = {"base", "graphql", "limit"}  # the results of the base branch cannot be read
 WORST_FIRST = ("fail", "error", "pending", "pass", "skipped")
 STRICTEST_LAST = ("observe", "soft", "hard")
-NUMBERS = {  # the field of a response by the name of the output
-    name: name for name in ("pass_rate", "unsafe_attempts", "failures", "reliability_score")
-}
+NUMBERS = ("pass_rate", "unsafe_attempts", "failures", "reliability_score")
 TRACES = ("trace_id", "trace_file")
 FIRST_FILE_EVENTS = ("pull_request", "pull_request_review")
 DEFAULT_BRANCH = "main"
 FEWEST_RESULTS = 3  # of the base branch, to compare a drop with
-ROWS: Mapping[str, Callable[[Any, Any], bool]] = {
-    "min_pass_rate": operator.ge,
-    "max_unsafe": operator.le,
-    "max_failures": operator.le,
-    "min_reliability_score": operator.ge,
-    "min_scenarios": operator.ge,
-    "min_scenario_pass_rate": operator.ge,
-    "min_mutation_categories": lambda names, limit: len(set(names)) >= limit,
-    "required_mutation_categories": lambda names, required: set(required) <= set(names),
+ROWS: Mapping[str, tuple[str, Callable[[Any, Any], bool]]] = {  # the number that a threshold reads, and what it needs
+    "min_pass_rate": ("pass_rate", operator.ge),
+    "max_unsafe": ("unsafe_attempts", operator.le),
+    "max_failures": ("failures", operator.le),
+    "min_reliability_score": ("reliability_score", operator.ge),
+    "min_scenarios": ("scenarios", operator.ge),
+    "min_scenario_pass_rate": ("lowest", operator.ge),
+    "min_mutation_categories": ("categories", lambda names, limit: len(set(names)) >= limit),
+    "required_mutation_categories": ("categories", lambda names, required: set(required) <= set(names)),
 }
-READ_BY = {
-    "min_pass_rate": "pass_rate",
-    "max_pass_rate_drop": "pass_rate",
-    "max_unsafe": "unsafe_attempts",
-    "max_failures": "failures",
-    "min_reliability_score": "reliability_score",
-    "max_reliability_score_drop": "reliability_score",
-    "min_scenarios": "scenarios",
-    "min_scenario_pass_rate": "lowest",
-    "min_mutation_categories": "categories",
-    "required_mutation_categories": "categories",
+DROPS = {  # and to how many digits a status rounds the number
+    "max_pass_rate_drop": ("pass_rate", 4),
+    "max_reliability_score_drop": ("reliability_score", 2),
 }
+READ_BY = {name: row[0] for name, row in {**ROWS, **DROPS}.items()}
 NEEDED = ("min_pass_rate", "max_unsafe", "max_failures", "min_scenarios", "min_scenario_pass_rate")
 SINKING = ("unsafe_attempts", "failures", "lowest")  # what a further run can only make worse
-SUMS = {"max_unsafe": "unsafe_attempts", "max_failures": "failures"}
+SUMS = ("max_unsafe", "max_failures")
+SUMMED = ("unsafe_attempts", "failures")
 OF_RATES = ("min_pass_rate", "min_scenario_pass_rate", "min_reliability_score")
 BROKEN = "broken"  # in place of a reported value that is not usable
 
@@ -395,7 +387,7 @@ def is_outage(fault: Fault) -> bool:
 
 def of_run(world: World, run: Run, settings: Mapping[str, Any], scenario: object) -> Evaluated:
     """Return the decision on a CI run: the rows of the table that need no number."""
-    numbers: dict[str, Any] = {name: number(run.fields[each], name) for name, each in NUMBERS.items()}
+    numbers: dict[str, Any] = {name: number(run.fields[name], name) for name in NUMBERS}
     numbers["scenarios"] = scenarios(run)
     numbers["categories"] = categories(run.fields["mutation_categories"])
     status, decision = run.fields["status"], run.fields["decision"]
@@ -497,7 +489,7 @@ def pooled(name: str, runs: Sequence[Evaluated]) -> Any:  # noqa: ANN401 - a num
     values = [(scenario, value) for scenario, value in every if value not in (None, BROKEN)]
     if name == "categories":
         return sorted({each for _, names in values for each in names})
-    if name in SUMS.values():
+    if name in SUMMED:
         return sum(value for _, value in values)
     by_scenario: dict[object, list[float]] = {}
     for scenario, value in values:
@@ -539,8 +531,8 @@ def missed(settings: Mapping[str, Any], together: Together) -> set[str]:
     """Return the thresholds that are missed; what only some runs report counts if the others can only make it worse."""
     limits = thresholds(settings)
     counted = {**together.known, **{name: together.partly[name] for name in SINKING if name in together.partly}}
-    known = {name: counted[READ_BY[name]] for name in ROWS if READ_BY[name] in counted}
-    return {name for name, value in known.items() if name in limits and not ROWS[name](value, limits[name])}
+    rows = [(name, *ROWS[name]) for name in ROWS if name in limits]
+    return {name for name, number, meets in rows if number in counted and not meets(counted[number], limits[name])}
 
 
 def unknown(settings: Mapping[str, Any], together: Together) -> set[str]:
@@ -599,9 +591,8 @@ def shown_scenarios(runs: Sequence[Evaluated], together: Together) -> Sequence[f
 
 
 def drops(settings: Mapping[str, Any]) -> Mapping[str, tuple[float, int]]:
-    """Return the limit of each number whose drop is limited, and to how many digits a status rounds the number."""
-    every = {"pass_rate": ("max_pass_rate_drop", 4), "reliability_score": ("max_reliability_score_drop", 2)}
-    return {name: (settings[limit], digits) for name, (limit, digits) in every.items() if limit in settings}
+    """Return the limit of each number whose drop is limited, and its digits in a status."""
+    return {number: (settings[name], digits) for name, (number, digits) in DROPS.items() if name in settings}
 
 
 def is_comparable(result: Published, settings: Mapping[str, Any]) -> bool:
@@ -688,7 +679,7 @@ def mean(one: Together, two: Together, *, batch: bool) -> Together:
     first, second = {**one.known, **one.partly}, {**two.known, **two.partly}
     for name in {**first, **second}:
         values = [each[name] for each in (first, second) if name in each]
-        if name in SUMS.values():
+        if name in SUMMED:
             numbers[name] = max(values)
         elif name in {"scenarios", "categories"}:
             numbers[name] = min(values)
