@@ -17,6 +17,7 @@ from sepurux_action.github.event import Event
 from tests import backend, sandboxed
 from tests.backend import ScriptedBackend, decided
 from tests.github_double import GitHub
+from tests.github_double.rest import pull_json, repository_json
 from tests.github_double.state import PullRequest, Repository
 from tests.runner import StepResult, run_action
 
@@ -68,25 +69,8 @@ class Scene:
         }
 
     def event(self) -> dict[str, Any]:
-        head, base = self.pull, self.repository.full_name
-        source = head.head_repository
-        return {
-            "action": "synchronize",
-            "number": head.number,
-            "repository": {"full_name": base, "default_branch": "main"},
-            "pull_request": {
-                "number": head.number,
-                "state": "open",
-                "draft": False,
-                "user": {"login": "mona"},
-                "head": {
-                    "sha": head.head_sha,
-                    "ref": head.head_ref,
-                    "repo": {"full_name": source.full_name} if source else None,
-                },
-                "base": {"sha": head.base_sha, "ref": head.base_ref, "repo": {"full_name": base}},
-            },
-        }
+        pull = {"number": self.pull.number, "pull_request": pull_json(self.pull)}
+        return {"action": "synchronize", "repository": repository_json(self.repository), **pull}
 
     def run(self, **inputs: str) -> StepResult:
         """Run the step on the pull request as it is now."""
@@ -102,12 +86,11 @@ class Scene:
         files: Mapping[str, str] = {},
     ) -> StepResult:
         """Run the step on another event; `env` adds to the variables of the runner."""
-        repository = {"full_name": self.repository.full_name, "id": 1, "default_branch": "main"}
         return run_action(
             **{
                 **self.options(**inputs),
                 "event_name": event_name,
-                "event": {"repository": repository, **event},
+                "event": {"repository": repository_json(self.repository), **event},
                 "env": {**self.environment(), **env},
                 "files": files,
             }

@@ -77,19 +77,19 @@ def _status(status: Status) -> Json:
     }
 
 
-def _repository(repository: Repository) -> Json:
+def repository_json(repository: Repository) -> Json:
     return {"id": repository.id, "full_name": repository.full_name, "default_branch": repository.default_branch}
 
 
-def _pull(pull: PullRequest) -> Json:
+def pull_json(pull: PullRequest) -> Json:
     head = pull.head_repository
     return {
         "id": pull.number,
         "number": pull.number,
         "state": pull.state,
         "user": _user(pull.author),
-        "head": {"ref": pull.head_ref, "sha": pull.head.sha, "repo": _repository(head) if head else None},
-        "base": {"ref": pull.base_ref, "sha": pull.base.sha, "repo": _repository(pull.repository)},
+        "head": {"ref": pull.head_ref, "sha": pull.head.sha, "repo": repository_json(head) if head else None},
+        "base": {"ref": pull.base_ref, "sha": pull.base.sha, "repo": repository_json(pull.repository)},
     }
 
 
@@ -163,11 +163,11 @@ def list_pulls(call: Call) -> object:
     if ":" in head:  # without an owner, GitHub ignores the filter
         owners = [(pull, (pull.head_repository or pull.repository).owner.login) for pull in pulls]
         pulls = [pull for pull, owner in owners if head == f"{owner}:{pull.head_ref}".lower()]
-    return list(map(_pull, call.page(pulls)))
+    return list(map(pull_json, call.page(pulls)))
 
 
 def get_pull(call: Call) -> object:
-    return _pull(call.pull)
+    return pull_json(call.pull)
 
 
 def list_files(call: Call) -> object:
@@ -195,7 +195,7 @@ def request_reviewers(call: Call) -> object:
         if account is None or account is pull.author or repository.role(account) == "none":
             raise Refusal(422, f"Reviews may only be requested from collaborators of {repository.full_name}.")
     pull.requested += [account for account in accounts if account and account not in pull.requested]
-    return _pull(pull)
+    return pull_json(pull)
 
 
 # Each call with its status on success and the permissions of which it needs one (GitHub's list of permissions of an

@@ -11,7 +11,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 from functools import partial
 from pathlib import Path
@@ -34,6 +34,7 @@ from tests.fakes import FakeApiCalls, done
 from tests.github_double import BOT, GitHub
 from tests.github_double.faults import broken, refused
 from tests.github_double.in_process import connected
+from tests.github_double.rest import pull_json, repository_json
 from tests.github_double.state import Comment, Commit, PullRequest, Status
 from tests.runner import file_pairs, input_variable
 from tests.worlds.worlds import (
@@ -130,7 +131,7 @@ def run_on(
         now=lambda: datetime.combine(TODAY, time(14, 2), UTC),
     )
     of_run = {"GITHUB_RUN_ID": str(run_id), "GITHUB_RUN_ATTEMPT": str(attempt)}
-    environ = _environment(world, folder, github.token) | of_run
+    environ = _environment(world, folder, github) | of_run
     status = run_step(environ, log, signals, connections)
     outputs = dict(file_pairs((folder / "outputs").read_text(encoding="utf-8")))
     statuses = github.statuses()
@@ -172,13 +173,13 @@ class InstantTimeouts(Timeouts):
 # --- What GitHub gives the step --------------------------------------------------------------------------------------
 
 
-def _environment(world: World, folder: Path, token: str) -> dict[str, str]:
+def _environment(world: World, folder: Path, github: WorldGitHub) -> dict[str, str]:
     texts = {name: "\n".join(value) if isinstance(value, list) else str(value) for name, value in world.inputs.items()}
-    texts |= {"token": SECRET if world.secret else "", "base_url": "http://127.0.0.1:1", "github_token": token}
+    texts |= {"token": SECRET if world.secret else "", "base_url": "http://127.0.0.1:1", "github_token": github.token}
     if world.number:
         texts["pr_number"] = str(world.number)
     files = {name: json.dumps(_trace(world, name)) for name in FILES}
-    files |= {"event.json": json.dumps(_payload(world)), "outputs": ""}
+    files |= {"event.json": json.dumps(_payload(world, github)), "outputs": ""}
     if (policy := world.policies["checkout"]) is not None:
         files[CONFIG] = _policy_text(policy)
         (folder / ".github").mkdir()
@@ -233,11 +234,13 @@ def _baseline(world: World) -> str:
     return written.replace("baseline@1", "baseline@0") if world.baseline == "old" else written
 
 
-def _payload(world: World) -> Json:
-    payload: Json = {"repository": {"id": 1, "full_name": REPOSITORY, "default_branch": "main"}}
+def _payload(world: World, github: WorldGitHub) -> Json:
+    payload: Json = {"repository": repository_json(github.repository)}
     if world.event in PULL_EVENTS:
-        pull = world.pulls[0]
-        payload["pull_request"] = _pull_of_event(pull, world.stale_base or pull.base)
+        shown = github.repository.pulls[world.pulls[0].number]
+        base_ref = world.stale_base or shown.base_ref
+        tip = github.repository.branches[base_ref]
+        payload["pull_request"] = pull_json(replace(shown, base=tip, base_ref=base_ref))
     elif world.event == MERGED:
         pull = world.pulls[0]
         queue = f"refs/heads/gh-readonly-queue/{pull.base}/pr-1-{TIPS[pull.base]}"
@@ -262,17 +265,6 @@ def _policy_text(policy: Mapping[str, Any]) -> str:
     if "paths" in policy:
         text["gates"] = [{"campaign": CAMPAIGN, "paths": policy["paths"]}]
     return json.dumps({name: value for name, value in text.items() if value != {}})
-
-
-def _pull_of_event(pull: Pull, base: str) -> Json:
-    source = FORK if pull.fork else REPOSITORY
-    return {
-        "number": pull.number,
-        "state": "closed" if pull.closed else "open",
-        "user": {"login": AUTHOR, "type": "User"},
-        "head": {"sha": HEAD, "ref": "topic", "repo": {"full_name": source}},
-        "base": {"sha": TIPS[base], "ref": base, "repo": {"full_name": REPOSITORY}},
-    }
 
 
 # --- The backend -----------------------------------------------------------------------------------------------------
