@@ -209,14 +209,12 @@ def may_be_allowed(world: World, settings: Mapping[str, Any], runs: Sequence[Eva
         return False
     if not causes:  # a number that a run lacks is why; an outage explains only a missing score
         lacking = unknown(settings, together) | uncompared(world, settings, together)
-        causes = [run for run in runs if any(lacks(run, name) for name in lacking)]
+        names = ["pass_rate" if name == "lowest" else name for name in lacking]
+        causes = [run for run in runs if any(run.numbers.get(name) in (None, BROKEN) for name in names)]
         if set(lacking) - {"reliability_score"}:
             causes = [replace(run, outage=False) for run in causes]
-    return bool(causes) and all(run.outage or (not run_is_upload(run)) for run in causes)
-
-
-def run_is_upload(run: Evaluated) -> bool:
-    return not (isinstance(run.scenario, tuple) and run.scenario[0] == "id")
+    uploads = [run for run in causes if not isinstance(run.scenario, tuple) or run.scenario[0] != "id"]
+    return bool(causes) and all(run.outage for run in uploads)
 
 
 # --- docs/reference.md, Events; docs/security.md, One commit in several pull requests --------------------------------
@@ -290,17 +288,14 @@ def stage_of(enforcement: str | Sequence[Mapping[str, Any]], branch: str) -> str
     """Return the stage by docs/configuration.md, Stages by date and branch."""
     if isinstance(enforcement, str):
         return enforcement
-    matching = [each for each in enforcement if branch in covered(each) or "branches" not in each]
+    name = {"release/1": "release/*"}.get(branch, branch)
+    matching = [each for each in enforcement if name in each.get("branches", [name])]
     started = [each for each in matching if day_of(each) <= TODAY]
     if not started:
         return "observe" if matching else "hard"
     of_branch = [each for each in started if "branches" in each] or started
     latest = max(map(day_of, of_branch))
     return max((str(each["stage"]) for each in of_branch if day_of(each) == latest), key=STRICTEST_LAST.index)
-
-
-def covered(entry: Mapping[str, Any]) -> Sequence[str]:
-    return [{"release/*": "release/1"}.get(pattern, pattern) for pattern in entry.get("branches", ())]
 
 
 def day_of(entry: Mapping[str, Any]) -> date:
@@ -546,10 +541,6 @@ def unknown(settings: Mapping[str, Any], together: Together) -> set[str]:
         if number in together.broken or (not of_drop and (several or name in NEEDED or number in together.partly)):
             found.add(number)
     return found
-
-
-def lacks(run: Evaluated, name: str) -> bool:
-    return run.numbers.get("pass_rate" if name == "lowest" else name) in (None, BROKEN)
 
 
 def thresholds(settings: Mapping[str, Any]) -> Mapping[str, Any]:
