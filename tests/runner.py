@@ -216,15 +216,6 @@ def _text(path: Path) -> str:
     return path.read_bytes().decode("utf-8", errors="replace").removeprefix("\ufeff") if path.exists() else ""
 
 
-def _outputs(path: Path, log: StepLog) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    try:
-        pairs.update(file_pairs(_text(path)))
-    except CommandError as error:
-        log.fail(f"the output file is malformed: {error}")
-    return pairs
-
-
 def _summary(path: Path, log: StepLog) -> str:
     size = path.stat().st_size if path.exists() else 0
     if size > SUMMARY_LIMIT:
@@ -286,23 +277,18 @@ def input_variable(name: str) -> str:
     return f"INPUT_{name.replace(' ', '_').upper()}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepResult:
-    """The result of a step.
+@dataclass(slots=True, kw_only=True)
+class StepResult(StepLog):
+    """The result of a step. `log` is the masked text that a user sees, and `raw_log` is all that the step wrote."""
 
-    `log` is the masked text that a user sees, and `raw_log` is all that the step wrote. `annotations` are the first ten
-    of each level; `counts` counts all. `errors` make the step fail with any exit code.
-    """
+    exit_code: int = -1
+    raw_log: str = ""
+    outputs: dict[str, str] = field(default_factory=dict)
+    summary: str = ""
 
-    exit_code: int
-    log: str
-    raw_log: str
-    annotations: tuple[Annotation, ...]
-    counts: Mapping[str, int]
-    outputs: dict[str, str]
-    summary: str
-    masks: tuple[str, ...]
-    errors: tuple[str, ...]
+    @property
+    def log(self) -> str:
+        return "\n".join(self.lines)
 
     def messages(self, level: Level) -> list[str]:
         """Return the messages of the annotations of one level, in order."""
@@ -312,11 +298,10 @@ class StepResult:
 class StepOptions(TypedDict, total=False):
     """What a workflow sets for a step.
 
-    `env` is what `env:` and GITHUB_ENV of earlier steps set. Unlike on GitHub, it also replaces the runner's own
-    variables, so that a test can point GITHUB_API_URL to loopback. `files` are written into the workspace first.
-    `secrets` are masked from the start. `token` is the value of `${{ github.token }}`. `temp` is RUNNER_TEMP, by
-    default a new folder beside the workspace. `process` starts a process of its own. `launch` returns the command and
-    the variables of that process, from the variables of the step.
+    Unlike on GitHub, `env` also replaces the runner's own variables, so that GITHUB_API_URL can be on loopback. `files`
+    are written into the workspace first. `token` is the value of `${{ github.token }}`. `temp` is RUNNER_TEMP, by
+    default beside the workspace. `process` starts a process of its own, and `launch` returns the command and the
+    variables of that process, from the variables of the step.
     """
 
     workspace: Required[Path]
@@ -337,8 +322,8 @@ class StepOptions(TypedDict, total=False):
 class RunningStep(ABC):
     """A running step; leaving it as a context manager ends it. `files` are its command files and its log."""
 
-    def __init__(self, log: StepLog, files: Mapping[str, Path]) -> None:
-        self._log = log
+    def __init__(self, result: StepResult, files: Mapping[str, Path]) -> None:
+        self._result = result
         self._files = files
 
     def __enter__(self) -> Self:
@@ -376,38 +361,33 @@ class RunningStep(ABC):
         exit_code = self._wait(timeout)
         assert exit_code is not None, f"the step is still running after {timeout} s; its log:\n{self.raw_log}"
         self._end()
-        log, raw_log = self._log, self.raw_log
-        for line in output_lines(raw_log):
-            log.feed(line)
-        outputs, summary = _outputs(self._files["OUTPUT"], log), _summary(self._files["STEP_SUMMARY"], log)
+        result = self._result
+        result.exit_code, result.raw_log = exit_code, self.raw_log
+        for line in output_lines(result.raw_log):
+            result.feed(line)
+        try:
+            result.outputs.update(file_pairs(_text(self._files["OUTPUT"])))
+        except CommandError as error:
+            result.fail(f"the output file is malformed: {error}")
+        result.summary = _summary(self._files["STEP_SUMMARY"], result)
         for name in ("STATE", "ENV", "PATH"):
             if _text(self._files[name]):
-                log.fail(f"the action does not write to GITHUB_{name}")
-        return StepResult(
-            exit_code=exit_code,
-            log="\n".join(log.lines),
-            raw_log=raw_log,
-            annotations=tuple(log.annotations),
-            counts=log.counts,
-            outputs=outputs,
-            summary=summary,
-            masks=tuple(log.masks),
-            errors=tuple(log.errors),
-        )
+                result.fail(f"the action does not write to GITHUB_{name}")
+        return result
 
 
 class ProcessStep(RunningStep):
     """A step in a process of its own, for what only a process can show, such as signals."""
 
     def __init__(
-        self, command: Sequence[str], environ: Mapping[str, str], log: StepLog, files: Mapping[str, Path]
+        self, command: Sequence[str], environ: Mapping[str, str], result: StepResult, files: Mapping[str, Path]
     ) -> None:
-        super().__init__(log, files)
+        super().__init__(result, files)
         with files["LOG"].open("ab") as stream:
             self._process = subprocess.Popen(
                 command,
                 env={**inherited(), **environ},
-                cwd=log.workspace,
+                cwd=result.workspace,
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
@@ -431,8 +411,8 @@ class ProcessStep(RunningStep):
 class ThreadStep(RunningStep):
     """A step in a thread of the test's process: the same entry point without a new interpreter."""
 
-    def __init__(self, environ: Mapping[str, str], log: StepLog, files: Mapping[str, Path]) -> None:
-        super().__init__(log, files)
+    def __init__(self, environ: Mapping[str, str], result: StepResult, files: Mapping[str, Path]) -> None:
+        super().__init__(result, files)
         self._signals = Signals()
         self._exit_code = start_thread(partial(self._run, environ))
 
@@ -477,24 +457,25 @@ def start_action(**step: Unpack[StepOptions]) -> RunningStep:
     _write_all(temp, {"_github_workflow/event.json": json.dumps(event, ensure_ascii=False)})
     (temp / "_github_home").mkdir(exist_ok=True)
     context = _context_variables(event_name, event, workspace) | {name: str(path) for name, path in files.items()}
-    context["EVENT_PATH"] = str(temp / "_github_workflow/event.json")
+    context |= {"ACTIONS": "true", "EVENT_PATH": str(temp / "_github_workflow/event.json")}
     environment = (
         dict(manifest.get("runs", {}).get("env", {}))
         | {input_variable(name): value for name, value in inputs.items()}
-        | _runner_variables(temp, workspace)
+        | {"CI": "true", "HOME": str(temp / "_github_home"), "ACTIONS_RUNTIME_TOKEN": RUNTIME_TOKEN}
+        | {"RUNNER_OS": "Linux", "RUNNER_TEMP": str(temp), "RUNNER_WORKSPACE": str(workspace.parent)}
         | {f"GITHUB_{name}": value for name, value in context.items()}
         | dict(step.get("env", {}))
     )
-    log = StepLog(workspace=workspace, masks=list(filter(None, [token, RUNTIME_TOKEN, *step.get("secrets", ())])))
+    result = StepResult(workspace=workspace, masks=[*filter(None, [token, RUNTIME_TOKEN, *step.get("secrets", ())])])
     files["LOG"] = folder / "log"
     for path in files.values():
         path.touch()
     if launch := step.get("launch"):
-        return ProcessStep(*launch(environment), log, files)
+        return ProcessStep(*launch(environment), result, files)
     entrypoint = step.get("entrypoint", ENTRYPOINT)
     if entrypoint == REPOSITORY / "entrypoint.py" and not step.get("process"):
-        return ThreadStep(environment, log, files)
-    return ProcessStep([sys.executable, "-I", str(entrypoint)], environment, log, files)
+        return ThreadStep(environment, result, files)
+    return ProcessStep([sys.executable, "-I", str(entrypoint)], environment, result, files)
 
 
 @cache
@@ -547,18 +528,6 @@ def run_shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 def inherited() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith(INHERITED)}
-
-
-def _runner_variables(temp: Path, workspace: Path) -> dict[str, str]:
-    return {
-        "CI": "true",
-        "HOME": str(temp / "_github_home"),
-        "GITHUB_ACTIONS": "true",
-        "ACTIONS_RUNTIME_TOKEN": RUNTIME_TOKEN,
-        "RUNNER_OS": "Linux",
-        "RUNNER_TEMP": str(temp),
-        "RUNNER_WORKSPACE": str(workspace.parent),
-    }
 
 
 def _write_all(folder: Path, files: Mapping[str, str | bytes]) -> None:

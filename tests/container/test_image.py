@@ -68,7 +68,7 @@ def job(image: str, label: str, tmp_path: Path, sandbox: Sandbox) -> Job:
 def test_a_passing_trace_passes_with_outputs_and_a_summary_and_shows_no_secret(job: Job, sandbox: Sandbox) -> None:
     result = job.run()
     assert result.exit_code == 0, result.log
-    assert result.errors == ()
+    assert result.errors == []
     assert result.outputs["decision"] == "pass"
     assert result.outputs["dashboard_url"].startswith(job.url)
     assert "refund-reliability" in read(result.summary).code

@@ -32,7 +32,7 @@ def test_a_passing_trace_passes_and_the_action_passes_on_every_output(job: Job) 
     """It installs nothing as a later step of its job, and an input of a surrounding action is no misspelled input."""
     result = job.run(env={**NO_INDEX, "INPUT_FAIL-UNDER": "80", "INPUT_CAMPAIGNE": "x"})
     assert len(job.environments) == 1
-    assert (result.exit_code, result.errors, result.outputs["decision"]) == (0, (), "pass"), result.log
+    assert (result.exit_code, result.errors, result.outputs["decision"]) == (0, [], "pass"), result.log
     contexts = {"steps.gate.outputs": result.outputs}
     outputs = {name: evaluated(about["value"], contexts) for name, about in read_action(COMPOSITE)["outputs"].items()}
     assert outputs == result.outputs

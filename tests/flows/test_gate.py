@@ -30,7 +30,7 @@ def test_a_step_writes_every_output_a_summary_and_an_annotation_and_no_secret(
         result = step(sepurux, tmp_path, **inputs)
     assert set(result.outputs) == set(OUTPUTS)
     assert result.summary.startswith("## ")
-    assert (result.counts[level], result.errors) == (1, ())
+    assert (result.counts[level], result.errors) == (1, [])
     for text in (result.summary, json.dumps(result.outputs), result.log):
         assert SECRET not in text
         assert RUNTIME_TOKEN not in text
@@ -62,7 +62,7 @@ def test_hostile_text_of_the_backend_is_no_command_output_or_markup(tmp_path: Pa
         result = step(sepurux, tmp_path)
     assert (result.exit_code, result.outputs["decision"]) == (1, "fail")
     assert result.outputs["dashboard_url"] == ""
-    assert result.errors == ()
+    assert result.errors == []
     assert set(result.outputs) == set(OUTPUTS)
     assert "pass" not in result.masks
     assert "boo" not in [message.strip() for message in result.messages("error")]
