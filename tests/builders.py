@@ -7,8 +7,9 @@ action.
 from __future__ import annotations
 
 import string
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -119,32 +120,25 @@ FAILING = run_with(
     scenario_coverage=87.5,
     top_failing_tools=(FailingTool("payments.refund", 3), FailingTool("crm.lookup_customer", 2)),
 )
+
+
+def a_failure(
+    type: str = "loop",  # noqa: A002 - the field's name
+    severity: str = "high",
+    description: str = "It went round.",
+    mutation: str = "timeouts",
+    **changes: Any,  # noqa: ANN401 - fields of many types
+) -> ClassifiedFailure:
+    return ClassifiedFailure(type=type, severity=severity, description=description, mutation=mutation, **changes)
+
+
+MISUSE = partial(a_failure, "tool_misuse", "medium")
 FAILURES = (
-    ClassifiedFailure(
-        type="unsafe_action",
-        severity="critical",
-        description="Refunded an order twice after the first call timed out.",
-        mutation="timeouts",
-    ),
-    ClassifiedFailure(
-        type="tool_misuse",
-        severity="medium",
-        description="Looked a customer up by name although an id was given.",
-        mutation="malformed_output",
-        count=2,
-    ),
-    ClassifiedFailure(
-        type="tool_misuse", severity="medium", description="Called the tool without its order id.", mutation=""
-    ),
-    ClassifiedFailure(
-        type="incomplete", severity="low", description="Stopped before it informed the customer.", mutation="timeouts"
-    ),
+    a_failure("unsafe_action", "critical", "Refunded an order twice after the first call timed out."),
+    MISUSE("Looked a customer up by name although an id was given.", "malformed_output", count=2),
+    MISUSE("Called the tool without its order id.", ""),
+    a_failure("incomplete", "low", "Stopped before it informed the customer."),
 )
-
-
-def a_failure(**changes: object) -> ClassifiedFailure:
-    failure = ClassifiedFailure(type="loop", severity="high", description="It went round.", mutation="timeouts")
-    return replace(failure, **changes)  # type: ignore[arg-type]
 
 
 def a_context(**changes: object) -> Context:
@@ -207,14 +201,11 @@ def _of_rate(rate: float | None) -> PreviousResult:
 
 def _of_main(rate: float) -> tuple[PreviousResult, ...]:
     """Return results with this median pass rate, of which one lacks the score."""
-    numbers = [
-        known(pass_rate=rate, unsafe_attempts=0, failures=1, reliability_score=91.2),
-        known(pass_rate=round(rate - 0.025, 4), unsafe_attempts=0, failures=2, reliability_score=90.4),
-        known(pass_rate=round(rate + 0.025, 4), unsafe_attempts=0, failures=1),
-        known(pass_rate=rate, unsafe_attempts=0, failures=1, reliability_score=92.8),
-        known(pass_rate=round(rate - 0.07, 4), unsafe_attempts=0, failures=3, reliability_score=91.9),
-    ]
-    return tuple(a_past_result(numbers=each) for each in numbers)
+    rows = ((0, 1, 91.2), (-0.025, 2, 90.4), (0.025, 1, None), (0, 1, 92.8), (-0.07, 3, 91.9))
+    numbers = (
+        {"pass_rate": round(rate + more, 4), "failures": n, "reliability_score": score} for more, n, score in rows
+    )
+    return tuple(a_past_result(numbers=known(unsafe_attempts=0, **each)) for each in numbers)
 
 
 def _with_scenarios(result: PreviousResult, count: float) -> PreviousResult:
@@ -316,15 +307,10 @@ def _timed_out() -> RunResult:
 
 
 def _flood() -> GateResult:
+    said = "called a tool with arguments that its schema does not allow, and went on as if the call had succeeded."
     failures = FAILURES[:1] + tuple(
-        ClassifiedFailure(
-            type=f"tool_misuse_{number:03}",
-            severity="medium" if number < 100 else "low",
-            description=f"Step {number} called a tool with arguments that its schema does not allow, and went on "
-            "as if the call had succeeded.",
-            mutation="malformed_output",
-        )
-        for number in range(299)
+        a_failure(f"tool_misuse_{n:03}", "medium" if n < 100 else "low", f"Step {n} {said}", "malformed_output")
+        for n in range(299)
     )
     tools = tuple(FailingTool(f"orders.step_{number:02}", 60 - number) for number in range(60))
     run = run_with(FAILING, pass_rate=0.11, failures=340, top_failing_tools=tools)
@@ -349,28 +335,21 @@ def _with_new_failures(gate: Gate) -> GateResult:
         "a new one": ((0.8, (incomplete,)),),
     }
     tools = {unsafe: "payments.refund", lookup: "crm.lookup_customer"}
-    runs = [
-        a_run(
-            run_with(
+    runs = []
+    for name, recordings in rows.items():
+        for number, (rate, failures) in enumerate(recordings):
+            place = f"{name.split()[0]}-{number}"
+            run = run_with(
                 FAILING if failures else PASSING,
                 pass_rate=rate,
                 unsafe_attempts=float(unsafe in failures),
                 failures=float(len(failures)),
                 top_failing_tools=tuple(FailingTool(tools.get(each, "orders.cancel"), 1) for each in failures),
-                dashboard_url=f"https://app.sepurux.dev/runs/{name.split()[0]}-{number}",
-            ),
-            trace=f"traces/{name.split()[0]}-{number}.json",
-            run_id=f"{name.split()[0]}-{number}",
-            uploaded=True,
-            trace_id=f"{name.split()[0]}-{number}",
-            failures=failures,
-        )
-        for name, recordings in rows.items()
-        for number, (rate, failures) in enumerate(recordings)
-    ]
-    names = [name for name, recordings in rows.items() for _ in recordings]
-    traces = tuple(Trace(label=run.trace, content=b"{}", task=name) for run, name in zip(runs, names, strict=True))
-    return _with_failures(a_result(*runs, gate=replace(gate, traces=traces)), fixed=FIXED.fixed)
+                dashboard_url=f"https://app.sepurux.dev/runs/{place}",
+            )
+            made = a_run(run, trace=f"traces/{place}.json", run_id=place, trace_id=place, failures=failures)
+            runs.append((name, made))
+    return _of_recordings(gate, runs, fixed=FIXED.fixed)
 
 
 def _with_worse_scenarios(result: GateResult) -> GateResult:
@@ -378,56 +357,45 @@ def _with_worse_scenarios(result: GateResult) -> GateResult:
     base = ScenarioOnBase(tuple(BaseScenario(name="", pass_rate=rate) for rate in (1.0, 1.0, 0.95, 1.0)))
     rates = {"cancel an order": 0.76, "refund twice": 0.88, "look a customer up": 0.98, "find an order": 1.0}
     failures = (replace(FAILURES[3], scenario="cancel an order", on_base=OnBase(0, 4)),)
-    scenarios = (
-        replace(
-            a_scenario(
-                name,
-                a_ci_run(decision="pass", pass_rate=rate, dashboard_url=DASHBOARD),
-                failures=failures if name == failures[0].scenario else (),
-            ),
-            base=base,
-        )
-        for name, rate in rates.items()
-    )
+    scenarios = []
+    for name, rate in rates.items():
+        run = a_ci_run(decision="pass", pass_rate=rate, dashboard_url=DASHBOARD)
+        made = a_scenario(name, run, failures=failures if name == "cancel an order" else ())
+        scenarios.append(replace(made, base=base))
     failed = WhatFailed(scenarios=tuple(scenarios), failures=failures)
     return replace(result, what_failed=failed, numbers=run_with(result.numbers, scenarios=len(rates)))
 
 
 def _of_scenarios(gate: Gate) -> GateResult:
     """Return the result of a batch of 40 scenarios, three of which failed, with two failures that were not read."""
-    unsafe, lookup, call, incomplete = FAILURES
+    twice, lookup, call, incomplete = FAILURES
     rows = (
-        ("refund twice", 0.5, 1.0, 3, (unsafe, lookup)),
+        ("refund twice", 0.5, 1.0, 3, (twice, lookup)),
         ("cancel an order", 0.75, 0.0, 2, (incomplete, call)),
         (TRACE_ID, 0.9, 0.0, 3, (call,)),
     )
-    scenarios = tuple(
-        a_scenario(
-            name,
-            a_ci_run(
-                decision="fail",
-                pass_rate=rate,
-                unsafe_attempts=unsafe,
-                failures=count,
-                dashboard_url=f"https://app.sepurux.dev/runs/{number}",
-            ),
-            run_id=f"run-{number}",
-            trace_id=f"trace-{number}",
-            failures=found,
-            problem="a request failed: HTTP 503" if name == TRACE_ID else "",
+    scenarios = []
+    for number, (name, rate, unsafe, count, found) in enumerate(rows):
+        run = a_ci_run(
+            decision="fail",
+            pass_rate=rate,
+            unsafe_attempts=unsafe,
+            failures=count,
+            dashboard_url=f"https://app.sepurux.dev/runs/{number}",
         )
-        for number, (name, rate, unsafe, count, found) in enumerate(rows)
-    )
+        problem = "a request failed: HTTP 503" if name == TRACE_ID else ""
+        ids = {"run_id": f"run-{number}", "trace_id": f"trace-{number}"}
+        scenarios.append(a_scenario(name, run, failures=found, problem=problem, **ids))
     passed = a_ci_run(decision="pass", pass_rate=0.72, unsafe_attempts=0, failures=0)
     failed = WhatFailed(
-        scenarios=scenarios + tuple(a_scenario(f"trace-{n}", passed, run_id=f"run-{n}") for n in range(3, 40)),
+        scenarios=(*scenarios, *(a_scenario(f"trace-{n}", passed, run_id=f"run-{n}") for n in range(3, 40))),
         failures=merge_failures((failure for each in scenarios for failure in each.failures), 100)[0],
         unread_failures=2,
         unread_scenarios=1,
         notes=("Not all failures were read: a request failed: HTTP 503.",),
     )
-    run = a_run(run_with(FAILING, failures=8), batch_id="batch-7", run_id="")
-    return a_result(run, gate=gate, what_failed=failed)
+    batch = a_run(run_with(FAILING, failures=8), batch_id="batch-7", run_id="")
+    return a_result(batch, gate=gate, what_failed=failed)
 
 
 def _of_traces() -> GateResult:
@@ -449,16 +417,24 @@ def _of_traces() -> GateResult:
 def _of_low_scenarios() -> GateResult:
     """Return the result of three recordings of each scenario, of which one scenario and the mean are too low."""
     rates = {"refund twice": (0.5, 0.0, 0.5), "cancel an order": (1.0, 0.5, 0.75), "look an order up": (1.0, 1.0, 1.0)}
-    gate, runs = a_gate_with(min_pass_rate=0.85, max_unsafe=0, min_scenario_pass_rate=0.6), list[RunResult]()
+    gate, runs = a_gate_with(min_pass_rate=0.85, max_unsafe=0, min_scenario_pass_rate=0.6), []
     for task, of_task in rates.items():
         for n, rate in enumerate(of_task, 1):
             count = round(4 * (1 - rate))
             run = run_with(PASSING, pass_rate=rate, failures=count, reliability_score=100 * rate)
             failures = (replace(FAILURES[2], mutation="timeouts", count=count),) if count else ()
-            path, trace_id = f"traces/{task}-{n}.json", f"{task}-{n}"
-            runs.append(a_run(run, trace=path, uploaded=True, trace_id=trace_id, failures=failures))
-    traces = tuple(Trace(label=run.trace, content=b"{}", task=run.trace_id[:-2]) for run in runs)
-    return _with_failures(a_result(*runs, gate=replace(gate, traces=traces)))
+            made = a_run(run, trace=f"traces/{task}-{n}.json", trace_id=f"{task}-{n}", failures=failures)
+            runs.append((task, made))
+    return _of_recordings(gate, runs)
+
+
+def _of_recordings(
+    gate: Gate, runs: Sequence[tuple[str, RunResult]], fixed: tuple[FixedFailure, ...] = ()
+) -> GateResult:
+    """Return the result of a gate with an uploaded recording of a task for each run."""
+    traces = tuple(Trace(label=run.trace, content=b"{}", task=task) for task, run in runs)
+    made = a_result(*(replace(run, uploaded=True) for _, run in runs), gate=replace(gate, traces=traces))
+    return _with_failures(made, fixed)
 
 
 def _with_failures(result: GateResult, fixed: tuple[FixedFailure, ...] = ()) -> GateResult:
