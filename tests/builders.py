@@ -81,9 +81,7 @@ def run_with(run: CIRun, **changes: Any) -> CIRun:  # noqa: ANN401 - fields of m
     return replace(run, numbers={name: reading for name, reading in numbers.items() if not reading.missing}, **changes)
 
 
-def a_ci_run(**changes: object) -> CIRun:
-    """Return a run with these fields and metrics."""
-    return run_with(CIRun(), **changes)
+a_ci_run = partial(run_with, CIRun())
 
 
 def a_gate_with(*, required_mutation_categories: tuple[str, ...] = (), **limits: float | None) -> Gate:
@@ -141,32 +139,24 @@ FAILURES = (
 )
 
 
-def a_context(**changes: object) -> Context:
-    """Return the context of a pull request, with changed fields."""
-    return replace(
-        Context(
-            repository="acme/shop",
-            commit=COMMIT,
-            commit_url=f"https://github.com/acme/shop/commit/{COMMIT}",
-            run_url="https://github.com/acme/shop/actions/runs/7100001",
-            base_url_host="app.sepurux.dev",
-            pull_request=42,
-            pull_request_url="https://github.com/acme/shop/pull/42",
-            version="1.0.0",
-            policy_path=".github/sepurux-gate.yml",
-            policy_ref="4d1e0f6a2b",
-        ),
-        **changes,  # type: ignore[arg-type]
-    )
-
-
-def a_past_result(**changes: object) -> PreviousResult:
-    """Return an earlier result of a hard gate that passed, with changed fields."""
-    numbers = {"pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1, "reliability_score": 91.2}
-    return replace(
-        PreviousResult(decision=Decision.PASS, stage=Stage.HARD, numbers=numbers),
-        **changes,  # type: ignore[arg-type]
-    )
+# Each returns an object with changed fields: the context of a pull request, and an earlier pass of a hard gate.
+a_context = partial(
+    replace,
+    Context(
+        repository="acme/shop",
+        commit=COMMIT,
+        commit_url=f"https://github.com/acme/shop/commit/{COMMIT}",
+        run_url="https://github.com/acme/shop/actions/runs/7100001",
+        base_url_host="app.sepurux.dev",
+        pull_request=42,
+        pull_request_url="https://github.com/acme/shop/pull/42",
+        version="1.0.0",
+        policy_path=".github/sepurux-gate.yml",
+        policy_ref="4d1e0f6a2b",
+    ),
+)
+PAST_NUMBERS = {"pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1, "reliability_score": 91.2}
+a_past_result = partial(replace, PreviousResult(decision=Decision.PASS, stage=Stage.HARD, numbers=PAST_NUMBERS))
 
 
 def a_baseline(*results: PreviousResult) -> Baseline:
@@ -202,10 +192,8 @@ def _of_rate(rate: float | None) -> PreviousResult:
 def _of_main(rate: float) -> tuple[PreviousResult, ...]:
     """Return results with this median pass rate, of which one lacks the score."""
     rows = ((0, 1, 91.2), (-0.025, 2, 90.4), (0.025, 1, None), (0, 1, 92.8), (-0.07, 3, 91.9))
-    numbers = (
-        {"pass_rate": round(rate + more, 4), "failures": n, "reliability_score": score} for more, n, score in rows
-    )
-    return tuple(a_past_result(numbers=known(unsafe_attempts=0, **each)) for each in numbers)
+    every = (known(pass_rate=round(rate + m, 4), failures=n, reliability_score=score) for m, n, score in rows)
+    return tuple(a_past_result(numbers={**numbers, "unsafe_attempts": 0}) for numbers in every)
 
 
 def _with_scenarios(result: PreviousResult, count: float) -> PreviousResult:
@@ -220,19 +208,18 @@ LINES = {"required_mutation_categories": 7, "min_scenarios": 9, "reviewers": 12,
 PLACES = {name: f"`{name}` in `.github/sepurux-gate.yml:{line}`" for name, line in LINES.items()}
 
 
-def a_gate(**changes: object) -> Gate:
-    """Return a hard gate on the recording of a pull request, with changed fields."""
-    return replace(
-        Gate(
-            name="refunds",
-            campaign="refund-reliability",
-            project="shop-agent",
-            traces=(RECORDED,),
-            limits={"min_pass_rate": 0.85, "max_unsafe": 0},
-            remedies=PLACES,
-        ),
-        **changes,  # type: ignore[arg-type]
-    )
+# A hard gate on the recording of a pull request, with changed fields.
+a_gate = partial(
+    replace,
+    Gate(
+        name="refunds",
+        campaign="refund-reliability",
+        project="shop-agent",
+        traces=(RECORDED,),
+        limits={"min_pass_rate": 0.85, "max_unsafe": 0},
+        remedies=PLACES,
+    ),
+)
 
 
 def a_run(run: CIRun = FAILING, **changes: object) -> RunResult:
@@ -795,22 +782,17 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD, traces: int = 2) -
         top_failing_tools=tuple(FailingTool(word, 2) for word in words),
         dashboard_url=address,
     )
-    failures = tuple(ClassifiedFailure(type=word, severity=word, description=word, mutation=word) for word in words)
+    failures = tuple(a_failure(word, word, word, word) for word in words)
     scenarios = tuple(a_scenario(word, run, run_id=word, trace=word, failures=failures) for word in words)
-    run_decision = replace(decide(run), reason=first)
-    runs = tuple(
-        RunResult(
-            trace=word,
-            run_decision=run_decision,
-            ci_run=run,
-            campaign_id=second,
-            trace_id=f"{second} again",
-            run_id=first,
-            batch_id=first,
-            hint=word,
-        )
-        for word in words[:traces]
+    made = RunResult(
+        run_decision=replace(decide(run), reason=first),
+        ci_run=run,
+        campaign_id=second,
+        trace_id=f"{second} again",
+        run_id=first,
+        batch_id=first,
     )
+    runs = tuple(replace(made, trace=word, hint=word) for word in words[:traces])
     approval = ApprovalStatus(
         commit=COMMIT,
         can_approve=("mona", *words[1:]),
