@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import langchain_agent
@@ -16,7 +16,7 @@ from agents import Agent, Runner, function_tool
 from langchain.agents import create_agent
 from langchain.agents.middleware import ToolRetryMiddleware
 from langchain_openai import ChatOpenAI
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, OpenAI
 from recording import recorded
 
 MODEL = "gpt-4.1-mini"
@@ -49,19 +49,61 @@ async def called(name: str, arguments: str) -> str:
 # -- OpenAI -----------------------------------------------------------------------------------------------------------
 
 
-async def chat(request: str) -> str:
-    client, options = AsyncOpenAI(), dict[str, Any](model=MODEL, tools=openai_agent.DESCRIBED)
-    messages: list[Any] = [{"role": "system", "content": shop.INSTRUCTIONS}, {"role": "user", "content": request}]
+def chat(send: Callable[[Any], Any]) -> Callable[[str], str]:
+    def answer(request: str) -> str:
+        messages: list[Any] = [{"role": "system", "content": shop.INSTRUCTIONS}, {"role": "user", "content": request}]
+        while calls := (message := send(messages).choices[0].message).tool_calls:
+            messages.append(message.model_dump(exclude_none=True, include={"role", "content", "tool_calls"}))
+            for call in calls:
+                result = openai_agent.called(call.function.name, call.function.arguments)
+                messages.append({"role": "tool", "tool_call_id": call.id, "content": result})
+        return str(message.content)
+
+    return answer
+
+
+def chat_async(send: Callable[[Any], Awaitable[Any]]) -> Callable[[str], Awaitable[str]]:
+    async def answer(request: str) -> str:
+        messages: list[Any] = [{"role": "system", "content": shop.INSTRUCTIONS}, {"role": "user", "content": request}]
+        while calls := (message := (await send(messages)).choices[0].message).tool_calls:
+            messages.append(message.model_dump(exclude_none=True, include={"role", "content", "tool_calls"}))
+            results = await asyncio.gather(*(called(each.function.name, each.function.arguments) for each in calls))
+            for call, result in zip(calls, results, strict=True):
+                messages.append({"role": "tool", "tool_call_id": call.id, "content": result})
+        return str(message.content)
+
+    return answer
+
+
+def chat_streamed(messages: Any) -> Any:
+    options: Any = {"model": MODEL, "messages": messages, "tools": openai_agent.DESCRIBED}
+    with OpenAI().chat.completions.stream(**options) as stream:
+        return stream.get_final_completion()
+
+
+async def chat_streamed_async(messages: Any) -> Any:
+    options: Any = {"model": MODEL, "messages": messages, "tools": openai_agent.DESCRIBED}
+    async with AsyncOpenAI().chat.completions.stream(**options) as stream:
+        return await stream.get_final_completion()
+
+
+async def chat_created_async(messages: Any) -> Any:
+    options: Any = {"model": MODEL, "messages": messages, "tools": openai_agent.DESCRIBED}
+    return await AsyncOpenAI().chat.completions.create(**options)
+
+
+def responses(request: str) -> str:
+    items: list[Any] = [{"role": "user", "content": request}]
+    options: Any = {"model": MODEL, "instructions": shop.INSTRUCTIONS, "tools": openai_responses_agent.FLAT}
     while True:
-        async with client.chat.completions.stream(messages=messages, **options) as stream:
-            message = (await stream.get_final_completion()).choices[0].message
-        if not message.tool_calls:
-            return str(message.content)
-        messages.append(message.model_dump(exclude_none=True, include={"role", "content", "tool_calls"}))
-        functions = [each.function for each in message.tool_calls]
-        results = await asyncio.gather(*(called(each.name, each.arguments) for each in functions))
-        for call, result in zip(message.tool_calls, results, strict=True):
-            messages.append({"role": "tool", "tool_call_id": call.id, "content": result})
+        response = OpenAI().responses.create(input=items, **options)
+        calls = [item for item in response.output if item.type == "function_call"]
+        if not calls:
+            return str(response.output_text)
+        items += response.output
+        for call in calls:
+            result = openai_agent.called(call.name, call.arguments)
+            items.append({"type": "function_call_output", "call_id": call.call_id, "output": result})
 
 
 # -- OpenAI's Agents SDK, and LangChain -------------------------------------------------------------------------------
@@ -94,6 +136,11 @@ def langchain(tools: list[Any]) -> Any:
     )
 
 
+def langchain_invoked(request: str) -> str:
+    result = langchain([shop.look_up_order, shop.refund]).invoke({"messages": [("user", request)]})
+    return str(result["messages"][-1].text)
+
+
 def langchain_streamed(request: str) -> str:
     agent = langchain([shop.look_up_order, shop.refund])
     return str(list(agent.stream({"messages": [("user", request)]}, stream_mode="values"))[-1]["messages"][-1].text)
@@ -107,11 +154,15 @@ async def langchain_streamed_async(request: str) -> str:
 
 AGENTS: dict[str, Callable[[str], Any]] = {
     "chat completions": openai_agent.answer,
-    "chat completions, async stream": chat,
+    "chat completions, async": chat_async(chat_created_async),
+    "chat completions, stream": chat(chat_streamed),
+    "chat completions, async stream": chat_async(chat_streamed_async),
+    "responses": responses,
     "responses, async stream": openai_responses_agent.answer,
     "Agents SDK, run": openai_agents_sdk.answer,
     "Agents SDK, run_sync": agents_run_sync,
     "Agents SDK, run_streamed": agents_streamed,
+    "LangChain, invoke": langchain_invoked,
     "LangChain, ainvoke": langchain_agent.answer,
     "LangChain, stream": langchain_streamed,
     "LangChain, astream": langchain_streamed_async,

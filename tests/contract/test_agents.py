@@ -32,9 +32,10 @@ from tests.sandboxed import SECRET, sound_inputs
 EXAMPLES = ["openai_agent", "openai_responses_agent", "openai_agents_sdk", "langchain_agent"]
 # The agents of tests/framework_agents.py, which takes two seconds to import.
 AGENTS = [
-    *("chat completions", "chat completions, async stream", "responses, async stream"),
+    *("chat completions", "chat completions, async", "chat completions, stream", "chat completions, async stream"),
+    *("responses", "responses, async stream"),
     *("Agents SDK, run", "Agents SDK, run_sync", "Agents SDK, run_streamed"),
-    *("LangChain, ainvoke", "LangChain, stream", "LangChain, astream"),
+    *("LangChain, invoke", "LangChain, ainvoke", "LangChain, stream", "LangChain, astream"),
 ]
 REQUESTS = {
     "refund-approved": "Order A-1001 arrived broken. Please refund it.",
