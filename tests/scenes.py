@@ -27,7 +27,6 @@ NUMBERS = {"pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1}
 BOT = "github-actions[bot]"
 PASSED = {"decision": "pass", "pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1, "reliability_score": 93}
 DECIDED = "pass (hard): 91.0% passed, 0 unsafe, 2 failures, score 88.0"
-SHORT_WAITS = 1990  # a seed whose first six random numbers are below 0.15: the waits before a call is tried again
 FULL = {"contents": "read", "pull-requests": "write", "statuses": "write"}
 
 
@@ -44,15 +43,10 @@ class Scene:
 
     def options(self, **inputs: str) -> dict[str, Any]:
         """Return the arguments of `run_action` for a pull_request event at the pull request's head."""
+        usual = {"campaign": "core-reliability", "token": SECRET, "base_url": self.sepurux.url, "timeout": "20"}
         return {
             "workspace": self.workspace,
-            "inputs": {
-                "campaign": "core-reliability",
-                "token": SECRET,
-                "base_url": self.sepurux.url,
-                "timeout": "20",
-                **inputs,
-            },
+            "inputs": {**usual, **inputs},
             "event": self.event(),
             "token": self.token,
             "secrets": [SECRET, self.token],
@@ -86,26 +80,16 @@ class Scene:
         files: Mapping[str, str] = {},
     ) -> StepResult:
         """Run the step on another event; `env` adds to the variables of the runner."""
+        sent = {"event_name": event_name, "event": {"repository": repository_json(self.repository), **event}}
         return run_action(
-            **{
-                **self.options(**inputs),
-                "event_name": event_name,
-                "event": {"repository": repository_json(self.repository), **event},
-                "env": {**self.environment(), **env},
-                "files": files,
-            }
+            **{**self.options(**inputs), **sent, "env": {**self.environment(), **env}, "files": files},
         )
 
-    def push(self, branch: str, commit: str = "", event_name: str = "push", **inputs: str) -> StepResult:
-        """Run the step for a commit of a branch, by default its newest."""
-        commit, ref = commit or self.repository.branches[branch].sha, f"refs/heads/{branch}"
+    def push(self, branch: str, **inputs: str) -> StepResult:
+        """Run the step for the newest commit of a branch."""
+        commit, ref = self.repository.branches[branch].sha, f"refs/heads/{branch}"
         event = {"ref": ref, "after": commit, "deleted": False}
-        return self.on(event_name, event, inputs, env={"GITHUB_SHA": commit, "GITHUB_REF": ref})
-
-    def review(self, **inputs: str) -> StepResult:
-        """Run the step for a review of the pull request's head."""
-        review = {"state": "approved", "commit_id": self.pull.head_sha, "user": {"login": "hubot"}}
-        return self.on("pull_request_review", {**self.event(), "action": "submitted", "review": review}, inputs)
+        return self.on("push", event, inputs, env={"GITHUB_SHA": commit, "GITHUB_REF": ref})
 
     def answers(self, **fields: object) -> None:
         """Let the backend return these fields from now on."""
@@ -163,14 +147,9 @@ def a_client_scene(github: GitHub) -> ClientScene:
     return ClientScene(github, repository, pull, client, event)
 
 
-def visible(markdown: str) -> str:
-    """Return Markdown with decoded entities and without break points."""
-    return html.unescape(markdown.replace("<wbr>", ""))
-
-
 def without_code(markdown: str) -> str:
-    """Return Markdown as `visible` does, and without the marks of code."""
-    return re.sub(r"</?code>|`", "", visible(markdown))
+    """Return Markdown with decoded entities, and without break points and the marks of code."""
+    return re.sub(r"</?code>|`|<wbr>", "", html.unescape(markdown))
 
 
 def step(sepurux: ScriptedBackend, workspace: Path, **inputs: str) -> StepResult:
