@@ -9,9 +9,10 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from sepurux_action.host.terminal import START_OF_EMPTY_LINE, WAITING
 from tests import backend
@@ -22,36 +23,20 @@ RUNNING = {"status": "running", "decision": "pending"}
 LINK = "https://app.sepurux.dev/runs/f00d0000-0000-4000-8000-000000000001"
 
 
-class InTerminal:
-    """The command line with both output streams on a pseudo-terminal, and what it has written there."""
+class Ended(NamedTuple):
+    """The exit status, all that was written, and the lines that remain on the terminal, without colors."""
 
-    def __init__(self, process: subprocess.Popen[bytes], master: int) -> None:
-        self.process = process
-        self.written = ""
-        self._master = master
-
-    def read_until(self, seen: Callable[[str], bool] = lambda _: False) -> None:
-        """Read until the condition is true, or to the end."""
-        while not seen(self.written):
-            try:
-                piece = os.read(self._master, 65536)
-            except OSError:  # Linux: the other end is closed
-                break
-            self.written += piece.decode()
-        if not seen(self.written):
-            self.process.wait(10)
-
-    @property
-    def remaining(self) -> list[str]:
-        """Return the lines that remain on the terminal, without colors."""
-        lines = self.written.replace("\r\n", "\n").removesuffix("\n").split("\n")
-        return [re.sub(r"\x1b\[\d+m", "", line.rpartition(START_OF_EMPTY_LINE)[2]) for line in lines]
+    status: int
+    written: str
+    remaining: list[str]
 
 
-@contextmanager
-def in_terminal(folder: Path) -> Iterator[tuple[InTerminal, threading.Event]]:
-    """Start a gate in a terminal; its run is under way until the event is set, and then fails."""
-    released = threading.Event()
+def in_terminal(folder: Path, lines: int, then: Callable[[subprocess.Popen[bytes], threading.Event], None]) -> Ended:
+    """Run a gate with both output streams on a pseudo-terminal. Its run is under way until the event is set, and fails.
+
+    `then` is called when the waiting line was written so often.
+    """
+    released, written = threading.Event(), ""
 
     def poll(_: backend.Request) -> backend.Answer:
         failed = {"status": "done", "decision": "fail", "pass_rate": 0.5, "unsafe_attempts": 0}
@@ -62,49 +47,40 @@ def in_terminal(folder: Path) -> Iterator[tuple[InTerminal, threading.Event]]:
         settings = {"SEPURUX_API_BASE_URL": sepurux.url, "SEPURUX_API_KEY": "api-key-0123456789", "TERM": "xterm"}
         process = subprocess.Popen(
             [sys.executable, "-m", "sepurux_action", "--campaign", "core-reliability"],
-            env={
-                **inherited(),
-                "PYTHONPATH": str(REPOSITORY),
-                "PYTHONIOENCODING": "utf-8",
-                "TERM": "xterm",
-                **settings,
-            },
+            env={**inherited(), "PYTHONPATH": str(REPOSITORY), "PYTHONIOENCODING": "utf-8", **settings},
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=slave,
             stderr=slave,
         )
         os.close(slave)
-        try:
-            yield InTerminal(process, master), released
-        finally:
-            process.kill()
-            process.wait()
-            os.close(master)
+        with suppress(OSError):  # Linux: the other end is closed
+            while piece := os.read(master, 65536):
+                written += piece.decode()
+                if written.count("core-reliability: running, ") >= lines > 0:
+                    then(process, released)
+                    lines = 0
+        os.close(master)
+        status = process.wait(10)
+    remaining = written.replace("\r\n", "\n").removesuffix("\n").split("\n")
+    plain = [re.sub(r"\x1b\[\d+m", "", line.rpartition(START_OF_EMPTY_LINE)[2]) for line in remaining]
+    return Ended(status, written, plain)
 
 
 def test_a_terminal_shows_one_line_that_is_rewritten_and_then_only_the_result(tmp_path: Path) -> None:
-    with in_terminal(tmp_path) as (terminal, released):
-        terminal.read_until(lambda written: written.count("core-reliability: running, ") > 2)
-        released.set()
-        terminal.read_until()
-    assert terminal.process.returncode == 1
-    assert terminal.remaining[:4] == [LINK, "", "✗ core-reliability failed: 50.0% passed, 90.0% needed", ""]
-    assert terminal.remaining[-1] == f"  {LINK}"
-    assert all(terminal.written.count(text) == 1 for text in ("needs ≥ 90.0%", "failed: 50.0%", "wrong_arguments"))
-    assert "\x1b[31m✗\x1b[0m" in terminal.written
-    frames = [each for each in terminal.written.split(START_OF_EMPTY_LINE) if each.startswith(WAITING)]
+    status, written, remaining = in_terminal(tmp_path, 3, lambda _, released: released.set())
+    assert status == 1
+    assert remaining[:4] == [LINK, "", "✗ core-reliability failed: 50.0% passed, 90.0% needed", ""]
+    assert remaining[-1] == f"  {LINK}"
+    assert all(written.count(text) == 1 for text in ("needs ≥ 90.0%", "failed: 50.0%", "wrong_arguments"))
+    assert "\x1b[31m✗\x1b[0m" in written
+    frames = [each for each in written.split(START_OF_EMPTY_LINE) if each.startswith(WAITING)]
     assert all("\n" not in frame and len(frame) <= 77 and "(gives up in " in frame for frame in frames)
-    assert "started batch" not in terminal.written
+    assert "started batch" not in written
 
 
 def test_a_signal_leaves_one_line(tmp_path: Path) -> None:
-    with in_terminal(tmp_path) as (terminal, _):
-        terminal.read_until(lambda written: "core-reliability: running, " in written)
-        terminal.process.send_signal(signal.SIGINT)
-        terminal.read_until()
-    assert terminal.process.returncode == 130
-    link, empty, title, *others = terminal.remaining
-    assert (link, empty) == (LINK, "")
-    assert re.fullmatch(r"! core-reliability: canceled after [0-9.]+ s", title)
-    assert others == ["", "  The run goes on at Sepurux:", f"    {LINK}"]
+    status, _, remaining = in_terminal(tmp_path, 1, lambda process, _: process.send_signal(signal.SIGINT))
+    assert (status, remaining[:2]) == (130, [LINK, ""])
+    assert re.fullmatch(r"! core-reliability: canceled after [0-9.]+ s", remaining[2])
+    assert remaining[3:] == ["", "  The run goes on at Sepurux:", f"    {LINK}"]
