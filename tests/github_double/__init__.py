@@ -18,11 +18,10 @@ from tests.github_double import graphql
 from tests.github_double.description import Operation, find_operation
 from tests.github_double.faults import Step, as_step, through
 from tests.github_double.rest import CALLS, Call
-from tests.github_double.state import PullRequest, Refusal, Repository, Token, World, not_found
+from tests.github_double.state import BOT, PullRequest, Refusal, Repository, Token, World, not_found
 
 __all__ = ["BOT", "GitHub", "PullRequest", "Record", "Repository", "Undescribed"]
 
-BOT = "github-actions[bot]"
 JWT_LIKE = ".".join(["made-up"] * 64)  # such tokens hold dots and have some 520 characters since 2026
 
 
@@ -143,7 +142,7 @@ class GitHub:
                     else:
                         answer = self._graphql_answer(json.loads(request.body), token) if name else be.json({}, 404)
             except Refusal as refusal:
-                payload = {"message": refusal.message, "status": str(refusal.status), "errors": refusal.errors}
+                payload = {"message": refusal.message, "status": str(refusal.status), "errors": [*refusal.errors]}
                 answer = be.json(payload, refusal.status, refusal.headers)
             self._run("after", name)
             return answer

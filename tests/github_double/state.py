@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
+BOT = "github-actions[bot]"
 BEYOND_INT32 = 2**31 + 12345  # the first id of comments, reviews, and statuses, as on github.com
 
 
@@ -187,23 +188,13 @@ class Repository:
         *,
         head: str = "topic",
         base: str = "",
-        files: Mapping[str, str | bytes | None] | None = None,
+        files: Mapping[str, str | bytes | None] = {"change.txt": "one line\n"},
         source: Repository | None = None,
     ) -> PullRequest:
         """Return a new open pull request: one commit with `files` on `head`, a branch of the fork `source` if given."""
-        source, base = source or self, base or self.default_branch
-        head_commit = self.commits[source.commit(head, files or {"change.txt": "one line\n"})]
-        number = len(self.pulls) + 1
-        self.pulls[number] = PullRequest(
-            repository=self,
-            number=number,
-            author=self.world.user(author),
-            head_repository=source,
-            head_ref=head,
-            head=head_commit,
-            base_ref=base,
-            base=self.branches[base],
-        )
+        source, base, number = source or self, base or self.default_branch, len(self.pulls) + 1
+        commit, user, tip = self.commits[source.commit(head, files)], self.world.user(author), self.branches[base]
+        self.pulls[number] = PullRequest(self, number, user, source, head, commit, base, tip)
         return self.pulls[number]
 
     def status(
@@ -213,7 +204,7 @@ class Repository:
         context: str = "default",
         description: str | None = None,
         *,
-        creator: str | None = "github-actions[bot]",
+        creator: str | None = BOT,
     ) -> Status:
         account = self.world.user(creator) if creator else None
         status = Status(next(self.world.ids), self.commits[sha], state, context, description, account)
@@ -280,24 +271,18 @@ LEVELS = ("none", "read", "write")
 ALWAYS = {"metadata": "read"}  # every token of an app has it
 
 
+@dataclass(eq=False)
 class Refusal(Exception):
     """GitHub rejects a call: `status` and `message` are those of REST, `kind` is the `type` of a GraphQL error."""
 
-    def __init__(
-        self,
-        status: int,
-        message: str,
-        *,
-        kind: str = "UNPROCESSABLE",
-        errors: Sequence[object] = (),
-        headers: Mapping[str, str] = {},
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.kind = kind
-        self.errors = list(errors)
-        self.headers = headers
+    status: int
+    message: str
+    kind: str = "UNPROCESSABLE"
+    errors: Sequence[object] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.message
 
 
 def not_found(message: str = "Not Found") -> Refusal:
