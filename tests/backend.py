@@ -54,8 +54,6 @@ class Request:
 
 
 class Line(Protocol):
-    """The connection to a client, to which an answer writes."""
-
     def send(self, content: bytes) -> None: ...
 
     def pause(self, seconds: float | None) -> bool:
@@ -69,8 +67,6 @@ class Line(Protocol):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """The server's connection."""
-
     server: _Server
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # a single byte is sent at once
@@ -111,8 +107,6 @@ class _Handler(BaseHTTPRequestHandler):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The scripted response to a request, which may also be a fault."""
-
     perform: Callable[[Line], None]
 
 
@@ -133,7 +127,6 @@ def json(payload: object, status: int = 200, headers: Mapping[str, str] = {}) ->
 
 
 def page(text: str = "<html><body><h1>502 Bad Gateway</h1></body></html>", status: int = 502) -> Answer:
-    """Send an HTML page, as a proxy does."""
     return raw(text.encode(), status, {"Content-Type": "text/html; charset=utf-8"})
 
 
@@ -146,7 +139,6 @@ def empty(status: int = 200) -> Answer:
 
 
 def reset() -> Answer:
-    """Reset the connection without a response."""
     return Answer(lambda line: line.reset())
 
 
@@ -156,7 +148,6 @@ def hang() -> Answer:
 
 
 def late(seconds: float, answer: Answer) -> Answer:
-    """Send nothing for the seconds, then another answer."""
     return Answer(lambda line: answer.perform(line) if line.pause(seconds) else None)
 
 
@@ -166,7 +157,6 @@ def drip_headers(every_s: float) -> Answer:
 
 
 def truncated(payload: object) -> Answer:
-    """Send the first half of a JSON document with the length of the whole."""
     content = jsonlib.dumps(payload).encode()
     head = _head(200, {**JSON, "Content-Length": str(len(content))})
     return _stream(lambda: [head + content[: len(content) // 2]])
@@ -253,13 +243,11 @@ class ScriptedBackend:
             return tuple(self._requests)
 
     def script(self, route: str, *answers: Scripted) -> None:
-        """Set the answers of a route from now on."""
         with self._lock:
             self._routes[route] = answers
             self._taken[route] = 0
 
     def calls(self, route: str) -> tuple[Request, ...]:
-        """Return the requests so far that match a route."""
         return tuple(request for request in self.requests if request.matches(route))
 
     def close(self) -> None:

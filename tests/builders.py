@@ -90,7 +90,6 @@ def a_gate_with(*, required_mutation_categories: tuple[str, ...] = (), **limits:
 
 
 def known(**numbers: float | None) -> dict[str, float]:
-    """Return the numbers that are not None, by name."""
     return {name: number for name, number in numbers.items() if number is not None}
 
 
@@ -223,7 +222,6 @@ a_gate = partial(
 
 
 def a_run(run: CIRun = FAILING, **changes: object) -> RunResult:
-    """Return the result of a CI run, with changed fields."""
     run_decision = decide(run)
     return replace(
         RunResult(
@@ -278,7 +276,6 @@ def a_scenario(
 def undecided(
     decision: Decision, reason: str, hint: str = "", run: CIRun | None = None, rule: Rule = Rule.NOT_POLLED
 ) -> RunResult:
-    """Return a run without a result."""
     return a_run(
         run or CIRun(),
         run_decision=RunDecision(decision=decision, reason=reason, rule=rule),
@@ -418,7 +415,6 @@ def _of_low_scenarios() -> GateResult:
 def _of_recordings(
     gate: Gate, runs: Sequence[tuple[str, RunResult]], fixed: tuple[FixedFailure, ...] = ()
 ) -> GateResult:
-    """Return the result of a gate with an uploaded recording of a task for each run."""
     traces = tuple(Trace(label=run.trace, content=b"{}", task=task) for task, run in runs)
     made = a_result(*(replace(run, uploaded=True) for _, run in runs), gate=replace(gate, traces=traces))
     return _with_failures(made, fixed)
@@ -517,7 +513,6 @@ def most_gates() -> tuple[GateResult, ...]:
 
 @cache
 def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
-    """Return the results and the context of every state of a report on gates, by the state's name."""
     rejected = undecided(
         Decision.ERROR,
         "Sepurux refused {token} (HTTP 401: invalid CI token).",
@@ -675,7 +670,6 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
 
 @cache
 def problems() -> tuple[Problem, ...]:
-    """Return typical problems in a policy and in inputs."""
     inputs = read_inputs([input_layer({"min_reliability_score": "0.8", "timeout": "ten minutes"})])
     policy = b"campaign: refunds\nthresholds:\n  min_pas_rate: 0.9\n"
     with pytest.raises(ConfigurationError) as bad:
@@ -721,7 +715,6 @@ def reports() -> dict[str, Report]:
 
 @cache
 def commented() -> dict[str, Report]:
-    """Return the reports that have a comment: none without a pull request or after a signal."""
     commentable = (name for name, (_, context) in states().items() if context.pull_request and name != "canceled")
     return {name: reports()[name] for name in (*commentable, *invalid_policies())}
 

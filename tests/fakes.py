@@ -22,7 +22,6 @@ T = TypeVar("T")
 
 
 def done(work: Callable[[], T]) -> Future[T]:
-    """Do the work at once."""
     future = Future[T]()
     try:
         future.set_result(work())
@@ -138,8 +137,6 @@ class FakeApiCalls(ApiCalls):
 
 @dataclass
 class FakeOutput(Output):
-    """Remembers what is said."""
-
     lines: list[str] = field(default_factory=list)
     waits: list[tuple[str, float]] = field(default_factory=list)
     annotations: list[tuple[Level, str]] = field(default_factory=list)

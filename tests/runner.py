@@ -105,7 +105,6 @@ def _unescape(text: str, escapes: _Escapes) -> str:
 
 
 def mask(text: str, secrets: Sequence[str]) -> str:
-    """Return the text with `***` for each secret."""
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     return text
@@ -149,7 +148,6 @@ class StepLog:
     errors: list[str] = field(default_factory=list)
 
     def feed(self, line: str) -> None:
-        """Read one line of the step's output."""
         command = parse_command(line)
         if command is None:
             self.lines.append(mask(line, self.masks))
@@ -179,7 +177,6 @@ class StepLog:
         self.counts[level] += 1
 
     def fail(self, error: str) -> None:
-        """Store an error that makes the step fail with any exit code."""
         self.issue("error", error)
         self.errors.append(error)
 
@@ -228,7 +225,6 @@ def _summary(path: Path, log: StepLog) -> str:
 
 
 def pull_request_event(*, number: int = 42, head_sha: str = HEAD_SHA, base_sha: str = BASE_SHA) -> Event:
-    """Return the payload of a `pull_request` event of octo-org/agents."""
     repository = {"full_name": "octo-org/agents", "fork": False, "default_branch": "main"}
     return {
         "action": "synchronize",
@@ -291,7 +287,6 @@ class StepResult(StepLog):
         return "\n".join(self.lines)
 
     def messages(self, level: Level) -> list[str]:
-        """Return the messages of the annotations of one level, in order."""
         return [shown.message for shown in self.annotations if shown.level == level]
 
 
@@ -334,7 +329,6 @@ class RunningStep(ABC):
 
     @property
     def raw_log(self) -> str:
-        """Everything that the step has written so far."""
         return self._files["LOG"].read_bytes().decode("utf-8", errors="replace")
 
     @abstractmethod
@@ -500,7 +494,6 @@ def interrupt(ready: str | Callable[[], object], *numbers: int, **step: Unpack[S
 
 
 def run_cli(args: Sequence[str], env: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run the command line outside GitHub; return its exit code, stdout, and stderr."""
     return subprocess.run(
         [sys.executable, "-m", "sepurux_action", *args],
         env={**inherited(), "PYTHONPATH": str(REPOSITORY), "HOME": str(cwd), **env},
@@ -514,7 +507,6 @@ def run_cli(args: Sequence[str], env: Mapping[str, str], cwd: Path) -> subproces
 
 
 def run_shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a line of Bash in a folder, with the gate on Python's path."""
     return subprocess.run(
         ["/bin/bash", "-c", command],
         env={**inherited(), "PYTHONPATH": f"{folder}:{REPOSITORY}"},

@@ -17,7 +17,6 @@ TRACES = REPOSITORY / "examples" / "traces"
 
 
 def sound_inputs(url: str) -> dict[str, str]:
-    """Return the inputs of a step that passes at the sandbox of this address."""
     return {
         "token": SECRET,
         "github_token": "",
@@ -29,7 +28,6 @@ def sound_inputs(url: str) -> dict[str, str]:
 
 
 def trace_files() -> dict[str, bytes]:
-    """Return the example traces by their places in the workspace."""
     return {f"traces/{path.name}": path.read_bytes() for path in TRACES.glob("*.json")}
 
 

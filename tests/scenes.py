@@ -32,8 +32,6 @@ FULL = {"contents": "read", "pull-requests": "write", "statuses": "write"}
 
 @dataclass
 class Scene:
-    """A repository with a pull request, a backend, and the step between them."""
-
     github: GitHub
     sepurux: ScriptedBackend
     repository: Repository
@@ -42,7 +40,6 @@ class Scene:
     token: str
 
     def options(self, **inputs: str) -> dict[str, Any]:
-        """Return the arguments of `run_action` for a pull_request event at the pull request's head."""
         usual = {"campaign": "core-reliability", "token": SECRET, "base_url": self.sepurux.url, "timeout": "20"}
         return {
             "workspace": self.workspace,
@@ -67,7 +64,6 @@ class Scene:
         return {"action": "synchronize", "repository": repository_json(self.repository), **pull}
 
     def run(self, **inputs: str) -> StepResult:
-        """Run the step on the pull request as it is now."""
         return run_action(**self.options(**inputs))
 
     def on(
@@ -86,33 +82,27 @@ class Scene:
         )
 
     def push(self, branch: str, **inputs: str) -> StepResult:
-        """Run the step for the newest commit of a branch."""
         commit, ref = self.repository.branches[branch].sha, f"refs/heads/{branch}"
         event = {"ref": ref, "after": commit, "deleted": False}
         return self.on("push", event, inputs, env={"GITHUB_SHA": commit, "GITHUB_REF": ref})
 
     def answers(self, **fields: object) -> None:
-        """Let the backend return these fields from now on."""
         self.sepurux.script("GET /v1/ci/batch/*", backend.json(decided(**{"run_ids": [backend.RUN_ID], **fields})))
 
     @property
     def ours(self) -> list[str]:
-        """The bodies of the gate's comments."""
         return [comment.body for comment in self.pull.comments if comment.body.startswith(f"<!-- {MARKER}:")]
 
     def states(self, commit: str = "") -> dict[str, str]:
-        """Return the states of the statuses of a commit, by default the pull request's head, by their contexts."""
         newest = self.repository.latest_statuses(commit or self.pull.head_sha)
         return {status.context: status.state for status in newest}
 
     def state(self, commit: str) -> str:
-        """Return the state of the only status of a commit."""
         [state] = self.states(commit).values()
         return state
 
     @property
     def status(self) -> tuple[str, str, str]:
-        """State, context and description of the newest status of the pull request's head."""
         [newest] = self.repository.latest_statuses(self.pull.head_sha)
         return newest.state, newest.context, newest.description or ""
 
@@ -124,8 +114,6 @@ def a_scene(github: GitHub, sepurux: ScriptedBackend, workspace: Path) -> Scene:
 
 
 class ClientScene(NamedTuple):
-    """A repository with one pull request on the double, and the real client for it."""
-
     github: GitHub
     repository: Repository
     pull: PullRequest
@@ -153,6 +141,5 @@ def without_code(markdown: str) -> str:
 
 
 def step(sepurux: ScriptedBackend, workspace: Path, **inputs: str) -> StepResult:
-    """Return the result of a step against this backend."""
     workspace.mkdir(exist_ok=True)
     return run_action(workspace=workspace, inputs={**CAMPAIGN, "base_url": sepurux.url, **inputs}, secrets=[SECRET])

@@ -17,8 +17,6 @@ POLICY_KEYS = {*(option.name for option in OPTIONS), VERSION_KEY, GATES, THRESHO
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A piece of YAML in a document."""
-
     name: str
     text: str
 
@@ -39,7 +37,6 @@ class Block:
 
     @property
     def workflow(self) -> str:
-        """Return the smallest workflow that holds it."""
         match self.kind:
             case "steps":
                 job = f"runs-on: ubuntu-latest\nsteps:\n{indent(self.text, '  ')}"

@@ -104,7 +104,6 @@ class Job:
 
     @property
     def environments(self) -> list[Path]:
-        """Return the environments in the runner's temporary folder."""
         return sorted(path for path in self.temp.glob("sepurux-gate-*") if path.is_dir())
 
 
@@ -126,7 +125,6 @@ def python(prepared: Path | None = None) -> str:
 
 
 def a_copy(folder: Path, start: str) -> Path:
-    """Return a copy of the action that starts another program."""
     shutil.copytree(COMPOSITE, folder / "composite", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(REPOSITORY / "requirements.txt", folder)
     (folder / "composite" / "start.py").write_text(start, encoding="utf-8")

@@ -31,7 +31,6 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 
 @pytest.fixture(scope="session")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an environment that contains only pip."""
     folder = tmp_path_factory.mktemp("bare") / "venv"
     venv.create(folder)
     (packages,) = folder.glob("lib/python*/site-packages")
@@ -59,7 +58,6 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, bare: Path) -> Job:
 
 @pytest.fixture
 def job(prepared: Job, tmp_path: Path, sandbox: Sandbox) -> Job:
-    """Return a job with its own workspace and the shared temporary folder."""
     return replace(prepared, workspace=tmp_path / "workspace", url=sandbox.url)
 
 

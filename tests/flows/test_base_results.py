@@ -45,14 +45,12 @@ def options(scene: Scene, sandbox: Sandbox, **inputs: str) -> dict[str, Any]:
 def at(
     scene: Scene, given: dict[str, Any], sha: str, ref: str = "refs/heads/main", event: str = "push"
 ) -> dict[str, Any]:
-    """Return the arguments of `run_action` for a commit of a branch or a tag."""
     variables = {"GITHUB_SHA": sha, "GITHUB_REF": ref}
     payload = {"repository": {"full_name": "octo/shop", "default_branch": "main"}, "ref": ref, "after": sha}
     return given | {"event_name": event, "event": payload, "env": scene.environment() | variables}
 
 
 def on_main(scene: Scene, sandbox: Sandbox, files: dict[str, bytes], event: str = "push", **inputs: str) -> StepResult:
-    """Run the step for a new commit of main."""
     sha = scene.repository.commit("main")
     return run_action(**at(scene, options(scene, sandbox, **inputs), sha, event=event), files=files)
 

@@ -33,7 +33,6 @@ for scenario in ("one", "two", "three"):
 
 
 def script() -> str:
-    """Return what the example runs to record."""
     workflow = yaml.safe_load((REPOSITORY / "examples" / "workflows" / "many-agents.yml").read_text(encoding="utf-8"))
     [run] = [step["run"] for step in workflow["jobs"]["record"]["steps"] if "BASE" in step.get("env", {})]
     return str(run)
@@ -52,7 +51,6 @@ class Checkout:
         return done.stdout.strip()
 
     def commit(self, branch: str, files: Mapping[str, str]) -> str:
-        """Return the SHA of a new commit with these files."""
         self.git("checkout", "--quiet", branch)
         for name, text in files.items():
             path = self.folder / name

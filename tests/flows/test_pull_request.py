@@ -207,7 +207,6 @@ def test_a_deleted_branch_is_skipped_whatever_the_settings_say(
 
 
 def commented(scene: Scene, **inputs: str) -> StepResult:
-    """Return the result of a run on `issue_comment`, with a trace in the workspace."""
     issue = {"number": scene.pull.number, "pull_request": {"url": "https://api.github.com/..."}}
     return scene.on("issue_comment", {"issue": issue}, inputs, files={"traces/a.json": TRACE})
 

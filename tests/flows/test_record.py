@@ -42,7 +42,6 @@ def run(
 
 
 def failed_once(scene: Scene, **inputs: str) -> None:
-    """Let the first run fail, and each later evaluation pass."""
     scene.answers(**FAILED)
     assert run(scene, **inputs).outputs["decision"] == "fail"
     scene.answers(**PASSED)
@@ -365,7 +364,6 @@ def test_an_approval_by_the_author_of_another_pull_request_with_this_commit_does
 
 
 def left_pending(scene: Scene, **inputs: str) -> None:
-    """Let the first run end without a decision."""
     scene.answers(**RUNNING)
     assert run(scene, timeout="1", **inputs).outputs["decision"] == "pending"
 

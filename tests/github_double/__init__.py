@@ -91,7 +91,6 @@ class GitHub:
             return tuple(self._records)
 
     def calls(self, pattern: str) -> tuple[Record, ...]:
-        """Return the requests so far whose operation matches a pattern."""
         return tuple(record for record in self.requests if fnmatchcase(record.operation, pattern))
 
     def repository(self, full_name: str = "octo/shop", files: Mapping[str, str] | None = None) -> Repository:

@@ -38,13 +38,11 @@ def refused(status: int, message: str) -> be.Answer:
 
 
 def secondary_limit(*, retry_after_s: int | None = None, status: int = 403) -> be.Answer:
-    """Answer that calls come too fast, with or without a Retry-After; `status` is 403 or 429."""
     headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
     return be.json({"message": SECONDARY}, status, headers)
 
 
 def primary_limit(*, status: int = 403, reset_after_s: int = 3600) -> be.Answer:
-    """Answer that the hour's calls are used up; `status` is 403 or 429."""
     headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + reset_after_s)}
     return be.json({"message": PRIMARY}, status, headers)
 

@@ -31,7 +31,6 @@ def test_a_run_does_what_the_documents_say(first: int, tmp_path: Path) -> None:
 
 
 def differences(wanted: Expected, seen: Observed) -> list[str]:
-    """Return what differs between the model and the run, one line each."""
     outputs = seen.outputs
     pairs: list[tuple[str, object, object]] = [
         ("exit status", wanted.exit_status, seen.exit_status),

@@ -230,7 +230,6 @@ def _some(rng: Random, share: float, **choices: Sequence[Any]) -> dict[str, Any]
 
 
 def _settings(rng: Random) -> dict[str, Any]:
-    """Return settings that both inputs and a policy file may have."""
     enforcement = _some(rng, 0.6, enforcement=(*STAGES, "soft"))
     on_undecided = _some(rng, 0.4, on_undecided=("allow", "allow", "block"))
     thresholds = _some(
@@ -363,7 +362,6 @@ def _of_recordings(rng: Random) -> dict[str, Any]:
 
 
 def _sound(rng: Random, run: Run) -> Run:
-    """Return a run that passes and reports its pass rate and categories."""
     rate = rng.choice((1, 0.95, 0.9, 0.8, 0.7, 0.5))
     fields: dict[str, Any] = {"status": "done", "decision": "pass", "pass_rate": rate}
     fields["mutation_categories"] = rng.choice(([], ["auth"], ["timeouts"], ["auth", "timeouts"]))
