@@ -3,8 +3,6 @@
 A route without a script is not found.
 """
 
-from __future__ import annotations
-
 import gzip
 import json as jsonlib
 import os
@@ -67,7 +65,7 @@ class Line(Protocol):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: _Server
+    server: "_Server"
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # a single byte is sent at once
 

@@ -4,8 +4,6 @@
 action.
 """
 
-from __future__ import annotations
-
 import string
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Sets up the test process, wherever it is started."""
 
-from __future__ import annotations
-
 import os
 import signal
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Fakes: an hour passes in a millisecond, and nothing is patched."""
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 import selectors

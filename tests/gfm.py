@@ -1,7 +1,5 @@
 """Parses Markdown with GitHub's own parser."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass, field
 from html.parser import HTMLParser

@@ -5,8 +5,6 @@ ContainerActionHandler), for what the action may do: annotations, masks, outputs
 command or command file is an error. A step gets only the variables of the test's environment that INHERITED names.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """The inputs and files of a step that evaluates an example trace in the sandbox, and sandboxes with faults."""
 
-from __future__ import annotations
-
 from threading import Lock
 
 from sepurux_action.sandbox import Store, campaign_id

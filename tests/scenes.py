@@ -1,7 +1,5 @@
 """Shared test setups: a repository with a pull request on the GitHub double, and a client or a whole step for it."""
 
-from __future__ import annotations
-
 import html
 import re
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The YAML blocks of the documents, and the smallest workflow that contains each."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ CompositeActionHandler and ScriptHandler of actions/runner). What action.yml dec
 inputs. Any other INPUT_* is a variable of the job, an earlier step, or a surrounding action, and remains.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

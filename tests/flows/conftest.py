@@ -4,8 +4,6 @@ To be fast, the Python of such a job copies a prepared environment instead of cr
 `container` creates an environment and installs the locked packages.
 """
 
-from __future__ import annotations
-
 import shutil
 import venv
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """What a step shows of the base's results, by scenario and for the whole gate, and which runs write them."""
 
-from __future__ import annotations
-
 import json
 import os
 import textwrap

@@ -1,7 +1,5 @@
 """The gate on a command line, for other CI systems."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

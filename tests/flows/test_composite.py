@@ -1,7 +1,5 @@
 """The composite action, for runners without Docker: the Python that it chooses, its environment, and its step."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -1,7 +1,5 @@
 """The packages of a composite step: what pip installs into its environment, and what a planted file cannot replace."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import shutil

@@ -1,7 +1,5 @@
 """The whole gate as a step of a workflow, with a backend on loopback and the runner's files."""
 
-from __future__ import annotations
-
 import json
 import re
 import signal

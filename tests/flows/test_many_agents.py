@@ -1,7 +1,5 @@
 """The example for several agents records the agents that a pull request changes, and the gate skips the others."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The policy file and the stages: which file applies, what a pull request cannot loosen, who can approve a gate."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """The process of the gate: signals at any time, and streams that are closed or full."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import signal

@@ -1,7 +1,5 @@
 """The whole gate with GitHub: a real process, the real PyGithub, and a GitHub that knows its own description."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """A `fail` stays, because the commit's statuses are the record; and an evaluation that the next run continues."""
 
-from __future__ import annotations
-
 import json
 import signal
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The gate on a pseudo-terminal: one line is rewritten while it waits, and then only the result remains."""
 
-from __future__ import annotations
-
 import os
 import pty
 import re

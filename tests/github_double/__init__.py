@@ -3,8 +3,6 @@
 Each call is checked against GitHub's description; one that it does not know, or such a response, fails the test.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Collection, Mapping

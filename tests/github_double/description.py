@@ -1,7 +1,5 @@
 """GitHub's published description of its API: which calls exist, what they accept, and what they return."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping

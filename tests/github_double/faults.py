@@ -1,7 +1,5 @@
 """What can go wrong between a client and GitHub, as steps around the work of a call."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """The GraphQL calls of the double: graphql-core executes queries against GitHub's public schema."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache

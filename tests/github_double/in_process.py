@@ -1,7 +1,5 @@
 """PyGithub's connections to the double in this process, without a socket."""
 
-from __future__ import annotations
-
 import io
 import time
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """The REST calls of the double: the permission that each needs, its rules, and the fields that the package reads."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime

@@ -4,8 +4,6 @@ A run may be interrupted by a signal before any of its calls, or by a whole othe
 calls of GitHub may fail.
 """
 
-from __future__ import annotations
-
 import json
 import threading
 from collections.abc import Mapping
@@ -64,7 +62,7 @@ class Step:
     stopped_at: int | None = None
     killed: bool = False
     other_at: int = 0
-    other: Step | None = None
+    other: "Step | None" = None
     fault: tuple[str, ...] = ()
     fault_from: int = 0
     times: int = 0

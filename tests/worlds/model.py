@@ -3,8 +3,6 @@
 This module shares no code with the package. Each function names the part of the documents that it follows.
 """
 
-from __future__ import annotations
-
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence

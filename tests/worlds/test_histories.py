@@ -1,7 +1,5 @@
 """Random histories of one commit: once it failed, no run turns the status green without someone who may approve."""
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Random worlds: the whole step does what a model says that is written from the documents alone."""
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Random worlds: everything that one run of the gate meets, as plain data. A seed always gives the same world."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
