@@ -223,22 +223,12 @@ def _summary(path: Path, log: StepLog) -> str:
 
 
 def pull_request_event(*, number: int = 42, head_sha: str = HEAD_SHA, base_sha: str = BASE_SHA) -> Event:
-    repository = {"full_name": "octo-org/agents", "fork": False, "default_branch": "main"}
-    return {
-        "action": "synchronize",
-        "number": number,
-        "pull_request": {
-            "number": number,
-            "state": "open",
-            "draft": False,
-            "user": {"login": "contributor", "type": "User"},
-            "merge_commit_sha": MERGE_SHA,
-            "head": {"ref": "refunds", "sha": head_sha, "repo": repository},
-            "base": {"ref": "main", "sha": base_sha, "repo": repository},
-        },
-        "repository": repository,
-        "sender": {"login": "contributor", "type": "User"},
-    }
+    repository = {"full_name": "octo-org/agents", "default_branch": "main"}
+    user = {"login": "contributor", "type": "User"}
+    head = {"ref": "refunds", "sha": head_sha, "repo": repository}
+    base = {"ref": "main", "sha": base_sha, "repo": repository}
+    pull = {"number": number, "state": "open", "user": user, "merge_commit_sha": MERGE_SHA, "head": head, "base": base}
+    return {"action": "synchronize", "number": number, "pull_request": pull, "repository": repository, "sender": user}
 
 
 def _context_variables(event_name: str, event: Mapping[str, Any], workspace: Path) -> dict[str, str]:

@@ -218,18 +218,8 @@ def _baseline(world: World) -> str:
     """Return a file in which each scenario always passed, of each branch or of another one."""
     known = tuple(BaseScenario(name=str(name), pass_rate=1.0, steps=("1 a()",)) for name in {*FILES, *TASKS})
     other = world.baseline == "of another branch"
-    results = [
-        BaseResult(
-            gate=CAMPAIGN,
-            campaign=CAMPAIGN,
-            branch="nowhere" if other else branch,
-            commit=tip,
-            time=1,
-            decision=Decision.PASS,
-            scenarios=known,
-        )
-        for branch, tip in TIPS.items()
-    ]
+    result = partial(BaseResult, gate=CAMPAIGN, campaign=CAMPAIGN, time=1, decision=Decision.PASS, scenarios=known)
+    results = [result(branch="nowhere" if other else branch, commit=tip) for branch, tip in TIPS.items()]
     written = write_results(results, "forged" if world.baseline == "forged" else SECRET, REPOSITORY)
     return written.replace("baseline@1", "baseline@0") if world.baseline == "old" else written
 
