@@ -331,7 +331,8 @@ def _with_new_failures(gate: Gate) -> GateResult:
             )
             made = a_run(run, trace=f"traces/{place}.json", run_id=place, trace_id=place, failures=failures)
             runs.append((name, made))
-    return _of_recordings(gate, runs, fixed=FIXED.fixed)
+    result = _of_recordings(gate, runs)
+    return replace(result, what_failed=replace(result.what_failed, fixed=FIXED.fixed))
 
 
 def _with_worse_scenarios(result: GateResult) -> GateResult:
@@ -410,12 +411,11 @@ def _of_low_scenarios() -> GateResult:
     return _of_recordings(gate, runs)
 
 
-def _of_recordings(
-    gate: Gate, runs: Sequence[tuple[str, RunResult]], fixed: tuple[FixedFailure, ...] = ()
-) -> GateResult:
+def _of_recordings(gate: Gate, runs: Sequence[tuple[str, RunResult]]) -> GateResult:
     traces = tuple(Trace(label=run.trace, content=b"{}", task=task) for task, run in runs)
-    made = a_result(*(replace(run, uploaded=True) for _, run in runs), gate=replace(gate, traces=traces))
-    return _with_failures(made, fixed)
+    return _with_failures(
+        a_result(*(replace(run, uploaded=True) for _, run in runs), gate=replace(gate, traces=traces))
+    )
 
 
 def _with_failures(result: GateResult, fixed: tuple[FixedFailure, ...] = ()) -> GateResult:
