@@ -7,7 +7,6 @@ inputs. Any other INPUT_* is a variable of the job, an earlier step, or a surrou
 
 import json
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -33,24 +32,6 @@ PIPS_OWN = {
 NO_INDEX = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": os.devnull}
 
 
-def evaluated(text: str, contexts: Mapping[str, Mapping[str, str]]) -> str:
-    """Return the text with each `${{ context.name }}` replaced, by '' for an unknown name.
-
-    `inputs` and `steps.gate.outputs` are contexts. `toJSON(inputs)` is indented by two spaces, as the runner does it.
-    Raises ValueError for any other expression.
-    """
-
-    def value(found: re.Match[str]) -> str:
-        if found[1] == "toJSON(inputs)":
-            return json.dumps(contexts["inputs"], indent=2)
-        context, _, name = found[1].rpartition(".")
-        if context not in contexts:
-            raise ValueError(f"an expression that is not supported here: {found[0]}")
-        return contexts[context].get(name, "")
-
-    return re.sub(r"\$\{\{\s*(.*?)\s*\}\}", value, text)
-
-
 def read_action(folder: Path) -> dict[str, Any]:
     """Return the content of action.yml, with every scalar as a text."""
     return read_manifest((folder / "action.yml").read_text(encoding="utf-8"))
@@ -60,15 +41,15 @@ def launch(folder: Path, names: Collection[str], environment: Mapping[str, str])
     """Return the command and the environment of the process that runs the action's only step; `names` are inputs."""
     action = read_action(folder)
     [step] = action["runs"]["steps"]
-    if step["shell"] != "bash":
-        raise ValueError(f"a shell that is not supported here: {step['shell']}")
+    assert (step["shell"], step["env"]) == ("bash", {"GATE_INPUTS": "${{ toJSON(inputs) }}"})
+    assert "${{" not in step["run"]
     given = {input_variable(name): name for name in [*action["inputs"], *names]}
     inputs = {given[name]: value for name, value in environment.items() if name in given}
     variables = {name: value for name, value in environment.items() if name not in given}
-    variables |= {name: evaluated(text, {"inputs": inputs}) for name, text in step["env"].items()}
+    variables["GATE_INPUTS"] = json.dumps(inputs, indent=2)  # as the runner does it
     descriptor, path = tempfile.mkstemp(suffix=".sh", dir=environment["RUNNER_TEMP"])
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(evaluated(step["run"], {"inputs": inputs}))
+        file.write(step["run"])
     return [*BASH, path], {**variables, "GITHUB_ACTION_PATH": str(folder)}
 
 
