@@ -85,7 +85,7 @@ image: ## build the image; IMAGE= names it, GATE_BASE= a local base
 # The second command runs flow tests inside the image, which has fewer packages than the environment of `make test`.
 container: export GATE_IMAGE ?= $(IMAGE)
 container: $(READY) ## test the image, and workflows under act (needs Docker)
-	$(BIN)/pytest -m container tests/container tests/flows/test_composite_packages.py
+	$(BIN)/pytest -m container tests/container tests/flows/test_composite.py
 	GATE_LABEL=gate-flows GATE_ENTRYPOINT=tests/container/docker_step.py $(BIN)/pytest -n auto tests/flows/test_pull_request.py
 
 clean: ## remove .venv and everything else that make wrote
