@@ -13,13 +13,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import wait
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Required, Self, TypedDict, Unpack
 
@@ -302,34 +301,29 @@ class StepOptions(TypedDict, total=False):
     process: bool
 
 
-class RunningStep(ABC):
-    """A running step; leaving it as a context manager ends it. `files` are its command files and its log."""
+@dataclass(frozen=True, slots=True)
+class RunningStep:
+    """A running step; leaving it as a context manager ends it. `files` are its command files and its log.
 
-    def __init__(self, result: StepResult, files: Mapping[str, Path]) -> None:
-        self._result = result
-        self._files = files
+    `send_signal` reaches the step only, as Docker signals a container's first process. `wait` returns the exit status,
+    or None if the step is still running after so many seconds.
+    """
+
+    result: StepResult
+    files: Mapping[str, Path]
+    send_signal: Callable[[int], None]
+    wait: Callable[[float], int | None]
+    end: Callable[[], None]
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end()
+        self.end()
 
     @property
     def raw_log(self) -> str:
-        return self._files["LOG"].read_bytes().decode("utf-8", errors="replace")
-
-    @abstractmethod
-    def send_signal(self, number: int) -> None:
-        """Send a signal to the step only, as Docker does to a container's first process."""
-
-    @abstractmethod
-    def _wait(self, timeout: float) -> int | None:
-        """Return the exit status, or None if the step is still running after `timeout` seconds."""
-
-    @abstractmethod
-    def _end(self) -> None:
-        """End the step if it is still running."""
+        return self.files["LOG"].read_bytes().decode("utf-8", errors="replace")
 
     def wait_for(self, ready: str | Callable[[], object], timeout: float = 20) -> None:
         """Return when the log has a text or a condition is true; raises AssertionError after `timeout` seconds."""
@@ -340,78 +334,69 @@ class RunningStep(ABC):
 
     def finish(self, timeout: float = 60) -> StepResult:
         """Return the result when the step has ended; raises AssertionError after `timeout` seconds."""
-        exit_code = self._wait(timeout)
+        exit_code = self.wait(timeout)
         assert exit_code is not None, f"the step is still running after {timeout} s; its log:\n{self.raw_log}"
-        self._end()
-        result = self._result
+        self.end()
+        result = self.result
         result.exit_code, result.raw_log = exit_code, self.raw_log
         for line in output_lines(result.raw_log):
             result.feed(line)
         try:
-            result.outputs.update(file_pairs(_text(self._files["OUTPUT"])))
+            result.outputs.update(file_pairs(_text(self.files["OUTPUT"])))
         except CommandError as error:
             result.fail(f"the output file is malformed: {error}")
-        result.summary = _summary(self._files["STEP_SUMMARY"], result)
+        result.summary = _summary(self.files["STEP_SUMMARY"], result)
         for name in ("STATE", "ENV", "PATH"):
-            if _text(self._files[name]):
+            if _text(self.files[name]):
                 result.fail(f"the action does not write to GITHUB_{name}")
         return result
 
 
-class ProcessStep(RunningStep):
-    """A step in a process of its own, for what only a process can show, such as signals."""
+def _in_process(
+    command: Sequence[str], environ: Mapping[str, str], result: StepResult, files: Mapping[str, Path]
+) -> RunningStep:
+    with files["LOG"].open("ab") as stream:
+        process = subprocess.Popen(
+            command,
+            env={**inherited(), **environ},
+            cwd=result.workspace,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
-    def __init__(
-        self, command: Sequence[str], environ: Mapping[str, str], result: StepResult, files: Mapping[str, Path]
-    ) -> None:
-        super().__init__(result, files)
-        with files["LOG"].open("ab") as stream:
-            self._process = subprocess.Popen(
-                command,
-                env={**inherited(), **environ},
-                cwd=result.workspace,
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    def send_signal(self, number: int) -> None:
-        self._process.send_signal(number)
-
-    def _wait(self, timeout: float) -> int | None:
+    def wait_for_exit(timeout: float) -> int | None:
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout)
-        return self._process.returncode
+            process.wait(timeout)
+        return process.returncode
 
-    def _end(self) -> None:
+    def end() -> None:
         with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)  # also child processes, which a container would end
-        self._process.wait()
+            os.killpg(process.pid, signal.SIGKILL)  # also child processes, which a container would end
+        process.wait()
+
+    return RunningStep(result, files, process.send_signal, wait_for_exit, end)
 
 
-class ThreadStep(RunningStep):
-    """A step in a thread of the test's process: the same entry point without a new interpreter."""
+def _in_thread(environ: Mapping[str, str], result: StepResult, files: Mapping[str, Path]) -> RunningStep:
+    """Start the same entry point without a new interpreter."""
+    signals = Signals()
 
-    def __init__(self, environ: Mapping[str, str], result: StepResult, files: Mapping[str, Path]) -> None:
-        super().__init__(result, files)
-        self._signals = Signals()
-        self._exit_code = start_thread(partial(self._run, environ))
+    def run() -> int:
+        with files["LOG"].open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
+            return run_step(environ, stream, signals)
 
-    def send_signal(self, number: int) -> None:
-        self._signals.receive(number)
+    exit_code = start_thread(run)
 
-    def _run(self, environ: Mapping[str, str]) -> int:
-        with self._files["LOG"].open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
-            return run_step(environ, stream, self._signals)
+    def end() -> None:
+        if not exit_code.done():
+            signals.receive(signal.SIGTERM)
+            wait([exit_code], SIGNAL_GRACE)
 
-    def _wait(self, timeout: float) -> int | None:
-        return self._exit_code.result() if wait([self._exit_code], timeout).done else None
-
-    def _end(self) -> None:
-        if not self._exit_code.done():
-            self._signals.receive(signal.SIGTERM)
-            wait([self._exit_code], SIGNAL_GRACE)
+    return RunningStep(
+        result, files, signals.receive, lambda s: exit_code.result() if wait([exit_code], s).done else None, end
+    )
 
 
 def start_action(**step: Unpack[StepOptions]) -> RunningStep:
@@ -453,11 +438,11 @@ def start_action(**step: Unpack[StepOptions]) -> RunningStep:
     for path in files.values():
         path.touch()
     if launch := step.get("launch"):
-        return ProcessStep(*launch(environment), result, files)
+        return _in_process(*launch(environment), result, files)
     entrypoint = step.get("entrypoint", ENTRYPOINT)
     if entrypoint == REPOSITORY / "entrypoint.py" and not step.get("process"):
-        return ThreadStep(environment, result, files)
-    return ProcessStep([sys.executable, "-I", str(entrypoint)], environment, result, files)
+        return _in_thread(environment, result, files)
+    return _in_process([sys.executable, "-I", str(entrypoint)], environment, result, files)
 
 
 @cache
