@@ -15,7 +15,7 @@ from tests import backend
 from tests.backend import decided, sound_backend
 from tests.github_double import faults
 from tests.runner import COMMAND_LINE, REPOSITORY, StepResult, inherited, interrupt, run_shell
-from tests.scenes import CAMPAIGN, SECRET, Scene
+from tests.scenes import CAMPAIGN, NUMBERS, SECRET, Scene
 
 
 @contextmanager
@@ -82,6 +82,13 @@ def test_a_step_that_is_killed_leaves_its_ids_and_no_pass(tmp_path: Path) -> Non
     result = interrupted(tmp_path, "started batch", signal.SIGKILL)
     assert (result.outputs["decision"], result.outputs["conclusion"]) == ("error", "failure")
     assert result.outputs["batch_id"] == backend.BATCH_ID
+
+
+def test_a_signal_while_the_score_is_read_leaves_no_pass(scene: Scene) -> None:
+    scene.answers(decision="pass", **NUMBERS)
+    scene.sepurux.script("GET /v1/campaigns/*/reliability", backend.empty(503), backend.hang())
+    result = interrupt("the reliability score: HTTP 503", **scene.options(min_reliability_score="80"))
+    assert (result.exit_code, result.outputs["decision"], scene.status[0]) == (143, "error", "failure")
 
 
 def test_a_signal_after_an_error_blocks_although_errors_are_allowed(scene: Scene) -> None:
