@@ -19,7 +19,7 @@ from sepurux_action.config import options
 from sepurux_action.host.deadlines import Signals
 from tests import backend
 from tests.backend import decided, sound_backend
-from tests.runner import REPOSITORY, TRACE, run_cli, run_shell
+from tests.runner import COMMAND_LINE, REPOSITORY, TRACE, run_cli, run_shell
 
 SECRET = "api-key-0123456789"
 STEP = f"{sys.executable} -I {REPOSITORY / 'entrypoint.py'}"
@@ -236,11 +236,12 @@ def test_a_flag_that_gives_several_gates_one_name_is_a_problem(flag: str, tmp_pa
     assert f"  {flag}: {message}" in ended.log
 
 
-def test_a_step_in_a_deleted_working_directory_finds_traces_by_absolute_paths(tmp_path: Path) -> None:
+def test_in_a_deleted_working_directory_only_absolute_paths_lead_to_traces(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(TRACE)
-    (tmp_path / "gone").mkdir()
-    inputs = 'INPUT_CAMPAIGN=core-reliability INPUT_TRACE_FILE="$RUNNER_TEMP/x.json"'
+    gone = "export RUNNER_TEMP=$PWD; mkdir gone; cd gone; rmdir ../gone"
+    inputs = f'INPUT_CAMPAIGN=core-reliability INPUT_TRACE_FILE="$RUNNER_TEMP/x.json" INPUT_TOKEN={SECRET}'
     with sound_backend() as sepurux:
-        settings = f"RUNNER_TEMP=$PWD INPUT_TOKEN={SECRET} INPUT_BASE_URL={sepurux.url}"
-        ended = run_shell(f"export {settings}; cd gone; rmdir ../gone; env {inputs} {STEP}", tmp_path)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+        absolute = run_shell(f"{gone}; env {inputs} INPUT_BASE_URL={sepurux.url} {STEP}", tmp_path)
+    relative = run_shell(f"{gone}; {COMMAND_LINE} --campaign core --trace-file x.json --token {SECRET}", tmp_path)
+    assert absolute.returncode == 0, absolute.stdout + absolute.stderr
+    assert (relative.returncode, '"x.json" was not found in the working directory' in relative.stderr) == (2, True)
