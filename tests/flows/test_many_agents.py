@@ -10,10 +10,9 @@ import pytest
 import yaml
 
 from sepurux_action.sandbox import Sandbox, Store
-from tests.github_double import GitHub
-from tests.runner import REPOSITORY, inherited, pull_request_event, run_action
+from tests.runner import REPOSITORY, inherited
 from tests.sandboxed import SECRET, TRACES
-from tests.scenes import FULL
+from tests.scenes import Scene
 
 AGENTS = {"refunds", "support", "search"}
 FILE = ".github/sepurux-gate.yml"
@@ -48,7 +47,7 @@ class Checkout:
         done = subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
-    def commit(self, branch: str, files: Mapping[str, str]) -> str:
+    def commit(self, branch: str, files: Mapping[str, str]) -> None:
         self.git("checkout", "--quiet", branch)
         for name, text in files.items():
             path = self.folder / name
@@ -56,7 +55,6 @@ class Checkout:
             path.write_text(text, encoding="utf-8")
         self.git("add", ".")
         self.git("commit", "--quiet", "--message", "change")
-        return self.git("rev-parse", "HEAD")
 
     def record(self, base: str = "main", head: str = "change") -> int:
         """Record as GitHub runs it, with the merge of both branches checked out, and return the exit status."""
@@ -136,24 +134,17 @@ def test_if_one_recording_fails_the_job_fails(checkout: Checkout) -> None:
 
 
 def test_a_gate_whose_agent_was_not_recorded_is_skipped_or_blocks_although_errors_are_allowed(
-    checkout: Checkout,
+    checkout: Checkout, scene: Scene
 ) -> None:
-    changed = "shared/tools.py"  # in `paths`, but not in the filter
-    checkout.commit("change", {changed: "changed\n"})
+    changed = {"shared/tools.py": "changed\n"}  # in `paths`, but not in the filter
+    checkout.commit("change", changed)
     assert (checkout.record(), checkout.recorded()) == (0, set())
     policy = POLICY.replace('"bots/support/**"', '"bots/support/**", "shared/**"')
     policy = policy.replace("timeout: 15m\n", "timeout: 15m\non_undecided: allow\n")
-    store = Store(campaigns=["support-reliability", "search-reliability"])
-    with GitHub() as github, Sandbox(store, token=SECRET) as sandbox:
-        repository = github.repository("octo-org/agents", {FILE: policy})
-        pull = repository.pull("mona", head="change", files={changed: "changed\n"})
-        result = run_action(
-            workspace=checkout.folder,
-            inputs={"token": SECRET, "base_url": sandbox.url, "comment_key": "agents"},
-            event=pull_request_event(number=pull.number, head_sha=pull.head_sha, base_sha=pull.base_sha),
-            token=github.token(FULL),
-            env={"GITHUB_API_URL": github.url, "GITHUB_GRAPHQL_URL": github.graphql_url},
-        )
+    scene.repository.commit("main", {FILE: policy})
+    scene.pull, scene.workspace = scene.repository.pull("mona", head="change", files=changed), checkout.folder
+    with Sandbox(Store(campaigns=["support-reliability", "search-reliability"]), token=SECRET) as sandbox:
+        result = scene.run(base_url=sandbox.url)
     decisions = {each["name"]: each["decision"] for each in json.loads(result.outputs["gates"])}
     assert decisions == {"refunds": "skipped", "support": "error", "search": "skipped"}
     assert (result.exit_code, result.outputs["conclusion"]) == (2, "failure")
