@@ -30,7 +30,7 @@ from sepurux_action.evaluation.transport import Transport
 from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.step import Connections
 from tests import backend as be
-from tests.fakes import FakeApiCalls, done
+from tests.fakes import FakeApiCalls, FakeClock, done
 from tests.github_double import BOT, GitHub
 from tests.github_double.faults import broken, refused
 from tests.github_double.in_process import connected
@@ -147,15 +147,12 @@ def run_on(
     )
 
 
-class InstantTimeouts(Timeouts):
+class InstantTimeouts(FakeClock):
     """Runs work at once, and waits for nothing. After a signal, the step makes real ones."""
 
     def __init__(self, signals: Signals, github: WorldGitHub) -> None:
-        super().__init__(signals)
-        self._time, self._github = 0.0, github
-
-    def now(self) -> float:
-        return self._time
+        Timeouts.__init__(self, signals)
+        self.time, self._github = 0.0, github
 
     def run_side_by_side(self, works: Iterable[tuple[float, Callable[[], T]]]) -> list[Future[T]]:
         futures = []
@@ -165,9 +162,6 @@ class InstantTimeouts(Timeouts):
             self._github.between("github")
             futures.append(done(work))
         return futures
-
-    def pause(self, seconds: float) -> None:
-        self._time += seconds
 
 
 # --- What GitHub gives the step --------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -152,16 +153,8 @@ def _step(rng: Random, *, nested: bool = False) -> Step:
 
 def _runs(rng: Random, *, fails: float) -> tuple[Run, ...]:
     shown = [{**(FAILS if rng.random() < fails else PASSES), **OTHERS} for _ in range(3)]
-    return tuple(
-        Run(
-            waits=rng.choice((0, 0, 1, 2)),
-            names_runs=("start", "poll"),
-            fields=fields,
-            rates=(1,) * 3,
-            scores=("null",) * 3,
-        )
-        for fields in shown
-    )
+    batch = partial(Run, names_runs=("start", "poll"), rates=(1,) * 3, scores=("null",) * 3)
+    return tuple(batch(waits=rng.choice((0, 0, 1, 2)), fields=fields) for fields in shown)
 
 
 @dataclass(kw_only=True)
