@@ -35,13 +35,7 @@ from sepurux_action.evaluation.base_results import BaseScenario, FixedFailure, O
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.confirmation import confirm
-from sepurux_action.evaluation.decision import (
-    NEXT_STEPS,
-    Decision,
-    Rule,
-    RunDecision,
-    decide,
-)
+from sepurux_action.evaluation.decision import NEXT_STEPS, Decision, Rule, RunDecision, decide
 from sepurux_action.evaluation.drops import Base, Baseline, BaselineResult
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal, enforce
 from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, merge_failures
@@ -463,12 +457,7 @@ DIFFERENT_STEPS = (
     "+ 5 payments.refund(order, amount_cents)",
 )
 LONG_STEP = "orders.cancel(reason, note, channel, locale, notify, …)"
-FAILED_STEP = (
-    "  …",
-    *(f"  {number} {LONG_STEP}" for number in range(23, 29, 2)),
-    f"> 29 {LONG_STEP}",
-    "  …",
-)
+FAILED_STEP = ("  …", *(f"  {number} {LONG_STEP}" for number in range(23, 29, 2)), f"> 29 {LONG_STEP}", "  …")
 FIXED = WhatFailed(fixed=(FixedFailure("refund twice", FAILURES[0].key, OnBase(4, 5)),))
 UNREAD_SCORE = "Could not read the reliability score: HTTP 503."
 EARLIER = WorkflowRun("https://github.com/octo/shop/actions/runs/7100001/attempts/1", 1_793_023_320.0)
@@ -570,8 +559,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     )
     risen = replace(against_main, baselines={"refunds": a_baseline(*_of_main(0.93))})
     larger = replace(
-        against_main,
-        baselines={"refunds": a_baseline(*(_with_scenarios(each, 43) for each in _of_main(0.95)))},
+        against_main, baselines={"refunds": a_baseline(*(_with_scenarios(each, 43) for each in _of_main(0.95)))}
     )
     steady = tuple(
         a_past_result(numbers=known(pass_rate=rate, reliability_score=91.2)) for rate in (0.95, 0.96, 0.95, 0.94)

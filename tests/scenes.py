@@ -75,9 +75,7 @@ class Scene:
     ) -> StepResult:
         """Run the step on another event; `env` adds to the variables of the runner."""
         sent = {"event_name": event_name, "event": {"repository": repository_json(self.repository), **event}}
-        return run_action(
-            **{**self.options(**inputs), **sent, "env": {**self.environment(), **env}, "files": files},
-        )
+        return run_action(**{**self.options(**inputs), **sent, "env": {**self.environment(), **env}, "files": files})
 
     def push(self, branch: str, **inputs: str) -> StepResult:
         commit, ref = self.repository.branches[branch].sha, f"refs/heads/{branch}"
@@ -124,11 +122,7 @@ def a_client_scene(github: GitHub) -> ClientScene:
     pull = repository.pull("mona", head="feature")
     client = connect(github.url, Secret(github.token()), "octo/shop")
     event = Event(
-        name="pull_request",
-        repository="octo/shop",
-        commit=pull.head_sha,
-        pull_request=pull.number,
-        base_ref="main",
+        name="pull_request", repository="octo/shop", commit=pull.head_sha, pull_request=pull.number, base_ref="main"
     )
     return ClientScene(github, repository, pull, client, event)
 
