@@ -35,7 +35,13 @@ from sepurux_action.evaluation.base_results import BaseScenario, FixedFailure, O
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.confirmation import confirm
-from sepurux_action.evaluation.decision import NEXT_STEPS, Decision, Rule, RunDecision, decide
+from sepurux_action.evaluation.decision import (
+    NEXT_STEPS,
+    Decision,
+    Rule,
+    RunDecision,
+    decide,
+)
 from sepurux_action.evaluation.drops import Base, Baseline, BaselineResult
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal, enforce
 from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, merge_failures
@@ -407,9 +413,8 @@ def _of_low_scenarios() -> GateResult:
 
 def _of_recordings(gate: Gate, runs: Sequence[tuple[str, RunResult]]) -> GateResult:
     traces = tuple(Trace(label=run.trace, content=b"{}", task=task) for task, run in runs)
-    return _with_failures(
-        a_result(*(replace(run, uploaded=True) for _, run in runs), gate=replace(gate, traces=traces))
-    )
+    uploaded = (replace(run, uploaded=True) for _, run in runs)
+    return _with_failures(a_result(*uploaded, gate=replace(gate, traces=traces)))
 
 
 def _with_failures(result: GateResult, fixed: tuple[FixedFailure, ...] = ()) -> GateResult:
@@ -457,7 +462,12 @@ DIFFERENT_STEPS = (
     "+ 5 payments.refund(order, amount_cents)",
 )
 LONG_STEP = "orders.cancel(reason, note, channel, locale, notify, …)"
-FAILED_STEP = ("  …", *(f"  {number} {LONG_STEP}" for number in range(23, 29, 2)), f"> 29 {LONG_STEP}", "  …")
+FAILED_STEP = (
+    "  …",
+    *(f"  {number} {LONG_STEP}" for number in range(23, 29, 2)),
+    f"> 29 {LONG_STEP}",
+    "  …",
+)
 FIXED = WhatFailed(fixed=(FixedFailure("refund twice", FAILURES[0].key, OnBase(4, 5)),))
 UNREAD_SCORE = "Could not read the reliability score: HTTP 503."
 EARLIER = WorkflowRun("https://github.com/octo/shop/actions/runs/7100001/attempts/1", 1_793_023_320.0)
@@ -507,24 +517,17 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "Change it under `Settings > Secrets and variables > Actions`, then {rerun}.",
     )
     not_reached = "Sepurux could not be reached within 1 min: the connection to app.sepurux.dev failed."
-    asking = a_gate(
-        limits={
-            "min_pass_rate": 0.85,
-            "max_unsafe": 0,
-            "max_failures": 3,
-            "min_reliability_score": 80,
-            "min_mutation_categories": 3,
-        },
-        required_mutation_categories=("timeouts", "schema_drift"),
-    )
+    limits = {"min_pass_rate": 0.85, "max_unsafe": 0, "max_failures": 3, "min_reliability_score": 80}
+    required = ("timeouts", "schema_drift")
+    asking = a_gate(limits={**limits, "min_mutation_categories": 3}, required_mutation_categories=required)
     observe, soft = a_gate(stage=Stage.OBSERVE), a_gate(stage=Stage.SOFT)
-    registered, waiting = (a_gate(name=name, traces=(OF_CAMPAIGN,)) for name in ("registered", "waiting"))
+    registered = a_gate(name="registered", traces=(OF_CAMPAIGN,))
+    waiting = replace(registered, name="waiting", stage=Stage.SOFT)
     uncalled = a_gate(traces=(replace(RECORDED, has_calls=False),))
-    covering = a_gate_with(min_pass_rate=0.85, required_mutation_categories=("timeouts", "schema_drift"))
+    covering = a_gate_with(min_pass_rate=0.85, required_mutation_categories=required)
     wide = replace(a_gate_with(min_pass_rate=0.85, min_scenarios=42), traces=(OF_CAMPAIGN,))
     allowed = a_gate(on_undecided=OnUndecided.ALLOW)
     skipped = undecided(Decision.SKIPPED, NOT_AFFECTED)
-    pushed = undecided(Decision.SKIPPED, "refs/heads/refunds was deleted.")
     unknown_record = undecided(Decision.ERROR, RECORD_UNREAD, RECORD_HINT, rule=Rule.RECORD_UNREAD)
     canceled = undecided(Decision.ERROR, CANCELED.reason, NEXT_STEPS[Rule.CANCELED], rule=Rule.CANCELED)
     better = run_with(FAILING, pass_rate=0.82, unsafe_attempts=0, failures=4, top_failing_tools=())
@@ -535,6 +538,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     on_review = replace(stands, anyone=False, excluded=(), by_review=True)
     described = "fail (hard): 72.0% passed, 1 unsafe, 5 failures, score 61.5; 40 scenarios"
     published = replace(of_status(described, FAILING.dashboard_url), recorded=RecordedFail())
+    by_status = GateResult.of(published, gate=a_gate(), blocks=True, recorded=RecordedFail())
     listed = replace(stands, anyone=False, reviewers=("mona", "hubot-2"), excluded=())
     confirming = a_gate(confirm=True)
     first = a_gate(name="search", campaign="search-reliability", stage=Stage.OBSERVE)
@@ -568,12 +572,9 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     young = a_context(base_ref="main", baselines={"refunds": a_baseline(*steady[:1])})
     against = a_context(base_ref="main", baselines={"refunds": a_baseline(*steady)})
     dropped = _compared(0.905, against)
-    # A run that does not evaluate the commit again shows the failed gate so.
-    recorded_drop = replace(dropped, recorded=stands)
     older, committed = _of_traces(), 1_800_000_000.0
     old = tuple(replace(trace, recorded=committed - 7 * DAY_S) for trace in older.gate.traces[:3])
     older = replace(older, gate=replace(older.gate, traces=(*old, older.gate.traces[3])))
-    recovering = replace(against_main, history=a_history(0.55, 0.62, 0.7))
     loosening = replace(against_main, policy_changes=POLICY_CHANGES)
     found: dict[str, tuple[GateResult | tuple[GateResult, ...], Context]] = {
         "pass": (a_result(a_run(PASSING)), risen),
@@ -584,11 +585,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "pass-registered": (a_result(a_run(PASSING), gate=registered), here),
         "pass-without-calls": (a_result(a_run(PASSING), gate=uncalled), here),
         "gates-registered": (
-            (
-                _failed(registered),
-                _failed(replace(waiting, stage=Stage.SOFT), approval=WAITS),
-                a_result(a_run(PASSING), gate=uncalled),
-            ),
+            (_failed(registered), _failed(waiting, approval=WAITS), a_result(a_run(PASSING), gate=uncalled)),
             here,
         ),
         "fail-new": (_with_new_failures(asking), against_main),
@@ -596,7 +593,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "fail-scenarios": (_of_scenarios(replace(asking, traces=(OF_CAMPAIGN,))), larger),
         "fail-uncovered": (a_result(a_run(replace(PASSING, decision="fail")), gate=covering), here),
         "fail-few-scenarios": (a_result(a_run(PASSING), gate=wide), larger),
-        "fail-recovering": (a_result(a_run(better)), recovering),
+        "fail-recovering": (a_result(a_run(better)), replace(against_main, history=a_history(0.55, 0.62, 0.7))),
         "fail-flood": (_flood(), here),
         "fail-observe": (_failed(observe, notes=(WAIT_FOR_MORE,)), here),
         "fail-soft": (_failed(soft), alone),
@@ -605,10 +602,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "fail-soft-impossible": (_failed(soft, approval=IMPOSSIBLE), here),
         "fail-soft-unread": (replace(_failed(soft, approval=UNREAD), recorded=on_review), here),
         "fail-recorded": (replace(_failed(asking), recorded=listed), against_main),
-        "fail-recorded-status": (
-            GateResult.of(published, gate=a_gate(), blocks=True, recorded=RecordedFail()),
-            against_main,
-        ),
+        "fail-recorded-status": (by_status, against_main),
         "fail-confirmed": (_confirmed(confirming, 0.72, 0.78), here),
         "pass-confirmed": (_confirmed(confirming, 0.84, 0.88), here),
         "pass-continued": (a_result(replace(a_run(PASSING), earlier=EARLIER)), here),
@@ -616,7 +610,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "fail-soft-approved": (_failed(soft, approval=APPROVED, notes=(ADVICE,)), here),
         "fail-unsupported-pass": (a_result(a_run(lying), what_failed=WhatFailed(notes=(UNREAD_SCORE,))), here),
         "fail-drop": (dropped, against),
-        "fail-drop-recorded": (recorded_drop, spread),
+        "fail-drop-recorded": (replace(dropped, recorded=stands), spread),
         "fail-drop-scenarios": (_with_worse_scenarios(dropped), against),
         "pass-within-range": (_compared(0.88, spread), spread),
         "pass-not-compared": (_compared(0.905, young), young),
@@ -632,7 +626,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "error-no-numbers": (a_result(a_run(silent)), here),
         "canceled": (a_result(replace(canceled, run_id=RUN_ID)), here),
         "skipped": (a_result(skipped), here),
-        "skipped-event": (a_result(pushed), alone),
+        "skipped-event": (a_result(undecided(Decision.SKIPPED, "refs/heads/refunds was deleted.")), alone),
         "policy-first": (a_result(a_run(PASSING), gate=first), replace(here, notes=(FIRST_FILE,))),
         "policy-deleted": (a_result(a_run(best)), replace(here, notes=(DELETED, LOST_STATUS))),
         "traces": (_of_traces(), here),
