@@ -17,6 +17,7 @@ from sepurux_action.errors import Outage
 
 CALL_S = 30.0  # the longest that a call may take
 MAX_RESPONSE_BYTES = 4 * 1024 * 1024
+MAX_OBJECTS = 50_000  # objects and lists of a response: each takes much memory, and no sound response has as many
 MAX_DETAIL_LENGTH = 500  # characters of a backend's error text that a reason quotes
 FAILURES_PAGE = 200  # classified failures that a call requests; the page size of the vendor's own client
 CAMPAIGNS = "/v1/campaigns"
@@ -193,11 +194,13 @@ def parse_response(call: ApiRequest, response: Response, credentials: Credential
     status, body = response.status, response.body
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's success class
         try:
-            return Success(redact.redact_json(json.loads(body, object_pairs_hook=_read_object)))
+            return Success(redact.redact_json(_read_json(body)))
         except (ValueError, RecursionError):
             what = "a response that is not JSON"
             if not body.strip():
                 what = "an empty response"
+            elif _has_too_many_objects(body):
+                what = f"a response with more than {MAX_OBJECTS:,} objects and lists"
             return TransientError(reason=f"{what} (HTTP {status})", status=status, reached=True)
     if 300 <= status < 400:  # noqa: PLR2004 - HTTP's redirection class
         where = json_reader.shorten(redact(json_reader.printable(response.location)), MAX_DETAIL_LENGTH)
@@ -223,6 +226,17 @@ def parse_response(call: ApiRequest, response: Response, credentials: Credential
     return PermanentError(reason=reason, status=status, hint=hint)
 
 
+def _read_json(body: bytes | bytearray) -> object:
+    """Return the JSON of a body; raises ValueError if there is none, or too much of it, or RecursionError."""
+    if _has_too_many_objects(body):
+        raise ValueError("too many objects")
+    return json.loads(body, object_pairs_hook=_read_object)
+
+
+def _has_too_many_objects(body: bytes | bytearray) -> bool:
+    return body.count(b"{") + body.count(b"[") > MAX_OBJECTS  # those in texts count too
+
+
 def _read_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
@@ -233,7 +247,7 @@ def _read_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 def error_detail(body: bytes | bytearray, redact: Callable[[str], str]) -> str:
     """Return the text of `{"detail": "..."}`, or of `{"detail": [{"loc": [...], "msg": "..."}]}`, on one short line."""
     try:
-        detail = json_reader.as_object(json.loads(body)).get("detail")
+        detail = json_reader.as_object(_read_json(body)).get("detail")
     except (ValueError, RecursionError):
         return ""
     entries = [*filter(None, [json_reader.text(detail)])]

@@ -92,9 +92,11 @@ def test_an_object_with_a_name_twice_is_no_json(body: bytes) -> None:
         (b"<html>", "a response that is not JSON (HTTP 200)"),
         (b'{"status": "do', "a response that is not JSON (HTTP 200)"),
         (b"\xff\xfe\xff", "a response that is not JSON (HTTP 200)"),
-        (b"[" * 100_000, "a response that is not JSON (HTTP 200)"),
+        (b"[" * 50_000, "a response that is not JSON (HTTP 200)"),
+        (b"[" * 50_001, "a response with more than 50,000 objects and lists (HTTP 200)"),
         (b"1" * 5_000, "a response that is not JSON (HTTP 200)"),
         (b'{"decision": "pa\xff\xfess"}', "a response that is not JSON (HTTP 200)"),
+        (b'{"a": [' + b"{}," * 50_000 + b"1]}", "a response with more than 50,000 objects and lists (HTTP 200)"),
     ],
 )
 def test_a_success_without_json_is_tried_again(body: bytes, reason: str) -> None:
