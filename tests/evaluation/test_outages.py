@@ -11,29 +11,11 @@ from sepurux_action.config.gate import Trace
 from sepurux_action.config.stage import OnUndecided
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, Success, TransientError
 from sepurux_action.evaluation.decision import Decision
-from tests.evaluation.responses import (
-    HANGS,
-    RUNNING,
-    Respond,
-    after,
-    by_score,
-    http,
-    in_turn,
-    instead,
-    rejected,
-    score,
-    sound,
-)
-from tests.evaluation.step import GATE, evaluate, runs_of
+from tests.evaluation.responses import HANGS, RUNNING, Respond, by_run, http, in_turn, instead, rejected, score, sound
+from tests.evaluation.step import KNOWN, evaluate, runs_of
 from tests.fakes import CAMPAIGN, FakeApiCalls, backend
 
-UPLOADED = replace(
-    GATE,
-    campaign=CAMPAIGN,
-    traces=(Trace(label="a.json", content=b"{}"),),
-    timeout_s=30,
-    on_undecided=OnUndecided.ALLOW,
-)
+UPLOADED = replace(KNOWN, traces=(Trace(label="a.json", content=b"{}"),), timeout_s=30, on_undecided=OnUndecided.ALLOW)
 LISTED = Success([])
 DOWN = http(500)
 REFUSED = TransientError(reason="refused", connected=False)
@@ -57,11 +39,6 @@ def test_an_uploaded_trace_may_be_the_cause_of_all_but_outages(
     assert (result.decision, result.trace_may_be_cause) == (Decision.ERROR, may_be_cause)
     asked = isinstance(response, TransientError) and response.status // 100 == 5
     assert calls.paths().count("GET /v1/campaigns") == asked
-
-
-def test_a_trace_that_was_not_uploaded_is_no_cause() -> None:
-    [result] = runs_of(FakeApiCalls(sound(runs=rejected(422))), replace(UPLOADED, traces=GATE.traces))
-    assert not result.trace_may_be_cause
 
 
 @pytest.mark.parametrize(
@@ -91,7 +68,7 @@ def test_an_uploaded_trace_may_be_the_cause_of_a_broken_or_unfinished_evaluation
 def test_an_uploaded_trace_may_be_the_cause_of_a_score_that_is_not_known(
     scores: Sequence[ApiResult], campaigns: ApiResult, *, may_be_cause: bool
 ) -> None:
-    respond = instead("the list of campaigns", in_turn(campaigns), by_score(*scores, runs=2))
+    respond = instead("the list of campaigns", in_turn(campaigns), by_run("/reliability", *scores))
     [result] = evaluate(FakeApiCalls(respond), replace(UPLOADED, limits={"min_reliability_score": 80}))
     assert (result.decision, result.is_suspect) == (Decision.ERROR, may_be_cause)
 
@@ -138,13 +115,3 @@ def test_an_outage_is_one_for_runs_too_that_no_time_was_left_for(
     gates = [replace(UPLOADED, name=f"gate-{n}", campaign=campaign, timeout_s=60) for n in range(count)]
     results = runs_of(FakeApiCalls(respond, takes_s), *gates)
     assert {(result.decision, result.trace_may_be_cause) for result in results} == {(Decision.ERROR, False)}
-
-
-@pytest.mark.parametrize(
-    ("later", "cancel_at", "decision"), [(http(503), None, Decision.PENDING), (RUNNING, 1_005, Decision.ERROR)]
-)
-def test_an_uploaded_trace_may_be_the_cause_of_an_evaluation_that_an_outage_or_a_signal_cuts_short(
-    later: ApiResult, cancel_at: float | None, decision: Decision
-) -> None:
-    [result] = runs_of(FakeApiCalls(backend(after(10, later)), cancel_at=cancel_at), UPLOADED)
-    assert (result.decision, result.trace_may_be_cause) == (decision, True)

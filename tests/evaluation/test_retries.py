@@ -20,6 +20,7 @@ from tests.evaluation.responses import (
     in_turn,
     instead,
     listed,
+    once,
     sound,
 )
 from tests.evaluation.step import GATE, evaluate, polls, runs_of
@@ -47,11 +48,8 @@ def test_a_backend_that_never_responds_gets_60_seconds_of_the_timeout() -> None:
 
 
 def test_a_post_is_retried_under_one_idempotency_key_and_every_post_has_its_own() -> None:
-    failing = iter([http(503)] * 3)
-    others = sound()
-    calls = FakeApiCalls(
-        lambda call, time: (next(failing, None) if call.method == "POST" else None) or others(call, time)
-    )
+    failing = in_turn(http(503), http(503), http(503), Success({"trace_id": "t", "batch_id": "b"}))
+    calls = FakeApiCalls(instead("POST", failing))
     runs_of(calls, replace(GATE, traces=(Trace(label="a.json", content=b"{}"),)))
     keys = [(call.path, call.idempotency_key) for _, call in calls.calls if call.method == "POST"]
     assert (len(keys), len(set(keys)), len({key for _, key in keys})) == (5, 2, 2)
@@ -95,32 +93,16 @@ def test_one_project_uses_all_slots_and_several_share_them(projects: str) -> Non
 
 @pytest.mark.parametrize("purpose", ["the CI run", "the poll of the run", "the classified failures"])
 def test_a_retry_after_holds_for_every_call_of_the_step(purpose: str) -> None:
-    others, limited = sound(), iter([http(503, retry_after_s=60)])
-    first: list[float] = []
-
-    def respond(call: ApiRequest, time: float) -> ApiResult:
-        if call.purpose == purpose and (limit := next(limited, None)):
-            first.append(time + 0.1)  # the response arrives
-            return limit
-        return others(call, time)
-
-    calls = FakeApiCalls(respond)
+    calls = FakeApiCalls(instead(purpose, once(http(503, retry_after_s=60))))
     results = runs_of(calls, *of_project("", 30), *of_project("other", 10))
     assert {result.decision for result in results} == {Decision.PASS}
-    [held] = first
+    held = next(time for time, call in calls.calls if call.purpose == purpose) + 0.1  # the response arrives
     assert [time for time, _ in calls.calls if held + 1e-6 < time < held + 60 - 1e-6] == []
-    assert [call for time, call in calls.calls if time >= held + 60 - 1e-6 and call.method == "POST"] or (
-        purpose != "the CI run"
-    )
+    assert (calls.calls[-1][0] > held + 60 - 1e-6) is (purpose != "the classified failures")
 
 
 def test_a_retry_after_past_the_deadline_of_a_gate_ends_that_gate_and_no_other() -> None:
-    others, limited = backend(after(5)), iter([http(429, retry_after_s=100)])
-
-    def respond(call: ApiRequest, time: float) -> ApiResult:
-        return (next(limited, None) if call.method == "POST" else None) or others(call, time)
-
-    calls = FakeApiCalls(respond)
+    calls = FakeApiCalls(instead("POST", once(http(429, retry_after_s=100)), backend(after(5))))
     long, *short = runs_of(calls, *of_project("", 1, timeout_s=600), *of_project("short", 20, timeout_s=60))
     assert long.decision is Decision.PASS
     assert {result.decision for result in short} == {Decision.ERROR}
