@@ -51,9 +51,9 @@ def in_turn(*responses: ApiResult) -> Poll:
     return lambda _: next(left)
 
 
-def once(response: ApiResult) -> Maybe:
-    """Return this response to the first call, for `instead`."""
-    left = iter([response])
+def at_first(*responses: ApiResult) -> Maybe:
+    """Return these responses to the first calls, for `instead`."""
+    left = iter(responses)
     return lambda _: next(left, None)
 
 

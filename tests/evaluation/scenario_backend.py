@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success
@@ -24,19 +24,15 @@ class Run:
 class Batches:
     """A backend with these batches. The first of them is started; the runs of `base` have the ids `base-run-1`, ...
 
-    A page has at most `page` entries. `fault` may replace any response.
+    A page has at most `page` entries.
     """
 
     batches: Mapping[str, Sequence[Run]]
     page: int = 200
     fields: Mapping[str, object] = field(default_factory=dict)
     names: Mapping[str, object] = field(default_factory=dict)
-    fault: Callable[[ApiRequest], ApiResult | None] = lambda _: None
 
     def __call__(self, call: ApiRequest, _time: float) -> ApiResult:
-        return self.fault(call) or self._respond(call)
-
-    def _respond(self, call: ApiRequest) -> ApiResult:
         *_, kind, name = call.path.split("/")
         if call.method == "POST" and name == "traces":
             return Success({"trace_id": "uploaded"})

@@ -16,11 +16,11 @@ from tests.evaluation.responses import (
     PASSED,
     RUNNING,
     after,
+    at_first,
     http,
     in_turn,
     instead,
     listed,
-    once,
     sound,
 )
 from tests.evaluation.step import GATE, evaluate, polls, runs_of
@@ -93,7 +93,7 @@ def test_one_project_uses_all_slots_and_several_share_them(projects: str) -> Non
 
 @pytest.mark.parametrize("purpose", ["the CI run", "the poll of the run", "the classified failures"])
 def test_a_retry_after_holds_for_every_call_of_the_step(purpose: str) -> None:
-    calls = FakeApiCalls(instead(purpose, once(http(503, retry_after_s=60))))
+    calls = FakeApiCalls(instead(purpose, at_first(http(503, retry_after_s=60))))
     results = runs_of(calls, *of_project("", 30), *of_project("other", 10))
     assert {result.decision for result in results} == {Decision.PASS}
     held = next(time for time, call in calls.calls if call.purpose == purpose) + 0.1  # the response arrives
@@ -102,7 +102,7 @@ def test_a_retry_after_holds_for_every_call_of_the_step(purpose: str) -> None:
 
 
 def test_a_retry_after_past_the_deadline_of_a_gate_ends_that_gate_and_no_other() -> None:
-    calls = FakeApiCalls(instead("POST", once(http(429, retry_after_s=100)), backend(after(5))))
+    calls = FakeApiCalls(instead("POST", at_first(http(429, retry_after_s=100)), backend(after(5))))
     long, *short = runs_of(calls, *of_project("", 1, timeout_s=600), *of_project("short", 20, timeout_s=60))
     assert long.decision is Decision.PASS
     assert {result.decision for result in short} == {Decision.ERROR}

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import count
 
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from sepurux_action.config.gate import Gate, Trace
-from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
+from sepurux_action.evaluation.api import ApiRequest, ApiResult, Success
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.failures import ClassifiedFailure, parse_failures
 from sepurux_action.evaluation.result import Evaluated
+from sepurux_action.evaluation.runs import WhatFailed
 from tests.evaluation import step
+from tests.evaluation.responses import Respond, at_first, http, in_turn, instead, rejected
 from tests.evaluation.scenario_backend import Batches, Run
 from tests.fakes import CAMPAIGN, FakeApiCalls
 
@@ -48,6 +51,10 @@ def evaluate(calls: FakeApiCalls, gate: Gate = GATE) -> Evaluated:
     return step.evaluate(calls, gate)[0]
 
 
+def what_failed(backend: Respond) -> WhatFailed:
+    return evaluate(FakeApiCalls(backend)).what_failed
+
+
 def counts(failures: Iterable[ClassifiedFailure]) -> Counter[Key]:
     found: Counter[Key] = Counter()
     for each in failures:
@@ -73,7 +80,7 @@ def expected(runs: Sequence[Run]) -> Counter[Key]:
 @settings(phases=[Phase.explicit, Phase.generate], report_multiple_bugs=False)
 @given(some_runs, st.integers(1, 3))
 def test_what_is_listed_is_what_the_backend_has(now: list[Run], page: int) -> None:
-    found = evaluate(FakeApiCalls(Batches({"now": now}, page=page))).what_failed
+    found = what_failed(Batches({"now": now}, page=page))
     assert counts(found.failures) == expected(now)
     assert (found.unread_failures, found.unread_scenarios, found.left_out) == (0, 0, 0)
 
@@ -81,9 +88,13 @@ def test_what_is_listed_is_what_the_backend_has(now: list[Run], page: int) -> No
 FAILURE = {"type": "unsafe_action", "severity": "high", "mutation": "timeouts"}
 
 
+def listed(number: int, first: int = 0) -> list[dict[str, str]]:
+    return [{**FAILURE, "failure_id": f"f-{each}"} for each in range(first, first + number)]
+
+
 def failing(number: int, trace_id: str | None = None) -> Run:
     """Return a run with so many failures."""
-    return Run(failures=[{**FAILURE, "failure_id": f"f-{each}"} for each in range(number)], trace_id=trace_id)
+    return Run(failures=listed(number), trace_id=trace_id)
 
 
 def a_batch(scenarios: int, failed: int = 5) -> list[Run]:
@@ -106,7 +117,7 @@ def test_a_request_for_each_scenario_and_one_for_each_that_failed(scenarios: int
 )
 def test_of_a_gate_that_passed_only_failures_are_read(failed: int, fields: dict[str, object]) -> None:
     calls = FakeApiCalls(Batches({"now": a_batch(40, failed)}, fields=fields))
-    result = evaluate(calls, gate=replace(GATE, limits={}))
+    result = evaluate(calls, replace(GATE, limits={}))
     assert (result.decision, len(result.what_failed.failures)) == (Decision.PASS, failed)
     assert len(calls.paths("/ci/runs/")) == 40 * failed
     assert (len(calls.paths("/failures")), result.what_failed.unread_scenarios) == (failed, 0)
@@ -137,17 +148,10 @@ def test_a_slow_backend_takes_twenty_seconds() -> None:
 
 @pytest.mark.parametrize(
     ("error", "read"),
-    [
-        (TransientError(reason="HTTP 500", status=500), 10),
-        (PermanentError(reason="HTTP 404", status=404), 10),
-        (Success([{"run_id": "other"}]), 10),
-        (TransientError(reason="HTTP 429", status=429, retry_after_s=60), 8),
-    ],
+    [(http(500), 10), (rejected(404), 10), (Success([{"run_id": "other"}]), 10), (http(429, retry_after_s=60), 8)],
 )
 def test_the_third_call_that_fails_and_a_long_wait_end_the_reading(error: ApiResult, read: int) -> None:
-    calls = FakeApiCalls(
-        Batches({"now": a_batch(40, 40)}, fault=lambda call: error if "/ci/runs/" in call.path else None)
-    )
+    calls = FakeApiCalls(instead("GET /v1/ci/runs/", lambda _: error, Batches({"now": a_batch(40, 40)})))
     result = evaluate(calls)
     assert len(calls.paths("/ci/runs/")) <= read
     assert calls.paths("/failures") == []
@@ -164,25 +168,16 @@ def test_the_third_call_that_fails_and_a_long_wait_end_the_reading(error: ApiRes
     ],
 )
 def test_a_list_that_is_not_that_of_the_run_is_not_read(listed: object, why: str) -> None:
-    backend = Batches(
-        {"now": [failing(1)]}, fault=lambda call: Success(listed) if call.path.endswith("/failures") else None
-    )
-    found = evaluate(FakeApiCalls(backend)).what_failed
+    found = what_failed(instead("/failures", lambda _: Success(listed), Batches({"now": [failing(1)]})))
     assert (found.failures, found.notes[-1]) == ((), f"Not all failures were read: {why}.")
 
 
 def test_a_wait_that_fits_is_respected_and_the_reading_goes_on() -> None:
-    limited = [TransientError(reason="HTTP 429", status=429, retry_after_s=5)] * 8
-    calls = FakeApiCalls(
-        Batches(
-            {"now": a_batch(12, 12)},
-            fault=lambda call: limited.pop() if limited and "/ci/runs" in call.path and call.method == "GET" else None,
-        )
-    )
+    limited = at_first(*[http(429, retry_after_s=5)] * 8)
+    calls = FakeApiCalls(instead("GET /v1/ci/runs", limited, Batches({"now": a_batch(12, 12)})))
     found = evaluate(calls).what_failed
     assert (found.unread_scenarios, sum(each.count for each in found.failures)) == (8, 4)
-    times = [time for time, call in calls.calls if call.path.endswith("/failures")]
-    assert min(times) >= 1_005
+    assert min(time for time, call in calls.calls if call.path.endswith("/failures")) >= 1_005
 
 
 def test_a_signal_ends_the_reading_at_once_and_keeps_the_decision() -> None:
@@ -198,78 +193,56 @@ def test_of_recordings_that_were_not_read_their_scenarios_are_counted(
 ) -> None:
     tasks = ("refund", "refund", "cancel")
     traces = tuple(Trace(label=f"{n}.json", content=b"{}", task=task) for n, task in enumerate(tasks))
-    names = iter("abc")
-
-    def respond(call: ApiRequest) -> ApiResult | None:
-        if call.method == "POST" and call.path.endswith("/runs"):
-            name = next(names)
-            return Success({"batch_id": name, **({"run_ids": [f"{name}-run-1"]} if run_ids else {})})
-        if "/batch/" in call.path:
-            return Success({"status": "done", "decision": "fail", "pass_rate": 0, "failures": 1})
-        return PermanentError(reason="HTTP 500", status=500) if call.path.endswith("/failures") else None
-
-    calls = FakeApiCalls(Batches({}, fault=respond), cancel_at=cancel_at)
-    found = evaluate(calls, gate=replace(GATE, traces=traces)).what_failed
+    ids = [{"run_ids": [f"{name}-run-1"]} if run_ids else {} for name in "abc"]
+    started = in_turn(*(Success({"batch_id": name, **each}) for name, each in zip("abc", ids, strict=True)))
+    failed = Success({"status": "done", "decision": "fail", "pass_rate": 0, "failures": 1})
+    backend = instead("GET /v1/ci/batch", in_turn(failed), instead("the CI run", started, Batches({})))
+    calls = FakeApiCalls(instead("/failures", in_turn(http(500)), backend), cancel_at=cancel_at)
+    found = evaluate(calls, replace(GATE, traces=traces)).what_failed
     assert (found.unread_scenarios, found.scenarios == ()) == (2, cancel_at is not None)
 
 
-@pytest.mark.parametrize("ids", [True, False])
-def test_a_backend_that_ignores_the_offset_and_reports_no_number_is_asked_twice(*, ids: bool) -> None:
-    runs = [failing(3)] if ids else [Run(failures=[FAILURE] * 3)]
-    backend = Batches({"now": runs}, fields={"failures": None})
+@pytest.mark.parametrize("run", [failing(3), Run(failures=[FAILURE] * 3)])
+def test_a_backend_that_ignores_the_offset_and_reports_no_number_is_asked_twice(run: Run) -> None:
+    backend = Batches({"now": [run]}, fields={"failures": None})
 
     def ignores(call: ApiRequest, time: float) -> ApiResult:
         query = tuple((name, "0" if name == "offset" else value) for name, value in call.query)
         return backend(replace(call, query=query), time)
 
     calls = FakeApiCalls(ignores)
-    found = evaluate(calls).what_failed
+    assert [each.count for each in evaluate(calls).what_failed.failures] == [3]
     assert len(calls.paths("/failures")) == 2
-    assert [each.count for each in found.failures] == [3]
 
 
 def test_an_endless_list_ends() -> None:
-    numbers = iter(range(1_000_000))
-
-    def endless(call: ApiRequest) -> ApiResult | None:
-        if call.path.endswith("/failures"):
-            return Success([{**FAILURE, "failure_id": f"f-{next(numbers)}"} for _ in range(200)])
-        return None
-
-    calls = FakeApiCalls(Batches({"now": [failing(1)]}, fault=endless))
+    pages = (Success(listed(200, first)) for first in count(0, 200))
+    calls = FakeApiCalls(instead("/failures", lambda _: next(pages), Batches({"now": [failing(1)]})))
     found = evaluate(calls).what_failed
     assert len(calls.paths("/failures")) == 26
     assert (found.unread_scenarios, found.failures[0].count) == (1, 5_200)
 
 
 def test_a_list_of_five_thousand_failures_is_complete_and_a_page_counts_as_many() -> None:
-    found = evaluate(FakeApiCalls(Batches({"now": [failing(5_000)]}))).what_failed
-    assert (found.unread_scenarios, found.unread_failures, found.failures[0].count) == (0, 0, 5_000)
-    huge = [{**FAILURE, "failure_id": f"f-{each}"} for each in range(6_000)]
-    backend = Batches(
-        {"now": [failing(1)]},
-        fields={"failures": 6_000},
-        fault=lambda call: Success(huge) if call.path.endswith("/failures") else None,
-    )
-    found = evaluate(FakeApiCalls(backend)).what_failed
-    assert (found.unread_scenarios, found.unread_failures, found.failures[0].count) == (1, 1_000, 5_000)
+    huge = instead("/failures", in_turn(Success(listed(6_000))), Batches({"now": [failing(6_000)]}))
+    for backend, unread in ((Batches({"now": [failing(5_000)]}), (0, 0)), (huge, (1, 1_000))):
+        found = what_failed(backend)
+        assert (found.unread_scenarios, found.unread_failures) == unread
+        assert found.failures[0].count == 5_000
 
 
 def test_an_entry_counts_once_although_two_pages_have_it() -> None:
-    listed = [{**FAILURE, "failure_id": name} for name in ("a", "b", "b", "c", "a", "d")]
-    runs = [Run(failures=listed, fields={"failures": 4})]
-    found = evaluate(FakeApiCalls(Batches({"now": runs}, page=2, fields={"failures": 4}))).what_failed
+    run = Run(failures=[{**FAILURE, "failure_id": name} for name in "abbcad"], fields={"failures": 4})
+    found = what_failed(Batches({"now": [run]}, page=2, fields={"failures": 4}))
     assert [each.count for each in found.failures] == [4]
 
 
 def test_a_scenario_is_named_by_its_file_or_its_task_or_its_id() -> None:
-    runs = [failing(2, "t-1"), failing(1, "t-2"), Run(), failing(1)]
-    backend = Batches({"now": runs}, names={"t-1": "refund twice", "t-2": None})
-    found = evaluate(FakeApiCalls(backend)).what_failed
+    runs, names = [failing(2, "t-1"), failing(1, "t-2"), Run(), failing(1)], {"t-1": "refund twice", "t-2": None}
+    found = what_failed(Batches({"now": runs}, names=names))
     assert [each.name for each in found.scenarios if each.failed] == ["refund twice", "t-2", "now-run-4"]
-    uploads = replace(GATE, traces=(Trace(label="traces/a.json", content=b"{}"),))
-    calls = FakeApiCalls(Batches({"now": [failing(1, "t-1")]}, names={"t-1": "refund twice"}))
-    found = evaluate(calls, gate=uploads).what_failed
+    calls = FakeApiCalls(Batches({"now": runs[:1]}, names=names))
+    found = evaluate(calls, replace(GATE, traces=(Trace(label="traces/a.json", content=b"{}"),))).what_failed
     assert ([each.name for each in found.scenarios], calls.paths("/v1/traces/")) == (["traces/a.json"], [])
     assert {each.trace_id for each in found.failures} == {"traces/a.json"}
 
@@ -291,44 +264,31 @@ def test_the_twenty_worst_scenarios_get_a_name() -> None:
     ],
 )
 def test_scenarios_whose_runs_are_not_known_are_counted(fields: dict[str, object], unread: int) -> None:
-    batches = Batches({"now": a_batch(2, 1)}, fields=fields)
+    backend: Respond = Batches({"now": a_batch(2, 1)}, fields=fields)
     if "run_ids" in fields:
-        batches.fault = lambda call: Success({"batch_id": "now"}) if call.method == "POST" else None
-    found = evaluate(FakeApiCalls(batches)).what_failed
+        backend = instead("POST", in_turn(Success({"batch_id": "now"})), backend)
+    found = what_failed(backend)
     assert (found.unread_scenarios, bool(found.notes)) == (unread, unread > 0)
 
 
 def test_a_scenario_failed_if_one_of_its_numbers_says_so() -> None:
     runs = [Run(fields={"decision": None, "failures": 1, "unsafe_attempts": None}), Run(), failing(1)]
-    found = evaluate(FakeApiCalls(Batches({"now": runs}))).what_failed
-    assert [each.failed for each in found.scenarios] == [True, True, False]
+    assert [each.failed for each in what_failed(Batches({"now": runs})).scenarios] == [True, True, False]
 
 
 def test_of_all_runs_of_a_gate_those_with_the_most_failures_are_read_first() -> None:
-    batches = {"few": [failing(1)], "many": [failing(3)]}
-    started = iter(batches)
-
-    def answer(call: ApiRequest, time: float) -> ApiResult:
-        if call.method == "POST":
-            return Success({"batch_id": (name := next(started)), "run_ids": [f"{name}-run-1"]})
-        return Batches(batches)(call, time)
-
-    gate = replace(GATE, traces=(Trace(label="a", trace_id="a"), Trace(label="b", trace_id="b")))
-    calls = FakeApiCalls(answer)
-    evaluate(calls, gate)
+    started = in_turn(*(Success({"batch_id": name, "run_ids": [f"{name}-run-1"]}) for name in ("few", "many")))
+    calls = FakeApiCalls(instead("POST", started, Batches({"few": [failing(1)], "many": [failing(3)]})))
+    evaluate(calls, replace(GATE, traces=step.traces(2)))
     read = [dict(call.query)["run_id"] for _, call in calls.calls if call.path.endswith("/failures")]
     assert read[0] == "many-run-1"
 
 
 def test_the_gate_with_the_worst_result_is_read_first() -> None:
-    backend = Batches({"now": a_batch(300, 1)}, fields={"decision": "pass"})
+    better = Batches({"now": a_batch(300, 1)}, fields={"decision": "pass"})
     worse = Batches({"other": a_batch(300, 300)})
-
-    def by_project(call: ApiRequest, time: float) -> ApiResult:
-        return (worse if call.project == "worse" else backend)(call, time)
-
     gates = [replace(GATE, name="core", limits={}), replace(GATE, name="worse", project="worse")]
-    calls = FakeApiCalls(by_project, takes_s=0.01)
+    calls = FakeApiCalls(lambda call, time: (worse if call.project else better)(call, time), takes_s=0.01)
     core, worst = step.evaluate(calls, *gates)
     numbers = [call.project for _, call in calls.calls if "/ci/runs/" in call.path]
     assert numbers == ["worse"] * 300 + [""] * 100
@@ -336,20 +296,12 @@ def test_the_gate_with_the_worst_result_is_read_first() -> None:
 
 
 def test_failures_with_different_descriptions_are_never_merged_into_one_text() -> None:
-    tools = ("send_email", "refund", "delete_account")
-    listed = [{**FAILURE, "failure_id": each, "description": f"{each} without an approval"} for each in tools]
-    found = evaluate(FakeApiCalls(Batches({"now": [Run(failures=listed)]}))).what_failed
-    assert {each.description for each in found.failures} == {f"{each} without an approval" for each in tools}
+    failures = [{**FAILURE, "failure_id": tool, "description": f"{tool} without an approval"} for tool in "abc"]
+    found = what_failed(Batches({"now": [Run(failures=failures)]}))
+    assert {each.description for each in found.failures} == {f"{tool} without an approval" for tool in "abc"}
 
 
 def test_metadata_may_name_the_tool_and_the_event_of_a_failure() -> None:
-    metadata = [
-        {"tool": "refund", "event": 4},
-        {"tool": ["refund"], "event": -1},
-        {"event": True},
-        {"event": 1.5},
-        ["refund"],
-        None,
-    ]
-    found = parse_failures([{**FAILURE, "metadata": each} for each in metadata])
+    wrong = [{"tool": ["refund"], "event": -1}, {"event": True}, {"event": 1.5}, ["refund"], None]
+    found = parse_failures([{**FAILURE, "metadata": each} for each in ({"tool": "refund", "event": 4}, *wrong)])
     assert [(each.tool, each.event) for each in found] == [("refund", 4), *[("", None)] * 5]

@@ -10,7 +10,7 @@ import pytest
 
 from sepurux_action.config.gate import Trace
 from sepurux_action.errors import EvaluationError
-from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success
+from sepurux_action.evaluation.api import ApiResult, PermanentError, Success
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.run_calls import find_campaign
 from tests.evaluation.responses import LISTED, NUMBERS, Defective, Respond, after, http, in_turn, instead, listed, sound
@@ -46,6 +46,7 @@ def test_a_start_of_a_run_of_another_campaign_is_an_error() -> None:
 
 
 OTHERS = 'Set {campaign} to one of these, or {project} to another project: "core".'
+NOT_FOUND = 'campaign "Cores" was not found in project "my-agent"'
 TWINS = [{"campaign_id": "a", "name": "core"}, {"campaign_id": "b", "name": "core"}]
 
 
@@ -53,14 +54,9 @@ TWINS = [{"campaign_id": "a", "name": "core"}, {"campaign_id": "b", "name": "cor
     ("names", "campaign", "reason", "hint"),
     [
         (TWINS[:1], "refunds", 'campaign "refunds" was not found in project "my-agent"', OTHERS),
-        (TWINS[:1], "Cores", 'campaign "Cores" was not found in project "my-agent"', f'Did you mean "core"? {OTHERS}'),
-        (
-            TWINS,
-            "core",
-            '2 campaigns are named "core" in project "my-agent"',
-            'one of them: "a", "b".',
-        ),
-        ([], "core", 'campaign "core" was not found in project "my-agent"', "Check {project} and the secret, which"),
+        (TWINS[:1], "Cores", NOT_FOUND, f'Did you mean "core"? {OTHERS}'),
+        (TWINS, "core", '2 campaigns are named "core" in project "my-agent"', 'one of them: "a", "b".'),
+        ([], "Cores", NOT_FOUND, "Check {project} and the secret, which"),
         ({}, "core", "Sepurux sent no list as the list of campaigns", "ask Sepurux about this response."),
     ],
 )
@@ -97,6 +93,15 @@ def test_a_campaign_list_without_use_is_requested_once_and_the_error_of_every_ru
     assert calls.paths() == ["GET /v1/campaigns"]
 
 
+FIRST = replace(GATE, campaign=CAMPAIGN)
+
+
+def started(*responses: Mapping[str, object]) -> Respond:
+    """Return a backend that starts these runs, one after the other, and gives all traces one id."""
+    others = backend(after(5), traces=Success({"trace_id": "trace-1"}))
+    return instead("the CI run", in_turn(*map(Success, responses)), others)
+
+
 @pytest.mark.parametrize(
     ("change", "second"),
     [
@@ -112,33 +117,18 @@ def test_a_campaign_list_without_use_is_requested_once_and_the_error_of_every_ru
     ],
 )
 def test_one_run_is_never_accepted_for_two_different_questions(change: Mapping[str, object], second: Decision) -> None:
-    gate = replace(GATE, campaign=CAMPAIGN)
-    other = replace(gate, name="other", **change)  # type: ignore[arg-type]
-    calls = FakeApiCalls(backend(after(5), runs=Success({"batch_id": "batch-1"})))
-    results = runs_of(calls, gate, other)
+    other = replace(FIRST, name="other", **change)  # type: ignore[arg-type]
+    results = runs_of(FakeApiCalls(backend(after(5), runs=Success({"batch_id": "batch-1"}))), FIRST, other)
     assert [result.decision for result in results] == [Decision.PASS, second]
-    if second is Decision.ERROR:
-        assert "the same run `batch-1`" in results[1].run_decision.reason
+    assert ("the same run `batch-1`" in results[1].run_decision.reason) is (second is Decision.ERROR)
 
 
 def test_a_run_that_a_batch_names_only_in_a_poll_is_not_accepted_for_another_gate() -> None:
-    starting, others = iter([{"run_id": "r"}, {"batch_id": "b"}]), backend(after(5))
-
-    def respond(call: ApiRequest, time: float) -> ApiResult:
-        if call.purpose == "the CI run":
-            return Success(next(starting))
-        names = {"run_ids": ["r"], "batch_id": "b"} if "/batch/" in call.path else {"run_id": "r"}
-        polled = Success({**NUMBERS, "run_id": None, **names})
-        return polled if call.path.startswith("/v1/ci/") else others(call, time)
-
-    results = runs_of(FakeApiCalls(respond), replace(GATE, campaign=CAMPAIGN), replace(GATE, name="b", campaign=OTHER))
+    named = instead(
+        "/batch/", in_turn(Success({**NUMBERS, "run_ids": ["r"]})), started({"run_id": "r"}, {"batch_id": "b"})
+    )
+    results = runs_of(FakeApiCalls(named), FIRST, replace(FIRST, name="b", campaign=OTHER))
     assert Decision.ERROR in {result.decision for result in results}
-
-
-def started(*responses: Mapping[str, object]) -> Respond:
-    """Return a backend that starts these runs, one after the other, and gives all traces one id."""
-    others = backend(after(5), traces=Success({"trace_id": "trace-1"}))
-    return instead("the CI run", in_turn(*map(Success, responses)), others)
 
 
 @pytest.mark.parametrize(
@@ -149,16 +139,13 @@ def started(*responses: Mapping[str, object]) -> Respond:
         ({"batch_id": "b", "run_ids": ["r"]}, {"batch_id": "b2", "run_ids": ["r"]}),
     ],
 )
+@pytest.mark.parametrize(("pack", "decision"), [("other", Decision.ERROR), ("", Decision.PASS)])
 def test_a_run_is_not_accepted_for_two_gates_under_another_id(
-    first: Mapping[str, object], second: Mapping[str, object]
+    first: Mapping[str, object], second: Mapping[str, object], pack: str, decision: Decision
 ) -> None:
-    gate = replace(GATE, campaign=CAMPAIGN)
-    other = replace(gate, name="other", mutation_pack="other")
-    results = runs_of(FakeApiCalls(started(first, second)), gate, other)
-    assert [result.decision for result in results] == [Decision.PASS, Decision.ERROR]
-    assert "the same run" in results[1].run_decision.reason
-    again = runs_of(FakeApiCalls(started(first, second)), gate, replace(gate, name="other"))
-    assert {result.decision for result in again} == {Decision.PASS}
+    other = replace(FIRST, name="other", mutation_pack=pack)
+    results = runs_of(FakeApiCalls(started(first, second)), FIRST, other)
+    assert [result.decision for result in results] == [Decision.PASS, decision]
 
 
 @pytest.mark.parametrize(("text", "decision"), [(b"[]", Decision.ERROR), (b"{}", Decision.PASS)])
@@ -166,6 +153,5 @@ def test_two_different_files_that_get_one_trace_id_are_not_evaluated_by_one_run(
     text: bytes, decision: Decision
 ) -> None:
     traces = (Trace(label="a", content=b"{}"), Trace(label="b", content=text))
-    one = {"batch_id": "batch-1"}
-    results = runs_of(FakeApiCalls(started(one, one)), replace(GATE, campaign=CAMPAIGN, traces=traces))
+    results = runs_of(FakeApiCalls(started({"batch_id": "batch-1"})), replace(FIRST, traces=traces))
     assert [result.decision for result in results] == [Decision.PASS, decision]
