@@ -44,18 +44,32 @@ class Success:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TransientError:
+class _Failure:
+    reason: str
+    status: int = 0
+    connected: bool = True
+
+    @property
+    def outage(self) -> Outage:
+        """Return whether this failure is an outage.
+
+        A trace may be why a server has an error or needs much time, or why a firewall responds 403.
+        """
+        if not self.connected or self.status in {401, 425, 429}:
+            return Outage.YES
+        return Outage.IF_CONFIRMED if self.status // 100 == 5 else Outage.NO  # noqa: PLR2004 - HTTP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransientError(_Failure):
     """A failure that may pass. `reached`: the backend, or a proxy of it, responded. `sent`: the call was sent at all.
 
     `connected` is false only if there was no connection, `unreached` is then the host unless the reason says more.
     Without `sent`, a wait was asked for, or no time was left.
     """
 
-    reason: str
-    status: int = 0
     retry_after_s: float | None = None
     reached: bool = False
-    connected: bool = True
     unreached: str = ""
     sent: bool = True
 
@@ -67,29 +81,15 @@ class TransientError:
     def no_time_left(self) -> bool:
         return not self.sent and self.retry_after_s is None
 
-    @property
-    def outage(self) -> Outage:
-        """Return whether this failure is an outage. A trace may be why a server has an error or needs much time."""
-        if not self.connected or self.status in {425, 429}:
-            return Outage.YES
-        return Outage.IF_CONFIRMED if self.status // 100 == 5 else Outage.NO  # noqa: PLR2004 - HTTP
-
 
 NO_TIME_LEFT = TransientError(reason="no time was left for the call", sent=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PermanentError:
+class PermanentError(_Failure):
     """A failure that another try would not change. `reason` quotes the backend; `hint` says what to change, or ''."""
 
-    reason: str
-    status: int = 0
     hint: str = ""
-
-    @property
-    def outage(self) -> Outage:
-        """Return whether this failure is an outage. A firewall may respond 403 because of a trace."""
-        return Outage.YES if self.status == 401 else Outage.NO  # noqa: PLR2004 - HTTP
 
 
 ApiResult = Success | TransientError | PermanentError
@@ -195,13 +195,8 @@ def parse_response(call: ApiRequest, response: Response, credentials: Credential
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's success class
         try:
             return Success(redact.redact_json(_read_json(body)))
-        except (ValueError, RecursionError):
-            what = "a response that is not JSON"
-            if not body.strip():
-                what = "an empty response"
-            elif _has_too_many_objects(body):
-                what = f"a response with more than {MAX_OBJECTS:,} objects and lists"
-            return TransientError(reason=f"{what} (HTTP {status})", status=status, reached=True)
+        except ValueError as error:
+            return TransientError(reason=f"{error} (HTTP {status})", status=status, reached=True)
     if 300 <= status < 400:  # noqa: PLR2004 - HTTP's redirection class
         where = json_reader.shorten(redact(json_reader.printable(response.location)), MAX_DETAIL_LENGTH)
         return PermanentError(
@@ -227,14 +222,15 @@ def parse_response(call: ApiRequest, response: Response, credentials: Credential
 
 
 def _read_json(body: bytes | bytearray) -> object:
-    """Return the JSON of a body; raises ValueError if there is none, or too much of it, or RecursionError."""
-    if _has_too_many_objects(body):
-        raise ValueError("too many objects")
-    return json.loads(body, object_pairs_hook=_read_object)
-
-
-def _has_too_many_objects(body: bytes | bytearray) -> bool:
-    return body.count(b"{") + body.count(b"[") > MAX_OBJECTS  # those in texts count too
+    """Return the JSON of a body; raises ValueError that says what it has instead."""
+    if not body.strip():
+        raise ValueError("an empty response")
+    if body.count(b"{") + body.count(b"[") > MAX_OBJECTS:  # those in texts count too
+        raise ValueError(f"a response with more than {MAX_OBJECTS:,} objects and lists")
+    try:
+        return json.loads(body, object_pairs_hook=_read_object)
+    except (ValueError, RecursionError):
+        raise ValueError("a response that is not JSON") from None
 
 
 def _read_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -248,7 +244,7 @@ def error_detail(body: bytes | bytearray, redact: Callable[[str], str]) -> str:
     """Return the text of `{"detail": "..."}`, or of `{"detail": [{"loc": [...], "msg": "..."}]}`, on one short line."""
     try:
         detail = json_reader.as_object(_read_json(body)).get("detail")
-    except (ValueError, RecursionError):
+    except ValueError:
         return ""
     entries = [*filter(None, [json_reader.text(detail)])]
     for item in map(json_reader.as_object, json_reader.as_array(detail)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 
@@ -19,6 +19,17 @@ from sepurux_action.host.deadlines import Signals, start_thread
 
 GRACE_S = 0.25  # for the client to end a call by itself, with a better reason
 CHECK_NETWORK = "Check {base_url}, and that this machine may connect to its host through firewall and proxy. {Rerun}."
+
+
+async def at_once(work: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
+    """Return the results of functions that return a coroutine, a few at a time, the first ones first."""
+    slots = asyncio.Semaphore(schedule.MAX_CALLS_AT_ONCE)
+
+    async def in_slot(each: Callable[[], Awaitable[T]]) -> T:
+        async with slots:
+            return await each()
+
+    return await asyncio.gather(*map(in_slot, work))
 
 
 class ApiCalls:

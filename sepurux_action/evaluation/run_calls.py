@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import Reading
@@ -19,7 +20,7 @@ from sepurux_action.config.kinds import similar
 from sepurux_action.errors import EvaluationError, Outage
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, Success
-from sepurux_action.evaluation.api_calls import ApiCalls
+from sepurux_action.evaluation.api_calls import ApiCalls, at_once
 from sepurux_action.evaluation.ci_run import OTHER_CAMPAIGN, is_about_another, parse_ci_run, wrong_shape
 from sepurux_action.evaluation.decision import decide
 from sepurux_action.evaluation.metrics import RELIABILITY_SCORE
@@ -129,23 +130,22 @@ async def read_batch(calls: ApiCalls, gate: Gate, campaign_id: str, run_ids: Seq
 
     Runs are read until the timeout, or until 30 seconds after the last response, whichever is later.
     """
-    slots, responded = asyncio.Semaphore(schedule.MAX_CALLS_AT_ONCE), calls.elapsed()
+    responded = calls.elapsed()
 
     async def read(run_id: str) -> RunResult:
         nonlocal responded
-        async with slots:
-            until = max(gate.timeout_s, responded + schedule.SCORE_S)
+        until = max(gate.timeout_s, responded + schedule.SCORE_S)
+        result: ApiResult = api.NO_TIME_LEFT
+        if calls.elapsed() < until:
             call = api.poll_run(run_id=run_id, batch_id="", project=gate.project)
-            result: ApiResult = api.NO_TIME_LEFT
-            if calls.elapsed() < until:
-                result = await calls.retried(call, until, of_object=True)
+            result = await calls.retried(call, until, of_object=True)
         if not isinstance(result, Success):
             return RunResult(run_id=run_id, problem=f"could not be read: {result.reason}")
         responded = calls.elapsed()
         problem = wrong_shape(result.payload, run_id=run_id, batch_id="", campaign_id=campaign_id)
         return run_of_batch(run_id, result.payload, problem and f"could not be read: {problem}")
 
-    return tuple(await asyncio.gather(*map(read, run_ids)))
+    return tuple(await at_once(partial(read, run_id) for run_id in run_ids))
 
 
 def run_of_batch(run_id: str, payload: object, problem: str) -> RunResult:
