@@ -12,7 +12,7 @@ from sepurux_action.config.stage import OnUndecided
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, Success, TransientError
 from sepurux_action.evaluation.decision import Decision
 from tests.evaluation.responses import HANGS, RUNNING, Respond, by_run, http, in_turn, instead, rejected, score, sound
-from tests.evaluation.step import KNOWN, evaluate, runs_of
+from tests.evaluation.step import GATE, KNOWN, evaluate, runs_of
 from tests.fakes import CAMPAIGN, FakeApiCalls, backend
 
 UPLOADED = replace(KNOWN, traces=(Trace(label="a.json", content=b"{}"),), timeout_s=30, on_undecided=OnUndecided.ALLOW)
@@ -39,6 +39,16 @@ def test_an_uploaded_trace_may_be_the_cause_of_all_but_outages(
     assert (result.decision, result.trace_may_be_cause) == (Decision.ERROR, may_be_cause)
     asked = isinstance(response, TransientError) and response.status // 100 == 5
     assert calls.paths().count("GET /v1/campaigns") == asked
+
+
+@pytest.mark.parametrize(("traces", "may_be_cause"), [(UPLOADED.traces, True), (GATE.traces, False)])
+def test_only_an_uploaded_trace_may_be_the_cause_of_a_rejected_or_canceled_run(
+    traces: tuple[Trace, ...], *, may_be_cause: bool
+) -> None:
+    canceled = FakeApiCalls(backend(lambda _: RUNNING), cancel_at=1_005)
+    for calls in (FakeApiCalls(sound(runs=rejected(422))), canceled):
+        [result] = runs_of(calls, replace(UPLOADED, traces=traces))
+        assert (result.decision, result.trace_may_be_cause) == (Decision.ERROR, may_be_cause)
 
 
 @pytest.mark.parametrize(

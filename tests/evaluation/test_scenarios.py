@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 import pytest
@@ -12,24 +12,97 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from sepurux_action.config.gate import Gate, Trace
-from sepurux_action.evaluation.api import ApiRequest, ApiResult, Success
+from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.failures import ClassifiedFailure, parse_failures
 from sepurux_action.evaluation.result import Evaluated
 from sepurux_action.evaluation.runs import WhatFailed
 from tests.evaluation import step
 from tests.evaluation.responses import Respond, at_first, http, in_turn, instead, rejected
-from tests.evaluation.scenario_backend import Batches, Run
 from tests.fakes import CAMPAIGN, FakeApiCalls
 
 GATE = Gate(name="core", campaign=CAMPAIGN)
-Key = tuple[str, str, str, str]
+
+
+@dataclass(kw_only=True)
+class Run:
+    """One scenario: its failures as the API lists them, and fields that replace those of its run."""
+
+    failures: Sequence[Mapping[str, object]] = ()
+    fields: Mapping[str, object] = field(default_factory=dict)
+    trace_id: str | None = None
+
+
+@dataclass
+class Batches:
+    """A backend with these batches. The first of them is started; the runs of `base` have the ids `base-run-1`, ...
+
+    A page has at most `page` entries.
+    """
+
+    batches: Mapping[str, Sequence[Run]]
+    page: int = 200
+    fields: Mapping[str, object] = field(default_factory=dict)
+    names: Mapping[str, object] = field(default_factory=dict)
+
+    def __call__(self, call: ApiRequest, _time: float) -> ApiResult:
+        *_, kind, name = call.path.split("/")
+        if call.method == "POST" and name == "traces":
+            return Success({"trace_id": "uploaded"})
+        if call.method == "POST":
+            name = next(iter(self.batches))
+            return Success({"batch_id": name, "run_ids": self._ids(name)})
+        if kind == "batch":
+            return Success(self._batch(name))
+        if kind == "traces":
+            return Success({"trace_id": name, "task_name": self.names.get(name)})
+        if kind == "runs":
+            run = self._run(name)
+            return Success(
+                {"run_id": name, "trace_id": run.trace_id, "status": "done", **_numbers([run]), **run.fields}
+            )
+        if name == "failures":
+            query = dict(call.query)
+            offset, listed = int(query["offset"]), self._run(query["run_id"]).failures
+            about = {"campaign_id": CAMPAIGN, "run_id": query["run_id"]}
+            return Success(
+                [{**about, **each} for each in listed[offset : offset + min(self.page, int(query["limit"]))]]
+            )
+        return PermanentError(reason="HTTP 404", status=404)
+
+    def _batch(self, name: str) -> dict[str, object]:
+        runs = self.batches[name]
+        own = {
+            "batch_id": name,
+            "run_ids": self._ids(name),
+            "status": "done",
+            "dashboard_url": f"https://app.sepurux.dev/runs/{name}",
+        }
+        return {**own, **_numbers(runs), **(self.fields if name == next(iter(self.batches)) else {})}
+
+    def _ids(self, name: str) -> list[str]:
+        return [f"{name}-run-{number}" for number in range(1, len(self.batches[name]) + 1)]
+
+    def _run(self, run_id: str) -> Run:
+        name, _, number = run_id.partition("-run-")
+        return self.batches[name][int(number) - 1]
+
+
+def _numbers(runs: Sequence[Run]) -> dict[str, object]:
+    """Return the numbers of runs together: a run with a failure failed, and an unsafe action is an unsafe attempt."""
+    failures = [each for run in runs for each in run.failures]
+    unsafe = sum(each["type"] == "unsafe_action" for each in failures)
+    rate = sum(not run.failures for run in runs) / max(1, len(runs))
+    decision = "fail" if failures else "pass"
+    return {"decision": decision, "pass_rate": rate, "unsafe_attempts": unsafe, "failures": len(failures)}
+
 
 a_failure = st.fixed_dictionaries(
     {
         "type": st.sampled_from(["unsafe_action", "tool_error"]),
         "severity": st.sampled_from(["high", "low"]),
         "mutation": st.sampled_from(["timeouts", "drift"]),
+        "description": st.sampled_from(["no approval", "no limit"]),
         "failure_id": st.uuids().map(str),
     }
 )
@@ -55,25 +128,25 @@ def what_failed(backend: Respond) -> WhatFailed:
     return evaluate(FakeApiCalls(backend)).what_failed
 
 
-def counts(failures: Iterable[ClassifiedFailure]) -> Counter[Key]:
-    found: Counter[Key] = Counter()
+def counts(failures: Iterable[ClassifiedFailure]) -> Counter[tuple[str, ...]]:
+    found = Counter[tuple[str, ...]]()
     for each in failures:
-        found[each.severity, each.type, each.mutation, each.trace_id] += each.count
+        found[each.severity, each.type, each.mutation, each.description, each.trace_id] += each.count
     return found
 
 
-def expected(runs: Sequence[Run]) -> Counter[Key]:
+def expected(runs: Sequence[Run]) -> Counter[tuple[str, ...]]:
     """Return how many failures of each kind a backend has. A failure without a trace is one of its run's trace.
 
     The run of a batch with one run is not requested, because its numbers are those of the batch.
     """
-    found: Counter[Key] = Counter()
+    found = Counter[tuple[str, ...]]()
     for run in runs:
-        of_run = (run.trace_id if len(runs) > 1 else "") or next(
-            (str(each["trace_id"]) for each in run.failures if each["trace_id"]), ""
-        )
+        named = [str(each["trace_id"]) for each in run.failures if each["trace_id"]]
+        of_run = (run.trace_id if len(runs) > 1 else "") or next(iter(named), "")
         for each in run.failures:
-            found[str(each["severity"]), str(each["type"]), str(each["mutation"]), str(each["trace_id"] or of_run)] += 1
+            texts = (str(each[name]) for name in ("severity", "type", "mutation", "description"))
+            found[*texts, str(each["trace_id"] or of_run)] += 1
     return found
 
 
@@ -293,12 +366,6 @@ def test_the_gate_with_the_worst_result_is_read_first() -> None:
     numbers = [call.project for _, call in calls.calls if "/ci/runs/" in call.path]
     assert numbers == ["worse"] * 300 + [""] * 100
     assert (core.runs[0].decision, worst.runs[0].decision) == (Decision.PASS, Decision.FAIL)
-
-
-def test_failures_with_different_descriptions_are_never_merged_into_one_text() -> None:
-    failures = [{**FAILURE, "failure_id": tool, "description": f"{tool} without an approval"} for tool in "abc"]
-    found = what_failed(Batches({"now": [Run(failures=failures)]}))
-    assert {each.description for each in found.failures} == {f"{tool} without an approval" for tool in "abc"}
 
 
 def test_metadata_may_name_the_tool_and_the_event_of_a_failure() -> None:
