@@ -141,12 +141,9 @@ def create_run(gate: Gate, campaign_id: str, trace_id: str, metadata: Mapping[st
     """Return the call that starts a CI run: of the campaign's registered scenarios if `trace_id` is ''."""
     ids = {"trace_id": trace_id or None, "campaign_id": campaign_id, "mutation_pack_id": gate.mutation_pack or None}
     body = {**ids, "thresholds": gate.thresholds, **metadata}
-    campaign, given = json_reader.preview(gate.campaign), "{project} (not set)"
-    if gate.project:
-        given = f"{{project}} ({json_reader.preview(gate.project)})"
-    if trace_id:
-        given = f"{{trace_id}} ({json_reader.preview(trace_id)}), {given}"
-    given = f"{{campaign}} ({campaign}), {given}"
+    campaign, trace = json_reader.preview(gate.campaign), trace_id and f"{{trace_id}} ({json_reader.preview(trace_id)})"
+    project = json_reader.preview(gate.project) if gate.project else "not set"
+    given = joined(", ", f"{{campaign}} ({campaign})", trace, f"{{project}} ({project})")
 
     def hint(status: int, detail: str) -> str:
         if status == 404:  # noqa: PLR2004 - HTTP
@@ -167,10 +164,8 @@ def create_run(gate: Gate, campaign_id: str, trace_id: str, metadata: Mapping[st
 
 
 def poll_run(*, run_id: str, batch_id: str, project: str) -> ApiRequest:
-    path = f"/v1/ci/runs/{quote(run_id, safe='')}"
-    if batch_id:
-        path = f"/v1/ci/batch/{quote(batch_id, safe='')}"
-    return ApiRequest(path=path, purpose="the poll of the run", project=project)
+    path = f"batch/{quote(batch_id, safe='')}" if batch_id else f"runs/{quote(run_id, safe='')}"
+    return ApiRequest(path=f"/v1/ci/{path}", purpose="the poll of the run", project=project)
 
 
 def reliability(campaign_id: str, run_id: str, project: str) -> ApiRequest:
@@ -210,15 +205,14 @@ def parse_response(call: ApiRequest, response: Response, credentials: Credential
         wait = response.retry_after_s
         return TransientError(reason=f"HTTP {status}{said}", status=status, retry_after_s=wait, reached=True)
     if status in {401, 403}:
-        reason = f"Sepurux refused {credentials.names} (HTTP {status}{said})"
-        hint = _credentials_hint(status, call, credentials)
+        refused, hint = credentials.names, _credentials_hint(status, call, credentials)
     else:
-        reason = f"Sepurux refused {call.purpose} (HTTP {status}{said})"
+        refused = call.purpose
         hint = f"Check that {{base_url}} is the API's address; if it is, ask Sepurux about `{call.method} {call.path}`."
         if detail:
             hint = "Correct what Sepurux names here, in the settings of the gate or at Sepurux."
         hint = call.hint(status, detail) or hint
-    return PermanentError(reason=reason, status=status, hint=hint)
+    return PermanentError(reason=f"Sepurux refused {refused} (HTTP {status}{said})", status=status, hint=hint)
 
 
 def _read_json(body: bytes | bytearray) -> object:

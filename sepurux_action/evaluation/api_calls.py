@@ -57,9 +57,8 @@ class ApiCalls:
 
         `show_wait` is called after each result, `log` gets what to write.
         """
-        share = schedule.MAX_CALLS_AT_ONCE
-        if projects > 1:
-            share = max(1, (share - 1) // (projects - 1))
+        most = schedule.MAX_CALLS_AT_ONCE
+        share = max(1, (most - 1) // (projects - 1)) if projects > 1 else most
         self._slots_by_project = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(share))
         self.show_wait, self._log, self._started = show_wait, log, self.now()
 
@@ -145,9 +144,7 @@ class ApiCalls:
                 return self._noted(NO_TIME_LEFT), True
             left = deadline - self.now()
             last = left < schedule.MIN_POLL_WAIT_S
-            seconds = min(CALL_S, left)
-            if last:
-                seconds = min(schedule.LAST_POLL_S, until - self.now())
+            seconds = min(schedule.LAST_POLL_S, until - self.now()) if last else min(CALL_S, left)
             return self._noted(self._held() or await self._perform(call, seconds)), last
 
     async def perform(self, call: ApiRequest, seconds: float) -> ApiResult:

@@ -170,9 +170,7 @@ async def read_scenarios(gates: Sequence[tuple[Gate, GateDecision]], calls: ApiC
 
 def nothing_read(gate: Gate, decided: GateDecision) -> WhatFailed:
     """Return what is known if nothing could be read: how many scenarios were not, of a batch at least one."""
-    unread = int(decided.worst.evaluated)
-    if gate.names_traces:
-        unread = sum(each.read for each in decided.scenarios)
+    unread = sum(each.read for each in decided.scenarios) if gate.names_traces else int(decided.worst.evaluated)
     return WhatFailed(unread_scenarios=unread)
 
 

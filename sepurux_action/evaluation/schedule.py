@@ -31,9 +31,7 @@ HEARTBEAT_S = 30.0
 
 
 def poll_wait(waited_s: float) -> float:
-    longest = MAX_POLL_WAIT_S
-    if waited_s >= LONG_RUN_S:
-        longest = MAX_POLL_WAIT_OF_LONG_RUN_S
+    longest = MAX_POLL_WAIT_S if waited_s < LONG_RUN_S else MAX_POLL_WAIT_OF_LONG_RUN_S
     return min(longest, max(MIN_POLL_WAIT_S, POLL_SHARE * waited_s))
 
 
@@ -79,9 +77,7 @@ def next_poll(
         asked = response.retry_after_s is not None
         if last or response.no_time_left or (asked and retry_wait > left):
             return None
-        wait = max(wait, retry_wait)
-        if asked:
-            wait = retry_wait
+        wait = retry_wait if asked else max(wait, retry_wait)
     else:
         confirmed = last or (polls.decision is not None and polls.decision.rule is Rule.FINISHED_UNDECIDED)
         if response.rule is Rule.FINISHED_UNDECIDED and not confirmed:
@@ -91,9 +87,7 @@ def next_poll(
         polls.decision, polls.retry = response, Retry()
         if last:
             return None
-    if wait > left - MIN_POLL_WAIT_S:
-        wait = max(0.0, left)
-    return wait
+    return wait if wait <= left - MIN_POLL_WAIT_S else max(0.0, left)
 
 
 def out_of_time(polls: Polls, waited_s: float) -> EvaluationError:

@@ -163,9 +163,7 @@ class StepEvaluation:
         decided = decide_gate(gate, tuple(poller.result for poller in pollers), self._bases[gate.name])
         if decided.decision is not Decision.FAIL:
             return
-        may_be_noise = misses_only_rates(decided)
-        if complete:
-            may_be_noise = can_be_noise(decided)
+        may_be_noise = can_be_noise(decided) if complete else misses_only_rates(decided)
         may_change = gate.confirm and may_be_noise and not self._too_late(decided, gate)
         if self._published.get(gate.name) != (ended, may_change):
             self._published[gate.name] = ended, may_change
@@ -196,10 +194,8 @@ class StepEvaluation:
         pollers, error = self._all_pollers, self.calls.last_error
         what = f"{pollers[0].gate.name}: {pollers[0].phase}"
         if len(pollers) > 1:
-            one_of_each = len({each.trace.scenario for each in pollers}) == len(pollers)
-            done, noun = f"{sum(each.complete for each in pollers)} of {len(pollers)}", "recordings"
-            if one_of_each:
-                noun = "scenarios"
+            done = f"{sum(each.complete for each in pollers)} of {len(pollers)}"
+            noun = "scenarios" if len({each.trace.scenario for each in pollers}) == len(pollers) else "recordings"
             what = f"{pollers[0].gate.name}: {done} {noun} decided"
             if len(self._pollers) > 1:
                 what = f"{done} runs decided"
