@@ -87,7 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
         )
         self.server.respond(request).perform(self)
 
-    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = answer  # noqa: N815 - http.server requires these names
+    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do_CONNECT = answer  # noqa: N815 - http.server requires these names
 
     def log_message(self, *_: object) -> None:
         """Log nothing."""

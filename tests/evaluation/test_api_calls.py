@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.api_calls import ApiCalls
 from sepurux_action.host.deadlines import Signals
@@ -36,24 +38,21 @@ def held(response: ApiResult) -> Iterator[tuple[ApiCalls, Callable[[], None]]]:
     let_go()
 
 
-def test_a_call_that_takes_too_long_is_abandoned_and_its_late_response_is_dropped() -> None:
+@pytest.mark.parametrize("after_the_loop", [False, True])
+def test_a_call_that_takes_too_long_is_abandoned_and_its_late_response_is_dropped(*, after_the_loop: bool) -> None:
     with held(Success("too late")) as (calls, let_go):
 
         async def wait() -> ApiResult:
             result = await calls.perform(CALL, 0.05)
-            let_go()
-            await asyncio.sleep(0.05)
+            if not after_the_loop:
+                let_go()
+                await asyncio.sleep(0.05)
             return result
 
         result = calls.until_complete(wait())
+        let_go()
     assert isinstance(result, TransientError)
     assert not result.reached
-
-
-def test_a_response_that_comes_after_the_end_of_the_loop_is_dropped() -> None:
-    with held(Success("too late")) as (calls, let_go):
-        assert isinstance(calls.until_complete(calls.perform(CALL, 0.05)), TransientError)
-        let_go()
 
 
 def test_a_defect_in_a_call_is_the_result_of_that_call_only() -> None:

@@ -9,22 +9,12 @@ import pytest
 from sepurux_action.config.gate import Trace
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success
 from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.metrics import PASS_RATE, RELIABILITY_SCORE
+from sepurux_action.evaluation.metrics import PASS_RATE
 from tests.evaluation.responses import FAILED, HANGS, NUMBERS, PASSED, Defective, Poll, after, http, in_turn, sound
 from tests.evaluation.step import GATE, evaluate, polls, runs_of, traces
 from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput, backend
 
 UNDECIDED = Success({"status": "done", "decision": "pending"})
-
-
-def test_a_run_that_passes_is_started_and_polled_and_its_score_and_failures_are_read() -> None:
-    calls = FakeApiCalls(sound())
-    [result] = runs_of(calls)
-    assert result.decision is Decision.PASS
-    asked = [f"GET /v1/campaigns/{CAMPAIGN}/{name}" for name in ("reliability", "failures")]
-    assert calls.paths()[:5] == ["GET /v1/campaigns", "POST /v1/ci/runs", "GET /v1/ci/batch/batch-1", *asked]
-    assert (result.campaign_id, result.batch_id, result.run_id) == (CAMPAIGN, "batch-1", "run-1")
-    assert result.ci_run.value(RELIABILITY_SCORE) == 90
 
 
 @pytest.mark.parametrize(
@@ -106,11 +96,9 @@ def test_several_traces_are_uploaded_and_polled_together() -> None:
     files = tuple(Trace(label=f"{n}.json", content=b"{}") for n in range(20))
     calls = FakeApiCalls(backend(after(30)))
     results = runs_of(calls, replace(GATE, traces=files))
-    assert [result.trace for result in results] == [trace.label for trace in files]
-    assert {result.decision for result in results} == {Decision.PASS}
+    assert [(result.trace, result.decision) for result in results] == [(each.label, Decision.PASS) for each in files]
     assert len(calls.paths("/v1/traces")) == len(calls.paths("/v1/ci/runs")) == 20
     assert calls.paths().count("GET /v1/campaigns") == 1
-    assert calls.max_at_once == 8
     assert calls.time < 1_060
 
 

@@ -12,9 +12,7 @@ from sepurux_action.evaluation.decision import Decision
 from tests.evaluation.responses import (
     HANGS,
     LISTED,
-    NUMBERS,
     PASSED,
-    RUNNING,
     after,
     at_first,
     http,
@@ -23,7 +21,7 @@ from tests.evaluation.responses import (
     listed,
     sound,
 )
-from tests.evaluation.step import GATE, evaluate, polls, runs_of
+from tests.evaluation.step import GATE, polls, runs_of
 from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput, backend
 
 
@@ -109,20 +107,3 @@ def test_a_retry_after_past_the_deadline_of_a_gate_ends_that_gate_and_no_other()
     assert all("asked to wait 1 min 40 s, longer than the time" in each.run_decision.reason for each in short)
     assert max(result.elapsed_s for result in short) < 1
     assert len([time for time, call in calls.calls if call.method == "POST" and time < 1_100]) == 8
-
-
-def test_a_retry_after_past_the_deadline_ends_the_polls_of_other_runs_too() -> None:
-    calls = FakeApiCalls(backend(in_turn(RUNNING, RUNNING, http(429, 3_600))))
-    results = runs_of(calls, *of_project("", 2))
-    assert {result.decision for result in results} == {Decision.PENDING}
-    assert len(polls(calls)) == 3
-    assert calls.time < 1_010
-
-
-def test_the_reading_of_failures_waits_for_a_retry_after_that_fits() -> None:
-    pages = in_turn(http(429, retry_after_s=2), Success([{"type": "t"}]))
-    calls = FakeApiCalls(instead("/failures", pages, backend(after(0, Success({**NUMBERS, "failures": 2})))))
-    first, second = evaluate(calls, *of_project("", 2))
-    assert [bool(result.what_failed.failures) for result in (first, second)] == [False, True]
-    times = [time for time, call in calls.calls if "failures" in call.path]
-    assert 2 < times[-1] - times[0] < 2.4

@@ -33,59 +33,48 @@ class Run:
     trace_id: str | None = None
 
 
-@dataclass
 class Batches:
-    """A backend with these batches. The first of them is started; the runs of `base` have the ids `base-run-1`, ...
+    """A backend with these batches, the first of which is started. Run 1 of the batch `b` has the id `b-run-1`.
 
-    A page has at most `page` entries.
+    A page of failures has at most `page` entries. `fields` replace those of the started batch, `names` are of traces.
     """
 
-    batches: Mapping[str, Sequence[Run]]
-    page: int = 200
-    fields: Mapping[str, object] = field(default_factory=dict)
-    names: Mapping[str, object] = field(default_factory=dict)
+    def __init__(
+        self,
+        batches: Mapping[str, Sequence[Run]],
+        page: int = 200,
+        fields: Mapping[str, object] = {},
+        names: Mapping[str, object] = {},
+    ) -> None:
+        self._page, self._names = page, names
+        self._runs = {f"{name}-run-{n}": each for name, runs in batches.items() for n, each in enumerate(runs, 1)}
+        self._batches = dict[str, dict[str, object]]()
+        for name, runs in batches.items():
+            ids = [f"{name}-run-{n}" for n in range(1, len(runs) + 1)]
+            self._batches[name] = {"batch_id": name, "run_ids": ids, "status": "done", **_numbers(runs), **fields}
+            fields = {}
 
     def __call__(self, call: ApiRequest, _time: float) -> ApiResult:
         *_, kind, name = call.path.split("/")
         if call.method == "POST" and name == "traces":
             return Success({"trace_id": "uploaded"})
         if call.method == "POST":
-            name = next(iter(self.batches))
-            return Success({"batch_id": name, "run_ids": self._ids(name)})
+            batch = next(iter(self._batches.values()))
+            return Success({"batch_id": batch["batch_id"], "run_ids": batch["run_ids"]})
         if kind == "batch":
-            return Success(self._batch(name))
+            return Success(self._batches[name])
         if kind == "traces":
-            return Success({"trace_id": name, "task_name": self.names.get(name)})
+            return Success({"trace_id": name, "task_name": self._names.get(name)})
         if kind == "runs":
-            run = self._run(name)
-            return Success(
-                {"run_id": name, "trace_id": run.trace_id, "status": "done", **_numbers([run]), **run.fields}
-            )
-        if name == "failures":
-            query = dict(call.query)
-            offset, listed = int(query["offset"]), self._run(query["run_id"]).failures
-            about = {"campaign_id": CAMPAIGN, "run_id": query["run_id"]}
-            return Success(
-                [{**about, **each} for each in listed[offset : offset + min(self.page, int(query["limit"]))]]
-            )
-        return PermanentError(reason="HTTP 404", status=404)
-
-    def _batch(self, name: str) -> dict[str, object]:
-        runs = self.batches[name]
-        own = {
-            "batch_id": name,
-            "run_ids": self._ids(name),
-            "status": "done",
-            "dashboard_url": f"https://app.sepurux.dev/runs/{name}",
-        }
-        return {**own, **_numbers(runs), **(self.fields if name == next(iter(self.batches)) else {})}
-
-    def _ids(self, name: str) -> list[str]:
-        return [f"{name}-run-{number}" for number in range(1, len(self.batches[name]) + 1)]
-
-    def _run(self, run_id: str) -> Run:
-        name, _, number = run_id.partition("-run-")
-        return self.batches[name][int(number) - 1]
+            run = self._runs[name]
+            shown = {"run_id": name, "trace_id": run.trace_id, "status": "done", **_numbers([run]), **run.fields}
+            return Success(shown)
+        if name != "failures":
+            return PermanentError(reason="HTTP 404", status=404)
+        query = dict(call.query)
+        first, size, run_id = int(query["offset"]), min(self._page, int(query["limit"])), query["run_id"]
+        about = {"campaign_id": CAMPAIGN, "run_id": run_id}
+        return Success([{**about, **each} for each in self._runs[run_id].failures[first : first + size]])
 
 
 def _numbers(runs: Sequence[Run]) -> dict[str, object]:

@@ -16,7 +16,6 @@ from urllib.parse import quote
 
 import pytest
 import requests
-from requests.adapters import BaseAdapter
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Redactor, Secret
@@ -28,7 +27,6 @@ from tests.backend import MIB, ScriptedBackend
 
 TOKEN = "tok/en+of~no-one=71c4"
 API_KEY = "key-of-no-one-9f2e"
-FORBIDDEN = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 POLL = ApiRequest(path="/v1/ci/runs/r1", purpose="the poll of the run")
 START = ApiRequest(
@@ -36,11 +34,9 @@ START = ApiRequest(
 )
 
 
-def transport(
-    url: str, *, token: str | None = TOKEN, api_key: str | None = None, adapter: BaseAdapter | None = None
-) -> Transport:
+def transport(url: str, *, token: str | None = TOKEN, api_key: str | None = None) -> Transport:
     credentials = api.Credentials(token=Secret(token) if token else None, api_key=Secret(api_key) if api_key else None)
-    return Transport(url, credentials, Redactor(filter(None, [token, api_key])), adapter)
+    return Transport(url, credentials, Redactor(filter(None, [token, api_key])))
 
 
 def result_of(scripted: backend.Scripted, call: ApiRequest = POLL, within_s: float = 10) -> ApiResult:
@@ -62,31 +58,12 @@ def on_the_wire(content: bytes) -> backend.Answer:
 
 
 @contextmanager
-def listener(reply: bytes) -> Iterator[tuple[int, list[bytes]]]:
-    """Yield the port and the heads of what arrives at a server that says `reply` to everything."""
-    heads: list[bytes] = []
-
-    def serve() -> None:
-        while True:
-            try:
-                connection, _ = server.accept()
-            except OSError:
-                return
-            with connection:
-                head = b""
-                while b"\r\n\r\n" not in head and (more := connection.recv(4096)):
-                    head += more
-                heads.append(head)
-                connection.sendall(reply)
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield server.getsockname()[1], heads
-        finally:
-            server.shutdown(socket.SHUT_RDWR)
-            thread.join()
+def a_proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedBackend]:
+    """Yield a proxy of the environment that refuses everything."""
+    with ScriptedBackend({"*": backend.empty(403)}) as server:
+        for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, server.url)
+        yield server
 
 
 @pytest.mark.parametrize(
@@ -148,10 +125,9 @@ def test_netrc_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("NETRC", raising=False)
     assert requests.utils.get_netrc_auth("http://api.example/") == ("someone", "else")  # requests itself would
-    with listener(FORBIDDEN) as (port, heads):
-        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
+    with a_proxy(monkeypatch) as proxy:
         transport("http://api.example").send(POLL, 10)
-    assert b"authorization" not in heads[0].lower()
+    assert ["authorization" in request.headers for request in proxy.requests] == [False]
 
 
 @pytest.fixture(autouse=True)
@@ -162,21 +138,18 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_proxy_is_never_used_for_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    with listener(FORBIDDEN) as (port, heads):
-        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
-            monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
+    with a_proxy(monkeypatch) as proxy:
         assert result_of(backend.json({"status": "direct"})) == Success({"status": "direct"})
-        assert heads == []
+    assert proxy.requests == ()
 
 
 def test_a_proxy_of_the_environment_is_asked_to_connect_and_sees_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    with listener(FORBIDDEN) as (port, heads):
-        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+    with a_proxy(monkeypatch) as proxy:
         response = transport("https://example.invalid", api_key=API_KEY).send(START, 10)
     assert response == TransientError(reason="the proxy refused the connection to example.invalid", connected=False)
-    (head,) = heads
-    assert head.startswith(b"CONNECT example.invalid:443 HTTP/1.")
-    assert not any(part in head.lower() for part in (b"x-api-key", TOKEN.encode(), API_KEY.encode()))
+    (request,) = proxy.requests
+    assert (request.method, "x-api-key" in request.headers) == ("CONNECT", False)
+    assert not {TOKEN, API_KEY} & {*request.headers.values()}
 
 
 @pytest.mark.parametrize(
@@ -249,9 +222,9 @@ def test_only_a_connection_that_was_never_made_is_none() -> None:
         response = transport(f"https://127.0.0.1:{ending.getsockname()[1]}").send(POLL, 5)
         assert isinstance(response, TransientError)
         assert not response.connected
-    with listener(b"") as (port, _):  # it waits for a request and never begins TLS
-        silent = transport(f"https://127.0.0.1:{port}").send(POLL, 0.2)
-        assert silent == TransientError(reason="127.0.0.1 did not respond in time", connected=False)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        response = transport(f"https://127.0.0.1:{silent.getsockname()[1]}").send(POLL, 0.2)
+        assert response == TransientError(reason="127.0.0.1 did not respond in time", connected=False)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +233,6 @@ def test_only_a_connection_that_was_never_made_is_none() -> None:
 def test_a_call_whose_body_arrives_slowly_ends_at_its_timeout(head: bytes, piece: bytes) -> None:
     pieces = iter([piece] * 1_000)
     dripped = backend.stream(lambda: chain([b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n"], pieces), 0.02)
-
     response = result_of(dripped, within_s=0.3)
     assert response == TransientError(reason="127.0.0.1 did not respond in time")
     assert len([*pieces]) > 500
@@ -272,9 +244,7 @@ def test_a_response_of_the_largest_size_is_read_and_a_byte_more_is_rejected() ->
     response = result_of(backend.raw(largest + b" "))
     assert isinstance(response, PermanentError)
     assert response.reason == "Sepurux sent more than 4 MiB for the poll of the run"
-
-
-def test_a_large_page_of_a_broken_server_is_worth_another_try() -> None:
+    # A large page of a broken server is worth another try.
     assert result_of(backend.page("x" * (5 * MIB), 503)) == TransientError(reason="HTTP 503", status=503, reached=True)
 
 
@@ -290,29 +260,22 @@ def test_a_compressed_bomb_is_rejected_before_it_is_decompressed() -> None:
     assert peak < 24 * MIB
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "deflate", "gzip, gzip, gzip, gzip, gzip, gzip, gzip", "br", "zstd", "x"])
-def test_a_body_with_a_wrong_content_encoding_is_never_a_decision(encoding: str) -> None:
-    response = result_of(backend.raw(b"\x00no such thing", headers={"Content-Encoding": encoding}))
-    assert isinstance(response, TransientError)
-
-
 @pytest.mark.parametrize(
-    "content",
+    "answer",
     [
-        b"",
-        b"SSH-2.0-OpenSSH_9.9\r\n",
-        b"HTTP/1.1 abc OK\r\n\r\n{}",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n{}",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnot-a-number\r\n{}\r\n0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\n" + b"X-Many: 1\r\n" * 200 + b"\r\n{}",
-        b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 70_000 + b"\r\n\r\n{}",
+        *(backend.raw(b"\x00no such thing", headers={"Content-Encoding": name}) for name in ("gzip", "deflate", "br")),
+        backend.raw(b"\x00no such thing", headers={"Content-Encoding": "gzip, gzip, gzip, gzip, gzip, gzip, gzip"}),
+        on_the_wire(b""),
+        on_the_wire(b"SSH-2.0-OpenSSH_9.9\r\n"),
+        on_the_wire(b"HTTP/1.1 abc OK\r\n\r\n{}"),
+        on_the_wire(b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n{}"),
+        on_the_wire(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnot-a-number\r\n{}\r\n0\r\n\r\n"),
+        on_the_wire(b"HTTP/1.1 200 OK\r\n" + b"X-Many: 1\r\n" * 200 + b"\r\n{}"),
+        on_the_wire(b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 70_000 + b"\r\n\r\n{}"),
     ],
-    ids=lambda content: repr(content[:60]),
 )
-def test_bytes_that_are_no_http_are_transient_error(content: bytes) -> None:
-    response = result_of(on_the_wire(content))
-    assert isinstance(response, TransientError)
-    assert "127.0.0.1" in response.reason
+def test_what_is_no_http_or_has_another_encoding_is_a_transient_error(answer: backend.Answer) -> None:
+    assert isinstance(result_of(answer), TransientError)
 
 
 def test_a_broken_header_writes_nothing_to_the_log(capfd: pytest.CaptureFixture[str]) -> None:
