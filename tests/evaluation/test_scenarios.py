@@ -12,7 +12,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from sepurux_action.config.gate import Gate, Trace
-from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success
+from sepurux_action.evaluation.api import ApiRequest, ApiResult, Success
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.failures import ClassifiedFailure, parse_failures
 from sepurux_action.evaluation.result import Evaluated
@@ -33,36 +33,28 @@ class Run:
     trace_id: str | None = None
 
 
-class Batches:
-    """A backend with these batches, the first of which is started. Run 1 of the batch `b` has the id `b-run-1`.
-
-    A page of failures has at most `page` entries. `fields` replace those of the started batch, `names` are of traces.
-    """
+class Batch:
+    """A backend with this batch. A page of failures has at most `page` entries; `names` are those of traces."""
 
     def __init__(
         self,
-        batches: Mapping[str, Sequence[Run]],
+        *runs: Run,
+        name: str = "now",
         page: int = 200,
         fields: Mapping[str, object] = {},
         names: Mapping[str, object] = {},
     ) -> None:
+        self._runs = {f"{name}-run-{number}": run for number, run in enumerate(runs, 1)}
+        self._started = {"batch_id": name, "run_ids": [*self._runs]}
+        self._shown = {**self._started, "status": "done", **_numbers(runs), **fields}
         self._page, self._names = page, names
-        self._runs = {f"{name}-run-{n}": each for name, runs in batches.items() for n, each in enumerate(runs, 1)}
-        self._batches = dict[str, dict[str, object]]()
-        for name, runs in batches.items():
-            ids = [f"{name}-run-{n}" for n in range(1, len(runs) + 1)]
-            self._batches[name] = {"batch_id": name, "run_ids": ids, "status": "done", **_numbers(runs), **fields}
-            fields = {}
 
     def __call__(self, call: ApiRequest, _time: float) -> ApiResult:
         *_, kind, name = call.path.split("/")
-        if call.method == "POST" and name == "traces":
-            return Success({"trace_id": "uploaded"})
         if call.method == "POST":
-            batch = next(iter(self._batches.values()))
-            return Success({"batch_id": batch["batch_id"], "run_ids": batch["run_ids"]})
+            return Success({"trace_id": "uploaded"} if name == "traces" else self._started)
         if kind == "batch":
-            return Success(self._batches[name])
+            return Success(self._shown)
         if kind == "traces":
             return Success({"trace_id": name, "task_name": self._names.get(name)})
         if kind == "runs":
@@ -70,7 +62,7 @@ class Batches:
             shown = {"run_id": name, "trace_id": run.trace_id, "status": "done", **_numbers([run]), **run.fields}
             return Success(shown)
         if name != "failures":
-            return PermanentError(reason="HTTP 404", status=404)
+            return rejected(404)
         query = dict(call.query)
         first, size, run_id = int(query["offset"]), min(self._page, int(query["limit"])), query["run_id"]
         about = {"campaign_id": CAMPAIGN, "run_id": run_id}
@@ -142,7 +134,7 @@ def expected(runs: Sequence[Run]) -> Counter[tuple[str, ...]]:
 @settings(phases=[Phase.explicit, Phase.generate], report_multiple_bugs=False)
 @given(some_runs, st.integers(1, 3))
 def test_what_is_listed_is_what_the_backend_has(now: list[Run], page: int) -> None:
-    found = what_failed(Batches({"now": now}, page=page))
+    found = what_failed(Batch(*now, page=page))
     assert counts(found.failures) == expected(now)
     assert (found.unread_failures, found.unread_scenarios, found.left_out) == (0, 0, 0)
 
@@ -165,7 +157,7 @@ def a_batch(scenarios: int, failed: int = 5) -> list[Run]:
 
 @pytest.mark.parametrize(("scenarios", "requests"), [(1, 1), (40, 45), (300, 305)])
 def test_a_request_for_each_scenario_and_one_for_each_that_failed(scenarios: int, requests: int) -> None:
-    calls = FakeApiCalls(Batches({"now": a_batch(scenarios, min(5, scenarios))}), takes_s=0.05)
+    calls = FakeApiCalls(Batch(*a_batch(scenarios, min(5, scenarios))), takes_s=0.05)
     result = evaluate(calls)
     found = result.what_failed
     read = [call for _, call in calls.calls if "/runs/" in call.path or call.path.endswith("/failures")]
@@ -178,7 +170,7 @@ def test_a_request_for_each_scenario_and_one_for_each_that_failed(scenarios: int
     ("failed", "fields"), [(0, {}), (0, {"failures": None, "unsafe_attempts": None}), (1, {"decision": "pass"})]
 )
 def test_of_a_gate_that_passed_only_failures_are_read(failed: int, fields: dict[str, object]) -> None:
-    calls = FakeApiCalls(Batches({"now": a_batch(40, failed)}, fields=fields))
+    calls = FakeApiCalls(Batch(*a_batch(40, failed), fields=fields))
     result = evaluate(calls, replace(GATE, limits={}))
     assert (result.decision, len(result.what_failed.failures)) == (Decision.PASS, failed)
     assert len(calls.paths("/ci/runs/")) == 40 * failed
@@ -186,7 +178,7 @@ def test_of_a_gate_that_passed_only_failures_are_read(failed: int, fields: dict[
 
 
 def test_of_a_huge_batch_four_hundred_scenarios_are_read_and_the_others_are_counted() -> None:
-    calls = FakeApiCalls(Batches({"now": a_batch(600, 600)}, page=1), takes_s=0.05)
+    calls = FakeApiCalls(Batch(*a_batch(600, 600), page=1), takes_s=0.05)
     found = evaluate(calls).what_failed
     assert len(calls.paths("/ci/runs/")) == 400
     assert len(calls.paths("/failures")) == 100
@@ -200,7 +192,7 @@ def test_of_a_huge_batch_four_hundred_scenarios_are_read_and_the_others_are_coun
 
 
 def test_a_slow_backend_takes_twenty_seconds() -> None:
-    calls = FakeApiCalls(Batches({"now": a_batch(200, 200)}), takes_s=2)
+    calls = FakeApiCalls(Batch(*a_batch(200, 200)), takes_s=2)
     result = evaluate(calls)
     started = next(time for time, call in calls.calls if "/ci/runs/" in call.path)
     assert calls.time - started <= 20 + 1e-6
@@ -213,7 +205,7 @@ def test_a_slow_backend_takes_twenty_seconds() -> None:
     [(http(500), 10), (rejected(404), 10), (Success([{"run_id": "other"}]), 10), (http(429, retry_after_s=60), 8)],
 )
 def test_the_third_call_that_fails_and_a_long_wait_end_the_reading(error: ApiResult, read: int) -> None:
-    calls = FakeApiCalls(instead("GET /v1/ci/runs/", lambda _: error, Batches({"now": a_batch(40, 40)})))
+    calls = FakeApiCalls(instead("GET /v1/ci/runs/", lambda _: error, Batch(*a_batch(40, 40))))
     result = evaluate(calls)
     assert len(calls.paths("/ci/runs/")) <= read
     assert calls.paths("/failures") == []
@@ -230,20 +222,20 @@ def test_the_third_call_that_fails_and_a_long_wait_end_the_reading(error: ApiRes
     ],
 )
 def test_a_list_that_is_not_that_of_the_run_is_not_read(listed: object, why: str) -> None:
-    found = what_failed(instead("/failures", lambda _: Success(listed), Batches({"now": [failing(1)]})))
+    found = what_failed(instead("/failures", lambda _: Success(listed), Batch(failing(1))))
     assert (found.failures, found.notes[-1]) == ((), f"Not all failures were read: {why}.")
 
 
 def test_a_wait_that_fits_is_respected_and_the_reading_goes_on() -> None:
     limited = at_first(*[http(429, retry_after_s=5)] * 8)
-    calls = FakeApiCalls(instead("GET /v1/ci/runs", limited, Batches({"now": a_batch(12, 12)})))
+    calls = FakeApiCalls(instead("GET /v1/ci/runs", limited, Batch(*a_batch(12, 12))))
     found = evaluate(calls).what_failed
     assert (found.unread_scenarios, sum(each.count for each in found.failures)) == (8, 4)
     assert min(time for time, call in calls.calls if call.path.endswith("/failures")) >= 1_005
 
 
 def test_a_signal_ends_the_reading_at_once_and_keeps_the_decision() -> None:
-    calls = FakeApiCalls(Batches({"now": a_batch(100, 5)}), cancel_at=1_001)
+    calls = FakeApiCalls(Batch(*a_batch(100, 5)), cancel_at=1_001)
     result = evaluate(calls)
     assert calls.time == 1_001
     assert (result.decision, result.what_failed.failures, result.what_failed.unread_scenarios) == (Decision.FAIL, (), 1)
@@ -258,7 +250,7 @@ def test_of_recordings_that_were_not_read_their_scenarios_are_counted(
     ids = [{"run_ids": [f"{name}-run-1"]} if run_ids else {} for name in "abc"]
     started = in_turn(*(Success({"batch_id": name, **each}) for name, each in zip("abc", ids, strict=True)))
     failed = Success({"status": "done", "decision": "fail", "pass_rate": 0, "failures": 1})
-    backend = instead("GET /v1/ci/batch", in_turn(failed), instead("the CI run", started, Batches({})))
+    backend = instead("GET /v1/ci/batch", in_turn(failed), instead("the CI run", started, Batch()))
     calls = FakeApiCalls(instead("/failures", in_turn(http(500)), backend), cancel_at=cancel_at)
     found = evaluate(calls, replace(GATE, traces=traces)).what_failed
     assert (found.unread_scenarios, found.scenarios == ()) == (2, cancel_at is not None)
@@ -266,7 +258,7 @@ def test_of_recordings_that_were_not_read_their_scenarios_are_counted(
 
 @pytest.mark.parametrize("run", [failing(3), Run(failures=[FAILURE] * 3)])
 def test_a_backend_that_ignores_the_offset_and_reports_no_number_is_asked_twice(run: Run) -> None:
-    backend = Batches({"now": [run]}, fields={"failures": None})
+    backend = Batch(run, fields={"failures": None})
 
     def ignores(call: ApiRequest, time: float) -> ApiResult:
         query = tuple((name, "0" if name == "offset" else value) for name, value in call.query)
@@ -279,15 +271,15 @@ def test_a_backend_that_ignores_the_offset_and_reports_no_number_is_asked_twice(
 
 def test_an_endless_list_ends() -> None:
     pages = (Success(listed(200, first)) for first in count(0, 200))
-    calls = FakeApiCalls(instead("/failures", lambda _: next(pages), Batches({"now": [failing(1)]})))
+    calls = FakeApiCalls(instead("/failures", lambda _: next(pages), Batch(failing(1))))
     found = evaluate(calls).what_failed
     assert len(calls.paths("/failures")) == 26
     assert (found.unread_scenarios, found.failures[0].count) == (1, 5_200)
 
 
 def test_a_list_of_five_thousand_failures_is_complete_and_a_page_counts_as_many() -> None:
-    huge = instead("/failures", in_turn(Success(listed(6_000))), Batches({"now": [failing(6_000)]}))
-    for backend, unread in ((Batches({"now": [failing(5_000)]}), (0, 0)), (huge, (1, 1_000))):
+    huge = instead("/failures", in_turn(Success(listed(6_000))), Batch(failing(6_000)))
+    for backend, unread in ((Batch(failing(5_000)), (0, 0)), (huge, (1, 1_000))):
         found = what_failed(backend)
         assert (found.unread_scenarios, found.unread_failures) == unread
         assert found.failures[0].count == 5_000
@@ -295,22 +287,22 @@ def test_a_list_of_five_thousand_failures_is_complete_and_a_page_counts_as_many(
 
 def test_an_entry_counts_once_although_two_pages_have_it() -> None:
     run = Run(failures=[{**FAILURE, "failure_id": name} for name in "abbcad"], fields={"failures": 4})
-    found = what_failed(Batches({"now": [run]}, page=2, fields={"failures": 4}))
+    found = what_failed(Batch(run, page=2, fields={"failures": 4}))
     assert [each.count for each in found.failures] == [4]
 
 
 def test_a_scenario_is_named_by_its_file_or_its_task_or_its_id() -> None:
     runs, names = [failing(2, "t-1"), failing(1, "t-2"), Run(), failing(1)], {"t-1": "refund twice", "t-2": None}
-    found = what_failed(Batches({"now": runs}, names=names))
+    found = what_failed(Batch(*runs, names=names))
     assert [each.name for each in found.scenarios if each.failed] == ["refund twice", "t-2", "now-run-4"]
-    calls = FakeApiCalls(Batches({"now": runs[:1]}, names=names))
+    calls = FakeApiCalls(Batch(*runs[:1], names=names))
     found = evaluate(calls, replace(GATE, traces=(Trace(label="traces/a.json", content=b"{}"),))).what_failed
     assert ([each.name for each in found.scenarios], calls.paths("/v1/traces/")) == (["traces/a.json"], [])
     assert {each.trace_id for each in found.failures} == {"traces/a.json"}
 
 
 def test_the_twenty_worst_scenarios_get_a_name() -> None:
-    calls = FakeApiCalls(Batches({"now": [failing(number, f"t-{number}") for number in range(1, 31)]}))
+    calls = FakeApiCalls(Batch(*(failing(number, f"t-{number}") for number in range(1, 31))))
     evaluate(calls)
     assert sorted(calls.paths("/v1/traces/")) == sorted(f"GET /v1/traces/t-{number}" for number in range(11, 31))
 
@@ -326,7 +318,7 @@ def test_the_twenty_worst_scenarios_get_a_name() -> None:
     ],
 )
 def test_scenarios_whose_runs_are_not_known_are_counted(fields: dict[str, object], unread: int) -> None:
-    backend: Respond = Batches({"now": a_batch(2, 1)}, fields=fields)
+    backend: Respond = Batch(*a_batch(2, 1), fields=fields)
     if "run_ids" in fields:
         backend = instead("POST", in_turn(Success({"batch_id": "now"})), backend)
     found = what_failed(backend)
@@ -335,20 +327,20 @@ def test_scenarios_whose_runs_are_not_known_are_counted(fields: dict[str, object
 
 def test_a_scenario_failed_if_one_of_its_numbers_says_so() -> None:
     runs = [Run(fields={"decision": None, "failures": 1, "unsafe_attempts": None}), Run(), failing(1)]
-    assert [each.failed for each in what_failed(Batches({"now": runs})).scenarios] == [True, True, False]
+    assert [each.failed for each in what_failed(Batch(*runs)).scenarios] == [True, True, False]
 
 
 def test_of_all_runs_of_a_gate_those_with_the_most_failures_are_read_first() -> None:
-    started = in_turn(*(Success({"batch_id": name, "run_ids": [f"{name}-run-1"]}) for name in ("few", "many")))
-    calls = FakeApiCalls(instead("POST", started, Batches({"few": [failing(1)], "many": [failing(3)]})))
+    started = in_turn(*(Success({"run_id": f"now-run-{number}"}) for number in (1, 2)))
+    calls = FakeApiCalls(instead("POST", started, Batch(failing(1), failing(3))))
     evaluate(calls, replace(GATE, traces=step.traces(2)))
     read = [dict(call.query)["run_id"] for _, call in calls.calls if call.path.endswith("/failures")]
-    assert read[0] == "many-run-1"
+    assert read[0] == "now-run-2"
 
 
 def test_the_gate_with_the_worst_result_is_read_first() -> None:
-    better = Batches({"now": a_batch(300, 1)}, fields={"decision": "pass"})
-    worse = Batches({"other": a_batch(300, 300)})
+    better = Batch(*a_batch(300, 1), fields={"decision": "pass"})
+    worse = Batch(*a_batch(300, 300), name="other")
     gates = [replace(GATE, name="core", limits={}), replace(GATE, name="worse", project="worse")]
     calls = FakeApiCalls(lambda call, time: (worse if call.project else better)(call, time), takes_s=0.01)
     core, worst = step.evaluate(calls, *gates)
