@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import chain, repeat
 
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
-from tests.fakes import CAMPAIGN, backend
+from tests.fakes import backend
 
 Poll = Callable[[float], ApiResult]
 Maybe = Callable[[float], ApiResult | None]
@@ -16,8 +16,6 @@ PASSED = Success(NUMBERS)
 FAILED = Success({"status": "done", "decision": "fail"})
 RUNNING = Success({"status": "running", "decision": "pending"})
 HANGS = TransientError(reason="hangs")
-LISTED = Success([{"campaign_id": CAMPAIGN, "name": "core"}, {"campaign_id": CAMPAIGN, "name": "refunds"}])
-RESET = TransientError(reason="reset")
 
 
 class Defective(dict[str, object]):
@@ -51,6 +49,11 @@ def in_turn(*responses: ApiResult) -> Poll:
     return lambda _: next(left)
 
 
+def until(seconds: float, response: ApiResult) -> Maybe:
+    """Return this response for so many seconds after the start, for `instead`."""
+    return lambda time: response if time < 1_000 + seconds else None
+
+
 def at_first(*responses: ApiResult) -> Maybe:
     """Return these responses to the first calls, for `instead`."""
     left = iter(responses)
@@ -71,11 +74,6 @@ def instead(part: str, poll: Maybe, others: Respond | None = None) -> Respond:
         return response or others(call, time)
 
     return respond
-
-
-def listed(poll: Poll) -> Respond:
-    """Return a backend whose requests for the campaigns get these responses."""
-    return instead("the list of campaigns", poll)
 
 
 def scored(*responses: ApiResult, poll: ApiResult = PASSED) -> Respond:

@@ -12,7 +12,7 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.api import ApiResult, Success
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, RELIABILITY_SCORE
-from tests.evaluation.responses import FAILED, NUMBERS, RESET, by_run, http, rejected, score, scored
+from tests.evaluation.responses import FAILED, NUMBERS, by_run, http, rejected, score, scored
 from tests.evaluation.step import KNOWN, evaluate, runs_of
 from tests.fakes import FakeApiCalls
 
@@ -21,7 +21,7 @@ DROP = replace(KNOWN, limits={"max_reliability_score_drop": 3})
 LOWEST = replace(KNOWN, limits={"min_scenario_pass_rate": 0.6})
 
 
-@pytest.mark.parametrize("lost", [http(503), http(429, retry_after_s=7), RESET, Success([])])
+@pytest.mark.parametrize("lost", [http(503), http(429, retry_after_s=7), Success([])])
 @pytest.mark.parametrize("gate", [SCORED, DROP], ids=["min", "drop"])
 def test_a_request_for_the_score_is_tried_again_after_a_lost_response(lost: ApiResult, gate: Gate) -> None:
     calls = FakeApiCalls(scored(lost, lost, lost, score(90)))

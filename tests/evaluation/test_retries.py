@@ -9,18 +9,7 @@ import pytest
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, Success, TransientError
 from sepurux_action.evaluation.decision import Decision
-from tests.evaluation.responses import (
-    HANGS,
-    LISTED,
-    PASSED,
-    after,
-    at_first,
-    http,
-    in_turn,
-    instead,
-    listed,
-    sound,
-)
+from tests.evaluation.responses import HANGS, PASSED, after, at_first, http, in_turn, instead, sound, until
 from tests.evaluation.step import GATE, polls, runs_of
 from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput, backend
 
@@ -55,7 +44,7 @@ def test_a_post_is_retried_under_one_idempotency_key_and_every_post_has_its_own(
 
 def test_a_backoff_longer_than_the_time_that_is_left_leaves_a_last_attempt() -> None:
     unreachable = TransientError(reason="the connection failed", connected=False)
-    soon, late = (FakeApiCalls(listed(after(seconds, LISTED, before=unreachable))) for seconds in (8.5, 60))
+    soon, late = (FakeApiCalls(instead("the list of campaigns", until(seconds, unreachable))) for seconds in (8.5, 60))
     assert runs_of(soon, replace(GATE, timeout_s=10))[0].decision is Decision.PASS
     [result] = runs_of(late, replace(GATE, timeout_s=10))
     assert (result.decision, [round(at - 1_000) for at, _ in late.calls]) == (Decision.ERROR, [0, 1, 3, 7, 9])

@@ -13,7 +13,7 @@ from sepurux_action.errors import EvaluationError
 from sepurux_action.evaluation.api import ApiResult, PermanentError, Success
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.run_calls import find_campaign
-from tests.evaluation.responses import LISTED, NUMBERS, Defective, Respond, after, http, in_turn, instead, listed, sound
+from tests.evaluation.responses import NUMBERS, Defective, Respond, after, http, in_turn, instead, sound, until
 from tests.evaluation.step import GATE, polls, runs_of
 from tests.fakes import CAMPAIGN, FakeApiCalls, backend
 
@@ -69,7 +69,7 @@ def test_a_campaign_that_is_not_found_is_an_error_that_shows_the_others(
 
 
 def test_each_run_finds_its_campaign_within_its_own_timeout() -> None:
-    calls = FakeApiCalls(listed(after(300, LISTED, before=http(503))))
+    calls = FakeApiCalls(instead("the list of campaigns", until(300, http(503))))
     short, long = runs_of(calls, replace(GATE, name="short", timeout_s=10), replace(GATE, name="long", timeout_s=600))
     assert (short.decision, long.decision) == (Decision.ERROR, Decision.PASS)
     assert "HTTP 503" in short.run_decision.reason

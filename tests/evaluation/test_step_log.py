@@ -15,7 +15,6 @@ from sepurux_action.evaluation.runs import RunResult
 from sepurux_action.evaluation.step_evaluation import StepEvaluation
 from sepurux_action.host.workflow_commands import Level
 from tests.evaluation.responses import (
-    LISTED,
     NUMBERS,
     PASSED,
     RUNNING,
@@ -25,8 +24,8 @@ from tests.evaluation.responses import (
     http,
     in_turn,
     instead,
-    listed,
     sound,
+    until,
 )
 from tests.evaluation.step import GATE, runs_of, traces
 from tests.fakes import FakeApiCalls, FakeOutput, backend
@@ -54,7 +53,7 @@ def test_what_a_run_waits_for_and_when_it_gives_up_is_shown_with_each_change() -
 
 def test_a_host_that_cannot_be_reached_is_what_a_run_waits_for() -> None:
     refused = TransientError(reason="no connection", connected=False, unreached="127.0.0.1")
-    shown = shown_by(listed(after(8, LISTED, before=refused)), GATE).waits
+    shown = shown_by(instead("the list of campaigns", until(8, refused)), GATE).waits
     assert "cannot reach 127.0.0.1" in [what for what, _ in shown]
 
 
