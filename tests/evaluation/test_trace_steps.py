@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.evaluation.recording import read_recording
-from sepurux_action.evaluation.trace_steps import Events, Steps, compare_steps, failed_step, first_lines, steps_of
+from sepurux_action.evaluation.trace_steps import (
+    Events,
+    Steps,
+    compare_steps,
+    failed_step,
+    first_lines,
+    steps_of,
+)
 
 
 def a_call(tool: object, *arguments: str, **more: object) -> dict[str, object]:
