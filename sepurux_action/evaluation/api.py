@@ -81,6 +81,10 @@ class TransientError(_Failure):
     def no_time_left(self) -> bool:
         return not self.sent and self.retry_after_s is None
 
+    def because_of(self, earlier: TransientError | None) -> TransientError:
+        """Return this failure; if no time was left for the call, an earlier one is why."""
+        return earlier.unsent(None) if self.no_time_left and earlier else self
+
 
 NO_TIME_LEFT = TransientError(reason="no time was left for the call", sent=False)
 

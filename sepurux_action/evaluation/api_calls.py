@@ -14,7 +14,6 @@ from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, Outag
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import CALL_S, NO_TIME_LEFT, ApiRequest, ApiResult, PermanentError, TransientError
 from sepurux_action.evaluation.ci_run import NO_OBJECT
-from sepurux_action.evaluation.schedule import Retry
 from sepurux_action.host.deadlines import Signals, start_thread
 
 GRACE_S = 0.25  # for the client to end a call by itself, with a better reason
@@ -179,7 +178,7 @@ class ApiCalls:
     def _noted(self, result: ApiResult) -> ApiResult:
         """Return a result, and note whether the backend responded. If no time was left, an earlier error is why."""
         if result is NO_TIME_LEFT:
-            return (self.last_error or NO_TIME_LEFT).unsent(None)
+            return result.because_of(self.last_error)
         self.last_error = result if isinstance(result, TransientError) else None
         self._responded |= self.last_error is None or self.last_error.reached
         self.show_wait()
@@ -205,15 +204,15 @@ class ApiCalls:
 
     async def retried(self, call: ApiRequest, timeout_s: float, *, of_object: bool = False) -> ApiResult:
         """Return the result of a call that is tried again while its error, or with `of_object` its shape, may pass."""
-        retry = Retry()
+        failed, error = 0, None
         while True:
             result = await self.send_once(call, min(CALL_S, max(schedule.LAST_CALL_S, self.left(timeout_s))))
             if of_object and isinstance(result, api.Success) and not isinstance(result.payload, dict):
                 result = TransientError(reason=NO_OBJECT, reached=True)
             if not isinstance(result, TransientError):
                 return result
-            retry = retry.after(result)
-            error, wait, left = retry.error or result, retry.wait(self.jitter()), self.left(timeout_s)
+            failed, error = failed + 1, result.because_of(error)
+            wait, left = schedule.retry_wait(failed, error, self.jitter()), self.left(timeout_s)
             if error.retry_after_s is None:  # the last attempt is not left out because the backoff is long
                 wait = min(wait, left - schedule.LAST_CALL_S)
             if wait >= left or wait < 0:
@@ -230,7 +229,7 @@ class ApiCalls:
         why = f"{call.purpose}: {error.reason}"
         reason, hint = f"Sepurux did not respond within {spent} ({why})", CHECK_NETWORK
         if error.retry_after_s is not None:
-            asked = number_format.duration(Retry(1, error).wait(0))
+            asked = number_format.duration(schedule.retry_wait(1, error, 0))
             reason = f"Sepurux asked to wait {asked}, longer than the time that is left ({why})"
             hint = "Raise {timeout} (now {now}), or {rerun} after that time."
         elif not error.connected:

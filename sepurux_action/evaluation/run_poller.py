@@ -199,14 +199,14 @@ class RunPoller:
         polls = Polls(started=calls.elapsed(), deadline=self.gate.timeout_s)
         while True:
             response, last = await self._poll(polls)
-            before = polls.retry.error
+            before = polls.error
             found = next_poll(polls, response, calls.elapsed(), calls.jitter(), last=last)
             if isinstance(found, RunDecision):
                 return found
             if found is None:
                 self._set(elapsed_s=min(calls.elapsed(), polls.deadline))  # a report shows what the reason says
                 raise out_of_time(polls, self.run.elapsed_s)
-            if (error := polls.retry.error) and not (before and before.reason == error.reason):
+            if (error := polls.error) and not (before and before.reason == error.reason):
                 self._log(f"poll failed: {error.reason}; next poll in {number_format.duration(found)}")
             await asyncio.sleep(found)
 

@@ -8,7 +8,7 @@ import pytest
 
 from sepurux_action.evaluation import schedule
 from sepurux_action.evaluation.api import NO_TIME_LEFT, TransientError
-from sepurux_action.evaluation.schedule import Polls, Retry, next_poll
+from sepurux_action.evaluation.schedule import Polls, next_poll, retry_wait
 
 ERROR = TransientError(reason="HTTP 503", status=503, reached=True)
 
@@ -25,15 +25,15 @@ def test_polls_follow_every_20th_of_the_time_waited_within_limits(waited: float,
     ("failed", "jitter", "wait"), [(1, 1, 1), (2, 1, 2), (4, 1, 8), (4, 0.25, 2), (4, 0, 0), (6, 1, 30), (10**9, 1, 30)]
 )
 def test_the_backoff_doubles_up_to_a_limit_with_full_jitter(failed: int, jitter: float, wait: float) -> None:
-    assert Retry(failed, ERROR).wait(jitter) == wait
+    assert retry_wait(failed, ERROR, jitter) == wait
 
 
 def test_retry_after_replaces_the_backoff() -> None:
-    assert [Retry(9, replace(ERROR, retry_after_s=after)).wait(1) for after in (0, 0.5, 7)] == [1, 1, 7]
+    assert [retry_wait(9, replace(ERROR, retry_after_s=after), 1) for after in (0, 0.5, 7)] == [1, 1, 7]
 
 
 def test_a_poll_for_which_no_time_was_left_keeps_the_error_of_the_one_before() -> None:
     polls = Polls(0, 60)
     assert next_poll(polls, ERROR, 1, 1, last=False) == 1
     assert next_poll(polls, NO_TIME_LEFT, 2, 1, last=True) is None
-    assert polls.retry.error == replace(ERROR, sent=False)
+    assert polls.error == replace(ERROR, sent=False)
