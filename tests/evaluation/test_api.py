@@ -122,9 +122,7 @@ def test_a_redirect_is_rejected_and_shown(status: int) -> None:
         (api.upload_trace(b"{}", "a", "", "k"), 413, "", "Record a shorter trace"),
     ],
 )
-def test_a_rejection_says_what_to_change_where_that_is_known(
-    call: ApiRequest, status: int, said: str, hint: str
-) -> None:
+def test_a_rejection_says_what_to_change(call: ApiRequest, status: int, said: str, hint: str) -> None:
     response = parsed(call, status, detail(said))
     assert isinstance(response, PermanentError)
     assert hint in response.hint

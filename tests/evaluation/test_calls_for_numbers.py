@@ -31,9 +31,7 @@ def test_a_request_for_the_score_is_tried_again_after_a_lost_response(lost: ApiR
 
 
 @pytest.mark.parametrize(("timeout_s", "until"), [(60, 60), (10, 35)])
-def test_a_score_that_cannot_be_read_is_asked_for_until_the_deadline_or_for_30_s_and_is_an_error(
-    timeout_s: float, until: float
-) -> None:
+def test_a_score_is_asked_for_until_the_deadline_or_for_30_s(timeout_s: float, until: float) -> None:
     [result] = evaluate(FakeApiCalls(scored(http(503))), replace(SCORED, timeout_s=timeout_s))
     assert (result.decision, result.rule) == (Decision.ERROR, Rule.NUMBER_UNKNOWN)
     assert "reliability score: could not be read: HTTP 503" in result.reason
@@ -93,17 +91,12 @@ def test_without_a_threshold_on_it_only_the_score_of_a_single_run_is_requested_o
         (Success({**NUMBERS, "reliability_score": 90}), Decision.PASS, 0),
     ],
 )
-def test_a_score_that_decides_nothing_is_requested_once_and_one_that_the_poll_reports_is_not(
-    poll: ApiResult, decision: Decision, requests: int
-) -> None:
+def test_a_score_that_decides_nothing_is_requested_once(poll: ApiResult, decision: Decision, requests: int) -> None:
     calls = FakeApiCalls(scored(http(503), score(99), poll=poll))
     assert runs_of(calls, SCORED)[0].decision is decision
     assert len(calls.paths("reliability")) == requests
     [result] = runs_of(FakeApiCalls(scored(score(99), poll=FAILED)), SCORED)
     assert (result.decision, result.ci_run.value(RELIABILITY_SCORE)) == (Decision.FAIL, 99)
-
-
-# -- the pass rate of each run of a batch -----------------------------------------------------------------------------
 
 
 def with_rate(rate: float) -> ApiResult:

@@ -34,9 +34,7 @@ UNDECIDED = Success({"status": "done", "decision": "pending"})
         (in_turn(UNDECIDED, PASSED), 600, Decision.PASS, "", 3),
     ],
 )
-def test_what_the_polls_of_a_run_lead_to(
-    poll: Poll, timeout_s: float, decision: Decision, reason: str, ends_by: float
-) -> None:
+def test_what_polls_lead_to(poll: Poll, timeout_s: float, decision: Decision, reason: str, ends_by: float) -> None:
     calls = FakeApiCalls(backend(poll))
     [result] = runs_of(calls, replace(GATE, timeout_s=timeout_s))
     assert result.decision is decision

@@ -242,9 +242,7 @@ def test_a_signal_ends_the_reading_at_once_and_keeps_the_decision() -> None:
 
 
 @pytest.mark.parametrize(("run_ids", "cancel_at"), [(True, None), (False, None), (True, 1_000.7)])
-def test_of_recordings_that_were_not_read_their_scenarios_are_counted(
-    cancel_at: float | None, *, run_ids: bool
-) -> None:
+def test_unread_scenarios_of_recordings_are_counted(cancel_at: float | None, *, run_ids: bool) -> None:
     tasks = ("refund", "refund", "cancel")
     traces = tuple(Trace(label=f"{n}.json", content=b"{}", task=task) for n, task in enumerate(tasks))
     ids = [{"run_ids": [f"{name}-run-1"]} if run_ids else {} for name in "abc"]

@@ -157,9 +157,6 @@ def test_a_signal_while_the_score_of_a_fail_is_read_leaves_the_fail() -> None:
     assert (found.decision, len(backend.paths("/reliability"))) == (Decision.FAIL, 2)
 
 
-# -- what is published before the end ---------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("unsafe", [0, 1])
 def test_a_fail_that_no_second_evaluation_can_change_says_so_before_other_runs_are_decided(unsafe: int) -> None:
     gate = replace(GATE, limits={"min_pass_rate": 0.85, "max_unsafe": 0}, timeout_s=60)
@@ -169,9 +166,7 @@ def test_a_fail_that_no_second_evaluation_can_change_says_so_before_other_runs_a
 
 
 @pytest.mark.parametrize(("decided_after_s", "timeout_s"), [(TAKES_S, 19), (15, 24)])
-def test_a_fail_without_time_for_a_second_evaluation_is_published_before_that_of_another_gate(
-    decided_after_s: float, timeout_s: float
-) -> None:
+def test_a_fail_without_time_to_confirm_it_is_published_first(decided_after_s: float, timeout_s: float) -> None:
     late, again = (replace(GATE, name=name, traces=(Trace(label=name, trace_id=name),)) for name in ("late", "again"))
     late = replace(late, timeout_s=timeout_s, remedies={"timeout": "`timeout` in `a.yml:3`"})
     # The first gate has to wait for the second one until it is decided.
@@ -196,9 +191,6 @@ def test_a_sum_of_a_run_that_sepurux_decided_before_it_failed_is_a_fail_at_once(
     backend = Backend(passed(0.9, status="failed", unsafe_attempts=2), UNDECIDED)
     [found] = backend.evaluate(gate)
     assert (found.decision, backend.fails[0]) == (Decision.FAIL, (TAKES_S, "core", False))
-
-
-# -- runs of an earlier workflow run ----------------------------------------------------------------------------------
 
 
 LEFT = tuple(

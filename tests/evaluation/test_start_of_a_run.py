@@ -30,9 +30,7 @@ def test_a_rejection_ends_the_run_with_the_backends_words_and_a_hint() -> None:
 
 @pytest.mark.parametrize("call", ["runs", "traces"])
 @pytest.mark.parametrize("body", [{}, [], None, {"batch_id": "../../v1/evil", "trace_id": "../x"}, {"run_id": 7}])
-def test_a_response_without_a_usable_id_is_an_error_and_no_trace_counts_as_the_registered_scenarios(
-    call: str, body: object
-) -> None:
+def test_nothing_is_evaluated_without_a_usable_id(call: str, body: object) -> None:
     calls = FakeApiCalls(sound(**{call: Success(body)}))
     [result] = runs_of(calls, replace(GATE, traces=(Trace(label="a.json", content=b"{}"),)))
     assert result.decision is Decision.ERROR
@@ -60,9 +58,7 @@ TWINS = [{"campaign_id": "a", "name": "core"}, {"campaign_id": "b", "name": "cor
         ({}, "core", "Sepurux sent no list as the list of campaigns", "ask Sepurux about this response."),
     ],
 )
-def test_a_campaign_that_is_not_found_is_an_error_that_shows_the_others(
-    names: object, campaign: str, reason: str, hint: str
-) -> None:
+def test_a_missing_campaign_names_the_others(names: object, campaign: str, reason: str, hint: str) -> None:
     with pytest.raises(EvaluationError, match=re.escape(reason)) as error:
         find_campaign(names, campaign, "my-agent")
     assert hint in error.value.hint
@@ -83,9 +79,7 @@ def test_each_run_finds_its_campaign_within_its_own_timeout() -> None:
         (Success([Defective(name="core")]), "Internal error (KeyError"),
     ],
 )
-def test_a_campaign_list_without_use_is_requested_once_and_the_error_of_every_run(
-    response: ApiResult, reason: str
-) -> None:
+def test_a_useless_list_of_campaigns_is_requested_once(response: ApiResult, reason: str) -> None:
     calls = FakeApiCalls(sound(campaigns=response))
     results = runs_of(calls, GATE, replace(GATE, name="other"))
     assert {result.decision for result in results} == {Decision.ERROR}
@@ -149,9 +143,7 @@ def test_a_run_is_not_accepted_for_two_gates_under_another_id(
 
 
 @pytest.mark.parametrize(("text", "decision"), [(b"[]", Decision.ERROR), (b"{}", Decision.PASS)])
-def test_two_different_files_that_get_one_trace_id_are_not_evaluated_by_one_run(
-    text: bytes, decision: Decision
-) -> None:
+def test_two_files_with_one_trace_id_need_two_runs(text: bytes, decision: Decision) -> None:
     traces = (Trace(label="a", content=b"{}"), Trace(label="b", content=text))
     results = runs_of(FakeApiCalls(started({"batch_id": "batch-1"})), replace(FIRST, traces=traces))
     assert [result.decision for result in results] == [Decision.PASS, decision]

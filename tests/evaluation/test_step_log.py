@@ -115,9 +115,7 @@ def test_a_call_that_fails_again_for_the_same_reason_is_logged_once() -> None:
     ],
     ids=["one", "several"],
 )
-def test_ids_and_addresses_are_written_at_once_and_those_of_several_runs_then_with_the_heartbeat(
-    gate: Gate, written: list[tuple[int, int, str]]
-) -> None:
+def test_ids_are_written_at_once_and_then_with_the_heartbeat(gate: Gate, written: list[tuple[int, int, str]]) -> None:
     seen: list[tuple[int, int, str]] = []
 
     def write(known: Sequence[RunResult]) -> None:
