@@ -6,8 +6,6 @@ import asyncio
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -18,39 +16,30 @@ from sepurux_action.host.deadlines import Signals
 CALL = ApiRequest(method="GET", path="/v1/ci/runs/r1", purpose="the poll of the run")
 
 
-@contextmanager
-def held(response: ApiResult) -> Iterator[tuple[ApiCalls, Callable[[], None]]]:
-    """Yield calls whose response comes once they are let go, and what lets them go and waits until it has come."""
-    gate = threading.Event()
-    threads = []
+@pytest.mark.parametrize("after_the_loop", [False, True])
+def test_a_call_that_takes_too_long_is_abandoned_and_its_late_response_is_dropped(*, after_the_loop: bool) -> None:
+    late, threads = threading.Event(), list[threading.Thread]()
 
     def send(*_: object) -> ApiResult:
         threads.append(threading.current_thread())
-        gate.wait()
-        return response
+        late.wait()
+        return Success("too late")
 
-    def let_go() -> None:
-        gate.set()
-        for thread in threads:
-            thread.join()  # an exception in the thread would fail the test
+    def respond() -> None:
+        late.set()
+        threads[0].join()  # an exception in the thread would fail the test
 
-    yield ApiCalls(send, Signals()), let_go
-    let_go()
+    calls = ApiCalls(send, Signals())
 
+    async def wait() -> ApiResult:
+        result = await calls.perform(CALL, 0.05)
+        if not after_the_loop:
+            respond()
+            await asyncio.sleep(0.05)
+        return result
 
-@pytest.mark.parametrize("after_the_loop", [False, True])
-def test_a_call_that_takes_too_long_is_abandoned_and_its_late_response_is_dropped(*, after_the_loop: bool) -> None:
-    with held(Success("too late")) as (calls, let_go):
-
-        async def wait() -> ApiResult:
-            result = await calls.perform(CALL, 0.05)
-            if not after_the_loop:
-                let_go()
-                await asyncio.sleep(0.05)
-            return result
-
-        result = calls.until_complete(wait())
-        let_go()
+    result = calls.until_complete(wait())
+    respond()
     assert isinstance(result, TransientError)
     assert not result.reached
 
