@@ -24,6 +24,7 @@ from tests.evaluation.responses import (
     http,
     in_turn,
     instead,
+    rejected,
     sound,
     until,
 )
@@ -43,6 +44,7 @@ UNDECIDED = Success({"status": "done", "decision": "pending"})
         (in_turn(http(503)), 120, Decision.ERROR, "HTTP 503", 125),
         (after(5, http(429, 3_600)), 600, Decision.PENDING, "asked to wait 1 h", 10),
         (in_turn(http(429, 3_600)), 600, Decision.ERROR, "asked to wait 1 h", 10),
+        (in_turn(rejected(401)), 600, Decision.ERROR, "X.", 1),
         (in_turn(Success(["pass"])), 30, Decision.ERROR, "not a JSON object", 35),
         (in_turn(Success({**NUMBERS, "batch_id": "of-another-gate"})), 30, Decision.ERROR, "another run", 35),
         (in_turn(UNDECIDED, http(503)), 30, Decision.ERROR, "no decision", 35),
