@@ -87,9 +87,7 @@ async def start(
         raise EvaluationError(f"Sepurux started the CI run, but sent {OTHER_CAMPAIGN}", UNUSABLE_RESPONSE)
     run_ids = parse_ci_run(response).run_ids if isinstance(response.get("run_ids"), list) else ()
     batch_id = json_reader.identifier(response.get("batch_id"))
-    run_id = json_reader.identifier(response.get("run_id"))
-    if not run_id and len(run_ids) == 1:
-        run_id = run_ids[0]
+    run_id = json_reader.identifier(response.get("run_id")) or (run_ids[0] if len(run_ids) == 1 else "")
     if not (batch_id or run_id):
         raise EvaluationError("Sepurux started the CI run, but sent no usable run_id or batch_id", UNUSABLE_RESPONSE)
     return run_id, batch_id, run_ids

@@ -54,7 +54,8 @@ class Step(Protocol):
 class RunPoller:
     """One run of a gate, with what is known of it so far.
 
-    `known` is an earlier result for its trace: one with an id is polled on, of another one its uploaded trace is used.
+    `known` is an earlier result for its trace: one with an id is polled on. Of another one, and in a second evaluation,
+    the uploaded trace is used.
     `ended`: the decision of Sepurux, or that there is none, is known. `complete`: so are the numbers that a second
     evaluation needs.
     """
@@ -99,7 +100,10 @@ class RunPoller:
         decided = await self._resumed()
         if decided is None:
             self._set(trace_id=await self._trace_id())
-            await self._start()
+            self._enter("starting")
+            settings = self.run.campaign_id, self.run.trace_id, self.step.metadata
+            self._use(*await start(self.step.calls, self.gate, *settings))
+            self._log(f"started batch {self.run.batch_id}" if self.run.batch_id else f"started run {self.run.run_id}")
             decided = await self._poll_until_decided()
         passed = decided.decision is Decision.PASS
         if not passed:  # after a signal, it must not pass without a number
@@ -145,7 +149,7 @@ class RunPoller:
     async def _resumed(self) -> RunDecision | None:
         """Return the decision on a run that an earlier workflow run started, None if the trace needs a new run."""
         known, before = self._known, self.run
-        if known is None or not (known.run_id or known.batch_id):
+        if self.step.confirming or known is None or not (known.run_id or known.batch_id):
             return None
         self._set(earlier=known.earlier, trace_id=known.trace_id)
         self._use(known.run_id, known.batch_id, known.ci_run.run_ids)
@@ -168,12 +172,6 @@ class RunPoller:
         trace_id = await upload(self.step.calls, self.gate, label, content)
         self._log(f"uploaded {label} as trace {trace_id}" if len(self.gate.traces) == 1 else f"uploaded as {trace_id}")
         return trace_id
-
-    async def _start(self) -> None:
-        self._enter("starting")
-        run = self.run
-        self._use(*await start(self.step.calls, self.gate, run.campaign_id, run.trace_id, self.step.metadata))
-        self._log(f"started batch {self.run.batch_id}" if self.run.batch_id else f"started run {self.run.run_id}")
 
     def _use(self, run_id: str, batch_id: str, run_ids: tuple[str, ...]) -> None:
         self._claim(batch_id, run_id, *run_ids)

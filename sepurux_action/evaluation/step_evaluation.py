@@ -108,9 +108,7 @@ class StepEvaluation:
                 evaluated[name] = Evaluated.of(decided, confirmation=at_source(late, gate))
                 await self._call_on_fail(gate, decided, may_change=False)
             else:
-                known[name] = tuple(
-                    RunResult(trace=run.trace, uploaded=run.uploaded, trace_id=run.trace_id) for run in decided.runs
-                )
+                known[name] = decided.runs
         if not known:
             return evaluated
         self.output.progress(f"evaluating once more, because only rates or scores were missed: {', '.join(known)}")

@@ -216,7 +216,8 @@ def test_the_third_call_that_fails_and_a_long_wait_end_the_reading(error: ApiRes
 @pytest.mark.parametrize(
     ("listed", "why"),
     [
-        *((each, "Sepurux sent no list of failures") for each in ({"items": []}, [FAILURE, 3])),
+        ({"items": []}, "Sepurux sent no list of failures"),
+        ([FAILURE, 3], "Sepurux sent no list of failures"),
         ([{**FAILURE, "run_id": "other"}], "Sepurux listed failures of another run"),
         ([FAILURE, {**FAILURE, "campaign_id": "other"}], "Sepurux listed failures of another campaign"),
     ],
