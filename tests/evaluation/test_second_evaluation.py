@@ -12,14 +12,13 @@ import pytest
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, Success
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.drops import Base, Baseline
 from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.result import Evaluated
 from sepurux_action.evaluation.runs import RunResult, Runs
-from sepurux_action.evaluation.step_evaluation import StepEvaluation
 from tests.builders import EARLIER
+from tests.evaluation import step
 from tests.evaluation.responses import RUNNING, rejected, score
-from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput
+from tests.fakes import CAMPAIGN, FakeApiCalls
 
 TAKES_S = 10
 UNDECIDED = {"status": "running", "decision": "pending"}
@@ -71,11 +70,9 @@ class Backend(FakeApiCalls):
         return [json.loads(call.body or b"").get("trace_id") for _, call in self.calls if call.path == "/v1/ci/runs"]
 
     def evaluate(self, *gates: Gate, earlier: Runs = (), kept: bool = False) -> Sequence[Evaluated]:
-        compared = [(gate, Base(baseline=Baseline())) for gate in gates or (GATE,)]
-        known = {gate.name: earlier for gate in gates or (GATE,)}
-        output, on_fail = FakeOutput(), self._note_fail
-        evaluation = StepEvaluation(compared, {}, self, output, lambda _: None, known, on_fail, kept=kept)
-        return [*evaluation.evaluate().values()]
+        gates = gates or (GATE,)
+        known = {gate.name: earlier for gate in gates}
+        return step.evaluate(self, *gates, earlier=known, on_fail=self._note_fail, kept=kept)
 
     def _note_fail(self, gate: Gate, _decided: GateDecision, may_change: bool) -> None:  # noqa: FBT001 - a callback
         self.fails.append((int(self.time - 1_000), gate.name, may_change))

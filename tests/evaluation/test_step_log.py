@@ -10,9 +10,7 @@ import pytest
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import schedule
 from sepurux_action.evaluation.api import Success, TransientError
-from sepurux_action.evaluation.drops import Base, Baseline
 from sepurux_action.evaluation.runs import RunResult
-from sepurux_action.evaluation.step_evaluation import StepEvaluation
 from sepurux_action.host.workflow_commands import Level
 from tests.evaluation.responses import (
     NUMBERS,
@@ -27,7 +25,7 @@ from tests.evaluation.responses import (
     sound,
     until,
 )
-from tests.evaluation.step import GATE, runs_of, traces
+from tests.evaluation.step import GATE, evaluate, runs_of, traces
 from tests.fakes import FakeApiCalls, FakeOutput, backend
 
 
@@ -122,7 +120,7 @@ def test_ids_are_written_at_once_and_then_with_the_heartbeat(gate: Gate, written
         seen.append((int(calls.time - 1_000), len(known), known[0].ci_run.dashboard_url))
 
     calls = FakeApiCalls(backend(after(300, before=Success({"dashboard_url": "https://h.example/"}))))
-    StepEvaluation([(gate, Base(baseline=Baseline()))], {}, calls, FakeOutput(), write).evaluate()
+    evaluate(calls, gate, on_progress=write)
     assert seen == written
 
 
