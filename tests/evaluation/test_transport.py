@@ -198,10 +198,11 @@ def test_a_response_that_does_not_arrive_whole_in_time_is_a_transient_error(faul
 
 
 def test_only_a_connection_that_was_never_made_is_none() -> None:
-    for url in ("http://127.0.0.1:1", "http://host.invalid"):
-        response = transport(url).send(POLL, 5)
-        assert isinstance(response, TransientError)
-        assert not response.connected
+    hosts = ("127.0.0.1", "host.invalid")
+    failed = [
+        TransientError(reason=f"the connection to {each} failed", connected=False, unreached=each) for each in hosts
+    ]
+    assert [transport(f"http://{host}:1").send(POLL, 5) for host in hosts] == failed
     with ScriptedBackend({"* /*": backend.json({})}) as server:
         assert transport(server.url.replace("http:", "https:")).send(POLL, 5) == TransientError(
             reason="the TLS connection to 127.0.0.1 failed, for example because its certificate is not trusted",
@@ -215,12 +216,11 @@ def test_only_a_connection_that_was_never_made_is_none() -> None:
             connection.close()
 
         threading.Thread(target=reset).start()
-        response = transport(f"https://127.0.0.1:{ending.getsockname()[1]}").send(POLL, 5)
-        assert isinstance(response, TransientError)
-        assert not response.connected
+        assert transport(f"https://127.0.0.1:{ending.getsockname()[1]}").send(POLL, 5) == failed[0]
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        response = transport(f"https://127.0.0.1:{silent.getsockname()[1]}").send(POLL, 0.2)
-        assert response == TransientError(reason="127.0.0.1 did not respond in time", connected=False)
+        assert transport(f"https://127.0.0.1:{silent.getsockname()[1]}").send(POLL, 0.2) == TransientError(
+            reason="127.0.0.1 did not respond in time", connected=False
+        )
 
 
 @pytest.mark.parametrize(
