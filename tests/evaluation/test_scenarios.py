@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, Success
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.failures import ClassifiedFailure, parse_failures
+from sepurux_action.evaluation.failures import parse_failures
 from sepurux_action.evaluation.result import Evaluated
 from sepurux_action.evaluation.runs import WhatFailed
 from tests.evaluation import step
@@ -89,16 +89,9 @@ a_failure = st.fixed_dictionaries(
 )
 
 
-@st.composite
-def a_run(draw: st.DrawFn) -> Run:
-    """Draw a run; its own response, its failures, both, or none of them name its trace."""
-    trace_id = draw(st.sampled_from(["t-1", "t-2"]))
-    failures = draw(st.lists(a_failure, max_size=7, unique_by=lambda each: each["failure_id"]))
-    named = [{**each, "trace_id": draw(st.sampled_from([trace_id, None]))} for each in failures]
-    return Run(failures=named, trace_id=draw(st.sampled_from([trace_id, None])))
-
-
-some_runs = st.lists(a_run(), min_size=1, max_size=5)
+failures = st.lists(a_failure, max_size=7, unique_by=lambda each: each["failure_id"])
+some_runs = st.lists(failures.map(lambda each: Run(failures=each)), min_size=1, max_size=5)
+TEXTS = ("severity", "type", "mutation", "description")
 
 
 def evaluate(calls: FakeApiCalls, gate: Gate = GATE) -> Evaluated:
@@ -109,33 +102,13 @@ def what_failed(backend: Respond) -> WhatFailed:
     return evaluate(FakeApiCalls(backend)).what_failed
 
 
-def counts(failures: Iterable[ClassifiedFailure]) -> Counter[tuple[str, ...]]:
-    found = Counter[tuple[str, ...]]()
-    for each in failures:
-        found[each.severity, each.type, each.mutation, each.description, each.trace_id] += each.count
-    return found
-
-
-def expected(runs: Sequence[Run]) -> Counter[tuple[str, ...]]:
-    """Return how many failures of each kind a backend has. A failure without a trace is one of its run's trace.
-
-    The run of a batch with one run is not requested, because its numbers are those of the batch.
-    """
-    found = Counter[tuple[str, ...]]()
-    for run in runs:
-        named = [str(each["trace_id"]) for each in run.failures if each["trace_id"]]
-        of_run = (run.trace_id if len(runs) > 1 else "") or next(iter(named), "")
-        for each in run.failures:
-            texts = (str(each[name]) for name in ("severity", "type", "mutation", "description"))
-            found[*texts, str(each["trace_id"] or of_run)] += 1
-    return found
-
-
 @settings(phases=[Phase.explicit, Phase.generate], report_multiple_bugs=False)
 @given(some_runs, st.integers(1, 3))
 def test_what_is_listed_is_what_the_backend_has(now: list[Run], page: int) -> None:
-    found = what_failed(Batch(*now, page=page))
-    assert counts(found.failures) == expected(now)
+    found, counts = what_failed(Batch(*now, page=page)), Counter[tuple[object, ...]]()
+    for each in found.failures:
+        counts[tuple(getattr(each, name) for name in TEXTS)] += each.count
+    assert counts == Counter(tuple(each[name] for name in TEXTS) for run in now for each in run.failures)
     assert (found.unread_failures, found.unread_scenarios, found.left_out) == (0, 0, 0)
 
 
@@ -153,6 +126,13 @@ def failing(number: int, trace_id: str | None = None) -> Run:
 
 def a_batch(scenarios: int, failed: int = 5) -> list[Run]:
     return [failing(1, f"t-{number}") if number < failed else Run() for number in range(scenarios)]
+
+
+def test_a_failure_without_a_trace_is_one_of_its_runs_trace() -> None:
+    first, second, third = listed(3)
+    named = Run(failures=[first, {**second, "trace_id": "t-3"}], trace_id="t-2")
+    found = what_failed(Batch(Run(failures=[{**second, "trace_id": "t-1"}, third]), named))
+    assert {each.trace_id: each.count for each in found.failures} == {"t-1": 2, "t-2": 1, "t-3": 1}
 
 
 @pytest.mark.parametrize(("scenarios", "requests"), [(1, 1), (40, 45), (300, 305)])
