@@ -12,7 +12,7 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.api import ApiResult, Success
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, RELIABILITY_SCORE
-from tests.evaluation.responses import FAILED, NUMBERS, by_run, http, rejected, score, scored
+from tests.evaluation.responses import FAILED, HANGS, NUMBERS, by_run, http, rejected, score, scored
 from tests.evaluation.step import KNOWN, evaluate, runs_of
 from tests.fakes import FakeApiCalls
 
@@ -128,7 +128,7 @@ def test_the_runs_of_a_batch_are_not_read_without_that_threshold_or_after_a_fail
 
 def test_a_run_that_does_not_respond_is_read_until_the_deadline_or_for_30_s_after_the_last_response() -> None:
     for timeout_s, until, silent in ((60, 60, 1), (10, 36, 1), (60, 60, 20)):
-        calls = FakeApiCalls(by_run("/v1/ci/runs/", *[http(503)] * silent, with_rate(1)))
+        calls = FakeApiCalls(by_run("/v1/ci/runs/", *[HANGS] * silent, with_rate(1)))
         [result] = evaluate(calls, replace(LOWEST, timeout_s=timeout_s))
         assert result.decision is Decision.ERROR
         assert until - 2 < result.runs[0].elapsed_s < until + 1
