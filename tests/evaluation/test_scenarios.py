@@ -271,9 +271,9 @@ def test_an_entry_counts_once_although_two_pages_have_it() -> None:
 
 
 def test_a_scenario_is_named_by_its_file_or_its_task_or_its_id() -> None:
-    runs, names = [failing(2, "t-1"), failing(1, "t-2"), Run(), failing(1)], {"t-1": "refund twice", "t-2": None}
-    found = what_failed(Batch(*runs, names=names))
-    assert [each.name for each in found.scenarios if each.failed] == ["refund twice", "t-2", "now-run-4"]
+    runs, names = [failing(2, "t-1"), failing(1, "t-2"), Run(trace_id="t-3"), failing(1)], {"t-1": "refund twice"}
+    found = what_failed(Batch(*runs, names={**names, "t-3": "sound"}))
+    assert [each.name for each in found.scenarios] == ["refund twice", "t-2", "now-run-4", "t-3"]
     calls = FakeApiCalls(Batch(*runs[:1], names=names))
     found = evaluate(calls, replace(GATE, traces=(Trace(label="traces/a.json", content=b"{}"),))).what_failed
     assert ([each.name for each in found.scenarios], calls.paths("/v1/traces/")) == (["traces/a.json"], [])

@@ -154,12 +154,12 @@ def test_a_signal_while_the_score_of_a_fail_is_read_leaves_the_fail() -> None:
     assert (found.decision, len(backend.paths("/reliability"))) == (Decision.FAIL, 2)
 
 
-@pytest.mark.parametrize("unsafe", [0, 1])
-def test_a_fail_that_no_second_evaluation_can_change_says_so_before_other_runs_are_decided(unsafe: int) -> None:
-    gate = replace(GATE, limits={"min_pass_rate": 0.85, "max_unsafe": 0}, timeout_s=60)
+@pytest.mark.parametrize(("unsafe", "confirm"), [(0, True), (1, True), (0, False)])
+def test_a_fail_that_no_second_evaluation_can_change_says_so_at_once(unsafe: int, *, confirm: bool) -> None:
+    gate = replace(GATE, limits={"min_pass_rate": 0.85, "max_unsafe": 0}, timeout_s=60, confirm=confirm)
     backend = Backend(passed(0.7, decision="fail", unsafe_attempts=unsafe), UNDECIDED)
     backend.evaluate(gate)
-    assert backend.fails[0] == (TAKES_S, "core", not unsafe)
+    assert backend.fails[0] == (TAKES_S, "core", confirm and not unsafe)
 
 
 @pytest.mark.parametrize(("decided_after_s", "timeout_s"), [(TAKES_S, 19), (15, 24)])
