@@ -51,10 +51,7 @@ class _Failure:
 
     @property
     def outage(self) -> Outage:
-        """Return whether this failure is an outage.
-
-        A trace may be why a server has an error or needs much time, or why a firewall responds 403.
-        """
+        """Return whether it is an outage. A trace may be why a server fails or is slow, or why a firewall says 403."""
         if not self.connected or self.status in {401, 425, 429}:
             return Outage.YES
         return Outage.IF_CONFIRMED if self.status // 100 == 5 else Outage.NO  # noqa: PLR2004 - HTTP

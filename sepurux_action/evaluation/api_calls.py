@@ -107,10 +107,7 @@ class ApiCalls:
     # -- one call -----------------------------------------------------------------------------------------------------
 
     async def send(self, call: ApiRequest, until: float) -> ApiResult:
-        """Return the result of a call that must end by `until`, including its waits for a slot and a `Retry-After`.
-
-        `until` is in the time of the loop.
-        """
+        """Return the result of a call that must end by `until`, with its waits. The time is that of the loop."""
         async with AsyncExitStack() as slot:
             try:
                 async with asyncio.timeout_at(until):
@@ -124,7 +121,6 @@ class ApiCalls:
             return await self._perform(call, until - self.now())
 
     async def send_once(self, call: ApiRequest, seconds: float) -> ApiResult:
-        """Return the result of a call of a run."""
         return self._noted(await self.send(call, self.now() + seconds))
 
     async def poll(self, call: ApiRequest, timeout_s: float) -> tuple[ApiResult, bool]:

@@ -94,10 +94,7 @@ async def start(
 
 
 async def read_score(calls: ApiCalls, gate: Gate, campaign_id: str, run_ids: Sequence[str]) -> tuple[Reading, Outage]:
-    """Return the mean score of runs that report one, and whether an outage is why it is unknown.
-
-    If one of the scores is not usable, or not read in time, the mean is not known.
-    """
+    """Return the mean of the scores, which all must be usable if there are any, and whether an outage is why not."""
     if len(run_ids) >= MAX_SCORES:
         return Reading(broken=f"could not be read: the batch has {MAX_SCORES:,} or more runs"), Outage.NO
     until = max(gate.timeout_s, calls.elapsed() + schedule.SCORE_S)

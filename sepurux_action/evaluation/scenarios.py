@@ -141,10 +141,9 @@ def _keyed(entry: tuple[int, object]) -> tuple[object, object]:
 
 
 async def read_scenarios(gates: Sequence[tuple[Gate, GateDecision]], calls: ApiCalls) -> tuple[WhatFailed, ...]:
-    """Return the scenarios of each gate and their failures.
+    """Return the scenarios of each gate and their failures. The worst gate and scenarios are read first.
 
-    The gate with the worst result comes first, and of its scenarios those with the most failures. Nothing is read for a
-    gate that passed and reports no failure and no unsafe attempt.
+    Nothing is read for a gate that passed and reports no failure and no unsafe attempt.
     """
     reader, readers = Reader(calls), list[list[list[RunReader]]]()  # by gate, then by its runs
     for gate, decided in gates:

@@ -58,10 +58,7 @@ class StepEvaluation:
         self._published: dict[str, tuple[bool, bool]] = {}  # of a gate: whether its runs ended, and it may change
 
     def evaluate(self) -> Mapping[str, Evaluated]:
-        """Return the result of each gate by its name, with the runs of its traces in their order.
-
-        A backend's failure is a result.
-        """
+        """Return the results by gate, with the runs in the order of the traces. A backend's failure is a result."""
         return self.calls.until_complete(self._evaluate())
 
     async def _evaluate(self) -> Mapping[str, Evaluated]:
@@ -150,10 +147,7 @@ class StepEvaluation:
     # -- what is published before the end -----------------------------------------------------------------------------
 
     async def publish_fail(self, gate: Gate) -> None:
-        """Call `on_fail` if the gate certainly fails, and again only if what it says has changed.
-
-        A second evaluation changes nothing before it has ended.
-        """
+        """Call `on_fail` if the gate certainly fails, and again if that changes, but not in a second evaluation."""
         if self.confirming:
             return
         pollers = self._pollers[gate.name]
