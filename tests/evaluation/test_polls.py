@@ -267,30 +267,19 @@ def test_a_retry_after_past_the_deadline_of_a_gate_ends_that_gate_and_no_other()
     assert len([time for time, call in calls.calls if call.method == "POST" and time < 1_100]) == 8
 
 
-ERROR = TransientError(reason="HTTP 503", status=503, reached=True)
+def test_polls_follow_every_20th_of_the_time_waited_within_limits() -> None:
+    waits = {0: 0.25, 4: 0.25, 5: 0.25, 10: 0.5, 60: 3, 99: 4.95, 100: 5, 599: 5, 600: 15, 86_400: 15}
+    assert {waited: schedule.poll_wait(waited) for waited in waits} == pytest.approx(waits)
 
 
-@pytest.mark.parametrize(
-    ("waited", "wait"),
-    [(0, 0.25), (4, 0.25), (5, 0.25), (10, 0.5), (60, 3), (99, 4.95), (100, 5), (599, 5), (600, 15), (86_400, 15)],
-)
-def test_polls_follow_every_20th_of_the_time_waited_within_limits(waited: float, wait: float) -> None:
-    assert schedule.poll_wait(waited) == pytest.approx(wait)
-
-
-@pytest.mark.parametrize(
-    ("failed", "jitter", "wait"), [(1, 1, 1), (2, 1, 2), (4, 1, 8), (4, 0.25, 2), (4, 0, 0), (6, 1, 30), (10**9, 1, 30)]
-)
-def test_the_backoff_doubles_up_to_a_limit_with_full_jitter(failed: int, jitter: float, wait: float) -> None:
-    assert retry_wait(failed, ERROR, jitter) == wait
-
-
-def test_retry_after_replaces_the_backoff() -> None:
-    assert [retry_wait(9, replace(ERROR, retry_after_s=after), 1) for after in (0, 0.5, 7)] == [1, 1, 7]
+def test_the_backoff_doubles_up_to_a_limit_with_full_jitter_and_retry_after_replaces_it() -> None:
+    waits = {(1, 1): 1, (2, 1): 2, (4, 1): 8, (4, 0.25): 2, (4, 0): 0, (6, 1): 30, (10**9, 1): 30}
+    assert {(failed, jitter): retry_wait(failed, http(503), jitter) for failed, jitter in waits} == waits
+    assert [retry_wait(9, http(503, retry_after_s=after), 1) for after in (0, 0.5, 7)] == [1, 1, 7]
 
 
 def test_a_poll_for_which_no_time_was_left_keeps_the_error_of_the_one_before() -> None:
     polls = Polls(0, 60)
-    assert next_poll(polls, ERROR, 1, 1, last=False) == 1
+    assert next_poll(polls, http(503), 1, 1, last=False) == 1
     assert next_poll(polls, NO_TIME_LEFT, 2, 1, last=True) is None
-    assert polls.error == replace(ERROR, sent=False)
+    assert polls.error == http(503).unsent(None)
