@@ -16,6 +16,7 @@ from sepurux_action.evaluation.api import ApiRequest, ApiResult, Credentials, Pe
 POLL = api.poll_run(run_id="run-1", batch_id="", project="shop")
 GATE = Gate(name="refunds", campaign="refunds", project="shop")
 START = api.create_run(GATE, "c-1", "", {}, "k-1")
+OF_TRACE = api.create_run(replace(GATE, project=""), "c-1", "t-1", {}, "k-2")
 TOKEN = "sk_live_5c0ffee5c0ffee5c0ffee"
 
 
@@ -116,6 +117,7 @@ def test_a_redirect_is_rejected_and_shown(status: int) -> None:
         (POLL, 403, "", 'may use project "shop"'),
         (api.list_campaigns(""), 401, "", "Set {project}"),
         (START, 404, "", 'Check {campaign} ("refunds"), {project} ("shop"): '),
+        (OF_TRACE, 404, "", 'Check {campaign} ("refunds"), {trace_id} ("t-1"), {project} (not set): '),
         (START, 422, "", 'Register scenarios for campaign "refunds", or set {trace_file}.'),
         (START, 422, "Campaign has no registered scenarios", "Register scenarios for campaign"),
         (START, 422, "thresholds.max_unsafe: too small", "Correct what Sepurux names here, in the settings"),
@@ -145,13 +147,7 @@ def test_a_rejected_secret_is_named_by_its_input_and_by_where_it_is_set() -> Non
         (detail([{"loc": ["body", "trace_id"], "msg": "required", "type": "x"}]), "body.trace_id: required"),
         (detail([{"loc": ["body", 0, None], "msg": "wrong"}, {"msg": "bare"}, "x", {"loc": 3}]), "body.0: wrong; bare"),
         (detail([{"loc": ["a\nb"], "msg": "m"}]), "a b: m"),
-        (detail(None), ""),
-        (detail({"msg": "x"}), ""),
-        (b"[]", ""),
-        (b"<html>", ""),
-        (b"", ""),
-        (b"\xff", ""),
-        (b"[" * 100_000, ""),
+        *((body, "") for body in (detail(None), detail({"msg": "x"}), b"[]", b"<html>", b"", b"\xff", b"[" * 100_000)),
     ],
 )
 def test_the_backends_own_words_on_an_error(body: bytes, words: str) -> None:
