@@ -126,8 +126,7 @@ def wrong_list(payload: object, *, campaign_id: str, run_id: str) -> str:
     """Return why a response is not a page of a run's classified failures, as a clause; '' if it is."""
     if not isinstance(payload, list) or not all(isinstance(item, dict) for item in payload):
         return "Sepurux sent no list of failures"
-    expected = {"campaign_id": campaign_id, "run_id": run_id}
-    for name, value in expected.items():
+    for name, value in (("campaign_id", campaign_id), ("run_id", run_id)):
         if any(item.get(name) not in (None, value) for item in payload):
             return f"Sepurux listed failures of another {name.removesuffix('_id')}"
     return ""
