@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
-import requests
 import yaml
 
 from examples.try_workflow import ACTION
@@ -28,6 +25,7 @@ from tests.sandboxed import SECRET, TRACES
 pytestmark = [pytest.mark.container, pytest.mark.timeout(300), pytest.mark.usefixtures("base")]
 
 WORKFLOWS = REPOSITORY / "examples" / "workflows"
+SOUND, UNSAFE = "refund-sound.json", "refund-unsafe.json"
 GATE = "3"  # the number of the gate's step in the examples for pull requests
 NIGHTLY_GATE = "2"  # in the one that keeps no results
 RECORDER = """
@@ -77,13 +75,6 @@ class Scene:
         self.write("requirements.txt", "")
         self.write(at, RECORDER.format(text=text, before=before))
 
-    def uploaded(self, name: str) -> str:
-        """Return the id under which the sandbox has an example trace from now on."""
-        headers = {"X-API-Key": SECRET}
-        trace = json.loads((TRACES / name).read_text(encoding="utf-8"))
-        answer = requests.post(f"{self.sandbox.url}/v1/traces", json=trace, headers=headers, timeout=10)
-        return str(answer.json()["trace_id"])
-
     def event(self, **more: object) -> dict[str, object]:
         """Return the payload of an event about the pull request."""
         pull = self.pull
@@ -127,6 +118,21 @@ class Scene:
             },
         )
         assert "this does not change the result." not in run.log.lower(), run.log  # the end of each refusal's warning
+        return run
+
+    def evaluate(
+        self,
+        workflow: str,
+        trace: str,
+        event_name: str = "pull_request",
+        event: Mapping[str, object] | None = None,
+        *,
+        result: str = "success",
+    ) -> WorkflowRun:
+        """Run an example on traces that its first job records; the second job ends with this result."""
+        self.record(trace)
+        run = self.run(WORKFLOWS / workflow, event_name, event)
+        assert run.jobs == {"record": "success", "reliability": result}, run.log
         return run
 
     def statuses(self, sha: str = "") -> dict[str, tuple[str, str]]:
@@ -176,9 +182,7 @@ def scene(image: str, runner: str, label: str, tmp_path: Path) -> Iterator[Scene
 
 def observed(scene: Scene) -> None:
     """Report a fail and block nothing."""
-    scene.record("refund-unsafe.json")
-    run = scene.run(WORKFLOWS / "week-1-observe.yml")
-    assert run.jobs == {"record": "success", "reliability": "success"}, run.log
+    run = scene.evaluate("week-1-observe.yml", UNSAFE)
     assert run.steps["reliability", GATE].outputs["decision"] == "fail"
     state, description = scene.statuses()["Sepurux / core-reliability"]
     assert (state, description.split(":")[0]) == ("success", "fail (observe)")
@@ -188,37 +192,27 @@ def approved_in_a_review(scene: Scene) -> None:
     """Close on a fail, and open by the approval of a listed reviewer without another evaluation."""
     scene.policy("week-2-soft.yml")
     scene.repository.collaborator("octocat", "write")
-    scene.record("refund-unsafe.json")
-    run = scene.run(WORKFLOWS / "week-2-soft.yml")
-    assert run.jobs == {"record": "success", "reliability": "failure"}, run.log
+    scene.evaluate("week-2-soft.yml", UNSAFE, result="failure")
     assert [login.login for login in scene.pull.requested] == ["octocat"]
-    state, description = scene.statuses()["Sepurux / core-reliability"]
-    assert (state, "; needs an approval; " in description) == ("pending", True)
+    assert scene.statuses()["Sepurux / core-reliability"][0] == "pending"
 
     scene.pull.review("octocat", "APPROVED")
-    event = scene.event(action="submitted", review={"state": "approved"})
-    run = scene.run(WORKFLOWS / "week-2-soft.yml", "pull_request_review", event)
-    assert run.jobs == {"record": "success", "reliability": "success"}, run.log
+    for review, jobs in (("approved", {"record": "success", "reliability": "success"}), ("commented", {})):
+        event = scene.event(action="submitted", review={"state": review})
+        run = scene.run(WORKFLOWS / "week-2-soft.yml", "pull_request_review", event)
+        assert {name: result for name, result in run.jobs.items() if result != "skipped"} == jobs, run.log
     assert scene.statuses()["Sepurux / core-reliability"][0] == "success"
     started = [request for request in scene.sandbox.requests if request.path == "/v1/ci/runs"]
     assert len(started) == 3, "the review starts no evaluation"
-
-    event = scene.event(action="submitted", review={"state": "commented"})
-    assert scene.run(WORKFLOWS / "week-2-soft.yml", "pull_request_review", event).steps == {}
 
 
 def blocked(scene: Scene) -> None:
     """Block on a fail, and pass after the next push; one comment reports both."""
     scene.policy("week-3-hard.yml")
-    scene.record("refund-unsafe.json")
-    run = scene.run(WORKFLOWS / "week-3-hard.yml")
-    assert run.jobs == {"record": "success", "reliability": "failure"}, run.log
-    assert scene.statuses()["Sepurux / core-reliability"][0] == "failure"
-    scene.pull.push()
-    scene.record("refund-sound.json")
-    run = scene.run(WORKFLOWS / "week-3-hard.yml")
-    assert run.jobs == {"record": "success", "reliability": "success"}, run.log
-    assert scene.statuses()["Sepurux / core-reliability"][0] == "success"
+    for trace, result in ((UNSAFE, "failure"), (SOUND, "success")):
+        scene.evaluate("week-3-hard.yml", trace, result=result)
+        assert scene.statuses()["Sepurux / core-reliability"][0] == result
+        scene.pull.push()
     assert len(scene.pull.comments) == 1
 
 
@@ -226,58 +220,44 @@ def gated_by_paths(scene: Scene) -> None:
     """Run the gate of the one agent whose files the pull request changes; the others are skipped."""
     scene.policy("many-agents.yml")
     for agent in ("refunds", "support", "search"):
-        scene.record("refund-sound.json", at=f"bots/{agent}/record_traces.py")
+        scene.record(SOUND, at=f"bots/{agent}/record_traces.py")
     run = scene.run(WORKFLOWS / "many-agents.yml")
-    assert run.jobs == {"record": "success", "reliability": "success"}, run.log
     gates = json.loads(run.steps["reliability", GATE].outputs["gates"])
     decisions = {gate["name"]: gate["decision"] for gate in gates}
     assert decisions == {"refunds": "skipped", "support": "pass", "search": "skipped"}
-    assert {state for state, _ in scene.statuses().values()} == {"success"}
-    assert len(scene.statuses()) == 3
-    assert len(scene.pull.comments) == 1
+    assert [state for state, _ in scene.statuses().values()] == ["success"] * 3
 
 
 def queued(scene: Scene) -> None:
     """Set the status on the merge group's commit, by the policy of the group's base."""
     scene.policy("week-3-hard.yml")
-    head = scene.repository.commit("gh-readonly-queue/main/pr-1-x", {"merged.txt": "yes\n"})
-    group = {
-        "head_sha": head,
-        "head_ref": "refs/heads/gh-readonly-queue/main/pr-1-x",
-        "base_sha": scene.pull.base_sha,
-        "base_ref": "refs/heads/main",
-    }
-    event = {**scene.event(), "action": "checks_requested", "merge_group": group}
+    ref = "refs/heads/gh-readonly-queue/main/pr-1-x"
+    head = scene.repository.commit(ref.removeprefix("refs/heads/"), {"merged.txt": "yes\n"})
+    base = {"base_sha": scene.pull.base_sha, "base_ref": "refs/heads/main"}
+    event = {**scene.event(), "action": "checks_requested", "merge_group": {"head_sha": head, "head_ref": ref, **base}}
     del event["pull_request"]
-    scene.record("refund-sound.json")
-    run = scene.run(WORKFLOWS / "merge-queue.yml", "merge_group", event)
-    assert run.jobs == {"record": "success", "reliability": "success"}, run.log
+    scene.evaluate("merge-queue.yml", SOUND, "merge_group", event)
     assert scene.statuses(head)["Sepurux / core-reliability"][0] == "success"
 
 
 def dispatched(scene: Scene) -> None:
     """Evaluate without a pull request by the checkout's policy, and say why there is no comment."""
     scene.policy("week-3-hard.yml")
-    scene.record("refund-sound.json")
     event = {"repository": scene.event()["repository"]}
-    run = scene.run(WORKFLOWS / "scheduled.yml", "workflow_dispatch", event)
-    assert run.jobs == {"record": "success", "reliability": "success"}, run.log
-    gate = run.steps["reliability", NIGHTLY_GATE]
+    gate = scene.evaluate("scheduled.yml", SOUND, "workflow_dispatch", event).steps["reliability", NIGHTLY_GATE]
     assert gate.outputs["enforcement"] == "hard"
     assert "is the head of no open pull request" in gate.text
 
 
 def recorded(scene: Scene) -> None:
     """Evaluate what the agent of the checkout does, also after its instructions have changed."""
-    recording, shop, agent = (
-        (REPOSITORY / "examples" / "agents" / name).read_text(encoding="utf-8")
-        for name in ("recording.py", "shop.py", "openai_agent.py")
-    )
+    agents = REPOSITORY / "examples" / "agents"
+    shop = (agents / "shop.py").read_text(encoding="utf-8")
     careless = shop.replace(" Refund only with the approval token of the order.", "")
     assert careless != shop
     scene.write("requirements.txt", "openai\nsepurux==0.7.0\n")
-    scene.write("recording.py", recording)
-    scene.write("record_traces.py", agent)
+    shutil.copy(agents / "recording.py", scene.checkout)
+    shutil.copy(agents / "openai_agent.py", scene.checkout / "record_traces.py")
     for text, result, is_unsafe in ((shop, "success", False), (careless, "failure", True)):
         scene.write("shop.py", text)
         run = scene.run(WORKFLOWS / "record-and-gate.yml")
@@ -293,11 +273,11 @@ def held_back(scene: Scene) -> None:
     scene.write("scripts/deploy.sh", "#!/bin/sh\necho deployed\n").chmod(0o755)
     sha = scene.repository.branches["main"].sha
     event = {"repository": scene.event()["repository"], "ref": "refs/heads/main", "after": sha}
-    scene.record("refund-unsafe.json")
+    scene.record(UNSAFE)
     run = scene.run(WORKFLOWS / "deployment.yml", "push", event)
     assert (run.exit_code, run.jobs["gate"]) == (1, "failure"), run.log
     assert "deploy" not in [job for job, _ in run.steps]
-    scene.record("refund-sound.json")
+    scene.record(SOUND)
     run = scene.run(WORKFLOWS / "deployment.yml", "push", event)
     assert run.jobs == {"record": "success", "gate": "success", "deploy": "success"}, run.log
     assert run.steps["deploy", "1"].text == "deployed\n"
@@ -321,7 +301,7 @@ def evaluated_for_a_fork(scene: Scene) -> None:
     pull = scene.repository.pull("mallory", head="fix", source=scene.repository.fork("mallory"))
     fork = {"id": 7, "full_name": "mallory/agents", "owner": {"login": "mallory"}}
     about = {"event": "pull_request", "conclusion": "success", "head_branch": "fix", "head_repository": fork}
-    for trace, decision, state in (("refund-unsafe.json", "fail", "pending"), ("refund-sound.json", "pass", "success")):
+    for trace, decision, state in ((UNSAFE, "fail", "pending"), (SOUND, "pass", "success")):
         scene.record(trace)
         assert scene.run(WORKFLOWS / "forks-record.yml").jobs == {"record": "success"}
         event = {"repository": scene.event()["repository"], "workflow_run": {**about, "head_sha": pull.head_sha}}
@@ -370,7 +350,7 @@ Path(".github/sepurux-gate.yml").write_text("enforcement: observe\\n")
 
 
 def test_nothing_that_a_recording_does_to_its_job_reaches_the_gate(scene: Scene) -> None:
-    scene.record("refund-unsafe.json", before=ATTACK)
+    scene.record(UNSAFE, before=ATTACK)
     run = scene.run(WORKFLOWS / "record-and-gate.yml")
     assert run.jobs == {"record": "success", "reliability": "failure"}, run.log
     gate = run.steps["reliability", GATE]
@@ -381,7 +361,7 @@ def test_nothing_that_a_recording_does_to_its_job_reaches_the_gate(scene: Scene)
 
 def test_a_recording_that_fails_leaves_a_commit_without_a_status(scene: Scene) -> None:
     """A ruleset that requires the status blocks such a commit."""
-    scene.record("refund-sound.json", before="sys.exit('the model did not respond')")
+    scene.record(SOUND, before="sys.exit('the model did not respond')")
     run = scene.run(WORKFLOWS / "record-and-gate.yml")
     assert (run.exit_code, run.jobs) == (1, {"record": "failure"}), run.log
     assert "reliability" not in [job for job, _ in run.steps]
@@ -409,68 +389,3 @@ def test_our_own_gate_passes_one_trace_blocks_an_unsafe_one_and_comments(scene: 
     }
     [comment] = scene.pull.comments
     assert run.steps["gate", "gate"].outputs["comment_url"].endswith(f"#issuecomment-{comment.id}")
-
-
-# -- a blocked gate ---------------------------------------------------------------------------------------------------
-
-AFTERWARDS = """
-    on: pull_request
-    jobs:
-      reliability:
-        runs-on: ubuntu-latest
-        permissions: {contents: read, pull-requests: write, statuses: write}
-        outputs:
-          decision: ${{ steps.gate.outputs.decision }}
-        steps:
-          - uses: actions/checkout@cccccccccccccccccccccccccccccccccccccccc # by commit, as careful authors do
-          - id: gate
-            uses: sepurux/gate-action@v1
-            with:
-              token: ${{ secrets.SEPURUX_CI_TOKEN }}
-              campaign: refund-reliability
-          - id: usual
-            run: echo never
-          - id: failed
-            if: failure()
-            env:
-              DECISION: ${{ steps.gate.outputs.decision }}
-              UNSAFE: ${{ steps.gate.outputs.unsafe_attempts }}
-            run: echo "$DECISION, unsafe $UNSAFE"
-          - id: condition
-            if: steps.gate.outputs.decision == 'fail'
-            run: echo never
-          - id: on_fail
-            if: always() && steps.gate.outputs.decision == 'fail'
-            run: echo on fail
-          - id: always
-            if: always()
-            env:
-              DASHBOARD: ${{ steps.gate.outputs.dashboard_url }}
-            run: echo "$DASHBOARD"
-      next:
-        needs: reliability
-        runs-on: ubuntu-latest
-        steps:
-          - run: echo never
-      later:
-        needs: reliability
-        if: ${{ !cancelled() && needs.reliability.outputs.decision == 'fail' }}
-        runs-on: ubuntu-latest
-        steps:
-          - id: echo
-            run: echo later
-"""
-
-
-def test_a_gate_that_blocks_fails_its_job_and_later_steps_can_read_why(scene: Scene) -> None:
-    """Without a function such as `always()`, a condition is not evaluated after a failed step, as docs say."""
-    page = (REPOSITORY / "docs" / "reference.md").read_text(encoding="utf-8")
-    assert [form for form in re.findall("`(if: .+)`", page) if f" {form}\n" in AFTERWARDS] != []
-    workflow = scene.write(".github/workflows/reliability.yml", dedent(AFTERWARDS))
-    run = scene.run(workflow, trace_id=scene.uploaded("refund-unsafe.json"))
-    assert (run.exit_code, run.jobs["reliability"], run.jobs["later"]) == (1, "failure", "success"), run.log
-    assert run.steps["reliability", "failed"].text == "fail, unsafe 1\n"
-    assert run.steps["reliability", "on_fail"].text == "on fail\n"
-    assert run.steps["reliability", "always"].text.startswith(f"{scene.sandbox.url}/runs/")
-    assert "never" not in [step.text.strip() for step in run.steps.values()]
-    assert run.steps["later", "echo"].text == "later\n"
