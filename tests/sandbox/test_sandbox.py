@@ -233,12 +233,6 @@ def test_failures_are_classified_and_have_the_mutation_that_the_trace_names_befo
     ]
 
 
-def test_the_tools_that_failed_most_come_first(api: Caller) -> None:
-    trace_id = api.upload(*[call(tool, status="error") for tool in ("b", "c", "a", "c")], call("fine"))
-    found = api.start(trace_id=trace_id)["top_failing_tools"]
-    assert [tuple(each.values()) for each in found] == [("c", 2), ("a", 1), ("b", 1)]
-
-
 # -- rejections --------------------------------------------------------------------------------------------------------
 
 
@@ -333,8 +327,7 @@ def command(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(words, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_prints_its_address_first_and_ends_on_a_signal_with_status_0(number: signal.Signals) -> None:
+def test_the_command_prints_its_address_first_and_ends_on_a_signal_with_status_0() -> None:
     with command("--token", TOKEN, "--reversible", "send_receipt", "--reversible", "refund") as process:
         assert process.stdout is not None
         line = process.stdout.readline()
@@ -342,7 +335,7 @@ def test_the_command_prints_its_address_first_and_ends_on_a_signal_with_status_0
         for tool, unsafe in (("send_receipt", 0), ("refund", 0), ("payments.refund", 1), ("send", 1)):
             assert api.start(trace_id=api.upload(call(tool)))["unsafe_attempts"] == unsafe
         assert Caller(api.url)("/v1/campaigns")[0] == 401
-        process.send_signal(number)
+        process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=20)
     assert (process.returncode, rest, errors) == (0, "", "")
     assert "replays nothing and mutates nothing" in line
@@ -363,7 +356,7 @@ def test_with_a_certificate_it_serves_https_also_after_clients_that_reject_it() 
         process.send_signal(signal.SIGTERM)
         ended = process.communicate(timeout=20)
     assert response.status_code == 200
-    assert ended == ("", "")
+    assert (process.returncode, *ended) == (0, "", "")
 
 
 @pytest.mark.parametrize(
