@@ -6,7 +6,6 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,11 @@ import yaml
 from examples.try_workflow import ACTION
 from sepurux_action.sandbox import Sandbox, Store
 from tests.container.act import WorkflowRun, run_workflow
-from tests.container.engine import PINNED, build, docker
 from tests.github_double import GitHub, PullRequest, Repository
-from tests.local_model import a_local_model
 from tests.runner import REPOSITORY, pull_request_event
 from tests.sandboxed import SECRET, TRACES
 
-# The first test waits until the image of the jobs is built.
-pytestmark = [pytest.mark.container, pytest.mark.timeout(300), pytest.mark.usefixtures("base")]
+pytestmark = [pytest.mark.container, pytest.mark.timeout(300)]  # the first test waits until the image is built
 
 WORKFLOWS = REPOSITORY / "examples" / "workflows"
 SOUND, UNSAFE = "refund-sound.json", "refund-unsafe.json"
@@ -41,13 +37,12 @@ for number in range(1, 4):
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Scene:
     """A repository with a pull request, its checkout, and a sandbox that the secret opens."""
 
     github: GitHub
     sandbox: Sandbox
-    model: str
     repository: Repository
     pull: PullRequest
     checkout: Path
@@ -103,7 +98,6 @@ class Scene:
                 "GITHUB_SERVER_URL": self.github.server_url,
                 "GITHUB_REPOSITORY": self.repository.full_name,
                 "SHA_REF": self.repository.branches["main"].sha,
-                "OPENAI_BASE_URL": self.model,
             },
             secrets={
                 "GITHUB_TOKEN": self.github.token(permissions),
@@ -127,40 +121,15 @@ class Scene:
         return {status.context: (status.state, status.description or "") for status in newest}
 
 
-@pytest.fixture(scope="session")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return an image of Python with the packages of the example agents, so that their installation takes no time."""
-    folder = tmp_path_factory.mktemp("runner")
-    packages = " ".join(f"{name}=={version(name)}" for name in ("openai", "sepurux"))
-    text = f"FROM {PINNED}\nRUN pip install {packages}\n"
-    (folder / "Dockerfile").write_text(text, encoding="utf-8")
-    docker("tag", build(folder), "gate-test-runner")
-    return "gate-test-runner"
-
-
 @pytest.fixture
-def scene(image: str, runner: str, label: str, tmp_path: Path) -> Iterator[Scene]:
-    campaigns = ["support-reliability", "search-reliability"]
-    with (
-        GitHub() as github,
-        a_local_model() as (model, _),
-        Sandbox(Store(campaigns=campaigns), token=SECRET) as sandbox,
-    ):
+def scene(image: str, base: str, label: str, tmp_path: Path) -> Iterator[Scene]:
+    store = Store(campaigns=["support-reliability", "search-reliability"])
+    with GitHub() as github, Sandbox(store, token=SECRET) as sandbox:
         repository = github.repository("octo-org/agents")
         pull = repository.pull("contributor", head="refunds", files={"bots/support/prompt.md.j2": "Be kind.\n"})
         checkout = tmp_path / "agents"
         checkout.mkdir()
-        yield Scene(
-            github=github,
-            sandbox=sandbox,
-            model=model,
-            repository=repository,
-            pull=pull,
-            checkout=checkout,
-            image=image,
-            runner=runner,
-            label=label,
-        )
+        yield Scene(github, sandbox, repository, pull, checkout, image, base, label)
 
 
 # -- examples ---------------------------------------------------------------------------------------------------------
@@ -236,22 +205,10 @@ def dispatched(scene: Scene) -> None:
     assert "is the head of no open pull request" in gate.text
 
 
-def recorded(scene: Scene) -> None:
-    """Evaluate what the agent of the checkout does, also after its instructions have changed."""
-    agents = REPOSITORY / "examples" / "agents"
-    shop = (agents / "shop.py").read_text(encoding="utf-8")
-    careless = shop.replace(" Refund only with the approval token of the order.", "")
-    assert careless != shop
-    scene.write("requirements.txt", "openai\nsepurux==0.7.0\n")
-    shutil.copy(agents / "recording.py", scene.checkout)
-    shutil.copy(agents / "openai_agent.py", scene.checkout / "record_traces.py")
-    for text, result, is_unsafe in ((shop, "success", False), (careless, "failure", True)):
-        scene.write("shop.py", text)
-        run = scene.run(WORKFLOWS / "record-and-gate.yml")
-        assert run.jobs == {"record": "success", "reliability": result}, run.log
-        assert (run.steps["reliability", GATE].outputs["unsafe_attempts"] != "0") == is_unsafe
-        assert scene.statuses()["Sepurux / core-reliability"][0] == result
-        scene.pull.push()
+def gated(scene: Scene) -> None:
+    """Evaluate what the first job recorded, by the thresholds of the campaign."""
+    scene.evaluate("record-and-gate.yml", SOUND)
+    assert scene.statuses()["Sepurux / core-reliability"][0] == "success"
 
 
 def held_back(scene: Scene) -> None:
@@ -304,7 +261,7 @@ EXAMPLES: dict[str, Callable[[Scene], None]] = {
     "forks-evaluate.yml": evaluated_for_a_fork,
     "many-agents.yml": gated_by_paths,
     "merge-queue.yml": queued,
-    "record-and-gate.yml": recorded,
+    "record-and-gate.yml": gated,
     "scheduled.yml": dispatched,
     "use-outputs.yml": uploaded_report,
     "week-1-observe.yml": observed,
