@@ -9,11 +9,14 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from textwrap import dedent
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,7 +25,6 @@ import pytest
 import recording
 
 from sepurux_action.sandbox import Sandbox
-from tests.local_model import Calls, a_local_model, serving
 from tests.runner import REPOSITORY, StepResult, run_action
 from tests.sandboxed import SECRET, sound_inputs
 
@@ -48,16 +50,36 @@ def answer(request, tools):
     return [refund(order="A-1001", approval_token=order["approval_token"]) for _ in range({refunds})]
 """
 Events = list[dict[str, Any]]
+Calls = list[tuple[str, dict[str, str]]]
+
+
+@contextmanager
+def serving(reply: Callable[[str, str, Sequence[str]], local_model.Reply]) -> Iterator[None]:
+    """Serve the local model with these replies at the address that clients of OpenAI take."""
+    with local_model.server(reply=reply) as server, pytest.MonkeyPatch.context() as environment:
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        environment.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{server.server_port}")
+        environment.setenv("OPENAI_API_KEY", "a-key-of-no-one")
+        environment.setenv("OPENAI_AGENTS_DISABLE_TRACING", "1")
+        try:
+            yield
+        finally:
+            server.shutdown()
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mapping[str, Calls]]:
+def asked() -> Iterator[Mapping[str, Calls]]:
     """Start the local model, and yield the tool calls that it asks for, by request."""
-    with a_local_model() as (url, calls):
-        monkeypatch.setenv("OPENAI_BASE_URL", url)
-        monkeypatch.setenv("OPENAI_API_KEY", "a-key-of-no-one")
-        monkeypatch.setenv("OPENAI_AGENTS_DISABLE_TRACING", "1")
-        yield calls
+    asked: defaultdict[str, Calls] = defaultdict(list)
+
+    def reply(instructions: str, request: str, results: Sequence[str]) -> local_model.Reply:
+        replied = local_model.reply(instructions, request, results)
+        if not isinstance(replied, str):
+            asked[request] += [(name, json.loads(given)) for name, given in replied]
+        return replied
+
+    with serving(reply):
+        yield asked
 
 
 def record(run: Callable[[str], object], folder: Path, requests: Mapping[str, str]) -> dict[str, Events]:
@@ -146,17 +168,14 @@ def test_the_recipe_of_the_documents_records_and_a_repeated_refund_fails(
 
 
 def test_the_agent_with_openais_agents_sdk_and_the_reply_of_the_documents_are_recorded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     sdk, shop = import_module("agents"), import_module("shop")
     agent = sdk.Agent(name="refunds", instructions="", tools=[sdk.function_tool(lambda: None, name_override="refund")])
     code = {**vars(sdk), **vars(shop), "json": json, "my_agent": SimpleNamespace(agent=agent)}
     for [block] in (blocks_below("OpenAI Agents SDK"), blocks_below("Without an account of a model")):
         exec(block, code)  # noqa: S102 - the page's own code
-    monkeypatch.setenv("OPENAI_API_KEY", "a-key-of-no-one")
-    monkeypatch.setenv("OPENAI_AGENTS_DISABLE_TRACING", "1")
-    with serving(local_model.server(reply=code["reply"])) as url:
-        monkeypatch.setenv("OPENAI_BASE_URL", url)
+    with serving(code["reply"]):
         [events] = record(code["run"], tmp_path, {"order-status": "Where is my order?"}).values()
     assert calls_of(events) == [("look_up_order", {"order": "A-1001"})]
     assert events[-1]["output"] == "Your order is on its way."
