@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from examples.try_workflow import ACTION
+from examples.try_workflow import ACTION, replacements
 from sepurux_action.sandbox import Sandbox, Store
-from tests.container.act import WorkflowRun, run_workflow
+from tests.container.act import WorkflowRun, act
+from tests.container.engine import volume_of
 from tests.github_double import GitHub, PullRequest, Repository
 from tests.runner import REPOSITORY, pull_request_event
 from tests.sandboxed import SECRET, TRACES
@@ -83,28 +84,39 @@ class Scene:
         jobs = list(yaml.safe_load(workflow.read_text(encoding="utf-8"))["jobs"].values())
         gates = [job for job in jobs if {"./", ACTION} & {step.get("uses") for step in job["steps"]}]
         [permissions] = [job["permissions"] for job in gates or jobs]
-        run = run_workflow(
-            workflow,
-            event_name,
-            self.event() if event is None else event,
-            image=self.image,
-            runner=self.runner,
-            label=self.label,
-            checkout=self.checkout,
-            inputs={"base_url": self.sandbox.url},
-            env={
-                "GITHUB_API_URL": self.github.url,
-                "GITHUB_GRAPHQL_URL": self.github.graphql_url,
-                "GITHUB_SERVER_URL": self.github.server_url,
-                "GITHUB_REPOSITORY": self.repository.full_name,
-                "SHA_REF": self.repository.branches["main"].sha,
-            },
-            secrets={
-                "GITHUB_TOKEN": self.github.token(permissions),
-                "OPENAI_API_KEY": "a-key-of-no-one",
-                "SEPURUX_CI_TOKEN": SECRET,
-            },
-        )
+        home = self.checkout.parent / "act"
+        shutil.rmtree(home, ignore_errors=True)
+        home.mkdir()
+        payload = home / "event.json"
+        payload.write_text(json.dumps(self.event() if event is None else event), encoding="utf-8")
+        options = {
+            "container-daemon-socket": "-",
+            # As GitHub's runner does it for a container action. act's `runner.temp` is /tmp, in each container its own.
+            "container-options": f"--label {self.label} --volume {volume_of(self.label)}:/tmp",
+            "directory": self.checkout,
+            "eventpath": payload,
+            "platform": f"ubuntu-latest={self.runner}",
+            "pull": "false",
+            "rebuild": "false",
+            "workflows": workflow,
+        }
+        env = {
+            "GITHUB_API_URL": self.github.url,
+            "GITHUB_GRAPHQL_URL": self.github.graphql_url,
+            "GITHUB_SERVER_URL": self.github.server_url,
+            "GITHUB_REPOSITORY": self.repository.full_name,
+            "SHA_REF": self.repository.branches["main"].sha,
+        }
+        secrets = {
+            "GITHUB_TOKEN": self.github.token(permissions),
+            "OPENAI_API_KEY": "a-key-of-no-one",
+            "SEPURUX_CI_TOKEN": SECRET,
+        }
+        command = [event_name, "--action-offline-mode", "--json", "--rm"]
+        command += [f"--{name}={value}" for name, value in options.items()]
+        command += replacements(home / "action", {"base_url": self.sandbox.url})
+        command += [f"--env={name}={value}" for name, value in env.items()]
+        run = act(command, self.image, secrets, home)
         assert "this does not change the result." not in run.log.lower(), run.log  # the end of each refusal's warning
         return run
 

@@ -113,16 +113,14 @@ def test_the_configuration_of_pre_commit_names_the_hook_of_this_repository() -> 
 # -- policies ---------------------------------------------------------------------------------------------------------
 
 
-def settings(
-    policy: str, inputs: Mapping[str, str] | None = None, *, branch: str = "main", today: date = date(2027, 1, 20)
-) -> Settings:
+def settings(policy: str, inputs: Mapping[str, str] | None = None) -> Settings:
     def found(pattern: str) -> tuple[Trace, ...]:
         return (Trace(label=pattern, content=b"{}"),)
 
     layer, read = input_layer(inputs or {"token": SECRET}), None
     if policy:
         read = read_policy(policy.encode(), "policy.yml")
-    return read_settings([layer], found, read, branch=branch, today=today)
+    return read_settings([layer], found, read, branch="main", today=date(2027, 1, 20))
 
 
 @pytest.mark.parametrize("name", POLICY_TEXTS)
@@ -133,20 +131,6 @@ def test_a_policy_fits_the_schema_names_it_and_is_accepted_by_the_action(name: s
     assert text.startswith(f"# yaml-language-server: $schema={schema.ADDRESS}\n")
     assert settings(text).gates
     assert not settings(text).shares_statuses, "stages by branch need a status for each branch"
-
-
-@pytest.mark.parametrize(
-    ("day", "branch", "stage"),
-    [
-        (date(2027, 1, 10), "main", Stage.OBSERVE),
-        (date(2027, 1, 11), "main", Stage.SOFT),
-        (date(2027, 1, 18), "main", Stage.HARD),
-        (date(2027, 1, 1), "release/2.4", Stage.HARD),
-    ],
-)
-def test_the_policy_by_date_and_branch_goes_through_the_stages(day: date, branch: str, stage: Stage) -> None:
-    [gate] = settings(POLICY_TEXTS["by-date-and-branch.yml"], branch=branch, today=day).gates
-    assert gate.stage == stage
 
 
 @pytest.mark.parametrize("name", [*(each.name for each in POLICIES), *(n for n in POLICY_TEXTS if n[:6] == "README")])
