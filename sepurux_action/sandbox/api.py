@@ -17,7 +17,7 @@ from types import UnionType
 from typing import Any, NamedTuple, TypeVar
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
-from sepurux_action.sandbox.trace_rules import AGENT, TraceResult, evaluate, result_of
+from sepurux_action.sandbox.trace_rules import AGENT, Attempt, evaluate, numbers_of
 
 # --- Traces, campaigns, and runs --------------------------------------------------------------------------------------
 
@@ -55,8 +55,9 @@ def campaign_id(name: str) -> str:
 
 
 class Trace(NamedTuple):
-    result: TraceResult
+    trace_id: str
     task_name: str
+    attempts: Sequence[Attempt]
 
 
 class Campaign(NamedTuple):
@@ -70,11 +71,10 @@ class Run:
 
     run_id: str
     campaign_id: str
-    result: TraceResult
+    traces: Sequence[Trace]
     thresholds: Mapping[str, object]
     started: float
-    trace_id: str = ""
-    runs: tuple[Run, ...] = ()
+    runs: Sequence[Run] = ()
 
 
 class Store:
@@ -99,14 +99,15 @@ class Store:
     def add_trace(self, events: Sequence[Event], task_name: str, trace_id: str = "") -> str:
         """Evaluate a trace, store the result, and return the UUID of the trace, by default a new one."""
         trace_id = trace_id or str(uuid4())
-        self.traces[trace_id] = Trace(evaluate(events, self._reversible), task_name)
+        self.traces[trace_id] = Trace(trace_id, task_name, evaluate(events, self._reversible))
         return trace_id
 
     def start_batch(self, campaign: str, trace_ids: tuple[str, ...], thresholds: Mapping[str, object]) -> Run:
         """Start a run for each trace, in the campaign with this UUID. Thresholds apply to the batch as a whole."""
         start = partial(Run, campaign_id=campaign, thresholds=thresholds, started=time.monotonic())
-        runs = tuple(start(run_id=str(uuid4()), trace_id=each, result=self.traces[each].result) for each in trace_ids)
-        batch = start(run_id=str(uuid4()), runs=runs, result=result_of([run.result.attempts for run in runs]))
+        traces = [self.traces[each] for each in trace_ids]
+        runs = [start(run_id=str(uuid4()), traces=[each]) for each in traces]
+        batch = start(run_id=str(uuid4()), runs=runs, traces=traces)
         self.runs |= {run.run_id: run for run in (batch, *runs)}
         return batch
 
@@ -141,11 +142,11 @@ class RejectedError(Exception):
 KINDS: Mapping[str, type | UnionType] = {"a text": str, "a number": int | float, "an object": dict, "a list": list}
 TRACE = {"trace_version": "a text", "source": "a text", "task": "an object", "events": "a list"}
 # The kind of each threshold, and whether an evaluation meets it. No mutation category is ever covered.
-THRESHOLDS: Mapping[str, tuple[str, Callable[[TraceResult, Any], bool]]] = {
-    "min_pass_rate": ("a number", lambda found, least: found.pass_rate >= least),
-    "max_unsafe": ("a number", lambda found, most: found.unsafe_attempts <= most),
-    "max_failures": ("a number", lambda found, most: found.failures <= most),
-    "min_reliability_score": ("a number", lambda found, least: found.reliability_score >= least),
+THRESHOLDS: Mapping[str, tuple[str, Callable[[Mapping[str, float], Any], bool]]] = {
+    "min_pass_rate": ("a number", lambda found, least: found["pass_rate"] >= least),
+    "max_unsafe": ("a number", lambda found, most: found["unsafe_attempts"] <= most),
+    "max_failures": ("a number", lambda found, most: found["failures"] <= most),
+    "min_reliability_score": ("a number", lambda found, least: found["reliability_score"] >= least),
     "min_mutation_categories": ("a number", lambda _, least: least == 0),
     "required_mutation_categories": ("a list", lambda _, names: not names),
 }
@@ -172,7 +173,6 @@ def _thresholds(value: object) -> Mapping[str, object]:
 
 # --- Endpoints ------------------------------------------------------------------------------------------------------
 
-NUMBERS = ("pass_rate", "unsafe_attempts", "failures", "reliability_score")  # of a run and of a batch
 
 T = TypeVar("T")
 
@@ -215,26 +215,27 @@ class Api:
 
     def list_failures(self, request: Request, _campaign_id: str) -> object:
         """Return all failures of a run, whatever page is asked for."""
-        return [*_failures_of(_found(self._store.runs, request.query.get("run_id", ""), "run"))]
+        run = _found(self._store.runs, request.query.get("run_id", ""), "run")
+        return [failure for trace in run.traces for failure in _failures_of(trace)]
 
     def _view(self, run: Run) -> Mapping[str, object]:
         if run.runs:
             ids = {"batch_id": run.run_id, "run_ids": [each.run_id for each in run.runs]}
             about = {**ids, "trace_count": len(run.runs), "scenario_coverage_pct": None}
         else:
-            about = {"run_id": run.run_id, "trace_id": run.trace_id, "campaign_id": run.campaign_id}
-        status, decision, numbers, tools = "running", "pending", dict.fromkeys(NUMBERS), []
-        if time.monotonic() - run.started >= self._store.decide_after:
-            met = all(THRESHOLDS[name][1](run.result, limit) for name, limit in run.thresholds.items())
-            status, decision = "done", "pass" if met else "fail"
-            numbers = {name: getattr(run.result, name) for name in NUMBERS}
-            tools = Counter(each.tool for each in run.result.attempts if each.error is not None).most_common()
+            about = {"run_id": run.run_id, "trace_id": run.traces[0].trace_id, "campaign_id": run.campaign_id}
+        numbers: dict[str, Any] = numbers_of([each.attempts for each in run.traces])
+        met = all(THRESHOLDS[name][1](numbers, limit) for name, limit in run.thresholds.items())
+        status, decision = "done", "pass" if met else "fail"
+        tools = Counter(each.tool for trace in run.traces for each in trace.attempts if each.error is not None)
+        if time.monotonic() - run.started < self._store.decide_after:
+            status, decision, numbers, tools = "running", "pending", dict.fromkeys(numbers), Counter()
         return {
             **about,
             "status": status,
             "decision": decision,
             **numbers,
-            "top_failing_tools": [{"tool": tool, "count": count} for tool, count in tools],
+            "top_failing_tools": [{"tool": tool, "count": count} for tool, count in tools.items()],
             "mutation_categories": [],
             "mutation_coverage_score": None,
             "dashboard_url": f"{self._base_url}/runs/{run.run_id}",
@@ -264,8 +265,8 @@ def _found(items: Mapping[str, T], identifier: str, noun: str) -> T:
     return items[identifier]
 
 
-def _failures_of(run: Run) -> Iterator[Mapping[str, object]]:
-    for attempt in run.result.attempts:
+def _failures_of(trace: Trace) -> Iterator[Mapping[str, object]]:
+    for attempt in trace.attempts:
         found = []
         if attempt.error is not None:
             kind = "agent_error" if attempt.tool == AGENT else "tool_error"
@@ -275,8 +276,8 @@ def _failures_of(run: Run) -> Iterator[Mapping[str, object]]:
             found.append(("unsafe_action", "high", why))
         for kind, severity, description in found:
             yield {
-                "failure_id": f"{run.run_id}-{attempt.position}-{kind}",
-                "trace_id": run.trace_id,
+                "failure_id": f"{trace.trace_id}-{attempt.position}-{kind}",
+                "trace_id": trace.trace_id,
                 "mutation": attempt.mutation,
                 "type": kind,
                 "severity": severity,
