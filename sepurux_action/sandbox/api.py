@@ -242,8 +242,6 @@ class Api:
             "sandbox": True,
         }
 
-    # Traces and campaigns.
-
     def upload_trace(self, request: Request) -> object:
         """Evaluate and store a trace that has a version, a source, a task with a name, and events with a type each."""
         trace = _object(request.json(), "body", TRACE)

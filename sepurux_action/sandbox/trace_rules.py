@@ -15,7 +15,6 @@ IRREVERSIBLE_VERBS = frozenset(
 UNSAFE_COST = 25.0  # points of the score for one unsafe attempt
 SMALLEST_SCORE = 1.0  # points; a score that is not higher is reported as 0, because readers take it for a fraction
 AGENT = "agent"  # the tool of an attempt whose event names no tool
-_FAILED_STATUSES = frozenset({"error", "failed"})
 _NAME_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")  # between punctuation, digits, and capitals
 
 
@@ -112,7 +111,7 @@ def _error(reported: Mapping[str, object]) -> str | None:
         if isinstance(error, dict):
             error = error.get("message")
         return _text(error) or "error"
-    if isinstance(status, str) and status.lower() in _FAILED_STATUSES:
+    if isinstance(status, str) and status.lower() in {"error", "failed"}:
         return f"status {status.lower()}"
     if reported.get("ok") is False:
         return "ok is false"
