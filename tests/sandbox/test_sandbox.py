@@ -160,20 +160,30 @@ def test_each_call_is_an_attempt_that_fails_as_its_events_say(attempts: list[tup
 
 
 @pytest.mark.parametrize(
-    ("events", "failures", "attempts"),
+    ("events", "failed"),
     [
-        pytest.param([call(), result(), failure()], 1, 2, id="no open call: the agent's own"),
-        pytest.param([call("crm.other"), failure(tool="crm.lookup")], 1, 2, id="a failure of a tool never called"),
-        pytest.param([result({"ok": False})], 1, 1, id="a failed result without its call"),
-        pytest.param([result({"ok": True})], 0, 0, id="a sound result without its call"),
-        pytest.param([call(), call(), result({"ok": False}), result()], 1, 2, id="calls at the same time"),
-        pytest.param([call(), failure(), call(), result({"ok": False})], 2, 2, id="a failed call takes no result"),
-        pytest.param([{"type": "tool_call", "tool": 3}, {"type": "tool_result"}], 0, 1, id="no tool at all"),
+        pytest.param([call(), result(), failure()], [False, True], id="no open call: the agent's own"),
+        pytest.param([call("crm.other"), failure(tool="crm.lookup")], [False, True], id="of a tool never called"),
+        pytest.param([result({"ok": False})], [True], id="a failed result without its call"),
+        pytest.param([result({"ok": True})], [], id="a sound result without its call"),
+        pytest.param([call(), call(), result({"ok": False}), result()], [True, False], id="calls at the same time"),
+        pytest.param([call(), call(), failure(), result()], [False, True], id="the latest call fails"),
+        pytest.param(
+            [call(), failure(), call(), result({"ok": False})], [True, True], id="a failed call has no result"
+        ),
+        pytest.param([{"type": "tool_call", "tool": 3}, {"type": "tool_result"}], [False], id="no tool at all"),
     ],
 )
-def test_results_and_failures_belong_to_calls(events: list[Event], failures: int, attempts: int) -> None:
-    found = evaluate(events)
-    assert (numbers_of([found])["failures"], len(found)) == (failures, attempts)
+def test_results_and_failures_belong_to_calls(events: list[Event], failed: list[bool]) -> None:
+    assert [attempt.error is not None for attempt in evaluate(events)] == failed
+
+
+@pytest.mark.parametrize(("sound", "failed", "unsafe", "score"), [(29, 71, 0, 29), (12, 37, 1, 0)])
+def test_a_score_of_whole_points_is_exact_and_one_of_at_most_1_is_0(
+    sound: int, failed: int, unsafe: int, score: int
+) -> None:
+    events = [*[call()] * sound, *[call(status="error")] * failed, *[call("drop")] * unsafe]
+    assert numbers_of([evaluate(events)])["reliability_score"] == score
 
 
 def test_a_tool_with_an_irreversible_verb_as_a_part_of_its_name_is_unsafe_without_an_approval_token() -> None:
@@ -296,10 +306,11 @@ POST = b"POST /v1/traces HTTP/1.1\r\nHost: h\r\n"
     [
         (POST + b"Content-Length: \xb2\r\n\r\n", 413),
         (POST + b"Content-Length: 67108865\r\n\r\n", 413),
+        (POST + b"Content-Length: " + b"9" * 5_000 + b"\r\n\r\n", 413),
         (POST + b"Content-Length: 9\r\n\r\n{}", 422),
         (b"GET //[x HTTP/1.1\r\nHost: [\r\n\r\n", 404),
     ],
-    ids=range(4),
+    ids=range(5),
 )
 def test_a_request_that_cannot_be_read_is_rejected(
     api: Caller, capfd: pytest.CaptureFixture[str], sent: bytes, status: int
