@@ -177,38 +177,34 @@ def test_a_step_of_the_documents_works_as_pasted(
 # -- what the log says ------------------------------------------------------------------------------------------------
 
 
-def on_pull_request(**inputs: str) -> Callable[[Scene], StepResult]:
-    return lambda scene: scene.run(**inputs)
-
-
-def on_answer(route: str, answer: backend.Answer) -> Callable[[Scene], StepResult]:
+def on_pull_request(
+    prepare: Callable[[Scene], object] = lambda _: None, permissions: dict[str, str] = FULL, **inputs: str
+) -> Callable[[Scene], StepResult]:
     def run(scene: Scene) -> StepResult:
-        scene.sepurux.script(route, answer)
-        return scene.run(timeout="0.5")
-
-    return run
-
-
-def on_a_fail(**inputs: str) -> Callable[[Scene], StepResult]:
-    def run(scene: Scene) -> StepResult:
-        scene.answers(**{**PASSED, "decision": "fail"})
+        scene.token = scene.github.token(permissions)
+        prepare(scene)
         return scene.run(**inputs)
 
     return run
 
 
-def with_permissions(**permissions: str) -> Callable[[Scene], StepResult]:
-    def run(scene: Scene) -> StepResult:
-        scene.token = scene.github.token({name.replace("_", "-"): word for name, word in permissions.items()})
-        return scene.run()
-
-    return run
+def refused(scene: Scene) -> None:
+    scene.sepurux.script("GET /v1/campaigns", backend.json({"detail": "no"}, 401))
 
 
-def of_a_fork(scene: Scene) -> StepResult:
+def failed(scene: Scene) -> None:
+    scene.answers(**{**PASSED, "decision": "fail"})
+
+
+def from_a_fork(scene: Scene) -> None:
     scene.pull = scene.repository.pull("mallory", head="fork", source=scene.repository.fork("mallory"))
     scene.token = scene.github.token(FULL, read_only=True)
-    return scene.run()
+
+
+def with_many_commits(scene: Scene) -> None:
+    for _ in range(60):
+        scene.repository.commit("main")
+    scene.github.max_nodes = 45
 
 
 def on_a_comment(scene: Scene) -> StepResult:
@@ -222,13 +218,6 @@ def on_a_schedule(scene: Scene) -> StepResult:
     return scene.on("schedule", inputs={"enforcement": "soft"}, env=newest)
 
 
-def over_the_limit(scene: Scene) -> StepResult:
-    for _ in range(60):
-        scene.repository.commit("main")
-    scene.github.max_nodes = 45
-    return scene.run(max_pass_rate_drop="3%")
-
-
 def with_variable(scene: Scene) -> StepResult:
     return scene.on("pull_request", scene.event(), env={"SEPURUX_ENFORCEMENT": "observe"})
 
@@ -237,16 +226,16 @@ def with_variable(scene: Scene) -> StepResult:
 PRINTED: dict[str, Callable[[Scene], StepResult]] = {
     "so the gate has no secret for Sepurux": on_pull_request(token=""),
     'Campaign "…" was not found': on_pull_request(campaign="checkout"),
-    "was not evaluated: Sepurux refused …": on_answer("GET /v1/campaigns", backend.json({"detail": "no"}, 401)),
-    "Sepurux decided … but no threshold that is set here explains why": on_a_fail(),
-    "so it seems to apply a minimum of its own": on_a_fail(trace_id="t-1, t-2"),
+    "was not evaluated: Sepurux refused …": on_pull_request(refused),
+    "Sepurux decided … but no threshold that is set here explains why": on_pull_request(failed),
+    "so it seems to apply a minimum of its own": on_pull_request(failed, trace_id="t-1, t-2"),
     "… matches no file in …": on_pull_request(trace_file="traces/*.json"),
     "These environment variables are ignored": with_variable,
-    "the policy could not be read: …": with_permissions(pull_requests="write", statuses="write"),
-    "The token of a pull request from a fork can only read": of_a_fork,
-    "Could not write the comment (…)": with_permissions(contents="read", pull_requests="read", statuses="write"),
+    "the policy could not be read: …": on_pull_request(permissions={"pull-requests": "write", "statuses": "write"}),
+    "The token of a pull request from a fork can only read": on_pull_request(from_a_fork),
+    "Could not write the comment (…)": on_pull_request(permissions={**FULL, "pull-requests": "read"}),
     "`status_context` has no `{base}`, so …": on_pull_request(max_pass_rate_drop="3%"),
-    "GitHub's limit on one query": over_the_limit,
+    "GitHub's limit on one query": on_pull_request(with_many_commits, max_pass_rate_drop="3%"),
     "The uploaded traces may be those of another commit": on_a_comment,
     "so this gate blocks no merge": on_pull_request(),
     "a soft gate acts as a hard gate": on_a_schedule,
