@@ -62,12 +62,7 @@ def langchain_invoked(request: str) -> str:
     return str(result["messages"][-1].text)
 
 
-def langchain_streamed(request: str) -> str:
-    agent = langchain([shop.look_up_order, shop.refund])
-    return str(list(agent.stream({"messages": [("user", request)]}, stream_mode="values"))[-1]["messages"][-1].text)
-
-
-async def langchain_streamed_async(request: str) -> str:
+async def langchain_streamed(request: str) -> str:
     agent = langchain([look_up_order, refund])
     states = [each async for each in agent.astream({"messages": [("user", request)]}, stream_mode="values")]
     return str(states[-1]["messages"][-1].text)
@@ -81,6 +76,5 @@ AGENTS: dict[str, Callable[[str], Any]] = {
     "Agents SDK, run_streamed": agents_streamed,
     "LangChain, invoke": langchain_invoked,
     "LangChain, ainvoke": langchain_agent.answer,
-    "LangChain, stream": langchain_streamed,
-    "LangChain, astream": langchain_streamed_async,
+    "LangChain, astream": langchain_streamed,
 }

@@ -33,7 +33,7 @@ EXAMPLES = ["openai_agent", "openai_responses_agent", "openai_agents_sdk", "lang
 AGENTS = [
     *("chat completions", "responses, async stream"),
     *("Agents SDK, run", "Agents SDK, run_sync", "Agents SDK, run_streamed"),
-    *("LangChain, invoke", "LangChain, ainvoke", "LangChain, stream", "LangChain, astream"),
+    *("LangChain, invoke", "LangChain, ainvoke", "LangChain, astream"),
 ]
 REQUESTS = {
     "refund-approved": "Order A-1001 arrived broken. Please refund it.",

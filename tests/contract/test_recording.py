@@ -156,31 +156,19 @@ def test_the_script_says_if_no_recording_has_a_tool_call(
     assert ("No recording has a tool call." in capsys.readouterr().err) == (calls == 0)
 
 
-def in_threads(tool: Callable[..., Any], together: Barrier) -> Callable[[str], object]:
-    def run(order: str) -> None:
-        for _ in range(3):
-            together.wait(timeout=10)
-            tool(order)
+def test_recordings_at_the_same_time_do_not_mix(tmp_path: Path) -> None:
+    """Each calls a tool in another thread and in another task."""
+    in_thread, in_task, together = recorded(look_up), recorded(look_up_later), Barrier(4)
 
-    return run
-
-
-def in_tasks(tool: Callable[..., Any], together: Barrier) -> Callable[[str], object]:
     async def run(order: str) -> None:
         for _ in range(3):
             await asyncio.to_thread(together.wait, 10)
-            await asyncio.gather(asyncio.to_thread(tool, order), asyncio.create_task(recorded(look_up_later)(order)))
+            await asyncio.gather(asyncio.to_thread(in_thread, order), asyncio.create_task(in_task(order)))
 
-    return run
-
-
-@pytest.mark.parametrize("way", [in_threads, in_tasks])
-def test_recordings_at_the_same_time_do_not_mix(way: Callable[..., Callable[[str], object]], tmp_path: Path) -> None:
     scenarios = {f"scenario-{number}": f"A-{number}" for number in range(4)}
-    traces = record(way(recorded(look_up), Barrier(4)), tmp_path, "--parallel", "4", scenarios=scenarios)
-    for trace in traces.values():
+    for trace in record(run, tmp_path, "--parallel", "4", scenarios=scenarios).values():
         orders = [each["args"]["order"] for each in trace["events"] if each["type"] == "tool_call"]
-        assert (len(orders) >= 3, {*orders}) == (True, {trace["task"]["input"]["request"]})
+        assert orders == [trace["task"]["input"]["request"]] * 6
 
 
 def test_so_many_recordings_run_at_a_time_as_parallel_says(tmp_path: Path) -> None:
