@@ -146,8 +146,8 @@ def test_the_page_on_the_command_line_names_the_inputs_without_a_flag() -> None:
 def gates_of(path: Path) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
     """Yield the inputs of each step of ours in a document's YAML, and the permissions of its job if there are any."""
     for block in blocks_of(path.name, text_of(path)):
-        if block.kind in {"workflow", "steps"}:
-            for job in yaml.safe_load(block.workflow)["jobs"].values():
+        if not block.is_policy:
+            for job in yaml.safe_load(block.text)["jobs"].values():
                 for step in job["steps"]:
                     if step.get("uses", "").startswith("sepurux/gate-action"):
                         yield {name: str(value) for name, value in step["with"].items()}, job.get("permissions", {})

@@ -45,10 +45,10 @@ def text_of(path: Path) -> str:
 
 BLOCKS = [block for path in DOCUMENTS for block in blocks_of(path.name, text_of(path))]
 PIECES = {path.name: text_of(path) for path in WORKFLOWS}
-PIECES |= {block.name: block.workflow for block in BLOCKS if block.kind != "policy"}
+PIECES |= {block.name: block.text for block in BLOCKS if not block.is_policy}
 PARSED: dict[str, dict[Any, Any]] = {name: yaml.safe_load(text) for name, text in PIECES.items()}
 POLICY_TEXTS = {path.name: text_of(path) for path in POLICIES}
-POLICY_TEXTS |= {block.name: block.text for block in BLOCKS if block.kind == "policy"}
+POLICY_TEXTS |= {block.name: block.text for block in BLOCKS if block.is_policy}
 ON = True  # `on`, as YAML 1.1 reads it
 
 
