@@ -204,8 +204,7 @@ class Api:
         campaign = _found(self._store.campaigns, body["campaign_id"], "campaign")
         trace_ids = campaign.trace_ids
         if "trace_id" in given:
-            trace_ids = (str(given["trace_id"]),)
-            _found(self._store.traces, trace_ids[0], "trace")
+            trace_ids = (_found(self._store.traces, str(given["trace_id"]), "trace").trace_id,)
         if not trace_ids:
             raise RejectedError(422, f"campaign {campaign.name} has no registered scenarios: give a trace_id")
         return self._view(self._store.start_batch(body["campaign_id"], trace_ids, thresholds))
