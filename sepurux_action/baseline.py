@@ -1,4 +1,4 @@
-"""Keeps the base's results by scenario in the file `baseline.json` of the folder `baseline_dir`.
+"""The base's results by scenario, in the file `baseline.json` of the folder `baseline_dir`, and what they say.
 
 No decision in a workflow depends on them. Source: docs/configuration.md#results-by-scenario
 """
@@ -8,18 +8,30 @@ from __future__ import annotations
 import hmac
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
+from statistics import fmean
 
 from sepurux_action.common import codec
 from sepurux_action.common.signature import sign
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation.base_comparison import result_to_keep
-from sepurux_action.evaluation.base_results import MAX_RESULTS, BaseResult, Results, find_results
+from sepurux_action.evaluation.base_results import (
+    MAX_RESULTS,
+    BaseResult,
+    BaseScenario,
+    Results,
+    ScenarioOnBase,
+    find_results,
+)
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.drops import Baseline, BaselineResult
-from sepurux_action.evaluation.published_result import PreviousResult
+from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase, merge_failures
+from sepurux_action.evaluation.metrics import UNSAFE_ATTEMPTS
+from sepurux_action.evaluation.published_result import PreviousResult, published_numbers
 from sepurux_action.evaluation.result import GateResult
+from sepurux_action.evaluation.runs import RunResult, Scenario, WhatFailed, numbers_key
+from sepurux_action.evaluation.trace_steps import Events, Steps, shown_steps, steps_of
 from sepurux_action.github.event import Event
 from sepurux_action.host.report_files import ReportWriter
 from sepurux_action.host.workflow_commands import Level
@@ -31,6 +43,7 @@ PURPOSE = "sepurux-gate/baseline"
 MAX_BYTES = 4 * 1024 * 1024
 FRAME = 200  # bytes of the file that are no result
 MAX_SCENARIOS = 400  # of a result
+MIN_RESULTS = 3  # of two results, a failure that occurs by chance is in both too often
 IGNORED = (
     f"`{FILE}` was ignored: this version of the action did not write it with this secret for this repository, or it was"
     " changed later. The next result that is written replaces it."
@@ -126,7 +139,7 @@ def read_results(content: bytes | None, key: str, repository: str) -> tuple[Resu
     if not key or not hmac.compare_digest(content, signed):
         return (), IGNORED
     try:
-        return codec.load(Results, json.loads("{" + start + results)["results"]), ""
+        return codec.load(Results, json.loads(content)["results"]), ""
     except ValueError:  # another release of the same version may know other fields
         return (), IGNORED
 
@@ -156,3 +169,90 @@ def keep(results: Iterable[BaseResult]) -> Results:
             with_steps.add((*of, each.name))
         kept.append(replace(result, scenarios=tuple(scenarios)))
     return tuple(kept)
+
+
+def compare_with_base(gate: Gate, found: WhatFailed, results: Results) -> WhatFailed:
+    """Return what failed, with what the base's results and the uploaded traces say about it; nothing of a batch."""
+    if not gate.names_traces:
+        return found
+    scenarios = tuple(_compared(each, ScenarioOnBase.of(results, each.key), gate) for each in found.scenarios)
+    failures = (failure for each in scenarios for run in each.recordings for failure in run.failures)
+    fixed = tuple(chain.from_iterable(map(_fixed, scenarios)))
+    return replace(found, scenarios=scenarios, failures=merge_failures(failures)[0], fixed=fixed)
+
+
+def _compared(scenario: Scenario, base: ScenarioOnBase, gate: Gate) -> Scenario:
+    """Return a scenario with marks at its failures; the steps of one are those of the worst recording that has it."""
+    steps, complete = dict[tuple[ClassifiedFailure, str], Steps](), scenario.complete
+    for run in sorted(scenario.recordings, key=_worst_first):
+        events = _events_of(run, gate)
+        for each in run.failures:
+            shown = shown_steps(events, base.steps, each.tool, each.event)
+            steps.setdefault((each.key, each.description), shown)
+
+    def mark(each: ClassifiedFailure) -> ClassifiedFailure:
+        on_base = base.compare(each) if complete else None
+        return replace(each, scenario=scenario.name, on_base=on_base, steps=steps[each.key, each.description])
+
+    recordings = (replace(run, failures=tuple(map(mark, run.failures))) for run in scenario.recordings)
+    return replace(scenario, recordings=tuple(recordings), base=base)
+
+
+def _fixed(scenario: Scenario) -> Iterator[ClassifiedFailure]:
+    """Yield the failures that most results of the base have and a scenario does not, if all of its own are known.
+
+    With fewer recordings than a result has, an evaluation may have missed a failure, so nothing is fixed.
+    """
+    base = scenario.base.complete
+    fewer = any(len(scenario.recordings) < each.recordings for each in base)
+    if not scenario.complete or len(base) < MIN_RESULTS or fewer:
+        return
+    having = Counter(failure for each in base for failure in set(each.failures))
+    for each in sorted(having.keys() - {failure.key for failure in scenario.failures}):
+        if 2 * having[each] > len(base):
+            yield replace(each, scenario=scenario.name, on_base=OnBase(having[each], len(base)))
+
+
+def _events_of(run: RunResult, gate: Gate) -> Events:
+    return next((each.events for each in gate.traces if each.label == run.path), ())
+
+
+def _worst_first(run: RunResult) -> tuple[float, float, float, str]:
+    return *numbers_key(run.ci_run.value), run.trace
+
+
+def result_to_keep(result: GateResult, *, branch: str, commit: str, at: float) -> BaseResult:
+    """Return the result of a gate that passed or failed, at a POSIX time, with the failures of both evaluations."""
+    gate, scenarios = result.gate, result.what_failed.scenarios
+    first = {each.key: each for each in result.first_failed.scenarios}
+    names = Counter(each.key for each in scenarios)
+    named = (each for each in scenarios if each.key and names[each.key] == 1)
+    return BaseResult(
+        gate=gate.name,
+        campaign=gate.campaign,
+        project=gate.project,
+        mutation_pack=gate.mutation_pack,
+        branch=branch,
+        commit=commit,
+        time=at,
+        decision=result.decision,
+        numbers=published_numbers(result.numbers, gate),
+        scenarios=tuple(_to_keep(each, first.get(each.key), gate) for each in named),
+    )
+
+
+def _to_keep(scenario: Scenario, first: Scenario | None, gate: Gate) -> BaseScenario:
+    both = [*filter(None, (first, scenario))]
+    rates = [each.rate for each in both if each.rate is not None]
+    unsafe = (value for each in both if (value := each.value(UNSAFE_ATTEMPTS)) is not None)
+    complete = all(each.complete for each in both)
+    keys = {failure.key for each in both for failure in each.failures}
+    return BaseScenario(
+        name=scenario.key,
+        recordings=len(scenario.recordings),
+        pass_rate=fmean(rates) if len(rates) == len(both) else None,
+        unsafe_attempts=max(unsafe, default=None),
+        complete=complete,
+        failures=tuple(sorted(keys)) if complete else (),
+        steps=steps_of(_events_of(max(scenario.recordings, key=_worst_first), gate)),
+    )

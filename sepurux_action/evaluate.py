@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from sepurux_action.baseline import baseline_of, is_kept, results_of
+from sepurux_action.baseline import baseline_of, compare_with_base, is_kept, results_of
 from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.path_filter import affects
 from sepurux_action.config.stage import OnUndecided, Stage, next_change
 from sepurux_action.evaluation.api import Credentials
-from sepurux_action.evaluation.base_comparison import compare_with_base
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 from sepurux_action.evaluation.drops import Base, hidden_results

@@ -94,10 +94,10 @@ class _OnBase(Shape):
 
 class _FixedFailure(Shape):
     scenario: Annotated[str, "Name of the scenario."]
-    severity: Annotated[str, "Severity, as Sepurux names it.", of("failure.severity")]
-    type: Annotated[str, "Type, as Sepurux names it.", of("failure.type")]
-    mutation: Annotated[str, "Mutation under which the agent failed.", of("failure.mutation")]
-    tool: Annotated[str, "Name of the tool.", of("failure.tool")]
+    severity: Annotated[str, "Severity, as Sepurux names it."]
+    type: Annotated[str, "Type, as Sepurux names it."]
+    mutation: Annotated[str, "Mutation under which the agent failed."]
+    tool: Annotated[str, "Name of the tool."]
     on_base: Annotated[_OnBase, "In how many results of the base it is."]
 
 

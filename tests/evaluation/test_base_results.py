@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from sepurux_action.baseline import IGNORED, MAX_BYTES, keep, read_results, write_results
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation.base_results import BaseResult, BaseScenario, FailureKey, Results, find_results
+from sepurux_action.evaluation.base_results import BaseResult, BaseScenario, Results, find_results
 from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.failures import ClassifiedFailure
 
 KEY, REPOSITORY = "a secret", "octo/shop"
 REFUND = BaseScenario(
@@ -25,7 +26,9 @@ REFUND = BaseScenario(
     recordings=3,
     pass_rate=0.5,
     unsafe_attempts=1.0,
-    failures=(FailureKey(type="unsafe_action", mutation="timeouts", severity="critical", tool="payments.refund"),),
+    failures=(
+        ClassifiedFailure(type="unsafe_action", mutation="timeouts", severity="critical", tool="payments.refund"),
+    ),
     steps=("1 orders.lookup(order)", "4   error"),
 )
 
@@ -47,7 +50,7 @@ def signed(content: str, *, version: int = 1) -> bytes:
 
 
 names = st.text(max_size=8) | st.sampled_from(["refund", "\ud800", "\0", "<!-- -->", "a\nb"])
-keys = st.builds(FailureKey, type=names, mutation=names, severity=names, tool=names)
+keys = st.builds(ClassifiedFailure, type=names, mutation=names, severity=names, tool=names)
 scenarios = st.builds(
     BaseScenario,
     name=names,
@@ -111,7 +114,7 @@ def test_of_more_than_400_scenarios_the_first_by_name_are_kept() -> None:
 
 
 def test_what_does_not_fit_goes_the_oldest_results_first() -> None:
-    key = FailureKey(type="ä" * 200)
+    key = ClassifiedFailure(type="ä" * 200)
     many = tuple(BaseScenario(name=f"{number:03}" + "ä" * 297, failures=(key,)) for number in range(400))
     content = written(*(a_base_result(at, scenarios=many) for at in range(5)))
     kept, _ = read_results(content, KEY, REPOSITORY)
@@ -121,7 +124,7 @@ def test_what_does_not_fit_goes_the_oldest_results_first() -> None:
 
 
 def test_a_result_that_does_not_fit_alone_leaves_the_others() -> None:
-    key = FailureKey(type="ä" * 2_000)
+    key = ClassifiedFailure(type="ä" * 2_000)
     many = tuple(BaseScenario(name=f"{number}", failures=(key,)) for number in range(400))
     content = written(a_base_result(1), a_base_result(2, scenarios=many), a_base_result(3))
     kept, _ = read_results(content, KEY, REPOSITORY)

@@ -16,10 +16,9 @@ from hypothesis import strategies as st
 from sepurux_action.config.gate import Trace
 from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
 from sepurux_action.config.stage import Stage
-from sepurux_action.evaluation.base_results import OnBase
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
-from sepurux_action.evaluation.failures import ClassifiedFailure
+from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase
 from sepurux_action.evaluation.metrics import MAX_COUNTED, PUBLISHED
 from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RecordedFail, summarize

@@ -16,10 +16,9 @@ from sepurux_action.config.policy import Change
 from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import Problem
-from sepurux_action.evaluation.base_results import OnBase
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.failures import ClassifiedFailure
+from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.evaluation.run_poller import CANCELED
 from sepurux_action.evaluation.runs import Scenario, WhatFailed

@@ -9,10 +9,9 @@ import pytest
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Trace
 from sepurux_action.config.stage import OnUndecided, Stage
-from sepurux_action.evaluation.base_results import OnBase
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.drops import Base
-from sepurux_action.evaluation.failures import FEWER_LISTED, ClassifiedFailure
+from sepurux_action.evaluation.failures import FEWER_LISTED, ClassifiedFailure, OnBase
 from sepurux_action.evaluation.runs import RunResult, WhatFailed
 from sepurux_action.report import advice, sentences
 from sepurux_action.report.context import Dashboard
