@@ -25,7 +25,7 @@ from sepurux_action.evaluation.base_results import (
     find_results,
 )
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.drops import Baseline, BaselineResult
+from sepurux_action.evaluation.drops import Baseline
 from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase, merge_failures
 from sepurux_action.evaluation.metrics import UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import PreviousResult, published_numbers
@@ -77,11 +77,10 @@ def baseline_of(step: Step, gate: Gate) -> Baseline | None:
     if step.event.name or not step.settings.baseline_dir:
         return step.github.subject.baseline(gate)
     passed = (each for each in step.kept or () if each.decision is Decision.PASS)
-    results = (
-        PreviousResult(decision=each.decision, stage=gate.stage, numbers=each.numbers)
-        for each in find_results(passed, gate, "", NO_COMMIT)
+    results = find_results(passed, gate, "", NO_COMMIT)
+    return Baseline(
+        tuple(PreviousResult(decision=each.decision, stage=gate.stage, numbers=each.numbers) for each in results)
     )
-    return Baseline(tuple(BaselineResult(commit="", url="", result=each) for each in results))
 
 
 def is_kept(step: Step) -> bool:
