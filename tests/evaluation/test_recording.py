@@ -47,19 +47,19 @@ def test_a_trace_with_prompts_only_is_rejected() -> None:
 
 
 @pytest.mark.parametrize(
-    "events",
+    ("events", "tool"),
     [
-        [PROMPT, RESULT, ANSWER],
-        [RESULT, CALL],
-        [{**CALL, "tool": "look_up"}, RESULT],
-        [{**ANSWER, "args": CALL}, RESULT],
-        [CALL, {"type": "tool_result", "tool": "", "name": "refund_later"}, RESULT],
-        [{"type": "tool_call", "tool": "other", "name": "refund"}, RESULT],
+        ([PROMPT, RESULT, ANSWER], "refund"),
+        ([RESULT, CALL], "refund"),
+        ([{**CALL, "tool": "look_up"}, RESULT], "refund"),
+        ([{**ANSWER, "args": CALL}, RESULT], "refund"),
+        ([CALL, {"type": "tool_result", "tool": "", "name": "refund_later"}, RESULT], "refund_later"),
+        ([{"type": "tool_call", "tool": "other", "name": "refund"}, RESULT], "refund"),
+        ([{**RESULT, "tool": "::error::" + "x\n\x1b[31m" * 500}], "::error::" + "x [31m" * 11 + "x [3…"),
     ],
-    ids=range(6),
+    ids=range(7),
 )
-def test_a_result_of_a_tool_without_an_earlier_call_of_it_is_rejected(events: list[object]) -> None:
-    tool = "refund_later" if "refund_later" in str(events) else "refund"
+def test_a_result_of_a_tool_without_an_earlier_call_of_it_is_rejected(events: list[object], tool: str) -> None:
     assert rejection(json.dumps({"events": events})) == (
         f'"traces/a.json" has a result of "{tool}" but no call before it, so Sepurux does not see the call'
     )
@@ -83,11 +83,6 @@ def test_after_very_many_objects_a_call_that_was_not_recorded_is_still_found() -
     assert "no call before it" in rejection(f'{{"events": [{MANY}{json.dumps(RESULT)}]}}')
 
 
-def test_the_name_of_a_hostile_tool_stays_one_short_line() -> None:
-    text = rejection(json.dumps({"events": [{**RESULT, "tool": "::error::" + "x\n\x1b[31m" * 500}]}))
-    assert (text.isprintable(), len(text) < 250) == (True, True)
-
-
 NOON = 1_798_977_600.0  # 2027-01-03T12:00:00Z
 
 
@@ -98,10 +93,7 @@ NOON = 1_798_977_600.0  # 2027-01-03T12:00:00Z
         ('{"events": [{"timestamp": "2027-01-03T12:00:00"}]}', NOON),
         ('{"events": [{"timestamp": "2027-01-03T14:00:00+02:00", "args": {"timestamp": "2031-01-01"}}]}', NOON),
         ('{"events": [{"timestamp": "2026-12-01"}, {"timestamp": "2027-01-03T12:00:00Z"}, {"type": "prompt"}]}', NOON),
-        (
-            '{"events": [{"timestamp": "yesterday"}, {"timestamp": 1}, {"timestamp": "1970-01-01"}, 4102444800, null]}',
-            None,
-        ),
+        ('{"events": [{"timestamp": "now"}, {"timestamp": 1}, {"timestamp": "1970-01-01"}, 4102444800, null]}', None),
         ('{"timestamp": "9999-12-31", "task": {"timestamp": "2027-01-03T12:00:00Z"}, "events": [{}]}', None),
         ('{"events": [{"timestamp": "2027-01-03T12:00:00Z", "events": [{"timestamp": "2031-01-01"}]}]}', NOON),
         (f'{{"events": [{MANY}{{"timestamp": "2027-01-03"}}]}}', None),  # more than are kept
@@ -110,3 +102,24 @@ NOON = 1_798_977_600.0  # 2027-01-03T12:00:00Z
 )
 def test_the_time_of_the_newest_event_is_known(content: str, recorded: float | None) -> None:
     assert read_recording(content, "a.json").recorded == recorded
+
+
+@pytest.mark.parametrize(
+    ("fields", "task"),
+    [
+        ('"task": {"name": "refund"}, "events": [CALL]', "refund"),
+        ('"events": [CALL], "task": {"input": {"name": "Ann"}, "name": " Refund "}', " Refund "),
+        ('"task": {"name": " \\n"}, "events": [CALL]', ""),
+        ('"task": {"name": 7}, "events": [CALL]', ""),
+        ('"task": {"name": "refund", "name": null}, "events": [CALL]', ""),  # the last one counts, as in other parsers
+        ('"task": {"name": "refund"}, "task": {}, "events": [CALL]', ""),
+        ('"task": [{"name": "refund"}], "name": "refund", "events": [CALL]', ""),
+        ('"events": [CALL, {"task": {"name": "refund"}}]', ""),
+        (f'"task": {{"name": "refund"}}, "events": [{MANY}CALL]', "refund"),
+        (f'"events": [{MANY}CALL], "task": {{"name": "refund"}}', ""),  # more than are kept
+    ],
+    ids=range(10),
+)
+def test_the_name_of_the_task_is_known_exactly_as_written(fields: str, task: str) -> None:
+    trace = read_recording(f"{{{fields.replace('CALL', json.dumps(CALL))}}}", "a.json")
+    assert (trace.task, trace.scenario) == (task, ("task", task) if task else ("path", "a.json"))
