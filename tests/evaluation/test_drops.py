@@ -6,13 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.stage import OnUndecided
 from sepurux_action.evaluation.checks import Check, CheckState
-from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.drops import DROPS, Base, Baseline, check_drops, hidden_results
-from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
 from sepurux_action.evaluation.metrics import FAILURES, PASS_RATE, RELIABILITY_SCORE, UNSAFE_ATTEMPTS, Metric
 from tests.builders import PASSING, a_baseline, a_gate, a_gate_with, a_past_result, a_run, known, run_with
@@ -26,12 +22,10 @@ def on_main(*rates: float | None, score: float | None = 91.2) -> Base:
     return Base(baseline=a_baseline(*results) if rates else Baseline(), branch="main")
 
 
-def evaluated(
-    *rates: float | None, base: Base, by: float | None = 0.03, score: float | None = None, run: CIRun = PASSING
-) -> GateDecision:
+def evaluated(*rates: float | None, base: Base, by: float | None = 0.03, score: float | None = None) -> GateDecision:
     gate = a_gate_with(max_pass_rate_drop=by, max_reliability_score_drop=score)
     gate = replace(gate, traces=traces(len(rates)) if len(rates) > 1 else gate.traces)
-    runs = (run_with(run, pass_rate=rate) for rate in rates)
+    runs = (run_with(PASSING, pass_rate=rate) for rate in rates)
     return decide_gate(gate, tuple(a_run(each, trace=f"{n}") for n, each in enumerate(runs)), base)
 
 
@@ -45,11 +39,9 @@ UNREAD, NOT_REPORTED = None, None
 STATES = {
     # the rate now, the rates on main, whether the limit of 3 points is kept
     "no result": (0.5, (), CheckState.NOT_COMPARED),
-    "one result": (0.5, (0.95,), CheckState.NOT_COMPARED),
     "two results": (0.5, (0.95, 0.95), CheckState.NOT_COMPARED),
     "two of three results have the number": (0.5, (0.95, None, 0.95), CheckState.NOT_COMPARED),
     "three, below all": (0.9, (0.95, 0.94, 0.93), CheckState.MISSED),
-    "three, no drop": (0.95, (0.95, 0.94, 0.93), CheckState.MET),
     "three, the whole limit": (0.92, (0.95, 0.95, 0.95), CheckState.MET),
     "three, more than the limit": (0.91994, (0.95, 0.95, 0.95), CheckState.MISSED),
     "three, more only before it is rounded": (0.91996, (0.95, 0.95, 0.95), CheckState.MET),
@@ -58,7 +50,6 @@ STATES = {
     "four, the lower of the middle two": (0.9, (0.95, 0.93, 0.95, 0.91), CheckState.MET),
     "five, one of them unusually high": (0.93, (1.0, 0.95, 0.95, 0.95, 0.95), CheckState.MET),
     "five, one of them unusually low": (0.9, (0.5, 0.95, 0.95, 0.95, 0.95), CheckState.WITHIN_RANGE),
-    "five, below all": (0.9, (0.96, 0.95, 0.94, 0.93, 0.95), CheckState.MISSED),
     "better": (1.0, (0.95, 0.95, 0.95), CheckState.MET),
     "not reported, no one has it": (NOT_REPORTED, (None, None, None), CheckState.NOT_COMPARED),
     "not reported, one has it": (NOT_REPORTED, (None, 0.95, None), CheckState.NOT_REPORTED),
@@ -82,11 +73,14 @@ def test_a_drop_changes_the_decision_of_a_pass_only(backend: Decision, case: str
     rate, rates, state = STATES[case]
     base = Base(baseline=None, branch="main", hint=HINT) if rates is None else on_main(*rates)
     gate = a_gate(limits={"max_pass_rate_drop": 0.03})
-    run = a_run(run_with(PASSING, pass_rate=rate))
+    run = a_run(run_with(PASSING, pass_rate=rate), uploaded=True)
     run = replace(run, run_decision=replace(run.run_decision, decision=backend))
     decided = decide_gate(gate, (run,), base)
     assert [check.state for check in drops(decided)] == [state] * (backend is not Decision.SKIPPED)
     assert decided.decision is (DECISIONS[state] if backend is Decision.PASS else backend)
+    if backend is Decision.PASS:  # so `allow` covers no number of an uploaded trace that could not be compared
+        assert decided.is_suspect is (decided.decision is Decision.ERROR)
+        assert not decide_gate(gate, (replace(run, uploaded=False),), base).is_suspect
 
 
 # -- what the row and the reason say ----------------------------------------------------------------------------------
@@ -97,7 +91,6 @@ def test_a_drop_changes_the_decision_of_a_pass_only(backend: Decision, case: str
     [
         (0.908, (0.95, 0.95, 0.95), 0.03, ("4.2", "≤ 3.0", "")),
         (0.95, (0.95, 0.95, 0.95), 0.03, ("0", "≤ 3.0", "")),
-        (0.97, (0.95, 0.95, 0.95), 0.03, ("0", "≤ 3.0", "")),
         (0.94, (0.95, 0.95, 0.95), 0.0, ("1.0", "≤ 0.0", "")),
         (0.9196, (0.95, 0.95, 0.95), 0.03, ("3.04", "≤ 3.00", "")),
         (0.9, (0.95, 0.95, 0.88), 0.03, ("5.0", "≤ 3.0", "within `main`'s range, 88.0% to 95.0%")),
@@ -123,21 +116,32 @@ def test_what_to_do_about_too_few_results_depends_on_why_they_are_few() -> None:
     )
 
 
-def test_the_reason_names_numbers_and_limit() -> None:
-    decided = evaluated(0.908, base=on_main(0.95, 0.95, 0.94))
-    assert (decided.decision, decided.rule) == (Decision.FAIL, Rule.THRESHOLD_MISSED)
-    assert decided.reason == (
-        "Sepurux reported a pass, but pass rate 90.8% is 4.2 points below the median of 3 results on `main`, more than "
-        "the allowed 3.0, and below each of them."
-    )
+NOT_COMPARED = (
+    "50.0% passed, 0 unsafe attempts, 1 failure; a drop of the pass rate is not compared yet: 1 of 3 results on"
+)
+BELOW = (
+    "Sepurux reported a pass, but pass rate 90.8% is 4.2 points below the median of 3 results on `main`, more than the "
+    "allowed 3.0, and below each of them."
+)
+
+
+@pytest.mark.parametrize(
+    ("rate", "base", "reason"),
+    [
+        (0.908, on_main(0.95, 0.95, 0.94), BELOW),
+        (0.5, on_main(0.95), f"{NOT_COMPARED} `main`."),
+        (0.5, replace(on_main(0.95), branch="before"), f"{NOT_COMPARED} `before`."),
+        (0.5, replace(on_main(0.95), branch=""), f"{NOT_COMPARED} this branch."),
+    ],
+)
+def test_the_reason_names_numbers_limit_and_base(rate: float, base: Base, reason: str) -> None:
+    assert evaluated(rate, base=base).reason == reason
 
 
 def test_a_drop_of_the_score_is_in_points_of_100() -> None:
-    base = on_main(0.95, 0.95, 0.95, score=97.0)
-    decided = evaluated(0.95, base=base, by=None, score=5)
-    (found,) = drops(decided)
+    [found] = drops(evaluated(0.95, base=on_main(0.95, 0.95, 0.95, score=97.0), by=None, score=5))
     assert (found.label, found.actual, found.required) == ("Drop of the score", "5.8", "≤ 5.0")
-    assert (found.value, decided.decision) == (5.8, Decision.FAIL)
+    assert (found.value, found.state) == (5.8, CheckState.MISSED)
 
 
 def test_results_that_could_not_be_read_are_reported_once_with_what_to_do() -> None:
@@ -145,41 +149,6 @@ def test_results_that_could_not_be_read_are_reported_once_with_what_to_do() -> N
     assert (decided.decision, decided.rule, decided.hint) == (Decision.ERROR, Rule.BASE_UNREAD, HINT)
     assert decided.reason.count("the results on `main` could not be read") == 1
     assert [each.actual for each in drops(decided)] == ["not known", "not known"]
-
-
-def test_a_missed_drop_is_worse_than_one_that_is_not_known() -> None:
-    base = on_main(0.95, 0.95, 0.95)
-    decided = evaluated(0.5, base=base, score=5, run=run_with(PASSING, reliability_score=Reading()))
-    assert decided.decision is Decision.FAIL
-
-
-def test_a_pass_says_which_drop_was_not_compared() -> None:
-    decided = evaluated(0.5, base=on_main(0.95))
-    assert decided.reason == (
-        "50.0% passed, 0 unsafe attempts, 1 failure; a drop of the pass rate is not compared yet: 1 of 3 results on "
-        "`main`."
-    )
-
-
-@pytest.mark.parametrize(("branch", "name"), [("", "this branch"), ("before", "`before`")])
-def test_a_sentence_names_the_base_branch_even_if_it_is_called_before(branch: str, name: str) -> None:
-    assert Base(baseline=Baseline(), branch=branch).name == name
-
-
-@pytest.mark.parametrize("uploaded", [True, False])
-@pytest.mark.parametrize(
-    ("base", "rate"),
-    [(Base(baseline=None, branch="main", hint=HINT), 0.95), (on_main(0.95, 0.95, 0.95), None)],
-    ids=["base not read", "number not reported"],
-)
-def test_allow_covers_no_comparison_of_an_uploaded_trace(base: Base, rate: float | None, *, uploaded: bool) -> None:
-    gate = a_gate(limits={"max_pass_rate_drop": 0.03}, on_undecided=OnUndecided.ALLOW)
-    run = a_run(run_with(PASSING, pass_rate=rate), uploaded=uploaded)  # an outage may be why its score is unknown
-    run = replace(run, run_decision=replace(run.run_decision, decision=Decision.PASS))
-    decided = decide_gate(gate, (run,), base)
-    assert decided.decision is Decision.ERROR
-    suspected = decided.is_suspect
-    assert enforce(Decision.ERROR, gate.stage, gate.on_undecided, trace_may_be_cause=suspected) is uploaded
 
 
 def test_allow_covers_no_unread_base_if_any_trace_of_the_gate_is_uploaded() -> None:
@@ -190,9 +159,8 @@ def test_allow_covers_no_unread_base_if_any_trace_of_the_gate_is_uploaded() -> N
 
 def test_the_number_of_a_gate_of_which_one_trace_reports_none_is_not_compared_and_no_pass() -> None:
     decided = evaluated(0.95, None, base=on_main(0.95, 0.95, 0.95))
-    assert [(found.state, found.reported_by) for found in drops(decided)] == [
-        (CheckState.NOT_REPORTED, "1 of 2 traces")
-    ]
+    [found] = drops(decided)
+    assert (found.state, found.reported_by) == (CheckState.NOT_REPORTED, "1 of 2 traces")
     assert decided.decision is Decision.ERROR
     assert evaluated(0.95, None, base=on_main()).decision is Decision.PASS
 
@@ -206,15 +174,7 @@ def of_main(*numbers: dict[str, float]) -> Baseline:
 
 @pytest.mark.parametrize(
     ("rates", "median"),
-    [
-        ([0.9], 0.9),
-        ([0.9, 0.8], 0.8),
-        ([0.9, 0.8, 0.95], 0.9),
-        ([0.9, 0.8, 0.95, 0.85], 0.85),
-        ([0.95, 0.1, 0.95, 0.94, 0.95], 0.95),
-        ([0.9, None, 0.7, None, 0.8], 0.8),
-        ([None, None], None),
-    ],
+    [([0.9, 0.8, 0.95], 0.9), ([0.9, 0.8, 0.95, 0.85], 0.85), ([0.9, None, 0.7, 0.8], 0.8), ([None, None], None)],
 )
 def test_a_rate_has_the_median_of_the_results_that_have_it_and_of_two_the_lower(
     rates: list[float | None], median: float | None
@@ -263,9 +223,7 @@ def test_a_gate_is_compared_with_the_newest_five_results_that_count_and_keeps_th
 @pytest.mark.parametrize(
     ("metric", "before", "now", "difference"),
     [
-        (PASS_RATE, 0.93, 0.95, 0.02),
         (PASS_RATE, 0.95, 0.9497, -0.0003),
-        (PASS_RATE, 0.95, 0.95, 0),
         (PASS_RATE, None, 0.95, None),
         (PASS_RATE, 0.95, None, None),
         (UNSAFE_ATTEMPTS, 3, 0, -3),
