@@ -45,30 +45,22 @@ CATEGORIES = a_gate_with(min_pass_rate=0.85, required_mutation_categories=("time
 
 
 def runs_of(*rates: float | None, **numbers: Any) -> Runs:  # noqa: ANN401 - of any metric
-    """Return decided runs with these pass rates, one for each trace."""
     each = (run_with(PASSING, pass_rate=Reading() if rate is None else rate, **numbers) for rate in rates)
     return tuple(a_run(changed, trace=f"{n}.json", run_id=f"r-{n}") for n, changed in enumerate(each))
 
 
 def confirmed(gate: Gate, first: Runs, second: Runs, base: Base = NO_BASE) -> Evaluated:
-    """Return the result of two evaluations, of which the first one starts the second."""
-    assert starts(gate, first, base)
-    return confirm(gate, decide_gate(gate, first, base), second, base)
-
-
-def starts(gate: Gate, runs: Runs, base: Base = NO_BASE) -> bool:
-    return can_be_noise(decide_gate(gate, runs, base))
+    decided = decide_gate(gate, first, base)
+    assert can_be_noise(decided)
+    return confirm(gate, decided, second, base)
 
 
 ERROR = undecided(Decision.ERROR, "Sepurux could not be reached.")
 STARTS = {
-    # the gate, its runs, whether only a rate or a score was missed
-    "a rate": (RATE, runs_of(0.84), True),
     "a rate, and Sepurux decided fail": (RATE, runs_of(0.84, decision="fail"), True),
     "the mean rate of two traces": (RATES, runs_of(0.78, 0.9), True),
     "a score": (SCORE, runs_of(0.9, reliability_score=79.0), True),
     "a drop": (DROP, runs_of(0.9), True),
-    "nothing": (RATE, runs_of(0.9), False),
     "nothing, and Sepurux decided fail": (RATE, runs_of(0.9, decision="fail"), False),
     "a rate and an unsafe attempt": (RATE, runs_of(0.84, unsafe_attempts=1), False),
     "a rate and a category": (CATEGORIES, runs_of(0.84, mutation_categories=("drift",)), False),
@@ -82,31 +74,25 @@ STARTS = {
 @pytest.mark.parametrize("case", STARTS)
 def test_a_second_evaluation_starts_only_if_nothing_but_rates_and_scores_were_missed(case: str) -> None:
     gate, runs, wanted = STARTS[case]
-    assert starts(gate, runs, ON_MAIN if gate is DROP else NO_BASE) is wanted
+    assert can_be_noise(decide_gate(gate, runs, ON_MAIN if gate is DROP else NO_BASE)) is wanted
 
 
 RESULTS = {
     # the gate, the second evaluation after one of 84% (a score of 78, 90% where the base has 95%), the decision
     "both together reach it": (RATE, runs_of(0.86), Decision.PASS),
     "both together miss it": (RATE, runs_of(0.8599), Decision.FAIL),
-    "the second has an unsafe attempt": (RATE, runs_of(1.0, unsafe_attempts=1), Decision.FAIL),
-    "Sepurux decides fail": (RATE, runs_of(1.0, decision="fail"), Decision.FAIL),
     "two traces reach it together": (RATES, runs_of(1.0, 0.76), Decision.PASS),
-    "two traces miss it together": (RATES, runs_of(1.0, 0.7), Decision.FAIL),
     "the mean of each scenario reaches it": (LOWEST, runs_of(0.7, 0.8), Decision.PASS),
     "the mean of one scenario misses it": (LOWEST, runs_of(0.69, 0.8), Decision.FAIL),
-    "the second misses it in another scenario": (LOWEST, runs_of(0.9, 0.59), Decision.FAIL),
+    "the second does not know it": (LOWEST, runs_of(0.9, None), Decision.FAIL),
     "there are other scenarios": (RATE, runs_of(1.0, scenarios=39), Decision.FAIL),
     "the scenarios are not counted": (RATE, runs_of(1.0, scenarios=Reading()), Decision.FAIL),
-    "no decision": (RATE, (ERROR,), Decision.FAIL),
     "one of two traces has no decision": (RATES, (*runs_of(1.0), ERROR), Decision.FAIL),
     "the score reaches it": (SCORE, runs_of(0.9, reliability_score=82.0), Decision.PASS),
-    "the score misses it": (SCORE, runs_of(0.9, reliability_score=81.9), Decision.FAIL),
     "only one names its categories": (CATEGORIES, runs_of(1.0, mutation_categories=None), Decision.FAIL),
     "only one has a score": (SCORE, runs_of(0.9, reliability_score=Reading()), Decision.FAIL),
     "only one has the score of each trace": (SCORES, runs_of(0.9, 0.9, reliability_score=95.0), Decision.FAIL),
     "the drop is small enough": (DROP, runs_of(0.94), Decision.PASS),
-    "the drop is too large": (DROP, runs_of(0.93), Decision.FAIL),
     "only one has the number of a drop": (DROP, runs_of(None), Decision.FAIL),
 }
 FIRST = {
@@ -123,13 +109,7 @@ FIRST = {
 @pytest.mark.parametrize("case", RESULTS)
 def test_what_two_evaluations_decide(case: str) -> None:
     gate, second, wanted = RESULTS[case]
-    found = confirmed(gate, FIRST[id(gate)], second, ON_MAIN if gate is DROP else NO_BASE)
-    assert found.decision is wanted
-
-
-def test_a_scenario_whose_rate_only_one_evaluation_knows_is_no_pass() -> None:
-    found = confirmed(LOWEST, runs_of(0.5, None), runs_of(0.9, 0.9))
-    assert found.decision is Decision.FAIL
+    assert confirmed(gate, FIRST[id(gate)], second, ON_MAIN if gate is DROP else NO_BASE).decision is wanted
 
 
 def test_the_numbers_are_the_mean_of_rates_and_scores_and_the_worst_count() -> None:
