@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 from random import Random
@@ -32,10 +32,9 @@ UNSAFE = ClassifiedFailure(
 LOOP = replace(UNSAFE, type="loop", description="Went in circles.", event=None)
 
 
-def a_trace(path: str, task: str = "refund", events: Sequence[object] = (LOOKUP, REFUND)) -> Trace:
-    return Trace(
-        label=path, task=task, content=b"{}", events=read_recording(json.dumps({"events": events}), path).events
-    )
+def a_trace(path: str, *events: object) -> Trace:
+    text = json.dumps({"events": events or (LOOKUP, REFUND)})
+    return Trace(label=path, task="refund", content=b"{}", events=read_recording(text, path).events)
 
 
 def a_run(path: str, *failures: ClassifiedFailure, **more: object) -> RunResult:
@@ -58,17 +57,14 @@ def found(gate: Gate, *runs: RunResult) -> WhatFailed:
     return WhatFailed(scenarios=scenarios_of(gate, runs))
 
 
-def base(*failures: ClassifiedFailure, steps: Sequence[str] = (), complete: bool = True) -> BaseResult:
-    scenario = BaseScenario(name="refund", pass_rate=1.0, failures=failures, steps=tuple(steps), complete=complete)
-    return BaseResult(
-        gate="refunds",
-        campaign="core",
-        branch="main",
-        commit="c",
-        time=1,
-        decision=Decision.PASS,
-        scenarios=(scenario,),
-    )
+def base(*steps: str, failures: tuple[ClassifiedFailure, ...] = (), complete: bool = True) -> BaseResult:
+    scenario = BaseScenario(name="refund", failures=failures, steps=steps, complete=complete)
+    return BaseResult(gate="refunds", campaign="core", time=1, decision=Decision.PASS, scenarios=(scenario,))
+
+
+def kept(gate: Gate, what: WhatFailed, first: WhatFailed | None = None) -> tuple[BaseScenario, ...]:
+    result = replace(a_result(what_failed=what), gate=gate, first_failed=first or WhatFailed())
+    return result_to_keep(result, branch="main", commit="c", at=1).scenarios
 
 
 GATE = a_gate(a_trace("a.json"), a_trace("b.json"))
@@ -118,7 +114,8 @@ def test_new_known_and_fixed_are_disjoint_and_equal_a_count_by_hand(
 
 def test_each_recording_of_a_scenario_has_the_mark_of_its_failure() -> None:
     what = found(GATE, a_run("a.json", UNSAFE), a_run("b.json", UNSAFE, LOOP))
-    compared = compare_with_base(GATE, what, (base(UNSAFE.key), base(), base(UNSAFE.key)))
+    has_unsafe = base(failures=(UNSAFE.key,))
+    compared = compare_with_base(GATE, what, (has_unsafe, base(), has_unsafe))
     marks = {(each.type, each.trace_id): (each.scenario, each.on_base) for each in compared.failures}
     assert marks == {
         ("unsafe_action", "a.json"): ("refund", OnBase(2, 3)),
@@ -138,37 +135,39 @@ def test_each_recording_of_a_scenario_has_the_mark_of_its_failure() -> None:
 )
 def test_nothing_is_said_about_a_scenario_whose_failures_are_not_all_known(incomplete: dict[str, object]) -> None:
     run: RunResult = replace(a_run("b.json"), **incomplete)  # type: ignore[arg-type]
-    compared = compare_with_base(GATE, found(GATE, a_run("a.json", UNSAFE), run), (base(LOOP.key),) * 3)
+    compared = compare_with_base(GATE, found(GATE, a_run("a.json", UNSAFE), run), (base(failures=(LOOP.key,)),) * 3)
     assert [each.on_base for each in compared.failures] == [None]
     assert compared.fixed == ()
-    kept = result_to_keep(a_result(gate=GATE, what_failed=compared), branch="main", commit="c", at=1)
-    assert [each.complete for each in kept.scenarios] == [False]
+    assert [each.complete for each in kept(GATE, compared)] == [False]
 
 
-def test_steps_show_the_difference_from_the_newest_result_that_has_the_scenario() -> None:
-    what = found(GATE, a_run("a.json", UNSAFE), a_run("b.json"))
-    newest = base(steps=["1 lookup(order)", "3 status(order)"], complete=False)
-    older = base(steps=["1 other()"])
-    [failure] = compare_with_base(GATE, what, (newest, older)).failures
-    assert failure.steps == ("  1 lookup(order)", "- 3 status(order)", "+ 2 refund(order)")
+UNKNOWN = replace(UNSAFE, tool="", event=None)
+SAME, OTHER = base("4 lookup(order)", "9 refund(order)"), base("1 lookup(order)", "3 status(order)", complete=False)
+MARKED = ("  1 lookup(order)", "> 2 refund(order)")
+DIFFERENCE = ("  1 lookup(order)", "- 3 status(order)", "+ 2 refund(order)")
 
 
-def test_without_a_difference_the_failed_step_is_marked() -> None:
-    what = found(GATE, a_run("a.json", UNSAFE), a_run("b.json"))
-    for results in ((), (base(steps=["4 lookup(order)", "9 refund(order)"]),), (base(),)):
-        [failure] = compare_with_base(GATE, what, results).failures
-        assert failure.steps == ("  1 lookup(order)", "> 2 refund(order)")
-
-
-def test_without_a_difference_and_a_failed_step_there_are_no_steps() -> None:
-    unknown = replace(UNSAFE, tool="", event=None)
-    what = found(GATE, a_run("a.json", unknown), a_run("b.json"))
-    assert [each.steps for each in compare_with_base(GATE, what, ()).failures] == [()]
+@pytest.mark.parametrize(
+    ("failure", "results", "steps"),
+    [
+        (UNSAFE, (OTHER, base("1 other()")), DIFFERENCE),  # the newest one counts
+        (UNKNOWN, (OTHER,), DIFFERENCE),
+        (UNSAFE, (SAME, OTHER), MARKED),
+        (UNSAFE, (base(), OTHER), MARKED),
+        (UNSAFE, (), MARKED),
+        (UNKNOWN, (SAME,), ()),
+    ],
+)
+def test_steps_show_the_difference_from_the_base_else_the_failed_step(
+    failure: ClassifiedFailure, results: tuple[BaseResult, ...], steps: tuple[str, ...]
+) -> None:
+    what = found(GATE, a_run("a.json", failure), a_run("b.json"))
+    assert [each.steps for each in compare_with_base(GATE, what, results).failures] == [steps]
 
 
 def test_steps_are_those_of_the_worst_recording_that_has_the_failure() -> None:
-    traces = {path: a_trace(path, events=[STATUS] * number + [REFUND]) for number, path in enumerate("abcd")}
-    gate, other = a_gate(*traces.values()), replace(UNSAFE, event=None)
+    gate = a_gate(*(a_trace(path, *[STATUS] * number, REFUND) for number, path in enumerate("abcd")))
+    other = replace(UNSAFE, event=None)
     runs = [
         a_run("a", LOOP, unsafe_attempts=9.0),
         a_run("b", other, unsafe_attempts=1.0, pass_rate=0.9),
@@ -176,26 +175,23 @@ def test_steps_are_those_of_the_worst_recording_that_has_the_failure() -> None:
         a_run("d", other, pass_rate=0.1),
     ]
     compared = compare_with_base(gate, found(gate, *runs), ())
-    assert {each.steps for each in compared.failures if each.type == "unsafe_action"} == {
-        ("  1 status(order)", "  2 status(order)", "> 3 refund(order)")
-    }
+    steps = {each.steps for each in compared.failures if each.type == "unsafe_action"}
+    assert steps == {("  1 status(order)", "  2 status(order)", "> 3 refund(order)")}
 
 
 def test_a_registered_trace_has_no_steps_and_a_batch_is_not_compared() -> None:
     gate = a_gate(Trace(label="t-1", trace_id="t-1"))
     run = replace(a_run("t-1", UNSAFE), uploaded=False, trace_id="t-1")
-    [failure] = compare_with_base(gate, found(gate, run), ()).failures
-    assert failure.steps == ()
+    assert [each.steps for each in compare_with_base(gate, found(gate, run), ()).failures] == [()]
     batch, what = Gate(name="refunds", campaign="core"), WhatFailed(failures=(UNSAFE,))
-    assert compare_with_base(batch, what, (base(UNSAFE.key),)) is what
+    assert compare_with_base(batch, what, (base(),)) is what
 
 
 def test_what_is_kept_is_read_back_as_the_base_of_the_next_evaluation() -> None:
     runs = a_run("a.json", UNSAFE, unsafe_attempts=1.0), a_run("b.json", pass_rate=1.0)
     result = a_result(*runs, gate=GATE, what_failed=found(GATE, *runs))
-    kept = result_to_keep(result, branch="main", commit="c", at=7)
-    read, _ = read_results(write_results([kept], "secret", "").encode(), "secret", "")
-    results = find_results(read, GATE, "main", {"c"})
+    written = write_results([result_to_keep(result, branch="main", commit="c", at=7)], "secret", "")
+    results = find_results(read_results(written.encode(), "secret", "")[0], GATE, "main", {"c"})
     assert results[0].scenarios == (
         BaseScenario(
             name="refund",
@@ -207,29 +203,23 @@ def test_what_is_kept_is_read_back_as_the_base_of_the_next_evaluation() -> None:
         ),
     )
     again = compare_with_base(GATE, result.what_failed, results)
-    assert [(each.on_base, each.steps[-1:]) for each in again.failures] == [(OnBase(1, 1), ("> 2 refund(order)",))]
+    assert [(each.on_base, each.steps) for each in again.failures] == [(OnBase(1, 1), MARKED)]
 
 
 def test_the_steps_that_are_kept_are_those_of_the_best_recording() -> None:
-    gate = a_gate(a_trace("a", events=[STATUS]), a_trace("b", events=[REFUND]), a_trace("c", events=[LOOKUP]))
+    gate = a_gate(a_trace("a", STATUS), a_trace("b", REFUND), a_trace("c", LOOKUP))
     runs = a_run("a", pass_rate=0.4), a_run("b", pass_rate=0.9), a_run("c", pass_rate=0.9, unsafe_attempts=1.0)
-    result = a_result(*runs, gate=gate, what_failed=found(gate, *runs))
-    [kept] = result_to_keep(result, branch="main", commit="c", at=1).scenarios
-    assert kept.steps == ("1 refund(order)",)
+    assert [each.steps for each in kept(gate, found(gate, *runs))] == [("1 refund(order)",)]
 
 
 def test_of_two_evaluations_the_failures_of_both_and_the_mean_rate_are_kept() -> None:
     gate = a_gate(a_trace("a.json"))
     first, second = found(gate, a_run("a.json", UNSAFE)), found(gate, a_run("a.json", LOOP, pass_rate=1.0))
-    result = replace(a_result(gate=gate, what_failed=second), first_failed=first)
-    [kept] = result_to_keep(result, branch="main", commit="c", at=1).scenarios
-    assert (kept.pass_rate, kept.failures) == (0.75, (LOOP.key, UNSAFE.key))
+    [scenario] = kept(gate, second, first)
+    assert (scenario.pass_rate, scenario.failures) == (0.75, (LOOP.key, UNSAFE.key))
 
 
 def test_ambiguous_names_are_not_kept() -> None:
-    named = Trace(label="a.json", content=b"{}", task="b.json"), Trace(label="b.json", content=b"{}")
-    gate = a_gate(*named, a_trace("d.json", "\ud800"))
-    runs = [a_run(trace.label) for trace in gate.traces]
-    kept = result_to_keep(a_result(gate=gate, what_failed=found(gate, *runs)), branch="main", commit="c", at=1)
-    assert [each.name for each in kept.scenarios] == ["\ud800"]
-    assert read_results(write_results([kept], "secret", "").encode(), "secret", "") == ((kept,), "")
+    gate = a_gate(replace(a_trace("a.json"), task="b.json"), replace(a_trace("b.json"), task=""), a_trace("c.json"))
+    what = found(gate, *(a_run(trace.label) for trace in gate.traces))
+    assert [each.name for each in kept(gate, what)] == ["refund"]

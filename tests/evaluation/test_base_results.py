@@ -7,7 +7,6 @@ import hmac
 import json
 import re
 from dataclasses import replace
-from itertools import permutations
 from random import Random
 
 import pytest
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 
 from sepurux_action.baseline import IGNORED, MAX_BYTES, keep, read_results, write_results
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation.base_results import BaseResult, BaseScenario, Results, find_results
+from sepurux_action.evaluation.base_results import BaseResult, BaseScenario, find_results
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.failures import ClassifiedFailure
 
@@ -113,22 +112,13 @@ def test_of_more_than_400_scenarios_the_first_by_name_are_kept() -> None:
     assert [each.name for each in kept.scenarios] == [f"{number:03}" for number in range(400)]
 
 
-def test_what_does_not_fit_goes_the_oldest_results_first() -> None:
-    key = ClassifiedFailure(type="ä" * 200)
-    many = tuple(BaseScenario(name=f"{number:03}" + "ä" * 297, failures=(key,)) for number in range(400))
-    content = written(*(a_base_result(at, scenarios=many) for at in range(5)))
-    kept, _ = read_results(content, KEY, REPOSITORY)
-    assert MAX_BYTES // 2 < len(content) <= MAX_BYTES
-    assert [each.time for each in kept] == [4, 3, 2, 1, 0][: len(kept)]
-    assert 1 < len(kept) < 5
-
-
-def test_a_result_that_does_not_fit_alone_leaves_the_others() -> None:
-    key = ClassifiedFailure(type="ä" * 2_000)
-    many = tuple(BaseScenario(name=f"{number}", failures=(key,)) for number in range(400))
-    content = written(a_base_result(1), a_base_result(2, scenarios=many), a_base_result(3))
-    kept, _ = read_results(content, KEY, REPOSITORY)
-    assert [each.time for each in kept] == [3, 1]
+@pytest.mark.parametrize(("length", "times"), [(700, [4, 3, 2, 0]), (1_000, [4, 3, 0]), (2_000, [4, 0])])
+def test_what_does_not_fit_goes_the_oldest_results_first(length: int, times: list[float]) -> None:
+    long = tuple(BaseScenario(name=f"{number}" + "ä" * length) for number in range(400))
+    results = [a_base_result(4), *(a_base_result(at, scenarios=long) for at in (3, 2, 1)), a_base_result(0)]
+    content = written(*results)
+    assert [each.time for each in read_results(content, KEY, REPOSITORY)[0]] == times
+    assert len(content) <= MAX_BYTES
 
 
 def test_the_signature_is_the_one_of_docs_security() -> None:
@@ -174,28 +164,22 @@ def test_a_repository_has_one_name_in_any_case() -> None:
 GATE = Gate(name="refunds", campaign="core")
 
 
-def found(*results: BaseResult) -> Results:
-    return find_results(results, GATE, "main", {each.commit for each in results})
+@pytest.mark.parametrize(
+    "other",
+    [
+        *({"gate": "Refunds"}, {"campaign": "other"}, {"project": "other"}, {"mutation_pack": "other"}),
+        *({"branch": "release/1"}, {"branch": ""}, {"commit": "later"}),
+    ],
+)
+def test_results_of_another_gate_campaign_project_mutation_pack_branch_or_commit_do_not_count(
+    other: dict[str, str],
+) -> None:
+    own, another = a_base_result(), a_base_result(**other)  # type: ignore[arg-type]
+    for order in ((own, another), (another, own)):
+        assert find_results(order, GATE, "main", {own.commit}) == (own,)
 
 
-def test_results_of_another_gate_campaign_project_mutation_pack_or_branch_do_not_count() -> None:
-    own = a_base_result()
-    others = [
-        replace(own, gate="Refunds"),
-        replace(own, campaign="other"),
-        replace(own, project="other"),
-        replace(own, mutation_pack="other"),
-        replace(own, branch="release/1"),
-        replace(own, branch=""),
-    ]
-    for order in permutations([own, *others[:2]]):
-        assert found(*order) == (own,)
-    assert found(*others) == ()
-
-
-def test_only_results_at_the_commits_that_are_compared_count_the_newest_first() -> None:
+def test_the_newest_five_results_count() -> None:
     results = [a_base_result(at) for at in reversed(range(9))]
     of_seven = find_results(results, GATE, "main", {f"c{at}" for at in range(7)})
     assert [each.time for each in of_seven] == [6, 5, 4, 3, 2]
-    assert find_results(results, GATE, "main", ()) == ()
-    assert [each.time for each in found(*results)] == [8, 7, 6, 5, 4]
