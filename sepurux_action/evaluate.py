@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from sepurux_action.baseline import baseline_of, compare_with_base, is_kept, results_of
+from sepurux_action.common.wording import optional
 from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.path_filter import affects
@@ -229,9 +230,7 @@ def _base(step: Step, gate: Gate) -> Base:
         hint = advice(subject.base.operation, error, event)
     why = ""
     if error and error.too_large:
-        why = "GitHub's limit on one query"
-        if error.status:
-            why += f", HTTP {error.status}"
+        why = "GitHub's limit on one query" + optional(", HTTP {}", error.status)
     return Base(baseline=baseline_of(step, gate), branch=event.base_ref, hint=hint, why=why)
 
 

@@ -45,7 +45,7 @@ class ClassifiedFailure:
     tool: str = ""
     description: str = ""
     trace_id: str = ""
-    event: int | None = None
+    event: float | None = None
     count: int = 1
     scenario: str = ""
     on_base: OnBase | None = None
@@ -96,16 +96,11 @@ def parse_failures(payload: object) -> Failures:
             mutation=text(item, "mutation"),
             trace_id=json_reader.identifier(item.get("trace_id")),
             tool=text(json_reader.as_object(item.get("metadata")), "tool"),
-            event=_index(json_reader.at(item, "metadata", "event")),
+            event=json_reader.number(json_reader.at(item, "metadata", "event"), low=0, whole=True).value,
         )
         for item in items
         if item
     )
-
-
-def _index(value: object) -> int | None:
-    read = json_reader.number(value, low=0, whole=True).value
-    return None if read is None else int(read)
 
 
 def merge_failures(failures: Iterable[ClassifiedFailure], max_kinds: int | None = None) -> tuple[Failures, int]:

@@ -285,9 +285,7 @@ METRICS = (
 PUBLISHED = tuple(metric for metric in METRICS if metric.published)
 SUMS = tuple(metric for metric in METRICS if metric.less_is_better)
 LISTED = tuple(metric for metric in PUBLISHED if metric is not SCENARIOS)  # in a status, which it ends if it has room
-BY_OPTION: Mapping[str, Metric] = {
-    option: metric for metric in METRICS for option in (metric.threshold, metric.drop) if option
-}
+BY_OPTION = {option: metric for metric in METRICS for option in (metric.threshold, metric.drop) if option}
 
 
 def summary(numbers: Numbers) -> str:

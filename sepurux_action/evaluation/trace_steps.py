@@ -36,7 +36,7 @@ def _step(event: TraceEvent) -> str:
     return f"{event.number} {text}"
 
 
-def shown_steps(events: Events, base: Steps, tool: str, index: int | None) -> Steps:
+def shown_steps(events: Events, base: Steps, tool: str, index: float | None) -> Steps:
     """Return the difference from the base's steps (`-` and `+`), else the steps with the failed one (`>`), or ()."""
     here, failed = steps_of(events), failed_step(events, tool, index)
     compared = compare_steps(base, here) if base and here else ()
@@ -59,7 +59,7 @@ def first_lines(lines: Sequence[str], at: int, most: int = MAX_LINES) -> Steps:
     return tuple(shown)
 
 
-def failed_step(events: Events, tool: str, index: int | None) -> str:
+def failed_step(events: Events, tool: str, index: float | None) -> str:
     """Return the step at which a failure of this tool, at the event with this index from 0, happened; '' if unknown.
 
     An index of another tool's event, or of no call or result, does not count. Then it is the first call of the tool.
