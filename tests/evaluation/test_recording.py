@@ -238,7 +238,9 @@ def test_the_difference_shows_the_numbers_of_this_trace_and_those_of_the_base_fo
     assert compare_steps(base, here) == ("  3 refund(order, cents)", "- 5 status(order)", "+ 7 refund()")
 
 
-lists = st.lists(st.sampled_from(["a()", "b(x, y)", "b(y, x)", "error"]), max_size=7).map(lambda each: numbered(*each))
+lists = st.lists(st.sampled_from(["a()", "b(x, y)", "b(y, x)", "error"]), max_size=7).map(
+    lambda each: tuple(f"{number} {text}" for number, text in enumerate(each, 1))
+)
 
 
 @given(base=lists, here=lists)
