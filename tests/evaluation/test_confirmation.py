@@ -134,8 +134,6 @@ def test_without_a_second_decision_the_numbers_are_those_of_the_first() -> None:
 @pytest.mark.parametrize(
     ("gate", "second", "sentence"),
     [
-        (RATE, runs_of(0.88), "84.0% and 88.0% passed, 86.0% on average."),
-        (RATE, runs_of(0.78), "84.0% and 78.0% passed, 81.0% on average, where 85.0% is needed."),
         (RATE, runs_of(0.9, decision="fail"), "84.0% and 90.0% passed, 87.0% on average; the second evaluation "),
         (SCORE, runs_of(0.7, reliability_score=90.0), "score 78.0 and 90.0, 84.0 on average; pass rate 80.0% "),
         (DROP, runs_of(0.92), "90.0% and 92.0% passed, 91.0% on average; pass rate 91.0% is 4.0 points below "),

