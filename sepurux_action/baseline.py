@@ -8,7 +8,8 @@ from __future__ import annotations
 import hmac
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 from statistics import fmean
@@ -16,14 +17,7 @@ from statistics import fmean
 from sepurux_action.common import codec
 from sepurux_action.common.signature import sign
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation.base_results import (
-    MAX_RESULTS,
-    BaseResult,
-    BaseScenario,
-    Results,
-    ScenarioOnBase,
-    find_results,
-)
+from sepurux_action.evaluation.base_results import BaseResult, BaseScenario, Results, ScenarioOnBase
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.drops import Baseline
 from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase, merge_failures
@@ -42,6 +36,7 @@ VERSION = 1  # another one if a field of a record has another meaning
 PURPOSE = "sepurux-gate/baseline"
 MAX_BYTES = 4 * 1024 * 1024
 FRAME = 200  # bytes of the file that are no result
+MAX_RESULTS = 5  # of a gate on a branch, and as many that passed; one of them that is unusual changes no median
 MAX_SCENARIOS = 400  # of a result
 MIN_RESULTS = 3  # of two results, a failure that occurs by chance is in both too often
 IGNORED = (
@@ -66,9 +61,7 @@ def read_kept(step: Step, files: ReportWriter) -> Step:
 
 def results_of(step: Step, gate: Gate) -> Results:
     """Return the results that a gate's scenarios are compared with: in a workflow, those before its commit."""
-    event, commits = step.event, NO_COMMIT
-    if event.name:
-        commits = step.github.subject.base.commits
+    event, commits = step.event, step.github.subject.base.commits if step.event.name else NO_COMMIT
     return find_results(step.kept or (), gate, event.base_ref or _pushed_branch(event), commits)
 
 
@@ -81,6 +74,17 @@ def baseline_of(step: Step, gate: Gate) -> Baseline | None:
     return Baseline(
         tuple(PreviousResult(decision=each.decision, stage=gate.stage, numbers=each.numbers) for each in results)
     )
+
+
+def find_results(results: Iterable[BaseResult], gate: Gate, branch: str, commits: Collection[str]) -> Results:
+    """Return the first results of the gate on the branch at these commits."""
+    of = gate.name, gate.campaign, gate.project, gate.mutation_pack, branch
+    found = (
+        each
+        for each in results
+        if of == (each.gate, each.campaign, each.project, each.mutation_pack, each.branch) and each.commit in commits
+    )
+    return tuple(found)[:MAX_RESULTS]
 
 
 def is_kept(step: Step) -> bool:
@@ -134,13 +138,10 @@ def read_results(content: bytes | None, key: str, repository: str) -> tuple[Resu
     if content is None:
         return (), ""
     _, start, results = content.decode(errors="replace").partition('"results":')
-    signed = _signed(start + results, key, repository).encode()
-    if not key or not hmac.compare_digest(content, signed):
-        return (), IGNORED
-    try:
-        return codec.load(Results, json.loads(content)["results"]), ""
-    except ValueError:  # another release of the same version may know other fields
-        return (), IGNORED
+    with suppress(ValueError):  # another release of the same version may know other fields
+        if key and hmac.compare_digest(content, _signed(start + results, key, repository).encode()):
+            return codec.load(Results, json.loads(content)["results"]), ""
+    return (), IGNORED
 
 
 def _signed(results: str, key: str, repository: str) -> str:

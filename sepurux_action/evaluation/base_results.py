@@ -5,17 +5,14 @@ Source: docs/configuration.md#results-by-scenario
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Self
 
-from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, OnBase
 from sepurux_action.evaluation.trace_steps import Steps
-
-MAX_RESULTS = 5  # of a gate on a branch, and as many that passed; one of them that is unusual changes no median
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,17 +51,6 @@ class BaseResult:
 
 
 Results = tuple[BaseResult, ...]  # the newest first
-
-
-def find_results(results: Iterable[BaseResult], gate: Gate, branch: str, commits: Collection[str]) -> Results:
-    """Return the first results of the gate on the branch at these commits."""
-    of = gate.name, gate.campaign, gate.project, gate.mutation_pack, branch
-    found = (
-        each
-        for each in results
-        if of == (each.gate, each.campaign, each.project, each.mutation_pack, each.branch) and each.commit in commits
-    )
-    return tuple(found)[:MAX_RESULTS]
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,16 +40,15 @@ def shown_steps(events: Events, base: Steps, tool: str, index: float | None) -> 
     """Return the difference from the base's steps (`-` and `+`), else the steps with the failed one (`>`), or ()."""
     here, failed = steps_of(events), failed_step(events, tool, index)
     compared = compare_steps(base, here) if base and here else ()
-    marked = tuple(f"> {each}" if each == failed else f"  {each}" for each in here)
-    for lines, most in ((compared, MAX_LINES), (marked, LINES_AROUND)):
-        for at, line in enumerate(lines):
-            if not line.startswith(" "):
-                return first_lines(lines, at, most)
-    return ()
+    marked = [f"> {each}" if each == failed else f"  {each}" for each in here]
+    return first_lines(compared) or first_lines(marked, LINES_AROUND)
 
 
-def first_lines(lines: Sequence[str], at: int, most: int = MAX_LINES) -> Steps:
-    """Return at most so many lines around that with the index `at`; `…` stands for those before and after them."""
+def first_lines(lines: Sequence[str], most: int = MAX_LINES) -> Steps:
+    """Return at most so many lines around the first with a sign, () without one; `…` stands for the others."""
+    at = next((index for index, line in enumerate(lines) if not line.startswith(" ")), None)
+    if at is None:
+        return ()
     start = max(0, min(at - LINES_BEFORE, len(lines) - most))
     shown = [*lines[start : start + most]]
     if start:

@@ -18,7 +18,6 @@ from sepurux_action.common import codec, json_reader
 from sepurux_action.common.codec import Shape
 from sepurux_action.evaluation.checks import REQUIRED_CATEGORIES
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.metrics import METRICS
 from sepurux_action.evaluation.trace_steps import first_lines
 from sepurux_action.report.gate_facts import GateFacts
@@ -53,11 +52,6 @@ _LINE_START = re.compile(
     r', (?="(?:missed|failures|check|gates)": |\{"(?:gate|scenario|severity|type|mutation|count)": )'
 )
 _Name = Annotated[str, {"maxLength": MAX_NAME_LENGTH}]
-
-
-def _first_steps(failure: ClassifiedFailure) -> list[str]:
-    first_sign = next((index for index, line in enumerate(failure.steps) if not line.startswith(" ")), 0)
-    return [line.strip() for line in first_lines(failure.steps, first_sign, MAX_STEPS)]
 
 
 def _check(gate: GateFacts) -> str:
@@ -117,7 +111,7 @@ class _BriefFailure(Shape):
         tuple[str, ...],
         "What the agent did: `-` only on the base, `+` only here, `>` failed, the others in both. Left out for forks.",
         {"maxItems": MAX_STEPS},
-        _first_steps,
+        lambda failure: [line.strip() for line in first_lines(failure.steps, MAX_STEPS)],
     ]
 
 

@@ -15,17 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sepurux_action.baseline import (
-    IGNORED,
-    MAX_BYTES,
-    compare_with_base,
-    keep,
-    read_results,
-    result_to_keep,
-    write_results,
-)
+from sepurux_action import baseline
+from sepurux_action.baseline import compare_with_base, find_results, keep, read_results, result_to_keep, write_results
 from sepurux_action.config.gate import Gate, Trace
-from sepurux_action.evaluation.base_results import BaseResult, BaseScenario, find_results
+from sepurux_action.evaluation.base_results import BaseResult, BaseScenario
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase
 from sepurux_action.evaluation.pooled_numbers import scenarios_of
@@ -34,6 +27,7 @@ from sepurux_action.evaluation.runs import RunResult, WhatFailed
 from tests.builders import FAILING, a_result, run_with
 
 KEY, REPOSITORY = "a secret", "octo/shop"
+REJECTED = ((), baseline.IGNORED)
 SCENARIO = BaseScenario(
     name="refund after a timeout",
     recordings=3,
@@ -125,7 +119,7 @@ def test_what_does_not_fit_goes_the_oldest_results_first(length: int, times: lis
     results = [a_base_result(4), *(a_base_result(at, scenarios=long) for at in (3, 2, 1)), a_base_result(0)]
     content = written(*results)
     assert [each.time for each in read_results(content, KEY, REPOSITORY)[0]] == times
-    assert len(content) <= MAX_BYTES
+    assert len(content) <= baseline.MAX_BYTES
 
 
 def test_the_signature_is_the_one_of_docs_security() -> None:
@@ -153,15 +147,18 @@ def test_the_signature_is_the_one_of_docs_security() -> None:
     ],
 )
 def test_a_file_that_is_not_as_this_action_writes_it_is_ignored(content: bytes) -> None:
-    assert read_results(content, KEY, REPOSITORY) == ((), IGNORED)
+    assert read_results(content, KEY, REPOSITORY) == REJECTED
 
 
 @pytest.mark.parametrize(("key", "repository"), [("another secret", REPOSITORY), (KEY, "mona/fork"), ("", REPOSITORY)])
 def test_what_another_secret_or_repository_wrote_is_ignored(key: str, repository: str) -> None:
     other = write_results([a_base_result()], key, repository).encode()
-    assert read_results(other, KEY, REPOSITORY) == ((), IGNORED)
-    assert read_results(written(a_base_result()), key, repository) == ((), IGNORED)
-    assert read_results(write_results([a_base_result()], "", REPOSITORY).encode(), "", REPOSITORY) == ((), IGNORED)
+    assert read_results(other, KEY, REPOSITORY) == REJECTED
+    assert read_results(written(a_base_result()), key, repository) == REJECTED
+    assert read_results(write_results([a_base_result()], "", REPOSITORY).encode(), "", REPOSITORY) == (
+        (),
+        baseline.IGNORED,
+    )
 
 
 def test_a_repository_has_one_name_in_any_case() -> None:

@@ -262,6 +262,6 @@ def test_a_difference_contains_both_lists_and_the_longest_common_subsequence(bas
     ("at", "shown"), [(4, [*range(11), None]), (6, [None, *range(3, 13), None]), (19, [None, *range(9, 20)])]
 )
 def test_at_most_twelve_lines_are_shown_around_the_first_difference(at: int, shown: list[int | None]) -> None:
-    lines = [f"  {number} a()" for number in range(20)]
-    assert first_lines(lines, at) == tuple("  …" if each is None else lines[each] for each in shown)
-    assert first_lines(lines[:12], 11) == tuple(lines[:12])
+    lines = [f"{'>' if number == at else ' '} {number} a()" for number in range(20)]
+    assert first_lines(lines) == tuple("  …" if each is None else lines[each] for each in shown)
+    assert first_lines(lines[:12]) == tuple(lines[:12] if at < 12 else ())
