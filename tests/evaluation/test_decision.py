@@ -277,8 +277,6 @@ readings = st.builds(Reading, st.floats(0, 1).map(lambda rate: round(rate, 10)) 
 counts = st.builds(Reading, st.integers(0, 2).map(float))
 not_known = st.sampled_from([Reading(), Reading(broken='no number: "many"')])
 categories = st.lists(st.sampled_from(["timeouts", "auth", "drift"]), unique=True).map(tuple)
-
-
 some_runs = st.builds(
     a_ci_run,
     decision=st.sampled_from(["pass", "pass", "fail", "pending", ""]),
@@ -290,17 +288,9 @@ some_runs = st.builds(
     mutation_categories=st.none() | categories,
 )
 tasks = st.sampled_from(["refund", "cancel", "look up", ""])
-limits = st.fixed_dictionaries(
-    {},
-    optional={
-        "min_pass_rate": st.sampled_from([0.0, 0.5, 0.9, 1.0]),
-        "max_unsafe": st.integers(0, 3).map(float),
-        "max_failures": st.integers(0, 3).map(float),
-        "min_reliability_score": st.sampled_from([1.0, 80.0]),
-        "min_mutation_categories": st.integers(0, 3).map(float),
-        "min_scenarios": st.integers(1, 3).map(float),
-        "min_scenario_pass_rate": st.sampled_from([0.2, 0.9]),
-    },
+limits = st.dictionaries(
+    st.sampled_from([each.name for each in options.LIMITS if each.name not in options.DROPS]),
+    st.sampled_from([0.0, 0.2, 0.5, 0.9, 1.0, 2.0, 3.0]),
 )
 any_evaluations = st.lists(st.tuples(tasks, some_runs), min_size=2, max_size=5)
 

@@ -33,15 +33,9 @@ def rejection(text: str) -> str:
     return str(error.value).removesuffix(f"; record every call of a tool: {GUIDE}")
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        *("{}", '{"events": []}', '{"events": null}', '{"events": {"0": 1}}'),
-        *('{"events": [{}], "events": []}', f'{{"args": {TRACE}}}'),
-    ],
-)
-def test_a_trace_without_events_is_rejected(text: str) -> None:
-    assert rejection(text) == '"traces/a.json" has no events, so nothing was recorded'
+def test_a_trace_without_events_is_rejected() -> None:
+    for events in ("[]", "null", '{"0": 1}', '[{}], "events": []', f'null, "args": {TRACE}'):
+        assert rejection(f'{{"events": {events}}}') == '"traces/a.json" has no events, so nothing was recorded'
 
 
 def test_a_trace_with_prompts_only_is_rejected() -> None:
@@ -70,18 +64,14 @@ def test_a_result_of_a_tool_without_an_earlier_call_of_it_is_rejected(events: li
     )
 
 
-@pytest.mark.parametrize(
-    "events",
-    [
+def test_a_trace_with_a_call_before_each_result_is_complete_and_has_calls() -> None:
+    for events in (
         [CALL, RESULT, RESULT],
         [{"type": "tool_call", "name": "refund"}, RESULT],
         [CALL, {"type": "tool_result"}, {"type": "tool_result", "tool": 1, "name": None}],
         [CALL, {"type": "failure", "tool": "look_up"}],
-    ],
-    ids=range(4),
-)
-def test_a_trace_with_a_call_before_each_result_is_complete_and_has_calls(events: list[object]) -> None:
-    assert read(*events).has_calls is True
+    ):
+        assert read(*events).has_calls
 
 
 def test_after_very_many_objects_a_call_that_was_not_recorded_is_still_found() -> None:
