@@ -71,7 +71,7 @@ def test_a_trace_with_a_call_before_each_result_is_complete_and_has_calls() -> N
         [CALL, {"type": "tool_result"}, {"type": "tool_result", "tool": 1, "name": None}],
         [CALL, {"type": "failure", "tool": "look_up"}],
     ):
-        assert read(*events).has_calls
+        assert read(*events).has_calls is True
 
 
 def test_after_very_many_objects_a_call_that_was_not_recorded_is_still_found() -> None:
