@@ -117,10 +117,7 @@ def _pushed_branch(event: Event) -> str:
 
 
 def write_results(results: Iterable[BaseResult], key: str, repository: str, redact: Callable[[str], str] = str) -> str:
-    """Return the file with the results that are kept, the newest first, each one that still fits. It is ASCII.
-
-    On a command line, the `repository` may be ''.
-    """
+    """Return the file, in ASCII, with each of the results that are kept, the newest first, that still fits."""
     written, size = list[str](), FRAME
     for result in keep(results):
         text = redact(json.dumps(codec.dump(result), separators=(",", ":")))
@@ -131,10 +128,7 @@ def write_results(results: Iterable[BaseResult], key: str, repository: str, reda
 
 
 def read_results(content: bytes | None, key: str, repository: str) -> tuple[Results, str]:
-    """Return the results, the newest first, and a note if `write_results` did not write this with key and repository.
-
-    Without a file, there is no note.
-    """
+    """Return the results, the newest first, and a note if there is a file that `write_results` did not write so."""
     if content is None:
         return (), ""
     _, start, results = content.decode(errors="replace").partition('"results":')

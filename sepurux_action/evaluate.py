@@ -180,10 +180,7 @@ def _publish_fail(step: Step, gate: Gate, decided: GateDecision, may_change: boo
 
 
 def publish_notice(step: Step, key: str, problems: int | None = None) -> None:
-    """Say in the comment on an earlier commit that this one is evaluated, or because of what it was not.
-
-    That is the number of problems in the settings, 0 after a signal.
-    """
+    """Say in the comment on an earlier commit that this one is evaluated, or has `problems`, 0 after a signal."""
     event = step.event
     context = Context(commit=event.commit, commit_url=event.url("commit", event.commit), run_url=event.run_url)
     step.github.publisher.publish_notice(partial(render_notice, context, problems=problems), key)

@@ -33,10 +33,7 @@ class BaseScenario:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseResult:
-    """A result of a gate on a branch that passed or failed. `time` is POSIX seconds, `numbers` are by metric.
-
-    On a command line, `branch` and `commit` are ''.
-    """
+    """A pass or a fail of a gate, at POSIX seconds. On a command line, `branch` and `commit` are ''."""
 
     gate: str
     campaign: str
@@ -55,10 +52,7 @@ Results = tuple[BaseResult, ...]  # the newest first
 
 @dataclass(frozen=True, slots=True)
 class ScenarioOnBase:
-    """What the base's results have of one scenario: `complete` are those that have all of its failures.
-
-    `steps` are those of the newest result that has the scenario.
-    """
+    """The base's results that have all failures of a scenario, and the steps of the newest one that has it."""
 
     complete: tuple[BaseScenario, ...] = ()
     steps: Steps = ()

@@ -97,10 +97,7 @@ def hidden_results(baseline: Baseline) -> str:
 
 
 def lowest_allowed(metric: Metric, gate: Gate, baseline: Baseline) -> float | None:
-    """Return what the number needs because of a drop, None if none is compared: one blocks only below this.
-
-    That is the lower of the median minus the allowed drop and the lowest of the compared results.
-    """
+    """Return the lower of the median minus the allowed drop and the lowest result, None if no drop is compared."""
     values, median, allowed = baseline.values(metric), baseline.median(metric), gate.limits.get(metric.drop)
     if allowed is None or median is None or len(values) < MIN_RESULTS:
         return None

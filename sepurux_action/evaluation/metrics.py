@@ -159,10 +159,7 @@ class Metric:
         return max(values) if self.less_is_better else min(values)
 
     def together(self, values: Sequence[float]) -> float:
-        """Return the number of several runs, not rounded.
-
-        That is a sum if less is better, the highest of another count, or the mean of a rate or a score.
-        """
+        """Return a sum of runs if less is better, else the highest count, or the mean rate or score, not rounded."""
         if self.less_is_better:
             return min(MAX_COUNTED, sum(values))
         if self.format.whole:

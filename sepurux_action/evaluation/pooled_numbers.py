@@ -101,10 +101,7 @@ def lowest_of(rates: Rates, total: float | None) -> Reading:
 
 
 def mean_of(first: CIRun, second: CIRun, lowest: Reading) -> CIRun:
-    """Return the numbers of two evaluations: the mean of each rate and score, and the worst of each count.
-
-    `lowest` is the pass rate of the lowest scenario.
-    """
+    """Return the mean of each rate and score of two evaluations, the worst of each count, and the `lowest` scenario."""
     numbers = dict[str, Reading]()
     for metric in metrics.METRICS:
         readings = [each.reading(metric) for each in (first, second) if not each.reading(metric).missing]
