@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 
 from sepurux_action.baseline import baseline_of, compare_with_base, is_kept, results_of
@@ -151,7 +150,7 @@ def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
     )
     evaluated = evaluation.evaluate()
     return {
-        gate.name: replace(
+        gate.name: Evaluated.of(
             evaluated[gate.name],
             what_failed=compare_with_base(gate, evaluated[gate.name].what_failed, results_of(step, gate)),
         )
