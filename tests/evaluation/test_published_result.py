@@ -20,29 +20,12 @@ from sepurux_action.evaluation.published_result import (
     published_numbers,
 )
 from sepurux_action.evaluation.result import summarize
-from tests.builders import (
-    PASSING,
-    a_baseline,
-    a_ci_run,
-    a_gate,
-    a_gate_with,
-    a_past_result,
-    a_result,
-    a_run,
-    known,
-    run_with,
-)
+from tests.builders import PASSING, a_baseline, a_ci_run, a_gate, a_past_result, a_result, a_run, run_with
 
 RESULT = summarize(a_result())
-counts = st.none() | st.integers(0, 2**53).map(float)
-some_numbers = st.builds(
-    known,
-    pass_rate=st.none() | st.floats(0, 1),
-    unsafe_attempts=counts,
-    failures=counts,
-    reliability_score=st.none() | st.floats(0, 100),
-    scenarios=counts,
-)
+optional = {"pass_rate": st.floats(0, 1), "reliability_score": st.floats(0, 100)}
+optional |= dict.fromkeys(("unsafe_attempts", "failures", "scenarios"), st.integers(0, 2**53).map(float))
+some_numbers = st.fixed_dictionaries({}, optional=optional)
 some_results = st.builds(
     PreviousResult, decision=st.sampled_from(Decision), stage=st.sampled_from(Stage), numbers=some_numbers
 )
@@ -163,7 +146,7 @@ def test_a_text_that_is_not_written_so_is_no_result(text: object) -> None:
 @given(st.floats(0, 1), st.floats(0, 100), st.integers(0, 2**53).map(float))
 def test_a_result_is_unchanged_against_its_own_description(rate: float, score: float, unsafe: float) -> None:
     run = a_ci_run(pass_rate=rate, reliability_score=score, unsafe_attempts=unsafe)
-    now = a_past_result(numbers=published_numbers(run, a_gate_with(min_pass_rate=0.9)))
+    now = a_past_result(numbers=published_numbers(run, a_gate(limits={"min_pass_rate": 0.9})))
     base = parse_description(format_description(now))
     assert base is not None
     changes = [a_baseline(base).difference(metric, now.value(metric)) for metric in LISTED]

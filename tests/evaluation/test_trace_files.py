@@ -120,19 +120,6 @@ def test_links_back_into_a_folder_neither_double_its_files_nor_keep_the_search_b
     assert rejection(base, "**/*.nowhere") == '"**/*.nowhere" matches no file in the workspace' + CREATE_FIRST
 
 
-def test_folders_deeper_than_pythons_recursion_are_searched(base: Path) -> None:
-    chain = [base.joinpath(*["d"] * depth) for depth in range(1, 1_051)]
-    try:
-        for folder in chain:
-            folder.mkdir()
-        write(chain[-1], "x.json")
-        assert labels(base, "**/x.json") == ["d/" * 1_050 + "x.json"]
-    finally:  # what deletes temporary folders may be recursive itself
-        (chain[-1] / "x.json").unlink(missing_ok=True)
-        for folder in reversed(chain):
-            folder.rmdir()
-
-
 # --- Files that are rejected --------------------------------------------------------------------------------------
 
 
