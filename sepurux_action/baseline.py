@@ -44,7 +44,7 @@ IGNORED = (
     f"`{FILE}` was ignored: this version of the action did not write it with this secret for this repository, or it was"
     " changed later. The next result that is written replaces it."
 )
-OF = attrgetter("gate", "campaign", "project", "mutation_pack", "branch")  # what compared results have in common
+ORIGIN = attrgetter("gate", "campaign", "project", "mutation_pack", "branch")  # results of one are compared
 NO_COMMIT = frozenset({""})  # that of each result that a command line wrote
 ON_BRANCH = frozenset({"push", "schedule", "workflow_dispatch"})  # events that evaluate the branch of GITHUB_REF
 
@@ -80,8 +80,8 @@ def baseline_of(step: Step, gate: Gate) -> Baseline | None:
 
 def find_results(results: Iterable[BaseResult], gate: Gate, branch: str, commits: Collection[str]) -> Results:
     """Return the first results of the gate on the branch at these commits."""
-    of = gate.name, gate.campaign, gate.project, gate.mutation_pack, branch
-    return tuple(each for each in results if OF(each) == of and each.commit in commits)[:MAX_RESULTS]
+    origin = gate.name, gate.campaign, gate.project, gate.mutation_pack, branch
+    return tuple(each for each in results if ORIGIN(each) == origin and each.commit in commits)[:MAX_RESULTS]
 
 
 def is_kept(step: Step) -> bool:
