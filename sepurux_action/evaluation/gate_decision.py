@@ -160,9 +160,7 @@ def _threshold_missed(facts: _Facts) -> GateDecision | None:
     told = _sentence(facts)
     reason, hint = f"{HOWEVER} {told[0].lower()}{told[1:]}", ""
     if [check.threshold for check in facts.missed] == [metrics.SCENARIOS.threshold]:
-        hint = REGISTER_MORE
-        if facts.gate.names_traces:
-            hint = MORE_SCENARIOS
+        hint = MORE_SCENARIOS if facts.gate.names_traces else REGISTER_MORE
     return facts.decided(RunDecision(Decision.FAIL, reason, Rule.THRESHOLD_MISSED), hint)
 
 

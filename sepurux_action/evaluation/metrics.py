@@ -162,9 +162,7 @@ class Metric:
         """Return a sum of runs if less is better, else the highest count, or the mean rate or score, not rounded."""
         if self.less_is_better:
             return min(MAX_COUNTED, sum(values))
-        if self.format.whole:
-            return max(values)
-        return fmean(values)
+        return max(values) if self.format.whole else fmean(values)
 
     def of_evaluations(self, values: Sequence[float]) -> float:
         """Return the number of several evaluations: the worst count, or the mean of a rate or a score."""
