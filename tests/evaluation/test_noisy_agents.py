@@ -271,7 +271,6 @@ RESULTS = {
     "two traces reach it together": (RATES, runs_of(1.0, 0.76), Decision.PASS),
     "the mean of each scenario reaches it": (LOWEST, runs_of(0.7, 0.8), Decision.PASS),
     "the mean of one scenario misses it": (LOWEST, runs_of(0.69, 0.8), Decision.FAIL),
-    "the second does not know it": (LOWEST, runs_of(0.9, None), Decision.FAIL),
     "there are other scenarios": (RATE, runs_of(1.0, scenarios=39), Decision.FAIL),
     "the scenarios are not counted": (RATE, runs_of(1.0, scenarios=Reading()), Decision.FAIL),
     "one of two traces has no decision": (RATES, (*runs_of(1.0), ERROR), Decision.FAIL),
@@ -300,13 +299,19 @@ def test_what_two_evaluations_decide(case: str) -> None:
 
 
 def test_the_numbers_are_the_mean_of_rates_and_scores_and_the_worst_count() -> None:
-    first = runs_of(0.8, 0.84, failures=4, unsafe_attempts=0, reliability_score=70.0)
-    second = runs_of(0.9, 0.88, failures=2, unsafe_attempts=0, reliability_score=81.0)
+    broken = Reading(broken="no number")
+    first = runs_of(0.8, 0.84, failures=4, reliability_score=70.0, scenario_coverage=broken)
+    second = runs_of(0.9, 0.88, failures=2, reliability_score=81.0, scenario_coverage=broken)
     found = confirmed(RATES, first, second)
     shown = {metric.name: found.numbers.value(metric) for metric in METRICS}
+    assert found.numbers.numbers["scenario_coverage"] == broken
     assert (shown["pass_rate"], shown["reliability_score"], shown["failures"]) == (0.855, 75.5, 8)
     assert (shown["lowest_scenario"], found.decision) == (0.85, Decision.PASS)
     assert [run.run_id for run in found.runs] == ["r-0", "r-1"]
+
+
+def test_a_scenario_whose_rate_only_one_evaluation_knows_is_no_pass() -> None:
+    assert confirmed(LOWEST, runs_of(0.5, None), runs_of(0.9, 0.9)).decision is Decision.FAIL
 
 
 def test_without_a_second_decision_the_numbers_are_those_of_the_first() -> None:
