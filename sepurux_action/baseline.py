@@ -63,7 +63,8 @@ def read_kept(step: Step, files: ReportWriter) -> Step:
 
 def results_of(step: Step, gate: Gate) -> Results:
     """Return the results that a gate's scenarios are compared with: in a workflow, those before its commit."""
-    event, commits = step.event, step.github.subject.base.commits if step.event.name else NO_COMMIT
+    event = step.event
+    commits = step.github.subject.base.commits if event.name else NO_COMMIT
     return find_results(step.kept or (), gate, event.base_ref or _pushed_branch(event), commits)
 
 
