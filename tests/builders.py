@@ -44,7 +44,7 @@ from sepurux_action.evaluation.decision import (
     RunDecision,
     decide,
 )
-from sepurux_action.evaluation.drops import Base, Baseline
+from sepurux_action.evaluation.drops import Base, Baseline, BaselineResult
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal, enforce
 from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, OnBase, merge_failures
 from sepurux_action.evaluation.gate_decision import decide_gate
@@ -179,7 +179,7 @@ def a_baseline(*results: PreviousResult) -> Baseline:
     """Return a baseline of these results, the newest first; without any, of one that passed."""
     return Baseline(
         tuple(
-            replace(each, commit=f"{number:x}" * 40, url=f"https://app.sepurux.dev/runs/{number:x}")
+            BaselineResult(commit=f"{number:x}" * 40, url=f"https://app.sepurux.dev/runs/{number:x}", result=each)
             for number, each in enumerate(results or (a_past_result(),), 1)
         )
     )

@@ -23,13 +23,9 @@ _DESCRIPTION = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviousResult:
-    """An earlier result. `url` is the `target_url` of its status. Both it and `commit` are '' if they are not known."""
-
     decision: Decision
     stage: Stage
     numbers: Mapping[str, float]
-    commit: str = ""
-    url: str = ""
 
     def value(self, metric: Metric) -> float | None:
         return self.numbers.get(metric.name)
@@ -66,8 +62,8 @@ def format_description(result: PreviousResult, note: str = "") -> str:
     return json_reader.shorten(text, MAX_STATUS_LENGTH)
 
 
-def parse_description(text: object, **more: str) -> PreviousResult | None:
-    """Return the result in a description, None for any other text. An older one may lack numbers."""
+def parse_description(text: object) -> PreviousResult | None:
+    """Return the result in a description, None for any other text. An older one may lack the last numbers."""
     if not isinstance(text, str) or (match := _DESCRIPTION.fullmatch(text)) is None:
         return None
     parts = match["numbers"].split(", ")
@@ -79,7 +75,7 @@ def parse_description(text: object, **more: str) -> PreviousResult | None:
         return None
     if match["scenarios"]:
         numbers[SCENARIOS.name] = float(match["scenarios"])
-    return PreviousResult(decision=Decision(match["decision"]), stage=Stage(match["stage"]), numbers=numbers, **more)
+    return PreviousResult(decision=Decision(match["decision"]), stage=Stage(match["stage"]), numbers=numbers)
 
 
 def _parse_numbers(parts: Iterable[str]) -> Iterator[tuple[str, float]]:

@@ -58,11 +58,11 @@ def history(result: GateResult, context: Context, baseline: Baseline) -> tuple[C
     name, results = result.gate.name, baseline.results
     rows = [row(context.commit, summarize(result), here=True)]
     rows += [row(each.commit, each.results[name]) for each in reversed(context.history) if name in each.results]
-    rows += [row(each.commit, each, base=True) for each in results]
+    rows += [row(each.commit, each.result, base=True) for each in results]
     if len(results) > 1:
         medians = ((metric.name, baseline.median(metric)) for metric in metrics.LISTED)
         numbers = {name: median for name, median in medians if median is not None}
-        rows.append(row("", replace(results[0], numbers=numbers), base=True))
+        rows.append(row("", replace(results[0].result, numbers=numbers), base=True))
     return () if len(rows) == 1 else tuple(rows)
 
 

@@ -6,7 +6,6 @@ evaluated, not texts (`from __future__ import annotations`), because they contai
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from functools import partial
 from operator import attrgetter as of
 from typing import Annotated, Any
@@ -20,11 +19,10 @@ from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.drops import Baseline
+from sepurux_action.evaluation.drops import Baseline, BaselineResult
 from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.metrics import METRICS, PUBLISHED, Metric
-from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.report.brief import METRIC, Brief, brief, whole
 from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.junit import junit_xml
@@ -43,10 +41,10 @@ THRESHOLD = {"enum": [option.name for option in OPTIONS if SectionKind.THRESHOLD
 _Seconds = Annotated[float, {"minimum": 0}]
 
 
-def _earlier(gate: GateFacts) -> Iterable[PreviousResult]:
+def _earlier(gate: GateFacts) -> Iterable[BaselineResult]:
     for commit in gate.context.history:
         if gate.name in commit.results and not gate.short:
-            yield replace(commit.results[gate.name], commit=commit.commit)
+            yield BaselineResult(commit=commit.commit, url="", result=commit.results[gate.name])
 
 
 def _numbers(metrics: tuple[Metric, ...], read: Callable[..., float | None]) -> Mapping[str, Any]:
@@ -152,10 +150,10 @@ class _Evaluation(Shape):
 
 
 class _PastResult(Shape):
-    more = _numbers(PUBLISHED, lambda past, metric: past.value(metric))
+    more = _numbers(PUBLISHED, lambda past, metric: past.result.value(metric))
     commit: Annotated[str, "SHA of the commit."]
-    decision: Annotated[Decision, "The decision."]
-    enforcement: Annotated[Stage, "The stage that applied.", of("stage")]
+    decision: Annotated[Decision, "The decision.", of("result.decision")]
+    enforcement: Annotated[Stage, "The stage that applied.", of("result.stage")]
 
 
 class _BaselineResult(_PastResult):

@@ -400,7 +400,7 @@ def compared(scene: Scene, **changes: str) -> list[float | None]:
     base = scene.client.base_branch(replace(scene.event, **changes))  # type: ignore[arg-type]
     assert base.results is not None
     results = base.results.get("sepurux / core", Baseline()).results
-    return [None if (rate := each.value(PASS_RATE)) is None else rate * 100 for each in results]
+    return [None if (rate := each.result.value(PASS_RATE)) is None else rate * 100 for each in results]
 
 
 def on_main(scene: Scene, *rates: float, creator: str | None = BOT) -> None:
@@ -415,7 +415,7 @@ def test_results_have_commit_and_link(dotcom: Scene) -> None:
     status = dotcom.repository.latest_statuses(dotcom.repository.branches["main"].sha)[0]
     status.target_url = "https://app.sepurux.dev/runs/1"
     baseline = (dotcom.client.base_branch(dotcom.event).results or {})["sepurux / core"]
-    assert [each.value(PASS_RATE) for each in baseline.results] == [0.95, 0.94, 0.93, 0.92, 0.91, 0.9]
+    assert [each.result.value(PASS_RATE) for each in baseline.results] == [0.95, 0.94, 0.93, 0.92, 0.91, 0.9]
     newest, *others = baseline.results
     assert (newest.commit, newest.url) == (dotcom.repository.branches["main"].sha, status.target_url)
     assert {each.url for each in others} == {""}
@@ -483,7 +483,7 @@ def test_commits_without_a_result_of_the_own_account_are_counted_by_context(dotc
     dotcom.repository.status(failed, "failure", "Sepurux / core", rated(10, "fail"))
     dotcom.repository.status(pending, "pending", "Sepurux / search", "the evaluation is running")
     baselines = dotcom.client.base_branch(dotcom.event).results or {}
-    assert [each.value(PASS_RATE) for each in baselines["sepurux / core"].results] == [0.1, 0.9]
+    assert [each.result.value(PASS_RATE) for each in baselines["sepurux / core"].results] == [0.1, 0.9]
     hidden = {context: baseline.hidden for context, baseline in baselines.items()}
     assert hidden == {"sepurux / core": 4, "sepurux / search": 1}
 
