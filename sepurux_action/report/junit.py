@@ -26,7 +26,6 @@ from sepurux_action.report.thresholds import ThresholdFacts
 # With these limits, a file stays far below the 30 MB that GitLab reads.
 MAX_CASE_NAME_LENGTH = 500  # characters
 MAX_CASE_TEXT_LENGTH = 1_000  # characters
-RESULT = "result"  # the test case of a gate as a whole
 NOT_BLOCKING = "Not blocking."
 NEEDS_APPROVAL = "The gate needs an approval."
 CASE_NOT_COMPARED = "Not compared, because the gate has no result."
@@ -122,7 +121,7 @@ def _cases(gate: GateFacts) -> Iterator[_Case]:
     if read and not gate.found.failed_scenarios:
         missed = gate.thresholds.missed
     if not read or gate.decision.is_undecided or (gate.failed and not (missed or gate.found.failed_scenarios)):
-        yield _case(gate, RESULT, _OF_GATE[gate.state], _result(gate, () if read else gate.found.failures))
+        yield _case(gate, "result", _OF_GATE[gate.state], _result(gate, () if read else gate.found.failures))
     for row in missed:
         yield _case(gate, row.check.threshold, CaseState.FAILURE, _sentence(row))
     for scenario in read:
@@ -134,7 +133,10 @@ def _cases(gate: GateFacts) -> Iterator[_Case]:
         texts = [summary(scenario.numbers), _listed(gate, scenario.failures)]
         if base := gate.found.rate_on_base(scenario):
             texts.insert(1, f"{base_heading(gate.context.base_ref)}: {base}")
-        yield _case(gate, scenario.name, state, joined(". ", *texts))
+        text = joined(". ", *texts)
+        if gate.decision.is_undecided:
+            state, text = CaseState.SKIPPED, f"{CASE_NOT_COMPARED} {text}"
+        yield _case(gate, scenario.name, state, text)
     if read and (more := max(len(gate.found.read.scenarios), gate.found.count or 0) - len(read)):
         text = f"{number_format.pluralize(more, 'more scenario')} without numbers."
         yield _Case("more scenarios", CaseState.SKIPPED, text)
@@ -156,14 +158,12 @@ def _sentence(row: ThresholdFacts) -> str:
 
 
 def _case(gate: GateFacts, name: str, state: CaseState, text: str) -> _Case:
-    """Return a case that counts only if the gate is decided, and is a failure or an error only if the gate blocks.
+    """Return a case that is a failure or an error only if the gate blocks.
 
     What failed in a gate that passed is the output of a case that passed.
     """
     kind = gate.state.value
-    if gate.decision.is_undecided and name != RESULT:
-        state, text = CaseState.SKIPPED, f"{CASE_NOT_COMPARED} {text}"
-    elif state is CaseState.FAILURE and gate.decision is Decision.PASS:
+    if state is CaseState.FAILURE and gate.decision is Decision.PASS:
         state = CaseState.PASSED
     elif state in {CaseState.FAILURE, CaseState.ERROR} and not gate.blocks:
         state, text = CaseState.SKIPPED, f"{NOT_BLOCKING} {text}"

@@ -16,7 +16,6 @@ from jsonschema import Draft202012Validator
 
 from sepurux_action.config.gate import Trace
 from sepurux_action.config.stage import Stage
-from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.report.brief import brief, brief_json
@@ -35,9 +34,6 @@ from tests.builders import (
     foreign_texts,
     hostile_context,
     hostile_result,
-    reports,
-    run_with,
-    undecided,
 )
 
 SCHEMA = json.loads((Path(__file__).resolve().parents[2] / "docs" / "brief.schema.json").read_text(encoding="utf-8"))
@@ -136,16 +132,6 @@ def test_in_a_fork_the_brief_has_only_ordinary_names_of_at_most_40_characters(sa
     assert all(re.fullmatch(r"[A-Za-z0-9_.:/+ -]{1,40}", name) for name in shown)
 
 
-@pytest.mark.parametrize("state", reports())
-def test_the_brief_of_every_state_fits_its_schema(state: str) -> None:
-    report = reports()[state]
-    validator().validate(brief(report))
-    written = brief_json(report, LIMIT)
-    assert bool(written) == any(gate.gate.uploads_traces for gate in report.failed)
-    if written:
-        validator().validate(json.loads(written))
-
-
 # -- what is kept -----------------------------------------------------------------------------------------------------
 
 
@@ -189,41 +175,13 @@ def test_the_steps_of_a_failure_are_at_most_six_around_the_first_that_differs() 
     assert len(gate["failures"][0]["steps"]) == 6
 
 
-def test_the_command_evaluates_the_traces_again_and_is_left_out_if_it_is_long_or_of_a_fork() -> None:
+def test_the_command_evaluates_the_traces_again_and_no_part_of_a_long_command_or_link_is_in_it() -> None:
     (gate,) = brief(a_report(a_failure()))["gates"]
     assert gate["check"].startswith("sepurux-gate --campaign refund-reliability --project shop-agent --trace-file ")
     assert "\n" not in gate["check"]
     (of_fork,) = brief(a_report(a_failure(), from_fork=True))["gates"]
     long = a_gate(traces=(Trace(label="a" * 1_000, content=b"{}"),))
-    (of_long,) = brief(build_report([a_result(gate=long)], a_context()))["gates"]
+    run = a_run(replace(FAILING, dashboard_url=DASHBOARD + "/" + "x" * 1_900))
+    (of_long,) = brief(build_report([a_result(run, gate=long)], a_context()))["gates"]
     assert "check" not in of_fork.keys() | of_long.keys()
-
-
-def test_long_texts_are_cut_before_failures_and_a_long_link_is_left_out() -> None:
-    failures = tuple(a_failure(type=f"{number}" + "検" * 40, description="検" * 120) for number in range(3))
-    run = replace(FAILING, dashboard_url=DASHBOARD + "/" + "x" * 1_900)
-    report = build_report([a_result(a_run(run), what_failed=WhatFailed(failures=failures))], a_context())
-    (gate,) = json.loads(brief_json(report, LIMIT))["gates"]
-    assert ["text" in each for each in gate["failures"]] == [False, False, False]
-    assert "dashboard_url" not in gate
-
-
-def test_gates_that_block_come_first_and_those_without_a_failed_evaluation_are_not_in_it() -> None:
-    observe, hard = a_gate(name="a", stage=Stage.OBSERVE), a_gate(name="b")
-    error = a_result(undecided(Decision.ERROR, "No one answered."), gate=a_gate(name="c"))
-    passed = a_result(a_run(PASSING), gate=a_gate(name="d"))
-    report = build_report([a_result(gate=observe), error, passed, a_result(gate=hard)], a_context())
-    assert [(gate["gate"], gate["blocked"]) for gate in brief(report)["gates"]] == [("b", True), ("a", False)]
-    assert brief_json(build_report([error, passed], a_context()), LIMIT) == ""
-
-
-def test_a_description_has_120_characters_and_a_name_80() -> None:
-    (gate,) = brief(a_report(a_failure(description="d" * 121, type="t" * 81)))["gates"]
-    assert gate["failures"][0]["text"] == "d" * 119 + "…"
-    assert gate["failures"][0]["type"] == "t" * 79 + "…"
-
-
-def test_a_number_above_every_limit_stays_a_number() -> None:
-    run = run_with(FAILING, unsafe_attempts=float(2**53))
-    (gate,) = brief(build_report([a_result(a_run(run))], a_context()))["gates"]
-    assert {"metric": "unsafe_attempts", "actual": 2**53, "max": 0} in gate["missed"]
+    assert "dashboard_url" not in of_long

@@ -27,7 +27,7 @@ from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.evaluation.run_calls import find_campaign
 from sepurux_action.evaluation.runs import WhatFailed
-from sepurux_action.report.markdown import ORDINARY, code, code_block, escaped, finish, html_code
+from sepurux_action.report.markdown import code, code_block, escaped, finish, html_code
 from sepurux_action.report.rendering import render_comment, render_summary
 from sepurux_action.report.report import Report, build_report
 from tests import gfm
@@ -258,11 +258,3 @@ def test_no_report_on_ordinary_names_contains_an_invisible_character(name: str) 
         for rendered in (render_summary(report), as_comment(report)):
             assert not re.search("[\u200b-\u200f\u2060\ufeff]", rendered)
             assert not re.search(r"&#?\w+;", rendered.replace("&#95;", ""))
-
-
-@given(foreign)
-@example(HOSTILE)
-def test_backticks_hold_only_ordinary_names_and_html_code_holds_no_address(said: str) -> None:
-    shown, in_html = code(said), html_code(said)
-    assert ("`" in shown) == bool(ORDINARY.match(shown.strip("`")) and shown)
-    assert "<code>" not in in_html or not re.search(r"://|www\.", in_html, re.IGNORECASE)
