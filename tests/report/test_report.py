@@ -178,9 +178,8 @@ def test_scenarios_without_a_result_for_the_same_reason_are_not_listed() -> None
 def test_the_lowest_scenario_of_a_gate_that_passed_is_named_if_it_is_below_the_minimum_of_the_mean(
     lowest: float, limits: dict[str, float], named: tuple[str, str] | None
 ) -> None:
-    runs = (
-        a_run(run_with(PASSING, pass_rate=rate), trace=name) for name, rate in zip("abc", (lowest, 1, 1), strict=True)
-    )
+    rates = {"a": lowest, "b": 1.0, "c": 1.0}
+    runs = (a_run(run_with(PASSING, pass_rate=rate), trace=name) for name, rate in rates.items())
     report = a_report(*runs, gate=a_gate(limits=limits))
     assert report.gates[0].found.low_scenario == named
     assert ("Lowest scenario: `a`, 20.0% passed." in render_comment(report, "")) is (named is not None)
