@@ -20,6 +20,7 @@ from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import Markdown, code, finish
 from sepurux_action.report.report import Report
 from sepurux_action.report.state import State
+from sepurux_action.report.what_failed import groups, state_of
 from sepurux_action.report.words import DOCS, MarkdownWords, Words, plain
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -215,6 +216,7 @@ _MARKDOWN: dict[str, Callable[..., object]] = {
     "base": tables.base,
     "change": _change,
     "chart": _chart,
+    "state": state_of,
     "code": code,
     "code_block": markdown.code_block,
     "html_code": markdown.html_code,
@@ -226,5 +228,6 @@ _MARKDOWN: dict[str, Callable[..., object]] = {
 }
 _TEXT: dict[str, Callable[..., object]] = {
     "columns": tables.as_columns,
+    "groups": groups,
     "ljust": lambda text, width: Markdown(json_reader.printable(text).ljust(width)),
 }

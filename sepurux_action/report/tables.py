@@ -23,7 +23,7 @@ from sepurux_action.report.history import CommitFacts
 from sepurux_action.report.markdown import NBSP, Markdown, code, escaped, link, strong
 from sepurux_action.report.state import State
 from sepurux_action.report.thresholds import ThresholdFacts
-from sepurux_action.report.what_failed import Found, ScenarioFacts
+from sepurux_action.report.what_failed import Found, state_of
 
 _DELIMITERS = {"<": "---", ">": "---:"}
 
@@ -193,17 +193,18 @@ def worse_columns(scenarios: Iterable[Scenario], gate: GateFacts) -> Table:
     return Table(("<", ">6", "<"), [(name, rate, f"{heading}: {on_base}") for name, rate, on_base in rows])
 
 
-def scenario_columns(scenarios: Iterable[ScenarioFacts], base_ref: str) -> Table:
-    rows = []
+def scenario_columns(scenarios: Iterable[Scenario], gate: GateFacts) -> Table:
+    rows, found = [], gate.found
     for each in scenarios:
         others = []
-        if each.unsafe:
-            others.append(f"{number_format.count(each.unsafe)} unsafe")
-        if each.recordings > 1:
-            others.append(number_format.pluralize(each.recordings, "recording"))
-        if each.base:
-            others.append(f"{base_heading(base_ref)}: {each.base}")
-        rows.append((f"{each.state.mark} {each.name}", each.pass_rate or NOT_KNOWN, "   ".join(others)))
+        if unsafe := each.value(metrics.UNSAFE_ATTEMPTS):
+            others.append(f"{number_format.count(unsafe)} unsafe")
+        if each.recordings[1:]:
+            others.append(number_format.pluralize(len(each.recordings), "recording"))
+        if on_base := found.rate_on_base(each):
+            others.append(f"{base_heading(gate.context.base_ref)}: {on_base}")
+        rate = found.rate(each.value(metrics.PASS_RATE))
+        rows.append((f"{state_of(each).mark} {each.name}", rate or NOT_KNOWN, "   ".join(others)))
     return Table(("<", ">6", "<"), rows)
 
 

@@ -23,7 +23,6 @@ from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.history import CommitFacts
 from sepurux_action.report.report import Note, Report, grouped
 from sepurux_action.report.state import State
-from sepurux_action.report.what_failed import Found, ScenarioFacts
 
 Limits = Mapping[str, int]
 
@@ -148,7 +147,7 @@ class View:
         The annotation on one gate that did not pass is a part of the log.
         """
         annotated = len(self.report.gates) == 1 and not gate.passed
-        scenarios = not gate.passed and any(each.dashboard for each in gate.found.scenarios)
+        scenarios = not gate.passed and any(map(gate.found.page, gate.found.scenarios))
         here = self.place == "terminal" or annotated is (self.place == "annotation")
         if gate.dashboard is None or scenarios or gate.state is State.CANCELED or not here:
             return ""
@@ -193,9 +192,9 @@ class View:
         """Return whether the names of gates in the table are links."""
         return self.limits["sections"] > MANY_GATES
 
-    def failures(self, found: Found | ScenarioFacts) -> Part[ClassifiedFailure]:
+    def failures(self, groups: Sequence[ClassifiedFailure]) -> Part[ClassifiedFailure]:
         """Return the first groups of failures, the most severe one, and instead of the count of one more, this one."""
-        groups, most = found.failures, self.limits["failures"]
+        most = self.limits["failures"]
         if not most:
             return Part((), len(groups))
         worst = min(groups, key=lambda each: severity_rank(each.severity), default=None)
@@ -238,7 +237,7 @@ class View:
         firsts = Counter(self.gates_with(gate, each)[0] for each in gate.found.failures)
         return {name: count for name, count in firsts.items() if name != gate.name}
 
-    def scenarios(self, gate: GateFacts) -> Part[ScenarioFacts]:
+    def scenarios(self, gate: GateFacts) -> Part[Scenario]:
         """Return the first scenarios that did not pass; in a comment, which lists all failures, those without one."""
         every = gate.found.scenarios
         if self.place == "comment":

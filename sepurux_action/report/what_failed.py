@@ -21,22 +21,6 @@ from sepurux_action.report.thresholds import written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScenarioFacts:
-    """One of several scenarios. `reason` and `hint` are '' unless it has no decision, and they are not the gate's."""
-
-    name: str
-    state: State
-    failures: tuple[ClassifiedFailure, ...]
-    reason: str
-    hint: str
-    pass_rate: str
-    unsafe: float
-    recordings: int
-    base: str
-    dashboard: Dashboard | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Category:
     """A mutation category."""
 
@@ -60,7 +44,7 @@ class Found:
 
     @cached_property
     def failures(self) -> tuple[ClassifiedFailure, ...]:
-        return _groups(self.read.failures)
+        return groups(self.read.failures)
 
     @property
     def new(self) -> int | None:
@@ -142,7 +126,7 @@ class Found:
         if not self.in_scenarios:
             return names
         for scenario in self.failed_scenarios:
-            for group in _groups(scenario.failures):
+            for group in groups(scenario.failures):
                 names.setdefault(group.kind, []).append(scenario.name)
         return names
 
@@ -152,17 +136,19 @@ class Found:
             return (group.scenario,)
         return self._names_of_scenarios.get(group.kind, ())
 
+    def page(self, scenario: Scenario) -> Dashboard | None:
+        """Return the page of a scenario's run at Sepurux: of several recordings the worst one's."""
+        return self.context.dashboard(worst_of(scenario.recordings).ci_run.dashboard_url)
+
     @cached_property
     def pages(self) -> Mapping[str, Dashboard]:
-        """Return the pages of the scenarios' runs at Sepurux, by name: of several recordings the worst one's."""
-        worst = {each.name: worst_of(each.recordings).ci_run.dashboard_url for each in self.read.scenarios}
-        pages = {name: self.context.dashboard(url) for name, url in worst.items()}
-        return {name: page for name, page in pages.items() if page}
+        """Return the pages of the scenarios that have one, by name."""
+        return {each.name: page for each in self.read.scenarios if (page := self.page(each))}
 
     def recordings_with(self, group: ClassifiedFailure) -> tuple[int, int]:
         """Return in how many recordings of its scenario a failure is, and how many there are; 0 if not known."""
         runs = [run for each in self.read.scenarios if each.name == group.scenario for run in each.recordings]
-        return sum(group.kind in {each.kind for each in _groups(run.failures)} for run in runs), len(runs)
+        return sum(group.kind in {each.kind for each in groups(run.failures)} for run in runs), len(runs)
 
     @cached_property
     def below(self) -> tuple[Scenario, ...]:
@@ -173,15 +159,15 @@ class Found:
         return tuple(each for _, each in sorted(low, key=lambda pair: pair[0]))
 
     @cached_property
-    def scenarios(self) -> tuple[ScenarioFacts, ...]:
+    def scenarios(self) -> tuple[Scenario, ...]:
         """Return the scenarios that did not pass, the worst first; () if there is only one, or all have one reason."""
         every = self.read.scenarios
         runs = [each for scenario in every for each in scenario.recordings]
         alike = len({(each.decision, each.run_decision.reason) for each in runs}) == 1
         if len(every) == 1 or (alike and not runs[0].decision.is_decided):
             return ()
-        facts = (self._scenario(each) for each in every if _state_of(each) is not State.PASSED)
-        return tuple(sorted(facts, key=lambda each: each.state.rank))
+        others = (each for each in every if state_of(each) is not State.PASSED)
+        return tuple(sorted(others, key=lambda each: state_of(each).rank))
 
     @property
     def scenarios_passed(self) -> str:
@@ -189,25 +175,10 @@ class Found:
         count, every = self.count, self.read.scenarios
         if not self.scenarios or count is None or count != len(every):
             return ""
-        passed = sum(each.read and _state_of(each) is State.PASSED for each in every)
+        passed = sum(each.read and state_of(each) is State.PASSED for each in every)
         return f"{passed} of {number_format.pluralize(count, 'scenario')} passed"
 
-    def _scenario(self, scenario: Scenario) -> ScenarioFacts:
-        reason, hint = self._why_undecided(scenario)
-        return ScenarioFacts(
-            name=scenario.name,
-            state=_state_of(scenario),
-            failures=_groups(scenario.failures),
-            reason=reason,
-            hint=hint,
-            pass_rate=self.rate(scenario.value(metrics.PASS_RATE)),
-            unsafe=scenario.value(metrics.UNSAFE_ATTEMPTS) or 0,
-            recordings=len(scenario.recordings),
-            base=self.rate_on_base(scenario),
-            dashboard=self.context.dashboard(worst_of(scenario.recordings).ci_run.dashboard_url),
-        )
-
-    def _why_undecided(self, scenario: Scenario) -> tuple[str, str]:
+    def why_undecided(self, scenario: Scenario) -> tuple[str, str]:
         """Return why a scenario has no decision or no failure, and what to do; both '' if the gate's reason says it."""
         undecided = _undecided(scenario)
         if undecided is None:
@@ -260,12 +231,12 @@ class Found:
         return name, self.rate(rate)
 
 
-def _groups(failures: Iterable[ClassifiedFailure]) -> tuple[ClassifiedFailure, ...]:
+def groups(failures: Iterable[ClassifiedFailure]) -> tuple[ClassifiedFailure, ...]:
     """Return failures merged by kind, whatever their trace."""
     return merge_failures(replace(each, trace_id="") for each in failures)[0]
 
 
-def _state_of(scenario: Scenario) -> State:
+def state_of(scenario: Scenario) -> State:
     if scenario.failed:
         return State.FAILED
     if undecided := _undecided(scenario):

@@ -178,7 +178,7 @@ def test_of_more_groups_than_a_comment_shows_the_most_severe_one_is_among_them(n
     every = [(0, each) for each in new.split()] + [(1, each) for each in old.split()]
     of = {n: a_failure(type=f"{n}", severity=each, on_base=OnBase(having, 2)) for n, (having, each) in enumerate(every)}
     report = build_report([a_result(what_failed=WhatFailed(failures=tuple(of.values())))], a_context())
-    found = View(report=report, place="comment", limits=COMMENT_LIMITS).failures(report.gates[0].found)
+    found = View(report=report, place="comment", limits=COMMENT_LIMITS).failures(report.gates[0].found.failures)
     assert ([each.severity for each in found.shown], found.more) == (shown.split(), len(of) - len(shown.split()))
 
 
