@@ -14,7 +14,7 @@ from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.evaluation.runs import WorkflowRun
 from sepurux_action.report.context import Context, Dashboard
-from sepurux_action.report.history import CommitFacts, history
+from sepurux_action.report.history import Past, history
 from sepurux_action.report.state import BY_DECISION, State
 from sepurux_action.report.thresholds import Thresholds, written
 from sepurux_action.report.what_failed import Found
@@ -141,5 +141,5 @@ class GateFacts(GateResult):
         return Found(result=self, context=self.context, detailed=self.detailed)
 
     @cached_property
-    def history(self) -> tuple[CommitFacts, ...]:
+    def history(self) -> tuple[Past, ...]:
         return history(self, self.context, self.baseline) if self.detailed else ()

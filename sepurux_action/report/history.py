@@ -6,15 +6,14 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.drops import Baseline
 from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.evaluation.result import GateResult, summarize
 from sepurux_action.report.context import SHORT_SHA, Context
-from sepurux_action.report.state import BY_DECISION, State
-from sepurux_action.report.thresholds import written
 
 MIN_CHART_POINTS = 3  # two numbers are clearer in a table
 CHART_STEP = 5  # percentage points; the axis starts and ends at a multiple
@@ -25,58 +24,47 @@ CHART = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommitFacts:
-    """The numbers of one commit, '' for those that are unknown. `here`: the evaluated one; `base`: one of the base.
-
-    The row of the base without a commit has the median of each number.
-    """
+class Past(NamedTuple):
+    """The result of one commit. `here`: the evaluated one; `base`: one of the base, or without a commit the medians."""
 
     commit: str
-    url: str
-    state: State
-    pass_rate: float | None
-    cells: tuple[str, ...]
+    result: PreviousResult
     here: bool = False
     base: bool = False
 
+    @property
+    def rate(self) -> float | None:
+        return self.result.value(metrics.PASS_RATE)
 
-def history(result: GateResult, context: Context, baseline: Baseline) -> tuple[CommitFacts, ...]:
+
+def earlier(gate: str, context: Context) -> list[Past]:
+    """Return the results of the pull request's earlier commits, the oldest first."""
+    return [Past(each.commit, each.results[gate]) for each in context.history if gate in each.results]
+
+
+def history(result: GateResult, context: Context, baseline: Baseline) -> tuple[Past, ...]:
     """Return the results of this and the earlier commits, then of the base, the newest first."""
-
-    def row(commit: str, past: PreviousResult, *, here: bool = False, base: bool = False) -> CommitFacts:
-        return CommitFacts(
-            commit=commit,
-            url=context.commit_page(commit),
-            state=BY_DECISION[past.decision],
-            pass_rate=past.value(metrics.PASS_RATE),
-            cells=tuple(written(result.gate, metric, past.value(metric)) for metric in metrics.LISTED),
-            here=here,
-            base=base,
-        )
-
-    name, results = result.gate.name, baseline.results
-    rows = [row(context.commit, summarize(result), here=True)]
-    rows += [row(each.commit, each.results[name]) for each in reversed(context.history) if name in each.results]
-    rows += [row(each.commit, each.result, base=True) for each in results]
+    results = baseline.results
+    rows = [Past(context.commit, summarize(result), here=True), *reversed(earlier(result.gate.name, context))]
+    rows += [Past(each.commit, each.result, base=True) for each in results]
     if len(results) > 1:
         medians = ((metric.name, baseline.median(metric)) for metric in metrics.LISTED)
         numbers = {name: median for name, median in medians if median is not None}
-        rows.append(row("", replace(results[0].result, numbers=numbers), base=True))
+        rows.append(Past("", replace(results[0].result, numbers=numbers), base=True))
     return () if len(rows) == 1 else tuple(rows)
 
 
-def without_rate(commits: Sequence[CommitFacts]) -> list[str]:
-    return [row.commit[:SHORT_SHA] for row in commits if row.commit and row.pass_rate is None]
+def without_rate(commits: Sequence[Past]) -> list[str]:
+    return [row.commit[:SHORT_SHA] for row in commits if row.commit and row.rate is None]
 
 
-def chart(commits: Sequence[CommitFacts], needed: float | None) -> str:
+def chart(commits: Sequence[Past], needed: float | None) -> str:
     """Return the pass rates and the required rate as two lines (https://mermaid.js.org/syntax/xyChart.html), or ''.
 
     The results of the base come first, then those of the commits, the oldest first.
     """
     rows = sorted((row for row in reversed(commits) if row.commit), key=lambda row: not row.base)
-    points = [(row.commit[:SHORT_SHA], row.pass_rate * 100) for row in rows if row.pass_rate is not None]
+    points = [(row.commit[:SHORT_SHA], row.rate * 100) for row in rows if row.rate is not None]
     if len(points) < MIN_CHART_POINTS:
         return ""
     values = [value for _, value in points]

@@ -14,15 +14,15 @@ from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.wording import joined
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.drops import base_heading
-from sepurux_action.evaluation.metrics import LISTED, NOT_KNOWN
+from sepurux_action.evaluation.metrics import LISTED, NOT_KNOWN, Metric
 from sepurux_action.evaluation.runs import Scenario
 from sepurux_action.report import markdown
 from sepurux_action.report.context import SHORT_SHA, Dashboard
 from sepurux_action.report.gate_facts import GateFacts
-from sepurux_action.report.history import CommitFacts
+from sepurux_action.report.history import Past
 from sepurux_action.report.markdown import NBSP, Markdown, code, escaped, link, strong
-from sepurux_action.report.state import State
-from sepurux_action.report.thresholds import ThresholdFacts
+from sepurux_action.report.state import BY_DECISION, State
+from sepurux_action.report.thresholds import ThresholdFacts, written
 from sepurux_action.report.what_failed import Found, state_of
 
 _DELIMITERS = {"<": "---", ">": "---:"}
@@ -208,19 +208,23 @@ def scenario_columns(scenarios: Iterable[Scenario], gate: GateFacts) -> Table:
     return Table(("<", ">6", "<"), rows)
 
 
-def commits(rows: Iterable[CommitFacts], gate: GateFacts) -> Table:
-    cells = [(_commit(row, gate), *(cell or NOT_KNOWN for cell in row.cells)) for row in rows]
+def commits(rows: Iterable[Past], gate: GateFacts) -> Table:
+    cells = [(_commit(row, gate), *(_number(gate, row, metric) for metric in LISTED)) for row in rows]
     return Table("<" + ">" * len(LISTED), cells, ("Commit", *(metric.heading for metric in LISTED)))
 
 
-def _commit(row: CommitFacts, gate: GateFacts) -> Markdown:
-    branch = base(gate.context.base_ref)
+def _number(gate: GateFacts, row: Past, metric: Metric) -> str:
+    return written(gate.gate, metric, row.result.value(metric)) or NOT_KNOWN
+
+
+def _commit(row: Past, gate: GateFacts) -> Markdown:
+    branch, symbol = base(gate.context.base_ref), BY_DECISION[row.result.decision].symbol
     if row.base and not row.commit:
         return Markdown(f"{branch}, median of {len(gate.baseline.results)}")
     name = code(row.commit[:SHORT_SHA])
     if row.here:
-        return Markdown(f"{row.state.symbol}{NBSP}{strong(name)}")
-    name = link(name, row.url)
+        return Markdown(f"{symbol}{NBSP}{strong(name)}")
+    name = link(name, gate.context.commit_page(row.commit))
     if row.base and gate.context.base_ref:
         name = Markdown(f"{branch} {name}")
-    return Markdown(f"{row.state.symbol}{NBSP}{name}")
+    return Markdown(f"{symbol}{NBSP}{name}")

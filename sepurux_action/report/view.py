@@ -20,7 +20,7 @@ from sepurux_action.evaluation.decision import Rule
 from sepurux_action.evaluation.failures import ClassifiedFailure, severity_rank
 from sepurux_action.evaluation.runs import Scenario
 from sepurux_action.report.gate_facts import GateFacts
-from sepurux_action.report.history import CommitFacts
+from sepurux_action.report.history import Past
 from sepurux_action.report.report import Note, Report, grouped
 from sepurux_action.report.state import State
 
@@ -264,7 +264,7 @@ class View:
     def notes(self) -> Part[Note]:
         return self.first(self.report.notes, "notes")
 
-    def history(self, gate: GateFacts) -> Part[CommitFacts]:
+    def history(self, gate: GateFacts) -> Part[Past]:
         """Return the results of earlier commits, the newest first, and of the base: in a comment, only their median.
 
         A comment on several gates has none.
