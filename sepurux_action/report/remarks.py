@@ -9,6 +9,7 @@ from sepurux_action.common.wording import capitalized, joined
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.drops import DROPS, MIN_RESULTS
 from sepurux_action.evaluation.failures import ClassifiedFailure
+from sepurux_action.evaluation.metrics import SCENARIOS
 from sepurux_action.evaluation.runs import WorkflowRun
 from sepurux_action.report import tables
 from sepurux_action.report.gate_facts import GateFacts
@@ -124,7 +125,7 @@ def _not_compared(say: Words, gate: GateFacts) -> Markdown:
     unknown = "Whether {base} fails in the same way is not known."
     if gate.thresholds.has_base:
         unknown = "Only the numbers of {base} are known, not its failures."
-    return say.when(say.as_markdown and not gate.thresholds.only_small, unknown, base=base)
+    return say.when(say.as_markdown and gate.thresholds.only_missed != SCENARIOS.threshold, unknown, base=base)
 
 
 def steps(say: Words, sections: Sequence[Section]) -> Markdown:

@@ -13,7 +13,7 @@ from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.policy import Change
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.metrics import BY_OPTION, PASS_RATE, RATE
-from sepurux_action.report import history, markdown, remarks, sentences, tables, view
+from sepurux_action.report import history, markdown, next_steps, remarks, sentences, tables, view
 from sepurux_action.report.brief import PROMPT, brief_json
 from sepurux_action.report.context import SHORT_SHA, Context
 from sepurux_action.report.gate_facts import GateFacts
@@ -140,6 +140,7 @@ def _environment(templates: Path, *, as_markdown: bool) -> jinja2.Environment:
     environment.globals |= {
         "history": history,
         "metrics": metrics,
+        "next_steps": next_steps,
         "remarks": remarks,
         "sentences": sentences,
         "indent": Markdown("  "),

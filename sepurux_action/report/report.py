@@ -11,7 +11,6 @@ from sepurux_action.errors import Problem
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.report.context import Context
 from sepurux_action.report.gate_facts import GateFacts
-from sepurux_action.report.state import State
 
 Key = TypeVar("Key")
 
@@ -72,15 +71,6 @@ class Report:
     @property
     def not_passed(self) -> tuple[GateFacts, ...]:
         return tuple(gate for gate in self.gates if not gate.passed)
-
-    @property
-    def approvals(self) -> Sequence[Sequence[GateFacts]]:
-        return [*grouped(self.in_state(State.NEEDS_APPROVAL), lambda gate: gate.approval).values()]
-
-    @property
-    def without_result(self) -> Sequence[Sequence[GateFacts]]:
-        without = (gate for gate in self.acting if not (gate.failed or gate.passed))
-        return [*grouped(without, lambda gate: (gate.state, gate.reason, gate.hint)).values()]
 
 
 def build_report(results: Sequence[GateResult], context: Context, *, short: bool = False) -> Report:

@@ -178,19 +178,14 @@ class Thresholds:
         return tuple(chain.from_iterable(row.check.lacking for row in self.requested))
 
     @property
-    def only_lacking(self) -> bool:
-        """Return whether required mutation categories are all that the gate misses."""
-        return bool(self.lacking) and len(self.missed) <= 1
-
-    @property
     def also_lacking(self) -> tuple[str, ...]:
         """Return the required mutation categories that are missing besides other things."""
-        return () if self.only_lacking else self.lacking
+        return self.lacking if self.missed[1:] else ()
 
     @property
-    def only_small(self) -> bool:
-        """Return whether the gate misses nothing but its number of scenarios."""
-        return [row.check.threshold for row in self.missed] == [metrics.SCENARIOS.threshold]
+    def only_missed(self) -> str:
+        """Return the setting of the only threshold that is missed, '' if none is, or several are."""
+        return self.missed[0].check.threshold if len(self.missed) == 1 else ""
 
     @property
     def dropped(self) -> bool:

@@ -14,7 +14,7 @@ from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.runs import RunResult, WhatFailed
-from sepurux_action.report import advice, sentences
+from sepurux_action.report import next_steps, sentences
 from sepurux_action.report.context import Dashboard
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
 from sepurux_action.report.report import Note, Report, build_report
@@ -124,7 +124,7 @@ def test_a_report_says_that_each_trace_has_a_pass_only_if_each_has_one() -> None
     gate, passed = a_gate_with(min_pass_rate=0.5, max_unsafe=1), a_run(run_with(PASSING, unsafe_attempts=1))
     for third, said in ((passed, "Sepurux reported a pass for each trace alone."), (PENDING, "")):
         (found,) = a_report(passed, passed, third, gate=gate).gates
-        assert (found.rule, advice.reported_pass(found)) == (Rule.THRESHOLD_MISSED, said)
+        assert (found.rule, next_steps.reported_pass(found)) == (Rule.THRESHOLD_MISSED, said)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_gate_that_blocks_although_errors_are_allowed_says_why(rule: Rule, why
     for allowed, said in ((OnUndecided.ALLOW, why), (OnUndecided.BLOCK, "")):
         result = replace(a_result(run, gate=a_gate(on_undecided=allowed)), blocks=True)
         (found,) = build_report([result], a_context(), short=short).gates
-        assert (advice.not_allowed(found), found.would_block) == (said, True)
+        assert (next_steps.not_allowed(found), found.would_block) == (said, True)
 
 
 def test_while_the_evaluation_runs_no_number_misses_its_threshold() -> None:

@@ -11,7 +11,7 @@ from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.result import GateResult, RecordedFail
 from sepurux_action.evaluation.runs import WhatFailed
-from sepurux_action.report import advice, remarks, sentences
+from sepurux_action.report import next_steps, remarks, sentences
 from sepurux_action.report.rendering import render_summary
 from sepurux_action.report.report import build_report
 from sepurux_action.report.view import COMMENT_LIMITS, View
@@ -110,7 +110,7 @@ def test_the_title_of_an_error_is_its_first_clause_and_the_alert_has_the_rest(
     reason: str, title: str, alert: str
 ) -> None:
     [gate] = build_report([a_result(undecided(Decision.ERROR, reason))], a_context()).gates
-    assert (advice.headline(gate), advice.what_happened(gate)) == (title, alert)
+    assert (sentences.headline(gate), next_steps.what_happened(gate)) == (title, alert)
 
 
 def test_a_title_names_the_scenarios_below_the_lowest_rate() -> None:
@@ -138,7 +138,7 @@ def test_a_fail_of_an_earlier_run_says_who_can_start_a_new_evaluation(
 ) -> None:
     say = words(replace(a_result(gate=a_gate(reviewers=reviewers)), recorded=fail))
     restart = f"A re-run evaluates again only if {who} it." if who.endswith("starts") else who
-    assert sentences.restart(say, say.report.gates[0]) == restart
+    assert next_steps.restart(say, say.report.gates[0]) == restart
 
 
 def test_one_line_counts_what_is_fixed() -> None:
@@ -156,7 +156,7 @@ def test_a_fail_of_an_earlier_run_that_fixed_something_was_compared() -> None:
 
 def test_reasons_that_a_short_report_leaves_out_are_counted() -> None:
     results = [a_result(undecided(Decision.ERROR, f"Reason {n}.")) for n in range(3)]
-    first, last = sentences.consequence(words(*results, limits=1))
+    first, last = next_steps.consequence(words(*results, limits=1))
     assert first == "Blocked by g0: Reason 0."
     assert last == "More gates block for 2 other reasons."
 
@@ -164,7 +164,7 @@ def test_reasons_that_a_short_report_leaves_out_are_counted() -> None:
 def test_a_review_event_of_a_fork_says_where_to_evaluate() -> None:
     approval = ApprovalStatus(can_approve=("mona",), read_only=True)
     say = words(a_result(gate=a_gate(stage=Stage.SOFT), approval=approval))
-    (text,) = sentences.consequence(say)
+    (text,) = next_steps.consequence(say)
     assert text.endswith("has a read-only token: evaluate such pull requests in a `workflow_run` workflow.")
 
 
