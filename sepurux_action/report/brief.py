@@ -21,9 +21,8 @@ from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.metrics import METRICS
 from sepurux_action.evaluation.trace_steps import first_lines
-from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import ORDINARY
-from sepurux_action.report.report import Report
+from sepurux_action.report.report import GateFacts, Report
 from sepurux_action.report.thresholds import ThresholdFacts
 from sepurux_action.report.view import COMMENT_LIMITS, View
 

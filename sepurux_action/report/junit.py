@@ -18,8 +18,7 @@ from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.drops import base_heading
 from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.metrics import summary
-from sepurux_action.report.gate_facts import GateFacts
-from sepurux_action.report.report import Report
+from sepurux_action.report.report import GateFacts, Report
 from sepurux_action.report.state import State
 from sepurux_action.report.thresholds import ThresholdFacts
 

@@ -13,9 +13,8 @@ from sepurux_action.evaluation.decision import UNEXPLAINED_FAIL, Decision, Rule
 from sepurux_action.evaluation.enforcement import Reason, Refusal
 from sepurux_action.evaluation.metrics import SCENARIOS
 from sepurux_action.report import remarks, tables
-from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import Markdown
-from sepurux_action.report.report import grouped
+from sepurux_action.report.report import GateFacts, grouped
 from sepurux_action.report.sentences import MOST_NAMED, ending, headline
 from sepurux_action.report.state import State
 from sepurux_action.report.words import Words

@@ -12,8 +12,8 @@ from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.metrics import SCENARIOS
 from sepurux_action.evaluation.runs import WorkflowRun
 from sepurux_action.report import tables
-from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import Markdown
+from sepurux_action.report.report import GateFacts
 from sepurux_action.report.view import Section
 from sepurux_action.report.words import Words
 

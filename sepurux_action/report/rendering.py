@@ -12,11 +12,10 @@ import jinja2
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.policy import Change
 from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.metrics import BY_OPTION, PASS_RATE, RATE
-from sepurux_action.report import history, markdown, next_steps, remarks, sentences, tables, view
+from sepurux_action.evaluation.metrics import BY_OPTION, RATE
+from sepurux_action.report import markdown, next_steps, remarks, sentences, tables, view
 from sepurux_action.report.brief import PROMPT, brief_json
 from sepurux_action.report.context import SHORT_SHA, Context
-from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import Markdown, code, finish
 from sepurux_action.report.report import Report
 from sepurux_action.report.state import State
@@ -138,7 +137,6 @@ def _environment(templates: Path, *, as_markdown: bool) -> jinja2.Environment:
     )
     environment.filters |= _NUMBERS | (_MARKDOWN if as_markdown else _TEXT)
     environment.globals |= {
-        "history": history,
         "metrics": metrics,
         "next_steps": next_steps,
         "remarks": remarks,
@@ -199,11 +197,6 @@ def _shortened(change: Change) -> tuple[str, str]:
     return f"…{old[start:]}", f"…{new[start:]}"
 
 
-def _chart(gate: GateFacts) -> Markdown:
-    lines = history.chart(gate.history, gate.thresholds.needed(PASS_RATE))
-    return markdown.fence(lines, "mermaid") if lines else Markdown("")
-
-
 _NUMBERS: dict[str, Callable[..., object]] = {
     "plural": number_format.pluralize,
     "sha": lambda commit: commit[:SHORT_SHA],
@@ -216,7 +209,7 @@ _MARKDOWN: dict[str, Callable[..., object]] = {
     "alert": _alert,
     "base": tables.base,
     "change": _change,
-    "chart": _chart,
+    "chart": tables.chart,
     "state": state_of,
     "code": code,
     "code_block": markdown.code_block,

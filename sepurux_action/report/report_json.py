@@ -24,11 +24,11 @@ from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.metrics import METRICS, PUBLISHED, Metric
 from sepurux_action.report.brief import METRIC, Brief, brief, whole
-from sepurux_action.report.history import earlier
 from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.outputs import conclusion, run_ids
 from sepurux_action.report.report import Note, Report
 from sepurux_action.report.state import State
+from sepurux_action.report.tables import earlier
 from sepurux_action.report.what_failed import Category
 
 REPORT_JSON, REPORT_MD, JUNIT_XML = REPORT_FILES = ("report.json", "report.md", "junit.xml")
@@ -233,7 +233,7 @@ class _Gate(Shape):
     history: Annotated[
         tuple[_PastResult, ...],
         "The pull request's earlier commits, oldest first.",
-        lambda gate: [] if gate.short else earlier(gate.name, gate.context),
+        lambda gate: [] if gate.short else earlier(gate),
     ]
     reproduction: Annotated[tuple[str, ...], "Lines for a shell that repeat the evaluation."]
 

@@ -10,9 +10,8 @@ from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.runs import Scenario
 from sepurux_action.report import remarks
-from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import Markdown
-from sepurux_action.report.report import Report
+from sepurux_action.report.report import GateFacts, Report
 from sepurux_action.report.state import State
 from sepurux_action.report.thresholds import ThresholdFacts
 from sepurux_action.report.view import Origin, Section

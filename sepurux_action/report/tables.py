@@ -1,31 +1,42 @@
-"""The tables of a report as data, and their two writers: Markdown, and columns for a log and a terminal.
+"""The tables of a report as data, their two writers, Markdown, and columns for a log and a terminal, and the chart.
 
 A cell is text, which a writer escapes, or Markdown.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
+from typing import NamedTuple
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.wording import joined
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.drops import base_heading
-from sepurux_action.evaluation.metrics import LISTED, NOT_KNOWN, Metric
+from sepurux_action.evaluation.metrics import LISTED, NOT_KNOWN
+from sepurux_action.evaluation.published_result import PreviousResult
+from sepurux_action.evaluation.result import summarize
 from sepurux_action.evaluation.runs import Scenario
 from sepurux_action.report import markdown
 from sepurux_action.report.context import SHORT_SHA, Dashboard
-from sepurux_action.report.gate_facts import GateFacts
-from sepurux_action.report.history import Past
 from sepurux_action.report.markdown import NBSP, Markdown, code, escaped, link, strong
+from sepurux_action.report.report import GateFacts
 from sepurux_action.report.state import BY_DECISION, State
 from sepurux_action.report.thresholds import ThresholdFacts, written
 from sepurux_action.report.what_failed import Found, state_of
 
 _DELIMITERS = {"<": "---", ">": "---:"}
+MIN_CHART_POINTS = 3  # two numbers are clearer in a table
+CHART_STEP = 5  # percentage points; the axis starts and ends at a multiple
+CHART = {
+    "xyChart": {"height": 250},  # pixels; Mermaid's default fills a screen
+    # readable on white and on black
+    "themeVariables": {"xyChart": {"plotColorPalette": "#2f81f7, #bf8700", "backgroundColor": "transparent"}},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +179,7 @@ def gate_columns(every: Iterable[GateFacts]) -> Table:
     return Table("<<<>", rows)
 
 
-# -- scenarios and commits --------------------------------------------------------------------------------------------
+# -- scenarios --------------------------------------------------------------------------------------------
 
 
 def worse_scenarios(scenarios: Iterable[Scenario], gate: GateFacts) -> Table:
@@ -208,13 +219,51 @@ def scenario_columns(scenarios: Iterable[Scenario], gate: GateFacts) -> Table:
     return Table(("<", ">6", "<"), rows)
 
 
+# -- numbers over time -------------------------------------------------------------------------------------------------
+
+
+class Past(NamedTuple):
+    """The result of one commit. `here`: the evaluated one; `base`: one of the base, or without a commit the medians."""
+
+    commit: str
+    result: PreviousResult
+    here: bool = False
+    base: bool = False
+
+    @property
+    def rate(self) -> float | None:
+        return self.result.value(metrics.PASS_RATE)
+
+
+def earlier(gate: GateFacts) -> list[Past]:
+    """Return the results of the pull request's earlier commits, the oldest first."""
+    return [Past(each.commit, each.results[gate.name]) for each in gate.context.history if gate.name in each.results]
+
+
+def history(gate: GateFacts) -> list[Past]:
+    """Return the results of this and the earlier commits, then of the base, the newest first; [] if there is one."""
+    rows, results = (
+        [Past(gate.context.commit, summarize(gate), here=True), *reversed(earlier(gate))],
+        gate.baseline.results,
+    )
+    rows += [Past(each.commit, each.result, base=True) for each in results]
+    if len(results) > 1:
+        medians = ((metric.name, gate.baseline.median(metric)) for metric in LISTED)
+        numbers = {name: median for name, median in medians if median is not None}
+        rows.append(Past("", replace(results[0].result, numbers=numbers), base=True))
+    return rows if gate.detailed and rows[1:] else []
+
+
+def without_rate(gate: GateFacts) -> list[str]:
+    return [row.commit[:SHORT_SHA] for row in history(gate) if row.commit and row.rate is None]
+
+
 def commits(rows: Iterable[Past], gate: GateFacts) -> Table:
-    cells = [(_commit(row, gate), *(_number(gate, row, metric) for metric in LISTED)) for row in rows]
+    cells = []
+    for row in rows:
+        numbers = (written(gate.gate, metric, row.result.value(metric)) for metric in LISTED)
+        cells.append((_commit(row, gate), *(number or NOT_KNOWN for number in numbers)))
     return Table("<" + ">" * len(LISTED), cells, ("Commit", *(metric.heading for metric in LISTED)))
-
-
-def _number(gate: GateFacts, row: Past, metric: Metric) -> str:
-    return written(gate.gate, metric, row.result.value(metric)) or NOT_KNOWN
 
 
 def _commit(row: Past, gate: GateFacts) -> Markdown:
@@ -228,3 +277,32 @@ def _commit(row: Past, gate: GateFacts) -> Markdown:
     if row.base and gate.context.base_ref:
         name = Markdown(f"{branch} {name}")
     return Markdown(f"{symbol}{NBSP}{name}")
+
+
+def chart(gate: GateFacts) -> Markdown:
+    """Return the pass rates and the required rate as two lines (https://mermaid.js.org/syntax/xyChart.html), or ''.
+
+    The results of the base come first, then those of the commits, the oldest first.
+    """
+    needed = gate.thresholds.needed(metrics.PASS_RATE)
+    rows = sorted((row for row in reversed(history(gate)) if row.commit), key=lambda row: not row.base)
+    points = [(row.commit[:SHORT_SHA], row.rate * 100) for row in rows if row.rate is not None]
+    if len(points) < MIN_CHART_POINTS:
+        return Markdown("")
+    values = [value for _, value in points]
+    if needed is not None:
+        values.append(needed * 100)
+    low = max(0, math.floor(min(values) / CHART_STEP) * CHART_STEP - CHART_STEP)
+    high = min(100, math.ceil(max(values) / CHART_STEP) * CHART_STEP + CHART_STEP)
+    labels = ", ".join(f'"{re.sub("[^A-Za-z0-9]", "", label)}"' for label, _ in points)
+    lines = [
+        f"%%{{init: {json.dumps(CHART)}}}%%",
+        "xychart-beta",
+        "    accTitle: Pass rate by commit",
+        f"    x-axis [{labels}]",
+        f'    y-axis "passed, %" {low} --> {high}',
+        f"    line [{', '.join(f'{value:.2f}' for _, value in points)}]",
+    ]
+    if needed is not None:
+        lines.append(f"    line [{', '.join([f'{needed * 100:.2f}'] * len(points))}]")
+    return markdown.fence("\n".join(lines), "mermaid")

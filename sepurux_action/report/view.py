@@ -19,10 +19,9 @@ from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.decision import Rule
 from sepurux_action.evaluation.failures import ClassifiedFailure, severity_rank
 from sepurux_action.evaluation.runs import Scenario
-from sepurux_action.report.gate_facts import GateFacts
-from sepurux_action.report.history import Past
-from sepurux_action.report.report import Note, Report, grouped
+from sepurux_action.report.report import GateFacts, Note, Report, grouped
 from sepurux_action.report.state import State
+from sepurux_action.report.tables import Past, history
 
 Limits = Mapping[str, int]
 
@@ -269,8 +268,8 @@ class View:
 
         A comment on several gates has none.
         """
-        here = [row for row in gate.history if not row.base]
-        base = [row for row in gate.history if row.base]
+        here = [row for row in history(gate) if not row.base]
+        base = [row for row in history(gate) if row.base]
         if self.place != "summary":
             base = base[-1:]
         if len(here) + len(base) <= 1 or (self.place == "comment" and len(self.report.gates) > 1):

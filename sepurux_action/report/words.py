@@ -14,9 +14,8 @@ from sepurux_action.errors import Problem
 from sepurux_action.evaluation.ci_run import FailingTool
 from sepurux_action.report import markdown
 from sepurux_action.report.context import SHORT_SHA, Context
-from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import Markdown
-from sepurux_action.report.report import Report
+from sepurux_action.report.report import GateFacts, Report
 from sepurux_action.report.view import View
 
 DOCS = "https://github.com/sepurux/gate-action/blob/main/docs/"

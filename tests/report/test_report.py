@@ -18,6 +18,7 @@ from sepurux_action.report import next_steps, sentences
 from sepurux_action.report.context import Dashboard
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
 from sepurux_action.report.report import Note, Report, build_report
+from sepurux_action.report.tables import history
 from sepurux_action.report.view import COMMENT_LIMITS, View
 from sepurux_action.report.words import MarkdownWords
 from tests.builders import (
@@ -244,7 +245,7 @@ def test_traces_that_are_more_than_a_day_older_than_the_commit_are_named() -> No
 def test_the_history_of_a_gate_goes_by_its_name_and_a_commit_whose_address_is_unknown_is_not_linked() -> None:
     for name, rows in (("other", 0), ("refunds", 2)):
         report = a_report(commit_url="", history=a_history(0.5, gate=name))
-        assert len(report.gates[0].history) == rows
+        assert len(history(report.gates[0])) == rows
         assert "](/" not in render_comment(report, "")
         assert ("| ❌\u00a0`aaaaaaa` |" in render_comment(report, "")) is bool(rows)
 
