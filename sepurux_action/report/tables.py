@@ -27,7 +27,7 @@ from sepurux_action.report.markdown import NBSP, Markdown, code, escaped, link, 
 from sepurux_action.report.report import GateFacts
 from sepurux_action.report.state import BY_DECISION, State
 from sepurux_action.report.thresholds import ThresholdFacts, written
-from sepurux_action.report.what_failed import Found, state_of
+from sepurux_action.report.what_failed import state_of
 
 _DELIMITERS = {"<": "---", ">": "---:"}
 MIN_CHART_POINTS = 3  # two numbers are clearer in a table
@@ -109,7 +109,16 @@ def threshold_columns(gate: GateFacts) -> Table:
 
 
 def gates(every: Sequence[GateFacts], *, linked: bool) -> Table:
-    rows = [(_name(gate, linked=linked), _result(gate), _numbers(gate), _new(gate)) for gate in every]
+    rows = []
+    for gate in every:
+        name, new = code(gate.name), NOT_KNOWN
+        if gate.found.new is not None:
+            new = str(gate.found.new)
+        if linked and gate.dashboard:
+            name = link_to_run(name, gate.dashboard)
+        if gate.found.new:
+            new = strong(new)
+        rows.append((name, _result(gate), _numbers(gate), new))
     headings = ("Gate", "Result", "Passed", "New")
     if any(gate.found.new is not None for gate in every):
         return Table("<<>>", rows, headings)
@@ -128,20 +137,6 @@ def _missed(row: ThresholdFacts) -> str:
     if row.metric.published:
         return row.metric.publish(row.check.value)
     return row.metric.reached_by(row.check.value)
-
-
-def _new(gate: GateFacts) -> str:
-    if gate.found.new is None:
-        return NOT_KNOWN
-    if gate.found.new:
-        return strong(str(gate.found.new))
-    return "0"
-
-
-def _name(gate: GateFacts, *, linked: bool) -> Markdown:
-    if linked and gate.dashboard:
-        return link_to_run(code(gate.name), gate.dashboard)
-    return code(gate.name)
 
 
 def link_to_run(label: str, dashboard: Dashboard) -> Markdown:
@@ -183,16 +178,13 @@ def gate_columns(every: Iterable[GateFacts]) -> Table:
 
 
 def worse_scenarios(scenarios: Iterable[Scenario], gate: GateFacts) -> Table:
-    found = gate.found
-    rows = [(_scenario(each, found), found.rate(each.rate), found.rate_on_base(each)) for each in scenarios]
+    rows, found = [], gate.found
+    for each in scenarios:
+        name, page = code(each.name) or Markdown("no name"), found.pages.get(each.name)
+        if page:
+            name = link_to_run(name, page)
+        rows.append((Markdown(f"❌{NBSP}{name}"), found.rate(each.rate), found.rate_on_base(each)))
     return Table("<>>", rows, ("Scenario", "Result", base(gate.context.base_ref)))
-
-
-def _scenario(scenario: Scenario, found: Found) -> Markdown:
-    name, page = code(scenario.name) or Markdown("no name"), found.pages.get(scenario.name)
-    if page:
-        name = link_to_run(name, page)
-    return Markdown(f"❌{NBSP}{name}")
 
 
 def worse_columns(scenarios: Iterable[Scenario], gate: GateFacts) -> Table:

@@ -84,18 +84,15 @@ class Thresholds:
         limits = [each for each in self.requested if each.check.threshold not in DROPS]
         drops = {each.metric: each.check for each in self.requested if each.check.threshold in DROPS}
         rows = [self._with_drop(each, drops.pop(each.metric, None)) for each in limits]
-        alone = map(self._of_drop, drops.values())
-        return _missed_first([*rows, *filter(None, alone), *self._fewer_scenarios()])
+        alone = (self._of_drop(drop) for drop in drops.values() if drop.state is not CheckState.NOT_COMPARED)
+        return _missed_first([*rows, *alone, *self._fewer_scenarios()])
 
-    def _of_drop(self, drop: Check) -> ThresholdFacts | None:
-        """Return the row of a number that has no other limit, None if its drop is not compared."""
-        metric, gate = DROPS[drop.threshold], self.result.gate
-        if drop.state is CheckState.NOT_COMPARED:
-            return None
+    def _of_drop(self, drop: Check) -> ThresholdFacts:
+        """Return the row of a number that has no other limit."""
+        metric, met = DROPS[drop.threshold], CheckState.MET
         value = self.result.numbers.value(metric)
-        actual = written(gate, metric, value) or "not reported"
-        met, label = CheckState.MET, metric.label
-        number = replace(drop, label=label, actual=actual, value=value, required="", limit=0, state=met)
+        actual = written(self.result.gate, metric, value) or "not reported"
+        number = replace(drop, label=metric.label, actual=actual, value=value, required="", limit=0, state=met)
         return self._with_drop(self._row(number), drop)
 
     def _with_drop(self, row: ThresholdFacts, drop: Check | None) -> ThresholdFacts:
@@ -115,9 +112,8 @@ class Thresholds:
                 actual = metric.format.write(value, needed)
         if drop.state is not CheckState.WITHIN_RANGE:  # which shows in what is needed
             state = min((state, drop.state), key=_interest)
-        base = self.baseline.median(metric)
         check = replace(check, required=required, actual=actual, limit=limit, state=state)
-        return replace(row, check=check, state=BY_CHECK[state], base=base, drop=drop)
+        return replace(row, check=check, state=BY_CHECK[state], drop=drop)
 
     def _row(self, check: Check) -> ThresholdFacts:
         metric = metrics.BY_OPTION.get(check.threshold)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from itertools import accumulate, groupby
+from operator import itemgetter
 from typing import Generic, NamedTuple, Self
 
 from sepurux_action.common import T, number_format
@@ -111,15 +112,11 @@ class Section(NamedTuple):
     lacking: Part[str]
 
     @property
-    def numbered(self) -> bool:
-        return self.origin in {Origin.NEW, Origin.ALL}
-
-    @property
     def has_items(self) -> bool:
         return bool(self.low or self.failures.shown or self.lacking.shown)
 
     def marker(self, number: int) -> str:
-        return f"{number}." if self.numbered else "-"
+        return f"{number}." if self.origin in {Origin.NEW, Origin.ALL} else "-"
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
@@ -166,12 +163,6 @@ class View:
         return len(self.report.gates) > MANY_GATES
 
     @property
-    def rows(self) -> Part[GateFacts]:
-        if self.many:
-            return self.first(self.report.not_passed, "gates")
-        return self.first(self.report.gates, "gates")
-
-    @property
     def sections(self) -> Part[GateFacts]:
         """Return the gates that failed and block, which have a section."""
         return self.first([gate for gate in self.report.acting if gate.failed], "sections")
@@ -180,11 +171,6 @@ class View:
     def not_acting(self) -> Sequence[GateFacts]:
         """Return the gates that did not pass and do not block, which have a collapsed section."""
         return self.first([gate for gate in self.report.not_passed if not gate.blocks], "sections").shown
-
-    @property
-    def passed(self) -> Part[GateFacts]:
-        """Return the gates that passed and have no row."""
-        return self.first(self.report.passed, "gates") if self.many else Part((), 0)
 
     @property
     def linked(self) -> bool:
@@ -223,9 +209,11 @@ class View:
 
     @cached_property
     def _shared(self) -> Mapping[tuple[object, ...], Sequence[str]]:
+        gates = (*self.sections.shown, *self.not_acting)
         if len(self.report.gates) == 1:
             return {}
-        return _gates_by_failure((*self.sections.shown, *self.not_acting))
+        by_kind = grouped(((_kind(each), gate.name) for gate in gates for each in gate.found.failures), itemgetter(0))
+        return {kind: [name for _, name in named] for kind, named in by_kind.items()}
 
     def gates_with(self, gate: GateFacts, failure: ClassifiedFailure) -> Sequence[str]:
         """Return the names of the gates with a section that have a failure, which the first one's section shows."""
@@ -326,14 +314,6 @@ def _by_origin(view: View, gate: GateFacts) -> dict[Origin, list[ClassifiedFailu
     """Return the failures that no earlier section shows."""
     own = (each for each in gate.found.failures if view.gates_with(gate, each)[0] == gate.name)
     return grouped(own, lambda each: Origin.ALL if gate.found.new is None else Origin.of(each))
-
-
-def _gates_by_failure(gates: Iterable[GateFacts]) -> Mapping[tuple[object, ...], Sequence[str]]:
-    names: dict[tuple[object, ...], list[str]] = {}
-    for gate in gates:
-        for failure in gate.found.failures:
-            names.setdefault(_kind(failure), []).append(gate.name)
-    return names
 
 
 def _kind(failure: ClassifiedFailure) -> tuple[object, ...]:
