@@ -159,7 +159,6 @@ class Brief(Shape):
 
 
 def brief(report: Report) -> dict[str, Any]:
-    """Return the whole brief: the gates that failed, the worst first."""
     found: dict[str, Any] = _limited(codec.dump_as(Brief, report), "", from_fork=report.context.from_fork)
     return found
 
@@ -247,7 +246,6 @@ def _without(every: dict[str, Any], cuts: Sequence[_Path]) -> str:
 
 
 def _kept(value: Any, cuts: AbstractSet[_Path], path: _Path = ()) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the value at a path without what is cut."""
     match value:
         case dict():
             return {key: _kept(each, cuts, (*path, key)) for key, each in value.items() if (*path, key) not in cuts}

@@ -54,7 +54,6 @@ class Context:
         return repository + path
 
     def commit_page(self, commit: str) -> str:
-        """Return the address of another commit, '' if it is not known."""
         return self.page(f"/commit/{commit[:LINKED_SHA]}") if commit else ""
 
     def dashboard(self, url: str) -> Dashboard | None:

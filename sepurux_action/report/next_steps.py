@@ -23,7 +23,6 @@ NOTHING = Markdown("")
 
 
 def consequence(say: Words) -> list[Markdown]:
-    """Return what follows from the results, as paragraphs."""
     report, one = say.report, len(say.report.gates) == 1
     if report.problems and not report.gates:
         return [say.paragraph(say.bold(say("Blocked.")), say("Nothing was evaluated."))]
@@ -53,7 +52,6 @@ def _of_one(say: Words, gate: GateFacts) -> Markdown:
 
 
 def _what_to_do(say: Words, gate: GateFacts, whose: str = "the") -> Markdown:
-    """Return why a gate blocks, and what to do."""
     if not gate.failed:
         return remedy(say, gate)
     return say.paragraph(
@@ -67,7 +65,6 @@ def _what_to_do(say: Words, gate: GateFacts, whose: str = "the") -> Markdown:
 
 
 def _of_several(say: Words) -> Iterator[Markdown]:
-    """Yield what follows from several gates of which one blocks, or from a policy that becomes invalid."""
     report, names, blocked_by, ended = say.report, say.view.limits["gates"], say("Blocked by "), NOTHING
     waiting = grouped(report.in_state(State.NEEDS_APPROVAL), lambda gate: gate.approval)
     others = [gate for gate in report.acting if not (gate.failed or gate.passed)]
@@ -127,7 +124,6 @@ def _of_alike(say: Words, gates: Sequence[GateFacts]) -> Markdown:
 
 
 def what_follows(say: Words, gate: GateFacts) -> Markdown:
-    """Return what follows from the result of one gate that did not pass."""
     if not gate.blocks:
         return _not_blocking(say, gate)
     if gate.needs_approval:
@@ -207,7 +203,6 @@ def reported_pass(gate: GateFacts) -> str:
 
 
 def unexplained(gate: GateFacts) -> bool:
-    """Return whether a gate failed although it misses no threshold."""
     return gate.rule is Rule.DECIDED_FAIL and not gate.thresholds.missed
 
 
@@ -361,7 +356,6 @@ def allowed_drops(say: Words, gate: GateFacts) -> Markdown:
 
 
 def _look(say: Words, gates: Sequence[GateFacts]) -> Markdown:
-    """Return what an approver has to look at."""
     counted, what = _counted(gates), "what failed"
     if counted:
         what = f"the {counted}"
@@ -373,7 +367,6 @@ def _look(say: Words, gates: Sequence[GateFacts]) -> Markdown:
 
 
 def approvers(say: Words, gates: Sequence[GateFacts]) -> Markdown:
-    """Return who can approve soft gates, and whose approval does not count."""
     approval, pushed = gates[0].approval, any(gate.gate.uploads_traces for gate in gates)
     if approval is None or approval.unread:
         unread = say("The reviews, or who can approve, could not be read.")
@@ -406,7 +399,6 @@ def approvers(say: Words, gates: Sequence[GateFacts]) -> Markdown:
 
 
 def no_approval(say: Words, gate: GateFacts) -> Markdown:
-    """Return why no one can approve a soft gate that blocks."""
     if gate.gate.stage is Stage.SOFT and gate.approval is None and not gate.short:
         missing = "a pull request" if say.context.pull_request is None else "access to GitHub"
         return say("Without {missing}, a soft gate acts as a hard gate.", missing=missing)

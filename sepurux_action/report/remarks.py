@@ -57,7 +57,6 @@ def _same_for_all(say: Words) -> Markdown:
 
 
 def of_result(say: Words, gate: GateFacts) -> list[Markdown]:
-    """Return what limits the result of a gate."""
     unknown = _not_compared(say, gate)
     if gate in say.view.sections.shown and _same_for_all(say):
         unknown = Markdown("")
@@ -65,7 +64,6 @@ def of_result(say: Words, gate: GateFacts) -> list[Markdown]:
 
 
 def of_numbers(say: Words, gate: GateFacts) -> list[Markdown]:
-    """Return what stands below the numbers of a gate."""
     remarks = [say.prose(gate.confirmation), _continued(say, gate)]
     if say.as_markdown:
         remarks.append(_low_scenario(say, gate))
@@ -129,7 +127,6 @@ def _not_compared(say: Words, gate: GateFacts) -> Markdown:
 
 
 def steps(say: Words, sections: Sequence[Section]) -> Markdown:
-    """Return what the marks of the steps mean; '' if a report shows no steps."""
     lines = [line for section in sections for each in section.failures.shown for line in each.steps]
     marks, meanings = {line[0] for line in lines}, []
     if marks & {"-", "+"}:
@@ -141,7 +138,6 @@ def steps(say: Words, sections: Sequence[Section]) -> Markdown:
 
 
 def _old_traces(say: Words, gate: GateFacts) -> Markdown:
-    """Return which traces cannot show what the evaluated commit does."""
     if not gate.old_traces:
         return Markdown("")
     first, *others = gate.old_traces
@@ -156,7 +152,6 @@ def _old_traces(say: Words, gate: GateFacts) -> Markdown:
 
 
 def fixed_failures(say: Words, gate: GateFacts) -> Markdown:
-    """Return how many failures of the base are fixed."""
     count = len(gate.found.read.fixed)
     if not count:
         return Markdown("")
@@ -189,7 +184,6 @@ def _named(say: Words, gate: GateFacts, failures: Sequence[ClassifiedFailure], o
 
 
 def kind_of_failure(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdown:
-    """Return severity, type, scenario, and mutation of a failure, without its description."""
     severity = json_reader.shorten(json_reader.printable(failure.severity), MAX_SEVERITY_LENGTH)
     severity = say.bold(say.value(severity or "no severity"))
     return Markdown(f"{severity} {type_of_failure(say, gate, failure)}")
@@ -217,14 +211,12 @@ def in_scenarios(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Mar
 
 
 def scenario(say: Words, gate: GateFacts, name: str) -> Markdown:
-    """Return the name of a scenario, which links its run."""
     page = gate.found.pages.get(name)
     shown = say.code(name) or say("no name")
     return tables.link_to_run(shown, page) if page and say.as_markdown else shown
 
 
 def unread(say: Words, gate: GateFacts) -> Markdown:
-    """Return what failed, but was not read."""
     if not gate.found.unread:
         return Markdown("")
     failures, scenarios = gate.found.unread

@@ -154,14 +154,12 @@ def _environment(templates: Path, *, as_markdown: bool) -> jinja2.Environment:
 
 
 def _alert(paragraphs: Sequence[Markdown], kind: str) -> Markdown:
-    """Return paragraphs as an alert; '' without any."""
     if not paragraphs:
         return Markdown("")
     return Markdown(f"> [!{kind}]\n> " + "\n>\n> ".join(paragraphs) + "\n")
 
 
 def _change(change: Change) -> Markdown:
-    """Return a change of the policy: of a setting, with the values before and after, or of a whole gate."""
     if not change.setting:
         added = "added" if change.new else "removed"
         return Markdown(f"gate {code(change.gate)}: {added}")

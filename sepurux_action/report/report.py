@@ -188,7 +188,6 @@ class Report:
 
     @property
     def without_calls(self) -> tuple[GateFacts, ...]:
-        """Return the gates whose traces call no tool."""
         return tuple(gate for gate in self.gates if gate.gate.calls_no_tool and not (gate.skipped or self.short))
 
     def in_state(self, state: str) -> tuple[GateFacts, ...]:

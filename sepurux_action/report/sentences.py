@@ -24,7 +24,6 @@ MOST_NAMED = 3  # gates that a title or a paragraph names
 
 
 def ending(say: Words, gate: GateFacts) -> Markdown:
-    """Return what became of a gate, after its name."""
     if gate.decision is Decision.PENDING:
         waited_s = min(gate.worst.elapsed_s or gate.gate.timeout_s, gate.gate.timeout_s)
         return say(": no decision after {waited}", waited=number_format.duration(waited_s))
@@ -147,7 +146,6 @@ def symbol(say: Words) -> Markdown:
 
 
 def heading(say: Words, gate: GateFacts, section: Section) -> Markdown:
-    """Return the heading of a section of what failed."""
     if section.origin is Origin.ALL:
         return say.paragraph(say(section.origin), say(gate.found.in_scenarios))
     if not say.context.base_ref:
@@ -162,7 +160,6 @@ def heading(say: Words, gate: GateFacts, section: Section) -> Markdown:
 
 
 def low_scenario(say: Words, gate: GateFacts, scenario: Scenario) -> Markdown:
-    """Return a scenario below `min_scenario_pass_rate` as an item of what failed."""
     limit = gate.gate.limits[metrics.LOWEST_SCENARIO.threshold]
     rate, needed = gate.found.rate(scenario.rate), metrics.LOWEST_SCENARIO.format.write(limit, scenario.rate)
     name = remarks.scenario(say, gate, scenario.name)

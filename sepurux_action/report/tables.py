@@ -92,7 +92,6 @@ def thresholds(gate: GateFacts) -> Table:
 
 
 def threshold_columns(gate: GateFacts) -> Table:
-    """Return the thresholds with what each needs, or what the base has."""
     rows = []
     for row in gate.thresholds.shown:
         needs = f"needs {row.check.required}"
@@ -159,7 +158,6 @@ def _result(gate: GateFacts) -> Markdown:
 
 
 def gate_columns(every: Iterable[GateFacts]) -> Table:
-    """Return the gates with what follows from each."""
     rows = []
     for gate in every:
         word = gate.state.word

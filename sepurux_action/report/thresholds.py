@@ -52,7 +52,6 @@ class ThresholdFacts:
 
     @property
     def base_cell(self) -> str:
-        """Return the median for a table, '' if it is not known."""
         if self.base is None:
             return ""
         return (self.metric or metrics.SCENARIOS).format.write(self.base, self.check.limit)

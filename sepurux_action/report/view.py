@@ -164,17 +164,14 @@ class View:
 
     @property
     def sections(self) -> Part[GateFacts]:
-        """Return the gates that failed and block, which have a section."""
         return self.first([gate for gate in self.report.acting if gate.failed], "sections")
 
     @property
     def not_acting(self) -> Sequence[GateFacts]:
-        """Return the gates that did not pass and do not block, which have a collapsed section."""
         return self.first([gate for gate in self.report.not_passed if not gate.blocks], "sections").shown
 
     @property
     def linked(self) -> bool:
-        """Return whether the names of gates in the table are links."""
         return self.limits["sections"] > MANY_GATES
 
     def failures(self, groups: Sequence[ClassifiedFailure]) -> Part[ClassifiedFailure]:
@@ -331,5 +328,4 @@ def _other_numbers(gate: GateFacts) -> Sequence[str]:
 
 
 def _with_steps(failures: Sequence[ClassifiedFailure], most: int) -> Sequence[ClassifiedFailure]:
-    """Return failures of which only the first ones have steps."""
     return [*failures[:most], *(replace(each, steps=()) for each in failures[most:])]

@@ -102,7 +102,6 @@ class Found:
 
     @property
     def count(self) -> float | None:
-        """Return the number of scenarios."""
         return self.result.numbers.value(metrics.SCENARIOS)
 
     @cached_property
@@ -193,7 +192,6 @@ class Found:
         return reason.removesuffix("."), undecided.hint
 
     def rate(self, rate: float | None) -> str:
-        """Return a pass rate as text, '' if it is unknown."""
         return written(self.result.gate, metrics.PASS_RATE, rate)
 
     def rate_on_base(self, scenario: Scenario) -> str:

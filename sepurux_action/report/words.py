@@ -77,7 +77,6 @@ class Words:
         return self.prose(gate.gate.remedies.get(name, f"{{{name}}}"), gate)
 
     def problem(self, problem: Problem) -> Markdown:
-        """Return the place of a problem, its setting, and what it is."""
         return self.value(problem.located)
 
     # -- sentences ----------------------------------------------------------------------------------------------------
@@ -115,7 +114,6 @@ class Words:
 
     @property
     def base(self) -> Markdown:
-        """Return the branch that a gate is compared with."""
         return self.code(self.context.base_ref) or Markdown("this branch")
 
     @property
@@ -123,7 +121,6 @@ class Words:
         return self.code(self.context.base_ref) or Markdown("the base branch")
 
     def worded(self, text: str) -> str:
-        """Return a text with the names that settings have where it is read."""
         if self.view.place == "terminal" or self.context.on_command_line:
             return on_command_line(json_reader.printable(text))
         return in_workflow(text)
