@@ -22,7 +22,7 @@ from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.metrics import METRICS
 from sepurux_action.evaluation.trace_steps import first_lines
 from sepurux_action.report.markdown import ORDINARY
-from sepurux_action.report.report import GateFacts, Report
+from sepurux_action.report.report import Report
 from sepurux_action.report.thresholds import ThresholdFacts
 from sepurux_action.report.view import COMMENT_LIMITS, View
 
@@ -57,11 +57,6 @@ _Name = Annotated[str, {"maxLength": MAX_NAME_LENGTH}]
 def _first_steps(failure: ClassifiedFailure) -> list[str]:
     first_sign = next((index for index, line in enumerate(failure.steps) if not line.startswith(" ")), 0)
     return [line.strip() for line in first_lines(failure.steps, first_sign, MAX_STEPS)]
-
-
-def _check(gate: GateFacts) -> str:
-    """Return the command that evaluates the scenarios that failed once more, on one line."""
-    return "".join(gate.reproduction[-1:]).replace(" \\\n ", "")
 
 
 def _limit(row: ThresholdFacts, kind: str) -> float | None:
@@ -132,7 +127,7 @@ class _BriefGate(Shape):
         str,
         "Command that evaluates the scenarios that failed once more. Left out for forks.",
         {"maxLength": _LONGEST["check"]},
-        _check,
+        lambda gate: "".join(gate.reproduction[-1:]).replace(" \\\n ", ""),
     ]
     run_id: Annotated[_Name, "ID of the worst CI run.", of("worst.run_id")]
     dashboard_url: Annotated[
@@ -172,12 +167,11 @@ def _limited(value: Any, name: str, *, from_fork: bool) -> Any:  # noqa: ANN401 
         case list():
             items = (_limited(each, name, from_fork=from_fork) for each in value)
             return [each for each in items if each]
-        case str() if name in _LEFT_OUT_IF_LONGER and len(value) > _LONGEST[name]:
-            return ""
-        case str() if from_fork and name in _LEFT_OUT_FOR_FORKS:
-            return ""
         case str():
             longest = _LONGEST.get(name, MAX_NAME_LENGTH)
+            too_long = name in _LEFT_OUT_IF_LONGER and len(value) > longest
+            if too_long or (from_fork and name in _LEFT_OUT_FOR_FORKS):
+                return ""
             return _name(value, from_fork=from_fork and name in _NAMES_OF_TRACES, longest=longest)
         case float():
             return whole(value)

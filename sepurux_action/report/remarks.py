@@ -64,28 +64,18 @@ def of_result(say: Words, gate: GateFacts) -> list[Markdown]:
 
 
 def of_numbers(say: Words, gate: GateFacts) -> list[Markdown]:
-    remarks = [say.prose(gate.confirmation), _continued(say, gate)]
-    if say.as_markdown:
-        remarks.append(_low_scenario(say, gate))
-    remarks += _drops(say, gate)
-    return [remark for remark in remarks if remark]
+    remarks = [say.prose(gate.confirmation)]
+    if gate.continued:
+        run = workflow_run(say, gate.continued)
+        remarks.append(say("This run continues the evaluation that {run} started.", run=run))
+    if say.as_markdown and gate.found.low_scenario:
+        name, rate = gate.found.low_scenario
+        remarks.append(say("Lowest scenario: {name}, {rate} passed.", name=say.code(name) or "no name", rate=rate))
+    return [remark for remark in (*remarks, *_drops(say, gate)) if remark]
 
 
 def workflow_run(say: Words, run: WorkflowRun) -> Markdown:
     return say.link(f"run {run.number}", run.url)
-
-
-def _continued(say: Words, gate: GateFacts) -> Markdown:
-    if not gate.continued:
-        return Markdown("")
-    return say("This run continues the evaluation that {run} started.", run=workflow_run(say, gate.continued))
-
-
-def _low_scenario(say: Words, gate: GateFacts) -> Markdown:
-    if not gate.found.low_scenario:
-        return Markdown("")
-    name, rate = gate.found.low_scenario
-    return say("Lowest scenario: {name}, {rate} passed.", name=say.code(name) or "no name", rate=rate)
 
 
 def _drops(say: Words, gate: GateFacts) -> list[Markdown]:
@@ -217,12 +207,10 @@ def scenario(say: Words, gate: GateFacts, name: str) -> Markdown:
 
 
 def unread(say: Words, gate: GateFacts) -> Markdown:
-    if not gate.found.unread:
-        return Markdown("")
     failures, scenarios = gate.found.unread
     of_scenarios = number_format.pluralize(scenarios, "scenario")
     if not failures:
-        return say("The failures of {scenarios} were not read.", scenarios=of_scenarios)
+        return say.when(scenarios, "The failures of {scenarios} were not read.", scenarios=of_scenarios)
     more = number_format.pluralize(failures, "more failure")
     where = say.when(scenarios, " in {scenarios}", scenarios=of_scenarios)
     were = number_format.agree(failures, "{more}{where} was not read.", "{more}{where} were not read.")

@@ -135,7 +135,7 @@ def _environment(templates: Path, *, as_markdown: bool) -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= _NUMBERS | (_MARKDOWN if as_markdown else _TEXT)
+    environment.filters |= _FILTERS
     environment.globals |= {
         "metrics": metrics,
         "next_steps": next_steps,
@@ -189,21 +189,20 @@ def _shortened(change: Change) -> tuple[str, str]:
     """Return both values, shortened at their common beginning so that the difference stays visible."""
     old, new = change.old, change.new
     same = takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False))
-    start = sum(1 for _ in same) - KEPT_BEFORE
+    start = len(list(same)) - KEPT_BEFORE
     if start <= 0 or max(len(old), len(new)) <= MAX_VALUE_LENGTH:
         return old, new
     return f"…{old[start:]}", f"…{new[start:]}"
 
 
-_NUMBERS: dict[str, Callable[..., object]] = {
+_FILTERS: dict[str, Callable[..., object]] = {
     "plural": number_format.pluralize,
     "sha": lambda commit: commit[:SHORT_SHA],
     "whole": number_format.count,
     "duration": number_format.duration,
     "percent": number_format.percent,
     "unescaped": Markdown,
-}
-_MARKDOWN: dict[str, Callable[..., object]] = {
+    # of Markdown
     "alert": _alert,
     "base": tables.base,
     "change": _change,
@@ -217,8 +216,7 @@ _MARKDOWN: dict[str, Callable[..., object]] = {
     "strong": markdown.strong,
     "table": tables.as_markdown,
     "text": markdown.escaped,
-}
-_TEXT: dict[str, Callable[..., object]] = {
+    # of a plain text
     "columns": tables.as_columns,
     "groups": groups,
     "ljust": lambda text, width: Markdown(json_reader.printable(text).ljust(width)),

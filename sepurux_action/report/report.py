@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from operator import itemgetter
 from typing import Annotated, TypeVar
 
 from sepurux_action.common import T
@@ -218,12 +219,11 @@ def grouped(items: Iterable[T], key: Callable[[T], Key]) -> dict[Key, list[T]]:
 
 def _notes(results: Sequence[GateResult]) -> Iterable[Note]:
     """Yield each note once, with the names of its gates unless it applies to all."""
-    gates_by_note: dict[str, dict[str, None]] = {}
-    for result in results:
-        for note in (*result.notes, *result.what_failed.notes):
-            gates_by_note.setdefault(note, {})[result.gate.name] = None
-    for note, names in gates_by_note.items():
+    named = dict.fromkeys(
+        (note, result.gate.name) for result in results for note in (*result.notes, *result.what_failed.notes)
+    )
+    for note, pairs in grouped(named, itemgetter(0)).items():
+        names = tuple(name for _, name in pairs)
         if len(names) == len(results):
-            yield Note(note)
-        else:
-            yield Note(note, tuple(names))
+            names = ()
+        yield Note(note, names)

@@ -21,7 +21,6 @@ from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.drops import Baseline
 from sepurux_action.evaluation.enforcement import ApprovalStatus
-from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.metrics import METRICS, PUBLISHED, Metric
 from sepurux_action.report.brief import METRIC, Brief, brief, whole
 from sepurux_action.report.junit import junit_xml
@@ -53,10 +52,6 @@ def _numbers(metrics: tuple[Metric, ...], read: Callable[..., float | None]) -> 
 
 class _Metrics(Shape):
     more = _numbers(METRICS, CIRun.value)
-
-
-def _ids(decided: GateDecision) -> tuple[str, ...]:
-    return tuple(filter(None, (run.batch_id or run.run_id for run in decided.runs)))
 
 
 class _Threshold(Shape):
@@ -139,7 +134,11 @@ class _Scenario(Shape):
 
 class _Evaluation(Shape):
     decision: Annotated[Decision, "Decision of this evaluation."]
-    ids: Annotated[tuple[str, ...], "IDs of its batches or CI runs.", _ids]
+    ids: Annotated[
+        tuple[str, ...],
+        "IDs of its batches or CI runs.",
+        lambda decided: list(filter(None, (run.batch_id or run.run_id for run in decided.runs))),
+    ]
     metrics: Annotated[_Metrics, "Its numbers, those of all runs together.", of("numbers")]
 
 

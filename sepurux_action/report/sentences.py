@@ -35,18 +35,13 @@ def ending(say: Words, gate: GateFacts) -> Markdown:
         if what := headline(gate):
             return say(" was not evaluated: {what}", what=say.prose(what))
         return say(": no result")
-    numbers = missed(say, gate) if gate.failed else say.value(_reached(gate))
-    return say(" {word}{numbers}", word=gate.state.done, numbers=say.when(numbers, ": {numbers}", numbers=numbers))
-
-
-def _reached(gate: GateFacts) -> str:
-    """Return the numbers of a gate that passed, for its title: `95.0%, nothing unsafe`."""
-    unsafe, numbers = gate.numbers.value(metrics.UNSAFE_ATTEMPTS), [gate.pass_rate]
-    if unsafe == 0:
-        numbers.append("nothing unsafe")
-    elif unsafe:
-        numbers.append(metrics.UNSAFE_ATTEMPTS.named(unsafe))
-    return joined(", ", *numbers)
+    word, numbers, unsafe = gate.state.word, gate.pass_rate, gate.numbers.value(metrics.UNSAFE_ATTEMPTS)
+    if gate.failed:
+        word, numbers = State.FAILED.word, missed(say, gate)
+    elif unsafe is not None:
+        attempts = metrics.UNSAFE_ATTEMPTS.named(unsafe) if unsafe else "nothing unsafe"
+        numbers = joined(", ", numbers, attempts)
+    return say(" {word}{numbers}", word=word, numbers=say.when(numbers, ": {numbers}", numbers=numbers))
 
 
 def headline(gate: GateFacts) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from operator import itemgetter
 from typing import Annotated
 
 from sepurux_action.common import number_format
@@ -60,18 +61,15 @@ class Found:
         return bool(self.failures) and self.result.worst.ci_run.sandbox
 
     @property
-    def unread(self) -> tuple[int, int] | None:
-        """Return how many failures, and of how many scenarios, were not read or not kept; None if all were."""
-        failures, scenarios = self.read.unread_failures + self.read.left_out, self.read.unread_scenarios
-        if failures or scenarios:
-            return failures, scenarios
-        return None
+    def unread(self) -> tuple[int, int]:
+        """Return how many failures, and of how many scenarios, were not read or not kept."""
+        return self.read.unread_failures + self.read.left_out, self.read.unread_scenarios
 
     @property
     def unlisted(self) -> bool:
         """Return whether there may be failures that the report does not list."""
         recorded = self.result.recorded
-        return bool(self.unread or (recorded and not recorded.run))
+        return any(self.unread) or bool(recorded and not recorded.run)
 
     @property
     def tools(self) -> tuple[FailingTool, ...]:
@@ -155,7 +153,7 @@ class Found:
         limit = self.result.gate.limits.get(metrics.LOWEST_SCENARIO.threshold)
         rates = [(each.rate, each) for each in self.read.scenarios or self.result.scenarios]
         low = [(rate, each) for rate, each in rates if rate is not None and limit is not None and rate < limit]
-        return tuple(each for _, each in sorted(low, key=lambda pair: pair[0]))
+        return tuple(each for _, each in sorted(low, key=itemgetter(0)))
 
     @cached_property
     def scenarios(self) -> tuple[Scenario, ...]:
@@ -205,12 +203,12 @@ class Found:
     @property
     def got_worse(self) -> tuple[Scenario, ...]:
         """Return the scenarios whose pass rate is lower than in every result of the base, the largest loss first."""
-        lost = {
-            index: each.base.pass_rate - each.rate
-            for index, each in enumerate(self.read.scenarios)
+        lost = [
+            (each.base.pass_rate - each.rate, each)
+            for each in self.read.scenarios
             if each.rate is not None and each.base.pass_rate is not None and each.rate < min(each.base.rates)
-        }
-        return tuple(self.read.scenarios[index] for index in sorted(lost, key=lambda index: -lost[index]))
+        ]
+        return tuple(each for _, each in sorted(lost, key=itemgetter(0), reverse=True))
 
     @property
     def low_scenario(self) -> tuple[str, str] | None:
