@@ -120,7 +120,7 @@ def _of_alike(say: Words, gates: Sequence[GateFacts]) -> Markdown:
     linked = say.when(say.as_markdown and say.view.linked, "Their names in the table link the Sepurux runs.")
     if not gates[0].gate.uploads_traces:
         return say.paragraph(say("Whoever maintains the scenarios must correct or replace them."), linked)
-    return say.paragraph(say("Fix the failures{push}.", push=and_push(say)), linked)
+    return say.paragraph(say("Fix the failures{push}."), linked)
 
 
 def what_follows(say: Words, gate: GateFacts) -> Markdown:
@@ -265,10 +265,6 @@ def restart(say: Words, gate: GateFacts) -> Markdown:
 # -- what to fix -------------------------------------------------------------------------------------------------------
 
 
-def and_push(say: Words) -> Markdown:
-    return say.when(not say.context.on_command_line, " and push")
-
-
 def in_brackets(say: Words, gate: GateFacts) -> Markdown:
     return say.when(say.as_markdown and gate.dashboard, " ({run})", run=say.run(gate))
 
@@ -291,7 +287,7 @@ def fix(say: Words, gate: GateFacts, whose: str) -> Markdown:
         return say.paragraph(record, lacking, evidence(say, gate))
     if gate.recorded and not gate.recorded.run and gate.dashboard and not gate.thresholds.dropped:
         look = "What failed is in the {run}: fix it{push}."
-        return say(look, run=say.run(gate), push=and_push(say))
+        return say(look, run=say.run(gate))
     if unnamed := without_failures(say, gate):
         return unnamed
     return say.paragraph(allowed_drops(say, gate), _what_to_fix(say, gate, whose), lacking, evidence(say, gate))
@@ -304,8 +300,8 @@ def without_failures(say: Words, gate: GateFacts) -> Markdown:
     if gate.found.failures or gate.found.unlisted or gate.short:
         return NOTHING
     if not gate.dashboard:
-        push = say.when(and_push(say), ", and push")
-        return say("Sepurux names no failure. Fix what made the agent fail{push}.", push=push)
+        comma = say.when(not say.context.on_command_line, ",")
+        return say("Sepurux names no failure. Fix what made the agent fail{comma}{push}.", comma=comma)
     look = "Sepurux names no failure, so look at the attempts in the {run}, fix what they show, and push."
     if say.context.on_command_line:
         look = "Sepurux names no failure, so look at the attempts in the {run}, and fix what they show."
@@ -314,16 +310,16 @@ def without_failures(say: Words, gate: GateFacts) -> Markdown:
 
 def _what_to_fix(say: Words, gate: GateFacts, whose: str) -> Markdown:
     """Return which failures to fix: the new ones, or if none is new, all; of a drop, the scenarios that got worse."""
-    push, failures, worse = and_push(say), gate.found.failures, len(gate.found.got_worse)
+    failures, worse = gate.found.failures, len(gate.found.got_worse)
     if gate.thresholds.dropped and (worse or not failures):
         what = number_format.agree(worse, "the scenario that got worse", f"the {worse} scenarios that got worse")
-        return say("Fix {what}{push}.", what=what if worse else "what got worse", push=push)
-    what, count = _counted([gate]), len(failures)
+        return say("Fix {what}{push}.", what=what if worse else "what got worse")
+    what = _counted([gate])
     if what and all(each.on_base and not each.is_new for each in failures):
         one = "The failure is on {base} too. Fix it{push}."
-        also = number_format.agree(count, one, "All {count} failures are on {base} too. Fix them{push}.")
-        return say(also, count=count, base=say.base, push=push)
-    return say("Fix {whose} {what}{push}.", whose=whose, what=what or "failures", push=push)
+        also = number_format.agree(len(failures), one, "All {count} failures are on {base} too. Fix them{push}.")
+        return say(also, count=len(failures))
+    return say("Fix {whose} {what}{push}.", whose=whose, what=what or "failures")
 
 
 def _counted(gates: Sequence[GateFacts]) -> str:
@@ -344,8 +340,8 @@ def allowed_drops(say: Words, gate: GateFacts) -> Markdown:
     for row in gate.thresholds.rows:
         if row.drop and row.dropped and row.metric:
             results = len(gate.baseline.values(row.metric))
-            last = say.when(results, "the last {results} results on {base}", results=results, base=say.base)
-            last = last or say("the results on {base} that it was compared with", base=say.base)
+            last = say.when(results, "the last {results} results on {base}", results=results)
+            last = last or say("the results on {base} that it was compared with")
             points = row.drop.required.removeprefix("≤ ")
             higher = "{points} points are allowed, and each of {last} is higher."
             sentences.append(say(higher, points=points, last=last))

@@ -89,14 +89,14 @@ def _drops(say: Words, gate: GateFacts) -> list[Markdown]:
                 lowest, highest = (metric.format.write(end(values), None) for end in (min, max))
                 between = say(": {lowest} to {highest}", lowest=lowest, highest=highest)
             dropped = "⚠️ The {noun} dropped, but the last results on {base} vary as much{between}. This does not block."
-            remarks.append(say(dropped, noun=metric.noun, base=say.base, between=between))
+            remarks.append(say(dropped, noun=metric.noun, between=between))
     waiting = [DROPS[check.threshold] for check in gate.checks if check.state is CheckState.NOT_COMPARED]
     if waiting:
         results = len(gate.baseline.values(waiting[0]))
         few = "⏳ Drops are not compared yet: {base} has {results} of the {least} results that this needs."
-        run = say("Run the gate on pushes to {base}", base=say.base)
+        run = say("Run the gate on pushes to {base}")
         page = say.page(run, "noisy-agents.md#blocking-only-what-gets-worse")
-        remarks.append(say.paragraph(say(few, base=say.base, results=results, least=MIN_RESULTS), page))
+        remarks.append(say.paragraph(say(few, results=results, least=MIN_RESULTS), page))
     return remarks
 
 
@@ -107,7 +107,7 @@ def _not_compared(say: Words, gate: GateFacts) -> Markdown:
     if gate.recorded and (gate.thresholds.dropped or gate.found.read.fixed):  # an earlier run compared it
         return Markdown("")
     if gate.thresholds.dropped:
-        needs = say("Which scenarios got worse is not known: this needs results of {base} by scenario.", base=say.base)
+        needs = say("Which scenarios got worse is not known: this needs results of {base} by scenario.")
         return say.paragraph(needs, say.page("Keep these results", "configuration.md#results-by-scenario"))
     base = say.base if say.context.base_ref else Markdown("an earlier commit")
     unknown = "Whether {base} fails in the same way is not known."
@@ -120,7 +120,7 @@ def steps(say: Words, sections: Sequence[Section]) -> Markdown:
     lines = [line for section in sections for each in section.failures.shown for line in each.steps]
     marks, meanings = {line[0] for line in lines}, []
     if marks & {"-", "+"}:
-        meanings = [say("`-` only on {base}", base=say.base), say("`+` only here")]
+        meanings = [say("`-` only on {base}"), say("`+` only here")]
     if ">" in marks:
         meanings.append(say("`>` failed"))
     what = "Recorded steps, numbered by event: {meanings}."
@@ -147,7 +147,7 @@ def fixed_failures(say: Words, gate: GateFacts) -> Markdown:
         return Markdown("")
     fixed = number_format.pluralize(count, "earlier failure")
     if say.context.base_ref:
-        fixed = say("{failures} of {base}", failures=number_format.pluralize(count, "failure"), base=say.base)
+        fixed = say("{failures} of {base}", failures=number_format.pluralize(count, "failure"))
     return say(number_format.agree(count, "{fixed} is fixed.", "{fixed} are fixed."), fixed=fixed)
 
 
@@ -222,7 +222,7 @@ def compared(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdow
     failed, every = gate.found.recordings_with(failure)
     clauses = [f"in {failed} of {every} recordings"] if every > 1 else []
     if failure.on_base:
-        clauses.append(failure.on_base.sentence(say.when(say.context.base_ref, "on {base}", base=say.base)))
+        clauses.append(failure.on_base.sentence(say.when(say.context.base_ref, "on {base}")))
     if not clauses:
         return Markdown("")
     ended = not failure.description or failure.description.endswith((".", "!", "?", "…"))

@@ -79,7 +79,7 @@ def _phrase(say: Words, gate: GateFacts, row: ThresholdFacts) -> Markdown:
     if row.drop and row.dropped:
         reached = metric.reached_by(gate.numbers.value(metric) or 0, row.check.limit)
         below = "{reached}, {points} points below {base}"
-        return say(below, reached=reached, points=row.drop.actual, base=say.base)
+        return say(below, reached=reached, points=row.drop.actual)
     if metric is metrics.LOWEST_SCENARIO and gate.found.below:
         lowest, *others = gate.found.below
         needed, name = metric.format.write(row.check.limit, value), say.code(lowest.name) or say("no name")
@@ -151,7 +151,7 @@ def heading(say: Words, gate: GateFacts, section: Section) -> Markdown:
         Origin.NOT_COMPARED: "Not compared: {base} has no result of these scenarios",
         Origin.LACKING: Origin.LACKING,
     }
-    return say(headings[section.origin], base=say.base)
+    return say(headings[section.origin])
 
 
 def low_scenario(say: Words, gate: GateFacts, scenario: Scenario) -> Markdown:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain
 
 from sepurux_action.common import number_format
 from sepurux_action.config.gate import Gate
@@ -116,10 +115,8 @@ class Thresholds:
 
     def _row(self, check: Check) -> ThresholdFacts:
         metric = metrics.BY_OPTION.get(check.threshold)
-        if not self.final:
-            return ThresholdFacts(check=check, state=State.NO_DECISION)
-        state = BY_CHECK[check.state]
-        if metric is None:
+        state = BY_CHECK[check.state] if self.final else State.NO_DECISION
+        if metric is None or not self.final:
             return ThresholdFacts(check=check, state=state)
         now = published_numbers(self.result.numbers, self.result.gate)
         value = None if check.threshold == metric.drop else now.get(metric.name)
@@ -170,7 +167,7 @@ class Thresholds:
 
     @property
     def lacking(self) -> tuple[str, ...]:
-        return tuple(chain.from_iterable(row.check.lacking for row in self.requested))
+        return tuple(name for row in self.requested for name in row.check.lacking)
 
     @property
     def also_lacking(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import itemgetter
@@ -118,20 +119,15 @@ class Found:
         return f"in {of_all}"
 
     @cached_property
-    def _names_of_scenarios(self) -> Mapping[tuple[object, ...], Sequence[str]]:
-        names: dict[tuple[object, ...], list[str]] = {}
-        if not self.in_scenarios:
-            return names
-        for scenario in self.failed_scenarios:
-            for group in groups(scenario.failures):
-                names.setdefault(group.kind, []).append(scenario.name)
-        return names
+    def _kinds(self) -> Sequence[tuple[str, AbstractSet[object]]]:
+        scenarios = self.failed_scenarios if self.in_scenarios else ()
+        return [(each.name, {group.kind for group in groups(each.failures)}) for each in scenarios]
 
     def scenarios_with(self, group: ClassifiedFailure) -> Sequence[str]:
         """Return the names of the scenarios with failures of a group, the worst first; () if they are not known."""
         if group.scenario:
             return (group.scenario,)
-        return self._names_of_scenarios.get(group.kind, ())
+        return [name for name, kinds in self._kinds if group.kind in kinds]
 
     def page(self, scenario: Scenario) -> Dashboard | None:
         """Return the page of a scenario's run at Sepurux: of several recordings the worst one's."""

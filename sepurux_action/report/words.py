@@ -82,8 +82,10 @@ class Words:
     # -- sentences ----------------------------------------------------------------------------------------------------
 
     def __call__(self, sentence: str, **values: object) -> Markdown:
-        """Return a sentence of this program, in which every value in braces is escaped."""
-        return Markdown(sentence.format(**{name: self.value(each) for name, each in values.items()}))
+        """Return a sentence of this program with every value in braces escaped; it knows `base` and `push` itself."""
+        push = "" if self.context.on_command_line else " and push"
+        known = {"base": self.base, "push": Markdown(push), **values}
+        return Markdown(sentence.format(**{name: self.value(each) for name, each in known.items()}))
 
     def when(self, condition: object, sentence: str, **values: object) -> Markdown:
         return self(sentence, **values) if condition else Markdown("")
