@@ -18,7 +18,7 @@ from sepurux_action.report.view import Origin, Section
 from sepurux_action.report.words import Words
 
 # Up to the first bracket or colon that is not part of a quoted name.
-_CLAUSE = re.compile(r"""(?P<first>(?:`[^`]*`|"(?:[^"\\]|\\.)*"|.)*?)(?: \(|: |$)""", re.DOTALL)
+_CLAUSE = re.compile(r"""(?P<first>(?:`[^`]*`|"(?:[^"\\]|\\.)*"|.)*?)(?: \(|: |$).*""", re.DOTALL)
 MAX_HEADLINE_LENGTH = 150  # characters; the alert shows a longer one
 MOST_NAMED = 3  # gates that a title or a paragraph names
 
@@ -49,12 +49,8 @@ def headline(gate: GateFacts) -> str:
 
     It is '' too if it is too long for a title.
     """
-    if gate.rule is not Rule.NOT_POLLED:
-        return ""
-    found = _CLAUSE.match(gate.detail)
-    if found is None or len(found["first"].removesuffix(".")) > MAX_HEADLINE_LENGTH:
-        return ""
-    return found["first"].removesuffix(".")
+    first = _CLAUSE.sub(r"\g<first>", gate.detail, count=1).removesuffix(".")
+    return first if gate.rule is Rule.NOT_POLLED and len(first) <= MAX_HEADLINE_LENGTH else ""
 
 
 def missed(say: Words, gate: GateFacts) -> Markdown:
@@ -99,10 +95,7 @@ def title(say: Words) -> Markdown:
         return say("{problems} in the settings", problems=number_format.pluralize(len(report.problems), "problem"))
     if every == 1:
         return say("{name}{ending}", name=say.code(gates[0].name), ending=ending(say, gates[0]))
-    counts = [
-        (len(blocking), "blocks", "block"),
-        (len(waiting), "needs an approval", "need an approval"),
-    ]
+    counts = [(len(blocking), "blocks", "block"), (len(waiting), "needs an approval", "need an approval")]
     if not report.acting:
         failed, passed, skipped = report.failed, report.in_state(State.PASSED), report.in_state(State.SKIPPED)
         unfinished = len(report.not_passed) - len(failed)

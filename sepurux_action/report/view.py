@@ -164,7 +164,7 @@ class View:
 
     @property
     def sections(self) -> Part[GateFacts]:
-        return self.first([gate for gate in self.report.acting if gate.failed], "sections")
+        return self.first([gate for gate in self.report.failed if gate.blocks], "sections")
 
     @property
     def not_acting(self) -> Sequence[GateFacts]:
@@ -284,20 +284,13 @@ class View:
     def details_title(self) -> str:
         gates, earlier = self.details.shown, 0
         if gates and self.place == "comment":
-            commits = self.history(gates[0])
-            earlier = commits.more + sum(not (row.here or row.base) for row in commits.shown)
+            rows = self.history(gates[0])
+            earlier = rows.more + sum(not (row.here or row.base) for row in rows.shown)
         if gates and gates[0].passed:
-            numbers = [*_other_numbers(gates[0])[:NUMBERS_IN_TITLE]]
-            if earlier:
-                numbers.append(number_format.pluralize(earlier, "earlier commit"))
-            return joined(": ", "Details", ", ".join(numbers))
-        contains = {
-            "earlier commits": earlier,
-            "run details": gates,
-            "notes": self.notes.shown,
-        }
-        title = ", ".join(name for name, there in contains.items() if there)
-        return capitalized(title)
+            commits = number_format.pluralize(earlier, "earlier commit") if earlier else ""
+            return joined(": ", "Details", joined(", ", *_other_numbers(gates[0])[:NUMBERS_IN_TITLE], commits))
+        contains = {"earlier commits": earlier, "run details": gates, "notes": self.notes.shown}
+        return capitalized(", ".join(name for name, there in contains.items() if there))
 
     @property
     def leaves_out_details(self) -> bool:
