@@ -17,7 +17,6 @@ from sepurux_action.report.report import GateFacts
 from sepurux_action.report.view import Section
 from sepurux_action.report.words import Words
 
-MOST_NAMED = 3  # failures of a gate that passed
 MOST_SCENARIOS = 10  # of one failure in a summary
 MAX_SEVERITY_LENGTH = 24  # characters
 RECORD = ("Record traces in the workflow", "record-traces.md#record-in-the-workflow")
@@ -149,28 +148,6 @@ def fixed_failures(say: Words, gate: GateFacts) -> Markdown:
     if say.context.base_ref:
         fixed = say("{failures} of {base}", failures=number_format.pluralize(count, "failure"))
     return say(number_format.agree(count, "{fixed} is fixed.", "{fixed} are fixed."), fixed=fixed)
-
-
-def failures_of_passed(say: Words, gate: GateFacts) -> Markdown:
-    """Return what is fixed and what failed in a gate that passed: up to three failures are named, more are counted."""
-    new, others = [[each for each in gate.found.failures if each.is_new is kind] for kind in (True, False)]
-    fixed, sentences = fixed_failures(say, gate), []
-    if new:
-        sentences.append(_named(say, gate, new, "1 failure is new", "{count} failures are new"))
-    if others:
-        one, many = "1 failure", "{count} failures"
-        if new or fixed:
-            one, many = "1 remains", "{count} remain"
-        sentences.append(_named(say, gate, others, one, many))
-    return say.paragraph(fixed, *sentences)
-
-
-def _named(say: Words, gate: GateFacts, failures: Sequence[ClassifiedFailure], one: str, many: str) -> Markdown:
-    count = say(number_format.agree(len(failures), one, many), count=len(failures))
-    if len(failures) > MOST_NAMED:
-        return say("{count}.", count=count)
-    named = Markdown(", ".join(kind_of_failure(say, gate, each) for each in failures))
-    return say("{count}: {named}.", count=count, named=named)
 
 
 def kind_of_failure(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdown:

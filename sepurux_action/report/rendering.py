@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache, partial
 from itertools import takewhile
 from pathlib import Path
@@ -153,25 +153,14 @@ def _environment(templates: Path, *, as_markdown: bool) -> jinja2.Environment:
 # -- filters: how a template writes a value ---------------------------------------------------------------------------
 
 
-def _alert(paragraphs: Sequence[Markdown], kind: str) -> Markdown:
-    if not paragraphs:
-        return Markdown("")
-    return Markdown(f"> [!{kind}]\n> " + "\n>\n> ".join(paragraphs) + "\n")
-
-
-def _change(change: Change) -> Markdown:
-    if not change.setting:
-        added = "added" if change.new else "removed"
-        return Markdown(f"gate {code(change.gate)}: {added}")
-    old, new = (_value(text, change.setting) for text in _shortened(change))
-    what = f"{old} → {new}"
-    if not change.new:
-        what = "removed"
-    elif not change.old:
-        what = f"set to {new}"
-    if change.gate:
-        return Markdown(f"{code(change.setting)} of {code(change.gate)}: {what}")
-    return Markdown(f"{code(change.setting)}: {what}")
+def _values(change: Change) -> list[Markdown]:
+    """Return both values of a setting, shortened at their common beginning so that the difference stays visible."""
+    old, new = change.old, change.new
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False))
+    start = len(list(same)) - KEPT_BEFORE
+    if start > 0 and max(len(old), len(new)) > MAX_VALUE_LENGTH:
+        old, new = f"…{old[start:]}", f"…{new[start:]}"
+    return [_value(each, change.setting) for each in (old, new)]
 
 
 def _value(text: str, setting: str) -> Markdown:
@@ -185,16 +174,6 @@ def _value(text: str, setting: str) -> Markdown:
     return markdown.escaped(text)
 
 
-def _shortened(change: Change) -> tuple[str, str]:
-    """Return both values, shortened at their common beginning so that the difference stays visible."""
-    old, new = change.old, change.new
-    same = takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False))
-    start = len(list(same)) - KEPT_BEFORE
-    if start <= 0 or max(len(old), len(new)) <= MAX_VALUE_LENGTH:
-        return old, new
-    return f"…{old[start:]}", f"…{new[start:]}"
-
-
 _FILTERS: dict[str, Callable[..., object]] = {
     "plural": number_format.pluralize,
     "sha": lambda commit: commit[:SHORT_SHA],
@@ -203,9 +182,7 @@ _FILTERS: dict[str, Callable[..., object]] = {
     "percent": number_format.percent,
     "unescaped": Markdown,
     # of Markdown
-    "alert": _alert,
     "base": tables.base,
-    "change": _change,
     "chart": tables.chart,
     "state": state_of,
     "code": code,
@@ -216,6 +193,7 @@ _FILTERS: dict[str, Callable[..., object]] = {
     "strong": markdown.strong,
     "table": tables.as_markdown,
     "text": markdown.escaped,
+    "values": _values,
     # of a plain text
     "columns": tables.as_columns,
     "groups": groups,

@@ -8,8 +8,6 @@ from sepurux_action.common import number_format
 from sepurux_action.common.wording import joined
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.runs import Scenario
-from sepurux_action.report import remarks
 from sepurux_action.report.markdown import Markdown
 from sepurux_action.report.report import GateFacts, Report
 from sepurux_action.report.state import State
@@ -145,10 +143,3 @@ def heading(say: Words, gate: GateFacts, section: Section) -> Markdown:
         Origin.LACKING: Origin.LACKING,
     }
     return say(headings[section.origin])
-
-
-def low_scenario(say: Words, gate: GateFacts, scenario: Scenario) -> Markdown:
-    limit = gate.gate.limits[metrics.LOWEST_SCENARIO.threshold]
-    rate, needed = gate.found.rate(scenario.rate), metrics.LOWEST_SCENARIO.format.write(limit, scenario.rate)
-    name = remarks.scenario(say, gate, scenario.name)
-    return say("{name} passed {rate}, {needed} needed.", name=name, rate=rate, needed=needed)

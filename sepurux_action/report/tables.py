@@ -244,10 +244,6 @@ def history(gate: GateFacts) -> list[Past]:
     return rows if gate.detailed and rows[1:] else []
 
 
-def without_rate(gate: GateFacts) -> list[str]:
-    return [row.commit[:SHORT_SHA] for row in history(gate) if row.commit and row.rate is None]
-
-
 def commits(rows: Iterable[Past], gate: GateFacts) -> Table:
     cells = []
     for row in rows:

@@ -46,7 +46,6 @@ class Origin(StrEnum):
 
 
 NUMBERS_IN_TITLE = 2
-RECORD_AGAIN = "# First record the traces again, as the workflow does."
 MOST_WORSE = 5  # scenarios that got worse in a comment
 COMMENT_CHARACTERS = 65_000  # GitHub accepts 65,536
 NOTICE_CHARACTERS = 1_000  # of them, for a line about a later commit
@@ -261,12 +260,6 @@ class View:
             return Part((), 0)
         most = self.limits["history"] + 1  # this commit, too
         return Part([*here[:most], *base], len(here[most:]))
-
-    def reproduction(self, gate: GateFacts) -> tuple[str, ...]:
-        repeated = gate.failed and gate.gate.uploads_traces and gate.reproduction
-        if self.report.context.on_command_line or not repeated:
-            return ()
-        return (RECORD_AGAIN, *gate.reproduction)
 
     def other_numbers(self, gate: GateFacts) -> Sequence[str]:
         """Return the numbers without a threshold that the title of the details does not have."""
