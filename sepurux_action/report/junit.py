@@ -13,7 +13,6 @@ from enum import StrEnum
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.wording import capitalized, joined, optional
 from sepurux_action.config.command_line import in_workflow, on_command_line
-from sepurux_action.errors import Problem
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.drops import base_heading
 from sepurux_action.evaluation.failures import ClassifiedFailure
@@ -94,11 +93,6 @@ def _given(**attributes: object) -> dict[str, str]:
     return {name: json_reader.shorten(text, MAX_CASE_TEXT_LENGTH) for name, text in texts.items()}
 
 
-def _of_problem(problem: Problem) -> _Case:
-    name = problem.where.replace("`", "") or "policy file"
-    return _Case(name, CaseState.ERROR, str(problem), "bad_settings", problem.file, problem.line)
-
-
 def _suites(report: Report) -> Iterator[tuple[str, str, tuple[_Case, ...], Mapping[str, str]]]:
     """Yield name, seconds, cases, and properties of each suite. The properties are thresholds that have no case."""
     for gate in report.gates:
@@ -107,7 +101,11 @@ def _suites(report: Report) -> Iterator[tuple[str, str, tuple[_Case, ...], Mappi
         without_case = {name: rows[name] for name in rows if name not in {case.name for case in cases}}
         yield gate.name, optional("{:.3f}", seconds), cases, without_case
     if report.problems:
-        yield "settings", "", tuple(map(_of_problem, report.problems)), {}
+        named = [(each.where.replace("`", "") or "policy file", each) for each in report.problems]
+        cases = tuple(
+            _Case(name, CaseState.ERROR, str(each), "bad_settings", each.file, each.line) for name, each in named
+        )
+        yield "settings", "", cases, {}
 
 
 def _cases(gate: GateFacts) -> Iterator[_Case]:
@@ -116,11 +114,13 @@ def _cases(gate: GateFacts) -> Iterator[_Case]:
     Without such scenarios, or if none of these cases says why the gate has its result, the gate itself is a case.
     """
     read = [each for each in gate.found.read.scenarios if each.read or each.failed]
-    missed: tuple[ThresholdFacts, ...] = ()
-    if read and not gate.found.failed_scenarios:
-        missed = gate.thresholds.missed
+    missed = gate.thresholds.missed if read and not gate.found.failed_scenarios else ()
     if not read or gate.decision.is_undecided or (gate.failed and not (missed or gate.found.failed_scenarios)):
-        yield _case(gate, "result", _OF_GATE[gate.state], _result(gate, () if read else gate.found.failures))
+        words = on_command_line if gate.context.on_command_line else in_workflow
+        approval = optional(NEEDS_APPROVAL, gate.state is State.NEEDS_APPROVAL)
+        failures = "" if read else _listed(gate, gate.found.failures)
+        text = joined(" ", gate.reason, words(gate.hint), approval, failures)
+        yield _case(gate, "result", _OF_GATE[gate.state], text)
     for row in missed:
         yield _case(gate, row.check.threshold, CaseState.FAILURE, _sentence(row))
     for scenario in read:
@@ -139,12 +139,6 @@ def _cases(gate: GateFacts) -> Iterator[_Case]:
     if read and (more := max(len(gate.found.read.scenarios), gate.found.count or 0) - len(read)):
         text = f"{number_format.pluralize(more, 'more scenario')} without numbers."
         yield _Case("more scenarios", CaseState.SKIPPED, text)
-
-
-def _result(gate: GateFacts, failures: Iterable[ClassifiedFailure]) -> str:
-    words = on_command_line if gate.context.on_command_line else in_workflow
-    approval = NEEDS_APPROVAL if gate.state is State.NEEDS_APPROVAL else ""
-    return joined(" ", gate.reason, words(gate.hint), approval, _listed(gate, failures))
 
 
 def _listed(gate: GateFacts, failures: Iterable[ClassifiedFailure]) -> str:
