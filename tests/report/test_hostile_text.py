@@ -192,18 +192,6 @@ def test_a_listing_is_read_as_its_lines_without_what_cannot_be_seen(lines: list[
 ordinary = st.from_regex(r"[A-Za-z0-9_.:/+-]{1,12}( [A-Za-z0-9_.:/+-]{1,12}){0,3}", fullmatch=True)
 
 
-@given(ordinary)
-@example("payments.refund")
-@example("Refund API: v2/eu-west_1")
-def test_every_ordinary_name_in_a_report_is_verbatim(name: str) -> None:
-    results = hostile_result(name), a_result(gate=a_gate(name=f"{name} two"))
-    report = build_report(results, hostile_context(name, name))
-    for rendered in (render_summary(report), as_comment(report)):
-        for shown in (f"{name}0", f"{name} two"):
-            assert f"`{shown}`" in rendered
-        assert not re.findall(r"`[^`\n]*&[#a-z0-9]+;[^`\n]*`", rendered)
-
-
 def errors(name: str) -> Iterator[GateResult]:
     """Yield gates whose errors quote a name: a campaign, a project, a trace, a run, or a base's run."""
     listed = [{"name": name, "campaign_id": f"{name} {n}"} for n in range(2)]
@@ -266,6 +254,7 @@ def test_no_report_on_ordinary_names_contains_an_invisible_character(name: str) 
     reports = [build_report(each, context) for each in results]
     for report in [*reports, a_settings_report(Problem(where="input `campaign`", message=f'"{name}" is not accepted'))]:
         for rendered in (render_summary(report), as_comment(report)):
+            assert f"`{name}`" in rendered
             assert not re.search("[\u200b-\u200f\u2060\ufeff]", rendered)
             assert not re.search(r"&#?\w+;", rendered.replace("&#95;", ""))
 

@@ -15,7 +15,6 @@ from sepurux_action.config.stage import OnUndecided
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.runs import RunResult, Scenario, WhatFailed
 from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.report import Report, build_report
@@ -73,12 +72,8 @@ def shown(report: Report) -> dict[str, str]:
     return {case.name: joined(": ", case_state(case), texts[case.name]) for case in found}
 
 
-def a_report(
-    *failures: ClassifiedFailure, run: RunResult | None = None, found: WhatFailed | None = None, **gate: object
-) -> Report:
-    settings = a_gate(**gate)
-    failed = found or WhatFailed(failures=() if run else failures or FAILURES)
-    return build_report([a_result(run or a_run(FAILING), gate=settings, what_failed=failed)], a_context())
+def a_report(run: RunResult, found: WhatFailed | None = None, **gate: object) -> Report:
+    return build_report([a_result(run, gate=a_gate(**gate), what_failed=found)], a_context())
 
 
 # -- every state ------------------------------------------------------------------------------------------------------
@@ -161,7 +156,7 @@ def test_what_a_gate_and_its_scenarios_did_is_a_case(report: Report, cases: dict
 
 
 def test_the_failures_of_a_gate_are_in_its_case_without_scenarios_and_its_thresholds_are_properties() -> None:
-    report = a_report()
+    report = a_report(a_run(FAILING), WhatFailed(failures=FAILURES))
     assert "medium tool_misuse: Called the tool without its order id.; " in shown(report)["result"]
     (suite,) = JUnitXml.fromstring(junit_xml(report))
     assert {each.name: each.value for each in suite.properties()} == {  # type: ignore[no-untyped-call]
