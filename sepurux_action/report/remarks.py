@@ -15,6 +15,7 @@ from sepurux_action.report import tables
 from sepurux_action.report.markdown import Markdown
 from sepurux_action.report.report import GateFacts
 from sepurux_action.report.view import Section
+from sepurux_action.report.what_failed import groups
 from sepurux_action.report.words import Words
 
 MOST_SCENARIOS = 10  # of one failure in a summary
@@ -196,8 +197,11 @@ def unread(say: Words, gate: GateFacts) -> Markdown:
 
 def compared(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdown:
     """Return in how many recordings and results of the base a failure is, after its description."""
-    failed, every = gate.found.recordings_with(failure)
-    clauses = [f"in {failed} of {every} recordings"] if every > 1 else []
+    scenarios, clauses = [each for each in gate.found.read.scenarios if each.name == failure.scenario], []
+    runs = [groups(run.failures) for each in scenarios for run in each.recordings]
+    if runs[1:]:
+        failed = sum(failure.kind in {each.kind for each in failures} for failures in runs)
+        clauses.append(f"in {failed} of {len(runs)} recordings")
     if failure.on_base:
         clauses.append(failure.on_base.sentence(say.when(say.context.base_ref, "on {base}")))
     if not clauses:

@@ -10,7 +10,6 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import NamedTuple
 
 from sepurux_action.common import json_reader, number_format
@@ -26,10 +25,11 @@ from sepurux_action.report.context import SHORT_SHA, Dashboard
 from sepurux_action.report.markdown import NBSP, Markdown, code, escaped, link, strong
 from sepurux_action.report.report import GateFacts
 from sepurux_action.report.state import BY_DECISION, State
-from sepurux_action.report.thresholds import ThresholdFacts, written
+from sepurux_action.report.thresholds import written
 from sepurux_action.report.what_failed import state_of
 
 _DELIMITERS = {"<": "---", ">": "---:"}
+LINKED_SHA = 10  # digits of a commit in a link, enough to be unique
 MIN_CHART_POINTS = 3  # two numbers are clearer in a table
 CHART_STEP = 5  # percentage points; the axis starts and ends at a multiple
 CHART = {
@@ -126,16 +126,15 @@ def gates(every: Sequence[GateFacts], *, linked: bool) -> Table:
 
 def _numbers(gate: GateFacts) -> str:
     """Return the pass rate, and the first number that misses another threshold: `72.0%, 1 unsafe`."""
-    others = (row for row in gate.thresholds.missed_rows if row.metric is not metrics.PASS_RATE)
-    return joined(", ", gate.pass_rate, *map(_missed, islice(others, 1))) or NOT_KNOWN
-
-
-def _missed(row: ThresholdFacts) -> str:
-    if row.metric is None or row.check.value is None:
-        return f"{len(row.check.lacking)} not covered"
-    if row.metric.published:
-        return row.metric.publish(row.check.value)
-    return row.metric.reached_by(row.check.value)
+    numbers = [gate.pass_rate]
+    for row in [row for row in gate.thresholds.missed_rows if row.metric is not metrics.PASS_RATE][:1]:
+        if row.metric is None or row.check.value is None:
+            numbers.append(f"{len(row.check.lacking)} not covered")
+        elif row.metric.published:
+            numbers.append(row.metric.publish(row.check.value))
+        else:
+            numbers.append(row.metric.reached_by(row.check.value))
+    return joined(", ", *numbers) or NOT_KNOWN
 
 
 def link_to_run(label: str, dashboard: Dashboard) -> Markdown:
@@ -160,14 +159,13 @@ def _result(gate: GateFacts) -> Markdown:
 def gate_columns(every: Iterable[GateFacts]) -> Table:
     rows = []
     for gate in every:
-        word = gate.state.word
-        follows = gate.effect and "does not block"
-        if gate.approval:
-            follows = gate.effect  # approved
-        if gate.blocks and not gate.passed:
-            follows = "blocks"
+        word, follows = gate.state.word, gate.effect and "does not block"
         if gate.needs_approval:
-            word, follows = "failed", gate.state.word
+            word, follows = State.FAILED.word, word
+        elif gate.blocks and not gate.passed:
+            follows = "blocks"
+        elif gate.approval:
+            follows = gate.effect  # approved
         rows.append((f"{gate.state.mark} {gate.name}", word, follows, _numbers(gate)))
     return Table("<<<>", rows)
 
@@ -259,7 +257,7 @@ def _commit(row: Past, gate: GateFacts) -> Markdown:
     name = code(row.commit[:SHORT_SHA])
     if row.here:
         return Markdown(f"{symbol}{NBSP}{strong(name)}")
-    name = link(name, gate.context.commit_page(row.commit))
+    name = link(name, gate.context.page(f"/commit/{row.commit[:LINKED_SHA]}"))
     if row.base and gate.context.base_ref:
         name = Markdown(f"{branch} {name}")
     return Markdown(f"{symbol}{NBSP}{name}")

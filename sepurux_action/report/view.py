@@ -185,7 +185,8 @@ class View:
 
     def what_failed(self, gate: GateFacts) -> Sequence[Section]:
         """Return the failures of a gate by where they come from, with what else it misses in the first or last one."""
-        found, by_origin = gate.found, _by_origin(self, gate)
+        found, own = gate.found, [each for each in gate.found.failures if self.gates_with(gate, each)[0] == gate.name]
+        by_origin = grouped(own, lambda each: Origin.ALL if found.new is None else Origin.of(each))
         alone = found.scenarios and self.place == "comment"  # scenarios without a failure
         lacking = dict[Origin, Sequence[str]]()
         if gate.thresholds.also_lacking:
@@ -206,10 +207,8 @@ class View:
     @cached_property
     def _shared(self) -> Mapping[tuple[object, ...], Sequence[str]]:
         gates = (*self.sections.shown, *self.not_acting)
-        if len(self.report.gates) == 1:
-            return {}
-        by_kind = grouped(((_kind(each), gate.name) for gate in gates for each in gate.found.failures), itemgetter(0))
-        return {kind: [name for _, name in named] for kind, named in by_kind.items()}
+        named = dict.fromkeys((_kind(each), gate.name) for gate in gates for each in gate.found.failures)
+        return {kind: [name for _, name in pairs] for kind, pairs in grouped(named, itemgetter(0)).items()}
 
     def gates_with(self, gate: GateFacts, failure: ClassifiedFailure) -> Sequence[str]:
         """Return the names of the gates with a section that have a failure, which the first one's section shows."""
@@ -293,12 +292,6 @@ class View:
         return bool(left_out) and not self.report.short
 
 
-def _by_origin(view: View, gate: GateFacts) -> dict[Origin, list[ClassifiedFailure]]:
-    """Return the failures that no earlier section shows."""
-    own = (each for each in gate.found.failures if view.gates_with(gate, each)[0] == gate.name)
-    return grouped(own, lambda each: Origin.ALL if gate.found.new is None else Origin.of(each))
-
-
 def _kind(failure: ClassifiedFailure) -> tuple[object, ...]:
     """Return what the same failures of several gates have in common, whatever their bases have."""
     return replace(failure, on_base=None).kind
@@ -310,7 +303,7 @@ def _other_numbers(gate: GateFacts) -> Sequence[str]:
     shown = {row.metric for row in gate.thresholds.rows}
     others = [each for each in metrics.METRICS if each not in named | shown]
     known = ((metric, gate.numbers.value(metric)) for metric in sorted(others, key=lambda each: not each.format.whole))
-    return tuple(metric.named(value) for metric, value in known if value is not None and gate.detailed)
+    return tuple(metric.named(value) for metric, value in known if value is not None)
 
 
 def _with_steps(failures: Sequence[ClassifiedFailure], most: int) -> Sequence[ClassifiedFailure]:

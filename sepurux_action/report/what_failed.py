@@ -138,11 +138,6 @@ class Found:
         """Return the pages of the scenarios that have one, by name."""
         return {each.name: page for each in self.read.scenarios if (page := self.page(each))}
 
-    def recordings_with(self, group: ClassifiedFailure) -> tuple[int, int]:
-        """Return in how many recordings of its scenario a failure is, and how many there are; 0 if not known."""
-        runs = [run for each in self.read.scenarios if each.name == group.scenario for run in each.recordings]
-        return sum(group.kind in {each.kind for each in groups(run.failures)} for run in runs), len(runs)
-
     @cached_property
     def below(self) -> tuple[Scenario, ...]:
         """Return the scenarios whose pass rate is below `min_scenario_pass_rate`, the lowest first."""

@@ -160,15 +160,11 @@ class MarkdownWords(Words):
         pages = {title: self.link(title, url) for title, url in urls.items() if url}
         if gate and gate.dashboard:
             pages["Sepurux run"] = self.run(gate)
+        merged = self.context.pull_request is not None and self.context.base_ref  # a change counts after its merge
         for place, line in re.findall(rf"`({re.escape(self.context.policy_path)}:([0-9]+))`", text):
-            pages[place] = self._policy_line(place, line)
+            page = self.context.page(f"/blob/{self.context.policy_ref}/{self.context.policy_path}#L{line}")
+            pages[place] = Markdown(self.link(self.code(place), page) + self.when(merged, " on {base}"))
         return markdown.prose(self.worded(text), longest=MAX_PARAGRAPH_LENGTH, pages=pages)
-
-    def _policy_line(self, place: str, line: str) -> Markdown:
-        """Return the link to a line of the policy that applies: a change of it counts after its merge."""
-        page = self.context.page(f"/blob/{self.context.policy_ref}/{self.context.policy_path}#L{line}")
-        merged = self.context.pull_request is not None and self.context.base_ref
-        return Markdown(self.link(self.code(place), page) + self.when(merged, " on {base}", base=self.base))
 
     def problem(self, problem: Problem) -> Markdown:
         page = self.context.page(f"/blob/{self.context.policy_ref}/{problem.file}#L{problem.line}")
