@@ -132,14 +132,7 @@ def symbol(say: Words) -> Markdown:
 
 
 def heading(say: Words, gate: GateFacts, section: Section) -> Markdown:
+    text = say(section.origin.value[bool(say.context.base_ref)])
     if section.origin is Origin.ALL:
-        return say.paragraph(say(section.origin), say(gate.found.in_scenarios))
-    if not say.context.base_ref:
-        return say(section.origin)
-    headings = {
-        Origin.NEW: "Not on {base}",
-        Origin.KNOWN: "Also on {base}",
-        Origin.NOT_COMPARED: "Not compared: {base} has no result of these scenarios",
-        Origin.LACKING: Origin.LACKING,
-    }
-    return say(headings[section.origin])
+        return say.paragraph(text, say(gate.found.in_scenarios))
+    return text

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
+from enum import Enum
 from functools import cached_property
 from itertools import accumulate, groupby
 from operator import itemgetter
@@ -27,14 +27,17 @@ from sepurux_action.report.tables import Past, history
 Limits = Mapping[str, int]
 
 
-class Origin(StrEnum):
-    """Where a failure comes from, in the order of a report. The value is the heading after a push."""
+class Origin(Enum):
+    """Where a failure comes from, in the order of a report. The values are the headings without and with a base."""
 
-    NEW = "Not before"
-    KNOWN = "Also before"
-    NOT_COMPARED = "Not compared: no earlier result has these scenarios"
-    ALL = "What failed"  # no failure was compared
-    LACKING = "Not covered"  # required mutations alone
+    NEW = "Not before", "Not on {base}"
+    KNOWN = "Also before", "Also on {base}"
+    NOT_COMPARED = (
+        "Not compared: no earlier result has these scenarios",
+        "Not compared: {base} has no result of these scenarios",
+    )
+    ALL = "What failed", "What failed"  # no failure was compared
+    LACKING = "Not covered", "Not covered"  # required mutations alone
 
     @classmethod
     def of(cls, failure: ClassifiedFailure) -> Self:

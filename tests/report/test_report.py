@@ -336,13 +336,6 @@ def test_ten_traces_that_failed_are_repeated_and_need_no_number_of_scenarios(fai
     assert "--min-scenarios" not in line
 
 
-def test_failures_are_counted_by_mutation_only_if_all_are_known() -> None:
-    counted = "`timeouts` (2 failures), `malformed_output` (2), `prompt_injection` (0)."
-    for unread, shown in ((0, counted), (1, "`timeouts`, `malformed_output`, `prompt_injection`.")):
-        found = WhatFailed(failures=FAILURES, unread_failures=unread)
-        assert f"\nMutations: {shown}\n" in render_summary(build_report([a_result(what_failed=found)], a_context()))
-
-
 # -- sentences --------------------------------------------------------------------------------------------------------
 
 
