@@ -134,9 +134,8 @@ class Found:
         return self.context.dashboard(worst_of(scenario.recordings).ci_run.dashboard_url)
 
     @cached_property
-    def pages(self) -> Mapping[str, Dashboard]:
-        """Return the pages of the scenarios that have one, by name."""
-        return {each.name: page for each in self.read.scenarios if (page := self.page(each))}
+    def pages(self) -> Mapping[str, Dashboard | None]:
+        return {each.name: self.page(each) for each in self.read.scenarios}
 
     @cached_property
     def below(self) -> tuple[Scenario, ...]:

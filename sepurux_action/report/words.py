@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 from sepurux_action.common import json_reader, number_format
@@ -33,7 +34,7 @@ def plain(value: object) -> Markdown:
     return value if isinstance(value, Markdown) else Markdown(json_reader.printable(str(value)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: `cached_property` needs a `__dict__`
 class Words:
     """The words of a log or a terminal. What its methods return is complete: no value in it needs to be escaped."""
 
@@ -114,7 +115,7 @@ class Words:
     def commit(self, commit: str) -> Markdown:
         return self.code(commit[:SHORT_SHA])
 
-    @property
+    @cached_property
     def base(self) -> Markdown:
         return self.code(self.context.base_ref) or Markdown("this branch")
 
@@ -131,7 +132,6 @@ class Words:
 class MarkdownWords(Words):
     """The words of a comment or a summary."""
 
-    __slots__ = ()
     as_markdown = True
 
     def value(self, value: object) -> Markdown:
