@@ -8,7 +8,7 @@ import pytest
 
 from sepurux_action.errors import GitHubError
 from sepurux_action.github.client import GitHubClient
-from sepurux_action.github.commit import Commit, PolicyFile, commit_query, parse_commit, policy_ref
+from sepurux_action.github.commit import NO_TEXT_FILE, Commit, PolicyFile, commit_query, parse_commit, policy_ref
 from sepurux_action.github.event import Event
 
 TIP, BEFORE = "a" * 40, "b" * 40
@@ -31,14 +31,10 @@ def read(*errors: object, **repository: object) -> Commit | None:
 @pytest.mark.parametrize(
     ("event", "commit"),
     [
-        *(
-            (Event(name=name, pull_request=7, base_sha="b" * 40), "b" * 40)
-            for name in ("pull_request", "merge_group", "push")
-        ),
+        *((Event(name=name, pull_request=7, base_sha=BEFORE), BEFORE) for name in ("pull_request", "merge_group")),
         *((Event(name=name), "HEAD") for name in ("workflow_run", "issue_comment")),
         (Event(name="pull_request", pull_request=7), "HEAD"),
-        (Event(name="workflow_run", base_ref="release/1"), "refs/heads/release/1"),
-        (Event(name="push", base_ref="release/1"), "refs/heads/release/1"),
+        *((Event(name=name, base_ref="release/1"), "refs/heads/release/1") for name in ("workflow_run", "push")),
         *((Event(name=name), "") for name in ("push", "schedule", "deployment")),
     ],
 )
@@ -62,15 +58,12 @@ def test_an_error_of_workflow_statuses_or_head_leaves_the_policy_known(path: lis
 
 
 @pytest.mark.parametrize("path", [*([each] for each in ("policy", "policyYaml", "policyCommit", "defaultPolicy")), []])
-def test_any_other_error_leaves_everything_unread(path: list[str]) -> None:
+def test_any_other_error_or_a_limit_of_github_leaves_everything_unread(path: list[str]) -> None:
     of_workflow = {**ODD, "path": ["repository", "workflow"]}
     assert read(of_workflow) is not None
     assert read(of_workflow, {**ODD, "path": ["repository", *path]}) is None
     assert read(of_workflow, ODD) is None
-
-
-def test_beyond_a_limit_of_github_everything_is_unread() -> None:
-    assert read({**ODD, "type": "RESOURCE_LIMITS_EXCEEDED", "path": ["repository", "workflow"]}) is None
+    assert read({**of_workflow, "type": "RESOURCE_LIMITS_EXCEEDED"}) is None
 
 
 @pytest.mark.parametrize("errors", [None, [], "Something went wrong"])
@@ -80,40 +73,47 @@ def test_errors_of_an_unknown_shape_are_still_errors(errors: object) -> None:
         client.commit(OWN, "gate.yml")
 
 
-# -- the running workflow's file --------------------------------------------------------------------------------------
+# -- files ------------------------------------------------------------------------------------------------------------
 
 AT = f"{TIP}:.github/workflows/gate.yml"
-WORKFLOW = {"__typename": "Blob", "text": "on: push", "isTruncated": False}
+BLOB = {"__typename": "Blob", "text": "a: 1", "isTruncated": False}
 
 
 @pytest.mark.parametrize(
-    ("event", "read"),
+    ("names", "file", "read"),
     [
-        *((Event(name=name, workflow_file=AT), True) for name in ("pull_request", "pull_request_target")),
-        (Event(name="pull_request"), False),
-        *(
-            (Event(name=name, workflow_file=AT), False)
-            for name in ("pull_request_review", "merge_group", "push", "workflow_run")
-        ),
+        (("pull_request", "pull_request_target"), AT, True),
+        (("pull_request",), "", False),
+        (("pull_request_review", "merge_group", "push", "workflow_run"), AT, False),
     ],
 )
-def test_the_workflow_file_is_read_only_where_a_review_may_start_no_run(event: Event, *, read: bool) -> None:
-    assert (AT in commit_query(event, "gate.yml")) is read
+def test_the_workflow_file_is_read_only_where_a_review_may_start_no_run(
+    names: tuple[str, ...], file: str, *, read: bool
+) -> None:
+    queries = [commit_query(Event(name=name, workflow_file=file), "gate.yml") for name in names]
+    assert [AT in query for query in queries] == [read] * len(names)
 
 
-@pytest.mark.parametrize(
-    ("blob", "text"),
-    [
-        (WORKFLOW, "on: push"),
-        (None, ""),
-        ("on: push", ""),
-        ({"__typename": "Tree"}, ""),
-        ({**WORKFLOW, "isTruncated": True}, ""),
-        ({**WORKFLOW, "text": None}, ""),
-    ],
-)
-def test_a_workflow_that_is_no_whole_text_file_is_not_known(blob: object, text: str) -> None:
-    assert parsed(workflow=blob).workflow == text
+NO_FILES = ["", "a page", [], {}, True, 0, {"__typename": "Tree"}, BLOB | {"isTruncated": True}, BLOB | {"text": None}]
+
+
+@pytest.mark.parametrize("blob", NO_FILES)
+def test_what_is_no_whole_text_file_is_not_known_and_no_missing_file(blob: object) -> None:
+    found = parsed(workflow=blob, policy=blob)
+    assert (found.workflow, found.policy) == ("", PolicyFile(error=NO_TEXT_FILE))
+
+
+@pytest.mark.parametrize("other", [{"__typename": "Blob"}, {"__typename": "Tree"}, {}, "a page"])
+def test_a_policy_file_is_misnamed_only_if_there_is_none_with_the_right_name(other: object) -> None:
+    absent = {"policyYaml": other, "headPolicyYaml": other}
+    named = {"policy": BLOB, "headPolicy": BLOB}
+    for files, found in ((absent, PolicyFile(misnamed=True)), (absent | named, PolicyFile(text="a: 1"))):
+        commit = parsed(**files)
+        assert (commit.policy, commit.head_policy) == (found, found)
+
+
+def test_a_base_commit_that_the_token_may_not_see_is_not_one_without_a_policy_file() -> None:
+    assert parsed(policyCommit=None).policy.error == "GitHub shows no base commit"
 
 
 # -- statuses ---------------------------------------------------------------------------------------------------------
@@ -133,27 +133,3 @@ def test_the_contexts_of_the_commit_are_known_only_from_a_status_of_the_known_fo
 def test_the_time_of_the_evaluated_commit_is_that_of_github(value: object, known: float | None) -> None:
     assert parsed(evaluated={"oid": TIP, "committedDate": value}).committed == known
     assert parsed(evaluated={"oid": BEFORE, "committedDate": value}).committed is None
-
-
-# -- policy files -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("other", [{"__typename": "Blob"}, {"__typename": "Tree"}, {}, "a page"])
-def test_a_policy_file_is_misnamed_only_if_there_is_none_with_the_right_name(other: object) -> None:
-    absent = {"policyYaml": other, "headPolicyYaml": other}
-    found = parsed(**absent)
-    assert (found.policy, found.head_policy) == (PolicyFile(misnamed=True),) * 2
-    there = {"__typename": "Blob", "text": "a: 1", "isTruncated": False}
-    found = parsed(**absent, policy=there, headPolicy=there)
-    assert (found.policy, found.head_policy) == (PolicyFile(text="a: 1"),) * 2
-    found = parsed(policyYaml=None, headPolicyYaml=None)
-    assert (found.policy, found.head_policy) == (PolicyFile(),) * 2
-
-
-def test_a_base_commit_that_the_token_may_not_see_is_not_one_without_a_policy_file() -> None:
-    assert parsed(policyCommit=None).policy.error == "GitHub shows no base commit"
-
-
-@pytest.mark.parametrize("policy", ["", "a page", [], {}, True, 0])
-def test_a_policy_file_of_an_unknown_shape_is_not_a_missing_file(policy: object) -> None:
-    assert parsed(policy=policy).policy.error

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pytest
 
 from sepurux_action.errors import ErrorDetails
@@ -11,30 +14,24 @@ from sepurux_action.github.permissions import Operation, warning_text
 FORBIDDEN = ErrorDetails(status=403, message="Resource not accessible by integration", forbidden=True)
 EITHER = ErrorDetails(status=403, accepted="issues=write; pull_requests=write", forbidden=True)
 OWN = Event(name="pull_request", pull_request=7)
-FORK = Event(name="pull_request", pull_request=7, fork=True)
-DEPENDABOT = Event(name="pull_request", pull_request=7, dependabot=True)
+REJECTED = ErrorDetails(status=422, message="Validation Failed")
 
 
 @pytest.mark.parametrize(
     ("operation", "rejection", "event", "says"),
     [
         (Operation.STATUS, FORBIDDEN, OWN, "Give the job `statuses: write` under `permissions:`."),
-        (Operation.COMMENT, FORBIDDEN, OWN, "Give the job `pull-requests: write` under `permissions:`."),
-        (
-            Operation.COMMENT,
-            EITHER,
-            OWN,
-            "Give the job `issues: write` or `pull-requests: write` under `permissions",
-        ),
-        (Operation.COMMENT, FORBIDDEN, FORK, "`workflow_run`"),
-        (Operation.STATUS, FORBIDDEN, DEPENDABOT, "Dependabot's token reads only unless the job says so"),
+        (Operation.COMMENT, EITHER, OWN, "Give the job `issues: write` or `pull-requests: write` under `permissions"),
+        (Operation.COMMENT, FORBIDDEN, replace(OWN, fork=True), "`workflow_run`"),
+        (Operation.STATUS, FORBIDDEN, replace(OWN, dependabot=True), "Dependabot's token reads only unless the job"),
         (Operation.STATUS, ErrorDetails(status=403, message="Repository was archived."), OWN, "archived"),
         (Operation.COMMENT, ErrorDetails(status=403, message="issue is locked"), OWN, "`comment: never`"),
         (Operation.STATUS, ErrorDetails(status=401), OWN, "`github_token` is not valid"),
         (Operation.STATUS, ErrorDetails(status=404), OWN, "`statuses: write`"),
-        (Operation.STATUS, ErrorDetails(status=422, message="Validation Failed"), OWN, "Validation Failed"),
+        (Operation.STATUS, ErrorDetails(status=410), OWN, "It is turned off in the settings of this repository."),
+        (Operation.STATUS, REJECTED, OWN, "(HTTP 422 Validation Failed). GitHub did not accept what the gate sent."),
         (Operation.PULL, ErrorDetails(status=429, rate_limited=True), OWN, "rate limit"),
-        (Operation.PULL, ErrorDetails(status=0, message="GitHub kept failing"), OWN, "GitHub kept failing"),
+        (Operation.PULL, ErrorDetails(message="GitHub kept failing"), OWN, "GitHub kept failing). Re-run the job. "),
     ],
 )
 def test_the_warning_for_each_rejection_says_what_to_change(
@@ -49,12 +46,7 @@ def test_the_warning_for_each_rejection_says_what_to_change(
 
 @pytest.mark.parametrize(
     ("targets", "says"),
-    [
-        ((), "(HTTP 422 Validation Failed)"),
-        (("one", "two"), "(one, two: HTTP 422 Validation Failed)"),
-        (tuple(f"g{number}" for number in range(23)), "g18, g19, 3 more: HTTP 422 Validation Failed)"),
-    ],
+    [(("one", "two"), "(one, two: HTTP 422 "), ([f"g{number}" for number in range(23)], "g18, g19, 3 more: HTTP 422 ")],
 )
-def test_a_warning_names_the_targets_that_were_rejected(targets: tuple[str, ...], says: str) -> None:
-    rejection = ErrorDetails(status=422, message="Validation Failed")
-    assert says in warning_text(Operation.STATUS, rejection, OWN, targets)
+def test_a_warning_names_the_targets_that_were_rejected(targets: Sequence[str], says: str) -> None:
+    assert says in warning_text(Operation.STATUS, REJECTED, OWN, targets)

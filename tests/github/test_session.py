@@ -202,14 +202,28 @@ def test_a_person_who_asks_a_bot_for_a_pull_request_cannot_approve_it(
     assert scene.operations.count("graphql requesters") == bool(requesters)
 
 
-def test_a_pull_request_without_a_known_author_may_be_a_bots() -> None:
-    """A deleted account is null, also that of an app."""
-    comments = {"nodes": [], "pageInfo": {"hasNextPage": False}}
-    page = {"repository": {"pullRequest": {"headRefOid": "a" * 40, "author": None, "comments": comments}}}
-    found = parse_snapshot({"data": page})
-    assert found is not None
-    assert found.pull_request is not None
-    assert found.pull_request.by_agent
+def a_page(**changes: object) -> dict[str, Any]:
+    """Return a pull request as a query shows it; the author is null if an account was deleted, also that of an app."""
+    page = {"nodes": [], "pageInfo": {"hasNextPage": False, "endCursor": None}, **changes}
+    return {"data": {"repository": {"pullRequest": {"headRefOid": "a" * 40, "author": None, "comments": page}}}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "known"),
+    [
+        ({}, True),
+        ({"pageInfo": {"hasNextPage": True, "endCursor": "abc"}}, True),
+        ({"pageInfo": {"hasNextPage": True, "endCursor": None}}, False),
+        ({"nodes": [{"viewerDidAuthor": False}]}, True),
+        *(({"nodes": each}, False) for each in (None, [None], [{"viewerDidAuthor": None}])),
+        ({"pageInfo": None}, False),
+    ],
+)
+def test_a_page_that_is_not_whole_is_not_read_and_a_pull_request_without_a_known_author_may_be_a_bots(
+    changes: dict[str, object], *, known: bool
+) -> None:
+    found = parse_snapshot(a_page(**changes))
+    assert (found and found.pull_request.by_agent) is (True if known else None)
 
 
 def test_a_review_of_a_pull_request_from_a_fork_has_a_token_that_can_only_read(scene: Scene) -> None:

@@ -15,20 +15,19 @@ def results(*, passed: int, failed: int, undecided: int = 0) -> list[PreviousRes
     return [PreviousResult(decision=each, stage=Stage.OBSERVE, numbers={}) for each in decisions]
 
 
+FEW = "Keep `observe` until 10 are evaluated."
+MANY = "Keep `observe` until at most 10% would have been blocked: fix what fails, or change the thresholds."
+
+
 @pytest.mark.parametrize(
     ("passed", "failed", "which", "advice"),
     [
-        (0, 0, "None of the last 30 pull requests was evaluated.", "Keep `observe` until 10 are evaluated."),
-        (1, 0, "the last evaluated pull request would not", "Keep `observe` until 10 are evaluated."),
-        (0, 1, "the last evaluated pull request would", "Keep `observe` until 10 are evaluated."),
-        (9, 0, "none of the last 9 evaluated pull requests would", "Keep `observe` until 10 are evaluated."),
+        (0, 0, "None of the last 30 pull requests was evaluated.", FEW),
+        (1, 0, "the last evaluated pull request would not", FEW),
+        (0, 1, "the last evaluated pull request would", FEW),
+        (9, 0, "none of the last 9 evaluated pull requests would", FEW),
         (9, 1, "1 of the last 10 evaluated pull requests would", "Set `enforcement: soft`."),
-        (
-            17,
-            2,
-            "2 of the last 19 evaluated pull requests would",
-            "Keep `observe` until at most 10% would have been blocked: fix what fails, or change the thresholds.",
-        ),
+        (17, 2, "2 of the last 19 evaluated pull requests would", MANY),
     ],
 )
 def test_ten_decisions_of_which_at_most_a_tenth_fails_are_enough_to_move_on(
