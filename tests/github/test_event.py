@@ -94,14 +94,15 @@ def test_a_pull_request_is_evaluated_at_its_head_and_never_at_its_merge_commit(n
     assert (event.name, event.commit, event.pull_request) == (name, HEAD, 42)
     assert (event.base_ref, event.base_sha, event.branch) == ("main", BASE, "main")
     assert (event.fork, event.lookup, event.skip_reason) == (False, None, "")
-    for head in (None, "x", [], {}, {"sha": None}, {"sha": "abc"}, {"sha": HEAD + "\n"}, {"sha": 5}):
-        assert event_of(name, pull_request(head=head)).commit == ""
+    heads: list[object] = [None, "x", [], {}, *({"sha": sha} for sha in (None, "abc", f"{HEAD}\n", 5))]
+    assert [event_of(name, pull_request(head=head)).commit for head in heads] == [""] * 8
 
 
 NO_PULLS: list[object] = [None, [], "x", {}, {"pull_request": None}]
 NO_NUMBERS: list[object] = [None, 0, -1, 1.5, True, "42", [], 10**400, MAX_NUMBER + 1]
-NO_NAMES = ["refs/heads/main", f"{QUEUE}/pr-42-{OTHER}", f"{QUEUE}/main/pr-42-{OTHER[1:]}", f"{QUEUE}/pr-42-{OTHER}/x"]
-NO_NAMES += [f"{QUEUE}/main/pr-{number}-{OTHER}" for number in ("0", "042", "9999999999", "٤٢")]
+NO_NAMES = ["refs/heads/main", f"{QUEUE}/pr-42-{OTHER}", f"{QUEUE}/main/pr-42-{OTHER[1:]}"]
+NO_NAMES += [f"{QUEUE}/main/pr-{end}" for end in (f"0-{OTHER}", f"042-{OTHER}", f"٤٢-{OTHER}", f"42-{OTHER}/x")]
+NO_NAMES += [f"{QUEUE}/main/pr-9999999999-{OTHER}"]
 
 
 @pytest.mark.parametrize(
