@@ -52,9 +52,7 @@ def compared(data: object) -> list[str]:
         ),
     ],
 )
-def test_each_commit_of_the_line_has_at_most_one_result_and_only_own_statuses_count(
-    commits: tuple[object, ...], found: list[str]
-) -> None:
+def test_each_commit_has_at_most_one_result_of_the_own_account(commits: tuple[object, ...], found: list[str]) -> None:
     assert compared(a_base(*commits)) == found
     assert parse_base_branch({"data": a_base(*commits)}, "").results is not None
 

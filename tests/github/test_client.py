@@ -168,7 +168,7 @@ def test_a_status_survives_failures_that_may_be_temporary(failures: list[backend
     ],
     ids=["limit", "429", "lost", "503", "reset", "limit without a time", "429 without a time", "after the deadline"],
 )
-def test_a_comment_is_sent_again_only_if_github_rejected_it_with_a_time_before_the_deadline(
+def test_a_comment_is_sent_again_only_at_a_time_that_github_named(
     fault: faults.Step | backend.Answer, sent: int, made: int, dotcom: Scene
 ) -> None:
     dotcom.github.fault("issues/create-comment", fault)

@@ -49,9 +49,7 @@ def test_a_comment_that_was_not_created_is_sent_a_second_time_and_no_more(scene:
 
 
 @pytest.mark.parametrize("rejection", [faults.secondary_limit(), faults.refused(403, "issue is locked")])
-def test_a_comment_that_is_rejected_or_cannot_be_searched_for_is_not_sent_again(
-    rejection: backend.Answer, scene: Scene
-) -> None:
+def test_a_rejected_comment_or_one_that_may_exist_is_not_sent_again(rejection: backend.Answer, scene: Scene) -> None:
     scene.github.fault(CREATE, rejection, backend.reset())
     scene.github.fault(LIST, faults.broken(), always=True)
     assert write(scene) == ""

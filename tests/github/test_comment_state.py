@@ -84,9 +84,7 @@ STATE = CommentState(commits=(EVALUATED,), fails=RECORDED)
 
 
 @given(some_places, st.lists(some_commits, max_size=5))
-def test_a_state_reads_back_from_one_short_line_of_ascii_at_the_end_of_a_comment(
-    place: StateLine, commits: list[CommitResults]
-) -> None:
+def test_a_state_reads_back_from_one_short_line_of_ascii(place: StateLine, commits: list[CommitResults]) -> None:
     state = CommentState(commits=tuple(commits), fails=RECORDED)
     written = place.write(state)
     for body in (written, f"## Report\n{written}", f"{place.marker}\r\n## Report\r\n{written}\r\n"):
@@ -218,7 +216,7 @@ def a_long_state(gates: int, *, name: int, text: int) -> CommentState:
     ("gates", "name", "text", "commits", "fails"),
     [(1, 80, 20, 20, 1), (20, 30, 20, 5, 20), (MAX_GATES_IN_STEP, 80, 200, 1, 0)],
 )
-def test_older_commits_are_left_out_before_what_failed_and_the_newest_commit_never(
+def test_older_commits_are_left_out_before_what_failed(
     gates: int, name: int, text: int, commits: int, fails: int
 ) -> None:
     state = a_long_state(gates, name=name, text=text)

@@ -87,7 +87,7 @@ BLOB = {"__typename": "Blob", "text": "a: 1", "isTruncated": False}
         (("pull_request_review", "merge_group", "push", "workflow_run"), AT, False),
     ],
 )
-def test_the_workflow_file_is_read_only_where_a_review_may_start_no_run(
+def test_a_workflow_is_read_only_where_a_review_may_start_no_run(
     names: tuple[str, ...], file: str, *, read: bool
 ) -> None:
     queries = [commit_query(Event(name=name, workflow_file=file), "gate.yml") for name in names]
@@ -122,9 +122,7 @@ def test_a_base_commit_that_the_token_may_not_see_is_not_one_without_a_policy_fi
 @pytest.mark.parametrize(
     ("status", "known"), [(None, ()), ({"contexts": []}, ()), ({"contexts": None}, None), ({}, None), ("success", None)]
 )
-def test_the_contexts_of_the_commit_are_known_only_from_a_status_of_the_known_form(
-    status: object, known: object
-) -> None:
+def test_statuses_are_known_only_from_a_response_of_the_known_form(status: object, known: object) -> None:
     assert parsed(evaluated={"oid": TIP, "status": status}).statuses == known
     assert parsed(evaluated={"oid": BEFORE, "status": status}).statuses is None
 

@@ -114,9 +114,7 @@ NO_NAMES += [f"{QUEUE}/main/pr-9999999999-{OTHER}"]
         *(("merge_group", merge_group(head_ref=ref), NO_NAME) for ref in (None, *NO_NAMES)),
     ],
 )
-def test_without_a_number_of_a_pull_request_there_is_none_and_the_event_says_so(
-    name: str, payload: object, reason: str
-) -> None:
+def test_an_event_without_a_pull_request_says_so(name: str, payload: object, reason: str) -> None:
     event = event_of(name, payload)
     assert (event.pull_request, event.lookup, event.no_pr_reason) == (None, None, reason)
     assert event.commit == ("" if reason == NO_PULL or name == "issue_comment" else HEAD)
@@ -153,9 +151,7 @@ FROM_FORK = replace(PULL, head_repository="mallory/shop")
 
 @pytest.mark.parametrize("cause", ["pull_request", "pull_request_target", "pull_request_review", "push", "schedule"])
 @pytest.mark.parametrize("repository", ["acme/shop", "mallory/shop"])
-def test_a_run_of_a_pull_request_or_a_fork_is_looked_up_by_its_head_and_any_other_like_a_push(
-    cause: str, repository: str
-) -> None:
+def test_a_run_of_a_pull_request_or_a_fork_is_looked_up_by_its_head(cause: str, repository: str) -> None:
     run = workflow_run(event=cause, head_repository={"full_name": repository})
     event = event_of("workflow_run", run, GITHUB_REF="refs/heads/main")
     fork, by_commit = repository != "acme/shop", cause in {"push", "schedule"}
@@ -200,9 +196,7 @@ DISPATCHED = {"client_payload": {"pull_request": 1}, "repository": REPOSITORY}
         ("workflow_run", workflow_run(**TIP), "refs/heads/main"),
     ],
 )
-def test_any_other_event_is_of_the_commit_of_the_run_and_only_a_push_to_another_branch_may_be_of_a_fork(
-    name: str, payload: object, ref: str
-) -> None:
+def test_only_a_push_to_another_branch_may_be_of_a_fork(name: str, payload: object, ref: str) -> None:
     event = event_of(name, payload, GITHUB_REF=ref)
     forks = (name, ref) == ("push", "refs/heads/refunds")
     assert (event.commit, event.pull_request, event.lookup) == (MERGE, None, Lookup(commit=MERGE, forks=forks))
@@ -289,9 +283,7 @@ NO_HEAD = "no pull request has the head `mallory/shop:refunds` at `aaaaaaa`; a n
     ],
     ids=str,
 )
-def test_without_a_match_a_run_of_a_pull_request_is_not_evaluated_and_a_push_has_none(
-    lookup: Lookup, change: dict[str, Any]
-) -> None:
+def test_a_push_may_have_no_pull_request_and_a_run_of_one_may_not(lookup: Lookup, change: dict[str, Any]) -> None:
     event = resolved(lookup, replace(FROM_FORK if lookup.branch else PULL, **change))
     assert (event.commit, event.pull_request, event.lookup, event.ambiguous) == (HEAD, None, None, bool(lookup.branch))
     assert event.no_pr_reason == (NO_HEAD if lookup.branch else "`aaaaaaa` is the head of no open pull request")
@@ -310,9 +302,7 @@ def test_a_closed_pull_request_counts_for_a_run_if_no_open_one_has_its_head() ->
 
 @pytest.mark.parametrize(("lookup", "pull"), [(BY_HEAD, FROM_FORK), (Lookup(commit=HEAD), PULL)])
 @pytest.mark.parametrize(("base", "other"), [("main", "main"), ("main", "next"), ("", "next"), ("", "")])
-def test_several_pull_requests_are_evaluated_only_if_they_are_into_one_known_branch(
-    lookup: Lookup, pull: PullRequest, base: str, other: str
-) -> None:
+def test_several_matches_must_be_into_one_branch(lookup: Lookup, pull: PullRequest, base: str, other: str) -> None:
     matches = (replace(pull, base_ref=base), replace(pull, number=43, base_ref=other, base_sha=OTHER))
     event, one = resolved(lookup, *matches), base == other == "main"
     assert (event.commit, event.pull_request, event.base_ref, event.base_sha) == (HEAD, None, "main" if one else "", "")

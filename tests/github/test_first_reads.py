@@ -88,9 +88,7 @@ def test_all_queries_are_under_way_at_once(large: Scene) -> None:
         backend.json({"message": "Request timed out"}, 500),
     ],
 )
-def test_a_base_branch_that_is_too_large_for_a_query_costs_only_the_comparison_and_no_time(
-    answer: backend.Answer | None, large: Scene
-) -> None:
+def test_a_base_branch_that_is_too_large_costs_only_the_comparison(answer: backend.Answer | None, large: Scene) -> None:
     large.github.max_nodes, large.github.too_large = FEW, answer
     start = large.clock.time
     load(large)
@@ -109,9 +107,7 @@ def test_no_one_waits_for_the_base_branch_for_more_than_8_s(seconds: float, larg
 
 @pytest.mark.parametrize("fault", [faults.lost, faults.broken(500), faults.secondary_limit(retry_after_s=3)])
 @pytest.mark.parametrize("query", ["commit", "pull", "base"])
-def test_after_another_failure_only_the_part_that_failed_is_read_again(
-    query: str, fault: faults.Step, large: Scene
-) -> None:
+def test_only_the_part_that_failed_is_read_again(query: str, fault: faults.Step, large: Scene) -> None:
     large.github.fault(f"graphql {query}", fault)
     assert load(large).baseline(DROP)
     assert queries(large) == {"commit": 1, "pull": 1, "base": 1, query: 2}
@@ -145,9 +141,7 @@ def test_if_a_drop_is_set_the_base_branch_is_read_once_more_within_60_s(
 
 
 @pytest.mark.parametrize(("fault", "requests"), [(faults.broken(502), 2), (faults.refused(403, "no"), 1)])
-def test_a_base_branch_is_read_again_unless_the_token_may_not_read_it(
-    fault: backend.Answer, requests: int, large: Scene
-) -> None:
+def test_a_base_branch_is_read_again_if_the_token_may(fault: backend.Answer, requests: int, large: Scene) -> None:
     large.github.fault("graphql base", fault)
     assert load(large).baseline(DROP) is None
     assert bool(large.session.with_base([DROP]).subject.baseline(DROP)) is (requests == 2)
@@ -155,9 +149,7 @@ def test_a_base_branch_is_read_again_unless_the_token_may_not_read_it(
 
 
 @pytest.mark.parametrize(("fault", "rerun", "read"), [(500, True, False), (500, False, True), (403, True, True)])
-def test_a_re_run_needs_the_pull_request_because_its_payload_may_have_an_earlier_base_branch(
-    fault: int, large: Scene, *, rerun: bool, read: bool
-) -> None:
+def test_a_re_run_needs_the_pull_request_as_it_is_now(fault: int, large: Scene, *, rerun: bool, read: bool) -> None:
     large.github.fault("graphql pull", faults.refused(fault, "no"), always=True)
     subject = large.load(config=POLICY, rerun=rerun).subject
     assert (subject.snapshot.pull_request, bool(subject.commit.policy.text)) == (PullRequest(), read)

@@ -34,9 +34,7 @@ REJECTED = ErrorDetails(status=422, message="Validation Failed")
         (Operation.PULL, ErrorDetails(message="GitHub kept failing"), OWN, "GitHub kept failing). Re-run the job. "),
     ],
 )
-def test_the_warning_for_each_rejection_says_what_to_change(
-    operation: Operation, rejection: ErrorDetails, event: Event, says: str
-) -> None:
+def test_a_warning_says_what_to_change(operation: Operation, rejection: ErrorDetails, event: Event, says: str) -> None:
     warning = warning_text(operation, rejection, event)
     assert warning.startswith(f"Could not {operation.text} (")
     assert says in warning

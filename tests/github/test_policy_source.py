@@ -115,9 +115,7 @@ def test_the_old_policy_applies_whatever_a_pull_request_does_to_the_file(
 
 @pytest.mark.parametrize("event", ["pull_request", "pull_request_review", "pull_request_target", "merge_group"])
 @pytest.mark.parametrize("head", [NEW, BAD, UNREAD, BINARY, NONE, YAML])
-def test_a_file_of_the_base_with_yaml_in_its_name_is_invalid_unless_the_pull_request_renames_it(
-    head: PolicyFile, event: str
-) -> None:
+def test_a_misnamed_file_of_the_base_is_invalid_unless_it_is_renamed(head: PolicyFile, event: str) -> None:
     if head in (NEW, BAD):
         assert resolved(YAML, head, event, changed=True) == resolved(NONE, head, event, changed=True)
     for changed in {False, head not in (NEW, BAD)}:

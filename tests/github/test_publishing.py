@@ -164,9 +164,7 @@ def test_a_signal_ends_the_pause_between_two_attempts(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("rejection", "seconds"), [(OUTAGE, FIRST_READ_S), *((each, 1) for each in (FORBIDDEN, LIMITED, BAD_TOKEN))]
 )
-def test_an_outage_ends_the_first_read_after_a_minute_and_what_no_retry_changes_at_once(
-    rejection: Refusal, seconds: float, scene: Scene
-) -> None:
+def test_only_an_outage_is_waited_for_and_for_a_minute(rejection: Refusal, seconds: float, scene: Scene) -> None:
     scene.takes_s, scene.reject, start = 1, rejecting(rejection, READS), scene.clock.time
     details = scene.load().subject.commit.policy.details
     assert details is not None
@@ -233,7 +231,7 @@ def test_comments_are_read_until_there_is_our_own(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("rejection", [FORBIDDEN, LIMITED, OUTAGE, NOT_FOUND, UNPROCESSABLE, BAD_TOKEN, GONE])
-def test_a_github_that_rejects_every_call_after_the_first_read_ends_nothing(rejection: Refusal, scene: Scene) -> None:
+def test_a_github_that_rejects_every_call_ends_nothing(rejection: Refusal, scene: Scene) -> None:
     session = scene.load()
     scene.reject = lambda _: rejection
     run_gates(session, a_gate(name="one", stage=Stage.SOFT, paths=parse_paths("docs/**")))
@@ -371,9 +369,7 @@ def without_head(scene: Scene) -> None:
     ],
     ids=["push", "no head", "no base"],
 )
-def test_without_another_base_branch_the_status_is_decided_and_the_comment_needs_the_evaluated_commit_as_head(
-    arrange: Arrange, says: list[str], scene: Scene
-) -> None:
+def test_a_comment_needs_the_evaluated_commit_as_head(arrange: Arrange, says: list[str], scene: Scene) -> None:
     decided, head = results("one", passing=True), scene.pull.head_sha
     scene.load()
     arrange(scene)
@@ -470,7 +466,7 @@ def test_what_a_step_costs(gates: int, body: str, requests: int, scene: Scene) -
         ("gates", ["<!-- sepurux-gate:gates -->\nemptied"], []),
     ],
 )
-def test_one_line_is_written_into_the_comment_of_the_step_if_it_is_about_another_commit(
+def test_one_line_is_written_above_the_result_of_another_commit(
     key: str, bodies: list[str], changed: list[int], scene: Scene
 ) -> None:
     for body in bodies:

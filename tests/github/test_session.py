@@ -73,7 +73,7 @@ NUMBERS = "72.0% passed, 1 unsafe, 5 failures, score 61.5"
         ),
     ],
 )
-def test_a_status_says_after_its_numbers_what_follows_and_a_soft_gate_is_pending_while_an_approval_is_possible(
+def test_a_status_says_after_its_numbers_what_follows(
     result: GateResult, state: str, description: str, scene: Scene
 ) -> None:
     scene.load().publisher.publish_results([result])
@@ -108,7 +108,7 @@ def failing(answer: backend.Answer) -> Callable[[Scene], None]:
     ],
     ids=["reset", "502", "401", "403", "404", "hidden", "rate limit"],
 )
-def test_a_policy_that_cannot_be_read_says_why_and_lists_other_problems_and_older_statuses_fail_through_rest(
+def test_a_policy_that_cannot_be_read_says_why_and_older_statuses_fail(
     arrange: Callable[[Scene], None], message: str, scene: Scene
 ) -> None:
     arrange(scene)
@@ -191,7 +191,7 @@ ASKED = (Refusal("octocat", Reason.COMMIT_AUTHOR), Refusal("ann", Reason.ASSIGNE
         *[(login, ()) for login in ("dependabot[bot]", "renovate[bot]", "mona", "dependabot")],
     ],
 )
-def test_a_person_who_asks_a_bot_for_a_pull_request_cannot_approve_it(
+def test_who_asks_a_bot_for_a_pull_request_cannot_approve_it(
     opener: str, requesters: tuple[Refusal, ...], scene: Scene
 ) -> None:
     pull, user = scene.pull, scene.github.world.user
@@ -219,7 +219,7 @@ def a_page(**changes: object) -> dict[str, Any]:
         ({"pageInfo": None}, False),
     ],
 )
-def test_a_page_that_is_not_whole_is_not_read_and_a_pull_request_without_a_known_author_may_be_a_bots(
+def test_a_page_that_is_not_whole_is_not_read_and_an_unknown_author_may_be_a_bot(
     changes: dict[str, object], *, known: bool
 ) -> None:
     found = parse_snapshot(a_page(**changes))

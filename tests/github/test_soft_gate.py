@@ -123,7 +123,7 @@ def test_while_it_is_not_known_who_asked_a_bot_no_one_can_approve_yet() -> None:
         ("unknown APPROVED", ("unknown", "writer"), True),
     ],
 )
-def test_a_permission_that_is_not_known_makes_an_approval_possible(
+def test_an_unknown_permission_makes_an_approval_possible(
     text: str, reviewers: tuple[str, ...], *, unread: bool
 ) -> None:
     found = approval_status(given(text), replace(TERMS, reviewers=reviewers))

@@ -30,7 +30,7 @@ MANY = "Keep `observe` until at most 10% would have been blocked: fix what fails
         (17, 2, "2 of the last 19 evaluated pull requests would", MANY),
     ],
 )
-def test_ten_decisions_of_which_at_most_a_tenth_fails_are_enough_to_move_on(
+def test_ten_decisions_with_a_tenth_of_fails_are_enough_to_move_on(
     passed: int, failed: int, which: str, advice: str
 ) -> None:
     share = f"With `hard`, {which} have been blocked." if passed + failed else which
