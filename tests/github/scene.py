@@ -18,7 +18,7 @@ from sepurux_action.host.deadlines import Timeouts
 from tests.fakes import FakeClock, FakeOutput
 from tests.github_double import BOT, GitHub, Record
 from tests.github_double.state import Refusal
-from tests.scenes import a_client_scene
+from tests.scenes import DECIDED, a_client_scene
 
 SETTINGS = Settings()
 BODY = "{}\n{}".format
@@ -72,6 +72,10 @@ class Scene:
 
     def comment(self, body: str) -> None:
         self.pull.comment(BOT, body.replace("HEAD", self.pull.head_sha))
+
+    def decided(self, commit: str, rate: float) -> None:
+        """Add the status of a gate to a commit."""
+        self.repository.status(commit, "success", "Sepurux / core", DECIDED.replace("91.0", f"{rate:.1f}"))
 
     def retarget(self) -> None:
         self.repository.commit("next")

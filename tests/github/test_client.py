@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.errors import ErrorDetails, GitHubError
-from sepurux_action.evaluation.drops import Baseline
 from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.github.bounded_calls import BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus
@@ -23,7 +21,7 @@ from sepurux_action.github.permissions import Operation, warning_text
 from tests import backend
 from tests.fakes import FakeClock, FakeOutput
 from tests.github_double import GitHub, faults
-from tests.scenes import BOT
+from tests.scenes import BOT, DECIDED
 from tests.scenes import ClientScene as Scene
 from tests.scenes import a_client_scene as a_scene
 
@@ -51,7 +49,7 @@ def error_of(call: Callable[[], object]) -> ErrorDetails:
 def test_one_request_each_reads_the_pull_request_and_the_base_branch(scene: Scene) -> None:
     scene.pull.comment("someone", "<!-- sepurux-gate:core -->")
     ours = scene.pull.comment("github-actions[bot]", "ours")
-    scene.repository.status(scene.pull.base_sha, "success", "Sepurux / core", rated(91))
+    scene.repository.status(scene.pull.base_sha, "success", "Sepurux / core", DECIDED)
     snapshot, base = scene.client.snapshot(scene.pull.number), scene.client.base_branch(scene.event)
     assert len(scene.github.requests) == 2
     assert snapshot.pull_request == PullRequest(
@@ -288,103 +286,3 @@ def test_each_required_status_has_the_page_of_its_ruleset(source: dict[str, Any]
     pages = [{"type": "deletion"}] * 100, rules
     dotcom.github.fault("repos/get-branch-rules", *map(backend.json, pages))
     assert dotcom.client.required_contexts("release/1") == {"sepurux / core": page, "other": page}
-
-
-# -- the results on the base branch -----------------------------------------------------------------------------------
-
-
-def rated(rate: float, decision: str = "pass") -> str:
-    return f"{decision} (hard): {rate:.1f}% passed, 0 unsafe, 2 failures, score 88.0"
-
-
-def compared(scene: Scene, **changes: str) -> list[float | None]:
-    """Return the pass rates of the results that are compared, in percent."""
-    base = scene.client.base_branch(replace(scene.event, **changes))  # type: ignore[arg-type]
-    assert base.results is not None
-    results = base.results.get("sepurux / core", Baseline()).results
-    return [None if (rate := each.result.value(PASS_RATE)) is None else rate * 100 for each in results]
-
-
-def on_main(scene: Scene, *rates: float, creator: str | None = BOT) -> None:
-    """Add a commit with a result to main for each rate."""
-    for rate in rates:
-        sha = scene.repository.commit("main")
-        scene.repository.status(sha, "success", "Sepurux / core", rated(rate), creator=creator)
-
-
-def test_results_have_commit_and_link(dotcom: Scene) -> None:
-    on_main(dotcom, 90, 91, 92, 93, 94, 95)
-    status = dotcom.repository.latest_statuses(dotcom.repository.branches["main"].sha)[0]
-    status.target_url = "https://app.sepurux.dev/runs/1"
-    baseline = (dotcom.client.base_branch(dotcom.event).results or {})["sepurux / core"]
-    assert [each.result.value(PASS_RATE) for each in baseline.results] == [0.95, 0.94, 0.93, 0.92, 0.91, 0.9]
-    newest, *others = baseline.results
-    assert (newest.commit, newest.url) == (dotcom.repository.branches["main"].sha, status.target_url)
-    assert {each.url for each in others} == {""}
-
-
-@pytest.mark.parametrize(
-    ("own", "others"),
-    [
-        (BOT, ["mona", "other-app[bot]", "github-actions", None]),  # a user may have an app's name; None was deleted
-        ("Mona", [BOT, "mona[bot]", "other", None]),
-    ],
-)
-def test_only_a_status_of_the_own_account_is_compared(own: str, others: list[str | None], dotcom: Scene) -> None:
-    client = connect(dotcom.github.url, Secret(dotcom.github.token(login=own)), "octo/shop")
-    on_main(dotcom, 90, creator=own.lower())
-    for creator in others:
-        on_main(dotcom, 10, creator=creator)
-    assert compared(dotcom._replace(client=client)) == [90]
-
-
-def test_the_newest_50_commits_of_the_first_parent_line_are_searched(dotcom: Scene) -> None:
-    on_main(dotcom, 80, 90)
-    for _ in range(49):
-        dotcom.repository.commit("main")
-    assert compared(dotcom) == [90]
-    dotcom.repository.commit("main")
-    assert compared(dotcom) == [], "it is known that there is none"
-
-
-def test_a_merge_of_many_commits_hides_no_older_result(dotcom: Scene) -> None:
-    on_main(dotcom, 90, 91)
-    for number in range(120):
-        head = dotcom.repository.commit("topic", {"change.txt": str(number)})
-        dotcom.repository.status(head, "success", "Sepurux / core", rated(10))
-    dotcom.repository.merge(dotcom.repository.branches["topic"].sha)
-    on_main(dotcom, 92)
-    assert compared(dotcom) == [92, 91, 90]
-    [request] = dotcom.github.requests
-    assert len(request.body) < 6_000
-
-
-def test_the_name_of_the_base_branch_ends_no_literal_of_the_query(dotcom: Scene) -> None:
-    name = 'release/"){ü\\"}\\u0041'
-    dotcom.repository.status(dotcom.repository.commit(name), "success", "Sepurux / core", rated(90))
-    assert compared(dotcom, base_ref=name) == [90]
-
-
-def test_a_push_is_compared_with_what_was_before_it(dotcom: Scene) -> None:
-    on_main(dotcom, 90, 91, 50)
-    evaluated = dotcom.repository.branches["main"].sha
-    on_main(dotcom, 10)
-    event = {"name": "push", "commit": evaluated, "base_ref": "", "pull_request": None}
-    assert compared(dotcom, **event) == [91, 90]  # type: ignore[arg-type]
-
-
-def test_commits_without_a_result_of_the_own_account_are_counted_by_context(dotcom: Scene) -> None:
-    on_main(dotcom, 90)
-    pending, undecided, skipped, foreign, failed = (dotcom.repository.commit("main") for _ in range(5))
-    for sha in (pending, undecided, skipped, foreign, failed):
-        dotcom.repository.status(sha, "success", "Sepurux / core", rated(91))
-    dotcom.repository.status(pending, "pending", "Sepurux / core", "the evaluation is running")
-    dotcom.repository.status(undecided, "failure", "sepurux / CORE", rated(10, "error"))
-    dotcom.repository.status(skipped, "success", "Sepurux / core", rated(10, "skipped"))
-    dotcom.repository.status(foreign, "success", "Sepurux / core", rated(95), creator="mona")
-    dotcom.repository.status(failed, "failure", "Sepurux / core", rated(10, "fail"))
-    dotcom.repository.status(pending, "pending", "Sepurux / search", "the evaluation is running")
-    baselines = dotcom.client.base_branch(dotcom.event).results or {}
-    assert [each.result.value(PASS_RATE) for each in baselines["sepurux / core"].results] == [0.1, 0.9]
-    hidden = {context: baseline.hidden for context, baseline in baselines.items()}
-    assert hidden == {"sepurux / core": 4, "sepurux / search": 1}

@@ -61,15 +61,7 @@ def warnings(scene: Scene) -> list[str]:
     return [text.partition(" (")[0] for text in scene.warnings]
 
 
-def test_each_part_is_read_by_one_query_and_they_are_sent_side_by_side(large: Scene) -> None:
-    start = large.clock.time
-    for query in ("commit", "pull", "base"):
-        large.github.before(f"graphql {query}", lambda: setattr(large.clock, "time", large.clock.time + 3))
-    assert load(large).baseline(DROP)
-    assert (queries(large), large.clock.time) == ({"commit": 1, "pull": 1, "base": 1}, start + 3)
-
-
-def test_all_queries_are_under_way_at_once(large: Scene) -> None:
+def test_each_part_is_read_by_one_query_and_all_are_under_way_at_once(large: Scene) -> None:
     under_way = Barrier(3)
     for query in ("commit", "pull", "base"):
         large.github.before(f"graphql {query}", partial(under_way.wait, 5))

@@ -20,13 +20,13 @@ from sepurux_action.evaluate import evaluate, read_record
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.result import GateResult
-from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
+from sepurux_action.github.bounded_calls import READS_S
 from sepurux_action.github.commit import Commit, PolicyFile
 from sepurux_action.github.event import Lookup
 from sepurux_action.github.publisher import STATUSES_S
 from sepurux_action.github.session import GitHubSession
 from sepurux_action.github.snapshot import MAX_PAGES, PAGE
-from sepurux_action.github.subject import FIRST_READ_S, Changes, Subject
+from sepurux_action.github.subject import FIRST_READ_S, Changes
 from sepurux_action.host.deadlines import Signals
 from sepurux_action.step import Connections, Step, from_command_line
 from tests import backend
@@ -49,7 +49,7 @@ from tests.github.scene import (
     Scene,
     rejecting,
 )
-from tests.github_double import Record, faults
+from tests.github_double import faults
 from tests.github_double.state import Refusal
 from tests.scenes import DECIDED
 
@@ -199,9 +199,12 @@ def test_a_github_that_hangs_ends_each_part_at_its_deadline(scene: Scene) -> Non
     assert scene.clock.time - start == FIRST_READ_S
     scene.session.publisher.publish_config_error(["one"])
     assert scene.clock.time - start == FIRST_READ_S + STATUSES_S
+    scene.session.publisher.read_again()
+    assert scene.clock.time - start == FIRST_READ_S + STATUSES_S + READS_S
     assert [warning.partition(" (")[0] for warning in scene.warnings] == [
         "Could not set the commit status",
         "Could not read the statuses of the commit",
+        "Could not read the pull request",
     ]
 
 
@@ -311,19 +314,6 @@ def test_a_list_without_the_policy_file_does_not_count_once_the_head_has_changed
     assert found.of_policy("policy.yml")
 
 
-def test_without_a_client_nothing_is_read_or_published_and_there_is_no_warning(scene: Scene) -> None:
-    event = replace(scene.event, lookup=Lookup(commit=scene.event.commit))
-    calls = BoundedCalls(None, FakeClock(), scene.output, event)
-    session = GitHubSession(calls, Subject(event=event, settings=SETTINGS, signing_key="signs")).load("")
-    run_gates(session, a_gate(name="one", stage=Stage.SOFT, paths=parse_paths("docs/**")))
-    session.publisher.publish_results(results("one"))
-    session.publisher.publish_config_error(["one"])
-    assert session.publisher.publish_comment(results("one"), BODY) == ""
-    assert session.reviews.approval(()) == ApprovalStatus(unread=True)
-    assert (session.subject.event.lookup, session.subject.baseline(a_gate())) == (event.lookup, None)
-    assert (scene.output.annotations, scene.operations) == ([], [])
-
-
 # -- comments ---------------------------------------------------------------------------------------------------------
 
 
@@ -377,23 +367,6 @@ def test_a_comment_needs_the_evaluated_commit_as_head(arrange: Arrange, says: li
     assert [each.state for each in scene.repository.latest_statuses(head)] == ["success"]
     assert bool(scene.session.publisher.publish_comment(decided, BODY)) is not bool(says)
     assert [line[: len(says[0])] for line in scene.output.lines if line.startswith("no comment")] == says
-
-
-def test_a_pull_request_that_cannot_be_read_again_keeps_the_time_for_the_decided_statuses(scene: Scene) -> None:
-    scene.load()
-    start = scene.clock.time
-
-    def hang(record: Record) -> None:
-        scene.clock.time += 1_000 * (record.operation == PULL)
-
-    scene.reject = hang
-    publish(scene, results("one", passing=True))
-    assert scene.states() == {"Sepurux / one": "success"}
-    assert scene.clock.time - start <= READS_S
-    [warning] = scene.warnings
-    assert warning.startswith("Could not read the pull request (GitHub ")
-    assert scene.session.publisher.publish_comment(results("one"), BODY) == ""
-    assert scene.pull.comments == []
 
 
 def test_without_a_status_or_a_commit_no_statuses_are_read(scene: Scene) -> None:

@@ -112,7 +112,7 @@ def test_a_policy_that_cannot_be_read_says_why_and_older_statuses_fail(
     arrange: Callable[[Scene], None], message: str, scene: Scene
 ) -> None:
     arrange(scene)
-    ours = {"Sepurux / core": "set by hand", **{f"Reliability / {number}": GREEN for number in range(120)}}
+    ours = {"SEPURUX / core": "set by hand", **{f"Reliability / {number}": GREEN for number in range(120)}}
     others = {"build": "passed", "Reliability": f"so: {GREEN}", "deploy / core": None}
     for context, description in {**others, **ours}.items():
         scene.repository.status(scene.pull.head_sha, "success", context, description)
@@ -232,16 +232,6 @@ def test_a_review_of_a_pull_request_from_a_fork_has_a_token_that_can_only_read(s
 
 
 # -- which statuses are ours ------------------------------------------------------------------------------------------
-
-
-def test_a_status_with_another_prefix_is_ours_if_its_description_reads_back(scene: Scene) -> None:
-    sha = scene.repository.commit("topic")
-    ours = {"Reliability / core": GREEN, "SEPURUX / search": "set by hand"}
-    others = {"build": "passed", "Reliability": f"so: {GREEN}", "deploy / core": None}
-    for context, description in {**ours, **others}.items():
-        scene.repository.status(sha, "success", context, description)
-    scene.load(**on_push(sha)).publisher.publish_config_error([])
-    assert scene.states(sha) == {**dict.fromkeys(ours, "failure"), **dict.fromkeys(others, "success")}
 
 
 def test_statuses_that_graphql_returned_are_not_read_again(scene: Scene) -> None:
