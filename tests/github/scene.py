@@ -25,9 +25,6 @@ BODY = "{}\n{}".format
 PULL, FILES, SET = "graphql pull", "pulls/list-files", "repos/create-commit-status"
 
 OUTAGE, FORBIDDEN = Refusal(502, "Server Error"), Refusal(403, "Resource not accessible by integration")
-LIMITED = Refusal(403, "You have exceeded a secondary rate limit")
-UNPROCESSABLE, NOT_FOUND = Refusal(422, "Validation Failed"), Refusal(404, "Not Found")
-BAD_TOKEN, GONE = Refusal(401, "Bad credentials"), Refusal(410, "This issue was deleted")
 
 Reject = Callable[[Record], Refusal | None]
 

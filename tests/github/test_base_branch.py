@@ -124,9 +124,6 @@ def test_a_missing_permission_for_statuses_is_named(accepted: str, operation: Op
     assert BaseBranch(error=ErrorDetails(accepted=accepted)).operation is operation
 
 
-# -- on the double ----------------------------------------------------------------------------------------------------
-
-
 def test_a_merge_of_many_commits_hides_no_older_result(scene: Scene) -> None:
     for rate in (90, 91):
         scene.decided(scene.repository.commit("main"), rate)

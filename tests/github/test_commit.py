@@ -42,8 +42,6 @@ def test_the_policy_file_that_applies_to_each_event(event: Event, commit: str) -
     assert policy_ref(event) == commit
 
 
-# -- errors -----------------------------------------------------------------------------------------------------------
-
 ODD = {"message": "Something went wrong"}
 MAY_FAIL = (["workflow"], ["workflow", "text"], ["evaluated"], ["evaluated", "status"], ["headPolicy"])
 
@@ -72,8 +70,6 @@ def test_errors_of_an_unknown_shape_are_still_errors(errors: object) -> None:
     with pytest.raises(GitHubError):
         client.commit(OWN, "gate.yml")
 
-
-# -- files ------------------------------------------------------------------------------------------------------------
 
 AT = f"{TIP}:.github/workflows/gate.yml"
 BLOB = {"__typename": "Blob", "text": "a: 1", "isTruncated": False}
@@ -114,9 +110,6 @@ def test_a_policy_file_is_misnamed_only_if_there_is_none_with_the_right_name(oth
 
 def test_a_base_commit_that_the_token_may_not_see_is_not_one_without_a_policy_file() -> None:
     assert parsed(policyCommit=None).policy.error == "GitHub shows no base commit"
-
-
-# -- statuses ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

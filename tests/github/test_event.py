@@ -86,9 +86,6 @@ def event_of(name: str, payload: object, **environ: str) -> Event:
     return parse_event(name, payload, ENVIRON | environ)
 
 
-# --- What the payload says -------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("name", ["pull_request", "pull_request_target", "pull_request_review"])
 def test_a_pull_request_is_evaluated_at_its_head_and_never_at_its_merge_commit(name: str) -> None:
     event = event_of(name, pull_request())
@@ -245,9 +242,6 @@ def test_the_repository_of_the_environment_overrides_that_of_the_payload() -> No
     assert event_of("push", push(), GITHUB_REPOSITORY="acme/moved").repository == "acme/moved"
 
 
-# --- GitHub's answer ---------------------------------------------------------------------------------------
-
-
 def resolved(lookup: Lookup, *candidates: PullRequest) -> Event:
     return resolve(Event(name="x", repository="acme/shop", commit=HEAD, lookup=lookup), candidates)
 
@@ -325,9 +319,6 @@ def test_invalid_fields_of_a_pull_request_are_empty() -> None:
     assert parse_pull_request("x") == parse_pull_request(hostile) == PullRequest(by_agent=True)
 
 
-# --- The number that the workflow's author gives ---------------------------------------------------------------
-
-
 def test_pr_number_applies_if_the_event_has_no_pull_request_and_is_evaluated_at_its_current_head() -> None:
     event = with_pull_request_number(event_of("schedule", {}), 42)
     assert (event.commit, event.lookup) == ("", Lookup(number=42))
@@ -368,8 +359,6 @@ def test_pr_number_is_looked_up_if_a_push_has_no_pull_request() -> None:
     assert (found.commit, found.at_current_head) == (OTHER, True)
 
 
-# --- Whatever comes ----------------------------------------------------------------------------------------
-
 # Names and values that the reading looks for, so that random payloads get past its first lookup.
 KEYS = ["pull_request", "merge_group", "workflow_run", "issue", "deployment", "repository", "head", "base", "repo"]
 KEYS += ["number", "sha", "ref", "head_sha", "head_ref", "head_repository", "head_branch", "event", "full_name"]
@@ -404,8 +393,6 @@ def test_any_payload_and_environment_is_an_event_that_can_be_shown_and_resolved(
         assert pr_number_warning(step, number).isprintable()
 
 
-# -- the file of the running workflow ---------------------------------------------------------------------------------
-
 FILE = ".github/workflows/gate.yml"
 
 
@@ -435,9 +422,6 @@ def test_the_file_of_the_running_workflow_is_read_at_a_full_sha(sha: str) -> Non
     assert event_of("pull_request", {}, GITHUB_WORKFLOW_REF=ref, GITHUB_WORKFLOW_SHA=sha).workflow_file == ""
 
 
-# --- The addresses of the run ------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(("attempt", "run"), [("2", "7100001/attempts/2"), ("", "7100001")])
 def test_a_run_has_the_addresses_that_the_environment_names(attempt: str, run: str) -> None:
     event = event_of("push", push(), **RUN, GITHUB_RUN_ATTEMPT=attempt)
@@ -448,9 +432,9 @@ def test_a_run_has_the_addresses_that_the_environment_names(attempt: str, run: s
 @pytest.mark.parametrize(
     "changed",
     [
-        *({"GITHUB_SERVER_URL": each} for each in ("", "github.com", "javascript:alert(1)//", "http://ghe.example")),
-        {"GITHUB_SERVER_URL": "https://u:p@ghe.example"},
-        {"GITHUB_REPOSITORY": "acme/shop\n::error::x"},
+        {"GITHUB_SERVER_URL": "javascript:alert(1)//"},
+        {"GITHUB_SERVER_URL": ""},
+        {"GITHUB_REPOSITORY": "a/b\n::error::x"},
     ],
 )
 def test_a_server_or_repository_that_may_not_be_linked_gives_no_addresses(changed: dict[str, str]) -> None:
@@ -461,11 +445,9 @@ def test_a_server_or_repository_that_may_not_be_linked_gives_no_addresses(change
 @pytest.mark.parametrize(
     ("address", "accepted"),
     [
-        ("https://api.github.com/", "https://api.github.com"),
-        ("https://ghe.example/api/v3", "https://ghe.example/api/v3"),
+        ("https://ghe.example/api/v3/", "https://ghe.example/api/v3"),
         ("http://127.0.0.1:8123", "http://127.0.0.1:8123"),
         *((each, "") for each in ("", "api.github.com", "http://ghe.example/api/v3", "https://u:p@ghe.example")),
-        *((each, "") for each in ("file:///etc", "https://a b", "https://")),
     ],
 )
 def test_no_token_goes_where_others_could_read_it(address: str, accepted: str) -> None:

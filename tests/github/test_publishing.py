@@ -32,23 +32,7 @@ from sepurux_action.step import Connections, Step, from_command_line
 from tests import backend
 from tests.builders import PASSING, a_gate, a_result, a_run
 from tests.fakes import FakeClock
-from tests.github.scene import (
-    BAD_TOKEN,
-    BODY,
-    FILES,
-    FORBIDDEN,
-    GONE,
-    LIMITED,
-    NOT_FOUND,
-    OUTAGE,
-    PULL,
-    SET,
-    SETTINGS,
-    UNPROCESSABLE,
-    Reject,
-    Scene,
-    rejecting,
-)
+from tests.github.scene import BODY, FILES, FORBIDDEN, OUTAGE, PULL, SET, SETTINGS, Reject, Scene, rejecting
 from tests.github_double import faults
 from tests.github_double.state import Refusal
 from tests.scenes import DECIDED
@@ -59,6 +43,10 @@ OURS = "<!-- sepurux-gate:gates -->\nReport"
 OLD = f"<!-- sepurux-gate:gates -->\n### Result\n[`aaaaaaa`](https://github.com/x/y/commit/{'a' * 40})\n<!-- state -->"
 KEYED = OLD.replace(":gates", ":other")
 CURRENT = OLD.replace("a" * 40, "HEAD")  # of the head of the pull request
+
+LIMITED = Refusal(403, "You have exceeded a secondary rate limit")
+UNPROCESSABLE, NOT_FOUND = Refusal(422, "Validation Failed"), Refusal(404, "Not Found")
+BAD_TOKEN, GONE = Refusal(401, "Bad credentials"), Refusal(410, "This issue was deleted")
 
 Arrange = Callable[[Scene], None]
 
@@ -75,9 +63,6 @@ def notice(commit: str, _symbol: str, *, collapsed: bool) -> tuple[str, str]:
 
 def numbered(count: int, prefix: str = "g") -> list[str]:
     return [f"{prefix}{number}" for number in range(count)]
-
-
-# -- rejections -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("rejection", [UNPROCESSABLE, NOT_FOUND])
@@ -130,9 +115,6 @@ def test_a_rejected_review_request_does_not_prevent_the_others(scene: Scene) -> 
     assert [each.login for each in scene.pull.requested] == ["bob", "cat"]
     [warning] = scene.warnings
     assert warning.startswith("Could not request a review (ann: HTTP 422 Validation Failed). ")
-
-
-# -- reads ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("operation", [READS, "pulls/list"])
@@ -314,9 +296,6 @@ def test_a_list_without_the_policy_file_does_not_count_once_the_head_has_changed
     assert found.of_policy("policy.yml")
 
 
-# -- comments ---------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("reject", [rejecting(OUTAGE, PULL, "cursor:"), lambda _: None], ids=["unread", "too many"])
 def test_where_comments_are_not_known_none_is_written_and_the_reason_is_logged(reject: Reject, scene: Scene) -> None:
     scene.comments(MAX_PAGES + 1)
@@ -376,9 +355,6 @@ def test_without_a_status_or_a_commit_no_statuses_are_read(scene: Scene) -> None
     assert LIST not in scene.operations
 
 
-# -- limits -----------------------------------------------------------------------------------------------------------
-
-
 def test_what_blocks_is_sent_first_and_what_was_not_sent_is_named(scene: Scene) -> None:
     scene.load()
     scene.takes_s, start = 2.4, scene.clock.time
@@ -423,9 +399,6 @@ def test_what_a_step_costs(gates: int, body: str, requests: int, scene: Scene) -
     assert len(scene.operations) == requests
 
 
-# -- the line above the result of an earlier commit --------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("key", "bodies", "changed"),
     [
@@ -468,9 +441,6 @@ def test_after_a_signal_a_line_of_another_run_stays(scene: Scene) -> None:
     scene.session.calls.enter_shutdown(scene.clock)
     scene.session.publisher.publish_notice(lambda *_, **__: ("### ❗ canceled", "older"), "gates")
     assert "⏳ other" in written.body
-
-
-# -- after a signal ---------------------------------------------------------------------------------------------------
 
 
 def test_after_a_signal_each_status_is_tried_once(scene: Scene) -> None:

@@ -47,8 +47,6 @@ def another(scene: Scene, base: str, head: str = "") -> PullRequest:
     return other
 
 
-# -- descriptions -----------------------------------------------------------------------------------------------------
-
 NO_DECISION = undecided(Decision.PENDING, "No decision after 10 min.")
 ALLOW, SOFT, OBSERVE = a_gate(on_undecided=OnUndecided.ALLOW), a_gate(stage=Stage.SOFT), a_gate(stage=Stage.OBSERVE)
 NUMBERS = "72.0% passed, 1 unsafe, 5 failures, score 61.5"
@@ -80,9 +78,6 @@ def test_a_status_says_after_its_numbers_what_follows(
     [status] = scene.repository.latest_statuses(scene.pull.head_sha)
     assert (status.state, (status.description or "")[: len(description)]) == (state, description)
     assert parse_description(status.description) is not None
-
-
-# -- a policy that cannot be read --------------------------------------------------------------------------------------
 
 
 def hidden(scene: Scene) -> None:
@@ -130,9 +125,6 @@ def test_a_policy_that_cannot_be_read_says_why_and_older_statuses_fail(
     assert len(scene.github.calls("repos/list-commit-statuses-for-ref")) == 2
 
 
-# -- one commit, several pull requests --------------------------------------------------------------------------------
-
-
 def test_several_pull_requests_into_different_branches_fail_in_each_known_context(scene: Scene) -> None:
     another(scene, "release/2")
     sha = scene.pull.head_sha
@@ -170,14 +162,6 @@ def test_a_lookup_that_fails_or_has_a_response_of_an_unknown_shape_makes_the_eve
     scene.client = client
     scene.github.fault("pulls/list", backend.json({"message": "odd"}), always=True)
     assert scene.load(**push).subject.event.ambiguous
-
-
-# -- who can approve ---------------------------------------------------------------------------------------------------
-
-
-def test_the_commit_to_approve_is_the_head_of_the_pull_request_also_in_a_merge_group(scene: Scene) -> None:
-    reviews = scene.load(name="merge_group", commit="c" * 40).reviews
-    assert reviews.approval(()) == ApprovalStatus(commit=scene.pull.head_sha, anyone=True)
 
 
 ASKED = (Refusal("octocat", Reason.COMMIT_AUTHOR), Refusal("ann", Reason.ASSIGNEE))
@@ -229,9 +213,6 @@ def test_a_page_that_is_not_whole_is_not_read_and_an_unknown_author_may_be_a_bot
 def test_a_review_of_a_pull_request_from_a_fork_has_a_token_that_can_only_read(scene: Scene) -> None:
     assert not scene.load(name="pull_request_review").reviews.approval(()).read_only
     assert scene.load(name="pull_request_review", fork=True).reviews.approval(()).read_only
-
-
-# -- which statuses are ours ------------------------------------------------------------------------------------------
 
 
 def test_statuses_that_graphql_returned_are_not_read_again(scene: Scene) -> None:

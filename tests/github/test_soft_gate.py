@@ -141,9 +141,6 @@ def test_a_permission_is_read_only_if_it_decides() -> None:
     assert list(dict.fromkeys(read)) == ["writer", "reader"]
 
 
-# --- Who asked a bot -------------------------------------------------------------------------------------------
-
-
 def a_page(*nodes: object, more: bool = False) -> dict[str, Any]:
     return {"nodes": list(nodes), "pageInfo": {"hasNextPage": more}}
 
@@ -204,9 +201,6 @@ def test_who_asked_a_bot_are_the_assignees_and_the_authors_of_the_last_change(he
 )
 def test_if_someone_who_asked_a_bot_may_be_missing_they_are_not_known(head: object, assignees: object) -> None:
     assert requesters(head, assignees) is None
-
-
-# --- Asking for a review ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
