@@ -50,7 +50,6 @@ class Publisher:
     def __init__(self, calls: BoundedCalls, subject: Subject, earlier: Earlier) -> None:
         self._calls, self._subject, self._earlier, self._record = calls, subject, earlier, earlier.record
         self._event, self._settings = subject.event, subject.settings
-        self._known = subject.commit.statuses  # of the commit before this run, None if not known
         self._now: Snapshot | None = None  # the pull request after the evaluation, with the first page of comments
         self._notice = ""  # this run's line above the result of an earlier commit
         self._early_s = STATUSES_S  # left for all statuses that are set during the evaluation
@@ -65,30 +64,27 @@ class Publisher:
         GraphQL did not respond, they are read by REST, after those of the given gates are set.
         """
         self._calls.set_timeout(STATUSES_S, STATUSES_AFTER_SIGNAL_S)
-        event, settings = self._event, self._settings
-        bases = list(dict.fromkeys(pull.base_ref for pull in event.matches)) or [event.branch]
-        given = [settings.context_of(gate, base) for base in bases for gate in gates]
-        self._set_failed(given)
-        if self._known is None and settings.status and event.commit:
-            of = event.commit, self._subject.commit.account
-            self._known = self._calls.try_call(Operation.STATUSES, lambda github: tuple(github.statuses(*of)))
-        prefixes = tuple(settings.context_of("", base).lower() for base in bases)
-        own = [
-            each.context
-            for each in self._known or ()
-            if each.context.lower().startswith(prefixes) or published_result.parse_description(each.description)
-        ]
-        self._set_failed(context for context in own if context.lower() not in map(str.lower, given))
-
-    def _set_failed(self, contexts: Iterable[str]) -> None:
-        note = "invalid settings"
-        if self._event.ambiguous:
-            note = self._event.no_pr_reason
-        elif self._subject.commit.policy.error and policy_ref(self._event):
+        event, settings, note = self._event, self._settings, "invalid settings"
+        if event.ambiguous:
+            note = event.no_pr_reason
+        elif self._subject.commit.policy.error and policy_ref(event):
             note = "the policy could not be read"
         result = PreviousResult(decision=Decision.ERROR, stage=Stage.HARD, numbers={})
-        description = published_result.format_description(result, note)
-        self._set_statuses(self._status(context, CommitState.FAILURE, description) for context in contexts)
+        failed = CommitState.FAILURE, published_result.format_description(result, note)
+        bases = list(dict.fromkeys(pull.base_ref for pull in event.matches)) or [event.branch]
+        given = (settings.context_of(gate, base) for base in bases for gate in gates)
+        self._set_statuses(self._status(context, *failed) for context in given)
+        known = self._subject.commit.statuses
+        if known is None and settings.status and event.commit:
+            of = event.commit, self._subject.commit.account
+            known = self._calls.try_call(Operation.STATUSES, lambda github: tuple(github.statuses(*of)))
+        prefixes = tuple(settings.context_of("", base).lower() for base in bases)
+        ours = (
+            each.context
+            for each in known or ()
+            if each.context.lower().startswith(prefixes) or published_result.parse_description(each.description)
+        )
+        self._set_statuses(self._status(context, *failed) for context in ours)
 
     def publish_pending(self, gates: Iterable[str]) -> None:
         running = "the evaluation is running"
