@@ -233,10 +233,6 @@ def test_a_comment_on_a_pull_request_has_its_number_and_asks_for_its_head() -> N
     assert (event.commit, event.pull_request, event.lookup) == ("", 42, Lookup(number=42))
 
 
-def test_no_event_at_all_is_an_event_without_anything() -> None:
-    assert parse_event("", None, {}) == Event()
-
-
 def test_the_repository_of_the_environment_overrides_that_of_the_payload() -> None:
     assert parse_event("push", push(), {}).repository == "acme/shop"
     assert event_of("push", push(), GITHUB_REPOSITORY="acme/moved").repository == "acme/moved"

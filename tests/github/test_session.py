@@ -1,50 +1,40 @@
-"""The first reads of a session: which pull request and policy it finds, who may approve, and which statuses it sets."""
+"""The first reads of a session, also if GitHub does not return one of them, and the statuses that follow from them."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from functools import partial
+from math import inf
+from threading import Barrier
 
 import pytest
 
-from sepurux_action.common.secret import Secret
+from sepurux_action.config import options
+from sepurux_action.config.gate import Gate
 from sepurux_action.config.layers import input_layer
-from sepurux_action.config.options import CONFIG
 from sepurux_action.config.settings import Settings, read_inputs
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
+from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.published_result import parse_description
 from sepurux_action.evaluation.result import GateResult
-from sepurux_action.github.connection import connect
-from sepurux_action.github.event import Lookup
+from sepurux_action.github.bounded_calls import BASE_QUERY_S
+from sepurux_action.github.event import PullRequest, parse_author
 from sepurux_action.github.policy_source import resolve_policy
-from sepurux_action.github.snapshot import parse_snapshot
+from sepurux_action.github.subject import Subject
+from sepurux_action.host.deadlines import Timeouts
 from tests import backend
 from tests.builders import APPROVED, IMPOSSIBLE, UNREAD, WAITS, a_gate, a_result, undecided
-from tests.github.scene import BODY, SET, Scene
+from tests.github.scene import SET, Scene
 from tests.github_double import faults
-from tests.github_double.state import PullRequest
+from tests.scenes import DECIDED
 
 GREEN = "pass (hard): 95.0% passed, 0 unsafe, 1 failures, score -"
 BY_BRANCH = Settings(status_context="Sepurux ({base})")
-
-
-def on_push(commit: str) -> dict[str, Any]:
-    """Return what an event of a pushed commit has, which names no pull request."""
-    lookup = Lookup(commit=commit, forks=True)
-    return {"name": "push", "commit": commit, "pull_request": None, "base_ref": "", "lookup": lookup}
-
-
-def another(scene: Scene, base: str, head: str = "") -> PullRequest:
-    """Return another open pull request at the first one's head, into `base`, by default from the same branch."""
-    repository, pull = scene.repository, scene.pull
-    if base not in repository.branches:
-        repository.branch(base, repository.branches["main"].sha)
-    other = repository.pull("mona", head=f"draft-{len(repository.pulls)}", base=base)
-    other.head, other.head_ref = pull.head, head or pull.head_ref
-    return other
 
 
 NO_DECISION = undecided(Decision.PENDING, "No decision after 10 min.")
@@ -95,15 +85,11 @@ def failing(answer: backend.Answer) -> Callable[[Scene], None]:
     [
         (failing(backend.reset()), "the connection to GitHub failed. Re-run the job."),
         (failing(faults.broken(502)), "HTTP 502 Server Error. Re-run the job."),
-        (failing(faults.refused(401, "Bad credentials")), "HTTP 401 Bad credentials. `github_token` is not valid"),
         (failing(faults.refused(403, "Resource not accessible by integration")), "Give the job `contents: read` un"),
-        (failing(faults.refused(404, "Not Found")), "The token cannot see it, or it is gone: give the job `conten"),
         (hidden, "Could not resolve to a Repository. The token cannot see it, or it is gone: give the job `contents"),
-        (failing(faults.primary_limit()), "Re-run the job once GitHub's rate limit is reset"),
     ],
-    ids=["reset", "502", "401", "403", "404", "hidden", "rate limit"],
 )
-def test_a_policy_that_cannot_be_read_says_why_and_older_statuses_fail(
+def test_an_unread_policy_says_why_and_older_statuses_fail(
     arrange: Callable[[Scene], None], message: str, scene: Scene
 ) -> None:
     arrange(scene)
@@ -125,89 +111,40 @@ def test_a_policy_that_cannot_be_read_says_why_and_older_statuses_fail(
     assert len(scene.github.calls("repos/list-commit-statuses-for-ref")) == 2
 
 
-def test_several_pull_requests_into_different_branches_fail_in_each_known_context(scene: Scene) -> None:
-    another(scene, "release/2")
-    sha = scene.pull.head_sha
-    scene.repository.status(sha, "success", "Reliability / search", GREEN)
-    scene.repository.status(sha, "success", "build", "all is well")
-    session = scene.load(BY_BRANCH, **on_push(sha))
-    assert session.subject.event.ambiguous
+def test_an_ambiguous_event_fails_in_each_context_that_is_known_and_not_too_long(scene: Scene) -> None:
+    for context, description in (("Reliability / search", GREEN), ("build", "all is well")):
+        scene.repository.status(scene.pull.head_sha, "success", context, description)
+    matches = tuple(PullRequest(base_ref=base) for base in ("main", "release/2", "b" * 240))
+    session = scene.load(BY_BRANCH, base_ref="", ambiguous=True, matches=matches, no_pr_reason="it is ambiguous")
     session.publisher.publish_config_error(["core"])
-    assert scene.states(sha) == {
-        "Sepurux (main) / core": "failure",
-        "Sepurux (release/2) / core": "failure",
-        "Reliability / search": "failure",
-        "build": "success",
-    }
-    [description] = {each.description for each in scene.repository.latest_statuses(sha) if each.context != "build"}
-    assert (description or "").endswith("is the head of 2 open pull requests into different branches")
-
-
-def test_several_pull_requests_into_one_branch_use_its_policy_and_get_no_comment(scene: Scene) -> None:
-    scene.pull.base_ref = "release/1"
-    scene.repository.commit("release/1", {CONFIG.default: "campaign: strict"})
-    another(scene, "release/1", head="same-commit")
-    session = scene.load(BY_BRANCH, CONFIG.default, **on_push(scene.pull.head_sha))
-    assert session.subject.commit.policy.text == "campaign: strict"
-    session.publisher.publish_results([a_result()])
-    assert list(scene.states()) == ["Sepurux (release/1) / refunds"]
-    assert session.publisher.publish_comment([a_result()], BODY) == ""
-    assert scene.pull.comments == []
-
-
-def test_a_lookup_that_fails_or_has_a_response_of_an_unknown_shape_makes_the_event_ambiguous(scene: Scene) -> None:
-    push, client = on_push(scene.pull.head_sha), scene.client
-    scene.client = connect(scene.github.url, Secret(scene.github.token({"statuses": "write"})), "octo/shop")
-    assert scene.load(**push).subject.event.ambiguous
-    scene.client = client
-    scene.github.fault("pulls/list", backend.json({"message": "odd"}), always=True)
-    assert scene.load(**push).subject.event.ambiguous
-
-
-ASKED = (Refusal("octocat", Reason.COMMIT_AUTHOR), Refusal("ann", Reason.ASSIGNEE))
+    failed = dict.fromkeys(("Sepurux (main) / core", "Sepurux (release/2) / core", "Reliability / search"), "failure")
+    assert scene.states() == {**failed, "build": "success"}
+    descriptions = [each.description or "" for each in scene.repository.latest_statuses(scene.pull.head_sha)]
+    assert sum(each.endswith("it is ambiguous") for each in descriptions) == 3
 
 
 @pytest.mark.parametrize(
-    ("opener", "requesters"),
+    ("login", "by_agent"),
     [
-        ("copilot-swe-agent[bot]", ASKED),
-        ("another-agent[bot]", ASKED),
-        *[(login, ()) for login in ("dependabot[bot]", "renovate[bot]", "mona", "dependabot")],
+        ("copilot-swe-agent[bot]", True),
+        ("another-agent[bot]", True),
+        ("renovate[bot]", False),
+        ("dependabot[bot]", False),
     ],
 )
-def test_who_asks_a_bot_for_a_pull_request_cannot_approve_it(
-    opener: str, requesters: tuple[Refusal, ...], scene: Scene
-) -> None:
-    pull, user = scene.pull, scene.github.world.user
-    pull.author, pull.assignees, pull.head.authors = user(opener), [user("ann")], (None, user("octocat"))
+def test_a_bot_may_be_an_agent_unless_a_configuration_starts_it(login: str, *, by_agent: bool) -> None:
+    assert parse_author({"login": login, "type": "Bot"}) == (login, by_agent)
+    assert parse_author({"login": login.removesuffix("[bot]"), "__typename": "Bot"})[1] is by_agent
+    assert parse_author({"login": "mona", "type": "User"}) == ("mona", False)
+
+
+def test_who_asked_a_bot_for_the_pull_request_is_read_once_also_in_a_merge_group(scene: Scene) -> None:
+    user = scene.github.world.user
+    scene.pull.author, scene.pull.assignees = user("copilot-swe-agent[bot]"), [user("ann")]
     reviews = scene.load(name="merge_group", commit="c" * 40).reviews
-    wanted = ApprovalStatus(commit=pull.head_sha, anyone=True, cannot_approve=requesters)
+    wanted = ApprovalStatus(commit=scene.pull.head_sha, anyone=True, cannot_approve=(Refusal("ann", Reason.ASSIGNEE),))
     assert [reviews.approval(()), reviews.approval(())] == [wanted, wanted]
-    assert scene.operations.count("graphql requesters") == bool(requesters)
-
-
-def a_page(**changes: object) -> dict[str, Any]:
-    """Return a pull request as a query shows it; the author is null if an account was deleted, also that of an app."""
-    page = {"nodes": [], "pageInfo": {"hasNextPage": False, "endCursor": None}, **changes}
-    return {"data": {"repository": {"pullRequest": {"headRefOid": "a" * 40, "author": None, "comments": page}}}}
-
-
-@pytest.mark.parametrize(
-    ("changes", "known"),
-    [
-        ({}, True),
-        ({"pageInfo": {"hasNextPage": True, "endCursor": "abc"}}, True),
-        ({"pageInfo": {"hasNextPage": True, "endCursor": None}}, False),
-        ({"nodes": [{"viewerDidAuthor": False}]}, True),
-        *(({"nodes": each}, False) for each in (None, [None], [{"viewerDidAuthor": None}])),
-        ({"pageInfo": None}, False),
-    ],
-)
-def test_a_page_that_is_not_whole_is_not_read_and_an_unknown_author_may_be_a_bot(
-    changes: dict[str, object], *, known: bool
-) -> None:
-    found = parse_snapshot(a_page(**changes))
-    assert (found and found.pull_request.by_agent) is (True if known else None)
+    assert scene.operations.count("graphql requesters") == 1
 
 
 def test_a_review_of_a_pull_request_from_a_fork_has_a_token_that_can_only_read(scene: Scene) -> None:
@@ -220,7 +157,127 @@ def test_statuses_that_graphql_returned_are_not_read_again(scene: Scene) -> None
     assert scene.operations[3:] == [SET]
 
 
-def test_a_context_that_does_not_fit_with_its_base_branch_is_left_out(scene: Scene) -> None:
-    another(scene, "b" * 240)
-    scene.load(BY_BRANCH, **on_push(scene.pull.head_sha)).publisher.publish_config_error(["core"])
-    assert scene.states() == {"Sepurux (main) / core": "failure"}
+POLICY, WORKFLOW = options.CONFIG.default, ".github/workflows/gate.yml"
+DROP = a_gate(name="core", limits={"max_pass_rate_drop": 0.03})
+FEW = 150  # nodes; the base branch has some 210, and the pull request some 105
+TIMED_OUT = "Something went wrong while executing your query. This may be the result of a timeout, or a GitHub bug."
+TOO_LARGE = "Could not read the base branch"
+
+
+@pytest.fixture
+def large(scene: Scene) -> Scene:
+    """Return a scene whose base branch and pull request have many statuses and comments."""
+    base = scene.repository.commit("main", {POLICY: "campaign: core", WORKFLOW: "on: pull_request"})
+    for _ in range(60):
+        base = scene.repository.commit("main")
+        scene.repository.status(base, "success", "Sepurux / core", DECIDED)
+    scene.comments(1)
+    scene.event = replace(scene.event, base_sha=base, workflow_file=f"{base}:{WORKFLOW}")
+    scene.repository.status(scene.event.commit, "failure", "Sepurux / old")
+    return scene
+
+
+def load(scene: Scene) -> Subject:
+    """Make the first reads, of which all but the base branch succeed."""
+    subject = scene.load(config=POLICY).subject
+    assert subject.snapshot.pull_request.head_sha
+    assert (subject.commit.policy.text, subject.commit.workflow) == ("campaign: core", "on: pull_request")
+    assert [each.context for each in subject.commit.statuses or ()] == ["Sepurux / old"]
+    return subject
+
+
+def queries(scene: Scene) -> dict[str, int]:
+    """Return how often each query was sent."""
+    return dict(Counter(operation.removeprefix("graphql ") for operation in scene.operations))
+
+
+def warnings(scene: Scene) -> list[str]:
+    return [text.partition(" (")[0] for text in scene.warnings]
+
+
+def test_each_part_is_read_by_one_query_and_all_are_under_way_at_once(large: Scene) -> None:
+    under_way = Barrier(3)
+    for query in ("commit", "pull", "base"):
+        large.github.before(f"graphql {query}", partial(under_way.wait, 5))
+    large.timeouts = Timeouts()
+    assert load(large).baseline(DROP)
+    assert queries(large) == {"commit": 1, "pull": 1, "base": 1}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        *map(faults.broken, (502, 503, 504)),
+        backend.json({"data": None, "errors": [{"message": TIMED_OUT}]}),
+        backend.json({"errors": [{"type": "RESOURCE_LIMITS_EXCEEDED", "message": "no"}]}),
+        backend.json({"message": "Request timed out"}, 500),
+    ],
+)
+def test_a_base_branch_that_is_too_large_costs_only_the_comparison(answer: backend.Answer | None, large: Scene) -> None:
+    large.github.max_nodes, large.github.too_large = FEW, answer
+    start = large.clock.time
+    load(large)
+    assert large.session.with_base([a_gate()]).subject.baseline(DROP) is None
+    assert (queries(large), large.clock.time) == ({"commit": 1, "pull": 1, "base": 1}, start)
+    assert warnings(large) == [TOO_LARGE]
+
+
+@pytest.mark.parametrize(("seconds", "known"), [(7.9, True), (8.1, False)])
+def test_no_one_waits_for_the_base_branch_for_more_than_8_s(seconds: float, large: Scene, *, known: bool) -> None:
+    start = large.clock.time
+    large.github.before("graphql base", lambda: setattr(large.clock, "time", large.clock.time + seconds))
+    assert bool(load(large).baseline(DROP)) is known
+    assert (queries(large)["base"], large.clock.time) == (1, start + min(seconds, BASE_QUERY_S))
+
+
+@pytest.mark.parametrize("fault", [faults.lost, faults.broken(500), faults.secondary_limit(retry_after_s=3)])
+@pytest.mark.parametrize("query", ["commit", "pull", "base"])
+def test_only_the_part_that_failed_is_read_again(query: str, fault: faults.Step, large: Scene) -> None:
+    large.github.fault(f"graphql {query}", fault)
+    assert load(large).baseline(DROP)
+    assert queries(large) == {"commit": 1, "pull": 1, "base": 1, query: 2}
+
+
+def test_no_one_waits_for_the_base_branch_alone_but_an_outage_of_all_is_survived(large: Scene) -> None:
+    start, broken = large.clock.time, faults.broken(500)
+    large.github.fault("graphql base", broken, always=True)
+    assert load(large).baseline(DROP) is None
+    assert (queries(large), large.clock.time) == ({"commit": 1, "pull": 1, "base": 4}, start + 3)
+
+
+@pytest.mark.parametrize(
+    ("limit", "gate", "later_s", "expected"),
+    [
+        (inf, DROP, 0, (1, 0.91)),
+        (FEW, DROP, 0, (2, None)),
+        (FEW, a_gate(), 0, (1, None)),
+        (FEW, DROP, 60, (1, None)),
+    ],
+)
+def test_for_a_drop_the_base_branch_is_read_once_more(
+    limit: float, gate: Gate, later_s: int, expected: tuple[int, float | None], large: Scene
+) -> None:
+    large.github.max_nodes = limit
+    load(large)
+    large.clock.time += later_s
+    found = large.session.with_base([a_gate(), gate]).subject.baseline(DROP)
+    assert (queries(large)["base"], found and found.median(PASS_RATE)) == expected
+    assert warnings(large) == ([] if found else [TOO_LARGE])
+
+
+@pytest.mark.parametrize(("fault", "requests"), [(faults.broken(502), 2), (faults.refused(403, "no"), 1)])
+def test_a_base_branch_is_read_again_if_the_token_may(fault: backend.Answer, requests: int, large: Scene) -> None:
+    large.github.fault("graphql base", fault)
+    assert load(large).baseline(DROP) is None
+    assert bool(large.session.with_base([DROP]).subject.baseline(DROP)) is (requests == 2)
+    assert (queries(large)["base"], len(large.warnings)) == (requests, 2 - requests)
+
+
+@pytest.mark.parametrize(("fault", "rerun", "read"), [(500, True, False), (500, False, True), (403, True, True)])
+def test_a_re_run_needs_the_pull_request_as_it_is_now(fault: int, large: Scene, *, rerun: bool, read: bool) -> None:
+    large.github.fault("graphql pull", faults.refused(fault, "no"), always=True)
+    subject = large.load(config=POLICY, rerun=rerun).subject
+    assert (subject.snapshot.pull_request, bool(subject.commit.policy.text)) == (PullRequest(), read)
+    assert [each.context for each in subject.commit.statuses or ()] == ["Sepurux / old"]
+    assert warnings(large) == (["Could not read the pull request"] if read else [])

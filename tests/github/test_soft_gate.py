@@ -36,21 +36,15 @@ def given(text: str) -> list[Review]:
         ("writer APPROVED", TERMS, "writer"),
         ("keeper APPROVED", TERMS, "keeper"),
         ("triager APPROVED", TERMS, ""),
-        ("stranger APPROVED", TERMS, ""),
         ("unknown APPROVED", TERMS, ""),
         ("Author APPROVED", TERMS, ""),
         ("gate[bot] APPROVED", TERMS, ""),
-        ("writer APPROVED older", TERMS, ""),
         ("writer APPROVED older\nwriter APPROVED", TERMS, "writer"),
         ("writer APPROVED\nwriter CHANGES_REQUESTED", TERMS, ""),
-        ("writer DISMISSED\nwriter APPROVED", TERMS, "writer"),
         ("writer APPROVED\nwriter COMMENTED", TERMS, "writer"),
         ("writer APPROVED\nwriter ADMIRED", TERMS, "writer"),
         ("writer APPROVED\nWriter DISMISSED", TERMS, ""),
-        ("writer APPROVED\nowner CHANGES_REQUESTED", TERMS, "writer"),
         ("writer APPROVED\nowner APPROVED\nreader APPROVED", TERMS, "owner"),
-        ("writer APPROVED", LISTED, "writer"),
-        ("author APPROVED", LISTED, ""),
         ("owner APPROVED", LISTED, ""),
         ("Writer APPROVED", ASKED, ""),
         ("owner APPROVED\nkeeper APPROVED", ASKED, "owner"),
@@ -123,9 +117,7 @@ def test_while_it_is_not_known_who_asked_a_bot_no_one_can_approve_yet() -> None:
         ("unknown APPROVED", ("unknown", "writer"), True),
     ],
 )
-def test_an_unknown_permission_makes_an_approval_possible(
-    text: str, reviewers: tuple[str, ...], *, unread: bool
-) -> None:
+def test_an_unknown_permission_makes_one_possible(text: str, reviewers: tuple[str, ...], *, unread: bool) -> None:
     found = approval_status(given(text), replace(TERMS, reviewers=reviewers))
     assert found.unread is unread
     assert found.approved or found.possible
@@ -213,7 +205,7 @@ def test_if_someone_who_asked_a_bot_may_be_missing_they_are_not_known(head: obje
         (LISTED, "writer APPROVED older\nkeeper PENDING", [], ("Writer", "keeper")),
     ],
 )
-def test_a_review_of_this_head_is_requested_once_from_each_listed_reviewer_who_can_approve(
+def test_each_listed_reviewer_is_asked_once(
     rules: ApprovalRules, reviews: str, requested: list[str], asked: tuple[str, ...]
 ) -> None:
     assert reviewers_to_request(rules, given(reviews), requested) == asked

@@ -30,9 +30,7 @@ MANY = "Keep `observe` until at most 10% would have been blocked: fix what fails
         (17, 2, "2 of the last 19 evaluated pull requests would", MANY),
     ],
 )
-def test_ten_decisions_with_a_tenth_of_fails_are_enough_to_move_on(
-    passed: int, failed: int, which: str, advice: str
-) -> None:
+def test_a_tenth_of_fails_of_ten_decisions_is_few_enough(passed: int, failed: int, which: str, advice: str) -> None:
     share = f"With `hard`, {which} have been blocked." if passed + failed else which
     assert advise(Stage.OBSERVE, results(passed=passed, failed=failed), scheduled=False) == f"{share} {advice}"
 
