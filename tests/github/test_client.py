@@ -108,18 +108,15 @@ def test_whatever_is_sent_to_github_is_redacted(dotcom: Scene) -> None:
     assert bodies[3] == {"reviewers": ["***"]}
 
 
-def test_each_lookup_is_one_request_unless_no_open_pull_request_is_at_the_commit(scene: Scene) -> None:
-    number, sha = scene.pull.number, scene.pull.head_sha
-    by_head = Lookup(repository="octo/shop", branch="feature", commit=sha)
-    for lookup in (Lookup(number=number), by_head, Lookup(commit=sha)):
-        [found] = scene.client.find_pull_requests(lookup)
-        assert (found.number, found.head_sha, found.open) == (number, sha, True)
-    assert len(scene.github.requests) == 3
+def test_closed_pull_requests_are_listed_only_if_no_open_one_is_at_the_commit(scene: Scene) -> None:
+    lookup = Lookup(repository="octo/shop", branch="feature", commit=scene.pull.head_sha)
+    assert [pull.number for pull in scene.client.find_pull_requests(lookup)] == [scene.pull.number]
+    assert len(scene.github.requests) == 1
     scene.pull.state = "closed"
     later = scene.repository.pull("mona", head="feature")
-    listed = scene.client.find_pull_requests(by_head)
-    assert [(pull.number, pull.open) for pull in listed] == [(later.number, True), (number, False)]
-    assert len(scene.github.requests) == 3 + 2
+    listed = scene.client.find_pull_requests(lookup)
+    assert [(pull.number, pull.open) for pull in listed] == [(later.number, True), (scene.pull.number, False)]
+    assert len(scene.github.requests) == 1 + 2
 
 
 def bounded(scene: Scene) -> BoundedCalls:
@@ -162,7 +159,7 @@ def test_a_status_survives_failures_that_may_be_temporary(failures: list[backend
     ],
     ids=["limit", "429", "lost", "503", "reset", "limit without a time", "429 without a time", "after the deadline"],
 )
-def test_a_comment_is_sent_again_only_when_github_says(
+def test_a_comment_is_sent_again_only_if_github_rejected_it_with_a_time_before_the_deadline(
     fault: faults.Step | backend.Answer, sent: int, made: int, dotcom: Scene
 ) -> None:
     dotcom.github.fault("issues/create-comment", fault)

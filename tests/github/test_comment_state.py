@@ -20,8 +20,7 @@ from sepurux_action.evaluation.base_results import OnBase
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.failures import ClassifiedFailure
-from sepurux_action.evaluation.metrics import PUBLISHED
-from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
+from sepurux_action.evaluation.published_result import CommitResults
 from sepurux_action.evaluation.result import GateResult, RecordedFail, summarize
 from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.github import comment_state
@@ -52,17 +51,6 @@ from tests.builders import (
     undecided,
 )
 
-some_results = st.builds(
-    PreviousResult,
-    decision=st.sampled_from(Decision),
-    stage=st.sampled_from(Stage),
-    numbers=st.dictionaries(st.sampled_from([metric.name for metric in PUBLISHED]), st.floats(0, 100)),
-)
-some_commits = st.builds(
-    CommitResults,
-    commit=st.text("0123456789abcdef", min_size=40, max_size=40),
-    results=st.dictionaries(st.text(min_size=1, max_size=80), some_results, max_size=3),
-)
 some_places = st.builds(
     StateLine,
     signing_key=st.text("abc", min_size=1, max_size=5),
@@ -73,6 +61,11 @@ some_places = st.builds(
 
 PLACE = StateLine(signing_key="s3cret", repository="acme/shop", pull_request=42, key="gates")
 RESULT = summarize(a_result())
+some_commits = st.builds(
+    CommitResults,
+    commit=st.text("0123456789abcdef", min_size=40, max_size=40),
+    results=st.dictionaries(st.text(min_size=1, max_size=80), st.just(RESULT), max_size=3),
+)
 EVALUATED = CommitResults(commit=COMMIT, results={"refunds": RESULT})
 SOFT = a_gate(stage=Stage.SOFT, limits={"min_pass_rate": 0.85, "max_unsafe": 0, "min_mutation_categories": 5})
 FAILED = a_result(a_run(FAILING), what_failed=WhatFailed(failures=FAILURES), gate=SOFT)
@@ -205,7 +198,7 @@ def a_long_state(gates: int, *, name: int, text: int) -> CommentState:
     ("gates", "name", "text", "commits", "fails"),
     [(1, 80, 20, 20, 1), (20, 30, 20, 5, 20), (MAX_GATES_IN_STEP, 80, 200, 1, 0)],
 )
-def test_older_commits_are_left_out_before_what_failed(
+def test_older_commits_are_left_out_before_what_failed_and_the_newest_commit_never(
     gates: int, name: int, text: int, commits: int, fails: int
 ) -> None:
     state = a_long_state(gates, name=name, text=text)
@@ -289,11 +282,8 @@ def test_a_recorded_fail_has_ten_tools_ten_failures_and_short_texts(result: Gate
     published += found.numbers.mutation_categories or ()
     assert max(len(tools), len(failures), len(found.numbers.run_ids)) <= MAX_DETAILS
     assert max(map(len, [found.reason, *published])) <= MAX_TEXT
-    counts = [
-        each.left_out + sum(failure.count for failure in each.failures)
-        for each in (found.what_failed, result.what_failed)
-    ]
-    assert counts[0] == counts[1]
+    kept = found.what_failed.left_out + sum(each.count for each in failures)
+    assert kept == sum(each.count for each in result.what_failed.failures)
 
 
 REPORT = f"### ❌ `g` failed\n\n> [!CAUTION]\n> **Blocked.** Fix it.\n\n[`aaaaaaa`](https://x.dev/commit/{'a' * 40})\n"

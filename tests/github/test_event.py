@@ -242,22 +242,6 @@ def resolved(lookup: Lookup, *candidates: PullRequest) -> Event:
     return resolve(Event(name="x", repository="acme/shop", commit=HEAD, lookup=lookup), candidates)
 
 
-@pytest.mark.parametrize(
-    ("lookup", "pull"),
-    [
-        *((Lookup(number=42), pull) for pull in (PULL, FROM_FORK)),
-        (BY_HEAD, FROM_FORK),
-        (Lookup(commit=HEAD), PULL),
-        (Lookup(commit=HEAD, forks=True), FROM_FORK),
-    ],
-)
-def test_the_pull_request_that_matches_gives_all_fields(lookup: Lookup, pull: PullRequest) -> None:
-    event = resolved(lookup, pull)
-    assert (event.commit, event.pull_request, event.base_ref, event.base_sha) == (HEAD, 42, "main", BASE)
-    assert event.fork is (pull is FROM_FORK)
-    assert (event.lookup, event.closed) == (None, False)
-
-
 NO_HEAD = "no pull request has the head `mallory/shop:refunds` at `aaaaaaa`; a newer commit has a run of its own"
 
 
@@ -285,7 +269,7 @@ def test_a_closed_pull_request_counts_for_a_run_if_no_open_one_has_its_head() ->
     event = resolved(BY_HEAD, closed)
     assert (event.pull_request, event.base_ref, event.base_sha, event.closed) == (41, "release/1", BASE, True)
     event = resolved(BY_HEAD, closed, FROM_FORK)
-    assert (event.pull_request, event.base_ref, event.closed) == (42, "main", False)
+    assert (event.pull_request, event.base_ref, event.closed, event.fork) == (42, "main", False, True)
     event = resolved(BY_HEAD, closed, replace(FROM_FORK, open=False))
     assert event.ambiguous
     assert event.no_pr_reason == "`aaaaaaa` is the head of 2 closed pull requests into different branches"
@@ -319,7 +303,7 @@ def test_pr_number_applies_if_the_event_has_no_pull_request_and_is_evaluated_at_
     event = with_pull_request_number(event_of("schedule", {}), 42)
     assert (event.commit, event.lookup) == ("", Lookup(number=42))
     found = resolve(event, [PULL])
-    assert (found.commit, found.at_current_head) == (HEAD, True)
+    assert (found.commit, found.at_current_head, found.fork) == (HEAD, True, False)
     assert with_pull_request_number(event_of("schedule", {}), None).lookup == Lookup(commit=MERGE)
 
 

@@ -94,7 +94,7 @@ def resolved(base: PolicyFile, head: PolicyFile, event: str, *, changed: bool) -
     ],
     ids=range(14),
 )
-def test_the_old_policy_applies_before_the_merge(
+def test_the_old_policy_applies_whatever_a_pull_request_does_to_the_file(
     base: PolicyFile, head: PolicyFile, lines: tuple[int, ...], says: str | None, event: str
 ) -> None:
     found = resolved(base, head, event, changed=head != base)

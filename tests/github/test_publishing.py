@@ -284,7 +284,7 @@ def changes_of(scene: Scene, files: object, read: Commit, **event: Any) -> Chang
         ({"name": "push", "pull_request": None}, ADDED, RENAMED, False),
     ],
 )
-def test_the_list_of_changed_files_decides(
+def test_the_list_of_changed_files_decides_whether_the_policy_is_changed(
     event: dict[str, object], read: Commit, files: object, scene: Scene, *, changes: bool
 ) -> None:
     assert changes_of(scene, files, read, **event).of_policy("policy.yml") is changes
@@ -412,7 +412,7 @@ def test_what_a_step_costs(gates: int, body: str, requests: int, scene: Scene) -
         ("gates", ["<!-- sepurux-gate:gates -->\nemptied"], []),
     ],
 )
-def test_one_line_is_above_the_result_of_another_commit(
+def test_one_line_is_written_above_the_result_of_another_commit(
     key: str, bodies: list[str], changed: list[int], scene: Scene
 ) -> None:
     for body in bodies:
@@ -485,7 +485,7 @@ def test_the_current_base_branch_replaces_that_of_an_older_payload_but_for_a_mer
         ("search refunds", "Sepurux", False, "`Sepurux / search`, `Sepurux / refunds`"),
     ],
 )
-def test_a_required_status_that_no_gate_sets_is_lost(
+def test_a_required_status_that_no_gate_would_set_after_the_merge_is_lost(
     gates: str, prefix: str, lost: str, scene: Scene, *, status: bool
 ) -> None:
     scene.repository.require_statuses("main", "Sepurux / search", "sepurux / refunds", "other")
@@ -567,13 +567,6 @@ def test_of_comments_that_are_listed_late_the_oldest_one_is_left(scene: Scene, *
     address = write(scene)
     assert (address.partition("#")[2], bodies(scene)) == (f"issuecomment-{ids[0]}", [TEXT])
     assert sent(scene) == [*[CREATE, LISTED] * (1 + lost), *["issues/delete-comment"] * lost]
-
-
-def test_after_a_race_the_older_comment_is_left_with_the_text_of_the_newer_one(scene: Scene) -> None:
-    scene.github.before(CREATE, lambda: scene.comment(BEFORE))
-    address = write(scene)
-    assert address.endswith(f"#issuecomment-{scene.pull.comments[0].id}")
-    assert bodies(scene) == [TEXT]
 
 
 def test_after_a_race_the_older_comment_keeps_its_text_if_it_is_this_runs_own(scene: Scene) -> None:

@@ -36,7 +36,6 @@ from tests.scenes import DECIDED
 GREEN = "pass (hard): 95.0% passed, 0 unsafe, 1 failures, score -"
 BY_BRANCH = Settings(status_context="Sepurux ({base})")
 
-
 NO_DECISION = undecided(Decision.PENDING, "No decision after 10 min.")
 ALLOW, SOFT, OBSERVE = a_gate(on_undecided=OnUndecided.ALLOW), a_gate(stage=Stage.SOFT), a_gate(stage=Stage.OBSERVE)
 NUMBERS = "72.0% passed, 1 unsafe, 5 failures, score 61.5"
@@ -89,7 +88,7 @@ def failing(answer: backend.Answer) -> Callable[[Scene], None]:
         (hidden, "Could not resolve to a Repository. The token cannot see it, or it is gone: give the job `contents"),
     ],
 )
-def test_an_unread_policy_says_why_and_older_statuses_fail(
+def test_a_policy_that_cannot_be_read_says_why_and_older_statuses_fail(
     arrange: Callable[[Scene], None], message: str, scene: Scene
 ) -> None:
     arrange(scene)
@@ -255,7 +254,7 @@ def test_no_one_waits_for_the_base_branch_alone_but_an_outage_of_all_is_survived
         (FEW, DROP, 60, (1, None)),
     ],
 )
-def test_for_a_drop_the_base_branch_is_read_once_more(
+def test_if_a_drop_is_set_the_base_branch_is_read_once_more_within_60_s(
     limit: float, gate: Gate, later_s: int, expected: tuple[int, float | None], large: Scene
 ) -> None:
     large.github.max_nodes = limit
