@@ -48,7 +48,7 @@ class Publisher:
     """What one run publishes about its subject; nothing without a client."""
 
     def __init__(self, calls: BoundedCalls, subject: Subject, earlier: Earlier) -> None:
-        self._calls, self._subject, self._earlier, self._record = calls, subject, earlier, earlier.record
+        self._calls, self._subject, self._earlier = calls, subject, earlier
         self._event, self._settings = subject.event, subject.settings
         self._now: Snapshot | None = None  # the pull request after the evaluation, with the first page of comments
         self._notice = ""  # this run's line above the result of an earlier commit
@@ -243,11 +243,11 @@ class Publisher:
     def _set_status(self, status: CommitStatus) -> None:
         """Set a status, without its link if GitHub rejects it with one; raises GitHubError."""
         try:
-            self._calls.call(partial(self._record.set_status, status=status))
+            self._calls.call(partial(self._earlier.set_status, status=status))
         except GitHubError as error:
             if not (status.url and error.details.of_one_target):
                 raise
-            self._calls.call(partial(self._record.set_status, status=replace(status, url="")))
+            self._calls.call(partial(self._earlier.set_status, status=replace(status, url="")))
             why = error.details.summary
             self._calls.warn_once(f"GitHub refused the link of a commit status ({why}), so the status has no link.")
         self._set[status.context.lower()] = status
