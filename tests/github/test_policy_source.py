@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,12 @@ REJECTED = Problem("`trace_file`", "no such file", ".github/sepurux-gate.yml", 3
 ELSEWHERE = Problem("input `timeout`", "not accepted")
 
 
+def problems(work: Callable[[], object]) -> tuple[Problem, ...]:
+    with pytest.raises(ConfigurationError) as invalid:
+        work()
+    return invalid.value.problems
+
+
 def check(merged: Policy) -> None:
     if merged.top.text(options.CAMPAIGN) == "wrong":
         raise ConfigurationError([REJECTED, ELSEWHERE])
@@ -92,7 +99,6 @@ def resolved(base: PolicyFile, head: PolicyFile, event: str, *, changed: bool) -
         *((base, BAD, (1, 2), None) for base in (OLD, NONE)),
         *((base, WRONG, (3, 1), None) for base in (OLD, NONE)),
     ],
-    ids=range(14),
 )
 def test_the_old_policy_applies_whatever_a_pull_request_does_to_the_file(
     base: PolicyFile, head: PolicyFile, lines: tuple[int, ...], says: str | None, event: str
@@ -119,18 +125,16 @@ def test_a_misnamed_file_of_the_base_is_invalid_unless_it_is_renamed(head: Polic
     if head in (NEW, BAD):
         assert resolved(YAML, head, event, changed=True) == resolved(NONE, head, event, changed=True)
     for changed in {False, head not in (NEW, BAD)}:
-        with pytest.raises(ConfigurationError) as invalid:
-            resolved(YAML, head, event, changed=changed)
-        assert [each.located for each in invalid.value.problems] == [MISNAMED]
+        found = problems(partial(resolved, YAML, head, event, changed=changed))
+        assert [each.located for each in found] == [MISNAMED]
 
 
 def test_a_file_of_the_checkout_with_yaml_in_its_name_is_invalid() -> None:
     def read(found: str) -> Callable[[str], bytes | None]:
         return lambda path: b"enforcement: observe" if path == found else None
 
-    with pytest.raises(ConfigurationError) as invalid:
-        resolve_policy(INPUTS, Event(), None, read(".github/sepurux-gate.yaml"))
-    assert [each.located for each in invalid.value.problems] == [MISNAMED]
+    found = problems(partial(resolve_policy, INPUTS, Event(), None, read(".github/sepurux-gate.yaml")))
+    assert [each.located for each in found] == [MISNAMED]
     assert resolve_policy(INPUTS, Event(), None, read(".github/other.yaml")).policy is None
     named = read_inputs([input_layer({"config": "ci/gate.yaml"})])
     assert resolve_policy(named, Event(), None, read("ci/gate.yaml")).policy
@@ -149,18 +153,14 @@ def test_a_file_of_the_checkout_that_cannot_be_read_says_what_to_do(error: OSErr
     def read(_: str) -> bytes:
         raise error
 
-    with pytest.raises(ConfigurationError) as unreadable:
-        resolve_policy(INPUTS, Event(), None, read)
-    path = options.CONFIG.default
-    assert [str(each) for each in unreadable.value.problems] == [f"`{path}`: the policy could not be read: {says}"]
+    [problem] = problems(partial(resolve_policy, INPUTS, Event(), None, read))
+    assert str(problem) == f"`{options.CONFIG.default}`: the policy could not be read: {says}"
 
 
 def test_a_commit_of_many_pull_requests_names_ten_of_them() -> None:
     pulls = tuple(PullRequest(number=number, base_ref="main") for number in range(1, 13))
     event = Event(name="push", ambiguous=True, no_pr_reason="it is ambiguous", matches=pulls)
-    with pytest.raises(ConfigurationError) as ambiguous:
-        resolve_policy(INPUTS, event, Commit(), lambda _: None)
-    [problem] = ambiguous.value.problems
+    [problem] = problems(partial(resolve_policy, INPUTS, event, Commit(), lambda _: None))
     assert '#10 into "main" and 2 more. ' in problem.message
     assert "#11" not in problem.message
 
@@ -180,6 +180,5 @@ def test_the_note_on_an_invalid_file_of_the_base_says_who_can_repair_it(path: st
 
 @pytest.mark.parametrize("base", [BINARY, PolicyFile(text="\ud800")])
 def test_a_file_of_the_base_that_is_no_text_is_invalid_on_its_first_line(base: PolicyFile) -> None:
-    with pytest.raises(ConfigurationError) as invalid:
-        resolved(base, OLD, "pull_request", changed=True)
-    assert [each.location for each in invalid.value.problems] == [".github/sepurux-gate.yml:1"]
+    [problem] = problems(partial(resolved, base, OLD, "pull_request", changed=True))
+    assert problem.location == ".github/sepurux-gate.yml:1"
