@@ -18,7 +18,7 @@ from sepurux_action.evaluation.result import Evaluated, of_status
 from sepurux_action.evaluation.runs import Runs
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
-from sepurux_action.github.comment_state import CommentState
+from sepurux_action.github.comment_state import CommentState, unfinished_key
 from sepurux_action.github.commit import PublishedStatus
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.snapshot import Comment, Snapshot
@@ -190,7 +190,8 @@ class Earlier:
         """Return the runs that an earlier workflow run started for this commit and gate, and that it left pending."""
         if not self._subject.has_comment:
             return ()
-        return next(filter(None, (state.find_unfinished(gate, self._commit) for state in self._states())), ())
+        kept = (state.at(self._commit).unfinished.get(unfinished_key(gate)) for state in self._states())
+        return next(filter(None, kept), ())
 
     def _states(self) -> Iterator[CommentState]:
         return (self._read_state(comment.body) for comment in self._line.ours(self._page.comments))
