@@ -19,25 +19,17 @@ from sepurux_action.github.connection import connect
 from sepurux_action.github.event import Event, Lookup, PullRequest
 from sepurux_action.github.permissions import Operation, warning_text
 from tests import backend
-from tests.fakes import FakeClock, FakeOutput
+from tests.github.scene import Scene
 from tests.github_double import GitHub, faults
 from tests.scenes import BOT
-from tests.scenes import ClientScene as Scene
-from tests.scenes import a_client_scene as a_scene
 
 SUCCESS = CommitStatus("c", CommitState.SUCCESS, "d")
 
 
 @pytest.fixture(params=[False, True], ids=["github.com", "enterprise"])
-def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
+def either(request: pytest.FixtureRequest) -> Iterator[Scene]:
     with GitHub(enterprise=request.param) as github:
-        yield a_scene(github)
-
-
-@pytest.fixture
-def dotcom() -> Iterator[Scene]:
-    with GitHub() as github:
-        yield a_scene(github)
+        yield Scene(github)
 
 
 def error_of(call: Callable[[], object]) -> ErrorDetails:
@@ -46,81 +38,81 @@ def error_of(call: Callable[[], object]) -> ErrorDetails:
     return caught.value.details
 
 
-def test_one_request_reads_the_pull_request_and_the_own_comments(scene: Scene) -> None:
-    scene.pull.comment("someone", "<!-- sepurux-gate:core -->")
-    ours, sha = scene.pull.comment(BOT, "ours"), scene.pull.head_sha
-    snapshot = scene.client.snapshot(scene.pull.number)
-    pull = PullRequest(head_sha=sha, base_ref="main", base_sha=scene.pull.base_sha, author="mona")
+def test_one_request_reads_the_pull_request_and_the_own_comments(either: Scene) -> None:
+    either.pull.comment("someone", "<!-- sepurux-gate:core -->")
+    ours, sha = either.pull.comment(BOT, "ours"), either.pull.head_sha
+    snapshot = either.client.snapshot(either.pull.number)
+    pull = PullRequest(head_sha=sha, base_ref="main", base_sha=either.pull.base_sha, author="mona")
     assert (snapshot.pull_request, [comment.id for comment in snapshot.comments]) == (pull, [ours.id])
     assert ours.id > 2**31 - 1
-    assert len(scene.github.requests) == 1
+    assert len(either.github.requests) == 1
 
 
-def test_a_comment_is_created_edited_and_deleted_by_one_request_each(scene: Scene) -> None:
-    made = scene.client.create_comment(scene.pull.number, "first")
-    assert made.url.startswith(scene.github.server_url)
-    assert scene.client.edit_comment(made, "second")
-    assert [comment.body for comment in scene.pull.comments] == ["second"]
-    scene.client.delete_comment(made)
-    assert scene.pull.comments == []
-    scene.client.delete_comment(made)  # another run has deleted it
-    assert not scene.client.edit_comment(made, "third")
-    assert len(scene.github.requests) == 5
+def test_a_comment_is_created_edited_and_deleted_by_one_request_each(either: Scene) -> None:
+    made = either.client.create_comment(either.pull.number, "first")
+    assert made.url.startswith(either.github.server_url)
+    assert either.client.edit_comment(made, "second")
+    assert [comment.body for comment in either.pull.comments] == ["second"]
+    either.client.delete_comment(made)
+    assert either.pull.comments == []
+    either.client.delete_comment(made)  # another run has deleted it
+    assert not either.client.edit_comment(made, "third")
+    assert len(either.github.requests) == 5
 
 
-def test_the_newest_comments_are_those_of_the_account_since_a_minute_before_the_run(scene: Scene) -> None:
+def test_the_newest_comments_are_those_of_the_account_since_a_minute_before_the_run(either: Scene) -> None:
     for login in ("mallory", "github-actions", "other-app[bot]", None):
-        scene.pull.comment(login, "<!-- sepurux-gate:core -->")
+        either.pull.comment(login, "<!-- sepurux-gate:core -->")
     now = datetime.now(UTC)
-    ours = [scene.pull.comment(BOT, text) for text in ("of an older run", "of a run that began before", "new")]
+    ours = [either.pull.comment(BOT, text) for text in ("of an older run", "of a run that began before", "new")]
     ours[0].updated_at, ours[1].updated_at = now - timedelta(minutes=2), now - timedelta(seconds=30)
     for number in range(100):
-        scene.pull.comment("mona", f"comment {number}")
-    last = scene.pull.comment(BOT, "last")
-    newest = scene.client.newest_comments(scene.pull.number, "GitHub-Actions[bot]")
+        either.pull.comment("mona", f"comment {number}")
+    last = either.pull.comment(BOT, "last")
+    newest = either.client.newest_comments(either.pull.number, "GitHub-Actions[bot]")
     assert [comment.id for comment in newest] == [ours[1].id, ours[2].id, last.id]
-    assert newest[-1].url == f"{scene.github.server_url}/octo/shop/pull/1#issuecomment-{last.id}"
-    assert len(scene.github.requests) == 2
+    assert newest[-1].url == f"{either.github.server_url}/octo/shop/pull/1#issuecomment-{last.id}"
+    assert len(either.github.requests) == 2
 
 
 @pytest.mark.parametrize(
     "page", [{}, [None], [{"user": {"login": BOT}, "body": "text"}], [{"user": {"login": BOT}, "body": "", "id": "1"}]]
 )
-def test_a_page_of_comments_of_another_shape_is_an_error(page: object, dotcom: Scene) -> None:
-    dotcom.github.fault("issues/list-comments", backend.json(page))
-    error_of(lambda: dotcom.client.newest_comments(1, BOT))
+def test_a_page_of_comments_of_another_shape_is_an_error(page: object, scene: Scene) -> None:
+    scene.github.fault("issues/list-comments", backend.json(page))
+    error_of(lambda: scene.client.newest_comments(1, BOT))
 
 
-def test_whatever_is_sent_to_github_is_redacted(dotcom: Scene) -> None:
+def test_whatever_is_sent_to_github_is_redacted(scene: Scene) -> None:
     secret = "tok_9f8e7d6c5b4a3928"
-    client = connect(dotcom.github.url, Secret(dotcom.github.token()), "octo/shop", Redactor([secret]))
-    made = client.create_comment(dotcom.pull.number, f"created {secret}\nsecond line")
+    client = connect(scene.github.url, Secret(scene.github.token()), "octo/shop", Redactor([secret]))
+    made = client.create_comment(scene.pull.number, f"created {secret}\nsecond line")
     assert client.edit_comment(made, f"edited {secret}\nsecond line")
-    sha = dotcom.pull.head_sha
+    sha = scene.pull.head_sha
     context, description, url = f"Sepurux / {secret}", f"fail {secret[:9]}…", f"https://x.example/{secret}"
     client.set_status(sha, CommitStatus(context, CommitState.FAILURE, description, url))
     with suppress(GitHubError):
-        client.request_review(dotcom.pull.number, secret)
-    bodies = [json.loads(record.body) for record in dotcom.github.requests]
+        client.request_review(scene.pull.number, secret)
+    bodies = [json.loads(record.body) for record in scene.github.requests]
     assert [body.get("body") for body in bodies[:2]] == ["created ***\nsecond line", "edited ***\nsecond line"]
     assert (bodies[2]["description"], bodies[2]["context"]) == ("fail ***…", "Sepurux / ***")
     assert bodies[2]["target_url"] == "https://x.example/***"
     assert bodies[3] == {"reviewers": ["***"]}
 
 
-def test_closed_pull_requests_are_listed_only_if_no_open_one_is_at_the_commit(scene: Scene) -> None:
-    lookup = Lookup(repository="octo/shop", branch="feature", commit=scene.pull.head_sha)
-    assert [pull.number for pull in scene.client.find_pull_requests(lookup)] == [scene.pull.number]
-    assert len(scene.github.requests) == 1
-    scene.pull.state = "closed"
-    later = scene.repository.pull("mona", head="feature")
-    listed = scene.client.find_pull_requests(lookup)
-    assert [(pull.number, pull.open) for pull in listed] == [(later.number, True), (scene.pull.number, False)]
-    assert len(scene.github.requests) == 1 + 2
+def test_closed_pull_requests_are_listed_only_if_no_open_one_is_at_the_commit(either: Scene) -> None:
+    lookup = Lookup(repository="octo/shop", branch="feature", commit=either.pull.head_sha)
+    assert [pull.number for pull in either.client.find_pull_requests(lookup)] == [either.pull.number]
+    assert len(either.github.requests) == 1
+    either.pull.state = "closed"
+    later = either.repository.pull("mona", head="feature")
+    listed = either.client.find_pull_requests(lookup)
+    assert [(pull.number, pull.open) for pull in listed] == [(later.number, True), (either.pull.number, False)]
+    assert len(either.github.requests) == 1 + 2
 
 
 def bounded(scene: Scene) -> BoundedCalls:
-    calls = BoundedCalls(scene.client, FakeClock(), FakeOutput(), scene.event)
+    calls = scene.calls(scene.event)
     calls.set_timeout(15)
     return calls
 
@@ -138,11 +130,11 @@ def a_500(body: bytes) -> backend.Answer:
         *([a_500(body)] * 2 for body in (b'{"mess', b"[1]", b"\xff", b'{"message": ["x"]}')),
     ],
 )
-def test_a_status_survives_failures_that_may_be_temporary(failures: list[backend.Answer], dotcom: Scene) -> None:
-    dotcom.github.fault("repos/create-commit-status", *failures)
-    bounded(dotcom).call(lambda github: github.set_status(dotcom.pull.head_sha, SUCCESS))
-    assert len(dotcom.repository.latest_statuses(dotcom.pull.head_sha)) == 1
-    assert len(dotcom.github.requests) == len(failures) + 1
+def test_a_status_survives_failures_that_may_be_temporary(failures: list[backend.Answer], scene: Scene) -> None:
+    scene.github.fault("repos/create-commit-status", *failures)
+    bounded(scene).call(lambda github: github.set_status(scene.pull.head_sha, SUCCESS))
+    assert len(scene.repository.latest_statuses(scene.pull.head_sha)) == 1
+    assert len(scene.github.requests) == len(failures) + 1
 
 
 @pytest.mark.parametrize(
@@ -160,34 +152,34 @@ def test_a_status_survives_failures_that_may_be_temporary(failures: list[backend
     ids=["limit", "429", "lost", "503", "reset", "limit without a time", "429 without a time", "after the deadline"],
 )
 def test_a_comment_is_sent_again_only_if_github_rejected_it_with_a_time_before_the_deadline(
-    fault: faults.Step | backend.Answer, sent: int, made: int, dotcom: Scene
+    fault: faults.Step | backend.Answer, sent: int, made: int, scene: Scene
 ) -> None:
-    dotcom.github.fault("issues/create-comment", fault)
+    scene.github.fault("issues/create-comment", fault)
     with suppress(GitHubError):
-        bounded(dotcom).call(lambda github: github.create_comment(1, "once"), retry=False)
-    assert (len(dotcom.github.requests), len(dotcom.pull.comments)) == (sent, made)
+        bounded(scene).call(lambda github: github.create_comment(1, "once"), retry=False)
+    assert (len(scene.github.requests), len(scene.pull.comments)) == (sent, made)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_redirect_to_another_host_is_an_error_for_every_call(status: int, dotcom: Scene) -> None:
-    made = dotcom.client.create_comment(dotcom.pull.number, "first")
-    dotcom.github.fault("*", faults.moved("https://elsewhere.example/x", status), always=True)
+def test_a_redirect_to_another_host_is_an_error_for_every_call(status: int, scene: Scene) -> None:
+    made = scene.client.create_comment(scene.pull.number, "first")
+    scene.github.fault("*", faults.moved("https://elsewhere.example/x", status), always=True)
     calls: list[Callable[[], object]] = [
-        lambda: dotcom.client.snapshot(dotcom.pull.number),
-        lambda: dotcom.client.set_status(dotcom.pull.head_sha, SUCCESS),
-        lambda: dotcom.client.create_comment(dotcom.pull.number, "second"),
-        lambda: dotcom.client.edit_comment(made, "second"),
-        lambda: dotcom.client.delete_comment(made),
+        lambda: scene.client.snapshot(scene.pull.number),
+        lambda: scene.client.set_status(scene.pull.head_sha, SUCCESS),
+        lambda: scene.client.create_comment(scene.pull.number, "second"),
+        lambda: scene.client.edit_comment(made, "second"),
+        lambda: scene.client.delete_comment(made),
     ]
     for call in calls:
         assert "redirect" in error_of(call).message
-    assert [comment.body for comment in dotcom.pull.comments] == ["first"]
+    assert [comment.body for comment in scene.pull.comments] == ["first"]
 
 
 @pytest.mark.parametrize("asked", ["Wed, 21 Oct 99999999999 07:28:00 GMT", "9" * 400, "9" * 5000, "-5", "soon", ""])
-def test_an_invalid_retry_after_is_ignored(asked: str, dotcom: Scene) -> None:
-    dotcom.github.fault("graphql*", backend.json({}, 503, {"Retry-After": asked}))
-    assert error_of(lambda: dotcom.client.snapshot(1)).retry_after_s is None
+def test_an_invalid_retry_after_is_ignored(asked: str, scene: Scene) -> None:
+    scene.github.fault("graphql*", backend.json({}, 503, {"Retry-After": asked}))
+    assert error_of(lambda: scene.client.snapshot(1)).retry_after_s is None
 
 
 @pytest.mark.parametrize(
@@ -200,21 +192,21 @@ def test_an_invalid_retry_after_is_ignored(asked: str, dotcom: Scene) -> None:
         *((faults.primary_limit(status=status), "rate_limited") for status in (403, 429)),
     ],
 )
-def test_each_kind_of_rejection_is_recognized(fault: backend.Answer, kind: str, dotcom: Scene) -> None:
-    dotcom.github.fault("repos/create-commit-status", fault)
-    error = error_of(lambda: dotcom.client.set_status(dotcom.pull.head_sha, SUCCESS))
+def test_each_kind_of_rejection_is_recognized(fault: backend.Answer, kind: str, scene: Scene) -> None:
+    scene.github.fault("repos/create-commit-status", fault)
+    error = error_of(lambda: scene.client.set_status(scene.pull.head_sha, SUCCESS))
     assert getattr(error, kind) is True
 
 
-def test_a_missing_permission_is_named_as_github_names_it_by_graphql_with_status_200(dotcom: Scene) -> None:
-    client = connect(dotcom.github.url, Secret(dotcom.github.token({"contents": "read"})), "octo/shop")
-    error = error_of(lambda: client.set_status(dotcom.pull.head_sha, SUCCESS))
-    assert "`statuses: write`" in warning_text(Operation.STATUS, error, dotcom.event)
-    error = error_of(lambda: client.create_comment(dotcom.pull.number, "text"))
-    assert "`pull-requests: write`" in warning_text(Operation.COMMENT, error, dotcom.event)
-    error = error_of(lambda: client.snapshot(dotcom.pull.number))
+def test_a_missing_permission_is_named_as_github_names_it_by_graphql_with_status_200(scene: Scene) -> None:
+    client = connect(scene.github.url, Secret(scene.github.token({"contents": "read"})), "octo/shop")
+    error = error_of(lambda: client.set_status(scene.pull.head_sha, SUCCESS))
+    assert "`statuses: write`" in warning_text(Operation.STATUS, error, scene.event)
+    error = error_of(lambda: client.create_comment(scene.pull.number, "text"))
+    assert "`pull-requests: write`" in warning_text(Operation.COMMENT, error, scene.event)
+    error = error_of(lambda: client.snapshot(scene.pull.number))
     assert (error.status, error.forbidden) == (0, True)
-    assert "`pull-requests: read`" in warning_text(Operation.PULL, error, dotcom.event)
+    assert "`pull-requests: read`" in warning_text(Operation.PULL, error, scene.event)
 
 
 ENDLESS = {"viewerDidAuthor": True, "fullDatabaseId": "9" * 5_000, "body": ""}
@@ -234,27 +226,27 @@ ODD = {
 
 
 @pytest.mark.parametrize("case", ODD)
-def test_a_response_of_an_unknown_shape_is_an_error_or_has_no_comments_and_no_address(case: str, dotcom: Scene) -> None:
-    dotcom.github.fault("graphql*", ODD[case])
-    dotcom.github.fault("issues/create-comment", ODD[case])
+def test_a_response_of_an_unknown_shape_is_an_error_or_has_no_comments_and_no_address(case: str, scene: Scene) -> None:
+    scene.github.fault("graphql*", ODD[case])
+    scene.github.fault("issues/create-comment", ODD[case])
     with suppress(GitHubError):
-        assert dotcom.client.snapshot(1).comments == ()
+        assert scene.client.snapshot(1).comments == ()
     with suppress(GitHubError):
-        assert dotcom.client.create_comment(dotcom.pull.number, "text").url == ""
+        assert scene.client.create_comment(scene.pull.number, "text").url == ""
 
 
-def test_a_user_without_a_role_may_not_write_and_a_rejection_is_an_error(dotcom: Scene) -> None:
-    assert dotcom.client.permission("unknown") == "none"
-    dotcom.github.fault("repos/get-collaborator-permission-level", faults.refused(403, "no"))
-    assert error_of(lambda: dotcom.client.permission("mona")).forbidden
+def test_a_user_without_a_role_may_not_write_and_a_rejection_is_an_error(scene: Scene) -> None:
+    assert scene.client.permission("unknown") == "none"
+    scene.github.fault("repos/get-collaborator-permission-level", faults.refused(403, "no"))
+    assert error_of(lambda: scene.client.permission("mona")).forbidden
 
 
 @pytest.mark.parametrize("path", ["reviews", "files"])
-def test_a_list_of_more_entries_than_the_limit_is_an_error(path: str, dotcom: Scene) -> None:
+def test_a_list_of_more_entries_than_the_limit_is_an_error(path: str, scene: Scene) -> None:
     entry = {"user": {"login": "hubot", "type": "User"}, "state": "APPROVED", "filename": "a"}
-    dotcom.github.fault(f"pulls/list-{path}", backend.json([entry] * 100), always=True)
-    call = dotcom.client.reviews if path == "reviews" else dotcom.client.changed_files
-    assert "more than 3000 entries" in error_of(lambda: call(dotcom.pull.number)).message
+    scene.github.fault(f"pulls/list-{path}", backend.json([entry] * 100), always=True)
+    call = scene.client.reviews if path == "reviews" else scene.client.changed_files
+    assert "more than 3000 entries" in error_of(lambda: call(scene.pull.number)).message
 
 
 @pytest.mark.parametrize(
@@ -265,12 +257,12 @@ def test_a_list_of_more_entries_than_the_limit_is_an_error(path: str, dotcom: Sc
         ({"ruleset_id": None}, "octo/shop/rules"),
     ],
 )
-def test_each_required_status_has_the_page_of_its_ruleset(source: dict[str, Any], page: str, dotcom: Scene) -> None:
-    dotcom.repository.require_statuses("release/1", "Sepurux / Core", "other")
-    rules = [{**rule, **source} for rule in dotcom.repository.rules["release/1"]]
+def test_each_required_status_has_the_page_of_its_ruleset(source: dict[str, Any], page: str, scene: Scene) -> None:
+    scene.repository.require_statuses("release/1", "Sepurux / Core", "other")
+    rules = [{**rule, **source} for rule in scene.repository.rules["release/1"]]
     pages = [{"type": "deletion"}] * 100, rules
-    dotcom.github.fault("repos/get-branch-rules", *map(backend.json, pages))
-    assert dotcom.client.required_contexts("release/1") == {"sepurux / core": page, "other": page}
+    scene.github.fault("repos/get-branch-rules", *map(backend.json, pages))
+    assert scene.client.required_contexts("release/1") == {"sepurux / core": page, "other": page}
 
 
 FORBIDDEN = ErrorDetails(status=403, message="Resource not accessible by integration", forbidden=True)

@@ -24,17 +24,7 @@ from sepurux_action.evaluation.published_result import CommitResults
 from sepurux_action.evaluation.result import GateResult, RecordedFail, summarize
 from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.github import comment_state
-from sepurux_action.github.comment_state import (
-    MAX_DETAILS,
-    MAX_RESULTS,
-    MAX_STATE_LENGTH,
-    MAX_TEXT,
-    MAX_UNPACKED_LENGTH,
-    CommentState,
-    StateLine,
-    fails_of,
-    unfinished_of,
-)
+from sepurux_action.github.comment_state import MAX_DETAILS, CommentState, StateLine, fails_of, unfinished_of
 from sepurux_action.report.outputs import gate_outputs
 from tests.builders import (
     COMMIT,
@@ -45,7 +35,6 @@ from tests.builders import (
     a_gate,
     a_result,
     a_run,
-    known,
     run_with,
     states,
     undecided,
@@ -83,7 +72,8 @@ def test_a_state_reads_back_from_one_short_line_of_ascii(place: StateLine, commi
     assert written.isprintable()
     assert (written.count("<!--"), written.count("-->"), written[-4:]) == (1, 1, " -->")
     assert "--!>" not in written
-    assert len(written) <= MAX_STATE_LENGTH + 1_200  # a key of 80 characters has at most twelve times as many encoded
+    most = comment_state.MAX_STATE_LENGTH + 1_200  # a key of 80 characters has at most twelve times as many encoded
+    assert len(written) <= most
 
 
 @given(some_places, some_places)
@@ -143,7 +133,7 @@ def test_a_state_of_another_version_is_ignored() -> None:
         b"{}",
         *map(zlib.compress, [b"[" * 20_000, b'{"commits": ' + b"0" * 5_000 + b"}", b"{", b"\xff", b"[]", b'{"v": 2}']),
         zlib.compress(b'{"commits": []}')[:-10],
-        zlib.compress(b'{"commits": []' + b" " * MAX_UNPACKED_LENGTH + b"}"),
+        zlib.compress(b'{"commits": []' + b" " * comment_state.MAX_UNPACKED_LENGTH + b"}"),
     ],
 )
 def test_signed_content_that_cannot_be_read_is_ignored(content: bytes) -> None:
@@ -187,9 +177,9 @@ def a_long_state(gates: int, *, name: int, text: int) -> CommentState:
     commits = tuple(
         CommitResults(
             commit=hashlib.sha1(str(n).encode(), usedforsecurity=False).hexdigest(),
-            results={each.gate.name: replace(RESULT, numbers=known(pass_rate=1 / n)) for each in results},
+            results={each.gate.name: replace(RESULT, numbers={"pass_rate": 1 / n}) for each in results},
         )
-        for n in range(3, MAX_RESULTS + 8)
+        for n in range(3, comment_state.MAX_RESULTS + 8)
     )
     return CommentState(commits=commits, fails=fails_of(results, EARLIER))
 
@@ -203,7 +193,7 @@ def test_older_commits_are_left_out_before_what_failed_and_the_newest_commit_nev
 ) -> None:
     state = a_long_state(gates, name=name, text=text)
     marker = PLACE.write(state)
-    assert len(marker.split()[2]) <= MAX_STATE_LENGTH
+    assert len(marker.split()[2]) <= comment_state.MAX_STATE_LENGTH
     read = PLACE.read(marker)
     assert read.commits == state.commits[-commits:]
     assert dict(read.fails) == {key: fail for key, fail in state.fails.items() if fails}
@@ -251,10 +241,6 @@ def test_what_failed_is_found_only_for_its_own_commit_gate_and_link(gate: str, c
     assert STATE.recorded_fail(gate, commit, link) is None
 
 
-def test_a_fail_of_which_only_the_status_is_left_is_not_kept() -> None:
-    assert fails_of([replace(FAILED, recorded=RecordedFail(link=LINK))], EARLIER) == {}
-
-
 def test_all_runs_of_a_pending_batch_are_kept_because_each_may_have_a_score() -> None:
     batch = CIRun(run_ids=tuple(f"r-{n}" for n in range(300)))
     pending = replace(undecided(Decision.PENDING, "No decision."), ci_run=batch, batch_id="b")
@@ -263,8 +249,9 @@ def test_all_runs_of_a_pending_batch_are_kept_because_each_may_have_a_score() ->
     assert kept.ci_run == batch
 
 
-def test_only_a_fail_is_recorded_and_with_the_reason_of_the_gate() -> None:
+def test_only_a_fail_of_which_more_than_the_status_is_left_is_recorded() -> None:
     others = [a_result(undecided(decision, "So it is.")) for decision in set(Decision) - {Decision.FAIL}]
+    others.append(replace(FAILED, recorded=RecordedFail(link=LINK)))
     ((name, fail),) = fails_of([*others, OF_TRACES], EARLIER).items()
     assert (name, fail.reason) == (OF_TRACES.gate.name, OF_TRACES.reason)
 
@@ -281,7 +268,7 @@ def test_a_recorded_fail_has_ten_tools_ten_failures_and_short_texts(result: Gate
     published = [each.tool for each in tools] + [text for each in failures for text in astuple(each)[:4]]
     published += found.numbers.mutation_categories or ()
     assert max(len(tools), len(failures), len(found.numbers.run_ids)) <= MAX_DETAILS
-    assert max(map(len, [found.reason, *published])) <= MAX_TEXT
+    assert max(map(len, [found.reason, *published])) <= comment_state.MAX_TEXT
     kept = found.what_failed.left_out + sum(each.count for each in failures)
     assert kept == sum(each.count for each in result.what_failed.failures)
 
@@ -308,6 +295,8 @@ def test_a_commit_that_was_not_evaluated_is_the_title_and_the_next_one_replaces_
     assert waiting == one.replace("\n", "\n⏳ Evaluating two\n\n", 1)
     assert shown(waiting) == shown(one)
     assert comment_state.with_notice(waiting, "### ❗ two", "was failed", 1_000) == one.replace("❗ one", "❗ two")
+    unsigned = comment_state.with_notice("<!-- sepurux-gate:g -->\ntext", "⏳ Now", "", 1_000)
+    assert unsigned == "<!-- sepurux-gate:g -->\n⏳ Now\n\ntext"
 
 
 def test_a_report_that_would_make_the_comment_too_long_leaves_its_commit() -> None:
@@ -317,8 +306,3 @@ def test_a_report_that_would_make_the_comment_too_long_leaves_its_commit() -> No
         assert "Blocked" not in short
         assert shown(short) == ("a" * 40, "", True)
         assert comment_state.with_notice(body, "### ❗ one", "x", 100) == body
-
-
-def test_a_comment_without_a_last_line_keeps_its_text() -> None:
-    noticed = comment_state.with_notice("<!-- sepurux-gate:g -->\ntext", "⏳ Now", "", 1_000)
-    assert noticed == "<!-- sepurux-gate:g -->\n⏳ Now\n\ntext"

@@ -14,19 +14,10 @@ from sepurux_action.config.policy import Policy
 from sepurux_action.config.settings import read_inputs
 from sepurux_action.errors import ConfigurationError, ErrorDetails, Problem
 from sepurux_action.evaluation.trace_files import NOWHERE, TraceFolder
+from sepurux_action.github import policy_source
 from sepurux_action.github.commit import NO_TEXT_FILE, Commit, PolicyFile, unread
 from sepurux_action.github.event import Event, PullRequest
-from sepurux_action.github.policy_source import (
-    DELETED,
-    FIRST_FILE,
-    INVALID_BASE,
-    MISNAMED_BASE,
-    OutsideError,
-    ResolvedPolicy,
-    invalid_base_note,
-    read_checkout,
-    resolve_policy,
-)
+from sepurux_action.github.policy_source import ResolvedPolicy, invalid_base_note, read_checkout, resolve_policy
 
 
 @pytest.fixture
@@ -65,6 +56,8 @@ NONE, YAML, BINARY = PolicyFile(), PolicyFile(misnamed=True), PolicyFile(error=N
 UNREAD = unread(ErrorDetails(message="forbidden"))
 UNREAD_NOTE = "The policy file of this pull request could not be read: forbidden."
 MISNAMED = ".github/sepurux-gate.yaml:1: the gate does not read a file with this name; rename it to `sepurux-gate.yml`"
+FIRST, INVALID = policy_source.FIRST_FILE.text, policy_source.INVALID_BASE
+OUTSIDE = policy_source.OutsideError(13, "it leads outside")
 INPUTS = read_inputs([input_layer({})])
 REJECTED = Problem("`trace_file`", "no such file", ".github/sepurux-gate.yml", 3)
 ELSEWHERE = Problem("input `timeout`", "not accepted")
@@ -92,8 +85,8 @@ def resolved(base: PolicyFile, head: PolicyFile, event: str, *, changed: bool) -
     ("base", "head", "lines", "says"),
     [
         *((OLD, head, (), None) for head in (OLD, NEW)),
-        (OLD, NONE, (), DELETED.text),
-        (NONE, NEW, (), FIRST_FILE.text),
+        (OLD, NONE, (), policy_source.DELETED.text),
+        (NONE, NEW, (), FIRST),
         *((base, UNREAD, (), UNREAD_NOTE) for base in (OLD, NONE)),
         *((base, head, (1,), None) for base in (OLD, NONE) for head in (BINARY, YAML)),
         *((base, BAD, (1, 2), None) for base in (OLD, NONE)),
@@ -110,7 +103,7 @@ def test_the_old_policy_applies_whatever_a_pull_request_does_to_the_file(
     assert "".join(each.text for each in texts) == applies
     assert tuple(each.line for each in found.problems) == lines
     assert all(each.file for each in found.problems)
-    assert [note.text for note in found.notes] == ([says] if says and (first or says != FIRST_FILE.text) else [])
+    assert [note.text for note in found.notes] == ([says] if says and (first or says != FIRST) else [])
     assert found.replaces is (head != base and not lines and head != UNREAD)
     assert (found.merged is not None) is (head == NEW)
     assert bool(found.changes) is (base == OLD and head == NEW)
@@ -145,9 +138,11 @@ def test_a_file_of_the_checkout_with_yaml_in_its_name_is_invalid() -> None:
     [
         (OSError(5, "Input/output error"), "Input/output error. Make it a text file that the gate can read."),
         (OSError(), "it is not readable. Make it a text file that the gate can read."),
-        (OutsideError(13, "it leads outside"), "it leads outside. Use a path that stays inside, also through links."),
+        (
+            policy_source.OutsideError(13, "it leads outside"),
+            "it leads outside. Use a path that stays inside, also through links.",
+        ),
     ],
-    ids=str,
 )
 def test_a_file_of_the_checkout_that_cannot_be_read_says_what_to_do(error: OSError, says: str) -> None:
     def read(_: str) -> bytes:
@@ -168,9 +163,13 @@ def test_a_commit_of_many_pull_requests_names_ten_of_them() -> None:
 @pytest.mark.parametrize(
     ("path", "config", "text"),
     [
-        (".github/sepurux-gate.yaml", ".github/sepurux-gate.yml", MISNAMED_BASE),
-        *((path, path, INVALID_BASE) for path in (".github/sepurux-gate.yml", ".github/sepurux-gate.yaml")),
-        ("ci/gate.yaml", "ci/gate.yml", INVALID_BASE),  # a file that `config` names must be on the base branch
+        (".github/sepurux-gate.yaml", ".github/sepurux-gate.yml", policy_source.MISNAMED_BASE),
+        *((path, path, INVALID) for path in (".github/sepurux-gate.yml", ".github/sepurux-gate.yaml")),
+        (
+            "ci/gate.yaml",
+            "ci/gate.yml",
+            INVALID,
+        ),  # a file that `config` names must be on the base branch
     ],
 )
 def test_the_note_on_an_invalid_file_of_the_base_says_who_can_repair_it(path: str, config: str, text: str) -> None:

@@ -65,15 +65,20 @@ def numbered(count: int, prefix: str = "g") -> list[str]:
     return [f"{prefix}{number}" for number in range(count)]
 
 
-@pytest.mark.parametrize("rejection", [UNPROCESSABLE, NOT_FOUND])
-def test_a_rejected_status_does_not_prevent_the_others(rejection: Refusal, scene: Scene) -> None:
-    scene.load()
-    scene.reject = rejecting(rejection, SET, "Sepurux / one")
-    scene.session.publisher.publish_results(results("one", "two", "three"))
-    assert scene.states() == {"Sepurux / two": "failure", "Sepurux / three": "failure"}
+@pytest.mark.parametrize(
+    ("rejection", "target"),
+    [(UNPROCESSABLE, "Sepurux / one"), (NOT_FOUND, "Sepurux / one"), (FORBIDDEN, ""), (BAD_TOKEN, ""), (GONE, "")],
+)
+def test_only_a_rejection_of_the_token_ends_such_calls(rejection: Refusal, target: str, scene: Scene) -> None:
+    scene.reject = rejecting(rejection, SET, target)
+    publisher = scene.load().publisher
+    publisher.publish_pending(["one", "two"])
+    publisher.publish_results(results("one", "two"))
+    assert scene.states() == ({"Sepurux / two": "failure"} if target else {})
+    assert len(scene.contexts) == (6 if target else 1)  # with a link and without it, before and after the evaluation
     [warning] = scene.warnings
-    said = f"HTTP {rejection.status} {rejection.message}"
-    assert warning.startswith(f"Could not set the commit status (Sepurux / one: {said}). ")
+    said = f"{target or 'Sepurux / one, Sepurux / two'}: HTTP {rejection.status} {rejection.message}"
+    assert warning.startswith(f"Could not set the commit status ({said}). ")
 
 
 def test_a_status_that_is_rejected_with_its_link_is_set_without_it(scene: Scene) -> None:
@@ -83,15 +88,6 @@ def test_a_status_that_is_rejected_with_its_link_is_set_without_it(scene: Scene)
     assert scene.warnings == [
         "GitHub refused the link of a commit status (HTTP 422 Validation Failed), so the status has no link."
     ]
-
-
-@pytest.mark.parametrize("rejection", [FORBIDDEN, BAD_TOKEN, GONE])
-def test_a_rejection_of_the_token_ends_the_calls_of_its_kind_in_one_warning(rejection: Refusal, scene: Scene) -> None:
-    scene.reject = rejecting(rejection, SET)
-    scene.load().publisher.publish_pending(["one", "two"])
-    scene.session.publisher.publish_results(results("one", "two"))
-    assert len(scene.contexts) == 1
-    assert len(scene.warnings) == 1
 
 
 def test_a_rate_limit_ends_the_calls_for_now_and_names_what_is_missing(scene: Scene) -> None:
@@ -336,7 +332,6 @@ def without_head(scene: Scene) -> None:
         (without_head, ["no comment: the pull request could not be read"]),
         (lambda scene: setattr(scene.pull, "base_ref", ""), []),
     ],
-    ids=["push", "no head", "no base"],
 )
 def test_a_comment_needs_the_evaluated_commit_as_head(arrange: Arrange, says: list[str], scene: Scene) -> None:
     decided, head = results("one", passing=True), scene.pull.head_sha

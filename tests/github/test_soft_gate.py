@@ -19,8 +19,6 @@ PERMISSIONS |= {"writer": "write", "robot": "write", "gate[bot]": "write", "stra
 TERMS = ApprovalRules(author="author", head=HEAD, permission=lambda login: PERMISSIONS.get(login.lower()))
 LISTED = replace(TERMS, reviewers=("Writer", "author", "reader", "keeper"))
 ASKED = replace(TERMS, requesters=(Refusal("writer", Reason.ASSIGNEE), Refusal("keeper", Reason.COMMIT_AUTHOR)))
-
-
 ROBOT = Review(author="robot", state=APPROVED, commit=HEAD, kind="Bot")
 
 
@@ -164,7 +162,6 @@ MONA = a_page({"login": "mona"})
         (a_commit("hubot", committer="web-flow"), ["hubot"]),
         (a_commit("mona"), []),
     ],
-    ids=["co-author", "bot alone", "person", "update", "by login", "two updates", "own merge", "edit", "assignee too"],
 )
 def test_who_asked_a_bot_are_the_assignees_and_the_authors_of_the_last_change(head: object, authors: list[str]) -> None:
     people = [Refusal(login, Reason.COMMIT_AUTHOR) for login in authors]
