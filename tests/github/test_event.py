@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.common import json_reader
+from sepurux_action.errors import ErrorDetails
 from sepurux_action.github.event import (
     MAX_NUMBER,
     PARSERS,
@@ -279,6 +280,9 @@ def test_a_pull_request_that_cannot_be_read_prevents_the_evaluation() -> None:
     event = resolve(event_of("issue_comment", comment()), [replace(PULL, number=41)])
     assert (event.commit, event.pull_request, event.lookup, event.ambiguous) == ("", None, None, True)
     assert event.no_pr_reason == "pull request 42 cannot be read"
+    for lookup, which in ((Lookup(number=42), "pull request 42"), (BY_HEAD, "the pull request of this run")):
+        event = resolve(Event(name="x", lookup=lookup), ErrorDetails(status=502, message="Server Error"))
+        assert (event.ambiguous, event.no_pr_reason) == (True, f"{which} could not be read (HTTP 502 Server Error)")
 
 
 def test_invalid_fields_of_a_pull_request_are_empty() -> None:
