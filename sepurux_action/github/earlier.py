@@ -65,9 +65,9 @@ class Earlier:
         by_context = {self._subject.context_of(gate.name).lower(): gate for gate in gates}
         known = self._subject.commit.statuses
         newest = {each.context.lower(): each for each in known or ()}
-        for context in by_context if known is not None else ():
+        for context in by_context:
             status = newest.get(context)
-            if status is None or _is_decision(status):
+            if known is not None and (status is None or _is_decision(status)):
                 self._keep(context, status)
         if unknown := by_context.keys() - self._before.keys():
             self._calls.try_call(Operation.STATUSES, partial(self._read, wanted=unknown))

@@ -124,11 +124,6 @@ def test_a_head_that_is_not_surely_this_repositorys_is_a_fork(repository: object
     assert parse_event("pull_request", payload | {"repository": None}, {}).fork
 
 
-@pytest.mark.parametrize(("actor", "dependabot"), [("dependabot[bot]", True), ("dependabot", False), ("", False)])
-def test_dependabot_is_known_by_the_actor(actor: str, *, dependabot: bool) -> None:
-    assert event_of("pull_request", pull_request(), GITHUB_ACTOR=actor).dependabot is dependabot
-
-
 @pytest.mark.parametrize("base", ["main", "release/1.x", f"gh-readonly-queue/x/pr-7-{OTHER}", "ünï/código"])
 def test_a_merge_group_is_of_the_pull_request_that_named_its_branch(base: str) -> None:
     payload = merge_group(head_ref=f"{QUEUE}/{base}/pr-42-{OTHER}", base_ref=f"refs/heads/{base}")

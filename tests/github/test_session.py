@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from math import inf
 from threading import Barrier
+from typing import Any
 
 import pytest
 
@@ -112,10 +113,12 @@ def test_an_ambiguous_event_fails_in_each_context_that_is_known_and_not_too_long
     for context, description in (("Reliability / search", GREEN), ("build", "all is well")):
         scene.repository.status(scene.pull.head_sha, "success", context, description)
     matches = tuple(PullRequest(base_ref=base) for base in ("main", "release/2", "b" * 240))
-    session = scene.load(BY_BRANCH, base_ref="", ambiguous=True, matches=matches, no_pr_reason="it is ambiguous")
+    event: dict[str, Any] = {"pull_request": None, "base_ref": "", "ambiguous": True, "no_pr_reason": "it is ambiguous"}
+    session = scene.load(BY_BRANCH, matches=matches, **event)
     session.publisher.publish_config_error(["core"])
     failed = dict.fromkeys(("Sepurux (main) / core", "Sepurux (release/2) / core", "Reliability / search"), "failure")
     assert scene.states() == {**failed, "build": "success"}
+    assert scene.operations[2:] == [SET] * 3  # the first query has read which statuses there are
     descriptions = [each.description or "" for each in scene.repository.latest_statuses(scene.pull.head_sha)]
     assert sum(each.endswith("it is ambiguous") for each in descriptions) == 3
 
@@ -140,11 +143,6 @@ def test_who_asked_a_bot_for_the_pull_request_is_read_once_also_in_a_merge_group
 def test_a_review_of_a_pull_request_from_a_fork_has_a_token_that_can_only_read(scene: Scene) -> None:
     assert not scene.load(name="pull_request_review").reviews.approval(()).read_only
     assert scene.load(name="pull_request_review", fork=True).reviews.approval(()).read_only
-
-
-def test_statuses_that_graphql_returned_are_not_read_again(scene: Scene) -> None:
-    scene.load().publisher.publish_config_error(["core"])
-    assert scene.operations[3:] == [SET]
 
 
 POLICY, WORKFLOW = options.CONFIG.default, ".github/workflows/gate.yml"
