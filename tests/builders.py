@@ -32,6 +32,7 @@ from sepurux_action.evaluate import (
     RECORD_UNREAD,
     UNREAD_RESULTS_HINT,
 )
+from sepurux_action.evaluation.api_calls import CHECK_NETWORK
 from sepurux_action.evaluation.base_results import BaseScenario, FixedFailure, OnBase, ScenarioOnBase
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
@@ -50,7 +51,6 @@ from sepurux_action.evaluation.gate_decision import decide_gate
 from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
 from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RecordedFail, of_status
-from sepurux_action.evaluation.retried_calls import CHECK_NETWORK
 from sepurux_action.evaluation.run_poller import CANCELED
 from sepurux_action.evaluation.runs import NOT_READ, RunResult, Scenario, WhatFailed, WorkflowRun
 from sepurux_action.github.event import Event
