@@ -57,8 +57,7 @@ from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import DELETED, FIRST_FILE, invalid_base_note, resolve_policy
 from sepurux_action.github.stage_advice import LOST
 from sepurux_action.report.context import Context
-from sepurux_action.report.gate_facts import DAY_S
-from sepurux_action.report.report import Report, build_report
+from sepurux_action.report.report import DAY_S, Report, build_report
 
 COMMIT = "3f9c2ad81b7e4460a5d2c9e1f08b6d7a4c3e5f12"
 CAMPAIGN_ID = "5a0e7b52-64cf-4f0e-9d2b-0c6f1f7f8a11"
