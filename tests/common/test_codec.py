@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from operator import attrgetter
-from typing import Annotated, ClassVar
 
 import pytest
 from hypothesis import given
@@ -84,27 +82,6 @@ def test_any_other_json_value_is_a_value_error_or_the_record_that_it_describes(v
     except ValueError:
         return
     assert codec.load(Whole, codec.dump(record)) == record
-
-
-class PartShape(codec.Shape):
-    more: ClassVar = {"double": Annotated[float, "A field of a table.", lambda part: 2 * part.number]}
-    words: Annotated[str, "The text.", attrgetter("text")]
-    number: Annotated[float, "The number.", {"minimum": 0}]
-
-
-class WholeShape(codec.Shape):
-    parts: Annotated[tuple[PartShape, ...], "The parts."]
-    part: Annotated[PartShape | None, "One of them."]
-    named: Annotated[Mapping[str, Part], "By name."]
-
-
-def test_an_object_is_written_in_another_shape() -> None:
-    record = Whole(word=Word.SOFT, parts=(Part(1.5, "a"),), named={"b": Part(2)})
-    assert codec.dump_as(WholeShape, record) == {
-        "parts": [{"words": "a", "number": 1.5, "double": 3}],
-        "part": None,
-        "named": {"b": {"number": 2, "text": ""}},
-    }
 
 
 @pytest.mark.parametrize(
