@@ -11,11 +11,6 @@ from sepurux_action.errors import DeadlineExceeded, Interrupted
 from sepurux_action.host.deadlines import Timeouts
 
 
-def test_work_is_abandoned_at_its_deadline() -> None:
-    with pytest.raises(DeadlineExceeded):
-        Timeouts().run(0.1, lambda: time.sleep(60))
-
-
 def test_work_for_which_no_time_is_left_does_not_begin() -> None:
     begun: list[None] = []
     with pytest.raises(DeadlineExceeded):

@@ -6,8 +6,7 @@ import os
 import resource
 import stat
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -65,7 +64,7 @@ def names_in(folder: Path) -> list[str]:
 # -- where files are written ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("report_dir", ["build", "build/reports/", "./build//reports", "."])
+@pytest.mark.parametrize("report_dir", ["build", "build/reports/", "./build//reports", ".", ".gitlab/_build"])
 def test_missing_folders_are_created_and_paths_are_relative_to_the_workspace(report_dir: str, places: Places) -> None:
     written = places.write(report_dir)
     folder = places.workspace / report_dir
@@ -103,43 +102,40 @@ def test_later_steps_of_another_user_can_read_the_files(places: Places) -> None:
     assert stat.S_IMODE((places.workspace / "others" / "report.json").stat().st_mode) == 0o644 & ~before
 
 
-# -- where nothing is written -----------------------------------------------------------------------------------------
+# -- where nothing is written, and nothing read -----------------------------------------------------------------------
+
+REFUSED = {
+    '".." is not accepted': ["..", "../outside", "build/../../outside", "build/..", "linked/../build"],
+    "outside the workspace or the runner's temporary folder": ["{top}/outside", "/", "{top}", "{top}/workspace-2"],
+    'nothing is written below ".': [".git", ".GitHub/workflows", "sub/.git/hooks", "{top}/temp/sub/.GitHub/hooks"],
+    "belongs to the runner": ["{top}/temp/_runner_file_commands", "{top}/temp/_new", "{top}/temp/_github_workflow/x"],
+    '"file" is a symbolic link or not a folder': ["file", "file/reports"],
+    '"fifo" is a symbolic link or not a folder': ["fifo", "fifo/reports"],
+    "File name too long": ["x" * 300],
+    "cannot encode this name": ["\ud800"],
+}
 
 
-@pytest.mark.parametrize("report_dir", ["..", "../outside", "build/../../outside", "build/..", "a/.."])
-def test_a_path_with_two_dots_is_rejected(report_dir: str, places: Places) -> None:
-    assert '".." is not accepted' in places.refused(report_dir)
-    assert places.write(".gitlab/_build")[1] == ""
+@pytest.mark.parametrize(("why", "report_dir"), [(why, each) for why, listed in REFUSED.items() for each in listed])
+def test_a_folder_that_is_refused_is_neither_created_nor_read(why: str, report_dir: str, places: Places) -> None:
+    (places.workspace / "file").touch()
+    os.mkfifo(places.workspace / "fifo")
+    path = report_dir.format(top=places.outside.parent)
+    assert why in places.refused(path)
+    content, problem = writer(places.folders)[0].read(path, "baseline.json", 9)
+    assert (content, why in problem) == (None, True)
 
 
-def test_an_absolute_path_outside_is_rejected(places: Places) -> None:
-    for path in (places.outside, Path("/"), places.workspace.parent, f"{places.workspace}-2"):
-        assert "outside the workspace or the runner's temporary folder" in places.refused(path)
-    paths, problem = ReportFolders(base=places.workspace).write(str(places.temporary), FILES)
-    assert (paths, "outside the working directory" in problem) == ({}, True)
-
-
-@pytest.mark.parametrize("name", [".git", ".GitHub"])
-@pytest.mark.parametrize("around", ["{}", "{}/workflows", "sub/{}/hooks"])
-def test_nothing_is_written_below_the_folders_of_git_and_github(name: str, around: str, places: Places) -> None:
-    assert f'nothing is written below "{name}"' in places.refused(around.format(name))
-    (places.temporary / name).mkdir()
-    assert "nothing is written below" in places.refused(places.temporary / around.format(name))
-
-
-@pytest.mark.parametrize("name", ["_runner_file_commands", "_github_home", "_temp", "_new", "_github_workflow/x"])
-def test_the_runners_own_names_in_the_temporary_folder_are_rejected(name: str, places: Places) -> None:
-    assert "belongs to the runner" in places.refused(places.temporary / name)
-    assert places.write(places.temporary / "gate" / name)[1] == ""
-
-
-def test_the_runners_own_names_are_rejected_by_each_path_that_leads_there(places: Places, tmp_path: Path) -> None:
+def test_the_runners_own_names_are_rejected_by_each_path_that_leads_there_and_only_in_its_folder(
+    places: Places, tmp_path: Path
+) -> None:
     link = tmp_path / "link"
     link.symlink_to(tmp_path)
     folders = ReportFolders(base=link, temporary=places.temporary)
     for path in ("temp/_github_home", f"{link}/temp/_github_home", f"{places.temporary}/_github_home"):
         assert "belongs to the runner" in folders.write(path, FILES)[1]
     assert names_in(places.temporary) == []
+    assert places.write(places.temporary / "gate" / "_new")[1] == ""
 
 
 @pytest.mark.parametrize("target", ["../outside", "../outside/new", ".github", "real"])
@@ -183,14 +179,12 @@ def test_a_link_in_place_of_a_file_is_replaced_and_its_target_stays_as_it_is(pla
     assert {name: (build / name).read_bytes() for name in names_in(build)} == FILES
 
 
-def test_a_fifo_in_place_of_a_file_or_folder_blocks_nothing(places: Places) -> None:
+def test_a_fifo_in_place_of_a_file_blocks_nothing(places: Places) -> None:
     build = places.workspace / "build"
     build.mkdir()
     os.mkfifo(build / "report.json")
-    os.mkfifo(places.workspace / "fifo")
     assert places.write("build")[1] == ""
     assert (build / "report.json").read_bytes() == b"{}"
-    assert '"fifo" is a symbolic link or not a folder' in places.refused("fifo/reports")
 
 
 def test_a_folder_in_place_of_one_file_is_a_problem_of_that_file_only(places: Places) -> None:
@@ -205,38 +199,17 @@ def test_a_folder_in_place_of_one_file_is_a_problem_of_that_file_only(places: Pl
 # -- what cannot be written -------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def file_size_limit(size: int) -> Iterator[None]:
-    """Let every write beyond so many bytes of a file fail, as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def test_a_full_disk_is_one_problem_and_leaves_the_old_file_and_no_part_of_the_new_one(places: Places) -> None:
     places.write("build", {"report.json": b"old"})
-    large = {"report.json": b"x" * 5_000, "report.md": b"y" * 6_000}
-    with file_size_limit(1_000):
-        written = places.write("build", large)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, before[1]))  # larger files fail, as on a full disk
+    try:
+        written = places.write("build", {"report.json": b"x" * 5_000, "report.md": b"y" * 6_000})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert written == ({}, 'report.json, report.md could not be written to "build": File too large.')
     assert names_in(places.workspace / "build") == ["report.json"]
     assert (places.workspace / "build" / "report.json").read_bytes() == b"old"
-
-
-@pytest.mark.parametrize(
-    ("report_dir", "why"),
-    [
-        ("x" * 300, "File name too long"),
-        ("file", '"file" is a symbolic link or not a folder'),
-        ("\ud800", "cannot encode this name"),
-    ],
-)
-def test_a_folder_that_cannot_be_created_is_a_problem(report_dir: str, why: str, places: Places) -> None:
-    (places.workspace / "file").touch()
-    assert why in places.refused(report_dir)
 
 
 def test_a_workspace_or_temporary_folder_that_is_missing_is_a_problem_and_not_created(places: Places) -> None:
@@ -252,39 +225,22 @@ def test_a_workspace_or_temporary_folder_that_is_missing_is_a_problem_and_not_cr
 
 @dataclass(frozen=True, kw_only=True)
 class HangingFolders(ReportFolders):
-    """Folders on a file system that does not respond to so many writes, of which each sends a signal first."""
+    """Folders on a file system that does not respond so many times, each after a signal."""
 
     signals: Signals = field(default_factory=Signals)
     hangs: list[None]
 
-    def write(self, report_dir: str, files: Mapping[str, bytes]) -> tuple[dict[str, str], str]:
-        self._hang()
-        return ReportFolders(base=self.base).write(report_dir, files)
-
-    def remove(self, report_dir: str, names: Iterable[str]) -> None:  # noqa: ARG002 - the signature of the original
-        self._hang()
-
-    def _hang(self) -> None:
+    def _locate(self, report_dir: str) -> tuple[Path, tuple[str, ...]]:
         if self.hangs:
             self.hangs.pop()
             self.signals.receive(15)
             threading.Event().wait(20)  # longer than each deadline
+        return super()._locate(report_dir)
 
 
-@dataclass
-class Step:
-    """A writer, with its warnings and its signals."""
-
-    folders: ReportFolders
-    output: FakeOutput = field(default_factory=FakeOutput)
-    signals: Signals = field(default_factory=Signals)
-
-    @property
-    def writer(self) -> ReportWriter:
-        return ReportWriter(self.folders, self.output, self.signals, Redactor([SECRET]))
-
-    def write(self, report_dir: str, **texts: str) -> Mapping[str, str]:
-        return self.writer.write(report_dir, texts)
+def writer(folders: ReportFolders, signals: Signals | None = None) -> tuple[ReportWriter, FakeOutput]:
+    output = FakeOutput()
+    return ReportWriter(folders, output, signals or Signals(), Redactor([SECRET])), output
 
 
 def test_files_of_an_earlier_run_are_removed_and_links_are_not_followed(places: Places) -> None:
@@ -305,61 +261,54 @@ def test_files_of_an_earlier_run_are_removed_and_links_are_not_followed(places: 
 
 
 @pytest.mark.parametrize("link", ["linked", "sub/linked", "linked/deeper", "sub/../linked"])
+@pytest.mark.parametrize("target", ["workspace/build", "temp/gate"])
 def test_files_of_an_earlier_run_are_removed_behind_a_link_that_leads_to_another_allowed_folder(
-    link: str, places: Places
+    link: str, target: str, places: Places, tmp_path: Path
 ) -> None:
     """Nothing is written there, and a later step that follows the link must not read the earlier result."""
     (places.workspace / "sub").mkdir()
-    for number, target in enumerate([places.workspace / "build", places.temporary / "gate"]):
-        real = target / "deeper" if link.endswith("deeper") else target
-        real.mkdir(parents=True)
-        place = places.workspace / link.removesuffix("/deeper").replace("linked", f"linked{number}")
-        place.symlink_to(target)
-        for name in (*FILES, "mine"):
-            (real / name).write_text("earlier")
-        report_dir = link.replace("linked", f"linked{number}")
-        assert places.write(report_dir)[0] == {}
-        places.folders.remove(report_dir, FILES)
-        assert (names_in(real), place.is_symlink()) == (["mine"], True)
+    real = tmp_path / target / ("deeper" if link.endswith("deeper") else "")
+    real.mkdir(parents=True)
+    (places.workspace / link.removesuffix("/deeper")).symlink_to(tmp_path / target)
+    for name in (*FILES, "mine"):
+        (real / name).write_text("earlier")
+    assert places.write(link)[0] == {}
+    places.folders.remove(link, FILES)
+    assert names_in(real) == ["mine"]
 
 
-@pytest.mark.parametrize("target", [".github", ".git/hooks", "_temp", "outside"])
-def test_nothing_is_removed_behind_a_link_that_leads_to_a_folder_that_is_refused(target: str, places: Places) -> None:
-    folders = {"_temp": places.temporary / "_temp", "outside": places.outside}
-    real = folders.get(target, places.workspace / target)
-    real.mkdir(parents=True, exist_ok=True)
-    (real / "report.json").write_text("earlier")
-    (places.workspace / "linked").symlink_to(real)
+@pytest.mark.parametrize("target", ["workspace/.github", "workspace/.git/hooks", "temp/_temp", "outside"])
+def test_nothing_is_removed_behind_a_link_that_leads_to_a_folder_that_is_refused(
+    target: str, places: Places, tmp_path: Path
+) -> None:
+    (tmp_path / target).mkdir(parents=True, exist_ok=True)
+    (tmp_path / target / "report.json").write_text("earlier")
+    (places.workspace / "linked").symlink_to(tmp_path / target)
     places.folders.remove("linked", FILES)
-    assert names_in(real) == ["report.json"]
+    assert names_in(tmp_path / target) == ["report.json"]
 
 
 def test_no_secret_reaches_a_file(places: Places) -> None:
-    step = Step(places.folders)
-    assert step.write("build", report=f"text with {SECRET} and \ud800") == {"report": "build/report"}
+    files, output = writer(places.folders)
+    assert files.write("build", {"report": f"text with {SECRET} and \ud800"}) == {"report": "build/report"}
     assert (places.workspace / "build" / "report").read_bytes() == b"text with *** and ?"
-    assert step.output.annotations == []
+    assert output.annotations == []
 
 
 @pytest.mark.timeout(8)
-def test_a_write_or_a_removal_that_hangs_ends_soon_after_a_signal(places: Places) -> None:
-    folders = HangingFolders(base=places.workspace, hangs=[None] * 2)
-    step = Step(folders, signals=folders.signals)
-    assert step.write("build", report="") == {}
-    [(level, text)] = step.output.annotations
-    assert (level, "the file system did not respond in time" in text) == (Level.WARNING, True)
+@pytest.mark.parametrize(("times", "written"), [(1, {"report": "build/report"}), (2, {})])
+def test_a_write_that_a_signal_interrupts_is_repeated_once_and_a_removal_that_hangs_ends(
+    times: int, written: dict[str, str], places: Places
+) -> None:
+    folders = HangingFolders(base=places.workspace, hangs=[None] * times)
+    files, output = writer(folders, folders.signals)
+    assert files.write("build", {"report": ""}) == written
+    late = (Level.WARNING, 'report could not be written to "build": the file system did not respond in time.')
+    assert output.annotations == [late] * (times - 1)
     assert folders.hangs == []
     folders.hangs.append(None)
-    step.writer.remove("build", ("report.json",))
-    assert len(step.output.annotations) == 1
-
-
-@pytest.mark.timeout(8)
-def test_a_write_that_a_signal_interrupts_is_repeated(places: Places) -> None:
-    folders = HangingFolders(base=places.workspace, hangs=[None])
-    step = Step(folders, signals=folders.signals)
-    assert step.write("build", report="") == {"report": "build/report"}
-    assert step.output.annotations == []
+    files.remove("build", ("report.json",))
+    assert len(output.annotations) == times - 1
 
 
 # -- what is read -----------------------------------------------------------------------------------------------------
@@ -367,34 +316,24 @@ def test_a_write_that_a_signal_interrupts_is_repeated(places: Places) -> None:
 
 def test_a_file_is_read_up_to_a_size_and_an_absent_one_is_no_problem(places: Places) -> None:
     places.write("kept", {"baseline.json": b"12345"})
-    writer = Step(places.folders).writer
-    assert writer.read("kept", "baseline.json", 3) == (b"123", "")
-    assert writer.read(f"{places.workspace}/kept", "baseline.json", 9) == (b"12345", "")
+    read = writer(places.folders)[0].read
+    assert read("kept", "baseline.json", 3) == (b"123", "")
+    assert read(f"{places.workspace}/kept", "baseline.json", 9) == (b"12345", "")
     for folder in ("kept", "absent/kept"):
-        assert writer.read(folder, "other.json", 9) == (None, "")
+        assert read(folder, "other.json", 9) == (None, "")
     assert names_in(places.workspace) == ["kept"]
 
 
 @pytest.mark.parametrize("kind", ["link", "folder", "fifo", "linked folder"])
 def test_what_is_no_regular_file_is_not_read(kind: str, places: Places) -> None:
-    (places.outside / "baseline.json").write_text("secret")
-    kept = places.workspace / "kept"
+    kept, target = places.workspace / "kept", places.outside / "baseline.json"
+    target.write_text("secret")
+    made: dict[str, Callable[[Path], None]] = {"link": lambda file: file.symlink_to(target), "folder": Path.mkdir}
     if kind == "linked folder":
         kept.symlink_to(places.outside)
     else:
         kept.mkdir()
-    if kind == "link":
-        (kept / "baseline.json").symlink_to(places.outside / "baseline.json")
-    elif kind == "folder":
-        (kept / "baseline.json").mkdir()
-    elif kind == "fifo":
-        os.mkfifo(kept / "baseline.json")
-    content, problem = Step(places.folders).writer.read("kept", "baseline.json", 9)
+        made.get(kind, os.mkfifo)(kept / "baseline.json")
+    content, problem = writer(places.folders)[0].read("kept", "baseline.json", 9)
     assert content is None
     assert problem.startswith('baseline.json could not be read from "kept": ')
-
-
-def test_nothing_is_read_where_nothing_is_written(places: Places) -> None:
-    for folder in ("..", str(places.outside), ".git", ".github/kept", f"{places.temporary}/_own"):
-        content, problem = Step(places.folders).writer.read(folder, "baseline.json", 9)
-        assert (content, "could not be read" in problem) == (None, True)

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.common.secret import Redactor
-from sepurux_action.host.output import painted
 from sepurux_action.host.terminal import START_OF_EMPTY_LINE, WAITING, Terminal, is_colored, waiting_line, wrapped
 from sepurux_action.host.workflow_commands import Level
 from tests.builders import HOSTILE
@@ -121,9 +120,6 @@ def test_a_log_that_cannot_be_written_is_ignored() -> None:
     assert out.getvalue() == "result\n"
 
 
-# -- color ------------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("environ", "tty", "colored"),
     [
@@ -140,6 +136,19 @@ def test_color_follows_the_usual_rules(environ: dict[str, str], tty: bool, color
     assert is_colored(Stream(tty=tty), environ) is colored
 
 
+def test_the_word_at_the_start_of_a_line_is_colored_and_a_heading_is_bold() -> None:
+    streams = Streams({"FORCE_COLOR": "1"})
+    streams.terminal.write_result([*LINES, "  critical unsafe", "  medium unsafe", "  severe unsafe", "  highest"])
+    streams.terminal.annotate(Level.WARNING, "!")
+    out, log = (written.replace("\x1b", "").splitlines() for written in streams.written)
+    assert out == [
+        *("[31m✗[0m [1mrefunds failed[0m", "", "  [32m✓[0m Pass rate   95.0%   needs ≥ 90.0%"),
+        *("  [2mlow[0m ✗ ×1: text", "  [31mcritical[0m unsafe", "  [33mmedium[0m unsafe"),
+        *("  severe unsafe", "  highest"),
+    ]
+    assert log == ["[33mwarning:[0m !"]
+
+
 @pytest.mark.parametrize(
     ("environ", "tty"), [({}, False), ({"FORCE_COLOR": "1"}, False), ({"TERM": "dumb"}, True), ({"CI": "true"}, True)]
 )
@@ -151,27 +160,6 @@ def test_a_line_is_rewritten_only_on_a_terminal(environ: dict[str, str], tty: bo
     assert streams.written == ("", "started batch 1\n")
 
 
-def test_marks_at_the_start_of_a_line_are_colored_and_the_heading_is_bold() -> None:
-    streams = Streams({"FORCE_COLOR": "1"})
-    streams.terminal.write_result(LINES)
-    assert streams.written[0].splitlines() == [
-        "\x1b[31m✗\x1b[0m \x1b[1mrefunds failed\x1b[0m",
-        "",
-        "  \x1b[32m✓\x1b[0m Pass rate   95.0%   needs ≥ 90.0%",
-        "  \x1b[2mlow\x1b[0m ✗ ×1: text",
-    ]
-
-
-def test_a_severity_and_a_level_at_the_start_of_a_line_are_colored() -> None:
-    lines = ["  critical unsafe", "  high   unsafe", "  medium unsafe", "  severe unsafe", "  highest", "warning: !"]
-    assert [painted(line).replace("\x1b", "") for line in lines] == [
-        *("  [31mcritical[0m unsafe", "  [31mhigh[0m   unsafe", "  [33mmedium[0m unsafe"),
-        *("  severe unsafe", "  highest", "[33mwarning:[0m !"),
-    ]
-
-
-# -- wrapping ---------------------------------------------------------------------------------------------------------
-
 LONG = [
     "  high   unsafe_action: payments.refund is irreversible and was called without approval_token",
     '  Campaign "refunds" was not found in project "shop-agent". Set --campaign to one of these',
@@ -179,7 +167,7 @@ LONG = [
 ]
 
 
-def test_text_wraps_on_a_terminal_below_what_follows_a_mark_or_a_severity() -> None:
+def test_text_wraps_only_on_a_terminal_below_what_follows_a_mark_or_a_severity() -> None:
     streams = Streams({"NO_COLOR": "1"}, tty=True)
     streams.terminal.write_result(LONG)
     streams.terminal.annotate(Level.WARNING, "word " * 20)
@@ -189,12 +177,9 @@ def test_text_wraps_on_a_terminal_below_what_follows_a_mark_or_a_severity() -> N
         LONG[2],
     ]
     assert streams.written[1].splitlines()[1] == "         word word word word word word"
-
-
-def test_text_does_not_wrap_in_a_pipe() -> None:
-    streams = Streams({"FORCE_COLOR": "1"})
-    streams.terminal.write_result(LONG[1:])
-    assert streams.written[0].splitlines() == LONG[1:]
+    pipe = Streams({"FORCE_COLOR": "1"})
+    pipe.terminal.write_result(LONG[1:])
+    assert pipe.written[0].splitlines() == LONG[1:]
 
 
 @given(st.text(alphabet="ab -✗", max_size=60), st.integers(1, 30))
@@ -203,9 +188,6 @@ def test_wrapping_loses_no_word_and_breaks_none(text: str, columns: int) -> None
     parts = wrapped(line, columns)
     assert " ".join(parts).split() == line.split()
     assert all(len(part) <= columns or len(part.split()) == 1 or part is parts[0] for part in parts)
-
-
-# -- characters -------------------------------------------------------------------------------------------------------
 
 
 def test_a_terminal_that_lacks_characters_gets_a_report_all_the_same(tmp_path: Path) -> None:
@@ -243,9 +225,6 @@ def test_a_document_on_a_stream_without_the_symbols_shows_what_passed() -> None:
     assert streams.written[0] == "| ok Pass rate | >= 85.0% |\n| FAIL Failures | - |\n"
 
 
-# -- the line that is rewritten ---------------------------------------------------------------------------------------
-
-
 def test_the_line_shows_the_time_that_has_passed_and_is_left_and_is_cut_to_the_terminal() -> None:
     what = f"{WAITING} refund-reliability: running"
     shown = [waiting_line(what, 12.4, 587.6, columns) for columns in (80, 50, 10)]
@@ -278,13 +257,3 @@ def test_the_line_is_erased_at_the_end_and_before_a_line_that_stays() -> None:
     assert [line.rpartition(START_OF_EMPTY_LINE)[2] for line in log.split("\n")] == ["stays", "", ""]
     assert "\x1b" not in log.replace(START_OF_EMPTY_LINE, "")
     assert "\r" not in log.replace(START_OF_EMPTY_LINE, "")
-
-
-def test_no_foreign_text_begins_a_line_as_the_progress_line_does() -> None:
-    streams = Streams()
-    fake = f"{START_OF_EMPTY_LINE}{WAITING} refunds: passed"
-    streams.terminal.annotate(Level.WARNING, f"Sepurux said {fake}")
-    streams.terminal.write_result([f"✗ {fake}", f"  low {fake}"])
-    lines = "".join(streams.written).splitlines()
-    assert len(lines) == 4  # a warning has its level in front of each line
-    assert not [line for line in lines if line.lstrip().startswith(WAITING)]

@@ -25,7 +25,15 @@ texts = st.lists(st.sampled_from(pieces) | st.characters(), max_size=15).map("".
 names = st.sampled_from(["decision", "reason", "gates"])
 
 
-@given(texts)
+HOSTILE = [
+    *("::error::boom", "  ::set-output name=decision::pass", "\n::add-mask::a", "\r::stop-commands::x"),
+    *("fine\n::warning::not fine", "\u2028::error::x", "\x85::error::x", "\u200b::error::x", "\x00::error::x"),
+    *("\ufeff::error::x", "text ##[set-env name=a]b", "##[error]x", "###[##[error]x", "#\u200b#[error]x"),
+    *("%0A::error::x", "\ud800::error::x"),
+]
+
+
+@given(texts | st.sampled_from(HOSTILE))
 @example("\u200b::error::x")
 def test_any_text_in_the_log_is_one_line_and_no_command(text: str) -> None:
     line = plain(text)
@@ -33,7 +41,7 @@ def test_any_text_in_the_log_is_one_line_and_no_command(text: str) -> None:
     assert parse_command(line) is None
 
 
-@given(st.sampled_from(Level), texts, texts)
+@given(st.sampled_from(Level), texts | st.sampled_from(HOSTILE), texts)
 def test_any_text_in_an_annotation_is_its_message_and_title_and_nothing_else(
     level: Level, message: str, title: str
 ) -> None:
