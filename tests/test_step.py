@@ -10,7 +10,7 @@ from sepurux_action.config.options import CAMPAIGN, OPTIONS
 from sepurux_action.config.settings import read_inputs
 from sepurux_action.github.event import Event
 from sepurux_action.step import from_command_line, from_step
-from tests.runner import BASE_SHA, HEAD_SHA, TRACE, pull_request_event
+from tests.runner import TRACE
 
 
 @pytest.mark.parametrize("token", [{"github_token": ""}, {}], ids=["emptied", "none"])
@@ -20,12 +20,6 @@ def test_a_step_takes_settings_from_its_inputs_alone(token: dict[str, str]) -> N
     (inputs,) = from_step(given, environ, {}).layers
     assert [each.texts for each in inputs.given.values()] == [{"campaign": "core"}, {"min_pass_rate": "0.8"}]
     assert read_inputs([inputs]).github_token is None
-
-
-def test_the_payload_names_the_pull_request_and_the_head_commit() -> None:
-    environ = {"GITHUB_EVENT_NAME": "pull_request", "GITHUB_SHA": BASE_SHA}
-    event = from_step({}, environ, pull_request_event(number=7)).event
-    assert (event.name, event.commit, event.pull_request) == ("pull_request", HEAD_SHA, 7)
 
 
 def test_traces_of_a_step_are_in_the_workspace_and_the_runners_temporary_folder(tmp_path: Path) -> None:
@@ -55,23 +49,15 @@ def test_a_container_action_shows_its_temporary_folder_as_the_runner_knows_it(
     assert folders.temporary_for_steps == (PurePosixPath(shown) if shown else None)
 
 
-def test_flags_come_before_the_environment_and_no_token_for_github_is_taken() -> None:
-    given, environ = {"campaign": "of-flag"}, {"SEPURUX_CAMPAIGN_ID": "of-env", "GITHUB_TOKEN": "ghs_of_the_job"}
-    layers = from_command_line(given, environ).layers
-    flags, environment = layers
-    assert (flags.text(CAMPAIGN), environment.text(CAMPAIGN)) == ("of-flag", "of-env")
-    assert read_inputs(layers).github_token is None
-
-
-def test_the_repository_of_a_command_line_is_the_one_that_the_environment_names() -> None:
-    named = from_command_line({}, {"GITHUB_REPO": " octo-org/agents "}).event
-    assert named == Event(repository="octo-org/agents")
-    assert from_command_line({}, {}).event == Event()
-
-
-def test_traces_of_a_command_line_are_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_line_has_flags_before_the_environment_and_the_working_directory_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "a.json").write_text(TRACE)
     monkeypatch.chdir(tmp_path)
-    invocation = from_command_line({}, {"RUNNER_TEMP": "/tmp"})  # noqa: S108 - a variable that does not count
+    environ = {"SEPURUX_CAMPAIGN_ID": "of-env", "GITHUB_TOKEN": "ghs_of_no_job", "GITHUB_REPO": " octo-org/agents "}
+    invocation = from_command_line({"campaign": "of-flag"}, {**environ, "RUNNER_TEMP": str(tmp_path.parent)})
+    assert [each.text(CAMPAIGN) for each in invocation.layers] == ["of-flag", "of-env"]
+    assert read_inputs(invocation.layers).github_token is None
+    assert invocation.event == Event(repository="octo-org/agents")
     assert [trace.label for trace in invocation.traces().find("*.json")] == ["a.json"]
     assert (invocation.report_folders.base, invocation.report_folders.temporary) == (tmp_path, None)
