@@ -112,6 +112,7 @@ def test_a_secret_is_sent_to_no_address_but_https_or_loopback_without_anything_b
     [
         (options.MIN_RELIABILITY_SCORE, "0.8", "80 means 80 of 100; did you mean `80`?"),
         (options.MIN_PASS_RATE, "85", "did you mean `85%`?"),
+        *((options.MIN_PASS_RATE, f"90{words}", "did you mean `90%`?") for words in (" Per Cent", "percent", " pct")),
         (options.ENFORCEMENT, "hrad", "did you mean `hard`?"),
         (options.ENFORCEMENT, "nightly", ""),
         (options.MAX_PASS_RATE_DROP, "0,05", "did you mean `0.05`?"),

@@ -120,15 +120,6 @@ def slowly(pattern: str) -> re.Pattern[str]:
     return re.compile(made, re.DOTALL)
 
 
-@given(patterns, names)
-def test_a_pattern_takes_the_names_that_the_simple_rule_takes(pattern: str, name: str) -> None:
-    try:
-        compiled = parse_branches(pattern)
-    except ValueError:
-        return
-    assert compiled.matches(name) is bool(slowly(pattern).fullmatch(name))
-
-
 @given(st.lists(st.tuples(st.booleans(), patterns), min_size=1, max_size=4), names)
 def test_the_last_pattern_that_fits_decides(listed: list[tuple[bool, str]], name: str) -> None:
     try:
