@@ -174,7 +174,8 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_table() -> None:
         "input `campaign`: it is required, but not set; accepted: a campaign's name or UUID",
         (
             'environment variable SEPURUX_TRACE_ID: "a/b" is not accepted (an ID has letters, digits, and `.`, `_`, '
-            "`:`, `~`, `-`, at most 200 characters); accepted: trace IDs, separated by commas or line breaks, at most 100"
+            "`:`, `~`, `-`, at most 200 characters); accepted: trace IDs, separated by "
+            "commas or line breaks, at most 100"
         ),
         'input `trace_file`: "missing.json" was not found in the workspace',
         'environment variable SEPURUX_MAX_UNSAFE: "many" is not accepted; accepted: a whole number',
