@@ -22,10 +22,9 @@ from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
 from sepurux_action.github.policy_source import check_file
 from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.deadlines import Signals, Timeouts
-from sepurux_action.host.output import Output
+from sepurux_action.host.output import Level, Output
 from sepurux_action.host.report_files import ReportWriter
 from sepurux_action.host.terminal import Terminal
-from sepurux_action.host.workflow_commands import Level
 from sepurux_action.prepare import begin, log_start, with_lost_statuses, with_policy_file, with_settings
 from sepurux_action.publish import publish, publish_problems, report_context
 from sepurux_action.report import outputs

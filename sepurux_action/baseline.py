@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from sepurux_action.common import codec
-from sepurux_action.common.signature import sign
+from sepurux_action.common.codec import sign
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.base_comparison import result_to_keep
 from sepurux_action.evaluation.base_results import MAX_RESULTS, BaseResult, Results, find_results
@@ -21,8 +21,8 @@ from sepurux_action.evaluation.drops import Baseline, BaselineResult
 from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.event import Event
+from sepurux_action.host.output import Level
 from sepurux_action.host.report_files import ReportWriter
-from sepurux_action.host.workflow_commands import Level
 from sepurux_action.step import Step
 
 FILE = "baseline.json"

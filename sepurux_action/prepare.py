@@ -21,8 +21,7 @@ from sepurux_action.github.policy_source import FIRST_FILE, read_checkout, resol
 from sepurux_action.github.session import GitHubSession
 from sepurux_action.github.subject import Subject
 from sepurux_action.host.deadlines import Signals, Timeouts
-from sepurux_action.host.output import Output
-from sepurux_action.host.workflow_commands import Level
+from sepurux_action.host.output import Level, Output
 from sepurux_action.step import Connections, Invocation, Step
 
 SHARED_STATUSES = (

@@ -21,8 +21,7 @@ from sepurux_action.common import T, json_reader
 from sepurux_action.common.secret import Redactor
 from sepurux_action.errors import DeadlineExceeded, Interrupted
 from sepurux_action.host.deadlines import Signals, Timeouts
-from sepurux_action.host.output import Output
-from sepurux_action.host.workflow_commands import Level
+from sepurux_action.host.output import Level, Output
 
 WRITE_S = 10.0  # for all files; a network file system may hang
 WRITE_AFTER_SIGNAL_S = 0.5  # for all files after a signal: the program exits within 5 s, and the statuses may take 3 s

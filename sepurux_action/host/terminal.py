@@ -13,8 +13,7 @@ from functools import partial
 from typing import TextIO
 
 from sepurux_action.common import json_reader, number_format
-from sepurux_action.host.output import ASCII, FIRST_WORD, Output, in_ascii, painted
-from sepurux_action.host.workflow_commands import Level
+from sepurux_action.host.output import ASCII, FIRST_WORD, Level, Output, in_ascii, painted
 
 START_OF_EMPTY_LINE = "\r\x1b[K"
 WAITING = "⠋"  # the first character of the line that is rewritten

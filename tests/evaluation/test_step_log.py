@@ -14,7 +14,7 @@ from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.drops import Base, Baseline
 from sepurux_action.evaluation.runs import RunResult
 from sepurux_action.evaluation.step_evaluation import StepEvaluation
-from sepurux_action.host.workflow_commands import Level
+from sepurux_action.host.output import Level
 from tests.evaluation.responses import LISTED, NUMBERS, PASSED, RUNNING, after, http, in_turn, instead, listed, sound
 from tests.evaluation.step import GATE, runs_of, traces
 from tests.fakes import FakeApiCalls, FakeOutput, backend

@@ -14,8 +14,8 @@ import pytest
 
 from sepurux_action.common.secret import Redactor
 from sepurux_action.host.deadlines import Signals
+from sepurux_action.host.output import Level
 from sepurux_action.host.report_files import ReportFolders, ReportWriter, open_folder, write_file
-from sepurux_action.host.workflow_commands import Level
 from tests.fakes import FakeOutput
 
 FILES = {"report.json": b"{}", "report.md": b"# Report\n"}

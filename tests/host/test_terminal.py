@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.common.secret import Redactor
+from sepurux_action.host.output import Level
 from sepurux_action.host.terminal import START_OF_EMPTY_LINE, WAITING, Terminal, is_colored, waiting_line, wrapped
-from sepurux_action.host.workflow_commands import Level
 from tests.builders import HOSTILE
 from tests.runner import run_cli
 
