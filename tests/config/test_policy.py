@@ -248,18 +248,12 @@ def test_what_the_file_does_not_set_is_visible(text: str, line: str) -> None:
 def test_json_has_the_same() -> None:
     support, billing, _ = gate_plans(read(ROLLOUT), NOW)
     later = [{"from": "2026-12-07", "stage": "soft"}, {"from": "2026-12-21", "stage": "hard"}]
-    assert support == {
-        "file": PATH,
-        "line": 10,
-        "name": "support",
-        "campaign": "refunds",
-        "enforcement": [
-            {"branches": None, "today": "observe", "changes": later},
-            {"branches": "release/**, main", "today": "hard", "changes": []},
-        ],
-        "approvers": ("ada", "grace"),
-        "status": "Sepurux ({base}) / support",
-    }
+    assert support.pop("enforcement") == [
+        {"branches": None, "today": "observe", "changes": later},
+        {"branches": "release/**, main", "today": "hard", "changes": []},
+    ]
+    named = {"name": "support", "campaign": "refunds", "status": "Sepurux ({base}) / support"}
+    assert support == {"file": PATH, "line": 10, **named, "approvers": ("ada", "grace")}
     assert billing["approvers"] == ("linus",)
     [plan] = gate_plans(read("status: false"), NOW)
     nothing: dict[str, object] = {"name": None, "campaign": None, "enforcement": [], "approvers": (), "status": None}

@@ -61,9 +61,6 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-# -- where files are written ------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("report_dir", ["build", "build/reports/", "./build//reports", ".", ".gitlab/_build"])
 def test_missing_folders_are_created_and_paths_are_relative_to_the_workspace(report_dir: str, places: Places) -> None:
     written = places.write(report_dir)
@@ -101,8 +98,6 @@ def test_later_steps_of_another_user_can_read_the_files(places: Places) -> None:
     places.write("others")
     assert stat.S_IMODE((places.workspace / "others" / "report.json").stat().st_mode) == 0o644 & ~before
 
-
-# -- where nothing is written, and nothing read -----------------------------------------------------------------------
 
 REFUSED = {
     '".." is not accepted': ["..", "../outside", "build/../../outside", "build/..", "linked/../build"],
@@ -164,9 +159,6 @@ def test_a_parent_that_a_link_replaces_meanwhile_leads_no_folder_elsewhere(place
     assert names_in(places.workspace / "moved" / "reports") == ["report.json"]
 
 
-# -- what stands in place of a file -----------------------------------------------------------------------------------
-
-
 def test_a_link_in_place_of_a_file_is_replaced_and_its_target_stays_as_it_is(places: Places) -> None:
     target, build = places.outside / "target", places.workspace / "build"
     target.write_text("before")
@@ -196,9 +188,6 @@ def test_a_folder_in_place_of_one_file_is_a_problem_of_that_file_only(places: Pl
     assert names_in(build / "report.json") == ["kept"]
 
 
-# -- what cannot be written -------------------------------------------------------------------------------------------
-
-
 def test_a_full_disk_is_one_problem_and_leaves_the_old_file_and_no_part_of_the_new_one(places: Places) -> None:
     places.write("build", {"report.json": b"old"})
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -218,9 +207,6 @@ def test_a_workspace_or_temporary_folder_that_is_missing_is_a_problem_and_not_cr
     missing = ReportFolders(base=places.workspace / "missing")
     assert "No such file or directory" in missing.write("build", FILES)[1]
     assert not places.temporary.exists()
-
-
-# -- the deadline, the warning, and secrets ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -309,9 +295,6 @@ def test_a_write_that_a_signal_interrupts_is_repeated_once_and_a_removal_that_ha
     folders.hangs.append(None)
     files.remove("build", ("report.json",))
     assert len(output.annotations) == times - 1
-
-
-# -- what is read -----------------------------------------------------------------------------------------------------
 
 
 def test_a_file_is_read_up_to_a_size_and_an_absent_one_is_no_problem(places: Places) -> None:
