@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from html.entities import codepoint2name
 from itertools import cycle
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -22,7 +22,6 @@ from sepurux_action.common.secret import (
     MAX_DEPTH,
     MAX_ITEMS,
     MAX_LAYERS,
-    MIN_REDACTED_LENGTH,
     Redactor,
     Secret,
     may_be_secret,
@@ -100,16 +99,11 @@ def test_of_a_secret_in_base64_at_most_one_character_remains_at_each_end(
     assert len(encoded) - end - 1 <= len(right) <= len(encoded) - end
 
 
-@pytest.mark.parametrize(
-    "form",
-    [
-        base64.b64encode(f"x:{TEXT}".encode()).decode().replace("/", r"\/"),
-        quote(base64.b64encode(f"x:{TEXT}".encode())),
-        TEXT.encode().hex(),
-        TEXT.encode().hex().upper(),
-        f"x{TEXT}y".encode().hex(),
-    ],
-)
+BASE64 = base64.b64encode(f"x:{TEXT}".encode()).decode()
+HEX = TEXT.encode().hex()
+
+
+@pytest.mark.parametrize("form", [BASE64.replace("/", r"\/"), quote(BASE64), HEX, HEX.upper(), f"7{HEX}79"])
 def test_an_echo_in_escaped_base64_and_hexadecimal_digits_is_redacted(form: str) -> None:
     redacted = Redactor([TEXT])(f"no such key: {form}.")
     assert "***" in redacted
@@ -136,6 +130,9 @@ BROKEN = "broken\udcff\udcfebytes"  # an environment variable may contain such b
         *(([TEXT], f"key sk_liv{cut}… and", "key ***… and") for cut in ("&quo", "\\u00")),
         *(([TEXT], each, each) for each in ("100%", "a & b &amp; c", r"C:\new\u00e4.txt", "%zz%4", "\u200b \u200b")),
         ([TEXT], "&fjlig;&#0;&unknown;", "&fjlig;&#0;&unknown;"),
+        # the name of a gate may have invisible characters, and a JSON text has them as escapes
+        *(([TEXT], f"key {each.join(TEXT)}!", "key ***!") for each in ("\u200b", "\u034f", "\ufe0f", "\u3164")),
+        ([TEXT], json.dumps("\u200b\u3164".join(TEXT)), '"***"'),
     ],
 )
 def test_a_secret_or_its_beginning_before_a_cut_is_redacted_and_nothing_else(
@@ -161,7 +158,7 @@ def test_the_work_does_not_grow_with_the_number_of_cuts() -> None:
     assert calls_of(lambda: Redactor([TEXT])(text)) - calls_of(lambda: Redactor([TEXT])("")) < 100
 
 
-@pytest.mark.parametrize("unit", [f"sk_liv{CUT}", f"{TEXT.encode().hex()[:5]}{CUT}", TEXT.encode().hex()[:5]])
+@pytest.mark.parametrize("unit", [f"sk_liv{CUT}", f"{HEX[:5]}{CUT}", HEX[:5]])
 def test_the_work_for_each_beginning_of_a_secret_does_not_grow_with_the_length_of_the_secret(unit: str) -> None:
     redact = Redactor([TEXT, "x" * 500 + "1"])
     assert calls_of(lambda: redact(unit * 200 + CUT)) < 100 * 200
@@ -176,16 +173,6 @@ def test_of_a_long_text_in_a_response_only_the_beginning_is_searched_and_kept(un
     assert calls_of(lambda: redact.redact_json(long)) < work_for_beginning + 1_000
 
 
-@pytest.mark.parametrize("escape", [str, lambda each: f"%{ord(each):02X}", lambda each: f"&#{ord(each)};"])
-def test_a_secret_at_the_end_of_what_is_kept_of_a_long_text_is_not_shown_in_part(escape: Callable[[str], str]) -> None:
-    written = "".join(map(escape, TEXT))
-    for shown in range(1, len(written) + 5):
-        text = "-" * (json_reader.MAX_TEXT_LENGTH - shown) + written + "-" * 99
-        kept = html.unescape(unquote(str(Redactor([TEXT]).redact_json(text))))
-        assert TEXT[:MIN_REDACTED_LENGTH] not in kept
-        assert kept.endswith(CUT)
-
-
 def test_redaction_reaches_every_string_of_a_response_and_leaves_the_rest() -> None:
     # a report would join a secret that invisible characters split
     split = [f"key {each.join(TEXT)}" for each in ("\u200b", "\x07", "\ufe0f", "\u3164", "\U000e0100", "\ufe0f\u3164")]
@@ -195,14 +182,6 @@ def test_redaction_reaches_every_string_of_a_response_and_leaves_the_rest() -> N
         TEXT: ["key ***", 0.5, None, True, {"deep": ["***"]}],  # the name of a field hides none
         "split": ["key ***"] * len(split),
     }
-
-
-@pytest.mark.parametrize("invisible", ["\u200b", "\u034f", "\ufe0f", "\u3164"])
-def test_a_secret_split_by_invisible_characters_is_redacted_also_where_nothing_removes_them(invisible: str) -> None:
-    """A name of a gate may have them, and a JSON text has them as escapes."""
-    split = invisible.join(TEXT)
-    assert Redactor([TEXT])(f"key {split}!") == "key ***!"
-    assert Redactor([TEXT])(json.dumps(f"key {split}!")) == '"key ***!"'
 
 
 @pytest.mark.parametrize("opening", ["[", '{"a":'])
