@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sepurux_action.config.path_filter import ChangedFile, affects, parse_branches, parse_paths
 
@@ -129,3 +131,34 @@ def test_one_file_whose_new_or_old_name_may_match_is_enough(
 ) -> None:
     files = None if changed is None else [ChangedFile(*names) for names in changed]
     assert affects(parse_paths("docs/**\n!docs/private/**").matches, files) is runs
+
+
+atoms = st.sampled_from(["a", "b", "/", ".", "*", "**", "**/", "a+", "b?", "[ab]", "[a-c]+", "\\*", "/**/"])
+patterns = st.lists(atoms, min_size=1, max_size=7).map("".join).filter(lambda text: not text.startswith("!"))
+names = st.text("abc/.*", max_size=9)
+
+
+def slowly(pattern: str) -> re.Pattern[str]:
+    """Return a pattern as a regular expression, which may take any time."""
+    meanings = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "?", "+": "+"}
+    made, at_folder = "", True
+    for part in re.findall(r"\*\*/|\*\*|\*|\?|\+|\[[^]]*\]|\\.|.", pattern):
+        if part == "**/" and not at_folder:
+            made += ".*/"
+        else:
+            made += meanings.get(part) or (part if part[0] in "[\\" else re.escape(part))
+        at_folder = part in {"/", "**/"}
+    return re.compile(made, re.DOTALL)
+
+
+@given(st.lists(st.tuples(st.booleans(), patterns), min_size=1, max_size=4), names)
+def test_the_last_pattern_that_fits_decides(listed: list[tuple[bool, str]], name: str) -> None:
+    try:
+        found = parse_branches("\n".join(("!" if negative else "") + pattern for negative, pattern in listed))
+    except ValueError:
+        return
+    included = False
+    for negative, pattern in listed:
+        if slowly(pattern).fullmatch(name):
+            included = not negative
+    assert found.matches(name) is included

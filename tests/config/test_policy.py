@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import re
+from contextlib import redirect_stdout
 from datetime import date
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from sepurux_action.app import run_command_line
 from sepurux_action.config.gate import Trace
 from sepurux_action.config.layers import Given, Layer, Source
-from sepurux_action.config.options import OPTIONS
+from sepurux_action.config.options import BY_NAME, OPTIONS
 from sepurux_action.config.path_filter import parse_branches, parse_paths
 from sepurux_action.config.policy import Change, Policy, diff, without_unmerged_rules
-from sepurux_action.config.policy_parser import read_policy
+from sepurux_action.config.policy_parser import read_policy, workflow_triggers
 from sepurux_action.config.policy_plan import gate_plans, plan_line, policy_warnings
 from sepurux_action.config.settings import read_settings
 from sepurux_action.config.stage import Stage, StageRule
-from sepurux_action.errors import Place
+from sepurux_action.errors import ConfigurationError, Place
+from sepurux_action.host.deadlines import Signals
 
 PATH = ".github/sepurux-gate.yml"
 TODAY = date(2027, 1, 15)
@@ -258,3 +268,85 @@ def test_json_has_the_same() -> None:
     [plan] = gate_plans(read("status: false"), NOW)
     nothing: dict[str, object] = {"name": None, "campaign": None, "enforcement": [], "approvers": (), "status": None}
     assert plan == {"file": PATH, "line": 1, **nothing}
+
+
+# Pieces of YAML near to a policy, so that policies come of them often enough.
+OTHER_KEYS = ["version", "gates", "thresholds", "stage", "from", "branches", "campaign_id"]
+KEYS = [*(option.name for option in OPTIONS), *OTHER_KEYS]
+TEXTS = ["1", "soft", "0.9", "85%", "10m", "a", "main", "2027-01-31", "'**'", "'!a'", "true", "~", "[a, b]", "''"]
+LINE_STARTS = ["\n", "\n  ", "\n- ", "\n  - "]
+MARKS = [*LINE_STARTS, "{", "}", "[", "]", ", ", "'", '"', "*", "&a ", "!", "|", ">", "#", "---", "\t", "%"]
+pieces = st.sampled_from([*(f"{key}: " for key in KEYS), *(f"\n{key}: " for key in KEYS), *TEXTS, *MARKS])
+nearly = (
+    st.lists(pieces | st.text(max_size=3), max_size=12).map("".join).map(lambda text: text.encode(errors="replace"))
+)
+yaml_values = st.recursive(
+    st.sampled_from(TEXTS) | st.text(max_size=4).map(repr),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]")
+        | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4).map(
+            lambda fields: "{" + ", ".join(f"{key}: {value}" for key, value in fields.items()) + "}"
+        )
+    ),
+    max_leaves=8,
+)
+shaped = st.dictionaries(st.sampled_from(KEYS), yaml_values, max_size=5).map(
+    lambda fields: "\n".join(f"{key}: {value}" for key, value in fields.items()).encode(errors="replace")
+)
+files = st.binary(max_size=60) | nearly | shaped
+
+
+def read_any(raw: bytes, path: str = PATH) -> Policy | ConfigurationError:
+    try:
+        return read_policy(raw, path)
+    except ConfigurationError as bad:
+        return bad
+
+
+@given(files)
+def test_any_bytes_become_a_policy_or_problems_each_with_its_place_on_one_line(raw: bytes) -> None:
+    found = read_any(raw)
+    if isinstance(found, ConfigurationError):
+        assert found.problems
+        for problem in found.problems:
+            assert 1 <= problem.line <= len(raw.splitlines()) + raw.count(b"\xc2\x85") + raw.count(b"\xe2\x80") + 1
+            assert problem.column >= 1
+            assert str(problem).isprintable()
+
+
+@given(files)
+def test_check_raises_nothing_and_agrees_with_what_a_run_reads(raw: bytes) -> None:
+    with TemporaryDirectory() as folder, redirect_stdout(StringIO()) as out:
+        file = Path(folder, "policy.yml")
+        file.write_bytes(raw)
+        status = run_command_line(["--check", str(file), "--format", "json"], {}, Signals())
+    found = read_any(raw)
+    problems = found.problems if isinstance(found, ConfigurationError) else ()
+    shown = json.loads(out.getvalue())
+    written = [(each["file"], each["line"], each["column"], each["message"]) for each in shown["problems"]]
+    assert len(shown["gates"]) == (len(found.gates) or 1 if isinstance(found, Policy) else 0)
+    assert written == [(str(file), each.line, each.column, str(each)) for each in problems]
+    assert status == (2 if problems else 0)
+
+
+@given(files)
+def test_every_value_of_a_policy_is_what_its_text_means(raw: bytes) -> None:
+    found = read_any(raw)
+    if isinstance(found, Policy):
+        for section in (found.top, *found.gates):
+            for name, given_here in section.given.items():
+                assert given_here.text.strip() == given_here.text != ""
+                assert name == "enforcement" or BY_NAME[name].kind.parse(given_here.text) == given_here.value
+
+
+@given(shaped, shaped)
+def test_a_policy_differs_from_itself_in_nothing_and_from_another_both_ways_alike(one: bytes, other: bytes) -> None:
+    old, new = read_any(one), read_any(other)
+    if isinstance(old, Policy) and isinstance(new, Policy):
+        assert diff(old, old) == ()
+        assert len(diff(old, new)) == len(diff(new, old))
+
+
+@given(st.lists(pieces | st.sampled_from(["on: ", "\non: ", "push", "\ud800"]) | st.text(max_size=3), max_size=12))
+def test_whatever_a_workflow_file_holds_its_triggers_are_names(parts: list[str]) -> None:
+    assert all(re.fullmatch("[a-z_]+", name) for name in workflow_triggers("on: " + "".join(parts)))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sepurux_action.config.path_filter import parse_branches
-from sepurux_action.config.stage import Stage, StageRule, next_change, parse_start
+from sepurux_action.config.stage import Stage, StageRule, next_change, parse_start, stage_today
 
 TODAY = date(2027, 1, 15)
 
@@ -49,3 +51,41 @@ def test_an_entry_is_shown_in_words() -> None:
     assert [str(each) for each in (rule("soft"), rule("hard", 0), named)] == [
         *("soft", "hard from 2027-01-15", "hard from 2027-01-15 on main, rel/*"),
     ]
+
+
+filters = st.none() | st.sampled_from(["main", "**", "release/**"]).map(parse_branches)
+days = st.integers(-5, 12).map(lambda number: TODAY + timedelta(days=number))
+rule_lists = st.lists(
+    st.builds(StageRule, stage=st.sampled_from(Stage), start=st.just(date.min) | days, branches=filters), max_size=6
+)
+branches = st.sampled_from(["main", "release/1", "x", ""])
+
+
+def literally(rules: list[StageRule], branch: str, today: date) -> Stage:
+    """Return the stage as docs/configuration.md says it, one after the other."""
+    naming = [rule for rule in rules if rule.branches and branch and rule.branches.matches(branch)]
+    general = [rule for rule in rules if not rule.branches]
+    if not naming and not general:
+        return Stage.HARD  # no entry matches
+    # Entries with a `from` after today do not count yet.
+    naming, general = ([rule for rule in each if rule.start <= today] for each in (naming, general))
+    if not naming and not general:
+        return Stage.OBSERVE  # only future entries match
+    counting = naming or general  # those that name the branch override those without `branches`
+    latest = max(rule.start for rule in counting)
+    stages = {rule.stage for rule in counting if rule.start == latest}
+    return next(stage for stage in (Stage.HARD, Stage.SOFT, Stage.OBSERVE) if stage in stages)  # the strictest
+
+
+@given(rule_lists, branches, days)
+def test_the_stage_is_what_the_documents_say(rules: list[StageRule], branch: str, today: date) -> None:
+    assert stage_today(rules, branch, today) is literally(rules, branch, today)
+
+
+@given(rule_lists, branches)
+def test_the_next_change_is_what_a_search_day_by_day_finds(rules: list[StageRule], branch: str) -> None:
+    now = literally(rules, branch, TODAY)
+    later = [TODAY + timedelta(days=number) for number in range(1, 15)]
+    found = next(((day, stage) for day in later if (stage := literally(rules, branch, day)) is not now), None)
+    change = next_change(rules, branch, TODAY)
+    assert (change and (change.day, change.stage)) == found
