@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from sepurux_action.common.wording import location, optional
 from sepurux_action.config.options import BY_NAME, OPTIONS, Option
@@ -32,8 +32,7 @@ class Source(IntEnum):
         return flag(spelling) if self is Source.FLAGS else f"`{spelling}`"
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(NamedTuple):
     """What one source gives to an option: the texts by their names, and the value of the first one.
 
     An invalid text has a `hint` at the problem, which may be '', and no value. A list has one entry per line in its
