@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable
+from functools import partial
 from html.entities import codepoint2name
 from itertools import cycle
 from urllib.parse import quote
@@ -41,22 +42,13 @@ def test_no_way_of_formatting_shows_the_secret() -> None:
 
 
 # The ways in which a character may be written. A backend may use several in one text, and one in another.
+CODES = ["%{:02x}", "%{:02X}", "&#{};", "&#{:05};", "&#x{:x};", "&#X{:X};", "\\u{:04x}", "\\u{:04X}", "\\x{:02x}"]
 ESCAPES: list[Callable[[str], str]] = [
-    str,
-    lambda character: quote(character, safe=""),
-    lambda character: f"%{ord(character):02x}",
-    lambda character: f"%{ord(character):02X}",
-    html.escape,
+    *(str, html.escape, partial(quote, safe="")),
     lambda character: f"&{codepoint2name.get(ord(character), '')};".replace("&;", character),
-    lambda character: f"&#{ord(character)};",
-    lambda character: f"&#{ord(character):05};",
-    lambda character: f"&#x{ord(character):x};",
-    lambda character: f"&#X{ord(character):X};",
     lambda character: json.dumps(character)[1:-1],
     lambda character: character.replace("/", "\\/"),
-    lambda character: f"\\u{ord(character):04x}",
-    lambda character: f"\\u{ord(character):04X}",
-    lambda character: f"\\x{ord(character):02x}",
+    *(partial(lambda code, character: code.format(ord(character)), code) for code in CODES),
 ]
 secrets = st.sampled_from([TEXT, "ghs_16C7e42F292c6912E7710c838347Ae178B4a", "a<b>'c\"d(e)", "aaaaaa"])
 around = st.text("xyz -", max_size=8)

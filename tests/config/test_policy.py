@@ -195,10 +195,8 @@ def with_rules(*rules: str) -> str:
             with_rules("soft, branches: a", "observe, branches: a, from: 2020-01-01"),
             [WEAKER.format("observe from 2020-01-01 on a", "soft on a")],
         ),
-        (with_rules("soft, from: 2028-11-30"), LATE),
         (with_rules("soft, from: 2028-11-30") + "gates: [{name: a}, {name: b}]", LATE),
         ("gates:\n- campaign: c\n- name: b\n", [f"3:3 gate 2, `campaign`: {INPUT}"]),
-        ("thresholds: {max_unsafe: 1}\n", [f"1:1 `campaign`: {INPUT}"]),
         (with_rules("soft, from: 2028-11-29"), []),
         (with_rules("hard, from: 2026-12-07", "soft, from: 2026-12-01"), []),
         (with_rules("hard", "soft, from: 2026-12-07, branches: next"), []),
@@ -238,7 +236,6 @@ def test_each_gate_is_one_line() -> None:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("", "a gate without a name: no campaign; hard by default; needs no approval; status Sepurux / NAME"),
         ("campaign: c\nstatus: false\n", "c: campaign c; hard by default; needs no approval; no status"),
         (
             "campaign: c\nenforcement: [{stage: soft, branches: next}]\n",
