@@ -32,12 +32,6 @@ def test_two_rates_that_differ_are_shown_differently_and_equally_long(
     assert f"{number_format.percent(actual, required)} {number_format.percent(other, actual)}" == shown
 
 
-def test_a_number_with_its_noun_is_in_the_right_number() -> None:
-    for many in ("", "failures"):
-        shown = [number_format.pluralize(value, "failure", many) for value in (0, 1, 1.0, 2, 5000)]
-        assert shown == ["0 failures", "1 failure", "1 failure", "2 failures", "5,000 failures"]
-
-
 def test_a_duration_is_in_the_units_that_people_use() -> None:
     seconds = [-3, 0.4, 0.001, 2, 9.96, 45, 59.6, 95, 600, 3600, 5400, 86400]
     assert ", ".join(map(number_format.duration, seconds)) == (

@@ -144,16 +144,13 @@ def calls_of(work: Callable[[], object]) -> int:
     return len(calls)
 
 
-def test_the_work_does_not_grow_with_the_number_of_cuts() -> None:
-    text = f"{CUT} sk_l" * 10_000
-    assert Redactor([TEXT])(text) == text
-    assert calls_of(lambda: Redactor([TEXT])(text)) - calls_of(lambda: Redactor([TEXT])("")) < 100
-
-
-@pytest.mark.parametrize("unit", [f"sk_liv{CUT}", f"{HEX[:5]}{CUT}", HEX[:5]])
-def test_the_work_for_each_beginning_of_a_secret_does_not_grow_with_the_length_of_the_secret(unit: str) -> None:
+@pytest.mark.parametrize(
+    ("unit", "most"),
+    [(f"{CUT} sk_l", 0), (f"sk_liv{CUT}", 100), (f"{HEX[:5]}{CUT}", 100), (HEX[:5], 100)],
+)
+def test_the_work_does_not_grow_with_cuts_or_the_length_of_the_secret(unit: str, most: int) -> None:
     redact = Redactor([TEXT, "x" * 500 + "1"])
-    assert calls_of(lambda: redact(unit * 200 + CUT)) < 100 * 200
+    assert calls_of(lambda: redact(unit * 200 + CUT)) < 100 + most * 200
 
 
 @pytest.mark.parametrize("unit", ["%73", "&#115;", "\\u0073", "67687", f"sk_liv{CUT}", "\u200b a"])

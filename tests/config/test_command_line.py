@@ -21,14 +21,11 @@ SECRET = "secret-of-no-one"
 OWN_FLAGS = ("--check", "--format", "--write-baseline", "--quiet", "--version", "-h", "--help")
 
 
-def rejection(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """Return what stderr says when the arguments are not accepted."""
-    with pytest.raises(SystemExit) as ended:
+def ended(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """Return the exit status, and what stdout and stderr say."""
+    with pytest.raises(SystemExit) as end:
         parse_command_line(arguments)
-    assert ended.value.code == 2
-    written, errors = capsys.readouterr()
-    assert written == ""
-    return errors
+    return int(end.value.code or 0), *capsys.readouterr()
 
 
 def test_every_option_has_a_flag_under_each_of_its_names() -> None:
@@ -46,7 +43,8 @@ def test_the_last_flag_counts_and_those_of_a_list_are_added() -> None:
 
 
 def test_an_unknown_flag_is_rejected_without_what_it_was_given(capsys: pytest.CaptureFixture[str]) -> None:
-    text = rejection(["--tokn", SECRET, f"--api-kye={SECRET}"], capsys)
+    status, out, text = ended(["--tokn", SECRET, f"--api-kye={SECRET}"], capsys)
+    assert (status, out) == (2, "")
     assert text.splitlines() == [
         "sepurux-gate: --tokn is not known; did you mean --token?",
         "sepurux-gate: --api-kye is not known; did you mean --api-key?",
@@ -74,19 +72,9 @@ def test_an_unknown_flag_is_rejected_without_what_it_was_given(capsys: pytest.Ca
 def test_a_problem_is_named_without_any_value(
     arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = rejection(arguments, capsys)
-    assert text.splitlines()[0] == f"sepurux-gate: {expected}"
+    status, out, text = ended(arguments, capsys)
+    assert (status, out, text.splitlines()[0]) == (2, "", f"sepurux-gate: {expected}")
     assert SECRET not in text
-
-
-def printed(argument: str, capsys: pytest.CaptureFixture[str]) -> str:
-    """Return what an argument such as --help prints to stdout."""
-    with pytest.raises(SystemExit) as ended:
-        parse_command_line([argument])
-    assert not ended.value.code
-    written, errors = capsys.readouterr()
-    assert errors == ""
-    return written
 
 
 @pytest.mark.parametrize(("columns", "widest"), [("80", 80), ("200", 100)])
@@ -94,7 +82,8 @@ def test_help_shows_each_option_of_the_table_once_with_what_it_accepts_and_its_d
     columns: str, widest: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", columns)
-    text = printed("--help", capsys)
+    status, text, errors = ended(["--help"], capsys)
+    assert (status, errors) == (0, "")
     lines, whole = [line.split() for line in text.splitlines()], " ".join(text.split())
     for option in FLAGS:
         assert sum(line[:1] == [flag(option.name)] for line in lines) == 1
@@ -121,7 +110,7 @@ def test_a_hint_has_the_words_of_its_place() -> None:
 
 
 def test_the_brief_help_has_one_line_for_each_flag_and_fits_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = printed("-h", capsys).splitlines()
+    lines = ended(["-h"], capsys)[1].splitlines()
     assert lines[0] == "usage: sepurux-gate --campaign refunds --trace-file 'traces/*.json' [options]"
     assert len(lines) <= 40
     assert max(map(len, lines)) <= 80
@@ -132,4 +121,4 @@ def test_the_brief_help_has_one_line_for_each_flag_and_fits_a_screen(capsys: pyt
 
 
 def test_version_is_the_packages_own(capsys: pytest.CaptureFixture[str]) -> None:
-    assert printed("--version", capsys) == f"sepurux-gate {__version__}\n"
+    assert ended(["--version"], capsys) == (0, f"sepurux-gate {__version__}\n", "")

@@ -14,13 +14,6 @@ def test_every_option_is_in_the_table_once() -> None:
     assert [option.name for option in OPTIONS] == [option.name for option in made]
 
 
-def test_no_spelling_and_no_environment_name_is_used_twice() -> None:
-    spellings = [spelling for option in OPTIONS for spelling in option.names]
-    names = [option.environment for option in OPTIONS if option.environment]
-    assert len(set(spellings)) == len(spellings)
-    assert len(set(names)) == len(names)
-
-
 def test_only_the_credentials_are_secret_and_they_have_no_place_in_the_file() -> None:
     assert {option.name for option in OPTIONS if option.secret} == {"token", "api_key", "github_token"}
     assert all(not option.allowed_in for option in OPTIONS if option.secret)

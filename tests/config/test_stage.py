@@ -46,13 +46,6 @@ def test_only_a_year_a_month_and_a_day_are_a_day(text: str) -> None:
         parse_start(text)
 
 
-def test_an_entry_is_shown_in_words() -> None:
-    named = StageRule(stage=Stage.HARD, start=TODAY, branches=parse_branches("main\nrel/*"))
-    assert [str(each) for each in (rule("soft"), rule("hard", 0), named)] == [
-        *("soft", "hard from 2027-01-15", "hard from 2027-01-15 on main, rel/*"),
-    ]
-
-
 filters = st.none() | st.sampled_from(["main", "**", "release/**"]).map(parse_branches)
 days = st.integers(-5, 12).map(lambda number: TODAY + timedelta(days=number))
 rule_lists = st.lists(
