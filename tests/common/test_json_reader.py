@@ -31,16 +31,13 @@ def test_a_text_becomes_one_printable_line(raw: str, line: str) -> None:
     assert json_reader.text(raw) == line
 
 
-@pytest.mark.parametrize("value", ["c0a8f0de-1b7d-4d6a-8f5e-2f4b7a9c3d10", "run:42", "a.b_c~d", "x" * 200, "..a"])
-def test_an_identifier_is_what_fits_into_an_address_and_an_output(value: str) -> None:
-    assert json_reader.identifier(value) == value
-
-
 @pytest.mark.parametrize(
     "value",
     [None, 17, "", ".", "..", "...", "a/b", "a b", "a\n", "a%2f", "a?b", "a#b", "a,b", "ä", "٣", "x" * 201, ["a"]],
 )
-def test_anything_else_is_no_identifier(value: object) -> None:
+def test_an_identifier_is_what_fits_into_an_address_and_an_output(value: object) -> None:
+    for accepted in ("c0a8f0de-1b7d-4d6a-8f5e-2f4b7a9c3d10", "run:42", "a.b_c~d", "x" * 200, "..a"):
+        assert json_reader.identifier(accepted) == accepted
     assert json_reader.identifier(value) == ""
 
 
@@ -81,13 +78,10 @@ https://host/`x` https://host/|x https://hÖst/ https://host:port/ https://host:
 LONG = "https://h/" + "x" * 1990
 
 
-@pytest.mark.parametrize("address", [*LINKED.split(), LONG])
-def test_an_address_that_may_be_linked_stays_as_it_is(address: str) -> None:
-    assert json_reader.safe_url(address) == address
-
-
 @pytest.mark.parametrize(
     "address", [*DROPPED.split(), None, 3, "", "https://ho st/", "https://host/\n", "\thttps://host/", LONG + "x"]
 )
-def test_any_other_address_is_dropped(address: object) -> None:
+def test_only_an_address_that_may_be_linked_stays(address: object) -> None:
+    for linked in (*LINKED.split(), LONG):
+        assert json_reader.safe_url(linked) == linked
     assert json_reader.safe_url(address) == ""

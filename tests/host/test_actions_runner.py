@@ -210,9 +210,6 @@ def test_a_line_of_log_says_what_was_said_up_to_its_length() -> None:
     shown = ["gate refunds: pass", "a b", ": :error::x", "see ## [error]x", "50% of [x]", ""]
     assert list(map(plain, said)) == shown
     assert len(plain("x" * 100_000)) == MAX_LOG_LINE_LENGTH
-
-
-def test_an_annotation_is_kept_to_what_the_runner_shows() -> None:
     command = parse_command(annotation(Level.ERROR, "%\n" * 10_000))
     assert command is not None
     assert len(command.data) == MAX_ANNOTATION_LENGTH
