@@ -63,9 +63,7 @@ def with_policy_file(step: Step) -> Step:
     read_file = partial(read_checkout, step.invocation.traces())
     check = partial(_read_settings, step) if step.github.changes.of_policy(step.inputs.config) else None
     policy = _until_signal(step, partial(resolve_policy, step.inputs, step.event, commit, read_file, check))
-    inputs = step.inputs
-    if policy.policy:
-        inputs = with_policy(inputs, step.invocation.layers, policy.policy)
+    inputs = with_policy(step.inputs, step.invocation.layers, policy.policy) if policy.policy else step.inputs
     return replace(step, policy=policy, inputs=inputs, github=step.github.with_settings(inputs))
 
 

@@ -236,9 +236,8 @@ class PolicyParser:
             first = numbers.setdefault(name.casefold(), number)
             if first == number or (not name and self._problems):
                 continue
-            own, why = gate.given.get(options.NAME.name), ""
-            if not own:
-                why = " (the default of `name` is the campaign)"
+            own = gate.given.get(options.NAME.name)
+            why = "" if own else " (the default of `name` is the campaign)"
             what = f"it is missing, and so is `{options.CAMPAIGN.name}`, as for gate {first}"
             if name:
                 what = f"{json_reader.preview(name)} is the name of gate {first} too"

@@ -237,9 +237,8 @@ class OptionReader:
             named = f"with the branch {shown} for `{BASE}`, a status context has {longest} characters"
             self.add_problem(options.STATUS_CONTEXT, f"{named}; accepted: at most {MAX_CONTEXT_LENGTH}")
         if self._problems:
-            key = settings.comment_key
-            if {OPTIONS.index(each) for each in _OF_KEY} & {*self._problems.values()}:
-                key = ""
+            key_known = not {OPTIONS.index(each) for each in _OF_KEY} & {*self._problems.values()}
+            key = settings.comment_key if key_known else ""
             raise ConfigurationError(self.problems, key)
 
     def given(self, option: Option[object]) -> Given | None:
@@ -309,9 +308,8 @@ class OptionReader:
             listed = " and ".join(f"{name} ({text})" for name, text in texts.items())
             return f"{listed} are the same setting, but differ; set one of them"
         if given.hint is not None:
-            hint = given.hint
-            if not option.secret and self._redact(given.text) != given.text:  # it may quote what redaction misses
-                hint = ""
+            # it may quote what redaction misses
+            hint = given.hint if option.secret or self._redact(given.text) == given.text else ""
             return option.kind.rejection(self._shown(option, given.text), hint)
         if option.secret or option is options.BASE_URL:  # no report shows these
             return ""
