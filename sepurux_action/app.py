@@ -25,13 +25,12 @@ from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.host.output import Level, Output
 from sepurux_action.host.report_files import ReportWriter
 from sepurux_action.host.terminal import Terminal
-from sepurux_action.prepare import begin, log_start, with_lost_statuses, with_policy_file, with_settings
 from sepurux_action.publish import publish, publish_problems, report_context
 from sepurux_action.report import outputs
 from sepurux_action.report.rendering import render_lines, render_summary
 from sepurux_action.report.report import Report, build_report
 from sepurux_action.report.report_json import REPORT_FILES, json_text
-from sepurux_action.step import Connections, Invocation, from_command_line, from_step, ignored_variables
+from sepurux_action.step import Connections, Invocation, begin, from_command_line, from_step, ignored_variables
 
 CONNECTIONS = Connections()
 DOCUMENTS = {Format.TEXT: lambda _: "", Format.JSON: json_text, Format.MARKDOWN: render_summary}
@@ -75,9 +74,9 @@ def run_gates(
     files.remove(step.inputs.report_dir, REPORT_FILES)
     step = replace(step, github=step.github.load(step.inputs.config))
     try:
-        step = with_policy_file(step)
+        step = step.with_policy_file()
         files.remove(step.inputs.report_dir, REPORT_FILES)
-        step = with_settings(step)
+        step = step.with_all_settings()
     except ConfigurationError as error:
         if not step.event.skip_reason:
             show(publish_problems(step, error, files))
@@ -86,11 +85,11 @@ def run_gates(
         gates = tuple(Gate(name=name, campaign=name) for name in names)
         step = step.with_settings(Settings(gates=gates, comment_key=step.inputs.comment_key))
     step = read_kept(step, files)
-    log_start(step)
+    step.log_start()
     step = replace(step, github=step.github.with_base(step.settings.gates))
     recorded = read_record(step)
     step.github.publisher.publish_pending(gate.name for gate in step.settings.gates if gate.name not in recorded)
-    step = with_lost_statuses(step)
+    step = step.with_lost_statuses()
     results = evaluate(step, recorded)
     status = exit_status((gate.decision, gate.blocks) for gate in results)
     if step.policy.problems:
