@@ -106,29 +106,28 @@ def _check(files: Sequence[str], terminal: Terminal, signals: Signals, *, as_jso
 
     A signal ends this also while a file, such as a FIFO, is being opened.
     """
-    lines, problems, warnings, plans = list[str](), list[Problem](), list[Problem](), list[object]()
+    lines, found = list[str](), dict[str, list[object]](problems=[], warnings=[], gates=[])
     for path in files or [options.CONFIG.default]:
         try:
             policy = Timeouts(signals).run(math.inf, partial(check_file, path))
         except ConfigurationError as error:
-            problems += error.problems
             lines += [f"{_place(each)}: {each}" for each in error.problems]
+            found["problems"] += map(_data, error.problems)
         except Interrupted:
             break
         else:
             today = CONNECTIONS.now().date()
-            planned, doubtful = gate_plans(policy, today), policy_warnings(policy, today)
-            lines.append(f"{path}: valid, {number_format.pluralize(len(planned), 'gate')}")
-            lines += [f"  {plan_line(plan)}" for plan in planned]
-            lines += [f"{_place(each)}: warning: {each}" for each in doubtful]
-            plans += planned
-            warnings += doubtful
-    document = ""
+            plans, warnings = gate_plans(policy, today), policy_warnings(policy, today)
+            lines.append(f"{path}: valid, {number_format.pluralize(len(plans), 'gate')}")
+            lines += [f"  {plan_line(plan)}" for plan in plans]
+            lines += [f"{_place(each)}: warning: {each}" for each in warnings]
+            found["warnings"] += map(_data, warnings)
+            found["gates"] += plans
     if as_json:
-        found = {"problems": [*map(_data, problems)], "warnings": [*map(_data, warnings)], "gates": plans}
-        lines, document = [], json.dumps(found, indent=2) + "\n"
-    terminal.write_result(lines, document)
-    return signals.status(EXIT_UNDECIDED if problems else 0)
+        terminal.write_result([], json.dumps(found, indent=2) + "\n")
+    else:
+        terminal.write_result(lines)
+    return signals.status(EXIT_UNDECIDED if found["problems"] else 0)
 
 
 def _place(problem: Problem) -> str:

@@ -150,7 +150,7 @@ class Step:
         return self.github.subject.event
 
     def with_policy_file(self) -> Step:
-        """Return the step with the policy, its folder for report files, and its `comment`; raises ConfigurationError."""
+        """Return the step with the policy, and its `report_dir` and `comment`; raises ConfigurationError."""
         commit = self.github.subject.commit if self.github.calls.connected else None
         read_file = partial(read_checkout, self.invocation.traces())
         check = self._read_settings if self.github.changes.of_policy(self.inputs.config) else None
