@@ -118,7 +118,4 @@ def test_the_brief_help_has_one_line_for_each_flag_and_fits_a_screen(capsys: pyt
     assert shown == list(dict.fromkeys(shown))
     assert set(shown) == {*(flag(option.name) for option in FLAGS), *OWN_FLAGS}
     assert "  --min-pass-rate                 Lowest pass rate allowed" in lines
-
-
-def test_version_is_the_packages_own(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended(["--version"], capsys) == (0, f"sepurux-gate {__version__}\n", "")

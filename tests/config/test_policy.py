@@ -101,7 +101,11 @@ def test_a_gate_overrides_the_top_level_and_its_stage_is_that_of_the_branch_and_
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "# nothing", "version: 1", "version: '1'", "gates:", "thresholds:", "campaign: ''", "timeout: ~"]
+    "text",
+    [
+        *("", "{}", "# nothing", "---\n", "\ufeff", "null\n", "version: 1", "version: '1'", "gates:", "thresholds:"),
+        *("campaign: ''", "timeout: ~"),
+    ],
 )
 def test_what_is_empty_is_not_given(text: str) -> None:
     assert read(text) == Policy(path=PATH, top=Layer(Source.POLICY, place=Place("", PATH, 1, 1)))
@@ -150,9 +154,6 @@ def test_a_gate_that_comes_or_goes_is_a_row_beside_its_values() -> None:
         Change("campaign", "", "d", "c"),
         Change("name", "", "c", "c"),
     )
-
-
-def test_gates_without_a_name_in_the_file_are_compared_by_their_order() -> None:
     old, new = read("gates: [{name: a}, {timeout: 40}]"), read("gates: [{name: a}, {timeout: 50}]")
     assert diff(old, new) == (Change("timeout", "40", "50", "2"),)
 

@@ -54,11 +54,6 @@ def test_a_null_without_quotes_is_an_empty_text(null: str) -> None:
     assert composed(f"a: {null}\nb: [x, {null or '~'}]\nc: '{null}'\n") == {"a": "", "b": ["x", ""], "c": null}
 
 
-@pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "\ufeff", "null\n"])
-def test_an_empty_file_is_an_empty_text(text: str) -> None:
-    assert composed(text) == ""
-
-
 def test_all_ways_of_writing_lists_keys_and_texts_are_read() -> None:
     head, folded = "\ufeff%YAML 1.1\n---\n", "l: >\n  m\n  n\n...\n"
     lists = "a:\n- b\n- c: 'd''s'\n  e: |\n    f\n    g\n"

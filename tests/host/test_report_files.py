@@ -16,6 +16,7 @@ from sepurux_action.common.secret import Redactor
 from sepurux_action.host.deadlines import Signals
 from sepurux_action.host.output import Level
 from sepurux_action.host.report_files import ReportFolders, ReportWriter, open_folder, write_file
+from sepurux_action.step import from_step
 from tests.fakes import FakeOutput
 
 FILES = {"report.json": b"{}", "report.md": b"# Report\n"}
@@ -38,10 +39,11 @@ class Places:
         return self.folders.write(str(report_dir), files)
 
     def refused(self, report_dir: str | Path) -> str:
-        """Return why nothing was written, after a check that no folder and no file was created."""
+        """Return why nothing was written, after a check that nothing was created, and nothing is read there."""
         before = self.everything()
         paths, problem = self.write(report_dir)
         assert (paths, self.everything()) == ({}, before)
+        assert writer(self.folders)[0].read(str(report_dir), "baseline.json", 9)[0] is None
         assert problem.startswith('report.json, report.md could not be written to "')
         return problem
 
@@ -88,6 +90,23 @@ def test_a_path_in_the_temporary_folder_is_shown_as_later_steps_know_it(places: 
     assert names_in(places.temporary) == ["gate", *FILES]
 
 
+@pytest.mark.parametrize(
+    ("temp", "workspace", "shown"),
+    [
+        ("/github/runner_temp", "/home/runner/work/agents", "/home/runner/work/_temp"),
+        ("/github/runner_temp", "", None),
+        ("/home/runner/work/_temp", "/home/runner/work/agents", None),
+    ],
+)
+def test_a_container_action_shows_its_temporary_folder_as_the_runner_knows_it(
+    temp: str, workspace: str, shown: str | None
+) -> None:
+    environ = {"GITHUB_WORKSPACE": "/github/workspace", "RUNNER_TEMP": temp, "RUNNER_WORKSPACE": workspace}
+    folders = from_step({}, environ, {}).report_folders
+    assert (folders.base, folders.temporary) == (Path("/github/workspace"), Path(temp))
+    assert folders.temporary_for_steps == (PurePosixPath(shown) if shown else None)
+
+
 def test_later_steps_of_another_user_can_read_the_files(places: Places) -> None:
     before = os.umask(0o027)
     try:
@@ -117,8 +136,7 @@ def test_a_folder_that_is_refused_is_neither_created_nor_read(why: str, report_d
     os.mkfifo(places.workspace / "fifo")
     path = report_dir.format(top=places.outside.parent)
     assert why in places.refused(path)
-    content, problem = writer(places.folders)[0].read(path, "baseline.json", 9)
-    assert (content, why in problem) == (None, True)
+    assert why in writer(places.folders)[0].read(path, "baseline.json", 9)[1]
 
 
 def test_the_runners_own_names_are_rejected_by_each_path_that_leads_there_and_only_in_its_folder(
@@ -137,6 +155,7 @@ def test_the_runners_own_names_are_rejected_by_each_path_that_leads_there_and_on
 def test_a_link_in_the_path_is_not_followed(target: str, places: Places) -> None:
     for folder in (".github", "real"):
         (places.workspace / folder).mkdir()
+    (places.outside / "baseline.json").write_text("secret")
     for link in (places.workspace / "link", places.workspace / "real" / "link"):
         link.symlink_to(places.workspace / target)
     for report_dir in ("link", "link/sub", "real/link"):
@@ -297,16 +316,10 @@ def test_a_file_is_read_up_to_a_size_and_an_absent_one_is_no_problem(places: Pla
     assert names_in(places.workspace) == ["kept"]
 
 
-@pytest.mark.parametrize("kind", ["link", "folder", "fifo", "linked folder"])
-def test_what_is_no_regular_file_is_not_read(kind: str, places: Places) -> None:
-    kept, target = places.workspace / "kept", places.outside / "baseline.json"
-    target.write_text("secret")
-    made: dict[str, Callable[[Path], None]] = {"link": lambda file: file.symlink_to(target), "folder": Path.mkdir}
-    if kind == "linked folder":
-        kept.symlink_to(places.outside)
-    else:
-        kept.mkdir()
-        made.get(kind, os.mkfifo)(kept / "baseline.json")
+@pytest.mark.parametrize("make", [lambda file: file.symlink_to(__file__), Path.mkdir, os.mkfifo])
+def test_what_is_no_regular_file_is_not_read(make: Callable[[Path], None], places: Places) -> None:
+    (places.workspace / "kept").mkdir()
+    make(places.workspace / "kept" / "baseline.json")
     content, problem = writer(places.folders)[0].read("kept", "baseline.json", 9)
     assert content is None
     assert problem.startswith('baseline.json could not be read from "kept": ')
