@@ -257,7 +257,7 @@ class PolicyParser:
                 given |= self._other_key(option.name, value, where)
             elif read := self._option_value(option, value, where):
                 text, parsed = read
-                given[option.name] = Given(Source.POLICY, {key.value: text}, self._place(key, where), parsed)
+                given[option.name] = Given(Source.POLICY, {f"`{key.value}`": text}, self._place(key, where), parsed)
         return given
 
     def _other_key(self, key: str, value: yaml.Node, where: str) -> dict[str, Given]:

@@ -304,8 +304,7 @@ class OptionReader:
     def _problem(self, option: Option[object], given: Given) -> str:
         """Return what is wrong with a value, and what is accepted; '' for one that is accepted."""
         if len(set(given.texts.values())) > 1:
-            texts = {given.source.name_of(name): self._shown(option, text) for name, text in given.texts.items()}
-            listed = " and ".join(f"{name} ({text})" for name, text in texts.items())
+            listed = " and ".join(f"{name} ({self._shown(option, text)})" for name, text in given.texts.items())
             return f"{listed} are the same setting, but differ; set one of them"
         if given.hint is not None:
             # it may quote what redaction misses

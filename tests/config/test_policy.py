@@ -85,7 +85,7 @@ def test_every_key_becomes_the_value_of_its_option_with_its_text_and_line() -> N
     assert (refunds.place.line, support.place.line) == (12, 19)
     assert values(support) == {"campaign": ("support", "support", 19), "enforcement": ("soft", soft, 20)}
     alias = read("campaign_id: refunds").top.given["campaign"]
-    assert (alias.spelling, alias.value) == ("campaign_id", "refunds")
+    assert (alias.name, alias.value) == ("`campaign_id`", "refunds")
 
 
 def test_a_gate_overrides_the_top_level_and_its_stage_is_that_of_the_branch_and_the_day() -> None:
