@@ -38,7 +38,6 @@ UNFINISHED = "The step ended before the gate had a result. Re-run the job."
 
 
 def run_step(environ: Mapping[str, str], log: TextIO, signals: Signals, connections: Connections = CONNECTIONS) -> int:
-    """Run as a step of a workflow; return the exit status."""
     runner = ActionsRunner(environ, log)
     runner.set_outputs(outputs.without_decision(UNFINISHED))  # they remain if the step is killed
     if warning := ignored_variables(environ):

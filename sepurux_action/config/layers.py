@@ -55,7 +55,6 @@ class Given(NamedTuple):
 
     @property
     def remedy(self) -> str:
-        """Return where to change the value, for a hint."""
         return self.name + optional(" in `{}`", location(self.place.file, self.place.line))
 
 

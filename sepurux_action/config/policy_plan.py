@@ -30,7 +30,6 @@ def gate_plans(policy: Policy, today: date) -> list[dict[str, Any]]:
 
 
 def plan_line(plan: Mapping[str, Any]) -> str:
-    """Return what a gate means in a line."""
     parts = [optional("campaign {}", plan["campaign"]) or "no campaign"]
     for branch in plan["enforcement"]:
         now = optional("on {}: ", branch["branches"]) + f"{branch['today']} today"

@@ -37,8 +37,6 @@ TraceFinder = Callable[[str], tuple[Trace, ...]]  # the traces that a path or gl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publishing:
-    """How results are published."""
-
     comment: CommentMode = options.COMMENT.default_value
     comment_key: str = SEVERAL_GATES_KEY
     status: bool = options.STATUS.default_value

@@ -82,7 +82,6 @@ class ActionsRunner(Output):
         return {}
 
     def mask_secrets(self, redact: Redactor) -> None:
-        """Redact secrets, and have the runner mask them too."""
         super().mask_secrets(redact)
         for spelling in dict.fromkeys(spelling for secret in redact.secrets for spelling in spellings(secret)):
             self._write(f"::add-mask::{data(spelling)}")
