@@ -19,8 +19,13 @@ from sepurux_action.host.report_files import ReportFolders, ReportWriter, open_f
 from sepurux_action.step import from_step
 from tests.fakes import FakeOutput
 
-FILES = {"report.json": b"{}", "report.md": b"# Report\n"}
+FILES = {"report.json": "{}", "report.md": "# Report\n"}
 SECRET = "made-up-secret"
+
+
+def writer(folders: ReportFolders, signals: Signals | None = None) -> tuple[ReportWriter, FakeOutput]:
+    output = FakeOutput()
+    return ReportWriter(folders, output, signals or Signals(), Redactor([SECRET])), output
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,12 @@ class Places:
     def folders(self) -> ReportFolders:
         return ReportFolders(base=self.workspace, temporary=self.temporary)
 
-    def write(self, report_dir: str | Path, files: Mapping[str, bytes] = FILES) -> tuple[dict[str, str], str]:
-        return self.folders.write(str(report_dir), files)
+    def write(
+        self, report_dir: str | Path, files: Mapping[str, str] = FILES, folders: ReportFolders | None = None
+    ) -> tuple[Mapping[str, str], str]:
+        """Return the paths of the files, and the warning, '' without one."""
+        made, output = writer(folders or self.folders)
+        return made.write(str(report_dir), files), "".join(text for _, text in output.annotations)
 
     def refused(self, report_dir: str | Path) -> str:
         """Return why nothing was written, after a check that nothing was created, and nothing is read there."""
@@ -67,7 +76,7 @@ def names_in(folder: Path) -> list[str]:
 def test_missing_folders_are_created_and_paths_are_relative_to_the_workspace(report_dir: str, places: Places) -> None:
     written = places.write(report_dir)
     folder = places.workspace / report_dir
-    assert {name: (folder / name).read_bytes() for name in names_in(folder)} == FILES
+    assert {name: (folder / name).read_text() for name in names_in(folder)} == FILES
     assert written == ({name: (PurePosixPath(report_dir) / name).as_posix() for name in FILES}, "")
 
 
@@ -76,7 +85,7 @@ def test_an_absolute_path_below_the_workspace_or_its_real_path_is_accepted(place
     link.symlink_to(places.workspace)
     folders = ReportFolders(base=link)
     for number, root in enumerate([link, places.workspace]):
-        assert folders.write(f"{root}/{number}", FILES)[0]["report.md"] == f"{number}/report.md"
+        assert places.write(f"{root}/{number}", folders=folders)[0]["report.md"] == f"{number}/report.md"
         assert names_in(places.workspace / str(number)) == list(FILES)
 
 
@@ -84,7 +93,7 @@ def test_a_path_in_the_temporary_folder_is_shown_as_later_steps_know_it(places: 
     folders = ReportFolders(
         base=places.workspace, temporary=places.temporary, temporary_for_steps=PurePosixPath("/home/runner/work/_temp")
     )
-    shown = folders.write(f"{places.temporary}/gate", FILES)[0]["report.json"]
+    shown = places.write(places.temporary / "gate", folders=folders)[0]["report.json"]
     assert shown == "/home/runner/work/_temp/gate/report.json"
     assert places.write(places.temporary)[0]["report.json"] == f"{places.temporary}/report.json"
     assert names_in(places.temporary) == ["gate", *FILES]
@@ -146,7 +155,7 @@ def test_the_runners_own_names_are_rejected_by_each_path_that_leads_there_and_on
     link.symlink_to(tmp_path)
     folders = ReportFolders(base=link, temporary=places.temporary)
     for path in ("temp/_github_home", f"{link}/temp/_github_home", f"{places.temporary}/_github_home"):
-        assert "belongs to the runner" in folders.write(path, FILES)[1]
+        assert "belongs to the runner" in places.write(path, folders=folders)[1]
     assert names_in(places.temporary) == []
     assert places.write(places.temporary / "gate" / "_new")[1] == ""
 
@@ -185,11 +194,11 @@ def test_a_link_or_fifo_in_place_of_a_file_is_replaced_and_the_target_stays_as_i
     (build / "report.json").symlink_to(target)
     (build / "report.md").hardlink_to(target)
     os.mkfifo(build / "junit.xml")
-    files = {"junit.xml": b"<x/>", **FILES}
+    files = {"junit.xml": "<x/>", **FILES}
     assert places.write("build", files)[1] == ""
     assert target.read_text() == "before"
     assert not (build / "report.json").is_symlink()
-    assert {name: (build / name).read_bytes() for name in names_in(build)} == files
+    assert {name: (build / name).read_text() for name in names_in(build)} == files
 
 
 def test_a_folder_in_place_of_one_file_is_a_problem_of_that_file_only(places: Places) -> None:
@@ -202,11 +211,11 @@ def test_a_folder_in_place_of_one_file_is_a_problem_of_that_file_only(places: Pl
 
 
 def test_a_full_disk_is_one_problem_and_leaves_the_old_file_and_no_part_of_the_new_one(places: Places) -> None:
-    places.write("build", {"report.json": b"old"})
+    places.write("build", {"report.json": "old"})
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, before[1]))  # larger files fail, as on a full disk
     try:
-        written = places.write("build", {"report.json": b"x" * 5_000, "report.md": b"y" * 6_000})
+        written = places.write("build", {"report.json": "x" * 5_000, "report.md": "y" * 6_000})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert written == ({}, 'report.json, report.md could not be written to "build": File too large.')
@@ -218,7 +227,7 @@ def test_a_workspace_or_temporary_folder_that_is_missing_is_a_problem_and_not_cr
     places.temporary.rmdir()
     assert "No such file or directory" in places.refused(places.temporary / "gate")
     missing = ReportFolders(base=places.workspace / "missing")
-    assert "No such file or directory" in missing.write("build", FILES)[1]
+    assert "No such file or directory" in places.write("build", folders=missing)[1]
     assert not places.temporary.exists()
 
 
@@ -229,17 +238,12 @@ class HangingFolders(ReportFolders):
     signals: Signals = field(default_factory=Signals)
     hangs: list[None]
 
-    def _locate(self, report_dir: str) -> tuple[Path, tuple[str, ...]]:
+    def locate(self, report_dir: str) -> tuple[Path, tuple[str, ...]]:
         if self.hangs:
             self.hangs.pop()
             self.signals.receive(15)
             threading.Event().wait(20)  # longer than each deadline
-        return super()._locate(report_dir)
-
-
-def writer(folders: ReportFolders, signals: Signals | None = None) -> tuple[ReportWriter, FakeOutput]:
-    output = FakeOutput()
-    return ReportWriter(folders, output, signals or Signals(), Redactor([SECRET])), output
+        return super().locate(report_dir)
 
 
 def test_files_of_an_earlier_run_are_removed_and_links_are_not_followed(places: Places) -> None:
@@ -252,9 +256,9 @@ def test_files_of_an_earlier_run_are_removed_and_links_are_not_followed(places: 
     (places.workspace / "folder" / "report.json").mkdir(parents=True)
     before = places.everything()
     for refused in ("linked", "linked/../build", ".git", "none/deeper", "folder", "\ud800", str(places.outside)):
-        places.folders.remove(refused, FILES)
+        writer(places.folders)[0].remove(refused, FILES)
     assert places.everything() == before
-    places.folders.remove("build", FILES)
+    writer(places.folders)[0].remove("build", FILES)
     gone = {str(places.workspace / "build" / name) for name in FILES}
     assert set(places.everything()) == set(before) - gone
 
@@ -279,7 +283,7 @@ def test_files_of_an_earlier_run_are_removed_behind_a_link_that_leads_to_another
     for name in (*FILES, "mine"):
         (real / name).write_text("earlier")
     assert places.write(link)[0] == {}
-    places.folders.remove(link, FILES)
+    writer(places.folders)[0].remove(link, FILES)
     assert names_in(real) == remain
 
 
@@ -307,7 +311,7 @@ def test_a_write_that_a_signal_interrupts_is_repeated_once_and_a_removal_that_ha
 
 
 def test_a_file_is_read_up_to_a_size_and_an_absent_one_is_no_problem(places: Places) -> None:
-    places.write("kept", {"baseline.json": b"12345"})
+    places.write("kept", {"baseline.json": "12345"})
     read = writer(places.folders)[0].read
     assert read("kept", "baseline.json", 3) == (b"123", "")
     assert read(f"{places.workspace}/kept", "baseline.json", 9) == (b"12345", "")
