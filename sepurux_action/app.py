@@ -52,7 +52,11 @@ def run_command_line(arguments: Sequence[str], environ: Mapping[str, str], signa
     terminal = Terminal(environ, quiet=command.quiet)
     if command.check is not None:
         return _check(command.check, terminal, signals, as_json=command.report_format is Format.JSON)
-    show = partial(_print_report, terminal=terminal, report_format=command.report_format)
+
+    def show(report: Report) -> None:
+        document, evaluated = DOCUMENTS[command.report_format](report), not (report.problems or report.short)
+        terminal.write_result(render_lines(report, "terminal"), document, evaluated=evaluated)
+
     try:
         invocation = from_command_line(command.texts, environ, write_baseline=command.write_baseline)
         return run_gates(invocation, terminal, signals, show)
@@ -153,9 +157,3 @@ def _log_report(report: Report, host: ActionsRunner) -> None:
         host.log(str(note))
     for line in render_lines(report, "log"):
         host.log_in_color(line)
-
-
-def _print_report(report: Report, terminal: Terminal, report_format: Format) -> None:
-    """Write the report to a terminal, the last lines of the output."""
-    document = DOCUMENTS[report_format](report)
-    terminal.write_result(render_lines(report, "terminal"), document, evaluated=not (report.problems or report.short))
