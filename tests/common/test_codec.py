@@ -77,3 +77,11 @@ def test_fields_with_their_default_are_left_out() -> None:
 def test_a_missing_or_unknown_field_or_another_type_is_a_value_error(value: object) -> None:
     with pytest.raises(ValueError, match="not a Whole"):
         codec.load(Whole, value)
+
+
+def test_a_signature_is_of_one_key_purpose_and_content_and_never_of_an_empty_key() -> None:
+    signature = codec.sign("key", "state", 1, "a")
+    assert codec.is_signed(signature, "key", "state", 1, "a")
+    for key, purpose, content in (("other", "state", "a"), ("key", "baseline", "a"), ("key", "state", "b")):
+        assert not codec.is_signed(signature, key, purpose, 1, content)
+    assert not codec.is_signed(codec.sign("", "state", 1, "a"), "", "state", 1, "a")
