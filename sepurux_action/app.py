@@ -120,7 +120,7 @@ def _check(files: Sequence[str], terminal: Terminal, signals: Signals, *, as_jso
             break
         else:
             today = CONNECTIONS.now().date()
-            plans, warnings = gate_plans(policy, today), policy_warnings(policy, today)
+            plans, warnings = [*gate_plans(policy, today)], policy_warnings(policy, today)
             lines.append(f"{path}: valid, {number_format.pluralize(len(plans), 'gate')}")
             lines += [f"  {plan_line(plan)}" for plan in plans]
             lines += [f"{_place(each)}: warning: {each}" for each in warnings]
