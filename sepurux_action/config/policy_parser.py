@@ -122,7 +122,7 @@ def compose(raw: bytes, path: str) -> yaml.Node:
         at = before.count("\n") + 1, len(before) - before.rfind("\n")
         raise _error(path, at, f"YAML does not allow the character U+{character:04X}") from None
     try:
-        root: yaml.Node = loader.get_node() if loader.check_node() else _EMPTY
+        root = loader.get_node() if loader.check_node() else None
         if loader.check_node():
             raise _error(path, _position(loader.next_event.start_mark), "a second YAML document begins; accepted: one")
     except yaml.MarkedYAMLError as error:
@@ -130,7 +130,7 @@ def compose(raw: bytes, path: str) -> yaml.Node:
         raise _error(path, at, f"this is not valid YAML: {_explained(error)}") from None
     except YAML_ERRORS:
         raise _error(path, (loader.line + 1, 1), "this is not valid YAML: a number in it is out of range") from None
-    return root
+    return root or _EMPTY
 
 
 def _explained(error: yaml.MarkedYAMLError) -> str:
