@@ -107,10 +107,7 @@ def from_command_line(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connections:
-    """What makes the parts that depend on the outside world, which tests replace; `now` is in UTC.
-
-    PyGithub has its own place for tests.
-    """
+    """What makes the parts that tests replace, besides PyGithub, which has a place of its own; `now` is in UTC."""
 
     transport: Callable[..., Transport] = Transport
     calls: Callable[..., ApiCalls] = ApiCalls

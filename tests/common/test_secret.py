@@ -82,10 +82,8 @@ def test_of_a_secret_in_base64_at_most_one_character_remains_at_each_end(
     encoded = encode(f"{before}{secret}{after}".encode()).decode()
     start, end = len(before) * 8 // 6, (len(before) + len(secret)) * 8 // 6
     shown = Redactor([secret])(encoded)
-    assert shown.count("***") == 1
     left, right = shown.split("***")
-    assert encoded.startswith(left)
-    assert encoded.endswith(right)
+    assert encoded == f"{left}{encoded[len(left) : len(encoded) - len(right)]}{right}"
     assert start <= len(left) <= start + 1
     assert len(encoded) - end - 1 <= len(right) <= len(encoded) - end
 

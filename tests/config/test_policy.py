@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from sepurux_action.app import run_command_line
 from sepurux_action.config.gate import Trace
-from sepurux_action.config.layers import Given, Layer, Source
+from sepurux_action.config.layers import Layer, Source
 from sepurux_action.config.options import BY_NAME, OPTIONS
 from sepurux_action.config.path_filter import parse_branches, parse_paths
 from sepurux_action.config.policy import Change, Policy, diff, without_unmerged_rules
@@ -120,12 +120,10 @@ def test_a_gate_without_a_name_has_its_campaigns() -> None:
 
 
 def test_of_a_first_policy_file_only_gates_and_what_they_evaluate_apply() -> None:
-    given = {option.name: Given(Source.POLICY, {option.name: "x"}, Place(), "x") for option in OPTIONS}
-    everything = Layer(Source.POLICY, given)
-    policy = without_unmerged_rules(Policy(path=PATH, top=everything, gates=(everything, everything)))
-    assert len(policy.gates) == 2
-    for layer in (policy.top, *policy.gates):
-        assert set(layer.given) == {"name", "campaign", "project", "trace_id", "trace_file", "mutation_pack"}
+    policy = without_unmerged_rules(read(f"{FULL}  mutation_pack: m\n  trace_id: t\n  confirm: true\n"))
+    given = [set(layer.given) for layer in (policy.top, *policy.gates)]
+    support = {"campaign", "mutation_pack", "trace_id"}
+    assert given == [{"project"}, {"name", "campaign", "trace_file"}, support]
 
 
 def test_each_changed_value_is_a_row_with_its_old_and_its_new_text() -> None:
