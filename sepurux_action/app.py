@@ -23,7 +23,6 @@ from sepurux_action.github.policy_source import check_file
 from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.host.output import Level, Output
-from sepurux_action.host.report_files import ReportWriter
 from sepurux_action.host.terminal import Terminal
 from sepurux_action.publish import publish, publish_problems, report_context
 from sepurux_action.report import outputs
@@ -73,21 +72,20 @@ def run_gates(
 ) -> int:
     """Show the report; return the exit status: 0, 1 if a `fail` blocks, 2 if anything else does, or a signal's."""
     step = begin(invocation, host, signals, connections)
-    files = ReportWriter(invocation.report_folders, host, signals, step.redact)
-    files.remove(step.inputs.report_dir, REPORT_FILES)
+    step.files.remove(step.inputs.report_dir, REPORT_FILES)
     step = replace(step, github=step.github.load(step.inputs.config))
     try:
         step = step.with_policy_file()
-        files.remove(step.inputs.report_dir, REPORT_FILES)
+        step.files.remove(step.inputs.report_dir, REPORT_FILES)
         step = step.with_all_settings()
     except ConfigurationError as error:
         if not step.event.skip_reason:
-            show(publish_problems(step, error, files))
+            show(publish_problems(step, error))
             return signals.status(EXIT_UNDECIDED)
         names = step.inputs.names or ("Sepurux gate",)
         gates = tuple(Gate(name=name, campaign=name) for name in names)
         step = step.with_settings(Settings(gates=gates, comment_key=step.inputs.comment_key))
-    step = read_kept(step, files)
+    step = read_kept(step)
     step.log_start()
     step = replace(step, github=step.github.with_base(step.settings.gates))
     recorded = read_record(step)
@@ -99,7 +97,7 @@ def run_gates(
         results, status = tuple(gate.blocked_by_policy() for gate in results), status or EXIT_UNDECIDED
     report = build_report(results, report_context(step), short=bool(signals.received))  # 5 s are left for everything
     report = replace(report, problems=tuple(each.redacted(step.redact) for each in step.policy.problems))
-    publish(step, results, report, files)
+    publish(step, results, report)
     show(report)
     return signals.status(status)
 

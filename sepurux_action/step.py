@@ -29,7 +29,7 @@ from sepurux_action.github.session import GitHubSession
 from sepurux_action.github.subject import Subject
 from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.host.output import Level, Output
-from sepurux_action.host.report_files import ReportFolders
+from sepurux_action.host.report_files import ReportFolders, ReportWriter
 
 CONTAINER_TEMP = "/github/runner_temp"  # where the runner mounts its temporary folder for a container action
 TEMP_NAME = "_temp"  # of that folder on the runner, beside the folder RUNNER_WORKSPACE
@@ -145,6 +145,10 @@ class Step:
     @property
     def event(self) -> Event:
         return self.github.subject.event
+
+    @property
+    def files(self) -> ReportWriter:
+        return ReportWriter(self.invocation.report_folders, self.host, self.signals, self.redact)
 
     def with_policy_file(self) -> Step:
         """Return the step with the policy, and its `report_dir` and `comment`; raises ConfigurationError."""

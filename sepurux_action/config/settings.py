@@ -106,11 +106,10 @@ def read_inputs(layers: Sequence[Layer]) -> Inputs:
     reader = OptionReader(layers)
     reader.values(*OPTIONS)
     names = tuple(reader.values(options.NAME, options.CAMPAIGN).values())[:1]
-    config_name = missing_secret = ""
-    if (config := reader.given(options.CONFIG)) and reader.value(options.CONFIG):
-        config_name = config.name
-    if not any(map(reader.given, (options.TOKEN, options.API_KEY))):
-        missing_secret = layers[0].source.label(options.TOKEN.name)
+    config = reader.given(options.CONFIG)
+    config_name = config.name if config and reader.value(options.CONFIG) else ""
+    has_secret = any(map(reader.given, (options.TOKEN, options.API_KEY)))
+    missing_secret = "" if has_secret else layers[0].source.label(options.TOKEN.name)
     return Inputs(
         **_fields(reader, Inputs, names),
         names=names,
