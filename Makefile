@@ -54,6 +54,7 @@ lint: $(READY) ## check code, workflows, and prose; changes nothing
 	$(FITS).github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 	$(FITS).github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	$(FITS).dependabot .github/dependabot.yml
+	$(FITS).gitlab-ci examples/ci/.gitlab-ci.yml
 
 types: $(READY) ## run mypy in strict mode
 	$(BIN)/mypy

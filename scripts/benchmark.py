@@ -27,7 +27,7 @@ from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.report.rendering import render_comment, render_summary
 from sepurux_action.report.report import Report, build_report
 from sepurux_action.sandbox import CORE_CAMPAIGN, Sandbox, Store
-from sepurux_action.sandbox.store import Batch
+from sepurux_action.sandbox.api import Run
 from tests import backend
 from tests.backend import Answer, Request, ScriptedBackend
 from tests.builders import a_context, a_gate, a_result
@@ -246,7 +246,7 @@ class FlakyAgent(Store):
         super().__init__()
         self._chance = Random(seed)  # noqa: S311 - it keeps no secret
 
-    def start_batch(self, campaign: str, trace_ids: tuple[str, ...], thresholds: Mapping[str, object]) -> Batch:
+    def start_batch(self, campaign: str, trace_ids: tuple[str, ...], thresholds: Mapping[str, object]) -> Run:
         statuses = ("ok" if self._chance.random() < FLAKY_RATE else "error" for _ in range(50))
         calls = [{"type": "tool_call", "tool": "orders.lookup", "status": status} for status in statuses]
         self.add_trace(calls, "refund an order, now and then", trace_ids[0])

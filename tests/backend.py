@@ -87,7 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
         )
         self.server.respond(request).perform(self)
 
-    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = answer  # noqa: N815 - http.server requires these names
+    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do_CONNECT = answer  # noqa: N815 - http.server requires these names
 
     def log_message(self, *_: object) -> None:
         """Log nothing."""
@@ -152,7 +152,7 @@ def reset() -> Answer:
 
 def hang() -> Answer:
     """Send nothing until the server closes."""
-    return _stream(lambda: [b""], None)
+    return stream(lambda: [b""], None)
 
 
 def late(seconds: float, answer: Answer) -> Answer:
@@ -162,14 +162,14 @@ def late(seconds: float, answer: Answer) -> Answer:
 
 def drip_headers(every_s: float) -> Answer:
     """Send headers one byte at a time, without end."""
-    return _stream(lambda: chain([b"HTTP/1.1 200 OK\r\n"], cycle(_bytes_of(b"X-Slow: yes\r\n"))), every_s)
+    return stream(lambda: chain([b"HTTP/1.1 200 OK\r\n"], cycle(_bytes_of(b"X-Slow: yes\r\n"))), every_s)
 
 
 def truncated(payload: object) -> Answer:
     """Send the first half of a JSON document with the length of the whole."""
     content = jsonlib.dumps(payload).encode()
     head = _head(200, {**JSON, "Content-Length": str(len(content))})
-    return _stream(lambda: [head + content[: len(content) // 2]])
+    return stream(lambda: [head + content[: len(content) // 2]])
 
 
 def gzip_bomb() -> Answer:
@@ -187,7 +187,7 @@ def _bytes_of(content: bytes) -> Iterator[bytes]:
     return (content[at : at + 1] for at in range(len(content)))
 
 
-def _stream(pieces: Callable[[], Iterable[bytes]], every_s: float | None = 0) -> Answer:
+def stream(pieces: Callable[[], Iterable[bytes]], every_s: float | None = 0) -> Answer:
     def perform(line: Line) -> None:
         line.hang_up()
         for piece in pieces():

@@ -32,6 +32,7 @@ from sepurux_action.evaluate import (
     RECORD_UNREAD,
     UNREAD_RESULTS_HINT,
 )
+from sepurux_action.evaluation.api_calls import CHECK_NETWORK
 from sepurux_action.evaluation.base_results import BaseScenario, FixedFailure, OnBase, ScenarioOnBase
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
@@ -50,15 +51,13 @@ from sepurux_action.evaluation.gate_decision import decide_gate
 from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
 from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RecordedFail, of_status
-from sepurux_action.evaluation.retried_calls import CHECK_NETWORK
 from sepurux_action.evaluation.run_poller import CANCELED
 from sepurux_action.evaluation.runs import NOT_READ, RunResult, Scenario, WhatFailed, WorkflowRun
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import DELETED, FIRST_FILE, invalid_base_note, resolve_policy
 from sepurux_action.github.stage_advice import LOST
 from sepurux_action.report.context import Context
-from sepurux_action.report.gate_facts import DAY_S
-from sepurux_action.report.report import Report, build_report
+from sepurux_action.report.report import DAY_S, Report, build_report
 
 COMMIT = "3f9c2ad81b7e4460a5d2c9e1f08b6d7a4c3e5f12"
 CAMPAIGN_ID = "5a0e7b52-64cf-4f0e-9d2b-0c6f1f7f8a11"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from threading import Lock
 
 from sepurux_action.sandbox import Store, campaign_id
-from sepurux_action.sandbox.api import Api, Request
-from sepurux_action.sandbox.store import SOUND_REFUND, UNSAFE_REFUND, Campaign
+from sepurux_action.sandbox.api import SOUND_REFUND, UNSAFE_REFUND, Api, Campaign, Request
 from tests import backend
 from tests.backend import Answer, ScriptedBackend
 from tests.runner import REPOSITORY

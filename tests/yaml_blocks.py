@@ -1,55 +1,29 @@
-"""The YAML blocks of the documents, and the smallest workflow that contains each."""
+"""The YAML blocks of the documents, each a policy or a workflow."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from textwrap import dedent, indent
+from typing import NamedTuple
 
 import yaml
 
-from sepurux_action.config.options import OPTIONS
-from sepurux_action.config.policy_parser import GATES, THRESHOLDS, VERSION_KEY
-
-POLICY_KEYS = {*(option.name for option in OPTIONS), VERSION_KEY, GATES, THRESHOLDS}
+STEPS = "on: push\njobs:\n  fragment:\n    runs-on: ubuntu-latest\n    steps:\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A piece of YAML in a document."""
-
+class Block(NamedTuple):
     name: str
+    is_policy: bool
     text: str
-
-    @property
-    def kind(self) -> str:
-        """Return what it is: a whole `workflow`, its `triggers`, a list of `steps`, or a `policy`."""
-        value = yaml.safe_load(self.text)
-        if isinstance(value, list) and all({"uses", "run"} & set(step) for step in value):
-            return "steps"
-        keys = {"on" if key is True else key for key in value} if isinstance(value, dict) else set()  # YAML 1.1's `on`
-        if "jobs" in keys:
-            return "workflow"
-        if keys == {"on"}:
-            return "triggers"
-        if keys and keys <= POLICY_KEYS:
-            return "policy"
-        raise ValueError(f"{self.name} is neither a workflow, nor a part of one, nor a policy")
-
-    @property
-    def workflow(self) -> str:
-        """Return the smallest workflow that holds it."""
-        match self.kind:
-            case "steps":
-                job = f"runs-on: ubuntu-latest\nsteps:\n{indent(self.text, '  ')}"
-                return f"on: push\njobs:\n  fragment:\n{indent(job, '    ')}"
-            case "triggers":
-                return f"{self.text}\njobs:\n  fragment:\n    runs-on: ubuntu-latest\n    steps: [{{run: 'true'}}]\n"
-            case _:
-                return self.text
 
 
 def blocks_of(name: str, markdown: str) -> Iterator[Block]:
+    """Yield each block of a document; a list of steps is in the smallest workflow that has them."""
     for fence in re.finditer(r"^```ya?ml\n(.*?)^```", markdown, re.MULTILINE | re.DOTALL):
-        yield Block(f"{name}:{markdown.count(chr(10), 0, fence.start()) + 2}", dedent(fence[1]))
+        text = dedent(fence[1])
+        value = yaml.safe_load(text)
+        if isinstance(value, list):
+            text = STEPS + indent(text, "      ")
+        is_policy = not isinstance(value, list) and "jobs" not in value
+        yield Block(f"{name}:{markdown.count(chr(10), 0, fence.start()) + 2}", is_policy, text)

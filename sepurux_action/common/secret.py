@@ -14,7 +14,6 @@ from sepurux_action.common import json_reader
 
 REDACTED = "***"
 MAX_DEPTH = 100  # levels of JSON that are kept, which limits the recursion; responses have far fewer
-MAX_ITEMS = 5_000  # of a list of objects in another value; no response of a sound backend has as many
 _LIKE_A_SECRET = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[\w.+=~-]{20,}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 MIN_REDACTED_LENGTH = 6  # characters; redacting "a" or "pass" everywhere would destroy the responses
@@ -148,8 +147,7 @@ class Redactor:
     def redact_json(self, value: object, levels: int = MAX_DEPTH) -> object:
         """Return a JSON value with every string cut and redacted, and None below `levels`. No report shows keys.
 
-        A list of objects in another value is cut to MAX_ITEMS. Of a string, the first `json_reader.MAX_TEXT_LENGTH`
-        characters are searched and kept; no report shows as many.
+        Of a string, the first `json_reader.MAX_TEXT_LENGTH` characters are searched and kept; no report shows as many.
         Lists and objects are changed in place, because a copy of a large response would need as much memory again.
         """
         if isinstance(value, str):
@@ -160,9 +158,6 @@ class Redactor:
         if isinstance(value, list | dict) and not levels:
             return None
         if isinstance(value, list):
-            # A list of campaigns, of failures, or of texts is read whole.
-            if levels < MAX_DEPTH and len(value) > MAX_ITEMS and isinstance(value[MAX_ITEMS], dict):
-                del value[MAX_ITEMS:]
             value[:] = (self.redact_json(item, levels - 1) for item in value)
         elif isinstance(value, dict):
             value.update((key, self.redact_json(item, levels - 1)) for key, item in value.items())

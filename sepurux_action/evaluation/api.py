@@ -17,6 +17,7 @@ from sepurux_action.errors import Outage
 
 CALL_S = 30.0  # the longest that a call may take
 MAX_RESPONSE_BYTES = 4 * 1024 * 1024
+MAX_OBJECTS = 50_000  # objects and lists of a response: each takes much memory, and no sound response has as many
 MAX_DETAIL_LENGTH = 500  # characters of a backend's error text that a reason quotes
 FAILURES_PAGE = 200  # classified failures that a call requests; the page size of the vendor's own client
 CAMPAIGNS = "/v1/campaigns"
@@ -43,18 +44,29 @@ class Success:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TransientError:
+class _Failure:
+    reason: str
+    status: int = 0
+    connected: bool = True
+
+    @property
+    def outage(self) -> Outage:
+        """Return whether it is an outage. A trace may be why a server fails or is slow, or why a firewall says 403."""
+        if not self.connected or self.status in {401, 425, 429}:
+            return Outage.YES
+        return Outage.IF_CONFIRMED if self.status // 100 == 5 else Outage.NO  # noqa: PLR2004 - HTTP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransientError(_Failure):
     """A failure that may pass. `reached`: the backend, or a proxy of it, responded. `sent`: the call was sent at all.
 
     `connected` is false only if there was no connection, `unreached` is then the host unless the reason says more.
     Without `sent`, a wait was asked for, or no time was left.
     """
 
-    reason: str
-    status: int = 0
     retry_after_s: float | None = None
     reached: bool = False
-    connected: bool = True
     unreached: str = ""
     sent: bool = True
 
@@ -66,29 +78,19 @@ class TransientError:
     def no_time_left(self) -> bool:
         return not self.sent and self.retry_after_s is None
 
-    @property
-    def outage(self) -> Outage:
-        """Return whether this failure is an outage. A trace may be why a server has an error or needs much time."""
-        if not self.connected or self.status in {425, 429}:
-            return Outage.YES
-        return Outage.IF_CONFIRMED if self.status // 100 == 5 else Outage.NO  # noqa: PLR2004 - HTTP
+    def because_of(self, earlier: TransientError | None) -> TransientError:
+        """Return this failure; if no time was left for the call, an earlier one is why."""
+        return earlier.unsent(None) if self.no_time_left and earlier else self
 
 
 NO_TIME_LEFT = TransientError(reason="no time was left for the call", sent=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PermanentError:
+class PermanentError(_Failure):
     """A failure that another try would not change. `reason` quotes the backend; `hint` says what to change, or ''."""
 
-    reason: str
-    status: int = 0
     hint: str = ""
-
-    @property
-    def outage(self) -> Outage:
-        """Return whether this failure is an outage. A firewall may respond 403 because of a trace."""
-        return Outage.YES if self.status == 401 else Outage.NO  # noqa: PLR2004 - HTTP
 
 
 ApiResult = Success | TransientError | PermanentError
@@ -140,12 +142,9 @@ def create_run(gate: Gate, campaign_id: str, trace_id: str, metadata: Mapping[st
     """Return the call that starts a CI run: of the campaign's registered scenarios if `trace_id` is ''."""
     ids = {"trace_id": trace_id or None, "campaign_id": campaign_id, "mutation_pack_id": gate.mutation_pack or None}
     body = {**ids, "thresholds": gate.thresholds, **metadata}
-    campaign, given = json_reader.preview(gate.campaign), "{project} (not set)"
-    if gate.project:
-        given = f"{{project}} ({json_reader.preview(gate.project)})"
-    if trace_id:
-        given = f"{{trace_id}} ({json_reader.preview(trace_id)}), {given}"
-    given = f"{{campaign}} ({campaign}), {given}"
+    campaign, trace = json_reader.preview(gate.campaign), trace_id and f"{{trace_id}} ({json_reader.preview(trace_id)})"
+    project = json_reader.preview(gate.project) if gate.project else "not set"
+    given = joined(", ", f"{{campaign}} ({campaign})", trace, f"{{project}} ({project})")
 
     def hint(status: int, detail: str) -> str:
         if status == 404:  # noqa: PLR2004 - HTTP
@@ -166,10 +165,8 @@ def create_run(gate: Gate, campaign_id: str, trace_id: str, metadata: Mapping[st
 
 
 def poll_run(*, run_id: str, batch_id: str, project: str) -> ApiRequest:
-    path = f"/v1/ci/runs/{quote(run_id, safe='')}"
-    if batch_id:
-        path = f"/v1/ci/batch/{quote(batch_id, safe='')}"
-    return ApiRequest(path=path, purpose="the poll of the run", project=project)
+    path = f"batch/{quote(batch_id, safe='')}" if batch_id else f"runs/{quote(run_id, safe='')}"
+    return ApiRequest(path=f"/v1/ci/{path}", purpose="the poll of the run", project=project)
 
 
 def reliability(campaign_id: str, run_id: str, project: str) -> ApiRequest:
@@ -193,12 +190,9 @@ def parse_response(call: ApiRequest, response: Response, credentials: Credential
     status, body = response.status, response.body
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's success class
         try:
-            return Success(redact.redact_json(json.loads(body, object_pairs_hook=_read_object)))
-        except (ValueError, RecursionError):
-            what = "a response that is not JSON"
-            if not body.strip():
-                what = "an empty response"
-            return TransientError(reason=f"{what} (HTTP {status})", status=status, reached=True)
+            return Success(redact.redact_json(_read_json(body)))
+        except ValueError as error:
+            return TransientError(reason=f"{error} (HTTP {status})", status=status, reached=True)
     if 300 <= status < 400:  # noqa: PLR2004 - HTTP's redirection class
         where = json_reader.shorten(redact(json_reader.printable(response.location)), MAX_DETAIL_LENGTH)
         return PermanentError(
@@ -212,15 +206,26 @@ def parse_response(call: ApiRequest, response: Response, credentials: Credential
         wait = response.retry_after_s
         return TransientError(reason=f"HTTP {status}{said}", status=status, retry_after_s=wait, reached=True)
     if status in {401, 403}:
-        reason = f"Sepurux refused {credentials.names} (HTTP {status}{said})"
-        hint = _credentials_hint(status, call, credentials)
+        refused, hint = credentials.names, _credentials_hint(status, call, credentials)
     else:
-        reason = f"Sepurux refused {call.purpose} (HTTP {status}{said})"
+        refused = call.purpose
         hint = f"Check that {{base_url}} is the API's address; if it is, ask Sepurux about `{call.method} {call.path}`."
         if detail:
             hint = "Correct what Sepurux names here, in the settings of the gate or at Sepurux."
         hint = call.hint(status, detail) or hint
-    return PermanentError(reason=reason, status=status, hint=hint)
+    return PermanentError(reason=f"Sepurux refused {refused} (HTTP {status}{said})", status=status, hint=hint)
+
+
+def _read_json(body: bytes | bytearray) -> object:
+    """Return the JSON of a body; raises ValueError that says what it has instead."""
+    if not body.strip():
+        raise ValueError("an empty response")
+    if body.count(b"{") + body.count(b"[") > MAX_OBJECTS:  # those in texts count too
+        raise ValueError(f"a response with more than {MAX_OBJECTS:,} objects and lists")
+    try:
+        return json.loads(body, object_pairs_hook=_read_object)
+    except (ValueError, RecursionError):
+        raise ValueError("a response that is not JSON") from None
 
 
 def _read_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -233,8 +238,8 @@ def _read_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 def error_detail(body: bytes | bytearray, redact: Callable[[str], str]) -> str:
     """Return the text of `{"detail": "..."}`, or of `{"detail": [{"loc": [...], "msg": "..."}]}`, on one short line."""
     try:
-        detail = json_reader.as_object(json.loads(body)).get("detail")
-    except (ValueError, RecursionError):
+        detail = json_reader.as_object(_read_json(body)).get("detail")
+    except ValueError:
         return ""
     entries = [*filter(None, [json_reader.text(detail)])]
     for item in map(json_reader.as_object, json_reader.as_array(detail)):

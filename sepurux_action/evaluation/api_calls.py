@@ -1,44 +1,65 @@
-"""Sends API calls from coroutines: one thread for each call, a few calls at a time, polls at a limited rate."""
+"""Sends the calls of a step: one thread for each, a few at a time, and again while their error may pass."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 
-from sepurux_action.common import T
-from sepurux_action.errors import DEFECTS, REPORT_DEFECT, describe_defect
-from sepurux_action.evaluation import schedule
+from sepurux_action.common import T, number_format
+from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, Outage, describe_defect
+from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import CALL_S, NO_TIME_LEFT, ApiRequest, ApiResult, PermanentError, TransientError
+from sepurux_action.evaluation.ci_run import NO_OBJECT
 from sepurux_action.host.deadlines import Signals, start_thread
 
 GRACE_S = 0.25  # for the client to end a call by itself, with a better reason
+CHECK_NETWORK = "Check {base_url}, and that this machine may connect to its host through firewall and proxy. {Rerun}."
+
+
+async def at_once(work: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
+    """Return the results of functions that return a coroutine, a few at a time, the first ones first."""
+    slots = asyncio.Semaphore(schedule.MAX_CALLS_AT_ONCE)
+
+    async def in_slot(each: Callable[[], Awaitable[T]]) -> T:
+        async with slots:
+            return await each()
+
+    return await asyncio.gather(*map(in_slot, work))
 
 
 class ApiCalls:
-    """Sends calls, a few at any time, of each project the one that has waited longest first. Times are the loop's.
+    """Sends calls, a few at any time, of each project the one that has waited longest first.
 
     After a response with `Retry-After`, no call is sent until that time has passed, because all calls go to one server.
+    `last_error` is that of the last call of a run that was sent, None if it succeeded. `polled` is the number of runs
+    that are polled at the same time.
     """
 
     def __init__(self, send: Callable[[ApiRequest, float], ApiResult], signals: Signals) -> None:
         self._send, self._signals = send, signals
+        self.polled = 1
+        self.last_error: TransientError | None = None
         self._slots = asyncio.Semaphore(schedule.MAX_CALLS_AT_ONCE)
-        self.share_slots(1)
-        self._poll_turns: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # by project
-        self._next_poll = 0.0
-        self._held_until = 0.0
+        self._poll_turns = defaultdict[str, asyncio.Lock](asyncio.Lock)  # by project
+        self._next_poll = self._held_until = 0.0  # in the time of the loop
         self._held_by = NO_TIME_LEFT  # the result whose `Retry-After` holds all calls
+        self._responded = False
+        self._said = set[str]()
+        self._shared = dict[tuple[ApiRequest, float], asyncio.Task[object]]()
 
-    def share_slots(self, projects: int) -> None:
-        """Limit the calls of one project, before the first call: all projects but one leave a slot free together."""
-        share = schedule.MAX_CALLS_AT_ONCE
-        if projects > 1:
-            share = max(1, (share - 1) // (projects - 1))
+    def begin(self, projects: int, show_wait: Callable[[], None], log: Callable[[str], None]) -> None:
+        """Start the clock, before the first call. Of several projects, all but one leave a slot free together.
+
+        `show_wait` is called after each result, `log` gets what to write.
+        """
+        most = schedule.MAX_CALLS_AT_ONCE
+        share = max(1, (most - 1) // (projects - 1)) if projects > 1 else most
         self._slots_by_project = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(share))
+        self.show_wait, self._log, self._started = show_wait, log, self.now()
 
     def until_complete(self, work: Coroutine[object, object, T]) -> T:
         return asyncio.run(work)
@@ -66,43 +87,72 @@ class ApiCalls:
     def now(self) -> float:
         return asyncio.get_running_loop().time()
 
+    def elapsed(self) -> float:
+        return self.now() - self._started
+
+    def left(self, timeout_s: float) -> float:
+        if not self._responded:
+            timeout_s = min(timeout_s, schedule.FIRST_RESPONSE_S)
+        return timeout_s - self.elapsed()
+
     def jitter(self) -> float:
         return random.random()  # noqa: S311 - spreads retries, keeps no secret
 
+    def is_new(self, text: str) -> bool:
+        """Return whether this is the first time that the step says a text."""
+        is_new = text not in self._said
+        self._said.add(text)
+        return is_new
+
+    # -- one call -----------------------------------------------------------------------------------------------------
+
     async def send(self, call: ApiRequest, until: float) -> ApiResult:
-        """Return the result of a call that must end by `until`, including its waits for a slot and a `Retry-After`."""
+        """Return the result of a call that must end by `until`, with its waits. The time is that of the loop."""
         async with AsyncExitStack() as slot:
             try:
                 async with asyncio.timeout_at(until):
                     await self._take_slot(slot, call)
             except TimeoutError:
                 return NO_TIME_LEFT
-            while held := self.held():
+            while held := self._held():
                 if self._held_until >= until:
                     return held
                 await asyncio.sleep(self._held_until - self.now())
             return await self._perform(call, until - self.now())
 
-    async def poll(self, call: ApiRequest, deadline: float, until: float) -> tuple[ApiResult, bool]:
-        """Return the result of a poll, and whether it was the last: it starts at the deadline, and ends by `until`."""
+    async def send_once(self, call: ApiRequest, seconds: float) -> ApiResult:
+        return self._noted(await self.send(call, self.now() + seconds))
+
+    async def poll(self, call: ApiRequest, timeout_s: float) -> tuple[ApiResult, bool]:
+        """Return the result of a poll, and whether it was the last: it starts at the timeout, and may end after it."""
+        deadline = self._started + timeout_s
+        until = deadline + max(schedule.LAST_POLL_S, self.polled * schedule.POLL_GAP_S + 1)
         async with AsyncExitStack() as slot:
             try:
                 async with asyncio.timeout_at(until), self._poll_turns[call.project]:
                     await self._take_slot(slot, call)
-                    if not self.held():
+                    if not self._held():
                         start = max(self.now(), self._next_poll)
                         self._next_poll = start + schedule.POLL_GAP_S
                         await asyncio.sleep(start - self.now())
             except TimeoutError:
-                return NO_TIME_LEFT, True
+                return self._noted(NO_TIME_LEFT), True
             left = deadline - self.now()
             last = left < schedule.MIN_POLL_WAIT_S
-            seconds = min(CALL_S, left)
-            if last:
-                seconds = min(schedule.LAST_POLL_S, until - self.now())
-            return self.held() or await self._perform(call, seconds), last
+            seconds = min(schedule.LAST_POLL_S, until - self.now()) if last else min(CALL_S, left)
+            return self._noted(self._held() or await self._perform(call, seconds)), last
 
-    def held(self) -> TransientError | None:
+    async def perform(self, call: ApiRequest, seconds: float) -> ApiResult:
+        """Return the result of a call. One that takes too long is abandoned: it delays neither result nor exit."""
+        try:
+            async with asyncio.timeout(seconds + GRACE_S):  # Python 3.11's wait_for can lose a cancellation
+                return await asyncio.wrap_future(start_thread(partial(self._send, call, seconds)))
+        except TimeoutError:
+            return TransientError(reason=f"no complete response within {seconds:.3g} s")
+        except DEFECTS as defect:  # ends only the run that this call is for
+            return PermanentError(reason=describe_defect(defect), hint=REPORT_DEFECT)
+
+    def _held(self) -> TransientError | None:
         """Return the result of a call that is not sent because of a `Retry-After`, with the seconds left; else None."""
         left = self._held_until - self.now()
         return self._held_by.unsent(left) if left > 0 else None
@@ -121,12 +171,66 @@ class ApiCalls:
                 self._held_until, self._held_by = until, result
         return result
 
-    async def perform(self, call: ApiRequest, seconds: float) -> ApiResult:
-        """Return the result of a call. One that takes too long is abandoned: it delays neither result nor exit."""
-        try:
-            async with asyncio.timeout(seconds + GRACE_S):  # Python 3.11's wait_for can lose a cancellation
-                return await asyncio.wrap_future(start_thread(partial(self._send, call, seconds)))
-        except TimeoutError:
-            return TransientError(reason=f"no complete response within {seconds:.3g} s")
-        except DEFECTS as defect:  # ends only the run that this call is for
-            return PermanentError(reason=describe_defect(defect), hint=REPORT_DEFECT)
+    def _noted(self, result: ApiResult) -> ApiResult:
+        """Return a result, and note whether the backend responded. If no time was left, an earlier error is why."""
+        if result is NO_TIME_LEFT:
+            return result.because_of(self.last_error)
+        self.last_error = result if isinstance(result, TransientError) else None
+        self._responded |= self.last_error is None or self.last_error.reached
+        self.show_wait()
+        return result
+
+    # -- calls that are tried again -----------------------------------------------------------------------------------
+
+    async def payload_of(self, call: ApiRequest, timeout_s: float) -> object:
+        """Return the payload of a call that is tried again until the timeout; raises EvaluationError."""
+        result = await self.retried(call, timeout_s)
+        if isinstance(result, TransientError):
+            raise self._timed_out(call, result)
+        if isinstance(result, PermanentError):
+            raise EvaluationError(result.reason, result.hint, outage=result.outage)
+        return result.payload
+
+    async def shared_payload_of(self, call: ApiRequest, timeout_s: float) -> object:
+        """Return the payload of a call that is sent once for all who make it with the same timeout."""
+        key = call, timeout_s
+        if key not in self._shared:
+            self._shared[key] = asyncio.create_task(self.payload_of(call, timeout_s))
+        return await self._shared[key]
+
+    async def retried(self, call: ApiRequest, timeout_s: float, *, of_object: bool = False) -> ApiResult:
+        """Return the result of a call that is tried again while its error, or with `of_object` its shape, may pass."""
+        failed, error = 0, None
+        while True:
+            result = await self.send_once(call, min(CALL_S, max(schedule.LAST_CALL_S, self.left(timeout_s))))
+            if of_object and isinstance(result, api.Success) and not isinstance(result.payload, dict):
+                result = TransientError(reason=NO_OBJECT, reached=True)
+            if not isinstance(result, TransientError):
+                return result
+            failed, error = failed + 1, result.because_of(error)
+            wait, left = schedule.retry_wait(failed, error, self.jitter()), self.left(timeout_s)
+            if error.retry_after_s is None:  # the last attempt is not left out because the backoff is long
+                wait = min(wait, left - schedule.LAST_CALL_S)
+            if wait >= left or wait < 0:
+                return error
+            if self.is_new(trouble := f"{call.purpose}: {error.reason}"):
+                self._log(f"{trouble}; next attempt in {number_format.duration(wait)}")
+            await asyncio.sleep(wait)
+
+    def _timed_out(self, call: ApiRequest, error: TransientError) -> EvaluationError:
+        outage = error.outage
+        if outage is Outage.IF_CONFIRMED and error.sent and call.path == api.CAMPAIGNS:
+            outage = Outage.YES
+        spent = number_format.duration(self.elapsed())
+        why = f"{call.purpose}: {error.reason}"
+        reason, hint = f"Sepurux did not respond within {spent} ({why})", CHECK_NETWORK
+        if error.retry_after_s is not None:
+            asked = number_format.duration(schedule.retry_wait(1, error, 0))
+            reason = f"Sepurux asked to wait {asked}, longer than the time that is left ({why})"
+            hint = "Raise {timeout} (now {now}), or {rerun} after that time."
+        elif not error.connected:
+            reason = f"Sepurux could not be reached within {spent}: {error.reason}"
+        elif self._responded:
+            reason = f"Sepurux sent no usable response within {spent} ({why})"
+            hint = "{Rerun}, or raise {timeout} (now {now})."
+        return EvaluationError(reason, hint, outage=outage)

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import Reading
@@ -19,10 +20,10 @@ from sepurux_action.config.kinds import similar
 from sepurux_action.errors import EvaluationError, Outage
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, Success
+from sepurux_action.evaluation.api_calls import ApiCalls, at_once
 from sepurux_action.evaluation.ci_run import OTHER_CAMPAIGN, is_about_another, parse_ci_run, wrong_shape
 from sepurux_action.evaluation.decision import decide
 from sepurux_action.evaluation.metrics import RELIABILITY_SCORE
-from sepurux_action.evaluation.retried_calls import RetriedCalls
 from sepurux_action.evaluation.runs import RunResult, Runs
 
 MAX_NAMES_LISTED = 20  # campaigns that an error text lists
@@ -32,7 +33,7 @@ SCORE_NOT_SHOWN = frozenset({401, 403, 404})  # the backend shows the score to a
 UNUSABLE_RESPONSE = "Check that {base_url} is the API's address; if it is, ask Sepurux about this response."
 
 
-async def read_campaign_id(calls: RetriedCalls, gate: Gate) -> str:
+async def read_campaign_id(calls: ApiCalls, gate: Gate) -> str:
     with suppress(ValueError):  # if it is a name
         return str(uuid.UUID(gate.campaign))
     listed = await calls.shared_payload_of(api.list_campaigns(gate.project), gate.timeout_s)
@@ -66,7 +67,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join([*shown, "…"] if len(names) > MAX_NAMES_LISTED else shown)
 
 
-async def upload(calls: RetriedCalls, gate: Gate, label: str, content: bytes) -> str:
+async def upload(calls: ApiCalls, gate: Gate, label: str, content: bytes) -> str:
     call = api.upload_trace(content, label, gate.project, str(uuid.uuid4()))
     payload = await calls.payload_of(call, gate.timeout_s)
     trace_id = json_reader.identifier(json_reader.at(payload, "trace_id"))
@@ -77,7 +78,7 @@ async def upload(calls: RetriedCalls, gate: Gate, label: str, content: bytes) ->
 
 
 async def start(
-    calls: RetriedCalls, gate: Gate, campaign_id: str, trace_id: str, metadata: Mapping[str, object]
+    calls: ApiCalls, gate: Gate, campaign_id: str, trace_id: str, metadata: Mapping[str, object]
 ) -> tuple[str, str, tuple[str, ...]]:
     """Return the ids of the started run and batch, '' if unknown, and of the runs of a batch as far as known."""
     call = api.create_run(gate, campaign_id, trace_id, metadata, str(uuid.uuid4()))
@@ -86,21 +87,14 @@ async def start(
         raise EvaluationError(f"Sepurux started the CI run, but sent {OTHER_CAMPAIGN}", UNUSABLE_RESPONSE)
     run_ids = parse_ci_run(response).run_ids if isinstance(response.get("run_ids"), list) else ()
     batch_id = json_reader.identifier(response.get("batch_id"))
-    run_id = json_reader.identifier(response.get("run_id"))
-    if not run_id and len(run_ids) == 1:
-        run_id = run_ids[0]
+    run_id = json_reader.identifier(response.get("run_id")) or (run_ids[0] if len(run_ids) == 1 else "")
     if not (batch_id or run_id):
         raise EvaluationError("Sepurux started the CI run, but sent no usable run_id or batch_id", UNUSABLE_RESPONSE)
     return run_id, batch_id, run_ids
 
 
-async def read_score(
-    calls: RetriedCalls, gate: Gate, campaign_id: str, run_ids: Sequence[str]
-) -> tuple[Reading, Outage]:
-    """Return the mean score of runs that report one, and whether an outage is why it is unknown.
-
-    If one of the scores is not usable, or not read in time, the mean is not known.
-    """
+async def read_score(calls: ApiCalls, gate: Gate, campaign_id: str, run_ids: Sequence[str]) -> tuple[Reading, Outage]:
+    """Return the mean of the scores, which all must be usable if there are any, and whether an outage is why not."""
     if len(run_ids) >= MAX_SCORES:
         return Reading(broken=f"could not be read: the batch has {MAX_SCORES:,} or more runs"), Outage.NO
     until = max(gate.timeout_s, calls.elapsed() + schedule.SCORE_S)
@@ -117,7 +111,7 @@ async def read_score(
     return Reading(mean, reported_by=reported_by), Outage.NO
 
 
-async def _read_score(calls: RetriedCalls, call: ApiRequest, until: float) -> tuple[Reading, Outage]:
+async def _read_score(calls: ApiCalls, call: ApiRequest, until: float) -> tuple[Reading, Outage]:
     result = await calls.retried(call, until, of_object=True)
     if isinstance(result, Success):
         return RELIABILITY_SCORE.read(result.payload), Outage.NO
@@ -126,28 +120,27 @@ async def _read_score(calls: RetriedCalls, call: ApiRequest, until: float) -> tu
     return Reading(broken=f"could not be read: {result.reason}"), result.outage
 
 
-async def read_batch(calls: RetriedCalls, gate: Gate, campaign_id: str, run_ids: Sequence[str]) -> Runs:
+async def read_batch(calls: ApiCalls, gate: Gate, campaign_id: str, run_ids: Sequence[str]) -> Runs:
     """Return the runs of a batch with their numbers. What could not be read is their `problem`.
 
     Runs are read until the timeout, or until 30 seconds after the last response, whichever is later.
     """
-    slots, responded = asyncio.Semaphore(schedule.MAX_CALLS_AT_ONCE), calls.elapsed()
+    responded = calls.elapsed()
 
     async def read(run_id: str) -> RunResult:
         nonlocal responded
-        async with slots:
-            until = max(gate.timeout_s, responded + schedule.SCORE_S)
+        until = max(gate.timeout_s, responded + schedule.SCORE_S)
+        result: ApiResult = api.NO_TIME_LEFT
+        if calls.elapsed() < until:
             call = api.poll_run(run_id=run_id, batch_id="", project=gate.project)
-            result: ApiResult = api.NO_TIME_LEFT
-            if calls.elapsed() < until:
-                result = await calls.retried(call, until, of_object=True)
+            result = await calls.retried(call, until, of_object=True)
         if not isinstance(result, Success):
             return RunResult(run_id=run_id, problem=f"could not be read: {result.reason}")
         responded = calls.elapsed()
         problem = wrong_shape(result.payload, run_id=run_id, batch_id="", campaign_id=campaign_id)
         return run_of_batch(run_id, result.payload, problem and f"could not be read: {problem}")
 
-    return tuple(await asyncio.gather(*map(read, run_ids)))
+    return tuple(await at_once(partial(read, run_id) for run_id in run_ids))
 
 
 def run_of_batch(run_id: str, payload: object, problem: str) -> RunResult:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from typing import Any, Protocol
 
 from sepurux_action.common import number_format
 from sepurux_action.common.json_reader import Reading
@@ -15,12 +16,12 @@ from sepurux_action.config.stage import OnUndecided
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, Outage, StillPending, describe_defect
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import Success, TransientError
+from sepurux_action.evaluation.api_calls import ApiCalls
 from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run, wrong_shape
 from sepurux_action.evaluation.decision import NEXT_STEPS, Decision, Rule, RunDecision, decide
 from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, RELIABILITY_SCORE, SCENARIOS, summary
-from sepurux_action.evaluation.retried_calls import RetriedCalls
 from sepurux_action.evaluation.run_calls import MAX_RUNS, read_batch, read_campaign_id, read_score, start, upload
-from sepurux_action.evaluation.runs import RunResult, Runs, WorkflowRun
+from sepurux_action.evaluation.runs import RunResult
 from sepurux_action.evaluation.schedule import Polls, next_poll, out_of_time
 from sepurux_action.host.output import Level, Output
 
@@ -29,79 +30,52 @@ CANCELED = RunDecision(decision=Decision.ERROR, reason="The run was canceled.", 
 NOT_KNOWN_ANY_MORE = RunDecision(decision=Decision.ERROR, reason="", rule=Rule.EVALUATION_FAILED)
 
 
-@dataclass(kw_only=True)
-class Step:
-    """What all runs of a step have in common.
+class Step(Protocol):
+    """What all runs of a step have in common. With `confirming`, gates are evaluated for the second time.
 
-    `show_ids` is called when an id or an address becomes known, `on_decision` when the decision on a run of a gate or a
-    number for it becomes known. `claimed` says by the id of a run or a batch what it evaluates. With `confirming`,
-    gates are evaluated for the second time.
+    `claimed` says by the id of a run or a batch what it evaluates.
     """
 
-    calls: RetriedCalls
+    gates: dict[str, Gate]
+    calls: ApiCalls
     output: Output
     metadata: Mapping[str, object]
-    show_ids: Callable[[], None]
-    on_decision: Callable[[Gate], Awaitable[None]]
-    several_gates: bool
-    confirming: bool = False
-    claimed: dict[str, object] = field(default_factory=dict)
+    confirming: bool
+    claimed: dict[str, object]
+
+    def show_ids(self) -> None:
+        """Show the ids and addresses of the runs, after one has become known."""
+
+    async def publish_fail(self, gate: Gate) -> None:
+        """Publish that a gate fails if it does, after the decision on a run or a number for it has become known."""
 
 
-@dataclass(eq=False)
 class RunPoller:
     """One run of a gate, with what is known of it so far.
 
-    `known` is an earlier result for its trace: one with an id is polled on, of another one its uploaded trace is used.
+    `known` is an earlier result for its trace: one with an id is polled on. Of another one, and in a second evaluation,
+    the uploaded trace is used.
     `ended`: the decision of Sepurux, or that there is none, is known. `complete`: so are the numbers that a second
     evaluation needs.
     """
 
-    step: Step
-    gate: Gate
-    trace: Trace
-    known: RunResult | None = None
-    phase: str = "finding the campaign"
-    ended: bool = False
-    complete: bool = False
-    decided: RunDecision = CANCELED
-    hint: str = NEXT_STEPS[Rule.CANCELED]
-    note: str = ""
-    problem: str = ""
-    campaign_id: str = ""
-    trace_id: str = ""
-    run_id: str = ""
-    batch_id: str = ""
-    earlier: WorkflowRun | None = None
-    ci_run: CIRun = CIRun()
-    of_batch: Runs = ()
-    elapsed_s: float = 0
-    is_outage: bool = False
+    def __init__(self, step: Step, gate: Gate, trace: Trace, known: RunResult | None) -> None:
+        self.step, self.gate, self.trace = step, gate, trace
+        self.phase = "finding the campaign"
+        self.ended = self.complete = False
+        self.run = RunResult.of(trace, CANCELED, NEXT_STEPS[Rule.CANCELED])
+        self._known = known
+
+    def _set(self, **known: Any) -> None:  # noqa: ANN401 - fields of many types
+        self.run = replace(self.run, **known)
 
     @property
     def result(self) -> RunResult:
         """Return what is known, without numbers that may still change."""
-        run, uploaded = self.ci_run, self.trace.uploaded
-        final = self.ended and self.decided.decision is not Decision.PENDING and run.decision in {"pass", "fail"}
-        if not final:
+        run, is_decided = self.run.ci_run, self.ended and self.run.decision is not Decision.PENDING
+        if not (is_decided and run.decision in {"pass", "fail"}):
             run = replace(run, numbers={}, mutation_categories=None, top_failing_tools=())
-        return RunResult(
-            trace=self.trace.label,
-            uploaded=uploaded,
-            run_decision=self.decided,
-            ci_run=run,
-            campaign_id=self.campaign_id,
-            trace_id=self.trace_id,
-            run_id=self.run_id,
-            batch_id=self.batch_id,
-            hint=at_source(self.hint, self.gate),
-            note=self.note,
-            elapsed_s=self.elapsed_s,
-            trace_may_be_cause=uploaded and not self.is_outage,
-            earlier=self.earlier,
-            problem=self.problem,
-            of_batch=self.of_batch,
-        )
+        return replace(self.run, ci_run=run, hint=at_source(self.run.hint, self.gate))
 
     async def evaluate(self) -> None:
         """Evaluate the trace; after a cancellation, the result is what is known by then."""
@@ -115,17 +89,20 @@ class RunPoller:
                 self._log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
                 self._fail(EvaluationError(describe_defect(defect), REPORT_DEFECT))
         self.ended = self.complete = True
-        self.elapsed_s = self.elapsed_s or self.step.calls.elapsed()
+        self._set(elapsed_s=self.run.elapsed_s or self.step.calls.elapsed())
         self.step.calls.show_wait()
         self._log_decision()
-        await self.step.on_decision(self.gate)
+        await self.step.publish_fail(self.gate)
 
     async def _evaluate(self) -> None:
-        self.campaign_id = await read_campaign_id(self.step.calls, self.gate)
+        self._set(campaign_id=await read_campaign_id(self.step.calls, self.gate))
         decided = await self._resumed()
         if decided is None:
-            self.trace_id = await self._trace_id()
-            await self._start()
+            self._set(trace_id=await self._trace_id())
+            self._enter("starting")
+            settings = self.run.campaign_id, self.run.trace_id, self.step.metadata
+            self._use(*await start(self.step.calls, self.gate, *settings))
+            self._log(f"started batch {self.run.batch_id}" if self.run.batch_id else f"started run {self.run.run_id}")
             decided = await self._poll_until_decided()
         passed = decided.decision is Decision.PASS
         if not passed:  # after a signal, it must not pass without a number
@@ -140,53 +117,53 @@ class RunPoller:
         await self._note_outage(outage)
         was_read = needed and self._limits_score
         one = len(self._run_ids) == 1  # the score of one of many is not the batch's
-        if one and not was_read and self.ci_run.reading(RELIABILITY_SCORE).missing:
+        if one and not was_read and self.run.ci_run.reading(RELIABILITY_SCORE).missing:
             await self._read_shown_score(self._run_ids[0])
 
     async def _set_decision(self, decided: RunDecision) -> None:
-        self.decided, self.hint, self.ended = decided, NEXT_STEPS.get(decided.rule, ""), True
-        await self.step.on_decision(self.gate)
+        self.ended = True
+        self._set(run_decision=decided, hint=NEXT_STEPS.get(decided.rule, ""))
+        await self.step.publish_fail(self.gate)
 
     def _fail(self, error: EvaluationError) -> None:
         """Make the error the result, unless there is a `fail` already."""
-        if self.decided.decision is Decision.FAIL:
+        if self.run.decision is Decision.FAIL:
             return
         decision = Decision.PENDING if isinstance(error, StillPending) else Decision.ERROR
         reason, detail = _sentence(error.reason), _sentence(error.detail)
-        self.decided = RunDecision(decision=decision, reason=reason, rule=Rule.NOT_POLLED, detail=detail)
-        self.hint = error.hint
+        decided = RunDecision(decision=decision, reason=reason, rule=Rule.NOT_POLLED, detail=detail)
+        self._set(run_decision=decided, hint=error.hint)
 
     async def _note_outage(self, outage: Outage) -> None:
         """Note an outage, which no trace causes. For `allow`, the list of campaigns may have to confirm it."""
         allow = self.gate.on_undecided is OnUndecided.ALLOW and self.trace.uploaded
         if outage is Outage.IF_CONFIRMED and allow:
-            listed = await self.step.calls.send(api.list_campaigns(self.gate.project), schedule.LAST_POLL_S)
+            listed = await self.step.calls.send_once(api.list_campaigns(self.gate.project), schedule.LAST_POLL_S)
             if isinstance(listed, TransientError) and listed.sent and listed.outage is Outage.IF_CONFIRMED:
                 outage = Outage.YES
-        self.is_outage = outage is Outage.YES
+        self._set(trace_may_be_cause=self.trace.uploaded and outage is not Outage.YES)
 
     # -- start --------------------------------------------------------------------------------------------------------
 
     async def _resumed(self) -> RunDecision | None:
         """Return the decision on a run that an earlier workflow run started, None if the trace needs a new run."""
-        known = self.known
-        if known is None or not (known.run_id or known.batch_id):
+        known, before = self._known, self.run
+        if self.step.confirming or known is None or not (known.run_id or known.batch_id):
             return None
-        self.earlier, self.trace_id = known.earlier, known.trace_id
+        self._set(earlier=known.earlier, trace_id=known.trace_id)
         self._use(known.run_id, known.batch_id, known.ci_run.run_ids)
         by = f", which workflow run {known.earlier.number} started" if known.earlier else ""
         self._log(f"polling {known.batch_id or known.run_id} on{by}")
         decided = await self._poll_until_decided()
         if decided.rule not in {Rule.EVALUATION_FAILED, Rule.FINISHED_UNDECIDED}:
             return decided
-        self.earlier, self.known, self.ci_run = None, None, CIRun()
-        self.trace_id = self.run_id = self.batch_id = ""
+        self.run, self._known = before, None
         return None
 
     async def _trace_id(self) -> str:
         """Return the id of the trace, which is uploaded unless it was before; '' for the registered scenarios."""
-        if self.known and self.known.trace_id:
-            return self.known.trace_id
+        if self._known and self._known.trace_id:
+            return self._known.trace_id
         label, content = self.trace.label, self.trace.content
         if content is None:
             return self.trace.trace_id
@@ -195,24 +172,18 @@ class RunPoller:
         self._log(f"uploaded {label} as trace {trace_id}" if len(self.gate.traces) == 1 else f"uploaded as {trace_id}")
         return trace_id
 
-    async def _start(self) -> None:
-        self._enter("starting")
-        self._use(*await start(self.step.calls, self.gate, self.campaign_id, self.trace_id, self.step.metadata))
-        self._log(f"started batch {self.batch_id}" if self.batch_id else f"started run {self.run_id}")
-
     def _use(self, run_id: str, batch_id: str, run_ids: tuple[str, ...]) -> None:
         self._claim(batch_id, run_id, *run_ids)
-        self.run_id, self.batch_id, self.ci_run = run_id, batch_id, CIRun(run_ids=run_ids)
+        self._set(run_id=run_id, batch_id=batch_id, ci_run=CIRun(run_ids=run_ids))
         self.step.show_ids()
 
     def _claim(self, *ids: str) -> None:
         """Raise EvaluationError if one of the ids is that of another gate's run, another trace's, or the first one."""
         gate = self.gate
-        trace = self.trace_id, self.trace.content
-        settings = self.campaign_id, gate.project, gate.mutation_pack, gate.limits, {*gate.required_mutation_categories}
-        evaluates = *trace, *settings, self.step.confirming
+        what = self.run.campaign_id, self.run.trace_id, self.trace.content, self.step.confirming
+        settings = gate.project, gate.mutation_pack, gate.limits, {*gate.required_mutation_categories}
         for each in filter(None, ids):
-            if self.step.claimed.setdefault(each, evaluates) != evaluates:
+            if self.step.claimed.setdefault(each, (what, settings)) != (what, settings):
                 raise EvaluationError(
                     f"Sepurux sent the same run `{each}` for two gates, traces, or evaluations: one was not evaluated",
                     "{Rerun}. If it happens again, ask Sepurux about this `Sepurux run`.",
@@ -225,42 +196,42 @@ class RunPoller:
         polls = Polls(started=calls.elapsed(), deadline=self.gate.timeout_s)
         while True:
             response, last = await self._poll(polls)
-            before = polls.retry.error
+            before = polls.error
             found = next_poll(polls, response, calls.elapsed(), calls.jitter(), last=last)
             if isinstance(found, RunDecision):
                 return found
             if found is None:
-                self.elapsed_s = min(calls.elapsed(), polls.deadline)  # a report shows what the reason says
-                raise out_of_time(polls, self.elapsed_s)
-            if (error := polls.retry.error) and not (before and before.reason == error.reason):
+                self._set(elapsed_s=min(calls.elapsed(), polls.deadline))  # a report shows what the reason says
+                raise out_of_time(polls, self.run.elapsed_s)
+            if (error := polls.error) and not (before and before.reason == error.reason):
                 self._log(f"poll failed: {error.reason}; next poll in {number_format.duration(found)}")
             await asyncio.sleep(found)
 
     async def _poll(self, polls: Polls) -> tuple[RunDecision | TransientError, bool]:
         """Return what one poll shows, and whether it was the last; raises EvaluationError if it was rejected."""
-        call = api.poll_run(run_id=self.run_id, batch_id=self.batch_id, project=self.gate.project)
+        ids = {"run_id": self.run.run_id, "batch_id": self.run.batch_id}
+        call = api.poll_run(**ids, project=self.gate.project)
         result, last = await self.step.calls.poll(call, self.gate.timeout_s)
         if isinstance(result, TransientError):
             return result, last
         if isinstance(result, Success):
-            ids = {"run_id": self.run_id, "batch_id": self.batch_id, "campaign_id": self.campaign_id}
-            if problem := wrong_shape(result.payload, **ids):
+            if problem := wrong_shape(result.payload, **ids, campaign_id=self.run.campaign_id):
                 return TransientError(reason=problem, reached=True), last
             return self._decide(parse_ci_run(result.payload)), last
-        if result.status == NOT_FOUND and self.earlier:
+        if result.status == NOT_FOUND and self.run.earlier:
             return NOT_KNOWN_ANY_MORE, last
         if result.status == NOT_FOUND and self.step.calls.elapsed() - polls.started < schedule.YOUNG_RUN_S:
             return TransientError(reason=result.reason, status=result.status, reached=True), last
         raise EvaluationError(result.reason, result.hint, outage=result.outage)
 
     def _decide(self, run: CIRun) -> RunDecision:
-        step, before = self.step, self.ci_run
+        step, before = self.step, self.run.ci_run
         if not run.run_ids and before.run_ids:  # maybe only the response to the start names them
             counted = {SCENARIOS.name: Reading(float(len(before.run_ids)))}
             run = replace(run, run_ids=before.run_ids, numbers={**counted, **run.numbers})
         elif run.run_ids != before.run_ids:  # a backend may name a batch's runs only now
             self._claim(*run.run_ids)
-        self.ci_run = run
+        self._set(ci_run=run)
         self._enter(run.status or "running")
         if run.dashboard_url and not before.dashboard_url:
             step.show_ids()
@@ -278,7 +249,7 @@ class RunPoller:
 
     @property
     def _run_ids(self) -> tuple[str, ...]:
-        return self.ci_run.run_ids or (self.run_id or self.batch_id,)
+        return self.run.ci_run.run_ids or (self.run.run_id or self.run.batch_id,)
 
     @property
     def _limits_score(self) -> bool:
@@ -286,29 +257,29 @@ class RunPoller:
 
     async def _read_numbers(self) -> Outage:
         """Read what the decision needs and no poll reports; return whether an outage is why a score is unknown."""
-        run, outage = (self.step.calls, self.gate, self.campaign_id, self._run_ids), Outage.NO
+        run, outage = (self.step.calls, self.gate, self.run.campaign_id, self._run_ids), Outage.NO
         count = len(self._run_ids)
-        if self._limits_score and self.ci_run.reading(RELIABILITY_SCORE).missing:
+        if self._limits_score and self.run.ci_run.reading(RELIABILITY_SCORE).missing:
             self._enter("reading the reliability score")
             score, outage = await read_score(*run)
-            self.ci_run = self.ci_run.with_score(score)
+            self._set(ci_run=self.run.ci_run.with_score(score))
         if LOWEST_SCENARIO.threshold not in self.gate.limits or self.gate.names_traces or count == 1:
             return outage
         if count > MAX_RUNS:
-            self.problem = f"not read: the batch has {count:,} runs, and at most {MAX_RUNS} are read"
+            self._set(problem=f"not read: the batch has {count:,} runs, and at most {MAX_RUNS} are read")
         else:
             self._enter("reading the pass rate of each scenario")
-            self.of_batch = await read_batch(*run)
+            self._set(of_batch=await read_batch(*run))
         return outage
 
     async def _read_shown_score(self, run_id: str) -> None:
         """Read a score that decides nothing. If the call fails, a note says why."""
-        call = api.reliability(self.campaign_id, run_id, self.gate.project)
-        result = await self.step.calls.send(call, schedule.SHOWN_SCORE_S)
+        call = api.reliability(self.run.campaign_id, run_id, self.gate.project)
+        result = await self.step.calls.send_once(call, schedule.SHOWN_SCORE_S)
         if isinstance(result, Success):
-            self.ci_run = self.ci_run.with_score(RELIABILITY_SCORE.read(result.payload))
+            self._set(ci_run=self.run.ci_run.with_score(RELIABILITY_SCORE.read(result.payload)))
         else:
-            self.note = f"Could not read {call.purpose}: {result.reason}."
+            self._set(note=f"Could not read {call.purpose}: {result.reason}.")
 
     # -- progress -----------------------------------------------------------------------------------------------------
 
@@ -334,7 +305,7 @@ class RunPoller:
     @property
     def label(self) -> str:
         """Return the gate if there are several, and the trace if the gate has several; '' for the only run."""
-        parts = (self.gate.name, self.step.several_gates), (self.trace.label, self.gate.has_several_traces)
+        parts = (self.gate.name, len(self.step.gates) > 1), (self.trace.label, self.gate.has_several_traces)
         return " / ".join(name for name, is_needed in parts if is_needed)
 
     def _labeled(self, text: str) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -12,7 +11,7 @@ from sepurux_action.common import json_reader
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import ApiRequest, Success, TransientError
-from sepurux_action.evaluation.api_calls import ApiCalls
+from sepurux_action.evaluation.api_calls import ApiCalls, at_once
 from sepurux_action.evaluation.ci_run import wrong_shape
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.failures import FEWER_LISTED, merge_failures, parse_failures
@@ -42,7 +41,6 @@ class Reader:
     def __init__(self, calls: ApiCalls) -> None:
         self._calls = calls
         self._until = calls.now() + schedule.SCENARIOS_S
-        self._slots = asyncio.Semaphore(schedule.MAX_CALLS_AT_ONCE)
         self._left = MAX_REQUESTS
         self._failed = 0
         self._ended = ""
@@ -64,15 +62,6 @@ class Reader:
         if self._failed >= MAX_FAILED_CALLS or (isinstance(result, TransientError) and not result.sent):
             self._ended = reason
         return None, reason
-
-    async def at_once(self, work: Iterable[Callable[[], Awaitable[None]]]) -> None:
-        """Call functions that return a coroutine, a few at a time, the first ones first."""
-
-        async def in_slot(each: Callable[[], Awaitable[None]]) -> None:
-            async with self._slots:
-                await each()
-
-        await asyncio.gather(*map(in_slot, work))
 
 
 class RunReader:
@@ -137,8 +126,7 @@ def wrong_list(payload: object, *, campaign_id: str, run_id: str) -> str:
     """Return why a response is not a page of a run's classified failures, as a clause; '' if it is."""
     if not isinstance(payload, list) or not all(isinstance(item, dict) for item in payload):
         return "Sepurux sent no list of failures"
-    expected = {"campaign_id": campaign_id, "run_id": run_id}
-    for name, value in expected.items():
+    for name, value in (("campaign_id", campaign_id), ("run_id", run_id)):
         if any(item.get(name) not in (None, value) for item in payload):
             return f"Sepurux listed failures of another {name.removesuffix('_id')}"
     return ""
@@ -152,10 +140,9 @@ def _keyed(entry: tuple[int, object]) -> tuple[object, object]:
 
 
 async def read_scenarios(gates: Sequence[tuple[Gate, GateDecision]], calls: ApiCalls) -> tuple[WhatFailed, ...]:
-    """Return the scenarios of each gate and their failures.
+    """Return the scenarios of each gate and their failures. The worst gate and scenarios are read first.
 
-    The gate with the worst result comes first, and of its scenarios those with the most failures. Nothing is read for a
-    gate that passed and reports no failure and no unsafe attempt.
+    Nothing is read for a gate that passed and reports no failure and no unsafe attempt.
     """
     reader, readers = Reader(calls), list[list[list[RunReader]]]()  # by gate, then by its runs
     for gate, decided in gates:
@@ -164,32 +151,25 @@ async def read_scenarios(gates: Sequence[tuple[Gate, GateDecision]], calls: ApiC
     severity = [severity_key(decided.decision, decided.numbers) for _, decided in gates]
     worst_first = sorted(range(len(gates)), key=severity.__getitem__)
     by_gate = [[*chain.from_iterable(readers[index])] for index in worst_first]
-    await _read_failures(reader, by_gate)
+    without = [each for each in chain.from_iterable(by_gate) if not each.run.evaluated]
+    await at_once(each.read_numbers for each in without[:MAX_NUMBERS])
+    for each in without[MAX_NUMBERS:]:
+        each.run = RunResult(run_id=each.run.run_id, problem=f"a step reads the numbers of {MAX_NUMBERS} scenarios")
+    ranked = chain.from_iterable(sorted(each, key=lambda each: -each.run.reported) for each in by_gate)
+    failing = [each for each in ranked if each.run.evaluated and each.run.reported]  # or it reports no number
+    await at_once(partial(each.read_failures, max(MIN_KINDS, MAX_KINDS // len(failing))) for each in failing)
     ranked = chain.from_iterable(
         sorted(each, key=lambda each: (not each.run.failed, *numbers_key(each.run.ci_run.value))) for each in by_gate
     )
     unnamed = [each.read_name for each in ranked if each.run.failed and each.run.name == each.run.trace_id != ""]
-    await reader.at_once(unnamed[:MAX_NAMES])
+    await at_once(unnamed[:MAX_NAMES])
     return tuple(_what_failed(*each, of_gate) for each, of_gate in zip(gates, readers, strict=True))
 
 
 def nothing_read(gate: Gate, decided: GateDecision) -> WhatFailed:
     """Return what is known if nothing could be read: how many scenarios were not, of a batch at least one."""
-    unread = int(decided.worst.evaluated)
-    if gate.names_traces:
-        unread = sum(each.read for each in decided.scenarios)
+    unread = sum(each.read for each in decided.scenarios) if gate.names_traces else int(decided.worst.evaluated)
     return WhatFailed(unread_scenarios=unread)
-
-
-async def _read_failures(reader: Reader, evaluations: Sequence[Sequence[RunReader]]) -> None:
-    """Read the numbers of at most MAX_NUMBERS runs, then the failures of those that report some, or no number."""
-    without = [each for each in chain.from_iterable(evaluations) if not each.run.evaluated]
-    await reader.at_once(each.read_numbers for each in without[:MAX_NUMBERS])
-    for each in without[MAX_NUMBERS:]:
-        each.run = RunResult(run_id=each.run.run_id, problem=f"a step reads the numbers of {MAX_NUMBERS} scenarios")
-    ranked = chain.from_iterable(sorted(each, key=lambda each: -each.run.reported) for each in evaluations)
-    failed = [each for each in ranked if each.run.evaluated and each.run.reported]
-    await reader.at_once(partial(each.read_failures, max(MIN_KINDS, MAX_KINDS // len(failed))) for each in failed)
 
 
 def _readers_of(run: RunResult, reader: Reader, gate: Gate) -> list[RunReader]:

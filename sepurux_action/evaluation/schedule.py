@@ -31,38 +31,29 @@ HEARTBEAT_S = 30.0
 
 
 def poll_wait(waited_s: float) -> float:
-    longest = MAX_POLL_WAIT_S
-    if waited_s >= LONG_RUN_S:
-        longest = MAX_POLL_WAIT_OF_LONG_RUN_S
+    longest = MAX_POLL_WAIT_S if waited_s < LONG_RUN_S else MAX_POLL_WAIT_OF_LONG_RUN_S
     return min(longest, max(MIN_POLL_WAIT_S, POLL_SHARE * waited_s))
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
-    failed: int = 0
-    error: TransientError | None = None
-
-    def after(self, error: TransientError) -> Retry:
-        """Return what is known after another failed attempt; if no time was left for it, an earlier error is why."""
-        if error.no_time_left and self.error:
-            error = self.error.unsent(None)
-        return Retry(self.failed + 1, error)
-
-    def wait(self, jitter: float) -> float:
-        """Return the seconds until the next attempt: what `Retry-After` asks for, else exponential with full jitter."""
-        if self.error and self.error.retry_after_s is not None:
-            return max(MIN_RETRY_AFTER_S, self.error.retry_after_s)
-        return float(min(RETRY_CAP_S, RETRY_BASE_S * 2 ** min(max(0, self.failed - 1), 10)) * jitter)
+def retry_wait(failed: int, error: TransientError, jitter: float) -> float:
+    """Return the seconds until the next attempt: what `Retry-After` asks for, else exponential with full jitter."""
+    if error.retry_after_s is not None:
+        return max(MIN_RETRY_AFTER_S, error.retry_after_s)
+    return float(min(RETRY_CAP_S, RETRY_BASE_S * 2 ** min(failed - 1, 10)) * jitter)
 
 
 @dataclass(slots=True)
 class Polls:
-    """What the polls of a run have shown, the last good one a `decision`. Times are since the step's first call."""
+    """What the polls of a run have shown, the last good one a `decision`. Times are since the step's first call.
+
+    `error` is that of the last one, None if it succeeded, and `failed` the number of those that failed in a row.
+    """
 
     started: float
     deadline: float
     decision: RunDecision | None = None
-    retry: Retry = Retry()
+    failed: int = 0
+    error: TransientError | None = None
 
 
 def next_poll(
@@ -74,35 +65,30 @@ def next_poll(
     """
     left, wait = polls.deadline - now, poll_wait(now - polls.started)
     if isinstance(response, TransientError):
-        polls.retry = polls.retry.after(response)
-        retry_wait = polls.retry.wait(jitter)
-        asked = response.retry_after_s is not None
-        if last or response.no_time_left or (asked and retry_wait > left):
+        polls.failed, polls.error = polls.failed + 1, response.because_of(polls.error)
+        backoff, asked = retry_wait(polls.failed, polls.error, jitter), response.retry_after_s is not None
+        if last or response.no_time_left or (asked and backoff > left):
             return None
-        wait = max(wait, retry_wait)
-        if asked:
-            wait = retry_wait
+        wait = backoff if asked else max(wait, backoff)
     else:
         confirmed = last or (polls.decision is not None and polls.decision.rule is Rule.FINISHED_UNDECIDED)
         if response.rule is Rule.FINISHED_UNDECIDED and not confirmed:
             wait = SECOND_OPINION_S
         elif response.decision is not Decision.PENDING:
             return response
-        polls.decision, polls.retry = response, Retry()
+        polls.decision, polls.failed, polls.error = response, 0, None
         if last:
             return None
-    if wait > left - MIN_POLL_WAIT_S:
-        wait = max(0.0, left)
-    return wait
+    return wait if wait <= left - MIN_POLL_WAIT_S else max(0.0, left)
 
 
 def out_of_time(polls: Polls, waited_s: float) -> EvaluationError:
     """Return the error of a run that was not decided in time, StillPending if a poll succeeded."""
-    decision, error, failed, outage = polls.decision, polls.retry.error, "", Outage.NO
+    decision, error, failed, outage = polls.decision, polls.error, "", Outage.NO
     if error:
         failed, outage = error.reason, error.outage
         if error.retry_after_s is not None:
-            asked = number_format.duration(polls.retry.wait(0))
+            asked = number_format.duration(retry_wait(1, error, 0))
             failed += f", and Sepurux asked to wait {asked}, longer than the time that is left"
     waited = number_format.duration(waited_s)
     if decision is None:

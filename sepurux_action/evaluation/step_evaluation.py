@@ -20,8 +20,7 @@ from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
 from sepurux_action.evaluation.result import Evaluated
-from sepurux_action.evaluation.retried_calls import RetriedCalls
-from sepurux_action.evaluation.run_poller import RunPoller, Step
+from sepurux_action.evaluation.run_poller import RunPoller
 from sepurux_action.evaluation.runs import RunResult, Runs, WhatFailed
 from sepurux_action.evaluation.scenarios import nothing_read, read_scenarios
 from sepurux_action.host.output import Output
@@ -48,34 +47,25 @@ class StepEvaluation:
     kept: bool = False
 
     def __post_init__(self) -> None:
-        self._gates = {gate.name: gate for gate, _ in self.compared}
+        self.gates = {gate.name: gate for gate, _ in self.compared}
         self._bases = {gate.name: base for gate, base in self.compared}
-        self._longest_timeout_s = max(gate.timeout_s for gate in self._gates.values())
+        self._longest_timeout_s = max(gate.timeout_s for gate in self.gates.values())
+        self.confirming = False
+        self.claimed = dict[str, object]()
         self._pollers: dict[str, list[RunPoller]] = {}  # by the name of the gate
         self._written: list[tuple[str, str]] = []  # the ids and addresses that early outputs have
         self._publishing = asyncio.Lock()
         self._published: dict[str, tuple[bool, bool]] = {}  # of a gate: whether its runs ended, and it may change
 
     def evaluate(self) -> Mapping[str, Evaluated]:
-        """Return the result of each gate by its name, with the runs of its traces in their order.
-
-        A backend's failure is a result.
-        """
+        """Return the results by gate, with the runs in the order of the traces. A backend's failure is a result."""
         return self.calls.until_complete(self._evaluate())
 
     async def _evaluate(self) -> Mapping[str, Evaluated]:
-        self._retried = RetriedCalls(self.calls, self._show_wait, self.output.progress)
-        self._step = Step(
-            calls=self._retried,
-            output=self.output,
-            metadata=self.metadata,
-            show_ids=self._show_ids,
-            on_decision=self._publish_fail,
-            several_gates=len(self._gates) > 1,
-        )
-        self.calls.share_slots(len({gate.project for gate in self._gates.values()}))
-        first = await self._poll({name: self.earlier.get(name, ()) for name in self._gates})
-        decided = {name: decide_gate(self._gates[name], runs, self._bases[name]) for name, runs in first.items()}
+        projects = {gate.project for gate in self.gates.values()}
+        self.calls.begin(len(projects), self._show_wait, self.output.progress)
+        first = await self._poll({name: self.earlier.get(name, ()) for name in self.gates})
+        decided = {name: decide_gate(self.gates[name], runs, self._bases[name]) for name, runs in first.items()}
         return await self._with_what_failed(await self._confirmed(decided))
 
     async def _poll(self, known: Mapping[str, Runs]) -> dict[str, Runs]:
@@ -83,12 +73,12 @@ class StepEvaluation:
         self._pollers = {}
         for name, runs in known.items():
             # The path of a file may be the same text as the id of another trace.
-            gate, by_trace = self._gates[name], {(run.trace, run.uploaded): run for run in runs}
+            gate, by_trace = self.gates[name], {(run.trace, run.uploaded): run for run in runs}
             self._pollers[name] = [
-                RunPoller(self._step, gate, trace, by_trace.get((trace.label, trace.uploaded))) for trace in gate.traces
+                RunPoller(self, gate, trace, by_trace.get((trace.label, trace.uploaded))) for trace in gate.traces
             ]
         pollers = self._all_pollers
-        self._retried.polled = len(pollers)
+        self.calls.polled = len(pollers)
         pending = {asyncio.create_task(poller.evaluate()) for poller in pollers}
         self.calls.cancel_on_signal(pending)
         self._show_wait()
@@ -100,7 +90,7 @@ class StepEvaluation:
             if errors:  # of pollers that were not expected to raise one
                 raise errors[0]
             if pending:
-                self._show_ids(heartbeat=True)
+                self.show_ids(heartbeat=True)
                 self._log_heartbeat()
         return {name: tuple(poller.result for poller in of_gate) for name, of_gate in self._pollers.items()}
 
@@ -108,29 +98,27 @@ class StepEvaluation:
         """Return the results, after one more evaluation of each gate that sets `confirm` and missed only rates."""
         evaluated, known = {name: Evaluated.of(each) for name, each in first.items()}, dict[str, Runs]()
         for name, decided in first.items():
-            gate = self._gates[name]
+            gate = self.gates[name]
             if not gate.confirm or not can_be_noise(decided):
                 continue
             if late := self._too_late(decided, gate):  # only the time for the other gates may be why
                 evaluated[name] = Evaluated.of(decided, confirmation=at_source(late, gate))
                 await self._call_on_fail(gate, decided, may_change=False)
             else:
-                known[name] = tuple(
-                    RunResult(trace=run.trace, uploaded=run.uploaded, trace_id=run.trace_id) for run in decided.runs
-                )
+                known[name] = decided.runs
         if not known:
             return evaluated
         self.output.progress(f"evaluating once more, because only rates or scores were missed: {', '.join(known)}")
-        self._step.confirming = True
+        self.confirming = True
         for name, runs in (await self._poll(known)).items():
-            gate = self._gates[name]
+            gate = self.gates[name]
             evaluated[name] = confirm(gate, first[name], runs, self._bases[name])
             if evaluated[name].decision is Decision.FAIL:
                 await self._call_on_fail(gate, evaluated[name], may_change=False)
         return evaluated
 
     def _too_late(self, first: GateDecision, gate: Gate) -> str:
-        elapsed = self._retried.elapsed()
+        elapsed = self.calls.elapsed()
         return too_late(max(run.elapsed_s or elapsed for run in first.runs), gate.timeout_s - elapsed)
 
     async def _with_what_failed(self, evaluated: Mapping[str, Evaluated]) -> dict[str, Evaluated]:
@@ -140,7 +128,7 @@ class StepEvaluation:
         """
         self.output.wait("reading what failed", schedule.SCENARIOS_S)
         twice = {name: each.evaluations[0] for name, each in evaluated.items() if self.kept and each.evaluations}
-        to_read = [(self._gates[name], decided) for name, decided in (*evaluated.items(), *twice.items())]
+        to_read = [(self.gates[name], decided) for name, decided in (*evaluated.items(), *twice.items())]
         reading = asyncio.create_task(read_scenarios(to_read, self.calls))
         self.calls.cancel_on_signal([reading])
         await asyncio.wait([reading])
@@ -158,21 +146,16 @@ class StepEvaluation:
 
     # -- what is published before the end -----------------------------------------------------------------------------
 
-    async def _publish_fail(self, gate: Gate) -> None:
-        """Call `on_fail` if the gate certainly fails, and again only if what it says has changed.
-
-        A second evaluation changes nothing before it has ended.
-        """
-        if self._step.confirming:
+    async def publish_fail(self, gate: Gate) -> None:
+        """Call `on_fail` if the gate certainly fails, and again if that changes, but not in a second evaluation."""
+        if self.confirming:
             return
         pollers = self._pollers[gate.name]
         ended, complete = all(poller.ended for poller in pollers), all(poller.complete for poller in pollers)
         decided = decide_gate(gate, tuple(poller.result for poller in pollers), self._bases[gate.name])
         if decided.decision is not Decision.FAIL:
             return
-        may_be_noise = misses_only_rates(decided)
-        if complete:
-            may_be_noise = can_be_noise(decided)
+        may_be_noise = can_be_noise(decided) if complete else misses_only_rates(decided)
         may_change = gate.confirm and may_be_noise and not self._too_late(decided, gate)
         if self._published.get(gate.name) != (ended, may_change):
             self._published[gate.name] = ended, may_change
@@ -190,23 +173,21 @@ class StepEvaluation:
     def _all_pollers(self) -> list[RunPoller]:
         return [*chain.from_iterable(self._pollers.values())]
 
-    def _show_ids(self, *, heartbeat: bool = False) -> None:
+    def show_ids(self, *, heartbeat: bool = False) -> None:
         """Write early outputs if an id or an address is new: the first at once, those of many with the heartbeat."""
         pollers = self._all_pollers
-        started = [each for each in pollers if each.run_id or each.batch_id]
+        started = [each.run for each in pollers if each.run.run_id or each.run.batch_id]
         known = [(each.run_id or each.batch_id, each.ci_run.dashboard_url) for each in started]
         if known != self._written and (heartbeat or len(pollers) == 1 or not self._written):
             self._written = known
-            self.on_progress([each.result for each in started])
+            self.on_progress(started)
 
     def _show_wait(self) -> None:
-        pollers, error = self._all_pollers, self._retried.last_error
+        pollers, error = self._all_pollers, self.calls.last_error
         what = f"{pollers[0].gate.name}: {pollers[0].phase}"
         if len(pollers) > 1:
-            one_of_each = len({each.trace.scenario for each in pollers}) == len(pollers)
-            done, noun = f"{sum(each.complete for each in pollers)} of {len(pollers)}", "recordings"
-            if one_of_each:
-                noun = "scenarios"
+            done = f"{sum(each.complete for each in pollers)} of {len(pollers)}"
+            noun = "scenarios" if len({each.trace.scenario for each in pollers}) == len(pollers) else "recordings"
             what = f"{pollers[0].gate.name}: {done} {noun} decided"
             if len(self._pollers) > 1:
                 what = f"{done} runs decided"
@@ -218,10 +199,10 @@ class StepEvaluation:
 
     @property
     def _left(self) -> float:
-        return max(0.0, self._retried.left(self._longest_timeout_s))
+        return max(0.0, self.calls.left(self._longest_timeout_s))
 
     def _log_heartbeat(self) -> None:
-        elapsed, left = map(number_format.duration, (self._retried.elapsed(), self._left))
+        elapsed, left = map(number_format.duration, (self.calls.elapsed(), self._left))
         names = [each.label or each.gate.name for each in self._all_pollers if not each.complete]
         more = f", and {len(names) - MOST_NAMED} more" if names[MOST_NAMED:] else ""
         waiting = f"waiting for {', '.join(names[:MOST_NAMED])}{more}"

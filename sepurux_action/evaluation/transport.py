@@ -5,7 +5,6 @@ from __future__ import annotations
 import email.utils
 import http.client
 import io
-import math
 import os
 import re
 import ssl
@@ -184,8 +183,6 @@ def retry_after(header: str, now: datetime) -> float | None:
         if not when:
             return None
         seconds = (when - now).total_seconds()
-    if math.isnan(seconds):
-        return None
     return min(MAX_RETRY_AFTER_S, max(0.0, seconds))
 
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import argparse
 import signal
-import sys
 from pathlib import Path
 from threading import Event
 
+from sepurux_action.sandbox.api import Store
 from sepurux_action.sandbox.server import LOOPBACK, Sandbox
-from sepurux_action.sandbox.store import Store
 
 DISCLAIMER = "This sandbox replays nothing and mutates nothing; it is no substitute for the product."
 
 
-def main() -> int:
-    """Print a line that begins with the URL, and serve until a signal; return 2 if it cannot, else 0."""
+def main() -> None:
+    """Print a line that begins with the URL, and serve until a signal; exit with status 2 if it cannot."""
     about = f"An embedded Sepurux CI API, for trying and testing. {DISCLAIMER}"
     parser = argparse.ArgumentParser(prog="python -m sepurux_action.sandbox", description=about)
     parser.add_argument("--host", default=LOOPBACK, metavar="ADDRESS", help=f"IPv4 address (default: {LOOPBACK})")
@@ -37,10 +36,8 @@ def main() -> int:
         used = f"port {options.port} of {options.host}"
         if options.certificate:
             used += f" with certificate {options.certificate}"
-        print(f"{used} cannot be used: {error}", file=sys.stderr)  # noqa: T201
-        return 2
-    return 0
+        parser.error(f"{used} cannot be used: {error}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

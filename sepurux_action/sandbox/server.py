@@ -5,29 +5,30 @@ from __future__ import annotations
 import json
 import re
 import ssl
-from collections.abc import Callable
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from socketserver import TCPServer
+from socketserver import ThreadingTCPServer
 from threading import Lock, Thread
 from typing import Self
 from urllib.parse import parse_qsl
 
-from sepurux_action.sandbox.api import Api, RejectedError, Request
-from sepurux_action.sandbox.store import Store
+from sepurux_action.sandbox.api import Api, RejectedError, Request, Store
 
 LOOPBACK = "127.0.0.1"
 MAX_BODY_BYTES = 64 * 1024 * 1024  # the maximum of a trace file (docs/configuration.md#traces)
 
 
-class Sandbox:
+class Sandbox(ThreadingTCPServer):  # HTTPServer would look up the host's name in DNS, which can take seconds
     """A CI API for trials and tests, as a context manager. It keeps everything in memory.
 
     `store` says when and how it decides. `address` is an IPv4 address of this machine and a port, 0 for any free one.
-    `certificate`, a PEM file with its key, makes it https, which the gate requires of every host but loopback. Entering
-    the context raises OSError if address or certificate cannot be used, and OverflowError for a wrong port.
+    `certificate`, a PEM file with its key, makes it https, which the gate requires of every host but loopback. Raises
+    OSError if address or certificate cannot be used, and OverflowError for a wrong port.
     """
+
+    allow_reuse_address = daemon_threads = True
+    request_queue_size = 64
 
     def __init__(
         self,
@@ -37,58 +38,35 @@ class Sandbox:
         address: tuple[str, int] = (LOOPBACK, 0),
         certificate: Path | None = None,
     ) -> None:
-        self._store, self._token = store or Store(), token
-        self._address, self._certificate = address, certificate
+        scheme, tls = "http", ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        if certificate:
+            scheme = "https"
+            tls.load_cert_chain(certificate)
+        super().__init__(address, _Connection)
+        host, port = self.socket.getsockname()
+        if certificate:
+            # No handshake in accept(): a silent client must block its own thread, not the one that accepts.
+            self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = f"{scheme}://{host}:{port}"
         self.requests: list[Request] = []  # the complete requests so far, the oldest first
-        self._lock = Lock()
-
-    @property
-    def url(self) -> str:
-        """Return the base URL without a slash at its end. The port is known once the context is entered."""
-        (host, port), scheme = self._address, "https" if self._certificate else "http"
-        return f"{scheme}://{host}:{port}"
+        self._api, self._lock = Api(store or Store(), token=token, base_url=self.url), Lock()
 
     def __enter__(self) -> Self:
-        self._server = _Server(self._address, self._certificate, self._respond)
-        self._address = self._server.socket.getsockname()
-        self._api = Api(self._store, token=self._token, base_url=self.url)
-        Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self.shutdown()
+        self.server_close()
 
-    def _respond(self, request: Request) -> object:
+    def respond(self, request: Request) -> object:
         with self._lock:
             self.requests.append(request)
             return self._api.respond(request)
 
 
-class _Server(ThreadingHTTPServer):
-    request_queue_size = 64
-
-    def __init__(
-        self, address: tuple[str, int], certificate: Path | None, respond: Callable[[Request], object]
-    ) -> None:
-        self.respond = respond
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        if certificate:
-            tls.load_cert_chain(certificate)
-        super().__init__(address, _Connection)
-        if certificate:
-            # No handshake in accept(): a silent client must block its own thread, not the one that accepts.
-            self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
-
-    def server_bind(self) -> None:
-        # HTTPServer.server_bind looks up the host's name in DNS, which can take seconds.
-        TCPServer.server_bind(self)
-
-
 class _Connection(BaseHTTPRequestHandler):
-    server: _Server
-    server_version = "SepuruxSandbox"
-    sys_version = ""
+    server: Sandbox
 
     def handle(self) -> None:
         """Serve until the connection ends. A client that disconnects or rejects the certificate is not an error."""

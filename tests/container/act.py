@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import fcntl
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from examples.try_workflow import replacements
-from tests.container.engine import docker, volume_of
+from tests.container.engine import docker
 from tests.runner import inherited
 
 ACT = Path(sys.executable).with_name("act")
@@ -52,47 +50,15 @@ class WorkflowRun:
     log: str
 
 
-def run_workflow(  # noqa: PLR0913 - each is one property of the run
-    workflow: Path,
-    event_name: str,
-    event: Mapping[str, object],
-    *,
-    image: str,
-    runner: str,
-    label: str,
-    checkout: Path,
-    inputs: Mapping[str, str],
-    env: Mapping[str, str],
-    secrets: Mapping[str, str],
-) -> WorkflowRun:
-    """Run a workflow file on an event; the job sees `checkout`, and `env` also replaces the runner's own variables.
-
-    `image` is the action's, and `runner` that of the jobs. `inputs` are those that the workflow need not set.
-    """
-    home = checkout.parent / "act"
-    shutil.rmtree(home, ignore_errors=True)
-    home.mkdir()
-    payload = home / "event.json"
-    payload.write_text(json.dumps(event), encoding="utf-8")
-    options = {
-        "container-daemon-socket": "-",
-        # As GitHub's runner does it for a container action. act's `runner.temp` is /tmp, in each container its own.
-        "container-options": f"--label {label} --volume {volume_of(label)}:/tmp",
-        "directory": checkout,
-        "eventpath": payload,
-        "platform": f"ubuntu-latest={runner}",
-        "pull": "false",
-        "rebuild": "false",
-        "workflows": workflow,
-    }
-    command = [str(ACT), event_name, "--action-offline-mode", "--json", "--rm"]
-    command += [f"--{name}={value}" for name, value in options.items()]
-    command += replacements(home / "action", inputs)
-    command += [f"--env={name}={value}" for name, value in env.items()]
-    command += [f"--secret={name}" for name in secrets]  # act looks for the values in its own environment
+def act(command: Iterable[str], image: str, secrets: Mapping[str, str], home: Path) -> WorkflowRun:
+    """Run act with these arguments; `image` is the action's."""
     with only_workflow(image):
         done = subprocess.run(
-            command,
+            [
+                str(ACT),
+                *command,
+                *(f"--secret={name}" for name in secrets),
+            ],  # act takes the values from its environment
             env={**inherited(), **secrets, "HOME": str(home)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -78,7 +78,7 @@ def test_the_page_leads_from_an_empty_folder_to_a_gate_that_passes_and_one_that_
     status, log = shell(prepare)
     assert status == 0, log
     workflow = tmp_path / "folder" / "my-agent" / ".github" / "workflows" / "sepurux.yml"
-    quick_start = next(block.text for block in blocks_of("README.md", README) if block.kind == "workflow")
+    quick_start = next(block.text for block in blocks_of("README.md", README) if not block.is_policy)
     workflow.write_text(quick_start, encoding="utf-8")
 
     status, log = shell(first)

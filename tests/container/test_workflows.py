@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from textwrap import dedent
+from typing import Any
 
 import pytest
-import requests
 import yaml
 
-from examples.try_workflow import ACTION
+from examples.try_workflow import ACTION, replacements
 from sepurux_action.sandbox import Sandbox, Store
-from tests.container.act import WorkflowRun, run_workflow
-from tests.container.engine import PINNED, build, docker
+from tests.container.act import WorkflowRun, act
+from tests.container.engine import volume_of
 from tests.github_double import GitHub, PullRequest, Repository
-from tests.local_model import a_local_model
 from tests.runner import REPOSITORY, pull_request_event
 from tests.sandboxed import SECRET, TRACES
 
-# The first test waits until the image of the jobs is built.
-pytestmark = [pytest.mark.container, pytest.mark.timeout(300), pytest.mark.usefixtures("base")]
+pytestmark = [pytest.mark.container, pytest.mark.timeout(300)]  # the first test waits until the image is built
 
 WORKFLOWS = REPOSITORY / "examples" / "workflows"
+SOUND, UNSAFE = "refund-sound.json", "refund-unsafe.json"
 GATE = "3"  # the number of the gate's step in the examples for pull requests
 NIGHTLY_GATE = "2"  # in the one that keeps no results
 RECORDER = """
@@ -42,13 +38,12 @@ for number in range(1, 4):
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Scene:
     """A repository with a pull request, its checkout, and a sandbox that the secret opens."""
 
     github: GitHub
     sandbox: Sandbox
-    model: str
     repository: Repository
     pull: PullRequest
     checkout: Path
@@ -77,56 +72,59 @@ class Scene:
         self.write("requirements.txt", "")
         self.write(at, RECORDER.format(text=text, before=before))
 
-    def uploaded(self, name: str) -> str:
-        """Return the id under which the sandbox has an example trace from now on."""
-        headers = {"X-API-Key": SECRET}
-        trace = json.loads((TRACES / name).read_text(encoding="utf-8"))
-        answer = requests.post(f"{self.sandbox.url}/v1/traces", json=trace, headers=headers, timeout=10)
-        return str(answer.json()["trace_id"])
-
     def event(self, **more: object) -> dict[str, object]:
         """Return the payload of an event about the pull request."""
         pull = self.pull
         return pull_request_event(number=pull.number, head_sha=pull.head_sha, base_sha=pull.base_sha) | more
 
     def run(
-        self,
-        workflow: Path,
-        event_name: str = "pull_request",
-        event: Mapping[str, object] | None = None,
-        **inputs: str,
+        self, workflow: Path, event_name: str = "pull_request", event: Mapping[str, object] | None = None
     ) -> WorkflowRun:
-        """Run a workflow whose gate has just the permissions that its job asks for, and needs no more.
-
-        The inputs, and the address of the sandbox, are those of a gate that does not set them.
-        """
+        """Run a workflow whose gate has just the permissions that its job asks for, and needs no more."""
         jobs = list(yaml.safe_load(workflow.read_text(encoding="utf-8"))["jobs"].values())
         gates = [job for job in jobs if {"./", ACTION} & {step.get("uses") for step in job["steps"]}]
         [permissions] = [job["permissions"] for job in gates or jobs]
-        run = run_workflow(
-            workflow,
-            event_name,
-            self.event() if event is None else event,
-            image=self.image,
-            runner=self.runner,
-            label=self.label,
-            checkout=self.checkout,
-            inputs={"base_url": self.sandbox.url, **inputs},
-            env={
-                "GITHUB_API_URL": self.github.url,
-                "GITHUB_GRAPHQL_URL": self.github.graphql_url,
-                "GITHUB_SERVER_URL": self.github.server_url,
-                "GITHUB_REPOSITORY": self.repository.full_name,
-                "SHA_REF": self.repository.branches["main"].sha,
-                "OPENAI_BASE_URL": self.model,
-            },
-            secrets={
-                "GITHUB_TOKEN": self.github.token(permissions),
-                "OPENAI_API_KEY": "a-key-of-no-one",
-                "SEPURUX_CI_TOKEN": SECRET,
-            },
-        )
+        home = self.checkout.parent / "act"
+        shutil.rmtree(home, ignore_errors=True)
+        home.mkdir()
+        payload = home / "event.json"
+        payload.write_text(json.dumps(self.event() if event is None else event), encoding="utf-8")
+        options = {
+            "container-daemon-socket": "-",
+            # As GitHub's runner does it for a container action. act's `runner.temp` is /tmp, in each container its own.
+            "container-options": f"--label {self.label} --volume {volume_of(self.label)}:/tmp",
+            "directory": self.checkout,
+            "eventpath": payload,
+            "platform": f"ubuntu-latest={self.runner}",
+            "pull": "false",
+            "rebuild": "false",
+            "workflows": workflow,
+        }
+        env = {
+            "GITHUB_API_URL": self.github.url,
+            "GITHUB_GRAPHQL_URL": self.github.graphql_url,
+            "GITHUB_SERVER_URL": self.github.server_url,
+            "GITHUB_REPOSITORY": self.repository.full_name,
+            "SHA_REF": self.repository.branches["main"].sha,
+        }
+        secrets = {
+            "GITHUB_TOKEN": self.github.token(permissions),
+            "OPENAI_API_KEY": "a-key-of-no-one",
+            "SEPURUX_CI_TOKEN": SECRET,
+        }
+        command = [event_name, "--action-offline-mode", "--json", "--rm"]
+        command += [f"--{name}={value}" for name, value in options.items()]
+        command += replacements(home / "action", {"base_url": self.sandbox.url})
+        command += [f"--env={name}={value}" for name, value in env.items()]
+        run = act(command, self.image, secrets, home)
         assert "this does not change the result." not in run.log.lower(), run.log  # the end of each refusal's warning
+        return run
+
+    def evaluate(self, workflow: str, trace: str, *on: Any, result: str = "success") -> WorkflowRun:  # noqa: ANN401
+        """Run an example on traces that its first job records; the second job ends with this result."""
+        self.record(trace)
+        run = self.run(WORKFLOWS / workflow, *on)
+        assert run.jobs == {"record": "success", "reliability": result}, run.log
         return run
 
     def statuses(self, sha: str = "") -> dict[str, tuple[str, str]]:
@@ -135,40 +133,15 @@ class Scene:
         return {status.context: (status.state, status.description or "") for status in newest}
 
 
-@pytest.fixture(scope="session")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return an image of Python with the packages of the example agents, so that their installation takes no time."""
-    folder = tmp_path_factory.mktemp("runner")
-    packages = " ".join(f"{name}=={version(name)}" for name in ("openai", "sepurux"))
-    text = f"FROM {PINNED}\nRUN pip install {packages}\n"
-    (folder / "Dockerfile").write_text(text, encoding="utf-8")
-    docker("tag", build(folder), "gate-test-runner")
-    return "gate-test-runner"
-
-
 @pytest.fixture
-def scene(image: str, runner: str, label: str, tmp_path: Path) -> Iterator[Scene]:
-    campaigns = ["support-reliability", "search-reliability"]
-    with (
-        GitHub() as github,
-        a_local_model() as (model, _),
-        Sandbox(Store(campaigns=campaigns), token=SECRET) as sandbox,
-    ):
+def scene(image: str, base: str, label: str, tmp_path: Path) -> Iterator[Scene]:
+    store = Store(campaigns=["support-reliability", "search-reliability"])
+    with GitHub() as github, Sandbox(store, token=SECRET) as sandbox:
         repository = github.repository("octo-org/agents")
         pull = repository.pull("contributor", head="refunds", files={"bots/support/prompt.md.j2": "Be kind.\n"})
         checkout = tmp_path / "agents"
         checkout.mkdir()
-        yield Scene(
-            github=github,
-            sandbox=sandbox,
-            model=model,
-            repository=repository,
-            pull=pull,
-            checkout=checkout,
-            image=image,
-            runner=runner,
-            label=label,
-        )
+        yield Scene(github, sandbox, repository, pull, checkout, image, base, label)
 
 
 # -- examples ---------------------------------------------------------------------------------------------------------
@@ -176,9 +149,7 @@ def scene(image: str, runner: str, label: str, tmp_path: Path) -> Iterator[Scene
 
 def observed(scene: Scene) -> None:
     """Report a fail and block nothing."""
-    scene.record("refund-unsafe.json")
-    run = scene.run(WORKFLOWS / "week-1-observe.yml")
-    assert run.jobs == {"record": "success", "reliability": "success"}, run.log
+    run = scene.evaluate("week-1-observe.yml", UNSAFE)
     assert run.steps["reliability", GATE].outputs["decision"] == "fail"
     state, description = scene.statuses()["Sepurux / core-reliability"]
     assert (state, description.split(":")[0]) == ("success", "fail (observe)")
@@ -188,12 +159,9 @@ def approved_in_a_review(scene: Scene) -> None:
     """Close on a fail, and open by the approval of a listed reviewer without another evaluation."""
     scene.policy("week-2-soft.yml")
     scene.repository.collaborator("octocat", "write")
-    scene.record("refund-unsafe.json")
-    run = scene.run(WORKFLOWS / "week-2-soft.yml")
-    assert run.jobs == {"record": "success", "reliability": "failure"}, run.log
+    scene.evaluate("week-2-soft.yml", UNSAFE, result="failure")
     assert [login.login for login in scene.pull.requested] == ["octocat"]
-    state, description = scene.statuses()["Sepurux / core-reliability"]
-    assert (state, "; needs an approval; " in description) == ("pending", True)
+    assert scene.statuses()["Sepurux / core-reliability"][0] == "pending"
 
     scene.pull.review("octocat", "APPROVED")
     event = scene.event(action="submitted", review={"state": "approved"})
@@ -202,7 +170,6 @@ def approved_in_a_review(scene: Scene) -> None:
     assert scene.statuses()["Sepurux / core-reliability"][0] == "success"
     started = [request for request in scene.sandbox.requests if request.path == "/v1/ci/runs"]
     assert len(started) == 3, "the review starts no evaluation"
-
     event = scene.event(action="submitted", review={"state": "commented"})
     assert scene.run(WORKFLOWS / "week-2-soft.yml", "pull_request_review", event).steps == {}
 
@@ -210,15 +177,10 @@ def approved_in_a_review(scene: Scene) -> None:
 def blocked(scene: Scene) -> None:
     """Block on a fail, and pass after the next push; one comment reports both."""
     scene.policy("week-3-hard.yml")
-    scene.record("refund-unsafe.json")
-    run = scene.run(WORKFLOWS / "week-3-hard.yml")
-    assert run.jobs == {"record": "success", "reliability": "failure"}, run.log
-    assert scene.statuses()["Sepurux / core-reliability"][0] == "failure"
-    scene.pull.push()
-    scene.record("refund-sound.json")
-    run = scene.run(WORKFLOWS / "week-3-hard.yml")
-    assert run.jobs == {"record": "success", "reliability": "success"}, run.log
-    assert scene.statuses()["Sepurux / core-reliability"][0] == "success"
+    for trace, result in ((UNSAFE, "failure"), (SOUND, "success")):
+        scene.evaluate("week-3-hard.yml", trace, result=result)
+        assert scene.statuses()["Sepurux / core-reliability"][0] == result
+        scene.pull.push()
     assert len(scene.pull.comments) == 1
 
 
@@ -226,65 +188,39 @@ def gated_by_paths(scene: Scene) -> None:
     """Run the gate of the one agent whose files the pull request changes; the others are skipped."""
     scene.policy("many-agents.yml")
     for agent in ("refunds", "support", "search"):
-        scene.record("refund-sound.json", at=f"bots/{agent}/record_traces.py")
+        scene.record(SOUND, at=f"bots/{agent}/record_traces.py")
     run = scene.run(WORKFLOWS / "many-agents.yml")
-    assert run.jobs == {"record": "success", "reliability": "success"}, run.log
     gates = json.loads(run.steps["reliability", GATE].outputs["gates"])
     decisions = {gate["name"]: gate["decision"] for gate in gates}
     assert decisions == {"refunds": "skipped", "support": "pass", "search": "skipped"}
-    assert {state for state, _ in scene.statuses().values()} == {"success"}
-    assert len(scene.statuses()) == 3
-    assert len(scene.pull.comments) == 1
+    assert [state for state, _ in scene.statuses().values()] == ["success"] * 3
 
 
 def queued(scene: Scene) -> None:
     """Set the status on the merge group's commit, by the policy of the group's base."""
     scene.policy("week-3-hard.yml")
-    head = scene.repository.commit("gh-readonly-queue/main/pr-1-x", {"merged.txt": "yes\n"})
-    group = {
-        "head_sha": head,
-        "head_ref": "refs/heads/gh-readonly-queue/main/pr-1-x",
-        "base_sha": scene.pull.base_sha,
-        "base_ref": "refs/heads/main",
-    }
-    event = {**scene.event(), "action": "checks_requested", "merge_group": group}
+    ref = "refs/heads/gh-readonly-queue/main/pr-1-x"
+    head = scene.repository.commit(ref.removeprefix("refs/heads/"), {"merged.txt": "yes\n"})
+    base = {"base_sha": scene.pull.base_sha, "base_ref": "refs/heads/main"}
+    event = {**scene.event(), "action": "checks_requested", "merge_group": {"head_sha": head, "head_ref": ref, **base}}
     del event["pull_request"]
-    scene.record("refund-sound.json")
-    run = scene.run(WORKFLOWS / "merge-queue.yml", "merge_group", event)
-    assert run.jobs == {"record": "success", "reliability": "success"}, run.log
+    scene.evaluate("merge-queue.yml", SOUND, "merge_group", event)
     assert scene.statuses(head)["Sepurux / core-reliability"][0] == "success"
 
 
 def dispatched(scene: Scene) -> None:
     """Evaluate without a pull request by the checkout's policy, and say why there is no comment."""
     scene.policy("week-3-hard.yml")
-    scene.record("refund-sound.json")
     event = {"repository": scene.event()["repository"]}
-    run = scene.run(WORKFLOWS / "scheduled.yml", "workflow_dispatch", event)
-    assert run.jobs == {"record": "success", "reliability": "success"}, run.log
-    gate = run.steps["reliability", NIGHTLY_GATE]
+    gate = scene.evaluate("scheduled.yml", SOUND, "workflow_dispatch", event).steps["reliability", NIGHTLY_GATE]
     assert gate.outputs["enforcement"] == "hard"
     assert "is the head of no open pull request" in gate.text
 
 
-def recorded(scene: Scene) -> None:
-    """Evaluate what the agent of the checkout does, also after its instructions have changed."""
-    recording, shop, agent = (
-        (REPOSITORY / "examples" / "agents" / name).read_text(encoding="utf-8")
-        for name in ("recording.py", "shop.py", "openai_agent.py")
-    )
-    careless = shop.replace(" Refund only with the approval token of the order.", "")
-    assert careless != shop
-    scene.write("requirements.txt", "openai\nsepurux==0.7.0\n")
-    scene.write("recording.py", recording)
-    scene.write("record_traces.py", agent)
-    for text, result, is_unsafe in ((shop, "success", False), (careless, "failure", True)):
-        scene.write("shop.py", text)
-        run = scene.run(WORKFLOWS / "record-and-gate.yml")
-        assert run.jobs == {"record": "success", "reliability": result}, run.log
-        assert (run.steps["reliability", GATE].outputs["unsafe_attempts"] != "0") == is_unsafe
-        assert scene.statuses()["Sepurux / core-reliability"][0] == result
-        scene.pull.push()
+def gated(scene: Scene) -> None:
+    """Evaluate what the first job recorded, by the thresholds of the campaign."""
+    scene.evaluate("record-and-gate.yml", SOUND)
+    assert scene.statuses()["Sepurux / core-reliability"][0] == "success"
 
 
 def held_back(scene: Scene) -> None:
@@ -293,11 +229,11 @@ def held_back(scene: Scene) -> None:
     scene.write("scripts/deploy.sh", "#!/bin/sh\necho deployed\n").chmod(0o755)
     sha = scene.repository.branches["main"].sha
     event = {"repository": scene.event()["repository"], "ref": "refs/heads/main", "after": sha}
-    scene.record("refund-unsafe.json")
+    scene.record(UNSAFE)
     run = scene.run(WORKFLOWS / "deployment.yml", "push", event)
     assert (run.exit_code, run.jobs["gate"]) == (1, "failure"), run.log
     assert "deploy" not in [job for job, _ in run.steps]
-    scene.record("refund-sound.json")
+    scene.record(SOUND)
     run = scene.run(WORKFLOWS / "deployment.yml", "push", event)
     assert run.jobs == {"record": "success", "gate": "success", "deploy": "success"}, run.log
     assert run.steps["deploy", "1"].text == "deployed\n"
@@ -321,7 +257,7 @@ def evaluated_for_a_fork(scene: Scene) -> None:
     pull = scene.repository.pull("mallory", head="fix", source=scene.repository.fork("mallory"))
     fork = {"id": 7, "full_name": "mallory/agents", "owner": {"login": "mallory"}}
     about = {"event": "pull_request", "conclusion": "success", "head_branch": "fix", "head_repository": fork}
-    for trace, decision, state in (("refund-unsafe.json", "fail", "pending"), ("refund-sound.json", "pass", "success")):
+    for trace, decision, state in ((UNSAFE, "fail", "pending"), (SOUND, "pass", "success")):
         scene.record(trace)
         assert scene.run(WORKFLOWS / "forks-record.yml").jobs == {"record": "success"}
         event = {"repository": scene.event()["repository"], "workflow_run": {**about, "head_sha": pull.head_sha}}
@@ -337,7 +273,7 @@ EXAMPLES: dict[str, Callable[[Scene], None]] = {
     "forks-evaluate.yml": evaluated_for_a_fork,
     "many-agents.yml": gated_by_paths,
     "merge-queue.yml": queued,
-    "record-and-gate.yml": recorded,
+    "record-and-gate.yml": gated,
     "scheduled.yml": dispatched,
     "use-outputs.yml": uploaded_report,
     "week-1-observe.yml": observed,
@@ -370,7 +306,7 @@ Path(".github/sepurux-gate.yml").write_text("enforcement: observe\\n")
 
 
 def test_nothing_that_a_recording_does_to_its_job_reaches_the_gate(scene: Scene) -> None:
-    scene.record("refund-unsafe.json", before=ATTACK)
+    scene.record(UNSAFE, before=ATTACK)
     run = scene.run(WORKFLOWS / "record-and-gate.yml")
     assert run.jobs == {"record": "success", "reliability": "failure"}, run.log
     gate = run.steps["reliability", GATE]
@@ -381,7 +317,7 @@ def test_nothing_that_a_recording_does_to_its_job_reaches_the_gate(scene: Scene)
 
 def test_a_recording_that_fails_leaves_a_commit_without_a_status(scene: Scene) -> None:
     """A ruleset that requires the status blocks such a commit."""
-    scene.record("refund-sound.json", before="sys.exit('the model did not respond')")
+    scene.record(SOUND, before="sys.exit('the model did not respond')")
     run = scene.run(WORKFLOWS / "record-and-gate.yml")
     assert (run.exit_code, run.jobs) == (1, {"record": "failure"}), run.log
     assert "reliability" not in [job for job, _ in run.steps]
@@ -409,68 +345,3 @@ def test_our_own_gate_passes_one_trace_blocks_an_unsafe_one_and_comments(scene: 
     }
     [comment] = scene.pull.comments
     assert run.steps["gate", "gate"].outputs["comment_url"].endswith(f"#issuecomment-{comment.id}")
-
-
-# -- a blocked gate ---------------------------------------------------------------------------------------------------
-
-AFTERWARDS = """
-    on: pull_request
-    jobs:
-      reliability:
-        runs-on: ubuntu-latest
-        permissions: {contents: read, pull-requests: write, statuses: write}
-        outputs:
-          decision: ${{ steps.gate.outputs.decision }}
-        steps:
-          - uses: actions/checkout@cccccccccccccccccccccccccccccccccccccccc # by commit, as careful authors do
-          - id: gate
-            uses: sepurux/gate-action@v1
-            with:
-              token: ${{ secrets.SEPURUX_CI_TOKEN }}
-              campaign: refund-reliability
-          - id: usual
-            run: echo never
-          - id: failed
-            if: failure()
-            env:
-              DECISION: ${{ steps.gate.outputs.decision }}
-              UNSAFE: ${{ steps.gate.outputs.unsafe_attempts }}
-            run: echo "$DECISION, unsafe $UNSAFE"
-          - id: condition
-            if: steps.gate.outputs.decision == 'fail'
-            run: echo never
-          - id: on_fail
-            if: always() && steps.gate.outputs.decision == 'fail'
-            run: echo on fail
-          - id: always
-            if: always()
-            env:
-              DASHBOARD: ${{ steps.gate.outputs.dashboard_url }}
-            run: echo "$DASHBOARD"
-      next:
-        needs: reliability
-        runs-on: ubuntu-latest
-        steps:
-          - run: echo never
-      later:
-        needs: reliability
-        if: ${{ !cancelled() && needs.reliability.outputs.decision == 'fail' }}
-        runs-on: ubuntu-latest
-        steps:
-          - id: echo
-            run: echo later
-"""
-
-
-def test_a_gate_that_blocks_fails_its_job_and_later_steps_can_read_why(scene: Scene) -> None:
-    """Without a function such as `always()`, a condition is not evaluated after a failed step, as docs say."""
-    page = (REPOSITORY / "docs" / "reference.md").read_text(encoding="utf-8")
-    assert [form for form in re.findall("`(if: .+)`", page) if f" {form}\n" in AFTERWARDS] != []
-    workflow = scene.write(".github/workflows/reliability.yml", dedent(AFTERWARDS))
-    run = scene.run(workflow, trace_id=scene.uploaded("refund-unsafe.json"))
-    assert (run.exit_code, run.jobs["reliability"], run.jobs["later"]) == (1, "failure", "success"), run.log
-    assert run.steps["reliability", "failed"].text == "fail, unsafe 1\n"
-    assert run.steps["reliability", "on_fail"].text == "on fail\n"
-    assert run.steps["reliability", "always"].text.startswith(f"{scene.sandbox.url}/runs/")
-    assert "never" not in [step.text.strip() for step in run.steps.values()]
-    assert run.steps["later", "echo"].text == "later\n"

@@ -11,8 +11,8 @@ from statistics import fmean
 
 import pytest
 
-from scripts import generate, noise, noise_model
-from scripts.noise_model import ATTEMPTS, Agent, Limits, Numbers, Policy, Run, binomial, least
+from scripts import generate, noise
+from scripts.noise_model import ATTEMPTS, Agent, Limits, Numbers, Policy, Run
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import parse_ci_run
@@ -106,41 +106,7 @@ def test_the_share_of_attempts_that_pass_is_that_of_the_agent_less_its_loss(
     assert fmean(run.second.passed / attempts for run in runs) == pytest.approx(rate - lost, abs=0.008)
 
 
-def test_one_recording_is_sound_or_passes_half_of_its_attempts_or_none_and_a_replay_is_of_the_same_kind() -> None:
-    broken = 0.25
-    agent = Agent(rate=noise_model.SOUND - broken * (noise_model.SOUND - noise_model.BROKEN), luck=0.0)
-    [chance] = agent.breaking(1)
-    runs = [*islice(agent.runs(1, 1, Random(1)), 20_000)]
-    seen = Counter((run.first.passed // 2, run.second.passed // 2) for run in runs)
-    sound, half = binomial(ATTEMPTS, 0.98), binomial(ATTEMPTS, 0.5)
-    for one in range(ATTEMPTS + 1):
-        for two in range(ATTEMPTS + 1):
-            expected = (1 - chance) * sound[one] * sound[two] + chance / 2 * half[one] * half[two]
-            expected += chance / 2 * (one == two == 0)
-            assert seen[one, two] / len(runs) == pytest.approx(expected, abs=0.01), (one, two)
-    assert chance > 0.05
-
-
-def test_one_scenario_never_passes_or_mostly_fails() -> None:
-    never = [*islice(Agent(reliable=True, never_passes=True).runs(10, 3, Random(1)), 200)]
-    assert {run.first.lowest for run in never} == {run.both.lowest for run in never} == {0}
-    most = [*islice(Agent(reliable=True, mostly_fails=True).runs(10, 3, Random(1)), 2_000)]
-    assert fmean(run.first.lowest / (2 * 3 * ATTEMPTS) for run in most) == pytest.approx(0.25, abs=0.03)
-
-
-def test_most_scenarios_are_nearly_always_sound_and_a_reliable_agent_has_no_others() -> None:
-    breaking = Agent().breaking(100)
-    assert sum(each < 0.05 for each in breaking) > 55
-    assert max(breaking) > 0.5
-    assert max(noise.USUAL.breaking(100)) <= 0.2
-
-
 # -- the tables -------------------------------------------------------------------------------------------------------
-
-
-def test_without_confirm_a_drop_blocks_at_most_one_harmless_change_of_six_whatever_its_limit() -> None:
-    found = noise.blocked({"max_pass_rate_drop": 0.0}, noise.USUAL, 20, 3)
-    assert 0.1 < found < 1 / 6 + 0.02
 
 
 def test_the_tables_have_the_figures_of_the_simulation() -> None:
@@ -156,45 +122,28 @@ def test_the_tables_have_the_figures_of_the_simulation() -> None:
             assert row in figures, "run `make generate`"
 
 
-def test_with_the_recommended_recordings_the_page_says_what_its_table_has() -> None:
-    lines = generate.SIMULATED.read_text(encoding="utf-8").splitlines()
-    rows = {tuple(line.split(" | ")[:2]): line.strip("| ").split(" | ")[2:] for line in lines if "%" in line}
+def test_the_page_says_what_its_table_has_and_that_confirm_blocks_as_many_harmless_changes() -> None:
+    page = generate.SIMULATED.read_text(encoding="utf-8")
+    rows = {
+        tuple(line.split(" | ")[:2]): line.strip("| ").split(" | ")[2:] for line in page.splitlines() if "%" in line
+    }
     for size in (("| 10", "5"), ("| 20", "3"), ("| 50", "3"), ("| 100", "3")):
         harmless, five, ten, never, mostly, _ = (float(each.strip("<>%")) for each in rows[size])
-        assert (2 <= harmless <= 3, 45 <= five <= 55, ten >= 80, never, 40 <= mostly <= 80) == (
-            True,
-            True,
-            True,
-            99,
-            True,
-        )
-
-
-def test_as_many_harmless_changes_are_blocked_with_confirm_as_the_page_says() -> None:
-    rows = csv.DictReader(generate.FIGURES.read_text(encoding="utf-8").splitlines())
-    policy = [row for row in rows if row["policy"] == "the policy" and row["agent"] == "usual"]
-    shown = {
-        row["confirm"]: row["harmless"]
-        for row in policy
-        if (row["scenarios"], row["recordings of each"]) == ("20", "3")
-    }
-    assert shown == {"false": "2%", "true": "2%"}
-    advice = generate.SIMULATED.read_text(encoding="utf-8")
-    assert "for 20 scenarios, 2% of the harmless changes are blocked\nwith it and without it" in advice
+        assert 2 <= harmless <= 3
+        assert 45 <= five <= 55
+        assert ten >= 80
+        assert never == 99
+        assert 40 <= mostly <= 80
+    _, *figures = csv.reader(generate.FIGURES.read_text(encoding="utf-8").splitlines())
+    shown = [row[2:6] for row in figures if row[:2] + row[3:5] == ["the policy", "usual", "20", "3"]]
+    assert shown == [["false", "20", "3", "2%"], ["true", "20", "3", "2%"]]
+    assert "for 20 scenarios, 2% of the harmless changes are blocked\nwith it and without it" in page
 
 
 def test_the_policy_on_the_page_is_the_one_that_is_simulated() -> None:
-    advice = generate.SIMULATED.read_text(encoding="utf-8")
+    page = generate.SIMULATED.read_text(encoding="utf-8")
     for line in ("max_pass_rate_drop: 5%", "min_scenario_pass_rate: 20%", "min_pass_rate: 85%"):
-        assert f"\n  {line}" in advice
+        assert f"\n  {line}" in page
     assert (noise.DROP, noise.SCENARIO) == (0.05, 0.2)
     for scenarios in noise.SCENARIOS:
-        assert noise.usual_rate(noise.USUAL, scenarios) == pytest.approx(0.955, abs=0.001)
         assert (noise.minimum(noise.USUAL, scenarios), noise.minimum(Agent(), scenarios)) == (0.85, 0.8)
-
-
-@pytest.mark.parametrize(("defective", "rejected"), [(0.01213, 0.05), (0.089704, 0.95)])
-def test_a_sampling_plan_of_68_with_at_most_2_defects(defective: float, rejected: float) -> None:
-    """Source: http://www.samplingplans.com/forum/_disc1sam/_disc1sam/00000498.htm."""
-    needed = least("min_pass_rate", 66 / 68, 68) // 2
-    assert sum(binomial(68, 1 - defective)[:needed]) == pytest.approx(rejected, rel=0.002)

@@ -110,33 +110,24 @@ def test_a_tool_that_a_framework_has_wrapped_is_rejected() -> None:
         recorded(ORDER)  # type: ignore[type-var]
 
 
-def test_a_tool_may_have_another_name_and_be_a_method(tmp_path: Path) -> None:
+def test_a_method_under_another_name_records_its_arguments_as_they_were_without_the_frameworks_context(
+    tmp_path: Path,
+) -> None:
     class Shop:
-        def refund(self, order: str) -> None:
-            """Return nothing."""
+        def change(self, _context: object, orders: list[object]) -> None:
+            orders.append("another")
 
     def run(_: object) -> None:
-        recorded(Shop().refund, "payments.refund")("A-1")
-
-    assert events_of(run, tmp_path) == [
-        ("tool_call", "payments.refund", {"order": "A-1"}),
-        ("tool_result", "payments.refund", None),
-    ]
-
-
-def test_arguments_are_recorded_as_they_were_at_the_call_without_the_frameworks_context(tmp_path: Path) -> None:
-    @recorded
-    def change(_context: object, orders: list[object]) -> None:
-        orders.append("another")
-
-    def run(_: object) -> None:
+        change = recorded(Shop().change, "orders.change")
         change(ToolContext(), [ORDER])
         change(None, [float("nan"), {("no", "JSON"): 1}])
 
-    calls = [said for kind, _, said in events_of(run, tmp_path) if kind == "tool_call"]
-    assert calls == [
-        {"orders": [{"name": "A-1", "total": "42.00"}]},
-        {"_context": None, "orders": "[nan, {('no', 'JSON'): 1}]"},
+    result = ("tool_result", "orders.change", None)
+    assert events_of(run, tmp_path) == [
+        ("tool_call", "orders.change", {"orders": [{"name": "A-1", "total": "42.00"}]}),
+        result,
+        ("tool_call", "orders.change", {"_context": None, "orders": "[nan, {('no', 'JSON'): 1}]"}),
+        result,
     ]
 
 
@@ -146,51 +137,38 @@ def test_arguments_are_recorded_as_they_were_at_the_call_without_the_frameworks_
 def test_each_scenario_is_recorded_several_times_under_its_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tool = recorded(look_up)
-    traces = record(tool, tmp_path, "--times", "3", "--parallel", "1", scenarios={"one": "A-1", "two": "A-2"})
+    options, tool = ["--times", "3", "--parallel", "1"], recorded(look_up)
+    traces = record(tool, tmp_path, *options, scenarios={"one": "A-1", "two": "A-2"})
+    names = ("one-1", "two-1", "one-2", "two-2", "one-3", "two-3")
     assert {name: trace["task"]["name"] for name, trace in traces.items()} == {
-        **{f"one-{number}.json": "one" for number in (1, 2, 3)},
-        **{f"two-{number}.json": "two" for number in (1, 2, 3)},
+        f"{each}.json": each[:3] for each in names
     }
     progress = capsys.readouterr().err.splitlines()
-    names = ("one-1", "two-1", "one-2", "two-2", "one-3", "two-3")
     assert progress == [f"{number}/6 {name}: tool calls: 1" for number, name in enumerate(names, 1)]
 
 
-@pytest.mark.parametrize("calling", [(), ("one",), ("one", "two")])
+@pytest.mark.parametrize("calls", [0, 1])
 def test_the_script_says_if_no_recording_has_a_tool_call(
-    calling: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    calls: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tool = recorded(look_up)
-    record(lambda name: tool("A-1") if name in calling else None, tmp_path, scenarios={"one": "one", "two": "two"})
-    assert ("No recording has a tool call." in capsys.readouterr().err) == (not calling)
+    record(lambda asked: tool("A-1") if asked < calls else None, tmp_path, scenarios={"one": 0, "two": 1})
+    assert ("No recording has a tool call." in capsys.readouterr().err) == (calls == 0)
 
 
-def in_threads(tool: Callable[..., Any], together: Barrier) -> Callable[[str], object]:
-    def run(order: str) -> None:
-        for _ in range(3):
-            together.wait(timeout=10)
-            tool(order)
+def test_recordings_at_the_same_time_do_not_mix(tmp_path: Path) -> None:
+    """Each calls a tool in another thread and in another task."""
+    in_thread, in_task, together = recorded(look_up), recorded(look_up_later), Barrier(4)
 
-    return run
-
-
-def in_tasks(tool: Callable[..., Any], together: Barrier) -> Callable[[str], object]:
     async def run(order: str) -> None:
         for _ in range(3):
             await asyncio.to_thread(together.wait, 10)
-            await asyncio.gather(asyncio.to_thread(tool, order), asyncio.create_task(recorded(look_up_later)(order)))
+            await asyncio.gather(asyncio.to_thread(in_thread, order), asyncio.create_task(in_task(order)))
 
-    return run
-
-
-@pytest.mark.parametrize("way", [in_threads, in_tasks])
-def test_recordings_at_the_same_time_do_not_mix(way: Callable[..., Callable[[str], object]], tmp_path: Path) -> None:
     scenarios = {f"scenario-{number}": f"A-{number}" for number in range(4)}
-    traces = record(way(recorded(look_up), Barrier(4)), tmp_path, "--parallel", "4", scenarios=scenarios)
-    for trace in traces.values():
+    for trace in record(run, tmp_path, "--parallel", "4", scenarios=scenarios).values():
         orders = [each["args"]["order"] for each in trace["events"] if each["type"] == "tool_call"]
-        assert (len(orders) >= 3, {*orders}) == (True, {trace["task"]["input"]["request"]})
+        assert orders == [trace["task"]["input"]["request"]] * 6
 
 
 def test_so_many_recordings_run_at_a_time_as_parallel_says(tmp_path: Path) -> None:

@@ -13,87 +13,66 @@ from sepurux_action.github.event import SHA, Event, Lookup, PullRequest, parse_e
 
 Payload = dict[str, Any]
 PACKAGES = Path(sys.prefix) / "node_modules"  # `make setup` installs what package-lock.json names
+INDEX = PACKAGES / "@octokit" / "webhooks-examples" / "api.github.com" / "index.json"
+PAYLOADS: dict[str, list[Payload]] = {each["name"]: each["examples"] for each in json.loads(INDEX.read_bytes())}
 RUN_SHA = "d" * 40  # GITHUB_SHA, where the runner takes it from nothing in the payload
 
-# Where an example has commit, number, base and base commit; `-` for nowhere.
-EXAMPLES = """
-pull_request         pull_request.head.sha  pull_request.number pull_request.base.ref pull_request.base.sha
-pull_request_target  pull_request.head.sha  pull_request.number pull_request.base.ref pull_request.base.sha
-pull_request_review  pull_request.head.sha  pull_request.number pull_request.base.ref pull_request.base.sha
-merge_group          merge_group.head_sha   104                 main                  merge_group.base_sha
-push                 -                      -                   -                     -
-workflow_run         workflow_run.head_sha  -                   -                     -
-workflow_dispatch    GITHUB_SHA             -                   -                     -
-deployment           deployment.sha         -                   -                     -
-deployment_status    deployment.sha         -                   -                     -
-release              GITHUB_SHA             -                   -                     -
-schedule             GITHUB_SHA             -                   -                     -
-issue_comment        GITHUB_SHA             -                   -                     -
-repository_dispatch  GITHUB_SHA             -                   -                     -
-"""
-ROWS = [line.split() for line in EXAMPLES.strip().splitlines()]
-# The package has none of these: one has the payload of another event, the other only a time.
-STANDING_IN = {"pull_request_target": "pull_request"}
-SCHEDULED: Payload = {"schedule": "30 5 * * 1,3"}
 
-
-@pytest.fixture(scope="session")
-def payloads() -> dict[str, list[Payload]]:
-    index = PACKAGES / "@octokit" / "webhooks-examples" / "api.github.com" / "index.json"
-    return {event["name"]: event["examples"] for event in json.loads(index.read_text(encoding="utf-8"))}
-
-
-def parsed(name: str, payload: Payload) -> Event:
+def parsed(name: str, payload: Payload, sha: str = RUN_SHA) -> Event:
     home = payload.get("repository") or {}
-    sha = payload["after"] if name == "push" else RUN_SHA
     return parse_event(name, payload, {"GITHUB_SHA": sha, "GITHUB_REPOSITORY": home.get("full_name", "acme/shop")})
 
 
-def at(payload: Payload, path: str) -> object:
-    """Return what the payload holds at a path, or the fixed value that the table gives in its place."""
-    if path in {"-", "GITHUB_SHA"}:
-        return {"-": "", "GITHUB_SHA": RUN_SHA}[path]
-    if "." not in path:
-        return path
-    found: Any = payload
-    for key in path.split("."):
-        found = found[key]
-    return found
-
-
-@pytest.mark.parametrize(("name", "paths"), [(row[0], row[1:]) for row in ROWS if row[0] != "push"])
-def test_an_event_has_what_its_payload_says(name: str, paths: list[str], payloads: dict[str, list[Payload]]) -> None:
-    examples = payloads.get(STANDING_IN.get(name, name), [SCHEDULED])
-    assert examples
-    for payload in examples:
+@pytest.mark.parametrize("name", ["pull_request", "pull_request_review", "merge_group"])
+def test_an_event_of_a_pull_request_has_its_commits_its_number_and_its_base(name: str) -> None:
+    for payload in PAYLOADS[name]:
         event = parsed(name, payload)
-        commit, number, base, base_sha = (at(payload, path) for path in paths)
-        assert event.commit == commit
-        assert str(event.pull_request or "") == str(number)
-        assert (event.base_ref, event.base_sha) == (base, base_sha)
-        if number:
-            assert event.lookup is None
-        else:  # some examples of workflow_run have the head in another repository
-            assert event.lookup is not None
-            assert bool(event.lookup.branch) is event.fork
-            assert event.lookup.commit == commit
-        assert not event.skip_reason
-
-
-def test_a_push_is_asked_for_by_its_commit_and_a_deletion_is_skipped(payloads: dict[str, list[Payload]]) -> None:
-    for payload in payloads["push"]:
-        event = parsed("push", payload)
-        if payload["deleted"]:
-            assert (event.commit, event.skip_reason, event.lookup) == ("", f"{payload['ref']} was deleted", None)
+        if name == "merge_group":
+            group = payload["merge_group"]
+            expected = (group["head_sha"], 104, "main", group["base_sha"])
         else:
-            assert (event.commit, event.skip_reason) == (payload["after"], "")
-            assert event.lookup == Lookup(commit=payload["after"])  # of the default branch, or of a tag
+            pull = payload["pull_request"]
+            expected = (pull["head"]["sha"], pull["number"], pull["base"]["ref"], pull["base"]["sha"])
+        assert (event.commit, event.pull_request, event.base_ref, event.base_sha) == expected
+        assert (event.lookup, event.skip_reason) == (None, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("workflow_run", ["workflow_run", "head_sha"]),
+        ("deployment", ["deployment", "sha"]),
+        ("deployment_status", ["deployment", "sha"]),
+        *((name, []) for name in ("workflow_dispatch", "release", "issue_comment", "repository_dispatch")),
+    ],
+)
+def test_any_other_event_is_looked_up_by_the_commit_of_its_payload_or_of_the_run(name: str, path: list[str]) -> None:
+    for payload in PAYLOADS[name]:
+        event = parsed(name, payload)
+        assert event.commit == (payload[path[0]][path[1]] if path else RUN_SHA)
+        assert (event.pull_request, event.base_ref, event.base_sha, event.skip_reason) == (None, "", "", "")
+        assert event.lookup is not None
+        assert event.lookup.commit == event.commit
+        assert bool(event.lookup.branch) is event.fork  # some examples of workflow_run have another repository's head
+
+
+def test_a_push_is_asked_for_by_its_commit_and_a_deletion_is_skipped() -> None:
+    for payload in PAYLOADS["push"]:
+        event = parsed("push", payload, payload["after"])
+        expected: tuple[object, ...] = (
+            payload["after"],
+            "",
+            Lookup(commit=payload["after"]),
+        )  # of the default branch, or of a tag
+        if payload["deleted"]:
+            expected = ("", f"{payload['ref']} was deleted", None)
+        assert (event.commit, event.skip_reason, event.lookup) == expected
         assert event.head_branch == ("master" if payload["ref"] == "refs/heads/master" else "")
-        assert event.branch == ("master" if event.head_branch else payload["repository"]["default_branch"])
+        assert event.branch == (event.head_branch or payload["repository"]["default_branch"])
 
 
-def test_an_example_pull_request_is_read_whole(payloads: dict[str, list[Payload]]) -> None:
-    assert parse_pull_request(payloads["pull_request"][0]["pull_request"]) == PullRequest(
+def test_an_example_pull_request_is_read_whole() -> None:
+    assert parse_pull_request(PAYLOADS["pull_request"][0]["pull_request"]) == PullRequest(
         number=2,
         head_sha="ec26c3e57ca3a959ca5aad62de7213c562f8c821",
         head_repository="Codertocat/Hello-World",
@@ -106,8 +85,8 @@ def test_an_example_pull_request_is_read_whole(payloads: dict[str, list[Payload]
     )
 
 
-def test_every_example_of_github_is_an_event_with_a_commit_or_none(payloads: dict[str, list[Payload]]) -> None:
-    events = [parse_event(name, payload, {}) for name, examples in payloads.items() for payload in examples]
+def test_every_example_of_github_is_an_event_with_a_commit_or_none() -> None:
+    events = [parse_event(name, payload, {}) for name, examples in PAYLOADS.items() for payload in examples]
     assert len(events) > 300
     assert all(event.commit == "" or SHA.match(event.commit) for event in events)
     assert all(event.pull_request or event.no_pr_reason or event.lookup for event in events)

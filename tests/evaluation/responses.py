@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import chain, repeat
 
-from sepurux_action.evaluation.api import CAMPAIGNS, ApiRequest, ApiResult, PermanentError, Success, TransientError
-from tests.fakes import CAMPAIGN, backend
+from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
+from tests.fakes import backend
 
 Poll = Callable[[float], ApiResult]
+Maybe = Callable[[float], ApiResult | None]
 Respond = Callable[[ApiRequest, float], ApiResult]
 NUMBERS = {"status": "done", "decision": "pass", "pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1}
 PASSED = Success(NUMBERS)
 FAILED = Success({"status": "done", "decision": "fail"})
 RUNNING = Success({"status": "running", "decision": "pending"})
 HANGS = TransientError(reason="hangs")
-LISTED = Success([{"campaign_id": CAMPAIGN, "name": "core"}, {"campaign_id": CAMPAIGN, "name": "refunds"}])
-RESET = TransientError(reason="reset")
 
 
 class Defective(dict[str, object]):
@@ -50,36 +49,46 @@ def in_turn(*responses: ApiResult) -> Poll:
     return lambda _: next(left)
 
 
+def until(seconds: float, response: ApiResult) -> Maybe:
+    """Return this response for so many seconds after the start, for `instead`."""
+    return lambda time: response if time < 1_000 + seconds else None
+
+
+def at_first(*responses: ApiResult) -> Maybe:
+    """Return these responses to the first calls, for `instead`."""
+    left = iter(responses)
+    return lambda _: next(left, None)
+
+
 def sound(**others: ApiResult) -> Respond:
     """Return a backend without faults, which decides at once."""
     return backend(after(0), **others)
 
 
-def instead(part: str, poll: Poll, others: Respond | None = None) -> Respond:
+def instead(part: str, poll: Maybe, others: Respond | None = None) -> Respond:
     """Return a backend without faults, except for calls whose method, path, or purpose has this part."""
     others = others or sound()
-    return lambda call, time: poll(time) if part in f"{call.method} {call.path} {call.purpose}" else others(call, time)
-
-
-def listed(poll: Poll, project: str = "") -> Respond:
-    """Return a backend whose requests for the campaigns of one project get these responses."""
-    others = sound(campaigns=LISTED)
-    return lambda call, time: poll(time) if (call.path, call.project) == (CAMPAIGNS, project) else others(call, time)
-
-
-def by_score(*responses: ApiResult, runs: int = 1, poll: ApiResult | None = None) -> Respond:
-    """Return a backend that responds to requests for a score with these, the last one again and again.
-
-    For a batch of several runs, they are the responses by run.
-    """
-    run_ids = [f"run-{n}" for n in range(runs)]
-    others = backend(after(5, poll or Success({**NUMBERS, "run_ids": run_ids})))
-    if runs == 1:
-        return instead("/reliability", in_turn(*responses), others)
 
     def respond(call: ApiRequest, time: float) -> ApiResult:
-        if "/reliability" in call.path:
-            return responses[run_ids.index(dict(call.query)["run_id"])]
+        response = poll(time) if part in f"{call.method} {call.path} {call.purpose}" else None
+        return response or others(call, time)
+
+    return respond
+
+
+def scored(*responses: ApiResult, poll: ApiResult = PASSED) -> Respond:
+    """Return a backend whose run has this result after 5 s, and whose requests for its score get these responses."""
+    return instead("/reliability", in_turn(*responses), backend(after(5, poll)))
+
+
+def by_run(part: str, *responses: ApiResult, **numbers: object) -> Respond:
+    """Return a backend of a batch that passes after 5 s. Calls with this part in their path get those of their runs."""
+    run_ids = [f"run-{n}" for n in range(len(responses))]
+    others = backend(after(5, Success({**NUMBERS, "run_ids": run_ids, **numbers})))
+
+    def respond(call: ApiRequest, time: float) -> ApiResult:
+        if part in call.path:
+            return responses[run_ids.index(dict(call.query).get("run_id") or call.path.rpartition("/")[2])]
         return others(call, time)
 
     return respond

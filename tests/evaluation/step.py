@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.evaluation.drops import Base, Baseline
 from sepurux_action.evaluation.result import Evaluated
@@ -17,10 +19,15 @@ def traces(count: int) -> tuple[Trace, ...]:
     return tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(count))
 
 
-def evaluate(calls: FakeApiCalls, *gates: Gate, output: FakeOutput | None = None) -> list[Evaluated]:
+def evaluate(
+    calls: FakeApiCalls,
+    *gates: Gate,
+    output: FakeOutput | None = None,
+    **more: Any,  # noqa: ANN401 - of many types
+) -> list[Evaluated]:
     evaluated = [(gate, Base(baseline=Baseline())) for gate in gates or (GATE,)]
-    evaluation = StepEvaluation(evaluated, {"repo": "o/r"}, calls, output or FakeOutput(), lambda _: None)
-    return [*evaluation.evaluate().values()]
+    given = {"output": output or FakeOutput(), "on_progress": lambda _: None, **more}
+    return [*StepEvaluation(evaluated, {"repo": "o/r"}, calls, **given).evaluate().values()]
 
 
 def runs_of(calls: FakeApiCalls, *gates: Gate, output: FakeOutput | None = None) -> list[RunResult]:

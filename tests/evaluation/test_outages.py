@@ -11,29 +11,11 @@ from sepurux_action.config.gate import Trace
 from sepurux_action.config.stage import OnUndecided
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, Success, TransientError
 from sepurux_action.evaluation.decision import Decision
-from tests.evaluation.responses import (
-    HANGS,
-    RUNNING,
-    Respond,
-    after,
-    by_score,
-    http,
-    in_turn,
-    instead,
-    rejected,
-    score,
-    sound,
-)
-from tests.evaluation.step import GATE, evaluate, runs_of
+from tests.evaluation.responses import HANGS, RUNNING, Respond, by_run, http, in_turn, instead, rejected, score, sound
+from tests.evaluation.step import GATE, KNOWN, evaluate, runs_of
 from tests.fakes import CAMPAIGN, FakeApiCalls, backend
 
-UPLOADED = replace(
-    GATE,
-    campaign=CAMPAIGN,
-    traces=(Trace(label="a.json", content=b"{}"),),
-    timeout_s=30,
-    on_undecided=OnUndecided.ALLOW,
-)
+UPLOADED = replace(KNOWN, traces=(Trace(label="a.json", content=b"{}"),), timeout_s=30, on_undecided=OnUndecided.ALLOW)
 LISTED = Success([])
 DOWN = http(500)
 REFUSED = TransientError(reason="refused", connected=False)
@@ -49,9 +31,7 @@ REFUSED = TransientError(reason="refused", connected=False)
         *((each, DOWN, True) for each in (http(408), http(600), rejected(403), HANGS, Success({}))),
     ],
 )
-def test_an_uploaded_trace_may_be_the_cause_of_all_but_outages(
-    call: str, response: ApiResult, campaigns: ApiResult, *, may_be_cause: bool
-) -> None:
+def test_no_trace_causes_an_outage(call: str, response: ApiResult, campaigns: ApiResult, *, may_be_cause: bool) -> None:
     calls = FakeApiCalls(sound(campaigns=campaigns, **{call: response}))
     [result] = runs_of(calls, UPLOADED)
     assert (result.decision, result.trace_may_be_cause) == (Decision.ERROR, may_be_cause)
@@ -59,9 +39,12 @@ def test_an_uploaded_trace_may_be_the_cause_of_all_but_outages(
     assert calls.paths().count("GET /v1/campaigns") == asked
 
 
-def test_a_trace_that_was_not_uploaded_is_no_cause() -> None:
-    [result] = runs_of(FakeApiCalls(sound(runs=rejected(422))), replace(UPLOADED, traces=GATE.traces))
-    assert not result.trace_may_be_cause
+@pytest.mark.parametrize(("traces", "may_be_cause"), [(UPLOADED.traces, True), (GATE.traces, False)])
+def test_only_an_uploaded_trace_may_be_the_cause(traces: tuple[Trace, ...], *, may_be_cause: bool) -> None:
+    canceled = FakeApiCalls(backend(lambda _: RUNNING), cancel_at=1_005)
+    for calls in (FakeApiCalls(sound(runs=rejected(422))), canceled):
+        [result] = runs_of(calls, replace(UPLOADED, traces=traces))
+        assert (result.decision, result.trace_may_be_cause) == (Decision.ERROR, may_be_cause)
 
 
 @pytest.mark.parametrize(
@@ -72,9 +55,7 @@ def test_a_trace_that_was_not_uploaded_is_no_cause() -> None:
         (http(503), LISTED, True),
     ],
 )
-def test_an_uploaded_trace_may_be_the_cause_of_a_broken_or_unfinished_evaluation(
-    shown: ApiResult, campaigns: ApiResult, *, may_be_cause: bool
-) -> None:
+def test_a_trace_may_break_an_evaluation(shown: ApiResult, campaigns: ApiResult, *, may_be_cause: bool) -> None:
     [result] = evaluate(FakeApiCalls(backend(lambda _: shown, campaigns=campaigns)), UPLOADED)
     assert result.is_suspect is may_be_cause
 
@@ -88,16 +69,13 @@ def test_an_uploaded_trace_may_be_the_cause_of_a_broken_or_unfinished_evaluation
         ([http(503), score("high")], DOWN, True),
     ],
 )
-def test_an_uploaded_trace_may_be_the_cause_of_a_score_that_is_not_known(
-    scores: Sequence[ApiResult], campaigns: ApiResult, *, may_be_cause: bool
-) -> None:
-    respond = instead("the list of campaigns", in_turn(campaigns), by_score(*scores, runs=2))
+def test_a_trace_may_hide_a_score(scores: Sequence[ApiResult], campaigns: ApiResult, *, may_be_cause: bool) -> None:
+    respond = instead("the list of campaigns", in_turn(campaigns), by_run("/reliability", *scores))
     [result] = evaluate(FakeApiCalls(respond), replace(UPLOADED, limits={"min_reliability_score": 80}))
     assert (result.decision, result.is_suspect) == (Decision.ERROR, may_be_cause)
 
 
 def test_an_uploaded_trace_is_no_cause_if_the_campaign_list_itself_has_a_server_error() -> None:
-    """The list is not requested again, also not if a `Retry-After` would forbid it."""
     for down in (http(503), http(503, retry_after_s=3_600)):
         calls = FakeApiCalls(sound(campaigns=down))
         [result] = runs_of(calls, replace(UPLOADED, campaign="core"))
@@ -132,19 +110,7 @@ def test_an_outage_is_not_confirmed_by_that_of_another_project() -> None:
     ids=["all", "start", "poll"],
 )
 @pytest.mark.parametrize("campaign", ["core", CAMPAIGN])
-def test_an_outage_is_one_for_runs_too_that_no_time_was_left_for(
-    respond: Respond, count: int, takes_s: float, campaign: str
-) -> None:
+def test_an_outage_is_one_without_time_too(respond: Respond, count: int, takes_s: float, campaign: str) -> None:
     gates = [replace(UPLOADED, name=f"gate-{n}", campaign=campaign, timeout_s=60) for n in range(count)]
     results = runs_of(FakeApiCalls(respond, takes_s), *gates)
     assert {(result.decision, result.trace_may_be_cause) for result in results} == {(Decision.ERROR, False)}
-
-
-@pytest.mark.parametrize(
-    ("later", "cancel_at", "decision"), [(http(503), None, Decision.PENDING), (RUNNING, 1_005, Decision.ERROR)]
-)
-def test_an_uploaded_trace_may_be_the_cause_of_an_evaluation_that_an_outage_or_a_signal_cuts_short(
-    later: ApiResult, cancel_at: float | None, decision: Decision
-) -> None:
-    [result] = runs_of(FakeApiCalls(backend(after(10, later)), cancel_at=cancel_at), UPLOADED)
-    assert (result.decision, result.trace_may_be_cause) == (decision, True)

@@ -1,4 +1,4 @@
-"""When a run is polled, how long, and what the polls lead to (docs/architecture.md, Limits and polling)."""
+"""When a run is polled and a call tried again, and how long (docs/architecture.md, Limits and polling)."""
 
 from __future__ import annotations
 
@@ -6,27 +6,32 @@ from dataclasses import replace
 
 import pytest
 
-from sepurux_action.common import number_format
-from sepurux_action.config.gate import Trace
-from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success
+from sepurux_action.config.gate import Gate, Trace
+from sepurux_action.evaluation import schedule
+from sepurux_action.evaluation.api import NO_TIME_LEFT, ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.metrics import PASS_RATE, RELIABILITY_SCORE
-from tests.evaluation.responses import FAILED, HANGS, NUMBERS, PASSED, Defective, Poll, after, http, in_turn, sound
+from sepurux_action.evaluation.metrics import PASS_RATE
+from sepurux_action.evaluation.schedule import Polls, next_poll, retry_wait
+from tests.evaluation.responses import (
+    FAILED,
+    HANGS,
+    NUMBERS,
+    PASSED,
+    Defective,
+    Poll,
+    after,
+    at_first,
+    http,
+    in_turn,
+    instead,
+    rejected,
+    sound,
+    until,
+)
 from tests.evaluation.step import GATE, evaluate, polls, runs_of, traces
 from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput, backend
 
 UNDECIDED = Success({"status": "done", "decision": "pending"})
-
-
-def test_a_run_that_passes_is_started_and_polled_and_its_score_and_failures_are_read() -> None:
-    calls = FakeApiCalls(sound())
-    [result] = runs_of(calls)
-    assert result.decision is Decision.PASS
-    of_campaign = f"GET /v1/campaigns/{CAMPAIGN}"
-    assert calls.paths()[:3] == ["GET /v1/campaigns", "POST /v1/ci/runs", "GET /v1/ci/batch/batch-1"]
-    assert calls.paths()[3:5] == [f"{of_campaign}/reliability", f"{of_campaign}/failures"]
-    assert (result.campaign_id, result.batch_id, result.run_id) == (CAMPAIGN, "batch-1", "run-1")
-    assert result.ci_run.value(RELIABILITY_SCORE) == 90
 
 
 @pytest.mark.parametrize(
@@ -39,6 +44,7 @@ def test_a_run_that_passes_is_started_and_polled_and_its_score_and_failures_are_
         (in_turn(http(503)), 120, Decision.ERROR, "HTTP 503", 125),
         (after(5, http(429, 3_600)), 600, Decision.PENDING, "asked to wait 1 h", 10),
         (in_turn(http(429, 3_600)), 600, Decision.ERROR, "asked to wait 1 h", 10),
+        (in_turn(rejected(401)), 600, Decision.ERROR, "X.", 1),
         (in_turn(Success(["pass"])), 30, Decision.ERROR, "not a JSON object", 35),
         (in_turn(Success({**NUMBERS, "batch_id": "of-another-gate"})), 30, Decision.ERROR, "another run", 35),
         (in_turn(UNDECIDED, http(503)), 30, Decision.ERROR, "no decision", 35),
@@ -46,9 +52,7 @@ def test_a_run_that_passes_is_started_and_polled_and_its_score_and_failures_are_
         (in_turn(UNDECIDED, PASSED), 600, Decision.PASS, "", 3),
     ],
 )
-def test_what_the_polls_of_a_run_lead_to(
-    poll: Poll, timeout_s: float, decision: Decision, reason: str, ends_by: float
-) -> None:
+def test_what_polls_lead_to(poll: Poll, timeout_s: float, decision: Decision, reason: str, ends_by: float) -> None:
     calls = FakeApiCalls(backend(poll))
     [result] = runs_of(calls, replace(GATE, timeout_s=timeout_s))
     assert result.decision is decision
@@ -108,11 +112,9 @@ def test_several_traces_are_uploaded_and_polled_together() -> None:
     files = tuple(Trace(label=f"{n}.json", content=b"{}") for n in range(20))
     calls = FakeApiCalls(backend(after(30)))
     results = runs_of(calls, replace(GATE, traces=files))
-    assert [result.trace for result in results] == [trace.label for trace in files]
-    assert {result.decision for result in results} == {Decision.PASS}
+    assert [(result.trace, result.decision) for result in results] == [(each.label, Decision.PASS) for each in files]
     assert len(calls.paths("/v1/traces")) == len(calls.paths("/v1/ci/runs")) == 20
     assert calls.paths().count("GET /v1/campaigns") == 1
-    assert calls.max_at_once == 8
     assert calls.time < 1_060
 
 
@@ -124,24 +126,6 @@ def test_the_wait_for_a_slot_is_part_of_the_time_of_a_call() -> None:
     calls = FakeApiCalls(backend(in_turn(HANGS)))
     runs_of(calls, replace(GATE, traces=traces(40), timeout_s=30))
     assert calls.time <= 1_036
-
-
-class DriftingCalls(FakeApiCalls):
-    """Calls on a clock that moves a little each time that it is read, as a real one does."""
-
-    drift = 0.0
-
-    def now(self) -> float:
-        self.drift += 0.017
-        return super().now() + self.drift
-
-
-@pytest.mark.parametrize("ends_at", [0.5, 1.5, 3])
-def test_the_sentence_on_a_wait_has_the_same_clock_as_the_time_of_the_run(ends_at: float) -> None:
-    [result] = runs_of(DriftingCalls(backend(after(ends_at, http(429, 3_600)))))
-    assert result.decision is Decision.PENDING
-    assert result.run_decision.reason.startswith(f"No decision after {number_format.duration(result.elapsed_s)}; ")
-    assert result.run_decision.detail.startswith("The last poll failed: HTTP 429")
 
 
 @pytest.mark.parametrize("at", [1_000, 1_000.15, 1_003, 1_030])
@@ -157,8 +141,7 @@ def test_after_a_signal_the_open_runs_are_an_error_and_nothing_more_is_sent(at: 
 def test_after_a_signal_before_the_start_nothing_is_sent_and_a_decision_before_it_stays() -> None:
     calls = FakeApiCalls(sound())
     calls.signals.receive(15)
-    [result] = runs_of(calls)
-    assert (result.run_decision.reason, result.run_decision.rule) == ("The run was canceled.", Rule.CANCELED)
+    assert runs_of(calls)[0].run_decision.rule is Rule.CANCELED
     assert calls.calls == []
     assert runs_of(FakeApiCalls(sound(reliability=HANGS), cancel_at=1_001.5))[0].decision is Decision.PASS
 
@@ -182,15 +165,12 @@ def test_a_defect_while_one_run_is_polled_ends_that_run_and_no_other() -> None:
     assert not any("a secret" in line for line in output.lines)
 
 
-def test_a_defect_while_failures_are_read_changes_no_decision() -> None:
+def test_a_defect_after_the_decision_leaves_it() -> None:
     output = FakeOutput()
     [result] = evaluate(FakeApiCalls(sound(failures=Success([Defective()]))), output=output)
     assert (result.decision, result.what_failed.unread_scenarios) == (Decision.PASS, 1)
     assert any("internal error (KeyError" in line for line in output.lines)
-
-
-def test_a_defect_after_a_fail_leaves_the_fail() -> None:
-    [result] = runs_of(FakeApiCalls(backend(after(0, FAILED), reliability=Success(Defective()))))
+    [result] = evaluate(FakeApiCalls(backend(after(0, FAILED), reliability=Success(Defective()))))
     assert result.decision is Decision.FAIL
 
 
@@ -201,3 +181,105 @@ def test_a_step_keeps_a_thousand_kinds_of_failures_and_counts_all() -> None:
     kept = [failure for result in results for failure in result.what_failed.failures]
     assert len(kept) == 20 * 50
     assert {sum(each.count for each in r.what_failed.failures) + r.what_failed.left_out for r in results} == {200}
+
+
+def test_a_retry_after_replaces_the_backoff_and_the_heartbeat_goes_on() -> None:
+    output = FakeOutput()
+    calls = FakeApiCalls(backend(in_turn(http(429, 100), PASSED)))
+    [result] = runs_of(calls, output=output)
+    (first, _), (second, _) = polls(calls)
+    assert result.decision is Decision.PASS
+    assert 100 <= second - first < 100.5
+    beats = [line for line in output.lines if line.startswith("waiting for core: ")]
+    assert len(beats) == 3
+    assert "elapsed, at most" in beats[0]
+
+
+def test_a_backend_that_never_responds_gets_60_seconds_of_the_timeout() -> None:
+    calls = FakeApiCalls(lambda _call, _time: HANGS)
+    [result] = runs_of(calls, replace(GATE, timeout_s=600))
+    assert result.decision is Decision.ERROR
+    assert "base_url" in result.hint
+    assert calls.time <= 1_060.1
+
+
+def test_a_post_is_retried_under_one_idempotency_key_and_every_post_has_its_own() -> None:
+    failing = in_turn(http(503), http(503), http(503), Success({"trace_id": "t", "batch_id": "b"}))
+    calls = FakeApiCalls(instead("POST", failing))
+    runs_of(calls, replace(GATE, traces=(Trace(label="a.json", content=b"{}"),)))
+    keys = [(call.path, call.idempotency_key) for _, call in calls.calls if call.method == "POST"]
+    assert (len(keys), len(set(keys)), len({key for _, key in keys})) == (5, 2, 2)
+
+
+def test_a_backoff_longer_than_the_time_that_is_left_leaves_a_last_attempt() -> None:
+    unreachable = TransientError(reason="the connection failed", connected=False)
+    soon, late = (FakeApiCalls(instead("the list of campaigns", until(seconds, unreachable))) for seconds in (8.5, 60))
+    assert runs_of(soon, replace(GATE, timeout_s=10))[0].decision is Decision.PASS
+    [result] = runs_of(late, replace(GATE, timeout_s=10))
+    assert (result.decision, [round(at - 1_000) for at, _ in late.calls]) == (Decision.ERROR, [0, 1, 3, 7, 9])
+    assert 9 <= result.elapsed_s <= 10
+
+
+def of_project(project: str, count: int, **changes: object) -> list[Gate]:
+    """Return gates of a project whose campaign is known by its UUID."""
+    gate = replace(GATE, campaign=CAMPAIGN, project=project)
+    return [replace(gate, name=f"{project} {n}", **changes) for n in range(count)]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("purpose", ["the CI run", "the poll of the run", "the classified failures"])
+def test_projects_that_do_not_respond_leave_a_slot_to_another_one(purpose: str) -> None:
+    others = sound()
+
+    def respond(call: ApiRequest, time: float) -> ApiResult:
+        return HANGS if call.project != "healthy" and call.purpose == purpose else others(call, time)
+
+    hanging = [gate for n in range(6) for gate in of_project(f"broken {n}", 10)]
+    *_, result = runs_of(FakeApiCalls(respond), *hanging, *of_project("healthy", 1, timeout_s=5))
+    assert result.decision is Decision.PASS
+    assert result.elapsed_s < 6
+
+
+@pytest.mark.parametrize("projects", ["a", "ab", "abcdefghij"])
+def test_one_project_uses_all_slots_and_several_share_them(projects: str) -> None:
+    calls = FakeApiCalls(sound())
+    results = runs_of(calls, *(gate for project in projects for gate in of_project(project, 8)))
+    assert {result.decision for result in results} == {Decision.PASS}
+    assert calls.max_at_once == 8
+
+
+@pytest.mark.parametrize("purpose", ["the CI run", "the poll of the run", "the classified failures"])
+def test_a_retry_after_holds_for_every_call_of_the_step(purpose: str) -> None:
+    calls = FakeApiCalls(instead(purpose, at_first(http(503, retry_after_s=60))))
+    results = runs_of(calls, *of_project("", 30), *of_project("other", 10))
+    assert {result.decision for result in results} == {Decision.PASS}
+    held = next(time for time, call in calls.calls if call.purpose == purpose) + 0.1  # the response arrives
+    assert [time for time, _ in calls.calls if held + 1e-6 < time < held + 60 - 1e-6] == []
+    assert (calls.calls[-1][0] > held + 60 - 1e-6) is (purpose != "the classified failures")
+
+
+def test_a_retry_after_past_the_deadline_of_a_gate_ends_that_gate_and_no_other() -> None:
+    calls = FakeApiCalls(instead("POST", at_first(http(429, retry_after_s=100)), backend(after(5))))
+    long, *short = runs_of(calls, *of_project("", 1, timeout_s=600), *of_project("short", 20, timeout_s=60))
+    assert long.decision is Decision.PASS
+    assert {result.decision for result in short} == {Decision.ERROR}
+    assert all("asked to wait 1 min 40 s, longer than the time" in each.run_decision.reason for each in short)
+    assert max(result.elapsed_s for result in short) < 1
+    assert len([time for time, call in calls.calls if call.method == "POST" and time < 1_100]) == 8
+
+
+def test_polls_follow_every_20th_of_the_time_waited_within_limits() -> None:
+    waits = {0: 0.25, 4: 0.25, 5: 0.25, 10: 0.5, 60: 3, 99: 4.95, 100: 5, 599: 5, 600: 15, 86_400: 15}
+    assert {waited: schedule.poll_wait(waited) for waited in waits} == pytest.approx(waits)
+
+
+def test_the_backoff_doubles_up_to_a_limit_with_full_jitter_and_retry_after_replaces_it() -> None:
+    waits = {(1, 1): 1, (2, 1): 2, (4, 1): 8, (4, 0.25): 2, (4, 0): 0, (6, 1): 30, (10**9, 1): 30}
+    assert {(failed, jitter): retry_wait(failed, http(503), jitter) for failed, jitter in waits} == waits
+    assert [retry_wait(9, http(503, retry_after_s=after), 1) for after in (0, 0.5, 7)] == [1, 1, 7]
+
+
+def test_a_poll_for_which_no_time_was_left_keeps_the_error_of_the_one_before() -> None:
+    polls = Polls(0, 60)
+    assert next_poll(polls, http(503), 1, 1, last=False) == 1
+    assert next_poll(polls, NO_TIME_LEFT, 2, 1, last=True) is None
+    assert polls.error == http(503).unsent(None)

@@ -3,96 +3,141 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
 
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from sepurux_action.config.gate import Gate, Trace
-from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
+from sepurux_action.evaluation.api import ApiRequest, ApiResult, Success
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.failures import ClassifiedFailure, parse_failures
+from sepurux_action.evaluation.failures import parse_failures
 from sepurux_action.evaluation.result import Evaluated
+from sepurux_action.evaluation.runs import WhatFailed
 from tests.evaluation import step
-from tests.evaluation.scenario_backend import Batches, Run
+from tests.evaluation.responses import Respond, at_first, http, in_turn, instead, rejected
 from tests.fakes import CAMPAIGN, FakeApiCalls
 
 GATE = Gate(name="core", campaign=CAMPAIGN)
-Key = tuple[str, str, str, str]
+
+
+@dataclass(kw_only=True)
+class Run:
+    """One scenario: its failures as the API lists them, and fields that replace those of its run."""
+
+    failures: Sequence[Mapping[str, object]] = ()
+    fields: Mapping[str, object] = field(default_factory=dict)
+    trace_id: str | None = None
+
+
+class Batch:
+    """A backend with this batch. A page of failures has at most `page` entries; `names` are those of traces."""
+
+    def __init__(
+        self,
+        *runs: Run,
+        name: str = "now",
+        page: int = 200,
+        fields: Mapping[str, object] = {},
+        names: Mapping[str, object] = {},
+    ) -> None:
+        self._runs = {f"{name}-run-{number}": run for number, run in enumerate(runs, 1)}
+        self._started = {"batch_id": name, "run_ids": [*self._runs]}
+        self._shown = {**self._started, "status": "done", **_numbers(runs), **fields}
+        self._page, self._names = page, names
+
+    def __call__(self, call: ApiRequest, _time: float) -> ApiResult:
+        *_, kind, name = call.path.split("/")
+        if call.method == "POST":
+            return Success({"trace_id": "uploaded"} if name == "traces" else self._started)
+        if kind == "batch":
+            return Success(self._shown)
+        if kind == "traces":
+            return Success({"trace_id": name, "task_name": self._names.get(name)})
+        if kind == "runs":
+            run = self._runs[name]
+            shown = {"run_id": name, "trace_id": run.trace_id, "status": "done", **_numbers([run]), **run.fields}
+            return Success(shown)
+        if name != "failures":
+            return rejected(404)
+        query = dict(call.query)
+        first, size, run_id = int(query["offset"]), min(self._page, int(query["limit"])), query["run_id"]
+        about = {"campaign_id": CAMPAIGN, "run_id": run_id}
+        return Success([{**about, **each} for each in self._runs[run_id].failures[first : first + size]])
+
+
+def _numbers(runs: Sequence[Run]) -> dict[str, object]:
+    """Return the numbers of runs together: a run with a failure failed, and an unsafe action is an unsafe attempt."""
+    failures = [each for run in runs for each in run.failures]
+    unsafe = sum(each["type"] == "unsafe_action" for each in failures)
+    rate = sum(not run.failures for run in runs) / max(1, len(runs))
+    decision = "fail" if failures else "pass"
+    return {"decision": decision, "pass_rate": rate, "unsafe_attempts": unsafe, "failures": len(failures)}
+
 
 a_failure = st.fixed_dictionaries(
     {
         "type": st.sampled_from(["unsafe_action", "tool_error"]),
         "severity": st.sampled_from(["high", "low"]),
         "mutation": st.sampled_from(["timeouts", "drift"]),
+        "description": st.sampled_from(["no approval", "no limit"]),
         "failure_id": st.uuids().map(str),
     }
 )
 
 
-@st.composite
-def a_run(draw: st.DrawFn) -> Run:
-    """Draw a run; its own response, its failures, both, or none of them name its trace."""
-    trace_id = draw(st.sampled_from(["t-1", "t-2"]))
-    failures = draw(st.lists(a_failure, max_size=7, unique_by=lambda each: each["failure_id"]))
-    named = [{**each, "trace_id": draw(st.sampled_from([trace_id, None]))} for each in failures]
-    return Run(failures=named, trace_id=draw(st.sampled_from([trace_id, None])))
-
-
-some_runs = st.lists(a_run(), min_size=1, max_size=5)
+failures = st.lists(a_failure, max_size=7, unique_by=lambda each: each["failure_id"])
+some_runs = st.lists(failures.map(lambda each: Run(failures=each)), min_size=1, max_size=5)
+TEXTS = ("severity", "type", "mutation", "description")
 
 
 def evaluate(calls: FakeApiCalls, gate: Gate = GATE) -> Evaluated:
     return step.evaluate(calls, gate)[0]
 
 
-def counts(failures: Iterable[ClassifiedFailure]) -> Counter[Key]:
-    found: Counter[Key] = Counter()
-    for each in failures:
-        found[each.severity, each.type, each.mutation, each.trace_id] += each.count
-    return found
-
-
-def expected(runs: Sequence[Run]) -> Counter[Key]:
-    """Return how many failures of each kind a backend has. A failure without a trace is one of its run's trace.
-
-    The run of a batch with one run is not requested, because its numbers are those of the batch.
-    """
-    found: Counter[Key] = Counter()
-    for run in runs:
-        of_run = (run.trace_id if len(runs) > 1 else "") or next(
-            (str(each["trace_id"]) for each in run.failures if each["trace_id"]), ""
-        )
-        for each in run.failures:
-            found[str(each["severity"]), str(each["type"]), str(each["mutation"]), str(each["trace_id"] or of_run)] += 1
-    return found
+def what_failed(backend: Respond) -> WhatFailed:
+    return evaluate(FakeApiCalls(backend)).what_failed
 
 
 @settings(phases=[Phase.explicit, Phase.generate], report_multiple_bugs=False)
 @given(some_runs, st.integers(1, 3))
 def test_what_is_listed_is_what_the_backend_has(now: list[Run], page: int) -> None:
-    found = evaluate(FakeApiCalls(Batches({"now": now}, page=page))).what_failed
-    assert counts(found.failures) == expected(now)
+    found, counts = what_failed(Batch(*now, page=page)), Counter[tuple[object, ...]]()
+    for each in found.failures:
+        counts[tuple(getattr(each, name) for name in TEXTS)] += each.count
+    assert counts == Counter(tuple(each[name] for name in TEXTS) for run in now for each in run.failures)
     assert (found.unread_failures, found.unread_scenarios, found.left_out) == (0, 0, 0)
 
 
 FAILURE = {"type": "unsafe_action", "severity": "high", "mutation": "timeouts"}
 
 
+def listed(number: int, first: int = 0) -> list[dict[str, str]]:
+    return [{**FAILURE, "failure_id": f"f-{each}"} for each in range(first, first + number)]
+
+
 def failing(number: int, trace_id: str | None = None) -> Run:
     """Return a run with so many failures."""
-    return Run(failures=[{**FAILURE, "failure_id": f"f-{each}"} for each in range(number)], trace_id=trace_id)
+    return Run(failures=listed(number), trace_id=trace_id)
 
 
 def a_batch(scenarios: int, failed: int = 5) -> list[Run]:
     return [failing(1, f"t-{number}") if number < failed else Run() for number in range(scenarios)]
 
 
+def test_a_failure_without_a_trace_is_one_of_its_runs_trace() -> None:
+    first, second, third = listed(3)
+    named = Run(failures=[first, {**second, "trace_id": "t-3"}], trace_id="t-2")
+    found = what_failed(Batch(Run(failures=[{**second, "trace_id": "t-1"}, third]), named))
+    assert {each.trace_id: each.count for each in found.failures} == {"t-1": 2, "t-2": 1, "t-3": 1}
+
+
 @pytest.mark.parametrize(("scenarios", "requests"), [(1, 1), (40, 45), (300, 305)])
 def test_a_request_for_each_scenario_and_one_for_each_that_failed(scenarios: int, requests: int) -> None:
-    calls = FakeApiCalls(Batches({"now": a_batch(scenarios, min(5, scenarios))}), takes_s=0.05)
+    calls = FakeApiCalls(Batch(*a_batch(scenarios, min(5, scenarios))), takes_s=0.05)
     result = evaluate(calls)
     found = result.what_failed
     read = [call for _, call in calls.calls if "/runs/" in call.path or call.path.endswith("/failures")]
@@ -105,15 +150,15 @@ def test_a_request_for_each_scenario_and_one_for_each_that_failed(scenarios: int
     ("failed", "fields"), [(0, {}), (0, {"failures": None, "unsafe_attempts": None}), (1, {"decision": "pass"})]
 )
 def test_of_a_gate_that_passed_only_failures_are_read(failed: int, fields: dict[str, object]) -> None:
-    calls = FakeApiCalls(Batches({"now": a_batch(40, failed)}, fields=fields))
-    result = evaluate(calls, gate=replace(GATE, limits={}))
+    calls = FakeApiCalls(Batch(*a_batch(40, failed), fields=fields))
+    result = evaluate(calls, replace(GATE, limits={}))
     assert (result.decision, len(result.what_failed.failures)) == (Decision.PASS, failed)
     assert len(calls.paths("/ci/runs/")) == 40 * failed
     assert (len(calls.paths("/failures")), result.what_failed.unread_scenarios) == (failed, 0)
 
 
 def test_of_a_huge_batch_four_hundred_scenarios_are_read_and_the_others_are_counted() -> None:
-    calls = FakeApiCalls(Batches({"now": a_batch(600, 600)}, page=1), takes_s=0.05)
+    calls = FakeApiCalls(Batch(*a_batch(600, 600), page=1), takes_s=0.05)
     found = evaluate(calls).what_failed
     assert len(calls.paths("/ci/runs/")) == 400
     assert len(calls.paths("/failures")) == 100
@@ -127,7 +172,7 @@ def test_of_a_huge_batch_four_hundred_scenarios_are_read_and_the_others_are_coun
 
 
 def test_a_slow_backend_takes_twenty_seconds() -> None:
-    calls = FakeApiCalls(Batches({"now": a_batch(200, 200)}), takes_s=2)
+    calls = FakeApiCalls(Batch(*a_batch(200, 200)), takes_s=2)
     result = evaluate(calls)
     started = next(time for time, call in calls.calls if "/ci/runs/" in call.path)
     assert calls.time - started <= 20 + 1e-6
@@ -137,17 +182,10 @@ def test_a_slow_backend_takes_twenty_seconds() -> None:
 
 @pytest.mark.parametrize(
     ("error", "read"),
-    [
-        (TransientError(reason="HTTP 500", status=500), 10),
-        (PermanentError(reason="HTTP 404", status=404), 10),
-        (Success([{"run_id": "other"}]), 10),
-        (TransientError(reason="HTTP 429", status=429, retry_after_s=60), 8),
-    ],
+    [(http(500), 10), (rejected(404), 10), (Success([{"run_id": "other"}]), 10), (http(429, retry_after_s=60), 8)],
 )
 def test_the_third_call_that_fails_and_a_long_wait_end_the_reading(error: ApiResult, read: int) -> None:
-    calls = FakeApiCalls(
-        Batches({"now": a_batch(40, 40)}, fault=lambda call: error if "/ci/runs/" in call.path else None)
-    )
+    calls = FakeApiCalls(instead("GET /v1/ci/runs/", lambda _: error, Batch(*a_batch(40, 40))))
     result = evaluate(calls)
     assert len(calls.paths("/ci/runs/")) <= read
     assert calls.paths("/failures") == []
@@ -159,123 +197,91 @@ def test_the_third_call_that_fails_and_a_long_wait_end_the_reading(error: ApiRes
     ("listed", "why"),
     [
         ({"items": []}, "Sepurux sent no list of failures"),
+        ([FAILURE, 3], "Sepurux sent no list of failures"),
         ([{**FAILURE, "run_id": "other"}], "Sepurux listed failures of another run"),
         ([FAILURE, {**FAILURE, "campaign_id": "other"}], "Sepurux listed failures of another campaign"),
     ],
 )
 def test_a_list_that_is_not_that_of_the_run_is_not_read(listed: object, why: str) -> None:
-    backend = Batches(
-        {"now": [failing(1)]}, fault=lambda call: Success(listed) if call.path.endswith("/failures") else None
-    )
-    found = evaluate(FakeApiCalls(backend)).what_failed
+    found = what_failed(instead("/failures", lambda _: Success(listed), Batch(failing(1))))
     assert (found.failures, found.notes[-1]) == ((), f"Not all failures were read: {why}.")
 
 
 def test_a_wait_that_fits_is_respected_and_the_reading_goes_on() -> None:
-    limited = [TransientError(reason="HTTP 429", status=429, retry_after_s=5)] * 8
-    calls = FakeApiCalls(
-        Batches(
-            {"now": a_batch(12, 12)},
-            fault=lambda call: limited.pop() if limited and "/ci/runs" in call.path and call.method == "GET" else None,
-        )
-    )
+    limited = at_first(*[http(429, retry_after_s=5)] * 8)
+    calls = FakeApiCalls(instead("GET /v1/ci/runs", limited, Batch(*a_batch(12, 12))))
     found = evaluate(calls).what_failed
     assert (found.unread_scenarios, sum(each.count for each in found.failures)) == (8, 4)
-    times = [time for time, call in calls.calls if call.path.endswith("/failures")]
-    assert min(times) >= 1_005
+    assert min(time for time, call in calls.calls if call.path.endswith("/failures")) >= 1_005
 
 
 def test_a_signal_ends_the_reading_at_once_and_keeps_the_decision() -> None:
-    calls = FakeApiCalls(Batches({"now": a_batch(100, 5)}), cancel_at=1_001)
+    calls = FakeApiCalls(Batch(*a_batch(100, 5)), cancel_at=1_001)
     result = evaluate(calls)
     assert calls.time == 1_001
     assert (result.decision, result.what_failed.failures, result.what_failed.unread_scenarios) == (Decision.FAIL, (), 1)
 
 
 @pytest.mark.parametrize(("run_ids", "cancel_at"), [(True, None), (False, None), (True, 1_000.7)])
-def test_of_recordings_that_were_not_read_their_scenarios_are_counted(
-    cancel_at: float | None, *, run_ids: bool
-) -> None:
+def test_unread_scenarios_of_recordings_are_counted(cancel_at: float | None, *, run_ids: bool) -> None:
     tasks = ("refund", "refund", "cancel")
     traces = tuple(Trace(label=f"{n}.json", content=b"{}", task=task) for n, task in enumerate(tasks))
-    names = iter("abc")
-
-    def respond(call: ApiRequest) -> ApiResult | None:
-        if call.method == "POST" and call.path.endswith("/runs"):
-            name = next(names)
-            return Success({"batch_id": name, **({"run_ids": [f"{name}-run-1"]} if run_ids else {})})
-        if "/batch/" in call.path:
-            return Success({"status": "done", "decision": "fail", "pass_rate": 0, "failures": 1})
-        return PermanentError(reason="HTTP 500", status=500) if call.path.endswith("/failures") else None
-
-    calls = FakeApiCalls(Batches({}, fault=respond), cancel_at=cancel_at)
-    found = evaluate(calls, gate=replace(GATE, traces=traces)).what_failed
+    ids = [{"run_ids": [f"{name}-run-1"]} if run_ids else {} for name in "abc"]
+    started = in_turn(*(Success({"batch_id": name, **each}) for name, each in zip("abc", ids, strict=True)))
+    failed = Success({"status": "done", "decision": "fail", "pass_rate": 0, "failures": 1})
+    backend = instead("GET /v1/ci/batch", in_turn(failed), instead("the CI run", started, Batch()))
+    calls = FakeApiCalls(instead("/failures", in_turn(http(500)), backend), cancel_at=cancel_at)
+    found = evaluate(calls, replace(GATE, traces=traces)).what_failed
     assert (found.unread_scenarios, found.scenarios == ()) == (2, cancel_at is not None)
 
 
-@pytest.mark.parametrize("ids", [True, False])
-def test_a_backend_that_ignores_the_offset_and_reports_no_number_is_asked_twice(*, ids: bool) -> None:
-    runs = [failing(3)] if ids else [Run(failures=[FAILURE] * 3)]
-    backend = Batches({"now": runs}, fields={"failures": None})
+@pytest.mark.parametrize("run", [failing(3), Run(failures=[FAILURE] * 3)])
+def test_a_backend_that_ignores_the_offset_and_reports_no_number_is_asked_twice(run: Run) -> None:
+    backend = Batch(run, fields={"failures": None})
 
     def ignores(call: ApiRequest, time: float) -> ApiResult:
         query = tuple((name, "0" if name == "offset" else value) for name, value in call.query)
         return backend(replace(call, query=query), time)
 
     calls = FakeApiCalls(ignores)
-    found = evaluate(calls).what_failed
+    assert [each.count for each in evaluate(calls).what_failed.failures] == [3]
     assert len(calls.paths("/failures")) == 2
-    assert [each.count for each in found.failures] == [3]
 
 
 def test_an_endless_list_ends() -> None:
-    numbers = iter(range(1_000_000))
-
-    def endless(call: ApiRequest) -> ApiResult | None:
-        if call.path.endswith("/failures"):
-            return Success([{**FAILURE, "failure_id": f"f-{next(numbers)}"} for _ in range(200)])
-        return None
-
-    calls = FakeApiCalls(Batches({"now": [failing(1)]}, fault=endless))
+    pages = (Success(listed(200, first)) for first in count(0, 200))
+    calls = FakeApiCalls(instead("/failures", lambda _: next(pages), Batch(failing(1))))
     found = evaluate(calls).what_failed
     assert len(calls.paths("/failures")) == 26
     assert (found.unread_scenarios, found.failures[0].count) == (1, 5_200)
 
 
 def test_a_list_of_five_thousand_failures_is_complete_and_a_page_counts_as_many() -> None:
-    found = evaluate(FakeApiCalls(Batches({"now": [failing(5_000)]}))).what_failed
-    assert (found.unread_scenarios, found.unread_failures, found.failures[0].count) == (0, 0, 5_000)
-    huge = [{**FAILURE, "failure_id": f"f-{each}"} for each in range(6_000)]
-    backend = Batches(
-        {"now": [failing(1)]},
-        fields={"failures": 6_000},
-        fault=lambda call: Success(huge) if call.path.endswith("/failures") else None,
-    )
-    found = evaluate(FakeApiCalls(backend)).what_failed
-    assert (found.unread_scenarios, found.unread_failures, found.failures[0].count) == (1, 1_000, 5_000)
+    huge = instead("/failures", in_turn(Success(listed(6_000))), Batch(failing(6_000)))
+    for backend, unread in ((Batch(failing(5_000)), (0, 0)), (huge, (1, 1_000))):
+        found = what_failed(backend)
+        assert (found.unread_scenarios, found.unread_failures) == unread
+        assert found.failures[0].count == 5_000
 
 
 def test_an_entry_counts_once_although_two_pages_have_it() -> None:
-    listed = [{**FAILURE, "failure_id": name} for name in ("a", "b", "b", "c", "a", "d")]
-    runs = [Run(failures=listed, fields={"failures": 4})]
-    found = evaluate(FakeApiCalls(Batches({"now": runs}, page=2, fields={"failures": 4}))).what_failed
+    run = Run(failures=[{**FAILURE, "failure_id": name} for name in "abbcad"], fields={"failures": 4})
+    found = what_failed(Batch(run, page=2, fields={"failures": 4}))
     assert [each.count for each in found.failures] == [4]
 
 
 def test_a_scenario_is_named_by_its_file_or_its_task_or_its_id() -> None:
-    runs = [failing(2, "t-1"), failing(1, "t-2"), Run(), failing(1)]
-    backend = Batches({"now": runs}, names={"t-1": "refund twice", "t-2": None})
-    found = evaluate(FakeApiCalls(backend)).what_failed
-    assert [each.name for each in found.scenarios if each.failed] == ["refund twice", "t-2", "now-run-4"]
-    uploads = replace(GATE, traces=(Trace(label="traces/a.json", content=b"{}"),))
-    calls = FakeApiCalls(Batches({"now": [failing(1, "t-1")]}, names={"t-1": "refund twice"}))
-    found = evaluate(calls, gate=uploads).what_failed
+    runs, names = [failing(2, "t-1"), failing(1, "t-2"), Run(trace_id="t-3"), failing(1)], {"t-1": "refund twice"}
+    found = what_failed(Batch(*runs, names={**names, "t-3": "sound"}))
+    assert [each.name for each in found.scenarios] == ["refund twice", "t-2", "now-run-4", "t-3"]
+    calls = FakeApiCalls(Batch(*runs[:1], names=names))
+    found = evaluate(calls, replace(GATE, traces=(Trace(label="traces/a.json", content=b"{}"),))).what_failed
     assert ([each.name for each in found.scenarios], calls.paths("/v1/traces/")) == (["traces/a.json"], [])
     assert {each.trace_id for each in found.failures} == {"traces/a.json"}
 
 
 def test_the_twenty_worst_scenarios_get_a_name() -> None:
-    calls = FakeApiCalls(Batches({"now": [failing(number, f"t-{number}") for number in range(1, 31)]}))
+    calls = FakeApiCalls(Batch(*(failing(number, f"t-{number}") for number in range(1, 31))))
     evaluate(calls)
     assert sorted(calls.paths("/v1/traces/")) == sorted(f"GET /v1/traces/t-{number}" for number in range(11, 31))
 
@@ -291,65 +297,38 @@ def test_the_twenty_worst_scenarios_get_a_name() -> None:
     ],
 )
 def test_scenarios_whose_runs_are_not_known_are_counted(fields: dict[str, object], unread: int) -> None:
-    batches = Batches({"now": a_batch(2, 1)}, fields=fields)
+    backend: Respond = Batch(*a_batch(2, 1), fields=fields)
     if "run_ids" in fields:
-        batches.fault = lambda call: Success({"batch_id": "now"}) if call.method == "POST" else None
-    found = evaluate(FakeApiCalls(batches)).what_failed
+        backend = instead("POST", in_turn(Success({"batch_id": "now"})), backend)
+    found = what_failed(backend)
     assert (found.unread_scenarios, bool(found.notes)) == (unread, unread > 0)
 
 
 def test_a_scenario_failed_if_one_of_its_numbers_says_so() -> None:
     runs = [Run(fields={"decision": None, "failures": 1, "unsafe_attempts": None}), Run(), failing(1)]
-    found = evaluate(FakeApiCalls(Batches({"now": runs}))).what_failed
-    assert [each.failed for each in found.scenarios] == [True, True, False]
+    assert [each.failed for each in what_failed(Batch(*runs)).scenarios] == [True, True, False]
 
 
 def test_of_all_runs_of_a_gate_those_with_the_most_failures_are_read_first() -> None:
-    batches = {"few": [failing(1)], "many": [failing(3)]}
-    started = iter(batches)
-
-    def answer(call: ApiRequest, time: float) -> ApiResult:
-        if call.method == "POST":
-            return Success({"batch_id": (name := next(started)), "run_ids": [f"{name}-run-1"]})
-        return Batches(batches)(call, time)
-
-    gate = replace(GATE, traces=(Trace(label="a", trace_id="a"), Trace(label="b", trace_id="b")))
-    calls = FakeApiCalls(answer)
-    evaluate(calls, gate)
+    started = in_turn(*(Success({"run_id": f"now-run-{number}"}) for number in (1, 2)))
+    calls = FakeApiCalls(instead("POST", started, Batch(failing(1), failing(3))))
+    evaluate(calls, replace(GATE, traces=step.traces(2)))
     read = [dict(call.query)["run_id"] for _, call in calls.calls if call.path.endswith("/failures")]
-    assert read[0] == "many-run-1"
+    assert read[0] == "now-run-2"
 
 
 def test_the_gate_with_the_worst_result_is_read_first() -> None:
-    backend = Batches({"now": a_batch(300, 1)}, fields={"decision": "pass"})
-    worse = Batches({"other": a_batch(300, 300)})
-
-    def by_project(call: ApiRequest, time: float) -> ApiResult:
-        return (worse if call.project == "worse" else backend)(call, time)
-
+    better = Batch(*a_batch(300, 1), fields={"decision": "pass"})
+    worse = Batch(*a_batch(300, 300), name="other")
     gates = [replace(GATE, name="core", limits={}), replace(GATE, name="worse", project="worse")]
-    calls = FakeApiCalls(by_project, takes_s=0.01)
+    calls = FakeApiCalls(lambda call, time: (worse if call.project else better)(call, time), takes_s=0.01)
     core, worst = step.evaluate(calls, *gates)
     numbers = [call.project for _, call in calls.calls if "/ci/runs/" in call.path]
     assert numbers == ["worse"] * 300 + [""] * 100
     assert (core.runs[0].decision, worst.runs[0].decision) == (Decision.PASS, Decision.FAIL)
 
 
-def test_failures_with_different_descriptions_are_never_merged_into_one_text() -> None:
-    tools = ("send_email", "refund", "delete_account")
-    listed = [{**FAILURE, "failure_id": each, "description": f"{each} without an approval"} for each in tools]
-    found = evaluate(FakeApiCalls(Batches({"now": [Run(failures=listed)]}))).what_failed
-    assert {each.description for each in found.failures} == {f"{each} without an approval" for each in tools}
-
-
 def test_metadata_may_name_the_tool_and_the_event_of_a_failure() -> None:
-    metadata = [
-        {"tool": "refund", "event": 4},
-        {"tool": ["refund"], "event": -1},
-        {"event": True},
-        {"event": 1.5},
-        ["refund"],
-        None,
-    ]
-    found = parse_failures([{**FAILURE, "metadata": each} for each in metadata])
+    wrong = [{"tool": ["refund"], "event": -1}, {"event": True}, {"event": 1.5}, ["refund"], None]
+    found = parse_failures([{**FAILURE, "metadata": each} for each in ({"tool": "refund", "event": 4}, *wrong)])
     assert [(each.tool, each.event) for each in found] == [("refund", 4), *[("", None)] * 5]

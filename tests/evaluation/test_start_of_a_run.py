@@ -10,10 +10,10 @@ import pytest
 
 from sepurux_action.config.gate import Trace
 from sepurux_action.errors import EvaluationError
-from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success
+from sepurux_action.evaluation.api import ApiResult, PermanentError, Success
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.run_calls import find_campaign
-from tests.evaluation.responses import LISTED, NUMBERS, Defective, Respond, after, http, in_turn, instead, listed, sound
+from tests.evaluation.responses import NUMBERS, Defective, Respond, after, http, in_turn, instead, sound, until
 from tests.evaluation.step import GATE, polls, runs_of
 from tests.fakes import CAMPAIGN, FakeApiCalls, backend
 
@@ -30,9 +30,7 @@ def test_a_rejection_ends_the_run_with_the_backends_words_and_a_hint() -> None:
 
 @pytest.mark.parametrize("call", ["runs", "traces"])
 @pytest.mark.parametrize("body", [{}, [], None, {"batch_id": "../../v1/evil", "trace_id": "../x"}, {"run_id": 7}])
-def test_a_response_without_a_usable_id_is_an_error_and_no_trace_counts_as_the_registered_scenarios(
-    call: str, body: object
-) -> None:
+def test_nothing_is_evaluated_without_a_usable_id(call: str, body: object) -> None:
     calls = FakeApiCalls(sound(**{call: Success(body)}))
     [result] = runs_of(calls, replace(GATE, traces=(Trace(label="a.json", content=b"{}"),)))
     assert result.decision is Decision.ERROR
@@ -46,6 +44,7 @@ def test_a_start_of_a_run_of_another_campaign_is_an_error() -> None:
 
 
 OTHERS = 'Set {campaign} to one of these, or {project} to another project: "core".'
+NOT_FOUND = 'campaign "Cores" was not found in project "my-agent"'
 TWINS = [{"campaign_id": "a", "name": "core"}, {"campaign_id": "b", "name": "core"}]
 
 
@@ -53,27 +52,20 @@ TWINS = [{"campaign_id": "a", "name": "core"}, {"campaign_id": "b", "name": "cor
     ("names", "campaign", "reason", "hint"),
     [
         (TWINS[:1], "refunds", 'campaign "refunds" was not found in project "my-agent"', OTHERS),
-        (TWINS[:1], "Cores", 'campaign "Cores" was not found in project "my-agent"', f'Did you mean "core"? {OTHERS}'),
-        (
-            TWINS,
-            "core",
-            '2 campaigns are named "core" in project "my-agent"',
-            'one of them: "a", "b".',
-        ),
-        ([], "core", 'campaign "core" was not found in project "my-agent"', "Check {project} and the secret, which"),
+        (TWINS[:1], "Cores", NOT_FOUND, f'Did you mean "core"? {OTHERS}'),
+        (TWINS, "core", '2 campaigns are named "core" in project "my-agent"', 'one of them: "a", "b".'),
+        ([], "Cores", NOT_FOUND, "Check {project} and the secret, which"),
         ({}, "core", "Sepurux sent no list as the list of campaigns", "ask Sepurux about this response."),
     ],
 )
-def test_a_campaign_that_is_not_found_is_an_error_that_shows_the_others(
-    names: object, campaign: str, reason: str, hint: str
-) -> None:
+def test_a_missing_campaign_names_the_others(names: object, campaign: str, reason: str, hint: str) -> None:
     with pytest.raises(EvaluationError, match=re.escape(reason)) as error:
         find_campaign(names, campaign, "my-agent")
     assert hint in error.value.hint
 
 
 def test_each_run_finds_its_campaign_within_its_own_timeout() -> None:
-    calls = FakeApiCalls(listed(after(300, LISTED, before=http(503))))
+    calls = FakeApiCalls(instead("the list of campaigns", until(300, http(503))))
     short, long = runs_of(calls, replace(GATE, name="short", timeout_s=10), replace(GATE, name="long", timeout_s=600))
     assert (short.decision, long.decision) == (Decision.ERROR, Decision.PASS)
     assert "HTTP 503" in short.run_decision.reason
@@ -87,14 +79,21 @@ def test_each_run_finds_its_campaign_within_its_own_timeout() -> None:
         (Success([Defective(name="core")]), "Internal error (KeyError"),
     ],
 )
-def test_a_campaign_list_without_use_is_requested_once_and_the_error_of_every_run(
-    response: ApiResult, reason: str
-) -> None:
+def test_a_useless_list_of_campaigns_is_requested_once(response: ApiResult, reason: str) -> None:
     calls = FakeApiCalls(sound(campaigns=response))
     results = runs_of(calls, GATE, replace(GATE, name="other"))
     assert {result.decision for result in results} == {Decision.ERROR}
     assert all(result.run_decision.reason.startswith(reason) for result in results)
     assert calls.paths() == ["GET /v1/campaigns"]
+
+
+FIRST = replace(GATE, campaign=CAMPAIGN)
+
+
+def started(*responses: Mapping[str, object]) -> Respond:
+    """Return a backend that starts these runs, one after the other, and gives all traces one id."""
+    others = backend(after(5), traces=Success({"trace_id": "trace-1"}))
+    return instead("the CI run", in_turn(*map(Success, responses)), others)
 
 
 @pytest.mark.parametrize(
@@ -112,33 +111,18 @@ def test_a_campaign_list_without_use_is_requested_once_and_the_error_of_every_ru
     ],
 )
 def test_one_run_is_never_accepted_for_two_different_questions(change: Mapping[str, object], second: Decision) -> None:
-    gate = replace(GATE, campaign=CAMPAIGN)
-    other = replace(gate, name="other", **change)  # type: ignore[arg-type]
-    calls = FakeApiCalls(backend(after(5), runs=Success({"batch_id": "batch-1"})))
-    results = runs_of(calls, gate, other)
+    other = replace(FIRST, name="other", **change)  # type: ignore[arg-type]
+    results = runs_of(FakeApiCalls(backend(after(5), runs=Success({"batch_id": "batch-1"}))), FIRST, other)
     assert [result.decision for result in results] == [Decision.PASS, second]
-    if second is Decision.ERROR:
-        assert "the same run `batch-1`" in results[1].run_decision.reason
+    assert ("the same run `batch-1`" in results[1].run_decision.reason) is (second is Decision.ERROR)
 
 
 def test_a_run_that_a_batch_names_only_in_a_poll_is_not_accepted_for_another_gate() -> None:
-    starting, others = iter([{"run_id": "r"}, {"batch_id": "b"}]), backend(after(5))
-
-    def respond(call: ApiRequest, time: float) -> ApiResult:
-        if call.purpose == "the CI run":
-            return Success(next(starting))
-        names = {"run_ids": ["r"], "batch_id": "b"} if "/batch/" in call.path else {"run_id": "r"}
-        polled = Success({**NUMBERS, "run_id": None, **names})
-        return polled if call.path.startswith("/v1/ci/") else others(call, time)
-
-    results = runs_of(FakeApiCalls(respond), replace(GATE, campaign=CAMPAIGN), replace(GATE, name="b", campaign=OTHER))
+    named = instead(
+        "/batch/", in_turn(Success({**NUMBERS, "run_ids": ["r"]})), started({"run_id": "r"}, {"batch_id": "b"})
+    )
+    results = runs_of(FakeApiCalls(named), FIRST, replace(FIRST, name="b", campaign=OTHER))
     assert Decision.ERROR in {result.decision for result in results}
-
-
-def started(*responses: Mapping[str, object]) -> Respond:
-    """Return a backend that starts these runs, one after the other, and gives all traces one id."""
-    others = backend(after(5), traces=Success({"trace_id": "trace-1"}))
-    return instead("the CI run", in_turn(*map(Success, responses)), others)
 
 
 @pytest.mark.parametrize(
@@ -149,23 +133,17 @@ def started(*responses: Mapping[str, object]) -> Respond:
         ({"batch_id": "b", "run_ids": ["r"]}, {"batch_id": "b2", "run_ids": ["r"]}),
     ],
 )
+@pytest.mark.parametrize(("pack", "decision"), [("other", Decision.ERROR), ("", Decision.PASS)])
 def test_a_run_is_not_accepted_for_two_gates_under_another_id(
-    first: Mapping[str, object], second: Mapping[str, object]
+    first: Mapping[str, object], second: Mapping[str, object], pack: str, decision: Decision
 ) -> None:
-    gate = replace(GATE, campaign=CAMPAIGN)
-    other = replace(gate, name="other", mutation_pack="other")
-    results = runs_of(FakeApiCalls(started(first, second)), gate, other)
-    assert [result.decision for result in results] == [Decision.PASS, Decision.ERROR]
-    assert "the same run" in results[1].run_decision.reason
-    again = runs_of(FakeApiCalls(started(first, second)), gate, replace(gate, name="other"))
-    assert {result.decision for result in again} == {Decision.PASS}
+    other = replace(FIRST, name="other", mutation_pack=pack)
+    results = runs_of(FakeApiCalls(started(first, second)), FIRST, other)
+    assert [result.decision for result in results] == [Decision.PASS, decision]
 
 
 @pytest.mark.parametrize(("text", "decision"), [(b"[]", Decision.ERROR), (b"{}", Decision.PASS)])
-def test_two_different_files_that_get_one_trace_id_are_not_evaluated_by_one_run(
-    text: bytes, decision: Decision
-) -> None:
+def test_two_files_with_one_trace_id_need_two_runs(text: bytes, decision: Decision) -> None:
     traces = (Trace(label="a", content=b"{}"), Trace(label="b", content=text))
-    one = {"batch_id": "batch-1"}
-    results = runs_of(FakeApiCalls(started(one, one)), replace(GATE, campaign=CAMPAIGN, traces=traces))
+    results = runs_of(FakeApiCalls(started({"batch_id": "batch-1"})), replace(FIRST, traces=traces))
     assert [result.decision for result in results] == [Decision.PASS, decision]

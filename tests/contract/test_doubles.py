@@ -1,0 +1,77 @@
+"""The doubles are strict: GitHub's responds only to what GitHub describes, the runner reads commands as GitHub's."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import requests
+
+from tests import runner
+from tests.github_double import GitHub, Undescribed
+from tests.runner import Command, parse_command
+
+PULL = "/repos/octo/shop/pulls/1"
+COMMENTS = "/repos/octo/shop/issues/1/comments"
+
+
+def ask(server: GitHub, method: str, path: str, body: object) -> None:
+    url = server.graphql_url if path == "graphql" else f"{server.url}{path}"
+    requests.request(method, url, json=body, headers={"Authorization": f"Bearer {server.token()}"}, timeout=10)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "complaint"),
+    [
+        ("GET", "/user", None, "GET /user: no such call"),
+        ("POST", COMMENTS, {"body": "text", "pinned": True}, "'pinned' was unexpected"),
+        ("POST", "/repos/octo/shop/statuses/HEAD", {"state": "fail"}, "'fail' is not one of"),
+        ("GET", PULL, {"body": "text"}, "takes no body"),
+        ("GET", f"{PULL}/files?sort=asc", None, "no parameter 'sort' in the query"),
+        ("GET", "/repos/octo/shop/pulls?state=merged", None, "state='merged' in the query"),
+        ("POST", "graphql", {"query": "{ rateLimit { cost } }"}, "Cannot query field 'rateLimit' on type 'Query'"),
+        ("GET", PULL, None, "pulls/get: $.state: 'odd' is not one of ['open', 'closed']"),
+    ],
+)
+def test_a_call_or_a_response_that_is_not_described_fails_the_test_that_sent_it(
+    method: str, path: str, body: object, complaint: str
+) -> None:
+    server = GitHub()
+    server.repository().pull().state = "odd"
+    with pytest.raises(Undescribed, match=re.escape(complaint)), server:
+        ask(server, method, path, body)
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        (" \t\u00a0::ERROR File=a.py,Line=3::x", Command("error", {"file": "a.py", "line": "3"}, "x")),
+        (
+            "::warning title=a%2Cb%3A%25,=k==v=w,empty=,::1%0A2%0D%25",
+            Command("warning", {"title": "a,b:%", "k": "v=w"}, "1\n2\r%"),
+        ),
+        ("::error::%250A %3A", Command("error", {}, "%0A %3A")),
+        ("said ##[error]x", Command("error", {}, "x")),
+        ("a ##[set-output name=n%5D;other=1]v%3B", Command("set-output", {"name": "n]", "other": "1"}, "v;")),
+        ("::error unfinished ##[warning]y", Command("warning", {}, "y")),
+        *((line, None) for line in ("", "text ::error::x", "\x1c::error::x", "::error", "::unknown::x", ":::error::x")),
+        *((line, None) for line in ("##[unknown]x", "##[error x", "# #[error]x", "##[x]##[error]y")),
+    ],
+)
+def test_a_command_has_colons_at_the_start_of_a_line_or_the_old_form_anywhere(
+    line: str, command: Command | None
+) -> None:
+    assert parse_command(line) == command
+
+
+def test_a_carriage_return_starts_a_line_and_entries_are_pairs_or_blocks() -> None:
+    assert runner.output_lines("a\r\nb\rc\u2028d\n\ne\n") == ["a", "b", "c\u2028d", "", "e"]
+    text = "a=1\n\nb<<E\nx=1\n\ny<<E\nE\nc=<<E\nd<<=\n2\n=\ne<<E\nE\na=3"
+    pairs = [("a", "1"), ("b", "x=1\n\ny<<E"), ("c", "<<E"), ("d", "2"), ("e", ""), ("a", "3")]
+    assert list(runner.file_pairs(text)) == pairs
+
+
+@pytest.mark.parametrize("text", ["a<<E\n1\n", "a<<E\n1", "a<<E\r\n1\r\nE\n", "<<E\n1\nE\n", "a<<\n1\n", "=1\n", "a\n"])
+def test_an_invalid_entry_is_rejected(text: str) -> None:
+    with pytest.raises(runner.CommandError):
+        list(runner.file_pairs(text))
