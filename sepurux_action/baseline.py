@@ -16,7 +16,7 @@ from operator import attrgetter
 from statistics import fmean
 
 from sepurux_action.common import codec
-from sepurux_action.common.signature import sign
+from sepurux_action.common.codec import sign
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.base_results import BaseResult, BaseScenario, Results, ScenarioOnBase
 from sepurux_action.evaluation.decision import Decision
@@ -28,8 +28,7 @@ from sepurux_action.evaluation.result import GateResult
 from sepurux_action.evaluation.runs import RunResult, Scenario, WhatFailed, numbers_key
 from sepurux_action.evaluation.trace_steps import Events, Steps, shown_steps, steps_of
 from sepurux_action.github.event import Event
-from sepurux_action.host.report_files import ReportWriter
-from sepurux_action.host.workflow_commands import Level
+from sepurux_action.host.output import Level
 from sepurux_action.step import Step
 
 FILE = "baseline.json"
@@ -49,11 +48,11 @@ NO_COMMIT = frozenset({""})  # that of each result that a command line wrote
 ON_BRANCH = frozenset({"push", "schedule", "workflow_dispatch"})  # events that evaluate the branch of GITHUB_REF
 
 
-def read_kept(step: Step, files: ReportWriter) -> Step:
+def read_kept(step: Step) -> Step:
     """Return the run with the results in its folder. One that cannot be used is a warning."""
     if not (step.settings.baseline_dir and step.inputs.secret):
         return step
-    content, problem = files.read(step.settings.baseline_dir, FILE, MAX_BYTES)
+    content, problem = step.files.read(step.settings.baseline_dir, FILE, MAX_BYTES)
     if problem:
         step.host.annotate(Level.WARNING, problem)
         return step
@@ -95,7 +94,7 @@ def is_kept(step: Step) -> bool:
     return step.event.pull_request is None and bool(_pushed_branch(step.event))
 
 
-def write_kept(step: Step, results: Sequence[GateResult], files: ReportWriter) -> None:
+def write_kept(step: Step, results: Sequence[GateResult]) -> None:
     """Add the results of gates that this run evaluated to the file; nothing after a signal."""
     if step.signals.received or not is_kept(step):
         return
@@ -108,7 +107,7 @@ def write_kept(step: Step, results: Sequence[GateResult], files: ReportWriter) -
     if new:
         kept, key = [*(step.kept or ()), *new], step.github.subject.signing_key
         text = write_results(kept, key, event.repository, step.redact)
-        files.write(step.settings.baseline_dir, {FILE: text})
+        step.files.write(step.settings.baseline_dir, {FILE: text})
 
 
 def _pushed_branch(event: Event) -> str:

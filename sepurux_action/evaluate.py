@@ -23,7 +23,7 @@ from sepurux_action.evaluation.step_evaluation import StepEvaluation
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import advice
 from sepurux_action.host.deadlines import Timeouts
-from sepurux_action.host.workflow_commands import Level
+from sepurux_action.host.output import Level
 from sepurux_action.report import outputs
 from sepurux_action.report.context import Context
 from sepurux_action.report.rendering import render_notice

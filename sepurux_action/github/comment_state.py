@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from sepurux_action.common import codec, json_reader
-from sepurux_action.common.signature import is_signed, sign
+from sepurux_action.common.codec import is_signed, sign
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, fingerprint

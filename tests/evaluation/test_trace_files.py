@@ -10,7 +10,7 @@ import pytest
 
 from sepurux_action.errors import TraceFileError
 from sepurux_action.evaluation.trace_files import CREATE_FIRST, MAX_BYTES, WORKING_DIRECTORY, TraceFolder
-from sepurux_action.host.workflow_commands import plain
+from sepurux_action.host.output import plain
 from tests.runner import TRACE
 
 
