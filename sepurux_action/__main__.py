@@ -22,7 +22,6 @@ from sepurux_action.host.deadlines import Signals
 
 
 def start_action(environ: Mapping[str, str] = os.environ) -> NoReturn:
-    """Run as a step of a workflow."""
     _prepare("::error title=Sepurux gate::")
     from sepurux_action.app import run_step  # noqa: PLC0415 - see _prepare
 

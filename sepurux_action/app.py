@@ -22,17 +22,14 @@ from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
 from sepurux_action.github.policy_source import check_file
 from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.deadlines import Signals, Timeouts
-from sepurux_action.host.output import Output
-from sepurux_action.host.report_files import ReportWriter
+from sepurux_action.host.output import Level, Output
 from sepurux_action.host.terminal import Terminal
-from sepurux_action.host.workflow_commands import Level
-from sepurux_action.prepare import begin, log_start, with_lost_statuses, with_policy_file, with_settings
 from sepurux_action.publish import publish, publish_problems, report_context
 from sepurux_action.report import outputs
 from sepurux_action.report.rendering import render_lines, render_summary
 from sepurux_action.report.report import Report, build_report
 from sepurux_action.report.report_json import REPORT_FILES, json_text
-from sepurux_action.step import Connections, Invocation, from_command_line, from_step, ignored_variables
+from sepurux_action.step import Connections, Invocation, begin, from_command_line, from_step, ignored_variables
 
 CONNECTIONS = Connections()
 DOCUMENTS = {Format.TEXT: lambda _: "", Format.JSON: json_text, Format.MARKDOWN: render_summary}
@@ -40,7 +37,6 @@ UNFINISHED = "The step ended before the gate had a result. Re-run the job."
 
 
 def run_step(environ: Mapping[str, str], log: TextIO, signals: Signals, connections: Connections = CONNECTIONS) -> int:
-    """Run as a step of a workflow; return the exit status."""
     runner = ActionsRunner(environ, log)
     runner.set_outputs(outputs.without_decision(UNFINISHED))  # they remain if the step is killed
     if warning := ignored_variables(environ):
@@ -55,7 +51,11 @@ def run_command_line(arguments: Sequence[str], environ: Mapping[str, str], signa
     terminal = Terminal(environ, quiet=command.quiet)
     if command.check is not None:
         return _check(command.check, terminal, signals, as_json=command.report_format is Format.JSON)
-    show = partial(_print_report, terminal=terminal, report_format=command.report_format)
+
+    def show(report: Report) -> None:
+        document, evaluated = DOCUMENTS[command.report_format](report), not (report.problems or report.short)
+        terminal.write_result(render_lines(report, "terminal"), document, evaluated=evaluated)
+
     try:
         invocation = from_command_line(command.texts, environ, write_baseline=command.write_baseline)
         return run_gates(invocation, terminal, signals, show)
@@ -72,33 +72,32 @@ def run_gates(
 ) -> int:
     """Show the report; return the exit status: 0, 1 if a `fail` blocks, 2 if anything else does, or a signal's."""
     step = begin(invocation, host, signals, connections)
-    files = ReportWriter(invocation.report_folders, host, signals, step.redact)
-    files.remove(step.inputs.report_dir, REPORT_FILES)
+    step.files.remove(step.inputs.report_dir, REPORT_FILES)
     step = replace(step, github=step.github.load(step.inputs.config))
     try:
-        step = with_policy_file(step)
-        files.remove(step.inputs.report_dir, REPORT_FILES)
-        step = with_settings(step)
+        step = step.with_policy_file()
+        step.files.remove(step.inputs.report_dir, REPORT_FILES)
+        step = step.with_all_settings()
     except ConfigurationError as error:
         if not step.event.skip_reason:
-            show(publish_problems(step, error, files))
+            show(publish_problems(step, error))
             return signals.status(EXIT_UNDECIDED)
         names = step.inputs.names or ("Sepurux gate",)
         gates = tuple(Gate(name=name, campaign=name) for name in names)
         step = step.with_settings(Settings(gates=gates, comment_key=step.inputs.comment_key))
-    step = read_kept(step, files)
-    log_start(step)
+    step = read_kept(step)
+    step.log_start()
     step = replace(step, github=step.github.with_base(step.settings.gates))
     recorded = read_record(step)
     step.github.publisher.publish_pending(gate.name for gate in step.settings.gates if gate.name not in recorded)
-    step = with_lost_statuses(step)
+    step = step.with_lost_statuses()
     results = evaluate(step, recorded)
     status = exit_status((gate.decision, gate.blocks) for gate in results)
     if step.policy.problems:
         results, status = tuple(gate.blocked_by_policy() for gate in results), status or EXIT_UNDECIDED
     report = build_report(results, report_context(step), short=bool(signals.received))  # 5 s are left for everything
     report = replace(report, problems=tuple(each.redacted(step.redact) for each in step.policy.problems))
-    publish(step, results, report, files)
+    publish(step, results, report)
     show(report)
     return signals.status(status)
 
@@ -108,29 +107,28 @@ def _check(files: Sequence[str], terminal: Terminal, signals: Signals, *, as_jso
 
     A signal ends this also while a file, such as a FIFO, is being opened.
     """
-    lines, problems, warnings, plans = list[str](), list[Problem](), list[Problem](), list[object]()
+    lines, found = list[str](), dict[str, list[object]](problems=[], warnings=[], gates=[])
     for path in files or [options.CONFIG.default]:
         try:
             policy = Timeouts(signals).run(math.inf, partial(check_file, path))
         except ConfigurationError as error:
-            problems += error.problems
             lines += [f"{_place(each)}: {each}" for each in error.problems]
+            found["problems"] += map(_data, error.problems)
         except Interrupted:
             break
         else:
             today = CONNECTIONS.now().date()
-            planned, doubtful = gate_plans(policy, today), policy_warnings(policy, today)
-            lines.append(f"{path}: valid, {number_format.pluralize(len(planned), 'gate')}")
-            lines += [f"  {plan_line(plan)}" for plan in planned]
-            lines += [f"{_place(each)}: warning: {each}" for each in doubtful]
-            plans += planned
-            warnings += doubtful
-    document = ""
+            plans, warnings = [*gate_plans(policy, today)], policy_warnings(policy, today)
+            lines.append(f"{path}: valid, {number_format.pluralize(len(plans), 'gate')}")
+            lines += [f"  {plan_line(plan)}" for plan in plans]
+            lines += [f"{_place(each)}: warning: {each}" for each in warnings]
+            found["warnings"] += map(_data, warnings)
+            found["gates"] += plans
     if as_json:
-        found = {"problems": [*map(_data, problems)], "warnings": [*map(_data, warnings)], "gates": plans}
-        lines, document = [], json.dumps(found, indent=2) + "\n"
-    terminal.write_result(lines, document)
-    return signals.status(EXIT_UNDECIDED if problems else 0)
+        terminal.write_result([], json.dumps(found, indent=2) + "\n")
+    else:
+        terminal.write_result(lines)
+    return signals.status(EXIT_UNDECIDED if found["problems"] else 0)
 
 
 def _place(problem: Problem) -> str:
@@ -157,9 +155,3 @@ def _log_report(report: Report, host: ActionsRunner) -> None:
         host.log(str(note))
     for line in render_lines(report, "log"):
         host.log_in_color(line)
-
-
-def _print_report(report: Report, terminal: Terminal, report_format: Format) -> None:
-    """Write the report to a terminal, the last lines of the output."""
-    document = DOCUMENTS[report_format](report)
-    terminal.write_result(render_lines(report, "terminal"), document, evaluated=not (report.problems or report.short))

@@ -1,4 +1,4 @@
-"""Keeps the base's results by scenario in the file `baseline.json` of the folder `baseline_dir`.
+"""The base's results by scenario, in the file `baseline.json` of the folder `baseline_dir`, and what they say.
 
 No decision in a workflow depends on them. Source: docs/configuration.md#results-by-scenario
 """
@@ -8,21 +8,27 @@ from __future__ import annotations
 import hmac
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
+from operator import attrgetter
+from statistics import fmean
 
 from sepurux_action.common import codec
-from sepurux_action.common.signature import sign
+from sepurux_action.common.codec import sign
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation.base_comparison import result_to_keep
-from sepurux_action.evaluation.base_results import MAX_RESULTS, BaseResult, Results, find_results
+from sepurux_action.evaluation.base_results import BaseResult, BaseScenario, Results, ScenarioOnBase
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.drops import Baseline, BaselineResult
-from sepurux_action.evaluation.published_result import PreviousResult
+from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase, merge_failures
+from sepurux_action.evaluation.metrics import UNSAFE_ATTEMPTS
+from sepurux_action.evaluation.published_result import PreviousResult, published_numbers
 from sepurux_action.evaluation.result import GateResult
+from sepurux_action.evaluation.runs import RunResult, Scenario, WhatFailed, numbers_key
+from sepurux_action.evaluation.trace_steps import Events, Steps, shown_steps, steps_of
 from sepurux_action.github.event import Event
-from sepurux_action.host.report_files import ReportWriter
-from sepurux_action.host.workflow_commands import Level
+from sepurux_action.host.output import Level
 from sepurux_action.step import Step
 
 FILE = "baseline.json"
@@ -30,20 +36,23 @@ VERSION = 1  # another one if a field of a record has another meaning
 PURPOSE = "sepurux-gate/baseline"
 MAX_BYTES = 4 * 1024 * 1024
 FRAME = 200  # bytes of the file that are no result
+MAX_RESULTS = 5  # of a gate on a branch, and as many that passed; one of them that is unusual changes no median
 MAX_SCENARIOS = 400  # of a result
+MIN_RESULTS = 3  # of two results, a failure that occurs by chance is in both too often
 IGNORED = (
     f"`{FILE}` was ignored: this version of the action did not write it with this secret for this repository, or it was"
     " changed later. The next result that is written replaces it."
 )
+ORIGIN = attrgetter("gate", "campaign", "project", "mutation_pack", "branch")  # results of one are compared
 NO_COMMIT = frozenset({""})  # that of each result that a command line wrote
 ON_BRANCH = frozenset({"push", "schedule", "workflow_dispatch"})  # events that evaluate the branch of GITHUB_REF
 
 
-def read_kept(step: Step, files: ReportWriter) -> Step:
+def read_kept(step: Step) -> Step:
     """Return the run with the results in its folder. One that cannot be used is a warning."""
     if not (step.settings.baseline_dir and step.inputs.secret):
         return step
-    content, problem = files.read(step.settings.baseline_dir, FILE, MAX_BYTES)
+    content, problem = step.files.read(step.settings.baseline_dir, FILE, MAX_BYTES)
     if problem:
         step.host.annotate(Level.WARNING, problem)
         return step
@@ -53,9 +62,8 @@ def read_kept(step: Step, files: ReportWriter) -> Step:
 
 def results_of(step: Step, gate: Gate) -> Results:
     """Return the results that a gate's scenarios are compared with: in a workflow, those before its commit."""
-    event, commits = step.event, NO_COMMIT
-    if event.name:
-        commits = step.github.subject.base.commits
+    event = step.event
+    commits = step.github.subject.base.commits if event.name else NO_COMMIT
     return find_results(step.kept or (), gate, event.base_ref or _pushed_branch(event), commits)
 
 
@@ -71,6 +79,12 @@ def baseline_of(step: Step, gate: Gate) -> Baseline | None:
     return Baseline(tuple(BaselineResult(commit="", url="", result=each) for each in results))
 
 
+def find_results(results: Iterable[BaseResult], gate: Gate, branch: str, commits: Collection[str]) -> Results:
+    """Return the first results of the gate on the branch at these commits."""
+    origin = gate.name, gate.campaign, gate.project, gate.mutation_pack, branch
+    return tuple(each for each in results if ORIGIN(each) == origin and each.commit in commits)[:MAX_RESULTS]
+
+
 def is_kept(step: Step) -> bool:
     """Return whether the results of this run are added to the file."""
     if step.kept is None:
@@ -80,7 +94,7 @@ def is_kept(step: Step) -> bool:
     return step.event.pull_request is None and bool(_pushed_branch(step.event))
 
 
-def write_kept(step: Step, results: Sequence[GateResult], files: ReportWriter) -> None:
+def write_kept(step: Step, results: Sequence[GateResult]) -> None:
     """Add the results of gates that this run evaluated to the file; nothing after a signal."""
     if step.signals.received or not is_kept(step):
         return
@@ -93,7 +107,7 @@ def write_kept(step: Step, results: Sequence[GateResult], files: ReportWriter) -
     if new:
         kept, key = [*(step.kept or ()), *new], step.github.subject.signing_key
         text = write_results(kept, key, event.repository, step.redact)
-        files.write(step.settings.baseline_dir, {FILE: text})
+        step.files.write(step.settings.baseline_dir, {FILE: text})
 
 
 def _pushed_branch(event: Event) -> str:
@@ -101,10 +115,7 @@ def _pushed_branch(event: Event) -> str:
 
 
 def write_results(results: Iterable[BaseResult], key: str, repository: str, redact: Callable[[str], str] = str) -> str:
-    """Return the file with the results that are kept, the newest first, each one that still fits. It is ASCII.
-
-    On a command line, the `repository` may be ''.
-    """
+    """Return the file, in ASCII, with each of the results that are kept, the newest first, that still fits."""
     written, size = list[str](), FRAME
     for result in keep(results):
         text = redact(json.dumps(codec.dump(result), separators=(",", ":")))
@@ -115,20 +126,14 @@ def write_results(results: Iterable[BaseResult], key: str, repository: str, reda
 
 
 def read_results(content: bytes | None, key: str, repository: str) -> tuple[Results, str]:
-    """Return the results, the newest first, and a note if `write_results` did not write this with key and repository.
-
-    Without a file, there is no note.
-    """
+    """Return the results, the newest first, and a note if there is a file that `write_results` did not write so."""
     if content is None:
         return (), ""
     _, start, results = content.decode(errors="replace").partition('"results":')
-    signed = _signed(start + results, key, repository).encode()
-    if not key or not hmac.compare_digest(content, signed):
-        return (), IGNORED
-    try:
-        return codec.load(Results, json.loads("{" + start + results)["results"]), ""
-    except ValueError:  # another release of the same version may know other fields
-        return (), IGNORED
+    with suppress(ValueError):  # another release of the same version may know other fields
+        if key and hmac.compare_digest(content, _signed(start + results, key, repository).encode()):
+            return codec.load(Results, json.loads(content)["results"]), ""
+    return (), IGNORED
 
 
 def _signed(results: str, key: str, repository: str) -> str:
@@ -156,3 +161,90 @@ def keep(results: Iterable[BaseResult]) -> Results:
             with_steps.add((*of, each.name))
         kept.append(replace(result, scenarios=tuple(scenarios)))
     return tuple(kept)
+
+
+def compare_with_base(gate: Gate, found: WhatFailed, results: Results) -> WhatFailed:
+    """Return what failed, with what the base's results and the uploaded traces say about it; nothing of a batch."""
+    if not gate.names_traces:
+        return found
+    scenarios = tuple(_compared(each, ScenarioOnBase.of(results, each.key), gate) for each in found.scenarios)
+    failures = (failure for each in scenarios for run in each.recordings for failure in run.failures)
+    fixed = tuple(chain.from_iterable(map(_fixed, scenarios)))
+    return replace(found, scenarios=scenarios, failures=merge_failures(failures)[0], fixed=fixed)
+
+
+def _compared(scenario: Scenario, base: ScenarioOnBase, gate: Gate) -> Scenario:
+    """Return a scenario with marks at its failures; the steps of one are those of the worst recording that has it."""
+    steps, complete = dict[tuple[ClassifiedFailure, str], Steps](), scenario.complete
+    for run in sorted(scenario.recordings, key=_worst_first):
+        events = _events_of(run, gate)
+        for each in run.failures:
+            shown = shown_steps(events, base.steps, each.tool, each.event)
+            steps.setdefault((each.key, each.description), shown)
+
+    def mark(each: ClassifiedFailure) -> ClassifiedFailure:
+        on_base = base.compare(each) if complete else None
+        return replace(each, scenario=scenario.name, on_base=on_base, steps=steps[each.key, each.description])
+
+    recordings = (replace(run, failures=tuple(map(mark, run.failures))) for run in scenario.recordings)
+    return replace(scenario, recordings=tuple(recordings), base=base)
+
+
+def _fixed(scenario: Scenario) -> Iterator[ClassifiedFailure]:
+    """Yield the failures that most results of the base have and a scenario does not, if all of its own are known.
+
+    With fewer recordings than a result has, an evaluation may have missed a failure, so nothing is fixed.
+    """
+    base = scenario.base.complete
+    fewer = any(len(scenario.recordings) < each.recordings for each in base)
+    if not scenario.complete or len(base) < MIN_RESULTS or fewer:
+        return
+    having = Counter(failure for each in base for failure in set(each.failures))
+    for each in sorted(having.keys() - {failure.key for failure in scenario.failures}):
+        if 2 * having[each] > len(base):
+            yield replace(each, scenario=scenario.name, on_base=OnBase(having[each], len(base)))
+
+
+def _events_of(run: RunResult, gate: Gate) -> Events:
+    return next((each.events for each in gate.traces if each.label == run.path), ())
+
+
+def _worst_first(run: RunResult) -> tuple[float, float, float, str]:
+    return *numbers_key(run.ci_run.value), run.trace
+
+
+def result_to_keep(result: GateResult, *, branch: str, commit: str, at: float) -> BaseResult:
+    """Return the result of a gate that passed or failed, at a POSIX time, with the failures of both evaluations."""
+    gate, scenarios = result.gate, result.what_failed.scenarios
+    first = {each.key: each for each in result.first_failed.scenarios}
+    names = Counter(each.key for each in scenarios)
+    named = (each for each in scenarios if each.key and names[each.key] == 1)
+    return BaseResult(
+        gate=gate.name,
+        campaign=gate.campaign,
+        project=gate.project,
+        mutation_pack=gate.mutation_pack,
+        branch=branch,
+        commit=commit,
+        time=at,
+        decision=result.decision,
+        numbers=published_numbers(result.numbers, gate),
+        scenarios=tuple(_to_keep(each, first.get(each.key), gate) for each in named),
+    )
+
+
+def _to_keep(scenario: Scenario, first: Scenario | None, gate: Gate) -> BaseScenario:
+    both = [*filter(None, (first, scenario))]
+    rates = [each.rate for each in both if each.rate is not None]
+    unsafe = (value for each in both if (value := each.value(UNSAFE_ATTEMPTS)) is not None)
+    complete = all(each.complete for each in both)
+    keys = {failure.key for each in both for failure in each.failures}
+    return BaseScenario(
+        name=scenario.key,
+        recordings=len(scenario.recordings),
+        pass_rate=fmean(rates) if len(rates) == len(both) else None,
+        unsafe_attempts=max(unsafe, default=None),
+        complete=complete,
+        failures=tuple(sorted(keys)) if complete else (),
+        steps=steps_of(_events_of(max(scenario.recordings, key=_worst_first), gate)),
+    )

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 
-from sepurux_action.baseline import baseline_of, is_kept, results_of
+from sepurux_action.baseline import baseline_of, compare_with_base, is_kept, results_of
+from sepurux_action.common.wording import optional
 from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.path_filter import affects
 from sepurux_action.config.stage import OnUndecided, Stage, next_change
 from sepurux_action.evaluation.api import Credentials
-from sepurux_action.evaluation.base_comparison import compare_with_base
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 from sepurux_action.evaluation.drops import Base, hidden_results
@@ -24,7 +23,7 @@ from sepurux_action.evaluation.step_evaluation import StepEvaluation
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import advice
 from sepurux_action.host.deadlines import Timeouts
-from sepurux_action.host.workflow_commands import Level
+from sepurux_action.host.output import Level
 from sepurux_action.report import outputs
 from sepurux_action.report.context import Context
 from sepurux_action.report.rendering import render_notice
@@ -71,7 +70,6 @@ def evaluate(step: Step, recorded: Mapping[str, Evaluated]) -> tuple[GateResult,
     found = {**recorded, **_skipped(step, [gate for gate in gates if gate.name not in recorded])}
     to_evaluate = [gate for gate in gates if gate.name not in found]
     step.github.earlier.load_comments()
-    bases = {gate.name: _base(step, gate) for gate in gates}
     advised = {}
     for gate in gates:
         change = next_change(gate.rules, step.event.branch, step.today)
@@ -82,12 +80,10 @@ def evaluate(step: Step, recorded: Mapping[str, Evaluated]) -> tuple[GateResult,
         if gate in to_evaluate:
             scheduled = change is not None and change.stricter
             advised[gate.name] = step.github.advice.of_gate(gate, scheduled=scheduled)
-    found |= _evaluate(step, [(gate, bases[gate.name]) for gate in to_evaluate])
-    results = {
-        gate.name: _result(step, gate, bases[gate.name], found[gate.name], advised.get(gate.name, "")) for gate in gates
-    }
+    found |= _evaluate(step, to_evaluate)
+    results = {gate.name: _result(step, gate, found[gate.name], advised.get(gate.name, "")) for gate in gates}
     for name, changed in _read_again(step, [*results.values()]).items():
-        results[name] = _result(step, results[name].gate, bases[name], changed)
+        results[name] = _result(step, results[name].gate, changed)
     return tuple(results.values())
 
 
@@ -123,8 +119,8 @@ def _skipped(step: Step, gates: Sequence[Gate]) -> dict[str, Evaluated]:
     return {gate.name: _not_run(gate, Decision.SKIPPED, NOT_AFFECTED) for gate in unaffected}
 
 
-def _evaluate(step: Step, compared: Sequence[tuple[Gate, Base]]) -> Mapping[str, Evaluated]:
-    inputs, event, gates = step.inputs, step.event, [gate for gate, _ in compared]
+def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
+    inputs, event = step.inputs, step.event
     if not gates:
         return {}
     if not inputs.secret:
@@ -143,7 +139,7 @@ def _evaluate(step: Step, compared: Sequence[tuple[Gate, Base]]) -> Mapping[str,
         number = number or inputs.pull_request
     metadata = {"repo": event.repository or None, "pull_request_number": number}
     evaluation = StepEvaluation(
-        compared=compared,
+        compared=[(gate, _base(step, gate)) for gate in gates],
         kept=is_kept(step),
         earlier={gate.name: step.github.earlier.unfinished_runs(gate) for gate in gates},
         metadata=metadata,
@@ -154,7 +150,7 @@ def _evaluate(step: Step, compared: Sequence[tuple[Gate, Base]]) -> Mapping[str,
     )
     evaluated = evaluation.evaluate()
     return {
-        gate.name: replace(
+        gate.name: Evaluated.of(
             evaluated[gate.name],
             what_failed=compare_with_base(gate, evaluated[gate.name].what_failed, results_of(step, gate)),
         )
@@ -169,9 +165,8 @@ def _publish_fail(step: Step, gate: Gate, decided: GateDecision, may_change: boo
     """
     if step.signals.received:
         return
-    approval = None
-    if gate.stage is Stage.SOFT and step.event.pull_request is not None:
-        approval = ApprovalStatus(anyone=True)
+    by_review = gate.stage is Stage.SOFT and step.event.pull_request is not None
+    approval = ApprovalStatus(anyone=True) if by_review else None
     blocks = enforce(Decision.FAIL, gate.stage, gate.on_undecided)
     result = GateResult.of(decided, gate=gate, blocks=blocks, approval=approval)
     if step.policy.problems:
@@ -180,17 +175,14 @@ def _publish_fail(step: Step, gate: Gate, decided: GateDecision, may_change: boo
 
 
 def publish_notice(step: Step, key: str, problems: int | None = None) -> None:
-    """Say in the comment on an earlier commit that this one is evaluated, or because of what it was not.
-
-    That is the number of problems in the settings, 0 after a signal.
-    """
+    """Say in the comment on an earlier commit that this one is evaluated, or has `problems`, 0 after a signal."""
     event = step.event
     context = Context(commit=event.commit, commit_url=event.url("commit", event.commit), run_url=event.run_url)
     step.github.publisher.publish_notice(partial(render_notice, context, problems=problems), key)
 
 
-def _result(step: Step, gate: Gate, base: Base, found: Evaluated, advised: str = "") -> GateResult:
-    decision, approval, few = found.decision, None, ""
+def _result(step: Step, gate: Gate, found: Evaluated, advised: str = "") -> GateResult:
+    decision, approval, few, baseline = found.decision, None, "", baseline_of(step, gate)
     by_review = decision is Decision.FAIL and gate.stage is Stage.SOFT and step.event.pull_request is not None
     if by_review and step.github.calls.connected and not step.signals.received:
         approval = step.github.reviews.approval(gate.reviewers)
@@ -198,8 +190,8 @@ def _result(step: Step, gate: Gate, base: Base, found: Evaluated, advised: str =
     on_undecided = gate.on_undecided
     if step.signals.received or found.rule is Rule.RECORD_UNREAD:
         on_undecided = OnUndecided.BLOCK
-    if base.baseline and decision.is_decided and any(each.state is CheckState.NOT_COMPARED for each in found.checks):
-        few = hidden_results(base.baseline)
+    if baseline and decision.is_decided and any(each.state is CheckState.NOT_COMPARED for each in found.checks):
+        few = hidden_results(baseline)
     change = next_change(gate.rules, step.event.branch, step.today)
     approved = approval is not None and approval.approved
     return GateResult.of(
@@ -230,9 +222,7 @@ def _base(step: Step, gate: Gate) -> Base:
         hint = advice(subject.base.operation, error, event)
     why = ""
     if error and error.too_large:
-        why = "GitHub's limit on one query"
-        if error.status:
-            why += f", HTTP {error.status}"
+        why = "GitHub's limit on one query" + optional(", HTTP {}", error.status)
     return Base(baseline=baseline_of(step, gate), branch=event.base_ref, hint=hint, why=why)
 
 

@@ -15,7 +15,6 @@ from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.commit import policy_ref
 from sepurux_action.github.policy_source import invalid_base_note
 from sepurux_action.host.deadlines import Timeouts
-from sepurux_action.host.report_files import ReportWriter
 from sepurux_action.report import outputs
 from sepurux_action.report.context import Context
 from sepurux_action.report.rendering import render_comment, render_summary
@@ -24,12 +23,12 @@ from sepurux_action.report.report_json import REPORT_JSON, report_files
 from sepurux_action.step import Step
 
 
-def publish(step: Step, results: Sequence[GateResult], report: Report, files: ReportWriter) -> None:
+def publish(step: Step, results: Sequence[GateResult], report: Report) -> None:
     """Write outputs, summary, and report files, set the statuses, and write the comment; no comment after a signal."""
     step.host.set_outputs(outputs.step_outputs(results))
-    if report_path := _write_report(step, report, files):
+    if report_path := _write_report(step, report):
         step.host.set_outputs(outputs.step_outputs(results, report_path=report_path))
-    write_kept(step, results, files)
+    write_kept(step, results)
     github = step.github
     _set_statuses(step, partial(github.publisher.publish_results, results))
     if step.signals.received:
@@ -42,7 +41,7 @@ def publish(step: Step, results: Sequence[GateResult], report: Report, files: Re
         step.host.set_outputs(outputs.step_outputs(results, comment_url, report_path))
 
 
-def publish_problems(step: Step, error: ConfigurationError, files: ReportWriter) -> Report:
+def publish_problems(step: Step, error: ConfigurationError) -> Report:
     """Write outputs, summary, and report files, and set the statuses; return the report of the problems."""
     known = set(map(str, error.problems))  # the file of the pull request may have them too
     of_pull_request = (each for each in step.policy.problems if str(each) not in known)
@@ -57,7 +56,7 @@ def publish_problems(step: Step, error: ConfigurationError, files: ReportWriter)
         notes.append(invalid_base_note(step.event, invalid, step.inputs.config))
     report = Report(context=_context(step)(notes=tuple(notes)), problems=tuple(problems))
     step.host.set_outputs(outputs.without_decision(outputs.settings_reason(problems)))
-    if report_path := _write_report(step, report, files):
+    if report_path := _write_report(step, report):
         step.host.set_outputs({"report_path": report_path})
     _set_statuses(step, partial(step.github.publisher.publish_config_error, step.inputs.names))
     if not step.signals.received:
@@ -65,13 +64,13 @@ def publish_problems(step: Step, error: ConfigurationError, files: ReportWriter)
     return report
 
 
-def _write_report(step: Step, report: Report, files: ReportWriter) -> str:
+def _write_report(step: Step, report: Report) -> str:
     """Write the summary and the files of `report_dir`; return the path of `report.json` for later steps, or ''."""
     summary = render_summary(report)
     step.host.write_summary(summary)
     if not step.inputs.report_dir:
         return ""
-    return files.write(step.inputs.report_dir, report_files(report, summary)).get(REPORT_JSON, "")
+    return step.files.write(step.inputs.report_dir, report_files(report, summary)).get(REPORT_JSON, "")
 
 
 def _set_statuses(step: Step, publish: Callable[[], None]) -> None:

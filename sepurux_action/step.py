@@ -1,27 +1,35 @@
-"""What a step of a workflow, or a command line, is given, what it has, and what it connects to, which tests replace."""
+"""What a step of a workflow, or a command line, is given, connects to, and has, and how it reads its settings."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from sepurux_action.common import T
 from sepurux_action.common.secret import Redactor
-from sepurux_action.config.layers import Layer, environment_layer, flag_layer, input_layer
+from sepurux_action.config.command_line import WRITE_BASELINE
+from sepurux_action.config.layers import Layer, environment_layer, flag, flag_layer, input_layer
 from sepurux_action.config.options import OPTIONS
-from sepurux_action.config.settings import Inputs, Settings
+from sepurux_action.config.policy import Policy
+from sepurux_action.config.settings import BASE, Inputs, Settings, read_inputs, read_settings, with_policy
+from sepurux_action.errors import ConfigurationError, Interrupted, Problem
 from sepurux_action.evaluation.api_calls import ApiCalls
 from sepurux_action.evaluation.base_results import Results
 from sepurux_action.evaluation.trace_files import WORKING_DIRECTORY, TraceFolder, working_directory
 from sepurux_action.evaluation.transport import Transport
-from sepurux_action.github.event import Event, parse_event
-from sepurux_action.github.policy_source import ResolvedPolicy
+from sepurux_action.github.bounded_calls import BoundedCalls
+from sepurux_action.github.event import Event, parse_event, pr_number_warning, with_pull_request_number
+from sepurux_action.github.policy_source import FIRST_FILE, ResolvedPolicy, read_checkout, resolve_policy
 from sepurux_action.github.session import GitHubSession
+from sepurux_action.github.subject import Subject
 from sepurux_action.host.deadlines import Signals, Timeouts
-from sepurux_action.host.output import Output
-from sepurux_action.host.report_files import ReportFolders
+from sepurux_action.host.output import Level, Output
+from sepurux_action.host.report_files import ReportFolders, ReportWriter
 
 CONTAINER_TEMP = "/github/runner_temp"  # where the runner mounts its temporary folder for a container action
 TEMP_NAME = "_temp"  # of that folder on the runner, beside the folder RUNNER_WORKSPACE
@@ -29,6 +37,20 @@ VARIABLE_PREFIX = "SEPURUX_"  # of the variables that a step has only if a workf
 VARIABLES_IGNORED = (
     "These environment variables are ignored, because an earlier step can set them. Use the inputs in parentheses"
 )
+SHARED_STATUSES = (
+    "`status_context` has no `{base}`, so a pull request with the same head commit into another branch sets the same "
+    "status. The commit may pass there, because a drop or a stage depends on the branch. "
+    'Write `status_context: "{prefix} ({base})"`, and require the new status on each branch.'
+)
+IGNORED_PATHS = (
+    "The input `paths` is ignored, because a policy file applies. Set `paths` for its gates, under `gates:`."
+)
+OTHER_COMMIT = (
+    "The uploaded traces may be those of another commit: on `issue_comment` and with `pr_number`, the gate evaluates "
+    "the head that the pull request has now, {}, and not the commit that the job checked out. See docs/security.md of "
+    "sepurux/gate-action, Traces of another commit."
+)
+NO_FOLDER = "it needs the folder for the result; accepted: with `--baseline-dir`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +107,7 @@ def from_command_line(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connections:
-    """What makes the parts that depend on the outside world; `now` is in UTC. PyGithub has its own place for tests."""
+    """What makes the parts that tests replace, besides PyGithub, which has a place of its own; `now` is in UTC."""
 
     transport: Callable[..., Transport] = Transport
     calls: Callable[..., ApiCalls] = ApiCalls
@@ -123,3 +145,107 @@ class Step:
     @property
     def event(self) -> Event:
         return self.github.subject.event
+
+    @property
+    def files(self) -> ReportWriter:
+        return ReportWriter(self.invocation.report_folders, self.host, self.signals, self.redact)
+
+    def with_policy_file(self) -> Step:
+        """Return the step with the policy, and its `report_dir` and `comment`; raises ConfigurationError."""
+        commit = self.github.subject.commit if self.github.calls.connected else None
+        read_file = partial(read_checkout, self.invocation.traces())
+        check = self._read_settings if self.github.changes.of_policy(self.inputs.config) else None
+        policy = self._until_signal(partial(resolve_policy, self.inputs, self.event, commit, read_file, check))
+        inputs = with_policy(self.inputs, self.invocation.layers, policy.policy) if policy.policy else self.inputs
+        return replace(self, policy=policy, inputs=inputs, github=self.github.with_settings(inputs))
+
+    def with_all_settings(self) -> Step:
+        """Return the step with all settings; raises ConfigurationError with every problem."""
+        settings = self._until_signal(partial(self._read_settings, self.policy.policy))
+        if self.invocation.write_baseline and not settings.baseline_dir:
+            raise ConfigurationError([Problem(where=WRITE_BASELINE, message=NO_FOLDER)], settings.comment_key)
+        return self.with_settings(settings)
+
+    def _read_settings(self, policy: Policy | None) -> Settings:
+        """Return all settings with a policy; the limit on trace files is that of one reading."""
+        layers, find = self.invocation.layers, self.invocation.traces().find
+        return read_settings(layers, find, policy, branch=self.event.branch, today=self.today)
+
+    def with_lost_statuses(self) -> Step:
+        """Return the step with a warning about required statuses that no gate sets once the pull request is merged."""
+        policy, merged = self.policy, Settings()
+        if not policy.replaces:
+            return self
+        read = partial(read_settings, self.invocation.layers, lambda _: (), policy.merged, branch=self.event.branch)
+        with suppress(ConfigurationError):  # no gate sets a status if inputs lack what the file no longer has
+            merged = self._until_signal(read)
+        now = self.inputs if FIRST_FILE in policy.notes else self.settings
+        lost = self.github.advice.lost_statuses(now, merged)
+        for note in lost:
+            self.host.annotate(Level.WARNING, str(note), title="Sepurux gate")
+        return replace(self, policy=replace(policy, notes=(*policy.notes, *lost)))
+
+    def _until_signal(self, work: Callable[[], T]) -> T:
+        """Return what the work returns, which may take seconds; raises ConfigurationError, also after a signal."""
+        try:
+            return Timeouts(self.signals).run(math.inf, work)
+        except Interrupted:
+            raise ConfigurationError([Problem("", "The run was canceled before all settings were read.")]) from None
+
+    def log_start(self) -> None:
+        """Log what is evaluated, and which settings have no effect."""
+        event, inputs, host = self.event, self.inputs, self.host
+        if not self.github.calls.connected and event.name:
+            why = "`GITHUB_REPOSITORY` or `GITHUB_API_URL` is not set"
+            if event.repository and not inputs.github_token:
+                why = "there is no `github_token`"
+            host.log(f"no comment and no status: {why}")
+        if event.name and (warning := pr_number_warning(event, inputs.pull_request)):
+            host.annotate(Level.WARNING, warning)
+        gates = self.settings.gates
+        if event.at_current_head and event.commit and any(gate.uploads_traces for gate in gates):
+            host.annotate(Level.WARNING, OTHER_COMMIT.format(event.commit[:7]), title="Sepurux gate")
+        self._log_settings()
+        line = "evaluating gate {} ({}) at {}"
+        if len(gates) > 1:
+            host.progress(f"evaluating {len(gates)} gates at {inputs.base_url}")
+            line = "gate {}: {}"
+        for gate in gates:
+            what = str(gate.stage) if gate.name == gate.campaign else f"campaign {gate.campaign}, {gate.stage}"
+            host.progress(line.format(gate.name, what, inputs.base_url))
+
+    def _log_settings(self) -> None:
+        settings, host, policy = self.settings, self.host, self.policy
+        if policy.policy:
+            host.log(f"policy file: {policy.policy.path} in {policy.place}")
+        elif policy.place:
+            host.progress(f"no policy file: {policy.place} has no {self.inputs.config}")
+        if settings.overridden and self.event.name:
+            host.log(f"the policy file overrides these inputs: {', '.join(settings.overridden)}")
+        elif settings.overridden:
+            host.log(f"these flags override the policy file: {', '.join(map(flag, settings.overridden))}")
+        if self.github.calls.connected and settings.shares_statuses:
+            text = SHARED_STATUSES.format(prefix=settings.status_context, base=BASE)
+            host.annotate(Level.WARNING, text, title="Sepurux gate")
+        if settings.uncompared:
+            verb = "is" if len(settings.uncompared) == 1 else "are"
+            host.log(f"{' and '.join(map(flag, settings.uncompared))} {verb} not compared without --baseline-dir")
+        if settings.ignores_paths:
+            host.annotate(Level.WARNING, IGNORED_PATHS, title="Sepurux gate")
+
+
+def begin(invocation: Invocation, host: Output, signals: Signals, connections: Connections) -> Step:
+    """Return what a step has before the policy is read. From here on, the host redacts the secrets."""
+    inputs, event = read_inputs(invocation.layers), invocation.event
+    redact = Redactor(secret.reveal() for secret in (inputs.github_token, inputs.token, inputs.api_key) if secret)
+    host.mask_secrets(redact)
+    client = None
+    if inputs.github_token and event.repository and event.api_url:
+        from sepurux_action.github.connection import connect  # noqa: PLC0415 - takes 0.2 s, so only when needed
+
+        client = connect(event.api_url, inputs.github_token, event.repository, redact)
+        event = with_pull_request_number(event, inputs.pull_request)
+    calls = BoundedCalls(client, connections.timeouts(signals), host, event)
+    signing_key = inputs.secret.reveal() if inputs.secret else ""
+    subject = Subject(event=event, settings=inputs, signing_key=signing_key, started=connections.now())
+    return Step(invocation, host, signals, connections, redact, GitHubSession(calls, subject), inputs)

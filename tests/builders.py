@@ -32,7 +32,7 @@ from sepurux_action.evaluate import (
     UNREAD_RESULTS_HINT,
 )
 from sepurux_action.evaluation.api_calls import CHECK_NETWORK
-from sepurux_action.evaluation.base_results import BaseScenario, FixedFailure, OnBase, ScenarioOnBase
+from sepurux_action.evaluation.base_results import BaseScenario, ScenarioOnBase
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.confirmation import confirm
@@ -45,7 +45,7 @@ from sepurux_action.evaluation.decision import (
 )
 from sepurux_action.evaluation.drops import Base, Baseline, BaselineResult
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal, enforce
-from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, merge_failures
+from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, OnBase, merge_failures
 from sepurux_action.evaluation.gate_decision import decide_gate
 from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
 from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
@@ -56,8 +56,7 @@ from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import DELETED, FIRST_FILE, invalid_base_note, resolve_policy
 from sepurux_action.github.stage_advice import LOST
 from sepurux_action.report.context import Context
-from sepurux_action.report.gate_facts import DAY_S
-from sepurux_action.report.report import Report, build_report
+from sepurux_action.report.report import DAY_S, Report, build_report
 
 COMMIT = "3f9c2ad81b7e4460a5d2c9e1f08b6d7a4c3e5f12"
 CAMPAIGN_ID = "5a0e7b52-64cf-4f0e-9d2b-0c6f1f7f8a11"
@@ -417,7 +416,7 @@ def _of_recordings(gate: Gate, runs: Sequence[tuple[str, RunResult]]) -> GateRes
     return _with_failures(a_result(*uploaded, gate=replace(gate, traces=traces)))
 
 
-def _with_failures(result: GateResult, fixed: tuple[FixedFailure, ...] = ()) -> GateResult:
+def _with_failures(result: GateResult, fixed: Failures = ()) -> GateResult:
     """Return a result whose scenarios and failures are those of its runs."""
     scenarios = tuple(sorted(result.scenarios, key=lambda each: each.severity_key))
     failures = merge_failures(failure for run in result.runs for failure in run.failures)[0]
@@ -468,7 +467,7 @@ FAILED_STEP = (
     f"> 29 {LONG_STEP}",
     "  …",
 )
-FIXED = WhatFailed(fixed=(FixedFailure("refund twice", FAILURES[0].key, OnBase(4, 5)),))
+FIXED = WhatFailed(fixed=(replace(FAILURES[0].key, scenario="refund twice", on_base=OnBase(4, 5)),))
 UNREAD_SCORE = "Could not read the reliability score: HTTP 503."
 EARLIER = WorkflowRun("https://github.com/octo/shop/actions/runs/7100001/attempts/1", 1_793_023_320.0)
 LOST_STATUS = PolicyNote(
@@ -785,7 +784,7 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD, traces: int = 2) -
         sentence=first,
     )
     of_all = merge_failures(failures * traces)[0]
-    fixed = tuple(FixedFailure(first, each.key, OnBase(2, 3)) for each in of_all)
+    fixed = tuple(replace(each.key, scenario=first, on_base=OnBase(2, 3)) for each in of_all)
     failed = WhatFailed(scenarios=scenarios, failures=of_all, fixed=fixed, notes=words)
     result = a_result(*runs, gate=gate, approval=approval, notes=words, what_failed=failed)
     return replace(result, checks=(*result.checks, drop))

@@ -13,8 +13,7 @@ from sepurux_action.errors import DeadlineExceeded, GitHubError
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.api_calls import ApiCalls
 from sepurux_action.host.deadlines import Signals, Timeouts
-from sepurux_action.host.output import Output
-from sepurux_action.host.workflow_commands import Level
+from sepurux_action.host.output import Level, Output
 
 T = TypeVar("T")
 

@@ -53,7 +53,6 @@ class Kind(Generic[T_co]):
         return self.parse(text)
 
     def rejection(self, shown: str, hint: str) -> str:
-        """Return the message about a text that is not accepted."""
         return f"{shown} is not accepted{optional(' ({})', hint)}; accepted: {self.accepts}"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from sepurux_action.common.wording import location, optional
 from sepurux_action.config.options import BY_NAME, OPTIONS, Option
@@ -32,9 +32,8 @@ class Source(IntEnum):
         return flag(spelling) if self is Source.FLAGS else f"`{spelling}`"
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What one source gives to an option: the texts by their names, and the value of the first one.
+class Given(NamedTuple):
+    """What one source gives to an option: the texts by their names there, and the value of the first one.
 
     An invalid text has a `hint` at the problem, which may be '', and no value. A list has one entry per line in its
     text. Of a policy file, `enforcement` has a tuple of rules as its value, and the `place` is that of the key.
@@ -47,20 +46,15 @@ class Given:
     hint: str | None = None
 
     @property
-    def spelling(self) -> str:
+    def name(self) -> str:
         return next(iter(self.texts))
 
     @property
     def text(self) -> str:
-        return self.texts[self.spelling]
-
-    @property
-    def name(self) -> str:
-        return self.source.name_of(self.spelling)
+        return self.texts[self.name]
 
     @property
     def remedy(self) -> str:
-        """Return where to change the value, for a hint."""
         return self.name + optional(" in `{}`", location(self.place.file, self.place.line))
 
 
@@ -98,8 +92,7 @@ def flag(spelling: str) -> str:
 def _layer(source: Source, texts: Mapping[str, str]) -> Layer:
     given = {}
     for option in OPTIONS:
-        spelled = {name: text for name in option.names if (text := texts.get(name, "").strip())}
-        if spelled:
+        if spelled := {name: text for name in option.names if (text := texts.get(name, "").strip())}:
             given[option.name] = _parse(option, source, spelled)
     return Layer(source, given, unknown=tuple(spelling for spelling in texts if spelling not in BY_NAME))
 
@@ -109,9 +102,9 @@ flag_layer = partial(_layer, Source.FLAGS)
 
 
 def _parse(option: Option[object], source: Source, texts: Mapping[str, str]) -> Given:
-    spelling = next(iter(texts))
-    place = Place(source.label(spelling))
+    spelling, text = next(iter(texts.items()))
+    names, place = {source.name_of(name): each for name, each in texts.items()}, Place(source.label(spelling))
     try:
-        return Given(source, texts, place, option.kind.read(texts[spelling]))
+        return Given(source, names, place, option.kind.read(text))
     except ValueError as error:
-        return Given(source, texts, place, hint=str(error))
+        return Given(source, names, place, hint=str(error))

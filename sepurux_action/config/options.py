@@ -64,11 +64,15 @@ class Option(Generic[T_co]):
         return shown
 
 
-_ONCE = (SectionKind.TOP,)
-_EACH = (SectionKind.TOP, SectionKind.GATE)
+def _of_step(name: str, kind: Kind[T], text: str, **more: Any) -> Option[T]:  # noqa: ANN401 - fields of an option
+    return Option(name, kind, text, allowed_in=(SectionKind.TOP,), **more)
 
 
-def _threshold(name: str, kind: Kind[T], text: str, **more: Any) -> Option[T]:  # noqa: ANN401 - fields of an option
+def _of_gate(name: str, kind: Kind[T], text: str, **more: Any) -> Option[T]:  # noqa: ANN401
+    return Option(name, kind, text, allowed_in=(SectionKind.TOP, SectionKind.GATE), **more)
+
+
+def _threshold(name: str, kind: Kind[T], text: str, **more: Any) -> Option[T]:  # noqa: ANN401
     return Option(name, kind, text, allowed_in=(SectionKind.THRESHOLDS,), **more)
 
 
@@ -93,21 +97,19 @@ BASE_URL = Option(
     environment="SEPURUX_API_BASE_URL",
     default="https://app.sepurux.dev/api/backend",
 )
-PROJECT = Option(
+PROJECT = _of_gate(
     "project",
     Kind(kinds.parse_line, "a project's name or UUID"),
     "Name or UUID of the Sepurux project, sent as `X-Project-Id`.",
     environment="SEPURUX_PROJECT_ID",
     aliases=("project_id",),
-    allowed_in=_EACH,
 )
-CAMPAIGN = Option(
+CAMPAIGN = _of_gate(
     "campaign",
     Kind(kinds.parse_line, "a campaign's name or UUID"),
     "Name or UUID of the campaign to evaluate. Required.",
     environment="SEPURUX_CAMPAIGN_ID",
     aliases=("campaign_id", "campaign_name"),
-    allowed_in=_EACH,
 )
 NAME = Option(
     "name",
@@ -116,25 +118,22 @@ NAME = Option(
     allowed_in=(SectionKind.GATE,),
     default_note="the campaign as given",
 )
-TRACE_ID = Option(
+TRACE_ID = _of_gate(
     "trace_id",
     kinds.TRACE_IDS,
     "IDs of traces to evaluate. Without {trace_id} and {trace_file}, the registered scenarios are evaluated.",
     environment="SEPURUX_TRACE_ID",
-    allowed_in=_EACH,
 )
-TRACE_FILE = Option(
+TRACE_FILE = _of_gate(
     "trace_file",
     Kind(kinds.parse_lines, "paths or globs, one per line", "FILES", is_list=True),
     "Trace files to upload and evaluate, in the workspace or the runner's temporary folder.",
-    allowed_in=_EACH,
 )
-MUTATION_PACK = Option(
+MUTATION_PACK = _of_gate(
     "mutation_pack",
     Kind(kinds.parse_line, "a mutation pack's ID", "ID"),
     "ID of the mutation pack, which Sepurux uses for the CI run.",
     environment="SEPURUX_MUTATION_PACK",
-    allowed_in=_EACH,
 )
 MIN_PASS_RATE = _threshold(
     "min_pass_rate",
@@ -190,33 +189,29 @@ MAX_RELIABILITY_SCORE_DROP = _threshold(
     kinds.SCORE,
     "How far the score may lie below the baseline, in points. On a command line, it needs {baseline_dir}.",
 )
-ENFORCEMENT = Option(
+ENFORCEMENT = _of_gate(
     "enforcement",
     kinds.word_of(Stage, "STAGE"),
     "Stage of the gate: whether a failed evaluation is only reported, needs an approval, or blocks.",
     environment="SEPURUX_ENFORCEMENT",
-    allowed_in=_EACH,
     default="hard",
 )
-ON_UNDECIDED = Option(
+ON_UNDECIDED = _of_gate(
     "on_undecided",
     kinds.word_of(OnUndecided),
     "Whether a gate blocks on `error` and `pending`. With an uploaded trace, `allow` applies only to outages.",
-    allowed_in=_EACH,
     default="block",
 )
-CONFIRM = Option(
+CONFIRM = _of_gate(
     "confirm",
     Kind(kinds.parse_bool, "`true` or `false`", "BOOL"),
     "Whether to evaluate once more, before a pass rate, a reliability score, or a drop alone makes the gate fail.",
-    allowed_in=_EACH,
     default="false",
 )
-REVIEWERS = Option(
+REVIEWERS = _of_gate(
     "reviewers",
     Kind(kinds.parse_logins, "usernames, separated by commas or line breaks", is_list=True),
     "Who can approve a soft gate that failed.",
-    allowed_in=_EACH,
     default_note="anyone with write access",
     actions_only=True,
 )
@@ -228,12 +223,11 @@ PATHS = Option(
     default_note="all files",
     actions_only=True,
 )
-TIMEOUT = Option(
+TIMEOUT = _of_gate(
     "timeout",
     Kind(kinds.parse_duration, "seconds, or a duration such as `10m` or `1h30m`, up to a day", "TIME"),
     "How long to wait for the decision.",
     environment="SEPURUX_TIMEOUT_SECONDS",
-    allowed_in=_EACH,
     default="600",
 )
 GITHUB_TOKEN = Option(
@@ -244,36 +238,32 @@ GITHUB_TOKEN = Option(
     secret=True,
     actions_only=True,
 )
-COMMENT = Option(
+COMMENT = _of_step(
     "comment",
     kinds.word_of(CommentMode),
     "When to comment on the pull request. An existing comment is always updated, except with `never`.",
-    allowed_in=_ONCE,
     default="always",
     actions_only=True,
 )
-COMMENT_KEY = Option(
+COMMENT_KEY = _of_step(
     "comment_key",
     kinds.NAME,
     "Distinguishes the comments of several gate steps on one pull request.",
-    allowed_in=_ONCE,
     default_note="the gate's name; for several gates, "
     f"`{SEVERAL_GATES_KEY}`, or `{SEVERAL_GATES_KEY}:PATH` with the path in {{config}}",
     actions_only=True,
 )
-STATUS = Option(
+STATUS = _of_step(
     "status",
     Kind(kinds.parse_bool, "`true` or `false`", "BOOL"),
     "Whether to set a commit status for each gate, which a ruleset can require.",
-    allowed_in=_ONCE,
     default="true",
     actions_only=True,
 )
-STATUS_CONTEXT = Option(
+STATUS_CONTEXT = _of_step(
     "status_context",
     kinds.NAME,
     "Prefix of each status's context: `<status_context> / <name>`. `{base}` stands for the base branch.",
-    allowed_in=_ONCE,
     default="Sepurux",
     actions_only=True,
 )
@@ -290,19 +280,17 @@ PR_NUMBER = Option(
     environment="PR_NUMBER",
     default_note="from the event",
 )
-BASELINE_DIR = Option(
+BASELINE_DIR = _of_step(
     "baseline_dir",
     Kind(kinds.parse_line, "the path of a folder", "FOLDER"),
     "Folder that the workflow keeps between runs: the base branch's results by scenario. It is in the workspace or the "
     "runner's temporary folder.",
-    allowed_in=_ONCE,
     default_note="no comparison by scenario",
 )
-REPORT_DIR = Option(
+REPORT_DIR = _of_step(
     "report_dir",
     Kind(kinds.parse_line, "the path of a folder", "FOLDER"),
     "Folder for the report files, in the workspace or the runner's temporary folder.",
-    allowed_in=_ONCE,
     default_note="no files",
 )
 

@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from sepurux_action.common import json_reader
 
@@ -28,16 +29,14 @@ _PART = re.compile(r"\*\*/|\*\*|\*|\[[^\]]*\]|\\.|.")
 _UNREPEATABLE = frozenset({"", "*", "**", "**/", "?", "+"})
 
 
-@dataclass(frozen=True, slots=True)
-class ChangedFile:
+class ChangedFile(NamedTuple):
     """A file of a pull request; `previous` is its old name if it was renamed."""
 
     name: str
     previous: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Element:
+class _Element(NamedTuple):
     """One of `characters`, or one of all others if they are `excluded`; `repeat` is '', `?`, `+`, `*`, or `**/`."""
 
     characters: frozenset[str]
@@ -78,8 +77,7 @@ _STARS = {"*": _ANY_IN_FOLDER, "**": _ANY}
 _FOLDERS = _Element(frozenset(), excluded=True, repeat="**/")
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(NamedTuple):
     text: str
     negative: bool
     elements: tuple[_Element, ...]

@@ -115,7 +115,6 @@ def compose(raw: bytes, path: str) -> yaml.Node:
         text = raw.decode()
     except UnicodeDecodeError as error:
         raise _error(path, (raw.count(b"\n", 0, error.start) + 1, 1), "the file is not UTF-8") from None
-    root: yaml.Node | None = None
     try:
         loader = _Loader(text, path)
     except yaml.reader.ReaderError as error:  # it counts characters, not lines
@@ -123,8 +122,7 @@ def compose(raw: bytes, path: str) -> yaml.Node:
         at = before.count("\n") + 1, len(before) - before.rfind("\n")
         raise _error(path, at, f"YAML does not allow the character U+{character:04X}") from None
     try:
-        if loader.check_node():
-            root = loader.get_node()
+        root = loader.get_node() if loader.check_node() else None
         if loader.check_node():
             raise _error(path, _position(loader.next_event.start_mark), "a second YAML document begins; accepted: one")
     except yaml.MarkedYAMLError as error:
@@ -236,9 +234,8 @@ class PolicyParser:
             first = numbers.setdefault(name.casefold(), number)
             if first == number or (not name and self._problems):
                 continue
-            own, why = gate.given.get(options.NAME.name), ""
-            if not own:
-                why = " (the default of `name` is the campaign)"
+            own = gate.given.get(options.NAME.name)
+            why = "" if own else " (the default of `name` is the campaign)"
             what = f"it is missing, and so is `{options.CAMPAIGN.name}`, as for gate {first}"
             if name:
                 what = f"{json_reader.preview(name)} is the name of gate {first} too"
@@ -258,7 +255,7 @@ class PolicyParser:
                 given |= self._other_key(option.name, value, where)
             elif read := self._option_value(option, value, where):
                 text, parsed = read
-                given[option.name] = Given(Source.POLICY, {key.value: text}, self._place(key, where), parsed)
+                given[option.name] = Given(Source.POLICY, {f"`{key.value}`": text}, self._place(key, where), parsed)
         return given
 
     def _other_key(self, key: str, value: yaml.Node, where: str) -> dict[str, Given]:

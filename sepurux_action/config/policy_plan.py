@@ -21,16 +21,29 @@ FAR = timedelta(days=2 * 365 + 1)  # two years; a later `from` is probably a wro
 NO_CAMPAIGN = "it is not set; set it here, or with the input `campaign`, which applies to every gate without one"
 
 
-def gate_plans(policy: Policy, today: date) -> list[dict[str, Any]]:
-    """Return what each gate of a policy means from today on, as JSON has it.
+def gate_plans(policy: Policy, today: date) -> Iterator[dict[str, Any]]:
+    """Yield what each gate of a policy means from today on, as JSON has it.
 
     `approvers` may approve a gate: None for anyone with write access, () if it is never soft.
     """
-    return [_plan(policy, gate, reader, today) for gate, reader in _readers(policy)]
+    for gate, reader in _readers(policy):
+        name, stages = policy.name(gate), list(_stage_plans(_rules(reader), today))
+        approvers: tuple[str, ...] | None = ()
+        if any(Stage.SOFT in {plan["today"], *(each["stage"] for each in plan["changes"])} for plan in stages):
+            approvers = reader.value(options.REVIEWERS)
+        publishing = Publishing(**reader.values(options.STATUS, options.STATUS_CONTEXT))
+        yield {
+            "file": gate.place.file,
+            "line": gate.place.line,
+            "name": name or None,
+            "campaign": reader.value(options.CAMPAIGN),
+            "enforcement": stages,
+            "approvers": approvers,
+            "status": "".join(publishing.contexts([name or "NAME"], BASE)) or None,
+        }
 
 
 def plan_line(plan: Mapping[str, Any]) -> str:
-    """Return what a gate means in a line."""
     parts = [optional("campaign {}", plan["campaign"]) or "no campaign"]
     for branch in plan["enforcement"]:
         now = optional("on {}: ", branch["branches"]) + f"{branch['today']} today"
@@ -52,23 +65,6 @@ def policy_warnings(policy: Policy, today: date) -> list[Problem]:
 def _readers(policy: Policy) -> Iterator[tuple[Layer, OptionReader]]:
     top = OptionReader([policy.top])
     yield from ((gate, top.within(gate)) for gate in policy.gates or (policy.top,))
-
-
-def _plan(policy: Policy, gate: Layer, reader: OptionReader, today: date) -> dict[str, Any]:
-    name, stages = policy.name(gate), list(_stage_plans(_rules(reader), today))
-    approvers: tuple[str, ...] | None = ()
-    if any(Stage.SOFT in {plan["today"], *(each["stage"] for each in plan["changes"])} for plan in stages):
-        approvers = reader.value(options.REVIEWERS)
-    publishing = Publishing(**reader.values(options.STATUS, options.STATUS_CONTEXT))
-    return {
-        "file": gate.place.file,
-        "line": gate.place.line,
-        "name": name or None,
-        "campaign": reader.value(options.CAMPAIGN),
-        "enforcement": stages,
-        "approvers": approvers,
-        "status": "".join(publishing.contexts([name or "NAME"], BASE)) or None,
-    }
 
 
 def _rules(reader: OptionReader) -> tuple[StageRule, ...]:

@@ -37,8 +37,6 @@ TraceFinder = Callable[[str], tuple[Trace, ...]]  # the traces that a path or gl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publishing:
-    """How results are published."""
-
     comment: CommentMode = options.COMMENT.default_value
     comment_key: str = SEVERAL_GATES_KEY
     status: bool = options.STATUS.default_value
@@ -108,11 +106,10 @@ def read_inputs(layers: Sequence[Layer]) -> Inputs:
     reader = OptionReader(layers)
     reader.values(*OPTIONS)
     names = tuple(reader.values(options.NAME, options.CAMPAIGN).values())[:1]
-    config_name = missing_secret = ""
-    if (config := reader.given(options.CONFIG)) and reader.value(options.CONFIG):
-        config_name = config.name
-    if not any(map(reader.given, (options.TOKEN, options.API_KEY))):
-        missing_secret = layers[0].source.label(options.TOKEN.name)
+    config = reader.given(options.CONFIG)
+    config_name = config.name if config and reader.value(options.CONFIG) else ""
+    has_secret = any(map(reader.given, (options.TOKEN, options.API_KEY)))
+    missing_secret = "" if has_secret else layers[0].source.label(options.TOKEN.name)
     return Inputs(
         **_fields(reader, Inputs, names),
         names=names,
@@ -237,9 +234,8 @@ class OptionReader:
             named = f"with the branch {shown} for `{BASE}`, a status context has {longest} characters"
             self.add_problem(options.STATUS_CONTEXT, f"{named}; accepted: at most {MAX_CONTEXT_LENGTH}")
         if self._problems:
-            key = settings.comment_key
-            if {OPTIONS.index(each) for each in _OF_KEY} & {*self._problems.values()}:
-                key = ""
+            key_known = not {OPTIONS.index(each) for each in _OF_KEY} & {*self._problems.values()}
+            key = settings.comment_key if key_known else ""
             raise ConfigurationError(self.problems, key)
 
     def given(self, option: Option[object]) -> Given | None:
@@ -305,13 +301,11 @@ class OptionReader:
     def _problem(self, option: Option[object], given: Given) -> str:
         """Return what is wrong with a value, and what is accepted; '' for one that is accepted."""
         if len(set(given.texts.values())) > 1:
-            texts = {given.source.name_of(name): self._shown(option, text) for name, text in given.texts.items()}
-            listed = " and ".join(f"{name} ({text})" for name, text in texts.items())
+            listed = " and ".join(f"{name} ({self._shown(option, text)})" for name, text in given.texts.items())
             return f"{listed} are the same setting, but differ; set one of them"
         if given.hint is not None:
-            hint = given.hint
-            if not option.secret and self._redact(given.text) != given.text:  # it may quote what redaction misses
-                hint = ""
+            # it may quote what redaction misses
+            hint = given.hint if option.secret or self._redact(given.text) == given.text else ""
             return option.kind.rejection(self._shown(option, given.text), hint)
         if option.secret or option is options.BASE_URL:  # no report shows these
             return ""

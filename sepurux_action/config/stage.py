@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from typing import NamedTuple
 
 from sepurux_action.common.wording import joined, optional
 from sepurux_action.config.path_filter import Filter
@@ -43,8 +44,7 @@ class StageRule:
         return joined(" ", self.stage, start, optional("on {}", self.branches))
 
 
-@dataclass(frozen=True, slots=True)
-class NextChange:
+class NextChange(NamedTuple):
     """The next day on which another stage applies than today, in so many `days`."""
 
     day: date

@@ -151,6 +151,4 @@ def _state(reading: Reading, *, met: bool, sinks: bool = False) -> CheckState:
         return CheckState.NO_NUMBER
     if reading.value is None or (reading.partial and (met or not sinks)):
         return CheckState.NOT_REPORTED
-    if met:
-        return CheckState.MET
-    return CheckState.MISSED
+    return CheckState.MET if met else CheckState.MISSED

@@ -77,14 +77,10 @@ def wrong_shape(payload: object, *, run_id: str, batch_id: str, campaign_id: str
         return NO_OBJECT
     if not all(isinstance(payload.get(name), str | None) for name in ("run_id", "batch_id")):
         return "a response whose run_id or batch_id is not a text"
-    named = payload.get("run_id")
-    if batch_id:
-        named = payload.get("batch_id")
+    named = payload.get("batch_id") if batch_id else payload.get("run_id")
     if named not in {None, "", batch_id or run_id}:
         return "a response about another run"
-    if is_about_another(payload, campaign_id):
-        return OTHER_CAMPAIGN
-    return ""
+    return OTHER_CAMPAIGN if is_about_another(payload, campaign_id) else ""
 
 
 def is_about_another(payload: object, campaign_id: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sepurux_action.common import number_format
+from sepurux_action.common.wording import optional
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun
@@ -17,7 +18,7 @@ MIN_RESULTS = 3  # of two results and a third one, each is the lowest in one cas
 MAX_BRANCH_LENGTH = 20  # characters of a branch in a table
 DROPS = {metric.drop: metric for metric in METRICS if metric.drop}
 HIDDEN_RESULTS = (
-    "On {commits} of the base branch, the status of this gate is neither a pass nor a fail, or another account set it."
+    "On {} of the base branch, the status of this gate is neither a pass nor a fail, or another account set it."
     " It may hide an earlier result: re-run the gate there."
 )
 
@@ -84,32 +85,23 @@ class Base:
 
     @property
     def name(self) -> str:
-        if not self.branch:
-            return "this branch"
-        return f"`{self.branch}`"
+        return f"`{self.branch}`" if self.branch else "this branch"
 
 
 def base_heading(branch: str) -> str:
     """Return the name of the base branch for a table, or a word if it is unknown or too long."""
     if not branch:
         return "before"
-    if len(branch) > MAX_BRANCH_LENGTH:
-        return "base"
-    return branch
+    return branch if len(branch) <= MAX_BRANCH_LENGTH else "base"
 
 
 def hidden_results(baseline: Baseline) -> str:
     """Return what to do about statuses that may hide results of the base; '' without any."""
-    if not baseline.hidden:
-        return ""
-    return HIDDEN_RESULTS.format(commits=number_format.pluralize(baseline.hidden, "commit"))
+    return optional(HIDDEN_RESULTS, baseline.hidden and number_format.pluralize(baseline.hidden, "commit"))
 
 
 def lowest_allowed(metric: Metric, gate: Gate, baseline: Baseline) -> float | None:
-    """Return what the number needs because of a drop, None if none is compared: one blocks only below this.
-
-    That is the lower of the median minus the allowed drop and the lowest of the compared results.
-    """
+    """Return the lower of the median minus the allowed drop and the lowest result, None if no drop is compared."""
     values, median, allowed = baseline.values(metric), baseline.median(metric), gate.limits.get(metric.drop)
     if allowed is None or median is None or len(values) < MIN_RESULTS:
         return None

@@ -6,14 +6,31 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from sepurux_action.common import json_reader
-from sepurux_action.evaluation.base_results import FailureKey, OnBase
 
 MAX_FAILURE_TEXT_LENGTH = 1_000  # characters; a report shows at most 200
 SEVERITIES = {word: rank for rank, word in enumerate(("critical", "high", "medium", "low", "info"))}  # 0 for the worst
 FEWER_LISTED = "Sepurux lists fewer failures than it counted"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, order=True)
+class OnBase:
+    """Of how many of the base's `results` with a scenario a failure is known: of `having`, which may be 0."""
+
+    having: int
+    results: int
+
+    def __str__(self) -> str:
+        return f"{self.having} of {self.results}"
+
+    def sentence(self, where: str) -> str:
+        """Return `in 4 of the last 5 results on main` as a clause; `where` is its end."""
+        found = f"in {self.having or 'none'} of the last {self.results} results"
+        if self.results == 1:
+            found = "in the last result" if self.having else "not in the last result"
+        return f"{found} {where}".rstrip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class ClassifiedFailure:
     """Failures of one kind and with one description. Every text is foreign.
 
@@ -22,13 +39,13 @@ class ClassifiedFailure:
     are lines that show what the agent did: a sign in front, and a step.
     """
 
-    type: str
-    severity: str
-    description: str
-    mutation: str
-    trace_id: str = ""
+    type: str = ""
+    mutation: str = ""
+    severity: str = ""
     tool: str = ""
-    event: int | None = None
+    description: str = ""
+    trace_id: str = ""
+    event: float | None = None
     count: int = 1
     scenario: str = ""
     on_base: OnBase | None = None
@@ -41,8 +58,9 @@ class ClassifiedFailure:
         return *texts, self.scenario, self.on_base
 
     @property
-    def key(self) -> FailureKey:
-        return FailureKey(self.type, self.mutation, self.severity, self.tool)
+    def key(self) -> ClassifiedFailure:
+        """Return what it has in common with the failures of its scenario that are the same in other results."""
+        return ClassifiedFailure(type=self.type, mutation=self.mutation, severity=self.severity, tool=self.tool)
 
     @property
     def is_new(self) -> bool:
@@ -78,16 +96,11 @@ def parse_failures(payload: object) -> Failures:
             mutation=text(item, "mutation"),
             trace_id=json_reader.identifier(item.get("trace_id")),
             tool=text(json_reader.as_object(item.get("metadata")), "tool"),
-            event=_index(json_reader.at(item, "metadata", "event")),
+            event=json_reader.number(json_reader.at(item, "metadata", "event"), low=0, whole=True).value,
         )
         for item in items
         if item
     )
-
-
-def _index(value: object) -> int | None:
-    read = json_reader.number(value, low=0, whole=True).value
-    return None if read is None else int(read)
 
 
 def merge_failures(failures: Iterable[ClassifiedFailure], max_kinds: int | None = None) -> tuple[Failures, int]:

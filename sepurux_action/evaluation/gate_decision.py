@@ -72,11 +72,8 @@ class _Facts:
     scenarios: tuple[Scenario, ...]
     numbers: CIRun
     checks: tuple[Check, ...]
+    missed: tuple[Check, ...]
     base: Base
-
-    @property
-    def missed(self) -> list[Check]:
-        return [check for check in self.checks if check.is_missed]
 
     def decided(self, found: RunDecision, hint: str = "", *, is_suspect: bool = False) -> GateDecision:
         detail, checks = found.detail, self.checks
@@ -103,7 +100,8 @@ def decide_gate(gate: Gate, runs: Runs, base: Base) -> GateDecision:
     scenarios = scenarios_of(gate, runs)
     numbers = pool(gate, runs, scenarios)
     checks = checks_of(gate, numbers, rates_of(scenarios), base)
-    facts = _Facts(gate, runs, scenarios, numbers, checks, base)
+    missed = tuple(check for check in checks if check.is_missed)
+    facts = _Facts(gate, runs, scenarios, numbers, checks, missed, base)
     return next(found for row in ROWS if (found := row(facts)))
 
 
@@ -162,9 +160,7 @@ def _threshold_missed(facts: _Facts) -> GateDecision | None:
     told = _sentence(facts)
     reason, hint = f"{HOWEVER} {told[0].lower()}{told[1:]}", ""
     if [check.threshold for check in facts.missed] == [metrics.SCENARIOS.threshold]:
-        hint = REGISTER_MORE
-        if facts.gate.names_traces:
-            hint = MORE_SCENARIOS
+        hint = MORE_SCENARIOS if facts.gate.names_traces else REGISTER_MORE
     return facts.decided(RunDecision(Decision.FAIL, reason, Rule.THRESHOLD_MISSED), hint)
 
 

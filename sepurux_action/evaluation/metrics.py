@@ -159,15 +159,10 @@ class Metric:
         return max(values) if self.less_is_better else min(values)
 
     def together(self, values: Sequence[float]) -> float:
-        """Return the number of several runs, not rounded.
-
-        That is a sum if less is better, the highest of another count, or the mean of a rate or a score.
-        """
+        """Return a sum of runs if less is better, else the highest count, or the mean rate or score, not rounded."""
         if self.less_is_better:
             return min(MAX_COUNTED, sum(values))
-        if self.format.whole:
-            return max(values)
-        return fmean(values)
+        return max(values) if self.format.whole else fmean(values)
 
     def of_evaluations(self, values: Sequence[float]) -> float:
         """Return the number of several evaluations: the worst count, or the mean of a rate or a score."""
@@ -285,9 +280,7 @@ METRICS = (
 PUBLISHED = tuple(metric for metric in METRICS if metric.published)
 SUMS = tuple(metric for metric in METRICS if metric.less_is_better)
 LISTED = tuple(metric for metric in PUBLISHED if metric is not SCENARIOS)  # in a status, which it ends if it has room
-BY_OPTION: Mapping[str, Metric] = {
-    option: metric for metric in METRICS for option in (metric.threshold, metric.drop) if option
-}
+BY_OPTION = {option: metric for metric in METRICS for option in (metric.threshold, metric.drop) if option}
 
 
 def summary(numbers: Numbers) -> str:

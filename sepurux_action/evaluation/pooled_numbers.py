@@ -54,9 +54,8 @@ def pool(gate: Gate, runs: Runs, scenarios: Sequence[Scenario]) -> CIRun:
     total = runs[0].ci_run.value(metrics.SCENARIOS)
     if gate.names_traces:
         total = len(scenarios)
-        numbers[metrics.SCENARIOS.name] = Reading()
-        if any(run.decision.is_decided for run in runs):
-            numbers[metrics.SCENARIOS.name] = Reading(total)
+        is_known = any(run.decision.is_decided for run in runs)
+        numbers[metrics.SCENARIOS.name] = Reading(total) if is_known else Reading()
     lowest = lowest_of(rates_of(scenarios), total)
     if lowest.missing:
         whys = list[str | None]()
@@ -94,17 +93,12 @@ def lowest_of(rates: Rates, total: float | None) -> Reading:
     lowest, every = metrics.PASS_RATE.rounded(min(known)), max(len(rates), total or 0)
     if total is not None and len(known) >= every:
         return Reading(lowest)
-    scenarios = number_format.count(every)
-    if total is None:
-        scenarios = "an unknown number of"
+    scenarios = "an unknown number of" if total is None else number_format.count(every)
     return Reading(lowest, reported_by=f"{len(known)} of {scenarios} scenarios", partial=True)
 
 
 def mean_of(first: CIRun, second: CIRun, lowest: Reading) -> CIRun:
-    """Return the numbers of two evaluations: the mean of each rate and score, and the worst of each count.
-
-    `lowest` is the pass rate of the lowest scenario.
-    """
+    """Return the mean of each rate and score of two evaluations, the worst of each count, and the `lowest` scenario."""
     numbers = dict[str, Reading]()
     for metric in metrics.METRICS:
         readings = [each.reading(metric) for each in (first, second) if not each.reading(metric).missing]

@@ -47,10 +47,7 @@ def published_numbers(run: CIRun, gate: Gate) -> Mapping[str, float]:
 
 
 def format_description(result: PreviousResult, note: str = "") -> str:
-    """Return the description of a decided status, at most 140 characters.
-
-    `note` is shortened to fit. The number of scenarios is left out if there is no room for it.
-    """
+    """Return the description of a decided status, as much of `note` as fits, and the scenarios if they fit."""
     shown = "-"
     if any(result.value(metric) is not None for metric in LISTED):
         shown = ", ".join(metric.publish(result.value(metric)) for metric in LISTED)

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from functools import partial
+from itertools import islice
 from typing import NamedTuple
 
 from sepurux_action.common import json_reader
@@ -24,17 +25,8 @@ _KINDS = (PROMPT, CALL, RESULT)
 _NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,80}", re.ASCII)
 
 
-class _Recording(NamedTuple):
-    """The events of a trace as in `Trace`, or a `problem`: why they are incomplete."""
-
-    problem: str = "has no events, so nothing was recorded"
-    recorded: float | None = None
-    has_calls: bool = False
-    events: tuple[TraceEvent, ...] = ()
-
-
 class _Object(NamedTuple):
-    """What is kept of a JSON object, whichever it is: its names, the fields of an event and a task, and the trace."""
+    """What is kept of a JSON object, whichever it is: its names, and the fields of an event, a task, and a trace."""
 
     names: tuple[str, ...] = ()
     kind: str = ""
@@ -44,7 +36,7 @@ class _Object(NamedTuple):
     time: float | None = None
     name: str = ""
     task: str = ""
-    recording: _Recording | None = None
+    events: tuple[_Object, ...] = ()
 
 
 _NOTHING = _Object()
@@ -74,13 +66,22 @@ def read_recording(text: str, label: str) -> Trace:
         raise TraceFileError(f'"{label}" is not valid JSON: {why}')
     if not isinstance(found, _Object):
         raise TraceFileError(f'"{label}" is not a JSON object, as a trace must be')
-    problem, recorded, has_calls, events = found.recording or _Recording()
-    if problem:
+    if problem := _problem(found.events):
         raise TraceFileError(f'"{label}" {problem}; record every call of a tool: {GUIDE}')
-    if len(kept) >= MAX_OBJECTS:
-        recorded = None
-    content = text.encode()
-    return Trace(label=label, content=content, recorded=recorded, has_calls=has_calls, task=found.task, events=events)
+    times = (each.time for each in found.events if each.time is not None and len(kept) < MAX_OBJECTS)
+    steps = (
+        TraceEvent(number, shown_name(each.tool), each.kind == CALL, each.arguments, each.failed)
+        for number, each in enumerate(found.events, 1)
+        if each.kind in {CALL, RESULT}
+    )
+    return Trace(
+        label=label,
+        content=text.encode(),
+        recorded=max(times, default=None),
+        has_calls=any(each.kind == CALL for each in found.events),
+        task=found.task,
+        events=tuple(islice(steps, MAX_EVENTS)),
+    )
 
 
 def _object(kept: dict[tuple[object, ...], _Object], pairs: list[tuple[str, object]]) -> _Object:
@@ -92,7 +93,7 @@ def _object(kept: dict[tuple[object, ...], _Object], pairs: list[tuple[str, obje
             kept[names] = _Object(_shown_names(names))
         return kept.get(names, _NOTHING)
     found = _read_fields(fields)
-    if found.recording:
+    if found.events:
         return found
     if len(kept) < MAX_OBJECTS:
         return kept.setdefault(found, found)
@@ -100,8 +101,8 @@ def _object(kept: dict[tuple[object, ...], _Object], pairs: list[tuple[str, obje
 
 
 def _read_fields(fields: dict[str, object]) -> _Object:
-    kind, name, task, events = (fields.get(each) for each in ("type", "name", "task", "events"))
-    given, error = fields.get("args"), fields.get("error")
+    kind, name, task, given, error = (fields.get(each) for each in ("type", "name", "task", "args", "error"))
+    listed = json_reader.as_array(fields.get("events"))
     kind = next((each for each in _KINDS if each == kind), "")
     texts = (each for each in (fields.get("tool"), name) if isinstance(each, str) and each)
     return _Object(
@@ -109,11 +110,11 @@ def _read_fields(fields: dict[str, object]) -> _Object:
         kind=kind,
         tool=kind and next(texts, ""),
         arguments=getattr(given, "names", ()),
-        failed=fields.get("status") in FAILED or bool(getattr(error, "names", error)),
+        failed=kind == RESULT and (fields.get("status") in FAILED or bool(getattr(error, "names", error))),
         time=json_reader.time(fields.get("timestamp")),
         name=name if isinstance(name, str) and name.strip() else "",
         task=getattr(task, "name", ""),
-        recording=_recording(events) if isinstance(events, list) and events else None,
+        events=tuple(each if isinstance(each, _Object) else _NOTHING for each in listed),
     )
 
 
@@ -129,26 +130,17 @@ def shown_name(name: str) -> str:
     return name if _NAME.fullmatch(name) else HIDDEN
 
 
-def _recording(listed: Sequence[object]) -> _Recording:
-    times, called, prompts, not_called, events = list[float](), set[str](), 0, "", list[TraceEvent]()
-    for number, event in enumerate(listed, 1):
-        if not isinstance(event, _Object):
-            continue
-        if event.time is not None:
-            times.append(event.time)
-        if event.kind == PROMPT:
-            prompts += 1
-        elif event.kind == CALL:
-            called.add(event.tool)
-        elif event.kind == RESULT and event.tool and event.tool not in called:
-            not_called = not_called or event.tool
-        if event.kind in {CALL, RESULT} and len(events) < MAX_EVENTS:
-            is_call = event.kind == CALL
-            failed = event.failed and not is_call
-            events.append(TraceEvent(number, shown_name(event.tool), is_call, event.arguments, failed))
-    if prompts == len(listed):
-        return _Recording("has only prompts, so what the agent did was not recorded")
-    if not_called:
-        shown = json_reader.preview(not_called)
-        return _Recording(f"has a result of {shown} but no call before it, so Sepurux does not see the call")
-    return _Recording("", max(times, default=None), bool(called), tuple(events))
+def _problem(events: Sequence[_Object]) -> str:
+    """Return why the events of a trace are incomplete, '' if they are not."""
+    called = set[str]()
+    if not events:
+        return "has no events, so nothing was recorded"
+    if all(each.kind == PROMPT for each in events):
+        return "has only prompts, so what the agent did was not recorded"
+    for each in events:
+        if each.kind == CALL:
+            called.add(each.tool)
+        elif each.kind == RESULT and each.tool and each.tool not in called:
+            shown = json_reader.preview(each.tool)
+            return f"has a result of {shown} but no call before it, so Sepurux does not see the call"
+    return ""

@@ -23,8 +23,7 @@ from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, RELIABILITY_SCORE
 from sepurux_action.evaluation.run_calls import MAX_RUNS, read_batch, read_campaign_id, read_score, start, upload
 from sepurux_action.evaluation.runs import RunResult
 from sepurux_action.evaluation.schedule import Polls, next_poll, out_of_time
-from sepurux_action.host.output import Output
-from sepurux_action.host.workflow_commands import Level
+from sepurux_action.host.output import Level, Output
 
 NOT_FOUND = 404
 CANCELED = RunDecision(decision=Decision.ERROR, reason="The run was canceled.", rule=Rule.CANCELED)

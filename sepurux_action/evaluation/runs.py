@@ -11,7 +11,7 @@ from typing import Self
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Trace
 from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.base_results import FixedFailure, ScenarioOnBase
+from sepurux_action.evaluation.base_results import ScenarioOnBase
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 from sepurux_action.evaluation.failures import Failures, merge_failures
@@ -205,7 +205,7 @@ class WhatFailed:
     left_out: int = 0
     unread_failures: int = 0
     unread_scenarios: int = 0
-    fixed: tuple[FixedFailure, ...] = ()
+    fixed: Failures = ()
     notes: tuple[str, ...] = ()
 
 

@@ -38,8 +38,8 @@ class TraceFolder:
     def __init__(self, base: Path, allowed: Sequence[Path] = (), name: str = WORKSPACE) -> None:
         self.base, self._name = base, name
         self._advice = CREATE_FIRST if name == WORKSPACE else ""
-        self._names: dict[Path, str] = {}
-        self._spellings: dict[Path, Path] = {}  # by its path as given, and without links
+        self._names: dict[Path | None, str] = {}
+        self._spellings: dict[Path | None, Path] = {}  # by its path as given, and without links
         for folder, of_folder in [(base, name), *((each, TEMPORARY) for each in allowed)]:
             real = Path(os.path.realpath(folder))
             self._names[real] = of_folder
@@ -72,10 +72,9 @@ class TraceFolder:
         return sorted(found)
 
     def _trace(self, path: Path) -> Trace:
-        start, real = self._folder_of(path) or NOWHERE, self.resolved(path)
-        label = self._label(path)
+        real, label = self.resolved(path), self._label(path)
         if real is None:
-            where = self._names.get(start, self.where)
+            where = self._names.get(self._folder_of(path), self.where)
             raise TraceFileError(f'"{label}" leads outside {where}; use a path relative to {self._name}')
         if not real.exists():
             raise TraceFileError(f'"{label}" was not found in {self.where}{self._did_you_mean(path) or self._advice}')
@@ -131,18 +130,15 @@ class TraceFolder:
         """
         real = Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a ring of links, up to Python 3.12
         start = self._folder_of(path)
-        if start is None or self._folder_of(real) != start:
-            return None
-        return real
+        return real if start and self._folder_of(real) == start else None
 
     def _folder_of(self, path: Path) -> Path | None:
         """Return the innermost folder, without links, that contains the path as written, or None."""
-        start = self._start_of(path)
-        return None if start is None else self._spellings[start]
+        return self._spellings.get(self._start_of(path))
 
     def _start_of(self, path: Path) -> Path | None:
         """Return that folder as written."""
-        spellings = (folder for folder in self._spellings if path.is_relative_to(folder))
+        spellings = (folder for folder in self._spellings if folder and path.is_relative_to(folder))
         return max(spellings, key=lambda folder: len(folder.parts), default=None)
 
 

@@ -12,8 +12,7 @@ from sepurux_action.github.client import GitHubClient
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation, warning_text
 from sepurux_action.host.deadlines import Timeouts
-from sepurux_action.host.output import Output
-from sepurux_action.host.workflow_commands import Level
+from sepurux_action.host.output import Level, Output
 
 READS_S = 15.0  # for the pending statuses and the reads after them; the same for reviews, and for the read at the end
 READS_AFTER_SIGNAL_S = 1.0  # for the record and the pull request: the program must exit within 5 s

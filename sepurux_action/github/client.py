@@ -88,9 +88,8 @@ class GitHubClient:
         return base_branch.parse_base_branch(self._query(base_branch.base_query(event)), event.commit)
 
     def statuses(self, commit: str, account: str) -> Iterator[PublishedStatus]:
-        """Yield every status of a commit, the newest first; `account` is this token's. A page is read when needed."""
-        for each in self._pages(f"commits/{commit}/statuses"):
-            yield parse_status(each, account)
+        """Return every status of a commit, the newest first; `account` is this token's. A page is read when needed."""
+        return (parse_status(each, account) for each in self._pages(f"commits/{commit}/statuses"))
 
     def set_status(self, commit: str, status: CommitStatus) -> int:
         texts = {"description": status.description, "context": status.context, "target_url": status.url}

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from sepurux_action.common import codec, json_reader
-from sepurux_action.common.signature import is_signed, sign
+from sepurux_action.common.codec import is_signed, sign
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, fingerprint
@@ -62,7 +62,7 @@ def unfinished_of(results: Iterable[GateResult], here: WorkflowRun) -> Mapping[s
     pending = (each for each in results if each.decision is Decision.PENDING)
     started_here = (each for each in pending if not any(run.earlier for run in each.runs))
     of_ids = (each for each in started_here if not any(trace.uploaded for trace in each.gate.traces))
-    return {_key(each.gate): tuple(_ids(run, here) for run in each.runs) for each in of_ids}
+    return {unfinished_key(each.gate): tuple(_ids(run, here) for run in each.runs) for each in of_ids}
 
 
 def _ids(run: RunResult, here: WorkflowRun) -> RunResult:
@@ -77,7 +77,7 @@ def _ids(run: RunResult, here: WorkflowRun) -> RunResult:
     )
 
 
-def _key(gate: Gate) -> str:
+def unfinished_key(gate: Gate) -> str:
     return f"{fingerprint(gate)} {gate.name}"
 
 
@@ -204,9 +204,6 @@ class CommentState:
             return None
         kept = fail.worst.ci_run.dashboard_url or (fail.worst.earlier and fail.worst.earlier.url)
         return fail if kept == link else None
-
-    def find_unfinished(self, gate: Gate, commit: str) -> Runs:
-        return self.at(commit).unfinished.get(_key(gate), ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from sepurux_action.evaluation.result import Evaluated, of_status
 from sepurux_action.evaluation.runs import Runs
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
-from sepurux_action.github.comment_state import CommentState
+from sepurux_action.github.comment_state import CommentState, unfinished_key
 from sepurux_action.github.commit import PublishedStatus
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.snapshot import Comment, Snapshot
@@ -32,110 +32,25 @@ FAILED_MEANWHILE = ErrorDetails(message="another run failed in the meantime, and
 FRESH_S = 1.0  # after which the statuses are read once more before one that hides a `fail` of another run
 
 
-class Record:
-    """The decisions on one commit that were read, and the statuses that this step set itself.
-
-    Contexts are in lower case, as GitHub ignores their case. Methods that get a client raise GitHubError. `account` is
-    this token's. `before` has the newest decision before the evaluation, by context; None if there was none.
-    """
-
-    def __init__(self, commit: str, account: str, now: Callable[[], float]) -> None:
-        self._commit, self._account, self._now = commit, account, now
-        self.before: dict[str, PublishedStatus | None] = {}
-        self._watched: frozenset[str] = frozenset()
-        self._read_at = 0.0  # when their new fails were read
-        self._links: set[str] = set()  # of every `fail` that this step read or set
-        self._own_ids: set[int] = set()
-
-    def without_decision(self, contexts: Iterable[str], newest: Iterable[PublishedStatus] | None) -> list[str]:
-        """Return the contexts whose newest status does not say what the newest decision is; all if it is not known."""
-        found = {each.context.lower(): each for each in newest or ()}
-        for context in contexts:
-            status = found.get(context)
-            if newest is not None and (status is None or _is_decision(status)):
-                self._keep(context, status)
-        return [context for context in contexts if context not in self.before]
-
-    def read(self, github: GitHubClient, contexts: Iterable[str]) -> None:
-        """Read the statuses, the newest first, up to the newest decision of each context."""
-        wanted = set(contexts)
-        for context, status in self._decisions(github):
-            if context in wanted:
-                self._keep(context, status)
-                wanted.remove(context)
-            if not wanted:
-                break
-        for context in wanted:
-            self._keep(context, None)
-
-    def watch(self, contexts: Iterable[str]) -> None:
-        self._watched, self._read_at = frozenset(contexts), self._now()
-
-    def set_status(self, github: GitHubClient, status: CommitStatus) -> None:
-        """Set a status; raises GitHubError also if it would hide a new `fail` of another run.
-
-        Setting other statuses, or waiting until GitHub accepts this one, may take long after the record was read.
-        """
-        self._note_link(status)  # also if the response is lost
-        passes = status.state is CommitState.SUCCESS or status.description.startswith(DECIDED)
-        hides = passes and not status.description.startswith(FAILED)
-        if self._watched and hides and self._now() - self._read_at > FRESH_S:
-            now, found = self._now(), self.new_fails(github)
-            if status.context.lower() in found:
-                raise GitHubError(FAILED_MEANWHILE)
-            if not found:
-                self._read_at = now
-        self._own_ids.add(github.set_status(self._commit, status))
-
-    def new_fails(self, github: GitHubClient) -> Mapping[str, PublishedStatus]:
-        """Return each watched context's newest `fail` that was not there before, and that this step did not set.
-
-        A status with the link of a `fail` that this step read or set repeats that one. If it is not known what was
-        there before the evaluation, only the newest decision counts.
-        """
-        wanted, found = set(self._watched), dict[str, PublishedStatus]()
-        for context, status in self._decisions(github):
-            if context not in wanted or status.id in self._own_ids:
-                continue
-            is_known = status == self.before.get(context)
-            is_new = not is_known and status.description.startswith(FAILED) and status.url not in self._links
-            if is_new:
-                found[context] = status
-            if is_known or is_new or context not in self.before:
-                wanted.remove(context)
-            if not wanted:
-                break
-        return found
-
-    def _decisions(self, github: GitHubClient) -> Iterator[tuple[str, PublishedStatus]]:
-        """Yield each decision with its context, the newest first."""
-        if not self._account:
-            raise GitHubError(NO_ACCOUNT)
-        for status in github.statuses(self._commit, self._account):
-            if _is_decision(status):
-                yield status.context.lower(), status
-
-    def _keep(self, context: str, status: PublishedStatus | None) -> None:
-        self.before[context] = status
-        if status:
-            self._note_link(status)
-
-    def _note_link(self, status: CommitStatus | PublishedStatus) -> None:
-        if status.url and status.description.startswith(FAILED):
-            self._links.add(status.url)
-
-
 class Earlier:
-    """What earlier runs left about a subject. Without statuses, or on the default branch, no decision counts."""
+    """What earlier runs left about a subject. Without statuses, or on the default branch, no decision counts.
+
+    Contexts are in lower case, as GitHub ignores their case. `_before` has the newest decision before the evaluation,
+    by context; None if there was none, and no entry if it is not known.
+    """
 
     def __init__(self, calls: BoundedCalls, subject: Subject) -> None:
         self._calls, self._subject = calls, subject
         self._reviews = ReviewGate(calls, subject)  # not that of approvals, for which what failed now is read again
         event, self._commit, self._line = subject.event, subject.event.commit, subject.state_line
         self._counts = calls.connected and subject.settings.status and bool(event.commit) and event.keeps_fail
-        self.record = Record(event.commit, subject.commit.account, calls.now)
         self._page = subject.snapshot
         self._read_state = cache(self._line.read)  # each gate needs the state
+        self._before: dict[str, PublishedStatus | None] = {}
+        self._watched: frozenset[str] = frozenset()
+        self._read_at = 0.0  # when their new fails were read
+        self._links: set[str] = set()  # of every `fail` that this step read or set
+        self._own_ids: set[int] = set()  # of the statuses that this step set
 
     def recorded_fails(self, gates: Sequence[Gate]) -> dict[str, Evaluated | None]:
         """Return each `fail` at this commit that an earlier run published, by gate; None if that could not be read.
@@ -148,16 +63,34 @@ class Earlier:
         if not self._counts:
             return found
         by_context = {self._subject.context_of(gate.name).lower(): gate for gate in gates}
-        if unknown := self.record.without_decision(by_context, self._subject.commit.statuses):
-            self._calls.try_call(Operation.STATUSES, partial(self.record.read, contexts=unknown))
+        known = self._subject.commit.statuses
+        newest = {each.context.lower(): each for each in known or ()}
+        for context in by_context:
+            status = newest.get(context)
+            if known is not None and (status is None or _is_decision(status)):
+                self._keep(context, status)
+        if unknown := by_context.keys() - self._before.keys():
+            self._calls.try_call(Operation.STATUSES, partial(self._read, wanted=unknown))
         for context, gate in by_context.items():
-            status = self.record.before.get(context)
+            status = self._before.get(context)
             failed = status is not None and status.description.startswith(FAILED)
-            if context not in self.record.before:
+            if context not in self._before:
                 found[gate.name] = None
             elif status and failed and not self._reviews.may_evaluate_again(gate.reviewers):
                 found[gate.name] = self._as_recorded(gate, status)
         return found
+
+    def _read(self, github: GitHubClient, wanted: set[str]) -> None:
+        """Read the statuses, the newest first, up to the newest decision of each context."""
+        left = set(wanted)
+        for context, status in self._decisions(github):
+            if context in left:
+                self._keep(context, status)
+                left.remove(context)
+            if not left:
+                break
+        for context in left:
+            self._keep(context, None)
 
     def new_fails(self, gates: Sequence[Gate]) -> Mapping[str, Evaluated] | None:
         """Return the `fail` of each gate that another run published meanwhile, by name; None if it could not be read.
@@ -168,11 +101,65 @@ class Earlier:
             return {}
         self._calls.set_timeout(READS_S)
         by_context = {self._subject.context_of(gate.name).lower(): gate for gate in gates}
-        self.record.watch(by_context)
-        found = self._calls.try_call(Operation.STATUSES, self.record.new_fails)
+        self._watched, self._read_at = frozenset(by_context), self._calls.now()
+        found = self._calls.try_call(Operation.STATUSES, self._new_fails)
         if found is None:
             return None
         return {by_context[each].name: self._as_recorded(by_context[each], status) for each, status in found.items()}
+
+    def _new_fails(self, github: GitHubClient) -> Mapping[str, PublishedStatus]:
+        """Return each watched context's newest `fail` that was not there before, and that this step did not set.
+
+        A status with the link of a `fail` that this step read or set repeats that one. If it is not known what was
+        there before the evaluation, only the newest decision counts.
+        """
+        wanted, found = set(self._watched), dict[str, PublishedStatus]()
+        for context, status in self._decisions(github):
+            if context not in wanted or status.id in self._own_ids:
+                continue
+            is_known = status == self._before.get(context)
+            is_new = not is_known and status.description.startswith(FAILED) and status.url not in self._links
+            if is_new:
+                found[context] = status
+            if is_known or is_new or context not in self._before:
+                wanted.remove(context)
+            if not wanted:
+                break
+        return found
+
+    def set_status(self, github: GitHubClient, status: CommitStatus) -> None:
+        """Set a status; raises GitHubError also if it would hide a new `fail` of another run.
+
+        Setting other statuses, or waiting until GitHub accepts this one, may take long after the record was read.
+        """
+        self._note_link(status)  # also if the response is lost
+        passes = status.state is CommitState.SUCCESS or status.description.startswith(DECIDED)
+        hides = passes and not status.description.startswith(FAILED)
+        now = self._calls.now()
+        if self._watched and hides and now - self._read_at > FRESH_S:
+            found = self._new_fails(github)
+            if status.context.lower() in found:
+                raise GitHubError(FAILED_MEANWHILE)
+            if not found:
+                self._read_at = now
+        self._own_ids.add(github.set_status(self._commit, status))
+
+    def _decisions(self, github: GitHubClient) -> Iterator[tuple[str, PublishedStatus]]:
+        """Yield each decision with its context, the newest first; raises GitHubError."""
+        if not (account := self._subject.commit.account):
+            raise GitHubError(NO_ACCOUNT)
+        for status in github.statuses(self._commit, account):
+            if _is_decision(status):
+                yield status.context.lower(), status
+
+    def _keep(self, context: str, status: PublishedStatus | None) -> None:
+        self._before[context] = status
+        if status:
+            self._note_link(status)
+
+    def _note_link(self, status: CommitStatus | PublishedStatus) -> None:
+        if status.url and status.description.startswith(FAILED):
+            self._links.add(status.url)
 
     def _as_recorded(self, gate: Gate, status: PublishedStatus) -> Evaluated:
         """Return a `fail` with the numbers of its status, and with what failed if the comment says so."""
@@ -203,7 +190,8 @@ class Earlier:
         """Return the runs that an earlier workflow run started for this commit and gate, and that it left pending."""
         if not self._subject.has_comment:
             return ()
-        return next(filter(None, (state.find_unfinished(gate, self._commit) for state in self._states())), ())
+        kept = (state.at(self._commit).unfinished.get(unfinished_key(gate)) for state in self._states())
+        return next(filter(None, kept), ())
 
     def _states(self) -> Iterator[CommentState]:
         return (self._read_state(comment.body) for comment in self._line.ours(self._page.comments))

@@ -214,7 +214,7 @@ def with_pull_request_number(event: Event, number: int | None) -> Event:
     if number is None or event.pull_request is not None or event.skip_reason or event.ambiguous:
         return event
     lookup, fields = event.lookup, {"commit": "", **_number_lookup(number)}
-    if lookup and lookup.commit and (lookup.branch or event.name == "push"):
+    if lookup and (lookup.branch or event.name == "push"):
         fields = {"lookup": replace(lookup, number=number)}
     return replace(event, **fields)
 

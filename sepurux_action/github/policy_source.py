@@ -25,7 +25,6 @@ from sepurux_action.config.policy import (
     misnamed,
     without_unmerged_rules,
 )
-from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.settings import Inputs
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluation.trace_files import TraceFolder
@@ -126,7 +125,7 @@ def check_file(path: str) -> Policy:
         if not read.exists() and Path(misnamed(str(read))).exists():
             raise _misnamed(str(read))
         with Path(path).open("rb") as opened:
-            return read_policy(opened.read(MAX_FILE_BYTES + 1), path)
+            return _read(opened.read(MAX_FILE_BYTES + 1), path)
     except OSError as error:
         raise ConfigurationError([Problem("", f"the file could not be read: {error.strerror}", path, 1, 1)]) from None
 
@@ -159,7 +158,7 @@ def _of_checkout(inputs: Inputs, read_file: ReadFile) -> ResolvedPolicy:
     if text is None:
         _check_not_named(inputs, CHECKOUT)
         return ResolvedPolicy(place=CHECKOUT)
-    return ResolvedPolicy(policy=read_policy(text, inputs.config), place=CHECKOUT)
+    return ResolvedPolicy(policy=_read(text, inputs.config), place=CHECKOUT)
 
 
 def _of_base(inputs: Inputs, event: Event, commit: Commit, check: Check | None) -> ResolvedPolicy:
@@ -226,6 +225,12 @@ def _check_not_named(inputs: Inputs, where: str) -> None:
         raise ConfigurationError([Problem(where=f"{inputs.config_name} {inputs.config}", message=message)])
 
 
+def _read(raw: bytes, path: str) -> Policy:
+    from sepurux_action.config.policy_parser import read_policy  # noqa: PLC0415 - with PyYAML, which not every step needs
+
+    return read_policy(raw, path)
+
+
 def _misnamed(path: str) -> ConfigurationError:
     message = f"the gate does not read a file with this name; rename it to `{Path(path).name}`"
     return ConfigurationError([Problem("", message, misnamed(path), 1, 1)])
@@ -237,4 +242,4 @@ def _policy(inputs: Inputs, file: PolicyFile) -> Policy | None:
         raise _misnamed(inputs.config)
     if file.error:
         raise ConfigurationError([Problem("", f"{file.error}. {UNREADABLE_FILE}", inputs.config, 1, 1)])
-    return None if file.text is None else read_policy(file.text.encode(errors="surrogatepass"), inputs.config)
+    return None if file.text is None else _read(file.text.encode(errors="surrogatepass"), inputs.config)

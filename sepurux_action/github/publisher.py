@@ -15,7 +15,7 @@ from sepurux_action.common.wording import joined
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.settings import MAX_CONTEXT_LENGTH
 from sepurux_action.config.stage import Stage
-from sepurux_action.errors import GitHubError
+from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
@@ -23,13 +23,12 @@ from sepurux_action.evaluation.result import GateResult, summarize
 from sepurux_action.evaluation.runs import WorkflowRun
 from sepurux_action.github import comment_state
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
-from sepurux_action.github.client import CommitState, CommitStatus
+from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
 from sepurux_action.github.comment_state import CommentState
 from sepurux_action.github.commit import policy_ref
-from sepurux_action.github.earlier import Earlier
+from sepurux_action.github.earlier import NO_ACCOUNT, Earlier
 from sepurux_action.github.permissions import Operation
-from sepurux_action.github.snapshot import MAX_PAGES, PAGE, Comment, Snapshot
-from sepurux_action.github.sticky_comment import StickyComment
+from sepurux_action.github.snapshot import MAX_PAGES, PAGE, Comment, Snapshot, oldest_first
 from sepurux_action.github.subject import Subject, fetch_more_comments, fetch_page
 
 STATUSES_S = 55.0  # for all decided statuses; the same for those that are set during the evaluation
@@ -49,9 +48,8 @@ class Publisher:
     """What one run publishes about its subject; nothing without a client."""
 
     def __init__(self, calls: BoundedCalls, subject: Subject, earlier: Earlier) -> None:
-        self._calls, self._subject, self._earlier, self._record = calls, subject, earlier, earlier.record
+        self._calls, self._subject, self._earlier = calls, subject, earlier
         self._event, self._settings = subject.event, subject.settings
-        self._known = subject.commit.statuses  # of the commit before this run, None if not known
         self._now: Snapshot | None = None  # the pull request after the evaluation, with the first page of comments
         self._notice = ""  # this run's line above the result of an earlier commit
         self._early_s = STATUSES_S  # left for all statuses that are set during the evaluation
@@ -66,30 +64,27 @@ class Publisher:
         GraphQL did not respond, they are read by REST, after those of the given gates are set.
         """
         self._calls.set_timeout(STATUSES_S, STATUSES_AFTER_SIGNAL_S)
-        event, settings = self._event, self._settings
-        bases = list(dict.fromkeys(pull.base_ref for pull in event.matches)) or [event.branch]
-        given = [settings.context_of(gate, base) for base in bases for gate in gates]
-        self._set_failed(given)
-        if self._known is None and settings.status and event.commit:
-            of = event.commit, self._subject.commit.account
-            self._known = self._calls.try_call(Operation.STATUSES, lambda github: tuple(github.statuses(*of)))
-        prefixes = tuple(settings.context_of("", base).lower() for base in bases)
-        own = [
-            each.context
-            for each in self._known or ()
-            if each.context.lower().startswith(prefixes) or published_result.parse_description(each.description)
-        ]
-        self._set_failed(context for context in own if context.lower() not in map(str.lower, given))
-
-    def _set_failed(self, contexts: Iterable[str]) -> None:
-        note = "invalid settings"
-        if self._event.ambiguous:
-            note = self._event.no_pr_reason
-        elif self._subject.commit.policy.error and policy_ref(self._event):
+        event, settings, note = self._event, self._settings, "invalid settings"
+        if event.ambiguous:
+            note = event.no_pr_reason
+        elif self._subject.commit.policy.error and policy_ref(event):
             note = "the policy could not be read"
         result = PreviousResult(decision=Decision.ERROR, stage=Stage.HARD, numbers={})
-        description = published_result.format_description(result, note)
-        self._set_statuses(self._status(context, CommitState.FAILURE, description) for context in contexts)
+        failed = CommitState.FAILURE, published_result.format_description(result, note)
+        bases = list(dict.fromkeys(pull.base_ref for pull in event.matches)) or [event.branch]
+        given = (settings.context_of(gate, base) for base in bases for gate in gates)
+        self._set_statuses(self._status(context, *failed) for context in given)
+        known = self._subject.commit.statuses
+        if known is None and settings.status and event.commit:
+            of = event.commit, self._subject.commit.account
+            known = self._calls.try_call(Operation.STATUSES, lambda github: tuple(github.statuses(*of)))
+        prefixes = tuple(settings.context_of("", base).lower() for base in bases)
+        ours = (
+            each.context
+            for each in known or ()
+            if each.context.lower().startswith(prefixes) or published_result.parse_description(each.description)
+        )
+        self._set_statuses(self._status(context, *failed) for context in ours)
 
     def publish_pending(self, gates: Iterable[str]) -> None:
         running = "the evaluation is running"
@@ -141,8 +136,7 @@ class Publisher:
             return ""
         old_body = next((each.body for each in ours), "")
         state = self._next_state(line.read(old_body), results)  # another run may have changed it meanwhile
-        comment = StickyComment(self._calls, self._event.pull_request or 0, line.marker, self._subject.commit.account)
-        return comment.upsert(ours, body(line.marker, line.write(state, old_body)))
+        return self._upsert(ours, body(line.marker, line.write(state, old_body)))
 
     def _next_state(self, before: CommentState, results: Sequence[GateResult]) -> CommentState:
         commit = self._event.commit
@@ -166,6 +160,45 @@ class Publisher:
             return "the base branch of the pull request has changed"
         return UNKNOWN_COMMENTS if now.after else ""
 
+    def _upsert(self, ours: Sequence[Comment], text: str) -> str:
+        """Create the comment, or edit the first of `ours` and delete the others; return its address, or ''."""
+        ours = ours or self._create(text)
+        if not ours:
+            return ""
+        first, *duplicates = ours
+        edit = methodcaller("edit_comment", first, text)
+        edited = first.body == text or self._calls.try_call(Operation.COMMENT, edit)
+        if edited is False:  # deleted between the read and the edit
+            return self._upsert(duplicates, text)
+        if edited:
+            for duplicate in duplicates:
+                self._calls.try_call(Operation.COMMENT, methodcaller("delete_comment", duplicate))
+        return first.url
+
+    def _create(self, text: str, *, last: bool = False) -> tuple[Comment, ...]:
+        """Return the new comment and those of another run that created one too, the oldest first; () if there is none.
+
+        If the response is lost, the comment is searched for before it is sent again, once. A query may show a new
+        comment late, so the comments are listed by REST.
+        """
+        created, listed, lost = list[Comment](), None, ErrorDetails()
+        try:
+            created = [self._calls.call(methodcaller("create_comment", self._event.pull_request, text), retry=False)]
+        except GitHubError as error:
+            lost = error.details
+        if created or not (last or lost.permanent or lost.of_every_target):
+            listed = self._calls.try_call(Operation.COMMENTS, self._newest)
+        if listed is None and not created:
+            self._calls.warn(Operation.COMMENT, lost)
+            return ()
+        return oldest_first([*(listed or ()), *created]) or self._create(text, last=True)
+
+    def _newest(self, github: GitHubClient) -> tuple[Comment, ...]:
+        """Return the comments with the marker that the token's account wrote since the start of the run."""
+        if not (account := self._subject.commit.account):
+            raise GitHubError(NO_ACCOUNT)
+        return self._subject.state_line.ours(github.newest_comments(self._event.pull_request or 0, account))
+
     def publish_notice(self, notice: Callable[..., tuple[str, str]], key: str) -> None:
         """Say in the existing comment how the evaluated commit goes, if its report is about another commit.
 
@@ -184,8 +217,7 @@ class Publisher:
     def _comments_to_notice(self, key: str) -> Sequence[Comment]:
         if self._calls.after_signal and self._notice:  # another run may have replaced it
             self._calls.extend(NOTICE_AFTER_SIGNAL_S)
-            newest = methodcaller("newest_comments", self._event.pull_request, self._subject.commit.account)
-            listed = self._calls.try_call(Operation.COMMENTS, newest)
+            listed = self._calls.try_call(Operation.COMMENTS, self._newest)
             return [each for each in listed or () if self._notice in each.body]
         known = self._subject.has_comment and self._subject.is_at_event_commit(self._subject.snapshot)
         if self._calls.after_signal or not known:
@@ -211,11 +243,11 @@ class Publisher:
     def _set_status(self, status: CommitStatus) -> None:
         """Set a status, without its link if GitHub rejects it with one; raises GitHubError."""
         try:
-            self._calls.call(partial(self._record.set_status, status=status))
+            self._calls.call(partial(self._earlier.set_status, status=status))
         except GitHubError as error:
             if not (status.url and error.details.of_one_target):
                 raise
-            self._calls.call(partial(self._record.set_status, status=replace(status, url="")))
+            self._calls.call(partial(self._earlier.set_status, status=replace(status, url="")))
             why = error.details.summary
             self._calls.warn_once(f"GitHub refused the link of a commit status ({why}), so the status has no link.")
         self._set[status.context.lower()] = status

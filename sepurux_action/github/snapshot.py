@@ -58,10 +58,16 @@ def parse_snapshot(response: object) -> Snapshot | None:
     thread = json_reader.at(pull, "comments")
     nodes, more = json_reader.at(thread, "nodes"), json_reader.at(thread, "pageInfo", "hasNextPage")
     after = json_reader.text(json_reader.at(thread, "pageInfo", "endCursor")) if more is True else ""
-    authored = (json_reader.at(node, "viewerDidAuthor") for node in json_reader.as_array(nodes))
-    is_whole = isinstance(nodes, list) and all(isinstance(each, bool) for each in authored)
-    if not is_whole or not (after or more is False):
+    if not isinstance(nodes, list) or not (after or more is False):
         return None
+    own: list[Comment] = []
+    for node in map(json_reader.as_object, nodes):
+        is_own, number, body = (node.get(name) for name in ("viewerDidAuthor", "fullDatabaseId", "body"))
+        if not isinstance(is_own, bool):
+            return None
+        number = int(number) if isinstance(number, str) and _BIG_INT.match(number) else number
+        if is_own and type(number) is int and isinstance(body, str):
+            own.append(Comment(id=number, body=body, url=json_reader.safe_url(node.get("url"))))
     author, by_agent = parse_author(json_reader.at(pull, "author"))
     shown = PullRequest(
         head_sha=parse_sha(json_reader.at(pull, "headRefOid")),
@@ -70,18 +76,10 @@ def parse_snapshot(response: object) -> Snapshot | None:
         author=author,
         by_agent=by_agent,
     )
-    return Snapshot(pull_request=shown, comments=oldest_first(_own_comments(nodes)), after=after)
+    return Snapshot(pull_request=shown, comments=oldest_first(own), after=after)
 
 
 def oldest_first(comments: Iterable[Comment]) -> tuple[Comment, ...]:
     """Return each comment once, in its last version; one that occurred twice would be deleted as its own duplicate."""
     by_id = {comment.id: comment for comment in comments}
     return tuple(by_id[number] for number in sorted(by_id))
-
-
-def _own_comments(nodes: object) -> Iterable[Comment]:
-    for node in map(json_reader.as_object, json_reader.as_array(nodes)):
-        number, body = node.get("fullDatabaseId"), node.get("body")
-        number = int(number) if isinstance(number, str) and _BIG_INT.match(number) else number
-        if node.get("viewerDidAuthor") is True and type(number) is int and isinstance(body, str):
-            yield Comment(id=number, body=body, url=json_reader.safe_url(node.get("url")))

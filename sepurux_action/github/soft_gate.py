@@ -12,7 +12,6 @@ from functools import cache, cached_property, partial
 from operator import methodcaller
 
 from sepurux_action.config.kinds import is_bot
-from sepurux_action.config.policy_parser import workflow_triggers
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
 from sepurux_action.evaluation.result import RecordedFail
 from sepurux_action.evaluation.runs import WorkflowRun
@@ -138,6 +137,8 @@ class ReviewGate:
             status = approval_status(self._reviews, rules)
             if status.can_approve:
                 self._waiting.append(rules)
+        from sepurux_action.config.policy_parser import workflow_triggers  # noqa: PLC0415 - see policy_source.py
+
         triggers = workflow_triggers(self._workflow)
         starts_no_run = bool(triggers) and REVIEW not in triggers
         return replace(

@@ -1,29 +1,56 @@
 """A step on a GitHub runner: reads inputs and the event file, writes the log, outputs, and the job summary.
 
-This is the only module that writes workflow commands. A file that cannot be written is a warning. Source:
-https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands
+This is the only module that writes workflow  A file that cannot be written is a warning.
+Source: https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands and the runner's parser. The
+runner recognizes a command at the start of a line (`::name`), and its old form (`##[name]`) anywhere in a line.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
+from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Redactor, spellings
 from sepurux_action.common.wording import joined, location
-from sepurux_action.host import workflow_commands as commands
-from sepurux_action.host.output import Output, painted
-from sepurux_action.host.workflow_commands import Level
+from sepurux_action.host.output import Level, Output, painted, plain
 
 PREFIX = "INPUT_"
 RUNNER_INPUTS = frozenset({"entrypoint", "args"})  # inputs that the runner accepts for every container action
 MAX_ANNOTATIONS = 10  # of one level and step; the runner drops further ones
 MAX_EVENT_BYTES = 32 * 1024 * 1024
+MAX_ANNOTATION_LENGTH = 4_000  # characters; the runner truncates a message at 4,096
+_DATA = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
+_PROPERTY = _DATA | str.maketrans({":": "%3A", ",": "%2C"})
+
+
+def annotation(level: Level, message: str, redact: Callable[[str], str] = str, **properties: str) -> str:
+    """Return the command for an annotation, without its empty properties; a message may have several lines."""
+    lines = "\n".join(plain(each, redact) for each in message.splitlines())
+    given = {name: plain(text, redact).translate(_PROPERTY) for name, text in properties.items() if text}
+    command = joined(" ", level, ",".join(f"{name}={text}" for name, text in given.items()))
+    return f"::{command}::{data(json_reader.shorten(lines, MAX_ANNOTATION_LENGTH))}"
+
+
+def output_block(name: str, value: str, delimiter: str) -> str:
+    """Return the block that sets an output; raises ValueError if name or value contains the delimiter.
+
+    `delimiter` must be random: a value that contains it could set further outputs.
+    """
+    text = re.sub(r"\r\n?", "\n", value)
+    if delimiter in text or delimiter in name:
+        raise ValueError("the delimiter occurs in the output")
+    return f"{name}<<{delimiter}\n{text}\n{delimiter}\n"
+
+
+def data(text: str) -> str:
+    return text.translate(_DATA)
 
 
 class ActionsRunner(Output):
@@ -55,10 +82,9 @@ class ActionsRunner(Output):
         return {}
 
     def mask_secrets(self, redact: Redactor) -> None:
-        """Redact secrets, and have the runner mask them too."""
         super().mask_secrets(redact)
         for spelling in dict.fromkeys(spelling for secret in redact.secrets for spelling in spellings(secret)):
-            self._write(f"::add-mask::{commands.data(spelling)}")
+            self._write(f"::add-mask::{data(spelling)}")
 
     def log(self, text: str) -> None:
         self._write(self.printable(text))
@@ -77,11 +103,11 @@ class ActionsRunner(Output):
             self.log(joined(": ", level, location(file, line), text))
         else:
             properties = {"file": file, "line": str(line or ""), "title": title}
-            self._write(commands.annotation(level, text, self._redact, **properties))
+            self._write(annotation(level, text, self._redact, **properties))
 
     def set_outputs(self, values: Mapping[str, str]) -> None:
         redacted = ((name, self._redact(value)) for name, value in values.items())
-        blocks = (commands.output_block(name, value, f"ghadelimiter_{uuid.uuid4()}") for name, value in redacted)
+        blocks = (output_block(name, value, f"ghadelimiter_{uuid.uuid4()}") for name, value in redacted)
         self._append("GITHUB_OUTPUT", "".join(blocks), "outputs")
 
     def write_summary(self, markdown: str) -> None:

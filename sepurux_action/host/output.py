@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from enum import StrEnum
 
+from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Redactor
-from sepurux_action.host.workflow_commands import Level, plain
 
+MAX_LOG_LINE_LENGTH = 8_000  # characters of one log line
+_COMMAND = re.compile(
+    r"^ *:(?=:)|##(?=\[)"
+)  # of GitHub's runner, which trims spaces: `::name`, in its old form `##[name]`
 BOLD, DIM, RED, GREEN, YELLOW = (f"\x1b[{number}m" for number in (1, 2, 31, 32, 33))
 RESET = "\x1b[0m"
 # What stands for the symbols on a stream that cannot encode them all. A document has emoji with a variation selector.
@@ -23,6 +28,22 @@ COLORS = {  # of the word with which a line begins: a mark, a severity, or a lev
     **dict.fromkeys(("✓", "ok"), GREEN),
 }
 FIRST_WORD = re.compile(rf"( *)({'|'.join(map(re.escape, COLORS))})( +)(?=[^ ])")
+
+
+class Level(StrEnum):
+    NOTICE = "notice"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def plain(text: str, redact: Callable[[str], str] = str) -> str:
+    """Return a text as one line of the log in which the runner sees no command. Spaces remain, for aligned columns.
+
+    `redact` gets the line as it is shown, without invisible characters, but with what could be a command.
+    """
+    cut = json_reader.shorten(text, MAX_LOG_LINE_LENGTH)
+    line = redact(" ".join(map(json_reader.printable, cut.split(" "))))
+    return _COMMAND.sub(r"\g<0> ", line).rstrip(" ")
 
 
 def in_ascii(text: str) -> str:

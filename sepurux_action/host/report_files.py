@@ -21,8 +21,7 @@ from sepurux_action.common import T, json_reader
 from sepurux_action.common.secret import Redactor
 from sepurux_action.errors import DeadlineExceeded, Interrupted
 from sepurux_action.host.deadlines import Signals, Timeouts
-from sepurux_action.host.output import Output
-from sepurux_action.host.workflow_commands import Level
+from sepurux_action.host.output import Level, Output
 
 WRITE_S = 10.0  # for all files; a network file system may hang
 WRITE_AFTER_SIGNAL_S = 0.5  # for all files after a signal: the program exits within 5 s, and the statuses may take 3 s
@@ -39,52 +38,7 @@ class ReportFolders:
     temporary: Path | None = None
     temporary_for_steps: PurePath | None = None
 
-    def write(self, report_dir: str, files: Mapping[str, bytes]) -> tuple[dict[str, str], str]:
-        """Write the files, each whole or not at all; their names are those of this program. This call may hang.
-
-        Return the paths of those that were written, absolute outside the workspace, and why others were not, or ''.
-        """
-        paths: dict[str, str] = {}
-        problems: dict[str, str] = {}
-        try:
-            root, parts = self._locate(report_dir)
-            shown = PurePath(*parts)
-            if root == self.temporary:
-                shown = (self.temporary_for_steps or root) / shown
-            with open_folder(root, parts) as folder:
-                for name, content in files.items():
-                    try:
-                        write_file(folder, name, content)
-                        paths[name] = (shown / name).as_posix()
-                    except OSError as error:
-                        problems[name] = _why(error)
-        except (OSError, UnicodeError) as error:
-            problems = dict.fromkeys(files, _why(error))
-        return paths, _not_written(problems, report_dir)
-
-    def read(self, folder: str, name: str, most: int) -> bytes | None:
-        """Return the first bytes of a file, None if there is none; raises OSError or UnicodeError. May hang."""
-        try:
-            root, parts = self._locate(folder)
-            with open_folder(root, parts, create=False) as opened:
-                return read_file(opened, name, most)
-        except FileNotFoundError:
-            return None
-
-    def remove(self, report_dir: str, names: Iterable[str]) -> None:
-        """Remove files of an earlier run. What cannot be removed stays. May hang.
-
-        `write` refuses a path with a link, but later steps may follow it. So the files are removed at its real path, if
-        that is one to which `write` would write.
-        """
-        with suppress(OSError, UnicodeError):
-            root, parts = self._locate(os.path.realpath(self.base / report_dir))
-            with open_folder(root, parts, create=False) as folder:
-                for name in names:
-                    with suppress(OSError):
-                        os.unlink(name, dir_fd=folder)
-
-    def _locate(self, report_dir: str) -> tuple[Path, tuple[str, ...]]:
+    def locate(self, report_dir: str) -> tuple[Path, tuple[str, ...]]:
         """Return the folder that contains `report_dir`, and the names below it; raises OSError if it is refused."""
         path = self.base / report_dir
         if ".." in Path(report_dir).parts:
@@ -116,28 +70,68 @@ class ReportWriter:
     redact: Redactor
 
     def write(self, report_dir: str, texts: Mapping[str, str]) -> Mapping[str, str]:
-        """Write each text to the file of its name; return the paths of the files, as later steps can open them."""
+        """Write each text to the file of its name, whole or not at all; the names are those of this program.
+
+        Return the paths of the files that were written, as later steps can open them: absolute outside the workspace.
+        """
         files = {name: self.redact(text).encode(errors="replace") for name, text in texts.items()}
+
+        def work() -> tuple[dict[str, str], dict[str, str]]:
+            paths, problems = dict[str, str](), dict[str, str]()
+            root, parts = self.folders.locate(report_dir)
+            shown = PurePath(*parts)
+            if root == self.folders.temporary:
+                shown = (self.folders.temporary_for_steps or root) / shown
+            with open_folder(root, parts) as folder:
+                for name, content in files.items():
+                    try:
+                        write_file(folder, name, content)
+                        paths[name] = (shown / name).as_posix()
+                    except OSError as error:
+                        problems[name] = _why(error)
+            return paths, problems
+
         try:
-            paths, problem = self._run_in_time(lambda: self.folders.write(report_dir, files))
-        except DeadlineExceeded as error:
-            paths, problem = {}, _not_written(dict.fromkeys(files, _why(error)), report_dir)
-        if problem:
-            self.output.annotate(Level.WARNING, problem)
+            paths, problems = self._run_in_time(work)
+        except (DeadlineExceeded, OSError, UnicodeError) as error:
+            paths, problems = {}, dict.fromkeys(files, _why(error))
+        if problems:
+            why = next(iter(problems.values()))
+            text = f"{', '.join(problems)} could not be written to {json_reader.preview(report_dir)}: {why}."
+            self.output.annotate(Level.WARNING, text)
         return paths
 
-    def read(self, folder: str, name: str, most: int) -> tuple[bytes | None, str]:
+    def read(self, report_dir: str, name: str, most: int) -> tuple[bytes | None, str]:
         """Return the first bytes of a file, None if it was not read; and why, '' if there is none."""
+
+        def work() -> bytes:
+            with open_folder(*self.folders.locate(report_dir), create=False) as folder:
+                return read_file(folder, name, most)
+
         try:
-            return self._run_in_time(lambda: self.folders.read(folder, name, most)), ""
+            return self._run_in_time(work), ""
+        except FileNotFoundError:
+            return None, ""
         except (DeadlineExceeded, OSError, UnicodeError) as error:
-            return None, f"{name} could not be read from {json_reader.preview(folder)}: {_why(error)}."
+            return None, f"{name} could not be read from {json_reader.preview(report_dir)}: {_why(error)}."
 
     def remove(self, report_dir: str, names: Iterable[str]) -> None:
-        """Remove files of an earlier run, so that none remains if this run ends early. A failure has no effect."""
+        """Remove files of an earlier run, so that none remains if this run ends early. A failure has no effect.
+
+        `write` refuses a path with a link, but later steps may follow it. So the files are removed at its real path, if
+        that is one to which `write` would write.
+        """
+
+        def work() -> None:
+            real = os.path.realpath(self.folders.base / report_dir)
+            with open_folder(*self.folders.locate(real), create=False) as folder:
+                for name in names:
+                    with suppress(OSError):
+                        os.unlink(name, dir_fd=folder)
+
         if report_dir:
-            with suppress(DeadlineExceeded):
-                self._run_in_time(lambda: self.folders.remove(report_dir, names))
+            with suppress(DeadlineExceeded, OSError, UnicodeError):
+                self._run_in_time(work)
 
     def _run_in_time(self, work: Callable[[], T]) -> T:
         """Do the work, and if a signal arrives meanwhile, do it again in a short time; raises DeadlineExceeded."""
@@ -191,13 +185,6 @@ def write_file(folder: int, name: str, content: bytes) -> None:
         with suppress(OSError):
             os.unlink(temporary, dir_fd=folder)
         raise
-
-
-def _not_written(problems: Mapping[str, str], report_dir: str) -> str:
-    if not problems:
-        return ""
-    names, why = ", ".join(problems), next(iter(problems.values()))
-    return f"{names} could not be written to {json_reader.preview(report_dir)}: {why}."
 
 
 def _why(error: Exception) -> str:

@@ -13,8 +13,7 @@ from functools import partial
 from typing import TextIO
 
 from sepurux_action.common import json_reader, number_format
-from sepurux_action.host.output import ASCII, FIRST_WORD, Output, in_ascii, painted
-from sepurux_action.host.workflow_commands import Level
+from sepurux_action.host.output import ASCII, FIRST_WORD, Level, Output, in_ascii, painted
 
 START_OF_EMPTY_LINE = "\r\x1b[K"
 WAITING = "⠋"  # the first character of the line that is rewritten
@@ -32,18 +31,13 @@ def is_colored(stream: TextIO, environ: Mapping[str, str]) -> bool:
     return not environ.get("NO_COLOR") and (forced or knows_escapes(stream, environ))
 
 
-def knows_symbols(stream: TextIO) -> bool:
-    """Return whether the encoding of a stream has all symbols of this program."""
+def encodable(text: str, stream: TextIO) -> str:
+    """Return the text, without the symbols of this program if the encoding of the stream lacks one of them."""
     try:
         "".join((*ASCII, WAITING)).encode(stream.encoding or "utf-8")
     except UnicodeEncodeError:
-        return False
-    return True
-
-
-def encodable(text: str, stream: TextIO) -> str:
-    """Return the text, without the symbols of this program if the stream cannot encode them."""
-    return text if knows_symbols(stream) else in_ascii(text)
+        return in_ascii(text.removeprefix(f"{WAITING} "))
+    return text
 
 
 def waiting_line(what: str, elapsed_s: float, left_s: float, columns: int) -> str:
@@ -93,8 +87,7 @@ class Terminal(Output):
     def wait(self, what: str, left_s: float) -> None:
         if self._rewrites:
             elapsed_s = time.monotonic() - self._started
-            what = self.printable(what)
-            what = f"{WAITING} {what}" if knows_symbols(self._log) else in_ascii(what)
+            what = encodable(f"{WAITING} {self.printable(what)}", self._log)
             self._write_log("", waiting_line(what, elapsed_s, left_s, _columns(self._log)))
 
     def annotate(self, level: Level, text: str, *, title: str = "") -> None:

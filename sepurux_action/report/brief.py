@@ -18,10 +18,8 @@ from sepurux_action.common import codec, json_reader
 from sepurux_action.common.codec import Shape
 from sepurux_action.evaluation.checks import REQUIRED_CATEGORIES
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.metrics import METRICS
 from sepurux_action.evaluation.trace_steps import first_lines
-from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import ORDINARY
 from sepurux_action.report.report import Report
 from sepurux_action.report.thresholds import ThresholdFacts
@@ -53,16 +51,6 @@ _LINE_START = re.compile(
     r', (?="(?:missed|failures|check|gates)": |\{"(?:gate|scenario|severity|type|mutation|count)": )'
 )
 _Name = Annotated[str, {"maxLength": MAX_NAME_LENGTH}]
-
-
-def _first_steps(failure: ClassifiedFailure) -> list[str]:
-    first_sign = next((index for index, line in enumerate(failure.steps) if not line.startswith(" ")), 0)
-    return [line.strip() for line in first_lines(failure.steps, first_sign, MAX_STEPS)]
-
-
-def _check(gate: GateFacts) -> str:
-    """Return the command that evaluates the scenarios that failed once more, on one line."""
-    return "".join(gate.reproduction[-1:]).replace(" \\\n ", "")
 
 
 def _limit(row: ThresholdFacts, kind: str) -> float | None:
@@ -117,7 +105,7 @@ class _BriefFailure(Shape):
         tuple[str, ...],
         "What the agent did: `-` only on the base, `+` only here, `>` failed, the others in both. Left out for forks.",
         {"maxItems": MAX_STEPS},
-        _first_steps,
+        lambda failure: [line.strip() for line in first_lines(failure.steps, MAX_STEPS)],
     ]
 
 
@@ -133,7 +121,7 @@ class _BriefGate(Shape):
         str,
         "Command that evaluates the scenarios that failed once more. Left out for forks.",
         {"maxLength": _LONGEST["check"]},
-        _check,
+        lambda gate: "".join(gate.reproduction[-1:]).replace(" \\\n ", ""),
     ]
     run_id: Annotated[_Name, "ID of the worst CI run.", of("worst.run_id")]
     dashboard_url: Annotated[
@@ -160,7 +148,6 @@ class Brief(Shape):
 
 
 def brief(report: Report) -> dict[str, Any]:
-    """Return the whole brief: the gates that failed, the worst first."""
     found: dict[str, Any] = _limited(codec.dump_as(Brief, report), "", from_fork=report.context.from_fork)
     return found
 
@@ -174,12 +161,11 @@ def _limited(value: Any, name: str, *, from_fork: bool) -> Any:  # noqa: ANN401 
         case list():
             items = (_limited(each, name, from_fork=from_fork) for each in value)
             return [each for each in items if each]
-        case str() if name in _LEFT_OUT_IF_LONGER and len(value) > _LONGEST[name]:
-            return ""
-        case str() if from_fork and name in _LEFT_OUT_FOR_FORKS:
-            return ""
         case str():
             longest = _LONGEST.get(name, MAX_NAME_LENGTH)
+            too_long = name in _LEFT_OUT_IF_LONGER and len(value) > longest
+            if too_long or (from_fork and name in _LEFT_OUT_FOR_FORKS):
+                return ""
             return _name(value, from_fork=from_fork and name in _NAMES_OF_TRACES, longest=longest)
         case float():
             return whole(value)
@@ -248,7 +234,6 @@ def _without(every: dict[str, Any], cuts: Sequence[_Path]) -> str:
 
 
 def _kept(value: Any, cuts: AbstractSet[_Path], path: _Path = ()) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the value at a path without what is cut."""
     match value:
         case dict():
             return {key: _kept(each, cuts, (*path, key)) for key, each in value.items() if (*path, key) not in cuts}

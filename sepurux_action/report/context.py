@@ -11,7 +11,6 @@ from sepurux_action.evaluation.drops import Baseline
 from sepurux_action.evaluation.published_result import CommitResults
 
 SHORT_SHA = 7  # digits, as GitHub shows a commit
-LINKED_SHA = 10  # digits of a commit in a link, enough to be unique
 MAX_HOST_LENGTH = 60  # characters; the end of a host's name shows whose it is, so the start is cut
 
 
@@ -52,10 +51,6 @@ class Context:
         if not of_commit or rest:
             return ""
         return repository + path
-
-    def commit_page(self, commit: str) -> str:
-        """Return the address of another commit, '' if it is not known."""
-        return self.page(f"/commit/{commit[:LINKED_SHA]}") if commit else ""
 
     def dashboard(self, url: str) -> Dashboard | None:
         if not url:

@@ -13,20 +13,17 @@ from enum import StrEnum
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.wording import capitalized, joined, optional
 from sepurux_action.config.command_line import in_workflow, on_command_line
-from sepurux_action.errors import Problem
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.drops import base_heading
 from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.metrics import summary
-from sepurux_action.report.gate_facts import GateFacts
-from sepurux_action.report.report import Report
+from sepurux_action.report.report import GateFacts, Report
 from sepurux_action.report.state import State
 from sepurux_action.report.thresholds import ThresholdFacts
 
 # With these limits, a file stays far below the 30 MB that GitLab reads.
 MAX_CASE_NAME_LENGTH = 500  # characters
 MAX_CASE_TEXT_LENGTH = 1_000  # characters
-RESULT = "result"  # the test case of a gate as a whole
 NOT_BLOCKING = "Not blocking."
 NEEDS_APPROVAL = "The gate needs an approval."
 CASE_NOT_COMPARED = "Not compared, because the gate has no result."
@@ -96,11 +93,6 @@ def _given(**attributes: object) -> dict[str, str]:
     return {name: json_reader.shorten(text, MAX_CASE_TEXT_LENGTH) for name, text in texts.items()}
 
 
-def _of_problem(problem: Problem) -> _Case:
-    name = problem.where.replace("`", "") or "policy file"
-    return _Case(name, CaseState.ERROR, str(problem), "bad_settings", problem.file, problem.line)
-
-
 def _suites(report: Report) -> Iterator[tuple[str, str, tuple[_Case, ...], Mapping[str, str]]]:
     """Yield name, seconds, cases, and properties of each suite. The properties are thresholds that have no case."""
     for gate in report.gates:
@@ -109,7 +101,11 @@ def _suites(report: Report) -> Iterator[tuple[str, str, tuple[_Case, ...], Mappi
         without_case = {name: rows[name] for name in rows if name not in {case.name for case in cases}}
         yield gate.name, optional("{:.3f}", seconds), cases, without_case
     if report.problems:
-        yield "settings", "", tuple(map(_of_problem, report.problems)), {}
+        named = [(each.where.replace("`", "") or "policy file", each) for each in report.problems]
+        cases = tuple(
+            _Case(name, CaseState.ERROR, str(each), "bad_settings", each.file, each.line) for name, each in named
+        )
+        yield "settings", "", cases, {}
 
 
 def _cases(gate: GateFacts) -> Iterator[_Case]:
@@ -118,11 +114,13 @@ def _cases(gate: GateFacts) -> Iterator[_Case]:
     Without such scenarios, or if none of these cases says why the gate has its result, the gate itself is a case.
     """
     read = [each for each in gate.found.read.scenarios if each.read or each.failed]
-    missed: tuple[ThresholdFacts, ...] = ()
-    if read and not gate.found.failed_scenarios:
-        missed = gate.thresholds.missed
+    missed = gate.thresholds.missed if read and not gate.found.failed_scenarios else ()
     if not read or gate.decision.is_undecided or (gate.failed and not (missed or gate.found.failed_scenarios)):
-        yield _case(gate, RESULT, _OF_GATE[gate.state], _result(gate, () if read else gate.found.failures))
+        words = on_command_line if gate.context.on_command_line else in_workflow
+        approval = optional(NEEDS_APPROVAL, gate.state is State.NEEDS_APPROVAL)
+        failures = "" if read else _listed(gate, gate.found.failures)
+        text = joined(" ", gate.reason, words(gate.hint), approval, failures)
+        yield _case(gate, "result", _OF_GATE[gate.state], text)
     for row in missed:
         yield _case(gate, row.check.threshold, CaseState.FAILURE, _sentence(row))
     for scenario in read:
@@ -134,16 +132,13 @@ def _cases(gate: GateFacts) -> Iterator[_Case]:
         texts = [summary(scenario.numbers), _listed(gate, scenario.failures)]
         if base := gate.found.rate_on_base(scenario):
             texts.insert(1, f"{base_heading(gate.context.base_ref)}: {base}")
-        yield _case(gate, scenario.name, state, joined(". ", *texts))
+        text = joined(". ", *texts)
+        if gate.decision.is_undecided:
+            state, text = CaseState.SKIPPED, f"{CASE_NOT_COMPARED} {text}"
+        yield _case(gate, scenario.name, state, text)
     if read and (more := max(len(gate.found.read.scenarios), gate.found.count or 0) - len(read)):
         text = f"{number_format.pluralize(more, 'more scenario')} without numbers."
         yield _Case("more scenarios", CaseState.SKIPPED, text)
-
-
-def _result(gate: GateFacts, failures: Iterable[ClassifiedFailure]) -> str:
-    words = on_command_line if gate.context.on_command_line else in_workflow
-    approval = NEEDS_APPROVAL if gate.state is State.NEEDS_APPROVAL else ""
-    return joined(" ", gate.reason, words(gate.hint), approval, _listed(gate, failures))
 
 
 def _listed(gate: GateFacts, failures: Iterable[ClassifiedFailure]) -> str:
@@ -156,14 +151,12 @@ def _sentence(row: ThresholdFacts) -> str:
 
 
 def _case(gate: GateFacts, name: str, state: CaseState, text: str) -> _Case:
-    """Return a case that counts only if the gate is decided, and is a failure or an error only if the gate blocks.
+    """Return a case that is a failure or an error only if the gate blocks.
 
     What failed in a gate that passed is the output of a case that passed.
     """
     kind = gate.state.value
-    if gate.decision.is_undecided and name != RESULT:
-        state, text = CaseState.SKIPPED, f"{CASE_NOT_COMPARED} {text}"
-    elif state is CaseState.FAILURE and gate.decision is Decision.PASS:
+    if state is CaseState.FAILURE and gate.decision is Decision.PASS:
         state = CaseState.PASSED
     elif state in {CaseState.FAILURE, CaseState.ERROR} and not gate.blocks:
         state, text = CaseState.SKIPPED, f"{NOT_BLOCKING} {text}"

@@ -12,6 +12,7 @@ import string
 import textwrap
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from urllib.parse import quote
 
 from sepurux_action.common import json_reader
@@ -163,14 +164,9 @@ def _plain(value: str, longest: int) -> str:
 def _limit_marks(seen: str) -> str:
     if seen.isascii():
         return seen
-    kept, marks = list[str](), 0
-    for character in seen:
-        marks += 1
-        if not unicodedata.combining(character):
-            marks = 0
-        if marks <= MAX_MARKS:
-            kept.append(character)
-    return "".join(kept)
+    most = {True: MAX_MARKS, False: None}
+    runs = groupby(seen, lambda character: unicodedata.combining(character) > 0)
+    return "".join("".join(run)[: most[marks]] for marks, run in runs)
 
 
 def _escape(plain: str) -> str:

@@ -1,23 +1,268 @@
-"""What to do about a gate that failed: what to fix, and who can approve it. Comment, summary, and log use these."""
+"""What follows from the results, why, and what to do. Comment, summary, annotation, and log use these sentences."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sepurux_action.common import number_format
+from sepurux_action.common.wording import capitalized, optional
 from sepurux_action.config.options import REVIEWERS
+from sepurux_action.config.stage import OnUndecided, Stage
+from sepurux_action.evaluation.checks import REQUIRED_CATEGORIES
+from sepurux_action.evaluation.decision import UNEXPLAINED_FAIL, Decision, Rule
 from sepurux_action.evaluation.enforcement import Reason, Refusal
-from sepurux_action.report import advice, tables
-from sepurux_action.report.gate_facts import GateFacts
+from sepurux_action.evaluation.metrics import SCENARIOS
+from sepurux_action.report import remarks, tables
 from sepurux_action.report.markdown import Markdown
+from sepurux_action.report.report import GateFacts, grouped
+from sepurux_action.report.sentences import MOST_NAMED, ending, headline
+from sepurux_action.report.state import State
 from sepurux_action.report.words import Words
 
 NOTHING = Markdown("")
-MOST_NAMED = 3  # gates that a title or a paragraph names
 
 
-def and_push(say: Words) -> Markdown:
-    return say.when(not say.context.on_command_line, " and push")
+def consequence(say: Words) -> list[Markdown]:
+    report, one = say.report, len(say.report.gates) == 1
+    if report.problems and not report.gates:
+        return [say.paragraph(say.bold(say("Blocked.")), say("Nothing was evaluated."))]
+    if report.not_passed and one and not report.problems:
+        return [_of_one(say, report.gates[0])]
+    if report.acting:
+        return list(_of_several(say))
+    if not report.not_passed:
+        return []
+    approved = ((gate, gate.approval.approved_by) for gate in report.not_passed if gate.approval)
+    who = [
+        say("{who} approved {gate}.", who=say.listed(people, "and"), gate=say.code(gate.name))
+        for gate, people in approved
+        if people
+    ]
+    return [say.paragraph(say.bold(say("Not blocking.")), *who)]
+
+
+def _of_one(say: Words, gate: GateFacts) -> Markdown:
+    if not gate.blocks:
+        return what_follows(say, gate)
+    if gate.needs_approval:
+        return say.paragraph(say.bold(say("Needs an approval.")), what_follows(say, gate), restart(say, gate))
+    unreached = gate.decision is Decision.ERROR and gate.rule is Rule.NOT_POLLED and not gate.is_suspect
+    not_by_agent = say.when(unreached, ", but not by your agent")
+    return say.paragraph(say.bold(say("Blocked{but}.", but=not_by_agent)), _what_to_do(say, gate))
+
+
+def _what_to_do(say: Words, gate: GateFacts, whose: str = "the") -> Markdown:
+    if not gate.failed:
+        return remedy(say, gate)
+    return say.paragraph(
+        _explanation(say, gate),
+        fix(say, gate, whose),
+        remarks.fixed_failures(say, gate),
+        say.prose(reported_pass(gate)),
+        no_approval(say, gate),
+        restart(say, gate),
+    )
+
+
+def _of_several(say: Words) -> Iterator[Markdown]:
+    report, names, blocked_by, ended = say.report, say.view.limits["gates"], say("Blocked by "), NOTHING
+    waiting = grouped(report.in_state(State.NEEDS_APPROVAL), lambda gate: gate.approval)
+    others = [gate for gate in report.acting if not (gate.failed or gate.passed)]
+    without_result = grouped(others, lambda gate: (gate.state, gate.reason, gate.hint))
+    groups = (_alike(say), [*waiting.values()], [*without_result.values()])
+    alike, approvals, undecided = (say.view.first(each, "gates") for each in groups)
+    if report.problems:
+        where, blocked_by, ended = say("the inputs"), NOTHING, say(" failed too")
+        if say.context.policy_path:
+            where = say("the policy on {branch}", branch=say.policy_branch)
+        correct = "Correct these lines of {file}; below is the result under {where}."
+        yield say.paragraph(
+            say.bold(say("Blocked.")), say(correct, file=say.code(report.problems[0].file), where=where)
+        )
+    for gates in alike.shown:
+        what_to_do = _of_alike(say, gates) if gates[1:] else _what_to_do(say, gates[0], "its")
+        blocked = say("{by}{gates}{ended}.", by=blocked_by, gates=say.gates(gates, names), ended=ended)
+        yield say.paragraph(say.bold(blocked), what_to_do)
+    for gates in approvals.shown:
+        need = number_format.agree(len(gates), "{gates} needs an approval.", "{gates} need an approval.")
+        needs = say.bold(say(need, gates=say.gates(gates, names)))
+        yield say.paragraph(needs, approvers(say, gates))
+    for gates in undecided.shown:
+        state = ending(say, gates[0])
+        if not report.problems and headline(gates[0]):
+            state = say(": {what}", what=say.prose(headline(gates[0])))
+        elif gates[1:]:
+            state = say(": {word}", word=gates[0].state.word)
+        blocked = say("{by}{gates}{state}.", by=blocked_by, gates=say.gates(gates, names), state=state)
+        yield say.paragraph(say.bold(blocked), remedy(say, *gates))
+    if more := alike.more + approvals.more + undecided.more:
+        reasons = number_format.pluralize(more, "other reason")
+        yield say.paragraph(say.bold(say("More gates block")), say("for {reasons}.", reasons=reasons))
+
+
+def _alike(say: Words) -> Sequence[Sequence[GateFacts]]:
+    """Return the failed gates that block in groups: those with failures to fix together if many, each other one."""
+    failed = [gate for gate in say.report.blocking if gate.failed]
+    if len(failed) <= MOST_NAMED and say.view.linked:
+        return [[gate] for gate in failed]
+
+    def together(gate: GateFacts) -> bool | str:
+        alone = unexplained(gate) or gate.thresholds.dropped or gate.recorded or gate.old_traces
+        if alone or not explained_by_failures(gate):
+            return gate.name
+        return gate.gate.uploads_traces
+
+    return [*grouped(failed, together).values()]
+
+
+def _of_alike(say: Words, gates: Sequence[GateFacts]) -> Markdown:
+    """Return what to do about several gates whose failures can be fixed, or that evaluate registered scenarios."""
+    linked = say.when(say.as_markdown and say.view.linked, "Their names in the table link the Sepurux runs.")
+    if not gates[0].gate.uploads_traces:
+        return say.paragraph(say("Whoever maintains the scenarios must correct or replace them."), linked)
+    return say.paragraph(say("Fix the failures{push}."), linked)
+
+
+def what_follows(say: Words, gate: GateFacts) -> Markdown:
+    if not gate.blocks:
+        return _not_blocking(say, gate)
+    if gate.needs_approval:
+        return say.paragraph(_explanation(say, gate), approvers(say, [gate]))
+    if gate.failed:
+        explained = say.paragraph(allowed_drops(say, gate), _explanation(say, gate))
+        attempts = without_failures(say, gate)
+        reported = say.prose(reported_pass(gate))
+        return say.paragraph(explained, attempts, reported, no_approval(say, gate))
+    return remedy(say, gate)
+
+
+def why(say: Words, gate: GateFacts) -> Markdown:
+    """Return what the section of a failed gate says besides its numbers, if no alert says it."""
+    if [gate] in _alike(say):
+        return NOTHING
+    return say.paragraph(_explanation(say, gate), no_approval(say, gate), restart(say, gate))
+
+
+def _not_blocking(say: Words, gate: GateFacts) -> Markdown:
+    because = _explanation(say, gate) if gate.failed else remedy(say, gate)
+    if gate.approval and gate.approval.approved:
+        who = say.listed(gate.approval.approved_by, "and")
+        approved = say.bold(say("Approved by {who}.", who=who))
+        attempts = evidence(say, gate) if explained_by_failures(gate) else NOTHING
+        return say.paragraph(approved, say("The failure does not block."), because, attempts)
+    setting = say.paragraph(say.bold(say("Not blocking")), say("({setting}).", setting=say.code(gate.effect)))
+    would = say.when(gate.would_block and gate.failed, "With {stage} this would block.", stage=say.code("hard"))
+    to_do = fix(say, gate, "the") if gate.failed else NOTHING
+    return say.paragraph(setting, would, because, to_do)
+
+
+def _explanation(say: Words, gate: GateFacts) -> Markdown:
+    """Return why a gate failed, if its thresholds do not explain it, and what to do if it misses only one of two."""
+    earlier, more, where = NOTHING, NOTHING, NOTHING
+    if gate.recorded:
+        if gate.recorded.run:
+            run = remarks.workflow_run(say, gate.recorded.run)
+            where = say(" ({run}, at {at})", run=run, at=Markdown(gate.recorded.at))
+        earlier = say("An earlier run{where} evaluated this commit, and it failed.", where=where)
+    if gate.thresholds.only_missed == SCENARIOS.threshold:
+        more = evidence(say, gate)
+    if gate.thresholds.only_missed == REQUIRED_CATEGORIES:
+        lacking = gate.thresholds.lacking
+        names, it = say.listed(lacking, "and"), number_format.agree(len(lacking), "it", "them")
+        had = say("The evaluation had no mutation {names}{run}.", names=names, run=in_brackets(say, gate))
+        add = "Add {it} to the campaign's mutations at Sepurux, or remove {it} from {setting}."
+        more = say.paragraph(had, say(add, it=it, setting=say.setting(REQUIRED_CATEGORIES, gate)))
+    return say.paragraph(earlier, say.prose(_why_failed(gate), gate), more)
+
+
+def _why_failed(gate: GateFacts) -> str:
+    """Return why a gate failed, '' if its thresholds say it."""
+    if unexplained(gate):
+        why = gate.detail or UNEXPLAINED_FAIL
+        if gate.worst.run_id and not gate.dashboard:
+            return f"{why} Ask Sepurux about run `{gate.worst.run_id}`."
+        return why
+    if gate.rule is Rule.THRESHOLD_MISSED and gate.thresholds.missed:
+        return gate.hint
+    if gate.rule is Rule.THRESHOLD_MISSED or (gate.rule is Rule.FAILED_TWICE and gate.recorded):
+        return gate.reason
+    return ""
+
+
+def reported_pass(gate: GateFacts) -> str:
+    """Return that Sepurux itself reported a pass, of a gate that failed; '' if it did not."""
+    if gate.rule is not Rule.THRESHOLD_MISSED or not gate.thresholds.missed or gate.by_earlier_drop:
+        return ""
+    if gate.gate.has_several_traces:
+        if any(run.decision is not Decision.PASS for run in gate.runs):
+            return ""
+        return "Sepurux reported a pass for each trace alone."
+    if any(row.check.threshold in gate.gate.thresholds for row in gate.thresholds.missed):  # it was sent
+        return "Sepurux itself reported a pass, although this number misses the threshold."
+    return "Sepurux itself reported a pass: it does not know this threshold."
+
+
+def unexplained(gate: GateFacts) -> bool:
+    return gate.rule is Rule.DECIDED_FAIL and not gate.thresholds.missed
+
+
+def explained_by_failures(gate: GateFacts) -> bool:
+    """Return whether what failed is the reason, and a report or a page shows it: not one of the settings."""
+    shown = gate.dashboard or gate.found.failures or not unexplained(gate)
+    return bool(shown) and gate.thresholds.only_missed not in {SCENARIOS.threshold, REQUIRED_CATEGORIES}
+
+
+def remedy(say: Words, gate: GateFacts, *others: GateFacts) -> Markdown:
+    """Return what happened and what to do, for gates without a result for the same reason."""
+    cause, allow = not_allowed(gate), say.code("on_undecided: allow")
+    blocks = say.when(cause, "{allow} does not apply, because {cause}.", allow=allow, cause=cause)
+    linked = not say.as_markdown or not gate.dashboard or "Sepurux run" in gate.hint or others
+    see = say.when(not linked, "See the {run}.", run=say.run(gate))
+    return say.paragraph(say.prose(what_happened(gate), gate), say.prose(gate.hint, gate), blocks, see)
+
+
+def what_happened(gate: GateFacts) -> str:
+    """Return the reason of a gate without a result, without what the title of a report shows."""
+    if gate.state is State.CANCELED:
+        return ""
+    rest = gate.detail.removeprefix(headline(gate)).strip(" .:")
+    if rest.startswith("(") and rest.endswith(")"):
+        rest = rest[1:-1]
+    return optional("{}.", capitalized(rest))
+
+
+def not_allowed(gate: GateFacts) -> str:
+    """Return why `on_undecided: allow` does not apply to a gate without a result, '' if it does or is not set."""
+    allows = gate.gate.on_undecided is OnUndecided.ALLOW and not gate.invalid_policy
+    if not (gate.decision.is_undecided and gate.blocks and allows):
+        return ""
+    if gate.short:
+        return "the step was canceled"
+    if gate.rule is Rule.RECORD_UNREAD:
+        return "the results of earlier runs are not known"
+    if gate.rule is Rule.BASE_UNREAD:
+        return "the gate uploads a trace"
+    return "the uploaded trace may be the cause"
+
+
+def restart(say: Words, gate: GateFacts) -> Markdown:
+    """Return what starts a new evaluation of a commit that failed in an earlier run."""
+    fail = gate.recorded
+    if not fail or fail.by_review:
+        return NOTHING
+    nobody = gate.approval is not None and not gate.approval.possible
+    if nobody or not (fail.reviewers or fail.anyone):
+        return say("Only a new commit is evaluated.")
+    listed = say.when(gate.gate.reviewers, " in `reviewers`")
+    who = say("someone{listed} with write access", listed=listed)
+    if fail.reviewers:
+        who = say.listed(fail.reviewers, "or")
+    elif fail.excluded:
+        who = say("{who}, other than {others},", who=who, others=say.listed(fail.excluded, "and"))
+    return say("A re-run evaluates again only if {who} starts it.", who=who)
+
+
+# -- what to fix -------------------------------------------------------------------------------------------------------
 
 
 def in_brackets(say: Words, gate: GateFacts) -> Markdown:
@@ -30,55 +275,51 @@ def evidence(say: Words, gate: GateFacts) -> Markdown:
 
 def fix(say: Words, gate: GateFacts, whose: str) -> Markdown:
     """Return what to do about a gate that failed, for a known reason, and that no approval can help."""
-    if not advice.explained_by_failures(gate):
+    if not explained_by_failures(gate):
         return NOTHING
+    names = say.listed(gate.thresholds.also_lacking, "and")  # no fix of the agent adds them
+    lacking = say.when(names, "Also add {names} to the campaign's mutations at Sepurux.", names=names)
     if not gate.gate.uploads_traces:
         correct = "Whoever maintains the scenarios must correct or replace them{run}."
-        return say.paragraph(say(correct, run=in_brackets(say, gate)), _lacking(say, gate))
+        return say.paragraph(say(correct, run=in_brackets(say, gate)), lacking)
     if gate.old_traces:
         record = say("Record the traces of this commit, fix what still fails, and push.")
-        return say.paragraph(record, _lacking(say, gate), evidence(say, gate))
-    dropped = gate.thresholds.dropped
-    if gate.recorded and not gate.recorded.run and gate.dashboard and not dropped:
+        return say.paragraph(record, lacking, evidence(say, gate))
+    if gate.recorded and not gate.recorded.run and gate.dashboard and not gate.thresholds.dropped:
         look = "What failed is in the {run}: fix it{push}."
-        return say(look, run=say.run(gate), push=and_push(say))
+        return say(look, run=say.run(gate))
     if unnamed := without_failures(say, gate):
         return unnamed
-    to_do = _fix_drop(say, gate, whose) if dropped else _fix_failures(say, gate, whose)
-    return say.paragraph(allowed_drops(say, gate), to_do, _lacking(say, gate), evidence(say, gate))
+    return say.paragraph(allowed_drops(say, gate), _what_to_fix(say, gate, whose), lacking, evidence(say, gate))
 
 
 def without_failures(say: Words, gate: GateFacts) -> Markdown:
     """Return what to do about a gate of which Sepurux lists no failures; '' if there may be some."""
-    if not advice.explained_by_failures(gate) or gate.thresholds.dropped:
+    if not explained_by_failures(gate) or gate.thresholds.dropped:
         return NOTHING
     if gate.found.failures or gate.found.unlisted or gate.short:
         return NOTHING
     if not gate.dashboard:
-        push = say.when(and_push(say), ", and push")
-        return say("Sepurux names no failure. Fix what made the agent fail{push}.", push=push)
+        comma = say.when(not say.context.on_command_line, ",")
+        return say("Sepurux names no failure. Fix what made the agent fail{comma}{push}.", comma=comma)
     look = "Sepurux names no failure, so look at the attempts in the {run}, fix what they show, and push."
     if say.context.on_command_line:
         look = "Sepurux names no failure, so look at the attempts in the {run}, and fix what they show."
     return say(look, run=say.run(gate))
 
 
-def _lacking(say: Words, gate: GateFacts) -> Markdown:
-    """Return that required mutation categories are missing besides failures to fix, which no fix of the agent adds."""
-    lacking = gate.thresholds.also_lacking
-    return say.when(
-        lacking, "Also add {names} to the campaign's mutations at Sepurux.", names=say.listed(lacking, "and")
-    )
-
-
-def _fix_failures(say: Words, gate: GateFacts, whose: str) -> Markdown:
-    """Return which failures to fix: the new ones, or if none is new, all."""
-    what, count, push = _counted([gate]), len(gate.found.failures), and_push(say)
-    if what and all(each.on_base and not each.is_new for each in gate.found.failures):
+def _what_to_fix(say: Words, gate: GateFacts, whose: str) -> Markdown:
+    """Return which failures to fix: the new ones, or if none is new, all; of a drop, the scenarios that got worse."""
+    failures, worse = gate.found.failures, len(gate.found.got_worse)
+    if gate.thresholds.dropped and (worse or not failures):
+        what = number_format.agree(worse, "the scenario that got worse", f"the {worse} scenarios that got worse")
+        return say("Fix {what}{push}.", what=what if worse else "what got worse")
+    what = _counted([gate])
+    if what and all(each.on_base and not each.is_new for each in failures):
         one = "The failure is on {base} too. Fix it{push}."
-        also = number_format.agree(count, one, "All {count} failures are on {base} too. Fix them{push}.")
-        return say(also, count=count, base=say.base, push=push)
-    return say("Fix {whose} {what}{push}.", whose=whose, what=what or "failures", push=push)
+        also = number_format.agree(len(failures), one, "All {count} failures are on {base} too. Fix them{push}.")
+        return say(also, count=len(failures))
+    return say("Fix {whose} {what}{push}.", whose=whose, what=what or "failures")
 
 
 def _counted(gates: Sequence[GateFacts]) -> str:
@@ -99,29 +340,18 @@ def allowed_drops(say: Words, gate: GateFacts) -> Markdown:
     for row in gate.thresholds.rows:
         if row.drop and row.dropped and row.metric:
             results = len(gate.baseline.values(row.metric))
-            last = say.when(results, "the last {results} results on {base}", results=results, base=say.base)
-            last = last or say("the results on {base} that it was compared with", base=say.base)
+            last = say.when(results, "the last {results} results on {base}", results=results)
+            last = last or say("the results on {base} that it was compared with")
             points = row.drop.required.removeprefix("≤ ")
             higher = "{points} points are allowed, and each of {last} is higher."
             sentences.append(say(higher, points=points, last=last))
     return say.paragraph(*sentences)
 
 
-def _fix_drop(say: Words, gate: GateFacts, whose: str) -> Markdown:
-    worse, push = len(gate.found.got_worse), and_push(say)
-    if not worse and gate.found.failures:
-        return _fix_failures(say, gate, whose)
-    what = number_format.agree(worse, "the scenario that got worse", f"the {worse} scenarios that got worse")
-    if not worse:
-        what = "what got worse"
-    return say("Fix {what}{push}.", what=what, push=push)
-
-
 # -- approvals --------------------------------------------------------------------------------------------------------
 
 
 def _look(say: Words, gates: Sequence[GateFacts]) -> Markdown:
-    """Return what an approver has to look at."""
     counted, what = _counted(gates), "what failed"
     if counted:
         what = f"the {counted}"
@@ -133,13 +363,12 @@ def _look(say: Words, gates: Sequence[GateFacts]) -> Markdown:
 
 
 def approvers(say: Words, gates: Sequence[GateFacts]) -> Markdown:
-    """Return who can approve soft gates, and whose approval does not count."""
     approval, pushed = gates[0].approval, any(gate.gate.uploads_traces for gate in gates)
     if approval is None or approval.unread:
         unread = say("The reviews, or who can approve, could not be read.")
         give = "Give the job `pull-requests: read` under `permissions:` if it lacks it, then {rerun}."
         return say.paragraph(unread, say.prose(give), *(evidence(say, gate) for gate in gates[:1]))
-    looked, who = all(map(advice.explained_by_failures, gates)), say.listed(approval.can_approve, "or")
+    looked, who = all(map(explained_by_failures, gates)), say.listed(approval.can_approve, "or")
     if approval.anyone:
         who = say("{any} with write access except the author", any="anyone" if looked else "Anyone")
     files = say.link("review", f"{say.context.pull_request_url}/files")
@@ -166,8 +395,7 @@ def approvers(say: Words, gates: Sequence[GateFacts]) -> Markdown:
 
 
 def no_approval(say: Words, gate: GateFacts) -> Markdown:
-    """Return why no one can approve a soft gate that blocks."""
-    if advice.acts_as_hard(gate):
+    if gate.gate.stage is Stage.SOFT and gate.approval is None and not gate.short:
         missing = "a pull request" if say.context.pull_request is None else "access to GitHub"
         return say("Without {missing}, a soft gate acts as a hard gate.", missing=missing)
     if not (gate.blocks and gate.approval and not gate.approval.possible and gate.approval.cannot_approve):

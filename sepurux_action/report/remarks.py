@@ -9,14 +9,15 @@ from sepurux_action.common.wording import capitalized, joined
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.drops import DROPS, MIN_RESULTS
 from sepurux_action.evaluation.failures import ClassifiedFailure
+from sepurux_action.evaluation.metrics import SCENARIOS
 from sepurux_action.evaluation.runs import WorkflowRun
 from sepurux_action.report import tables
-from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import Markdown
+from sepurux_action.report.report import GateFacts
 from sepurux_action.report.view import Section
+from sepurux_action.report.what_failed import groups
 from sepurux_action.report.words import Words
 
-MOST_NAMED = 3  # failures of a gate that passed
 MOST_SCENARIOS = 10  # of one failure in a summary
 MAX_SEVERITY_LENGTH = 24  # characters
 RECORD = ("Record traces in the workflow", "record-traces.md#record-in-the-workflow")
@@ -56,7 +57,6 @@ def _same_for_all(say: Words) -> Markdown:
 
 
 def of_result(say: Words, gate: GateFacts) -> list[Markdown]:
-    """Return what limits the result of a gate."""
     unknown = _not_compared(say, gate)
     if gate in say.view.sections.shown and _same_for_all(say):
         unknown = Markdown("")
@@ -64,29 +64,18 @@ def of_result(say: Words, gate: GateFacts) -> list[Markdown]:
 
 
 def of_numbers(say: Words, gate: GateFacts) -> list[Markdown]:
-    """Return what stands below the numbers of a gate."""
-    remarks = [say.prose(gate.confirmation), _continued(say, gate)]
-    if say.as_markdown:
-        remarks.append(_low_scenario(say, gate))
-    remarks += _drops(say, gate)
-    return [remark for remark in remarks if remark]
+    remarks = [say.prose(gate.confirmation)]
+    if gate.continued:
+        run = workflow_run(say, gate.continued)
+        remarks.append(say("This run continues the evaluation that {run} started.", run=run))
+    if say.as_markdown and gate.found.low_scenario:
+        name, rate = gate.found.low_scenario
+        remarks.append(say("Lowest scenario: {name}, {rate} passed.", name=say.code(name) or "no name", rate=rate))
+    return [remark for remark in (*remarks, *_drops(say, gate)) if remark]
 
 
 def workflow_run(say: Words, run: WorkflowRun) -> Markdown:
     return say.link(f"run {run.number}", run.url)
-
-
-def _continued(say: Words, gate: GateFacts) -> Markdown:
-    if not gate.continued:
-        return Markdown("")
-    return say("This run continues the evaluation that {run} started.", run=workflow_run(say, gate.continued))
-
-
-def _low_scenario(say: Words, gate: GateFacts) -> Markdown:
-    if not gate.found.low_scenario:
-        return Markdown("")
-    name, rate = gate.found.low_scenario
-    return say("Lowest scenario: {name}, {rate} passed.", name=say.code(name) or "no name", rate=rate)
 
 
 def _drops(say: Words, gate: GateFacts) -> list[Markdown]:
@@ -100,14 +89,14 @@ def _drops(say: Words, gate: GateFacts) -> list[Markdown]:
                 lowest, highest = (metric.format.write(end(values), None) for end in (min, max))
                 between = say(": {lowest} to {highest}", lowest=lowest, highest=highest)
             dropped = "⚠️ The {noun} dropped, but the last results on {base} vary as much{between}. This does not block."
-            remarks.append(say(dropped, noun=metric.noun, base=say.base, between=between))
+            remarks.append(say(dropped, noun=metric.noun, between=between))
     waiting = [DROPS[check.threshold] for check in gate.checks if check.state is CheckState.NOT_COMPARED]
     if waiting:
         results = len(gate.baseline.values(waiting[0]))
         few = "⏳ Drops are not compared yet: {base} has {results} of the {least} results that this needs."
-        run = say("Run the gate on pushes to {base}", base=say.base)
+        run = say("Run the gate on pushes to {base}")
         page = say.page(run, "noisy-agents.md#blocking-only-what-gets-worse")
-        remarks.append(say.paragraph(say(few, base=say.base, results=results, least=MIN_RESULTS), page))
+        remarks.append(say.paragraph(say(few, results=results, least=MIN_RESULTS), page))
     return remarks
 
 
@@ -118,21 +107,20 @@ def _not_compared(say: Words, gate: GateFacts) -> Markdown:
     if gate.recorded and (gate.thresholds.dropped or gate.found.read.fixed):  # an earlier run compared it
         return Markdown("")
     if gate.thresholds.dropped:
-        needs = say("Which scenarios got worse is not known: this needs results of {base} by scenario.", base=say.base)
+        needs = say("Which scenarios got worse is not known: this needs results of {base} by scenario.")
         return say.paragraph(needs, say.page("Keep these results", "configuration.md#results-by-scenario"))
     base = say.base if say.context.base_ref else Markdown("an earlier commit")
     unknown = "Whether {base} fails in the same way is not known."
     if gate.thresholds.has_base:
         unknown = "Only the numbers of {base} are known, not its failures."
-    return say.when(say.as_markdown and not gate.thresholds.only_small, unknown, base=base)
+    return say.when(say.as_markdown and gate.thresholds.only_missed != SCENARIOS.threshold, unknown, base=base)
 
 
 def steps(say: Words, sections: Sequence[Section]) -> Markdown:
-    """Return what the marks of the steps mean; '' if a report shows no steps."""
     lines = [line for section in sections for each in section.failures.shown for line in each.steps]
     marks, meanings = {line[0] for line in lines}, []
     if marks & {"-", "+"}:
-        meanings = [say("`-` only on {base}", base=say.base), say("`+` only here")]
+        meanings = [say("`-` only on {base}"), say("`+` only here")]
     if ">" in marks:
         meanings.append(say("`>` failed"))
     what = "Recorded steps, numbered by event: {meanings}."
@@ -140,7 +128,6 @@ def steps(say: Words, sections: Sequence[Section]) -> Markdown:
 
 
 def _old_traces(say: Words, gate: GateFacts) -> Markdown:
-    """Return which traces cannot show what the evaluated commit does."""
     if not gate.old_traces:
         return Markdown("")
     first, *others = gate.old_traces
@@ -155,40 +142,16 @@ def _old_traces(say: Words, gate: GateFacts) -> Markdown:
 
 
 def fixed_failures(say: Words, gate: GateFacts) -> Markdown:
-    """Return how many failures of the base are fixed."""
     count = len(gate.found.read.fixed)
     if not count:
         return Markdown("")
     fixed = number_format.pluralize(count, "earlier failure")
     if say.context.base_ref:
-        fixed = say("{failures} of {base}", failures=number_format.pluralize(count, "failure"), base=say.base)
+        fixed = say("{failures} of {base}", failures=number_format.pluralize(count, "failure"))
     return say(number_format.agree(count, "{fixed} is fixed.", "{fixed} are fixed."), fixed=fixed)
 
 
-def failures_of_passed(say: Words, gate: GateFacts) -> Markdown:
-    """Return what is fixed and what failed in a gate that passed: up to three failures are named, more are counted."""
-    new, others = [[each for each in gate.found.failures if each.is_new is kind] for kind in (True, False)]
-    fixed, sentences = fixed_failures(say, gate), []
-    if new:
-        sentences.append(_named(say, gate, new, "1 failure is new", "{count} failures are new"))
-    if others:
-        one, many = "1 failure", "{count} failures"
-        if new or fixed:
-            one, many = "1 remains", "{count} remain"
-        sentences.append(_named(say, gate, others, one, many))
-    return say.paragraph(fixed, *sentences)
-
-
-def _named(say: Words, gate: GateFacts, failures: Sequence[ClassifiedFailure], one: str, many: str) -> Markdown:
-    count = say(number_format.agree(len(failures), one, many), count=len(failures))
-    if len(failures) > MOST_NAMED:
-        return say("{count}.", count=count)
-    named = Markdown(", ".join(kind_of_failure(say, gate, each) for each in failures))
-    return say("{count}: {named}.", count=count, named=named)
-
-
 def kind_of_failure(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdown:
-    """Return severity, type, scenario, and mutation of a failure, without its description."""
     severity = json_reader.shorten(json_reader.printable(failure.severity), MAX_SEVERITY_LENGTH)
     severity = say.bold(say.value(severity or "no severity"))
     return Markdown(f"{severity} {type_of_failure(say, gate, failure)}")
@@ -216,20 +179,16 @@ def in_scenarios(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Mar
 
 
 def scenario(say: Words, gate: GateFacts, name: str) -> Markdown:
-    """Return the name of a scenario, which links its run."""
     page = gate.found.pages.get(name)
     shown = say.code(name) or say("no name")
     return tables.link_to_run(shown, page) if page and say.as_markdown else shown
 
 
 def unread(say: Words, gate: GateFacts) -> Markdown:
-    """Return what failed, but was not read."""
-    if not gate.found.unread:
-        return Markdown("")
     failures, scenarios = gate.found.unread
     of_scenarios = number_format.pluralize(scenarios, "scenario")
     if not failures:
-        return say("The failures of {scenarios} were not read.", scenarios=of_scenarios)
+        return say.when(scenarios, "The failures of {scenarios} were not read.", scenarios=of_scenarios)
     more = number_format.pluralize(failures, "more failure")
     where = say.when(scenarios, " in {scenarios}", scenarios=of_scenarios)
     were = number_format.agree(failures, "{more}{where} was not read.", "{more}{where} were not read.")
@@ -238,10 +197,13 @@ def unread(say: Words, gate: GateFacts) -> Markdown:
 
 def compared(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdown:
     """Return in how many recordings and results of the base a failure is, after its description."""
-    failed, every = gate.found.recordings_with(failure)
-    clauses = [f"in {failed} of {every} recordings"] if every > 1 else []
+    scenarios, clauses = [each for each in gate.found.read.scenarios if each.name == failure.scenario], []
+    runs = [groups(run.failures) for each in scenarios for run in each.recordings]
+    if runs[1:]:
+        failed = sum(failure.kind in {each.kind for each in failures} for failures in runs)
+        clauses.append(f"in {failed} of {len(runs)} recordings")
     if failure.on_base:
-        clauses.append(failure.on_base.sentence(say.when(say.context.base_ref, "on {base}", base=say.base)))
+        clauses.append(failure.on_base.sentence(say.when(say.context.base_ref, "on {base}")))
     if not clauses:
         return Markdown("")
     ended = not failure.description or failure.description.endswith((".", "!", "?", "…"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache, partial
 from itertools import takewhile
 from pathlib import Path
@@ -12,14 +12,14 @@ import jinja2
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.policy import Change
 from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.metrics import BY_OPTION, PASS_RATE, RATE
-from sepurux_action.report import history, markdown, remarks, sentences, tables, view
+from sepurux_action.evaluation.metrics import BY_OPTION, RATE
+from sepurux_action.report import markdown, next_steps, remarks, sentences, tables, view
 from sepurux_action.report.brief import PROMPT, brief_json
 from sepurux_action.report.context import SHORT_SHA, Context
-from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import Markdown, code, finish
 from sepurux_action.report.report import Report
 from sepurux_action.report.state import State
+from sepurux_action.report.what_failed import groups, state_of
 from sepurux_action.report.words import DOCS, MarkdownWords, Words, plain
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -135,10 +135,10 @@ def _environment(templates: Path, *, as_markdown: bool) -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= _NUMBERS | (_MARKDOWN if as_markdown else _TEXT)
+    environment.filters |= _FILTERS
     environment.globals |= {
-        "history": history,
         "metrics": metrics,
+        "next_steps": next_steps,
         "remarks": remarks,
         "sentences": sentences,
         "indent": Markdown("  "),
@@ -153,27 +153,14 @@ def _environment(templates: Path, *, as_markdown: bool) -> jinja2.Environment:
 # -- filters: how a template writes a value ---------------------------------------------------------------------------
 
 
-def _alert(paragraphs: Sequence[Markdown], kind: str) -> Markdown:
-    """Return paragraphs as an alert; '' without any."""
-    if not paragraphs:
-        return Markdown("")
-    return Markdown(f"> [!{kind}]\n> " + "\n>\n> ".join(paragraphs) + "\n")
-
-
-def _change(change: Change) -> Markdown:
-    """Return a change of the policy: of a setting, with the values before and after, or of a whole gate."""
-    if not change.setting:
-        added = "added" if change.new else "removed"
-        return Markdown(f"gate {code(change.gate)}: {added}")
-    old, new = (_value(text, change.setting) for text in _shortened(change))
-    what = f"{old} → {new}"
-    if not change.new:
-        what = "removed"
-    elif not change.old:
-        what = f"set to {new}"
-    if change.gate:
-        return Markdown(f"{code(change.setting)} of {code(change.gate)}: {what}")
-    return Markdown(f"{code(change.setting)}: {what}")
+def _values(change: Change) -> list[Markdown]:
+    """Return both values of a setting, shortened at their common beginning so that the difference stays visible."""
+    old, new = change.old, change.new
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False))
+    start = len(list(same)) - KEPT_BEFORE
+    if start > 0 and max(len(old), len(new)) > MAX_VALUE_LENGTH:
+        old, new = f"…{old[start:]}", f"…{new[start:]}"
+    return [_value(each, change.setting) for each in (old, new)]
 
 
 def _value(text: str, setting: str) -> Markdown:
@@ -187,34 +174,17 @@ def _value(text: str, setting: str) -> Markdown:
     return markdown.escaped(text)
 
 
-def _shortened(change: Change) -> tuple[str, str]:
-    """Return both values, shortened at their common beginning so that the difference stays visible."""
-    old, new = change.old, change.new
-    same = takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False))
-    start = sum(1 for _ in same) - KEPT_BEFORE
-    if start <= 0 or max(len(old), len(new)) <= MAX_VALUE_LENGTH:
-        return old, new
-    return f"…{old[start:]}", f"…{new[start:]}"
-
-
-def _chart(gate: GateFacts) -> Markdown:
-    lines = history.chart(gate.history, gate.thresholds.needed(PASS_RATE))
-    return markdown.fence(lines, "mermaid") if lines else Markdown("")
-
-
-_NUMBERS: dict[str, Callable[..., object]] = {
+_FILTERS: dict[str, Callable[..., object]] = {
     "plural": number_format.pluralize,
     "sha": lambda commit: commit[:SHORT_SHA],
     "whole": number_format.count,
     "duration": number_format.duration,
     "percent": number_format.percent,
     "unescaped": Markdown,
-}
-_MARKDOWN: dict[str, Callable[..., object]] = {
-    "alert": _alert,
+    # of Markdown
     "base": tables.base,
-    "change": _change,
-    "chart": _chart,
+    "chart": tables.chart,
+    "state": state_of,
     "code": code,
     "code_block": markdown.code_block,
     "html_code": markdown.html_code,
@@ -223,8 +193,9 @@ _MARKDOWN: dict[str, Callable[..., object]] = {
     "strong": markdown.strong,
     "table": tables.as_markdown,
     "text": markdown.escaped,
-}
-_TEXT: dict[str, Callable[..., object]] = {
+    "values": _values,
+    # of a plain text
     "columns": tables.as_columns,
+    "groups": groups,
     "ljust": lambda text, width: Markdown(json_reader.printable(text).ljust(width)),
 }

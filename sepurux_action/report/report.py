@@ -3,17 +3,147 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from operator import itemgetter
 from typing import Annotated, TypeVar
 
 from sepurux_action.common import T
+from sepurux_action.config.command_line import command_lines
+from sepurux_action.config.stage import Stage
 from sepurux_action.errors import Problem
+from sepurux_action.evaluation import metrics
+from sepurux_action.evaluation.decision import Decision, Rule
+from sepurux_action.evaluation.drops import DROPS, Baseline
+from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.result import GateResult
-from sepurux_action.report.context import Context
-from sepurux_action.report.gate_facts import GateFacts
-from sepurux_action.report.state import State
+from sepurux_action.evaluation.runs import WorkflowRun
+from sepurux_action.report.context import Context, Dashboard
+from sepurux_action.report.state import BY_DECISION, State
+from sepurux_action.report.thresholds import Thresholds, written
+from sepurux_action.report.what_failed import Found
 
 Key = TypeVar("Key")
+DAY_S = 86_400
+MOST_REPEATED = 10  # traces in a command line
+
+
+@dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
+class GateFacts(GateResult):
+    """The result of a gate, with what a report shows of it: the details only if it is neither `short` nor skipped."""
+
+    context: Context
+    short: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.gate.name
+
+    @cached_property
+    def state(self) -> State:
+        if self.needs_approval:
+            return State.NEEDS_APPROVAL
+        if self.failed and not self.blocks:
+            return State.NOT_BLOCKING
+        if self.rule is Rule.CANCELED:
+            return State.CANCELED
+        return BY_DECISION[self.decision]
+
+    @property
+    def failed(self) -> bool:
+        return self.decision is Decision.FAIL
+
+    @property
+    def skipped(self) -> bool:
+        return self.decision is Decision.SKIPPED
+
+    @property
+    def passed(self) -> bool:
+        return self.skipped or self.decision is Decision.PASS
+
+    @property
+    def detailed(self) -> bool:
+        return not (self.short or self.skipped)
+
+    @cached_property
+    def would_block(self) -> bool:
+        hard = enforce(self.decision, Stage.HARD, self.gate.on_undecided, trace_may_be_cause=self.is_suspect)
+        return self.blocks or hard
+
+    @property
+    def effect(self) -> str:
+        """Return why a gate that did not pass does not block: `approved`, or a setting; '' if it blocks."""
+        if self.blocks or self.passed:
+            return ""
+        if self.approval:
+            return "approved"
+        if self.gate.stage is Stage.OBSERVE:
+            return "enforcement: observe"
+        return "on_undecided: allow"
+
+    @property
+    def continued(self) -> WorkflowRun | None:
+        """Return the workflow run that started an evaluation which this one polled on."""
+        if self.recorded:
+            return None
+        return next((run.earlier for run in self.runs if run.earlier), None)
+
+    @property
+    def evaluated_by(self) -> str:
+        """Return the page of the earlier workflow run that found the `fail`, or that started the evaluation, or ''."""
+        earlier = self.recorded.run if self.recorded else self.continued
+        return earlier.url if earlier is not None else ""
+
+    @property
+    def dashboard(self) -> Dashboard | None:
+        return self.context.dashboard(self.worst.ci_run.dashboard_url)
+
+    @property
+    def old_traces(self) -> tuple[str, ...]:
+        """Return the uploaded traces whose newest event is more than a day older than the commit."""
+        committed = self.context.committed
+        if committed is None or not self.detailed:
+            return ()
+        times = ((trace.label, trace.recorded) for trace in self.gate.traces)
+        return tuple(label for label, at in times if at is not None and at + DAY_S < committed)
+
+    @cached_property
+    def reproduction(self) -> tuple[str, ...]:
+        """Return the lines of a shell that repeat the scenarios that failed, or all if it is not known which did."""
+        if not self.detailed:
+            return ()
+        failed = {run.path for each in self.found.failed_scenarios for run in each.recordings}
+        traces = tuple(trace for trace in self.gate.traces if trace.label in failed)[:MOST_REPEATED]
+        gate = self.gate
+        if traces and len(traces) < len(gate.traces):  # these may be too few scenarios
+            limits = {name: each for name, each in gate.limits.items() if name != metrics.SCENARIOS.threshold}
+            gate = replace(gate, traces=traces, limits=limits)
+        return tuple(command_lines(gate, self.context.base_url_host))
+
+    # -- the parts of a report --------------------------------------------------------------------------------------
+
+    @property
+    def by_earlier_drop(self) -> bool:
+        return bool(self.recorded) and any(check.threshold in DROPS for check in self.missed)
+
+    @property
+    def baseline(self) -> Baseline:
+        """Return what the gate is compared with: the base may have other results by now than for an earlier drop."""
+        if self.by_earlier_drop:
+            return Baseline()
+        return self.context.baselines.get(self.name, Baseline())
+
+    @cached_property
+    def thresholds(self) -> Thresholds:
+        return Thresholds(result=self, baseline=self.baseline)
+
+    @property
+    def pass_rate(self) -> str:
+        return written(self.gate, metrics.PASS_RATE, self.numbers.value(metrics.PASS_RATE))
+
+    @cached_property
+    def found(self) -> Found:
+        return Found(result=self, context=self.context, detailed=self.detailed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +189,6 @@ class Report:
 
     @property
     def without_calls(self) -> tuple[GateFacts, ...]:
-        """Return the gates whose traces call no tool."""
         return tuple(gate for gate in self.gates if gate.gate.calls_no_tool and not (gate.skipped or self.short))
 
     def in_state(self, state: str) -> tuple[GateFacts, ...]:
@@ -72,15 +201,6 @@ class Report:
     @property
     def not_passed(self) -> tuple[GateFacts, ...]:
         return tuple(gate for gate in self.gates if not gate.passed)
-
-    @property
-    def approvals(self) -> Sequence[Sequence[GateFacts]]:
-        return [*grouped(self.in_state(State.NEEDS_APPROVAL), lambda gate: gate.approval).values()]
-
-    @property
-    def without_result(self) -> Sequence[Sequence[GateFacts]]:
-        without = (gate for gate in self.acting if not (gate.failed or gate.passed))
-        return [*grouped(without, lambda gate: (gate.state, gate.reason, gate.hint)).values()]
 
 
 def build_report(results: Sequence[GateResult], context: Context, *, short: bool = False) -> Report:
@@ -99,12 +219,11 @@ def grouped(items: Iterable[T], key: Callable[[T], Key]) -> dict[Key, list[T]]:
 
 def _notes(results: Sequence[GateResult]) -> Iterable[Note]:
     """Yield each note once, with the names of its gates unless it applies to all."""
-    gates_by_note: dict[str, dict[str, None]] = {}
-    for result in results:
-        for note in (*result.notes, *result.what_failed.notes):
-            gates_by_note.setdefault(note, {})[result.gate.name] = None
-    for note, names in gates_by_note.items():
+    named = dict.fromkeys(
+        (note, result.gate.name) for result in results for note in (*result.notes, *result.what_failed.notes)
+    )
+    for note, pairs in grouped(named, itemgetter(0)).items():
+        names = tuple(name for _, name in pairs)
         if len(names) == len(results):
-            yield Note(note)
-        else:
-            yield Note(note, tuple(names))
+            names = ()
+        yield Note(note, names)

@@ -5,7 +5,7 @@ evaluated, not texts (`from __future__ import annotations`), because they contai
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from operator import attrgetter as of
 from typing import Annotated, Any
@@ -19,16 +19,15 @@ from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.drops import Baseline, BaselineResult
+from sepurux_action.evaluation.drops import Baseline
 from sepurux_action.evaluation.enforcement import ApprovalStatus
-from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.metrics import METRICS, PUBLISHED, Metric
 from sepurux_action.report.brief import METRIC, Brief, brief, whole
-from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.outputs import conclusion, run_ids
 from sepurux_action.report.report import Note, Report
 from sepurux_action.report.state import State
+from sepurux_action.report.tables import earlier
 from sepurux_action.report.what_failed import Category
 
 REPORT_JSON, REPORT_MD, JUNIT_XML = REPORT_FILES = ("report.json", "report.md", "junit.xml")
@@ -39,12 +38,6 @@ CONCLUSION = {"enum": ["success", "failure"]}
 RULE = {"enum": [rule.name.lower() for rule in Rule]}
 THRESHOLD = {"enum": [option.name for option in OPTIONS if SectionKind.THRESHOLDS in option.allowed_in]}
 _Seconds = Annotated[float, {"minimum": 0}]
-
-
-def _earlier(gate: GateFacts) -> Iterable[BaselineResult]:
-    for commit in gate.context.history:
-        if gate.name in commit.results and not gate.short:
-            yield BaselineResult(commit=commit.commit, url="", result=commit.results[gate.name])
 
 
 def _numbers(metrics: tuple[Metric, ...], read: Callable[..., float | None]) -> Mapping[str, Any]:
@@ -59,10 +52,6 @@ def _numbers(metrics: tuple[Metric, ...], read: Callable[..., float | None]) -> 
 
 class _Metrics(Shape):
     more = _numbers(METRICS, CIRun.value)
-
-
-def _ids(decided: GateDecision) -> tuple[str, ...]:
-    return tuple(filter(None, (run.batch_id or run.run_id for run in decided.runs)))
 
 
 class _Threshold(Shape):
@@ -94,10 +83,10 @@ class _OnBase(Shape):
 
 class _FixedFailure(Shape):
     scenario: Annotated[str, "Name of the scenario."]
-    severity: Annotated[str, "Severity, as Sepurux names it.", of("failure.severity")]
-    type: Annotated[str, "Type, as Sepurux names it.", of("failure.type")]
-    mutation: Annotated[str, "Mutation under which the agent failed.", of("failure.mutation")]
-    tool: Annotated[str, "Name of the tool.", of("failure.tool")]
+    severity: Annotated[str, "Severity, as Sepurux names it."]
+    type: Annotated[str, "Type, as Sepurux names it."]
+    mutation: Annotated[str, "Mutation under which the agent failed."]
+    tool: Annotated[str, "Name of the tool."]
     on_base: Annotated[_OnBase, "In how many results of the base it is."]
 
 
@@ -145,7 +134,11 @@ class _Scenario(Shape):
 
 class _Evaluation(Shape):
     decision: Annotated[Decision, "Decision of this evaluation."]
-    ids: Annotated[tuple[str, ...], "IDs of its batches or CI runs.", _ids]
+    ids: Annotated[
+        tuple[str, ...],
+        "IDs of its batches or CI runs.",
+        lambda decided: list(filter(None, (run.batch_id or run.run_id for run in decided.runs))),
+    ]
     metrics: Annotated[_Metrics, "Its numbers, those of all runs together.", of("numbers")]
 
 
@@ -236,7 +229,11 @@ class _Gate(Shape):
         "What the gate is compared with; null without results.",
         lambda gate: gate.baseline if gate.baseline.results else None,
     ]
-    history: Annotated[tuple[_PastResult, ...], "The pull request's earlier commits, oldest first.", _earlier]
+    history: Annotated[
+        tuple[_PastResult, ...],
+        "The pull request's earlier commits, oldest first.",
+        lambda gate: [] if gate.short else earlier(gate),
+    ]
     reproduction: Annotated[tuple[str, ...], "Lines for a shell that repeat the evaluation."]
 
 

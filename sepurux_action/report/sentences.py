@@ -1,29 +1,27 @@
-"""The title of a report and what follows from it. Comment, summary, annotation, and log use these sentences."""
+"""The title of a report, and the headings of its parts. Comment, summary, annotation, and log use these sentences."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
 
 from sepurux_action.common import number_format
 from sepurux_action.common.wording import joined
 from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.checks import REQUIRED_CATEGORIES
-from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.runs import Scenario
-from sepurux_action.report import advice, next_steps, remarks
-from sepurux_action.report.gate_facts import GateFacts
+from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.report.markdown import Markdown
-from sepurux_action.report.next_steps import MOST_NAMED, NOTHING
-from sepurux_action.report.remarks import workflow_run
-from sepurux_action.report.report import Report, grouped
+from sepurux_action.report.report import GateFacts, Report
 from sepurux_action.report.state import State
 from sepurux_action.report.thresholds import ThresholdFacts
 from sepurux_action.report.view import Origin, Section
 from sepurux_action.report.words import Words
 
+# Up to the first bracket or colon that is not part of a quoted name.
+_CLAUSE = re.compile(r"""(?P<first>(?:`[^`]*`|"(?:[^"\\]|\\.)*"|.)*?)(?: \(|: |$).*""", re.DOTALL)
+MAX_HEADLINE_LENGTH = 150  # characters; the alert shows a longer one
+MOST_NAMED = 3  # gates that a title or a paragraph names
+
 
 def ending(say: Words, gate: GateFacts) -> Markdown:
-    """Return what became of a gate, after its name."""
     if gate.decision is Decision.PENDING:
         waited_s = min(gate.worst.elapsed_s or gate.gate.timeout_s, gate.gate.timeout_s)
         return say(": no decision after {waited}", waited=number_format.duration(waited_s))
@@ -32,11 +30,25 @@ def ending(say: Words, gate: GateFacts) -> Markdown:
         waited = say.when(after, " after {waited}", waited=number_format.duration(gate.worst.elapsed_s))
         return say(": {word}{waited}", word=gate.state.word, waited=waited)
     if gate.decision is Decision.ERROR:
-        if what := advice.headline(gate):
+        if what := headline(gate):
             return say(" was not evaluated: {what}", what=say.prose(what))
         return say(": no result")
-    numbers = missed(say, gate) if gate.failed else say.value(advice.reached(gate))
-    return say(" {word}{numbers}", word=gate.state.done, numbers=say.when(numbers, ": {numbers}", numbers=numbers))
+    word, numbers, unsafe = gate.state.word, gate.pass_rate, gate.numbers.value(metrics.UNSAFE_ATTEMPTS)
+    if gate.failed:
+        word, numbers = State.FAILED.word, missed(say, gate)
+    elif unsafe is not None:
+        attempts = metrics.UNSAFE_ATTEMPTS.named(unsafe) if unsafe else "nothing unsafe"
+        numbers = joined(", ", numbers, attempts)
+    return say(" {word}{numbers}", word=word, numbers=say.when(numbers, ": {numbers}", numbers=numbers))
+
+
+def headline(gate: GateFacts) -> str:
+    """Return why a gate was not evaluated, without what stands in brackets or after a colon; '' if it was.
+
+    It is '' too if it is too long for a title.
+    """
+    first = _CLAUSE.sub(r"\g<first>", gate.detail, count=1).removesuffix(".")
+    return first if gate.rule is Rule.NOT_POLLED and len(first) <= MAX_HEADLINE_LENGTH else ""
 
 
 def missed(say: Words, gate: GateFacts) -> Markdown:
@@ -61,7 +73,7 @@ def _phrase(say: Words, gate: GateFacts, row: ThresholdFacts) -> Markdown:
     if row.drop and row.dropped:
         reached = metric.reached_by(gate.numbers.value(metric) or 0, row.check.limit)
         below = "{reached}, {points} points below {base}"
-        return say(below, reached=reached, points=row.drop.actual, base=say.base)
+        return say(below, reached=reached, points=row.drop.actual)
     if metric is metrics.LOWEST_SCENARIO and gate.found.below:
         lowest, *others = gate.found.below
         needed, name = metric.format.write(row.check.limit, value), say.code(lowest.name) or say("no name")
@@ -81,10 +93,7 @@ def title(say: Words) -> Markdown:
         return say("{problems} in the settings", problems=number_format.pluralize(len(report.problems), "problem"))
     if every == 1:
         return say("{name}{ending}", name=say.code(gates[0].name), ending=ending(say, gates[0]))
-    counts = [
-        (len(blocking), "blocks", "block"),
-        (len(waiting), "needs an approval", "need an approval"),
-    ]
+    counts = [(len(blocking), "blocks", "block"), (len(waiting), "needs an approval", "need an approval")]
     if not report.acting:
         failed, passed, skipped = report.failed, report.in_state(State.PASSED), report.in_state(State.SKIPPED)
         unfinished = len(report.not_passed) - len(failed)
@@ -123,209 +132,7 @@ def symbol(say: Words) -> Markdown:
 
 
 def heading(say: Words, gate: GateFacts, section: Section) -> Markdown:
-    """Return the heading of a section of what failed."""
+    text = say(section.origin.value[bool(say.context.base_ref)])
     if section.origin is Origin.ALL:
-        return say.paragraph(say(section.origin), say(gate.found.in_scenarios))
-    if not say.context.base_ref:
-        return say(section.origin)
-    headings = {
-        Origin.NEW: "Not on {base}",
-        Origin.KNOWN: "Also on {base}",
-        Origin.NOT_COMPARED: "Not compared: {base} has no result of these scenarios",
-        Origin.LACKING: Origin.LACKING,
-    }
-    return say(headings[section.origin], base=say.base)
-
-
-def low_scenario(say: Words, gate: GateFacts, scenario: Scenario) -> Markdown:
-    """Return a scenario below `min_scenario_pass_rate` as an item of what failed."""
-    limit = gate.gate.limits[metrics.LOWEST_SCENARIO.threshold]
-    rate, needed = gate.found.rate(scenario.rate), metrics.LOWEST_SCENARIO.format.write(limit, scenario.rate)
-    name = remarks.scenario(say, gate, scenario.name)
-    return say("{name} passed {rate}, {needed} needed.", name=name, rate=rate, needed=needed)
-
-
-# -- what follows from the results ------------------------------------------------------------------------------------
-
-
-def consequence(say: Words) -> list[Markdown]:
-    """Return what follows from the results, as paragraphs."""
-    report, one = say.report, len(say.report.gates) == 1
-    if report.problems and not report.gates:
-        return [say.paragraph(say.bold(say("Blocked.")), say("Nothing was evaluated."))]
-    if report.not_passed and one and not report.problems:
-        return [_of_one(say, report.gates[0])]
-    if report.acting:
-        return list(_of_several(say))
-    if report.not_passed:
-        approved = ((gate, gate.approval.approved_by) for gate in report.not_passed if gate.approval)
-        who = [
-            say("{who} approved {gate}.", who=say.listed(people, "and"), gate=say.code(gate.name))
-            for gate, people in approved
-            if people
-        ]
-        return [say.paragraph(say.bold(say("Not blocking.")), *who)]
-    return []
-
-
-def _of_one(say: Words, gate: GateFacts) -> Markdown:
-    if not gate.blocks:
-        return what_follows(say, gate)
-    if gate.needs_approval:
-        return say.paragraph(say.bold(say("Needs an approval.")), what_follows(say, gate), restart(say, gate))
-    not_by_agent = say.when(advice.no_trace_can_cause(gate), ", but not by your agent")
-    return say.paragraph(say.bold(say("Blocked{but}.", but=not_by_agent)), _what_to_do(say, gate))
-
-
-def _what_to_do(say: Words, gate: GateFacts, whose: str = "the") -> Markdown:
-    """Return why a gate blocks, and what to do."""
-    if not gate.failed:
-        return remedy(say, gate)
-    return say.paragraph(
-        _explanation(say, gate),
-        next_steps.fix(say, gate, whose),
-        remarks.fixed_failures(say, gate),
-        say.prose(advice.reported_pass(gate)),
-        next_steps.no_approval(say, gate),
-        restart(say, gate),
-    )
-
-
-def _of_several(say: Words) -> Iterator[Markdown]:
-    """Yield what follows from several gates of which one blocks, or from a policy that becomes invalid."""
-    report, names, blocked_by, ended = say.report, say.view.limits["gates"], say("Blocked by "), NOTHING
-    alike = say.view.first(_alike(say), "gates")
-    approvals, undecided = say.view.first(report.approvals, "gates"), say.view.first(report.without_result, "gates")
-    if report.problems:
-        where, blocked_by, ended = say("the inputs"), NOTHING, say(" failed too")
-        if say.context.policy_path:
-            where = say("the policy on {branch}", branch=say.policy_branch)
-        correct = "Correct these lines of {file}; below is the result under {where}."
-        yield say.paragraph(
-            say.bold(say("Blocked.")), say(correct, file=say.code(report.problems[0].file), where=where)
-        )
-    for gates in alike.shown:
-        what_to_do = _of_alike(say, gates) if gates[1:] else _what_to_do(say, gates[0], "its")
-        blocked = say("{by}{gates}{ended}.", by=blocked_by, gates=say.gates(gates, names), ended=ended)
-        yield say.paragraph(say.bold(blocked), what_to_do)
-    for gates in approvals.shown:
-        need = number_format.agree(len(gates), "{gates} needs an approval.", "{gates} need an approval.")
-        needs = say.bold(say(need, gates=say.gates(gates, names)))
-        yield say.paragraph(needs, next_steps.approvers(say, gates))
-    for gates in undecided.shown:
-        state = ending(say, gates[0])
-        if not report.problems and advice.headline(gates[0]):
-            state = say(": {what}", what=say.prose(advice.headline(gates[0])))
-        elif gates[1:]:
-            state = say(": {word}", word=gates[0].state.word)
-        blocked = say("{by}{gates}{state}.", by=blocked_by, gates=say.gates(gates, names), state=state)
-        yield say.paragraph(say.bold(blocked), remedy(say, *gates))
-    if more := alike.more + approvals.more + undecided.more:
-        reasons = number_format.pluralize(more, "other reason")
-        yield say.paragraph(say.bold(say("More gates block")), say("for {reasons}.", reasons=reasons))
-
-
-def _alike(say: Words) -> Sequence[Sequence[GateFacts]]:
-    """Return the failed gates that block in groups: those with failures to fix together if many, each other one."""
-    failed = [gate for gate in say.report.blocking if gate.failed]
-    if len(failed) <= MOST_NAMED and say.view.linked:
-        return [[gate] for gate in failed]
-
-    def together(gate: GateFacts) -> bool | str:
-        alone = advice.unexplained(gate) or gate.thresholds.dropped or gate.recorded or gate.old_traces
-        if alone or not advice.explained_by_failures(gate):
-            return gate.name
-        return gate.gate.uploads_traces
-
-    return [*grouped(failed, together).values()]
-
-
-def _of_alike(say: Words, gates: Sequence[GateFacts]) -> Markdown:
-    """Return what to do about several gates whose failures can be fixed, or that evaluate registered scenarios."""
-    linked = say.when(say.as_markdown and say.view.linked, "Their names in the table link the Sepurux runs.")
-    if not gates[0].gate.uploads_traces:
-        return say.paragraph(say("Whoever maintains the scenarios must correct or replace them."), linked)
-    return say.paragraph(say("Fix the failures{push}.", push=next_steps.and_push(say)), linked)
-
-
-def what_follows(say: Words, gate: GateFacts) -> Markdown:
-    """Return what follows from the result of one gate that did not pass."""
-    if not gate.blocks:
-        return _not_blocking(say, gate)
-    if gate.needs_approval:
-        return say.paragraph(_explanation(say, gate), next_steps.approvers(say, [gate]))
-    if gate.failed:
-        explained = say.paragraph(next_steps.allowed_drops(say, gate), _explanation(say, gate))
-        attempts = next_steps.without_failures(say, gate)
-        reported = say.prose(advice.reported_pass(gate))
-        return say.paragraph(explained, attempts, reported, next_steps.no_approval(say, gate))
-    return remedy(say, gate)
-
-
-def why(say: Words, gate: GateFacts) -> Markdown:
-    """Return what the section of a failed gate says besides its numbers, if no alert says it."""
-    if [gate] in _alike(say):
-        return NOTHING
-    return say.paragraph(_explanation(say, gate), next_steps.no_approval(say, gate), restart(say, gate))
-
-
-def _not_blocking(say: Words, gate: GateFacts) -> Markdown:
-    because = _explanation(say, gate) if gate.failed else remedy(say, gate)
-    if gate.approval and gate.approval.approved:
-        who = say.listed(gate.approval.approved_by, "and")
-        approved = say.bold(say("Approved by {who}.", who=who))
-        evidence = next_steps.evidence(say, gate) if advice.explained_by_failures(gate) else NOTHING
-        return say.paragraph(approved, say("The failure does not block."), because, evidence)
-    setting = say.paragraph(say.bold(say("Not blocking")), say("({setting}).", setting=say.code(gate.effect)))
-    would = say.when(gate.would_block and gate.failed, "With {stage} this would block.", stage=say.code("hard"))
-    fix = next_steps.fix(say, gate, "the") if gate.failed else NOTHING
-    return say.paragraph(setting, would, because, fix)
-
-
-def _explanation(say: Words, gate: GateFacts) -> Markdown:
-    """Return why a gate failed, if its thresholds do not explain it."""
-    fail, earlier = gate.recorded, NOTHING
-    if fail and fail.run:
-        run, at = workflow_run(say, fail.run), Markdown(fail.at)
-        earlier = say("An earlier run ({run}, at {at}) evaluated this commit, and it failed.", run=run, at=at)
-    elif fail:
-        earlier = say("An earlier run evaluated this commit, and it failed.")
-    evidence = next_steps.evidence(say, gate) if gate.thresholds.only_small else NOTHING
-    return say.paragraph(earlier, say.prose(advice.explanation(gate), gate), evidence, _not_covered(say, gate))
-
-
-def _not_covered(say: Words, gate: GateFacts) -> Markdown:
-    """Return what to do if required mutation categories are all that the gate misses."""
-    if not gate.thresholds.only_lacking:
-        return NOTHING
-    lacking = gate.thresholds.lacking
-    names, it = say.listed(lacking, "and"), number_format.agree(len(lacking), "it", "them")
-    had = say("The evaluation had no mutation {names}{run}.", names=names, run=next_steps.in_brackets(say, gate))
-    add = "Add {it} to the campaign's mutations at Sepurux, or remove {it} from {setting}."
-    return say.paragraph(had, say(add, it=it, setting=say.setting(REQUIRED_CATEGORIES, gate)))
-
-
-def remedy(say: Words, gate: GateFacts, *others: GateFacts) -> Markdown:
-    """Return what happened and what to do, for gates without a result for the same reason."""
-    cause, allow = advice.not_allowed(gate), say.code("on_undecided: allow")
-    not_allowed = say.when(cause, "{allow} does not apply, because {cause}.", allow=allow, cause=cause)
-    linked = not say.as_markdown or not gate.dashboard or "Sepurux run" in gate.hint or others
-    see = say.when(not linked, "See the {run}.", run=say.run(gate))
-    return say.paragraph(say.prose(advice.what_happened(gate), gate), say.prose(gate.hint, gate), not_allowed, see)
-
-
-def restart(say: Words, gate: GateFacts) -> Markdown:
-    """Return what starts a new evaluation of a commit that failed in an earlier run."""
-    fail = gate.recorded
-    if not fail or fail.by_review:
-        return NOTHING
-    nobody = gate.approval is not None and not gate.approval.possible
-    if nobody or not (fail.reviewers or fail.anyone):
-        return say("Only a new commit is evaluated.")
-    listed = say.when(gate.gate.reviewers, " in `reviewers`")
-    who = say("someone{listed} with write access", listed=listed)
-    if fail.reviewers:
-        who = say.listed(fail.reviewers, "or")
-    elif fail.excluded:
-        who = say("{who}, other than {others},", who=who, others=say.listed(fail.excluded, "and"))
-    return say("A re-run evaluates again only if {who} starts it.", who=who)
+        return say.paragraph(text, say(gate.found.in_scenarios))
+    return text

@@ -35,11 +35,6 @@ class State(StrEnum):
     SKIPPED = "skipped", "⏭️", "-", "skipped"
 
     @property
-    def done(self) -> str:
-        """Return what a gate in this state did, in a title."""
-        return self.word if self in {State.PASSED, State.SKIPPED} else State.FAILED.word
-
-    @property
     def rank(self) -> int:
         return list(State).index(self)
 

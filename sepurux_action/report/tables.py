@@ -1,31 +1,42 @@
-"""The tables of a report as data, and their two writers: Markdown, and columns for a log and a terminal.
+"""The tables of a report as data, their two writers, Markdown, and columns for a log and a terminal, and the chart.
 
 A cell is text, which a writer escapes, or Markdown.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.wording import joined
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.drops import base_heading
 from sepurux_action.evaluation.metrics import LISTED, NOT_KNOWN
+from sepurux_action.evaluation.published_result import PreviousResult
+from sepurux_action.evaluation.result import summarize
 from sepurux_action.evaluation.runs import Scenario
 from sepurux_action.report import markdown
 from sepurux_action.report.context import SHORT_SHA, Dashboard
-from sepurux_action.report.gate_facts import GateFacts
-from sepurux_action.report.history import CommitFacts
 from sepurux_action.report.markdown import NBSP, Markdown, code, escaped, link, strong
-from sepurux_action.report.state import State
-from sepurux_action.report.thresholds import ThresholdFacts
-from sepurux_action.report.what_failed import Found, ScenarioFacts
+from sepurux_action.report.report import GateFacts
+from sepurux_action.report.state import BY_DECISION, State
+from sepurux_action.report.thresholds import written
+from sepurux_action.report.what_failed import state_of
 
 _DELIMITERS = {"<": "---", ">": "---:"}
+LINKED_SHA = 10  # digits of a commit in a link, enough to be unique
+MIN_CHART_POINTS = 3  # two numbers are clearer in a table
+CHART_STEP = 5  # percentage points; the axis starts and ends at a multiple
+CHART = {
+    "xyChart": {"height": 250},  # pixels; Mermaid's default fills a screen
+    # readable on white and on black
+    "themeVariables": {"xyChart": {"plotColorPalette": "#2f81f7, #bf8700", "backgroundColor": "transparent"}},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +92,6 @@ def thresholds(gate: GateFacts) -> Table:
 
 
 def threshold_columns(gate: GateFacts) -> Table:
-    """Return the thresholds with what each needs, or what the base has."""
     rows = []
     for row in gate.thresholds.shown:
         needs = f"needs {row.check.required}"
@@ -98,7 +108,16 @@ def threshold_columns(gate: GateFacts) -> Table:
 
 
 def gates(every: Sequence[GateFacts], *, linked: bool) -> Table:
-    rows = [(_name(gate, linked=linked), _result(gate), _numbers(gate), _new(gate)) for gate in every]
+    rows = []
+    for gate in every:
+        name, new = code(gate.name), NOT_KNOWN
+        if gate.found.new is not None:
+            new = str(gate.found.new)
+        if linked and gate.dashboard:
+            name = link_to_run(name, gate.dashboard)
+        if gate.found.new:
+            new = strong(new)
+        rows.append((name, _result(gate), _numbers(gate), new))
     headings = ("Gate", "Result", "Passed", "New")
     if any(gate.found.new is not None for gate in every):
         return Table("<<>>", rows, headings)
@@ -107,30 +126,15 @@ def gates(every: Sequence[GateFacts], *, linked: bool) -> Table:
 
 def _numbers(gate: GateFacts) -> str:
     """Return the pass rate, and the first number that misses another threshold: `72.0%, 1 unsafe`."""
-    others = (row for row in gate.thresholds.missed_rows if row.metric is not metrics.PASS_RATE)
-    return joined(", ", gate.pass_rate, *map(_missed, islice(others, 1))) or NOT_KNOWN
-
-
-def _missed(row: ThresholdFacts) -> str:
-    if row.metric is None or row.check.value is None:
-        return f"{len(row.check.lacking)} not covered"
-    if row.metric.published:
-        return row.metric.publish(row.check.value)
-    return row.metric.reached_by(row.check.value)
-
-
-def _new(gate: GateFacts) -> str:
-    if gate.found.new is None:
-        return NOT_KNOWN
-    if gate.found.new:
-        return strong(str(gate.found.new))
-    return "0"
-
-
-def _name(gate: GateFacts, *, linked: bool) -> Markdown:
-    if linked and gate.dashboard:
-        return link_to_run(code(gate.name), gate.dashboard)
-    return code(gate.name)
+    numbers = [gate.pass_rate]
+    for row in [row for row in gate.thresholds.missed_rows if row.metric is not metrics.PASS_RATE][:1]:
+        if row.metric is None or row.check.value is None:
+            numbers.append(f"{len(row.check.lacking)} not covered")
+        elif row.metric.published:
+            numbers.append(row.metric.publish(row.check.value))
+        else:
+            numbers.append(row.metric.reached_by(row.check.value))
+    return joined(", ", *numbers) or NOT_KNOWN
 
 
 def link_to_run(label: str, dashboard: Dashboard) -> Markdown:
@@ -153,35 +157,30 @@ def _result(gate: GateFacts) -> Markdown:
 
 
 def gate_columns(every: Iterable[GateFacts]) -> Table:
-    """Return the gates with what follows from each."""
     rows = []
     for gate in every:
-        word = gate.state.word
-        follows = gate.effect and "does not block"
-        if gate.approval:
-            follows = gate.effect  # approved
-        if gate.blocks and not gate.passed:
-            follows = "blocks"
+        word, follows = gate.state.word, gate.effect and "does not block"
         if gate.needs_approval:
-            word, follows = "failed", gate.state.word
+            word, follows = State.FAILED.word, word
+        elif gate.blocks and not gate.passed:
+            follows = "blocks"
+        elif gate.approval:
+            follows = gate.effect  # approved
         rows.append((f"{gate.state.mark} {gate.name}", word, follows, _numbers(gate)))
     return Table("<<<>", rows)
 
 
-# -- scenarios and commits --------------------------------------------------------------------------------------------
+# -- scenarios --------------------------------------------------------------------------------------------
 
 
 def worse_scenarios(scenarios: Iterable[Scenario], gate: GateFacts) -> Table:
-    found = gate.found
-    rows = [(_scenario(each, found), found.rate(each.rate), found.rate_on_base(each)) for each in scenarios]
+    rows, found = [], gate.found
+    for each in scenarios:
+        name, page = code(each.name) or Markdown("no name"), found.pages.get(each.name)
+        if page:
+            name = link_to_run(name, page)
+        rows.append((Markdown(f"❌{NBSP}{name}"), found.rate(each.rate), found.rate_on_base(each)))
     return Table("<>>", rows, ("Scenario", "Result", base(gate.context.base_ref)))
-
-
-def _scenario(scenario: Scenario, found: Found) -> Markdown:
-    name, page = code(scenario.name) or Markdown("no name"), found.pages.get(scenario.name)
-    if page:
-        name = link_to_run(name, page)
-    return Markdown(f"❌{NBSP}{name}")
 
 
 def worse_columns(scenarios: Iterable[Scenario], gate: GateFacts) -> Table:
@@ -193,33 +192,101 @@ def worse_columns(scenarios: Iterable[Scenario], gate: GateFacts) -> Table:
     return Table(("<", ">6", "<"), [(name, rate, f"{heading}: {on_base}") for name, rate, on_base in rows])
 
 
-def scenario_columns(scenarios: Iterable[ScenarioFacts], base_ref: str) -> Table:
-    rows = []
+def scenario_columns(scenarios: Iterable[Scenario], gate: GateFacts) -> Table:
+    rows, found = [], gate.found
     for each in scenarios:
         others = []
-        if each.unsafe:
-            others.append(f"{number_format.count(each.unsafe)} unsafe")
-        if each.recordings > 1:
-            others.append(number_format.pluralize(each.recordings, "recording"))
-        if each.base:
-            others.append(f"{base_heading(base_ref)}: {each.base}")
-        rows.append((f"{each.state.mark} {each.name}", each.pass_rate or NOT_KNOWN, "   ".join(others)))
+        if unsafe := each.value(metrics.UNSAFE_ATTEMPTS):
+            others.append(f"{number_format.count(unsafe)} unsafe")
+        if each.recordings[1:]:
+            others.append(number_format.pluralize(len(each.recordings), "recording"))
+        if on_base := found.rate_on_base(each):
+            others.append(f"{base_heading(gate.context.base_ref)}: {on_base}")
+        rate = found.rate(each.value(metrics.PASS_RATE))
+        rows.append((f"{state_of(each).mark} {each.name}", rate or NOT_KNOWN, "   ".join(others)))
     return Table(("<", ">6", "<"), rows)
 
 
-def commits(rows: Iterable[CommitFacts], gate: GateFacts) -> Table:
-    cells = [(_commit(row, gate), *(cell or NOT_KNOWN for cell in row.cells)) for row in rows]
+# -- numbers over time -------------------------------------------------------------------------------------------------
+
+
+class Past(NamedTuple):
+    """The result of one commit. `here`: the evaluated one; `base`: one of the base, or without a commit the medians."""
+
+    commit: str
+    result: PreviousResult
+    here: bool = False
+    base: bool = False
+
+    @property
+    def rate(self) -> float | None:
+        return self.result.value(metrics.PASS_RATE)
+
+
+def earlier(gate: GateFacts) -> list[Past]:
+    """Return the results of the pull request's earlier commits, the oldest first."""
+    return [Past(each.commit, each.results[gate.name]) for each in gate.context.history if gate.name in each.results]
+
+
+def history(gate: GateFacts) -> list[Past]:
+    """Return the results of this and the earlier commits, then of the base, the newest first; [] if there is one."""
+    rows, results = (
+        [Past(gate.context.commit, summarize(gate), here=True), *reversed(earlier(gate))],
+        gate.baseline.results,
+    )
+    rows += [Past(each.commit, each.result, base=True) for each in results]
+    if len(results) > 1:
+        medians = ((metric.name, gate.baseline.median(metric)) for metric in LISTED)
+        numbers = {name: median for name, median in medians if median is not None}
+        rows.append(Past("", replace(results[0].result, numbers=numbers), base=True))
+    return rows if gate.detailed and rows[1:] else []
+
+
+def commits(rows: Iterable[Past], gate: GateFacts) -> Table:
+    cells = []
+    for row in rows:
+        numbers = (written(gate.gate, metric, row.result.value(metric)) for metric in LISTED)
+        cells.append((_commit(row, gate), *(number or NOT_KNOWN for number in numbers)))
     return Table("<" + ">" * len(LISTED), cells, ("Commit", *(metric.heading for metric in LISTED)))
 
 
-def _commit(row: CommitFacts, gate: GateFacts) -> Markdown:
-    branch = base(gate.context.base_ref)
+def _commit(row: Past, gate: GateFacts) -> Markdown:
+    branch, symbol = base(gate.context.base_ref), BY_DECISION[row.result.decision].symbol
     if row.base and not row.commit:
         return Markdown(f"{branch}, median of {len(gate.baseline.results)}")
     name = code(row.commit[:SHORT_SHA])
     if row.here:
-        return Markdown(f"{row.state.symbol}{NBSP}{strong(name)}")
-    name = link(name, row.url)
+        return Markdown(f"{symbol}{NBSP}{strong(name)}")
+    name = link(name, gate.context.page(f"/commit/{row.commit[:LINKED_SHA]}"))
     if row.base and gate.context.base_ref:
         name = Markdown(f"{branch} {name}")
-    return Markdown(f"{row.state.symbol}{NBSP}{name}")
+    return Markdown(f"{symbol}{NBSP}{name}")
+
+
+def chart(gate: GateFacts) -> Markdown:
+    """Return the pass rates and the required rate as two lines (https://mermaid.js.org/syntax/xyChart.html), or ''.
+
+    The results of the base come first, then those of the commits, the oldest first.
+    """
+    needed = gate.thresholds.needed(metrics.PASS_RATE)
+    rows = sorted((row for row in reversed(history(gate)) if row.commit), key=lambda row: not row.base)
+    points = [(row.commit[:SHORT_SHA], row.rate * 100) for row in rows if row.rate is not None]
+    if len(points) < MIN_CHART_POINTS:
+        return Markdown("")
+    values = [value for _, value in points]
+    if needed is not None:
+        values.append(needed * 100)
+    low = max(0, math.floor(min(values) / CHART_STEP) * CHART_STEP - CHART_STEP)
+    high = min(100, math.ceil(max(values) / CHART_STEP) * CHART_STEP + CHART_STEP)
+    labels = ", ".join(f'"{re.sub("[^A-Za-z0-9]", "", label)}"' for label, _ in points)
+    lines = [
+        f"%%{{init: {json.dumps(CHART)}}}%%",
+        "xychart-beta",
+        "    accTitle: Pass rate by commit",
+        f"    x-axis [{labels}]",
+        f'    y-axis "passed, %" {low} --> {high}',
+        f"    line [{', '.join(f'{value:.2f}' for _, value in points)}]",
+    ]
+    if needed is not None:
+        lines.append(f"    line [{', '.join([f'{needed * 100:.2f}'] * len(points))}]")
+    return markdown.fence("\n".join(lines), "mermaid")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain
 
 from sepurux_action.common import number_format
 from sepurux_action.config.gate import Gate
@@ -52,7 +51,6 @@ class ThresholdFacts:
 
     @property
     def base_cell(self) -> str:
-        """Return the median for a table, '' if it is not known."""
         if self.base is None:
             return ""
         return (self.metric or metrics.SCENARIOS).format.write(self.base, self.check.limit)
@@ -84,18 +82,15 @@ class Thresholds:
         limits = [each for each in self.requested if each.check.threshold not in DROPS]
         drops = {each.metric: each.check for each in self.requested if each.check.threshold in DROPS}
         rows = [self._with_drop(each, drops.pop(each.metric, None)) for each in limits]
-        alone = map(self._of_drop, drops.values())
-        return _missed_first([*rows, *filter(None, alone), *self._fewer_scenarios()])
+        alone = (self._of_drop(drop) for drop in drops.values() if drop.state is not CheckState.NOT_COMPARED)
+        return _missed_first([*rows, *alone, *self._fewer_scenarios()])
 
-    def _of_drop(self, drop: Check) -> ThresholdFacts | None:
-        """Return the row of a number that has no other limit, None if its drop is not compared."""
-        metric, gate = DROPS[drop.threshold], self.result.gate
-        if drop.state is CheckState.NOT_COMPARED:
-            return None
+    def _of_drop(self, drop: Check) -> ThresholdFacts:
+        """Return the row of a number that has no other limit."""
+        metric, met = DROPS[drop.threshold], CheckState.MET
         value = self.result.numbers.value(metric)
-        actual = written(gate, metric, value) or "not reported"
-        met, label = CheckState.MET, metric.label
-        number = replace(drop, label=label, actual=actual, value=value, required="", limit=0, state=met)
+        actual = written(self.result.gate, metric, value) or "not reported"
+        number = replace(drop, label=metric.label, actual=actual, value=value, required="", limit=0, state=met)
         return self._with_drop(self._row(number), drop)
 
     def _with_drop(self, row: ThresholdFacts, drop: Check | None) -> ThresholdFacts:
@@ -115,16 +110,13 @@ class Thresholds:
                 actual = metric.format.write(value, needed)
         if drop.state is not CheckState.WITHIN_RANGE:  # which shows in what is needed
             state = min((state, drop.state), key=_interest)
-        base = self.baseline.median(metric)
         check = replace(check, required=required, actual=actual, limit=limit, state=state)
-        return replace(row, check=check, state=BY_CHECK[state], base=base, drop=drop)
+        return replace(row, check=check, state=BY_CHECK[state], drop=drop)
 
     def _row(self, check: Check) -> ThresholdFacts:
         metric = metrics.BY_OPTION.get(check.threshold)
-        if not self.final:
-            return ThresholdFacts(check=check, state=State.NO_DECISION)
-        state = BY_CHECK[check.state]
-        if metric is None:
+        state = BY_CHECK[check.state] if self.final else State.NO_DECISION
+        if metric is None or not self.final:
             return ThresholdFacts(check=check, state=state)
         now = published_numbers(self.result.numbers, self.result.gate)
         value = None if check.threshold == metric.drop else now.get(metric.name)
@@ -175,22 +167,17 @@ class Thresholds:
 
     @property
     def lacking(self) -> tuple[str, ...]:
-        return tuple(chain.from_iterable(row.check.lacking for row in self.requested))
-
-    @property
-    def only_lacking(self) -> bool:
-        """Return whether required mutation categories are all that the gate misses."""
-        return bool(self.lacking) and len(self.missed) <= 1
+        return tuple(name for row in self.requested for name in row.check.lacking)
 
     @property
     def also_lacking(self) -> tuple[str, ...]:
         """Return the required mutation categories that are missing besides other things."""
-        return () if self.only_lacking else self.lacking
+        return self.lacking if self.missed[1:] else ()
 
     @property
-    def only_small(self) -> bool:
-        """Return whether the gate misses nothing but its number of scenarios."""
-        return [row.check.threshold for row in self.missed] == [metrics.SCENARIOS.threshold]
+    def only_missed(self) -> str:
+        """Return the setting of the only threshold that is missed, '' if none is, or several are."""
+        return self.missed[0].check.threshold if len(self.missed) == 1 else ""
 
     @property
     def dropped(self) -> bool:

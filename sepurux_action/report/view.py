@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
+from enum import Enum
 from functools import cached_property
 from itertools import accumulate, groupby
+from operator import itemgetter
 from typing import Generic, NamedTuple, Self
 
 from sepurux_action.common import T, number_format
@@ -19,23 +20,24 @@ from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.decision import Rule
 from sepurux_action.evaluation.failures import ClassifiedFailure, severity_rank
 from sepurux_action.evaluation.runs import Scenario
-from sepurux_action.report.gate_facts import GateFacts
-from sepurux_action.report.history import CommitFacts
-from sepurux_action.report.report import Note, Report, grouped
+from sepurux_action.report.report import GateFacts, Note, Report, grouped
 from sepurux_action.report.state import State
-from sepurux_action.report.what_failed import Found, ScenarioFacts
+from sepurux_action.report.tables import Past, history
 
 Limits = Mapping[str, int]
 
 
-class Origin(StrEnum):
-    """Where a failure comes from, in the order of a report. The value is the heading after a push."""
+class Origin(Enum):
+    """Where a failure comes from, in the order of a report. The values are the headings without and with a base."""
 
-    NEW = "Not before"
-    KNOWN = "Also before"
-    NOT_COMPARED = "Not compared: no earlier result has these scenarios"
-    ALL = "What failed"  # no failure was compared
-    LACKING = "Not covered"  # required mutations alone
+    NEW = "Not before", "Not on {base}"
+    KNOWN = "Also before", "Also on {base}"
+    NOT_COMPARED = (
+        "Not compared: no earlier result has these scenarios",
+        "Not compared: {base} has no result of these scenarios",
+    )
+    ALL = "What failed", "What failed"  # no failure was compared
+    LACKING = "Not covered", "Not covered"  # required mutations alone
 
     @classmethod
     def of(cls, failure: ClassifiedFailure) -> Self:
@@ -47,7 +49,6 @@ class Origin(StrEnum):
 
 
 NUMBERS_IN_TITLE = 2
-RECORD_AGAIN = "# First record the traces again, as the workflow does."
 MOST_WORSE = 5  # scenarios that got worse in a comment
 COMMENT_CHARACTERS = 65_000  # GitHub accepts 65,536
 NOTICE_CHARACTERS = 1_000  # of them, for a line about a later commit
@@ -113,15 +114,11 @@ class Section(NamedTuple):
     lacking: Part[str]
 
     @property
-    def numbered(self) -> bool:
-        return self.origin in {Origin.NEW, Origin.ALL}
-
-    @property
     def has_items(self) -> bool:
         return bool(self.low or self.failures.shown or self.lacking.shown)
 
     def marker(self, number: int) -> str:
-        return f"{number}." if self.numbered else "-"
+        return f"{number}." if self.origin in {Origin.NEW, Origin.ALL} else "-"
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
@@ -148,7 +145,7 @@ class View:
         The annotation on one gate that did not pass is a part of the log.
         """
         annotated = len(self.report.gates) == 1 and not gate.passed
-        scenarios = not gate.passed and any(each.dashboard for each in gate.found.scenarios)
+        scenarios = not gate.passed and any(map(gate.found.page, gate.found.scenarios))
         here = self.place == "terminal" or annotated is (self.place == "annotation")
         if gate.dashboard is None or scenarios or gate.state is State.CANCELED or not here:
             return ""
@@ -168,34 +165,20 @@ class View:
         return len(self.report.gates) > MANY_GATES
 
     @property
-    def rows(self) -> Part[GateFacts]:
-        if self.many:
-            return self.first(self.report.not_passed, "gates")
-        return self.first(self.report.gates, "gates")
-
-    @property
     def sections(self) -> Part[GateFacts]:
-        """Return the gates that failed and block, which have a section."""
-        return self.first([gate for gate in self.report.acting if gate.failed], "sections")
+        return self.first([gate for gate in self.report.failed if gate.blocks], "sections")
 
     @property
     def not_acting(self) -> Sequence[GateFacts]:
-        """Return the gates that did not pass and do not block, which have a collapsed section."""
         return self.first([gate for gate in self.report.not_passed if not gate.blocks], "sections").shown
 
     @property
-    def passed(self) -> Part[GateFacts]:
-        """Return the gates that passed and have no row."""
-        return self.first(self.report.passed, "gates") if self.many else Part((), 0)
-
-    @property
     def linked(self) -> bool:
-        """Return whether the names of gates in the table are links."""
         return self.limits["sections"] > MANY_GATES
 
-    def failures(self, found: Found | ScenarioFacts) -> Part[ClassifiedFailure]:
+    def failures(self, groups: Sequence[ClassifiedFailure]) -> Part[ClassifiedFailure]:
         """Return the first groups of failures, the most severe one, and instead of the count of one more, this one."""
-        groups, most = found.failures, self.limits["failures"]
+        most = self.limits["failures"]
         if not most:
             return Part((), len(groups))
         worst = min(groups, key=lambda each: severity_rank(each.severity), default=None)
@@ -205,7 +188,8 @@ class View:
 
     def what_failed(self, gate: GateFacts) -> Sequence[Section]:
         """Return the failures of a gate by where they come from, with what else it misses in the first or last one."""
-        found, by_origin = gate.found, _by_origin(self, gate)
+        found, own = gate.found, [each for each in gate.found.failures if self.gates_with(gate, each)[0] == gate.name]
+        by_origin = grouped(own, lambda each: Origin.ALL if found.new is None else Origin.of(each))
         alone = found.scenarios and self.place == "comment"  # scenarios without a failure
         lacking = dict[Origin, Sequence[str]]()
         if gate.thresholds.also_lacking:
@@ -225,9 +209,9 @@ class View:
 
     @cached_property
     def _shared(self) -> Mapping[tuple[object, ...], Sequence[str]]:
-        if len(self.report.gates) == 1:
-            return {}
-        return _gates_by_failure((*self.sections.shown, *self.not_acting))
+        gates = (*self.sections.shown, *self.not_acting)
+        named = dict.fromkeys((_kind(each), gate.name) for gate in gates for each in gate.found.failures)
+        return {kind: [name for _, name in pairs] for kind, pairs in grouped(named, itemgetter(0)).items()}
 
     def gates_with(self, gate: GateFacts, failure: ClassifiedFailure) -> Sequence[str]:
         """Return the names of the gates with a section that have a failure, which the first one's section shows."""
@@ -238,7 +222,7 @@ class View:
         firsts = Counter(self.gates_with(gate, each)[0] for each in gate.found.failures)
         return {name: count for name, count in firsts.items() if name != gate.name}
 
-    def scenarios(self, gate: GateFacts) -> Part[ScenarioFacts]:
+    def scenarios(self, gate: GateFacts) -> Part[Scenario]:
         """Return the first scenarios that did not pass; in a comment, which lists all failures, those without one."""
         every = gate.found.scenarios
         if self.place == "comment":
@@ -265,25 +249,19 @@ class View:
     def notes(self) -> Part[Note]:
         return self.first(self.report.notes, "notes")
 
-    def history(self, gate: GateFacts) -> Part[CommitFacts]:
+    def history(self, gate: GateFacts) -> Part[Past]:
         """Return the results of earlier commits, the newest first, and of the base: in a comment, only their median.
 
         A comment on several gates has none.
         """
-        here = [row for row in gate.history if not row.base]
-        base = [row for row in gate.history if row.base]
+        here = [row for row in history(gate) if not row.base]
+        base = [row for row in history(gate) if row.base]
         if self.place != "summary":
             base = base[-1:]
         if len(here) + len(base) <= 1 or (self.place == "comment" and len(self.report.gates) > 1):
             return Part((), 0)
         most = self.limits["history"] + 1  # this commit, too
         return Part([*here[:most], *base], len(here[most:]))
-
-    def reproduction(self, gate: GateFacts) -> tuple[str, ...]:
-        repeated = gate.failed and gate.gate.uploads_traces and gate.reproduction
-        if self.report.context.on_command_line or not repeated:
-            return ()
-        return (RECORD_AGAIN, *gate.reproduction)
 
     def other_numbers(self, gate: GateFacts) -> Sequence[str]:
         """Return the numbers without a threshold that the title of the details does not have."""
@@ -301,20 +279,13 @@ class View:
     def details_title(self) -> str:
         gates, earlier = self.details.shown, 0
         if gates and self.place == "comment":
-            commits = self.history(gates[0])
-            earlier = commits.more + sum(not (row.here or row.base) for row in commits.shown)
+            rows = self.history(gates[0])
+            earlier = rows.more + sum(not (row.here or row.base) for row in rows.shown)
         if gates and gates[0].passed:
-            numbers = [*_other_numbers(gates[0])[:NUMBERS_IN_TITLE]]
-            if earlier:
-                numbers.append(number_format.pluralize(earlier, "earlier commit"))
-            return joined(": ", "Details", ", ".join(numbers))
-        contains = {
-            "earlier commits": earlier,
-            "run details": gates,
-            "notes": self.notes.shown,
-        }
-        title = ", ".join(name for name, there in contains.items() if there)
-        return capitalized(title)
+            commits = number_format.pluralize(earlier, "earlier commit") if earlier else ""
+            return joined(": ", "Details", joined(", ", *_other_numbers(gates[0])[:NUMBERS_IN_TITLE], commits))
+        contains = {"earlier commits": earlier, "run details": gates, "notes": self.notes.shown}
+        return capitalized(", ".join(name for name, there in contains.items() if there))
 
     @property
     def leaves_out_details(self) -> bool:
@@ -322,20 +293,6 @@ class View:
         without = not self.limits["tools"] or (self.place == "comment" and to_fix and not self.brief)
         left_out = self.details.more or self.notes.more or (self.report.failed and without)
         return bool(left_out) and not self.report.short
-
-
-def _by_origin(view: View, gate: GateFacts) -> dict[Origin, list[ClassifiedFailure]]:
-    """Return the failures that no earlier section shows."""
-    own = (each for each in gate.found.failures if view.gates_with(gate, each)[0] == gate.name)
-    return grouped(own, lambda each: Origin.ALL if gate.found.new is None else Origin.of(each))
-
-
-def _gates_by_failure(gates: Iterable[GateFacts]) -> Mapping[tuple[object, ...], Sequence[str]]:
-    names: dict[tuple[object, ...], list[str]] = {}
-    for gate in gates:
-        for failure in gate.found.failures:
-            names.setdefault(_kind(failure), []).append(gate.name)
-    return names
 
 
 def _kind(failure: ClassifiedFailure) -> tuple[object, ...]:
@@ -349,9 +306,8 @@ def _other_numbers(gate: GateFacts) -> Sequence[str]:
     shown = {row.metric for row in gate.thresholds.rows}
     others = [each for each in metrics.METRICS if each not in named | shown]
     known = ((metric, gate.numbers.value(metric)) for metric in sorted(others, key=lambda each: not each.format.whole))
-    return tuple(metric.named(value) for metric, value in known if value is not None and gate.detailed)
+    return tuple(metric.named(value) for metric, value in known if value is not None)
 
 
 def _with_steps(failures: Sequence[ClassifiedFailure], most: int) -> Sequence[ClassifiedFailure]:
-    """Return failures of which only the first ones have steps."""
     return [*failures[:most], *(replace(each, steps=()) for each in failures[most:])]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import cached_property
+from operator import itemgetter
 from typing import Annotated
 
 from sepurux_action.common import number_format
@@ -18,22 +20,6 @@ from sepurux_action.evaluation.runs import NOT_READ, RunResult, Scenario, WhatFa
 from sepurux_action.report.context import Context, Dashboard
 from sepurux_action.report.state import BY_DECISION, State
 from sepurux_action.report.thresholds import written
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScenarioFacts:
-    """One of several scenarios. `reason` and `hint` are '' unless it has no decision, and they are not the gate's."""
-
-    name: str
-    state: State
-    failures: tuple[ClassifiedFailure, ...]
-    reason: str
-    hint: str
-    pass_rate: str
-    unsafe: float
-    recordings: int
-    base: str
-    dashboard: Dashboard | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +46,7 @@ class Found:
 
     @cached_property
     def failures(self) -> tuple[ClassifiedFailure, ...]:
-        return _groups(self.read.failures)
+        return groups(self.read.failures)
 
     @property
     def new(self) -> int | None:
@@ -76,18 +62,15 @@ class Found:
         return bool(self.failures) and self.result.worst.ci_run.sandbox
 
     @property
-    def unread(self) -> tuple[int, int] | None:
-        """Return how many failures, and of how many scenarios, were not read or not kept; None if all were."""
-        failures, scenarios = self.read.unread_failures + self.read.left_out, self.read.unread_scenarios
-        if failures or scenarios:
-            return failures, scenarios
-        return None
+    def unread(self) -> tuple[int, int]:
+        """Return how many failures, and of how many scenarios, were not read or not kept."""
+        return self.read.unread_failures + self.read.left_out, self.read.unread_scenarios
 
     @property
     def unlisted(self) -> bool:
         """Return whether there may be failures that the report does not list."""
         recorded = self.result.recorded
-        return bool(self.unread or (recorded and not recorded.run))
+        return any(self.unread) or bool(recorded and not recorded.run)
 
     @property
     def tools(self) -> tuple[FailingTool, ...]:
@@ -118,7 +101,6 @@ class Found:
 
     @property
     def count(self) -> float | None:
-        """Return the number of scenarios."""
         return self.result.numbers.value(metrics.SCENARIOS)
 
     @cached_property
@@ -137,32 +119,23 @@ class Found:
         return f"in {of_all}"
 
     @cached_property
-    def _names_of_scenarios(self) -> Mapping[tuple[object, ...], Sequence[str]]:
-        names: dict[tuple[object, ...], list[str]] = {}
-        if not self.in_scenarios:
-            return names
-        for scenario in self.failed_scenarios:
-            for group in _groups(scenario.failures):
-                names.setdefault(group.kind, []).append(scenario.name)
-        return names
+    def _kinds(self) -> Sequence[tuple[str, AbstractSet[object]]]:
+        scenarios = self.failed_scenarios if self.in_scenarios else ()
+        return [(each.name, {group.kind for group in groups(each.failures)}) for each in scenarios]
 
     def scenarios_with(self, group: ClassifiedFailure) -> Sequence[str]:
         """Return the names of the scenarios with failures of a group, the worst first; () if they are not known."""
         if group.scenario:
             return (group.scenario,)
-        return self._names_of_scenarios.get(group.kind, ())
+        return [name for name, kinds in self._kinds if group.kind in kinds]
+
+    def page(self, scenario: Scenario) -> Dashboard | None:
+        """Return the page of a scenario's run at Sepurux: of several recordings the worst one's."""
+        return self.context.dashboard(worst_of(scenario.recordings).ci_run.dashboard_url)
 
     @cached_property
-    def pages(self) -> Mapping[str, Dashboard]:
-        """Return the pages of the scenarios' runs at Sepurux, by name: of several recordings the worst one's."""
-        worst = {each.name: worst_of(each.recordings).ci_run.dashboard_url for each in self.read.scenarios}
-        pages = {name: self.context.dashboard(url) for name, url in worst.items()}
-        return {name: page for name, page in pages.items() if page}
-
-    def recordings_with(self, group: ClassifiedFailure) -> tuple[int, int]:
-        """Return in how many recordings of its scenario a failure is, and how many there are; 0 if not known."""
-        runs = [run for each in self.read.scenarios if each.name == group.scenario for run in each.recordings]
-        return sum(group.kind in {each.kind for each in _groups(run.failures)} for run in runs), len(runs)
+    def pages(self) -> Mapping[str, Dashboard | None]:
+        return {each.name: self.page(each) for each in self.read.scenarios}
 
     @cached_property
     def below(self) -> tuple[Scenario, ...]:
@@ -170,18 +143,18 @@ class Found:
         limit = self.result.gate.limits.get(metrics.LOWEST_SCENARIO.threshold)
         rates = [(each.rate, each) for each in self.read.scenarios or self.result.scenarios]
         low = [(rate, each) for rate, each in rates if rate is not None and limit is not None and rate < limit]
-        return tuple(each for _, each in sorted(low, key=lambda pair: pair[0]))
+        return tuple(each for _, each in sorted(low, key=itemgetter(0)))
 
     @cached_property
-    def scenarios(self) -> tuple[ScenarioFacts, ...]:
+    def scenarios(self) -> tuple[Scenario, ...]:
         """Return the scenarios that did not pass, the worst first; () if there is only one, or all have one reason."""
         every = self.read.scenarios
         runs = [each for scenario in every for each in scenario.recordings]
         alike = len({(each.decision, each.run_decision.reason) for each in runs}) == 1
         if len(every) == 1 or (alike and not runs[0].decision.is_decided):
             return ()
-        facts = (self._scenario(each) for each in every if _state_of(each) is not State.PASSED)
-        return tuple(sorted(facts, key=lambda each: each.state.rank))
+        others = (each for each in every if state_of(each) is not State.PASSED)
+        return tuple(sorted(others, key=lambda each: state_of(each).rank))
 
     @property
     def scenarios_passed(self) -> str:
@@ -189,25 +162,10 @@ class Found:
         count, every = self.count, self.read.scenarios
         if not self.scenarios or count is None or count != len(every):
             return ""
-        passed = sum(each.read and _state_of(each) is State.PASSED for each in every)
+        passed = sum(each.read and state_of(each) is State.PASSED for each in every)
         return f"{passed} of {number_format.pluralize(count, 'scenario')} passed"
 
-    def _scenario(self, scenario: Scenario) -> ScenarioFacts:
-        reason, hint = self._why_undecided(scenario)
-        return ScenarioFacts(
-            name=scenario.name,
-            state=_state_of(scenario),
-            failures=_groups(scenario.failures),
-            reason=reason,
-            hint=hint,
-            pass_rate=self.rate(scenario.value(metrics.PASS_RATE)),
-            unsafe=scenario.value(metrics.UNSAFE_ATTEMPTS) or 0,
-            recordings=len(scenario.recordings),
-            base=self.rate_on_base(scenario),
-            dashboard=self.context.dashboard(worst_of(scenario.recordings).ci_run.dashboard_url),
-        )
-
-    def _why_undecided(self, scenario: Scenario) -> tuple[str, str]:
+    def why_undecided(self, scenario: Scenario) -> tuple[str, str]:
         """Return why a scenario has no decision or no failure, and what to do; both '' if the gate's reason says it."""
         undecided = _undecided(scenario)
         if undecided is None:
@@ -222,7 +180,6 @@ class Found:
         return reason.removesuffix("."), undecided.hint
 
     def rate(self, rate: float | None) -> str:
-        """Return a pass rate as text, '' if it is unknown."""
         return written(self.result.gate, metrics.PASS_RATE, rate)
 
     def rate_on_base(self, scenario: Scenario) -> str:
@@ -236,12 +193,12 @@ class Found:
     @property
     def got_worse(self) -> tuple[Scenario, ...]:
         """Return the scenarios whose pass rate is lower than in every result of the base, the largest loss first."""
-        lost = {
-            index: each.base.pass_rate - each.rate
-            for index, each in enumerate(self.read.scenarios)
+        lost = [
+            (each.base.pass_rate - each.rate, each)
+            for each in self.read.scenarios
             if each.rate is not None and each.base.pass_rate is not None and each.rate < min(each.base.rates)
-        }
-        return tuple(self.read.scenarios[index] for index in sorted(lost, key=lambda index: -lost[index]))
+        ]
+        return tuple(each for _, each in sorted(lost, key=itemgetter(0), reverse=True))
 
     @property
     def low_scenario(self) -> tuple[str, str] | None:
@@ -260,12 +217,12 @@ class Found:
         return name, self.rate(rate)
 
 
-def _groups(failures: Iterable[ClassifiedFailure]) -> tuple[ClassifiedFailure, ...]:
+def groups(failures: Iterable[ClassifiedFailure]) -> tuple[ClassifiedFailure, ...]:
     """Return failures merged by kind, whatever their trace."""
     return merge_failures(replace(each, trace_id="") for each in failures)[0]
 
 
-def _state_of(scenario: Scenario) -> State:
+def state_of(scenario: Scenario) -> State:
     if scenario.failed:
         return State.FAILED
     if undecided := _undecided(scenario):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 from sepurux_action.common import json_reader, number_format
@@ -14,9 +15,8 @@ from sepurux_action.errors import Problem
 from sepurux_action.evaluation.ci_run import FailingTool
 from sepurux_action.report import markdown
 from sepurux_action.report.context import SHORT_SHA, Context
-from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.markdown import Markdown
-from sepurux_action.report.report import Report
+from sepurux_action.report.report import GateFacts, Report
 from sepurux_action.report.view import View
 
 DOCS = "https://github.com/sepurux/gate-action/blob/main/docs/"
@@ -34,7 +34,7 @@ def plain(value: object) -> Markdown:
     return value if isinstance(value, Markdown) else Markdown(json_reader.printable(str(value)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: `cached_property` needs a `__dict__`
 class Words:
     """The words of a log or a terminal. What its methods return is complete: no value in it needs to be escaped."""
 
@@ -78,14 +78,15 @@ class Words:
         return self.prose(gate.gate.remedies.get(name, f"{{{name}}}"), gate)
 
     def problem(self, problem: Problem) -> Markdown:
-        """Return the place of a problem, its setting, and what it is."""
         return self.value(problem.located)
 
     # -- sentences ----------------------------------------------------------------------------------------------------
 
     def __call__(self, sentence: str, **values: object) -> Markdown:
-        """Return a sentence of this program, in which every value in braces is escaped."""
-        return Markdown(sentence.format(**{name: self.value(each) for name, each in values.items()}))
+        """Return a sentence of this program with every value in braces escaped; it knows `base` and `push` itself."""
+        push = "" if self.context.on_command_line else " and push"
+        known = {"base": self.base, "push": Markdown(push), **values}
+        return Markdown(sentence.format(**{name: self.value(each) for name, each in known.items()}))
 
     def when(self, condition: object, sentence: str, **values: object) -> Markdown:
         return self(sentence, **values) if condition else Markdown("")
@@ -114,9 +115,8 @@ class Words:
     def commit(self, commit: str) -> Markdown:
         return self.code(commit[:SHORT_SHA])
 
-    @property
+    @cached_property
     def base(self) -> Markdown:
-        """Return the branch that a gate is compared with."""
         return self.code(self.context.base_ref) or Markdown("this branch")
 
     @property
@@ -124,7 +124,6 @@ class Words:
         return self.code(self.context.base_ref) or Markdown("the base branch")
 
     def worded(self, text: str) -> str:
-        """Return a text with the names that settings have where it is read."""
         if self.view.place == "terminal" or self.context.on_command_line:
             return on_command_line(json_reader.printable(text))
         return in_workflow(text)
@@ -133,7 +132,6 @@ class Words:
 class MarkdownWords(Words):
     """The words of a comment or a summary."""
 
-    __slots__ = ()
     as_markdown = True
 
     def value(self, value: object) -> Markdown:
@@ -162,15 +160,11 @@ class MarkdownWords(Words):
         pages = {title: self.link(title, url) for title, url in urls.items() if url}
         if gate and gate.dashboard:
             pages["Sepurux run"] = self.run(gate)
+        merged = self.context.pull_request is not None and self.context.base_ref  # a change counts after its merge
         for place, line in re.findall(rf"`({re.escape(self.context.policy_path)}:([0-9]+))`", text):
-            pages[place] = self._policy_line(place, line)
+            page = self.context.page(f"/blob/{self.context.policy_ref}/{self.context.policy_path}#L{line}")
+            pages[place] = Markdown(self.link(self.code(place), page) + self.when(merged, " on {base}"))
         return markdown.prose(self.worded(text), longest=MAX_PARAGRAPH_LENGTH, pages=pages)
-
-    def _policy_line(self, place: str, line: str) -> Markdown:
-        """Return the link to a line of the policy that applies: a change of it counts after its merge."""
-        page = self.context.page(f"/blob/{self.context.policy_ref}/{self.context.policy_path}#L{line}")
-        merged = self.context.pull_request is not None and self.context.base_ref
-        return Markdown(self.link(self.code(place), page) + self.when(merged, " on {base}", base=self.base))
 
     def problem(self, problem: Problem) -> Markdown:
         page = self.context.page(f"/blob/{self.context.policy_ref}/{problem.file}#L{problem.line}")

@@ -8,9 +8,10 @@ import json
 import logging
 import sys
 from collections.abc import Callable
+from functools import partial
 from html.entities import codepoint2name
 from itertools import cycle
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -20,8 +21,6 @@ from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import CUT
 from sepurux_action.common.secret import (
     MAX_DEPTH,
-    MAX_LAYERS,
-    MIN_REDACTED_LENGTH,
     Redactor,
     Secret,
     may_be_secret,
@@ -32,46 +31,22 @@ TEXT = "sk_live/9+made=up"
 SECRET = Secret(TEXT)
 
 
-@pytest.mark.parametrize(
-    "shown",
-    [
-        str(SECRET),
-        repr(SECRET),
-        f"{SECRET}",
-        f"{SECRET!r:>30}",
-        "%s and %r" % (SECRET, SECRET),  # noqa: UP031 - how the logging module formats
-        f"{[SECRET]} { ({'a': SECRET}) }",
-        str(Inputs(token=SECRET, api_key=SECRET)),
-        logging.LogRecord("gate", 10, "", 1, "sent %s", (SECRET,), None).getMessage(),
-    ],
-)
-def test_no_way_of_formatting_shows_the_secret(shown: str) -> None:
-    assert TEXT not in shown
+def test_no_way_of_formatting_shows_the_secret() -> None:
+    logged = logging.LogRecord("gate", 10, "", 1, "sent %s and %r", (SECRET, SECRET), None).getMessage()
+    shown = f"{SECRET} {SECRET!r:>30} {[SECRET]} {Inputs(token=SECRET, api_key=SECRET)} {logged}"
     assert "sk_live" not in shown
-
-
-def test_only_reveal_gives_the_secret_back() -> None:
     assert SECRET.reveal() == TEXT
     assert Secret(TEXT) != SECRET
 
 
 # The ways in which a character may be written. A backend may use several in one text, and one in another.
+CODES = ["%{:02x}", "%{:02X}", "&#{};", "&#{:05};", "&#x{:x};", "&#X{:X};", "\\u{:04x}", "\\u{:04X}", "\\x{:02x}"]
 ESCAPES: list[Callable[[str], str]] = [
-    str,
-    lambda character: quote(character, safe=""),
-    lambda character: f"%{ord(character):02x}",
-    lambda character: f"%{ord(character):02X}",
-    html.escape,
+    *(str, html.escape, partial(quote, safe="")),
     lambda character: f"&{codepoint2name.get(ord(character), '')};".replace("&;", character),
-    lambda character: f"&#{ord(character)};",
-    lambda character: f"&#{ord(character):05};",
-    lambda character: f"&#x{ord(character):x};",
-    lambda character: f"&#X{ord(character):X};",
     lambda character: json.dumps(character)[1:-1],
     lambda character: character.replace("/", "\\/"),
-    lambda character: f"\\u{ord(character):04x}",
-    lambda character: f"\\u{ord(character):04X}",
-    lambda character: f"\\x{ord(character):02x}",
+    *(partial(lambda code, character: code.format(ord(character)), code) for code in CODES),
 ]
 secrets = st.sampled_from([TEXT, "ghs_16C7e42F292c6912E7710c838347Ae178B4a", "a<b>'c\"d(e)", "aaaaaa"])
 around = st.text("xyz -", max_size=8)
@@ -82,14 +57,14 @@ def test_a_secret_is_redacted_below_three_layers_of_escapes_and_the_text_around_
     secret: str, before: str, after: str, data: st.DataObject
 ) -> None:
     text = list(secret)
-    for _ in range(data.draw(st.integers(0, MAX_LAYERS))):
+    for _ in range(data.draw(st.integers(0, 3))):
         escapes = data.draw(st.lists(st.sampled_from(ESCAPES), min_size=1, max_size=4))
         text = ["".join(map(escape, part)) for part, escape in zip(text, cycle(escapes), strict=False)]
     assert Redactor([secret])(f"{before}{''.join(text)}{after}") == f"{before}***{after}"
 
 
 @pytest.mark.parametrize("secret", ["a<b>&'c\"d\\e%41;f", "%25%25%25", "&amp;&#65;"])
-@pytest.mark.parametrize("layers", range(MAX_LAYERS + 1))
+@pytest.mark.parametrize("layers", range(4))
 @given(data=st.data())
 def test_a_secret_that_has_escapes_itself_is_redacted_too(secret: str, layers: int, data: st.DataObject) -> None:
     text = secret
@@ -106,65 +81,52 @@ def test_of_a_secret_in_base64_at_most_one_character_remains_at_each_end(
     encoded = encode(f"{before}{secret}{after}".encode()).decode()
     start, end = len(before) * 8 // 6, (len(before) + len(secret)) * 8 // 6
     shown = Redactor([secret])(encoded)
-    assert shown.count("***") == 1
     left, right = shown.split("***")
-    assert encoded.startswith(left)
-    assert encoded.endswith(right)
+    assert encoded == f"{left}{encoded[len(left) : len(encoded) - len(right)]}{right}"
     assert start <= len(left) <= start + 1
     assert len(encoded) - end - 1 <= len(right) <= len(encoded) - end
 
 
-@pytest.mark.parametrize(
-    "form",
-    [
-        base64.b64encode(f"x:{TEXT}".encode()).decode().replace("/", r"\/"),
-        quote(base64.b64encode(f"x:{TEXT}".encode())),
-        TEXT.encode().hex(),
-        TEXT.encode().hex().upper(),
-        f"x{TEXT}y".encode().hex(),
-    ],
-)
+BASE64 = base64.b64encode(f"x:{TEXT}".encode()).decode()
+HEX = TEXT.encode().hex()
+
+
+@pytest.mark.parametrize("form", [BASE64.replace("/", r"\/"), quote(BASE64), HEX, HEX.upper(), f"7{HEX}79"])
 def test_an_echo_in_escaped_base64_and_hexadecimal_digits_is_redacted(form: str) -> None:
     redacted = Redactor([TEXT])(f"no such key: {form}.")
     assert "***" in redacted
     assert len(redacted.removeprefix("no such key: ").removesuffix(".")) < 20
 
 
-@pytest.mark.parametrize(
-    "cut", ["sk_liv%", "sk_liv%6", "sk_liv%65%2", "sk_liv&", "sk_liv&#10", "sk_liv&#x6", "sk_liv&quo", "sk_liv\\u00"]
-)
-def test_a_beginning_of_a_secret_is_redacted_before_an_escape_that_is_cut_off(cut: str) -> None:
-    assert Redactor([TEXT])(f"key {cut}{CUT} and") == f"key ***{CUT} and"
+BROKEN = "broken\udcff\udcfebytes"  # an environment variable may contain such bytes
 
 
 @pytest.mark.parametrize(
-    "text", ["100%", "a & b &amp; c", r"C:\new\u00e4.txt", "&fjlig;&#0;&unknown;", "%zz%4", "\u200b"]
-)
-def test_an_escape_in_a_text_without_a_secret_stays(text: str) -> None:
-    assert Redactor([TEXT])(f"{text} {text}") == f"{text} {text}"
-
-
-def test_a_short_secret_is_redacted_only_as_a_whole_text() -> None:
-    redact = Redactor(["pass"])
-    assert redact("pass") == "***"
-    assert redact("the run did pass") == "the run did pass"
-
-
-def test_a_secret_that_holds_another_is_redacted_as_a_whole() -> None:
-    assert Redactor(["abcdef", "abcdef-123456"])("got abcdef-123456") == "got ***"
-
-
-@pytest.mark.parametrize(
-    ("text", "redacted"),
+    ("secrets", "text", "redacted"),
     [
-        (f"a {TEXT[:9]}… b {TEXT[:5]}… {TEXT[:8]}", f"a ***… b ***… {TEXT[:8]}"),
-        (f"{TEXT[:4]}… and {TEXT[:8]} …", f"{TEXT[:4]}… and {TEXT[:8]} …"),
-        (f"{TEXT[:7]} {TEXT[:8]}…", f"{TEXT[:7]} ***…"),
-        ("aaaaaaaaa…", "aa***…"),
+        ([], "any text", "any text"),
+        (["", ""], "", ""),
+        (["pass"], "pass", "***"),
+        (["pass"], "the run did pass", "the run did pass"),
+        (["abcdef", "abcdef-123456"], "got abcdef-123456", "got ***"),
+        ([BROKEN], f"it was {BROKEN}", "it was ***"),
+        ([TEXT], f"a {TEXT[:9]}… b {TEXT[:5]}… {TEXT[:8]}", f"a ***… b ***… {TEXT[:8]}"),
+        ([TEXT], f"{TEXT[:4]}… and {TEXT[:8]} …", f"{TEXT[:4]}… and {TEXT[:8]} …"),
+        ([TEXT], f"{TEXT[:7]} {TEXT[:8]}…", f"{TEXT[:7]} ***…"),
+        ([TEXT, "aaaaaaab"], "aaaaaaaaa…", "aa***…"),
+        *(([TEXT], f"key sk_liv{cut}… and", "key ***… and") for cut in ("%", "%6", "%65%2", "&", "&#10", "&#x6")),
+        *(([TEXT], f"key sk_liv{cut}… and", "key ***… and") for cut in ("&quo", "\\u00")),
+        *(([TEXT], each, each) for each in ("100%", "a & b &amp; c", r"C:\new\u00e4.txt", "%zz%4", "\u200b \u200b")),
+        ([TEXT], "&fjlig;&#0;&unknown;", "&fjlig;&#0;&unknown;"),
+        # the name of a gate may have invisible characters, and a JSON text has them as escapes
+        *(([TEXT], f"key {each.join(TEXT)}!", "key ***!") for each in ("\u200b", "\u034f", "\ufe0f", "\u3164")),
+        ([TEXT], json.dumps("\u200b\u3164".join(TEXT)), '"***"'),
     ],
 )
-def test_a_beginning_of_a_secret_is_redacted_only_before_a_cut(text: str, redacted: str) -> None:
-    assert Redactor([TEXT, "aaaaaaab"])(text) == redacted
+def test_a_secret_or_its_beginning_before_a_cut_is_redacted_and_nothing_else(
+    secrets: list[str], text: str, redacted: str
+) -> None:
+    assert Redactor(secrets)(text) == redacted
 
 
 def calls_of(work: Callable[[], object]) -> int:
@@ -178,16 +140,13 @@ def calls_of(work: Callable[[], object]) -> int:
     return len(calls)
 
 
-def test_the_work_does_not_grow_with_the_number_of_cuts() -> None:
-    text = f"{CUT} sk_l" * 10_000
-    assert Redactor([TEXT])(text) == text
-    assert calls_of(lambda: Redactor([TEXT])(text)) - calls_of(lambda: Redactor([TEXT])("")) < 100
-
-
-@pytest.mark.parametrize("unit", [f"sk_liv{CUT}", f"{TEXT.encode().hex()[:5]}{CUT}", TEXT.encode().hex()[:5]])
-def test_the_work_for_each_beginning_of_a_secret_does_not_grow_with_the_length_of_the_secret(unit: str) -> None:
+@pytest.mark.parametrize(
+    ("unit", "most"),
+    [(f"{CUT} sk_l", 0), (f"sk_liv{CUT}", 100), (f"{HEX[:5]}{CUT}", 100), (HEX[:5], 100)],
+)
+def test_the_work_does_not_grow_with_cuts_or_the_length_of_the_secret(unit: str, most: int) -> None:
     redact = Redactor([TEXT, "x" * 500 + "1"])
-    assert calls_of(lambda: redact(unit * 200 + CUT)) < 100 * 200
+    assert calls_of(lambda: redact(unit * 200 + CUT)) < 100 + most * 200
 
 
 @pytest.mark.parametrize("unit", ["%73", "&#115;", "\\u0073", "67687", f"sk_liv{CUT}", "\u200b a"])
@@ -199,48 +158,15 @@ def test_of_a_long_text_in_a_response_only_the_beginning_is_searched_and_kept(un
     assert calls_of(lambda: redact.redact_json(long)) < work_for_beginning + 1_000
 
 
-@pytest.mark.parametrize("escape", [str, lambda each: f"%{ord(each):02X}", lambda each: f"&#{ord(each)};"])
-def test_a_secret_at_the_end_of_what_is_kept_of_a_long_text_is_not_shown_in_part(escape: Callable[[str], str]) -> None:
-    written = "".join(map(escape, TEXT))
-    for shown in range(1, len(written) + 5):
-        text = "-" * (json_reader.MAX_TEXT_LENGTH - shown) + written + "-" * 99
-        kept = html.unescape(unquote(str(Redactor([TEXT]).redact_json(text))))
-        assert TEXT[:MIN_REDACTED_LENGTH] not in kept
-        assert kept.endswith(CUT)
-
-
-def test_without_secrets_every_text_stays() -> None:
-    assert Redactor(["", ""])("") == ""
-    assert Redactor()("any text") == "any text"
-
-
-def test_a_secret_that_is_no_text_can_be_redacted_too() -> None:
-    assert Redactor(["broken\udcff\udcfebytes"])("it was broken\udcff\udcfebytes") == "it was ***"
-
-
 def test_redaction_reaches_every_string_of_a_response_and_leaves_the_rest() -> None:
-    response = {"decision": "fail", "a": [f"key {TEXT}", 0.5, None, True, {"deep": [TEXT]}]}
+    # a report would join a secret that invisible characters split
+    split = [f"key {each.join(TEXT)}" for each in ("\u200b", "\x07", "\ufe0f", "\u3164", "\U000e0100", "\ufe0f\u3164")]
+    response = {"decision": "fail", TEXT: [f"key {TEXT}", 0.5, None, True, {"deep": [TEXT]}], "split": split}
     assert Redactor([TEXT]).redact_json(response) == {
         "decision": "fail",
-        "a": ["key ***", 0.5, None, True, {"deep": ["***"]}],
+        TEXT: ["key ***", 0.5, None, True, {"deep": ["***"]}],  # the name of a field hides none
+        "split": ["key ***"] * len(split),
     }
-
-
-def test_a_secret_that_is_the_name_of_a_field_hides_no_field() -> None:
-    assert Redactor(["status"]).redact_json({"status": "failed"}) == {"status": "failed"}
-
-
-@pytest.mark.parametrize("invisible", ["\u200b", "\x07", "\u034f", "\ufe0f", "\u3164", "\U000e0100", "\ufe0f\u3164"])
-def test_a_secret_split_by_invisible_characters_is_redacted_because_a_report_would_join_it(invisible: str) -> None:
-    assert Redactor([TEXT]).redact_json(f"key {invisible.join(TEXT)}") == "key ***"
-
-
-@pytest.mark.parametrize("invisible", ["\u200b", "\u034f", "\ufe0f", "\u3164"])
-def test_a_secret_split_by_invisible_characters_is_redacted_also_where_nothing_removes_them(invisible: str) -> None:
-    """A name of a gate may have them, and a JSON text has them as escapes."""
-    split = invisible.join(TEXT)
-    assert Redactor([TEXT])(f"key {split}!") == "key ***!"
-    assert Redactor([TEXT])(json.dumps(f"key {split}!")) == '"key ***!"'
 
 
 @pytest.mark.parametrize("opening", ["[", '{"a":'])

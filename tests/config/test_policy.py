@@ -1,20 +1,31 @@
-"""The policy file's meaning: places, precedence, every problem at once, and changes."""
+"""The policy file's meaning: places, precedence, changes, warnings, and the plan of each gate."""
 
 from __future__ import annotations
 
+import json
+import re
+from contextlib import redirect_stdout
 from datetime import date
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from sepurux_action.app import run_command_line
 from sepurux_action.config.gate import Trace
-from sepurux_action.config.layers import Given, Layer, Source
-from sepurux_action.config.options import OPTIONS
+from sepurux_action.config.layers import Layer, Source
+from sepurux_action.config.options import BY_NAME, OPTIONS
 from sepurux_action.config.path_filter import parse_branches, parse_paths
 from sepurux_action.config.policy import Change, Policy, diff, without_unmerged_rules
-from sepurux_action.config.policy_parser import MAX_PROBLEMS, read_policy
+from sepurux_action.config.policy_parser import read_policy, workflow_triggers
+from sepurux_action.config.policy_plan import gate_plans, plan_line, policy_warnings
 from sepurux_action.config.settings import read_settings
 from sepurux_action.config.stage import Stage, StageRule
 from sepurux_action.errors import ConfigurationError, Place
+from sepurux_action.host.deadlines import Signals
 
 PATH = ".github/sepurux-gate.yml"
 TODAY = date(2027, 1, 15)
@@ -46,13 +57,6 @@ def read(text: str) -> Policy:
     return read_policy(text.encode(), PATH)
 
 
-def problems(text: str) -> list[str]:
-    with pytest.raises(ConfigurationError) as bad:
-        read(text)
-    assert {problem.file for problem in bad.value.problems} == {PATH}
-    return [f"{problem.line}:{problem.column}: {problem}" for problem in bad.value.problems]
-
-
 def values(layer: Layer) -> dict[str, tuple[str, object, int]]:
     return {name: (given.text, given.value, given.place.line) for name, given in layer.given.items()}
 
@@ -80,32 +84,31 @@ def test_every_key_becomes_the_value_of_its_option_with_its_text_and_line() -> N
     }
     assert (refunds.place.line, support.place.line) == (12, 19)
     assert values(support) == {"campaign": ("support", "support", 19), "enforcement": ("soft", soft, 20)}
+    alias = read("campaign_id: refunds").top.given["campaign"]
+    assert (alias.name, alias.value) == ("`campaign_id`", "refunds")
+
+
+def test_a_gate_overrides_the_top_level_and_its_stage_is_that_of_the_branch_and_the_day() -> None:
+    days = [("next", TODAY), ("main", TODAY), ("main", date(2027, 2, 1))]
+    both = [
+        read_settings([], lambda path: (Trace(label=path),), read(FULL), branch=branch, today=today).gates
+        for branch, today in days
+    ]
+    assert [refunds.stage for refunds, _ in both] == [Stage.OBSERVE, Stage.OBSERVE, Stage.HARD]
+    refunds, support = both[0]
+    assert (refunds.limits["min_pass_rate"], support.limits["min_pass_rate"]) == (0.95, 0.9)
+    assert (support.stage, support.rules) == (Stage.SOFT, (StageRule(stage=Stage.SOFT),))
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "# nothing", "version: 1", "version: '1'", "gates:", "thresholds:", "campaign: ''", "timeout: ~"]
+    "text",
+    [
+        *("", "{}", "# nothing", "---\n", "\ufeff", "null\n", "version: 1", "version: '1'", "gates:", "thresholds:"),
+        *("campaign: ''", "timeout: ~"),
+    ],
 )
 def test_what_is_empty_is_not_given(text: str) -> None:
     assert read(text) == Policy(path=PATH, top=Layer(Source.POLICY, place=Place("", PATH, 1, 1)))
-
-
-@pytest.mark.parametrize(
-    ("branch", "today", "stage"),
-    [("next", TODAY, Stage.OBSERVE), ("main", TODAY, Stage.OBSERVE), ("main", date(2027, 2, 1), Stage.HARD)],
-)
-def test_a_gate_overrides_the_top_level_and_its_stage_is_that_of_the_branch_and_the_day(
-    branch: str, today: date, stage: Stage
-) -> None:
-    def find(path: str) -> tuple[Trace, ...]:
-        return (Trace(label=path, content=b"{}"),)
-
-    refunds, support = read_settings([], find, read(FULL), branch=branch, today=today).gates
-    assert (refunds.limits, support.limits) == (
-        {"min_pass_rate": 0.95, "max_unsafe": 0},
-        {"min_pass_rate": 0.9, "max_unsafe": 0},
-    )
-    assert (refunds.stage, support.stage) == (stage, Stage.SOFT)
-    assert support.rules == (StageRule(stage=Stage.SOFT),)
 
 
 def test_a_gate_without_a_name_has_its_campaigns() -> None:
@@ -116,121 +119,11 @@ def test_a_gate_without_a_name_has_its_campaigns() -> None:
     assert len(long.name(long.top)) == 80
 
 
-def test_an_alias_of_an_option_is_read_as_the_option() -> None:
-    policy = read("campaign_id: refunds\nthresholds: {min_reliability: 80}")
-    assert values(policy.top) == {"campaign": ("refunds", "refunds", 1), "min_reliability_score": ("80", 80.0, 2)}
-    assert policy.top.given["campaign"].spelling == "campaign_id"
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("campain: a", "1:1: `campain`: it is not known; did you mean `campaign`?"),
-        ("gate: []", "1:1: `gate`: it is not known; did you mean `gates`?"),
-        ("<<: {campaign: a}", "1:1: `<<`: it is not known"),
-        ("version: 2", '1:10: `version`: "2" is not known; accepted: `1`'),
-        ("token: made-up", "1:1: `token`: it is a secret, which is not accepted in a file: use the input"),
-        ("github_token: made-up", "1:1: `github_token`: it is a secret, which is not accepted in a file"),
-        ("base_url: https://x.example", "1:1: `base_url`: it is not accepted in the file: use the input"),
-        ("max_unsafe: 0", "1:1: `max_unsafe`: it belongs under `thresholds:`"),
-        ("name: a", "1:1: `name`: it belongs in a gate, under `gates:`"),
-        ("paths: [a]", "1:1: `paths`: it belongs in a gate, under `gates:`"),
-        ("gates: [{comment: never}]", "1:10: gate 1, `comment`: it belongs on the file's top level"),
-        ("thresholds: {timeout: 3}", "1:14: `thresholds`, `timeout`: it belongs on the file's top level or in a"),
-        ("gates: [{gates: []}]", "1:10: gate 1, `gates`: it belongs on the file's top level"),
-        ("thresholds: 3", '1:13: `thresholds`: it is "3"; accepted: keys with values'),
-        ("gates: {name: a}", "1:8: `gates`: it is a group of keys; accepted: a list with an entry for each gate"),
-        (f"gates: [{', '.join(f'{{name: g{n}}}' for n in range(27))}]", "1:8: `gates`: it has 27 entries; accepted: "),
-        ("gates:\n- {project: p}\n- {timeout: 9}", "3:3: gate 2, `name`: it is missing, and so is `campaign`"),
-        ("gates: [a]", '1:9: gate 1: it is "a"; accepted: keys with values'),
-        ("- campaign", "1:1: the file holds a list; accepted: keys with values"),
-        ("campaign: [a]", "1:11: `campaign`: it is a list; accepted: a campaign's name or UUID"),
-        ("trace_id: {a: b}", "1:11: `trace_id`: it is a group of keys; accepted: trace IDs"),
-        ("trace_id: []", "1:11: `trace_id`: the list is empty; remove the key"),
-        ("trace_id: [a, '']", "1:15: `trace_id`: an entry of the list must be one line of text"),
-        ('trace_id: ["a\\nb"]', "1:12: `trace_id`: an entry of the list must be one line of text"),
-        (f"trace_id: [{', '.join(map(str, range(101)))}]", '1:11: `trace_id`: "0 1 2 '),
-        ("timeout: soon", '1:10: `timeout`: "soon" is not accepted; accepted: seconds'),
-        ("thresholds: {min_pass_rate: 85}", '1:29: `thresholds`, `min_pass_rate`: "85" is not accepted (did you mean'),
-        ("campaign: a\ncampaign_id: a", "2:1: `campaign_id`: it is the same setting as `campaign`; set one of them"),
-        ("reviewers: [a, b/c]", '1:12: `reviewers`: "a b/c" is not accepted ("b/c" is a team'),
-        ("gates: [{paths: ['a', '[']}]", '1:17: gate 1, `paths`: "a [" is not accepted ("[": the bracket is'),
-        ("gates: [{paths: ['!a']}]", '1:17: gate 1, `paths`: "!a" is not accepted (all patterns begin with `!`'),
-        ("gates:\n- {name: a}\n- {name: A}", '3:4: gate 2, `name`: "A" is the name of gate 1 too'),
-        ("gates:\n- {name: a}\n- {campaign: A}", '3:4: gate 2, `name`: "A" is the name of gate 1 too'),
-        ("gates: [{name: a}, {name: a}]", '1:21: gate 2, `name`: "a" is the name of gate 1 too'),
-    ],
-)  # fmt: skip
-def test_a_problem_is_reported_with_line_column_key_and_what_is_accepted(text: str, message: str) -> None:
-    (problem,) = problems(text)
-    assert problem.startswith(message)
-
-
-def test_too_many_gates_name_what_two_steps_need() -> None:
-    """26 gates make at most 79 writes, three statuses each and the comment. GitHub accepts 80 a minute."""
-    texts = [f"gates: [{', '.join(f'{{name: g{n}}}' for n in range(count))}]" for count in (26, 27)]
-    assert len(read(texts[0]).gates) == 26
-    [problem] = problems(texts[1])
-    limit, _, advice = problem.partition(". ")
-    assert limit == "1:8: `gates`: it has 27 entries; accepted: at most 26"
-    assert advice == (
-        "Use two steps or jobs. Each needs gates with other names, and in the input `config` a policy file of its own "
-        "with another name than `.github/sepurux-gate.yml`, which must not exist beside them"
-    )
-
-
-@pytest.mark.parametrize(
-    ("rules", "message"),
-    [
-        ("strict", '1:14: `enforcement`: "strict" is not accepted; accepted: `observe`, `soft` or `hard`'),
-        ("[]", "1:14: `enforcement`: it is an empty list; accepted: a stage, or a list of entries"),
-        ("[soft]", '1:15: `enforcement`, entry 1: it is "soft"; accepted: a `stage`, and optionally'),
-        ("[{from: 2027-01-01}]", "1:15: `enforcement`, entry 1: its `stage` is missing"),
-        ("[{stage: [soft]}]", "1:23: `enforcement`, entry 1, `stage`: it is a list; accepted: `observe`, `soft` or"),
-        ("[{stage: soft, form: x}]", "1:29: `enforcement`, entry 1, `form`: it is not known; did you mean `from`?"),
-        ("[{stage: soft, from: 1.2.2027}]", '1:35: `enforcement`, entry 1, `from`: "1.2.2027" is not accepted'),
-        ("[{stage: soft, branches: []}]", "1:39: `enforcement`, entry 1, `branches`: the list is empty"),
-        ("[{stage: soft, branches: ['!a']}]", '1:39: `enforcement`, entry 1, `branches`: "!a" is not accepted (all'),
-        ("[{stage: soft, branches: refs/heads/a}]", '1:39: `enforcement`, entry 1, `branches`: "refs/heads/a" is not'),
-        ("[{stage: soft}, {stage: hard}]", "1:30: `enforcement`, entry 2: it has the same `from` and `branches`"),
-        (f"[{', '.join(['{stage: soft}'] * 51)}]", "1:14: `enforcement`: it has 51 entries; accepted: at most 50"),
-    ],
-)
-def test_a_problem_in_enforcement_is_reported_at_its_line_and_column(rules: str, message: str) -> None:
-    (problem,) = problems(f"enforcement: {rules}")
-    assert problem.startswith(message)
-
-
-def test_all_problems_are_reported_at_once_in_the_order_of_the_file() -> None:
-    text = "campain: a\ntimeout: soon\ngates:\n- name: ''\n  paths: ['[']\n- {thresholds: {max_unsafe: x}, nam: b}\n"
-    assert [each.split(" ")[0] for each in problems(text)] == ["1:1:", "2:10:", "5:10:", "6:29:", "6:33:"]
-
-
-def test_a_name_that_came_of_the_campaign_is_explained() -> None:
-    (problem,) = problems("campaign: a\ngates: [{project: p}, {project: q}]")
-    assert problem.endswith("names that differ in more than case (the default of `name` is the campaign)")
-
-
-def test_a_limited_number_of_problems_is_reported() -> None:
-    assert len(problems("".join(f"key{number}: a\n" for number in range(5000)))) == MAX_PROBLEMS
-
-
-def test_the_value_of_a_secret_is_in_no_problem() -> None:
-    assert "made-up-secret" not in "".join(problems("token: made-up-secret\napi_key: [made-up-secret]\n"))
-
-
-def test_a_hostile_key_is_shown_on_one_line_in_quotes() -> None:
-    (problem,) = problems('"a`\\n::error::b\\u202e": c')
-    assert problem.startswith("1:1: `a' ::error::b`: it is not known; accepted: `project`, ")
-
-
 def test_of_a_first_policy_file_only_gates_and_what_they_evaluate_apply() -> None:
-    given = {option.name: Given(Source.POLICY, {option.name: "x"}, Place(), "x") for option in OPTIONS}
-    everything = Layer(Source.POLICY, given)
-    policy = without_unmerged_rules(Policy(path=PATH, top=everything, gates=(everything, everything)))
-    assert len(policy.gates) == 2
-    for layer in (policy.top, *policy.gates):
-        assert set(layer.given) == {"name", "campaign", "project", "trace_id", "trace_file", "mutation_pack"}
+    policy = without_unmerged_rules(read(f"{FULL}    mutation_pack: m\n    trace_id: t\n    confirm: true\n"))
+    given = [set(layer.given) for layer in (policy.top, *policy.gates)]
+    support = {"campaign", "mutation_pack", "trace_id"}
+    assert given == [{"project"}, {"name", "campaign", "trace_file"}, support]
 
 
 def test_each_changed_value_is_a_row_with_its_old_and_its_new_text() -> None:
@@ -259,9 +152,6 @@ def test_a_gate_that_comes_or_goes_is_a_row_beside_its_values() -> None:
         Change("campaign", "", "d", "c"),
         Change("name", "", "c", "c"),
     )
-
-
-def test_gates_without_a_name_in_the_file_are_compared_by_their_order() -> None:
     old, new = read("gates: [{name: a}, {timeout: 40}]"), read("gates: [{name: a}, {timeout: 50}]")
     assert diff(old, new) == (Change("timeout", "40", "50", "2"),)
 
@@ -279,3 +169,180 @@ def test_gates_without_a_name_in_the_file_are_compared_by_their_order() -> None:
 )
 def test_another_way_of_writing_the_same_is_no_change(old: str, new: str) -> None:
     assert diff(read(old), read(new)) == ()
+
+
+NOW = date(2026, 11, 29)
+ANYONE = "anyone with write access can approve"
+WEAKER = "3:3 `enforcement`, entry 2: `{}` is weaker than `{}`, which applies until then; check the dates"
+LATE = ["2:3 `enforcement`, entry 1: 2028-11-30 is more than two years away; check the year"]
+INPUT = "it is not set; set it here, or with the input `campaign`, which applies to every gate without one"
+
+
+def with_rules(*rules: str) -> str:
+    """Return `enforcement` with an entry on each line, from line 2."""
+    return "\n".join(["enforcement:", *(f"- {{stage: {rule}}}" for rule in rules), "campaign: c", ""])
+
+
+@pytest.mark.parametrize(
+    ("text", "warnings"),
+    [
+        (
+            with_rules("hard, from: 2026-12-01", "soft, from: 2026-12-07"),
+            [WEAKER.format("soft from 2026-12-07", "hard from 2026-12-01")],
+        ),
+        (
+            with_rules("soft, branches: a", "observe, branches: a, from: 2020-01-01"),
+            [WEAKER.format("observe from 2020-01-01 on a", "soft on a")],
+        ),
+        (with_rules("soft, from: 2028-11-30") + "gates: [{name: a}, {name: b}]", LATE),
+        ("gates:\n- campaign: c\n- name: b\n", [f"3:3 gate 2, `campaign`: {INPUT}"]),
+        (with_rules("soft, from: 2028-11-29"), []),
+        (with_rules("hard, from: 2026-12-07", "soft, from: 2026-12-01"), []),
+        (with_rules("hard", "soft, from: 2026-12-07, branches: next"), []),
+        ("campaign: c\ngates: [{name: a}]\n", []),
+    ],
+)
+def test_what_is_allowed_and_probably_a_mistake_is_a_warning(text: str, warnings: list[str]) -> None:
+    found = policy_warnings(read(text), NOW)
+    assert [f"{each.line}:{each.column} {each}" for each in found] == warnings
+
+
+ROLLOUT = """\
+reviewers: [ada, grace]
+status_context: "Sepurux ({base})"
+enforcement:
+- stage: observe
+- {stage: soft, from: 2026-12-07}
+- {stage: soft, from: 2026-12-14}
+- {stage: hard, from: 2026-12-21}
+- {stage: hard, branches: [release/**, main]}
+gates:
+- {name: support, campaign: refunds}
+- {name: billing, campaign: invoices, enforcement: soft, reviewers: [linus]}
+- {name: search, enforcement: hard}
+"""
+
+
+def test_each_gate_is_one_line() -> None:
+    stages = "observe today, soft from 2026-12-07, hard from 2026-12-21; on release/**, main: hard today"
+    assert [*map(plan_line, gate_plans(read(ROLLOUT), NOW))] == [
+        f"support: campaign refunds; {stages}; ada, grace can approve; status Sepurux ({{base}}) / support",
+        "billing: campaign invoices; soft today; linus can approve; status Sepurux ({base}) / billing",
+        "search: no campaign; hard today; needs no approval; status Sepurux ({base}) / search",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("campaign: c\nstatus: false\n", "c: campaign c; hard by default; needs no approval; no status"),
+        (
+            "campaign: c\nenforcement: [{stage: soft, branches: next}]\n",
+            f"c: campaign c; hard today; on next: soft today; {ANYONE}; status Sepurux / c",
+        ),
+        (
+            "campaign: c\nenforcement: [{stage: soft, from: 2027-01-01}]\n",
+            f"c: campaign c; observe today, soft from 2027-01-01; {ANYONE}; status Sepurux / c",
+        ),
+    ],
+)
+def test_what_the_file_does_not_set_is_visible(text: str, line: str) -> None:
+    [plan] = gate_plans(read(text), NOW)
+    assert plan_line(plan) == line
+
+
+def test_json_has_the_same() -> None:
+    support, billing, _ = gate_plans(read(ROLLOUT), NOW)
+    later = [{"from": "2026-12-07", "stage": "soft"}, {"from": "2026-12-21", "stage": "hard"}]
+    assert support.pop("enforcement") == [
+        {"branches": None, "today": "observe", "changes": later},
+        {"branches": "release/**, main", "today": "hard", "changes": []},
+    ]
+    named = {"name": "support", "campaign": "refunds", "status": "Sepurux ({base}) / support"}
+    assert support == {"file": PATH, "line": 10, **named, "approvers": ("ada", "grace")}
+    assert billing["approvers"] == ("linus",)
+    [plan] = gate_plans(read("status: false"), NOW)
+    nothing: dict[str, object] = {"name": None, "campaign": None, "enforcement": [], "approvers": (), "status": None}
+    assert plan == {"file": PATH, "line": 1, **nothing}
+
+
+# Pieces of YAML near to a policy, so that policies come of them often enough.
+OTHER_KEYS = ["version", "gates", "thresholds", "stage", "from", "branches", "campaign_id"]
+KEYS = [*(option.name for option in OPTIONS), *OTHER_KEYS]
+TEXTS = ["1", "soft", "0.9", "85%", "10m", "a", "main", "2027-01-31", "'**'", "'!a'", "true", "~", "[a, b]", "''"]
+LINE_STARTS = ["\n", "\n  ", "\n- ", "\n  - "]
+MARKS = [*LINE_STARTS, "{", "}", "[", "]", ", ", "'", '"', "*", "&a ", "!", "|", ">", "#", "---", "\t", "%"]
+pieces = st.sampled_from([*(f"{key}: " for key in KEYS), *(f"\n{key}: " for key in KEYS), *TEXTS, *MARKS])
+nearly = (
+    st.lists(pieces | st.text(max_size=3), max_size=12).map("".join).map(lambda text: text.encode(errors="replace"))
+)
+yaml_values = st.recursive(
+    st.sampled_from(TEXTS) | st.text(max_size=4).map(repr),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]")
+        | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4).map(
+            lambda fields: "{" + ", ".join(f"{key}: {value}" for key, value in fields.items()) + "}"
+        )
+    ),
+    max_leaves=8,
+)
+shaped = st.dictionaries(st.sampled_from(KEYS), yaml_values, max_size=5).map(
+    lambda fields: "\n".join(f"{key}: {value}" for key, value in fields.items()).encode(errors="replace")
+)
+files = st.binary(max_size=60) | nearly | shaped
+
+
+def read_any(raw: bytes, path: str = PATH) -> Policy | ConfigurationError:
+    try:
+        return read_policy(raw, path)
+    except ConfigurationError as bad:
+        return bad
+
+
+@given(files)
+def test_any_bytes_become_a_policy_or_problems_each_with_its_place_on_one_line(raw: bytes) -> None:
+    found = read_any(raw)
+    if isinstance(found, ConfigurationError):
+        assert found.problems
+        for problem in found.problems:
+            assert 1 <= problem.line <= len(raw.splitlines()) + raw.count(b"\xc2\x85") + raw.count(b"\xe2\x80") + 1
+            assert problem.column >= 1
+            assert str(problem).isprintable()
+
+
+@given(files)
+def test_check_raises_nothing_and_agrees_with_what_a_run_reads(raw: bytes) -> None:
+    with TemporaryDirectory() as folder, redirect_stdout(StringIO()) as out:
+        file = Path(folder, "policy.yml")
+        file.write_bytes(raw)
+        status = run_command_line(["--check", str(file), "--format", "json"], {}, Signals())
+    found = read_any(raw)
+    problems = found.problems if isinstance(found, ConfigurationError) else ()
+    shown = json.loads(out.getvalue())
+    written = [(each["file"], each["line"], each["column"], each["message"]) for each in shown["problems"]]
+    assert len(shown["gates"]) == (len(found.gates) or 1 if isinstance(found, Policy) else 0)
+    assert written == [(str(file), each.line, each.column, str(each)) for each in problems]
+    assert status == (2 if problems else 0)
+
+
+@given(files)
+def test_every_value_of_a_policy_is_what_its_text_means(raw: bytes) -> None:
+    found = read_any(raw)
+    if isinstance(found, Policy):
+        for section in (found.top, *found.gates):
+            for name, given_here in section.given.items():
+                assert given_here.text.strip() == given_here.text != ""
+                assert name == "enforcement" or BY_NAME[name].kind.parse(given_here.text) == given_here.value
+
+
+@given(shaped, shaped)
+def test_a_policy_differs_from_itself_in_nothing_and_from_another_both_ways_alike(one: bytes, other: bytes) -> None:
+    old, new = read_any(one), read_any(other)
+    if isinstance(old, Policy) and isinstance(new, Policy):
+        assert diff(old, old) == ()
+        assert len(diff(old, new)) == len(diff(new, old))
+
+
+@given(st.lists(pieces | st.sampled_from(["on: ", "\non: ", "push", "\ud800"]) | st.text(max_size=3), max_size=12))
+def test_whatever_a_workflow_file_holds_its_triggers_are_names(parts: list[str]) -> None:
+    assert all(re.fullmatch("[a-z_]+", name) for name in workflow_triggers("on: " + "".join(parts)))

@@ -40,14 +40,14 @@ LEVELS = (
     ("step",),
     ("baseline",),
     ("evaluate",),
-    ("prepare", "publish"),
+    ("publish",),
     ("app",),
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 EVERYONE = {"errors", "common"}  # errors.py uses common, and host uses both
 
 # Each sends a secret to the host that it belongs to.
-REVEALERS = {"prepare", "evaluation.transport", "github.connection"}
+REVEALERS = {"step", "evaluation.transport", "github.connection"}
 
 
 def name_of(path: Path) -> str:

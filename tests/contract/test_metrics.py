@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,9 +52,7 @@ class Case:
         return parse_ci_run({**batch, "decision": decision, self.metric.field or self.metric.name: raw})
 
     def value(self, raw: object) -> float:
-        value = self.metric.format.read(raw).value
-        assert value is not None
-        return value
+        return self.metric.format.read(raw).value or 0
 
     @property
     def limit(self) -> float:
@@ -87,199 +84,100 @@ def case_of(metric: Metric) -> Case:
     return Case(metric, *(known[::-1] if not metric.less_is_better else known))
 
 
-# The number of scenarios and the lowest one are no thresholds of Sepurux, and the number is no column of the table.
-NOT_THERE = {
-    ("the thresholds that Sepurux gets", "scenarios"),
-    ("the thresholds that Sepurux gets", "lowest_scenario"),
-    ("the table of earlier commits", "scenarios"),
-}
-PLACES: list[tuple[str, str, Callable[[Case], bool]]] = []
+def by_metric(attribute: str) -> pytest.MarkDecorator:
+    """Call a test with each metric that has this attribute."""
+    of = [case_of(metric) for metric in METRICS if getattr(metric, attribute)]
+    return pytest.mark.parametrize("case", of, ids=[case.metric.name for case in of])
 
 
-def place(name: str, attribute: str = "name") -> Callable[[Callable[[Case], bool]], Callable[[Case], bool]]:
-    """Add a place that has each metric with this attribute."""
-
-    def add(found: Callable[[Case], bool]) -> Callable[[Case], bool]:
-        PLACES.append((name, attribute, found))
-        return found
-
-    return add
+def settings_with(option: str, text: str) -> Gate:
+    (gate,) = read_settings([input_layer({"campaign": "refunds", option: text})], lambda _pattern: ()).gates
+    return gate
 
 
-# -- settings ---------------------------------------------------------------------------------------------------------
-
-
-@place("the settings", "threshold")
-def _(case: Case) -> bool:
-    text = number_format.decimal(case.limit)
-    inputs = {"campaign": "refunds", case.metric.threshold: text}
-    (gate,) = read_settings([input_layer(inputs)], lambda _pattern: ()).gates
-    return gate.limits[case.metric.threshold] == case.limit
-
-
-@place("the settings, as a drop", "drop")
-def _(case: Case) -> bool:
-    (gate,) = read_settings([input_layer({"campaign": "refunds", case.metric.drop: "1"})], lambda _pattern: ()).gates
-    return (
-        gate.limits[case.metric.drop] == 1
-        and case.metric.drop in options.DROPS
-        and case.metric.drop not in gate.thresholds
-    )
-
-
-# -- the evaluation ---------------------------------------------------------------------------------------------------
-
-
-@place("the thresholds that Sepurux gets", "threshold")
-def _(case: Case) -> bool:
+@by_metric("threshold")
+def test_a_threshold_is_read_sent_and_decides(case: Case) -> None:
+    threshold, text = case.metric.threshold, number_format.decimal(case.limit)
+    assert settings_with(threshold, text).limits[threshold] == case.limit
+    met, missed = (a_result(a_run(case.run(raw, "pass")), gate=case.gate) for raw in (case.good, case.bad))
+    assert (met.decision, missed.decision) == (Decision.PASS, Decision.FAIL)
+    assert fingerprint(case.gate) != fingerprint(a_gate(limits={}))
     body = api.create_run(case.gate, "c", "", {}, "k").body
     assert isinstance(body, bytes)
-    return bool(json.loads(body)["thresholds"][case.metric.threshold] == case.limit)
+    sent = {} if case.metric in {SCENARIOS, LOWEST_SCENARIO} else {threshold: case.limit}  # those are the gate's own
+    assert json.loads(body)["thresholds"] == sent
 
 
-@place("the decision", "threshold")
-def _(case: Case) -> bool:
-    met, missed = (a_result(a_run(case.run(raw, "pass")), gate=case.gate) for raw in (case.good, case.bad))
-    return (met.decision, missed.decision) == (Decision.PASS, Decision.FAIL)
+@by_metric("drop")
+def test_a_drop_is_read_compared_and_not_sent(case: Case) -> None:
+    drop = case.metric.drop
+    gate = settings_with(drop, "1")
+    assert (gate.limits[drop], drop in options.DROPS, drop in gate.thresholds) == (1, True, False)
+    gate = a_gate(limits={drop: case.value(case.good) / 100})
+    base = a_baseline(*[a_past_result(numbers={case.metric.name: case.value(case.good)})] * 3)
+    found = a_result(a_run(case.run(case.bad, "pass")), gate=gate, base=Base(baseline=base, branch="main"))
+    assert [check.state for check in found.checks] == [CheckState.MISSED]
 
 
-@place("the fingerprint", "threshold")
-def _(case: Case) -> bool:
-    return fingerprint(case.gate) != fingerprint(a_gate(limits={}))
-
-
-@place("the numbers of several runs")
-def _(case: Case) -> bool:
+@by_metric("name")
+def test_a_number_is_that_of_several_runs(case: Case) -> None:
     good, bad = case.value(case.good), case.value(case.bad)
     special = {SCENARIOS: 2, LOWEST_SCENARIO: bad, MUTATION_CATEGORIES: good}
     expected = special.get(case.metric, good + bad if case.metric.format.whole else (good + bad) / 2)
     for order in (case.good, case.bad), (case.bad, case.good):
         runs = [a_run(case.run(raw), trace=str(raw)) for raw in order]
-        if a_result(*runs, gate=case.gate).numbers.value(case.metric) != expected:
-            return False
-    return True
+        assert a_result(*runs, gate=case.gate).numbers.value(case.metric) == expected
 
 
-@place("the drops", "drop")
-def _(case: Case) -> bool:
-    gate = a_gate(limits={case.metric.drop: case.value(case.good) / 100})
-    base = a_baseline(*[a_past_result(numbers={case.metric.name: case.value(case.good)})] * 3)
-    found = a_result(a_run(case.run(case.bad, "pass")), gate=gate, base=Base(baseline=base, branch="main"))
-    return [check.state for check in found.checks] == [CheckState.MISSED]
-
-
-# -- GitHub -----------------------------------------------------------------------------------------------------------
-
-
-@place("the commit status", "published")
-def _(case: Case) -> bool:
-    found = parse_description(format_description(summarize(case.result)))
-    return found is not None and found.value(case.metric) == case.value(case.bad)
-
-
-@place("the results in the comment's state", "published")
-def _(case: Case) -> bool:
-    results = CommitResults(commit=COMMIT, results={"refunds": summarize(case.result)})
-    (commit,) = COMMENT.read(COMMENT.write(CommentState(commits=(results,)))).commits
-    return commit.results["refunds"].value(case.metric) == case.value(case.bad)
-
-
-@place("the recorded fails in the comment's state")
-def _(case: Case) -> bool:
-    commits = (CommitResults(commit=COMMIT, results={}),)
-    state = CommentState(commits=commits, fails=fails_of([case.result], EARLIER))
-    fail = COMMENT.read(COMMENT.write(state)).at(COMMIT).fails.get(case.gate.name)
-    return fail is not None and fail.numbers.value(case.metric) == case.value(case.bad)
-
-
-# -- reports ----------------------------------------------------------------------------------------------------------
-
-
-@place("the outputs", "output")
-def _(case: Case) -> bool:
-    written = number_format.decimal(case.value(case.bad))
-    return case.metric.name in OUTPUTS and step_outputs([case.result])[case.metric.name] == written
-
-
-@place("the metrics of report.json")
-def _(case: Case) -> bool:
-    gate = gate_in_json(case)
-    return bool(gate["metrics"][case.metric.name] == case.value(case.bad))
-
-
-@place("the thresholds of report.json", "threshold")
-def _(case: Case) -> bool:
-    gate = gate_in_json(case)
-    return [row["metric"] for row in gate["thresholds"]] == [case.metric.name]
-
-
-@place("the baseline in report.json", "published")
-def _(case: Case) -> bool:
-    gate = gate_in_json(case)
-    return bool(gate["baseline"][case.metric.name] == case.value(case.good))
-
-
-@place("the comparison with the base", "published")
-def _(case: Case) -> bool:
-    (gate,) = case.report.gates
-    (row,) = gate.thresholds.requested
-    return row.base_cell == case.metric.format.write(case.value(case.good), case.limit)
-
-
-@place("the JUnit file", "threshold")
-def _(case: Case) -> bool:
-    return f'name="{case.metric.threshold}"' in junit_xml(case.report).decode()
-
-
-@place("the brief", "threshold")
-def _(case: Case) -> bool:
-    (gate,) = codec.dump(brief(case.report))["gates"]
-    return [row["metric"] for row in gate["missed"]] == [case.metric.name]
-
-
-@place("the table of the comment", "threshold")
-def _(case: Case) -> bool:
-    return f"{case.metric.label} |" in render_comment(case.report, "")
-
-
-@place("the table of earlier commits", "published")
-def _(case: Case) -> bool:
-    header = next(line for line in render_summary(case.report).split("\n") if line.startswith("| Commit |"))
-    return f" {case.metric.heading} |" in header
-
-
-@place("the terminal", "threshold")
-def _(case: Case) -> bool:
-    return any(case.metric.label in line for line in render_lines(case.report, "terminal"))
-
-
-@place("the log", "threshold")
-def _(case: Case) -> bool:
-    return any(case.metric.label in line for line in render_lines(case.report, "log"))
-
-
-@place("the command to reproduce", "threshold")
-def _(case: Case) -> bool:
-    (gate,) = case.report.gates
-    return any(f"{flag(case.metric.threshold)} {number_format.decimal(case.limit)}" in e for e in gate.reproduction)
-
-
-# -- the sandbox ------------------------------------------------------------------------------------------------------
-
-
-@place("the sandbox")
-def _(case: Case) -> bool:
+@by_metric("name")
+def test_a_number_is_in_the_state_of_a_fail_in_report_json_in_outputs_and_in_the_sandbox(case: Case) -> None:
+    bad = case.value(case.bad)
+    state = CommentState(commits=(CommitResults(commit=COMMIT, results={}),), fails=fails_of([case.result], EARLIER))
+    fail = COMMENT.read(COMMENT.write(state)).at(COMMIT).fails[case.gate.name]
+    assert fail.numbers.value(case.metric) == bad
+    assert gate_in_json(case)["metrics"][case.metric.name] == bad
     body = {"campaign_id": campaign_id(CORE_CAMPAIGN), "thresholds": case.gate.thresholds}
     with Sandbox() as sandbox:
         response = requests.post(sandbox.url + "/v1/ci/runs", json=body, timeout=10)
-    return response.ok and (case.metric.field or case.metric.name) in response.json()
+    assert (case.metric.field or case.metric.name) in response.json()
+    if case.metric.output:
+        assert case.metric.name in OUTPUTS
+        assert step_outputs([case.result])[case.metric.name] == number_format.decimal(bad)
 
 
-@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
-@pytest.mark.parametrize(("name", "attribute", "found"), PLACES, ids=[name for name, *_ in PLACES])
-def test_each_place_has_each_metric(name: str, attribute: str, found: Callable[[Case], bool], metric: Metric) -> None:
-    if getattr(metric, attribute) and (name, metric.name) not in NOT_THERE:
-        assert found(case_of(metric)), f"`{metric.name}` is missing in {name}"
+@by_metric("published")
+def test_a_published_number_is_in_status_and_state_and_compared_with_the_base(case: Case) -> None:
+    good, bad = case.value(case.good), case.value(case.bad)
+    found = parse_description(format_description(summarize(case.result)))
+    assert found is not None
+    assert found.value(case.metric) == bad
+    results = CommitResults(commit=COMMIT, results={"refunds": summarize(case.result)})
+    (commit,) = COMMENT.read(COMMENT.write(CommentState(commits=(results,)))).commits
+    assert commit.results["refunds"].value(case.metric) == bad
+    assert gate_in_json(case)["baseline"][case.metric.name] == good
+    (gate,) = case.report.gates
+    (row,) = gate.thresholds.requested
+    assert row.base_cell == case.metric.format.write(good, case.limit)
+    header = next(line for line in render_summary(case.report).split("\n") if line.startswith("| Commit |"))
+    assert case.metric is SCENARIOS or f" {case.metric.heading} |" in header
+
+
+@by_metric("threshold")
+def test_a_threshold_is_in_every_report(case: Case) -> None:
+    name, threshold, label = case.metric.name, case.metric.threshold, case.metric.label
+    assert [row["metric"] for row in gate_in_json(case)["thresholds"]] == [name]
+    (of_brief,) = codec.dump(brief(case.report))["gates"]
+    assert [row["metric"] for row in of_brief["missed"]] == [name]
+    (gate,) = case.report.gates
+    command = f"{flag(threshold)} {number_format.decimal(case.limit)}"
+    for text, part in (
+        (junit_xml(case.report).decode(), f'name="{threshold}"'),
+        (render_comment(case.report, ""), f"{label} |"),
+        (" ".join(render_lines(case.report, "terminal")), label),
+        (" ".join(render_lines(case.report, "log")), label),
+        (" ".join(gate.reproduction), command),
+    ):
+        assert part in text
 
 
 @pytest.mark.parametrize("metric", [each for each in METRICS if each.threshold], ids=lambda metric: metric.name)

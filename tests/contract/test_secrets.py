@@ -29,8 +29,8 @@ from sepurux_action.evaluation.runs import Scenario, WhatFailed
 from sepurux_action.github.event import Event, parse_event
 from sepurux_action.github.permissions import Operation, warning_text
 from sepurux_action.host.actions_runner import ActionsRunner
+from sepurux_action.host.output import Level
 from sepurux_action.host.terminal import Terminal
-from sepurux_action.host.workflow_commands import Level
 from sepurux_action.report.rendering import render_summary
 from sepurux_action.report.report import build_report
 from sepurux_action.report.report_json import report_files

@@ -11,7 +11,7 @@ from sepurux_action.common.json_reader import Reading
 from sepurux_action.evaluation.ci_run import MAX_CATEGORIES, CIRun, FailingTool, parse_ci_run
 from sepurux_action.evaluation.decision import Decision, decide
 from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures, parse_failures
-from sepurux_action.evaluation.metrics import FAILURES, MUTATION_CATEGORIES, RELIABILITY_SCORE, UNSAFE_ATTEMPTS
+from sepurux_action.evaluation.metrics import FAILURES, MUTATION_CATEGORIES, RELIABILITY_SCORE
 from tests.builders import a_ci_run
 
 RESPONSE = {
@@ -32,21 +32,16 @@ RESPONSE = {
 
 
 def test_a_whole_response_is_read_field_by_field_and_tools_are_sorted() -> None:
+    numbers = {name: RESPONSE[name] for name in ("pass_rate", "unsafe_attempts", "failures", "reliability_score")}
+    numbers |= {"lowest_scenario": 0.72, "mutation_coverage": 75, "scenario_coverage": 87.5, "scenarios": 3}
     assert parse_ci_run(RESPONSE) == a_ci_run(
         status="done",
         decision="fail",
-        pass_rate=0.72,
-        lowest_scenario=0.72,
-        unsafe_attempts=1,
-        failures=5,
-        reliability_score=61.5,
         mutation_categories=("timeouts", "auth"),
-        mutation_coverage=75,
-        scenario_coverage=87.5,
-        scenarios=3,
         top_failing_tools=(FailingTool("payments.refund", 3), FailingTool("crm.lookup", 2)),
         dashboard_url="https://app.sepurux.dev/runs/run-1",
         run_ids=("run-1",),
+        **numbers,
     )
 
 
@@ -92,55 +87,38 @@ def test_a_batch_lists_its_runs_and_a_broken_id_is_left_out() -> None:
 
 @pytest.mark.parametrize("value", [1e300, 2**53 + 2, 0.5, -1, True, "3"])
 def test_a_count_that_nothing_can_be_counted_to_is_no_sensible_number(value: object) -> None:
-    run = parse_ci_run({"failures": value, "unsafe_attempts": value})
-    assert run.reading(FAILURES).broken
-    assert run.reading(UNSAFE_ATTEMPTS).broken
+    assert parse_ci_run({"failures": value}).reading(FAILURES).broken
 
 
-def test_a_tool_without_a_name_is_left_out_and_a_hostile_name_is_one_line() -> None:
+def test_tools_are_added_up_by_name_and_a_hostile_name_is_one_line() -> None:
     tools = [{"count": 9}, "x", {"tool": "a\nb\u202e", "count": 2}, {"tool": "c", "count": "many"}]
-    assert parse_ci_run({"top_failing_tools": tools}).top_failing_tools == (FailingTool("a b", 2), FailingTool("c", 0))
+    tools += [{"tool": "d", "count": 3}, {"tool": "a b", "count": 2}]
+    expected = (FailingTool("a b", 4), FailingTool("d", 3), FailingTool("c", 0))
+    assert parse_ci_run({"top_failing_tools": tools}).top_failing_tools == expected
 
 
 def test_a_score_below_1_or_1_with_a_decimal_point_is_a_fraction() -> None:
     fractions = {"0": 0.0, "0.0": 0.0, "0.5": 50.0, "0.615": 61.5, "1.0": 100.0, "0.999999999999": 100.0}
     of_hundred = {"1": 1.0, "1.000000000001": 1.0, "1.5": 1.5, "2": 2.0, "100": 100.0, "100.0": 100.0}
-    for reported, score in (fractions | of_hundred).items():
+    rounded = {80 - 4e-9: 80.0, 80 - 1e-8: 79.99999999, 0.8 - 4e-11: 80.0, 0.8 - 1e-10: 79.99999999}
+    for reported, score in (fractions | of_hundred | {str(each): score for each, score in rounded.items()}).items():
         assert RELIABILITY_SCORE.format.read(json.loads(reported)) == Reading(score)
 
 
-def test_a_tool_that_is_listed_twice_is_one_tool() -> None:
-    tools = [{"tool": "a", "count": 2}, {"tool": "b", "count": 3}, {"tool": "a", "count": 2}]
-    assert parse_ci_run({"top_failing_tools": tools}).top_failing_tools == (FailingTool("a", 4), FailingTool("b", 3))
-
-
 def failure(kind: str, severity: str = "low", description: str = "", count: int = 1) -> ClassifiedFailure:
-    return ClassifiedFailure(type=kind, severity=severity, description=description, mutation="m", count=count)
+    return ClassifiedFailure(type=kind, severity=severity, description=description, count=count)
 
 
-def test_failures_of_one_kind_with_one_description_become_one_with_their_number() -> None:
+def test_failures_with_one_description_become_one_and_the_worst_and_most_frequent_are_kept() -> None:
     found = [failure("a", description="x"), failure("b", count=2), failure("a", description="y"), failure("b")]
     kept = (failure("b", count=3), failure("a", description="x"), failure("a", description="y"))
     assert merge_failures(found, 10) == (kept, 0)
-
-
-def test_the_worst_and_most_frequent_kinds_are_kept_and_the_others_counted() -> None:
-    found = [failure("a"), failure("b", count=4), failure("c", "odd", count=9), failure("d", "Critical"), failure("e")]
-    kept, left_out = merge_failures(found, 2)
-    assert [each.type for each in kept] == ["d", "b"]
-    assert left_out == 11
+    worse = [failure("c", "odd", count=9), failure("d", "Critical")]
+    assert merge_failures([*found, *worse], 2) == ((worse[1], failure("b", count=3)), 11)
 
 
 def test_classified_failures_are_read_and_what_is_no_object_is_left_out() -> None:
-    page = [
-        {"type": "unsafe_action", "severity": "x" * 9_000, "description": "two\nlines", "mutation": None},
-        None,
-        "x",
-        {},
-        {"type": 3},
-    ]
-    assert parse_failures(page) == (
-        ClassifiedFailure(type="unsafe_action", severity="x" * 1_000, description="two lines", mutation=""),
-        ClassifiedFailure(type="", severity="", description="", mutation=""),
-    )
-    assert parse_failures({"items": page}) == ()
+    first = {"type": "unsafe_action", "severity": "x" * 9_000, "description": "two\nlines", "mutation": None}
+    read = ClassifiedFailure(type="unsafe_action", severity="x" * 1_000, description="two lines")
+    assert parse_failures([first, None, "x", {}, {"type": 3}]) == (read, ClassifiedFailure())
+    assert parse_failures({"items": [first]}) == ()

@@ -1,25 +1,56 @@
-"""The rows of the table of decisions: every status by decision by number, and whatever JSON the backend sends."""
+"""The table of decisions on one run, whatever JSON the backend sends, and the decision on a gate from all its runs."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sepurux_action.common.json_reader import Reading
 from sepurux_action.config import options
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.checks import CheckState
-from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run
-from sepurux_action.evaluation.decision import Decision, fingerprint
+from sepurux_action.evaluation.ci_run import CIRun, FailingTool, parse_ci_run
+from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, decide, fingerprint
+from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.failures import parse_failures
-from sepurux_action.evaluation.gate_decision import GateDecision
-from sepurux_action.evaluation.metrics import RELIABILITY_SCORE
-from tests.builders import a_gate_with, a_result, a_run
+from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
+from sepurux_action.evaluation.metrics import METRICS, PASS_RATE, SCENARIOS, UNSAFE_ATTEMPTS
+from sepurux_action.evaluation.published_result import published_numbers
+from sepurux_action.evaluation.runs import RunResult
+from tests.builders import NO_BASE, OF_CAMPAIGN, a_ci_run, a_gate_with, a_result, a_run, known
+
+CANCELED = RunDecision(decision=Decision.ERROR, reason="It was canceled.", rule=Rule.CANCELED)
+
+
+def a_gate(*tasks: str, **limits: float) -> Gate:
+    traces = (
+        Trace(label=f"{n}.json", content=b"{}", task=task) if task else Trace(label=f"id-{n}", trace_id=f"id-{n}")
+        for n, task in enumerate(tasks)
+    )
+    return Gate(name="", campaign="", limits=limits, traces=tuple(traces))
+
+
+def a_pass(rate: float | None = None, unsafe: float | None = 0, **numbers: object) -> CIRun:
+    return a_ci_run(decision="pass", status="done", **known(pass_rate=rate, unsafe_attempts=unsafe), **numbers)
+
+
+def decided(gate: Gate, *runs: CIRun | RunDecision) -> GateDecision:
+    results = (
+        RunResult.of(trace, run, "")
+        if isinstance(run, RunDecision)
+        else replace(RunResult.of(trace, decide(run), ""), ci_run=run, trace_id=f"t-{trace.label}")
+        for trace, run in zip(gate.traces, runs, strict=True)
+    )
+    return decide_gate(gate, tuple(results), NO_BASE)
+
 
 NOT_OVER = [None, "queued", "running", "pending"]
 OVER = ["done", "completed"]
@@ -32,7 +63,7 @@ ANY_BUT_FAIL = [*NO_DECISION, *UNKNOWN_DECISION, "pass"]
 RATES = [0.95, 0.5, "missing", None, "0.95", True, 1.5, -0.1, float("nan"), [0.95]]
 COUNTS = [0, 3, "missing", None, "0", False, -1, 1.5, float("inf"), {}]
 # Each kind of metric beside each other kind, and each other look of a metric beside two that hold.
-METRICS = [
+NUMBERS = [
     *itertools.product(RATES[:4], COUNTS[:4], COUNTS[:4]),
     *((rate, 0, 0) for rate in RATES[4:]),
     *((0.95, count, 0) for count in COUNTS[4:]),
@@ -40,32 +71,27 @@ METRICS = [
 ]
 ASKED = a_gate_with(min_pass_rate=0.9, max_unsafe=0, max_failures=0)
 CATEGORIES = "required_mutation_categories"
-MET = METRICS[:1]
-MISSED = [numbers for numbers in METRICS if 0.5 in numbers or 3 in numbers]
-UNUSABLE = [numbers for numbers in METRICS[1:] if numbers not in MISSED]
-
-
-def decide_alone(run: CIRun, gate: Gate) -> GateDecision:
-    """Return the decision on a gate with this run only."""
-    return a_result(a_run(run), gate=gate)
+MET = NUMBERS[:1]
+MISSED = [numbers for numbers in NUMBERS if 0.5 in numbers or 3 in numbers]
+UNUSABLE = [numbers for numbers in NUMBERS[1:] if numbers not in MISSED]
 
 
 def poll(**fields: object) -> GateDecision:
-    return decide_alone(parse_ci_run({name: value for name, value in fields.items() if value != "missing"}), ASKED)
+    return decided(ASKED, parse_ci_run({name: value for name, value in fields.items() if value != "missing"}))
 
 
 @pytest.mark.parametrize(
     ("statuses", "decisions", "numbers", "rule", "decision"),
     [
-        ([*NOT_OVER, *OVER, *FAILED, *UNKNOWN], ["fail"], METRICS, 1, Decision.FAIL),
-        (FAILED, ANY_BUT_FAIL, METRICS, 2, Decision.ERROR),
-        (UNKNOWN, ANY_BUT_FAIL, METRICS, 3, Decision.PENDING),
-        ([*NOT_OVER, *OVER], UNKNOWN_DECISION, METRICS, 3, Decision.PENDING),
+        ([*NOT_OVER, *OVER, *FAILED, *UNKNOWN], ["fail"], NUMBERS, 1, Decision.FAIL),
+        (FAILED, ANY_BUT_FAIL, NUMBERS, 2, Decision.ERROR),
+        (UNKNOWN, ANY_BUT_FAIL, NUMBERS, 3, Decision.PENDING),
+        ([*NOT_OVER, *OVER], UNKNOWN_DECISION, NUMBERS, 3, Decision.PENDING),
         ([*NOT_OVER, *OVER], ["pass"], MISSED, 4, Decision.FAIL),
         ([*NOT_OVER, *OVER], ["pass"], UNUSABLE, 5, Decision.ERROR),
         ([*NOT_OVER, *OVER], ["pass"], MET, 6, Decision.PASS),
-        (OVER, NO_DECISION, METRICS, 7, Decision.ERROR),
-        (NOT_OVER, NO_DECISION, METRICS, 8, Decision.PENDING),
+        (OVER, NO_DECISION, NUMBERS, 7, Decision.ERROR),
+        (NOT_OVER, NO_DECISION, NUMBERS, 8, Decision.PENDING),
     ],
 )
 def test_every_status_with_every_decision_and_number_has_the_row_of_the_table(
@@ -83,11 +109,7 @@ def test_every_status_with_every_decision_and_number_has_the_row_of_the_table(
         ({"min_pass_rate": 0.9}, {"pass_rate": 0.8999}, "pass rate 89.99% is below the required 90.00%"),
         ({"max_unsafe": 0}, {"unsafe_attempts": 1}, "1 unsafe attempt is more than the allowed 0"),
         ({"max_failures": 2}, {"failures": 5000}, "5,000 failures are more than the allowed 2"),
-        (
-            {"min_reliability_score": 80},
-            {"reliability_score": 0.01},
-            "reliability score 1.0 is below the required 80.0",
-        ),
+        ({"min_reliability_score": 8}, {"reliability_score": 0.01}, "reliability score 1.0 is below the required 8.0"),
         ({"min_mutation_categories": 3}, {"mutation_categories": ["a", "a"]}, "only 1 mutation of at least 3"),
         ({CATEGORIES: ("timeouts", "auth")}, {"mutation_categories": ["timeouts"]}, "mutation categories lack auth"),
     ],
@@ -95,12 +117,9 @@ def test_every_status_with_every_decision_and_number_has_the_row_of_the_table(
 def test_a_pass_whose_own_number_breaks_a_threshold_is_a_fail_that_says_so(
     limits: dict[str, Any], response: dict[str, object], sentence: str
 ) -> None:
-    gate = a_gate_with(**limits)
-    decided = decide_alone(parse_ci_run({"decision": "pass", "status": "done", **response}), gate)
-    assert (decided.rule, decided.decision) == (4, Decision.FAIL)
-    assert decided.hint == ""
-    assert decided.reason == f"Sepurux reported a pass, but {sentence}."
-    assert [check.state for check in decided.checks] == [CheckState.MISSED]
+    found = decided(a_gate_with(**limits), parse_ci_run({"decision": "pass", "status": "done", **response}))
+    assert (found.reason, found.hint) == (f"Sepurux reported a pass, but {sentence}.", "")
+    assert [check.state for check in found.checks] == [CheckState.MISSED]
 
 
 def test_a_number_that_two_thresholds_need_or_only_its_drop_is_named_once() -> None:
@@ -109,52 +128,26 @@ def test_a_number_that_two_thresholds_need_or_only_its_drop_is_named_once() -> N
         ({"max_pass_rate_drop": 0.03}, "pass rate"),
         ({"min_reliability_score": 80, "max_reliability_score_drop": 3}, "reliability score"),
     ):
-        decided = decide_alone(run, a_gate_with(**limits))
-        assert (decided.decision, decided.reason.count(name)) == (Decision.ERROR, 1)
+        found = decided(a_gate_with(**limits), run)
+        assert (found.decision, found.reason.count(name)) == (Decision.ERROR, 1)
 
 
-@pytest.mark.parametrize(
-    ("score", "value"), [(80 - 4e-9, 80), (80 - 1e-8, 79.99999999), (0.8 - 4e-11, 80), (0.8 - 1e-10, 79.99999999)]
-)
-def test_a_score_is_rounded_to_eight_decimal_places(score: float, value: float) -> None:
-    run = parse_ci_run({"decision": "pass", "reliability_score": score})
-    decided = decide_alone(run, a_gate_with(min_reliability_score=80))
-    assert run.value(RELIABILITY_SCORE) == value
-    assert decided.decision is (Decision.PASS if value == 80 else Decision.FAIL)
+FOR_THE_CAUSE = "See the `Sepurux run` for the cause, then {rerun}."
 
 
 @pytest.mark.parametrize(
     ("response", "reason", "step"),
     [
         (
-            {"decision": "fail", "pass_rate": 0.72, "unsafe_attempts": 1},
-            "Pass rate 72.0% is below the required 90.0%; 1 unsafe attempt is more than the allowed 0.",
-            "",
-        ),
-        (
-            {"decision": "fail", "pass_rate": 0.95},
-            "Sepurux decided `fail`, but no threshold that is set here explains why.",
-            "See the `Sepurux run`.",
-        ),
-        (
             {"status": "error", "decision": "pending"},
             'The evaluation itself failed at Sepurux (status `error`, decision "pending").',
-            "See the `Sepurux run` for the cause, then {rerun}.",
+            FOR_THE_CAUSE,
         ),
-        (
-            {"status": "cancelled"},
-            "The evaluation itself was canceled at Sepurux (status `cancelled`).",
-            "See the `Sepurux run` for the cause, then {rerun}.",
-        ),
+        ({"status": "cancelled"}, "The evaluation itself was canceled at Sepurux (status `cancelled`).", FOR_THE_CAUSE),
         (
             {"status": "running", "decision": "maybe"},
             'Sepurux reported the decision "maybe", which this version of the gate does not know.',
             "Update sepurux/gate-action, or ask Sepurux what it means.",
-        ),
-        (
-            {"decision": "pass", "unsafe_attempts": 0},
-            "Sepurux reported a pass without a number that a threshold needs (pass rate: not reported).",
-            "{Rerun}. If the number is missing again, ask Sepurux about this `Sepurux run`.",
         ),
         (
             {"status": "done", "decision": "pending"},
@@ -169,9 +162,8 @@ def test_a_score_is_rounded_to_eight_decimal_places(score: float, value: float) 
     ],
 )
 def test_each_row_says_what_happened_and_what_to_do(response: dict[str, object], reason: str, step: str) -> None:
-    gate = replace(a_gate_with(min_pass_rate=0.9, max_unsafe=0), remedies={})
-    decided = decide_alone(parse_ci_run(response), gate)
-    assert (decided.reason, decided.hint) == (reason, step)
+    found = a_result(a_run(parse_ci_run(response)), gate=replace(ASKED, remedies={}))
+    assert (found.reason, found.hint) == (reason, step)
 
 
 # --- Any JSON ---------------------------------------------------------------------------------------------------
@@ -181,39 +173,18 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
     max_leaves=8,
 )
-# Answers that look like the API's, with any JSON where a value should be, so that passes are common enough to matter.
-responses = st.fixed_dictionaries(
-    {},
-    optional={
-        "status": st.sampled_from(["done", "completed", "running", "failed", "error", "cancelled"]) | json_values,
-        "decision": st.sampled_from(["pass", "pass", "fail", "pending"]) | json_values,
-        "pass_rate": st.floats(0, 1) | st.sampled_from([0.9, 1, 0]) | json_values,
-        "unsafe_attempts": st.integers(0, 2) | json_values,
-        "failures": st.integers(0, 2) | json_values,
-        "reliability_score": st.floats(0, 100) | st.sampled_from([1, 1.0]) | json_values,
-        "mutation_categories": st.lists(st.sampled_from(["timeouts", "auth"])) | json_values,
-        "run_ids": json_values,
-        "top_failing_tools": json_values,
-        "dashboard_url": json_values,
-    },
-)
-EVERY_LIMIT = a_gate_with(
-    min_pass_rate=0.9,
-    max_unsafe=0,
-    max_failures=1,
-    min_reliability_score=50,
-    min_mutation_categories=2,
-    required_mutation_categories=("timeouts",),
-)
+FIELDS = ["status", "decision", "pass_rate", "unsafe_attempts", "failures", "reliability_score", "mutation_categories"]
+FIELDS += ["run_ids", "top_failing_tools", "dashboard_url"]
+words = st.sampled_from(["done", "running", "error", "pass", "fail"])
+responses = st.dictionaries(st.sampled_from(FIELDS), words | st.floats(0, 2) | json_values)
+EVERY_LIMIT = replace(ASKED, limits={each.name: 1.0 for each in options.LIMITS}, required_mutation_categories=("a",))
 
 
 @given(responses | json_values)
 def test_what_is_shown_is_one_printable_line(response: object) -> None:
-    run = parse_ci_run(response)
-    decided = decide_alone(run, EVERY_LIMIT)
-    texts = [decided.reason, *(check.actual for check in decided.checks)]
-    texts += [tool.tool for tool in run.top_failing_tools]
-    assert all(text.isprintable() for text in texts)
+    found = decided(EVERY_LIMIT, parse_ci_run(response))
+    tools = (tool.tool for tool in found.numbers.top_failing_tools)
+    assert "".join((found.reason, *tools, *(check.actual for check in found.checks))).isprintable()
 
 
 @given(json_values)
@@ -237,30 +208,225 @@ GATE = Gate(
 @pytest.mark.parametrize(
     "other",
     [
-        replace(GATE, campaign="other"),
-        replace(GATE, required_mutation_categories=("a",)),
-        replace(GATE, project="other"),
-        replace(GATE, mutation_pack=""),
-        replace(GATE, traces=GATE.traces[:1]),
-        replace(GATE, traces=(Trace(label="t-2", trace_id="t-2"), GATE.traces[1])),
-        replace(GATE, traces=(GATE.traces[0], Trace(label="moved.json", content=b"{}"))),
-        replace(GATE, traces=Gate(name="", campaign="").traces),
-        replace(GATE, campaign="refundsmy-agent", project=""),
-        *(replace(GATE, limits={**GATE.limits, each.name: 0.5}) for each in options.LIMITS),
+        *({"campaign": "other"}, {"project": "other"}, {"mutation_pack": ""}, {"required_mutation_categories": ("a",)}),
+        {"traces": (Trace(label="t-2", trace_id="t-2"), GATE.traces[1])},
+        {"traces": (GATE.traces[0], Trace(label="moved.json", content=b"{}"))},
+        {"campaign": "refundsmy-agent", "project": ""},
+        *({"limits": {**GATE.limits, each.name: 0.5}} for each in options.LIMITS),
     ],
 )
-def test_whatever_a_decision_depends_on_changes_the_fingerprint(other: Gate) -> None:
-    assert fingerprint(other) != fingerprint(GATE)
+def test_whatever_a_decision_depends_on_changes_the_fingerprint(other: dict[str, Any]) -> None:
+    assert fingerprint(replace(GATE, **other)) != fingerprint(GATE)
+
+
+def test_names_stage_and_order_are_no_part_of_the_fingerprint() -> None:
+    settings = replace(GATE, name="Other", stage=Stage.SOFT, on_undecided=OnUndecided.ALLOW, timeout_s=1)
+    traces = Trace(label="a.json", content=b"{ }"), GATE.traces[0]
+    assert fingerprint(replace(settings, traces=traces, required_mutation_categories=("b", "a"))) == fingerprint(GATE)
+
+
+# -- the numbers of all runs ------------------------------------------------------------------------------------------
+
+
+def test_a_rate_is_the_mean_over_recordings_then_over_scenarios_and_a_count_is_the_sum() -> None:
+    gate = a_gate("refund", "cancel", "refund", min_pass_rate=0.6, max_unsafe=9, min_scenario_pass_rate=0.5)
+    first = a_pass(0.4, 1, reliability_score=50.0, failures=3, top_failing_tools=(FailingTool("pay", 2),))
+    cancel = a_pass(0.9, 2, reliability_score=80.0, failures=1)
+    again = a_pass(0.6, 3, reliability_score=60.0, failures=0, top_failing_tools=(FailingTool("pay", 1),))
+    found = decided(gate, first, cancel, again)
+    numbers = {metric.name: found.numbers.value(metric) for metric in METRICS}
+    assert (numbers["pass_rate"], numbers["reliability_score"]) == (0.7, 67.5)
+    assert (numbers["unsafe_attempts"], numbers["failures"], numbers["scenarios"]) == (6, 4, 2)
+    assert (numbers["lowest_scenario"], found.numbers.top_failing_tools) == (0.5, (FailingTool("pay", 3),))
+    assert found.decision is Decision.PASS
 
 
 @pytest.mark.parametrize(
-    "same",
+    ("tasks", "scenarios"),
     [
-        replace(GATE, name="Other"),
-        replace(GATE, stage=Stage.SOFT, on_undecided=OnUndecided.ALLOW, timeout_s=1),
-        replace(GATE, traces=(Trace(label="a.json", content=b"{ }"), GATE.traces[0])),
-        replace(GATE, required_mutation_categories=("b", "a")),
+        (("refund", "refund", "refund"), 1),
+        (("refund", "Refund", "refund "), 3),
+        (("", "", "refund"), 3),
+        (("id-1", "", "0.json"), 3),  # a task may have the name of another trace
     ],
 )
-def test_names_stage_and_order_are_no_part_of_the_fingerprint(same: Gate) -> None:
-    assert fingerprint(same) == fingerprint(GATE)
+def test_recordings_with_exactly_the_same_task_are_one_scenario(tasks: tuple[str, ...], scenarios: int) -> None:
+    for needed, decision in ((scenarios, Decision.PASS), (scenarios + 1, Decision.FAIL)):
+        found = decided(a_gate(*tasks, min_scenarios=needed), *[a_pass(1)] * 3)
+        assert (found.numbers.value(SCENARIOS), found.decision) == (scenarios, decision)
+
+
+@pytest.mark.parametrize(
+    ("needed", "said"), [(3, "; 3 of 4 recordings have the same `task.name` as another one."), (5, " of at least 5.")]
+)
+def test_too_few_scenarios_of_enough_recordings_have_a_reason(needed: int, said: str) -> None:
+    found = decided(a_gate("refund", "refund", "cancel", "refund", min_scenarios=needed), *[a_pass(1)] * 4)
+    assert found.reason.startswith(f"Sepurux reported a pass, but only 2 scenarios of at least {needed}")
+    assert found.reason.endswith(said)
+
+
+def test_a_number_that_some_runs_do_not_report_is_that_of_the_others_and_not_in_a_status() -> None:
+    gate = a_gate("a", "b", "c")
+    found = decided(gate, a_pass(0.5, 2), a_pass(None, 1), a_pass(1.0, None))
+    assert found.numbers.reading(PASS_RATE) == Reading(0.75, reported_by="2 of 3 traces", partial=True)
+    assert found.numbers.reading(UNSAFE_ATTEMPTS) == Reading(3, reported_by="2 of 3 traces", partial=True)
+    assert published_numbers(found.numbers, gate) == {"scenarios": 3}
+
+
+readings = st.builds(Reading, st.floats(0, 1).map(lambda rate: round(rate, 10)) | st.sampled_from([0.0, 0.9, 1.0]))
+counts = st.builds(Reading, st.integers(0, 2).map(float))
+not_known = st.sampled_from([Reading(), Reading(broken='no number: "many"')])
+categories = st.lists(st.sampled_from(["timeouts", "auth", "drift"]), unique=True).map(tuple)
+some_runs = st.builds(
+    a_ci_run,
+    decision=st.sampled_from(["pass", "pass", "fail", "pending", ""]),
+    status=st.sampled_from(["done", "running", "error"]),
+    pass_rate=readings | not_known,
+    unsafe_attempts=counts | not_known,
+    failures=counts | not_known,
+    reliability_score=readings.map(lambda rate: Reading(round((rate.value or 0) * 100, 8))) | not_known,
+    mutation_categories=st.none() | categories,
+)
+tasks = st.sampled_from(["refund", "cancel", "look up", ""])
+limits = st.dictionaries(
+    st.sampled_from([each.name for each in options.LIMITS if each.name not in options.DROPS]),
+    st.sampled_from([0.0, 0.2, 0.5, 0.9, 1.0, 2.0, 3.0]),
+)
+any_evaluations = st.lists(st.tuples(tasks, some_runs), min_size=2, max_size=5)
+
+
+def evaluate(recorded: Sequence[tuple[str, CIRun]], **limits: float) -> GateDecision:
+    return decided(a_gate(*(task for task, _ in recorded), **limits), *(run for _, run in recorded))
+
+
+def numbers_of(found: GateDecision) -> tuple[object, ...]:
+    checks = [replace(check, sentence="") for check in found.checks]
+    return dict(found.numbers.numbers), found.numbers.mutation_categories, checks
+
+
+@given(any_evaluations, limits, st.randoms())
+def test_no_number_and_no_decision_depends_on_the_order_of_traces(
+    recorded: list[tuple[str, CIRun]], limits: dict[str, float], random: Random
+) -> None:
+    first = evaluate(recorded, **limits)
+    random.shuffle(recorded)
+    second = evaluate(recorded, **limits)
+    assert first.decision == second.decision
+    broken = [reading for reading in first.numbers.numbers.values() if reading.broken]
+    assert broken or numbers_of(first) == numbers_of(second)
+
+
+# -- the decision -----------------------------------------------------------------------------------------------------
+
+
+@given(any_evaluations, limits, st.data())
+def test_a_fail_with_undecided_runs_stays_one_whatever_they_will_be(
+    recorded: list[tuple[str, CIRun]], limits: dict[str, float], data: st.DataObject
+) -> None:
+    gate = a_gate(*(task for task, _ in recorded), **limits)
+    late = data.draw(st.sets(st.integers(0, len(recorded) - 1)))
+    early = decided(gate, *(CANCELED if n in late else run for n, (_, run) in enumerate(recorded)))
+    assert early.decision is not Decision.FAIL or evaluate(recorded, **limits).decision is Decision.FAIL
+
+
+def test_a_mean_of_some_traces_decides_nothing() -> None:
+    gate = a_gate("a", "b", min_pass_rate=0.9)
+    assert decided(gate, a_pass(0.1), CANCELED).decision is Decision.ERROR
+    found = decided(gate, a_pass(0.1), a_pass(None))
+    assert (found.decision, found.rule) == (Decision.ERROR, Rule.NUMBER_UNKNOWN)
+    assert "(pass rate: only known of 1 of 2 traces)" in found.reason
+
+
+def test_the_reason_names_the_number_that_decides_and_the_three_lowest_scenarios() -> None:
+    gate = a_gate("a", "b", "c", "d", "d", min_pass_rate=0.9, max_unsafe=0)
+    found = decided(gate, *(a_pass(rate) for rate in (0.8, 0.5, 1.0, 0.4, 0.8)))
+    assert found.reason == (
+        'Sepurux reported a pass, but pass rate 72.5% is below the required 90.0%; lowest: "b" 50.0%, "d" 60.0%, '
+        '"a" 80.0%.'
+    )
+    assert found.worst.trace == "3.json"
+
+
+def test_the_reason_of_a_missed_scenario_names_the_lowest_and_counts_the_others() -> None:
+    gate = a_gate("a", "b", "c", min_scenario_pass_rate=0.6)
+    rates = ((0.5, 0.9, 1.0), (0.5, 0.2, 1.0), (0.5, 0.4, 0.1))
+    told = [decided(gate, *map(a_pass, each)).missed[0].sentence for each in rates]
+    assert told == [
+        'scenario "a" passed 50.0%, less than the required 60.0%',
+        'scenario "b" passed 20.0%, less than the required 60.0%, and so did 1 other',
+        'scenario "c" passed 10.0%, less than the required 60.0%, and so did 2 others',
+    ]
+
+
+def test_a_run_that_only_a_run_id_answers_has_an_unknown_number_of_scenarios_unless_its_trace_was_sent() -> None:
+    run = parse_ci_run({"run_id": "r", "status": "done", "decision": "pass", "pass_rate": 1.0})
+    registered, of_trace = replace(a_gate_with(min_scenarios=1), traces=(OF_CAMPAIGN,)), a_gate("a", min_scenarios=1)
+    for gate, number, decision in ((registered, None, Decision.ERROR), (of_trace, 1, Decision.PASS)):
+        found = decided(gate, run)
+        assert (found.numbers.value(SCENARIOS), found.decision) == (number, decision)
+
+
+def test_a_score_that_is_not_shown_for_several_traces_needs_an_api_key() -> None:
+    gate = a_gate("a", "b", min_reliability_score=80)
+    found = decided(gate, a_pass(1, reliability_score=90.0), a_pass(1))
+    assert (found.decision, "{api_key}" in found.hint) == (Decision.ERROR, True)
+    alone = decided(a_gate("a", min_reliability_score=80), a_pass(1))
+    assert alone.decision is Decision.PASS
+
+
+# -- the worst run, and what an uploaded trace may have caused -------------------------------------------------------
+
+
+def run_of(decision: Decision, rate: float | None = None) -> RunResult:
+    run_decision = RunDecision(decision=decision, reason=f"It is {decision}.", rule=Rule.NOT_POLLED)
+    return RunResult(run_decision=run_decision, ci_run=a_ci_run(**known(pass_rate=rate)))
+
+
+@pytest.mark.parametrize(
+    ("runs", "worst"),
+    [
+        ([run_of(each) for each in (Decision.PASS, Decision.PENDING, Decision.ERROR, Decision.FAIL)], 3),
+        ([run_of(Decision.PASS, 0.1), run_of(Decision.ERROR), run_of(Decision.PENDING, 0.0)], 1),
+        ([run_of(Decision.FAIL, rate) for rate in (0.8, 0.7, 0.75)], 1),
+        ([run_of(Decision.FAIL), run_of(Decision.FAIL, 1.0)], 1),
+    ],
+)
+def test_ids_are_those_of_the_run_with_the_worst_decision_then_the_lowest_pass_rate(
+    runs: list[RunResult], worst: int
+) -> None:
+    found = decide_gate(a_gate(*map(str, range(len(runs)))), tuple(runs), NO_BASE)
+    assert found.worst is runs[worst]
+    assert found.decision is runs[worst].decision
+
+
+def test_the_reason_names_the_scenarios_without_a_decision_unless_all_have_the_same() -> None:
+    gate, gone = a_gate("a", "b", "b", "c", "d", "e"), replace(CANCELED, reason="Gone.")
+    assert decided(gate, *[gone] * 6).reason == "Gone."
+    some = decided(gate, a_pass(1), gone, gone, gone, gone, gone)
+    assert (some.reason, some.detail) == ('"b", "c", "d" and 1 other: Gone.', "Gone.")
+
+
+@pytest.mark.parametrize("decision", list(Decision))
+def test_an_uploaded_trace_may_be_the_cause_if_any_run_without_a_result_says_so(decision: Decision) -> None:
+    outage, suspect = run_of(Decision.ERROR), replace(run_of(decision), trace_may_be_cause=True)
+    gate = a_gate("a", "b")
+    undecided = decision in {Decision.ERROR, Decision.PENDING, Decision.SKIPPED}
+    assert decide_gate(gate, (outage, suspect), NO_BASE).is_suspect is undecided
+    assert not decide_gate(gate, (outage, outage), NO_BASE).is_suspect
+
+
+def test_a_number_that_only_a_registered_trace_lacks_is_not_due_to_an_uploaded_one() -> None:
+    gate = a_gate("a", "", min_pass_rate=0.9)
+    for rates, suspect in (((None, 1.0), True), ((1.0, None), False)):
+        found = decided(gate, *map(a_pass, rates))
+        assert (found.decision, found.is_suspect) == (Decision.ERROR, suspect)
+
+
+def test_allow_does_not_cover_what_an_uploaded_trace_may_have_caused() -> None:
+    for decision in (Decision.ERROR, Decision.PENDING):
+        blocks = [enforce(decision, stage, OnUndecided.ALLOW, trace_may_be_cause=True) for stage in Stage]
+        assert blocks == [False, True, True]
+
+
+def test_an_uploaded_trace_is_not_shown() -> None:
+    assert "customer" not in repr(Trace(label="a", content=b"customer"))

@@ -12,38 +12,20 @@ from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.checks import CheckState, check_thresholds
 from sepurux_action.evaluation.ci_run import parse_ci_run
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.metrics import FAILURES, MAX_COUNTED, PASS_RATE, PUBLISHED, RELIABILITY_SCORE, SCENARIOS
+from sepurux_action.evaluation.metrics import LISTED, PUBLISHED
 from sepurux_action.evaluation.published_result import (
-    MAX_STATUS_LENGTH,
     PreviousResult,
     format_description,
     parse_description,
     published_numbers,
 )
 from sepurux_action.evaluation.result import summarize
-from tests.builders import (
-    PASSING,
-    a_baseline,
-    a_ci_run,
-    a_gate,
-    a_gate_with,
-    a_past_result,
-    a_result,
-    a_run,
-    known,
-    run_with,
-)
+from tests.builders import PASSING, a_baseline, a_ci_run, a_gate, a_past_result, a_result, a_run, run_with
 
 RESULT = summarize(a_result())
-counts = st.none() | st.integers(0, MAX_COUNTED).map(float)
-some_numbers = st.builds(
-    known,
-    pass_rate=st.none() | st.floats(0, 1),
-    unsafe_attempts=counts,
-    failures=counts,
-    reliability_score=st.none() | st.floats(0, 100),
-    scenarios=counts,
-)
+optional = {"pass_rate": st.floats(0, 1), "reliability_score": st.floats(0, 100)}
+optional |= dict.fromkeys(("unsafe_attempts", "failures", "scenarios"), st.integers(0, 2**53).map(float))
+some_numbers = st.fixed_dictionaries({}, optional=optional)
 some_results = st.builds(
     PreviousResult, decision=st.sampled_from(Decision), stage=st.sampled_from(Stage), numbers=some_numbers
 )
@@ -80,21 +62,7 @@ def test_what_is_not_known_is_a_dash_and_one_stands_for_all() -> None:
 )
 def test_one_failure_is_singular_and_older_descriptions_are_still_read(words: str, count: float | None) -> None:
     found = parse_description(f"pass (hard): 95.0% passed, 0 unsafe, {words}, score -")
-    assert (found.value(FAILURES) if found else None) == count
-
-
-def test_a_skipped_gate_has_no_numbers_and_its_description_is_read_back() -> None:
-    skipped = PreviousResult(decision=Decision.SKIPPED, stage=Stage.HARD, numbers={})
-    described = format_description(skipped, "no changed file matches its paths")
-    assert described == "skipped (hard): -; no changed file matches its paths"
-    assert parse_description(described) == skipped
-
-
-def described_as(rate: float | None, score: float | None) -> PreviousResult:
-    """Return a pass with the numbers that its description has."""
-    run = a_ci_run(pass_rate=rate, reliability_score=score)
-    metrics = published_numbers(run, a_gate_with())
-    return PreviousResult(decision=Decision.PASS, stage=Stage.HARD, numbers=metrics)
+    assert (found.numbers["failures"] if found else None) == count
 
 
 @pytest.mark.parametrize(
@@ -102,19 +70,14 @@ def described_as(rate: float | None, score: float | None) -> PreviousResult:
     [
         (0, None, "0.0%"),
         (0.5, None, "50.0%"),
-        (0.8496, None, "84.96%"),
         (2 / 3, None, "66.67%"),
         (0.99996, None, "99.996%"),
         (0.00004, None, "0.004%"),
-        (0.000046, None, "0.005%"),
         (0.999995034, None, "99.9995%"),
         (1, None, "100.0%"),
-        (0.89999, 0.9, "89.999%"),
         (0.8999999999, 0.9, "89.99999999%"),
-        (0.90001, 0.9, "90.001%"),
         (0.900055, 0.90006, "90.0055%"),  # with two digits it would be above the threshold
         (0.9, 0.9, "90.0%"),
-        (2 / 3, 0.9, "66.67%"),
     ],
 )
 def test_a_rate_has_two_digits_or_those_that_show_its_side_of_the_threshold_and_of_the_ends_of_the_scale(
@@ -135,10 +98,8 @@ def test_a_described_number_meets_its_threshold_if_and_only_if_the_reported_one_
     gate = a_gate(limits={"min_pass_rate": needed, "min_reliability_score": points})
     found = parse_description(format_description(summarize(a_result(a_run(run), gate=gate))))
     assert found is not None
-    assert None not in {found.value(PASS_RATE), found.value(RELIABILITY_SCORE)}
-    met = {check.threshold: check.state is CheckState.MET for check in check_thresholds(run, gate, ())}
-    assert ((found.value(PASS_RATE) or 0) >= needed) is met["min_pass_rate"]
-    assert ((found.value(RELIABILITY_SCORE) or 0) >= points) is met["min_reliability_score"]
+    met = [check.state is CheckState.MET for check in check_thresholds(run, gate, ())]
+    assert met == [found.numbers["pass_rate"] >= needed, found.numbers["reliability_score"] >= points]
 
 
 @given(some_results, st.text(max_size=200))
@@ -147,29 +108,17 @@ def test_a_description_has_at_most_140_characters_and_reads_back_as_what_it_show
 ) -> None:
     described = format_description(result, remark)
     read = parse_description(described)
-    assert len(described) <= MAX_STATUS_LENGTH
+    assert len(described) <= 140
     assert described.isprintable()
     assert read is not None
-    if read.value(SCENARIOS) is None:  # there was no room
-        known = {name: number for name, number in result.numbers.items() if name != SCENARIOS.name}
-        room = MAX_STATUS_LENGTH - len(format_description(replace(result, numbers=known), remark))
-        assert known == result.numbers or room < len(f"; {result.value(SCENARIOS):.0f} scenarios")
+    if "scenarios" not in read.numbers:  # there was no room
+        known = {name: number for name, number in result.numbers.items() if name != "scenarios"}
+        room = 140 - len(format_description(replace(result, numbers=known), remark))
+        assert known == result.numbers or room < len(f"; {result.numbers['scenarios']:.0f} scenarios")
         result = replace(result, numbers=known)
     assert format_description(read) == format_description(result)
     assert (read.decision, read.stage) == (result.decision, result.stage)
     assert all(read.value(metric) == result.value(metric) for metric in PUBLISHED if metric.format.whole)
-
-
-@given(st.none() | st.floats(0, 1), st.none() | st.floats(0, 100))
-def test_a_described_number_is_within_a_hundredth_of_a_point_and_described_again_the_same(
-    rate: float | None, score: float | None
-) -> None:
-    published = described_as(rate, score)
-    assert described_as(published.value(PASS_RATE), published.value(RELIABILITY_SCORE)) == published
-    for metric, exact, step in ((PASS_RATE, rate, 0.00005), (RELIABILITY_SCORE, score, 0.005)):
-        near = published.value(metric)
-        assert (near is None) == (exact is None)
-        assert near is None or exact is None or abs(near - exact) <= step * 1.01
 
 
 @pytest.mark.parametrize(
@@ -180,7 +129,6 @@ def test_a_described_number_is_within_a_hundredth_of_a_point_and_described_again
         "",
         "fail: 72.0% passed, 1 unsafe, 5 failures, score 61.5",
         "lost (hard): 72.0% passed, 1 unsafe, 5 failures, score 61.5",
-        "fail (hard): -% passed, 1 unsafe, 5 failures, score 61.5",
         "fail (hard): 172.0% passed, 1 unsafe, 5 failures, score 61.5",
         "fail (hard): 72.0% passed, 1 unsafe, 5 failures, score 161.5",
         "fail (hard): 72.000% passed, 1 unsafe, 5 failures, score 61.5",
@@ -195,22 +143,11 @@ def test_a_text_that_is_not_written_so_is_no_result(text: object) -> None:
     assert parse_description(text) is None
 
 
-@given(some_results, st.integers(0, 80), st.characters())
-def test_a_changed_description_is_no_result_or_one_that_is_written_so(
-    result: PreviousResult, at: int, new: str
-) -> None:
-    described = format_description(result)
-    changed = described[:at] + new + described[at + 1 :]
-    read = parse_description(changed)
-    assert read is None or changed == format_description(read) or changed.startswith(f"{format_description(read)}; ")
-
-
 @given(st.floats(0, 1), st.floats(0, 100), st.integers(0, 2**53).map(float))
 def test_a_result_is_unchanged_against_its_own_description(rate: float, score: float, unsafe: float) -> None:
     run = a_ci_run(pass_rate=rate, reliability_score=score, unsafe_attempts=unsafe)
-    now = a_past_result(numbers=published_numbers(run, a_gate_with(min_pass_rate=0.9)))
+    now = a_past_result(numbers=published_numbers(run, a_gate(limits={"min_pass_rate": 0.9})))
     base = parse_description(format_description(now))
     assert base is not None
-    changes = {metric.name: a_baseline(base).difference(metric, now.value(metric)) for metric in PUBLISHED}
-    unchanged = {name for name, change in changes.items() if change == 0}
-    assert unchanged == {"pass_rate", "unsafe_attempts", "reliability_score"}
+    changes = [a_baseline(base).difference(metric, now.value(metric)) for metric in LISTED]
+    assert changes == [0, 0, None, 0]  # no number of failures

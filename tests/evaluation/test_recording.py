@@ -1,14 +1,19 @@
-"""A recording without the calls of tools is rejected, and the time of its newest event is known."""
+"""A recording without the calls of tools is rejected; of a complete one, time, task, and steps are known."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from itertools import combinations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sepurux_action.config.gate import Trace
 from sepurux_action.errors import TraceFileError
 from sepurux_action.evaluation.recording import GUIDE, read_recording
+from sepurux_action.evaluation.trace_steps import Steps, compare_steps, failed_step, first_lines, steps_of
 from tests.runner import TRACE
 
 PROMPT = {"type": "prompt", "input": "Refund order A-1002."}
@@ -28,15 +33,9 @@ def rejection(text: str) -> str:
     return str(error.value).removesuffix(f"; record every call of a tool: {GUIDE}")
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        *("{}", '{"events": []}', '{"events": null}', '{"events": {"0": 1}}'),
-        *('{"events": [{}], "events": []}', f'{{"args": {TRACE}}}'),
-    ],
-)
-def test_a_trace_without_events_is_rejected(text: str) -> None:
-    assert rejection(text) == '"traces/a.json" has no events, so nothing was recorded'
+def test_a_trace_without_events_is_rejected() -> None:
+    for events in ("[]", "null", '{"0": 1}', '[{}], "events": []', f'null, "args": {TRACE}'):
+        assert rejection(f'{{"events": {events}}}') == '"traces/a.json" has no events, so nothing was recorded'
 
 
 def test_a_trace_with_prompts_only_is_rejected() -> None:
@@ -47,45 +46,36 @@ def test_a_trace_with_prompts_only_is_rejected() -> None:
 
 
 @pytest.mark.parametrize(
-    "events",
+    ("events", "tool"),
     [
-        [PROMPT, RESULT, ANSWER],
-        [RESULT, CALL],
-        [{**CALL, "tool": "look_up"}, RESULT],
-        [{**ANSWER, "args": CALL}, RESULT],
-        [CALL, {"type": "tool_result", "tool": "", "name": "refund_later"}, RESULT],
-        [{"type": "tool_call", "tool": "other", "name": "refund"}, RESULT],
+        ([PROMPT, RESULT, ANSWER], "refund"),
+        ([RESULT, CALL], "refund"),
+        ([{**CALL, "tool": "look_up"}, RESULT], "refund"),
+        ([{**ANSWER, "args": CALL}, RESULT], "refund"),
+        ([CALL, {"type": "tool_result", "tool": "", "name": "refund_later"}, RESULT], "refund_later"),
+        ([{"type": "tool_call", "tool": "other", "name": "refund"}, RESULT], "refund"),
+        ([{**RESULT, "tool": "::error::" + "x\n\x1b[31m" * 500}], "::error::" + "x [31m" * 11 + "x [3…"),
     ],
-    ids=range(6),
+    ids=range(7),
 )
-def test_a_result_of_a_tool_without_an_earlier_call_of_it_is_rejected(events: list[object]) -> None:
-    tool = "refund_later" if "refund_later" in str(events) else "refund"
+def test_a_result_of_a_tool_without_an_earlier_call_of_it_is_rejected(events: list[object], tool: str) -> None:
     assert rejection(json.dumps({"events": events})) == (
         f'"traces/a.json" has a result of "{tool}" but no call before it, so Sepurux does not see the call'
     )
 
 
-@pytest.mark.parametrize(
-    "events",
-    [
+def test_a_trace_with_a_call_before_each_result_is_complete_and_has_calls() -> None:
+    for events in (
         [CALL, RESULT, RESULT],
         [{"type": "tool_call", "name": "refund"}, RESULT],
         [CALL, {"type": "tool_result"}, {"type": "tool_result", "tool": 1, "name": None}],
         [CALL, {"type": "failure", "tool": "look_up"}],
-    ],
-    ids=range(4),
-)
-def test_a_trace_with_a_call_before_each_result_is_complete_and_has_calls(events: list[object]) -> None:
-    assert read(*events).has_calls is True
+    ):
+        assert read(*events).has_calls is True
 
 
 def test_after_very_many_objects_a_call_that_was_not_recorded_is_still_found() -> None:
     assert "no call before it" in rejection(f'{{"events": [{MANY}{json.dumps(RESULT)}]}}')
-
-
-def test_the_name_of_a_hostile_tool_stays_one_short_line() -> None:
-    text = rejection(json.dumps({"events": [{**RESULT, "tool": "::error::" + "x\n\x1b[31m" * 500}]}))
-    assert (text.isprintable(), len(text) < 250) == (True, True)
 
 
 NOON = 1_798_977_600.0  # 2027-01-03T12:00:00Z
@@ -98,10 +88,7 @@ NOON = 1_798_977_600.0  # 2027-01-03T12:00:00Z
         ('{"events": [{"timestamp": "2027-01-03T12:00:00"}]}', NOON),
         ('{"events": [{"timestamp": "2027-01-03T14:00:00+02:00", "args": {"timestamp": "2031-01-01"}}]}', NOON),
         ('{"events": [{"timestamp": "2026-12-01"}, {"timestamp": "2027-01-03T12:00:00Z"}, {"type": "prompt"}]}', NOON),
-        (
-            '{"events": [{"timestamp": "yesterday"}, {"timestamp": 1}, {"timestamp": "1970-01-01"}, 4102444800, null]}',
-            None,
-        ),
+        ('{"events": [{"timestamp": "now"}, {"timestamp": 1}, {"timestamp": "1970-01-01"}, 4102444800, null]}', None),
         ('{"timestamp": "9999-12-31", "task": {"timestamp": "2027-01-03T12:00:00Z"}, "events": [{}]}', None),
         ('{"events": [{"timestamp": "2027-01-03T12:00:00Z", "events": [{"timestamp": "2031-01-01"}]}]}', NOON),
         (f'{{"events": [{MANY}{{"timestamp": "2027-01-03"}}]}}', None),  # more than are kept
@@ -110,3 +97,161 @@ NOON = 1_798_977_600.0  # 2027-01-03T12:00:00Z
 )
 def test_the_time_of_the_newest_event_is_known(content: str, recorded: float | None) -> None:
     assert read_recording(content, "a.json").recorded == recorded
+
+
+@pytest.mark.parametrize(
+    ("fields", "task"),
+    [
+        ('"task": {"name": "refund"}, "events": [CALL]', "refund"),
+        ('"events": [CALL], "task": {"input": {"name": "Ann"}, "name": " Refund "}', " Refund "),
+        ('"task": {"name": " \\n"}, "events": [CALL]', ""),
+        ('"task": {"name": 7}, "events": [CALL]', ""),
+        ('"task": {"name": "refund", "name": null}, "events": [CALL]', ""),  # the last one counts, as in other parsers
+        ('"task": {"name": "refund"}, "task": {}, "events": [CALL]', ""),
+        ('"task": [{"name": "refund"}], "name": "refund", "events": [CALL]', ""),
+        ('"events": [CALL, {"task": {"name": "refund"}}]', ""),
+        (f'"task": {{"name": "refund"}}, "events": [{MANY}CALL]', "refund"),
+        (f'"events": [{MANY}CALL], "task": {{"name": "refund"}}', ""),  # more than are kept
+    ],
+    ids=range(10),
+)
+def test_the_name_of_the_task_is_known_exactly_as_written(fields: str, task: str) -> None:
+    trace = read_recording(f"{{{fields.replace('CALL', json.dumps(CALL))}}}", "a.json")
+    assert (trace.task, trace.scenario) == (task, ("task", task) if task else ("path", "a.json"))
+
+
+# -- steps --
+
+
+def a_call(tool: object, *arguments: str, **more: object) -> dict[str, object]:
+    return {"type": "tool_call", "tool": tool, "args": dict.fromkeys(arguments, "a value"), **more}
+
+
+def a_result(tool: str, **more: object) -> dict[str, object]:
+    return {"type": "tool_result", "tool": tool, "result": {"text": "a result"}, **more}
+
+
+def steps(*events: object) -> list[str]:
+    return [*steps_of(read(*events).events)]
+
+
+REFUND = (
+    PROMPT,
+    a_call("orders.lookup", "order"),
+    a_result("orders.lookup"),
+    a_call("payments.refund", "order", "amount_cents"),
+    a_result("payments.refund", error={"message": "timed out"}),
+    a_call("payments.refund", "order", "amount_cents"),
+    ANSWER,
+)
+
+
+def test_steps_are_calls_with_the_names_of_their_arguments_and_errors_of_results() -> None:
+    lookup, refund = "2 orders.lookup(order)", "payments.refund(order, amount_cents)"
+    assert steps(*REFUND) == [lookup, f"4 {refund}", "5   error", f"6 {refund}"]
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        (a_call("a" * 80), "a" * 80 + "()"),
+        (a_call("a" * 81), "…()"),
+        (a_call("`@octocat`\n::error::", "order"), "…(order)"),
+        (a_call("mail.send", "to", "a b", "```", "ä", ""), "mail.send(to, …)"),
+        (a_call(7), "…()"),
+        (a_call(None, name="mail"), "mail()"),
+        ({"type": "tool_call", "tool": "mail", "args": ["to"]}, "mail()"),
+        (a_call("mail", args={"to": {"type": "tool_call"}, "events": [1]}), "mail(to, events)"),
+        (a_call("mail", *"kjihgfedcba"), "mail(a, b, c, d, e, f, g, h, i, j, …)"),
+        (a_call("m", "b" * 50, "a" * 50), f"m({'b' * 50}, {'a' * 50})"),
+        (a_call("m", "b" * 50, "a" * 51), f"m({'a' * 51}, …)"),
+        (a_call("m" * 80, "b" * 80), "m" * 80 + "(…)"),
+        (a_result("mail", status="error"), "  error"),
+        (a_result("mail", status="failed"), "  error"),
+        (a_result("mail", error="text"), "  error"),
+    ],
+)
+def test_a_name_with_other_characters_or_of_more_than_80_is_not_shown_and_a_long_line_is_cut(
+    event: object, text: str
+) -> None:
+    assert steps(a_call("mail"), event) == ["1 mail()", f"2 {text}"]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        *(a_result("mail"), a_result("mail", error=None), a_result("mail", error={})),
+        *(a_result("mail", status=["error"]), {"type": ["tool_call"], "tool": "mail"}),
+        *({"tool": "mail", "args": {"to": 1}}, ["tool_call"], None),
+    ],
+    ids=range(8),
+)
+def test_other_events_are_no_steps(event: object) -> None:
+    assert steps(a_call("mail"), event, a_call("last")) == ["1 mail()", "3 last()"]
+
+
+def test_a_trace_has_at_most_fifty_steps_and_no_value_of_it_is_kept() -> None:
+    assert steps(*[a_call("mail")] * 60)[-1] == "50 mail()"
+    written = json.dumps(read(*REFUND).events)
+    assert ("a value" in written, "timed out" in written) == (False, False)
+
+
+EVENTS = read(*REFUND, a_call("a b"), a_result("payments.refund")).events
+
+
+@pytest.mark.parametrize(
+    ("tool", "index", "number"),
+    [
+        ("payments.refund", 4, 5),
+        ("payments.refund", None, 4),
+        ("payments.refund", 1, 4),  # the event of another tool
+        ("payments.refund", 0, 4),  # the prompt
+        ("payments.refund", 99, 4),
+        ("payments.refund", 8, 6),  # a result without an error: its call
+        ("", 2, 2),
+        ("", 0, None),
+        ("", None, None),
+        ("mail", 1, None),
+        ("a b", 7, 8),
+        ("a b", None, None),  # its name stands for others too
+        ("…", None, None),
+    ],
+)
+def test_the_failed_step_is_the_event_if_it_is_one_of_the_tool_else_the_first_call(
+    tool: str, index: int | None, number: int | None
+) -> None:
+    assert failed_step(EVENTS, tool, index).partition(" ")[0] == str(number or "")
+
+
+def test_the_difference_shows_the_numbers_of_this_trace_and_those_of_the_base_for_what_it_lacks() -> None:
+    base, here = ("4 refund(cents, order)", "5 status(order)"), ("3 refund(order, cents)", "7 refund()")
+    assert compare_steps(base, here) == ("  3 refund(order, cents)", "- 5 status(order)", "+ 7 refund()")
+
+
+lists = st.lists(st.sampled_from(["a()", "b(x, y)", "b(y, x)", "error"]), max_size=7).map(
+    lambda each: tuple(f"{number} {text}" for number, text in enumerate(each, 1))
+)
+
+
+@given(base=lists, here=lists)
+def test_a_difference_contains_both_lists_and_the_longest_common_subsequence(base: Steps, here: Steps) -> None:
+    def calls(steps: Iterable[str]) -> list[str]:
+        return [step.partition(" ")[2].replace("(y, x)", "(x, y)") for step in steps]
+
+    found = compare_steps(base, here)
+    removed, added, common = ([each[2:] for each in found if each.startswith(sign)] for sign in "-+ ")
+    assert [each[2:] for each in found if not each.startswith("-")] == [*here]
+    assert calls(each for each in base if each not in removed) == calls(common)
+    subsequences = [
+        {parts for size in range(len(each) + 1) for parts in combinations(calls(each), size)} for each in (base, here)
+    ]
+    assert len(common) == len(here) - len(added) == max(map(len, subsequences[0] & subsequences[1]))
+
+
+@pytest.mark.parametrize(
+    ("at", "shown"), [(4, [*range(11), None]), (6, [None, *range(3, 13), None]), (19, [None, *range(9, 20)])]
+)
+def test_at_most_twelve_lines_are_shown_around_the_first_difference(at: int, shown: list[int | None]) -> None:
+    lines = [f"{'>' if number == at else ' '} {number} a()" for number in range(20)]
+    assert first_lines(lines) == tuple("  …" if each is None else lines[each] for each in shown)
+    assert first_lines(lines[:12]) == tuple(lines[:12] if at < 12 else ())

@@ -11,7 +11,7 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import schedule
 from sepurux_action.evaluation.api import Success, TransientError
 from sepurux_action.evaluation.runs import RunResult
-from sepurux_action.host.workflow_commands import Level
+from sepurux_action.host.output import Level
 from tests.evaluation.responses import (
     NUMBERS,
     PASSED,

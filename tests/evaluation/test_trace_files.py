@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 import re
 from pathlib import Path
 
 import pytest
 
-from sepurux_action.config.kinds import MAX_TRACES
 from sepurux_action.errors import TraceFileError
 from sepurux_action.evaluation.trace_files import CREATE_FIRST, MAX_BYTES, WORKING_DIRECTORY, TraceFolder
-from sepurux_action.host.workflow_commands import plain
+from sepurux_action.host.output import plain
 from tests.runner import TRACE
 
 
@@ -52,14 +50,11 @@ def rejection(folder: Path, pattern: str, *allowed: Path) -> str:
         ("traces/[!1].json", ["traces/2.json"]),
         ("*/deep/*.json", ["traces/deep/3.json"]),
         ("traces/**", ["traces/1.json", "traces/2.json", "traces/deep/3.json", "traces/deep/er/4.json"]),
-        ("traces/**/*.json", ["traces/1.json", "traces/2.json", "traces/deep/3.json", "traces/deep/er/4.json"]),
         ("**/er/*", ["traces/deep/er/4.json"]),
         ("**/**/4.json", ["traces/deep/er/4.json"]),
         ("./traces/../traces/1.json", ["traces/1.json"]),
-        ("./*/1.json", ["traces/1.json"]),
         ("traces/../*.json", ["B.json", "a.json", "b.json"]),
         (".h*/*.json", [".hidden/5.json"]),
-        ("traces//1.json", ["traces/1.json"]),
     ],
 )
 def test_a_glob_names_files_in_the_order_of_their_names_and_no_hidden_ones(
@@ -84,47 +79,36 @@ def test_an_absolute_path_or_glob_may_lead_into_the_workspace_and_the_temporary_
     write(base, "a.json")
     write(tmp_path, "temp/made/b.json")
     temp = tmp_path / "temp"
-    assert labels(base, f"{base}/a.json", temp) == ["a.json"]
-    assert labels(base, f"{base}/*.json", temp) == ["a.json"]
-    assert labels(base, f"{temp}/made/b.json", temp) == [f"{temp}/made/b.json"]
-    assert labels(base, f"{temp}/**/*.json", temp) == [f"{temp}/made/b.json"]
+    for pattern in (f"{base}/a.json", f"{base}/*.json"):
+        assert labels(base, pattern, temp) == ["a.json"]
+    for pattern in (f"{temp}/made/b.json", f"{temp}/**/*.json"):
+        assert labels(base, pattern, temp) == [f"{temp}/made/b.json"]
 
 
-@pytest.mark.parametrize("pattern", ["{outside}/x.json", "{outside}/*.json", "../workspace-2/x.json", "../*/x.json"])
-def test_a_path_that_leads_outside_is_rejected(base: Path, tmp_path: Path, pattern: str) -> None:
-    write(tmp_path, "workspace-2/x.json")
-    text = rejection(base, pattern.format(outside=tmp_path / "workspace-2"))
-    assert "leads outside the workspace; use a path relative to the workspace" in text
+@pytest.mark.parametrize("allowed", ["temp", "other"])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *("{temp}/../temp-2/x.json", "{temp}-2/*.json", "../temp/x.json", "../temp/*.json"),
+        *("{base}/../temp/x.json", "../*/x.json", "a/../../temp/x.json"),
+    ],
+)
+def test_a_path_that_leads_outside_is_rejected_and_whether_the_file_exists_is_not_revealed(
+    base: Path, tmp_path: Path, pattern: str, allowed: str
+) -> None:
+    write(tmp_path, "temp/x.json", "temp-2/x.json", "workspace/a/y.json")
+    given, temp = pattern.format(base=base, temp=tmp_path / "temp"), tmp_path / allowed
+    text = rejection(base, given, temp)
+    assert re.search("leads outside (the workspace|.*folder); use a path relative to the workspace", text)
+    assert "*" in pattern or rejection(base, given.replace("x.json", "none"), temp) == text.replace("x.json", "none")
 
 
-def test_whether_an_outer_file_exists_is_not_revealed(base: Path, tmp_path: Path) -> None:
-    write(tmp_path, "there.json")
-    message = rejection(base, "../there.json").replace("there", "none")
-    assert message == rejection(base, "../none.json")
-
-
-@pytest.mark.parametrize("pattern", ["link.json", "*.json", "folder/x.json", "folder/*.json"])
-def test_a_link_out_of_the_workspace_is_rejected(base: Path, tmp_path: Path, pattern: str) -> None:
-    write(tmp_path, "outside/x.json", content=b'{"secret": 1}')
-    (base / "link.json").symlink_to(tmp_path / "outside" / "x.json")
-    (base / "folder").symlink_to(tmp_path / "outside")
-    assert "leads outside the workspace" in rejection(base, pattern)
-
-
-@pytest.mark.parametrize("folder", ["", "temp"])
+@pytest.mark.parametrize("folder", ["workspace", "temp"])
 def test_a_link_within_a_folder_is_followed(folder: str, base: Path, tmp_path: Path) -> None:
-    where = base / folder if not folder else tmp_path / folder
-    write(where, "real/x.json")
-    (where / "link.json").symlink_to("real/x.json")
-    (trace,) = TraceFolder(base, [tmp_path / "temp"]).find(f"{where}/link.json")
+    write(tmp_path / folder, "real/x.json")
+    (tmp_path / folder / "link.json").symlink_to("real/x.json")
+    (trace,) = TraceFolder(base, [tmp_path / "temp"]).find(f"{tmp_path / folder}/link.json")
     assert trace.content == TRACE.encode()
-
-
-def test_a_ring_of_links_is_a_missing_file(base: Path) -> None:
-    (base / "a.json").symlink_to("b.json")
-    (base / "b.json").symlink_to("a.json")
-    assert rejection(base, "a.json") == '"a.json" was not found in the workspace' + CREATE_FIRST
-    assert rejection(base, "*.json") == '"*.json" matches no file in the workspace' + CREATE_FIRST
 
 
 def test_links_back_into_a_folder_neither_double_its_files_nor_keep_the_search_busy(base: Path) -> None:
@@ -136,38 +120,23 @@ def test_links_back_into_a_folder_neither_double_its_files_nor_keep_the_search_b
     assert rejection(base, "**/*.nowhere") == '"**/*.nowhere" matches no file in the workspace' + CREATE_FIRST
 
 
-def test_folders_deeper_than_pythons_recursion_are_searched(base: Path) -> None:
-    chain = [base.joinpath(*["d"] * depth) for depth in range(1, 1_051)]
-    try:
-        for folder in chain:
-            folder.mkdir()
-        write(chain[-1], "x.json")
-        assert labels(base, "**/x.json") == ["d/" * 1_050 + "x.json"]
-    finally:  # what deletes temporary folders may be recursive itself
-        (chain[-1] / "x.json").unlink(missing_ok=True)
-        for folder in reversed(chain):
-            folder.rmdir()
-
-
 # --- Files that are rejected --------------------------------------------------------------------------------------
 
 
 def test_a_missing_file_is_reported_with_the_folders_that_were_searched(base: Path, tmp_path: Path) -> None:
-    assert rejection(base, "none.json") == '"none.json" was not found in the workspace' + CREATE_FIRST
-    where = "the workspace or the runner's temporary folder"
-    assert rejection(base, "none.json", tmp_path / "temp") == f'"none.json" was not found in {where}{CREATE_FIRST}'
-    assert rejection(base, "*.json", tmp_path / "temp") == f'"*.json" matches no file in {where}{CREATE_FIRST}'
+    (base / "ring.json").symlink_to("ring.json")
+    for allowed, where in ([], ""), ([tmp_path / "temp"], " or the runner's temporary folder"):
+        for name in ("none.json", "ring.json"):
+            told = f'"{name}" was not found in the workspace{where}{CREATE_FIRST}'
+            assert rejection(base, name, *allowed) == told
+        assert rejection(base, "*.json", *allowed) == f'"*.json" matches no file in the workspace{where}{CREATE_FIRST}'
 
 
-@pytest.mark.parametrize("pattern", ["folder", ".", "folder/", ""])
-def test_a_folder_is_no_file(base: Path, pattern: str) -> None:
+@pytest.mark.parametrize("pattern", ["folder", ".", "folder/", "", "pipe.json"])
+def test_a_folder_or_a_fifo_is_no_file_and_is_not_read(base: Path, pattern: str) -> None:
     (base / "folder").mkdir()
-    assert rejection(base, pattern).endswith(" is not a file; accepted: a file or a glob")
-
-
-def test_a_fifo_is_no_file_and_is_not_read(base: Path) -> None:
     os.mkfifo(base / "pipe.json")
-    assert rejection(base, "pipe.json") == '"pipe.json" is not a file; accepted: a file or a glob'
+    assert rejection(base, pattern).endswith(" is not a file; accepted: a file or a glob")
     assert rejection(base, "*.json") == '"*.json" matches no file in the workspace' + CREATE_FIRST
 
 
@@ -176,14 +145,10 @@ def test_a_file_that_cannot_be_read_is_reported_with_the_systems_message() -> No
     assert rejection(process, "mem") == '"mem": Input/output error'
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("n" * 300 + ".json", "n" * 300 + "*.json", "a/" * 3_000 + "x.json"),
-        *("a\0b.json", "a\0*.json", "*\0", "\0", "a\ud800.json"),
-    ],
-    ids=range(8),
-)
+NO_NAMES = ["n" * 300, "n" * 300 + "*", "a/" * 3_000 + "x.json", "a\0b.json", "a\0*", "*\0", "\0", "a\ud800.json"]
+
+
+@pytest.mark.parametrize("name", NO_NAMES, ids=range(8))
 def test_a_name_that_no_system_accepts_is_rejected(base: Path, name: str) -> None:
     text = rejection(base, name)
     assert len(text) < 7_000
@@ -193,10 +158,11 @@ def test_a_name_that_no_system_accepts_is_rejected(base: Path, name: str) -> Non
 @pytest.mark.parametrize("name", ["a\nb.json", "::error::x.json", "x##[set-env name=a]b.json", "a\x1b[31m\u202e.json"])
 def test_a_hostile_name_stays_one_line_of_plain_text(base: Path, name: str) -> None:
     (base / name.replace("/", "")).write_bytes(b"[]")
-    text = rejection(base, "*")
-    assert text.isprintable()
-    assert "::" not in plain(text)[:2]
-    assert "##[" not in plain(text)
+    for pattern in ("*", "-" + name.replace("/", "")):  # the second one is answered with a similar name
+        text = rejection(base, pattern)
+        assert text.isprintable()
+        assert "::" not in plain(text)[:2]
+        assert "##[" not in plain(text)
 
 
 def test_a_file_name_that_is_no_utf_8_is_found_and_its_label_can_be_written(base: Path) -> None:
@@ -206,19 +172,17 @@ def test_a_file_name_that_is_no_utf_8_is_found_and_its_label_can_be_written(base
 
 
 def test_a_hundred_files_are_found_and_one_more_is_too_many(base: Path) -> None:
-    write(base, *(f"{number:03}.json" for number in range(MAX_TRACES)))
-    assert len(labels(base, "*.json")) == MAX_TRACES
+    write(base, *(f"{number:03}.json" for number in range(100)))
+    assert len(labels(base, "*.json")) == 100
     write(base, "one-more.json")
     assert rejection(base, "*.json") == '"*.json" matches too many files; accepted: at most 100'
 
 
 def test_all_files_together_have_at_most_64_mib(base: Path) -> None:
     folder = TraceFolder(base)
-    write(base, "small.json", "one-more.json")
+    write(base, "small.json", "rest.json", "huge.json", "one-more.json")
     for name, size in (("rest.json", MAX_BYTES - len(TRACE)), ("huge.json", 1 << 40)):
-        with (base / name).open("wb") as file:
-            file.write(b"{}")
-            file.truncate(size)
+        os.truncate(base / name, size)
     assert folder.find("small.json") == folder.find("s*.json")
     for name, why in (
         ("huge.json", 'with "huge.json", the trace files have more than 64 MiB; accepted: 64 MiB together'),
@@ -234,24 +198,13 @@ def test_all_files_together_have_at_most_64_mib(base: Path) -> None:
 ACCENTED = TRACE.replace("refund", "remboursé")
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        codecs.BOM_UTF8 + ACCENTED.encode(),
-        *(ACCENTED.encode(each) for each in ("utf-16", "utf-16-le", "utf-16-be", "utf-32")),
-    ],
-    ids=["utf-8 with mark", "utf-16 with mark", "utf-16-le", "utf-16-be", "utf-32"],
-)
-def test_json_in_any_of_its_encodings_is_uploaded_as_utf_8_without_a_mark(base: Path, content: bytes) -> None:
-    write(base, "t.json", content=content)
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_json_in_any_of_its_encodings_is_uploaded_as_utf_8_without_a_mark(base: Path, encoding: str) -> None:
+    write(base, "t.json", content=ACCENTED.encode(encoding))
     assert [trace.content for trace in TraceFolder(base).find("t.json")] == [ACCENTED.encode()]
 
 
-@pytest.mark.parametrize(
-    "value",
-    ["9" * 5_000, "1e999", '"\\ud800"', '0, "n": 1', '{"\\u0000": 0}\n'],
-    ids=["5000 digits", "1e999", "lone surrogate", "double key", "space around"],
-)
+@pytest.mark.parametrize("value", ["9" * 5_000, "1e999", '"\\ud800"', '0, "n": 1', '{"\\u0000": 0}\n'], ids=range(5))
 def test_odd_but_valid_json_is_left_for_the_backend(base: Path, value: str) -> None:
     content = f' {{"n": {value}, {TRACE[1:]}\n'.encode()
     write(base, "t.json", content=content)
@@ -262,20 +215,15 @@ def test_odd_but_valid_json_is_left_for_the_backend(base: Path, value: str) -> N
     ("content", "why"),
     [
         (b"", "is not valid JSON: line 1, column 1: Expecting value"),
-        (b"\n\n  ", "is not valid JSON: line 3, column 3: Expecting value"),
         (b'{\n "a": 1,\n "b" 2}', "is not valid JSON: line 3, column 6: "),
         (b'{"a": 1} {"b": 2}', "is not valid JSON: line 1, column 10: Extra data"),
         (b'{"a": NaN}', "is not valid JSON: NaN is no JSON number"),
         (b'{"a": [-Infinity]}', "is not valid JSON: -Infinity is no JSON number"),
         (b'{"a": "\xff"}', "is not valid JSON: it is not UTF-8 text"),
-        (b'{"a": "\xed\xa0\x80"}', "is not valid JSON: it is not UTF-8 text"),
         (b"\xff\xfe{", "is not valid JSON: it is not UTF-8 text"),
         (b'{"a":' * 200_000, "is not valid JSON: it is nested too deeply"),
-        (b"[" * 200_000 + b"]" * 200_000, "is not valid JSON: it is nested too deeply"),
         (b"[{}]", "is not a JSON object, as a trace must be"),
         (b"null", "is not a JSON object, as a trace must be"),
-        (b'"{}"', "is not a JSON object, as a trace must be"),
-        (b"17", "is not a JSON object, as a trace must be"),
     ],
     ids=lambda value: repr(value[:24]),
 )
@@ -294,12 +242,16 @@ def test_a_file_that_several_gates_share_is_read_once(base: Path) -> None:
     assert second.content is first.content
 
 
-def test_on_a_command_line_a_missing_file_is_missing_in_the_working_directory(base: Path) -> None:
-    folder = TraceFolder(base, name=WORKING_DIRECTORY)
-    with pytest.raises(TraceFileError, match=r'^"none.json" was not found in the working directory$'):
-        folder.find("none.json")
-    with pytest.raises(TraceFileError, match="leads outside the working directory; use a path relative to the working"):
-        folder.find("../none.json")
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("none.json", "was not found in the working directory$"),
+        ("../none.json", "leads outside the working directory; use a path relative to the working directory$"),
+    ],
+)
+def test_on_a_command_line_a_missing_file_is_missing_in_the_working_directory(base: Path, name: str, why: str) -> None:
+    with pytest.raises(TraceFileError, match=f'^"{name}" {why}'):
+        TraceFolder(base, name=WORKING_DIRECTORY).find(name)
 
 
 # --- Links between the folders -----------------------------------------------------------------------------
@@ -312,7 +264,7 @@ def test_on_a_command_line_a_missing_file_is_missing_in_the_working_directory(ba
 def test_a_path_of_one_folder_does_not_lead_into_the_other(temp: str, pattern: str, base: Path, tmp_path: Path) -> None:
     """The credentials of an earlier step are JSON in the runner's temporary folder."""
     workspace, temporary = base, tmp_path / temp
-    for start, target in ((workspace, temporary), (temporary, workspace)):
+    for start, target in ((workspace, temporary), (temporary, workspace), (workspace, tmp_path)):
         secret = target / "secret"
         write(secret, "x.json", content=b'{"secret": 1}')
         (start / "deep").mkdir(exist_ok=True)
@@ -321,16 +273,6 @@ def test_a_path_of_one_folder_does_not_lead_into_the_other(temp: str, pattern: s
             (start / link).symlink_to(to)
         name = "the workspace" if start is workspace else "the runner's temporary folder"
         assert f"leads outside {name}" in rejection(workspace, f"{start}/{pattern}", temporary)
-
-
-@pytest.mark.parametrize(
-    "pattern", ["../temp/x.json", "../temp/*.json", "{base}/../temp/x.json", "a/../../temp/x.json"]
-)
-def test_a_path_of_the_workspace_does_not_climb_into_the_temporary_folder(
-    pattern: str, base: Path, tmp_path: Path
-) -> None:
-    write(tmp_path, "temp/x.json", "workspace/a/y.json")
-    assert "leads outside the workspace" in rejection(base, pattern.format(base=base), tmp_path / "temp")
 
 
 def test_a_path_through_a_link_and_back_up_is_checked_where_the_system_finds_it(base: Path, tmp_path: Path) -> None:
@@ -358,35 +300,6 @@ def test_folders_behind_links_are_known_by_both_spellings(base: Path, tmp_path: 
     assert "leads outside the workspace" in rejection(tmp_path / "door", "out.json", tmp_path / "hatch")
 
 
-CALL = '{"type": "tool_call", "tool": "pay"}'
-MANY = "".join(f'{{"name": "{number}"}}, ' for number in range(100_000))
-
-
-@pytest.mark.parametrize(
-    ("fields", "task"),
-    [
-        ('"task": {"name": "refund"}, "events": [CALL]', "refund"),
-        ('"events": [CALL], "task": {"input": {"name": "Ann"}, "name": " Refund "}', " Refund "),
-        ('"task": {"name": "re\\u0066und"}, "events": [CALL]', "refund"),
-        ('"task": {"name": " \\n"}, "events": [CALL]', ""),
-        ('"task": {"name": 7}, "events": [CALL]', ""),
-        ('"task": {"name": "refund", "name": null}, "events": [CALL]', ""),  # the last one counts, as in other parsers
-        ('"task": {"name": "refund"}, "task": {}, "events": [CALL]', ""),
-        ('"task": "refund", "events": [CALL]', ""),
-        ('"task": [{"name": "refund"}], "name": "refund", "events": [CALL]', ""),
-        ('"events": [CALL, {"task": {"name": "refund"}}]', ""),
-        (f'"task": {{"name": "refund"}}, "events": [{MANY}CALL]', "refund"),
-        (f'"events": [{MANY}CALL], "task": {{"name": "refund"}}', ""),  # more than are kept
-        ('"events": [CALL]', ""),
-    ],
-    ids=range(13),
-)
-def test_the_name_of_the_task_is_known_exactly_as_written(base: Path, fields: str, task: str) -> None:
-    write(base, "a.json", content=f"{{{fields.replace('CALL', CALL)}}}".encode())
-    (trace,) = TraceFolder(base).find("a.json")
-    assert (trace.task, trace.scenario) == (task, ("task", task) if task else ("path", "a.json"))
-
-
 # --- Similar names -----------------------------------------------------------------------------------------
 
 
@@ -396,7 +309,6 @@ def test_the_name_of_the_task_is_known_exactly_as_written(base: Path, fields: st
         ("traces/refnd.json", "traces/refund.json"),
         ("trace/Refund.jsn", "traces/refund.json"),
         ("trace/*.json", "traces/*.json"),
-        ("trace/**/refund.json", "traces/**/refund.json"),
         ("{base}/traces/refunds.json", "traces/refund.json"),
         ("{temp}/mad.json", "{temp}/made.json"),
     ],
@@ -409,20 +321,12 @@ def test_a_misspelled_path_is_answered_with_a_similar_one(pattern: str, meant: s
     assert found.endswith(f'; did you mean "{meant.format(**folders)}"?')
 
 
-@pytest.mark.parametrize("pattern", ["traces/b.json", "traces/c*.json", "nowhere/a.json", "link/su/*.json"])
+@pytest.mark.parametrize(
+    "pattern", ["traces/b.json", "traces/c*.json", "nowhere/a.json", "link/su/*.json", "refnd.json"]
+)
 def test_no_name_outside_and_no_other_name_is_suggested(pattern: str, base: Path, tmp_path: Path) -> None:
     write(base, "traces/a.json")
     write(tmp_path, "outside/sub/refund.json")
     (base / "link").symlink_to(tmp_path / "outside")
+    (base / "refund.json").symlink_to(tmp_path / "outside/sub/refund.json")
     assert "did you mean" not in rejection(base, pattern)
-
-
-def test_a_link_out_of_the_workspace_is_not_suggested(base: Path, tmp_path: Path) -> None:
-    write(tmp_path, "outside/refund.json")
-    (base / "refund.json").symlink_to(tmp_path / "outside/refund.json")
-    assert rejection(base, "refnd.json") == '"refnd.json" was not found in the workspace' + CREATE_FIRST
-
-
-def test_a_hostile_name_is_suggested_on_one_line(base: Path) -> None:
-    write(base, "refund\n::error::x.json")
-    assert rejection(base, "refund-error-x.json").isprintable()

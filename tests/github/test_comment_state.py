@@ -16,26 +16,14 @@ from hypothesis import strategies as st
 from sepurux_action.config.gate import Trace
 from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
 from sepurux_action.config.stage import Stage
-from sepurux_action.evaluation.base_results import OnBase
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
-from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
-from sepurux_action.evaluation.failures import ClassifiedFailure
-from sepurux_action.evaluation.metrics import MAX_COUNTED, PUBLISHED
-from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
+from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase
+from sepurux_action.evaluation.published_result import CommitResults
 from sepurux_action.evaluation.result import GateResult, RecordedFail, summarize
 from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.github import comment_state
-from sepurux_action.github.comment_state import (
-    MAX_DETAILS,
-    MAX_RESULTS,
-    MAX_STATE_LENGTH,
-    MAX_TEXT,
-    MAX_UNPACKED_LENGTH,
-    CommentState,
-    StateLine,
-    fails_of,
-    unfinished_of,
-)
+from sepurux_action.github.comment_state import MAX_DETAILS, CommentState, StateLine, fails_of, unfinished_of
 from sepurux_action.report.outputs import gate_outputs
 from tests.builders import (
     COMMIT,
@@ -44,26 +32,13 @@ from tests.builders import (
     FAILURES,
     FIXED,
     a_gate,
-    a_gate_with,
     a_result,
     a_run,
-    known,
     run_with,
     states,
     undecided,
 )
 
-some_results = st.builds(
-    PreviousResult,
-    decision=st.sampled_from(Decision),
-    stage=st.sampled_from(Stage),
-    numbers=st.dictionaries(st.sampled_from([metric.name for metric in PUBLISHED]), st.floats(0, 100)),
-)
-some_commits = st.builds(
-    CommitResults,
-    commit=st.text("0123456789abcdef", min_size=40, max_size=40),
-    results=st.dictionaries(st.text(min_size=1, max_size=80), some_results, max_size=3),
-)
 some_places = st.builds(
     StateLine,
     signing_key=st.text("abc", min_size=1, max_size=5),
@@ -74,6 +49,11 @@ some_places = st.builds(
 
 PLACE = StateLine(signing_key="s3cret", repository="acme/shop", pull_request=42, key="gates")
 RESULT = summarize(a_result())
+some_commits = st.builds(
+    CommitResults,
+    commit=st.text("0123456789abcdef", min_size=40, max_size=40),
+    results=st.dictionaries(st.text(min_size=1, max_size=80), st.just(RESULT), max_size=3),
+)
 EVALUATED = CommitResults(commit=COMMIT, results={"refunds": RESULT})
 SOFT = a_gate(stage=Stage.SOFT, limits={"min_pass_rate": 0.85, "max_unsafe": 0, "min_mutation_categories": 5})
 FAILED = a_result(a_run(FAILING), what_failed=WhatFailed(failures=FAILURES), gate=SOFT)
@@ -81,38 +61,24 @@ RECORDED = fails_of([FAILED], EARLIER)
 STATE = CommentState(commits=(EVALUATED,), fails=RECORDED)
 
 
-# -- the state in a comment -------------------------------------------------------------------------------------------
-
-
 @given(some_places, st.lists(some_commits, max_size=5))
-def test_a_state_reads_back_as_it_was_written_whatever_precedes_it(
-    place: StateLine, commits: list[CommitResults]
-) -> None:
+def test_a_state_reads_back_from_one_short_line_of_ascii(place: StateLine, commits: list[CommitResults]) -> None:
     state = CommentState(commits=tuple(commits), fails=RECORDED)
     written = place.write(state)
     for body in (written, f"## Report\n{written}", f"{place.marker}\r\n## Report\r\n{written}\r\n"):
         assert place.read(body) == state
-
-
-@given(some_places, st.lists(some_commits, max_size=3))
-def test_a_marker_is_one_short_line_of_ascii_that_ends_the_comment_once(
-    place: StateLine, commits: list[CommitResults]
-) -> None:
-    marker = place.write(CommentState(commits=tuple(commits)))
-    assert marker.isascii()
-    assert marker.isprintable()
-    assert (marker.count("<!--"), marker.count("-->"), marker[-4:]) == (1, 1, " -->")
-    assert "--!>" not in marker
-    assert len(marker) <= MAX_STATE_LENGTH + 1_200  # a key of 80 characters has at most twelve times as many encoded
+    assert written.isascii()
+    assert written.isprintable()
+    assert (written.count("<!--"), written.count("-->"), written[-4:]) == (1, 1, " -->")
+    assert "--!>" not in written
+    most = comment_state.MAX_STATE_LENGTH + 1_200  # a key of 80 characters has at most twelve times as many encoded
+    assert len(written) <= most
 
 
 @given(some_places, some_places)
 def test_a_state_is_read_only_from_its_own_repository_pull_request_and_key(one: StateLine, other: StateLine) -> None:
     assert other.read(one.write(STATE)) == (STATE if one == other else CommentState())
-
-
-def test_a_repository_is_the_same_in_any_case_of_letters() -> None:
-    assert replace(PLACE, repository="Acme/Shop").read(PLACE.write(STATE)) == STATE
+    assert replace(one, repository=one.repository.upper()).read(one.write(STATE)) == STATE
 
 
 @given(st.data(), st.characters())
@@ -131,36 +97,32 @@ def test_any_other_body_has_no_state(body: str) -> None:
 
 
 @pytest.mark.parametrize("secret", ["", "s3cre", "s3cret2"])
-def test_with_another_secret_a_state_is_ignored(secret: str) -> None:
-    assert replace(PLACE, signing_key=secret).read(PLACE.write(STATE)) == CommentState()
+def test_with_another_secret_or_without_one_no_state_is_read(secret: str) -> None:
+    other, content = replace(PLACE, signing_key=secret), PLACE.write(STATE).split(" ")[2]
+    assert other.read(PLACE.write(STATE)) == CommentState()
+    assert other.read(f"<!-- sepurux-gate:gates {content} unsigned -->") == CommentState()
 
 
-def test_without_a_secret_no_state_is_written_or_read() -> None:
-    unsigned = replace(PLACE, signing_key="")
-    assert unsigned.write(STATE) == unsigned.write(CommentState())
-    content = PLACE.write(STATE).split(" ")[2]
-    assert unsigned.read(f"<!-- sepurux-gate:gates {content} unsigned -->") == CommentState()
-
-
-def test_without_a_secret_the_old_last_line_stays_if_it_has_the_form_of_a_signed_one() -> None:
+def test_without_a_secret_no_state_is_written_and_the_old_last_line_stays_if_it_has_the_form_of_a_signed_one() -> None:
     unsigned, signed_line = replace(PLACE, signing_key=""), PLACE.write(STATE)
+    assert unsigned.write(STATE) == unsigned.write(CommentState())
     assert unsigned.write(CommentState(), f"{PLACE.marker}\nreport\n{signed_line}") == signed_line
     for other in ("", "report", f"{signed_line} @octocat", signed_line.replace(":gates", ":others")):
         assert unsigned.write(CommentState(), f"{PLACE.marker}\n{other}") == unsigned.write(CommentState())
 
 
-def test_a_state_of_another_version_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    marker = PLACE.write(STATE)
-    monkeypatch.setattr(comment_state, "STATE_VERSION", comment_state.STATE_VERSION + 1)
-    assert PLACE.read(marker) == CommentState()
-
-
-def signed(content: bytes) -> str:
+def signed(content: bytes, version: int = comment_state.STATE_VERSION) -> str:
     """Return a marker that is signed as ours are, with any content."""
     encoded = base64.b64encode(content).decode()
-    place = [comment_state.MARKER, comment_state.STATE_VERSION, PLACE.repository, PLACE.pull_request, PLACE.key]
+    place = [comment_state.MARKER, version, PLACE.repository, PLACE.pull_request, PLACE.key]
     signature = hmac.new(PLACE.signing_key.encode(), json.dumps([*place, encoded]).encode(), hashlib.sha256)
     return f"<!-- sepurux-gate:gates {encoded} {signature.hexdigest()} -->"
+
+
+def test_a_state_of_another_version_is_ignored() -> None:
+    content = base64.b64decode(PLACE.write(STATE).split(" ")[2])
+    assert PLACE.read(signed(content)) == STATE
+    assert PLACE.read(signed(content, comment_state.STATE_VERSION + 1)) == CommentState()
 
 
 @pytest.mark.parametrize(
@@ -170,76 +132,12 @@ def signed(content: bytes) -> str:
         b"{}",
         *map(zlib.compress, [b"[" * 20_000, b'{"commits": ' + b"0" * 5_000 + b"}", b"{", b"\xff", b"[]", b'{"v": 2}']),
         zlib.compress(b'{"commits": []}')[:-10],
-        zlib.compress(b'{"commits": []' + b" " * MAX_UNPACKED_LENGTH + b"}"),
+        zlib.compress(b'{"commits": []' + b" " * comment_state.MAX_UNPACKED_LENGTH + b"}"),
     ],
 )
 def test_signed_content_that_cannot_be_read_is_ignored(content: bytes) -> None:
     assert PLACE.read(signed(content)) == CommentState()
 
-
-# -- what is left out if a state is too long --------------------------------------------------------------------------
-
-
-def test_the_newest_commits_are_kept() -> None:
-    commits = [replace(EVALUATED, commit=f"{number:040x}") for number in range(MAX_RESULTS + 5)]
-    assert PLACE.read(PLACE.write(CommentState(commits=tuple(commits)))).commits == tuple(commits[5:])
-
-
-def random_text(seed: object, length: int) -> str:
-    """Return characters of four bytes each that zlib hardly makes shorter."""
-    digest = hashlib.shake_256(str(seed).encode()).digest(2 * length)
-    return "".join(chr(0x20000 + 256 * high + low) for high, low in zip(digest[::2], digest[1::2], strict=True))
-
-
-def a_long_fail(number: int, name: str, length: int) -> GateResult:
-    """Return the `fail` of a gate with texts of this length, which the author of a pull request can choose."""
-    run = run_with(
-        FAILING,
-        top_failing_tools=tuple(FailingTool(random_text((number, n), length), n) for n in range(MAX_DETAILS)),
-        pass_rate=1 / (number + 3),
-        unsafe_attempts=float(MAX_COUNTED - number),
-    )
-    run_decision = RunDecision(decision=Decision.FAIL, reason=random_text(number, length), rule=Rule.DECIDED_FAIL)
-    failures = tuple(replace(FAILURES[0], type=random_text((n, number), length)) for n in range(MAX_DETAILS))
-    gate = a_gate(name=name)
-    return a_result(a_run(run, run_decision=run_decision), what_failed=WhatFailed(failures=failures), gate=gate)
-
-
-def a_long_state(gates: int, *, name: int, text: int) -> CommentState:
-    """Return the state of 20 commits with gates whose names and texts have these lengths."""
-    results = [a_long_fail(n, random_text((n, "name"), name), text) for n in range(gates)]
-    evaluated = {each.gate.name: summarize(each) for each in results}
-    numbers = (known(pass_rate=1 / n, reliability_score=100 / n) for n in range(3, MAX_RESULTS + 3))
-    commits = tuple(
-        CommitResults(
-            commit=hashlib.sha1(str(n).encode(), usedforsecurity=False).hexdigest(),
-            results={name: replace(result, numbers=each) for name, result in evaluated.items()},
-        )
-        for n, each in enumerate(numbers)
-    )
-    return CommentState(commits=commits, fails=fails_of(results, EARLIER))
-
-
-def counted(found: WhatFailed) -> int:
-    return found.left_out + sum(failure.count for failure in found.failures)
-
-
-@pytest.mark.parametrize(
-    ("gates", "name", "text", "commits", "fails"),
-    [(1, 80, 20, 20, 1), (20, 10, 20, 5, 20), (MAX_GATES_IN_STEP, 80, 200, 1, 0)],
-)
-def test_older_commits_are_left_out_before_what_failed_and_the_newest_commit_never(
-    gates: int, name: int, text: int, commits: int, fails: int
-) -> None:
-    state = a_long_state(gates, name=name, text=text)
-    marker = PLACE.write(state)
-    assert len(marker.split()[2]) <= MAX_STATE_LENGTH
-    read = PLACE.read(marker)
-    assert read.commits == state.commits[-commits:]
-    assert dict(read.fails) == {key: fail for key, fail in state.fails.items() if fails}
-
-
-# -- recorded fails ---------------------------------------------------------------------------------------------------
 
 words = st.lists(st.text(max_size=9).map(lambda text: text * 40), min_size=1, max_size=12)
 
@@ -264,6 +162,42 @@ def a_fail_with(texts: list[str], counts: list[int]) -> GateResult:
 some_failed_gates = st.builds(a_fail_with, words, st.lists(st.integers(1, 9), min_size=12, max_size=12))
 
 
+def random_text(seed: object, length: int) -> str:
+    """Return characters of four bytes each that zlib hardly makes shorter."""
+    digest = hashlib.shake_256(str(seed).encode()).digest(2 * length)
+    return "".join(chr(0x20000 + 256 * high + low) for high, low in zip(digest[::2], digest[1::2], strict=True))
+
+
+def a_long_state(gates: int, *, name: int, text: int) -> CommentState:
+    """Return the state of 25 commits with gates whose names and texts have these lengths."""
+    texts = [[random_text((n, number), text) for n in range(MAX_DETAILS)] for number in range(gates)]
+    fails = [a_fail_with(each, list(range(1, MAX_DETAILS + 1))) for each in texts]
+    results = [replace(each, gate=a_gate(name=random_text((n, "name"), name))) for n, each in enumerate(fails)]
+    commits = tuple(
+        CommitResults(
+            commit=hashlib.sha1(str(n).encode(), usedforsecurity=False).hexdigest(),
+            results={each.gate.name: replace(RESULT, numbers={"pass_rate": 1 / n}) for each in results},
+        )
+        for n in range(3, comment_state.MAX_RESULTS + 8)
+    )
+    return CommentState(commits=commits, fails=fails_of(results, EARLIER))
+
+
+@pytest.mark.parametrize(
+    ("gates", "name", "text", "commits", "fails"),
+    [(1, 80, 20, 20, 1), (20, 30, 20, 5, 20), (MAX_GATES_IN_STEP, 80, 200, 1, 0)],
+)
+def test_older_commits_are_left_out_before_what_failed_and_the_newest_commit_never(
+    gates: int, name: int, text: int, commits: int, fails: int
+) -> None:
+    state = a_long_state(gates, name=name, text=text)
+    marker = PLACE.write(state)
+    assert len(marker.split()[2]) <= comment_state.MAX_STATE_LENGTH
+    read = PLACE.read(marker)
+    assert read.commits == state.commits[-commits:]
+    assert dict(read.fails) == {key: fail for key, fail in state.fails.items() if fails}
+
+
 def recorded(result: GateResult) -> GateResult:
     """Return what a later workflow run on the same gate and commit finds in the comment."""
     state = CommentState(commits=(EVALUATED,), fails=fails_of([result], EARLIER))
@@ -273,52 +207,25 @@ def recorded(result: GateResult) -> GateResult:
     return GateResult.of(found, gate=result.gate, blocks=True)
 
 
-def test_a_recorded_fail_has_all_that_reports_and_status_show() -> None:
-    result = recorded(FAILED)
-    assert summarize(result) == summarize(FAILED)
-    assert result.reason == FAILED.reason
-    assert gate_outputs(replace(result, blocks=FAILED.blocks)) == gate_outputs(FAILED)
-    assert result.checks == FAILED.checks
-    assert result.what_failed == WhatFailed(failures=FAILURES)
+OF_TRACES = states()["traces"][0][0]
 
 
-def test_a_recorded_fail_of_several_traces_has_the_same_numbers_and_thresholds() -> None:
-    gate = a_gate_with(
-        min_pass_rate=0.85,
-        max_unsafe=0,
-        min_reliability_score=80,
-        min_mutation_categories=2,
-        required_mutation_categories=("timeouts", "drift"),
-    )
-    slow = run_with(FAILING, pass_rate=0.3333333333, unsafe_attempts=0, mutation_categories=("drift", "x", "y"))
-    unsafe = run_with(FAILING, unsafe_attempts=3, reliability_score=33.33333333)
-    first = a_result(*(a_run(run) for run in (slow, unsafe, CIRun())), gate=gate)
+@pytest.mark.parametrize("first", [FAILED, OF_TRACES], ids=["batch", "traces"])
+def test_a_recorded_fail_has_all_that_reports_and_status_show(first: GateResult) -> None:
     result = recorded(first)
-    assert [check.reported_by for check in result.checks] == ["2 of 3 traces"] * 5
-    assert result.checks == first.checks
     assert summarize(result) == summarize(first)
+    assert (result.reason, result.checks) == (first.reason, first.checks)
+    outputs = [gate_outputs(replace(each, blocks=True)) | {"trace_id": ""} for each in (result, first)]
+    assert outputs[0] == outputs[1]
     assert result.numbers.top_failing_tools == first.numbers.top_failing_tools
+    assert result.what_failed == replace(first.what_failed, scenarios=())
 
 
-def test_a_recorded_failure_counts_as_many_failures_as_the_run() -> None:
-    seven = ClassifiedFailure(type="unsafe", severity="high", description="", mutation="drift", count=7)
-    kinds = tuple(replace(seven, type=f"type {number}", count=2) for number in range(MAX_DETAILS))
-    found = WhatFailed(failures=(seven, *kinds), left_out=9)
-    kept = recorded(a_result(a_run(FAILING), gate=SOFT, what_failed=found)).what_failed
-    assert kept.failures == (seven, *kinds[:-1])
-    assert (kept.left_out, kept.unread_scenarios) == (9 + 2, 0)
-
-
-def test_a_recorded_fail_keeps_what_is_new_known_and_fixed() -> None:
+def test_a_recorded_fail_keeps_what_is_new_known_and_fixed_if_it_fits() -> None:
     kinds = (replace(FAILURES[0], on_base=OnBase(2, 5)), replace(FAILURES[1], count=5, on_base=OnBase(0, 5)))
-    found = WhatFailed(failures=kinds, fixed=FIXED.fixed)
-    kept = recorded(a_result(a_run(), what_failed=found)).what_failed
-    assert kept == replace(found, failures=kinds[::-1])
-
-
-def test_what_is_fixed_is_left_out_if_it_does_not_fit() -> None:
-    fixed = FIXED.fixed * (MAX_DETAILS + 1)
-    assert recorded(a_result(a_run(), what_failed=WhatFailed(fixed=fixed))).what_failed.fixed == ()
+    for fixed in (FIXED.fixed, FIXED.fixed * (MAX_DETAILS + 1)):
+        kept = recorded(a_result(a_run(), what_failed=WhatFailed(failures=kinds, fixed=fixed))).what_failed
+        assert kept == WhatFailed(failures=kinds[::-1], fixed=fixed if len(fixed) == 1 else ())
 
 
 LINK = FAILING.dashboard_url
@@ -333,17 +240,6 @@ def test_what_failed_is_found_only_for_its_own_commit_gate_and_link(gate: str, c
     assert STATE.recorded_fail(gate, commit, link) is None
 
 
-def test_a_fail_of_which_only_the_status_is_left_is_not_kept() -> None:
-    assert fails_of([replace(FAILED, recorded=RecordedFail(link=LINK))], EARLIER) == {}
-
-
-def test_an_evaluation_of_uploaded_traces_does_not_go_on_because_a_re_run_has_other_recordings() -> None:
-    pending, by_id = undecided(Decision.PENDING, "No decision."), a_gate(traces=(Trace(label="t-1", trace_id="t-1"),))
-    assert unfinished_of([a_result(pending, gate=by_id)], EARLIER)
-    uploads = replace(by_id, traces=(*by_id.traces, Trace(label="a.json", content=b"{}")))
-    assert unfinished_of([a_result(pending, pending, gate=uploads)], EARLIER) == {}
-
-
 def test_all_runs_of_a_pending_batch_are_kept_because_each_may_have_a_score() -> None:
     batch = CIRun(run_ids=tuple(f"r-{n}" for n in range(300)))
     pending = replace(undecided(Decision.PENDING, "No decision."), ci_run=batch, batch_id="b")
@@ -352,12 +248,11 @@ def test_all_runs_of_a_pending_batch_are_kept_because_each_may_have_a_score() ->
     assert kept.ci_run == batch
 
 
-def test_only_a_fail_is_recorded_and_with_the_reason_of_the_gate() -> None:
+def test_only_a_fail_of_which_more_than_the_status_is_left_is_recorded() -> None:
     others = [a_result(undecided(decision, "So it is.")) for decision in set(Decision) - {Decision.FAIL}]
-    ((failed,), _) = states()["traces"]
-    ((name, fail),) = fails_of([*others, failed], EARLIER).items()
-    assert (name, fail.reason) == (failed.gate.name, failed.reason)
-    assert failed.reason == '1 unsafe attempt is more than the allowed 0; lowest: "cancel an order" 72.0%.'
+    others.append(replace(FAILED, recorded=RecordedFail(link=LINK)))
+    ((name, fail),) = fails_of([*others, OF_TRACES], EARLIER).items()
+    assert (name, fail.reason) == (OF_TRACES.gate.name, OF_TRACES.reason)
 
 
 @given(some_failed_gates)
@@ -372,11 +267,10 @@ def test_a_recorded_fail_has_ten_tools_ten_failures_and_short_texts(result: Gate
     published = [each.tool for each in tools] + [text for each in failures for text in astuple(each)[:4]]
     published += found.numbers.mutation_categories or ()
     assert max(len(tools), len(failures), len(found.numbers.run_ids)) <= MAX_DETAILS
-    assert max(map(len, [found.reason, *published])) <= MAX_TEXT
-    assert counted(found.what_failed) == counted(result.what_failed)
+    assert max(map(len, [found.reason, *published])) <= comment_state.MAX_TEXT
+    kept = found.what_failed.left_out + sum(each.count for each in failures)
+    assert kept == sum(each.count for each in result.what_failed.failures)
 
-
-# -- a later commit ---------------------------------------------------------------------------------------------------
 
 REPORT = f"### ❌ `g` failed\n\n> [!CAUTION]\n> **Blocked.** Fix it.\n\n[`aaaaaaa`](https://x.dev/commit/{'a' * 40})\n"
 BODY = f"<!-- sepurux-gate:g -->\n{REPORT}<!-- sepurux-gate:g e30= {'0' * 64} -->"
@@ -400,6 +294,8 @@ def test_a_commit_that_was_not_evaluated_is_the_title_and_the_next_one_replaces_
     assert waiting == one.replace("\n", "\n⏳ Evaluating two\n\n", 1)
     assert shown(waiting) == shown(one)
     assert comment_state.with_notice(waiting, "### ❗ two", "was failed", 1_000) == one.replace("❗ one", "❗ two")
+    unsigned = comment_state.with_notice("<!-- sepurux-gate:g -->\ntext", "⏳ Now", "", 1_000)
+    assert unsigned == "<!-- sepurux-gate:g -->\n⏳ Now\n\ntext"
 
 
 def test_a_report_that_would_make_the_comment_too_long_leaves_its_commit() -> None:
@@ -409,10 +305,3 @@ def test_a_report_that_would_make_the_comment_too_long_leaves_its_commit() -> No
         assert "Blocked" not in short
         assert shown(short) == ("a" * 40, "", True)
         assert comment_state.with_notice(body, "### ❗ one", "x", 100) == body
-
-
-def test_a_comment_without_a_last_line_keeps_its_text() -> None:
-    assert (
-        comment_state.with_notice("<!-- sepurux-gate:g -->\ntext", "⏳ Now", "", 1_000)
-        == "<!-- sepurux-gate:g -->\n⏳ Now\n\ntext"
-    )

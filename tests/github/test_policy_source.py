@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,77 +14,59 @@ from sepurux_action.config.policy import Policy
 from sepurux_action.config.settings import read_inputs
 from sepurux_action.errors import ConfigurationError, ErrorDetails, Problem
 from sepurux_action.evaluation.trace_files import NOWHERE, TraceFolder
+from sepurux_action.github import policy_source
 from sepurux_action.github.commit import NO_TEXT_FILE, Commit, PolicyFile, unread
 from sepurux_action.github.event import Event, PullRequest
-from sepurux_action.github.policy_source import (
-    DELETED,
-    FIRST_FILE,
-    INVALID_BASE,
-    MISNAMED_BASE,
-    OutsideError,
-    ResolvedPolicy,
-    invalid_base_note,
-    read_checkout,
-    resolve_policy,
-)
+from sepurux_action.github.policy_source import ResolvedPolicy, invalid_base_note, read_checkout, resolve_policy
 
 
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
-    """Return an empty workspace, with a parent folder for other files."""
+    """Return a workspace with a file, and a parent folder with others."""
     folder = tmp_path / "workspace"
-    folder.mkdir()
+    for file in ("workspace/sub/real.yml", "workspace/own.yml", "temp/policy.yml", "outside.yml"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_bytes(b"{}")
     return folder
 
 
-def write(folder: Path, *names: str) -> None:
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(b"{}")
-
-
 def test_a_policy_file_that_leads_outside_cannot_be_read_whether_it_exists_or_not(base: Path, tmp_path: Path) -> None:
-    outside = tmp_path / "outside.yml"
-    outside.write_bytes(b"campaign: c\n")
-    (base / "link.yml").symlink_to(outside)
-    for path in ("../outside.yml", "../none.yml", str(outside), "link.yml"):
+    (base / "link.yml").symlink_to(tmp_path / "outside.yml")
+    (base / "temp.yml").symlink_to(tmp_path / "temp/policy.yml")
+    for path in ("../outside.yml", "../none.yml", str(tmp_path / "outside.yml"), "link.yml", "temp.yml"):
         with pytest.raises(OSError, match="it leads outside the workspace"):
-            read_checkout(TraceFolder(base), path)
-
-
-def test_a_policy_file_of_the_workspace_does_not_lead_into_the_temporary_folder(base: Path, tmp_path: Path) -> None:
-    write(tmp_path / "temp", "policy.yml")
-    (base / "policy.yml").symlink_to(tmp_path / "temp/policy.yml")
-    with pytest.raises(OSError, match="it leads outside the workspace"):
-        read_checkout(TraceFolder(base, [tmp_path / "temp"]), "policy.yml")
+            read_checkout(TraceFolder(base, [tmp_path / "temp"]), path)
 
 
 def test_a_policy_file_is_absent_only_if_nothing_has_its_name(base: Path) -> None:
-    write(base, "own.yml", "sub/real.yml")
     (base / "link.yml").symlink_to("sub/real.yml")
     (base / "dangling.yml").symlink_to("none.yml")
-    (base / "folder.yml").mkdir()
     found = TraceFolder(base)
     assert [read_checkout(found, path) for path in ("own.yml", "link.yml")] == [b"{}"] * 2
     assert [read_checkout(found, path) for path in ("none.yml", "own.yml/none.yml")] == [None] * 2
-    for path in ("dangling.yml", "folder.yml"):
+    for path in ("dangling.yml", "sub"):
         with pytest.raises(OSError, match="it is not a file"):
             read_checkout(found, path)
-
-
-def test_a_deleted_working_directory_has_no_policy_file() -> None:
     assert read_checkout(TraceFolder(NOWHERE), ".github/sepurux-gate.yml") is None
 
 
 OLD, NEW, BAD = (PolicyFile(text=text) for text in ("timeout: 60", "campaign: new\ntimeout: 30", "a: 1\nb: 2"))
-NONE, BINARY, UNREAD = PolicyFile(), PolicyFile(error=NO_TEXT_FILE), unread(ErrorDetails(message="forbidden"))
+WRONG = PolicyFile(text="campaign: wrong")  # which the inputs and files of the run make a bad setting
+NONE, YAML, BINARY = PolicyFile(), PolicyFile(misnamed=True), PolicyFile(error=NO_TEXT_FILE)
+UNREAD = unread(ErrorDetails(message="forbidden"))
+UNREAD_NOTE = "The policy file of this pull request could not be read: forbidden."
 MISNAMED = ".github/sepurux-gate.yaml:1: the gate does not read a file with this name; rename it to `sepurux-gate.yml`"
-YAML = PolicyFile(misnamed=True)
-
-
+FIRST, INVALID = policy_source.FIRST_FILE.text, policy_source.INVALID_BASE
+OUTSIDE = policy_source.OutsideError(13, "it leads outside")
+INPUTS = read_inputs([input_layer({})])
 REJECTED = Problem("`trace_file`", "no such file", ".github/sepurux-gate.yml", 3)
 ELSEWHERE = Problem("input `timeout`", "not accepted")
-WRONG = PolicyFile(text="campaign: wrong")  # which the inputs and files of the run make a bad setting
+
+
+def problems(work: Callable[[], object]) -> tuple[Problem, ...]:
+    with pytest.raises(ConfigurationError) as invalid:
+        work()
+    return invalid.value.problems
 
 
 def check(merged: Policy) -> None:
@@ -94,30 +77,21 @@ def check(merged: Policy) -> None:
 def resolved(base: PolicyFile, head: PolicyFile, event: str, *, changed: bool) -> ResolvedPolicy:
     about = Event(name=event, repository="o/r", commit="a" * 40, pull_request=1, base_ref="main", base_sha="b" * 40)
     commit = Commit(policy=base, head_policy=head)
-    inputs = read_inputs([input_layer({})])
-    return resolve_policy(inputs, about, commit, lambda _: None, check if changed else None)
+    return resolve_policy(INPUTS, about, commit, lambda _: None, check if changed else None)
 
 
 @pytest.mark.parametrize("event", ["pull_request", "pull_request_target", "merge_group", "workflow_run"])
 @pytest.mark.parametrize(
     ("base", "head", "lines", "says"),
     [
-        (OLD, OLD, (), None),
-        (OLD, NEW, (), None),
-        (OLD, BAD, (1, 2), None),
-        (OLD, BINARY, (1,), None),
-        (OLD, NONE, (), DELETED.text),
-        (OLD, UNREAD, (), "The policy file of this pull request could not be read: forbidden."),
-        (NONE, NEW, (), FIRST_FILE.text),
-        (NONE, BAD, (1, 2), None),
-        (NONE, BINARY, (1,), None),
-        (NONE, UNREAD, (), "The policy file of this pull request could not be read: forbidden."),
-        (OLD, YAML, (1,), None),
-        (NONE, YAML, (1,), None),
-        (OLD, WRONG, (3, 1), None),
-        (NONE, WRONG, (3, 1), None),
+        *((OLD, head, (), None) for head in (OLD, NEW)),
+        (OLD, NONE, (), policy_source.DELETED.text),
+        (NONE, NEW, (), FIRST),
+        *((base, UNREAD, (), UNREAD_NOTE) for base in (OLD, NONE)),
+        *((base, head, (1,), None) for base in (OLD, NONE) for head in (BINARY, YAML)),
+        *((base, BAD, (1, 2), None) for base in (OLD, NONE)),
+        *((base, WRONG, (3, 1), None) for base in (OLD, NONE)),
     ],
-    ids=range(14),
 )
 def test_the_old_policy_applies_whatever_a_pull_request_does_to_the_file(
     base: PolicyFile, head: PolicyFile, lines: tuple[int, ...], says: str | None, event: str
@@ -129,7 +103,7 @@ def test_the_old_policy_applies_whatever_a_pull_request_does_to_the_file(
     assert "".join(each.text for each in texts) == applies
     assert tuple(each.line for each in found.problems) == lines
     assert all(each.file for each in found.problems)
-    assert [note.text for note in found.notes] == ([says] if says and (first or says != FIRST_FILE.text) else [])
+    assert [note.text for note in found.notes] == ([says] if says and (first or says != FIRST) else [])
     assert found.replaces is (head != base and not lines and head != UNREAD)
     assert (found.merged is not None) is (head == NEW)
     assert bool(found.changes) is (base == OLD and head == NEW)
@@ -140,26 +114,21 @@ def test_the_old_policy_applies_whatever_a_pull_request_does_to_the_file(
 
 @pytest.mark.parametrize("event", ["pull_request", "pull_request_review", "pull_request_target", "merge_group"])
 @pytest.mark.parametrize("head", [NEW, BAD, UNREAD, BINARY, NONE, YAML])
-def test_a_file_of_the_base_with_yaml_in_its_name_is_invalid_unless_the_pull_request_renames_it(
-    head: PolicyFile, event: str
-) -> None:
+def test_a_misnamed_file_of_the_base_is_invalid_unless_it_is_renamed(head: PolicyFile, event: str) -> None:
     if head in (NEW, BAD):
         assert resolved(YAML, head, event, changed=True) == resolved(NONE, head, event, changed=True)
     for changed in {False, head not in (NEW, BAD)}:
-        with pytest.raises(ConfigurationError) as invalid:
-            resolved(YAML, head, event, changed=changed)
-        assert [each.located for each in invalid.value.problems] == [MISNAMED]
+        found = problems(partial(resolved, YAML, head, event, changed=changed))
+        assert [each.located for each in found] == [MISNAMED]
 
 
 def test_a_file_of_the_checkout_with_yaml_in_its_name_is_invalid() -> None:
     def read(found: str) -> Callable[[str], bytes | None]:
         return lambda path: b"enforcement: observe" if path == found else None
 
-    inputs = read_inputs([input_layer({})])
-    with pytest.raises(ConfigurationError) as invalid:
-        resolve_policy(inputs, Event(), None, read(".github/sepurux-gate.yaml"))
-    assert [each.located for each in invalid.value.problems] == [MISNAMED]
-    assert resolve_policy(inputs, Event(), None, read(".github/other.yaml")).policy is None
+    found = problems(partial(resolve_policy, INPUTS, Event(), None, read(".github/sepurux-gate.yaml")))
+    assert [each.located for each in found] == [MISNAMED]
+    assert resolve_policy(INPUTS, Event(), None, read(".github/other.yaml")).policy is None
     named = read_inputs([input_layer({"config": "ci/gate.yaml"})])
     assert resolve_policy(named, Event(), None, read("ci/gate.yaml")).policy
 
@@ -169,26 +138,24 @@ def test_a_file_of_the_checkout_with_yaml_in_its_name_is_invalid() -> None:
     [
         (OSError(5, "Input/output error"), "Input/output error. Make it a text file that the gate can read."),
         (OSError(), "it is not readable. Make it a text file that the gate can read."),
-        (OutsideError(13, "it leads outside"), "it leads outside. Use a path that stays inside, also through links."),
+        (
+            policy_source.OutsideError(13, "it leads outside"),
+            "it leads outside. Use a path that stays inside, also through links.",
+        ),
     ],
-    ids=str,
 )
 def test_a_file_of_the_checkout_that_cannot_be_read_says_what_to_do(error: OSError, says: str) -> None:
     def read(_: str) -> bytes:
         raise error
 
-    with pytest.raises(ConfigurationError) as unreadable:
-        resolve_policy(read_inputs([input_layer({})]), Event(), None, read)
-    path = options.CONFIG.default
-    assert [str(each) for each in unreadable.value.problems] == [f"`{path}`: the policy could not be read: {says}"]
+    [problem] = problems(partial(resolve_policy, INPUTS, Event(), None, read))
+    assert str(problem) == f"`{options.CONFIG.default}`: the policy could not be read: {says}"
 
 
 def test_a_commit_of_many_pull_requests_names_ten_of_them() -> None:
     pulls = tuple(PullRequest(number=number, base_ref="main") for number in range(1, 13))
     event = Event(name="push", ambiguous=True, no_pr_reason="it is ambiguous", matches=pulls)
-    with pytest.raises(ConfigurationError) as ambiguous:
-        resolve_policy(read_inputs([input_layer({})]), event, Commit(), lambda _: None)
-    [problem] = ambiguous.value.problems
+    [problem] = problems(partial(resolve_policy, INPUTS, event, Commit(), lambda _: None))
     assert '#10 into "main" and 2 more. ' in problem.message
     assert "#11" not in problem.message
 
@@ -196,20 +163,21 @@ def test_a_commit_of_many_pull_requests_names_ten_of_them() -> None:
 @pytest.mark.parametrize(
     ("path", "config", "text"),
     [
-        (".github/sepurux-gate.yaml", ".github/sepurux-gate.yml", MISNAMED_BASE),
-        (".github/sepurux-gate.yml", ".github/sepurux-gate.yml", INVALID_BASE),
-        (".github/sepurux-gate.yaml", ".github/sepurux-gate.yaml", INVALID_BASE),
-        ("ci/gate.yaml", "ci/gate.yml", INVALID_BASE),  # a file that `config` names must be on the base branch
+        (".github/sepurux-gate.yaml", ".github/sepurux-gate.yml", policy_source.MISNAMED_BASE),
+        *((path, path, INVALID) for path in (".github/sepurux-gate.yml", ".github/sepurux-gate.yaml")),
+        (
+            "ci/gate.yaml",
+            "ci/gate.yml",
+            INVALID,
+        ),  # a file that `config` names must be on the base branch
     ],
 )
 def test_the_note_on_an_invalid_file_of_the_base_says_who_can_repair_it(path: str, config: str, text: str) -> None:
-    about = Event(base_ref="main", repository="o/r", server_url="https://github.com")
-    note = invalid_base_note(about, path, config)
+    note = invalid_base_note(Event(base_ref="main", repository="o/r", server_url="https://github.com"), path, config)
     assert (note.text, note.page) == (text.format("`main`"), f"https://github.com/o/r/blob/main/{path}")
 
 
 @pytest.mark.parametrize("base", [BINARY, PolicyFile(text="\ud800")])
 def test_a_file_of_the_base_that_is_no_text_is_invalid_on_its_first_line(base: PolicyFile) -> None:
-    with pytest.raises(ConfigurationError) as invalid:
-        resolved(base, OLD, "pull_request", changed=True)
-    assert [each.location for each in invalid.value.problems] == [".github/sepurux-gate.yml:1"]
+    [problem] = problems(partial(resolved, base, OLD, "pull_request", changed=True))
+    assert problem.location == ".github/sepurux-gate.yml:1"

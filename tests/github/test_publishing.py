@@ -1,12 +1,10 @@
-"""What is sent to GitHub, in which order, and what a rejection ends."""
+"""What is sent to GitHub, and what a rejection ends."""
 
 from __future__ import annotations
 
-import json
-import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from fnmatch import fnmatchcase
+from typing import Any
 
 import pytest
 
@@ -22,111 +20,35 @@ from sepurux_action.evaluate import evaluate, read_record
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.result import GateResult
-from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
+from sepurux_action.github.bounded_calls import READS_S
 from sepurux_action.github.commit import Commit, PolicyFile
-from sepurux_action.github.event import Event, Lookup, PullRequest
+from sepurux_action.github.event import Lookup
 from sepurux_action.github.publisher import STATUSES_S
 from sepurux_action.github.session import GitHubSession
-from sepurux_action.github.snapshot import MAX_PAGES, PAGE, Snapshot
-from sepurux_action.github.subject import FIRST_READ_S, Changes, Subject
+from sepurux_action.github.snapshot import MAX_PAGES, PAGE
+from sepurux_action.github.subject import FIRST_READ_S, Changes
 from sepurux_action.host.deadlines import Signals
 from sepurux_action.step import Connections, Step, from_command_line
 from tests import backend
 from tests.builders import PASSING, a_gate, a_result, a_run
-from tests.fakes import FakeClock, FakeOutput
-from tests.github_double import BOT, GitHub, Record, faults
-from tests.github_double.in_process import connected
+from tests.fakes import FakeClock
+from tests.github.scene import BODY, FILES, FORBIDDEN, OUTAGE, PULL, SET, SETTINGS, Reject, Scene, rejecting
+from tests.github_double import faults
 from tests.github_double.state import Refusal
-from tests.scenes import DECIDED, a_client_scene
+from tests.scenes import DECIDED
 
-BODY = "{}\n{}".format
-SETTINGS = Settings()
-READS, PULL, FILES = "graphql *", "graphql pull", "pulls/list-files"
-SET, LIST, CREATE = "repos/create-commit-status", "repos/list-commit-statuses-for-ref", "issues/create-comment"
+READS, LIST, CREATE = "graphql *", "repos/list-commit-statuses-for-ref", "issues/create-comment"
 
 OURS = "<!-- sepurux-gate:gates -->\nReport"
 OLD = f"<!-- sepurux-gate:gates -->\n### Result\n[`aaaaaaa`](https://github.com/x/y/commit/{'a' * 40})\n<!-- state -->"
 KEYED = OLD.replace(":gates", ":other")
-SAME = OLD.replace("a" * 40, "HEAD")  # of the head of the pull request
+CURRENT = OLD.replace("a" * 40, "HEAD")  # of the head of the pull request
 
-UNPROCESSABLE, NOT_FOUND = Refusal(422, "Validation Failed"), Refusal(404, "Not Found")
-FORBIDDEN = Refusal(403, "Resource not accessible by integration")
-BAD_TOKEN, GONE = Refusal(401, "Bad credentials"), Refusal(410, "This issue was deleted")
 LIMITED = Refusal(403, "You have exceeded a secondary rate limit")
-OUTAGE = Refusal(502, "Server Error")
+UNPROCESSABLE, NOT_FOUND = Refusal(422, "Validation Failed"), Refusal(404, "Not Found")
+BAD_TOKEN, GONE = Refusal(401, "Bad credentials"), Refusal(410, "This issue was deleted")
 
-Reject = Callable[[Record], Refusal | None]
-Arrange = Callable[["Scene"], None]
-
-
-class Scene:
-    """A pull request on the double, a clock that only requests and pauses move, and the session of a step.
-
-    Each request takes `takes_s` seconds. `reject` returns why one is rejected.
-    """
-
-    session: GitHubSession
-
-    def __init__(self, github: GitHub) -> None:
-        made = a_client_scene(github)
-        self.github, self.repository, self.pull, self._client = github, made.repository, made.pull, made.client
-        self.event = replace(made.event, run_url="https://github.com/run")
-        self.clock, self.output = FakeClock(), FakeOutput()
-        self.takes_s = 0.0
-        self.reject: Reject = lambda _: None
-        github.arrived = self._arrive
-
-    def _arrive(self, record: Record) -> None:
-        self.clock.time += self.takes_s
-        if refusal := self.reject(record):
-            raise refusal
-
-    def calls(self, event: Event) -> BoundedCalls:
-        return BoundedCalls(self._client, self.clock, self.output, event)
-
-    def load(self, settings: Settings = SETTINGS, **changes: object) -> GitHubSession:
-        """Begin a step for the event with these changes: make the first reads."""
-        event = replace(self.event, **changes)  # type: ignore[arg-type]
-        subject = Subject(event=event, settings=settings, signing_key="signs")
-        self.session = GitHubSession(self.calls(event), subject).load("")
-        return self.session
-
-    def comments(self, pages: int) -> None:
-        """Add comments of others, until there are so many pages of comments."""
-        for number in range(len(self.pull.comments), PAGE * pages - 1):
-            self.pull.comment("mona", f"comment {number}")
-
-    def comment(self, body: str) -> None:
-        self.pull.comment(BOT, body.replace("HEAD", self.pull.head_sha))
-
-    def retarget(self, base: str = "next") -> None:
-        self.repository.commit(base)
-        self.pull.base_ref, self.pull.base = base, self.repository.branches[base]
-
-    @property
-    def warnings(self) -> list[str]:
-        return [text.removeprefix("Sepurux gate: ") for _, text in self.output.annotations]
-
-    @property
-    def operations(self) -> list[str]:
-        return [record.operation for record in self.github.requests]
-
-    @property
-    def contexts(self) -> list[str]:
-        """Return the context of each status that was sent."""
-        return [json.loads(record.body)["context"] for record in self.github.calls(SET)]
-
-    @property
-    def states(self) -> dict[str, str]:
-        """Return the states of the head's statuses, by context."""
-        return {each.context: each.state for each in self.repository.latest_statuses(self.pull.head_sha)}
-
-
-@pytest.fixture
-def scene() -> Iterator[Scene]:
-    github = GitHub()
-    with connected(github):
-        yield Scene(github)
+Arrange = Callable[[Scene], None]
 
 
 def results(*names: str, passing: bool = False) -> list[GateResult]:
@@ -134,53 +56,38 @@ def results(*names: str, passing: bool = False) -> list[GateResult]:
     return [a_result(run, gate=a_gate(name=name)) for name in names]
 
 
-def notice(commit: str, symbol: str, *, collapsed: bool) -> tuple[str, str]:
-    return f"⏳ not {commit[:7]}", "older" if collapsed or symbol == "❌" else ""
+def notice(commit: str, _symbol: str, *, collapsed: bool) -> tuple[str, str]:
+    assert not collapsed
+    return f"⏳ not {commit[:7]}", ""
 
 
 def numbered(count: int, prefix: str = "g") -> list[str]:
     return [f"{prefix}{number}" for number in range(count)]
 
 
-def rejecting(refusal: Refusal, operation: str, body: str = "") -> Reject:
-    """Reject the requests of an operation whose body contains a text."""
-    return lambda each: refusal if fnmatchcase(each.operation, operation) and body in each.body.decode() else None
-
-
-def with_link(record: Record) -> Refusal | None:
-    return UNPROCESSABLE if record.operation == SET and "target_url" in json.loads(record.body) else None
-
-
-# -- rejections -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("rejection", [UNPROCESSABLE, NOT_FOUND])
-def test_a_rejected_status_does_not_prevent_the_others(rejection: Refusal, scene: Scene) -> None:
-    scene.load()
-    scene.reject = rejecting(rejection, SET, "Sepurux / one")
-    scene.session.publisher.publish_results(results("one", "two", "three"))
-    assert scene.states == {"Sepurux / two": "failure", "Sepurux / three": "failure"}
+@pytest.mark.parametrize(
+    ("rejection", "target"),
+    [(UNPROCESSABLE, "Sepurux / one"), (NOT_FOUND, "Sepurux / one"), (FORBIDDEN, ""), (BAD_TOKEN, ""), (GONE, "")],
+)
+def test_only_a_rejection_of_the_token_ends_such_calls(rejection: Refusal, target: str, scene: Scene) -> None:
+    scene.reject = rejecting(rejection, SET, target)
+    publisher = scene.load().publisher
+    publisher.publish_pending(["one", "two"])
+    publisher.publish_results(results("one", "two"))
+    assert scene.states() == ({"Sepurux / two": "failure"} if target else {})
+    assert len(scene.contexts) == (6 if target else 1)  # with a link and without it, before and after the evaluation
     [warning] = scene.warnings
-    said = f"HTTP {rejection.status} {rejection.message}"
-    assert warning.startswith(f"Could not set the commit status (Sepurux / one: {said}). ")
+    said = f"{target or 'Sepurux / one, Sepurux / two'}: HTTP {rejection.status} {rejection.message}"
+    assert warning.startswith(f"Could not set the commit status ({said}). ")
 
 
 def test_a_status_that_is_rejected_with_its_link_is_set_without_it(scene: Scene) -> None:
-    scene.reject = with_link
+    scene.reject = rejecting(UNPROCESSABLE, SET, "target_url")
     scene.load().publisher.publish_results(results("one", "two"))
-    assert scene.states == {"Sepurux / one": "failure", "Sepurux / two": "failure"}
+    assert scene.states() == {"Sepurux / one": "failure", "Sepurux / two": "failure"}
     assert scene.warnings == [
         "GitHub refused the link of a commit status (HTTP 422 Validation Failed), so the status has no link."
     ]
-
-
-@pytest.mark.parametrize("rejection", [FORBIDDEN, BAD_TOKEN, GONE])
-def test_a_rejection_of_the_token_ends_the_calls_of_its_kind_in_one_warning(rejection: Refusal, scene: Scene) -> None:
-    scene.reject = rejecting(rejection, SET)
-    scene.load().publisher.publish_pending(["one", "two"])
-    scene.session.publisher.publish_results(results("one", "two"))
-    assert len(scene.contexts) == 1
-    assert len(scene.warnings) == 1
 
 
 def test_a_rate_limit_ends_the_calls_for_now_and_names_what_is_missing(scene: Scene) -> None:
@@ -189,33 +96,21 @@ def test_a_rate_limit_ends_the_calls_for_now_and_names_what_is_missing(scene: Sc
     assert len(scene.contexts) == 1
     scene.reject = lambda _: None
     scene.session.publisher.publish_results(results("one", "two", "three"))
-    assert len(scene.states) == 3
+    assert len(scene.states()) == 3
     [warning] = scene.warnings
-    assert (
-        "(Sepurux / one, Sepurux / two, Sepurux / three: HTTP 403 You have exceeded a secondary rate limit)" in warning
-    )
+    assert f"(Sepurux / one, Sepurux / two, Sepurux / three: HTTP 403 {LIMITED.message})" in warning
 
 
-@pytest.mark.parametrize(
-    ("rejection", "target", "requested"), [(UNPROCESSABLE, "ann", ["ann", "bob", "cat"]), (FORBIDDEN, "", ["ann"])]
-)
-def test_a_rejected_review_request_ends_the_others_only_if_the_token_may_make_none(
-    rejection: Refusal, target: str, requested: list[str], scene: Scene
-) -> None:
-    scene.reject = rejecting(rejection, "pulls/request-reviewers", target)
+def test_a_rejected_review_request_does_not_prevent_the_others(scene: Scene) -> None:
+    scene.reject = rejecting(UNPROCESSABLE, "pulls/request-reviewers", "ann")
     for login in ("ann", "bob", "cat"):
         scene.repository.collaborator(login, "write")
     assert scene.load().reviews.approval(("ann", "bob", "cat")).can_approve == ("ann", "bob", "cat")
     scene.session.publisher.publish_results([])
     scene.session.reviews.request_reviews()
-    sent = [json.loads(record.body)["reviewers"] for record in scene.github.calls("pulls/request-reviewers")]
-    assert sent == [[login] for login in requested]
+    assert [each.login for each in scene.pull.requested] == ["bob", "cat"]
     [warning] = scene.warnings
-    named = "ann" if target else "ann, bob, cat"
-    assert warning.startswith(f"Could not request a review ({named}: HTTP {rejection.status} {rejection.message}). ")
-
-
-# -- reads ------------------------------------------------------------------------------------------------------------
+    assert warning.startswith("Could not request a review (ann: HTTP 422 Validation Failed). ")
 
 
 @pytest.mark.parametrize("operation", [READS, "pulls/list"])
@@ -223,8 +118,8 @@ def test_an_outage_of_50_seconds_does_not_fail_the_first_read(operation: str, sc
     end, head = scene.clock.time + 50, scene.pull.head_sha
     outage = rejecting(OUTAGE, operation)
     scene.takes_s, scene.reject = 1, lambda record: outage(record) if scene.clock.time < end else None
-    push = {"name": "push", "pull_request": None, "lookup": Lookup(commit=head)}
-    subject = scene.load(SETTINGS, **(push if operation != READS else {})).subject
+    push: dict[str, Any] = {"name": "push", "pull_request": None, "lookup": Lookup(commit=head)}
+    subject = scene.load(**(push if operation != READS else {})).subject
     assert (subject.event.ambiguous, subject.commit.error, subject.commit.statuses) == (False, None, ())
     assert scene.warnings == []
     assert any("HTTP 502 Server Error" in line for line in scene.output.lines)
@@ -238,18 +133,21 @@ class EndedClock(FakeClock):
 
 
 def test_a_signal_ends_the_pause_between_two_attempts(scene: Scene) -> None:
-    scene.clock, scene.reject = EndedClock(), rejecting(OUTAGE, READS)
+    scene.timeouts, scene.reject = EndedClock(), rejecting(OUTAGE, READS)
     assert scene.load().subject.commit.policy.error == "the run was canceled before GitHub responded"
     assert scene.output.annotations == []
     assert scene.operations.count(PULL) == 1
 
 
-def test_a_longer_outage_ends_the_first_read_after_a_minute(scene: Scene) -> None:
-    scene.takes_s, scene.reject, start = 1, rejecting(OUTAGE, READS), scene.clock.time
+@pytest.mark.parametrize(
+    ("rejection", "seconds"), [(OUTAGE, FIRST_READ_S), *((each, 1) for each in (FORBIDDEN, LIMITED, BAD_TOKEN))]
+)
+def test_only_an_outage_is_waited_for_and_for_a_minute(rejection: Refusal, seconds: float, scene: Scene) -> None:
+    scene.takes_s, scene.reject, start = 1, rejecting(rejection, READS), scene.clock.time
     details = scene.load().subject.commit.policy.details
     assert details is not None
-    assert details.summary == "HTTP 502 Server Error"
-    assert FIRST_READ_S - 10 < scene.clock.time - start <= FIRST_READ_S
+    assert (details.status, details.message) == (rejection.status, rejection.message)
+    assert seconds - 10 < scene.clock.time - start <= seconds
     assert scene.warnings == []
 
 
@@ -261,21 +159,16 @@ def test_all_statuses_during_the_evaluation_share_one_limit_if_github_hangs(scen
     assert scene.clock.time - start == STATUSES_S
     scene.takes_s = 0
     publisher.publish_results(results("one", "two", "three"))
-    assert [*scene.states.values()] == ["failure"] * 3
+    assert [*scene.states().values()] == ["failure"] * 3
 
 
 def test_a_status_says_that_a_second_evaluation_follows_only_if_the_first_has_ended(scene: Scene) -> None:
-    publisher, [result], numbers = (
-        scene.load().publisher,
-        results("one"),
-        "72.0% passed, 1 unsafe, 5 failures, score 61.5",
-    )
+    [result] = results("one")
     for each in (replace(result, numbers=CIRun()), result):
-        publisher.publish_fail(each, may_change=True)
-    assert [each.description for each in scene.repository.statuses] == [
-        "fail (hard): -",
-        f"fail (hard): {numbers}; evaluating once more; 1 scenario",
-    ]
+        scene.load().publisher.publish_fail(each, may_change=True)
+    without, evaluated = (each.description for each in scene.repository.statuses)
+    assert without == "fail (hard): -"
+    assert evaluated == "fail (hard): 72.0% passed, 1 unsafe, 5 failures, score 61.5; evaluating once more; 1 scenario"
 
 
 def test_a_github_that_hangs_ends_each_part_at_its_deadline(scene: Scene) -> None:
@@ -284,42 +177,19 @@ def test_a_github_that_hangs_ends_each_part_at_its_deadline(scene: Scene) -> Non
     assert scene.clock.time - start == FIRST_READ_S
     scene.session.publisher.publish_config_error(["one"])
     assert scene.clock.time - start == FIRST_READ_S + STATUSES_S
+    scene.session.publisher.read_again()
+    assert scene.clock.time - start == FIRST_READ_S + STATUSES_S + READS_S
     assert [warning.partition(" (")[0] for warning in scene.warnings] == [
         "Could not set the commit status",
         "Could not read the statuses of the commit",
+        "Could not read the pull request",
     ]
 
 
-@pytest.mark.parametrize("rejection", [FORBIDDEN, LIMITED, BAD_TOKEN])
-def test_a_permanent_rejection_of_the_first_read_is_not_retried(rejection: Refusal, scene: Scene) -> None:
-    scene.reject = rejecting(rejection, READS)
-    details = scene.load().subject.commit.policy.details
-    assert details is not None
-    assert (details.status, details.message) == (rejection.status, rejection.message)
-    assert scene.operations.count(PULL) == 1
-
-
-@pytest.fixture
-def signals() -> Iterator[Signals]:
-    """Return signals whose handlers are gone after the test."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield Signals()
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-def run_gates(session: GitHubSession, signals: Signals, *gates: Gate) -> None:
+def run_gates(session: GitHubSession, *gates: Gate) -> None:
     """Evaluate without a secret, so that nothing is asked of the backend."""
-    step = Step(
-        invocation=from_command_line({}, {}),
-        host=session.calls.output,
-        signals=signals,
-        connections=Connections(),
-        redact=Redactor(),
-        github=session,
-        inputs=Inputs(),
-        settings=Settings(gates=gates),
-    )
+    invocation, settings = from_command_line({}, {}), Settings(gates=gates)
+    step = Step(invocation, session.calls.output, Signals(), Connections(), Redactor(), session, Inputs(), settings)
     recorded = read_record(step)
     session.publisher.publish_pending(gate.name for gate in gates if gate.name not in recorded)
     evaluate(step, recorded)
@@ -328,13 +198,6 @@ def run_gates(session: GitHubSession, signals: Signals, *gates: Gate) -> None:
 def publish(scene: Scene, decided: Sequence[GateResult]) -> None:
     scene.session.publisher.read_again()
     scene.session.publisher.publish_results(decided)
-
-
-def test_pending_statuses_come_before_reads_of_files_and_comments(signals: Signals, scene: Scene) -> None:
-    scene.comments(3)
-    run_gates(scene.load(), signals, a_gate(name="one"), a_gate(name="two", paths=parse_paths("docs/**")))
-    assert scene.operations[:6] == ["graphql commit", PULL, "graphql base", SET, SET, FILES]
-    assert scene.operations[6:] == [*[PULL] * 3, "repos/get-branch-rules", PULL, LIST]
 
 
 def test_comments_are_read_until_there_is_our_own(scene: Scene) -> None:
@@ -348,16 +211,11 @@ def test_comments_are_read_until_there_is_our_own(scene: Scene) -> None:
     assert scene.operations.count(PULL) == 2
 
 
-KINDS = [FORBIDDEN, LIMITED, OUTAGE, NOT_FOUND, UNPROCESSABLE, BAD_TOKEN, GONE]
-
-
-@pytest.mark.parametrize("rejection", KINDS, ids=str)
-def test_a_github_that_rejects_every_call_after_the_first_read_ends_nothing(
-    rejection: Refusal, signals: Signals, scene: Scene
-) -> None:
+@pytest.mark.parametrize("rejection", [FORBIDDEN, LIMITED, OUTAGE, NOT_FOUND, UNPROCESSABLE, BAD_TOKEN, GONE])
+def test_a_github_that_rejects_every_call_ends_nothing(rejection: Refusal, scene: Scene) -> None:
     session = scene.load()
     scene.reject = lambda _: rejection
-    run_gates(session, signals, a_gate(name="one", stage=Stage.SOFT, paths=parse_paths("docs/**")))
+    run_gates(session, a_gate(name="one", stage=Stage.SOFT, paths=parse_paths("docs/**")))
     assert session.reviews.approval(("ann",)) == ApprovalStatus(unread=True)
     session.publisher.publish_results(results("one"))
     assert session.publisher.publish_comment(results("one"), BODY) == ""
@@ -374,28 +232,16 @@ def test_reviews_have_time_of_their_own(scene: Scene) -> None:
     assert not reviews.approval(()).unread
 
 
-def push(scene: Scene) -> None:
-    scene.pull.push()
-
-
-def hide(scene: Scene) -> None:
-    """Let the pull request be unreadable."""
-    scene.reject = rejecting(FORBIDDEN, PULL)
-
-
-@pytest.mark.parametrize(
-    ("changes", "arrange"), [({}, push), ({}, hide), ({"commit": "f" * 40}, None), ({"commit": ""}, None)]
-)
-def test_changed_files_are_read_only_of_the_evaluated_head(
-    changes: dict[str, str], arrange: Arrange | None, scene: Scene
-) -> None:
-    if arrange:
+def test_changed_files_are_read_only_of_the_evaluated_head(scene: Scene) -> None:
+    for commit in ("f" * 40, ""):
+        assert scene.load(commit=commit).changes.files is None
+    for arrange in (Scene.push, Scene.hide):
         arrange(scene)
-    assert scene.load(SETTINGS, **changes).changes.files is None
+        assert scene.load().changes.files is None
     assert FILES not in scene.operations
 
 
-@pytest.mark.parametrize("change", [push, Scene.retarget, hide])
+@pytest.mark.parametrize("change", [Scene.push, Scene.retarget, Scene.hide])
 def test_changed_files_do_not_count_once_head_or_base_has_changed(change: Arrange, scene: Scene) -> None:
     changes = scene.load().changes
     assert changes.files
@@ -407,71 +253,43 @@ def test_changed_files_do_not_count_once_head_or_base_has_changed(change: Arrang
 
 
 POLICY, RENAMED = PolicyFile(text="campaign: a"), [{"filename": "new.yml", "previous_filename": "policy.yml"}]
-OTHER = {"filename": "other.yml"}
+ADDED, SAME = Commit(head_policy=POLICY), Commit(policy=POLICY, head_policy=POLICY)
+UNREAD, YAML = Commit(policy=PolicyFile(error="no"), head_policy=POLICY), Commit(head_policy=PolicyFile(misnamed=True))
+GROUP = {"name": "merge_group"}
 
 
-def changes_of(scene: Scene, files: Sequence[object] | None, read: Commit, **event: object) -> Changes:
+def changes_of(scene: Scene, files: object, read: Commit, **event: Any) -> Changes:  # noqa: ANN401 - any fields
     """Return the changes of a pull request with this list of files, of which the commit and its policy are read."""
-    pages = [[*files[at : at + PAGE]] for at in range(0, len(files), PAGE)] if files else []
-    answers = [backend.json(page) for page in [*pages, []]]
-    scene.github.fault(FILES, *(answers if files is not None else [faults.refused(403, FORBIDDEN.message)]))
-    about = replace(scene.event, base_sha=scene.pull.base_sha, **event)  # type: ignore[arg-type]
-    pull = PullRequest(head_sha=scene.pull.head_sha, base_ref="main")
-    calls = scene.calls(about)
-    calls.set_timeout(READS_S)
-    return Changes(calls, Subject(event=about, commit=read, snapshot=Snapshot(pull_request=pull)))
+    scene.github.fault(FILES, faults.refused(403, "no") if files is None else backend.json(files))
+    subject = scene.load(**event).subject
+    return Changes(scene.session.calls, replace(subject, commit=read))
 
 
 @pytest.mark.parametrize(
-    ("event", "policy", "files", "changes"),
+    ("event", "read", "files", "changes"),
     [
-        ({}, PolicyFile(), RENAMED, True),
-        ({}, PolicyFile(), [], False),
-        ({}, PolicyFile(), [OTHER] * 3000, True),
-        ({}, PolicyFile(), None, True),
-        ({}, POLICY, RENAMED, False),
-        ({}, PolicyFile(error="unread"), RENAMED, False),
-        ({"name": "merge_group", "commit": "f" * 40}, PolicyFile(), [], True),
-        ({"name": "merge_group", "pull_request": None}, PolicyFile(), [], True),
-        ({"name": "push", "pull_request": None}, PolicyFile(), RENAMED, False),
+        ({}, ADDED, RENAMED, True),
+        ({}, ADDED, [], False),
+        ({}, ADDED, None, True),
+        ({}, SAME, RENAMED, False),
+        ({}, UNREAD, RENAMED, False),
+        *(({}, YAML, [{"filename": name}], True) for name in ("policy.yaml", "policy.yml")),
+        ({}, YAML, [{"filename": "other.yaml"}], False),
+        (GROUP | {"commit": "f" * 40}, ADDED, [], True),
+        (GROUP | {"pull_request": None}, ADDED, [], True),
+        ({"name": "push", "pull_request": None}, ADDED, RENAMED, False),
     ],
-    ids=["renamed", "behind", "cut", "unread", "same", "base", "group", "group alone", "push"],
 )
 def test_the_list_of_changed_files_decides_whether_the_policy_is_changed(
-    event: dict[str, object], policy: PolicyFile, files: list[object] | None, scene: Scene, *, changes: bool
+    event: dict[str, object], read: Commit, files: object, scene: Scene, *, changes: bool
 ) -> None:
-    found = changes_of(scene, files, Commit(policy=policy, head_policy=POLICY), **event)
-    assert found.of_policy("policy.yml") is changes
+    assert changes_of(scene, files, read, **event).of_policy("policy.yml") is changes
 
 
 def test_a_list_without_the_policy_file_does_not_count_once_the_head_has_changed(scene: Scene) -> None:
-    found = changes_of(scene, [], Commit(policy=PolicyFile(), head_policy=POLICY))
+    found = changes_of(scene, [], ADDED)
     scene.pull.push()
     assert found.of_policy("policy.yml")
-
-
-@pytest.mark.parametrize(("listed", "changes"), [("policy.yaml", True), ("policy.yml", True), ("other.yaml", False)])
-def test_a_policy_file_that_a_pull_request_adds_with_yaml_in_its_name_is_a_change(
-    listed: str, scene: Scene, *, changes: bool
-) -> None:
-    found = changes_of(scene, [{"filename": listed}], Commit(head_policy=PolicyFile(misnamed=True)))
-    assert found.of_policy("policy.yml") is changes
-
-
-def test_without_a_client_nothing_is_read_or_published_and_there_is_no_warning(signals: Signals, scene: Scene) -> None:
-    event = replace(scene.event, lookup=Lookup(commit=scene.event.commit))
-    calls = BoundedCalls(None, FakeClock(), scene.output, event)
-    session = GitHubSession(calls, Subject(event=event, settings=SETTINGS, signing_key="signs")).load("")
-    run_gates(session, signals, a_gate(name="one", stage=Stage.SOFT, paths=parse_paths("docs/**")))
-    session.publisher.publish_results(results("one"))
-    session.publisher.publish_config_error(["one"])
-    assert session.publisher.publish_comment(results("one"), BODY) == ""
-    assert session.reviews.approval(()) == ApprovalStatus(unread=True)
-    assert (session.subject.event.lookup, session.subject.baseline(a_gate())) == (event.lookup, None)
-    assert (scene.output.annotations, scene.operations) == ([], [])
-
-
-# -- comments ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("reject", [rejecting(OUTAGE, PULL, "cursor:"), lambda _: None], ids=["unread", "too many"])
@@ -483,6 +301,11 @@ def test_where_comments_are_not_known_none_is_written_and_the_reason_is_logged(r
     assert scene.session.publisher.publish_comment(results("one"), BODY) == ""
     assert CREATE not in scene.operations
     assert any("not all comments of the pull request could be read" in line for line in scene.output.lines)
+    del scene.pull.comments[MAX_PAGES * PAGE :]
+    scene.reject = lambda _: None
+    scene.load()
+    publish(scene, results("one"))
+    assert scene.session.publisher.publish_comment(results("one"), BODY)
 
 
 def test_one_warning_says_that_the_base_branch_has_changed_since_the_policy_was_read(scene: Scene) -> None:
@@ -491,7 +314,7 @@ def test_one_warning_says_that_the_base_branch_has_changed_since_the_policy_was_
     decided = [*results("one", passing=True), *results("two", passing=True)]
     publish(scene, decided)
     assert scene.session.publisher.publish_comment(decided, BODY) == ""
-    assert [*scene.states.values()] == ["failure"] * 2
+    assert [*scene.states().values()] == ["failure"] * 2
     [warning] = scene.warnings
     changed = 'The base branch of the pull request has changed from "main" to "next" since the policy was read'
     assert warning == f"{changed}, so each status is `failure`. Re-run the job."
@@ -505,15 +328,12 @@ def without_head(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("arrange", "says"),
     [
-        (push, ["no comment: the pull request has a newer commit, which gets a run"]),
+        (Scene.push, ["no comment: the pull request has a newer commit, which gets a run"]),
         (without_head, ["no comment: the pull request could not be read"]),
         (lambda scene: setattr(scene.pull, "base_ref", ""), []),
     ],
-    ids=["push", "no head", "no base"],
 )
-def test_without_another_base_branch_the_status_is_decided_and_the_comment_needs_the_evaluated_commit_as_head(
-    arrange: Arrange, says: list[str], scene: Scene
-) -> None:
+def test_a_comment_needs_the_evaluated_commit_as_head(arrange: Arrange, says: list[str], scene: Scene) -> None:
     decided, head = results("one", passing=True), scene.pull.head_sha
     scene.load()
     arrange(scene)
@@ -523,52 +343,11 @@ def test_without_another_base_branch_the_status_is_decided_and_the_comment_needs
     assert [line[: len(says[0])] for line in scene.output.lines if line.startswith("no comment")] == says
 
 
-@pytest.mark.parametrize("hangs", [True, False])
-def test_a_pull_request_that_cannot_be_read_again_keeps_the_time_for_the_decided_statuses(
-    scene: Scene, *, hangs: bool
-) -> None:
-    scene.load()
-    start = scene.clock.time
-
-    def reject(record: Record) -> Refusal | None:
-        if record.operation == PULL and hangs:
-            scene.clock.time += 1_000
-        return OUTAGE if record.operation == PULL and not hangs else None
-
-    scene.reject = reject
-    publish(scene, results("one", passing=True))
-    assert scene.states == {"Sepurux / one": "success"}
-    assert scene.clock.time - start <= READS_S
-    [warning] = scene.warnings
-    assert warning.startswith(f"Could not read the pull request ({'GitHub' if hangs else 'HTTP 502'} ")
-    assert scene.session.publisher.publish_comment(results("one"), BODY) == ""
-    assert scene.pull.comments == []
-
-
-def test_the_statuses_of_the_given_gates_are_set_before_those_that_have_to_be_read(scene: Scene) -> None:
-    for gate in ("one", "two"):
-        scene.repository.status(scene.pull.head_sha, "success", f"Sepurux / {gate}", DECIDED)
-    scene.reject = rejecting(LIMITED, READS)
-    scene.load().publisher.publish_config_error(["one"])
-    assert (scene.operations[3:], scene.contexts) == ([SET, LIST, SET], ["Sepurux / one", "Sepurux / two"])
-
-
 def test_without_a_status_or_a_commit_no_statuses_are_read(scene: Scene) -> None:
     scene.reject = rejecting(LIMITED, READS)
     for settings, commit in ((Settings(status=False), scene.event.commit), (SETTINGS, "")):
         scene.load(settings, commit=commit).publisher.publish_config_error(["one"])
     assert LIST not in scene.operations
-
-
-def test_the_last_page_that_is_read_is_enough_to_write(scene: Scene) -> None:
-    scene.comments(MAX_PAGES)
-    scene.load()
-    publish(scene, results("one"))
-    scene.session.publisher.publish_comment(results("one"), BODY)
-    assert scene.operations.count(CREATE) == 1
-
-
-# -- limits -----------------------------------------------------------------------------------------------------------
 
 
 def test_what_blocks_is_sent_first_and_what_was_not_sent_is_named(scene: Scene) -> None:
@@ -585,9 +364,7 @@ def test_what_blocks_is_sent_first_and_what_was_not_sent_is_named(scene: Scene) 
     assert scene.clock.time - start <= 90
     [warning] = scene.warnings
     missing = MAX_GATES_IN_STEP - len(sent) + 1  # the last one was under way when the time was over
-    assert warning.startswith(
-        f"Could not set the commit status (Sepurux / g{passing - missing}, Sepurux / g{passing + 1 - missing}, "
-    )
+    assert warning.startswith(f"Could not set the commit status (Sepurux / g{passing - missing}, ")
 
 
 @pytest.mark.parametrize(
@@ -595,29 +372,26 @@ def test_what_blocks_is_sent_first_and_what_was_not_sent_is_named(scene: Scene) 
     [
         (gates, body, 2 * gates + more)
         for gates in (1, MAX_GATES_IN_STEP)
-        for body, more in (("", 8), (OLD, 8), (SAME, 7))
+        for body, more in (("", 8), (OLD, 8), (CURRENT, 7))
     ],
 )
-def test_what_a_step_costs(gates: int, body: str, requests: int, signals: Signals, scene: Scene) -> None:
+def test_what_a_step_costs(gates: int, body: str, requests: int, scene: Scene) -> None:
     """The figures of docs/architecture.md: for 0.3 s per request, and an evaluation of 10 minutes.
 
     With a `body`, the pull request has this comment. If it is about this commit, all gates have a decided status.
     """
     names = numbered(gates)
-    for name in names if body == SAME else ():
+    for name in names if body == CURRENT else ():
         scene.repository.status(scene.pull.head_sha, "success", f"Sepurux / {name}", DECIDED)
     if body:
         scene.comment(body)
     scene.takes_s = 0.3
-    run_gates(scene.load(), signals, *(a_gate(name=name) for name in names))
+    run_gates(scene.load(), *(a_gate(name=name) for name in names))
     scene.session.publisher.publish_notice(notice, "gates")
     scene.clock.time += 600
     scene.session.publisher.publish_results(results(*names))
     scene.session.publisher.publish_comment(results(*names), BODY)
     assert len(scene.operations) == requests
-
-
-# -- the line above the result of an earlier commit --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -628,12 +402,12 @@ def test_what_a_step_costs(gates: int, body: str, requests: int, signals: Signal
         ("", [KEYED], [0]),
         ("", [OLD, KEYED], []),  # which one it is cannot be known
         ("gates", [KEYED], []),
-        ("gates", [SAME], []),  # a re-run on the same commit
+        ("gates", [CURRENT], []),  # a re-run on the same commit
         ("gates", [OLD.replace("\n", "\n⏳ of another run\n\n", 1)], [0]),
         ("gates", ["<!-- sepurux-gate:gates -->\nemptied"], []),
     ],
 )
-def test_one_line_is_written_into_the_comment_of_the_step_if_it_is_about_another_commit(
+def test_one_line_is_written_above_the_result_of_another_commit(
     key: str, bodies: list[str], changed: list[int], scene: Scene
 ) -> None:
     for body in bodies:
@@ -641,35 +415,17 @@ def test_one_line_is_written_into_the_comment_of_the_step_if_it_is_about_another
     before = [comment.body for comment in scene.pull.comments]
     scene.load().publisher.publish_notice(notice, key)
     wanted = OLD.replace("\n", "\n⏳ not aaaaaaa\n\n", 1)
-    for number, (body, comment) in enumerate(zip(before, scene.pull.comments, strict=True)):
-        expected = wanted.replace(":gates", body[17:23]) if number in changed else body
-        assert comment.body == expected
+    expected = [wanted.replace(":gates", body[17:23]) if at in changed else body for at, body in enumerate(before)]
+    assert [comment.body for comment in scene.pull.comments] == expected
 
 
-@pytest.mark.parametrize(
-    ("mode", "arrange", "closed"),
-    [
-        (CommentMode.NEVER, None, False),
-        (CommentMode.ALWAYS, push, False),
-        (CommentMode.ALWAYS, None, True),
-    ],
-)
-def test_no_line_is_written_where_no_comment_would_be(
-    mode: CommentMode, arrange: Arrange | None, scene: Scene, *, closed: bool
-) -> None:
+def test_no_line_is_written_where_no_comment_would_be(scene: Scene) -> None:
     scene.comment(OLD)
-    if arrange:
-        arrange(scene)
-    scene.load(Settings(comment=mode), closed=closed).publisher.publish_notice(notice, "gates")
-    assert scene.pull.comments[0].body == OLD
-
-
-def test_a_commit_that_was_not_evaluated_is_the_title_of_the_comment(scene: Scene) -> None:
-    scene.comment(OLD.replace("### Result", "### ❌ Result"))
+    scene.load(Settings(comment=CommentMode.NEVER)).publisher.publish_notice(notice, "gates")
+    scene.load(closed=True).publisher.publish_notice(notice, "gates")
+    scene.push()
     scene.load().publisher.publish_notice(notice, "gates")
-    assert "\n⏳ not aaaaaaa\n\n<details><summary>Result of the earlier commit older</summary>\n\n### ❌ Result\n" in (
-        scene.pull.comments[0].body
-    )
+    assert scene.pull.comments[0].body == OLD
 
 
 def test_after_a_signal_a_line_of_another_run_stays(scene: Scene) -> None:
@@ -682,9 +438,6 @@ def test_after_a_signal_a_line_of_another_run_stays(scene: Scene) -> None:
     assert "⏳ other" in written.body
 
 
-# -- after a signal ---------------------------------------------------------------------------------------------------
-
-
 def test_after_a_signal_each_status_is_tried_once(scene: Scene) -> None:
     scene.load()
     scene.takes_s, scene.reject = 0.05, rejecting(OUTAGE, SET, '"Sepurux / g0"')
@@ -693,42 +446,28 @@ def test_after_a_signal_each_status_is_tried_once(scene: Scene) -> None:
     scene.session.calls.enter_shutdown(scene.clock)
     start = scene.clock.time
     scene.session.publisher.publish_results(results(*numbered(MAX_GATES_IN_STEP)))
-    assert len(scene.states) == MAX_GATES_IN_STEP - 1
+    assert len(scene.states()) == MAX_GATES_IN_STEP - 1
     assert len(scene.contexts) == 4 + MAX_GATES_IN_STEP
     assert scene.clock.time - start < 3
 
 
-@pytest.mark.parametrize(("status", "reads"), [(True, 2), (False, 1)])
-def test_without_a_comment_the_pull_request_is_read_again_for_the_status_alone(
-    scene: Scene, *, status: bool, reads: int
-) -> None:
+def test_without_a_comment_the_pull_request_is_read_again_for_the_status_alone(scene: Scene) -> None:
     scene.comments(3)
-    scene.load(Settings(comment=CommentMode.NEVER, status=status))
-    publish(scene, results("one"))
-    assert scene.session.publisher.publish_comment(results("one"), BODY) == ""
-    assert scene.operations.count(PULL) == reads
+    for status, reads in ((True, 2), (False, 3)):
+        scene.load(Settings(comment=CommentMode.NEVER, status=status))
+        publish(scene, results("one"))
+        assert scene.session.publisher.publish_comment(results("one"), BODY) == ""
+        assert scene.operations.count(PULL) == reads
 
 
-def test_the_current_base_branch_replaces_that_of_an_older_payload(scene: Scene) -> None:
+def test_the_current_base_branch_replaces_that_of_an_older_payload_but_for_a_merge_group(scene: Scene) -> None:
     scene.retarget()
     event = scene.load().subject.event
     assert (event.base_ref, event.base_sha) == ("next", scene.pull.base_sha)
     assert scene.operations == ["graphql commit", PULL, "graphql base", "graphql commit", "graphql base"]
     assert scene.warnings == []
-
-
-def test_the_base_branch_of_a_merge_group_stays_that_of_its_payload(scene: Scene) -> None:
-    scene.retarget()
     assert scene.load(name="merge_group").subject.event.base_ref == "main"
-    assert scene.operations.count(PULL) == 1
-
-
-def test_the_rules_of_the_branch_are_read_once_also_after_a_rejection(scene: Scene) -> None:
-    scene.reject = rejecting(NOT_FOUND, "repos/get-branch-rules")
-    advice = scene.load().advice
-    for gate in ("one", "two"):
-        assert advice.of_gate(a_gate(name=gate, stage=Stage.HARD), scheduled=False) == ""
-    assert scene.operations.count("repos/get-branch-rules") == 1
+    assert len(scene.operations) == 5 + 3
 
 
 @pytest.mark.parametrize(
@@ -740,14 +479,116 @@ def test_the_rules_of_the_branch_are_read_once_also_after_a_rejection(scene: Sce
         ("REFUNDS search", "Sepurux", True, ""),
         ("search refunds", "Sepurux", False, "`Sepurux / search`, `Sepurux / refunds`"),
     ],
-    ids=["renamed", "prefix", "deleted", "case", "no status"],
 )
 def test_a_required_status_that_no_gate_would_set_after_the_merge_is_lost(
     gates: str, prefix: str, lost: str, scene: Scene, *, status: bool
 ) -> None:
     scene.repository.require_statuses("main", "Sepurux / search", "sepurux / refunds", "other")
-    now = Settings(gates=tuple(a_gate(name=name) for name in ("search", "refunds", "billing")))
-    merged = Settings(gates=tuple(a_gate(name=name) for name in gates.split()), status_context=prefix, status=status)
-    found = scene.load().advice.lost_statuses(now, merged)
+    now, merged = (
+        Settings(gates=tuple(a_gate(name=name) for name in names.split()))
+        for names in ("search refunds billing", gates)
+    )
+    found = scene.load().advice.lost_statuses(now, replace(merged, status_context=prefix, status=status))
     notes = [note.text.split("no gate sets ")[1] for note in found]
     assert [note.partition(" any more")[0] for note in notes] == ([lost] if lost else [])
+
+
+LISTED, EDIT = "issues/list-comments", "issues/update-comment"
+MARKER = "<!-- sepurux-gate:gates -->"
+TEXT, BEFORE = f"{MARKER}\nnew", f"{MARKER}\nold"
+
+
+def write(scene: Scene) -> str:
+    """Write the comment; return its address."""
+    publisher = scene.load().publisher
+    publisher.read_again()
+    publisher.publish_results([])
+    return publisher.publish_comment([], lambda marker, _: f"{marker}\nnew")
+
+
+def bodies(scene: Scene) -> list[str]:
+    return [comment.body for comment in scene.pull.comments]
+
+
+def sent(scene: Scene) -> list[str]:
+    """Return the operations on comments, in their order."""
+    return [record.operation for record in scene.github.calls("issues/*")]
+
+
+def test_the_comment_is_created_once_and_then_edited_if_it_changes(scene: Scene) -> None:
+    address = write(scene)
+    [created] = scene.pull.comments
+    assert address.endswith(f"#issuecomment-{created.id}")
+    assert write(scene) == address
+    created.body = BEFORE
+    assert write(scene) == address
+    assert (bodies(scene), sent(scene)) == ([TEXT], [CREATE, LISTED, EDIT])
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_comment_that_was_not_created_is_sent_a_second_time_and_no_more(scene: Scene, *, lost: bool) -> None:
+    scene.github.fault(CREATE, faults.lost if lost else backend.reset(), always=True)
+    assert bool(write(scene)) is lost
+    assert sent(scene) == ([CREATE, LISTED] if lost else [CREATE, LISTED, CREATE])
+    assert len(scene.warnings) == (not lost)
+
+
+@pytest.mark.parametrize("rejection", [faults.secondary_limit(), faults.refused(403, "issue is locked")])
+def test_a_rejected_comment_or_one_that_may_exist_is_not_sent_again(rejection: backend.Answer, scene: Scene) -> None:
+    scene.github.fault(CREATE, rejection, backend.reset())
+    scene.github.fault(LISTED, faults.broken(), always=True)
+    assert write(scene) == ""
+    assert sent(scene) == [CREATE]
+    assert write(scene) == ""
+    assert sent(scene).count(CREATE) == 2
+    assert len(scene.warnings) == 3
+
+
+def test_without_the_tokens_account_no_comment_is_known_as_its_own(scene: Scene) -> None:
+    scene.github.fault("graphql commit", backend.reset(), always=True)
+    scene.github.fault(CREATE, faults.lost)
+    scene.github.before(CREATE, lambda: scene.comment(BEFORE))
+    assert write(scene) == ""
+    assert (sent(scene), bodies(scene)) == ([CREATE], [BEFORE, TEXT])
+    assert any("did not return the account of the token" in text for text in scene.warnings)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_of_comments_that_are_listed_late_the_oldest_one_is_left(scene: Scene, *, lost: bool) -> None:
+    scene.github.fault(CREATE, faults.lost if lost else faults.through)
+    scene.github.fault(LISTED, backend.json([]))
+    ids = []
+    scene.github.after(CREATE, lambda: ids.append(scene.pull.comments[0].id))
+    address = write(scene)
+    assert (address.partition("#")[2], bodies(scene)) == (f"issuecomment-{ids[0]}", [TEXT])
+    assert sent(scene) == [*[CREATE, LISTED] * (1 + lost), *["issues/delete-comment"] * lost]
+
+
+def test_after_a_race_the_older_comment_keeps_its_text_if_it_is_this_runs_own(scene: Scene) -> None:
+    other = f"{MARKER}\nof the other run"
+
+    def edited() -> None:
+        scene.pull.comments[0].body = other
+        scene.comment(BEFORE)
+
+    scene.github.after(CREATE, edited)
+    write(scene)
+    assert bodies(scene) == [other]
+
+
+def test_duplicates_are_deleted_only_if_the_comment_was_edited(scene: Scene) -> None:
+    scene.comment(BEFORE)
+    scene.comment(BEFORE)
+    scene.github.fault(EDIT, *[faults.broken()] * 4)
+    write(scene)
+    assert bodies(scene) == [BEFORE] * 2
+    write(scene)
+    assert bodies(scene) == [TEXT]
+
+
+def test_a_comment_that_was_deleted_meanwhile_is_created_again(scene: Scene) -> None:
+    scene.comment(BEFORE)
+    scene.github.before(EDIT, scene.pull.comments.clear)
+    write(scene)
+    assert bodies(scene) == [TEXT]
+    assert scene.warnings == []

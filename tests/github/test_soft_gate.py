@@ -14,76 +14,46 @@ from sepurux_action.github.soft_gate import ApprovalRules, approval_status, revi
 
 HEAD, OLDER = "b" * 40, "a" * 40
 APPROVED, CHANGES, DISMISSED, COMMENTED = "APPROVED", "CHANGES_REQUESTED", "DISMISSED", "COMMENTED"
-PERMISSIONS = {
-    "author": "admin",
-    "owner": "admin",
-    "keeper": "maintain",
-    "triager": "triage",
-    "reader": "read",
-    "writer": "write",
-    "robot": "write",
-    "gate[bot]": "write",
-    "stranger": "none",
-}
+PERMISSIONS = {"author": "admin", "owner": "admin", "keeper": "maintain", "triager": "triage", "reader": "read"}
+PERMISSIONS |= {"writer": "write", "robot": "write", "gate[bot]": "write", "stranger": "none"}
 TERMS = ApprovalRules(author="author", head=HEAD, permission=lambda login: PERMISSIONS.get(login.lower()))
 LISTED = replace(TERMS, reviewers=("Writer", "author", "reader", "keeper"))
 ASKED = replace(TERMS, requesters=(Refusal("writer", Reason.ASSIGNEE), Refusal("keeper", Reason.COMMIT_AUTHOR)))
+ROBOT = Review(author="robot", state=APPROVED, commit=HEAD, kind="Bot")
 
 
 def given(text: str) -> list[Review]:
-    """Return reviews from `login STATE` or `login STATE older`, one a line."""
+    """Return reviews from `login STATE` or `login STATE older`, one a line, the oldest first."""
     parts = [line.split() for line in text.strip().splitlines()]
     return [Review(author=who, state=state, commit=OLDER if more else HEAD) for who, state, *more in parts]
 
 
-TRUTH = [
-    ("no review", "", TERMS, ()),
-    ("a writer", "writer APPROVED", TERMS, ("writer",)),
-    ("a maintainer", "keeper APPROVED", TERMS, ("keeper",)),
-    ("an administrator", "owner APPROVED", TERMS, ("owner",)),
-    ("a triager", "triager APPROVED", TERMS, ()),
-    ("a reader", "reader APPROVED", TERMS, ()),
-    ("a stranger of a public repository", "stranger APPROVED", TERMS, ()),
-    ("one whose permission is not known", "unknown APPROVED", TERMS, ()),
-    ("the author", "author APPROVED", TERMS, ()),
-    ("the author in other letters", "Author APPROVED", TERMS, ()),
-    ("a bot by its name", "gate[bot] APPROVED", TERMS, ()),
-    ("an older commit", "writer APPROVED older", TERMS, ()),
-    ("an older commit, then this one", "writer APPROVED older\nwriter APPROVED", TERMS, ("writer",)),
-    ("approved, then changes requested", "writer APPROVED\nwriter CHANGES_REQUESTED", TERMS, ()),
-    ("changes requested, then approved", "writer CHANGES_REQUESTED\nwriter APPROVED", TERMS, ("writer",)),
-    ("dismissed", "writer APPROVED\nwriter DISMISSED", TERMS, ()),
-    ("dismissed, then approved", "writer DISMISSED\nwriter APPROVED", TERMS, ("writer",)),
-    ("approved, then commented", "writer APPROVED\nwriter COMMENTED", TERMS, ("writer",)),
-    ("only commented", "writer COMMENTED", TERMS, ()),
-    ("a state that no one knows", "writer APPROVED\nwriter ADMIRED", TERMS, ("writer",)),
-    ("in other letters it is still the same user", "writer APPROVED\nWriter DISMISSED", TERMS, ()),
-    ("another one's request for changes", "writer APPROVED\nowner CHANGES_REQUESTED", TERMS, ("writer",)),
-    ("a request for changes before it", "owner CHANGES_REQUESTED\nwriter APPROVED", TERMS, ("writer",)),
-    ("the last one of two", "writer APPROVED\nowner APPROVED\nreader APPROVED", TERMS, ("owner",)),
-    ("listed", "writer APPROVED", LISTED, ("writer",)),
-    ("listed, but the author", "author APPROVED", LISTED, ()),
-    ("listed, but a reader", "reader APPROVED", LISTED, ()),
-    ("an administrator who is not listed", "owner APPROVED", LISTED, ()),
-    ("an assignee of a bot's pull request", "Writer APPROVED", ASKED, ()),
-    ("an author of the commit of a bot's pull request", "keeper APPROVED", ASKED, ()),
-    ("one who did not ask the bot", "owner APPROVED\nkeeper APPROVED", ASKED, ("owner",)),
-    ("an assignee who is listed", "writer APPROVED", replace(ASKED, reviewers=("writer", "owner")), ()),
-    ("anyone, while it is not known who asked the bot", "owner APPROVED", replace(TERMS, requesters=None), ()),
-]
-
-
-@pytest.mark.parametrize(("text", "terms", "by"), [row[1:] for row in TRUTH], ids=[row[0] for row in TRUTH])
-def test_truth_table_of_the_soft_gate(text: str, terms: ApprovalRules, by: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("text", "terms", "by"),
+    [
+        ("writer APPROVED", TERMS, "writer"),
+        ("keeper APPROVED", TERMS, "keeper"),
+        ("triager APPROVED", TERMS, ""),
+        ("unknown APPROVED", TERMS, ""),
+        ("Author APPROVED", TERMS, ""),
+        ("gate[bot] APPROVED", TERMS, ""),
+        ("writer APPROVED older\nwriter APPROVED", TERMS, "writer"),
+        ("writer APPROVED\nwriter ADMIRED", TERMS, "writer"),
+        ("writer APPROVED\nWriter DISMISSED", TERMS, ""),
+        ("writer APPROVED\nowner APPROVED\nreader APPROVED", TERMS, "owner"),
+        ("Writer APPROVED", ASKED, ""),
+        ("owner APPROVED", replace(TERMS, requesters=None), ""),
+    ],
+)
+def test_truth_table_of_the_soft_gate(text: str, terms: ApprovalRules, by: str) -> None:
     found = approval_status(given(text), terms)
-    assert found.approved_by == by
+    assert found.approved_by == ((by,) if by else ())
     assert found.approved is bool(by)
 
 
 def test_an_account_that_is_no_person_approves_nothing() -> None:
-    review = Review(author="robot", state=APPROVED, commit=HEAD, kind="Bot")
-    assert approval_status([review], TERMS).ignored == (Refusal("robot", Reason.BOT),)
-    assert approval_status([replace(review, kind="User")], TERMS).approved
+    assert approval_status([ROBOT], TERMS).ignored == (Refusal("robot", Reason.BOT),)
+    assert approval_status([replace(ROBOT, kind="User")], TERMS).approved
 
 
 def test_without_a_known_head_or_login_nothing_is_approved() -> None:
@@ -94,7 +64,6 @@ def test_without_a_known_head_or_login_nothing_is_approved() -> None:
 
 
 def test_each_approval_that_does_not_count_has_its_reason() -> None:
-    assert approval_status([], LISTED).ignored == ()
     text = "writer APPROVED older\nreader APPROVED\nauthor APPROVED\nowner APPROVED\nkeeper DISMISSED"
     assert approval_status(given(text), LISTED).ignored == (
         Refusal("writer", Reason.OLDER_COMMIT),
@@ -104,19 +73,14 @@ def test_each_approval_that_does_not_count_has_its_reason() -> None:
     )
 
 
-def test_without_a_list_anyone_can_approve() -> None:
-    found = approval_status([], TERMS)
-    assert found == ApprovalStatus(commit=HEAD, anyone=True)
-    assert found.possible
-
-
-def test_each_listed_reviewer_can_approve_or_has_the_reason_why_not() -> None:
+def test_each_listed_reviewer_can_approve_or_has_the_reason_why_not_and_without_a_list_anyone_can() -> None:
     found = approval_status([], LISTED)
     assert (found.can_approve, found.anyone, found.possible) == (("Writer", "keeper"), False, True)
     assert found.cannot_approve == (Refusal("author", Reason.AUTHOR), Refusal("reader", Reason.NO_WRITE_ACCESS))
     none = approval_status([], replace(TERMS, reviewers=("author", "reader", "stranger")))
     assert (none.can_approve, none.anyone, none.unread, none.possible) == ((), False, False, False)
     assert [each.login for each in none.cannot_approve] == ["author", "reader", "stranger"]
+    assert approval_status([], TERMS) == ApprovalStatus(commit=HEAD, anyone=True)
 
 
 def test_who_asked_a_bot_is_named_with_the_reason() -> None:
@@ -146,9 +110,7 @@ def test_while_it_is_not_known_who_asked_a_bot_no_one_can_approve_yet() -> None:
         ("unknown APPROVED", ("unknown", "writer"), True),
     ],
 )
-def test_a_permission_that_is_not_known_makes_an_approval_possible(
-    text: str, reviewers: tuple[str, ...], *, unread: bool
-) -> None:
+def test_an_unknown_permission_makes_one_possible(text: str, reviewers: tuple[str, ...], *, unread: bool) -> None:
     found = approval_status(given(text), replace(TERMS, reviewers=reviewers))
     assert found.unread is unread
     assert found.approved or found.possible
@@ -157,16 +119,11 @@ def test_a_permission_that_is_not_known_makes_an_approval_possible(
 
 def test_a_permission_is_read_only_if_it_decides() -> None:
     text = "writer APPROVED\nauthor APPROVED\nowner APPROVED older\nkeeper CHANGES_REQUESTED\ngate[bot] APPROVED"
-    robot = Review(author="robot", state=APPROVED, commit=HEAD, kind="Bot")
     read: list[str] = []
-    approval_status([*given(text), robot], replace(TERMS, permission=read.append))
-    approval_status(
-        given("owner APPROVED\nreader APPROVED"), replace(LISTED, permission=read.append, reviewers=("reader",))
-    )
+    approval_status([*given(text), ROBOT], replace(TERMS, permission=read.append))
+    listed = replace(TERMS, permission=read.append, reviewers=("reader",))
+    approval_status(given("owner APPROVED\nreader APPROVED"), listed)
     assert list(dict.fromkeys(read)) == ["writer", "reader"]
-
-
-# --- Who asked a bot -------------------------------------------------------------------------------------------
 
 
 def a_page(*nodes: object, more: bool = False) -> dict[str, Any]:
@@ -205,7 +162,6 @@ MONA = a_page({"login": "mona"})
         (a_commit("hubot", committer="web-flow"), ["hubot"]),
         (a_commit("mona"), []),
     ],
-    ids=["co-author", "bot alone", "person", "update", "by login", "two updates", "own merge", "edit", "assignee too"],
 )
 def test_who_asked_a_bot_are_the_assignees_and_the_authors_of_the_last_change(head: object, authors: list[str]) -> None:
     people = [Refusal(login, Reason.COMMIT_AUTHOR) for login in authors]
@@ -229,9 +185,6 @@ def test_who_asked_a_bot_are_the_assignees_and_the_authors_of_the_last_change(he
 )
 def test_if_someone_who_asked_a_bot_may_be_missing_they_are_not_known(head: object, assignees: object) -> None:
     assert requesters(head, assignees) is None
-
-
-# --- Asking for a review ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -174,9 +174,6 @@ class Repository:
         self.commits[sha] = self.branches[branch] = Commit(self, sha, number, parents, tree)
         return sha
 
-    def branch(self, name: str, sha: str) -> None:
-        self.branches[name] = self.commits[sha]
-
     def fork(self, owner: str) -> Repository:
         fork = Repository(self.world, next(self.world.ids), self.world.user(owner), self.name, self.default_branch)
         fork.commits, fork.branches = self.commits, dict(self.branches)  # as on GitHub, commits are shared

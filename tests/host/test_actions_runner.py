@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from sepurux_action.common.secret import Redactor, spellings
-from sepurux_action.host.actions_runner import MAX_EVENT_BYTES, ActionsRunner
-from sepurux_action.host.workflow_commands import MAX_LOG_LINE_LENGTH, Level
-from tests.runner import ANNOTATIONS_PER_LEVEL, Command, StepLog, file_pairs, output_lines, pull_request_event
+from sepurux_action.host.actions_runner import (
+    MAX_ANNOTATION_LENGTH,
+    MAX_EVENT_BYTES,
+    ActionsRunner,
+    annotation,
+    data,
+    output_block,
+)
+from sepurux_action.host.output import MAX_LOG_LINE_LENGTH, Level, plain
+from tests.runner import ANNOTATIONS_PER_LEVEL, COMMANDS, Command, StepLog, file_pairs, output_lines, parse_command
 
 SECRET = "s/ecret+of~no-one"
-HOSTILE = [
-    "::error::boom",
-    "  ::set-output name=decision::pass",
-    "\n::add-mask::a",
-    "\r::stop-commands::x",
-    "fine\n::warning::not fine",
-    "\u2028::error::x",
-    "\x85::error::x",
-    "\u200b::error::x",
-    "\x00::error::x",
-    "\ufeff::error::x",
-    "text ##[set-env name=a]b",
-    "##[error]x",
-    "###[##[error]x",
-    "#\u200b#[error]x",
-    "%0A::error::x",
-    "\ud800::error::x",
-]
 
 
 def log_of(capsys: pytest.CaptureFixture[str]) -> StepLog:
@@ -59,32 +49,15 @@ def test_the_lines_of_a_report_are_in_color_without_commands_and_secrets(capsys:
     assert lines[1:] == [": :error::boom", "  high   unsafe_action: *** [2J", ": :error::boom"]
 
 
-# --- Outputs and summary -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "value", ["", "pass\ndecision=fail", "\n\nlast\n", "\x00\x1b é 試験 🎉", *HOSTILE[6:]], ids=ascii
-)
-def test_an_output_arrives_as_it_is_and_sets_no_other(value: str, tmp_path: Path) -> None:
-    file = tmp_path / "output"
-    runner(GITHUB_OUTPUT=file).set_outputs({"decision": "error", "reason": value, "run_id": "r1"})
-    shown = value.replace("\ud800", "?")
-    assert list(file_pairs(file.read_bytes().decode())) == [("decision", "error"), ("reason", shown), ("run_id", "r1")]
-
-
-def test_outputs_are_added_to_what_is_there_and_the_later_value_counts(tmp_path: Path) -> None:
-    file = tmp_path / "output"
-    file.write_text("earlier=1\n")
-    step = runner(GITHUB_OUTPUT=file)
+def test_files_are_written_in_utf_8_and_outputs_added_to_what_is_there(tmp_path: Path) -> None:
+    (tmp_path / "output").write_text("earlier=1\n")
+    step = runner(GITHUB_OUTPUT=tmp_path / "output", GITHUB_STEP_SUMMARY=tmp_path / "summary")
     step.set_outputs({"decision": "error"})
-    step.set_outputs({"decision": "pass"})
-    assert dict(file_pairs(file.read_text())) == {"earlier": "1", "decision": "pass"}
-
-
-def test_the_summary_is_written_in_utf_8_whatever_it_holds(tmp_path: Path) -> None:
-    file = tmp_path / "summary"
-    runner(GITHUB_STEP_SUMMARY=file).write_summary("# é 試験\r\n\ud800 ::error::x\n")
-    assert file.read_bytes().decode() == "# é 試験\r\n? ::error::x\n"
+    step.set_outputs({"decision": "pass\r\ndecision=fail", "reason": "é \ud800"})
+    step.write_summary("# é 試験\r\n\ud800 ::error::x\n")
+    outputs = file_pairs((tmp_path / "output").read_bytes().decode())
+    assert dict(outputs) == {"earlier": "1", "decision": "pass\ndecision=fail", "reason": "é ?"}
+    assert (tmp_path / "summary").read_bytes().decode() == "# é 試験\r\n? ::error::x\n"
 
 
 @pytest.mark.parametrize(
@@ -94,7 +67,6 @@ def test_the_summary_is_written_in_utf_8_whatever_it_holds(tmp_path: Path) -> No
         ("{folder}", "Is a directory"),
         ("{folder}/none/file", "No such file or directory"),
         ("/dev/full", "No space left on device"),
-        ("{folder}/" + "n" * 300, "File name too long"),
     ],
 )
 def test_a_file_that_cannot_be_written_is_one_warning(
@@ -102,27 +74,13 @@ def test_a_file_that_cannot_be_written_is_one_warning(
 ) -> None:
     path = path.format(folder=tmp_path)
     step = runner(GITHUB_OUTPUT=path, GITHUB_STEP_SUMMARY=path)
-    step.set_outputs({"decision": "pass"})
-    step.write_summary("# Report")
+    for _ in range(2):
+        step.set_outputs({"decision": "pass"})
+        step.write_summary("# Report")
     assert [annotation.message for annotation in log_of(capsys).annotations] == [
         f"The outputs could not be written: {why.format(variable='GITHUB_OUTPUT')}.",
         f"The job summary could not be written: {why.format(variable='GITHUB_STEP_SUMMARY')}.",
     ]
-
-
-# --- Log and annotations -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
-def test_a_line_and_an_annotation_become_no_other_command(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    step = runner()
-    step.log(text)
-    step.annotate(Level.WARNING, text, title=f"{text},file=a::b")
-    log = log_of(capsys)
-    assert [command.name for command in log.commands] == ["warning"]
-    assert len(log.lines) == 2
-    assert log.annotations[0].file is None
-    assert log.errors == []
 
 
 def test_the_eleventh_annotation_of_a_level_is_a_line_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
@@ -153,47 +111,26 @@ def test_a_secret_is_masked_in_all_its_spellings_and_redacted_wherever_it_is_wri
     assert not any(spelling in written for spelling in spellings(SECRET))
 
 
-def test_a_secret_in_pieces_or_at_a_lines_end_is_redacted(capsys: pytest.CaptureFixture[str]) -> None:
-    step = runner()
-    step.mask_secrets(Redactor([SECRET]))
-    capsys.readouterr()
-    step.log(f"a {SECRET[:9]}\u200b{SECRET[9:]} b")
-    step.log("x" * (MAX_LOG_LINE_LENGTH - 10) + SECRET)
-    assert SECRET[:8] not in capsys.readouterr().out
-
-
-# --- Event -------------------------------------------------------------------------------------------------
-
-
-def test_the_event_is_read_from_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "event.json").write_text(json.dumps(pull_request_event(number=7)))
-    assert runner(GITHUB_EVENT_PATH=tmp_path / "event.json").read_event() == pull_request_event(number=7)
-    assert runner().read_event() == {}
-    assert log_of(capsys).lines == []
-
-
-NO_JSON = "it is no JSON"
-
-
 @pytest.mark.parametrize(
-    ("name", "content", "why"),
+    ("content", "why"),
     [
-        ("event.json", b"", NO_JSON),
-        ("event.json", b"{", NO_JSON),
-        ("event.json", b"\xff\xfe\xfd", NO_JSON),
-        ("event.json", b"[" * 200_000, NO_JSON),
-        ("event.json", b'{"n": ' + b"9" * 5_000 + b"}", NO_JSON),
-        ("none.json", b"", "No such file or directory"),
-        (".", b"", "Is a directory"),
+        (b"", "it is no JSON"),
+        (b"\xff\xfe\xfd", "it is no JSON"),
+        (b"[" * 200_000, "it is no JSON"),
+        (b'{"n": ' + b"9" * 5_000 + b"}", "it is no JSON"),
+        (None, "No such file or directory"),
     ],
-    ids=["empty", "half", "no utf-8", "deep", "5000 digits", "missing", "folder"],
+    ids=["empty", "no utf-8", "deep", "5000 digits", "missing"],
 )
 def test_an_event_file_that_cannot_be_read_is_one_warning(
-    name: str, content: bytes, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    content: bytes | None, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "event.json").write_bytes(content)
-    assert runner(GITHUB_EVENT_PATH=tmp_path / name).read_event() == {}
+    if content is not None:
+        (tmp_path / "event.json").write_bytes(content)
+    assert runner(GITHUB_EVENT_PATH=tmp_path / "event.json").read_event() == {}
     assert [each.message for each in log_of(capsys).annotations] == [f"The event file could not be read: {why}."]
+    assert runner().read_event() == {}
+    assert log_of(capsys).lines == []
 
 
 def test_a_huge_event_is_read_up_to_its_limit_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -204,11 +141,81 @@ def test_a_huge_event_is_read_up_to_its_limit_only(tmp_path: Path, capsys: pytes
     assert log_of(capsys).counts == {"warning": 1}
 
 
-# --- Inputs ------------------------------------------------------------------------------------------------
-
-
 def test_inputs_have_their_names_in_lower_case_and_what_the_runner_does_not_write_keeps_its_prefix() -> None:
     kept = {"INPUT_campaign": "of an earlier step"}
     environ = {"PATH": "/bin", "INPUT_ARGS": "--x", "INPUT_ENTRYPOINT": "/bin/sh", **kept}
     environ |= {"INPUT_MIN_PASS_RATE": "0.8", "INPUT_FAIL-UNDER": "1"}
     assert ActionsRunner(environ, sys.stdout).inputs == {"min_pass_rate": "0.8", "fail-under": "1", **kept}
+
+
+# Texts made of the pieces that the runner acts on, with any character between them.
+MARKS = ["::", ":", "##[", "#", "[", "]", "%0A", "%0D", "%25", "%3A", ",", "=", ";", "<<", "title=", "file=", "a"]
+SPACES = [" ", "\t", "\n", "\r", "\u2028", "\u200b", "\ufeff", "\x1b", "\x00", "\x85", "\u3000", "\ud800"]
+pieces = [*MARKS, *SPACES, *sorted(COMMANDS)]
+texts = st.lists(st.sampled_from(pieces) | st.characters(), max_size=15).map("".join)
+names = st.sampled_from(["decision", "reason", "gates"])
+
+
+HOSTILE = [
+    *("::error::boom", "  ::set-output name=decision::pass", "\n::add-mask::a", "\r::stop-commands::x"),
+    *("fine\n::warning::not fine", "\u2028::error::x", "\x85::error::x", "\u200b::error::x", "\x00::error::x"),
+    *("\ufeff::error::x", "text ##[set-env name=a]b", "##[error]x", "###[##[error]x", "#\u200b#[error]x"),
+    *("%0A::error::x", "\ud800::error::x"),
+]
+
+
+@given(texts | st.sampled_from(HOSTILE))
+@example("\u200b::error::x")
+def test_any_text_in_the_log_is_one_line_and_no_command(text: str) -> None:
+    line = plain(text)
+    assert len(output_lines(line)) <= 1
+    assert parse_command(line) is None
+
+
+@given(st.sampled_from(Level), texts | st.sampled_from(HOSTILE), texts)
+def test_any_text_in_an_annotation_is_its_message_and_title_and_nothing_else(
+    level: Level, message: str, title: str
+) -> None:
+    written = annotation(level, message, title=title)
+    assert len(output_lines(written)) == 1
+    command = parse_command(written)
+    assert command is not None
+    assert command.name == level
+    assert command.properties.keys() <= {"title"}
+    assert command.data == "\n".join(map(plain, message.splitlines()))
+    assert command.properties.get("title", "") == plain(title).lstrip("=")
+    assert all(parse_command(line) is None for line in command.data.split("\n"))
+
+
+@given(texts)
+@example("a\rb\nc%0A:,")
+def test_any_secret_is_masked_as_it_is_on_one_line(secret: str) -> None:
+    command = f"::add-mask::{data(secret)}"
+    assert len(output_lines(command)) == 1
+    assert parse_command(command) == Command("add-mask", {}, secret)
+
+
+@given(st.lists(st.tuples(names, texts), max_size=4))
+def test_any_values_are_the_outputs_that_were_set_and_no_others(given_outputs: list[tuple[str, str]]) -> None:
+    blocks = "".join(
+        output_block(name, value, f"delimiter-{number}") for number, (name, value) in enumerate(given_outputs)
+    )
+    assert list(file_pairs(blocks)) == [
+        (name, value.replace("\r\n", "\n").replace("\r", "\n")) for name, value in given_outputs
+    ]
+
+
+def test_a_line_of_log_says_what_was_said_up_to_its_length() -> None:
+    said = ["gate refunds: pass", "a\nb", "::error::x", "see ##[error]x", "50% of [x]", ""]
+    shown = ["gate refunds: pass", "a b", ": :error::x", "see ## [error]x", "50% of [x]", ""]
+    assert list(map(plain, said)) == shown
+    assert len(plain("x" * 100_000)) == MAX_LOG_LINE_LENGTH
+    command = parse_command(annotation(Level.ERROR, "%\n" * 10_000))
+    assert command is not None
+    assert len(command.data) == MAX_ANNOTATION_LENGTH
+
+
+@pytest.mark.parametrize("value", ["end-1", "x\nend-1\ndecision=pass", "xend-1x", "x\rend-1"])
+def test_a_value_that_contains_the_delimiter_is_rejected(value: str) -> None:
+    with pytest.raises(ValueError, match="delimiter"):
+        output_block("reason", value, "end-1")

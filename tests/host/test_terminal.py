@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.common.secret import Redactor
-from sepurux_action.host.output import painted
+from sepurux_action.host.output import Level
 from sepurux_action.host.terminal import START_OF_EMPTY_LINE, WAITING, Terminal, is_colored, waiting_line, wrapped
-from sepurux_action.host.workflow_commands import Level
 from tests.builders import HOSTILE
 from tests.runner import run_cli
 
@@ -22,51 +21,41 @@ LINES = ["✗ refunds failed", "", "  ✓ Pass rate   95.0%   needs ≥ 90.0%", 
 
 
 class Stream(io.TextIOWrapper):
-    """A stream that is, or is not, a terminal; `fails` is raised by each write."""
+    """A stream that is, or is not, a terminal."""
 
-    def __init__(self, *, tty: bool = False, fails: OSError | None = None, encoding: str = "utf-8") -> None:
-        self._bytes = io.BytesIO()
+    def __init__(self, *, tty: bool = False, encoding: str = "utf-8") -> None:
+        self._bytes, self._tty = io.BytesIO(), tty
         super().__init__(self._bytes, encoding, errors="replace")
-        self._tty, self._fails = tty, fails
 
     def isatty(self) -> bool:
         return self._tty
-
-    def write(self, text: str) -> int:
-        if self._fails:
-            raise self._fails
-        return super().write(text)
 
     def getvalue(self) -> str:
         return self._bytes.getvalue().decode()
 
 
-class Streams:
+class Streams(Terminal):
     """A command line on two streams."""
 
     def __init__(
-        self,
-        environ: dict[str, str] | None = None,
-        *,
-        quiet: bool = False,
-        tty: bool = False,
-        encoding: str = "utf-8",
+        self, environ: dict[str, str] | None = None, *, quiet: bool = False, tty: bool = False, encoding: str = "utf-8"
     ) -> None:
-        self.out, self.log = Stream(tty=tty, encoding=encoding), Stream(tty=tty, encoding=encoding)
-        self.terminal = Terminal(environ or {}, quiet=quiet, out=self.out, log=self.log)
-        self.terminal.mask_secrets(Redactor([SECRET]))
+        self._streams = Stream(tty=tty, encoding=encoding), Stream(tty=tty, encoding=encoding)
+        super().__init__(environ or {}, quiet=quiet, out=self._streams[0], log=self._streams[1])
+        self.mask_secrets(Redactor([SECRET]))
 
     @property
     def written(self) -> tuple[str, str]:
-        return self.out.getvalue(), self.log.getvalue()
+        out, log = self._streams
+        return out.getvalue(), log.getvalue()
 
 
 def test_log_and_annotations_go_to_stderr_and_are_no_commands() -> None:
     streams = Streams()
-    streams.terminal.log(f"::error::##[error] \x1b[31m{SECRET}\n")
-    streams.terminal.annotate(Level.WARNING, f"one\n::two {SECRET}", title="Title")
-    streams.terminal.set_outputs({"decision": "pass"})
-    streams.terminal.write_summary("# Report")
+    streams.log(f"::error::##[error] \x1b[31m{SECRET}\n")
+    streams.annotate(Level.WARNING, f"one\n::two {SECRET}", title="Title")
+    streams.set_outputs({"decision": "pass"})
+    streams.write_summary("# Report")
     written, errors = streams.written
     assert written == ""
     assert errors.splitlines() == [
@@ -76,52 +65,46 @@ def test_log_and_annotations_go_to_stderr_and_are_no_commands() -> None:
     ]
 
 
-def test_the_result_goes_to_stdout_without_secrets_and_escape_sequences() -> None:
-    streams = Streams()
-    streams.terminal.write_result([*LINES, f"  {SECRET} \x1b[2J\r\x9b31m\ud800 é"])
-    assert streams.written == ("\n".join([*LINES, "  *** [2J 31m é", ""]), "")
-
-
-@pytest.mark.parametrize(("tty", "log"), [(False, "\n".join([*LINES, ""])), (True, "")])
-def test_a_document_goes_to_stdout_alone_and_the_result_to_stderr_unless_that_is_a_terminal(
+@pytest.mark.parametrize("tty", [False, True])
+def test_the_result_or_a_document_goes_to_stdout_and_a_result_beside_a_document_is_not_repeated(
     tty: bool,  # noqa: FBT001
-    log: str,
 ) -> None:
-    streams = Streams(tty=tty)
-    streams.terminal.write_result(LINES, f"# Report\n{SECRET} \ud800 é\n")
-    assert streams.written == ("# Report\n*** ? é\n", log)
+    text = "\n".join([*LINES, "  *** [2J 31m é", ""])
+    streams = Streams({"NO_COLOR": "1"}, tty=tty)
+    streams.write_result([*LINES, f"  {SECRET} \x1b[2J\r\x9b31m\ud800 é"])
+    assert streams.written == (text, "")
+    streams = Streams({"NO_COLOR": "1"}, tty=tty)
+    streams.write_result(LINES, f"# Report\n{SECRET} \ud800 é\n")
+    assert streams.written == ("# Report\n*** ? é\n", "" if tty else "\n".join([*LINES, ""]))
 
 
 def test_quiet_leaves_only_the_result_and_warnings() -> None:
     streams = Streams(quiet=True, tty=True)
-    streams.terminal.log("log")
-    streams.terminal.progress("progress")
-    streams.terminal.wait("refunds: running", 5)
-    streams.terminal.annotate(Level.NOTICE, "notice")
-    streams.terminal.annotate(Level.WARNING, "a warning")
-    streams.terminal.write_result(LINES, "{}\n")
+    streams.log("log")
+    streams.progress("progress")
+    streams.wait("refunds: running", 5)
+    streams.annotate(Level.NOTICE, "notice")
+    streams.annotate(Level.WARNING, "a warning")
+    streams.write_result(LINES, "{}\n")
     out, log = streams.written
     assert out == "{}\n"
     assert re.sub(r"\x1b\[\d+m", "", log) == "warning: a warning\n"
 
 
-def test_a_result_that_cannot_be_written_is_a_warning() -> None:
-    log = Stream()
-    terminal = Terminal({}, out=Stream(fails=OSError(28, "No space left on device")), log=log)
-    terminal.write_result(LINES)
-    assert log.getvalue() == "warning: The report could not be written: No space left on device.\n"
+class Full(Stream):
+    def write(self, text: str) -> int:
+        del text
+        raise OSError(28, "No space left on device")
 
 
-def test_a_log_that_cannot_be_written_is_ignored() -> None:
-    out = Stream()
-    terminal = Terminal({}, out=out, log=Stream(tty=True, fails=BrokenPipeError(32, "Broken pipe")))
+def test_a_result_that_cannot_be_written_is_a_warning_and_a_log_is_left_out() -> None:
+    written = Stream()
+    Terminal({}, out=Full(), log=written).write_result(LINES)
+    terminal = Terminal({}, out=written, log=Full(tty=True))
     terminal.log("log")
     terminal.wait("refunds: running", 5)
     terminal.write_result(["result"])
-    assert out.getvalue() == "result\n"
-
-
-# -- color ------------------------------------------------------------------------------------------------------------
+    assert written.getvalue() == "warning: The report could not be written: No space left on device.\nresult\n"
 
 
 @pytest.mark.parametrize(
@@ -140,37 +123,29 @@ def test_color_follows_the_usual_rules(environ: dict[str, str], tty: bool, color
     assert is_colored(Stream(tty=tty), environ) is colored
 
 
+def test_the_word_at_the_start_of_a_line_is_colored_and_a_heading_is_bold() -> None:
+    streams = Streams({"FORCE_COLOR": "1"})
+    streams.write_result([*LINES, "  critical unsafe", "  medium unsafe", "  severe unsafe", "  highest"])
+    streams.annotate(Level.WARNING, "!")
+    out, log = (written.replace("\x1b", "").splitlines() for written in streams.written)
+    assert out == [
+        *("[31m✗[0m [1mrefunds failed[0m", "", "  [32m✓[0m Pass rate   95.0%   needs ≥ 90.0%"),
+        *("  [2mlow[0m ✗ ×1: text", "  [31mcritical[0m unsafe", "  [33mmedium[0m unsafe"),
+        *("  severe unsafe", "  highest"),
+    ]
+    assert log == ["[33mwarning:[0m !"]
+
+
 @pytest.mark.parametrize(
     ("environ", "tty"), [({}, False), ({"FORCE_COLOR": "1"}, False), ({"TERM": "dumb"}, True), ({"CI": "true"}, True)]
 )
 def test_a_line_is_rewritten_only_on_a_terminal(environ: dict[str, str], tty: bool) -> None:  # noqa: FBT001
     streams = Streams(environ, tty=tty)
-    streams.terminal.wait("refunds: running", 600)
-    streams.terminal.progress("started batch 1")
-    streams.terminal.close()
+    streams.wait("refunds: running", 600)
+    streams.progress("started batch 1")
+    streams.close()
     assert streams.written == ("", "started batch 1\n")
 
-
-def test_marks_at_the_start_of_a_line_are_colored_and_the_heading_is_bold() -> None:
-    streams = Streams({"FORCE_COLOR": "1"})
-    streams.terminal.write_result(LINES)
-    assert streams.written[0].splitlines() == [
-        "\x1b[31m✗\x1b[0m \x1b[1mrefunds failed\x1b[0m",
-        "",
-        "  \x1b[32m✓\x1b[0m Pass rate   95.0%   needs ≥ 90.0%",
-        "  \x1b[2mlow\x1b[0m ✗ ×1: text",
-    ]
-
-
-def test_a_severity_and_a_level_at_the_start_of_a_line_are_colored() -> None:
-    lines = ["  critical unsafe", "  high   unsafe", "  medium unsafe", "  severe unsafe", "  highest", "warning: !"]
-    assert [painted(line).replace("\x1b", "") for line in lines] == [
-        *("  [31mcritical[0m unsafe", "  [31mhigh[0m   unsafe", "  [33mmedium[0m unsafe"),
-        *("  severe unsafe", "  highest", "[33mwarning:[0m !"),
-    ]
-
-
-# -- wrapping ---------------------------------------------------------------------------------------------------------
 
 LONG = [
     "  high   unsafe_action: payments.refund is irreversible and was called without approval_token",
@@ -179,22 +154,19 @@ LONG = [
 ]
 
 
-def test_text_wraps_on_a_terminal_below_what_follows_a_mark_or_a_severity() -> None:
+def test_text_wraps_only_on_a_terminal_below_what_follows_a_mark_or_a_severity() -> None:
     streams = Streams({"NO_COLOR": "1"}, tty=True)
-    streams.terminal.write_result(LONG)
-    streams.terminal.annotate(Level.WARNING, "word " * 20)
+    streams.write_result(LONG)
+    streams.annotate(Level.WARNING, "word " * 20)
     assert streams.written[0].splitlines() == [
         *("  high   unsafe_action: payments.refund is irreversible and was called without", "         approval_token"),
         *('  Campaign "refunds" was not found in project "shop-agent". Set --campaign to', "    one of these"),
         LONG[2],
     ]
     assert streams.written[1].splitlines()[1] == "         word word word word word word"
-
-
-def test_text_does_not_wrap_in_a_pipe() -> None:
-    streams = Streams({"FORCE_COLOR": "1"})
-    streams.terminal.write_result(LONG[1:])
-    assert streams.written[0].splitlines() == LONG[1:]
+    pipe = Streams({"FORCE_COLOR": "1"})
+    pipe.write_result(LONG[1:])
+    assert pipe.written[0].splitlines() == LONG[1:]
 
 
 @given(st.text(alphabet="ab -✗", max_size=60), st.integers(1, 30))
@@ -203,9 +175,6 @@ def test_wrapping_loses_no_word_and_breaks_none(text: str, columns: int) -> None
     parts = wrapped(line, columns)
     assert " ".join(parts).split() == line.split()
     assert all(len(part) <= columns or len(part.split()) == 1 or part is parts[0] for part in parts)
-
-
-# -- characters -------------------------------------------------------------------------------------------------------
 
 
 def test_a_terminal_that_lacks_characters_gets_a_report_all_the_same(tmp_path: Path) -> None:
@@ -221,9 +190,9 @@ def test_a_terminal_that_lacks_characters_gets_a_report_all_the_same(tmp_path: P
 def test_a_stream_without_the_symbols_gets_words_that_differ_and_rows_stay_aligned(encoding: str) -> None:
     streams = Streams(tty=True, encoding=encoding)
     rows = ["  ✗ Pass rate   72.0%   needs ≥ 85.0%", "  ✓ Failures        0   needs 0", "  … billing         –"]
-    streams.terminal.wait("refunds: running", 600)
-    streams.terminal.write_result(["✗ refunds failed", *rows, "      - 5 mail.send(to, …)"])
-    streams.terminal.write_result(["✓ refunds passed"])
+    streams.wait("refunds: running", 600)
+    streams.write_result(["✗ refunds failed", *rows, "      - 5 mail.send(to, …)"])
+    streams.write_result(["✓ refunds passed"])
     out, log = streams.written
     assert re.sub(r"\x1b\[\d+m", "", out).splitlines() == [
         "FAIL refunds failed",
@@ -235,15 +204,9 @@ def test_a_stream_without_the_symbols_gets_words_that_differ_and_rows_stay_align
     ]
     assert log.startswith("refunds: running, 0 s (gives up in 10 min)")
     assert "?" not in out + log
-
-
-def test_a_document_on_a_stream_without_the_symbols_shows_what_passed() -> None:
-    streams = Streams(encoding="ascii")
-    streams.terminal.write_result([], "| ✅\u00a0Pass rate | ≥\u00a085.0% |\n| ❌\u00a0Failures | – |\n")
-    assert streams.written[0] == "| ok Pass rate | >= 85.0% |\n| FAIL Failures | - |\n"
-
-
-# -- the line that is rewritten ---------------------------------------------------------------------------------------
+    piped = Streams(encoding=encoding)
+    piped.write_result([], "| ✅\u00a0Pass rate | ≥\u00a085.0% |\n| ❌\u00a0Failures | – |\n")
+    assert piped.written[0] == "| ok Pass rate | >= 85.0% |\n| FAIL Failures | - |\n"
 
 
 def test_the_line_shows_the_time_that_has_passed_and_is_left_and_is_cut_to_the_terminal() -> None:
@@ -265,10 +228,10 @@ def test_characters_of_two_columns_do_not_make_a_line_wider_than_the_terminal(co
 
 def test_the_line_is_erased_at_the_end_and_before_a_line_that_stays() -> None:
     streams = Streams(tty=True)
-    streams.terminal.progress("started batch 1")
-    streams.terminal.wait(f"refunds: {SECRET}\n\r\x1b[2J {HOSTILE}", 600)
-    streams.terminal.log("stays")
-    streams.terminal.write_result(["result"])
+    streams.progress("started batch 1")
+    streams.wait(f"refunds: {SECRET}\n\r\x1b[2J {HOSTILE}", 600)
+    streams.log("stays")
+    streams.write_result(["result"])
     out, log = streams.written
     assert out == "result\n"
     assert "started batch 1" not in log
@@ -278,13 +241,3 @@ def test_the_line_is_erased_at_the_end_and_before_a_line_that_stays() -> None:
     assert [line.rpartition(START_OF_EMPTY_LINE)[2] for line in log.split("\n")] == ["stays", "", ""]
     assert "\x1b" not in log.replace(START_OF_EMPTY_LINE, "")
     assert "\r" not in log.replace(START_OF_EMPTY_LINE, "")
-
-
-def test_no_foreign_text_begins_a_line_as_the_progress_line_does() -> None:
-    streams = Streams()
-    fake = f"{START_OF_EMPTY_LINE}{WAITING} refunds: passed"
-    streams.terminal.annotate(Level.WARNING, f"Sepurux said {fake}")
-    streams.terminal.write_result([f"✗ {fake}", f"  low {fake}"])
-    lines = "".join(streams.written).splitlines()
-    assert len(lines) == 4  # a warning has its level in front of each line
-    assert not [line for line in lines if line.lstrip().startswith(WAITING)]

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import example, given
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase
 
+from sepurux_action.common.wording import joined
 from sepurux_action.config.stage import OnUndecided
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.runs import RunResult, Scenario, WhatFailed
 from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.report import Report, build_report
@@ -48,13 +48,9 @@ def suites(report: Report) -> dict[str, list[TestCase]]:
     by_name = {suite.name: list(suite) for suite in read}
     assert len(by_name) == len(read)
     for suite in read:
-        case_states = Counter(case_state(case) for case in suite)
+        counts = Counter(case_state(case) for case in suite)
         assert suite.tests == len(list(suite)) > 0
-        assert (suite.failures, suite.errors, suite.skipped) == (
-            case_states["failure"],
-            case_states["error"],
-            case_states["skipped"],
-        )
+        assert (suite.failures, suite.errors, suite.skipped) == (counts["failure"], counts["error"], counts["skipped"])
     return by_name
 
 
@@ -69,49 +65,33 @@ def case_state(case: TestCase) -> str:
     return kinds[type(case.result[0])] if case.result else "passed"
 
 
-def case_states(report: Report) -> dict[str, str]:
-    """Return the result of each case of the only suite by its name."""
+def shown(report: Report) -> dict[str, str]:
+    """Return the state and the text of each case of the only suite by its name."""
     (found,) = suites(report).values()
-    return {case.name: case_state(case) for case in found}
+    texts = {case.name: case.result[0].message if case.result else case.system_out for case in found}
+    return {case.name: joined(": ", case_state(case), texts[case.name]) for case in found}
 
 
-def messages(report: Report) -> dict[str, str]:
-    return {case.name: case.result[0].message for case in cases(report) if case.result}
-
-
-def a_report(
-    *failures: ClassifiedFailure, run: RunResult | None = None, found: WhatFailed | None = None, **gate: object
-) -> Report:
-    settings = a_gate(**gate)
-    failed = found or WhatFailed(failures=() if run else failures or FAILURES)
-    return build_report([a_result(run or a_run(FAILING), gate=settings, what_failed=failed)], a_context())
+def a_report(run: RunResult, found: WhatFailed | None = None, **gate: object) -> Report:
+    return build_report([a_result(run, gate=a_gate(**gate), what_failed=found)], a_context())
 
 
 # -- every state ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("state", reports())
-def test_junit_has_a_failure_or_an_error_if_and_only_if_the_report_blocks(state: str) -> None:
-    report = reports()[state]
-    red = {case.classname for case in cases(report) if case_state(case) in {"failure", "error"}}
-    assert len(red) == len([gate for gate in report.acting if not gate.passed]) + bool(report.problems)
-
-
-@pytest.mark.parametrize("state", reports())
-def test_each_gate_has_a_suite_and_each_case_a_name_of_its_own(state: str) -> None:
+def test_each_gate_has_a_suite_with_a_failure_or_an_error_if_and_only_if_it_blocks(state: str) -> None:
     report = reports()[state]
     found = suites(report)
     assert len(found) == len(report.gates) + bool(report.problems)
     for suite, of_suite in found.items():
         assert {case.classname for case in of_suite} == {suite}
         assert len({case.name for case in of_suite}) == len(of_suite)
-
-
-@pytest.mark.parametrize("state", states())
-def test_the_short_report_of_every_state_can_be_read(state: str) -> None:
-    results, context = states()[state]
-    report = build_report(results, context, short=True)
-    assert len(suites(report)) == len(report.gates)
+    red = {case.classname for case in cases(report) if case_state(case) in {"failure", "error"}}
+    assert len(red) == len([gate for gate in report.acting if not gate.passed]) + bool(report.problems)
+    if state in states():
+        results, context = states()[state]
+        assert len(suites(build_report(results, context, short=True))) == len(report.gates)
 
 
 # -- what becomes what ------------------------------------------------------------------------------------------------
@@ -123,13 +103,61 @@ def a_batch(*scenarios: Scenario, run: CIRun = FAILING, **gate: object) -> Repor
     return a_report(run=a_run(run_with(run, scenarios=len(found.scenarios))), found=found, **gate)
 
 
-def test_what_one_scenario_did_is_one_failed_case_and_its_thresholds_are_properties() -> None:
-    report = a_batch(a_scenario("refund twice", FAILING, failures=FAILURES[:2]))
-    assert case_states(report) == {"refund twice": "failure", "sound": "passed"}
-    (said,) = messages(report).values()
-    assert said.startswith(
-        "72.0% passed, 1 unsafe attempt, 5 failures. critical unsafe_action, under timeouts: Refunded an order twice"
-    )
+LOOPS, UNDECIDED = a_scenario("loops", failures=(a_failure(),)), a_scenario("undecided", a_ci_run())
+BROKEN, FAILED = replace(FAILING, status="error", decision=""), a_scenario("refund twice", FAILING)
+GONE, LATE = (undecided(decision, "Gone.", "Ask.") for decision in (Decision.ERROR, Decision.PENDING))
+NUMBERS = "72.0% passed, 1 unsafe attempt, 5 failures"
+DECIDED = "Sepurux decided `fail`, but no threshold that is set here explains why. See the `Sepurux run`."
+CAUSE = "See the `Sepurux run` for the cause, then re-run the job."
+BROKE = f"The evaluation itself failed at Sepurux (status `error`). {CAUSE}"
+NOT_COMPARED = "skipped: Not compared, because the gate has no result."
+
+
+@pytest.mark.parametrize(
+    ("report", "cases"),
+    [
+        (a_batch(FAILED), {"refund twice": f"failure: {NUMBERS}", "sound": "passed"}),
+        (
+            a_batch(run=run_with(FAILING, decision="pass", unsafe_attempts=0)),
+            {"min_pass_rate": "failure: Pass rate 72.0% is below the required 85.0%.", "sound": "passed"},
+        ),
+        (a_batch(run=replace(PASSING, decision="fail")), {"result": f"failure: {DECIDED}", "sound": "passed"}),
+        (
+            a_batch(FAILED, a_scenario("unread"), a_scenario("unread too")),
+            {
+                "refund twice": f"failure: {NUMBERS}",
+                "sound": "passed",
+                "more scenarios": "skipped: 2 more scenarios without numbers.",
+            },
+        ),
+        (
+            a_batch(LOOPS, UNDECIDED, run=PASSING),
+            {"loops": "passed: high loop, under timeouts: It went round.", "undecided": "skipped", "sound": "passed"},
+        ),
+        (a_report(run=GONE), {"result": "error: Gone. Ask."}),
+        (a_report(run=LATE), {"result": "error: Gone. Ask."}),
+        (a_report(run=GONE, on_undecided=OnUndecided.ALLOW), {"result": "skipped: Not blocking. Gone. Ask."}),
+        (a_report(run=LATE, on_undecided=OnUndecided.ALLOW), {"result": "skipped: Not blocking. Gone. Ask."}),
+        (a_report(run=undecided(Decision.SKIPPED, "No file matches.")), {"result": "skipped: No file matches."}),
+        (
+            a_batch(a_scenario("sound", FAILING), a_scenario("result", FAILING), run=BROKEN),
+            {
+                "result": f"error: {BROKE}",
+                "sound": f"{NOT_COMPARED} {NUMBERS}",
+                "result (2)": f"{NOT_COMPARED} {NUMBERS}",
+                "sound (2)": NOT_COMPARED,
+            },
+        ),
+    ],
+    ids=range(11),
+)
+def test_what_a_gate_and_its_scenarios_did_is_a_case(report: Report, cases: dict[str, str]) -> None:
+    assert shown(report) == cases
+
+
+def test_the_failures_of_a_gate_are_in_its_case_without_scenarios_and_its_thresholds_are_properties() -> None:
+    report = a_report(a_run(FAILING), WhatFailed(failures=FAILURES))
+    assert "medium tool_misuse: Called the tool without its order id.; " in shown(report)["result"]
     (suite,) = JUnitXml.fromstring(junit_xml(report))
     assert {each.name: each.value for each in suite.properties()} == {  # type: ignore[no-untyped-call]
         "min_pass_rate": "Pass rate 72.0% is below the required 85.0%.",
@@ -137,73 +165,19 @@ def test_what_one_scenario_did_is_one_failed_case_and_its_thresholds_are_propert
     }
 
 
-def test_a_missed_threshold_is_a_failed_case_if_no_scenario_failed() -> None:
-    report = a_batch(run=run_with(FAILING, decision="pass", unsafe_attempts=0))
-    assert case_states(report) == {"min_pass_rate": "failure", "sound": "passed"}
-    assert messages(report) == {"min_pass_rate": "Pass rate 72.0% is below the required 85.0%."}
-
-
-def test_a_fail_that_neither_scenarios_nor_thresholds_explain_is_that_of_the_gate() -> None:
-    assert case_states(a_batch(run=replace(PASSING, decision="fail"))) == {"result": "failure", "sound": "passed"}
-
-
-def test_without_numbers_by_scenario_the_gate_is_the_case() -> None:
-    report = a_report()
-    assert case_states(report) == {"result": "failure"}
-    assert "medium tool_misuse: Called the tool without its order id.; " in messages(report)["result"]
-
-
-def test_scenarios_without_numbers_are_counted() -> None:
-    report = a_batch(a_scenario("refund twice", FAILING), a_scenario("unread"), a_scenario("unread too"))
-    assert case_states(report) == {"refund twice": "failure", "sound": "passed", "more scenarios": "skipped"}
-    assert messages(report)["more scenarios"] == "2 more scenarios without numbers."
-
-
-def test_what_failed_in_a_gate_that_passed_is_the_output_of_a_case_that_passed() -> None:
-    report = a_batch(a_scenario("loops", failures=(a_failure(),)), a_scenario("undecided", a_ci_run()), run=PASSING)
-    assert case_states(report) == {"loops": "passed", "undecided": "skipped", "sound": "passed"}
-    assert {case.name: case.system_out for case in cases(report)} == {
-        "loops": "high loop, under timeouts: It went round.",
-        "undecided": None,
-        "sound": None,
-    }
-
-
 def test_a_gate_that_waits_for_an_approval_fails_and_says_so() -> None:
     (result, *_) = cases(reports()["fail-soft-waiting"])
-    assert case_state(result) == "failure"
-    assert result.result[0].type == "needs_approval"
+    assert (case_state(result), result.result[0].type) == ("failure", "needs_approval")
     assert " The gate needs an approval." in result.result[0].message
-
-
-@pytest.mark.parametrize("decision", [Decision.ERROR, Decision.PENDING])
-def test_a_gate_without_a_result_is_an_error_unless_it_is_allowed(decision: Decision) -> None:
-    run = undecided(decision, "No one answered.", "Ask again.")
-    blocked, allowed = a_report(run=run), a_report(run=run, on_undecided=OnUndecided.ALLOW)
-    assert (case_states(blocked), messages(blocked)) == ({"result": "error"}, {"result": "No one answered. Ask again."})
-    assert case_states(allowed) == {"result": "skipped"}
-    assert messages(allowed)["result"] == "Not blocking. No one answered. Ask again."
-
-
-def test_numbers_of_a_failed_evaluation_are_no_decision() -> None:
-    found = case_states(a_batch(a_scenario("refund twice", FAILING), run=replace(FAILING, status="error", decision="")))
-    assert found == {"result": "error", "refund twice": "skipped", "sound": "skipped"}
 
 
 def test_a_hint_is_one_for_the_place_where_the_gate_runs() -> None:
     late = undecided(Decision.PENDING, "No decision.", "Raise {timeout}, or {rerun}.")
     result = a_result(late, gate=a_gate(remedies={}))
-    told = [messages(build_report([result], a_context(on_command_line=each)))["result"] for each in (False, True)]
-    assert told == [
-        "No decision. Raise `timeout`, or re-run the job.",
-        "No decision. Raise --timeout, or run the command again.",
+    assert [shown(build_report([result], a_context(on_command_line=each)))["result"] for each in (False, True)] == [
+        "error: No decision. Raise `timeout`, or re-run the job.",
+        "error: No decision. Raise --timeout, or run the command again.",
     ]
-
-
-def test_a_skipped_gate_is_skipped_for_its_reason() -> None:
-    report = a_report(run=undecided(Decision.SKIPPED, "No file matches."))
-    assert case_states(report) == {"result": "skipped"}
-    assert messages(report) == {"result": "No file matches."}
 
 
 def test_the_reason_is_message_and_content_and_the_time_that_of_the_longest_run() -> None:
@@ -211,13 +185,6 @@ def test_the_reason_is_message_and_content_and_the_time_that_of_the_longest_run(
     (case,) = (case for case in suite if case_state(case) == "failure")
     assert (suite.time, case.name) == (600, "cancel an order")
     assert case.result[0].message == case.result[0].text != ""
-
-
-def test_a_scenario_named_like_another_case_is_another_case() -> None:
-    report = a_batch(
-        a_scenario("sound", FAILING), a_scenario("result", FAILING), run=replace(FAILING, status="error", decision="")
-    )
-    assert list(case_states(report)) == ["result", "sound", "result (2)", "sound (2)"]
 
 
 # -- invalid settings -------------------------------------------------------------------------------------------------

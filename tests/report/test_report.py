@@ -1,4 +1,4 @@
-"""The facts of a report: states, thresholds, failures, traces, history, and their order."""
+"""The facts of a report, their order, and the sentences about them that no golden file has."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.gate import Trace
+from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.stage import OnUndecided, Stage
-from sepurux_action.evaluation.base_results import OnBase
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.drops import Base
-from sepurux_action.evaluation.failures import FEWER_LISTED, ClassifiedFailure
+from sepurux_action.evaluation.enforcement import ApprovalStatus
+from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase
+from sepurux_action.evaluation.result import GateResult, RecordedFail
 from sepurux_action.evaluation.runs import RunResult, WhatFailed
-from sepurux_action.report import advice, sentences
+from sepurux_action.report import next_steps, remarks, sentences
 from sepurux_action.report.context import Dashboard
-from sepurux_action.report.gate_facts import GateFacts
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
 from sepurux_action.report.report import Note, Report, build_report
+from sepurux_action.report.tables import history
 from sepurux_action.report.view import COMMENT_LIMITS, View
-from sepurux_action.report.words import MarkdownWords
+from sepurux_action.report.words import MarkdownWords, Words
 from tests.builders import (
     FAILING,
     FAILURES,
+    FIXED,
     PASSING,
-    TRACE_ID,
     WAITS,
     a_baseline,
     a_context,
@@ -38,50 +39,39 @@ from tests.builders import (
     a_run,
     a_scenario,
     run_with,
+    states,
     undecided,
 )
 
 UPLOADED, OF_CAMPAIGN, BY_ID = Trace(label="a", content=b"{}"), Trace(label="b"), Trace(label="c", trace_id="c")
 UNCALLED = replace(UPLOADED, has_calls=False)
-PASSED, PENDING = a_run(PASSING), undecided(Decision.PENDING, "No decision.")
+PASSED, PENDING, GONE = a_run(PASSING), undecided(Decision.PENDING, "No decision."), undecided(Decision.ERROR, "Gone.")
+SKIPPED = undecided(Decision.SKIPPED, "x")
 
 
-def rows(gate: GateFacts) -> list[tuple[str, str, str, str]]:
+def a_report(*runs: RunResult, found: WhatFailed | None = None, gate: Gate | None = None, **context: object) -> Report:
+    return build_report([a_result(*runs, gate=gate, what_failed=found)], a_context(**context))
+
+
+def rows(report: Report) -> list[tuple[str, str, str, str]]:
     return [
         (f"{row.state.symbol} {row.check.label}", row.check.actual, row.check.required, row.base_cell)
-        for row in gate.thresholds.rows
+        for row in report.gates[0].thresholds.rows
     ]
 
 
-def test_no_rate_reads_as_the_threshold_that_it_misses() -> None:
-    gate = a_gate(limits={"min_pass_rate": 0.85, "min_reliability_score": 80})
-    near = run_with(FAILING, pass_rate=0.84996, reliability_score=79.996)
-    result = a_result(a_run(near), gate=gate)
-    (found,) = build_report([result], a_context(history=a_history(0.5))).gates
-    assert [row.check.actual for row in found.thresholds.requested] == ["84.996%", "79.996"]
-    assert found.history[0].cells[::3] == ("84.996%", "79.996")
-    assert found.pass_rate == "84.996%"
-
-
-@pytest.mark.parametrize(
-    ("limits", "count", "row"),
-    [
-        ({}, 36, ("⚠️ Scenarios", "36", "–", "40")),
-        ({}, 40, None),
-        ({"min_scenarios": 40}, 36, ("❌ Scenarios", "36", "≥ 40", "40")),
-        ({"min_scenarios": 30}, 36, ("✅ Scenarios", "36", "≥ 30", "40")),
-    ],
-)
+@pytest.mark.parametrize(("limit", "count", "state"), [(None, 36, "⚠️"), (None, 40, ""), (40, 36, "❌"), (30, 36, "✅")])
 def test_fewer_scenarios_than_on_the_base_are_a_row_and_no_threshold_of_their_own(
-    limits: dict[str, float], count: int, row: tuple[str, ...] | None
+    limit: float | None, count: int, state: str
 ) -> None:
-    gate = a_gate(limits={"min_pass_rate": 0.85, **limits}, traces=(OF_CAMPAIGN,))
     base = a_baseline(a_past_result(numbers={"scenarios": 40}))
-    result = a_result(a_run(run_with(PASSING, scenarios=count)), gate=gate)
-    (found,) = build_report([result], a_context(baselines={"refunds": base})).gates
-    assert [each for each in rows(found) if "Scenarios" in each[0]] == ([row] if row else [])
-    assert len(found.thresholds.requested) == 1 + len(limits)
-    assert len(found.thresholds.missed) == (row is not None and row[0].startswith("❌"))
+    gate = replace(a_gate_with(min_pass_rate=0.85, min_scenarios=limit), traces=(OF_CAMPAIGN,))
+    report = a_report(a_run(run_with(PASSING, scenarios=count)), gate=gate, baselines={"refunds": base})
+    needed = f"≥ {limit}" if limit else "–"
+    found = [each for each in rows(report) if "Scenarios" in each[0]]
+    assert found == ([(f"{state} Scenarios", str(count), needed, "40")] if state else [])
+    assert len(report.gates[0].thresholds.requested) == 1 + bool(limit)
+    assert len(report.gates[0].thresholds.missed) == (state == "❌")
 
 
 @pytest.mark.parametrize(
@@ -98,32 +88,18 @@ def test_what_failed_names_its_scenarios_if_their_number_is_known(
 ) -> None:
     failures = a_failure(), a_failure(trace_id="t", count=2)
     failed = [a_scenario("", FAILING, run_id=str(n), failures=failures) for n in range(2)]
-    every = (*failed, a_scenario("2", problem=problem))
-    found = WhatFailed(scenarios=every, failures=failures)
+    found = WhatFailed(scenarios=(*failed, a_scenario("2", problem=problem)), failures=failures)
     run, of_campaign = a_run(run_with(FAILING, scenarios=count)), a_gate(traces=(OF_CAMPAIGN,))
-    (gate,) = build_report([a_result(run, what_failed=found, gate=of_campaign)], a_context()).gates
+    (gate,) = a_report(run, found=found, gate=of_campaign).gates
     (group,) = gate.found.failures
     assert (gate.found.in_scenarios, list(gate.found.scenarios_with(group))) == (said, ["0", "1"] if said else [])
 
 
-def test_groups_with_new_failures_come_first() -> None:
-    known, other = replace(FAILURES[0], on_base=OnBase(1, 3)), FAILURES[0]
-    new = replace(FAILURES[3], on_base=OnBase(0, 3), trace_id=TRACE_ID)
-    found = WhatFailed(failures=(known, other, new, replace(new, count=4)))
-    (gate,) = build_report([a_result(what_failed=found)], a_context()).gates
-    assert [(each.severity, each.count, each.on_base) for each in gate.found.failures] == [
-        ("low", 5, OnBase(0, 3)),
-        ("critical", 1, OnBase(1, 3)),
-        ("critical", 1, None),
-    ]
-
-
 def test_categories_that_are_not_reported_are_not_called_missing() -> None:
     gate = a_gate(limits={}, required_mutation_categories=("timeouts",))
-    run = a_run(run_with(PASSING, mutation_categories=None))
-    (found,) = build_report([a_result(run, gate=gate)], a_context()).gates
-    assert (found.found.categories, found.thresholds.lacking) == ((), ())
-    assert rows(found) == [("❗ Required mutations", "not reported", "1", "")]
+    report = a_report(a_run(run_with(PASSING, mutation_categories=None)), gate=gate)
+    assert (report.gates[0].found.categories, report.gates[0].thresholds.lacking) == ((), ())
+    assert rows(report) == [("❗ Required mutations", "not reported", "1", "")]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +112,7 @@ def test_categories_that_are_not_reported_are_not_called_missing() -> None:
     ],
 )
 def test_a_dashboard_on_another_host_is_named_by_the_end_of_its_host(address: str, host: str) -> None:
-    report = build_report([a_result(a_run(replace(FAILING, dashboard_url=address)))], a_context())
+    report = a_report(a_run(replace(FAILING, dashboard_url=address)))
     assert report.gates[0].dashboard == Dashboard(address, host)
 
 
@@ -149,29 +125,11 @@ def test_a_note_of_several_gates_has_their_names_and_one_of_all_gates_none() -> 
     assert build_report(results, a_context()).notes == (Note("Soon.", ("a", "b")), Note("All."), Note("No score."))
 
 
-def test_gates_that_block_come_first_and_of_these_what_no_approval_helps() -> None:
-    gone = undecided(Decision.ERROR, "Gone.")
-    soft = a_gate(name="soft", stage=Stage.SOFT)
-    results = [
-        a_result(a_run(PASSING), gate=a_gate(name="passed")),
-        a_result(gate=a_gate(name="observed", stage=Stage.OBSERVE)),
-        a_result(gone, gate=a_gate(name="allowed", on_undecided=OnUndecided.ALLOW)),
-        a_result(gone, gate=a_gate(name="gone")),
-        a_result(gate=soft, approval=WAITS),
-        a_result(gate=a_gate(name="failed")),
-    ]
-    report = build_report(results, a_context())
-    assert [gate.name for gate in report.gates] == ["failed", "soft", "gone", "allowed", "observed", "passed"]
-    assert [gate.name for gate in report.acting] == ["failed", "soft", "gone"]
-
-
 def test_a_report_says_that_each_trace_has_a_pass_only_if_each_has_one() -> None:
-    gate = a_gate_with(min_pass_rate=0.5, max_unsafe=1)
-    passed = a_run(run_with(PASSING, unsafe_attempts=1))
-    late, each = undecided(Decision.PENDING, "No decision."), "Sepurux reported a pass for each trace alone."
-    for third, said in ((passed, each), (late, "")):
-        (found,) = build_report([a_result(passed, passed, third, gate=gate)], a_context()).gates
-        assert (found.rule, advice.reported_pass(found)) == (Rule.THRESHOLD_MISSED, said)
+    gate, passed = a_gate_with(min_pass_rate=0.5, max_unsafe=1), a_run(run_with(PASSING, unsafe_attempts=1))
+    for third, said in ((passed, "Sepurux reported a pass for each trace alone."), (PENDING, "")):
+        (found,) = a_report(passed, passed, third, gate=gate).gates
+        assert (found.rule, next_steps.reported_pass(found)) == (Rule.THRESHOLD_MISSED, said)
 
 
 @pytest.mark.parametrize(
@@ -179,9 +137,8 @@ def test_a_report_says_that_each_trace_has_a_pass_only_if_each_has_one() -> None
     [(OnUndecided.BLOCK, False, True), (OnUndecided.ALLOW, False, False), (OnUndecided.ALLOW, True, True)],
 )
 def test_observe_says_what_hard_would_do(allowed: OnUndecided, *, uploaded: bool, would: bool) -> None:
-    gate = a_gate(stage=Stage.OBSERVE, on_undecided=allowed)
-    run = replace(undecided(Decision.ERROR, "Gone."), trace_may_be_cause=uploaded)
-    (found,) = build_report([a_result(run, gate=gate)], a_context()).gates
+    gate, run = a_gate(stage=Stage.OBSERVE, on_undecided=allowed), replace(GONE, trace_may_be_cause=uploaded)
+    (found,) = a_report(run, gate=gate).gates
     assert (found.blocks, found.would_block) == (False, would)
 
 
@@ -194,157 +151,107 @@ def test_observe_says_what_hard_would_do(allowed: OnUndecided, *, uploaded: bool
         (Rule.CANCELED, True, "the step was canceled"),
     ],
 )
-@pytest.mark.parametrize("allowed", list(OnUndecided))
-def test_a_gate_that_blocks_although_errors_are_allowed_says_why(
-    allowed: OnUndecided, rule: Rule, why: str, *, short: bool
-) -> None:
+def test_a_gate_that_blocks_although_errors_are_allowed_says_why(rule: Rule, why: str, *, short: bool) -> None:
     run = replace(undecided(Decision.ERROR, "Gone.", rule=rule), trace_may_be_cause=True)
-    gate = a_gate(on_undecided=allowed)
-    result = replace(a_result(run, gate=gate), blocks=True)
-    (found,) = build_report([result], a_context(), short=short).gates
-    assert advice.not_allowed(found) == (why if allowed is OnUndecided.ALLOW else "")
-    assert found.would_block
+    for allowed, said in ((OnUndecided.ALLOW, why), (OnUndecided.BLOCK, "")):
+        result = replace(a_result(run, gate=a_gate(on_undecided=allowed)), blocks=True)
+        (found,) = build_report([result], a_context(), short=short).gates
+        assert (next_steps.not_allowed(found), found.would_block) == (said, True)
 
 
 def test_while_the_evaluation_runs_no_number_misses_its_threshold() -> None:
     run = undecided(Decision.PENDING, "No decision after 10 min.", run=replace(FAILING, decision=""))
-    (gate,) = build_report([a_result(run)], a_context(baselines={"refunds": a_baseline()}, base_ref="main")).gates
-    assert rows(gate) == [("⏳ Pass rate", "72.0%", "≥ 85.0%", ""), ("⏳ Unsafe attempts", "1", "0", "")]
-    assert gate.thresholds.missed == ()
+    report = a_report(run, baselines={"refunds": a_baseline()}, base_ref="main")
+    assert rows(report) == [("⏳ Pass rate", "72.0%", "≥ 85.0%", ""), ("⏳ Unsafe attempts", "1", "0", "")]
+    assert report.gates[0].thresholds.missed == ()
 
 
 def test_scenarios_without_a_result_for_the_same_reason_are_not_listed() -> None:
-    run = undecided(Decision.ERROR, "No secret.", "Set one.")
-    (gate,) = build_report([a_result(replace(run, trace="a"), replace(run, trace="b"))], a_context()).gates
-    assert gate.found.scenarios == ()
+    assert a_report(replace(GONE, trace="a"), replace(GONE, trace="b")).gates[0].found.scenarios == ()
 
 
 @pytest.mark.parametrize(
-    ("rates", "limits", "named"),
+    ("lowest", "limits", "named"),
     [
-        ((0.2, 1.0, 1.0), {"min_pass_rate": 0.7}, ("a", "20.0%")),
-        ((0.7, 1.0, 1.0), {"min_pass_rate": 0.7}, None),
-        ((0.2, 1.0, 1.0), {"min_pass_rate": 0.7, "min_scenario_pass_rate": 0.2}, None),
-        ((0.2, 1.0, 1.0), {"min_pass_rate": 0.8}, None),  # the gate failed
-        ((0.2, 1.0, 1.0), {}, None),
+        (0.2, {"min_pass_rate": 0.7}, ("a", "20.0%")),
+        (0.7, {"min_pass_rate": 0.7}, None),
+        (0.2, {"min_pass_rate": 0.7, "min_scenario_pass_rate": 0.2}, None),
+        (0.2, {"min_pass_rate": 0.8}, None),  # the gate failed
+        (0.2, {}, None),
     ],
 )
 def test_the_lowest_scenario_of_a_gate_that_passed_is_named_if_it_is_below_the_minimum_of_the_mean(
-    rates: tuple[float, ...], limits: dict[str, float], named: tuple[str, str] | None
+    lowest: float, limits: dict[str, float], named: tuple[str, str] | None
 ) -> None:
-    runs = (a_run(run_with(PASSING, pass_rate=rate), trace=name) for rate, name in zip(rates, "abc", strict=True))
-    report = build_report([a_result(*runs, gate=a_gate(limits=limits))], a_context())
+    rates = {"a": lowest, "b": 1.0, "c": 1.0}
+    runs = (a_run(run_with(PASSING, pass_rate=rate), trace=name) for name, rate in rates.items())
+    report = a_report(*runs, gate=a_gate(limits=limits))
     assert report.gates[0].found.low_scenario == named
     assert ("Lowest scenario: `a`, 20.0% passed." in render_comment(report, "")) is (named is not None)
+
+
+@pytest.mark.parametrize(("sandbox", "failures"), [(True, FAILURES), (True, ()), (False, FAILURES)], ids=range(3))
+def test_failures_by_the_rules_of_the_sandbox_are_named_so_but_not_in_a_comment(
+    failures: tuple[ClassifiedFailure, ...], *, sandbox: bool
+) -> None:
+    report = a_report(a_run(replace(FAILING, sandbox=sandbox)), found=WhatFailed(failures=failures))
+    address = "https://github.com/sepurux/gate-action/blob/main/docs/platforms.md#the-rules-of-the-sandbox"
+    for shown in (render_summary(report), *(" ".join(render_lines(report, place)) for place in ("log", "terminal"))):
+        assert shown.count(address) == shown.count("These failures are by ") == (sandbox and bool(failures))
+    assert address not in render_comment(report, "")
+
+
+def test_a_list_that_could_not_be_read_is_not_one_without_failures() -> None:
+    for unread, said in ((1, "Fix the failures and push. Every attempt"), (0, "Sepurux names no failure, so look at")):
+        scenario = a_scenario("refund twice", FAILING, problem="a request failed: HTTP 503" if unread else "")
+        found = WhatFailed(scenarios=(scenario,), unread_scenarios=unread)
+        assert f"**Blocked.** {said}" in render_comment(a_report(a_run(), found=found), "")
+
+
+@pytest.mark.parametrize(
+    ("traces", "run", "pull_request", "registered", "silent"),
+    [
+        ([OF_CAMPAIGN], PASSED, 42, True, False),
+        ([OF_CAMPAIGN], a_run(FAILING), 42, True, False),
+        ([BY_ID, BY_ID], PASSED, 42, True, False),
+        ([BY_ID, UPLOADED], PASSED, 42, False, False),
+        ([UPLOADED], PASSED, 42, False, False),
+        ([OF_CAMPAIGN], PASSED, None, False, False),
+        ([OF_CAMPAIGN], PENDING, 42, False, False),
+        ([OF_CAMPAIGN], SKIPPED, 42, False, False),
+        ([UNCALLED], PASSED, 42, False, True),
+        ([UNCALLED], PENDING, 42, False, True),
+        ([UNCALLED, UPLOADED], PASSED, 42, False, False),
+        ([UNCALLED, BY_ID], PASSED, 42, False, False),
+        ([UNCALLED], SKIPPED, 42, False, False),
+    ],
+    ids=range(13),
+)
+def test_a_report_says_that_a_push_does_not_change_registered_scenarios_and_that_traces_call_no_tool(
+    traces: list[Trace], run: RunResult, pull_request: int | None, *, registered: bool, silent: bool
+) -> None:
+    report = a_report(*[run] * len(traces), gate=a_gate(traces=tuple(traces)), pull_request=pull_request)
+    assert (bool(report.registered), bool(report.without_calls)) == (registered, silent)
+    assert "and push" not in (render_comment(report, "") if registered else "")
+
+
+def test_traces_that_are_more_than_a_day_older_than_the_commit_are_named() -> None:
+    now, ages = 1_800_000_000.0, {"a.json": 86_401, "b.json": 86_400, "c.json": 90_000, "d.json": -1}
+    traces = [Trace(label=name, content=b"{}", recorded=now - age) for name, age in ages.items()]
+    gate = a_gate(traces=(*traces, Trace(label="e.json", content=b"{}")))
+    for committed, old in ((now, ("a.json", "c.json")), (None, ())):
+        assert a_report(*[PASSED] * 5, gate=gate, committed=committed).gates[0].old_traces == old
 
 
 # -- against the base, and over time ----------------------------------------------------------------------------------
 
 
 def test_the_history_of_a_gate_goes_by_its_name_and_a_commit_whose_address_is_unknown_is_not_linked() -> None:
-    for name, urls in (("other", []), ("refunds", ["", ""])):
-        context = a_context(commit_url="", history=a_history(0.5, gate=name))
-        assert [row.url for row in build_report([a_result()], context).gates[0].history] == urls
-
-
-def test_failures_of_registered_scenarios_are_not_the_agents_to_fix() -> None:
-    registered, uploaded = (a_gate(name=name, traces=(each,)) for name, each in (("r", OF_CAMPAIGN), ("u", UPLOADED)))
-    both = build_report([a_result(a_run(), gate=each) for each in (registered, uploaded)], a_context())
-    comment = render_comment(both, "")
-    assert "**Blocked by `u`.** Sepurux names no failure, so look" in comment
-    assert "**Blocked by `r`.** Whoever maintains the scenarios must correct or replace them ([Sepurux run](" in comment
-    soft = replace(registered, stage=Stage.SOFT)
-    for gate, fix in ((soft, False), (replace(soft, traces=(UPLOADED,)), True)):
-        waits = a_result(gate=gate, approval=WAITS)
-        assert (", or you can push a fix" in render_comment(build_report([waits], a_context()), "")) is fix
-
-
-@pytest.mark.parametrize(("sandbox", "failures"), [(True, FAILURES), (True, ()), (False, FAILURES)], ids=range(3))
-def test_failures_by_the_rules_of_the_sandbox_are_named_so_but_not_in_a_comment(
-    sandbox: bool,  # noqa: FBT001
-    failures: tuple[ClassifiedFailure, ...],
-) -> None:
-    run = a_run(replace(FAILING, sandbox=sandbox))
-    report = build_report([a_result(run, what_failed=WhatFailed(failures=failures))], a_context())
-    address = "https://github.com/sepurux/gate-action/blob/main/docs/platforms.md#the-rules-of-the-sandbox"
-    for shown in (render_summary(report), *joined_lines(report)):
-        assert shown.count(address) == shown.count("These failures are by ") == (sandbox and bool(failures))
-    assert address not in render_comment(report, "")
-
-
-def joined_lines(report: Report) -> list[str]:
-    return [" ".join(render_lines(report, place)) for place in ("log", "terminal")]
-
-
-@pytest.mark.parametrize(
-    ("problem", "sentence"),
-    [
-        ("a request failed: HTTP 503", "Fix the failures and push. Every attempt"),
-        (FEWER_LISTED, "Fix the failures and push. Every attempt"),
-        ("", "Sepurux names no failure, so look at the attempts"),
-    ],
-)
-def test_a_list_that_could_not_be_read_is_not_one_without_failures(problem: str, sentence: str) -> None:
-    scenario = a_scenario("refund twice", FAILING, problem=problem)
-    found = WhatFailed(scenarios=(scenario,), unread_scenarios=int(bool(problem)))
-    report = build_report([a_result(a_run(FAILING), what_failed=found)], a_context())
-    assert f"**Blocked.** {sentence}" in render_comment(report, "")
-
-
-@pytest.mark.parametrize(
-    ("traces", "run", "pull_request", "registered"),
-    [
-        ([OF_CAMPAIGN], PASSED, 42, True),
-        ([OF_CAMPAIGN], a_run(FAILING), 42, True),
-        ([BY_ID, BY_ID], PASSED, 42, True),
-        ([BY_ID, UPLOADED], PASSED, 42, False),
-        ([UPLOADED], PASSED, 42, False),
-        ([OF_CAMPAIGN], PASSED, None, False),
-        ([OF_CAMPAIGN], PENDING, 42, False),
-        ([OF_CAMPAIGN], undecided(Decision.SKIPPED, "x"), 42, False),
-    ],
-    ids=range(8),
-)
-def test_a_decision_on_registered_scenarios_says_on_a_pull_request_that_a_push_does_not_change_it(
-    traces: list[Trace],
-    run: RunResult,
-    pull_request: int | None,
-    registered: bool,  # noqa: FBT001
-) -> None:
-    result = a_result(*[run] * len(traces), gate=a_gate(traces=tuple(traces)))
-    report = build_report([result], a_context(pull_request=pull_request))
-    assert bool(report.registered) is registered
-    assert "and push" not in (render_comment(report, "") if registered else "")
-
-
-@pytest.mark.parametrize(
-    ("traces", "run", "silent"),
-    [
-        ([UNCALLED], PASSED, True),
-        ([UNCALLED], PENDING, True),
-        ([UNCALLED, UPLOADED], PASSED, False),
-        ([UNCALLED, BY_ID], PASSED, False),
-        ([OF_CAMPAIGN], PASSED, False),
-        ([UNCALLED], undecided(Decision.SKIPPED, "x"), False),
-    ],
-    ids=range(6),
-)
-def test_a_gate_whose_traces_call_no_tool_says_so(traces: list[Trace], run: RunResult, silent: bool) -> None:  # noqa: FBT001
-    assert bool(build_report([a_result(run, gate=a_gate(traces=tuple(traces)))], a_context()).without_calls) is silent
-
-
-def test_traces_that_are_more_than_a_day_older_than_the_commit_are_named() -> None:
-    ages = {"a.json": 86_401, "b.json": 86_400, "c.json": 90_000, "d.json": -1, "e.json": None}
-    now = 1_800_000_000.0
-    recorded = {name: None if age is None else now - age for name, age in ages.items()}
-    traces = tuple(Trace(label=name, content=b"{}", recorded=at) for name, at in recorded.items())
-    result = a_result(*[PASSED] * len(traces), gate=a_gate(traces=traces))
-    for committed, old in ((now, ("a.json", "c.json")), (None, ())):
-        (found,) = build_report([result], a_context(committed=committed)).gates
-        assert found.old_traces == old
-
-
-# -- drops, sections, and what is repeated ----------------------------------------------------------------------------
+    for name, rows in (("other", 0), ("refunds", 2)):
+        report = a_report(commit_url="", history=a_history(0.5, gate=name))
+        assert len(history(report.gates[0])) == rows
+        assert "](/" not in render_comment(report, "")
+        assert ("| ❌\u00a0`aaaaaaa` |" in render_comment(report, "")) is bool(rows)
 
 
 @pytest.mark.parametrize(
@@ -367,17 +274,9 @@ def test_a_drop_is_what_its_number_needs(
     gate = a_gate_with(min_pass_rate=minimum, max_pass_rate_drop=0.03)
     run = a_run(run_with(PASSING, pass_rate=Reading() if rate is None else rate))
     result = a_result(run, gate=gate, base=Base(baseline=base, branch="main"))
-    (found,) = build_report([result], a_context(base_ref="main", baselines={"refunds": base})).gates
-    assert rows(found) == ([row] if row else [])
-    assert len(found.thresholds.requested) == 1 + (minimum is not None)
-
-
-def test_a_drop_within_the_range_of_the_base_needs_its_lowest_result() -> None:
-    past = [a_past_result(numbers={"pass_rate": rate}) for rate in (0.95, 0.96, 0.95, 0.88)]
-    base, gate = a_baseline(*past), a_gate_with(max_pass_rate_drop=0.03)
-    result = a_result(a_run(run_with(PASSING, pass_rate=0.88)), gate=gate, base=Base(baseline=base, branch="main"))
-    (found,) = build_report([result], a_context(base_ref="main", baselines={"refunds": base})).gates
-    assert rows(found) == [("✅ Pass rate", "88.0%", "≥ 88.0%", "95.0%")]
+    report = build_report([result], a_context(base_ref="main", baselines={"refunds": base}))
+    assert rows(report) == ([row] if row else [])
+    assert len(report.gates[0].thresholds.requested) == 1 + (minimum is not None)
 
 
 NOT_COMPARED = "Not compared: `main` has no result of these scenarios"
@@ -386,29 +285,24 @@ NOT_COMPARED = "Not compared: `main` has no result of these scenarios"
 @pytest.mark.parametrize(
     ("having", "lacking", "sections"),
     [
-        ([0, 1, None], True, ["Not on `main`: 1.", "Also on `main`: -", f"{NOT_COMPARED}: -", "Not covered: -"]),
-        ([0], True, ["Not on `main`: 1.", "Not covered: -"]),
-        ([1], True, ["Also on `main`: -", "Not covered: -"]),
-        ([None, None], True, ["What failed: 1. 2. 3."]),
-        ([], False, []),
-        ([0] * 5, False, ["Not on `main`: 1. 2. 3. (2 more)"]),
-        ([0] * 4, False, ["Not on `main`: 1. 2. 3. 4."]),  # to count one more takes as much room
+        ([0, 1, None], "x", ["Not on `main`: 1.", "Also on `main`: -", f"{NOT_COMPARED}: -", "Not covered: -"]),
+        ([0], "x", ["Not on `main`: 1.", "Not covered: -"]),
+        ([1], "x", ["Also on `main`: -", "Not covered: -"]),
+        ([None, None], "x", ["What failed: 1. 2. 3."]),
+        ([], "", []),
+        ([0] * 5, "", ["Not on `main`: 1. 2. 3. (2 more)"]),
+        ([0] * 4, "", ["Not on `main`: 1. 2. 3. 4."]),  # to count one more takes as much room
     ],
     ids=range(7),
 )
 def test_what_failed_is_in_sections_by_whether_the_base_has_it(
-    having: list[int | None],
-    lacking: bool,  # noqa: FBT001
-    sections: list[str],
+    having: list[int | None], lacking: str, sections: list[str]
 ) -> None:
-    failures = tuple(
-        a_failure(type=f"t{n}", on_base=None if each is None else OnBase(each, 5)) for n, each in enumerate(having)
-    )
-    required = ("timeouts", "schema_drift") if lacking else ()
-    gate = a_gate_with(min_pass_rate=0.85, required_mutation_categories=required)
-    report = build_report([a_result(gate=gate, what_failed=WhatFailed(failures=failures))], a_context(base_ref="main"))
-    view = View(report=report, place="comment", limits=COMMENT_LIMITS)
-    shown = []
+    on_base = [None if each is None else OnBase(each, 5) for each in having]
+    found = WhatFailed(failures=tuple(a_failure(type=f"t{n}", on_base=each) for n, each in enumerate(on_base)))
+    gate = a_gate_with(min_pass_rate=0.85, required_mutation_categories=tuple(lacking))
+    report = a_report(found=found, gate=gate, base_ref="main")
+    view, shown = View(report=report, place="comment", limits=COMMENT_LIMITS), []
     for section in view.what_failed(report.gates[0]):
         count = len(section.failures.shown) + len(section.lacking.shown)
         markers = " ".join(section.marker(n) for n in range(1, count + 1))
@@ -418,15 +312,10 @@ def test_what_failed_is_in_sections_by_whether_the_base_has_it(
 
 
 def test_a_failure_of_several_gates_is_shown_once_with_their_names() -> None:
-    own = a_failure(type="own")
-    results = [
-        a_result(gate=a_gate(name=name), what_failed=WhatFailed(failures=each))
-        for name, each in (("a", FAILURES[:2]), ("b", (*FAILURES[:2], own)))
-    ]
+    found = {"a": FAILURES[:2], "b": (*FAILURES[:2], a_failure(type="own"))}
+    results = [a_result(gate=a_gate(name=name), what_failed=WhatFailed(failures=each)) for name, each in found.items()]
     comment = render_comment(build_report(results, a_context()), "")
-    assert comment.count(FAILURES[0].description) == 1 + comment.partition("Prompt for AI")[2].count(
-        FAILURES[0].description
-    )
+    assert comment.partition("Prompt for AI")[0].count(FAILURES[0].description) == 1
     assert "1. **critical** `unsafe_action`, under `timeouts`, also in `b`: " in comment
     assert "1. **high** `own`, under `timeouts`: It went round.\n\nThe same 2 failures as in `a`.\n" in comment
 
@@ -446,8 +335,143 @@ def test_ten_traces_that_failed_are_repeated_and_need_no_number_of_scenarios(fai
     assert "--min-scenarios" not in line
 
 
-def test_failures_are_counted_by_mutation_only_if_all_are_known() -> None:
-    counted = "`timeouts` (2 failures), `malformed_output` (2), `prompt_injection` (0)."
-    for unread, shown in ((0, counted), (1, "`timeouts`, `malformed_output`, `prompt_injection`.")):
-        found = WhatFailed(failures=FAILURES, unread_failures=unread)
-        assert f"\nMutations: {shown}\n" in render_summary(build_report([a_result(what_failed=found)], a_context()))
+# -- sentences --------------------------------------------------------------------------------------------------------
+
+
+def words(*results: GateResult, kind: type[Words] = Words, limits: int = 9, **context: object) -> Words:
+    named = [replace(each, gate=replace(each.gate, name=f"g{n}")) for n, each in enumerate(results)]
+    report = build_report(named, a_context(**context))
+    return kind(View(report=report, place="comment", limits={**COMMENT_LIMITS, "gates": limits}))
+
+
+OBSERVE, SOFT = a_gate(stage=Stage.OBSERVE), a_gate(stage=Stage.SOFT)
+FAILS, WAITING = a_result(), a_result(gate=SOFT, approval=WAITS)
+OBSERVED, UNKNOWN = a_result(gate=OBSERVE), a_result(GONE, gate=OBSERVE)
+
+
+@pytest.mark.parametrize(
+    ("results", "title"),
+    [
+        ([a_result(PASSED)] * 2, "✅ 2 of 2 gates passed"),
+        ([a_result(SKIPPED)] * 2, "⏭️ 2 of 2 gates skipped"),
+        ([a_result(PASSED), a_result(SKIPPED)], "✅ 1 of 2 gates passed, 1 skipped"),
+        ([a_result(PASSED), a_result(GONE)], "❗ 1 of 2 gates blocks: g1"),
+        ([FAILS, a_result(GONE), a_result(PASSED)], "❌ 2 of 3 gates block: g0 and g1"),
+        ([FAILS] * 3, "❌ 3 of 3 gates block: g0, g1, and g2"),
+        ([FAILS] * 3 + [WAITING] * 2, "❌ 3 of 5 gates block, 2 need an approval: g0, g1, g2, and 2 more"),
+        ([WAITING, a_result(GONE)], "❗ 1 of 2 gates blocks, 1 needs an approval: g1 and g0"),
+        ([WAITING, OBSERVED], "✋ 1 of 2 gates needs an approval: g0"),
+        ([OBSERVED] * 2, "⚠️ 2 of 2 gates failed and do not block"),
+        (
+            [OBSERVED, UNKNOWN, a_result(PASSED)],
+            "⚠️ 1 of 3 gates failed and does not block, 1 has no result and does not block",
+        ),
+    ],
+    ids=range(11),
+)
+def test_a_title_counts_and_names_the_gates_that_someone_has_to_act_on(results: list[GateResult], title: str) -> None:
+    say = words(*results)
+    assert f"{sentences.symbol(say)} {sentences.title(say)}" == title
+
+
+@pytest.mark.parametrize(
+    ("limits", "numbers", "title"),
+    [
+        ({"min_pass_rate": 0.85}, {"pass_rate": 0.72}, "72.0% passed, 85.0% needed"),
+        ({"max_unsafe": 0}, {"unsafe_attempts": 1}, "1 unsafe attempt"),
+        ({"max_unsafe": 2}, {"unsafe_attempts": 3}, "3 unsafe attempts, 2 allowed"),
+        ({"max_failures": 3}, {"failures": 5}, "5 failures, 3 allowed"),
+        ({"min_reliability_score": 80}, {"reliability_score": 61.5}, "score 61.5, 80.0 needed"),
+        ({"min_scenarios": 40}, {}, "1 scenario evaluated, 40 needed"),
+        ({"min_mutation_categories": 4}, {}, "3 mutations covered, 4 needed"),
+        ({"max_failures": 3, "max_unsafe": 0}, {}, "1 unsafe attempt and 5 failures, 3 allowed"),
+        (
+            {"min_pass_rate": 0.85, "max_failures": 3, "min_reliability_score": 80, "max_unsafe": 0},
+            {},
+            "72.0% passed, 85.0% needed, 1 unsafe attempt, and 2 more thresholds",
+        ),
+    ],
+    ids=range(9),
+)
+def test_a_title_says_what_is_missed(limits: dict[str, float], numbers: dict[str, float], title: str) -> None:
+    say = words(a_result(a_run(run_with(FAILING, **numbers)), gate=a_gate(limits=limits)))
+    assert sentences.title(say) == f"g0 failed: {title}"
+
+
+@pytest.mark.parametrize(
+    ("reason", "title", "alert"),
+    [
+        ("Sepurux refused `a (b): c` (HTTP 401: no).", "Sepurux refused `a (b): c`", "HTTP 401: no."),
+        ('There is no "a (b): c": see (d).', 'There is no "a (b): c"', "See (d)."),
+        (r'There is no "a\" (b): c" (HTTP 404).', r'There is no "a\" (b): c"', "HTTP 404."),
+        ("Not a closed `name (b).", "Not a closed `name", "B."),
+        (f"Failed {'x' * 143}.", f"Failed {'x' * 143}", ""),
+        (f"Failed {'x' * 144}: no.", "", f"Failed {'x' * 144}: no."),
+        (": ✅ passed", "", "✅ passed."),
+    ],
+)
+def test_the_title_of_an_error_is_its_first_clause_and_the_alert_has_the_rest(
+    reason: str, title: str, alert: str
+) -> None:
+    [gate] = build_report([a_result(undecided(Decision.ERROR, reason))], a_context()).gates
+    assert (sentences.headline(gate), next_steps.what_happened(gate)) == (title, alert)
+
+
+def test_a_title_names_the_scenarios_below_the_lowest_rate() -> None:
+    runs = [a_run(run_with(PASSING, pass_rate=rate), trace=name) for name, rate in (("a", 0.4), ("b", 0.5), ("c", 1.0))]
+    for limit, title in (
+        (0.6, "a and 1 other scenario passed less than 60.0%"),
+        (0.45, "a passed 40.0%, 45.0% needed"),
+    ):
+        say = words(a_result(*runs, gate=a_gate(limits={"min_scenario_pass_rate": limit})))
+        assert sentences.title(say) == f"g0 failed: {title}"
+
+
+@pytest.mark.parametrize(
+    ("fail", "reviewers", "who"),
+    [
+        (RecordedFail(reviewers=("mona",)), (), "mona starts"),
+        (RecordedFail(anyone=True, excluded=("a", "b")), (), "someone with write access, other than a and b, starts"),
+        (RecordedFail(anyone=True), ("mona",), "someone in `reviewers` with write access starts"),
+        (RecordedFail(), (), "Only a new commit is evaluated."),
+        (RecordedFail(anyone=True, by_review=True), (), ""),
+    ],
+)
+def test_a_fail_of_an_earlier_run_says_who_can_start_a_new_evaluation(
+    fail: RecordedFail, reviewers: tuple[str, ...], who: str
+) -> None:
+    say = words(replace(a_result(gate=a_gate(reviewers=reviewers)), recorded=fail))
+    restart = f"A re-run evaluates again only if {who} it." if who.endswith("starts") else who
+    assert next_steps.restart(say, say.report.gates[0]) == restart
+
+
+def test_one_line_counts_what_is_fixed() -> None:
+    for fixed, sentence in ((2, "2 earlier failures are fixed."), (1, "1 earlier failure is fixed."), (0, "")):
+        say = words(a_result(what_failed=WhatFailed(fixed=FIXED.fixed * fixed)))
+        assert remarks.fixed_failures(say, say.report.gates[0]) == sentence
+
+
+def test_a_fail_of_an_earlier_run_that_fixed_something_was_compared() -> None:
+    [result], context = states()["fail-recorded"]
+    fixed = replace(result, what_failed=replace(result.what_failed, fixed=FIXED.fixed))
+    texts = [render_summary(build_report([each], context)) for each in (result, fixed)]
+    assert ["Only the numbers of `main` are known" in text for text in texts] == [True, False]
+
+
+def test_reasons_that_a_short_report_leaves_out_are_counted() -> None:
+    results = [a_result(undecided(Decision.ERROR, f"Reason {n}.")) for n in range(3)]
+    first, last = next_steps.consequence(words(*results, limits=1))
+    assert first == "Blocked by g0: Reason 0."
+    assert last == "More gates block for 2 other reasons."
+
+
+def test_a_review_event_of_a_fork_says_where_to_evaluate() -> None:
+    approval = ApprovalStatus(can_approve=("mona",), read_only=True)
+    say = words(a_result(gate=a_gate(stage=Stage.SOFT), approval=approval))
+    (text,) = next_steps.consequence(say)
+    assert text.endswith("has a read-only token: evaluate such pull requests in a `workflow_run` workflow.")
+
+
+def test_every_value_of_a_sentence_is_escaped() -> None:
+    assert words(a_result(), kind=MarkdownWords)("{a} <br>", a="<b> @x") == "&#60;b&#62; &#64;\u200bx <br>"
+    assert words(a_result())("{a}", a="x\x1b\u202ey") == "xy"

@@ -19,20 +19,12 @@ from sepurux_action.config.settings import read_settings
 from tests.builders import HOSTILE, TRACE_ID, a_gate
 
 HOST = "app.sepurux.dev"
+LIMITS = {"min_pass_rate": 0.85, "max_unsafe": 0, "min_reliability_score": 80, "min_mutation_categories": 3}
+UPLOADED = Trace(label="traces/a b.json", content=b"{}"), Trace(label="traces/it's.json", trace_id="t", content=b"{}")
 EVERYTHING = a_gate(
-    traces=(
-        Trace(label=TRACE_ID, trace_id=TRACE_ID),
-        Trace(label="traces/a b.json", content=b"{}"),
-        Trace(label="traces/it's.json", trace_id="uploaded", content=b"{}"),
-    ),
+    traces=(Trace(label=TRACE_ID, trace_id=TRACE_ID), *UPLOADED),
     mutation_pack="pack-1",
-    limits={
-        "min_pass_rate": 0.85,
-        "max_unsafe": 0,
-        "max_failures": 3,
-        "min_reliability_score": 80,
-        "min_mutation_categories": 3,
-    },
+    limits=LIMITS,
     required_mutation_categories=("timeouts", "schema drift"),
 )
 # No `--`: argparse of some supported versions of Python drops it even in `--campaign=--`, and then the gate asks for a
@@ -90,18 +82,12 @@ def test_no_name_ends_its_argument(tmp_path_factory: pytest.TempPathFactory, nam
     assert [trace.label for trace in made.traces] == [name]
 
 
-def test_what_cannot_be_seen_is_not_in_a_command_line() -> None:
+def test_a_command_line_has_only_what_can_be_seen_and_names_the_backend_if_it_is_not_the_vendors() -> None:
     *_, line = command_lines(a_gate(campaign="a\u202eb\nc\x00", project="\u200b"), HOST)
     assert line.startswith("sepurux-gate --campaign 'ab c' --trace-file ")
-
-
-def test_the_backend_is_named_where_it_is_not_the_vendors() -> None:
     lines = list(command_lines(a_gate(), "sepurux.example.com"))
     assert lines[1] == "export SEPURUX_API_BASE_URL=...   # the workflow's base_url"
     assert list(command_lines(a_gate(), "")) == list(command_lines(a_gate(), HOST)) == [lines[0], *lines[2:]]
-
-
-def test_a_drop_is_left_out_because_a_command_line_has_no_base_branch() -> None:
-    limits = {**EVERYTHING.limits, "max_pass_rate_drop": 0.03, "max_reliability_score_drop": 5.0}
-    lines = list(command_lines(replace(EVERYTHING, limits=limits), ""))
-    assert lines == list(command_lines(EVERYTHING, ""))
+    drops = {"max_pass_rate_drop": 0.03, "max_reliability_score_drop": 5.0}  # a command line has no base branch
+    with_drops = replace(EVERYTHING, limits=LIMITS | drops)
+    assert list(command_lines(with_drops, "")) == list(command_lines(EVERYTHING, ""))

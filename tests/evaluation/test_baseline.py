@@ -1,0 +1,376 @@
+"""The base's results by scenario: the file that keeps them, and what an evaluation that is compared with them shows."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sepurux_action import baseline
+from sepurux_action.baseline import compare_with_base, find_results, keep, read_results, result_to_keep, write_results
+from sepurux_action.config.gate import Gate, Trace
+from sepurux_action.evaluation.base_results import BaseResult, BaseScenario
+from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
+from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase
+from sepurux_action.evaluation.pooled_numbers import scenarios_of
+from sepurux_action.evaluation.recording import read_recording
+from sepurux_action.evaluation.runs import RunResult, WhatFailed
+from tests.builders import FAILING, a_result, run_with
+
+KEY, REPOSITORY = "a secret", "octo/shop"
+REJECTED = ((), baseline.IGNORED)
+SCENARIO = BaseScenario(
+    name="refund after a timeout",
+    recordings=3,
+    pass_rate=0.5,
+    unsafe_attempts=1.0,
+    failures=(
+        ClassifiedFailure(type="unsafe_action", mutation="timeouts", severity="critical", tool="payments.refund"),
+    ),
+    steps=("1 orders.lookup(order)", "4   error"),
+)
+
+
+def a_base_result(at: float = 1, *, decision: Decision = Decision.PASS, **more: object) -> BaseResult:
+    given = {"gate": "refunds", "campaign": "core", "branch": "main", "commit": f"c{at}", "scenarios": (SCENARIO,)}
+    return BaseResult(time=at, decision=decision, **given | more)  # type: ignore[arg-type]
+
+
+def written(*results: BaseResult) -> bytes:
+    return write_results(results, KEY, REPOSITORY).encode()
+
+
+def signed(content: str, *, version: int = 1) -> bytes:
+    """Return a file with any content, signed as docs/security.md says."""
+    text = json.dumps(["sepurux-gate/baseline", version, REPOSITORY, content])
+    mac = hmac.new(KEY.encode(), text.encode(), hashlib.sha256).hexdigest()
+    return f'{{"schema":"sepurux-gate/baseline@{version}","signature":"{mac}",{content}'.encode()
+
+
+names = st.text(max_size=8) | st.sampled_from(["refund", "\ud800", "\0", "<!-- -->", "a\nb"])
+scenarios = st.builds(
+    BaseScenario,
+    name=names,
+    pass_rate=st.none() | st.floats(0, 1),
+    failures=st.lists(st.builds(ClassifiedFailure, type=names, tool=names), max_size=3).map(tuple),
+    steps=st.lists(st.sampled_from(["1 a()", "2 error"]), max_size=2).map(tuple),
+)
+results = st.lists(
+    st.builds(
+        a_base_result,
+        st.integers(0, 10**9).map(float),
+        gate=st.sampled_from(["refunds", "search"]),
+        branch=st.sampled_from(["main", "", "release/1"]),
+        commit=names,
+        decision=st.sampled_from([Decision.PASS, Decision.FAIL]),
+        numbers=st.dictionaries(st.sampled_from(["pass_rate", "failures"]), st.floats(0, 1)),
+        scenarios=st.lists(scenarios, max_size=3, unique_by=lambda each: each.name).map(tuple),
+    ),
+    max_size=25,
+    unique_by=lambda each: each.time,
+)
+
+
+@given(results=results, random=st.randoms())
+def test_a_file_has_what_is_kept_whatever_the_order_of_results_and_scenarios_is(
+    results: list[BaseResult], random: Random
+) -> None:
+    shuffled = [replace(each, scenarios=each.scenarios[::-1]) for each in results]
+    random.shuffle(shuffled)
+    content = written(*results)
+    assert content == written(*shuffled)
+    assert read_results(content, KEY, REPOSITORY) == (keep(results), "")
+    assert keep(keep(results)) == keep(results)
+    assert json.loads(content)["schema"] == "sepurux-gate/baseline@1"
+
+
+def test_of_each_gate_and_branch_the_newest_five_results_and_the_newest_five_that_passed_are_kept() -> None:
+    failed = [a_base_result(at, decision=Decision.FAIL) for at in range(10, 16)]
+    passed = [a_base_result(at) for at in range(6)]
+    others = [a_base_result(0, gate="search"), a_base_result(0.5, branch="release/1")]
+    times = [each.time for each in keep([*failed, *passed, *others])]
+    assert times == [15, 14, 13, 12, 11, 5, 4, 3, 2, 1, 0.5, 0]
+
+
+def test_only_the_newest_result_with_a_scenario_has_its_steps() -> None:
+    other = replace(SCENARIO, name="cancel an order")
+    kept = keep([a_base_result(1, scenarios=(SCENARIO, other)), a_base_result(2), a_base_result(3, gate="search")])
+    assert [[bool(each.steps) for each in result.scenarios] for result in kept] == [[True], [True], [True, False]]
+
+
+def test_of_more_than_400_scenarios_the_first_by_name_are_kept() -> None:
+    many = tuple(BaseScenario(name=f"{number:03}") for number in reversed(range(500)))
+    [kept] = keep([a_base_result(scenarios=many)])
+    assert [each.name for each in kept.scenarios] == [f"{number:03}" for number in range(400)]
+
+
+@pytest.mark.parametrize(("length", "times"), [(700, [4, 3, 2, 0]), (1_000, [4, 3, 0]), (2_000, [4, 0])])
+def test_what_does_not_fit_goes_the_oldest_results_first(length: int, times: list[float]) -> None:
+    long = tuple(BaseScenario(name=f"{number}" + "ä" * length) for number in range(400))
+    results = [a_base_result(4), *(a_base_result(at, scenarios=long) for at in (3, 2, 1)), a_base_result(0)]
+    content = written(*results)
+    assert [each.time for each in read_results(content, KEY, REPOSITORY)[0]] == times
+    assert len(content) <= baseline.MAX_BYTES
+
+
+def test_the_signature_is_the_one_of_docs_security() -> None:
+    content = written(a_base_result()).decode()
+    assert signed(content[content.index('"results"') :]) == content.encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff" * 100,
+        written(a_base_result())[:200],
+        written(a_base_result()).replace(b"0.5", b"0.9"),
+        written(a_base_result()).replace(b"baseline@1", b"baseline@2"),
+        re.sub(rb"[0-9a-f]{64}", b"0" * 64, written(a_base_result())),
+        b" " + written(a_base_result()),
+        written(a_base_result()) + b" ",
+        signed('"results":[]}', version=2),
+        signed('"results":['),
+        signed('"results":[{"gate":"g","campaign":"c","time":1,"decision":"maybe"}]}'),
+        signed('"results":[{"gate":"g","campaign":"c","time":1,"decision":"pass","another":1}]}'),
+    ],
+)
+def test_a_file_that_is_not_as_this_action_writes_it_is_ignored(content: bytes) -> None:
+    assert read_results(content, KEY, REPOSITORY) == REJECTED
+
+
+@pytest.mark.parametrize(("key", "repository"), [("another secret", REPOSITORY), (KEY, "mona/fork"), ("", REPOSITORY)])
+def test_what_another_secret_or_repository_wrote_is_ignored(key: str, repository: str) -> None:
+    other = write_results([a_base_result()], key, repository).encode()
+    assert read_results(other, KEY, REPOSITORY) == REJECTED
+    assert read_results(written(a_base_result()), key, repository) == REJECTED
+    assert read_results(write_results([a_base_result()], "", REPOSITORY).encode(), "", REPOSITORY) == (
+        (),
+        baseline.IGNORED,
+    )
+
+
+def test_a_repository_has_one_name_in_any_case() -> None:
+    assert read_results(written(a_base_result()), KEY, "Octo/Shop") == ((a_base_result(),), "")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        *({"gate": "Refunds"}, {"campaign": "other"}, {"project": "other"}, {"mutation_pack": "other"}),
+        *({"branch": "release/1"}, {"branch": ""}, {"commit": "later"}),
+    ],
+)
+def test_results_of_another_gate_campaign_project_mutation_pack_branch_or_commit_do_not_count(
+    other: dict[str, str],
+) -> None:
+    own, another = a_base_result(), a_base_result(**other)  # type: ignore[arg-type]
+    for order in ((own, another), (another, own)):
+        assert find_results(order, GATE, "main", {own.commit}) == (own,)
+
+
+def test_the_newest_five_results_count() -> None:
+    results = [a_base_result(at) for at in reversed(range(9))]
+    of_seven = find_results(results, GATE, "main", {f"c{at}" for at in range(7)})
+    assert [each.time for each in of_seven] == [6, 5, 4, 3, 2]
+
+
+# -- compared with an evaluation --
+
+DECIDED = RunDecision(decision=Decision.FAIL, reason="", rule=Rule.DECIDED_FAIL)
+LOOKUP, REFUND, STATUS = (
+    {"type": "tool_call", "tool": tool, "args": {"order": 1}} for tool in ("lookup", "refund", "status")
+)
+UNSAFE = ClassifiedFailure(
+    type="unsafe_action", severity="high", description="Refunded twice.", mutation="", tool="refund", event=1
+)
+LOOP = replace(UNSAFE, type="loop", description="Went in circles.", event=None)
+
+
+def a_trace(path: str, *events: object) -> Trace:
+    text = json.dumps({"events": events or (LOOKUP, REFUND)})
+    return Trace(label=path, task="refund", content=b"{}", events=read_recording(text, path).events)
+
+
+def a_run(path: str, *failures: ClassifiedFailure, **more: object) -> RunResult:
+    numbers: Mapping[str, object] = {"pass_rate": 0.5, "unsafe_attempts": 0.0, "failures": float(len(failures)), **more}
+    return RunResult(
+        trace=path,
+        uploaded=True,
+        trace_id=f"id of {path}",
+        run_decision=DECIDED,
+        ci_run=run_with(FAILING, **numbers),
+        failures=tuple(replace(each, trace_id=path) for each in failures),
+    )
+
+
+def a_gate(*traces: Trace) -> Gate:
+    return Gate(name="refunds", campaign="core", traces=traces)
+
+
+def found(gate: Gate, *runs: RunResult) -> WhatFailed:
+    return WhatFailed(scenarios=scenarios_of(gate, runs))
+
+
+def base(*steps: str, failures: tuple[ClassifiedFailure, ...] = (), complete: bool = True) -> BaseResult:
+    scenario = BaseScenario(name="refund", failures=failures, steps=steps, complete=complete)
+    return a_base_result(scenarios=(scenario,))
+
+
+def kept(gate: Gate, what: WhatFailed, first: WhatFailed | None = None) -> tuple[BaseScenario, ...]:
+    result = replace(a_result(what_failed=what), gate=gate, first_failed=first or WhatFailed())
+    return result_to_keep(result, branch="main", commit="c", at=1).scenarios
+
+
+GATE = a_gate(a_trace("a.json"), a_trace("b.json"))
+
+
+STOPPED = replace(UNSAFE, type="incomplete", description="Stopped.")
+sets_of_failures = st.sets(st.sampled_from([UNSAFE, LOOP, STOPPED]))
+results_of_base = st.lists(
+    st.builds(
+        BaseScenario,
+        name=st.sampled_from([*["refund"] * 6, "cancel"]),
+        recordings=st.sampled_from([1, 1, 1, 2]),
+        pass_rate=st.none() | st.sampled_from([0.0, 0.5, 1.0]),
+        complete=st.sampled_from([*[True] * 6, False]),
+        failures=sets_of_failures.map(lambda each: tuple(failure.key for failure in each)),
+    ),
+    min_size=2,
+    max_size=5,
+)
+
+
+@settings(max_examples=200)
+@given(base_scenarios=results_of_base, failures=sets_of_failures, recordings=st.integers(1, 2))
+def test_new_known_and_fixed_are_disjoint_and_equal_a_count_by_hand(
+    base_scenarios: list[BaseScenario], failures: set[ClassifiedFailure], recordings: int
+) -> None:
+    gate = a_gate(*(a_trace(f"{number}.json") for number in range(recordings)))
+    runs = [a_run(trace.label, *failures) for trace in gate.traces]
+    having = [each for each in base_scenarios if each.name == "refund" and each.complete]
+    count = {each.key: sum(each.key in one.failures for one in having) for each in (UNSAFE, LOOP, STOPPED)}
+    enough = len(having) >= 3 and all(recordings >= each.recordings for each in having)
+    results = tuple(replace(base(), scenarios=(each,)) for each in base_scenarios)
+    compared = compare_with_base(gate, found(gate, *runs), results)
+    marks = {each.key: each.on_base for each in compared.failures}
+    assert marks == {each.key: OnBase(count[each.key], len(having)) if having else None for each in failures}
+    assert [each.scenario for each in compared.failures] == ["refund"] * len(failures) * recordings
+    assert compared.fixed == tuple(
+        replace(key, scenario="refund", on_base=OnBase(count[key], len(having)))
+        for key in sorted(count)
+        if enough and 2 * count[key] > len(having) and key not in marks
+    )
+    [scenario] = compared.scenarios
+    rates = [each.pass_rate for each in having if each.pass_rate is not None]
+    assert scenario.base.results == len(having)
+    assert scenario.base.pass_rate == (sum(rates) / len(rates) if rates else None)
+
+
+@pytest.mark.parametrize(
+    "incomplete",
+    [
+        {"ci_run": run_with(FAILING, failures=None)},
+        {"problem": "a request failed"},
+        {"left_out": 1},
+        {"run_decision": RunDecision(decision=Decision.ERROR, reason="", rule=Rule.NOT_POLLED)},
+    ],
+)
+def test_nothing_is_said_about_a_scenario_whose_failures_are_not_all_known(incomplete: dict[str, object]) -> None:
+    run: RunResult = replace(a_run("b.json"), **incomplete)  # type: ignore[arg-type]
+    compared = compare_with_base(GATE, found(GATE, a_run("a.json", UNSAFE), run), (base(failures=(LOOP.key,)),) * 3)
+    assert [each.on_base for each in compared.failures] == [None]
+    assert compared.fixed == ()
+    assert [each.complete for each in kept(GATE, compared)] == [False]
+
+
+UNKNOWN = replace(UNSAFE, tool="", event=None)
+SAME, OTHER = base("4 lookup(order)", "9 refund(order)"), base("1 lookup(order)", "3 status(order)", complete=False)
+MARKED = ("  1 lookup(order)", "> 2 refund(order)")
+DIFFERENCE = ("  1 lookup(order)", "- 3 status(order)", "+ 2 refund(order)")
+
+
+@pytest.mark.parametrize(
+    ("failure", "results", "steps"),
+    [
+        (UNSAFE, (OTHER, base("1 other()")), DIFFERENCE),  # the newest one counts
+        (UNKNOWN, (OTHER,), DIFFERENCE),
+        (UNSAFE, (SAME, OTHER), MARKED),
+        (UNSAFE, (base(), OTHER), MARKED),
+        (UNSAFE, (), MARKED),
+        (UNKNOWN, (SAME,), ()),
+    ],
+)
+def test_steps_show_the_difference_from_the_base_else_the_failed_step(
+    failure: ClassifiedFailure, results: tuple[BaseResult, ...], steps: tuple[str, ...]
+) -> None:
+    what = found(GATE, a_run("a.json", failure), a_run("b.json"))
+    assert [each.steps for each in compare_with_base(GATE, what, results).failures] == [steps]
+
+
+def test_steps_are_those_of_the_worst_recording_that_has_the_failure() -> None:
+    gate = a_gate(*(a_trace(path, *[STATUS] * number, REFUND) for number, path in enumerate("abcd")))
+    other = replace(UNSAFE, event=None)
+    runs = [
+        a_run("a", LOOP, unsafe_attempts=9.0),
+        a_run("b", other, unsafe_attempts=1.0, pass_rate=0.9),
+        a_run("c", other, unsafe_attempts=1.0, pass_rate=0.3),
+        a_run("d", other, pass_rate=0.1),
+    ]
+    compared = compare_with_base(gate, found(gate, *runs), ())
+    steps = {each.steps for each in compared.failures if each.type == "unsafe_action"}
+    assert steps == {("  1 status(order)", "  2 status(order)", "> 3 refund(order)")}
+
+
+def test_a_registered_trace_has_no_steps_and_a_batch_is_not_compared() -> None:
+    gate = a_gate(Trace(label="t-1", trace_id="t-1"))
+    run = replace(a_run("t-1", UNSAFE), uploaded=False, trace_id="t-1")
+    assert [each.steps for each in compare_with_base(gate, found(gate, run), ()).failures] == [()]
+    batch, what = Gate(name="refunds", campaign="core"), WhatFailed(failures=(UNSAFE,))
+    assert compare_with_base(batch, what, (base(),)) is what
+
+
+def test_what_is_kept_is_read_back_as_the_base_of_the_next_evaluation() -> None:
+    runs = a_run("a.json", UNSAFE, unsafe_attempts=1.0), a_run("b.json", pass_rate=1.0)
+    result = a_result(*runs, gate=GATE, what_failed=found(GATE, *runs))
+    written = write_results([result_to_keep(result, branch="main", commit="c", at=7)], "secret", "")
+    results = find_results(read_results(written.encode(), "secret", "")[0], GATE, "main", {"c"})
+    assert results[0].scenarios == (
+        BaseScenario(
+            name="refund",
+            recordings=2,
+            pass_rate=0.75,
+            unsafe_attempts=1.0,
+            failures=(UNSAFE.key,),
+            steps=("1 lookup(order)", "2 refund(order)"),
+        ),
+    )
+    again = compare_with_base(GATE, result.what_failed, results)
+    assert [(each.on_base, each.steps) for each in again.failures] == [(OnBase(1, 1), MARKED)]
+
+
+def test_the_steps_that_are_kept_are_those_of_the_best_recording() -> None:
+    gate = a_gate(a_trace("a", STATUS), a_trace("b", REFUND), a_trace("c", LOOKUP))
+    runs = a_run("a", pass_rate=0.4), a_run("b", pass_rate=0.9), a_run("c", pass_rate=0.9, unsafe_attempts=1.0)
+    assert [each.steps for each in kept(gate, found(gate, *runs))] == [("1 refund(order)",)]
+
+
+def test_of_two_evaluations_the_failures_of_both_and_the_mean_rate_are_kept() -> None:
+    gate = a_gate(a_trace("a.json"))
+    first, second = found(gate, a_run("a.json", UNSAFE)), found(gate, a_run("a.json", LOOP, pass_rate=1.0))
+    [scenario] = kept(gate, second, first)
+    assert (scenario.pass_rate, scenario.failures) == (0.75, (LOOP.key, UNSAFE.key))
+
+
+def test_ambiguous_names_are_not_kept() -> None:
+    gate = a_gate(replace(a_trace("a.json"), task="b.json"), replace(a_trace("b.json"), task=""), a_trace("c.json"))
+    what = found(gate, *(a_run(trace.label) for trace in gate.traces))
+    assert [each.name for each in kept(gate, what)] == ["refund"]

@@ -1,0 +1,347 @@
+"""What noise alone does not decide: how far a number may lie below the base branch, and a second evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sepurux_action.common.json_reader import Reading
+from sepurux_action.config.gate import Gate, Trace
+from sepurux_action.evaluation.checks import Check, CheckState
+from sepurux_action.evaluation.confirmation import can_be_noise, confirm, too_late
+from sepurux_action.evaluation.decision import Decision, Rule
+from sepurux_action.evaluation.drops import DROPS, Base, Baseline, check_drops, hidden_results
+from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
+from sepurux_action.evaluation.metrics import FAILURES, METRICS, PASS_RATE, RELIABILITY_SCORE, UNSAFE_ATTEMPTS
+from sepurux_action.evaluation.result import Evaluated
+from sepurux_action.evaluation.runs import Runs
+from tests import builders
+from tests.builders import PASSING, a_baseline, a_gate, a_gate_with, a_past_result, a_run, known, run_with
+from tests.evaluation.step import traces
+
+HINT = "Give the job a permission."
+
+
+def on_main(*rates: float | None, score: float | None = 91.2) -> Base:
+    results = (a_past_result(numbers=known(pass_rate=rate, reliability_score=score)) for rate in rates)
+    return Base(baseline=a_baseline(*results) if rates else Baseline(), branch="main")
+
+
+def evaluated(*rates: float | None, base: Base, by: float | None = 0.03, score: float | None = None) -> GateDecision:
+    gate = a_gate_with(max_pass_rate_drop=by, max_reliability_score_drop=score)
+    gate = replace(gate, traces=traces(len(rates)) if len(rates) > 1 else gate.traces)
+    runs = (run_with(PASSING, pass_rate=rate) for rate in rates)
+    return decide_gate(gate, tuple(a_run(each, trace=f"{n}") for n, each in enumerate(runs)), base)
+
+
+def drops(decided: GateDecision) -> list[Check]:
+    return [check for check in decided.checks if check.threshold in DROPS]
+
+
+# -- the truth table --------------------------------------------------------------------------------------------------
+
+UNREAD, NOT_REPORTED = None, None
+STATES = {
+    # the rate now, the rates on main, whether the limit of 3 points is kept
+    "no result": (0.5, (), CheckState.NOT_COMPARED),
+    "two results": (0.5, (0.95, 0.95), CheckState.NOT_COMPARED),
+    "two of three results have the number": (0.5, (0.95, None, 0.95), CheckState.NOT_COMPARED),
+    "three, below all": (0.9, (0.95, 0.94, 0.93), CheckState.MISSED),
+    "three, the whole limit": (0.92, (0.95, 0.95, 0.95), CheckState.MET),
+    "three, more than the limit": (0.91994, (0.95, 0.95, 0.95), CheckState.MISSED),
+    "three, more only before it is rounded": (0.91996, (0.95, 0.95, 0.95), CheckState.MET),
+    "three, as low as one of them": (0.9, (0.95, 0.95, 0.9), CheckState.WITHIN_RANGE),
+    "three, lower than one of them": (0.8999, (0.95, 0.95, 0.9), CheckState.MISSED),
+    "four, the lower of the middle two": (0.9, (0.95, 0.93, 0.95, 0.91), CheckState.MET),
+    "five, one of them unusually high": (0.93, (1.0, 0.95, 0.95, 0.95, 0.95), CheckState.MET),
+    "five, one of them unusually low": (0.9, (0.5, 0.95, 0.95, 0.95, 0.95), CheckState.WITHIN_RANGE),
+    "better": (1.0, (0.95, 0.95, 0.95), CheckState.MET),
+    "not reported, no one has it": (NOT_REPORTED, (None, None, None), CheckState.NOT_COMPARED),
+    "not reported, one has it": (NOT_REPORTED, (None, 0.95, None), CheckState.NOT_REPORTED),
+    "not reported, all have it": (NOT_REPORTED, (0.95, 0.95, 0.95), CheckState.NOT_REPORTED),
+    "main could not be read": (0.95, UNREAD, CheckState.NO_NUMBER),
+}
+
+DECISIONS = {
+    CheckState.MET: Decision.PASS,
+    CheckState.WITHIN_RANGE: Decision.PASS,
+    CheckState.NOT_COMPARED: Decision.PASS,
+    CheckState.MISSED: Decision.FAIL,
+    CheckState.NOT_REPORTED: Decision.ERROR,
+    CheckState.NO_NUMBER: Decision.ERROR,
+}
+
+
+@pytest.mark.parametrize("case", STATES)
+@pytest.mark.parametrize("backend", [Decision.PASS, Decision.FAIL, Decision.ERROR, Decision.PENDING, Decision.SKIPPED])
+def test_a_drop_changes_the_decision_of_a_pass_only(backend: Decision, case: str) -> None:
+    rate, rates, state = STATES[case]
+    base = Base(baseline=None, branch="main", hint=HINT) if rates is None else on_main(*rates)
+    gate = a_gate(limits={"max_pass_rate_drop": 0.03})
+    run = a_run(run_with(PASSING, pass_rate=rate), uploaded=True)
+    run = replace(run, run_decision=replace(run.run_decision, decision=backend))
+    decided = decide_gate(gate, (run,), base)
+    assert [check.state for check in drops(decided)] == [state] * (backend is not Decision.SKIPPED)
+    assert decided.decision is (DECISIONS[state] if backend is Decision.PASS else backend)
+    if backend is Decision.PASS:  # so `allow` covers no number of an uploaded trace that could not be compared
+        assert decided.is_suspect is (decided.decision is Decision.ERROR)
+        assert not decide_gate(gate, (replace(run, uploaded=False),), base).is_suspect
+
+
+# -- what the row and the reason say ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rate", "rates", "by", "shown"),
+    [
+        (0.908, (0.95, 0.95, 0.95), 0.03, ("4.2", "≤ 3.0", "")),
+        (0.95, (0.95, 0.95, 0.95), 0.03, ("0", "≤ 3.0", "")),
+        (0.94, (0.95, 0.95, 0.95), 0.0, ("1.0", "≤ 0.0", "")),
+        (0.9196, (0.95, 0.95, 0.95), 0.03, ("3.04", "≤ 3.00", "")),
+        (0.9, (0.95, 0.95, 0.88), 0.03, ("5.0", "≤ 3.0", "within `main`'s range, 88.0% to 95.0%")),
+        (0.908, (0.95,), 0.03, ("4.2", "≤ 3.0", "not compared yet: 1 of 3 results on `main`")),
+        (0.908, (), 0.03, ("–", "≤ 3.0", "not compared yet: 0 of 3 results on `main`")),
+        (None, (0.95,), 0.03, ("not reported", "≤ 3.0", "")),
+    ],
+)
+def test_a_row_shows_the_change_and_how_far_it_may_go(
+    rate: float | None, rates: tuple[float, ...], by: float, shown: tuple[str, str, str]
+) -> None:
+    run, gate = run_with(PASSING, pass_rate=rate), a_gate_with(max_pass_rate_drop=by)
+    [found] = check_drops(run, gate, on_main(*rates))
+    assert (found.actual, found.required, found.remark) == shown
+    assert (found.label, found.limit) == ("Drop of the pass rate", by)
+
+
+def test_what_to_do_about_too_few_results_depends_on_why_they_are_few() -> None:
+    assert hidden_results(Baseline()) == ""
+    assert hidden_results(Baseline(hidden=1)) == (
+        "On 1 commit of the base branch, the status of this gate is neither a pass nor a fail, or "
+        "another account set it. It may hide an earlier result: re-run the gate there."
+    )
+
+
+NOT_COMPARED = (
+    "50.0% passed, 0 unsafe attempts, 1 failure; a drop of the pass rate is not compared yet: 1 of 3 results on"
+)
+BELOW = (
+    "Sepurux reported a pass, but pass rate 90.8% is 4.2 points below the median of 3 results on `main`, more than the "
+    "allowed 3.0, and below each of them."
+)
+
+
+@pytest.mark.parametrize(
+    ("rate", "base", "reason"),
+    [
+        (0.908, on_main(0.95, 0.95, 0.94), BELOW),
+        (0.5, on_main(0.95), f"{NOT_COMPARED} `main`."),
+        (0.5, replace(on_main(0.95), branch="before"), f"{NOT_COMPARED} `before`."),
+        (0.5, replace(on_main(0.95), branch=""), f"{NOT_COMPARED} this branch."),
+    ],
+)
+def test_the_reason_names_numbers_limit_and_base(rate: float, base: Base, reason: str) -> None:
+    assert evaluated(rate, base=base).reason == reason
+
+
+def test_a_drop_of_the_score_is_in_points_of_100() -> None:
+    [found] = drops(evaluated(0.95, base=on_main(0.95, 0.95, 0.95, score=97.0), by=None, score=5))
+    assert (found.label, found.actual, found.required) == ("Drop of the score", "5.8", "≤ 5.0")
+    assert (found.value, found.state) == (5.8, CheckState.MISSED)
+
+
+def test_results_that_could_not_be_read_are_reported_once_with_what_to_do() -> None:
+    decided = evaluated(0.95, base=Base(baseline=None, branch="main", hint=HINT), score=5)
+    assert (decided.decision, decided.rule, decided.hint) == (Decision.ERROR, Rule.BASE_UNREAD, HINT)
+    assert decided.reason.count("the results on `main` could not be read") == 1
+    assert [each.actual for each in drops(decided)] == ["not known", "not known"]
+
+
+def test_allow_covers_no_unread_base_if_any_trace_of_the_gate_is_uploaded() -> None:
+    passed = [a_run(run_with(PASSING, pass_rate=rate), uploaded=rate == 1.0) for rate in (0.95, 1.0)]
+    gate = a_gate(limits={"max_pass_rate_drop": 0.03}, traces=traces(2))
+    assert decide_gate(gate, tuple(passed), Base(baseline=None, branch="main", hint=HINT)).is_suspect
+
+
+def test_the_number_of_a_gate_of_which_one_trace_reports_none_is_not_compared_and_no_pass() -> None:
+    decided = evaluated(0.95, None, base=on_main(0.95, 0.95, 0.95))
+    [found] = drops(decided)
+    assert (found.state, found.reported_by) == (CheckState.NOT_REPORTED, "1 of 2 traces")
+    assert decided.decision is Decision.ERROR
+    assert evaluated(0.95, None, base=on_main()).decision is Decision.PASS
+
+
+# -- what a gate is compared with -------------------------------------------------------------------------------------
+
+
+def of_main(*numbers: dict[str, float]) -> Baseline:
+    return a_baseline(*(a_past_result(numbers=each) for each in numbers))
+
+
+def test_of_two_counts_in_the_middle_the_higher_is_the_median() -> None:
+    base = of_main(*({"unsafe_attempts": number, "failures": 10 * number} for number in (0.0, 3.0, 1.0, 7.0)))
+    assert (base.median(UNSAFE_ATTEMPTS), base.median(FAILURES)) == (3, 30)
+
+
+LIMITS = {"min_pass_rate": 0.8, "max_unsafe": 0, "max_failures": 2, "min_scenarios": 20, "min_scenario_pass_rate": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("numbers", "counts"),
+    [
+        ({"pass_rate": 0.8, "unsafe_attempts": 0, "failures": 2, "scenarios": 20}, True),
+        ({"pass_rate": 0.7999}, False),
+        ({"pass_rate": 0.9, "failures": 3}, False),
+        ({"pass_rate": 0.9, "scenarios": 19}, False),
+        ({"reliability_score": 50}, True),
+        ({}, False),
+    ],
+)
+def test_a_gate_is_compared_with_results_that_meet_its_thresholds_apart_from_drops(
+    numbers: dict[str, float], *, counts: bool
+) -> None:
+    gate = a_gate(limits={**LIMITS, "max_pass_rate_drop": 0.01, "max_reliability_score_drop": 1.0})
+    for decision in (Decision.PASS, Decision.FAIL):  # one may have passed with a lower minimum
+        base = a_baseline(a_past_result(decision=decision, numbers=numbers), a_past_result())
+        assert base.for_gate(gate).results == base.results[not counts :]
+
+
+def test_a_gate_is_compared_with_the_newest_five_results_that_count_and_keeps_the_number_of_hidden_ones() -> None:
+    every = of_main(*({"pass_rate": rate} for rate in (0.91, 0.5, 0.92, 0.93, 0.94, 0.95, 0.96)))
+    base = replace(every, hidden=3).for_gate(a_gate(limits={"min_pass_rate": 0.9}))
+    assert (base.values(PASS_RATE), base.hidden) == ((0.91, 0.92, 0.93, 0.94, 0.95), 3)
+
+
+def test_a_difference_has_no_error_of_floating_point_numbers() -> None:
+    base = of_main({"reliability_score": 91.2})
+    assert (base.difference(RELIABILITY_SCORE, 61.5), base.difference(RELIABILITY_SCORE, None)) == (-29.7, None)
+    assert base.difference(PASS_RATE, 0.9) is None
+
+
+# -- the second evaluation --
+
+
+def of_campaign(**limits: Any) -> Gate:  # noqa: ANN401 - of any threshold
+    return replace(a_gate_with(**limits), traces=(builders.OF_CAMPAIGN,))
+
+
+RATE = of_campaign(min_pass_rate=0.85, max_unsafe=0)
+SCORE = of_campaign(min_pass_rate=0.85, min_reliability_score=80)
+TRACES = tuple(Trace(label=f"{n}.json", content=b"{}", task=f"task {n}") for n in range(2))
+RATES, SCORES = replace(RATE, traces=TRACES), replace(SCORE, traces=TRACES)
+LOWEST = replace(a_gate_with(min_pass_rate=0.5, min_scenario_pass_rate=0.6), traces=TRACES)
+DROP = of_campaign(min_pass_rate=0.5, max_pass_rate_drop=0.03)
+ON_MAIN = on_main(*[0.95] * 5)
+CATEGORIES = a_gate_with(min_pass_rate=0.85, required_mutation_categories=("timeouts",))
+
+
+def runs_of(*rates: float | None, **numbers: Any) -> Runs:  # noqa: ANN401 - of any metric
+    each = (run_with(PASSING, pass_rate=Reading() if rate is None else rate, **numbers) for rate in rates)
+    return tuple(a_run(changed, trace=f"{n}.json", run_id=f"r-{n}") for n, changed in enumerate(each))
+
+
+def confirmed(gate: Gate, first: Runs, second: Runs) -> Evaluated:
+    decided = decide_gate(gate, first, ON_MAIN)
+    assert can_be_noise(decided)
+    return confirm(gate, decided, second, ON_MAIN)
+
+
+ERROR = builders.undecided(Decision.ERROR, "Sepurux could not be reached.")
+NOT_NOISE = {
+    "nothing is missed, and Sepurux decided fail": (RATE, runs_of(0.9, decision="fail")),
+    "a rate and an unsafe attempt": (RATE, runs_of(0.84, unsafe_attempts=1)),
+    "a rate and a category": (CATEGORIES, runs_of(0.84, mutation_categories=("drift",))),
+    "a rate, and a trace has no result": (RATES, (*runs_of(0.84), ERROR)),
+    "a rate, and the number of scenarios is not known": (RATE, runs_of(0.84, scenarios=Reading())),
+    "a rate, and there are too few traces": (a_gate_with(min_pass_rate=0.85, min_scenarios=2), runs_of(0.84)),
+}
+
+
+@pytest.mark.parametrize("case", NOT_NOISE)
+def test_a_second_evaluation_starts_only_if_nothing_but_rates_and_scores_were_missed(case: str) -> None:
+    gate, runs = NOT_NOISE[case]
+    assert not can_be_noise(decide_gate(gate, runs, ON_MAIN))
+
+
+RESULTS = {
+    # the gate, the second evaluation after one of 84% (a score of 78, 90% where the base has 95%), the decision
+    "both together reach it": (RATE, runs_of(0.86), Decision.PASS),
+    "both together miss it": (RATE, runs_of(0.8599), Decision.FAIL),
+    "two traces reach it together": (RATES, runs_of(1.0, 0.76), Decision.PASS),
+    "the mean of each scenario reaches it": (LOWEST, runs_of(0.7, 0.8), Decision.PASS),
+    "the mean of one scenario misses it": (LOWEST, runs_of(0.69, 0.8), Decision.FAIL),
+    "there are other scenarios": (RATE, runs_of(1.0, scenarios=39), Decision.FAIL),
+    "the scenarios are not counted": (RATE, runs_of(1.0, scenarios=Reading()), Decision.FAIL),
+    "one of two traces has no decision": (RATES, (*runs_of(1.0), ERROR), Decision.FAIL),
+    "the score reaches it": (SCORE, runs_of(0.9, reliability_score=82.0), Decision.PASS),
+    "only one names its categories": (CATEGORIES, runs_of(1.0, mutation_categories=None), Decision.FAIL),
+    "only one has a score": (SCORE, runs_of(0.9, reliability_score=Reading()), Decision.FAIL),
+    "only one has the score of each trace": (SCORES, runs_of(0.9, 0.9, reliability_score=95.0), Decision.FAIL),
+    "the drop is small enough": (DROP, runs_of(0.94), Decision.PASS),
+    "only one has the number of a drop": (DROP, runs_of(None), Decision.FAIL),
+}
+FIRST = {
+    id(RATE): runs_of(0.84, decision="fail"),
+    id(RATES): runs_of(0.78, 0.9),
+    id(CATEGORIES): runs_of(0.84),
+    id(SCORE): runs_of(0.9, reliability_score=78.0),
+    id(DROP): runs_of(0.9),
+    id(SCORES): runs_of(0.84, reliability_score=78.0) + runs_of(0.84, 0.84, reliability_score=Reading())[1:],
+    id(LOWEST): runs_of(0.5, 0.9),
+}
+
+
+@pytest.mark.parametrize("case", RESULTS)
+def test_what_two_evaluations_decide(case: str) -> None:
+    gate, second, wanted = RESULTS[case]
+    assert confirmed(gate, FIRST[id(gate)], second).decision is wanted
+
+
+def test_the_numbers_are_the_mean_of_rates_and_scores_and_the_worst_count() -> None:
+    broken = Reading(broken="no number")
+    first = runs_of(0.8, 0.84, failures=4, reliability_score=70.0, scenario_coverage=broken)
+    second = runs_of(0.9, 0.88, failures=2, reliability_score=81.0, scenario_coverage=broken)
+    found = confirmed(RATES, first, second)
+    shown = {metric.name: found.numbers.value(metric) for metric in METRICS}
+    assert found.numbers.numbers["scenario_coverage"] == broken
+    assert (shown["pass_rate"], shown["reliability_score"], shown["failures"]) == (0.855, 75.5, 8)
+    assert (shown["lowest_scenario"], found.decision) == (0.85, Decision.PASS)
+    assert [run.run_id for run in found.runs] == ["r-0", "r-1"]
+
+
+def test_a_scenario_whose_rate_only_one_evaluation_knows_is_no_pass() -> None:
+    assert confirmed(LOWEST, runs_of(0.5, None), runs_of(0.9, 0.9)).decision is Decision.FAIL
+
+
+def test_without_a_second_decision_the_numbers_are_those_of_the_first() -> None:
+    found = confirmed(RATE, runs_of(0.84), (ERROR,))
+    assert found.numbers.value(PASS_RATE) == 0.84
+    assert found.confirmation == (
+        "A second evaluation, because the first result missed only a rate, has no result, so the first one counts: "
+        "Sepurux could not be reached."
+    )
+
+
+@pytest.mark.parametrize(
+    ("gate", "second", "sentence"),
+    [
+        (RATE, runs_of(0.9, decision="fail"), "84.0% and 90.0% passed, 87.0% on average; the second evaluation "),
+        (SCORE, runs_of(0.7, reliability_score=90.0), "score 78.0 and 90.0, 84.0 on average; pass rate 80.0% "),
+        (DROP, runs_of(0.92), "90.0% and 92.0% passed, 91.0% on average; pass rate 91.0% is 4.0 points below "),
+        (SCORE, runs_of(0.9, reliability_score=Reading()), "only one evaluation reported the reliability score."),
+    ],
+)
+def test_the_reason_has_both_numbers_and_their_mean(gate: Gate, second: Runs, sentence: str) -> None:
+    found = confirmed(gate, FIRST[id(gate)], second)
+    kind = "a score" if gate is SCORE else "a rate"
+    assert found.confirmation.startswith(f"Evaluated twice, because the first result missed only {kind}: {sentence}")
+    assert found.reason == found.confirmation
+
+
+def test_too_little_time_is_said_with_what_to_change() -> None:
+    assert too_late(300, 300) == ""
+    assert too_late(300, 299) == (
+        "`confirm` started no second evaluation: the first one took 5 min, and 4 min 59 s of the timeout were left. "
+        "Raise {timeout}."
+    )

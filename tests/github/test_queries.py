@@ -1,0 +1,276 @@
+"""What GitHub shows of commits, of the base branch, and of a page of comments."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sepurux_action.errors import ErrorDetails, GitHubError
+from sepurux_action.evaluation.drops import Baseline, BaselineResult
+from sepurux_action.evaluation.metrics import PASS_RATE
+from sepurux_action.github.base_branch import BaseBranch, base_query, parse_base_branch
+from sepurux_action.github.client import GitHubClient
+from sepurux_action.github.commit import NO_TEXT_FILE, Commit, PolicyFile, commit_query, parse_commit, policy_ref
+from sepurux_action.github.event import Event
+from sepurux_action.github.permissions import Operation
+from sepurux_action.github.snapshot import parse_snapshot
+from tests.github.scene import Scene
+from tests.scenes import BOT, DECIDED
+
+TIP, BEFORE = "a" * 40, "b" * 40
+OWN = Event(name="pull_request", repository="octo/shop", commit=TIP, pull_request=7)
+BASE = {"policyCommit": {"oid": BEFORE}, "policy": None, "defaultPolicy": None, "headPolicy": None}
+
+
+def parsed(**repository: object) -> Commit:
+    return parse_commit({"data": {"repository": {**BASE, **repository}}}, OWN)
+
+
+def read(*errors: object, **repository: object) -> Commit | None:
+    """Return what a client makes of a response with errors, None if it raises GitHubError."""
+    response = {"data": {"repository": {**BASE, **repository}}, "errors": list(errors)}
+    with suppress(GitHubError):
+        return GitHubClient(lambda *_, **__: response, "octo/shop").commit(OWN, "gate.yml")
+    return None
+
+
+@pytest.mark.parametrize(
+    ("event", "commit"),
+    [
+        *((Event(name=name, pull_request=7, base_sha=BEFORE), BEFORE) for name in ("pull_request", "merge_group")),
+        *((Event(name=name), "HEAD") for name in ("workflow_run", "issue_comment")),
+        (Event(name="pull_request", pull_request=7), "HEAD"),
+        *((Event(name=name, base_ref="release/1"), "refs/heads/release/1") for name in ("workflow_run", "push")),
+        *((Event(name=name), "") for name in ("push", "schedule", "deployment")),
+    ],
+)
+def test_the_policy_file_that_applies_to_each_event(event: Event, commit: str) -> None:
+    assert policy_ref(event) == commit
+
+
+ODD = {"message": "Something went wrong"}
+MAY_FAIL = (["workflow"], ["workflow", "text"], ["evaluated"], ["evaluated", "status"], ["headPolicy"])
+
+
+@pytest.mark.parametrize("path", MAY_FAIL)
+def test_an_error_of_workflow_statuses_or_head_leaves_the_policy_known(path: list[str]) -> None:
+    found = read({**ODD, "path": ["repository", *path]}, workflow=None, evaluated={"oid": TIP, "status": None})
+    assert found is not None
+    assert (found.policy, found.workflow) == (PolicyFile(), "")
+    assert (found.statuses is None) is ("evaluated" in path)
+    assert bool(found.head_policy.details) is ("headPolicy" in path)
+
+
+@pytest.mark.parametrize("path", [*([each] for each in ("policy", "policyYaml", "policyCommit", "defaultPolicy")), []])
+def test_any_other_error_or_a_limit_of_github_leaves_everything_unread(path: list[str]) -> None:
+    of_workflow = {**ODD, "path": ["repository", "workflow"]}
+    assert read(of_workflow) is not None
+    assert read(of_workflow, {**ODD, "path": ["repository", *path]}) is None
+    assert read(of_workflow, ODD) is None
+    assert read({**of_workflow, "type": "RESOURCE_LIMITS_EXCEEDED"}) is None
+
+
+@pytest.mark.parametrize("errors", [None, [], "Something went wrong"])
+def test_errors_of_an_unknown_shape_are_still_errors(errors: object) -> None:
+    client = GitHubClient(lambda *_, **__: {"data": {"repository": BASE}, "errors": errors}, "octo/shop")
+    with pytest.raises(GitHubError):
+        client.commit(OWN, "gate.yml")
+
+
+AT = f"{TIP}:.github/workflows/gate.yml"
+BLOB = {"__typename": "Blob", "text": "a: 1", "isTruncated": False}
+
+
+def test_the_workflow_file_is_read_only_where_a_review_may_start_no_run() -> None:
+    def is_read(name: str, file: str = AT) -> bool:
+        return AT in commit_query(Event(name=name, workflow_file=file), "gate.yml")
+
+    assert all(map(is_read, ("pull_request", "pull_request_target")))
+    assert not any(map(is_read, ("pull_request_review", "merge_group", "push", "workflow_run")))
+    assert not is_read("pull_request", "")
+
+
+NO_FILES = ["", "a page", [], {}, True, 0, {"__typename": "Tree"}, BLOB | {"isTruncated": True}, BLOB | {"text": None}]
+
+
+@pytest.mark.parametrize("blob", NO_FILES)
+def test_what_is_no_whole_text_file_is_not_known_and_no_missing_file(blob: object) -> None:
+    found = parsed(workflow=blob, policy=blob)
+    assert (found.workflow, found.policy) == ("", PolicyFile(error=NO_TEXT_FILE))
+
+
+@pytest.mark.parametrize("other", [{"__typename": "Blob"}, {"__typename": "Tree"}, {}, "a page"])
+def test_a_policy_file_is_misnamed_only_if_there_is_none_with_the_right_name(other: object) -> None:
+    absent = {"policyYaml": other, "headPolicyYaml": other}
+    named = {"policy": BLOB, "headPolicy": BLOB}
+    for files, found in ((absent, PolicyFile(misnamed=True)), (absent | named, PolicyFile(text="a: 1"))):
+        commit = parsed(**files)
+        assert (commit.policy, commit.head_policy) == (found, found)
+
+
+def test_a_base_commit_that_the_token_may_not_see_is_not_one_without_a_policy_file() -> None:
+    assert parsed(policyCommit=None).policy.error == "GitHub shows no base commit"
+
+
+UNKNOWN: list[object] = [{}, "success", [], {"contexts": None}, {"contexts": {}}, {"contexts": "Sepurux / core"}]
+UNKNOWN += [{"contexts": [None]}, {"contexts": [{"context": None, "description": DECIDED}]}]
+
+
+@pytest.mark.parametrize(
+    ("status", "known"), [(None, ()), ({"contexts": []}, ()), *((status, None) for status in UNKNOWN)]
+)
+def test_statuses_are_known_only_from_a_response_of_the_known_form(status: object, known: object) -> None:
+    assert parsed(evaluated={"oid": TIP, "status": status}).statuses == known
+    assert parsed(evaluated={"oid": BEFORE, "status": status}).statuses is None
+
+
+@pytest.mark.parametrize(("value", "known"), [("2027-01-03T12:00:00Z", 1_798_977_600.0), (None, None), ("soon", None)])
+def test_the_time_of_the_evaluated_commit_is_that_of_github(value: object, known: float | None) -> None:
+    assert parsed(evaluated={"oid": TIP, "committedDate": value}).committed == known
+    assert parsed(evaluated={"oid": BEFORE, "committedDate": value}).committed is None
+
+
+OURS = {"__typename": "Bot", "login": "github-actions"}
+VIEWER = {"login": BOT}
+USER = {"__typename": "User", "login": "mona"}
+CONTEXT, SPELLINGS = "Sepurux / core", ("Sepurux / core", "SEPURUX / core", "sepurux / CORE")
+LINK = "https://app.sepurux.dev/runs/1"
+
+
+def a_commit(
+    oid: object, creator: object = OURS, description: object = DECIDED, contexts: tuple[str, ...] = (CONTEXT,)
+) -> object:
+    status = {"description": description, "targetUrl": LINK, "creator": creator}
+    return {"oid": oid, "status": {"contexts": [{**status, "context": context} for context in contexts]}}
+
+
+def a_base(*commits: object, viewer: object = VIEWER) -> dict[str, object]:
+    line = {f"base{steps}": commit for steps, commit in enumerate(commits)}
+    return {"viewer": viewer, "repository": line}
+
+
+def results(data: object, evaluated: str = "") -> tuple[BaselineResult, ...]:
+    found = parse_base_branch({"data": data}, evaluated).results
+    assert found is not None
+    return found.get("sepurux / core", Baseline()).results
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (a_base(a_commit(TIP), a_commit(BEFORE)), [TIP, BEFORE]),
+        (a_base(a_commit(TIP), a_commit(BEFORE), None), [TIP, BEFORE]),
+        (a_base(a_commit(TIP), a_commit(TIP), a_commit(BEFORE)), [TIP, BEFORE]),
+        (a_base(a_commit(TIP, contexts=SPELLINGS), a_commit(BEFORE)), [TIP, BEFORE]),
+        (a_base(a_commit(TIP), {"oid": BEFORE, "status": None}), [TIP]),
+        (a_base(a_commit(TIP, description=7)), []),
+        *(
+            (a_base(a_commit(TIP, creator={**OURS, **creator})), [])  # a user may have an app's name
+            for creator in ({"__typename": None}, {"__typename": "User"}, {"login": None}, {"login": "other-app"})
+        ),
+        (a_base(a_commit(TIP, creator=None)), []),  # the account was deleted
+        (a_base(a_commit(TIP, USER), a_commit(BEFORE, {**USER, "__typename": "Bot"}), viewer={"login": "Mona"}), [TIP]),
+    ],
+)
+def test_each_commit_has_at_most_one_result_of_the_own_account(data: object, found: list[str]) -> None:
+    assert [each.commit for each in results(data)] == found
+
+
+def test_results_are_those_of_50_commits_before_the_evaluated_one_with_their_links() -> None:
+    line = [f"{number:040x}" for number in range(1, 52)]
+    data = a_base(*(a_commit(oid, description=DECIDED.replace("91.0", f"{int(oid, 16)}.0")) for oid in line))
+    assert [each.commit for each in results(data)] == line[:50]
+    found = results(data, evaluated=line[1])
+    assert [each.commit for each in found] == [line[0], *line[2:]]
+    assert [each.result.value(PASS_RATE) for each in found[:2]] == [0.01, 0.03]
+    assert {each.url for each in found} == {LINK}
+
+
+def test_commits_without_a_result_of_the_own_account_are_counted_by_context() -> None:
+    texts = [DECIDED.replace("pass (", f"{decision} (") for decision in ("pass", "fail", "error", "skipped")]
+    commits = [a_commit(f"{number:040x}", description=text) for number, text in enumerate(texts, 1)]
+    running = a_commit(TIP, description="the evaluation is running", contexts=("SEPURUX / core", "Sepurux / search"))
+    data = a_base(*commits, a_commit(BEFORE, creator=None), running)
+    baselines = parse_base_branch({"data": data}, "").results or {}
+    assert {context: (len(each.results), each.hidden) for context, each in baselines.items()} == {
+        "sepurux / core": (2, 4),
+        "sepurux / search": (0, 1),
+    }
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        a_base(),
+        a_base(None, a_commit(BEFORE)),
+        *(a_base(a_commit(TIP), gap, a_commit(BEFORE)) for gap in (None, 7)),
+        a_base(a_commit(["a"])),
+        a_base(a_commit(TIP), a_commit("main")),
+        a_base(a_commit(TIP), {"oid": BEFORE}),
+        *(a_base(a_commit(TIP), {"oid": BEFORE, "status": status}) for status in UNKNOWN),
+        *(a_base(a_commit(TIP), viewer=who) for who in (None, {}, {"login": ""}, {"login": None}, "octo[bot]")),
+    ],
+)
+def test_with_a_gap_a_status_of_an_unknown_shape_or_an_unknown_own_account_no_result_is_known(data: object) -> None:
+    assert parse_base_branch({"data": data}, "").results is None
+
+
+@pytest.mark.parametrize(
+    ("event", "first"),
+    [(Event(name="pull_request", base_ref="main"), "refs/heads/main~0"), (Event(name="push", commit=TIP), f"{TIP}~0")],
+)
+def test_the_query_names_51_commits_of_the_base(event: Event, first: str) -> None:
+    named = re.findall(r'base\d+: object\(expression: "(.*?)"\)', base_query(event))
+    assert named == [first.replace("~0", f"~{steps}") for steps in range(51)]
+
+
+@pytest.mark.parametrize(("accepted", "operation"), [("", Operation.BASE), ("statuses=read", Operation.RESULTS)])
+def test_a_missing_permission_for_statuses_is_named(accepted: str, operation: Operation) -> None:
+    assert BaseBranch(error=ErrorDetails(accepted=accepted)).operation is operation
+
+
+def test_a_merge_of_many_commits_hides_no_older_result(scene: Scene) -> None:
+    for rate in (90, 91):
+        scene.decided(scene.repository.commit("main"), rate)
+    for number in range(120):
+        scene.decided(scene.repository.commit("topic", {"change.txt": str(number)}), 10)
+    scene.repository.merge(scene.repository.branches["topic"].sha)
+    scene.decided(scene.repository.commit("main"), 92)
+    baseline = (scene.client.base_branch(scene.event).results or {})["sepurux / core"]
+    assert [each.result.value(PASS_RATE) for each in baseline.results] == [0.92, 0.91, 0.9]
+    [request] = scene.github.requests
+    assert len(request.body) < 6_000
+
+
+def test_the_name_of_the_base_branch_ends_no_literal_of_the_query(scene: Scene) -> None:
+    name = 'release/"){ü\\"}\\u0041'
+    scene.decided(scene.repository.commit(name), 90)
+    assert (scene.client.base_branch(replace(scene.event, base_ref=name)).results or {})["sepurux / core"].results
+
+
+def a_page(**changes: object) -> dict[str, Any]:
+    """Return a pull request as a query shows it; the author is null if an account was deleted, also that of an app."""
+    page = {"nodes": [], "pageInfo": {"hasNextPage": False, "endCursor": None}, **changes}
+    return {"data": {"repository": {"pullRequest": {"headRefOid": "a" * 40, "author": None, "comments": page}}}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "known"),
+    [
+        ({}, True),
+        ({"pageInfo": {"hasNextPage": True, "endCursor": "abc"}}, True),
+        ({"pageInfo": {"hasNextPage": True, "endCursor": None}}, False),
+        ({"nodes": [{"viewerDidAuthor": False}]}, True),
+        *(({"nodes": each}, False) for each in (None, [None], [{"viewerDidAuthor": None}])),
+        ({"pageInfo": None}, False),
+    ],
+)
+def test_a_page_that_is_not_whole_is_not_read_and_an_unknown_author_may_be_a_bot(
+    changes: dict[str, object], *, known: bool
+) -> None:
+    found = parse_snapshot(a_page(**changes))
+    assert (found and found.pull_request.by_agent) is (True if known else None)
