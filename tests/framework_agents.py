@@ -1,7 +1,5 @@
 """The example agents, and the same agent on the other methods of their frameworks, with async tools too."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from typing import Any

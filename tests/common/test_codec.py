@@ -1,7 +1,5 @@
 """A record reads back as it was dumped, and anything else is a ValueError."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum

@@ -1,7 +1,5 @@
 """Reading JSON from outside: no reader raises an error for a value it does not expect."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

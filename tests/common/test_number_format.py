@@ -1,7 +1,5 @@
 """Numbers that differ get enough digits to look different."""
 
-from __future__ import annotations
-
 import pytest
 
 from sepurux_action.common import number_format

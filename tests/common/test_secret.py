@@ -1,7 +1,5 @@
 """A secret is never printed by accident, and texts that quote one are redacted."""
 
-from __future__ import annotations
-
 import base64
 import html
 import json

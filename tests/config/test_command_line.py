@@ -1,7 +1,5 @@
 """The flags of the command line: those of the table of options, its own, and what it says about unknown ones."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pytest

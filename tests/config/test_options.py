@@ -1,7 +1,5 @@
 """How the text of each option becomes a value."""
 
-from __future__ import annotations
-
 import pytest
 
 from sepurux_action.config import options

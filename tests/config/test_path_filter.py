@@ -1,7 +1,5 @@
 """Filter patterns: GitHub's own examples, order, problems, and which changes they match."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """The policy file's meaning: places, precedence, changes, warnings, and the plan of each gate."""
 
-from __future__ import annotations
-
 import json
 import re
 from contextlib import redirect_stdout

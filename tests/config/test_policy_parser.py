@@ -1,7 +1,5 @@
 """Reading a policy file: texts stay as they are written, and each problem is reported with its place and a remedy."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Settings: layers, spellings, defaults, and every problem at once, none of which shows a secret."""
 
-from __future__ import annotations
-
 import re
 import string
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Enforcement by date and branch: what comes next, and what is said about it."""
 
-from __future__ import annotations
-
 from datetime import date, timedelta
 
 import pytest

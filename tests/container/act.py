@@ -6,8 +6,6 @@ action. It differs from GitHub: the job and its steps share the host's network, 
 actions, the composite actions of examples/act run.
 """
 
-from __future__ import annotations
-
 import fcntl
 import json
 import subprocess

@@ -3,8 +3,6 @@
 GATE_IMAGE names an image that is built already; without it one is built.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from uuid import uuid4

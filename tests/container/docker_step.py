@@ -9,8 +9,6 @@ GATE_IMAGE and GATE_LABEL name the image and what its containers can be found by
 `docker run`.
 """
 
-from __future__ import annotations
-
 import os
 import shlex
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The calls of `docker` that prepare and inspect a test, and a fresh clone of this repository."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

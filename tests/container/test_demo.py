@@ -1,7 +1,5 @@
 """`make demo` works in a fresh clone, and installs only what the action itself needs."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

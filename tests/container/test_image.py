@@ -1,7 +1,5 @@
 """The image is a step as the runner expects it; the flow tests cover the rest."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Git clones the files of this repository, and act finds the image already built. 
 for a user.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

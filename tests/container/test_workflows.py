@@ -1,7 +1,5 @@
 """Whole workflows work with the image: our own, and those of `examples/`."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping

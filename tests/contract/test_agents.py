@@ -3,8 +3,6 @@
 The gate stops the example agents if their instructions ask for no approval.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """The structure of docs/architecture.md: which module may use the outside world, and who imports whom."""
 
-from __future__ import annotations
-
 import ast
 import sys
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The documents say what is so: their links lead somewhere, and what they quote is what the action prints."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path

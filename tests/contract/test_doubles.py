@@ -1,7 +1,5 @@
 """The doubles are strict: GitHub's responds only to what GitHub describes, the runner reads commands as GitHub's."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """Every example, and every piece of YAML in the documents, is accepted by the linters and by the action itself."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

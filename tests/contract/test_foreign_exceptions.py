@@ -1,7 +1,5 @@
 """No exception of a library or of the system gets past its adapter: each becomes one of ours, in our own words."""
 
-from __future__ import annotations
-
 import http.client
 import inspect
 import socket

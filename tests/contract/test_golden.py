@@ -1,7 +1,5 @@
 """Every state of a report stands as a file, so that a change of a template or a word is seen where it is reviewed."""
 
-from __future__ import annotations
-
 from difflib import unified_diff
 
 import pytest

@@ -1,7 +1,5 @@
 """Every row of the table of metrics is in each place that shows a number, or compares it."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from typing import Any

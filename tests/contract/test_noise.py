@@ -1,7 +1,5 @@
 """The simulation behind docs/noisy-agents.md decides as the gate does, draws what it says, and wrote the tables."""
 
-from __future__ import annotations
-
 import csv
 from collections import Counter
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """README's pictures show what the templates render today."""
 
-from __future__ import annotations
-
 import pytest
 from PIL import Image
 

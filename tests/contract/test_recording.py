@@ -1,7 +1,5 @@
 """The module that users copy records each call of a tool, and names each recording that fails."""
 
-from __future__ import annotations
-
 import asyncio
 import inspect
 import json

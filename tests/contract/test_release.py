@@ -1,7 +1,5 @@
 """A release is one commit, pinned to one image: `scripts/release.py` against a real git remote."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,7 +1,5 @@
 """The schema that editors check a policy file with says what the action says."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 

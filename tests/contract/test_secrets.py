@@ -1,7 +1,5 @@
 """Wherever a secret stands in a foreign text, and wherever that is cut, the log shows at most 5 characters of it."""
 
-from __future__ import annotations
-
 import base64
 import html
 import io

@@ -1,7 +1,5 @@
 """Every file that repeats the tables of inputs and outputs agrees with them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from enum import EnumMeta
 from importlib import import_module

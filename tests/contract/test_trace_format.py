@@ -1,7 +1,5 @@
 """The schema of a trace, its table in the documents, and the check of the gate agree."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any

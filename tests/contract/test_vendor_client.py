@@ -1,7 +1,5 @@
 """The vendor's own client, unchanged, works against the sandbox: its endpoints are those the product has."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """GitHub's own example payloads, read as docs/reference.md says."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

@@ -3,8 +3,6 @@
 What linters see, `make lint` holds; whole workflows run in tests/container.
 """
 
-from __future__ import annotations
-
 import re
 import tomllib
 from typing import Any

@@ -1,7 +1,5 @@
 """Backends as functions from a call and a time to its result."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import chain, repeat
 

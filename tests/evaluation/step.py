@@ -1,7 +1,5 @@
 """One step against a backend that is a function, on a clock that costs nothing."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from sepurux_action.config.gate import Gate, Trace

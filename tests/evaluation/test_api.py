@@ -1,7 +1,5 @@
 """The calls of the CI API, and what its responses mean."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Calls in threads: they are abandoned when they take too long, and end for a signal."""
 
-from __future__ import annotations
-
 import asyncio
 import signal
 import threading

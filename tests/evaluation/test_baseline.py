@@ -1,7 +1,5 @@
 """The base's results by scenario: the file that keeps them, and what an evaluation that is compared with them shows."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import json

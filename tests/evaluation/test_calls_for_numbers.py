@@ -1,7 +1,5 @@
 """Requests for the score, and for the pass rate of each run of a batch; tests/worlds check what they decide."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

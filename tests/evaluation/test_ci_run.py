@@ -1,7 +1,5 @@
 """Parsing of runs, batches, and classified failures."""
 
-from __future__ import annotations
-
 import json
 import math
 

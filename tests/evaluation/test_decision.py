@@ -1,7 +1,5 @@
 """The table of decisions on one run, whatever JSON the backend sends, and the decision on a gate from all its runs."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """What noise alone does not decide: how far a number may lie below the base branch, and a second evaluation."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

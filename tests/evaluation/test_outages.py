@@ -1,7 +1,5 @@
 """Which outages an uploaded trace cannot cause, so that `on_undecided: allow` applies."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

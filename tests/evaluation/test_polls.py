@@ -1,7 +1,5 @@
 """When a run is polled and a call tried again, and how long (docs/architecture.md, Limits and polling)."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

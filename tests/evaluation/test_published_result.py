@@ -1,7 +1,5 @@
 """What the description of a status shows, and that later runs read back the same."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """A recording without the calls of tools is rejected; of a complete one, time, task, and steps are known."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from itertools import combinations

@@ -1,7 +1,5 @@
 """What is read of each scenario, and in how many requests and seconds."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace

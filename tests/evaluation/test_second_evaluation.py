@@ -1,7 +1,5 @@
 """Runs that are started once more to confirm a rate, and runs of an earlier workflow run that are polled on."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """How a campaign is found, a trace uploaded, and a run started that belongs to one gate only."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """What the log, a terminal, and early outputs show of a step."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

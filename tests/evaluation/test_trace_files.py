@@ -1,7 +1,5 @@
 """Trace files are found only in their folders, and only JSON objects are accepted."""
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

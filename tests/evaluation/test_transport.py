@@ -1,7 +1,5 @@
 """The HTTP client returns a result for everything that a network does, and sends a secret to one origin only."""
 
-from __future__ import annotations
-
 import base64
 import socket
 import threading

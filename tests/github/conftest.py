@@ -1,7 +1,5 @@
 """The fixture that the tests of a session share."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

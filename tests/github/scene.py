@@ -1,7 +1,5 @@
 """A pull request on the double, and the session of a step on it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The client with the real PyGithub, against the double on loopback, and the warning about a rejected call."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """What earlier runs left behind: it reads back as it was written, or it is not there."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import hmac

@@ -1,7 +1,5 @@
 """What an event says about the change under evaluation, and what GitHub's answer adds to it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Which policy applies, what a pull request does to its file, and how that of the checkout is read."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path

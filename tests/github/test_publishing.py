@@ -1,7 +1,5 @@
 """What is sent to GitHub, and what a rejection ends."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any

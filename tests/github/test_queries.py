@@ -1,7 +1,5 @@
 """What GitHub shows of commits, of the base branch, and of a page of comments."""
 
-from __future__ import annotations
-
 import re
 from contextlib import suppress
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The first reads of a session, also if GitHub does not return one of them, and the statuses that follow from them."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace

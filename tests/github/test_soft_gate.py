@@ -1,7 +1,5 @@
 """The soft gate: whose review approves it, who else can, and who is asked for one."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Promotion advice: when a team may take the next stage (the rule is this project's own)."""
 
-from __future__ import annotations
-
 import pytest
 
 from sepurux_action.config.stage import Stage

@@ -1,7 +1,5 @@
 """A step on GitHub's runner: no foreign text becomes a command, and a file that cannot be used is a warning."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Work that is abandoned at its deadline or after a signal."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The files of `report_dir`: what earlier steps left there leads no write elsewhere, and a failure is one warning."""
 
-from __future__ import annotations
-
 import os
 import resource
 import stat

@@ -1,7 +1,5 @@
 """A command line: what goes to stdout and to stderr, colors, missing characters, and the line that is rewritten."""
 
-from __future__ import annotations
-
 import io
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """No text of a backend, a pull request, or a file can change the markup of a report: it is shown as it was written."""
 
-from __future__ import annotations
-
 import re
 import string
 from collections import Counter

@@ -1,7 +1,5 @@
 """The JUnit file: what a CI system that reads it shows, and that it agrees with the gate."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace

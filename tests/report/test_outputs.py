@@ -1,7 +1,5 @@
 """The outputs of a step."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """A report is rendered as CONTRIBUTING.md says, within the size limits, also with broken templates."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 from functools import cache

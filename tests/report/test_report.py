@@ -1,7 +1,5 @@
 """The facts of a report, their order, and the sentences about them that no golden file has."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """`report.json` and its brief fit their published schemas in every state, and the brief is small and harmless."""
 
-from __future__ import annotations
-
 import json
 import re
 import unicodedata

@@ -1,7 +1,5 @@
 """The command line to copy: a shell passes on the settings of the same gate, with any names."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from dataclasses import replace

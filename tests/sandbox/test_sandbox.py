@@ -1,7 +1,5 @@
 """The sandbox is a CI API as the vendor describes it, and evaluates by the rules in its documentation."""
 
-from __future__ import annotations
-
 import os
 import signal
 import socket
