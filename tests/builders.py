@@ -36,13 +36,7 @@ from sepurux_action.evaluation.base_results import BaseScenario, ScenarioOnBase
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.confirmation import confirm
-from sepurux_action.evaluation.decision import (
-    NEXT_STEPS,
-    Decision,
-    Rule,
-    RunDecision,
-    decide,
-)
+from sepurux_action.evaluation.decision import NEXT_STEPS, Decision, Rule, RunDecision, decide
 from sepurux_action.evaluation.drops import Base, Baseline, BaselineResult
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal, enforce
 from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, OnBase, merge_failures
@@ -461,12 +455,7 @@ DIFFERENT_STEPS = (
     "+ 5 payments.refund(order, amount_cents)",
 )
 LONG_STEP = "orders.cancel(reason, note, channel, locale, notify, …)"
-FAILED_STEP = (
-    "  …",
-    *(f"  {number} {LONG_STEP}" for number in range(23, 29, 2)),
-    f"> 29 {LONG_STEP}",
-    "  …",
-)
+FAILED_STEP = ("  …", *(f"  {number} {LONG_STEP}" for number in range(23, 29, 2)), f"> 29 {LONG_STEP}", "  …")
 FIXED = WhatFailed(fixed=(replace(FAILURES[0].key, scenario="refund twice", on_base=OnBase(4, 5)),))
 UNREAD_SCORE = "Could not read the reliability score: HTTP 503."
 EARLIER = WorkflowRun("https://github.com/octo/shop/actions/runs/7100001/attempts/1", 1_793_023_320.0)

@@ -17,12 +17,7 @@ from hypothesis import strategies as st
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import CUT
-from sepurux_action.common.secret import (
-    MAX_DEPTH,
-    Redactor,
-    Secret,
-    may_be_secret,
-)
+from sepurux_action.common.secret import MAX_DEPTH, Redactor, Secret, may_be_secret
 from sepurux_action.config.settings import Inputs
 
 TEXT = "sk_live/9+made=up"
@@ -139,8 +134,7 @@ def calls_of(work: Callable[[], object]) -> int:
 
 
 @pytest.mark.parametrize(
-    ("unit", "most"),
-    [(f"{CUT} sk_l", 0), (f"sk_liv{CUT}", 100), (f"{HEX[:5]}{CUT}", 100), (HEX[:5], 100)],
+    ("unit", "most"), [(f"{CUT} sk_l", 0), (f"sk_liv{CUT}", 100), (f"{HEX[:5]}{CUT}", 100), (HEX[:5], 100)]
 )
 def test_the_work_does_not_grow_with_cuts_or_the_length_of_the_secret(unit: str, most: int) -> None:
     redact = Redactor([TEXT, "x" * 500 + "1"])

@@ -165,9 +165,7 @@ def test_the_recipe_of_the_documents_records_and_a_repeated_refund_fails(
     assert (found.exit_code, found.outputs["decision"], found.outputs["failures"]) == result, found.log
 
 
-def test_the_agent_with_openais_agents_sdk_and_the_reply_of_the_documents_are_recorded(
-    tmp_path: Path,
-) -> None:
+def test_the_agent_with_openais_agents_sdk_and_the_reply_of_the_documents_are_recorded(tmp_path: Path) -> None:
     sdk, shop = import_module("agents"), import_module("shop")
     agent = sdk.Agent(name="refunds", instructions="", tools=[sdk.function_tool(lambda: None, name_override="refund")])
     code = {**vars(sdk), **vars(shop), "json": json, "my_agent": SimpleNamespace(agent=agent)}

@@ -163,11 +163,7 @@ def test_a_commit_of_many_pull_requests_names_ten_of_them() -> None:
     [
         (".github/sepurux-gate.yaml", ".github/sepurux-gate.yml", policy_source.MISNAMED_BASE),
         *((path, path, INVALID) for path in (".github/sepurux-gate.yml", ".github/sepurux-gate.yaml")),
-        (
-            "ci/gate.yaml",
-            "ci/gate.yml",
-            INVALID,
-        ),  # a file that `config` names must be on the base branch
+        ("ci/gate.yaml", "ci/gate.yml", INVALID),  # a file that `config` names must be on the base branch
     ],
 )
 def test_the_note_on_an_invalid_file_of_the_base_says_who_can_repair_it(path: str, config: str, text: str) -> None:

@@ -234,12 +234,7 @@ def test_no_one_waits_for_the_base_branch_alone_but_an_outage_of_all_is_survived
 
 @pytest.mark.parametrize(
     ("limit", "gate", "later_s", "expected"),
-    [
-        (inf, DROP, 0, (1, 0.91)),
-        (FEW, DROP, 0, (2, None)),
-        (FEW, a_gate(), 0, (1, None)),
-        (FEW, DROP, 60, (1, None)),
-    ],
+    [(inf, DROP, 0, (1, 0.91)), (FEW, DROP, 0, (2, None)), (FEW, a_gate(), 0, (1, None)), (FEW, DROP, 60, (1, None))],
 )
 def test_if_a_drop_is_set_the_base_branch_is_read_once_more_within_60_s(
     limit: float, gate: Gate, later_s: int, expected: tuple[int, float | None], large: Scene

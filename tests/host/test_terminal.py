@@ -56,11 +56,7 @@ def test_log_and_annotations_go_to_stderr_and_are_no_commands() -> None:
     streams.write_summary("# Report")
     written, errors = streams.written
     assert written == ""
-    assert errors.splitlines() == [
-        ": :error::## [error] [31m***",
-        "warning: one",
-        "warning: : :two ***",
-    ]
+    assert errors.splitlines() == [": :error::## [error] [31m***", "warning: one", "warning: : :two ***"]
 
 
 @pytest.mark.parametrize("tty", [False, True])

@@ -21,11 +21,7 @@ from sepurux_action.evaluation.run_poller import CANCELED
 from sepurux_action.evaluation.runs import Scenario, WhatFailed
 from sepurux_action.report import rendering
 from sepurux_action.report.markdown import finish
-from sepurux_action.report.rendering import (
-    render_comment,
-    render_lines,
-    render_summary,
-)
+from sepurux_action.report.rendering import render_comment, render_lines, render_summary
 from sepurux_action.report.report import build_report
 from sepurux_action.report.view import COMMENT_CHARACTERS, COMMENT_LIMITS, View
 from tests import gfm
