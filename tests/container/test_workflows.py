@@ -58,7 +58,6 @@ class Scene:
         self.pull.push({at: text})
 
     def write(self, path: str, text: str) -> Path:
-        """Return the path of a new file of the checkout."""
         file = self.checkout / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")

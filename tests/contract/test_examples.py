@@ -145,7 +145,6 @@ def header(path: Path) -> str:
 
 
 def of_gate(workflow: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return the only job of a workflow that has the gate."""
     (job,) = (job for job in workflow["jobs"].values() if ACTION in str(job))
     return dict(job)
 

@@ -56,7 +56,6 @@ class Project(NamedTuple):
         return printed(self.try_to(*arguments))
 
     def write(self, version: str, changelog: str = CHANGELOG) -> None:
-        """Commit a version and its changelog on main, and push."""
         (self.checkout / "sepurux_action" / "__init__.py").write_text(f'__version__ = "{version}"\n', encoding="utf-8")
         (self.checkout / "CHANGELOG.md").write_text(changelog.format(version=version), encoding="utf-8")
         self.git("add", "--all")

@@ -33,7 +33,6 @@ def an_event(kind: str, tool: str = "refund", **fields: object) -> dict[str, obj
 
 
 def accepts(trace: object) -> bool:
-    """Return whether the gate accepts the trace."""
     try:
         read_recording(json.dumps(trace), "a.json")
     except TraceFileError:

@@ -29,7 +29,6 @@ def evaluate(
 
 
 def runs_of(calls: FakeApiCalls, *gates: Gate, output: FakeOutput | None = None) -> list[RunResult]:
-    """Return the results of all runs of the gates."""
     return [result for of_gate in evaluate(calls, *gates, output=output) for result in of_gate.runs]
 
 

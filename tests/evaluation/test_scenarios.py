@@ -118,7 +118,6 @@ def listed(number: int, first: int = 0) -> list[dict[str, str]]:
 
 
 def failing(number: int, trace_id: str | None = None) -> Run:
-    """Return a run with so many failures."""
     return Run(failures=listed(number), trace_id=trace_id)
 
 

@@ -43,7 +43,6 @@ def result_of(scripted: backend.Scripted, call: ApiRequest = POLL, within_s: flo
 
 
 def request_of(call: ApiRequest = POLL, *, token: str | None = TOKEN, api_key: str | None = None) -> backend.Request:
-    """Return the one request that a sound backend is sent."""
     with ScriptedBackend({"* /*": backend.json({})}) as server:
         assert transport(server.url, token=token, api_key=api_key).send(call, 10) == Success({})
         (request,) = server.requests

@@ -249,7 +249,6 @@ def published_on_main(scene: Scene, *rates: float, decision: str = "pass") -> No
 
 
 def test_a_result_below_every_result_on_main_blocks_at_no_further_request(scene: Scene) -> None:
-    """Results of main below a minimum neither widen its range nor become its baseline; the backend is not asked."""
     published_on_main(scene, 95, 95, 94)
     published_on_main(scene, 60, 60, 60, 60, 60, decision="fail")
     scene.answers(**{**PASSED, "pass_rate": 0.908})

@@ -66,7 +66,6 @@ def fresh(bare: Path, tmp_path: Path, sandbox: Sandbox) -> Job:
 
 
 def test_a_passing_trace_passes_and_the_action_passes_on_every_output(job: Job) -> None:
-    """It installs nothing as a later step of its job, and an input of a surrounding action is no misspelled input."""
     result = job.run(env={**NO_INDEX, "INPUT_FAIL-UNDER": "80", "INPUT_CAMPAIGNE": "x"})
     assert len(job.environments) == 1
     assert (result.exit_code, result.errors, result.outputs["decision"]) == (0, [], "pass"), result.log
@@ -95,7 +94,6 @@ def test_a_signal_reaches_the_gate_which_exits_with_its_status(job: Job) -> None
 def test_a_job_that_is_canceled_before_the_gate_has_started_sends_no_request(
     job: Job, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """The search for Python waits on a pipe until the signal was sent."""
     tools = tmp_path / "tools"
     tool(tools, "python3", f'#!/bin/sh\n>"{tools}/asked"\ncat "{tools}/go" >&2\nexec "{PYTHON}" "$@"\n')
     os.mkfifo(tools / "asked")
@@ -197,7 +195,6 @@ def test_a_folder_of_the_action_without_its_package_or_lock_is_an_error_that_say
 
 
 def test_another_lock_has_another_environment(job: Job, tmp_path: Path) -> None:
-    """The Python of this job creates no environment and writes down where it should be."""
     asked = tmp_path / "asked"
     fails = f'case "$*" in *"-m venv"*) echo "$@" >"{asked}"; exit 1;; esac'
     tool(tmp_path / "tools", "python3", f'#!/bin/sh\n{fails}\nexec "{PYTHON}" "$@"\n')
@@ -219,7 +216,6 @@ def pretended(what: str) -> str:
 
 
 def test_a_checkout_chooses_no_python_by_a_relative_entry_of_path(fresh: Job, tmp_path: Path) -> None:
-    """It is called in the temporary folder, and again to create the environment, which stays without packages."""
     trapped = tmp_path / "trapped"
     path = f"bin{os.pathsep}{os.pathsep}{fresh.tools}{os.pathsep}{os.environ['PATH']}"
     script = f'#!/bin/sh\n>"{trapped}"\nexec "{PYTHON}" "$@"\n'
@@ -310,7 +306,6 @@ def test_nothing_of_a_checkout_or_an_earlier_step_is_imported_while_installing(
 
 
 def test_a_wheel_of_the_locks_hash_is_installed_and_nothing_else(fresh: Job, tmp_path: Path) -> None:
-    """Its dependencies are not installed: the lock file lists everything."""
     trapped = tmp_path / "trapped"
     locked, source = a_package(tmp_path, trapped)
     action = a_copy(tmp_path, "import made_up\nprint('started')\n")

@@ -202,7 +202,6 @@ def test_the_folder_of_the_policy_overrides_the_input_with_invalid_settings_too(
 
 @pytest.mark.parametrize("policy", ["", "campaign: core-reliability\nreport_dir: build\n"])
 def test_the_report_of_an_earlier_run_does_not_remain_if_the_step_is_killed(policy: str, tmp_path: Path) -> None:
-    """A pull request may also have committed such a file."""
     inputs = {**CAMPAIGN, **({} if policy else {"report_dir": "build"})}
     files = {f"build/{name}": "" for name in ("report.md", "junit.xml", "mine")}
     files |= {"build/report.json": '{"decision": "pass"}', **({POLICY: policy} if policy else {})}

@@ -201,9 +201,6 @@ def test_the_log_says_which_policy_file_applies_or_where_it_would_be(scene: Scen
     assert f"policy file: {PATH} in commit {scene.pull.base_sha[:7]} of main\n" in scene.run().log
 
 
-# -- stages -----------------------------------------------------------------------------------------------------------
-
-
 def test_a_soft_gate_asks_the_listed_reviewers_who_can_approve_it(scene: Scene) -> None:
     with_policy(scene, SOFT + "reviewers: [hubot, reader]\n")
     scene.repository.collaborator("hubot", "write")

@@ -42,7 +42,6 @@ def test_an_update_keeps_the_one_comment_and_says_meanwhile_which_commit_is_eval
 
 
 def test_a_commit_that_is_not_evaluated_is_the_title_above_the_collapsed_result_of_the_last_one(scene: Scene) -> None:
-    """Its settings are invalid, or a signal ends its evaluation, which replaces the title."""
     scene.run()
     first, *report, last = scene.ours[0].rstrip("\n").split("\n")
     old, new = scene.pull.head_sha, scene.pull.push()
@@ -201,9 +200,6 @@ def test_a_deleted_branch_is_skipped_whatever_the_settings_say(
     assert (result.messages("error"), scene.sepurux.requests, scene.repository.statuses) == ([], (), [])
 
 
-# -- traces of another commit -----------------------------------------------------------------------------------------
-
-
 def commented(scene: Scene, **inputs: str) -> StepResult:
     issue = {"number": scene.pull.number, "pull_request": {"url": "https://api.github.com/..."}}
     return scene.on("issue_comment", {"issue": issue}, inputs, files={"traces/a.json": TRACE})
@@ -223,9 +219,6 @@ def test_only_uploaded_traces_of_a_run_that_evaluates_the_current_head_cause_a_w
     assert (result.outputs["decision"], scene.status[0]) == ("pass", "success")
 
 
-# -- what no run may lose, double or show ------------------------------------------------------------------------------
-
-
 def test_a_secret_that_was_given_as_a_trace_reaches_neither_pull_request_nor_backend(scene: Scene) -> None:
     result = scene.run(trace_id=SECRET)
     assert result.exit_code == 2
@@ -234,8 +227,6 @@ def test_a_secret_that_was_given_as_a_trace_reaches_neither_pull_request_nor_bac
     assert SECRET not in result.summary + json.dumps(result.outputs) + "".join(scene.ours)
     assert not scene.sepurux.requests
 
-
-# -- the hint to re-run the job after an approval ---------------------------------------------------------------------
 
 RERUN = "After the approval, re-run this job: this workflow does not run on pull_request_review."
 WITHOUT_REVIEWS, WITH_REVIEWS = "on: pull_request\n", "on:\n  pull_request:\n  pull_request_review:\n"

@@ -69,7 +69,6 @@ class Scene:
         self.pull.comment(BOT, body.replace("HEAD", self.pull.head_sha))
 
     def decided(self, commit: str, rate: float) -> None:
-        """Add the status of a gate to a commit."""
         self.repository.status(commit, "success", "Sepurux / core", DECIDED.replace("91.0", f"{rate:.1f}"))
 
     def retarget(self) -> None:
@@ -93,7 +92,6 @@ class Scene:
 
     @property
     def contexts(self) -> list[str]:
-        """Return the context of each status that was sent."""
         return [json.loads(record.body)["context"] for record in self.github.calls(SET)]
 
     def states(self, commit: str = "") -> dict[str, str]:

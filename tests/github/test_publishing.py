@@ -497,7 +497,6 @@ TEXT, BEFORE = f"{MARKER}\nnew", f"{MARKER}\nold"
 
 
 def write(scene: Scene) -> str:
-    """Write the comment; return its address."""
     publisher = scene.load().publisher
     publisher.read_again()
     publisher.publish_results([])

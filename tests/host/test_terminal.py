@@ -19,8 +19,6 @@ LINES = ["✗ refunds failed", "", "  ✓ Pass rate   95.0%   needs ≥ 90.0%", 
 
 
 class Stream(io.TextIOWrapper):
-    """A stream that is, or is not, a terminal."""
-
     def __init__(self, *, tty: bool = False, encoding: str = "utf-8") -> None:
         self._bytes, self._tty = io.BytesIO(), tty
         super().__init__(self._bytes, encoding, errors="replace")
@@ -33,8 +31,6 @@ class Stream(io.TextIOWrapper):
 
 
 class Streams(Terminal):
-    """A command line on two streams."""
-
     def __init__(
         self, environ: dict[str, str] | None = None, *, quiet: bool = False, tty: bool = False, encoding: str = "utf-8"
     ) -> None:

@@ -72,7 +72,6 @@ addresses = st.text("/:?#[]@!$&'()*+,;=%-._~aZ0", max_size=40).map(lambda rest: 
 
 
 def as_comment(report: Report) -> str:
-    """Return a comment without its invisible lines."""
     return render_comment(report, MARKER, STATE).removeprefix(MARKER).removesuffix(STATE)
 
 
