@@ -186,10 +186,6 @@ def _of_main(rate: float) -> tuple[PreviousResult, ...]:
     return tuple(a_past_result(numbers={**numbers, "unsafe_attempts": 0}) for numbers in every)
 
 
-def _with_scenarios(result: PreviousResult, count: float) -> PreviousResult:
-    return replace(result, numbers={**result.numbers, "scenarios": count})
-
-
 OF_CAMPAIGN = Trace(label=REGISTERED)
 RECORDED = Trace(label="traces/refunds.json", content=b"{}")
 
@@ -550,9 +546,8 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         history=a_history(0.95, 0.7, None, 0.8),
     )
     risen = replace(against_main, baselines={"refunds": a_baseline(*_of_main(0.93))})
-    larger = replace(
-        against_main, baselines={"refunds": a_baseline(*(_with_scenarios(each, 43) for each in _of_main(0.95)))}
-    )
+    wider = [replace(each, numbers={**each.numbers, "scenarios": 43}) for each in _of_main(0.95)]
+    larger = replace(against_main, baselines={"refunds": a_baseline(*wider)})
     steady = tuple(
         a_past_result(numbers=known(pass_rate=rate, reliability_score=91.2)) for rate in (0.95, 0.96, 0.95, 0.94)
     )

@@ -93,10 +93,6 @@ class Scene:
         newest = self.repository.latest_statuses(commit or self.pull.head_sha)
         return {status.context: status.state for status in newest}
 
-    def state(self, commit: str) -> str:
-        [state] = self.states(commit).values()
-        return state
-
     @property
     def status(self) -> tuple[str, str, str]:
         [newest] = self.repository.latest_statuses(self.pull.head_sha)

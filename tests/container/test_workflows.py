@@ -313,16 +313,12 @@ def test_nothing_that_a_recording_does_to_its_job_reaches_the_gate(scene: Scene)
 
 
 def test_a_recording_that_fails_leaves_a_commit_without_a_status(scene: Scene) -> None:
-    """A ruleset that requires the status blocks such a commit."""
     scene.record(SOUND, before="sys.exit('the model did not respond')")
     run = scene.run(WORKFLOWS / "record-and-gate.yml")
     assert (run.exit_code, run.jobs) == (1, {"record": "failure"}), run.log
     assert "reliability" not in [job for job, _ in run.steps]
     assert scene.statuses() == {}
     assert scene.sandbox.requests == []
-
-
-# -- our own ----------------------------------------------------------------------------------------------------------
 
 
 def test_our_own_gate_passes_one_trace_blocks_an_unsafe_one_and_comments(scene: Scene) -> None:

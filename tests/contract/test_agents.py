@@ -110,9 +110,6 @@ def test_all_agents_are_tried() -> None:
     assert list(import_module("tests.framework_agents").AGENTS) == AGENTS
 
 
-# -- the examples, and the gate ---------------------------------------------------------------------------------------
-
-
 def gate(folder: Path, **inputs: str) -> StepResult:
     with Sandbox(token=SECRET) as sandbox:
         given = {**sound_inputs(sandbox.url), "trace_file": "traces/*.json", **inputs}

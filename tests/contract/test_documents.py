@@ -138,9 +138,6 @@ def test_the_page_on_the_command_line_names_the_inputs_without_a_flag() -> None:
     assert sorted(named) == sorted(option.name for option in OPTIONS if option not in FLAGS)
 
 
-# -- what the documents say to paste ----------------------------------------------------------------------------------
-
-
 def gates_of(path: Path) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
     """Yield the inputs of each step of ours in a document's YAML, and the permissions of its job if there are any."""
     for block in blocks_of(path.name, text_of(path)):

@@ -172,8 +172,6 @@ def test_the_settings_of_a_workflow_and_its_policy_are_valid_and_fit_its_job(pat
     assert (job["permissions"]["contents"], job["permissions"]["statuses"] == "write") == ("read", made.status)
 
 
-# -- pull requests: another base branch, and one run at a time --------------------------------------------------------
-
 OF_PULL_REQUESTS = {name: workflow for name, workflow in PARSED.items() if "pull_request" in workflow[ON]}
 
 

@@ -89,9 +89,6 @@ def test_the_simulation_decides_like_the_gate_and_compares_with_the_same_results
     assert min(sum(number for (_, each), number in decisions.items() if each is fails) for fails in (False, True)) > 300
 
 
-# -- the agent --------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("lost", [0, 0.05, 0.1])
 @pytest.mark.parametrize(("agent", "rate"), [(Agent(), 0.9), (Agent(rate=0.95), 0.95), (noise.USUAL, 0.955)])
 def test_the_share_of_attempts_that_pass_is_that_of_the_agent_less_its_loss(
@@ -108,7 +105,6 @@ def test_the_share_of_attempts_that_pass_is_that_of_the_agent_less_its_loss(
 
 
 def test_the_tables_have_the_figures_of_the_simulation() -> None:
-    """The row of the smallest size is computed for each rule, with and without `confirm`."""
     [row] = noise.by_size(noise.RECOMMENDED, noise.SIZES[:1])
     assert f"| {' | '.join(row)} |" in generate.SIMULATED.read_text(encoding="utf-8")
     heads, *figures = csv.reader(generate.FIGURES.read_text(encoding="utf-8").splitlines())

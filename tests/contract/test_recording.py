@@ -155,7 +155,6 @@ def test_the_script_says_if_no_recording_has_a_tool_call(
 
 
 def test_recordings_at_the_same_time_do_not_mix(tmp_path: Path) -> None:
-    """Each calls a tool in another thread and in another task."""
     in_thread, in_task, together = recorded(look_up), recorded(look_up_later), Barrier(4)
 
     async def run(order: str) -> None:

@@ -107,7 +107,6 @@ def test_a_trace_without_a_required_field_or_an_event_without_one_does_not_fit_t
 
 
 def test_the_gate_reads_the_fields_of_the_table() -> None:
-    """A trace with a value in each field has a time, a task, calls, and the steps that reports show."""
     call = an_event(CALL, args={"order": "A-1001"}, timestamp="2026-11-25T00:18:02Z")
     text = json.dumps(a_trace(call, an_event(RESULT, status=FAILED[0]), an_event(RESULT, error="timed out")))
     found = read_recording(text, "a.json")

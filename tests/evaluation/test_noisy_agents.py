@@ -38,8 +38,6 @@ def drops(decided: GateDecision) -> list[Check]:
     return [check for check in decided.checks if check.threshold in DROPS]
 
 
-# -- the truth table --------------------------------------------------------------------------------------------------
-
 UNREAD, NOT_REPORTED = None, None
 STATES = {
     # the rate now, the rates on main, whether the limit of 3 points is kept

@@ -338,7 +338,6 @@ def test_an_environment_that_has_lost_its_python_is_made_again(fresh: Job, tmp_p
 
 
 def test_no_file_beside_the_action_replaces_a_module_that_the_gate_imports(job: Job) -> None:
-    """The workflow says `uses: ./composite`, and the checkout has other files with the names of modules."""
     for name in ("composite", "sepurux_action"):
         shutil.copytree(REPOSITORY / name, job.workspace / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(REPOSITORY / "requirements.txt", job.workspace)

@@ -99,7 +99,6 @@ def test_two_first_runs_at_once_leave_one_comment_although_queries_may_show_it_l
 
 @pytest.mark.parametrize("login", ["mallory", "github-actions", None])
 def test_a_copied_marker_of_another_author_is_neither_used_nor_deleted(login: str | None, scene: Scene) -> None:
-    """The copy is older than the gate's own comment, and is written while the response to the create is lost."""
     scene.run()
     marker = scene.ours[0].split("\n")[0]
     scene.pull.comments.clear()

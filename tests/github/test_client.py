@@ -161,7 +161,8 @@ def test_a_comment_is_sent_again_only_if_github_rejected_it_with_a_time_before_t
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_to_another_host_is_an_error_for_every_call(status: int, scene: Scene) -> None:
     made = scene.client.create_comment(scene.pull.number, "first")
-    scene.github.fault("*", faults.moved("https://elsewhere.example/x", status), always=True)
+    moved = backend.json({"message": "Moved Permanently"}, status, {"Location": "https://elsewhere.example/x"})
+    scene.github.fault("*", moved, always=True)
     calls: list[Callable[[], object]] = [
         lambda: scene.client.snapshot(scene.pull.number),
         lambda: scene.client.set_status(scene.pull.head_sha, SUCCESS),

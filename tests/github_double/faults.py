@@ -9,7 +9,6 @@ Work = Callable[[], be.Answer]
 Step = Callable[[Work], be.Answer]
 
 SECONDARY = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
-PRIMARY = "API rate limit exceeded for installation ID 1."
 
 
 def as_step(fault: be.Answer | Step) -> Step:
@@ -42,8 +41,4 @@ def secondary_limit(*, retry_after_s: int | None = None, status: int = 403) -> b
 
 def primary_limit(*, status: int = 403, reset_after_s: int = 3600) -> be.Answer:
     headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + reset_after_s)}
-    return be.json({"message": PRIMARY}, status, headers)
-
-
-def moved(location: str, status: int = 301) -> be.Answer:
-    return be.json({"message": "Moved Permanently", "url": location}, status, {"Location": location})
+    return be.json({"message": "API rate limit exceeded for installation ID 1."}, status, headers)

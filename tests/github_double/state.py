@@ -1,7 +1,5 @@
 """The state of the double: accounts and tokens, repositories with commits, pull requests, reviews, and statuses."""
 
-from __future__ import annotations
-
 import hashlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,15 +26,15 @@ class Account:
 class Commit:
     """A commit with its whole tree, `files`: content by path. `number` grows from commit to commit."""
 
-    repository: Repository
+    repository: "Repository"
     sha: str
     number: int
-    parents: tuple[Commit, ...]
+    parents: tuple["Commit", ...]
     files: Mapping[str, bytes]
     committed: str = "2026-07-01T12:00:00Z"
     authors: Sequence[Account | None] = (None,)  # None: an address without an account
 
-    def history(self) -> Iterator[Commit]:
+    def history(self) -> Iterator["Commit"]:
         """Yield this commit and all its ancestors, newest first."""
         due = {self}
         while due:
@@ -62,7 +60,7 @@ class Comment:
     """A comment on a pull request; `author` is None if the account was deleted. `updated_at` is a time of UTC."""
 
     id: int
-    pull: PullRequest
+    pull: "PullRequest"
     author: Account | None
     body: str
     updated_at: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -78,10 +76,10 @@ class Review:
 
 @dataclass(eq=False, slots=True)
 class PullRequest:
-    repository: Repository
+    repository: "Repository"
     number: int
     author: Account
-    head_repository: Repository | None  # None if the fork was deleted
+    head_repository: "Repository | None"  # None if the fork was deleted
     head_ref: str
     head: Commit
     base_ref: str
@@ -136,7 +134,7 @@ class PullRequest:
 
 @dataclass(eq=False, slots=True)
 class Repository:
-    world: World
+    world: "World"
     id: int
     owner: Account
     name: str
@@ -174,7 +172,7 @@ class Repository:
         self.commits[sha] = self.branches[branch] = Commit(self, sha, number, parents, tree)
         return sha
 
-    def fork(self, owner: str) -> Repository:
+    def fork(self, owner: str) -> "Repository":
         fork = Repository(self.world, next(self.world.ids), self.world.user(owner), self.name, self.default_branch)
         fork.commits, fork.branches = self.commits, dict(self.branches)  # as on GitHub, commits are shared
         return self.world.add(fork)
@@ -186,7 +184,7 @@ class Repository:
         head: str = "topic",
         base: str = "",
         files: Mapping[str, str | bytes | None] = {"change.txt": "one line\n"},
-        source: Repository | None = None,
+        source: "Repository | None" = None,
     ) -> PullRequest:
         """Return a new open pull request: one commit with `files` on `head`, a branch of the fork `source` if given."""
         source, base, number = source or self, base or self.default_branch, len(self.pulls) + 1

@@ -170,7 +170,6 @@ def test_a_link_in_the_path_is_not_followed(target: str, places: Places) -> None
 
 
 def test_a_parent_that_a_link_replaces_meanwhile_leads_no_folder_elsewhere(places: Places) -> None:
-    """The parent is replaced once it is open, before the folder below it is created."""
 
     class Names(list[str]):
         def __iter__(self) -> Iterator[str]:

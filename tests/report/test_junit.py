@@ -74,9 +74,6 @@ def a_report(run: RunResult, found: WhatFailed | None = None, **gate: object) ->
     return build_report([a_result(run, gate=a_gate(**gate), what_failed=found)], a_context())
 
 
-# -- every state ------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("state", reports())
 def test_each_gate_has_a_suite_with_a_failure_or_an_error_if_and_only_if_it_blocks(state: str) -> None:
     report = reports()[state]
@@ -183,9 +180,6 @@ def test_the_reason_is_message_and_content_and_the_time_that_of_the_longest_run(
     (case,) = (case for case in suite if case_state(case) == "failure")
     assert (suite.time, case.name) == (600, "cancel an order")
     assert case.result[0].message == case.result[0].text != ""
-
-
-# -- invalid settings -------------------------------------------------------------------------------------------------
 
 
 def test_each_problem_in_the_settings_is_an_error_at_its_place() -> None:

@@ -193,9 +193,6 @@ def test_the_base_is_always_in_the_history() -> None:
     assert "5 more earlier commits: see the [job summary]" in body
 
 
-# -- every state ------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("state", reports())
 def test_every_state_is_rendered_with_its_templates(state: str) -> None:
     for rendered, level in ((summary(state), "##"), (comment(state), "###")):

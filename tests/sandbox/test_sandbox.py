@@ -143,7 +143,6 @@ FAILED: list[Way] = [
 
 @given(st.lists(st.tuples(TOOLS, st.sampled_from([*SOUND, *FAILED]))))
 def test_each_call_is_an_attempt_that_fails_as_its_events_say(attempts: list[tuple[str, Way]]) -> None:
-    """The tool of each attempt has a name of its own, so that events of one attempt never belong to another."""
     events = [event for number, (tool, way) in enumerate(attempts) for event in way(f"{tool}{number}")]
     found = evaluate(events)
     numbers = numbers_of([found])

@@ -3,8 +3,6 @@
 GitHub is replaced below PyGithub, and the backend below requests, so everything of the package runs except `__main__`.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import re
@@ -113,7 +111,7 @@ def run_world(world: World, folder: Path) -> Observed:
 
 
 def run_on(
-    github: WorldGitHub, world: World, folder: Path, workflow_run: tuple[int, int], signals: Signals | None = None
+    github: "WorldGitHub", world: World, folder: Path, workflow_run: tuple[int, int], signals: Signals | None = None
 ) -> Observed:
     """Return what one run of the step does, while PyGithub is connected; `github` keeps what earlier runs left there.
 
@@ -150,7 +148,7 @@ def run_on(
 class InstantTimeouts(FakeClock):
     """Runs work at once, and waits for nothing. After a signal, the step makes real ones."""
 
-    def __init__(self, signals: Signals, github: WorldGitHub) -> None:
+    def __init__(self, signals: Signals, github: "WorldGitHub") -> None:
         Timeouts.__init__(self, signals)
         self.time, self._github = 0.0, github
 
@@ -167,12 +165,13 @@ class InstantTimeouts(FakeClock):
 # --- What GitHub gives the step --------------------------------------------------------------------------------------
 
 
-def _environment(world: World, folder: Path, github: WorldGitHub) -> dict[str, str]:
+def _environment(world: World, folder: Path, github: "WorldGitHub") -> dict[str, str]:
     texts = {name: "\n".join(value) if isinstance(value, list) else str(value) for name, value in world.inputs.items()}
     texts |= {"token": SECRET if world.secret else "", "base_url": "http://127.0.0.1:1", "github_token": github.token}
     if world.number:
         texts["pr_number"] = str(world.number)
-    files = {name: json.dumps(_trace(world, name)) for name in FILES}
+    tasks = {name: {} if task is None else {"task": {"name": task}} for name, task in world.tasks.items()}
+    files = {name: json.dumps({"events": [name], **tasks[name]}) for name in FILES}
     files |= {"event.json": json.dumps(_payload(world, github)), "outputs": ""}
     if (policy := world.policies["checkout"]) is not None:
         files[CONFIG] = _policy_text(policy)
@@ -203,11 +202,6 @@ def _environment(world: World, folder: Path, github: WorldGitHub) -> dict[str, s
     }
 
 
-def _trace(world: World, name: str) -> Json:
-    task = world.tasks[name]
-    return {"events": [name], **({} if task is None else {"task": {"name": task}})}
-
-
 def _baseline(world: World) -> str:
     """Return a file in which each scenario always passed, of each branch or of another one."""
     known = tuple(BaseScenario(name=str(name), pass_rate=1.0, steps=("1 a()",)) for name in {*FILES, *TASKS})
@@ -218,7 +212,7 @@ def _baseline(world: World) -> str:
     return written.replace("baseline@1", "baseline@0") if world.baseline == "old" else written
 
 
-def _payload(world: World, github: WorldGitHub) -> Json:
+def _payload(world: World, github: "WorldGitHub") -> Json:
     payload: Json = {"repository": repository_json(github.repository)}
     if world.event in PULL_EVENTS:
         shown = github.repository.pulls[world.pulls[0].number]
@@ -260,7 +254,7 @@ class Backend(requests.adapters.BaseAdapter):
     The ids of what is started for a second time, or in a `rerun`, end in LATER.
     """
 
-    def __init__(self, world: World, github: WorldGitHub, signals: Signals, *, rerun: bool) -> None:
+    def __init__(self, world: World, github: "WorldGitHub", signals: Signals, *, rerun: bool) -> None:
         super().__init__()
         self.started, self.sent = 0, Json()
         self._rerun = rerun

@@ -191,7 +191,8 @@ class _Playing:
         github, step = self._github, self._step
         outer = github.world, github.before, github.between
         self._played.begun.append(step)
-        _set_others(github, step)
+        for context in OTHER_CONTEXTS if step.others else ():
+            github.set_status(context, "success", OLDER, creator="mallory")
         github.before, github.between = self._before, self._between
         workflow_run = self._number, 2 if step.rerun else 1
         with suppress(Killed):
@@ -229,11 +230,6 @@ class _Playing:
             self._github.set_status(sent["context"], url=link, **texts)
         if fails:
             raise Refusal(502 if step.times else 403, "refused")
-
-
-def _set_others(github: WorldGitHub, step: Step) -> None:
-    for context in OTHER_CONTEXTS if step.others else ():
-        github.set_status(context, "success", OLDER, creator="mallory")
 
 
 def _world(history: History, step: Step) -> World:

@@ -363,12 +363,8 @@ def failed_call(world: World, settings: Mapping[str, Any]) -> str:
         return "secret"
     if fault is None or (fault.call == "upload" and "trace_file" not in settings):
         return ""
-    return fault.call if fault.lasting or ends_at_once(fault) else ""  # else only one call has it
-
-
-def ends_at_once(fault: Fault) -> bool:
-    """Return whether a second try is of no use, or comes too late."""
-    return fault.kind in REJECTED or (fault.seconds or 0) > 1
+    ends_at_once = fault.kind in REJECTED or (fault.seconds or 0) > 1  # a second try is of no use, or comes too late
+    return fault.call if fault.lasting or ends_at_once else ""  # else only one call has it
 
 
 def is_outage(fault: Fault) -> bool:
