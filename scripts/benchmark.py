@@ -4,8 +4,6 @@ python scripts/benchmark.py [CASE ...]: runs the action against a scripted backe
 own, and prints one line for each. Without arguments it runs every case.
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 import resource

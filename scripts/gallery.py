@@ -4,8 +4,6 @@ GitHub also sanitizes HTML. This script does not, so the page's policy forbids e
 everything that a report could load.
 """
 
-from __future__ import annotations
-
 import re
 import secrets
 import sys

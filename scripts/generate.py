@@ -3,8 +3,6 @@
 Tests check that the files are up to date.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import sys

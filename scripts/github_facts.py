@@ -4,8 +4,6 @@ Paths, names, types, required, enums, and defaults are kept. Descriptions and ex
 `python scripts/github_facts.py` writes the files, `--check` compares. Both fetch two packages (MIT) with npm.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

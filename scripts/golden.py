@@ -3,8 +3,6 @@
 A test compares the files with what this script would write.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from dataclasses import replace

@@ -3,8 +3,6 @@
 `python scripts/noise.py` prints the figures, and `make generate` writes them. scripts/noise_model.py has the model.
 """
 
-from __future__ import annotations
-
 import csv
 import sys
 from collections.abc import Iterable, Iterator, Sequence

@@ -5,8 +5,6 @@ them. So the noise of the agent is in the recordings, and `confirm` evaluates th
 draws the same runs with each version of Python.
 """
 
-from __future__ import annotations
-
 import sys
 from bisect import bisect_left
 from collections import deque

@@ -4,8 +4,6 @@ Every state is drawn into build/pictures, at the width of a phone and of a large
 pictures, docs/comment-light.png and docs/comment-dark.png, name in their text the state that they were drawn from.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

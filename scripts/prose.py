@@ -3,8 +3,6 @@
 A text has the comments, the strings, and the names of functions and classes, whose words are separated by spaces.
 """
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

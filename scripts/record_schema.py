@@ -1,7 +1,5 @@
 """Builds the JSON Schemas of `report.json` and of the brief from their fields in code. `make generate` writes them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from enum import Enum

@@ -9,8 +9,6 @@ https://docs.github.com/actions/concepts/security/workflow-dependency-lockfiles.
 same release commit, so each job makes its own.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

@@ -3,8 +3,6 @@
 The schema is a little stricter than the action: it rejects a key without a value, which the action ignores.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from enum import StrEnum

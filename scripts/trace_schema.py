@@ -3,8 +3,6 @@
 The schema is stricter than the gate, which ignores what it does not know. Source: the SDK's `TraceBuilder`.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Starts the program, in a workflow and on a command line, and ends it, also after a defect."""
 
-from __future__ import annotations
-
 import os
 import signal
 

@@ -1,7 +1,5 @@
 """The flow of a run, from settings to exit status. This is the only module that imports all packages."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence

@@ -3,8 +3,6 @@
 No decision in a workflow depends on them. Source: docs/configuration.md#results-by-scenario
 """
 
-from __future__ import annotations
-
 import hmac
 import json
 from collections import Counter

@@ -1,7 +1,5 @@
 """The exceptions of the package. The module that uses a library translates that library's exceptions into these."""
 
-from __future__ import annotations
-
 import re
 import traceback
 from collections.abc import Callable, Iterable
@@ -43,11 +41,11 @@ class Problem:
     def located(self) -> str:
         return joined(": ", self.location, str(self))
 
-    def of_file(self, path: str) -> Problem:
+    def of_file(self, path: str) -> "Problem":
         """Return the problem on the first line of a file if it has no file of its own."""
         return self if self.file else Problem(self.where, self.message, path, 1)
 
-    def redacted(self, redact: Callable[[str], str]) -> Problem:
+    def redacted(self, redact: Callable[[str], str]) -> "Problem":
         """Return the problem without secrets, which the escapes of a report would hide later."""
         return Problem(redact(self.where), redact(self.message), redact(self.file), self.line, self.column)
 
@@ -105,7 +103,7 @@ class StillPending(EvaluationError):
 class GitHubError(Exception):
     """A call to GitHub failed, which is one warning and never a decision."""
 
-    def __init__(self, details: ErrorDetails) -> None:
+    def __init__(self, details: "ErrorDetails") -> None:
         self.details = details
         super().__init__(details.message)
 

@@ -1,7 +1,5 @@
 """Finds the result of each gate: skipped, recorded, evaluated, or another run's (docs/reference.md#decisions)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import partial
 

@@ -1,7 +1,5 @@
 """Publishes what a step found: its outputs, summary, and report files, the statuses, and the comment."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import partial
 from urllib.parse import urlsplit

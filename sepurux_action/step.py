@@ -1,7 +1,5 @@
 """What a step of a workflow, or a command line, is given, connects to, and has, and how it reads its settings."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -134,7 +132,7 @@ class Step:
     kept: Results | None = None
     kept_note: str = ""
 
-    def with_settings(self, settings: Settings) -> Step:
+    def with_settings(self, settings: Settings) -> "Step":
         return replace(self, settings=settings, github=self.github.with_settings(settings))
 
     @property
@@ -150,7 +148,7 @@ class Step:
     def files(self) -> ReportWriter:
         return ReportWriter(self.invocation.report_folders, self.host, self.signals, self.redact)
 
-    def with_policy_file(self) -> Step:
+    def with_policy_file(self) -> "Step":
         """Return the step with the policy, and its `report_dir` and `comment`; raises ConfigurationError."""
         commit = self.github.subject.commit if self.github.calls.connected else None
         read_file = partial(read_checkout, self.invocation.traces())
@@ -159,7 +157,7 @@ class Step:
         inputs = with_policy(self.inputs, self.invocation.layers, policy.policy) if policy.policy else self.inputs
         return replace(self, policy=policy, inputs=inputs, github=self.github.with_settings(inputs))
 
-    def with_all_settings(self) -> Step:
+    def with_all_settings(self) -> "Step":
         """Return the step with all settings; raises ConfigurationError with every problem."""
         settings = self._until_signal(partial(self._read_settings, self.policy.policy))
         if self.invocation.write_baseline and not settings.baseline_dir:
@@ -171,7 +169,7 @@ class Step:
         layers, find = self.invocation.layers, self.invocation.traces().find
         return read_settings(layers, find, policy, branch=self.event.branch, today=self.today)
 
-    def with_lost_statuses(self) -> Step:
+    def with_lost_statuses(self) -> "Step":
         """Return the step with a warning about required statuses that no gate sets once the pull request is merged."""
         policy, merged = self.policy, Settings()
         if not policy.replaces:

@@ -1,7 +1,5 @@
 """Converts frozen dataclasses to JSON values and back, objects to JSON of another shape, and signs JSON values."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import json

@@ -3,8 +3,6 @@
 No function raises an error for a value it does not expect, because every response of a backend must become a decision.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import math
 import re

@@ -1,7 +1,5 @@
 """Formats numbers and durations for people; numbers that differ get enough digits to look different."""
 
-from __future__ import annotations
-
 MAX_DIGITS = 10  # after the point
 
 

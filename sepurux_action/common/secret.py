@@ -1,7 +1,5 @@
 """Secrets that cannot be printed by accident, and the redaction of texts that quote one, as a backend may do."""
 
-from __future__ import annotations
-
 import base64
 import html
 import re
@@ -74,7 +72,7 @@ def _forms(secret: str) -> Iterator[str]:
             yield encode(bytes(before) + raw).decode()[mixed : (before + len(raw)) * 8 // 6]
 
 
-def _decode(text: str) -> tuple[str, array[int]]:
+def _decode(text: str) -> "tuple[str, array[int]]":
     """Return the text without one layer of escapes, and where each of its characters, and its end, was before."""
     pieces, before, at = list[str](), array("L"), 0
     for found in _ESCAPE.finditer(text):

@@ -1,7 +1,5 @@
 """Parts of sentences, and what joins them."""
 
-from __future__ import annotations
-
 
 def capitalized(text: str) -> str:
     """Return the text with its first letter in upper case, and the others as they are."""

@@ -1,7 +1,5 @@
 """The flags of `sepurux-gate`, made from the table of options, and the words that differ on a command line."""
 
-from __future__ import annotations
-
 import argparse
 import re
 import shlex

@@ -1,7 +1,5 @@
 """A gate as configured: its traces, thresholds, and stage."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple

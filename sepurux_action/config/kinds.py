@@ -3,8 +3,6 @@
 A parser returns the value of a text that is not empty, or raises ValueError with a hint at the problem, if any.
 """
 
-from __future__ import annotations
-
 import difflib
 import math
 import posixpath

@@ -1,7 +1,5 @@
 """What flags, the policy file, inputs, and environment variables give to the options. Each value is parsed once."""
 
-from __future__ import annotations
-
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -75,7 +73,7 @@ class Layer:
         """Return a problem in an option that the source does not give."""
         return Problem(self.place.where + self.source.label(option.name), message, *self.place[1:])
 
-    def only(self, names: Container[str]) -> Layer:
+    def only(self, names: Container[str]) -> "Layer":
         kept = {name: each for name, each in self.given.items() if name in names}
         return Layer(self.source, kept, self.place, self.unknown)
 

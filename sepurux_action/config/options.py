@@ -1,7 +1,5 @@
 """The table of options. Tests hold `action.yml`, the command line, and the tables of the documents equal to it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum

@@ -9,8 +9,6 @@ up to which a pattern can match so far ("MatchStar" in Cameron and others, Bitwi
 Expression Matching, 2014).
 """
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence

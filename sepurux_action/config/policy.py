@@ -1,7 +1,5 @@
 """What a policy file says, and what a pull request changes in it. Source: docs/configuration.md#the-policy-file."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ PyYAML only composes nodes, which know their line and column. It does not constr
 is written: `0.90`, `on`, and `2027-01-31`. Source: docs/configuration.md#the-policy-file.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date

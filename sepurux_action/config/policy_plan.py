@@ -3,8 +3,6 @@
 What the file does not set has its default here. Source: docs/configuration.md#check-the-file.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any

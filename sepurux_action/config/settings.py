@@ -5,8 +5,6 @@ the policy, and the policy overrides environment variables. Defaults come last.
 Source: https://github.com/sepurux/gate-action/blob/main/docs/configuration.md#where-a-value-comes-from
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
@@ -156,7 +154,7 @@ def read_settings(
     return settings
 
 
-def _fields(reader: OptionReader, kind: type[Publishing], gates: Sequence[str]) -> dict[str, Any]:
+def _fields(reader: "OptionReader", kind: type[Publishing], gates: Sequence[str]) -> dict[str, Any]:
     """Return the fields that options have, for gates with these names."""
     key = joined(":", SEVERAL_GATES_KEY, reader.value(options.CONFIG) or "")  # each step has a file of its own
     if len(gates) == 1:
@@ -164,7 +162,7 @@ def _fields(reader: OptionReader, kind: type[Publishing], gates: Sequence[str]) 
     return {options.COMMENT_KEY.name: key, **reader.fields_of(kind)}
 
 
-def _read_gate(reader: OptionReader, find: TraceFinder, uncompared: Iterable[str], branch: str, today: date) -> Gate:
+def _read_gate(reader: "OptionReader", find: TraceFinder, uncompared: Iterable[str], branch: str, today: date) -> Gate:
     if reader.given(options.CAMPAIGN) is None:
         reader.add_problem(options.CAMPAIGN, f"it is required, but not set; accepted: {options.CAMPAIGN.kind.accepts}")
     values: dict[str, Any] = {options.CAMPAIGN.name: "", **reader.fields_of(Gate)}
@@ -184,7 +182,7 @@ def _read_gate(reader: OptionReader, find: TraceFinder, uncompared: Iterable[str
     )
 
 
-def _traces(reader: OptionReader, find: TraceFinder) -> Iterator[Trace]:
+def _traces(reader: "OptionReader", find: TraceFinder) -> Iterator[Trace]:
     ids = reader.value(options.TRACE_ID) or ()
     yield from (Trace(label=trace_id, trace_id=trace_id) for trace_id in ids)
     files = dict[Trace, None]()  # a dict, because globs overlap
@@ -215,7 +213,7 @@ class OptionReader:
                 message = f"it is not known{kinds.did_you_mean(spelling, BY_NAME)}"
                 self._add(None, Problem(layer.source.label(spelling), message))
 
-    def within(self, gate: Layer) -> OptionReader:
+    def within(self, gate: Layer) -> "OptionReader":
         """Return a reader of these layers and that of a gate in the policy file, with the same list of problems."""
         reader = copy(self)
         reader._layers = sorted((gate, *self._layers), key=lambda layer: layer.source)  # noqa: SLF001 - of this class

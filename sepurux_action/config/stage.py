@@ -1,7 +1,5 @@
 """The stages of a gate, and the rules that choose one. Source: docs/configuration.md#stages-by-date-and-branch."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The calls of the CI API and the meaning of its responses, as data (docs/architecture.md#limits-and-polling)."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -70,7 +68,7 @@ class TransientError(_Failure):
     unreached: str = ""
     sent: bool = True
 
-    def unsent(self, retry_after_s: float | None) -> TransientError:
+    def unsent(self, retry_after_s: float | None) -> "TransientError":
         """Return this failure as that of a call that was not sent because of it."""
         return replace(self, retry_after_s=retry_after_s, sent=False)
 
@@ -78,7 +76,7 @@ class TransientError(_Failure):
     def no_time_left(self) -> bool:
         return not self.sent and self.retry_after_s is None
 
-    def because_of(self, earlier: TransientError | None) -> TransientError:
+    def because_of(self, earlier: "TransientError | None") -> "TransientError":
         """Return this failure; if no time was left for the call, an earlier one is why."""
         return earlier.unsent(None) if self.no_time_left and earlier else self
 

@@ -1,7 +1,5 @@
 """Sends the calls of a step: one thread for each, a few at a time, and again while their error may pass."""
 
-from __future__ import annotations
-
 import asyncio
 import random
 from collections import defaultdict

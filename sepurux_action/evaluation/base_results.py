@@ -3,8 +3,6 @@
 Source: docs/configuration.md#results-by-scenario
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import fmean

@@ -1,7 +1,5 @@
 """Compares the numbers of an evaluation with the thresholds of a gate."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum, auto

@@ -1,7 +1,5 @@
 """Parses a run or a batch, of which any field may be missing."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -47,7 +45,7 @@ class CIRun:
     def value(self, metric: Metric) -> float | None:
         return metric.of(self.numbers).value
 
-    def with_score(self, reported: Reading) -> CIRun:
+    def with_score(self, reported: Reading) -> "CIRun":
         return replace(self, numbers={**self.numbers, RELIABILITY_SCORE.name: reported})
 
 

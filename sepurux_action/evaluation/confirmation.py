@@ -1,7 +1,5 @@
 """Evaluates a gate twice: when a second evaluation starts, and what both decide (docs/noisy-agents.md)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from sepurux_action.common import number_format

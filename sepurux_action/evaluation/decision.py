@@ -1,7 +1,5 @@
 """Decides what one poll of a run means: the rows of docs/reference.md#decisions that need no number."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Compares the numbers of a gate with earlier results, those of the base branch (docs/noisy-agents.md)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -42,7 +40,7 @@ class Baseline:
     results: tuple[BaselineResult, ...] = ()
     hidden: int = 0
 
-    def for_gate(self, gate: Gate) -> Baseline:
+    def for_gate(self, gate: Gate) -> "Baseline":
         """Return the newest results that a gate is compared with: those that meet its thresholds, apart from drops.
 
         A result that only a drop made fail counts: without it, the median would only rise. One below a minimum does

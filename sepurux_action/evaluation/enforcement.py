@@ -1,7 +1,5 @@
 """Whether a decision blocks in each stage, the approval of a soft gate, and the exit status (docs/reference.md)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """The classified failures of a CI run, of which any field may be missing."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -58,7 +56,7 @@ class ClassifiedFailure:
         return *texts, self.scenario, self.on_base
 
     @property
-    def key(self) -> ClassifiedFailure:
+    def key(self) -> "ClassifiedFailure":
         """Return what it has in common with the failures of its scenario that are the same in other results."""
         return ClassifiedFailure(type=self.type, mutation=self.mutation, severity=self.severity, tool=self.tool)
 

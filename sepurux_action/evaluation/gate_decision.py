@@ -3,8 +3,6 @@
 Nothing else decides a gate. Source: docs/reference.md#decisions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any, Self
@@ -50,7 +48,7 @@ class GateDecision:
     is_suspect: bool = False
 
     @classmethod
-    def of(cls, given: GateDecision, **more: object) -> Self:
+    def of(cls, given: "GateDecision", **more: object) -> Self:
         """Return an object of this class with the fields that it has in common with `given`, and `more`."""
         names = {each.name for each in fields(cls)} & {each.name for each in fields(given)}
         values: dict[str, Any] = {name: getattr(given, name) for name in names} | more

@@ -1,7 +1,5 @@
 """The table of metrics: one row for each number that an evaluation reports. Every other module reads the table."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -152,7 +150,7 @@ class Metric:
     def read(self, response: object) -> Reading:
         return self.format.read(json_reader.at(response, self.field or self.name))
 
-    def of(self, numbers: Numbers) -> Reading:
+    def of(self, numbers: "Numbers") -> Reading:
         return numbers.get(self.name, Reading())
 
     def worst(self, values: Iterable[float]) -> float:

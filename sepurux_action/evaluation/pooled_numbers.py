@@ -1,7 +1,5 @@
 """The numbers of an evaluation, from those of its runs. Source: docs/configuration.md#scenarios."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

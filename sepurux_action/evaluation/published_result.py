@@ -1,7 +1,5 @@
 """A gate's result as the description of its commit status."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Reads what matters of a recorded trace, and rejects one that is incomplete (docs/record-traces.md)."""
 
-from __future__ import annotations
-
 import gc
 import json
 import re
@@ -36,7 +34,7 @@ class _Object(NamedTuple):
     time: float | None = None
     name: str = ""
     task: str = ""
-    events: tuple[_Object, ...] = ()
+    events: "tuple[_Object, ...]" = ()
 
 
 _NOTHING = _Object()

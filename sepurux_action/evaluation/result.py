@@ -1,7 +1,5 @@
 """The result of a gate: how it was decided, and what follows from it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, replace
 
 from sepurux_action.common.json_reader import Reading
@@ -74,7 +72,7 @@ class GateResult(Evaluated):
     notes: tuple[str, ...] = ()
     invalid_policy: bool = False
 
-    def blocked_by_policy(self) -> GateResult:
+    def blocked_by_policy(self) -> "GateResult":
         """Return the result if the pull request makes the policy invalid: it blocks, and waits for no approval."""
         return replace(self, blocks=True, invalid_policy=True)
 

@@ -4,8 +4,6 @@ They find its campaign, upload its trace, start it, and read scores and the numb
 Source: docs/architecture.md#limits-and-polling.
 """
 
-from __future__ import annotations
-
 import asyncio
 import uuid
 from collections.abc import Mapping, Sequence

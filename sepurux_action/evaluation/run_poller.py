@@ -1,7 +1,5 @@
 """Starts and polls one CI run until it is decided or out of time. Source: docs/architecture.md#limits-and-polling."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress

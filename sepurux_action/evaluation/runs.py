@@ -1,7 +1,5 @@
 """The CI runs of an evaluation and its scenarios, of which any number may be missing."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Callable, Iterable
@@ -63,7 +61,7 @@ class RunResult:
     listed: int = 0
     left_out: int = 0
     problem: str = ""
-    of_batch: tuple[RunResult, ...] = ()
+    of_batch: "tuple[RunResult, ...]" = ()
 
     @classmethod
     def of(cls, trace: Trace, decided: RunDecision, hint: str) -> Self:

@@ -1,7 +1,5 @@
 """Reads the numbers and the failures of each scenario of an evaluation. Source: docs/configuration.md#scenarios."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial

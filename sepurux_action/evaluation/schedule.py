@@ -1,7 +1,5 @@
 """When a call is tried again, when a run is polled again and no longer, and all timeouts (docs/architecture.md)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from sepurux_action.common import number_format

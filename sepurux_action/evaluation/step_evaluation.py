@@ -1,7 +1,5 @@
 """Evaluates all gates of a step: polls all of their runs, decides, and confirms. Source: docs/architecture.md."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace

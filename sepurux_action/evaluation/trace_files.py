@@ -1,7 +1,5 @@
 """Finds and reads trace files; a path must not lead out of the folder in which it starts (docs/configuration.md)."""
 
-from __future__ import annotations
-
 import fnmatch
 import glob
 import itertools

@@ -3,8 +3,6 @@
 A step is a line such as `4 payments.refund(order)`: the number of its event in the trace, and a call, or `error`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from itertools import islice

@@ -1,7 +1,5 @@
 """Sends calls to Sepurux. A secret goes to the origin of `base_url` and nowhere else (docs/security.md#secrets)."""
 
-from __future__ import annotations
-
 import email.utils
 import http.client
 import io

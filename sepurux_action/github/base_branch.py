@@ -1,7 +1,5 @@
 """What GitHub shows of the base branch: the results on its last commits, and those of its last pull requests."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Calls GitHub within a deadline, and turns each rejection into one warning."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import chain, repeat

@@ -1,7 +1,5 @@
 """The calls to GitHub that the gate makes, and what their responses mean; every method raises GitHubError."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

@@ -3,8 +3,6 @@
 The line is signed, and a state that this version of the module did not write is ignored. Source: docs/security.md.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import re
@@ -193,7 +191,7 @@ class CommentState:
         """Return the results of the other commits, the oldest first."""
         return tuple(each for each in self.commits if each.commit != commit)
 
-    def at(self, commit: str) -> CommentState:
+    def at(self, commit: str) -> "CommentState":
         """Return the state if its details are about this commit, else an empty one."""
         return self if [commit] == [each.commit for each in self.commits[-1:]] else CommentState()
 

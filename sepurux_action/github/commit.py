@@ -1,7 +1,5 @@
 """What GitHub shows of commits: policy files, the statuses of the evaluated commit, and who asked a bot for it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field

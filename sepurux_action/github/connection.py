@@ -6,8 +6,6 @@ Sources: https://docs.github.com/rest/using-the-rest-api/best-practices-for-usin
 https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
 """
 
-from __future__ import annotations
-
 import http.client
 import re
 import time

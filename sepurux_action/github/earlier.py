@@ -4,8 +4,6 @@ Rules: docs/configuration.md#re-runs. The record has the statuses of a gate's co
 set, and of these only the decided ones: those whose description begins with `fail (` or `pass (`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -6,8 +6,6 @@ https://docs.github.com/actions/reference/workflows-and-actions/events-that-trig
 https://docs.github.com/actions/reference/workflows-and-actions/variables
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -3,8 +3,6 @@
 Source: https://docs.github.com/rest/authentication/permissions-required-for-github-apps
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from enum import Enum

@@ -4,8 +4,6 @@ For a pull request or merge group, the file of the base commit applies, so that 
 Source: docs/configuration.md#whose-file-applies.
 """
 
-from __future__ import annotations
-
 import errno
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Nothing here changes results or exit status, whatever GitHub responds. Source: docs/configuration.md.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial

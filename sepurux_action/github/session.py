@@ -1,7 +1,5 @@
 """The parts of a run that use GitHub: what it is about, what earlier runs left, and what it publishes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -26,14 +24,14 @@ class GitHubSession:
         self.earlier = Earlier(calls, subject)
         self.publisher = Publisher(calls, subject, self.earlier)
 
-    def load(self, config: str) -> GitHubSession:
+    def load(self, config: str) -> "GitHubSession":
         """Return the session with what GitHub shows before the evaluation. `config` is the path of the policy file."""
         return GitHubSession(self.calls, read_subject(self.calls, self.subject, config))
 
-    def with_settings(self, settings: Publishing) -> GitHubSession:
+    def with_settings(self, settings: Publishing) -> "GitHubSession":
         """Return the session with settings that say where and what to publish. What was read is not read again."""
         return GitHubSession(self.calls, replace(self.subject, settings=settings), self.changes)
 
-    def with_base(self, gates: Iterable[Gate]) -> GitHubSession:
+    def with_base(self, gates: Iterable[Gate]) -> "GitHubSession":
         """Return the session with the base branch, read once more if it could not be read and a gate limits a drop."""
         return GitHubSession(self.calls, with_base(self.calls, self.subject, gates), self.changes)

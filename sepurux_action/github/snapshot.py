@@ -1,7 +1,5 @@
 """What GitHub shows of a pull request: its head, base, author, and the token's own comments."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field

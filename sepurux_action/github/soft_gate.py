@@ -4,8 +4,6 @@ Sources: docs/configuration.md#the-soft-gate; the permissions of a user,
 https://docs.github.com/rest/collaborators/collaborators#get-repository-permissions-for-a-user
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial

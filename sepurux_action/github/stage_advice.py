@@ -1,7 +1,5 @@
 """Advice on a gate's next stage, and the statuses that the rulesets of the base branch require."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from operator import methodcaller

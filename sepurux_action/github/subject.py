@@ -1,7 +1,5 @@
 """Reads what a run is about before the evaluation: the event with its pull request, and what GitHub shows of both."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime

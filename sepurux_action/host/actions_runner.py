@@ -5,8 +5,6 @@ Source: https://docs.github.com/actions/reference/workflows-and-actions/workflow
 runner recognizes a command at the start of a line (`::name`), and its old form (`##[name]`) anywhere in a line.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import uuid

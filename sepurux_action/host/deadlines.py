@@ -4,8 +4,6 @@ SIGINT, SIGTERM, and SIGHUP are handled because the run still has to report, and
 action for them in a container's first process.
 """
 
-from __future__ import annotations
-
 import queue
 import signal
 import threading

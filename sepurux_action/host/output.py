@@ -1,7 +1,5 @@
 """Where a run writes its log, its outputs, and its report: what a step and a command line have in common."""
 
-from __future__ import annotations
-
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping

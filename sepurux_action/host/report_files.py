@@ -5,8 +5,6 @@ and renamed. So no one can replace a component of the path meanwhile.
 Source: https://github.com/sepurux/gate-action/blob/main/docs/report-files.md#where-the-files-are
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import re

@@ -1,7 +1,5 @@
 """A command line, for people and for other CI systems: the result on stdout, everything else on stderr."""
 
-from __future__ import annotations
-
 import math
 import os
 import sys

@@ -2,7 +2,6 @@
 
 It has the rows of `report.json`, with fewer fields, with limits, and without what is empty.
 Every text in it is data from an evaluation. `make generate` writes its schema, and docs/report-files.md describes it.
-The annotations are evaluated, not texts (`from __future__ import annotations`), because they contain functions.
 """
 
 import json

@@ -1,7 +1,5 @@
 """The commit, the pull request, and the workflow run that a report is about, and the addresses of their pages."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit

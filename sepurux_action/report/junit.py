@@ -4,8 +4,6 @@ A reader that fails a build for a failure or an error must agree with the gate. 
 report blocks; what does not block is skipped, with a message.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum

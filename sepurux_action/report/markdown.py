@@ -5,8 +5,6 @@ becomes a character reference, which no parser reads as markup, and a zero-width
 parsing: mentions, issues, commits, URLs, and emoji.
 """
 
-from __future__ import annotations
-
 import re
 import string
 import textwrap

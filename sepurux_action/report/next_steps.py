@@ -1,7 +1,5 @@
 """What follows from the results, why, and what to do. Comment, summary, annotation, and log use these sentences."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from sepurux_action.common import number_format

@@ -1,7 +1,5 @@
 """The outputs that later steps can read: plain decimals, empty for an unknown value (docs/reference.md#outputs)."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Remarks that limit what a result says, or add to it. Comment, summary, and log use these sentences."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from sepurux_action.common import json_reader, number_format

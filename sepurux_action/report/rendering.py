@@ -1,7 +1,5 @@
 """Renders a report with the templates, as Markdown within the size limits of GitHub and as lines of a log."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import cache, partial
 from itertools import takewhile

@@ -1,7 +1,5 @@
 """The facts of a report: frozen data without Markdown. Templates turn them into text, `report_json.py` into JSON."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property

@@ -1,7 +1,6 @@
 """The report as data for tools, without Markdown: `report.json`, and the files of `report_dir`.
 
-`make generate` writes the schema of `report.json` from these shapes. Source: docs/report-files.md. The annotations are
-evaluated, not texts (`from __future__ import annotations`), because they contain functions.
+`make generate` writes the schema of `report.json` from these shapes. Source: docs/report-files.md.
 """
 
 import json

@@ -1,7 +1,5 @@
 """The title of a report, and the headings of its parts. Comment, summary, annotation, and log use these sentences."""
 
-from __future__ import annotations
-
 import re
 
 from sepurux_action.common import number_format

@@ -1,7 +1,5 @@
 """What a reader has to know about a gate, a threshold, or a scenario first: in one word, and with one symbol."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import Self
 

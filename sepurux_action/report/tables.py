@@ -3,8 +3,6 @@
 A cell is text, which a writer escapes, or Markdown.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import re

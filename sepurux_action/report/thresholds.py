@@ -1,7 +1,5 @@
 """The thresholds of a gate with its numbers and those of the base: the rows of a report's main table."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property

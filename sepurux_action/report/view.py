@@ -3,8 +3,6 @@
 A comment is shortened in a fixed order and says so. Source: docs/configuration.md#statuses-and-comments.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """What failed in a gate, as further calls found it: groups of failures, scenarios, and mutation categories."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet

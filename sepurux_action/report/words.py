@@ -1,7 +1,5 @@
 """How a place writes names, links, and sentences: Markdown in a comment or a summary, plain text in a log."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The sandbox's command line. It serves until SIGINT or SIGTERM and then exits with status 0."""
 
-from __future__ import annotations
-
 import argparse
 import signal
 from pathlib import Path

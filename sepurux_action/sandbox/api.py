@@ -3,8 +3,6 @@
 Unlike the API's description, it rejects unknown thresholds. The caller holds a lock during each call.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import time
@@ -74,7 +72,7 @@ class Run:
     traces: Sequence[Trace]
     thresholds: Mapping[str, object]
     started: float
-    runs: Sequence[Run] = ()
+    runs: "Sequence[Run]" = ()
 
 
 class Store:

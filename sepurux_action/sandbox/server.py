@@ -1,7 +1,5 @@
 """The sandbox's HTTP or HTTPS server, with one request per connection."""
 
-from __future__ import annotations
-
 import json
 import re
 import ssl

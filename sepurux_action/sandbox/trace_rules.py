@@ -1,7 +1,5 @@
 """Evaluates a recorded trace by the rules of the sandbox. Source: docs/platforms.md#the-rules-of-the-sandbox."""
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict, deque
 from collections.abc import Collection, Mapping, Sequence
