@@ -188,7 +188,7 @@ def parse_response(call: ApiRequest, response: Response, credentials: Credential
     status, body = response.status, response.body
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's success class
         try:
-            return Success(redact.redact_json(_read_json(body)))
+            return Success(redact.redact_json(_read_json(body, _read_object)))
         except ValueError as error:
             return TransientError(reason=f"{error} (HTTP {status})", status=status, reached=True)
     if 300 <= status < 400:  # noqa: PLR2004 - HTTP's redirection class
@@ -214,14 +214,14 @@ def parse_response(call: ApiRequest, response: Response, credentials: Credential
     return PermanentError(reason=f"Sepurux refused {refused} (HTTP {status}{said})", status=status, hint=hint)
 
 
-def _read_json(body: bytes | bytearray) -> object:
+def _read_json(body: bytes | bytearray, read_object: Callable[..., object] | None = None) -> object:
     """Return the JSON of a body; raises ValueError that says what it has instead."""
     if not body.strip():
         raise ValueError("an empty response")
     if body.count(b"{") + body.count(b"[") > MAX_OBJECTS:  # those in texts count too
         raise ValueError(f"a response with more than {MAX_OBJECTS:,} objects and lists")
     try:
-        return json.loads(body, object_pairs_hook=_read_object)
+        return json.loads(body, object_pairs_hook=read_object)
     except (ValueError, RecursionError):
         raise ValueError("a response that is not JSON") from None
 

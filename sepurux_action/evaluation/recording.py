@@ -112,8 +112,15 @@ def _read_fields(fields: dict[str, object]) -> _Object:
         time=json_reader.time(fields.get("timestamp")),
         name=name if isinstance(name, str) and name.strip() else "",
         task=getattr(task, "name", ""),
-        events=tuple(each if isinstance(each, _Object) else _NOTHING for each in listed),
+        events=tuple(map(_event, listed)),
     )
+
+
+def _event(item: object) -> _Object:
+    """Return what is kept of an entry of `events`, without the events in it."""
+    if not isinstance(item, _Object):
+        return _NOTHING
+    return item._replace(events=()) if item.events else item
 
 
 def _shown_names(names: Iterable[str]) -> tuple[str, ...]:

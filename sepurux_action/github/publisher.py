@@ -48,6 +48,7 @@ class Publisher:
     def __init__(self, calls: BoundedCalls, subject: Subject, earlier: Earlier) -> None:
         self._calls, self._subject, self._earlier = calls, subject, earlier
         self._event, self._settings = subject.event, subject.settings
+        self._known = subject.commit.statuses  # of the commit before this run, None if not known
         self._now: Snapshot | None = None  # the pull request after the evaluation, with the first page of comments
         self._notice = ""  # this run's line above the result of an earlier commit
         self._early_s = STATUSES_S  # left for all statuses that are set during the evaluation
@@ -70,19 +71,19 @@ class Publisher:
         result = PreviousResult(decision=Decision.ERROR, stage=Stage.HARD, numbers={})
         failed = CommitState.FAILURE, published_result.format_description(result, note)
         bases = list(dict.fromkeys(pull.base_ref for pull in event.matches)) or [event.branch]
-        given = (settings.context_of(gate, base) for base in bases for gate in gates)
+        given = [settings.context_of(gate, base) for base in bases for gate in gates]
         self._set_statuses(self._status(context, *failed) for context in given)
-        known = self._subject.commit.statuses
-        if known is None and settings.status and event.commit:
+        if self._known is None and settings.status and event.commit:
             of = event.commit, self._subject.commit.account
-            known = self._calls.try_call(Operation.STATUSES, lambda github: tuple(github.statuses(*of)))
+            self._known = self._calls.try_call(Operation.STATUSES, lambda github: tuple(github.statuses(*of)))
         prefixes = tuple(settings.context_of("", base).lower() for base in bases)
-        ours = (
+        own = (
             each.context
-            for each in known or ()
+            for each in self._known or ()
             if each.context.lower().startswith(prefixes) or published_result.parse_description(each.description)
         )
-        self._set_statuses(self._status(context, *failed) for context in ours)
+        others = (context for context in own if context.lower() not in map(str.lower, given))
+        self._set_statuses(self._status(context, *failed) for context in others)
 
     def publish_pending(self, gates: Iterable[str]) -> None:
         running = "the evaluation is running"

@@ -1,6 +1,6 @@
 """A step on a GitHub runner: reads inputs and the event file, writes the log, outputs, and the job summary.
 
-This is the only module that writes workflow  A file that cannot be written is a warning.
+This is the only module that writes workflow commands. A file that cannot be written is a warning.
 Source: https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands and the runner's parser. The
 runner recognizes a command at the start of a line (`::name`), and its old form (`##[name]`) anywhere in a line.
 """

@@ -9,9 +9,8 @@ from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Redactor
 
 MAX_LOG_LINE_LENGTH = 8_000  # characters of one log line
-_COMMAND = re.compile(
-    r"^ *:(?=:)|##(?=\[)"
-)  # of GitHub's runner, which trims spaces: `::name`, in its old form `##[name]`
+# A command of GitHub's runner, which trims spaces: `::name`, in its old form `##[name]`.
+_COMMAND = re.compile(r"^ *:(?=:)|##(?=\[)")
 BOLD, DIM, RED, GREEN, YELLOW = (f"\x1b[{number}m" for number in (1, 2, 31, 32, 33))
 RESET = "\x1b[0m"
 # What stands for the symbols on a stream that cannot encode them all. A document has emoji with a variation selector.

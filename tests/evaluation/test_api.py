@@ -141,6 +141,7 @@ def test_a_rejected_secret_is_named_by_its_input_and_by_where_it_is_set() -> Non
     ("body", "words"),
     [
         (detail("no such run"), "no such run"),
+        (b'{"detail": "no such run", "of": {"k": 1, "k": 2}}', "no such run"),
         (detail("two\nlines \u202e"), "two lines"),
         (detail([{"loc": ["body", "trace_id"], "msg": "required", "type": "x"}]), "body.trace_id: required"),
         (detail([{"loc": ["body", 0, None], "msg": "wrong"}, {"msg": "bare"}, "x", {"loc": 3}]), "body.0: wrong; bare"),
