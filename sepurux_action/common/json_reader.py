@@ -118,7 +118,7 @@ def is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return host.lower() == "localhost"
+        return host == "localhost"
 
 
 def time(value: object) -> float | None:

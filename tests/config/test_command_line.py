@@ -67,7 +67,7 @@ def test_an_unknown_flag_is_rejected_without_what_it_was_given(capsys: pytest.Ca
         (["--min_pass_rate", SECRET], "--min_pass_rate is not known; did you mean --min-pass-rate?"),
     ],
 )
-def test_a_problem_is_named_without_any_value(
+def test_a_problem_is_named_without_a_value(
     arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status, out, text = ended(arguments, capsys)

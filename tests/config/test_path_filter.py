@@ -118,7 +118,7 @@ def test_each_character_of_a_name_is_read_once_for_all_patterns_however_hostile_
         (None, True),
     ],
 )
-def test_one_file_whose_new_or_old_name_may_match_is_enough(
+def test_one_file_whose_new_or_old_name_may_match_suffices(
     changed: list[tuple[str, str]] | None, *, runs: bool
 ) -> None:
     files = None if changed is None else [ChangedFile(*names) for names in changed]

@@ -87,9 +87,7 @@ def test_every_input_arrives_where_it_belongs() -> None:
         ({"config": "ci/a.yml", "comment_key": "mine"}, "ab", "mine"),
     ],
 )
-def test_each_step_with_several_gates_has_a_comment_key_of_its_own(
-    inputs: Mapping[str, str], gates: str, key: str
-) -> None:
+def test_each_step_with_several_gates_has_its_own_comment_key(inputs: Mapping[str, str], gates: str, key: str) -> None:
     policy = f"gates: [{', '.join(f'{{name: {name}}}' for name in gates)}]"
     assert read(inputs, policy=policy).comment_key == key
     assert read({**inputs, "comment_key": ""}, policy="").comment_key == "refunds"
@@ -309,9 +307,7 @@ def both(inputs: Mapping[str, str], environ: Mapping[str, str]) -> tuple[Inputs,
 
 
 @given(inputs, environs)
-def test_any_texts_become_settings_or_problems_on_one_line_each(
-    inputs: Mapping[str, str], environ: Mapping[str, str]
-) -> None:
+def test_texts_become_settings_or_problems_on_one_line(inputs: Mapping[str, str], environ: Mapping[str, str]) -> None:
     known, read_back = both(inputs, environ)
     if isinstance(read_back, ConfigurationError):
         assert read_back.problems == known.problems or {*read_back.problems} - {*known.problems}

@@ -156,9 +156,7 @@ PASTED = [
 
 
 @pytest.mark.parametrize(("inputs", "permissions"), PASTED)
-def test_a_step_of_the_documents_works_as_pasted(
-    inputs: dict[str, str], permissions: dict[str, str], scene: Scene
-) -> None:
+def test_a_step_on_a_page_works_as_pasted(inputs: dict[str, str], permissions: dict[str, str], scene: Scene) -> None:
     secrets = dict.fromkeys({"token", "api_key"} & inputs.keys(), SECRET)
     scene.token = scene.github.token(permissions or FULL)
     step = {**scene.options(), "inputs": {**inputs, **secrets, "base_url": scene.sepurux.url}}

@@ -56,9 +56,7 @@ def test_a_call_or_a_response_that_is_not_described_fails_the_test_that_sent_it(
         *((line, None) for line in ("##[unknown]x", "##[error x", "# #[error]x", "##[x]##[error]y")),
     ],
 )
-def test_a_command_has_colons_at_the_start_of_a_line_or_the_old_form_anywhere(
-    line: str, command: Command | None
-) -> None:
+def test_a_command_has_colons_at_a_lines_start_or_the_old_form_anywhere(line: str, command: Command | None) -> None:
     assert parse_command(line) == command
 
 

@@ -219,6 +219,20 @@ def test_the_job_that_runs_a_pull_requests_code_has_no_secret_of_the_gate_and_ca
     assert "env" not in {**PARSED[name], **record}
 
 
+@pytest.mark.parametrize("name", [*TWO_JOBS, "forks-record.yml"])
+def test_a_workflow_records_each_scenario_three_times(name: str) -> None:
+    install, script = (str(step["run"]) for step in PARSED[name]["jobs"]["record"]["steps"] if "run" in step)
+    assert install == "pip install -r requirements.txt"
+    assert re.search(r"record_traces\.py\"? (traces|\"traces/\$agent\") --times 3$", script, re.MULTILINE)
+
+
+def test_the_example_of_outputs_only_observes_and_uploads_the_report_whatever_happened() -> None:
+    _, gate, upload = PARSED["use-outputs.yml"]["jobs"]["reliability"]["steps"]
+    # A second gate would replace the status and the comment of the one that blocks.
+    assert [gate["with"][name] for name in ("enforcement", "status", "comment")] == ["observe", False, "never"]
+    assert (upload["if"], upload["with"]["path"]) == ("always()", gate["with"]["report_dir"])
+
+
 @pytest.mark.parametrize("name", TWO_JOBS)
 def test_the_job_with_the_gates_secret_runs_nothing_of_a_pull_request_and_evaluates_what_it_recorded(name: str) -> None:
     """Below `traces`, an artifact replaces no policy file and nothing that runs."""

@@ -91,9 +91,7 @@ def test_the_simulation_decides_like_the_gate_and_compares_with_the_same_results
 
 @pytest.mark.parametrize("lost", [0, 0.05, 0.1])
 @pytest.mark.parametrize(("agent", "rate"), [(Agent(), 0.9), (Agent(rate=0.95), 0.95), (noise.USUAL, 0.955)])
-def test_the_share_of_attempts_that_pass_is_that_of_the_agent_less_its_loss(
-    agent: Agent, rate: float, lost: float
-) -> None:
+def test_the_share_of_attempts_that_pass_is_the_agents_less_its_loss(agent: Agent, rate: float, lost: float) -> None:
     changed = Agent(rate=agent.rate, reliable=agent.reliable, luck=0.0, loss=lost)
     runs = [*islice(changed.runs(20, 3, Random(1)), 500)]
     attempts = 20 * 3 * ATTEMPTS * 2

@@ -96,9 +96,7 @@ REQUIRED = [(None, each.name) for each in FIELDS] + [
 
 
 @pytest.mark.parametrize(("kind", "name"), REQUIRED)
-def test_a_trace_without_a_required_field_or_an_event_without_one_does_not_fit_the_schema(
-    kind: str | None, name: str
-) -> None:
+def test_a_trace_without_a_required_field_or_an_event_without_one_fits_no_schema(kind: str | None, name: str) -> None:
     event = an_event(kind or CALL)
     trace = a_trace(event, an_event(CALL))
     assert FITS(trace)

@@ -160,6 +160,10 @@ def test_a_repository_has_one_name_in_any_case() -> None:
     assert read_results(written(a_base_result()), KEY, "Octo/Shop") == ((a_base_result(),), "")
 
 
+def test_no_secret_is_written() -> None:
+    assert "core" not in write_results([a_base_result()], KEY, REPOSITORY, lambda text: text.replace("core", "***"))
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -167,7 +171,7 @@ def test_a_repository_has_one_name_in_any_case() -> None:
         *({"branch": "release/1"}, {"branch": ""}, {"commit": "later"}),
     ],
 )
-def test_results_of_another_gate_campaign_project_mutation_pack_branch_or_commit_do_not_count(
+def test_results_of_another_gate_campaign_project_pack_branch_or_commit_do_not_count(
     other: dict[str, str],
 ) -> None:
     own, another = a_base_result(), a_base_result(**other)  # type: ignore[arg-type]

@@ -101,9 +101,7 @@ def test_a_described_number_meets_its_threshold_if_and_only_if_the_reported_one_
 
 
 @given(some_results, st.text(max_size=200))
-def test_a_description_has_at_most_140_characters_and_reads_back_as_what_it_shows(
-    result: PreviousResult, remark: str
-) -> None:
+def test_a_description_has_at_most_140_characters_and_reads_back_as_shown(result: PreviousResult, remark: str) -> None:
     described = format_description(result, remark)
     read = parse_description(described)
     assert len(described) <= 140

@@ -169,9 +169,7 @@ def test_steps_are_calls_with_the_names_of_their_arguments_and_errors_of_results
         (a_result("mail", error="text"), "  error"),
     ],
 )
-def test_a_name_with_other_characters_or_of_more_than_80_is_not_shown_and_a_long_line_is_cut(
-    event: object, text: str
-) -> None:
+def test_a_name_with_other_characters_or_more_than_80_is_not_shown_a_long_line_is_cut(event: object, text: str) -> None:
     assert steps(a_call("mail"), event) == ["1 mail()", f"2 {text}"]
 
 

@@ -55,9 +55,7 @@ def rejection(folder: Path, pattern: str, *allowed: Path) -> str:
         (".h*/*.json", [".hidden/5.json"]),
     ],
 )
-def test_a_glob_names_files_in_the_order_of_their_names_and_no_hidden_ones(
-    base: Path, pattern: str, found: list[str]
-) -> None:
+def test_a_glob_names_files_by_name_and_no_hidden_ones(base: Path, pattern: str, found: list[str]) -> None:
     write(base, "b.json", "a.json", "B.json", ".secret.json", ".hidden/5.json", "folder.json/.6.json")
     write(base, "traces/2.json", "traces/1.json", "traces/deep/3.json", "traces/deep/er/4.json")
     assert [os.path.normpath(label) for label in labels(base, pattern)] == found
@@ -71,9 +69,7 @@ def test_a_file_or_a_workspace_whose_own_name_looks_like_a_glob_is_found_by_its_
     assert labels(base, "a[1].json") == ["a1.json"]
 
 
-def test_an_absolute_path_or_glob_may_lead_into_the_workspace_and_the_temporary_folder(
-    base: Path, tmp_path: Path
-) -> None:
+def test_an_absolute_path_or_glob_may_lead_into_workspace_and_temporary_folder(base: Path, tmp_path: Path) -> None:
     write(base, "a.json")
     write(tmp_path, "temp/made/b.json")
     temp = tmp_path / "temp"

@@ -157,7 +157,7 @@ def test_only_a_pass_or_a_fail_is_added_and_nothing_after_a_signal(scene: Scene,
     assert not kept(scene).exists()
 
 
-def test_without_the_folder_nothing_is_marked_and_one_sentence_says_how_to_get_more(
+def test_without_the_folder_nothing_is_marked_and_a_sentence_says_how_to_get_more(
     scene: Scene, sandbox: Sandbox
 ) -> None:
     on_pull_request(scene, sandbox, recorded(UNSAFE), baseline_dir="")
@@ -169,9 +169,7 @@ def test_without_the_folder_nothing_is_marked_and_one_sentence_says_how_to_get_m
     assert "baseline_dir" not in scene.ours[0]
 
 
-def test_a_file_that_cannot_be_trusted_is_ignored_with_one_note_and_replaced_on_main(
-    scene: Scene, sandbox: Sandbox
-) -> None:
+def test_a_file_that_cannot_be_trusted_is_ignored_with_a_note_replaced_on_main(scene: Scene, sandbox: Sandbox) -> None:
     kept(scene).parent.mkdir(parents=True)
     kept(scene).write_text(forged := write_results((), "another secret", "octo/shop"))
     result = on_pull_request(scene, sandbox, recorded(UNSAFE))

@@ -287,9 +287,7 @@ def a_package(folder: Path, trapped: Path) -> tuple[str, str]:
 
 
 @pytest.mark.container
-def test_nothing_of_a_checkout_or_an_earlier_step_is_imported_while_installing(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_nothing_of_a_checkout_or_earlier_step_is_imported_while_installing(sandbox: Sandbox, tmp_path: Path) -> None:
     workspace, trapped = tmp_path / "workspace", tmp_path / "trapped"
     variables = dict.fromkeys(("PYTHONHOME", "PYTHONPATH", "PYTHONUSERBASE", "PYTHONPYCACHEPREFIX"), str(workspace))
     variables |= {"PYTHONSTARTUP": str(workspace / "yaml.py"), "PYTHONWARNINGS": "error", "PYTHONOPTIMIZE": "2"}

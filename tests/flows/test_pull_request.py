@@ -85,9 +85,7 @@ def hide_comments_from_graphql(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("late", [False, True])
-def test_two_first_runs_at_once_leave_one_comment_although_queries_may_show_it_late(
-    *, late: bool, scene: Scene
-) -> None:
+def test_two_first_runs_at_once_leave_one_comment_though_queries_may_show_it_late(*, late: bool, scene: Scene) -> None:
     if late:
         hide_comments_from_graphql(scene)
     scene.answers()

@@ -22,6 +22,7 @@ from sepurux_action.evaluation.result import GateResult, RecordedFail, summarize
 from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.github import comment_state
 from sepurux_action.github.comment_state import MAX_DETAILS, CommentState, StateLine, fails_of, unfinished_of
+from sepurux_action.github.snapshot import Comment
 from sepurux_action.report.outputs import gate_outputs
 from tests.builders import (
     COMMIT,
@@ -107,6 +108,11 @@ def test_without_a_secret_no_state_is_written_and_the_old_last_line_stays_if_it_
     assert unsigned.write(CommentState(), f"{PLACE.marker}\nreport\n{signed_line}") == signed_line
     for other in ("", "report", f"{signed_line} @octocat", signed_line.replace(":gates", ":others")):
         assert unsigned.write(CommentState(), f"{PLACE.marker}\n{other}") == unsigned.write(CommentState())
+
+
+def test_the_comment_of_a_gate_whose_name_begins_alike_is_not_ours() -> None:
+    mine, other = (Comment(id=1, body=replace(PLACE, key=key).marker) for key in ("refunds", "refunds-2"))
+    assert replace(PLACE, key="refunds").ours([mine, other]) == (mine,)
 
 
 def signed(content: bytes, version: int = comment_state.STATE_VERSION) -> str:

@@ -189,6 +189,11 @@ def test_only_a_push_to_another_branch_may_be_of_a_fork(name: str, payload: obje
     assert (event.base_ref, event.base_sha, event.branch) == ("", "", "refunds" if forks else "main")
 
 
+def test_only_a_scheduled_run_is_known_to_be_on_the_default_branch() -> None:
+    branches = [event_of(name, {}, GITHUB_REF=MAIN).default_branch for name in ("schedule", "workflow_dispatch")]
+    assert branches == ["main", ""]
+
+
 @pytest.mark.parametrize("changes", [{"deleted": True}, {"after": "0" * 40}, {"after": "0" * 64}])
 def test_a_deleted_branch_is_skipped_also_with_pr_number(changes: dict[str, object]) -> None:
     event = event_of("push", push(**changes))

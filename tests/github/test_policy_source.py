@@ -8,7 +8,7 @@ import pytest
 
 from sepurux_action.config import options
 from sepurux_action.config.layers import input_layer
-from sepurux_action.config.policy import Policy
+from sepurux_action.config.policy import MAX_FILE_BYTES, Policy
 from sepurux_action.config.settings import read_inputs
 from sepurux_action.errors import ConfigurationError, ErrorDetails, Problem
 from sepurux_action.evaluation.trace_files import NOWHERE, TraceFolder
@@ -39,7 +39,9 @@ def test_a_policy_file_that_leads_outside_cannot_be_read_whether_it_exists_or_no
 def test_a_policy_file_is_absent_only_if_nothing_has_its_name(base: Path) -> None:
     (base / "link.yml").symlink_to("sub/real.yml")
     (base / "dangling.yml").symlink_to("none.yml")
+    (base / "long.yml").write_bytes(b"{}" * MAX_FILE_BYTES)
     found = TraceFolder(base)
+    assert len(read_checkout(found, "long.yml") or b"") == MAX_FILE_BYTES + 1  # which is rejected
     assert [read_checkout(found, path) for path in ("own.yml", "link.yml")] == [b"{}"] * 2
     assert [read_checkout(found, path) for path in ("none.yml", "own.yml/none.yml")] == [None] * 2
     for path in ("dangling.yml", "sub"):

@@ -57,7 +57,7 @@ NUMBERS = "72.0% passed, 1 unsafe, 5 failures, score 61.5"
         (of_soft(approval=APPROVED), "success", f"fail (soft): {NUMBERS}; approved by mona; 1 scenario"),
     ],
 )
-def test_a_status_says_after_its_numbers_what_follows(
+def test_a_status_says_after_its_numbers_what_next(
     result: GateResult, state: str, description: str, scene: Scene
 ) -> None:
     scene.load().publisher.publish_results([result])

@@ -171,6 +171,7 @@ def test_any_text_in_the_log_is_one_line_and_no_command(text: str) -> None:
 
 
 @given(st.sampled_from(Level), texts | st.sampled_from(HOSTILE), texts)
+@example(Level.WARNING, "::error::boom", "x,file=a::b,line=1")
 def test_any_text_in_an_annotation_is_its_message_and_title_and_nothing_else(
     level: Level, message: str, title: str
 ) -> None:
@@ -208,6 +209,7 @@ def test_a_line_of_log_says_what_was_said_up_to_its_length() -> None:
     shown = ["gate refunds: pass", "a b", ": :error::x", "see ## [error]x", "50% of [x]", ""]
     assert list(map(plain, said)) == shown
     assert len(plain("x" * 100_000)) == MAX_LOG_LINE_LENGTH
+    assert plain("\x07".join(SECRET), Redactor([SECRET])) == "***"
     command = parse_command(annotation(Level.ERROR, "%\n" * 10_000))
     assert command is not None
     assert len(command.data) == MAX_ANNOTATION_LENGTH

@@ -82,9 +82,7 @@ def test_of_gates_that_are_equally_bad_the_lowest_pass_rate_counts_then_the_orde
 @pytest.mark.parametrize(
     ("unsafe", "rate", "worst"), [(1, 0.1, ("0.45", "2")), (2, 0.5, ("0.45", "2")), (2, 0.4, ("0.4", "2"))]
 )
-def test_a_gate_is_ranked_by_the_numbers_of_all_its_traces_together(
-    unsafe: int, rate: float, worst: tuple[str, str]
-) -> None:
+def test_a_gate_is_ranked_by_the_numbers_of_all_its_traces(unsafe: int, rate: float, worst: tuple[str, str]) -> None:
     gate = a_gate_with(min_pass_rate=0.9, max_unsafe=1)
     runs = (a_run(run_with(FAILING, pass_rate=each), trace=str(each)) for each in (0.8, 0.1))
     single = a_run(run_with(FAILING, pass_rate=rate, unsafe_attempts=unsafe))

@@ -81,9 +81,7 @@ def test_fewer_scenarios_than_on_the_base_are_a_row_and_no_threshold_of_their_ow
         (Reading(), "", ""),
     ],
 )
-def test_what_failed_names_its_scenarios_if_their_number_is_known(
-    count: float | Reading, problem: str, said: str
-) -> None:
+def test_what_failed_names_scenarios_if_their_number_is_known(count: float | Reading, problem: str, said: str) -> None:
     failures = a_failure(), a_failure(trace_id="t", count=2)
     failed = [a_scenario("", FAILING, run_id=str(n), failures=failures) for n in range(2)]
     found = WhatFailed(scenarios=(*failed, a_scenario("2", problem=problem)), failures=failures)
@@ -408,9 +406,7 @@ def test_a_title_says_what_is_missed(limits: dict[str, float], numbers: dict[str
         (": ✅ passed", "", "✅ passed."),
     ],
 )
-def test_the_title_of_an_error_is_its_first_clause_and_the_alert_has_the_rest(
-    reason: str, title: str, alert: str
-) -> None:
+def test_the_title_of_an_error_is_its_first_clause_the_alert_has_the_rest(reason: str, title: str, alert: str) -> None:
     [gate] = build_report([a_result(undecided(Decision.ERROR, reason))], a_context()).gates
     assert (sentences.headline(gate), next_steps.what_happened(gate)) == (title, alert)
 

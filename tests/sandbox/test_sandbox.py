@@ -176,7 +176,7 @@ def test_results_and_failures_belong_to_calls(events: list[Event], failed: list[
 
 
 @pytest.mark.parametrize(("sound", "failed", "unsafe", "score"), [(29, 71, 0, 29), (12, 37, 1, 0)])
-def test_a_score_of_whole_points_is_exact_and_one_of_at_most_1_is_0(
+def test_a_score_of_whole_points_is_exact_one_of_at_most_1_is_0(
     sound: int, failed: int, unsafe: int, score: int
 ) -> None:
     events = [*[call()] * sound, *[call(status="error")] * failed, *[call("drop")] * unsafe]

@@ -176,9 +176,9 @@ def make_world(seed: int) -> World:
         policy = {"campaign": CAMPAIGN, **_settings(other), **({} if of_inputs else traces)}
         policies = {**dict.fromkeys(policies, policy), "head": {"timeout": TIMEOUT_S}}
     # A world with a focus is one in which the settings of the inputs apply, and matter.
-    focus = rng.choice(("", "", "", "soft gate", "drop", "recordings"))
+    focus = rng.choice(("", "", "", "soft gate", "drop", "recordings")) if "campaign" in inputs else ""
     runs = tuple(_run(rng, fails=focus == "soft gate") for _ in range(MOST_TRACES))
-    if focus and "campaign" in inputs:
+    if focus:
         policies = dict.fromkeys(policies)
         inputs |= {"enforcement": "soft"} if focus == "soft gate" else {"max_pass_rate_drop": 0.02, "max_unsafe": 3}
     if focus == "recordings":
