@@ -4,9 +4,10 @@ import gc
 import json
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sepurux_action.common import json_reader
 from sepurux_action.config.gate import Trace, TraceEvent
@@ -34,7 +35,7 @@ class _Object(NamedTuple):
     time: float | None = None
     name: str = ""
     task: str = ""
-    events: "tuple[_Object, ...]" = ()
+    events: "Sequence[_Object]" = ()
 
 
 _NOTHING = _Object()
@@ -72,14 +73,15 @@ def read_recording(text: str, label: str) -> Trace:
         for number, each in enumerate(found.events, 1)
         if each.kind in {CALL, RESULT}
     )
-    return Trace(
+    trace = Trace(
         label=label,
-        content=text.encode(),
         recorded=max(times, default=None),
         has_calls=any(each.kind == CALL for each in found.events),
         task=found.task,
         events=tuple(islice(steps, MAX_EVENTS)),
     )
+    del found, times, steps  # before the text is copied, the list of events is not needed any more
+    return replace(trace, content=text.encode())
 
 
 def _object(kept: dict[tuple[object, ...], _Object], pairs: list[tuple[str, object]]) -> _Object:
@@ -100,7 +102,7 @@ def _object(kept: dict[tuple[object, ...], _Object], pairs: list[tuple[str, obje
 
 def _read_fields(fields: dict[str, object]) -> _Object:
     kind, name, task, given, error = (fields.get(each) for each in ("type", "name", "task", "args", "error"))
-    listed = json_reader.as_array(fields.get("events"))
+    listed = fields.get("events")
     kind = next((each for each in _KINDS if each == kind), "")
     texts = (each for each in (fields.get("tool"), name) if isinstance(each, str) and each)
     return _Object(
@@ -112,15 +114,18 @@ def _read_fields(fields: dict[str, object]) -> _Object:
         time=json_reader.time(fields.get("timestamp")),
         name=name if isinstance(name, str) and name.strip() else "",
         task=getattr(task, "name", ""),
-        events=tuple(map(_event, listed)),
+        events=_events(listed) if isinstance(listed, list) and listed else (),
     )
 
 
-def _event(item: object) -> _Object:
-    """Return what is kept of an entry of `events`, without the events in it."""
-    if not isinstance(item, _Object):
-        return _NOTHING
-    return item._replace(events=()) if item.events else item
+def _events(listed: list[Any]) -> Sequence[_Object]:
+    """Return a list with what is kept of each entry, without events in it. A copy would need as much memory again."""
+    for index, each in enumerate(listed):
+        if not isinstance(each, _Object):
+            listed[index] = _NOTHING
+        elif each.events:
+            listed[index] = each._replace(events=())
+    return listed
 
 
 def _shown_names(names: Iterable[str]) -> tuple[str, ...]:
