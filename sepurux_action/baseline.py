@@ -173,15 +173,15 @@ def compare_with_base(gate: Gate, found: WhatFailed, results: Results) -> WhatFa
 
 def _compared(scenario: Scenario, base: ScenarioOnBase, gate: Gate) -> Scenario:
     """Return a scenario with marks at its failures; the steps of one are those of the worst recording that has it."""
-    steps, complete = dict[tuple[ClassifiedFailure, str], Steps](), scenario.complete
+    steps, having, complete = dict[tuple[ClassifiedFailure, str], Steps](), base.having(), scenario.complete
     for run in sorted(scenario.recordings, key=_worst_first):
         events = _events_of(run, gate)
         for each in run.failures:
-            shown = shown_steps(events, base.steps, each.tool, each.event)
-            steps.setdefault((each.key, each.description), shown)
+            if (each.key, each.description) not in steps:
+                steps[each.key, each.description] = shown_steps(events, base.steps, each.tool, each.event)
 
     def mark(each: ClassifiedFailure) -> ClassifiedFailure:
-        on_base = base.compare(each) if complete else None
+        on_base = OnBase(having[each.key], base.results) if complete and base.complete else None
         return replace(each, scenario=scenario.name, on_base=on_base, steps=steps[each.key, each.description])
 
     recordings = (replace(run, failures=tuple(map(mark, run.failures))) for run in scenario.recordings)
@@ -193,14 +193,13 @@ def _fixed(scenario: Scenario) -> Iterator[ClassifiedFailure]:
 
     With fewer recordings than a result has, an evaluation may have missed a failure, so nothing is fixed.
     """
-    base = scenario.base.complete
-    fewer = any(len(scenario.recordings) < each.recordings for each in base)
-    if not scenario.complete or len(base) < MIN_RESULTS or fewer:
+    base, having = scenario.base, scenario.base.having()
+    fewer = any(len(scenario.recordings) < each.recordings for each in base.complete)
+    if not scenario.complete or base.results < MIN_RESULTS or fewer:
         return
-    having = Counter(failure for each in base for failure in set(each.failures))
     for each in sorted(having.keys() - {failure.key for failure in scenario.failures}):
-        if 2 * having[each] > len(base):
-            yield replace(each, scenario=scenario.name, on_base=OnBase(having[each], len(base)))
+        if 2 * having[each] > base.results:
+            yield replace(each, scenario=scenario.name, on_base=OnBase(having[each], base.results))
 
 
 def _events_of(run: RunResult, gate: Gate) -> Events:

@@ -3,13 +3,14 @@
 Source: docs/configuration.md#results-by-scenario
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Self
 
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, OnBase
+from sepurux_action.evaluation.failures import ClassifiedFailure, Failures
 from sepurux_action.evaluation.trace_steps import Steps
 
 
@@ -72,6 +73,6 @@ class ScenarioOnBase:
     def pass_rate(self) -> float | None:
         return fmean(self.rates) if self.rates else None
 
-    def compare(self, failure: ClassifiedFailure) -> OnBase | None:
-        having = sum(failure.key in each.failures for each in self.complete)
-        return OnBase(having, self.results) if self.complete else None
+    def having(self) -> Counter[ClassifiedFailure]:
+        """Return how many of the complete results have each failure, by its key."""
+        return Counter(failure for each in self.complete for failure in set(each.failures))

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from sepurux_action.common import number_format
 from sepurux_action.common.json_reader import Reading
+from sepurux_action.common.wording import capitalized, optional
 from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.stage import OnUndecided
@@ -311,4 +312,4 @@ class RunPoller:
 
 
 def _sentence(text: str) -> str:
-    return text and f"{text[0].upper()}{text[1:].rstrip('.')}."
+    return optional("{}.", capitalized(text.rstrip(".")))

@@ -45,8 +45,10 @@ def headline(gate: GateFacts) -> str:
 
     It is '' too if it is too long for a title.
     """
+    if gate.rule is not Rule.NOT_POLLED:
+        return ""
     first = _CLAUSE.sub(r"\g<first>", gate.detail, count=1).removesuffix(".")
-    return first if gate.rule is Rule.NOT_POLLED and len(first) <= MAX_HEADLINE_LENGTH else ""
+    return first if len(first) <= MAX_HEADLINE_LENGTH else ""
 
 
 def missed(say: Words, gate: GateFacts) -> Markdown:

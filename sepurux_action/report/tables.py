@@ -228,10 +228,8 @@ def earlier(gate: GateFacts) -> list[Past]:
 
 def history(gate: GateFacts) -> list[Past]:
     """Return the results of this and the earlier commits, then of the base, the newest first; [] if there is one."""
-    rows, results = (
-        [Past(gate.context.commit, summarize(gate), here=True), *reversed(earlier(gate))],
-        gate.baseline.results,
-    )
+    rows = [Past(gate.context.commit, summarize(gate), here=True), *reversed(earlier(gate))]
+    results = gate.baseline.results
     rows += [Past(each.commit, each.result, base=True) for each in results]
     if len(results) > 1:
         medians = ((metric.name, gate.baseline.median(metric)) for metric in LISTED)

@@ -125,7 +125,8 @@ class Found:
         """Return the names of the scenarios with failures of a group, the worst first; () if they are not known."""
         if group.scenario:
             return (group.scenario,)
-        return [name for name, kinds in self._kinds if group.kind in kinds]
+        kind = group.kind
+        return [name for name, kinds in self._kinds if kind in kinds]
 
     def page(self, scenario: Scenario) -> Dashboard | None:
         """Return the page of a scenario's run at Sepurux: of several recordings the worst one's."""
