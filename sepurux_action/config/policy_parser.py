@@ -186,7 +186,6 @@ class PolicyParser:
     def __init__(self, path: str) -> None:
         self._path = path
         self._problems: list[Problem] = []
-        self._gates: tuple[Layer, ...] = ()
 
     def policy(self, root: yaml.Node) -> Policy:
         if _empty(root):
@@ -194,8 +193,12 @@ class PolicyParser:
         if not isinstance(root, yaml.MappingNode):
             message = f"the file holds {_kind(root)}; accepted: keys with values, as `campaign: refunds`"
             raise _error(self._path, _position(root.start_mark), message)
-        top = self._layer(root, SectionKind.TOP, "")
-        policy = Policy(path=self._path, top=top, gates=self._gates)
+        nodes, top = _values(root), self._layer(root, SectionKind.TOP, "")
+        version, gates = nodes.get(VERSION_KEY, _EMPTY), nodes.get(GATES, _EMPTY)
+        if not _empty(version) and version.value != VERSION:
+            message = f"{_kind(version)} is not known; accepted: `{VERSION}`"
+            self._add_problem(version, f"`{VERSION_KEY}`", message)
+        policy = Policy(path=self._path, top=top, gates=tuple(self._read_gates(gates)))
         self._check_duplicate_names(policy)
         self._raise_problems()
         return policy
@@ -205,9 +208,17 @@ class PolicyParser:
             raise ConfigurationError(sorted(self._problems, key=lambda problem: (problem.line, problem.column)))
 
     def _layer(self, node: yaml.MappingNode, section: SectionKind, prefix: str) -> Layer:
-        return Layer(Source.POLICY, self._section(node, section, prefix), self._place(node, prefix))
+        given, where = self._section(node, section, prefix), f"{prefix}`{THRESHOLDS}`"
+        thresholds = _values(node).get(THRESHOLDS, _EMPTY)
+        if isinstance(thresholds, yaml.MappingNode):
+            given |= self._section(thresholds, SectionKind.THRESHOLDS, f"{where}, ")
+        elif not _empty(thresholds):
+            self._reject(thresholds, where, "keys with values, as `max_unsafe: 0`")
+        return Layer(Source.POLICY, given, self._place(node, prefix))
 
     def _read_gates(self, node: yaml.Node) -> Iterator[Layer]:
+        if _empty(node):
+            return
         accepted = "a list with an entry for each gate"
         items = self._items(node, f"`{GATES}`", accepted, MAX_GATES_IN_STEP, f". {TOO_MANY_GATES}")
         for number, item in enumerate(items, start=1):
@@ -242,44 +253,27 @@ class PolicyParser:
             self._add(Problem(f"gate {number}, `{options.NAME.name}`", message, *at.place[1:]))
 
     def _section(self, node: yaml.MappingNode, section: SectionKind, prefix: str) -> dict[str, Given]:
-        given, seen = dict[str, Given](), dict[str, str]()
+        """Return what the keys of options give, and check all keys."""
+        given, spellings = dict[str, Given](), dict[str, str]()
         for key, value in node.value:
             shown = json_reader.printable(key.value).replace("`", "'")
             where = f"{prefix}`{json_reader.shorten(shown, json_reader.MAX_QUOTE_LENGTH)}`"
-            option = self._option(key, section, where, seen)
-            if option is None or _empty(value):
+            option = _KEYS[section].get(key.value)
+            if option is None or section not in option.allowed_in:
+                self._add_problem(key, where, _why_not_here(key.value, option, section))
                 continue
-            if option.name in _OTHER_KEYS:
-                given |= self._other_key(option.name, value, where)
-            elif read := self._option_value(option, value, where):
+            first = spellings.setdefault(option.name, key.value)
+            if first != key.value:
+                self._add_problem(key, where, f"it is the same setting as `{first}`; set one of them")
+                continue
+            if option.name in _OTHER_KEYS or _empty(value):
+                continue
+            if read := self._read(option, value, where):
                 text, parsed = read
                 given[option.name] = Given(Source.POLICY, {f"`{key.value}`": text}, self._place(key, where), parsed)
         return given
 
-    def _other_key(self, key: str, value: yaml.Node, where: str) -> dict[str, Given]:
-        """Read the version or the gates, or return the thresholds."""
-        if key == GATES:
-            self._gates = tuple(self._read_gates(value))
-        elif key == VERSION_KEY and value.value != VERSION:
-            self._add_problem(value, where, f"{_kind(value)} is not known; accepted: `{VERSION}`")
-        elif key == THRESHOLDS and isinstance(value, yaml.MappingNode):
-            return self._section(value, SectionKind.THRESHOLDS, f"{where}, ")
-        elif key == THRESHOLDS:
-            self._reject(value, where, "keys with values, as `max_unsafe: 0`")
-        return {}
-
-    def _option(self, key: yaml.Node, section: SectionKind, where: str, seen: dict[str, str]) -> Option[object] | None:
-        option = _KEYS[section].get(key.value)
-        if option is None or section not in option.allowed_in:
-            self._add_problem(key, where, _why_not_here(key.value, option, section))
-            return None
-        spelling = seen.setdefault(option.name, key.value)
-        if spelling != key.value:
-            self._add_problem(key, where, f"it is the same setting as `{spelling}`; set one of them")
-            return None
-        return option
-
-    def _option_value(self, option: Option[object], node: yaml.Node, where: str) -> tuple[str, object] | None:
+    def _read(self, option: Option[object], node: yaml.Node, where: str) -> tuple[str, object] | None:
         if option is not options.ENFORCEMENT:
             return self._value(option.kind, node, where)
         rules = tuple(self._rules(node, where))
