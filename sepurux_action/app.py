@@ -94,7 +94,7 @@ def run_gates(
     if step.policy.problems:
         results, status = tuple(gate.blocked_by_policy() for gate in results), status or EXIT_UNDECIDED
     report = build_report(results, report_context(step), short=bool(signals.received))  # 5 s are left for everything
-    report = replace(report, problems=tuple(each.redacted(step.redact) for each in step.policy.problems))
+    report = replace(report, problems=tuple(each.redacted(step.host.redact) for each in step.policy.problems))
     publish(step, results, report)
     show(report)
     return signals.status(status)

@@ -43,7 +43,7 @@ def publish_problems(step: Step, error: ConfigurationError) -> Report:
     """Write outputs, summary, and report files, and set the statuses; return the report of the problems."""
     known = set(map(str, error.problems))  # the file of the pull request may have them too
     of_pull_request = (each for each in step.policy.problems if str(each) not in known)
-    problems = [each.redacted(step.redact) for each in (*of_pull_request, *error.problems)]
+    problems = [each.redacted(step.host.redact) for each in (*of_pull_request, *error.problems)]
     if step.inputs.missing_secret:  # alone it is no problem; beside others, users can correct all at once
         words = in_workflow if step.event.name else on_command_line
         message = words(f"it is empty, and so is {{api_key}}. {no_credentials_hint(step.event)}")

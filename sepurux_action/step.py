@@ -124,7 +124,6 @@ class Step:
     host: Output
     signals: Signals
     connections: Connections
-    redact: Redactor
     github: GitHubSession
     inputs: Inputs
     settings: Settings = field(default_factory=Settings)
@@ -146,7 +145,7 @@ class Step:
 
     @property
     def files(self) -> ReportWriter:
-        return ReportWriter(self.invocation.report_folders, self.host, self.signals, self.redact)
+        return ReportWriter(self.invocation.report_folders, self.host, self.signals)
 
     def with_policy_file(self) -> "Step":
         """Return the step with the policy, and its `report_dir` and `comment`; raises ConfigurationError."""
@@ -246,4 +245,4 @@ def begin(invocation: Invocation, host: Output, signals: Signals, connections: C
     calls = BoundedCalls(client, connections.timeouts(signals), host, event)
     signing_key = inputs.secret.reveal() if inputs.secret else ""
     subject = Subject(event=event, settings=inputs, signing_key=signing_key, started=connections.now())
-    return Step(invocation, host, signals, connections, redact, GitHubSession(calls, subject), inputs)
+    return Step(invocation, host, signals, connections, GitHubSession(calls, subject), inputs)

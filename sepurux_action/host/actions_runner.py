@@ -53,7 +53,6 @@ def data(text: str) -> str:
 
 class ActionsRunner(Output):
     def __init__(self, environ: Mapping[str, str], log: TextIO) -> None:
-        super().__init__()
         self._environ, self._log = environ, log
         self._annotations: Counter[Level] = Counter()
         self._unwritable: set[str] = set()
@@ -101,15 +100,15 @@ class ActionsRunner(Output):
             self.log(joined(": ", level, location(file, line), text))
         else:
             properties = {"file": file, "line": str(line or ""), "title": title}
-            self._write(annotation(level, text, self._redact, **properties))
+            self._write(annotation(level, text, self.redact, **properties))
 
     def set_outputs(self, values: Mapping[str, str]) -> None:
-        redacted = ((name, self._redact(value)) for name, value in values.items())
+        redacted = ((name, self.redact(value)) for name, value in values.items())
         blocks = (output_block(name, value, f"ghadelimiter_{uuid.uuid4()}") for name, value in redacted)
         self._append("GITHUB_OUTPUT", "".join(blocks), "outputs")
 
     def write_summary(self, markdown: str) -> None:
-        self._append("GITHUB_STEP_SUMMARY", self._redact(markdown), "job summary")
+        self._append("GITHUB_STEP_SUMMARY", self.redact(markdown), "job summary")
 
     def _append(self, variable: str, text: str, what: str) -> None:
         path = self._environ.get(variable, "")

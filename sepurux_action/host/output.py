@@ -62,12 +62,11 @@ def painted(line: str) -> str:
 class Output(ABC):
     """Where a run writes. What a place does not have, such as the outputs of a command line, is not written."""
 
-    def __init__(self) -> None:
-        self._redact = Redactor()
+    redact = Redactor()
 
     def mask_secrets(self, redact: Redactor) -> None:
         """Redact secrets in everything that is written from now on."""
-        self._redact = redact
+        self.redact = redact
 
     @abstractmethod
     def log(self, text: str) -> None:
@@ -92,4 +91,4 @@ class Output(ABC):
 
     def printable(self, text: str) -> str:
         """Return one line without commands, escape sequences, and secrets, even if invisible characters split them."""
-        return plain(text, self._redact)
+        return plain(text, self.redact)

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from sepurux_action.common import T, json_reader
-from sepurux_action.common.secret import Redactor
 from sepurux_action.errors import DeadlineExceeded, Interrupted
 from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.host.output import Level, Output
@@ -65,14 +64,13 @@ class ReportWriter:
     folders: ReportFolders
     output: Output
     signals: Signals
-    redact: Redactor
 
     def write(self, report_dir: str, texts: Mapping[str, str]) -> Mapping[str, str]:
         """Write each text to the file of its name, whole or not at all; the names are those of this program.
 
         Return the paths of the files that were written, as later steps can open them: absolute outside the workspace.
         """
-        files = {name: self.redact(text).encode(errors="replace") for name, text in texts.items()}
+        files = {name: self.output.redact(text).encode(errors="replace") for name, text in texts.items()}
 
         def work() -> tuple[dict[str, str], dict[str, str]]:
             paths, problems = dict[str, str](), dict[str, str]()

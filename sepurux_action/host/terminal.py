@@ -67,7 +67,6 @@ class Terminal(Output):
     def __init__(
         self, environ: Mapping[str, str], *, quiet: bool = False, out: TextIO | None = None, log: TextIO | None = None
     ) -> None:
-        super().__init__()
         self._quiet, self._environ = quiet, environ
         self._out, self._log = out or sys.stdout, log or sys.stderr
         self._rewrites = knows_escapes(self._log, environ) and not environ.get("CI") and not quiet
@@ -106,7 +105,7 @@ class Terminal(Output):
             self._write_log("\n", "")
         stream = self._log
         if document:
-            self._write_result(self._out, encodable(self._redact(document), self._out))
+            self._write_result(self._out, encodable(self.redact(document), self._out))
             if self._quiet or self._out.isatty():
                 return
         elif evaluated:
