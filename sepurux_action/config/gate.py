@@ -67,7 +67,7 @@ class Gate:
     mutation_pack: str = ""
     limits: Mapping[str, float] = field(default_factory=lambda: options.DEFAULT_LIMITS)
     required_mutation_categories: tuple[str, ...] = ()
-    stage: Stage = options.ENFORCEMENT.default_value
+    stage: Stage = Stage.HARD
     on_undecided: OnUndecided = options.ON_UNDECIDED.default_value
     confirm: bool = options.CONFIRM.default_value
     timeout_s: float = options.TIMEOUT.default_value

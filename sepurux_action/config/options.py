@@ -9,7 +9,7 @@ from typing import Generic, cast
 from sepurux_action.common.wording import joined, optional
 from sepurux_action.config import kinds, path_filter
 from sepurux_action.config.kinds import Kind, T_co
-from sepurux_action.config.stage import OnUndecided, Stage
+from sepurux_action.config.stage import STAGE, OnUndecided, parse_stage
 
 SEVERAL_GATES_KEY = "gates"  # the comment key of a step with several gates
 
@@ -181,7 +181,7 @@ MAX_RELIABILITY_SCORE_DROP = _threshold(
 )
 ENFORCEMENT = _of_gate(
     "enforcement",
-    kinds.word_of(Stage, "STAGE"),
+    Kind(parse_stage, STAGE.accepts, STAGE.placeholder),
     "Stage of the gate: whether a failed evaluation is only reported, needs an approval, or blocks.",
     environment="SEPURUX_ENFORCEMENT",
     default="hard",

@@ -18,7 +18,7 @@ from sepurux_action.config.layers import Given, Layer, Source
 from sepurux_action.config.options import BY_NAME, Option, SectionKind
 from sepurux_action.config.path_filter import Filter
 from sepurux_action.config.policy import MAX_FILE_BYTES, Policy
-from sepurux_action.config.stage import StageRule, parse_start
+from sepurux_action.config.stage import STAGE, StageRule, parse_start
 from sepurux_action.errors import ConfigurationError, Place, Problem
 
 MAX_NESTING = 16  # levels of nesting; a policy has seven
@@ -60,7 +60,7 @@ _TAB = "a tab is not allowed here; indent with spaces"
 _TRIGGER = re.compile(r"[a-z_]{1,64}\Z")  # the name of an event
 _PATTERNS = Kind(path_filter.parse_branches, "GitHub's filter patterns, one per line", is_list=True)
 _OF_RULE: Mapping[str, Option[object]] = {  # by key; the name of the option is that of a field of StageRule
-    "stage": Option("stage", options.ENFORCEMENT.kind, "", allowed_in=(SectionKind.RULE,)),
+    "stage": Option("stage", STAGE, "", allowed_in=(SectionKind.RULE,)),
     "from": Option("start", Kind(parse_start, "a day such as `2027-01-31`"), "", allowed_in=(SectionKind.RULE,)),
     "branches": Option("branches", _PATTERNS, "", allowed_in=(SectionKind.RULE,)),
 }
@@ -274,7 +274,7 @@ class PolicyParser:
         return given
 
     def _read(self, option: Option[object], node: yaml.Node, where: str) -> tuple[str, object] | None:
-        if option is not options.ENFORCEMENT:
+        if option is not options.ENFORCEMENT or isinstance(node, yaml.ScalarNode):
             return self._value(option.kind, node, where)
         rules = tuple(self._rules(node, where))
         return "; ".join(map(str, rules)), rules
@@ -302,10 +302,6 @@ class PolicyParser:
             return None
 
     def _rules(self, node: yaml.Node, where: str) -> Iterator[StageRule]:
-        if isinstance(node, yaml.ScalarNode):
-            if stage := self._value(options.ENFORCEMENT.kind, node, where):
-                yield StageRule(stage=stage[1])
-            return
         seen: dict[tuple[date, Filter | None], int] = {}
         items = self._items(node, where, "a stage, or a list of entries with a `stage` each", MAX_RULES)
         for number, item in enumerate(items, start=1):

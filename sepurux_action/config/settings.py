@@ -167,15 +167,12 @@ def _read_gate(reader: "OptionReader", find: TraceFinder, uncompared: Iterable[s
         reader.add_problem(options.CAMPAIGN, f"it is required, but not set; accepted: {options.CAMPAIGN.kind.accepts}")
     values: dict[str, Any] = {options.CAMPAIGN.name: "", **reader.fields_of(Gate)}
     values.setdefault(options.NAME.name, values[options.CAMPAIGN.name][: kinds.MAX_NAME_LENGTH])
-    given, stage, rules = reader.given(options.ENFORCEMENT), reader.value(options.ENFORCEMENT), ()
-    if given and given.source is Source.POLICY:
-        rules = given.value
-        stage = stage_today(rules, branch, today)
+    rules = reader.value(options.ENFORCEMENT) or ()
     return Gate(
         **values,
         traces=tuple(_traces(reader, find)) or ALL_SCENARIOS,
         limits={name: limit for name, limit in reader.limits().items() if name not in uncompared},
-        stage=stage or options.ENFORCEMENT.default_value,
+        stage=stage_today(rules, branch, today),
         timeout_s=reader.value(options.TIMEOUT) or options.TIMEOUT.default_value,
         rules=rules,
         remedies=reader.remedies(),
