@@ -103,7 +103,7 @@ def read_inputs(layers: Sequence[Layer]) -> Inputs:
     """Return what is known before the policy is read, with every problem in the layers."""
     reader = OptionReader(layers)
     reader.values(*OPTIONS)
-    names = tuple(reader.values(options.NAME, options.CAMPAIGN).values())[:1]
+    names = tuple(filter(None, [reader.gate_name]))
     config = reader.given(options.CONFIG)
     config_name = config.name if config and reader.value(options.CONFIG) else ""
     has_secret = any(map(reader.given, (options.TOKEN, options.API_KEY)))
@@ -165,11 +165,9 @@ def _fields(reader: "OptionReader", kind: type[Publishing], gates: Sequence[str]
 def _read_gate(reader: "OptionReader", find: TraceFinder, uncompared: Iterable[str], branch: str, today: date) -> Gate:
     if reader.given(options.CAMPAIGN) is None:
         reader.add_problem(options.CAMPAIGN, f"it is required, but not set; accepted: {options.CAMPAIGN.kind.accepts}")
-    values: dict[str, Any] = {options.CAMPAIGN.name: "", **reader.fields_of(Gate)}
-    values.setdefault(options.NAME.name, values[options.CAMPAIGN.name][: kinds.MAX_NAME_LENGTH])
     rules = reader.value(options.ENFORCEMENT) or ()
     return Gate(
-        **values,
+        **{options.CAMPAIGN.name: "", **reader.fields_of(Gate), options.NAME.name: reader.gate_name},
         traces=tuple(_traces(reader, find)) or ALL_SCENARIOS,
         limits={name: limit for name, limit in reader.limits().items() if name not in uncompared},
         stage=stage_today(rules, branch, today),
@@ -257,6 +255,11 @@ class OptionReader:
     def fields_of(self, kind: type[Any]) -> dict[str, Any]:
         """Return the options that have a value and are fields of a dataclass, by their names."""
         return self.values(*(BY_NAME[each.name] for each in fields(kind) if each.name in BY_NAME))
+
+    @property
+    def gate_name(self) -> str:
+        """Return the gate's name, by default its campaign as far as a name may go; '' without both."""
+        return self.value(options.NAME) or (self.value(options.CAMPAIGN) or "")[: kinds.MAX_NAME_LENGTH]
 
     def limits(self) -> Mapping[str, float]:
         given = self.values(*options.LIMITS)

@@ -148,8 +148,10 @@ def test_an_unknown_input_is_a_problem_with_the_nearest_known_name(typo: str, pr
 
 
 def test_a_long_campaign_names_its_gate_as_far_as_a_name_may_go() -> None:
-    gate = read({"campaign": "c" * 200, "campaign_name": f" {'c' * 200}", "campaign_id": ""}).gates[0]
+    inputs = {"campaign": "c" * 200, "campaign_name": f" {'c' * 200}", "campaign_id": ""}
+    [gate] = read(inputs).gates
     assert (len(gate.campaign), len(gate.name)) == (200, kinds.MAX_NAME_LENGTH)
+    assert read_inputs([input_layer(inputs)]).names == (gate.name,)
 
 
 def test_all_problems_are_reported_at_once_in_the_order_of_the_table() -> None:
