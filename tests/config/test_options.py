@@ -24,7 +24,7 @@ def test_only_credentials_are_secret_and_not_accepted_in_the_file() -> None:
         (options.MAX_PASS_RATE_DROP, {"3%": 0.03}),
         (options.MAX_RELIABILITY_SCORE_DROP, {"0": 0.0}),
         (options.MAX_UNSAFE, {"0": 0}),
-        (options.PR_NUMBER, {"42": 42}),
+        (options.PR_NUMBER, {"42": 42, "999999999": 999_999_999}),
         (options.TIMEOUT, {"600s": 600.0, "0.5": 0.5, "1h30m": 5400.0, "1h 30m 15s": 5415.0, "1H": 3600.0}),
         (options.TIMEOUT, {"24h": 86_400.0, "86400": 86_400.0}),
         (options.ENFORCEMENT, {"Soft": (StageRule(stage=Stage.SOFT),)}),
