@@ -21,10 +21,12 @@ class CommentMode(StrEnum):
 
 
 class SectionKind(StrEnum):
-    TOP = "top"
-    GATE = "gate"
-    THRESHOLDS = "thresholds"
-    RULE = "rule"  # an entry of `enforcement:`
+    """A kind of sections of the policy file, by where a key in it belongs."""
+
+    TOP = "on the file's top level"
+    GATE = "in a gate, under `gates:`"
+    THRESHOLDS = "under `thresholds:`"
+    RULE = "in an entry of `enforcement:`"
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,24 +59,15 @@ _BAD_START = re.compile(r"found character '(.+)' that cannot start any token")  
 _TAB = "a tab is not allowed here; indent with spaces"
 _TRIGGER = re.compile(r"[a-z_]{1,64}\Z")  # the name of an event
 _PATTERNS = Kind(path_filter.parse_branches, "GitHub's filter patterns, one per line", is_list=True)
-_OF_RULE: Mapping[str, Option[object]] = {  # by key; the name of the option is that of a field of StageRule
-    "stage": Option("stage", STAGE, "", allowed_in=(SectionKind.RULE,)),
-    "from": Option("start", Kind(parse_start, "a day such as `2027-01-31`"), "", allowed_in=(SectionKind.RULE,)),
-    "branches": Option("branches", _PATTERNS, "", allowed_in=(SectionKind.RULE,)),
-}
-_SECTION_NAMES = {
-    SectionKind.TOP: "on the file's top level",
-    SectionKind.GATE: "in a gate, under `gates:`",
-    SectionKind.THRESHOLDS: f"under `{THRESHOLDS}:`",
-}
-_OTHER_KEYS: Mapping[str, Option[object]] = {
+_KEYS: Mapping[str, Option[object]] = {
+    **BY_NAME,
     VERSION_KEY: Option(VERSION_KEY, Kind(str, f"`{VERSION}`"), "", allowed_in=(SectionKind.TOP,)),
     THRESHOLDS: Option(THRESHOLDS, Kind(str, ""), "", allowed_in=(SectionKind.TOP, SectionKind.GATE)),
     GATES: Option(GATES, Kind(str, ""), "", allowed_in=(SectionKind.TOP,)),
-}
-_KEYS: Mapping[SectionKind, Mapping[str, Option[object]]] = {
-    **{section: {**BY_NAME, **_OTHER_KEYS} for section in SectionKind},
-    SectionKind.RULE: _OF_RULE,
+    # The names of these are those of the fields of StageRule.
+    "stage": Option("stage", STAGE, "", allowed_in=(SectionKind.RULE,)),
+    "from": Option("start", Kind(parse_start, "a day such as `2027-01-31`"), "", allowed_in=(SectionKind.RULE,)),
+    "branches": Option("branches", _PATTERNS, "", allowed_in=(SectionKind.RULE,)),
 }
 
 
@@ -258,7 +249,7 @@ class PolicyParser:
         for key, value in node.value:
             shown = json_reader.printable(key.value).replace("`", "'")
             where = f"{prefix}`{json_reader.shorten(shown, json_reader.MAX_QUOTE_LENGTH)}`"
-            option = _KEYS[section].get(key.value)
+            option = _KEYS.get(key.value)
             if option is None or section not in option.allowed_in:
                 self._add_problem(key, where, _why_not_here(key.value, option, section))
                 continue
@@ -266,7 +257,7 @@ class PolicyParser:
             if first != key.value:
                 self._add_problem(key, where, f"it is the same setting as `{first}`; set one of them")
                 continue
-            if option.name in _OTHER_KEYS or _empty(value):
+            if option.name in {VERSION_KEY, THRESHOLDS, GATES} or _empty(value):
                 continue
             if read := self._read(option, value, where):
                 text, parsed = read
@@ -366,8 +357,7 @@ def _why_not_here(spelling: str, option: Option[object] | None, section: Section
     if option and not option.allowed_in:
         return "it is not accepted in the file: use the input"
     if option:
-        return f"it belongs {' or '.join(_SECTION_NAMES[each] for each in option.allowed_in)}"
-    known = _KEYS[section]
-    accepted = (key for key, each in known.items() if section in each.allowed_in and key not in each.aliases)
+        return f"it belongs {' or '.join(option.allowed_in)}"
+    accepted = (key for key, each in _KEYS.items() if section in each.allowed_in and key not in each.aliases)
     listed = ", ".join(f"`{key}`" for key in accepted)
-    return f"it is not known{kinds.did_you_mean(spelling, known) or f'; accepted: {listed}'}"
+    return f"it is not known{kinds.did_you_mean(spelling, _KEYS) or f'; accepted: {listed}'}"

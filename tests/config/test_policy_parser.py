@@ -113,6 +113,8 @@ KEYS = [  # a file, and what its only problem begins with
     ("paths: [a]", "1:1 `paths`: it belongs in a gate, under `gates:`"),
     ("gates: [{comment: never}]", "1:10 gate 1, `comment`: it belongs on the file's top level"),
     ("thresholds: {timeout: 3}", "1:14 `thresholds`, `timeout`: it belongs on the file's top level or in a"),
+    ("branches: [main]", "1:1 `branches`: it belongs in an entry of `enforcement:`"),
+    ("enforcement: [{stage: soft, paths: a}]", "1:29 `enforcement`, entry 1, `paths`: it belongs in a gate, under `ga"),
     ("gates: [{gates: []}]", "1:10 gate 1, `gates`: it belongs on the file's top level"),
     ("thresholds: 3", '1:13 `thresholds`: it is "3"; accepted: keys with values'),
     ("gates: {name: a}", "1:8 `gates`: it is a group of keys; accepted: a list with an entry for each gate"),
