@@ -35,8 +35,6 @@ VERSION = "1"
 VERSION_KEY = "version"
 THRESHOLDS = "thresholds"
 GATES = "gates"
-# PyYAML also passes on the errors of Python for a character or a version number out of range.
-YAML_ERRORS = (yaml.YAMLError, ValueError, OverflowError)
 
 _EMPTY = yaml.ScalarNode("", "")
 _NULL = "tag:yaml.org,2002:null"
@@ -117,7 +115,7 @@ def compose(raw: bytes, path: str) -> yaml.Node:
     except yaml.MarkedYAMLError as error:
         at = _position(error.problem_mark or error.context_mark)
         raise _error(path, at, f"this is not valid YAML: {_explained(error)}") from None
-    except YAML_ERRORS:
+    except (yaml.YAMLError, ValueError, OverflowError):  # also those of Python for a number out of range
         raise _error(path, (loader.line + 1, 1), "this is not valid YAML: a number in it is out of range") from None
     return root or _EMPTY
 
