@@ -27,7 +27,6 @@ MAX_CONTEXT_LENGTH = 255  # characters of a status context; GitHub's limit
 ONE_GATE = "leave this flag out, or give --config a policy file without `gates`"
 BASE = "{base}"  # in `status_context`, it stands for the base branch
 _BELOW = {Source.FLAGS: Source.POLICY, Source.POLICY: Source.INPUTS}  # what a source is said to override
-_OF_KEY = (options.COMMENT_KEY, options.NAME, options.CAMPAIGN)  # what the key of the comment follows from
 _OF_STEP = [each for each in OPTIONS if not {SectionKind.GATE, SectionKind.THRESHOLDS} & {*each.allowed_in}]
 
 TraceFinder = Callable[[str], tuple[Trace, ...]]  # the traces that a path or glob matches; raises TraceFileError
@@ -132,17 +131,17 @@ def read_settings(
     `branch` and `today` (UTC) choose the enforcement rule. On a command line without `baseline_dir`, limits of drops
     have no effect. Raises ConfigurationError with every problem.
     """
-    step, readers = OptionReader(layers), list[OptionReader]()
-    ignores_paths = bool(policy and step.given(options.PATHS))
+    step = OptionReader(layers)
+    readers, ignores_paths = [step], bool(policy and step.given(options.PATHS))
     if policy:  # a pull request could skip a gate of the policy with the input `paths`
         layers = [layer.only(BY_NAME.keys() - {options.PATHS.name}) for layer in layers]
         step = OptionReader([*layers, policy.top])
-        readers = [step.within(gate) for gate in policy.gates]
+        readers = [step.within(gate) for gate in policy.gates] or [step]
     step.values(*_OF_STEP)
     uncompared = set[str]()
     if not step.value(options.BASELINE_DIR) and any(layer.source is Source.FLAGS for layer in layers):
-        uncompared = {name for each in readers or [step] for name in options.DROPS if each.given(BY_NAME[name])}
-    gates = tuple(_read_gate(each, find, uncompared, branch, today) for each in readers or [step])
+        uncompared = {name for each in readers for name in options.DROPS if each.given(BY_NAME[name])}
+    gates = tuple(_read_gate(each, find, uncompared, branch, today) for each in readers)
     settings = Settings(
         **_fields(step, Settings, [gate.name for gate in gates]),
         gates=gates,
@@ -201,7 +200,7 @@ class OptionReader:
         secrets = [layer.text(option) for layer in self._layers for option in OPTIONS if option.secret]
         # a report may split a secret with white space
         self._redact = Redactor(part for text in secrets for part in (text, *text.split()))
-        self._problems: dict[Problem, int] = {}  # with the position of the option in the table
+        self._problems: dict[Problem, Option[object] | None] = {}  # with the option, None for an unknown name
         self.overridden: set[str] = set()
         for layer in self._layers:
             for spelling in map(json_reader.printable, layer.unknown):
@@ -217,7 +216,7 @@ class OptionReader:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """Return every problem once, in the order of the option table, unknown names last."""
-        return tuple(sorted(self._problems, key=self._problems.__getitem__))
+        return tuple(sorted(self._problems, key=lambda each: (*OPTIONS, None).index(self._problems[each])))
 
     def check(self, settings: Settings, branch: str) -> None:
         """Raise ConfigurationError with every problem, if there is any."""
@@ -227,8 +226,8 @@ class OptionReader:
             named = f"with the branch {shown} for `{BASE}`, a status context has {longest} characters"
             self.add_problem(options.STATUS_CONTEXT, f"{named}; accepted: at most {MAX_CONTEXT_LENGTH}")
         if self._problems:
-            key_known = not {OPTIONS.index(each) for each in _OF_KEY} & {*self._problems.values()}
-            key = settings.comment_key if key_known else ""
+            sources = {options.COMMENT_KEY, options.NAME, options.CAMPAIGN}  # what the key of the comment follows from
+            key = settings.comment_key if sources.isdisjoint(self._problems.values()) else ""
             raise ConfigurationError(self.problems, key)
 
     def given(self, option: Option[object]) -> Given | None:
@@ -293,8 +292,7 @@ class OptionReader:
             self._add(option, next(at, self._layers[0]).problem(option, message))
 
     def _add(self, option: Option[object] | None, problem: Problem) -> None:
-        position = (*OPTIONS, None).index(option)
-        self._problems.setdefault(problem.redacted(self._redact), position)  # any may quote a secret
+        self._problems.setdefault(problem.redacted(self._redact), option)  # any may quote a secret
 
     def _problem(self, option: Option[object], given: Given) -> str:
         """Return what is wrong with a value, and what is accepted; '' for one that is accepted."""
