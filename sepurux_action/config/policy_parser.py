@@ -184,7 +184,7 @@ class PolicyParser:
             raise _error(self._path, _position(root.start_mark), message)
         nodes, top = _values(root), self._layer(root, SectionKind.TOP, "")
         version, gates = nodes.get(VERSION_KEY, _EMPTY), nodes.get(GATES, _EMPTY)
-        if not _empty(version) and version.value != VERSION:
+        if version.value not in ("", VERSION):
             message = f"{_kind(version)} is not known; accepted: `{VERSION}`"
             self._add_problem(version, f"`{VERSION_KEY}`", message)
         policy = Policy(path=self._path, top=top, gates=tuple(self._read_gates(gates)))

@@ -8,9 +8,8 @@ from sepurux_action.config.stage import Stage, StageRule
 
 
 def test_only_credentials_are_secret_and_not_accepted_in_the_file() -> None:
-    assert {each.name: each.allowed_in for each in OPTIONS if each.secret} == dict.fromkeys(
-        ("token", "api_key", "github_token"), ()
-    )
+    secret = {each.name: each.allowed_in for each in OPTIONS if each.secret}
+    assert secret == dict.fromkeys(("token", "api_key", "github_token"), ())
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,7 @@ KEYS = [  # a file, and what its only problem begins with
     ("gates: [{owner: a}]", "1:10 gate 1, `owner`: it is not known; accepted: `project`, `campaign`, `name`, "),
     ("thresholds: {accuracy: 1}", "1:14 `thresholds`, `accuracy`: it is not known; accepted: `min_pass_rate`, "),
     ("version: 2", '1:10 `version`: "2" is not known; accepted: `1`'),
+    ("version: ' '", '1:10 `version`: "" is not known; accepted: `1`'),
     ("token: made-up", "1:1 `token`: it is a secret, which is not accepted in a file: use the input"),
     ("base_url: https://x.example", "1:1 `base_url`: it is not accepted in the file: use the input"),
     ("max_unsafe: 0", "1:1 `max_unsafe`: it belongs under `thresholds:`"),
