@@ -150,8 +150,10 @@ def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
     evaluated = dict(evaluation.evaluate())
     for gate in gates:
         found = evaluated[gate.name]
-        compared = compare_with_base(gate, found.what_failed, results_of(step, gate))
-        evaluated[gate.name] = replace(found, what_failed=compared)
+        results, once = results_of(step, gate), not found.evaluations
+        evaluated[gate.name] = replace(
+            found, what_failed=compare_with_base(gate, found.what_failed, results, once=once)
+        )
     return evaluated
 
 
