@@ -52,8 +52,7 @@ class Inputs(Publishing):
     """What inputs, or flags and environment, say about options that no policy file can set. Absent secrets are None.
 
     Problems in the settings are published in this way. `names` has the gate that the layers name. `config_name` is what
-    gives `config`, '' if nothing does. `problems` are all in the layers, and `missing_secret` names the setting that
-    would hold the secret for the backend.
+    gives `config`, '' if nothing does. `problems` are all in the layers.
     """
 
     names: tuple[str, ...] = ()
@@ -65,7 +64,6 @@ class Inputs(Publishing):
     config: str = options.CONFIG.default
     config_name: str = ""
     problems: tuple[Problem, ...] = ()
-    missing_secret: str = ""
 
     @property
     def secret(self) -> Secret | None:
@@ -105,15 +103,12 @@ def read_inputs(layers: Sequence[Layer]) -> Inputs:
     names = tuple(filter(None, [reader.gate_name]))
     config = reader.given(options.CONFIG)
     config_name = config.name if config and reader.value(options.CONFIG) else ""
-    has_secret = any(map(reader.given, (options.TOKEN, options.API_KEY)))
-    missing_secret = "" if has_secret else layers[0].source.label(options.TOKEN.name)
     return Inputs(
         **_fields(reader, Inputs, names),
         names=names,
         pull_request=reader.value(options.PR_NUMBER),
         config_name=config_name,
         problems=reader.problems,
-        missing_secret=missing_secret,
     )
 
 

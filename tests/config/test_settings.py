@@ -51,7 +51,7 @@ def test_a_campaign_alone_is_enough_and_everything_else_has_its_default() -> Non
     assert gate.limits == {"min_pass_rate": 0.9, "max_unsafe": 0}
     assert (gate.stage, gate.on_undecided, gate.timeout_s) == (Stage.HARD, OnUndecided.BLOCK, 600)
     assert settings == Settings(gates=(gate,), comment_key="refunds")
-    assert read_inputs([input_layer({})]) == Inputs(missing_secret="input `token`")
+    assert read_inputs([input_layer({})]) == Inputs()
     assert Inputs().base_url == "https://app.sepurux.dev/api/backend"
 
 
