@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 
 from sepurux_action.common import T
 from sepurux_action.common.secret import Redactor
+from sepurux_action.config import options
 from sepurux_action.config.command_line import WRITE_BASELINE
 from sepurux_action.config.layers import Layer, environment_layer, flag, flag_layer, input_layer
-from sepurux_action.config.options import OPTIONS
 from sepurux_action.config.policy import Policy
 from sepurux_action.config.settings import BASE, Inputs, Settings, read_inputs, read_settings, with_policy
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
@@ -85,7 +85,7 @@ def from_step(inputs: Mapping[str, str], environ: Mapping[str, str], payload: ob
 
 def ignored_variables(environ: Mapping[str, str]) -> str:
     """Return a warning that names the variables that a step ignores, and their inputs; '' if none of them is set."""
-    names = {each.environment: each.name for each in OPTIONS if each.environment.startswith(VARIABLE_PREFIX)}
+    names = {each.environment: each.name for each in options.OPTIONS if each.environment.startswith(VARIABLE_PREFIX)}
     listed = ", ".join(f"`{name}` (`{names[name]}`)" for name in names if environ.get(name, "").strip())
     return f"{VARIABLES_IGNORED}: {listed}." if listed else ""
 
@@ -227,7 +227,7 @@ class Step:
         if settings.uncompared:
             verb = "is" if len(settings.uncompared) == 1 else "are"
             host.log(f"{' and '.join(map(flag, settings.uncompared))} {verb} not compared without --baseline-dir")
-        if settings.ignores_paths:
+        if policy.policy and any(layer.text(options.PATHS) for layer in self.invocation.layers):
             host.annotate(Level.WARNING, IGNORED_PATHS, title="Sepurux gate")
 
 

@@ -75,14 +75,13 @@ class Inputs(Publishing):
 class Settings(Publishing):
     """The settings of a run that a policy file can set.
 
-    `overridden` are the options of which the policy overrides an input, or a flag the policy. `ignores_paths`: the
-    input `paths` has no effect. `uncompared` are the limits of drops on a command line without `baseline_dir`.
+    `overridden` are the options of which the policy overrides an input, or a flag the policy. `uncompared` are the
+    limits of drops on a command line without `baseline_dir`.
     """
 
     gates: tuple[Gate, ...] = ()
     baseline_dir: str = ""
     overridden: tuple[str, ...] = ()
-    ignores_paths: bool = False
     uncompared: tuple[str, ...] = ()
 
     @property
@@ -127,7 +126,7 @@ def read_settings(
     have no effect. Raises ConfigurationError with every problem.
     """
     step = OptionReader(layers)
-    readers, ignores_paths = [step], bool(policy and step.given(options.PATHS))
+    readers = [step]
     if policy:  # a pull request could skip a gate of the policy with the input `paths`
         layers = [layer.only(BY_NAME.keys() - {options.PATHS.name}) for layer in layers]
         step = OptionReader([*layers, policy.top])
@@ -141,7 +140,6 @@ def read_settings(
         **_fields(step, Settings, [gate.name for gate in gates]),
         gates=gates,
         overridden=tuple(sorted(step.overridden)),
-        ignores_paths=ignores_paths,
         uncompared=tuple(sorted(uncompared)),
     )
     step.check(settings, branch)
