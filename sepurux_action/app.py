@@ -55,7 +55,7 @@ def run_command_line(arguments: Sequence[str], environ: Mapping[str, str], signa
         terminal.write_result(render_lines(report, "terminal"), document, evaluated=evaluated)
 
     try:
-        invocation = from_command_line(command.texts, environ, write_baseline=command.write_baseline)
+        invocation = from_command_line(command, environ)
         return run_gates(invocation, terminal, signals, show)
     finally:
         terminal.close()

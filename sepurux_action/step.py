@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from sepurux_action.common import T
 from sepurux_action.common.secret import Redactor
 from sepurux_action.config import options
-from sepurux_action.config.command_line import WRITE_BASELINE
+from sepurux_action.config.command_line import WRITE_BASELINE, CommandLine
 from sepurux_action.config.layers import Layer, environment_layer, flag, flag_layer, input_layer
 from sepurux_action.config.policy import Policy
 from sepurux_action.config.settings import BASE, Inputs, Settings, read_inputs, read_settings, with_policy
@@ -90,16 +90,14 @@ def ignored_variables(environ: Mapping[str, str]) -> str:
     return f"{VARIABLES_IGNORED}: {listed}." if listed else ""
 
 
-def from_command_line(
-    texts: Mapping[str, str], environ: Mapping[str, str], *, write_baseline: bool = False
-) -> Invocation:
+def from_command_line(command: CommandLine, environ: Mapping[str, str]) -> Invocation:
     """Return the invocation by these flags; GITHUB_REPO is the vendor's name for the repository."""
     return Invocation(
-        layers=(flag_layer(texts), environment_layer(environ)),
+        layers=(flag_layer(command.texts), environment_layer(environ)),
         event=Event(repository=environ.get("GITHUB_REPO", "").strip()),
         traces=partial(TraceFolder, working_directory(), name=WORKING_DIRECTORY),
         report_folders=ReportFolders(base=working_directory()),
-        write_baseline=write_baseline,
+        write_baseline=command.write_baseline,
     )
 
 
