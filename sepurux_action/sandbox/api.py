@@ -17,8 +17,7 @@ from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from sepurux_action.sandbox.trace_rules import AGENT, Attempt, evaluate, numbers_of
 
-# --- Traces, campaigns, and runs --------------------------------------------------------------------------------------
-
+T = TypeVar("T")
 Event = Mapping[str, object]
 
 # The events of a refund that is approved.
@@ -103,9 +102,6 @@ class Store:
         return batch
 
 
-# --- Requests, their rejection, and the validation of their JSON ----------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One request: `path` without its query, header names in lower case, the last value of each query key."""
@@ -160,12 +156,6 @@ def _thresholds(value: object) -> Mapping[str, object]:
     if unknown := given.keys() - THRESHOLDS.keys():
         raise RejectedError(422, f"thresholds.{min(unknown)} is not known here")
     return _object(given, "thresholds", {name: THRESHOLDS[name][0] for name in given})
-
-
-# --- Endpoints ------------------------------------------------------------------------------------------------------
-
-
-T = TypeVar("T")
 
 
 class Api:
