@@ -188,7 +188,6 @@ class Step:
             raise ConfigurationError([Problem("", "The run was canceled before all settings were read.")]) from None
 
     def log_start(self) -> None:
-        """Log what is evaluated, and which settings have no effect."""
         event, inputs, host = self.event, self.inputs, self.host
         if not self.github.calls.connected and event.name:
             why = "`GITHUB_REPOSITORY` or `GITHUB_API_URL` is not set"

@@ -90,7 +90,6 @@ class Gate:
 
     @property
     def calls_no_tool(self) -> bool:
-        """Return whether all traces are uploaded, and none has a call of a tool."""
         return all(trace.uploaded and not trace.has_calls for trace in self.traces)
 
     @property

@@ -159,8 +159,6 @@ def _thresholds(value: object) -> Mapping[str, object]:
 
 
 class Api:
-    """The endpoints over one store."""
-
     def __init__(self, store: Store, *, token: str | None, base_url: str) -> None:
         self._store, self._token, self._base_url = store, token, base_url
 
