@@ -336,7 +336,7 @@ def allowed_drops(say: Words, gate: GateFacts) -> Markdown:
     """Return what a drop means that blocks: `3.0 points are allowed, and each of the last results is higher`."""
     sentences = []
     for row in gate.thresholds.rows:
-        if row.drop and row.dropped and row.metric:
+        if row.drop and row.metric:
             results = len(gate.baseline.values(row.metric))
             last = say.when(results, "the last {results} results on {base}", results=results)
             last = last or say("the results on {base} that it was compared with")
