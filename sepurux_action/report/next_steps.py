@@ -22,7 +22,7 @@ NOTHING = Markdown("")
 
 def consequence(say: Words) -> list[Markdown]:
     report, one = say.report, len(say.report.gates) == 1
-    if report.problems and not report.gates:
+    if not report.gates:
         return [say.paragraph(say.bold(say("Blocked.")), say("Nothing was evaluated."))]
     if report.not_passed and one and not report.problems:
         return [_of_one(say, report.gates[0])]

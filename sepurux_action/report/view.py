@@ -174,35 +174,35 @@ class View:
     def linked(self) -> bool:
         return self.limits["sections"] > MANY_GATES
 
-    def failures(self, groups: Sequence[ClassifiedFailure]) -> Part[ClassifiedFailure]:
-        """Return the first groups of failures, the most severe one, and instead of the count of one more, this one."""
-        most = self.limits["failures"]
+    def failures(self, groups: Sequence[ClassifiedFailure], before: int = 0) -> Part[ClassifiedFailure]:
+        """Return the first groups of failures, the most severe one, and instead of the count of one more, this one.
+
+        They have steps as far as the limit goes, which also counts the groups shown `before`.
+        """
+        most, steps = self.limits["failures"], max(0, self.limits["steps"] - before)
         if not most:
             return Part((), len(groups))
         worst = min(groups, key=lambda each: severity_rank(each.severity), default=None)
         others = [each for each in groups[most:] if each is worst or len(groups) == most + 1]
         shown = [*groups[:most], *others]
-        return Part(_with_steps(shown, self.limits["steps"]), len(groups) - len(shown))
+        without_steps = (replace(each, steps=()) for each in shown[steps:])
+        return Part([*shown[:steps], *without_steps], len(groups) - len(shown))
 
     def what_failed(self, gate: GateFacts) -> Sequence[Section]:
         """Return the failures of a gate by where they come from, with what else it misses in the first or last one."""
         found, own = gate.found, [each for each in gate.found.failures if self.gates_with(gate, each)[0] == gate.name]
         by_origin = grouped(own, lambda each: Origin.ALL if found.new is None else Origin.of(each))
         alone = found.scenarios and self.place == "comment"  # scenarios without a failure
-        lacking = dict[Origin, Sequence[str]]()
-        if gate.thresholds.also_lacking:
-            whole = not by_origin or Origin.ALL in by_origin
-            lacking[Origin.ALL if whole else Origin.LACKING] = gate.thresholds.also_lacking
-        if not by_origin and (found.below or alone):
-            by_origin[Origin.ALL] = []
-        sections, low, steps = list[Section](), self.first(found.below, "scenarios").shown, self.limits["steps"]
-        for origin in (each for each in Origin if each in by_origin or each in lacking):
-            every, most = by_origin.get(origin, []), self.limits["failures"]
-            if most and len(every) == most + 1:  # a count of one takes as much room as this one
-                most += 1
-            failures = Part(_with_steps(every[:most], steps), len(every[most:]))
-            sections.append(Section(origin, low, failures, self.first(lacking.get(origin, ()), "tools")))
-            low, steps = (), max(0, steps - len(failures.shown))
+        lacking, last = gate.thresholds.also_lacking, Origin.LACKING
+        if not by_origin or Origin.ALL in by_origin:
+            last = Origin.ALL
+        if lacking or (not by_origin and (found.below or alone)):
+            by_origin.setdefault(last, [])
+        sections, low, before = list[Section](), self.first(found.below, "scenarios").shown, 0
+        for origin in (each for each in Origin if each in by_origin):
+            failures = self.failures(by_origin[origin], before)
+            sections.append(Section(origin, low, failures, self.first(lacking if origin is last else (), "tools")))
+            low, before = (), before + len(failures.shown)
         return sections
 
     @cached_property
@@ -305,7 +305,3 @@ def _other_numbers(gate: GateFacts) -> Sequence[str]:
     others = [each for each in metrics.METRICS if each not in named | shown]
     known = ((metric, gate.numbers.value(metric)) for metric in sorted(others, key=lambda each: not each.format.whole))
     return tuple(metric.named(value) for metric, value in known if value is not None)
-
-
-def _with_steps(failures: Sequence[ClassifiedFailure], most: int) -> Sequence[ClassifiedFailure]:
-    return [*failures[:most], *(replace(each, steps=()) for each in failures[most:])]
