@@ -171,13 +171,17 @@ def gate_columns(every: Iterable[GateFacts]) -> Table:
 # -- scenarios --------------------------------------------------------------------------------------------
 
 
+def scenario(of: Scenario, gate: GateFacts) -> Markdown:
+    """Return the name of a scenario, which links its run."""
+    name, page = code(of.name) or Markdown("no name"), gate.found.page(of)
+    return link_to_run(name, page) if page else name
+
+
 def worse_scenarios(scenarios: Iterable[Scenario], gate: GateFacts) -> Table:
     rows, found = [], gate.found
     for each in scenarios:
-        name, page = code(each.name) or Markdown("no name"), found.pages.get(each.name)
-        if page:
-            name = link_to_run(name, page)
-        rows.append((Markdown(f"❌{NBSP}{name}"), found.rate(each.rate), found.rate_on_base(each)))
+        name = Markdown(f"❌{NBSP}{scenario(each, gate)}")
+        rows.append((name, found.rate(each.rate), found.rate_on_base(each)))
     return Table("<>>", rows, ("Scenario", "Result", base(gate.context.base_ref)))
 
 

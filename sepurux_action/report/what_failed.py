@@ -1,7 +1,7 @@
 """What failed in a gate, as further calls found it: groups of failures, scenarios, and mutation categories."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -117,24 +117,21 @@ class Found:
         return f"in {of_all}"
 
     @cached_property
-    def _kinds(self) -> Sequence[tuple[str, AbstractSet[object]]]:
-        scenarios = self.failed_scenarios if self.in_scenarios else ()
-        return [(each.name, {group.kind for group in groups(each.failures)}) for each in scenarios]
+    def _kinds(self) -> Sequence[tuple[Scenario, AbstractSet[object]]]:
+        return [(each, {group.kind for group in groups(each.failures)}) for each in self.failed_scenarios]
 
-    def scenarios_with(self, group: ClassifiedFailure) -> Sequence[str]:
-        """Return the names of the scenarios with failures of a group, the worst first; () if they are not known."""
-        if group.scenario:
-            return (group.scenario,)
-        kind = group.kind
-        return [name for name, kinds in self._kinds if kind in kinds]
+    def scenarios_with(self, group: ClassifiedFailure) -> Sequence[Scenario]:
+        """Return the scenarios with failures of a group, the worst first; () if they are not known."""
+        known = [each for each, kinds in self._kinds if group.kind in kinds]
+        if group.scenario:  # an earlier run may have kept its name alone
+            return known or [Scenario(group.scenario, ())]
+        return known if self.in_scenarios else []
 
     def page(self, scenario: Scenario) -> Dashboard | None:
-        """Return the page of a scenario's run at Sepurux: of several recordings the worst one's."""
+        """Return the page of a scenario's run at Sepurux: of several recordings the worst one's; None if unknown."""
+        if not scenario.recordings:
+            return None
         return self.context.dashboard(worst_of(scenario.recordings).ci_run.dashboard_url)
-
-    @cached_property
-    def pages(self) -> Mapping[str, Dashboard | None]:
-        return {each.name: self.page(each) for each in self.read.scenarios}
 
     @cached_property
     def below(self) -> tuple[Scenario, ...]:

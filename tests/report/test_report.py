@@ -81,14 +81,14 @@ def test_fewer_scenarios_than_on_the_base_are_a_row_and_no_threshold_of_their_ow
         (Reading(), "", ""),
     ],
 )
-def test_what_failed_names_scenarios_if_their_number_is_known(count: float | Reading, problem: str, said: str) -> None:
-    failures = a_failure(), a_failure(trace_id="t", count=2)
-    failed = [a_scenario("", FAILING, run_id=str(n), failures=failures) for n in range(2)]
+def test_what_failed_links_scenarios_if_their_number_is_known(count: float | Reading, problem: str, said: str) -> None:
+    failures, urls = (a_failure(), a_failure(trace_id="t", count=2)), ("https://x.dev/0", "https://x.dev/1")
+    failed = [a_scenario("refund", replace(FAILING, dashboard_url=url), failures=failures) for url in urls]
     found = WhatFailed(scenarios=(*failed, a_scenario("2", problem=problem)), failures=failures)
     run, of_campaign = a_run(run_with(FAILING, scenarios=count)), a_gate(traces=(OF_CAMPAIGN,))
-    (gate,) = a_report(run, found=found, gate=of_campaign).gates
-    (group,) = gate.found.failures
-    assert (gate.found.in_scenarios, list(gate.found.scenarios_with(group))) == (said, ["0", "1"] if said else [])
+    report = a_report(run, found=found, gate=of_campaign)
+    where = " in {} and {},".format(*(f"[`refund`]({url}) on `x.dev`" for url in urls))  # of one name, two runs
+    assert (report.gates[0].found.in_scenarios, where in render_summary(report)) == (said, bool(said))
 
 
 def test_categories_that_are_not_reported_are_not_called_missing() -> None:
