@@ -23,30 +23,29 @@ NOTHING = Markdown("")
 def consequence(say: Words) -> list[Markdown]:
     report, one = say.report, len(say.report.gates) == 1
     if not report.gates:
-        return [say.paragraph(say.bold(say("Blocked.")), say("Nothing was evaluated."))]
+        return [say.paragraph(say.bold("Blocked."), say("Nothing was evaluated."))]
     if report.not_passed and one and not report.problems:
         return [_of_one(say, report.gates[0])]
     if report.acting:
         return list(_of_several(say))
     if not report.not_passed:
         return []
-    approved = ((gate, gate.approval.approved_by) for gate in report.not_passed if gate.approval)
     who = [
-        say("{who} approved {gate}.", who=say.listed(people, "and"), gate=say.code(gate.name))
-        for gate, people in approved
-        if people
+        say("{who} approved {gate}.", who=say.listed(gate.approval.approved_by, "and"), gate=say.code(gate.name))
+        for gate in report.not_passed
+        if gate.approval
     ]
-    return [say.paragraph(say.bold(say("Not blocking.")), *who)]
+    return [say.paragraph(say.bold("Not blocking."), *who)]
 
 
 def _of_one(say: Words, gate: GateFacts) -> Markdown:
     if not gate.blocks:
         return what_follows(say, gate)
     if gate.needs_approval:
-        return say.paragraph(say.bold(say("Needs an approval.")), what_follows(say, gate), restart(say, gate))
+        return say.paragraph(say.bold("Needs an approval."), what_follows(say, gate), restart(say, gate))
     unreached = gate.decision is Decision.ERROR and gate.rule is Rule.NOT_POLLED and not gate.is_suspect
     not_by_agent = say.when(unreached, ", but not by your agent")
-    return say.paragraph(say.bold(say("Blocked{but}.", but=not_by_agent)), _what_to_do(say, gate))
+    return say.paragraph(say.bold("Blocked{but}.", but=not_by_agent), _what_to_do(say, gate))
 
 
 def _what_to_do(say: Words, gate: GateFacts, whose: str = "the") -> Markdown:
@@ -73,29 +72,26 @@ def _of_several(say: Words) -> Iterator[Markdown]:
         where, blocked_by, ended = say("the inputs"), NOTHING, say(" failed too")
         if say.context.policy_path:
             where = say("the policy on {branch}", branch=say.policy_branch)
-        correct = "Correct these lines of {file}; below is the result under {where}."
-        yield say.paragraph(
-            say.bold(say("Blocked.")), say(correct, file=say.code(report.problems[0].file), where=where)
-        )
+        correct, file = "Correct these lines of {file}; below is the result under {where}.", report.problems[0].file
+        yield say.paragraph(say.bold("Blocked."), say(correct, file=say.code(file), where=where))
     for gates in alike.shown:
         what_to_do = _of_alike(say, gates) if gates[1:] else _what_to_do(say, gates[0], "its")
-        blocked = say("{by}{gates}{ended}.", by=blocked_by, gates=say.gates(gates, names), ended=ended)
-        yield say.paragraph(say.bold(blocked), what_to_do)
+        blocked = say.bold("{by}{gates}{ended}.", by=blocked_by, gates=say.gates(gates, names), ended=ended)
+        yield say.paragraph(blocked, what_to_do)
     for gates in approvals.shown:
         need = number_format.agree(len(gates), "{gates} needs an approval.", "{gates} need an approval.")
-        needs = say.bold(say(need, gates=say.gates(gates, names)))
-        yield say.paragraph(needs, approvers(say, gates))
+        yield say.paragraph(say.bold(need, gates=say.gates(gates, names)), approvers(say, gates))
     for gates in undecided.shown:
         state = ending(say, gates[0])
         if not report.problems and headline(gates[0]):
             state = say(": {what}", what=say.prose(headline(gates[0])))
         elif gates[1:]:
             state = say(": {word}", word=gates[0].state.word)
-        blocked = say("{by}{gates}{state}.", by=blocked_by, gates=say.gates(gates, names), state=state)
-        yield say.paragraph(say.bold(blocked), remedy(say, *gates))
+        blocked = say.bold("{by}{gates}{state}.", by=blocked_by, gates=say.gates(gates, names), state=state)
+        yield say.paragraph(blocked, remedy(say, *gates))
     if more := alike.more + approvals.more + undecided.more:
         reasons = number_format.pluralize(more, "other reason")
-        yield say.paragraph(say.bold(say("More gates block")), say("for {reasons}.", reasons=reasons))
+        yield say.paragraph(say.bold("More gates block"), say("for {reasons}.", reasons=reasons))
 
 
 def _alike(say: Words) -> Sequence[Sequence[GateFacts]]:
@@ -143,15 +139,14 @@ def why(say: Words, gate: GateFacts) -> Markdown:
 
 def _not_blocking(say: Words, gate: GateFacts) -> Markdown:
     because = _explanation(say, gate) if gate.failed else remedy(say, gate)
-    if gate.approval and gate.approval.approved:
-        who = say.listed(gate.approval.approved_by, "and")
-        approved = say.bold(say("Approved by {who}.", who=who))
+    if gate.approval:
+        approved = say.bold("Approved by {who}.", who=say.listed(gate.approval.approved_by, "and"))
         attempts = evidence(say, gate) if explained_by_failures(gate) else NOTHING
         return say.paragraph(approved, say("The failure does not block."), because, attempts)
-    setting = say.paragraph(say.bold(say("Not blocking")), say("({setting}).", setting=say.code(gate.effect)))
+    not_blocking, setting = say.bold("Not blocking"), say("({setting}).", setting=say.code(gate.effect))
     would = say.when(gate.would_block and gate.failed, "With {stage} this would block.", stage=say.code("hard"))
     to_do = fix(say, gate, "the") if gate.failed else NOTHING
-    return say.paragraph(setting, would, because, to_do)
+    return say.paragraph(not_blocking, setting, would, because, to_do)
 
 
 def _explanation(say: Words, gate: GateFacts) -> Markdown:

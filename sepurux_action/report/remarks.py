@@ -151,8 +151,8 @@ def fixed_failures(say: Words, gate: GateFacts) -> Markdown:
 
 def kind_of_failure(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdown:
     severity = json_reader.shorten(json_reader.printable(failure.severity), MAX_SEVERITY_LENGTH)
-    severity = say.bold(say.value(severity or "no severity"))
-    return Markdown(f"{severity} {type_of_failure(say, gate, failure)}")
+    what = type_of_failure(say, gate, failure)
+    return say.paragraph(say.bold("{severity}", severity=severity or "no severity"), what)
 
 
 def type_of_failure(say: Words, gate: GateFacts, failure: ClassifiedFailure, *, named: bool = True) -> Markdown:

@@ -53,8 +53,8 @@ class Words:
     def code(self, name: str) -> Markdown:
         return self.value(name)
 
-    def bold(self, sentence: Markdown) -> Markdown:
-        return sentence
+    def bold(self, sentence: str, **values: object) -> Markdown:
+        return self(sentence, **values)
 
     def link(self, label: str, url: str) -> Markdown:  # noqa: ARG002 - for Markdown
         return Markdown(label)
@@ -138,8 +138,8 @@ class MarkdownWords(Words):
     def code(self, name: str) -> Markdown:
         return markdown.code(name)
 
-    def bold(self, sentence: Markdown) -> Markdown:
-        return markdown.strong(sentence)
+    def bold(self, sentence: str, **values: object) -> Markdown:
+        return markdown.strong(self(sentence, **values))
 
     def link(self, label: str, url: str) -> Markdown:
         return markdown.link(Markdown(label), url)
