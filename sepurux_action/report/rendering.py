@@ -12,7 +12,7 @@ from sepurux_action.config.policy import Change
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.metrics import BY_OPTION, RATE
 from sepurux_action.report import markdown, next_steps, remarks, sentences, tables, view
-from sepurux_action.report.brief import PROMPT, brief_json
+from sepurux_action.report.brief import brief_json
 from sepurux_action.report.context import SHORT_SHA, Context
 from sepurux_action.report.markdown import Markdown, code, finish
 from sepurux_action.report.report import Report
@@ -140,7 +140,6 @@ def _environment(templates: Path, *, as_markdown: bool) -> jinja2.Environment:
         "remarks": remarks,
         "sentences": sentences,
         "indent": Markdown("  "),
-        "prompt": Markdown(PROMPT),
         "nbsp": Markdown(markdown.NBSP),
         "tables": tables,
         "docs": Markdown(DOCS),
