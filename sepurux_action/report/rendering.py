@@ -179,8 +179,6 @@ _FILTERS: dict[str, Callable[..., object]] = {
     "percent": number_format.percent,
     "unescaped": Markdown,
     # of Markdown
-    "base": tables.base,
-    "chart": tables.chart,
     "state": state_of,
     "code": code,
     "code_block": markdown.code_block,
@@ -188,11 +186,9 @@ _FILTERS: dict[str, Callable[..., object]] = {
     "link": markdown.link,
     "steps_block": markdown.steps_block,
     "strong": markdown.strong,
-    "table": tables.as_markdown,
     "text": markdown.escaped,
     "values": _values,
     # of a plain text
-    "columns": tables.as_columns,
     "groups": groups,
     "ljust": lambda text, width: Markdown(json_reader.printable(text).ljust(width)),
 }
