@@ -136,10 +136,8 @@ class Found:
     @cached_property
     def below(self) -> tuple[Scenario, ...]:
         """Return the scenarios whose pass rate is below `min_scenario_pass_rate`, the lowest first."""
-        limit = self.result.gate.limits.get(metrics.LOWEST_SCENARIO.threshold)
-        rates = [(each.rate, each) for each in self.read.scenarios or self.result.scenarios]
-        low = [(rate, each) for rate, each in rates if rate is not None and limit is not None and rate < limit]
-        return tuple(each for _, each in sorted(low, key=itemgetter(0)))
+        low = (each for each in self.read.scenarios or self.result.scenarios if each.low)
+        return tuple(sorted(low, key=lambda each: each.rate or 0))
 
     @cached_property
     def scenarios(self) -> tuple[Scenario, ...]:
