@@ -88,7 +88,7 @@ def _rendered(report: Report, place: str, fullest: view.Limits, size: Callable[[
         fenced = brief(limits["brief"])
         if fenced:
             fenced = markdown.fence(fenced, "json")
-        return finish(_render(view.View(report=report, place=place, limits=limits, brief=fenced), f"{place}.md.j2"))
+        return finish(_render(view.View(report=report, place=place, limits=limits, brief=fenced), "report.md.j2"))
 
     try:
         texts = (text for room in rooms for text in map(render, view.shorter(fullest)) if size(text) <= room)
