@@ -126,7 +126,7 @@ class View:
     report: Report
     place: str
     limits: Limits
-    brief: str = ""  # the prompt for agents; '' to leave it out
+    brief: str = ""  # JSON for agents; '' to leave it out
 
     def first(self, items: Sequence[T], limit: str) -> Part[T]:
         most = self.limits[limit]
