@@ -178,10 +178,12 @@ def worse_scenarios(scenarios: Iterable[Scenario], gate: GateFacts) -> Markdown:
 def worse_columns(scenarios: Iterable[Scenario], gate: GateFacts) -> list[Markdown]:
     """Return the scenarios that got worse and are not listed with their failures."""
     found, heading = gate.found, base_heading(gate.context.base_ref)
-    listed = {each.name for each in found.scenarios}
-    others = [each for each in scenarios if each.name not in listed]
-    rows = [(f"{State.FAILED.mark} {each.name}", found.rate(each.rate), found.rate_on_base(each)) for each in others]
-    return _columns(("<", ">6", "<"), [(name, rate, f"{heading}: {on_base}") for name, rate, on_base in rows])
+    rows = [
+        (f"{State.FAILED.mark} {each.name}", found.rate(each.rate), f"{heading}: {found.rate_on_base(each)}")
+        for each in scenarios
+        if each not in found.scenarios
+    ]
+    return _columns(("<", ">6", "<"), rows)
 
 
 def scenario_columns(scenarios: Iterable[Scenario], gate: GateFacts) -> list[Markdown]:
