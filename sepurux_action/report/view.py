@@ -252,13 +252,12 @@ class View:
 
         A comment on several gates has none.
         """
-        here = [row for row in history(gate) if not row.base]
-        base = [row for row in history(gate) if row.base]
+        if self.place == "comment" and len(self.report.gates) > 1:
+            return Part((), 0)
+        rows, most = history(gate), self.limits["history"] + 1  # this commit, too
+        here, base = [row for row in rows if not row.base], [row for row in rows if row.base]
         if self.place != "summary":
             base = base[-1:]
-        if len(here) + len(base) <= 1 or (self.place == "comment" and len(self.report.gates) > 1):
-            return Part((), 0)
-        most = self.limits["history"] + 1  # this commit, too
         return Part([*here[:most], *base], len(here[most:]))
 
     def other_numbers(self, gate: GateFacts) -> Sequence[str]:
