@@ -147,7 +147,7 @@ def brief(report: Report) -> dict[str, Any]:
 
 
 def _limited(value: Any, name: str, *, from_fork: bool) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the value of a field without what is empty, with texts of a limited length, and whole numbers."""
+    """Return the value of a field without what is empty, and with texts of a limited length."""
     match value:
         case dict():
             fields = {key: _limited(each, key, from_fork=from_fork) for key, each in value.items()}
@@ -161,8 +161,6 @@ def _limited(value: Any, name: str, *, from_fork: bool) -> Any:  # noqa: ANN401 
             if too_long or (from_fork and name in _LEFT_OUT_FOR_FORKS):
                 return ""
             return _name(value, from_fork=from_fork and name in _NAMES_OF_TRACES, longest=longest)
-        case float():
-            return whole(value)
     return value
 
 
@@ -174,11 +172,6 @@ def _name(text: str, *, from_fork: bool, longest: int = MAX_NAME_LENGTH) -> str:
             return ""
         return name
     return json_reader.shorten(name, longest)
-
-
-def whole(value: float) -> float:
-    """Return a whole number as an integer: `1`, not `1.0`."""
-    return int(value) if value == int(value) else value
 
 
 def brief_json(report: Report, most_bytes: int) -> str:

@@ -153,11 +153,11 @@ class Found:
     @property
     def scenarios_passed(self) -> str:
         """Return how many of several scenarios passed, `10 of 12 scenarios passed`, '' if their number is not known."""
-        count, every = self.count, self.read.scenarios
-        if not self.scenarios or count is None or count != len(every):
+        every = self.read.scenarios
+        if not self.scenarios or self.count != len(every):
             return ""
         passed = sum(each.read and state_of(each) is State.PASSED for each in every)
-        return f"{passed} of {number_format.pluralize(count, 'scenario')} passed"
+        return f"{passed} of {number_format.pluralize(len(every), 'scenario')} passed"
 
     def why_undecided(self, scenario: Scenario) -> tuple[str, str]:
         """Return why a scenario has no decision or no failure, and what to do; both '' if the gate's reason says it."""
