@@ -186,13 +186,13 @@ def brief_json(report: Report, most_bytes: int) -> str:
     every, comment = brief(of_traces), View(report=report, place="comment", limits=COMMENT_LIMITS)
     sections = [section for gate in of_traces.gates for section in comment.what_failed(gate)]
     shown = {failure.kind for section in sections for failure in section.failures.shown}
-    in_comment = {
+    hidden = {
         (at, "failures", index)
         for at, gate in enumerate(of_traces.gates)
         for index, each in enumerate(gate.found.failures)
-        if each.kind in shown
+        if each.kind not in shown
     }
-    cuts = sorted(_cuts(every["gates"]), key=lambda cut: "failures" in cut and cut[:3] not in in_comment, reverse=True)
+    cuts = sorted(_cuts(every["gates"]), key=lambda cut: cut[:3] not in hidden)
     fewest = bisect_left(range(len(cuts) + 1), 1, key=lambda number: len(_without(every, cuts[:number])) <= most_bytes)
     return "" if fewest > len(cuts) else _without(every, cuts[:fewest])
 
