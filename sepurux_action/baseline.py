@@ -18,7 +18,7 @@ from sepurux_action.common.codec import sign
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.base_results import BaseResult, BaseScenario, Results, ScenarioOnBase
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.drops import Baseline, BaselineResult
+from sepurux_action.evaluation.drops import Baseline
 from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase, merge_failures
 from sepurux_action.evaluation.metrics import UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import PreviousResult, published_numbers
@@ -69,12 +69,10 @@ def baseline_of(step: Step, gate: Gate) -> Baseline | None:
     """Return the results that a gate's numbers are compared with, None if they could not be read."""
     if step.event.name or not step.settings.baseline_dir:
         return step.github.subject.baseline(gate)
-    passed = (each for each in step.kept or () if each.decision is Decision.PASS)
-    results = (
-        PreviousResult(decision=each.decision, stage=gate.stage, numbers=each.numbers)
-        for each in find_results(passed, gate, "", NO_COMMIT)
+    passed = find_results((each for each in step.kept or () if each.decision is Decision.PASS), gate, "", NO_COMMIT)
+    return Baseline(
+        tuple(PreviousResult(decision=each.decision, stage=gate.stage, numbers=each.numbers) for each in passed)
     )
-    return Baseline(tuple(BaselineResult(commit="", url="", result=each) for each in results))
 
 
 def find_results(results: Iterable[BaseResult], gate: Gate, branch: str, commits: Collection[str]) -> Results:

@@ -21,6 +21,7 @@ from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.drops import Baseline
 from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.metrics import METRICS, PUBLISHED, Metric
+from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.report.brief import METRIC, Brief, brief
 from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.outputs import conclusion, run_ids
@@ -142,10 +143,10 @@ class _Evaluation(Shape):
 
 
 class _PastResult(Shape):
-    more = _numbers(PUBLISHED, lambda past, metric: past.result.value(metric))
+    more = _numbers(PUBLISHED, PreviousResult.value)
     commit: Annotated[str, "SHA of the commit."]
-    decision: Annotated[Decision, "The decision.", of("result.decision")]
-    enforcement: Annotated[Stage, "The stage that applied.", of("result.stage")]
+    decision: Annotated[Decision, "The decision."]
+    enforcement: Annotated[Stage, "The stage that applied.", of("stage")]
 
 
 class _BaselineResult(_PastResult):
