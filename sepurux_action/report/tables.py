@@ -205,12 +205,12 @@ def scenario_columns(scenarios: Iterable[Scenario], gate: GateFacts) -> list[Mar
 
 
 class Past(NamedTuple):
-    """The result of one commit. `here`: the evaluated one; `base`: one of the base, or without a commit the medians."""
+    """The result of one commit. `here`: the evaluated one. `base`: the number of results of the base that it is of."""
 
     commit: str
     result: PreviousResult
     here: bool = False
-    base: bool = False
+    base: int = 0
 
     @property
     def rate(self) -> float | None:
@@ -228,11 +228,11 @@ def history(gate: GateFacts) -> list[Past]:
     results = gate.baseline.results
     rows = [Past(gate.context.commit, summarize(gate), here=True)]
     rows += [Past(each.commit, each) for each in reversed(earlier(gate))]
-    rows += [Past(each.commit, each, base=True) for each in results]
+    rows += [Past(each.commit, each, base=1) for each in results]
     if len(results) > 1:
         medians = ((metric.name, gate.baseline.median(metric)) for metric in LISTED)
         numbers = {name: median for name, median in medians if median is not None}
-        rows.append(Past("", replace(results[0], numbers=numbers), base=True))
+        rows.append(Past("", replace(results[0], numbers=numbers), base=len(results)))
     return rows if gate.detailed and rows[1:] else []
 
 
@@ -246,13 +246,15 @@ def commits(rows: Iterable[Past], gate: GateFacts) -> Markdown:
 
 def _commit(row: Past, gate: GateFacts) -> Markdown:
     branch, symbol = base(gate.context.base_ref), BY_DECISION[row.result.decision].symbol
-    if row.base and not row.commit:
-        return Markdown(f"{branch}, median of {len(gate.baseline.results)}")
+    if row.base > 1:
+        return Markdown(f"{branch}, median of {row.base}")
     name = code(row.commit[:SHORT_SHA])
     if row.here:
         return Markdown(f"{symbol}{NBSP}{strong(name)}")
     name = link(name, gate.context.page(f"/commit/{row.commit[:LINKED_SHA]}"))
-    if row.base and gate.context.base_ref:
+    if not row.commit:  # on a command line
+        name = branch
+    elif row.base and gate.context.base_ref:
         name = Markdown(f"{branch} {name}")
     return Markdown(f"{symbol}{NBSP}{name}")
 

@@ -8,7 +8,7 @@ from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.drops import Base
+from sepurux_action.evaluation.drops import Base, Baseline
 from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase
 from sepurux_action.evaluation.result import GateResult, RecordedFail
@@ -74,12 +74,7 @@ def test_fewer_scenarios_than_on_the_base_are_a_row_and_no_threshold_of_their_ow
 
 @pytest.mark.parametrize(
     ("count", "problem", "said"),
-    [
-        (40, "", "in 2 of 40 scenarios"),
-        (40, "not read", "in at least 2 of 40 scenarios"),
-        (2, "", ""),
-        (Reading(), "", ""),
-    ],
+    [(40, "", "in 2 of 40 scenarios"), (40, "x", "in at least 2 of 40 scenarios"), (2, "", ""), (Reading(), "", "")],
 )
 def test_what_failed_links_scenarios_if_their_number_is_known(count: float | Reading, problem: str, said: str) -> None:
     failures, urls = (a_failure(), a_failure(trace_id="t", count=2)), ("https://x.dev/0", "https://x.dev/1")
@@ -248,6 +243,11 @@ def test_the_history_of_a_gate_goes_by_its_name_and_a_commit_whose_address_is_un
         assert len(history(report.gates[0])) == rows
         assert "](/" not in render_comment(report, "")
         assert ("| ❌\u00a0`aaaaaaa` |" in render_comment(report, "")) is bool(rows)
+
+
+def test_only_one_row_is_the_median_if_the_commits_of_the_base_are_not_known() -> None:
+    shown = render_summary(a_report(baselines={"refunds": Baseline((a_past_result(),) * 3)}))
+    assert (shown.count("\n| before, median of 3 |"), shown.count("\n| ✅\u00a0before |")) == (1, 3)
 
 
 @pytest.mark.parametrize(
