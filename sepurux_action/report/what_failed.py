@@ -49,10 +49,8 @@ class Found:
     @property
     def new(self) -> int | None:
         """Return the number of failures that no result of the base has, None if none was compared."""
-        compared = [each for each in self.failures if each.on_base]
-        if not compared and not any(each.base.results for each in self.read.scenarios):
-            return None
-        return sum(each.is_new for each in compared)
+        compared = any(each.base.results for each in self.read.scenarios) or any(each.on_base for each in self.failures)
+        return sum(each.is_new for each in self.failures) if compared else None
 
     @property
     def by_sandbox(self) -> bool:
@@ -122,7 +120,8 @@ class Found:
 
     def scenarios_with(self, group: ClassifiedFailure) -> Sequence[Scenario]:
         """Return the scenarios with failures of a group, the worst first; () if they are not known."""
-        known = [each for each, kinds in self._kinds if group.kind in kinds]
+        kind = group.kind
+        known = [each for each, kinds in self._kinds if kind in kinds]
         if group.scenario:  # an earlier run may have kept its name alone
             return known or [Scenario(group.scenario, ())]
         return known if self.in_scenarios else []
@@ -201,11 +200,10 @@ class Found:
         None if `min_scenario_pass_rate` is set, which would say so.
         """
         limits = self.result.gate.limits
-        limit = limits.get(metrics.PASS_RATE.threshold)
         rates = sorted((rate, each.name) for each in self.read.scenarios if (rate := each.rate) is not None)
         if self.result.decision is not Decision.PASS or metrics.LOWEST_SCENARIO.threshold in limits:
             return None
-        if limit is None or len(rates) <= 1 or rates[0][0] >= limit:
+        if len(rates) <= 1 or rates[0][0] >= limits.get(metrics.PASS_RATE.threshold, 0):
             return None
         rate, name = rates[0]
         return name, self.rate(rate)
