@@ -214,8 +214,8 @@ def remedy(say: Words, gate: GateFacts, *others: GateFacts) -> Markdown:
     """Return what happened and what to do, for gates without a result for the same reason."""
     cause, allow = not_allowed(gate), say.code("on_undecided: allow")
     blocks = say.when(cause, "{allow} does not apply, because {cause}.", allow=allow, cause=cause)
-    linked = not say.as_markdown or not gate.dashboard or "Sepurux run" in gate.hint or others
-    see = say.when(not linked, "See the {run}.", run=say.run(gate))
+    linked = others or "Sepurux run" in gate.hint  # in the table, or by the hint
+    see = say.when(say.as_markdown and gate.dashboard and not linked, "See the {run}.", run=say.run(gate))
     return say.paragraph(say.prose(what_happened(gate), gate), say.prose(gate.hint, gate), blocks, see)
 
 
@@ -231,8 +231,7 @@ def what_happened(gate: GateFacts) -> str:
 
 def not_allowed(gate: GateFacts) -> str:
     """Return why `on_undecided: allow` does not apply to a gate without a result, '' if it does or is not set."""
-    allows = gate.gate.on_undecided is OnUndecided.ALLOW and not gate.invalid_policy
-    if not (gate.decision.is_undecided and gate.blocks and allows):
+    if gate.gate.on_undecided is not OnUndecided.ALLOW or gate.invalid_policy or not gate.blocks:
         return ""
     if gate.short:
         return "the step was canceled"
@@ -284,8 +283,7 @@ def fix(say: Words, gate: GateFacts, whose: str) -> Markdown:
         record = say("Record the traces of this commit, fix what still fails, and push.")
         return say.paragraph(record, lacking, evidence(say, gate))
     if gate.recorded and not gate.recorded.run and gate.dashboard and not gate.thresholds.dropped:
-        look = "What failed is in the {run}: fix it{push}."
-        return say(look, run=say.run(gate))
+        return say("What failed is in the {run}: fix it{push}.", run=say.run(gate))
     if unnamed := without_failures(say, gate):
         return unnamed
     return say.paragraph(allowed_drops(say, gate), _what_to_fix(say, gate, whose), lacking, evidence(say, gate))
