@@ -232,14 +232,12 @@ def _to_keep(scenario: Scenario, first: Scenario | None, gate: Gate) -> BaseScen
     both = [*filter(None, (first, scenario))]
     rates = [each.rate for each in both if each.rate is not None]
     unsafe = (value for each in both if (value := each.value(UNSAFE_ATTEMPTS)) is not None)
-    complete = all(each.complete for each in both)
-    keys = {failure.key for each in both for failure in each.failures}
+    keys = tuple(sorted({failure.key for each in both for failure in each.failures}))
     return BaseScenario(
         name=scenario.key,
         recordings=len(scenario.recordings),
         pass_rate=fmean(rates) if len(rates) == len(both) else None,
         unsafe_attempts=max(unsafe, default=None),
-        complete=complete,
-        failures=tuple(sorted(keys)) if complete else (),
+        failures=keys if all(each.complete for each in both) else None,
         steps=steps_of(_events_of(max(scenario.recordings, key=_worst_first), gate)),
     )
