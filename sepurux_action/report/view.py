@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
-from itertools import accumulate, groupby
+from itertools import groupby
 from operator import itemgetter
 from typing import Generic, NamedTuple, Self
 
@@ -55,47 +55,33 @@ MANY_GATES = 8  # with more gates, only those that did not pass have a row
 MANY_GATES_CHARACTERS = 8_000  # of a comment on many gates, unless more than MANY_GATES need someone to act
 
 
-# How many items a report shows. Of each gate: groups of `failures` (or of each scenario) and of those with `steps`,
-# `scenarios`, `tools`, and commits of the `history`. Of the whole report: `gates` of the table and in sentences,
-# `sections` about one gate, gates with `details`, `changes` of the policy, `notes`, `problems`, and bytes of the
-# `brief`.
-COMMENT_LIMITS: Limits = {
-    "failures": 3,
-    "steps": 3,
-    "scenarios": 8,
-    "tools": 5,
-    "history": 20,
-    "gates": 1_000,
-    "sections": 1_000,
-    "details": 8,
-    "changes": 8,
-    "notes": 20,
-    "problems": 50,
-    "brief": 2_000,
+# How many items a report shows: in a comment, in a summary, and then at most in each of four versions, which first have
+# shorter lists, then no details, short lists of what title and alert do not say, and no sections of single gates. Of
+# each gate, these are groups of `failures` (or of each scenario) and of those with `steps`, `scenarios`, `tools`, and
+# commits of the `history`. Of the whole report, `gates` of the table and in sentences, `sections` about one gate, gates
+# with `details`, `changes` of the policy, `notes`, `problems`, and bytes of the `brief`.
+_LIMITS = {
+    "failures": (3, 1_000, 20, 3, 1, 0),
+    "steps": (3, 1_000, 20, 3, 0, 0),
+    "scenarios": (8, 100, 50, 20, 3, 0),
+    "tools": (5, 100, 20, 5, 3, 0),
+    "history": (20, 20, 5, 3, 3, 3),
+    "gates": (1_000, 1_000, 1_000, 1_000, 50, 10),
+    "sections": (1_000, 1_000, 1_000, 1_000, 8, 0),
+    "details": (8, 300, 8, 0, 0, 0),
+    "changes": (8, 1_000, 50, 8, 8, 1),
+    "notes": (20, 1_000, 20, 0, 0, 0),
+    "problems": (50, 1_000, 1_000, 1_000, 20, 3),
+    "brief": (2_000, 0, 2_000, 2_000, 0, 0),
 }
-SUMMARY_LIMITS: Limits = {
-    **dict.fromkeys(COMMENT_LIMITS, 1_000),
-    "scenarios": 100,
-    "tools": 100,
-    "history": 20,
-    "details": 300,
-    "brief": 0,
-}
-# Each step lowers these limits, and keeps those of the steps before: shorter lists, no details, short lists of what the
-# title and the alert do not say, and no sections of single gates.
-STEPS: tuple[Limits, ...] = (
-    {"failures": 20, "scenarios": 50, "tools": 20, "notes": 20, "history": 5, "changes": 50, "details": 8, "steps": 20},
-    {"failures": 3, "scenarios": 20, "tools": 5, "history": 3, "changes": 8, "steps": 3, "details": 0, "notes": 0},
-    {"failures": 1, "scenarios": 3, "tools": 3, "steps": 0, "sections": 8, "gates": 50, "brief": 0, "problems": 20},
-    {"failures": 0, "scenarios": 0, "tools": 0, "sections": 0, "gates": 10, "changes": 1, "problems": 3},
-)
+_COLUMNS: Iterable[Limits] = (dict(zip(_LIMITS, each, strict=True)) for each in zip(*_LIMITS.values(), strict=True))
+COMMENT_LIMITS, SUMMARY_LIMITS, *_SHORTER = _COLUMNS
 
 
 def shorter(limits: Limits) -> Iterable[Limits]:
-    def lowered(limits: Limits, step: Limits) -> Limits:
-        return {name: min(most, step.get(name, most)) for name, most in limits.items()}
-
-    return (each for each, _ in groupby(accumulate(STEPS, lowered, initial=limits)))
+    """Return the limits, then those of each version that is shorter."""
+    lower = ({name: min(most, version[name]) for name, most in limits.items()} for version in _SHORTER)
+    return (each for each, _ in groupby([limits, *lower]))
 
 
 class Part(NamedTuple, Generic[T]):
