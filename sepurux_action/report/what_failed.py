@@ -1,6 +1,5 @@
 """What failed in a gate, as further calls found it: groups of failures, scenarios, and mutation categories."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -85,13 +84,10 @@ class Found:
     @property
     def mutations(self) -> Sequence[tuple[str, int | None]]:
         """Return the covered mutation categories with the number of failures under each, None if it is not known."""
-        counts = Counter[str]()
-        for failure in self.failures:
-            counts[failure.mutation] += failure.count
         names = [each.name for each in self.categories if each.covered]
         if self.unlisted or not (self.failures or self.result.numbers.value(metrics.FAILURES) == 0):
             return [(name, None) for name in names]
-        return [(name, counts[name]) for name in names]
+        return [(name, sum(each.count for each in self.failures if each.mutation == name)) for name in names]
 
     # -- scenarios --------------------------------------------------------------------------------------------------
 
