@@ -150,8 +150,10 @@ def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
     evaluated = dict(evaluation.evaluate())
     for gate in gates:
         found = evaluated[gate.name]
-        compared = compare_with_base(gate, found.what_failed, results_of(step, gate))
-        evaluated[gate.name] = replace(found, what_failed=compared)
+        results, once = results_of(step, gate), not found.evaluations
+        evaluated[gate.name] = replace(
+            found, what_failed=compare_with_base(gate, found.what_failed, results, once=once)
+        )
     return evaluated
 
 
@@ -204,7 +206,8 @@ def _note_on_scenarios(step: Step, gate: Gate, found: Evaluated) -> str:
     """Return why failures are not marked as new, '' if they are, or if there is nothing to mark."""
     if not gate.names_traces or found.recorded:
         return ""
-    unmarked = step.event.name and not step.settings.baseline_dir and found.what_failed.failures
+    failed = found.decision is Decision.FAIL or found.what_failed.failures
+    unmarked = step.event.name and not step.settings.baseline_dir and failed
     return NO_BASELINE_DIR if unmarked else step.kept_note
 
 

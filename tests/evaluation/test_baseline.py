@@ -137,6 +137,8 @@ def test_the_signature_is_the_one_of_docs_security() -> None:
         written(a_base_result()) + b" ",
         signed('"results":[]}', version=2),
         signed('"results":['),
+        signed(f'"results":{"[" * 100_000}'),
+        signed('"results":[{"gate":"g","campaign":"c","time":NaN,"decision":"pass"}]}'),
         signed('"results":[{"gate":"g","campaign":"c","time":1,"decision":"maybe"}]}'),
         signed('"results":[{"gate":"g","campaign":"c","time":1,"decision":"pass","another":1}]}'),
     ],
@@ -261,6 +263,8 @@ def test_new_known_and_fixed_are_disjoint_and_equal_a_count_by_hand(
     enough = len(having) >= 3 and all(recordings >= each.recordings for each in having)
     results = tuple(replace(base(), scenarios=(each,)) for each in base_scenarios)
     compared = compare_with_base(gate, found(gate, *runs), results)
+    twice = compare_with_base(gate, found(gate, *runs), results, once=False)
+    assert twice == replace(compared, fixed=())
     marks = {each.key: each.on_base for each in compared.failures}
     assert marks == {each.key: OnBase(count[each.key], len(having)) if having else None for each in failures}
     assert [each.scenario for each in compared.failures] == ["refund"] * len(failures) * recordings
