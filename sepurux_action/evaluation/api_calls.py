@@ -174,7 +174,7 @@ class ApiCalls:
         if result is NO_TIME_LEFT:
             return result.because_of(self.last_error)
         self.last_error = result if isinstance(result, TransientError) else None
-        self._responded |= self.last_error is None or self.last_error.reached
+        self._responded |= self.last_error is None or self.last_error.status > 0
         self.show_wait()
         return result
 
@@ -202,7 +202,7 @@ class ApiCalls:
         while True:
             result = await self.send_once(call, min(CALL_S, max(schedule.LAST_CALL_S, self.left(timeout_s))))
             if of_object and isinstance(result, api.Success) and not isinstance(result.payload, dict):
-                result = TransientError(reason=NO_OBJECT, reached=True)
+                result = TransientError(reason=NO_OBJECT)
             if not isinstance(result, TransientError):
                 return result
             failed, error = failed + 1, result.because_of(error)

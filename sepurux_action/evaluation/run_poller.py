@@ -215,12 +215,12 @@ class RunPoller:
             return result, last
         if isinstance(result, Success):
             if problem := wrong_shape(result.payload, **ids, campaign_id=self.run.campaign_id):
-                return TransientError(reason=problem, reached=True), last
+                return TransientError(reason=problem), last
             return self._decide(parse_ci_run(result.payload)), last
         if result.status == NOT_FOUND and self.run.earlier:
             return NOT_KNOWN_ANY_MORE, last
         if result.status == NOT_FOUND and self.step.calls.elapsed() - polls.started < schedule.YOUNG_RUN_S:
-            return TransientError(reason=result.reason, status=result.status, reached=True), last
+            return TransientError(reason=result.reason, status=result.status), last
         raise EvaluationError(result.reason, result.hint, outage=result.outage)
 
     def _decide(self, run: CIRun) -> RunDecision:
