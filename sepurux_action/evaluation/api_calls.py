@@ -3,11 +3,12 @@
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 
 from sepurux_action.common import T, number_format
+from sepurux_action.config.gate import Gate
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, Outage, describe_defect
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import CALL_S, NO_TIME_LEFT, ApiRequest, ApiResult, PermanentError, TransientError
@@ -33,13 +34,11 @@ class ApiCalls:
     """Sends calls, a few at any time, of each project the one that has waited longest first.
 
     After a response with `Retry-After`, no call is sent until that time has passed, because all calls go to one server.
-    `last_error` is that of the last call of a run that was sent, None if it succeeded. `polled` is the number of runs
-    that are polled at the same time.
+    `last_error` is that of the last call of a run that was sent, None if it succeeded.
     """
 
     def __init__(self, send: Callable[[ApiRequest, float], ApiResult], signals: Signals) -> None:
         self._send, self._signals = send, signals
-        self.polled = 1
         self.last_error: TransientError | None = None
         self._slots = asyncio.Semaphore(schedule.MAX_CALLS_AT_ONCE)
         self._poll_turns = defaultdict[str, asyncio.Lock](asyncio.Lock)  # by project
@@ -49,14 +48,16 @@ class ApiCalls:
         self._said = set[str]()
         self._shared = dict[tuple[ApiRequest, float], asyncio.Task[object]]()
 
-    def begin(self, projects: int, show_wait: Callable[[], None], log: Callable[[str], None]) -> None:
+    def begin(self, gates: Collection[Gate], show_wait: Callable[[], None], log: Callable[[str], None]) -> None:
         """Start the clock, before the first call. Of several projects, all but one leave a slot free together.
 
         `show_wait` is called after each result, `log` gets what to write.
         """
-        most = schedule.MAX_CALLS_AT_ONCE
-        share = max(1, (most - 1) // (projects - 1)) if projects > 1 else most
+        most, others = schedule.MAX_CALLS_AT_ONCE, len({gate.project for gate in gates}) - 1
+        share = max(1, (most - 1) // others) if others else most
         self._slots_by_project = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(share))
+        turns_s = schedule.POLL_GAP_S * sum(len(gate.traces) for gate in gates)
+        self._last_polls_s = max(schedule.LAST_POLL_S, turns_s + 1)  # after the timeout, for the last poll of each run
         self.show_wait, self._log, self._started = show_wait, log, self.now()
 
     def until_complete(self, work: Coroutine[object, object, T]) -> T:
@@ -124,7 +125,7 @@ class ApiCalls:
     async def poll(self, call: ApiRequest, timeout_s: float) -> tuple[ApiResult, bool]:
         """Return the result of a poll, and whether it was the last: it starts at the timeout, and may end after it."""
         deadline = self._started + timeout_s
-        until = deadline + max(schedule.LAST_POLL_S, self.polled * schedule.POLL_GAP_S + 1)
+        until = deadline + self._last_polls_s
         async with AsyncExitStack() as slot:
             try:
                 async with asyncio.timeout_at(until), self._poll_turns[call.project]:

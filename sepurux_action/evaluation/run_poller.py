@@ -290,7 +290,7 @@ class RunPoller:
         """Log the decision, and of several runs why: the report, at the end of the log, does not say it of each."""
         result = self.result
         waited, why = f" after {number_format.duration(result.elapsed_s)}", ""
-        if self.step.calls.polled > 1:
+        if self.label:
             why = result.run_decision.reason
             if result.decision.is_decided:
                 why = summary(result.ci_run.numbers)

@@ -60,8 +60,7 @@ class StepEvaluation:
         return self.calls.until_complete(self._evaluate())
 
     async def _evaluate(self) -> Mapping[str, Evaluated]:
-        projects = {gate.project for gate in self.gates.values()}
-        self.calls.begin(len(projects), self._show_wait, self.output.progress)
+        self.calls.begin(self.gates.values(), self._show_wait, self.output.progress)
         first = await self._poll({name: self.earlier.get(name, ()) for name in self.gates})
         decided = {name: decide_gate(self.gates[name], runs, self._bases[name]) for name, runs in first.items()}
         return await self._with_what_failed(await self._confirmed(decided))
@@ -75,9 +74,7 @@ class StepEvaluation:
             self._pollers[name] = [
                 RunPoller(self, gate, trace, by_trace.get((trace.label, trace.uploaded))) for trace in gate.traces
             ]
-        pollers = self._all_pollers
-        self.calls.polled = len(pollers)
-        pending = {asyncio.create_task(poller.evaluate()) for poller in pollers}
+        pending = {asyncio.create_task(poller.evaluate()) for poller in self._all_pollers}
         self.calls.cancel_on_signal(pending)
         self._show_wait()
         while pending:
