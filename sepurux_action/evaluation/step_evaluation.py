@@ -7,13 +7,12 @@ from functools import partial
 from itertools import chain, starmap
 
 from sepurux_action.common import number_format
-from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, describe_defect
 from sepurux_action.evaluation import schedule
 from sepurux_action.evaluation.api_calls import ApiCalls
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.confirmation import can_be_noise, confirm, misses_only_rates, too_late
+from sepurux_action.evaluation.confirmation import can_be_noise, confirm, too_late
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
@@ -96,8 +95,8 @@ class StepEvaluation:
             gate = self.gates[name]
             if not gate.confirm or not can_be_noise(decided):
                 continue
-            if late := self._too_late(decided, gate):  # only the time for the other gates may be why
-                evaluated[name] = Evaluated.of(decided, confirmation=at_source(late, gate))
+            if late := too_late(gate, decided.runs, self.calls.elapsed()):  # the other gates may be why
+                evaluated[name] = Evaluated.of(decided, confirmation=late)
                 await self._call_on_fail(gate, decided, may_change=False)
             else:
                 known[name] = decided.runs
@@ -111,10 +110,6 @@ class StepEvaluation:
             if evaluated[name].decision is Decision.FAIL:
                 await self._call_on_fail(gate, evaluated[name], may_change=False)
         return evaluated
-
-    def _too_late(self, first: GateDecision, gate: Gate) -> str:
-        elapsed = self.calls.elapsed()
-        return too_late(max(run.elapsed_s or elapsed for run in first.runs), gate.timeout_s - elapsed)
 
     async def _with_what_failed(self, evaluated: Mapping[str, Evaluated]) -> dict[str, Evaluated]:
         """Return the results with what a coroutine reads about the gates, or what is known after a signal or a defect.
@@ -150,8 +145,8 @@ class StepEvaluation:
         decided = decide_gate(gate, tuple(poller.result for poller in pollers), self._bases[gate.name])
         if decided.decision is not Decision.FAIL:
             return
-        may_be_noise = can_be_noise(decided) if complete else misses_only_rates(decided)
-        may_change = gate.confirm and may_be_noise and not self._too_late(decided, gate)
+        late = too_late(gate, decided.runs, self.calls.elapsed())
+        may_change = gate.confirm and can_be_noise(decided, complete=complete) and not late
         if self._published.get(gate.name) != (ended, may_change):
             self._published[gate.name] = ended, may_change
             if not ended:
