@@ -124,8 +124,7 @@ class ApiCalls:
 
     async def poll(self, call: ApiRequest, timeout_s: float) -> tuple[ApiResult, bool]:
         """Return the result of a poll, and whether it was the last: it starts at the timeout, and may end after it."""
-        deadline = self._started + timeout_s
-        until = deadline + self._last_polls_s
+        until = self.now() + self.left(timeout_s) + self._last_polls_s
         async with AsyncExitStack() as slot:
             try:
                 async with asyncio.timeout_at(until), self._poll_turns[call.project]:
@@ -136,7 +135,7 @@ class ApiCalls:
                         await asyncio.sleep(start - self.now())
             except TimeoutError:
                 return self._noted(NO_TIME_LEFT), True
-            left = deadline - self.now()
+            left = self.left(timeout_s)
             last = left < schedule.MIN_POLL_WAIT_S
             seconds = min(schedule.LAST_POLL_S, until - self.now()) if last else min(CALL_S, left)
             return self._noted(self._held() or await self._perform(call, seconds)), last
@@ -223,9 +222,8 @@ class ApiCalls:
         spent = number_format.duration(self.elapsed())
         why = f"{call.purpose}: {error.reason}"
         reason, hint = f"Sepurux did not respond within {spent} ({why})", CHECK_NETWORK
-        if error.retry_after_s is not None:
-            asked = number_format.duration(schedule.retry_wait(1, error, 0))
-            reason = f"Sepurux asked to wait {asked}, longer than the time that is left ({why})"
+        if asked := schedule.asked_to_wait(error):
+            reason = f"{asked} ({why})"
             hint = "Raise {timeout} (now {now}), or {rerun} after that time."
         elif not error.connected:
             reason = f"Sepurux could not be reached within {spent}: {error.reason}"

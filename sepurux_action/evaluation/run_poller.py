@@ -21,7 +21,6 @@ from sepurux_action.evaluation.decision import NEXT_STEPS, Decision, Rule, RunDe
 from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, RELIABILITY_SCORE, SCENARIOS, summary
 from sepurux_action.evaluation.run_calls import MAX_RUNS, read_batch, read_campaign_id, read_score, start, upload
 from sepurux_action.evaluation.runs import RunResult
-from sepurux_action.evaluation.schedule import Polls, next_poll, out_of_time
 from sepurux_action.host.output import Level, Output
 
 NOT_FOUND = 404
@@ -191,22 +190,38 @@ class RunPoller:
     # -- polls --------------------------------------------------------------------------------------------------------
 
     async def _poll_until_decided(self) -> RunDecision:
-        calls = self.step.calls
-        polls = Polls(started=calls.elapsed(), deadline=self.gate.timeout_s)
-        while True:
-            response, last = await self._poll(polls)
-            before = polls.error
-            found = next_poll(polls, response, calls.elapsed(), calls.jitter(), last=last)
-            if isinstance(found, RunDecision):
-                return found
-            if found is None:
-                self._set(elapsed_s=min(calls.elapsed(), polls.deadline))  # a report shows what the reason says
-                raise out_of_time(polls, self.run.elapsed_s)
-            if (error := polls.error) and not (before and before.reason == error.reason):
-                self._log(f"poll failed: {error.reason}; next poll in {number_format.duration(found)}")
-            await asyncio.sleep(found)
+        """Return the final decision: a failed poll is none, nor is a finished run without one, until it is confirmed.
 
-    async def _poll(self, polls: Polls) -> tuple[RunDecision | TransientError, bool]:
+        Raises EvaluationError: a poll was rejected, or the timeout has ended.
+        """
+        calls, started, failed = self.step.calls, self.step.calls.elapsed(), 0
+        shown: RunDecision | None = None  # by the last poll that succeeded
+        error: TransientError | None = None  # of the last poll
+        while True:
+            response, last = await self._poll(started)
+            wait, left, before = schedule.poll_wait(calls.elapsed() - started), calls.left(self.gate.timeout_s), error
+            if isinstance(response, TransientError):
+                failed, error = failed + 1, response.because_of(error)
+                backoff, asked = schedule.retry_wait(failed, error, calls.jitter()), response.retry_after_s is not None
+                wait = backoff if asked else max(wait, backoff)
+                last = last or response.no_time_left or (asked and wait > left)
+            else:
+                confirmed = last or (shown is not None and shown.rule is Rule.FINISHED_UNDECIDED)
+                if response.rule is Rule.FINISHED_UNDECIDED and not confirmed:
+                    wait = schedule.SECOND_OPINION_S
+                elif response.decision is not Decision.PENDING:
+                    return response
+                shown, failed, error = response, 0, None
+            if last:
+                self._set(elapsed_s=min(calls.elapsed(), self.gate.timeout_s))  # a report shows what the reason says
+                raise schedule.out_of_time(shown, error, self.run.elapsed_s)
+            if wait > left - schedule.MIN_POLL_WAIT_S:  # the last poll is at the deadline
+                wait = max(0.0, left)
+            if error and not (before and before.reason == error.reason):
+                self._log(f"poll failed: {error.reason}; next poll in {number_format.duration(wait)}")
+            await asyncio.sleep(wait)
+
+    async def _poll(self, started: float) -> tuple[RunDecision | TransientError, bool]:
         """Return what one poll shows, and whether it was the last; raises EvaluationError if it was rejected."""
         ids = {"run_id": self.run.run_id, "batch_id": self.run.batch_id}
         call = api.poll_run(**ids, project=self.gate.project)
@@ -219,7 +234,7 @@ class RunPoller:
             return self._decide(parse_ci_run(result.payload)), last
         if result.status == NOT_FOUND and self.run.earlier:
             return NOT_KNOWN_ANY_MORE, last
-        if result.status == NOT_FOUND and self.step.calls.elapsed() - polls.started < schedule.YOUNG_RUN_S:
+        if result.status == NOT_FOUND and self.step.calls.elapsed() - started < schedule.YOUNG_RUN_S:
             return TransientError(reason=result.reason, status=result.status), last
         raise EvaluationError(result.reason, result.hint, outage=result.outage)
 
