@@ -67,32 +67,27 @@ class RunPoller:
     def _set(self, **known: Any) -> None:  # noqa: ANN401 - fields of many types
         self.run = replace(self.run, **known)
 
-    @property
-    def result(self) -> RunResult:
-        """Return what is known, without numbers that may still change."""
-        run, is_decided = self.run.ci_run, self.ended and self.run.decision is not Decision.PENDING
-        if not (is_decided and run.decision in {"pass", "fail"}):
-            run = replace(run, numbers={}, mutation_categories=None, top_failing_tools=())
-        return replace(self.run, ci_run=run, hint=at_source(self.run.hint, self.gate))
-
     async def evaluate(self) -> None:
-        """Evaluate the trace; after a cancellation, the result is what is known by then."""
+        """Evaluate the trace; after a cancellation, the run has what is known by then."""
+        outage = Outage.NO
         with suppress(asyncio.CancelledError):
             try:
-                await self._evaluate()
+                outage = await self._evaluate()
             except EvaluationError as error:
+                outage = error.outage
                 self._fail(error)
-                await self._note_outage(error.outage)
             except DEFECTS as defect:  # the other runs go on
                 self._log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
                 self._fail(EvaluationError(describe_defect(defect), REPORT_DEFECT))
+            await self._note_outage(outage)
         self.ended = self.complete = True
         self._set(elapsed_s=self.run.elapsed_s or self.step.calls.elapsed())
         self.step.calls.show_wait()
         self._log_decision()
         await self.step.publish_fail(self.gate)
 
-    async def _evaluate(self) -> None:
+    async def _evaluate(self) -> Outage:
+        """Get a decision and its numbers; return whether an outage is why a number is unknown."""
         self._set(campaign_id=await read_campaign_id(self.step.calls, self.gate))
         decided = await self._resumed()
         if decided is None:
@@ -102,25 +97,23 @@ class RunPoller:
             self._use(*await start(self.step.calls, self.gate, *settings))
             self._log(f"started batch {self.run.batch_id}" if self.run.batch_id else f"started run {self.run.run_id}")
             decided = await self._poll_until_decided()
-        passed = decided.decision is Decision.PASS
+        passed, outage = decided.decision is Decision.PASS, Outage.NO
         if not passed:  # after a signal, it must not pass without a number
             await self._set_decision(decided)
-        outage = Outage.NO
         # Both evaluations of `confirm` need the numbers, also of a first one that failed.
         needed = passed or (decided.decision is Decision.FAIL and self.gate.confirm)
         if needed:
             outage = await self._read_numbers()
         self.complete = True
         await self._set_decision(decided)
-        await self._note_outage(outage)
         was_read = needed and self._limits_score
-        one = len(self._run_ids) == 1  # the score of one of many is not the batch's
-        if one and not was_read and self.run.ci_run.reading(RELIABILITY_SCORE).missing:
-            await self._read_shown_score(self._run_ids[0])
+        if not was_read and self.run.ci_run.reading(RELIABILITY_SCORE).missing:
+            await self._read_shown_score()
+        return outage
 
     async def _set_decision(self, decided: RunDecision) -> None:
         self.ended = True
-        self._set(run_decision=decided, hint=NEXT_STEPS.get(decided.rule, ""))
+        self._set(run_decision=decided, hint=at_source(NEXT_STEPS.get(decided.rule, ""), self.gate))
         await self.step.publish_fail(self.gate)
 
     def _fail(self, error: EvaluationError) -> None:
@@ -130,7 +123,7 @@ class RunPoller:
         decision = Decision.PENDING if isinstance(error, StillPending) else Decision.ERROR
         reason, detail = _sentence(error.reason), _sentence(error.detail)
         decided = RunDecision(decision=decision, reason=reason, rule=Rule.NOT_POLLED, detail=detail)
-        self._set(run_decision=decided, hint=error.hint)
+        self._set(run_decision=decided, hint=at_source(error.hint, self.gate))
 
     async def _note_outage(self, outage: Outage) -> None:
         """Note an outage, which no trace causes. For `allow`, the list of campaigns may have to confirm it."""
@@ -245,12 +238,14 @@ class RunPoller:
             run = replace(run, run_ids=before.run_ids, numbers={**counted, **run.numbers})
         elif run.run_ids != before.run_ids:  # a backend may name a batch's runs only now
             self._claim(*run.run_ids)
+        decided = decide(run)
+        if decided.decision is Decision.PENDING or run.decision not in {"pass", "fail"}:  # they may still change
+            run = replace(run, numbers={}, mutation_categories=None, top_failing_tools=())
         self._set(ci_run=run)
         self._enter(run.status or "running")
         if run.dashboard_url and not before.dashboard_url:
             step.show_ids()
             step.output.log(self._labeled(run.dashboard_url))
-        decided = decide(run)
         told = f"{self.gate.name}: {decided.reason}"
         if decided.decision is Decision.PENDING and step.calls.is_new(told):
             if decided.rule is Rule.UNKNOWN_WORD:
@@ -286,9 +281,11 @@ class RunPoller:
             self._set(of_batch=await read_batch(*run))
         return outage
 
-    async def _read_shown_score(self, run_id: str) -> None:
+    async def _read_shown_score(self) -> None:
         """Read a score that decides nothing. If the call fails, a note says why."""
-        call = api.reliability(self.run.campaign_id, run_id, self.gate.project)
+        if self.run.ci_run.decision not in {"pass", "fail"} or len(self._run_ids) > 1:
+            return  # there are no numbers, or it is that of one run of many
+        call = api.reliability(self.run.campaign_id, self._run_ids[0], self.gate.project)
         result = await self.step.calls.send_once(call, schedule.SHOWN_SCORE_S)
         if isinstance(result, Success):
             self._set(ci_run=self.run.ci_run.with_score(RELIABILITY_SCORE.read(result.payload)))
@@ -303,15 +300,15 @@ class RunPoller:
 
     def _log_decision(self) -> None:
         """Log the decision, and of several runs why: the report, at the end of the log, does not say it of each."""
-        result = self.result
-        waited, why = f" after {number_format.duration(result.elapsed_s)}", ""
+        run = self.run
+        waited, why = f" after {number_format.duration(run.elapsed_s)}", ""
         if self.label:
-            why = result.run_decision.reason
-            if result.decision.is_decided:
-                why = summary(result.ci_run.numbers)
-            elif result.decision is Decision.PENDING:  # the reason says it
+            why = run.run_decision.reason
+            if run.decision.is_decided:
+                why = summary(run.ci_run.numbers)
+            elif run.decision is Decision.PENDING:  # the reason says it
                 waited = ""
-        self._log(f"{result.decision}{waited}{why and f': {why}'}")
+        self._log(f"{run.decision}{waited}{why and f': {why}'}")
 
     def _log(self, text: str) -> None:
         self.step.output.progress(self._labeled(text))

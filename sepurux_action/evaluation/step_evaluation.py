@@ -86,7 +86,7 @@ class StepEvaluation:
             if pending:
                 self.show_ids(heartbeat=True)
                 self._log_heartbeat()
-        return {name: tuple(poller.result for poller in of_gate) for name, of_gate in self._pollers.items()}
+        return {name: tuple(poller.run for poller in of_gate) for name, of_gate in self._pollers.items()}
 
     async def _confirmed(self, first: Mapping[str, GateDecision]) -> dict[str, Evaluated]:
         """Return the results, after one more evaluation of each gate that sets `confirm` and missed only rates."""
@@ -142,7 +142,7 @@ class StepEvaluation:
             return
         pollers = self._pollers[gate.name]
         ended, complete = all(poller.ended for poller in pollers), all(poller.complete for poller in pollers)
-        decided = decide_gate(gate, tuple(poller.result for poller in pollers), self._bases[gate.name])
+        decided = decide_gate(gate, tuple(poller.run for poller in pollers), self._bases[gate.name])
         if decided.decision is not Decision.FAIL:
             return
         late = too_late(gate, decided.runs, self.calls.elapsed())
