@@ -125,13 +125,18 @@ def _run_failed(facts: _Facts) -> GateDecision | None:
     return facts.decided(RunDecision(Decision.FAIL, " ".join(reasons) or UNEXPLAINED_FAIL, Rule.DECIDED_FAIL), hint)
 
 
-def _sum_exceeded(facts: _Facts) -> GateDecision | None:
-    """Return a `fail` that no undecided run can change: a sum over several traces is more than its maximum."""
-    limited = {metric.threshold for metric in metrics.SUMS}
-    sums = [check for check in facts.missed if check.threshold in limited]
-    if not sums or not facts.gate.has_several_traces or _all_passed(facts):
+def _threshold_missed(facts: _Facts) -> GateDecision | None:
+    """Return a `fail` after a pass; else only if a sum over several traces exceeds its maximum, whatever is decided."""
+    passed, sums = _all_passed(facts), {metric.threshold for metric in metrics.SUMS}
+    exceeded = facts.gate.has_several_traces and any(check.threshold in sums for check in facts.missed)
+    if not facts.missed or not (passed or exceeded):
         return None
-    return facts.decided(RunDecision(Decision.FAIL, _sentence(facts), Rule.THRESHOLD_MISSED))
+    reason, hint = _sentence(facts), ""
+    if passed:
+        reason = f"{HOWEVER} {reason[0].lower()}{reason[1:]}"
+    if [check.threshold for check in facts.missed] == [metrics.SCENARIOS.threshold]:
+        hint = MORE_SCENARIOS if facts.gate.names_traces else REGISTER_MORE
+    return facts.decided(RunDecision(Decision.FAIL, reason, Rule.THRESHOLD_MISSED), hint)
 
 
 def _not_passed(facts: _Facts) -> GateDecision | None:
@@ -150,16 +155,6 @@ def _not_passed(facts: _Facts) -> GateDecision | None:
         detail = detail or decided.reason
     told = RunDecision(decided.decision, reason, decided.rule, detail)
     return facts.decided(told, first.hint, is_suspect=any(run.trace_may_be_cause for run in others))
-
-
-def _threshold_missed(facts: _Facts) -> GateDecision | None:
-    if not facts.missed:
-        return None
-    told = _sentence(facts)
-    reason, hint = f"{HOWEVER} {told[0].lower()}{told[1:]}", ""
-    if [check.threshold for check in facts.missed] == [metrics.SCENARIOS.threshold]:
-        hint = MORE_SCENARIOS if facts.gate.names_traces else REGISTER_MORE
-    return facts.decided(RunDecision(Decision.FAIL, reason, Rule.THRESHOLD_MISSED), hint)
 
 
 def _base_unread(facts: _Facts) -> GateDecision | None:
@@ -211,9 +206,8 @@ def _passed(facts: _Facts) -> GateDecision:
 
 ROWS: tuple[Callable[[_Facts], GateDecision | None], ...] = (
     _run_failed,
-    _sum_exceeded,
-    _not_passed,
     _threshold_missed,
+    _not_passed,
     _base_unread,
     _number_unknown,
     _passed,
