@@ -48,17 +48,17 @@ class ApiCalls:
         self._said = set[str]()
         self._shared = dict[tuple[ApiRequest, float], asyncio.Task[object]]()
 
-    def begin(self, gates: Collection[Gate], show_wait: Callable[[], None], log: Callable[[str], None]) -> None:
+    def begin(self, gates: Collection[Gate], show_progress: Callable[[], None], log: Callable[[str], None]) -> None:
         """Start the clock, before the first call. Of several projects, all but one leave a slot free together.
 
-        `show_wait` is called after each result, `log` gets what to write.
+        `show_progress` is called after each result, `log` gets what to write.
         """
         most, others = schedule.MAX_CALLS_AT_ONCE, len({gate.project for gate in gates}) - 1
         share = max(1, (most - 1) // others) if others else most
         self._slots_by_project = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(share))
         turns_s = schedule.POLL_GAP_S * sum(len(gate.traces) for gate in gates)
         self._last_polls_s = max(schedule.LAST_POLL_S, turns_s + 1)  # after the timeout, for the last poll of each run
-        self.show_wait, self._log, self._started = show_wait, log, self.now()
+        self.show_progress, self._log, self._started = show_progress, log, self.now()
 
     def until_complete(self, work: Coroutine[object, object, T]) -> T:
         return asyncio.run(work)
@@ -175,7 +175,7 @@ class ApiCalls:
             return result.because_of(self.last_error)
         self.last_error = result if isinstance(result, TransientError) else None
         self._responded |= self.last_error is None or self.last_error.status > 0
-        self.show_wait()
+        self.show_progress()
         return result
 
     # -- calls that are tried again -----------------------------------------------------------------------------------

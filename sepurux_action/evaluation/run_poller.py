@@ -41,9 +41,6 @@ class Step(Protocol):
     confirming: bool
     claimed: dict[str, object]
 
-    def show_ids(self) -> None:
-        """Show the ids and addresses of the runs, after one has become known."""
-
     async def publish_fail(self, gate: Gate) -> None:
         """Publish that a gate fails if it does, after the decision on a run or a number for it has become known."""
 
@@ -82,7 +79,7 @@ class RunPoller:
             await self._note_outage(outage)
         self.ended = self.complete = True
         self._set(elapsed_s=self.run.elapsed_s or self.step.calls.elapsed())
-        self.step.calls.show_wait()
+        self.step.calls.show_progress()
         self._log_decision()
         await self.step.publish_fail(self.gate)
 
@@ -166,7 +163,7 @@ class RunPoller:
     def _use(self, run_id: str, batch_id: str, run_ids: tuple[str, ...]) -> None:
         self._claim(batch_id, run_id, *run_ids)
         self._set(run_id=run_id, batch_id=batch_id, ci_run=CIRun(run_ids=run_ids))
-        self.step.show_ids()
+        self.step.calls.show_progress()
 
     def _claim(self, *ids: str) -> None:
         """Raise EvaluationError if one of the ids is that of another gate's run, another trace's, or the first one."""
@@ -244,7 +241,6 @@ class RunPoller:
         self._set(ci_run=run)
         self._enter(run.status or "running")
         if run.dashboard_url and not before.dashboard_url:
-            step.show_ids()
             step.output.log(self._labeled(run.dashboard_url))
         told = f"{self.gate.name}: {decided.reason}"
         if decided.decision is Decision.PENDING and step.calls.is_new(told):
@@ -296,7 +292,7 @@ class RunPoller:
 
     def _enter(self, phase: str) -> None:
         self.phase = phase
-        self.step.calls.show_wait()
+        self.step.calls.show_progress()
 
     def _log_decision(self) -> None:
         """Log the decision, and of several runs why: the report, at the end of the log, does not say it of each."""

@@ -60,7 +60,7 @@ class StepEvaluation:
         return self.calls.until_complete(self._evaluate())
 
     async def _evaluate(self) -> Mapping[str, Evaluated]:
-        self.calls.begin(self.gates.values(), self._show_wait, self.output.progress)
+        self.calls.begin(self.gates.values(), self._show_progress, self.output.progress)
         first = await self._poll({name: self.earlier.get(name, ()) for name in self.gates})
         decided = {name: decide_gate(self.gates[name], runs, self._bases[name]) for name, runs in first.items()}
         return await self._with_what_failed(await self._confirmed(decided))
@@ -76,7 +76,7 @@ class StepEvaluation:
         ]
         pending = {asyncio.create_task(poller.evaluate()) for poller in self._pollers}
         self.calls.cancel_on_signal(pending)
-        self._show_wait()
+        self._show_progress()
         while pending:
             done, pending = await asyncio.wait(
                 pending, timeout=schedule.HEARTBEAT_S, return_when=asyncio.FIRST_EXCEPTION
@@ -85,7 +85,7 @@ class StepEvaluation:
             if errors:  # of pollers that were not expected to raise one
                 raise errors[0]
             if pending:
-                self.show_ids(heartbeat=True)
+                self._show_ids(heartbeat=True)
                 self._log_heartbeat()
         return {name: tuple(poller.run for poller in self._pollers if poller.gate.name == name) for name in known}
 
@@ -159,16 +159,17 @@ class StepEvaluation:
 
     # -- progress -----------------------------------------------------------------------------------------------------
 
-    def show_ids(self, *, heartbeat: bool = False) -> None:
+    def _show_ids(self, *, heartbeat: bool = False) -> None:
         """Write early outputs if an id or an address is new: the first at once, those of many with the heartbeat."""
         pollers = self._pollers
         started = [each.run for each in pollers if each.run.run_id or each.run.batch_id]
         known = [(each.run_id or each.batch_id, each.ci_run.dashboard_url) for each in started]
-        if known != self._written and (heartbeat or len(pollers) == 1 or not self._written):
+        if started and known != self._written and (heartbeat or len(pollers) == 1 or not self._written):
             self._written = known
             self.on_progress(started)
 
-    def _show_wait(self) -> None:
+    def _show_progress(self) -> None:
+        self._show_ids()
         pollers, error = self._pollers, self.calls.last_error
         what = f"{pollers[0].gate.name}: {pollers[0].phase}"
         if len(pollers) > 1:
