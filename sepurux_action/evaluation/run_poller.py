@@ -50,14 +50,13 @@ class RunPoller:
 
     `known` is an earlier result for its trace: one with an id is polled on. Of another one, and in a second evaluation,
     the uploaded trace is used.
-    `ended`: the decision of Sepurux, or that there is none, is known. `complete`: so are the numbers that a second
-    evaluation needs.
+    `complete`: the decision, or that there is none, is known, and so are the numbers that a second evaluation needs.
     """
 
     def __init__(self, step: Step, gate: Gate, trace: Trace, known: RunResult | None) -> None:
         self.step, self.gate, self.trace = step, gate, trace
         self.phase = "finding the campaign"
-        self.ended = self.complete = False
+        self.complete = False
         self.run = RunResult.of(trace, CANCELED, NEXT_STEPS[Rule.CANCELED])
         self._known = known
 
@@ -77,7 +76,7 @@ class RunPoller:
                 self._log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
                 self._fail(EvaluationError(describe_defect(defect), REPORT_DEFECT))
             await self._note_outage(outage)
-        self.ended = self.complete = True
+        self.complete = True
         self._set(elapsed_s=self.run.elapsed_s or self.step.calls.elapsed())
         self.step.calls.show_progress()
         self._log_decision()
@@ -109,7 +108,6 @@ class RunPoller:
         return outage
 
     async def _set_decision(self, decided: RunDecision) -> None:
-        self.ended = True
         self._set(run_decision=decided, hint=at_source(NEXT_STEPS.get(decided.rule, ""), self.gate))
         await self.step.publish_fail(self.gate)
 

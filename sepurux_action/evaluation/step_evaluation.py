@@ -141,7 +141,8 @@ class StepEvaluation:
         if self.confirming:
             return
         pollers = [poller for poller in self._pollers if poller.gate is gate]
-        ended, complete = all(poller.ended for poller in pollers), all(poller.complete for poller in pollers)
+        complete = all(poller.complete for poller in pollers)
+        ended = all(poller.complete or poller.run.evaluated for poller in pollers)
         decided = decide_gate(gate, tuple(poller.run for poller in pollers), self._bases[gate.name])
         if decided.decision is not Decision.FAIL:
             return
