@@ -206,7 +206,8 @@ def _note_on_scenarios(step: Step, gate: Gate, found: Evaluated) -> str:
     """Return why failures are not marked as new, '' if they are, or if there is nothing to mark."""
     if not gate.names_traces or found.recorded:
         return ""
-    unmarked = step.event.name and not step.settings.baseline_dir and found.what_failed.failures
+    failed = found.decision is Decision.FAIL or found.what_failed.failures
+    unmarked = step.event.name and not step.settings.baseline_dir and failed
     return NO_BASELINE_DIR if unmarked else step.kept_note
 
 

@@ -37,7 +37,6 @@ from tests.builders import (
     a_run,
     a_scenario,
     run_with,
-    states,
     undecided,
 )
 
@@ -443,13 +442,6 @@ def test_one_line_counts_what_is_fixed() -> None:
     for fixed, sentence in ((2, "2 earlier failures are fixed."), (1, "1 earlier failure is fixed."), (0, "")):
         say = words(a_result(what_failed=WhatFailed(fixed=FIXED.fixed * fixed)))
         assert remarks.fixed_failures(say, say.report.gates[0]) == sentence
-
-
-def test_a_fail_of_an_earlier_run_that_fixed_something_was_compared() -> None:
-    [result], context = states()["fail-recorded"]
-    fixed = replace(result, what_failed=replace(result.what_failed, fixed=FIXED.fixed))
-    texts = [render_summary(build_report([each], context)) for each in (result, fixed)]
-    assert ["Only the numbers of `main` are known" in text for text in texts] == [True, False]
 
 
 def test_reasons_that_a_short_report_leaves_out_are_counted() -> None:
