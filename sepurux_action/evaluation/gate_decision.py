@@ -73,7 +73,8 @@ class _Facts:
     missed: tuple[Check, ...]
     base: Base
 
-    def decided(self, found: RunDecision, hint: str = "", *, is_suspect: bool = False) -> GateDecision:
+    def decided(self, found: RunDecision, hint: str = "", *, names: str = "", is_suspect: bool = False) -> GateDecision:
+        """Return the decision on the gate; `names` are those of the scenarios whose runs it is about, '' for all."""
         detail, checks = found.detail, self.checks
         if found.decision is not Decision.PENDING:
             detail = detail or found.reason
@@ -82,7 +83,7 @@ class _Facts:
         return GateDecision(
             decision=found.decision,
             rule=found.rule,
-            reason=found.reason,
+            reason=joined(": ", names, found.reason),
             runs=self.runs,
             hint=at_source(hint, self.gate),
             detail=detail,
@@ -143,18 +144,12 @@ def _not_passed(facts: _Facts) -> GateDecision | None:
     if _all_passed(facts):
         return None
     others = tuple(run for run in facts.runs if run.decision is not Decision.PASS)
-    first = worst_of(others)
-    decided = first.run_decision
-    alike = [run for run in facts.runs if run.run_decision == decided]
-    reason = decided.reason
+    first, names = worst_of(others), ""
+    alike = [run for run in facts.runs if run.run_decision == first.run_decision]
     if len(alike) < len(facts.runs):
         names = _names(each.name for each in facts.scenarios if any(run in alike for run in each.recordings))
-        reason = f"{names}: {reason}"
-    detail = decided.detail
-    if first.decision is not Decision.PENDING:
-        detail = detail or decided.reason
-    told = RunDecision(decided.decision, reason, decided.rule, detail)
-    return facts.decided(told, first.hint, is_suspect=any(run.trace_may_be_cause for run in others))
+    is_suspect = any(run.trace_may_be_cause for run in others)
+    return facts.decided(first.run_decision, first.hint, names=names, is_suspect=is_suspect)
 
 
 def _base_unread(facts: _Facts) -> GateDecision | None:
