@@ -1,7 +1,7 @@
 """Compares the numbers of an evaluation with the thresholds of a gate."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum, auto
 
 from sepurux_action.common import json_reader, number_format
@@ -104,17 +104,14 @@ def _below(rates: Rates, limit: float, actual: str, required: str) -> str:
 
 def _check_categories(run: CIRun, required: tuple[str, ...], *, needed: bool) -> Check:
     covered, total, reading = run.mutation_categories, len(required), run.reading(MUTATION_CATEGORIES)
-    lacking = tuple(name for name in required if name not in (covered or ()))
-    value, sentence = None, "all categories are covered"
-    actual = reading.broken or "not reported"
-    if covered is None:  # their number alone does not say which they are
-        reading, lacking = replace(reading, value=None), ()
-    else:
+    lacking = tuple(name for name in required if covered is not None and name not in covered)
+    value, actual, sentence = None, reading.broken or "not reported", "all categories are covered"
+    if covered is not None:
         value = total - len(lacking)
         actual = str(value)
     if lacking:
         sentence = f"mutation categories lack {', '.join(lacking)}"
-    state = _state(reading, met=not lacking)
+    state = _state(reading, met=covered is not None and not lacking)
     return Check(
         threshold=REQUIRED_CATEGORIES,
         metric=REQUIRED_CATEGORIES,
