@@ -1,4 +1,4 @@
-"""When a call is tried again, when a run is polled again and no longer, and all timeouts (docs/architecture.md)."""
+"""The pauses between attempts and between polls, all timeouts, and what is said after them (docs/architecture.md)."""
 
 from sepurux_action.common import number_format
 from sepurux_action.common.wording import joined
