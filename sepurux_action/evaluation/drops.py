@@ -119,7 +119,7 @@ def check_drops(run: CIRun, gate: Gate, base: Base) -> Iterator[Check]:
             limit=allowed,
             value=value,
             remark=remark,
-            required_for_pass=state in unknown,
+            is_unknown=state in unknown,
             sentence=sentence,
             reported_by=run.reading(metric).reported_by,
         )

@@ -336,8 +336,9 @@ def test_the_reason_has_both_numbers_and_their_mean(gate: Gate, second: Runs, se
 
 
 def test_too_little_time_is_said_with_what_to_change() -> None:
-    assert too_late(300, 300) == ""
-    assert too_late(300, 299) == (
+    gate, runs = a_gate(timeout_s=600), (a_run(elapsed_s=300), a_run(elapsed_s=10))
+    assert too_late(gate, runs, 300) == ""
+    assert too_late(gate, runs, 301) == (
         "`confirm` started no second evaluation: the first one took 5 min, and 4 min 59 s of the timeout were left. "
-        "Raise {timeout}."
+        "Raise `timeout` in `.github/sepurux-gate.yml:31`."
     )
