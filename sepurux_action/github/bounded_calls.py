@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import chain, repeat
+from typing import cast
 
 from sepurux_action.common import T
 from sepurux_action.errors import DeadlineExceeded, ErrorDetails, GitHubError, Interrupted
@@ -34,7 +35,7 @@ class BoundedCalls:
         self.connected = client is not None
         self.after_signal = False
         self.output = output
-        self._client = client
+        self._client = cast(GitHubClient, client)  # without one, every operation is denied
         self._timeouts = timeouts
         self._event = event
         self._deadline = timeouts.now()
@@ -107,15 +108,15 @@ class BoundedCalls:
                 first, left = next(iter(due)), f"{wait:.0f} s, for at most {self.left:.0f} s"
                 self.output.log(f"could not {first.text} ({errors[first].summary}); next attempt in {left}")
             try:
-                self._pause(wait)
-            except GitHubError as error:
-                return found | dict.fromkeys(due, error.details)
+                self._timeouts.pause(wait)
+            except Interrupted:
+                return found | dict.fromkeys(due, _ENDED)
         return found
 
     def _attempts(self, due: Mapping[Operation, Callable[[GitHubClient], T]]) -> dict[Operation, T | ErrorDetails]:
         left = max(0.0, self.left)
         limits = (min(left, BASE_QUERY_S) if each is Operation.BASE else left for each in due)
-        works = (partial(self._send, work) for work in due.values())
+        works = (partial(work, self._client) for work in due.values())
         try:
             futures = self._timeouts.run_side_by_side(zip(limits, works, strict=True))
         except Interrupted:
@@ -129,31 +130,27 @@ class BoundedCalls:
         this is so for every temporary failure. A retry that would begin after the deadline is not made, because a later
         write would replace newer ones.
         """
+        wait = 0.0
         for pause in RETRY_PAUSES_S:
             try:
-                return self._attempt(work)
+                return self._attempt(work, wait)
             except GitHubError as error:
                 details = error.details
-                wait, may_retry = details.retry_after_s, details.rate_limited
-                if not may_retry:
-                    wait, may_retry = max(pause, wait or 0), retry and not self.after_signal and details.temporary
-                if not may_retry or wait is None or wait >= self.left:
+                wait, may_retry = details.retry_after_s or 0.0, details.retry_after_s is not None
+                if not details.rate_limited:
+                    wait, may_retry = max(pause, wait), retry and not self.after_signal and details.temporary
+                if not may_retry or wait >= self.left:
                     raise
-            self._pause(wait)
-        return self._attempt(work)
+        return self._attempt(work, wait)
 
-    def _attempt(self, work: Callable[[GitHubClient], T]) -> T:
+    def _attempt(self, work: Callable[[GitHubClient], T], wait: float) -> T:
         try:
-            return self._timeouts.run(max(0.0, self.left), partial(self._send, work))
+            self._timeouts.pause(wait)
+            return self._timeouts.run(max(0.0, self.left), partial(work, self._client))
         except Interrupted:
             raise GitHubError(_ENDED) from None
         except DeadlineExceeded:
             raise GitHubError(_TIMED_OUT) from None
-
-    def _send(self, work: Callable[[GitHubClient], T]) -> T:
-        if self._client is None:
-            raise GitHubError(ErrorDetails(message="GitHub is not used"))
-        return work(self._client)
 
     def warn(self, operation: Operation, details: ErrorDetails, targets: Sequence[str] = ()) -> None:
         """Write the warning for a rejection, once; if the token may not do the operation, it is not tried again."""
@@ -166,12 +163,6 @@ class BoundedCalls:
         if warning not in self._warned:
             self._warned.add(warning)
             self.output.annotate(Level.WARNING, warning, title="Sepurux gate")
-
-    def _pause(self, seconds: float) -> None:
-        try:
-            self._timeouts.pause(seconds)
-        except Interrupted:
-            raise GitHubError(_ENDED) from None
 
     @property
     def left(self) -> float:
