@@ -4,7 +4,7 @@ Rules: docs/configuration.md#re-runs. The record has the statuses of a gate's co
 set, and of these only the decided ones: those whose description begins with `fail (` or `pass (`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -79,14 +79,11 @@ class Earlier:
         return found
 
     def _read(self, github: GitHubClient, wanted: set[str]) -> None:
-        """Read the statuses, the newest first, up to the newest decision of each context."""
+        """Read the statuses up to the newest decision of each context."""
         left = set(wanted)
-        for context, status in self._decisions(github):
-            if context in left:
-                self._keep(context, status)
-                left.remove(context)
-            if not left:
-                break
+        for context, status in self._decisions(github, left):
+            self._keep(context, status)
+            left.remove(context)
         for context in left:
             self._keep(context, None)
 
@@ -112,8 +109,8 @@ class Earlier:
         there before the evaluation, only the newest decision counts.
         """
         wanted, found = set(self._watched), dict[str, PublishedStatus]()
-        for context, status in self._decisions(github):
-            if context not in wanted or status.id in self._own_ids:
+        for context, status in self._decisions(github, wanted):
+            if status.id in self._own_ids:
                 continue
             is_known = status == self._before.get(context)
             is_new = not is_known and status.description.startswith(FAILED) and status.url not in self._links
@@ -121,8 +118,6 @@ class Earlier:
                 found[context] = status
             if is_known or is_new or context not in self._before:
                 wanted.remove(context)
-            if not wanted:
-                break
         return found
 
     def set_status(self, github: GitHubClient, status: CommitStatus) -> None:
@@ -142,13 +137,14 @@ class Earlier:
                 self._read_at = now
         self._own_ids.add(github.set_status(self._commit, status))
 
-    def _decisions(self, github: GitHubClient) -> Iterator[tuple[str, PublishedStatus]]:
-        """Yield each decision with its context, the newest first; raises GitHubError."""
+    def _decisions(self, github: GitHubClient, wanted: Collection[str]) -> Iterator[tuple[str, PublishedStatus]]:
+        """Yield each decision of the contexts that are still `wanted`, the newest first; raises GitHubError."""
         if not (account := self._subject.commit.account):
             raise GitHubError(NO_ACCOUNT)
-        for status in github.statuses(self._commit, account):
-            if _is_decision(status):
-                yield status.context.lower(), status
+        statuses = github.statuses(self._commit, account)
+        while wanted and (status := next(statuses, None)):
+            if _is_decision(status) and (context := status.context.lower()) in wanted:
+                yield context, status
 
     def _keep(self, context: str, status: PublishedStatus | None) -> None:
         self._before[context] = status
