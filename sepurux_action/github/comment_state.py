@@ -15,7 +15,7 @@ from urllib.parse import quote
 from sepurux_action.common import codec, json_reader
 from sepurux_action.common.codec import is_signed, sign
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation.ci_run import CIRun, FailingTool
+from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, fingerprint
 from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures
 from sepurux_action.evaluation.gate_decision import GateDecision
@@ -44,8 +44,8 @@ _ALERT = re.compile(r"^> \[![A-Z]+\]\n", re.MULTILINE)  # GitHub shows no alert 
 def fails_of(results: Iterable[GateResult], here: WorkflowRun) -> Mapping[str, Evaluated]:
     """Return what a report of the same `fail` needs, by gate: the decision, its numbers, and the run that decided.
 
-    Texts are cut to 200 characters, tools and kinds of failures to the first 10. `here` evaluated each gate that no
-    earlier workflow run did; one of which only the commit status is left is left out.
+    Reason and texts of failures are cut to 200 characters, tools and kinds of failures to the first 10. `here`
+    evaluated each gate that no earlier workflow run did. One of which only the commit status is left is left out.
     """
     failed = (each for each in results if each.decision is Decision.FAIL)
     known = (each for each in failed if not each.recorded or each.recorded.run)
@@ -63,15 +63,16 @@ def unfinished_of(results: Iterable[GateResult], here: WorkflowRun) -> Mapping[s
     return {unfinished_key(each.gate): tuple(_ids(run, here) for run in each.runs) for each in of_ids}
 
 
-def _ids(run: RunResult, here: WorkflowRun) -> RunResult:
+def _ids(run: RunResult, earlier: WorkflowRun | None) -> RunResult:
     return RunResult(
         trace=run.trace,
         run_decision=RunDecision(decision=Decision.PENDING, reason="", rule=Rule.PENDING),
         ci_run=CIRun(run_ids=run.ci_run.run_ids),
+        campaign_id=run.campaign_id,
         trace_id=run.trace_id,
         run_id=run.run_id,
         batch_id=run.batch_id,
-        earlier=here,
+        earlier=earlier,
     )
 
 
@@ -80,26 +81,18 @@ def unfinished_key(gate: Gate) -> str:
 
 
 def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
-    worst, numbers = result.worst, result.numbers
-    names = numbers.mutation_categories and tuple(map(_cut, numbers.mutation_categories))
-    tools = (FailingTool(_cut(each.tool), each.count) for each in numbers.top_failing_tools[:MAX_DETAILS])
-    found = result.what_failed
+    worst, numbers, found = result.worst, result.numbers, result.what_failed
     failures, left_out = merge_failures(map(_cut_failure, found.failures), MAX_DETAILS)
-    worst = replace(
-        worst,
-        trace=_cut(worst.trace),
+    run = replace(
+        _ids(worst, result.recorded.run if result.recorded else here),
         run_decision=RunDecision(worst.decision, "", worst.run_decision.rule),
-        failures=(),
-        of_batch=(),
         ci_run=CIRun(dashboard_url=worst.ci_run.dashboard_url, run_ids=worst.ci_run.run_ids[:MAX_DETAILS]),
-        elapsed_s=0,
-        trace_may_be_cause=False,
-        earlier=result.recorded.run if result.recorded else here,
     )
-    numbers = CIRun(
+    reason = json_reader.shorten(result.reason, MAX_TEXT)
+    shown = CIRun(
         numbers=numbers.numbers,
-        mutation_categories=names,
-        top_failing_tools=tuple(tools),
+        mutation_categories=numbers.mutation_categories,
+        top_failing_tools=numbers.top_failing_tools[:MAX_DETAILS],
         dashboard_url=numbers.dashboard_url,
     )
     what_failed = WhatFailed(
@@ -110,20 +103,15 @@ def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
         fixed=found.fixed if len(found.fixed) <= MAX_DETAILS else (),
     )
     return Evaluated.of(
-        GateDecision.of(result, reason=_cut(result.reason), detail="", runs=(worst,), scenarios=(), numbers=numbers),
+        GateDecision.of(result, reason=reason, detail="", runs=(run,), scenarios=(), numbers=shown),
         what_failed=what_failed,
     )
 
 
 def _cut_failure(failure: ClassifiedFailure) -> ClassifiedFailure:
-    texts: dict[str, Any] = {
-        name: _cut(getattr(failure, name)) for name in ("type", "severity", "description", "mutation")
-    }
+    names = ("type", "severity", "description", "mutation")
+    texts: dict[str, Any] = {name: json_reader.shorten(getattr(failure, name), MAX_TEXT) for name in names}
     return replace(failure, **texts, trace_id="", steps=())
-
-
-def _cut(text: str) -> str:
-    return json_reader.shorten(json_reader.printable(text), MAX_TEXT)
 
 
 class CommentParts(NamedTuple):

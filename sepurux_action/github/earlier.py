@@ -126,9 +126,8 @@ class Earlier:
         Setting other statuses, or waiting until GitHub accepts this one, may take long after the record was read.
         """
         self._note_link(status)  # also if the response is lost
-        passes = status.state is CommitState.SUCCESS or status.description.startswith(DECIDED)
-        hides = passes and not status.description.startswith(FAILED)
-        now = self._calls.now()
+        is_fail, now = status.description.startswith(FAILED), self._calls.now()
+        hides = not is_fail and (status.state is CommitState.SUCCESS or status.description.startswith(DECIDED))
         if self._watched and hides and now - self._read_at > FRESH_S:
             found = self._new_fails(github)
             if status.context.lower() in found:

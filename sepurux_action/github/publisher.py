@@ -9,7 +9,7 @@ from functools import partial
 from operator import methodcaller
 
 from sepurux_action.common import json_reader
-from sepurux_action.common.wording import joined
+from sepurux_action.common.wording import joined, optional
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.settings import MAX_CONTEXT_LENGTH
 from sepurux_action.config.stage import Stage
@@ -274,10 +274,8 @@ class Publisher:
 
 
 def _status_note(result: GateResult) -> str:
-    notes = [_note(result)]
-    if result.recorded and result.recorded.run and result.recorded.run.number:
-        notes.append(f"evaluated by run {result.recorded.run.number}")
-    return joined("; ", *notes)
+    run = result.recorded and result.recorded.run
+    return joined("; ", _note(result), optional("evaluated by run {}", run and run.number))
 
 
 def _note(result: GateResult) -> str:
@@ -289,9 +287,5 @@ def _note(result: GateResult) -> str:
         return f"approved by {', '.join(result.approval.approved_by)}"
     if result.decision is Decision.SKIPPED:
         return "no changed file matches its paths"
-    notes = []
-    if result.decision is not Decision.PASS and not result.blocks:
-        notes.append("does not block")
-    if result.decision.is_undecided:
-        notes.append(result.reason.rstrip("."))
-    return ": ".join(notes)
+    effect = "" if result.decision is Decision.PASS or result.blocks else "does not block"
+    return joined(": ", effect, result.reason.rstrip(".") if result.decision.is_undecided else "")
