@@ -23,6 +23,7 @@ MAY_WRITE = frozenset({"write", "maintain", "admin"})
 APPROVED = "APPROVED"
 DECISIVE = frozenset({APPROVED, "CHANGES_REQUESTED", "DISMISSED"})
 UNSENT = "PENDING"  # the state of a review that its author has not submitted
+UNREAD = Reason.UNKNOWN_REQUESTERS  # for an unknown permission too: no report shows it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,20 +53,16 @@ class ApprovalRules:
             return reason
         if self.reviewers and login.lower() not in map(str.lower, self.reviewers):
             return Reason.NOT_LISTED
-        if self.requesters is None:
-            return Reason.UNKNOWN_REQUESTERS
-        return None if self.permission(login) in MAY_WRITE else Reason.NO_WRITE_ACCESS
+        if self.requesters is None or (permission := self.permission(login)) is None:
+            return UNREAD
+        return None if permission in MAY_WRITE else Reason.NO_WRITE_ACCESS
 
     def refusal_of_all(self, login: str, kind: str = PERSON) -> Reason | None:
         """Return why this account cannot approve any of the pull requests with this head; None if it can."""
         if reason := self.refusal(login, kind):
             return reason
         elsewhere = self.elsewhere()
-        return Reason.UNKNOWN_REQUESTERS if elsewhere is None else _reason_of(login, elsewhere)
-
-    def is_unread(self, refusal: Refusal) -> bool:
-        unknown = refusal.reason is Reason.NO_WRITE_ACCESS and self.permission(refusal.login) is None
-        return unknown or refusal.reason is Reason.UNKNOWN_REQUESTERS
+        return UNREAD if elsewhere is None else _reason_of(login, elsewhere)
 
 
 def _reason_of(login: str, refusals: Iterable[Refusal] | None) -> Reason | None:
@@ -85,17 +82,16 @@ def approval_status(reviews: Iterable[Review], rules: ApprovalRules) -> Approval
             return ApprovalStatus(commit=rules.head, approved_by=(review.author,))
         ignored.append(Refusal(review.author, reason))
     asked = [each.login for each in rules.requesters or () if each not in ignored]
-    refusals = [Refusal(login, reason) for login in rules.reviewers or asked if (reason := rules.refusal(login))]
-    refused = {refusal.login for refusal in refusals}
-    can = tuple(login for login in rules.reviewers if login not in refused)
-    unread = any(map(rules.is_unread, ignored)) or (not can and any(map(rules.is_unread, refusals)))
-    if unread or rules.requesters is None:
+    reasons = {login: rules.refusal(login) for login in rules.reviewers or asked}
+    can = tuple(login for login, reason in reasons.items() if reason is None)
+    unread = rules.requesters is None or (not can and UNREAD in reasons.values())
+    if unread or any(each.reason is UNREAD for each in ignored):
         return ApprovalStatus(commit=rules.head, unread=True)
     return ApprovalStatus(
         commit=rules.head,
         can_approve=can,
         anyone=not rules.reviewers,
-        cannot_approve=tuple(refusal for refusal in refusals if not rules.is_unread(refusal)),
+        cannot_approve=tuple(Refusal(login, why) for login, why in reasons.items() if why and why is not UNREAD),
         ignored=tuple(reversed(ignored)),
     )
 
@@ -166,10 +162,9 @@ class ReviewGate:
         excluded = [each.login for each in (*rules.requesters, *elsewhere)]
         if not self._pull.by_agent:
             excluded.insert(0, rules.author)
-        unread = any(reason and rules.is_unread(Refusal(login, reason)) for login, reason in refusals.items())
         return fail(
             reviewers=tuple(login for login, reason in refusals.items() if reason is None),
-            anyone=unread or not reviewers,
+            anyone=UNREAD in refusals.values() or not reviewers,
             excluded=tuple(dict.fromkeys(login for login in excluded if not is_bot(login))),
         )
 
