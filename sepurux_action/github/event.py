@@ -66,7 +66,6 @@ class PullRequest:
     head_sha: str = ""
     head_repository: str = ""
     head_branch: str = ""
-    base_repository: str = ""
     base_ref: str = ""
     base_sha: str = ""
     author: str = ""
@@ -192,7 +191,6 @@ def parse_pull_request(raw: object) -> PullRequest:
         head_sha=parse_sha(at("head", "sha")),
         head_repository=_repository(at("head", "repo", "full_name")),
         head_branch=parse_branch(at("head", "ref")),
-        base_repository=_repository(at("base", "repo", "full_name")),
         base_ref=parse_branch(at("base", "ref")),
         base_sha=parse_sha(at("base", "sha")),
         author=author,
@@ -241,8 +239,8 @@ def _resolved(event: Event, lookup: Lookup, found: Iterable[PullRequest] | Error
             return {**fields, "closed": not still_open}
         head = f"`{lookup.repository}:{lookup.branch}` at `{lookup.commit[:7]}`"
         return _ambiguous(f"no pull request has the head {head}; a newer commit has a run of its own")
-    into_this = (pull for pull in of_commit if pull.open and _same(pull.base_repository, event.repository))
-    matches = [pull for pull in into_this if lookup.forks or _same(pull.head_repository, event.repository)]
+    own = (pull for pull in of_commit if lookup.forks or _same(pull.head_repository, event.repository))
+    matches = [pull for pull in own if pull.open]
     if not matches and lookup.number is not None:
         return _number_lookup(lookup.number)  # of a push, which keeps its commit
     none = f"`{lookup.commit[:7]}` is the head of no open pull request"

@@ -33,7 +33,6 @@ PULL = PullRequest(
     head_sha=HEAD,
     head_repository="acme/shop",
     head_branch="refunds",
-    base_repository="acme/shop",
     base_ref="main",
     base_sha=BASE,
     open=True,
@@ -242,7 +241,6 @@ NO_HEAD = "no pull request has the head `mallory/shop:refunds` at `aaaaaaa`; a n
         *((Lookup(commit=HEAD), {"head_repository": each}) for each in ("mallory/shop", "")),
         (Lookup(commit=HEAD), {"head_sha": OTHER}),
         (Lookup(commit=HEAD), {"open": False}),
-        (Lookup(commit=HEAD), {"base_repository": "mallory/shop"}),
     ],
 )
 def test_a_push_may_have_no_pull_request_and_a_run_of_one_may_not(lookup: Lookup, change: dict[str, Any]) -> None:
