@@ -46,14 +46,13 @@ def connect(api_url: str, token: Secret, repository: str, redact: Callable[[str]
     )
     idle: list[Github] = []  # PyGithub keeps one request in its connection, so each request under way has its own
 
-    def send(verb: str, path: str, *, query: Mapping[str, str] | None = None, body: object = None) -> object:
+    def send(verb: str, path: str, *, query: dict[str, str] | None = None, body: object = None) -> object:
         try:
             github = idle.pop()
         except IndexError:
             github = make()
         url = f"/repos/{repository}/{path}" if path else github.requester.graphql_url
-        parameters = dict(query or {}) or None
-        call = partial(github.requester.requestJsonAndCheck, verb, url, parameters=parameters, input=body)
+        call = partial(github.requester.requestJsonAndCheck, verb, url, parameters=query, input=body)
         try:
             return translate_errors(call)[1]
         finally:

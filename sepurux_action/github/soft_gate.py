@@ -72,10 +72,13 @@ def _reason_of(login: str, refusals: Iterable[Refusal] | None) -> Reason | None:
 def approval_status(reviews: Iterable[Review], rules: ApprovalRules) -> ApprovalStatus:
     """Return whether the reviews, the oldest first, approve the gate, and else who can. One approval is enough.
 
+    Of each user, the last decisive review counts.
     It is `unread` if an unknown permission may be that of an approver, or of the only reviewers who can approve.
     """
-    ignored: list[Refusal] = []
-    for review in reversed([review for review in _latest(reviews).values() if review.state == APPROVED]):
+    ignored, newest = list[Refusal](), dict[str, Review]()
+    for review in reversed([review for review in reviews if review.author and review.state in DECISIVE]):
+        newest.setdefault(review.author.lower(), review)
+    for review in [review for review in newest.values() if review.state == APPROVED]:
         outdated = not rules.head or review.commit != rules.head
         reason = Reason.OLDER_COMMIT if outdated else rules.refusal_of_all(review.author, review.kind)
         if reason is None:
@@ -101,16 +104,6 @@ def reviewers_to_request(rules: ApprovalRules, reviews: Iterable[Review], reques
     done = {review.author.lower() for review in reviews if review.commit == rules.head and review.state != UNSENT}
     done.update(login.lower() for login in requested)
     return tuple(each for each in rules.reviewers if each.lower() not in done and rules.refusal(each) is None)
-
-
-def _latest(reviews: Iterable[Review]) -> dict[str, Review]:
-    """Return each user's last decisive review, by login, the oldest first. The given reviews are in that order."""
-    latest: dict[str, Review] = {}
-    for review in reviews:
-        if review.author and review.state in DECISIVE:
-            latest.pop(review.author.lower(), None)  # so that it moves to the end
-            latest[review.author.lower()] = review
-    return latest
 
 
 class ReviewGate:
