@@ -72,8 +72,8 @@ def _reason_of(login: str, refusals: Iterable[Refusal] | None) -> Reason | None:
 def approval_status(reviews: Iterable[Review], rules: ApprovalRules) -> ApprovalStatus:
     """Return whether the reviews, the oldest first, approve the gate, and else who can. One approval is enough.
 
-    Of each user, the last decisive review counts.
-    It is `unread` if an unknown permission may be that of an approver, or of the only reviewers who can approve.
+    Of each user, the last decisive review counts. The status is `unread` if an unknown permission may be that of an
+    approver, or of the only reviewers who can approve.
     """
     ignored, newest = list[Refusal](), dict[str, Review]()
     for review in reversed([review for review in reviews if review.author and review.state in DECISIVE]):
@@ -99,11 +99,11 @@ def approval_status(reviews: Iterable[Review], rules: ApprovalRules) -> Approval
     )
 
 
-def reviewers_to_request(rules: ApprovalRules, reviews: Iterable[Review], requested: Iterable[str]) -> tuple[str, ...]:
+def reviewers_to_request(status: ApprovalStatus, reviews: Iterable[Review], requested: Iterable[str]) -> list[str]:
     """Return the listed reviewers who can approve, have not reviewed this head, and of whom no review is requested."""
-    done = {review.author.lower() for review in reviews if review.commit == rules.head and review.state != UNSENT}
+    done = {review.author.lower() for review in reviews if review.commit == status.commit and review.state != UNSENT}
     done.update(login.lower() for login in requested)
-    return tuple(each for each in rules.reviewers if each.lower() not in done and rules.refusal(each) is None)
+    return [login for login in status.can_approve if login.lower() not in done]
 
 
 class ReviewGate:
@@ -115,15 +115,14 @@ class ReviewGate:
         self._permission = cache(lambda login: calls.try_call(Operation.REVIEWS, methodcaller("permission", login)))
         self._requesters = cache(lambda *of: calls.try_call(Operation.REQUESTERS, methodcaller("requesters", *of)))
         self._elsewhere = cache(self._fetch_elsewhere)
-        self._waiting: list[ApprovalRules] = []
+        self._waiting: list[ApprovalStatus] = []
 
     def approval(self, reviewers: tuple[str, ...]) -> ApprovalStatus:
         status = ApprovalStatus(unread=True)
         if self._pull.head_sha and self._reviews is not None:
-            rules = self._rules(self._pull, reviewers)
-            status = approval_status(self._reviews, rules)
+            status = approval_status(self._reviews, self._rules(self._pull, reviewers))
             if status.can_approve:
-                self._waiting.append(rules)
+                self._waiting.append(status)
         from sepurux_action.config.policy_parser import workflow_triggers  # noqa: PLC0415 - see policy_source.py
 
         triggers = workflow_triggers(self._workflow)
@@ -135,7 +134,6 @@ class ReviewGate:
         )
 
     def may_evaluate_again(self, reviewers: tuple[str, ...]) -> bool:
-        """Return whether who started this run may start another evaluation of a commit that failed."""
         event, rules = self._event, self._rules_again(reviewers)
         may = event.may_evaluate_again and bool(event.actor)
         return may and rules is not None and rules.refusal_of_all(event.actor) is None
@@ -209,6 +207,6 @@ class ReviewGate:
         requested = self._calls.try_call(Operation.REQUEST_REVIEW, methodcaller("requested_reviewers", number))
         if requested is None:
             return
-        logins = [login for rules in self._waiting for login in reviewers_to_request(rules, reviews, requested)]
+        logins = [login for status in self._waiting for login in reviewers_to_request(status, reviews, requested)]
         calls = {login: partial(self._calls.call, methodcaller("request_review", number, login)) for login in logins}
         self._calls.try_each(Operation.REQUEST_REVIEW, calls)
