@@ -21,7 +21,7 @@ from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures
 from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.published_result import CommitResults
 from sepurux_action.evaluation.result import Evaluated, GateResult
-from sepurux_action.evaluation.runs import RunResult, Runs, WhatFailed, WorkflowRun
+from sepurux_action.evaluation.runs import RunResult, Runs, WorkflowRun
 from sepurux_action.github.snapshot import Comment
 
 MAX_RESULTS = 20  # evaluated commits in one state
@@ -82,7 +82,7 @@ def unfinished_key(gate: Gate) -> str:
 
 def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
     worst, numbers, found = result.worst, result.numbers, result.what_failed
-    failures, left_out = merge_failures(map(_cut_failure, found.failures), MAX_DETAILS)
+    kept, more = merge_failures(map(_cut_failure, found.failures), MAX_DETAILS)
     run = replace(
         _ids(worst, result.recorded.run if result.recorded else here),
         run_decision=RunDecision(worst.decision, "", worst.run_decision.rule),
@@ -95,16 +95,10 @@ def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
         top_failing_tools=numbers.top_failing_tools[:MAX_DETAILS],
         dashboard_url=numbers.dashboard_url,
     )
-    what_failed = WhatFailed(
-        failures=failures,
-        left_out=left_out + found.left_out,
-        unread_failures=found.unread_failures,
-        unread_scenarios=found.unread_scenarios,
-        fixed=found.fixed if len(found.fixed) <= MAX_DETAILS else (),
-    )
+    fixed = found.fixed if len(found.fixed) <= MAX_DETAILS else ()
     return Evaluated.of(
         GateDecision.of(result, reason=reason, detail="", runs=(run,), scenarios=(), numbers=shown),
-        what_failed=what_failed,
+        what_failed=replace(found, scenarios=(), failures=kept, left_out=found.left_out + more, fixed=fixed, notes=()),
     )
 
 

@@ -10,7 +10,6 @@ import http.client
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 
 import requests
@@ -69,7 +68,8 @@ def translate_errors(call: Callable[[], T]) -> T:
     except NETWORK_ERRORS as error:  # whose text quotes addresses
         raise GitHubError(ErrorDetails(message=failure_words("GitHub", error), temporary=True)) from None
     except (BadAttributeException, *SHAPE_ERRORS) as error:  # of any status: PyGithub parses the body first
-        raise GitHubError(replace(UNEXPECTED_SHAPE, temporary=not isinstance(error, RuntimeError))) from None
+        temporary = not isinstance(error, RuntimeError)
+        raise GitHubError(ErrorDetails(message=UNEXPECTED_SHAPE.message, temporary=temporary)) from None
 
 
 def _rejection(error: GithubException) -> ErrorDetails:
