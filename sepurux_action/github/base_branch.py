@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 
 from sepurux_action.common import json_reader
 from sepurux_action.errors import ErrorDetails
-from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.drops import Baseline, BaselineResult
-from sepurux_action.evaluation.published_result import PreviousResult
+from sepurux_action.evaluation.published_result import PreviousResult, parse_description
 from sepurux_action.github.commit import parse_statuses, query_of
 from sepurux_action.github.event import Event, parse_sha
 from sepurux_action.github.permissions import Operation
@@ -79,7 +78,7 @@ def parse_recent_results(response: object) -> tuple[Mapping[str, PreviousResult]
             status.context.lower(): result
             for node in json_reader.as_array(json_reader.at(pull, "commits", "nodes"))
             for status in parse_statuses(json_reader.at(node, "commit"), "") or ()
-            if (result := published_result.parse_description(status.description)) and result.decision.is_decided
+            if (result := parse_description(status.description)) and result.decision.is_decided
         }
         for pull in pulls
     )
@@ -97,7 +96,7 @@ def _results(line: Iterable[Mapping[str, object]], account: str) -> dict[str, Ba
         statuses = {each.context.lower(): each for each in parse_statuses(commit, account) or ()}
         for context, status in statuses.items():
             of_context = found.setdefault(context, [])
-            result = published_result.parse_description(status.description)
+            result = parse_description(status.description)
             if status.own and result and result.decision.is_decided:
                 of_context.append(BaselineResult(commit=parse_sha(commit.get("oid")), url=status.url, result=result))
             else:

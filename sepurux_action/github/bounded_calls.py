@@ -154,8 +154,7 @@ class BoundedCalls:
 
     def warn(self, operation: Operation, details: ErrorDetails, targets: Sequence[str] = ()) -> None:
         """Write the warning for a rejection, once; if the token may not do the operation, it is not tried again."""
-        if operation not in self._denied:
-            self.warn_once(warning_text(operation, details, self._event, targets))
+        self.warn_once(warning_text(operation, details, self._event, targets))
         if details.of_the_token:
             self._denied.add(operation)
 

@@ -7,20 +7,19 @@ import base64
 import json
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from sepurux_action.common import codec, json_reader
-from sepurux_action.common.codec import is_signed, sign
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, fingerprint
 from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures
 from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.published_result import CommitResults
-from sepurux_action.evaluation.result import Evaluated, GateResult
+from sepurux_action.evaluation.result import Evaluated, GateResult, summarize
 from sepurux_action.evaluation.runs import RunResult, Runs, WorkflowRun
 from sepurux_action.github.snapshot import Comment
 
@@ -173,6 +172,15 @@ class CommentState:
         """Return the results of the other commits, the oldest first."""
         return tuple(each for each in self.commits if each.commit != commit)
 
+    def after(self, commit: str, results: Sequence[GateResult], here: WorkflowRun) -> "CommentState":
+        """Return the state once the workflow run `here` has these results at a commit."""
+        newest = CommitResults(commit=commit, results={each.gate.name: summarize(each) for each in results})
+        return CommentState(
+            commits=(*self.before(commit), newest),
+            fails={**self.at(commit).fails, **fails_of(results, here)},
+            unfinished=unfinished_of(results, here),
+        )
+
     def at(self, commit: str) -> "CommentState":
         """Return the state if its details are about this commit, else an empty one."""
         return self if [commit] == [each.commit for each in self.commits[-1:]] else CommentState()
@@ -215,7 +223,7 @@ class StateLine:
                 return kept[0]
             return f"{self._start} {_packed(CommentState())} unsigned -->"
         content = next(filter(None, map(_packed, _shorter(state))))
-        return f"{self._start} {content} {sign(self.signing_key, *self._place, content)} -->"
+        return f"{self._start} {content} {codec.sign(self.signing_key, *self._place, content)} -->"
 
     def _signed(self, body: str) -> re.Match[str] | None:
         """Match the last line of a body: the content and a signature, which is not checked."""
@@ -225,7 +233,7 @@ class StateLine:
     def read(self, body: str) -> CommentState:
         """Return the state in a comment's body; an empty one if the body is not signed for this comment."""
         signed = self._signed(body)
-        if not signed or not is_signed(signed[2], self.signing_key, *self._place, signed[1]):
+        if not signed or not codec.is_signed(signed[2], self.signing_key, *self._place, signed[1]):
             return CommentState()
         try:
             unpacked = zlib.decompressobj().decompress(base64.b64decode(signed[1], validate=True), MAX_UNPACKED_LENGTH)
