@@ -12,7 +12,7 @@ from functools import cache, partial
 from sepurux_action.config.gate import Gate
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation.published_result import CommitResults
-from sepurux_action.evaluation.result import Evaluated, of_status
+from sepurux_action.evaluation.result import Evaluated, RecordedFail, of_status
 from sepurux_action.evaluation.runs import Runs
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
@@ -167,7 +167,8 @@ class Earlier:
             began = datetime.fromtimestamp(run.at, UTC)
             day = f" on {began.date()}" if began.date() != self._subject.started.date() else ""
             at = f"{began:%H:%M} UTC{day}"
-        return replace(found, recorded=self._reviews.who_evaluates_again(gate.reviewers, link, run, at))
+        who, by_review = self._reviews.who_evaluates_again(gate.reviewers), self._subject.event.by_review
+        return replace(found, recorded=RecordedFail(link=link, run=run, at=at, by_review=by_review, **who))
 
     def load_comments(self, enough: Callable[[Iterable[Comment]], object] | None = None) -> Snapshot:
         """Read further pages of comments until there are `enough`: by default the gate's own, for the state in it."""

@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from operator import methodcaller
+from typing import Any
 
 from sepurux_action.config.kinds import is_bot
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
-from sepurux_action.evaluation.result import RecordedFail
-from sepurux_action.evaluation.runs import WorkflowRun
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.client import Review
 from sepurux_action.github.event import PERSON, REVIEW, Lookup, PullRequest
@@ -138,26 +137,23 @@ class ReviewGate:
         may = event.may_evaluate_again and bool(event.actor)
         return may and rules is not None and rules.refusal_of_all(event.actor) is None
 
-    def who_evaluates_again(
-        self, reviewers: tuple[str, ...], link: str, run: WorkflowRun | None, at: str
-    ) -> RecordedFail:
-        """Return a recorded `fail`, and who may start another evaluation of the commit."""
+    def who_evaluates_again(self, reviewers: tuple[str, ...]) -> dict[str, Any]:
+        """Return the fields of a RecordedFail that name who may start another evaluation, {} if that is not known."""
         rules = self._rules_again(reviewers)
-        fail = partial(RecordedFail, link=link, run=run, at=at, by_review=self._event.by_review)
         if self._event.by_review or rules is None or rules.requesters is None:
-            return fail()
+            return {}
         elsewhere = rules.elsewhere()
         if elsewhere is None:
-            return fail()
+            return {}
         refusals = {login: rules.refusal_of_all(login) for login in reviewers}
         excluded = [each.login for each in (*rules.requesters, *elsewhere)]
         if not self._pull.by_agent:
             excluded.insert(0, rules.author)
-        return fail(
-            reviewers=tuple(login for login, reason in refusals.items() if reason is None),
-            anyone=UNREAD in refusals.values() or not reviewers,
-            excluded=tuple(dict.fromkeys(login for login in excluded if not is_bot(login))),
-        )
+        return {
+            "reviewers": tuple(login for login, reason in refusals.items() if reason is None),
+            "anyone": UNREAD in refusals.values() or not reviewers,
+            "excluded": tuple(dict.fromkeys(login for login in excluded if not is_bot(login))),
+        }
 
     def _rules(self, pull: PullRequest, reviewers: tuple[str, ...]) -> ApprovalRules:
         head = pull.head_sha if self._event.name == "merge_group" else self._event.commit
