@@ -22,8 +22,10 @@ from sepurux_action.evaluation.result import GateResult, RecordedFail, summarize
 from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.github import comment_state
 from sepurux_action.github.comment_state import MAX_DETAILS, CommentState, StateLine, fails_of, unfinished_of
+from sepurux_action.github.publisher import MAX_COMMENT_LENGTH
 from sepurux_action.github.snapshot import Comment
 from sepurux_action.report.outputs import gate_outputs
+from sepurux_action.report.view import COMMENT_CHARACTERS
 from tests.builders import (
     COMMIT,
     EARLIER,
@@ -302,6 +304,7 @@ def test_a_commit_that_was_not_evaluated_is_the_title_and_the_next_one_replaces_
 
 
 def test_a_report_that_would_make_the_comment_too_long_leaves_its_commit() -> None:
+    assert (MAX_COMMENT_LENGTH, COMMENT_CHARACTERS) == (65_000, 65_000)
     for body in (BODY, comment_state.with_notice(BODY, "### ❗ one", "x", 1_000)):
         short = comment_state.with_notice(body, "### ❗ one", "x", 300)
         assert len(short) <= 300
