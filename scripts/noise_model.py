@@ -32,7 +32,7 @@ from sepurux_action.config.options import (
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import parse_ci_run
 from sepurux_action.evaluation.decision import Decision, decide
-from sepurux_action.evaluation.drops import MAX_BASE_RESULTS, MIN_RESULTS, Base, Baseline, BaselineResult
+from sepurux_action.evaluation.drops import MAX_BASE_RESULTS, MIN_RESULTS, Base, Baseline
 from sepurux_action.evaluation.gate_decision import decide_gate
 from sepurux_action.evaluation.metrics import PASS_RATE, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import PreviousResult, published_numbers
@@ -64,7 +64,7 @@ def base_of(limits: Limits, rates: Iterable[float]) -> Base:
     gate = Gate(name="", campaign="", limits=limits)
     numbers = (published_numbers(_runs(rate)[0].ci_run, gate) for rate in rates)  # a run reads them from a description
     results = (PreviousResult(decision=Decision.PASS, stage=Stage.HARD, numbers=each) for each in numbers)
-    return Base(baseline=Baseline(tuple(BaselineResult(commit="", url="", result=each) for each in results)))
+    return Base(baseline=Baseline(tuple(results)))
 
 
 def _runs(rate: float, *, unsafe: bool = False) -> Runs:

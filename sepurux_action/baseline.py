@@ -13,12 +13,12 @@ from itertools import chain
 from operator import attrgetter
 from statistics import fmean
 
-from sepurux_action.common import codec
+from sepurux_action.common import codec, json_reader
 from sepurux_action.common.codec import sign
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.base_results import BaseResult, BaseScenario, Results, ScenarioOnBase
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.drops import Baseline, BaselineResult
+from sepurux_action.evaluation.drops import Baseline
 from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase, merge_failures
 from sepurux_action.evaluation.metrics import UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import PreviousResult, published_numbers
@@ -55,6 +55,8 @@ def read_kept(step: Step) -> Step:
         step.host.annotate(Level.WARNING, problem)
         return step
     results, note = read_results(content, step.github.subject.signing_key, step.event.repository)
+    if note and not step.event.name:  # a terminal shows no notes, and drops are compared with these results there
+        step.host.annotate(Level.WARNING, note)
     return replace(step, kept=results, kept_note=note)
 
 
@@ -66,15 +68,15 @@ def results_of(step: Step, gate: Gate) -> Results:
 
 
 def baseline_of(step: Step, gate: Gate) -> Baseline | None:
-    """Return the results that a gate's numbers are compared with, None if they could not be read."""
+    """Return the results that a gate's numbers are compared with, None if they could not be read.
+
+    On a command line, they are those in the file that passed.
+    """
     if step.event.name or not step.settings.baseline_dir:
         return step.github.subject.baseline(gate)
-    passed = (each for each in step.kept or () if each.decision is Decision.PASS)
-    results = (
-        PreviousResult(decision=each.decision, stage=gate.stage, numbers=each.numbers)
-        for each in find_results(passed, gate, "", NO_COMMIT)
-    )
-    return Baseline(tuple(BaselineResult(commit="", url="", result=each) for each in results))
+    passed = find_results((each for each in step.kept or () if each.decision is Decision.PASS), gate, "", NO_COMMIT)
+    results = (PreviousResult(decision=each.decision, stage=gate.stage, numbers=each.numbers) for each in passed)
+    return Baseline(tuple(results)).for_gate(gate)
 
 
 def find_results(results: Iterable[BaseResult], gate: Gate, branch: str, commits: Collection[str]) -> Results:
@@ -109,7 +111,9 @@ def write_kept(step: Step, results: Sequence[GateResult]) -> None:
 
 
 def _pushed_branch(event: Event) -> str:
-    return event.head_branch if event.name in ON_BRANCH else ""
+    """Return the branch whose newest commit is evaluated; a `workflow_run` may be about a tag of another name, too."""
+    of_default = event.name == "workflow_run" and not event.fork and event.head_branch == event.default_branch
+    return event.head_branch if event.name in ON_BRANCH or of_default else ""
 
 
 def write_results(results: Iterable[BaseResult], key: str, repository: str, redact: Callable[[str], str] = str) -> str:
@@ -128,9 +132,9 @@ def read_results(content: bytes | None, key: str, repository: str) -> tuple[Resu
     if content is None:
         return (), ""
     _, start, results = content.decode(errors="replace").partition('"results":')
-    with suppress(ValueError):  # another release of the same version may know other fields
+    with suppress(ValueError, RecursionError):  # another release of the same version may know other fields
         if key and hmac.compare_digest(content, _signed(start + results, key, repository).encode()):
-            return codec.load(Results, json.loads(content)["results"]), ""
+            return codec.load(Results, json.loads(content, parse_constant=json_reader.reject_constant)["results"]), ""
     return (), IGNORED
 
 
@@ -161,13 +165,16 @@ def keep(results: Iterable[BaseResult]) -> Results:
     return tuple(kept)
 
 
-def compare_with_base(gate: Gate, found: WhatFailed, results: Results) -> WhatFailed:
-    """Return what failed, with what the base's results and the uploaded traces say about it; nothing of a batch."""
+def compare_with_base(gate: Gate, found: WhatFailed, results: Results, *, once: bool = True) -> WhatFailed:
+    """Return what failed, with what the base's results and the uploaded traces say about it; nothing of a batch.
+
+    Nothing is fixed if the gate was not evaluated `once`: the other evaluation may have had what this one has not.
+    """
     if not gate.names_traces:
         return found
     scenarios = tuple(_compared(each, ScenarioOnBase.of(results, each.key), gate) for each in found.scenarios)
     failures = (failure for each in scenarios for run in each.recordings for failure in run.failures)
-    fixed = tuple(chain.from_iterable(map(_fixed, scenarios)))
+    fixed = tuple(chain.from_iterable(map(_fixed, scenarios))) if once else ()
     return replace(found, scenarios=scenarios, failures=merge_failures(failures)[0], fixed=fixed)
 
 
@@ -234,14 +241,12 @@ def _to_keep(scenario: Scenario, first: Scenario | None, gate: Gate) -> BaseScen
     both = [*filter(None, (first, scenario))]
     rates = [each.rate for each in both if each.rate is not None]
     unsafe = (value for each in both if (value := each.value(UNSAFE_ATTEMPTS)) is not None)
-    complete = all(each.complete for each in both)
-    keys = {failure.key for each in both for failure in each.failures}
+    keys = tuple(sorted({failure.key for each in both for failure in each.failures}))
     return BaseScenario(
         name=scenario.key,
         recordings=len(scenario.recordings),
         pass_rate=fmean(rates) if len(rates) == len(both) else None,
         unsafe_attempts=max(unsafe, default=None),
-        complete=complete,
-        failures=tuple(sorted(keys)) if complete else (),
+        failures=keys if all(each.complete for each in both) else None,
         steps=steps_of(_events_of(max(scenario.recordings, key=_worst_first), gate)),
     )

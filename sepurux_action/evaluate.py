@@ -1,6 +1,7 @@
 """Finds the result of each gate: skipped, recorded, evaluated, or another run's (docs/reference.md#decisions)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from sepurux_action.baseline import baseline_of, compare_with_base, is_kept, results_of
@@ -146,14 +147,14 @@ def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
         on_progress=lambda known: step.host.set_outputs(outputs.early_outputs(known)),
         on_fail=partial(_publish_fail, step),
     )
-    evaluated = evaluation.evaluate()
-    return {
-        gate.name: Evaluated.of(
-            evaluated[gate.name],
-            what_failed=compare_with_base(gate, evaluated[gate.name].what_failed, results_of(step, gate)),
+    evaluated = dict(evaluation.evaluate())
+    for gate in gates:
+        found = evaluated[gate.name]
+        results, once = results_of(step, gate), not found.evaluations
+        evaluated[gate.name] = replace(
+            found, what_failed=compare_with_base(gate, found.what_failed, results, once=once)
         )
-        for gate in gates
-    }
+    return evaluated
 
 
 def _publish_fail(step: Step, gate: Gate, decided: GateDecision, may_change: bool) -> None:  # noqa: FBT001 - a callback

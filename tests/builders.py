@@ -37,7 +37,7 @@ from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.confirmation import confirm
 from sepurux_action.evaluation.decision import NEXT_STEPS, Decision, Rule, RunDecision, decide
-from sepurux_action.evaluation.drops import Base, Baseline, BaselineResult
+from sepurux_action.evaluation.drops import Base, Baseline
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal, enforce
 from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, OnBase, merge_failures
 from sepurux_action.evaluation.gate_decision import decide_gate
@@ -153,7 +153,7 @@ def a_baseline(*results: PreviousResult) -> Baseline:
     """Return a baseline of these results, the newest first; without any, of one that passed."""
     return Baseline(
         tuple(
-            BaselineResult(commit=f"{number:x}" * 40, url=f"https://app.sepurux.dev/runs/{number:x}", result=each)
+            replace(each, commit=f"{number:x}" * 40, url=f"https://app.sepurux.dev/runs/{number:x}")
             for number, each in enumerate(results or (a_past_result(),), 1)
         )
     )

@@ -18,15 +18,14 @@ from sepurux_action.evaluation.trace_steps import Steps
 class BaseScenario:
     """What one result has of a scenario: its numbers, what failed however often, and what its best recording did.
 
-    `complete` is false if not all its failures are known, `failures` are their keys, and `steps` those of `steps_of`.
+    `failures` are the keys of its failures, None if not all are known, and `steps` those of `steps_of`.
     """
 
     name: str
     recordings: int = 1
     pass_rate: float | None = None
     unsafe_attempts: float | None = None
-    complete: bool = True
-    failures: Failures = ()
+    failures: Failures | None = ()
     steps: Steps = ()
 
 
@@ -59,7 +58,7 @@ class ScenarioOnBase:
     @classmethod
     def of(cls, results: Results, name: str) -> Self:
         every = [each for result in results for each in result.scenarios if each.name == name]
-        return cls(tuple(each for each in every if each.complete), next((each.steps for each in every), ()))
+        return cls(tuple(each for each in every if each.failures is not None), next((each.steps for each in every), ()))
 
     @property
     def results(self) -> int:
@@ -75,4 +74,4 @@ class ScenarioOnBase:
 
     def having(self) -> Counter[ClassifiedFailure]:
         """Return how many of the complete results have each failure, by its key."""
-        return Counter(failure for each in self.complete for failure in set(each.failures))
+        return Counter(failure for each in self.complete for failure in set(each.failures or ()))

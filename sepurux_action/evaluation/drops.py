@@ -21,23 +21,14 @@ HIDDEN_RESULTS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaselineResult:
-    """A pass or a fail on the base branch. `url` is the status's `target_url`, '' if it may not be linked."""
-
-    commit: str
-    url: str
-    result: PreviousResult
-
-
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The results of one context on the base branch, the newest first.
+    """The results of one context on the base branch, each a pass or a fail, the newest first.
 
     `hidden` counts the commits with a newest status that may hide a result: no pass or fail, or of another account.
     """
 
-    results: tuple[BaselineResult, ...] = ()
+    results: tuple[PreviousResult, ...] = ()
     hidden: int = 0
 
     def for_gate(self, gate: Gate) -> "Baseline":
@@ -49,13 +40,13 @@ class Baseline:
         limited = [(metric, gate.limits[metric.threshold]) for metric in PUBLISHED if metric.threshold in gate.limits]
         met = []
         for each in self.results:
-            values = [(metric, each.result.value(metric), limit) for metric, limit in limited]
-            if each.result.numbers and all(v is None or metric.meets(v, limit) for metric, v, limit in values):
+            values = [(metric, each.value(metric), limit) for metric, limit in limited]
+            if each.numbers and all(v is None or metric.meets(v, limit) for metric, v, limit in values):
                 met.append(each)
         return Baseline(tuple(met[:MAX_BASE_RESULTS]), self.hidden)
 
     def values(self, metric: Metric) -> tuple[float, ...]:
-        numbers = (each.result.value(metric) for each in self.results)
+        numbers = (each.value(metric) for each in self.results)
         return tuple(number for number in numbers if number is not None)
 
     def median(self, metric: Metric) -> float | None:

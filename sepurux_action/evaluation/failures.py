@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 from sepurux_action.common import json_reader
 
@@ -12,10 +13,10 @@ FEWER_LISTED = "Sepurux lists fewer failures than it counted"
 
 @dataclass(frozen=True, slots=True, order=True)
 class OnBase:
-    """Of how many of the base's `results` with a scenario a failure is known: of `having`, which may be 0."""
+    """In how many of the base's results a failure is."""
 
-    having: int
-    results: int
+    having: Annotated[int, "Number of results that have the failure; 0: it is new.", {"minimum": 0}]
+    results: Annotated[int, "Number of results of the base that have its scenario, at most five.", {"minimum": 1}]
 
     def __str__(self) -> str:
         return f"{self.having} of {self.results}"

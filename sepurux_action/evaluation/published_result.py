@@ -21,9 +21,13 @@ _DESCRIPTION = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviousResult:
+    """A gate's result at a commit. `url` is the status's `target_url`, '' if it may not be linked or is not known."""
+
     decision: Decision
     stage: Stage
     numbers: Mapping[str, float]
+    commit: str = ""
+    url: str = ""
 
     def value(self, metric: Metric) -> float | None:
         return self.numbers.get(metric.name)

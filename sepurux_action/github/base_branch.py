@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sepurux_action.common import json_reader
 from sepurux_action.errors import ErrorDetails
-from sepurux_action.evaluation.drops import Baseline, BaselineResult
+from sepurux_action.evaluation.drops import Baseline
 from sepurux_action.evaluation.published_result import PreviousResult, parse_description
 from sepurux_action.github.commit import parse_statuses, query_of
 from sepurux_action.github.event import Event, parse_sha
@@ -90,7 +90,7 @@ def _results(line: Iterable[Mapping[str, object]], account: str) -> dict[str, Ba
     Only the first-parent line counts: a merged branch has results of commits that the base branch never was at. GitHub
     compares contexts without regard to case, so a commit has one result of each.
     """
-    found: dict[str, list[BaselineResult]] = {}
+    found: dict[str, list[PreviousResult]] = {}
     hidden = Counter[str]()
     for commit in line:
         statuses = {each.context.lower(): each for each in parse_statuses(commit, account) or ()}
@@ -98,7 +98,7 @@ def _results(line: Iterable[Mapping[str, object]], account: str) -> dict[str, Ba
             of_context = found.setdefault(context, [])
             result = parse_description(status.description)
             if status.own and result and result.decision.is_decided:
-                of_context.append(BaselineResult(commit=parse_sha(commit.get("oid")), url=status.url, result=result))
+                of_context.append(replace(result, commit=parse_sha(commit.get("oid")), url=status.url))
             else:
                 hidden[context] += 1
     return {context: Baseline(tuple(results), hidden[context]) for context, results in found.items()}

@@ -20,7 +20,9 @@ from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.drops import Baseline
 from sepurux_action.evaluation.enforcement import ApprovalStatus
+from sepurux_action.evaluation.failures import OnBase
 from sepurux_action.evaluation.metrics import METRICS, PUBLISHED, Metric
+from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.report.brief import METRIC, Brief, brief, whole
 from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.outputs import conclusion, run_ids
@@ -75,18 +77,13 @@ class _Threshold(Shape):
     change: Annotated[float | None, "The result minus `base`, both rounded as in a status.", of("difference")]
 
 
-class _OnBase(Shape):
-    having: Annotated[int, "Number of results that have the failure; 0: it is new.", {"minimum": 0}]
-    results: Annotated[int, "Number of results of the base that have its scenario, at most five.", {"minimum": 1}]
-
-
 class _FixedFailure(Shape):
     scenario: Annotated[str, "Name of the scenario."]
     severity: Annotated[str, "Severity, as Sepurux names it."]
     type: Annotated[str, "Type, as Sepurux names it."]
     mutation: Annotated[str, "Mutation under which the agent failed."]
     tool: Annotated[str, "Name of the tool."]
-    on_base: Annotated[_OnBase, "In how many results of the base it is."]
+    on_base: Annotated[OnBase, "In how many results of the base it is."]
 
 
 class _Failure(Shape):
@@ -98,7 +95,7 @@ class _Failure(Shape):
     count: Annotated[int, "Number of such failures.", {"minimum": 1}]
     text: Annotated[str, "What happened in one of them.", of("description")]
     scenario: Annotated[str, "Name of the scenario of a trace."]
-    on_base: Annotated[_OnBase | None, "In how many results of the base it is; null if it was not compared."]
+    on_base: Annotated[OnBase | None, "In how many results of the base it is; null if it was not compared."]
     steps: Annotated[
         tuple[str, ...],
         "What the agent did, at most 12 lines: `-` only on the base, `+` only here, `>` failed, the others in both.",
@@ -142,10 +139,10 @@ class _Evaluation(Shape):
 
 
 class _PastResult(Shape):
-    more = _numbers(PUBLISHED, lambda past, metric: past.result.value(metric))
+    more = _numbers(PUBLISHED, PreviousResult.value)
     commit: Annotated[str, "SHA of the commit."]
-    decision: Annotated[Decision, "The decision.", of("result.decision")]
-    enforcement: Annotated[Stage, "The stage that applied.", of("result.stage")]
+    decision: Annotated[Decision, "The decision."]
+    enforcement: Annotated[Stage, "The stage that applied.", of("stage")]
 
 
 class _BaselineResult(_PastResult):

@@ -221,20 +221,22 @@ class Past(NamedTuple):
         return self.result.value(metrics.PASS_RATE)
 
 
-def earlier(gate: GateFacts) -> list[Past]:
+def earlier(gate: GateFacts) -> list[PreviousResult]:
     """Return the results of the pull request's earlier commits, the oldest first."""
-    return [Past(each.commit, each.results[gate.name]) for each in gate.context.history if gate.name in each.results]
+    evaluated = (each for each in gate.context.history if gate.name in each.results)
+    return [replace(each.results[gate.name], commit=each.commit) for each in evaluated]
 
 
 def history(gate: GateFacts) -> list[Past]:
     """Return the results of this and the earlier commits, then of the base, the newest first; [] if there is one."""
-    rows = [Past(gate.context.commit, summarize(gate), here=True), *reversed(earlier(gate))]
     results = gate.baseline.results
-    rows += [Past(each.commit, each.result, base=True) for each in results]
+    rows = [Past(gate.context.commit, summarize(gate), here=True)]
+    rows += [Past(each.commit, each) for each in reversed(earlier(gate))]
+    rows += [Past(each.commit, each, base=True) for each in results]
     if len(results) > 1:
         medians = ((metric.name, gate.baseline.median(metric)) for metric in LISTED)
         numbers = {name: median for name, median in medians if median is not None}
-        rows.append(Past("", replace(results[0].result, numbers=numbers), base=True))
+        rows.append(Past("", replace(results[0], numbers=numbers), base=True))
     return rows if gate.detailed and rows[1:] else []
 
 

@@ -259,23 +259,67 @@ def test_the_two_stages_of_forks_fit_each_other_and_the_second_runs_nothing_of_a
     record, evaluate = PARSED["forks-record.yml"], PARSED["forks-evaluate.yml"]
     assert evaluate[ON]["workflow_run"]["workflows"] == [record["name"]]
     job = evaluate["jobs"]["evaluate"]
-    download, gate = job["steps"]
-    assert (download["uses"], gate["uses"]) == ("actions/download-artifact@v8", ACTION)
+    download, *_ = job["steps"]
+    used = [step["uses"].partition("@")[0] for step in job["steps"]]
+    assert used == ["actions/download-artifact", f"{CACHE}/restore", GATE, f"{CACHE}/save"]
     assert download["with"]["name"] == record["jobs"]["record"]["steps"][-1]["with"]["name"]
     assert download["with"]["path"].startswith("${{ runner.temp }}/")
     assert set(record[ON]) == set(json.loads(re.findall(r"fromJSON\('(.+?)'\)", job["if"])[0]))
 
 
-@pytest.mark.parametrize("name", [name for name, workflow in TWO_JOBS.items() if "pull_request" in workflow[ON]])
-def test_pushes_to_the_base_branch_alone_save_results_and_each_run_restores_the_newest(name: str) -> None:
-    """GitHub restores the newest cache whose key begins with `restore-keys`, and cannot change one: each has a key."""
-    restore, gate, save = of_gate(TWO_JOBS[name])["steps"][-3:]
-    paths = {restore["with"]["path"], gate["with"]["baseline_dir"], save["with"]["path"]}
-    assert len(paths) == 1, "the path is a part of a cache's version"
-    keys = restore["with"]["restore-keys"] + "${{ github.run_id }}-${{ github.run_attempt }}"
-    assert restore["with"]["key"] == save["with"]["key"] == keys
-    assert restore["uses"].replace("restore", "save") == save["uses"]
-    assert ("if" in restore, save["if"]) == (False, "always() && github.event_name == 'push'")
+class Runs:
+    """Runs of a job that restores and saves results as GitHub's caches do. Each adds its name to what it restored.
+
+    A run may read the caches of its own ref, of its base branch, and of the default branch, in this order: of each, one
+    with the key, else the newest whose key begins with a `restore-keys`. No cache is ever changed. Source:
+    https://docs.github.com/actions/reference/workflows-and-actions/dependency-caching
+    """
+
+    def __init__(self, job: Mapping[str, Any]) -> None:
+        self.restore, self.gate, self.save = job["steps"][-3:]
+        self.caches: dict[tuple[str, str, str], list[str]] = {}  # by ref, path, and key
+
+    def run(self, number: int, event: str, *refs: str, attempt: int = 1) -> list[str]:
+        """Return the results that a run with a failing gate has restored; the run saves for the first of its refs."""
+        values = {"${{ github.run_id }}": str(number), "${{ github.run_attempt }}": str(attempt)}
+        path, key, found = self.restore["with"]["path"], self.restore["with"]["key"], list[str]()
+        for expression, value in values.items():
+            key = key.replace(expression, value)
+        for ref in refs:
+            begins = (key, self.restore["with"]["restore-keys"])
+            known = [name for name in self.caches if name[:2] == (ref, path)]
+            fitting = (name for begin in begins for name in known[::-1] if name[2].startswith(begin))
+            if (newest := next(fitting, None)) is not None:
+                found = self.caches[newest]
+                break
+        condition, of_event = self.save["if"].split(" && ")
+        if condition == "always()" and event == re.fullmatch(r"github\.event.* == '(\w+)'", of_event)[1]:  # type: ignore[index]
+            self.caches.setdefault((refs[0], self.save["with"]["path"], key), [*found, f"{number}.{attempt}"])
+        return found
+
+
+OF_CACHES = {name: of_gate(workflow) for name, workflow in TWO_JOBS.items() if "pull_request" in workflow[ON]}
+OF_CACHES["forks-evaluate.yml"] = PARSED["forks-evaluate.yml"]["jobs"]["evaluate"]
+
+
+@pytest.mark.parametrize("name", OF_CACHES)
+def test_pushes_to_the_base_branch_alone_save_results_also_failed_ones_and_each_run_sees_the_newest(name: str) -> None:
+    runs = Runs(OF_CACHES[name])
+    assert runs.save["with"] == {name: runs.restore["with"][name] for name in ("path", "key")}
+    assert runs.gate["with"]["baseline_dir"] == runs.restore["with"]["path"]
+    assert runs.restore["uses"].replace("restore", "save") == runs.save["uses"]
+    assert "if" not in runs.restore
+    main, pull = "refs/heads/main", "refs/pull/7/merge"
+    if name == "forks-evaluate.yml":  # a `workflow_run` is always on the default branch
+        pull = main
+    assert runs.run(1, "push", main) == []
+    assert runs.run(2, "pull_request", pull, main) == ["1.1"]
+    assert runs.run(3, "push", main) == ["1.1"]
+    assert runs.run(3, "push", main, attempt=2) == ["1.1", "3.1"]
+    assert runs.run(2, "pull_request", pull, main, attempt=2) == ["1.1", "3.1", "3.2"]
+    assert runs.run(4, "push", "refs/heads/release", main) == ["1.1", "3.1", "3.2"]
+    assert runs.run(5, "pull_request", "refs/pull/8/merge", "refs/heads/release", main)[-1] == "4.1"
+    assert runs.run(6, "pull_request", pull, main)[-1] == "3.2"
 
 
 # -- other CI systems -------------------------------------------------------------------------------------------------
@@ -339,6 +383,7 @@ def test_another_ci_system_records_in_a_job_that_gets_no_secret_of_the_gate() ->
 def test_another_ci_system_keeps_the_report_and_gitlab_the_results_of_the_default_branch_alone() -> None:
     gate, (of_merge_request, of_default) = GITLAB["sepurux-gate"], GITLAB[".changes"]["rules"]
     assert (gate["cache"]["paths"], gate["cache"]["policy"]) == ([KEPT], "$CACHE_POLICY")
+    assert (gate["cache"]["when"], gate["cache"]["unprotect"]) == ("always", True)
     assert gate["variables"] == {"CACHE_POLICY": "pull", "WRITE_BASELINE": ""}
     assert "variables" not in of_merge_request
     assert of_default["variables"] == {"CACHE_POLICY": "pull-push", "WRITE_BASELINE": "--write-baseline"}

@@ -16,7 +16,7 @@ from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import parse_ci_run
 from sepurux_action.evaluation.confirmation import can_be_noise, confirm
 from sepurux_action.evaluation.decision import Decision, decide
-from sepurux_action.evaluation.drops import Base, Baseline, BaselineResult
+from sepurux_action.evaluation.drops import Base, Baseline
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
 from sepurux_action.evaluation.published_result import PreviousResult, published_numbers
 from sepurux_action.evaluation.runs import RunResult, Runs
@@ -68,7 +68,7 @@ def test_the_simulation_decides_like_the_gate_and_compares_with_the_same_results
             if rng.random() < 0.7
         }
         policy = Policy(limits, scenarios * recordings * ATTEMPTS, recordings * ATTEMPTS, confirm=confirmed)
-        results, before = list[BaselineResult](), list[Run]()
+        results, before = list[PreviousResult](), list[Run]()
         for _ in range(8):
             passed = [
                 [[rng.choice([0, 1, 2, 3, 4, 4, 4]) for _ in range(recordings)] for _ in range(scenarios)]
@@ -82,8 +82,7 @@ def test_the_simulation_decides_like_the_gate_and_compares_with_the_same_results
             assert policy.decide(run, policy.after(before))[0] is fails, found.reason
             decisions[" ".join(limits), fails] += 1
             numbers = published_numbers(found.numbers, gate)
-            result = PreviousResult(decision=found.decision, stage=Stage.HARD, numbers=numbers)
-            results.append(BaselineResult(commit="", url="", result=result))
+            results.append(PreviousResult(decision=found.decision, stage=Stage.HARD, numbers=numbers))
             before.append(run)
     assert min(decisions["max_pass_rate_drop", fails] for fails in (False, True)) >= 3
     assert min(sum(number for (_, each), number in decisions.items() if each is fails) for fails in (False, True)) > 300

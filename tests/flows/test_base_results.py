@@ -44,7 +44,10 @@ def at(
     scene: Scene, given: dict[str, Any], sha: str, ref: str = "refs/heads/main", event: str = "push"
 ) -> dict[str, Any]:
     variables = {"GITHUB_SHA": sha, "GITHUB_REF": ref}
-    payload = {"repository": {"full_name": "octo/shop", "default_branch": "main"}, "ref": ref, "after": sha}
+    repository = {"full_name": "octo/shop", "default_branch": "main"}
+    payload: dict[str, Any] = {"repository": repository, "ref": ref, "after": sha}
+    payload["workflow_run"] = {"event": "push", "head_branch": ref.rpartition("/")[2], "head_sha": sha}
+    payload["workflow_run"]["head_repository"] = repository
     return given | {"event_name": event, "event": payload, "env": scene.environment() | variables}
 
 
@@ -131,7 +134,9 @@ def test_a_push_that_repeats_a_recorded_fail_adds_nothing(scene: Scene, sandbox:
     [
         ("schedule", "refs/heads/main", True),
         ("workflow_dispatch", "refs/heads/main", True),
+        ("workflow_run", "refs/heads/main", True),
         ("push", "refs/tags/v1", False),
+        ("workflow_run", "refs/tags/v1", False),
         ("deployment", "refs/heads/main", False),
         ("merge_group", "refs/heads/main", False),
         ("push", "refs/heads/feature", False),  # the head of a pull request
@@ -228,6 +233,14 @@ def test_a_command_line_compares_and_adds_results_in_a_folder(tmp_path: Path, sa
     status, shown = gate(failing, *drop, "--baseline-dir", FOLDER)
     assert status == 1, shown
     assert "In none of the last 3 results." in shown
+    worse = failing | {"cancel.json": a_trace("cancel an order", ("orders.cancel",), failing="orders.cancel")}
+    for _ in range(2):
+        assert gate(worse, *drop[2:], "--baseline-dir", FOLDER, "--write-baseline")[0] == 0
+    above = (*drop[:2], "--min-pass-rate", "50%", "--baseline-dir", FOLDER)
+    assert gate(failing, *above)[0] == 1  # results below the minimum do not count
+    (tmp_path / FOLDER / "baseline.json").write_text(write_results((), "another secret", ""))
+    status, shown = gate(failing, *above)
+    assert (status, shown.count("`baseline.json` was ignored: ")) == (0, 1)
     status, shown = gate(recorded(), "--write-baseline")
     assert status == 2
     assert "--write-baseline: it needs the folder for the result; accepted: with `--baseline-dir`" in shown

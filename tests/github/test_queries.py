@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from sepurux_action.errors import ErrorDetails, GitHubError
-from sepurux_action.evaluation.drops import Baseline, BaselineResult
+from sepurux_action.evaluation.drops import Baseline
 from sepurux_action.evaluation.metrics import PASS_RATE
+from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github.base_branch import BaseBranch, base_query, parse_base_branch
 from sepurux_action.github.client import GitHubClient
 from sepurux_action.github.commit import NO_TEXT_FILE, Commit, PolicyFile, commit_query, parse_commit, policy_ref
@@ -151,7 +152,7 @@ def a_base(*commits: object, viewer: object = VIEWER) -> dict[str, object]:
     return {"viewer": viewer, "repository": line}
 
 
-def results(data: object, evaluated: str = "") -> tuple[BaselineResult, ...]:
+def results(data: object, evaluated: str = "") -> tuple[PreviousResult, ...]:
     found = parse_base_branch({"data": data}, evaluated).results
     assert found is not None
     return found.get("sepurux / core", Baseline()).results
@@ -184,7 +185,7 @@ def test_results_are_those_of_50_commits_before_the_evaluated_one_with_their_lin
     assert [each.commit for each in results(data)] == line[:50]
     found = results(data, evaluated=line[1])
     assert [each.commit for each in found] == [line[0], *line[2:]]
-    assert [each.result.value(PASS_RATE) for each in found[:2]] == [0.01, 0.03]
+    assert [each.value(PASS_RATE) for each in found[:2]] == [0.01, 0.03]
     assert {each.url for each in found} == {LINK}
 
 
@@ -239,7 +240,7 @@ def test_a_merge_of_many_commits_hides_no_older_result(scene: Scene) -> None:
     scene.repository.merge(scene.repository.branches["topic"].sha)
     scene.decided(scene.repository.commit("main"), 92)
     baseline = (scene.client.base_branch(scene.event).results or {})["sepurux / core"]
-    assert [each.result.value(PASS_RATE) for each in baseline.results] == [0.92, 0.91, 0.9]
+    assert [each.value(PASS_RATE) for each in baseline.results] == [0.92, 0.91, 0.9]
     [request] = scene.github.requests
     assert len(request.body) < 6_000
 
