@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from sepurux_action.common import json_reader
 from sepurux_action.errors import ErrorDetails
@@ -42,7 +42,7 @@ class BaseBranch:
     """
 
     results: Mapping[str, Baseline] | None = None
-    commits: frozenset[str] = field(default_factory=frozenset)
+    commits: frozenset[str] = frozenset()
     error: ErrorDetails | None = None
 
     @property

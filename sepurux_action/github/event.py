@@ -218,9 +218,7 @@ def with_pull_request_number(event: Event, number: int | None) -> Event:
 
 def resolve(event: Event, found: Sequence[PullRequest] | ErrorDetails) -> Event:
     """Return the event with the result of its lookup, or another lookup: `pr_number` is the last one for a push."""
-    if event.lookup is None:
-        return event
-    return replace(event, **_resolved(event, event.lookup, found))
+    return replace(event, **_resolved(event, event.lookup, found)) if event.lookup else event
 
 
 def _resolved(event: Event, lookup: Lookup, found: Iterable[PullRequest] | ErrorDetails) -> Fields:
