@@ -1,6 +1,7 @@
 """Calls GitHub within a deadline, and turns each rejection into one warning."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import chain, repeat
 from typing import cast
@@ -96,31 +97,26 @@ class BoundedCalls:
         alone for more than a few seconds, because only the comparison needs it.
         """
         found, due = dict[Operation, T | ErrorDetails](), dict(reads)
-        for pause in chain(RETRY_PAUSES_S, repeat(RETRY_PAUSE_S)):
-            found |= self._attempts(due)
-            errors = {each: why for each in due if isinstance(why := found[each], ErrorDetails)}
-            waits = {each: wait for each, why in errors.items() if (wait := _wait_after(each, why, pause)) is not None}
-            due, wait = {each: reads[each] for each in waits}, max(waits.values(), default=0.0)
-            is_long = wait >= RETRY_PAUSE_S
-            if not due or wait >= self.left or (is_long and due.keys() <= {Operation.BASE}):
-                break
-            if is_long:
-                first, left = next(iter(due)), f"{wait:.0f} s, for at most {self.left:.0f} s"
-                self.output.log(f"could not {first.text} ({errors[first].summary}); next attempt in {left}")
-            try:
+        with suppress(Interrupted):
+            for pause in chain(RETRY_PAUSES_S, repeat(RETRY_PAUSE_S)):
+                found |= self._attempts(due)
+                errors = {each: why for each in due if isinstance(why := found[each], ErrorDetails)}
+                waits = {each: wait for each, why in errors.items() if (wait := _wait(each, why, pause)) is not None}
+                due, wait = {each: reads[each] for each in waits}, max(waits.values(), default=0.0)
+                is_long = wait >= RETRY_PAUSE_S
+                if not due or wait >= self.left or (is_long and due.keys() <= {Operation.BASE}):
+                    return found
+                if is_long:
+                    first, left = next(iter(due)), f"{wait:.0f} s, for at most {self.left:.0f} s"
+                    self.output.log(f"could not {first.text} ({errors[first].summary}); next attempt in {left}")
                 self._timeouts.pause(wait)
-            except Interrupted:
-                return found | dict.fromkeys(due, _ENDED)
-        return found
+        return found | dict.fromkeys(due, _ENDED)
 
     def _attempts(self, due: Mapping[Operation, Callable[[GitHubClient], T]]) -> dict[Operation, T | ErrorDetails]:
         left = max(0.0, self.left)
         limits = (min(left, BASE_QUERY_S) if each is Operation.BASE else left for each in due)
         works = (partial(work, self._client) for work in due.values())
-        try:
-            futures = self._timeouts.run_side_by_side(zip(limits, works, strict=True))
-        except Interrupted:
-            return dict.fromkeys(due, _ENDED)
+        futures = self._timeouts.run_side_by_side(zip(limits, works, strict=True))
         return {each: _result(each, future.result) for each, future in zip(due, futures, strict=True)}
 
     def call(self, work: Callable[[GitHubClient], T], *, retry: bool = True) -> T:
@@ -178,7 +174,7 @@ def _result(operation: Operation, result: Callable[[], T]) -> T | ErrorDetails:
         return _SLOW if operation is Operation.BASE else _TIMED_OUT
 
 
-def _wait_after(operation: Operation, why: ErrorDetails, pause: float) -> float | None:
+def _wait(operation: Operation, why: ErrorDetails, pause: float) -> float | None:
     """Return the seconds until a read may succeed, at least `pause`; None if it would fail again."""
     if why.rate_limited:
         return why.retry_after_s
