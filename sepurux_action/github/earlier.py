@@ -158,8 +158,7 @@ class Earlier:
         """Return a `fail` with the numbers of its status, and with what failed if the comment says so."""
         self.load_comments()
         link, run, at = status.url, None, ""
-        of_comment = (state.recorded_fail(gate.name, self._commit, link) for state in self._states())
-        found = next(filter(None, of_comment), None)
+        found = self._state.recorded_fail(gate.name, self._commit, link)
         if found is None or (run := found.worst.earlier) is None:
             at_sepurux = "" if link.startswith(self._subject.event.url("actions", "runs")) else link
             found = of_status(status.description, at_sepurux)
@@ -178,17 +177,17 @@ class Earlier:
     @property
     def history(self) -> tuple[CommitResults, ...]:
         """Return the results of this pull request's earlier commits, the oldest first."""
-        return next(self._states(), CommentState()).before(self._commit)
+        return self._state.before(self._commit)
 
     def unfinished_runs(self, gate: Gate) -> Runs:
         """Return the runs that an earlier workflow run started for this commit and gate, and that it left pending."""
         if not self._subject.has_comment:
             return ()
-        kept = (state.at(self._commit).unfinished.get(unfinished_key(gate)) for state in self._states())
-        return next(filter(None, kept), ())
+        return self._state.at(self._commit).unfinished.get(unfinished_key(gate), ())
 
-    def _states(self) -> Iterator[CommentState]:
-        return (self._read_state(comment.body) for comment in self._line.ours(self._page.comments))
+    @property
+    def _state(self) -> CommentState:
+        return self._read_state(next((each.body for each in self._line.ours(self._page.comments)), ""))
 
 
 def _is_decision(status: PublishedStatus) -> bool:
