@@ -4,6 +4,7 @@ The line is signed, and a state that this version of the module did not write is
 """
 
 import base64
+import hmac
 import json
 import re
 import zlib
@@ -222,28 +223,27 @@ class StateLine:
             if kept := self._signed(before):
                 return kept[0]
             return f"{self._start} {_packed(CommentState())} unsigned -->"
-        content = next(filter(None, map(_packed, _shorter(state))))
-        return f"{self._start} {content} {codec.sign(self.signing_key, *self._place, content)} -->"
+        return self._line(next(filter(None, map(_packed, _shorter(state)))))
+
+    def _line(self, content: str) -> str:
+        place = MARKER, STATE_VERSION, self.repository.lower(), self.pull_request, self.key
+        return f"{self._start} {content} {codec.sign(self.signing_key, *place, content)} -->"
 
     def _signed(self, body: str) -> re.Match[str] | None:
         """Match the last line of a body: the content and a signature, which is not checked."""
-        content = rf"([A-Za-z0-9+/=]{{1,{MAX_STATE_LENGTH}}}) ([0-9a-f]{{64}})"
+        content = rf"([A-Za-z0-9+/=]{{1,{MAX_STATE_LENGTH}}}) [0-9a-f]{{64}}"
         return re.fullmatch(f"{re.escape(self._start)} {content} -->", body.rstrip().rpartition("\n")[2])
 
     def read(self, body: str) -> CommentState:
         """Return the state in a comment's body; an empty one if the body is not signed for this comment."""
         signed = self._signed(body)
-        if not signed or not codec.is_signed(signed[2], self.signing_key, *self._place, signed[1]):
+        if not (signed and self.signing_key and hmac.compare_digest(signed[0], self._line(signed[1]))):
             return CommentState()
         try:
             unpacked = zlib.decompressobj().decompress(base64.b64decode(signed[1], validate=True), MAX_UNPACKED_LENGTH)
             return codec.load(CommentState, json.loads(unpacked))
         except (ValueError, RecursionError, zlib.error):
             return CommentState()
-
-    @property
-    def _place(self) -> tuple[str, int, str, int, str]:
-        return MARKER, STATE_VERSION, self.repository.lower(), self.pull_request, self.key
 
 
 def _shorter(state: CommentState) -> Iterator[CommentState]:

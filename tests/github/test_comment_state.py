@@ -102,6 +102,7 @@ def test_with_another_secret_or_without_one_no_state_is_read(secret: str) -> Non
     other, content = replace(PLACE, signing_key=secret), PLACE.write(STATE).split(" ")[2]
     assert other.read(PLACE.write(STATE)) == CommentState()
     assert other.read(f"<!-- sepurux-gate:gates {content} unsigned -->") == CommentState()
+    assert other.read(signed(base64.b64decode(content), key="")) == CommentState()
 
 
 def test_without_a_secret_no_state_is_written_and_the_old_last_line_stays_if_it_has_the_form_of_a_signed_one() -> None:
@@ -117,11 +118,11 @@ def test_the_comment_of_a_gate_whose_name_begins_alike_is_not_ours() -> None:
     assert replace(PLACE, key="refunds").ours([mine, other]) == (mine,)
 
 
-def signed(content: bytes, version: int = comment_state.STATE_VERSION) -> str:
+def signed(content: bytes, version: int = comment_state.STATE_VERSION, key: str = PLACE.signing_key) -> str:
     """Return a marker that is signed as ours are, with any content."""
     encoded = base64.b64encode(content).decode()
     place = [comment_state.MARKER, version, PLACE.repository, PLACE.pull_request, PLACE.key]
-    signature = hmac.new(PLACE.signing_key.encode(), json.dumps([*place, encoded]).encode(), hashlib.sha256)
+    signature = hmac.new(key.encode(), json.dumps([*place, encoded]).encode(), hashlib.sha256)
     return f"<!-- sepurux-gate:gates {encoded} {signature.hexdigest()} -->"
 
 
