@@ -126,9 +126,8 @@ class Event:
 
     @property
     def branch(self) -> str:
-        if self.name == "push" and not self.base_ref and self.head_branch:
-            return self.head_branch
-        return self.base_ref or self.default_branch
+        pushed = self.head_branch if self.name == "push" else ""
+        return self.base_ref or pushed or self.default_branch
 
     def new_base(self, pull: PullRequest) -> str:
         """Return the base branch of the event's pull request as it is now if the event has another one, else ''."""
