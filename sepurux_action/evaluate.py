@@ -131,7 +131,7 @@ def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
     publish_notice(step, step.settings.comment_key)
     remedies = gates[0].remedies  # the secrets are those of the step
     credentials = Credentials(token=inputs.token, api_key=inputs.api_key, source=source, remedies=remedies)
-    transport = step.connections.transport(inputs.base_url, credentials, step.redact)
+    transport = step.connections.transport(inputs.base_url, credentials, step.host.redact)
     # `pr_number` counts only where GitHub could not be asked which pull request the commit belongs to.
     number = event.pull_request
     if not event.name or event.lookup:
