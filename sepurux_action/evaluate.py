@@ -223,7 +223,10 @@ def _base(step: Step, gate: Gate) -> Base:
     why = ""
     if error and error.too_large:
         why = "GitHub's limit on one query" + optional(", HTTP {}", error.status)
-    return Base(baseline=baseline_of(step, gate), branch=event.base_ref, hint=hint, why=why)
+    name = "this branch" if event.name else "the base"
+    if event.base_ref:
+        name = f"`{event.base_ref}`"
+    return Base(baseline=baseline_of(step, gate), name=name, hint=hint, why=why)
 
 
 def no_credentials_hint(event: Event) -> str:
