@@ -225,8 +225,7 @@ def command_lines(gate: Gate, host: str) -> Iterator[str]:
         yield f"export {options.BASE_URL.environment}=...   # the workflow's {options.BASE_URL.name}"
     lines = [PROGRAM]
     for option, text in _options_of(gate):
-        value = json_reader.printable(text)
-        if not value:
+        if not (value := json_reader.printable(text)):
             continue
         between = "=" if value.startswith("-") else " "  # a value that looks like a flag needs `=`
         argument = f"{flag(option.name)}{between}{shlex.quote(value)}"
