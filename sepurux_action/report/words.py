@@ -111,7 +111,8 @@ class Words:
 
     @cached_property
     def base(self) -> Markdown:
-        return self.code(self.context.base_ref) or Markdown("this branch")
+        unnamed = "the base" if self.context.on_command_line else "this branch"
+        return self.code(self.context.base_ref) or Markdown(unnamed)
 
     @property
     def policy_branch(self) -> Markdown:

@@ -268,7 +268,7 @@ def test_a_drop_is_what_its_number_needs(
     base = a_baseline(*[a_past_result()] * results)
     gate = a_gate_with(min_pass_rate=minimum, max_pass_rate_drop=0.03)
     run = a_run(run_with(PASSING, pass_rate=Reading() if rate is None else rate))
-    result = a_result(run, gate=gate, base=Base(baseline=base, branch="main"))
+    result = a_result(run, gate=gate, base=Base(baseline=base, name="`main`"))
     report = build_report([result], a_context(base_ref="main", baselines={"refunds": base}))
     assert rows(report) == ([row] if row else [])
     assert len(report.gates[0].thresholds.requested) == 1 + (minimum is not None)
