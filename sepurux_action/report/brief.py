@@ -165,9 +165,9 @@ def _limited(value: Any, name: str, *, from_fork: bool) -> Any:  # noqa: ANN401 
 
 
 def _name(text: str, *, from_fork: bool, longest: int = MAX_NAME_LENGTH) -> str:
-    """Return a printable text, or ''. In a fork, only an ordinary name: its traces may choose these names."""
+    """Return a printable text, or ''. In a fork, only a name that is no sentence: its traces may choose these names."""
     name = json_reader.printable(text)
-    if from_fork and (len(name) > MAX_FORK_NAME_LENGTH or not ORDINARY.match(name)):
+    if from_fork and (len(name) > MAX_FORK_NAME_LENGTH or " " in name or not ORDINARY.match(name)):
         return ""
     return json_reader.shorten(name, longest)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from sepurux_action.common import number_format
+from sepurux_action.common import grouped, number_format
 from sepurux_action.common.wording import capitalized, optional
 from sepurux_action.config.options import REVIEWERS
 from sepurux_action.config.stage import OnUndecided, Stage
@@ -12,7 +12,7 @@ from sepurux_action.evaluation.enforcement import Reason, Refusal
 from sepurux_action.evaluation.metrics import SCENARIOS
 from sepurux_action.report import remarks, tables
 from sepurux_action.report.markdown import Markdown
-from sepurux_action.report.report import GateFacts, grouped
+from sepurux_action.report.report import GateFacts
 from sepurux_action.report.sentences import MOST_NAMED, ending, headline
 from sepurux_action.report.state import State
 from sepurux_action.report.words import Words
@@ -68,9 +68,9 @@ def _what_to_do(say: Words, gate: GateFacts, whose: str = "the") -> Markdown:
 
 def _of_several(say: Words) -> Iterator[Markdown]:
     report, names, blocked_by, ended = say.report, say.view.limits["gates"], say("Blocked by "), NOTHING
-    waiting = grouped(report.in_state(State.NEEDS_APPROVAL), lambda gate: gate.approval)
+    waiting = grouped((gate.approval, gate) for gate in report.in_state(State.NEEDS_APPROVAL))
     others = [gate for gate in report.acting if not (gate.failed or gate.passed)]
-    without_result = grouped(others, lambda gate: (gate.state, gate.reason, gate.hint))
+    without_result = grouped(((gate.state, gate.reason, gate.hint), gate) for gate in others)
     groups = (_alike(say), [*waiting.values()], [*without_result.values()])
     alike, approvals, undecided = (say.view.first(each, "gates") for each in groups)
     if report.problems:
@@ -111,7 +111,7 @@ def _alike(say: Words) -> Sequence[Sequence[GateFacts]]:
             return gate.name
         return gate.gate.uploads_traces
 
-    return [*grouped(failed, together).values()]
+    return [*grouped((together(gate), gate) for gate in failed).values()]
 
 
 def _of_alike(say: Words, gates: Sequence[GateFacts]) -> Markdown:

@@ -254,7 +254,9 @@ class ReportJson(Shape):
     commit_url: Annotated[str, "Page of the commit.", of("context.commit_url")]
     pull_request: Annotated[int | None, "Number of the pull request.", of("context.pull_request")]
     pull_request_url: Annotated[str, "Page of the pull request.", of("context.pull_request_url")]
-    from_fork: Annotated[bool, "Whether the head branch is in a fork.", of("context.from_fork")]
+    from_fork: Annotated[
+        bool, "Whether the head is in a fork, or may be: that of a merge group.", of("context.from_fork")
+    ]
     base_branch: Annotated[str, "Branch that the results are compared with.", of("context.base_ref")]
     workflow_run_url: Annotated[str, "Page of the workflow run.", of("context.run_url")]
     policy_path: Annotated[str, "Path of the policy file that applies.", of("context.policy_path")]

@@ -66,20 +66,19 @@ def base(branch: str) -> Markdown:
 
 
 def thresholds(gate: GateFacts) -> Markdown:
-    alignment, rows = "<>>>", []
+    alignment, rows = "<>>", []
     for row in gate.thresholds.shown:
         actual = escaped(row.check.actual)
         if row.state is State.FAILED:
             actual = strong(row.check.actual)
+        if row.base_cell:
+            alignment = "<>>>"
         if row.check.reported_by:
             actual = Markdown(f"{actual} ({escaped(row.check.reported_by)})")
         label = Markdown(f"{row.state.symbol}{NBSP}{escaped(row.check.label)}")
         required = Markdown(re.sub("([≤≥]) ", rf"\1{NBSP}", escaped(row.check.required)))
         rows.append([label, actual, required, row.base_cell or NOT_KNOWN])
-    headings = ["Threshold", "Result", "Needs", base(gate.context.base_ref)]
-    if not gate.thresholds.has_base:
-        alignment = "<>>"
-    return _table(alignment, headings, rows)
+    return _table(alignment, ["Threshold", "Result", "Needs", base(gate.context.base_ref)], rows)
 
 
 def threshold_columns(gate: GateFacts) -> list[Markdown]:

@@ -147,10 +147,6 @@ class Thresholds:
         return next(needs, None)
 
     @property
-    def has_base(self) -> bool:
-        return any(row.base_cell for row in self.rows)
-
-    @property
     def shown(self) -> tuple[ThresholdFacts, ...]:
         """Return the rows if there is a number to show with the thresholds, or its lack is the result."""
         there = any(self.final or row.check.value is not None for row in self.rows)

@@ -4,21 +4,20 @@ A comment is shortened in a fixed order and says so. Source: docs/configuration.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 from itertools import groupby
-from operator import itemgetter
 from typing import Generic, NamedTuple, Self
 
-from sepurux_action.common import T, number_format
+from sepurux_action.common import T, grouped, number_format
 from sepurux_action.common.wording import capitalized, joined
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.decision import Rule
 from sepurux_action.evaluation.failures import ClassifiedFailure, severity_rank
 from sepurux_action.evaluation.runs import Scenario
-from sepurux_action.report.report import GateFacts, Note, Report, grouped
+from sepurux_action.report.report import GateFacts, Note, Report
 from sepurux_action.report.state import State
 from sepurux_action.report.tables import Past, history
 
@@ -34,13 +33,15 @@ class Origin(Enum):
         "Not compared: no earlier result has these scenarios",
         "Not compared: {base} has no result of these scenarios",
     )
+    INCOMPLETE = ("Not compared: not all failures of these scenarios are known",) * 2
     ALL = "What failed", "What failed"  # no failure was compared
     LACKING = "Not covered", "Not covered"  # required mutations alone
 
     @classmethod
-    def of(cls, failure: ClassifiedFailure) -> Self:
+    def of(cls, failure: ClassifiedFailure, on_base: Collection[str]) -> Self:
+        """Return where a failure comes from; `on_base` has the names of the scenarios with results of the base."""
         if failure.on_base is None:
-            return cls.NOT_COMPARED
+            return cls.INCOMPLETE if failure.scenario in on_base else cls.NOT_COMPARED
         if failure.is_new:
             return cls.NEW
         return cls.KNOWN
@@ -177,7 +178,8 @@ class View:
     def what_failed(self, gate: GateFacts) -> Sequence[Section]:
         """Return the failures of a gate by where they come from, with what else it misses in the first or last one."""
         found, own = gate.found, [each for each in gate.found.failures if self.gates_with(gate, each)[0] == gate.name]
-        by_origin = grouped(own, lambda each: Origin.ALL if found.new is None else Origin.of(each))
+        on_base = {each.name for each in found.read.scenarios if each.base.results}
+        by_origin = grouped((Origin.ALL if found.new is None else Origin.of(each, on_base), each) for each in own)
         alone = found.scenarios and self.place == "comment"  # scenarios without a failure
         lacking, last = gate.thresholds.also_lacking, Origin.LACKING
         if not by_origin or Origin.ALL in by_origin:
@@ -195,7 +197,7 @@ class View:
     def _shared(self) -> Mapping[tuple[object, ...], Sequence[str]]:
         gates = (*self.sections.shown, *self.not_acting)
         named = dict.fromkeys((_kind(each), gate.name) for gate in gates for each in gate.found.failures)
-        return {kind: [name for _, name in pairs] for kind, pairs in grouped(named, itemgetter(0)).items()}
+        return grouped(named)
 
     def gates_with(self, gate: GateFacts, failure: ClassifiedFailure) -> Sequence[str]:
         """Return the names of the gates with a section that have a failure, which the first one's section shows."""

@@ -7,6 +7,7 @@ import pytest
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.stage import OnUndecided, Stage
+from sepurux_action.evaluation.base_results import BaseScenario, ScenarioOnBase
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.drops import Base, Baseline
 from sepurux_action.evaluation.enforcement import ApprovalStatus
@@ -304,6 +305,16 @@ def test_what_failed_is_in_sections_by_whether_the_base_has_it(
         more = f" ({section.failures.more} more)" if section.failures.more else ""
         shown.append(f"{sentences.heading(MarkdownWords(view), report.gates[0], section)}: {markers}{more}")
     assert shown == sections
+
+
+def test_a_scenario_that_the_base_has_is_not_compared_because_not_all_its_failures_are_known() -> None:
+    scenario = replace(a_scenario("refund", FAILING), base=ScenarioOnBase((BaseScenario(name="refund"),)))
+    failures = tuple(a_failure(scenario=name) for name in ("refund", "cancel"))
+    report = a_report(found=WhatFailed(scenarios=(scenario,), failures=failures), gate=a_gate_with(), base_ref="main")
+    view = View(report=report, place="comment", limits=COMMENT_LIMITS)
+    [gate] = report.gates
+    headings = [sentences.heading(MarkdownWords(view), gate, each) for each in view.what_failed(gate)]
+    assert headings == [NOT_COMPARED, "Not compared: not all failures of these scenarios are known"]
 
 
 def test_a_failure_of_several_gates_is_shown_once_with_their_names() -> None:
