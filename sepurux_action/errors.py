@@ -108,6 +108,10 @@ class GitHubError(Exception):
         super().__init__(details.message)
 
 
+class GoneError(GitHubError):
+    """GitHub does not have an object (any more), or the token may not see it."""
+
+
 class DeadlineExceeded(Exception):
     """Work was not done within its seconds."""
 

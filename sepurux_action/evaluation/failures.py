@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from sepurux_action.common import json_reader
+from sepurux_action.common import grouped, json_reader
 
 MAX_FAILURE_TEXT_LENGTH = 1_000  # characters; a report shows at most 200
 SEVERITIES = {word: rank for rank, word in enumerate(("critical", "high", "medium", "low", "info"))}  # 0 for the worst
@@ -104,9 +104,7 @@ def parse_failures(payload: object) -> Failures:
 
 def merge_failures(failures: Iterable[ClassifiedFailure], max_kinds: int | None = None) -> tuple[Failures, int]:
     """Return `max_kinds` kinds or all, first the new, severe, and frequent ones, and the number of other failures."""
-    kinds: dict[tuple[object, ...], list[ClassifiedFailure]] = {}
-    for failure in failures:
-        kinds.setdefault(failure.kind, []).append(failure)
+    kinds = grouped((failure.kind, failure) for failure in failures)
     merged = (replace(alike[0], count=sum(each.count for each in alike)) for alike in kinds.values())
     ranked = sorted(merged, key=lambda each: (not each.is_new, severity_rank(each.severity), -each.count))
     kept = tuple(ranked[:max_kinds])

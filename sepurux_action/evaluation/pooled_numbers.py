@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sepurux_action.common import json_reader, number_format
+from sepurux_action.common import grouped, json_reader, number_format
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.checks import Rates
 from sepurux_action.evaluation.ci_run import CIRun, add_up
 from sepurux_action.evaluation.metrics import Metric
-from sepurux_action.evaluation.runs import RunResult, Runs, Scenario, covered_by, worst_of
+from sepurux_action.evaluation.runs import Runs, Scenario, covered_by, worst_of
 
 
 def scenarios_of(gate: Gate, runs: Runs) -> tuple[Scenario, ...]:
@@ -22,9 +22,7 @@ def scenarios_of(gate: Gate, runs: Runs) -> tuple[Scenario, ...]:
         if len(run_ids) == 1 or (not run_ids and run.ci_run.value(metrics.SCENARIOS) == 1):
             known = runs
         return tuple(Scenario(each.name or each.run_id, (each,), needed) for each in known)
-    recordings = dict[tuple[str, str], list[RunResult]]()
-    for trace, run in zip(gate.traces, runs, strict=True):
-        recordings.setdefault(trace.scenario, []).append(run)
+    recordings = grouped((trace.scenario, run) for trace, run in zip(gate.traces, runs, strict=True))
     # A trace with an id may have a task at Sepurux, whose name is read if it failed.
     return tuple(
         Scenario(json_reader.printable((kind == "id" and each[0].name) or name), tuple(each), needed, name)

@@ -2,13 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from sepurux_action.common import json_reader
 from sepurux_action.errors import ErrorDetails
-from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.drops import Baseline
-from sepurux_action.evaluation.published_result import PreviousResult
+from sepurux_action.evaluation.published_result import PreviousResult, parse_description
 from sepurux_action.github.commit import parse_statuses, query_of
 from sepurux_action.github.event import Event, parse_sha
 from sepurux_action.github.permissions import Operation
@@ -43,7 +42,7 @@ class BaseBranch:
     """
 
     results: Mapping[str, Baseline] | None = None
-    commits: frozenset[str] = field(default_factory=frozenset)
+    commits: frozenset[str] = frozenset()
     error: ErrorDetails | None = None
 
     @property
@@ -79,7 +78,7 @@ def parse_recent_results(response: object) -> tuple[Mapping[str, PreviousResult]
             status.context.lower(): result
             for node in json_reader.as_array(json_reader.at(pull, "commits", "nodes"))
             for status in parse_statuses(json_reader.at(node, "commit"), "") or ()
-            if (result := published_result.parse_description(status.description)) and result.decision.is_decided
+            if (result := parse_description(status.description)) and result.decision.is_decided
         }
         for pull in pulls
     )
@@ -97,7 +96,7 @@ def _results(line: Iterable[Mapping[str, object]], account: str) -> dict[str, Ba
         statuses = {each.context.lower(): each for each in parse_statuses(commit, account) or ()}
         for context, status in statuses.items():
             of_context = found.setdefault(context, [])
-            result = published_result.parse_description(status.description)
+            result = parse_description(status.description)
             if status.own and result and result.decision.is_decided:
                 of_context.append(replace(result, commit=parse_sha(commit.get("oid")), url=status.url))
             else:

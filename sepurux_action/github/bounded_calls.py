@@ -1,8 +1,10 @@
 """Calls GitHub within a deadline, and turns each rejection into one warning."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import chain, repeat
+from typing import cast
 
 from sepurux_action.common import T
 from sepurux_action.errors import DeadlineExceeded, ErrorDetails, GitHubError, Interrupted
@@ -34,7 +36,7 @@ class BoundedCalls:
         self.connected = client is not None
         self.after_signal = False
         self.output = output
-        self._client = client
+        self._client = cast(GitHubClient, client)  # without one, every operation is denied
         self._timeouts = timeouts
         self._event = event
         self._deadline = timeouts.now()
@@ -95,31 +97,26 @@ class BoundedCalls:
         alone for more than a few seconds, because only the comparison needs it.
         """
         found, due = dict[Operation, T | ErrorDetails](), dict(reads)
-        for pause in chain(RETRY_PAUSES_S, repeat(RETRY_PAUSE_S)):
-            found |= self._attempts(due)
-            errors = {each: why for each in due if isinstance(why := found[each], ErrorDetails)}
-            waits = {each: wait for each, why in errors.items() if (wait := _wait_after(each, why, pause)) is not None}
-            due, wait = {each: reads[each] for each in waits}, max(waits.values(), default=0.0)
-            is_long = wait >= RETRY_PAUSE_S
-            if not due or wait >= self.left or (is_long and due.keys() <= {Operation.BASE}):
-                break
-            if is_long:
-                first, left = next(iter(due)), f"{wait:.0f} s, for at most {self.left:.0f} s"
-                self.output.log(f"could not {first.text} ({errors[first].summary}); next attempt in {left}")
-            try:
-                self._pause(wait)
-            except GitHubError as error:
-                return found | dict.fromkeys(due, error.details)
-        return found
+        with suppress(Interrupted):
+            for pause in chain(RETRY_PAUSES_S, repeat(RETRY_PAUSE_S)):
+                found |= self._attempts(due)
+                errors = {each: why for each in due if isinstance(why := found[each], ErrorDetails)}
+                waits = {each: wait for each, why in errors.items() if (wait := _wait(each, why, pause)) is not None}
+                due, wait = {each: reads[each] for each in waits}, max(waits.values(), default=0.0)
+                is_long = wait >= RETRY_PAUSE_S
+                if not due or wait >= self.left or (is_long and due.keys() <= {Operation.BASE}):
+                    return found
+                if is_long:
+                    first, left = next(iter(due)), f"{wait:.0f} s, for at most {self.left:.0f} s"
+                    self.output.log(f"could not {first.text} ({errors[first].summary}); next attempt in {left}")
+                self._timeouts.pause(wait)
+        return found | dict.fromkeys(due, _ENDED)
 
     def _attempts(self, due: Mapping[Operation, Callable[[GitHubClient], T]]) -> dict[Operation, T | ErrorDetails]:
         left = max(0.0, self.left)
         limits = (min(left, BASE_QUERY_S) if each is Operation.BASE else left for each in due)
-        works = (partial(self._send, work) for work in due.values())
-        try:
-            futures = self._timeouts.run_side_by_side(zip(limits, works, strict=True))
-        except Interrupted:
-            return dict.fromkeys(due, _ENDED)
+        works = (partial(work, self._client) for work in due.values())
+        futures = self._timeouts.run_side_by_side(zip(limits, works, strict=True))
         return {each: _result(each, future.result) for each, future in zip(due, futures, strict=True)}
 
     def call(self, work: Callable[[GitHubClient], T], *, retry: bool = True) -> T:
@@ -129,36 +126,31 @@ class BoundedCalls:
         this is so for every temporary failure. A retry that would begin after the deadline is not made, because a later
         write would replace newer ones.
         """
+        wait = 0.0
         for pause in RETRY_PAUSES_S:
             try:
-                return self._attempt(work)
+                return self._attempt(work, wait)
             except GitHubError as error:
                 details = error.details
-                wait, may_retry = details.retry_after_s, details.rate_limited
-                if not may_retry:
-                    wait, may_retry = max(pause, wait or 0), retry and not self.after_signal and details.temporary
-                if not may_retry or wait is None or wait >= self.left:
+                wait, may_retry = details.retry_after_s or 0.0, details.retry_after_s is not None
+                if not details.rate_limited:
+                    wait, may_retry = max(pause, wait), retry and not self.after_signal and details.temporary
+                if not may_retry or wait >= self.left:
                     raise
-            self._pause(wait)
-        return self._attempt(work)
+        return self._attempt(work, wait)
 
-    def _attempt(self, work: Callable[[GitHubClient], T]) -> T:
+    def _attempt(self, work: Callable[[GitHubClient], T], wait: float) -> T:
         try:
-            return self._timeouts.run(max(0.0, self.left), partial(self._send, work))
+            self._timeouts.pause(wait)
+            return self._timeouts.run(max(0.0, self.left), partial(work, self._client))
         except Interrupted:
             raise GitHubError(_ENDED) from None
         except DeadlineExceeded:
             raise GitHubError(_TIMED_OUT) from None
 
-    def _send(self, work: Callable[[GitHubClient], T]) -> T:
-        if self._client is None:
-            raise GitHubError(ErrorDetails(message="GitHub is not used"))
-        return work(self._client)
-
     def warn(self, operation: Operation, details: ErrorDetails, targets: Sequence[str] = ()) -> None:
         """Write the warning for a rejection, once; if the token may not do the operation, it is not tried again."""
-        if operation not in self._denied:
-            self.warn_once(warning_text(operation, details, self._event, targets))
+        self.warn_once(warning_text(operation, details, self._event, targets))
         if details.of_the_token:
             self._denied.add(operation)
 
@@ -166,12 +158,6 @@ class BoundedCalls:
         if warning not in self._warned:
             self._warned.add(warning)
             self.output.annotate(Level.WARNING, warning, title="Sepurux gate")
-
-    def _pause(self, seconds: float) -> None:
-        try:
-            self._timeouts.pause(seconds)
-        except Interrupted:
-            raise GitHubError(_ENDED) from None
 
     @property
     def left(self) -> float:
@@ -188,7 +174,7 @@ def _result(operation: Operation, result: Callable[[], T]) -> T | ErrorDetails:
         return _SLOW if operation is Operation.BASE else _TIMED_OUT
 
 
-def _wait_after(operation: Operation, why: ErrorDetails, pause: float) -> float | None:
+def _wait(operation: Operation, why: ErrorDetails, pause: float) -> float | None:
     """Return the seconds until a read may succeed, at least `pause`; None if it would fail again."""
     if why.rate_limited:
         return why.retry_after_s

@@ -1,6 +1,7 @@
 """The calls to GitHub that the gate makes, and what their responses mean; every method raises GitHubError."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -8,7 +9,7 @@ from urllib.parse import quote
 
 from sepurux_action.common import json_reader
 from sepurux_action.config.path_filter import ChangedFile
-from sepurux_action.errors import ErrorDetails, GitHubError
+from sepurux_action.errors import ErrorDetails, GitHubError, GoneError
 from sepurux_action.evaluation.enforcement import Refusal
 from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github import base_branch, commit, permissions, snapshot
@@ -18,7 +19,6 @@ from sepurux_action.github.event import PERSON, Event, Lookup, PullRequest, pars
 from sepurux_action.github.snapshot import Comment, Snapshot
 
 CLOCK_SKEW = timedelta(minutes=1)  # by which the runner's clock may be ahead of GitHub's
-GONE = frozenset({404, 410})
 UNEXPECTED_SHAPE = ErrorDetails(message="a response of an unknown shape, or a redirect")
 
 
@@ -115,23 +115,15 @@ class GitHubClient:
 
     def edit_comment(self, comment: Comment, body: str) -> bool:
         """Replace the body of an own comment; return False if it has been deleted."""
-        try:
+        with suppress(GoneError):
             _check_id(self._call("PATCH", f"issues/comments/{comment.id}", body={"body": self._redact(body)}))
-        except GitHubError as error:
-            if error.details.status not in GONE:
-                raise
-            return False
-        return True
+            return True
+        return False
 
     def delete_comment(self, comment: Comment) -> None:
         """Delete an own comment; it is no error if it has been deleted already."""
-        try:
-            response = self._call("DELETE", f"issues/comments/{comment.id}")
-        except GitHubError as error:
-            if error.details.status not in GONE:
-                raise
-        else:
-            if response is not None:  # such as a redirect
+        with suppress(GoneError):
+            if self._call("DELETE", f"issues/comments/{comment.id}") is not None:  # such as a redirect
                 raise GitHubError(UNEXPECTED_SHAPE)
 
     def changed_files(self, number: int) -> tuple[ChangedFile, ...]:
@@ -167,13 +159,10 @@ class GitHubClient:
 
     def permission(self, login: str) -> str:
         """Return `admin`, `write` (also for `maintain`), `read`, or `none`; for a custom role, that of its base."""
-        try:
+        with suppress(GoneError):
             response = self._call("GET", f"collaborators/{quote(login, safe='')}/permission")
-        except GitHubError as error:
-            if error.details.status == 404:  # noqa: PLR2004 - no user of that name
-                return "none"
-            raise
-        return json_reader.text(json_reader.at(response, "permission"))
+            return json_reader.text(json_reader.at(response, "permission"))
+        return "none"  # there is no user of that name
 
     def request_review(self, number: int, login: str) -> None:
         """Request a review of one user; one call each, because one invalid login makes GitHub reject the whole list."""

@@ -4,24 +4,24 @@ The line is signed, and a state that this version of the module did not write is
 """
 
 import base64
+import hmac
 import json
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from sepurux_action.common import codec, json_reader
-from sepurux_action.common.codec import is_signed, sign
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation.ci_run import CIRun, FailingTool
+from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, fingerprint
 from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures
 from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.published_result import CommitResults
-from sepurux_action.evaluation.result import Evaluated, GateResult
-from sepurux_action.evaluation.runs import RunResult, Runs, WhatFailed, WorkflowRun
+from sepurux_action.evaluation.result import Evaluated, GateResult, summarize
+from sepurux_action.evaluation.runs import RunResult, Runs, WorkflowRun
 from sepurux_action.github.snapshot import Comment
 
 MAX_RESULTS = 20  # evaluated commits in one state
@@ -44,8 +44,8 @@ _ALERT = re.compile(r"^> \[![A-Z]+\]\n", re.MULTILINE)  # GitHub shows no alert 
 def fails_of(results: Iterable[GateResult], here: WorkflowRun) -> Mapping[str, Evaluated]:
     """Return what a report of the same `fail` needs, by gate: the decision, its numbers, and the run that decided.
 
-    Texts are cut to 200 characters, tools and kinds of failures to the first 10. `here` evaluated each gate that no
-    earlier workflow run did; one of which only the commit status is left is left out.
+    Reason and texts of failures are cut to 200 characters, tools and kinds of failures to the first 10. `here`
+    evaluated each gate that no earlier workflow run did. One of which only the commit status is left is left out.
     """
     failed = (each for each in results if each.decision is Decision.FAIL)
     known = (each for each in failed if not each.recorded or each.recorded.run)
@@ -63,15 +63,16 @@ def unfinished_of(results: Iterable[GateResult], here: WorkflowRun) -> Mapping[s
     return {unfinished_key(each.gate): tuple(_ids(run, here) for run in each.runs) for each in of_ids}
 
 
-def _ids(run: RunResult, here: WorkflowRun) -> RunResult:
+def _ids(run: RunResult, earlier: WorkflowRun | None) -> RunResult:
     return RunResult(
         trace=run.trace,
         run_decision=RunDecision(decision=Decision.PENDING, reason="", rule=Rule.PENDING),
         ci_run=CIRun(run_ids=run.ci_run.run_ids),
+        campaign_id=run.campaign_id,
         trace_id=run.trace_id,
         run_id=run.run_id,
         batch_id=run.batch_id,
-        earlier=here,
+        earlier=earlier,
     )
 
 
@@ -80,50 +81,31 @@ def unfinished_key(gate: Gate) -> str:
 
 
 def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
-    worst, numbers = result.worst, result.numbers
-    names = numbers.mutation_categories and tuple(map(_cut, numbers.mutation_categories))
-    tools = (FailingTool(_cut(each.tool), each.count) for each in numbers.top_failing_tools[:MAX_DETAILS])
-    found = result.what_failed
-    failures, left_out = merge_failures(map(_cut_failure, found.failures), MAX_DETAILS)
-    worst = replace(
-        worst,
-        trace=_cut(worst.trace),
+    worst, numbers, found = result.worst, result.numbers, result.what_failed
+    kept, more = merge_failures(map(_cut_failure, found.failures), MAX_DETAILS)
+    run = replace(
+        _ids(worst, result.recorded.run if result.recorded else here),
         run_decision=RunDecision(worst.decision, "", worst.run_decision.rule),
-        failures=(),
-        of_batch=(),
         ci_run=CIRun(dashboard_url=worst.ci_run.dashboard_url, run_ids=worst.ci_run.run_ids[:MAX_DETAILS]),
-        elapsed_s=0,
-        trace_may_be_cause=False,
-        earlier=result.recorded.run if result.recorded else here,
     )
-    numbers = CIRun(
+    reason = json_reader.shorten(result.reason, MAX_TEXT)
+    shown = CIRun(
         numbers=numbers.numbers,
-        mutation_categories=names,
-        top_failing_tools=tuple(tools),
+        mutation_categories=numbers.mutation_categories,
+        top_failing_tools=numbers.top_failing_tools[:MAX_DETAILS],
         dashboard_url=numbers.dashboard_url,
     )
-    what_failed = WhatFailed(
-        failures=failures,
-        left_out=left_out + found.left_out,
-        unread_failures=found.unread_failures,
-        unread_scenarios=found.unread_scenarios,
-        fixed=found.fixed if len(found.fixed) <= MAX_DETAILS else (),
-    )
+    fixed = found.fixed if len(found.fixed) <= MAX_DETAILS else ()
     return Evaluated.of(
-        GateDecision.of(result, reason=_cut(result.reason), detail="", runs=(worst,), scenarios=(), numbers=numbers),
-        what_failed=what_failed,
+        GateDecision.of(result, reason=reason, detail="", runs=(run,), scenarios=(), numbers=shown),
+        what_failed=replace(found, scenarios=(), failures=kept, left_out=found.left_out + more, fixed=fixed, notes=()),
     )
 
 
 def _cut_failure(failure: ClassifiedFailure) -> ClassifiedFailure:
-    texts: dict[str, Any] = {
-        name: _cut(getattr(failure, name)) for name in ("type", "severity", "description", "mutation")
-    }
+    names = ("type", "severity", "description", "mutation")
+    texts: dict[str, Any] = {name: json_reader.shorten(getattr(failure, name), MAX_TEXT) for name in names}
     return replace(failure, **texts, trace_id="", steps=())
-
-
-def _cut(text: str) -> str:
-    return json_reader.shorten(json_reader.printable(text), MAX_TEXT)
 
 
 class CommentParts(NamedTuple):
@@ -191,6 +173,15 @@ class CommentState:
         """Return the results of the other commits, the oldest first."""
         return tuple(each for each in self.commits if each.commit != commit)
 
+    def after(self, commit: str, results: Sequence[GateResult], here: WorkflowRun) -> "CommentState":
+        """Return the state once the workflow run `here` has these results at a commit."""
+        newest = CommitResults(commit=commit, results={each.gate.name: summarize(each) for each in results})
+        return CommentState(
+            commits=(*self.before(commit), newest),
+            fails={**self.at(commit).fails, **fails_of(results, here)},
+            unfinished=unfinished_of(results, here),
+        )
+
     def at(self, commit: str) -> "CommentState":
         """Return the state if its details are about this commit, else an empty one."""
         return self if [commit] == [each.commit for each in self.commits[-1:]] else CommentState()
@@ -232,28 +223,27 @@ class StateLine:
             if kept := self._signed(before):
                 return kept[0]
             return f"{self._start} {_packed(CommentState())} unsigned -->"
-        content = next(filter(None, map(_packed, _shorter(state))))
-        return f"{self._start} {content} {sign(self.signing_key, *self._place, content)} -->"
+        return self._line(next(filter(None, map(_packed, _shorter(state)))))
+
+    def _line(self, content: str) -> str:
+        place = MARKER, STATE_VERSION, self.repository.lower(), self.pull_request, self.key
+        return f"{self._start} {content} {codec.sign(self.signing_key, *place, content)} -->"
 
     def _signed(self, body: str) -> re.Match[str] | None:
         """Match the last line of a body: the content and a signature, which is not checked."""
-        content = rf"([A-Za-z0-9+/=]{{1,{MAX_STATE_LENGTH}}}) ([0-9a-f]{{64}})"
+        content = rf"([A-Za-z0-9+/=]{{1,{MAX_STATE_LENGTH}}}) [0-9a-f]{{64}}"
         return re.fullmatch(f"{re.escape(self._start)} {content} -->", body.rstrip().rpartition("\n")[2])
 
     def read(self, body: str) -> CommentState:
         """Return the state in a comment's body; an empty one if the body is not signed for this comment."""
         signed = self._signed(body)
-        if not signed or not is_signed(signed[2], self.signing_key, *self._place, signed[1]):
+        if not (signed and self.signing_key and hmac.compare_digest(signed[0], self._line(signed[1]))):
             return CommentState()
         try:
             unpacked = zlib.decompressobj().decompress(base64.b64decode(signed[1], validate=True), MAX_UNPACKED_LENGTH)
             return codec.load(CommentState, json.loads(unpacked))
         except (ValueError, RecursionError, zlib.error):
             return CommentState()
-
-    @property
-    def _place(self) -> tuple[str, int, str, int, str]:
-        return MARKER, STATE_VERSION, self.repository.lower(), self.pull_request, self.key
 
 
 def _shorter(state: CommentState) -> Iterator[CommentState]:

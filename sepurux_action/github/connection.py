@@ -10,7 +10,6 @@ import http.client
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 
 import requests
@@ -20,13 +19,14 @@ from github import Auth, BadAttributeException, Github, GithubException
 from sepurux_action import __version__
 from sepurux_action.common import T, json_reader
 from sepurux_action.common.secret import Secret
-from sepurux_action.errors import ErrorDetails, GitHubError
+from sepurux_action.errors import ErrorDetails, GitHubError, GoneError
 from sepurux_action.evaluation.transport import failure_words
 from sepurux_action.github.client import UNEXPECTED_SHAPE, GitHubClient, joined_messages
 
 _SECONDS = re.compile(r"[0-9]{1,10}\Z")
 TIMEOUT_S = 10  # of one request; PyGithub has no separate timeout for connecting
 LIMIT_STATUSES = frozenset({403, 429})
+GONE = frozenset({404, 410})
 NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
 # PyGithub raises these for a response of an unexpected shape, and RuntimeError for a redirect to another host.
 SHAPE_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
@@ -46,14 +46,13 @@ def connect(api_url: str, token: Secret, repository: str, redact: Callable[[str]
     )
     idle: list[Github] = []  # PyGithub keeps one request in its connection, so each request under way has its own
 
-    def send(verb: str, path: str, *, query: Mapping[str, str] | None = None, body: object = None) -> object:
+    def send(verb: str, path: str, *, query: dict[str, str] | None = None, body: object = None) -> object:
         try:
             github = idle.pop()
         except IndexError:
             github = make()
         url = f"/repos/{repository}/{path}" if path else github.requester.graphql_url
-        parameters = dict(query or {}) or None
-        call = partial(github.requester.requestJsonAndCheck, verb, url, parameters=parameters, input=body)
+        call = partial(github.requester.requestJsonAndCheck, verb, url, parameters=query, input=body)
         try:
             return translate_errors(call)[1]
         finally:
@@ -66,11 +65,12 @@ def translate_errors(call: Callable[[], T]) -> T:
     try:
         return call()
     except GithubException as error:
-        raise GitHubError(_rejection(error)) from None
+        raise (GoneError if error.status in GONE else GitHubError)(_rejection(error)) from None
     except NETWORK_ERRORS as error:  # whose text quotes addresses
         raise GitHubError(ErrorDetails(message=failure_words("GitHub", error), temporary=True)) from None
     except (BadAttributeException, *SHAPE_ERRORS) as error:  # of any status: PyGithub parses the body first
-        raise GitHubError(replace(UNEXPECTED_SHAPE, temporary=not isinstance(error, RuntimeError))) from None
+        temporary = not isinstance(error, RuntimeError)
+        raise GitHubError(ErrorDetails(message=UNEXPECTED_SHAPE.message, temporary=temporary)) from None
 
 
 def _rejection(error: GithubException) -> ErrorDetails:

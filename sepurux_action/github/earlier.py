@@ -4,7 +4,7 @@ Rules: docs/configuration.md#re-runs. The record has the statuses of a gate's co
 set, and of these only the decided ones: those whose description begins with `fail (` or `pass (`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -12,7 +12,7 @@ from functools import cache, partial
 from sepurux_action.config.gate import Gate
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation.published_result import CommitResults
-from sepurux_action.evaluation.result import Evaluated, of_status
+from sepurux_action.evaluation.result import Evaluated, RecordedFail, of_status
 from sepurux_action.evaluation.runs import Runs
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
@@ -79,14 +79,11 @@ class Earlier:
         return found
 
     def _read(self, github: GitHubClient, wanted: set[str]) -> None:
-        """Read the statuses, the newest first, up to the newest decision of each context."""
+        """Read the statuses up to the newest decision of each context."""
         left = set(wanted)
-        for context, status in self._decisions(github):
-            if context in left:
-                self._keep(context, status)
-                left.remove(context)
-            if not left:
-                break
+        for context, status in self._decisions(github, left):
+            self._keep(context, status)
+            left.remove(context)
         for context in left:
             self._keep(context, None)
 
@@ -112,8 +109,8 @@ class Earlier:
         there before the evaluation, only the newest decision counts.
         """
         wanted, found = set(self._watched), dict[str, PublishedStatus]()
-        for context, status in self._decisions(github):
-            if context not in wanted or status.id in self._own_ids:
+        for context, status in self._decisions(github, wanted):
+            if status.id in self._own_ids:
                 continue
             is_known = status == self._before.get(context)
             is_new = not is_known and status.description.startswith(FAILED) and status.url not in self._links
@@ -121,8 +118,6 @@ class Earlier:
                 found[context] = status
             if is_known or is_new or context not in self._before:
                 wanted.remove(context)
-            if not wanted:
-                break
         return found
 
     def set_status(self, github: GitHubClient, status: CommitStatus) -> None:
@@ -131,9 +126,8 @@ class Earlier:
         Setting other statuses, or waiting until GitHub accepts this one, may take long after the record was read.
         """
         self._note_link(status)  # also if the response is lost
-        passes = status.state is CommitState.SUCCESS or status.description.startswith(DECIDED)
-        hides = passes and not status.description.startswith(FAILED)
-        now = self._calls.now()
+        is_fail, now = status.description.startswith(FAILED), self._calls.now()
+        hides = not is_fail and (status.state is CommitState.SUCCESS or status.description.startswith(DECIDED))
         if self._watched and hides and now - self._read_at > FRESH_S:
             found = self._new_fails(github)
             if status.context.lower() in found:
@@ -142,13 +136,14 @@ class Earlier:
                 self._read_at = now
         self._own_ids.add(github.set_status(self._commit, status))
 
-    def _decisions(self, github: GitHubClient) -> Iterator[tuple[str, PublishedStatus]]:
-        """Yield each decision with its context, the newest first; raises GitHubError."""
+    def _decisions(self, github: GitHubClient, wanted: Collection[str]) -> Iterator[tuple[str, PublishedStatus]]:
+        """Yield each decision of the contexts that are still `wanted`, the newest first; raises GitHubError."""
         if not (account := self._subject.commit.account):
             raise GitHubError(NO_ACCOUNT)
-        for status in github.statuses(self._commit, account):
-            if _is_decision(status):
-                yield status.context.lower(), status
+        statuses = github.statuses(self._commit, account)
+        while wanted and (status := next(statuses, None)):
+            if _is_decision(status) and (context := status.context.lower()) in wanted:
+                yield context, status
 
     def _keep(self, context: str, status: PublishedStatus | None) -> None:
         self._before[context] = status
@@ -163,8 +158,7 @@ class Earlier:
         """Return a `fail` with the numbers of its status, and with what failed if the comment says so."""
         self.load_comments()
         link, run, at = status.url, None, ""
-        of_comment = (state.recorded_fail(gate.name, self._commit, link) for state in self._states())
-        found = next(filter(None, of_comment), None)
+        found = self._state.recorded_fail(gate.name, self._commit, link)
         if found is None or (run := found.worst.earlier) is None:
             at_sepurux = "" if link.startswith(self._subject.event.url("actions", "runs")) else link
             found = of_status(status.description, at_sepurux)
@@ -172,7 +166,8 @@ class Earlier:
             began = datetime.fromtimestamp(run.at, UTC)
             day = f" on {began.date()}" if began.date() != self._subject.started.date() else ""
             at = f"{began:%H:%M} UTC{day}"
-        return replace(found, recorded=self._reviews.who_evaluates_again(gate.reviewers, link, run, at))
+        who, by_review = self._reviews.who_evaluates_again(gate.reviewers), self._subject.event.by_review
+        return replace(found, recorded=RecordedFail(link=link, run=run, at=at, by_review=by_review, **who))
 
     def load_comments(self, enough: Callable[[Iterable[Comment]], object] | None = None) -> Snapshot:
         """Read further pages of comments until there are `enough`: by default the gate's own, for the state in it."""
@@ -182,17 +177,17 @@ class Earlier:
     @property
     def history(self) -> tuple[CommitResults, ...]:
         """Return the results of this pull request's earlier commits, the oldest first."""
-        return next(self._states(), CommentState()).before(self._commit)
+        return self._state.before(self._commit)
 
     def unfinished_runs(self, gate: Gate) -> Runs:
         """Return the runs that an earlier workflow run started for this commit and gate, and that it left pending."""
         if not self._subject.has_comment:
             return ()
-        kept = (state.at(self._commit).unfinished.get(unfinished_key(gate)) for state in self._states())
-        return next(filter(None, kept), ())
+        return self._state.at(self._commit).unfinished.get(unfinished_key(gate), ())
 
-    def _states(self) -> Iterator[CommentState]:
-        return (self._read_state(comment.body) for comment in self._line.ours(self._page.comments))
+    @property
+    def _state(self) -> CommentState:
+        return self._read_state(next((each.body for each in self._line.ours(self._page.comments)), ""))
 
 
 def _is_decision(status: PublishedStatus) -> bool:

@@ -33,6 +33,7 @@ _WORKFLOW = re.compile(r"(?P<repository>[^/]+/[^/]+)/(?P<path>\.github/workflows
 # A base branch may contain slashes, and even the name of another group's branch, so the last number counts.
 _QUEUE = re.compile(r"\Arefs/heads/gh-readonly-queue/.+/pr-([1-9][0-9]{0,9})-(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 
+At = Callable[..., object]  # returns the value at a path in a payload
 Fields = dict[str, Any]  # of an event, with the values that replace those it has
 
 
@@ -66,7 +67,6 @@ class PullRequest:
     head_sha: str = ""
     head_repository: str = ""
     head_branch: str = ""
-    base_repository: str = ""
     base_ref: str = ""
     base_sha: str = ""
     author: str = ""
@@ -126,9 +126,8 @@ class Event:
 
     @property
     def branch(self) -> str:
-        if self.name == "push" and not self.base_ref and self.head_branch:
-            return self.head_branch
-        return self.base_ref or self.default_branch
+        pushed = self.head_branch if self.name == "push" else ""
+        return self.base_ref or pushed or self.default_branch
 
     def new_base(self, pull: PullRequest) -> str:
         """Return the base branch of the event's pull request as it is now if the event has another one, else ''."""
@@ -141,9 +140,9 @@ class Event:
 
 def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event:
     """Return the event; never raises, whatever payload and environment contain."""
-    at = partial(json_reader.at, payload, "repository")
+    at = partial(json_reader.at, payload)
     name = json_reader.printable(name)
-    repository = _repository(environ.get("GITHUB_REPOSITORY")) or _repository(at("full_name"))
+    repository = _repository(environ.get("GITHUB_REPOSITORY")) or _repository(at("repository", "full_name"))
     server, api = (safe_url(environ.get(f"GITHUB_{each}_URL", "")).rstrip("/") for each in ("SERVER", "API"))
     actor = json_reader.printable(environ.get("GITHUB_ACTOR", ""))
     run, attempt = environ.get("GITHUB_RUN_ID", ""), environ.get("GITHUB_RUN_ATTEMPT", "")
@@ -156,7 +155,7 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
         server_url=server,
         api_url=api,
         # The payload of a scheduled run has no repository, but such a run is always on the default branch.
-        default_branch=parse_branch(at("default_branch")) or (branch if name == "schedule" else ""),
+        default_branch=parse_branch(at("repository", "default_branch")) or (branch if name == "schedule" else ""),
         commit=parse_sha(environ.get("GITHUB_SHA")),
         head_branch=branch,
         dependabot=actor == "dependabot[bot]",
@@ -167,7 +166,7 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
         workflow_file=_workflow_file(environ, repository),
         no_pr_reason=f"a {name} event has no pull request" if name else "there is no event",
     )
-    fields = PARSERS[name](event, payload) if name in PARSERS else {}
+    fields = PARSERS[name](event, at) if name in PARSERS else {}
     return _with_commit_lookup(replace(event, run_url=event.url("actions/runs", run), **fields))
 
 
@@ -192,7 +191,6 @@ def parse_pull_request(raw: object) -> PullRequest:
         head_sha=parse_sha(at("head", "sha")),
         head_repository=_repository(at("head", "repo", "full_name")),
         head_branch=parse_branch(at("head", "ref")),
-        base_repository=_repository(at("base", "repo", "full_name")),
         base_ref=parse_branch(at("base", "ref")),
         base_sha=parse_sha(at("base", "sha")),
         author=author,
@@ -219,9 +217,7 @@ def with_pull_request_number(event: Event, number: int | None) -> Event:
 
 def resolve(event: Event, found: Sequence[PullRequest] | ErrorDetails) -> Event:
     """Return the event with the result of its lookup, or another lookup: `pr_number` is the last one for a push."""
-    if event.lookup is None:
-        return event
-    return replace(event, **_resolved(event, event.lookup, found))
+    return replace(event, **_resolved(event, event.lookup, found)) if event.lookup else event
 
 
 def _resolved(event: Event, lookup: Lookup, found: Iterable[PullRequest] | ErrorDetails) -> Fields:
@@ -241,8 +237,8 @@ def _resolved(event: Event, lookup: Lookup, found: Iterable[PullRequest] | Error
             return {**fields, "closed": not still_open}
         head = f"`{lookup.repository}:{lookup.branch}` at `{lookup.commit[:7]}`"
         return _ambiguous(f"no pull request has the head {head}; a newer commit has a run of its own")
-    into_this = (pull for pull in of_commit if pull.open and _same(pull.base_repository, event.repository))
-    matches = [pull for pull in into_this if lookup.forks or _same(pull.head_repository, event.repository)]
+    own = (pull for pull in of_commit if lookup.forks or _same(pull.head_repository, event.repository))
+    matches = [pull for pull in own if pull.open]
     if not matches and lookup.number is not None:
         return _number_lookup(lookup.number)  # of a push, which keeps its commit
     none = f"`{lookup.commit[:7]}` is the head of no open pull request"
@@ -260,30 +256,27 @@ def pr_number_warning(event: Event, number: int | None) -> str:
     return f"`pr_number` {number} is ignored: {whose}."
 
 
-def _pull_request(event: Event, payload: object) -> Fields:
-    pull = json_reader.at(payload, "pull_request")
-    if not json_reader.as_object(pull):
+def _pull_request(event: Event, at: At) -> Fields:
+    if not json_reader.as_object(at("pull_request")):
         return {"commit": "", "no_pr_reason": f"the payload of this {event.name} event has no pull request"}
-    return _of_pull_request(event, parse_pull_request(pull))
+    return _of_pull_request(event, parse_pull_request(at("pull_request")))
 
 
-def _merge_group(event: Event, payload: object) -> Fields:
-    at = partial(json_reader.at, payload, "merge_group")
-    numbers = map(int, _QUEUE.findall(json_reader.text(at("head_ref"))))
+def _merge_group(event: Event, at: At) -> Fields:
+    numbers = map(int, _QUEUE.findall(json_reader.text(at("merge_group", "head_ref"))))
     return {
-        "commit": parse_sha(at("head_sha")) or event.commit,
-        "base_ref": _branch_of_ref(at("base_ref")),
-        "base_sha": parse_sha(at("base_sha")),
+        "commit": parse_sha(at("merge_group", "head_sha")) or event.commit,
+        "base_ref": _branch_of_ref(at("merge_group", "base_ref")),
+        "base_sha": parse_sha(at("merge_group", "base_sha")),
         "pull_request": _number(next(numbers, None)),
         "no_pr_reason": "the merge group's branch names no pull request",
     }
 
 
-def _workflow_run(event: Event, payload: object) -> Fields:
-    at = partial(json_reader.at, payload, "workflow_run")
-    repository, cause = _repository(at("head_repository", "full_name")), json_reader.text(at("event"))
-    branch, commit = parse_branch(at("head_branch")), parse_sha(at("head_sha"))
-    fork = not _same(repository, event.repository)
+def _workflow_run(event: Event, at: At) -> Fields:
+    repository = _repository(at("workflow_run", "head_repository", "full_name"))
+    branch, commit = parse_branch(at("workflow_run", "head_branch")), parse_sha(at("workflow_run", "head_sha"))
+    cause, fork = json_reader.text(at("workflow_run", "event")), not _same(repository, event.repository)
     fields = {"commit": commit, "head_branch": "", "fork": fork, "by_review": cause == REVIEW}
     if commit == event.commit:  # a tag is named like a branch here; GITHUB_SHA is the tip of the default branch
         fields["head_branch"] = branch
@@ -294,8 +287,7 @@ def _workflow_run(event: Event, payload: object) -> Fields:
     return fields | {"lookup": Lookup(repository=repository, branch=branch, commit=commit)}
 
 
-def _push(_: Event, payload: object) -> Fields:
-    at = partial(json_reader.at, payload)
+def _push(_: Event, at: At) -> Fields:
     fields = {"head_branch": _branch_of_ref(at("ref")), "no_pr_reason": "the pushed commit is not known"}
     if at("deleted") is True or set(json_reader.text(at("after"))) == {"0"}:
         gone = f"{json_reader.text(at('ref')) or 'what had been pushed'} was deleted"
@@ -303,18 +295,17 @@ def _push(_: Event, payload: object) -> Fields:
     return fields
 
 
-def _issue_comment(_: Event, payload: object) -> Fields:
-    at = partial(json_reader.at, payload, "issue")
-    if not json_reader.as_object(at("pull_request")):
+def _issue_comment(_: Event, at: At) -> Fields:
+    if not json_reader.as_object(at("issue", "pull_request")):
         return {"no_pr_reason": "the comment is on an issue, not on a pull request"}
-    number = _number(at("number"))
+    number = _number(at("issue", "number"))
     if number is None:
         return {"commit": "", "no_pr_reason": "the pull request's number cannot be read"}
     return {"commit": "", "pull_request": number, **_number_lookup(number)}
 
 
-def _deployment(event: Event, payload: object) -> Fields:
-    sha, ref = (json_reader.at(payload, "deployment", name) for name in ("sha", "ref"))
+def _deployment(event: Event, at: At) -> Fields:
+    sha, ref = at("deployment", "sha"), at("deployment", "ref")
     branch = _branch_of_ref(ref) or parse_branch(ref) or event.head_branch  # no head, if it is a tag or a SHA
     return {"commit": parse_sha(sha) or event.commit, "head_branch": branch}
 
@@ -387,7 +378,7 @@ def _branch_of_ref(value: object) -> str:
 
 
 # docs/reference.md#events lists the events. One that is not here is about `GITHUB_SHA`.
-PARSERS: Mapping[str, Callable[[Event, object], Fields]] = {
+PARSERS: Mapping[str, Callable[[Event, At], Fields]] = {
     **dict.fromkeys(PULL_REQUEST_EVENTS, _pull_request),
     "merge_group": _merge_group,
     "push": _push,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from enum import Enum
 
 from sepurux_action.common import json_reader
+from sepurux_action.common.wording import joined, optional
 from sepurux_action.errors import ErrorDetails
 from sepurux_action.github.event import Event
 
@@ -57,13 +58,9 @@ class Operation(Enum):
 
 
 def warning_text(operation: Operation, error: ErrorDetails, event: Event, targets: Sequence[str] = ()) -> str:
-    why = error.summary
-    if targets:
-        named = [*targets[:MAX_TARGETS_NAMED]]
-        if more := len(targets) - len(named):
-            named.append(f"{more} more")
-        why = f"{json_reader.printable(', '.join(named))}: {why}"
-    text = f"Could not {operation.text} ({why}). {advice(operation, error, event)}"
+    more = optional("{} more", len(targets[MAX_TARGETS_NAMED:]))
+    named = json_reader.printable(joined(", ", *targets[:MAX_TARGETS_NAMED], more))
+    text = f"Could not {operation.text} ({joined(': ', named, error.summary)}). {advice(operation, error, event)}"
     if operation is Operation.STATUSES:
         return text
     if operation in {Operation.BASE, Operation.RESULTS}:

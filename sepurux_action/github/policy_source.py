@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sepurux_action.common import json_reader
-from sepurux_action.common.wording import joined
+from sepurux_action.common.wording import joined, optional
 from sepurux_action.config import options
 from sepurux_action.config.policy import (
     MAX_FILE_BYTES,
@@ -198,9 +198,7 @@ def _check_base_is_known(inputs: Inputs, event: Event, *, uses_github: bool) -> 
         return
     if event.matches:
         named = [f"#{each.number} into {json_reader.preview(each.base_ref)}" for each in event.matches]
-        listed = ", ".join(named[:MAX_PULLS_NAMED])
-        if more := len(named[MAX_PULLS_NAMED:]):
-            listed += f" and {more} more"
+        listed = ", ".join(named[:MAX_PULLS_NAMED]) + optional(" and {} more", len(named[MAX_PULLS_NAMED:]))
         message = f"{event.no_pr_reason}: {listed}. {SEVERAL_PULL_REQUESTS}"
         raise ConfigurationError([Problem(where="`pr_number`", message=message)])
     message = f"{event.no_pr_reason}. The policy of its base branch may be stricter, so nothing was evaluated."

@@ -9,20 +9,18 @@ from functools import partial
 from operator import methodcaller
 
 from sepurux_action.common import json_reader
-from sepurux_action.common.wording import joined
+from sepurux_action.common.wording import joined, optional
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.settings import MAX_CONTEXT_LENGTH
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
 from sepurux_action.evaluation.result import GateResult, summarize
 from sepurux_action.evaluation.runs import WorkflowRun
 from sepurux_action.github import comment_state
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
-from sepurux_action.github.comment_state import CommentState
 from sepurux_action.github.commit import policy_ref
 from sepurux_action.github.earlier import NO_ACCOUNT, Earlier
 from sepurux_action.github.permissions import Operation
@@ -68,7 +66,7 @@ class Publisher:
             note = event.no_pr_reason
         elif self._subject.commit.policy.error and policy_ref(event):
             note = "the policy could not be read"
-        result = PreviousResult(decision=Decision.ERROR, stage=Stage.HARD, numbers={})
+        result = published_result.PreviousResult(decision=Decision.ERROR, stage=Stage.HARD, numbers={})
         failed = CommitState.FAILURE, published_result.format_description(result, note)
         bases = list(dict.fromkeys(pull.base_ref for pull in event.matches)) or [event.branch]
         given = [settings.context_of(gate, base) for base in bases for gate in gates]
@@ -133,19 +131,10 @@ class Publisher:
         passed = all(result.decision in {Decision.PASS, Decision.SKIPPED} for result in results)
         if not ours and passed and self._settings.comment is CommentMode.ON_FAILURE:
             return ""
-        old_body = next((each.body for each in ours), "")
-        state = self._next_state(line.read(old_body), results)  # another run may have changed it meanwhile
-        return self._upsert(ours, body(line.marker, line.write(state, old_body)))
-
-    def _next_state(self, before: CommentState, results: Sequence[GateResult]) -> CommentState:
-        commit = self._event.commit
-        newest = CommitResults(commit=commit, results={each.gate.name: summarize(each) for each in results})
+        old_body = next((each.body for each in ours), "")  # another run may have changed it meanwhile
         here = WorkflowRun(self._event.run_url, self._subject.started.timestamp())
-        return CommentState(
-            commits=(*before.before(commit), newest),
-            fails={**before.at(commit).fails, **comment_state.fails_of(results, here)},
-            unfinished=comment_state.unfinished_of(results, here),
-        )
+        state = line.read(old_body).after(self._event.commit, results, here)
+        return self._upsert(ours, body(line.marker, line.write(state, old_body)))
 
     def _no_comment_reason(self, now: Snapshot) -> str:
         if not now.pull_request.head_sha:
@@ -274,10 +263,8 @@ class Publisher:
 
 
 def _status_note(result: GateResult) -> str:
-    notes = [_note(result)]
-    if result.recorded and result.recorded.run and result.recorded.run.number:
-        notes.append(f"evaluated by run {result.recorded.run.number}")
-    return joined("; ", *notes)
+    run = result.recorded and result.recorded.run
+    return joined("; ", _note(result), optional("evaluated by run {}", run and run.number))
 
 
 def _note(result: GateResult) -> str:
@@ -289,9 +276,5 @@ def _note(result: GateResult) -> str:
         return f"approved by {', '.join(result.approval.approved_by)}"
     if result.decision is Decision.SKIPPED:
         return "no changed file matches its paths"
-    notes = []
-    if result.decision is not Decision.PASS and not result.blocks:
-        notes.append("does not block")
-    if result.decision.is_undecided:
-        notes.append(result.reason.rstrip("."))
-    return ": ".join(notes)
+    effect = "" if result.decision is Decision.PASS or result.blocks else "does not block"
+    return joined(": ", effect, result.reason.rstrip(".") if result.decision.is_undecided else "")

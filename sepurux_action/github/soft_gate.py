@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from operator import methodcaller
+from typing import Any
 
 from sepurux_action.config.kinds import is_bot
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
-from sepurux_action.evaluation.result import RecordedFail
-from sepurux_action.evaluation.runs import WorkflowRun
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.client import Review
 from sepurux_action.github.event import PERSON, REVIEW, Lookup, PullRequest
@@ -23,6 +22,7 @@ MAY_WRITE = frozenset({"write", "maintain", "admin"})
 APPROVED = "APPROVED"
 DECISIVE = frozenset({APPROVED, "CHANGES_REQUESTED", "DISMISSED"})
 UNSENT = "PENDING"  # the state of a review that its author has not submitted
+UNREAD = Reason.UNKNOWN_REQUESTERS  # for an unknown permission too: no report shows it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,20 +52,16 @@ class ApprovalRules:
             return reason
         if self.reviewers and login.lower() not in map(str.lower, self.reviewers):
             return Reason.NOT_LISTED
-        if self.requesters is None:
-            return Reason.UNKNOWN_REQUESTERS
-        return None if self.permission(login) in MAY_WRITE else Reason.NO_WRITE_ACCESS
+        if self.requesters is None or (permission := self.permission(login)) is None:
+            return UNREAD
+        return None if permission in MAY_WRITE else Reason.NO_WRITE_ACCESS
 
     def refusal_of_all(self, login: str, kind: str = PERSON) -> Reason | None:
         """Return why this account cannot approve any of the pull requests with this head; None if it can."""
         if reason := self.refusal(login, kind):
             return reason
         elsewhere = self.elsewhere()
-        return Reason.UNKNOWN_REQUESTERS if elsewhere is None else _reason_of(login, elsewhere)
-
-    def is_unread(self, refusal: Refusal) -> bool:
-        unknown = refusal.reason is Reason.NO_WRITE_ACCESS and self.permission(refusal.login) is None
-        return unknown or refusal.reason is Reason.UNKNOWN_REQUESTERS
+        return UNREAD if elsewhere is None else _reason_of(login, elsewhere)
 
 
 def _reason_of(login: str, refusals: Iterable[Refusal] | None) -> Reason | None:
@@ -75,46 +71,38 @@ def _reason_of(login: str, refusals: Iterable[Refusal] | None) -> Reason | None:
 def approval_status(reviews: Iterable[Review], rules: ApprovalRules) -> ApprovalStatus:
     """Return whether the reviews, the oldest first, approve the gate, and else who can. One approval is enough.
 
-    It is `unread` if an unknown permission may be that of an approver, or of the only reviewers who can approve.
+    Of each user, the last decisive review counts. The status is `unread` if an unknown permission may be that of an
+    approver, or of the only reviewers who can approve.
     """
-    ignored: list[Refusal] = []
-    for review in reversed([review for review in _latest(reviews).values() if review.state == APPROVED]):
+    ignored, newest = list[Refusal](), dict[str, Review]()
+    for review in reversed([review for review in reviews if review.author and review.state in DECISIVE]):
+        newest.setdefault(review.author.lower(), review)
+    for review in [review for review in newest.values() if review.state == APPROVED]:
         outdated = not rules.head or review.commit != rules.head
         reason = Reason.OLDER_COMMIT if outdated else rules.refusal_of_all(review.author, review.kind)
         if reason is None:
             return ApprovalStatus(commit=rules.head, approved_by=(review.author,))
         ignored.append(Refusal(review.author, reason))
     asked = [each.login for each in rules.requesters or () if each not in ignored]
-    refusals = [Refusal(login, reason) for login in rules.reviewers or asked if (reason := rules.refusal(login))]
-    refused = {refusal.login for refusal in refusals}
-    can = tuple(login for login in rules.reviewers if login not in refused)
-    unread = any(map(rules.is_unread, ignored)) or (not can and any(map(rules.is_unread, refusals)))
-    if unread or rules.requesters is None:
+    reasons = {login: rules.refusal(login) for login in rules.reviewers or asked}
+    can = tuple(login for login, reason in reasons.items() if reason is None)
+    unread = rules.requesters is None or (not can and UNREAD in reasons.values())
+    if unread or any(each.reason is UNREAD for each in ignored):
         return ApprovalStatus(commit=rules.head, unread=True)
     return ApprovalStatus(
         commit=rules.head,
         can_approve=can,
         anyone=not rules.reviewers,
-        cannot_approve=tuple(refusal for refusal in refusals if not rules.is_unread(refusal)),
+        cannot_approve=tuple(Refusal(login, why) for login, why in reasons.items() if why and why is not UNREAD),
         ignored=tuple(reversed(ignored)),
     )
 
 
-def reviewers_to_request(rules: ApprovalRules, reviews: Iterable[Review], requested: Iterable[str]) -> tuple[str, ...]:
+def reviewers_to_request(status: ApprovalStatus, reviews: Iterable[Review], requested: Iterable[str]) -> list[str]:
     """Return the listed reviewers who can approve, have not reviewed this head, and of whom no review is requested."""
-    done = {review.author.lower() for review in reviews if review.commit == rules.head and review.state != UNSENT}
+    done = {review.author.lower() for review in reviews if review.commit == status.commit and review.state != UNSENT}
     done.update(login.lower() for login in requested)
-    return tuple(each for each in rules.reviewers if each.lower() not in done and rules.refusal(each) is None)
-
-
-def _latest(reviews: Iterable[Review]) -> dict[str, Review]:
-    """Return each user's last decisive review, by login, the oldest first. The given reviews are in that order."""
-    latest: dict[str, Review] = {}
-    for review in reviews:
-        if review.author and review.state in DECISIVE:
-            latest.pop(review.author.lower(), None)  # so that it moves to the end
-            latest[review.author.lower()] = review
-    return latest
+    return [login for login in status.can_approve if login.lower() not in done]
 
 
 class ReviewGate:
@@ -126,15 +114,14 @@ class ReviewGate:
         self._permission = cache(lambda login: calls.try_call(Operation.REVIEWS, methodcaller("permission", login)))
         self._requesters = cache(lambda *of: calls.try_call(Operation.REQUESTERS, methodcaller("requesters", *of)))
         self._elsewhere = cache(self._fetch_elsewhere)
-        self._waiting: list[ApprovalRules] = []
+        self._waiting: list[ApprovalStatus] = []
 
     def approval(self, reviewers: tuple[str, ...]) -> ApprovalStatus:
         status = ApprovalStatus(unread=True)
         if self._pull.head_sha and self._reviews is not None:
-            rules = self._rules(self._pull, reviewers)
-            status = approval_status(self._reviews, rules)
+            status = approval_status(self._reviews, self._rules(self._pull, reviewers))
             if status.can_approve:
-                self._waiting.append(rules)
+                self._waiting.append(status)
         from sepurux_action.config.policy_parser import workflow_triggers  # noqa: PLC0415 - see policy_source.py
 
         triggers = workflow_triggers(self._workflow)
@@ -146,32 +133,27 @@ class ReviewGate:
         )
 
     def may_evaluate_again(self, reviewers: tuple[str, ...]) -> bool:
-        """Return whether who started this run may start another evaluation of a commit that failed."""
         event, rules = self._event, self._rules_again(reviewers)
         may = event.may_evaluate_again and bool(event.actor)
         return may and rules is not None and rules.refusal_of_all(event.actor) is None
 
-    def who_evaluates_again(
-        self, reviewers: tuple[str, ...], link: str, run: WorkflowRun | None, at: str
-    ) -> RecordedFail:
-        """Return a recorded `fail`, and who may start another evaluation of the commit."""
+    def who_evaluates_again(self, reviewers: tuple[str, ...]) -> dict[str, Any]:
+        """Return the fields of a RecordedFail that name who may start another evaluation, {} if that is not known."""
         rules = self._rules_again(reviewers)
-        fail = partial(RecordedFail, link=link, run=run, at=at, by_review=self._event.by_review)
         if self._event.by_review or rules is None or rules.requesters is None:
-            return fail()
+            return {}
         elsewhere = rules.elsewhere()
         if elsewhere is None:
-            return fail()
+            return {}
         refusals = {login: rules.refusal_of_all(login) for login in reviewers}
         excluded = [each.login for each in (*rules.requesters, *elsewhere)]
         if not self._pull.by_agent:
             excluded.insert(0, rules.author)
-        unread = any(reason and rules.is_unread(Refusal(login, reason)) for login, reason in refusals.items())
-        return fail(
-            reviewers=tuple(login for login, reason in refusals.items() if reason is None),
-            anyone=unread or not reviewers,
-            excluded=tuple(dict.fromkeys(login for login in excluded if not is_bot(login))),
-        )
+        return {
+            "reviewers": tuple(login for login, reason in refusals.items() if reason is None),
+            "anyone": UNREAD in refusals.values() or not reviewers,
+            "excluded": tuple(dict.fromkeys(login for login in excluded if not is_bot(login))),
+        }
 
     def _rules(self, pull: PullRequest, reviewers: tuple[str, ...]) -> ApprovalRules:
         head = pull.head_sha if self._event.name == "merge_group" else self._event.commit
@@ -221,6 +203,6 @@ class ReviewGate:
         requested = self._calls.try_call(Operation.REQUEST_REVIEW, methodcaller("requested_reviewers", number))
         if requested is None:
             return
-        logins = [login for rules in self._waiting for login in reviewers_to_request(rules, reviews, requested)]
+        logins = [login for status in self._waiting for login in reviewers_to_request(status, reviews, requested)]
         calls = {login: partial(self._calls.call, methodcaller("request_review", number, login)) for login in logins}
         self._calls.try_each(Operation.REQUEST_REVIEW, calls)

@@ -161,8 +161,7 @@ def fetch_more_comments(
     for _ in range(MAX_PAGES - 1):
         if not snapshot.after or enough(snapshot.comments):
             break
-        page = fetch_page(calls, event, snapshot.after)
-        if page is None:
+        if (page := fetch_page(calls, event, snapshot.after)) is None:
             break
         comments = oldest_first((*snapshot.comments, *page.comments))
         snapshot = Snapshot(pull_request=snapshot.pull_request, comments=comments, after=page.after)

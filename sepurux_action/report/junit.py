@@ -129,10 +129,9 @@ def _cases(gate: GateFacts) -> Iterator[_Case]:
             state = CaseState.FAILURE
         elif scenario.passed:
             state = CaseState.PASSED
-        texts = [summary(scenario.numbers), _listed(gate, scenario.failures)]
-        if base := gate.found.rate_on_base(scenario):
-            texts.insert(1, f"{base_heading(gate.context.base_ref)}: {base}")
-        text = joined(". ", *texts)
+        rate = gate.found.rate_on_base(scenario)
+        on_base = rate and f"{base_heading(gate.context.base_ref)}: {rate}"
+        text = joined(". ", summary(scenario.numbers), on_base, _listed(gate, scenario.failures))
         if gate.decision.is_undecided:
             state, text = CaseState.SKIPPED, f"{CASE_NOT_COMPARED} {text}"
         yield _case(gate, scenario.name, state, text)

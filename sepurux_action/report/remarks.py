@@ -7,7 +7,7 @@ from sepurux_action.common.wording import capitalized, joined
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.drops import DROPS, MIN_RESULTS
 from sepurux_action.evaluation.failures import ClassifiedFailure
-from sepurux_action.evaluation.runs import WorkflowRun
+from sepurux_action.evaluation.runs import Scenario, WorkflowRun
 from sepurux_action.report import tables
 from sepurux_action.report.markdown import Markdown
 from sepurux_action.report.report import GateFacts
@@ -116,8 +116,8 @@ def fixed_failures(say: Words, gate: GateFacts) -> Markdown:
 
 def kind_of_failure(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdown:
     severity = json_reader.shorten(json_reader.printable(failure.severity), MAX_SEVERITY_LENGTH)
-    severity = say.bold(say.value(severity or "no severity"))
-    return Markdown(f"{severity} {type_of_failure(say, gate, failure)}")
+    what = type_of_failure(say, gate, failure)
+    return say.paragraph(say.bold("{severity}", severity=severity or "no severity"), what)
 
 
 def type_of_failure(say: Words, gate: GateFacts, failure: ClassifiedFailure, *, named: bool = True) -> Markdown:
@@ -131,20 +131,18 @@ def type_of_failure(say: Words, gate: GateFacts, failure: ClassifiedFailure, *, 
 
 def in_scenarios(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdown:
     """Return ` in` the scenarios of a failure, which link their runs: the first one, and more in a summary."""
-    names = gate.found.scenarios_with(failure)
-    if not names:
+    scenarios = gate.found.scenarios_with(failure)
+    if not scenarios:
         return Markdown("")
     most = MOST_SCENARIOS if say.view.place == "summary" else 1
-    shown = [scenario(say, gate, each) for each in names[:most]]
-    if names[most:]:
-        shown.append(Markdown(number_format.pluralize(len(names) - most, "other")))
+    shown = [scenario(say, gate, each) for each in scenarios[:most]]
+    if scenarios[most:]:
+        shown.append(Markdown(number_format.pluralize(len(scenarios) - most, "other")))
     return Markdown(f" in {joined(' and ', ', '.join(shown[:-1]), shown[-1])}")
 
 
-def scenario(say: Words, gate: GateFacts, name: str) -> Markdown:
-    page = gate.found.pages.get(name)
-    shown = say.code(name) or say("no name")
-    return tables.link_to_run(shown, page) if page and say.as_markdown else shown
+def scenario(say: Words, gate: GateFacts, of: Scenario) -> Markdown:
+    return tables.scenario(of, gate) if say.as_markdown else say.code(of.name) or say("no name")
 
 
 def unread(say: Words, gate: GateFacts) -> Markdown:

@@ -1,12 +1,11 @@
 """The facts of a report: frozen data without Markdown. Templates turn them into text, `report_json.py` into JSON."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from operator import itemgetter
-from typing import Annotated, TypeVar
+from typing import Annotated
 
-from sepurux_action.common import T
+from sepurux_action.common import grouped
 from sepurux_action.config.command_line import command_lines
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import Problem
@@ -21,7 +20,6 @@ from sepurux_action.report.state import BY_DECISION, State
 from sepurux_action.report.thresholds import Thresholds, written
 from sepurux_action.report.what_failed import Found
 
-Key = TypeVar("Key")
 DAY_S = 86_400
 MOST_REPEATED = 10  # traces in a command line
 
@@ -181,9 +179,9 @@ class Report:
     @property
     def registered(self) -> tuple[GateFacts, ...]:
         """Return the gates whose result a push to the pull request does not change."""
-        there = self.context.pull_request is not None and not self.short
-        decided = (gate for gate in self.gates if gate.decision.is_decided and not gate.skipped)
-        return tuple(gate for gate in decided if there and not gate.gate.uploads_traces)
+        if self.context.pull_request is None or self.short:
+            return ()
+        return tuple(gate for gate in self.gates if gate.decision.is_decided and not gate.gate.uploads_traces)
 
     @property
     def without_calls(self) -> tuple[GateFacts, ...]:
@@ -208,20 +206,10 @@ def build_report(results: Sequence[GateResult], context: Context, *, short: bool
     return Report(context=context, gates=gates, notes=() if short else tuple(_notes(results)), short=short)
 
 
-def grouped(items: Iterable[T], key: Callable[[T], Key]) -> dict[Key, list[T]]:
-    groups: dict[Key, list[T]] = {}
-    for item in items:
-        groups.setdefault(key(item), []).append(item)
-    return groups
-
-
 def _notes(results: Sequence[GateResult]) -> Iterable[Note]:
     """Yield each note once, with the names of its gates unless it applies to all."""
     named = dict.fromkeys(
         (note, result.gate.name) for result in results for note in (*result.notes, *result.what_failed.notes)
     )
-    for note, pairs in grouped(named, itemgetter(0)).items():
-        names = tuple(name for _, name in pairs)
-        if len(names) == len(results):
-            names = ()
-        yield Note(note, names)
+    for note, names in grouped(named).items():
+        yield Note(note, tuple(names) if len(names) < len(results) else ())

@@ -75,7 +75,6 @@ def test_an_example_pull_request_is_read_whole() -> None:
         head_sha="ec26c3e57ca3a959ca5aad62de7213c562f8c821",
         head_repository="Codertocat/Hello-World",
         head_branch="changes",
-        base_repository="Codertocat/Hello-World",
         base_ref="master",
         base_sha="f95f852bd8fca8fcc58a9a2d6c842781e32a215e",
         author="Codertocat",

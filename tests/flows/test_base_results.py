@@ -150,6 +150,8 @@ def test_runs_on_a_branch_add_their_result_and_others_do_not(
     assert result.outputs["decision"] != ""
     added = results(scene) if kept(scene).exists() else []
     assert [(each["branch"], each["commit"]) for each in added] == [("main", sha)] * adds
+    of_fork = json.loads((scene.workspace / "out" / "report.json").read_text("utf-8"))["from_fork"]
+    assert of_fork == (event == "merge_group")
 
 
 def test_only_a_pass_or_a_fail_is_added_and_nothing_after_a_signal(scene: Scene, sandbox: Sandbox) -> None:
@@ -232,6 +234,7 @@ def test_a_command_line_compares_and_adds_results_in_a_folder(tmp_path: Path, sa
         assert gate(recorded(), "--baseline-dir", FOLDER, "--write-baseline")[0] == 0
     status, shown = gate(failing, *drop, "--baseline-dir", FOLDER)
     assert status == 1, shown
+    assert "points below the base" in shown
     assert "In none of the last 3 results." in shown
     worse = failing | {"cancel.json": a_trace("cancel an order", ("orders.cancel",), failing="orders.cancel")}
     for _ in range(2):

@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import json
 import zlib
-from dataclasses import astuple, replace
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -22,8 +22,10 @@ from sepurux_action.evaluation.result import GateResult, RecordedFail, summarize
 from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.github import comment_state
 from sepurux_action.github.comment_state import MAX_DETAILS, CommentState, StateLine, fails_of, unfinished_of
+from sepurux_action.github.publisher import MAX_COMMENT_LENGTH
 from sepurux_action.github.snapshot import Comment
 from sepurux_action.report.outputs import gate_outputs
+from sepurux_action.report.view import COMMENT_CHARACTERS
 from tests.builders import (
     COMMIT,
     EARLIER,
@@ -100,6 +102,7 @@ def test_with_another_secret_or_without_one_no_state_is_read(secret: str) -> Non
     other, content = replace(PLACE, signing_key=secret), PLACE.write(STATE).split(" ")[2]
     assert other.read(PLACE.write(STATE)) == CommentState()
     assert other.read(f"<!-- sepurux-gate:gates {content} unsigned -->") == CommentState()
+    assert other.read(signed(base64.b64decode(content), key="")) == CommentState()
 
 
 def test_without_a_secret_no_state_is_written_and_the_old_last_line_stays_if_it_has_the_form_of_a_signed_one() -> None:
@@ -115,11 +118,11 @@ def test_the_comment_of_a_gate_whose_name_begins_alike_is_not_ours() -> None:
     assert replace(PLACE, key="refunds").ours([mine, other]) == (mine,)
 
 
-def signed(content: bytes, version: int = comment_state.STATE_VERSION) -> str:
+def signed(content: bytes, version: int = comment_state.STATE_VERSION, key: str = PLACE.signing_key) -> str:
     """Return a marker that is signed as ours are, with any content."""
     encoded = base64.b64encode(content).decode()
     place = [comment_state.MARKER, version, PLACE.repository, PLACE.pull_request, PLACE.key]
-    signature = hmac.new(PLACE.signing_key.encode(), json.dumps([*place, encoded]).encode(), hashlib.sha256)
+    signature = hmac.new(key.encode(), json.dumps([*place, encoded]).encode(), hashlib.sha256)
     return f"<!-- sepurux-gate:gates {encoded} {signature.hexdigest()} -->"
 
 
@@ -268,8 +271,7 @@ def test_a_fail_that_is_read_from_a_comment_is_recorded_again_the_same(result: G
 def test_a_recorded_fail_has_ten_tools_ten_failures_and_short_texts(result: GateResult) -> None:
     found = recorded(result)
     tools, failures = found.numbers.top_failing_tools, found.what_failed.failures
-    published = [each.tool for each in tools] + [text for each in failures for text in astuple(each)[:4]]
-    published += found.numbers.mutation_categories or ()
+    published = [text for each in failures for text in (each.type, each.mutation, each.severity, each.description)]
     assert max(len(tools), len(failures), len(found.numbers.run_ids)) <= MAX_DETAILS
     assert max(map(len, [found.reason, *published])) <= comment_state.MAX_TEXT
     kept = found.what_failed.left_out + sum(each.count for each in failures)
@@ -303,6 +305,7 @@ def test_a_commit_that_was_not_evaluated_is_the_title_and_the_next_one_replaces_
 
 
 def test_a_report_that_would_make_the_comment_too_long_leaves_its_commit() -> None:
+    assert (MAX_COMMENT_LENGTH, COMMENT_CHARACTERS) == (65_000, 65_000)
     for body in (BODY, comment_state.with_notice(BODY, "### ❗ one", "x", 1_000)):
         short = comment_state.with_notice(body, "### ❗ one", "x", 300)
         assert len(short) <= 300

@@ -33,7 +33,6 @@ PULL = PullRequest(
     head_sha=HEAD,
     head_repository="acme/shop",
     head_branch="refunds",
-    base_repository="acme/shop",
     base_ref="main",
     base_sha=BASE,
     open=True,
@@ -80,9 +79,9 @@ def event_of(name: str, payload: object, **environ: str) -> Event:
     return parse_event(name, payload, ENVIRON | environ)
 
 
-@pytest.mark.parametrize("name", ["pull_request", "pull_request_target", "pull_request_review"])
-def test_a_pull_request_is_evaluated_at_its_head_and_never_at_its_merge_commit(name: str) -> None:
-    event = event_of(name, pull_request())
+@pytest.mark.parametrize("kind", ["", "_target", "_review", "_review_comment"])
+def test_a_pull_request_is_evaluated_at_its_head_and_never_at_its_merge_commit(kind: str) -> None:
+    event = event_of(name := f"pull_request{kind}", pull_request())
     assert (event.name, event.commit, event.pull_request) == (name, HEAD, 42)
     assert (event.base_ref, event.base_sha, event.branch) == ("main", BASE, "main")
     assert (event.fork, event.lookup, event.skip_reason) == (False, None, "")
@@ -102,6 +101,7 @@ NO_NAMES += [f"{QUEUE}/main/pr-9999999999-{OTHER}"]
     [
         *(("pull_request", payload, NO_PULL) for payload in NO_PULLS),
         *(("pull_request", pull_request(number=number), NO_NUMBER) for number in NO_NUMBERS),
+        ("pull_request", pull_request(number=None, base=None, head={"sha": HEAD, "repo": FORK}), NO_NUMBER),
         ("issue_comment", comment(number="42"), NO_NUMBER),
         *(("merge_group", merge_group(head_ref=ref), NO_NAME) for ref in (None, *NO_NAMES)),
     ],
@@ -242,7 +242,6 @@ NO_HEAD = "no pull request has the head `mallory/shop:refunds` at `aaaaaaa`; a n
         *((Lookup(commit=HEAD), {"head_repository": each}) for each in ("mallory/shop", "")),
         (Lookup(commit=HEAD), {"head_sha": OTHER}),
         (Lookup(commit=HEAD), {"open": False}),
-        (Lookup(commit=HEAD), {"base_repository": "mallory/shop"}),
     ],
 )
 def test_a_push_may_have_no_pull_request_and_a_run_of_one_may_not(lookup: Lookup, change: dict[str, Any]) -> None:
