@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
-from sepurux_action.config import kinds, options, path_filter, policy_parser
+from sepurux_action.config import kinds, options, path_filter, policy_parser, stage
 from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.options import Option, SectionKind
 
@@ -28,6 +28,7 @@ _COUNT: Schema = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
 _VALUES: Mapping[object, Schema] = {  # by the parser of a kind; `make generate` asks for one that is missing
     kinds.parse_line: _TEXT,
     kinds.parse_bool: {"type": "boolean"},
+    stage.parse_stage: {"enum": [str(word) for word in stage.Stage]},
     kinds.parse_name: {**_TEXT, "maxLength": kinds.MAX_NAME_LENGTH},
     kinds.parse_whole_number: _COUNT,
     kinds.parse_positive_number: {**_COUNT, "minimum": 1},

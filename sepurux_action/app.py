@@ -55,7 +55,7 @@ def run_command_line(arguments: Sequence[str], environ: Mapping[str, str], signa
         terminal.write_result(render_lines(report, "terminal"), document, evaluated=evaluated)
 
     try:
-        invocation = from_command_line(command.texts, environ, write_baseline=command.write_baseline)
+        invocation = from_command_line(command, environ)
         return run_gates(invocation, terminal, signals, show)
     finally:
         terminal.close()
@@ -94,7 +94,7 @@ def run_gates(
     if step.policy.problems:
         results, status = tuple(gate.blocked_by_policy() for gate in results), status or EXIT_UNDECIDED
     report = build_report(results, report_context(step), short=bool(signals.received))  # 5 s are left for everything
-    report = replace(report, problems=tuple(each.redacted(step.redact) for each in step.policy.problems))
+    report = replace(report, problems=tuple(each.redacted(step.host.redact) for each in step.policy.problems))
     publish(step, results, report)
     show(report)
     return signals.status(status)
@@ -110,27 +110,24 @@ def _check(files: Sequence[str], terminal: Terminal, signals: Signals, *, as_jso
         try:
             policy = Timeouts(signals).run(math.inf, partial(check_file, path))
         except ConfigurationError as error:
-            lines += [f"{_place(each)}: {each}" for each in error.problems]
-            found["problems"] += map(_data, error.problems)
+            problems = [*map(_data, error.problems)]
+            lines += ["{file}:{line}:{column}: {message}".format(**each) for each in problems]
+            found["problems"] += problems
         except Interrupted:
             break
         else:
             today = CONNECTIONS.now().date()
-            plans, warnings = [*gate_plans(policy, today)], policy_warnings(policy, today)
+            plans, warnings = [*gate_plans(policy, today)], [*map(_data, policy_warnings(policy, today))]
             lines.append(f"{path}: valid, {number_format.pluralize(len(plans), 'gate')}")
             lines += [f"  {plan_line(plan)}" for plan in plans]
-            lines += [f"{_place(each)}: warning: {each}" for each in warnings]
-            found["warnings"] += map(_data, warnings)
+            lines += ["{file}:{line}:{column}: warning: {message}".format(**each) for each in warnings]
+            found["warnings"] += warnings
             found["gates"] += plans
     if as_json:
         terminal.write_result([], json.dumps(found, indent=2) + "\n")
     else:
         terminal.write_result(lines)
     return signals.status(EXIT_UNDECIDED if found["problems"] else 0)
-
-
-def _place(problem: Problem) -> str:
-    return f"{problem.file}:{problem.line}:{problem.column}"
 
 
 def _data(problem: Problem) -> dict[str, object]:

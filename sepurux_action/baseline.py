@@ -106,7 +106,7 @@ def write_kept(step: Step, results: Sequence[GateResult]) -> None:
     ]
     if new:
         kept, key = [*(step.kept or ()), *new], step.github.subject.signing_key
-        text = write_results(kept, key, event.repository, step.redact)
+        text = write_results(kept, key, event.repository, step.host.redact)
         step.files.write(step.settings.baseline_dir, {FILE: text})
 
 

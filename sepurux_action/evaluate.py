@@ -131,7 +131,7 @@ def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
     publish_notice(step, step.settings.comment_key)
     remedies = gates[0].remedies  # the secrets are those of the step
     credentials = Credentials(token=inputs.token, api_key=inputs.api_key, source=source, remedies=remedies)
-    transport = step.connections.transport(inputs.base_url, credentials, step.redact)
+    transport = step.connections.transport(inputs.base_url, credentials, step.host.redact)
     # `pr_number` counts only where GitHub could not be asked which pull request the commit belongs to.
     number = event.pull_request
     if not event.name or event.lookup:
@@ -206,7 +206,8 @@ def _note_on_scenarios(step: Step, gate: Gate, found: Evaluated) -> str:
     """Return why failures are not marked as new, '' if they are, or if there is nothing to mark."""
     if not gate.names_traces or found.recorded:
         return ""
-    unmarked = step.event.name and not step.settings.baseline_dir and found.what_failed.failures
+    failed = found.decision is Decision.FAIL or found.what_failed.failures
+    unmarked = step.event.name and not step.settings.baseline_dir and failed
     return NO_BASELINE_DIR if unmarked else step.kept_note
 
 
@@ -222,7 +223,10 @@ def _base(step: Step, gate: Gate) -> Base:
     why = ""
     if error and error.too_large:
         why = "GitHub's limit on one query" + optional(", HTTP {}", error.status)
-    return Base(baseline=baseline_of(step, gate), branch=event.base_ref, hint=hint, why=why)
+    name = "this branch" if event.name else "the base"
+    if event.base_ref:
+        name = f"`{event.base_ref}`"
+    return Base(baseline=baseline_of(step, gate), name=name, hint=hint, why=why)
 
 
 def no_credentials_hint(event: Event) -> str:

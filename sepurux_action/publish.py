@@ -6,8 +6,9 @@ from urllib.parse import urlsplit
 
 from sepurux_action import __version__
 from sepurux_action.baseline import baseline_of, write_kept
+from sepurux_action.config import options
 from sepurux_action.config.command_line import in_workflow, on_command_line
-from sepurux_action.errors import ConfigurationError, Problem
+from sepurux_action.errors import ConfigurationError
 from sepurux_action.evaluate import no_credentials_hint, publish_notice
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.commit import policy_ref
@@ -43,11 +44,13 @@ def publish_problems(step: Step, error: ConfigurationError) -> Report:
     """Write outputs, summary, and report files, and set the statuses; return the report of the problems."""
     known = set(map(str, error.problems))  # the file of the pull request may have them too
     of_pull_request = (each for each in step.policy.problems if str(each) not in known)
-    problems = [each.redacted(step.redact) for each in (*of_pull_request, *error.problems)]
-    if step.inputs.missing_secret:  # alone it is no problem; beside others, users can correct all at once
+    problems = [each.redacted(step.host.redact) for each in (*of_pull_request, *error.problems)]
+    layers = step.invocation.layers
+    if not any(layer.text(option) for layer in layers for option in (options.TOKEN, options.API_KEY)):
+        # alone it is no problem; beside others, users can correct all at once
         words = in_workflow if step.event.name else on_command_line
         message = words(f"it is empty, and so is {{api_key}}. {no_credentials_hint(step.event)}")
-        problems.append(Problem(where=step.inputs.missing_secret, message=message))
+        problems.append(layers[0].problem(options.TOKEN, message))
     notes = []
     invalid = next((each.file for each in error.problems if each.file), "")
     if step.github.calls.connected and policy_ref(step.event) and not step.policy.policy and invalid:

@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 
 from sepurux_action.common import T
 from sepurux_action.common.secret import Redactor
-from sepurux_action.config.command_line import WRITE_BASELINE
+from sepurux_action.config import options
+from sepurux_action.config.command_line import WRITE_BASELINE, CommandLine
 from sepurux_action.config.layers import Layer, environment_layer, flag, flag_layer, input_layer
-from sepurux_action.config.options import OPTIONS
 from sepurux_action.config.policy import Policy
 from sepurux_action.config.settings import BASE, Inputs, Settings, read_inputs, read_settings, with_policy
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
@@ -85,21 +85,19 @@ def from_step(inputs: Mapping[str, str], environ: Mapping[str, str], payload: ob
 
 def ignored_variables(environ: Mapping[str, str]) -> str:
     """Return a warning that names the variables that a step ignores, and their inputs; '' if none of them is set."""
-    names = {each.environment: each.name for each in OPTIONS if each.environment.startswith(VARIABLE_PREFIX)}
+    names = {each.environment: each.name for each in options.OPTIONS if each.environment.startswith(VARIABLE_PREFIX)}
     listed = ", ".join(f"`{name}` (`{names[name]}`)" for name in names if environ.get(name, "").strip())
     return f"{VARIABLES_IGNORED}: {listed}." if listed else ""
 
 
-def from_command_line(
-    texts: Mapping[str, str], environ: Mapping[str, str], *, write_baseline: bool = False
-) -> Invocation:
+def from_command_line(command: CommandLine, environ: Mapping[str, str]) -> Invocation:
     """Return the invocation by these flags; GITHUB_REPO is the vendor's name for the repository."""
     return Invocation(
-        layers=(flag_layer(texts), environment_layer(environ)),
+        layers=(flag_layer(command.texts), environment_layer(environ)),
         event=Event(repository=environ.get("GITHUB_REPO", "").strip()),
         traces=partial(TraceFolder, working_directory(), name=WORKING_DIRECTORY),
         report_folders=ReportFolders(base=working_directory()),
-        write_baseline=write_baseline,
+        write_baseline=command.write_baseline,
     )
 
 
@@ -124,7 +122,6 @@ class Step:
     host: Output
     signals: Signals
     connections: Connections
-    redact: Redactor
     github: GitHubSession
     inputs: Inputs
     settings: Settings = field(default_factory=Settings)
@@ -146,7 +143,7 @@ class Step:
 
     @property
     def files(self) -> ReportWriter:
-        return ReportWriter(self.invocation.report_folders, self.host, self.signals, self.redact)
+        return ReportWriter(self.invocation.report_folders, self.host, self.signals)
 
     def with_policy_file(self) -> "Step":
         """Return the step with the policy, and its `report_dir` and `comment`; raises ConfigurationError."""
@@ -191,7 +188,6 @@ class Step:
             raise ConfigurationError([Problem("", "The run was canceled before all settings were read.")]) from None
 
     def log_start(self) -> None:
-        """Log what is evaluated, and which settings have no effect."""
         event, inputs, host = self.event, self.inputs, self.host
         if not self.github.calls.connected and event.name:
             why = "`GITHUB_REPOSITORY` or `GITHUB_API_URL` is not set"
@@ -228,7 +224,7 @@ class Step:
         if settings.uncompared:
             verb = "is" if len(settings.uncompared) == 1 else "are"
             host.log(f"{' and '.join(map(flag, settings.uncompared))} {verb} not compared without --baseline-dir")
-        if settings.ignores_paths:
+        if policy.policy and any(layer.text(options.PATHS) for layer in self.invocation.layers):
             host.annotate(Level.WARNING, IGNORED_PATHS, title="Sepurux gate")
 
 
@@ -246,4 +242,4 @@ def begin(invocation: Invocation, host: Output, signals: Signals, connections: C
     calls = BoundedCalls(client, connections.timeouts(signals), host, event)
     signing_key = inputs.secret.reveal() if inputs.secret else ""
     subject = Subject(event=event, settings=inputs, signing_key=signing_key, started=connections.now())
-    return Step(invocation, host, signals, connections, redact, GitHubSession(calls, subject), inputs)
+    return Step(invocation, host, signals, connections, GitHubSession(calls, subject), inputs)

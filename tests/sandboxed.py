@@ -2,8 +2,8 @@
 
 from threading import Lock
 
-from sepurux_action.sandbox import Store, campaign_id
-from sepurux_action.sandbox.api import SOUND_REFUND, UNSAFE_REFUND, Api, Campaign, Request
+from sepurux_action.sandbox import Store
+from sepurux_action.sandbox.api import SOUND_REFUND, UNSAFE_REFUND, Api, Request
 from tests import backend
 from tests.backend import Answer, ScriptedBackend
 from tests.runner import REPOSITORY
@@ -36,7 +36,7 @@ def many_scenarios(count: int, failing: int = 5) -> Store:
         store.add_trace(UNSAFE_REFUND if number in fails else SOUND_REFUND, f"refund order A-{1001 + number}")
         for number in range(count)
     )
-    store.campaigns[campaign_id(MANY)] = Campaign(MANY, trace_ids)
+    store.campaigns[MANY] = trace_ids
     return store
 
 

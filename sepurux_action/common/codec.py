@@ -70,6 +70,9 @@ class Shape:
 
 
 def dump_as(kind: Any, value: Any) -> Any:  # noqa: ANN401 - any type, any value
+    """Return an object as a JSON value of another type. A whole number is written as an integer: `1`, not `1.0`."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     if value is None:
         return None
     if hasattr(kind, "more"):  # a shape

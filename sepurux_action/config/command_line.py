@@ -223,14 +223,11 @@ def command_lines(gate: Gate, host: str) -> Iterator[str]:
     yield f"export {options.API_KEY.environment}=...   # or {options.TOKEN.environment}"
     if host and host != urlsplit(options.BASE_URL.default).hostname:
         yield f"export {options.BASE_URL.environment}=...   # the workflow's {options.BASE_URL.name}"
-    arguments = [
-        # a value that looks like a flag needs `=`
-        f"{flag(option.name)}{'=' if value.startswith('-') else ' '}{shlex.quote(value)}"
-        for option, value in _options_of(gate)
-        if value
-    ]
     lines = [PROGRAM]
-    for argument in arguments:
+    given = ((option, json_reader.printable(text)) for option, text in _options_of(gate) if text)
+    for option, value in given:
+        between = "=" if value.startswith("-") else " "  # a value that looks like a flag needs `=`
+        argument = f"{flag(option.name)}{between}{shlex.quote(value)}"
         if len(f"{lines[-1]} {argument}") > COMMAND_WIDTH:
             lines.append(" ")
         lines[-1] += f" {argument}"
@@ -238,15 +235,13 @@ def command_lines(gate: Gate, host: str) -> Iterator[str]:
 
 
 def _options_of(gate: Gate) -> Iterator[tuple[Option[object], str]]:
-    """Yield what matters to an evaluation, in printable texts; no drop, because a command line has no base branch."""
-    ids = [trace.trace_id for trace in gate.traces if not trace.uploaded]
-    files = [json_reader.printable(trace.label) for trace in gate.traces if trace.uploaded]
-    yield options.CAMPAIGN, json_reader.printable(gate.campaign)
-    yield options.PROJECT, json_reader.printable(gate.project)
-    yield options.TRACE_ID, joined(",", *ids)
-    yield from ((options.TRACE_FILE, each) for each in files)
-    yield options.MUTATION_PACK, json_reader.printable(gate.mutation_pack)
+    """Yield what matters to an evaluation, '' if it is not set; no drop, because a command line has no base branch."""
+    yield options.CAMPAIGN, gate.campaign
+    yield options.PROJECT, gate.project
+    yield options.TRACE_ID, joined(",", *(trace.trace_id for trace in gate.traces))
+    yield from ((options.TRACE_FILE, trace.label) for trace in gate.traces if trace.uploaded)
+    yield options.MUTATION_PACK, gate.mutation_pack
     for option in options.LIMITS:
         if option.name in gate.limits and option.name not in options.DROPS:
             yield option, number_format.decimal(gate.limits[option.name])
-    yield options.REQUIRED_MUTATION_CATEGORIES, json_reader.printable(",".join(gate.required_mutation_categories))
+    yield options.REQUIRED_MUTATION_CATEGORIES, ",".join(gate.required_mutation_categories)

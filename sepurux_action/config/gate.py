@@ -67,7 +67,7 @@ class Gate:
     mutation_pack: str = ""
     limits: Mapping[str, float] = field(default_factory=lambda: options.DEFAULT_LIMITS)
     required_mutation_categories: tuple[str, ...] = ()
-    stage: Stage = options.ENFORCEMENT.default_value
+    stage: Stage = Stage.HARD
     on_undecided: OnUndecided = options.ON_UNDECIDED.default_value
     confirm: bool = options.CONFIRM.default_value
     timeout_s: float = options.TIMEOUT.default_value
@@ -90,7 +90,6 @@ class Gate:
 
     @property
     def calls_no_tool(self) -> bool:
-        """Return whether all traces are uploaded, and none has a call of a tool."""
         return all(trace.uploaded and not trace.has_calls for trace in self.traces)
 
     @property

@@ -29,7 +29,6 @@ BOT_SUFFIX = "[bot]"
 
 _DURATION = re.compile(r"(?:(\d{1,9})h ?)?(?:(\d{1,9})m ?)?(?:(\d{1,9})s)?", re.ASCII | re.IGNORECASE)
 _BASE_URL = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+(?:/[A-Za-z0-9._~/%-]*)?", re.IGNORECASE)
-_HTTP = re.compile("^http:", re.IGNORECASE)
 # The part behind an underscore is the enterprise's short code in the login of a managed user.
 _LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})(?:_[A-Za-z0-9]{1,20})?", re.ASCII)
 
@@ -79,7 +78,7 @@ def parse_secret(text: str) -> Secret:
 
 def parse_base_url(text: str) -> str:
     """Return the API's URL without a slash at its end: https, or http on loopback; without user, query, or fragment."""
-    if not _BASE_URL.fullmatch(text) or not json_reader.safe_url(_HTTP.sub("https:", text)):
+    if not _BASE_URL.fullmatch(text) or not json_reader.safe_url(re.sub("^http:", "https:", text.lower())):
         raise ValueError("it must be a URL with a host, a valid port, and no user name, query, or fragment")
     if not json_reader.safe_url(text):
         raise ValueError("the gate sends secrets to it, so it must be https")
@@ -118,7 +117,7 @@ def parse_rate(text: str) -> float:
         rate /= 100
     elif 1 < rate <= 100:  # noqa: PLR2004 - the scale's end
         raise ValueError(f"did you mean `{text}%`?")
-    if not 0 <= rate <= 1:
+    if rate > 1:
         raise ValueError
     return float(rate)
 
@@ -128,7 +127,7 @@ def parse_score(text: str) -> float:
     score = _parse_number(text)
     if 0 < score < 1:
         raise ValueError(f"80 means 80 of 100; did you mean `{(score * 100).normalize():f}`?")
-    if not 0 <= score <= 100:  # noqa: PLR2004 - the scale's end
+    if score > 100:  # noqa: PLR2004 - the scale's end
         raise ValueError
     return float(score)
 

@@ -34,7 +34,7 @@ class Given(NamedTuple):
     """What one source gives to an option: the texts by their names there, and the value of the first one.
 
     An invalid text has a `hint` at the problem, which may be '', and no value. A list has one entry per line in its
-    text. Of a policy file, `enforcement` has a tuple of rules as its value, and the `place` is that of the key.
+    text. Of a policy file, the `place` is that of the key.
     """
 
     source: Source

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
-from typing import Any, Generic, cast
+from functools import partial
+from typing import Generic, cast
 
-from sepurux_action.common import T
 from sepurux_action.common.wording import joined, optional
 from sepurux_action.config import kinds, path_filter
 from sepurux_action.config.kinds import Kind, T_co
-from sepurux_action.config.stage import OnUndecided, Stage
+from sepurux_action.config.stage import STAGE, OnUndecided, parse_stage
 
 SEVERAL_GATES_KEY = "gates"  # the comment key of a step with several gates
 
@@ -21,10 +21,12 @@ class CommentMode(StrEnum):
 
 
 class SectionKind(StrEnum):
-    TOP = "top"
-    GATE = "gate"
-    THRESHOLDS = "thresholds"
-    RULE = "rule"  # an entry of `enforcement:`
+    """A kind of sections of the policy file, by where a key in it belongs."""
+
+    TOP = "on the file's top level"
+    GATE = "in a gate, under `gates:`"
+    THRESHOLDS = "under `thresholds:`"
+    RULE = "in an entry of `enforcement:`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +64,9 @@ class Option(Generic[T_co]):
         return shown
 
 
-def _of_step(name: str, kind: Kind[T], text: str, **more: Any) -> Option[T]:  # noqa: ANN401 - fields of an option
-    return Option(name, kind, text, allowed_in=(SectionKind.TOP,), **more)
-
-
-def _of_gate(name: str, kind: Kind[T], text: str, **more: Any) -> Option[T]:  # noqa: ANN401
-    return Option(name, kind, text, allowed_in=(SectionKind.TOP, SectionKind.GATE), **more)
-
-
-def _threshold(name: str, kind: Kind[T], text: str, **more: Any) -> Option[T]:  # noqa: ANN401
-    return Option(name, kind, text, allowed_in=(SectionKind.THRESHOLDS,), **more)
-
+_of_step = partial(Option, allowed_in=(SectionKind.TOP,))
+_of_gate = partial(Option, allowed_in=(SectionKind.TOP, SectionKind.GATE))
+_threshold = partial(Option, allowed_in=(SectionKind.THRESHOLDS,))
 
 TOKEN = Option(
     "token",
@@ -189,7 +183,7 @@ MAX_RELIABILITY_SCORE_DROP = _threshold(
 )
 ENFORCEMENT = _of_gate(
     "enforcement",
-    kinds.word_of(Stage, "STAGE"),
+    Kind(parse_stage, STAGE.accepts, STAGE.placeholder),
     "Stage of the gate: whether a failed evaluation is only reported, needs an approval, or blocks.",
     environment="SEPURUX_ENFORCEMENT",
     default="hard",
@@ -292,14 +286,8 @@ REPORT_DIR = _of_step(
     default_note="no files",
 )
 
-OPTIONS: tuple[Option[object], ...] = (
-    *(TOKEN, API_KEY, BASE_URL, PROJECT, CAMPAIGN, NAME, TRACE_ID, TRACE_FILE, MUTATION_PACK),
-    *(MIN_PASS_RATE, MAX_UNSAFE, MAX_FAILURES, MIN_RELIABILITY_SCORE, MIN_MUTATION_CATEGORIES, MIN_SCENARIOS),
-    *(MIN_SCENARIO_PASS_RATE, REQUIRED_MUTATION_CATEGORIES, MAX_PASS_RATE_DROP, MAX_RELIABILITY_SCORE_DROP),
-    *(ENFORCEMENT, ON_UNDECIDED, CONFIRM, REVIEWERS, PATHS, TIMEOUT),
-    *(GITHUB_TOKEN, COMMENT, COMMENT_KEY, STATUS, STATUS_CONTEXT),
-    *(CONFIG, PR_NUMBER, BASELINE_DIR, REPORT_DIR),
-)
+# All of the above, in their order.
+OPTIONS: tuple[Option[object], ...] = tuple(each for each in [*vars().values()] if isinstance(each, Option))
 BY_NAME = {spelling: option for option in OPTIONS for spelling in option.names}
 _NUMBERS = (each for each in OPTIONS if each.allowed_in == (SectionKind.THRESHOLDS,) and not each.kind.is_list)
 LIMITS = tuple(cast("Option[float]", option) for option in _NUMBERS)

@@ -43,21 +43,17 @@ class _Element(NamedTuple):
 
     def ends(self, starts: int, bits: Mapping[str, int], every: int) -> int:
         """Return the positions where this element can end if it begins at one of `starts`, as bits."""
+        if self.repeat == "**/":  # nothing, or folders
+            return starts | (_repeated(starts, every) & bits.get("/", 0)) << 1
         takes = every if self.excluded else 0
         for character in self.characters:
             takes ^= bits.get(character, 0)
-        once = (starts & takes) << 1
-        match self.repeat:
-            case "?":
-                return starts | once
-            case "+":
-                return _repeated(once, takes)
-            case "*":
-                return _repeated(starts, takes)
-            case "**/":  # nothing, or folders
-                return starts | (_repeated(starts, takes) & bits.get("/", 0)) << 1
-            case _:
-                return once
+        ends = (starts & takes) << 1
+        if self.repeat in {"+", "*"}:
+            ends = _repeated(ends, takes)
+        if self.repeat in {"?", "*"}:
+            ends |= starts
+        return ends
 
 
 def _repeated(starts: int, takes: int) -> int:

@@ -18,7 +18,7 @@ from sepurux_action.config.layers import Given, Layer, Source
 from sepurux_action.config.options import BY_NAME, Option, SectionKind
 from sepurux_action.config.path_filter import Filter
 from sepurux_action.config.policy import MAX_FILE_BYTES, Policy
-from sepurux_action.config.stage import StageRule, parse_start
+from sepurux_action.config.stage import STAGE, StageRule, parse_start
 from sepurux_action.errors import ConfigurationError, Place, Problem
 
 MAX_NESTING = 16  # levels of nesting; a policy has seven
@@ -35,8 +35,6 @@ VERSION = "1"
 VERSION_KEY = "version"
 THRESHOLDS = "thresholds"
 GATES = "gates"
-# PyYAML also passes on the errors of Python for a character or a version number out of range.
-YAML_ERRORS = (yaml.YAMLError, ValueError, OverflowError)
 
 _EMPTY = yaml.ScalarNode("", "")
 _NULL = "tag:yaml.org,2002:null"
@@ -59,24 +57,15 @@ _BAD_START = re.compile(r"found character '(.+)' that cannot start any token")  
 _TAB = "a tab is not allowed here; indent with spaces"
 _TRIGGER = re.compile(r"[a-z_]{1,64}\Z")  # the name of an event
 _PATTERNS = Kind(path_filter.parse_branches, "GitHub's filter patterns, one per line", is_list=True)
-_OF_RULE: Mapping[str, Option[object]] = {  # by key; the name of the option is that of a field of StageRule
-    "stage": Option("stage", options.ENFORCEMENT.kind, "", allowed_in=(SectionKind.RULE,)),
-    "from": Option("start", Kind(parse_start, "a day such as `2027-01-31`"), "", allowed_in=(SectionKind.RULE,)),
-    "branches": Option("branches", _PATTERNS, "", allowed_in=(SectionKind.RULE,)),
-}
-_SECTION_NAMES = {
-    SectionKind.TOP: "on the file's top level",
-    SectionKind.GATE: "in a gate, under `gates:`",
-    SectionKind.THRESHOLDS: f"under `{THRESHOLDS}:`",
-}
-_OTHER_KEYS: Mapping[str, Option[object]] = {
+_KEYS: Mapping[str, Option[object]] = {
+    **BY_NAME,
     VERSION_KEY: Option(VERSION_KEY, Kind(str, f"`{VERSION}`"), "", allowed_in=(SectionKind.TOP,)),
     THRESHOLDS: Option(THRESHOLDS, Kind(str, ""), "", allowed_in=(SectionKind.TOP, SectionKind.GATE)),
     GATES: Option(GATES, Kind(str, ""), "", allowed_in=(SectionKind.TOP,)),
-}
-_KEYS: Mapping[SectionKind, Mapping[str, Option[object]]] = {
-    **{section: {**BY_NAME, **_OTHER_KEYS} for section in SectionKind},
-    SectionKind.RULE: _OF_RULE,
+    # The names of these are those of the fields of StageRule.
+    "stage": Option("stage", STAGE, "", allowed_in=(SectionKind.RULE,)),
+    "from": Option("start", Kind(parse_start, "a day such as `2027-01-31`"), "", allowed_in=(SectionKind.RULE,)),
+    "branches": Option("branches", _PATTERNS, "", allowed_in=(SectionKind.RULE,)),
 }
 
 
@@ -126,7 +115,7 @@ def compose(raw: bytes, path: str) -> yaml.Node:
     except yaml.MarkedYAMLError as error:
         at = _position(error.problem_mark or error.context_mark)
         raise _error(path, at, f"this is not valid YAML: {_explained(error)}") from None
-    except YAML_ERRORS:
+    except (yaml.YAMLError, ValueError, OverflowError):  # also those of Python for a number out of range
         raise _error(path, (loader.line + 1, 1), "this is not valid YAML: a number in it is out of range") from None
     return root or _EMPTY
 
@@ -186,7 +175,6 @@ class PolicyParser:
     def __init__(self, path: str) -> None:
         self._path = path
         self._problems: list[Problem] = []
-        self._gates: tuple[Layer, ...] = ()
 
     def policy(self, root: yaml.Node) -> Policy:
         if _empty(root):
@@ -194,8 +182,12 @@ class PolicyParser:
         if not isinstance(root, yaml.MappingNode):
             message = f"the file holds {_kind(root)}; accepted: keys with values, as `campaign: refunds`"
             raise _error(self._path, _position(root.start_mark), message)
-        top = self._layer(root, SectionKind.TOP, "")
-        policy = Policy(path=self._path, top=top, gates=self._gates)
+        nodes, top = _values(root), self._layer(root, SectionKind.TOP, "")
+        version, gates = nodes.get(VERSION_KEY, _EMPTY), nodes.get(GATES, _EMPTY)
+        if version.value not in ("", VERSION):
+            message = f"{_kind(version)} is not known; accepted: `{VERSION}`"
+            self._add_problem(version, f"`{VERSION_KEY}`", message)
+        policy = Policy(path=self._path, top=top, gates=tuple(self._read_gates(gates)))
         self._check_duplicate_names(policy)
         self._raise_problems()
         return policy
@@ -205,9 +197,17 @@ class PolicyParser:
             raise ConfigurationError(sorted(self._problems, key=lambda problem: (problem.line, problem.column)))
 
     def _layer(self, node: yaml.MappingNode, section: SectionKind, prefix: str) -> Layer:
-        return Layer(Source.POLICY, self._section(node, section, prefix), self._place(node, prefix))
+        given, where = self._section(node, section, prefix), f"{prefix}`{THRESHOLDS}`"
+        thresholds = _values(node).get(THRESHOLDS, _EMPTY)
+        if isinstance(thresholds, yaml.MappingNode):
+            given |= self._section(thresholds, SectionKind.THRESHOLDS, f"{where}, ")
+        elif not _empty(thresholds):
+            self._reject(thresholds, where, "keys with values, as `max_unsafe: 0`")
+        return Layer(Source.POLICY, given, self._place(node, prefix))
 
     def _read_gates(self, node: yaml.Node) -> Iterator[Layer]:
+        if _empty(node):
+            return
         accepted = "a list with an entry for each gate"
         items = self._items(node, f"`{GATES}`", accepted, MAX_GATES_IN_STEP, f". {TOO_MANY_GATES}")
         for number, item in enumerate(items, start=1):
@@ -242,45 +242,28 @@ class PolicyParser:
             self._add(Problem(f"gate {number}, `{options.NAME.name}`", message, *at.place[1:]))
 
     def _section(self, node: yaml.MappingNode, section: SectionKind, prefix: str) -> dict[str, Given]:
-        given, seen = dict[str, Given](), dict[str, str]()
+        """Return what the keys of options give, and check all keys."""
+        given, spellings = dict[str, Given](), dict[str, str]()
         for key, value in node.value:
             shown = json_reader.printable(key.value).replace("`", "'")
             where = f"{prefix}`{json_reader.shorten(shown, json_reader.MAX_QUOTE_LENGTH)}`"
-            option = self._option(key, section, where, seen)
-            if option is None or _empty(value):
+            option = _KEYS.get(key.value)
+            if option is None or section not in option.allowed_in:
+                self._add_problem(key, where, _why_not_here(key.value, option, section))
                 continue
-            if option.name in _OTHER_KEYS:
-                given |= self._other_key(option.name, value, where)
-            elif read := self._option_value(option, value, where):
+            first = spellings.setdefault(option.name, key.value)
+            if first != key.value:
+                self._add_problem(key, where, f"it is the same setting as `{first}`; set one of them")
+                continue
+            if option.name in {VERSION_KEY, THRESHOLDS, GATES} or _empty(value):
+                continue
+            if read := self._read(option, value, where):
                 text, parsed = read
                 given[option.name] = Given(Source.POLICY, {f"`{key.value}`": text}, self._place(key, where), parsed)
         return given
 
-    def _other_key(self, key: str, value: yaml.Node, where: str) -> dict[str, Given]:
-        """Read the version or the gates, or return the thresholds."""
-        if key == GATES:
-            self._gates = tuple(self._read_gates(value))
-        elif key == VERSION_KEY and value.value != VERSION:
-            self._add_problem(value, where, f"{_kind(value)} is not known; accepted: `{VERSION}`")
-        elif key == THRESHOLDS and isinstance(value, yaml.MappingNode):
-            return self._section(value, SectionKind.THRESHOLDS, f"{where}, ")
-        elif key == THRESHOLDS:
-            self._reject(value, where, "keys with values, as `max_unsafe: 0`")
-        return {}
-
-    def _option(self, key: yaml.Node, section: SectionKind, where: str, seen: dict[str, str]) -> Option[object] | None:
-        option = _KEYS[section].get(key.value)
-        if option is None or section not in option.allowed_in:
-            self._add_problem(key, where, _why_not_here(key.value, option, section))
-            return None
-        spelling = seen.setdefault(option.name, key.value)
-        if spelling != key.value:
-            self._add_problem(key, where, f"it is the same setting as `{spelling}`; set one of them")
-            return None
-        return option
-
-    def _option_value(self, option: Option[object], node: yaml.Node, where: str) -> tuple[str, object] | None:
-        if option is not options.ENFORCEMENT:
+    def _read(self, option: Option[object], node: yaml.Node, where: str) -> tuple[str, object] | None:
+        if option is not options.ENFORCEMENT or isinstance(node, yaml.ScalarNode):
             return self._value(option.kind, node, where)
         rules = tuple(self._rules(node, where))
         return "; ".join(map(str, rules)), rules
@@ -308,10 +291,6 @@ class PolicyParser:
             return None
 
     def _rules(self, node: yaml.Node, where: str) -> Iterator[StageRule]:
-        if isinstance(node, yaml.ScalarNode):
-            if stage := self._value(options.ENFORCEMENT.kind, node, where):
-                yield StageRule(stage=stage[1])
-            return
         seen: dict[tuple[date, Filter | None], int] = {}
         items = self._items(node, where, "a stage, or a list of entries with a `stage` each", MAX_RULES)
         for number, item in enumerate(items, start=1):
@@ -376,8 +355,7 @@ def _why_not_here(spelling: str, option: Option[object] | None, section: Section
     if option and not option.allowed_in:
         return "it is not accepted in the file: use the input"
     if option:
-        return f"it belongs {' or '.join(_SECTION_NAMES[each] for each in option.allowed_in)}"
-    known = _KEYS[section]
-    accepted = (key for key, each in known.items() if section in each.allowed_in and key not in each.aliases)
+        return f"it belongs {' or '.join(option.allowed_in)}"
+    accepted = (key for key, each in _KEYS.items() if section in each.allowed_in and key not in each.aliases)
     listed = ", ".join(f"`{key}`" for key in accepted)
-    return f"it is not known{kinds.did_you_mean(spelling, known) or f'; accepted: {listed}'}"
+    return f"it is not known{kinds.did_you_mean(spelling, _KEYS) or f'; accepted: {listed}'}"

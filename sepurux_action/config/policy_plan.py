@@ -25,7 +25,7 @@ def gate_plans(policy: Policy, today: date) -> Iterator[dict[str, Any]]:
     `approvers` may approve a gate: None for anyone with write access, () if it is never soft.
     """
     for gate, reader in _readers(policy):
-        name, stages = policy.name(gate), list(_stage_plans(_rules(reader), today))
+        name, stages = policy.name(gate), list(_stage_plans(reader.value(options.ENFORCEMENT) or (), today))
         approvers: tuple[str, ...] | None = ()
         if any(Stage.SOFT in {plan["today"], *(each["stage"] for each in plan["changes"])} for plan in stages):
             approvers = reader.value(options.REVIEWERS)
@@ -65,11 +65,6 @@ def _readers(policy: Policy) -> Iterator[tuple[Layer, OptionReader]]:
     yield from ((gate, top.within(gate)) for gate in policy.gates or (policy.top,))
 
 
-def _rules(reader: OptionReader) -> tuple[StageRule, ...]:
-    rules: tuple[StageRule, ...] = reader.values(options.ENFORCEMENT).get(options.ENFORCEMENT.name, ())
-    return rules
-
-
 def _stage_plans(rules: tuple[StageRule, ...], today: date) -> Iterator[dict[str, Any]]:
     """Yield the plan of the branches that no entry names, then those of the branches that an entry names."""
     if not rules:
@@ -83,7 +78,7 @@ def _stage_plans(rules: tuple[StageRule, ...], today: date) -> Iterator[dict[str
 def _warnings(gate: Layer, reader: OptionReader, today: date) -> Iterator[Problem]:
     if reader.value(options.CAMPAIGN) is None:
         yield gate.problem(options.CAMPAIGN, NO_CAMPAIGN)
-    rules = _rules(reader)
+    rules = reader.value(options.ENFORCEMENT) or ()
     for rule in rules:
         earlier = [each for each in rules if each.branches == rule.branches and each.start < rule.start]
         before = max(earlier, key=lambda each: each.start, default=rule)

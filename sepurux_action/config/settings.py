@@ -27,7 +27,6 @@ MAX_CONTEXT_LENGTH = 255  # characters of a status context; GitHub's limit
 ONE_GATE = "leave this flag out, or give --config a policy file without `gates`"
 BASE = "{base}"  # in `status_context`, it stands for the base branch
 _BELOW = {Source.FLAGS: Source.POLICY, Source.POLICY: Source.INPUTS}  # what a source is said to override
-_OF_KEY = (options.COMMENT_KEY, options.NAME, options.CAMPAIGN)  # what the key of the comment follows from
 _OF_STEP = [each for each in OPTIONS if not {SectionKind.GATE, SectionKind.THRESHOLDS} & {*each.allowed_in}]
 
 TraceFinder = Callable[[str], tuple[Trace, ...]]  # the traces that a path or glob matches; raises TraceFileError
@@ -53,8 +52,7 @@ class Inputs(Publishing):
     """What inputs, or flags and environment, say about options that no policy file can set. Absent secrets are None.
 
     Problems in the settings are published in this way. `names` has the gate that the layers name. `config_name` is what
-    gives `config`, '' if nothing does. `problems` are all in the layers, and `missing_secret` names the setting that
-    would hold the secret for the backend.
+    gives `config`, '' if nothing does. `problems` are all in the layers.
     """
 
     names: tuple[str, ...] = ()
@@ -66,7 +64,6 @@ class Inputs(Publishing):
     config: str = options.CONFIG.default
     config_name: str = ""
     problems: tuple[Problem, ...] = ()
-    missing_secret: str = ""
 
     @property
     def secret(self) -> Secret | None:
@@ -78,14 +75,13 @@ class Inputs(Publishing):
 class Settings(Publishing):
     """The settings of a run that a policy file can set.
 
-    `overridden` are the options of which the policy overrides an input, or a flag the policy. `ignores_paths`: the
-    input `paths` has no effect. `uncompared` are the limits of drops on a command line without `baseline_dir`.
+    `overridden` are the options of which the policy overrides an input, or a flag the policy. `uncompared` are the
+    limits of drops on a command line without `baseline_dir`.
     """
 
     gates: tuple[Gate, ...] = ()
     baseline_dir: str = ""
     overridden: tuple[str, ...] = ()
-    ignores_paths: bool = False
     uncompared: tuple[str, ...] = ()
 
     @property
@@ -103,18 +99,15 @@ def read_inputs(layers: Sequence[Layer]) -> Inputs:
     """Return what is known before the policy is read, with every problem in the layers."""
     reader = OptionReader(layers)
     reader.values(*OPTIONS)
-    names = tuple(reader.values(options.NAME, options.CAMPAIGN).values())[:1]
+    names = tuple(filter(None, [reader.gate_name]))
     config = reader.given(options.CONFIG)
     config_name = config.name if config and reader.value(options.CONFIG) else ""
-    has_secret = any(map(reader.given, (options.TOKEN, options.API_KEY)))
-    missing_secret = "" if has_secret else layers[0].source.label(options.TOKEN.name)
     return Inputs(
         **_fields(reader, Inputs, names),
         names=names,
         pull_request=reader.value(options.PR_NUMBER),
         config_name=config_name,
         problems=reader.problems,
-        missing_secret=missing_secret,
     )
 
 
@@ -132,22 +125,21 @@ def read_settings(
     `branch` and `today` (UTC) choose the enforcement rule. On a command line without `baseline_dir`, limits of drops
     have no effect. Raises ConfigurationError with every problem.
     """
-    step, readers = OptionReader(layers), list[OptionReader]()
-    ignores_paths = bool(policy and step.given(options.PATHS))
+    step = OptionReader(layers)
+    readers = [step]
     if policy:  # a pull request could skip a gate of the policy with the input `paths`
         layers = [layer.only(BY_NAME.keys() - {options.PATHS.name}) for layer in layers]
         step = OptionReader([*layers, policy.top])
-        readers = [step.within(gate) for gate in policy.gates]
+        readers = [step.within(gate) for gate in policy.gates] or [step]
     step.values(*_OF_STEP)
     uncompared = set[str]()
     if not step.value(options.BASELINE_DIR) and any(layer.source is Source.FLAGS for layer in layers):
-        uncompared = {name for each in readers or [step] for name in options.DROPS if each.given(BY_NAME[name])}
-    gates = tuple(_read_gate(each, find, uncompared, branch, today) for each in readers or [step])
+        uncompared = {name for each in readers for name in options.DROPS if each.given(BY_NAME[name])}
+    gates = tuple(_read_gate(each, find, uncompared, branch, today) for each in readers)
     settings = Settings(
         **_fields(step, Settings, [gate.name for gate in gates]),
         gates=gates,
         overridden=tuple(sorted(step.overridden)),
-        ignores_paths=ignores_paths,
         uncompared=tuple(sorted(uncompared)),
     )
     step.check(settings, branch)
@@ -165,17 +157,12 @@ def _fields(reader: "OptionReader", kind: type[Publishing], gates: Sequence[str]
 def _read_gate(reader: "OptionReader", find: TraceFinder, uncompared: Iterable[str], branch: str, today: date) -> Gate:
     if reader.given(options.CAMPAIGN) is None:
         reader.add_problem(options.CAMPAIGN, f"it is required, but not set; accepted: {options.CAMPAIGN.kind.accepts}")
-    values: dict[str, Any] = {options.CAMPAIGN.name: "", **reader.fields_of(Gate)}
-    values.setdefault(options.NAME.name, values[options.CAMPAIGN.name][: kinds.MAX_NAME_LENGTH])
-    given, stage, rules = reader.given(options.ENFORCEMENT), reader.value(options.ENFORCEMENT), ()
-    if given and given.source is Source.POLICY:
-        rules = given.value
-        stage = stage_today(rules, branch, today)
+    rules = reader.value(options.ENFORCEMENT) or ()
     return Gate(
-        **values,
+        **{options.CAMPAIGN.name: "", **reader.fields_of(Gate), options.NAME.name: reader.gate_name},
         traces=tuple(_traces(reader, find)) or ALL_SCENARIOS,
         limits={name: limit for name, limit in reader.limits().items() if name not in uncompared},
-        stage=stage or options.ENFORCEMENT.default_value,
+        stage=stage_today(rules, branch, today),
         timeout_s=reader.value(options.TIMEOUT) or options.TIMEOUT.default_value,
         rules=rules,
         remedies=reader.remedies(),
@@ -206,7 +193,7 @@ class OptionReader:
         secrets = [layer.text(option) for layer in self._layers for option in OPTIONS if option.secret]
         # a report may split a secret with white space
         self._redact = Redactor(part for text in secrets for part in (text, *text.split()))
-        self._problems: dict[Problem, int] = {}  # with the position of the option in the table
+        self._problems: dict[Problem, Option[object] | None] = {}  # with the option, None for an unknown name
         self.overridden: set[str] = set()
         for layer in self._layers:
             for spelling in map(json_reader.printable, layer.unknown):
@@ -222,7 +209,7 @@ class OptionReader:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """Return every problem once, in the order of the option table, unknown names last."""
-        return tuple(sorted(self._problems, key=self._problems.__getitem__))
+        return tuple(sorted(self._problems, key=lambda each: (*OPTIONS, None).index(self._problems[each])))
 
     def check(self, settings: Settings, branch: str) -> None:
         """Raise ConfigurationError with every problem, if there is any."""
@@ -232,8 +219,8 @@ class OptionReader:
             named = f"with the branch {shown} for `{BASE}`, a status context has {longest} characters"
             self.add_problem(options.STATUS_CONTEXT, f"{named}; accepted: at most {MAX_CONTEXT_LENGTH}")
         if self._problems:
-            key_known = not {OPTIONS.index(each) for each in _OF_KEY} & {*self._problems.values()}
-            key = settings.comment_key if key_known else ""
+            sources = {options.COMMENT_KEY, options.NAME, options.CAMPAIGN}  # what the key of the comment follows from
+            key = settings.comment_key if sources.isdisjoint(self._problems.values()) else ""
             raise ConfigurationError(self.problems, key)
 
     def given(self, option: Option[object]) -> Given | None:
@@ -260,6 +247,11 @@ class OptionReader:
     def fields_of(self, kind: type[Any]) -> dict[str, Any]:
         """Return the options that have a value and are fields of a dataclass, by their names."""
         return self.values(*(BY_NAME[each.name] for each in fields(kind) if each.name in BY_NAME))
+
+    @property
+    def gate_name(self) -> str:
+        """Return the gate's name, by default its campaign as far as a name may go; '' without both."""
+        return self.value(options.NAME) or (self.value(options.CAMPAIGN) or "")[: kinds.MAX_NAME_LENGTH]
 
     def limits(self) -> Mapping[str, float]:
         given = self.values(*options.LIMITS)
@@ -293,8 +285,7 @@ class OptionReader:
             self._add(option, next(at, self._layers[0]).problem(option, message))
 
     def _add(self, option: Option[object] | None, problem: Problem) -> None:
-        position = (*OPTIONS, None).index(option)
-        self._problems.setdefault(problem.redacted(self._redact), position)  # any may quote a secret
+        self._problems.setdefault(problem.redacted(self._redact), option)  # any may quote a secret
 
     def _problem(self, option: Option[object], given: Given) -> str:
         """Return what is wrong with a value, and what is accepted; '' for one that is accepted."""

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from sepurux_action.common.wording import joined, optional
+from sepurux_action.config import kinds
 from sepurux_action.config.path_filter import Filter
 from sepurux_action.errors import Place
 
@@ -21,6 +22,7 @@ class Stage(StrEnum):
 
 
 strictness = list(Stage).index
+STAGE = kinds.word_of(Stage, "STAGE")
 
 
 class OnUndecided(StrEnum):
@@ -57,6 +59,11 @@ class NextChange(NamedTuple):
     def __str__(self) -> str:
         when = "tomorrow" if self.days == 1 else f"in {self.days} days"
         return f"`enforcement` changes to `{self.stage}` {when}, on {self.day}."
+
+
+def parse_stage(text: str) -> tuple[StageRule, ...]:
+    """Return the rule of a stage that always applies."""
+    return (StageRule(stage=STAGE.parse(text)),)
 
 
 def parse_start(text: str) -> date:

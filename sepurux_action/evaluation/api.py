@@ -43,6 +43,8 @@ class Success:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Failure:
+    """`status` is that of the response of the backend, or of a proxy of it; 0 without one."""
+
     reason: str
     status: int = 0
     connected: bool = True
@@ -57,14 +59,12 @@ class _Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransientError(_Failure):
-    """A failure that may pass. `reached`: the backend, or a proxy of it, responded. `sent`: the call was sent at all.
+    """A failure that may pass. Without `sent`, the call was not sent: a wait was asked for, or no time was left.
 
     `connected` is false only if there was no connection, `unreached` is then the host unless the reason says more.
-    Without `sent`, a wait was asked for, or no time was left.
     """
 
     retry_after_s: float | None = None
-    reached: bool = False
     unreached: str = ""
     sent: bool = True
 
@@ -190,7 +190,7 @@ def parse_response(call: ApiRequest, response: Response, credentials: Credential
         try:
             return Success(redact.redact_json(_read_json(body, _read_object)))
         except ValueError as error:
-            return TransientError(reason=f"{error} (HTTP {status})", status=status, reached=True)
+            return TransientError(reason=f"{error} (HTTP {status})", status=status)
     if 300 <= status < 400:  # noqa: PLR2004 - HTTP's redirection class
         where = json_reader.shorten(redact(json_reader.printable(response.location)), MAX_DETAIL_LENGTH)
         return PermanentError(
@@ -202,7 +202,7 @@ def parse_response(call: ApiRequest, response: Response, credentials: Credential
     said = detail and f": {detail}"
     if status in {408, 425, 429} or status >= 500:  # noqa: PLR2004 - HTTP's server error class
         wait = response.retry_after_s
-        return TransientError(reason=f"HTTP {status}{said}", status=status, retry_after_s=wait, reached=True)
+        return TransientError(reason=f"HTTP {status}{said}", status=status, retry_after_s=wait)
     if status in {401, 403}:
         refused, hint = credentials.names, _credentials_hint(status, call, credentials)
     else:

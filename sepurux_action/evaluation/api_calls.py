@@ -3,11 +3,12 @@
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 
 from sepurux_action.common import T, number_format
+from sepurux_action.config.gate import Gate
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, Outage, describe_defect
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import CALL_S, NO_TIME_LEFT, ApiRequest, ApiResult, PermanentError, TransientError
@@ -33,13 +34,11 @@ class ApiCalls:
     """Sends calls, a few at any time, of each project the one that has waited longest first.
 
     After a response with `Retry-After`, no call is sent until that time has passed, because all calls go to one server.
-    `last_error` is that of the last call of a run that was sent, None if it succeeded. `polled` is the number of runs
-    that are polled at the same time.
+    `last_error` is that of the last call of a run that was sent, None if it succeeded.
     """
 
     def __init__(self, send: Callable[[ApiRequest, float], ApiResult], signals: Signals) -> None:
         self._send, self._signals = send, signals
-        self.polled = 1
         self.last_error: TransientError | None = None
         self._slots = asyncio.Semaphore(schedule.MAX_CALLS_AT_ONCE)
         self._poll_turns = defaultdict[str, asyncio.Lock](asyncio.Lock)  # by project
@@ -49,15 +48,17 @@ class ApiCalls:
         self._said = set[str]()
         self._shared = dict[tuple[ApiRequest, float], asyncio.Task[object]]()
 
-    def begin(self, projects: int, show_wait: Callable[[], None], log: Callable[[str], None]) -> None:
+    def begin(self, gates: Collection[Gate], show_progress: Callable[[], None], log: Callable[[str], None]) -> None:
         """Start the clock, before the first call. Of several projects, all but one leave a slot free together.
 
-        `show_wait` is called after each result, `log` gets what to write.
+        `show_progress` is called after each result, `log` gets what to write.
         """
-        most = schedule.MAX_CALLS_AT_ONCE
-        share = max(1, (most - 1) // (projects - 1)) if projects > 1 else most
+        most, others = schedule.MAX_CALLS_AT_ONCE, len({gate.project for gate in gates}) - 1
+        share = max(1, (most - 1) // others) if others else most
         self._slots_by_project = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(share))
-        self.show_wait, self._log, self._started = show_wait, log, self.now()
+        turns_s = schedule.POLL_GAP_S * sum(len(gate.traces) for gate in gates)
+        self._last_polls_s = max(schedule.LAST_POLL_S, turns_s + 1)  # after the timeout, for the last poll of each run
+        self.show_progress, self._log, self._started = show_progress, log, self.now()
 
     def until_complete(self, work: Coroutine[object, object, T]) -> T:
         return asyncio.run(work)
@@ -123,8 +124,7 @@ class ApiCalls:
 
     async def poll(self, call: ApiRequest, timeout_s: float) -> tuple[ApiResult, bool]:
         """Return the result of a poll, and whether it was the last: it starts at the timeout, and may end after it."""
-        deadline = self._started + timeout_s
-        until = deadline + max(schedule.LAST_POLL_S, self.polled * schedule.POLL_GAP_S + 1)
+        until = self.now() + self.left(timeout_s) + self._last_polls_s
         async with AsyncExitStack() as slot:
             try:
                 async with asyncio.timeout_at(until), self._poll_turns[call.project]:
@@ -135,7 +135,7 @@ class ApiCalls:
                         await asyncio.sleep(start - self.now())
             except TimeoutError:
                 return self._noted(NO_TIME_LEFT), True
-            left = deadline - self.now()
+            left = self.left(timeout_s)
             last = left < schedule.MIN_POLL_WAIT_S
             seconds = min(schedule.LAST_POLL_S, until - self.now()) if last else min(CALL_S, left)
             return self._noted(self._held() or await self._perform(call, seconds)), last
@@ -174,8 +174,8 @@ class ApiCalls:
         if result is NO_TIME_LEFT:
             return result.because_of(self.last_error)
         self.last_error = result if isinstance(result, TransientError) else None
-        self._responded |= self.last_error is None or self.last_error.reached
-        self.show_wait()
+        self._responded |= self.last_error is None or self.last_error.status > 0
+        self.show_progress()
         return result
 
     # -- calls that are tried again -----------------------------------------------------------------------------------
@@ -202,7 +202,7 @@ class ApiCalls:
         while True:
             result = await self.send_once(call, min(CALL_S, max(schedule.LAST_CALL_S, self.left(timeout_s))))
             if of_object and isinstance(result, api.Success) and not isinstance(result.payload, dict):
-                result = TransientError(reason=NO_OBJECT, reached=True)
+                result = TransientError(reason=NO_OBJECT)
             if not isinstance(result, TransientError):
                 return result
             failed, error = failed + 1, result.because_of(error)
@@ -222,9 +222,8 @@ class ApiCalls:
         spent = number_format.duration(self.elapsed())
         why = f"{call.purpose}: {error.reason}"
         reason, hint = f"Sepurux did not respond within {spent} ({why})", CHECK_NETWORK
-        if error.retry_after_s is not None:
-            asked = number_format.duration(schedule.retry_wait(1, error, 0))
-            reason = f"Sepurux asked to wait {asked}, longer than the time that is left ({why})"
+        if asked := schedule.asked_to_wait(error):
+            reason = f"{asked} ({why})"
             hint = "Raise {timeout} (now {now}), or {rerun} after that time."
         elif not error.connected:
             reason = f"Sepurux could not be reached within {spent}: {error.reason}"

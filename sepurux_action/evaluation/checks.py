@@ -1,7 +1,7 @@
 """Compares the numbers of an evaluation with the thresholds of a gate."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum, auto
 
 from sepurux_action.common import json_reader, number_format
@@ -27,7 +27,7 @@ class CheckState(StrEnum):
 class Check:
     """One threshold compared with the numbers. `actual` and `required` are `value` and `limit` as text.
 
-    With `required_for_pass`, a gate without the number does not pass.
+    `is_unknown`: a number without which a gate does not pass is not known, or not of all runs.
     """
 
     threshold: str
@@ -40,19 +40,13 @@ class Check:
     value: float | None = None
     remark: str = ""  # why a drop does not count
     lacking: tuple[str, ...] = ()  # required categories that no run covers
-    required_for_pass: bool = False
+    is_unknown: bool = False
     sentence: str = ""
     reported_by: str = ""
 
     @property
     def is_missed(self) -> bool:
         return self.state is CheckState.MISSED
-
-    @property
-    def is_unknown(self) -> bool:
-        """Return whether a number is not known, or not of all runs, without which a gate does not pass."""
-        unreported = self.required_for_pass and self.state is CheckState.NOT_REPORTED
-        return unreported or self.state is CheckState.NO_NUMBER
 
 
 Rates = Sequence[tuple[str, float | None]]  # of scenarios: the name, and the pass rate of all recordings if it is known
@@ -92,7 +86,7 @@ def _check(metric: Metric, reading: Reading, limit: float, rates: Rates, *, need
         limit=limit,
         value=value,
         state=state,
-        required_for_pass=needed,
+        is_unknown=state is CheckState.NO_NUMBER or (needed and state is CheckState.NOT_REPORTED),
         sentence=sentence,
         reported_by=reading.reported_by,
     )
@@ -110,16 +104,14 @@ def _below(rates: Rates, limit: float, actual: str, required: str) -> str:
 
 def _check_categories(run: CIRun, required: tuple[str, ...], *, needed: bool) -> Check:
     covered, total, reading = run.mutation_categories, len(required), run.reading(MUTATION_CATEGORIES)
-    lacking = tuple(name for name in required if name not in (covered or ()))
-    value, sentence = None, "all categories are covered"
-    actual = reading.broken or "not reported"
-    if covered is None:  # their number alone does not say which they are
-        reading, lacking = replace(reading, value=None), ()
-    else:
+    lacking = tuple(name for name in required if covered is not None and name not in covered)
+    value, actual, sentence = None, reading.broken or "not reported", "all categories are covered"
+    if covered is not None:
         value = total - len(lacking)
         actual = str(value)
     if lacking:
         sentence = f"mutation categories lack {', '.join(lacking)}"
+    state = _state(reading, met=covered is not None and not lacking)
     return Check(
         threshold=REQUIRED_CATEGORIES,
         metric=REQUIRED_CATEGORIES,
@@ -129,8 +121,8 @@ def _check_categories(run: CIRun, required: tuple[str, ...], *, needed: bool) ->
         limit=total,
         value=value,
         lacking=lacking,
-        state=_state(reading, met=not lacking),
-        required_for_pass=needed,
+        state=state,
+        is_unknown=state is CheckState.NO_NUMBER or (needed and state is CheckState.NOT_REPORTED),
         sentence=_unknown(MUTATION_CATEGORIES, reading) or sentence,
         reported_by=reading.reported_by,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from sepurux_action.common import number_format
+from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.checks import Check, Rates
@@ -19,25 +20,25 @@ from sepurux_action.evaluation.runs import Runs
 CONFIRMABLE = {option: metric for option, metric in metrics.BY_OPTION.items() if not metric.format.whole}
 
 
-def can_be_noise(decided: GateDecision) -> bool:
-    """Return whether a gate failed, its runs are decided, and it missed rates or scores, and nothing else."""
-    if decided.decision is not Decision.FAIL or not decided.missed or decided.numbers.value(metrics.SCENARIOS) is None:
-        return False
-    return misses_only_rates(decided) and all(run.decision.is_decided for run in decided.runs)
+def can_be_noise(decided: GateDecision, *, complete: bool = True) -> bool:
+    """Return whether a gate failed, and missed rates or scores, and nothing else.
+
+    If it is `complete`, its runs are all decided, and their scenarios counted: only then it is known what it missed.
+    """
+    are_decided = all(run.decision.is_decided for run in decided.runs)
+    is_known = decided.missed and are_decided and decided.numbers.value(metrics.SCENARIOS) is not None
+    only_rates = all(check.threshold in CONFIRMABLE for check in decided.missed)
+    return decided.decision is Decision.FAIL and only_rates and bool(is_known or not complete)
 
 
-def misses_only_rates(decided: GateDecision) -> bool:
-    """Return whether each row that a gate missed is a rate or a score, also if it missed none."""
-    return all(check.threshold in CONFIRMABLE for check in decided.missed)
-
-
-def too_late(took_s: float, left_s: float) -> str:
-    """Return why there is no second evaluation if less of the timeout is left than the first one took, else ''."""
+def too_late(gate: Gate, runs: Runs, elapsed_s: float) -> str:
+    """Return why there is no second evaluation if less of the timeout is left than these runs took, else ''."""
+    took_s, left_s = max(run.elapsed_s or elapsed_s for run in runs), gate.timeout_s - elapsed_s
     if left_s >= took_s:
         return ""
     took, left = number_format.duration(took_s), number_format.duration(max(0.0, left_s))
     why = f"the first one took {took}, and {left} of the timeout were left. Raise {{timeout}}"
-    return f"`confirm` started no second evaluation: {why}."
+    return at_source(f"`confirm` started no second evaluation: {why}.", gate)
 
 
 def confirm(gate: Gate, first: GateDecision, runs: Runs, base: Base) -> Evaluated:

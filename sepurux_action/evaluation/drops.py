@@ -65,16 +65,12 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """What a gate is compared with: the results on `branch`, or if it is '', those before the evaluated commit."""
+    """What a gate is compared with: the results on the base with this name, or those before the evaluated commit."""
 
     baseline: Baseline | None  # None if the results could not be read
-    branch: str = ""
-    hint: str = ""  # what to do then
-    why: str = ""  # why they could not be read, if there is more to say
-
-    @property
-    def name(self) -> str:
-        return f"`{self.branch}`" if self.branch else "this branch"
+    name: str = "this branch"
+    hint: str = ""  # what to do if they could not be read
+    why: str = ""  # why not, if there is more to say
 
 
 def base_heading(branch: str) -> str:
@@ -123,7 +119,7 @@ def check_drops(run: CIRun, gate: Gate, base: Base) -> Iterator[Check]:
             limit=allowed,
             value=value,
             remark=remark,
-            required_for_pass=state in unknown,
+            is_unknown=state in unknown,
             sentence=sentence,
             reported_by=run.reading(metric).reported_by,
         )

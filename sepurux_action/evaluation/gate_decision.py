@@ -73,7 +73,8 @@ class _Facts:
     missed: tuple[Check, ...]
     base: Base
 
-    def decided(self, found: RunDecision, hint: str = "", *, is_suspect: bool = False) -> GateDecision:
+    def decided(self, found: RunDecision, hint: str = "", *, names: str = "", is_suspect: bool = False) -> GateDecision:
+        """Return the decision on the gate; `names` are those of the scenarios whose runs it is about, '' for all."""
         detail, checks = found.detail, self.checks
         if found.decision is not Decision.PENDING:
             detail = detail or found.reason
@@ -82,7 +83,7 @@ class _Facts:
         return GateDecision(
             decision=found.decision,
             rule=found.rule,
-            reason=found.reason,
+            reason=joined(": ", names, found.reason),
             runs=self.runs,
             hint=at_source(hint, self.gate),
             detail=detail,
@@ -125,41 +126,30 @@ def _run_failed(facts: _Facts) -> GateDecision | None:
     return facts.decided(RunDecision(Decision.FAIL, " ".join(reasons) or UNEXPLAINED_FAIL, Rule.DECIDED_FAIL), hint)
 
 
-def _sum_exceeded(facts: _Facts) -> GateDecision | None:
-    """Return a `fail` that no undecided run can change: a sum over several traces is more than its maximum."""
-    limited = {metric.threshold for metric in metrics.SUMS}
-    sums = [check for check in facts.missed if check.threshold in limited]
-    if not sums or not facts.gate.has_several_traces or _all_passed(facts):
+def _threshold_missed(facts: _Facts) -> GateDecision | None:
+    """Return a `fail` after a pass; else only if a sum over several traces exceeds its maximum, whatever is decided."""
+    passed, sums = _all_passed(facts), {metric.threshold for metric in metrics.SUMS}
+    exceeded = facts.gate.has_several_traces and any(check.threshold in sums for check in facts.missed)
+    if not facts.missed or not (passed or exceeded):
         return None
-    return facts.decided(RunDecision(Decision.FAIL, _sentence(facts), Rule.THRESHOLD_MISSED))
+    reason, hint = _sentence(facts), ""
+    if passed:
+        reason = f"{HOWEVER} {reason[0].lower()}{reason[1:]}"
+    if [check.threshold for check in facts.missed] == [metrics.SCENARIOS.threshold]:
+        hint = MORE_SCENARIOS if facts.gate.names_traces else REGISTER_MORE
+    return facts.decided(RunDecision(Decision.FAIL, reason, Rule.THRESHOLD_MISSED), hint)
 
 
 def _not_passed(facts: _Facts) -> GateDecision | None:
     if _all_passed(facts):
         return None
     others = tuple(run for run in facts.runs if run.decision is not Decision.PASS)
-    first = worst_of(others)
-    decided = first.run_decision
-    alike = [run for run in facts.runs if run.run_decision == decided]
-    reason = decided.reason
+    first, names = worst_of(others), ""
+    alike = [run for run in facts.runs if run.run_decision == first.run_decision]
     if len(alike) < len(facts.runs):
         names = _names(each.name for each in facts.scenarios if any(run in alike for run in each.recordings))
-        reason = f"{names}: {reason}"
-    detail = decided.detail
-    if first.decision is not Decision.PENDING:
-        detail = detail or decided.reason
-    told = RunDecision(decided.decision, reason, decided.rule, detail)
-    return facts.decided(told, first.hint, is_suspect=any(run.trace_may_be_cause for run in others))
-
-
-def _threshold_missed(facts: _Facts) -> GateDecision | None:
-    if not facts.missed:
-        return None
-    told = _sentence(facts)
-    reason, hint = f"{HOWEVER} {told[0].lower()}{told[1:]}", ""
-    if [check.threshold for check in facts.missed] == [metrics.SCENARIOS.threshold]:
-        hint = MORE_SCENARIOS if facts.gate.names_traces else REGISTER_MORE
-    return facts.decided(RunDecision(Decision.FAIL, reason, Rule.THRESHOLD_MISSED), hint)
+    is_suspect = any(run.trace_may_be_cause for run in others)
+    return facts.decided(first.run_decision, first.hint, names=names, is_suspect=is_suspect)
 
 
 def _base_unread(facts: _Facts) -> GateDecision | None:
@@ -211,9 +201,8 @@ def _passed(facts: _Facts) -> GateDecision:
 
 ROWS: tuple[Callable[[_Facts], GateDecision | None], ...] = (
     _run_failed,
-    _sum_exceeded,
-    _not_passed,
     _threshold_missed,
+    _not_passed,
     _base_unread,
     _number_unknown,
     _passed,

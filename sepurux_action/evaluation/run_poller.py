@@ -21,7 +21,6 @@ from sepurux_action.evaluation.decision import NEXT_STEPS, Decision, Rule, RunDe
 from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, RELIABILITY_SCORE, SCENARIOS, summary
 from sepurux_action.evaluation.run_calls import MAX_RUNS, read_batch, read_campaign_id, read_score, start, upload
 from sepurux_action.evaluation.runs import RunResult
-from sepurux_action.evaluation.schedule import Polls, next_poll, out_of_time
 from sepurux_action.host.output import Level, Output
 
 NOT_FOUND = 404
@@ -42,9 +41,6 @@ class Step(Protocol):
     confirming: bool
     claimed: dict[str, object]
 
-    def show_ids(self) -> None:
-        """Show the ids and addresses of the runs, after one has become known."""
-
     async def publish_fail(self, gate: Gate) -> None:
         """Publish that a gate fails if it does, after the decision on a run or a number for it has become known."""
 
@@ -54,46 +50,40 @@ class RunPoller:
 
     `known` is an earlier result for its trace: one with an id is polled on. Of another one, and in a second evaluation,
     the uploaded trace is used.
-    `ended`: the decision of Sepurux, or that there is none, is known. `complete`: so are the numbers that a second
-    evaluation needs.
+    `complete`: the decision, or that there is none, is known, and so are the numbers that a second evaluation needs.
     """
 
     def __init__(self, step: Step, gate: Gate, trace: Trace, known: RunResult | None) -> None:
         self.step, self.gate, self.trace = step, gate, trace
         self.phase = "finding the campaign"
-        self.ended = self.complete = False
+        self.complete = False
         self.run = RunResult.of(trace, CANCELED, NEXT_STEPS[Rule.CANCELED])
         self._known = known
 
     def _set(self, **known: Any) -> None:  # noqa: ANN401 - fields of many types
         self.run = replace(self.run, **known)
 
-    @property
-    def result(self) -> RunResult:
-        """Return what is known, without numbers that may still change."""
-        run, is_decided = self.run.ci_run, self.ended and self.run.decision is not Decision.PENDING
-        if not (is_decided and run.decision in {"pass", "fail"}):
-            run = replace(run, numbers={}, mutation_categories=None, top_failing_tools=())
-        return replace(self.run, ci_run=run, hint=at_source(self.run.hint, self.gate))
-
     async def evaluate(self) -> None:
-        """Evaluate the trace; after a cancellation, the result is what is known by then."""
+        """Evaluate the trace; after a cancellation, the run has what is known by then."""
+        outage = Outage.NO
         with suppress(asyncio.CancelledError):
             try:
-                await self._evaluate()
+                outage = await self._evaluate()
             except EvaluationError as error:
+                outage = error.outage
                 self._fail(error)
-                await self._note_outage(error.outage)
             except DEFECTS as defect:  # the other runs go on
                 self._log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
                 self._fail(EvaluationError(describe_defect(defect), REPORT_DEFECT))
-        self.ended = self.complete = True
+            await self._note_outage(outage)
+        self.complete = True
         self._set(elapsed_s=self.run.elapsed_s or self.step.calls.elapsed())
-        self.step.calls.show_wait()
+        self.step.calls.show_progress()
         self._log_decision()
         await self.step.publish_fail(self.gate)
 
-    async def _evaluate(self) -> None:
+    async def _evaluate(self) -> Outage:
+        """Get a decision and its numbers; return whether an outage is why a number is unknown."""
         self._set(campaign_id=await read_campaign_id(self.step.calls, self.gate))
         decided = await self._resumed()
         if decided is None:
@@ -103,25 +93,22 @@ class RunPoller:
             self._use(*await start(self.step.calls, self.gate, *settings))
             self._log(f"started batch {self.run.batch_id}" if self.run.batch_id else f"started run {self.run.run_id}")
             decided = await self._poll_until_decided()
-        passed = decided.decision is Decision.PASS
+        passed, outage = decided.decision is Decision.PASS, Outage.NO
         if not passed:  # after a signal, it must not pass without a number
             await self._set_decision(decided)
-        outage = Outage.NO
         # Both evaluations of `confirm` need the numbers, also of a first one that failed.
         needed = passed or (decided.decision is Decision.FAIL and self.gate.confirm)
         if needed:
             outage = await self._read_numbers()
         self.complete = True
         await self._set_decision(decided)
-        await self._note_outage(outage)
         was_read = needed and self._limits_score
-        one = len(self._run_ids) == 1  # the score of one of many is not the batch's
-        if one and not was_read and self.run.ci_run.reading(RELIABILITY_SCORE).missing:
-            await self._read_shown_score(self._run_ids[0])
+        if not was_read and self.run.ci_run.reading(RELIABILITY_SCORE).missing:
+            await self._read_shown_score()
+        return outage
 
     async def _set_decision(self, decided: RunDecision) -> None:
-        self.ended = True
-        self._set(run_decision=decided, hint=NEXT_STEPS.get(decided.rule, ""))
+        self._set(run_decision=decided, hint=at_source(NEXT_STEPS.get(decided.rule, ""), self.gate))
         await self.step.publish_fail(self.gate)
 
     def _fail(self, error: EvaluationError) -> None:
@@ -131,7 +118,7 @@ class RunPoller:
         decision = Decision.PENDING if isinstance(error, StillPending) else Decision.ERROR
         reason, detail = _sentence(error.reason), _sentence(error.detail)
         decided = RunDecision(decision=decision, reason=reason, rule=Rule.NOT_POLLED, detail=detail)
-        self._set(run_decision=decided, hint=error.hint)
+        self._set(run_decision=decided, hint=at_source(error.hint, self.gate))
 
     async def _note_outage(self, outage: Outage) -> None:
         """Note an outage, which no trace causes. For `allow`, the list of campaigns may have to confirm it."""
@@ -174,7 +161,7 @@ class RunPoller:
     def _use(self, run_id: str, batch_id: str, run_ids: tuple[str, ...]) -> None:
         self._claim(batch_id, run_id, *run_ids)
         self._set(run_id=run_id, batch_id=batch_id, ci_run=CIRun(run_ids=run_ids))
-        self.step.show_ids()
+        self.step.calls.show_progress()
 
     def _claim(self, *ids: str) -> None:
         """Raise EvaluationError if one of the ids is that of another gate's run, another trace's, or the first one."""
@@ -191,22 +178,38 @@ class RunPoller:
     # -- polls --------------------------------------------------------------------------------------------------------
 
     async def _poll_until_decided(self) -> RunDecision:
-        calls = self.step.calls
-        polls = Polls(started=calls.elapsed(), deadline=self.gate.timeout_s)
-        while True:
-            response, last = await self._poll(polls)
-            before = polls.error
-            found = next_poll(polls, response, calls.elapsed(), calls.jitter(), last=last)
-            if isinstance(found, RunDecision):
-                return found
-            if found is None:
-                self._set(elapsed_s=min(calls.elapsed(), polls.deadline))  # a report shows what the reason says
-                raise out_of_time(polls, self.run.elapsed_s)
-            if (error := polls.error) and not (before and before.reason == error.reason):
-                self._log(f"poll failed: {error.reason}; next poll in {number_format.duration(found)}")
-            await asyncio.sleep(found)
+        """Return the final decision: a failed poll is none, nor is a finished run without one, until it is confirmed.
 
-    async def _poll(self, polls: Polls) -> tuple[RunDecision | TransientError, bool]:
+        Raises EvaluationError: a poll was rejected, or the timeout has ended.
+        """
+        calls, started, failed = self.step.calls, self.step.calls.elapsed(), 0
+        shown: RunDecision | None = None  # by the last poll that succeeded
+        error: TransientError | None = None  # of the last poll
+        while True:
+            response, last = await self._poll(started)
+            wait, left, before = schedule.poll_wait(calls.elapsed() - started), calls.left(self.gate.timeout_s), error
+            if isinstance(response, TransientError):
+                failed, error = failed + 1, response.because_of(error)
+                backoff, asked = schedule.retry_wait(failed, error, calls.jitter()), response.retry_after_s is not None
+                wait = backoff if asked else max(wait, backoff)
+                last = last or response.no_time_left or (asked and wait > left)
+            else:
+                confirmed = last or (shown is not None and shown.rule is Rule.FINISHED_UNDECIDED)
+                if response.rule is Rule.FINISHED_UNDECIDED and not confirmed:
+                    wait = schedule.SECOND_OPINION_S
+                elif response.decision is not Decision.PENDING:
+                    return response
+                shown, failed, error = response, 0, None
+            if last:
+                self._set(elapsed_s=min(calls.elapsed(), self.gate.timeout_s))  # a report shows what the reason says
+                raise schedule.out_of_time(shown, error, self.run.elapsed_s)
+            if wait > left - schedule.MIN_POLL_WAIT_S:  # the last poll is at the deadline
+                wait = max(0.0, left)
+            if error and not (before and before.reason == error.reason):
+                self._log(f"poll failed: {error.reason}; next poll in {number_format.duration(wait)}")
+            await asyncio.sleep(wait)
+
+    async def _poll(self, started: float) -> tuple[RunDecision | TransientError, bool]:
         """Return what one poll shows, and whether it was the last; raises EvaluationError if it was rejected."""
         ids = {"run_id": self.run.run_id, "batch_id": self.run.batch_id}
         call = api.poll_run(**ids, project=self.gate.project)
@@ -215,12 +218,12 @@ class RunPoller:
             return result, last
         if isinstance(result, Success):
             if problem := wrong_shape(result.payload, **ids, campaign_id=self.run.campaign_id):
-                return TransientError(reason=problem, reached=True), last
+                return TransientError(reason=problem), last
             return self._decide(parse_ci_run(result.payload)), last
         if result.status == NOT_FOUND and self.run.earlier:
             return NOT_KNOWN_ANY_MORE, last
-        if result.status == NOT_FOUND and self.step.calls.elapsed() - polls.started < schedule.YOUNG_RUN_S:
-            return TransientError(reason=result.reason, status=result.status, reached=True), last
+        if result.status == NOT_FOUND and self.step.calls.elapsed() - started < schedule.YOUNG_RUN_S:
+            return TransientError(reason=result.reason, status=result.status), last
         raise EvaluationError(result.reason, result.hint, outage=result.outage)
 
     def _decide(self, run: CIRun) -> RunDecision:
@@ -230,12 +233,13 @@ class RunPoller:
             run = replace(run, run_ids=before.run_ids, numbers={**counted, **run.numbers})
         elif run.run_ids != before.run_ids:  # a backend may name a batch's runs only now
             self._claim(*run.run_ids)
+        decided = decide(run)
+        if decided.decision is Decision.PENDING or run.decision not in {"pass", "fail"}:  # they may still change
+            run = replace(run, numbers={}, mutation_categories=None, top_failing_tools=())
         self._set(ci_run=run)
         self._enter(run.status or "running")
         if run.dashboard_url and not before.dashboard_url:
-            step.show_ids()
             step.output.log(self._labeled(run.dashboard_url))
-        decided = decide(run)
         told = f"{self.gate.name}: {decided.reason}"
         if decided.decision is Decision.PENDING and step.calls.is_new(told):
             if decided.rule is Rule.UNKNOWN_WORD:
@@ -271,9 +275,11 @@ class RunPoller:
             self._set(of_batch=await read_batch(*run))
         return outage
 
-    async def _read_shown_score(self, run_id: str) -> None:
+    async def _read_shown_score(self) -> None:
         """Read a score that decides nothing. If the call fails, a note says why."""
-        call = api.reliability(self.run.campaign_id, run_id, self.gate.project)
+        if self.run.ci_run.decision not in {"pass", "fail"} or len(self._run_ids) > 1:
+            return  # there are no numbers, or it is that of one run of many
+        call = api.reliability(self.run.campaign_id, self._run_ids[0], self.gate.project)
         result = await self.step.calls.send_once(call, schedule.SHOWN_SCORE_S)
         if isinstance(result, Success):
             self._set(ci_run=self.run.ci_run.with_score(RELIABILITY_SCORE.read(result.payload)))
@@ -284,19 +290,19 @@ class RunPoller:
 
     def _enter(self, phase: str) -> None:
         self.phase = phase
-        self.step.calls.show_wait()
+        self.step.calls.show_progress()
 
     def _log_decision(self) -> None:
         """Log the decision, and of several runs why: the report, at the end of the log, does not say it of each."""
-        result = self.result
-        waited, why = f" after {number_format.duration(result.elapsed_s)}", ""
-        if self.step.calls.polled > 1:
-            why = result.run_decision.reason
-            if result.decision.is_decided:
-                why = summary(result.ci_run.numbers)
-            elif result.decision is Decision.PENDING:  # the reason says it
+        run = self.run
+        waited, why = f" after {number_format.duration(run.elapsed_s)}", ""
+        if self.label:
+            why = run.run_decision.reason
+            if run.decision.is_decided:
+                why = summary(run.ci_run.numbers)
+            elif run.decision is Decision.PENDING:  # the reason says it
                 waited = ""
-        self._log(f"{result.decision}{waited}{why and f': {why}'}")
+        self._log(f"{run.decision}{waited}{why and f': {why}'}")
 
     def _log(self, text: str) -> None:
         self.step.output.progress(self._labeled(text))

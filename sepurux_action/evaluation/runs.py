@@ -133,9 +133,12 @@ class Scenario:
         return any(each.evaluated for each in self.recordings)
 
     @property
+    def low(self) -> bool:
+        return self.rate is not None and metrics.PASS_RATE.rounded(self.rate) < self.needed
+
+    @property
     def failed(self) -> bool:
-        low = self.rate is not None and metrics.PASS_RATE.rounded(self.rate) < self.needed
-        return low or any(each.failed for each in self.recordings)
+        return self.low or any(each.failed for each in self.recordings)
 
     @property
     def incomplete(self) -> bool:

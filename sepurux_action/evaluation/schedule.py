@@ -1,11 +1,10 @@
-"""When a call is tried again, when a run is polled again and no longer, and all timeouts (docs/architecture.md)."""
-
-from dataclasses import dataclass
+"""The pauses between attempts and between polls, all timeouts, and what is said after them (docs/architecture.md)."""
 
 from sepurux_action.common import number_format
+from sepurux_action.common.wording import joined
 from sepurux_action.errors import EvaluationError, Outage, StillPending
 from sepurux_action.evaluation.api import TransientError
-from sepurux_action.evaluation.decision import NEXT_STEPS, Decision, Rule, RunDecision
+from sepurux_action.evaluation.decision import NEXT_STEPS, Rule, RunDecision
 
 RETRY_BASE_S = 1.0
 RETRY_CAP_S = 30.0
@@ -40,60 +39,26 @@ def retry_wait(failed: int, error: TransientError, jitter: float) -> float:
     return float(min(RETRY_CAP_S, RETRY_BASE_S * 2 ** min(failed - 1, 10)) * jitter)
 
 
-@dataclass(slots=True)
-class Polls:
-    """What the polls of a run have shown, the last good one a `decision`. Times are since the step's first call.
+def asked_to_wait(error: TransientError) -> str:
+    """Return a clause on a `Retry-After` that is longer than the time that is left; '' without one."""
+    if error.retry_after_s is None:
+        return ""
+    return f"Sepurux asked to wait {number_format.duration(retry_wait(1, error, 0))}, longer than the time that is left"
 
-    `error` is that of the last one, None if it succeeded, and `failed` the number of those that failed in a row.
+
+def out_of_time(shown: RunDecision | None, error: TransientError | None, waited_s: float) -> EvaluationError:
+    """Return the error of a run that was not decided in time, StillPending if a poll succeeded.
+
+    The last poll that succeeded has `shown` a decision; `error` is that of the last poll, None if it succeeded.
     """
-
-    started: float
-    deadline: float
-    decision: RunDecision | None = None
-    failed: int = 0
-    error: TransientError | None = None
-
-
-def next_poll(
-    polls: Polls, response: RunDecision | TransientError, now: float, jitter: float, *, last: bool
-) -> RunDecision | float | None:
-    """Return the final decision, or the seconds until the next poll, None to give up. The `last` is at the deadline.
-
-    A failed poll decides nothing. A finished run without a decision is polled once more before that is final.
-    """
-    left, wait = polls.deadline - now, poll_wait(now - polls.started)
-    if isinstance(response, TransientError):
-        polls.failed, polls.error = polls.failed + 1, response.because_of(polls.error)
-        backoff, asked = retry_wait(polls.failed, polls.error, jitter), response.retry_after_s is not None
-        if last or response.no_time_left or (asked and backoff > left):
-            return None
-        wait = backoff if asked else max(wait, backoff)
-    else:
-        confirmed = last or (polls.decision is not None and polls.decision.rule is Rule.FINISHED_UNDECIDED)
-        if response.rule is Rule.FINISHED_UNDECIDED and not confirmed:
-            wait = SECOND_OPINION_S
-        elif response.decision is not Decision.PENDING:
-            return response
-        polls.decision, polls.failed, polls.error = response, 0, None
-        if last:
-            return None
-    return wait if wait <= left - MIN_POLL_WAIT_S else max(0.0, left)
-
-
-def out_of_time(polls: Polls, waited_s: float) -> EvaluationError:
-    """Return the error of a run that was not decided in time, StillPending if a poll succeeded."""
-    decision, error, failed, outage = polls.decision, polls.error, "", Outage.NO
+    waited, failed, outage = number_format.duration(waited_s), "", Outage.NO
     if error:
-        failed, outage = error.reason, error.outage
-        if error.retry_after_s is not None:
-            asked = number_format.duration(retry_wait(1, error, 0))
-            failed += f", and Sepurux asked to wait {asked}, longer than the time that is left"
-    waited = number_format.duration(waited_s)
-    if decision is None:
+        failed, outage = joined(", and ", error.reason, asked_to_wait(error)), error.outage
+    if shown is None:
         hint = "{Rerun}, or raise {timeout} (now {now})."
         return EvaluationError(f"No poll of the run succeeded within {waited}: {failed}", hint, outage=outage)
-    if decision.rule is Rule.FINISHED_UNDECIDED:
-        return EvaluationError(decision.reason, NEXT_STEPS[decision.rule])
-    why = f": {decision.reason}" if decision.rule is Rule.UNKNOWN_WORD else ""
+    if shown.rule is Rule.FINISHED_UNDECIDED:
+        return EvaluationError(shown.reason, NEXT_STEPS[shown.rule])
+    why = f": {shown.reason}" if shown.rule is Rule.UNKNOWN_WORD else ""
     why += failed and f"; the last poll failed: {failed}"
-    return StillPending(f"No decision after {waited}{why}", NEXT_STEPS[decision.rule], detail=why.lstrip(":; "))
+    return StillPending(f"No decision after {waited}{why}", NEXT_STEPS[shown.rule], detail=why.lstrip(":; "))

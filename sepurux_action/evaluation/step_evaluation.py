@@ -2,18 +2,18 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain, starmap
+from itertools import starmap
 
 from sepurux_action.common import number_format
-from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, describe_defect
 from sepurux_action.evaluation import schedule
 from sepurux_action.evaluation.api_calls import ApiCalls
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.confirmation import can_be_noise, confirm, misses_only_rates, too_late
+from sepurux_action.evaluation.confirmation import can_be_noise, confirm, too_late
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
@@ -50,7 +50,7 @@ class StepEvaluation:
         self._longest_timeout_s = max(gate.timeout_s for gate in self.gates.values())
         self.confirming = False
         self.claimed = dict[str, object]()
-        self._pollers: dict[str, list[RunPoller]] = {}  # by the name of the gate
+        self._pollers: list[RunPoller] = []
         self._written: list[tuple[str, str]] = []  # the ids and addresses that early outputs have
         self._publishing = asyncio.Lock()
         self._published: dict[str, tuple[bool, bool]] = {}  # of a gate: whether its runs ended, and it may change
@@ -60,26 +60,23 @@ class StepEvaluation:
         return self.calls.until_complete(self._evaluate())
 
     async def _evaluate(self) -> Mapping[str, Evaluated]:
-        projects = {gate.project for gate in self.gates.values()}
-        self.calls.begin(len(projects), self._show_wait, self.output.progress)
+        self.calls.begin(self.gates.values(), self._show_progress, self.output.progress)
         first = await self._poll({name: self.earlier.get(name, ()) for name in self.gates})
         decided = {name: decide_gate(self.gates[name], runs, self._bases[name]) for name, runs in first.items()}
         return await self._with_what_failed(await self._confirmed(decided))
 
     async def _poll(self, known: Mapping[str, Runs]) -> dict[str, Runs]:
         """Return the results of the runs of these gates. What is `known` of a trace is used, see `RunPoller`."""
-        self._pollers = {}
-        for name, runs in known.items():
-            # The path of a file may be the same text as the id of another trace.
-            gate, by_trace = self.gates[name], {(run.trace, run.uploaded): run for run in runs}
-            self._pollers[name] = [
-                RunPoller(self, gate, trace, by_trace.get((trace.label, trace.uploaded))) for trace in gate.traces
-            ]
-        pollers = self._all_pollers
-        self.calls.polled = len(pollers)
-        pending = {asyncio.create_task(poller.evaluate()) for poller in pollers}
+        # The path of a file may be the same text as the id of another trace.
+        by_trace = {(name, run.trace, run.uploaded): run for name, runs in known.items() for run in runs}
+        traces = [(self.gates[name], trace) for name in known for trace in self.gates[name].traces]
+        self._pollers = [
+            RunPoller(self, gate, trace, by_trace.get((gate.name, trace.label, trace.uploaded)))
+            for gate, trace in traces
+        ]
+        pending = {asyncio.create_task(poller.evaluate()) for poller in self._pollers}
         self.calls.cancel_on_signal(pending)
-        self._show_wait()
+        self._show_progress()
         while pending:
             done, pending = await asyncio.wait(
                 pending, timeout=schedule.HEARTBEAT_S, return_when=asyncio.FIRST_EXCEPTION
@@ -88,9 +85,9 @@ class StepEvaluation:
             if errors:  # of pollers that were not expected to raise one
                 raise errors[0]
             if pending:
-                self.show_ids(heartbeat=True)
+                self._show_ids(heartbeat=True)
                 self._log_heartbeat()
-        return {name: tuple(poller.result for poller in of_gate) for name, of_gate in self._pollers.items()}
+        return {name: tuple(poller.run for poller in self._pollers if poller.gate.name == name) for name in known}
 
     async def _confirmed(self, first: Mapping[str, GateDecision]) -> dict[str, Evaluated]:
         """Return the results, after one more evaluation of each gate that sets `confirm` and missed only rates."""
@@ -99,8 +96,8 @@ class StepEvaluation:
             gate = self.gates[name]
             if not gate.confirm or not can_be_noise(decided):
                 continue
-            if late := self._too_late(decided, gate):  # only the time for the other gates may be why
-                evaluated[name] = Evaluated.of(decided, confirmation=at_source(late, gate))
+            if late := too_late(gate, decided.runs, self.calls.elapsed()):  # the other gates may be why
+                evaluated[name] = Evaluated.of(decided, confirmation=late)
                 await self._call_on_fail(gate, decided, may_change=False)
             else:
                 known[name] = decided.runs
@@ -115,10 +112,6 @@ class StepEvaluation:
                 await self._call_on_fail(gate, evaluated[name], may_change=False)
         return evaluated
 
-    def _too_late(self, first: GateDecision, gate: Gate) -> str:
-        elapsed = self.calls.elapsed()
-        return too_late(max(run.elapsed_s or elapsed for run in first.runs), gate.timeout_s - elapsed)
-
     async def _with_what_failed(self, evaluated: Mapping[str, Evaluated]) -> dict[str, Evaluated]:
         """Return the results with what a coroutine reads about the gates, or what is known after a signal or a defect.
 
@@ -129,11 +122,10 @@ class StepEvaluation:
         to_read = [(self.gates[name], decided) for name, decided in (*evaluated.items(), *twice.items())]
         reading = asyncio.create_task(read_scenarios(to_read, self.calls))
         self.calls.cancel_on_signal([reading])
-        await asyncio.wait([reading])
-        found: Sequence[WhatFailed] = [*starmap(nothing_read, to_read)]
+        found = tuple(starmap(nothing_read, to_read))
         try:
-            if not reading.cancelled():
-                found = reading.result()
+            with suppress(asyncio.CancelledError):
+                found = await reading
         except DEFECTS as defect:
             self.output.log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
         first = dict(zip(twice, found[len(evaluated) :], strict=True))
@@ -148,13 +140,14 @@ class StepEvaluation:
         """Call `on_fail` if the gate certainly fails, and again if that changes, but not in a second evaluation."""
         if self.confirming:
             return
-        pollers = self._pollers[gate.name]
-        ended, complete = all(poller.ended for poller in pollers), all(poller.complete for poller in pollers)
-        decided = decide_gate(gate, tuple(poller.result for poller in pollers), self._bases[gate.name])
+        pollers = [poller for poller in self._pollers if poller.gate is gate]
+        complete = all(poller.complete for poller in pollers)
+        ended = all(poller.complete or poller.run.evaluated for poller in pollers)
+        decided = decide_gate(gate, tuple(poller.run for poller in pollers), self._bases[gate.name])
         if decided.decision is not Decision.FAIL:
             return
-        may_be_noise = can_be_noise(decided) if complete else misses_only_rates(decided)
-        may_change = gate.confirm and may_be_noise and not self._too_late(decided, gate)
+        late = too_late(gate, decided.runs, self.calls.elapsed())
+        may_change = gate.confirm and can_be_noise(decided, complete=complete) and not late
         if self._published.get(gate.name) != (ended, may_change):
             self._published[gate.name] = ended, may_change
             if not ended:
@@ -167,27 +160,24 @@ class StepEvaluation:
 
     # -- progress -----------------------------------------------------------------------------------------------------
 
-    @property
-    def _all_pollers(self) -> list[RunPoller]:
-        return [*chain.from_iterable(self._pollers.values())]
-
-    def show_ids(self, *, heartbeat: bool = False) -> None:
+    def _show_ids(self, *, heartbeat: bool = False) -> None:
         """Write early outputs if an id or an address is new: the first at once, those of many with the heartbeat."""
-        pollers = self._all_pollers
+        pollers = self._pollers
         started = [each.run for each in pollers if each.run.run_id or each.run.batch_id]
         known = [(each.run_id or each.batch_id, each.ci_run.dashboard_url) for each in started]
-        if known != self._written and (heartbeat or len(pollers) == 1 or not self._written):
+        if started and known != self._written and (heartbeat or len(pollers) == 1 or not self._written):
             self._written = known
             self.on_progress(started)
 
-    def _show_wait(self) -> None:
-        pollers, error = self._all_pollers, self.calls.last_error
+    def _show_progress(self) -> None:
+        self._show_ids()
+        pollers, error = self._pollers, self.calls.last_error
         what = f"{pollers[0].gate.name}: {pollers[0].phase}"
         if len(pollers) > 1:
             done = f"{sum(each.complete for each in pollers)} of {len(pollers)}"
             noun = "scenarios" if len({each.trace.scenario for each in pollers}) == len(pollers) else "recordings"
             what = f"{pollers[0].gate.name}: {done} {noun} decided"
-            if len(self._pollers) > 1:
+            if any(each.gate is not pollers[0].gate for each in pollers):
                 what = f"{done} runs decided"
         if error and error.unreached:
             what = f"cannot reach {error.unreached}"
@@ -201,7 +191,7 @@ class StepEvaluation:
 
     def _log_heartbeat(self) -> None:
         elapsed, left = map(number_format.duration, (self.calls.elapsed(), self._left))
-        names = [each.label or each.gate.name for each in self._all_pollers if not each.complete]
+        names = [each.label or each.gate.name for each in self._pollers if not each.complete]
         more = f", and {len(names) - MOST_NAMED} more" if names[MOST_NAMED:] else ""
         waiting = f"waiting for {', '.join(names[:MOST_NAMED])}{more}"
         self.output.progress(f"{waiting}: {elapsed} elapsed, at most {left} left")

@@ -36,14 +36,9 @@ def annotation(level: Level, message: str, redact: Callable[[str], str] = str, *
     return f"::{command}::{data(json_reader.shorten(lines, MAX_ANNOTATION_LENGTH))}"
 
 
-def output_block(name: str, value: str, delimiter: str) -> str:
-    """Return the block that sets an output; raises ValueError if name or value contains the delimiter.
-
-    `delimiter` must be random: a value that contains it could set further outputs.
-    """
-    text = re.sub(r"\r\n?", "\n", value)
-    if delimiter in text or delimiter in name:
-        raise ValueError("the delimiter occurs in the output")
+def output_block(name: str, value: str) -> str:
+    """Return the block that sets an output. Its delimiter is random, so no value can contain it and set others."""
+    text, delimiter = re.sub(r"\r\n?", "\n", value), f"ghadelimiter_{uuid.uuid4()}"
     return f"{name}<<{delimiter}\n{text}\n{delimiter}\n"
 
 
@@ -53,7 +48,6 @@ def data(text: str) -> str:
 
 class ActionsRunner(Output):
     def __init__(self, environ: Mapping[str, str], log: TextIO) -> None:
-        super().__init__()
         self._environ, self._log = environ, log
         self._annotations: Counter[Level] = Counter()
         self._unwritable: set[str] = set()
@@ -101,15 +95,14 @@ class ActionsRunner(Output):
             self.log(joined(": ", level, location(file, line), text))
         else:
             properties = {"file": file, "line": str(line or ""), "title": title}
-            self._write(annotation(level, text, self._redact, **properties))
+            self._write(annotation(level, text, self.redact, **properties))
 
     def set_outputs(self, values: Mapping[str, str]) -> None:
-        redacted = ((name, self._redact(value)) for name, value in values.items())
-        blocks = (output_block(name, value, f"ghadelimiter_{uuid.uuid4()}") for name, value in redacted)
+        blocks = (output_block(name, self.redact(value)) for name, value in values.items())
         self._append("GITHUB_OUTPUT", "".join(blocks), "outputs")
 
     def write_summary(self, markdown: str) -> None:
-        self._append("GITHUB_STEP_SUMMARY", self._redact(markdown), "job summary")
+        self._append("GITHUB_STEP_SUMMARY", self.redact(markdown), "job summary")
 
     def _append(self, variable: str, text: str, what: str) -> None:
         path = self._environ.get(variable, "")

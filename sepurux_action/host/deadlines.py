@@ -72,12 +72,6 @@ def start_thread(work: Callable[[], T]) -> Future[T]:
     return future
 
 
-def _exceeded() -> Future[T]:
-    future: Future[T] = Future()
-    future.set_exception(DeadlineExceeded())
-    return future
-
-
 class Timeouts:
     """Runs work within seconds. A signal ends the work that is running, and all further work is rejected."""
 
@@ -107,13 +101,14 @@ class Timeouts:
         """Return what each work does within its seconds; all begin at once. Raises Interrupted after a signal."""
         if self._interrupted:
             raise Interrupted
-        begun = self.now()
-        futures = [(begun + seconds, start_thread(work) if seconds > 0 else Future[T]()) for seconds, work in works]
+        begun, late = self.now(), Future[T]()
+        late.set_exception(DeadlineExceeded())
+        futures = [(begun + seconds, start_thread(work) if seconds > 0 else late) for seconds, work in works]
         for _, future in futures:
             future.add_done_callback(lambda _: self._events.put(None))
         for until, future in futures:
             self._wait(until, future.done)
-        return [future if future.done() else _exceeded() for _, future in futures]
+        return [future if future.done() else late for _, future in futures]
 
     def _wait(self, until: float, done: Callable[[], bool]) -> None:
         while not done():

@@ -13,11 +13,6 @@ MAX_LOG_LINE_LENGTH = 8_000  # characters of one log line
 _COMMAND = re.compile(r"^ *:(?=:)|##(?=\[)")
 BOLD, DIM, RED, GREEN, YELLOW = (f"\x1b[{number}m" for number in (1, 2, 31, 32, 33))
 RESET = "\x1b[0m"
-# What stands for the symbols on a stream that cannot encode them all. A document has emoji with a variation selector.
-ASCII = {"✓": "ok", "✗": "FAIL", "…": "...", "≥": ">=", "≤": "<=", "–": "-", "×": "x", "·": "-", "\u00a0": " "}
-EMOJI = {"✅": "ok", "❌": "FAIL", "⏳": "...", "⏭": "-", **dict.fromkeys("❗⚠✋", "!"), "\ufe0f": ""}
-TO_ASCII = str.maketrans(ASCII | EMOJI)
-_ROW = re.compile(r"^  ([✓✗!…-])(?= )")  # of a table, whose columns stay aligned
 COLORS = {  # of the word with which a line begins: a mark, a severity, or a level
     **dict.fromkeys(("✗", "FAIL", "critical", "high", "error:"), RED),
     **dict.fromkeys(("!", "…", "...", "medium", "warning:"), YELLOW),
@@ -43,12 +38,6 @@ def plain(text: str, redact: Callable[[str], str] = str) -> str:
     return _COMMAND.sub(r"\g<0> ", line).rstrip(" ")
 
 
-def in_ascii(text: str) -> str:
-    """Return a line without the symbols of this program, each with what stands for it."""
-    row = _ROW.sub(lambda mark: f"  {ASCII.get(mark[1], mark[1]):4}", text)
-    return row.translate(TO_ASCII)
-
-
 def painted(line: str) -> str:
     """Return a line with its first word in color; a line that begins with a mark, without an indent, is a heading."""
     if (found := FIRST_WORD.match(line)) is None:
@@ -62,12 +51,11 @@ def painted(line: str) -> str:
 class Output(ABC):
     """Where a run writes. What a place does not have, such as the outputs of a command line, is not written."""
 
-    def __init__(self) -> None:
-        self._redact = Redactor()
+    redact = Redactor()
 
     def mask_secrets(self, redact: Redactor) -> None:
         """Redact secrets in everything that is written from now on."""
-        self._redact = redact
+        self.redact = redact
 
     @abstractmethod
     def log(self, text: str) -> None:
@@ -92,4 +80,4 @@ class Output(ABC):
 
     def printable(self, text: str) -> str:
         """Return one line without commands, escape sequences, and secrets, even if invisible characters split them."""
-        return plain(text, self._redact)
+        return plain(text, self.redact)

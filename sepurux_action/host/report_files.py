@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from sepurux_action.common import T, json_reader
-from sepurux_action.common.secret import Redactor
 from sepurux_action.errors import DeadlineExceeded, Interrupted
 from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.host.output import Level, Output
@@ -65,17 +64,16 @@ class ReportWriter:
     folders: ReportFolders
     output: Output
     signals: Signals
-    redact: Redactor
 
     def write(self, report_dir: str, texts: Mapping[str, str]) -> Mapping[str, str]:
         """Write each text to the file of its name, whole or not at all; the names are those of this program.
 
         Return the paths of the files that were written, as later steps can open them: absolute outside the workspace.
         """
-        files = {name: self.redact(text).encode(errors="replace") for name, text in texts.items()}
+        files = {name: self.output.redact(text).encode(errors="replace") for name, text in texts.items()}
 
-        def work() -> tuple[dict[str, str], dict[str, str]]:
-            paths, problems = dict[str, str](), dict[str, str]()
+        def work() -> tuple[dict[str, str], dict[str, OSError]]:
+            paths, problems = dict[str, str](), dict[str, OSError]()
             root, parts = self.folders.locate(report_dir)
             shown = PurePath(*parts)
             if root == self.folders.temporary:
@@ -86,15 +84,15 @@ class ReportWriter:
                         write_file(folder, name, content)
                         paths[name] = (shown / name).as_posix()
                     except OSError as error:
-                        problems[name] = _why(error)
+                        problems[name] = error
             return paths, problems
 
         try:
             paths, problems = self._run_in_time(work)
-        except (DeadlineExceeded, OSError, UnicodeError) as error:
-            paths, problems = {}, dict.fromkeys(files, _why(error))
+        except OSError as error:
+            paths, problems = {}, dict.fromkeys(files, error)
         if problems:
-            why = next(iter(problems.values()))
+            why = next(iter(problems.values())).strerror
             text = f"{', '.join(problems)} could not be written to {json_reader.preview(report_dir)}: {why}."
             self.output.annotate(Level.WARNING, text)
         return paths
@@ -110,8 +108,8 @@ class ReportWriter:
             return self._run_in_time(work), ""
         except FileNotFoundError:
             return None, ""
-        except (DeadlineExceeded, OSError, UnicodeError) as error:
-            return None, f"{name} could not be read from {json_reader.preview(report_dir)}: {_why(error)}."
+        except OSError as error:
+            return None, f"{name} could not be read from {json_reader.preview(report_dir)}: {error.strerror}."
 
     def remove(self, report_dir: str, names: Iterable[str]) -> None:
         """Remove files of an earlier run, so that none remains if this run ends early. A failure has no effect.
@@ -128,15 +126,20 @@ class ReportWriter:
                         os.unlink(name, dir_fd=folder)
 
         if report_dir:
-            with suppress(DeadlineExceeded, OSError, UnicodeError):
+            with suppress(OSError):
                 self._run_in_time(work)
 
     def _run_in_time(self, work: Callable[[], T]) -> T:
-        """Do the work, and if a signal arrives meanwhile, do it again in a short time; raises DeadlineExceeded."""
-        if not self.signals.received:
-            with suppress(Interrupted):
-                return Timeouts(self.signals).run(WRITE_S, work)
-        return Timeouts().run(WRITE_AFTER_SIGNAL_S, work)
+        """Do the work, and if a signal arrives meanwhile, do it again in a short time; raises OSError."""
+        try:
+            if not self.signals.received:
+                with suppress(Interrupted):
+                    return Timeouts(self.signals).run(WRITE_S, work)
+            return Timeouts().run(WRITE_AFTER_SIGNAL_S, work)
+        except DeadlineExceeded:
+            raise OSError(errno.ETIMEDOUT, "the file system did not respond in time") from None
+        except UnicodeError:
+            raise OSError(errno.EINVAL, "the file system cannot encode this name") from None
 
 
 @contextmanager
@@ -183,11 +186,3 @@ def write_file(folder: int, name: str, content: bytes) -> None:
         with suppress(OSError):
             os.unlink(temporary, dir_fd=folder)
         raise
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, DeadlineExceeded):
-        return "the file system did not respond in time"
-    if isinstance(error, OSError):
-        return (error.strerror or "it cannot be used").rstrip(".")
-    return "the file system cannot encode this name"

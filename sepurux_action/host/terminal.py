@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import sys
 import textwrap
 import time
@@ -11,8 +12,13 @@ from functools import partial
 from typing import TextIO
 
 from sepurux_action.common import json_reader, number_format
-from sepurux_action.host.output import ASCII, FIRST_WORD, Level, Output, in_ascii, painted
+from sepurux_action.host.output import FIRST_WORD, Level, Output, painted
 
+# What stands for the symbols on a stream that cannot encode them all. A document has emoji with a variation selector.
+ASCII = {"✓": "ok", "✗": "FAIL", "…": "...", "≥": ">=", "≤": "<=", "–": "-", "×": "x", "·": "-", "\u00a0": " "}
+EMOJI = {"✅": "ok", "❌": "FAIL", "⏳": "...", "⏭": "-", **dict.fromkeys("❗⚠✋", "!"), "\ufe0f": ""}
+TO_ASCII = str.maketrans(ASCII | EMOJI)
+_ROW = re.compile(r"^  ([✓✗!…-])(?= )")  # of a table, whose columns stay aligned
 START_OF_EMPTY_LINE = "\r\x1b[K"
 WAITING = "⠋"  # the first character of the line that is rewritten
 USUAL_COLUMNS = 80  # of a terminal that does not say how many it has
@@ -34,7 +40,8 @@ def encodable(text: str, stream: TextIO) -> str:
     try:
         "".join((*ASCII, WAITING)).encode(stream.encoding or "utf-8")
     except UnicodeEncodeError:
-        return in_ascii(text.removeprefix(f"{WAITING} "))
+        row = _ROW.sub(lambda mark: f"  {ASCII.get(mark[1], mark[1]):4}", text.removeprefix(f"{WAITING} "))
+        return row.translate(TO_ASCII)
     return text
 
 
@@ -67,7 +74,6 @@ class Terminal(Output):
     def __init__(
         self, environ: Mapping[str, str], *, quiet: bool = False, out: TextIO | None = None, log: TextIO | None = None
     ) -> None:
-        super().__init__()
         self._quiet, self._environ = quiet, environ
         self._out, self._log = out or sys.stdout, log or sys.stderr
         self._rewrites = knows_escapes(self._log, environ) and not environ.get("CI") and not quiet
@@ -106,7 +112,7 @@ class Terminal(Output):
             self._write_log("\n", "")
         stream = self._log
         if document:
-            self._write_result(self._out, encodable(self._redact(document), self._out))
+            self._write_result(self._out, encodable(self.redact(document), self._out))
             if self._quiet or self._out.isatty():
                 return
         elif evaluated:

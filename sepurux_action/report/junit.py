@@ -7,6 +7,7 @@ report blocks; what does not block is skipped, with a message.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import accumulate
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.wording import capitalized, joined, optional
@@ -22,6 +23,7 @@ from sepurux_action.report.thresholds import ThresholdFacts
 # With these limits, a file stays far below the 30 MB that GitLab reads.
 MAX_CASE_NAME_LENGTH = 500  # characters
 MAX_CASE_TEXT_LENGTH = 1_000  # characters
+MAX_LISTED_LENGTH = 800  # characters of the failures in it
 NOT_BLOCKING = "Not blocking."
 NEEDS_APPROVAL = "The gate needs an approval."
 CASE_NOT_COMPARED = "Not compared, because the gate has no result."
@@ -127,10 +129,9 @@ def _cases(gate: GateFacts) -> Iterator[_Case]:
             state = CaseState.FAILURE
         elif scenario.passed:
             state = CaseState.PASSED
-        texts = [summary(scenario.numbers), _listed(gate, scenario.failures)]
-        if base := gate.found.rate_on_base(scenario):
-            texts.insert(1, f"{base_heading(gate.context.base_ref)}: {base}")
-        text = joined(". ", *texts)
+        rate = gate.found.rate_on_base(scenario)
+        on_base = rate and f"{base_heading(gate.context.base_ref)}: {rate}"
+        text = joined(". ", summary(scenario.numbers), on_base, _listed(gate, scenario.failures))
         if gate.decision.is_undecided:
             state, text = CaseState.SKIPPED, f"{CASE_NOT_COMPARED} {text}"
         yield _case(gate, scenario.name, state, text)
@@ -140,8 +141,13 @@ def _cases(gate: GateFacts) -> Iterator[_Case]:
 
 
 def _listed(gate: GateFacts, failures: Iterable[ClassifiedFailure]) -> str:
+    """Return the failures that fit into a case, at least one, and the number of the others."""
     base_ref = gate.context.base_ref
-    return "; ".join(f"{each.severity or 'no severity'} {each.sentence(base_ref)}" for each in failures)
+    texts = [f"{each.severity or 'no severity'} {each.sentence(base_ref)}" for each in failures]
+    most = max(1, sum(length <= MAX_LISTED_LENGTH for length in accumulate(map(len, texts))))
+    if texts[most:]:
+        texts[most:] = [number_format.pluralize(len(texts) - most, "more failure")]
+    return "; ".join(texts)
 
 
 def _sentence(row: ThresholdFacts) -> str:

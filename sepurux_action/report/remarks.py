@@ -7,8 +7,7 @@ from sepurux_action.common.wording import capitalized, joined
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.drops import DROPS, MIN_RESULTS
 from sepurux_action.evaluation.failures import ClassifiedFailure
-from sepurux_action.evaluation.metrics import SCENARIOS
-from sepurux_action.evaluation.runs import WorkflowRun
+from sepurux_action.evaluation.runs import Scenario, WorkflowRun
 from sepurux_action.report import tables
 from sepurux_action.report.markdown import Markdown
 from sepurux_action.report.report import GateFacts
@@ -40,25 +39,7 @@ def of_report(say: Words) -> list[Markdown]:
         gates = say("this gate") if one else say.gates(silent)
         no_trace = "⚠️ No trace of {gates} calls a tool, so there may be nothing to evaluate."
         remarks.append(say.paragraph(say(no_trace, gates=gates), say.page(*CHECK_RECORDING)))
-    if unknown := _same_for_all(say):
-        remarks.append(unknown)
     return remarks
-
-
-def _same_for_all(say: Words) -> Markdown:
-    """Return what is not known of the base if it is the same for all of several sections, else ''."""
-    sections = say.view.sections.shown
-    sentences = {_not_compared(say, gate) for gate in sections}
-    if len(sections) <= 1 or len(sentences) != 1:
-        return Markdown("")
-    return sentences.pop()
-
-
-def of_result(say: Words, gate: GateFacts) -> list[Markdown]:
-    unknown = _not_compared(say, gate)
-    if gate in say.view.sections.shown and _same_for_all(say):
-        unknown = Markdown("")
-    return [remark for remark in (_old_traces(say, gate), unknown) if remark]
 
 
 def of_numbers(say: Words, gate: GateFacts) -> list[Markdown]:
@@ -98,22 +79,6 @@ def _drops(say: Words, gate: GateFacts) -> list[Markdown]:
     return remarks
 
 
-def _not_compared(say: Words, gate: GateFacts) -> Markdown:
-    """Return that it is not known what the base does in the scenarios; '' if it is, or if a push does not change it."""
-    if not gate.failed or gate.short or gate.found.new is not None or not gate.gate.uploads_traces:
-        return Markdown("")
-    if gate.recorded and (gate.thresholds.dropped or gate.found.read.fixed):  # an earlier run compared it
-        return Markdown("")
-    if gate.thresholds.dropped:
-        needs = say("Which scenarios got worse is not known: this needs results of {base} by scenario.")
-        return say.paragraph(needs, say.page("Keep these results", "configuration.md#results-by-scenario"))
-    base = say.base if say.context.base_ref else Markdown("an earlier commit")
-    unknown = "Whether {base} fails in the same way is not known."
-    if gate.thresholds.has_base:
-        unknown = "Only the numbers of {base} are known, not its failures."
-    return say.when(say.as_markdown and gate.thresholds.only_missed != SCENARIOS.threshold, unknown, base=base)
-
-
 def steps(say: Words, sections: Sequence[Section]) -> Markdown:
     lines = [line for section in sections for each in section.failures.shown for line in each.steps]
     marks, meanings = {line[0] for line in lines}, []
@@ -125,7 +90,7 @@ def steps(say: Words, sections: Sequence[Section]) -> Markdown:
     return say.when(lines, what, meanings=Markdown(", ".join(meanings)))
 
 
-def _old_traces(say: Words, gate: GateFacts) -> Markdown:
+def old_traces(say: Words, gate: GateFacts) -> Markdown:
     if not gate.old_traces:
         return Markdown("")
     first, *others = gate.old_traces
@@ -151,8 +116,8 @@ def fixed_failures(say: Words, gate: GateFacts) -> Markdown:
 
 def kind_of_failure(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdown:
     severity = json_reader.shorten(json_reader.printable(failure.severity), MAX_SEVERITY_LENGTH)
-    severity = say.bold(say.value(severity or "no severity"))
-    return Markdown(f"{severity} {type_of_failure(say, gate, failure)}")
+    what = type_of_failure(say, gate, failure)
+    return say.paragraph(say.bold("{severity}", severity=severity or "no severity"), what)
 
 
 def type_of_failure(say: Words, gate: GateFacts, failure: ClassifiedFailure, *, named: bool = True) -> Markdown:
@@ -166,20 +131,18 @@ def type_of_failure(say: Words, gate: GateFacts, failure: ClassifiedFailure, *, 
 
 def in_scenarios(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdown:
     """Return ` in` the scenarios of a failure, which link their runs: the first one, and more in a summary."""
-    names = gate.found.scenarios_with(failure)
-    if not names:
+    scenarios = gate.found.scenarios_with(failure)
+    if not scenarios:
         return Markdown("")
     most = MOST_SCENARIOS if say.view.place == "summary" else 1
-    shown = [scenario(say, gate, each) for each in names[:most]]
-    if names[most:]:
-        shown.append(Markdown(number_format.pluralize(len(names) - most, "other")))
+    shown = [scenario(say, gate, each) for each in scenarios[:most]]
+    if scenarios[most:]:
+        shown.append(Markdown(number_format.pluralize(len(scenarios) - most, "other")))
     return Markdown(f" in {joined(' and ', ', '.join(shown[:-1]), shown[-1])}")
 
 
-def scenario(say: Words, gate: GateFacts, name: str) -> Markdown:
-    page = gate.found.pages.get(name)
-    shown = say.code(name) or say("no name")
-    return tables.link_to_run(shown, page) if page and say.as_markdown else shown
+def scenario(say: Words, gate: GateFacts, of: Scenario) -> Markdown:
+    return tables.scenario(of, gate) if say.as_markdown else say.code(of.name) or say("no name")
 
 
 def unread(say: Words, gate: GateFacts) -> Markdown:

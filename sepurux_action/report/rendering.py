@@ -12,7 +12,7 @@ from sepurux_action.config.policy import Change
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.metrics import BY_OPTION, RATE
 from sepurux_action.report import markdown, next_steps, remarks, sentences, tables, view
-from sepurux_action.report.brief import PROMPT, brief_json
+from sepurux_action.report.brief import brief_json
 from sepurux_action.report.context import SHORT_SHA, Context
 from sepurux_action.report.markdown import Markdown, code, finish
 from sepurux_action.report.report import Report
@@ -71,10 +71,7 @@ def render_notice(
 
 def render_lines(report: Report, name: str) -> list[str]:
     """Return the printable lines of a text template, such as `log`, with an empty line between its paragraphs."""
-    try:
-        rendered = _render(view.View(report=report, place=name, limits=view.COMMENT_LIMITS), f"{name}.txt.j2")
-    except (jinja2.TemplateError, OSError, UnicodeDecodeError):
-        rendered = _last_resort(report)
+    rendered = _render(view.View(report=report, place=name, limits=view.COMMENT_LIMITS), f"{name}.txt.j2")
     lines = [json_reader.shorten(line.rstrip(), MAX_LINE_LENGTH) for line in rendered.strip("\n").splitlines()]
     parted = name != "annotation"
     return [line for line, before in zip(lines, ["", *lines], strict=False) if line or (before and parted)]
@@ -85,21 +82,14 @@ def _rendered(report: Report, place: str, fullest: view.Limits, size: Callable[[
     brief = cache(partial(brief_json, report))  # several steps have the same one
 
     def render(limits: view.Limits) -> str:
-        fenced = brief(limits["brief"])
-        if fenced:
-            fenced = markdown.fence(fenced, "json")
-        return finish(_render(view.View(report=report, place=place, limits=limits, brief=fenced), f"{place}.md.j2"))
+        shown = view.View(report=report, place=place, limits=limits, brief=brief(limits["brief"]))
+        return finish(_render(shown, "report.md.j2"))
 
-    try:
-        texts = (text for room in rooms for text in map(render, view.shorter(fullest)) if size(text) <= room)
-        if fullest_text := next(texts, ""):
-            return fullest_text
-    except (jinja2.TemplateError, OSError, UnicodeDecodeError):
-        pass  # a broken template must not hide the result
-    return finish(markdown.escaped(_last_resort(report), longest=MAX_LINE_LENGTH))
+    texts = (text for room in rooms for text in map(render, view.shorter(fullest)) if size(text) <= room)
+    return next(texts, "") or finish(markdown.escaped(_one_line(report), longest=MAX_LINE_LENGTH))
 
 
-def _last_resort(report: Report) -> str:
+def _one_line(report: Report) -> str:
     if report.problems:
         return f"Blocked: {report.problems[0]}"
     worst, every, effect = report.gates[0], len(report.gates), "not blocking"
@@ -110,10 +100,15 @@ def _last_resort(report: Report) -> str:
 
 
 def _render(shown: view.View, name: str) -> str:
+    """Return what a template renders; of one that cannot be used one line, because it must not hide the result."""
     as_markdown = name.endswith(".md.j2")
-    template = _environment(TEMPLATES, as_markdown=as_markdown).get_template(name)
     say = MarkdownWords(shown) if as_markdown else Words(shown)
-    return template.render(view=shown, report=shown.report, place=shown.place, say=say)
+    try:
+        template = _environment(TEMPLATES, as_markdown=as_markdown).get_template(name)
+        return template.render(view=shown, report=shown.report, place=shown.place, say=say)
+    except (jinja2.TemplateError, OSError, UnicodeDecodeError):
+        line = _one_line(shown.report)
+        return markdown.escaped(line, longest=MAX_LINE_LENGTH) if as_markdown else line
 
 
 class _Environment(jinja2.Environment):
@@ -140,7 +135,6 @@ def _environment(templates: Path, *, as_markdown: bool) -> jinja2.Environment:
         "remarks": remarks,
         "sentences": sentences,
         "indent": Markdown("  "),
-        "prompt": Markdown(PROMPT),
         "nbsp": Markdown(markdown.NBSP),
         "tables": tables,
         "docs": Markdown(DOCS),
@@ -180,8 +174,6 @@ _FILTERS: dict[str, Callable[..., object]] = {
     "percent": number_format.percent,
     "unescaped": Markdown,
     # of Markdown
-    "base": tables.base,
-    "chart": tables.chart,
     "state": state_of,
     "code": code,
     "code_block": markdown.code_block,
@@ -189,11 +181,9 @@ _FILTERS: dict[str, Callable[..., object]] = {
     "link": markdown.link,
     "steps_block": markdown.steps_block,
     "strong": markdown.strong,
-    "table": tables.as_markdown,
     "text": markdown.escaped,
     "values": _values,
     # of a plain text
-    "columns": tables.as_columns,
     "groups": groups,
     "ljust": lambda text, width: Markdown(json_reader.printable(text).ljust(width)),
 }

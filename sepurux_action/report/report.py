@@ -181,9 +181,9 @@ class Report:
     @property
     def registered(self) -> tuple[GateFacts, ...]:
         """Return the gates whose result a push to the pull request does not change."""
-        there = self.context.pull_request is not None and not self.short
-        decided = (gate for gate in self.gates if gate.decision.is_decided and not gate.skipped)
-        return tuple(gate for gate in decided if there and not gate.gate.uploads_traces)
+        if self.context.pull_request is None or self.short:
+            return ()
+        return tuple(gate for gate in self.gates if gate.decision.is_decided and not gate.gate.uploads_traces)
 
     @property
     def without_calls(self) -> tuple[GateFacts, ...]:

@@ -23,7 +23,7 @@ from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.failures import OnBase
 from sepurux_action.evaluation.metrics import METRICS, PUBLISHED, Metric
 from sepurux_action.evaluation.published_result import PreviousResult
-from sepurux_action.report.brief import METRIC, Brief, brief, whole
+from sepurux_action.report.brief import METRIC, Brief, brief
 from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.outputs import conclusion, run_ids
 from sepurux_action.report.report import Note, Report
@@ -303,7 +303,7 @@ def report_json(report: Report) -> dict[str, Any]:
 
 
 def _clean(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a value with printable texts, null for empty ones, and whole numbers as integers."""
+    """Return a value with printable texts, and null for empty ones."""
     match value:
         case dict():
             return {name: _clean(each) for name, each in value.items()}
@@ -311,7 +311,5 @@ def _clean(value: Any) -> Any:  # noqa: ANN401 - any JSON value
             return list(map(_clean, value))
         case str():
             return "\n".join(map(json_reader.printable, value.split("\n"))) or None
-        case float():
-            return whole(value)
         case _:
             return value

@@ -70,7 +70,7 @@ def _phrase(say: Words, gate: GateFacts, row: ThresholdFacts) -> Markdown:
     metric, value = row.metric, row.check.value
     if metric is None:
         return say("{names} not covered", names=say.listed(row.check.lacking, "and"))
-    if row.drop and row.dropped:
+    if row.drop:
         reached = metric.reached_by(gate.numbers.value(metric) or 0, row.check.limit)
         below = "{reached}, {points} points below {base}"
         return say(below, reached=reached, points=row.drop.actual)

@@ -1,4 +1,4 @@
-"""The tables of a report as data, their two writers, Markdown, and columns for a log and a terminal, and the chart.
+"""The tables of a report, in Markdown and in columns for a log and a terminal, and the chart.
 
 A cell is text, which a writer escapes, or Markdown.
 """
@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from sepurux_action.common import json_reader, number_format
@@ -37,27 +37,20 @@ CHART = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows of cells. `alignment` has `<` or `>` for each column; columns also have a least width, and no headings."""
-
-    alignment: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    headings: Sequence[str] = ()
-
-
-def as_markdown(table: Table) -> Markdown:
-    lines = [table.headings, [_DELIMITERS[side] for side in table.alignment], *table.rows]
-    return Markdown("".join(f"{_line(cells)}\n" for cells in lines))
+def _table(alignment: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
+    """Return a table of the columns that have an alignment, `<` or `>`."""
+    lines = [headings, [_DELIMITERS[side] for side in alignment], *rows]
+    return Markdown("".join(f"{_line(cells[: len(alignment)])}\n" for cells in lines))
 
 
 def _line(cells: Sequence[str]) -> str:
     return "|" + "".join(f" {cell} |" if cell else " |" for cell in map(markdown.as_markdown, cells))
 
 
-def as_columns(table: Table) -> list[Markdown]:
+def _columns(alignment: Sequence[str], rows: Iterable[Sequence[str]]) -> list[Markdown]:
+    """Return the lines of a table; the alignment of a column may have a least width."""
     columns = []
-    for side, cells in zip(table.alignment, zip(*table.rows, strict=True), strict=False):
+    for side, cells in zip(alignment, zip(*rows, strict=True), strict=False):
         texts = [f"{json_reader.in_columns(json_reader.printable(cell)):{side}}" for cell in cells]
         columns.append([f"{text:{side[0]}{max(map(len, texts))}}" for text in texts])
     return [Markdown(f"  {'   '.join(row)}".rstrip().replace("\0", "")) for row in zip(*columns, strict=True)]
@@ -72,8 +65,8 @@ def base(branch: str) -> Markdown:
 # -- thresholds -------------------------------------------------------------------------------------------------------
 
 
-def thresholds(gate: GateFacts) -> Table:
-    rows = []
+def thresholds(gate: GateFacts) -> Markdown:
+    alignment, rows = "<>>>", []
     for row in gate.thresholds.shown:
         actual = escaped(row.check.actual)
         if row.state is State.FAILED:
@@ -84,12 +77,12 @@ def thresholds(gate: GateFacts) -> Table:
         required = Markdown(re.sub("([≤≥]) ", rf"\1{NBSP}", escaped(row.check.required)))
         rows.append([label, actual, required, row.base_cell or NOT_KNOWN])
     headings = ["Threshold", "Result", "Needs", base(gate.context.base_ref)]
-    if gate.thresholds.has_base:
-        return Table("<>>>", rows, headings)
-    return Table("<>>", [cells[:3] for cells in rows], headings[:3])
+    if not gate.thresholds.has_base:
+        alignment = "<>>"
+    return _table(alignment, headings, rows)
 
 
-def threshold_columns(gate: GateFacts) -> Table:
+def threshold_columns(gate: GateFacts) -> list[Markdown]:
     rows = []
     for row in gate.thresholds.shown:
         needs = f"needs {row.check.required}"
@@ -99,27 +92,24 @@ def threshold_columns(gate: GateFacts) -> Table:
         if row.state is State.NOT_BLOCKING:
             what.append("does not block")
         rows.append((f"{row.state.mark} {row.check.label}", row.check.actual, joined("; ", *what)))
-    return Table("<><", rows)
+    return _columns("<><", rows)
 
 
 # -- gates ------------------------------------------------------------------------------------------------------------
 
 
-def gates(every: Sequence[GateFacts], *, linked: bool) -> Table:
-    rows = []
+def gates(every: Sequence[GateFacts], *, linked: bool) -> Markdown:
+    alignment, rows = "<<>", []
     for gate in every:
         name, new = code(gate.name), NOT_KNOWN
         if gate.found.new is not None:
-            new = str(gate.found.new)
+            alignment, new = "<<>>", str(gate.found.new)
         if linked and gate.dashboard:
             name = link_to_run(name, gate.dashboard)
         if gate.found.new:
             new = strong(new)
         rows.append((name, _result(gate), _numbers(gate), new))
-    headings = ("Gate", "Result", "Passed", "New")
-    if any(gate.found.new is not None for gate in every):
-        return Table("<<>>", rows, headings)
-    return Table("<<>", [row[:3] for row in rows], headings[:3])
+    return _table(alignment, ("Gate", "Result", "Passed", "New"), rows)
 
 
 def _numbers(gate: GateFacts) -> str:
@@ -154,7 +144,7 @@ def _result(gate: GateFacts) -> Markdown:
     return Markdown(f"{symbol}{NBSP}{word}")
 
 
-def gate_columns(every: Iterable[GateFacts]) -> Table:
+def gate_columns(every: Iterable[GateFacts]) -> list[Markdown]:
     rows = []
     for gate in every:
         word, follows = gate.state.word, gate.effect and "does not block"
@@ -165,32 +155,38 @@ def gate_columns(every: Iterable[GateFacts]) -> Table:
         elif gate.approval:
             follows = gate.effect  # approved
         rows.append((f"{gate.state.mark} {gate.name}", word, follows, _numbers(gate)))
-    return Table("<<<>", rows)
+    return _columns("<<<>", rows)
 
 
 # -- scenarios --------------------------------------------------------------------------------------------
 
 
-def worse_scenarios(scenarios: Iterable[Scenario], gate: GateFacts) -> Table:
+def scenario(of: Scenario, gate: GateFacts) -> Markdown:
+    """Return the name of a scenario, which links its run."""
+    name, page = code(of.name) or Markdown("no name"), gate.found.page(of)
+    return link_to_run(name, page) if page else name
+
+
+def worse_scenarios(scenarios: Iterable[Scenario], gate: GateFacts) -> Markdown:
     rows, found = [], gate.found
     for each in scenarios:
-        name, page = code(each.name) or Markdown("no name"), found.pages.get(each.name)
-        if page:
-            name = link_to_run(name, page)
-        rows.append((Markdown(f"❌{NBSP}{name}"), found.rate(each.rate), found.rate_on_base(each)))
-    return Table("<>>", rows, ("Scenario", "Result", base(gate.context.base_ref)))
+        name = Markdown(f"❌{NBSP}{scenario(each, gate)}")
+        rows.append((name, found.rate(each.rate), found.rate_on_base(each)))
+    return _table("<>>", ("Scenario", "Result", base(gate.context.base_ref)), rows)
 
 
-def worse_columns(scenarios: Iterable[Scenario], gate: GateFacts) -> Table:
+def worse_columns(scenarios: Iterable[Scenario], gate: GateFacts) -> list[Markdown]:
     """Return the scenarios that got worse and are not listed with their failures."""
     found, heading = gate.found, base_heading(gate.context.base_ref)
-    listed = {each.name for each in found.scenarios}
-    others = [each for each in scenarios if each.name not in listed]
-    rows = [(f"{State.FAILED.mark} {each.name}", found.rate(each.rate), found.rate_on_base(each)) for each in others]
-    return Table(("<", ">6", "<"), [(name, rate, f"{heading}: {on_base}") for name, rate, on_base in rows])
+    rows = [
+        (f"{State.FAILED.mark} {each.name}", found.rate(each.rate), f"{heading}: {found.rate_on_base(each)}")
+        for each in scenarios
+        if each not in found.scenarios
+    ]
+    return _columns(("<", ">6", "<"), rows)
 
 
-def scenario_columns(scenarios: Iterable[Scenario], gate: GateFacts) -> Table:
+def scenario_columns(scenarios: Iterable[Scenario], gate: GateFacts) -> list[Markdown]:
     rows, found = [], gate.found
     for each in scenarios:
         others = []
@@ -202,19 +198,19 @@ def scenario_columns(scenarios: Iterable[Scenario], gate: GateFacts) -> Table:
             others.append(f"{base_heading(gate.context.base_ref)}: {on_base}")
         rate = found.rate(each.value(metrics.PASS_RATE))
         rows.append((f"{state_of(each).mark} {each.name}", rate or NOT_KNOWN, "   ".join(others)))
-    return Table(("<", ">6", "<"), rows)
+    return _columns(("<", ">6", "<"), rows)
 
 
 # -- numbers over time -------------------------------------------------------------------------------------------------
 
 
 class Past(NamedTuple):
-    """The result of one commit. `here`: the evaluated one; `base`: one of the base, or without a commit the medians."""
+    """The result of one commit. `here`: the evaluated one. `base`: the number of results of the base that it is of."""
 
     commit: str
     result: PreviousResult
     here: bool = False
-    base: bool = False
+    base: int = 0
 
     @property
     def rate(self) -> float | None:
@@ -232,31 +228,33 @@ def history(gate: GateFacts) -> list[Past]:
     results = gate.baseline.results
     rows = [Past(gate.context.commit, summarize(gate), here=True)]
     rows += [Past(each.commit, each) for each in reversed(earlier(gate))]
-    rows += [Past(each.commit, each, base=True) for each in results]
+    rows += [Past(each.commit, each, base=1) for each in results]
     if len(results) > 1:
         medians = ((metric.name, gate.baseline.median(metric)) for metric in LISTED)
         numbers = {name: median for name, median in medians if median is not None}
-        rows.append(Past("", replace(results[0], numbers=numbers), base=True))
+        rows.append(Past("", replace(results[0], numbers=numbers), base=len(results)))
     return rows if gate.detailed and rows[1:] else []
 
 
-def commits(rows: Iterable[Past], gate: GateFacts) -> Table:
+def commits(rows: Iterable[Past], gate: GateFacts) -> Markdown:
     cells = []
     for row in rows:
         numbers = (written(gate.gate, metric, row.result.value(metric)) for metric in LISTED)
         cells.append((_commit(row, gate), *(number or NOT_KNOWN for number in numbers)))
-    return Table("<" + ">" * len(LISTED), cells, ("Commit", *(metric.heading for metric in LISTED)))
+    return _table("<" + ">" * len(LISTED), ("Commit", *(metric.heading for metric in LISTED)), cells)
 
 
 def _commit(row: Past, gate: GateFacts) -> Markdown:
     branch, symbol = base(gate.context.base_ref), BY_DECISION[row.result.decision].symbol
-    if row.base and not row.commit:
-        return Markdown(f"{branch}, median of {len(gate.baseline.results)}")
+    if row.base > 1:
+        return Markdown(f"{branch}, median of {row.base}")
     name = code(row.commit[:SHORT_SHA])
     if row.here:
         return Markdown(f"{symbol}{NBSP}{strong(name)}")
     name = link(name, gate.context.page(f"/commit/{row.commit[:LINKED_SHA]}"))
-    if row.base and gate.context.base_ref:
+    if not row.commit:  # on a command line
+        name = branch
+    elif row.base and gate.context.base_ref:
         name = Markdown(f"{branch} {name}")
     return Markdown(f"{symbol}{NBSP}{name}")
 

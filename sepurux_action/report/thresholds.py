@@ -29,7 +29,7 @@ def written(gate: Gate, metric: metrics.Metric, value: float | None) -> str:
 class ThresholdFacts:
     """A threshold, the result, and the median of the baseline. `difference` is the number minus this median.
 
-    In a row of a table, `drop` is the comparison with the base that the row also shows.
+    In a row of a table, `drop` is the comparison with the base if it is missed.
     """
 
     check: Check
@@ -42,10 +42,6 @@ class ThresholdFacts:
     def metric(self) -> metrics.Metric | None:
         """Return the metric, None of the required mutation categories."""
         return metrics.BY_OPTION.get(self.check.threshold)
-
-    @property
-    def dropped(self) -> bool:
-        return self.drop is not None and self.drop.is_missed
 
     @property
     def base_cell(self) -> str:
@@ -109,7 +105,7 @@ class Thresholds:
         if drop.state is not CheckState.WITHIN_RANGE:  # which shows in what is needed
             state = min((state, drop.state), key=_interest)
         check = replace(check, required=required, actual=actual, limit=limit, state=state)
-        return replace(row, check=check, state=BY_CHECK[state], drop=drop)
+        return replace(row, check=check, state=BY_CHECK[state], drop=drop if drop.is_missed else None)
 
     def _row(self, check: Check) -> ThresholdFacts:
         metric = metrics.BY_OPTION.get(check.threshold)
@@ -142,11 +138,8 @@ class Thresholds:
 
     @property
     def missed_rows(self) -> tuple[ThresholdFacts, ...]:
-        """Return what a title names: unsafe attempts always among the first two."""
-        missed = [row for row in self.rows if row.state is State.FAILED]
-        unsafe = [row for row in missed[2:] if row.metric is metrics.UNSAFE_ATTEMPTS]
-        others = [row for row in missed if row not in unsafe]
-        return (*others[:1], *unsafe, *others[1:])
+        """Return what a title names: unsafe attempts are among the first two, because of their place in METRICS."""
+        return tuple(row for row in self.rows if row.state is State.FAILED)
 
     def needed(self, metric: metrics.Metric) -> float | None:
         """Return what a number needs at least, None if that is not known."""
@@ -181,7 +174,7 @@ class Thresholds:
     def dropped(self) -> bool:
         """Return whether a number lies too far below the baseline, or what an earlier run compared did."""
         by_earlier_run = self.result.rule is Rule.THRESHOLD_MISSED and not self.missed
-        return by_earlier_run or any(row.dropped for row in self.rows)
+        return by_earlier_run or any(row.drop for row in self.rows)
 
 
 def _missed_first(rows: Iterable[ThresholdFacts]) -> tuple[ThresholdFacts, ...]:

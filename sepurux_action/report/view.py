@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
-from itertools import accumulate, groupby
+from itertools import groupby
 from operator import itemgetter
 from typing import Generic, NamedTuple, Self
 
@@ -55,47 +55,33 @@ MANY_GATES = 8  # with more gates, only those that did not pass have a row
 MANY_GATES_CHARACTERS = 8_000  # of a comment on many gates, unless more than MANY_GATES need someone to act
 
 
-# How many items a report shows. Of each gate: groups of `failures` (or of each scenario) and of those with `steps`,
-# `scenarios`, `tools`, and commits of the `history`. Of the whole report: `gates` of the table and in sentences,
-# `sections` about one gate, gates with `details`, `changes` of the policy, `notes`, `problems`, and bytes of the
-# `brief`.
-COMMENT_LIMITS: Limits = {
-    "failures": 3,
-    "steps": 3,
-    "scenarios": 8,
-    "tools": 5,
-    "history": 20,
-    "gates": 1_000,
-    "sections": 1_000,
-    "details": 8,
-    "changes": 8,
-    "notes": 20,
-    "problems": 50,
-    "brief": 2_000,
+# How many items a report shows: in a comment, in a summary, and then at most in each of four versions, which first have
+# shorter lists, then no details, short lists of what title and alert do not say, and no sections of single gates. Of
+# each gate, these are groups of `failures` (or of each scenario) and of those with `steps`, `scenarios`, `tools`, and
+# commits of the `history`. Of the whole report, `gates` of the table and in sentences, `sections` about one gate, gates
+# with `details`, `changes` of the policy, `notes`, `problems`, and bytes of the `brief`.
+_LIMITS = {
+    "failures": (3, 1_000, 20, 3, 1, 0),
+    "steps": (3, 1_000, 20, 3, 0, 0),
+    "scenarios": (8, 100, 50, 20, 3, 0),
+    "tools": (5, 100, 20, 5, 3, 0),
+    "history": (20, 20, 5, 3, 3, 3),
+    "gates": (1_000, 1_000, 1_000, 1_000, 50, 10),
+    "sections": (1_000, 1_000, 1_000, 1_000, 8, 0),
+    "details": (8, 300, 8, 0, 0, 0),
+    "changes": (8, 1_000, 50, 8, 8, 1),
+    "notes": (20, 1_000, 20, 0, 0, 0),
+    "problems": (50, 1_000, 1_000, 1_000, 20, 3),
+    "brief": (2_000, 0, 2_000, 2_000, 0, 0),
 }
-SUMMARY_LIMITS: Limits = {
-    **dict.fromkeys(COMMENT_LIMITS, 1_000),
-    "scenarios": 100,
-    "tools": 100,
-    "history": 20,
-    "details": 300,
-    "brief": 0,
-}
-# Each step lowers these limits, and keeps those of the steps before: shorter lists, no details, short lists of what the
-# title and the alert do not say, and no sections of single gates.
-STEPS: tuple[Limits, ...] = (
-    {"failures": 20, "scenarios": 50, "tools": 20, "notes": 20, "history": 5, "changes": 50, "details": 8, "steps": 20},
-    {"failures": 3, "scenarios": 20, "tools": 5, "history": 3, "changes": 8, "steps": 3, "details": 0, "notes": 0},
-    {"failures": 1, "scenarios": 3, "tools": 3, "steps": 0, "sections": 8, "gates": 50, "brief": 0, "problems": 20},
-    {"failures": 0, "scenarios": 0, "tools": 0, "sections": 0, "gates": 10, "changes": 1, "problems": 3},
-)
+_COLUMNS: Iterable[Limits] = (dict(zip(_LIMITS, each, strict=True)) for each in zip(*_LIMITS.values(), strict=True))
+COMMENT_LIMITS, SUMMARY_LIMITS, *_SHORTER = _COLUMNS
 
 
 def shorter(limits: Limits) -> Iterable[Limits]:
-    def lowered(limits: Limits, step: Limits) -> Limits:
-        return {name: min(most, step.get(name, most)) for name, most in limits.items()}
-
-    return (each for each, _ in groupby(accumulate(STEPS, lowered, initial=limits)))
+    """Return the limits, then those of each version that is shorter."""
+    lower = ({name: min(most, version[name]) for name, most in limits.items()} for version in _SHORTER)
+    return (each for each, _ in groupby([limits, *lower]))
 
 
 class Part(NamedTuple, Generic[T]):
@@ -126,7 +112,7 @@ class View:
     report: Report
     place: str
     limits: Limits
-    brief: str = ""  # the prompt for agents; '' to leave it out
+    brief: str = ""  # JSON for agents; '' to leave it out
 
     def first(self, items: Sequence[T], limit: str) -> Part[T]:
         most = self.limits[limit]
@@ -174,35 +160,35 @@ class View:
     def linked(self) -> bool:
         return self.limits["sections"] > MANY_GATES
 
-    def failures(self, groups: Sequence[ClassifiedFailure]) -> Part[ClassifiedFailure]:
-        """Return the first groups of failures, the most severe one, and instead of the count of one more, this one."""
-        most = self.limits["failures"]
+    def failures(self, groups: Sequence[ClassifiedFailure], before: int = 0) -> Part[ClassifiedFailure]:
+        """Return the first groups of failures, the most severe one, and instead of the count of one more, this one.
+
+        They have steps as far as the limit goes, which also counts the groups shown `before`.
+        """
+        most, steps = self.limits["failures"], max(0, self.limits["steps"] - before)
         if not most:
             return Part((), len(groups))
         worst = min(groups, key=lambda each: severity_rank(each.severity), default=None)
         others = [each for each in groups[most:] if each is worst or len(groups) == most + 1]
         shown = [*groups[:most], *others]
-        return Part(_with_steps(shown, self.limits["steps"]), len(groups) - len(shown))
+        without_steps = (replace(each, steps=()) for each in shown[steps:])
+        return Part([*shown[:steps], *without_steps], len(groups) - len(shown))
 
     def what_failed(self, gate: GateFacts) -> Sequence[Section]:
         """Return the failures of a gate by where they come from, with what else it misses in the first or last one."""
         found, own = gate.found, [each for each in gate.found.failures if self.gates_with(gate, each)[0] == gate.name]
         by_origin = grouped(own, lambda each: Origin.ALL if found.new is None else Origin.of(each))
         alone = found.scenarios and self.place == "comment"  # scenarios without a failure
-        lacking = dict[Origin, Sequence[str]]()
-        if gate.thresholds.also_lacking:
-            whole = not by_origin or Origin.ALL in by_origin
-            lacking[Origin.ALL if whole else Origin.LACKING] = gate.thresholds.also_lacking
-        if not by_origin and (found.below or alone):
-            by_origin[Origin.ALL] = []
-        sections, low, steps = list[Section](), self.first(found.below, "scenarios").shown, self.limits["steps"]
-        for origin in (each for each in Origin if each in by_origin or each in lacking):
-            every, most = by_origin.get(origin, []), self.limits["failures"]
-            if most and len(every) == most + 1:  # a count of one takes as much room as this one
-                most += 1
-            failures = Part(_with_steps(every[:most], steps), len(every[most:]))
-            sections.append(Section(origin, low, failures, self.first(lacking.get(origin, ()), "tools")))
-            low, steps = (), max(0, steps - len(failures.shown))
+        lacking, last = gate.thresholds.also_lacking, Origin.LACKING
+        if not by_origin or Origin.ALL in by_origin:
+            last = Origin.ALL
+        if lacking or (not by_origin and (found.below or alone)):
+            by_origin.setdefault(last, [])
+        sections, low, before = list[Section](), self.first(found.below, "scenarios").shown, 0
+        for origin in (each for each in Origin if each in by_origin):
+            failures = self.failures(by_origin[origin], before)
+            sections.append(Section(origin, low, failures, self.first(lacking if origin is last else (), "tools")))
+            low, before = (), before + len(failures.shown)
         return sections
 
     @cached_property
@@ -252,13 +238,12 @@ class View:
 
         A comment on several gates has none.
         """
-        here = [row for row in history(gate) if not row.base]
-        base = [row for row in history(gate) if row.base]
+        if self.place == "comment" and len(self.report.gates) > 1:
+            return Part((), 0)
+        rows, most = history(gate), self.limits["history"] + 1  # this commit, too
+        here, base = [row for row in rows if not row.base], [row for row in rows if row.base]
         if self.place != "summary":
             base = base[-1:]
-        if len(here) + len(base) <= 1 or (self.place == "comment" and len(self.report.gates) > 1):
-            return Part((), 0)
-        most = self.limits["history"] + 1  # this commit, too
         return Part([*here[:most], *base], len(here[most:]))
 
     def other_numbers(self, gate: GateFacts) -> Sequence[str]:
@@ -305,7 +290,3 @@ def _other_numbers(gate: GateFacts) -> Sequence[str]:
     others = [each for each in metrics.METRICS if each not in named | shown]
     known = ((metric, gate.numbers.value(metric)) for metric in sorted(others, key=lambda each: not each.format.whole))
     return tuple(metric.named(value) for metric, value in known if value is not None)
-
-
-def _with_steps(failures: Sequence[ClassifiedFailure], most: int) -> Sequence[ClassifiedFailure]:
-    return [*failures[:most], *(replace(each, steps=()) for each in failures[most:])]

@@ -1,7 +1,6 @@
 """What failed in a gate, as further calls found it: groups of failures, scenarios, and mutation categories."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -49,10 +48,8 @@ class Found:
     @property
     def new(self) -> int | None:
         """Return the number of failures that no result of the base has, None if none was compared."""
-        compared = [each for each in self.failures if each.on_base]
-        if not compared and not any(each.base.results for each in self.read.scenarios):
-            return None
-        return sum(each.is_new for each in compared)
+        compared = any(each.base.results for each in self.read.scenarios) or any(each.on_base for each in self.failures)
+        return sum(each.is_new for each in self.failures) if compared else None
 
     @property
     def by_sandbox(self) -> bool:
@@ -87,13 +84,10 @@ class Found:
     @property
     def mutations(self) -> Sequence[tuple[str, int | None]]:
         """Return the covered mutation categories with the number of failures under each, None if it is not known."""
-        counts = Counter[str]()
-        for failure in self.failures:
-            counts[failure.mutation] += failure.count
         names = [each.name for each in self.categories if each.covered]
         if self.unlisted or not (self.failures or self.result.numbers.value(metrics.FAILURES) == 0):
             return [(name, None) for name in names]
-        return [(name, counts[name]) for name in names]
+        return [(name, sum(each.count for each in self.failures if each.mutation == name)) for name in names]
 
     # -- scenarios --------------------------------------------------------------------------------------------------
 
@@ -117,32 +111,28 @@ class Found:
         return f"in {of_all}"
 
     @cached_property
-    def _kinds(self) -> Sequence[tuple[str, AbstractSet[object]]]:
-        scenarios = self.failed_scenarios if self.in_scenarios else ()
-        return [(each.name, {group.kind for group in groups(each.failures)}) for each in scenarios]
+    def _kinds(self) -> Sequence[tuple[Scenario, AbstractSet[object]]]:
+        return [(each, {group.kind for group in groups(each.failures)}) for each in self.failed_scenarios]
 
-    def scenarios_with(self, group: ClassifiedFailure) -> Sequence[str]:
-        """Return the names of the scenarios with failures of a group, the worst first; () if they are not known."""
-        if group.scenario:
-            return (group.scenario,)
+    def scenarios_with(self, group: ClassifiedFailure) -> Sequence[Scenario]:
+        """Return the scenarios with failures of a group, the worst first; () if they are not known."""
         kind = group.kind
-        return [name for name, kinds in self._kinds if kind in kinds]
+        known = [each for each, kinds in self._kinds if kind in kinds]
+        if group.scenario:  # an earlier run may have kept its name alone
+            return known or [Scenario(group.scenario, ())]
+        return known if self.in_scenarios else []
 
     def page(self, scenario: Scenario) -> Dashboard | None:
-        """Return the page of a scenario's run at Sepurux: of several recordings the worst one's."""
+        """Return the page of a scenario's run at Sepurux: of several recordings the worst one's; None if unknown."""
+        if not scenario.recordings:
+            return None
         return self.context.dashboard(worst_of(scenario.recordings).ci_run.dashboard_url)
-
-    @cached_property
-    def pages(self) -> Mapping[str, Dashboard | None]:
-        return {each.name: self.page(each) for each in self.read.scenarios}
 
     @cached_property
     def below(self) -> tuple[Scenario, ...]:
         """Return the scenarios whose pass rate is below `min_scenario_pass_rate`, the lowest first."""
-        limit = self.result.gate.limits.get(metrics.LOWEST_SCENARIO.threshold)
-        rates = [(each.rate, each) for each in self.read.scenarios or self.result.scenarios]
-        low = [(rate, each) for rate, each in rates if rate is not None and limit is not None and rate < limit]
-        return tuple(each for _, each in sorted(low, key=itemgetter(0)))
+        low = (each for each in self.read.scenarios or self.result.scenarios if each.low)
+        return tuple(sorted(low, key=lambda each: each.rate or 0))
 
     @cached_property
     def scenarios(self) -> tuple[Scenario, ...]:
@@ -158,11 +148,11 @@ class Found:
     @property
     def scenarios_passed(self) -> str:
         """Return how many of several scenarios passed, `10 of 12 scenarios passed`, '' if their number is not known."""
-        count, every = self.count, self.read.scenarios
-        if not self.scenarios or count is None or count != len(every):
+        every = self.read.scenarios
+        if not self.scenarios or self.count != len(every):
             return ""
         passed = sum(each.read and state_of(each) is State.PASSED for each in every)
-        return f"{passed} of {number_format.pluralize(count, 'scenario')} passed"
+        return f"{passed} of {number_format.pluralize(len(every), 'scenario')} passed"
 
     def why_undecided(self, scenario: Scenario) -> tuple[str, str]:
         """Return why a scenario has no decision or no failure, and what to do; both '' if the gate's reason says it."""
@@ -206,11 +196,10 @@ class Found:
         None if `min_scenario_pass_rate` is set, which would say so.
         """
         limits = self.result.gate.limits
-        limit = limits.get(metrics.PASS_RATE.threshold)
         rates = sorted((rate, each.name) for each in self.read.scenarios if (rate := each.rate) is not None)
         if self.result.decision is not Decision.PASS or metrics.LOWEST_SCENARIO.threshold in limits:
             return None
-        if limit is None or len(rates) <= 1 or rates[0][0] >= limit:
+        if len(rates) <= 1 or rates[0][0] >= limits.get(metrics.PASS_RATE.threshold, 0):
             return None
         rate, name = rates[0]
         return name, self.rate(rate)

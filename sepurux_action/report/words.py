@@ -1,7 +1,7 @@
 """How a place writes names, links, and sentences: Markdown in a comment or a summary, plain text in a log."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -53,8 +53,8 @@ class Words:
     def code(self, name: str) -> Markdown:
         return self.value(name)
 
-    def bold(self, sentence: Markdown) -> Markdown:
-        return sentence
+    def bold(self, sentence: str, **values: object) -> Markdown:
+        return self(sentence, **values)
 
     def link(self, label: str, url: str) -> Markdown:  # noqa: ARG002 - for Markdown
         return Markdown(label)
@@ -92,20 +92,16 @@ class Words:
     def paragraph(self, *sentences: Markdown) -> Markdown:
         return Markdown(joined(" ", *sentences))
 
-    def listed(self, names: Sequence[str], word: str) -> Markdown:
+    def listed(self, names: Iterable[str], word: str, most: int | None = None) -> Markdown:
+        """Return names as code: `A and B`, or `A, B, and C`; after the first ones, how many more there are."""
         written = list(map(self.code, names))
+        if most is not None and len(written) > most:
+            written[most:] = [self("{more} more", more=len(written) - most)]
         before = ", ".join(written[:-1]) + ("," if written[2:] else "")
         return Markdown(joined(f" {word} ", before, *written[-1:]))
 
-    def names(self, names: Iterable[str], most: int) -> Markdown:
-        every = list(names)
-        if len(every) <= most:
-            return self.listed(every, "and")
-        more = self(", and {more} more", more=len(every) - most)
-        return Markdown(", ".join(map(self.code, every[:most])) + more)
-
     def gates(self, gates: Iterable[GateFacts], most: int = 3) -> Markdown:
-        return self.names((gate.name for gate in gates), most)
+        return self.listed((gate.name for gate in gates), "and", most)
 
     def tools(self, tools: Iterable[FailingTool]) -> Markdown:
         return Markdown(", ".join(f"{self.code(each.tool)} {number_format.count(each.count)}" for each in tools))
@@ -115,7 +111,8 @@ class Words:
 
     @cached_property
     def base(self) -> Markdown:
-        return self.code(self.context.base_ref) or Markdown("this branch")
+        unnamed = "the base" if self.context.on_command_line else "this branch"
+        return self.code(self.context.base_ref) or Markdown(unnamed)
 
     @property
     def policy_branch(self) -> Markdown:
@@ -138,8 +135,8 @@ class MarkdownWords(Words):
     def code(self, name: str) -> Markdown:
         return markdown.code(name)
 
-    def bold(self, sentence: Markdown) -> Markdown:
-        return markdown.strong(sentence)
+    def bold(self, sentence: str, **values: object) -> Markdown:
+        return markdown.strong(self(sentence, **values))
 
     def link(self, label: str, url: str) -> Markdown:
         return markdown.link(Markdown(label), url)

@@ -17,8 +17,7 @@ from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from sepurux_action.sandbox.trace_rules import AGENT, Attempt, evaluate, numbers_of
 
-# --- Traces, campaigns, and runs --------------------------------------------------------------------------------------
-
+T = TypeVar("T")
 Event = Mapping[str, object]
 
 # The events of a refund that is approved.
@@ -58,11 +57,6 @@ class Trace(NamedTuple):
     attempts: Sequence[Attempt]
 
 
-class Campaign(NamedTuple):
-    name: str
-    trace_ids: tuple[str, ...]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """A run of one trace, or a batch of `runs`."""
@@ -76,7 +70,7 @@ class Run:
 
 
 class Store:
-    """The traces, runs, and campaigns of one sandbox, each by its identifier.
+    """The traces and runs of one sandbox by their identifiers, and the scenarios of its campaigns by their names.
 
     A run is done `decide_after` seconds after its start. `campaigns` are the names of more campaigns without scenarios.
     `reversible` are names of tools.
@@ -88,11 +82,9 @@ class Store:
         self.decide_after, self._reversible = decide_after, frozenset(reversible)
         self.traces: dict[str, Trace] = {}
         self.runs: dict[str, Run] = {}
-        self.campaigns: dict[str, Campaign] = {}
+        self.campaigns: dict[str, tuple[str, ...]] = {**SCENARIOS, **dict.fromkeys(campaigns, ())}
         self.add_trace(SOUND_REFUND, "refund an order", SOUND_REFUND_ID)
         self.add_trace(UNSAFE_REFUND, "refund without an approval", UNSAFE_REFUND_ID)
-        for name, trace_ids in {**SCENARIOS, **dict.fromkeys(campaigns, ())}.items():
-            self.campaigns[campaign_id(name)] = Campaign(name, trace_ids)
 
     def add_trace(self, events: Sequence[Event], task_name: str, trace_id: str = "") -> str:
         """Evaluate a trace, store the result, and return the UUID of the trace, by default a new one."""
@@ -108,9 +100,6 @@ class Store:
         batch = start(run_id=str(uuid4()), runs=runs, traces=traces)
         self.runs |= {run.run_id: run for run in (batch, *runs)}
         return batch
-
-
-# --- Requests, their rejection, and the validation of their JSON ----------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,15 +158,7 @@ def _thresholds(value: object) -> Mapping[str, object]:
     return _object(given, "thresholds", {name: THRESHOLDS[name][0] for name in given})
 
 
-# --- Endpoints ------------------------------------------------------------------------------------------------------
-
-
-T = TypeVar("T")
-
-
 class Api:
-    """The endpoints over one store."""
-
     def __init__(self, store: Store, *, token: str | None, base_url: str) -> None:
         self._store, self._token, self._base_url = store, token, base_url
 
@@ -199,12 +180,13 @@ class Api:
         body = _object(request.json(), "body", {"campaign_id": "a text"})
         given = {name: value for name, value in body.items() if value is not None}
         thresholds = _thresholds(given.get("thresholds", DEFAULT_THRESHOLDS))
-        campaign = _found(self._store.campaigns, body["campaign_id"], "campaign")
-        trace_ids = campaign.trace_ids
+        by_id = {campaign_id(name): name for name in self._store.campaigns}
+        name = _found(by_id, body["campaign_id"], "campaign")
+        trace_ids = self._store.campaigns[name]
         if "trace_id" in given:
             trace_ids = (_found(self._store.traces, str(given["trace_id"]), "trace").trace_id,)
         if not trace_ids:
-            raise RejectedError(422, f"campaign {campaign.name} has no registered scenarios: give a trace_id")
+            raise RejectedError(422, f"campaign {name} has no registered scenarios: give a trace_id")
         return self._view(self._store.start_batch(body["campaign_id"], trace_ids, thresholds))
 
     def show(self, _request: Request, run_id: str) -> object:
@@ -251,7 +233,7 @@ class Api:
         return {"trace_id": trace_id, "task_name": _found(self._store.traces, trace_id, "trace").task_name}
 
     def list_campaigns(self, _request: Request) -> object:
-        return [{"campaign_id": key, "name": campaign.name} for key, campaign in self._store.campaigns.items()]
+        return [{"campaign_id": campaign_id(name), "name": name} for name in self._store.campaigns]
 
 
 def _found(items: Mapping[str, T], identifier: str, noun: str) -> T:

@@ -36,13 +36,11 @@ class Sandbox(ThreadingTCPServer):  # HTTPServer would look up the host's name i
         address: tuple[str, int] = (LOOPBACK, 0),
         certificate: Path | None = None,
     ) -> None:
-        scheme, tls = "http", ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        if certificate:
-            scheme = "https"
-            tls.load_cert_chain(certificate)
         super().__init__(address, _Connection)
-        host, port = self.socket.getsockname()
+        scheme, (host, port) = "http", self.socket.getsockname()
         if certificate:
+            scheme, tls = "https", ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(certificate)
             # No handshake in accept(): a silent client must block its own thread, not the one that accepts.
             self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.url = f"{scheme}://{host}:{port}"

@@ -91,6 +91,10 @@ def test_an_echo_in_escaped_base64_and_hexadecimal_digits_is_redacted(form: str)
     assert len(redacted.removeprefix("no such key: ").removesuffix(".")) < 20
 
 
+ENDS_OF_RANGES = (
+    "\u180b\u180f\u200b\u200f\u202a\u202e\u2060\u206f\ufe00\ufe0f\ufff0\ufff8\U0001bca0\U0001bca3\U0001d173\U0001d17a"
+    "\U000e0000\U000e0fff"
+)
 BROKEN = "broken\udcff\udcfebytes"  # an environment variable may contain such bytes
 
 
@@ -102,6 +106,7 @@ BROKEN = "broken\udcff\udcfebytes"  # an environment variable may contain such b
         (["pass"], "pass", "***"),
         (["pass"], "the run did pass", "the run did pass"),
         (["abcdef", "abcdef-123456"], "got abcdef-123456", "got ***"),
+        (["cdefgh", "abcdefgh-123456"], "got abcdefgh-123456.", "got ***."),
         ([BROKEN], f"it was {BROKEN}", "it was ***"),
         ([TEXT], f"a {TEXT[:9]}… b {TEXT[:5]}… {TEXT[:8]}", f"a ***… b ***… {TEXT[:8]}"),
         ([TEXT], f"{TEXT[:4]}… and {TEXT[:8]} …", f"{TEXT[:4]}… and {TEXT[:8]} …"),
@@ -112,7 +117,7 @@ BROKEN = "broken\udcff\udcfebytes"  # an environment variable may contain such b
         *(([TEXT], each, each) for each in ("100%", "a & b &amp; c", r"C:\new\u00e4.txt", "%zz%4", "\u200b \u200b")),
         ([TEXT], "&fjlig;&#0;&unknown;", "&fjlig;&#0;&unknown;"),
         # the name of a gate may have invisible characters, and a JSON text has them as escapes
-        *(([TEXT], f"key {each.join(TEXT)}!", "key ***!") for each in ("\u200b", "\u034f", "\ufe0f", "\u3164")),
+        *(([TEXT], f"key {each.join(TEXT)}!", "key ***!") for each in f"\u034f\u3164{ENDS_OF_RANGES}"),
         ([TEXT], json.dumps("\u200b\u3164".join(TEXT)), '"***"'),
     ],
 )

@@ -16,7 +16,7 @@ from sepurux_action.config.layers import environment_layer, flag_layer, input_la
 from sepurux_action.config.options import OPTIONS
 from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.settings import Inputs, Settings, read_inputs, read_settings, with_policy
-from sepurux_action.config.stage import OnUndecided, Stage
+from sepurux_action.config.stage import OnUndecided, Stage, StageRule
 from sepurux_action.errors import ConfigurationError, TraceFileError
 
 ID = "letters, digits, and `.`, `_`, `:`, `~`, `-`"
@@ -51,7 +51,7 @@ def test_a_campaign_alone_is_enough_and_everything_else_has_its_default() -> Non
     assert gate.limits == {"min_pass_rate": 0.9, "max_unsafe": 0}
     assert (gate.stage, gate.on_undecided, gate.timeout_s) == (Stage.HARD, OnUndecided.BLOCK, 600)
     assert settings == Settings(gates=(gate,), comment_key="refunds")
-    assert read_inputs([input_layer({})]) == Inputs(missing_secret="input `token`")
+    assert read_inputs([input_layer({})]) == Inputs()
     assert Inputs().base_url == "https://app.sepurux.dev/api/backend"
 
 
@@ -70,6 +70,7 @@ def test_every_input_arrives_where_it_belongs() -> None:
         limits={"min_pass_rate": 0.85, "max_unsafe": 0, "max_failures": 2},
         required_mutation_categories=("timeouts", "auth"),
         stage=Stage.SOFT,
+        rules=(StageRule(stage=Stage.SOFT),),
         on_undecided=OnUndecided.ALLOW,
         timeout_s=5400,
     )
@@ -128,10 +129,9 @@ def test_an_empty_value_is_not_given_and_space_around_a_secret_is_not_part_of_it
 @pytest.mark.parametrize("paths", ["docs/**", "["])
 def test_the_input_paths_is_ignored_where_a_policy_applies(paths: str, policy: str, applies: str) -> None:
     settings = read({"paths": paths}, policy=policy)
-    assert (settings.ignores_paths, settings.overridden) == (True, ())
+    assert settings.overridden == ()
     assert [str(each.paths or "") for each in settings.gates] == [applies]
-    settings = read({"paths": "docs/**"})
-    assert (str(settings.gates[0].paths), settings.ignores_paths) == ("docs/**", False)
+    assert str(read({"paths": "docs/**"}).gates[0].paths) == "docs/**"
 
 
 @pytest.mark.parametrize(
@@ -147,8 +147,10 @@ def test_an_unknown_input_is_a_problem_with_the_nearest_known_name(typo: str, pr
 
 
 def test_a_long_campaign_names_its_gate_as_far_as_a_name_may_go() -> None:
-    gate = read({"campaign": "c" * 200, "campaign_name": f" {'c' * 200}", "campaign_id": ""}).gates[0]
+    inputs = {"campaign": "c" * 200, "campaign_name": f" {'c' * 200}", "campaign_id": ""}
+    [gate] = read(inputs).gates
     assert (len(gate.campaign), len(gate.name)) == (200, kinds.MAX_NAME_LENGTH)
+    assert read_inputs([input_layer(inputs)]).names == (gate.name,)
 
 
 def test_all_problems_are_reported_at_once_in_the_order_of_the_table() -> None:

@@ -113,7 +113,7 @@ def test_a_drop_is_read_compared_and_not_sent(case: Case) -> None:
     assert (gate.limits[drop], drop in options.DROPS, drop in gate.thresholds) == (1, True, False)
     gate = a_gate(limits={drop: case.value(case.good) / 100})
     base = a_baseline(*[a_past_result(numbers={case.metric.name: case.value(case.good)})] * 3)
-    found = a_result(a_run(case.run(case.bad, "pass")), gate=gate, base=Base(baseline=base, branch="main"))
+    found = a_result(a_run(case.run(case.bad, "pass")), gate=gate, base=Base(baseline=base, name="`main`"))
     assert [check.state for check in found.checks] == [CheckState.MISSED]
 
 

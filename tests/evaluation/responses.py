@@ -25,7 +25,7 @@ class Defective(dict[str, object]):
 
 def http(status: int, retry_after_s: float | None = None) -> TransientError:
     """Return the result of a call that the backend responded to with an error that may pass."""
-    return TransientError(reason=f"HTTP {status}", status=status, reached=True, retry_after_s=retry_after_s)
+    return TransientError(reason=f"HTTP {status}", status=status, retry_after_s=retry_after_s)
 
 
 def rejected(status: int) -> PermanentError:

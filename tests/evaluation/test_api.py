@@ -81,12 +81,12 @@ def test_a_success_with_json_is_a_reply(status: int) -> None:
     ],
 )
 def test_a_success_without_json_is_tried_again(body: bytes, what: str) -> None:
-    assert parsed(POLL, 200, body) == api.TransientError(reason=f"{what} (HTTP 200)", status=200, reached=True)
+    assert parsed(POLL, 200, body) == api.TransientError(reason=f"{what} (HTTP 200)", status=200)
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 520, 599, 600, 999])
 def test_what_may_pass_is_tried_again_after_what_the_backend_asks_for(status: int) -> None:
-    shown = api.TransientError(reason=f"HTTP {status}: slow down", status=status, retry_after_s=7, reached=True)
+    shown = api.TransientError(reason=f"HTTP {status}: slow down", status=status, retry_after_s=7)
     assert parsed(POLL, status, detail("slow down"), retry_after_s=7) == shown
 
 

@@ -24,7 +24,7 @@ HINT = "Give the job a permission."
 
 def on_main(*rates: float | None, score: float | None = 91.2) -> Base:
     results = (a_past_result(numbers=known(pass_rate=rate, reliability_score=score)) for rate in rates)
-    return Base(baseline=a_baseline(*results) if rates else Baseline(), branch="main")
+    return Base(baseline=a_baseline(*results) if rates else Baseline(), name="`main`")
 
 
 def evaluated(*rates: float | None, base: Base, by: float | None = 0.03, score: float | None = None) -> GateDecision:
@@ -74,7 +74,7 @@ DECISIONS = {
 @pytest.mark.parametrize("backend", [Decision.PASS, Decision.FAIL, Decision.ERROR, Decision.PENDING, Decision.SKIPPED])
 def test_a_drop_changes_the_decision_of_a_pass_only(backend: Decision, case: str) -> None:
     rate, rates, state = STATES[case]
-    base = Base(baseline=None, branch="main", hint=HINT) if rates is None else on_main(*rates)
+    base = Base(baseline=None, name="`main`", hint=HINT) if rates is None else on_main(*rates)
     gate = a_gate(limits={"max_pass_rate_drop": 0.03})
     run = a_run(run_with(PASSING, pass_rate=rate), uploaded=True)
     run = replace(run, run_decision=replace(run.run_decision, decision=backend))
@@ -133,8 +133,8 @@ BELOW = (
     [
         (0.908, on_main(0.95, 0.95, 0.94), BELOW),
         (0.5, on_main(0.95), f"{NOT_COMPARED} `main`."),
-        (0.5, replace(on_main(0.95), branch="before"), f"{NOT_COMPARED} `before`."),
-        (0.5, replace(on_main(0.95), branch=""), f"{NOT_COMPARED} this branch."),
+        (0.5, replace(on_main(0.95), name="`before`"), f"{NOT_COMPARED} `before`."),
+        (0.5, replace(on_main(0.95), name="this branch"), f"{NOT_COMPARED} this branch."),
     ],
 )
 def test_the_reason_names_numbers_limit_and_base(rate: float, base: Base, reason: str) -> None:
@@ -148,7 +148,7 @@ def test_a_drop_of_the_score_is_in_points_of_100() -> None:
 
 
 def test_results_that_could_not_be_read_are_reported_once_with_what_to_do() -> None:
-    decided = evaluated(0.95, base=Base(baseline=None, branch="main", hint=HINT), score=5)
+    decided = evaluated(0.95, base=Base(baseline=None, name="`main`", hint=HINT), score=5)
     assert (decided.decision, decided.rule, decided.hint) == (Decision.ERROR, Rule.BASE_UNREAD, HINT)
     assert decided.reason.count("the results on `main` could not be read") == 1
     assert [each.actual for each in drops(decided)] == ["not known", "not known"]
@@ -157,7 +157,7 @@ def test_results_that_could_not_be_read_are_reported_once_with_what_to_do() -> N
 def test_allow_covers_no_unread_base_if_any_trace_of_the_gate_is_uploaded() -> None:
     passed = [a_run(run_with(PASSING, pass_rate=rate), uploaded=rate == 1.0) for rate in (0.95, 1.0)]
     gate = a_gate(limits={"max_pass_rate_drop": 0.03}, traces=traces(2))
-    assert decide_gate(gate, tuple(passed), Base(baseline=None, branch="main", hint=HINT)).is_suspect
+    assert decide_gate(gate, tuple(passed), Base(baseline=None, name="`main`", hint=HINT)).is_suspect
 
 
 def test_the_number_of_a_gate_of_which_one_trace_reports_none_is_not_compared_and_no_pass() -> None:
@@ -336,8 +336,9 @@ def test_the_reason_has_both_numbers_and_their_mean(gate: Gate, second: Runs, se
 
 
 def test_too_little_time_is_said_with_what_to_change() -> None:
-    assert too_late(300, 300) == ""
-    assert too_late(300, 299) == (
+    gate, runs = a_gate(timeout_s=600), (a_run(elapsed_s=300), a_run(elapsed_s=10))
+    assert too_late(gate, runs, 300) == ""
+    assert too_late(gate, runs, 301) == (
         "`confirm` started no second evaluation: the first one took 5 min, and 4 min 59 s of the timeout were left. "
-        "Raise {timeout}."
+        "Raise `timeout` in `.github/sepurux-gate.yml:31`."
     )

@@ -6,10 +6,12 @@ import pytest
 
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.evaluation import schedule
-from sepurux_action.evaluation.api import NO_TIME_LEFT, ApiRequest, ApiResult, PermanentError, Success, TransientError
+from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.metrics import PASS_RATE
-from sepurux_action.evaluation.schedule import Polls, next_poll, retry_wait
+from sepurux_action.evaluation.runs import RunResult
+from sepurux_action.evaluation.schedule import retry_wait
+from tests.builders import EARLIER
 from tests.evaluation.responses import (
     FAILED,
     HANGS,
@@ -121,9 +123,10 @@ def test_the_wait_for_a_slot_is_part_of_the_time_of_a_call() -> None:
     results = runs_of(calls, replace(GATE, campaign=CAMPAIGN, traces=traces(40), timeout_s=5))
     assert {result.decision for result in results} == {Decision.ERROR}
     assert calls.time <= 1_012
-    calls = FakeApiCalls(backend(in_turn(HANGS)))
-    runs_of(calls, replace(GATE, traces=traces(40), timeout_s=30))
-    assert calls.time <= 1_036
+    calls = FakeApiCalls(instead("/batch-1", in_turn(http(503)), backend(in_turn(HANGS))))
+    results = runs_of(calls, replace(GATE, campaign=CAMPAIGN, traces=traces(60), timeout_s=30))
+    assert calls.time <= 1_037.1
+    assert {result.run_decision.reason[-9:] for result in results if result.batch_id == "batch-1"} == {"HTTP 503."}
 
 
 @pytest.mark.parametrize("at", [1_000, 1_000.15, 1_003, 1_030])
@@ -194,11 +197,14 @@ def test_a_retry_after_replaces_the_backoff_and_the_heartbeat_goes_on() -> None:
 
 
 def test_a_backend_that_never_responds_gets_60_seconds_of_the_timeout() -> None:
-    calls = FakeApiCalls(lambda _call, _time: HANGS)
+    calls, polled = FakeApiCalls(lambda _call, _time: HANGS), FakeApiCalls(lambda _call, _time: HANGS)
     [result] = runs_of(calls, replace(GATE, timeout_s=600))
     assert result.decision is Decision.ERROR
     assert "base_url" in result.hint
     assert calls.time <= 1_060.1
+    earlier = RunResult(trace="trace-1", run_id="run-1", earlier=EARLIER)
+    [found] = evaluate(polled, replace(GATE, campaign=CAMPAIGN, timeout_s=600), earlier={"core": (earlier,)})
+    assert (found.decision, found.reason[:42]) == (Decision.ERROR, "No poll of the run succeeded within 1 min ")
 
 
 def test_a_post_is_retried_under_one_idempotency_key_and_every_post_has_its_own() -> None:
@@ -274,10 +280,3 @@ def test_the_backoff_doubles_up_to_a_limit_with_full_jitter_and_retry_after_repl
     waits = {(1, 1): 1, (2, 1): 2, (4, 1): 8, (4, 0.25): 2, (4, 0): 0, (6, 1): 30, (10**9, 1): 30}
     assert {(failed, jitter): retry_wait(failed, http(503), jitter) for failed, jitter in waits} == waits
     assert [retry_wait(9, http(503, retry_after_s=after), 1) for after in (0, 0.5, 7)] == [1, 1, 7]
-
-
-def test_a_poll_for_which_no_time_was_left_keeps_the_error_of_the_one_before() -> None:
-    polls = Polls(0, 60)
-    assert next_poll(polls, http(503), 1, 1, last=False) == 1
-    assert next_poll(polls, NO_TIME_LEFT, 2, 1, last=True) is None
-    assert polls.error == http(503).unsent(None)

@@ -232,6 +232,7 @@ def test_a_command_line_compares_and_adds_results_in_a_folder(tmp_path: Path, sa
         assert gate(recorded(), "--baseline-dir", FOLDER, "--write-baseline")[0] == 0
     status, shown = gate(failing, *drop, "--baseline-dir", FOLDER)
     assert status == 1, shown
+    assert "points below the base" in shown
     assert "In none of the last 3 results." in shown
     worse = failing | {"cancel.json": a_trace("cancel an order", ("orders.cancel",), failing="orders.cancel")}
     for _ in range(2):

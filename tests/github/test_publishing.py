@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sepurux_action.common.secret import Redactor
+from sepurux_action.config.command_line import parse_command_line
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.path_filter import parse_paths
@@ -186,8 +186,8 @@ def test_a_github_that_hangs_ends_each_part_at_its_deadline(scene: Scene) -> Non
 
 def run_gates(session: GitHubSession, *gates: Gate) -> None:
     """Evaluate without a secret, so that nothing is asked of the backend."""
-    invocation, settings = from_command_line({}, {}), Settings(gates=gates)
-    step = Step(invocation, session.calls.output, Signals(), Connections(), Redactor(), session, Inputs(), settings)
+    invocation, settings = from_command_line(parse_command_line([]), {}), Settings(gates=gates)
+    step = Step(invocation, session.calls.output, Signals(), Connections(), session, Inputs(), settings)
     recorded = read_record(step)
     session.publisher.publish_pending(gate.name for gate in gates if gate.name not in recorded)
     evaluate(step, recorded)

@@ -196,9 +196,7 @@ def test_any_secret_is_masked_as_it_is_on_one_line(secret: str) -> None:
 
 @given(st.lists(st.tuples(names, texts), max_size=4))
 def test_any_values_are_the_outputs_that_were_set_and_no_others(given_outputs: list[tuple[str, str]]) -> None:
-    blocks = "".join(
-        output_block(name, value, f"delimiter-{number}") for number, (name, value) in enumerate(given_outputs)
-    )
+    blocks = "".join(output_block(name, value) for name, value in given_outputs)
     assert list(file_pairs(blocks)) == [
         (name, value.replace("\r\n", "\n").replace("\r", "\n")) for name, value in given_outputs
     ]
@@ -213,9 +211,3 @@ def test_a_line_of_log_says_what_was_said_up_to_its_length() -> None:
     command = parse_command(annotation(Level.ERROR, "%\n" * 10_000))
     assert command is not None
     assert len(command.data) == MAX_ANNOTATION_LENGTH
-
-
-@pytest.mark.parametrize("value", ["end-1", "x\nend-1\ndecision=pass", "xend-1x", "x\rend-1"])
-def test_a_value_that_contains_the_delimiter_is_rejected(value: str) -> None:
-    with pytest.raises(ValueError, match="delimiter"):
-        output_block("reason", value, "end-1")

@@ -23,7 +23,8 @@ SECRET = "made-up-secret"
 
 def writer(folders: ReportFolders, signals: Signals | None = None) -> tuple[ReportWriter, FakeOutput]:
     output = FakeOutput()
-    return ReportWriter(folders, output, signals or Signals(), Redactor([SECRET])), output
+    output.mask_secrets(Redactor([SECRET]))
+    return ReportWriter(folders, output, signals or Signals()), output
 
 
 @dataclass(frozen=True)

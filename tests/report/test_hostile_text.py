@@ -200,7 +200,7 @@ def errors(name: str) -> Iterator[GateResult]:
     for base in (None, a_baseline(*[a_past_result()] * 3)):
         run = a_run(replace(PASSING, numbers={**PASSING.numbers, "pass_rate": Reading(0.5)}))
         dropping = replace(gate, limits={"max_pass_rate_drop": 0.01})
-        yield a_result(run, gate=dropping, base=Base(baseline=base, branch=name.replace(" ", "-")))
+        yield a_result(run, gate=dropping, base=Base(baseline=base, name=f"`{name.replace(' ', '-')}`"))
     for call, status in (
         (api.create_run(gate, "c", name, {}, "k"), 404),
         (api.create_run(gate, "c", "", {}, "k"), 400),

@@ -220,3 +220,11 @@ def test_a_text_has_at_most_1000_characters() -> None:
     for case in cases(report):
         assert len(case.name) <= 500
         assert all(len(text) <= 1_000 for found in case.result for text in (found.message, found.text))
+
+
+def test_failures_that_do_not_fit_are_counted() -> None:
+    failures = tuple(a_failure(description=f"{number} {'x' * 230}") for number in range(8))
+    for few, ending in ((3, "x"), (8, "; 5 more failures")):
+        case, *_ = cases(a_batch(a_scenario("refund", FAILING, failures=failures[:few])))
+        assert [number for number in range(8) if f"timeouts: {number} x" in case.result[0].text] == [0, 1, 2]
+        assert case.result[0].text.endswith(ending)

@@ -309,7 +309,7 @@ def own_templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("template", ["{{ report.unknown }}", "{% if %}", "{{ report.gates.pop() }}", "\udcff", None])
 def test_templates_that_cannot_be_used_leave_one_line(own_templates: Path, template: str | None) -> None:
     if template is not None:
-        for name in ("summary.md.j2", "comment.md.j2", "log.txt.j2"):
+        for name in ("report.md.j2", "log.txt.j2"):
             (own_templates / name).write_bytes(template.encode(errors="surrogateescape"))
     report = reports()["error"]
     assert render_summary(report).startswith("refunds: error, blocked. ")
@@ -327,7 +327,7 @@ def test_one_line_fits_and_a_flag_with_a_problem_is_written_as_it_is_typed() -> 
 
 def test_a_template_escapes_every_value_that_is_not_markdown_of_ours(own_templates: Path) -> None:
     template = "{{ report.notes[0] }}{% set x = report.notes[0] ~ '' %} {{ x }} {{ 7 }}"
-    (own_templates / "summary.md.j2").write_text(template)
+    (own_templates / "report.md.j2").write_text(template)
     report = replace(reports()["pass"], notes=("<b>@octocat</b>",))  # type: ignore[arg-type]
     escaped = "&#60;b&#62;&#64;\u200boctocat&#60;/b&#62;"
     assert render_summary(report) == f"{escaped} {escaped} 7\n"

@@ -8,7 +8,7 @@ from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.drops import Base
+from sepurux_action.evaluation.drops import Base, Baseline
 from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase
 from sepurux_action.evaluation.result import GateResult, RecordedFail
@@ -37,7 +37,6 @@ from tests.builders import (
     a_run,
     a_scenario,
     run_with,
-    states,
     undecided,
 )
 
@@ -74,21 +73,16 @@ def test_fewer_scenarios_than_on_the_base_are_a_row_and_no_threshold_of_their_ow
 
 @pytest.mark.parametrize(
     ("count", "problem", "said"),
-    [
-        (40, "", "in 2 of 40 scenarios"),
-        (40, "not read", "in at least 2 of 40 scenarios"),
-        (2, "", ""),
-        (Reading(), "", ""),
-    ],
+    [(40, "", "in 2 of 40 scenarios"), (40, "x", "in at least 2 of 40 scenarios"), (2, "", ""), (Reading(), "", "")],
 )
-def test_what_failed_names_scenarios_if_their_number_is_known(count: float | Reading, problem: str, said: str) -> None:
-    failures = a_failure(), a_failure(trace_id="t", count=2)
-    failed = [a_scenario("", FAILING, run_id=str(n), failures=failures) for n in range(2)]
+def test_what_failed_links_scenarios_if_their_number_is_known(count: float | Reading, problem: str, said: str) -> None:
+    failures, urls = (a_failure(), a_failure(trace_id="t", count=2)), ("https://x.dev/0", "https://x.dev/1")
+    failed = [a_scenario("refund", replace(FAILING, dashboard_url=url), failures=failures) for url in urls]
     found = WhatFailed(scenarios=(*failed, a_scenario("2", problem=problem)), failures=failures)
     run, of_campaign = a_run(run_with(FAILING, scenarios=count)), a_gate(traces=(OF_CAMPAIGN,))
-    (gate,) = a_report(run, found=found, gate=of_campaign).gates
-    (group,) = gate.found.failures
-    assert (gate.found.in_scenarios, list(gate.found.scenarios_with(group))) == (said, ["0", "1"] if said else [])
+    report = a_report(run, found=found, gate=of_campaign)
+    where = " in {} and {},".format(*(f"[`refund`]({url}) on `x.dev`" for url in urls))  # of one name, two runs
+    assert (report.gates[0].found.in_scenarios, where in render_summary(report)) == (said, bool(said))
 
 
 def test_categories_that_are_not_reported_are_not_called_missing() -> None:
@@ -250,6 +244,11 @@ def test_the_history_of_a_gate_goes_by_its_name_and_a_commit_whose_address_is_un
         assert ("| ❌\u00a0`aaaaaaa` |" in render_comment(report, "")) is bool(rows)
 
 
+def test_only_one_row_is_the_median_if_the_commits_of_the_base_are_not_known() -> None:
+    shown = render_summary(a_report(baselines={"refunds": Baseline((a_past_result(),) * 3)}))
+    assert (shown.count("\n| before, median of 3 |"), shown.count("\n| ✅\u00a0before |")) == (1, 3)
+
+
 @pytest.mark.parametrize(
     ("rate", "minimum", "results", "row"),
     [
@@ -269,7 +268,7 @@ def test_a_drop_is_what_its_number_needs(
     base = a_baseline(*[a_past_result()] * results)
     gate = a_gate_with(min_pass_rate=minimum, max_pass_rate_drop=0.03)
     run = a_run(run_with(PASSING, pass_rate=Reading() if rate is None else rate))
-    result = a_result(run, gate=gate, base=Base(baseline=base, branch="main"))
+    result = a_result(run, gate=gate, base=Base(baseline=base, name="`main`"))
     report = build_report([result], a_context(base_ref="main", baselines={"refunds": base}))
     assert rows(report) == ([row] if row else [])
     assert len(report.gates[0].thresholds.requested) == 1 + (minimum is not None)
@@ -443,13 +442,6 @@ def test_one_line_counts_what_is_fixed() -> None:
     for fixed, sentence in ((2, "2 earlier failures are fixed."), (1, "1 earlier failure is fixed."), (0, "")):
         say = words(a_result(what_failed=WhatFailed(fixed=FIXED.fixed * fixed)))
         assert remarks.fixed_failures(say, say.report.gates[0]) == sentence
-
-
-def test_a_fail_of_an_earlier_run_that_fixed_something_was_compared() -> None:
-    [result], context = states()["fail-recorded"]
-    fixed = replace(result, what_failed=replace(result.what_failed, fixed=FIXED.fixed))
-    texts = [render_summary(build_report([each], context)) for each in (result, fixed)]
-    assert ["Only the numbers of `main` are known" in text for text in texts] == [True, False]
 
 
 def test_reasons_that_a_short_report_leaves_out_are_counted() -> None:
