@@ -99,7 +99,6 @@ def approval_status(reviews: Iterable[Review], rules: ApprovalRules) -> Approval
 
 
 def reviewers_to_request(status: ApprovalStatus, reviews: Iterable[Review], requested: Iterable[str]) -> list[str]:
-    """Return the listed reviewers who can approve, have not reviewed this head, and of whom no review is requested."""
     done = {review.author.lower() for review in reviews if review.commit == status.commit and review.state != UNSENT}
     done.update(login.lower() for login in requested)
     return [login for login in status.can_approve if login.lower() not in done]
