@@ -133,8 +133,7 @@ class ReviewGate:
 
     def may_evaluate_again(self, reviewers: tuple[str, ...]) -> bool:
         event, rules = self._event, self._rules_again(reviewers)
-        may = event.may_evaluate_again and bool(event.actor)
-        return may and rules is not None and rules.refusal_of_all(event.actor) is None
+        return event.may_evaluate_again and rules is not None and rules.refusal_of_all(event.actor) is None
 
     def who_evaluates_again(self, reviewers: tuple[str, ...]) -> dict[str, Any]:
         """Return the fields of a RecordedFail that name who may start another evaluation, {} if that is not known."""
