@@ -224,8 +224,9 @@ def command_lines(gate: Gate, host: str) -> Iterator[str]:
     if host and host != urlsplit(options.BASE_URL.default).hostname:
         yield f"export {options.BASE_URL.environment}=...   # the workflow's {options.BASE_URL.name}"
     lines = [PROGRAM]
-    given = ((option, json_reader.printable(text)) for option, text in _options_of(gate) if text)
-    for option, value in given:
+    for option, text in _options_of(gate):
+        if not (value := json_reader.printable(text)):
+            continue
         between = "=" if value.startswith("-") else " "  # a value that looks like a flag needs `=`
         argument = f"{flag(option.name)}{between}{shlex.quote(value)}"
         if len(f"{lines[-1]} {argument}") > COMMAND_WIDTH:
@@ -238,7 +239,7 @@ def _options_of(gate: Gate) -> Iterator[tuple[Option[object], str]]:
     """Yield what matters to an evaluation, '' if it is not set; no drop, because a command line has no base branch."""
     yield options.CAMPAIGN, gate.campaign
     yield options.PROJECT, gate.project
-    yield options.TRACE_ID, joined(",", *(trace.trace_id for trace in gate.traces))
+    yield options.TRACE_ID, ",".join(trace.trace_id for trace in gate.traces if not trace.uploaded)
     yield from ((options.TRACE_FILE, trace.label) for trace in gate.traces if trace.uploaded)
     yield options.MUTATION_PACK, gate.mutation_pack
     for option in options.LIMITS:
