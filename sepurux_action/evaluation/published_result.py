@@ -1,7 +1,7 @@
 """A gate's result as the description of its commit status."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sepurux_action.common import json_reader
@@ -17,6 +17,7 @@ _DESCRIPTION = re.compile(
     r"(?:; .*?)??(?:; (?P<scenarios>\d{1,16}) scenarios?)?",
     re.ASCII | re.DOTALL,
 )
+_NUMBER = re.compile(r"-|[0-9.]+%?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,14 +66,11 @@ def format_description(result: PreviousResult, note: str = "") -> str:
 
 
 def parse_description(text: object) -> PreviousResult | None:
-    """Return the result in a description, None for any other text. An older one may lack the last numbers."""
+    """Return the result in a description, None for any other text."""
     if not isinstance(text, str) or (match := _DESCRIPTION.fullmatch(text)) is None:
         return None
-    parts = match["numbers"].split(", ")
-    if len(parts) > len(LISTED):
-        return None
     try:
-        numbers = dict(_parse_numbers(parts)) if parts != ["-"] else {}
+        numbers = dict(_parse_numbers(match["numbers"])) if match["numbers"] != "-" else {}
     except ValueError:
         return None
     if match["scenarios"]:
@@ -80,12 +78,10 @@ def parse_description(text: object) -> PreviousResult | None:
     return PreviousResult(decision=Decision(match["decision"]), stage=Stage(match["stage"]), numbers=numbers)
 
 
-def _parse_numbers(parts: Iterable[str]) -> Iterator[tuple[str, float]]:
-    for metric, part in zip(LISTED, parts, strict=False):
-        before, after = metric.published.split("{}")
-        written = part.removeprefix(before).removesuffix(after).removesuffix(after.removesuffix("s"))
-        value = metric.format.parse(written)
-        if part not in {metric.published.format(written), metric.publish(value)}:  # an older one may have `1 failures`
+def _parse_numbers(text: str) -> Iterator[tuple[str, float]]:
+    for metric, part in zip(LISTED, text.split(", "), strict=True):
+        value = metric.format.parse("".join(_NUMBER.findall(part)))
+        if part != metric.publish(value):
             raise ValueError
         if value is not None:
             yield metric.name, value

@@ -258,7 +258,7 @@ def published_on_main(scene: Scene, *rates: float, decision: str = "pass") -> No
     """Add a commit to main for each rate, with a status that describes it, and let the base be the last one."""
     for rate in rates:
         sha = scene.repository.commit("main")
-        described = f"{decision} (hard): {rate:.1f}% passed, 0 unsafe, 1 failures, score 93.0"
+        described = f"{decision} (hard): {rate:.1f}% passed, 0 unsafe, 1 failure, score 93.0"
         scene.repository.status(sha, "success", "Sepurux / core-reliability", described)
 
 

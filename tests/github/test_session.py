@@ -32,7 +32,7 @@ from tests.github.scene import SET, Scene
 from tests.github_double import faults
 from tests.scenes import DECIDED
 
-GREEN = "pass (hard): 95.0% passed, 0 unsafe, 1 failures, score -"
+GREEN = "pass (hard): 95.0% passed, 0 unsafe, 1 failure, score -"
 BY_BRANCH = Settings(status_context="Sepurux ({base})")
 
 NO_DECISION = undecided(Decision.PENDING, "No decision after 10 min.")

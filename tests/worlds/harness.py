@@ -494,6 +494,6 @@ class WorldGitHub:
         if result is not None:
             rate = "-" if result.rate is None else f"{result.rate:.1%}"
             score = "-" if result.score is None else result.score
-            description = f"{result.words}: {rate} passed, 0 unsafe, 1 failures, score {score}"
+            description = f"{result.words}: {rate} passed, 0 unsafe, 1 failure, score {score}"
             self.repository.status(sha, "success", CONTEXT, description, creator=BOT if result.own else "mallory")
         return commit
