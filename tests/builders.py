@@ -31,7 +31,6 @@ from sepurux_action.evaluate import (
     RECORD_UNREAD,
     UNREAD_RESULTS_HINT,
 )
-from sepurux_action.evaluation.api_calls import CHECK_NETWORK
 from sepurux_action.evaluation.base_results import BaseScenario, ScenarioOnBase
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
@@ -46,6 +45,7 @@ from sepurux_action.evaluation.published_result import CommitResults, PreviousRe
 from sepurux_action.evaluation.result import GateResult, RecordedFail, of_status
 from sepurux_action.evaluation.run_poller import CANCELED
 from sepurux_action.evaluation.runs import NOT_READ, RunResult, Scenario, WhatFailed, WorkflowRun
+from sepurux_action.evaluation.schedule import CHECK_NETWORK
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import DELETED, FIRST_FILE, invalid_base_note, resolve_policy
 from sepurux_action.github.stage_advice import LOST

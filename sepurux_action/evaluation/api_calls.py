@@ -13,10 +13,10 @@ from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, Outag
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import CALL_S, NO_TIME_LEFT, ApiRequest, ApiResult, PermanentError, TransientError
 from sepurux_action.evaluation.ci_run import NO_OBJECT
+from sepurux_action.evaluation.decision import NEXT_STEPS, Rule
 from sepurux_action.host.deadlines import Signals, start_thread
 
 GRACE_S = 0.25  # for the client to end a call by itself, with a better reason
-CHECK_NETWORK = "Check {base_url}, and that this machine may connect to its host through firewall and proxy. {Rerun}."
 
 
 async def at_once(work: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
@@ -44,7 +44,7 @@ class ApiCalls:
         self._poll_turns = defaultdict[str, asyncio.Lock](asyncio.Lock)  # by project
         self._next_poll = self._held_until = 0.0  # in the time of the loop
         self._held_by = NO_TIME_LEFT  # the result whose `Retry-After` holds all calls
-        self._responded = False
+        self.responded = False
         self._said = set[str]()
         self._shared = dict[tuple[ApiRequest, float], asyncio.Task[object]]()
 
@@ -90,7 +90,7 @@ class ApiCalls:
         return self.now() - self._started
 
     def left(self, timeout_s: float) -> float:
-        if not self._responded:
+        if not self.responded:
             timeout_s = min(timeout_s, schedule.FIRST_RESPONSE_S)
         return timeout_s - self.elapsed()
 
@@ -174,7 +174,7 @@ class ApiCalls:
         if result is NO_TIME_LEFT:
             return result.because_of(self.last_error)
         self.last_error = result if isinstance(result, TransientError) else None
-        self._responded |= self.last_error is None or self.last_error.status > 0
+        self.responded |= self.last_error is None or self.last_error.status > 0
         self.show_progress()
         return result
 
@@ -221,13 +221,13 @@ class ApiCalls:
             outage = Outage.YES
         spent = number_format.duration(self.elapsed())
         why = f"{call.purpose}: {error.reason}"
-        reason, hint = f"Sepurux did not respond within {spent} ({why})", CHECK_NETWORK
+        reason, hint = f"Sepurux did not respond within {spent} ({why})", schedule.CHECK_NETWORK
         if asked := schedule.asked_to_wait(error):
             reason = f"{asked} ({why})"
             hint = "Raise {timeout} (now {now}), or {rerun} after that time."
         elif not error.connected:
             reason = f"Sepurux could not be reached within {spent}: {error.reason}"
-        elif self._responded:
+        elif self.responded:
             reason = f"Sepurux sent no usable response within {spent} ({why})"
-            hint = "{Rerun}, or raise {timeout} (now {now})."
+            hint = NEXT_STEPS[Rule.PENDING]
         return EvaluationError(reason, hint, outage=outage)

@@ -202,7 +202,7 @@ class RunPoller:
                 shown, failed, error = response, 0, None
             if last:
                 self._set(elapsed_s=min(calls.elapsed(), self.gate.timeout_s))  # a report shows what the reason says
-                raise schedule.out_of_time(shown, error, self.run.elapsed_s)
+                raise schedule.out_of_time(shown, error, self.run.elapsed_s, responded=calls.responded)
             if wait > left - schedule.MIN_POLL_WAIT_S:  # the last poll is at the deadline
                 wait = max(0.0, left)
             if error and not (before and before.reason == error.reason):

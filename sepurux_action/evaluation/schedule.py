@@ -25,6 +25,7 @@ SHOWN_SCORE_S = 5.0  # a score that decides nothing
 SCENARIOS_S = 20.0  # the numbers and failures of each scenario, for all gates together
 MAX_CALLS_AT_ONCE = 8
 HEARTBEAT_S = 30.0
+CHECK_NETWORK = "Check {base_url}, and that this machine may connect to its host through firewall and proxy. {Rerun}."
 
 
 def poll_wait(waited_s: float) -> float:
@@ -46,16 +47,19 @@ def asked_to_wait(error: TransientError) -> str:
     return f"Sepurux asked to wait {number_format.duration(retry_wait(1, error, 0))}, longer than the time that is left"
 
 
-def out_of_time(shown: RunDecision | None, error: TransientError | None, waited_s: float) -> EvaluationError:
+def out_of_time(
+    shown: RunDecision | None, error: TransientError | None, waited_s: float, *, responded: bool
+) -> EvaluationError:
     """Return the error of a run that was not decided in time, StillPending if a poll succeeded.
 
     The last poll that succeeded has `shown` a decision; `error` is that of the last poll, None if it succeeded.
+    `responded`: the backend has responded to any call of the step.
     """
     waited, failed, outage = number_format.duration(waited_s), "", Outage.NO
     if error:
         failed, outage = joined(", and ", error.reason, asked_to_wait(error)), error.outage
     if shown is None:
-        hint = "{Rerun}, or raise {timeout} (now {now})."
+        hint = NEXT_STEPS[Rule.PENDING] if responded else CHECK_NETWORK
         return EvaluationError(f"No poll of the run succeeded within {waited}: {failed}", hint, outage=outage)
     if shown.rule is Rule.FINISHED_UNDECIDED:
         return EvaluationError(shown.reason, NEXT_STEPS[shown.rule])
