@@ -38,13 +38,13 @@ class Reading:
     """
 
     value: float | None = None
-    broken: str | None = None
+    broken: str = ""
     reported_by: str = ""
     partial: bool = False
 
     @property
     def missing(self) -> bool:
-        return self.value is None and self.broken is None
+        return self.value is None and not self.broken
 
 
 def as_object(value: object) -> Mapping[str, object]:
@@ -148,7 +148,7 @@ def number(
         real = float(value)
     except OverflowError:
         return Reading(broken="a number too large to use")
-    if digits is not None and math.isfinite(real):
+    if digits is not None:
         real = round(real, digits)
     if not math.isfinite(real) or not low <= real <= high or (whole and real != int(real)):
         return Reading(broken=f"no number: {preview(value)}")

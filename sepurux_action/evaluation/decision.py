@@ -88,9 +88,8 @@ def decide(run: CIRun) -> RunDecision:
         shown = f"status `{run.status}`"
         if run.decision:
             shown += f", decision {json_reader.preview(run.decision)}"
-        return RunDecision(
-            Decision.ERROR, f"The evaluation itself {what} at Sepurux ({shown}).", Rule.EVALUATION_FAILED
-        )
+        reason = f"The evaluation itself {what} at Sepurux ({shown})."
+        return RunDecision(Decision.ERROR, reason, Rule.EVALUATION_FAILED)
     words = (("status", run.status, KNOWN_STATUSES), ("decision", run.decision, KNOWN_DECISIONS))
     if unknown := [f"the {name} {json_reader.preview(word)}" for name, word, known in words if word not in known]:
         reason = f"Sepurux reported {' and '.join(unknown)}, which this version of the gate does not know."

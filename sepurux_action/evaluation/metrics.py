@@ -1,5 +1,6 @@
 """The table of metrics: one row for each number that an evaluation reports. Every other module reads the table."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,6 +17,7 @@ SCORE_DIGITS = 8  # after the point of a number of 0 to 100
 MIN_DIGITS = 2  # after the point of a published number that is not whole
 MAX_NAME_LENGTH = 300  # characters of a tool or a mutation category: a response may hold 4 MiB of them
 NOT_KNOWN = "–"
+_NUMBER = re.compile(r"-|[0-9.]+")  # in a commit status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,15 +49,6 @@ class NumberFormat:
         if not self.whole and "." not in text:
             text += ".0"
         return text + self.unit
-
-    def parse(self, text: str) -> float | None:
-        """Return the number in a commit status, None for `-`; raises ValueError for any other text."""
-        if text == "-":
-            return None
-        value = round(float(text.removesuffix(self.unit)) / self.scale, number_format.MAX_DIGITS + 2)
-        if self.publish(value) != text or self.read(value).broken:
-            raise ValueError
-        return value
 
 
 def _read_score(value: object) -> Reading:
@@ -146,6 +139,15 @@ class Metric:
         """Return the number as a part of a commit status: `1 failure`, `- failures` if it is unknown."""
         text = self.published.format(self.format.publish(value))
         return text.removesuffix("s") if self.format.whole and value == 1 else text
+
+    def parse(self, text: str) -> float | None:
+        """Return the number in a part of a commit status, None for `-`; raises ValueError for any other text."""
+        number, value = "".join(_NUMBER.findall(text)), None
+        if number != "-":
+            value = round(float(number) / self.format.scale, number_format.MAX_DIGITS + 2)
+        if self.publish(value) != text or self.format.read(value).broken:
+            raise ValueError
+        return value
 
     def read(self, response: object) -> Reading:
         return self.format.read(json_reader.at(response, self.field or self.name))

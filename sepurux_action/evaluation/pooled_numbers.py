@@ -54,11 +54,11 @@ def pool(gate: Gate, runs: Runs, scenarios: Sequence[Scenario]) -> CIRun:
         numbers[metrics.SCENARIOS.name] = Reading(total) if is_known else Reading()
     lowest = lowest_of(rates_of(scenarios), total)
     if lowest.missing:
-        whys = list[str | None]()
+        whys = list[str]()
         for run in runs:
             of_batch = (each.problem for each in run.of_batch)
             whys += [run.problem, *of_batch, run.ci_run.reading(metrics.PASS_RATE).broken]
-        lowest = Reading(broken=next(filter(None, whys), None))
+        lowest = Reading(broken=next(filter(None, whys), ""))
     numbers[metrics.LOWEST_SCENARIO.name] = lowest
     shown = worst_of(runs).ci_run
     return CIRun(

@@ -17,7 +17,6 @@ _DESCRIPTION = re.compile(
     r"(?:; .*?)??(?:; (?P<scenarios>\d{1,16}) scenarios?)?",
     re.ASCII | re.DOTALL,
 )
-_NUMBER = re.compile(r"-|[0-9.]+%?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +79,6 @@ def parse_description(text: object) -> PreviousResult | None:
 
 def _parse_numbers(text: str) -> Iterator[tuple[str, float]]:
     for metric, part in zip(LISTED, text.split(", "), strict=True):
-        value = metric.format.parse("".join(_NUMBER.findall(part)))
-        if part != metric.publish(value):
-            raise ValueError
+        value = metric.parse(part)
         if value is not None:
             yield metric.name, value

@@ -172,7 +172,7 @@ def nothing_read(gate: Gate, decided: GateDecision) -> WhatFailed:
 
 def _readers_of(run: RunResult, reader: Reader, gate: Gate) -> list[RunReader]:
     """Return the reader of the run if it is that of one scenario, else those of a batch, which may have been read."""
-    run_ids = tuple(dict.fromkeys(run.ci_run.run_ids)) or tuple(filter(None, [run.run_id]))
+    run_ids = run.ci_run.run_ids or tuple(filter(None, [run.run_id]))
     if not run.evaluated:
         return []
     runs = run.of_batch or tuple(RunResult(run_id=run_id) for run_id in run_ids)
