@@ -159,11 +159,7 @@ class Scenario:
     def numbers(self) -> Numbers:
         """Return the numbers that all recordings report."""
         known = ((metric, self._of_all(metric)) for metric in metrics.METRICS)
-        numbers = {metric.name: Reading(metric.rounded(value)) for metric, value in known if value is not None}
-        covered = covered_by(each.ci_run for each in self.recordings)
-        if covered is not None and metrics.MUTATION_CATEGORIES.name in numbers:
-            numbers[metrics.MUTATION_CATEGORIES.name] = Reading(float(len(covered)))
-        return numbers
+        return {metric.name: Reading(metric.rounded(value)) for metric, value in known if value is not None}
 
     def _of_all(self, metric: Metric) -> float | None:
         if any(each.ci_run.value(metric) is None for each in self.recordings):
@@ -179,6 +175,8 @@ class Scenario:
         values = [value for each in self.recordings if (value := each.ci_run.value(metric)) is not None]
         if not values:
             return None
+        if metric is metrics.MUTATION_CATEGORIES:  # recordings may cover different ones
+            values.append(len(covered_by(each.ci_run for each in self.recordings) or ()))
         return metric.together(values)
 
     @property

@@ -10,6 +10,7 @@ from sepurux_action.evaluation.ci_run import MAX_CATEGORIES, CIRun, FailingTool,
 from sepurux_action.evaluation.decision import Decision, decide
 from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures, parse_failures
 from sepurux_action.evaluation.metrics import FAILURES, MUTATION_CATEGORIES, RELIABILITY_SCORE
+from sepurux_action.evaluation.runs import RunResult, Scenario
 from tests.builders import a_ci_run
 
 RESPONSE = {
@@ -52,6 +53,7 @@ def test_a_response_without_anything_is_a_run_without_anything(payload: object) 
 def test_only_some_names_of_a_huge_list_of_mutation_categories_are_kept_but_all_are_counted() -> None:
     run = parse_ci_run({"mutation_categories": [f"mutation {number}" for number in range(5_000)]})
     assert len(run.mutation_categories or ()) == MAX_CATEGORIES
+    assert Scenario("", (RunResult(ci_run=run),)).numbers["mutation_categories"].value == 5_000
     assert run.value(MUTATION_CATEGORIES) == 5_000
 
 
