@@ -42,11 +42,10 @@ def pool(gate: Gate, runs: Runs, scenarios: Sequence[Scenario]) -> CIRun:
     """
     numbers, covered = dict(runs[0].ci_run.numbers), runs[0].ci_run.mutation_categories
     if gate.has_several_traces:
-        numbers = {metric.name: _of_traces(metric, scenarios) for metric in metrics.METRICS}
+        together = [Scenario("", runs)]  # a count is that of all recordings, whichever scenario they are of
+        for metric in metrics.METRICS:
+            numbers[metric.name] = _of_traces(metric, together if metric.format.whole else scenarios)
         covered = covered_by(run.ci_run for run in runs)
-        counted = numbers[metrics.MUTATION_CATEGORIES.name]
-        if covered is not None and counted.value is not None:
-            numbers[metrics.MUTATION_CATEGORIES.name] = replace(counted, value=max(counted.value, len(covered)))
     total = runs[0].ci_run.value(metrics.SCENARIOS)
     if gate.names_traces:
         total = len(scenarios)
