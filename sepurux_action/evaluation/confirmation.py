@@ -14,7 +14,7 @@ from sepurux_action.evaluation.gate_decision import GateDecision, checks_of, dec
 from sepurux_action.evaluation.metrics import Metric
 from sepurux_action.evaluation.pooled_numbers import lowest_of, mean_of, rates_of
 from sepurux_action.evaluation.result import Evaluated
-from sepurux_action.evaluation.runs import Runs
+from sepurux_action.evaluation.runs import Runs, Scenario
 
 # What noise alone can make a gate miss. Counts are never averaged.
 CONFIRMABLE = {option: metric for option, metric in metrics.BY_OPTION.items() if not metric.format.whole}
@@ -79,16 +79,10 @@ def _means(gate: Gate, first: GateDecision, second: GateDecision) -> tuple[CIRun
     """
     rates, lowest = rates_of(second.scenarios), second.numbers.reading(metrics.LOWEST_SCENARIO)
     if gate.names_traces:
-        of_first = (rate for _, rate in rates_of(first.scenarios))
-        rates = [(name, _mean_rate(one, two)) for one, (name, two) in zip(of_first, rates, strict=True)]
+        pairs = zip(first.scenarios, second.scenarios, strict=True)
+        rates = rates_of([Scenario(two.name, (*one.recordings, *two.recordings)) for one, two in pairs])
         lowest = lowest_of(rates, len(rates))
     return mean_of(first.numbers, second.numbers, lowest), rates
-
-
-def _mean_rate(first: float | None, second: float | None) -> float | None:
-    if first is None or second is None:
-        return None
-    return metrics.LOWEST_SCENARIO.of_evaluations([first, second])
 
 
 def _reported_once(gate: Gate, first: GateDecision, second: GateDecision) -> Iterator[str]:
