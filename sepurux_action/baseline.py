@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 from operator import attrgetter
-from statistics import fmean
 
 from sepurux_action.common import codec, json_reader
 from sepurux_action.common.codec import sign
@@ -233,20 +232,19 @@ def result_to_keep(result: GateResult, *, branch: str, commit: str, at: float) -
         time=at,
         decision=result.decision,
         numbers=published_numbers(result.numbers, gate),
-        scenarios=tuple(_to_keep(each, first.get(each.key), gate) for each in named),
+        scenarios=tuple(_to_keep(each, first.get(each.key, Scenario("", ())), gate) for each in named),
     )
 
 
-def _to_keep(scenario: Scenario, first: Scenario | None, gate: Gate) -> BaseScenario:
-    both = [*filter(None, (first, scenario))]
-    rates = [each.rate for each in both if each.rate is not None]
-    unsafe = (value for each in both if (value := each.value(UNSAFE_ATTEMPTS)) is not None)
-    keys = tuple(sorted({failure.key for each in both for failure in each.failures}))
+def _to_keep(scenario: Scenario, first: Scenario, gate: Gate) -> BaseScenario:
+    both = Scenario(scenario.name, (*first.recordings, *scenario.recordings))
+    unsafe = (value for each in (first, scenario) if (value := each.value(UNSAFE_ATTEMPTS)) is not None)
+    keys = tuple(sorted({failure.key for failure in both.failures}))
     return BaseScenario(
         name=scenario.key,
         recordings=len(scenario.recordings),
-        pass_rate=fmean(rates) if len(rates) == len(both) else None,
+        pass_rate=both.rate,
         unsafe_attempts=max(unsafe, default=None),
-        failures=keys if all(each.complete for each in both) else None,
+        failures=keys if both.complete else None,
         steps=steps_of(_events_of(max(scenario.recordings, key=_worst_first), gate)),
     )
