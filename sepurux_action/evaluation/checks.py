@@ -9,7 +9,8 @@ from sepurux_action.common.json_reader import Reading
 from sepurux_action.config import options
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, METRICS, MUTATION_CATEGORIES, PASS_RATE, Metric
+from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, METRICS, MUTATION_CATEGORIES, Metric
+from sepurux_action.evaluation.runs import Scenario
 
 REQUIRED_CATEGORIES = options.REQUIRED_MUTATION_CATEGORIES.name
 
@@ -49,20 +50,17 @@ class Check:
         return self.state is CheckState.MISSED
 
 
-Rates = Sequence[tuple[str, float | None]]  # of scenarios: the name, and the pass rate of all recordings if it is known
-
-
-def check_thresholds(run: CIRun, gate: Gate, rates: Rates) -> Iterator[Check]:
-    """Yield a check for each threshold. `rates` are those of the scenarios, which a sentence names."""
+def check_thresholds(run: CIRun, gate: Gate, scenarios: Sequence[Scenario]) -> Iterator[Check]:
+    """Yield a check for each threshold; a sentence names the lowest of the scenarios."""
     for metric in METRICS:
         limit = gate.limits.get(metric.threshold)
         if limit is not None:
-            yield _check(metric, run.reading(metric), limit, rates, needed=metric.needed or gate.has_several_traces)
+            yield _check(metric, run.reading(metric), limit, scenarios, needed=metric.needed or gate.has_several_traces)
     if gate.required_mutation_categories:
         yield _check_categories(run, gate.required_mutation_categories, needed=gate.has_several_traces)
 
 
-def _check(metric: Metric, reading: Reading, limit: float, rates: Rates, *, needed: bool) -> Check:
+def _check(metric: Metric, reading: Reading, limit: float, scenarios: Sequence[Scenario], *, needed: bool) -> Check:
     value, write, met, actual = reading.value, metric.format.write, False, reading.broken or "not reported"
     if value is not None:
         met, actual = metric.meets(value, limit), write(value, limit)
@@ -71,7 +69,7 @@ def _check(metric: Metric, reading: Reading, limit: float, rates: Rates, *, need
     if state is CheckState.MISSED or not sentence:
         sentence = metric.sentence(value or 0, limit)
     if state is CheckState.MISSED and metric is LOWEST_SCENARIO:
-        sentence = _below(rates, limit, actual, write(limit, value))
+        sentence = _below(scenarios, actual, write(limit, value))
     required = write(limit, value)
     if not metric.less_is_better:
         required = f"≥ {required}"
@@ -92,11 +90,10 @@ def _check(metric: Metric, reading: Reading, limit: float, rates: Rates, *, need
     )
 
 
-def _below(rates: Rates, limit: float, actual: str, required: str) -> str:
+def _below(scenarios: Sequence[Scenario], actual: str, required: str) -> str:
     """Return the sentence on a lowest scenario below the limit, with its name and the number of others below it."""
-    below = sorted(rate for _, rate in rates if rate is not None and PASS_RATE.rounded(rate) < limit)
-    worst = next(name for name, rate in rates if rate == below[0])
-    told = f"scenario {json_reader.preview(worst)} passed {actual}, less than the required {required}"
+    below = sorted((each for each in scenarios if each.low), key=lambda each: each.rate or 0)
+    told = f"scenario {json_reader.preview(below[0].name)} passed {actual}, less than the required {required}"
     if below[1:]:
         told += f", and so did {number_format.pluralize(len(below) - 1, 'other')}"
     return told

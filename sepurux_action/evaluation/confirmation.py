@@ -6,13 +6,13 @@ from sepurux_action.common import number_format
 from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.checks import Check, Rates
+from sepurux_action.evaluation.checks import Check
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.gate_decision import GateDecision, checks_of, decide_gate
 from sepurux_action.evaluation.metrics import Metric
-from sepurux_action.evaluation.pooled_numbers import lowest_of, mean_of, rates_of
+from sepurux_action.evaluation.pooled_numbers import lowest_of, mean_of
 from sepurux_action.evaluation.result import Evaluated
 from sepurux_action.evaluation.runs import Runs, Scenario
 
@@ -53,8 +53,8 @@ def confirm(gate: Gate, first: GateDecision, runs: Runs, base: Base) -> Evaluate
     if not (second.decision.is_decided and all(run.decision.is_decided for run in runs)):
         told = f"A second evaluation, {why}, has no result, so the first one counts: {second.reason}"
         return Evaluated.of(first, evaluations=(first, second), confirmation=told)
-    numbers, rates = _means(gate, first, second)
-    checks = checks_of(gate, numbers, rates, base)
+    numbers, scenarios = _means(gate, first, second)
+    checks = checks_of(gate, numbers, scenarios, base)
     not_met = (each for each in checks if each.is_missed or each.is_unknown)
     unmet = {each.threshold: each for each in not_met if each.threshold in CONFIRMABLE}
     three = (first.numbers, second.numbers, numbers)
@@ -72,17 +72,17 @@ def confirm(gate: Gate, first: GateDecision, runs: Runs, base: Base) -> Evaluate
     return Evaluated.of(second, **both, evaluations=(first, second), confirmation=told)
 
 
-def _means(gate: Gate, first: GateDecision, second: GateDecision) -> tuple[CIRun, Rates]:
-    """Return the numbers of two evaluations together, and the pass rates of their scenarios.
+def _means(gate: Gate, first: GateDecision, second: GateDecision) -> tuple[CIRun, tuple[Scenario, ...]]:
+    """Return the numbers of two evaluations together, and their scenarios with the recordings of both.
 
     With traces, both evaluations have the same scenarios. The runs of two batches cannot be paired: the second counts.
     """
-    rates, lowest = rates_of(second.scenarios), second.numbers.reading(metrics.LOWEST_SCENARIO)
+    scenarios, lowest = second.scenarios, second.numbers.reading(metrics.LOWEST_SCENARIO)
     if gate.names_traces:
         pairs = zip(first.scenarios, second.scenarios, strict=True)
-        rates = rates_of([Scenario(two.name, (*one.recordings, *two.recordings)) for one, two in pairs])
-        lowest = lowest_of(rates, len(rates))
-    return mean_of(first.numbers, second.numbers, lowest), rates
+        scenarios = tuple(Scenario(two.name, (*one.recordings, *two.recordings), two.needed) for one, two in pairs)
+        lowest = lowest_of(scenarios, len(scenarios))
+    return mean_of(first.numbers, second.numbers, lowest), scenarios
 
 
 def _reported_once(gate: Gate, first: GateDecision, second: GateDecision) -> Iterator[str]:

@@ -3,7 +3,7 @@
 Nothing else decides a gate. Source: docs/reference.md#decisions.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
@@ -12,12 +12,12 @@ from sepurux_action.common.wording import capitalized, joined
 from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.checks import Check, CheckState, Rates, check_thresholds
+from sepurux_action.evaluation.checks import Check, CheckState, check_thresholds
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import NEXT_STEPS, SEE_THE_RUN, UNEXPLAINED_FAIL, Decision, Rule, RunDecision
 from sepurux_action.evaluation.drops import DROPS, Base, check_drops
 from sepurux_action.evaluation.metrics import Metric
-from sepurux_action.evaluation.pooled_numbers import pool, rates_of, scenarios_of
+from sepurux_action.evaluation.pooled_numbers import pool, scenarios_of
 from sepurux_action.evaluation.runs import RunResult, Runs, Scenario, worst_of
 
 MAX_NAMED = 3  # scenarios that a reason names
@@ -98,15 +98,15 @@ def decide_gate(gate: Gate, runs: Runs, base: Base) -> GateDecision:
     """Return the decision on a gate. If it is a `fail`, it stays one whatever its undecided runs will be."""
     scenarios = scenarios_of(gate, runs)
     numbers = pool(gate, runs, scenarios)
-    checks = checks_of(gate, numbers, rates_of(scenarios), base)
+    checks = checks_of(gate, numbers, scenarios, base)
     missed = tuple(check for check in checks if check.is_missed)
     facts = _Facts(gate, runs, scenarios, numbers, checks, missed, base)
     return next(found for row in ROWS if (found := row(facts)))
 
 
-def checks_of(gate: Gate, numbers: CIRun, rates: Rates, base: Base) -> tuple[Check, ...]:
-    """Return the checks of the thresholds, then those of the drops. `rates` are those of the scenarios."""
-    return (*check_thresholds(numbers, gate, rates), *check_drops(numbers, gate, base))
+def checks_of(gate: Gate, numbers: CIRun, scenarios: Sequence[Scenario], base: Base) -> tuple[Check, ...]:
+    """Return the checks of the thresholds, then those of the drops."""
+    return (*check_thresholds(numbers, gate, scenarios), *check_drops(numbers, gate, base))
 
 
 # -- the rows ---------------------------------------------------------------------------------------------------------
@@ -230,7 +230,7 @@ def _same_task(facts: _Facts) -> str:
 
 def _lowest(facts: _Facts) -> str:
     """Return the scenarios with the lowest pass rates, '' if there are not several traces."""
-    below = sorted((rate, name) for name, rate in rates_of(facts.scenarios) if rate is not None and rate < 1)
+    below = sorted((each.rate, each.name) for each in facts.scenarios if each.rate is not None and each.rate < 1)
     if not facts.gate.has_several_traces or not below:
         return ""
     write, limit = metrics.PASS_RATE.format.write, facts.gate.limits.get(metrics.PASS_RATE.threshold)

@@ -7,7 +7,6 @@ from sepurux_action.common import grouped, json_reader, number_format
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.checks import Rates
 from sepurux_action.evaluation.ci_run import CIRun, add_up
 from sepurux_action.evaluation.metrics import Metric
 from sepurux_action.evaluation.runs import Runs, Scenario, covered_by, worst_of
@@ -30,10 +29,6 @@ def scenarios_of(gate: Gate, runs: Runs) -> tuple[Scenario, ...]:
     )
 
 
-def rates_of(scenarios: Sequence[Scenario]) -> Rates:
-    return [(each.name, each.rate) for each in scenarios]
-
-
 def pool(gate: Gate, runs: Runs, scenarios: Sequence[Scenario]) -> CIRun:
     """Return the numbers of all runs of a gate, which mean what those of a batch mean.
 
@@ -51,7 +46,7 @@ def pool(gate: Gate, runs: Runs, scenarios: Sequence[Scenario]) -> CIRun:
         total = len(scenarios)
         is_known = any(run.decision.is_decided for run in runs)
         numbers[metrics.SCENARIOS.name] = Reading(total) if is_known else Reading()
-    lowest = lowest_of(rates_of(scenarios), total)
+    lowest = lowest_of(scenarios, total)
     if lowest.missing:
         whys = list[str]()
         for run in runs:
@@ -80,16 +75,16 @@ def _of_traces(metric: Metric, scenarios: Sequence[Scenario]) -> Reading:
     return Reading(value, reported_by=f"{known} of {len(every)} traces", partial=True)
 
 
-def lowest_of(rates: Rates, total: float | None) -> Reading:
+def lowest_of(scenarios: Sequence[Scenario], total: float | None) -> Reading:
     """Return the lowest pass rate of so many scenarios; a partial one if not all are known."""
-    known = [rate for _, rate in rates if rate is not None]
+    known = [each.rate for each in scenarios if each.rate is not None]
     if not known:
         return Reading()
-    lowest, every = metrics.PASS_RATE.rounded(min(known)), max(len(rates), total or 0)
+    lowest, every = metrics.PASS_RATE.rounded(min(known)), max(len(scenarios), total or 0)
     if total is not None and len(known) >= every:
         return Reading(lowest)
-    scenarios = "an unknown number of" if total is None else number_format.count(every)
-    return Reading(lowest, reported_by=f"{len(known)} of {scenarios} scenarios", partial=True)
+    of_all = "an unknown number of" if total is None else number_format.count(every)
+    return Reading(lowest, reported_by=f"{len(known)} of {of_all} scenarios", partial=True)
 
 
 def mean_of(first: CIRun, second: CIRun, lowest: Reading) -> CIRun:
