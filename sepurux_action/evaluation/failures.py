@@ -65,18 +65,6 @@ class ClassifiedFailure:
     def is_new(self) -> bool:
         return self.on_base is not None and not self.on_base.having
 
-    def sentence(self, base_ref: str) -> str:
-        """Return all but the severity for a plain text; `base_ref` is the base branch, '' for an earlier commit."""
-        text = self.type or "no type"
-        if self.count > 1:
-            text += f" ×{self.count}"
-        if self.mutation:
-            text += f", under {self.mutation}"
-        text += f": {self.description or 'no description'}"
-        if self.on_base:
-            text += f" ({self.on_base.sentence(base_ref and f'on {base_ref}')})"
-        return text
-
 
 Failures = tuple[ClassifiedFailure, ...]
 

@@ -11,14 +11,17 @@ from itertools import accumulate
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.wording import capitalized, joined, optional
-from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.drops import base_heading
 from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.metrics import summary
+from sepurux_action.report import remarks
 from sepurux_action.report.report import GateFacts, Report
 from sepurux_action.report.state import State
 from sepurux_action.report.thresholds import ThresholdFacts
+from sepurux_action.report.view import COMMENT_LIMITS, View
+from sepurux_action.report.what_failed import groups
+from sepurux_action.report.words import Words
 
 # With these limits, a file stays far below the 30 MB that GitLab reads.
 MAX_CASE_NAME_LENGTH = 500  # characters
@@ -95,8 +98,9 @@ def _given(**attributes: object) -> dict[str, str]:
 
 def _suites(report: Report) -> Iterator[tuple[str, str, tuple[_Case, ...], Mapping[str, str]]]:
     """Yield name, seconds, cases, and properties of each suite. The properties are thresholds that have no case."""
+    say = Words(View(report=report, place="junit", limits=COMMENT_LIMITS))
     for gate in report.gates:
-        cases, seconds = tuple(_cases(gate)), max(run.elapsed_s for run in gate.runs)
+        cases, seconds = tuple(_cases(say, gate)), max(run.elapsed_s for run in gate.runs)
         rows = {row.check.threshold: _sentence(row) for row in gate.thresholds.requested}
         without_case = {name: rows[name] for name in rows if name not in {case.name for case in cases}}
         yield gate.name, optional("{:.3f}", seconds), cases, without_case
@@ -108,7 +112,7 @@ def _suites(report: Report) -> Iterator[tuple[str, str, tuple[_Case, ...], Mappi
         yield "settings", "", cases, {}
 
 
-def _cases(gate: GateFacts) -> Iterator[_Case]:
+def _cases(say: Words, gate: GateFacts) -> Iterator[_Case]:
     """Yield a case for each scenario with numbers, then for each missed threshold if no scenario failed.
 
     Without such scenarios, or if none of these cases says why the gate has its result, the gate itself is a case.
@@ -116,10 +120,9 @@ def _cases(gate: GateFacts) -> Iterator[_Case]:
     read = [each for each in gate.found.read.scenarios if each.read or each.failed]
     missed = gate.thresholds.missed if read and not gate.found.failed_scenarios else ()
     if not read or gate.decision.is_undecided or (gate.failed and not (missed or gate.found.failed_scenarios)):
-        words = on_command_line if gate.context.on_command_line else in_workflow
         approval = optional(NEEDS_APPROVAL, gate.state is State.NEEDS_APPROVAL)
-        failures = "" if read else _listed(gate, gate.found.failures)
-        text = joined(" ", gate.reason, words(gate.hint), approval, failures)
+        failures = "" if read else _listed(say, gate, gate.found.failures)
+        text = joined(" ", gate.reason, say.worded(gate.hint), approval, failures)
         yield _case(gate, "result", _OF_GATE[gate.state], text)
     for row in missed:
         yield _case(gate, row.check.threshold, CaseState.FAILURE, _sentence(row))
@@ -131,7 +134,7 @@ def _cases(gate: GateFacts) -> Iterator[_Case]:
             state = CaseState.PASSED
         rate = gate.found.rate_on_base(scenario)
         on_base = rate and f"{base_heading(gate.context.base_ref)}: {rate}"
-        text = joined(". ", summary(scenario.numbers), on_base, _listed(gate, scenario.failures))
+        text = joined(". ", summary(scenario.numbers), on_base, _listed(say, gate, groups(scenario.failures)))
         if gate.decision.is_undecided:
             state, text = CaseState.SKIPPED, f"{CASE_NOT_COMPARED} {text}"
         yield _case(gate, scenario.name, state, text)
@@ -140,10 +143,12 @@ def _cases(gate: GateFacts) -> Iterator[_Case]:
         yield _Case("more scenarios", CaseState.SKIPPED, text)
 
 
-def _listed(gate: GateFacts, failures: Iterable[ClassifiedFailure]) -> str:
+def _listed(say: Words, gate: GateFacts, failures: Iterable[ClassifiedFailure]) -> str:
     """Return the failures that fit into a case, at least one, and the number of the others."""
-    base_ref = gate.context.base_ref
-    texts = [f"{each.severity or 'no severity'} {each.sentence(base_ref)}" for each in failures]
+    texts = []
+    for each in failures:
+        what, compared = remarks.type_of_failure(say, gate, each, named=False), remarks.compared(say, gate, each)
+        texts.append(f"{each.severity or 'no severity'} {what}: {each.description or 'no description'}{compared}")
     most = max(1, sum(length <= MAX_LISTED_LENGTH for length in accumulate(map(len, texts))))
     if texts[most:]:
         texts[most:] = [number_format.pluralize(len(texts) - most, "more failure")]
