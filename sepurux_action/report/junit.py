@@ -6,8 +6,8 @@ report blocks; what does not block is skipped, with a message.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import accumulate
+from typing import Literal
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.wording import capitalized, joined, optional
@@ -17,7 +17,6 @@ from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.metrics import summary
 from sepurux_action.report import remarks
 from sepurux_action.report.report import GateFacts, Report
-from sepurux_action.report.state import State
 from sepurux_action.report.thresholds import ThresholdFacts
 from sepurux_action.report.view import COMMENT_LIMITS, View
 from sepurux_action.report.what_failed import groups
@@ -27,25 +26,13 @@ from sepurux_action.report.words import Words
 MAX_CASE_NAME_LENGTH = 500  # characters
 MAX_CASE_TEXT_LENGTH = 1_000  # characters
 MAX_LISTED_LENGTH = 800  # characters of the failures in it
-NOT_BLOCKING = "Not blocking."
-NEEDS_APPROVAL = "The gate needs an approval."
-CASE_NOT_COMPARED = "Not compared, because the gate has no result."
-
-
-class CaseState(StrEnum):
-    """The state of a test case. All but `passed` are the name of an element."""
-
-    PASSED = "passed"
-    FAILURE = "failure"
-    ERROR = "error"
-    SKIPPED = "skipped"
-
-
-_OF_GATE = {
-    **dict.fromkeys(State, CaseState.FAILURE),
-    **dict.fromkeys((State.NO_RESULT, State.CANCELED, State.NO_DECISION), CaseState.ERROR),
-    State.PASSED: CaseState.PASSED,
-    State.SKIPPED: CaseState.SKIPPED,
+CaseState = Literal["passed", "failure", "error", "skipped"]  # all but `passed` are the name of an element
+_OF_GATE: Mapping[Decision, CaseState] = {
+    Decision.FAIL: "failure",
+    Decision.ERROR: "error",
+    Decision.PENDING: "error",
+    Decision.PASS: "passed",
+    Decision.SKIPPED: "skipped",
 }
 
 
@@ -69,9 +56,9 @@ def junit_xml(report: Report) -> bytes:
         states = [case.state for case in cases]
         counts = {
             "tests": len(states),
-            "failures": states.count(CaseState.FAILURE),
-            "errors": states.count(CaseState.ERROR),
-            "skipped": states.count(CaseState.SKIPPED),
+            "failures": states.count("failure"),
+            "errors": states.count("error"),
+            "skipped": states.count("skipped"),
         }
         of_suite = ET.SubElement(root, "testsuite", _given(name=suite, **counts, time=time))
         if properties:
@@ -82,7 +69,7 @@ def junit_xml(report: Report) -> bytes:
             of_case = _given(classname=suite, name=name, file=case.file, line=case.line or "")
             element = ET.SubElement(of_suite, "testcase", of_case)
             text = json_reader.shorten(json_reader.printable(case.text), MAX_CASE_TEXT_LENGTH)
-            if case.state is not CaseState.PASSED:
+            if case.state != "passed":
                 ET.SubElement(element, case.state, _given(message=text, type=case.kind)).text = text
             elif text:
                 ET.SubElement(element, "system-out").text = text
@@ -106,9 +93,7 @@ def _suites(report: Report) -> Iterator[tuple[str, str, tuple[_Case, ...], Mappi
         yield gate.name, optional("{:.3f}", seconds), cases, without_case
     if report.problems:
         named = [(each.where.replace("`", "") or "policy file", each) for each in report.problems]
-        cases = tuple(
-            _Case(name, CaseState.ERROR, str(each), "bad_settings", each.file, each.line) for name, each in named
-        )
+        cases = tuple(_Case(name, "error", str(each), "bad_settings", each.file, each.line) for name, each in named)
         yield "settings", "", cases, {}
 
 
@@ -120,27 +105,27 @@ def _cases(say: Words, gate: GateFacts) -> Iterator[_Case]:
     read = [each for each in gate.found.read.scenarios if each.read or each.failed]
     missed = gate.thresholds.missed if read and not gate.found.failed_scenarios else ()
     if not read or gate.decision.is_undecided or (gate.failed and not (missed or gate.found.failed_scenarios)):
-        approval = optional(NEEDS_APPROVAL, gate.state is State.NEEDS_APPROVAL)
+        approval = optional("The gate needs an approval.", gate.needs_approval)
         failures = "" if read else _listed(say, gate, gate.found.failures)
         text = joined(" ", gate.reason, say.worded(gate.hint), approval, failures)
-        yield _case(gate, "result", _OF_GATE[gate.state], text)
+        yield _case(gate, "result", _OF_GATE[gate.decision], text)
     for row in missed:
-        yield _case(gate, row.check.threshold, CaseState.FAILURE, _sentence(row))
+        yield _case(gate, row.check.threshold, "failure", _sentence(row))
     for scenario in read:
-        state = CaseState.SKIPPED
+        state: CaseState = "skipped"
         if scenario.failed:
-            state = CaseState.FAILURE
+            state = "failure"
         elif scenario.passed:
-            state = CaseState.PASSED
+            state = "passed"
         rate = gate.found.rate_on_base(scenario)
         on_base = rate and f"{base_heading(gate.context.base_ref)}: {rate}"
         text = joined(". ", summary(scenario.numbers), on_base, _listed(say, gate, groups(scenario.failures)))
         if gate.decision.is_undecided:
-            state, text = CaseState.SKIPPED, f"{CASE_NOT_COMPARED} {text}"
+            state, text = "skipped", f"Not compared, because the gate has no result. {text}"
         yield _case(gate, scenario.name, state, text)
     if read and (more := max(len(gate.found.read.scenarios), gate.found.count or 0) - len(read)):
         text = f"{number_format.pluralize(more, 'more scenario')} without numbers."
-        yield _Case("more scenarios", CaseState.SKIPPED, text)
+        yield _Case("more scenarios", "skipped", text)
 
 
 def _listed(say: Words, gate: GateFacts, failures: Iterable[ClassifiedFailure]) -> str:
@@ -165,11 +150,11 @@ def _case(gate: GateFacts, name: str, state: CaseState, text: str) -> _Case:
     What failed in a gate that passed is the output of a case that passed.
     """
     kind = gate.state.value
-    if state is CaseState.FAILURE and gate.decision is Decision.PASS:
-        state = CaseState.PASSED
-    elif state in {CaseState.FAILURE, CaseState.ERROR} and not gate.blocks:
-        state, text = CaseState.SKIPPED, f"{NOT_BLOCKING} {text}"
-    if state is CaseState.SKIPPED:
+    if state == "failure" and gate.decision is Decision.PASS:
+        state = "passed"
+    elif state in {"failure", "error"} and not gate.blocks:
+        state, text = "skipped", f"Not blocking. {text}"
+    if state == "skipped":
         kind = ""
     return _Case(name, state, text, kind)
 
