@@ -23,8 +23,9 @@ CHECK_RECORDING = ("Check what your recording contains", "record-traces.md#what-
 
 def of_report(say: Words) -> list[Markdown]:
     """Return which gates evaluate what a push does not change, and which have traces that call no tool."""
-    one, silent, remarks = len(say.report.gates) == 1, say.report.without_calls, []
-    if registered := say.report.registered:
+    one, detailed, remarks = len(say.report.gates) == 1, [gate for gate in say.report.gates if gate.detailed], []
+    decided = [gate for gate in detailed if gate.decision.is_decided and say.context.pull_request is not None]
+    if registered := [gate for gate in decided if not gate.gate.uploads_traces]:
         evaluate = number_format.agree(len(registered), "{these} evaluates", "{these} evaluate")
         these = say(evaluate, these=say("This gate") if one else say.gates(registered))
         results = number_format.agree(len(registered), "this result says", "these results say")
@@ -35,7 +36,7 @@ def of_report(say: Words) -> list[Markdown]:
             results=results,
         )
         remarks.append(say.paragraph(sentence, say.page(*RECORD)))
-    if silent:
+    if silent := [gate for gate in detailed if gate.gate.calls_no_tool]:
         gates = say("this gate") if one else say.gates(silent)
         no_trace = "⚠️ No trace of {gates} calls a tool, so there may be nothing to evaluate."
         remarks.append(say.paragraph(say(no_trace, gates=gates), say.page(*CHECK_RECORDING)))
@@ -44,8 +45,8 @@ def of_report(say: Words) -> list[Markdown]:
 
 def of_numbers(say: Words, gate: GateFacts) -> list[Markdown]:
     remarks = [say.prose(gate.confirmation)]
-    if gate.continued:
-        run = workflow_run(say, gate.continued)
+    if gate.earlier_run and not gate.recorded:
+        run = workflow_run(say, gate.earlier_run)
         remarks.append(say("This run continues the evaluation that {run} started.", run=run))
     if say.as_markdown and gate.found.low_scenario:
         name, rate = gate.found.low_scenario

@@ -217,12 +217,10 @@ class View:
 
     def got_worse(self, gate: GateFacts) -> Part[Scenario]:
         """Return the scenarios that explain a drop: in a comment, the five with the largest loss."""
-        most, every = self.limits["scenarios"], gate.found.got_worse
-        if not (gate.thresholds.dropped and most):
-            return Part((), 0)
+        found = self.first(gate.found.got_worse if gate.thresholds.dropped else (), "scenarios")
         if self.place == "comment":
-            most = MOST_WORSE
-        return Part(every[:most], len(every[most:]))
+            return Part(found.shown[:MOST_WORSE], found.more + len(found.shown[MOST_WORSE:]))
+        return found
 
     @property
     def details(self) -> Part[GateFacts]:
