@@ -149,14 +149,11 @@ def _case(gate: GateFacts, name: str, state: CaseState, text: str) -> _Case:
 
     What failed in a gate that passed is the output of a case that passed.
     """
-    kind = gate.state.value
     if state == "failure" and gate.decision is Decision.PASS:
         state = "passed"
     elif state in {"failure", "error"} and not gate.blocks:
         state, text = "skipped", f"Not blocking. {text}"
-    if state == "skipped":
-        kind = ""
-    return _Case(name, state, text, kind)
+    return _Case(name, state, text, "" if state == "skipped" else gate.state)
 
 
 def _unique(names: Iterable[str]) -> Iterator[str]:

@@ -370,7 +370,7 @@ def approvers(say: Words, gates: Sequence[GateFacts]) -> Markdown:
     if approval is None or approval.unread:
         unread = say("The reviews, or who can approve, could not be read.")
         give = "Give the job `pull-requests: read` under `permissions:` if it lacks it, then {rerun}."
-        return say.paragraph(unread, say.prose(give), *(evidence(say, gate) for gate in gates[:1]))
+        return say.paragraph(unread, say.prose(give), evidence(say, gates[0]))
     looked, who = all(map(explained_by_failures, gates)), say.listed(approval.can_approve, "or")
     if approval.anyone:
         who = say("{any} with write access except the author", any="anyone" if looked else "Anyone")

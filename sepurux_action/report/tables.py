@@ -268,9 +268,10 @@ def chart(gate: GateFacts) -> Markdown:
     points = [(row.commit[:SHORT_SHA], row.rate * 100) for row in rows if row.rate is not None]
     if len(points) < MIN_CHART_POINTS:
         return Markdown("")
-    values = [value for _, value in points]
+    drawn = [[value for _, value in points]]
     if needed is not None:
-        values.append(needed * 100)
+        drawn.append([needed * 100] * len(points))
+    values = [value for line in drawn for value in line]
     low = max(0, math.floor(min(values) / CHART_STEP) * CHART_STEP - CHART_STEP)
     high = min(100, math.ceil(max(values) / CHART_STEP) * CHART_STEP + CHART_STEP)
     labels = ", ".join(f'"{re.sub("[^A-Za-z0-9]", "", label)}"' for label, _ in points)
@@ -280,8 +281,6 @@ def chart(gate: GateFacts) -> Markdown:
         "    accTitle: Pass rate by commit",
         f"    x-axis [{labels}]",
         f'    y-axis "passed, %" {low} --> {high}',
-        f"    line [{', '.join(f'{value:.2f}' for _, value in points)}]",
+        *(f"    line [{', '.join(f'{value:.2f}' for value in line)}]" for line in drawn),
     ]
-    if needed is not None:
-        lines.append(f"    line [{', '.join([f'{needed * 100:.2f}'] * len(points))}]")
     return markdown.fence("\n".join(lines), "mermaid")

@@ -149,7 +149,7 @@ class Thresholds:
     @property
     def shown(self) -> tuple[ThresholdFacts, ...]:
         """Return the rows if there is a number to show with the thresholds, or its lack is the result."""
-        there = any(self.final or row.check.value is not None for row in self.rows)
+        there = self.final or any(row.check.value is not None for row in self.rows)
         return self.rows if there else ()
 
     @property
