@@ -102,11 +102,10 @@ def _of_several(say: Words) -> Iterator[Markdown]:
 def _alike(say: Words) -> Sequence[Sequence[GateFacts]]:
     """Return the failed gates that block in groups: those with failures to fix together if many, each other one."""
     failed = [gate for gate in say.report.blocking if gate.failed]
-    if len(failed) <= MOST_NAMED and say.view.linked:
-        return [[gate] for gate in failed]
+    few = len(failed) <= MOST_NAMED and say.view.linked
 
     def together(gate: GateFacts) -> bool | str:
-        alone = unexplained(gate) or gate.thresholds.dropped or gate.recorded or gate.old_traces
+        alone = few or unexplained(gate) or gate.thresholds.dropped or gate.recorded or gate.old_traces
         if alone or not explained_by_failures(gate):
             return gate.name
         return gate.gate.uploads_traces
@@ -355,9 +354,7 @@ def allowed_drops(say: Words, gate: GateFacts) -> Markdown:
 
 
 def _look(say: Words, gates: Sequence[GateFacts]) -> Markdown:
-    counted, what = _counted(gates), "what failed"
-    if counted:
-        what = f"the {counted}"
+    what = optional("the {}", _counted(gates)) or "what failed"
     runs = [tables.link_to_run(say.code(gate.name), gate.dashboard) for gate in gates if gate.dashboard]
     run = say.when(say.as_markdown and runs, " ({runs})", runs=Markdown(", ".join(runs[:MOST_NAMED])))
     if len(gates) == 1:
