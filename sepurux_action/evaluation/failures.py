@@ -21,13 +21,6 @@ class OnBase:
     def __str__(self) -> str:
         return f"{self.having} of {self.results}"
 
-    def sentence(self, where: str) -> str:
-        """Return `in 4 of the last 5 results on main` as a clause; `where` is its end."""
-        found = f"in {self.having or 'none'} of the last {self.results} results"
-        if self.results == 1:
-            found = "in the last result" if self.having else "not in the last result"
-        return f"{found} {where}".rstrip()
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class ClassifiedFailure:

@@ -161,9 +161,12 @@ def compared(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdow
         failed = sum(failure.kind in {each.kind for each in failures} for failures in runs)
         clauses.append(f"in {failed} of {len(runs)} recordings")
     if failure.on_base:
-        clauses.append(failure.on_base.sentence(say.when(say.context.base_ref, "on {base}")))
+        having, results = failure.on_base.having, failure.on_base.results
+        found = f"in {having or 'none'} of the last {results} results"
+        if results == 1:
+            found = "in the last result" if having else "not in the last result"
+        clauses.append(joined(" ", found, say.when(say.context.base_ref, "on {base}")))
     if not clauses:
         return Markdown("")
     ended = not failure.description or failure.description.endswith((".", "!", "?", "…"))
-    having = "; ".join(clauses)
-    return Markdown(f"{'' if ended else '.'} {capitalized(having)}.")
+    return Markdown(f"{'' if ended else '.'} {capitalized('; '.join(clauses))}.")
