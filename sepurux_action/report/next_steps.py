@@ -148,7 +148,7 @@ def _not_blocking(say: Words, gate: GateFacts) -> Markdown:
         attempts = evidence(say, gate) if explained_by_failures(gate) else NOTHING
         return say.paragraph(approved, say("The failure does not block."), because, attempts)
     not_blocking, setting = say.bold("Not blocking"), say("({setting}).", setting=say.code(gate.effect))
-    would = say.when(gate.would_block and gate.failed, "With {stage} this would block.", stage=say.code("hard"))
+    would = say.when(gate.failed, "With {stage} this would block.", stage=say.code("hard"))
     to_do = fix(say, gate, "the") if gate.failed else NOTHING
     return say.paragraph(not_blocking, setting, would, because, to_do)
 

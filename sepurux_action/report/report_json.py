@@ -315,5 +315,4 @@ def _clean(value: Any) -> Any:  # noqa: ANN401 - any JSON value
             return list(map(_clean, value))
         case str():
             return "\n".join(map(json_reader.printable, value.split("\n"))) or None
-        case _:
-            return value
+    return value
