@@ -157,9 +157,9 @@ def _explanation(say: Words, gate: GateFacts) -> Markdown:
     """Return why a gate failed, if its thresholds do not explain it, and what to do if it misses only one of two."""
     earlier, more, where = NOTHING, NOTHING, NOTHING
     if gate.recorded:
-        if gate.recorded.run:
-            run = remarks.workflow_run(say, gate.recorded.run)
-            where = say(" ({run}, at {at})", run=run, at=Markdown(gate.recorded.at))
+        if run := gate.recorded.run:
+            linked = say.link(f"run {run.number}", run.url)
+            where = say(" ({run}, at {at})", run=linked, at=Markdown(gate.recorded.at))
         earlier = say("An earlier run{where} evaluated this commit, and it failed.", where=where)
     if gate.thresholds.only_missed == SCENARIOS.threshold:
         more = evidence(say, gate)

@@ -7,7 +7,7 @@ from sepurux_action.common.wording import capitalized, joined, optional
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.drops import DROPS, MIN_RESULTS
 from sepurux_action.evaluation.failures import ClassifiedFailure
-from sepurux_action.evaluation.runs import Scenario, WorkflowRun
+from sepurux_action.evaluation.runs import Scenario
 from sepurux_action.report import tables
 from sepurux_action.report.markdown import Markdown
 from sepurux_action.report.report import GateFacts
@@ -45,17 +45,12 @@ def of_report(say: Words) -> Iterator[Markdown]:
 def of_numbers(say: Words, gate: GateFacts) -> Iterator[Markdown]:
     if gate.confirmation:
         yield say.prose(gate.confirmation)
-    if gate.earlier_run and not gate.recorded:
-        run = workflow_run(say, gate.earlier_run)
-        yield say("This run continues the evaluation that {run} started.", run=run)
+    if (run := gate.earlier_run) and not gate.recorded:
+        yield say("This run continues the evaluation that {run} started.", run=say.link(f"run {run.number}", run.url))
     if say.as_markdown and gate.found.low_scenario:
         name, rate = gate.found.low_scenario
         yield say("Lowest scenario: {name}, {rate} passed.", name=say.code(name) or "no name", rate=rate)
     yield from _drops(say, gate)
-
-
-def workflow_run(say: Words, run: WorkflowRun) -> Markdown:
-    return say.link(f"run {run.number}", run.url)
 
 
 def _drops(say: Words, gate: GateFacts) -> Iterator[Markdown]:

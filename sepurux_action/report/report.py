@@ -68,9 +68,11 @@ class GateFacts(GateResult):
 
     @property
     def effect(self) -> str:
-        """Return why a gate that did not pass does not block: `approved`, or a setting; '' if it blocks."""
-        if self.blocks or self.passed:
+        """Return what follows if it did not pass: `blocks`, or if it does not block, `approved` or a setting."""
+        if self.passed:
             return ""
+        if self.blocks:
+            return "blocks"
         if self.approval:
             return "approved"
         if self.gate.stage is Stage.OBSERVE:

@@ -134,9 +134,9 @@ def _result(gate: GateFacts) -> Markdown:
     symbol, word = gate.state.symbol, gate.state.word
     if gate.needs_approval:
         word = strong(word)
-    elif gate.blocks and not gate.passed:
+    elif gate.effect == "blocks":
         word = f"{strong(word)}, blocks"
-    elif gate.approval:
+    elif gate.effect == "approved":
         word = gate.effect
     elif gate.effect:
         word = f"{word} ({gate.effect.partition(': ')[2]})"
@@ -146,13 +146,11 @@ def _result(gate: GateFacts) -> Markdown:
 def gate_columns(every: Iterable[GateFacts]) -> list[Markdown]:
     rows = []
     for gate in every:
-        word, follows = gate.state.word, gate.effect and "does not block"
+        word, follows = gate.state.word, gate.effect
         if gate.needs_approval:
             word, follows = State.FAILED.word, word
-        elif gate.blocks and not gate.passed:
-            follows = "blocks"
-        elif gate.approval:
-            follows = gate.effect  # approved
+        elif ": " in follows:  # a setting
+            follows = "does not block"
         rows.append((f"{gate.state.mark} {gate.name}", word, follows, _numbers(gate)))
     return _columns("<<<>", rows)
 
