@@ -179,16 +179,16 @@ def _why_failed(gate: GateFacts) -> str:
         if gate.worst.run_id and not gate.dashboard:
             return f"{why} Ask Sepurux about run `{gate.worst.run_id}`."
         return why
-    if gate.rule is Rule.THRESHOLD_MISSED and gate.thresholds.missed:
+    if gate.rule is Rule.THRESHOLD_MISSED:
         return gate.hint
-    if gate.rule is Rule.THRESHOLD_MISSED or (gate.rule is Rule.FAILED_TWICE and gate.recorded):
+    if gate.rule is Rule.FAILED_TWICE and gate.recorded:
         return gate.reason
     return ""
 
 
 def reported_pass(gate: GateFacts) -> str:
     """Return that Sepurux itself reported a pass, of a gate that failed; '' if it did not."""
-    if gate.rule is not Rule.THRESHOLD_MISSED or not gate.thresholds.missed or gate.by_earlier_drop:
+    if gate.rule is not Rule.THRESHOLD_MISSED or gate.by_earlier_drop:
         return ""
     if gate.gate.has_several_traces:
         if any(run.decision is not Decision.PASS for run in gate.runs):
@@ -281,7 +281,7 @@ def fix(say: Words, gate: GateFacts, whose: str) -> Markdown:
     if gate.old_traces:
         record = say("Record the traces of this commit, fix what still fails, and push.")
         return say.paragraph(record, lacking, evidence(say, gate))
-    if gate.recorded and not gate.recorded.run and gate.dashboard and not gate.thresholds.dropped:
+    if gate.recorded and not gate.recorded.run and gate.dashboard:
         return say("What failed is in the {run}: fix it{push}.", run=say.run(gate))
     if unnamed := without_failures(say, gate):
         return unnamed

@@ -168,9 +168,8 @@ class Thresholds:
 
     @property
     def dropped(self) -> bool:
-        """Return whether a number lies too far below the baseline, or what an earlier run compared did."""
-        by_earlier_run = self.result.rule is Rule.THRESHOLD_MISSED and not self.missed
-        return by_earlier_run or any(row.drop for row in self.rows)
+        """Return whether a number lies too far below the baseline."""
+        return any(row.drop for row in self.rows)
 
 
 def _missed_first(rows: Iterable[ThresholdFacts]) -> tuple[ThresholdFacts, ...]:
