@@ -65,7 +65,7 @@ def _plain(report: Report) -> str:
 def _without_github(report: Report) -> bool:
     """Return whether a command line can have such a report: no review, no status, and no remedy on GitHub."""
     gates = report.gates
-    if any(gate.approval or gate.recorded or gate.continued or "Settings >" in gate.hint for gate in gates):
+    if any(gate.approval or gate.recorded or gate.earlier_run or "Settings >" in gate.hint for gate in gates):
         return False
     return not (gates and (report.problems or any(gate.skipped and len(gates) == 1 for gate in gates)))
 

@@ -21,13 +21,6 @@ class OnBase:
     def __str__(self) -> str:
         return f"{self.having} of {self.results}"
 
-    def sentence(self, where: str) -> str:
-        """Return `in 4 of the last 5 results on main` as a clause; `where` is its end."""
-        found = f"in {self.having or 'none'} of the last {self.results} results"
-        if self.results == 1:
-            found = "in the last result" if self.having else "not in the last result"
-        return f"{found} {where}".rstrip()
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class ClassifiedFailure:
@@ -64,18 +57,6 @@ class ClassifiedFailure:
     @property
     def is_new(self) -> bool:
         return self.on_base is not None and not self.on_base.having
-
-    def sentence(self, base_ref: str) -> str:
-        """Return all but the severity for a plain text; `base_ref` is the base branch, '' for an earlier commit."""
-        text = self.type or "no type"
-        if self.count > 1:
-            text += f" ×{self.count}"
-        if self.mutation:
-            text += f", under {self.mutation}"
-        text += f": {self.description or 'no description'}"
-        if self.on_base:
-            text += f" ({self.on_base.sentence(base_ref and f'on {base_ref}')})"
-        return text
 
 
 Failures = tuple[ClassifiedFailure, ...]

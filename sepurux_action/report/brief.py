@@ -5,6 +5,7 @@ Every text in it is data from an evaluation. `make generate` writes its schema, 
 """
 
 import json
+import posixpath
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
@@ -62,9 +63,7 @@ def _do_not_edit(report: Report) -> list[str]:
 
 def _pattern(path: str) -> str:
     """Return the glob of the files in the same folder with the same ending."""
-    folder, slash, name = path.rpartition("/")
-    _, dot, ending = name.rpartition(".")
-    return f"{folder}{slash}*{dot}{ending if dot else ''}"
+    return posixpath.join(posixpath.dirname(path), f"*{posixpath.splitext(path)[1]}")
 
 
 class _Missed(Shape):

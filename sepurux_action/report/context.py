@@ -45,10 +45,8 @@ class Context:
 
     def page(self, path: str) -> str:
         """Return the address of a page of the repository, '' if it is not known."""
-        repository, of_commit, rest = self.commit_url.rpartition(f"/commit/{self.commit}")
-        if not of_commit or rest:
-            return ""
-        return repository + path
+        repository = self.commit_url.removesuffix(f"/commit/{self.commit}")
+        return "" if repository == self.commit_url else repository + path
 
     def dashboard(self, url: str) -> Dashboard | None:
         if not url:

@@ -6,43 +6,33 @@ report blocks; what does not block is skipped, with a message.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import accumulate
+from typing import Literal
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.wording import capitalized, joined, optional
-from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.drops import base_heading
 from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.metrics import summary
+from sepurux_action.report import remarks
 from sepurux_action.report.report import GateFacts, Report
-from sepurux_action.report.state import State
 from sepurux_action.report.thresholds import ThresholdFacts
+from sepurux_action.report.view import COMMENT_LIMITS, View
+from sepurux_action.report.what_failed import groups
+from sepurux_action.report.words import Words
 
 # With these limits, a file stays far below the 30 MB that GitLab reads.
 MAX_CASE_NAME_LENGTH = 500  # characters
 MAX_CASE_TEXT_LENGTH = 1_000  # characters
 MAX_LISTED_LENGTH = 800  # characters of the failures in it
-NOT_BLOCKING = "Not blocking."
-NEEDS_APPROVAL = "The gate needs an approval."
-CASE_NOT_COMPARED = "Not compared, because the gate has no result."
-
-
-class CaseState(StrEnum):
-    """The state of a test case. All but `passed` are the name of an element."""
-
-    PASSED = "passed"
-    FAILURE = "failure"
-    ERROR = "error"
-    SKIPPED = "skipped"
-
-
-_OF_GATE = {
-    **dict.fromkeys(State, CaseState.FAILURE),
-    **dict.fromkeys((State.NO_RESULT, State.CANCELED, State.NO_DECISION), CaseState.ERROR),
-    State.PASSED: CaseState.PASSED,
-    State.SKIPPED: CaseState.SKIPPED,
+CaseState = Literal["passed", "failure", "error", "skipped"]  # all but `passed` are the name of an element
+_OF_GATE: Mapping[Decision, CaseState] = {
+    Decision.FAIL: "failure",
+    Decision.ERROR: "error",
+    Decision.PENDING: "error",
+    Decision.PASS: "passed",
+    Decision.SKIPPED: "skipped",
 }
 
 
@@ -66,9 +56,9 @@ def junit_xml(report: Report) -> bytes:
         states = [case.state for case in cases]
         counts = {
             "tests": len(states),
-            "failures": states.count(CaseState.FAILURE),
-            "errors": states.count(CaseState.ERROR),
-            "skipped": states.count(CaseState.SKIPPED),
+            "failures": states.count("failure"),
+            "errors": states.count("error"),
+            "skipped": states.count("skipped"),
         }
         of_suite = ET.SubElement(root, "testsuite", _given(name=suite, **counts, time=time))
         if properties:
@@ -79,7 +69,7 @@ def junit_xml(report: Report) -> bytes:
             of_case = _given(classname=suite, name=name, file=case.file, line=case.line or "")
             element = ET.SubElement(of_suite, "testcase", of_case)
             text = json_reader.shorten(json_reader.printable(case.text), MAX_CASE_TEXT_LENGTH)
-            if case.state is not CaseState.PASSED:
+            if case.state != "passed":
                 ET.SubElement(element, case.state, _given(message=text, type=case.kind)).text = text
             elif text:
                 ET.SubElement(element, "system-out").text = text
@@ -95,20 +85,19 @@ def _given(**attributes: object) -> dict[str, str]:
 
 def _suites(report: Report) -> Iterator[tuple[str, str, tuple[_Case, ...], Mapping[str, str]]]:
     """Yield name, seconds, cases, and properties of each suite. The properties are thresholds that have no case."""
+    say = Words(View(report=report, place="junit", limits=COMMENT_LIMITS))
     for gate in report.gates:
-        cases, seconds = tuple(_cases(gate)), max(run.elapsed_s for run in gate.runs)
+        cases, seconds = tuple(_cases(say, gate)), max(run.elapsed_s for run in gate.runs)
         rows = {row.check.threshold: _sentence(row) for row in gate.thresholds.requested}
         without_case = {name: rows[name] for name in rows if name not in {case.name for case in cases}}
         yield gate.name, optional("{:.3f}", seconds), cases, without_case
     if report.problems:
         named = [(each.where.replace("`", "") or "policy file", each) for each in report.problems]
-        cases = tuple(
-            _Case(name, CaseState.ERROR, str(each), "bad_settings", each.file, each.line) for name, each in named
-        )
+        cases = tuple(_Case(name, "error", str(each), "bad_settings", each.file, each.line) for name, each in named)
         yield "settings", "", cases, {}
 
 
-def _cases(gate: GateFacts) -> Iterator[_Case]:
+def _cases(say: Words, gate: GateFacts) -> Iterator[_Case]:
     """Yield a case for each scenario with numbers, then for each missed threshold if no scenario failed.
 
     Without such scenarios, or if none of these cases says why the gate has its result, the gate itself is a case.
@@ -116,34 +105,35 @@ def _cases(gate: GateFacts) -> Iterator[_Case]:
     read = [each for each in gate.found.read.scenarios if each.read or each.failed]
     missed = gate.thresholds.missed if read and not gate.found.failed_scenarios else ()
     if not read or gate.decision.is_undecided or (gate.failed and not (missed or gate.found.failed_scenarios)):
-        words = on_command_line if gate.context.on_command_line else in_workflow
-        approval = optional(NEEDS_APPROVAL, gate.state is State.NEEDS_APPROVAL)
-        failures = "" if read else _listed(gate, gate.found.failures)
-        text = joined(" ", gate.reason, words(gate.hint), approval, failures)
-        yield _case(gate, "result", _OF_GATE[gate.state], text)
+        approval = optional("The gate needs an approval.", gate.needs_approval)
+        failures = "" if read else _listed(say, gate, gate.found.failures)
+        text = joined(" ", gate.reason, say.worded(gate.hint), approval, failures)
+        yield _case(gate, "result", _OF_GATE[gate.decision], text)
     for row in missed:
-        yield _case(gate, row.check.threshold, CaseState.FAILURE, _sentence(row))
+        yield _case(gate, row.check.threshold, "failure", _sentence(row))
     for scenario in read:
-        state = CaseState.SKIPPED
+        state: CaseState = "skipped"
         if scenario.failed:
-            state = CaseState.FAILURE
+            state = "failure"
         elif scenario.passed:
-            state = CaseState.PASSED
+            state = "passed"
         rate = gate.found.rate_on_base(scenario)
         on_base = rate and f"{base_heading(gate.context.base_ref)}: {rate}"
-        text = joined(". ", summary(scenario.numbers), on_base, _listed(gate, scenario.failures))
+        text = joined(". ", summary(scenario.numbers), on_base, _listed(say, gate, groups(scenario.failures)))
         if gate.decision.is_undecided:
-            state, text = CaseState.SKIPPED, f"{CASE_NOT_COMPARED} {text}"
+            state, text = "skipped", f"Not compared, because the gate has no result. {text}"
         yield _case(gate, scenario.name, state, text)
     if read and (more := max(len(gate.found.read.scenarios), gate.found.count or 0) - len(read)):
         text = f"{number_format.pluralize(more, 'more scenario')} without numbers."
-        yield _Case("more scenarios", CaseState.SKIPPED, text)
+        yield _Case("more scenarios", "skipped", text)
 
 
-def _listed(gate: GateFacts, failures: Iterable[ClassifiedFailure]) -> str:
+def _listed(say: Words, gate: GateFacts, failures: Iterable[ClassifiedFailure]) -> str:
     """Return the failures that fit into a case, at least one, and the number of the others."""
-    base_ref = gate.context.base_ref
-    texts = [f"{each.severity or 'no severity'} {each.sentence(base_ref)}" for each in failures]
+    texts = []
+    for each in failures:
+        what, compared = remarks.type_of_failure(say, gate, each, named=False), remarks.compared(say, gate, each)
+        texts.append(f"{each.severity or 'no severity'} {what}: {each.description or 'no description'}{compared}")
     most = max(1, sum(length <= MAX_LISTED_LENGTH for length in accumulate(map(len, texts))))
     if texts[most:]:
         texts[most:] = [number_format.pluralize(len(texts) - most, "more failure")]
@@ -159,14 +149,11 @@ def _case(gate: GateFacts, name: str, state: CaseState, text: str) -> _Case:
 
     What failed in a gate that passed is the output of a case that passed.
     """
-    kind = gate.state.value
-    if state is CaseState.FAILURE and gate.decision is Decision.PASS:
-        state = CaseState.PASSED
-    elif state in {CaseState.FAILURE, CaseState.ERROR} and not gate.blocks:
-        state, text = CaseState.SKIPPED, f"{NOT_BLOCKING} {text}"
-    if state is CaseState.SKIPPED:
-        kind = ""
-    return _Case(name, state, text, kind)
+    if state == "failure" and gate.decision is Decision.PASS:
+        state = "passed"
+    elif state in {"failure", "error"} and not gate.blocks:
+        state, text = "skipped", f"Not blocking. {text}"
+    return _Case(name, state, text, "" if state == "skipped" else gate.state)
 
 
 def _unique(names: Iterable[str]) -> Iterator[str]:

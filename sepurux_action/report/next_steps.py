@@ -102,11 +102,10 @@ def _of_several(say: Words) -> Iterator[Markdown]:
 def _alike(say: Words) -> Sequence[Sequence[GateFacts]]:
     """Return the failed gates that block in groups: those with failures to fix together if many, each other one."""
     failed = [gate for gate in say.report.blocking if gate.failed]
-    if len(failed) <= MOST_NAMED and say.view.linked:
-        return [[gate] for gate in failed]
+    few = len(failed) <= MOST_NAMED and say.view.linked
 
     def together(gate: GateFacts) -> bool | str:
-        alone = unexplained(gate) or gate.thresholds.dropped or gate.recorded or gate.old_traces
+        alone = few or unexplained(gate) or gate.thresholds.dropped or gate.recorded or gate.old_traces
         if alone or not explained_by_failures(gate):
             return gate.name
         return gate.gate.uploads_traces
@@ -149,7 +148,7 @@ def _not_blocking(say: Words, gate: GateFacts) -> Markdown:
         attempts = evidence(say, gate) if explained_by_failures(gate) else NOTHING
         return say.paragraph(approved, say("The failure does not block."), because, attempts)
     not_blocking, setting = say.bold("Not blocking"), say("({setting}).", setting=say.code(gate.effect))
-    would = say.when(gate.would_block and gate.failed, "With {stage} this would block.", stage=say.code("hard"))
+    would = say.when(gate.failed, "With {stage} this would block.", stage=say.code("hard"))
     to_do = fix(say, gate, "the") if gate.failed else NOTHING
     return say.paragraph(not_blocking, setting, would, because, to_do)
 
@@ -158,9 +157,9 @@ def _explanation(say: Words, gate: GateFacts) -> Markdown:
     """Return why a gate failed, if its thresholds do not explain it, and what to do if it misses only one of two."""
     earlier, more, where = NOTHING, NOTHING, NOTHING
     if gate.recorded:
-        if gate.recorded.run:
-            run = remarks.workflow_run(say, gate.recorded.run)
-            where = say(" ({run}, at {at})", run=run, at=Markdown(gate.recorded.at))
+        if run := gate.recorded.run:
+            linked = say.link(f"run {run.number}", run.url)
+            where = say(" ({run}, at {at})", run=linked, at=Markdown(gate.recorded.at))
         earlier = say("An earlier run{where} evaluated this commit, and it failed.", where=where)
     if gate.thresholds.only_missed == SCENARIOS.threshold:
         more = evidence(say, gate)
@@ -180,16 +179,16 @@ def _why_failed(gate: GateFacts) -> str:
         if gate.worst.run_id and not gate.dashboard:
             return f"{why} Ask Sepurux about run `{gate.worst.run_id}`."
         return why
-    if gate.rule is Rule.THRESHOLD_MISSED and gate.thresholds.missed:
+    if gate.rule is Rule.THRESHOLD_MISSED:
         return gate.hint
-    if gate.rule is Rule.THRESHOLD_MISSED or (gate.rule is Rule.FAILED_TWICE and gate.recorded):
+    if gate.rule is Rule.FAILED_TWICE and gate.recorded:
         return gate.reason
     return ""
 
 
 def reported_pass(gate: GateFacts) -> str:
     """Return that Sepurux itself reported a pass, of a gate that failed; '' if it did not."""
-    if gate.rule is not Rule.THRESHOLD_MISSED or not gate.thresholds.missed or gate.by_earlier_drop:
+    if gate.rule is not Rule.THRESHOLD_MISSED or gate.by_earlier_drop:
         return ""
     if gate.gate.has_several_traces:
         if any(run.decision is not Decision.PASS for run in gate.runs):
@@ -282,7 +281,7 @@ def fix(say: Words, gate: GateFacts, whose: str) -> Markdown:
     if gate.old_traces:
         record = say("Record the traces of this commit, fix what still fails, and push.")
         return say.paragraph(record, lacking, evidence(say, gate))
-    if gate.recorded and not gate.recorded.run and gate.dashboard and not gate.thresholds.dropped:
+    if gate.recorded and not gate.recorded.run and gate.dashboard:
         return say("What failed is in the {run}: fix it{push}.", run=say.run(gate))
     if unnamed := without_failures(say, gate):
         return unnamed
@@ -355,9 +354,7 @@ def allowed_drops(say: Words, gate: GateFacts) -> Markdown:
 
 
 def _look(say: Words, gates: Sequence[GateFacts]) -> Markdown:
-    counted, what = _counted(gates), "what failed"
-    if counted:
-        what = f"the {counted}"
+    what = optional("the {}", _counted(gates)) or "what failed"
     runs = [tables.link_to_run(say.code(gate.name), gate.dashboard) for gate in gates if gate.dashboard]
     run = say.when(say.as_markdown and runs, " ({runs})", runs=Markdown(", ".join(runs[:MOST_NAMED])))
     if len(gates) == 1:
@@ -370,7 +367,7 @@ def approvers(say: Words, gates: Sequence[GateFacts]) -> Markdown:
     if approval is None or approval.unread:
         unread = say("The reviews, or who can approve, could not be read.")
         give = "Give the job `pull-requests: read` under `permissions:` if it lacks it, then {rerun}."
-        return say.paragraph(unread, say.prose(give), *(evidence(say, gate) for gate in gates[:1]))
+        return say.paragraph(unread, say.prose(give), evidence(say, gates[0]))
     looked, who = all(map(explained_by_failures, gates)), say.listed(approval.can_approve, "or")
     if approval.anyone:
         who = say("{any} with write access except the author", any="anyone" if looked else "Anyone")

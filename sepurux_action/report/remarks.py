@@ -1,13 +1,13 @@
 """Remarks that limit what a result says, or add to it. Comment, summary, and log use these sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sepurux_action.common import json_reader, number_format
-from sepurux_action.common.wording import capitalized, joined
+from sepurux_action.common.wording import capitalized, joined, optional
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.drops import DROPS, MIN_RESULTS
 from sepurux_action.evaluation.failures import ClassifiedFailure
-from sepurux_action.evaluation.runs import Scenario, WorkflowRun
+from sepurux_action.evaluation.runs import Scenario
 from sepurux_action.report import tables
 from sepurux_action.report.markdown import Markdown
 from sepurux_action.report.report import GateFacts
@@ -21,10 +21,11 @@ RECORD = ("Record traces in the workflow", "record-traces.md#record-in-the-workf
 CHECK_RECORDING = ("Check what your recording contains", "record-traces.md#what-a-recording-must-contain")
 
 
-def of_report(say: Words) -> list[Markdown]:
-    """Return which gates evaluate what a push does not change, and which have traces that call no tool."""
-    one, silent, remarks = len(say.report.gates) == 1, say.report.without_calls, []
-    if registered := say.report.registered:
+def of_report(say: Words) -> Iterator[Markdown]:
+    """Yield which gates evaluate what a push does not change, and which have traces that call no tool."""
+    one, detailed = len(say.report.gates) == 1, [gate for gate in say.report.gates if gate.detailed]
+    decided = [gate for gate in detailed if gate.decision.is_decided and say.context.pull_request is not None]
+    if registered := [gate for gate in decided if not gate.gate.uploads_traces]:
         evaluate = number_format.agree(len(registered), "{these} evaluates", "{these} evaluate")
         these = say(evaluate, these=say("This gate") if one else say.gates(registered))
         results = number_format.agree(len(registered), "this result says", "these results say")
@@ -34,32 +35,26 @@ def of_report(say: Words) -> list[Markdown]:
             these=these,
             results=results,
         )
-        remarks.append(say.paragraph(sentence, say.page(*RECORD)))
-    if silent:
+        yield say.paragraph(sentence, say.page(*RECORD))
+    if silent := [gate for gate in detailed if gate.gate.calls_no_tool]:
         gates = say("this gate") if one else say.gates(silent)
         no_trace = "⚠️ No trace of {gates} calls a tool, so there may be nothing to evaluate."
-        remarks.append(say.paragraph(say(no_trace, gates=gates), say.page(*CHECK_RECORDING)))
-    return remarks
+        yield say.paragraph(say(no_trace, gates=gates), say.page(*CHECK_RECORDING))
 
 
-def of_numbers(say: Words, gate: GateFacts) -> list[Markdown]:
-    remarks = [say.prose(gate.confirmation)]
-    if gate.continued:
-        run = workflow_run(say, gate.continued)
-        remarks.append(say("This run continues the evaluation that {run} started.", run=run))
+def of_numbers(say: Words, gate: GateFacts) -> Iterator[Markdown]:
+    if gate.confirmation:
+        yield say.prose(gate.confirmation)
+    if (run := gate.earlier_run) and not gate.recorded:
+        yield say("This run continues the evaluation that {run} started.", run=say.link(f"run {run.number}", run.url))
     if say.as_markdown and gate.found.low_scenario:
         name, rate = gate.found.low_scenario
-        remarks.append(say("Lowest scenario: {name}, {rate} passed.", name=say.code(name) or "no name", rate=rate))
-    return [remark for remark in (*remarks, *_drops(say, gate)) if remark]
+        yield say("Lowest scenario: {name}, {rate} passed.", name=say.code(name) or "no name", rate=rate)
+    yield from _drops(say, gate)
 
 
-def workflow_run(say: Words, run: WorkflowRun) -> Markdown:
-    return say.link(f"run {run.number}", run.url)
-
-
-def _drops(say: Words, gate: GateFacts) -> list[Markdown]:
-    """Return what a drop means that does not count."""
-    remarks = []
+def _drops(say: Words, gate: GateFacts) -> Iterator[Markdown]:
+    """Yield what a drop means that does not count."""
     for check in gate.checks:
         if check.state is CheckState.WITHIN_RANGE:
             metric = DROPS[check.threshold]
@@ -68,15 +63,14 @@ def _drops(say: Words, gate: GateFacts) -> list[Markdown]:
                 lowest, highest = (metric.format.write(end(values), None) for end in (min, max))
                 between = say(": {lowest} to {highest}", lowest=lowest, highest=highest)
             dropped = "⚠️ The {noun} dropped, but the last results on {base} vary as much{between}. This does not block."
-            remarks.append(say(dropped, noun=metric.noun, between=between))
+            yield say(dropped, noun=metric.noun, between=between)
     waiting = [DROPS[check.threshold] for check in gate.checks if check.state is CheckState.NOT_COMPARED]
     if waiting:
         results = len(gate.baseline.values(waiting[0]))
         few = "⏳ Drops are not compared yet: {base} has {results} of the {least} results that this needs."
         run = say("Run the gate on pushes to {base}")
         page = say.page(run, "noisy-agents.md#blocking-only-what-gets-worse")
-        remarks.append(say.paragraph(say(few, results=results, least=MIN_RESULTS), page))
-    return remarks
+        yield say.paragraph(say(few, results=results, least=MIN_RESULTS), page)
 
 
 def steps(say: Words, sections: Sequence[Section]) -> Markdown:
@@ -132,13 +126,11 @@ def type_of_failure(say: Words, gate: GateFacts, failure: ClassifiedFailure, *, 
 def in_scenarios(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdown:
     """Return ` in` the scenarios of a failure, which link their runs: the first one, and more in a summary."""
     scenarios = gate.found.scenarios_with(failure)
-    if not scenarios:
-        return Markdown("")
     most = MOST_SCENARIOS if say.view.place == "summary" else 1
     shown = [scenario(say, gate, each) for each in scenarios[:most]]
     if scenarios[most:]:
         shown.append(Markdown(number_format.pluralize(len(scenarios) - most, "other")))
-    return Markdown(f" in {joined(' and ', ', '.join(shown[:-1]), shown[-1])}")
+    return Markdown(optional(" in {}", joined(" and ", ", ".join(shown[:-1]), *shown[-1:])))
 
 
 def scenario(say: Words, gate: GateFacts, of: Scenario) -> Markdown:
@@ -164,9 +156,12 @@ def compared(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdow
         failed = sum(failure.kind in {each.kind for each in failures} for failures in runs)
         clauses.append(f"in {failed} of {len(runs)} recordings")
     if failure.on_base:
-        clauses.append(failure.on_base.sentence(say.when(say.context.base_ref, "on {base}")))
+        having, results = failure.on_base.having, failure.on_base.results
+        found = f"in {having or 'none'} of the last {results} results"
+        if results == 1:
+            found = "in the last result" if having else "not in the last result"
+        clauses.append(joined(" ", found, say.when(say.context.base_ref, "on {base}")))
     if not clauses:
         return Markdown("")
     ended = not failure.description or failure.description.endswith((".", "!", "?", "…"))
-    having = "; ".join(clauses)
-    return Markdown(f"{'' if ended else '.'} {capitalized(having)}.")
+    return Markdown(f"{'' if ended else '.'} {capitalized('; '.join(clauses))}.")

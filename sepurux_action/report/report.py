@@ -68,9 +68,11 @@ class GateFacts(GateResult):
 
     @property
     def effect(self) -> str:
-        """Return why a gate that did not pass does not block: `approved`, or a setting; '' if it blocks."""
-        if self.blocks or self.passed:
+        """Return what follows if it did not pass: `blocks`, or if it does not block, `approved` or a setting."""
+        if self.passed:
             return ""
+        if self.blocks:
+            return "blocks"
         if self.approval:
             return "approved"
         if self.gate.stage is Stage.OBSERVE:
@@ -78,17 +80,11 @@ class GateFacts(GateResult):
         return "on_undecided: allow"
 
     @property
-    def continued(self) -> WorkflowRun | None:
-        """Return the workflow run that started an evaluation which this one polled on."""
+    def earlier_run(self) -> WorkflowRun | None:
+        """Return the workflow run that found the `fail`, or that started the evaluation which this one polled on."""
         if self.recorded:
-            return None
+            return self.recorded.run
         return next((run.earlier for run in self.runs if run.earlier), None)
-
-    @property
-    def evaluated_by(self) -> str:
-        """Return the page of the earlier workflow run that found the `fail`, or that started the evaluation, or ''."""
-        earlier = self.recorded.run if self.recorded else self.continued
-        return earlier.url if earlier is not None else ""
 
     @property
     def dashboard(self) -> Dashboard | None:
@@ -175,17 +171,6 @@ class Report:
     def blocking(self) -> tuple[GateFacts, ...]:
         """Return the gates that block, and that no approval can help."""
         return tuple(gate for gate in self.acting if not gate.needs_approval)
-
-    @property
-    def registered(self) -> tuple[GateFacts, ...]:
-        """Return the gates whose result a push to the pull request does not change."""
-        if self.context.pull_request is None or self.short:
-            return ()
-        return tuple(gate for gate in self.gates if gate.decision.is_decided and not gate.gate.uploads_traces)
-
-    @property
-    def without_calls(self) -> tuple[GateFacts, ...]:
-        return tuple(gate for gate in self.gates if gate.gate.calls_no_tool and not (gate.skipped or self.short))
 
     def in_state(self, state: str) -> tuple[GateFacts, ...]:
         return tuple(gate for gate in self.gates if gate.state == state)

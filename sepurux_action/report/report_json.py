@@ -182,7 +182,9 @@ class _Gate(Shape):
     metrics: Annotated[_Metrics, "The numbers, those of all runs together.", of("numbers")]
     evaluations: Annotated[tuple[_Evaluation, ...], "Both evaluations, if there were two: `metrics` has their mean."]
     evaluated_by: Annotated[
-        str, "Page of the earlier workflow run that evaluated this commit, or that started the evaluation."
+        str,
+        "Page of the earlier workflow run that evaluated this commit, or that started the evaluation.",
+        lambda gate: gate.earlier_run and gate.earlier_run.url,
     ]
     thresholds: Annotated[
         tuple[_Threshold, ...], "The thresholds that are set, missed ones first.", of("thresholds.requested")
@@ -313,5 +315,4 @@ def _clean(value: Any) -> Any:  # noqa: ANN401 - any JSON value
             return list(map(_clean, value))
         case str():
             return "\n".join(map(json_reader.printable, value.split("\n"))) or None
-        case _:
-            return value
+    return value

@@ -125,14 +125,12 @@ def alert(report: Report) -> str:
 
 
 def symbol(say: Words) -> Markdown:
-    if say.report.problems:
-        return Markdown("❗")
     report = say.report
+    if report.problems:
+        return Markdown("❗")
     return Markdown((report.blocking or report.acting or report.failed or report.gates)[0].state.symbol)
 
 
 def heading(say: Words, gate: GateFacts, section: Section) -> Markdown:
-    text = say(section.origin.value[bool(say.context.base_ref)])
-    if section.origin is Origin.ALL:
-        return say.paragraph(text, say(gate.found.in_scenarios))
-    return text
+    scenarios = say.when(section.origin is Origin.ALL, gate.found.in_scenarios)
+    return say.paragraph(say(section.origin.value[bool(say.context.base_ref)]), scenarios)

@@ -134,9 +134,9 @@ def _result(gate: GateFacts) -> Markdown:
     symbol, word = gate.state.symbol, gate.state.word
     if gate.needs_approval:
         word = strong(word)
-    elif gate.blocks and not gate.passed:
+    elif gate.effect == "blocks":
         word = f"{strong(word)}, blocks"
-    elif gate.approval:
+    elif gate.effect == "approved":
         word = gate.effect
     elif gate.effect:
         word = f"{word} ({gate.effect.partition(': ')[2]})"
@@ -146,13 +146,11 @@ def _result(gate: GateFacts) -> Markdown:
 def gate_columns(every: Iterable[GateFacts]) -> list[Markdown]:
     rows = []
     for gate in every:
-        word, follows = gate.state.word, gate.effect and "does not block"
+        word, follows = gate.state.word, gate.effect
         if gate.needs_approval:
             word, follows = State.FAILED.word, word
-        elif gate.blocks and not gate.passed:
-            follows = "blocks"
-        elif gate.approval:
-            follows = gate.effect  # approved
+        elif ": " in follows:  # a setting
+            follows = "does not block"
         rows.append((f"{gate.state.mark} {gate.name}", word, follows, _numbers(gate)))
     return _columns("<<<>", rows)
 
@@ -268,9 +266,10 @@ def chart(gate: GateFacts) -> Markdown:
     points = [(row.commit[:SHORT_SHA], row.rate * 100) for row in rows if row.rate is not None]
     if len(points) < MIN_CHART_POINTS:
         return Markdown("")
-    values = [value for _, value in points]
+    drawn = [[value for _, value in points]]
     if needed is not None:
-        values.append(needed * 100)
+        drawn.append([needed * 100] * len(points))
+    values = [value for line in drawn for value in line]
     low = max(0, math.floor(min(values) / CHART_STEP) * CHART_STEP - CHART_STEP)
     high = min(100, math.ceil(max(values) / CHART_STEP) * CHART_STEP + CHART_STEP)
     labels = ", ".join(f'"{re.sub("[^A-Za-z0-9]", "", label)}"' for label, _ in points)
@@ -280,8 +279,6 @@ def chart(gate: GateFacts) -> Markdown:
         "    accTitle: Pass rate by commit",
         f"    x-axis [{labels}]",
         f'    y-axis "passed, %" {low} --> {high}',
-        f"    line [{', '.join(f'{value:.2f}' for _, value in points)}]",
+        *(f"    line [{', '.join(f'{value:.2f}' for value in line)}]" for line in drawn),
     ]
-    if needed is not None:
-        lines.append(f"    line [{', '.join([f'{needed * 100:.2f}'] * len(points))}]")
     return markdown.fence("\n".join(lines), "mermaid")

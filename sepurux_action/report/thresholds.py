@@ -149,7 +149,7 @@ class Thresholds:
     @property
     def shown(self) -> tuple[ThresholdFacts, ...]:
         """Return the rows if there is a number to show with the thresholds, or its lack is the result."""
-        there = any(self.final or row.check.value is not None for row in self.rows)
+        there = self.final or any(row.check.value is not None for row in self.rows)
         return self.rows if there else ()
 
     @property
@@ -168,9 +168,8 @@ class Thresholds:
 
     @property
     def dropped(self) -> bool:
-        """Return whether a number lies too far below the baseline, or what an earlier run compared did."""
-        by_earlier_run = self.result.rule is Rule.THRESHOLD_MISSED and not self.missed
-        return by_earlier_run or any(row.drop for row in self.rows)
+        """Return whether a number lies too far below the baseline."""
+        return any(row.drop for row in self.rows)
 
 
 def _missed_first(rows: Iterable[ThresholdFacts]) -> tuple[ThresholdFacts, ...]:

@@ -59,14 +59,15 @@ MANY_GATES_CHARACTERS = 8_000  # of a comment on many gates, unless more than MA
 # How many items a report shows: in a comment, in a summary, and then at most in each of four versions, which first have
 # shorter lists, then no details, short lists of what title and alert do not say, and no sections of single gates. Of
 # each gate, these are groups of `failures` (or of each scenario) and of those with `steps`, `scenarios`, `tools`, and
-# commits of the `history`. Of the whole report, `gates` of the table and in sentences, `sections` about one gate, gates
-# with `details`, `changes` of the policy, `notes`, `problems`, and bytes of the `brief`.
+# commits of the `history`, and 1 for a chart. Of the whole report, `gates` of the table and in sentences, `sections`
+# about one gate, gates with `details`, `changes` of the policy, `notes`, `problems`, and bytes of the `brief`.
 _LIMITS = {
     "failures": (3, 1_000, 20, 3, 1, 0),
     "steps": (3, 1_000, 20, 3, 0, 0),
     "scenarios": (8, 100, 50, 20, 3, 0),
     "tools": (5, 100, 20, 5, 3, 0),
     "history": (20, 20, 5, 3, 3, 3),
+    "charts": (0, 1, 0, 0, 0, 0),
     "gates": (1_000, 1_000, 1_000, 1_000, 50, 10),
     "sections": (1_000, 1_000, 1_000, 1_000, 8, 0),
     "details": (8, 300, 8, 0, 0, 0),
@@ -217,12 +218,10 @@ class View:
 
     def got_worse(self, gate: GateFacts) -> Part[Scenario]:
         """Return the scenarios that explain a drop: in a comment, the five with the largest loss."""
-        most, every = self.limits["scenarios"], gate.found.got_worse
-        if not (gate.thresholds.dropped and most):
-            return Part((), 0)
+        found = self.first(gate.found.got_worse if gate.thresholds.dropped else (), "scenarios")
         if self.place == "comment":
-            most = MOST_WORSE
-        return Part(every[:most], len(every[most:]))
+            return Part(found.shown[:MOST_WORSE], found.more + len(found.shown[MOST_WORSE:]))
+        return found
 
     @property
     def details(self) -> Part[GateFacts]:
@@ -255,10 +254,6 @@ class View:
         if self.place != "summary":
             return ()
         return _other_numbers(gate)[NUMBERS_IN_TITLE:]
-
-    @property
-    def charts(self) -> bool:
-        return self.limits["history"] == SUMMARY_LIMITS["history"]
 
     @cached_property
     def details_title(self) -> str:

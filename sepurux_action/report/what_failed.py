@@ -197,9 +197,8 @@ class Found:
         """
         limits = self.result.gate.limits
         rates = sorted((rate, each.name) for each in self.read.scenarios if (rate := each.rate) is not None)
-        if self.result.decision is not Decision.PASS or metrics.LOWEST_SCENARIO.threshold in limits:
-            return None
-        if len(rates) <= 1 or rates[0][0] >= limits.get(metrics.PASS_RATE.threshold, 0):
+        applies = self.result.decision is Decision.PASS and metrics.LOWEST_SCENARIO.threshold not in limits
+        if not (applies and rates[1:] and rates[0][0] < limits.get(metrics.PASS_RATE.threshold, 0)):
             return None
         rate, name = rates[0]
         return name, self.rate(rate)

@@ -152,7 +152,7 @@ def test_what_a_gate_and_its_scenarios_did_is_a_case(report: Report, cases: dict
 
 def test_the_failures_of_a_gate_are_in_its_case_without_scenarios_and_its_thresholds_are_properties() -> None:
     report = a_report(a_run(FAILING), WhatFailed(failures=FAILURES))
-    assert "medium tool_misuse: Called the tool without its order id.; " in shown(report)["result"]
+    assert "; medium tool_misuse, under malformed_output, twice: Looked a customer up" in shown(report)["result"]
     (suite,) = JUnitXml.fromstring(junit_xml(report))
     assert {each.name: each.value for each in suite.properties()} == {  # type: ignore[no-untyped-call]
         "min_pass_rate": "Pass rate 72.0% is below the required 85.0%.",
