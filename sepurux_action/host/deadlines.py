@@ -76,17 +76,12 @@ class Timeouts:
     """Runs work within seconds. A signal ends the work that is running, and all further work is rejected."""
 
     def __init__(self, signals: Signals | None = None) -> None:
+        self._signals = signals or Signals()
         self._events: queue.SimpleQueue[None] = queue.SimpleQueue()  # a signal handler may add to it
-        self._interrupted = False
-        if signals:
-            signals.add_listener(self.interrupt)
+        self._signals.add_listener(lambda: self._events.put(None))
 
     def now(self) -> float:
         return time.monotonic()
-
-    def interrupt(self) -> None:
-        self._interrupted = True
-        self._events.put(None)
 
     def pause(self, seconds: float) -> None:
         """Wait so many seconds; raises Interrupted if a signal arrives first."""
@@ -99,7 +94,7 @@ class Timeouts:
 
     def run_side_by_side(self, works: Iterable[tuple[float, Callable[[], T]]]) -> list[Future[T]]:
         """Return what each work does within its seconds; all begin at once. Raises Interrupted after a signal."""
-        if self._interrupted:
+        if self._signals.received:
             raise Interrupted
         begun, late = self.now(), Future[T]()
         late.set_exception(DeadlineExceeded())
@@ -112,7 +107,7 @@ class Timeouts:
 
     def _wait(self, until: float, done: Callable[[], bool]) -> None:
         while not done():
-            if self._interrupted:
+            if self._signals.received:
                 raise Interrupted
             left = until - self.now()
             if left <= 0:
