@@ -41,10 +41,8 @@ class Signals:
         return signals
 
     def add_listener(self, listener: Callable[[], None]) -> None:
-        """Call the listener for each signal from now on, and at once if one was received already."""
+        """Call the listener for each signal from now on."""
         self._listeners.append(listener)
-        if self.received:
-            listener()
 
     def status(self, decided: int) -> int:
         """Return the shell's exit status of the first signal, such as 143 after SIGTERM, or `decided` without one."""
