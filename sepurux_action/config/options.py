@@ -67,21 +67,20 @@ class Option(Generic[T_co]):
 _of_step = partial(Option, allowed_in=(SectionKind.TOP,))
 _in_workflow = partial(_of_step, actions_only=True)
 _of_gate = partial(Option, allowed_in=(SectionKind.TOP, SectionKind.GATE))
+_secret = partial(Option, secret=True)
 _threshold = partial(Option, allowed_in=(SectionKind.THRESHOLDS,))
 
-TOKEN = Option(
+TOKEN = _secret(
     "token",
     Kind(kinds.parse_secret, "a CI token", "SECRET"),
     "Sepurux CI token, sent as `X-Sepurux-Token`. Without {api_key}, it is also sent as `X-API-Key`.",
     environment="SEPURUX_CI_TOKEN",
-    secret=True,
 )
-API_KEY = Option(
+API_KEY = _secret(
     "api_key",
     Kind(kinds.parse_secret, "a project API key", "SECRET"),
     "Sepurux project API key, sent as `X-API-Key`.",
     environment="SEPURUX_API_KEY",
-    secret=True,
 )
 BASE_URL = Option(
     "base_url",
@@ -223,12 +222,11 @@ TIMEOUT = _of_gate(
     environment="SEPURUX_TIMEOUT_SECONDS",
     default="600",
 )
-GITHUB_TOKEN = Option(
+GITHUB_TOKEN = _secret(
     "github_token",
     Kind(kinds.parse_secret, "a token for this repository", "SECRET"),
     "Token for the GitHub API. If it is set to an empty string, the gate does not use GitHub.",
     default_note="the job's own token",
-    secret=True,
     actions_only=True,
 )
 COMMENT = _in_workflow(

@@ -59,7 +59,7 @@ class Inputs(Publishing):
     token: Secret | None = field(default=None, repr=False)
     api_key: Secret | None = field(default=None, repr=False)
     github_token: Secret | None = field(default=None, repr=False)
-    pull_request: int | None = None
+    pr_number: int | None = None
     config: str = options.CONFIG.default
     config_name: str = ""
     problems: tuple[Problem, ...] = ()
@@ -104,7 +104,6 @@ def read_inputs(layers: Sequence[Layer]) -> Inputs:
     return Inputs(
         **_fields(reader, Inputs, names),
         names=names,
-        pull_request=reader.value(options.PR_NUMBER),
         config_name=config_name,
         problems=reader.problems,
     )
