@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from hmac import compare_digest
-from types import UnionType
 from typing import Any, NamedTuple, TypeVar
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
@@ -120,7 +119,7 @@ class RejectedError(Exception):
     detail: str
 
 
-KINDS: Mapping[str, type | UnionType] = {"a text": str, "a number": int | float, "an object": dict, "a list": list}
+KINDS: Mapping[str, Any] = {"a text": str, "a number": int | float, "an object": dict, "a list": list}
 TRACE = {"trace_version": "a text", "source": "a text", "task": "an object", "events": "a list"}
 # The kind of each threshold, and whether an evaluation meets it. No mutation category is ever covered.
 THRESHOLDS: Mapping[str, tuple[str, Callable[[Mapping[str, float], Any], bool]]] = {
