@@ -24,7 +24,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.received: int | None = None
-        self._listeners: list[Callable[[], None]] = []
+        self.listeners: list[Callable[[], None]] = []
 
     @classmethod
     def installed(cls) -> Self:
@@ -40,10 +40,6 @@ class Signals:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, handled)
         return signals
 
-    def add_listener(self, listener: Callable[[], None]) -> None:
-        """Call the listener for each signal from now on."""
-        self._listeners.append(listener)
-
     def status(self, decided: int) -> int:
         """Return the shell's exit status of the first signal, such as 143 after SIGTERM, or `decided` without one."""
         return 128 + self.received if self.received else decided
@@ -51,7 +47,7 @@ class Signals:
     def receive(self, number: int) -> None:
         """Store the first signal and call the listeners; a signal handler may call this."""
         self.received = self.received or number
-        for listener in self._listeners:
+        for listener in self.listeners:
             listener()
 
 
@@ -76,7 +72,7 @@ class Timeouts:
     def __init__(self, signals: Signals | None = None) -> None:
         self._signals = signals or Signals()
         self._events: queue.SimpleQueue[None] = queue.SimpleQueue()  # a signal handler may add to it
-        self._signals.add_listener(lambda: self._events.put(None))
+        self._signals.listeners.append(lambda: self._events.put(None))
 
     def now(self) -> float:
         return time.monotonic()
