@@ -152,7 +152,7 @@ def _fields(reader: "OptionReader", kind: type[Publishing], gates: Sequence[str]
 
 
 def _read_gate(reader: "OptionReader", find: TraceFinder, uncompared: set[str], branch: str, today: date) -> Gate:
-    given = reader.values(*OPTIONS)  # also those of the step, of which it finds the problems
+    given = reader.values(*OPTIONS)  # all, to find the problems in the options of the step too
     if reader.given(options.CAMPAIGN) is None:
         reader.add_problem(options.CAMPAIGN, f"it is required, but not set; accepted: {options.CAMPAIGN.kind.accepts}")
     rules = reader.value(options.ENFORCEMENT) or ()

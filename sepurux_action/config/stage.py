@@ -84,7 +84,7 @@ def stage_on(matching: Collection[StageRule], day: date) -> Stage:
     """Return the stage on a day, for a branch that all these entries match.
 
     It is `observe` if all are in the future, `hard` if there is none. Of the entries that have started, those that name
-    the branch override the others. Of these the latest start applies, and of one start the strictest stage.
+    the branch override the others. Of these the latest start applies, and of several on that day the strictest stage.
     """
     started = [rule for rule in matching if rule.start <= day]
     if not started:
