@@ -252,7 +252,7 @@ class FlakyAgent(Store):
     def start_batch(self, campaign: str, trace_ids: tuple[str, ...], thresholds: Mapping[str, object]) -> Run:
         statuses = ("ok" if self._chance.random() < FLAKY_RATE else "error" for _ in range(50))
         calls = [{"type": "tool_call", "tool": "orders.lookup", "status": status} for status in statuses]
-        self.add_trace(calls, "refund an order, now and then", trace_ids[0])
+        trace_ids = (self.add_trace(calls, "refund an order, now and then"),)
         return super().start_batch(campaign, trace_ids, thresholds)
 
 

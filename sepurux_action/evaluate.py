@@ -135,7 +135,7 @@ def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
     # `pr_number` counts only where GitHub could not be asked which pull request the commit belongs to.
     number = event.pull_request
     if not event.name or event.lookup:
-        number = number or inputs.pull_request
+        number = number or inputs.pr_number
     metadata = {"repo": event.repository or None, "pull_request_number": number}
     evaluation = StepEvaluation(
         compared=[(gate, _base(step, gate)) for gate in gates],

@@ -194,7 +194,7 @@ class Step:
             if event.repository and not inputs.github_token:
                 why = "there is no `github_token`"
             host.log(f"no comment and no status: {why}")
-        if event.name and (warning := pr_number_warning(event, inputs.pull_request)):
+        if event.name and (warning := pr_number_warning(event, inputs.pr_number)):
             host.annotate(Level.WARNING, warning)
         gates = self.settings.gates
         if event.at_current_head and event.commit and any(gate.uploads_traces for gate in gates):
@@ -238,7 +238,7 @@ def begin(invocation: Invocation, host: Output, signals: Signals, connections: C
         from sepurux_action.github.connection import connect  # noqa: PLC0415 - takes 0.2 s, so only when needed
 
         client = connect(event.api_url, inputs.github_token, event.repository, redact)
-        event = with_pull_request_number(event, inputs.pull_request)
+        event = with_pull_request_number(event, inputs.pr_number)
     calls = BoundedCalls(client, connections.timeouts(signals), host, event)
     signing_key = inputs.secret.reveal() if inputs.secret else ""
     subject = Subject(event=event, settings=inputs, signing_key=signing_key, started=connections.now())

@@ -65,22 +65,22 @@ class Option(Generic[T_co]):
 
 
 _of_step = partial(Option, allowed_in=(SectionKind.TOP,))
+_in_workflow = partial(_of_step, actions_only=True)
 _of_gate = partial(Option, allowed_in=(SectionKind.TOP, SectionKind.GATE))
+_secret = partial(Option, secret=True)
 _threshold = partial(Option, allowed_in=(SectionKind.THRESHOLDS,))
 
-TOKEN = Option(
+TOKEN = _secret(
     "token",
     Kind(kinds.parse_secret, "a CI token", "SECRET"),
     "Sepurux CI token, sent as `X-Sepurux-Token`. Without {api_key}, it is also sent as `X-API-Key`.",
     environment="SEPURUX_CI_TOKEN",
-    secret=True,
 )
-API_KEY = Option(
+API_KEY = _secret(
     "api_key",
     Kind(kinds.parse_secret, "a project API key", "SECRET"),
     "Sepurux project API key, sent as `X-API-Key`.",
     environment="SEPURUX_API_KEY",
-    secret=True,
 )
 BASE_URL = Option(
     "base_url",
@@ -222,42 +222,37 @@ TIMEOUT = _of_gate(
     environment="SEPURUX_TIMEOUT_SECONDS",
     default="600",
 )
-GITHUB_TOKEN = Option(
+GITHUB_TOKEN = _secret(
     "github_token",
     Kind(kinds.parse_secret, "a token for this repository", "SECRET"),
     "Token for the GitHub API. If it is set to an empty string, the gate does not use GitHub.",
     default_note="the job's own token",
-    secret=True,
     actions_only=True,
 )
-COMMENT = _of_step(
+COMMENT = _in_workflow(
     "comment",
     kinds.word_of(CommentMode),
     "When to comment on the pull request. An existing comment is always updated, except with `never`.",
     default="always",
-    actions_only=True,
 )
-COMMENT_KEY = _of_step(
+COMMENT_KEY = _in_workflow(
     "comment_key",
     kinds.NAME,
     "Distinguishes the comments of several gate steps on one pull request.",
     default_note="the gate's name; for several gates, "
     f"`{SEVERAL_GATES_KEY}`, or `{SEVERAL_GATES_KEY}:PATH` with the path in {{config}}",
-    actions_only=True,
 )
-STATUS = _of_step(
+STATUS = _in_workflow(
     "status",
     Kind(kinds.parse_bool, "`true` or `false`", "BOOL"),
     "Whether to set a commit status for each gate, which a ruleset can require.",
     default="true",
-    actions_only=True,
 )
-STATUS_CONTEXT = _of_step(
+STATUS_CONTEXT = _in_workflow(
     "status_context",
     kinds.NAME,
     "Prefix of each status's context: `<status_context> / <name>`. `{base}` stands for the base branch.",
     default="Sepurux",
-    actions_only=True,
 )
 CONFIG = Option(
     "config",

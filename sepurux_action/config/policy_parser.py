@@ -111,7 +111,8 @@ def compose(raw: bytes, path: str) -> yaml.Node:
     try:
         root = loader.get_node() if loader.check_node() else None
         if loader.check_node():
-            raise _error(path, _position(loader.next_event.start_mark), "a second YAML document begins; accepted: one")
+            second = loader.peek_event()  # type: ignore[no-untyped-call]  # incomplete stubs
+            raise _error(path, _position(second.start_mark), "a second YAML document begins; accepted: one")
     except yaml.MarkedYAMLError as error:
         at = _position(error.problem_mark or error.context_mark)
         raise _error(path, at, f"this is not valid YAML: {_explained(error)}") from None
@@ -141,14 +142,9 @@ class _Loader(yaml.SafeLoader):
         self._level = 0
         self._keys: dict[tuple[yaml.MappingNode, str], tuple[int, int]] = {}
 
-    @property
-    def next_event(self) -> yaml.Event:
-        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]  # incomplete stubs
-        return event
-
     def compose_node(self, parent: yaml.Node | None, index: int | None) -> yaml.Node:
         """Return the next node; `index` is None for a key of the mapping `parent`."""
-        event = self.next_event
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]  # incomplete stubs
         at = _position(event.start_mark)
         if self._level == MAX_NESTING:
             raise _error(self._path, at, f"the file is nested deeper than {MAX_NESTING} levels")

@@ -6,7 +6,7 @@ Source: https://github.com/sepurux/gate-action/blob/main/docs/configuration.md#w
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
@@ -18,16 +18,15 @@ from sepurux_action.common.wording import joined, optional
 from sepurux_action.config import kinds, options
 from sepurux_action.config.gate import ALL_SCENARIOS, Gate, Trace
 from sepurux_action.config.layers import Given, Layer, Source
-from sepurux_action.config.options import BY_NAME, OPTIONS, SEVERAL_GATES_KEY, CommentMode, Option, SectionKind
+from sepurux_action.config.options import BY_NAME, OPTIONS, SEVERAL_GATES_KEY, CommentMode, Option
 from sepurux_action.config.policy import Policy
-from sepurux_action.config.stage import stage_today
+from sepurux_action.config.stage import matching_rules, stage_on
 from sepurux_action.errors import ConfigurationError, Problem, TraceFileError
 
 MAX_CONTEXT_LENGTH = 255  # characters of a status context; GitHub's limit
 ONE_GATE = "leave this flag out, or give --config a policy file without `gates`"
 BASE = "{base}"  # in `status_context`, it stands for the base branch
 _BELOW = {Source.FLAGS: Source.POLICY, Source.POLICY: Source.INPUTS}  # what a source is said to override
-_OF_STEP = [each for each in OPTIONS if not {SectionKind.GATE, SectionKind.THRESHOLDS} & {*each.allowed_in}]
 
 TraceFinder = Callable[[str], tuple[Trace, ...]]  # the traces that a path or glob matches; raises TraceFileError
 
@@ -60,7 +59,7 @@ class Inputs(Publishing):
     token: Secret | None = field(default=None, repr=False)
     api_key: Secret | None = field(default=None, repr=False)
     github_token: Secret | None = field(default=None, repr=False)
-    pull_request: int | None = None
+    pr_number: int | None = None
     config: str = options.CONFIG.default
     config_name: str = ""
     problems: tuple[Problem, ...] = ()
@@ -105,7 +104,6 @@ def read_inputs(layers: Sequence[Layer]) -> Inputs:
     return Inputs(
         **_fields(reader, Inputs, names),
         names=names,
-        pull_request=reader.value(options.PR_NUMBER),
         config_name=config_name,
         problems=reader.problems,
     )
@@ -131,7 +129,6 @@ def read_settings(
         layers = [layer.only(BY_NAME.keys() - {options.PATHS.name}) for layer in layers]
         step = OptionReader([*layers, policy.top])
         readers = [step.within(gate) for gate in policy.gates] or [step]
-    step.values(*_OF_STEP)
     uncompared = set[str]()
     if not step.value(options.BASELINE_DIR) and any(layer.source is Source.FLAGS for layer in layers):
         uncompared = {name for each in readers for name in options.DROPS if each.given(BY_NAME[name])}
@@ -154,18 +151,25 @@ def _fields(reader: "OptionReader", kind: type[Publishing], gates: Sequence[str]
     return {options.COMMENT_KEY.name: key, **reader.fields_of(kind)}
 
 
-def _read_gate(reader: "OptionReader", find: TraceFinder, uncompared: Iterable[str], branch: str, today: date) -> Gate:
+def _read_gate(reader: "OptionReader", find: TraceFinder, uncompared: set[str], branch: str, today: date) -> Gate:
+    given = reader.values(*OPTIONS)  # all, to find the problems in the options of the step too
     if reader.given(options.CAMPAIGN) is None:
         reader.add_problem(options.CAMPAIGN, f"it is required, but not set; accepted: {options.CAMPAIGN.kind.accepts}")
     rules = reader.value(options.ENFORCEMENT) or ()
+    limits = dict(options.DEFAULT_LIMITS)
+    if options.MIN_RELIABILITY_SCORE.name in given:
+        del limits[options.MIN_PASS_RATE.name]
+    compared = (each.name for each in options.LIMITS if each.name not in uncompared)
+    limits |= {name: given[name] for name in compared if name in given}
+    sources = ((each.name, reader.given(each)) for each in OPTIONS if not each.actions_only)
     return Gate(
         **{options.CAMPAIGN.name: "", **reader.fields_of(Gate), options.NAME.name: reader.gate_name},
         traces=tuple(_traces(reader, find)) or ALL_SCENARIOS,
-        limits={name: limit for name, limit in reader.limits().items() if name not in uncompared},
-        stage=stage_today(rules, branch, today),
+        limits=limits,
+        stage=stage_on(matching_rules(rules, branch), today),
         timeout_s=reader.value(options.TIMEOUT) or options.TIMEOUT.default_value,
         rules=rules,
-        remedies=reader.remedies(),
+        remedies={name: source.remedy for name, source in sources if source},
     )
 
 
@@ -252,17 +256,6 @@ class OptionReader:
     def gate_name(self) -> str:
         """Return the gate's name, by default its campaign as far as a name may go; '' without both."""
         return self.value(options.NAME) or (self.value(options.CAMPAIGN) or "")[: kinds.MAX_NAME_LENGTH]
-
-    def limits(self) -> Mapping[str, float]:
-        given = self.values(*options.LIMITS)
-        defaults = dict(options.DEFAULT_LIMITS)
-        if options.MIN_RELIABILITY_SCORE.name in given:
-            del defaults[options.MIN_PASS_RATE.name]
-        return {**defaults, **given}
-
-    def remedies(self) -> Mapping[str, str]:
-        shared = ((option.name, self.given(option)) for option in OPTIONS if not option.actions_only)
-        return {name: given.remedy for name, given in shared if given}
 
     def _check_duplicate_names(self, names: Iterable[str]) -> None:
         sources = ((each, self.given(each)) for each in (options.NAME, options.CAMPAIGN))

@@ -72,17 +72,8 @@ def parse_start(text: str) -> date:
     return date.fromisoformat(text)
 
 
-def stage_today(rules: Iterable[StageRule], branch: str, today: date) -> Stage:
-    """Return the stage that applies: `observe` if only future entries match, `hard` if no entry matches.
-
-    Of the entries that have started, those that name the branch override the others. Of these the latest start applies,
-    and of several entries with one start the strictest stage.
-    """
-    return stage_on(_matching(rules, branch), today)
-
-
 def next_change(rules: Iterable[StageRule], branch: str, today: date) -> NextChange | None:
-    matching = _matching(rules, branch)
+    matching = matching_rules(rules, branch)
     now = stage_on(matching, today)
     for day, stage in changes(matching, today):
         return NextChange(day, stage, (day - today).days, strictness(stage) > strictness(now))
@@ -90,7 +81,11 @@ def next_change(rules: Iterable[StageRule], branch: str, today: date) -> NextCha
 
 
 def stage_on(matching: Collection[StageRule], day: date) -> Stage:
-    """Return the stage on a day, for a branch that all these entries match."""
+    """Return the stage on a day, for a branch that all these entries match.
+
+    It is `observe` if all are in the future, `hard` if there is none. Of the entries that have started, those that name
+    the branch override the others. Of these the latest start applies, and of several on that day the strictest stage.
+    """
     started = [rule for rule in matching if rule.start <= day]
     if not started:
         return Stage.OBSERVE if matching else Stage.HARD
@@ -107,6 +102,6 @@ def changes(matching: Collection[StageRule], today: date) -> Iterator[tuple[date
         now = stage
 
 
-def _matching(rules: Iterable[StageRule], branch: str) -> list[StageRule]:
+def matching_rules(rules: Iterable[StageRule], branch: str) -> list[StageRule]:
     """Return the entries for every branch and those that name this one; none of these if the branch is unknown ('')."""
     return [rule for rule in rules if rule.branches is None or (branch and rule.branches.matches(branch))]

@@ -75,7 +75,7 @@ class ApiCalls:
             with suppress(RuntimeError):  # the loop is closed: the tasks have ended
                 loop.call_soon_threadsafe(cancel)
 
-        self._signals.add_listener(interrupt)
+        self._signals.listeners.append(interrupt)
         if self._signals.received:
             cancel()  # now, before the tasks send their first calls
 

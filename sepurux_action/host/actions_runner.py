@@ -66,10 +66,8 @@ class ActionsRunner(Output):
         try:
             with Path(path).open("rb") as file:
                 return json.loads(file.read(MAX_EVENT_BYTES))
-        except OSError as error:
-            why = error.strerror
-        except (ValueError, RecursionError):
-            why = "it is no JSON"
+        except (OSError, ValueError, RecursionError) as error:
+            why = getattr(error, "strerror", "it is no JSON")
         self.annotate(Level.WARNING, f"The event file could not be read: {why}.")
         return {}
 

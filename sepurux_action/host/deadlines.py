@@ -24,7 +24,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.received: int | None = None
-        self._listeners: list[Callable[[], None]] = []
+        self.listeners: list[Callable[[], None]] = []
 
     @classmethod
     def installed(cls) -> Self:
@@ -40,12 +40,6 @@ class Signals:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, handled)
         return signals
 
-    def add_listener(self, listener: Callable[[], None]) -> None:
-        """Call the listener for each signal from now on, and at once if one was received already."""
-        self._listeners.append(listener)
-        if self.received:
-            listener()
-
     def status(self, decided: int) -> int:
         """Return the shell's exit status of the first signal, such as 143 after SIGTERM, or `decided` without one."""
         return 128 + self.received if self.received else decided
@@ -53,7 +47,7 @@ class Signals:
     def receive(self, number: int) -> None:
         """Store the first signal and call the listeners; a signal handler may call this."""
         self.received = self.received or number
-        for listener in self._listeners:
+        for listener in self.listeners:
             listener()
 
 
@@ -76,17 +70,12 @@ class Timeouts:
     """Runs work within seconds. A signal ends the work that is running, and all further work is rejected."""
 
     def __init__(self, signals: Signals | None = None) -> None:
+        self._signals = signals or Signals()
         self._events: queue.SimpleQueue[None] = queue.SimpleQueue()  # a signal handler may add to it
-        self._interrupted = False
-        if signals:
-            signals.add_listener(self.interrupt)
+        self._signals.listeners.append(lambda: self._events.put(None))
 
     def now(self) -> float:
         return time.monotonic()
-
-    def interrupt(self) -> None:
-        self._interrupted = True
-        self._events.put(None)
 
     def pause(self, seconds: float) -> None:
         """Wait so many seconds; raises Interrupted if a signal arrives first."""
@@ -99,7 +88,7 @@ class Timeouts:
 
     def run_side_by_side(self, works: Iterable[tuple[float, Callable[[], T]]]) -> list[Future[T]]:
         """Return what each work does within its seconds; all begin at once. Raises Interrupted after a signal."""
-        if self._interrupted:
+        if self._signals.received:
             raise Interrupted
         begun, late = self.now(), Future[T]()
         late.set_exception(DeadlineExceeded())
@@ -112,7 +101,7 @@ class Timeouts:
 
     def _wait(self, until: float, done: Callable[[], bool]) -> None:
         while not done():
-            if self._interrupted:
+            if self._signals.received:
                 raise Interrupted
             left = until - self.now()
             if left <= 0:

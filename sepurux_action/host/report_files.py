@@ -132,9 +132,8 @@ class ReportWriter:
     def _run_in_time(self, work: Callable[[], T]) -> T:
         """Do the work, and if a signal arrives meanwhile, do it again in a short time; raises OSError."""
         try:
-            if not self.signals.received:
-                with suppress(Interrupted):
-                    return Timeouts(self.signals).run(WRITE_S, work)
+            with suppress(Interrupted):
+                return Timeouts(self.signals).run(WRITE_S, work)
             return Timeouts().run(WRITE_AFTER_SIGNAL_S, work)
         except DeadlineExceeded:
             raise OSError(errno.ETIMEDOUT, "the file system did not respond in time") from None

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from hmac import compare_digest
-from types import UnionType
 from typing import Any, NamedTuple, TypeVar
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
@@ -33,17 +32,10 @@ UNSAFE_REFUND: list[Event] = [
     {"type": "tool_call", "tool": "payments.refund", "args": {"order": "A-1001"}},
     {"type": "failure", "tool": "payments.refund", "error": "the payment service did not answer within 2 s"},
 ]
-SOUND_REFUND_ID = str(uuid5(NAMESPACE_URL, "sandbox/traces/sound-refund"))
-UNSAFE_REFUND_ID = str(uuid5(NAMESPACE_URL, "sandbox/traces/unsafe-refund"))
-
-# The campaigns that every sandbox has, and their registered scenarios: two that pass and one that fails.
+# The campaigns that every sandbox has: two that pass and one that fails.
 CORE_CAMPAIGN = "core-reliability"
+REFUND_CAMPAIGN = "refund-reliability"
 FAILING_CAMPAIGN = "failing-agent"
-SCENARIOS: Mapping[str, tuple[str, ...]] = {
-    CORE_CAMPAIGN: (SOUND_REFUND_ID,),
-    "refund-reliability": (SOUND_REFUND_ID,),
-    FAILING_CAMPAIGN: (SOUND_REFUND_ID, UNSAFE_REFUND_ID),
-}
 
 
 def campaign_id(name: str) -> str:
@@ -82,13 +74,14 @@ class Store:
         self.decide_after, self._reversible = decide_after, frozenset(reversible)
         self.traces: dict[str, Trace] = {}
         self.runs: dict[str, Run] = {}
-        self.campaigns: dict[str, tuple[str, ...]] = {**SCENARIOS, **dict.fromkeys(campaigns, ())}
-        self.add_trace(SOUND_REFUND, "refund an order", SOUND_REFUND_ID)
-        self.add_trace(UNSAFE_REFUND, "refund without an approval", UNSAFE_REFUND_ID)
+        sound = self.add_trace(SOUND_REFUND, "refund an order")
+        unsafe = self.add_trace(UNSAFE_REFUND, "refund without an approval")
+        self.campaigns = {CORE_CAMPAIGN: (sound,), REFUND_CAMPAIGN: (sound,), FAILING_CAMPAIGN: (sound, unsafe)}
+        self.campaigns |= dict.fromkeys(campaigns, ())
 
-    def add_trace(self, events: Sequence[Event], task_name: str, trace_id: str = "") -> str:
-        """Evaluate a trace, store the result, and return the UUID of the trace, by default a new one."""
-        trace_id = trace_id or str(uuid4())
+    def add_trace(self, events: Sequence[Event], task_name: str) -> str:
+        """Evaluate a trace, store the result, and return the UUID of the trace."""
+        trace_id = str(uuid4())
         self.traces[trace_id] = Trace(trace_id, task_name, evaluate(events, self._reversible))
         return trace_id
 
@@ -126,7 +119,7 @@ class RejectedError(Exception):
     detail: str
 
 
-KINDS: Mapping[str, type | UnionType] = {"a text": str, "a number": int | float, "an object": dict, "a list": list}
+KINDS: Mapping[str, Any] = {"a text": str, "a number": int | float, "an object": dict, "a list": list}
 TRACE = {"trace_version": "a text", "source": "a text", "task": "an object", "events": "a list"}
 # The kind of each threshold, and whether an evaluation meets it. No mutation category is ever covered.
 THRESHOLDS: Mapping[str, tuple[str, Callable[[Mapping[str, float], Any], bool]]] = {

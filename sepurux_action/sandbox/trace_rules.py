@@ -34,9 +34,8 @@ def numbers_of(traces: Sequence[Sequence[Attempt]]) -> dict[str, float]:
     """
     rates, scores = [], []
     for attempts in traces:
-        passed, total = sum(each.error is None for each in attempts), len(attempts)
-        if not attempts:
-            passed = total = 1
+        total = len(attempts) or 1  # a trace without an attempt passes
+        passed = total - sum(each.error is not None for each in attempts)
         rates.append(passed / total)
         # One division of whole numbers: 100 x 0.29 is not 29 in floating point, and a threshold of 29 would fail.
         scores.append(_reported(100 * passed / total - UNSAFE_COST * sum(each.unsafe for each in attempts)))

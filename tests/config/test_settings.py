@@ -75,7 +75,7 @@ def test_every_input_arrives_where_it_belongs() -> None:
         timeout_s=5400,
     )
     assert (settings.gates, settings.report_dir) == ((gate,), "build")
-    assert (known.base_url, known.pull_request, known.names) == ("https://sepurux.example/api", 42, ("Refunds",))
+    assert (known.base_url, known.pr_number, known.names) == ("https://sepurux.example/api", 42, ("Refunds",))
     assert [each.reveal() for each in (known.token, known.api_key) if each] == ["made-up-token", "made-up-key"]
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.config.path_filter import parse_branches
-from sepurux_action.config.stage import Stage, StageRule, next_change, parse_start, stage_today
+from sepurux_action.config.stage import Stage, StageRule, matching_rules, next_change, parse_start, stage_on
 
 TODAY = date(2027, 1, 15)
 
@@ -70,7 +70,7 @@ def literally(rules: list[StageRule], branch: str, today: date) -> Stage:
 
 @given(rule_lists, branches, days)
 def test_the_stage_is_what_the_documents_say(rules: list[StageRule], branch: str, today: date) -> None:
-    assert stage_today(rules, branch, today) is literally(rules, branch, today)
+    assert stage_on(matching_rules(rules, branch), today) is literally(rules, branch, today)
 
 
 @given(rule_lists, branches)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from sepurux_action.errors import DeadlineExceeded, Interrupted
-from sepurux_action.host.deadlines import Timeouts
+from sepurux_action.host.deadlines import Signals, Timeouts
 
 
 def test_work_begins_if_time_is_left_and_raises_what_it_raises_also_after_work_that_was_abandoned() -> None:
@@ -35,8 +35,8 @@ def test_a_signal_ends_work_or_a_pause_at_once_and_rejects_more() -> None:
         lambda each: each.pause(60),
     ]
     for wait in waits:
-        timeouts = Timeouts()
-        threading.Timer(0.1, timeouts.interrupt).start()
+        timeouts = Timeouts(signals := Signals())
+        threading.Timer(0.1, signals.receive, [15]).start()
         for _ in range(2):
             with pytest.raises(Interrupted):
                 wait(timeouts)

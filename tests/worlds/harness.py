@@ -155,7 +155,7 @@ class InstantTimeouts(FakeClock):
     def run_side_by_side(self, works: Iterable[tuple[float, Callable[[], T]]]) -> list[Future[T]]:
         futures = []
         for _, work in works:
-            if self._interrupted:
+            if self._signals.received:
                 raise Interrupted
             self._github.between("github")
             futures.append(done(work))
