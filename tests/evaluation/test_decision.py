@@ -1,12 +1,10 @@
-"""The table of decisions on one run, whatever JSON the backend sends, and the decision on a gate from all its runs."""
+"""The table of decisions on one run, and the decision on a gate from all its runs."""
 
 import itertools
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config import options
@@ -15,8 +13,6 @@ from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool, parse_ci_run
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, decide, fingerprint
-from sepurux_action.evaluation.enforcement import enforce
-from sepurux_action.evaluation.failures import parse_failures
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
 from sepurux_action.evaluation.metrics import METRICS, PASS_RATE, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import published_numbers
@@ -160,32 +156,6 @@ FOR_THE_CAUSE = "See the `Sepurux run` for the cause, then {rerun}."
 def test_each_row_says_what_happened_and_what_to_do(response: dict[str, object], reason: str, step: str) -> None:
     found = a_result(a_run(parse_ci_run(response)), gate=replace(ASKED, remedies={}))
     assert (found.reason, found.hint) == (reason, step)
-
-
-# --- Any JSON ---------------------------------------------------------------------------------------------------
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
-    max_leaves=8,
-)
-FIELDS = ["status", "decision", "pass_rate", "unsafe_attempts", "failures", "reliability_score", "mutation_categories"]
-FIELDS += ["run_ids", "top_failing_tools", "dashboard_url"]
-words = st.sampled_from(["done", "running", "error", "pass", "fail"])
-responses = st.dictionaries(st.sampled_from(FIELDS), words | st.floats(0, 2) | json_values)
-EVERY_LIMIT = replace(ASKED, limits={each.name: 1.0 for each in options.LIMITS}, required_mutation_categories=("a",))
-
-
-@given(responses | json_values)
-def test_what_is_shown_is_one_printable_line(response: object) -> None:
-    found = decided(EVERY_LIMIT, parse_ci_run(response))
-    tools = (tool.tool for tool in found.numbers.top_failing_tools)
-    assert "".join((found.reason, *tools, *(check.actual for check in found.checks))).isprintable()
-
-
-@given(json_values)
-def test_classified_failures_are_read_from_any_json(response: object) -> None:
-    assert all(failure.type.isprintable() for failure in parse_failures(response))
 
 
 # --- The fingerprint ------------------------------------------------------------------------------------------
@@ -365,12 +335,6 @@ def test_a_number_that_only_a_registered_trace_lacks_is_not_due_to_an_uploaded_o
     for rates, suspect in (((None, 1.0), True), ((1.0, None), False)):
         found = decided(gate, *map(a_pass, rates))
         assert (found.decision, found.is_suspect) == (Decision.ERROR, suspect)
-
-
-def test_allow_does_not_cover_what_an_uploaded_trace_may_have_caused() -> None:
-    for decision in (Decision.ERROR, Decision.PENDING):
-        blocks = [enforce(decision, stage, OnUndecided.ALLOW, trace_may_be_cause=True) for stage in Stage]
-        assert blocks == [False, True, True]
 
 
 def test_an_uploaded_trace_is_not_shown() -> None:
