@@ -421,6 +421,7 @@ def test_no_line_is_written_where_no_comment_would_be(scene: Scene) -> None:
     scene.comment(OLD)
     scene.load(Settings(comment=CommentMode.NEVER)).publisher.publish_notice(notice, "gates")
     scene.load(closed=True).publisher.publish_notice(notice, "gates")
+    assert "no comment: pull request 1 is closed" in scene.output.lines
     scene.push()
     scene.load().publisher.publish_notice(notice, "gates")
     assert scene.pull.comments[0].body == OLD
