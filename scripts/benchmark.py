@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from random import Random
@@ -19,7 +20,11 @@ from random import Random
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from sepurux_action.baseline import read_results, write_results
+from sepurux_action.common.secret import Redactor
 from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
+from sepurux_action.evaluation.base_results import BaseResult, BaseScenario
+from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.runs import WhatFailed
 from sepurux_action.report.rendering import render_comment, render_summary
@@ -31,7 +36,7 @@ from tests.backend import Answer, Request, ScriptedBackend
 from tests.builders import a_context, a_gate, a_result
 from tests.github_double import GitHub
 from tests.runner import RunningStep, start_action
-from tests.sandboxed import MANY, many_scenarios, scripted_sandbox
+from tests.sandboxed import MANY, SECRET, many_scenarios, scripted_sandbox
 from tests.scenes import a_scene
 
 MB = 1_000_000
@@ -284,6 +289,46 @@ def rendering(render: Callable[[Report], str]) -> Callable[[Path], str]:
     return case
 
 
+def kept_results(_: Path) -> str:
+    """Return the bytes of a file with five results of each gate, the seconds of writing and reading, and the memory."""
+    numbers = {"pass_rate": 0.95, "unsafe_attempts": 0.0, "failures": 3.0, "scenarios": 100.0}
+    scenarios = tuple(
+        BaseScenario(
+            name=f"refund after a timeout, case {number}",
+            recordings=3,
+            pass_rate=0.95,
+            failures=(ClassifiedFailure(type="unsafe_action", mutation="timeouts", tool="payments.refund"),),
+            steps=("1 payments.refund(order, amount_cents)",) * 10,
+        )
+        for number in range(100)
+    )
+    results = [
+        BaseResult(
+            gate=f"gate-{number}",
+            campaign=CORE_CAMPAIGN,
+            branch="main",
+            commit=f"{at:040}",
+            time=at,
+            decision=Decision.PASS,
+            numbers=numbers,
+            scenarios=scenarios,
+        )
+        for number in range(GATES)
+        for at in range(5)
+    ]
+    began = time.perf_counter()
+    content = write_results(results, SECRET, "octo/shop", Redactor([SECRET])).encode()
+    written = time.perf_counter()
+    tracemalloc.start()
+    found, _note = read_results(content, SECRET, "octo/shop")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    read = time.perf_counter()
+    read_results(content, SECRET, "octo/shop")
+    seconds = f"written in {written - began:.2f} s, read in {time.perf_counter() - read:.2f} s"
+    return f"{len(found)} results in {len(content):,} bytes, {seconds} with {peak / MB:.0f} MB"
+
+
 CASES: dict[str, Callable[[Path], str]] = {
     **{f"delay of a run of {seconds} s": polling_delay(seconds) for seconds in (0, 1, 3, 10, 60)},
     "outputs of 1 gate": size_of_outputs(1, 1),
@@ -305,6 +350,7 @@ CASES: dict[str, Callable[[Path], str]] = {
     "re-runs of a confirmed gate": reruns(confirm="true"),
     f"summary of {GATES} gates with 200 failures": rendering(render_summary),
     f"comment of {GATES} gates with 200 failures": rendering(lambda report: render_comment(report, "")),
+    f"results of {GATES} gates with 100 scenarios": kept_results,
     f"SIGTERM after {FAILURES} failures in each of {GATES - 1} gates": seconds_after_sigterm(FAILURES),
 }
 

@@ -128,7 +128,8 @@ def _run_failed(facts: _Facts) -> GateDecision | None:
 
 def _threshold_missed(facts: _Facts) -> GateDecision | None:
     """Return a `fail` after a pass; else only if a sum over several traces exceeds its maximum, whatever is decided."""
-    passed, sums = _all_passed(facts), {metric.threshold for metric in metrics.SUMS}
+    passed = all(run.decision is Decision.PASS for run in facts.runs)
+    sums = {metric.threshold for metric in metrics.SUMS}
     exceeded = facts.gate.has_several_traces and any(check.threshold in sums for check in facts.missed)
     if not facts.missed or not (passed or exceeded):
         return None
@@ -141,9 +142,9 @@ def _threshold_missed(facts: _Facts) -> GateDecision | None:
 
 
 def _not_passed(facts: _Facts) -> GateDecision | None:
-    if _all_passed(facts):
-        return None
     others = tuple(run for run in facts.runs if run.decision is not Decision.PASS)
+    if not others:
+        return None
     first, names = worst_of(others), ""
     alike = [run for run in facts.runs if run.run_decision == first.run_decision]
     if len(alike) < len(facts.runs):
@@ -207,10 +208,6 @@ ROWS: tuple[Callable[[_Facts], GateDecision | None], ...] = (
     _number_unknown,
     _passed,
 )
-
-
-def _all_passed(facts: _Facts) -> bool:
-    return all(run.decision is Decision.PASS for run in facts.runs)
 
 
 # -- what the rows say ------------------------------------------------------------------------------------------------

@@ -70,18 +70,15 @@ def parse_base_branch(response: object, evaluated: str) -> BaseBranch:
     return BaseBranch(results=results, commits=frozenset(parse_sha(each.get("oid")) for each in before))
 
 
-def parse_recent_results(response: object) -> tuple[Mapping[str, PreviousResult], ...]:
-    """Return the newest results, by lower-case context, of each pull request."""
-    pulls = json_reader.as_array(json_reader.at(response, "data", "repository", "pullRequests", "nodes"))
-    return tuple(
-        {
-            status.context.lower(): result
-            for node in json_reader.as_array(json_reader.at(pull, "commits", "nodes"))
-            for status in parse_statuses(json_reader.at(node, "commit"), "") or ()
-            if (result := parse_description(status.description)) and result.decision.is_decided
-        }
-        for pull in pulls
-    )
+def parse_recent_results(response: object) -> Mapping[str, list[PreviousResult]]:
+    """Return the newest results, one of each pull request, by lower-case context."""
+    found: dict[str, list[PreviousResult]] = {}
+    for pull in json_reader.as_array(json_reader.at(response, "data", "repository", "pullRequests", "nodes")):
+        for node in json_reader.as_array(json_reader.at(pull, "commits", "nodes")):
+            for status in parse_statuses(json_reader.at(node, "commit"), "") or ():
+                if result := parse_description(status.description):
+                    found.setdefault(status.context.lower(), []).append(result)
+    return found
 
 
 def _results(line: Iterable[Mapping[str, object]], account: str) -> dict[str, Baseline]:

@@ -180,7 +180,7 @@ class GitHubClient:
                 found[str(json_reader.at(check, "context") or "").lower()] = page
         return found
 
-    def recent_results(self, base: str) -> tuple[Mapping[str, PreviousResult], ...]:
+    def recent_results(self, base: str) -> Mapping[str, list[PreviousResult]]:
         last = base_branch.RECENT_PULL_REQUESTS
         response = self._query(base_branch.RECENT_RESULTS_QUERY, {"base": base, "last": last})
         return base_branch.parse_recent_results(response)

@@ -80,12 +80,10 @@ class Earlier:
 
     def _read(self, github: GitHubClient, wanted: set[str]) -> None:
         """Read the statuses up to the newest decision of each context."""
-        left = set(wanted)
-        for context, status in self._decisions(github, left):
+        for context, status in self._decisions(github, wanted):
             self._keep(context, status)
-            left.remove(context)
-        for context in left:
-            self._keep(context, None)
+            wanted.remove(context)
+        self._before |= dict.fromkeys(wanted)
 
     def new_fails(self, gates: Sequence[Gate]) -> Mapping[str, Evaluated] | None:
         """Return the `fail` of each gate that another run published meanwhile, by name; None if it could not be read.

@@ -116,7 +116,7 @@ class Event:
     @property
     def may_evaluate_again(self) -> bool:
         """Return whether such a run may evaluate a commit again that failed, if its actor may approve the gate."""
-        return (self.rerun or self.name == "workflow_dispatch") and not self.by_review
+        return bool(self.actor) and (self.rerun or self.name == "workflow_dispatch") and not self.by_review
 
     @property
     def keeps_fail(self) -> bool:

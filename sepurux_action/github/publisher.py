@@ -56,9 +56,8 @@ class Publisher:
         """Set a failed status when nothing can be evaluated, because an earlier status may be green.
 
         This is for the gates that inputs name, and for each status of the gate that the commit already has: one with
-        the prefix of `status_context`, or with a description that a run of the gate wrote. The second test is needed
-        because a policy that cannot be read may set another prefix. If the statuses are not known, because
-        GraphQL did not respond, they are read by REST, after those of the given gates are set.
+        the prefix of `status_context`, or with a description that a run of the gate wrote, because a policy that cannot
+        be read may set another prefix. If GraphQL did not return the statuses, they are read by REST afterwards.
         """
         self._calls.set_timeout(STATUSES_S, STATUSES_AFTER_SIGNAL_S)
         event, settings, note = self._event, self._settings, "invalid settings"

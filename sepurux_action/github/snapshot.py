@@ -63,9 +63,8 @@ def parse_snapshot(response: object) -> Snapshot | None:
         is_own, number, body = (node.get(name) for name in ("viewerDidAuthor", "fullDatabaseId", "body"))
         if not isinstance(is_own, bool):
             return None
-        number = int(number) if isinstance(number, str) and _BIG_INT.match(number) else number
-        if is_own and type(number) is int and isinstance(body, str):
-            own.append(Comment(id=number, body=body, url=json_reader.safe_url(node.get("url"))))
+        if is_own and isinstance(number, str) and _BIG_INT.match(number) and isinstance(body, str):
+            own.append(Comment(id=int(number), body=body, url=json_reader.safe_url(node.get("url"))))
     author, by_agent = parse_author(json_reader.at(pull, "author"))
     shown = PullRequest(
         head_sha=parse_sha(json_reader.at(pull, "headRefOid")),

@@ -99,7 +99,6 @@ def approval_status(reviews: Iterable[Review], rules: ApprovalRules) -> Approval
 
 
 def reviewers_to_request(status: ApprovalStatus, reviews: Iterable[Review], requested: Iterable[str]) -> list[str]:
-    """Return the listed reviewers who can approve, have not reviewed this head, and of whom no review is requested."""
     done = {review.author.lower() for review in reviews if review.commit == status.commit and review.state != UNSENT}
     done.update(login.lower() for login in requested)
     return [login for login in status.can_approve if login.lower() not in done]
@@ -134,8 +133,7 @@ class ReviewGate:
 
     def may_evaluate_again(self, reviewers: tuple[str, ...]) -> bool:
         event, rules = self._event, self._rules_again(reviewers)
-        may = event.may_evaluate_again and bool(event.actor)
-        return may and rules is not None and rules.refusal_of_all(event.actor) is None
+        return event.may_evaluate_again and rules is not None and rules.refusal_of_all(event.actor) is None
 
     def who_evaluates_again(self, reviewers: tuple[str, ...]) -> dict[str, Any]:
         """Return the fields of a RecordedFail that name who may start another evaluation, {} if that is not known."""

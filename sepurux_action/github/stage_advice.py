@@ -46,8 +46,7 @@ class StageAdvice:
             return NOT_REQUIRED.format(base=base, context=context)
         if self._recent is None:
             return ""
-        newest = (results[context.lower()] for results in self._recent if context.lower() in results)
-        return advise(gate.stage, newest, scheduled=scheduled)
+        return advise(gate.stage, self._recent.get(context.lower(), ()), scheduled=scheduled)
 
     def lost_statuses(self, now: Inputs | Settings, merged: Settings) -> tuple[PolicyNote, ...]:
         """Return a note for each ruleset that requires statuses that no gate sets with the settings after the merge."""
@@ -67,7 +66,7 @@ class StageAdvice:
         return self._calls.try_call(Operation.RULES, methodcaller("required_contexts", self._event.base_ref))
 
     @cached_property
-    def _recent(self) -> tuple[Mapping[str, PreviousResult], ...] | None:
+    def _recent(self) -> Mapping[str, list[PreviousResult]] | None:
         return self._calls.try_call(Operation.PULLS, methodcaller("recent_results", self._event.base_ref))
 
 
