@@ -134,6 +134,10 @@ KEYS = [  # a file, and what its only problem begins with
     ),
 ]
 VALUES = [
+    (
+        "campaign: refund-\u200brel",
+        '1:11 `campaign`: "refund-rel" is not accepted (it has the invisible character U+200B',
+    ),
     ("campaign: [a]", "1:11 `campaign`: it is a list; accepted: a campaign's name or UUID"),
     ("trace_id: {a: b}", "1:11 `trace_id`: it is a group of keys; accepted: trace IDs"),
     ("trace_id: []", "1:11 `trace_id`: the list is empty; remove the key"),

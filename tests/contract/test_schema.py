@@ -11,7 +11,6 @@ from scripts import schema
 from sepurux_action.config import options
 from sepurux_action.config.gate import Trace
 from sepurux_action.config.layers import input_layer
-from sepurux_action.config.options import Option
 from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.settings import Settings, read_settings
 from sepurux_action.errors import ConfigurationError
@@ -101,6 +100,9 @@ gates: [{paths: [[src/**]]}]
 """
 
 
+NO_NUMBERS = [f"thresholds: {{{option.name}: many}}" for option in options.LIMITS]
+
+
 class EditorLoader(yaml.SafeLoader):
     """Reads as editors do, by YAML 1.2: a day is a text."""
 
@@ -139,17 +141,11 @@ def test_each_key_has_a_valid_line_here_that_changes_the_settings() -> None:
     assert [key for key in keys if not any(re.search(rf"\b{key}:", line) for line in lines)] == []
 
 
-@pytest.mark.parametrize("option", options.LIMITS, ids=lambda option: option.name)
-def test_editor_and_action_reject_a_limit_that_is_no_number(option: Option[float]) -> None:
-    text = f"thresholds: {{{option.name}: many}}"
-    assert (editor_accepts(text), action_accepts(text)) == (False, False)
-
-
 @pytest.mark.parametrize("text", SOUND.strip().splitlines())
 def test_editor_and_action_accept_a_valid_policy(text: str) -> None:
     assert (editor_accepts(text), action_accepts(text)) == (True, True)
 
 
-@pytest.mark.parametrize("text", BROKEN.strip().splitlines())
+@pytest.mark.parametrize("text", [*BROKEN.strip().splitlines(), *NO_NUMBERS])
 def test_editor_and_action_reject_an_invalid_policy(text: str) -> None:
     assert (editor_accepts(text), action_accepts(text)) == (False, False)

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from tests import backend
 from tests.gfm import read
 from tests.github_double import faults
 from tests.runner import run_action
@@ -43,15 +42,6 @@ def test_a_first_policy_file_cannot_skip_its_gate(scene: Scene) -> None:
     assert (result.exit_code, result.outputs["decision"]) == (1, "fail"), result.log
     assert scene.status[0] == "failure"
     assert "The input `paths` is ignored" in result.messages("warning")[0]
-
-
-def test_a_closed_pull_request_gets_no_comment_and_no_warning(scene: Scene) -> None:
-    scene.pull.state = "closed"
-    head = {"head_branch": "feature", "head_repository": {"full_name": "octo/shop"}}
-    started_by = {"event": "pull_request", "head_sha": scene.pull.head_sha, **head}
-    result = scene.on("workflow_run", {"workflow_run": started_by})
-    assert f"no comment: pull request {scene.pull.number} is closed" in result.log
-    assert (scene.pull.comments, result.messages("warning")) == ([], [])
 
 
 def test_problems_of_file_and_inputs_are_reported_together_those_of_the_file_on_their_lines(scene: Scene) -> None:
@@ -246,11 +236,3 @@ def test_a_github_without_a_usable_address_is_no_reason_to_take_the_checkouts_po
     result = run_action(**{**options, "env": {**scene.environment(), "GITHUB_API_URL": "http://github.example"}})
     assert (result.exit_code, result.outputs["decision"]) == (2, "error")
     assert "GITHUB_API_URL" in result.messages("error")[0]
-
-
-def test_a_file_that_was_moved_out_of_a_gates_folder_touches_the_gate(scene: Scene) -> None:
-    with_policy(scene, STRICT + "gates: [{name: search, paths: ['search/**']}]\n")
-    moved = {"filename": "elsewhere/a.py", "previous_filename": "search/a.py", "status": "renamed"}
-    scene.github.fault("pulls/list-files", backend.json([moved]))
-    scene.answers()
-    assert scene.run().outputs["decision"] == "fail"

@@ -193,9 +193,11 @@ def run_gates(session: GitHubSession, *gates: Gate) -> None:
     evaluate(step, recorded)
 
 
-def publish(scene: Scene, decided: Sequence[GateResult]) -> None:
+def publish(scene: Scene, decided: Sequence[GateResult], body: Callable[[str, str], str] = BODY) -> str:
+    """Publish what follows an evaluation, and return the address of the comment."""
     scene.session.publisher.read_again()
     scene.session.publisher.publish_results(decided)
+    return scene.session.publisher.publish_comment(decided, body)
 
 
 def test_comments_are_read_until_there_is_our_own(scene: Scene) -> None:
@@ -295,23 +297,20 @@ def test_where_comments_are_not_known_none_is_written_and_the_reason_is_logged(r
     scene.comments(MAX_PAGES + 1)
     scene.reject = reject
     scene.load()
-    publish(scene, results("one"))
-    assert scene.session.publisher.publish_comment(results("one"), BODY) == ""
+    assert publish(scene, results("one")) == ""
     assert CREATE not in scene.operations
     assert any("not all comments of the pull request could be read" in line for line in scene.output.lines)
     del scene.pull.comments[MAX_PAGES * PAGE :]
     scene.reject = lambda _: None
     scene.load()
-    publish(scene, results("one"))
-    assert scene.session.publisher.publish_comment(results("one"), BODY)
+    assert publish(scene, results("one"))
 
 
 def test_one_warning_says_that_the_base_branch_has_changed_since_the_policy_was_read(scene: Scene) -> None:
     scene.load()
     scene.retarget()
     decided = [*results("one", passing=True), *results("two", passing=True)]
-    publish(scene, decided)
-    assert scene.session.publisher.publish_comment(decided, BODY) == ""
+    assert publish(scene, decided) == ""
     assert [*scene.states().values()] == ["failure"] * 2
     [warning] = scene.warnings
     changed = 'The base branch of the pull request has changed from "main" to "next" since the policy was read'
@@ -335,9 +334,8 @@ def test_a_comment_needs_the_evaluated_commit_as_head(arrange: Arrange, says: li
     decided, head = results("one", passing=True), scene.pull.head_sha
     scene.load()
     arrange(scene)
-    publish(scene, decided)
+    assert bool(publish(scene, decided)) is not bool(says)
     assert [each.state for each in scene.repository.latest_statuses(head)] == ["success"]
-    assert bool(scene.session.publisher.publish_comment(decided, BODY)) is not bool(says)
     assert [line[: len(says[0])] for line in scene.output.lines if line.startswith("no comment")] == says
 
 
@@ -354,7 +352,6 @@ def test_what_blocks_is_sent_first_and_what_was_not_sent_is_named(scene: Scene) 
     passing = MAX_GATES_IN_STEP - 5
     decided = [*results(*numbered(passing), passing=True), *results(*numbered(5, "bad"))]
     publish(scene, decided)
-    scene.session.publisher.publish_comment(decided, BODY)
     sent = scene.contexts
     assert [context.split()[2] for context in sent[:6]] == [*numbered(5, "bad"), "g0"]
     assert 20 < len(sent) < MAX_GATES_IN_STEP
@@ -421,6 +418,7 @@ def test_no_line_is_written_where_no_comment_would_be(scene: Scene) -> None:
     scene.comment(OLD)
     scene.load(Settings(comment=CommentMode.NEVER)).publisher.publish_notice(notice, "gates")
     scene.load(closed=True).publisher.publish_notice(notice, "gates")
+    assert "no comment: pull request 1 is closed" in scene.output.lines
     scene.push()
     scene.load().publisher.publish_notice(notice, "gates")
     assert scene.pull.comments[0].body == OLD
@@ -453,8 +451,7 @@ def test_without_a_comment_the_pull_request_is_read_again_for_the_status_alone(s
     scene.comments(3)
     for status, reads in ((True, 2), (False, 3)):
         scene.load(Settings(comment=CommentMode.NEVER, status=status))
-        publish(scene, results("one"))
-        assert scene.session.publisher.publish_comment(results("one"), BODY) == ""
+        assert publish(scene, results("one")) == ""
         assert scene.operations.count(PULL) == reads
 
 
@@ -497,10 +494,8 @@ TEXT, BEFORE = f"{MARKER}\nnew", f"{MARKER}\nold"
 
 
 def write(scene: Scene) -> str:
-    publisher = scene.load().publisher
-    publisher.read_again()
-    publisher.publish_results([])
-    return publisher.publish_comment([], lambda marker, _: f"{marker}\nnew")
+    scene.load()
+    return publish(scene, [], lambda marker, _: f"{marker}\nnew")
 
 
 def bodies(scene: Scene) -> list[str]:

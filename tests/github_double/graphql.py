@@ -160,12 +160,8 @@ def _authors(commit: Commit, _: Session, *, first: int) -> Json:
     return {"nodes": people[:first], "pageInfo": {"hasNextPage": len(people) > first}}
 
 
-def _text(blob: Blob, _: Session) -> str | None:
-    try:
-        text = blob.content.decode()
-    except UnicodeDecodeError:
-        return None
-    return None if "\0" in text else blob.content[:MAX_TEXT_BYTES].decode(errors="ignore")
+def _text(blob: Blob, _: Session) -> str:
+    return blob.content[:MAX_TEXT_BYTES].decode(errors="ignore")
 
 
 # What a field needs beyond seeing the repository: one of the permissions named.

@@ -164,10 +164,7 @@ def get_pull(call: Call) -> object:
 
 
 def list_files(call: Call) -> object:
-    return [
-        {"filename": path, "status": status, **({"previous_filename": previous} if previous else {})}
-        for path, status, previous in call.page(call.pull.changed_files())
-    ]
+    return [{"filename": path, "status": status} for path, status in call.page(call.pull.changed_files())]
 
 
 def list_reviews(call: Call) -> object:

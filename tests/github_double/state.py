@@ -98,7 +98,7 @@ class PullRequest:
     def base_sha(self) -> str:
         return self.base.sha
 
-    def push(self, files: Mapping[str, str | bytes | None] | None = None) -> str:
+    def push(self, files: Mapping[str, str | bytes] | None = None) -> str:
         repository = self.head_repository or self.repository
         self.head = repository.commits[repository.commit(self.head_ref, files)]
         return self.head.sha
@@ -117,19 +117,13 @@ class PullRequest:
         self.requested = [each for each in self.requested if each is not author]
         return review
 
-    def changed_files(self) -> list[tuple[str, str, str]]:
-        """Return path, status, and previous path of each changed file; equal content under a new name is a rename."""
+    def changed_files(self) -> list[tuple[str, str]]:
+        """Return path and status of each changed file. No pull request of the tests renames a file."""
         old_commits = set(self.base.history())
         left = next((each for each in self.head.history() if each in old_commits), None)
         old, new = left.files if left else {}, self.head.files
-        gone = {path: content for path, content in old.items() if path not in new}
-        changed = [(path, "modified", "") for path, content in new.items() if path in old and content != old[path]]
-        for path, content in new.items():
-            if path not in old:
-                before = next((each for each, text in gone.items() if text == content), "")
-                gone.pop(before, None)
-                changed.append((path, "renamed" if before else "added", before))
-        return sorted([*changed, *((path, "removed", "") for path in gone)])
+        statuses = {path: "modified" if path in old else "added" for path in new if new[path] != old.get(path)}
+        return sorted((statuses | dict.fromkeys(old.keys() - new.keys(), "removed")).items())
 
 
 @dataclass(eq=False, slots=True)
@@ -150,16 +144,13 @@ class Repository:
     def full_name(self) -> str:
         return f"{self.owner.login}/{self.name}"
 
-    def commit(self, branch: str = "", files: Mapping[str, str | bytes | None] | None = None) -> str:
-        """Return the SHA of a new commit on a branch, which starts at the default branch's tip; None removes a file."""
+    def commit(self, branch: str = "", files: Mapping[str, str | bytes] | None = None) -> str:
+        """Return the SHA of a new commit on a branch, which starts at the default branch's tip."""
         branch = branch or self.default_branch
         parent = self.branches.get(branch) or self.branches.get(self.default_branch)
         tree = dict(parent.files) if parent else {}
         for path, content in (files or {}).items():
-            if content is None:
-                del tree[path]
-            else:
-                tree[path] = content.encode() if isinstance(content, str) else content
+            tree[path] = content.encode() if isinstance(content, str) else content
         return self._add(branch, (parent,) if parent else (), tree)
 
     def merge(self, sha: str) -> str:
@@ -183,7 +174,7 @@ class Repository:
         *,
         head: str = "topic",
         base: str = "",
-        files: Mapping[str, str | bytes | None] = {"change.txt": "one line\n"},
+        files: Mapping[str, str | bytes] = {"change.txt": "one line\n"},
         source: "Repository | None" = None,
     ) -> PullRequest:
         """Return a new open pull request: one commit with `files` on `head`, a branch of the fork `source` if given."""
@@ -275,9 +266,6 @@ class Refusal(Exception):
     kind: str = "UNPROCESSABLE"
     errors: Sequence[object] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return self.message
 
 
 def not_found(message: str = "Not Found") -> Refusal:

@@ -18,7 +18,7 @@ from sepurux_action.host.deadlines import Signals
 from tests.github_double.in_process import connected
 from tests.github_double.state import Refusal
 from tests.worlds.harness import OLDER, WorldGitHub, run_on
-from tests.worlds.worlds import AUTHOR, CAMPAIGN, CONTEXT, FILES, Pull, Review, Run, World
+from tests.worlds.worlds import AFTER_DECISION, AUTHOR, CAMPAIGN, CONTEXT, FILES, Pull, Review, Run, World
 
 REVIEWER, READER, BOT = "ada", "bob", "helper[bot]"
 ROLES = {REVIEWER: "write", READER: "read", BOT: "write", AUTHOR: "write"}
@@ -37,7 +37,6 @@ OTHER_CONTEXTS = (CONTEXT, *(f"ci / {number}" for number in range(99)))  # one p
 NUMBERS = {"pass_rate": 1.0, "unsafe_attempts": 0, "failures": 0, "trace_count": 3}
 PASSES = {"status": "done", "decision": "pass", **NUMBERS}
 FAILS = {**PASSES, "decision": "fail", "pass_rate": 0.8, "failures": 2}
-AFTER_EVALUATION = ("failures", "numbers", "names")  # calls of the backend that no decision depends on
 OTHERS = dict.fromkeys(("reliability_score", "mutation_categories"))
 
 
@@ -214,7 +213,7 @@ class _Playing:
         call = operation.partition(" ")[0]  # without the name of a query
         self._calls += 1
         if number == step.stopped_at and step.killed:
-            if call in AFTER_EVALUATION and step.fails(self._history.inputs):
+            if call in AFTER_DECISION and step.fails(self._history.inputs):
                 self._played.ended_late.append(self._number)
             raise Killed
         if number == step.stopped_at:
