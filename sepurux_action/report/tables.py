@@ -149,7 +149,7 @@ def gate_columns(every: Iterable[GateFacts]) -> list[Markdown]:
         word, follows = gate.state.word, gate.effect
         if gate.needs_approval:
             word, follows = State.FAILED.word, word
-        elif ": " in follows:  # a setting
+        elif follows not in {"", "blocks", "approved"}:  # it is the setting that says so
             follows = "does not block"
         rows.append((f"{gate.state.mark} {gate.name}", word, follows, _numbers(gate)))
     return _columns("<<<>", rows)
