@@ -65,7 +65,7 @@ def format_description(result: PreviousResult, note: str = "") -> str:
 
 
 def parse_description(text: object) -> PreviousResult | None:
-    """Return the result in a description, None for any other text."""
+    """Return the result in a description, None for any other text. An older one may lack the last numbers."""
     if not isinstance(text, str) or (match := _DESCRIPTION.fullmatch(text)) is None:
         return None
     try:
@@ -78,7 +78,10 @@ def parse_description(text: object) -> PreviousResult | None:
 
 
 def _parse_numbers(text: str) -> Iterator[tuple[str, float]]:
-    for metric, part in zip(LISTED, text.split(", "), strict=True):
+    parts = text.split(", ")
+    if len(parts) > len(LISTED):
+        raise ValueError
+    for metric, part in zip(LISTED, parts, strict=False):
         value = metric.parse(part)
         if value is not None:
             yield metric.name, value

@@ -49,6 +49,8 @@ def test_the_number_of_scenarios_is_read_at_the_end_only() -> None:
 def test_what_is_not_known_is_a_dash_and_one_stands_for_all() -> None:
     silent = PreviousResult(decision=Decision.PENDING, stage=Stage.HARD, numbers={})
     assert format_description(silent, "no decision after 10 min") == "pending (hard): -; no decision after 10 min"
+    older = replace(silent, numbers={"pass_rate": 0.95, "unsafe_attempts": 0})
+    assert parse_description("pending (hard): 95.0% passed, 0 unsafe") == older
     known = replace(silent, numbers={"unsafe_attempts": 1, "failures": 1})
     assert format_description(known) == "pending (hard): - passed, 1 unsafe, 1 failure, score -"
 
