@@ -40,6 +40,10 @@ NO_BASELINE_DIR = (
     "To see which failures are new and what the agent did differently, keep the results of the base branch with "
     "`baseline_dir`: see docs/configuration.md of sepurux/gate-action."
 )
+NO_RESULTS = (
+    "`baseline_dir` has no earlier results of this gate yet, so nothing is compared by scenario: runs on pushes to the "
+    "base branch add them."
+)
 UNREAD_RESULTS_HINT = (
     "Give the job `contents: read` and `statuses: write` under `permissions:` if it lacks one of them, then re-run it."
 )
@@ -207,8 +211,9 @@ def _note_on_scenarios(step: Step, gate: Gate, found: Evaluated) -> str:
     if not gate.names_traces or found.recorded:
         return ""
     failed = found.decision is Decision.FAIL or found.what_failed.failures
-    unmarked = step.event.name and not step.settings.baseline_dir and failed
-    return NO_BASELINE_DIR if unmarked else step.kept_note
+    if step.kept_note or not (step.event.name and failed) or results_of(step, gate):
+        return step.kept_note
+    return NO_RESULTS if step.settings.baseline_dir else NO_BASELINE_DIR
 
 
 def _base(step: Step, gate: Gate) -> Base:

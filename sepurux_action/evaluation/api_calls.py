@@ -138,7 +138,8 @@ class ApiCalls:
             left = self.left(timeout_s)
             last = left < schedule.MIN_POLL_WAIT_S
             seconds = min(schedule.LAST_POLL_S, until - self.now()) if last else min(CALL_S, left)
-            return self._noted(self._held() or await self._perform(call, seconds)), last
+            result = self._noted(self._held() or await self._perform(call, seconds))
+            return result, last and self.left(timeout_s) < schedule.MIN_POLL_WAIT_S  # a first response gives more time
 
     async def perform(self, call: ApiRequest, seconds: float) -> ApiResult:
         """Return the result of a call. One that takes too long is abandoned: it delays neither result nor exit."""

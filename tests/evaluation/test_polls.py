@@ -202,10 +202,15 @@ def test_a_backend_that_never_responds_gets_60_seconds_of_the_timeout() -> None:
     assert result.decision is Decision.ERROR
     assert "base_url" in result.hint
     assert calls.time <= 1_060.1
-    earlier = RunResult(trace="trace-1", run_id="run-1", earlier=EARLIER)
-    [found] = evaluate(polled, replace(GATE, campaign=CAMPAIGN, timeout_s=600), earlier={"core": (earlier,)})
+    resumed = {"core": (RunResult(trace="trace-1", run_id="run-1", earlier=EARLIER),)}
+    gate = replace(GATE, campaign=CAMPAIGN, timeout_s=600)
+    [found] = evaluate(polled, gate, earlier=resumed)
     assert (found.decision, found.hint) == (Decision.ERROR, result.hint)
     assert found.reason.startswith("No poll of the run succeeded within 1 min ")
+    refused = TransientError(reason="the connection failed", connected=False)
+    late = FakeApiCalls(backend(lambda time: refused if time < 1_050 else after(100)(time)))
+    [found] = evaluate(late, gate, earlier=resumed)
+    assert found.decision is Decision.PASS  # the first response came in the last poll of the minute
 
 
 def test_a_post_is_retried_under_one_idempotency_key_and_every_post_has_its_own() -> None:

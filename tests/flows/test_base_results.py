@@ -172,8 +172,11 @@ def test_without_the_folder_nothing_is_marked_and_a_sentence_says_how_to_get_mor
     assert "`baseline_dir`" in details
     assert "`baseline_dir`" not in above
     assert "on `main`" not in above
-    on_pull_request(scene, sandbox, recorded(), baseline_dir="")
-    assert "baseline_dir" not in scene.ours[0]
+    on_pull_request(scene, sandbox, recorded(UNSAFE))
+    assert scene.ours[0].partition("<details>")[2].count("`baseline_dir` has no earlier results of this gate yet") == 1
+    for folder in ("", FOLDER):
+        on_pull_request(scene, sandbox, recorded(), baseline_dir=folder)
+        assert "baseline_dir" not in scene.ours[0]
 
 
 def test_a_file_that_cannot_be_trusted_is_ignored_with_a_note_replaced_on_main(scene: Scene, sandbox: Sandbox) -> None:
