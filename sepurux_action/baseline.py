@@ -71,7 +71,7 @@ def baseline_of(step: Step, gate: Gate) -> Baseline | None:
 
     On a command line, they are those in the file that passed.
     """
-    if step.event.name or not step.settings.baseline_dir:
+    if step.event.name:
         return step.github.subject.baseline(gate)
     passed = find_results((each for each in step.kept or () if each.decision is Decision.PASS), gate, "", NO_COMMIT)
     results = (PreviousResult(decision=each.decision, stage=gate.stage, numbers=each.numbers) for each in passed)

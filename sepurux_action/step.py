@@ -221,9 +221,6 @@ class Step:
         if self.github.calls.connected and settings.shares_statuses:
             text = SHARED_STATUSES.format(prefix=settings.status_context, base=BASE)
             host.annotate(Level.WARNING, text, title="Sepurux gate")
-        if settings.uncompared:
-            verb = "is" if len(settings.uncompared) == 1 else "are"
-            host.log(f"{' and '.join(map(flag, settings.uncompared))} {verb} not compared without --baseline-dir")
         if policy.policy and any(layer.text(options.PATHS) for layer in self.invocation.layers):
             host.annotate(Level.WARNING, IGNORED_PATHS, title="Sepurux gate")
 

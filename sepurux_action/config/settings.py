@@ -74,14 +74,12 @@ class Inputs(Publishing):
 class Settings(Publishing):
     """The settings of a run that a policy file can set.
 
-    `overridden` are the options of which the policy overrides an input, or a flag the policy. `uncompared` are the
-    limits of drops on a command line without `baseline_dir`.
+    `overridden` are the options of which the policy overrides an input, or a flag the policy.
     """
 
     gates: tuple[Gate, ...] = ()
     baseline_dir: str = ""
     overridden: tuple[str, ...] = ()
-    uncompared: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -120,8 +118,7 @@ def read_settings(
 ) -> Settings:
     """Return the settings. The first layer with a value for an option applies, after the policy, except for flags.
 
-    `branch` and `today` (UTC) choose the enforcement rule. On a command line without `baseline_dir`, limits of drops
-    have no effect. Raises ConfigurationError with every problem.
+    `branch` and `today` (UTC) choose the enforcement rule. Raises ConfigurationError with every problem.
     """
     step = OptionReader(layers)
     readers = [step]
@@ -129,15 +126,11 @@ def read_settings(
         layers = [layer.only(BY_NAME.keys() - {options.PATHS.name}) for layer in layers]
         step = OptionReader([*layers, policy.top])
         readers = [step.within(gate) for gate in policy.gates] or [step]
-    uncompared = set[str]()
-    if not step.value(options.BASELINE_DIR) and any(layer.source is Source.FLAGS for layer in layers):
-        uncompared = {name for each in readers for name in options.DROPS if each.given(BY_NAME[name])}
-    gates = tuple(_read_gate(each, find, uncompared, branch, today) for each in readers)
+    gates = tuple(_read_gate(each, find, branch, today) for each in readers)
     settings = Settings(
         **_fields(step, Settings, [gate.name for gate in gates]),
         gates=gates,
         overridden=tuple(sorted(step.overridden)),
-        uncompared=tuple(sorted(uncompared)),
     )
     step.check(settings, branch)
     return settings
@@ -151,7 +144,7 @@ def _fields(reader: "OptionReader", kind: type[Publishing], gates: Sequence[str]
     return {options.COMMENT_KEY.name: key, **reader.fields_of(kind)}
 
 
-def _read_gate(reader: "OptionReader", find: TraceFinder, uncompared: set[str], branch: str, today: date) -> Gate:
+def _read_gate(reader: "OptionReader", find: TraceFinder, branch: str, today: date) -> Gate:
     given = reader.values(*OPTIONS)  # all, to find the problems in the options of the step too
     if reader.given(options.CAMPAIGN) is None:
         reader.add_problem(options.CAMPAIGN, f"it is required, but not set; accepted: {options.CAMPAIGN.kind.accepts}")
@@ -159,8 +152,7 @@ def _read_gate(reader: "OptionReader", find: TraceFinder, uncompared: set[str], 
     limits = dict(options.DEFAULT_LIMITS)
     if options.MIN_RELIABILITY_SCORE.name in given:
         del limits[options.MIN_PASS_RATE.name]
-    compared = (each.name for each in options.LIMITS if each.name not in uncompared)
-    limits |= {name: given[name] for name in compared if name in given}
+    limits |= {each.name: given[each.name] for each in options.LIMITS if each.name in given}
     sources = ((each.name, reader.given(each)) for each in OPTIONS if not each.actions_only)
     return Gate(
         **{options.CAMPAIGN.name: "", **reader.fields_of(Gate), options.NAME.name: reader.gate_name},

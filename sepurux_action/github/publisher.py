@@ -244,7 +244,9 @@ class Publisher:
         return CommitStatus(context, state, description, url or self._event.run_url)
 
     def _decided_status(self, result: GateResult) -> CommitStatus:
-        state, note = CommitState.SUCCESS, _status_note(result)
+        run = result.recorded and result.recorded.run
+        evaluated = optional("evaluated by run {}", run and run.number)
+        state, note = CommitState.SUCCESS, joined("; ", _note(result), evaluated)
         if self._now and self._event.new_base(self._now.pull_request):
             state, note = CommitState.FAILURE, "the base branch has changed"
             if result.decision is not Decision.FAIL:
@@ -259,11 +261,6 @@ class Publisher:
         description = published_result.format_description(summarize(result), note)
         url = result.recorded.link if result.recorded else result.worst.ci_run.dashboard_url
         return self._status(self._subject.context_of(result.gate.name), state, description, url)
-
-
-def _status_note(result: GateResult) -> str:
-    run = result.recorded and result.recorded.run
-    return joined("; ", _note(result), optional("evaluated by run {}", run and run.number))
 
 
 def _note(result: GateResult) -> str:

@@ -70,7 +70,8 @@ def _drops(say: Words, gate: GateFacts) -> Iterator[Markdown]:
         few = "⏳ Drops are not compared yet: {base} has {results} of the {least} results that this needs."
         run = say("Run the gate on pushes to {base}")
         page = say.page(run, "noisy-agents.md#blocking-only-what-gets-worse")
-        yield say.paragraph(say(few, results=results, least=MIN_RESULTS), page)
+        folder = say.when(say.context.on_command_line, "They are kept in `--baseline-dir`.")
+        yield say.paragraph(say(few, results=results, least=MIN_RESULTS), folder, page)
 
 
 def steps(say: Words, sections: Sequence[Section]) -> Markdown:
