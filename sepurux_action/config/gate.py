@@ -89,10 +89,6 @@ class Gate:
         return any(trace.uploaded for trace in self.traces)
 
     @property
-    def calls_no_tool(self) -> bool:
-        return all(trace.uploaded and not trace.has_calls for trace in self.traces)
-
-    @property
     def thresholds(self) -> dict[str, object]:
         """Return the thresholds as the body of `POST /v1/ci/runs` has them.
 

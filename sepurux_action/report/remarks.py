@@ -36,7 +36,7 @@ def of_report(say: Words) -> Iterator[Markdown]:
             results=results,
         )
         yield say.paragraph(sentence, say.page(*RECORD))
-    if silent := [gate for gate in detailed if gate.gate.calls_no_tool]:
+    if silent := [gate for gate in detailed if not any(each.has_calls for each in gate.gate.traces)]:
         gates = say("this gate") if one else say.gates(silent)
         no_trace = "⚠️ No trace of {gates} calls a tool, so there may be nothing to evaluate."
         yield say.paragraph(say(no_trace, gates=gates), say.page(*CHECK_RECORDING))
