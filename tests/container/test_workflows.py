@@ -259,7 +259,7 @@ def evaluated_for_a_fork(scene: Scene) -> None:
         assert scene.run(WORKFLOWS / "forks-record.yml").jobs == {"record": "success"}
         event = {"repository": scene.event()["repository"], "workflow_run": {**about, "head_sha": pull.head_sha}}
         run = scene.run(WORKFLOWS / "forks-evaluate.yml", "workflow_run", event)
-        assert run.steps["evaluate", "1"].outputs["decision"] == decision, run.log
+        assert run.steps["evaluate", "2"].outputs["decision"] == decision, run.log
         assert scene.statuses(pull.head_sha)["Sepurux / core-reliability"][0] == state
         pull.push()
     assert len(pull.comments) == 1
