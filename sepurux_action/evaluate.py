@@ -13,7 +13,7 @@ from sepurux_action.config.stage import OnUndecided, Stage, next_change
 from sepurux_action.evaluation.api import Credentials
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
-from sepurux_action.evaluation.drops import Base, hidden_results
+from sepurux_action.evaluation.drops import Base, Baseline, hidden_results
 from sepurux_action.evaluation.enforcement import ApprovalStatus, enforce
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
 from sepurux_action.evaluation.result import Evaluated, GateResult
@@ -185,7 +185,7 @@ def publish_notice(step: Step, key: str, problems: int | None = None) -> None:
 
 
 def _result(step: Step, gate: Gate, found: Evaluated, advised: str = "") -> GateResult:
-    decision, approval, few, baseline = found.decision, None, "", baseline_of(step, gate)
+    decision, approval, few = found.decision, None, ""
     by_review = decision is Decision.FAIL and gate.stage is Stage.SOFT and step.event.pull_request is not None
     if by_review and step.github.calls.connected and not step.signals.received:
         approval = step.github.reviews.approval(gate.reviewers)
@@ -193,8 +193,8 @@ def _result(step: Step, gate: Gate, found: Evaluated, advised: str = "") -> Gate
     on_undecided = gate.on_undecided
     if step.signals.received or found.rule is Rule.RECORD_UNREAD:
         on_undecided = OnUndecided.BLOCK
-    if baseline and decision.is_decided and any(each.state is CheckState.NOT_COMPARED for each in found.checks):
-        few = hidden_results(baseline)
+    if decision.is_decided and any(each.state is CheckState.NOT_COMPARED for each in found.checks):
+        few = hidden_results(baseline_of(step, gate) or Baseline())
     change = next_change(gate.rules, step.event.branch, step.today)
     approved = approval is not None and approval.approved
     return GateResult.of(

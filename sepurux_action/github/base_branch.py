@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from sepurux_action.common import json_reader
+from sepurux_action.common import grouped, json_reader
 from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation.drops import Baseline
 from sepurux_action.evaluation.published_result import PreviousResult, parse_description
@@ -72,13 +72,11 @@ def parse_base_branch(response: object, evaluated: str) -> BaseBranch:
 
 def parse_recent_results(response: object) -> Mapping[str, list[PreviousResult]]:
     """Return the newest results, one of each pull request, by lower-case context."""
-    found: dict[str, list[PreviousResult]] = {}
-    for pull in json_reader.as_array(json_reader.at(response, "data", "repository", "pullRequests", "nodes")):
-        for node in json_reader.as_array(json_reader.at(pull, "commits", "nodes")):
-            for status in parse_statuses(json_reader.at(node, "commit"), "") or ():
-                if result := parse_description(status.description):
-                    found.setdefault(status.context.lower(), []).append(result)
-    return found
+    pulls = json_reader.as_array(json_reader.at(response, "data", "repository", "pullRequests", "nodes"))
+    nodes = (node for pull in pulls for node in json_reader.as_array(json_reader.at(pull, "commits", "nodes")))
+    statuses = (each for node in nodes for each in parse_statuses(json_reader.at(node, "commit"), "") or ())
+    results = ((each.context.lower(), parse_description(each.description)) for each in statuses)
+    return grouped((context, result) for context, result in results if result)
 
 
 def _results(line: Iterable[Mapping[str, object]], account: str) -> dict[str, Baseline]:
