@@ -199,7 +199,21 @@ def test_a_pull_request_has_one_run_also_for_another_base_and_an_edited_title_ca
 # -- what an example may do -------------------------------------------------------------------------------------------
 
 TWO_JOBS = {name: PARSED[name] for name in PARSED if {"record"} < PARSED[name]["jobs"].keys()}
-BEFORE, CACHE, GATE = ("actions/checkout", "actions/download-artifact"), "actions/cache", ACTION.partition("@")[0]
+BEFORE, GATE = ("actions/checkout", "actions/download-artifact"), ACTION.partition("@")[0]
+RESTORE, SAVE = "actions/cache/restore", "actions/cache/save"
+
+
+def used_by(job: Mapping[str, Any]) -> list[str]:
+    return [step["uses"].partition("@")[0] for step in job["steps"] if "uses" in step]
+
+
+@pytest.mark.parametrize("name", PARSED)
+def test_no_job_with_the_secret_restores_a_cache(name: str) -> None:
+    """Code of a pull request can write a cache that its runs restore, and a cache can unpack over any file."""
+    for job in PARSED[name].get("jobs", {}).values():
+        if GATE in str(job) or "secrets.SEPURUX" in str(job):
+            assert [name for name in used_by(job) if "cache" in name] in ([], [SAVE])
+            assert [step for step in job["steps"] if "cache" in step.get("with", {})] == [], "as of setup-python"
 
 
 def test_every_workflow_that_gates_pull_requests_or_runs_at_night_records_traces_in_another_job() -> None:
@@ -239,8 +253,7 @@ def test_the_job_with_the_gates_secret_runs_nothing_of_a_pull_request_and_evalua
     workflow, triggers = TWO_JOBS[name], TWO_JOBS[name][ON]
     job = of_gate(workflow)
     assert (job["needs"], {"if", "env", "container"} & job.keys()) == ("record", set())
-    used = [step["uses"].partition("@")[0] for step in job["steps"]]
-    assert used in ([*BEFORE, GATE], [*BEFORE, f"{CACHE}/restore", GATE, f"{CACHE}/save"])
+    assert used_by(job) in ([*BEFORE, GATE], [*BEFORE, GATE, SAVE])
     assert not [step for step in job["steps"] if "run" in step]
     checkout, download, *others = (step["with"] for step in job["steps"])
     if {"pull_request", "merge_group"} & triggers.keys():
@@ -260,23 +273,23 @@ def test_the_two_stages_of_forks_fit_each_other_and_the_second_runs_nothing_of_a
     assert evaluate[ON]["workflow_run"]["workflows"] == [record["name"]]
     job = evaluate["jobs"]["evaluate"]
     download, *_ = job["steps"]
-    used = [step["uses"].partition("@")[0] for step in job["steps"]]
-    assert used == ["actions/download-artifact", f"{CACHE}/restore", GATE, f"{CACHE}/save"]
-    assert download["with"]["name"] == record["jobs"]["record"]["steps"][-1]["with"]["name"]
-    assert download["with"]["path"].startswith("${{ runner.temp }}/")
+    assert used_by(job) == ["actions/download-artifact", GATE, SAVE]
+    upload = record["jobs"]["record"]["steps"][-1]["with"]
+    assert [download["with"][name] for name in ("name", "path")] == [upload["name"], upload["path"]]
     assert set(record[ON]) == set(json.loads(re.findall(r"fromJSON\('(.+?)'\)", job["if"])[0]))
 
 
 class Runs:
-    """Runs of a job that restores and saves results as GitHub's caches do. Each adds its name to what it restored.
+    """Runs of two jobs that restore and save results as GitHub's caches do. Each adds its name to what it restored.
 
     A run may read the caches of its own ref, of its base branch, and of the default branch, in this order: of each, one
     with the key, else the newest whose key begins with a `restore-keys`. No cache is ever changed. Source:
     https://docs.github.com/actions/reference/workflows-and-actions/dependency-caching
     """
 
-    def __init__(self, job: Mapping[str, Any]) -> None:
-        self.restore, self.gate, self.save = job["steps"][-3:]
+    def __init__(self, record: Mapping[str, Any], gate: Mapping[str, Any]) -> None:
+        self.restore, self.upload = record["steps"][-2:]
+        self.download, self.gate, self.save = gate["steps"][-3:]
         self.caches: dict[tuple[str, str, str], list[str]] = {}  # by ref, path, and key
 
     def run(self, number: int, event: str, *refs: str, attempt: int = 1) -> list[str]:
@@ -298,16 +311,18 @@ class Runs:
         return found
 
 
-OF_CACHES = {name: of_gate(workflow) for name, workflow in TWO_JOBS.items() if "pull_request" in workflow[ON]}
-OF_CACHES["forks-evaluate.yml"] = PARSED["forks-evaluate.yml"]["jobs"]["evaluate"]
+OF_CACHES = {name: workflow for name, workflow in TWO_JOBS.items() if "pull_request" in workflow[ON]}
+OF_CACHES["forks-evaluate.yml"] = {"jobs": PARSED["forks-record.yml"]["jobs"] | PARSED["forks-evaluate.yml"]["jobs"]}
 
 
 @pytest.mark.parametrize("name", OF_CACHES)
 def test_pushes_to_the_base_branch_alone_save_results_also_failed_ones_and_each_run_sees_the_newest(name: str) -> None:
-    runs = Runs(OF_CACHES[name])
+    runs = Runs(OF_CACHES[name]["jobs"]["record"], of_gate(OF_CACHES[name]))
     assert runs.save["with"] == {name: runs.restore["with"][name] for name in ("path", "key")}
-    assert runs.gate["with"]["baseline_dir"] == runs.restore["with"]["path"]
     assert runs.restore["uses"].replace("restore", "save") == runs.save["uses"]
+    # What is restored is in the folder that is uploaded and then downloaded, and no `trace_file` matches it.
+    folders = [runs.gate["with"]["baseline_dir"], runs.save["with"]["path"], f"{runs.upload['with']['path']}/baseline"]
+    assert ({*folders}, runs.download["with"]["path"]) == ({"traces/baseline"}, "traces")
     assert "if" not in runs.restore
     main, pull = "refs/heads/main", "refs/pull/7/merge"
     if name == "forks-evaluate.yml":  # a `workflow_run` is always on the default branch
@@ -325,7 +340,7 @@ def test_pushes_to_the_base_branch_alone_save_results_also_failed_ones_and_each_
 # -- other CI systems -------------------------------------------------------------------------------------------------
 
 GITLAB, JENKINS = yaml.safe_load(text_of(CI / ".gitlab-ci.yml")), text_of(CI / "Jenkinsfile")
-REPORT_DIR, KEPT = "sepurux-report", ".sepurux-baseline"
+REPORT_DIR, KEPT = "sepurux-report", "sepurux-baseline"
 GITLAB_SCRIPT = "\n".join(GITLAB["sepurux-gate"]["script"])
 [JENKINS_SCRIPT] = (
     dedent(script).replace("\\\\", "\\")  # as Groovy reads it
@@ -381,12 +396,15 @@ def test_another_ci_system_records_in_a_job_that_gets_no_secret_of_the_gate() ->
 
 
 def test_another_ci_system_keeps_the_report_and_gitlab_the_results_of_the_default_branch_alone() -> None:
-    gate, (of_merge_request, of_default) = GITLAB["sepurux-gate"], GITLAB[".changes"]["rules"]
-    assert (gate["cache"]["paths"], gate["cache"]["policy"]) == ([KEPT], "$CACHE_POLICY")
-    assert (gate["cache"]["when"], gate["cache"]["unprotect"]) == ("always", True)
-    assert gate["variables"] == {"CACHE_POLICY": "pull", "WRITE_BASELINE": ""}
+    record, gate, of_changes = GITLAB["record"], GITLAB["sepurux-gate"], GITLAB[".changes"]
+    of_merge_request, of_default = of_changes["rules"]
+    kept: dict[str, object] = {"key": "sepurux-baseline", "paths": [KEPT], "unprotect": True}
+    assert record["cache"] == {**kept, "policy": "pull"}
+    assert gate["cache"] == {**kept, "key": "$KEY", "policy": "push", "when": "always"}, "a cache may unpack anywhere"
+    assert record["artifacts"]["paths"] == ["traces", KEPT]
+    assert gate["variables"] == {"KEY": "not-read", "WRITE_BASELINE": ""}
     assert "variables" not in of_merge_request
-    assert of_default["variables"] == {"CACHE_POLICY": "pull-push", "WRITE_BASELINE": "--write-baseline"}
+    assert of_default["variables"] == {"KEY": kept["key"], "WRITE_BASELINE": "--write-baseline"}
     assert (gate["artifacts"]["when"], gate["artifacts"]["paths"]) == ("always", [REPORT_DIR])
-    kept = re.findall(r"(?:testResults|artifacts): '(.+?)'", JENKINS.partition("always {")[2])
-    assert kept == [f"{REPORT_DIR}/junit.xml", f"{REPORT_DIR}/*, {KEPT}/*"]
+    archived = re.findall(r"(?:testResults|artifacts): '(.+?)'", JENKINS.partition("always {")[2])
+    assert archived == [f"{REPORT_DIR}/junit.xml", f"{REPORT_DIR}/*, {KEPT}/*"]
