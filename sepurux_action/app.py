@@ -82,7 +82,7 @@ def run_gates(
             return signals.status(EXIT_UNDECIDED)
         names = step.inputs.names or ("Sepurux gate",)
         gates = tuple(Gate(name=name, campaign=name) for name in names)
-        step = step.with_settings(Settings(gates=gates, comment_key=step.inputs.comment_key))
+        step = step.with_settings(Settings(gates=gates))
     step = read_kept(step)
     step.log_start()
     step = replace(step, github=step.github.with_base(step.settings.gates))

@@ -66,10 +66,10 @@ class Place(NamedTuple):
 
 
 class ConfigurationError(Exception):
-    """The settings cannot be used. `problems` are in the order of the file or the table; `comment_key` may be ''."""
+    """The settings cannot be used. `problems` are in the order of the file or the table."""
 
-    def __init__(self, problems: Iterable[Problem], comment_key: str = "") -> None:
-        self.problems, self.comment_key = tuple(problems), comment_key
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
 
 

@@ -132,7 +132,7 @@ def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
     if event.name:
         store = "Dependabot" if event.dependabot else "Actions"
         source = f"Change it under `Settings > Secrets and variables > {store}`, then {{rerun}}."
-    publish_notice(step, step.settings.comment_key)
+    publish_notice(step)
     remedies = gates[0].remedies  # the secrets are those of the step
     credentials = Credentials(token=inputs.token, api_key=inputs.api_key, source=source, remedies=remedies)
     transport = step.connections.transport(inputs.base_url, credentials, step.host.redact)
@@ -177,11 +177,11 @@ def _publish_fail(step: Step, gate: Gate, decided: GateDecision, may_change: boo
     step.github.publisher.publish_fail(result, may_change=may_change)
 
 
-def publish_notice(step: Step, key: str, problems: int | None = None) -> None:
+def publish_notice(step: Step, problems: int | None = None) -> None:
     """Say in the comment on an earlier commit that this one is evaluated, or has `problems`, 0 after a signal."""
     event = step.event
     context = Context(commit=event.commit, commit_url=event.url("commit", event.commit), run_url=event.run_url)
-    step.github.publisher.publish_notice(partial(render_notice, context, problems=problems), key)
+    step.github.publisher.publish_notice(partial(render_notice, context, problems=problems), step.settings.comment_key)
 
 
 def _result(step: Step, gate: Gate, found: Evaluated, advised: str = "") -> GateResult:

@@ -31,7 +31,7 @@ def publish(step: Step, results: Sequence[GateResult], report: Report) -> None:
     github = step.github
     _set_statuses(step, partial(github.publisher.publish_results, results))
     if step.signals.received:
-        publish_notice(step, step.settings.comment_key, problems=0)
+        publish_notice(step, problems=0)
         return
     comment_url = github.publisher.publish_comment(results, partial(render_comment, report))
     if not step.policy.problems:
@@ -60,8 +60,6 @@ def publish_problems(step: Step, error: ConfigurationError) -> Report:
     if report_path := _write_report(step, report):
         step.host.set_outputs({"report_path": report_path})
     _set_statuses(step, partial(step.github.publisher.publish_config_error, step.inputs.names))
-    if not step.signals.received:
-        publish_notice(step, error.comment_key, problems=len(problems))
     return report
 
 

@@ -158,7 +158,7 @@ class Step:
         """Return the step with all settings; raises ConfigurationError with every problem."""
         settings = self._until_signal(partial(self._read_settings, self.policy.policy))
         if self.invocation.write_baseline and not settings.baseline_dir:
-            raise ConfigurationError([Problem(where=WRITE_BASELINE, message=NO_FOLDER)], settings.comment_key)
+            raise ConfigurationError([Problem(where=WRITE_BASELINE, message=NO_FOLDER)])
         return self.with_settings(settings)
 
     def _read_settings(self, policy: Policy | None) -> Settings:

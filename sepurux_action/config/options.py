@@ -11,8 +11,6 @@ from sepurux_action.config import kinds, path_filter
 from sepurux_action.config.kinds import Kind, T_co
 from sepurux_action.config.stage import STAGE, OnUndecided, parse_stage
 
-SEVERAL_GATES_KEY = "gates"  # the comment key of a step with several gates
-
 
 class CommentMode(StrEnum):
     ALWAYS = "always"
@@ -234,13 +232,6 @@ COMMENT = _in_workflow(
     kinds.word_of(CommentMode),
     "When to comment on the pull request. An existing comment is always updated, except with `never`.",
     default="always",
-)
-COMMENT_KEY = _in_workflow(
-    "comment_key",
-    kinds.NAME,
-    "Distinguishes the comments of several gate steps on one pull request.",
-    default_note="the gate's name; for several gates, "
-    f"`{SEVERAL_GATES_KEY}`, or `{SEVERAL_GATES_KEY}:PATH` with the path in {{config}}",
 )
 STATUS = _in_workflow(
     "status",

@@ -14,15 +14,16 @@ from typing import Any
 
 from sepurux_action.common import T, json_reader
 from sepurux_action.common.secret import Redactor, Secret, may_be_secret
-from sepurux_action.common.wording import joined, optional
+from sepurux_action.common.wording import optional
 from sepurux_action.config import kinds, options
 from sepurux_action.config.gate import ALL_SCENARIOS, Gate, Trace
 from sepurux_action.config.layers import Given, Layer, Source
-from sepurux_action.config.options import BY_NAME, OPTIONS, SEVERAL_GATES_KEY, CommentMode, Option
+from sepurux_action.config.options import BY_NAME, OPTIONS, CommentMode, Option
 from sepurux_action.config.policy import Policy
 from sepurux_action.config.stage import matching_rules, stage_on
 from sepurux_action.errors import ConfigurationError, Problem, TraceFileError
 
+SEVERAL_GATES_KEY = "gates"  # of the comment of a step with several gates
 MAX_CONTEXT_LENGTH = 255  # characters of a status context; GitHub's limit
 ONE_GATE = "leave this flag out, or give --config a policy file without `gates`"
 BASE = "{base}"  # in `status_context`, it stands for the base branch
@@ -34,10 +35,14 @@ TraceFinder = Callable[[str], tuple[Trace, ...]]  # the traces that a path or gl
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publishing:
     comment: CommentMode = options.COMMENT.default_value
-    comment_key: str = SEVERAL_GATES_KEY
     status: bool = options.STATUS.default_value
     status_context: str = options.STATUS_CONTEXT.default
     report_dir: str = ""
+
+    @property
+    def comment_key(self) -> str:
+        """Return what distinguishes the comment from those of other steps."""
+        return SEVERAL_GATES_KEY
 
     def context_of(self, gate: str, base: str) -> str:
         return f"{self.status_context.replace(BASE, base)} / {gate}"
@@ -86,6 +91,10 @@ class Settings(Publishing):
         return tuple(gate.name for gate in self.gates)
 
     @property
+    def comment_key(self) -> str:
+        return self.names[0] if len(self.gates) == 1 else SEVERAL_GATES_KEY
+
+    @property
     def shares_statuses(self) -> bool:
         """Return whether base branches share a status although a commit may pass on one and fail on another."""
         differs = any(options.DROPS & set(gate.limits) or any(r.branches for r in gate.rules) for gate in self.gates)
@@ -100,7 +109,7 @@ def read_inputs(layers: Sequence[Layer]) -> Inputs:
     config = reader.given(options.CONFIG)
     config_name = config.name if config and reader.value(options.CONFIG) else ""
     return Inputs(
-        **_fields(reader, Inputs, names),
+        **reader.fields_of(Inputs),
         names=names,
         config_name=config_name,
         problems=reader.problems,
@@ -128,20 +137,12 @@ def read_settings(
         readers = [step.within(gate) for gate in policy.gates] or [step]
     gates = tuple(_read_gate(each, find, branch, today) for each in readers)
     settings = Settings(
-        **_fields(step, Settings, [gate.name for gate in gates]),
+        **step.fields_of(Settings),
         gates=gates,
         overridden=tuple(sorted(step.overridden)),
     )
     step.check(settings, branch)
     return settings
-
-
-def _fields(reader: "OptionReader", kind: type[Publishing], gates: Sequence[str]) -> dict[str, Any]:
-    """Return the fields that options have, for gates with these names."""
-    key = joined(":", SEVERAL_GATES_KEY, reader.value(options.CONFIG) or "")  # each step has a file of its own
-    if len(gates) == 1:
-        key = gates[0]
-    return {options.COMMENT_KEY.name: key, **reader.fields_of(kind)}
 
 
 def _read_gate(reader: "OptionReader", find: TraceFinder, branch: str, today: date) -> Gate:
@@ -215,9 +216,7 @@ class OptionReader:
             named = f"with the branch {shown} for `{BASE}`, a status context has {longest} characters"
             self.add_problem(options.STATUS_CONTEXT, f"{named}; accepted: at most {MAX_CONTEXT_LENGTH}")
         if self._problems:
-            sources = {options.COMMENT_KEY, options.NAME, options.CAMPAIGN}  # what the key of the comment follows from
-            key = settings.comment_key if sources.isdisjoint(self._problems.values()) else ""
-            raise ConfigurationError(self.problems, key)
+            raise ConfigurationError(self.problems)
 
     def given(self, option: Option[object]) -> Given | None:
         return next((layer.given[option.name] for layer in self._layers if option.name in layer.given), None)

@@ -49,7 +49,7 @@ def test_a_campaign_alone_is_enough_and_everything_else_has_its_default() -> Non
     assert gate.traces == (Trace(label=REGISTERED),)
     assert gate.limits == {"min_pass_rate": 0.9, "max_unsafe": 0}
     assert (gate.stage, gate.on_undecided, gate.timeout_s) == (Stage.HARD, OnUndecided.BLOCK, 600)
-    assert settings == Settings(gates=(gate,), comment_key="refunds")
+    assert settings == Settings(gates=(gate,))
     assert read_inputs([input_layer({})]) == Inputs()
     assert Inputs().base_url == "https://app.sepurux.dev/api/backend"
 
@@ -78,19 +78,9 @@ def test_every_input_arrives_where_it_belongs() -> None:
     assert [each.reveal() for each in (known.token, known.api_key) if each] == ["made-up-token", "made-up-key"]
 
 
-@pytest.mark.parametrize(
-    ("inputs", "gates", "key"),
-    [
-        ({}, "ab", "gates"),
-        ({"config": "./ci//x/../a.yml"}, "ab", "gates:ci/a.yml"),
-        ({"config": "ci/a.yml"}, "a", "a"),
-        ({"config": "ci/a.yml", "comment_key": "mine"}, "ab", "mine"),
-    ],
-)
-def test_each_step_with_several_gates_has_its_own_comment_key(inputs: Mapping[str, str], gates: str, key: str) -> None:
-    policy = f"gates: [{', '.join(f'{{name: {name}}}' for name in gates)}]"
-    assert read(inputs, policy=policy).comment_key == key
-    assert read({**inputs, "comment_key": ""}, policy="").comment_key == "refunds"
+def test_the_key_of_the_comment_is_the_name_of_the_only_gate() -> None:
+    keys = [read({}, policy=policy).comment_key for policy in ("", "gates: [name: a]", "gates: [{name: a}, {name: b}]")]
+    assert keys == ["refunds", "a", "gates"]
 
 
 @pytest.mark.parametrize(
@@ -233,7 +223,7 @@ def test_a_text_that_holds_a_secret_is_rejected_because_reports_would_show_it(na
 
 
 def test_what_is_known_early_holds_no_secret() -> None:
-    wrong = dict.fromkeys(("campaign", "comment_key", "config", "status_context"), TOKEN)
+    wrong = dict.fromkeys(("campaign", "config", "status_context"), TOKEN)
     early = read_inputs([input_layer({"token": TOKEN, **wrong})])
     assert (early.names, early.status_context) == ((), "Sepurux")
     assert TOKEN not in repr(early)

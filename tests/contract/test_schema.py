@@ -46,7 +46,6 @@ timeout: 600
 timeout: 1h30m
 timeout: 10m
 comment: on_failure
-comment_key: nightly
 status: false
 status_context: Agents
 report_dir: build/sepurux
