@@ -9,9 +9,9 @@ from typing import TextIO
 
 from sepurux_action.baseline import read_kept
 from sepurux_action.common import number_format
-from sepurux_action.config import options
 from sepurux_action.config.command_line import Format, parse_command_line
 from sepurux_action.config.gate import Gate
+from sepurux_action.config.policy import POLICY_PATH
 from sepurux_action.config.policy_plan import gate_plans, plan_line, policy_warnings
 from sepurux_action.config.settings import Settings
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
@@ -71,7 +71,7 @@ def run_gates(
     """Show the report; return the exit status: 0, 1 if a `fail` blocks, 2 if anything else does, or a signal's."""
     step = begin(invocation, host, signals, connections)
     step.files.remove(step.inputs.report_dir, REPORT_FILES)
-    step = replace(step, github=step.github.load(step.inputs.config))
+    step = replace(step, github=step.github.load())
     try:
         step = step.with_policy_file()
         step.files.remove(step.inputs.report_dir, REPORT_FILES)
@@ -106,7 +106,7 @@ def _check(files: Sequence[str], terminal: Terminal, signals: Signals, *, as_jso
     A signal ends this also while a file, such as a FIFO, is being opened.
     """
     lines, found = list[str](), dict[str, list[object]](problems=[], warnings=[], gates=[])
-    for path in files or [options.CONFIG.default]:
+    for path in files or [POLICY_PATH]:
         try:
             policy = Timeouts(signals).run(math.inf, partial(check_file, path))
         except ConfigurationError as error:

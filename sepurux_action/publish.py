@@ -54,7 +54,7 @@ def publish_problems(step: Step, error: ConfigurationError) -> Report:
     notes = []
     invalid = next((each.file for each in error.problems if each.file), "")
     if step.github.calls.connected and policy_ref(step.event) and not step.policy.policy and invalid:
-        notes.append(invalid_base_note(step.event, invalid, step.inputs.config))
+        notes.append(invalid_base_note(step.event, invalid))
     report = Report(context=_context(step)(notes=tuple(notes)), problems=tuple(problems))
     step.host.set_outputs(outputs.without_decision(outputs.settings_reason(problems)))
     if report_path := _write_report(step, report):

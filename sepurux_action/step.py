@@ -13,7 +13,7 @@ from sepurux_action.common.secret import Redactor
 from sepurux_action.config import options
 from sepurux_action.config.command_line import WRITE_BASELINE, CommandLine
 from sepurux_action.config.layers import Layer, environment_layer, flag, flag_layer, input_layer
-from sepurux_action.config.policy import Policy
+from sepurux_action.config.policy import POLICY_PATH, Policy
 from sepurux_action.config.settings import BASE, Inputs, Settings, read_inputs, read_settings, with_policy
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
 from sepurux_action.evaluation.api_calls import ApiCalls
@@ -55,7 +55,8 @@ NO_FOLDER = "it needs the folder for the result; accepted: with `--baseline-dir`
 class Invocation:
     """What a step, or a command line, is given. The first layer overrides the others.
 
-    `traces` makes a folder to read from. `write_baseline` adds the results of a command line to those that were kept.
+    `traces` makes a folder to read from. A command line may have a policy file `config`, '' for the usual one, and
+    `write_baseline`, which adds its results to those that were kept.
     """
 
     layers: tuple[Layer, ...]
@@ -63,6 +64,7 @@ class Invocation:
     traces: Callable[[], TraceFolder]
     report_folders: ReportFolders
     write_baseline: bool = False
+    config: str = ""
 
 
 def from_step(inputs: Mapping[str, str], environ: Mapping[str, str], payload: object) -> Invocation:
@@ -98,6 +100,7 @@ def from_command_line(command: CommandLine, environ: Mapping[str, str]) -> Invoc
         traces=partial(TraceFolder, working_directory(), name=WORKING_DIRECTORY),
         report_folders=ReportFolders(base=working_directory()),
         write_baseline=command.write_baseline,
+        config=command.config,
     )
 
 
@@ -149,7 +152,7 @@ class Step:
         """Return the step with the policy, and its `report_dir` and `comment`; raises ConfigurationError."""
         commit = self.github.subject.commit if self.github.calls.connected else None
         read_file = partial(read_checkout, self.invocation.traces())
-        check = self._read_settings if self.github.changes.of_policy(self.inputs.config) else None
+        check = self._read_settings if self.github.changes.of_policy() else None
         policy = self._until_signal(partial(resolve_policy, self.inputs, self.event, commit, read_file, check))
         inputs = with_policy(self.inputs, self.invocation.layers, policy.policy) if policy.policy else self.inputs
         return replace(self, policy=policy, inputs=inputs, github=self.github.with_settings(inputs))
@@ -213,7 +216,7 @@ class Step:
         if policy.policy:
             host.log(f"policy file: {policy.policy.path} in {policy.place}")
         elif policy.place:
-            host.progress(f"no policy file: {policy.place} has no {self.inputs.config}")
+            host.progress(f"no policy file: {policy.place} has no {POLICY_PATH}")
         if settings.overridden and self.event.name:
             host.log(f"the policy file overrides these inputs: {', '.join(settings.overridden)}")
         elif settings.overridden:
@@ -227,7 +230,7 @@ class Step:
 
 def begin(invocation: Invocation, host: Output, signals: Signals, connections: Connections) -> Step:
     """Return what a step has before the policy is read. From here on, the host redacts the secrets."""
-    inputs, event = read_inputs(invocation.layers), invocation.event
+    inputs, event = replace(read_inputs(invocation.layers), config=invocation.config), invocation.event
     redact = Redactor(secret.reveal() for secret in (inputs.github_token, inputs.token, inputs.api_key) if secret)
     host.mask_secrets(redact)
     client = None

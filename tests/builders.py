@@ -17,8 +17,7 @@ from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import REGISTERED, Gate, Trace
 from sepurux_action.config.layers import input_layer
-from sepurux_action.config.options import CONFIG
-from sepurux_action.config.policy import Change, PolicyNote
+from sepurux_action.config.policy import POLICY_PATH, Change, PolicyNote
 from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
 from sepurux_action.config.settings import read_inputs
 from sepurux_action.config.stage import OnUndecided, Stage
@@ -662,8 +661,8 @@ def reports() -> dict[str, Report]:
         message="the policy could not be read: Resource not accessible by integration. "
         "Give the job `contents: read` under `permissions:`.",
     )
-    about, path = Event(base_ref="main", repository="acme/shop", server_url="https://github.com"), CONFIG.default
-    note = invalid_base_note(about, path, path)
+    about, path = Event(base_ref="main", repository="acme/shop", server_url="https://github.com"), POLICY_PATH
+    note = invalid_base_note(about, path)
     return {
         **{
             name: build_report(results, context, short=name == "canceled")

@@ -18,6 +18,7 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.config.kinds import did_you_mean
 from sepurux_action.config.layers import flag
 from sepurux_action.config.options import OPTIONS, Option, SectionKind
+from sepurux_action.config.policy import POLICY_PATH
 from sepurux_action.config.stage import Stage
 
 PROGRAM = "sepurux-gate"
@@ -38,9 +39,10 @@ class Format(StrEnum):
 
 
 class CommandLine(NamedTuple):
-    """The given options by name, how the result is shown, and the policy files to `check`, [] for the usual one."""
+    """The given options by name, the policy file `config`, and the files to `check`; '' and [] for the usual one."""
 
     texts: dict[str, str]
+    config: str
     report_format: Format
     quiet: bool
     write_baseline: bool
@@ -82,7 +84,6 @@ _GROUPS = {"What to evaluate": tuple(option for option in FLAGS if option not in
 _HELP: dict[Option[object], str] = {
     options.TRACE_FILE: "Trace files to upload and evaluate, in the working directory.",
     options.ENFORCEMENT: f"{options.ENFORCEMENT.help} On a command line, {Stage.SOFT} blocks as {Stage.HARD} does.",
-    options.CONFIG: "Path of the policy file, which flags override.",
     options.REPORT_DIR: "Folder for the report files, in the working directory.",
     options.MAX_PASS_RATE_DROP: "Allowed drop of the pass rate, below the median of the results in --baseline-dir.",
     options.MAX_RELIABILITY_SCORE_DROP: "Allowed drop of the score in points, below that median.",
@@ -107,7 +108,8 @@ _FORMAT_HELP = f"""\
 What goes to stdout: lines for people, the job summary, or the object of report.json.
 Accepted: {_FORMATS}.
 Default: {Format.TEXT}."""
-_CHECK_HELP = f"Only validate policy files, and show what they mean.\nDefault: {options.CONFIG.default}."
+_CONFIG_HELP = f"Path of the policy file, which flags override.\nDefault: {POLICY_PATH}."
+_CHECK_HELP = f"Only validate policy files, and show what they mean.\nDefault: {POLICY_PATH}."
 _QUIET_HELP = "Write only the result, warnings, and problems: no progress and no log."
 _PROBLEMS = {  # by the beginning of argparse's message, which may quote a value
     "expected one argument": "needs a value",
@@ -131,11 +133,13 @@ def parse_command_line(arguments: Sequence[str]) -> CommandLine:
         problems = [f"{each} is not known{did_you_mean(each, flags)}".replace("`", "") for each in named]
         _reject(made, *(problems or [f"an argument belongs to no flag{quotes}"]))
     given = vars(known)
-    own = {name: given.pop(name) for name in ("report_format", "quiet", "write_baseline", "check")}
+    own = {name: given.pop(name) for name in ("config", "report_format", "quiet", "write_baseline", "check")}
     listed = {name: "\n".join(each) for name, each in given.items() if isinstance(each, list)}
     texts = {name: each for name, each in {**given, **listed}.items() if each is not None}
     command = CommandLine(texts, **own)
-    if command.check is not None and (texts or command.write_baseline or command.report_format is Format.MARKDOWN):
+    if command.check is not None and (
+        texts or command.config or command.write_baseline or command.report_format is Format.MARKDOWN
+    ):
         _reject(made, f"--check takes no other flags than --format {Format.TEXT} or {Format.JSON}, and --quiet")
     return command
 
@@ -159,6 +163,8 @@ def _parser() -> argparse.ArgumentParser:
             groups[title].add_argument(name, dest=option.name, action=action, metavar=metavar, help=text)
             for alias in option.aliases:
                 groups[title].add_argument(flag(alias), dest=alias, help=argparse.SUPPRESS)
+    add = groups["What to evaluate"].add_argument
+    add("--config", default="", metavar="FILE", help=_CONFIG_HELP)
     add = groups["Output"].add_argument
     add("--format", dest="report_format", type=Format, default=Format.TEXT, metavar="FORMAT", help=_FORMAT_HELP)
     add(WRITE_BASELINE, action="store_true", help=f"Add the result to {flag(options.BASELINE_DIR.name)}.")

@@ -5,7 +5,6 @@ A parser returns the value of a text that is not empty, or raises ValueError wit
 
 import difflib
 import math
-import posixpath
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -57,11 +56,6 @@ def parse_line(text: str) -> str:
     if not text.isprintable():
         raise ValueError("it must be one line without control characters")
     return text
-
-
-def parse_path(text: str) -> str:
-    """Return a path without `.`, `..`, and double slashes, because GitHub finds a file only by such a path."""
-    return posixpath.normpath(parse_line(text))
 
 
 def parse_name(text: str) -> str:

@@ -245,12 +245,6 @@ STATUS_CONTEXT = _in_workflow(
     "Prefix of each status's context: `<status_context> / <name>`. `{base}` stands for the base branch.",
     default="Sepurux",
 )
-CONFIG = Option(
-    "config",
-    Kind(kinds.parse_path, "a path in the repository", "FILE"),
-    "Path of the policy file, which overrides the inputs. For a pull request, the base commit's file applies.",
-    default=".github/sepurux-gate.yml",
-)
 PR_NUMBER = Option(
     "pr_number",
     Kind(kinds.parse_positive_number, "the number of a pull request", "N"),

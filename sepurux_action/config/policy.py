@@ -1,6 +1,5 @@
 """What a policy file says, and what a pull request changes in it. Source: docs/configuration.md#the-policy-file."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
@@ -13,13 +12,10 @@ from sepurux_action.config.options import OPTIONS
 
 # What applies of a file that a pull request adds, before it is merged (docs/configuration.md#whose-file-applies).
 _FIRST_FILE = ("project", "campaign", "name", "trace_id", "trace_file", "mutation_pack")
+POLICY_PATH = ".github/sepurux-gate.yml"
+MISNAMED_PATH = ".github/sepurux-gate.yaml"  # where the file may be by mistake
 MAX_FILE_BYTES = 256 * 1024  # bytes
 _NOTHING = Layer(Source.POLICY)
-
-
-def misnamed(path: str) -> str:
-    """Return the path with `.yaml` in place of `.yml`, where a policy file may be by mistake; another path as it is."""
-    return re.sub(r"\.yml\Z", ".yaml", path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,10 +27,6 @@ MAX_PROBLEMS = 100  # of one file; then parsing ends, because each hint costs a 
 MAX_RULES = 50  # of one `enforcement:` list
 # Up to three statuses each and the comment, of the 80 writes a minute that GitHub accepts from a token.
 MAX_GATES_IN_STEP = 26
-TOO_MANY_GATES = (
-    "Use two steps or jobs. Each needs gates with other names, and in the input `config` a policy file of its own with "
-    f"another name than `{options.CONFIG.default}`, which must not exist beside them"
-)
 VERSION = "1"
 VERSION_KEY = "version"
 THRESHOLDS = "thresholds"
@@ -205,19 +201,19 @@ class PolicyParser:
         if _empty(node):
             return
         accepted = "a list with an entry for each gate"
-        items = self._items(node, f"`{GATES}`", accepted, MAX_GATES_IN_STEP, f". {TOO_MANY_GATES}")
+        items = self._items(node, f"`{GATES}`", accepted, MAX_GATES_IN_STEP)
         for number, item in enumerate(items, start=1):
             if isinstance(item, yaml.MappingNode):
                 yield self._layer(item, SectionKind.GATE, f"gate {number}, ")
             else:
                 self._reject(item, f"gate {number}", "keys with values")
 
-    def _items(self, node: yaml.Node, where: str, accepted: str, most: int, advice: str = "") -> list[yaml.Node]:
+    def _items(self, node: yaml.Node, where: str, accepted: str, most: int) -> list[yaml.Node]:
         if not isinstance(node, yaml.SequenceNode) or not node.value:
             self._reject(node, where, accepted)
             return []
         if len(node.value) > most:
-            self._add_problem(node, where, f"it has {len(node.value)} entries; accepted: at most {most}{advice}")
+            self._add_problem(node, where, f"it has {len(node.value)} entries; accepted: at most {most}")
             return []
         return list(node.value)
 

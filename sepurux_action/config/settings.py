@@ -55,8 +55,8 @@ class Publishing:
 class Inputs(Publishing):
     """What inputs, or flags and environment, say about options that no policy file can set. Absent secrets are None.
 
-    Problems in the settings are published in this way. `names` has the gate that the layers name. `config_name` is what
-    gives `config`, '' if nothing does. `problems` are all in the layers.
+    Problems in the settings are published in this way. `names` has the gate that the layers name. `problems` are all in
+    the layers. `config` is the policy file that a command line names.
     """
 
     names: tuple[str, ...] = ()
@@ -65,8 +65,7 @@ class Inputs(Publishing):
     api_key: Secret | None = field(default=None, repr=False)
     github_token: Secret | None = field(default=None, repr=False)
     pr_number: int | None = None
-    config: str = options.CONFIG.default
-    config_name: str = ""
+    config: str = ""
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -106,12 +105,9 @@ def read_inputs(layers: Sequence[Layer]) -> Inputs:
     reader = OptionReader(layers)
     reader.values(*OPTIONS)
     names = tuple(filter(None, [reader.gate_name]))
-    config = reader.given(options.CONFIG)
-    config_name = config.name if config and reader.value(options.CONFIG) else ""
     return Inputs(
         **reader.fields_of(Inputs),
         names=names,
-        config_name=config_name,
         problems=reader.problems,
     )
 

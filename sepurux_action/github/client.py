@@ -70,9 +70,9 @@ class GitHubClient:
         # default branch contains.
         return self._pulls("open")
 
-    def commit(self, event: Event, config: str) -> Commit:
-        """Return the policy files at the path `config` that concern an event, and the statuses of its commit."""
-        response = self._query(commit.commit_query(event, config), may_fail=commit.MAY_FAIL)
+    def commit(self, event: Event) -> Commit:
+        """Return the policy files that concern an event, and the statuses of its commit."""
+        response = self._query(commit.commit_query(event), may_fail=commit.MAY_FAIL)
         return commit.parse_commit(response, event, _graphql_error(response))
 
     def snapshot(self, number: int, after: str = "") -> Snapshot:

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from itertools import starmap
 
 from sepurux_action.common import json_reader
-from sepurux_action.config import options
 from sepurux_action.config.kinds import BOT_SUFFIX
-from sepurux_action.config.policy import MAX_FILE_BYTES, misnamed
+from sepurux_action.config.policy import MAX_FILE_BYTES, MISNAMED_PATH, POLICY_PATH
 from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation.enforcement import Reason, Refusal
 from sepurux_action.github.event import Event
@@ -82,9 +81,8 @@ class Commit:
     """What one query shows of the evaluated commit and of the one whose policy applies.
 
     `account` is the token's login, with `[bot]` if it is a bot's. `statuses` are the newest of each context, None if
-    not known, and `committed` is the commit's POSIX time. `has_default_policy`: a file is at the default path although
-    `config` names another one. `workflow` is the text of the running workflow's file, '' if it was not read. `error` is
-    why nothing could be read.
+    not known, and `committed` is the commit's POSIX time. `workflow` is the text of
+    the running workflow's file, '' if it was not read. `error` is why nothing could be read.
     """
 
     account: str = ""
@@ -92,7 +90,6 @@ class Commit:
     committed: float | None = None
     policy: PolicyFile = field(default_factory=PolicyFile)
     head_policy: PolicyFile = field(default_factory=PolicyFile)
-    has_default_policy: bool = False
     workflow: str = field(default="", repr=False)
     error: ErrorDetails | None = None
 
@@ -116,20 +113,18 @@ def reads_head(event: Event) -> bool:
     return bool(proposed and event.commit and policy_ref(event))
 
 
-def commit_query(event: Event, config: str) -> str:
-    """Return the query for what `parse_commit` reads, with the policy files at the path `config`."""
+def commit_query(event: Event) -> str:
+    """Return the query for what `parse_commit` reads."""
     at, fields = policy_ref(event), dict[str, tuple[str, str]]()
     if event.commit:
         fields["evaluated"] = event.commit, _STATUSES
     if at:
         fields["policyCommit"] = at, "oid"
-        fields["policy"] = f"{at}:{config}", _FILE
-        fields["policyYaml"] = f"{at}:{misnamed(config)}", "__typename"
+        fields["policy"] = f"{at}:{POLICY_PATH}", _FILE
+        fields["policyYaml"] = f"{at}:{MISNAMED_PATH}", "__typename"
     if reads_head(event):
-        fields["headPolicy"] = f"{event.commit}:{config}", _FILE
-        fields["headPolicyYaml"] = f"{event.commit}:{misnamed(config)}", "__typename"
-    if at and config != options.CONFIG.default:
-        fields["defaultPolicy"] = f"{at}:{options.CONFIG.default}", "__typename"
+        fields["headPolicy"] = f"{event.commit}:{POLICY_PATH}", _FILE
+        fields["headPolicyYaml"] = f"{event.commit}:{MISNAMED_PATH}", "__typename"
     if event.workflow_file and event.name in NEED_REVIEW_TRIGGER:
         fields["workflow"] = event.workflow_file, _FILE
     return query_of("commit", fields)
@@ -166,7 +161,6 @@ def parse_commit(response: object, event: Event, error: ErrorDetails | None = No
         committed=json_reader.time(evaluated.get("committedDate")),
         policy=policy,
         head_policy=head,
-        has_default_policy=bool(json_reader.as_object(repository.get("defaultPolicy"))),
         workflow=_policy_file(repository, "workflow").text or "",
     )
 

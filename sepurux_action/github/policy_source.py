@@ -13,14 +13,14 @@ from urllib.parse import quote
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.wording import joined, optional
-from sepurux_action.config import options
 from sepurux_action.config.policy import (
     MAX_FILE_BYTES,
+    MISNAMED_PATH,
+    POLICY_PATH,
     Change,
     Policy,
     PolicyNote,
     diff,
-    misnamed,
     without_unmerged_rules,
 )
 from sepurux_action.config.settings import Inputs
@@ -90,8 +90,8 @@ def resolve_policy(
     try:
         _check_base_is_known(inputs, event, uses_github=commit is not None)
         if commit is None or not policy_ref(event):
-            return _of_checkout(inputs, read_file)
-        return _of_base(inputs, event, commit, check)
+            return _of_checkout(inputs.config, read_file)
+        return _of_base(event, commit, check)
     except ConfigurationError as bad:
         raise ConfigurationError((*bad.problems, *inputs.problems)) from None
 
@@ -116,23 +116,20 @@ def read_checkout(folder: TraceFolder, path: str) -> bytes | None:
 
 def check_file(path: str) -> Policy:
     """Return the policy in a file; raises ConfigurationError with its problems, also if there is no file."""
-    read, default = Path(path), Path(options.CONFIG.default)
-    if read.parts[-2:] == Path(misnamed(str(default))).parts:  # `--check` does not know `config`, which may name it
-        read = read.with_name(default.name)
+    usual, other = (Path(path).with_suffix(suffix) for suffix in (".yml", ".yaml"))
     try:
-        if not read.exists() and Path(misnamed(str(read))).exists():
-            raise _misnamed(str(read))
+        if usual.parts[-2:] == Path(POLICY_PATH).parts and other.exists() and not usual.exists():
+            raise _misnamed(str(other))
         with Path(path).open("rb") as opened:
             return _read(opened.read(MAX_FILE_BYTES + 1), path)
     except OSError as error:
         raise ConfigurationError([Problem("", f"the file could not be read: {error.strerror}", path, 1, 1)]) from None
 
 
-def invalid_base_note(event: Event, path: str, config: str) -> PolicyNote:
+def invalid_base_note(event: Event, path: str) -> PolicyNote:
     """Return the note that says how to repair the invalid policy file of the base at `path`, with its address."""
     branch = f"`{event.base_ref}`" if event.base_ref else "the default branch"
-    renaming_helps = path != config == options.CONFIG.default  # as for a first policy file
-    text = MISNAMED_BASE if renaming_helps else INVALID_BASE
+    text = MISNAMED_BASE if path == MISNAMED_PATH else INVALID_BASE
     page = event.url("blob", quote(f"{event.base_ref or 'HEAD'}/{path}"))
     return PolicyNote(text.format(branch), "file", page)
 
@@ -144,48 +141,43 @@ def _base_place(event: Event) -> str:
     return f"branch {branch}" if branch else "the default branch"
 
 
-def _of_checkout(inputs: Inputs, read_file: ReadFile) -> ResolvedPolicy:
+def _of_checkout(config: str, read_file: ReadFile) -> ResolvedPolicy:
+    path, where = config or POLICY_PATH, optional("--config {}", config)
     try:
-        text = read_file(inputs.config)
-        if text is None and read_file(misnamed(inputs.config)) is not None:
-            raise _misnamed(inputs.config)
+        text = read_file(path)
+        if text is None and not config and read_file(MISNAMED_PATH) is not None:
+            raise _misnamed(MISNAMED_PATH)
     except OutsideError as error:
-        raise _unreadable(inputs, str(error.strerror), "Use a path that stays inside, also through links.") from None
+        raise _unreadable(str(error.strerror), "Use a path that stays inside, also through links.", where) from None
     except OSError as error:
-        raise _unreadable(inputs, error.strerror or "it is not readable", UNREADABLE_FILE) from None
-    if text is None:
-        _check_not_named(inputs, CHECKOUT)
-        return ResolvedPolicy(place=CHECKOUT)
-    return ResolvedPolicy(policy=_read(text, inputs.config), place=CHECKOUT)
+        raise _unreadable(error.strerror or "it is not readable", UNREADABLE_FILE, where) from None
+    if text is None and config:
+        message = f"there is no such file in {CHECKOUT}; accepted: the path of a policy file that exists"
+        raise ConfigurationError([Problem(where=where, message=message)])
+    return ResolvedPolicy(policy=None if text is None else _read(text, path), place=CHECKOUT)
 
 
-def _of_base(inputs: Inputs, event: Event, commit: Commit, check: Check | None) -> ResolvedPolicy:
+def _of_base(event: Event, commit: Commit, check: Check | None) -> ResolvedPolicy:
     """Return the base's policy, and what the pull request changes in it; without one, the first policy."""
     if details := commit.policy.details:
-        raise _unreadable(inputs, commit.policy.error, advice(Operation.COMMIT, details, event))
-    if commit.has_default_policy:
-        message = f"{options.CONFIG.default} exists and applies; remove `config` or that file"
-        raise ConfigurationError([Problem(where=f"`config` {inputs.config}", message=message)])
+        raise _unreadable(commit.policy.error, advice(Operation.COMMIT, details, event))
     base, head = None, commit.head_policy
     adds_file = check is not None and head.text is not None
     if not (adds_file and commit.policy.misnamed):
-        base = _policy(inputs, commit.policy)
-    may_be_first = event.name in FIRST_FILE_EVENTS and inputs.config == options.CONFIG.default
-    if base is None and not (adds_file and may_be_first):
-        _check_not_named(inputs, "the base commit")
+        base = _policy(commit.policy)
     found = partial(ResolvedPolicy, policy=base, place=_base_place(event))
     if check is None:
         return found()
     if head.details:
         return found(notes=(PolicyNote(f"The policy file of this pull request could not be read: {head.error}."),))
     try:
-        merged = _policy(inputs, head)
+        merged = _policy(head)
         if merged is None:
             return found(notes=(DELETED,), replaces=True)
         check(merged)
     except ConfigurationError as invalid:
-        return found(problems=tuple(each.of_file(inputs.config) for each in invalid.problems))
-    if base is None and may_be_first:
+        return found(problems=tuple(each.of_file(POLICY_PATH) for each in invalid.problems))
+    if base is None and event.name in FIRST_FILE_EVENTS:
         first, place = without_unmerged_rules(merged), "this pull request"
         return ResolvedPolicy(policy=first, notes=(FIRST_FILE,), replaces=True, merged=merged, place=place)
     return found(changes=diff(base or merged, merged), replaces=True, merged=merged)
@@ -193,7 +185,7 @@ def _of_base(inputs: Inputs, event: Event, commit: Commit, check: Check | None) 
 
 def _check_base_is_known(inputs: Inputs, event: Event, *, uses_github: bool) -> None:
     if not uses_github and inputs.github_token and (policy_ref(event) or event.lookup):
-        raise _unreadable(inputs, "GitHub's address is not known", "Set `GITHUB_API_URL` to an https address.")
+        raise _unreadable("GitHub's address is not known", "Set `GITHUB_API_URL` to an https address.")
     if not uses_github or not event.ambiguous:
         return
     if event.matches:
@@ -209,16 +201,9 @@ def _check_base_is_known(inputs: Inputs, event: Event, *, uses_github: bool) -> 
     raise ConfigurationError([Problem(where=f"`{event.name}` event", message=message)])
 
 
-def _unreadable(inputs: Inputs, why: str, step: str) -> ConfigurationError:
+def _unreadable(why: str, step: str, where: str = "") -> ConfigurationError:
     message = f"the policy could not be read: {why}. {step}"
-    where = f"{inputs.config_name} {inputs.config}" if inputs.config_name else f"`{inputs.config}`"
-    return ConfigurationError([Problem(where=where, message=message)])
-
-
-def _check_not_named(inputs: Inputs, where: str) -> None:
-    if inputs.config_name:
-        message = f"there is no such file in {where}; accepted: the path of a policy file that exists"
-        raise ConfigurationError([Problem(where=f"{inputs.config_name} {inputs.config}", message=message)])
+    return ConfigurationError([Problem(where=where or f"`{POLICY_PATH}`", message=message)])
 
 
 def _read(raw: bytes, path: str) -> Policy:
@@ -228,14 +213,14 @@ def _read(raw: bytes, path: str) -> Policy:
 
 
 def _misnamed(path: str) -> ConfigurationError:
-    message = f"the gate does not read a file with this name; rename it to `{Path(path).name}`"
-    return ConfigurationError([Problem("", message, misnamed(path), 1, 1)])
+    message = f"the gate does not read a file with this name; rename it to `{Path(POLICY_PATH).name}`"
+    return ConfigurationError([Problem("", message, path, 1, 1)])
 
 
-def _policy(inputs: Inputs, file: PolicyFile) -> Policy | None:
+def _policy(file: PolicyFile) -> Policy | None:
     """Return the policy in a file that GitHub returned, None if there is none; raises ConfigurationError."""
     if file.misnamed:
-        raise _misnamed(inputs.config)
+        raise _misnamed(MISNAMED_PATH)
     if file.error:
-        raise ConfigurationError([Problem("", f"{file.error}. {UNREADABLE_FILE}", inputs.config, 1, 1)])
-    return None if file.text is None else _read(file.text.encode(errors="surrogatepass"), inputs.config)
+        raise ConfigurationError([Problem("", f"{file.error}. {UNREADABLE_FILE}", POLICY_PATH, 1, 1)])
+    return None if file.text is None else _read(file.text.encode(errors="surrogatepass"), POLICY_PATH)

@@ -24,9 +24,9 @@ class GitHubSession:
         self.earlier = Earlier(calls, subject)
         self.publisher = Publisher(calls, subject, self.earlier)
 
-    def load(self, config: str) -> "GitHubSession":
-        """Return the session with what GitHub shows before the evaluation. `config` is the path of the policy file."""
-        return GitHubSession(self.calls, read_subject(self.calls, self.subject, config))
+    def load(self) -> "GitHubSession":
+        """Return the session with what GitHub shows before the evaluation."""
+        return GitHubSession(self.calls, read_subject(self.calls, self.subject))
 
     def with_settings(self, settings: Publishing) -> "GitHubSession":
         """Return the session with settings that say where and what to publish. What was read is not read again."""

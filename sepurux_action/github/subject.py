@@ -12,7 +12,7 @@ from sepurux_action.config import options
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.path_filter import ChangedFile, affects
-from sepurux_action.config.policy import misnamed
+from sepurux_action.config.policy import MISNAMED_PATH, POLICY_PATH
 from sepurux_action.config.settings import Publishing
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation.drops import Baseline
@@ -79,8 +79,8 @@ class Subject:
         )
 
 
-def read_subject(calls: BoundedCalls, subject: Subject, config: str) -> Subject:
-    """Find the pull request, and return the subject with what GitHub shows of it and of the policy file at `config`.
+def read_subject(calls: BoundedCalls, subject: Subject) -> Subject:
+    """Find the pull request, and return the subject with what GitHub shows of it and of the policy file.
 
     If the policy cannot be read, its file says so. The payload of a re-run is that of the first run, so if the pull
     request has another base branch now, the policy of that branch is read instead. During an outage of the pull request
@@ -90,14 +90,14 @@ def read_subject(calls: BoundedCalls, subject: Subject, config: str) -> Subject:
         return subject
     calls.set_timeout(FIRST_READ_S)
     event = _find_pull_request(calls, subject.event)
-    parts = _read(calls, event, config, PARTS)
+    parts = _read(calls, event, PARTS)
     snapshot: Snapshot = parts.get("snapshot", subject.snapshot)
     pull, why = snapshot.pull_request, snapshot.error
     if event.new_base(pull) and event.name != "merge_group":
         then, now = map(json_reader.preview, (event.base_ref, pull.base_ref))
         calls.output.log(f"the base branch is now {now}, and not {then} as in the event's payload")
         event = replace(event, base_ref=pull.base_ref, base_sha=pull.base_sha)
-        parts |= _read(calls, event, config, (Operation.COMMIT, Operation.BASE))
+        parts |= _read(calls, event, (Operation.COMMIT, Operation.BASE))
     elif event.rerun and event.name != "merge_group" and why and not why.permanent:
         parts["commit"] = replace(parts["commit"], policy=unread(why))
     subject = replace(subject, event=event, **parts)
@@ -120,11 +120,11 @@ def _find_pull_request(calls: BoundedCalls, event: Event) -> Event:
     return event
 
 
-def _read(calls: BoundedCalls, event: Event, config: str, operations: Iterable[Operation]) -> dict[str, Any]:
+def _read(calls: BoundedCalls, event: Event, operations: Iterable[Operation]) -> dict[str, Any]:
     """Read parts of a subject side by side. One that cannot be read has nothing but its error."""
     reads: dict[Operation, Callable[[GitHubClient], Part]] = {}
     if event.commit or policy_ref(event):
-        reads[Operation.COMMIT] = lambda github: github.commit(event, config)
+        reads[Operation.COMMIT] = methodcaller("commit", event)
     if event.pull_request is not None:
         reads[Operation.PULL] = methodcaller("snapshot", event.pull_request)
     if base_revision(event):
@@ -182,7 +182,7 @@ class Changes:
             return None
         return self._calls.try_call(Operation.FILES, methodcaller("changed_files", number))
 
-    def of_policy(self, path: str) -> bool:
+    def of_policy(self) -> bool:
         """Return whether the pull request or merge group changes the policy file.
 
         A branch may be behind its base, so another content is a change unless the list of changed files lacks the file.
@@ -190,7 +190,7 @@ class Changes:
         policy, head = self._subject.commit.policy, self._subject.commit.head_policy
         if policy.error or head == policy or not reads_head(self._subject.event):
             return False
-        return affects({path, misnamed(path)}.__contains__, self.files) or not self.is_current()
+        return affects({POLICY_PATH, MISNAMED_PATH}.__contains__, self.files) or not self.is_current()
 
     def is_current(self) -> bool:
         """Read the pull request again; return whether it still has the evaluated commit and the same base."""

@@ -16,7 +16,7 @@ from sepurux_action.config.command_line import (
 from sepurux_action.config.layers import flag
 
 SECRET = "secret-of-no-one"
-OWN_FLAGS = ("--check", "--format", "--write-baseline", "--quiet", "--version", "-h", "--help")
+OWN_FLAGS = ("--config", "--check", "--format", "--write-baseline", "--quiet", "--version", "-h", "--help")
 
 
 def ended(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
@@ -33,11 +33,11 @@ def test_every_option_has_a_flag_under_each_of_its_names() -> None:
 
 def test_the_last_flag_counts_and_those_of_a_list_are_added() -> None:
     made = parse_command_line(["--campaign=a", "--campaign", "b", "--min-pass-rate=85%"])
-    assert made == CommandLine({"campaign": "b", "min_pass_rate": "85%"}, Format.TEXT, False, False, None)  # noqa: FBT003
+    assert made == CommandLine({"campaign": "b", "min_pass_rate": "85%"}, "", Format.TEXT, False, False, None)  # noqa: FBT003
     listed = ["--trace-file", "a.json", "--trace-id=t,u", "--trace-file", "b/*.json", "--trace-id", "v"]
-    made = parse_command_line([*listed, "--format", "json", "--quiet", "--write-baseline"])
+    made = parse_command_line([*listed, "--format", "json", "--quiet", "--write-baseline", "--config", "p.yml"])
     texts = {"trace_file": "a.json\nb/*.json", "trace_id": "t,u\nv"}
-    assert made == CommandLine(texts, Format.JSON, True, True, None)  # noqa: FBT003
+    assert made == CommandLine(texts, "p.yml", Format.JSON, True, True, None)  # noqa: FBT003
 
 
 def test_an_unknown_flag_is_rejected_without_what_it_was_given(capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,7 +90,7 @@ def test_help_shows_each_option_of_the_table_once_with_what_it_accepts_and_its_d
         assert not option.default or f"Default: {option.default}" in whole
     for accepted in ("observe, soft or hard", "block or allow", "text, markdown or json"):
         assert f"Accepted: {accepted}." in whole
-    assert "Path of the policy file, which flags override. Accepted:" in whole
+    assert "Path of the policy file, which flags override. Default:" in whole
     assert not [word for word in ("inputs", "base commit", "workflow", "workspace", "step", "runner") if word in whole]
     assert max(map(len, text.splitlines())) <= widest
     assert text.isascii()

@@ -213,7 +213,7 @@ def test_a_gate_has_at_most_a_hundred_traces_and_a_bad_file_is_reported_once(ids
 
 @pytest.mark.parametrize(
     "name",
-    ["campaign", "config", "name", "paths", "required_mutation_categories", "reviewers", "trace_file", "trace_id"],
+    ["campaign", "name", "paths", "required_mutation_categories", "reviewers", "trace_file", "trace_id"],
 )
 def test_a_text_that_holds_a_secret_is_rejected_because_reports_would_show_it(name: str) -> None:
     (message,) = problems({"token": TOKEN, name: f"a-{TOKEN}"})
@@ -223,7 +223,7 @@ def test_a_text_that_holds_a_secret_is_rejected_because_reports_would_show_it(na
 
 
 def test_what_is_known_early_holds_no_secret() -> None:
-    wrong = dict.fromkeys(("campaign", "config", "status_context"), TOKEN)
+    wrong = dict.fromkeys(("campaign", "status_context"), TOKEN)
     early = read_inputs([input_layer({"token": TOKEN, **wrong})])
     assert (early.names, early.status_context) == ((), "Sepurux")
     assert TOKEN not in repr(early)

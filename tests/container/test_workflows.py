@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from examples.try_workflow import ACTION, replacements
+from sepurux_action.config.policy import POLICY_PATH
 from sepurux_action.sandbox import Sandbox, Store
 from tests.container.act import WorkflowRun, act
 from tests.container.engine import volume_of
@@ -48,13 +49,13 @@ class Scene:
     runner: str
     label: str
 
-    def policy(self, name: str, at: str = ".github/sepurux-gate.yml") -> None:
+    def policy(self, name: str) -> None:
         """Put an example policy into both branches of the pull request, and into the checkout."""
         text = (REPOSITORY / "examples" / "policies" / name).read_text(encoding="utf-8")
-        self.write(at, text)
-        self.repository.commit(files={at: text})
+        self.write(POLICY_PATH, text)
+        self.repository.commit(files={POLICY_PATH: text})
         self.pull.base = self.repository.branches["main"]
-        self.pull.push({at: text})
+        self.pull.push({POLICY_PATH: text})
 
     def write(self, path: str, text: str) -> Path:
         file = self.checkout / path
@@ -221,7 +222,6 @@ def gated(scene: Scene) -> None:
 
 def held_back(scene: Scene) -> None:
     """Start what needs a gate that passed, and never what needs one that blocks."""
-    scene.policy("deployment.yml", ".github/sepurux-deployment.yml")
     scene.write("scripts/deploy.sh", "#!/bin/sh\necho deployed\n").chmod(0o755)
     sha = scene.repository.branches["main"].sha
     event = {"repository": scene.event()["repository"], "ref": "refs/heads/main", "after": sha}

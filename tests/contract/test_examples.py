@@ -19,7 +19,8 @@ from jsonschema import Draft202012Validator
 from scripts import schema
 from sepurux_action.config.gate import Trace
 from sepurux_action.config.layers import input_layer
-from sepurux_action.config.options import CONFIG, MIN_SCENARIOS
+from sepurux_action.config.options import MIN_SCENARIOS
+from sepurux_action.config.policy import POLICY_PATH
 from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.settings import Settings, read_settings
 from sepurux_action.config.stage import Stage
@@ -94,7 +95,7 @@ def test_the_code_owners_own_what_decides_whether_the_gate_blocks(tmp_path: Path
     lines = text_of(COPIED / ".github" / "CODEOWNERS").splitlines()
     patterns = [line.split()[0] for line in lines if not line.startswith("#")]
     (tmp_path / ".gitignore").write_text("\n".join(patterns), encoding="utf-8")
-    deciding = [".github/CODEOWNERS", ".github/workflows/sepurux.yml", CONFIG.default, "record_traces.py"]
+    deciding = [".github/CODEOWNERS", ".github/workflows/sepurux.yml", POLICY_PATH, "record_traces.py"]
     deciding += ["recording.py", "bots/refunds/record_traces.py", "bots/refunds/stubs/shop.py", "requirements.txt"]
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)  # noqa: S607
     owned = subprocess.check_output(["git", "check-ignore", *deciding], cwd=tmp_path, text=True)  # noqa: S607
@@ -161,8 +162,7 @@ def test_the_settings_of_a_workflow_and_its_policy_are_valid_and_fit_its_job(pat
     policies = re.findall(r"examples/policies/([\w.-]+\.yml)", header(path))
     made = settings("".join(POLICY_TEXTS[name] for name in policies), inputs)
     assert (bool(made.gates), made.overridden) == (True, ())
-    place = re.findall(r"as (\.github/[\w.-]+\.yml)", header(path))
-    assert place in ([], [inputs.get("config", CONFIG.default)])
+    assert re.findall(r"as (\.github/[\w.-]+\.yml)", header(path)) in ([], [POLICY_PATH])
 
     triggers = PARSED[path.name][ON]
     if "pull_request" in triggers:

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from sepurux_action.app import run_command_line
-from sepurux_action.config import options
+from sepurux_action.config.policy import MISNAMED_PATH, POLICY_PATH
 from sepurux_action.host.deadlines import Signals
 from tests import backend
 from tests.backend import decided, sound_backend
@@ -64,7 +64,7 @@ def test_the_hook_of_pre_commit_reports_all_problems_of_all_files(
     program, *entry = hook["entry"].split()
     scripts = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
     assert (hook["id"], hook["language"], program in scripts) == ("sepurux-gate-check", "python", True)
-    usual, misnamed = options.CONFIG.default, ".github/sepurux-gate.yaml"
+    usual, misnamed = POLICY_PATH, MISNAMED_PATH
     assert re.search(hook["files"], usual)
     assert re.search(hook["files"], misnamed)
 
@@ -80,7 +80,7 @@ def test_the_hook_of_pre_commit_reports_all_problems_of_all_files(
     (tmp_path / "b.yaml").write_text("campaign: c\n")
     plan = "c: campaign c; hard by default; needs no approval; status Sepurux / c"
     assert check("b.yaml").out == f"b.yaml: valid, 1 gate\n  {plan}\n"
-    assert check("b.yml").out.startswith("b.yaml:1:1: the gate does not read")
+    assert check("b.yml").out.startswith("b.yml:1:1: the file could not be read")
     (tmp_path / usual).write_text("campaign: c\n")
     assert check().out == f"{usual}: valid, 1 gate\n  {plan}\n"
     assert check(misnamed).out.startswith(f"{misnamed}:1:1: `campain`: ")

@@ -56,16 +56,6 @@ def test_problems_of_file_and_inputs_are_reported_together_those_of_the_file_on_
     assert names == ["`enforcment`", "`thresholds`, `max_unsafe`", "input `timeout`", "input `pol_interval`"]
 
 
-def test_neither_an_absent_file_nor_one_of_the_head_nor_an_unusual_one_replaces_the_usual_one(scene: Scene) -> None:
-    scene.pull.push({"first.yml": LOOSE})
-    first = scene.run(config="first.yml")
-    assert (first.exit_code, "no such file in the base commit" in first.messages("error")[0]) == (2, True)
-    scene.repository.commit("main", {PATH: STRICT, "docs/empty.yml": "# nothing\n"})
-    scene.pull = scene.repository.pull("mona", head="sly", files={"loose.yml": LOOSE})
-    for config in ("absent.yml", "loose.yml", "docs/empty.yml"):
-        assert scene.run(config=config, enforcement="observe").exit_code == 2
-
-
 TRACE = {"events": [{"type": "tool_call", "tool": "lookup"}]}
 GATES = LOOSE + "gates:\n- {name: a, trace_file: traces/a.json}\n- {name: b, trace_id: t-2}\n"
 AFTER_MERGE = [  # a valid file that is a bad setting with the inputs and files of the run, and one of its problems

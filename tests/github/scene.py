@@ -53,11 +53,11 @@ class Scene:
     def calls(self, event: Event) -> BoundedCalls:
         return BoundedCalls(self.client, self.timeouts, self.output, event)
 
-    def load(self, settings: Settings = SETTINGS, config: str = "", **changes: Any) -> GitHubSession:  # noqa: ANN401 - fields of many types
+    def load(self, settings: Settings = SETTINGS, **changes: Any) -> GitHubSession:  # noqa: ANN401 - fields of many types
         """Begin a step for the event with these changes: make the first reads."""
         event = replace(self.event, **changes)
         subject = Subject(event=event, settings=settings, signing_key="signs")
-        self.session = GitHubSession(self.calls(event), subject).load(config)
+        self.session = GitHubSession(self.calls(event), subject).load()
         return self.session
 
     def comments(self, pages: int) -> None:

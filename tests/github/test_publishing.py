@@ -10,6 +10,7 @@ from sepurux_action.config.command_line import parse_command_line
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.path_filter import parse_paths
+from sepurux_action.config.policy import MISNAMED_PATH, POLICY_PATH
 from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
 from sepurux_action.config.settings import Inputs, Settings
 from sepurux_action.config.stage import Stage
@@ -252,7 +253,7 @@ def test_changed_files_do_not_count_once_head_or_base_has_changed(change: Arrang
     assert not changes.is_current()
 
 
-POLICY, RENAMED = PolicyFile(text="campaign: a"), [{"filename": "new.yml", "previous_filename": "policy.yml"}]
+POLICY, RENAMED = PolicyFile(text="campaign: a"), [{"filename": "new.yml", "previous_filename": POLICY_PATH}]
 ADDED, SAME = Commit(head_policy=POLICY), Commit(policy=POLICY, head_policy=POLICY)
 UNREAD, YAML = Commit(policy=PolicyFile(error="no"), head_policy=POLICY), Commit(head_policy=PolicyFile(misnamed=True))
 GROUP = {"name": "merge_group"}
@@ -273,7 +274,7 @@ def changes_of(scene: Scene, files: object, read: Commit, **event: Any) -> Chang
         ({}, ADDED, None, True),
         ({}, SAME, RENAMED, False),
         ({}, UNREAD, RENAMED, False),
-        *(({}, YAML, [{"filename": name}], True) for name in ("policy.yaml", "policy.yml")),
+        *(({}, YAML, [{"filename": name}], True) for name in (MISNAMED_PATH, POLICY_PATH)),
         ({}, YAML, [{"filename": "other.yaml"}], False),
         (GROUP | {"commit": "f" * 40}, ADDED, [], True),
         (GROUP | {"pull_request": None}, ADDED, [], True),
@@ -283,13 +284,13 @@ def changes_of(scene: Scene, files: object, read: Commit, **event: Any) -> Chang
 def test_the_list_of_changed_files_decides_whether_the_policy_is_changed(
     event: dict[str, object], read: Commit, files: object, scene: Scene, *, changes: bool
 ) -> None:
-    assert changes_of(scene, files, read, **event).of_policy("policy.yml") is changes
+    assert changes_of(scene, files, read, **event).of_policy() is changes
 
 
 def test_a_list_without_the_policy_file_does_not_count_once_the_head_has_changed(scene: Scene) -> None:
     found = changes_of(scene, [], ADDED)
     scene.pull.push()
-    assert found.of_policy("policy.yml")
+    assert found.of_policy()
 
 
 @pytest.mark.parametrize("reject", [rejecting(OUTAGE, PULL, "cursor:"), lambda _: None], ids=["unread", "too many"])

@@ -22,7 +22,7 @@ from tests.scenes import BOT, DECIDED
 
 TIP, BEFORE = "a" * 40, "b" * 40
 OWN = Event(name="pull_request", repository="octo/shop", commit=TIP, pull_request=7)
-BASE = {"policyCommit": {"oid": BEFORE}, "policy": None, "defaultPolicy": None, "headPolicy": None}
+BASE = {"policyCommit": {"oid": BEFORE}, "policy": None, "headPolicy": None}
 
 
 def parsed(**repository: object) -> Commit:
@@ -33,7 +33,7 @@ def read(*errors: object, **repository: object) -> Commit | None:
     """Return what a client makes of a response with errors, None if it raises GitHubError."""
     response = {"data": {"repository": {**BASE, **repository}}, "errors": list(errors)}
     with suppress(GitHubError):
-        return GitHubClient(lambda *_, **__: response, "octo/shop").commit(OWN, "gate.yml")
+        return GitHubClient(lambda *_, **__: response, "octo/shop").commit(OWN)
     return None
 
 
@@ -64,7 +64,7 @@ def test_an_error_of_workflow_statuses_or_head_leaves_the_policy_known(path: lis
     assert bool(found.head_policy.details) is ("headPolicy" in path)
 
 
-@pytest.mark.parametrize("path", [*([each] for each in ("policy", "policyYaml", "policyCommit", "defaultPolicy")), []])
+@pytest.mark.parametrize("path", [*([each] for each in ("policy", "policyYaml", "policyCommit")), []])
 def test_any_other_error_or_a_limit_of_github_leaves_everything_unread(path: list[str]) -> None:
     of_workflow = {**ODD, "path": ["repository", "workflow"]}
     assert read(of_workflow) is not None
@@ -77,7 +77,7 @@ def test_any_other_error_or_a_limit_of_github_leaves_everything_unread(path: lis
 def test_errors_of_an_unknown_shape_are_still_errors(errors: object) -> None:
     client = GitHubClient(lambda *_, **__: {"data": {"repository": BASE}, "errors": errors}, "octo/shop")
     with pytest.raises(GitHubError):
-        client.commit(OWN, "gate.yml")
+        client.commit(OWN)
 
 
 AT = f"{TIP}:.github/workflows/gate.yml"
@@ -86,7 +86,7 @@ BLOB = {"__typename": "Blob", "text": "a: 1", "isTruncated": False}
 
 def test_the_workflow_file_is_read_only_where_a_review_may_start_no_run() -> None:
     def is_read(name: str, file: str = AT) -> bool:
-        return AT in commit_query(Event(name=name, workflow_file=file), "gate.yml")
+        return AT in commit_query(Event(name=name, workflow_file=file))
 
     assert all(map(is_read, ("pull_request", "pull_request_target")))
     assert not any(map(is_read, ("pull_request_review", "merge_group", "push", "workflow_run")))

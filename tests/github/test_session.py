@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from sepurux_action.config import options
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.layers import input_layer
+from sepurux_action.config.policy import POLICY_PATH
 from sepurux_action.config.settings import Settings, read_inputs
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError
@@ -144,7 +144,7 @@ def test_a_review_of_a_pull_request_from_a_fork_has_a_token_that_can_only_read(s
     assert scene.load(name="pull_request_review", fork=True).reviews.approval(()).read_only
 
 
-POLICY, WORKFLOW = options.CONFIG.default, ".github/workflows/gate.yml"
+POLICY, WORKFLOW = POLICY_PATH, ".github/workflows/gate.yml"
 DROP = a_gate(name="core", limits={"max_pass_rate_drop": 0.03})
 FEW = 150  # nodes; the base branch has some 210, and the pull request some 105
 TIMED_OUT = "Something went wrong while executing your query. This may be the result of a timeout, or a GitHub bug."
@@ -166,7 +166,7 @@ def large(scene: Scene) -> Scene:
 
 def load(scene: Scene) -> Subject:
     """Make the first reads, of which all but the base branch succeed."""
-    subject = scene.load(config=POLICY).subject
+    subject = scene.load().subject
     assert subject.snapshot.pull_request.head_sha
     assert (subject.commit.policy.text, subject.commit.workflow) == ("campaign: core", "on: pull_request")
     assert [each.context for each in subject.commit.statuses or ()] == ["Sepurux / old"]
@@ -259,7 +259,7 @@ def test_a_base_branch_is_read_again_if_the_token_may(fault: backend.Answer, req
 @pytest.mark.parametrize(("fault", "rerun", "read"), [(500, True, False), (500, False, True), (403, True, True)])
 def test_a_re_run_needs_the_pull_request_as_it_is_now(fault: int, large: Scene, *, rerun: bool, read: bool) -> None:
     large.github.fault("graphql pull", faults.refused(fault, "no"), always=True)
-    subject = large.load(config=POLICY, rerun=rerun).subject
+    subject = large.load(rerun=rerun).subject
     assert (subject.snapshot.pull_request, bool(subject.commit.policy.text)) == (PullRequest(), read)
     assert [each.context for each in subject.commit.statuses or ()] == ["Sepurux / old"]
     assert warnings(large) == (["Could not read the pull request"] if read else [])
