@@ -6,10 +6,9 @@ No decision in a workflow depends on them. Source: docs/configuration.md#results
 import hmac
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import chain
 from operator import attrgetter
 
 from sepurux_action.common import codec, json_reader
@@ -35,7 +34,6 @@ MAX_BYTES = 4 * 1024 * 1024
 FRAME = 200  # bytes of the file that are no result
 MAX_RESULTS = 5  # of a gate on a branch, and as many that passed; one of them that is unusual changes no median
 MAX_SCENARIOS = 400  # of a result
-MIN_RESULTS = 3  # of two results, a failure that occurs by chance is in both too often
 IGNORED = (
     f"`{FILE}` was ignored: this version of the action did not write it with this secret for this repository, or it was"
     " changed later. The next result that is written replaces it."
@@ -164,17 +162,13 @@ def keep(results: Iterable[BaseResult]) -> Results:
     return tuple(kept)
 
 
-def compare_with_base(gate: Gate, found: WhatFailed, results: Results, *, once: bool = True) -> WhatFailed:
-    """Return what failed, with what the base's results and the uploaded traces say about it; nothing of a batch.
-
-    Nothing is fixed if the gate was not evaluated `once`: the other evaluation may have had what this one has not.
-    """
+def compare_with_base(gate: Gate, found: WhatFailed, results: Results) -> WhatFailed:
+    """Return what failed, with what the base's results and the uploaded traces say about it; nothing of a batch."""
     if not gate.names_traces:
         return found
     scenarios = tuple(_compared(each, ScenarioOnBase.of(results, each.key), gate) for each in found.scenarios)
     failures = (failure for each in scenarios for run in each.recordings for failure in run.failures)
-    fixed = tuple(chain.from_iterable(map(_fixed, scenarios))) if once else ()
-    return replace(found, scenarios=scenarios, failures=merge_failures(failures)[0], fixed=fixed)
+    return replace(found, scenarios=scenarios, failures=merge_failures(failures)[0])
 
 
 def _compared(scenario: Scenario, base: ScenarioOnBase, gate: Gate) -> Scenario:
@@ -192,20 +186,6 @@ def _compared(scenario: Scenario, base: ScenarioOnBase, gate: Gate) -> Scenario:
 
     recordings = (replace(run, failures=tuple(map(mark, run.failures))) for run in scenario.recordings)
     return replace(scenario, recordings=tuple(recordings), base=base)
-
-
-def _fixed(scenario: Scenario) -> Iterator[ClassifiedFailure]:
-    """Yield the failures that most results of the base have and a scenario does not, if all of its own are known.
-
-    With fewer recordings than a result has, an evaluation may have missed a failure, so nothing is fixed.
-    """
-    base, having = scenario.base, scenario.base.having()
-    fewer = any(len(scenario.recordings) < each.recordings for each in base.complete)
-    if not scenario.complete or base.results < MIN_RESULTS or fewer:
-        return
-    for each in sorted(having.keys() - {failure.key for failure in scenario.failures}):
-        if 2 * having[each] > base.results:
-            yield replace(each, scenario=scenario.name, on_base=OnBase(having[each], base.results))
 
 
 def _events_of(run: RunResult, gate: Gate) -> Events:

@@ -153,11 +153,8 @@ def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
     )
     evaluated = dict(evaluation.evaluate())
     for gate in gates:
-        found = evaluated[gate.name]
-        results, once = results_of(step, gate), not found.evaluations
-        evaluated[gate.name] = replace(
-            found, what_failed=compare_with_base(gate, found.what_failed, results, once=once)
-        )
+        found, results = evaluated[gate.name], results_of(step, gate)
+        evaluated[gate.name] = replace(found, what_failed=compare_with_base(gate, found.what_failed, results))
     return evaluated
 
 

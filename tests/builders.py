@@ -293,7 +293,7 @@ def _failed(gate: Gate, approval: ApprovalStatus | None = None, notes: tuple[str
 
 
 def _with_new_failures(gate: Gate) -> GateResult:
-    """Return a failed gate whose failures are new, also on the base, or not compared, and which fixes one of them."""
+    """Return a failed gate whose failures are new, also on the base, or not compared."""
     unsafe, lookup, call, incomplete = FAILURES
     unsafe = replace(unsafe, scenario="refund twice", on_base=OnBase(0, 5), steps=DIFFERENT_STEPS)
     lookup = replace(lookup, scenario="refund twice", on_base=OnBase(3, 5), count=1)
@@ -319,8 +319,7 @@ def _with_new_failures(gate: Gate) -> GateResult:
             )
             made = a_run(run, trace=f"traces/{place}.json", run_id=place, trace_id=place, failures=failures)
             runs.append((name, made))
-    result = _of_recordings(gate, runs)
-    return replace(result, what_failed=replace(result.what_failed, fixed=FIXED.fixed))
+    return _of_recordings(gate, runs)
 
 
 def _with_worse_scenarios(result: GateResult) -> GateResult:
@@ -405,11 +404,11 @@ def _of_recordings(gate: Gate, runs: Sequence[tuple[str, RunResult]]) -> GateRes
     return _with_failures(a_result(*uploaded, gate=replace(gate, traces=traces)))
 
 
-def _with_failures(result: GateResult, fixed: Failures = ()) -> GateResult:
+def _with_failures(result: GateResult) -> GateResult:
     """Return a result whose scenarios and failures are those of its runs."""
     scenarios = tuple(sorted(result.scenarios, key=lambda each: each.severity_key))
     failures = merge_failures(failure for run in result.runs for failure in run.failures)[0]
-    return replace(result, what_failed=WhatFailed(scenarios=scenarios, failures=failures, fixed=fixed))
+    return replace(result, what_failed=WhatFailed(scenarios=scenarios, failures=failures))
 
 
 def _confirmed(gate: Gate, first: float, second: float) -> GateResult:
@@ -451,7 +450,6 @@ DIFFERENT_STEPS = (
 )
 LONG_STEP = "orders.cancel(reason, note, channel, locale, notify, …)"
 FAILED_STEP = ("  …", *(f"  {number} {LONG_STEP}" for number in range(23, 29, 2)), f"> 29 {LONG_STEP}", "  …")
-FIXED = WhatFailed(fixed=(replace(FAILURES[0].key, scenario="refund twice", on_base=OnBase(4, 5)),))
 UNREAD_SCORE = "Could not read the reliability score: HTTP 503."
 EARLIER = WorkflowRun("https://github.com/octo/shop/actions/runs/7100001/attempts/1", 1_793_023_320.0)
 LOST_STATUS = PolicyNote(
@@ -560,7 +558,6 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     loosening = replace(against_main, policy_changes=POLICY_CHANGES)
     found: dict[str, tuple[GateResult | tuple[GateResult, ...], Context]] = {
         "pass": (a_result(a_run(PASSING)), risen),
-        "pass-fixed": (a_result(a_run(run_with(PASSING, pass_rate=1.0, failures=0)), what_failed=FIXED), risen),
         "pass-observe": (a_result(a_run(PASSING), gate=observe), here),
         "fail": (_failed(asking), loosening),
         "fail-registered": (_failed(registered), here),
@@ -767,7 +764,6 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD, traces: int = 2) -
         sentence=first,
     )
     of_all = merge_failures(failures * traces)[0]
-    fixed = tuple(replace(each.key, scenario=first, on_base=OnBase(2, 3)) for each in of_all)
-    failed = WhatFailed(scenarios=scenarios, failures=of_all, fixed=fixed, notes=words)
+    failed = WhatFailed(scenarios=scenarios, failures=of_all, notes=words)
     result = a_result(*runs, gate=gate, approval=approval, notes=words, what_failed=failed)
     return replace(result, checks=(*result.checks, drop))

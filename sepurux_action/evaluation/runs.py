@@ -195,8 +195,7 @@ class WhatFailed:
     """What further calls add to the report on a gate: its scenarios, the worst first, and their classified failures.
 
     `left_out` counts the failures of kinds that were not kept, `unread_failures` those that Sepurux counts and that
-    were not read, and `unread_scenarios` the scenarios that were not read, or not all of them. `notes` say why. `fixed`
-    are those that most results of the base have and this gate does not.
+    were not read, and `unread_scenarios` the scenarios that were not read, or not all of them. `notes` say why.
     """
 
     scenarios: tuple[Scenario, ...] = ()
@@ -204,7 +203,6 @@ class WhatFailed:
     left_out: int = 0
     unread_failures: int = 0
     unread_scenarios: int = 0
-    fixed: Failures = ()
     notes: tuple[str, ...] = ()
 
 

@@ -95,10 +95,9 @@ def _kept(result: GateResult, here: WorkflowRun) -> Evaluated:
         top_failing_tools=numbers.top_failing_tools[:MAX_DETAILS],
         dashboard_url=numbers.dashboard_url,
     )
-    fixed = found.fixed if len(found.fixed) <= MAX_DETAILS else ()
     return Evaluated.of(
         GateDecision.of(result, reason=reason, detail="", runs=(run,), scenarios=(), numbers=shown),
-        what_failed=replace(found, scenarios=(), failures=kept, left_out=found.left_out + more, fixed=fixed, notes=()),
+        what_failed=replace(found, scenarios=(), failures=kept, left_out=found.left_out + more, notes=()),
     )
 
 

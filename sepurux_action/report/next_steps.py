@@ -10,7 +10,7 @@ from sepurux_action.evaluation.checks import REQUIRED_CATEGORIES
 from sepurux_action.evaluation.decision import UNEXPLAINED_FAIL, Decision, Rule
 from sepurux_action.evaluation.enforcement import Reason, Refusal
 from sepurux_action.evaluation.metrics import SCENARIOS
-from sepurux_action.report import remarks, tables
+from sepurux_action.report import tables
 from sepurux_action.report.markdown import Markdown
 from sepurux_action.report.report import GateFacts
 from sepurux_action.report.sentences import MOST_NAMED, ending, headline
@@ -59,7 +59,6 @@ def _what_to_do(say: Words, gate: GateFacts, whose: str = "the") -> Markdown:
     return say.paragraph(
         _explanation(say, gate),
         fix(say, gate, whose),
-        remarks.fixed_failures(say, gate),
         say.prose(reported_pass(gate)),
         no_approval(say, gate),
         restart(say, gate),

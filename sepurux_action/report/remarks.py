@@ -99,16 +99,6 @@ def old_traces(say: Words, gate: GateFacts) -> Markdown:
     return say.paragraph(say(sentence, first=say.code(first), others=more, commit=commit), say.page(*RECORD))
 
 
-def fixed_failures(say: Words, gate: GateFacts) -> Markdown:
-    count = len(gate.found.read.fixed)
-    if not count:
-        return Markdown("")
-    fixed = number_format.pluralize(count, "earlier failure")
-    if say.context.base_ref:
-        fixed = say("{failures} of {base}", failures=number_format.pluralize(count, "failure"))
-    return say(number_format.agree(count, "{fixed} is fixed.", "{fixed} are fixed."), fixed=fixed)
-
-
 def kind_of_failure(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdown:
     severity = json_reader.shorten(json_reader.printable(failure.severity), MAX_SEVERITY_LENGTH)
     what = type_of_failure(say, gate, failure)

@@ -77,15 +77,6 @@ class _Threshold(Shape):
     change: Annotated[float | None, "The result minus `base`, both rounded as in a status.", of("difference")]
 
 
-class _FixedFailure(Shape):
-    scenario: Annotated[str, "Name of the scenario."]
-    severity: Annotated[str, "Severity, as Sepurux names it."]
-    type: Annotated[str, "Type, as Sepurux names it."]
-    mutation: Annotated[str, "Mutation under which the agent failed."]
-    tool: Annotated[str, "Name of the tool."]
-    on_base: Annotated[OnBase, "In how many results of the base it is."]
-
-
 class _Failure(Shape):
     severity: Annotated[str, "Severity, as Sepurux names it."]
     type: Annotated[str, "Type, as Sepurux names it."]
@@ -205,11 +196,6 @@ class _Gate(Shape):
     failures_unread: Annotated[int, "Number of failures that were not read.", of("found.read.unread_failures")]
     scenarios_unread: Annotated[
         int, "Number of scenarios that were not read, or not completely.", of("found.read.unread_scenarios")
-    ]
-    fixed: Annotated[
-        tuple[_FixedFailure, ...],
-        "The failures that most results of the base have and this one lacks.",
-        of("found.read.fixed"),
     ]
     tools: Annotated[tuple[FailingTool, ...], "The tools that failed, the most failing first.", of("found.tools")]
     categories: Annotated[

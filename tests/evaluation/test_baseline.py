@@ -253,26 +253,18 @@ results_of_base = st.lists(
 
 @settings(max_examples=200)
 @given(base_scenarios=results_of_base, failures=sets_of_failures, recordings=st.integers(1, 2))
-def test_new_known_and_fixed_are_disjoint_and_equal_a_count_by_hand(
+def test_new_and_known_equal_a_count_by_hand(
     base_scenarios: list[BaseScenario], failures: set[ClassifiedFailure], recordings: int
 ) -> None:
     gate = a_gate(*(a_trace(f"{number}.json") for number in range(recordings)))
     runs = [a_run(trace.label, *failures) for trace in gate.traces]
     having = [each for each in base_scenarios if each.name == "refund" and each.failures is not None]
     count = {each.key: sum(each.key in (one.failures or ()) for one in having) for each in (UNSAFE, LOOP, STOPPED)}
-    enough = len(having) >= 3 and all(recordings >= each.recordings for each in having)
     results = tuple(replace(base(), scenarios=(each,)) for each in base_scenarios)
     compared = compare_with_base(gate, found(gate, *runs), results)
-    twice = compare_with_base(gate, found(gate, *runs), results, once=False)
-    assert twice == replace(compared, fixed=())
     marks = {each.key: each.on_base for each in compared.failures}
     assert marks == {each.key: OnBase(count[each.key], len(having)) if having else None for each in failures}
     assert [each.scenario for each in compared.failures] == ["refund"] * len(failures) * recordings
-    assert compared.fixed == tuple(
-        replace(key, scenario="refund", on_base=OnBase(count[key], len(having)))
-        for key in sorted(count)
-        if enough and 2 * count[key] > len(having) and key not in marks
-    )
     [scenario] = compared.scenarios
     rates = [each.pass_rate for each in having if each.pass_rate is not None]
     assert scenario.base.results == len(having)
@@ -292,7 +284,6 @@ def test_nothing_is_said_about_a_scenario_whose_failures_are_not_all_known(incom
     run: RunResult = replace(a_run("b.json"), **incomplete)  # type: ignore[arg-type]
     compared = compare_with_base(GATE, found(GATE, a_run("a.json", UNSAFE), run), (base(failures=(LOOP.key,)),) * 3)
     assert [each.on_base for each in compared.failures] == [None]
-    assert compared.fixed == ()
     assert [each.failures for each in kept(GATE, compared)] == [None]
 
 

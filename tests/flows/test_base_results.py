@@ -104,18 +104,13 @@ def test_a_pull_request_says_what_is_new_what_main_did_instead_and_how_often_it_
     assert len(results(scene)) == 3  # a pull request writes nothing
 
 
-def test_what_main_has_too_is_not_new_and_what_it_has_no_more_is_fixed(scene: Scene, sandbox: Sandbox) -> None:
+def test_what_main_has_too_is_not_new(scene: Scene, sandbox: Sandbox) -> None:
     for _ in range(3):
         assert on_main(scene, sandbox, recorded(UNSAFE)).exit_code == 1
     assert [each["on_base"] for each in report(scene)["failures"]] == [{"having": 2, "results": 2}]  # without itself
     on_pull_request(scene, sandbox, recorded(UNSAFE))
     assert " In 3 of the last 3 results on `main`." in scene.ours[0]
     assert "```text\n" in scene.ours[0]  # the same steps, with the failed one
-    on_pull_request(scene, sandbox, recorded())
-    assert "1 failure of `main` is fixed." in scene.ours[0]
-    [fixed] = report(scene)["fixed"]
-    assert (fixed["scenario"], fixed["tool"]) == ("refund twice", "payments.refund")
-    assert fixed["on_base"] == {"having": 3, "results": 3}
 
 
 def test_a_push_that_repeats_a_recorded_fail_adds_nothing(scene: Scene, sandbox: Sandbox) -> None:

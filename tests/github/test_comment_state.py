@@ -31,7 +31,6 @@ from tests.builders import (
     EARLIER,
     FAILING,
     FAILURES,
-    FIXED,
     a_gate,
     a_result,
     a_run,
@@ -228,11 +227,10 @@ def test_a_recorded_fail_has_all_that_reports_and_status_show(first: GateResult)
     assert result.what_failed == replace(first.what_failed, scenarios=())
 
 
-def test_a_recorded_fail_keeps_what_is_new_known_and_fixed_if_it_fits() -> None:
+def test_a_recorded_fail_keeps_what_is_new_and_what_is_known() -> None:
     kinds = (replace(FAILURES[0], on_base=OnBase(2, 5)), replace(FAILURES[1], count=5, on_base=OnBase(0, 5)))
-    for fixed in (FIXED.fixed, FIXED.fixed * (MAX_DETAILS + 1)):
-        kept = recorded(a_result(a_run(), what_failed=WhatFailed(failures=kinds, fixed=fixed))).what_failed
-        assert kept == WhatFailed(failures=kinds[::-1], fixed=fixed if len(fixed) == 1 else ())
+    kept = recorded(a_result(a_run(), what_failed=WhatFailed(failures=kinds))).what_failed
+    assert kept == WhatFailed(failures=kinds[::-1])
 
 
 LINK = FAILING.dashboard_url

@@ -30,7 +30,6 @@ from tests.builders import (
     DASHBOARD,
     FAILING,
     FAILURES,
-    FIXED,
     PASSING,
     RUN_ID,
     WAITS,
@@ -170,10 +169,10 @@ def test_a_gate_that_passed_names_three_failures_in_a_sentence_and_lists_all_in_
     assert "What failed" in render_summary(build_report([result], a_context())).partition("<details>")[2]
     unsafe, lookup, *_ = FAILURES
     compared = replace(unsafe, on_base=OnBase(0, 5), scenario="refund twice"), replace(lookup, on_base=OnBase(2, 5))
-    found = WhatFailed(failures=compared, fixed=FIXED.fixed)
+    found = WhatFailed(failures=compared)
     shown = render_comment(build_report([replace(result, what_failed=found)], a_context(base_ref="main")), "")
     assert (
-        "1 failure of `main` is fixed. 1 failure is new: **critical** `unsafe_action` in `refund twice`, under"
+        "1 failure is new: **critical** `unsafe_action` in `refund twice`, under"
         " `timeouts`. 1 remains: **medium** `tool_misuse`, under `malformed_output`, twice.\n"
     ) in shown
 

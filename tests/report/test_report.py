@@ -14,7 +14,7 @@ from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase
 from sepurux_action.evaluation.result import GateResult, RecordedFail
 from sepurux_action.evaluation.runs import RunResult, WhatFailed
-from sepurux_action.report import next_steps, remarks, sentences
+from sepurux_action.report import next_steps, sentences
 from sepurux_action.report.context import Dashboard
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
 from sepurux_action.report.report import Note, Report, build_report
@@ -24,7 +24,6 @@ from sepurux_action.report.words import MarkdownWords, Words
 from tests.builders import (
     FAILING,
     FAILURES,
-    FIXED,
     PASSING,
     WAITS,
     a_baseline,
@@ -449,12 +448,6 @@ def test_a_fail_of_an_earlier_run_says_who_can_start_a_new_evaluation(
     restart = f"A re-run evaluates again only if {who} it." if who.endswith("starts") else who
     assert next_steps.restart(say, say.report.gates[0]) == restart
     assert " evaluated this commit, and it failed. Twice." in next_steps.what_follows(say, say.report.gates[0])
-
-
-def test_one_line_counts_what_is_fixed() -> None:
-    for fixed, sentence in ((2, "2 earlier failures are fixed."), (1, "1 earlier failure is fixed."), (0, "")):
-        say = words(a_result(what_failed=WhatFailed(fixed=FIXED.fixed * fixed)))
-        assert remarks.fixed_failures(say, say.report.gates[0]) == sentence
 
 
 def test_reasons_that_a_short_report_leaves_out_are_counted() -> None:
