@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 from sepurux_action.baseline import read_results, write_results
 from sepurux_action.common.secret import Redactor
 from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
-from sepurux_action.evaluation.base_results import BaseResult, BaseScenario
+from sepurux_action.evaluation.base_results import BaseFailure, BaseResult, BaseScenario
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.runs import WhatFailed
@@ -295,9 +295,8 @@ def kept_results(_: Path) -> str:
     scenarios = tuple(
         BaseScenario(
             name=f"refund after a timeout, case {number}",
-            recordings=3,
             pass_rate=0.95,
-            failures=(ClassifiedFailure(type="unsafe_action", mutation="timeouts", tool="payments.refund"),),
+            failures=(BaseFailure(type="unsafe_action", mutation="timeouts", tool="payments.refund", count=1),),
             steps=("1 payments.refund(order, amount_cents)",) * 10,
         )
         for number in range(100)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from sepurux_action.baseline import baseline_of, compare_with_base, is_kept, results_of
+from sepurux_action.baseline import baseline_of, compare_with_base, results_of
 from sepurux_action.common.wording import optional
 from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate
@@ -143,7 +143,6 @@ def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
     metadata = {"repo": event.repository or None, "pull_request_number": number}
     evaluation = StepEvaluation(
         compared=[(gate, _base(step, gate)) for gate in gates],
-        kept=is_kept(step),
         earlier={gate.name: step.github.earlier.unfinished_runs(gate) for gate in gates},
         metadata=metadata,
         calls=step.connections.calls(transport.send, step.signals),

@@ -295,9 +295,9 @@ def _failed(gate: Gate, approval: ApprovalStatus | None = None, notes: tuple[str
 def _with_new_failures(gate: Gate) -> GateResult:
     """Return a failed gate whose failures are new, also on the base, or not compared."""
     unsafe, lookup, call, incomplete = FAILURES
-    unsafe = replace(unsafe, scenario="refund twice", on_base=OnBase(0, 5), steps=DIFFERENT_STEPS)
-    lookup = replace(lookup, scenario="refund twice", on_base=OnBase(3, 5), count=1)
-    call = replace(call, scenario="cancel an order", on_base=OnBase(0, 5), steps=FAILED_STEP)
+    unsafe = replace(unsafe, scenario="refund twice", on_base=OnBase(0, 5, 1, 0), steps=DIFFERENT_STEPS)
+    lookup = replace(lookup, scenario="refund twice", on_base=OnBase(3, 5, 1, 1), count=1)
+    call = replace(call, scenario="cancel an order", on_base=OnBase(2, 5, 2, 1), count=2, steps=FAILED_STEP)
     incomplete = replace(incomplete, scenario="a new one")
     rows = {  # of each recording, its pass rate and its failures
         "refund twice": ((0.4, (unsafe, lookup)), (0.6, (lookup,)), (1.0, ())),
@@ -326,7 +326,7 @@ def _with_worse_scenarios(result: GateResult) -> GateResult:
     """Return a result with two scenarios whose pass rate is lower than in each result of the base."""
     base = ScenarioOnBase(tuple(BaseScenario(name="", pass_rate=rate) for rate in (1.0, 1.0, 0.95, 1.0)))
     rates = {"cancel an order": 0.76, "refund twice": 0.88, "look a customer up": 0.98, "find an order": 1.0}
-    failures = (replace(FAILURES[3], scenario="cancel an order", on_base=OnBase(0, 4)),)
+    failures = (replace(FAILURES[3], scenario="cancel an order", on_base=OnBase(0, 4, 1, 0)),)
     scenarios = []
     for name, rate in rates.items():
         run = a_ci_run(decision="pass", pass_rate=rate, dashboard_url=DASHBOARD)

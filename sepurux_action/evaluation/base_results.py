@@ -3,29 +3,38 @@
 Source: docs/configuration.md#results-by-scenario
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Self
 
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.failures import ClassifiedFailure, Failures
+from sepurux_action.evaluation.failures import Kind, OnBase
 from sepurux_action.evaluation.trace_steps import Steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BaseScenario:
-    """What one result has of a scenario: its numbers, what failed however often, and what its best recording did.
+class BaseFailure:
+    """The failures of one kind that a scenario has in a result: their number for each recording."""
 
-    `failures` are the keys of its failures, None if not all are known, and `steps` those of `steps_of`.
-    """
+    type: str = ""
+    mutation: str = ""
+    severity: str = ""
+    tool: str = ""
+    count: float
+
+    @property
+    def kind(self) -> Kind:
+        return self.type, self.mutation, self.severity, self.tool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseScenario:
+    """What one result has of a scenario. `failures` is None if not all are known, `steps` are of its best recording."""
 
     name: str
-    recordings: int = 1
     pass_rate: float | None = None
-    unsafe_attempts: float | None = None
-    failures: Failures | None = ()
+    failures: tuple[BaseFailure, ...] | None = ()
     steps: Steps = ()
 
 
@@ -72,6 +81,18 @@ class ScenarioOnBase:
     def pass_rate(self) -> float | None:
         return fmean(self.rates) if self.rates else None
 
-    def having(self) -> Counter[ClassifiedFailure]:
-        """Return how many of the complete results have each failure, by its key."""
-        return Counter(failure for each in self.complete for failure in set(each.failures or ()))
+    def compare(self, here: Mapping[Kind, float]) -> Mapping[Kind, OnBase]:
+        """Return how the failures of each kind, counted for each recording, compare with those of the results."""
+        results = [{one.kind: one.count for one in each.failures or ()} for each in self.complete]
+        return {
+            kind: OnBase(
+                sum(kind in each for each in results), len(results), count, max(each.get(kind, 0) for each in results)
+            )
+            for kind, count in (here.items() if results else ())
+        }
+
+    def all_below(self, needed: float) -> bool:
+        """Return whether the scenario passes less than this in every result."""
+        return bool(self.complete) and all(
+            each.pass_rate is not None and each.pass_rate < needed for each in self.complete
+        )

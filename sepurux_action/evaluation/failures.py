@@ -11,18 +11,28 @@ SEVERITIES = {word: rank for rank, word in enumerate(("critical", "high", "mediu
 FEWER_LISTED = "Sepurux lists fewer failures than it counted"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class OnBase:
-    """In how many of the base's results a failure is."""
+Kind = tuple[str, str, str, str]  # `type`, `mutation`, `severity`, and tool: the same in other results of the scenario
 
-    having: Annotated[int, "Number of results that have the failure; 0: it is new.", {"minimum": 0}]
+
+@dataclass(frozen=True, slots=True)
+class OnBase:
+    """How often failures of the kind of one are here, and in the base's results with its scenario."""
+
+    having: Annotated[int, "Number of results that have such failures; 0: they are new.", {"minimum": 0}]
     results: Annotated[int, "Number of results of the base that have its scenario, at most five.", {"minimum": 1}]
+    here: Annotated[float, "Such failures for each recording here.", {"minimum": 0}]
+    most: Annotated[float, "The most for each recording in one of the results.", {"minimum": 0}]
+
+    @property
+    def is_new(self) -> bool:
+        """Return whether they are here more often than in every result."""
+        return self.here > self.most
 
     def __str__(self) -> str:
         return f"{self.having} of {self.results}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifiedFailure:
     """Failures of one kind and with one description. Every text is foreign.
 
@@ -44,19 +54,17 @@ class ClassifiedFailure:
     steps: tuple[str, ...] = ()
 
     @property
-    def kind(self) -> tuple[object, ...]:
+    def alike(self) -> tuple[object, ...]:
         """Return what failures that are counted together have in common: no text stands for another one."""
-        texts = self.severity, self.type, self.mutation, self.tool, self.description, self.trace_id
-        return *texts, self.scenario, self.on_base
+        return *self.kind, self.description, self.trace_id, self.scenario, self.on_base
 
     @property
-    def key(self) -> "ClassifiedFailure":
-        """Return what it has in common with the failures of its scenario that are the same in other results."""
-        return ClassifiedFailure(type=self.type, mutation=self.mutation, severity=self.severity, tool=self.tool)
+    def kind(self) -> Kind:
+        return self.type, self.mutation, self.severity, self.tool
 
     @property
     def is_new(self) -> bool:
-        return self.on_base is not None and not self.on_base.having
+        return self.on_base is not None and self.on_base.is_new
 
 
 Failures = tuple[ClassifiedFailure, ...]
@@ -85,7 +93,7 @@ def parse_failures(payload: object) -> Failures:
 
 def merge_failures(failures: Iterable[ClassifiedFailure], max_kinds: int | None = None) -> tuple[Failures, int]:
     """Return `max_kinds` kinds or all, first the new, severe, and frequent ones, and the number of other failures."""
-    kinds = grouped((failure.kind, failure) for failure in failures)
+    kinds = grouped((failure.alike, failure) for failure in failures)
     merged = (replace(alike[0], count=sum(each.count for each in alike)) for alike in kinds.values())
     ranked = sorted(merged, key=lambda each: (not each.is_new, severity_rank(each.severity), -each.count))
     kept = tuple(ranked[:max_kinds])

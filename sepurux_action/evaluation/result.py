@@ -37,12 +37,11 @@ class RecordedFail:
 class Evaluated(GateDecision):
     """How a gate was decided, and what failed. If it was evaluated twice, `evaluations` has both, the first one first.
 
-    `confirmation` says what they show, or why there is only one although one more was wanted. `first_failed` is what
-    failed in the first one, if it was read. `recorded`: an earlier workflow run found the `fail`.
+    `confirmation` says what they show, or why there is only one although one more was wanted.
+    `recorded`: an earlier workflow run found the `fail`.
     """
 
     what_failed: WhatFailed = field(default_factory=WhatFailed)
-    first_failed: WhatFailed = field(default_factory=WhatFailed)
     evaluations: tuple[GateDecision, ...] = ()
     confirmation: str = ""
     recorded: RecordedFail | None = None

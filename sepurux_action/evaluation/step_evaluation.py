@@ -19,7 +19,7 @@ from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
 from sepurux_action.evaluation.result import Evaluated
 from sepurux_action.evaluation.run_poller import RunPoller
-from sepurux_action.evaluation.runs import RunResult, Runs, WhatFailed
+from sepurux_action.evaluation.runs import RunResult, Runs
 from sepurux_action.evaluation.scenarios import nothing_read, read_scenarios
 from sepurux_action.host.output import Output
 
@@ -32,7 +32,6 @@ class StepEvaluation:
 
     `on_fail` gets a gate as soon as it is certain that it fails, and whether a second evaluation may change that; it
     runs in a thread of its own. `earlier` has the runs that an earlier workflow run started, by the name of the gate.
-    If it is `kept`, what failed is read of both evaluations of a gate that was evaluated twice.
     """
 
     compared: Sequence[tuple[Gate, Base]]
@@ -42,7 +41,6 @@ class StepEvaluation:
     on_progress: Callable[[Sequence[RunResult]], None]
     earlier: Mapping[str, Runs] = field(default_factory=dict)
     on_fail: Callable[[Gate, GateDecision, bool], None] = lambda _gate, _decided, _may_change: None
-    kept: bool = False
 
     def __post_init__(self) -> None:
         self.gates = {gate.name: gate for gate, _ in self.compared}
@@ -113,13 +111,9 @@ class StepEvaluation:
         return evaluated
 
     async def _with_what_failed(self, evaluated: Mapping[str, Evaluated]) -> dict[str, Evaluated]:
-        """Return the results with what a coroutine reads about the gates, or what is known after a signal or a defect.
-
-        Of a gate that was evaluated twice, the first evaluation is read too if results are kept.
-        """
+        """Return the results with what is read about the gates, or what is known after a signal or a defect."""
         self.output.wait("reading what failed", schedule.SCENARIOS_S)
-        twice = {name: each.evaluations[0] for name, each in evaluated.items() if self.kept and each.evaluations}
-        to_read = [(self.gates[name], decided) for name, decided in (*evaluated.items(), *twice.items())]
+        to_read = [(self.gates[name], decided) for name, decided in evaluated.items()]
         reading = asyncio.create_task(read_scenarios(to_read, self.calls))
         self.calls.cancel_on_signal([reading])
         found = tuple(starmap(nothing_read, to_read))
@@ -128,10 +122,8 @@ class StepEvaluation:
                 found = await reading
         except DEFECTS as defect:
             self.output.log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
-        first = dict(zip(twice, found[len(evaluated) :], strict=True))
         return {
-            name: replace(each, what_failed=read, first_failed=first.get(name, WhatFailed()))
-            for (name, each), read in zip(evaluated.items(), found, strict=False)
+            name: replace(each, what_failed=read) for (name, each), read in zip(evaluated.items(), found, strict=True)
         }
 
     # -- what is published before the end -----------------------------------------------------------------------------

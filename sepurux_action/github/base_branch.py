@@ -38,11 +38,10 @@ query recent($owner: String!, $name: String!, $base: String!, $last: Int!) {
 class BaseBranch:
     """The results on the base branch. `results` are by lower-case context, None if not all statuses could be read.
 
-    `commits` are those whose statuses were read. `error` is why a call failed.
+    `error` is why a call failed.
     """
 
     results: Mapping[str, Baseline] | None = None
-    commits: frozenset[str] = frozenset()
     error: ErrorDetails | None = None
 
     @property
@@ -67,7 +66,7 @@ def parse_base_branch(response: object, evaluated: str) -> BaseBranch:
     account = json_reader.text(json_reader.at(response, "data", "viewer", "login"))
     before = [commit for commit in line if commit.get("oid") != evaluated][:BASELINE_COMMITS]
     results = _results(before, account) if account and line else None
-    return BaseBranch(results=results, commits=frozenset(parse_sha(each.get("oid")) for each in before))
+    return BaseBranch(results=results)
 
 
 def parse_recent_results(response: object) -> Mapping[str, list[PreviousResult]]:

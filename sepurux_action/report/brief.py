@@ -89,7 +89,7 @@ class _BriefFailure(Shape):
         str,
         "In how many of the base's results it is: `0 of 5` is new.",
         {"pattern": r"^[0-9]+ of [0-9]+$"},
-        lambda failure: str(failure.on_base or ""),
+        lambda failure: str(failure.on_base or "") if not (failure.is_new and failure.on_base.having) else "",
     ]
     text: Annotated[
         str, "What happened in one. Left out for forks.", {"maxLength": _LONGEST["text"]}, of("description")
@@ -182,12 +182,12 @@ def brief_json(report: Report, most_bytes: int) -> str:
         return ""
     every, comment = brief(of_traces), View(report=report, place="comment", limits=COMMENT_LIMITS)
     sections = [section for gate in of_traces.gates for section in comment.what_failed(gate)]
-    shown = {failure.kind for section in sections for failure in section.failures.shown}
+    shown = {failure.alike for section in sections for failure in section.failures.shown}
     hidden = {
         (at, "failures", index)
         for at, gate in enumerate(of_traces.gates)
         for index, each in enumerate(gate.found.failures)
-        if each.kind not in shown
+        if each.alike not in shown
     }
     cuts = sorted(_cuts(every["gates"]), key=lambda cut: cut[:3] not in hidden)
     fewest = bisect_left(range(len(cuts) + 1), 1, key=lambda number: len(_without(every, cuts[:number])) <= most_bytes)

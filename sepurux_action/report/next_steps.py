@@ -310,8 +310,8 @@ def _what_to_fix(say: Words, gate: GateFacts, whose: str) -> Markdown:
         return say("Fix {what}{push}.", what=what if worse else "what got worse")
     what = _counted([gate])
     if what and all(each.on_base and not each.is_new for each in failures):
-        one = "The failure is on {base} too. Fix it{push}."
-        also = number_format.agree(len(failures), one, "All {count} failures are on {base} too. Fix them{push}.")
+        one = "Failures of this kind are on {base} too. Fix it{push}."
+        also = number_format.agree(len(failures), one, "Such failures are on {base} too. Fix all {count}{push}.")
         return say(also, count=len(failures))
     return say("Fix {whose} {what}{push}.", whose=whose, what=what or "failures")
 

@@ -6,7 +6,7 @@ from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.wording import capitalized, joined, optional
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.drops import DROPS, MIN_RESULTS
-from sepurux_action.evaluation.failures import ClassifiedFailure
+from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase
 from sepurux_action.evaluation.runs import Scenario
 from sepurux_action.report import tables
 from sepurux_action.report.markdown import Markdown
@@ -139,19 +139,29 @@ def unread(say: Words, gate: GateFacts) -> Markdown:
     return say(were, more=more, where=where)
 
 
+def _on_base(say: Words, of: OnBase, recordings: int) -> str:
+    last = "the last result" if of.results == 1 else f"the last {of.results} results"
+    on_base = say.when(say.context.base_ref, "on {base}")
+    if not of.having:
+        return joined(" ", f"not in {last}" if of.results == 1 else f"in none of {last}", on_base)
+    if not of.is_new:
+        found = f"such failures are in {last}" if of.results == 1 else f"such failures are in {of.having} of {last}"
+        return joined(" ", found, on_base)
+    here, most = (f"{each:.10g}" for each in (of.here, of.most))
+    there = joined(" ", f"at most {most}", on_base or Markdown("before"))
+    each = " for each recording" if recordings > 1 else ""
+    return f"more often: {here} here, {there}{each}"
+
+
 def compared(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdown:
     """Return in how many recordings and results of the base a failure is, after its description."""
     scenarios, clauses = [each for each in gate.found.read.scenarios if each.name == failure.scenario], []
     runs = [groups(run.failures) for each in scenarios for run in each.recordings]
     if runs[1:]:
-        failed = sum(failure.kind in {each.kind for each in failures} for failures in runs)
+        failed = sum(failure.alike in {each.alike for each in failures} for failures in runs)
         clauses.append(f"in {failed} of {len(runs)} recordings")
     if failure.on_base:
-        having, results = failure.on_base.having, failure.on_base.results
-        found = f"in {having or 'none'} of the last {results} results"
-        if results == 1:
-            found = "in the last result" if having else "not in the last result"
-        clauses.append(joined(" ", found, say.when(say.context.base_ref, "on {base}")))
+        clauses.append(_on_base(say, failure.on_base, recordings=len(runs)))
     if not clauses:
         return Markdown("")
     ended = not failure.description or failure.description.endswith((".", "!", "?", "…"))

@@ -42,9 +42,14 @@ class Origin(Enum):
         """Return where a failure comes from; `on_base` has the names of the scenarios with results of the base."""
         if failure.on_base is None:
             return cls.INCOMPLETE if failure.scenario in on_base else cls.NOT_COMPARED
-        if failure.is_new:
-            return cls.NEW
-        return cls.KNOWN
+        return cls.NEW if failure.is_new else cls.KNOWN
+
+    @classmethod
+    def of_low(cls, scenario: Scenario) -> Self:
+        """Return whether a scenario that passes too rarely does so on the base too, by every result."""
+        if not scenario.base.results:
+            return cls.NOT_COMPARED
+        return cls.KNOWN if scenario.base.all_below(scenario.needed) else cls.NEW
 
 
 NUMBERS_IN_TITLE = 2
@@ -180,29 +185,30 @@ class View:
         """Return the failures of a gate by where they come from, with what else it misses in the first or last one."""
         found, own = gate.found, [each for each in gate.found.failures if self.gates_with(gate, each)[0] == gate.name]
         on_base = {each.name for each in found.read.scenarios if each.base.results}
-        by_origin = grouped((Origin.ALL if found.new is None else Origin.of(each, on_base), each) for each in own)
+        compared, low = found.new is not None, self.first(found.below, "scenarios").shown
+        by_origin = grouped((Origin.of(each, on_base) if compared else Origin.ALL, each) for each in own)
+        low_by_origin = grouped((Origin.of_low(each) if compared else Origin.ALL, each) for each in low)
+        origins, lacking = {*by_origin, *low_by_origin}, gate.thresholds.also_lacking
+        last = Origin.LACKING if origins - {Origin.ALL} else Origin.ALL
         alone = found.scenarios and self.place == "comment"  # scenarios without a failure
-        lacking, last = gate.thresholds.also_lacking, Origin.LACKING
-        if not by_origin or Origin.ALL in by_origin:
-            last = Origin.ALL
-        if lacking or (not by_origin and (found.below or alone)):
-            by_origin.setdefault(last, [])
-        sections, low, before = list[Section](), self.first(found.below, "scenarios").shown, 0
-        for origin in (each for each in Origin if each in by_origin):
-            failures = self.failures(by_origin[origin], before)
-            sections.append(Section(origin, low, failures, self.first(lacking if origin is last else (), "tools")))
-            low, before = (), before + len(failures.shown)
+        if lacking or (not origins and alone):
+            origins.add(last)
+        sections, before = list[Section](), 0
+        for origin in (each for each in Origin if each in origins):
+            failures, of_base = self.failures(by_origin.get(origin, ()), before), low_by_origin.get(origin, ())
+            sections.append(Section(origin, of_base, failures, self.first(lacking if origin is last else (), "tools")))
+            before += len(failures.shown)
         return sections
 
     @cached_property
     def _shared(self) -> Mapping[tuple[object, ...], Sequence[str]]:
         gates = (*self.sections.shown, *self.not_acting)
-        named = dict.fromkeys((_kind(each), gate.name) for gate in gates for each in gate.found.failures)
+        named = dict.fromkeys((_alike(each), gate.name) for gate in gates for each in gate.found.failures)
         return grouped(named)
 
     def gates_with(self, gate: GateFacts, failure: ClassifiedFailure) -> Sequence[str]:
         """Return the names of the gates with a section that have a failure, which the first one's section shows."""
-        return self._shared.get(_kind(failure), [gate.name])
+        return self._shared.get(_alike(failure), [gate.name])
 
     def shown_before(self, gate: GateFacts) -> Mapping[str, int]:
         """Return how many failures of a gate are in the section of an earlier one, by its name."""
@@ -275,9 +281,9 @@ class View:
         return bool(left_out) and not self.report.short
 
 
-def _kind(failure: ClassifiedFailure) -> tuple[object, ...]:
+def _alike(failure: ClassifiedFailure) -> tuple[object, ...]:
     """Return what the same failures of several gates have in common, whatever their bases have."""
-    return replace(failure, on_base=None).kind
+    return replace(failure, on_base=None).alike
 
 
 def _other_numbers(gate: GateFacts) -> Sequence[str]:

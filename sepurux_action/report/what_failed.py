@@ -111,13 +111,12 @@ class Found:
         return f"in {of_all}"
 
     @cached_property
-    def _kinds(self) -> Sequence[tuple[Scenario, AbstractSet[object]]]:
-        return [(each, {group.kind for group in groups(each.failures)}) for each in self.failed_scenarios]
+    def _alike(self) -> Sequence[tuple[Scenario, AbstractSet[object]]]:
+        return [(each, {group.alike for group in groups(each.failures)}) for each in self.failed_scenarios]
 
     def scenarios_with(self, group: ClassifiedFailure) -> Sequence[Scenario]:
         """Return the scenarios with failures of a group, the worst first; () if they are not known."""
-        kind = group.kind
-        known = [each for each, kinds in self._kinds if kind in kinds]
+        known = [each for each, alike in self._alike if group.alike in alike]
         if group.scenario:  # an earlier run may have kept its name alone
             return known or [Scenario(group.scenario, ())]
         return known if self.in_scenarios else []

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sepurux_action import baseline
-from sepurux_action.baseline import compare_with_base, find_results, keep, read_results, result_to_keep, write_results
+from sepurux_action.baseline import compare_with_base, keep, read_results, result_to_keep, write_results
 from sepurux_action.config.gate import Gate, Trace
-from sepurux_action.evaluation.base_results import BaseResult, BaseScenario
+from sepurux_action.evaluation.base_results import BaseFailure, BaseResult, BaseScenario
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase
 from sepurux_action.evaluation.pooled_numbers import scenarios_of
@@ -27,11 +27,11 @@ KEY, REPOSITORY = "a secret", "octo/shop"
 REJECTED = ((), baseline.IGNORED)
 SCENARIO = BaseScenario(
     name="refund after a timeout",
-    recordings=3,
     pass_rate=0.5,
-    unsafe_attempts=1.0,
     failures=(
-        ClassifiedFailure(type="unsafe_action", mutation="timeouts", severity="critical", tool="payments.refund"),
+        BaseFailure(
+            type="unsafe_action", mutation="timeouts", severity="critical", tool="payments.refund", count=1 / 3
+        ),
     ),
     steps=("1 orders.lookup(order)", "4   error"),
 )
@@ -46,7 +46,7 @@ def written(*results: BaseResult) -> bytes:
     return write_results(results, KEY, REPOSITORY).encode()
 
 
-def signed(content: str, *, version: int = 1) -> bytes:
+def signed(content: str, *, version: int = 2) -> bytes:
     """Return a file with any content, signed as docs/security.md says."""
     text = json.dumps(["sepurux-gate/baseline", version, REPOSITORY, content])
     mac = hmac.new(KEY.encode(), text.encode(), hashlib.sha256).hexdigest()
@@ -58,7 +58,7 @@ scenarios = st.builds(
     BaseScenario,
     name=names,
     pass_rate=st.none() | st.floats(0, 1),
-    failures=st.lists(st.builds(ClassifiedFailure, type=names, tool=names), max_size=3).map(tuple),
+    failures=st.lists(st.builds(BaseFailure, type=names, tool=names, count=st.floats(0.01, 9)), max_size=3).map(tuple),
     steps=st.lists(st.sampled_from(["1 a()", "2 error"]), max_size=2).map(tuple),
 )
 results = st.lists(
@@ -78,39 +78,27 @@ results = st.lists(
 
 
 @given(results=results, random=st.randoms())
-def test_a_file_has_what_is_kept_whatever_the_order_of_results_and_scenarios_is(
-    results: list[BaseResult], random: Random
-) -> None:
-    shuffled = [replace(each, scenarios=each.scenarios[::-1]) for each in results]
+def test_a_file_has_what_is_kept_whatever_the_order_of_results_is(results: list[BaseResult], random: Random) -> None:
+    shuffled = [*results]
     random.shuffle(shuffled)
     content = written(*results)
     assert content == written(*shuffled)
     assert read_results(content, KEY, REPOSITORY) == (keep(results), "")
     assert keep(keep(results)) == keep(results)
-    assert json.loads(content)["schema"] == "sepurux-gate/baseline@1"
+    assert json.loads(content)["schema"] == "sepurux-gate/baseline@2"
 
 
-def test_of_each_gate_and_branch_the_newest_five_results_and_the_newest_five_that_passed_are_kept() -> None:
-    failed = [a_base_result(at, decision=Decision.FAIL) for at in range(10, 16)]
-    passed = [a_base_result(at) for at in range(6)]
-    others = [a_base_result(0, gate="search"), a_base_result(0.5, branch="release/1")]
-    times = [each.time for each in keep([*failed, *passed, *others])]
-    assert times == [15, 14, 13, 12, 11, 5, 4, 3, 2, 1, 0.5, 0]
+def test_of_each_gate_and_branch_the_newest_five_results_are_kept() -> None:
+    own = [a_base_result(at, decision=Decision.FAIL if at % 2 else Decision.PASS) for at in range(1, 9)]
+    places = {"gate": "search", "campaign": "other", "project": "p", "mutation_pack": "m", "branch": "release/1"}
+    others = [
+        replace(a_base_result(at / 10), **{name: value})  # type: ignore[arg-type]
+        for at, (name, value) in enumerate(places.items())
+    ]
+    assert [each.time for each in keep([*own, *others])] == [8, 7, 6, 5, 4, 0.4, 0.3, 0.2, 0.1, 0]
 
 
-def test_only_the_newest_result_with_a_scenario_has_its_steps() -> None:
-    other = replace(SCENARIO, name="cancel an order")
-    kept = keep([a_base_result(1, scenarios=(SCENARIO, other)), a_base_result(2), a_base_result(3, gate="search")])
-    assert [[bool(each.steps) for each in result.scenarios] for result in kept] == [[True], [True], [True, False]]
-
-
-def test_of_more_than_400_scenarios_the_first_by_name_are_kept() -> None:
-    many = tuple(BaseScenario(name=f"{number:03}") for number in reversed(range(500)))
-    [kept] = keep([a_base_result(scenarios=many)])
-    assert [each.name for each in kept.scenarios] == [f"{number:03}" for number in range(400)]
-
-
-@pytest.mark.parametrize(("length", "times"), [(700, [4, 3, 2, 0]), (1_000, [4, 3, 0]), (2_000, [4, 0])])
+@pytest.mark.parametrize(("length", "times"), [(700, [4, 3, 2]), (1_000, [4, 3]), (2_000, [4])])
 def test_what_does_not_fit_goes_the_oldest_results_first(length: int, times: list[float]) -> None:
     long = tuple(BaseScenario(name=f"{number}" + "ä" * length) for number in range(400))
     results = [a_base_result(4), *(a_base_result(at, scenarios=long) for at in (3, 2, 1)), a_base_result(0)]
@@ -131,11 +119,11 @@ def test_the_signature_is_the_one_of_docs_security() -> None:
         b"\xff" * 100,
         written(a_base_result())[:200],
         written(a_base_result()).replace(b"0.5", b"0.9"),
-        written(a_base_result()).replace(b"baseline@1", b"baseline@2"),
+        written(a_base_result()).replace(b"baseline@2", b"baseline@1"),
         re.sub(rb"[0-9a-f]{64}", b"0" * 64, written(a_base_result())),
         b" " + written(a_base_result()),
         written(a_base_result()) + b" ",
-        signed('"results":[]}', version=2),
+        signed('"results":[]}', version=1),
         signed('"results":['),
         signed(f'"results":{"[" * 100_000}'),
         signed('"results":[{"gate":"g","campaign":"c","time":NaN,"decision":"pass"}]}'),
@@ -164,27 +152,6 @@ def test_a_repository_has_one_name_in_any_case() -> None:
 
 def test_no_secret_is_written() -> None:
     assert "core" not in write_results([a_base_result()], KEY, REPOSITORY, lambda text: text.replace("core", "***"))
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        *({"gate": "Refunds"}, {"campaign": "other"}, {"project": "other"}, {"mutation_pack": "other"}),
-        *({"branch": "release/1"}, {"branch": ""}, {"commit": "later"}),
-    ],
-)
-def test_results_of_another_gate_campaign_project_pack_branch_or_commit_do_not_count(
-    other: dict[str, str],
-) -> None:
-    own, another = a_base_result(), a_base_result(**other)  # type: ignore[arg-type]
-    for order in ((own, another), (another, own)):
-        assert find_results(order, GATE, "main", {own.commit}) == (own,)
-
-
-def test_the_newest_five_results_count() -> None:
-    results = [a_base_result(at) for at in reversed(range(9))]
-    of_seven = find_results(results, GATE, "main", {f"c{at}" for at in range(7)})
-    assert [each.time for each in of_seven] == [6, 5, 4, 3, 2]
 
 
 # -- compared with an evaluation --
@@ -224,12 +191,16 @@ def found(gate: Gate, *runs: RunResult) -> WhatFailed:
     return WhatFailed(scenarios=scenarios_of(gate, runs))
 
 
-def base(*steps: str, failures: tuple[ClassifiedFailure, ...] | None = ()) -> BaseResult:
+def a_base_failure(failure: ClassifiedFailure, count: float = 1) -> BaseFailure:
+    return BaseFailure(**dict(zip(("type", "mutation", "severity", "tool"), failure.kind, strict=True)), count=count)
+
+
+def base(*steps: str, failures: tuple[BaseFailure, ...] | None = ()) -> BaseResult:
     return a_base_result(scenarios=(BaseScenario(name="refund", failures=failures, steps=steps),))
 
 
-def kept(gate: Gate, what: WhatFailed, first: WhatFailed | None = None) -> tuple[BaseScenario, ...]:
-    result = replace(a_result(what_failed=what), gate=gate, first_failed=first or WhatFailed())
+def kept(gate: Gate, what: WhatFailed) -> tuple[BaseScenario, ...]:
+    result = replace(a_result(what_failed=what), gate=gate)
     return result_to_keep(result, branch="main", commit="c", at=1).scenarios
 
 
@@ -237,14 +208,15 @@ GATE = a_gate(a_trace("a.json"), a_trace("b.json"))
 
 
 STOPPED = replace(UNSAFE, type="incomplete", description="Stopped.")
-sets_of_failures = st.sets(st.sampled_from([UNSAFE, LOOP, STOPPED]))
+counts = st.dictionaries(st.sampled_from([UNSAFE, LOOP, STOPPED]), st.integers(1, 3))
 results_of_base = st.lists(
     st.builds(
         BaseScenario,
         name=st.sampled_from([*["refund"] * 6, "cancel"]),
-        recordings=st.sampled_from([1, 1, 1, 2]),
         pass_rate=st.none() | st.sampled_from([0.0, 0.5, 1.0]),
-        failures=st.one_of(*[sets_of_failures.map(lambda each: tuple(one.key for one in each))] * 6, st.none()),
+        failures=st.one_of(
+            *[counts.map(lambda each: tuple(a_base_failure(*one) for one in each.items()))] * 6, st.none()
+        ),
     ),
     min_size=2,
     max_size=5,
@@ -252,23 +224,34 @@ results_of_base = st.lists(
 
 
 @settings(max_examples=200)
-@given(base_scenarios=results_of_base, failures=sets_of_failures, recordings=st.integers(1, 2))
-def test_new_and_known_equal_a_count_by_hand(
-    base_scenarios: list[BaseScenario], failures: set[ClassifiedFailure], recordings: int
+@given(base_scenarios=results_of_base, failures=counts, recordings=st.integers(1, 2))
+def test_new_more_often_and_known_equal_a_count_by_hand(
+    base_scenarios: list[BaseScenario], failures: dict[ClassifiedFailure, int], recordings: int
 ) -> None:
     gate = a_gate(*(a_trace(f"{number}.json") for number in range(recordings)))
-    runs = [a_run(trace.label, *failures) for trace in gate.traces]
-    having = [each for each in base_scenarios if each.name == "refund" and each.failures is not None]
-    count = {each.key: sum(each.key in (one.failures or ()) for one in having) for each in (UNSAFE, LOOP, STOPPED)}
+    runs = [a_run(trace.label, *(replace(each, count=failures[each]) for each in failures)) for trace in gate.traces]
+    known = [each for each in base_scenarios if each.name == "refund" and each.failures is not None]
     results = tuple(replace(base(), scenarios=(each,)) for each in base_scenarios)
     compared = compare_with_base(gate, found(gate, *runs), results)
-    marks = {each.key: each.on_base for each in compared.failures}
-    assert marks == {each.key: OnBase(count[each.key], len(having)) if having else None for each in failures}
-    assert [each.scenario for each in compared.failures] == ["refund"] * len(failures) * recordings
+    assert len(compared.failures) == len(failures) * recordings
+    for each in compared.failures:
+        of_base = [sum(one.count for one in result.failures or () if one.kind == each.kind) for result in known]
+        [here] = (count for failure, count in failures.items() if failure.kind == each.kind)
+        having = sum(count > 0 for count in of_base)
+        assert each.on_base == (OnBase(having, len(known), here, max(of_base)) if known else None)
+        assert each.is_new == (bool(known) and all(here > count for count in of_base))
     [scenario] = compared.scenarios
-    rates = [each.pass_rate for each in having if each.pass_rate is not None]
-    assert scenario.base.results == len(having)
+    rates = [each.pass_rate for each in known if each.pass_rate is not None]
+    assert scenario.base.results == len(known)
     assert scenario.base.pass_rate == (sum(rates) / len(rates) if rates else None)
+
+
+def test_a_failure_that_happens_twice_is_new_if_it_happened_once_on_the_base_whatever_its_text() -> None:
+    once = base(failures=(a_base_failure(UNSAFE, 0.5),))
+    for texts, new in ((("a",), False), (("a", "a"), True), (("a", "b"), True)):
+        first, *second = (replace(UNSAFE, description=text) for text in texts)
+        what = found(GATE, a_run("a.json", first), a_run("b.json", *second))
+        assert [each.is_new for each in compare_with_base(GATE, what, (once,) * 3).failures] == [new] * len(texts)
 
 
 @pytest.mark.parametrize(
@@ -282,7 +265,9 @@ def test_new_and_known_equal_a_count_by_hand(
 )
 def test_nothing_is_said_about_a_scenario_whose_failures_are_not_all_known(incomplete: dict[str, object]) -> None:
     run: RunResult = replace(a_run("b.json"), **incomplete)  # type: ignore[arg-type]
-    compared = compare_with_base(GATE, found(GATE, a_run("a.json", UNSAFE), run), (base(failures=(LOOP.key,)),) * 3)
+    compared = compare_with_base(
+        GATE, found(GATE, a_run("a.json", UNSAFE), run), (base(failures=(a_base_failure(LOOP),)),) * 3
+    )
     assert [each.on_base for each in compared.failures] == [None]
     assert [each.failures for each in kept(GATE, compared)] == [None]
 
@@ -337,32 +322,17 @@ def test_what_is_kept_is_read_back_as_the_base_of_the_next_evaluation() -> None:
     runs = a_run("a.json", UNSAFE, unsafe_attempts=1.0), a_run("b.json", pass_rate=1.0)
     result = a_result(*runs, gate=GATE, what_failed=found(GATE, *runs))
     written = write_results([result_to_keep(result, branch="main", commit="c", at=7)], "secret", "")
-    results = find_results(read_results(written.encode(), "secret", "")[0], GATE, "main", {"c"})
-    assert results[0].scenarios == (
-        BaseScenario(
-            name="refund",
-            recordings=2,
-            pass_rate=0.75,
-            unsafe_attempts=1.0,
-            failures=(UNSAFE.key,),
-            steps=("1 lookup(order)", "2 refund(order)"),
-        ),
-    )
+    results, _ = read_results(written.encode(), "secret", "")
+    failures, steps = (a_base_failure(UNSAFE, 0.5),), ("1 lookup(order)", "2 refund(order)")
+    assert results[0].scenarios == (BaseScenario(name="refund", pass_rate=0.75, failures=failures, steps=steps),)
     again = compare_with_base(GATE, result.what_failed, results)
-    assert [(each.on_base, each.steps) for each in again.failures] == [(OnBase(1, 1), MARKED)]
+    assert [(each.on_base, each.steps) for each in again.failures] == [(OnBase(1, 1, 0.5, 0.5), MARKED)]
 
 
 def test_the_steps_that_are_kept_are_those_of_the_best_recording() -> None:
     gate = a_gate(a_trace("a", STATUS), a_trace("b", REFUND), a_trace("c", LOOKUP))
     runs = a_run("a", pass_rate=0.4), a_run("b", pass_rate=0.9), a_run("c", pass_rate=0.9, unsafe_attempts=1.0)
     assert [each.steps for each in kept(gate, found(gate, *runs))] == [("1 refund(order)",)]
-
-
-def test_of_two_evaluations_the_failures_of_both_and_the_mean_rate_are_kept() -> None:
-    gate = a_gate(a_trace("a.json"))
-    first, second = found(gate, a_run("a.json", UNSAFE)), found(gate, a_run("a.json", LOOP, pass_rate=1.0))
-    [scenario] = kept(gate, second, first)
-    assert (scenario.pass_rate, scenario.failures) == (0.75, (LOOP.key, UNSAFE.key))
 
 
 def test_ambiguous_names_are_not_kept() -> None:

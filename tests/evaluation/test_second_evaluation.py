@@ -67,10 +67,10 @@ class Backend(FakeApiCalls):
         """Return the trace of each run that was started, None for the registered scenarios."""
         return [json.loads(call.body or b"").get("trace_id") for _, call in self.calls if call.path == "/v1/ci/runs"]
 
-    def evaluate(self, *gates: Gate, earlier: Runs = (), kept: bool = False) -> Sequence[Evaluated]:
+    def evaluate(self, *gates: Gate, earlier: Runs = ()) -> Sequence[Evaluated]:
         gates = gates or (GATE,)
         known = {gate.name: earlier for gate in gates}
-        return step.evaluate(self, *gates, earlier=known, on_fail=self._note_fail, kept=kept)
+        return step.evaluate(self, *gates, earlier=known, on_fail=self._note_fail)
 
     def _note_fail(self, gate: Gate, _decided: GateDecision, may_change: bool) -> None:  # noqa: FBT001 - a callback
         self.fails.append((int(self.time - 1_000), gate.name, may_change))
@@ -85,17 +85,6 @@ def test_a_missed_rate_is_evaluated_once_more_on_the_same_uploaded_traces() -> N
     keys = [call.idempotency_key for _, call in backend.calls if call.path == "/v1/ci/runs"]
     assert len(set(keys)) == 4
     assert [run.run_id for run in found.runs] == ["r-5", "r-6"]
-
-
-@pytest.mark.parametrize("kept", [True, False])
-def test_what_failed_in_the_first_evaluation_is_read_only_if_results_are_kept(*, kept: bool) -> None:
-    gate = replace(GATE, traces=UPLOADED[:1])
-    backend = Backend(passed(0.76, failures=3), passed(0.95))
-    [found] = backend.evaluate(gate, kept=kept)
-    assert (found.decision, len(found.evaluations)) == (Decision.PASS, 2)
-    read = {dict(call.query)["run_id"] for _, call in backend.calls if call.path.endswith("/failures")}
-    assert read == ({"r-2"} if kept else set())
-    assert len(found.first_failed.scenarios) == kept
 
 
 def test_all_gates_that_need_it_are_confirmed_together() -> None:

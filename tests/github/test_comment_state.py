@@ -228,7 +228,10 @@ def test_a_recorded_fail_has_all_that_reports_and_status_show(first: GateResult)
 
 
 def test_a_recorded_fail_keeps_what_is_new_and_what_is_known() -> None:
-    kinds = (replace(FAILURES[0], on_base=OnBase(2, 5)), replace(FAILURES[1], count=5, on_base=OnBase(0, 5)))
+    kinds = (
+        replace(FAILURES[0], on_base=OnBase(2, 5, 1.5, 2)),
+        replace(FAILURES[1], count=5, on_base=OnBase(0, 5, 1, 0)),
+    )
     kept = recorded(a_result(a_run(), what_failed=WhatFailed(failures=kinds))).what_failed
     assert kept == WhatFailed(failures=kinds[::-1])
 

@@ -157,7 +157,10 @@ def test_a_scenario_that_failed_without_a_failure_has_a_reason() -> None:
 )
 def test_of_more_groups_than_a_comment_shows_the_most_severe_one_is_among_them(new: str, old: str, shown: str) -> None:
     every = [(0, each) for each in new.split()] + [(1, each) for each in old.split()]
-    of = {n: a_failure(type=f"{n}", severity=each, on_base=OnBase(having, 2)) for n, (having, each) in enumerate(every)}
+    of = {
+        n: a_failure(type=f"{n}", severity=each, on_base=OnBase(having, 2, 1, having))
+        for n, (having, each) in enumerate(every)
+    }
     report = build_report([a_result(what_failed=WhatFailed(failures=tuple(of.values())))], a_context())
     found = View(report=report, place="comment", limits=COMMENT_LIMITS).failures(report.gates[0].found.failures)
     assert ([each.severity for each in found.shown], found.more) == (shown.split(), len(of) - len(shown.split()))
@@ -168,7 +171,10 @@ def test_a_gate_that_passed_names_three_failures_in_a_sentence_and_lists_all_in_
     assert "\n\n4 failures.\n\n|" in render_comment(build_report([result], a_context()), "")
     assert "What failed" in render_summary(build_report([result], a_context())).partition("<details>")[2]
     unsafe, lookup, *_ = FAILURES
-    compared = replace(unsafe, on_base=OnBase(0, 5), scenario="refund twice"), replace(lookup, on_base=OnBase(2, 5))
+    compared = (
+        replace(unsafe, on_base=OnBase(0, 5, 1, 0), scenario="refund twice"),
+        replace(lookup, on_base=OnBase(2, 5, 1, 1)),
+    )
     found = WhatFailed(failures=compared)
     shown = render_comment(build_report([replace(result, what_failed=found)], a_context(base_ref="main")), "")
     assert (

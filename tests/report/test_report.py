@@ -293,7 +293,7 @@ NOT_COMPARED = "Not compared: `main` has no result of these scenarios"
 def test_what_failed_is_in_sections_by_whether_the_base_has_it(
     having: list[int | None], lacking: str, sections: list[str]
 ) -> None:
-    on_base = [None if each is None else OnBase(each, 5) for each in having]
+    on_base = [None if each is None else OnBase(each, 5, 1, each) for each in having]
     found = WhatFailed(failures=tuple(a_failure(type=f"t{n}", on_base=each) for n, each in enumerate(on_base)))
     gate = a_gate_with(min_pass_rate=0.85, required_mutation_categories=tuple(lacking))
     report = a_report(found=found, gate=gate, base_ref="main")
@@ -314,6 +314,35 @@ def test_a_scenario_that_the_base_has_is_not_compared_because_not_all_its_failur
     [gate] = report.gates
     headings = [sentences.heading(MarkdownWords(view), gate, each) for each in view.what_failed(gate)]
     assert headings == [NOT_COMPARED, "Not compared: not all failures of these scenarios are known"]
+
+
+def test_a_scenario_below_its_minimum_is_on_the_base_too_only_if_each_result_was_below_it() -> None:
+    known = a_failure(scenario="refund", on_base=OnBase(2, 2, 1, 1))
+    for rates, heading in (((0.4, 0.5), "Also on"), ((0.4, 0.6), "Not on"), ((0.4, None), "Not on")):
+        base = ScenarioOnBase(tuple(BaseScenario(name="refund", pass_rate=rate) for rate in rates))
+        low = replace(a_scenario("refund", run_with(FAILING, pass_rate=0.5), failures=(known,)), base=base, needed=0.6)
+        report = a_report(found=WhatFailed(scenarios=(low,), failures=(known,)), gate=a_gate_with(), base_ref="main")
+        before, _, after = render_comment(report, "").partition(" passed 50.0%, 60.0% needed.")
+        assert after
+        assert before.rpartition("#### ")[2].startswith(f"{heading} `main`\n")
+
+
+@pytest.mark.parametrize(
+    ("on_base", "said"),
+    [
+        (OnBase(0, 1, 1, 0), "Not in the last result on `main`."),
+        (OnBase(1, 1, 1, 1), "Such failures are in the last result on `main`."),
+        (OnBase(2, 3, 1, 1), "Such failures are in 2 of the last 3 results on `main`."),
+        (OnBase(3, 3, 2, 1), "More often: 2 here, at most 1 on `main`."),
+    ],
+)
+def test_a_failure_that_is_more_often_is_new_and_no_text_is_said_to_be_on_the_base(on_base: OnBase, said: str) -> None:
+    failure = a_failure(scenario="refund", on_base=on_base)
+    report = a_report(found=WhatFailed(failures=(failure,)), gate=a_gate_with(), base_ref="main")
+    comment = render_comment(report, "")
+    assert f" {said}\n" in comment
+    assert ("#### Not on `main`" in comment) == ("Such" not in said)
+    assert report.gates[0].found.new == ("Such" not in said)
 
 
 def test_a_failure_of_several_gates_is_shown_once_with_their_names() -> None:
