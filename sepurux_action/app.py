@@ -27,7 +27,7 @@ from sepurux_action.report import outputs
 from sepurux_action.report.rendering import render_lines, render_summary
 from sepurux_action.report.report import Report, build_report
 from sepurux_action.report.report_json import REPORT_FILES, json_text
-from sepurux_action.step import Connections, Invocation, begin, from_command_line, from_step, ignored_variables
+from sepurux_action.step import Connections, Invocation, begin, from_command_line, from_step
 
 CONNECTIONS = Connections()
 DOCUMENTS = {Format.TEXT: lambda _: "", Format.JSON: json_text, Format.MARKDOWN: render_summary}
@@ -37,8 +37,6 @@ UNFINISHED = "The step ended before the gate had a result. Re-run the job."
 def run_step(environ: Mapping[str, str], log: TextIO, signals: Signals, connections: Connections = CONNECTIONS) -> int:
     runner = ActionsRunner(environ, log)
     runner.set_outputs(outputs.without_decision(UNFINISHED))  # they remain if the step is killed
-    if warning := ignored_variables(environ):
-        runner.annotate(Level.WARNING, warning, title="Sepurux gate")
     invocation = from_step(runner.inputs, environ, runner.read_event())
     return run_gates(invocation, runner, signals, partial(_log_report, host=runner), connections)
 

@@ -31,10 +31,6 @@ from sepurux_action.host.report_files import ReportFolders, ReportWriter
 
 CONTAINER_TEMP = "/github/runner_temp"  # where the runner mounts its temporary folder for a container action
 TEMP_NAME = "_temp"  # of that folder on the runner, beside the folder RUNNER_WORKSPACE
-VARIABLE_PREFIX = "SEPURUX_"  # of the variables that a step has only if a workflow or an earlier step sets them
-VARIABLES_IGNORED = (
-    "These environment variables are ignored, because an earlier step can set them. Use the inputs in parentheses"
-)
 SHARED_STATUSES = (
     "`status_context` has no `{base}`, so a pull request with the same head commit into another branch sets the same "
     "status. The commit may pass there, because a drop or a stage depends on the branch. "
@@ -83,13 +79,6 @@ def from_step(inputs: Mapping[str, str], environ: Mapping[str, str], payload: ob
         traces=partial(TraceFolder, base, [*filter(None, [temp])]),
         report_folders=ReportFolders(base=base, temporary=temp, temporary_for_steps=for_steps),
     )
-
-
-def ignored_variables(environ: Mapping[str, str]) -> str:
-    """Return a warning that names the variables that a step ignores, and their inputs; '' if none of them is set."""
-    names = {each.environment: each.name for each in options.OPTIONS if each.environment.startswith(VARIABLE_PREFIX)}
-    listed = ", ".join(f"`{name}` (`{names[name]}`)" for name in names if environ.get(name, "").strip())
-    return f"{VARIABLES_IGNORED}: {listed}." if listed else ""
 
 
 def from_command_line(command: CommandLine, environ: Mapping[str, str]) -> Invocation:

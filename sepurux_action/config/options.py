@@ -98,7 +98,6 @@ CAMPAIGN = _of_gate(
     "campaign",
     Kind(kinds.parse_line, "a campaign's name or UUID"),
     "Name or UUID of the campaign to evaluate. Required.",
-    environment="SEPURUX_CAMPAIGN_ID",
     aliases=("campaign_id", "campaign_name"),
 )
 NAME = Option(
@@ -112,7 +111,6 @@ TRACE_ID = _of_gate(
     "trace_id",
     kinds.TRACE_IDS,
     "IDs of traces to evaluate. Without {trace_id} and {trace_file}, the registered scenarios are evaluated.",
-    environment="SEPURUX_TRACE_ID",
 )
 TRACE_FILE = _of_gate(
     "trace_file",
@@ -123,13 +121,11 @@ MUTATION_PACK = _of_gate(
     "mutation_pack",
     Kind(kinds.parse_line, "a mutation pack's ID", "ID"),
     "ID of the mutation pack, which Sepurux uses for the CI run.",
-    environment="SEPURUX_MUTATION_PACK",
 )
 MIN_PASS_RATE = _threshold(
     "min_pass_rate",
     Kind(kinds.parse_rate, "a fraction or a percentage, such as `0.85` or `85%`", "RATE"),
     "Lowest pass rate allowed.",
-    environment="SEPURUX_MIN_PASS_RATE",
     default="0.9",
     default_note="unless {min_reliability_score} is given",
 )
@@ -137,17 +133,13 @@ MAX_UNSAFE = _threshold(
     "max_unsafe",
     kinds.WHOLE_NUMBER,
     "Highest number of unsafe attempts allowed.",
-    environment="SEPURUX_MAX_UNSAFE",
     default="0",
 )
-MAX_FAILURES = _threshold(
-    "max_failures", kinds.WHOLE_NUMBER, "Highest number of failures allowed.", environment="SEPURUX_MAX_FAILURES"
-)
+MAX_FAILURES = _threshold("max_failures", kinds.WHOLE_NUMBER, "Highest number of failures allowed.")
 MIN_RELIABILITY_SCORE = _threshold(
     "min_reliability_score",
     kinds.SCORE,
     "Lowest reliability score allowed, from 0 to 100.",
-    environment="SEPURUX_MIN_RELIABILITY",
     aliases=("min_reliability",),
 )
 MIN_MUTATION_CATEGORIES = _threshold(
@@ -183,7 +175,6 @@ ENFORCEMENT = _of_gate(
     "enforcement",
     Kind(parse_stage, STAGE.accepts, STAGE.placeholder),
     "Stage of the gate: whether a failed evaluation is only reported, needs an approval, or blocks.",
-    environment="SEPURUX_ENFORCEMENT",
     default="hard",
 )
 ON_UNDECIDED = _of_gate(
@@ -217,7 +208,6 @@ TIMEOUT = _of_gate(
     "timeout",
     Kind(kinds.parse_duration, "seconds, or a duration such as `10m` or `1h30m`, up to a day", "TIME"),
     "How long to wait for the decision.",
-    environment="SEPURUX_TIMEOUT_SECONDS",
     default="600",
 )
 GITHUB_TOKEN = _secret(

@@ -84,31 +84,41 @@ def test_the_key_of_the_comment_is_the_name_of_the_only_gate() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "environ", "limits"),
+    ("flags", "policy", "limits"),
     [
-        ({}, {"SEPURUX_MAX_UNSAFE": "3"}, {"min_pass_rate": 0.9, "max_unsafe": 3}),
-        ({"max_unsafe": "0", "min_pass_rate": "0"}, {"SEPURUX_MAX_UNSAFE": "3"}, {"min_pass_rate": 0, "max_unsafe": 0}),
-        ({"max_unsafe": "2"}, {"SEPURUX_MAX_UNSAFE": "nonsense"}, {"min_pass_rate": 0.9, "max_unsafe": 2}),
-        ({"min_reliability": "0"}, {"SEPURUX_MIN_RELIABILITY": "8"}, {"max_unsafe": 0, "min_reliability_score": 0}),
+        ({}, "thresholds: {max_unsafe: 3}", {"min_pass_rate": 0.9, "max_unsafe": 3}),
+        (
+            {"max_unsafe": "0", "min_pass_rate": "0"},
+            "thresholds: {max_unsafe: 3}",
+            {"min_pass_rate": 0, "max_unsafe": 0},
+        ),
+        ({"min_reliability": "0"}, "thresholds: {min_reliability: 8}", {"max_unsafe": 0, "min_reliability_score": 0}),
         (
             {"min_reliability": "80"},
-            {"SEPURUX_MIN_PASS_RATE": "0.5"},
+            "thresholds: {min_pass_rate: 0.5}",
             {"min_pass_rate": 0.5, "max_unsafe": 0, "min_reliability_score": 80},
         ),
     ],
 )
-def test_a_flag_in_any_spelling_beats_the_environment_and_that_beats_the_default(
-    flags: Mapping[str, str], environ: Mapping[str, str], limits: Mapping[str, float]
+def test_a_flag_in_any_spelling_beats_the_policy_file_and_that_beats_the_default(
+    flags: Mapping[str, str], policy: str, limits: Mapping[str, float]
 ) -> None:
-    """A value that is overridden is not read, a 0 is given, and a score replaces the default of the pass rate."""
-    layers = [flag_layer({**LEAST, **flags}), environment_layer(environ)]
-    assert read_settings(layers, find).gates[0].limits == limits
+    """A 0 is given, and a score replaces the default of the pass rate."""
+    read_file = read_policy(policy.encode(), "p.yml")
+    assert read_settings([flag_layer({**LEAST, **flags})], find, read_file).gates[0].limits == limits
+
+
+def test_the_policy_file_beats_the_environment_which_is_not_read_then() -> None:
+    layers = [flag_layer(LEAST), environment_layer({"SEPURUX_PROJECT_ID": "two\nlines"})]
+    assert read_settings(layers, find, read_policy(b"project: shop", "p.yml")).gates[0].project == "shop"
+    with pytest.raises(ConfigurationError, match="environment variable SEPURUX_PROJECT_ID"):
+        read_settings(layers, find)
 
 
 @pytest.mark.parametrize("empty", ["", " ", "\n\t "])
 def test_an_empty_value_is_not_given_and_space_around_a_secret_is_not_part_of_it(empty: str) -> None:
-    gate = read({"timeout": empty, "trace_id": empty}, {"SEPURUX_TIMEOUT_SECONDS": "60"}).gates[0]
-    assert gate.timeout_s == 60
+    gate = read({"project": empty, "trace_id": empty}, {"SEPURUX_PROJECT_ID": "shop"}).gates[0]
+    assert gate.project == "shop"
     assert gate.traces == (Trace(label=REGISTERED),)
     known = read_inputs([input_layer({"token": empty}), environment_layer({"SEPURUX_API_KEY": f" {TOKEN}{empty}"})])
     assert (known.token, known.api_key and known.api_key.reveal()) == (None, TOKEN)
@@ -143,15 +153,21 @@ def test_a_long_campaign_names_its_gate_as_far_as_a_name_may_go() -> None:
 
 
 def test_all_problems_are_reported_at_once_in_the_order_of_the_table() -> None:
-    inputs = {"zzz": "1", "timeout": "ten minutes", "trace_file": "!", "trace_id": "  ", "campaign": ""}
-    inputs |= {"min_reliability": "0.8", "base_url": "http://sepurux.example", "project": "a", "project_id": "b"}
-    found = problems(inputs, {"SEPURUX_MAX_UNSAFE": "many", "SEPURUX_TRACE_ID": "a/b"})
+    inputs = {"zzz": "1", "timeout": "ten minutes", "trace_file": "!", "trace_id": "a/b", "campaign": ""}
+    inputs |= {
+        "min_reliability": "0.8",
+        "base_url": "http://sepurux.example",
+        "project": "a",
+        "project_id": "b",
+        "max_unsafe": "many",
+    }
+    found = problems(inputs, {"SEPURUX_API_KEY": "käy"})
     assert [each.partition(":")[0] for each in found] == [
-        *("input `base_url`", "input `project`", "input `campaign`", "environment variable SEPURUX_TRACE_ID"),
-        *("input `trace_file`", "environment variable SEPURUX_MAX_UNSAFE", "input `min_reliability`"),
+        *("environment variable SEPURUX_API_KEY", "input `base_url`", "input `project`", "input `campaign`"),
+        *("input `trace_id`", "input `trace_file`", "input `max_unsafe`", "input `min_reliability`"),
         *("input `timeout`", "input `zzz`"),
     ]
-    assert [each.partition(": ")[2] for each in found[1:6]] == [
+    assert [each.partition(": ")[2] for each in found[2:7]] == [
         '`project` ("a") and `project_id` ("b") are the same setting, but differ; set one of them',
         "it is required, but not set; accepted: a campaign's name or UUID",
         f'"a/b" is not accepted (an ID has {ID}, at most 200 characters); accepted: {options.TRACE_ID.kind.accepts}',
@@ -162,16 +178,19 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_table() -> None:
 
 def test_a_hint_names_what_gives_a_value() -> None:
     hint = "{timeout} (now {now}), {campaign}, {project}, {mutation_pack}, {token}, {base_url}"
-    layers = flag_layer({"project_id": "p", "token": TOKEN}), environment_layer({"SEPURUX_MUTATION_PACK": "m"})
+    layers = (
+        flag_layer({"project_id": "p", "token": TOKEN}),
+        environment_layer({"SEPURUX_API_BASE_URL": "https://h.example"}),
+    )
     policy = read_policy(b"campaign: a\ngates:\n- timeout: 10m\n- campaign: b\n", "p.yml")
     first, second = read_settings(layers, find, policy).gates
     assert at_source(hint, first) == (
-        "`timeout` in `p.yml:3` (now 10 min), `campaign` in `p.yml:1`, --project-id, SEPURUX_MUTATION_PACK, --token,"
-        " {base_url}"
+        "`timeout` in `p.yml:3` (now 10 min), `campaign` in `p.yml:1`, --project-id, {mutation_pack}, --token,"
+        " SEPURUX_API_BASE_URL"
     )
     assert at_source(at_source(hint, first), first) == at_source(hint, first)
     assert on_command_line(at_source(hint, second)) == (
-        "--timeout (now 10 min), `campaign` in `p.yml:4`, --project-id, SEPURUX_MUTATION_PACK, --token, --base-url"
+        "--timeout (now 10 min), `campaign` in `p.yml:4`, --project-id, --mutation-pack, --token, SEPURUX_API_BASE_URL"
     )
 
 
@@ -275,9 +294,7 @@ any_text = st.text(max_size=30) | st.text(st.characters(categories=["Cs", "Cc", 
 texts = st.sampled_from(LIKELY) | any_text
 near = st.dictionaries(st.sampled_from(SPELLINGS), st.sampled_from(LIKELY), max_size=3)
 inputs = st.dictionaries(st.sampled_from(SPELLINGS) | st.text(max_size=12), texts, max_size=8) | near
-environs = st.just({"SEPURUX_CAMPAIGN_ID": "refunds"}) | st.dictionaries(
-    st.sampled_from(ENVIRONMENT) | st.text(max_size=12), texts, max_size=8
-)
+environs = st.dictionaries(st.sampled_from(ENVIRONMENT) | st.text(max_size=12), texts, max_size=8)
 secrets = st.text(string.ascii_letters + string.digits, min_size=MIN_REDACTED_LENGTH, max_size=60).map("7Q".__add__)
 
 

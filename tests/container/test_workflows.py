@@ -292,7 +292,7 @@ def test_every_example_is_run() -> None:
 # What a script of a pull request can do to later steps of its job: redirect the gate, loosen it, and rename the base.
 ATTACK = """
 with open(os.environ["GITHUB_ENV"], "a") as file:
-    file.write("SEPURUX_API_BASE_URL=http://127.0.0.1:9\\nSEPURUX_ENFORCEMENT=observe\\nHTTP_PROXY=http://127.0.0.1:9\\n")
+    file.write("SEPURUX_API_BASE_URL=http://127.0.0.1:9\\nHTTP_PROXY=http://127.0.0.1:9\\n")
     file.write("LD_PRELOAD=/nowhere.so\\nREQUESTS_CA_BUNDLE=/nowhere.pem\\nNO_PROXY=\\n")
 event = Path(os.environ["GITHUB_EVENT_PATH"])
 event.write_text(event.read_text().replace("pull_request", "nothing"))

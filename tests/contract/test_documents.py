@@ -211,10 +211,6 @@ def on_a_schedule(scene: Scene) -> StepResult:
     return scene.on("schedule", inputs={"enforcement": "soft"}, env=newest)
 
 
-def with_variable(scene: Scene) -> StepResult:
-    return scene.on("pull_request", scene.event(), env={"SEPURUX_ENFORCEMENT": "observe"})
-
-
 # What the documents quote, and a run in which it is printed.
 PRINTED: dict[str, Callable[[Scene], StepResult]] = {
     "so the gate has no secret for Sepurux": on_pull_request(token=""),
@@ -223,7 +219,6 @@ PRINTED: dict[str, Callable[[Scene], StepResult]] = {
     "Sepurux decided … but no threshold that is set here explains why": on_pull_request(failed),
     "so it seems to apply a minimum of its own": on_pull_request(failed, trace_id="t-1, t-2"),
     "… matches no file in …": on_pull_request(trace_file="traces/*.json"),
-    "These environment variables are ignored": with_variable,
     "the policy could not be read: …": on_pull_request(permissions={"pull-requests": "write", "statuses": "write"}),
     "The token of a pull request from a fork can only read": on_pull_request(from_a_fork),
     "Could not write the comment (…)": on_pull_request(permissions={**FULL, "pull-requests": "read"}),

@@ -163,9 +163,9 @@ def test_a_remedy_is_one_for_a_command_line(gate: Gate) -> None:
 def test_bad_flags_are_reported_all_at_once_under_their_own_names_without_what_may_be_a_secret(gate: Gate) -> None:
     value = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"
     flags = ["--campaign", "", "--min-pass-rate", "eighty", "--max-unsafe", value]
-    bad = gate(flags, "https://sepurux.example.com", SEPURUX_TIMEOUT_SECONDS="0")
+    bad = gate(flags, "https://sepurux.example.com", SEPURUX_PROJECT_ID="a\nb")
     assert (bad.status, bad.out) == (2, "")
-    for where in ("--campaign", "--min-pass-rate", "--max-unsafe", "SEPURUX_TIMEOUT_SECONDS"):
+    for where in ("--campaign", "--min-pass-rate", "--max-unsafe", "SEPURUX_PROJECT_ID"):
         assert bad.log.count(f"  {where}: ") + bad.log.count(f"variable {where}: ") == 1
     assert "  --max-unsafe: the value is not accepted; accepted: " in bad.log
     assert value not in bad.log
@@ -194,18 +194,16 @@ def test_a_problem_in_the_policy_file_names_the_gate_and_its_line_and_no_flag(tm
 
 
 def test_flags_override_the_policy_file_which_overrides_the_environment(tmp_path: Path, gate: Gate) -> None:
-    policy = (
-        "campaign: other\nmutation_pack: of-file\nthresholds: {min_pass_rate: 99%, max_failures: 7}\nreport_dir: no\n"
-    )
+    policy = "campaign: other\nproject: of-file\nthresholds: {min_pass_rate: 99%, max_failures: 7}\nreport_dir: no\n"
     (tmp_path / "policy.yml").write_text(policy)
     flags = ["--config", "policy.yml", "--min-pass-rate", "50%", "--max-failures", "7", "--report-dir", "of-flag"]
-    environ = {"SEPURUX_MUTATION_PACK": "of-environment", "SEPURUX_MAX_UNSAFE": "3"}
+    environ = {"SEPURUX_PROJECT_ID": "of-environment"}
     with sound_backend() as sepurux:
         gate(flags, sepurux.url, **environ)
         [created] = sepurux.calls("POST /v1/ci/runs")
         ended = gate(flags, sepurux.url, **environ)
-    assert created.json()["thresholds"] == {"min_pass_rate": 0.5, "max_unsafe": 3, "max_failures": 7}
-    assert created.json()["mutation_pack_id"] == "of-file"
+    assert created.json()["thresholds"] == {"min_pass_rate": 0.5, "max_unsafe": 0, "max_failures": 7}
+    assert created.headers["x-project-id"] == "of-file"
     [line] = [line for line in ended.log.splitlines() if "overrid" in line]
     assert line == "these flags override the policy file: --campaign, --min-pass-rate, --report-dir"
     assert (tmp_path / "of-flag" / "report.json").exists()
