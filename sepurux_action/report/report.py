@@ -101,15 +101,21 @@ class GateFacts(GateResult):
 
     @cached_property
     def reproduction(self) -> tuple[str, ...]:
-        """Return the lines of a shell that repeat the scenarios that failed, or all if it is not known which did."""
+        """Return the lines of a shell that repeat the scenarios that failed, or all if it is not known which did.
+
+        There are none if they would leave out a scenario or a threshold without which the gate may pass.
+        """
         if not self.detailed:
             return ()
         failed = {run.path for each in self.found.failed_scenarios for run in each.recordings}
-        traces = tuple(trace for trace in self.gate.traces if trace.label in failed)[:MOST_REPEATED]
-        gate = self.gate
-        if traces and len(traces) < len(gate.traces):  # these may be too few scenarios
-            limits = {name: each for name, each in gate.limits.items() if name != metrics.SCENARIOS.threshold}
+        traces = tuple(trace for trace in self.gate.traces if trace.label in failed) or self.gate.traces
+        gate, left_out = self.gate, {*DROPS}
+        if len(traces) < len(gate.traces):  # these are fewer scenarios, whose mean is another one
+            left_out |= {metrics.SCENARIOS.threshold, metrics.RELIABILITY_SCORE.threshold}
+            limits = {name: each for name, each in gate.limits.items() if name not in left_out}
             gate = replace(gate, traces=traces, limits=limits)
+        if len(traces) > MOST_REPEATED or left_out & {check.threshold for check in self.missed}:
+            return ()
         return tuple(command_lines(gate, self.context.base_url_host))
 
     # -- the parts of a report --------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """The facts of a report, their order, and the sentences about them that no golden file has."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.base_results import BaseScenario, ScenarioOnBase
+from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.drops import Base, Baseline
 from sepurux_action.evaluation.enforcement import ApprovalStatus
@@ -17,7 +19,7 @@ from sepurux_action.evaluation.runs import RunResult, WhatFailed
 from sepurux_action.report import next_steps, sentences
 from sepurux_action.report.context import Dashboard
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
-from sepurux_action.report.report import Note, Report, build_report
+from sepurux_action.report.report import GateFacts, Note, Report, build_report
 from sepurux_action.report.tables import history
 from sepurux_action.report.view import COMMENT_LIMITS, View
 from sepurux_action.report.words import MarkdownWords, Words
@@ -354,19 +356,41 @@ def test_a_failure_of_several_gates_is_shown_once_with_their_names() -> None:
     assert "1. **high** `own`, under `timeouts`: It went round.\n\nThe same 2 failures as in `a`.\n" in comment
 
 
-@pytest.mark.parametrize(("failing", "repeated"), [(1, 1), (13, 10)])
-def test_ten_traces_that_failed_are_repeated_and_need_no_number_of_scenarios(failing: int, repeated: int) -> None:
-    names = [f"{n}.json" for n in range(13)]
-    traces = tuple(Trace(label=name, content=b"{}") for name in names)
-    limits = {"min_pass_rate": 0.9, "min_scenarios": 13}
-    numbers = [FAILING] * failing + [run_with(PASSING, failures=0)] * (13 - failing)
+def of_traces(missed: Mapping[str, float], *, failing: int, traces: int = 13) -> GateFacts:
+    names = [f"{n}.json" for n in range(traces)]
+    numbers = [FAILING] * failing + [run_with(PASSING, failures=0)] * (traces - failing)
     runs = [a_run(each, trace=name, uploaded=True) for each, name in zip(numbers, names, strict=True)]
-    result = a_result(*runs, gate=a_gate(traces=traces, limits=limits))
-    (gate,) = build_report([result], a_context()).gates
-    line = gate.reproduction[-1]
-    assert line.count("--trace-file") == repeated
+    gate = a_gate(limits={"min_pass_rate": 0.9, "min_scenarios": 2, **missed})
+    gate = replace(gate, traces=tuple(Trace(label=name, content=b"{}") for name in names))
+    checks = tuple(
+        Check(threshold=name, metric="", label="", required="", actual="", state=CheckState.MISSED, limit=limit)
+        for name, limit in missed.items()
+    )
+    (made,) = build_report([replace(a_result(*runs, gate=gate), checks=checks)], a_context()).gates
+    return made
+
+
+def test_the_traces_that_failed_are_repeated_and_need_no_number_of_scenarios() -> None:
+    *_, line = of_traces({"min_pass_rate": 0.9}, failing=1).reproduction
+    assert line.count("--trace-file") == 1
     assert "--min-pass-rate 0.9" in line
     assert "--min-scenarios" not in line
+
+
+@pytest.mark.parametrize(
+    ("missed", "failing", "traces", "shown"),
+    [
+        ({"max_pass_rate_drop": 0.05}, 1, 13, False),
+        ({"min_scenarios": 14}, 1, 13, False),
+        ({"min_scenarios": 4}, 3, 3, True),
+        ({"min_reliability_score": 99}, 1, 13, False),
+        ({"min_reliability_score": 99}, 3, 3, True),
+        ({"min_pass_rate": 0.9}, 11, 13, False),
+        ({"min_pass_rate": 0.9, "max_pass_rate_drop": 0.05}, 1, 13, False),
+    ],
+)
+def test_no_command_leaves_out_what_failed(missed: dict[str, float], failing: int, traces: int, *, shown: bool) -> None:
+    assert bool(of_traces(missed, failing=failing, traces=traces).reproduction) == shown
 
 
 # -- sentences --------------------------------------------------------------------------------------------------------
