@@ -10,12 +10,12 @@ from sepurux_action.evaluation.checks import REQUIRED_CATEGORIES
 from sepurux_action.evaluation.decision import UNEXPLAINED_FAIL, Decision, Rule
 from sepurux_action.evaluation.enforcement import Reason, Refusal
 from sepurux_action.evaluation.metrics import SCENARIOS
-from sepurux_action.report import tables
+from sepurux_action.report import remarks, tables
 from sepurux_action.report.markdown import Markdown
 from sepurux_action.report.report import GateFacts
 from sepurux_action.report.sentences import MOST_NAMED, ending, headline
 from sepurux_action.report.state import State
-from sepurux_action.report.words import Words
+from sepurux_action.report.words import DOCS, Words
 
 NOTHING = Markdown("")
 PROMPT = (
@@ -49,8 +49,10 @@ def _of_one(say: Words, gate: GateFacts) -> Markdown:
     if gate.needs_approval:
         return say.paragraph(say.bold("Needs an approval."), what_follows(say, gate), restart(say, gate))
     unreached = gate.decision is Decision.ERROR and gate.rule is Rule.NOT_POLLED and not gate.is_suspect
-    not_by_agent = say.when(unreached, ", but not by your agent")
-    return say.paragraph(say.bold("Blocked{but}.", but=not_by_agent), _what_to_do(say, gate))
+    but = ", but not by your agent" if unreached else ""
+    if gate.failed and not gate.gate.uploads_traces and say.context.pull_request is not None:
+        but = ", but not by this pull request"
+    return say.paragraph(say.bold("Blocked{but}.", but=but), _what_to_do(say, gate))
 
 
 def _what_to_do(say: Words, gate: GateFacts, whose: str = "the") -> Markdown:
@@ -116,7 +118,7 @@ def _of_alike(say: Words, gates: Sequence[GateFacts]) -> Markdown:
     """Return what to do about several gates whose failures can be fixed, or that evaluate registered scenarios."""
     linked = say.when(say.as_markdown and say.view.linked, "Their names in the table link the Sepurux runs.")
     if not gates[0].gate.uploads_traces:
-        return say.paragraph(say("Whoever maintains the scenarios must correct or replace them."), linked)
+        return say.paragraph(_record_again(say, "They evaluate"), linked)
     return say.paragraph(say("Fix the failures{push}."), linked)
 
 
@@ -275,8 +277,7 @@ def fix(say: Words, gate: GateFacts, whose: str) -> Markdown:
     names = say.listed(gate.thresholds.also_lacking, "and")  # no fix of the agent adds them
     lacking = say.when(names, "Also add {names} to the campaign's mutations at Sepurux.", names=names)
     if not gate.gate.uploads_traces:
-        correct = "Whoever maintains the scenarios must correct or replace them{run}."
-        return say.paragraph(say(correct, run=in_brackets(say, gate)), lacking)
+        return say.paragraph(_record_again(say, "It evaluates"), lacking, evidence(say, gate))
     if gate.old_traces:
         record = say("Record the traces of this commit, fix what still fails, and push.")
         return say.paragraph(record, lacking, evidence(say, gate))
@@ -285,6 +286,12 @@ def fix(say: Words, gate: GateFacts, whose: str) -> Markdown:
     if unnamed := without_failures(say, gate):
         return unnamed
     return say.paragraph(allowed_drops(say, gate), _what_to_fix(say, gate, whose), lacking, evidence(say, gate))
+
+
+def _record_again(say: Words, evaluates: str) -> Markdown:
+    """Return what to do about registered scenarios that fail, which no push changes."""
+    record = say.link("record in the workflow", DOCS + remarks.RECORD[1])
+    return say("{evaluates} stored scenarios. Record them again, or {record}.", evaluates=evaluates, record=record)
 
 
 def without_failures(say: Words, gate: GateFacts) -> Markdown:

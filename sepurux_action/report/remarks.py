@@ -25,17 +25,11 @@ def of_report(say: Words) -> Iterator[Markdown]:
     """Yield which gates evaluate what a push does not change, and which have traces that call no tool."""
     one, detailed = len(say.report.gates) == 1, [gate for gate in say.report.gates if gate.detailed]
     decided = [gate for gate in detailed if gate.decision.is_decided and say.context.pull_request is not None]
-    if registered := [gate for gate in decided if not gate.gate.uploads_traces]:
-        evaluate = number_format.agree(len(registered), "{these} evaluates", "{these} evaluate")
-        these = say(evaluate, these=say("This gate") if one else say.gates(registered))
-        results = number_format.agree(len(registered), "this result says", "these results say")
-        sentence = say(
-            "⚠️ {these} the scenarios that are registered at Sepurux. A push does not change them, so {results} nothing"
-            " about this pull request.",
-            these=these,
-            results=results,
-        )
-        yield say.paragraph(sentence, say.page(*RECORD))
+    blocking = {gate.name for gate in say.report.blocking}  # which say so where they say what to do
+    if registered := [each for each in decided if not (each.gate.uploads_traces or each.name in blocking)]:
+        one_of = "⚠️ {gates} evaluates stored scenarios, so it says nothing about this pull request."
+        all_ = "⚠️ {gates} evaluate stored scenarios, so they say nothing about this pull request."
+        yield say(number_format.agree(len(registered), one_of, all_), gates=say("It") if one else say.gates(registered))
     if silent := [gate for gate in detailed if not any(each.has_calls for each in gate.gate.traces)]:
         gates = say("this gate") if one else say.gates(silent)
         no_trace = "⚠️ No trace of {gates} calls a tool, so there may be nothing to evaluate."

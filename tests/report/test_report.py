@@ -219,11 +219,11 @@ def test_a_list_that_could_not_be_read_is_not_one_without_failures() -> None:
     ],
     ids=range(13),
 )
-def test_a_report_says_that_a_push_does_not_change_registered_scenarios_and_that_traces_call_no_tool(
+def test_a_report_says_that_scenarios_are_stored_and_that_traces_call_no_tool(
     traces: list[Trace], run: RunResult, pull_request: int | None, *, registered: bool, silent: bool
 ) -> None:
     report = a_report(*[run] * len(traces), gate=a_gate(traces=tuple(traces)), pull_request=pull_request)
-    told = [text in render_comment(report, "") for text in ("A push does not change", "calls a tool, so", "and push")]
+    told = [text in render_comment(report, "") for text in ("stored scenarios", "calls a tool, so", "and push")]
     assert told == [registered, silent, told[2] and not registered]
 
 
