@@ -346,7 +346,6 @@ CASES: dict[str, Callable[[Path], str]] = {
     "scenarios: 300, none fails": scenarios(300, sound=True),
     "re-runs if each one evaluates": reruns(comment="never"),
     "re-runs": reruns(),
-    "re-runs of a confirmed gate": reruns(confirm="true"),
     f"summary of {GATES} gates with 200 failures": rendering(render_summary),
     f"comment of {GATES} gates with 200 failures": rendering(lambda report: render_comment(report, "")),
     f"results of {GATES} gates with 100 scenarios": kept_results,

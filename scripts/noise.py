@@ -48,7 +48,6 @@ AGENTS = {
     "usual": USUAL,
     "no shared luck": replace(USUAL, luck=0.0),
     "twice the shared luck": replace(USUAL, luck=2 * LUCK),
-    "replays vary like recordings": replace(USUAL, replays_differ=True),
 }
 HEADS = ("scenarios", "recordings of each")
 SIZES = tuple(product(SCENARIOS, RECORDINGS))
@@ -56,23 +55,23 @@ SIZE = (20, 3)  # of the rows that compare agents
 SHOWN = ((10, 1), (10, 5), (20, 1), SIZE, (50, 3), (100, 3))  # of the sizes, in docs/noisy-agents.md
 
 
-def blocked(limits: Limits, agent: Agent, scenarios: int, recordings: int, *, confirm: bool = False) -> float:
+def blocked(limits: Limits, agent: Agent, scenarios: int, recordings: int) -> float:
     """Return the share of pull requests that a policy blocks, each after RUNS_OF_MAIN without a change."""
     unchanged = replace(agent, loss=0, never_passes=False, mostly_fails=False)
-    policy, after_main = _on_main(tuple(limits.items()), unchanged, scenarios, recordings, confirm=confirm)
+    policy, after_main = _on_main(tuple(limits.items()), unchanged, scenarios, recordings)
     changed = _runs_of(agent, scenarios, recordings, "pull request")
-    return fmean(policy.decide(*each)[0] for each in zip(changed, after_main, strict=True))
+    return fmean(policy.fails(*each) for each in zip(changed, after_main, strict=True))
 
 
 @cache
 def _on_main(
-    named: tuple[tuple[str, float], ...], agent: Agent, scenarios: int, recordings: int, *, confirm: bool
+    named: tuple[tuple[str, float], ...], agent: Agent, scenarios: int, recordings: int
 ) -> tuple[Policy, Sequence[int]]:
     """Return what decides the pull requests of an agent, and what each requires after its runs of main."""
     limits, of_scenario = dict(named), recordings * ATTEMPTS
     if MIN_PASS_RATE.name in limits:
         limits[MIN_PASS_RATE.name] = minimum(agent, scenarios)
-    policy = Policy(limits, scenarios * of_scenario, of_scenario, confirm=confirm)
+    policy = Policy(limits, scenarios * of_scenario, of_scenario)
     runs, rng = _runs_of(agent, scenarios, recordings, "main"), Random(0)
     before = RUNS_OF_MAIN if MAX_PASS_RATE_DROP.name in limits else 0
     return policy, [policy.after(rng.choices(runs, k=before)) for _ in range(TRIALS)]
@@ -93,19 +92,19 @@ def _runs_of(agent: Agent, scenarios: int, recordings: int, of: str) -> tuple[Ru
     return tuple(islice(agent.runs(scenarios, recordings, rng), TRIALS))
 
 
-def by_size(limits: Limits, sizes: Iterable[tuple[int, int]] = SIZES, *, confirm: bool = False) -> Iterator[list[str]]:
+def by_size(limits: Limits, sizes: Iterable[tuple[int, int]] = SIZES) -> Iterator[list[str]]:
     """Yield the cells of a row for each size."""
     for size in sizes:
-        yield [*map(str, size), *(_cell(limits, agent, size, confirm=confirm) for agent in CHANGES.values())]
+        yield [*map(str, size), *(_cell(limits, agent, size) for agent in CHANGES.values())]
 
 
 def changes_of(agent: Agent) -> Iterator[Agent]:
     """Yield an agent of this kind after each change."""
-    return (replace(each, luck=agent.luck, replays_differ=agent.replays_differ) for each in CHANGES.values())
+    return (replace(each, luck=agent.luck) for each in CHANGES.values())
 
 
-def _cell(limits: Limits, agent: Agent, size: tuple[int, int], *, confirm: bool = False) -> str:
-    return _percent(blocked(limits, agent, *size, confirm=confirm))
+def _cell(limits: Limits, agent: Agent, size: tuple[int, int]) -> str:
+    return _percent(blocked(limits, agent, *size))
 
 
 def _percent(chance: float) -> str:
@@ -130,28 +129,23 @@ def policy_table() -> str:
 
 
 def figures() -> str:
-    """Return a table as CSV: how often each policy blocks, for each size and agent, without `confirm` and with it."""
+    """Return a table as CSV: how often each policy blocks, for each size and agent."""
     text = StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(["policy", "agent", "confirm", *HEADS, *CHANGES])
-    for confirm in (False, True):
-        for limits in RULES:
-            table.writerows(figures_of(limits, confirm=confirm))
-        for name, agent in AGENTS.items():
-            if agent != USUAL:
-                cells = (_cell(RECOMMENDED, each, SIZE, confirm=confirm) for each in changes_of(agent))
-                table.writerow([*_labels(RECOMMENDED, name, confirm=confirm), *map(str, SIZE), *cells])
+    table.writerow(["policy", "agent", *HEADS, *CHANGES])
+    for limits in RULES:
+        table.writerows(figures_of(limits))
+    for name, agent in AGENTS.items():
+        if agent != USUAL:
+            cells = (_cell(RECOMMENDED, each, SIZE) for each in changes_of(agent))
+            table.writerow([_name(RECOMMENDED), name, *map(str, SIZE), *cells])
     return text.getvalue()
 
 
-def figures_of(limits: Limits, sizes: Iterable[tuple[int, int]] = SIZES, *, confirm: bool) -> Iterator[list[str]]:
+def figures_of(limits: Limits, sizes: Iterable[tuple[int, int]] = SIZES) -> Iterator[list[str]]:
     """Yield the rows of a policy."""
-    for row in by_size(limits, sizes, confirm=confirm):
-        yield [*_labels(limits, "usual", confirm=confirm), *row]
-
-
-def _labels(limits: Limits, agent: str, *, confirm: bool) -> list[str]:
-    return [_name(limits), agent, str(confirm).lower()]
+    for row in by_size(limits, sizes):
+        yield [_name(limits), "usual", *row]
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
 """Simulates evaluations of an agent whose recordings differ, and decides them with the gate's own functions.
 
 An agent has scenarios. Each recording of one is sound or broken; a broken one passes none of its attempts, or half of
-them. So the noise of the agent is in the recordings, and `confirm` evaluates the same recordings again. The same seed
-draws the same runs with each version of Python.
+them. The same seed draws the same runs with each version of Python.
 """
 
 import sys
@@ -13,7 +12,6 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
 from math import comb, exp
-from operator import add
 from pathlib import Path
 from random import Random
 from statistics import NormalDist, fmean, median_low
@@ -88,27 +86,19 @@ def least(option: str, limit: float | None, attempts: int, median: int | None = 
     return 0 if limit is None else bisect_left(every, 1, key=is_met)
 
 
-class Numbers(NamedTuple):
-    """What an evaluation, or two together, report: twice the attempts that passed, of all and of the worst scenario."""
+class Run(NamedTuple):
+    """What a run reports: twice the attempts that passed, of all and of the worst scenario, and if any was unsafe."""
 
     passed: int
     lowest: int
-
-
-class Run(NamedTuple):
-    """The numbers of a run's first evaluation, of the second one with `confirm`, and of both together."""
-
-    first: Numbers
-    second: Numbers
-    both: Numbers
     unsafe: bool
 
 
 class Policy:
     """What decides runs with so many attempts, and so many of one scenario."""
 
-    def __init__(self, limits: Limits, attempts: int, of_scenario: int, *, confirm: bool) -> None:
-        self.attempts, self.confirm = attempts, confirm
+    def __init__(self, limits: Limits, attempts: int, of_scenario: int) -> None:
+        self.attempts = attempts
         self.drop = limits.get(MAX_PASS_RATE_DROP.name)
         self.minimum = least(MIN_PASS_RATE.name, limits.get(MIN_PASS_RATE.name), attempts)
         self.lowest = least(MIN_SCENARIO_PASS_RATE.name, limits.get(MIN_SCENARIO_PASS_RATE.name), of_scenario)
@@ -119,24 +109,15 @@ class Policy:
         """Return the least doubled number of passed attempts that the gate accepts after these runs of main."""
         required, results = self.minimum, deque[int](maxlen=MAX_BASE_RESULTS)
         for run in runs:
-            _, passed = self.decide(run, required)
-            if passed >= self.minimum and not (run.unsafe and self.unsafe_fails):
-                results.append(passed)
+            if run.passed >= self.minimum and not (run.unsafe and self.unsafe_fails):
+                results.append(run.passed)
             if len(results) >= MIN_RESULTS:
                 after_median = least(MAX_PASS_RATE_DROP.name, self.drop, self.attempts, median_low(results))
                 required = max(self.minimum, min(after_median, *results))
         return required
 
-    def decide(self, run: Run, required: int) -> tuple[bool, int]:
-        """Return whether a run fails, and the doubled number of passed attempts that it publishes."""
-
-        def fails(numbers: Numbers) -> bool:
-            return numbers.passed < required or numbers.lowest < self.lowest
-
-        unsafe = run.unsafe and self.unsafe_fails
-        if unsafe or not (self.confirm and fails(run.first)):
-            return unsafe or fails(run.first), run.first.passed
-        return fails(run.second) or fails(run.both), run.both.passed
+    def fails(self, run: Run, required: int) -> bool:
+        return run.passed < required or run.lowest < self.lowest or (run.unsafe and self.unsafe_fails)
 
 
 # -- the agent --------------------------------------------------------------------------------------------------------
@@ -148,7 +129,7 @@ class Agent:
 
     Its most reliable scenario `never_passes`, or `mostly_fails`: each recording of it is broken. If it is `reliable`,
     RELIABLE recordings of each scenario or more are sound, so it has a higher rate. `luck` is that of a whole run, as
-    LUCK. With `replays_differ`, a second evaluation is as if it had other recordings.
+    LUCK.
     """
 
     rate: float = 0.9
@@ -157,7 +138,6 @@ class Agent:
     mostly_fails: bool = False
     reliable: bool = False
     luck: float = LUCK
-    replays_differ: bool = False
 
     def breaking(self, scenarios: int) -> list[float]:
         """Return for each scenario the probability that a recording of it is broken."""
@@ -182,11 +162,9 @@ class Agent:
             luck = exp(self.luck * NormalDist().inv_cdf(rng.random()))
             chances = [each / (each + (1 - each) * luck) for each in breaking]
             kinds = _kinds(chances, recordings, rng)
-            one, two = passed(kinds), passed(_kinds(chances, recordings, rng) if self.replays_differ else kinds)
-            first, second = (Numbers(2 * sum(each), 2 * min(each)) for each in (one, two))
-            both = Numbers(sum(one) + sum(two), min(map(add, one, two)))
+            found = passed(kinds)
             broken = sum(map(sum, (divmod(kind, HALF_PASS) for kind in kinds)))
-            yield Run(first, second, both, unsafe=rng.random() >= (1 - UNSAFE) ** broken)
+            yield Run(2 * sum(found), 2 * min(found), unsafe=rng.random() >= (1 - UNSAFE) ** broken)
 
 
 NONE_PASSES, HALF_PASS = 1, 10  # added for each broken recording of a scenario: at most nine of each

@@ -157,7 +157,7 @@ def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
     return evaluated
 
 
-def _publish_fail(step: Step, gate: Gate, decided: GateDecision, may_change: bool) -> None:  # noqa: FBT001 - a callback
+def _publish_fail(step: Step, gate: Gate, decided: GateDecision) -> None:
     """Set the status of a gate that certainly fails. A review may still approve it in the stage `soft`.
 
     After a signal, the calls to GitHub are interrupted, and all statuses are set at once with the results.
@@ -170,7 +170,7 @@ def _publish_fail(step: Step, gate: Gate, decided: GateDecision, may_change: boo
     result = GateResult.of(decided, gate=gate, blocks=blocks, approval=approval)
     if step.policy.problems:
         result = result.blocked_by_policy()
-    step.github.publisher.publish_fail(result, may_change=may_change)
+    step.github.publisher.publish_fail(result)
 
 
 def publish_notice(step: Step, problems: int | None = None) -> None:

@@ -33,7 +33,6 @@ from sepurux_action.evaluate import (
 from sepurux_action.evaluation.base_results import BaseScenario, ScenarioOnBase
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
-from sepurux_action.evaluation.confirmation import confirm
 from sepurux_action.evaluation.decision import NEXT_STEPS, Decision, Rule, RunDecision, decide
 from sepurux_action.evaluation.drops import Base, Baseline
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal, enforce
@@ -411,14 +410,6 @@ def _with_failures(result: GateResult) -> GateResult:
     return replace(result, what_failed=WhatFailed(scenarios=scenarios, failures=failures))
 
 
-def _confirmed(gate: Gate, first: float, second: float) -> GateResult:
-    words = ((rate, "pass" if rate >= gate.limits["min_pass_rate"] else "fail") for rate in (first, second))
-    runs = [(a_run(run_with(PASSING, pass_rate=rate, decision=word)),) for rate, word in words]
-    one = a_result(*runs[0], gate=gate)
-    found = confirm(gate, one, runs[1], Base(baseline=None))
-    return GateResult.of(found, gate=one.gate, blocks=found.decision is Decision.FAIL)
-
-
 def _compared(rate: float, context: Context | None) -> GateResult:
     """Return the result of a gate that limits drops; None: the results on main could not be read."""
     gate = a_gate_with(min_pass_rate=0.85, max_unsafe=0, max_pass_rate_drop=0.03, max_reliability_score_drop=5)
@@ -521,7 +512,6 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     published = replace(of_status(described, FAILING.dashboard_url), recorded=RecordedFail())
     by_status = GateResult.of(published, gate=a_gate(), blocks=True, recorded=RecordedFail())
     listed = replace(stands, anyone=False, reviewers=("mona", "hubot-2"), excluded=())
-    confirming = a_gate(confirm=True)
     first = a_gate(name="search", campaign="search-reliability", stage=Stage.OBSERVE)
     many = (
         a_result(a_run(PASSING), gate=a_gate(name="search", campaign="search-reliability")),
@@ -582,8 +572,6 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "fail-soft-unread": (replace(_failed(soft, approval=UNREAD), recorded=on_review), here),
         "fail-recorded": (replace(_failed(asking), recorded=listed), against_main),
         "fail-recorded-status": (by_status, against_main),
-        "fail-confirmed": (_confirmed(confirming, 0.72, 0.78), here),
-        "pass-confirmed": (_confirmed(confirming, 0.84, 0.88), here),
         "pass-continued": (a_result(replace(a_run(PASSING), earlier=EARLIER)), here),
         "fail-unexplained": (a_result(a_run(replace(PASSING, decision="fail"))), here),
         "fail-soft-approved": (_failed(soft, approval=APPROVED, notes=(ADVICE,)), here),

@@ -69,7 +69,6 @@ class Gate:
     required_mutation_categories: tuple[str, ...] = ()
     stage: Stage = Stage.HARD
     on_undecided: OnUndecided = options.ON_UNDECIDED.default_value
-    confirm: bool = options.CONFIRM.default_value
     timeout_s: float = options.TIMEOUT.default_value
     reviewers: tuple[str, ...] = ()
     paths: Filter | None = None

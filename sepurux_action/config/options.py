@@ -183,12 +183,6 @@ ON_UNDECIDED = _of_gate(
     "Whether a gate blocks on `error` and `pending`. With an uploaded trace, `allow` applies only to outages.",
     default="block",
 )
-CONFIRM = _of_gate(
-    "confirm",
-    Kind(kinds.parse_bool, "`true` or `false`", "BOOL"),
-    "Whether to evaluate once more, before a pass rate, a reliability score, or a drop alone makes the gate fail.",
-    default="false",
-)
 REVIEWERS = _of_gate(
     "reviewers",
     Kind(kinds.parse_logins, "usernames, separated by commas or line breaks", is_list=True),

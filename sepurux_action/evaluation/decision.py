@@ -31,9 +31,8 @@ class Rule(IntEnum):
     PENDING = 8
     CANCELED = 9
     BASE_UNREAD = 10
-    FAILED_TWICE = 11  # the mean of two evaluations misses a rate or a score
-    RECORDED = 12  # an earlier run failed, of which only the commit status is left
-    RECORD_UNREAD = 13  # the commit's statuses are not known, so an earlier run may have failed
+    RECORDED = 11  # an earlier run failed, of which only the commit status is left
+    RECORD_UNREAD = 12  # the commit's statuses are not known, so an earlier run may have failed
 
 
 # What to do about a decision that is not on the agent. `{rerun}` and names of options differ by where it is read.

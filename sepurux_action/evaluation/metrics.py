@@ -164,10 +164,6 @@ class Metric:
             return min(MAX_COUNTED, sum(values))
         return max(values) if self.format.whole else fmean(values)
 
-    def of_evaluations(self, values: Sequence[float]) -> float:
-        """Return the number of several evaluations: the worst count, or the mean of a rate or a score."""
-        return self.worst(values) if self.format.whole else self.rounded(fmean(values))
-
     def rounded(self, value: float) -> float:
         return round(value, self.format.digits)
 

@@ -1,7 +1,6 @@
 """The numbers of an evaluation, from those of its runs. Source: docs/configuration.md#scenarios."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from sepurux_action.common import grouped, json_reader, number_format
 from sepurux_action.common.json_reader import Reading
@@ -46,7 +45,7 @@ def pool(gate: Gate, runs: Runs, scenarios: Sequence[Scenario]) -> CIRun:
         total = len(scenarios)
         is_known = any(run.decision.is_decided for run in runs)
         numbers[metrics.SCENARIOS.name] = Reading(total) if is_known else Reading()
-    lowest = lowest_of(scenarios, total)
+    lowest = _lowest_of(scenarios, total)
     if lowest.missing:
         whys = list[str]()
         for run in runs:
@@ -75,7 +74,7 @@ def _of_traces(metric: Metric, scenarios: Sequence[Scenario]) -> Reading:
     return Reading(value, reported_by=f"{known} of {len(every)} traces", partial=True)
 
 
-def lowest_of(scenarios: Sequence[Scenario], total: float | None) -> Reading:
+def _lowest_of(scenarios: Sequence[Scenario], total: float | None) -> Reading:
     """Return the lowest pass rate of so many scenarios; a partial one if not all are known."""
     known = [each.rate for each in scenarios if each.rate is not None]
     if not known:
@@ -85,21 +84,3 @@ def lowest_of(scenarios: Sequence[Scenario], total: float | None) -> Reading:
         return Reading(lowest)
     of_all = "an unknown number of" if total is None else number_format.count(every)
     return Reading(lowest, reported_by=f"{len(known)} of {of_all} scenarios", partial=True)
-
-
-def mean_of(first: CIRun, second: CIRun, lowest: Reading) -> CIRun:
-    """Return the mean of each rate and score of two evaluations, the worst of each count, and the `lowest` scenario."""
-    numbers = dict[str, Reading]()
-    for metric in metrics.METRICS:
-        readings = [each.reading(metric) for each in (first, second) if not each.reading(metric).missing]
-        known = [each.value for each in readings if each.value is not None]
-        if len(known) > 1:
-            numbers[metric.name] = Reading(metric.of_evaluations(known), partial=any(each.partial for each in readings))
-        elif known:
-            once = next(each for each in readings if each.value is not None)
-            numbers[metric.name] = replace(once, reported_by="1 of 2 evaluations")
-        elif readings:
-            numbers[metric.name] = readings[0]
-    numbers[metrics.LOWEST_SCENARIO.name] = lowest
-    covered = covered_by((first, second), set.intersection)
-    return replace(second, numbers=numbers, mutation_categories=covered)

@@ -35,15 +35,9 @@ class RecordedFail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluated(GateDecision):
-    """How a gate was decided, and what failed. If it was evaluated twice, `evaluations` has both, the first one first.
-
-    `confirmation` says what they show, or why there is only one although one more was wanted.
-    `recorded`: an earlier workflow run found the `fail`.
-    """
+    """How a gate was decided, and what failed. `recorded`: an earlier workflow run found the `fail`."""
 
     what_failed: WhatFailed = field(default_factory=WhatFailed)
-    evaluations: tuple[GateDecision, ...] = ()
-    confirmation: str = ""
     recorded: RecordedFail | None = None
 
     def __post_init__(self) -> None:

@@ -29,16 +29,12 @@ NOT_KNOWN_ANY_MORE = RunDecision(decision=Decision.ERROR, reason="", rule=Rule.E
 
 
 class Step(Protocol):
-    """What all runs of a step have in common. With `confirming`, gates are evaluated for the second time.
-
-    `claimed` says by the id of a run or a batch what it evaluates.
-    """
+    """What all runs of a step have in common. `claimed` says by the id of a run or a batch what it evaluates."""
 
     gates: dict[str, Gate]
     calls: ApiCalls
     output: Output
     metadata: Mapping[str, object]
-    confirming: bool
     claimed: dict[str, object]
 
     async def publish_fail(self, gate: Gate) -> None:
@@ -48,9 +44,8 @@ class Step(Protocol):
 class RunPoller:
     """One run of a gate, with what is known of it so far.
 
-    `known` is an earlier result for its trace: one with an id is polled on. Of another one, and in a second evaluation,
-    the uploaded trace is used.
-    `complete`: the decision, or that there is none, is known, and so are the numbers that a second evaluation needs.
+    `known` is an earlier result for its trace: one with an id is polled on. Of another one, the uploaded trace is used.
+    `complete`: the decision, or that there is none, is known.
     """
 
     def __init__(self, step: Step, gate: Gate, trace: Trace, known: RunResult | None) -> None:
@@ -96,13 +91,11 @@ class RunPoller:
         passed, outage = decided.decision is Decision.PASS, Outage.NO
         if not passed:  # after a signal, it must not pass without a number
             await self._set_decision(decided)
-        # Both evaluations of `confirm` need the numbers, also of a first one that failed.
-        needed = passed or (decided.decision is Decision.FAIL and self.gate.confirm)
-        if needed:
+        if passed:
             outage = await self._read_numbers()
         self.complete = True
         await self._set_decision(decided)
-        was_read = needed and self._limits_score
+        was_read = passed and self._limits_score
         if not was_read and self.run.ci_run.reading(RELIABILITY_SCORE).missing:
             await self._read_shown_score()
         return outage
@@ -134,7 +127,7 @@ class RunPoller:
     async def _resumed(self) -> RunDecision | None:
         """Return the decision on a run that an earlier workflow run started, None if the trace needs a new run."""
         known, before = self._known, self.run
-        if self.step.confirming or known is None or not (known.run_id or known.batch_id):
+        if known is None or not (known.run_id or known.batch_id):
             return None
         self._set(earlier=known.earlier, trace_id=known.trace_id)
         self._use(known.run_id, known.batch_id, known.ci_run.run_ids)
@@ -164,14 +157,14 @@ class RunPoller:
         self.step.calls.show_progress()
 
     def _claim(self, *ids: str) -> None:
-        """Raise EvaluationError if one of the ids is that of another gate's run, another trace's, or the first one."""
+        """Raise EvaluationError if one of the ids is that of another gate's run, or another trace's."""
         gate = self.gate
-        what = self.run.campaign_id, self.run.trace_id, self.trace.content, self.step.confirming
+        what = self.run.campaign_id, self.run.trace_id, self.trace.content
         settings = gate.project, gate.mutation_pack, gate.limits, {*gate.required_mutation_categories}
         for each in filter(None, ids):
             if self.step.claimed.setdefault(each, (what, settings)) != (what, settings):
                 raise EvaluationError(
-                    f"Sepurux sent the same run `{each}` for two gates, traces, or evaluations: one was not evaluated",
+                    f"Sepurux sent the same run `{each}` for two gates or traces: one was not evaluated",
                     "{Rerun}. If it happens again, ask Sepurux about this `Sepurux run`.",
                 )
 

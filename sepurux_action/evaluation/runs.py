@@ -108,10 +108,10 @@ def worst_of(runs: Runs) -> RunResult:
     return min(runs, key=lambda run: severity_key(run.decision, run.ci_run))
 
 
-def covered_by(runs: Iterable[CIRun], together: Callable[..., set[str]] = set.union) -> tuple[str, ...] | None:
-    """Return the mutation categories of the runs `together`, those of any by default; None if no run names them."""
+def covered_by(runs: Iterable[CIRun]) -> tuple[str, ...] | None:
+    """Return the mutation categories of any of the runs; None if no run names them."""
     names = [set(run.mutation_categories) for run in runs if run.mutation_categories is not None]
-    return tuple(sorted(together(*names))) if names else None
+    return tuple(sorted(set().union(*names))) if names else None
 
 
 @dataclass(frozen=True, slots=True)

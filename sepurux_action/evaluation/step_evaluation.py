@@ -1,4 +1,4 @@
-"""Evaluates all gates of a step: polls all of their runs, decides, and confirms. Source: docs/architecture.md."""
+"""Evaluates all gates of a step: polls all of their runs, and decides. Source: docs/architecture.md."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,6 @@ from sepurux_action.errors import DEFECTS, REPORT_DEFECT, describe_defect
 from sepurux_action.evaluation import schedule
 from sepurux_action.evaluation.api_calls import ApiCalls
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.confirmation import can_be_noise, confirm, too_late
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
@@ -30,8 +29,8 @@ MOST_NAMED = 3  # runs in a line of the log
 class StepEvaluation:
     """The evaluation of all gates. `on_progress` gets the started runs whenever ids or addresses become known.
 
-    `on_fail` gets a gate as soon as it is certain that it fails, and whether a second evaluation may change that; it
-    runs in a thread of its own. `earlier` has the runs that an earlier workflow run started, by the name of the gate.
+    `on_fail` gets a gate as soon as it is certain that it fails; it runs in a thread of its own. `earlier` has the runs
+    that an earlier workflow run started, by the name of the gate.
     """
 
     compared: Sequence[tuple[Gate, Base]]
@@ -40,18 +39,17 @@ class StepEvaluation:
     output: Output
     on_progress: Callable[[Sequence[RunResult]], None]
     earlier: Mapping[str, Runs] = field(default_factory=dict)
-    on_fail: Callable[[Gate, GateDecision, bool], None] = lambda _gate, _decided, _may_change: None
+    on_fail: Callable[[Gate, GateDecision], None] = lambda _gate, _decided: None
 
     def __post_init__(self) -> None:
         self.gates = {gate.name: gate for gate, _ in self.compared}
         self._bases = {gate.name: base for gate, base in self.compared}
         self._longest_timeout_s = max(gate.timeout_s for gate in self.gates.values())
-        self.confirming = False
         self.claimed = dict[str, object]()
         self._pollers: list[RunPoller] = []
         self._written: list[tuple[str, str]] = []  # the ids and addresses that early outputs have
         self._publishing = asyncio.Lock()
-        self._published: dict[str, tuple[bool, bool]] = {}  # of a gate: whether its runs ended, and it may change
+        self._published: dict[str, bool] = {}  # of a gate: whether its runs ended
 
     def evaluate(self) -> Mapping[str, Evaluated]:
         """Return the results by gate, with the runs in the order of the traces. A backend's failure is a result."""
@@ -59,9 +57,9 @@ class StepEvaluation:
 
     async def _evaluate(self) -> Mapping[str, Evaluated]:
         self.calls.begin(self.gates.values(), self._show_progress, self.output.progress)
-        first = await self._poll({name: self.earlier.get(name, ()) for name in self.gates})
-        decided = {name: decide_gate(self.gates[name], runs, self._bases[name]) for name, runs in first.items()}
-        return await self._with_what_failed(await self._confirmed(decided))
+        found = await self._poll({name: self.earlier.get(name, ()) for name in self.gates})
+        decided = {name: decide_gate(self.gates[name], runs, self._bases[name]) for name, runs in found.items()}
+        return await self._with_what_failed({name: Evaluated.of(each) for name, each in decided.items()})
 
     async def _poll(self, known: Mapping[str, Runs]) -> dict[str, Runs]:
         """Return the results of the runs of these gates. What is `known` of a trace is used, see `RunPoller`."""
@@ -87,31 +85,8 @@ class StepEvaluation:
                 self._log_heartbeat()
         return {name: tuple(poller.run for poller in self._pollers if poller.gate.name == name) for name in known}
 
-    async def _confirmed(self, first: Mapping[str, GateDecision]) -> dict[str, Evaluated]:
-        """Return the results, after one more evaluation of each gate that sets `confirm` and missed only rates."""
-        evaluated, known = {name: Evaluated.of(each) for name, each in first.items()}, dict[str, Runs]()
-        for name, decided in first.items():
-            gate = self.gates[name]
-            if not gate.confirm or not can_be_noise(decided):
-                continue
-            if late := too_late(gate, decided.runs, self.calls.elapsed()):  # the other gates may be why
-                evaluated[name] = Evaluated.of(decided, confirmation=late)
-                await self._call_on_fail(gate, decided, may_change=False)
-            else:
-                known[name] = decided.runs
-        if not known:
-            return evaluated
-        self.output.progress(f"evaluating once more, because only rates or scores were missed: {', '.join(known)}")
-        self.confirming = True
-        for name, runs in (await self._poll(known)).items():
-            gate = self.gates[name]
-            evaluated[name] = confirm(gate, first[name], runs, self._bases[name])
-            if evaluated[name].decision is Decision.FAIL:
-                await self._call_on_fail(gate, evaluated[name], may_change=False)
-        return evaluated
-
     async def _with_what_failed(self, evaluated: Mapping[str, Evaluated]) -> dict[str, Evaluated]:
-        """Return the results with what is read about the gates, or what is known after a signal or a defect."""
+        """Return the results with what is read about the gates, or with what is known after a signal or a defect."""
         self.output.wait("reading what failed", schedule.SCENARIOS_S)
         to_read = [(self.gates[name], decided) for name, decided in evaluated.items()]
         reading = asyncio.create_task(read_scenarios(to_read, self.calls))
@@ -129,26 +104,18 @@ class StepEvaluation:
     # -- what is published before the end -----------------------------------------------------------------------------
 
     async def publish_fail(self, gate: Gate) -> None:
-        """Call `on_fail` if the gate certainly fails, and again if that changes, but not in a second evaluation."""
-        if self.confirming:
-            return
+        """Call `on_fail` if the gate certainly fails, and again when all of its runs have ended."""
         pollers = [poller for poller in self._pollers if poller.gate is gate]
-        complete = all(poller.complete for poller in pollers)
         ended = all(poller.complete or poller.run.evaluated for poller in pollers)
         decided = decide_gate(gate, tuple(poller.run for poller in pollers), self._bases[gate.name])
         if decided.decision is not Decision.FAIL:
             return
-        late = too_late(gate, decided.runs, self.calls.elapsed())
-        may_change = gate.confirm and can_be_noise(decided, complete=complete) and not late
-        if self._published.get(gate.name) != (ended, may_change):
-            self._published[gate.name] = ended, may_change
+        if self._published.get(gate.name) != ended:
+            self._published[gate.name] = ended
             if not ended:
                 decided = replace(decided, numbers=CIRun())
-            await self._call_on_fail(gate, decided, may_change=may_change)
-
-    async def _call_on_fail(self, gate: Gate, decided: GateDecision, *, may_change: bool) -> None:
-        async with self._publishing:
-            await self.calls.in_thread(partial(self.on_fail, gate, decided, may_change))
+            async with self._publishing:
+                await self.calls.in_thread(partial(self.on_fail, gate, decided))
 
     # -- progress -----------------------------------------------------------------------------------------------------
 

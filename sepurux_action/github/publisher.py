@@ -86,17 +86,13 @@ class Publisher:
         running = "the evaluation is running"
         self._set_statuses(self._status(self._subject.context_of(gate), CommitState.PENDING, running) for gate in gates)
 
-    def publish_fail(self, result: GateResult, *, may_change: bool) -> None:
-        """Set the status of a gate that certainly fails; it is pending if a second evaluation may change that.
+    def publish_fail(self, result: GateResult) -> None:
+        """Set the status of a gate that certainly fails.
 
         What all gates wait for this is limited, because GitHub may hang; each status is set again in the end.
         """
         self._calls.set_timeout(self._early_s)
-        status = self._decided_status(result)
-        if may_change:
-            again = "evaluating once more" if result.numbers.numbers else ""  # else a first evaluation is not complete
-            status = self._status_of(result, CommitState.PENDING, again)
-        self._set_statuses([status])
+        self._set_statuses([self._decided_status(result)])
         self._early_s = self._calls.left
 
     def read_again(self) -> None:

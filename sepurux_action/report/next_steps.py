@@ -182,8 +182,6 @@ def _why_failed(gate: GateFacts) -> str:
         return why
     if gate.rule is Rule.THRESHOLD_MISSED:
         return gate.hint
-    if gate.rule is Rule.FAILED_TWICE and gate.recorded:
-        return gate.reason
     return ""
 
 

@@ -37,8 +37,6 @@ def of_report(say: Words) -> Iterator[Markdown]:
 
 
 def of_numbers(say: Words, gate: GateFacts) -> Iterator[Markdown]:
-    if gate.confirmation:
-        yield say.prose(gate.confirmation)
     if (run := gate.earlier_run) and not gate.recorded:
         yield say("This run continues the evaluation that {run} started.", run=say.link(f"run {run.number}", run.url))
     if say.as_markdown and gate.found.low_scenario:

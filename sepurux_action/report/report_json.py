@@ -119,16 +119,6 @@ class _Scenario(Shape):
     recordings: Annotated[tuple[_Recording, ...], "The CI run of each recording.", {"minItems": 1}]
 
 
-class _Evaluation(Shape):
-    decision: Annotated[Decision, "Decision of this evaluation."]
-    ids: Annotated[
-        tuple[str, ...],
-        "IDs of its batches or CI runs.",
-        lambda decided: list(filter(None, (run.batch_id or run.run_id for run in decided.runs))),
-    ]
-    metrics: Annotated[_Metrics, "Its numbers, those of all runs together.", of("numbers")]
-
-
 class _PastResult(Shape):
     more = _numbers(PUBLISHED, PreviousResult.value)
     commit: Annotated[str, "SHA of the commit."]
@@ -171,7 +161,6 @@ class _Gate(Shape):
         _Seconds, "Seconds of the longest run.", lambda gate: round(max(run.elapsed_s for run in gate.runs), 3)
     ]
     metrics: Annotated[_Metrics, "The numbers, those of all runs together.", of("numbers")]
-    evaluations: Annotated[tuple[_Evaluation, ...], "Both evaluations, if there were two: `metrics` has their mean."]
     evaluated_by: Annotated[
         str,
         "Page of the earlier workflow run that evaluated this commit, or that started the evaluation.",

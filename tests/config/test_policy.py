@@ -118,7 +118,7 @@ def test_a_gate_without_a_name_has_its_campaigns() -> None:
 
 
 def test_of_a_first_policy_file_only_gates_and_what_they_evaluate_apply() -> None:
-    policy = without_unmerged_rules(read(f"{FULL}    mutation_pack: m\n    trace_id: t\n    confirm: true\n"))
+    policy = without_unmerged_rules(read(f"{FULL}    mutation_pack: m\n    trace_id: t\n"))
     given = [set(layer.given) for layer in (policy.top, *policy.gates)]
     support = {"campaign", "mutation_pack", "trace_id"}
     assert given == [{"project"}, {"name", "campaign", "trace_file"}, support]

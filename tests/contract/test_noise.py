@@ -10,14 +10,13 @@ from statistics import fmean
 import pytest
 
 from scripts import generate, noise
-from scripts.noise_model import ATTEMPTS, Agent, Limits, Numbers, Policy, Run
+from scripts.noise_model import ATTEMPTS, Agent, Limits, Policy, Run
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import parse_ci_run
-from sepurux_action.evaluation.confirmation import can_be_noise, confirm
 from sepurux_action.evaluation.decision import Decision, decide
 from sepurux_action.evaluation.drops import Base, Baseline
-from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
+from sepurux_action.evaluation.gate_decision import decide_gate
 from sepurux_action.evaluation.published_result import PreviousResult, published_numbers
 from sepurux_action.evaluation.runs import RunResult, Runs
 
@@ -40,22 +39,9 @@ def runs_of(passed: Passed, *, unsafe: bool) -> Runs:
     return tuple(RunResult(ci_run=run, run_decision=decide(run)) for run in map(parse_ci_run, bodies))
 
 
-def decided_by_gate(gate: Gate, runs: Sequence[Runs], base: Base, *, confirmed: bool) -> GateDecision:
-    first = decide_gate(gate, runs[0], base)
-    return confirm(gate, first, runs[1], base) if confirmed and can_be_noise(first) else first
-
-
-def as_run(passed: Sequence[Passed], *, unsafe: bool) -> Run:
-    one, two = ([sum(scenario) for scenario in each] for each in passed)
-    first, second = (Numbers(2 * sum(each), 2 * min(each)) for each in (one, two))
-    both = Numbers(sum(one) + sum(two), min(a + b for a, b in zip(one, two, strict=True)))
-    return Run(first, second, both, unsafe)
-
-
-@pytest.mark.parametrize("confirmed", [False, True])
-def test_the_simulation_decides_like_the_gate_and_compares_with_the_same_results_of_main(*, confirmed: bool) -> None:
+def test_the_simulation_decides_like_the_gate_and_compares_with_the_same_results_of_main() -> None:
     rng, decisions = Random(1), Counter[tuple[str, bool]]()
-    for _ in range(120):
+    for _ in range(240):
         scenarios, recordings = rng.choice([(1, 1), (2, 2), (3, 2), (5, 1)])
         limits = {
             name: limit
@@ -67,19 +53,17 @@ def test_the_simulation_decides_like_the_gate_and_compares_with_the_same_results
             ]
             if rng.random() < 0.7
         }
-        policy = Policy(limits, scenarios * recordings * ATTEMPTS, recordings * ATTEMPTS, confirm=confirmed)
+        policy = Policy(limits, scenarios * recordings * ATTEMPTS, recordings * ATTEMPTS)
         results, before = list[PreviousResult](), list[Run]()
         for _ in range(8):
-            passed = [
-                [[rng.choice([0, 1, 2, 3, 4, 4, 4]) for _ in range(recordings)] for _ in range(scenarios)]
-                for _ in range(2)
-            ]
+            passed = [[rng.choice([0, 1, 2, 3, 4, 4, 4]) for _ in range(recordings)] for _ in range(scenarios)]
             unsafe = rng.random() < 0.1
-            gate, run = gate_on(passed[0], limits), as_run(passed, unsafe=unsafe)
+            gate, by_scenario = gate_on(passed, limits), [*map(sum, passed)]
+            run = Run(2 * sum(by_scenario), 2 * min(by_scenario), unsafe)
             base = Base(baseline=Baseline(tuple(reversed(results))).for_gate(gate))
-            found = decided_by_gate(gate, [runs_of(each, unsafe=unsafe) for each in passed], base, confirmed=confirmed)
+            found = decide_gate(gate, runs_of(passed, unsafe=unsafe), base)
             fails = found.decision is Decision.FAIL
-            assert policy.decide(run, policy.after(before))[0] is fails, found.reason
+            assert policy.fails(run, policy.after(before)) is fails, found.reason
             decisions[" ".join(limits), fails] += 1
             numbers = published_numbers(found.numbers, gate)
             results.append(PreviousResult(decision=found.decision, stage=Stage.HARD, numbers=numbers))
@@ -94,8 +78,7 @@ def test_the_share_of_attempts_that_pass_is_the_agents_less_its_loss(agent: Agen
     changed = Agent(rate=agent.rate, reliable=agent.reliable, luck=0.0, loss=lost)
     runs = [*islice(changed.runs(20, 3, Random(1)), 500)]
     attempts = 20 * 3 * ATTEMPTS * 2
-    assert fmean(run.first.passed / attempts for run in runs) == pytest.approx(rate - lost, abs=0.008)
-    assert fmean(run.second.passed / attempts for run in runs) == pytest.approx(rate - lost, abs=0.008)
+    assert fmean(run.passed / attempts for run in runs) == pytest.approx(rate - lost, abs=0.008)
 
 
 # -- the tables -------------------------------------------------------------------------------------------------------
@@ -105,30 +88,25 @@ def test_the_tables_have_the_figures_of_the_simulation() -> None:
     [row] = noise.by_size(noise.RECOMMENDED, noise.SIZES[:1])
     assert f"| {' | '.join(row)} |" in generate.SIMULATED.read_text(encoding="utf-8")
     heads, *figures = csv.reader(generate.FIGURES.read_text(encoding="utf-8").splitlines())
-    assert heads == ["policy", "agent", "confirm", *noise.HEADS, *noise.CHANGES]
-    assert len(figures) == 2 * (len(noise.RULES) * len(noise.SIZES) + len(noise.AGENTS) - 1)
+    assert heads == ["policy", "agent", *noise.HEADS, *noise.CHANGES]
+    assert len(figures) == len(noise.RULES) * len(noise.SIZES) + len(noise.AGENTS) - 1
     for limits in noise.RULES:
-        for confirmed in (False, True):
-            [row] = noise.figures_of(limits, noise.SIZES[:1], confirm=confirmed)
-            assert row in figures, "run `make generate`"
+        [row] = noise.figures_of(limits, noise.SIZES[:1])
+        assert row in figures, "run `make generate`"
 
 
-def test_the_page_says_what_its_table_has_and_that_confirm_blocks_as_many_harmless_changes() -> None:
+def test_the_page_says_what_its_table_has() -> None:
     page = generate.SIMULATED.read_text(encoding="utf-8")
     rows = {
         tuple(line.split(" | ")[:2]): line.strip("| ").split(" | ")[2:] for line in page.splitlines() if "%" in line
     }
     for size in (("| 10", "5"), ("| 20", "3"), ("| 50", "3"), ("| 100", "3")):
         harmless, five, ten, never, mostly, _ = (float(each.strip("<>%")) for each in rows[size])
-        assert 2 <= harmless <= 3
+        assert 2 <= harmless <= 4
         assert 45 <= five <= 55
         assert ten >= 80
         assert never == 99
         assert 40 <= mostly <= 80
-    _, *figures = csv.reader(generate.FIGURES.read_text(encoding="utf-8").splitlines())
-    shown = [row[2:6] for row in figures if row[:2] + row[3:5] == ["the policy", "usual", "20", "3"]]
-    assert shown == [["false", "20", "3", "2%"], ["true", "20", "3", "2%"]]
-    assert "for 20 scenarios, 2% of the harmless changes are blocked\nwith it and without it" in page
 
 
 def test_the_policy_on_the_page_is_the_one_that_is_simulated() -> None:

@@ -23,7 +23,6 @@ project_id: my-agent
 campaign: 5a0e7b52-64cf-4f0e-9d2b-0c6f1f7f8a11
 campaign_id: refunds
 campaign_name: refunds
-confirm: true
 trace_id: t-1, t-2
 trace_id: [t-1, t-2]
 trace_file: traces/*.json

@@ -176,18 +176,6 @@ def test_a_gate_that_passed_blocks_if_the_base_branch_changed_before_the_run_was
     assert any("; the base branch has changed; re-run the job" in (each or "") for each in descriptions)
 
 
-def test_a_run_that_is_canceled_while_a_gate_is_evaluated_once_more_leaves_the_first_fail(scene: Scene) -> None:
-    scene.answers(**FAILED)
-    scene.sepurux.script(START, backend.json({"batch_id": backend.BATCH_ID}), backend.json({"batch_id": "b-2"}))
-    scene.sepurux.script("GET /v1/ci/batch/b-2", backend.json(backend.decided(**RUNNING, batch_id="b-2")))
-    interrupt("evaluating once more", **scene.options(confirm="true", max_failures="9"))
-    decided = [status.description or "" for status in scene.repository.statuses_of(scene.pull.head_sha)]
-    assert "fail (hard): 72.0% passed, 0 unsafe, 5 failures, score -; evaluating once more; 1 scenario" in decided
-    assert scene.repository.statuses_of(scene.pull.head_sha)[-2].state == "pending"
-    scene.answers(**PASSED)
-    assert (run(scene, confirm="true", max_failures="9").outputs["decision"], started(scene)) == ("fail", 2)
-
-
 def test_a_fail_that_another_run_sets_while_github_delays_the_success_stays(scene: Scene) -> None:
     fail = "fail (hard): 72.0% passed, 0 unsafe, 5 failures, score -"
 
@@ -402,12 +390,8 @@ def test_the_requests_of_each_kind_of_run(scene: Scene) -> None:
     counts["update"] = requests(lambda: run(scene))
     assert (len(scene.ours), scene.status[0]) == (1, "failure")
     scene.pull.push()
-    scene.sepurux.script(START, *(backend.json({"batch_id": name}) for name in ("b-1", "b-2")))
-    scene.answers(**{**FAILED, "failures": 0, "run_id": backend.MISSING, "run_ids": [], "trace_count": 40})
-    counts["confirmed run"] = requests(lambda: run(scene, confirm="true"))
-    scene.pull.push()
     left_pending(scene)
     scene.answers(**PASSED)
     counts["resumed run"] = requests(lambda: run(scene))
     expected = {"first run": (10, 4), "recorded fail": (7, 0), "update": (10, 4)}
-    assert counts == {**expected, "confirmed run": (10, 7), "resumed run": (10, 4)}
+    assert counts == {**expected, "resumed run": (10, 4)}

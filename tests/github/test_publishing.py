@@ -16,7 +16,6 @@ from sepurux_action.config.settings import Inputs, Settings
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import Interrupted
 from sepurux_action.evaluate import evaluate, read_record
-from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.bounded_calls import READS_S
@@ -154,20 +153,11 @@ def test_all_statuses_during_the_evaluation_share_one_limit_if_github_hangs(scen
     publisher = scene.load().publisher
     scene.takes_s, start = 1_000, scene.clock.time
     for result in results("one", "two", "three"):
-        publisher.publish_fail(result, may_change=False)
+        publisher.publish_fail(result)
     assert scene.clock.time - start == STATUSES_S
     scene.takes_s = 0
     publisher.publish_results(results("one", "two", "three"))
     assert [*scene.states().values()] == ["failure"] * 3
-
-
-def test_a_status_says_that_a_second_evaluation_follows_only_if_the_first_has_ended(scene: Scene) -> None:
-    [result] = results("one")
-    for each in (replace(result, numbers=CIRun()), result):
-        scene.load().publisher.publish_fail(each, may_change=True)
-    without, evaluated = (each.description for each in scene.repository.statuses)
-    assert without == "fail (hard): -"
-    assert evaluated == "fail (hard): 72.0% passed, 1 unsafe, 5 failures, score 61.5; evaluating once more; 1 scenario"
 
 
 def test_a_github_that_hangs_ends_each_part_at_its_deadline(scene: Scene) -> None:

@@ -57,7 +57,6 @@ NEEDED = ("min_pass_rate", "max_unsafe", "max_failures", "min_scenarios", "min_s
 SINKING = ("unsafe_attempts", "failures", "lowest")  # what a further run can only make worse
 SUMS = ("max_unsafe", "max_failures")
 SUMMED = ("unsafe_attempts", "failures")
-OF_RATES = ("min_pass_rate", "min_scenario_pass_rate", "min_reliability_score")
 BROKEN = "broken"  # in place of a reported value that is not usable
 
 
@@ -101,7 +100,6 @@ class Evaluated:
     numbers: Mapping[str, Any] = field(default_factory=dict)
     rates: Sequence[Any] = ()
     outage: bool = False
-    late: bool = False  # a number was requested until no time was left
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,16 +150,11 @@ def of_one_run(world: World) -> Expected:
     together = of_all(runs)
     decision = decide(world, settings, runs, together)
     signaled = world.signal and bool(runs) and failed_at in {"", "poll"}  # it arrives with the first poll
-    counted, evaluations, again = together, 1, list[Evaluated]()
     if signaled:
         decision = "error"
-    if decision == "fail" and settings.get("confirm") and is_noise(world, settings, runs, together):
-        again, evaluations = [*evaluate(world, world.again, settings, failed_at)], 2
-        decision, counted = confirmed(world, settings, together, again)
     if decision != "fail" and has_record(world, subject) and world.github_fault == "statuses":
         decision, unread = "error", True  # the statuses cannot be read again
-    of_both = runs if counted is together else (*runs, *again)
-    numbers, count = shown_numbers(of_both, counted), shown_scenarios(of_both, counted)
+    numbers, count = shown_numbers(runs, together), shown_scenarios(runs, together)
     approval = approve(world, subject, settings) if decision == "fail" and stage == "soft" else ""
     if decision == "fail":
         blocks = stage == "hard" or (stage == "soft" and approval != "approved")
@@ -186,7 +179,7 @@ def of_one_run(world: World) -> Expected:
         comments=0 if moved or signaled else comments(world, subject, settings, decision),
         numbers={} if signaled else numbers,
         scenarios=None if signaled or moved or world.github_fault == "statuses" else count,
-        started=None if failed_at or signaled else len(runs) * evaluations,
+        started=None if failed_at or signaled else len(runs),
         sent=sent(settings, len(runs)) if runs and not failed_at and not signaled else None,
     )
 
@@ -392,8 +385,7 @@ def of_run(world: World, run: Run, settings: Mapping[str, Any], scenario: object
         decided = "pass"
     known = decided != "pending" and decision in {"pass", "fail"}
     found = Evaluated(decision=decided, scenario=scenario, numbers=numbers if known else {})
-    # both evaluations of `confirm` need the numbers
-    if decided == "pass" or (decided == "fail" and settings.get("confirm")):
+    if decided == "pass":
         limits_score = "min_reliability_score" in settings or "max_reliability_score_drop" in settings
         if limits_score and numbers["reliability_score"] is None:
             found = with_score(found, run.scores[:1] if scenario or not run.names_runs else run.scores)
@@ -411,7 +403,7 @@ def with_rates(world: World, found: Evaluated, run: Run) -> Evaluated:
     if fault == "worse":
         return replace(found, rates=[0] * len(run.rates))
     if fault:
-        return replace(found, rates=[None] * len(run.rates), late=found.late or fault != "404")
+        return replace(found, rates=[None] * len(run.rates))
     return replace(found, rates=[number(rate, "pass_rate") for rate in run.rates])
 
 
@@ -432,9 +424,8 @@ def with_score(found: Evaluated, answers: Sequence[Any]) -> Evaluated:
     scores = [kept[each] if each in kept else number(each, "reliability_score") for each in answers]
     if BROKEN in scores:
         causes = [answer for answer, score in zip(answers, scores, strict=True) if score == BROKEN]
-        late = bool({"429", "503", "reset", "list"} & {*causes})  # which is tried again until no time is left
         numbers = {**found.numbers, "reliability_score": BROKEN}
-        return replace(found, numbers=numbers, outage=all(cause == "429" for cause in causes), late=late)
+        return replace(found, numbers=numbers, outage=all(cause == "429" for cause in causes))
     known: list[Any] = [score for score in scores if score is not None]
     mean = round(sum(known) / len(known), 8) if known else None
     return replace(found, numbers={**found.numbers, "reliability_score": mean})
@@ -616,7 +607,7 @@ def uncompared(world: World, settings: Mapping[str, Any], together: Together) ->
     return {name for name in drops(settings) if name not in together.known and of_base(world, settings, name)}
 
 
-# --- docs/noisy-agents.md, Evaluating twice; docs/configuration.md, A fail stands ------------------------------------
+# --- docs/configuration.md, A fail stands -------------------------------------- ------------------------------------
 
 
 def may_restart(world: World, subject: Subject) -> bool:
@@ -629,64 +620,6 @@ def may_restart(world: World, subject: Subject) -> bool:
     known = known and (subject.pull is not None or world.github_fault != "requesters")
     may = world.event != "pull_request_review" and is_person and known and not by_pusher
     return may and is_eligible(world, settings, world.actor)
-
-
-def is_noise(world: World, settings: Mapping[str, Any], runs: Sequence[Evaluated], together: Together) -> bool:
-    """Return whether all runs are decided, and only a rate, a score, or a drop is missed."""
-    names = missed(settings, together)
-    names |= {"a drop"} if compare(world, settings, together) == "fail" else set()
-    decided = all(run.decision in {"pass", "fail"} and not run.late for run in runs)
-    return decided and bool(names) and names <= {*OF_RATES, "a drop"} and together.count is not None
-
-
-def confirmed(
-    world: World, settings: Mapping[str, Any], one: Together, second: Sequence[Evaluated]
-) -> tuple[str, Together]:
-    """Return the decision on two evaluations, of which the first failed, and the numbers that are shown."""
-    two = of_all(second)
-    decided = decide(world, settings, second, two)
-    if any(run.decision not in {"pass", "fail"} for run in second) or decided not in {"pass", "fail"}:
-        return "fail", one
-    both = mean(one, two, batch=second[0].scenario is None)
-    passes = (
-        decided == "pass"
-        and not missed(settings, both) & {*OF_RATES}
-        and compare(world, settings, both) == "pass"
-        and one.count == two.count
-        and not reported_once(settings, one, two)
-    )
-    return "pass" if passes else "fail", both
-
-
-def mean(one: Together, two: Together, *, batch: bool) -> Together:
-    """Return the mean of each rate and score, and the worse of each count; of one scenario, if there are traces."""
-    numbers = dict[str, Any]()
-    first, second = {**one.known, **one.partly}, {**two.known, **two.partly}
-    for name in {**first, **second}:
-        values = [each[name] for each in (first, second) if name in each]
-        if name in SUMMED:
-            numbers[name] = max(values)
-        elif name in {"scenarios", "categories"}:
-            numbers[name] = min(values)
-        else:
-            numbers[name] = round(math.fsum(values) / len(values), 8 if name == "reliability_score" else 10)
-    numbers.pop("lowest", None)
-    if batch:
-        numbers |= {name: each["lowest"] for name, each in (("lowest", second),) if "lowest" in each}
-    else:
-        pairs = zip(one.rates, two.rates, strict=True)
-        rates: list[Any] = [None if None in pair else round(math.fsum(pair) / 2, 10) for pair in pairs]
-        numbers |= {"lowest": min(rates)} if None not in rates else {}
-    partly = [name for name in numbers if name in one.partly or name in two.partly]
-    known = {name: value for name, value in numbers.items() if name not in partly}
-    count = min((each.count for each in (one, two) if each.count is not None), default=None)
-    return replace(two, known=known, partly={name: numbers[name] for name in partly}, broken=[], count=count)
-
-
-def reported_once(settings: Mapping[str, Any], one: Together, two: Together) -> bool:
-    """Return whether only one evaluation has a number, or categories, that a threshold needs."""
-    names = {READ_BY[option] for option in thresholds(settings) if option in READ_BY}
-    return any((name in one.known) != (name in two.known) for name in names)
 
 
 # --- docs/configuration.md, The soft gate ----------------------------------------------------------------------------

@@ -120,7 +120,7 @@ class World:
 
     `branch` is that of a push or dispatch, `number` is `pr_number`, and `stale_base` is the base that the payload
     names. `opener` opened each pull request, which has `assignees`, and `commit_authors` of its head. `again` are the
-    runs of a second evaluation: one that confirms the first, or one of a re-run, which an `actor` starts. `base` has
+    runs of a re-run, which an `actor` starts. `base` has
     the status on each commit of the base branch, the newest first. `late_faults` has one of LATE_FAULTS for calls of
     AFTER_DECISION. `retargeted`: the pull request gets another base branch during the
     evaluation. `baseline`, of BASELINES, is the file with the base's results by scenario, '' without `baseline_dir`.
@@ -242,7 +242,6 @@ def _settings(rng: Random) -> dict[str, Any]:
         max_pass_rate_drop=(0.02, 0.03),
         max_reliability_score_drop=(2, 5),
         reviewers=(["ada"], ["Ada", "bob"], [AUTHOR]),
-        confirm=(True, True, False),
     )
     rare = _some(
         rng,
