@@ -4,7 +4,6 @@ import re
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import NamedTuple
 
 from sepurux_action.common import json_reader
@@ -77,22 +76,14 @@ class TraceFileError(Exception):
     """A trace file cannot be used, which is a problem in the settings. The text says which one and why."""
 
 
-class Outage(IntEnum):
-    """Whether the reason for a failed call is an outage, which no trace can cause (docs/reference.md, Decisions).
+class EvaluationError(Exception):
+    """The gate has no result, so the decision is `error`. `reason` says what happened, and `hint` what to do.
 
-    `IF_CONFIRMED`: if a call without a trace fails in the same way.
+    `status` is that of the response which rejected a call, if that is why.
     """
 
-    NO = 0
-    IF_CONFIRMED = 1
-    YES = 2
-
-
-class EvaluationError(Exception):
-    """The gate has no result, so the decision is `error`. `reason` says what happened, and `hint` what to do."""
-
-    def __init__(self, reason: str, hint: str = "", *, outage: Outage = Outage.NO, detail: str = "") -> None:
-        self.reason, self.hint, self.outage, self.detail = reason, hint, outage, detail
+    def __init__(self, reason: str, hint: str = "", *, status: int = 0, detail: str = "") -> None:
+        self.reason, self.hint, self.status, self.detail = reason, hint, status, detail
         super().__init__(reason)
 
 

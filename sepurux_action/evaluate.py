@@ -9,12 +9,12 @@ from sepurux_action.common.wording import optional
 from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.path_filter import affects
-from sepurux_action.config.stage import OnUndecided, Stage, next_change
+from sepurux_action.config.stage import Stage, next_change
 from sepurux_action.evaluation.api import Credentials
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 from sepurux_action.evaluation.drops import Base, Baseline, hidden_results
-from sepurux_action.evaluation.enforcement import ApprovalStatus, enforce
+from sepurux_action.evaluation.enforcement import ApprovalStatus, enforce, is_allowed
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
 from sepurux_action.evaluation.result import Evaluated, GateResult
 from sepurux_action.evaluation.runs import RunResult
@@ -166,8 +166,7 @@ def _publish_fail(step: Step, gate: Gate, decided: GateDecision) -> None:
         return
     by_review = gate.stage is Stage.SOFT and step.event.pull_request is not None
     approval = ApprovalStatus(anyone=True) if by_review else None
-    blocks = enforce(Decision.FAIL, gate.stage, gate.on_undecided)
-    result = GateResult.of(decided, gate=gate, blocks=blocks, approval=approval)
+    result = GateResult.of(decided, gate=gate, blocks=enforce(Decision.FAIL, gate.stage), approval=approval)
     if step.policy.problems:
         result = result.blocked_by_policy()
     step.github.publisher.publish_fail(result)
@@ -185,18 +184,15 @@ def _result(step: Step, gate: Gate, found: Evaluated, advised: str = "") -> Gate
     by_review = decision is Decision.FAIL and gate.stage is Stage.SOFT and step.event.pull_request is not None
     if by_review and step.github.calls.connected and not step.signals.received:
         approval = step.github.reviews.approval(gate.reviewers)
-    # Anyone who may cancel a run must not get past a gate with it, so `allow` ends with a signal.
-    on_undecided = gate.on_undecided
-    if step.signals.received or found.rule is Rule.RECORD_UNREAD:
-        on_undecided = OnUndecided.BLOCK
     if decision.is_decided and any(each.state is CheckState.NOT_COMPARED for each in found.checks):
         few = hidden_results(baseline_of(step, gate) or Baseline())
     change = next_change(gate.rules, step.event.branch, step.today)
-    approved = approval is not None and approval.approved
+    # Anyone who may cancel a run must not get past a gate with it, so nothing is allowed after a signal.
+    allowed = is_allowed(found.rule, gate.on_outage) and not step.signals.received
     return GateResult.of(
         found,
         gate=gate,
-        blocks=enforce(decision, gate.stage, on_undecided, approved=approved, trace_may_be_cause=found.is_suspect),
+        blocks=enforce(decision, gate.stage, approved=bool(approval and approval.approved)) and not allowed,
         approval=approval,
         notes=tuple(filter(None, (str(change or ""), advised, few, _note_on_scenarios(step, gate, found)))),
     )

@@ -20,7 +20,7 @@ from sepurux_action.config.layers import input_layer
 from sepurux_action.config.policy import POLICY_PATH, Change, PolicyNote
 from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
 from sepurux_action.config.settings import read_inputs
-from sepurux_action.config.stage import OnUndecided, Stage
+from sepurux_action.config.stage import OnOutage, Stage
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluate import (
     NO_CREDENTIALS,
@@ -35,7 +35,7 @@ from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import NEXT_STEPS, Decision, Rule, RunDecision, decide
 from sepurux_action.evaluation.drops import Base, Baseline
-from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal, enforce
+from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal, enforce, is_allowed
 from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, OnBase, merge_failures
 from sepurux_action.evaluation.gate_decision import decide_gate
 from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
@@ -238,7 +238,8 @@ def a_result(
     if len(runs) != len(gate.traces):
         gate = replace(gate, traces=tuple(Trace(label=run.trace, trace_id=f"t-{n}") for n, run in enumerate(runs)))
     decided = decide_gate(gate, runs, base)
-    blocks = enforce(decided.decision, gate.stage, gate.on_undecided, approved=bool(approval and approval.approved))
+    blocks = enforce(decided.decision, gate.stage, approved=bool(approval and approval.approved))
+    blocks = blocks and not is_allowed(decided.rule, gate.on_outage)
     return GateResult.of(
         decided,
         gate=gate,
@@ -266,6 +267,7 @@ def undecided(
         run_decision=RunDecision(decision=decision, reason=reason, rule=rule),
         hint=hint,
         run_id=RUN_ID if run else "",
+        campaign_id=CAMPAIGN_ID if run else "",
     )
 
 
@@ -498,7 +500,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     uncalled = a_gate(traces=(replace(RECORDED, has_calls=False),))
     covering = a_gate_with(min_pass_rate=0.85, required_mutation_categories=required)
     wide = replace(a_gate_with(min_pass_rate=0.85, min_scenarios=42), traces=(OF_CAMPAIGN,))
-    allowed = a_gate(on_undecided=OnUndecided.ALLOW)
+    unreachable = undecided(Decision.ERROR, not_reached, CHECK_NETWORK, rule=Rule.OUTAGE)
     skipped = undecided(Decision.SKIPPED, NOT_AFFECTED)
     unknown_record = undecided(Decision.ERROR, RECORD_UNREAD, RECORD_HINT, rule=Rule.RECORD_UNREAD)
     canceled = undecided(Decision.ERROR, CANCELED.reason, NEXT_STEPS[Rule.CANCELED], rule=Rule.CANCELED)
@@ -584,11 +586,10 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "error-not-compared": (_compared(0.95, None), a_context(base_ref="main")),
         "pending": (a_result(_timed_out(), gate=a_gate()), replace(against_main, baselines={})),
         "pending-observe": (a_result(_timed_out(), gate=observe), a_context(base_ref="main")),
-        "pending-allowed": (a_result(_timed_out(), gate=allowed), here),
         "error": (a_result(rejected), here),
-        "error-allowed": (a_result(rejected, gate=allowed), here),
-        "error-record-unread": (replace(a_result(unknown_record, gate=allowed), blocks=True), here),
-        "error-unreachable": (a_result(undecided(Decision.ERROR, not_reached, CHECK_NETWORK)), against_main),
+        "error-allowed": (a_result(unreachable, gate=a_gate(on_outage=OnOutage.ALLOW)), here),
+        "error-record-unread": (a_result(unknown_record), here),
+        "error-unreachable": (a_result(unreachable), against_main),
         "error-no-secret": (a_result(undecided(Decision.ERROR, NO_CREDENTIALS, NO_CREDENTIALS_HINT)), here),
         "error-no-numbers": (a_result(a_run(silent)), here),
         "canceled": (a_result(replace(canceled, run_id=RUN_ID)), here),
@@ -631,7 +632,7 @@ def a_settings_report(*problems: Problem, context: Context | None = None) -> Rep
 def invalid_policies() -> dict[str, Report]:
     """Return reports on a pull request that makes the policy invalid: on one gate that passed, and on several gates."""
     (one, _), (several, context) = states()["pass"], states()["gates"]
-    rejected = replace(states()["error"][0][0], gate=a_gate(name="export", on_undecided=OnUndecided.ALLOW))
+    rejected = replace(states()["error"][0][0], gate=a_gate(name="export"))
     return {
         name: replace(build_report([each.blocked_by_policy() for each in results], context), problems=problems()[:1])
         for name, results in {"policy-invalid": one, "policy-invalid-gates": (*several, rejected)}.items()

@@ -73,7 +73,7 @@ after SIGTERM.
 _LATER_GROUPS: dict[str, tuple[Option[object], ...]] = {
     "Thresholds and stage": (
         *(option for option in FLAGS if option.allowed_in == (SectionKind.THRESHOLDS,)),
-        *(options.ENFORCEMENT, options.ON_UNDECIDED),
+        *(options.ENFORCEMENT, options.ON_OUTAGE),
     ),
     "Connection": (options.API_KEY, options.TOKEN, options.BASE_URL, options.TIMEOUT),
     "Output": (options.NAME, options.REPORT_DIR, options.BASELINE_DIR),

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sepurux_action.config import options
 from sepurux_action.config.path_filter import Filter
-from sepurux_action.config.stage import OnUndecided, Stage, StageRule
+from sepurux_action.config.stage import OnOutage, Stage, StageRule
 
 REGISTERED = "registered scenarios"  # the campaign's own, which run if a gate names no trace
 
@@ -68,7 +68,7 @@ class Gate:
     limits: Mapping[str, float] = field(default_factory=lambda: options.DEFAULT_LIMITS)
     required_mutation_categories: tuple[str, ...] = ()
     stage: Stage = Stage.HARD
-    on_undecided: OnUndecided = options.ON_UNDECIDED.default_value
+    on_outage: OnOutage = options.ON_OUTAGE.default_value
     timeout_s: float = options.TIMEOUT.default_value
     reviewers: tuple[str, ...] = ()
     paths: Filter | None = None

@@ -9,7 +9,7 @@ from typing import Generic, cast
 from sepurux_action.common.wording import joined, optional
 from sepurux_action.config import kinds, path_filter
 from sepurux_action.config.kinds import Kind, T_co
-from sepurux_action.config.stage import STAGE, OnUndecided, parse_stage
+from sepurux_action.config.stage import STAGE, OnOutage, parse_stage
 
 
 class CommentMode(StrEnum):
@@ -177,10 +177,10 @@ ENFORCEMENT = _of_gate(
     "Stage of the gate: whether a failed evaluation is only reported, needs an approval, or blocks.",
     default="hard",
 )
-ON_UNDECIDED = _of_gate(
-    "on_undecided",
-    kinds.word_of(OnUndecided),
-    "Whether a gate blocks on `error` and `pending`. With an uploaded trace, `allow` applies only to outages.",
+ON_OUTAGE = _of_gate(
+    "on_outage",
+    kinds.word_of(OnOutage),
+    "Whether a gate blocks if Sepurux is down. Then it gives no response, or only HTTP 5xx, to the first call.",
     default="block",
 )
 REVIEWERS = _of_gate(

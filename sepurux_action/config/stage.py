@@ -25,7 +25,7 @@ strictness = list(Stage).index
 STAGE = kinds.word_of(Stage, "STAGE")
 
 
-class OnUndecided(StrEnum):
+class OnOutage(StrEnum):
     BLOCK = "block"
     ALLOW = "allow"
 

@@ -11,7 +11,6 @@ from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.common.wording import joined
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import API_KEY, TOKEN
-from sepurux_action.errors import Outage
 
 CALL_S = 30.0  # the longest that a call may take
 MAX_RESPONSE_BYTES = 4 * 1024 * 1024
@@ -47,25 +46,13 @@ class _Failure:
 
     reason: str
     status: int = 0
-    connected: bool = True
-
-    @property
-    def outage(self) -> Outage:
-        """Return whether it is an outage. A trace may be why a server fails or is slow, or why a firewall says 403."""
-        if not self.connected or self.status in {401, 425, 429}:
-            return Outage.YES
-        return Outage.IF_CONFIRMED if self.status // 100 == 5 else Outage.NO  # noqa: PLR2004 - HTTP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransientError(_Failure):
-    """A failure that may pass. Without `sent`, the call was not sent: a wait was asked for, or no time was left.
-
-    `connected` is false only if there was no connection, `unreached` is then the host unless the reason says more.
-    """
+    """A failure that may pass. Without `sent`, the call was not sent: a wait was asked for, or no time was left."""
 
     retry_after_s: float | None = None
-    unreached: str = ""
     sent: bool = True
 
     def unsent(self, retry_after_s: float | None) -> "TransientError":

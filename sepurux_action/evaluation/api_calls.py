@@ -9,7 +9,7 @@ from functools import partial
 
 from sepurux_action.common import T, number_format
 from sepurux_action.config.gate import Gate
-from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, Outage, describe_defect
+from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, describe_defect
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import CALL_S, NO_TIME_LEFT, ApiRequest, ApiResult, PermanentError, TransientError
 from sepurux_action.evaluation.ci_run import NO_OBJECT
@@ -34,7 +34,8 @@ class ApiCalls:
     """Sends calls, a few at any time, of each project the one that has waited longest first.
 
     After a response with `Retry-After`, no call is sent until that time has passed, because all calls go to one server.
-    `last_error` is that of the last call of a run that was sent, None if it succeeded.
+    `last_error` is that of the last call of a run that was sent, None if it succeeded. `is_down`: all responses so far
+    were HTTP 5xx, if there were any.
     """
 
     def __init__(self, send: Callable[[ApiRequest, float], ApiResult], signals: Signals) -> None:
@@ -45,6 +46,7 @@ class ApiCalls:
         self._next_poll = self._held_until = 0.0  # in the time of the loop
         self._held_by = NO_TIME_LEFT  # the result whose `Retry-After` holds all calls
         self.responded = False
+        self.is_down = True
         self._said = set[str]()
         self._shared = dict[tuple[ApiRequest, float], asyncio.Task[object]]()
 
@@ -176,6 +178,7 @@ class ApiCalls:
             return result.because_of(self.last_error)
         self.last_error = result if isinstance(result, TransientError) else None
         self.responded |= self.last_error is None or self.last_error.status > 0
+        self.is_down &= self.last_error is not None and (self.last_error.status or 500) // 100 == 5  # noqa: PLR2004
         self.show_progress()
         return result
 
@@ -187,7 +190,7 @@ class ApiCalls:
         if isinstance(result, TransientError):
             raise self._timed_out(call, result)
         if isinstance(result, PermanentError):
-            raise EvaluationError(result.reason, result.hint, outage=result.outage)
+            raise EvaluationError(result.reason, result.hint, status=result.status)
         return result.payload
 
     async def shared_payload_of(self, call: ApiRequest, timeout_s: float) -> object:
@@ -217,18 +220,15 @@ class ApiCalls:
             await asyncio.sleep(wait)
 
     def _timed_out(self, call: ApiRequest, error: TransientError) -> EvaluationError:
-        outage = error.outage
-        if outage is Outage.IF_CONFIRMED and error.sent and call.path == api.CAMPAIGNS:
-            outage = Outage.YES
         spent = number_format.duration(self.elapsed())
         why = f"{call.purpose}: {error.reason}"
         reason, hint = f"Sepurux did not respond within {spent} ({why})", schedule.CHECK_NETWORK
         if asked := schedule.asked_to_wait(error):
             reason = f"{asked} ({why})"
             hint = "Raise {timeout} (now {now}), or {rerun} after that time."
-        elif not error.connected:
+        elif not error.status:
             reason = f"Sepurux could not be reached within {spent}: {error.reason}"
         elif self.responded:
             reason = f"Sepurux sent no usable response within {spent} ({why})"
             hint = NEXT_STEPS[Rule.PENDING]
-        return EvaluationError(reason, hint, outage=outage)
+        return EvaluationError(reason, hint)

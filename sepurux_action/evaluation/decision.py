@@ -33,8 +33,11 @@ class Rule(IntEnum):
     BASE_UNREAD = 10
     RECORDED = 11  # an earlier run failed, of which only the commit status is left
     RECORD_UNREAD = 12  # the commit's statuses are not known, so an earlier run may have failed
+    OUTAGE = 13  # Sepurux gave no response, or only HTTP 5xx, to the first call
 
 
+# No poll shows how a run ended.
+UNSEEN = frozenset({Rule.NOT_POLLED, Rule.OUTAGE, Rule.CANCELED})
 # What to do about a decision that is not on the agent. `{rerun}` and names of options differ by where it is read.
 NEXT_STEPS = {
     Rule.EVALUATION_FAILED: "See the `Sepurux run` for the cause, then {rerun}.",

@@ -5,30 +5,23 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Self
 
-from sepurux_action.config.stage import OnUndecided, Stage
-from sepurux_action.evaluation.decision import Decision
+from sepurux_action.config.stage import OnOutage, Stage
+from sepurux_action.evaluation.decision import Decision, Rule
 
 EXIT_BLOCKED = 1  # a gate blocks because of a `fail`
 EXIT_UNDECIDED = 2  # a gate blocks for any other reason
 
 
-def enforce(
-    decision: Decision,
-    stage: Stage,
-    on_undecided: OnUndecided,
-    *,
-    approved: bool = False,
-    trace_may_be_cause: bool = False,
-) -> bool:
-    """Return whether a gate with this decision blocks. A soft gate is `approved` by a review.
-
-    `allow` does not apply if an uploaded trace may be why there is no result: a pull request can add such a trace.
-    """
+def enforce(decision: Decision, stage: Stage, *, approved: bool = False) -> bool:
+    """Return whether a gate with this decision blocks. A soft gate that failed is `approved` by a review."""
     if decision in {Decision.PASS, Decision.SKIPPED} or stage is Stage.OBSERVE:
         return False
-    if decision is Decision.FAIL:
-        return stage is Stage.HARD or not approved
-    return on_undecided is not OnUndecided.ALLOW or trace_may_be_cause
+    return not (approved and stage is Stage.SOFT and decision is Decision.FAIL)
+
+
+def is_allowed(rule: Rule, on_outage: OnOutage) -> bool:
+    """Return whether a gate does not block because Sepurux is down."""
+    return rule is Rule.OUTAGE and on_outage is OnOutage.ALLOW
 
 
 def exit_status(gates: Iterable[tuple[Decision, bool]]) -> int:

@@ -32,8 +32,7 @@ class GateDecision:
     """The decision on a gate, and all that it follows from.
 
     `runs` are in the order of the traces; ids and links are those of the `worst`. `checks` are the thresholds, then the
-    drops. `detail` is the reason without scenario and without what the title of a report shows. `is_suspect`: an
-    uploaded trace may be why there is no decision.
+    drops. `detail` is the reason without scenario and without what the title of a report shows.
     """
 
     decision: Decision
@@ -45,7 +44,6 @@ class GateDecision:
     numbers: CIRun = CIRun()
     checks: tuple[Check, ...] = ()
     scenarios: tuple[Scenario, ...] = ()
-    is_suspect: bool = False
 
     @classmethod
     def of(cls, given: "GateDecision", **more: object) -> Self:
@@ -73,7 +71,7 @@ class _Facts:
     missed: tuple[Check, ...]
     base: Base
 
-    def decided(self, found: RunDecision, hint: str = "", *, names: str = "", is_suspect: bool = False) -> GateDecision:
+    def decided(self, found: RunDecision, hint: str = "", *, names: str = "") -> GateDecision:
         """Return the decision on the gate; `names` are those of the scenarios whose runs it is about, '' for all."""
         detail, checks = found.detail, self.checks
         if found.decision is not Decision.PENDING:
@@ -90,7 +88,6 @@ class _Facts:
             numbers=self.numbers,
             checks=checks,
             scenarios=self.scenarios,
-            is_suspect=is_suspect,
         )
 
 
@@ -149,8 +146,7 @@ def _not_passed(facts: _Facts) -> GateDecision | None:
     alike = [run for run in facts.runs if run.run_decision == first.run_decision]
     if len(alike) < len(facts.runs):
         names = _names(each.name for each in facts.scenarios if any(run in alike for run in each.recordings))
-    is_suspect = any(run.trace_may_be_cause for run in others)
-    return facts.decided(first.run_decision, first.hint, names=names, is_suspect=is_suspect)
+    return facts.decided(first.run_decision, first.hint, names=names)
 
 
 def _base_unread(facts: _Facts) -> GateDecision | None:
@@ -159,7 +155,7 @@ def _base_unread(facts: _Facts) -> GateDecision | None:
         return None
     told = f"{HOWEVER} {'; '.join(dict.fromkeys(check.sentence for check in unread))}."
     found = RunDecision(Decision.ERROR, told, Rule.BASE_UNREAD)
-    return facts.decided(found, facts.base.hint, is_suspect=any(run.uploaded for run in facts.runs))
+    return facts.decided(found, facts.base.hint)
 
 
 def _number_unknown(facts: _Facts) -> GateDecision | None:
@@ -177,13 +173,8 @@ def _number_unknown(facts: _Facts) -> GateDecision | None:
     hint = NEXT_STEPS[Rule.NUMBER_UNKNOWN]
     if facts.gate.has_several_traces and metrics.RELIABILITY_SCORE in unknown and not_shown:
         hint = NEEDS_API_KEY
-    lacked = unknown.keys() - {metrics.SCENARIOS}
-    because_of = [run for run in facts.runs if any(run.ci_run.value(each) is None for each in lacked)] or facts.runs
-    suspects = [run.uploaded for run in because_of]
-    if unknown.keys() == {metrics.RELIABILITY_SCORE}:  # an outage while the score is read explains no other number
-        suspects = [run.trace_may_be_cause for run in because_of]
     found = RunDecision(Decision.ERROR, f"{what} ({'; '.join(unknown.values())}).", Rule.NUMBER_UNKNOWN, f"{what}.")
-    return facts.decided(found, hint, is_suspect=any(suspects))
+    return facts.decided(found, hint)
 
 
 def _passed(facts: _Facts) -> GateDecision:

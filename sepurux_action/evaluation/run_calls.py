@@ -15,7 +15,7 @@ from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.kinds import similar
-from sepurux_action.errors import EvaluationError, Outage
+from sepurux_action.errors import EvaluationError
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, Success
 from sepurux_action.evaluation.api_calls import ApiCalls, at_once
@@ -27,15 +27,22 @@ from sepurux_action.evaluation.runs import RunResult, Runs
 MAX_NAMES_LISTED = 20  # campaigns that an error text lists
 MAX_RUNS = 400  # of a batch whose runs are read for a decision
 MAX_SCORES = 1_000  # of runs of a batch that are read for their mean
-SCORE_NOT_SHOWN = frozenset({401, 403, 404})  # the backend shows the score to another secret, or to no one
+NOT_SHOWN = frozenset({401, 403})  # the backend shows it to another secret
 UNUSABLE_RESPONSE = "Check that {base_url} is the API's address; if it is, ask Sepurux about this response."
 
 
 async def read_campaign_id(calls: ApiCalls, gate: Gate) -> str:
+    """Return the campaign's id. The list is read also if the id is given: it shows whether Sepurux is up."""
+    given = ""
     with suppress(ValueError):  # if it is a name
-        return str(uuid.UUID(gate.campaign))
-    listed = await calls.shared_payload_of(api.list_campaigns(gate.project), gate.timeout_s)
-    return find_campaign(listed, gate.campaign, gate.project)
+        given = str(uuid.UUID(gate.campaign))
+    try:
+        listed = await calls.shared_payload_of(api.list_campaigns(gate.project), gate.timeout_s)
+    except EvaluationError as error:
+        if not given or error.status not in NOT_SHOWN:  # a CI token may not see the list
+            raise
+        return given
+    return given or find_campaign(listed, gate.campaign, gate.project)
 
 
 def find_campaign(listed: object, campaign: str, project: str) -> str:
@@ -91,31 +98,30 @@ async def start(
     return run_id, batch_id, run_ids
 
 
-async def read_score(calls: ApiCalls, gate: Gate, campaign_id: str, run_ids: Sequence[str]) -> tuple[Reading, Outage]:
-    """Return the mean of the scores, which all must be usable if there are any, and whether an outage is why not."""
+async def read_score(calls: ApiCalls, gate: Gate, campaign_id: str, run_ids: Sequence[str]) -> Reading:
+    """Return the mean of the scores, which all must be usable if there are any."""
     if len(run_ids) >= MAX_SCORES:
-        return Reading(broken=f"could not be read: the batch has {MAX_SCORES:,} or more runs"), Outage.NO
+        return Reading(broken=f"could not be read: the batch has {MAX_SCORES:,} or more runs")
     until = max(gate.timeout_s, calls.elapsed() + schedule.SCORE_S)
     requests = (api.reliability(campaign_id, run_id, gate.project) for run_id in run_ids)
     read = await asyncio.gather(*(_read_score(calls, each, until) for each in requests))
-    broken = [(score, outage) for score, outage in read if score.broken]
-    if broken:
-        return broken[0][0], min(outage for _, outage in broken)
-    values = [score.value for score, _ in read if score.value is not None]
+    if broken := next((score for score in read if score.broken), None):
+        return broken
+    values = [score.value for score in read if score.value is not None]
     if not values:
-        return Reading(), Outage.NO
+        return Reading()
     reported_by = f"{len(values)} of {len(read)} runs" if len(values) < len(read) else ""
     mean = RELIABILITY_SCORE.rounded(RELIABILITY_SCORE.together(values))
-    return Reading(mean, reported_by=reported_by), Outage.NO
+    return Reading(mean, reported_by=reported_by)
 
 
-async def _read_score(calls: ApiCalls, call: ApiRequest, until: float) -> tuple[Reading, Outage]:
+async def _read_score(calls: ApiCalls, call: ApiRequest, until: float) -> Reading:
     result = await calls.retried(call, until, of_object=True)
     if isinstance(result, Success):
-        return RELIABILITY_SCORE.read(result.payload), Outage.NO
-    if result.status in SCORE_NOT_SHOWN:
-        return Reading(), Outage.NO
-    return Reading(broken=f"could not be read: {result.reason}"), result.outage
+        return RELIABILITY_SCORE.read(result.payload)
+    if result.status in {*NOT_SHOWN, 404}:
+        return Reading()
+    return Reading(broken=f"could not be read: {result.reason}")
 
 
 async def read_batch(calls: ApiCalls, gate: Gate, campaign_id: str, run_ids: Sequence[str]) -> Runs:

@@ -11,8 +11,7 @@ from sepurux_action.common.json_reader import Reading
 from sepurux_action.common.wording import capitalized, optional
 from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate, Trace
-from sepurux_action.config.stage import OnUndecided
-from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, Outage, StillPending, describe_defect
+from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, StillPending, describe_defect
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import Success, TransientError
 from sepurux_action.evaluation.api_calls import ApiCalls
@@ -60,25 +59,22 @@ class RunPoller:
 
     async def evaluate(self) -> None:
         """Evaluate the trace; after a cancellation, the run has what is known by then."""
-        outage = Outage.NO
         with suppress(asyncio.CancelledError):
             try:
-                outage = await self._evaluate()
+                await self._evaluate()
             except EvaluationError as error:
-                outage = error.outage
-                self._fail(error)
+                self._fail(error, Rule.OUTAGE if self.step.calls.is_down else Rule.NOT_POLLED)
             except DEFECTS as defect:  # the other runs go on
                 self._log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
-                self._fail(EvaluationError(describe_defect(defect), REPORT_DEFECT))
-            await self._note_outage(outage)
+                self._fail(EvaluationError(describe_defect(defect), REPORT_DEFECT), Rule.NOT_POLLED)
         self.complete = True
         self._set(elapsed_s=self.run.elapsed_s or self.step.calls.elapsed())
         self.step.calls.show_progress()
         self._log_decision()
         await self.step.publish_fail(self.gate)
 
-    async def _evaluate(self) -> Outage:
-        """Get a decision and its numbers; return whether an outage is why a number is unknown."""
+    async def _evaluate(self) -> None:
+        """Get a decision and its numbers."""
         self._set(campaign_id=await read_campaign_id(self.step.calls, self.gate))
         decided = await self._resumed()
         if decided is None:
@@ -88,39 +84,29 @@ class RunPoller:
             self._use(*await start(self.step.calls, self.gate, *settings))
             self._log(f"started batch {self.run.batch_id}" if self.run.batch_id else f"started run {self.run.run_id}")
             decided = await self._poll_until_decided()
-        passed, outage = decided.decision is Decision.PASS, Outage.NO
+        passed = decided.decision is Decision.PASS
         if not passed:  # after a signal, it must not pass without a number
             await self._set_decision(decided)
         if passed:
-            outage = await self._read_numbers()
+            await self._read_numbers()
         self.complete = True
         await self._set_decision(decided)
         was_read = passed and self._limits_score
         if not was_read and self.run.ci_run.reading(RELIABILITY_SCORE).missing:
             await self._read_shown_score()
-        return outage
 
     async def _set_decision(self, decided: RunDecision) -> None:
         self._set(run_decision=decided, hint=at_source(NEXT_STEPS.get(decided.rule, ""), self.gate))
         await self.step.publish_fail(self.gate)
 
-    def _fail(self, error: EvaluationError) -> None:
+    def _fail(self, error: EvaluationError, rule: Rule) -> None:
         """Make the error the result, unless there is a `fail` already."""
         if self.run.decision is Decision.FAIL:
             return
         decision = Decision.PENDING if isinstance(error, StillPending) else Decision.ERROR
         reason, detail = _sentence(error.reason), _sentence(error.detail)
-        decided = RunDecision(decision=decision, reason=reason, rule=Rule.NOT_POLLED, detail=detail)
+        decided = RunDecision(decision=decision, reason=reason, rule=rule, detail=detail)
         self._set(run_decision=decided, hint=at_source(error.hint, self.gate))
-
-    async def _note_outage(self, outage: Outage) -> None:
-        """Note an outage, which no trace causes. For `allow`, the list of campaigns may have to confirm it."""
-        allow = self.gate.on_undecided is OnUndecided.ALLOW and self.trace.uploaded
-        if outage is Outage.IF_CONFIRMED and allow:
-            listed = await self.step.calls.send_once(api.list_campaigns(self.gate.project), schedule.LAST_POLL_S)
-            if isinstance(listed, TransientError) and listed.sent and listed.outage is Outage.IF_CONFIRMED:
-                outage = Outage.YES
-        self._set(trace_may_be_cause=self.trace.uploaded and outage is not Outage.YES)
 
     # -- start --------------------------------------------------------------------------------------------------------
 
@@ -217,7 +203,7 @@ class RunPoller:
             return NOT_KNOWN_ANY_MORE, last
         if result.status == NOT_FOUND and self.step.calls.elapsed() - started < schedule.YOUNG_RUN_S:
             return TransientError(reason=result.reason, status=result.status), last
-        raise EvaluationError(result.reason, result.hint, outage=result.outage)
+        raise EvaluationError(result.reason, result.hint)
 
     def _decide(self, run: CIRun) -> RunDecision:
         step, before = self.step, self.run.ci_run
@@ -251,22 +237,20 @@ class RunPoller:
     def _limits_score(self) -> bool:
         return bool({RELIABILITY_SCORE.threshold, RELIABILITY_SCORE.drop} & self.gate.limits.keys())
 
-    async def _read_numbers(self) -> Outage:
-        """Read what the decision needs and no poll reports; return whether an outage is why a score is unknown."""
-        run, outage = (self.step.calls, self.gate, self.run.campaign_id, self._run_ids), Outage.NO
+    async def _read_numbers(self) -> None:
+        """Read what the decision needs and no poll reports."""
+        run = self.step.calls, self.gate, self.run.campaign_id, self._run_ids
         count = len(self._run_ids)
         if self._limits_score and self.run.ci_run.reading(RELIABILITY_SCORE).missing:
             self._enter("reading the reliability score")
-            score, outage = await read_score(*run)
-            self._set(ci_run=self.run.ci_run.with_score(score))
+            self._set(ci_run=self.run.ci_run.with_score(await read_score(*run)))
         if LOWEST_SCENARIO.threshold not in self.gate.limits or self.gate.names_traces or count == 1:
-            return outage
+            return
         if count > MAX_RUNS:
             self._set(problem=f"not read: the batch has {count:,} runs, and at most {MAX_RUNS} are read")
         else:
             self._enter("reading the pass rate of each scenario")
             self._set(of_batch=await read_batch(*run))
-        return outage
 
     async def _read_shown_score(self) -> None:
         """Read a score that decides nothing. If the call fails, a note says why."""

@@ -11,7 +11,7 @@ from sepurux_action.config.gate import Trace
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.base_results import ScenarioOnBase
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
+from sepurux_action.evaluation.decision import UNSEEN, Decision, Rule, RunDecision
 from sepurux_action.evaluation.failures import Failures, merge_failures
 from sepurux_action.evaluation.metrics import Metric, Numbers
 
@@ -36,7 +36,7 @@ class RunResult:
     """One CI run: that of a trace, a batch, or one of a batch. Unknown ids and names are ''.
 
     `uploaded`: `trace` is the path of a file. `of_batch` are the runs of a batch whose numbers were read for the
-    decision. `trace_may_be_cause`: an uploaded trace may be why there is no decision. `earlier` is the workflow run
+    decision. `earlier` is the workflow run
     that started it, None for the present one. `failures` are its classified failures by kind, with the path of an
     uploaded trace in place of the id: `listed` is the number of entries that were read, and `left_out` counts those of
     kinds that were not kept. `problem` is a clause that says why its numbers or failures were not all read, '' if they
@@ -54,7 +54,6 @@ class RunResult:
     hint: str = ""
     note: str = ""
     elapsed_s: float = 0
-    trace_may_be_cause: bool = False
     earlier: WorkflowRun | None = None
     name: str = ""
     failures: Failures = ()
@@ -70,7 +69,6 @@ class RunResult:
             uploaded=trace.uploaded,
             run_decision=decided,
             hint=hint,
-            trace_may_be_cause=trace.uploaded,
         )
 
     @property
@@ -85,7 +83,7 @@ class RunResult:
     @property
     def evaluated(self) -> bool:
         """Return whether a response shows how the run ended, so that its numbers and failures can be read."""
-        return self.run_decision.rule not in {Rule.NOT_POLLED, Rule.CANCELED}
+        return self.run_decision.rule not in UNSEEN
 
     @property
     def reported(self) -> float:

@@ -2,7 +2,7 @@
 
 from sepurux_action.common import number_format
 from sepurux_action.common.wording import joined
-from sepurux_action.errors import EvaluationError, Outage, StillPending
+from sepurux_action.errors import EvaluationError, StillPending
 from sepurux_action.evaluation.api import TransientError
 from sepurux_action.evaluation.decision import NEXT_STEPS, Rule, RunDecision
 
@@ -55,12 +55,11 @@ def out_of_time(
     The last poll that succeeded has `shown` a decision; `error` is that of the last poll, None if it succeeded.
     `responded`: the backend has responded to any call of the step.
     """
-    waited, failed, outage = number_format.duration(waited_s), "", Outage.NO
-    if error:
-        failed, outage = joined(", and ", error.reason, asked_to_wait(error)), error.outage
+    waited = number_format.duration(waited_s)
+    failed = joined(", and ", error.reason, asked_to_wait(error)) if error else ""
     if shown is None:
         hint = NEXT_STEPS[Rule.PENDING] if responded else CHECK_NETWORK
-        return EvaluationError(f"No poll of the run succeeded within {waited}: {failed}", hint, outage=outage)
+        return EvaluationError(f"No poll of the run succeeded within {waited}: {failed}", hint)
     if shown.rule is Rule.FINISHED_UNDECIDED:
         return EvaluationError(shown.reason, NEXT_STEPS[shown.rule])
     why = f": {shown.reason}" if shown.rule is Rule.UNKNOWN_WORD else ""

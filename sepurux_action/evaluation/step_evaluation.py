@@ -138,9 +138,7 @@ class StepEvaluation:
             what = f"{pollers[0].gate.name}: {done} {noun} decided"
             if any(each.gate is not pollers[0].gate for each in pollers):
                 what = f"{done} runs decided"
-        if error and error.unreached:
-            what = f"cannot reach {error.unreached}"
-        elif error:
+        if error:
             what = f"{error.reason}; {what}"
         self.output.wait(what, self._left)
 

@@ -10,7 +10,6 @@ import threading
 import time
 from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -61,24 +60,14 @@ class Transport:
         self._session.auth = lambda request: request  # requests reads `.netrc` if there is none
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, adapter or _Adapter())
+            self._session.mount(scheme, adapter or requests.adapters.HTTPAdapter())
 
     def send(self, call: ApiRequest, within_s: float) -> ApiResult:
         """Return the result of one call, whose body is read in time; never raises for anything that a network does."""
         try:
             return self._exchange(call, time.monotonic() + within_s)
         except TRANSPORT_ERRORS as error:
-            return self._failure(error)
-
-    def _failure(self, error: Exception) -> TransientError:
-        reason = getattr(next(iter(error.args), None), "reason", None)  # of what requests got from urllib3
-        causes: list[BaseException | None] = [error]
-        connected = not isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError)
-        if isinstance(reason, urllib3.exceptions.NewConnectionError):
-            causes, connected = [reason.__cause__, error], False
-        words = failure_words(self._host, *causes)
-        says_more = words != CONNECTION_FAILED.format(host=self._host)
-        return TransientError(reason=words, connected=connected, unreached="" if connected or says_more else self._host)
+            return TransientError(reason=failure_words(self._host, error))
 
     def _exchange(self, call: ApiRequest, deadline: float) -> ApiResult:
         left, data = max(0.1, deadline - time.monotonic()), None
@@ -127,7 +116,6 @@ def _read_body(response: requests.Response, deadline: float) -> bytearray:
     return body
 
 
-CONNECTION_FAILED = "the connection to {host} failed"
 # What happened, without the text of the exception, which may quote addresses and headers.
 _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((requests.exceptions.ProxyError,), "the proxy refused the connection to {host}"),
@@ -139,37 +127,19 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError), "{host} did not respond in time"),
     ((urllib3.exceptions.ProtocolError,), "the response of {host} was cut off"),
     ((urllib3.exceptions.DecodeError,), "the response of {host} could not be decompressed"),
-    ((requests.ConnectionError, ConnectionError), CONNECTION_FAILED),
+    ((requests.ConnectionError, ConnectionError), "the connection to {host} failed"),
 )
 
 
-def failure_words(host: str, *causes: BaseException | None) -> str:
+def failure_words(host: str, error: Exception) -> str:
     """Return what happened. A problem with certificates names the variable for them (docs/platforms.md#network)."""
     variable = next(filter(os.environ.get, CA_BUNDLES), CA_BUNDLES[0])
-    for cause in causes:
-        if type(cause) is OSError and (missing := _MISSING_BUNDLE.search(str(cause))):
-            return f"the connection to {host} failed: `{variable}` names {preview(missing[1])}, which does not exist"
-    words = (text for each in causes for kinds, text in _WORDS if isinstance(each, kinds))
-    said = next(words, f"the connection to {{host}} failed ({type(causes[-1]).__name__})")
+    if type(error) is OSError and (missing := _MISSING_BUNDLE.search(str(error))):
+        return f"the connection to {host} failed: `{variable}` names {preview(missing[1])}, which does not exist"
+    words = (text for kinds, text in _WORDS if isinstance(error, kinds))
+    said = next(words, f"the connection to {{host}} failed ({type(error).__name__})")
     check = "" if is_loopback(host) else f": check `{variable}`"
     return said.format(host=host, check=check)
-
-
-class _HTTPSConnection(urllib3.connection.HTTPSConnection):
-    def connect(self) -> None:
-        """Connect; raises NewConnectionError also if TLS fails, because no request was sent then either."""
-        try:
-            super().connect()
-        except (ssl.SSLError, ConnectionError, TimeoutError) as error:
-            raise urllib3.exceptions.NewConnectionError(self, "no TLS connection") from error
-
-
-class _Adapter(requests.adapters.HTTPAdapter):
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> urllib3.connectionpool.ConnectionPool:  # noqa: ANN401
-        pool = super().get_connection_with_tls_context(*args, **kwargs)
-        if isinstance(pool, urllib3.HTTPSConnectionPool):
-            pool.ConnectionCls = _HTTPSConnection
-        return pool
 
 
 def retry_after(header: str, now: datetime) -> float | None:

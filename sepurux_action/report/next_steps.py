@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from sepurux_action.common import grouped, number_format
 from sepurux_action.common.wording import capitalized, optional
 from sepurux_action.config.options import REVIEWERS
-from sepurux_action.config.stage import OnUndecided, Stage
+from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.checks import REQUIRED_CATEGORIES
 from sepurux_action.evaluation.decision import UNEXPLAINED_FAIL, Decision, Rule
 from sepurux_action.evaluation.enforcement import Reason, Refusal
@@ -48,8 +48,9 @@ def _of_one(say: Words, gate: GateFacts) -> Markdown:
         return what_follows(say, gate)
     if gate.needs_approval:
         return say.paragraph(say.bold("Needs an approval."), what_follows(say, gate), restart(say, gate))
-    unreached = gate.decision is Decision.ERROR and gate.rule is Rule.NOT_POLLED and not gate.is_suspect
-    but = ", but not by your agent" if unreached else ""
+    no_run = gate.decision is Decision.ERROR and gate.rule in {Rule.OUTAGE, Rule.NOT_POLLED}
+    by_trace = gate.gate.uploads_traces and gate.worst.campaign_id  # the first call has nothing of a trace
+    but = ", but not by your agent" if no_run and not by_trace else ""
     if gate.failed and not gate.gate.uploads_traces and say.context.pull_request is not None:
         but = ", but not by this pull request"
     return say.paragraph(say.bold("Blocked{but}.", but=but), _what_to_do(say, gate))
@@ -210,11 +211,9 @@ def explained_by_failures(gate: GateFacts) -> bool:
 
 def remedy(say: Words, gate: GateFacts, *others: GateFacts) -> Markdown:
     """Return what happened and what to do, for gates without a result for the same reason."""
-    cause, allow = not_allowed(gate), say.code("on_undecided: allow")
-    blocks = say.when(cause, "{allow} does not apply, because {cause}.", allow=allow, cause=cause)
     linked = others or "Sepurux run" in gate.hint  # in the table, or by the hint
     see = say.when(say.as_markdown and gate.dashboard and not linked, "See the {run}.", run=say.run(gate))
-    return say.paragraph(say.prose(what_happened(gate), gate), say.prose(gate.hint, gate), blocks, see)
+    return say.paragraph(say.prose(what_happened(gate), gate), say.prose(gate.hint, gate), see)
 
 
 def what_happened(gate: GateFacts) -> str:
@@ -225,19 +224,6 @@ def what_happened(gate: GateFacts) -> str:
     if rest.startswith("(") and rest.endswith(")"):
         rest = rest[1:-1]
     return optional("{}.", capitalized(rest))
-
-
-def not_allowed(gate: GateFacts) -> str:
-    """Return why `on_undecided: allow` does not apply to a gate without a result, '' if it does or is not set."""
-    if gate.gate.on_undecided is not OnUndecided.ALLOW or gate.invalid_policy or not gate.blocks:
-        return ""
-    if gate.short:
-        return "the step was canceled"
-    if gate.rule is Rule.RECORD_UNREAD:
-        return "the results of earlier runs are not known"
-    if gate.rule is Rule.BASE_UNREAD:
-        return "the gate uploads a trace"
-    return "the uploaded trace may be the cause"
 
 
 def restart(say: Words, gate: GateFacts) -> Markdown:

@@ -12,7 +12,7 @@ from sepurux_action.errors import Problem
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.drops import DROPS, Baseline
-from sepurux_action.evaluation.enforcement import enforce
+from sepurux_action.evaluation.enforcement import enforce, is_allowed
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.evaluation.runs import WorkflowRun
 from sepurux_action.report.context import Context, Dashboard
@@ -63,7 +63,7 @@ class GateFacts(GateResult):
 
     @cached_property
     def would_block(self) -> bool:
-        hard = enforce(self.decision, Stage.HARD, self.gate.on_undecided, trace_may_be_cause=self.is_suspect)
+        hard = enforce(self.decision, Stage.HARD) and not is_allowed(self.rule, self.gate.on_outage)
         return self.blocks or hard
 
     @property
@@ -77,7 +77,7 @@ class GateFacts(GateResult):
             return "approved"
         if self.gate.stage is Stage.OBSERVE:
             return "enforcement: observe"
-        return "on_undecided: allow"
+        return "on_outage: allow"
 
     @property
     def earlier_run(self) -> WorkflowRun | None:

@@ -14,7 +14,7 @@ from sepurux_action.common.codec import Shape
 from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.options import OPTIONS, SectionKind
 from sepurux_action.config.policy import Change
-from sepurux_action.config.stage import OnUndecided, Stage
+from sepurux_action.config.stage import OnOutage, Stage
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule
@@ -143,7 +143,7 @@ class _Gate(Shape):
     blocked: Annotated[bool, "Whether the gate blocks.", of("blocks")]
     would_block: Annotated[bool, "Whether it would block with `enforcement: hard`."]
     enforcement: Annotated[Stage, "The stage that applies.", of("gate.stage")]
-    on_undecided: Annotated[OnUndecided, "The setting `on_undecided`.", of("gate.on_undecided")]
+    on_outage: Annotated[OnOutage, "The setting `on_outage`.", of("gate.on_outage")]
     rule: Annotated[str, "How the decision came about.", RULE, lambda gate: gate.rule.name.lower()]
     reason: Annotated[str, "Why, in one sentence."]
     hint: Annotated[str, "What to do.", lambda gate: in_workflow(gate.hint)]

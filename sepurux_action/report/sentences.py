@@ -45,7 +45,7 @@ def headline(gate: GateFacts) -> str:
 
     It is '' too if it is too long for a title.
     """
-    if gate.rule is not Rule.NOT_POLLED:
+    if gate.rule not in {Rule.NOT_POLLED, Rule.OUTAGE}:
         return ""
     first = _CLAUSE.sub(r"\g<first>", gate.detail, count=1).removesuffix(".")
     return first if len(first) <= MAX_HEADLINE_LENGTH else ""

@@ -70,7 +70,7 @@ javascript:alert(1)
         (options.TIMEOUT, [*WORDY, *NOT_POSITIVE, "0", "0h", "0m0s", "25h", "86401", "24h1s", "10 minutes", "m"]),
         (options.TIMEOUT, ["30m1h", "1h1h", "1.5h", "9" * 20, "9" * 20 + "h", "1h30", "10m30", "1 0", "1 0m", "5 5"]),
         (options.ENFORCEMENT, ["", "strict", "hard soft", "none", "true"]),
-        (options.ON_UNDECIDED, ["", "deny", "blocked"]),
+        (options.ON_OUTAGE, ["", "deny", "blocked"]),
         (options.TRACE_ID, [",", " , \n ,", "a\x1bb", ",".join(map(str, range(101)))]),
         (options.REQUIRED_MUTATION_CATEGORIES, [",,"]),
         (options.REVIEWERS, ["octo cat", "-octocat", "a" * 40, ", ,", ",".join(f"u{n}" for n in range(101))]),

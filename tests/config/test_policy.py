@@ -127,7 +127,7 @@ def test_of_a_first_policy_file_only_gates_and_what_they_evaluate_apply() -> Non
 def test_each_changed_value_is_a_row_with_its_old_and_its_new_text() -> None:
     new = (
         FULL.replace("0.90", "0.5").replace("stage: observe", "stage: soft").replace("octocat, ", "")
-        .replace("timeout: 15m\n", "").replace("95%", "0.95").replace("enforcement: soft", "on_undecided: allow")
+        .replace("timeout: 15m\n", "").replace("95%", "0.95").replace("enforcement: soft", "on_outage: allow")
     )  # fmt: skip
     assert diff(read(FULL), read(new)) == (
         Change("min_pass_rate", "0.90", "0.5"),
@@ -135,7 +135,7 @@ def test_each_changed_value_is_a_row_with_its_old_and_its_new_text() -> None:
         Change("reviewers", "octocat, @octodog", "@octodog"),
         Change("timeout", "15m", ""),
         Change("enforcement", "soft", "", "support"),
-        Change("on_undecided", "", "allow", "support"),
+        Change("on_outage", "", "allow", "support"),
     )
 
 

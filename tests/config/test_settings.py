@@ -15,7 +15,7 @@ from sepurux_action.config.layers import environment_layer, flag_layer, input_la
 from sepurux_action.config.options import OPTIONS
 from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.settings import Inputs, Settings, read_inputs, read_settings, with_policy
-from sepurux_action.config.stage import OnUndecided, Stage, StageRule
+from sepurux_action.config.stage import OnOutage, Stage, StageRule
 from sepurux_action.errors import ConfigurationError, TraceFileError
 
 ID = "letters, digits, and `.`, `_`, `:`, `~`, `-`"
@@ -48,7 +48,7 @@ def test_a_campaign_alone_is_enough_and_everything_else_has_its_default() -> Non
     assert (gate.name, gate.campaign, gate.project, gate.mutation_pack) == ("refunds", "refunds", "", "")
     assert gate.traces == (Trace(label=REGISTERED),)
     assert gate.limits == {"min_pass_rate": 0.9, "max_unsafe": 0}
-    assert (gate.stage, gate.on_undecided, gate.timeout_s) == (Stage.HARD, OnUndecided.BLOCK, 600)
+    assert (gate.stage, gate.on_outage, gate.timeout_s) == (Stage.HARD, OnOutage.BLOCK, 600)
     assert settings == Settings(gates=(gate,))
     assert read_inputs([input_layer({})]) == Inputs()
     assert Inputs().base_url == "https://app.sepurux.dev/api/backend"
@@ -58,7 +58,7 @@ def test_every_input_arrives_where_it_belongs() -> None:
     texts = {"token": "made-up-token", "api_key": "made-up-key", "base_url": "https://sepurux.example/api/"}
     texts |= {"project": "shop", "name": "Refunds", "trace_id": "t-1", "mutation_pack": "pack-1", "pr_number": "42"}
     texts |= {"min_pass_rate": "85%", "max_failures": "2", "required_mutation_categories": "timeouts, auth"}
-    texts |= {"enforcement": "soft", "on_undecided": "allow", "timeout": "1h30m", "report_dir": "build"}
+    texts |= {"enforcement": "soft", "on_outage": "allow", "timeout": "1h30m", "report_dir": "build"}
     settings, known = read(texts), read_inputs([input_layer(texts)])
     gate = Gate(
         name="Refunds",
@@ -70,7 +70,7 @@ def test_every_input_arrives_where_it_belongs() -> None:
         required_mutation_categories=("timeouts", "auth"),
         stage=Stage.SOFT,
         rules=(StageRule(stage=Stage.SOFT),),
-        on_undecided=OnUndecided.ALLOW,
+        on_outage=OnOutage.ALLOW,
         timeout_s=5400,
     )
     assert (settings.gates, settings.report_dir) == ((gate,), "build")

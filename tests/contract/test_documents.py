@@ -10,7 +10,7 @@ import yaml
 from scripts import generate
 from sepurux_action.config.command_line import FLAGS
 from sepurux_action.config.options import OPTIONS
-from sepurux_action.config.stage import OnUndecided, Stage
+from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.github.event import PARSERS
@@ -112,11 +112,11 @@ def table(path: Path, heading: str) -> list[list[str]]:
 
 def in_words(decision: Decision, stage: Stage) -> str:
     """Return what the guide says of a gate in these words."""
-    if not enforce(decision, stage, OnUndecided.BLOCK):
+    if not enforce(decision, stage):
         return "success"
-    if not enforce(decision, stage, OnUndecided.ALLOW):
+    if decision is Decision.ERROR:
         return "failure *"
-    approvable = not enforce(decision, stage, OnUndecided.BLOCK, approved=True)
+    approvable = not enforce(decision, stage, approved=True)
     return "needs an approval" if approvable else "failure"
 
 

@@ -39,7 +39,7 @@ thresholds: {max_pass_rate_drop: 0.05}
 thresholds: {max_pass_rate_drop: 5%, max_reliability_score_drop: 5}
 enforcement: soft
 enforcement: [{stage: soft}, {stage: hard, from: 2027-01-31, branches: [main, 'release/**']}]
-on_undecided: allow
+on_outage: allow
 reviewers: [octocat, '@octodog']
 timeout: 600
 timeout: 1h30m
@@ -50,7 +50,7 @@ status_context: Agents
 report_dir: build/sepurux
 baseline_dir: .sepurux-baseline
 gates: [{campaign: refunds, name: Refunds, paths: [src/**, '!**.md'], thresholds: {max_unsafe: 1}}]
-gates: [{campaign: refunds, enforcement: hard, on_undecided: block, timeout: 30s, reviewers: octocat}]
+gates: [{campaign: refunds, enforcement: hard, on_outage: block, timeout: 30s, reviewers: octocat}]
 """
 # One problem of each kind that a schema can know.
 BROKEN = """
@@ -80,7 +80,7 @@ enforcement: [{stage: soft, until: 2027-01-31}]
 enforcement: [{from: 2027-01-31}]
 enforcement: [{stage: soft, from: tomorrow}]
 enforcement: [soft]
-on_undecided: maybe
+on_outage: maybe
 reviewers: []
 timeout: 10 weeks
 timeout: 86401

@@ -9,7 +9,7 @@ import pytest
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config import options
 from sepurux_action.config.gate import Gate, Trace
-from sepurux_action.config.stage import OnUndecided, Stage
+from sepurux_action.config.stage import OnOutage, Stage
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool, parse_ci_run
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, decide, fingerprint
@@ -186,7 +186,7 @@ def test_whatever_a_decision_depends_on_changes_the_fingerprint(other: dict[str,
 
 
 def test_names_stage_and_order_are_no_part_of_the_fingerprint() -> None:
-    settings = replace(GATE, name="Other", stage=Stage.SOFT, on_undecided=OnUndecided.ALLOW, timeout_s=1)
+    settings = replace(GATE, name="Other", stage=Stage.SOFT, on_outage=OnOutage.ALLOW, timeout_s=1)
     traces = Trace(label="a.json", content=b"{ }"), GATE.traces[0]
     assert fingerprint(replace(settings, traces=traces, required_mutation_categories=("b", "a"))) == fingerprint(GATE)
 
@@ -319,22 +319,6 @@ def test_the_reason_names_the_scenarios_without_a_decision_unless_all_have_the_s
     assert decided(gate, *[gone] * 6).reason == "Gone."
     some = decided(gate, a_pass(1), gone, gone, gone, gone, gone)
     assert (some.reason, some.detail) == ('"b", "c", "d" and 1 other: Gone.', "Gone.")
-
-
-@pytest.mark.parametrize("decision", list(Decision))
-def test_an_uploaded_trace_may_be_the_cause_if_any_run_without_a_result_says_so(decision: Decision) -> None:
-    outage, suspect = run_of(Decision.ERROR), replace(run_of(decision), trace_may_be_cause=True)
-    gate = a_gate("a", "b")
-    undecided = decision in {Decision.ERROR, Decision.PENDING, Decision.SKIPPED}
-    assert decide_gate(gate, (outage, suspect), NO_BASE).is_suspect is undecided
-    assert not decide_gate(gate, (outage, outage), NO_BASE).is_suspect
-
-
-def test_a_number_that_only_a_registered_trace_lacks_is_not_due_to_an_uploaded_one() -> None:
-    gate = a_gate("a", "", min_pass_rate=0.9)
-    for rates, suspect in (((None, 1.0), True), ((1.0, None), False)):
-        found = decided(gate, *map(a_pass, rates))
-        assert (found.decision, found.is_suspect) == (Decision.ERROR, suspect)
 
 
 def test_an_uploaded_trace_is_not_shown() -> None:

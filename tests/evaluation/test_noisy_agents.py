@@ -74,9 +74,6 @@ def test_a_drop_changes_the_decision_of_a_pass_only(backend: Decision, case: str
     decided = decide_gate(gate, (run,), base)
     assert [check.state for check in drops(decided)] == [state] * (backend is not Decision.SKIPPED)
     assert decided.decision is (DECISIONS[state] if backend is Decision.PASS else backend)
-    if backend is Decision.PASS:  # so `allow` covers no number of an uploaded trace that could not be compared
-        assert decided.is_suspect is (decided.decision is Decision.ERROR)
-        assert not decide_gate(gate, (replace(run, uploaded=False),), base).is_suspect
 
 
 # -- what the row and the reason say ----------------------------------------------------------------------------------
@@ -145,12 +142,6 @@ def test_results_that_could_not_be_read_are_reported_once_with_what_to_do() -> N
     assert (decided.decision, decided.rule, decided.hint) == (Decision.ERROR, Rule.BASE_UNREAD, HINT)
     assert decided.reason.count("the results on `main` could not be read") == 1
     assert [each.actual for each in drops(decided)] == ["not known", "not known"]
-
-
-def test_allow_covers_no_unread_base_if_any_trace_of_the_gate_is_uploaded() -> None:
-    passed = [a_run(run_with(PASSING, pass_rate=rate), uploaded=rate == 1.0) for rate in (0.95, 1.0)]
-    gate = a_gate(limits={"max_pass_rate_drop": 0.03}, traces=traces(2))
-    assert decide_gate(gate, tuple(passed), Base(baseline=None, name="`main`", hint=HINT)).is_suspect
 
 
 def test_the_number_of_a_gate_of_which_one_trace_reports_none_is_not_compared_and_no_pass() -> None:

@@ -21,7 +21,6 @@ from tests.evaluation.responses import (
     in_turn,
     instead,
     sound,
-    until,
 )
 from tests.evaluation.step import GATE, evaluate, runs_of, traces
 from tests.fakes import FakeApiCalls, FakeOutput, backend
@@ -45,12 +44,6 @@ def test_what_a_run_waits_for_and_when_it_gives_up_is_shown_with_each_change() -
     ]
     assert waits[0][1] == schedule.FIRST_RESPONSE_S  # until the backend has responded at all
     assert all(540 < left_s <= 600 for what, left_s in waits if "running" in what)
-
-
-def test_a_host_that_cannot_be_reached_is_what_a_run_waits_for() -> None:
-    refused = TransientError(reason="no connection", connected=False, unreached="127.0.0.1")
-    shown = shown_by(instead("the list of campaigns", until(8, refused)), GATE).waits
-    assert "cannot reach 127.0.0.1" in [what for what, _ in shown]
 
 
 def test_the_link_is_logged_once_as_soon_as_it_is_known() -> None:

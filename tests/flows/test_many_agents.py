@@ -139,7 +139,7 @@ def test_a_gate_whose_agent_was_not_recorded_is_skipped_or_blocks_although_error
     checkout.commit("change", changed)
     assert (checkout.record(), checkout.recorded()) == (0, set())
     policy = POLICY.replace('"bots/support/**"', '"bots/support/**", "shared/**"')
-    policy = policy.replace("timeout: 15m\n", "timeout: 15m\non_undecided: allow\n")
+    policy = policy.replace("timeout: 15m\n", "timeout: 15m\non_outage: allow\n")
     scene.repository.commit("main", {FILE: policy})
     scene.pull, scene.workspace = scene.repository.pull("mona", head="change", files=changed), checkout.folder
     with Sandbox(Store(campaigns=["support-reliability", "search-reliability"]), token=SECRET) as sandbox:

@@ -14,9 +14,9 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.config.layers import input_layer
 from sepurux_action.config.policy import POLICY_PATH
 from sepurux_action.config.settings import Settings, read_inputs
-from sepurux_action.config.stage import OnUndecided, Stage
+from sepurux_action.config.stage import OnOutage, Stage
 from sepurux_action.errors import ConfigurationError
-from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
 from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.published_result import parse_description
@@ -36,7 +36,8 @@ GREEN = "pass (hard): 95.0% passed, 0 unsafe, 1 failure, score -"
 BY_BRANCH = Settings(status_context="Sepurux ({base})")
 
 NO_DECISION = undecided(Decision.PENDING, "No decision after 10 min.")
-ALLOW, SOFT, OBSERVE = a_gate(on_undecided=OnUndecided.ALLOW), a_gate(stage=Stage.SOFT), a_gate(stage=Stage.OBSERVE)
+GONE = undecided(Decision.ERROR, "Gone.", rule=Rule.OUTAGE)
+ALLOW, SOFT, OBSERVE = a_gate(on_outage=OnOutage.ALLOW), a_gate(stage=Stage.SOFT), a_gate(stage=Stage.OBSERVE)
 of_soft = partial(a_result, gate=SOFT)
 NUMBERS = "72.0% passed, 1 unsafe, 5 failures, score 61.5"
 
@@ -47,7 +48,7 @@ NUMBERS = "72.0% passed, 1 unsafe, 5 failures, score 61.5"
         (a_result(), "failure", f"fail (hard): {NUMBERS}; 1 scenario"),
         (a_result(gate=OBSERVE), "success", f"fail (observe): {NUMBERS}; does not block; 1 sce"),
         (a_result(NO_DECISION), "failure", "pending (hard): -; No decision after 10 min"),
-        (a_result(NO_DECISION, gate=ALLOW), "success", "pending (hard): -; does not block: No decision aft"),
+        (a_result(GONE, gate=ALLOW), "success", "error (hard): -; does not block: Gone"),
         (a_result(undecided(Decision.ERROR, "No `token`.")), "failure", "error (hard): -; No `token`"),
         (a_result(undecided(Decision.SKIPPED, "")), "success", "skipped (hard): -; no changed file matches its paths"),
         (a_result(gate=SOFT), "failure", f"fail (soft): {NUMBERS}; 1 scenario"),

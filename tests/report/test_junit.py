@@ -9,10 +9,10 @@ from hypothesis import example, given
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase
 
 from sepurux_action.common.wording import joined
-from sepurux_action.config.stage import OnUndecided
+from sepurux_action.config.stage import OnOutage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.runs import RunResult, Scenario, WhatFailed
 from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.report import Report, build_report
@@ -100,7 +100,8 @@ def a_batch(*scenarios: Scenario, run: CIRun = FAILING, **gate: object) -> Repor
 
 LOOPS, UNDECIDED = a_scenario("loops", failures=(a_failure(),)), a_scenario("undecided", a_ci_run())
 BROKEN, FAILED = replace(FAILING, status="error", decision=""), a_scenario("refund twice", FAILING)
-GONE, LATE = (undecided(decision, "Gone.", "Ask.") for decision in (Decision.ERROR, Decision.PENDING))
+GONE = undecided(Decision.ERROR, "Gone.", "Ask.", rule=Rule.OUTAGE)
+LATE = undecided(Decision.PENDING, "Gone.", "Ask.")
 NUMBERS = "72.0% passed, 1 unsafe attempt, 5 failures"
 DECIDED = "Sepurux decided `fail`, but no threshold that is set here explains why. See the `Sepurux run`."
 CAUSE = "See the `Sepurux run` for the cause, then re-run the job."
@@ -131,8 +132,7 @@ NOT_COMPARED = "skipped: Not compared, because the gate has no result."
         ),
         (a_report(run=GONE), {"result": "error: Gone. Ask."}),
         (a_report(run=LATE), {"result": "error: Gone. Ask."}),
-        (a_report(run=GONE, on_undecided=OnUndecided.ALLOW), {"result": "skipped: Not blocking. Gone. Ask."}),
-        (a_report(run=LATE, on_undecided=OnUndecided.ALLOW), {"result": "skipped: Not blocking. Gone. Ask."}),
+        (a_report(run=GONE, on_outage=OnOutage.ALLOW), {"result": "skipped: Not blocking. Gone. Ask."}),
         (a_report(run=undecided(Decision.SKIPPED, "No file matches.")), {"result": "skipped: No file matches."}),
         (
             a_batch(a_scenario("sound", FAILING), a_scenario("result", FAILING), run=BROKEN),
@@ -144,7 +144,7 @@ NOT_COMPARED = "skipped: Not compared, because the gate has no result."
             },
         ),
     ],
-    ids=range(11),
+    ids=range(10),
 )
 def test_what_a_gate_and_its_scenarios_did_is_a_case(report: Report, cases: dict[str, str]) -> None:
     assert shown(report) == cases

@@ -7,7 +7,7 @@ import pytest
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Gate, Trace
-from sepurux_action.config.stage import OnUndecided, Stage
+from sepurux_action.config.stage import OnOutage, Stage
 from sepurux_action.evaluation.base_results import BaseScenario, ScenarioOnBase
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.decision import Decision, Rule
@@ -124,31 +124,13 @@ def test_a_report_says_that_each_trace_has_a_pass_only_if_each_has_one() -> None
         assert (found.rule, next_steps.reported_pass(found)) == (Rule.THRESHOLD_MISSED, said)
 
 
-@pytest.mark.parametrize(
-    ("allowed", "uploaded", "would"),
-    [(OnUndecided.BLOCK, False, True), (OnUndecided.ALLOW, False, False), (OnUndecided.ALLOW, True, True)],
-)
-def test_observe_says_what_hard_would_do(allowed: OnUndecided, *, uploaded: bool, would: bool) -> None:
-    gate, run = a_gate(stage=Stage.OBSERVE, on_undecided=allowed), replace(GONE, trace_may_be_cause=uploaded)
-    (found,) = a_report(run, gate=gate).gates
+@pytest.mark.parametrize("rule", [Rule.OUTAGE, Rule.NOT_POLLED])
+@pytest.mark.parametrize("allowed", OnOutage)
+def test_observe_says_what_hard_would_do(allowed: OnOutage, rule: Rule) -> None:
+    run = undecided(Decision.ERROR, "Gone.", rule=rule)
+    (found,) = a_report(run, gate=a_gate(stage=Stage.OBSERVE, on_outage=allowed)).gates
+    would = allowed is OnOutage.BLOCK or rule is Rule.NOT_POLLED
     assert (found.blocks, found.would_block) == (False, would)
-
-
-@pytest.mark.parametrize(
-    ("rule", "short", "why"),
-    [
-        (Rule.NOT_POLLED, False, "the uploaded trace may be the cause"),
-        (Rule.BASE_UNREAD, False, "the gate uploads a trace"),
-        (Rule.NOT_POLLED, True, "the step was canceled"),
-        (Rule.CANCELED, True, "the step was canceled"),
-    ],
-)
-def test_a_gate_that_blocks_although_errors_are_allowed_says_why(rule: Rule, why: str, *, short: bool) -> None:
-    run = replace(undecided(Decision.ERROR, "Gone.", rule=rule), trace_may_be_cause=True)
-    for allowed, said in ((OnUndecided.ALLOW, why), (OnUndecided.BLOCK, "")):
-        result = replace(a_result(run, gate=a_gate(on_undecided=allowed)), blocks=True)
-        (found,) = build_report([result], a_context(), short=short).gates
-        assert (next_steps.not_allowed(found), found.would_block) == (said, True)
 
 
 def test_while_the_evaluation_runs_no_number_misses_its_threshold() -> None:

@@ -117,7 +117,7 @@ def make_history(seed: int) -> History:
     rng = Random(seed)  # noqa: S311 - no secret
     traces = rng.choice(({}, {}, {"trace_id": ["t-1", "t-2"]}, {"trace_file": ["a.json"]}))
     stage = rng.choice(("hard", "hard", "soft"))
-    others = {"on_undecided": rng.choice(("allow", "block"))}
+    others = {"on_outage": rng.choice(("allow", "block"))}
     inputs = {"campaign": CAMPAIGN, "timeout": 8, "enforcement": stage, **others, **traces}
     if rng.random() < 0.2:
         inputs["reviewers"] = [REVIEWER]

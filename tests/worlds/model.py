@@ -23,13 +23,13 @@ from tests.worlds.worlds import (
     PULL_EVENTS,
     REJECTED,
     TODAY,
-    Fault,
     Published,
     Pull,
     Run,
     World,
 )
 
+NO_RESPONSE = {"500", "503", "reset", "refused"}  # or only server errors
 BASE_FAULTS = {"base", "graphql", "limit"}  # the results of the base branch cannot be read
 WORST_FIRST = ("fail", "error", "pending", "pass", "skipped")
 STRICTEST_LAST = ("observe", "soft", "hard")
@@ -90,7 +90,7 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluated:
-    """The decision on one run of the gate, its numbers, and whether no trace can be why it has no result.
+    """The decision on one run of the gate, and its numbers.
 
     `scenario` differs for each scenario. Of a batch, `rates` are the pass rates of its scenarios.
     """
@@ -99,7 +99,6 @@ class Evaluated:
     scenario: object = None
     numbers: Mapping[str, Any] = field(default_factory=dict)
     rates: Sequence[Any] = ()
-    outage: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,9 +158,7 @@ def of_one_run(world: World) -> Expected:
     if decision == "fail":
         blocks = stage == "hard" or (stage == "soft" and approval != "approved")
     else:
-        allowed = settings.get("on_undecided") == "allow" and not signaled
-        allowed = allowed and may_be_allowed(world, settings, runs, together)
-        allowed = allowed and not unread
+        allowed = settings.get("on_outage") == "allow" and is_outage(world, failed_at) and not unread
         blocks = decision in {"error", "pending"} and stage != "observe" and not allowed
     state = ("pending" if approval == "possible" else "failure") if blocks else "success"
     exit_status = (1 if decision == "fail" else 2) if blocks else 0
@@ -189,23 +186,6 @@ def has_record(world: World, subject: Subject) -> bool:
     on_default = world.event in {"schedule", "issue_comment", "workflow_run"} or world.branch == DEFAULT_BRANCH
     proposed = subject.pull is not None or subject.policy_of != "checkout"
     return proposed or not on_default
-
-
-def may_be_allowed(world: World, settings: Mapping[str, Any], runs: Sequence[Evaluated], together: Together) -> bool:
-    """Return whether no uploaded trace can be why there is no result, by docs/reference.md, Decisions."""
-    if "trace_file" not in settings:
-        return True
-    causes = [run for run in runs if run.decision in {"error", "pending"}]
-    if not causes and drops(settings) and world.github_fault in BASE_FAULTS:
-        return False
-    if not causes:  # a number that a run lacks is why; an outage explains only a missing score
-        lacking = unknown(settings, together) | uncompared(world, settings, together)
-        names = ["pass_rate" if name == "lowest" else name for name in lacking]
-        causes = [run for run in runs if any(run.numbers.get(name) in (None, BROKEN) for name in names)]
-        if set(lacking) - {"reliability_score"}:
-            causes = [replace(run, outage=False) for run in causes]
-    uploads = [run for run in causes if not isinstance(run.scenario, tuple) or run.scenario[0] != "id"]
-    return bool(causes) and all(run.outage for run in uploads)
 
 
 # --- docs/reference.md, Events; docs/security.md, One commit in several pull requests --------------------------------
@@ -325,11 +305,8 @@ def evaluate(world: World, runs: Sequence[Run], settings: Mapping[str, Any], fai
     numbers = [*(int(each[-1]) for each in ids), *(int(FILES[each][-1]) for each in files)]
     if not scenarios:
         numbers, scenarios = [1], [None]
-    outage = failed_at not in {"", "secret", "record"} and world.fault is not None and is_outage(world.fault)
     return [
-        Evaluated(decision="error", scenario=each, outage=outage)
-        if failed_at
-        else of_run(world, runs[n - 1], settings, each)
+        Evaluated(decision="error", scenario=each) if failed_at else of_run(world, runs[n - 1], settings, each)
         for n, each in zip(numbers, scenarios, strict=True)
     ]
 
@@ -360,11 +337,9 @@ def failed_call(world: World, settings: Mapping[str, Any]) -> str:
     return fault.call if fault.lasting or ends_at_once else ""  # else only one call has it
 
 
-def is_outage(fault: Fault) -> bool:
-    """Return whether `allow` applies although a trace is uploaded: no trace can be the cause."""
-    if fault.kind in {"500", "503"}:
-        return fault.call == "campaigns"
-    return fault.kind in {"401", "425", "429", "refused"}
+def is_outage(world: World, failed_at: str) -> bool:
+    """Return whether Sepurux gave no response, or only HTTP 5xx, to the first call."""
+    return failed_at == "campaigns" and world.fault is not None and world.fault.kind in NO_RESPONSE
 
 
 def of_run(world: World, run: Run, settings: Mapping[str, Any], scenario: object) -> Evaluated:
@@ -423,9 +398,7 @@ def with_score(found: Evaluated, answers: Sequence[Any]) -> Evaluated:
     kept = {"401": None, "403": None, "404": None, "null": None, "503 once": 80}
     scores = [kept[each] if each in kept else number(each, "reliability_score") for each in answers]
     if BROKEN in scores:
-        causes = [answer for answer, score in zip(answers, scores, strict=True) if score == BROKEN]
-        numbers = {**found.numbers, "reliability_score": BROKEN}
-        return replace(found, numbers=numbers, outage=all(cause == "429" for cause in causes))
+        return replace(found, numbers={**found.numbers, "reliability_score": BROKEN})
     known: list[Any] = [score for score in scores if score is not None]
     mean = round(sum(known) / len(known), 8) if known else None
     return replace(found, numbers={**found.numbers, "reliability_score": mean})

@@ -229,7 +229,7 @@ def _some(rng: Random, share: float, **choices: Sequence[Any]) -> dict[str, Any]
 
 def _settings(rng: Random) -> dict[str, Any]:
     enforcement = _some(rng, 0.6, enforcement=(*STAGES, "soft"))
-    on_undecided = _some(rng, 0.4, on_undecided=("allow", "allow", "block"))
+    on_outage = _some(rng, 0.4, on_outage=("allow", "allow", "block"))
     thresholds = _some(
         rng,
         0.2,
@@ -251,7 +251,7 @@ def _settings(rng: Random) -> dict[str, Any]:
         paths=(["agents/**"], ["agents/**", "!agents/a.py"]),
         comment=("always", "on_failure", "never"),
     )
-    return enforcement | on_undecided | thresholds | rare
+    return enforcement | on_outage | thresholds | rare
 
 
 def _policies(rng: Random, traces: Mapping[str, Any]) -> dict[str, Any]:
