@@ -14,7 +14,7 @@ from sepurux_action.evaluation.api import Credentials
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 from sepurux_action.evaluation.drops import Base, Baseline, hidden_results
-from sepurux_action.evaluation.enforcement import ApprovalStatus, enforce, is_allowed
+from sepurux_action.evaluation.enforcement import enforce, is_allowed
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
 from sepurux_action.evaluation.result import Evaluated, GateResult
 from sepurux_action.evaluation.runs import RunResult
@@ -148,28 +148,12 @@ def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
         calls=step.connections.calls(transport.send, step.signals),
         output=step.host,
         on_progress=lambda known: step.host.set_outputs(outputs.early_outputs(known)),
-        on_fail=partial(_publish_fail, step),
     )
     evaluated = dict(evaluation.evaluate())
     for gate in gates:
         found, results = evaluated[gate.name], results_of(step, gate)
         evaluated[gate.name] = replace(found, what_failed=compare_with_base(gate, found.what_failed, results))
     return evaluated
-
-
-def _publish_fail(step: Step, gate: Gate, decided: GateDecision) -> None:
-    """Set the status of a gate that certainly fails. A review may still approve it in the stage `soft`.
-
-    After a signal, the calls to GitHub are interrupted, and all statuses are set at once with the results.
-    """
-    if step.signals.received:
-        return
-    by_review = gate.stage is Stage.SOFT and step.event.pull_request is not None
-    approval = ApprovalStatus(anyone=True) if by_review else None
-    result = GateResult.of(decided, gate=gate, blocks=enforce(Decision.FAIL, gate.stage), approval=approval)
-    if step.policy.problems:
-        result = result.blocked_by_policy()
-    step.github.publisher.publish_fail(result)
 
 
 def publish_notice(step: Step, problems: int | None = None) -> None:

@@ -110,9 +110,6 @@ class FakeApiCalls(ApiCalls):
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
             return runner.run(work)
 
-    async def in_thread(self, work: Callable[[], None]) -> None:
-        work()
-
     def jitter(self) -> float:
         return 1.0
 

@@ -25,7 +25,7 @@ MAX_NESTING = 16  # levels of nesting; a policy has seven
 MAX_WORKFLOW_BYTES = 64 * 1024  # of a workflow file that is parsed; PyYAML needs up to 3 s for so many
 MAX_PROBLEMS = 100  # of one file; then parsing ends, because each hint costs a search
 MAX_RULES = 50  # of one `enforcement:` list
-# Up to three statuses each and the comment, of the 80 writes a minute that GitHub accepts from a token.
+# Two statuses each, the comment, and requests for reviews, of the 80 writes a minute that GitHub accepts.
 MAX_GATES_IN_STEP = 26
 VERSION = "1"
 VERSION_KEY = "version"

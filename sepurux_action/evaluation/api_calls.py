@@ -81,10 +81,6 @@ class ApiCalls:
         if self._signals.received:
             cancel()  # now, before the tasks send their first calls
 
-    async def in_thread(self, work: Callable[[], None]) -> None:
-        """Run blocking work that is no call of the API."""
-        await asyncio.wrap_future(start_thread(work))
-
     def now(self) -> float:
         return asyncio.get_running_loop().time()
 

@@ -36,9 +36,6 @@ class Step(Protocol):
     metadata: Mapping[str, object]
     claimed: dict[str, object]
 
-    async def publish_fail(self, gate: Gate) -> None:
-        """Publish that a gate fails if it does, after the decision on a run or a number for it has become known."""
-
 
 class RunPoller:
     """One run of a gate, with what is known of it so far.
@@ -71,7 +68,6 @@ class RunPoller:
         self._set(elapsed_s=self.run.elapsed_s or self.step.calls.elapsed())
         self.step.calls.show_progress()
         self._log_decision()
-        await self.step.publish_fail(self.gate)
 
     async def _evaluate(self) -> None:
         """Get a decision and its numbers."""
@@ -86,18 +82,17 @@ class RunPoller:
             decided = await self._poll_until_decided()
         passed = decided.decision is Decision.PASS
         if not passed:  # after a signal, it must not pass without a number
-            await self._set_decision(decided)
+            self._set_decision(decided)
         if passed:
             await self._read_numbers()
         self.complete = True
-        await self._set_decision(decided)
+        self._set_decision(decided)
         was_read = passed and self._limits_score
         if not was_read and self.run.ci_run.reading(RELIABILITY_SCORE).missing:
             await self._read_shown_score()
 
-    async def _set_decision(self, decided: RunDecision) -> None:
+    def _set_decision(self, decided: RunDecision) -> None:
         self._set(run_decision=decided, hint=at_source(NEXT_STEPS.get(decided.rule, ""), self.gate))
-        await self.step.publish_fail(self.gate)
 
     def _fail(self, error: EvaluationError, rule: Rule) -> None:
         """Make the error the result, unless there is a `fail` already."""

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import starmap
 
 from sepurux_action.common import number_format
@@ -12,10 +11,8 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, describe_defect
 from sepurux_action.evaluation import schedule
 from sepurux_action.evaluation.api_calls import ApiCalls
-from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.drops import Base
-from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
+from sepurux_action.evaluation.gate_decision import decide_gate
 from sepurux_action.evaluation.result import Evaluated
 from sepurux_action.evaluation.run_poller import RunPoller
 from sepurux_action.evaluation.runs import RunResult, Runs
@@ -29,8 +26,7 @@ MOST_NAMED = 3  # runs in a line of the log
 class StepEvaluation:
     """The evaluation of all gates. `on_progress` gets the started runs whenever ids or addresses become known.
 
-    `on_fail` gets a gate as soon as it is certain that it fails; it runs in a thread of its own. `earlier` has the runs
-    that an earlier workflow run started, by the name of the gate.
+    `earlier` has the runs that an earlier workflow run started, by the name of the gate.
     """
 
     compared: Sequence[tuple[Gate, Base]]
@@ -39,7 +35,6 @@ class StepEvaluation:
     output: Output
     on_progress: Callable[[Sequence[RunResult]], None]
     earlier: Mapping[str, Runs] = field(default_factory=dict)
-    on_fail: Callable[[Gate, GateDecision], None] = lambda _gate, _decided: None
 
     def __post_init__(self) -> None:
         self.gates = {gate.name: gate for gate, _ in self.compared}
@@ -48,8 +43,6 @@ class StepEvaluation:
         self.claimed = dict[str, object]()
         self._pollers: list[RunPoller] = []
         self._written: list[tuple[str, str]] = []  # the ids and addresses that early outputs have
-        self._publishing = asyncio.Lock()
-        self._published: dict[str, bool] = {}  # of a gate: whether its runs ended
 
     def evaluate(self) -> Mapping[str, Evaluated]:
         """Return the results by gate, with the runs in the order of the traces. A backend's failure is a result."""
@@ -100,22 +93,6 @@ class StepEvaluation:
         return {
             name: replace(each, what_failed=read) for (name, each), read in zip(evaluated.items(), found, strict=True)
         }
-
-    # -- what is published before the end -----------------------------------------------------------------------------
-
-    async def publish_fail(self, gate: Gate) -> None:
-        """Call `on_fail` if the gate certainly fails, and again when all of its runs have ended."""
-        pollers = [poller for poller in self._pollers if poller.gate is gate]
-        ended = all(poller.complete or poller.run.evaluated for poller in pollers)
-        decided = decide_gate(gate, tuple(poller.run for poller in pollers), self._bases[gate.name])
-        if decided.decision is not Decision.FAIL:
-            return
-        if self._published.get(gate.name) != ended:
-            self._published[gate.name] = ended
-            if not ended:
-                decided = replace(decided, numbers=CIRun())
-            async with self._publishing:
-                await self.calls.in_thread(partial(self.on_fail, gate, decided))
 
     # -- progress -----------------------------------------------------------------------------------------------------
 

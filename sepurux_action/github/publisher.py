@@ -27,7 +27,7 @@ from sepurux_action.github.permissions import Operation
 from sepurux_action.github.snapshot import MAX_PAGES, PAGE, Comment, Snapshot, oldest_first
 from sepurux_action.github.subject import Subject, fetch_more_comments, fetch_page
 
-STATUSES_S = 55.0  # for all decided statuses; the same for those that are set during the evaluation
+STATUSES_S = 55.0  # for all decided statuses
 COMMENT_S = 20.0  # for comment and review requests, added to what the statuses left: with READS_S at most 90 s
 # After a signal, the program must exit within 5 s: one attempt at each call.
 STATUSES_AFTER_SIGNAL_S = 2.0
@@ -49,7 +49,6 @@ class Publisher:
         self._known = subject.commit.statuses  # of the commit before this run, None if not known
         self._now: Snapshot | None = None  # the pull request after the evaluation, with the first page of comments
         self._notice = ""  # this run's line above the result of an earlier commit
-        self._early_s = STATUSES_S  # left for all statuses that are set during the evaluation
         self._set: dict[str, CommitStatus] = {}  # the last status of each context, in lower case, that this run set
 
     def publish_config_error(self, gates: Sequence[str]) -> None:
@@ -85,15 +84,6 @@ class Publisher:
     def publish_pending(self, gates: Iterable[str]) -> None:
         running = "the evaluation is running"
         self._set_statuses(self._status(self._subject.context_of(gate), CommitState.PENDING, running) for gate in gates)
-
-    def publish_fail(self, result: GateResult) -> None:
-        """Set the status of a gate that certainly fails.
-
-        What all gates wait for this is limited, because GitHub may hang; each status is set again in the end.
-        """
-        self._calls.set_timeout(self._early_s)
-        self._set_statuses([self._decided_status(result)])
-        self._early_s = self._calls.left
 
     def read_again(self) -> None:
         """Read the pull request again after the evaluation: with another base branch, another policy applies."""

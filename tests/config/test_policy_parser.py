@@ -180,7 +180,7 @@ def test_a_problem_in_enforcement_is_reported_at_its_line_and_column(rules: str,
 
 
 def test_a_file_has_at_most_26_gates() -> None:
-    """26 gates make at most 79 writes, three statuses each and the comment. GitHub accepts 80 a minute."""
+    """26 gates make at most 53 writes, two statuses each and the comment. GitHub accepts 80 a minute."""
     most, more = (f"gates: [{', '.join(f'{{name: g{n}}}' for n in range(count))}]" for count in (26, 27))
     assert len(read_policy(most.encode(), PATH).gates) == 26
     assert problems(more) == ["1:8 `gates`: it has 27 entries; accepted: at most 26"]

@@ -149,17 +149,6 @@ def test_only_an_outage_is_waited_for_and_for_a_minute(rejection: Refusal, secon
     assert scene.warnings == []
 
 
-def test_all_statuses_during_the_evaluation_share_one_limit_if_github_hangs(scene: Scene) -> None:
-    publisher = scene.load().publisher
-    scene.takes_s, start = 1_000, scene.clock.time
-    for result in results("one", "two", "three"):
-        publisher.publish_fail(result)
-    assert scene.clock.time - start == STATUSES_S
-    scene.takes_s = 0
-    publisher.publish_results(results("one", "two", "three"))
-    assert [*scene.states().values()] == ["failure"] * 3
-
-
 def test_a_github_that_hangs_ends_each_part_at_its_deadline(scene: Scene) -> None:
     scene.takes_s, start = 1_000, scene.clock.time
     assert scene.load().subject.commit.policy.error.startswith("GitHub did not respond")

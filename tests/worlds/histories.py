@@ -18,7 +18,7 @@ from sepurux_action.host.deadlines import Signals
 from tests.github_double.in_process import connected
 from tests.github_double.state import Refusal
 from tests.worlds.harness import OLDER, WorldGitHub, run_on
-from tests.worlds.worlds import AFTER_DECISION, AUTHOR, CAMPAIGN, CONTEXT, FILES, Pull, Review, Run, World
+from tests.worlds.worlds import AUTHOR, CAMPAIGN, CONTEXT, FILES, Pull, Review, Run, World
 
 REVIEWER, READER, BOT = "ada", "bob", "helper[bot]"
 ROLES = {REVIEWER: "write", READER: "read", BOT: "write", AUTHOR: "write"}
@@ -79,12 +79,6 @@ class Step:
         by_person = self.actor == REVIEWER and REVIEWER not in {pull.opener for pull in self.pulls}
         again = self.rerun or self.event == "workflow_dispatch"
         return by_person and again and self.event != "pull_request_review"
-
-    def fails(self, inputs: Mapping[str, Any]) -> bool:
-        """Return whether the first evaluation of this run fails, if there is one."""
-        runs = self.again if self.rerun else self.runs
-        trace_ids = (*inputs.get("trace_id", ()), *(FILES[each] for each in inputs.get("trace_file", ())))
-        return any(runs[int(trace_id[-1]) - 1].fields["decision"] == "fail" for trace_id in trace_ids or ["t-1"])
 
     @property
     def may_be_approved(self) -> bool:
@@ -158,14 +152,10 @@ def _runs(rng: Random, *, fails: float) -> tuple[Run, ...]:
 
 @dataclass(kw_only=True)
 class Played:
-    """What became of a history: every status of the gate that the commit got, the oldest first.
-
-    `ended_late` has the runs that were killed once the gate certainly failed.
-    """
+    """What became of a history: every status of the gate that the commit got, the oldest first."""
 
     statuses: list[SetStatus] = field(default_factory=list)
     begun: list[Step] = field(default_factory=list)
-    ended_late: list[int] = field(default_factory=list)
 
 
 def play(history: History, folder: Path) -> Played:
@@ -213,8 +203,6 @@ class _Playing:
         call = operation.partition(" ")[0]  # without the name of a query
         self._calls += 1
         if number == step.stopped_at and step.killed:
-            if call in AFTER_DECISION and step.fails(self._history.inputs):
-                self._played.ended_late.append(self._number)
             raise Killed
         if number == step.stopped_at:
             self._signals.receive(15)

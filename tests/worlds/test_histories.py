@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.worlds.histories import SET_STATUS, History, SetStatus, make_history, play
+from tests.worlds.histories import History, SetStatus, make_history, play
 
 HISTORIES = 3_000 if os.environ.get("CI") else 60
 OF_ONE_TEST = min(HISTORIES, 100)
@@ -20,13 +20,11 @@ def test_after_a_fail_no_status_is_success_without_someone_who_may_approve(first
         history, folder = make_history(seed), tmp_path / str(seed)
         folder.mkdir()
         played = play(history, folder)
-        told, failed = played.statuses, [each.run for each in played.statuses if each.description.startswith("fail (")]
+        told, failed = played.statuses, any(each.description.startswith("fail (") for each in played.statuses)
         shown = "\n".join(f"{each.run} {each.state} {each.description}" for each in told)
         assert first_wrong(history, told) is None, f"history {seed}\n{shown}\n{history}"
-        late = [run for run in played.ended_late if SET_STATUS not in played.begun[run - 1].fault]
-        assert set(late) <= set(failed), f"history {seed}: no fail before the end of run {late}\n{shown}\n{history}"
-        seen["failed"] += bool(failed)
-        seen["passed after all"] += bool(failed) and told[-1].state == "success"
+        seen["failed"] += failed
+        seen["passed after all"] += failed and told[-1].state == "success"
     assert seen["failed"] > OF_ONE_TEST / 2
     assert seen["passed after all"] > 0
 
