@@ -508,12 +508,10 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     best = run_with(PASSING, pass_rate=0.97)
     lying = run_with(PASSING, pass_rate=0.8496, reliability_score=Reading())
     silent = run_with(PASSING, pass_rate=Reading(), unsafe_attempts=Reading(broken='no number: "none"'))
-    stands = RecordedFail(run=EARLIER, at="14:02 UTC", anyone=True, excluded=("octocat", "ann"))
-    on_review = replace(stands, anyone=False, excluded=(), by_review=True)
+    stands = RecordedFail(run=EARLIER, at="14:02 UTC")
     described = "fail (hard): 72.0% passed, 1 unsafe, 5 failures, score 61.5; 40 scenarios"
     published = replace(of_status(described, FAILING.dashboard_url), recorded=RecordedFail())
     by_status = GateResult.of(published, gate=a_gate(), blocks=True, recorded=RecordedFail())
-    listed = replace(stands, anyone=False, reviewers=("mona", "hubot-2"), excluded=())
     first = a_gate(name="search", campaign="search-reliability", stage=Stage.OBSERVE)
     many = (
         a_result(a_run(PASSING), gate=a_gate(name="search", campaign="search-reliability")),
@@ -571,8 +569,8 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "fail-soft-waiting": (_failed(soft, approval=WAITS, notes=(NEXT_CHANGE, ADVICE)), against_main),
         "fail-soft-rerun": (_failed(soft, approval=ANYONE), here),
         "fail-soft-impossible": (_failed(soft, approval=IMPOSSIBLE), here),
-        "fail-soft-unread": (replace(_failed(soft, approval=UNREAD), recorded=on_review), here),
-        "fail-recorded": (replace(_failed(asking), recorded=listed), against_main),
+        "fail-soft-unread": (replace(_failed(soft, approval=UNREAD), recorded=stands), here),
+        "fail-recorded": (replace(_failed(asking), recorded=stands), against_main),
         "fail-recorded-status": (by_status, against_main),
         "pass-continued": (a_result(replace(a_run(PASSING), earlier=EARLIER)), here),
         "fail-unexplained": (a_result(a_run(replace(PASSING, decision="fail"))), here),

@@ -19,18 +19,12 @@ class RecordedFail:
     """A `fail` that an earlier workflow run found, so that this one does not evaluate the commit again.
 
     `link` is that of its commit status, '' without one. The earlier `run` found it `at` a time, a text in UTC; both are
-    unknown if only the commit status is left. A re-run evaluates again if it is by one of the `reviewers`; if the gate
-    lists none, by `anyone` with write access who is not among the `excluded`. Both are empty if only a new commit is
-    evaluated. `by_review`: a review started this run, of which a re-run evaluates nothing.
+    unknown if only the commit status is left.
     """
 
     link: str = ""
     run: WorkflowRun | None = None
     at: str = ""
-    by_review: bool = False
-    reviewers: tuple[str, ...] = ()
-    anyone: bool = False
-    excluded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,6 @@ from sepurux_action.github.comment_state import CommentState, unfinished_key
 from sepurux_action.github.commit import PublishedStatus
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.snapshot import Comment, Snapshot
-from sepurux_action.github.soft_gate import ReviewGate
 from sepurux_action.github.subject import Subject, fetch_more_comments
 
 FAILED = "fail ("
@@ -31,7 +30,7 @@ FRESH_S = 1.0  # after which the statuses are read once more before one that hid
 
 
 class Earlier:
-    """What earlier runs left about a subject. Without statuses, or on the default branch, no decision counts.
+    """What earlier runs left about a subject: a pull request or a merge group. Of others nothing is recorded.
 
     Contexts are in lower case, as GitHub ignores their case. `_before` has the newest decision before the evaluation,
     by context; None if there was none, and no entry if it is not known.
@@ -39,9 +38,9 @@ class Earlier:
 
     def __init__(self, calls: BoundedCalls, subject: Subject) -> None:
         self._calls, self._subject = calls, subject
-        self._reviews = ReviewGate(calls, subject)  # not that of approvals, for which what failed now is read again
         event, self._commit, self._line = subject.event, subject.event.commit, subject.state_line
-        self._counts = calls.connected and subject.settings.status and bool(event.commit) and event.keeps_fail
+        proposed = event.pull_request is not None or event.name == "merge_group"
+        self._counts = calls.connected and subject.settings.status and bool(event.commit) and proposed
         self._page = subject.snapshot
         self._read_state = cache(self._line.read)  # each gate needs the state
         self._before: dict[str, PublishedStatus | None] = {}
@@ -53,8 +52,7 @@ class Earlier:
     def recorded_fails(self, gates: Sequence[Gate]) -> dict[str, Evaluated | None]:
         """Return each `fail` at this commit that an earlier run published, by gate; None if that could not be read.
 
-        One is left out if this run may evaluate again. Without statuses there is no record. The reads at the start
-        share the time that begins here.
+        Without statuses there is no record. The reads at the start share the time that begins here.
         """
         self._calls.set_timeout(READS_S)
         found = dict[str, Evaluated | None]()
@@ -74,7 +72,7 @@ class Earlier:
             failed = status is not None and status.description.startswith(FAILED)
             if context not in self._before:
                 found[gate.name] = None
-            elif status and failed and not self._reviews.may_evaluate_again(gate.reviewers):
+            elif status and failed:
                 found[gate.name] = self._as_recorded(gate, status)
         return found
 
@@ -164,8 +162,7 @@ class Earlier:
             began = datetime.fromtimestamp(run.at, UTC)
             day = f" on {began.date()}" if began.date() != self._subject.started.date() else ""
             at = f"{began:%H:%M} UTC{day}"
-        who, by_review = self._reviews.who_evaluates_again(gate.reviewers), self._subject.event.by_review
-        return replace(found, recorded=RecordedFail(link=link, run=run, at=at, by_review=by_review, **who))
+        return replace(found, recorded=RecordedFail(link=link, run=run, at=at))
 
     def load_comments(self, enough: Callable[[Iterable[Comment]], object] | None = None) -> Snapshot:
         """Read further pages of comments until there are `enough`: by default the gate's own, for the state in it."""

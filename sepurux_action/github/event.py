@@ -99,8 +99,6 @@ class Event:
     head_branch: str = ""
     fork: bool = False
     dependabot: bool = False
-    actor: str = ""  # who started this run or its re-run
-    pusher: str = ""  # who pushed the commit, if this is a push
     rerun: bool = False
     by_review: bool = False  # a review started this run, or the one that it is about
     workflow_file: str = ""
@@ -112,17 +110,6 @@ class Event:
     ambiguous: bool = False
     matches: tuple[PullRequest, ...] = ()
     error: ErrorDetails | None = None
-
-    @property
-    def may_evaluate_again(self) -> bool:
-        """Return whether such a run may evaluate a commit again that failed, if its actor may approve the gate."""
-        return bool(self.actor) and (self.rerun or self.name == "workflow_dispatch") and not self.by_review
-
-    @property
-    def keeps_fail(self) -> bool:
-        """Return whether a `fail` stays. The default branch is evaluated again in each run (docs/configuration.md)."""
-        proposed = bool(self.base_ref) or self.pull_request is not None
-        return proposed or not self.default_branch or self.head_branch != self.default_branch
 
     @property
     def branch(self) -> str:
@@ -160,8 +147,6 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
         head_branch=branch,
         dependabot=actor == "dependabot[bot]",
         by_review=name == REVIEW,
-        actor=json_reader.printable(environ.get("GITHUB_TRIGGERING_ACTOR", "")),
-        pusher=actor if name == "push" else "",
         rerun=attempt not in {"", "1"},
         workflow_file=_workflow_file(environ, repository),
         no_pr_reason=f"a {name} event has no pull request" if name else "there is no event",

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from operator import methodcaller
-from typing import Any
 
 from sepurux_action.config.kinds import is_bot
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
@@ -131,28 +130,6 @@ class ReviewGate:
             read_only=self._event.fork and self._event.name == REVIEW,
         )
 
-    def may_evaluate_again(self, reviewers: tuple[str, ...]) -> bool:
-        event, rules = self._event, self._rules_again(reviewers)
-        return event.may_evaluate_again and rules is not None and rules.refusal_of_all(event.actor) is None
-
-    def who_evaluates_again(self, reviewers: tuple[str, ...]) -> dict[str, Any]:
-        """Return the fields of a RecordedFail that name who may start another evaluation, {} if that is not known."""
-        rules = self._rules_again(reviewers)
-        if self._event.by_review or rules is None or rules.requesters is None:
-            return {}
-        elsewhere = rules.elsewhere()
-        if elsewhere is None:
-            return {}
-        refusals = {login: rules.refusal_of_all(login) for login in reviewers}
-        excluded = [each.login for each in (*rules.requesters, *elsewhere)]
-        if not self._pull.by_agent:
-            excluded.insert(0, rules.author)
-        return {
-            "reviewers": tuple(login for login, reason in refusals.items() if reason is None),
-            "anyone": UNREAD in refusals.values() or not reviewers,
-            "excluded": tuple(dict.fromkeys(login for login in excluded if not is_bot(login))),
-        }
-
     def _rules(self, pull: PullRequest, reviewers: tuple[str, ...]) -> ApprovalRules:
         head = pull.head_sha if self._event.name == "merge_group" else self._event.commit
         return ApprovalRules(
@@ -163,13 +140,6 @@ class ReviewGate:
             requesters=self._requesters(self._event.pull_request, head) if pull.by_agent else (),
             elsewhere=partial(self._elsewhere, head),
         )
-
-    def _rules_again(self, reviewers: tuple[str, ...]) -> ApprovalRules | None:
-        """Return the rules of a new evaluation. Without a pull request, the author is who pushed; None if unknown."""
-        event, pull = self._event, self._pull
-        if event.pusher and event.pull_request is None:
-            pull = PullRequest(author=event.pusher, head_sha=event.commit, by_agent=True)
-        return self._rules(pull, reviewers) if pull.head_sha else None
 
     @cached_property
     def _reviews(self) -> tuple[Review, ...] | None:

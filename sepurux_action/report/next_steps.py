@@ -47,7 +47,7 @@ def _of_one(say: Words, gate: GateFacts) -> Markdown:
     if not gate.blocks:
         return what_follows(say, gate)
     if gate.needs_approval:
-        return say.paragraph(say.bold("Needs an approval."), what_follows(say, gate), restart(say, gate))
+        return say.paragraph(say.bold("Needs an approval."), what_follows(say, gate), only_new(say, gate))
     no_run = gate.decision is Decision.ERROR and gate.rule in {Rule.OUTAGE, Rule.NOT_POLLED}
     by_trace = gate.gate.uploads_traces and gate.worst.campaign_id  # the first call has nothing of a trace
     but = ", but not by your agent" if no_run and not by_trace else ""
@@ -64,7 +64,7 @@ def _what_to_do(say: Words, gate: GateFacts, whose: str = "the") -> Markdown:
         fix(say, gate, whose),
         say.prose(reported_pass(gate)),
         no_approval(say, gate),
-        restart(say, gate),
+        only_new(say, gate),
     )
 
 
@@ -140,7 +140,7 @@ def why(say: Words, gate: GateFacts) -> Markdown:
     """Return what the section of a failed gate says besides its numbers, if no alert says it."""
     if [gate] in _alike(say):
         return NOTHING
-    return say.paragraph(_explanation(say, gate), no_approval(say, gate), restart(say, gate))
+    return say.paragraph(_explanation(say, gate), no_approval(say, gate), only_new(say, gate))
 
 
 def _not_blocking(say: Words, gate: GateFacts) -> Markdown:
@@ -226,21 +226,8 @@ def what_happened(gate: GateFacts) -> str:
     return optional("{}.", capitalized(rest))
 
 
-def restart(say: Words, gate: GateFacts) -> Markdown:
-    """Return what starts a new evaluation of a commit that failed in an earlier run."""
-    fail = gate.recorded
-    if not fail or fail.by_review:
-        return NOTHING
-    nobody = gate.approval is not None and not gate.approval.possible
-    if nobody or not (fail.reviewers or fail.anyone):
-        return say("Only a new commit is evaluated.")
-    listed = say.when(gate.gate.reviewers, " in `reviewers`")
-    who = say("someone{listed} with write access", listed=listed)
-    if fail.reviewers:
-        who = say.listed(fail.reviewers, "or")
-    elif fail.excluded:
-        who = say("{who}, other than {others},", who=who, others=say.listed(fail.excluded, "and"))
-    return say("A re-run evaluates again only if {who} starts it.", who=who)
+def only_new(say: Words, gate: GateFacts) -> Markdown:
+    return say.when(gate.recorded, "Only a new commit is evaluated.")
 
 
 # -- what to fix -------------------------------------------------------------------------------------------------------

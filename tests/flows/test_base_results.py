@@ -120,17 +120,6 @@ def test_what_main_has_too_is_not_new(scene: Scene, sandbox: Sandbox) -> None:
     assert " More often: 2 here, at most 1 on `main`." in scene.ours[0]
 
 
-def test_a_push_that_repeats_a_recorded_fail_adds_nothing(scene: Scene, sandbox: Sandbox) -> None:
-    given = at(scene, options(scene, sandbox), scene.repository.commit("release"), "refs/heads/release")
-    assert run_action(**given, files=recorded(UNSAFE)).exit_code == 1
-    [result] = results(scene)
-    assert (result["branch"], result["decision"]) == ("release", "fail")
-    before = kept(scene).read_bytes()
-    again = run_action(**given, files=recorded())
-    assert (again.exit_code, "so it is not evaluated again" in again.log) == (1, True)
-    assert kept(scene).read_bytes() == before
-
-
 @pytest.mark.parametrize(
     ("event", "ref", "adds"),
     [

@@ -465,23 +465,9 @@ def test_a_title_names_the_scenarios_below_the_lowest_rate() -> None:
         assert sentences.title(say) == f"g0 failed: {title}"
 
 
-@pytest.mark.parametrize(
-    ("fail", "reviewers", "who"),
-    [
-        (RecordedFail(reviewers=("mona",)), (), "mona starts"),
-        (RecordedFail(anyone=True, excluded=("a", "b")), (), "someone with write access, other than a and b, starts"),
-        (RecordedFail(anyone=True), ("mona",), "someone in `reviewers` with write access starts"),
-        (RecordedFail(), (), "Only a new commit is evaluated."),
-        (RecordedFail(anyone=True, by_review=True), (), ""),
-    ],
-)
-def test_a_fail_of_an_earlier_run_says_who_can_start_a_new_evaluation(
-    fail: RecordedFail, reviewers: tuple[str, ...], who: str
-) -> None:
-    result = replace(a_result(gate=a_gate(reviewers=reviewers)))
-    say = words(replace(result, recorded=fail))
-    restart = f"A re-run evaluates again only if {who} it." if who.endswith("starts") else who
-    assert next_steps.restart(say, say.report.gates[0]) == restart
+def test_a_fail_of_an_earlier_run_says_that_only_a_new_commit_is_evaluated() -> None:
+    say = words(replace(a_result(), recorded=RecordedFail()))
+    assert next_steps.only_new(say, say.report.gates[0]) == "Only a new commit is evaluated."
 
 
 def test_reasons_that_a_short_report_leaves_out_are_counted() -> None:

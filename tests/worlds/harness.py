@@ -105,9 +105,9 @@ def run_world(world: World, folder: Path) -> Observed:
     """Return what the step does in a world. `folder` is the workspace of the step, in which nothing else is."""
     github = WorldGitHub(world)
     with connected(github.double):
-        if world.actor:
+        if world.rerun:
             run_on(github, world, folder / "first", (FIRST_RUN, 1))
-        return run_on(github, world, folder / "last", (FIRST_RUN, 2 if world.actor else 1))
+        return run_on(github, world, folder / "last", (FIRST_RUN, 2 if world.rerun else 1))
 
 
 def run_on(
@@ -196,7 +196,6 @@ def _environment(world: World, folder: Path, github: "WorldGitHub") -> dict[str,
         "GITHUB_SERVER_URL": "https://github.com",
         "GITHUB_SHA": HEAD,
         "GITHUB_STEP_SUMMARY": str(folder / "summary"),
-        "GITHUB_TRIGGERING_ACTOR": world.actor,
         "GITHUB_WORKSPACE": str(folder),
         **{input_variable(name): text for name, text in texts.items()},
     }

@@ -20,10 +20,10 @@ from tests.github_double.state import Refusal
 from tests.worlds.harness import OLDER, WorldGitHub, run_on
 from tests.worlds.worlds import AUTHOR, CAMPAIGN, CONTEXT, FILES, Pull, Review, Run, World
 
-REVIEWER, READER, BOT = "ada", "bob", "helper[bot]"
-ROLES = {REVIEWER: "write", READER: "read", BOT: "write", AUTHOR: "write"}
+REVIEWER = "ada"
+ROLES = {REVIEWER: "write", AUTHOR: "write"}
 PULL = Pull(number=1, base="main")
-EVENTS = ("pull_request",) * 4 + ("pull_request_review", "push", "workflow_run", "workflow_dispatch", "issue_comment")
+EVENTS = ("pull_request",) * 4 + ("pull_request_review", "workflow_run")
 SET_STATUS = "repos/create-commit-status"
 FAULTS = (
     ("graphql",),
@@ -42,7 +42,7 @@ OTHERS = dict.fromkeys(("reliability_score", "mutation_categories"))
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One run of the step: who started it, as which attempt, and what the backend shows in each of its evaluations.
+    """One run of the step: what started it, and what the backend shows in each of its evaluations.
 
     Before the call `stopped_at`, counted from 0, a signal arrives, or the step is `killed`. From `other_at` on, `other`
     runs from its start to its end, before a call of the backend or one of the first reads, because two runs that end at
@@ -52,7 +52,6 @@ class Step:
     """
 
     event: str
-    actor: str
     rerun: bool
     pulls: tuple[Pull, ...]
     runs: tuple[Run, ...]
@@ -74,13 +73,6 @@ class Step:
         return call in self.fault and self.fault_from < number <= self.fault_from + (self.times or number)
 
     @property
-    def may_evaluate_again(self) -> bool:
-        """Return whether who started the run could approve the gate, and the run is one that evaluates again."""
-        by_person = self.actor == REVIEWER and REVIEWER not in {pull.opener for pull in self.pulls}
-        again = self.rerun or self.event == "workflow_dispatch"
-        return by_person and again and self.event != "pull_request_review"
-
-    @property
     def may_be_approved(self) -> bool:
         return self.approves and REVIEWER not in {pull.opener for pull in self.pulls}
 
@@ -99,7 +91,6 @@ class SetStatus:
     run: int
     state: str
     description: str
-    link: str
     begun: tuple[Step, ...]
 
 
@@ -123,11 +114,12 @@ def make_history(seed: int) -> History:
 def _step(rng: Random, *, nested: bool = False) -> Step:
     second = Pull(number=2, base="main", opener=rng.choice((AUTHOR, REVIEWER)))
     other = None if nested or rng.random() < 0.6 else _step(rng, nested=True)
+    event = rng.choice(EVENTS)
+    has_second = event != "workflow_run" and rng.random() < 0.3
     return Step(
-        event=rng.choice(EVENTS),
-        actor=rng.choice((AUTHOR, AUTHOR, REVIEWER, READER, BOT)),
+        event=event,
         rerun=rng.random() < 0.4,
-        pulls=(PULL, *([second] if rng.random() < 0.3 else [])),
+        pulls=(PULL, second) if has_second else (PULL,),
         runs=_runs(rng, fails=0.4),
         again=_runs(rng, fails=0.3),
         approves=rng.random() < 0.2,
@@ -212,7 +204,7 @@ class _Playing:
         link = sent.get("target_url", "")
         if sent.get("context") == CONTEXT and (step.lost or not fails):
             begun = tuple(self._played.begun)
-            self._played.statuses.append(SetStatus(run=self._number, link=link, begun=begun, **texts))
+            self._played.statuses.append(SetStatus(run=self._number, begun=begun, **texts))
         if sent and step.lost and fails:
             self._github.set_status(sent["context"], url=link, **texts)
         if fails:
@@ -227,11 +219,11 @@ def _world(history: History, step: Step) -> World:
         event=step.event,
         branch="topic",
         pulls=pulls,
-        number=1 if step.event == "workflow_dispatch" else None,
+        number=None,
+        rerun=step.rerun,
         inputs=history.inputs,
         runs=step.runs,
         again=step.again,
-        actor=step.actor,
         reviews=reviews,
         roles=ROLES,
         tasks=dict.fromkeys(FILES),

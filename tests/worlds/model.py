@@ -15,7 +15,6 @@ from typing import Any
 from tests.worlds.worlds import (
     ABSENT,
     AGENT,
-    AUTHOR,
     CONTEXT,
     FILES,
     FOREIGN,
@@ -115,13 +114,13 @@ class Together:
 
 def expected(world: World) -> Expected:
     """Return what the documents say about a world: of two runs, about the last one."""
-    first = of_one_run(replace(world, actor=""))
-    if not world.actor:
+    first = of_one_run(replace(world, rerun=False))
+    if not world.rerun:
         return first
     subject = find_subject(world)
-    later = of_one_run(replace(world, runs=world.again, actor=""))
-    recorded = has_record(world, subject) and world.github_fault != "statuses" and first.decision == "fail"
-    if recorded and not may_restart(world, subject):
+    later = of_one_run(replace(world, runs=world.again, rerun=False))
+    recorded = has_record(subject) and world.github_fault != "statuses" and first.decision == "fail"
+    if recorded:
         return replace(first, started=0, sent=None, numbers=first.numbers if first.comments else {})
     uploads = "trace_file" in (effective_settings(world, subject) or {})
     if first.comments and first.decision == "pending" and not uploads:
@@ -142,7 +141,7 @@ def of_one_run(world: World) -> Expected:
         return Expected(exit_status=2, decision="error", conclusion="failure", statuses=shown)
     stage = stage_of(settings.get("enforcement", "hard"), subject.branch)
     failed_at = failed_call(world, settings)
-    unread = has_record(world, subject) and world.github_fault == "graphql"  # the token's account is not known
+    unread = has_record(subject) and world.github_fault == "graphql"  # the token's account is not known
     failed_at = "record" if unread else failed_at
     is_evaluated = unread or not is_skipped(world, subject, settings)
     runs = evaluate(world, world.runs, settings, failed_at) if is_evaluated else []
@@ -151,7 +150,7 @@ def of_one_run(world: World) -> Expected:
     signaled = world.signal and bool(runs) and failed_at in {"", "poll"}  # it arrives with the first poll
     if signaled:
         decision = "error"
-    if decision != "fail" and has_record(world, subject) and world.github_fault == "statuses":
+    if decision != "fail" and has_record(subject) and world.github_fault == "statuses":
         decision, unread = "error", True  # the statuses cannot be read again
     numbers, count = shown_numbers(runs, together), shown_scenarios(runs, together)
     approval = approve(world, subject, settings) if decision == "fail" and stage == "soft" else ""
@@ -181,11 +180,9 @@ def of_one_run(world: World) -> Expected:
     )
 
 
-def has_record(world: World, subject: Subject) -> bool:
+def has_record(subject: Subject) -> bool:
     """Return whether the statuses of the commit decide if it is evaluated, by docs/configuration.md, Re-runs."""
-    on_default = world.event in {"schedule", "issue_comment", "workflow_run"} or world.branch == DEFAULT_BRANCH
-    proposed = subject.pull is not None or subject.policy_of != "checkout"
-    return proposed or not on_default
+    return subject.pull is not None
 
 
 # --- docs/reference.md, Events; docs/security.md, One commit in several pull requests --------------------------------
@@ -578,21 +575,6 @@ def of_base(world: World, settings: Mapping[str, Any], name: str) -> Sequence[fl
 def uncompared(world: World, settings: Mapping[str, Any], together: Together) -> set[str]:
     """Return the numbers that the base has and that some run lacks."""
     return {name for name in drops(settings) if name not in together.known and of_base(world, settings, name)}
-
-
-# --- docs/configuration.md, A fail stands -------------------------------------- ------------------------------------
-
-
-def may_restart(world: World, subject: Subject) -> bool:
-    """Return whether who started the run could approve the gate, so that a new evaluation starts."""
-    settings = effective_settings(world, subject) or {}
-    unknown = world.opener == AGENT and world.github_fault == "requesters"
-    is_person = not world.actor.endswith("[bot]") and not unknown
-    by_pusher = subject.pull is None and world.actor in {AUTHOR, *world.commit_authors}
-    known = (subject.pull is not None or world.event == "push") and world.github_fault not in {"pulls", "graphql"}
-    known = known and (subject.pull is not None or world.github_fault != "requesters")
-    may = world.event != "pull_request_review" and is_person and known and not by_pusher
-    return may and is_eligible(world, settings, world.actor)
 
 
 # --- docs/configuration.md, The soft gate ----------------------------------------------------------------------------

@@ -30,24 +30,14 @@ def test_after_a_fail_no_status_is_success_without_someone_who_may_approve(first
 
 
 def first_wrong(history: History, told: Sequence[SetStatus]) -> SetStatus | None:
-    """Return the first success after a `fail` that no one may have caused who could approve.
-
-    A run may replace its own first `fail` by a second evaluation. One with the same link repeats that `fail`.
-    """
-    failed = dict[str, int]()  # by link, the run
+    """Return the first success after a `fail` of another run that is not by an approval of someone who may approve."""
+    failed = set[int]()  # the runs
     for each in told:
         if each.state == "success":
-            others = [run for run in failed.values() if run != each.run]
             by_review = history.inputs["enforcement"] == "soft" and "; approved by ada" in each.description
-            may_be = any(step.may_be_approved for step in each.begun) if by_review else is_allowed(each)
-            if others and not may_be:
+            may_be = by_review and any(step.may_be_approved for step in each.begun)
+            if failed - {each.run} and not may_be:
                 return each
         if each.description.startswith("fail ("):
-            failed.setdefault(each.link, each.run)
-        elif each.state == "success":
-            failed = {link: run for link, run in failed.items() if run != each.run}
+            failed.add(each.run)
     return None
-
-
-def is_allowed(told: SetStatus) -> bool:
-    return any(step.may_evaluate_again for step in told.begun)

@@ -120,7 +120,7 @@ class World:
 
     `branch` is that of a push or dispatch, `number` is `pr_number`, and `stale_base` is the base that the payload
     names. `opener` opened each pull request, which has `assignees`, and `commit_authors` of its head. `again` are the
-    runs of a re-run, which an `actor` starts. `base` has
+    runs of the second of two runs, a `rerun`. `base` has
     the status on each commit of the base branch, the newest first. `late_faults` has one of LATE_FAULTS for calls of
     AFTER_DECISION. `retargeted`: the pull request gets another base branch during the
     evaluation. `baseline`, of BASELINES, is the file with the base's results by scenario, '' without `baseline_dir`.
@@ -146,7 +146,7 @@ class World:
     tasks: Mapping[str, Any]
     runs: tuple[Run, ...]
     again: tuple[Run, ...]
-    actor: str
+    rerun: bool
     base: tuple[Published | None, ...] = ()
     older_statuses: tuple[str, ...] = ()
     fault: Fault | None = None
@@ -206,7 +206,7 @@ def make_world(seed: int) -> World:
         tasks={name: rng.choice(TASKS) for name in FILES},
         runs=runs,
         again=tuple(_run(rng, fails=False) for _ in range(MOST_TRACES)),
-        actor="" if retargeted or rng.random() < 0.6 else rng.choice(LOGINS),
+        rerun=not retargeted and rng.random() < 0.4,
         base=tuple(_published(rng) for _ in range(rng.choice((0, 2, 4, 5, 6, 8)))),
         older_statuses=tuple(rng.sample((CONTEXT, "Other / core", FOREIGN), rng.randint(0, 2))),
         fault=_fault(rng) if rng.random() < 0.2 and len(traces) < len(TRACES[-1]) else None,
