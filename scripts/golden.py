@@ -11,41 +11,22 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sepurux_action.github.comment_state import parse_comment, with_notice
-from sepurux_action.report.context import Context
-from sepurux_action.report.rendering import render_comment, render_lines, render_notice, render_summary
+from sepurux_action.report.rendering import render_comment, render_lines, render_summary
 from sepurux_action.report.report import Report
 from sepurux_action.report.report_json import report_json
-from sepurux_action.report.view import COMMENT_CHARACTERS
-from tests.builders import a_context, commented, reports
+from tests.builders import commented, reports
 
 GOLDEN = ROOT / "tests" / "golden"
 JSON_STATES = ("fail", "fail-new", "fail-soft-waiting", "traces", "bad-settings")  # every kind of object in report.json
-LATER = "9a1b2c3d4e5f60718293a4b5c6d7e8f901234567"  # the next commit
 MARKER = "<!-- sepurux-gate:refunds -->"
-STATE = "<!-- sepurux-gate:refunds (the signed state) -->"  # a real one depends on the machine's zlib
 
 
 def files() -> dict[str, str]:
     """Return the text of every golden file by its name."""
     summaries = {f"{state}.summary.md": render_summary(report) for state, report in reports().items()}
-    comments = {
-        f"{state}.comment.md": f"{render_comment(report, MARKER, STATE)}\n" for state, report in commented().items()
-    }
-    later = a_context(commit=LATER, commit_url=f"https://github.com/acme/shop/commit/{LATER}")
-    comments["evaluating.comment.md"] = _noticed(comments["fail.comment.md"], later, None)
-    comments["not-evaluated.comment.md"] = _noticed(comments["pass.comment.md"], later, 3)
-    comments["interrupted.comment.md"] = _noticed(comments["fail.comment.md"], later, 0)
-    comments["evaluating-again.comment.md"] = _noticed(comments["not-evaluated.comment.md"], later, None)
+    comments = {f"{state}.comment.md": render_comment(report, MARKER) for state, report in commented().items()}
     texts = {f"{state}.txt": _plain(report) for state, report in reports().items()}
     return summaries | comments | texts | {f"{state}.json": _json(reports()[state]) for state in JSON_STATES}
-
-
-def _noticed(body: str, later: Context, problems: int | None) -> str:
-    """Return a comment while a later commit is evaluated, or after it was not."""
-    earlier = parse_comment(body)
-    text, summary = render_notice(later, earlier.commit, earlier.symbol, collapsed=earlier.collapsed, problems=problems)
-    return with_notice(body, text, summary, COMMENT_CHARACTERS)
 
 
 def _json(report: Report) -> str:
@@ -65,7 +46,7 @@ def _plain(report: Report) -> str:
 def _without_github(report: Report) -> bool:
     """Return whether a command line can have such a report: no review, no status, and no remedy on GitHub."""
     gates = report.gates
-    if any(gate.approval or gate.recorded or gate.earlier_run or "Settings >" in gate.hint for gate in gates):
+    if any(gate.approval or gate.recorded or "Settings >" in gate.hint for gate in gates):
         return False
     return not (gates and (report.problems or any(gate.skipped and len(gates) == 1 for gate in gates)))
 

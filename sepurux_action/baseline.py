@@ -47,7 +47,7 @@ def read_kept(step: Step) -> Step:
     if problem:
         step.host.annotate(Level.WARNING, problem)
         return step
-    results, note = read_results(content, step.github.subject.signing_key, step.event.repository)
+    results, note = read_results(content, step.signing_key, step.event.repository)
     if note and not step.event.name:  # a terminal shows no notes, and drops are compared with these results there
         step.host.annotate(Level.WARNING, note)
     return replace(step, kept=results, kept_note=note)
@@ -89,10 +89,10 @@ def write_kept(step: Step, results: Sequence[GateResult]) -> None:
     new = [
         result_to_keep(each, branch=event.head_branch, commit=event.commit, at=at)
         for each in results
-        if each.decision.is_decided and not each.recorded
+        if each.decision.is_decided
     ]
     if new:
-        kept, key = [*(step.kept or ()), *new], step.github.subject.signing_key
+        kept, key = [*(step.kept or ()), *new], step.signing_key
         text = write_results(kept, key, event.repository, step.host.redact)
         step.files.write(step.settings.baseline_dir, {FILE: text})
 

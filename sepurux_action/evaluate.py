@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 
 from sepurux_action.baseline import baseline_of, compare_with_base, results_of
 from sepurux_action.common.wording import optional
@@ -24,8 +23,6 @@ from sepurux_action.github.permissions import advice
 from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.output import Level
 from sepurux_action.report import outputs
-from sepurux_action.report.context import Context
-from sepurux_action.report.rendering import render_notice
 from sepurux_action.step import Step
 
 NOT_AFFECTED = "No changed file matches the gate's `paths`."
@@ -72,7 +69,6 @@ def evaluate(step: Step, recorded: Mapping[str, Evaluated]) -> tuple[GateResult,
     gates = step.settings.gates
     found = {**recorded, **_skipped(step, [gate for gate in gates if gate.name not in recorded])}
     to_evaluate = [gate for gate in gates if gate.name not in found]
-    step.github.earlier.load_comments()
     advised = {}
     for gate in gates:
         change = next_change(gate.rules, step.event.branch, step.today)
@@ -132,7 +128,6 @@ def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
     if event.name:
         store = "Dependabot" if event.dependabot else "Actions"
         source = f"Change it under `Settings > Secrets and variables > {store}`, then {{rerun}}."
-    publish_notice(step)
     remedies = gates[0].remedies  # the secrets are those of the step
     credentials = Credentials(token=inputs.token, api_key=inputs.api_key, source=source, remedies=remedies)
     transport = step.connections.transport(inputs.base_url, credentials, step.host.redact)
@@ -143,7 +138,6 @@ def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
     metadata = {"repo": event.repository or None, "pull_request_number": number}
     evaluation = StepEvaluation(
         compared=[(gate, _base(step, gate)) for gate in gates],
-        earlier={gate.name: step.github.earlier.unfinished_runs(gate) for gate in gates},
         metadata=metadata,
         calls=step.connections.calls(transport.send, step.signals),
         output=step.host,
@@ -154,13 +148,6 @@ def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
         found, results = evaluated[gate.name], results_of(step, gate)
         evaluated[gate.name] = replace(found, what_failed=compare_with_base(gate, found.what_failed, results))
     return evaluated
-
-
-def publish_notice(step: Step, problems: int | None = None) -> None:
-    """Say in the comment on an earlier commit that this one is evaluated, or has `problems`, 0 after a signal."""
-    event = step.event
-    context = Context(commit=event.commit, commit_url=event.url("commit", event.commit), run_url=event.run_url)
-    step.github.publisher.publish_notice(partial(render_notice, context, problems=problems), step.settings.comment_key)
 
 
 def _result(step: Step, gate: Gate, found: Evaluated, advised: str = "") -> GateResult:

@@ -9,7 +9,7 @@ from sepurux_action.baseline import baseline_of, write_kept
 from sepurux_action.config import options
 from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.errors import ConfigurationError
-from sepurux_action.evaluate import no_credentials_hint, publish_notice
+from sepurux_action.evaluate import no_credentials_hint
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.commit import policy_ref
 from sepurux_action.github.policy_source import invalid_base_note
@@ -31,7 +31,6 @@ def publish(step: Step, results: Sequence[GateResult], report: Report) -> None:
     github = step.github
     _set_statuses(step, partial(github.publisher.publish_results, results))
     if step.signals.received:
-        publish_notice(step, problems=0)
         return
     comment_url = github.publisher.publish_comment(results, partial(render_comment, report))
     if not step.policy.problems:
@@ -90,7 +89,6 @@ def report_context(step: Step) -> Context:
         policy_path=policy.policy.path if policy.policy else "",
         baselines={name: baseline for name, baseline in baselines.items() if baseline},
         committed=subject.commit.committed,
-        history=step.github.earlier.history,
         policy_changes=policy.changes,
         notes=policy.notes,
     )

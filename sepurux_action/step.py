@@ -130,6 +130,11 @@ class Step:
         return self.github.subject.started.date()
 
     @property
+    def signing_key(self) -> str:
+        """Return what signs the base's results by scenario; '' without a secret."""
+        return self.inputs.secret.reveal() if self.inputs.secret else ""
+
+    @property
     def event(self) -> Event:
         return self.github.subject.event
 
@@ -229,6 +234,5 @@ def begin(invocation: Invocation, host: Output, signals: Signals, connections: C
         client = connect(event.api_url, inputs.github_token, event.repository, redact)
         event = with_pull_request_number(event, inputs.pr_number)
     calls = BoundedCalls(client, connections.timeouts(signals), host, event)
-    signing_key = inputs.secret.reveal() if inputs.secret else ""
-    subject = Subject(event=event, settings=inputs, signing_key=signing_key, started=connections.now())
+    subject = Subject(event=event, settings=inputs, started=connections.now())
     return Step(invocation, host, signals, connections, GitHubSession(calls, subject), inputs)

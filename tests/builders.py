@@ -39,10 +39,10 @@ from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusa
 from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, OnBase, merge_failures
 from sepurux_action.evaluation.gate_decision import decide_gate
 from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
-from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
-from sepurux_action.evaluation.result import GateResult, RecordedFail, of_status
+from sepurux_action.evaluation.published_result import PreviousResult
+from sepurux_action.evaluation.result import GateResult, of_status
 from sepurux_action.evaluation.run_poller import CANCELED
-from sepurux_action.evaluation.runs import NOT_READ, RunResult, Scenario, WhatFailed, WorkflowRun
+from sepurux_action.evaluation.runs import NOT_READ, RunResult, Scenario, WhatFailed
 from sepurux_action.evaluation.schedule import CHECK_NETWORK
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import DELETED, FIRST_FILE, invalid_base_note, resolve_policy
@@ -155,26 +155,6 @@ def a_baseline(*results: PreviousResult) -> Baseline:
             for number, each in enumerate(results or (a_past_result(),), 1)
         )
     )
-
-
-def a_history(*rates: float | None, gate: str = "refunds") -> tuple[CommitResults, ...]:
-    """Return the results of earlier commits with these pass rates, None for no result; 0.85 was required."""
-    return tuple(
-        CommitResults(commit=f"{number:x}" * 40, results={gate: _of_rate(rate)})
-        for number, rate in enumerate(rates, 10)
-    )
-
-
-def _of_rate(rate: float | None) -> PreviousResult:
-    if rate is None:
-        return a_past_result(decision=Decision.ERROR, numbers={})
-    numbers = known(
-        pass_rate=rate,
-        unsafe_attempts=float(rate < 0.8),
-        failures=float(round(20 * (1 - rate))),
-        reliability_score=round(90 * rate, 1),
-    )
-    return a_past_result(decision=Decision.PASS if rate >= 0.85 else Decision.FAIL, numbers=numbers)
 
 
 def _of_main(rate: float) -> tuple[PreviousResult, ...]:
@@ -444,7 +424,6 @@ DIFFERENT_STEPS = (
 LONG_STEP = "orders.cancel(reason, note, channel, locale, notify, …)"
 FAILED_STEP = ("  …", *(f"  {number} {LONG_STEP}" for number in range(23, 29, 2)), f"> 29 {LONG_STEP}", "  …")
 UNREAD_SCORE = "Could not read the reliability score: HTTP 503."
-EARLIER = WorkflowRun("https://github.com/octo/shop/actions/runs/7100001/attempts/1", 1_793_023_320.0)
 LOST_STATUS = PolicyNote(
     LOST.format("`Sepurux / refunds`", it="it"), "ruleset", "https://github.com/acme/shop/rules/42"
 )
@@ -508,10 +487,9 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     best = run_with(PASSING, pass_rate=0.97)
     lying = run_with(PASSING, pass_rate=0.8496, reliability_score=Reading())
     silent = run_with(PASSING, pass_rate=Reading(), unsafe_attempts=Reading(broken='no number: "none"'))
-    stands = RecordedFail(run=EARLIER, at="14:02 UTC")
     described = "fail (hard): 72.0% passed, 1 unsafe, 5 failures, score 61.5; 40 scenarios"
-    published = replace(of_status(described, FAILING.dashboard_url), recorded=RecordedFail())
-    by_status = GateResult.of(published, gate=a_gate(), blocks=True, recorded=RecordedFail())
+    published = of_status(described, FAILING.dashboard_url, FAILING.dashboard_url)
+    by_status = GateResult.of(published, gate=a_gate(), blocks=True)
     first = a_gate(name="search", campaign="search-reliability", stage=Stage.OBSERVE)
     many = (
         a_result(a_run(PASSING), gate=a_gate(name="search", campaign="search-reliability")),
@@ -530,7 +508,6 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     against_main = a_context(
         base_ref="main",
         baselines={"refunds": a_baseline(*_of_main(0.95)), "search": a_baseline(*_of_main(0.93))},
-        history=a_history(0.95, 0.7, None, 0.8),
     )
     risen = replace(against_main, baselines={"refunds": a_baseline(*_of_main(0.93))})
     wider = [replace(each, numbers={**each.numbers, "scenarios": 43}) for each in _of_main(0.95)]
@@ -562,22 +539,19 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "fail-scenarios": (_of_scenarios(replace(asking, traces=(OF_CAMPAIGN,))), larger),
         "fail-uncovered": (a_result(a_run(replace(PASSING, decision="fail")), gate=covering), here),
         "fail-few-scenarios": (a_result(a_run(PASSING), gate=wide), larger),
-        "fail-recovering": (a_result(a_run(better)), replace(against_main, history=a_history(0.55, 0.62, 0.7))),
+        "fail-recovering": (a_result(a_run(better)), against_main),
         "fail-flood": (_flood(), here),
         "fail-observe": (_failed(observe, notes=(WAIT_FOR_MORE,)), here),
         "fail-soft": (_failed(soft), alone),
         "fail-soft-waiting": (_failed(soft, approval=WAITS, notes=(NEXT_CHANGE, ADVICE)), against_main),
         "fail-soft-rerun": (_failed(soft, approval=ANYONE), here),
         "fail-soft-impossible": (_failed(soft, approval=IMPOSSIBLE), here),
-        "fail-soft-unread": (replace(_failed(soft, approval=UNREAD), recorded=stands), here),
-        "fail-recorded": (replace(_failed(asking), recorded=stands), against_main),
-        "fail-recorded-status": (by_status, against_main),
-        "pass-continued": (a_result(replace(a_run(PASSING), earlier=EARLIER)), here),
+        "fail-soft-unread": (_failed(soft, approval=UNREAD), here),
+        "fail-recorded": (by_status, against_main),
         "fail-unexplained": (a_result(a_run(replace(PASSING, decision="fail"))), here),
         "fail-soft-approved": (_failed(soft, approval=APPROVED, notes=(ADVICE,)), here),
         "fail-unsupported-pass": (a_result(a_run(lying), what_failed=WhatFailed(notes=(UNREAD_SCORE,))), here),
         "fail-drop": (dropped, against),
-        "fail-drop-recorded": (replace(dropped, recorded=stands), spread),
         "fail-drop-scenarios": (_with_worse_scenarios(dropped), against),
         "pass-within-range": (_compared(0.88, spread), spread),
         "pass-not-compared": (_compared(0.905, young), young),
@@ -685,7 +659,7 @@ def foreign_texts(most: int) -> st.SearchStrategy[str]:
 
 
 def hostile_context(foreign: str, *gates: str) -> Context:
-    """Return a context in which every text contains `foreign`; the named gates have a baseline and a history."""
+    """Return a context in which every text contains `foreign`; the named gates have a baseline."""
     past, lower = (a_past_result(decision=Decision.FAIL, numbers={"pass_rate": rate}) for rate in (0.95, 0.49))
     return a_context(
         version=f"1{foreign}",
@@ -693,7 +667,6 @@ def hostile_context(foreign: str, *gates: str) -> Context:
         policy_changes=tuple(Change(f"{foreign}{n}", f"{foreign}{n}", f"{n}{foreign}", foreign) for n in range(12)),
         base_ref=f"{foreign}!",
         baselines=dict.fromkeys(gates, a_baseline(past, lower)),
-        history=tuple(CommitResults(commit=f"{n:x}" * 40, results=dict.fromkeys(gates, past)) for n in range(10, 13)),
     )
 
 

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from sepurux_action.common.secret import Secret
 from sepurux_action.github.client import GitHubClient
-from sepurux_action.github.comment_state import MARKER
 from sepurux_action.github.connection import connect
 from sepurux_action.github.event import Event
+from sepurux_action.github.subject import MARKER
 from tests import backend, sandboxed
 from tests.backend import ScriptedBackend, decided
 from tests.github_double import GitHub

@@ -70,7 +70,7 @@ class Inputs(Publishing):
 
     @property
     def secret(self) -> Secret | None:
-        """Return the secret for the backend, which also signs the state in the comment."""
+        """Return the secret for the backend."""
         return self.token or self.api_key
 
 

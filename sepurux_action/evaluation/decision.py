@@ -1,12 +1,9 @@
 """Decides what one poll of a run means: the rows of docs/reference.md#decisions that need no number."""
 
-import hashlib
-import json
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 from sepurux_action.common import json_reader
-from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.ci_run import CIRun
 
 FAILED_STATUSES = frozenset({"failed", "error", "cancelled"})
@@ -103,11 +100,3 @@ def decide(run: CIRun) -> RunDecision:
         return RunDecision(Decision.ERROR, reason, Rule.FINISHED_UNDECIDED)
     shown = f"status `{run.status}`" if run.status else "no status"
     return RunDecision(Decision.PENDING, f"Sepurux has not decided yet ({shown}).", Rule.PENDING)
-
-
-def fingerprint(gate: Gate) -> str:
-    """Return a hash of all that Sepurux decides by, so that only an evaluation by the same settings goes on."""
-    limits, required = dict(gate.limits), sorted(gate.required_mutation_categories)
-    traces = sorted(each.trace_id or each.label for each in gate.traces)
-    content = [gate.campaign, gate.project, traces, gate.mutation_pack, limits, required]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -33,12 +33,6 @@ class PreviousResult:
         return self.numbers.get(metric.name)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommitResults:
-    commit: str
-    results: Mapping[str, PreviousResult]
-
-
 def published_numbers(run: CIRun, gate: Gate) -> Mapping[str, float]:
     """Return the numbers as a status has them, without those that some runs do not report."""
     return {

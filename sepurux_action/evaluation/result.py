@@ -11,42 +11,34 @@ from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.metrics import UNSAFE_ATTEMPTS, summary
 from sepurux_action.evaluation.published_result import PreviousResult, parse_description, published_numbers
-from sepurux_action.evaluation.runs import RunResult, WhatFailed, WorkflowRun, severity_key
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedFail:
-    """A `fail` that an earlier workflow run found, so that this one does not evaluate the commit again.
-
-    `link` is that of its commit status, '' without one. The earlier `run` found it `at` a time, a text in UTC; both are
-    unknown if only the commit status is left.
-    """
-
-    link: str = ""
-    run: WorkflowRun | None = None
-    at: str = ""
+from sepurux_action.evaluation.runs import RunResult, WhatFailed, severity_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluated(GateDecision):
-    """How a gate was decided, and what failed. `recorded`: an earlier workflow run found the `fail`."""
+    """How a gate was decided, and what failed. `link` is that of the status that records a `fail`, else ''."""
 
     what_failed: WhatFailed = field(default_factory=WhatFailed)
-    recorded: RecordedFail | None = None
+    link: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reason", in_workflow(self.reason))
 
+    @property
+    def recorded(self) -> bool:
+        """Return whether an earlier run found the `fail`, of which only the commit's status is left."""
+        return self.rule is Rule.RECORDED
 
-def of_status(description: str, url: str) -> Evaluated:
-    """Return a `fail` that only a commit status shows: its numbers, and its page at Sepurux, '' if it has none."""
+
+def of_status(description: str, link: str, dashboard_url: str) -> Evaluated:
+    """Return the `fail` that a commit's status records: its numbers, and its page at Sepurux, '' if it has none."""
     published = parse_description(description)
     numbers = {name: Reading(value) for name, value in published.numbers.items()} if published else {}
     shown = summary(numbers)
     reason = f"An earlier run evaluated this commit, and it failed{shown and f': {shown}'}."
-    run = CIRun(decision="fail", numbers=numbers, dashboard_url=url)
+    run = CIRun(decision="fail", numbers=numbers, dashboard_url=dashboard_url)
     worst = RunResult(ci_run=run, run_decision=RunDecision(decision=Decision.FAIL, reason=reason, rule=Rule.RECORDED))
-    return Evaluated(decision=Decision.FAIL, rule=Rule.RECORDED, reason=reason, runs=(worst,), numbers=run)
+    return Evaluated(decision=Decision.FAIL, rule=Rule.RECORDED, reason=reason, runs=(worst,), numbers=run, link=link)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,6 @@ from sepurux_action.host.output import Level, Output
 
 NOT_FOUND = 404
 CANCELED = RunDecision(decision=Decision.ERROR, reason="The run was canceled.", rule=Rule.CANCELED)
-NOT_KNOWN_ANY_MORE = RunDecision(decision=Decision.ERROR, reason="", rule=Rule.EVALUATION_FAILED)
 
 
 class Step(Protocol):
@@ -40,16 +39,14 @@ class Step(Protocol):
 class RunPoller:
     """One run of a gate, with what is known of it so far.
 
-    `known` is an earlier result for its trace: one with an id is polled on. Of another one, the uploaded trace is used.
     `complete`: the decision, or that there is none, is known.
     """
 
-    def __init__(self, step: Step, gate: Gate, trace: Trace, known: RunResult | None) -> None:
+    def __init__(self, step: Step, gate: Gate, trace: Trace) -> None:
         self.step, self.gate, self.trace = step, gate, trace
         self.phase = "finding the campaign"
         self.complete = False
         self.run = RunResult.of(trace, CANCELED, NEXT_STEPS[Rule.CANCELED])
-        self._known = known
 
     def _set(self, **known: Any) -> None:  # noqa: ANN401 - fields of many types
         self.run = replace(self.run, **known)
@@ -72,14 +69,12 @@ class RunPoller:
     async def _evaluate(self) -> None:
         """Get a decision and its numbers."""
         self._set(campaign_id=await read_campaign_id(self.step.calls, self.gate))
-        decided = await self._resumed()
-        if decided is None:
-            self._set(trace_id=await self._trace_id())
-            self._enter("starting")
-            settings = self.run.campaign_id, self.run.trace_id, self.step.metadata
-            self._use(*await start(self.step.calls, self.gate, *settings))
-            self._log(f"started batch {self.run.batch_id}" if self.run.batch_id else f"started run {self.run.run_id}")
-            decided = await self._poll_until_decided()
+        self._set(trace_id=await self._trace_id())
+        self._enter("starting")
+        settings = self.run.campaign_id, self.run.trace_id, self.step.metadata
+        self._use(*await start(self.step.calls, self.gate, *settings))
+        self._log(f"started batch {self.run.batch_id}" if self.run.batch_id else f"started run {self.run.run_id}")
+        decided = await self._poll_until_decided()
         passed = decided.decision is Decision.PASS
         if not passed:  # after a signal, it must not pass without a number
             self._set_decision(decided)
@@ -105,25 +100,8 @@ class RunPoller:
 
     # -- start --------------------------------------------------------------------------------------------------------
 
-    async def _resumed(self) -> RunDecision | None:
-        """Return the decision on a run that an earlier workflow run started, None if the trace needs a new run."""
-        known, before = self._known, self.run
-        if known is None or not (known.run_id or known.batch_id):
-            return None
-        self._set(earlier=known.earlier, trace_id=known.trace_id)
-        self._use(known.run_id, known.batch_id, known.ci_run.run_ids)
-        by = f", which workflow run {known.earlier.number} started" if known.earlier else ""
-        self._log(f"polling {known.batch_id or known.run_id} on{by}")
-        decided = await self._poll_until_decided()
-        if decided.rule not in {Rule.EVALUATION_FAILED, Rule.FINISHED_UNDECIDED}:
-            return decided
-        self.run, self._known = before, None
-        return None
-
     async def _trace_id(self) -> str:
-        """Return the id of the trace, which is uploaded unless it was before; '' for the registered scenarios."""
-        if self._known and self._known.trace_id:
-            return self._known.trace_id
+        """Return the id of the trace, which may have to be uploaded; '' for the registered scenarios."""
         label, content = self.trace.label, self.trace.content
         if content is None:
             return self.trace.trace_id
@@ -194,8 +172,6 @@ class RunPoller:
             if problem := wrong_shape(result.payload, **ids, campaign_id=self.run.campaign_id):
                 return TransientError(reason=problem), last
             return self._decide(parse_ci_run(result.payload)), last
-        if result.status == NOT_FOUND and self.run.earlier:
-            return NOT_KNOWN_ANY_MORE, last
         if result.status == NOT_FOUND and self.step.calls.elapsed() - started < schedule.YOUNG_RUN_S:
             return TransientError(reason=result.reason, status=result.status), last
         raise EvaluationError(result.reason, result.hint)

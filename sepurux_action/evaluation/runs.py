@@ -1,7 +1,6 @@
 """The CI runs of an evaluation and its scenarios, of which any number may be missing."""
 
 import math
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Self
@@ -15,20 +14,7 @@ from sepurux_action.evaluation.decision import UNSEEN, Decision, Rule, RunDecisi
 from sepurux_action.evaluation.failures import Failures, merge_failures
 from sepurux_action.evaluation.metrics import Metric, Numbers
 
-_RUN_NUMBER = re.compile(r"/runs/([0-9]{1,20})\b", re.ASCII)
 NOT_READ = RunDecision(decision=Decision.PENDING, reason="", rule=Rule.NOT_POLLED)
-
-
-@dataclass(frozen=True, slots=True)
-class WorkflowRun:
-    """A workflow run that evaluated a gate. `at` is the POSIX time of its start, in seconds."""
-
-    url: str
-    at: float
-
-    @property
-    def number(self) -> str:
-        return next(iter(_RUN_NUMBER.findall(self.url)), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +22,9 @@ class RunResult:
     """One CI run: that of a trace, a batch, or one of a batch. Unknown ids and names are ''.
 
     `uploaded`: `trace` is the path of a file. `of_batch` are the runs of a batch whose numbers were read for the
-    decision. `earlier` is the workflow run
-    that started it, None for the present one. `failures` are its classified failures by kind, with the path of an
-    uploaded trace in place of the id: `listed` is the number of entries that were read, and `left_out` counts those of
-    kinds that were not kept. `problem` is a clause that says why its numbers or failures were not all read, '' if they
-    were.
+    decision. `failures` are its classified failures by kind, with the path of an uploaded trace in place of the id:
+    `listed` is the number of entries that were read, and `left_out` counts those of kinds that were not kept. `problem`
+    is a clause that says why its numbers or failures were not all read, '' if they were.
     """
 
     trace: str = ""
@@ -54,7 +38,6 @@ class RunResult:
     hint: str = ""
     note: str = ""
     elapsed_s: float = 0
-    earlier: WorkflowRun | None = None
     name: str = ""
     failures: Failures = ()
     listed: int = 0

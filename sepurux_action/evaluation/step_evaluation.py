@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import starmap
 
 from sepurux_action.common import number_format
@@ -24,17 +24,13 @@ MOST_NAMED = 3  # runs in a line of the log
 
 @dataclass(eq=False)
 class StepEvaluation:
-    """The evaluation of all gates. `on_progress` gets the started runs whenever ids or addresses become known.
-
-    `earlier` has the runs that an earlier workflow run started, by the name of the gate.
-    """
+    """The evaluation of all gates. `on_progress` gets the started runs whenever ids or addresses become known."""
 
     compared: Sequence[tuple[Gate, Base]]
     metadata: Mapping[str, object]
     calls: ApiCalls
     output: Output
     on_progress: Callable[[Sequence[RunResult]], None]
-    earlier: Mapping[str, Runs] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.gates = {gate.name: gate for gate, _ in self.compared}
@@ -50,19 +46,13 @@ class StepEvaluation:
 
     async def _evaluate(self) -> Mapping[str, Evaluated]:
         self.calls.begin(self.gates.values(), self._show_progress, self.output.progress)
-        found = await self._poll({name: self.earlier.get(name, ()) for name in self.gates})
+        found = await self._poll()
         decided = {name: decide_gate(self.gates[name], runs, self._bases[name]) for name, runs in found.items()}
         return await self._with_what_failed({name: Evaluated.of(each) for name, each in decided.items()})
 
-    async def _poll(self, known: Mapping[str, Runs]) -> dict[str, Runs]:
-        """Return the results of the runs of these gates. What is `known` of a trace is used, see `RunPoller`."""
-        # The path of a file may be the same text as the id of another trace.
-        by_trace = {(name, run.trace, run.uploaded): run for name, runs in known.items() for run in runs}
-        traces = [(self.gates[name], trace) for name in known for trace in self.gates[name].traces]
-        self._pollers = [
-            RunPoller(self, gate, trace, by_trace.get((gate.name, trace.label, trace.uploaded)))
-            for gate, trace in traces
-        ]
+    async def _poll(self) -> dict[str, Runs]:
+        """Return the results of the runs of each gate."""
+        self._pollers = [RunPoller(self, gate, trace) for gate in self.gates.values() for trace in gate.traces]
         pending = {asyncio.create_task(poller.evaluate()) for poller in self._pollers}
         self.calls.cancel_on_signal(pending)
         self._show_progress()
@@ -76,7 +66,7 @@ class StepEvaluation:
             if pending:
                 self._show_ids(heartbeat=True)
                 self._log_heartbeat()
-        return {name: tuple(poller.run for poller in self._pollers if poller.gate.name == name) for name in known}
+        return {name: tuple(each.run for each in self._pollers if each.gate.name == name) for name in self.gates}
 
     async def _with_what_failed(self, evaluated: Mapping[str, Evaluated]) -> dict[str, Evaluated]:
         """Return the results with what is read about the gates, or with what is known after a signal or a defect."""

@@ -1,26 +1,20 @@
-"""What earlier runs left: the decisions in the statuses of the commit, and the signed state in the comment.
+"""What earlier runs left: the decisions in the statuses of the commit.
 
 Rules: docs/configuration.md#re-runs. The record has the statuses of a gate's context that this token's account
 set, and of these only the decided ones: those whose description begins with `fail (` or `pass (`.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
-from functools import cache, partial
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 
 from sepurux_action.config.gate import Gate
 from sepurux_action.errors import ErrorDetails, GitHubError
-from sepurux_action.evaluation.published_result import CommitResults
-from sepurux_action.evaluation.result import Evaluated, RecordedFail, of_status
-from sepurux_action.evaluation.runs import Runs
+from sepurux_action.evaluation.result import Evaluated, of_status
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
-from sepurux_action.github.comment_state import CommentState, unfinished_key
 from sepurux_action.github.commit import PublishedStatus
 from sepurux_action.github.permissions import Operation
-from sepurux_action.github.snapshot import Comment, Snapshot
-from sepurux_action.github.subject import Subject, fetch_more_comments
+from sepurux_action.github.subject import Subject
 
 FAILED = "fail ("
 DECIDED = (FAILED, "pass (")
@@ -38,11 +32,9 @@ class Earlier:
 
     def __init__(self, calls: BoundedCalls, subject: Subject) -> None:
         self._calls, self._subject = calls, subject
-        event, self._commit, self._line = subject.event, subject.event.commit, subject.state_line
+        event, self._commit = subject.event, subject.event.commit
         proposed = event.pull_request is not None or event.name == "merge_group"
         self._counts = calls.connected and subject.settings.status and bool(event.commit) and proposed
-        self._page = subject.snapshot
-        self._read_state = cache(self._line.read)  # each gate needs the state
         self._before: dict[str, PublishedStatus | None] = {}
         self._watched: frozenset[str] = frozenset()
         self._read_at = 0.0  # when their new fails were read
@@ -73,7 +65,7 @@ class Earlier:
             if context not in self._before:
                 found[gate.name] = None
             elif status and failed:
-                found[gate.name] = self._as_recorded(gate, status)
+                found[gate.name] = self._as_recorded(status)
         return found
 
     def _read(self, github: GitHubClient, wanted: set[str]) -> None:
@@ -96,7 +88,7 @@ class Earlier:
         found = self._calls.try_call(Operation.STATUSES, self._new_fails)
         if found is None:
             return None
-        return {by_context[each].name: self._as_recorded(by_context[each], status) for each, status in found.items()}
+        return {by_context[each].name: self._as_recorded(status) for each, status in found.items()}
 
     def _new_fails(self, github: GitHubClient) -> Mapping[str, PublishedStatus]:
         """Return each watched context's newest `fail` that was not there before, and that this step did not set.
@@ -150,39 +142,9 @@ class Earlier:
         if status.url and status.description.startswith(FAILED):
             self._links.add(status.url)
 
-    def _as_recorded(self, gate: Gate, status: PublishedStatus) -> Evaluated:
-        """Return a `fail` with the numbers of its status, and with what failed if the comment says so."""
-        self.load_comments()
-        link, run, at = status.url, None, ""
-        found = self._state.recorded_fail(gate.name, self._commit, link)
-        if found is None or (run := found.worst.earlier) is None:
-            at_sepurux = "" if link.startswith(self._subject.event.url("actions", "runs")) else link
-            found = of_status(status.description, at_sepurux)
-        else:
-            began = datetime.fromtimestamp(run.at, UTC)
-            day = f" on {began.date()}" if began.date() != self._subject.started.date() else ""
-            at = f"{began:%H:%M} UTC{day}"
-        return replace(found, recorded=RecordedFail(link=link, run=run, at=at))
-
-    def load_comments(self, enough: Callable[[Iterable[Comment]], object] | None = None) -> Snapshot:
-        """Read further pages of comments until there are `enough`: by default the gate's own, for the state in it."""
-        self._page = fetch_more_comments(self._calls, self._subject.event, self._page, enough or self._line.ours)
-        return self._page
-
-    @property
-    def history(self) -> tuple[CommitResults, ...]:
-        """Return the results of this pull request's earlier commits, the oldest first."""
-        return self._state.before(self._commit)
-
-    def unfinished_runs(self, gate: Gate) -> Runs:
-        """Return the runs that an earlier workflow run started for this commit and gate, and that it left pending."""
-        if not self._subject.has_comment:
-            return ()
-        return self._state.at(self._commit).unfinished.get(unfinished_key(gate), ())
-
-    @property
-    def _state(self) -> CommentState:
-        return self._read_state(next((each.body for each in self._line.ours(self._page.comments)), ""))
+    def _as_recorded(self, status: PublishedStatus) -> Evaluated:
+        is_run = status.url.startswith(self._subject.event.url("actions", "runs"))
+        return of_status(status.description, status.url, "" if is_run else status.url)
 
 
 def _is_decision(status: PublishedStatus) -> bool:

@@ -9,7 +9,7 @@ from functools import partial
 from operator import methodcaller
 
 from sepurux_action.common import json_reader
-from sepurux_action.common.wording import joined, optional
+from sepurux_action.common.wording import joined
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.settings import MAX_CONTEXT_LENGTH
 from sepurux_action.config.stage import Stage
@@ -17,8 +17,6 @@ from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.result import GateResult, summarize
-from sepurux_action.evaluation.runs import WorkflowRun
-from sepurux_action.github import comment_state
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
 from sepurux_action.github.commit import policy_ref
@@ -31,8 +29,6 @@ STATUSES_S = 55.0  # for all decided statuses
 COMMENT_S = 20.0  # for comment and review requests, added to what the statuses left: with READS_S at most 90 s
 # After a signal, the program must exit within 5 s: one attempt at each call.
 STATUSES_AFTER_SIGNAL_S = 2.0
-NOTICE_AFTER_SIGNAL_S = 1.0  # added to what the statuses left
-MAX_COMMENT_LENGTH = 65_000  # characters; GitHub accepts 65,536
 UNKNOWN_COMMENTS = (
     f"not all comments of the pull request could be read (the gate reads {MAX_PAGES * PAGE:,}), "
     "and one of them may be its own"
@@ -48,7 +44,6 @@ class Publisher:
         self._event, self._settings = subject.event, subject.settings
         self._known = subject.commit.statuses  # of the commit before this run, None if not known
         self._now: Snapshot | None = None  # the pull request after the evaluation, with the first page of comments
-        self._notice = ""  # this run's line above the result of an earlier commit
         self._set: dict[str, CommitStatus] = {}  # the last status of each context, in lower case, that this run set
 
     def publish_config_error(self, gates: Sequence[str]) -> None:
@@ -103,23 +98,19 @@ class Publisher:
         self._set_statuses(sorted(statuses, key=lambda status: BLOCKING_FIRST.index(status.state)))
         self._calls.extend(COMMENT_S)
 
-    def publish_comment(self, results: Sequence[GateResult], body: Callable[[str, str], str]) -> str:
-        """Create or edit the comment; return its address or ''. `body` gets its first and its last line."""
+    def publish_comment(self, results: Sequence[GateResult], body: Callable[[str], str]) -> str:
+        """Create or edit the comment; return its address or ''. `body` gets its first line."""
         if self._now is None or not self._subject.has_comment:
             return ""
-        now = fetch_more_comments(self._calls, self._event, self._now, lambda _: False)
+        now = fetch_more_comments(self._calls, self._event, self._now, self._subject.ours)
         if why := self._no_comment_reason(now):
             self._calls.output.log(f"no comment: {why}")
             return ""
-        line = self._subject.state_line
-        ours = line.ours(now.comments)
+        ours = self._subject.ours(now.comments)
         passed = all(result.decision in {Decision.PASS, Decision.SKIPPED} for result in results)
         if not ours and passed and self._settings.comment is CommentMode.ON_FAILURE:
             return ""
-        old_body = next((each.body for each in ours), "")  # another run may have changed it meanwhile
-        here = WorkflowRun(self._event.run_url, self._subject.started.timestamp())
-        state = line.read(old_body).after(self._event.commit, results, here)
-        return self._upsert(ours, body(line.marker, line.write(state, old_body)))
+        return self._upsert(ours, body(self._subject.marker))
 
     def _no_comment_reason(self, now: Snapshot) -> str:
         if not now.pull_request.head_sha:
@@ -131,7 +122,7 @@ class Publisher:
             return "the pull request has a newer commit, which gets a run of its own"
         if self._event.new_base(now.pull_request):
             return "the base branch of the pull request has changed"
-        return UNKNOWN_COMMENTS if now.after else ""
+        return UNKNOWN_COMMENTS if now.after and not self._subject.ours(now.comments) else ""
 
     def _upsert(self, ours: Sequence[Comment], text: str) -> str:
         """Create the comment, or edit the first of `ours` and delete the others; return its address, or ''."""
@@ -170,37 +161,7 @@ class Publisher:
         """Return the comments with the marker that the token's account wrote since the start of the run."""
         if not (account := self._subject.commit.account):
             raise GitHubError(NO_ACCOUNT)
-        return self._subject.state_line.ours(github.newest_comments(self._event.pull_request or 0, account))
-
-    def publish_notice(self, notice: Callable[..., tuple[str, str]], key: str) -> None:
-        """Say in the existing comment how the evaluated commit goes, if its report is about another commit.
-
-        `notice` gets that commit, the symbol of the report, and whether it is collapsed; it returns the text above the
-        report, and a summary to collapse it. Without a `key`, it is the token's only comment with a marker. After a
-        signal, the text replaces the line that this run wrote, if that is still there.
-        """
-        for comment in self._comments_to_notice(key)[:1]:
-            shown = comment_state.parse_comment(comment.body)
-            if shown.commit in {"", self._event.commit}:
-                return
-            self._notice, summary = notice(shown.commit, shown.symbol, collapsed=shown.collapsed)
-            text = comment_state.with_notice(comment.body, self._notice, summary, MAX_COMMENT_LENGTH)
-            self._calls.try_call(Operation.COMMENT, methodcaller("edit_comment", comment, text))
-
-    def _comments_to_notice(self, key: str) -> Sequence[Comment]:
-        if self._calls.after_signal and self._notice:  # another run may have replaced it
-            self._calls.extend(NOTICE_AFTER_SIGNAL_S)
-            listed = self._calls.try_call(Operation.COMMENTS, self._newest)
-            return [each for each in listed or () if self._notice in each.body]
-        known = self._subject.has_comment and self._subject.is_at_event_commit(self._subject.snapshot)
-        if self._calls.after_signal or not known:
-            return ()
-        if key:
-            ours = replace(self._subject.state_line, key=key).ours
-            return ours(self._earlier.load_comments(ours).comments)
-        page = self._earlier.load_comments(lambda _: False)
-        marked = [each for each in page.comments if each.body.startswith(f"<!-- {comment_state.MARKER}:")]
-        return () if len(marked) > 1 or page.after else marked
+        return self._subject.ours(github.newest_comments(self._event.pull_request or 0, account))
 
     def _set_statuses(self, statuses: Iterable[CommitStatus]) -> None:
         """Set each status once, as GitHub ignores the case of a context; leave out one whose context is too long."""
@@ -230,9 +191,7 @@ class Publisher:
         return CommitStatus(context, state, description, url or self._event.run_url)
 
     def _decided_status(self, result: GateResult) -> CommitStatus:
-        run = result.recorded and result.recorded.run
-        evaluated = optional("evaluated by run {}", run and run.number)
-        state, note = CommitState.SUCCESS, joined("; ", _note(result), evaluated)
+        state, note = CommitState.SUCCESS, _note(result)
         if self._now and self._event.new_base(self._now.pull_request):
             state, note = CommitState.FAILURE, "the base branch has changed"
             if result.decision is not Decision.FAIL:
@@ -245,7 +204,7 @@ class Publisher:
 
     def _status_of(self, result: GateResult, state: CommitState, note: str) -> CommitStatus:
         description = published_result.format_description(summarize(result), note)
-        url = result.recorded.link if result.recorded else result.worst.ci_run.dashboard_url
+        url = result.link or result.worst.ci_run.dashboard_url
         return self._status(self._subject.context_of(result.gate.name), state, description, url)
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from operator import methodcaller
 from typing import Any
+from urllib.parse import quote
 
 from sepurux_action.common import json_reader
 from sepurux_action.config import options
@@ -19,12 +20,12 @@ from sepurux_action.evaluation.drops import Baseline
 from sepurux_action.github.base_branch import BaseBranch, base_revision
 from sepurux_action.github.bounded_calls import BoundedCalls
 from sepurux_action.github.client import GitHubClient
-from sepurux_action.github.comment_state import StateLine
 from sepurux_action.github.commit import Commit, policy_ref, reads_head, unread
 from sepurux_action.github.event import Event, resolve
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.snapshot import MAX_PAGES, Comment, Snapshot, oldest_first
 
+MARKER = "sepurux-gate"
 FIRST_READ_S = 60.0  # for finding the pull request and the first reads, which have the policy
 Part = Commit | Snapshot | BaseBranch
 # The field of a subject for each part, and what it has if it could not be read.
@@ -39,12 +40,11 @@ PARTS: Mapping[Operation, tuple[str, Callable[[ErrorDetails], Part]]] = {
 class Subject:
     """An event, what GitHub shows of it, and the `settings` known so far, which say how to publish.
 
-    `signing_key` signs the state in the comment; without it there is no state. The run has `started` at a time of UTC.
+    The run has `started` at a time of UTC.
     """
 
     event: Event
     settings: Publishing = field(default_factory=Publishing)
-    signing_key: str = field(default="", repr=False)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     commit: Commit = field(default_factory=Commit)
     snapshot: Snapshot = field(default_factory=Snapshot)
@@ -70,13 +70,13 @@ class Subject:
         return self.settings.comment is not CommentMode.NEVER and not self.event.closed
 
     @property
-    def state_line(self) -> StateLine:
-        return StateLine(
-            signing_key=self.signing_key,
-            repository=self.event.repository,
-            pull_request=self.event.pull_request or 0,
-            key=self.settings.comment_key,
-        )
+    def marker(self) -> str:
+        """Return the first line of the comment, by which it is found."""
+        return f"<!-- {MARKER}:{quote(self.settings.comment_key, safe='', errors='surrogatepass')} -->"
+
+    def ours(self, comments: Iterable[Comment]) -> tuple[Comment, ...]:
+        """Return the comments with the marker, the oldest first; there is more than one after a race."""
+        return tuple(each for each in comments if each.body.startswith(self.marker))
 
 
 def read_subject(calls: BoundedCalls, subject: Subject) -> Subject:

@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 
 from sepurux_action.config.policy import Change, PolicyNote
 from sepurux_action.evaluation.drops import Baseline
-from sepurux_action.evaluation.published_result import CommitResults
 
 SHORT_SHA = 7  # digits, as GitHub shows a commit
 MAX_HOST_LENGTH = 60  # characters; the end of a host's name shows whose it is, so the start is cut
@@ -39,7 +38,6 @@ class Context:
     baselines: Mapping[str, Baseline] = field(default_factory=dict)  # by the gate's name
     base_ref: str = ""
     committed: float | None = None
-    history: tuple[CommitResults, ...] = ()  # of the pull request's earlier commits, the oldest first
     policy_ref: str = ""  # the commit or branch of the policy file that has the problems
     on_command_line: bool = False
 

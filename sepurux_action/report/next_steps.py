@@ -157,12 +157,8 @@ def _not_blocking(say: Words, gate: GateFacts) -> Markdown:
 
 def _explanation(say: Words, gate: GateFacts) -> Markdown:
     """Return why a gate failed, if its thresholds do not explain it, and what to do if it misses only one of two."""
-    earlier, more, where = NOTHING, NOTHING, NOTHING
-    if gate.recorded:
-        if run := gate.recorded.run:
-            linked = say.link(f"run {run.number}", run.url)
-            where = say(" ({run}, at {at})", run=linked, at=Markdown(gate.recorded.at))
-        earlier = say("An earlier run{where} evaluated this commit, and it failed.", where=where)
+    more = NOTHING
+    earlier = say.when(gate.recorded, "An earlier run evaluated this commit, and it failed.")
     if gate.thresholds.only_missed == SCENARIOS.threshold:
         more = evidence(say, gate)
     if gate.thresholds.only_missed == REQUIRED_CATEGORIES:
@@ -188,7 +184,7 @@ def _why_failed(gate: GateFacts) -> str:
 
 def reported_pass(gate: GateFacts) -> str:
     """Return that Sepurux itself reported a pass, of a gate that failed; '' if it did not."""
-    if gate.rule is not Rule.THRESHOLD_MISSED or gate.by_earlier_drop:
+    if gate.rule is not Rule.THRESHOLD_MISSED:
         return ""
     if gate.gate.has_several_traces:
         if any(run.decision is not Decision.PASS for run in gate.runs):
@@ -252,7 +248,7 @@ def fix(say: Words, gate: GateFacts, whose: str) -> Markdown:
     if gate.old_traces:
         record = say("Record the traces of this commit, fix what still fails, and push.")
         return say.paragraph(record, lacking, evidence(say, gate))
-    if gate.recorded and not gate.recorded.run and gate.dashboard:
+    if gate.recorded and gate.dashboard:
         return say("What failed is in the {run}: fix it{push}.", run=say.run(gate))
     if unnamed := without_failures(say, gate):
         return unnamed

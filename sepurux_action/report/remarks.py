@@ -37,8 +37,6 @@ def of_report(say: Words) -> Iterator[Markdown]:
 
 
 def of_numbers(say: Words, gate: GateFacts) -> Iterator[Markdown]:
-    if (run := gate.earlier_run) and not gate.recorded:
-        yield say("This run continues the evaluation that {run} started.", run=say.link(f"run {run.number}", run.url))
     if say.as_markdown and gate.found.low_scenario:
         name, rate = gate.found.low_scenario
         yield say("Lowest scenario: {name}, {rate} passed.", name=say.code(name) or "no name", rate=rate)
@@ -51,7 +49,7 @@ def _drops(say: Words, gate: GateFacts) -> Iterator[Markdown]:
         if check.state is CheckState.WITHIN_RANGE:
             metric = DROPS[check.threshold]
             values, between = gate.baseline.values(metric), Markdown("")
-            if values:  # what an earlier run compared with is not known any more
+            if values:
                 lowest, highest = (metric.format.write(end(values), None) for end in (min, max))
                 between = say(": {lowest} to {highest}", lowest=lowest, highest=highest)
             dropped = "⚠️ The {noun} dropped, but the last results on {base} vary as much{between}. This does not block."

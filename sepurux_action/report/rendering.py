@@ -13,10 +13,9 @@ from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.metrics import BY_OPTION, RATE
 from sepurux_action.report import markdown, next_steps, remarks, sentences, tables, view
 from sepurux_action.report.brief import brief_json
-from sepurux_action.report.context import SHORT_SHA, Context
+from sepurux_action.report.context import SHORT_SHA
 from sepurux_action.report.markdown import Markdown, code, finish
 from sepurux_action.report.report import Report
-from sepurux_action.report.state import State
 from sepurux_action.report.what_failed import groups, state_of
 from sepurux_action.report.words import DOCS, MarkdownWords, Words, plain
 
@@ -32,41 +31,14 @@ def render_summary(report: Report, *, most_bytes: int = view.SUMMARY_BYTES) -> s
     return _rendered(report, "summary", view.SUMMARY_LIMITS, lambda text: len(text.encode()), most_bytes)
 
 
-def render_comment(report: Report, marker: str, state: str = "") -> str:
-    """Return the comment, at most 65,000 characters: the marker, the report, and the line with the state."""
-    most = view.COMMENT_CHARACTERS - view.NOTICE_CHARACTERS - len(f"{marker}\n{state}")
+def render_comment(report: Report, marker: str) -> str:
+    """Return the comment, at most 65,000 characters: the marker and the report."""
+    most = view.COMMENT_CHARACTERS - len(f"{marker}\n")
     rooms = [most]
     if len(report.gates) > view.MANY_GATES >= len(report.acting):
         rooms.insert(0, min(most, view.MANY_GATES_CHARACTERS))
     rendered = _rendered(report, "comment", view.COMMENT_LIMITS, len, *rooms)
-    return f"{marker}\n{rendered}{state}"
-
-
-def render_notice(
-    context: Context, commit: str, symbol: str, *, collapsed: bool, problems: int | None = None
-) -> tuple[str, str]:
-    """Return what stands above the report on an earlier commit, and if it collapses this report, its summary.
-
-    The evaluation of the present commit goes on, or there was none because of so many problems in the settings, of
-    which a signal has 0. `symbol` is that of the report's title. If it is `collapsed`, yet another commit was not
-    evaluated.
-    """
-    page, sha = partial(markdown.link, url=context.run_url), context.commit[:SHORT_SHA]
-    if problems is None:
-        older = f"the result below is that of {code(commit[:SHORT_SHA])}"
-        if collapsed:
-            older = "what is below is older"
-        evaluated = markdown.link(code(sha), context.commit_url)
-        return f"⏳ Evaluating {evaluated} ({page('workflow run')}). Wait for it: {older}.", ""
-    why, to_do = "the run was canceled", f"Re-run the {page('job')}."
-    if problems:
-        why = f"{number_format.pluralize(problems, 'problem')} in the settings"
-        listed = number_format.agree(problems, "problem", "problems")
-        to_do = f"Correct the {listed} that the {page('job summary')} lists, and push."
-    words = (f": {symbol} {each.word}" for each in State if each.symbol == symbol)
-    title = f"### ❗ {code(sha)} was not evaluated: {why}"
-    summary = f"{markdown.html_code(commit[:SHORT_SHA])}{next(words, '')}"
-    return f"{title}\n\n> [!WARNING]\n> **Blocked.** {to_do}", summary
+    return f"{marker}\n{rendered}"
 
 
 def render_lines(report: Report, name: str) -> list[str]:

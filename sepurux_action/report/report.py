@@ -14,7 +14,6 @@ from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.drops import DROPS, Baseline
 from sepurux_action.evaluation.enforcement import enforce, is_allowed
 from sepurux_action.evaluation.result import GateResult
-from sepurux_action.evaluation.runs import WorkflowRun
 from sepurux_action.report.context import Context, Dashboard
 from sepurux_action.report.state import BY_DECISION, State
 from sepurux_action.report.thresholds import Thresholds, written
@@ -80,13 +79,6 @@ class GateFacts(GateResult):
         return "on_outage: allow"
 
     @property
-    def earlier_run(self) -> WorkflowRun | None:
-        """Return the workflow run that found the `fail`, or that started the evaluation which this one polled on."""
-        if self.recorded:
-            return self.recorded.run
-        return next((run.earlier for run in self.runs if run.earlier), None)
-
-    @property
     def dashboard(self) -> Dashboard | None:
         return self.context.dashboard(self.worst.ci_run.dashboard_url)
 
@@ -121,14 +113,7 @@ class GateFacts(GateResult):
     # -- the parts of a report --------------------------------------------------------------------------------------
 
     @property
-    def by_earlier_drop(self) -> bool:
-        return bool(self.recorded) and any(check.threshold in DROPS for check in self.missed)
-
-    @property
     def baseline(self) -> Baseline:
-        """Return what the gate is compared with: the base may have other results by now than for an earlier drop."""
-        if self.by_earlier_drop:
-            return Baseline()
         return self.context.baselines.get(self.name, Baseline())
 
     @cached_property

@@ -28,7 +28,6 @@ from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.outputs import conclusion, run_ids
 from sepurux_action.report.report import Note, Report
 from sepurux_action.report.state import State
-from sepurux_action.report.tables import earlier
 from sepurux_action.report.what_failed import Category
 
 REPORT_JSON, REPORT_MD, JUNIT_XML = REPORT_FILES = ("report.json", "report.md", "junit.xml")
@@ -119,14 +118,11 @@ class _Scenario(Shape):
     recordings: Annotated[tuple[_Recording, ...], "The CI run of each recording.", {"minItems": 1}]
 
 
-class _PastResult(Shape):
+class _BaselineResult(Shape):
     more = _numbers(PUBLISHED, PreviousResult.value)
     commit: Annotated[str, "SHA of the commit."]
     decision: Annotated[Decision, "The decision."]
     enforcement: Annotated[Stage, "The stage that applied.", of("stage")]
-
-
-class _BaselineResult(_PastResult):
     url: Annotated[str, "The link of the commit status."]
 
 
@@ -161,11 +157,6 @@ class _Gate(Shape):
         _Seconds, "Seconds of the longest run.", lambda gate: round(max(run.elapsed_s for run in gate.runs), 3)
     ]
     metrics: Annotated[_Metrics, "The numbers, those of all runs together.", of("numbers")]
-    evaluated_by: Annotated[
-        str,
-        "Page of the earlier workflow run that evaluated this commit, or that started the evaluation.",
-        lambda gate: gate.earlier_run and gate.earlier_run.url,
-    ]
     thresholds: Annotated[
         tuple[_Threshold, ...], "The thresholds that are set, missed ones first.", of("thresholds.requested")
     ]
@@ -201,11 +192,6 @@ class _Gate(Shape):
         _Baseline | None,
         "What the gate is compared with; null without results.",
         lambda gate: gate.baseline if gate.baseline.results else None,
-    ]
-    history: Annotated[
-        tuple[_PastResult, ...],
-        "The pull request's earlier commits, oldest first.",
-        lambda gate: [] if gate.short else earlier(gate),
     ]
     reproduction: Annotated[tuple[str, ...], "Lines for a shell that repeat the evaluation."]
 

@@ -214,17 +214,10 @@ class Past(NamedTuple):
         return self.result.value(metrics.PASS_RATE)
 
 
-def earlier(gate: GateFacts) -> list[PreviousResult]:
-    """Return the results of the pull request's earlier commits, the oldest first."""
-    evaluated = (each for each in gate.context.history if gate.name in each.results)
-    return [replace(each.results[gate.name], commit=each.commit) for each in evaluated]
-
-
 def history(gate: GateFacts) -> list[Past]:
-    """Return the results of this and the earlier commits, then of the base, the newest first; [] if there is one."""
+    """Return the results of this commit and of the base, the newest first; [] if there is one."""
     results = gate.baseline.results
     rows = [Past(gate.context.commit, summarize(gate), here=True)]
-    rows += [Past(each.commit, each) for each in reversed(earlier(gate))]
     rows += [Past(each.commit, each, base=1) for each in results]
     if len(results) > 1:
         medians = ((metric.name, gate.baseline.median(metric)) for metric in LISTED)

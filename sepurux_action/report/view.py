@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import groupby
 from typing import Generic, NamedTuple, Self
 
-from sepurux_action.common import T, grouped, number_format
+from sepurux_action.common import T, grouped
 from sepurux_action.common.wording import capitalized, joined
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.decision import Rule
@@ -55,7 +55,6 @@ class Origin(Enum):
 NUMBERS_IN_TITLE = 2
 MOST_WORSE = 5  # scenarios that got worse in a comment
 COMMENT_CHARACTERS = 65_000  # GitHub accepts 65,536
-NOTICE_CHARACTERS = 1_000  # of them, for a line about a later commit
 SUMMARY_BYTES = 1024 * 1024 - 1  # GitHub drops a step's summary of more than 1 MiB
 MANY_GATES = 8  # with more gates, only those that did not pass have a row
 MANY_GATES_CHARACTERS = 8_000  # of a comment on many gates, unless more than MANY_GATES need someone to act
@@ -63,15 +62,14 @@ MANY_GATES_CHARACTERS = 8_000  # of a comment on many gates, unless more than MA
 
 # How many items a report shows: in a comment, in a summary, and then at most in each of four versions, which first have
 # shorter lists, then no details, short lists of what title and alert do not say, and no sections of single gates. Of
-# each gate, these are groups of `failures` (or of each scenario) and of those with `steps`, `scenarios`, `tools`, and
-# commits of the `history`, and 1 for a chart. Of the whole report, `gates` of the table and in sentences, `sections`
+# each gate, these are groups of `failures` (or of each scenario) and of those with `steps`, `scenarios`, `tools`,
+# and 1 for a chart. Of the whole report, `gates` of the table and in sentences, `sections`
 # about one gate, gates with `details`, `changes` of the policy, `notes`, `problems`, and bytes of the `brief`.
 _LIMITS = {
     "failures": (3, 1_000, 20, 3, 1, 0),
     "steps": (3, 1_000, 20, 3, 0, 0),
     "scenarios": (8, 100, 50, 20, 3, 0),
     "tools": (5, 100, 20, 5, 3, 0),
-    "history": (20, 20, 5, 3, 3, 3),
     "charts": (0, 1, 0, 0, 0, 0),
     "gates": (1_000, 1_000, 1_000, 1_000, 50, 10),
     "sections": (1_000, 1_000, 1_000, 1_000, 8, 0),
@@ -240,18 +238,12 @@ class View:
     def notes(self) -> Part[Note]:
         return self.first(self.report.notes, "notes")
 
-    def history(self, gate: GateFacts) -> Part[Past]:
-        """Return the results of earlier commits, the newest first, and of the base: in a comment, only their median.
-
-        A comment on several gates has none.
-        """
-        if self.place == "comment" and len(self.report.gates) > 1:
-            return Part((), 0)
-        rows, most = history(gate), self.limits["history"] + 1  # this commit, too
-        here, base = [row for row in rows if not row.base], [row for row in rows if row.base]
-        if self.place != "summary":
-            base = base[-1:]
-        return Part([*here[:most], *base], len(here[most:]))
+    def history(self, gate: GateFacts) -> Sequence[Past]:
+        """Return the results of this commit and of the base: in a comment on one gate, only their median."""
+        rows = history(gate)
+        if self.place == "comment":
+            return [] if len(self.report.gates) > 1 else [*rows[:1], *rows[1:][-1:]]
+        return rows
 
     def other_numbers(self, gate: GateFacts) -> Sequence[str]:
         """Return the numbers without a threshold that the title of the details does not have."""
@@ -263,14 +255,10 @@ class View:
 
     @cached_property
     def details_title(self) -> str:
-        gates, earlier = self.details.shown, 0
-        if gates and self.place == "comment":
-            rows = self.history(gates[0])
-            earlier = rows.more + sum(not (row.here or row.base) for row in rows.shown)
+        gates = self.details.shown
         if gates and gates[0].passed:
-            commits = number_format.pluralize(earlier, "earlier commit") if earlier else ""
-            return joined(": ", "Details", joined(", ", *_other_numbers(gates[0])[:NUMBERS_IN_TITLE], commits))
-        contains = {"earlier commits": earlier, "run details": gates, "notes": self.notes.shown}
+            return joined(": ", "Details", joined(", ", *_other_numbers(gates[0])[:NUMBERS_IN_TITLE]))
+        contains = {"run details": gates, "notes": self.notes.shown}
         return capitalized(", ".join(name for name, there in contains.items() if there))
 
     @property

@@ -64,8 +64,7 @@ class Found:
     @property
     def unlisted(self) -> bool:
         """Return whether there may be failures that the report does not list."""
-        recorded = self.result.recorded
-        return any(self.unread) or bool(recorded and not recorded.run)
+        return any(self.unread) or self.result.recorded
 
     @property
     def tools(self) -> tuple[FailingTool, ...]:

@@ -17,12 +17,11 @@ from sepurux_action.config.settings import read_settings
 from sepurux_action.evaluation import api
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run
-from sepurux_action.evaluation.decision import Decision, fingerprint
+from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, METRICS, MUTATION_CATEGORIES, SCENARIOS, Metric
-from sepurux_action.evaluation.published_result import CommitResults, format_description, parse_description
+from sepurux_action.evaluation.published_result import format_description, parse_description
 from sepurux_action.evaluation.result import GateResult, summarize
-from sepurux_action.github.comment_state import CommentState, StateLine, fails_of
 from sepurux_action.report.brief import brief
 from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.outputs import OUTPUTS, step_outputs
@@ -30,9 +29,8 @@ from sepurux_action.report.rendering import render_comment, render_lines, render
 from sepurux_action.report.report import Report, build_report
 from sepurux_action.report.report_json import report_json
 from sepurux_action.sandbox import CORE_CAMPAIGN, Sandbox, campaign_id
-from tests.builders import COMMIT, EARLIER, a_baseline, a_context, a_gate, a_past_result, a_result, a_run
+from tests.builders import a_baseline, a_context, a_gate, a_past_result, a_result, a_run
 
-COMMENT = StateLine(signing_key="s3cret", repository="acme/shop", pull_request=42, key="refunds")
 RAW = ((25, 75), (0.25, 0.75), (["a"], ["a", "b", "c"]))  # two different values of a number as JSON may have them
 
 
@@ -99,7 +97,6 @@ def test_a_threshold_is_read_sent_and_decides(case: Case) -> None:
     assert settings_with(threshold, text).limits[threshold] == case.limit
     met, missed = (a_result(a_run(case.run(raw, "pass")), gate=case.gate) for raw in (case.good, case.bad))
     assert (met.decision, missed.decision) == (Decision.PASS, Decision.FAIL)
-    assert fingerprint(case.gate) != fingerprint(a_gate(limits={}))
     body = api.create_run(case.gate, "c", "", {}, "k").body
     assert isinstance(body, bytes)
     sent = {} if case.metric in {SCENARIOS, LOWEST_SCENARIO} else {threshold: case.limit}  # those are the gate's own
@@ -128,11 +125,8 @@ def test_a_number_is_that_of_several_runs(case: Case) -> None:
 
 
 @by_metric("name")
-def test_a_number_is_in_the_state_of_a_fail_in_report_json_in_outputs_and_in_the_sandbox(case: Case) -> None:
+def test_a_number_is_in_report_json_in_outputs_and_in_the_sandbox(case: Case) -> None:
     bad = case.value(case.bad)
-    state = CommentState(commits=(CommitResults(commit=COMMIT, results={}),), fails=fails_of([case.result], EARLIER))
-    fail = COMMENT.read(COMMENT.write(state)).at(COMMIT).fails[case.gate.name]
-    assert fail.numbers.value(case.metric) == bad
     assert gate_in_json(case)["metrics"][case.metric.name] == bad
     body = {"campaign_id": campaign_id(CORE_CAMPAIGN), "thresholds": case.gate.thresholds}
     with Sandbox() as sandbox:
@@ -144,14 +138,11 @@ def test_a_number_is_in_the_state_of_a_fail_in_report_json_in_outputs_and_in_the
 
 
 @by_metric("published")
-def test_a_published_number_is_in_status_and_state_and_compared_with_the_base(case: Case) -> None:
+def test_a_published_number_is_in_the_status_and_compared_with_the_base(case: Case) -> None:
     good, bad = case.value(case.good), case.value(case.bad)
     found = parse_description(format_description(summarize(case.result)))
     assert found is not None
     assert found.value(case.metric) == bad
-    results = CommitResults(commit=COMMIT, results={"refunds": summarize(case.result)})
-    (commit,) = COMMENT.read(COMMENT.write(CommentState(commits=(results,)))).commits
-    assert commit.results["refunds"].value(case.metric) == bad
     assert gate_in_json(case)["baseline"][case.metric.name] == good
     (gate,) = case.report.gates
     (row,) = gate.thresholds.requested

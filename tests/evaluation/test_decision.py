@@ -7,12 +7,10 @@ from typing import Any
 import pytest
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.config import options
 from sepurux_action.config.gate import Gate, Trace
-from sepurux_action.config.stage import OnOutage, Stage
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool, parse_ci_run
-from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, decide, fingerprint
+from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, decide
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
 from sepurux_action.evaluation.metrics import METRICS, PASS_RATE, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import published_numbers
@@ -156,39 +154,6 @@ FOR_THE_CAUSE = "See the `Sepurux run` for the cause, then {rerun}."
 def test_each_row_says_what_happened_and_what_to_do(response: dict[str, object], reason: str, step: str) -> None:
     found = a_result(a_run(parse_ci_run(response)), gate=replace(ASKED, remedies={}))
     assert (found.reason, found.hint) == (reason, step)
-
-
-# --- The fingerprint ------------------------------------------------------------------------------------------
-
-GATE = Gate(
-    name="Refunds",
-    campaign="refunds",
-    project="my-agent",
-    traces=(Trace(label="t-1", trace_id="t-1"), Trace(label="a.json", content=b"{}")),
-    mutation_pack="pack",
-    limits={"min_pass_rate": 0.9, "max_unsafe": 0},
-    required_mutation_categories=("a", "b"),
-)
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        *({"campaign": "other"}, {"project": "other"}, {"mutation_pack": ""}, {"required_mutation_categories": ("a",)}),
-        {"traces": (Trace(label="t-2", trace_id="t-2"), GATE.traces[1])},
-        {"traces": (GATE.traces[0], Trace(label="moved.json", content=b"{}"))},
-        {"campaign": "refundsmy-agent", "project": ""},
-        *({"limits": {**GATE.limits, each.name: 0.5}} for each in options.LIMITS),
-    ],
-)
-def test_whatever_a_decision_depends_on_changes_the_fingerprint(other: dict[str, Any]) -> None:
-    assert fingerprint(replace(GATE, **other)) != fingerprint(GATE)
-
-
-def test_names_stage_and_order_are_no_part_of_the_fingerprint() -> None:
-    settings = replace(GATE, name="Other", stage=Stage.SOFT, on_outage=OnOutage.ALLOW, timeout_s=1)
-    traces = Trace(label="a.json", content=b"{ }"), GATE.traces[0]
-    assert fingerprint(replace(settings, traces=traces, required_mutation_categories=("b", "a"))) == fingerprint(GATE)
 
 
 # -- the numbers of all runs ------------------------------------------------------------------------------------------

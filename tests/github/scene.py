@@ -19,7 +19,7 @@ from tests.github_double.state import Refusal
 from tests.scenes import DECIDED, a_client_scene
 
 SETTINGS = Settings()
-BODY = "{}\n{}".format
+BODY = "{}\nReport".format
 PULL, FILES, SET = "graphql pull", "pulls/list-files", "repos/create-commit-status"
 
 OUTAGE, FORBIDDEN = Refusal(502, "Server Error"), Refusal(403, "Resource not accessible by integration")
@@ -56,7 +56,7 @@ class Scene:
     def load(self, settings: Settings = SETTINGS, **changes: Any) -> GitHubSession:  # noqa: ANN401 - fields of many types
         """Begin a step for the event with these changes: make the first reads."""
         event = replace(self.event, **changes)
-        subject = Subject(event=event, settings=settings, signing_key="signs")
+        subject = Subject(event=event, settings=settings)
         self.session = GitHubSession(self.calls(event), subject).load()
         return self.session
 

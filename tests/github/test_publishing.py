@@ -39,7 +39,6 @@ READS, LIST, CREATE = "graphql *", "repos/list-commit-statuses-for-ref", "issues
 
 OURS = "<!-- sepurux-gate:gates -->\nReport"
 OLD = f"<!-- sepurux-gate:gates -->\n### Result\n[`aaaaaaa`](https://github.com/x/y/commit/{'a' * 40})\n<!-- state -->"
-KEYED = OLD.replace(":gates", ":other")
 CURRENT = OLD.replace("a" * 40, "HEAD")  # of the head of the pull request
 
 LIMITED = Refusal(403, "You have exceeded a secondary rate limit")
@@ -52,11 +51,6 @@ Arrange = Callable[[Scene], None]
 def results(*names: str, passing: bool = False) -> list[GateResult]:
     run = a_run(PASSING) if passing else a_run()
     return [a_result(run, gate=a_gate(name=name)) for name in names]
-
-
-def notice(commit: str, _symbol: str, *, collapsed: bool) -> tuple[str, str]:
-    assert not collapsed
-    return f"⏳ not {commit[:7]}", ""
 
 
 def numbered(count: int, prefix: str = "g") -> list[str]:
@@ -173,22 +167,11 @@ def run_gates(session: GitHubSession, *gates: Gate) -> None:
     evaluate(step, recorded)
 
 
-def publish(scene: Scene, decided: Sequence[GateResult], body: Callable[[str, str], str] = BODY) -> str:
+def publish(scene: Scene, decided: Sequence[GateResult], body: Callable[[str], str] = BODY) -> str:
     """Publish what follows an evaluation, and return the address of the comment."""
     scene.session.publisher.read_again()
     scene.session.publisher.publish_results(decided)
     return scene.session.publisher.publish_comment(decided, body)
-
-
-def test_comments_are_read_until_there_is_our_own(scene: Scene) -> None:
-    scene.comments(1)
-    scene.comment(f"> {OURS}")
-    scene.comments(2)
-    scene.comment(OURS)
-    scene.comments(5)
-    found = scene.load().earlier.load_comments().comments
-    assert [each.body for each in found] == [f"> {OURS}", OURS]
-    assert scene.operations.count(PULL) == 2
 
 
 @pytest.mark.parametrize("rejection", [FORBIDDEN, LIMITED, OUTAGE, NOT_FOUND, UNPROCESSABLE, BAD_TOKEN, GONE])
@@ -347,7 +330,7 @@ def test_what_blocks_is_sent_first_and_what_was_not_sent_is_named(scene: Scene) 
     [
         (gates, body, 2 * gates + more)
         for gates in (1, MAX_GATES_IN_STEP)
-        for body, more in (("", 8), (OLD, 8), (CURRENT, 7))
+        for body, more in (("", 8), (OLD, 7), (CURRENT, 7))
     ],
 )
 def test_what_a_step_costs(gates: int, body: str, requests: int, scene: Scene) -> None:
@@ -362,56 +345,10 @@ def test_what_a_step_costs(gates: int, body: str, requests: int, scene: Scene) -
         scene.comment(body)
     scene.takes_s = 0.3
     run_gates(scene.load(), *(a_gate(name=name) for name in names))
-    scene.session.publisher.publish_notice(notice, "gates")
     scene.clock.time += 600
     scene.session.publisher.publish_results(results(*names))
     scene.session.publisher.publish_comment(results(*names), BODY)
     assert len(scene.operations) == requests
-
-
-@pytest.mark.parametrize(
-    ("key", "bodies", "changed"),
-    [
-        ("gates", [OLD, KEYED], [0]),
-        ("", [OLD], [0]),
-        ("", [KEYED], [0]),
-        ("", [OLD, KEYED], []),  # which one it is cannot be known
-        ("gates", [KEYED], []),
-        ("gates", [CURRENT], []),  # a re-run on the same commit
-        ("gates", [OLD.replace("\n", "\n⏳ of another run\n\n", 1)], [0]),
-        ("gates", ["<!-- sepurux-gate:gates -->\nemptied"], []),
-    ],
-)
-def test_one_line_is_written_above_the_result_of_another_commit(
-    key: str, bodies: list[str], changed: list[int], scene: Scene
-) -> None:
-    for body in bodies:
-        scene.comment(body)
-    before = [comment.body for comment in scene.pull.comments]
-    scene.load().publisher.publish_notice(notice, key)
-    wanted = OLD.replace("\n", "\n⏳ not aaaaaaa\n\n", 1)
-    expected = [wanted.replace(":gates", body[17:23]) if at in changed else body for at, body in enumerate(before)]
-    assert [comment.body for comment in scene.pull.comments] == expected
-
-
-def test_no_line_is_written_where_no_comment_would_be(scene: Scene) -> None:
-    scene.comment(OLD)
-    scene.load(Settings(comment=CommentMode.NEVER)).publisher.publish_notice(notice, "gates")
-    scene.load(closed=True).publisher.publish_notice(notice, "gates")
-    assert "no comment: pull request 1 is closed" in scene.output.lines
-    scene.push()
-    scene.load().publisher.publish_notice(notice, "gates")
-    assert scene.pull.comments[0].body == OLD
-
-
-def test_after_a_signal_a_line_of_another_run_stays(scene: Scene) -> None:
-    scene.comment(OLD)
-    scene.load().publisher.publish_notice(notice, "gates")
-    [written] = scene.pull.comments
-    written.body = written.body.replace("⏳ not", "⏳ other")
-    scene.session.calls.enter_shutdown(scene.clock)
-    scene.session.publisher.publish_notice(lambda *_, **__: ("### ❗ canceled", "older"), "gates")
-    assert "⏳ other" in written.body
 
 
 def test_after_a_signal_each_status_is_tried_once(scene: Scene) -> None:
@@ -475,7 +412,7 @@ TEXT, BEFORE = f"{MARKER}\nnew", f"{MARKER}\nold"
 
 def write(scene: Scene) -> str:
     scene.load()
-    return publish(scene, [], lambda marker, _: f"{marker}\nnew")
+    return publish(scene, [], lambda marker: f"{marker}\nnew")
 
 
 def bodies(scene: Scene) -> list[str]:

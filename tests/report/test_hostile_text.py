@@ -72,10 +72,10 @@ addresses = st.text("/:?#[]@!$&'()*+,;=%-._~aZ0", max_size=40).map(lambda rest: 
 
 
 def as_comment(report: Report) -> str:
-    return render_comment(report, MARKER, STATE).removeprefix(MARKER).removesuffix(STATE)
+    return render_comment(report, MARKER).removeprefix(MARKER)
 
 
-MARKER, STATE = "<!-- sepurux-gate:gates -->", "<!-- sepurux-gate:gates e30= unsigned -->"
+MARKER = "<!-- sepurux-gate:gates -->"
 in_comment_and_summary = pytest.mark.parametrize("render", [render_summary, as_comment])
 Render = Callable[[Report], str]
 

@@ -33,12 +33,10 @@ from tests.builders import (
     PASSING,
     RUN_ID,
     WAITS,
-    a_baseline,
     a_ci_run,
     a_context,
     a_failure,
     a_gate,
-    a_history,
     a_result,
     a_run,
     a_scenario,
@@ -51,7 +49,6 @@ from tests.builders import (
 
 COMMENT_BYTES = 65_000
 MARKER = f"<!-- sepurux-gate:{'k' * 20} -->"
-STATE = f"<!-- sepurux-gate:{'k' * 20} {'A' * 30_000} {'0' * 64} -->"  # the longest content
 BRIEF = re.compile(r"<details><summary>Prompt for AI agents</summary>.*?</details>\n\n", re.DOTALL)
 
 
@@ -62,7 +59,7 @@ def summary(state: str) -> str:
 
 @cache
 def comment(state: str) -> str:
-    return render_comment(reports()[state], MARKER, STATE).removeprefix(f"{MARKER}\n").removesuffix(STATE)
+    return render_comment(reports()[state], MARKER).removeprefix(f"{MARKER}\n")
 
 
 # -- what a reader sees first -----------------------------------------------------------------------------------------
@@ -190,14 +187,6 @@ def test_a_threshold_without_a_number_is_not_counted_as_met() -> None:
     assert "✅ <code>refunds</code>: 1 of 2 thresholds met" in body
 
 
-def test_the_base_is_always_in_the_history() -> None:
-    context = a_context(base_ref="main", baselines={"refunds": a_baseline()}, history=a_history(*[0.5] * 25))
-    body = render_comment(build_report([a_result()], context), "")
-    assert body.count("| ❌\u00a0") == 21 + 2  # with the two thresholds
-    assert "| ✅\u00a0`main` [`1111111`]" in body
-    assert "5 more earlier commits: see the [job summary]" in body
-
-
 @pytest.mark.parametrize("state", reports())
 def test_every_state_is_rendered_with_its_templates(state: str) -> None:
     for rendered, level in ((summary(state), "##"), (comment(state), "###")):
@@ -209,11 +198,11 @@ def test_every_state_is_rendered_with_its_templates(state: str) -> None:
         assert rendered.count("<details>") == rendered.count("</details>") == gfm.read(rendered).tags["details"]
         lines = [line for line in rendered.splitlines() if line.startswith("|")]
         assert len(gfm.read(rendered).cells) == sum(not line.startswith("| ---") for line in lines)
-    body = render_comment(reports()[state], MARKER, STATE)
-    first, heading, *_, last = body.split("\n")
-    assert (first, heading[:4], last) == (MARKER, "### ", STATE)
+    body = render_comment(reports()[state], MARKER)
+    first, heading, *_ = body.split("\n")
+    assert (first, heading[:4]) == (MARKER, "### ")
     assert body.index(heading) + len("### ") <= 60
-    assert gfm.read(body).tags - gfm.read(comment(state)).tags == {"comment": 2}
+    assert gfm.read(body).tags - gfm.read(comment(state)).tags == {"comment": 1}
     terminal = render_lines(reports()[state], "terminal")
     assert terminal[0].split(" ")[0] in ({"!"} if reports()[state].problems else {"✗", "✓", "!", "…", "-"})
     assert all(line.isprintable() for line in terminal)
@@ -240,7 +229,7 @@ def test_a_comment_on_many_gates_is_short_unless_many_need_someone_to_act() -> N
     short = render_comment(replace(few, gates=(*few.gates, *passed)), "")
     assert len(short) <= 8_000
     assert all(f"`{gate.name}`" in short for gate in (*few.gates, *passed))
-    body = render_comment(many, MARKER, STATE)
+    body = render_comment(many, MARKER)
     assert 8_000 < len(body) <= COMMENT_CHARACTERS
     assert all(f"`{gate.name}`" in body for gate in many.gates)
 
@@ -255,7 +244,7 @@ def test_a_comment_on_gates_with_long_texts_keeps_its_alert_and_its_table() -> N
         ],
         [a_result(gate=a_gate(name=f"{n:03} {'n' * 76}")) for n in range(MAX_GATES_IN_STEP)],
     ):
-        body = render_comment(build_report(results, a_context()), MARKER, STATE)
+        body = render_comment(build_report(results, a_context()), MARKER)
         assert len(body) <= COMMENT_CHARACTERS
         assert "> **Blocked by " in body
         assert "| Gate | Result | Passed |" in body
@@ -287,7 +276,7 @@ def test_a_summary_lists_the_first_scenarios_that_failed_and_counts_the_others()
 def test_many_policy_changes_are_counted_and_do_not_hide_the_decision() -> None:
     changes = tuple(Change(f"{n}{'&' * 900}", "|" * 900, "<" * 9_000) for n in range(200))
     report = build_report([a_result()], a_context(policy_changes=changes))
-    for rendered in (render_summary(report, most_bytes=COMMENT_BYTES), render_comment(report, MARKER, STATE)):
+    for rendered in (render_summary(report, most_bytes=COMMENT_BYTES), render_comment(report, MARKER)):
         assert "**This pull request changes the policy.** Until it is merged" in rendered
         assert re.search(r"^- \d+ more changes$", rendered, re.MULTILINE)
         assert "## ❌ `refunds` failed" in rendered

@@ -14,13 +14,12 @@ from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.drops import Base, Baseline
 from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase
-from sepurux_action.evaluation.result import GateResult, RecordedFail
+from sepurux_action.evaluation.result import GateResult, of_status
 from sepurux_action.evaluation.runs import RunResult, WhatFailed
 from sepurux_action.report import next_steps, sentences
 from sepurux_action.report.context import Dashboard
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
 from sepurux_action.report.report import GateFacts, Note, Report, build_report
-from sepurux_action.report.tables import history
 from sepurux_action.report.view import COMMENT_LIMITS, View
 from sepurux_action.report.words import MarkdownWords, Words
 from tests.builders import (
@@ -33,7 +32,6 @@ from tests.builders import (
     a_failure,
     a_gate,
     a_gate_with,
-    a_history,
     a_past_result,
     a_result,
     a_run,
@@ -218,14 +216,6 @@ def test_traces_that_are_more_than_a_day_older_than_the_commit_are_named() -> No
 
 
 # -- against the base, and over time ----------------------------------------------------------------------------------
-
-
-def test_the_history_of_a_gate_goes_by_its_name_and_a_commit_whose_address_is_unknown_is_not_linked() -> None:
-    for name, rows in (("other", 0), ("refunds", 2)):
-        report = a_report(commit_url="", history=a_history(0.5, gate=name))
-        assert len(history(report.gates[0])) == rows
-        assert "](/" not in render_comment(report, "")
-        assert ("| ❌\u00a0`aaaaaaa` |" in render_comment(report, "")) is bool(rows)
 
 
 def test_only_one_row_is_the_median_if_the_commits_of_the_base_are_not_known() -> None:
@@ -466,8 +456,11 @@ def test_a_title_names_the_scenarios_below_the_lowest_rate() -> None:
 
 
 def test_a_fail_of_an_earlier_run_says_that_only_a_new_commit_is_evaluated() -> None:
-    say = words(replace(a_result(), recorded=RecordedFail()))
+    recorded = of_status("fail (hard): 72.0% passed, 1 unsafe, 5 failures, score 61.5", "", "")
+    say = words(GateResult.of(recorded, gate=a_gate(), blocks=True))
     assert next_steps.only_new(say, say.report.gates[0]) == "Only a new commit is evaluated."
+    explained = next_steps.what_follows(say, say.report.gates[0])
+    assert explained.startswith("An earlier run evaluated this commit, and it failed.")
 
 
 def test_reasons_that_a_short_report_leaves_out_are_counted() -> None:

@@ -121,10 +121,7 @@ def expected(world: World) -> Expected:
     later = of_one_run(replace(world, runs=world.again, rerun=False))
     recorded = has_record(subject) and world.github_fault != "statuses" and first.decision == "fail"
     if recorded:
-        return replace(first, started=0, sent=None, numbers=first.numbers if first.comments else {})
-    uploads = "trace_file" in (effective_settings(world, subject) or {})
-    if first.comments and first.decision == "pending" and not uploads:
-        return replace(first, started=0, sent=None)
+        return replace(first, started=0, sent=None, numbers={})  # which the status has with fewer digits
     return replace(later, comments=max(first.comments, later.comments))  # an existing comment is updated
 
 
