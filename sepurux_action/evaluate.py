@@ -46,22 +46,21 @@ UNREAD_RESULTS_HINT = (
 )
 
 
-def read_record(step: Step) -> dict[str, Evaluated]:
+def read_record(step: Step) -> Mapping[str, Evaluated]:
     """Return the `fail` of each gate that an earlier run found at this commit, by name; an error if that is unknown.
 
     A gate whose `fail` stays is not evaluated, whatever its other settings are (docs/configuration.md#re-runs).
     """
-    gates = {gate.name: gate for gate in step.settings.gates}
+    gates = step.settings.gates
     if step.event.skip_reason:
         return {}
-    found = dict[str, Evaluated]()
-    for name, fail in step.github.earlier.recorded_fails(step.settings.gates).items():
-        if fail:
-            found[name] = fail
-            step.host.progress(f"gate {name} failed at this commit already, so it is not evaluated again")
-        else:
-            found[name] = _not_run(gates[name], Decision.ERROR, RECORD_UNREAD, RECORD_HINT, Rule.RECORD_UNREAD)
-    return found
+    fails = step.github.earlier.recorded_fails(gates)
+    if fails is None:
+        unread = Decision.ERROR, RECORD_UNREAD, RECORD_HINT, Rule.RECORD_UNREAD
+        return {gate.name: _not_run(gate, *unread) for gate in gates}
+    for name in fails:
+        step.host.progress(f"gate {name} failed at this commit already, so it is not evaluated again")
+    return fails
 
 
 def evaluate(step: Step, recorded: Mapping[str, Evaluated]) -> tuple[GateResult, ...]:
@@ -92,7 +91,8 @@ def _read_again(step: Step, results: Sequence[GateResult]) -> Mapping[str, Evalu
     If that cannot be read, they become errors. A signal, which interrupts the calls, leaves time for one more try.
     """
     publisher, earlier = step.github.publisher, step.github.earlier
-    not_failed = [each for each in results if each.decision is not Decision.FAIL]
+    known = (each for each in results if each.rule is not Rule.RECORD_UNREAD)
+    not_failed = [each for each in known if each.decision is not Decision.FAIL]
     gates, found = [each.gate for each in not_failed], None
     if not step.signals.received:
         publisher.read_again()

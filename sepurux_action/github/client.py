@@ -89,10 +89,10 @@ class GitHubClient:
         """Return every status of a commit, the newest first; `account` is this token's. A page is read when needed."""
         return (parse_status(each, account) for each in self._pages(f"commits/{commit}/statuses"))
 
-    def set_status(self, commit: str, status: CommitStatus) -> int:
+    def set_status(self, commit: str, status: CommitStatus) -> None:
         texts = {"description": status.description, "context": status.context, "target_url": status.url}
         body = {"state": status.state.value, **{name: self._redact(text) for name, text in texts.items() if text}}
-        return _check_id(self._call("POST", f"statuses/{commit}", body=body))
+        _check_id(self._call("POST", f"statuses/{commit}", body=body))
 
     def create_comment(self, number: int, body: str) -> Comment:
         """Create a comment. After a failure the comment may exist, so the caller has to search for it."""

@@ -20,7 +20,7 @@ from sepurux_action.evaluation.result import GateResult, summarize
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
 from sepurux_action.github.commit import policy_ref
-from sepurux_action.github.earlier import NO_ACCOUNT, Earlier
+from sepurux_action.github.earlier import NO_ACCOUNT
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.snapshot import MAX_PAGES, PAGE, Comment, Snapshot, oldest_first
 from sepurux_action.github.subject import Subject, fetch_more_comments, fetch_page
@@ -39,8 +39,8 @@ BLOCKING_FIRST = (CommitState.FAILURE, CommitState.PENDING, CommitState.SUCCESS)
 class Publisher:
     """What one run publishes about its subject; nothing without a client."""
 
-    def __init__(self, calls: BoundedCalls, subject: Subject, earlier: Earlier) -> None:
-        self._calls, self._subject, self._earlier = calls, subject, earlier
+    def __init__(self, calls: BoundedCalls, subject: Subject) -> None:
+        self._calls, self._subject = calls, subject
         self._event, self._settings = subject.event, subject.settings
         self._known = subject.commit.statuses  # of the commit before this run, None if not known
         self._now: Snapshot | None = None  # the pull request after the evaluation, with the first page of comments
@@ -177,11 +177,11 @@ class Publisher:
     def _set_status(self, status: CommitStatus) -> None:
         """Set a status, without its link if GitHub rejects it with one; raises GitHubError."""
         try:
-            self._calls.call(partial(self._earlier.set_status, status=status))
+            self._calls.call(methodcaller("set_status", self._event.commit, status))
         except GitHubError as error:
             if not (status.url and error.details.of_one_target):
                 raise
-            self._calls.call(partial(self._earlier.set_status, status=replace(status, url="")))
+            self._calls.call(methodcaller("set_status", self._event.commit, replace(status, url="")))
             why = error.details.summary
             self._calls.warn_once(f"GitHub refused the link of a commit status ({why}), so the status has no link.")
         self._set[status.context.lower()] = status

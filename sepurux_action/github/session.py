@@ -22,7 +22,7 @@ class GitHubSession:
         self.reviews = ReviewGate(calls, subject)
         self.advice = StageAdvice(calls, subject)
         self.earlier = Earlier(calls, subject)
-        self.publisher = Publisher(calls, subject, self.earlier)
+        self.publisher = Publisher(calls, subject)
 
     def load(self) -> "GitHubSession":
         """Return the session with what GitHub shows before the evaluation."""

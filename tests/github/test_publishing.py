@@ -330,7 +330,7 @@ def test_what_blocks_is_sent_first_and_what_was_not_sent_is_named(scene: Scene) 
     [
         (gates, body, 2 * gates + more)
         for gates in (1, MAX_GATES_IN_STEP)
-        for body, more in (("", 8), (OLD, 7), (CURRENT, 7))
+        for body, more in (("", 8), (OLD, 7), (CURRENT, 8))
     ],
 )
 def test_what_a_step_costs(gates: int, body: str, requests: int, scene: Scene) -> None:
