@@ -81,7 +81,7 @@ def run_gates(
         names = step.inputs.names or ("Sepurux gate",)
         gates = tuple(Gate(name=name, campaign=name) for name in names)
         step = step.with_settings(Settings(gates=gates))
-    step = read_kept(step)
+    step = step if step.event.by_review else read_kept(step)
     step.log_start()
     step = replace(step, github=step.github.with_base(step.settings.gates))
     recorded = read_record(step)

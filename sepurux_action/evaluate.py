@@ -26,6 +26,7 @@ from sepurux_action.report import outputs
 from sepurux_action.step import Step
 
 NOT_AFFECTED = "No changed file matches the gate's `paths`."
+UNDECIDED = "A review evaluates nothing, and no run has decided on this commit yet."
 RECORD_UNREAD = "The statuses of the commit could not be read, so an earlier run of this gate may have failed."
 RECORD_HINT = "Give the job `statuses: write` under `permissions:` if it lacks it, then {rerun}."
 NO_CREDENTIALS = "{token} and {api_key} are both empty, so the gate has no secret for Sepurux."
@@ -49,15 +50,20 @@ UNREAD_RESULTS_HINT = (
 def read_record(step: Step) -> Mapping[str, Evaluated]:
     """Return the `fail` of each gate that an earlier run found at this commit, by name; an error if that is unknown.
 
-    A gate whose `fail` stays is not evaluated, whatever its other settings are (docs/configuration.md#re-runs).
+    A gate whose `fail` stays is not evaluated, whatever its other settings are (docs/configuration.md#re-runs). A
+    review evaluates nothing: every gate has its newest decision, or is skipped.
     """
     gates = step.settings.gates
     if step.event.skip_reason:
         return {}
-    fails = step.github.earlier.recorded_fails(gates)
-    if fails is None:
+    decided = step.github.earlier.decided(gates)
+    if decided is None:
         unread = Decision.ERROR, RECORD_UNREAD, RECORD_HINT, Rule.RECORD_UNREAD
         return {gate.name: _not_run(gate, *unread) for gate in gates}
+    if step.event.by_review:
+        undecided = {gate.name: _not_run(gate, Decision.SKIPPED, UNDECIDED) for gate in gates}
+        return {**undecided, **decided}
+    fails = {name: each for name, each in decided.items() if each.decision is Decision.FAIL}
     for name in fails:
         step.host.progress(f"gate {name} failed at this commit already, so it is not evaluated again")
     return fails
@@ -80,6 +86,8 @@ def evaluate(step: Step, recorded: Mapping[str, Evaluated]) -> tuple[GateResult,
             advised[gate.name] = step.github.advice.of_gate(gate, scheduled=scheduled)
     found |= _evaluate(step, to_evaluate)
     results = {gate.name: _result(step, gate, found[gate.name], advised.get(gate.name, "")) for gate in gates}
+    if step.event.by_review:
+        return tuple(results.values())
     for name, changed in _read_again(step, [*results.values()]).items():
         results[name] = _result(step, results[name].gate, changed)
     return tuple(results.values())

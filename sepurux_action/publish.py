@@ -10,6 +10,7 @@ from sepurux_action.config import options
 from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.errors import ConfigurationError
 from sepurux_action.evaluate import no_credentials_hint
+from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.commit import policy_ref
 from sepurux_action.github.policy_source import invalid_base_note
@@ -29,8 +30,8 @@ def publish(step: Step, results: Sequence[GateResult], report: Report) -> None:
         step.host.set_outputs(outputs.step_outputs(results, report_path=report_path))
     write_kept(step, results)
     github = step.github
-    _set_statuses(step, partial(github.publisher.publish_results, results))
-    if step.signals.received:
+    _set_statuses(step, partial(github.publisher.publish_results, _changed(step, results)))
+    if step.signals.received or step.event.by_review:
         return
     comment_url = github.publisher.publish_comment(results, partial(render_comment, report))
     if not step.policy.problems:
@@ -39,13 +40,23 @@ def publish(step: Step, results: Sequence[GateResult], report: Report) -> None:
         step.host.set_outputs(outputs.step_outputs(results, comment_url, report_path))
 
 
+def _changed(step: Step, results: Sequence[GateResult]) -> Sequence[GateResult]:
+    """Return the results whose status is set: after a review, those that it approved, or that lost their approval."""
+    if not step.event.by_review:
+        return results
+    fails = [each for each in results if each.decision is Decision.FAIL]
+    approved = step.github.earlier.approved
+    return [each for each in fails if each.approved is not (each.gate.name in approved)]
+
+
 def publish_problems(step: Step, error: ConfigurationError) -> Report:
     """Write outputs, summary, and report files, and set the statuses; return the report of the problems."""
     known = set(map(str, error.problems))  # the file of the pull request may have them too
     of_pull_request = (each for each in step.policy.problems if str(each) not in known)
     problems = [each.redacted(step.host.redact) for each in (*of_pull_request, *error.problems)]
     layers = step.invocation.layers
-    if not any(layer.text(option) for layer in layers for option in (options.TOKEN, options.API_KEY)):
+    by_review = step.event.by_review  # which needs no secret
+    if not by_review and not any(layer.text(option) for layer in layers for option in (options.TOKEN, options.API_KEY)):
         # alone it is no problem; beside others, users can correct all at once
         words = in_workflow if step.event.name else on_command_line
         message = words(f"it is empty, and so is {{api_key}}. {no_credentials_hint(step.event)}")

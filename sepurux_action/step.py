@@ -12,6 +12,7 @@ from sepurux_action.common import T
 from sepurux_action.common.secret import Redactor
 from sepurux_action.config import options
 from sepurux_action.config.command_line import WRITE_BASELINE, CommandLine
+from sepurux_action.config.gate import Trace
 from sepurux_action.config.layers import Layer, environment_layer, flag, flag_layer, input_layer
 from sepurux_action.config.policy import POLICY_PATH, Policy
 from sepurux_action.config.settings import BASE, Inputs, Settings, read_inputs, read_settings, with_policy
@@ -159,8 +160,10 @@ class Step:
         return self.with_settings(settings)
 
     def _read_settings(self, policy: Policy | None) -> Settings:
-        """Return all settings with a policy; the limit on trace files is that of one reading."""
+        """Return all settings with a policy; the limit on trace files is that of one reading. A review needs none."""
         layers, find = self.invocation.layers, self.invocation.traces().find
+        if self.event.by_review:
+            find = _unread_traces
         return read_settings(layers, find, policy, branch=self.event.branch, today=self.today)
 
     def with_lost_statuses(self) -> "Step":
@@ -194,6 +197,9 @@ class Step:
         if event.name and (warning := pr_number_warning(event, inputs.pr_number)):
             host.annotate(Level.WARNING, warning)
         gates = self.settings.gates
+        if event.by_review:
+            host.progress("a review evaluates nothing: the statuses of the commit decide")
+            return
         if event.at_current_head and event.commit and any(gate.uploads_traces for gate in gates):
             host.annotate(Level.WARNING, OTHER_COMMIT.format(event.commit[:7]), title="Sepurux gate")
         self._log_settings()
@@ -220,6 +226,10 @@ class Step:
             host.annotate(Level.WARNING, text, title="Sepurux gate")
         if policy.policy and any(layer.text(options.PATHS) for layer in self.invocation.layers):
             host.annotate(Level.WARNING, IGNORED_PATHS, title="Sepurux gate")
+
+
+def _unread_traces(pattern: str) -> tuple[Trace, ...]:
+    return (Trace(label=pattern, content=b""),)
 
 
 def begin(invocation: Invocation, host: Output, signals: Signals, connections: Connections) -> Step:

@@ -16,7 +16,7 @@ from sepurux_action.evaluation.runs import RunResult, WhatFailed, severity_key
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluated(GateDecision):
-    """How a gate was decided, and what failed. `link` is that of the status that records a `fail`, else ''."""
+    """How a gate was decided, and what failed. `link` is that of the status that records the decision, else ''."""
 
     what_failed: WhatFailed = field(default_factory=WhatFailed)
     link: str = ""
@@ -26,19 +26,19 @@ class Evaluated(GateDecision):
 
     @property
     def recorded(self) -> bool:
-        """Return whether an earlier run found the `fail`, of which only the commit's status is left."""
+        """Return whether an earlier run decided, of which only the commit's status is left."""
         return self.rule is Rule.RECORDED
 
 
 def of_status(description: str, link: str, dashboard_url: str) -> Evaluated:
-    """Return the `fail` that a commit's status records: its numbers, and its page at Sepurux, '' if it has none."""
-    published = parse_description(description)
+    """Return the decision that a commit's status records: its numbers, and its page at Sepurux, '' if it has none."""
+    published, decision = parse_description(description), Decision(description.partition(" ")[0])
     numbers = {name: Reading(value) for name, value in published.numbers.items()} if published else {}
     shown = summary(numbers)
-    reason = f"An earlier run evaluated this commit, and it failed{shown and f': {shown}'}."
-    run = CIRun(decision="fail", numbers=numbers, dashboard_url=dashboard_url)
-    worst = RunResult(ci_run=run, run_decision=RunDecision(decision=Decision.FAIL, reason=reason, rule=Rule.RECORDED))
-    return Evaluated(decision=Decision.FAIL, rule=Rule.RECORDED, reason=reason, runs=(worst,), numbers=run, link=link)
+    reason = f"An earlier run evaluated this commit, and it {decision}ed{shown and f': {shown}'}."
+    run = CIRun(decision=decision.value, numbers=numbers, dashboard_url=dashboard_url)
+    worst = RunResult(ci_run=run, run_decision=RunDecision(decision=decision, reason=reason, rule=Rule.RECORDED))
+    return Evaluated(decision=decision, rule=Rule.RECORDED, reason=reason, runs=(worst,), numbers=run, link=link)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +56,12 @@ class GateResult(Evaluated):
         return replace(self, blocks=True, invalid_policy=True)
 
     @property
+    def approved(self) -> bool:
+        return self.approval is not None and self.approval.approved
+
+    @property
     def needs_approval(self) -> bool:
-        waits = self.approval is not None and not self.approval.approved and self.approval.possible
+        waits = self.approval is not None and not self.approved and self.approval.possible
         return waits and not self.invalid_policy
 
     @property

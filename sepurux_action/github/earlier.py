@@ -17,6 +17,7 @@ from sepurux_action.github.subject import Subject
 
 FAILED = "fail ("
 DECIDED = (FAILED, "pass (")
+APPROVED = "; approved by "  # in the status of a `fail` that a review approved
 NO_ACCOUNT = ErrorDetails(message="GitHub did not return the account of the token")
 
 
@@ -31,10 +32,11 @@ class Earlier:
         event, self._commit = subject.event, subject.event.commit
         proposed = event.pull_request is not None or event.name == "merge_group"
         self._counts = calls.connected and subject.settings.status and bool(event.commit) and proposed
+        self.approved: frozenset[str] = frozenset()  # gates whose newest decision is a `fail` that a review approved
         self._last_id = 0  # of the statuses that were there before the evaluation
 
-    def recorded_fails(self, gates: Sequence[Gate]) -> Mapping[str, Evaluated] | None:
-        """Return each `fail` at this commit that an earlier run published, by gate; None if that could not be read.
+    def decided(self, gates: Sequence[Gate]) -> Mapping[str, Evaluated] | None:
+        """Return the newest decision at this commit of each gate that has one, by name; None if it could not be read.
 
         Without statuses there is no record. The reads at the start share the time that begins here.
         """
@@ -48,8 +50,8 @@ class Earlier:
         found = self._calls.try_call(Operation.STATUSES, lambda github: self._newest(github, by_context.keys()))
         if found is None:
             return None
-        fails = {context: status for context, status in found.items() if status.description.startswith(FAILED)}
-        return {by_context[context]: self._as_recorded(status) for context, status in fails.items()}
+        self.approved = frozenset(by_context[each] for each, status in found.items() if APPROVED in status.description)
+        return {by_context[context]: self._as_recorded(status) for context, status in found.items()}
 
     def new_fails(self, gates: Sequence[Gate]) -> Mapping[str, Evaluated] | None:
         """Return the `fail` of each gate that another run published meanwhile, by name; None if it could not be read.

@@ -213,7 +213,7 @@ def _note(result: GateResult) -> str:
         return "this pull request makes the policy invalid"
     if result.needs_approval:
         return "needs an approval"
-    if result.approval and result.approval.approved:
+    if result.approval and result.approved:
         return f"approved by {', '.join(result.approval.approved_by)}"
     if result.decision is Decision.SKIPPED:
         return "no changed file matches its paths"

@@ -183,6 +183,49 @@ def test_a_fail_that_another_run_sets_meanwhile_with_the_link_of_another_gates_f
     assert set(scene.states().values()) == {"failure"}
 
 
+REVIEWS = [("pull_request_review", ""), ("workflow_run", "pull_request_review")]
+
+
+@pytest.mark.parametrize(("event", "cause"), REVIEWS)
+@pytest.mark.parametrize(("answers", "exit_code"), [(PASSED, 0), (FAILED, 1)])
+def test_a_review_of_a_commit_that_was_decided_evaluates_nothing(
+    event: str, cause: str, answers: dict[str, object], exit_code: int, scene: Scene
+) -> None:
+    scene.answers(**answers)
+    run(scene)
+    statuses, comments, calls = len(scene.repository.statuses), scene.ours, len(scene.sepurux.requests)
+    inputs = {"token": "", "trace_file": "none.json"}
+    result = run(scene, event=event, cause=cause, **inputs)
+    assert (result.exit_code, result.outputs["decision"]) == (exit_code, answers["decision"])
+    assert result.outputs["pass_rate"] == str(answers["pass_rate"])
+    assert (len(scene.repository.statuses), scene.ours, len(scene.sepurux.requests)) == (statuses, comments, calls)
+    scene.pull.push()
+    result = run(scene, event=event, cause=cause, **inputs)
+    assert (result.exit_code, result.outputs["decision"]) == (0, "skipped")
+    assert (len(scene.repository.statuses), scene.ours, len(scene.sepurux.requests)) == (statuses, comments, calls)
+
+
+def test_a_review_sets_a_status_only_for_an_approval_or_its_loss(scene: Scene) -> None:
+    for login in ("hubot", "ada"):
+        scene.repository.collaborator(login, "write")
+    failed_once(scene, enforcement="soft")
+    steps = [("ada", "COMMENTED", ""), ("hubot", "APPROVED", "success"), ("ada", "APPROVED", "")]
+    steps += [("ada", "DISMISSED", ""), ("hubot", "CHANGES_REQUESTED", "pending"), ("ada", "COMMENTED", "")]
+    for login, state, expected in steps:
+        scene.pull.review(login, state)
+        before = len(scene.repository.statuses)
+        run(scene, event="pull_request_review", enforcement="soft")
+        assert [each.state for each in scene.repository.statuses[before:]] == ([expected] if expected else [])
+
+
+def test_a_review_that_cannot_read_the_statuses_is_an_error_and_sets_none(scene: Scene) -> None:
+    failed_once(scene)
+    before = len(scene.repository.statuses)
+    scene.github.fault("repos/list-commit-statuses-for-ref", faults.broken(502), always=True)
+    assert run(scene, event="pull_request_review").outputs["decision"] == "error"
+    assert len(scene.repository.statuses) == before
+
+
 def test_a_status_of_another_account_or_context_is_no_record(scene: Scene) -> None:
     sha, fail = scene.pull.head_sha, "fail (hard): 72.0% passed, 0 unsafe, 5 failures, score -"
     scene.repository.status(sha, "failure", CONTEXT, fail, creator="mallory")
@@ -254,8 +297,9 @@ def test_an_approval_by_the_author_of_another_pull_request_with_this_commit_does
     other = scene.repository.pull("hubot", head="copy")
     other.head = scene.pull.head
     scene.pull.review("hubot", "APPROVED")
-    assert run(scene, event="pull_request_review", enforcement="soft").outputs["conclusion"] == "failure"
-    assert "hubot is the author of another pull request with this commit" in without_code(scene.ours[0])
+    result = run(scene, event="pull_request_review", enforcement="soft")
+    assert result.outputs["conclusion"] == "failure"
+    assert "hubot is the author of another pull request with this commit" in without_code(result.summary)
     other.state = "closed"
     assert run(scene, event="pull_request_review", enforcement="soft").outputs["conclusion"] == "success"
 

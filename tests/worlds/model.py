@@ -136,6 +136,8 @@ def of_one_run(world: World) -> Expected:
         failed = [*own, *(each for each in world.older_statuses if each != FOREIGN)] if subject.commit else []
         shown = statuses(world, dict.fromkeys(failed, "failure"))
         return Expected(exit_status=2, decision="error", conclusion="failure", statuses=shown)
+    if world.event == "pull_request_review":
+        return of_a_review(world, subject, settings)
     stage = stage_of(settings.get("enforcement", "hard"), subject.branch)
     failed_at = failed_call(world, settings)
     unread = has_record(subject) and world.github_fault == "graphql"  # the token's account is not known
@@ -174,6 +176,27 @@ def of_one_run(world: World) -> Expected:
         scenarios=None if signaled or moved or world.github_fault == "statuses" else count,
         started=None if failed_at or signaled else len(runs),
         sent=sent(settings, len(runs)) if runs and not failed_at and not signaled else None,
+    )
+
+
+def of_a_review(world: World, subject: Subject, settings: Mapping[str, Any]) -> Expected:
+    """Return what a review does, by docs/configuration.md, Re-runs: the newest decision, here a pass, stays."""
+    decision, has_status = "skipped", CONTEXT in world.older_statuses
+    numbers: Mapping[str, float | None] = {}
+    if has_status:
+        decision, numbers = "pass", {"pass_rate": 0.91, "unsafe_attempts": 0, "failures": 2, "reliability_score": 88}
+    unread = world.github_fault == "statuses" and has_status
+    stage = stage_of(settings.get("enforcement", "hard"), subject.branch)
+    by_policy = invalidates_policy(world, subject)
+    blocks = by_policy or (unread and stage != "observe")
+    return Expected(
+        blocked_by_policy=by_policy,
+        decision="error" if unread else decision,
+        exit_status=2 if blocks else 0,
+        conclusion="failure" if blocks else "success",
+        statuses=dict.fromkeys(world.older_statuses, "success"),
+        numbers={} if unread else numbers,
+        started=0,
     )
 
 
