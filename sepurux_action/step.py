@@ -15,7 +15,7 @@ from sepurux_action.config.command_line import WRITE_BASELINE, CommandLine
 from sepurux_action.config.gate import Trace
 from sepurux_action.config.layers import Layer, environment_layer, flag, flag_layer, input_layer
 from sepurux_action.config.policy import POLICY_PATH, Policy
-from sepurux_action.config.settings import BASE, Inputs, Settings, read_inputs, read_settings, with_policy
+from sepurux_action.config.settings import Inputs, Settings, read_inputs, read_settings, with_policy
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
 from sepurux_action.evaluation.api_calls import ApiCalls
 from sepurux_action.evaluation.base_results import Results
@@ -32,11 +32,6 @@ from sepurux_action.host.report_files import ReportFolders, ReportWriter
 
 CONTAINER_TEMP = "/github/runner_temp"  # where the runner mounts its temporary folder for a container action
 TEMP_NAME = "_temp"  # of that folder on the runner, beside the folder RUNNER_WORKSPACE
-SHARED_STATUSES = (
-    "`status_context` has no `{base}`, so a pull request with the same head commit into another branch sets the same "
-    "status. The commit may pass there, because a drop or a stage depends on the branch. "
-    'Write `status_context: "{prefix} ({base})"`, and require the new status on each branch.'
-)
 IGNORED_PATHS = (
     "The input `paths` is ignored, because a policy file applies. Set `paths` for its gates, under `gates:`."
 )
@@ -164,7 +159,8 @@ class Step:
         layers, find = self.invocation.layers, self.invocation.traces().find
         if self.event.by_review:
             find = _unread_traces
-        return read_settings(layers, find, policy, branch=self.event.branch, today=self.today)
+        suffix = self.github.subject.suffix
+        return read_settings(layers, find, policy, branch=self.event.branch, today=self.today, suffix=suffix)
 
     def with_lost_statuses(self) -> "Step":
         """Return the step with a warning about required statuses that no gate sets once the pull request is merged."""
@@ -175,7 +171,7 @@ class Step:
         with suppress(ConfigurationError):  # no gate sets a status if inputs lack what the file no longer has
             merged = self._until_signal(read)
         now = self.inputs if FIRST_FILE in policy.notes else self.settings
-        lost = self.github.advice.lost_statuses(now, merged)
+        lost = self.github.advice.lost_statuses(now.names, merged.names)
         for note in lost:
             self.host.annotate(Level.WARNING, str(note), title="Sepurux gate")
         return replace(self, policy=replace(policy, notes=(*policy.notes, *lost)))
@@ -221,9 +217,6 @@ class Step:
             host.log(f"the policy file overrides these inputs: {', '.join(settings.overridden)}")
         elif settings.overridden:
             host.log(f"these flags override the policy file: {', '.join(map(flag, settings.overridden))}")
-        if self.github.calls.connected and settings.shares_statuses:
-            text = SHARED_STATUSES.format(prefix=settings.status_context, base=BASE)
-            host.annotate(Level.WARNING, text, title="Sepurux gate")
         if policy.policy and any(layer.text(options.PATHS) for layer in self.invocation.layers):
             host.annotate(Level.WARNING, IGNORED_PATHS, title="Sepurux gate")
 

@@ -217,18 +217,6 @@ COMMENT = _in_workflow(
     "When to comment on the pull request. An existing comment is always updated, except with `never`.",
     default="always",
 )
-STATUS = _in_workflow(
-    "status",
-    Kind(kinds.parse_bool, "`true` or `false`", "BOOL"),
-    "Whether to set a commit status for each gate, which a ruleset can require.",
-    default="true",
-)
-STATUS_CONTEXT = _in_workflow(
-    "status_context",
-    kinds.NAME,
-    "Prefix of each status's context: `<status_context> / <name>`. `{base}` stands for the base branch.",
-    default="Sepurux",
-)
 PR_NUMBER = Option(
     "pr_number",
     Kind(kinds.parse_positive_number, "the number of a pull request", "N"),

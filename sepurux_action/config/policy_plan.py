@@ -11,7 +11,7 @@ from sepurux_action.common.wording import optional
 from sepurux_action.config import options
 from sepurux_action.config.layers import Layer
 from sepurux_action.config.policy import Policy
-from sepurux_action.config.settings import BASE, OptionReader, Publishing
+from sepurux_action.config.settings import OptionReader
 from sepurux_action.config.stage import Stage, StageRule, changes, stage_on, strictness
 from sepurux_action.errors import Problem
 
@@ -29,7 +29,6 @@ def gate_plans(policy: Policy, today: date) -> Iterator[dict[str, Any]]:
         approvers: tuple[str, ...] | None = ()
         if any(Stage.SOFT in {plan["today"], *(each["stage"] for each in plan["changes"])} for plan in stages):
             approvers = reader.value(options.REVIEWERS)
-        publishing = Publishing(**reader.values(options.STATUS, options.STATUS_CONTEXT))
         yield {
             "file": gate.place.file,
             "line": gate.place.line,
@@ -37,7 +36,6 @@ def gate_plans(policy: Policy, today: date) -> Iterator[dict[str, Any]]:
             "campaign": reader.value(options.CAMPAIGN),
             "enforcement": stages,
             "approvers": approvers,
-            "status": "".join(publishing.contexts([name or "NAME"], BASE)) or None,
         }
 
 
@@ -50,7 +48,6 @@ def plan_line(plan: Mapping[str, Any]) -> str:
         parts.append(f"{options.ENFORCEMENT.default} by default")
     who = "anyone with write access" if plan["approvers"] is None else ", ".join(plan["approvers"])
     parts.append(optional("{} can approve", who) or "needs no approval")
-    parts.append(optional("status {}", plan["status"]) or "no status")
     return f"{plan['name'] or 'a gate without a name'}: {'; '.join(parts)}"
 
 

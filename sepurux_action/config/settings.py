@@ -26,29 +26,24 @@ from sepurux_action.errors import ConfigurationError, Problem, TraceFileError
 SEVERAL_GATES_KEY = "gates"  # of the comment of a step with several gates
 MAX_CONTEXT_LENGTH = 255  # characters of a status context; GitHub's limit
 ONE_GATE = "leave this flag out, or give --config a policy file without `gates`"
-BASE = "{base}"  # in `status_context`, it stands for the base branch
 _BELOW = {Source.FLAGS: Source.POLICY, Source.POLICY: Source.INPUTS}  # what a source is said to override
 
 TraceFinder = Callable[[str], tuple[Trace, ...]]  # the traces that a path or glob matches; raises TraceFileError
 
 
+def status_context(gate: str, suffix: str) -> str:
+    return f"Sepurux / {gate}{suffix}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publishing:
     comment: CommentMode = options.COMMENT.default_value
-    status: bool = options.STATUS.default_value
-    status_context: str = options.STATUS_CONTEXT.default
     report_dir: str = ""
 
     @property
     def comment_key(self) -> str:
         """Return what distinguishes the comment from those of other steps."""
         return SEVERAL_GATES_KEY
-
-    def context_of(self, gate: str, base: str) -> str:
-        return f"{self.status_context.replace(BASE, base)} / {gate}"
-
-    def contexts(self, gates: Iterable[str], base: str) -> tuple[str, ...]:
-        return tuple(self.context_of(name, base) for name in gates if self.status)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,12 +88,6 @@ class Settings(Publishing):
     def comment_key(self) -> str:
         return self.names[0] if len(self.gates) == 1 else SEVERAL_GATES_KEY
 
-    @property
-    def shares_statuses(self) -> bool:
-        """Return whether base branches share a status although a commit may pass on one and fail on another."""
-        differs = any(options.DROPS & set(gate.limits) or any(r.branches for r in gate.rules) for gate in self.gates)
-        return differs and self.status and BASE not in self.status_context
-
 
 def read_inputs(layers: Sequence[Layer]) -> Inputs:
     """Return what is known before the policy is read, with every problem in the layers."""
@@ -118,12 +107,18 @@ def with_policy(inputs: Inputs, layers: Iterable[Layer], policy: Policy) -> Inpu
     return replace(inputs, **{"report_dir": "", **reader.values(options.COMMENT, options.REPORT_DIR)})
 
 
-def read_settings(
-    layers: Sequence[Layer], find: TraceFinder, policy: Policy | None = None, branch: str = "", today: date = date.min
+def read_settings(  # noqa: PLR0913, PLR0917 - the next change removes two
+    layers: Sequence[Layer],
+    find: TraceFinder,
+    policy: Policy | None = None,
+    branch: str = "",
+    today: date = date.min,
+    suffix: str = "",
 ) -> Settings:
     """Return the settings. The first layer with a value for an option applies, after the policy, except for flags.
 
-    `branch` and `today` (UTC) choose the enforcement rule. Raises ConfigurationError with every problem.
+    `branch` and `today` (UTC) choose the enforcement rule. `suffix` ends the context of each status. Raises
+    ConfigurationError with every problem.
     """
     step = OptionReader(layers)
     readers = [step]
@@ -137,7 +132,7 @@ def read_settings(
         gates=gates,
         overridden=tuple(sorted(step.overridden)),
     )
-    step.check(settings, branch)
+    step.check(settings, suffix)
     return settings
 
 
@@ -204,13 +199,12 @@ class OptionReader:
         """Return every problem once, in the order of the option table, unknown names last."""
         return tuple(sorted(self._problems, key=lambda each: (*OPTIONS, None).index(self._problems[each])))
 
-    def check(self, settings: Settings, branch: str) -> None:
+    def check(self, settings: Settings, suffix: str) -> None:
         """Raise ConfigurationError with every problem, if there is any."""
         self._check_duplicate_names(settings.names)
-        if (longest := max(len(settings.context_of(name, branch)) for name in settings.names)) > MAX_CONTEXT_LENGTH:
-            shown = json_reader.preview(branch)
-            named = f"with the branch {shown} for `{BASE}`, a status context has {longest} characters"
-            self.add_problem(options.STATUS_CONTEXT, f"{named}; accepted: at most {MAX_CONTEXT_LENGTH}")
+        if (longest := max(len(status_context(name, suffix)) for name in settings.names)) > MAX_CONTEXT_LENGTH:
+            message = f"with the branch, the context of a status has {longest} characters"
+            self.add_problem(options.NAME, f"{message}; accepted: at most {MAX_CONTEXT_LENGTH}")
         if self._problems:
             raise ConfigurationError(self.problems)
 

@@ -10,7 +10,7 @@ from sepurux_action.config.kinds import BOT_SUFFIX
 from sepurux_action.config.policy import MAX_FILE_BYTES, MISNAMED_PATH, POLICY_PATH
 from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation.enforcement import Reason, Refusal
-from sepurux_action.github.event import Event
+from sepurux_action.github.event import Event, parse_branch
 from sepurux_action.github.permissions import failed_fields
 from sepurux_action.github.snapshot import PAGE
 
@@ -86,6 +86,7 @@ class Commit:
     """
 
     account: str = ""
+    default_branch: str = ""
     statuses: tuple[PublishedStatus, ...] | None = None
     committed: float | None = None
     policy: PolicyFile = field(default_factory=PolicyFile)
@@ -127,17 +128,17 @@ def commit_query(event: Event) -> str:
         fields["headPolicyYaml"] = f"{event.commit}:{MISNAMED_PATH}", "__typename"
     if event.workflow_file and event.name in NEED_REVIEW_TRIGGER:
         fields["workflow"] = event.workflow_file, _FILE
-    return query_of("commit", fields)
+    return query_of("commit", fields, "defaultBranchRef { name }")
 
 
-def query_of(query: str, fields: Mapping[str, tuple[str, str]]) -> str:
+def query_of(query: str, fields: Mapping[str, tuple[str, str]], more: str = "") -> str:
     """Return a query of this name for objects and the token's login: of each field, the revision and what is read.
 
     A revision is a literal. JSON's escapes are those of GraphQL: https://spec.graphql.org/October2021/#sec-String-Value.
     """
     quoted = ((name, json.dumps(at, ensure_ascii=False), shape) for name, (at, shape) in fields.items())
     objects = "\n".join(f"{name}: object(expression: {at}) {{ {shape} }}" for name, at, shape in quoted)
-    repository = f"repository(owner: $owner, name: $name) {{ {objects} }}"
+    repository = f"repository(owner: $owner, name: $name) {{ {more} {objects} }}"
     return f"query {query}($owner: String!, $name: String!) {{ viewer {{ login }} {repository} }}"
 
 
@@ -157,6 +158,7 @@ def parse_commit(response: object, event: Event, error: ErrorDetails | None = No
         policy = PolicyFile(error="GitHub shows no base commit", details=ErrorDetails(status=404))
     return Commit(
         account=account,
+        default_branch=parse_branch(json_reader.at(repository, "defaultBranchRef", "name")),
         statuses=None if "evaluated" in failed else parse_statuses(evaluated, account),
         committed=json_reader.time(evaluated.get("committedDate")),
         policy=policy,

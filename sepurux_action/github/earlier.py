@@ -31,7 +31,7 @@ class Earlier:
         self._calls, self._subject = calls, subject
         event, self._commit = subject.event, subject.event.commit
         proposed = event.pull_request is not None or event.name == "merge_group"
-        self._counts = calls.connected and subject.settings.status and bool(event.commit) and proposed
+        self._counts = calls.connected and bool(event.commit) and proposed
         self.approved: frozenset[str] = frozenset()  # gates whose newest decision is a `fail` that a review approved
         self._last_id = 0  # of the statuses that were there before the evaluation
 

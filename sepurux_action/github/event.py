@@ -28,7 +28,7 @@ CONFIGURED_BOTS = frozenset({"dependabot", "renovate"})  # whose assignees come 
 PULL_REQUEST_EVENTS = frozenset({"pull_request", "pull_request_target", REVIEW, "pull_request_review_comment"})
 
 _REPOSITORY = re.compile(r"(?!\.+/)[A-Za-z0-9._-]{1,100}/(?!\.+\Z)[A-Za-z0-9._-]{1,100}\Z")
-_BRANCH = re.compile("refs/heads/")
+_BRANCH, _TAG = re.compile("refs/heads/"), re.compile("refs/tags/")
 _WORKFLOW = re.compile(r"(?P<repository>[^/]+/[^/]+)/(?P<path>\.github/workflows/[^/]{1,200}?\.ya?ml)@refs/.")
 # A base branch may contain slashes, and even the name of another group's branch, so the last number counts.
 _QUEUE = re.compile(r"\Arefs/heads/gh-readonly-queue/.+/pr-([1-9][0-9]{0,9})-(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
@@ -97,6 +97,7 @@ class Event:
     base_ref: str = ""
     base_sha: str = ""
     head_branch: str = ""
+    tag: str = ""
     fork: bool = False
     dependabot: bool = False
     rerun: bool = False
@@ -116,9 +117,12 @@ class Event:
         pushed = self.head_branch if self.name == "push" else ""
         return self.base_ref or pushed or self.default_branch
 
-    def new_base(self, pull: PullRequest) -> str:
-        """Return the base branch of the event's pull request as it is now if the event has another one, else ''."""
-        return "" if pull.base_ref == self.base_ref else pull.base_ref
+    @property
+    def status_branch(self) -> str:
+        """Return what the context of a status says of the branch, or of the tag, which no branch is named like."""
+        if self.tag and not self.base_ref:
+            return f"tag: {encoded(self.tag)}"
+        return encoded(self.base_ref or self.head_branch) or "no branch"
 
     def url(self, kind: str, name: object) -> str:
         """Return the address of a page of the repository, such as `commit/<SHA>`; '' if it is not known."""
@@ -135,7 +139,8 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
     run, attempt = environ.get("GITHUB_RUN_ID", ""), environ.get("GITHUB_RUN_ATTEMPT", "")
     if run and attempt:
         run += f"/attempts/{attempt}"
-    branch = _branch_of_ref(environ.get("GITHUB_REF"))
+    ref = environ.get("GITHUB_REF", "")
+    branch = _branch_of_ref(ref)
     event = Event(
         name=name,
         repository=repository,
@@ -145,6 +150,7 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
         default_branch=parse_branch(at("repository", "default_branch")) or (branch if name == "schedule" else ""),
         commit=parse_sha(environ.get("GITHUB_SHA")),
         head_branch=branch,
+        tag=parse_branch(_matching(_TAG, ref).removeprefix("refs/tags/")),
         dependabot=actor == "dependabot[bot]",
         by_review=name == REVIEW,
         rerun=attempt not in {"", "1"},
@@ -356,6 +362,12 @@ parse_sha, _repository = partial(_matching, SHA), partial(_matching, _REPOSITORY
 def parse_branch(value: object) -> str:
     """Return a branch's name, or '' if it has white space or unprintable characters: it could look like another one."""
     return value if isinstance(value, str) and value.isprintable() and " " not in value else ""
+
+
+def encoded(name: str) -> str:
+    """Return a name of a branch or tag for a context. GitHub ignores the case of a context, so capitals are encoded."""
+    plain = b"abcdefghijklmnopqrstuvwxyz0123456789._/-"
+    return "".join(chr(byte) if byte in plain else f"%{byte:02X}" for byte in name.encode(errors="surrogatepass"))
 
 
 def _branch_of_ref(value: object) -> str:

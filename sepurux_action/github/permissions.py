@@ -15,7 +15,7 @@ from sepurux_action.github.event import Event
 MAX_TARGETS_NAMED = 20  # in one warning
 FORK_READS_ONLY = (
     "The token of a pull request from a fork can only read: "
-    "evaluate such pull requests in a `workflow_run` workflow, or set `comment: never` and `status: false`."
+    "evaluate such pull requests in a `workflow_run` workflow, or set `comment: never`."
 )
 # In `x-accepted-github-permissions`, such as `issues=write; pull_requests=write` for one of two ways.
 _PERMISSION = re.compile(r"\b([a-z_]{1,40})=(read|write|admin)\b")

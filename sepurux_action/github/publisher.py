@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 from operator import methodcaller
 
-from sepurux_action.common import json_reader
 from sepurux_action.common.wording import joined
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.settings import MAX_CONTEXT_LENGTH
@@ -50,28 +49,26 @@ class Publisher:
         """Set a failed status when nothing can be evaluated, because an earlier status may be green.
 
         This is for the gates that inputs name, and for each status of the gate that the commit already has: one with
-        the prefix of `status_context`, or with a description that a run of the gate wrote, because a policy that cannot
-        be read may set another prefix. If GraphQL did not return the statuses, they are read by REST afterwards.
+        its prefix, or with a description that a run of the gate wrote. If GraphQL did not return the statuses, they are
+        read by REST afterwards.
         """
         self._calls.set_timeout(STATUSES_S, STATUSES_AFTER_SIGNAL_S)
-        event, settings, note = self._event, self._settings, "invalid settings"
+        event, note = self._event, "invalid settings"
         if event.ambiguous:
             note = event.no_pr_reason
         elif self._subject.commit.policy.error and policy_ref(event):
             note = "the policy could not be read"
         result = published_result.PreviousResult(decision=Decision.ERROR, stage=Stage.HARD, numbers={})
         failed = CommitState.FAILURE, published_result.format_description(result, note)
-        bases = list(dict.fromkeys(pull.base_ref for pull in event.matches)) or [event.branch]
-        given = [settings.context_of(gate, base) for base in bases for gate in gates]
+        given = list(map(self._subject.context_of, gates))
         self._set_statuses(self._status(context, *failed) for context in given)
-        if self._known is None and settings.status and event.commit:
+        if self._known is None and event.commit:
             of = event.commit, self._subject.commit.account
             self._known = self._calls.try_call(Operation.STATUSES, lambda github: tuple(github.statuses(*of)))
-        prefixes = tuple(settings.context_of("", base).lower() for base in bases)
         own = (
             each.context
             for each in self._known or ()
-            if each.context.lower().startswith(prefixes) or published_result.parse_description(each.description)
+            if each.context.lower().startswith("sepurux / ") or published_result.parse_description(each.description)
         )
         others = (context for context in own if context.lower() not in map(str.lower, given))
         self._set_statuses(self._status(context, *failed) for context in others)
@@ -81,15 +78,10 @@ class Publisher:
         self._set_statuses(self._status(self._subject.context_of(gate), CommitState.PENDING, running) for gate in gates)
 
     def read_again(self) -> None:
-        """Read the pull request again after the evaluation: with another base branch, another policy applies."""
+        """Read the pull request again after the evaluation, for the comment."""
         self._calls.set_timeout(READS_S)
-        if self._event.pull_request is None or not (self._settings.status or self._subject.has_comment):
-            return
-        self._now = fetch_page(self._calls, self._event)
-        if self._now and (new_base := self._event.new_base(self._now.pull_request)):
-            then, now = map(json_reader.preview, (self._event.base_ref, new_base))
-            changed = f"The base branch of the pull request has changed from {then} to {now} since the policy was read"
-            self._calls.warn_once(f"{changed}, so each status is `failure`. Re-run the job.")
+        if self._event.pull_request is not None and self._subject.has_comment:
+            self._now = fetch_page(self._calls, self._event)
 
     def publish_results(self, results: Sequence[GateResult]) -> None:
         """Set the decided status of each gate; those that block come first. The time for all effects begins here."""
@@ -120,8 +112,6 @@ class Publisher:
             return "a merge group has a commit of its own"
         if not is_head:
             return "the pull request has a newer commit, which gets a run of its own"
-        if self._event.new_base(now.pull_request):
-            return "the base branch of the pull request has changed"
         return UNKNOWN_COMMENTS if now.after and not self._subject.ours(now.comments) else ""
 
     def _upsert(self, ours: Sequence[Comment], text: str) -> str:
@@ -169,7 +159,7 @@ class Publisher:
         for status in statuses:
             if len(status.context) <= MAX_CONTEXT_LENGTH and self._set.get(status.context.lower()) != status:
                 unique.setdefault(status.context.lower(), status)
-        if self._settings.status and self._event.commit:
+        if self._event.commit:
             self._calls.try_each(
                 Operation.STATUS, {status.context: partial(self._set_status, status) for status in unique.values()}
             )
@@ -192,11 +182,7 @@ class Publisher:
 
     def _decided_status(self, result: GateResult) -> CommitStatus:
         state, note = CommitState.SUCCESS, _note(result)
-        if self._now and self._event.new_base(self._now.pull_request):
-            state, note = CommitState.FAILURE, "the base branch has changed"
-            if result.decision is not Decision.FAIL:
-                note += "; re-run the job"
-        elif result.needs_approval:
+        if result.needs_approval:
             state = CommitState.PENDING
         elif result.blocks:
             state = CommitState.FAILURE

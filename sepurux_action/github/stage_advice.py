@@ -7,7 +7,6 @@ from operator import methodcaller
 from sepurux_action.common import json_reader
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.policy import PolicyNote
-from sepurux_action.config.settings import Inputs, Settings
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.published_result import PreviousResult
@@ -38,7 +37,7 @@ class StageAdvice:
     def of_gate(self, gate: Gate, *, scheduled: bool) -> str:
         """Return advice on the next stage, or that no rule requires a `hard` gate; '' if there is no advice."""
         base, context = self._event.base_ref, self._subject.context_of(gate.name)
-        if not base or self._event.pull_request is None or not self._subject.settings.status:
+        if not base or self._event.pull_request is None:
             return ""
         if gate.stage is Stage.HARD:
             if self._required is None or context.lower() in self._required:
@@ -48,11 +47,11 @@ class StageAdvice:
             return ""
         return advise(gate.stage, self._recent.get(context.lower(), ()), scheduled=scheduled)
 
-    def lost_statuses(self, now: Inputs | Settings, merged: Settings) -> tuple[PolicyNote, ...]:
-        """Return a note for each ruleset that requires statuses that no gate sets with the settings after the merge."""
-        kept = {context.lower() for context in merged.contexts(merged.names, self._event.branch)}
+    def lost_statuses(self, now: Iterable[str], merged: Iterable[str]) -> tuple[PolicyNote, ...]:
+        """Return a note for each ruleset that requires statuses that no gate sets after the merge."""
+        kept = {self._subject.context_of(name).lower() for name in merged}
         lost: dict[str, list[str]] = {}
-        for context in now.contexts(now.names, self._event.branch):
+        for context in map(self._subject.context_of, now):
             if context.lower() not in kept and (page := (self._required or {}).get(context.lower())):
                 lost.setdefault(page, []).append(f"`{context}`")
         notes = []

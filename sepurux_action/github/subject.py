@@ -8,20 +8,19 @@ from operator import methodcaller
 from typing import Any
 from urllib.parse import quote
 
-from sepurux_action.common import json_reader
 from sepurux_action.config import options
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.path_filter import ChangedFile, affects
 from sepurux_action.config.policy import MISNAMED_PATH, POLICY_PATH
-from sepurux_action.config.settings import Publishing
+from sepurux_action.config.settings import Publishing, status_context
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation.drops import Baseline
 from sepurux_action.github.base_branch import BaseBranch, base_revision
 from sepurux_action.github.bounded_calls import BoundedCalls
 from sepurux_action.github.client import GitHubClient
 from sepurux_action.github.commit import Commit, policy_ref, reads_head, unread
-from sepurux_action.github.event import Event, resolve
+from sepurux_action.github.event import Event, encoded, resolve
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.snapshot import MAX_PAGES, Comment, Snapshot, oldest_first
 
@@ -51,13 +50,18 @@ class Subject:
     base: BaseBranch = field(default_factory=BaseBranch)
 
     def is_at_event_commit(self, snapshot: Snapshot) -> bool:
-        """Return whether the pull request in a snapshot has the event's commit as its head, and the event's base."""
-        pull, event = snapshot.pull_request, self.event
-        return bool(event.commit) and (pull.head_sha, pull.base_ref) == (event.commit, event.base_ref)
+        """Return whether the pull request in a snapshot has the event's commit as its head."""
+        return bool(self.event.commit) and snapshot.pull_request.head_sha == self.event.commit
 
     def context_of(self, gate: str) -> str:
         """Return the context of a gate's status, of which GitHub ignores the case."""
-        return self.settings.context_of(gate, self.event.branch)
+        return status_context(gate, self.suffix)
+
+    @property
+    def suffix(self) -> str:
+        """Return the end of each context: none for the default branch."""
+        branch = self.event.status_branch
+        return "" if branch == encoded(self.commit.default_branch) else f" ({branch})"
 
     def baseline(self, gate: Gate) -> Baseline | None:
         """Return the results that a gate is compared with, None if they could not be read."""
@@ -82,24 +86,13 @@ class Subject:
 def read_subject(calls: BoundedCalls, subject: Subject) -> Subject:
     """Find the pull request, and return the subject with what GitHub shows of it and of the policy file.
 
-    If the policy cannot be read, its file says so. The payload of a re-run is that of the first run, so if the pull
-    request has another base branch now, the policy of that branch is read instead. During an outage of the pull request
-    the base branch is unknown then, and so is its policy.
+    If the policy cannot be read, its file says so.
     """
     if not calls.connected:
         return subject
     calls.set_timeout(FIRST_READ_S)
     event = _find_pull_request(calls, subject.event)
-    parts = _read(calls, event, PARTS)
-    snapshot: Snapshot = parts.get("snapshot", subject.snapshot)
-    pull, why = snapshot.pull_request, snapshot.error
-    if event.new_base(pull) and event.name != "merge_group":
-        then, now = map(json_reader.preview, (event.base_ref, pull.base_ref))
-        calls.output.log(f"the base branch is now {now}, and not {then} as in the event's payload")
-        event = replace(event, base_ref=pull.base_ref, base_sha=pull.base_sha)
-        parts |= _read(calls, event, (Operation.COMMIT, Operation.BASE))
-    elif event.rerun and event.name != "merge_group" and why and not why.permanent:
-        parts["commit"] = replace(parts["commit"], policy=unread(why))
+    parts = _read(calls, event)
     subject = replace(subject, event=event, **parts)
     if not (subject.commit.policy.error and policy_ref(event)):  # else the error about the policy says why
         for operation, why in ((Operation.COMMIT, subject.commit.error), (Operation.PULL, subject.snapshot.error)):
@@ -120,7 +113,7 @@ def _find_pull_request(calls: BoundedCalls, event: Event) -> Event:
     return event
 
 
-def _read(calls: BoundedCalls, event: Event, operations: Iterable[Operation]) -> dict[str, Any]:
+def _read(calls: BoundedCalls, event: Event) -> dict[str, Any]:
     """Read parts of a subject side by side. One that cannot be read has nothing but its error."""
     reads: dict[Operation, Callable[[GitHubClient], Part]] = {}
     if event.commit or policy_ref(event):
@@ -130,7 +123,7 @@ def _read(calls: BoundedCalls, event: Event, operations: Iterable[Operation]) ->
     if base_revision(event):
         reads[Operation.BASE] = lambda github: github.base_branch(event)
     found: dict[str, Any] = {}
-    for operation, part in calls.read_side_by_side({each: reads[each] for each in operations if each in reads}).items():
+    for operation, part in calls.read_side_by_side(reads).items():
         name, unread_part = PARTS[operation]
         found[name] = unread_part(part) if isinstance(part, ErrorDetails) else part
     return found
@@ -193,6 +186,6 @@ class Changes:
         return affects({POLICY_PATH, MISNAMED_PATH}.__contains__, self.files) or not self.is_current()
 
     def is_current(self) -> bool:
-        """Read the pull request again; return whether it still has the evaluated commit and the same base."""
+        """Read the pull request again; return whether it still has the evaluated commit."""
         now = fetch_page(self._calls, self._subject.event)
         return now is not None and self._subject.is_at_event_commit(now)

@@ -207,7 +207,6 @@ def test_what_is_allowed_and_probably_a_mistake_is_a_warning(text: str, warnings
 
 ROLLOUT = """\
 reviewers: [ada, grace]
-status_context: "Sepurux ({base})"
 enforcement:
 - stage: observe
 - {stage: soft, from: 2026-12-07}
@@ -224,23 +223,23 @@ gates:
 def test_each_gate_is_one_line() -> None:
     stages = "observe today, soft from 2026-12-07, hard from 2026-12-21; on release/**, main: hard today"
     assert [*map(plan_line, gate_plans(read(ROLLOUT), NOW))] == [
-        f"support: campaign refunds; {stages}; ada, grace can approve; status Sepurux ({{base}}) / support",
-        "billing: campaign invoices; soft today; linus can approve; status Sepurux ({base}) / billing",
-        "search: no campaign; hard today; needs no approval; status Sepurux ({base}) / search",
+        f"support: campaign refunds; {stages}; ada, grace can approve",
+        "billing: campaign invoices; soft today; linus can approve",
+        "search: no campaign; hard today; needs no approval",
     ]
 
 
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("campaign: c\nstatus: false\n", "c: campaign c; hard by default; needs no approval; no status"),
+        ("campaign: c\n", "c: campaign c; hard by default; needs no approval"),
         (
             "campaign: c\nenforcement: [{stage: soft, branches: next}]\n",
-            f"c: campaign c; hard today; on next: soft today; {ANYONE}; status Sepurux / c",
+            f"c: campaign c; hard today; on next: soft today; {ANYONE}",
         ),
         (
             "campaign: c\nenforcement: [{stage: soft, from: 2027-01-01}]\n",
-            f"c: campaign c; observe today, soft from 2027-01-01; {ANYONE}; status Sepurux / c",
+            f"c: campaign c; observe today, soft from 2027-01-01; {ANYONE}",
         ),
     ],
 )
@@ -256,11 +255,11 @@ def test_json_has_the_same() -> None:
         {"branches": None, "today": "observe", "changes": later},
         {"branches": "release/**, main", "today": "hard", "changes": []},
     ]
-    named = {"name": "support", "campaign": "refunds", "status": "Sepurux ({base}) / support"}
-    assert support == {"file": PATH, "line": 10, **named, "approvers": ("ada", "grace")}
+    named = {"name": "support", "campaign": "refunds"}
+    assert support == {"file": PATH, "line": 9, **named, "approvers": ("ada", "grace")}
     assert billing["approvers"] == ("linus",)
-    [plan] = gate_plans(read("status: false"), NOW)
-    nothing: dict[str, object] = {"name": None, "campaign": None, "enforcement": [], "approvers": (), "status": None}
+    [plan] = gate_plans(read("reviewers: ada"), NOW)
+    nothing: dict[str, object] = {"name": None, "campaign": None, "enforcement": [], "approvers": ()}
     assert plan == {"file": PATH, "line": 1, **nothing}
 
 

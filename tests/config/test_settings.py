@@ -242,10 +242,18 @@ def test_a_text_that_holds_a_secret_is_rejected_because_reports_would_show_it(na
 
 
 def test_what_is_known_early_holds_no_secret() -> None:
-    wrong = dict.fromkeys(("campaign", "status_context"), TOKEN)
+    wrong = dict.fromkeys(["campaign"], TOKEN)
     early = read_inputs([input_layer({"token": TOKEN, **wrong})])
-    assert (early.names, early.status_context) == ((), "Sepurux")
+    assert early.names == ()
     assert TOKEN not in repr(early)
+
+
+def test_a_context_has_at_most_255_characters() -> None:
+    layers = [input_layer(LEAST)]
+    longest = " (b)".ljust(255 - len("Sepurux / refunds"), "b")
+    assert read_settings(layers, find, suffix=longest).names == ("refunds",)
+    with pytest.raises(ConfigurationError, match=r"the context of a status has 256 characters; accepted: at most 255"):
+        read_settings(layers, find, suffix=longest + "b")
 
 
 @pytest.mark.parametrize(("of_policy", "folder"), [("", "of-input"), ("of-policy", "of-policy"), (TOKEN, "")])
@@ -254,35 +262,6 @@ def test_the_report_has_its_folder_with_invalid_settings_too(of_policy: str, fol
     policy = read_policy(f"report_dir: {of_policy}".encode(), "p.yml")
     assert with_policy(read_inputs(layers), layers, policy).report_dir == folder
     assert read_inputs(layers).report_dir == "of-input"
-
-
-def test_a_context_has_the_base_branch_and_at_most_255_characters() -> None:
-    layers = [input_layer({**LEAST, "status_context": "{base.x} ({base})"})]
-    longest = "{base}".ljust(255 - len("{base.x} () / refunds"), "b")
-    context = read_settings(layers, find, branch=longest).context_of("refunds", longest)
-    assert context == f"{{base.x}} ({longest}) / refunds"
-    with pytest.raises(ConfigurationError, match=r"^input `status_context`: with the branch .* has 256 characters; ac"):
-        read_settings(layers, find, branch=longest + "b")
-
-
-DROP = "thresholds: {max_pass_rate_drop: 3%}\n"
-BY_BRANCH = "enforcement: [{stage: observe}, {stage: hard, branches: [main]}]\n"
-
-
-@pytest.mark.parametrize(
-    ("policy", "shared"),
-    [
-        (DROP, True),
-        ("thresholds: {max_reliability_score_drop: 3}\nstatus_context: Agents\n", True),
-        ("gates:\n- name: support\n- name: refunds\n  thresholds: {max_pass_rate_drop: 3%}\n", True),
-        (BY_BRANCH, True),
-        (f"{DROP}{BY_BRANCH}status_context: 'Sepurux ({{base}})'\n", False),
-        (f"{DROP}{BY_BRANCH}status: false\n", False),
-        ("enforcement: [{stage: observe}, {stage: hard, from: 2020-01-01}]\n", False),
-    ],
-)
-def test_branches_with_different_policies_share_a_status(policy: str, *, shared: bool) -> None:
-    assert read({}, policy=policy).shares_statuses is shared
 
 
 SPELLINGS = [spelling for option in OPTIONS for spelling in option.names]

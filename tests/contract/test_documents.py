@@ -222,7 +222,6 @@ PRINTED: dict[str, Callable[[Scene], StepResult]] = {
     "the policy could not be read: …": on_pull_request(permissions={"pull-requests": "write", "statuses": "write"}),
     "The token of a pull request from a fork can only read": on_pull_request(from_a_fork),
     "Could not write the comment (…)": on_pull_request(permissions={**FULL, "pull-requests": "read"}),
-    "`status_context` has no `{base}`, so …": on_pull_request(max_pass_rate_drop="3%"),
     "GitHub's limit on one query": on_pull_request(with_many_commits, max_pass_rate_drop="3%"),
     "The uploaded traces may be those of another commit": on_a_comment,
     "so this gate blocks no merge": on_pull_request(),

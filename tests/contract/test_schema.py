@@ -45,8 +45,6 @@ timeout: 600
 timeout: 1h30m
 timeout: 10m
 comment: on_failure
-status: false
-status_context: Agents
 report_dir: build/sepurux
 baseline_dir: .sepurux-baseline
 gates: [{campaign: refunds, name: Refunds, paths: [src/**, '!**.md'], thresholds: {max_unsafe: 1}}]

@@ -288,7 +288,7 @@ def test_an_outage_while_main_is_read_is_no_pass_and_asks_for_no_permission(scen
     scene.github.fault("graphql*", faults.refused(401, "Bad credentials"), always=True)
     scene.answers(**PASSED)
     scene.repository.commit("main")
-    result = scene.push("main", status_context="Sepurux ({base})", **LIMIT)
+    result = scene.push("main", **LIMIT)
     assert (result.exit_code, result.outputs["decision"]) == (2, "error")
     [error] = result.messages("error")
     assert "github_token is not valid" in error

@@ -24,19 +24,9 @@ def with_policy(scene: Scene, text: str) -> None:
 # -- whose policy -----------------------------------------------------------------------------------------------------
 
 
-SHARED = "so a pull request with the same head commit into another branch sets the same status"
-
-
-def test_a_status_that_pull_requests_into_other_branches_share_is_a_warning_unless_there_is_no_github(
-    scene: Scene,
-) -> None:
-    assert SHARED in scene.run(max_pass_rate_drop="3%").log
-    assert SHARED not in scene.run(github_token="", max_pass_rate_drop="3%").log
-
-
 def test_a_first_policy_file_cannot_skip_its_gate(scene: Scene) -> None:
     gates = "[{name: core-reliability, paths: ['none/**']}]"
-    scene.pull.push({PATH: f"campaign: core-reliability\nstatus: false\ngates: {gates}\n"})
+    scene.pull.push({PATH: f"campaign: core-reliability\ngates: {gates}\n"})
     scene.answers()
     result = scene.run(on_outage="allow", paths="none/**")
     assert (result.exit_code, result.outputs["decision"]) == (1, "fail"), result.log

@@ -83,13 +83,6 @@ def test_a_copied_marker_of_another_author_is_neither_used_nor_deleted(login: st
     assert own.author.login == BOT
 
 
-def test_without_statuses_read_the_warning_names_that_permission_alone(scene: Scene) -> None:
-    scene.token = scene.github.token({"contents": "read", "pull-requests": "write"})
-    [warning] = [each for each in scene.run(status="false").messages("warning") if "the last results" in each]
-    assert warning.startswith("Could not read the last results of the base")
-    assert "(Resource not accessible by integration). Give the job `statuses: read` under `permissions:`. " in warning
-
-
 @pytest.mark.parametrize("before", [0, 8, 180])
 def test_a_message_of_github_that_quotes_the_token_shows_it_nowhere(before: int, scene: Scene) -> None:
     message = f"{'-' * before}{scene.token} is not accepted"

@@ -1,14 +1,13 @@
 """A `fail` stays, because the commit's statuses are the record; and an evaluation that the next run continues."""
 
 import json
-import signal
 from collections.abc import Callable
 
 import pytest
 
 from tests import backend
 from tests.github_double import faults
-from tests.runner import TRACE, StepResult, start_action
+from tests.runner import TRACE, StepResult
 from tests.scenes import PASSED, Scene, without_code
 
 START = "POST /v1/ci/runs"
@@ -68,13 +67,6 @@ def of_another_pull_request(scene: Scene) -> None:
     scene.pull.head = head
 
 
-def retargeted_and_back(scene: Scene) -> None:
-    scene.repository.commit("dev", {POLICY: "campaign: core-reliability\nthresholds: {min_pass_rate: 0.5}\n"})
-    scene.pull.base_ref, scene.pull.base = "dev", scene.repository.branches["dev"]
-    assert run(scene).outputs["decision"] == "fail"
-    scene.pull.base_ref, scene.pull.base = "main", scene.repository.branches["main"]
-
-
 def commits_a_b_a(scene: Scene) -> None:
     before = scene.pull.head
     scene.pull.push()
@@ -90,7 +82,6 @@ def with_times_in_names(scene: Scene) -> None:
 AFTERWARDS: dict[str, tuple[Callable[[Scene], object], dict[str, str]]] = {
     "nothing": (lambda _: None, {}),
     "another pull request": (of_another_pull_request, {}),
-    "another base branch and back": (retargeted_and_back, {}),
     "another commit and back": (commits_a_b_a, {}),
     "another threshold": (lambda _: None, {"min_pass_rate": "0.5"}),
     "another trace": (lambda _: None, {"trace_id": "t-2"}),
@@ -117,27 +108,6 @@ def test_no_change_but_a_new_commit_starts_a_new_evaluation(change: str, scene: 
     assert started(scene) == before + 1
 
 
-def retarget(scene: Scene) -> None:
-    scene.pull.base_ref = "dev"
-
-
-@pytest.mark.parametrize(
-    ("answers", "note"),
-    [(FAILED, "the base branch has changed"), (PASSED, "the base branch has changed; re-run the job")],
-)
-def test_a_fail_stays_if_the_base_branch_changed_during_its_evaluation_and_a_pass_is_evaluated_again(
-    answers: dict[str, object], note: str, scene: Scene
-) -> None:
-    scene.repository.commit("dev")
-    scene.answers(**answers)
-    scene.github.after("repos/create-commit-status", lambda: retarget(scene))
-    run(scene)
-    assert (scene.status[0], scene.status[2].split("; ", 1)[1]) == ("failure", f"{note}; 1 scenario")
-    scene.pull.base_ref = "main"
-    scene.answers(**PASSED)
-    assert run(scene).outputs["decision"] == answers["decision"]
-
-
 TWO = "campaign: core-reliability\ngates: [{name: one}, {name: two}]\n"
 
 
@@ -149,19 +119,6 @@ def two_gates(scene: Scene, first: dict[str, object]) -> None:
     for name, fields in (("b-1", first), ("b-2", RUNNING)):
         answer = backend.json(backend.decided(**fields, batch_id=name))
         scene.sepurux.script(f"GET /v1/ci/batch/{name}", answer)
-
-
-def test_a_gate_that_passed_blocks_if_the_base_branch_changed_before_the_run_was_canceled(scene: Scene) -> None:
-    two_gates(scene, PASSED)
-    scene.repository.commit("dev")
-    with start_action(**scene.options()) as running:
-        running.wait_for("pass after")
-        retarget(scene)
-        running.send_signal(signal.SIGTERM)
-        running.finish(6)
-    descriptions = {each.description for each in scene.repository.latest_statuses(scene.pull.head_sha)}
-    assert set(scene.states().values()) == {"failure"}
-    assert any("; the base branch has changed; re-run the job" in (each or "") for each in descriptions)
 
 
 def test_a_fail_that_another_run_sets_meanwhile_with_the_link_of_another_gates_fail_stays(scene: Scene) -> None:
@@ -259,11 +216,6 @@ def test_if_the_statuses_cannot_be_read_no_gate_is_evaluated(scene: Scene) -> No
     scene.github.fault("repos/list-commit-statuses-for-ref", faults.refused(403, "no"), always=True)
     gates = json.loads(run(scene).outputs["gates"])
     assert [gate["decision"] for gate in gates] == ["error", "error"]
-
-
-def test_without_statuses_each_run_evaluates(scene: Scene) -> None:
-    failed_once(scene, status="false")
-    assert run(scene, status="false").outputs["decision"] == "pass"
 
 
 @pytest.mark.parametrize(

@@ -71,10 +71,6 @@ class Scene:
     def decided(self, commit: str, rate: float) -> None:
         self.repository.status(commit, "success", "Sepurux / core", DECIDED.replace("91.0", f"{rate:.1f}"))
 
-    def retarget(self) -> None:
-        self.repository.commit("next")
-        self.pull.base_ref, self.pull.base = "next", self.repository.branches["next"]
-
     def push(self) -> None:
         self.pull.push()
 

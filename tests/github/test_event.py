@@ -203,6 +203,22 @@ def test_a_deleted_branch_is_skipped_also_with_pr_number(changes: dict[str, obje
     assert pr_number_warning(event, 7) == "`pr_number` 7 is ignored: refs/heads/refunds was deleted."
 
 
+@pytest.mark.parametrize(
+    ("ref", "branch"),
+    [
+        ("refs/heads/release/1.x_y-z", "release/1.x_y-z"),
+        ("refs/heads/Main", "%4Dain"),
+        ("refs/heads/ünï(main)", "%C3%BCn%C3%AF%28main%29"),
+        ("refs/tags/v1", "tag: v1"),
+        ("refs/tags/V1", "tag: %561"),
+        ("refs/pull/1/merge", "no branch"),
+        ("", "no branch"),
+    ],
+)
+def test_a_status_of_another_branch_or_of_a_tag_has_a_name_that_no_other_one_has(ref: str, branch: str) -> None:
+    assert event_of("workflow_dispatch", {}, GITHUB_REF=ref).status_branch == branch
+
+
 @pytest.mark.parametrize("sha", ["", "main", "A" * 40, "a" * 39, "a" * 41, f"{MERGE}\n", f" {MERGE}", "0" * 40])
 def test_what_is_no_sha_is_no_commit(sha: str) -> None:
     event = event_of("push", push(), GITHUB_SHA=sha)

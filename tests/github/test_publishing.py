@@ -8,7 +8,6 @@ import pytest
 
 from sepurux_action.config.command_line import parse_command_line
 from sepurux_action.config.gate import Gate
-from sepurux_action.config.options import CommentMode
 from sepurux_action.config.path_filter import parse_paths
 from sepurux_action.config.policy import MISNAMED_PATH, POLICY_PATH
 from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
@@ -30,7 +29,7 @@ from sepurux_action.step import Connections, Step, from_command_line
 from tests import backend
 from tests.builders import PASSING, a_gate, a_result, a_run
 from tests.fakes import FakeClock
-from tests.github.scene import BODY, FILES, FORBIDDEN, OUTAGE, PULL, SET, SETTINGS, Reject, Scene, rejecting
+from tests.github.scene import BODY, FILES, FORBIDDEN, OUTAGE, PULL, SET, Reject, Scene, rejecting
 from tests.github_double import faults
 from tests.github_double.state import Refusal
 from tests.scenes import DECIDED
@@ -204,8 +203,8 @@ def test_changed_files_are_read_only_of_the_evaluated_head(scene: Scene) -> None
     assert FILES not in scene.operations
 
 
-@pytest.mark.parametrize("change", [Scene.push, Scene.retarget, Scene.hide])
-def test_changed_files_do_not_count_once_head_or_base_has_changed(change: Arrange, scene: Scene) -> None:
+@pytest.mark.parametrize("change", [Scene.push, Scene.hide])
+def test_changed_files_do_not_count_once_the_head_has_changed(change: Arrange, scene: Scene) -> None:
     changes = scene.load().changes
     assert changes.files
     assert changes.is_current()
@@ -269,17 +268,6 @@ def test_where_comments_are_not_known_none_is_written_and_the_reason_is_logged(r
     assert publish(scene, results("one"))
 
 
-def test_one_warning_says_that_the_base_branch_has_changed_since_the_policy_was_read(scene: Scene) -> None:
-    scene.load()
-    scene.retarget()
-    decided = [*results("one", passing=True), *results("two", passing=True)]
-    assert publish(scene, decided) == ""
-    assert [*scene.states().values()] == ["failure"] * 2
-    [warning] = scene.warnings
-    changed = 'The base branch of the pull request has changed from "main" to "next" since the policy was read'
-    assert warning == f"{changed}, so each status is `failure`. Re-run the job."
-
-
 def without_head(scene: Scene) -> None:
     page = {"comments": {"nodes": [], "pageInfo": {"hasNextPage": False}}}
     scene.github.fault(PULL, backend.json({"data": {"repository": {"pullRequest": page}}}), always=True)
@@ -290,7 +278,6 @@ def without_head(scene: Scene) -> None:
     [
         (Scene.push, ["no comment: the pull request has a newer commit, which gets a run"]),
         (without_head, ["no comment: the pull request could not be read"]),
-        (lambda scene: setattr(scene.pull, "base_ref", ""), []),
     ],
 )
 def test_a_comment_needs_the_evaluated_commit_as_head(arrange: Arrange, says: list[str], scene: Scene) -> None:
@@ -302,10 +289,9 @@ def test_a_comment_needs_the_evaluated_commit_as_head(arrange: Arrange, says: li
     assert [line[: len(says[0])] for line in scene.output.lines if line.startswith("no comment")] == says
 
 
-def test_without_a_status_or_a_commit_no_statuses_are_read(scene: Scene) -> None:
+def test_without_a_commit_no_statuses_are_read(scene: Scene) -> None:
     scene.reject = rejecting(LIMITED, READS)
-    for settings, commit in ((Settings(status=False), scene.event.commit), (SETTINGS, "")):
-        scene.load(settings, commit=commit).publisher.publish_config_error(["one"])
+    scene.load(commit="").publisher.publish_config_error(["one"])
     assert LIST not in scene.operations
 
 
@@ -364,43 +350,17 @@ def test_after_a_signal_each_status_is_tried_once(scene: Scene) -> None:
     assert scene.clock.time - start < 3
 
 
-def test_without_a_comment_the_pull_request_is_read_again_for_the_status_alone(scene: Scene) -> None:
-    scene.comments(3)
-    for status, reads in ((True, 2), (False, 3)):
-        scene.load(Settings(comment=CommentMode.NEVER, status=status))
-        assert publish(scene, results("one")) == ""
-        assert scene.operations.count(PULL) == reads
-
-
-def test_the_current_base_branch_replaces_that_of_an_older_payload_but_for_a_merge_group(scene: Scene) -> None:
-    scene.retarget()
-    event = scene.load().subject.event
-    assert (event.base_ref, event.base_sha) == ("next", scene.pull.base_sha)
-    assert scene.operations == ["graphql commit", PULL, "graphql base", "graphql commit", "graphql base"]
-    assert scene.warnings == []
-    assert scene.load(name="merge_group").subject.event.base_ref == "main"
-    assert len(scene.operations) == 5 + 3
-
-
 @pytest.mark.parametrize(
-    ("gates", "prefix", "status", "lost"),
+    ("gates", "lost"),
     [
-        ("search returns", "Sepurux", True, "`Sepurux / refunds`"),
-        ("search", "Agents", True, "`Sepurux / search`, `Sepurux / refunds`"),
-        ("", "Sepurux", True, "`Sepurux / search`, `Sepurux / refunds`"),
-        ("REFUNDS search", "Sepurux", True, ""),
-        ("search refunds", "Sepurux", False, "`Sepurux / search`, `Sepurux / refunds`"),
+        ("search returns", "`Sepurux / refunds`"),
+        ("", "`Sepurux / search`, `Sepurux / refunds`"),
+        ("REFUNDS search", ""),
     ],
 )
-def test_a_required_status_that_no_gate_would_set_after_the_merge_is_lost(
-    gates: str, prefix: str, lost: str, scene: Scene, *, status: bool
-) -> None:
+def test_a_required_status_that_no_gate_would_set_after_the_merge_is_lost(gates: str, lost: str, scene: Scene) -> None:
     scene.repository.require_statuses("main", "Sepurux / search", "sepurux / refunds", "other")
-    now, merged = (
-        Settings(gates=tuple(a_gate(name=name) for name in names.split()))
-        for names in ("search refunds billing", gates)
-    )
-    found = scene.load().advice.lost_statuses(now, replace(merged, status_context=prefix, status=status))
+    found = scene.load().advice.lost_statuses(["search", "refunds", "billing"], gates.split())
     notes = [note.text.split("no gate sets ")[1] for note in found]
     assert [note.partition(" any more")[0] for note in notes] == ([lost] if lost else [])
 

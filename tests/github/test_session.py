@@ -6,14 +6,13 @@ from dataclasses import replace
 from functools import partial
 from math import inf
 from threading import Barrier
-from typing import Any
 
 import pytest
 
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.layers import input_layer
 from sepurux_action.config.policy import POLICY_PATH
-from sepurux_action.config.settings import Settings, read_inputs
+from sepurux_action.config.settings import read_inputs
 from sepurux_action.config.stage import OnOutage, Stage
 from sepurux_action.errors import ConfigurationError
 from sepurux_action.evaluation.decision import Decision, Rule
@@ -22,18 +21,17 @@ from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.published_result import parse_description
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.bounded_calls import BASE_QUERY_S
-from sepurux_action.github.event import PullRequest, parse_author
+from sepurux_action.github.event import parse_author
 from sepurux_action.github.policy_source import resolve_policy
 from sepurux_action.github.subject import Subject
 from sepurux_action.host.deadlines import Timeouts
 from tests import backend
 from tests.builders import APPROVED, IMPOSSIBLE, UNREAD, WAITS, a_gate, a_result, undecided
-from tests.github.scene import SET, Scene
+from tests.github.scene import Scene
 from tests.github_double import faults
 from tests.scenes import DECIDED
 
 GREEN = "pass (hard): 95.0% passed, 0 unsafe, 1 failure, score -"
-BY_BRANCH = Settings(status_context="Sepurux ({base})")
 
 NO_DECISION = undecided(Decision.PENDING, "No decision after 10 min.")
 GONE = undecided(Decision.ERROR, "Gone.", rule=Rule.OUTAGE)
@@ -109,18 +107,14 @@ def test_a_policy_that_cannot_be_read_says_why_and_older_statuses_fail(
     assert len(scene.github.calls("repos/list-commit-statuses-for-ref")) == 2
 
 
-def test_an_ambiguous_event_fails_in_each_context_that_is_known_and_not_too_long(scene: Scene) -> None:
-    for context, description in (("Reliability / search", GREEN), ("build", "all is well")):
-        scene.repository.status(scene.pull.head_sha, "success", context, description)
-    matches = tuple(PullRequest(base_ref=base) for base in ("main", "release/2", "b" * 240))
-    event: dict[str, Any] = {"pull_request": None, "base_ref": "", "ambiguous": True, "no_pr_reason": "it is ambiguous"}
-    session = scene.load(BY_BRANCH, matches=matches, **event)
-    session.publisher.publish_config_error(["core"])
-    failed = dict.fromkeys(("Sepurux (main) / core", "Sepurux (release/2) / core", "Reliability / search"), "failure")
-    assert scene.states() == {**failed, "build": "success"}
-    assert scene.operations[2:] == [SET] * 3  # the first query has read which statuses there are
-    descriptions = [each.description or "" for each in scene.repository.latest_statuses(scene.pull.head_sha)]
-    assert sum(each.endswith("it is ambiguous") for each in descriptions) == 3
+def test_only_the_default_branch_has_a_context_without_its_name(scene: Scene) -> None:
+    assert scene.load().subject.context_of("core") == "Sepurux / core"
+    scene.repository.default_branch = "trunk"
+    assert scene.load().subject.context_of("core") == "Sepurux / core (main)"
+    scene.repository.default_branch = "Trunk"
+    assert scene.load(base_ref="Trunk").subject.context_of("core") == "Sepurux / core"
+    tagged = scene.load(pull_request=None, base_ref="", head_branch="Trunk", tag="Trunk")
+    assert tagged.subject.context_of("core") == "Sepurux / core (tag: %54runk)"
 
 
 def test_a_bot_may_be_an_agent_unless_a_configuration_starts_it() -> None:
@@ -255,12 +249,3 @@ def test_a_base_branch_is_read_again_if_the_token_may(fault: backend.Answer, req
     assert load(large).baseline(DROP) is None
     assert bool(large.session.with_base([DROP]).subject.baseline(DROP)) is (requests == 2)
     assert (queries(large)["base"], len(large.warnings)) == (requests, 2 - requests)
-
-
-@pytest.mark.parametrize(("fault", "rerun", "read"), [(500, True, False), (500, False, True), (403, True, True)])
-def test_a_re_run_needs_the_pull_request_as_it_is_now(fault: int, large: Scene, *, rerun: bool, read: bool) -> None:
-    large.github.fault("graphql pull", faults.refused(fault, "no"), always=True)
-    subject = large.load(rerun=rerun).subject
-    assert (subject.snapshot.pull_request, bool(subject.commit.policy.text)) == (PullRequest(), read)
-    assert [each.context for each in subject.commit.statuses or ()] == ["Sepurux / old"]
-    assert warnings(large) == (["Could not read the pull request"] if read else [])

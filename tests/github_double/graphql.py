@@ -195,6 +195,7 @@ FIELDS: Final[dict[str, Callable[..., Any]]] = {
     "PullRequest.comments": lambda pull, _, **page: _connection(pull.comments, **page),
     "PullRequest.commits": lambda pull, _, last: {"nodes": [{"commit": pull.head}][:last]},
     "PullRequest.headRefOid": lambda pull, _: pull.head.sha,
+    "Repository.defaultBranchRef": lambda repository, _: {"name": repository.default_branch},
     "Repository.object": _object,
     "Repository.pullRequest": _pull,
     "Repository.pullRequests": _pulls,

@@ -88,7 +88,7 @@ class Observed:
     """What a run did, the last one if there are two: how many CI runs it `started`, and the rest as GitHub shows it.
 
     `sent` are the thresholds of the last start.
-    `statuses` maps contexts of the evaluated commit to states; `description` is that of CONTEXT.
+    `statuses` maps contexts of the evaluated commit to states; `description` is that of the gate.
     """
 
     exit_status: int
@@ -132,12 +132,12 @@ def run_on(
     environ = _environment(world, folder, github) | of_run
     status = run_step(environ, log, signals, connections)
     outputs = dict(file_pairs((folder / "outputs").read_text(encoding="utf-8")))
-    statuses = github.statuses()
+    statuses, newest = github.statuses(), github.repository.statuses_of(github.evaluated)
     return Observed(
         exit_status=status,
         outputs=outputs,
         statuses={context: each.state for context, each in statuses.items()},
-        description=statuses[CONTEXT].description or "" if CONTEXT in statuses else "",
+        description=next((each.description or "" for each in newest if each.context.startswith(CONTEXT)), ""),
         comments=github.comments(),
         log=log.getvalue(),
         started=backend.started,
@@ -279,8 +279,6 @@ class Backend(requests.adapters.BaseAdapter):
         self._taken[call] += 1
         self._github.between("backend")
         self._github.before(call, b"")
-        if self._world.retargeted and call == "start" and self._taken[call] == 1:
-            self._github.retarget()
         if call == "poll" and self._world.signal:
             self._signals.receive(15)
         fault = self._world.fault
@@ -425,11 +423,6 @@ class WorldGitHub:
         for operation in FAULTS.get(denied, ()):
             self.double.fault(operation, ANSWERS.get(denied, refused(403, "refused")), always=always)
 
-    def retarget(self) -> None:
-        for pull in self.repository.pulls.values():
-            pull.base_ref = "dev" if pull.base_ref == "main" else "main"
-            pull.base = self.repository.branches[pull.base_ref]
-
     def statuses(self) -> Mapping[str, Status]:
         """Return the newest status of each context of the evaluated commit."""
         return {status.context: status for status in self.repository.latest_statuses(self.evaluated)}
@@ -494,5 +487,6 @@ class WorldGitHub:
             rate = "-" if result.rate is None else f"{result.rate:.1%}"
             score = "-" if result.score is None else result.score
             description = f"{result.words}: {rate} passed, 0 unsafe, 1 failure, score {score}"
-            self.repository.status(sha, "success", CONTEXT, description, creator=BOT if result.own else "mallory")
+            for context in (CONTEXT, *(f"{CONTEXT} ({branch})" for branch in TIPS)):
+                self.repository.status(sha, "success", context, description, creator=BOT if result.own else "mallory")
         return commit

@@ -132,7 +132,7 @@ def of_one_run(world: World) -> Expected:
     settings = effective_settings(world, subject)
     if settings is None:
         # The gate that the inputs name fails, and so does each status of an earlier run.
-        own = [CONTEXT] if "campaign" in world.inputs else []
+        own = [context(subject)] if "campaign" in world.inputs else []
         failed = [*own, *(each for each in world.older_statuses if each != FOREIGN)] if subject.commit else []
         shown = statuses(world, dict.fromkeys(failed, "failure"))
         return Expected(exit_status=2, decision="error", conclusion="failure", statuses=shown)
@@ -162,18 +162,16 @@ def of_one_run(world: World) -> Expected:
     exit_status = (1 if decision == "fail" else 2) if blocks else 0
     if by_policy := invalidates_policy(world, subject):
         blocks, state, exit_status = True, "failure", exit_status or 2
-    started = bool(runs) and failed_at in {"", "start", "poll"}
-    moved = world.retargeted and subject.pull is not None and started
     return Expected(
         exit_status=143 if signaled else exit_status,
         decision=decision,
         conclusion="failure" if blocks else "success",
         enforcement=stage,
         blocked_by_policy=by_policy,
-        statuses=statuses(world, {CONTEXT: "failure" if moved else state}),
-        comments=0 if moved or signaled else comments(world, subject, settings, decision),
+        statuses=statuses(world, {context(subject): state}),
+        comments=0 if signaled else comments(world, subject, settings, decision),
         numbers={} if signaled else numbers,
-        scenarios=None if signaled or moved or world.github_fault == "statuses" else count,
+        scenarios=None if signaled or world.github_fault == "statuses" else count,
         started=None if failed_at or signaled else len(runs),
         sent=sent(settings, len(runs)) if runs and not failed_at and not signaled else None,
     )
@@ -181,7 +179,7 @@ def of_one_run(world: World) -> Expected:
 
 def of_a_review(world: World, subject: Subject, settings: Mapping[str, Any]) -> Expected:
     """Return what a review does, by docs/configuration.md, Re-runs: the newest decision, here a pass, stays."""
-    decision, has_status = "skipped", CONTEXT in world.older_statuses
+    decision, has_status = "skipped", context(subject) in world.older_statuses
     numbers: Mapping[str, float | None] = {}
     if has_status:
         decision, numbers = "pass", {"pass_rate": 0.91, "unsafe_attempts": 0, "failures": 2, "reliability_score": 88}
@@ -198,6 +196,11 @@ def of_a_review(world: World, subject: Subject, settings: Mapping[str, Any]) -> 
         numbers={} if unread else numbers,
         started=0,
     )
+
+
+def context(subject: Subject) -> str:
+    """Return the context of the gate's status. No branch of a world has a name that would be encoded."""
+    return CONTEXT if subject.branch == DEFAULT_BRANCH else f"{CONTEXT} ({subject.branch})"
 
 
 def has_record(subject: Subject) -> bool:

@@ -122,8 +122,7 @@ class World:
     names. `opener` opened each pull request, which has `assignees`, and `commit_authors` of its head. `again` are the
     runs of the second of two runs, a `rerun`. `base` has
     the status on each commit of the base branch, the newest first. `late_faults` has one of LATE_FAULTS for calls of
-    AFTER_DECISION. `retargeted`: the pull request gets another base branch during the
-    evaluation. `baseline`, of BASELINES, is the file with the base's results by scenario, '' without `baseline_dir`.
+    AFTER_DECISION. `baseline`, of BASELINES, is the file with the base's results by scenario, '' without it.
     `behind`: the head's policy file is an older one of the base, and not changed by the pull request.
     """
 
@@ -152,7 +151,6 @@ class World:
     fault: Fault | None = None
     late_faults: Mapping[str, str] = field(default_factory=dict)
     github_fault: str = ""
-    retargeted: bool = False
     signal: bool = False
     behind: bool = False
     baseline: str = ""
@@ -185,7 +183,6 @@ def make_world(seed: int) -> World:
         traces = rng.choice(RECORDINGS)
         inputs = {"campaign": CAMPAIGN, "timeout": TIMEOUT_S} | _of_recordings(rng) | traces
         runs = tuple(_sound(rng, run) for run in runs)
-    retargeted = _rarely(rng)
     return World(
         seed=seed,
         event=event,
@@ -206,13 +203,12 @@ def make_world(seed: int) -> World:
         tasks={name: rng.choice(TASKS) for name in FILES},
         runs=runs,
         again=tuple(_run(rng, fails=False) for _ in range(MOST_TRACES)),
-        rerun=not retargeted and rng.random() < 0.4,
+        rerun=rng.random() < 0.4,
         base=tuple(_published(rng) for _ in range(rng.choice((0, 2, 4, 5, 6, 8)))),
         older_statuses=tuple(rng.sample((CONTEXT, "Other / core", FOREIGN), rng.randint(0, 2))),
         fault=_fault(rng) if rng.random() < 0.2 and len(traces) < len(TRACES[-1]) else None,
         late_faults=_some(rng, 0.3, **dict.fromkeys(AFTER_DECISION, LATE_FAULTS)),
         github_fault=rng.choice(GITHUB_FAULTS) if rng.random() < 0.15 else "",
-        retargeted=retargeted,
         signal=_rarely(rng),
         behind=rng.random() < 0.2,
         baseline=rng.choice(BASELINES),
