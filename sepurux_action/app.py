@@ -10,10 +10,8 @@ from typing import TextIO
 from sepurux_action.baseline import read_kept
 from sepurux_action.common import number_format
 from sepurux_action.config.command_line import Format, parse_command_line
-from sepurux_action.config.gate import Gate
 from sepurux_action.config.policy import POLICY_PATH
 from sepurux_action.config.policy_plan import gate_plans, plan_line, policy_warnings
-from sepurux_action.config.settings import Settings
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
 from sepurux_action.evaluate import evaluate, read_record
 from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
@@ -71,16 +69,13 @@ def run_gates(
     step.files.remove(step.inputs.report_dir, REPORT_FILES)
     step = replace(step, github=step.github.load())
     try:
-        step = step.with_policy_file()
-        step.files.remove(step.inputs.report_dir, REPORT_FILES)
+        if not step.event.skip_reason:
+            step = step.with_policy_file()
+            step.files.remove(step.inputs.report_dir, REPORT_FILES)
         step = step.with_all_settings()
     except ConfigurationError as error:
-        if not step.event.skip_reason:
-            show(publish_problems(step, error))
-            return signals.status(EXIT_UNDECIDED)
-        names = step.inputs.names or ("Sepurux gate",)
-        gates = tuple(Gate(name=name, campaign=name) for name in names)
-        step = step.with_settings(Settings(gates=gates))
+        show(publish_problems(step, error))
+        return signals.status(EXIT_UNDECIDED)
     step = step if step.event.by_review else read_kept(step)
     step.log_start()
     step = replace(step, github=step.github.with_base(step.settings.gates))

@@ -139,11 +139,7 @@ def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
     remedies = gates[0].remedies  # the secrets are those of the step
     credentials = Credentials(token=inputs.token, api_key=inputs.api_key, source=source, remedies=remedies)
     transport = step.connections.transport(inputs.base_url, credentials, step.host.redact)
-    # `pr_number` counts only where GitHub could not be asked which pull request the commit belongs to.
-    number = event.pull_request
-    if not event.name or event.lookup:
-        number = number or inputs.pr_number
-    metadata = {"repo": event.repository or None, "pull_request_number": number}
+    metadata = {"repo": event.repository or None, "pull_request_number": event.pull_request}
     evaluation = StepEvaluation(
         compared=[(gate, _base(step, gate)) for gate in gates],
         metadata=metadata,

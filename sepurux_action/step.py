@@ -1,6 +1,7 @@
 """What a step of a workflow, or a command line, is given, connects to, and has, and how it reads its settings."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,7 @@ from sepurux_action.common import T
 from sepurux_action.common.secret import Redactor
 from sepurux_action.config import options
 from sepurux_action.config.command_line import WRITE_BASELINE, CommandLine
-from sepurux_action.config.gate import Trace
+from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.layers import Layer, environment_layer, flag, flag_layer, input_layer
 from sepurux_action.config.policy import POLICY_PATH, Policy
 from sepurux_action.config.settings import Inputs, Settings, read_inputs, read_settings, with_policy
@@ -22,7 +23,7 @@ from sepurux_action.evaluation.base_results import Results
 from sepurux_action.evaluation.trace_files import WORKING_DIRECTORY, TraceFolder, working_directory
 from sepurux_action.evaluation.transport import Transport
 from sepurux_action.github.bounded_calls import BoundedCalls
-from sepurux_action.github.event import Event, parse_event, pr_number_warning, with_pull_request_number
+from sepurux_action.github.event import Event, parse_event
 from sepurux_action.github.policy_source import FIRST_FILE, ResolvedPolicy, read_checkout, resolve_policy
 from sepurux_action.github.session import GitHubSession
 from sepurux_action.github.subject import Subject
@@ -34,11 +35,6 @@ CONTAINER_TEMP = "/github/runner_temp"  # where the runner mounts its temporary 
 TEMP_NAME = "_temp"  # of that folder on the runner, beside the folder RUNNER_WORKSPACE
 IGNORED_PATHS = (
     "The input `paths` is ignored, because a policy file applies. Set `paths` for its gates, under `gates:`."
-)
-OTHER_COMMIT = (
-    "The uploaded traces may be those of another commit: on `issue_comment` and with `pr_number`, the gate evaluates "
-    "the head that the pull request has now, {}, and not the commit that the job checked out. See docs/security.md of "
-    "sepurux/gate-action, Traces of another commit."
 )
 NO_FOLDER = "it needs the folder for the result; accepted: with `--baseline-dir`"
 
@@ -78,10 +74,16 @@ def from_step(inputs: Mapping[str, str], environ: Mapping[str, str], payload: ob
 
 
 def from_command_line(command: CommandLine, environ: Mapping[str, str]) -> Invocation:
-    """Return the invocation by these flags; GITHUB_REPO is the vendor's name for the repository."""
+    """Return the invocation by these flags. GITHUB_REPO and PR_NUMBER are the vendor's names."""
+    number = environ.get("PR_NUMBER", "").strip()
+    valid = re.fullmatch(r"[1-9][0-9]{0,9}", number)
     return Invocation(
         layers=(flag_layer(command.texts), environment_layer(environ)),
-        event=Event(repository=environ.get("GITHUB_REPO", "").strip()),
+        event=Event(
+            repository=environ.get("GITHUB_REPO", "").strip(),
+            pull_request=int(number) if valid else None,
+            problem="" if valid or not number else "`PR_NUMBER` is not the number of a pull request",
+        ),
         traces=partial(TraceFolder, working_directory(), name=WORKING_DIRECTORY),
         report_folders=ReportFolders(base=working_directory()),
         write_baseline=command.write_baseline,
@@ -148,7 +150,10 @@ class Step:
         return replace(self, policy=policy, inputs=inputs, github=self.github.with_settings(inputs))
 
     def with_all_settings(self) -> "Step":
-        """Return the step with all settings; raises ConfigurationError with every problem."""
+        """Return the step with all settings; raises ConfigurationError with every problem, unless it is skipped."""
+        if self.event.skip_reason:
+            names = self.inputs.names or ("Sepurux gate",)
+            return self.with_settings(Settings(gates=tuple(Gate(name=name, campaign=name) for name in names)))
         settings = self._until_signal(partial(self._read_settings, self.policy.policy))
         if self.invocation.write_baseline and not settings.baseline_dir:
             raise ConfigurationError([Problem(where=WRITE_BASELINE, message=NO_FOLDER)])
@@ -190,14 +195,10 @@ class Step:
             if event.repository and not inputs.github_token:
                 why = "there is no `github_token`"
             host.log(f"no comment and no status: {why}")
-        if event.name and (warning := pr_number_warning(event, inputs.pr_number)):
-            host.annotate(Level.WARNING, warning)
         gates = self.settings.gates
         if event.by_review:
             host.progress("a review evaluates nothing: the statuses of the commit decide")
             return
-        if event.at_current_head and event.commit and any(gate.uploads_traces for gate in gates):
-            host.annotate(Level.WARNING, OTHER_COMMIT.format(event.commit[:7]), title="Sepurux gate")
         self._log_settings()
         line = "evaluating gate {} ({}) at {}"
         if len(gates) > 1:
@@ -235,7 +236,6 @@ def begin(invocation: Invocation, host: Output, signals: Signals, connections: C
         from sepurux_action.github.connection import connect  # noqa: PLC0415 - takes 0.2 s, so only when needed
 
         client = connect(event.api_url, inputs.github_token, event.repository, redact)
-        event = with_pull_request_number(event, inputs.pr_number)
     calls = BoundedCalls(client, connections.timeouts(signals), host, event)
     subject = Subject(event=event, settings=inputs, started=connections.now())
     return Step(invocation, host, signals, connections, GitHubSession(calls, subject), inputs)

@@ -58,8 +58,8 @@ The result goes to stdout. Progress, warnings, and problems in the settings go
 to stderr. With --format markdown or json, only that document goes to stdout.
 
 A flag overrides the policy file, and the file overrides environment variables.
-GITHUB_REPO is the repository that the run belongs to. NO_COLOR and FORCE_COLOR
-turn colors off and on.
+GITHUB_REPO and PR_NUMBER are the repository and the pull request that the run
+belongs to. NO_COLOR and FORCE_COLOR turn colors off and on.
 
 With --check, a line for each gate and the problems and warnings in policy
 files, as FILE:LINE:COLUMN: text, go to stdout. The exit status is 2 if there
@@ -95,11 +95,9 @@ def _help(option: Option[object]) -> str:
     accepted = option.kind.accepts
     if option.kind.is_list:
         accepted += ", or the flag several times"
-    lines = [_HELP.get(option, option.help), f"Accepted: {accepted}."]
-    if option is not options.PR_NUMBER:
-        lines.append(optional("Default: {}.", option.default_shown))
-    lines.append(optional("Environment: {}.", option.environment))
-    return on_command_line(joined("\n", *lines)).translate(_IN_HELP)
+    given = optional("Default: {}.", option.default_shown), optional("Environment: {}.", option.environment)
+    text = joined("\n", _HELP.get(option, option.help), f"Accepted: {accepted}.", *given)
+    return on_command_line(text).translate(_IN_HELP)
 
 
 _IN_HELP = str.maketrans({"`": "", "%": "%%"})

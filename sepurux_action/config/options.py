@@ -217,13 +217,6 @@ COMMENT = _in_workflow(
     "When to comment on the pull request. An existing comment is always updated, except with `never`.",
     default="always",
 )
-PR_NUMBER = Option(
-    "pr_number",
-    Kind(kinds.parse_positive_number, "the number of a pull request", "N"),
-    "Number of the pull request of the run.",
-    environment="PR_NUMBER",
-    default_note="from the event",
-)
 BASELINE_DIR = _of_step(
     "baseline_dir",
     Kind(kinds.parse_line, "the path of a folder", "FOLDER"),

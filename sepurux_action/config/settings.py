@@ -59,7 +59,6 @@ class Inputs(Publishing):
     token: Secret | None = field(default=None, repr=False)
     api_key: Secret | None = field(default=None, repr=False)
     github_token: Secret | None = field(default=None, repr=False)
-    pr_number: int | None = None
     config: str = ""
     problems: tuple[Problem, ...] = ()
 

@@ -45,7 +45,6 @@ class Reason(StrEnum):
     AUTHOR = "author", "is the author of the pull request"
     ASSIGNEE = "assignee", "is assigned to this pull request, which a bot opened"
     COMMIT_AUTHOR = "commit_author", "is an author of the commit, and a bot opened this pull request"
-    AUTHOR_ELSEWHERE = "author_elsewhere", "is the author of another pull request with this commit"
     NOT_LISTED = "not_listed", "is not listed in `reviewers`"
     NO_WRITE_ACCESS = "no_write_access", "has no write access"
     UNKNOWN_REQUESTERS = "unknown_requesters", "may have asked a bot for this pull request, which could not be read"

@@ -15,7 +15,7 @@ from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github import base_branch, commit, permissions, snapshot
 from sepurux_action.github.base_branch import BaseBranch
 from sepurux_action.github.commit import Commit, PublishedStatus, parse_status
-from sepurux_action.github.event import PERSON, Event, Lookup, PullRequest, parse_pull_request
+from sepurux_action.github.event import PERSON, Event, Head, PullRequest, parse_pull_request
 from sepurux_action.github.snapshot import Comment, Snapshot
 
 CLOCK_SKEW = timedelta(minutes=1)  # by which the runner's clock may be ahead of GitHub's
@@ -57,18 +57,10 @@ class GitHubClient:
         self._call, self._name, self._redact = send, repository, redact
         self._since = (datetime.now(UTC) - CLOCK_SKEW).strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    def find_pull_requests(self, lookup: Lookup) -> tuple[PullRequest, ...]:
-        """Return the pull requests that may match; `resolve` checks them."""
-        if not lookup.commit:
-            return (parse_pull_request(self._call("GET", f"pulls/{lookup.number}")),)
-        if lookup.branch:
-            label = f"{lookup.repository.partition('/')[0]}:{lookup.branch}"
-            listed = self._pulls("open", head=label)
-            found = any(pull.head_sha == lookup.commit for pull in listed)
-            return listed if found else (*listed, *self._pulls("closed", head=label))
-        # GitHub's list of pull requests by commit lacks those from forks, and the open ones of a commit that the
-        # default branch contains.
-        return self._pulls("open")
+    def open_pull_requests(self, head: Head) -> tuple[PullRequest, ...]:
+        """Return the open pull requests of a branch, and of those with its name in other repositories of the owner."""
+        label = f"{head.repository.partition('/')[0]}:{head.branch}"
+        return tuple(map(parse_pull_request, self._pages("pulls", state="open", head=label)))
 
     def commit(self, event: Event) -> Commit:
         """Return the policy files that concern an event, and the statuses of its commit."""
@@ -201,9 +193,6 @@ class GitHubClient:
         if not isinstance(json_reader.at(response, "data", "repository"), dict):
             raise GitHubError(UNEXPECTED_SHAPE)
         return response
-
-    def _pulls(self, state: str, **filters: str) -> tuple[PullRequest, ...]:
-        return tuple(map(parse_pull_request, self._pages("pulls", state=state, **filters)))
 
     def _pages(self, path: str, **parameters: str) -> Iterator[Mapping[str, object]]:
         """Yield the entries of all pages, each of which is requested when its first entry is needed."""

@@ -96,16 +96,12 @@ class Commit:
 
 
 def policy_ref(event: Event) -> str:
-    """Return the commit whose policy file applies to an event, or '' for the checkout (docs/configuration.md).
-
-    Several pull requests into one branch may have different base commits, so the tip of the branch applies to them.
-    """
+    """Return the commit whose policy file applies to an event, or '' for the checkout (docs/configuration.md)."""
     if event.base_sha:
         return event.base_sha
     if event.base_ref:
         return f"refs/heads/{event.base_ref}"
-    from_default_branch = event.pull_request is not None or event.name in {"workflow_run", "issue_comment"}
-    return "HEAD" if from_default_branch else ""
+    return "HEAD" if event.name == "workflow_run" else ""
 
 
 def reads_head(event: Event) -> bool:

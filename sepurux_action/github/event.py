@@ -1,21 +1,20 @@
 """Parses the event of a run: which commit is evaluated, and which pull request it belongs to.
 
-If the payload does not name the pull request, the event has a `lookup`, and `resolve` takes its result. Sources:
-docs/reference.md#events; https://docs.github.com/webhooks/webhook-events-and-payloads; GITHUB_SHA for each event,
+Sources: docs/reference.md#events; https://docs.github.com/webhooks/webhook-events-and-payloads; GITHUB_SHA and
+GITHUB_REF for each event,
 https://docs.github.com/actions/reference/workflows-and-actions/events-that-trigger-workflows; and the variables,
 https://docs.github.com/actions/reference/workflows-and-actions/variables
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import safe_url
 from sepurux_action.config.kinds import BOT_SUFFIX
-from sepurux_action.errors import ErrorDetails
 
 # GitHub's push event of a deleted branch has zeros in place of a commit.
 SHA = re.compile(r"(?!0+\Z)[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
@@ -23,9 +22,18 @@ MAX_NUMBER = 2**31 - 1  # of a pull request, because GraphQL's Int has 32 bits
 REVIEW = "pull_request_review"
 PERSON = "User"  # GitHub's type for an account that is neither a bot nor an app
 CONFIGURED_BOTS = frozenset({"dependabot", "renovate"})  # whose assignees come from a configuration
-# Events whose runs belong to a pull request's head, also as the cause of a `workflow_run`. A run of a fork executes the
-# fork's code, so a number that it passes on is not trusted: the pull request is looked up by its head.
-PULL_REQUEST_EVENTS = frozenset({"pull_request", "pull_request_target", REVIEW, "pull_request_review_comment"})
+PULL_REQUEST_EVENTS = frozenset({"pull_request", "pull_request_target", REVIEW})  # also as the cause of a workflow_run
+COMMIT_EVENTS = frozenset(
+    {"schedule", "workflow_dispatch", "deployment", "deployment_status", "release", "repository_dispatch"}
+)
+NO_PULL = "the payload has no pull request with a number, a head commit, and a base branch"
+NO_GROUP = "the payload has no merge group with a head commit and a base branch"
+NO_COMMIT = "`GITHUB_SHA` is no commit"
+NO_NAME = "the name of the branch or tag in `GITHUB_REF` has characters that cannot be shown"
+NOT_A_RUN = (
+    "accepted: a run that `pull_request`, `pull_request_target`, or `pull_request_review` started, or a push of the "
+    "newest commit of the default branch of this repository"
+)
 
 _REPOSITORY = re.compile(r"(?!\.+/)[A-Za-z0-9._-]{1,100}/(?!\.+\Z)[A-Za-z0-9._-]{1,100}\Z")
 _BRANCH, _TAG = re.compile("refs/heads/"), re.compile("refs/tags/")
@@ -37,22 +45,14 @@ At = Callable[..., object]  # returns the value at a path in a payload
 Fields = dict[str, Any]  # of an event, with the values that replace those it has
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lookup:
-    """How to find the pull request: by the `branch` of `repository` at `commit`, by `commit`, or else by `number`.
+class Head(NamedTuple):
+    """The branch of a pull request that started the run that a `workflow_run` is about, and its repository."""
 
-    By branch, closed ones count if no open one matches, because their author may reopen them after the lookup. By
-    commit alone, it is the open one into this repository whose head it is. With `forks`, this head may be in a fork:
-    only for a push to another branch than the default branch, because anyone can open a pull request from a fork with a
-    commit of this repository into a branch with a weaker policy. Beside a commit, `number` selects one of several; if
-    there is no branch, it also applies if nothing has the commit.
-    """
+    repository: str
+    branch: str
 
-    repository: str = ""
-    branch: str = ""
-    commit: str = ""
-    forks: bool = False
-    number: int | None = None
+    def __str__(self) -> str:
+        return f"`{self.repository}:{self.branch}`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +79,9 @@ class Event:
     """The commit to evaluate and the pull request that it belongs to; unknown fields are '' or None.
 
     `api_url` is https, or http on loopback, because the token is sent there. `commit` gets the statuses: it is a pull
-    request's head, never its merge commit. `fork`: the head is not in this repository, or has been deleted. After the
-    `lookup`, which is then None, `no_pr_reason` says why there is no `pull_request`, as a clause for the log. A
-    `closed` pull request gets no comment. `at_current_head`: the commit may be newer than what the job checked out. An
-    `ambiguous` event is not evaluated, because it is not known which pull request's policy applies: either `matches`
-    has pull requests into different branches, or the lookup failed, because of `error` if GitHub rejected it.
+    request's head, never its merge commit. `fork`: the head is not in this repository, or has been deleted.
+    `head_branch` and `tag` are those of GITHUB_REF. A `head` is that of the pull request to find, and None afterwards.
+    `problem`: why the event cannot be evaluated, which is a bad setting.
     """
 
     name: str = ""
@@ -91,7 +89,6 @@ class Event:
     server_url: str = ""
     api_url: str = ""
     run_url: str = ""
-    default_branch: str = ""
     commit: str = ""
     pull_request: int | None = None
     base_ref: str = ""
@@ -104,18 +101,12 @@ class Event:
     by_review: bool = False  # a review started this run, or the one that it is about
     workflow_file: str = ""
     skip_reason: str = ""
-    lookup: Lookup | None = None
-    no_pr_reason: str = "there is no event"
-    closed: bool = False
-    at_current_head: bool = False
-    ambiguous: bool = False
-    matches: tuple[PullRequest, ...] = ()
-    error: ErrorDetails | None = None
+    head: Head | None = None
+    problem: str = ""
 
     @property
     def branch(self) -> str:
-        pushed = self.head_branch if self.name == "push" else ""
-        return self.base_ref or pushed or self.default_branch
+        return self.base_ref or self.head_branch
 
     @property
     def status_branch(self) -> str:
@@ -140,25 +131,26 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
     if run and attempt:
         run += f"/attempts/{attempt}"
     ref = environ.get("GITHUB_REF", "")
-    branch = _branch_of_ref(ref)
+    branch, tag = (parse_branch(_matching(kind, ref)[len(kind.pattern) :]) for kind in (_BRANCH, _TAG))
     event = Event(
         name=name,
         repository=repository,
         server_url=server,
         api_url=api,
-        # The payload of a scheduled run has no repository, but such a run is always on the default branch.
-        default_branch=parse_branch(at("repository", "default_branch")) or (branch if name == "schedule" else ""),
         commit=parse_sha(environ.get("GITHUB_SHA")),
         head_branch=branch,
-        tag=parse_branch(_matching(_TAG, ref).removeprefix("refs/tags/")),
+        tag=tag,
         dependabot=actor == "dependabot[bot]",
         by_review=name == REVIEW,
         rerun=attempt not in {"", "1"},
         workflow_file=_workflow_file(environ, repository),
-        no_pr_reason=f"a {name} event has no pull request" if name else "there is no event",
     )
-    fields = PARSERS[name](event, at) if name in PARSERS else {}
-    return _with_commit_lookup(replace(event, run_url=event.url("actions/runs", run), **fields))
+    fields = PARSERS.get(name, _unknown)(event, at)
+    event = replace(event, run_url=event.url("actions/runs", run), **fields)
+    if event.problem or event.skip_reason:
+        return event
+    unnamed = ref.startswith(("refs/heads/", "refs/tags/")) and not (branch or tag or event.base_ref)
+    return replace(event, problem="" if event.commit and not unnamed else NO_NAME if unnamed else NO_COMMIT)
 
 
 def _workflow_file(environ: Mapping[str, str], repository: str) -> str:
@@ -196,71 +188,43 @@ def parse_author(account: object) -> tuple[str, bool]:
     return login, PERSON not in {rest, graphql} and login.removesuffix(BOT_SUFFIX) not in CONFIGURED_BOTS
 
 
-def with_pull_request_number(event: Event, number: int | None) -> Event:
-    """Return the event with the setting `pr_number`, which applies if the event has no pull request."""
-    if number is None or event.pull_request is not None or event.skip_reason or event.ambiguous:
+def with_pull_request(event: Event, found: Iterable[PullRequest]) -> Event:
+    """Return the event with the only open pull request that has its head; skipped without one, invalid with several."""
+    if event.head is None:
         return event
-    lookup, fields = event.lookup, {"commit": "", **_number_lookup(number)}
-    if lookup and (lookup.branch or event.name == "push"):
-        fields = {"lookup": replace(lookup, number=number)}
-    return replace(event, **fields)
+    matches = [
+        pull
+        for pull in found
+        if pull.open
+        and (pull.head_sha, pull.head_branch) == (event.commit, event.head.branch)
+        and _same(pull.head_repository, event.head.repository)
+    ]
+    if not matches:
+        gone = f"no open pull request has the head {event.head} at `{event.commit[:7]}`"
+        return replace(event, head=None, commit="", skip_reason=gone)
+    if matches[1:]:
+        several = f"{len(matches)} open pull requests have the head {event.head}, and their policies may differ"
+        return replace(event, head=None, commit="", problem=several)
+    return replace(event, head=None, **_of_pull_request(event, matches[0]))
 
 
-def resolve(event: Event, found: Sequence[PullRequest] | ErrorDetails) -> Event:
-    """Return the event with the result of its lookup, or another lookup: `pr_number` is the last one for a push."""
-    return replace(event, **_resolved(event, event.lookup, found)) if event.lookup else event
-
-
-def _resolved(event: Event, lookup: Lookup, found: Iterable[PullRequest] | ErrorDetails) -> Fields:
-    by_number = f"pull request {lookup.number}"
-    if isinstance(found, ErrorDetails):
-        which = "the pull request of this run" if lookup.commit else by_number
-        return {"error": found, **_ambiguous(f"{which} could not be read ({found.summary})")}
-    if not lookup.commit:
-        matches = [pull for pull in found if pull.number == lookup.number]
-        return _match(event, matches) or _ambiguous(f"{by_number} cannot be read")
-    of_commit = [pull for pull in found if pull.head_sha == lookup.commit]
-    if lookup.branch:
-        of_branch = (pull for pull in of_commit if pull.head_branch == lookup.branch)
-        matches = [pull for pull in of_branch if _same(pull.head_repository, lookup.repository)]
-        still_open = [pull for pull in matches if pull.open]
-        if fields := _match(event, still_open or matches, lookup.number):
-            return {**fields, "closed": not still_open}
-        head = f"`{lookup.repository}:{lookup.branch}` at `{lookup.commit[:7]}`"
-        return _ambiguous(f"no pull request has the head {head}; a newer commit has a run of its own")
-    own = (pull for pull in of_commit if lookup.forks or _same(pull.head_repository, event.repository))
-    matches = [pull for pull in own if pull.open]
-    if not matches and lookup.number is not None:
-        return _number_lookup(lookup.number)  # of a push, which keeps its commit
-    none = f"`{lookup.commit[:7]}` is the head of no open pull request"
-    return _match(event, matches, lookup.number) or {"lookup": None, "no_pr_reason": none}
-
-
-def _ambiguous(why: str) -> Fields:
-    return {"lookup": None, "pull_request": None, "ambiguous": True, "no_pr_reason": why}
-
-
-def pr_number_warning(event: Event, number: int | None) -> str:
-    if number is None or event.lookup is not None or event.pull_request == number:
-        return ""
-    whose = f"this run belongs to pull request {event.pull_request}" if event.pull_request else event.no_pr_reason
-    return f"`pr_number` {number} is ignored: {whose}."
+def _unknown(_event: Event, _: At) -> Fields:
+    return {"problem": f"the gate does not know it; accepted: {', '.join(f'`{name}`' for name in PARSERS)}"}
 
 
 def _pull_request(event: Event, at: At) -> Fields:
-    if not json_reader.as_object(at("pull_request")):
-        return {"commit": "", "no_pr_reason": f"the payload of this {event.name} event has no pull request"}
     return _of_pull_request(event, parse_pull_request(at("pull_request")))
 
 
-def _merge_group(event: Event, at: At) -> Fields:
+def _merge_group(_: Event, at: At) -> Fields:
     numbers = map(int, _QUEUE.findall(json_reader.text(at("merge_group", "head_ref"))))
+    commit, base = parse_sha(at("merge_group", "head_sha")), _branch_of_ref(at("merge_group", "base_ref"))
     return {
-        "commit": parse_sha(at("merge_group", "head_sha")) or event.commit,
-        "base_ref": _branch_of_ref(at("merge_group", "base_ref")),
+        "commit": commit,
+        "base_ref": base,
         "base_sha": parse_sha(at("merge_group", "base_sha")),
         "pull_request": _number(next(numbers, None)),
-        "no_pr_reason": "the merge group's branch names no pull request",
+        "problem": "" if commit and base else NO_GROUP,
     }
 
 
@@ -268,66 +232,18 @@ def _workflow_run(event: Event, at: At) -> Fields:
     repository = _repository(at("workflow_run", "head_repository", "full_name"))
     branch, commit = parse_branch(at("workflow_run", "head_branch")), parse_sha(at("workflow_run", "head_sha"))
     cause, fork = json_reader.text(at("workflow_run", "event")), not _same(repository, event.repository)
-    fields = {"commit": commit, "head_branch": "", "fork": fork, "by_review": cause == REVIEW}
-    if commit == event.commit:  # a tag is named like a branch here; GITHUB_SHA is the tip of the default branch
-        fields["head_branch"] = branch
-    if cause not in PULL_REQUEST_EVENTS and not fork:
-        return fields
-    if not (repository and branch and commit):
-        return fields | _ambiguous("the repository or branch that the workflow run is about is gone")
-    return fields | {"lookup": Lookup(repository=repository, branch=branch, commit=commit)}
+    fields = {"commit": commit, "fork": fork, "by_review": cause == REVIEW}
+    if cause in PULL_REQUEST_EVENTS:
+        return fields | {"head": Head(repository, branch)}
+    # GITHUB_SHA and GITHUB_REF are those of the default branch.
+    is_tip = not fork and branch == event.head_branch and commit == event.commit
+    return fields if cause == "push" and is_tip else {"problem": NOT_A_RUN}
 
 
 def _push(_: Event, at: At) -> Fields:
-    fields = {"head_branch": _branch_of_ref(at("ref")), "no_pr_reason": "the pushed commit is not known"}
     if at("deleted") is True or set(json_reader.text(at("after"))) == {"0"}:
-        gone = f"{json_reader.text(at('ref')) or 'what had been pushed'} was deleted"
-        fields |= {"commit": "", "skip_reason": gone, "no_pr_reason": gone}
-    return fields
-
-
-def _issue_comment(_: Event, at: At) -> Fields:
-    if not json_reader.as_object(at("issue", "pull_request")):
-        return {"no_pr_reason": "the comment is on an issue, not on a pull request"}
-    number = _number(at("issue", "number"))
-    if number is None:
-        return {"commit": "", "no_pr_reason": "the pull request's number cannot be read"}
-    return {"commit": "", "pull_request": number, **_number_lookup(number)}
-
-
-def _deployment(event: Event, at: At) -> Fields:
-    sha, ref = at("deployment", "sha"), at("deployment", "ref")
-    branch = _branch_of_ref(ref) or parse_branch(ref) or event.head_branch  # no head, if it is a tag or a SHA
-    return {"commit": parse_sha(sha) or event.commit, "head_branch": branch}
-
-
-def _with_commit_lookup(event: Event) -> Event:
-    known = event.pull_request or event.base_ref or event.lookup or event.skip_reason or event.ambiguous
-    if known or not (event.name and event.commit) or event.fork:
-        return event
-    # A maintainer may push a fork's commit, whose policy file is its author's, to a branch of this repository.
-    forks = event.name == "push" and event.head_branch not in {"", event.default_branch}
-    return replace(event, lookup=Lookup(commit=event.commit, forks=forks))
-
-
-def _number_lookup(number: int) -> Fields:
-    return {"lookup": Lookup(number=number), "at_current_head": True}
-
-
-def _match(event: Event, matches: Sequence[PullRequest], number: int | None = None) -> Fields:
-    """Return the fields of the match, or the base branch of several matches; {} if there is none."""
-    matches = [pull for pull in matches if pull.number == number] or matches
-    if not matches:
-        return {}
-    found, base = _of_pull_request(event, matches[0]), matches[0].base_ref
-    if len(matches) == 1:
-        return found
-    state = "open" if matches[0].open else "closed"
-    several = f"`{event.commit[:7]}` is the head of {len(matches)} {state} pull requests"
-    if base and {pull.base_ref for pull in matches} == {base}:
-        # Their base commits may differ, so the policy at the tip of the branch applies.
-        return found | {"pull_request": None, "base_sha": "", "no_pr_reason": f"{several} into `{base}`"}
-    return {**_ambiguous(f"{several} into different branches"), "matches": tuple(matches)}
+        return {"commit": "", "skip_reason": f"{json_reader.text(at('ref')) or 'what had been pushed'} was deleted"}
+    return {}
 
 
 def _of_pull_request(event: Event, pull: PullRequest) -> Fields:
@@ -337,8 +253,7 @@ def _of_pull_request(event: Event, pull: PullRequest) -> Fields:
         "base_ref": pull.base_ref,
         "base_sha": pull.base_sha,
         "fork": not _same(pull.head_repository, event.repository),
-        "lookup": None,
-        "no_pr_reason": "the pull request's number cannot be read",
+        "problem": "" if pull.number and pull.head_sha and pull.base_ref else NO_PULL,
     }
 
 
@@ -374,12 +289,10 @@ def _branch_of_ref(value: object) -> str:
     return parse_branch(_matching(_BRANCH, value).removeprefix("refs/heads/"))
 
 
-# docs/reference.md#events lists the events. One that is not here is about `GITHUB_SHA`.
 PARSERS: Mapping[str, Callable[[Event, At], Fields]] = {
-    **dict.fromkeys(PULL_REQUEST_EVENTS, _pull_request),
+    **dict.fromkeys(sorted(PULL_REQUEST_EVENTS), _pull_request),
     "merge_group": _merge_group,
-    "push": _push,
     "workflow_run": _workflow_run,
-    "issue_comment": _issue_comment,
-    **dict.fromkeys(("deployment", "deployment_status"), _deployment),
+    "push": _push,
+    **dict.fromkeys(sorted(COMMIT_EVENTS), lambda _event, _at: {}),
 }

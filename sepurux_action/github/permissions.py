@@ -40,7 +40,6 @@ class Operation(Enum):
     RULES = "read the branch's rules", "contents: read"
     FIND = "find the pull request of this run", "pull-requests: read"
     PULL = "read the pull request", "pull-requests: read"
-    SAME_HEAD = "read which other pull requests have this commit", "pull-requests: read"
     FILES = "read which files the pull request changes", "pull-requests: read"
     REVIEWS = "read the reviews", "pull-requests: read"
     REQUESTERS = "read who asked a bot for the pull request", "pull-requests: read"

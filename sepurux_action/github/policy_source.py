@@ -46,11 +46,6 @@ MISNAMED_BASE = (
 )
 UNREADABLE_FILE = "Make it a text file that the gate can read."
 CHECKOUT = "the checkout"
-SEVERAL_PULL_REQUESTS = (
-    "Their policies may differ, so nothing was evaluated. "
-    "Run the gate on `pull_request`, or set `pr_number` to one of them."
-)
-MAX_PULLS_NAMED = 10  # pull requests in one message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +83,7 @@ def resolve_policy(
     ConfigurationError if the inputs and trace files of this run would be a bad setting with that policy.
     """
     try:
-        _check_base_is_known(inputs, event, uses_github=commit is not None)
+        _check_event(inputs, event, uses_github=commit is not None)
         if commit is None or not policy_ref(event):
             return _of_checkout(inputs.config, read_file)
         return _of_base(event, commit, check)
@@ -183,22 +178,11 @@ def _of_base(event: Event, commit: Commit, check: Check | None) -> ResolvedPolic
     return found(changes=diff(base or merged, merged), replaces=True, merged=merged)
 
 
-def _check_base_is_known(inputs: Inputs, event: Event, *, uses_github: bool) -> None:
-    if not uses_github and inputs.github_token and (policy_ref(event) or event.lookup):
+def _check_event(inputs: Inputs, event: Event, *, uses_github: bool) -> None:
+    if event.problem:
+        raise ConfigurationError([Problem(event.name and f"event `{event.name}`", event.problem)])
+    if not uses_github and inputs.github_token and (policy_ref(event) or event.head):
         raise _unreadable("GitHub's address is not known", "Set `GITHUB_API_URL` to an https address.")
-    if not uses_github or not event.ambiguous:
-        return
-    if event.matches:
-        named = [f"#{each.number} into {json_reader.preview(each.base_ref)}" for each in event.matches]
-        listed = ", ".join(named[:MAX_PULLS_NAMED]) + optional(" and {} more", len(named[MAX_PULLS_NAMED:]))
-        message = f"{event.no_pr_reason}: {listed}. {SEVERAL_PULL_REQUESTS}"
-        raise ConfigurationError([Problem(where="`pr_number`", message=message)])
-    message = f"{event.no_pr_reason}. The policy of its base branch may be stricter, so nothing was evaluated."
-    if event.error:
-        message += f" {advice(Operation.FIND, event.error, event)}"
-    elif event.name != "workflow_run":  # `pr_number` does not apply to a run that a pull request started
-        message += " Run the gate on `pull_request`, or set `pr_number`."
-    raise ConfigurationError([Problem(where=f"`{event.name}` event", message=message)])
 
 
 def _unreadable(why: str, step: str, where: str = "") -> ConfigurationError:

@@ -54,9 +54,7 @@ class Publisher:
         """
         self._calls.set_timeout(STATUSES_S, STATUSES_AFTER_SIGNAL_S)
         event, note = self._event, "invalid settings"
-        if event.ambiguous:
-            note = event.no_pr_reason
-        elif self._subject.commit.policy.error and policy_ref(event):
+        if self._subject.commit.policy.error and policy_ref(event):
             note = "the policy could not be read"
         result = published_result.PreviousResult(decision=Decision.ERROR, stage=Stage.HARD, numbers={})
         failed = CommitState.FAILURE, published_result.format_description(result, note)

@@ -13,7 +13,7 @@ from sepurux_action.config.kinds import is_bot
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.client import Review
-from sepurux_action.github.event import PERSON, REVIEW, Lookup, PullRequest
+from sepurux_action.github.event import PERSON, REVIEW, PullRequest
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.subject import Subject
 
@@ -29,9 +29,8 @@ class ApprovalRules:
     """What decides whether a review approves a gate: author and head of the pull request, `reviewers`, permissions.
 
     Without `reviewers`, everyone who may write can approve. `permission` returns GitHub's permission of a user, None if
-    it cannot be read. `requesters` are the people who may have asked a bot for the pull request, and `elsewhere`
-    returns those whom the other open pull requests with this head exclude; None if they cannot be read: then no one can
-    approve. A function is called only if it decides, because each call is a request.
+    it cannot be read. `requesters` are the people who may have asked a bot for the pull request; None if they cannot be
+    read: then no one can approve. The function is called only if it decides, because each call is a request.
     """
 
     author: str
@@ -39,7 +38,6 @@ class ApprovalRules:
     permission: Callable[[str], str | None]
     reviewers: tuple[str, ...] = ()
     requesters: tuple[Refusal, ...] | None = ()
-    elsewhere: Callable[[], tuple[Refusal, ...] | None] = tuple
 
     def refusal(self, login: str, kind: str = PERSON) -> Reason | None:
         """Return why this account cannot approve the gate; an account of unknown permission cannot. None if it can."""
@@ -54,13 +52,6 @@ class ApprovalRules:
         if self.requesters is None or (permission := self.permission(login)) is None:
             return UNREAD
         return None if permission in MAY_WRITE else Reason.NO_WRITE_ACCESS
-
-    def refusal_of_all(self, login: str, kind: str = PERSON) -> Reason | None:
-        """Return why this account cannot approve any of the pull requests with this head; None if it can."""
-        if reason := self.refusal(login, kind):
-            return reason
-        elsewhere = self.elsewhere()
-        return UNREAD if elsewhere is None else _reason_of(login, elsewhere)
 
 
 def _reason_of(login: str, refusals: Iterable[Refusal] | None) -> Reason | None:
@@ -78,7 +69,7 @@ def approval_status(reviews: Iterable[Review], rules: ApprovalRules) -> Approval
         newest.setdefault(review.author.lower(), review)
     for review in [review for review in newest.values() if review.state == APPROVED]:
         outdated = not rules.head or review.commit != rules.head
-        reason = Reason.OLDER_COMMIT if outdated else rules.refusal_of_all(review.author, review.kind)
+        reason = Reason.OLDER_COMMIT if outdated else rules.refusal(review.author, review.kind)
         if reason is None:
             return ApprovalStatus(commit=rules.head, approved_by=(review.author,))
         ignored.append(Refusal(review.author, reason))
@@ -111,7 +102,6 @@ class ReviewGate:
         self._workflow = subject.commit.workflow
         self._permission = cache(lambda login: calls.try_call(Operation.REVIEWS, methodcaller("permission", login)))
         self._requesters = cache(lambda *of: calls.try_call(Operation.REQUESTERS, methodcaller("requesters", *of)))
-        self._elsewhere = cache(self._fetch_elsewhere)
         self._waiting: list[ApprovalStatus] = []
 
     def approval(self, reviewers: tuple[str, ...]) -> ApprovalStatus:
@@ -138,31 +128,12 @@ class ReviewGate:
             reviewers=reviewers,
             permission=lambda login: self._permission(login.lower()),
             requesters=self._requesters(self._event.pull_request, head) if pull.by_agent else (),
-            elsewhere=partial(self._elsewhere, head),
         )
 
     @cached_property
     def _reviews(self) -> tuple[Review, ...] | None:
         self._calls.set_timeout(READS_S)  # the deadline of the first reads passed during the evaluation
         return self._calls.try_call(Operation.REVIEWS, methodcaller("reviews", self._event.pull_request))
-
-    def _fetch_elsewhere(self, head: str) -> tuple[Refusal, ...] | None:
-        """Return who cannot approve the other open pull requests with this head; None if it cannot be read."""
-        find = methodcaller("find_pull_requests", Lookup(commit=head))
-        opened = self._calls.try_call(Operation.SAME_HEAD, find)
-        if opened is None:
-            return None
-        refusals = []
-        for pull in opened:
-            if pull.head_sha != head or pull.number == self._event.pull_request:
-                continue
-            refusals.append(Refusal(pull.author, Reason.AUTHOR_ELSEWHERE))
-            if pull.by_agent:
-                people = self._requesters(pull.number, head)
-                if people is None:
-                    return None
-                refusals += people
-        return tuple(refusals)
 
     def request_reviews(self) -> None:
         if not self._waiting:

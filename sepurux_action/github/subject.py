@@ -20,8 +20,8 @@ from sepurux_action.github.base_branch import BaseBranch, base_revision
 from sepurux_action.github.bounded_calls import BoundedCalls
 from sepurux_action.github.client import GitHubClient
 from sepurux_action.github.commit import Commit, policy_ref, reads_head, unread
-from sepurux_action.github.event import Event, encoded, resolve
-from sepurux_action.github.permissions import Operation
+from sepurux_action.github.event import Event, encoded, with_pull_request
+from sepurux_action.github.permissions import Operation, advice
 from sepurux_action.github.snapshot import MAX_PAGES, Comment, Snapshot, oldest_first
 
 MARKER = "sepurux-gate"
@@ -71,7 +71,7 @@ class Subject:
 
     @property
     def has_comment(self) -> bool:
-        return self.settings.comment is not CommentMode.NEVER and not self.event.closed
+        return self.settings.comment is not CommentMode.NEVER
 
     @property
     def marker(self) -> str:
@@ -88,10 +88,12 @@ def read_subject(calls: BoundedCalls, subject: Subject) -> Subject:
 
     If the policy cannot be read, its file says so.
     """
-    if not calls.connected:
+    if not calls.connected or subject.event.problem or subject.event.skip_reason:
         return subject
     calls.set_timeout(FIRST_READ_S)
     event = _find_pull_request(calls, subject.event)
+    if event.problem or event.skip_reason:
+        return replace(subject, event=event)
     parts = _read(calls, event)
     subject = replace(subject, event=event, **parts)
     if not (subject.commit.policy.error and policy_ref(event)):  # else the error about the policy says why
@@ -102,15 +104,14 @@ def read_subject(calls: BoundedCalls, subject: Subject) -> Subject:
 
 
 def _find_pull_request(calls: BoundedCalls, event: Event) -> Event:
-    while event.lookup is not None:  # the result may require another lookup
-        find = methodcaller("find_pull_requests", event.lookup)
-        event = resolve(event, calls.read_side_by_side({Operation.FIND: find})[Operation.FIND])
-    if event.pull_request is None:
-        what = "no comment" if event.commit else "no comment and no status"
-        calls.output.log(f"{what}: {event.no_pr_reason}")
-    elif event.closed:
-        calls.output.log(f"no comment: pull request {event.pull_request} is closed")
-    return event
+    if event.head is None:
+        return event
+    find = methodcaller("open_pull_requests", event.head)
+    found = calls.read_side_by_side({Operation.FIND: find})[Operation.FIND]
+    if isinstance(found, ErrorDetails):
+        unread = f"the pull request with the head {event.head} could not be read ({found.summary})"
+        return replace(event, commit="", problem=f"{unread}. {advice(Operation.FIND, found, event)}")
+    return with_pull_request(event, found)
 
 
 def _read(calls: BoundedCalls, event: Event) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def test_a_campaign_alone_is_enough_and_everything_else_has_its_default() -> Non
 
 def test_every_input_arrives_where_it_belongs() -> None:
     texts = {"token": "made-up-token", "api_key": "made-up-key", "base_url": "https://sepurux.example/api/"}
-    texts |= {"project": "shop", "name": "Refunds", "trace_id": "t-1", "mutation_pack": "pack-1", "pr_number": "42"}
+    texts |= {"project": "shop", "name": "Refunds", "trace_id": "t-1", "mutation_pack": "pack-1"}
     texts |= {"min_pass_rate": "85%", "max_failures": "2", "required_mutation_categories": "timeouts, auth"}
     texts |= {"enforcement": "soft", "on_outage": "allow", "timeout": "1h30m", "report_dir": "build"}
     settings, known = read(texts), read_inputs([input_layer(texts)])
@@ -74,7 +74,7 @@ def test_every_input_arrives_where_it_belongs() -> None:
         timeout_s=5400,
     )
     assert (settings.gates, settings.report_dir) == ((gate,), "build")
-    assert (known.base_url, known.pr_number, known.names) == ("https://sepurux.example/api", 42, ("Refunds",))
+    assert (known.base_url, known.names) == ("https://sepurux.example/api", ("Refunds",))
     assert [each.reveal() for each in (known.token, known.api_key) if each] == ["made-up-token", "made-up-key"]
 
 

@@ -200,11 +200,6 @@ def with_many_commits(scene: Scene) -> None:
     scene.github.max_nodes = 45
 
 
-def on_a_comment(scene: Scene) -> StepResult:
-    issue = {"number": scene.pull.number, "pull_request": {"url": "https://api.github.com/..."}}
-    return scene.on("issue_comment", {"issue": issue}, {"trace_file": "a.json"}, files={"a.json": TRACE})
-
-
 def on_a_schedule(scene: Scene) -> StepResult:
     scene.answers(decision="fail")
     newest = {"GITHUB_SHA": scene.repository.branches["main"].sha}
@@ -223,7 +218,6 @@ PRINTED: dict[str, Callable[[Scene], StepResult]] = {
     "The token of a pull request from a fork can only read": on_pull_request(from_a_fork),
     "Could not write the comment (…)": on_pull_request(permissions={**FULL, "pull-requests": "read"}),
     "GitHub's limit on one query": on_pull_request(with_many_commits, max_pass_rate_drop="3%"),
-    "The uploaded traces may be those of another commit": on_a_comment,
     "so this gate blocks no merge": on_pull_request(),
     "a soft gate acts as a hard gate": on_a_schedule,
 }

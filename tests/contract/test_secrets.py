@@ -75,8 +75,7 @@ def of_settings(text: str) -> str:
 
 
 def of_an_event(text: str) -> str:
-    event = parse_event(text, {"ref": f"refs/tags/{text}", "deleted": True}, {})
-    return f"{event.no_pr_reason} {parse_event('push', {'ref': text, 'deleted': True}, {}).skip_reason}"
+    return parse_event("push", {"ref": text, "deleted": True}, {}).skip_reason
 
 
 def the_end(text: str) -> str:

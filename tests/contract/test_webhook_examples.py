@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sepurux_action.github.event import SHA, Event, Lookup, PullRequest, parse_event, parse_pull_request
+from sepurux_action.github.event import SHA, Event, PullRequest, parse_event, parse_pull_request
 
 Payload = dict[str, Any]
 PACKAGES = Path(sys.prefix) / "node_modules"  # `make setup` installs what package-lock.json names
@@ -32,41 +32,30 @@ def test_an_event_of_a_pull_request_has_its_commits_its_number_and_its_base(name
             pull = payload["pull_request"]
             expected = (pull["head"]["sha"], pull["number"], pull["base"]["ref"], pull["base"]["sha"])
         assert (event.commit, event.pull_request, event.base_ref, event.base_sha) == expected
-        assert (event.lookup, event.skip_reason) == (None, "")
+        assert (event.problem, event.skip_reason) == ("", "")
 
 
 @pytest.mark.parametrize(
-    ("name", "path"),
-    [
-        ("workflow_run", ["workflow_run", "head_sha"]),
-        ("deployment", ["deployment", "sha"]),
-        ("deployment_status", ["deployment", "sha"]),
-        *((name, []) for name in ("workflow_dispatch", "release", "issue_comment", "repository_dispatch")),
-    ],
+    "name", ["workflow_dispatch", "release", "repository_dispatch", "deployment", "deployment_status"]
 )
-def test_any_other_event_is_looked_up_by_the_commit_of_its_payload_or_of_the_run(name: str, path: list[str]) -> None:
+def test_any_other_event_is_about_the_commit_of_the_run(name: str) -> None:
     for payload in PAYLOADS[name]:
         event = parsed(name, payload)
-        assert event.commit == (payload[path[0]][path[1]] if path else RUN_SHA)
-        assert (event.pull_request, event.base_ref, event.base_sha, event.skip_reason) == (None, "", "", "")
-        assert event.lookup is not None
-        assert event.lookup.commit == event.commit
-        assert bool(event.lookup.branch) is event.fork  # some examples of workflow_run have another repository's head
+        assert (event.commit, event.pull_request, event.base_ref, event.problem) == (RUN_SHA, None, "", "")
 
 
-def test_a_push_is_asked_for_by_its_commit_and_a_deletion_is_skipped() -> None:
+def test_a_run_is_of_a_pull_request_if_one_started_it() -> None:
+    events = [(payload["workflow_run"], parsed("workflow_run", payload)) for payload in PAYLOADS["workflow_run"]]
+    of_pulls = [run["event"] == "pull_request" for run, _ in events]
+    assert [event.head is not None for _, event in events] == of_pulls
+    assert [event.problem == "" for _, event in events] == of_pulls
+
+
+def test_a_push_is_about_its_commit_and_a_deletion_is_skipped() -> None:
     for payload in PAYLOADS["push"]:
         event = parsed("push", payload, payload["after"])
-        expected: tuple[object, ...] = (
-            payload["after"],
-            "",
-            Lookup(commit=payload["after"]),
-        )  # of the default branch, or of a tag
-        if payload["deleted"]:
-            expected = ("", f"{payload['ref']} was deleted", None)
-        assert (event.commit, event.skip_reason, event.lookup) == expected
-        assert event.head_branch == ("master" if payload["ref"] == "refs/heads/master" else "")
-        assert event.branch == (event.head_branch or payload["repository"]["default_branch"])
+        expected = ("", f"{payload['ref']} was deleted") if payload["deleted"] else (payload["after"], "")
+        assert (event.commit, event.skip_reason, event.problem) == (*expected, "")
 
 
 def test_an_example_pull_request_is_read_whole() -> None:
@@ -86,4 +75,4 @@ def test_every_example_of_github_is_an_event_with_a_commit_or_none() -> None:
     events = [parse_event(name, payload, {}) for name, examples in PAYLOADS.items() for payload in examples]
     assert len(events) > 300
     assert all(event.commit == "" or SHA.match(event.commit) for event in events)
-    assert all(event.pull_request or event.no_pr_reason or event.lookup for event in events)
+    assert all(event.commit or event.skip_reason or event.problem for event in events)

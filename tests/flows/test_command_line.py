@@ -78,7 +78,7 @@ def test_the_hook_of_pre_commit_reports_all_problems_of_all_files(
     name = f"{misnamed}:1:1: the gate does not read a file with this name; rename it to `sepurux-gate.yml`\n"
     assert check() == check(misnamed) == (2, name, "")
     (tmp_path / "b.yaml").write_text("campaign: c\n")
-    plan = "c: campaign c; hard by default; needs no approval; status Sepurux / c"
+    plan = "c: campaign c; hard by default; needs no approval"
     assert check("b.yaml").out == f"b.yaml: valid, 1 gate\n  {plan}\n"
     assert check("b.yml").out.startswith("b.yml:1:1: the file could not be read")
     (tmp_path / usual).write_text("campaign: c\n")
@@ -238,6 +238,7 @@ def test_in_a_deleted_working_directory_only_absolute_paths_lead_to_traces(tmp_p
     (tmp_path / "x.json").write_text(TRACE)
     gone = "export RUNNER_TEMP=$PWD; mkdir gone; cd gone; rmdir ../gone"
     inputs = f'INPUT_CAMPAIGN=core-reliability INPUT_TRACE_FILE="$RUNNER_TEMP/x.json" INPUT_TOKEN={SECRET}'
+    inputs += f" GITHUB_EVENT_NAME=push GITHUB_SHA={'a' * 40}"
     with sound_backend() as sepurux:
         absolute = run_shell(f"{gone}; env {inputs} INPUT_BASE_URL={sepurux.url} {STEP}", tmp_path)
     relative = run_shell(f"{gone}; {COMMAND_LINE} --campaign core --trace-file x.json --token {SECRET}", tmp_path)

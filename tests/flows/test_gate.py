@@ -12,7 +12,7 @@ from junitparser import JUnitXml
 from sepurux_action.report.outputs import OUTPUTS
 from tests import backend
 from tests.backend import decided, sound_backend
-from tests.runner import RUNTIME_TOKEN, StepResult, interrupt, pull_request_event, run_action
+from tests.runner import RUNTIME_TOKEN, StepResult, interrupt, run_action
 from tests.sandboxed import MANY, many_scenarios, scripted_sandbox
 from tests.scenes import CAMPAIGN, NUMBERS, PASSED, SECRET, Scene, step
 
@@ -68,15 +68,6 @@ def test_hostile_text_of_the_backend_is_no_command_output_or_markup(tmp_path: Pa
     assert "@octocat" not in result.summary
 
 
-def test_a_pull_request_number_against_the_event_is_ignored_with_a_warning(tmp_path: Path) -> None:
-    with sound_backend() as sepurux:
-        inputs = {**CAMPAIGN, "base_url": sepurux.url, "pr_number": "7"}
-        result = run_action(workspace=tmp_path, inputs=inputs, event=pull_request_event(number=42))
-        [created] = sepurux.calls("POST /v1/ci/runs")
-    assert created.json()["pull_request_number"] == 42
-    assert "7" in result.messages("warning")[0]
-
-
 def test_nothing_of_the_checkout_is_imported(tmp_path: Path) -> None:
     trap = "raise SystemExit('imported from the checkout')"
     for name in ("yaml.py", "jinja2.py", "requests.py", "sitecustomize.py", "sepurux_action.py", "json.py"):
@@ -89,6 +80,7 @@ def test_nothing_of_the_checkout_is_imported(tmp_path: Path) -> None:
 
 def test_files_that_cannot_be_written_cause_a_warning_and_change_no_decision(tmp_path: Path) -> None:
     nowhere = {"GITHUB_OUTPUT": f"{tmp_path}/no/out", "GITHUB_STEP_SUMMARY": "", "GITHUB_EVENT_PATH": "/nowhere"}
+    nowhere |= {"GITHUB_EVENT_NAME": "push"}
     with sound_backend(**{"GET /v1/ci/batch/*": backend.json(decided())}) as sepurux:
         result = run_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": sepurux.url}, env=nowhere)
     assert result.exit_code == 1

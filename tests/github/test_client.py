@@ -14,7 +14,7 @@ from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.github.bounded_calls import BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus
 from sepurux_action.github.connection import connect
-from sepurux_action.github.event import Event, Lookup, PullRequest
+from sepurux_action.github.event import Event, PullRequest
 from sepurux_action.github.permissions import Operation, warning_text
 from tests import backend
 from tests.github.scene import Scene
@@ -96,17 +96,6 @@ def test_whatever_is_sent_to_github_is_redacted(scene: Scene) -> None:
     assert (bodies[2]["description"], bodies[2]["context"]) == ("fail ***…", "Sepurux / ***")
     assert bodies[2]["target_url"] == "https://x.example/***"
     assert bodies[3] == {"reviewers": ["***"]}
-
-
-def test_closed_pull_requests_are_listed_only_if_no_open_one_is_at_the_commit(either: Scene) -> None:
-    lookup = Lookup(repository="octo/shop", branch="feature", commit=either.pull.head_sha)
-    assert [pull.number for pull in either.client.find_pull_requests(lookup)] == [either.pull.number]
-    assert len(either.github.requests) == 1
-    either.pull.state = "closed"
-    later = either.repository.pull("mona", head="feature")
-    listed = either.client.find_pull_requests(lookup)
-    assert [(pull.number, pull.open) for pull in listed] == [(later.number, True), (either.pull.number, False)]
-    assert len(either.github.requests) == 1 + 2
 
 
 def bounded(scene: Scene) -> BoundedCalls:

@@ -1,4 +1,4 @@
-"""What an event says about the change under evaluation, and what GitHub's answer adds to it."""
+"""What an event says about the change under evaluation, and which pull request it belongs to."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,19 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.common import json_reader
-from sepurux_action.errors import ErrorDetails
 from sepurux_action.github.event import (
     MAX_NUMBER,
+    NO_COMMIT,
+    NO_GROUP,
+    NO_NAME,
+    NO_PULL,
+    NOT_A_RUN,
     PARSERS,
     SHA,
     Event,
-    Lookup,
+    Head,
     PullRequest,
     parse_event,
     parse_pull_request,
-    pr_number_warning,
-    resolve,
-    with_pull_request_number,
+    with_pull_request,
 )
 
 HEAD, BASE, MERGE, OTHER = "a" * 40, "b" * 40, "e" * 40, "c" * 40
@@ -64,52 +66,58 @@ def push(**changes: object) -> dict[str, object]:
     return {"repository": REPOSITORY, "ref": "refs/heads/refunds", "after": MERGE, "deleted": False} | changes
 
 
-def comment(**changes: object) -> dict[str, object]:
-    return {"repository": REPOSITORY, "issue": {"number": 42, "pull_request": {"url": "u"}} | changes}
-
-
 RUN = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_RUN_ID": "7100001"}
-NO_PULL = "the payload of this pull_request event has no pull request"
-NO_NUMBER = "the pull request's number cannot be read"
-NO_NAME = "the merge group's branch names no pull request"
-GONE = "the repository or branch that the workflow run is about is gone"
 
 
 def event_of(name: str, payload: object, **environ: str) -> Event:
     return parse_event(name, payload, ENVIRON | environ)
 
 
-@pytest.mark.parametrize("kind", ["", "_target", "_review", "_review_comment"])
+@pytest.mark.parametrize("kind", ["", "_target", "_review"])
 def test_a_pull_request_is_evaluated_at_its_head_and_never_at_its_merge_commit(kind: str) -> None:
-    event = event_of(name := f"pull_request{kind}", pull_request())
+    event = event_of(name := f"pull_request{kind}", pull_request(), GITHUB_REF="refs/pull/42/merge")
     assert (event.name, event.commit, event.pull_request) == (name, HEAD, 42)
-    assert (event.base_ref, event.base_sha, event.branch) == ("main", BASE, "main")
-    assert (event.fork, event.lookup, event.skip_reason) == (False, None, "")
-    heads: list[object] = [None, "x", [], {}, *({"sha": sha} for sha in (None, "abc", f"{HEAD}\n", 5))]
-    assert [event_of(name, pull_request(head=head)).commit for head in heads] == [""] * 8
+    assert (event.base_ref, event.base_sha, event.status_branch) == ("main", BASE, "main")
+    assert (event.fork, event.skip_reason, event.problem) == (False, "", "")
 
 
 NO_PULLS: list[object] = [None, [], "x", {}, {"pull_request": None}]
 NO_NUMBERS: list[object] = [None, 0, -1, 1.5, True, "42", [], 10**400, MAX_NUMBER + 1]
+NO_HEADS: list[object] = [None, "x", [], {}, *({"sha": sha} for sha in (None, "abc", f"{HEAD}\n", 5))]
+NO_BASES: list[object] = [None, {}, {"ref": "", "sha": BASE}, {"ref": "a\u200bb", "sha": BASE}]
 NO_NAMES = [MAIN, f"{QUEUE}/pr-42-{OTHER}", f"{QUEUE}/main/pr-42-{OTHER[1:]}"]
 NO_NAMES += [f"{QUEUE}/main/pr-{end}" for end in (f"0-{OTHER}", f"042-{OTHER}", f"٤٢-{OTHER}", f"42-{OTHER}/x")]
 NO_NAMES += [f"{QUEUE}/main/pr-9999999999-{OTHER}"]
 
 
 @pytest.mark.parametrize(
-    ("name", "payload", "reason"),
+    ("name", "payload", "problem"),
     [
         *(("pull_request", payload, NO_PULL) for payload in NO_PULLS),
-        *(("pull_request", pull_request(number=number), NO_NUMBER) for number in NO_NUMBERS),
-        ("pull_request", pull_request(number=None, base=None, head={"sha": HEAD, "repo": FORK}), NO_NUMBER),
-        ("issue_comment", comment(number="42"), NO_NUMBER),
-        *(("merge_group", merge_group(head_ref=ref), NO_NAME) for ref in (None, *NO_NAMES)),
+        *(("pull_request", pull_request(number=number), NO_PULL) for number in NO_NUMBERS),
+        *(("pull_request", pull_request(head=head), NO_PULL) for head in NO_HEADS),
+        *(("pull_request", pull_request(base=base), NO_PULL) for base in NO_BASES),
+        *(("merge_group", merge_group(**{field: None}), NO_GROUP) for field in ("head_sha", "base_ref")),
+        ("merge_group", merge_group(base_ref="refs/tags/v1"), NO_GROUP),
+        ("push", push(), NO_NAME),
     ],
 )
-def test_an_event_without_a_pull_request_says_so(name: str, payload: object, reason: str) -> None:
-    event = event_of(name, payload)
-    assert (event.pull_request, event.lookup, event.no_pr_reason) == (None, None, reason)
-    assert event.commit == ("" if reason == NO_PULL or name == "issue_comment" else HEAD)
+def test_an_event_without_what_decides_whose_policy_applies_is_a_bad_setting(
+    name: str, payload: object, problem: str
+) -> None:
+    assert event_of(name, payload, GITHUB_REF="refs/heads/a\u200bb").problem == problem
+
+
+@pytest.mark.parametrize("name", ["", "issue_comment", "pull_request_review_comment", "label", "check_run"])
+def test_an_event_that_is_not_listed_is_a_bad_setting_that_lists_them(name: str) -> None:
+    event = event_of(name, pull_request())
+    assert event.problem.startswith("the gate does not know it; accepted: `pull_request`, `pull_request_review`, ")
+
+
+@pytest.mark.parametrize("ref", [None, *NO_NAMES])
+def test_a_merge_group_may_name_no_pull_request(ref: str | None) -> None:
+    event = event_of("merge_group", merge_group(head_ref=ref))
+    assert (event.commit, event.pull_request, event.base_ref, event.problem) == (HEAD, None, "main", "")
 
 
 @pytest.mark.parametrize(
@@ -127,80 +135,61 @@ def test_a_merge_group_is_of_the_pull_request_that_named_its_branch(base: str) -
     payload = merge_group(head_ref=f"{QUEUE}/{base}/pr-42-{OTHER}", base_ref=f"refs/heads/{base}")
     event = event_of("merge_group", payload)
     assert (event.commit, event.pull_request) == (HEAD, 42)
-    assert (event.base_ref, event.base_sha, event.branch) == (base, BASE, base)
-    assert (event.fork, event.lookup) == (False, None)
+    assert (event.base_ref, event.base_sha, event.fork) == (base, BASE, False)
 
 
-BY_HEAD = Lookup(repository="mallory/shop", branch="refunds", commit=HEAD)
-FROM_FORK = replace(PULL, head_repository="mallory/shop")
+RUN_OF_MAIN = {"event": "push", "head_repository": REPOSITORY, "head_branch": "main", "head_sha": MERGE}
 
 
-@pytest.mark.parametrize("cause", ["pull_request", "pull_request_target", "pull_request_review", "push", "schedule"])
+@pytest.mark.parametrize("cause", ["pull_request", "pull_request_target", "pull_request_review"])
 @pytest.mark.parametrize("repository", ["acme/shop", "mallory/shop"])
-def test_a_run_of_a_pull_request_or_a_fork_is_looked_up_by_its_head(cause: str, repository: str) -> None:
+def test_a_run_that_a_pull_request_started_is_of_the_pull_request_with_its_head(cause: str, repository: str) -> None:
     run = workflow_run(event=cause, head_repository={"full_name": repository})
     event = event_of("workflow_run", run, GITHUB_REF=MAIN)
-    fork, by_commit = repository != "acme/shop", cause in {"push", "schedule"}
-    assert (event.commit, event.pull_request, event.fork, event.branch) == (HEAD, None, fork, "main")
-    by_head = replace(BY_HEAD, repository=repository)
-    assert event.lookup == (Lookup(commit=HEAD) if by_commit and not fork else by_head)
+    assert (event.commit, event.pull_request, event.head) == (HEAD, None, Head(repository, "refunds"))
+    assert (event.by_review, event.problem) == (cause == "pull_request_review", "")
 
 
 @pytest.mark.parametrize(
-    "gone",
+    "changes",
     [
-        *({"head_repository": each} for each in (None, {"full_name": "mallory/.."})),
-        *({"head_branch": each} for each in (None, "refunds\u200b")),
-        *({"head_sha": each} for each in (None, "0" * 40)),
+        {},
+        *({"event": cause} for cause in ("schedule", "workflow_dispatch", "workflow_run", None)),
+        *({"head_repository": repository} for repository in (FORK, None)),
+        *({"head_branch": branch} for branch in ("dev", None)),
+        *({"head_sha": sha} for sha in (HEAD, None)),
     ],
-    ids=ascii,
 )
-def test_a_run_whose_repository_or_branch_is_gone_is_not_evaluated(gone: dict[str, object]) -> None:
-    event = with_pull_request_number(event_of("workflow_run", workflow_run(**gone)), 7)
-    assert (event.pull_request, event.lookup, event.ambiguous, event.no_pr_reason) == (None, None, True, GONE)
-    assert event.commit == ("" if "head_sha" in gone else HEAD)
-
-
-TIP = {"event": "push", "head_repository": REPOSITORY, "head_branch": "main", "head_sha": MERGE}
-DISPATCHED = {"client_payload": {"pull_request": 1}, "repository": REPOSITORY}
+def test_any_other_run_must_be_a_push_of_the_newest_commit_of_the_default_branch(changes: dict[str, object]) -> None:
+    event = event_of("workflow_run", workflow_run(**RUN_OF_MAIN | changes), GITHUB_REF=MAIN)
+    assert (event.problem, event.status_branch) == ("" if not changes else NOT_A_RUN, "main")
 
 
 @pytest.mark.parametrize(
-    ("name", "payload", "ref"),
+    ("name", "payload", "ref", "branch"),
     [
-        ("push", push(), "refs/heads/refunds"),
-        ("workflow_dispatch", {"repository": REPOSITORY}, "refs/heads/refunds"),
-        ("repository_dispatch", DISPATCHED, MAIN),
-        ("release", {"repository": REPOSITORY}, "refs/tags/v1"),
-        ("label", pull_request(), MAIN),
-        ("push", push(ref="refs/tags/v1"), "refs/tags/v1"),
-        ("push", push(ref=MAIN), MAIN),
-        ("schedule", None, MAIN),
-        ("schedule", {"schedule": "0 5 * * *"}, MAIN),
-        ("issue_comment", comment(pull_request=None), MAIN),
-        ("issue_comment", comment(pull_request={}), MAIN),
-        ("workflow_run", workflow_run(**TIP), MAIN),
+        ("push", push(), "refs/heads/refunds", "refunds"),
+        ("push", push(ref="refs/tags/v1"), "refs/tags/v1", ""),
+        ("workflow_dispatch", {"repository": REPOSITORY}, "refs/heads/refunds", "refunds"),
+        ("repository_dispatch", {"client_payload": {"pull_request": 1}, "repository": REPOSITORY}, MAIN, "main"),
+        ("release", {"repository": REPOSITORY}, "refs/tags/v1", ""),
+        ("schedule", None, MAIN, "main"),
+        *(
+            (name, {"deployment": {"sha": HEAD, "ref": "refunds"}}, "", "")
+            for name in ("deployment", "deployment_status")
+        ),
     ],
 )
-def test_only_a_push_to_another_branch_may_be_of_a_fork(name: str, payload: object, ref: str) -> None:
+def test_any_other_event_is_about_the_commit_of_the_run(name: str, payload: object, ref: str, branch: str) -> None:
     event = event_of(name, payload, GITHUB_REF=ref)
-    forks = (name, ref) == ("push", "refs/heads/refunds")
-    assert (event.commit, event.pull_request, event.lookup) == (MERGE, None, Lookup(commit=MERGE, forks=forks))
-    assert (event.base_ref, event.base_sha, event.branch) == ("", "", "refunds" if forks else "main")
-
-
-def test_only_a_scheduled_run_is_known_to_be_on_the_default_branch() -> None:
-    branches = [event_of(name, {}, GITHUB_REF=MAIN).default_branch for name in ("schedule", "workflow_dispatch")]
-    assert branches == ["main", ""]
+    assert (event.commit, event.pull_request, event.head, event.problem) == (MERGE, None, None, "")
+    assert (event.base_ref, event.base_sha, event.branch) == ("", "", branch)
 
 
 @pytest.mark.parametrize("changes", [{"deleted": True}, {"after": "0" * 40}, {"after": "0" * 64}])
-def test_a_deleted_branch_is_skipped_also_with_pr_number(changes: dict[str, object]) -> None:
-    event = event_of("push", push(**changes))
-    assert (event.commit, event.lookup) == ("", None)
-    assert event.skip_reason == event.no_pr_reason == "refs/heads/refunds was deleted"
-    assert with_pull_request_number(event, 7) is event
-    assert pr_number_warning(event, 7) == "`pr_number` 7 is ignored: refs/heads/refunds was deleted."
+def test_a_deleted_branch_is_skipped(changes: dict[str, object]) -> None:
+    event = event_of("push", push(**changes), GITHUB_REF="refs/heads/refunds")
+    assert (event.commit, event.skip_reason, event.problem) == ("", "refs/heads/refunds was deleted", "")
 
 
 @pytest.mark.parametrize(
@@ -221,20 +210,10 @@ def test_a_status_of_another_branch_or_of_a_tag_has_a_name_that_no_other_one_has
 
 @pytest.mark.parametrize("sha", ["", "main", "A" * 40, "a" * 39, "a" * 41, f"{MERGE}\n", f" {MERGE}", "0" * 40])
 def test_what_is_no_sha_is_no_commit(sha: str) -> None:
-    event = event_of("push", push(), GITHUB_SHA=sha)
-    assert (event.commit, event.lookup, event.no_pr_reason) == ("", None, "the pushed commit is not known")
-    event = event_of("schedule", {}, GITHUB_SHA=sha)
-    assert (event.commit, event.lookup, event.no_pr_reason) == ("", None, "a schedule event has no pull request")
+    for name in ("push", "schedule"):
+        event = event_of(name, push(), GITHUB_SHA=sha)
+        assert (event.commit, event.problem) == ("", NO_COMMIT)
     assert event_of("push", push(), GITHUB_SHA="b" * 64).commit == "b" * 64
-
-
-@pytest.mark.parametrize("name", ["deployment", "deployment_status"])
-@pytest.mark.parametrize("ref", ["refunds", "refs/heads/refunds", None, "refunds\u200b"])
-def test_a_deployment_is_evaluated_at_the_deployed_commit(name: str, ref: object) -> None:
-    payload = {"deployment": {"sha": HEAD, "ref": ref}, "repository": REPOSITORY}
-    event = event_of(name, payload, GITHUB_REF=MAIN)
-    assert (event.commit, event.pull_request, event.branch) == (HEAD, None, "main")
-    assert event.lookup == Lookup(commit=HEAD)
 
 
 def test_the_repository_of_the_environment_overrides_that_of_the_payload() -> None:
@@ -242,60 +221,39 @@ def test_the_repository_of_the_environment_overrides_that_of_the_payload() -> No
     assert event_of("push", push(), GITHUB_REPOSITORY="acme/moved").repository == "acme/moved"
 
 
-def resolved(lookup: Lookup, *candidates: PullRequest) -> Event:
-    return resolve(Event(name="x", repository="acme/shop", commit=HEAD, lookup=lookup), candidates)
-
-
-NO_HEAD = "no pull request has the head `mallory/shop:refunds` at `aaaaaaa`; a newer commit has a run of its own"
+FROM_FORK = replace(PULL, head_repository="mallory/shop")
+RUN_OF_FORK = Event(
+    name="workflow_run", repository="acme/shop", commit=HEAD, fork=True, head=Head("mallory/shop", "refunds")
+)
 
 
 @pytest.mark.parametrize(
-    ("lookup", "change"),
+    "change",
     [
-        *((BY_HEAD, {"head_repository": each}) for each in ("eve/shop", "")),
-        (BY_HEAD, {"head_sha": OTHER}),
-        (BY_HEAD, {"head_branch": "main"}),
-        *((Lookup(commit=HEAD), {"head_repository": each}) for each in ("mallory/shop", "")),
-        (Lookup(commit=HEAD), {"head_sha": OTHER}),
-        (Lookup(commit=HEAD), {"open": False}),
+        *({"head_repository": each} for each in ("eve/shop", "")),
+        {"head_sha": OTHER},
+        {"head_branch": "main"},
+        {"open": False},
     ],
 )
-def test_a_push_may_have_no_pull_request_and_a_run_of_one_may_not(lookup: Lookup, change: dict[str, Any]) -> None:
-    event = resolved(lookup, replace(FROM_FORK if lookup.branch else PULL, **change))
-    assert (event.commit, event.pull_request, event.lookup, event.ambiguous) == (HEAD, None, None, bool(lookup.branch))
-    assert event.no_pr_reason == (NO_HEAD if lookup.branch else "`aaaaaaa` is the head of no open pull request")
+def test_a_run_without_an_open_pull_request_with_its_head_is_skipped_without_a_status(change: dict[str, Any]) -> None:
+    event = with_pull_request(RUN_OF_FORK, [replace(FROM_FORK, **change)])
+    assert (event.commit, event.pull_request, event.head, event.problem) == ("", None, None, "")
+    assert event.skip_reason == "no open pull request has the head `mallory/shop:refunds` at `aaaaaaa`"
 
 
-def test_a_closed_pull_request_counts_for_a_run_if_no_open_one_has_its_head() -> None:
-    closed = replace(FROM_FORK, number=41, base_ref="release/1", open=False)
-    event = resolved(BY_HEAD, closed)
-    assert (event.pull_request, event.base_ref, event.base_sha, event.closed) == (41, "release/1", BASE, True)
-    event = resolved(BY_HEAD, closed, FROM_FORK)
-    assert (event.pull_request, event.base_ref, event.closed, event.fork) == (42, "main", False, True)
-    event = resolved(BY_HEAD, closed, replace(FROM_FORK, open=False))
-    assert event.ambiguous
-    assert event.no_pr_reason == "`aaaaaaa` is the head of 2 closed pull requests into different branches"
-
-
-@pytest.mark.parametrize(("lookup", "pull"), [(BY_HEAD, FROM_FORK), (Lookup(commit=HEAD), PULL)])
-@pytest.mark.parametrize(("base", "other"), [("main", "main"), ("main", "next"), ("", "next"), ("", "")])
-def test_several_matches_must_be_into_one_branch(lookup: Lookup, pull: PullRequest, base: str, other: str) -> None:
-    matches = (replace(pull, base_ref=base), replace(pull, number=43, base_ref=other, base_sha=OTHER))
-    event, one = resolved(lookup, *matches), base == other == "main"
-    assert (event.commit, event.pull_request, event.base_ref, event.base_sha) == (HEAD, None, "main" if one else "", "")
-    assert (event.ambiguous, event.matches) == (not one, () if one else matches)
-    into = "`main`" if one else "different branches"
-    assert event.no_pr_reason == f"`aaaaaaa` is the head of 2 open pull requests into {into}"
-    assert event.fork is (one and pull is FROM_FORK)
-
-
-def test_a_pull_request_that_cannot_be_read_prevents_the_evaluation() -> None:
-    event = resolve(event_of("issue_comment", comment()), [replace(PULL, number=41)])
-    assert (event.commit, event.pull_request, event.lookup, event.ambiguous) == ("", None, None, True)
-    assert event.no_pr_reason == "pull request 42 cannot be read"
-    for lookup, which in ((Lookup(number=42), "pull request 42"), (BY_HEAD, "the pull request of this run")):
-        event = resolve(Event(name="x", lookup=lookup), ErrorDetails(status=502, message="Server Error"))
-        assert (event.ambiguous, event.no_pr_reason) == (True, f"{which} could not be read (HTTP 502 Server Error)")
+def test_a_run_has_the_pull_request_with_its_head_and_an_error_if_there_are_several() -> None:
+    others = [
+        replace(FROM_FORK, number=number, **change)
+        for number, change in ((1, {"open": False}), (2, {"head_sha": OTHER}))
+    ]
+    event = with_pull_request(RUN_OF_FORK, [*others, FROM_FORK])
+    assert (event.commit, event.pull_request, event.base_ref, event.base_sha) == (HEAD, 42, "main", BASE)
+    assert (event.fork, event.head, event.problem) == (True, None, "")
+    assert with_pull_request(event, []) is event
+    several = with_pull_request(RUN_OF_FORK, [FROM_FORK, replace(FROM_FORK, number=43)])
+    assert several.problem.startswith("2 open pull requests have the head `mallory/shop:refunds`")
+    assert with_pull_request(RUN_OF_FORK, [replace(FROM_FORK, base_ref="")]).problem == NO_PULL
 
 
 def test_invalid_fields_of_a_pull_request_are_empty() -> None:
@@ -304,50 +262,10 @@ def test_invalid_fields_of_a_pull_request_are_empty() -> None:
     assert parse_pull_request("x") == parse_pull_request(hostile) == PullRequest(by_agent=True)
 
 
-def test_pr_number_applies_if_the_event_has_no_pull_request_and_is_evaluated_at_its_current_head() -> None:
-    event = with_pull_request_number(event_of("schedule", {}), 42)
-    assert (event.commit, event.lookup) == ("", Lookup(number=42))
-    found = resolve(event, [PULL])
-    assert (found.commit, found.at_current_head, found.fork) == (HEAD, True, False)
-    assert with_pull_request_number(event_of("schedule", {}), None).lookup == Lookup(commit=MERGE)
-
-
-@pytest.mark.parametrize(
-    ("name", "payload"),
-    [("pull_request", pull_request()), ("merge_group", merge_group()), ("issue_comment", comment())],
-)
-def test_pr_number_never_replaces_the_pull_request_of_the_event(name: str, payload: object) -> None:
-    event = event_of(name, payload)
-    assert with_pull_request_number(event, 7) is event
-    done = resolve(event, [PULL])
-    assert done.at_current_head is (name == "issue_comment")
-    assert pr_number_warning(done, 7) == "`pr_number` 7 is ignored: this run belongs to pull request 42."
-    assert pr_number_warning(done, 42) == ""
-
-
-def test_pr_number_selects_one_of_several_pull_requests_with_the_head_of_the_run_and_no_other() -> None:
-    event = with_pull_request_number(event_of("workflow_run", workflow_run()), 43)
-    assert resolve(event, [FROM_FORK, replace(FROM_FORK, number=43)]).pull_request == 43
-    found = resolve(event, [FROM_FORK])
-    assert (found.pull_request, found.at_current_head) == (42, False)
-    nothing = resolve(event, [replace(FROM_FORK, number=43, head_sha=OTHER)])
-    assert (nothing.pull_request, nothing.lookup) == (None, None)
-    assert pr_number_warning(nothing, 43).startswith("`pr_number` 43 is ignored: no pull request has the head ")
-
-
-def test_pr_number_is_looked_up_if_a_push_has_no_pull_request() -> None:
-    event = with_pull_request_number(event_of("push", push(), GITHUB_SHA=HEAD), 7)
-    found, asking = resolve(event, [PULL]), resolve(event, [])
-    assert (found.pull_request, found.branch, found.at_current_head) == (42, "main", False)
-    assert (asking.lookup, pr_number_warning(asking, 7)) == (Lookup(number=7), "")
-    found = resolve(asking, [replace(PULL, number=7, head_sha=OTHER)])
-    assert (found.commit, found.at_current_head) == (OTHER, True)
-
-
 # Names and values that the reading looks for, so that random payloads get past its first lookup.
-KEYS = ["pull_request", "merge_group", "workflow_run", "issue", "deployment", "repository", "head", "base", "repo"]
+KEYS = ["pull_request", "merge_group", "workflow_run", "repository", "head", "base", "repo"]
 KEYS += ["number", "sha", "ref", "head_sha", "head_ref", "head_repository", "head_branch", "event", "full_name"]
-KEYS += ["user", "login", "state", "after", "deleted", "default_branch"]
+KEYS += ["user", "login", "state", "after", "deleted"]
 VALUES = [HEAD, "0" * 40, "acme/shop", "mallory/shop", "main", MAIN, f"{QUEUE}/main/pr-42-{OTHER}", 42]
 texts = st.text(st.characters())
 leaves = st.none() | st.booleans() | st.integers() | st.floats() | texts | st.sampled_from([*VALUES, "pull_request"])
@@ -356,26 +274,21 @@ payloads = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS) | texts, inner),
     max_leaves=40,
 )
-EVENTS = [*PARSERS, "release"]
-variables = st.sampled_from(["GITHUB_SHA", "GITHUB_REPOSITORY", "GITHUB_ACTOR"])
-environs = st.dictionaries(variables, texts | st.sampled_from([HEAD, "acme/shop"]))
+variables = st.sampled_from(["GITHUB_SHA", "GITHUB_REF", "GITHUB_REPOSITORY", "GITHUB_ACTOR"])
+environs = st.dictionaries(variables, texts | st.sampled_from([HEAD, MAIN, "acme/shop"]))
 
 
-@given(st.sampled_from(EVENTS) | texts, payloads, environs, st.none() | st.integers(1, 50), payloads)
-def test_any_payload_and_environment_is_an_event_that_can_be_shown_and_resolved(
-    name: str, payload: object, environ: dict[str, str], number: int | None, answer: object
+@given(st.sampled_from([*PARSERS]) | texts, payloads, environs, payloads)
+def test_any_payload_and_environment_is_an_event_that_can_be_shown(
+    name: str, payload: object, environ: dict[str, str], answer: object
 ) -> None:
     event = parse_event(name, payload, environ)
-    steps = [event, with_pull_request_number(event, number)]
-    while steps[-1].lookup is not None:
-        steps.append(resolve(steps[-1], [parse_pull_request(answer)]))
-    assert len(steps) <= 4
-    for step in steps:
-        shown = [getattr(step, field) for field in Event.__slots__ if isinstance(getattr(step, field), str)]
+    for each in (event, with_pull_request(event, [parse_pull_request(answer)])):
+        shown = [getattr(each, field) for field in Event.__slots__ if isinstance(getattr(each, field), str)]
         assert shown == [json_reader.printable(text) for text in shown]
-        assert step.commit == "" or SHA.match(step.commit)
-        assert step.lookup or step.pull_request is not None or step.no_pr_reason
-        assert pr_number_warning(step, number).isprintable()
+        assert each.commit == "" or SHA.match(each.commit)
+        assert each.problem or each.skip_reason or each.commit
+        assert each.status_branch.isascii()
 
 
 FILE = ".github/workflows/gate.yml"

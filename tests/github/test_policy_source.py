@@ -15,7 +15,7 @@ from sepurux_action.errors import ConfigurationError, ErrorDetails, Problem
 from sepurux_action.evaluation.trace_files import NOWHERE, TraceFolder
 from sepurux_action.github import policy_source
 from sepurux_action.github.commit import NO_TEXT_FILE, Commit, PolicyFile, unread
-from sepurux_action.github.event import Event, PullRequest
+from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import ResolvedPolicy, invalid_base_note, read_checkout, resolve_policy
 
 
@@ -151,14 +151,6 @@ def test_a_file_of_the_checkout_that_cannot_be_read_says_what_to_do(error: OSErr
 
     [problem] = problems(partial(resolve_policy, INPUTS, Event(), None, read))
     assert str(problem) == f"`{POLICY_PATH}`: the policy could not be read: {says}"
-
-
-def test_a_commit_of_many_pull_requests_names_ten_of_them() -> None:
-    pulls = tuple(PullRequest(number=number, base_ref="main") for number in range(1, 13))
-    event = Event(name="push", ambiguous=True, no_pr_reason="it is ambiguous", matches=pulls)
-    [problem] = problems(partial(resolve_policy, INPUTS, event, Commit(), lambda _: None))
-    assert '#10 into "main" and 2 more. ' in problem.message
-    assert "#11" not in problem.message
 
 
 @pytest.mark.parametrize(

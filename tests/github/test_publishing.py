@@ -19,7 +19,7 @@ from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.bounded_calls import READS_S
 from sepurux_action.github.commit import Commit, PolicyFile
-from sepurux_action.github.event import Lookup
+from sepurux_action.github.event import Head
 from sepurux_action.github.publisher import STATUSES_S
 from sepurux_action.github.session import GitHubSession
 from sepurux_action.github.snapshot import MAX_PAGES, PAGE
@@ -106,12 +106,12 @@ def test_a_rejected_review_request_does_not_prevent_the_others(scene: Scene) -> 
 
 @pytest.mark.parametrize("operation", [READS, "pulls/list"])
 def test_an_outage_of_50_seconds_does_not_fail_the_first_read(operation: str, scene: Scene) -> None:
-    end, head = scene.clock.time + 50, scene.pull.head_sha
+    end = scene.clock.time + 50
     outage = rejecting(OUTAGE, operation)
     scene.takes_s, scene.reject = 1, lambda record: outage(record) if scene.clock.time < end else None
-    push: dict[str, Any] = {"name": "push", "pull_request": None, "lookup": Lookup(commit=head)}
-    subject = scene.load(**(push if operation != READS else {})).subject
-    assert (subject.event.ambiguous, subject.commit.error, subject.commit.statuses) == (False, None, ())
+    head = Head("octo/shop", "feature") if operation != READS else None
+    subject = scene.load(name="workflow_run", head=head).subject
+    assert (subject.event.problem, subject.commit.error, subject.commit.statuses) == ("", None, ())
     assert scene.warnings == []
     assert any("HTTP 502 Server Error" in line for line in scene.output.lines)
 

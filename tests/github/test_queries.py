@@ -41,8 +41,7 @@ def read(*errors: object, **repository: object) -> Commit | None:
     ("event", "commit"),
     [
         *((Event(name=name, pull_request=7, base_sha=BEFORE), BEFORE) for name in ("pull_request", "merge_group")),
-        *((Event(name=name), "HEAD") for name in ("workflow_run", "issue_comment")),
-        (Event(name="pull_request", pull_request=7), "HEAD"),
+        (Event(name="workflow_run"), "HEAD"),
         *((Event(name=name, base_ref="release/1"), "refs/heads/release/1") for name in ("workflow_run", "push")),
         *((Event(name=name), "") for name in ("push", "schedule", "deployment")),
     ],

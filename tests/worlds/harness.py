@@ -168,8 +168,6 @@ class InstantTimeouts(FakeClock):
 def _environment(world: World, folder: Path, github: "WorldGitHub") -> dict[str, str]:
     texts = {name: "\n".join(value) if isinstance(value, list) else str(value) for name, value in world.inputs.items()}
     texts |= {"token": SECRET if world.secret else "", "base_url": "http://127.0.0.1:1", "github_token": github.token}
-    if world.number:
-        texts["pr_number"] = str(world.number)
     tasks = {name: {} if task is None else {"task": {"name": task}} for name, task in world.tasks.items()}
     files = {name: json.dumps({"events": [name], **tasks[name]}) for name in FILES}
     files |= {"event.json": json.dumps(_payload(world, github)), "outputs": ""}
@@ -242,9 +240,9 @@ def _payload(world: World, github: "WorldGitHub") -> Json:
     elif world.event == "workflow_run":
         head = {"full_name": FORK if world.pulls and world.pulls[0].fork else REPOSITORY}
         started = {"event": "pull_request", "head_sha": HEAD, "head_branch": "topic", "head_repository": head}
+        if world.cause == "push":
+            started |= {"event": "push", "head_branch": "main", "head_repository": {"full_name": REPOSITORY}}
         payload["workflow_run"] = started
-    elif world.event == "issue_comment":
-        payload["issue"] = {"number": 1, "pull_request": {"url": "https://api.github.com"}}
     return payload
 
 
@@ -435,7 +433,7 @@ class WorldGitHub:
 
     def _pull(self, pull: Pull) -> PullRequest:
         user, commits = self.double.world.user, self.repository.commits
-        opener = pull.opener or self.world.opener
+        opener = self.world.opener
         made = PullRequest(
             repository=self.repository,
             number=pull.number,

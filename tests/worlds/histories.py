@@ -53,7 +53,6 @@ class Step:
 
     event: str
     rerun: bool
-    pulls: tuple[Pull, ...]
     runs: tuple[Run, ...]
     again: tuple[Run, ...]
     approves: bool
@@ -71,10 +70,6 @@ class Step:
     def refuses(self, call: str, number: int) -> bool:
         """Return whether GitHub refuses a call; it is the one with this number, from 1, of the calls of `fault`."""
         return call in self.fault and self.fault_from < number <= self.fault_from + (self.times or number)
-
-    @property
-    def may_be_approved(self) -> bool:
-        return self.approves and REVIEWER not in {pull.opener for pull in self.pulls}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,14 +107,10 @@ def make_history(seed: int) -> History:
 
 
 def _step(rng: Random, *, nested: bool = False) -> Step:
-    second = Pull(number=2, base="main", opener=rng.choice((AUTHOR, REVIEWER)))
     other = None if nested or rng.random() < 0.6 else _step(rng, nested=True)
-    event = rng.choice(EVENTS)
-    has_second = event != "workflow_run" and rng.random() < 0.3
     return Step(
-        event=event,
+        event=rng.choice(EVENTS),
         rerun=rng.random() < 0.4,
-        pulls=(PULL, second) if has_second else (PULL,),
         runs=_runs(rng, fails=0.4),
         again=_runs(rng, fails=0.3),
         approves=rng.random() < 0.2,
@@ -213,13 +204,10 @@ class _Playing:
 
 def _world(history: History, step: Step) -> World:
     reviews = (Review(login=REVIEWER, state="APPROVED"),) if step.approves else ()
-    closed = step.closed and step.event == "workflow_run"
-    pulls = tuple(replace(pull, closed=closed) for pull in step.pulls)
     return World(
         event=step.event,
         branch="topic",
-        pulls=pulls,
-        number=None,
+        pulls=(replace(PULL, closed=step.closed and step.event == "workflow_run"),),
         rerun=step.rerun,
         inputs=history.inputs,
         runs=step.runs,

@@ -85,6 +85,7 @@ class Subject:
     policy_of: str = "checkout"
     unknown: bool = False
     commit: bool = True
+    skipped: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,9 +127,9 @@ def expected(world: World) -> Expected:
 
 
 def of_one_run(world: World) -> Expected:
-    if world.deleted:
-        return Expected(decision="skipped", statuses=statuses(world, {}))
     subject = find_subject(world)
+    if world.deleted or subject.skipped:
+        return Expected(decision="skipped", statuses=statuses(world, {}))
     settings = effective_settings(world, subject)
     if settings is None:
         # The gate that the inputs name fails, and so does each status of an earlier run.
@@ -208,29 +209,19 @@ def has_record(subject: Subject) -> bool:
     return subject.pull is not None
 
 
-# --- docs/reference.md, Events; docs/security.md, One commit in several pull requests --------------------------------
+# --- docs/reference.md, Events ---------------------------------------------------------------------------------------
 
 
 def find_subject(world: World) -> Subject:
     """Return the pull request of the run, and whose policy file applies."""
     if world.event in PULL_EVENTS or world.event == MERGED:
         return of_pull(world.pulls[0])
-    by_number = world.event == "issue_comment" or bool(world.number)
-    if by_number:
-        found = [pull for pull in world.pulls if pull.number == (world.number or 1)]
-    elif world.event == "workflow_run":
-        found = [pull for pull in world.pulls if pull.fork == world.pulls[0].fork]
-    else:
-        forks = world.event == "push" and world.branch != DEFAULT_BRANCH
-        found = [pull for pull in world.pulls if forks or not pull.fork]
-    bases = {pull.base for pull in found}
-    must_exist = by_number or world.event == "workflow_run"
-    if world.github_fault == "pulls" or len(bases) > 1 or (must_exist and not found):
-        return Subject(unknown=True, commit=not by_number)
-    if not found:
-        return Subject(branch=world.branch if world.event == "push" else DEFAULT_BRANCH)
-    subject = of_pull(found[0])
-    return subject if len(found) == 1 else replace(subject, pull=None)
+    if world.event != "workflow_run" or world.cause == "push":
+        return Subject(branch=world.branch if world.event in {"push", "workflow_dispatch"} else DEFAULT_BRANCH)
+    found = [pull for pull in world.pulls if pull.fork == world.pulls[0].fork and not pull.closed]
+    if world.github_fault == "pulls" or len(found) > 1:
+        return Subject(unknown=True, commit=False)
+    return of_pull(found[0]) if found else Subject(skipped=True)
 
 
 def of_pull(pull: Pull) -> Subject:
@@ -305,12 +296,7 @@ def is_skipped(world: World, subject: Subject, settings: Mapping[str, Any]) -> b
 def comments(world: World, subject: Subject, settings: Mapping[str, Any], decision: str) -> int:
     """Return how many comments there are, by docs/configuration.md, Statuses and comments."""
     mode = settings.get("comment", "always")
-    if (
-        subject.pull is None
-        or subject.pull.closed
-        or world.event == MERGED
-        or world.github_fault in {"comments", "graphql"}
-    ):
+    if subject.pull is None or world.event == MERGED or world.github_fault in {"comments", "graphql"}:
         return 0
     return int(mode == "always" or (mode == "on_failure" and decision not in {"pass", "skipped"}))
 

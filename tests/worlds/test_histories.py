@@ -35,7 +35,7 @@ def first_wrong(history: History, told: Sequence[SetStatus]) -> SetStatus | None
     for each in told:
         if each.state == "success":
             by_review = history.inputs["enforcement"] == "soft" and "; approved by ada" in each.description
-            may_be = by_review and any(step.may_be_approved for step in each.begun)
+            may_be = by_review and any(step.approves for step in each.begun)
             if failed - {each.run} and not may_be:
                 return each
         if each.description.startswith("fail ("):

@@ -17,7 +17,7 @@ BRANCHES = ("main", "release/1", "dev")
 PLACES = (*BRANCHES, "checkout", "head")  # of a policy file
 PULL_EVENTS = ("pull_request", "pull_request_review", "pull_request_target")
 MERGED = "merge_group"
-OTHER_EVENTS = ("workflow_dispatch", "schedule", "workflow_run", "issue_comment")
+OTHER_EVENTS = ("workflow_dispatch", "schedule", "workflow_run", "workflow_run")
 AUTHOR = "mona"  # of each pull request
 PEOPLE = ("ada", "bob", AUTHOR)
 LOGINS = (*PEOPLE, "helper[bot]")
@@ -57,13 +57,12 @@ GITHUB_FAULTS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Pull:
-    """A pull request whose head is the evaluated commit. `opener`: who opened it, '' for that of the world."""
+    """A pull request whose head is the evaluated commit."""
 
     number: int
     base: str
     fork: bool = False
     closed: bool = False
-    opener: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,11 +117,11 @@ class World:
 
     `tasks` has the name of the task in each trace file, None for a file without a task.
 
-    `branch` is that of a push or dispatch, `number` is `pr_number`, and `stale_base` is the base that the payload
-    names. `opener` opened each pull request, which has `assignees`, and `commit_authors` of its head. `again` are the
-    runs of the second of two runs, a `rerun`. `base` has
-    the status on each commit of the base branch, the newest first. `late_faults` has one of LATE_FAULTS for calls of
-    AFTER_DECISION. `baseline`, of BASELINES, is the file with the base's results by scenario, '' without it.
+    `branch` is that of a push or dispatch, and `cause` is the event behind a `workflow_run`, and `stale_base` the base
+    that the payload names. `opener` opened each pull request, which has `assignees`, and `commit_authors` of its head.
+    `again` are the runs of the second of two runs, a `rerun`.
+    `base` has the status on each commit of the base branch, the newest first. `late_faults` has one of LATE_FAULTS for
+    calls of AFTER_DECISION. `baseline`, of BASELINES, is the file with the base's results by scenario, '' without it.
     `behind`: the head's policy file is an older one of the base, and not changed by the pull request.
     """
 
@@ -130,7 +129,7 @@ class World:
     event: str
     branch: str
     pulls: tuple[Pull, ...]
-    number: int | None
+    cause: str = "pull_request"
     stale_base: str = ""
     deleted: bool = False
     inputs: Mapping[str, Any]
@@ -188,7 +187,7 @@ def make_world(seed: int) -> World:
         event=event,
         branch=rng.choice(BRANCHES),
         pulls=_pulls(rng, event),
-        number=rng.choice((None, None, 1, 2)) if event in {"workflow_dispatch", "schedule"} else None,
+        cause=rng.choice(("pull_request", "pull_request", "push")),
         stale_base=rng.choice(BRANCHES) if _rarely(rng) else "",
         deleted=event == "push" and _rarely(rng),
         inputs=inputs,
@@ -284,7 +283,7 @@ def _stages(rng: Random) -> list[dict[str, Any]]:
 
 def _pulls(rng: Random, event: str) -> tuple[Pull, ...]:
     bases = [rng.choice(BRANCHES) for _ in range(rng.choice((0, 1, 1, 1, 2)))]
-    if event in {*PULL_EVENTS, MERGED, "issue_comment"}:
+    if event in {*PULL_EVENTS, MERGED}:
         bases = [rng.choice(BRANCHES)]
     closed = event == "workflow_run" and rng.random() < 0.3
     forks = 0 if event == MERGED else 0.25
