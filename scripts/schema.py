@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
-from sepurux_action.config import kinds, options, path_filter, policy_parser, stage
+from sepurux_action.config import kinds, options, path_filter, policy_parser
 from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.options import Option, SectionKind
 
@@ -21,14 +21,12 @@ PATH = ROOT / "docs" / "sepurux-gate.schema.json"
 ADDRESS = "https://raw.githubusercontent.com/sepurux/gate-action/main/docs/sepurux-gate.schema.json"
 _DURATION = r"^(?=\d)(\d{1,9}(\.\d{1,9})?[sS]?|(\d{1,9}[hH] ?)?(\d{1,9}[mM] ?)?(\d{1,9}[sS])?)$"
 _PERCENTAGE = r"^(100(\.0+)?|\d{1,2}(\.\d+)?)%$"
-_DAY = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$"
 
 _TEXT: Schema = {"type": ["string", "number"], "pattern": r"\S"}
 _COUNT: Schema = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
 _VALUES: Mapping[object, Schema] = {  # by the parser of a kind; `make generate` asks for one that is missing
     kinds.parse_line: _TEXT,
     kinds.parse_bool: {"type": "boolean"},
-    stage.parse_stage: {"enum": [str(word) for word in stage.Stage]},
     kinds.parse_name: {**_TEXT, "maxLength": kinds.MAX_NAME_LENGTH},
     kinds.parse_whole_number: _COUNT,
     kinds.parse_positive_number: {**_COUNT, "minimum": 1},
@@ -66,25 +64,6 @@ def values_of(option: Option[object]) -> Schema:
     return _VALUES[option.kind.parse]
 
 
-_ENTRY: Schema = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["stage"],
-    "properties": {
-        "stage": {"description": "The stage that applies.", **values_of(options.ENFORCEMENT)},
-        "from": {"description": "First day in UTC, such as `2027-01-31`.", "type": "string", "pattern": _DAY},
-        "branches": {"description": "GitHub's filter patterns.", **values_of(options.PATHS)},
-    },
-}
-
-_ENFORCEMENT: Schema = {
-    "anyOf": [
-        values_of(options.ENFORCEMENT),
-        {"type": "array", "items": _ENTRY, "minItems": 1, "maxItems": policy_parser.MAX_RULES},
-    ]
-}
-
-
 def schema() -> Schema:
     """Return the schema."""
     thresholds: Schema = {"description": "What the evaluation must reach.", **_object(SectionKind.THRESHOLDS, {})}
@@ -118,5 +97,5 @@ def _object(section: SectionKind, more: Schema) -> Schema:
 
 def _value(spelling: str, option: Option[object]) -> Schema:
     same = spelling == option.name
-    values = _ENFORCEMENT if option is options.ENFORCEMENT else values_of(option)
-    return {"description": in_workflow(option.help) if same else f"The same as `{option.name}`.", **values}
+    help_text = in_workflow(option.help) if same else f"The same as `{option.name}`."
+    return {"description": help_text, **values_of(option)}

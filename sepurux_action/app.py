@@ -109,8 +109,7 @@ def _check(files: Sequence[str], terminal: Terminal, signals: Signals, *, as_jso
         except Interrupted:
             break
         else:
-            today = CONNECTIONS.now().date()
-            plans, warnings = [*gate_plans(policy, today)], [*map(_data, policy_warnings(policy, today))]
+            plans, warnings = [*gate_plans(policy)], [*map(_data, policy_warnings(policy))]
             lines.append(f"{path}: valid, {number_format.pluralize(len(plans), 'gate')}")
             lines += [f"  {plan_line(plan)}" for plan in plans]
             lines += ["{file}:{line}:{column}: warning: {message}".format(**each) for each in warnings]

@@ -8,7 +8,7 @@ from sepurux_action.common.wording import optional
 from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.path_filter import affects
-from sepurux_action.config.stage import Stage, next_change
+from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.api import Credentials
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
@@ -21,7 +21,6 @@ from sepurux_action.evaluation.step_evaluation import StepEvaluation
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import advice
 from sepurux_action.host.deadlines import Timeouts
-from sepurux_action.host.output import Level
 from sepurux_action.report import outputs
 from sepurux_action.step import Step
 
@@ -74,16 +73,7 @@ def evaluate(step: Step, recorded: Mapping[str, Evaluated]) -> tuple[GateResult,
     gates = step.settings.gates
     found = {**recorded, **_skipped(step, [gate for gate in gates if gate.name not in recorded])}
     to_evaluate = [gate for gate in gates if gate.name not in found]
-    advised = {}
-    for gate in gates:
-        change = next_change(gate.rules, step.event.branch, step.today)
-        if change and change.is_near:
-            step.host.annotate(Level.WARNING, f"Gate {gate.name}: {change}", title="Sepurux gate")
-        elif change:
-            step.host.log(f"gate {gate.name}: {change}")
-        if gate in to_evaluate:
-            scheduled = change is not None and change.stricter
-            advised[gate.name] = step.github.advice.of_gate(gate, scheduled=scheduled)
+    advised = {gate.name: step.github.advice.of_gate(gate) for gate in to_evaluate}
     found |= _evaluate(step, to_evaluate)
     results = {gate.name: _result(step, gate, found[gate.name], advised.get(gate.name, "")) for gate in gates}
     if step.event.by_review:
@@ -161,7 +151,6 @@ def _result(step: Step, gate: Gate, found: Evaluated, advised: str = "") -> Gate
         approval = step.github.reviews.approval(gate.reviewers)
     if decision.is_decided and any(each.state is CheckState.NOT_COMPARED for each in found.checks):
         few = hidden_results(baseline_of(step, gate) or Baseline())
-    change = next_change(gate.rules, step.event.branch, step.today)
     # Anyone who may cancel a run must not get past a gate with it, so nothing is allowed after a signal.
     allowed = is_allowed(found.rule, gate.on_outage) and not step.signals.received
     return GateResult.of(
@@ -169,7 +158,7 @@ def _result(step: Step, gate: Gate, found: Evaluated, advised: str = "") -> Gate
         gate=gate,
         blocks=enforce(decision, gate.stage, approved=bool(approval and approval.approved)) and not allowed,
         approval=approval,
-        notes=tuple(filter(None, (str(change or ""), advised, few, _note_on_scenarios(step, gate, found)))),
+        notes=tuple(filter(None, (advised, few, _note_on_scenarios(step, gate, found)))),
     )
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -123,11 +123,6 @@ class Step:
         return replace(self, settings=settings, github=self.github.with_settings(settings))
 
     @property
-    def today(self) -> date:
-        """Return the day of UTC on which the step started."""
-        return self.github.subject.started.date()
-
-    @property
     def signing_key(self) -> str:
         """Return what signs the base's results by scenario; '' without a secret."""
         return self.inputs.secret.reveal() if self.inputs.secret else ""
@@ -164,15 +159,14 @@ class Step:
         layers, find = self.invocation.layers, self.invocation.traces().find
         if self.event.by_review:
             find = _unread_traces
-        suffix = self.github.subject.suffix
-        return read_settings(layers, find, policy, branch=self.event.branch, today=self.today, suffix=suffix)
+        return read_settings(layers, find, policy, self.github.subject.suffix)
 
     def with_lost_statuses(self) -> "Step":
         """Return the step with a warning about required statuses that no gate sets once the pull request is merged."""
         policy, merged = self.policy, Settings()
         if not policy.replaces:
             return self
-        read = partial(read_settings, self.invocation.layers, lambda _: (), policy.merged, branch=self.event.branch)
+        read = partial(read_settings, self.invocation.layers, lambda _: (), policy.merged)
         with suppress(ConfigurationError):  # no gate sets a status if inputs lack what the file no longer has
             merged = self._until_signal(read)
         now = self.inputs if FIRST_FILE in policy.notes else self.settings

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sepurux_action.config import options
 from sepurux_action.config.path_filter import Filter
-from sepurux_action.config.stage import OnOutage, Stage, StageRule
+from sepurux_action.config.stage import OnOutage, Stage
 
 REGISTERED = "registered scenarios"  # the campaign's own, which run if a gate names no trace
 
@@ -54,7 +54,7 @@ ALL_SCENARIOS = (Trace(label=REGISTERED),)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """All settings of one gate. `stage` applies today, and follows from the `rules` of the policy.
+    """All settings of one gate.
 
     `limits` are the thresholds and drops that are set, by the names of their options: rates are fractions, scores are 0
     to 100, counts are whole numbers. `remedies` say where the value of an option can be changed, by its name.
@@ -72,7 +72,6 @@ class Gate:
     timeout_s: float = options.TIMEOUT.default_value
     reviewers: tuple[str, ...] = ()
     paths: Filter | None = None
-    rules: tuple[StageRule, ...] = ()
     remedies: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property

@@ -9,7 +9,7 @@ from typing import Generic, cast
 from sepurux_action.common.wording import joined, optional
 from sepurux_action.config import kinds, path_filter
 from sepurux_action.config.kinds import Kind, T_co
-from sepurux_action.config.stage import STAGE, OnOutage, parse_stage
+from sepurux_action.config.stage import STAGE, OnOutage
 
 
 class CommentMode(StrEnum):
@@ -24,7 +24,6 @@ class SectionKind(StrEnum):
     TOP = "on the file's top level"
     GATE = "in a gate, under `gates:`"
     THRESHOLDS = "under `thresholds:`"
-    RULE = "in an entry of `enforcement:`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +172,7 @@ MAX_RELIABILITY_SCORE_DROP = _threshold(
 )
 ENFORCEMENT = _of_gate(
     "enforcement",
-    Kind(parse_stage, STAGE.accepts, STAGE.placeholder),
+    STAGE,
     "Stage of the gate: whether a failed evaluation is only reported, needs an approval, or blocks.",
     default="hard",
 )

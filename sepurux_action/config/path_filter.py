@@ -1,4 +1,4 @@
-"""GitHub's filter patterns for paths and branches, and whether changed files match them.
+"""GitHub's filter patterns for paths, and whether changed files match them.
 
 Source: https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#filter-pattern-cheat-sheet
 A pattern that can never match is a problem, because a gate that never runs looks like one that passes.
@@ -13,7 +13,6 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 from sepurux_action.common import json_reader
@@ -106,12 +105,12 @@ def affects(matches: Callable[[str], bool], changed: Sequence[ChangedFile] | Non
     return any(matches(name) for file in changed for name in (file.name, file.previous) if name)
 
 
-def _parse(text: str, *, of_paths: bool) -> Filter:
+def parse_paths(text: str) -> Filter:
     """Return the filter of a text with one pattern per line; raises ValueError with every problem."""
     patterns, problems = [], []
     for line in filter(None, map(str.strip, text.splitlines())):
         try:
-            patterns.append(_pattern(line, of_path=of_paths))
+            patterns.append(_pattern(line))
         except ValueError as problem:
             problems.append(f"{json_reader.preview(line)}: {problem}")
     if not problems and all(pattern.negative for pattern in patterns):
@@ -123,11 +122,7 @@ def _parse(text: str, *, of_paths: bool) -> Filter:
     return Filter(tuple(patterns))
 
 
-parse_paths = partial(_parse, of_paths=True)
-parse_branches = partial(_parse, of_paths=False)
-
-
-def _pattern(text: str, *, of_path: bool) -> Pattern:
+def _pattern(text: str) -> Pattern:
     if len(text) > MAX_PATTERN_LENGTH:
         raise ValueError(f"it has {len(text)} characters; accepted: at most {MAX_PATTERN_LENGTH}")
     if not text.isprintable():
@@ -135,12 +130,10 @@ def _pattern(text: str, *, of_path: bool) -> Pattern:
     negative, body = text.startswith("!"), text.removeprefix("!")
     if not body:
         raise ValueError("it is empty")
-    if of_path and body.startswith(("/", "./", "../")):
+    if body.startswith(("/", "./", "../")):
         raise ValueError("write it from the repository's root, without `/` or `./` before it")
-    if of_path and body.endswith("/"):
+    if body.endswith("/"):
         raise ValueError("add `**` after the slash to match the files of a folder")
-    if not of_path and body.startswith("refs/"):
-        raise ValueError("write a branch without `refs/heads/`")
     return Pattern(text, negative, tuple(_elements(body)))
 
 

@@ -6,25 +6,21 @@ is written: `0.90`, `on`, and `2027-01-31`. Source: docs/configuration.md#the-po
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import date
 from typing import Any
 
 import yaml
 
 from sepurux_action.common import T, json_reader
-from sepurux_action.config import kinds, options, path_filter
+from sepurux_action.config import kinds, options
 from sepurux_action.config.kinds import Kind
 from sepurux_action.config.layers import Given, Layer, Source
 from sepurux_action.config.options import BY_NAME, Option, SectionKind
-from sepurux_action.config.path_filter import Filter
 from sepurux_action.config.policy import MAX_FILE_BYTES, Policy
-from sepurux_action.config.stage import STAGE, StageRule, parse_start
 from sepurux_action.errors import ConfigurationError, Place, Problem
 
-MAX_NESTING = 16  # levels of nesting; a policy has seven
+MAX_NESTING = 16  # levels of nesting; a policy has five
 MAX_WORKFLOW_BYTES = 64 * 1024  # of a workflow file that is parsed; PyYAML needs up to 3 s for so many
 MAX_PROBLEMS = 100  # of one file; then parsing ends, because each hint costs a search
-MAX_RULES = 50  # of one `enforcement:` list
 # Two statuses each, the comment, and requests for reviews, of the 80 writes a minute that GitHub accepts.
 MAX_GATES_IN_STEP = 26
 VERSION = "1"
@@ -52,16 +48,11 @@ _HINTS = {  # by the context of an error of PyYAML, which begins on a line, or b
 _BAD_START = re.compile(r"found character '(.+)' that cannot start any token")  # as Python shows the character
 _TAB = "a tab is not allowed here; indent with spaces"
 _TRIGGER = re.compile(r"[a-z_]{1,64}\Z")  # the name of an event
-_PATTERNS = Kind(path_filter.parse_branches, "GitHub's filter patterns, one per line", is_list=True)
 _KEYS: Mapping[str, Option[object]] = {
     **BY_NAME,
     VERSION_KEY: Option(VERSION_KEY, Kind(str, f"`{VERSION}`"), "", allowed_in=(SectionKind.TOP,)),
     THRESHOLDS: Option(THRESHOLDS, Kind(str, ""), "", allowed_in=(SectionKind.TOP, SectionKind.GATE)),
     GATES: Option(GATES, Kind(str, ""), "", allowed_in=(SectionKind.TOP,)),
-    # The names of these are those of the fields of StageRule.
-    "stage": Option("stage", STAGE, "", allowed_in=(SectionKind.RULE,)),
-    "from": Option("start", Kind(parse_start, "a day such as `2027-01-31`"), "", allowed_in=(SectionKind.RULE,)),
-    "branches": Option("branches", _PATTERNS, "", allowed_in=(SectionKind.RULE,)),
 }
 
 
@@ -200,22 +191,17 @@ class PolicyParser:
     def _read_gates(self, node: yaml.Node) -> Iterator[Layer]:
         if _empty(node):
             return
-        accepted = "a list with an entry for each gate"
-        items = self._items(node, f"`{GATES}`", accepted, MAX_GATES_IN_STEP)
-        for number, item in enumerate(items, start=1):
+        if not isinstance(node, yaml.SequenceNode) or not node.value:
+            self._reject(node, f"`{GATES}`", "a list with an entry for each gate")
+            return
+        if (given := len(node.value)) > MAX_GATES_IN_STEP:
+            self._add_problem(node, f"`{GATES}`", f"it has {given} entries; accepted: at most {MAX_GATES_IN_STEP}")
+            return
+        for number, item in enumerate(node.value, start=1):
             if isinstance(item, yaml.MappingNode):
                 yield self._layer(item, SectionKind.GATE, f"gate {number}, ")
             else:
                 self._reject(item, f"gate {number}", "keys with values")
-
-    def _items(self, node: yaml.Node, where: str, accepted: str, most: int) -> list[yaml.Node]:
-        if not isinstance(node, yaml.SequenceNode) or not node.value:
-            self._reject(node, where, accepted)
-            return []
-        if len(node.value) > most:
-            self._add_problem(node, where, f"it has {len(node.value)} entries; accepted: at most {most}")
-            return []
-        return list(node.value)
 
     def _check_duplicate_names(self, policy: Policy) -> None:
         numbers: dict[str, int] = {}
@@ -249,16 +235,10 @@ class PolicyParser:
                 continue
             if option.name in {VERSION_KEY, THRESHOLDS, GATES} or _empty(value):
                 continue
-            if read := self._read(option, value, where):
+            if read := self._value(option.kind, value, where):
                 text, parsed = read
                 given[option.name] = Given(Source.POLICY, {f"`{key.value}`": text}, self._place(key, where), parsed)
         return given
-
-    def _read(self, option: Option[object], node: yaml.Node, where: str) -> tuple[str, object] | None:
-        if option is not options.ENFORCEMENT or isinstance(node, yaml.ScalarNode):
-            return self._value(option.kind, node, where)
-        rules = tuple(self._rules(node, where))
-        return "; ".join(map(str, rules)), rules
 
     def _value(self, kind: Kind[T], node: yaml.Node, where: str) -> tuple[str, T] | None:
         """Return the text of a value, with a line for each entry of a list, and what it means; None after a problem."""
@@ -281,29 +261,6 @@ class PolicyParser:
         except ValueError as error:
             self._add_problem(node, where, kind.rejection(json_reader.preview(text), str(error)))
             return None
-
-    def _rules(self, node: yaml.Node, where: str) -> Iterator[StageRule]:
-        seen: dict[tuple[date, Filter | None], int] = {}
-        items = self._items(node, where, "a stage, or a list of entries with a `stage` each", MAX_RULES)
-        for number, item in enumerate(items, start=1):
-            at = f"{where}, entry {number}"
-            if rule := self._rule(item, at):
-                first = seen.setdefault((rule.start, rule.branches), number)
-                if first != number:
-                    self._add_problem(item, at, f"it has the same `from` and `branches` as entry {first}; remove one")
-                yield rule
-
-    def _rule(self, node: yaml.Node, where: str) -> StageRule | None:
-        if not isinstance(node, yaml.MappingNode):
-            self._reject(node, where, "a `stage`, and optionally `from` and `branches`")
-            return None
-        problems = len(self._problems)
-        given = self._section(node, SectionKind.RULE, f"{where}, ")
-        if _empty(_values(node).get("stage", _EMPTY)):
-            self._add_problem(node, where, "its `stage` is missing; accepted: `observe`, `soft` or `hard`")
-        if len(self._problems) > problems:
-            return None
-        return StageRule(**{name: each.value for name, each in given.items()}, place=self._place(node, where))
 
     def _reject(self, node: yaml.Node, where: str, accepted: str) -> None:
         self._add_problem(node, where, f"it is {_kind(node)}; accepted: {accepted}")

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field, fields, replace
-from datetime import date
 from typing import Any
 
 from sepurux_action.common import T, json_reader
@@ -20,7 +19,7 @@ from sepurux_action.config.gate import ALL_SCENARIOS, Gate, Trace
 from sepurux_action.config.layers import Given, Layer, Source
 from sepurux_action.config.options import BY_NAME, OPTIONS, CommentMode, Option
 from sepurux_action.config.policy import Policy
-from sepurux_action.config.stage import matching_rules, stage_on
+from sepurux_action.config.stage import Stage
 from sepurux_action.errors import ConfigurationError, Problem, TraceFileError
 
 SEVERAL_GATES_KEY = "gates"  # of the comment of a step with several gates
@@ -106,18 +105,12 @@ def with_policy(inputs: Inputs, layers: Iterable[Layer], policy: Policy) -> Inpu
     return replace(inputs, **{"report_dir": "", **reader.values(options.COMMENT, options.REPORT_DIR)})
 
 
-def read_settings(  # noqa: PLR0913, PLR0917 - the next change removes two
-    layers: Sequence[Layer],
-    find: TraceFinder,
-    policy: Policy | None = None,
-    branch: str = "",
-    today: date = date.min,
-    suffix: str = "",
+def read_settings(
+    layers: Sequence[Layer], find: TraceFinder, policy: Policy | None = None, suffix: str = ""
 ) -> Settings:
     """Return the settings. The first layer with a value for an option applies, after the policy, except for flags.
 
-    `branch` and `today` (UTC) choose the enforcement rule. `suffix` ends the context of each status. Raises
-    ConfigurationError with every problem.
+    `suffix` ends the context of each status. Raises ConfigurationError with every problem.
     """
     step = OptionReader(layers)
     readers = [step]
@@ -125,7 +118,7 @@ def read_settings(  # noqa: PLR0913, PLR0917 - the next change removes two
         layers = [layer.only(BY_NAME.keys() - {options.PATHS.name}) for layer in layers]
         step = OptionReader([*layers, policy.top])
         readers = [step.within(gate) for gate in policy.gates] or [step]
-    gates = tuple(_read_gate(each, find, branch, today) for each in readers)
+    gates = tuple(_read_gate(each, find) for each in readers)
     settings = Settings(
         **step.fields_of(Settings),
         gates=gates,
@@ -135,11 +128,10 @@ def read_settings(  # noqa: PLR0913, PLR0917 - the next change removes two
     return settings
 
 
-def _read_gate(reader: "OptionReader", find: TraceFinder, branch: str, today: date) -> Gate:
+def _read_gate(reader: "OptionReader", find: TraceFinder) -> Gate:
     given = reader.values(*OPTIONS)  # all, to find the problems in the options of the step too
     if reader.given(options.CAMPAIGN) is None:
         reader.add_problem(options.CAMPAIGN, f"it is required, but not set; accepted: {options.CAMPAIGN.kind.accepts}")
-    rules = reader.value(options.ENFORCEMENT) or ()
     limits = dict(options.DEFAULT_LIMITS)
     if options.MIN_RELIABILITY_SCORE.name in given:
         del limits[options.MIN_PASS_RATE.name]
@@ -149,9 +141,8 @@ def _read_gate(reader: "OptionReader", find: TraceFinder, branch: str, today: da
         **{options.CAMPAIGN.name: "", **reader.fields_of(Gate), options.NAME.name: reader.gate_name},
         traces=tuple(_traces(reader, find)) or ALL_SCENARIOS,
         limits=limits,
-        stage=stage_on(matching_rules(rules, branch), today),
+        stage=reader.value(options.ENFORCEMENT) or Stage.HARD,
         timeout_s=reader.value(options.TIMEOUT) or options.TIMEOUT.default_value,
-        rules=rules,
         remedies={name: source.remedy for name, source in sources if source},
     )
 

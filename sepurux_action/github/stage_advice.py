@@ -34,7 +34,7 @@ class StageAdvice:
     def __init__(self, calls: BoundedCalls, subject: Subject) -> None:
         self._calls, self._subject, self._event = calls, subject, subject.event
 
-    def of_gate(self, gate: Gate, *, scheduled: bool) -> str:
+    def of_gate(self, gate: Gate) -> str:
         """Return advice on the next stage, or that no rule requires a `hard` gate; '' if there is no advice."""
         base, context = self._event.base_ref, self._subject.context_of(gate.name)
         if not base or self._event.pull_request is None:
@@ -45,7 +45,7 @@ class StageAdvice:
             return NOT_REQUIRED.format(base=base, context=context)
         if self._recent is None:
             return ""
-        return advise(gate.stage, self._recent.get(context.lower(), ()), scheduled=scheduled)
+        return advise(gate.stage, self._recent.get(context.lower(), ()))
 
     def lost_statuses(self, now: Iterable[str], merged: Iterable[str]) -> tuple[PolicyNote, ...]:
         """Return a note for each ruleset that requires statuses that no gate sets after the merge."""
@@ -69,11 +69,8 @@ class StageAdvice:
         return self._calls.try_call(Operation.PULLS, methodcaller("recent_results", self._event.base_ref))
 
 
-def advise(stage: Stage, newest: Iterable[PreviousResult], *, scheduled: bool) -> str:
-    """Return what `hard` would have blocked of the last pull requests, and the advice; '' in the last stage, `hard`.
-
-    `scheduled`: the policy sets the date of a stricter stage already.
-    """
+def advise(stage: Stage, newest: Iterable[PreviousResult]) -> str:
+    """Return what `hard` would have blocked of the last pull requests, and the advice; '' in the last stage, `hard`."""
     if stage not in NEXT_STAGE:
         return ""
     blocks = [result.decision is Decision.FAIL for result in newest if result.decision.is_decided]
@@ -89,4 +86,4 @@ def advise(stage: Stage, newest: Iterable[PreviousResult], *, scheduled: bool) -
     if sum(blocks) * 100 > MAX_BLOCKED_PERCENT * len(blocks):
         limit = f"at most {MAX_BLOCKED_PERCENT}% would have been blocked"
         return f"{text} Keep `{stage}` until {limit}: fix what fails, or change the thresholds."
-    return text if scheduled else f"{text} Set `enforcement: {NEXT_STAGE[stage]}`."
+    return f"{text} Set `enforcement: {NEXT_STAGE[stage]}`."

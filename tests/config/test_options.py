@@ -4,7 +4,7 @@ import pytest
 
 from sepurux_action.config import options
 from sepurux_action.config.options import OPTIONS, Option
-from sepurux_action.config.stage import Stage, StageRule
+from sepurux_action.config.stage import Stage
 
 
 def test_only_credentials_are_secret_and_not_accepted_in_the_file() -> None:
@@ -25,7 +25,7 @@ def test_only_credentials_are_secret_and_not_accepted_in_the_file() -> None:
         (options.MAX_UNSAFE, {"0": 0}),
         (options.TIMEOUT, {"600s": 600.0, "0.5": 0.5, "1h30m": 5400.0, "1h 30m 15s": 5415.0, "1H": 3600.0}),
         (options.TIMEOUT, {"24h": 86_400.0, "86400": 86_400.0}),
-        (options.ENFORCEMENT, {"Soft": (StageRule(stage=Stage.SOFT),)}),
+        (options.ENFORCEMENT, {"Soft": Stage.SOFT}),
         (options.TRACE_ID, {"a, b\nc,,a": ("a", "b", "c")}),
         (options.REQUIRED_MUTATION_CATEGORIES, {"timeouts,\r\nauth ,": ("timeouts", "auth")}),
         (options.TRACE_FILE, {"traces/a,b.json\n\n  traces/*.json \n": ("traces/a,b.json", "traces/*.json")}),

@@ -16,12 +16,12 @@ from sepurux_action.app import run_command_line
 from sepurux_action.config.gate import Trace
 from sepurux_action.config.layers import Layer, Source
 from sepurux_action.config.options import BY_NAME, OPTIONS
-from sepurux_action.config.path_filter import parse_branches, parse_paths
+from sepurux_action.config.path_filter import parse_paths
 from sepurux_action.config.policy import Change, Policy, diff, without_unmerged_rules
 from sepurux_action.config.policy_parser import read_policy, workflow_triggers
 from sepurux_action.config.policy_plan import gate_plans, plan_line, policy_warnings
 from sepurux_action.config.settings import read_settings
-from sepurux_action.config.stage import Stage, StageRule
+from sepurux_action.config.stage import Stage
 from sepurux_action.errors import ConfigurationError, Place
 from sepurux_action.host.deadlines import Signals
 
@@ -35,9 +35,7 @@ reviewers: [octocat, '@octodog']
 thresholds:
   min_pass_rate: 0.90
   max_unsafe: 0
-enforcement:
-  - stage: observe
-  - {stage: hard, from: 2027-02-01, branches: [main]}
+enforcement: observe
 gates:
   - name: Refunds
     campaign: core-reliability
@@ -62,40 +60,32 @@ def values(layer: Layer) -> dict[str, tuple[str, object, int]]:
 def test_every_key_becomes_the_value_of_its_option_with_its_text_and_line() -> None:
     policy = read(FULL)
     assert policy.path == PATH
-    soft = (StageRule(stage=Stage.SOFT),)
-    scheduled = StageRule(stage=Stage.HARD, start=date(2027, 2, 1), branches=parse_branches("main"))
     assert values(policy.top) == {
         "project": ("my-agent", "my-agent", 2),
         "timeout": ("15m", 900.0, 3),
         "reviewers": ("octocat\n@octodog", ("octocat", "octodog"), 4),
         "min_pass_rate": ("0.90", 0.9, 6),
         "max_unsafe": ("0", 0, 7),
-        "enforcement": ("observe; hard from 2027-02-01 on main", (StageRule(stage=Stage.OBSERVE), scheduled), 8),
+        "enforcement": ("observe", Stage.OBSERVE, 8),
     }
     refunds, support = policy.gates
     assert values(refunds) == {
-        "name": ("Refunds", "Refunds", 12),
-        "campaign": ("core-reliability", "core-reliability", 13),
-        "trace_file": ("traces/a.json\ntraces/b.json", ("traces/a.json", "traces/b.json"), 14),
-        "paths": ("agents/**\n!**/*.md", parse_paths("agents/**\n!**/*.md"), 17),
-        "min_pass_rate": ("95%", 0.95, 18),
+        "name": ("Refunds", "Refunds", 10),
+        "campaign": ("core-reliability", "core-reliability", 11),
+        "trace_file": ("traces/a.json\ntraces/b.json", ("traces/a.json", "traces/b.json"), 12),
+        "paths": ("agents/**\n!**/*.md", parse_paths("agents/**\n!**/*.md"), 15),
+        "min_pass_rate": ("95%", 0.95, 16),
     }
-    assert (refunds.place.line, support.place.line) == (12, 19)
-    assert values(support) == {"campaign": ("support", "support", 19), "enforcement": ("soft", soft, 20)}
+    assert (refunds.place.line, support.place.line) == (10, 17)
+    assert values(support) == {"campaign": ("support", "support", 17), "enforcement": ("soft", Stage.SOFT, 18)}
     alias = read("campaign_id: refunds").top.given["campaign"]
     assert (alias.name, alias.value) == ("`campaign_id`", "refunds")
 
 
-def test_a_gate_overrides_the_top_level_and_its_stage_is_that_of_the_branch_and_the_day() -> None:
-    days = [("next", TODAY), ("main", TODAY), ("main", date(2027, 2, 1))]
-    both = [
-        read_settings([], lambda path: (Trace(label=path),), read(FULL), branch=branch, today=today).gates
-        for branch, today in days
-    ]
-    assert [refunds.stage for refunds, _ in both] == [Stage.OBSERVE, Stage.OBSERVE, Stage.HARD]
-    refunds, support = both[0]
+def test_a_gate_overrides_the_top_level() -> None:
+    refunds, support = read_settings([], lambda path: (Trace(label=path),), read(FULL)).gates
     assert (refunds.limits["min_pass_rate"], support.limits["min_pass_rate"]) == (0.95, 0.9)
-    assert (support.stage, support.rules) == (Stage.SOFT, (StageRule(stage=Stage.SOFT),))
+    assert (refunds.stage, support.stage) == (Stage.OBSERVE, Stage.SOFT)
 
 
 @pytest.mark.parametrize(
@@ -126,12 +116,12 @@ def test_of_a_first_policy_file_only_gates_and_what_they_evaluate_apply() -> Non
 
 def test_each_changed_value_is_a_row_with_its_old_and_its_new_text() -> None:
     new = (
-        FULL.replace("0.90", "0.5").replace("stage: observe", "stage: soft").replace("octocat, ", "")
+        FULL.replace("0.90", "0.5").replace("enforcement: observe", "enforcement: hard").replace("octocat, ", "")
         .replace("timeout: 15m\n", "").replace("95%", "0.95").replace("enforcement: soft", "on_outage: allow")
     )  # fmt: skip
     assert diff(read(FULL), read(new)) == (
         Change("min_pass_rate", "0.90", "0.5"),
-        Change("enforcement", "observe; hard from 2027-02-01 on main", "soft; hard from 2027-02-01 on main"),
+        Change("enforcement", "observe", "hard"),
         Change("reviewers", "octocat, @octodog", "@octodog"),
         Change("timeout", "15m", ""),
         Change("enforcement", "soft", "", "support"),
@@ -162,109 +152,56 @@ def test_a_gate_that_comes_or_goes_is_a_row_beside_its_values() -> None:
         ("trace_id: [a, b]", "trace_id: a, b"),
         ("campaign: a", "# why\nversion: 1\ncampaign_id: 'a'"),
         ("gates: [{name: a}, {name: b}]", "gates: [{name: b}, {name: a}]"),
-        ("enforcement: soft", "enforcement: [{stage: Soft}]"),
+        ("enforcement: soft", "enforcement: Soft"),
     ],
 )
 def test_another_way_of_writing_the_same_is_no_change(old: str, new: str) -> None:
     assert diff(read(old), read(new)) == ()
 
 
-NOW = date(2026, 11, 29)
-ANYONE = "anyone with write access can approve"
-WEAKER = "3:3 `enforcement`, entry 2: `{}` is weaker than `{}`, which applies until then; check the dates"
-LATE = ["2:3 `enforcement`, entry 1: 2028-11-30 is more than two years away; check the year"]
 INPUT = "it is not set; set it here, or with the input `campaign`, which applies to every gate without one"
 
 
-def with_rules(*rules: str) -> str:
-    """Return `enforcement` with an entry on each line, from line 2."""
-    return "\n".join(["enforcement:", *(f"- {{stage: {rule}}}" for rule in rules), "campaign: c", ""])
-
-
-@pytest.mark.parametrize(
-    ("text", "warnings"),
-    [
-        (
-            with_rules("hard, from: 2026-12-01", "soft, from: 2026-12-07"),
-            [WEAKER.format("soft from 2026-12-07", "hard from 2026-12-01")],
-        ),
-        (
-            with_rules("soft, branches: a", "observe, branches: a, from: 2020-01-01"),
-            [WEAKER.format("observe from 2020-01-01 on a", "soft on a")],
-        ),
-        (with_rules("soft, from: 2028-11-30") + "gates: [{name: a}, {name: b}]", LATE),
-        ("gates:\n- campaign: c\n- name: b\n", [f"3:3 gate 2, `campaign`: {INPUT}"]),
-        (with_rules("soft, from: 2028-11-29"), []),
-        (with_rules("hard, from: 2026-12-07", "soft, from: 2026-12-01"), []),
-        (with_rules("hard", "soft, from: 2026-12-07, branches: next"), []),
-        ("campaign: c\ngates: [{name: a}]\n", []),
-    ],
-)
-def test_what_is_allowed_and_probably_a_mistake_is_a_warning(text: str, warnings: list[str]) -> None:
-    found = policy_warnings(read(text), NOW)
-    assert [f"{each.line}:{each.column} {each}" for each in found] == warnings
+def test_a_gate_without_a_campaign_is_a_warning() -> None:
+    found = policy_warnings(read("gates:\n- campaign: c\n- name: b\n"))
+    assert [f"{each.line}:{each.column} {each}" for each in found] == [f"3:3 gate 2, `campaign`: {INPUT}"]
+    assert policy_warnings(read("campaign: c\ngates: [{name: a}]\n")) == []
 
 
 ROLLOUT = """\
 reviewers: [ada, grace]
-enforcement:
-- stage: observe
-- {stage: soft, from: 2026-12-07}
-- {stage: soft, from: 2026-12-14}
-- {stage: hard, from: 2026-12-21}
-- {stage: hard, branches: [release/**, main]}
+enforcement: soft
 gates:
 - {name: support, campaign: refunds}
-- {name: billing, campaign: invoices, enforcement: soft, reviewers: [linus]}
+- {name: billing, campaign: invoices, reviewers: [linus]}
 - {name: search, enforcement: hard}
 """
 
 
 def test_each_gate_is_one_line() -> None:
-    stages = "observe today, soft from 2026-12-07, hard from 2026-12-21; on release/**, main: hard today"
-    assert [*map(plan_line, gate_plans(read(ROLLOUT), NOW))] == [
-        f"support: campaign refunds; {stages}; ada, grace can approve",
-        "billing: campaign invoices; soft today; linus can approve",
-        "search: no campaign; hard today; needs no approval",
+    assert [*map(plan_line, gate_plans(read(ROLLOUT)))] == [
+        "support: campaign refunds; soft; ada, grace can approve",
+        "billing: campaign invoices; soft; linus can approve",
+        "search: no campaign; hard; needs no approval",
     ]
-
-
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        ("campaign: c\n", "c: campaign c; hard by default; needs no approval"),
-        (
-            "campaign: c\nenforcement: [{stage: soft, branches: next}]\n",
-            f"c: campaign c; hard today; on next: soft today; {ANYONE}",
-        ),
-        (
-            "campaign: c\nenforcement: [{stage: soft, from: 2027-01-01}]\n",
-            f"c: campaign c; observe today, soft from 2027-01-01; {ANYONE}",
-        ),
-    ],
-)
-def test_what_the_file_does_not_set_is_visible(text: str, line: str) -> None:
-    [plan] = gate_plans(read(text), NOW)
-    assert plan_line(plan) == line
+    [plan] = gate_plans(read("campaign: c\n"))
+    assert plan_line(plan) == "c: campaign c; hard by default; needs no approval"
+    [plan] = gate_plans(read("campaign: c\nenforcement: soft\n"))
+    assert plan_line(plan) == "c: campaign c; soft; anyone with write access can approve"
 
 
 def test_json_has_the_same() -> None:
-    support, billing, _ = gate_plans(read(ROLLOUT), NOW)
-    later = [{"from": "2026-12-07", "stage": "soft"}, {"from": "2026-12-21", "stage": "hard"}]
-    assert support.pop("enforcement") == [
-        {"branches": None, "today": "observe", "changes": later},
-        {"branches": "release/**, main", "today": "hard", "changes": []},
-    ]
-    named = {"name": "support", "campaign": "refunds"}
-    assert support == {"file": PATH, "line": 9, **named, "approvers": ("ada", "grace")}
+    support, billing, _ = gate_plans(read(ROLLOUT))
+    named = {"name": "support", "campaign": "refunds", "enforcement": "soft"}
+    assert support == {"file": PATH, "line": 4, **named, "approvers": ("ada", "grace")}
     assert billing["approvers"] == ("linus",)
-    [plan] = gate_plans(read("reviewers: ada"), NOW)
-    nothing: dict[str, object] = {"name": None, "campaign": None, "enforcement": [], "approvers": ()}
+    [plan] = gate_plans(read("reviewers: ada"))
+    nothing: dict[str, object] = {"name": None, "campaign": None, "enforcement": None, "approvers": ()}
     assert plan == {"file": PATH, "line": 1, **nothing}
 
 
 # Pieces of YAML near to a policy, so that policies come of them often enough.
-OTHER_KEYS = ["version", "gates", "thresholds", "stage", "from", "branches", "campaign_id"]
+OTHER_KEYS = ["version", "gates", "thresholds", "campaign_id"]
 KEYS = [*(option.name for option in OPTIONS), *OTHER_KEYS]
 TEXTS = ["1", "soft", "0.9", "85%", "10m", "a", "main", "2027-01-31", "'**'", "'!a'", "true", "~", "[a, b]", "''"]
 LINE_STARTS = ["\n", "\n  ", "\n- ", "\n  - "]

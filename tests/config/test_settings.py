@@ -15,7 +15,7 @@ from sepurux_action.config.layers import environment_layer, flag_layer, input_la
 from sepurux_action.config.options import OPTIONS
 from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.settings import Inputs, Settings, read_inputs, read_settings, with_policy
-from sepurux_action.config.stage import OnOutage, Stage, StageRule
+from sepurux_action.config.stage import OnOutage, Stage
 from sepurux_action.errors import ConfigurationError, TraceFileError
 
 ID = "letters, digits, and `.`, `_`, `:`, `~`, `-`"
@@ -69,7 +69,6 @@ def test_every_input_arrives_where_it_belongs() -> None:
         limits={"min_pass_rate": 0.85, "max_unsafe": 0, "max_failures": 2},
         required_mutation_categories=("timeouts", "auth"),
         stage=Stage.SOFT,
-        rules=(StageRule(stage=Stage.SOFT),),
         on_outage=OnOutage.ALLOW,
         timeout_s=5400,
     )

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from datetime import date
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -119,7 +118,7 @@ def settings(policy: str, inputs: Mapping[str, str] | None = None) -> Settings:
     layer, read = input_layer(inputs or {"token": SECRET}), None
     if policy:
         read = read_policy(policy.encode(), "policy.yml")
-    return read_settings([layer], found, read, branch="main", today=date(2027, 1, 20))
+    return read_settings([layer], found, read)
 
 
 @pytest.mark.parametrize("name", POLICY_TEXTS)

@@ -38,7 +38,6 @@ thresholds: {required_mutation_categories: [timeouts]}
 thresholds: {max_pass_rate_drop: 0.05}
 thresholds: {max_pass_rate_drop: 5%, max_reliability_score_drop: 5}
 enforcement: soft
-enforcement: [{stage: soft}, {stage: hard, from: 2027-01-31, branches: [main, 'release/**']}]
 on_outage: allow
 reviewers: [octocat, '@octodog']
 timeout: 600

@@ -64,7 +64,7 @@ def test_a_process_that_has_to_ignore_a_hangup_goes_on(tmp_path: Path) -> None:
     ("inputs", "file", "content"),
     [
         ({"trace_file": "slow.json"}, "slow.json", b'{"a":[' + b"[[[[1]]]]," * (1024 * 1024) + b"1]}"),
-        ({}, ".github/sepurux-gate.yml", b"enforcement: [{stage: hard, branches: [" + b"a," * 131_000 + b"a]}]"),
+        ({}, ".github/sepurux-gate.yml", b"gates: [{paths: [" + b"a," * 131_000 + b"a]}]"),
     ],
     ids=["trace", "policy file"],
 )

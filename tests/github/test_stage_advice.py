@@ -30,7 +30,5 @@ def test_ten_decisions_of_which_at_most_a_tenth_fails_are_enough_to_move_on(
     decisions = [Decision.PASS] * passed + [Decision.FAIL] * failed + [Decision.ERROR, Decision.PENDING] * 8
     newest = [PreviousResult(decision=each, stage=stage, numbers={}) for each in decisions]
     share = f"With `hard`, {which} have been blocked." if which else "None of the last 30 pull requests was evaluated."
-    assert advise(stage, newest, scheduled=False) == f"{share} {advice}"
-    # What the policy does by itself is no advice, but to wait still is.
-    assert advise(stage, newest, scheduled=True) == (f"{share} {advice}" if "Keep" in advice else share)
-    assert advise(Stage.HARD, newest, scheduled=False) == ""
+    assert advise(stage, newest) == f"{share} {advice}"
+    assert advise(Stage.HARD, newest) == ""

@@ -7,7 +7,6 @@ import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
 from fractions import Fraction
 from statistics import median_low
 from typing import Any
@@ -21,7 +20,6 @@ from tests.worlds.worlds import (
     MERGED,
     PULL_EVENTS,
     REJECTED,
-    TODAY,
     Published,
     Pull,
     Run,
@@ -31,7 +29,6 @@ from tests.worlds.worlds import (
 NO_RESPONSE = {"500", "503", "reset", "refused"}  # or only server errors
 BASE_FAULTS = {"base", "graphql", "limit"}  # the results of the base branch cannot be read
 WORST_FIRST = ("fail", "error", "pending", "pass", "skipped")
-STRICTEST_LAST = ("observe", "soft", "hard")
 NUMBERS = ("pass_rate", "unsafe_attempts", "failures", "reliability_score")
 TRACES = ("trace_id", "trace_file")
 FIRST_FILE_EVENTS = ("pull_request", "pull_request_review")
@@ -139,7 +136,7 @@ def of_one_run(world: World) -> Expected:
         return Expected(exit_status=2, decision="error", conclusion="failure", statuses=shown)
     if world.event == "pull_request_review":
         return of_a_review(world, subject, settings)
-    stage = stage_of(settings.get("enforcement", "hard"), subject.branch)
+    stage = settings.get("enforcement", "hard")
     failed_at = failed_call(world, settings)
     unread = has_record(subject) and world.github_fault == "graphql"  # the token's account is not known
     failed_at = "record" if unread else failed_at
@@ -185,7 +182,7 @@ def of_a_review(world: World, subject: Subject, settings: Mapping[str, Any]) -> 
     if has_status:
         decision, numbers = "pass", {"pass_rate": 0.91, "unsafe_attempts": 0, "failures": 2, "reliability_score": 88}
     unread = world.github_fault == "statuses" and has_status
-    stage = stage_of(settings.get("enforcement", "hard"), subject.branch)
+    stage = settings.get("enforcement", "hard")
     by_policy = invalidates_policy(world, subject)
     blocks = by_policy or (unread and stage != "observe")
     return Expected(
@@ -264,24 +261,6 @@ def is_invalid(world: World, policy: Mapping[str, Any] | None) -> bool:
 def statuses(world: World, decided: Mapping[str, str]) -> Mapping[str, str]:
     older = dict.fromkeys(world.older_statuses, "success")
     return older if world.github_fault == "statuses" else {**older, **decided}
-
-
-def stage_of(enforcement: str | Sequence[Mapping[str, Any]], branch: str) -> str:
-    """Return the stage by docs/configuration.md, Stages by date and branch."""
-    if isinstance(enforcement, str):
-        return enforcement
-    name = {"release/1": "release/*"}.get(branch, branch)
-    matching = [each for each in enforcement if name in each.get("branches", [name])]
-    started = [each for each in matching if day_of(each) <= TODAY]
-    if not started:
-        return "observe" if matching else "hard"
-    of_branch = [each for each in started if "branches" in each] or started
-    latest = max(map(day_of, of_branch))
-    return max((str(each["stage"]) for each in of_branch if day_of(each) == latest), key=STRICTEST_LAST.index)
-
-
-def day_of(entry: Mapping[str, Any]) -> date:
-    return date.fromisoformat(entry.get("from", "0001-01-01"))
 
 
 def is_skipped(world: World, subject: Subject, settings: Mapping[str, Any]) -> bool:

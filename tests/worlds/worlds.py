@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date
 from random import Random
 from typing import Any, TypeVar
 
@@ -262,23 +262,9 @@ def _policies(rng: Random, traces: Mapping[str, Any]) -> dict[str, Any]:
 def _policy(rng: Random, traces: Mapping[str, Any]) -> dict[str, Any]:
     """Return a policy file; thresholds and `paths` are in it where the file has them. `bogus` is no key of it."""
     settings = {"campaign": CAMPAIGN, **_settings(rng), **traces}
-    if rng.random() < 0.5:
-        settings["enforcement"] = _stages(rng)
     if _rarely(rng):
         settings["bogus"] = 1
     return settings
-
-
-def _stages(rng: Random) -> list[dict[str, Any]]:
-    days = (None, TODAY - timedelta(days=30), TODAY - timedelta(days=1), TODAY, TODAY, TODAY + timedelta(days=1))
-    entries = {
-        (rng.choice(days), rng.choice((None, None, "main", "release/*"))): rng.choice(STAGES)
-        for _ in range(rng.randint(1, 4))
-    }
-    return [
-        {"stage": stage} | ({"from": str(day)} if day else {}) | ({"branches": [branch]} if branch else {})
-        for (day, branch), stage in entries.items()
-    ]
 
 
 def _pulls(rng: Random, event: str) -> tuple[Pull, ...]:
