@@ -12,7 +12,6 @@ from sepurux_action.report import tables
 from sepurux_action.report.markdown import Markdown
 from sepurux_action.report.report import GateFacts
 from sepurux_action.report.view import Section
-from sepurux_action.report.what_failed import groups
 from sepurux_action.report.words import Words
 
 MOST_SCENARIOS = 10  # of one failure in a summary
@@ -145,13 +144,11 @@ def _on_base(say: Words, of: OnBase, recordings: int) -> str:
 
 def compared(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdown:
     """Return in how many recordings and results of the base a failure is, after its description."""
-    scenarios, clauses = [each for each in gate.found.read.scenarios if each.name == failure.scenario], []
-    runs = [groups(run.failures) for each in scenarios for run in each.recordings]
-    if runs[1:]:
-        failed = sum(failure.alike in {each.alike for each in failures} for failures in runs)
-        clauses.append(f"in {failed} of {len(runs)} recordings")
+    (failed, recordings), clauses = gate.found.recordings_with(failure), list[str]()
+    if recordings > 1:
+        clauses.append(f"in {failed} of {recordings} recordings")
     if failure.on_base:
-        clauses.append(_on_base(say, failure.on_base, recordings=len(runs)))
+        clauses.append(_on_base(say, failure.on_base, recordings=recordings))
     if not clauses:
         return Markdown("")
     ended = not failure.description or failure.description.endswith((".", "!", "?", "…"))

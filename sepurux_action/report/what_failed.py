@@ -1,13 +1,13 @@
 """What failed in a gate, as further calls found it: groups of failures, scenarios, and mutation categories."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import itemgetter
 from typing import Annotated
 
-from sepurux_action.common import number_format
+from sepurux_action.common import grouped, number_format
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.ci_run import FailingTool
 from sepurux_action.evaluation.decision import Decision
@@ -110,12 +110,24 @@ class Found:
         return f"in {of_all}"
 
     @cached_property
-    def _alike(self) -> Sequence[tuple[Scenario, AbstractSet[object]]]:
-        return [(each, {group.alike for group in groups(each.failures)}) for each in self.failed_scenarios]
+    def _alike(self) -> Mapping[str, Sequence[AbstractSet[object]]]:
+        """Return what failed in each recording of the scenarios with a name."""
+        recordings = ((each.name, run.failures) for each in self.read.scenarios for run in each.recordings)
+        return grouped((name, {_untraced(each).alike for each in failures}) for name, failures in recordings)
+
+    def recordings_with(self, group: ClassifiedFailure) -> tuple[int, int]:
+        """Return in how many recordings of its scenario a group is, and how many there are; (0, 0) if unknown."""
+        recordings, alike = self._alike.get(group.scenario, ()), group.alike
+        return sum(alike in each for each in recordings), len(recordings)
+
+    @cached_property
+    def _by_group(self) -> Mapping[object, Sequence[Scenario]]:
+        failed = [(each, {_untraced(one).alike for one in each.failures}) for each in self.failed_scenarios]
+        return grouped((alike, each) for each, groups_of in failed for alike in groups_of)
 
     def scenarios_with(self, group: ClassifiedFailure) -> Sequence[Scenario]:
         """Return the scenarios with failures of a group, the worst first; () if they are not known."""
-        known = [each for each, alike in self._alike if group.alike in alike]
+        known = self._by_group.get(group.alike, ())
         if group.scenario:  # an earlier run may have kept its name alone
             return known or [Scenario(group.scenario, ())]
         return known if self.in_scenarios else []
@@ -204,7 +216,11 @@ class Found:
 
 def groups(failures: Iterable[ClassifiedFailure]) -> tuple[ClassifiedFailure, ...]:
     """Return failures merged by kind, whatever their trace."""
-    return merge_failures(replace(each, trace_id="") for each in failures)[0]
+    return merge_failures(map(_untraced, failures))[0]
+
+
+def _untraced(failure: ClassifiedFailure) -> ClassifiedFailure:
+    return replace(failure, trace_id="")
 
 
 def state_of(scenario: Scenario) -> State:

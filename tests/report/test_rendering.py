@@ -1,6 +1,8 @@
 """A report is rendered as CONTRIBUTING.md says, within the size limits, also with broken templates."""
 
 import re
+import sys
+from collections import Counter
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
@@ -337,3 +339,20 @@ def test_a_short_report_stays_short_however_much_the_backend_has_reported() -> N
     assert all(f"`gate{number}`" in rendered for number in range(30))
     assert "Fix the failures and push." in rendered
     assert "What failed" not in rendered
+
+
+def test_four_times_as_many_failures_of_a_scenario_take_at_most_four_times_as_many_calls() -> None:
+    def calls(number: int) -> int:
+        failures = tuple(a_failure(type=f"{n}", scenario="refund", on_base=OnBase(0, 3, 1, 0)) for n in range(number))
+        scenario = Scenario("refund", (a_run(FAILING, failures=failures),) * 3)
+        found, counted = WhatFailed(scenarios=(scenario,), failures=failures), Counter[str]()
+        report = build_report([a_result(what_failed=found)], a_context(base_ref="main"))
+        sys.setprofile(lambda _frame, event, _: counted.update([event]))
+        try:
+            render_summary(report)
+        finally:
+            sys.setprofile(None)
+        return counted["call"]
+
+    calls(1)  # templates are compiled once
+    assert calls(400) < 4 * calls(100)
