@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from sepurux_action.evaluation.recording import CALL, FAILED, PROMPT, RESULT
+from sepurux_action.evaluation.recording import CALL, PROMPT, RESULT
 
 PATH = Path(__file__).resolve().parent.parent / "docs" / "trace.schema.json"
 HEAD = {
@@ -68,8 +68,8 @@ OF_EVENTS = (
     Field("result", "any JSON", "What the tool returned.", {}, (RESULT,), is_required=False),
     Field(
         "status",
-        f"a text; {' or '.join(f'`{each}`' for each in FAILED)} if it went wrong",
-        "Reports show which results are errors.",
+        "a text; `error` or `failed` if it went wrong",
+        "Whether it went wrong.",
         {"type": "string"},
         (CALL, RESULT, ERROR),
         is_required=False,

@@ -417,9 +417,8 @@ APPROVED = ApprovalStatus(commit=COMMIT, approved_by=("mona",))
 DIFFERENT_STEPS = (
     "  1 orders.lookup(order)",
     "  3 payments.refund(order, amount_cents)",
-    "  4   error",
     "- 5 payments.status(order)",
-    "+ 5 payments.refund(order, amount_cents)",
+    "> 5 payments.refund(order, amount_cents)",
 )
 LONG_STEP = "orders.cancel(reason, note, channel, locale, notify, …)"
 FAILED_STEP = ("  …", *(f"  {number} {LONG_STEP}" for number in range(23, 29, 2)), f"> 29 {LONG_STEP}", "  …")

@@ -18,7 +18,6 @@ class TraceEvent(NamedTuple):
     tool: str
     is_call: bool
     arguments: tuple[str, ...] = ()
-    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

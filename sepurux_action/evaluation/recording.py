@@ -14,7 +14,6 @@ from sepurux_action.config.gate import Trace, TraceEvent
 from sepurux_action.errors import TraceFileError
 
 PROMPT, CALL, RESULT = "prompt", "tool_call", "tool_result"  # types of events, as the SDK writes them
-FAILED = ("error", "failed")  # the status of a call or a result that went wrong
 MAX_OBJECTS = 100_000  # different JSON objects of a file; with more, its newest time, task, and arguments are not known
 MAX_EVENTS = 1_000  # calls and results of a trace that are kept for its steps
 MAX_ARGUMENTS = 10  # of a call
@@ -31,7 +30,6 @@ class _Object(NamedTuple):
     kind: str = ""
     tool: str = ""
     arguments: tuple[str, ...] = ()
-    failed: bool = False
     time: float | None = None
     name: str = ""
     task: str = ""
@@ -69,7 +67,7 @@ def read_recording(text: str, label: str) -> Trace:
         raise TraceFileError(f'"{label}" {problem}; record every call of a tool: {GUIDE}')
     times = (each.time for each in found.events if each.time is not None and len(kept) < MAX_OBJECTS)
     steps = (
-        TraceEvent(number, shown_name(each.tool), each.kind == CALL, each.arguments, each.failed)
+        TraceEvent(number, shown_name(each.tool), each.kind == CALL, each.arguments)
         for number, each in enumerate(found.events, 1)
         if each.kind in {CALL, RESULT}
     )
@@ -101,7 +99,7 @@ def _object(kept: dict[tuple[object, ...], _Object], pairs: list[tuple[str, obje
 
 
 def _read_fields(fields: dict[str, object]) -> _Object:
-    kind, name, task, given, error = (fields.get(each) for each in ("type", "name", "task", "args", "error"))
+    kind, name, task, given = (fields.get(each) for each in ("type", "name", "task", "args"))
     listed = fields.get("events")
     kind = next((each for each in _KINDS if each == kind), "")
     texts = (each for each in (fields.get("tool"), name) if isinstance(each, str) and each)
@@ -110,7 +108,6 @@ def _read_fields(fields: dict[str, object]) -> _Object:
         kind=kind,
         tool=kind and next(texts, ""),
         arguments=getattr(given, "names", ()),
-        failed=kind == RESULT and (fields.get("status") in FAILED or bool(getattr(error, "names", error))),
         time=json_reader.time(fields.get("timestamp")),
         name=name if isinstance(name, str) and name.strip() else "",
         task=getattr(task, "name", ""),

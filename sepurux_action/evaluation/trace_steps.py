@@ -1,6 +1,6 @@
 """The calls of tools in a recorded trace, and how those of two traces differ. Source: docs/report-files.md#steps.
 
-A step is a line such as `4 payments.refund(order)`: the number of its event in the trace, and a call, or `error`.
+A step is a line such as `4 payments.refund(order)`: the number of its event in the trace, and a call.
 """
 
 from collections.abc import Sequence
@@ -21,12 +21,10 @@ Steps = tuple[str, ...]
 
 
 def steps_of(events: Events) -> Steps:
-    return tuple(islice((_step(each) for each in events if each.is_call or each.failed), MAX_STEPS))
+    return tuple(islice((_step(each) for each in events if each.is_call), MAX_STEPS))
 
 
 def _step(event: TraceEvent) -> str:
-    if not event.is_call:
-        return f"{event.number}   error"  # below the tool of the call before it
     text, kept = f"{event.tool}({', '.join(event.arguments)})", sorted(event.arguments)
     while len(text) > MAX_STEP_LENGTH:
         kept.pop()
@@ -35,18 +33,28 @@ def _step(event: TraceEvent) -> str:
 
 
 def shown_steps(events: Events, base: Steps, tool: str, index: float | None) -> Steps:
-    """Return the difference from the base's steps (`-` and `+`), else the steps with the failed one (`>`), or ()."""
+    """Return the difference from the base's steps (`-` and `+`), with the failed one (`>`); () if both are unknown."""
     here, failed = steps_of(events), failed_step(events, tool, index)
-    compared = compare_steps(base, here) if base and here else ()
-    marked = [f"> {each}" if each == failed else f"  {each}" for each in here]
-    return first_lines(compared) or first_lines(marked, LINES_AROUND)
+    lines = compare_steps(base, here) if base and here else [f"  {each}" for each in here]
+    differ = any(line[0] in "-+" for line in lines)
+    marked = [f"> {failed}" if line[2:] == failed and line[0] != "-" else line for line in lines]
+    return first_lines(marked, MAX_LINES if differ else LINES_AROUND)
 
 
 def first_lines(lines: Sequence[str], most: int = MAX_LINES) -> Steps:
-    """Return at most so many lines around the first with a sign, () without one; `…` stands for the others."""
+    """Return at most so many lines around the first with a sign, and around the failed step; () without a sign."""
     at = next((index for index, line in enumerate(lines) if not line.startswith(" ")), None)
-    if at is None:
+    failed = next((index for index, line in enumerate(lines) if line.startswith(">")), at)
+    if at is None or failed is None:
         return ()
+    shown = _around(lines, at, most)
+    if lines[failed] in shown:
+        return shown
+    return *_around(lines, at, most // 2), *_around(lines, failed, most // 2)[1:]
+
+
+def _around(lines: Sequence[str], at: int, most: int) -> Steps:
+    """Return so many lines around one; `…` stands for those before and after them."""
     start = max(0, min(at - LINES_BEFORE, len(lines) - most))
     shown = [*lines[start : start + most]]
     if start:
@@ -65,7 +73,7 @@ def failed_step(events: Events, tool: str, index: float | None) -> str:
     at = next((each for each in events if index is not None and each.number == index + 1), None)
     if at is None or name not in {"", at.tool}:
         at = next((each for each in calls if each.tool == name != HIDDEN), None)
-    elif not (at.is_call or at.failed):
+    elif not at.is_call:
         at = next((each for each in calls[::-1] if each.number < at.number and each.tool == at.tool), None)
     return _step(at) if at else ""
 

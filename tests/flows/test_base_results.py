@@ -87,10 +87,10 @@ def test_a_pull_request_says_what_is_new_what_main_did_instead_and_how_often_it_
     # Pending, then the fail; between them a fail without numbers, if one recording failed before the others ended.
     assert (len(requests) - statuses, statuses in {2, 3}) == (7, True)  # none for the base
     assert sum("/failures" in each.path for each in sandbox.requests[before:]) == 1
-    steps = ["  1 orders.lookup(order)", "- 3 payments.status(order)", "+ 3 payments.refund(order)"]
-    block = "\n".join(["```diff", *steps, "```"])
+    steps = ["  1 orders.lookup(order)", "- 3 payments.status(order)", "> 3 payments.refund(order)"]
+    block = "\n".join(["```text", *steps, "```"])
     for page in (scene.ours[0], result.summary):
-        assert "Recorded steps, numbered by event: `-` only on `main`, `+` only here.\n" in page
+        assert "Recorded steps, numbered by event: `-` only on `main`, `+` only here, `>` failed.\n" in page
         assert " In none of the last 3 results on `main`." in page
         assert "\n" + textwrap.indent(block, "   ") + "\n" in page
     assert "In none of the last 3 results on main." in result.log
