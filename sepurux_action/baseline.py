@@ -143,7 +143,10 @@ def compare_with_base(gate: Gate, found: WhatFailed, results: Results) -> WhatFa
         return found
     scenarios = tuple(_compared(each, ScenarioOnBase.of(results, each.key), gate) for each in found.scenarios)
     failures = (failure for each in scenarios for run in each.recordings for failure in run.failures)
-    return replace(found, scenarios=scenarios, failures=merge_failures(failures)[0])
+    of_newest = (each.name for each in (results[0].scenarios if results else ()))
+    here = {name for _, name in (each.scenario for each in gate.traces)}
+    missing = tuple(name for name in of_newest if name not in here)
+    return replace(found, scenarios=scenarios, failures=merge_failures(failures)[0], missing=missing)
 
 
 def _compared(scenario: Scenario, base: ScenarioOnBase, gate: Gate) -> Scenario:
@@ -164,7 +167,14 @@ def _compared(scenario: Scenario, base: ScenarioOnBase, gate: Gate) -> Scenario:
         return replace(each, scenario=scenario.name, on_base=found, steps=steps[each.kind, each.description])
 
     recordings = (replace(run, failures=tuple(map(mark, run.failures))) for run in scenario.recordings)
-    return replace(scenario, recordings=tuple(recordings), base=base)
+    return replace(scenario, recordings=tuple(recordings), base=base, idle=_is_idle(scenario, base, gate))
+
+
+def _is_idle(scenario: Scenario, base: ScenarioOnBase, gate: Gate) -> bool:
+    """Return whether all recordings are files that call no tool, or none that every result of the base calls."""
+    paths = {run.path for run in scenario.recordings}
+    tools = {each.tool for trace in gate.traces if trace.label in paths for each in trace.events if each.is_call}
+    return "" not in paths and not (tools & {*base.tools} if base.tools else tools)
 
 
 def _events_of(run: RunResult, gate: Gate) -> Events:

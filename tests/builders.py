@@ -475,7 +475,12 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     observe, soft = a_gate(stage=Stage.OBSERVE), a_gate(stage=Stage.SOFT)
     registered = a_gate(name="registered", traces=(OF_CAMPAIGN,))
     waiting = replace(registered, name="waiting", stage=Stage.SOFT)
-    uncalled = a_gate(traces=(replace(RECORDED, has_calls=False),))
+    stopped = ScenarioOnBase(tools=("orders.lookup", "payments.refund"))
+    idle = (
+        replace(a_scenario("refund an order", PASSING), idle=True, base=stopped),
+        replace(a_scenario("find an order", PASSING), idle=True),
+    )
+    doing_nothing = a_result(a_run(PASSING), what_failed=WhatFailed(scenarios=idle, missing=("cancel an order",)))
     covering = a_gate_with(min_pass_rate=0.85, required_mutation_categories=required)
     wide = replace(a_gate_with(min_pass_rate=0.85, min_scenarios=42), traces=(OF_CAMPAIGN,))
     unreachable = undecided(Decision.ERROR, not_reached, CHECK_NETWORK, rule=Rule.OUTAGE)
@@ -528,9 +533,9 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "fail": (_failed(asking), loosening),
         "fail-registered": (_failed(registered), here),
         "pass-registered": (a_result(a_run(PASSING), gate=registered), here),
-        "pass-without-calls": (a_result(a_run(PASSING), gate=uncalled), here),
+        "pass-without-calls": (doing_nothing, here),
         "gates-registered": (
-            (_failed(registered), _failed(waiting, approval=WAITS), a_result(a_run(PASSING), gate=uncalled)),
+            (_failed(registered), _failed(waiting, approval=WAITS), doing_nothing),
             here,
         ),
         "fail-new": (_with_new_failures(asking), against_main),

@@ -24,15 +24,14 @@ class TraceEvent(NamedTuple):
 class Trace:
     """One trace: an id, or the JSON of a file to upload, or neither. `recorded`: POSIX time of its newest event.
 
-    `has_calls`: the trace may have a call of a tool. `task` is the name of its task, '' if it has none. Traces of one
-    task are recordings of one scenario. `events` are the first calls and results of a file.
+    `task` is the name of its task, '' if it has none. Traces of one task are recordings of one scenario. `events` are
+    the first calls and results of a file.
     """
 
     label: str
     trace_id: str = ""
     content: bytes | None = field(default=None, repr=False)
     recorded: float | None = None
-    has_calls: bool = True
     task: str = ""
     events: tuple[TraceEvent, ...] = field(default=(), repr=False)
 

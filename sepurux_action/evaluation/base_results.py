@@ -10,7 +10,7 @@ from typing import Self
 
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.failures import Kind, OnBase
-from sepurux_action.evaluation.trace_steps import Steps
+from sepurux_action.evaluation.trace_steps import Steps, tools_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,15 +59,20 @@ Results = tuple[BaseResult, ...]  # the newest first
 
 @dataclass(frozen=True, slots=True)
 class ScenarioOnBase:
-    """The base's results that have all failures of a scenario, and the steps of the newest one that has it."""
+    """The base's results that have all failures of a scenario, the steps of the newest one, and the tools of all."""
 
     complete: tuple[BaseScenario, ...] = ()
     steps: Steps = ()
+    tools: tuple[str, ...] = ()  # that the scenario called in every result
 
     @classmethod
     def of(cls, results: Results, name: str) -> Self:
         every = [each for result in results for each in result.scenarios if each.name == name]
-        return cls(tuple(each for each in every if each.failures is not None), next((each.steps for each in every), ()))
+        if not every:
+            return cls()
+        tools = [tools_of(each.steps) for each in every]
+        in_all = tuple(tool for tool in tools[0] if all(tool in each for each in tools))
+        return cls(tuple(each for each in every if each.failures is not None), every[0].steps, in_all)
 
     @property
     def results(self) -> int:

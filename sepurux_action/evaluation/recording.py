@@ -74,7 +74,6 @@ def read_recording(text: str, label: str) -> Trace:
     trace = Trace(
         label=label,
         recorded=max(times, default=None),
-        has_calls=any(each.kind == CALL for each in found.events),
         task=found.task,
         events=tuple(islice(steps, MAX_EVENTS)),
     )

@@ -100,6 +100,7 @@ class Scenario:
     """One scenario of an evaluation, with the CI run of each recording of it, and the pass rate that it needs.
 
     `key` is its name in the results of the base, '' for one of a batch. `base` is what these results say about it.
+    `idle`: its recordings call no tool, or none that it called in every result of the base.
     """
 
     name: str
@@ -107,6 +108,7 @@ class Scenario:
     needed: float = 0
     key: str = ""
     base: ScenarioOnBase = ScenarioOnBase()
+    idle: bool = False
 
     @property
     def read(self) -> bool:
@@ -177,6 +179,7 @@ class WhatFailed:
 
     `left_out` counts the failures of kinds that were not kept, `unread_failures` those that Sepurux counts and that
     were not read, and `unread_scenarios` the scenarios that were not read, or not all of them. `notes` say why.
+    `missing` are scenarios that only the base's newest result has.
     """
 
     scenarios: tuple[Scenario, ...] = ()
@@ -184,6 +187,7 @@ class WhatFailed:
     left_out: int = 0
     unread_failures: int = 0
     unread_scenarios: int = 0
+    missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 

@@ -24,6 +24,12 @@ def steps_of(events: Events) -> Steps:
     return tuple(islice((_step(each) for each in events if each.is_call), MAX_STEPS))
 
 
+def tools_of(steps: Steps) -> tuple[str, ...]:
+    """Return the tools that the steps call, each once, without those whose name is not shown."""
+    names = (each.partition(" ")[2].partition("(")[0] for each in steps)
+    return tuple(dict.fromkeys(name for name in names if name != HIDDEN))
+
+
 def _step(event: TraceEvent) -> str:
     text, kept = f"{event.tool}({', '.join(event.arguments)})", sorted(event.arguments)
     while len(text) > MAX_STEP_LENGTH:

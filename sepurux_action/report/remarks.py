@@ -7,7 +7,7 @@ from sepurux_action.common.wording import capitalized, joined, optional
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.drops import DROPS, MIN_RESULTS
 from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase
-from sepurux_action.evaluation.runs import Scenario
+from sepurux_action.evaluation.runs import Scenario, WhatFailed
 from sepurux_action.report import tables
 from sepurux_action.report.markdown import Markdown
 from sepurux_action.report.report import GateFacts
@@ -15,13 +15,14 @@ from sepurux_action.report.view import Section
 from sepurux_action.report.words import Words
 
 MOST_SCENARIOS = 10  # of one failure in a summary
+MOST_NAMED = 3  # scenarios, or tools of one, in a remark
 MAX_SEVERITY_LENGTH = 24  # characters
 RECORD = ("Record traces in the workflow", "record-traces.md#record-in-the-workflow")
 CHECK_RECORDING = ("Check what your recording contains", "record-traces.md#what-a-recording-must-contain")
 
 
 def of_report(say: Words) -> Iterator[Markdown]:
-    """Yield which gates evaluate what a push does not change, and which have traces that call no tool."""
+    """Yield which gates evaluate what a push does not change, and which scenarios do nothing or are missing."""
     one, detailed = len(say.report.gates) == 1, [gate for gate in say.report.gates if gate.detailed]
     decided = [gate for gate in detailed if gate.decision.is_decided and say.context.pull_request is not None]
     blocking = {gate.name for gate in say.report.blocking}  # which say so where they say what to do
@@ -29,10 +30,32 @@ def of_report(say: Words) -> Iterator[Markdown]:
         one_of = "⚠️ {gates} evaluates stored scenarios, so it says nothing about this pull request."
         all_ = "⚠️ {gates} evaluate stored scenarios, so they say nothing about this pull request."
         yield say(number_format.agree(len(registered), one_of, all_), gates=say("It") if one else say.gates(registered))
-    if silent := [gate for gate in detailed if not any(each.has_calls for each in gate.gate.traces)]:
-        gates = say("this gate") if one else say.gates(silent)
-        no_trace = "⚠️ No trace of {gates} calls a tool, so there may be nothing to evaluate."
-        yield say.paragraph(say(no_trace, gates=gates), say.page(*CHECK_RECORDING))
+    for gate in detailed:
+        of_gate = say.when(not one, " of {gate}", gate=say.code(gate.name))
+        yield from _of_scenarios(say, gate.found.read, of_gate)
+
+
+def _of_scenarios(say: Words, found: WhatFailed, of_gate: Markdown) -> Iterator[Markdown]:
+    """Yield which scenarios call no tool, or none of those that they call on the base, and which are missing."""
+    idle = [each for each in found.scenarios if each.idle]
+    for each in [each for each in idle if each.base.tools][:MOST_NAMED]:
+        name, tools = say.code(each.name) or say("no name"), say.listed(each.base.tools, "and", MOST_NAMED)
+        called = "⚠️ {name}{of_gate} calls none of the tools that it always calls on {base}: {tools}."
+        yield say(called, name=name, of_gate=of_gate, tools=tools)
+    silent = [each.name for each in idle if not each.base.tools]
+    if silent:
+        call = number_format.agree(len(silent), "calls", "call")
+        no_tool = "⚠️ {names}{of_gate} {call} no tool, so there may be nothing to evaluate."
+        names = say.listed(silent, "and", MOST_NAMED)
+        yield say.paragraph(say(no_tool, names=names, of_gate=of_gate, call=call), say.page(*CHECK_RECORDING))
+    if found.missing:
+        are = number_format.agree(len(found.missing), "is missing: {base} has it.", "are missing: {base} has them.")
+        yield say(
+            "⚠️ {names}{of_gate} {are}",
+            names=say.listed(found.missing, "and", MOST_NAMED),
+            of_gate=of_gate,
+            are=say(are),
+        )
 
 
 def of_numbers(say: Words, gate: GateFacts) -> Iterator[Markdown]:

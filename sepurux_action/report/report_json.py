@@ -114,6 +114,7 @@ class _Scenario(Shape):
     name: Annotated[str, "Name of the task, path of the trace, or an ID."]
     base: Annotated[_ScenarioOnBase, "What the results of the base say about it."]
     failed: Annotated[bool, "Whether it is known to have failed."]
+    idle: Annotated[bool, "Whether it calls no tool, or none that it called in every result of the base."]
     metrics: Annotated[_Metrics, "The numbers of all recordings together.", lambda each: CIRun(numbers=each.numbers)]
     recordings: Annotated[tuple[_Recording, ...], "The CI run of each recording.", {"minItems": 1}]
 
@@ -185,6 +186,9 @@ class _Gate(Shape):
         tuple[_Scenario, ...],
         "The scenarios, the worst first. Of a batch, empty if they were not read, as after a pass without failures.",
         of("found.read.scenarios"),
+    ]
+    scenarios_missing: Annotated[
+        tuple[str, ...], "The scenarios that only the newest result of the base has.", of("found.read.missing")
     ]
     reviewers: Annotated[tuple[str, ...], "The setting `reviewers`; empty for everyone.", of("gate.reviewers")]
     approval: Annotated[ApprovalStatus | None, "Who approved, or can approve, a soft gate that failed."]

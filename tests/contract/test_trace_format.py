@@ -108,5 +108,5 @@ def test_the_gate_reads_the_fields_of_the_table() -> None:
     call = an_event(CALL, args={"order": "A-1001"}, timestamp="2026-11-25T00:18:02Z")
     text = json.dumps(a_trace(call, an_event(RESULT, status="error")))
     found = read_recording(text, "a.json")
-    assert (found.recorded, found.has_calls, found.task) == (1_795_565_882.0, True, "refund")
+    assert (found.recorded, found.task) == (1_795_565_882.0, "refund")
     assert steps_of(found.events) == ("1 refund(order)",)

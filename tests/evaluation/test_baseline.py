@@ -339,3 +339,32 @@ def test_ambiguous_names_are_not_kept() -> None:
     gate = a_gate(replace(a_trace("a.json"), task="b.json"), replace(a_trace("b.json"), task=""), a_trace("c.json"))
     what = found(gate, *(a_run(trace.label) for trace in gate.traces))
     assert [each.name for each in kept(gate, what)] == ["refund"]
+
+
+@pytest.mark.parametrize(
+    ("calls", "results", "idle"),
+    [
+        (((), ()), (), True),
+        (((), (LOOKUP,)), (), False),
+        (((STATUS,), (STATUS,)), (base("1 lookup()"), base("1 lookup()", "2 status()")), True),
+        (((STATUS,), (LOOKUP,)), (base("1 lookup()"),) * 2, False),
+        (((STATUS,), (STATUS,)), (base("1 lookup()"), base("2 refund()")), False),
+        (((), ()), (base("1 lookup()"),), True),
+        (((STATUS,), ()), (base("1 …()"), base()), False),
+    ],
+    ids=range(7),
+)
+def test_a_scenario_that_calls_no_tool_or_none_that_it_always_calls_on_the_base_is_known(
+    calls: tuple[tuple[object, ...], ...], results: tuple[BaseResult, ...], *, idle: bool
+) -> None:
+    prompt = {"type": "agent_output"}
+    gate = a_gate(*(a_trace(f"{number}.json", prompt, *each) for number, each in enumerate(calls)))
+    what = found(gate, *(a_run(trace.label) for trace in gate.traces))
+    assert [each.idle for each in compare_with_base(gate, what, results).scenarios] == [idle]
+
+
+def test_a_scenario_of_the_newest_result_that_a_gate_has_not_is_missing_also_if_nothing_could_be_read() -> None:
+    newest = replace(base(), scenarios=tuple(BaseScenario(name=name) for name in ("refund", "cancel")))
+    older = replace(base(), scenarios=(BaseScenario(name="find"),))
+    for what in (found(GATE, a_run("a.json"), a_run("b.json")), WhatFailed()):
+        assert compare_with_base(GATE, what, (newest, older)).missing == ("cancel",)

@@ -120,6 +120,25 @@ def test_what_main_has_too_is_not_new(scene: Scene, sandbox: Sandbox) -> None:
     assert " More often: 2 here, at most 1 on `main`." in scene.ours[0]
 
 
+def test_a_scenario_that_stops_calling_its_tools_or_is_missing_is_named_although_the_gate_passes(
+    scene: Scene, sandbox: Sandbox
+) -> None:
+    assert on_main(scene, sandbox, recorded()).exit_code == 0
+    silent = json.loads(a_trace("refund twice", ())) | {"events": [{"type": "agent_output", "output": "Done."}]}
+    result = on_pull_request(
+        scene, sandbox, {"refund.json": json.dumps(silent).encode(), "cancel.json": a_trace("other", ("orders.find",))}
+    )
+    assert result.outputs["decision"] == "pass", result.log
+    stopped = (
+        "`refund twice` calls none of the tools that it always calls on `main`: `orders.lookup` and `payments.status`."
+    )
+    for text in (stopped, "`cancel an order` is missing: `main` has it."):
+        assert text in scene.ours[0]
+    idle = {each["name"]: each["idle"] for each in report(scene)["scenarios"]}
+    assert idle == {"refund twice": True, "other": False}
+    assert report(scene)["scenarios_missing"] == ["cancel an order"]
+
+
 @pytest.mark.parametrize(
     ("event", "ref", "adds"),
     [

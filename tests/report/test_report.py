@@ -41,7 +41,6 @@ from tests.builders import (
 )
 
 UPLOADED, OF_CAMPAIGN, BY_ID = Trace(label="a", content=b"{}"), Trace(label="b"), Trace(label="c", trace_id="c")
-UNCALLED = replace(UPLOADED, has_calls=False)
 PASSED, PENDING, GONE = a_run(PASSING), undecided(Decision.PENDING, "No decision."), undecided(Decision.ERROR, "Gone.")
 SKIPPED = undecided(Decision.SKIPPED, "x")
 
@@ -181,30 +180,25 @@ def test_a_list_that_could_not_be_read_is_not_one_without_failures() -> None:
 
 
 @pytest.mark.parametrize(
-    ("traces", "run", "pull_request", "registered", "silent"),
+    ("traces", "run", "pull_request", "registered"),
     [
-        ([OF_CAMPAIGN], PASSED, 42, True, False),
-        ([OF_CAMPAIGN], a_run(FAILING), 42, True, False),
-        ([BY_ID, BY_ID], PASSED, 42, True, False),
-        ([BY_ID, UPLOADED], PASSED, 42, False, False),
-        ([UPLOADED], PASSED, 42, False, False),
-        ([OF_CAMPAIGN], PASSED, None, False, False),
-        ([OF_CAMPAIGN], PENDING, 42, False, False),
-        ([OF_CAMPAIGN], SKIPPED, 42, False, False),
-        ([UNCALLED], PASSED, 42, False, True),
-        ([UNCALLED], PENDING, 42, False, True),
-        ([UNCALLED, UPLOADED], PASSED, 42, False, False),
-        ([UNCALLED, BY_ID], PASSED, 42, False, False),
-        ([UNCALLED], SKIPPED, 42, False, False),
+        ([OF_CAMPAIGN], PASSED, 42, True),
+        ([OF_CAMPAIGN], a_run(FAILING), 42, True),
+        ([BY_ID, BY_ID], PASSED, 42, True),
+        ([BY_ID, UPLOADED], PASSED, 42, False),
+        ([UPLOADED], PASSED, 42, False),
+        ([OF_CAMPAIGN], PASSED, None, False),
+        ([OF_CAMPAIGN], PENDING, 42, False),
+        ([OF_CAMPAIGN], SKIPPED, 42, False),
     ],
-    ids=range(13),
+    ids=range(8),
 )
-def test_a_report_says_that_scenarios_are_stored_and_that_traces_call_no_tool(
-    traces: list[Trace], run: RunResult, pull_request: int | None, *, registered: bool, silent: bool
+def test_a_report_says_that_scenarios_are_stored(
+    traces: list[Trace], run: RunResult, pull_request: int | None, *, registered: bool
 ) -> None:
     report = a_report(*[run] * len(traces), gate=a_gate(traces=tuple(traces)), pull_request=pull_request)
-    told = [text in render_comment(report, "") for text in ("stored scenarios", "calls a tool, so", "and push")]
-    assert told == [registered, silent, told[2] and not registered]
+    told = [text in render_comment(report, "") for text in ("stored scenarios", "and push")]
+    assert told == [registered, told[1] and not registered]
 
 
 def test_traces_that_are_more_than_a_day_older_than_the_commit_are_named() -> None:
