@@ -1,4 +1,4 @@
-"""Builds the JSON Schemas of `report.json` and of the brief from their fields in code. `make generate` writes them."""
+"""Builds the JSON Schema of `report.json` from its fields in code. `make generate` writes it."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -8,15 +8,11 @@ from types import NoneType
 from typing import Annotated, Any, TypeAlias, get_args, get_origin
 
 from sepurux_action.common.codec import described_fields
-from sepurux_action.report.brief import REQUIRED, Brief
 from sepurux_action.report.report_json import ReportJson
 
 ROOT = Path(__file__).resolve().parent.parent
 ADDRESS = "https://raw.githubusercontent.com/sepurux/gate-action/main/docs/"
-SCHEMAS: Mapping[str, tuple[str, type]] = {
-    "report.schema.json": ("Sepurux gate report", ReportJson),
-    "brief.schema.json": ("Sepurux brief for coding agents", Brief),
-}
+NAME = "report.schema.json"
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -29,16 +25,16 @@ TYPES: Mapping[object, Schema] = {
 
 
 def files() -> Iterable[tuple[Path, str]]:
-    """Yield each schema's path and text."""
-    for name, (title, kind) in SCHEMAS.items():
-        definitions: dict[str, Schema] = {}
-        head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": ADDRESS + name, "title": title}
-        schema = {**head, **_object(kind, definitions), "$defs": dict(sorted(definitions.items()))}
-        yield ROOT / "docs" / name, json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    """Yield the schema's path and text."""
+    definitions: dict[str, Schema] = {}
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": ADDRESS + NAME}
+    head["title"] = "Sepurux gate report"
+    schema = {**head, **_object(ReportJson, definitions), "$defs": dict(sorted(definitions.items()))}
+    yield ROOT / "docs" / NAME, json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def _object(kind: type, definitions: dict[str, Schema]) -> Schema:
-    properties = {name: _value(each, definitions, of=kind) for name, each in described_fields(kind).items()}
+    properties = {name: _value(each, definitions, is_field=True) for name, each in described_fields(kind).items()}
     return {
         **(
             {"description": " ".join(kind.__doc__.split())}
@@ -47,19 +43,21 @@ def _object(kind: type, definitions: dict[str, Schema]) -> Schema:
         ),
         "type": "object",
         "additionalProperties": False,
-        "required": [name for name in properties if name in REQUIRED or not _is_brief(kind)],
+        "required": list(properties),
         "properties": properties,
     }
 
 
-def _value(kind: Any, definitions: dict[str, Schema], of: type | None = None) -> Schema:  # noqa: ANN401 - any type
-    """Return the schema of a field of the object `of`, or of an item of a list."""
+def _value(kind: Any, definitions: dict[str, Schema], *, is_field: bool = False) -> Schema:  # noqa: ANN401 - any type
+    """Return the schema of a field of an object, or of an item of a list."""
     arguments = get_args(kind)
     if get_origin(kind) is Annotated:
         texts = [{"description": extra} for extra in arguments[1:] if isinstance(extra, str)]
         given = [extra for extra in arguments[1:] if isinstance(extra, Mapping)]
         return {
-            key: each for part in (_value(arguments[0], definitions, of), *texts, *given) for key, each in part.items()
+            key: each
+            for part in (_value(arguments[0], definitions, is_field=is_field), *texts, *given)
+            for key, each in part.items()
         }
     if NoneType in arguments:
         return _nullable(_value(next(each for each in arguments if each is not NoneType), definitions))
@@ -68,7 +66,7 @@ def _value(kind: Any, definitions: dict[str, Schema], of: type | None = None) ->
     if isinstance(kind, type) and issubclass(kind, Enum):
         return {"enum": [each.value for each in kind]}
     if kind in TYPES:
-        return _nullable(TYPES[kind]) if kind is str and of and not _is_brief(of) else dict(TYPES[kind])
+        return _nullable(TYPES[kind]) if kind is str and is_field else dict(TYPES[kind])
     name = kind.__name__.removeprefix("_")
     if name not in definitions:
         definitions[name] = {}
@@ -81,8 +79,3 @@ def _nullable(schema: Schema) -> Schema:
     if "type" in schema and schema["type"] != "object":
         return {**schema, "type": [schema["type"], "null"]}
     return {"anyOf": [{"type": "null"}, schema]}
-
-
-def _is_brief(kind: type) -> bool:
-    """Return whether an object lacks the fields without a value, instead of writing null."""
-    return kind.__module__ == Brief.__module__

@@ -115,7 +115,6 @@ def _context(step: Step) -> Callable[..., Context]:
         run_url=event.run_url,
         pull_request=event.pull_request,
         pull_request_url=event.url("pull", event.pull_request),
-        from_fork=event.fork or event.name == "merge_group",  # which has the commits of all before it in the queue
         version=__version__,
         base_ref=event.base_ref,
         policy_ref=event.commit if step.policy.problems else by_event,

@@ -30,7 +30,6 @@ class Context:
     base_url_host: str = ""
     pull_request: int | None = None
     pull_request_url: str = ""
-    from_fork: bool = False
     version: str = ""
     policy_path: str = ""
     notes: tuple[PolicyNote, ...] = ()

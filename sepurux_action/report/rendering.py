@@ -1,7 +1,7 @@
 """Renders a report with the templates, as Markdown within the size limits of GitHub and as lines of a log."""
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from itertools import takewhile
 from pathlib import Path
 
@@ -12,7 +12,6 @@ from sepurux_action.config.policy import Change
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.metrics import BY_OPTION, RATE
 from sepurux_action.report import markdown, next_steps, remarks, sentences, tables, view
-from sepurux_action.report.brief import brief_json
 from sepurux_action.report.context import SHORT_SHA
 from sepurux_action.report.markdown import Markdown, code, finish
 from sepurux_action.report.report import Report
@@ -51,11 +50,9 @@ def render_lines(report: Report, name: str) -> list[str]:
 
 def _rendered(report: Report, place: str, fullest: view.Limits, size: Callable[[str], int], *rooms: int) -> str:
     """Return the fullest version that fits into the first room, or else into the next one."""
-    brief = cache(partial(brief_json, report))  # several steps have the same one
 
     def render(limits: view.Limits) -> str:
-        shown = view.View(report=report, place=place, limits=limits, brief=brief(limits["brief"]))
-        return finish(_render(shown, "report.md.j2"))
+        return finish(_render(view.View(report=report, place=place, limits=limits), "report.md.j2"))
 
     texts = (text for room in rooms for text in map(render, view.shorter(fullest)) if size(text) <= room)
     return next(texts, "") or finish(markdown.escaped(_one_line(report), longest=MAX_LINE_LENGTH))

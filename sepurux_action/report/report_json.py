@@ -15,7 +15,7 @@ from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.options import OPTIONS, SectionKind
 from sepurux_action.config.policy import Change
 from sepurux_action.config.stage import OnOutage, Stage
-from sepurux_action.evaluation.checks import CheckState
+from sepurux_action.evaluation.checks import REQUIRED_CATEGORIES, CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.drops import Baseline
@@ -23,7 +23,6 @@ from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.failures import OnBase
 from sepurux_action.evaluation.metrics import METRICS, PUBLISHED, Metric
 from sepurux_action.evaluation.published_result import PreviousResult
-from sepurux_action.report.brief import METRIC, Brief, brief
 from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.outputs import conclusion, run_ids
 from sepurux_action.report.report import Note, Report
@@ -34,6 +33,8 @@ REPORT_JSON, REPORT_MD, JUNIT_XML = REPORT_FILES = ("report.json", "report.md", 
 SCHEMA = "sepurux-gate/report@2"
 
 GIVEN = {"type": "string"}  # never null
+_DROPS = [f"{metric.name}_drop" for metric in METRICS if metric.drop]
+METRIC = {"enum": [*(metric.name for metric in METRICS if metric.threshold), REQUIRED_CATEGORIES, *_DROPS]}
 CONCLUSION = {"enum": ["success", "failure"]}
 RULE = {"enum": [rule.name.lower() for rule in Rule]}
 THRESHOLD = {"enum": [option.name for option in OPTIONS if SectionKind.THRESHOLDS in option.allowed_in]}
@@ -221,9 +222,6 @@ class ReportJson(Shape):
     commit_url: Annotated[str, "Page of the commit.", of("context.commit_url")]
     pull_request: Annotated[int | None, "Number of the pull request.", of("context.pull_request")]
     pull_request_url: Annotated[str, "Page of the pull request.", of("context.pull_request_url")]
-    from_fork: Annotated[
-        bool, "Whether the head is in a fork, or may be: that of a merge group.", of("context.from_fork")
-    ]
     base_branch: Annotated[str, "Branch that the results are compared with.", of("context.base_ref")]
     workflow_run_url: Annotated[str, "Page of the workflow run.", of("context.run_url")]
     policy_path: Annotated[str, "Path of the policy file that applies.", of("context.policy_path")]
@@ -254,7 +252,6 @@ class ReportJson(Shape):
         "Remarks.",
         lambda report: (*(Note(str(each)) for each in report.context.notes), *report.notes),
     ]
-    brief: Annotated[Brief, "What failed, for coding agents. Nothing is cut to a size here.", lambda _: None]
 
 
 def report_files(report: Report, summary: str) -> dict[str, str]:
@@ -267,7 +264,7 @@ def json_text(report: Report) -> str:
 
 def report_json(report: Report) -> dict[str, Any]:
     """Return everything that the report contains, in printable texts; an empty text is unknown, so it is null."""
-    cleaned: dict[str, Any] = _clean({**codec.dump_as(ReportJson, report), "brief": brief(report)})
+    cleaned: dict[str, Any] = _clean(codec.dump_as(ReportJson, report))
     return cleaned
 
 

@@ -64,7 +64,7 @@ MANY_GATES_CHARACTERS = 8_000  # of a comment on many gates, unless more than MA
 # shorter lists, then no details, short lists of what title and alert do not say, and no sections of single gates. Of
 # each gate, these are groups of `failures` (or of each scenario) and of those with `steps`, `scenarios`, `tools`,
 # and 1 for a chart. Of the whole report, `gates` of the table and in sentences, `sections`
-# about one gate, gates with `details`, `changes` of the policy, `notes`, `problems`, and bytes of the `brief`.
+# about one gate, gates with `details`, `changes` of the policy, `notes`, and `problems`.
 _LIMITS = {
     "failures": (3, 1_000, 20, 3, 1, 0),
     "steps": (3, 1_000, 20, 3, 0, 0),
@@ -77,7 +77,6 @@ _LIMITS = {
     "changes": (8, 1_000, 50, 8, 8, 1),
     "notes": (20, 1_000, 20, 0, 0, 0),
     "problems": (50, 1_000, 1_000, 1_000, 20, 3),
-    "brief": (2_000, 0, 2_000, 2_000, 0, 0),
 }
 _COLUMNS: Iterable[Limits] = (dict(zip(_LIMITS, each, strict=True)) for each in zip(*_LIMITS.values(), strict=True))
 COMMENT_LIMITS, SUMMARY_LIMITS, *_SHORTER = _COLUMNS
@@ -117,7 +116,6 @@ class View:
     report: Report
     place: str
     limits: Limits
-    brief: str = ""  # JSON for agents; '' to leave it out
 
     def first(self, items: Sequence[T], limit: str) -> Part[T]:
         most = self.limits[limit]
@@ -263,9 +261,7 @@ class View:
 
     @property
     def leaves_out_details(self) -> bool:
-        to_fix = any(gate.gate.uploads_traces for gate in self.report.failed)
-        without = not self.limits["tools"] or (self.place == "comment" and to_fix and not self.brief)
-        left_out = self.details.more or self.notes.more or (self.report.failed and without)
+        left_out = self.details.more or self.notes.more or (self.report.failed and not self.limits["tools"])
         return bool(left_out) and not self.report.short
 
 

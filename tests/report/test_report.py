@@ -317,7 +317,7 @@ def test_a_failure_of_several_gates_is_shown_once_with_their_names() -> None:
     found = {"a": FAILURES[:2], "b": (*FAILURES[:2], a_failure(type="own"))}
     results = [a_result(gate=a_gate(name=name), what_failed=WhatFailed(failures=each)) for name, each in found.items()]
     comment = render_comment(build_report(results, a_context()), "")
-    assert comment.partition("Prompt for AI")[0].count(FAILURES[0].description) == 1
+    assert comment.count(FAILURES[0].description) == 1
     assert "1. **critical** `unsafe_action`, under `timeouts`, also in `b`: " in comment
     assert "1. **high** `own`, under `timeouts`: It went round.\n\nThe same 2 failures as in `a`.\n" in comment
 
