@@ -75,11 +75,10 @@ def publish_problems(step: Step, error: ConfigurationError) -> Report:
 
 def _write_report(step: Step, report: Report) -> str:
     """Write the summary and the files of `report_dir`; return the path of `report.json` for later steps, or ''."""
-    summary = render_summary(report)
-    step.host.write_summary(summary)
+    step.host.write_summary(render_summary(report))
     if not step.inputs.report_dir:
         return ""
-    return step.files.write(step.inputs.report_dir, report_files(report, summary)).get(REPORT_JSON, "")
+    return step.files.write(step.inputs.report_dir, report_files(report)).get(REPORT_JSON, "")
 
 
 def _set_statuses(step: Step, publish: Callable[[], None]) -> None:

@@ -29,7 +29,7 @@ from sepurux_action.report.report import Note, Report
 from sepurux_action.report.state import State
 from sepurux_action.report.what_failed import Category
 
-REPORT_JSON, REPORT_MD, JUNIT_XML = REPORT_FILES = ("report.json", "report.md", "junit.xml")
+REPORT_JSON, JUNIT_XML = REPORT_FILES = ("report.json", "junit.xml")
 SCHEMA = "sepurux-gate/report@2"
 
 GIVEN = {"type": "string"}  # never null
@@ -254,8 +254,8 @@ class ReportJson(Shape):
     ]
 
 
-def report_files(report: Report, summary: str) -> dict[str, str]:
-    return {REPORT_JSON: json_text(report), REPORT_MD: summary, JUNIT_XML: junit_xml(report).decode()}
+def report_files(report: Report) -> dict[str, str]:
+    return {REPORT_JSON: json_text(report), JUNIT_XML: junit_xml(report).decode()}
 
 
 def json_text(report: Report) -> str:

@@ -152,7 +152,7 @@ def test_no_file_of_a_report_shows_more_than_5_characters_of_a_secret_that_invis
     scenario = Scenario(said, (a_run(failures=(failure,)),))
     found = WhatFailed(failures=(failure,), scenarios=(scenario,))
     report = build_report([a_result(gate=a_gate(name=said), what_failed=found)], a_context(notes=(PolicyNote(said),)))
-    for text in report_files(report, render_summary(report)).values():
+    for text in (*report_files(report).values(), render_summary(report)):
         assert shown_pieces(REDACTED(text)) == []
 
 

@@ -17,7 +17,7 @@ from sepurux_action.host.report_files import ReportFolders, ReportWriter, open_f
 from sepurux_action.step import from_step
 from tests.fakes import FakeOutput
 
-FILES = {"report.json": "{}", "report.md": "# Report\n"}
+FILES = {"report.json": "{}", "report.xml": "<suites/>"}
 SECRET = "made-up-secret"
 
 
@@ -52,7 +52,7 @@ class Places:
         paths, problem = self.write(report_dir)
         assert (paths, self.everything()) == ({}, before)
         assert writer(self.folders)[0].read(str(report_dir), "baseline.json", 9)[0] is None
-        assert problem.startswith('report.json, report.md could not be written to "')
+        assert problem.startswith('report.json, report.xml could not be written to "')
         return problem
 
     def everything(self) -> list[str]:
@@ -84,7 +84,7 @@ def test_an_absolute_path_below_the_workspace_or_its_real_path_is_accepted(place
     link.symlink_to(places.workspace)
     folders = ReportFolders(base=link)
     for number, root in enumerate([link, places.workspace]):
-        assert places.write(f"{root}/{number}", folders=folders)[0]["report.md"] == f"{number}/report.md"
+        assert places.write(f"{root}/{number}", folders=folders)[0]["report.xml"] == f"{number}/report.xml"
         assert names_in(places.workspace / str(number)) == list(FILES)
 
 
@@ -190,9 +190,9 @@ def test_a_link_or_fifo_in_place_of_a_file_is_replaced_and_the_target_stays_as_i
     target.write_text("before")
     build.mkdir()
     (build / "report.json").symlink_to(target)
-    (build / "report.md").hardlink_to(target)
-    os.mkfifo(build / "junit.xml")
-    files = {"junit.xml": "<x/>", **FILES}
+    (build / "report.xml").hardlink_to(target)
+    os.mkfifo(build / "third")
+    files = {"third": "", **FILES}
     assert places.write("build", files)[1] == ""
     assert target.read_text() == "before"
     assert not (build / "report.json").is_symlink()
@@ -203,7 +203,7 @@ def test_a_folder_in_place_of_one_file_is_a_problem_of_that_file_only(places: Pl
     build = places.workspace / "build"
     (build / "report.json" / "kept").mkdir(parents=True)
     problem = 'report.json could not be written to "build": Is a directory.'
-    assert places.write("build") == ({"report.md": "build/report.md"}, problem)
+    assert places.write("build") == ({"report.xml": "build/report.xml"}, problem)
     assert names_in(build) == list(FILES)
     assert names_in(build / "report.json") == ["kept"]
 
@@ -213,10 +213,10 @@ def test_a_full_disk_is_one_problem_and_leaves_the_old_file_and_no_part_of_the_n
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, before[1]))  # larger files fail, as on a full disk
     try:
-        written = places.write("build", {"report.json": "x" * 5_000, "report.md": "y" * 6_000})
+        written = places.write("build", {"report.json": "x" * 5_000, "report.xml": "y" * 6_000})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert written == ({}, 'report.json, report.md could not be written to "build": File too large.')
+    assert written == ({}, 'report.json, report.xml could not be written to "build": File too large.')
     assert names_in(places.workspace / "build") == ["report.json"]
     assert (places.workspace / "build" / "report.json").read_bytes() == b"old"
 
@@ -249,7 +249,7 @@ def test_files_of_an_earlier_run_are_removed_and_links_are_not_followed(places: 
         folder.mkdir(exist_ok=True)
         for name in ("report.json", "mine"):
             (folder / name).write_text("earlier")
-    (places.workspace / "build" / "report.md").symlink_to(places.outside / "report.json")
+    (places.workspace / "build" / "report.xml").symlink_to(places.outside / "report.json")
     (places.workspace / "linked").symlink_to(places.outside)
     (places.workspace / "folder" / "report.json").mkdir(parents=True)
     before = places.everything()
