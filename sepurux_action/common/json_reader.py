@@ -82,7 +82,7 @@ def visible(raw: str) -> str:
 def shorten(given: str, longest: int) -> str:
     """Return the text, cut to `longest` characters if it is longer. The last character of a cut text is `CUT`.
 
-    Use only this function to cut a text that may contain a secret: `Redactor` finds a cut secret by the mark.
+    Redact a text that may contain a secret before: half of one is not found.
     """
     return given if len(given) <= longest else given[: longest - 1] + CUT
 

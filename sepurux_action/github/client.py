@@ -65,7 +65,7 @@ class GitHubClient:
     def commit(self, event: Event) -> Commit:
         """Return the policy files that concern an event, and the statuses of its commit."""
         response = self._query(commit.commit_query(event), may_fail=commit.MAY_FAIL)
-        return commit.parse_commit(response, event, _graphql_error(response))
+        return commit.parse_commit(response, event, self._graphql_error(response))
 
     def snapshot(self, number: int, after: str = "") -> Snapshot:
         """Return a pull request, and the own comments of the page after a cursor."""
@@ -187,12 +187,30 @@ class GitHubClient:
         owner, _, name = self._name.partition("/")
         body = {"query": query, "variables": {"owner": owner, "name": name, **variables}}
         response = self._call("POST", "", body=body)
-        error, failed = _graphql_error(response), permissions.failed_fields(response)
+        error, failed = self._graphql_error(response), permissions.failed_fields(response)
         if error and (error.over_limit or not failed or failed - may_fail):
             raise GitHubError(error)
         if not isinstance(json_reader.at(response, "data", "repository"), dict):
             raise GitHubError(UNEXPECTED_SHAPE)
         return response
+
+    def _graphql_error(self, response: object) -> ErrorDetails | None:
+        """Return the details of the errors in a GraphQL response, which has status 200; None if it has none."""
+        if "errors" not in json_reader.as_object(response):
+            return None
+        errors = list(json_reader.as_array(json_reader.at(response, "errors")))
+        kinds = {json_reader.text(json_reader.at(each, "type")) for each in errors}
+        hidden = kinds == {"NOT_FOUND"} or ("NOT_FOUND" in kinds and ("repository",) in permissions.error_paths(errors))
+        limited = "RATE_LIMITED" in kinds
+        of_statuses = {path[-1:] for path in permissions.error_paths(errors)} == {("status",)}
+        return ErrorDetails(
+            status=404 if hidden else 0,
+            message=self._redact(joined_messages(errors)),
+            accepted="statuses=read" if of_statuses else "",  # no other missing permission is clear from the errors
+            forbidden="FORBIDDEN" in kinds and not limited,
+            rate_limited=limited,
+            over_limit="RESOURCE_LIMITS_EXCEEDED" in kinds,
+        )
 
     def _pages(self, path: str, **parameters: str) -> Iterator[Mapping[str, object]]:
         """Yield the entries of all pages, each of which is requested when its first entry is needed."""
@@ -212,25 +230,6 @@ def _check_id(created: object) -> int:
     if not isinstance(number, int):
         raise GitHubError(UNEXPECTED_SHAPE)
     return number
-
-
-def _graphql_error(response: object) -> ErrorDetails | None:
-    """Return the details of the errors in a GraphQL response, which has status 200; None if it has none."""
-    if "errors" not in json_reader.as_object(response):
-        return None
-    errors = list(json_reader.as_array(json_reader.at(response, "errors")))
-    kinds = {json_reader.text(json_reader.at(each, "type")) for each in errors}
-    hidden = kinds == {"NOT_FOUND"} or ("NOT_FOUND" in kinds and ("repository",) in permissions.error_paths(errors))
-    limited = "RATE_LIMITED" in kinds
-    of_statuses = {path[-1:] for path in permissions.error_paths(errors)} == {("status",)}
-    return ErrorDetails(
-        status=404 if hidden else 0,
-        message=joined_messages(errors),
-        accepted="statuses=read" if of_statuses else "",  # no other missing permission is clear from the errors
-        forbidden="FORBIDDEN" in kinds and not limited,
-        rate_limited=limited,
-        over_limit="RESOURCE_LIMITS_EXCEEDED" in kinds,
-    )
 
 
 def joined_messages(parts: Iterable[object]) -> str:

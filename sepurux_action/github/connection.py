@@ -54,18 +54,18 @@ def connect(api_url: str, token: Secret, repository: str, redact: Callable[[str]
         url = f"/repos/{repository}/{path}" if path else github.requester.graphql_url
         call = partial(github.requester.requestJsonAndCheck, verb, url, parameters=query, input=body)
         try:
-            return translate_errors(call)[1]
+            return translate_errors(call, redact)[1]
         finally:
             idle.append(github)
 
     return GitHubClient(send, repository, redact)
 
 
-def translate_errors(call: Callable[[], T]) -> T:
+def translate_errors(call: Callable[[], T], redact: Callable[[str], str] = str) -> T:
     try:
         return call()
     except GithubException as error:
-        raise (GoneError if error.status in GONE else GitHubError)(_rejection(error)) from None
+        raise (GoneError if error.status in GONE else GitHubError)(_rejection(error, redact)) from None
     except NETWORK_ERRORS as error:  # whose text quotes addresses
         raise GitHubError(ErrorDetails(message=failure_words("GitHub", error), temporary=True)) from None
     except (BadAttributeException, *SHAPE_ERRORS) as error:  # of any status: PyGithub parses the body first
@@ -73,9 +73,9 @@ def translate_errors(call: Callable[[], T]) -> T:
         raise GitHubError(ErrorDetails(message=UNEXPECTED_SHAPE.message, temporary=temporary)) from None
 
 
-def _rejection(error: GithubException) -> ErrorDetails:
+def _rejection(error: GithubException, redact: Callable[[str], str]) -> ErrorDetails:
     data, headers = json_reader.as_object(error.data), {k.lower(): v for k, v in (error.headers or {}).items()}
-    message = joined_messages([data, *json_reader.as_array(data.get("errors"))])
+    message = redact(joined_messages([data, *json_reader.as_array(data.get("errors"))]))
     limited = error.status in LIMIT_STATUSES and (
         "rate limit" in message.lower() or "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0"
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TextIO
 
 from sepurux_action.common import json_reader
-from sepurux_action.common.secret import Redactor, spellings
+from sepurux_action.common.secret import Redactor
 from sepurux_action.common.wording import joined, location
 from sepurux_action.host.output import Level, Output, painted, plain
 
@@ -73,8 +73,8 @@ class ActionsRunner(Output):
 
     def mask_secrets(self, redact: Redactor) -> None:
         super().mask_secrets(redact)
-        for spelling in dict.fromkeys(spelling for secret in redact.secrets for spelling in spellings(secret)):
-            self._write(f"::add-mask::{data(spelling)}")
+        for form in redact.forms:
+            self._write(f"::add-mask::{data(form)}")
 
     def log(self, text: str) -> None:
         self._write(self.printable(text))

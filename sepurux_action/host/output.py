@@ -33,9 +33,8 @@ def plain(text: str, redact: Callable[[str], str] = str) -> str:
 
     `redact` gets the line as it is shown, without invisible characters, but with what could be a command.
     """
-    cut = json_reader.shorten(text, MAX_LOG_LINE_LENGTH)
-    line = redact(" ".join(map(json_reader.printable, cut.split(" "))))
-    return _COMMAND.sub(r"\g<0> ", line).rstrip(" ")
+    line = redact(" ".join(map(json_reader.printable, text.split(" "))))
+    return _COMMAND.sub(r"\g<0> ", json_reader.shorten(line, MAX_LOG_LINE_LENGTH)).rstrip(" ")
 
 
 def painted(line: str) -> str:

@@ -87,13 +87,13 @@ def test_whatever_is_sent_to_github_is_redacted(scene: Scene) -> None:
     made = client.create_comment(scene.pull.number, f"created {secret}\nsecond line")
     assert client.edit_comment(made, f"edited {secret}\nsecond line")
     sha = scene.pull.head_sha
-    context, description, url = f"Sepurux / {secret}", f"fail {secret[:9]}…", f"https://x.example/{secret}"
+    context, description, url = f"Sepurux / {secret}", f"fail {secret}", f"https://x.example/{secret}"
     client.set_status(sha, CommitStatus(context, CommitState.FAILURE, description, url))
     with suppress(GitHubError):
         client.request_review(scene.pull.number, secret)
     bodies = [json.loads(record.body) for record in scene.github.requests]
     assert [body.get("body") for body in bodies[:2]] == ["created ***\nsecond line", "edited ***\nsecond line"]
-    assert (bodies[2]["description"], bodies[2]["context"]) == ("fail ***…", "Sepurux / ***")
+    assert (bodies[2]["description"], bodies[2]["context"]) == ("fail ***", "Sepurux / ***")
     assert bodies[2]["target_url"] == "https://x.example/***"
     assert bodies[3] == {"reviewers": ["***"]}
 

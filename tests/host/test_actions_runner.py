@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sepurux_action.common.secret import Redactor, spellings
+from sepurux_action.common.secret import Redactor
 from sepurux_action.host.actions_runner import (
     MAX_ANNOTATION_LENGTH,
     MAX_EVENT_BYTES,
@@ -93,20 +93,21 @@ def test_the_eleventh_annotation_of_a_level_is_a_line_of_the_log(capsys: pytest.
     assert later == ["warning: number 10", "warning: policy.yml:3: number 11"]
 
 
-def test_a_secret_is_masked_in_all_its_spellings_and_redacted_wherever_it_is_written(
+def test_a_secret_is_masked_in_all_its_forms_and_redacted_wherever_it_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     step = runner(GITHUB_OUTPUT=tmp_path / "output", GITHUB_STEP_SUMMARY=tmp_path / "summary")
-    step.mask_secrets(Redactor([SECRET]))
-    assert log_of(capsys).commands == [Command("add-mask", {}, spelling) for spelling in spellings(SECRET)]
-    for spelling in spellings(SECRET):
-        step.log(f"a {spelling} b")
-        step.annotate(Level.NOTICE, f"a {spelling} b", title=spelling, file=spelling, line=1)
-        step.set_outputs({"reason": spelling})
-        step.write_summary(spelling)
+    redact = Redactor([SECRET])
+    step.mask_secrets(redact)
+    assert log_of(capsys).commands == [Command("add-mask", {}, form) for form in redact.forms]
+    for form in redact.forms:
+        step.log(f"a {form} b")
+        step.annotate(Level.NOTICE, f"a {form} b", title=form, file=form, line=1)
+        step.set_outputs({"reason": form})
+        step.write_summary(form)
     written = capsys.readouterr().out + (tmp_path / "output").read_text() + (tmp_path / "summary").read_text()
-    assert written.count("***") == 6 * len(spellings(SECRET))
-    assert not any(spelling in written for spelling in spellings(SECRET))
+    assert written.count("***") == 6 * len(redact.forms)
+    assert not any(form in written for form in redact.forms)
 
 
 @pytest.mark.parametrize(
