@@ -22,7 +22,6 @@ from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, METRICS, MUTATION_CATEGORIES, SCENARIOS, Metric
 from sepurux_action.evaluation.published_result import format_description, parse_description
 from sepurux_action.evaluation.result import GateResult, summarize
-from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.outputs import OUTPUTS, step_outputs
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
 from sepurux_action.report.report import Report, build_report
@@ -157,7 +156,6 @@ def test_a_threshold_is_in_every_report(case: Case) -> None:
     (gate,) = case.report.gates
     command = f"{flag(threshold)} {number_format.decimal(case.limit)}"
     for text, part in (
-        (junit_xml(case.report).decode(), f'name="{threshold}"'),
         (render_comment(case.report, ""), f"{label} |"),
         (" ".join(render_lines(case.report, "terminal")), label),
         (" ".join(render_lines(case.report, "log")), label),

@@ -103,7 +103,6 @@ def test_a_pull_request_says_what_is_new_what_main_did_instead_and_how_often_it_
     assert failure["steps"] == [line.strip() for line in steps]
     bases = {each["name"]: each["base"] for each in gate["scenarios"]}
     assert bases == {name: {"results": 3, "pass_rate": 1} for name in ("refund twice", "cancel an order")}
-    assert "main: 100.0% (3 results)" in (scene.workspace / "out" / "junit.xml").read_text("utf-8")
     assert len(results(scene)) == 3  # a pull request writes nothing
 
 

@@ -156,7 +156,7 @@ def test_a_run_writes_its_report_and_names_it_in_every_output(tmp_path: Path) ->
     junit = JUnitXml.fromfile(str(tmp_path / "build" / "sepurux" / "junit.xml"))
     failed = [each["recordings"] for each in gate["scenarios"] if each["failed"]]
     assert [recording["run_id"] for (recording,) in failed] == [backend.RUN_ID]
-    assert (junit.tests, junit.failures, junit.errors) == (1, 1, 0)
+    assert (junit.tests, junit.failures, junit.errors) == (2, 2, 0)
     assert json.loads(result.outputs["gates"])[0]["report_path"] == "build/sepurux/report.json"
     assert result.messages("warning") == []
 
