@@ -24,7 +24,7 @@ from sepurux_action.publish import publish, publish_problems, report_context
 from sepurux_action.report import outputs
 from sepurux_action.report.rendering import render_lines, render_summary
 from sepurux_action.report.report import Report, build_report
-from sepurux_action.report.report_json import REPORT_FILES, json_text
+from sepurux_action.report.report_json import json_text
 from sepurux_action.step import Connections, Invocation, begin, from_command_line, from_step
 
 CONNECTIONS = Connections()
@@ -66,12 +66,10 @@ def run_gates(
 ) -> int:
     """Show the report; return the exit status: 0, 1 if a `fail` blocks, 2 if anything else does, or a signal's."""
     step = begin(invocation, host, signals, connections)
-    step.files.remove(step.inputs.report_dir, REPORT_FILES)
     step = replace(step, github=step.github.load())
     try:
         if not step.event.skip_reason:
             step = step.with_policy_file()
-            step.files.remove(step.inputs.report_dir, REPORT_FILES)
         step = step.with_all_settings()
     except ConfigurationError as error:
         show(publish_problems(step, error))

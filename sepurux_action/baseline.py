@@ -23,6 +23,7 @@ from sepurux_action.evaluation.result import GateResult
 from sepurux_action.evaluation.runs import RunResult, Scenario, WhatFailed, numbers_key
 from sepurux_action.evaluation.trace_steps import Events, Steps, shown_steps, steps_of
 from sepurux_action.host.output import Level
+from sepurux_action.host.report_files import read_file, write_files
 from sepurux_action.step import Step
 
 FILE = "baseline.json"
@@ -41,11 +42,13 @@ ON_BRANCH = frozenset({"push", "schedule", "workflow_dispatch"})  # events that 
 
 def read_kept(step: Step) -> Step:
     """Return the run with the results in its folder. One that cannot be used is a warning."""
-    if not (step.settings.baseline_dir and step.inputs.secret):
+    folder = step.settings.baseline_dir and step.folder(step.settings.baseline_dir)
+    if not (folder and step.inputs.secret):
         return step
-    content, problem = step.files.read(step.settings.baseline_dir, FILE, MAX_BYTES)
-    if problem:
-        step.host.annotate(Level.WARNING, problem)
+    try:
+        content = read_file(folder / FILE, MAX_BYTES)
+    except OSError as error:
+        step.host.annotate(Level.WARNING, f"{FILE} could not be read: {error.strerror}.")
         return step
     results, note = read_results(content, step.signing_key, step.event.repository)
     if note and not step.event.name:  # a terminal shows no notes, and drops are compared with these results there
@@ -91,10 +94,11 @@ def write_kept(step: Step, results: Sequence[GateResult]) -> None:
         for each in results
         if each.decision.is_decided
     ]
-    if new:
+    folder = step.folder(step.settings.baseline_dir)
+    if new and folder:
         kept, key = [*(step.kept or ()), *new], step.signing_key
         text = write_results(kept, key, event.repository, step.host.redact)
-        step.files.write(step.settings.baseline_dir, {FILE: text})
+        write_files(folder, {FILE: text}, step.host)
 
 
 def write_results(results: Iterable[BaseResult], key: str, repository: str, redact: Callable[[str], str] = str) -> str:

@@ -15,19 +15,19 @@ from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.commit import policy_ref
 from sepurux_action.github.policy_source import invalid_base_note
 from sepurux_action.host.deadlines import Timeouts
+from sepurux_action.host.report_files import write_files
 from sepurux_action.report import outputs
 from sepurux_action.report.context import Context
 from sepurux_action.report.rendering import render_comment, render_summary
 from sepurux_action.report.report import Report
-from sepurux_action.report.report_json import REPORT_JSON, report_files
+from sepurux_action.report.report_json import report_files
 from sepurux_action.step import Step
 
 
 def publish(step: Step, results: Sequence[GateResult], report: Report) -> None:
     """Write outputs, summary, and report files, set the statuses, and write the comment; no comment after a signal."""
     step.host.set_outputs(outputs.step_outputs(results))
-    if report_path := _write_report(step, report):
-        step.host.set_outputs(outputs.step_outputs(results, report_path=report_path))
+    _write_report(step, report)
     write_kept(step, results)
     github = step.github
     _set_statuses(step, partial(github.publisher.publish_results, _changed(step, results)))
@@ -37,7 +37,7 @@ def publish(step: Step, results: Sequence[GateResult], report: Report) -> None:
     if not step.policy.problems:
         github.reviews.request_reviews()
     if comment_url:
-        step.host.set_outputs(outputs.step_outputs(results, comment_url, report_path))
+        step.host.set_outputs(outputs.step_outputs(results, comment_url))
 
 
 def _changed(step: Step, results: Sequence[GateResult]) -> Sequence[GateResult]:
@@ -67,18 +67,16 @@ def publish_problems(step: Step, error: ConfigurationError) -> Report:
         notes.append(invalid_base_note(step.event, invalid))
     report = Report(context=_context(step)(notes=tuple(notes)), problems=tuple(problems))
     step.host.set_outputs(outputs.without_decision(outputs.settings_reason(problems)))
-    if report_path := _write_report(step, report):
-        step.host.set_outputs({"report_path": report_path})
+    _write_report(step, report)
     _set_statuses(step, partial(step.github.publisher.publish_config_error, step.inputs.names))
     return report
 
 
-def _write_report(step: Step, report: Report) -> str:
-    """Write the summary and the files of `report_dir`; return the path of `report.json` for later steps, or ''."""
+def _write_report(step: Step, report: Report) -> None:
+    """Write the summary and the files of `report_dir`."""
     step.host.write_summary(render_summary(report))
-    if not step.inputs.report_dir:
-        return ""
-    return step.files.write(step.inputs.report_dir, report_files(report)).get(REPORT_JSON, "")
+    if step.inputs.report_dir and (folder := step.folder(step.inputs.report_dir)):
+        write_files(folder, report_files(report), step.host)
 
 
 def _set_statuses(step: Step, publish: Callable[[], None]) -> None:

@@ -2,14 +2,15 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path, PurePosixPath
+from itertools import product
+from pathlib import Path
 
-from sepurux_action.common import T
+from sepurux_action.common import T, json_reader
 from sepurux_action.common.secret import Redactor
 from sepurux_action.config import options
 from sepurux_action.config.command_line import WRITE_BASELINE, CommandLine
@@ -29,10 +30,7 @@ from sepurux_action.github.session import GitHubSession
 from sepurux_action.github.subject import Subject
 from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.host.output import Level, Output
-from sepurux_action.host.report_files import ReportFolders, ReportWriter
 
-CONTAINER_TEMP = "/github/runner_temp"  # where the runner mounts its temporary folder for a container action
-TEMP_NAME = "_temp"  # of that folder on the runner, beside the folder RUNNER_WORKSPACE
 IGNORED_PATHS = (
     "The input `paths` is ignored, because a policy file applies. Set `paths` for its gates, under `gates:`."
 )
@@ -50,7 +48,6 @@ class Invocation:
     layers: tuple[Layer, ...]
     event: Event
     traces: Callable[[], TraceFolder]
-    report_folders: ReportFolders
     write_baseline: bool = False
     config: str = ""
 
@@ -62,14 +59,10 @@ def from_step(inputs: Mapping[str, str], environ: Mapping[str, str], payload: ob
     """
     workspace, temporary = (environ.get(name, "") for name in ("GITHUB_WORKSPACE", "RUNNER_TEMP"))
     base, temp = Path(workspace or working_directory()), Path(temporary) if temporary else None
-    # The runner translates RUNNER_TEMP for a container action, and leaves RUNNER_WORKSPACE as it is.
-    on_runner = PurePosixPath(environ.get("RUNNER_WORKSPACE", ""))
-    for_steps = on_runner.parent / TEMP_NAME if temporary == CONTAINER_TEMP and on_runner.is_absolute() else None
     return Invocation(
         layers=(input_layer(inputs),),
         event=parse_event(environ.get("GITHUB_EVENT_NAME", ""), payload, environ),
         traces=partial(TraceFolder, base, [*filter(None, [temp])]),
-        report_folders=ReportFolders(base=base, temporary=temp, temporary_for_steps=for_steps),
     )
 
 
@@ -85,7 +78,6 @@ def from_command_line(command: CommandLine, environ: Mapping[str, str]) -> Invoc
             problem="" if valid or not number else "`PR_NUMBER` is not the number of a pull request",
         ),
         traces=partial(TraceFolder, working_directory(), name=WORKING_DIRECTORY),
-        report_folders=ReportFolders(base=working_directory()),
         write_baseline=command.write_baseline,
         config=command.config,
     )
@@ -131,9 +123,10 @@ class Step:
     def event(self) -> Event:
         return self.github.subject.event
 
-    @property
-    def files(self) -> ReportWriter:
-        return ReportWriter(self.invocation.report_folders, self.host, self.signals)
+    def folder(self, path: str) -> Path | None:
+        """Return the folder for files without links, or None if it leads outside."""
+        allowed = self.invocation.traces()
+        return allowed.resolved(allowed.base / path)
 
     def with_policy_file(self) -> "Step":
         """Return the step with the policy, and its `report_dir` and `comment`; raises ConfigurationError."""
@@ -149,9 +142,15 @@ class Step:
         if self.event.skip_reason:
             names = self.inputs.names or ("Sepurux gate",)
             return self.with_settings(Settings(gates=tuple(Gate(name=name, campaign=name) for name in names)))
-        settings = self._until_signal(partial(self._read_settings, self.policy.policy))
+        problems = [*self._folder_problems()]
+        try:
+            settings = self._until_signal(partial(self._read_settings, self.policy.policy))
+        except ConfigurationError as error:
+            raise ConfigurationError([*error.problems, *problems]) from None
         if self.invocation.write_baseline and not settings.baseline_dir:
-            raise ConfigurationError([Problem(where=WRITE_BASELINE, message=NO_FOLDER)])
+            problems.append(Problem(where=WRITE_BASELINE, message=NO_FOLDER))
+        if problems:
+            raise ConfigurationError(problems)
         return self.with_settings(settings)
 
     def _read_settings(self, policy: Policy | None) -> Settings:
@@ -160,6 +159,12 @@ class Step:
         if self.event.by_review:
             find = _unread_traces
         return read_settings(layers, find, policy, self.github.subject.suffix)
+
+    def _folder_problems(self) -> Iterator[Problem]:
+        where = self.invocation.traces().where
+        for option, layer in product((options.REPORT_DIR, options.BASELINE_DIR), self.invocation.layers):
+            if self.folder(path := layer.text(option)) is None:
+                yield layer.problem(option, f"{json_reader.preview(path)} leads outside {where}")
 
     def with_lost_statuses(self) -> "Step":
         """Return the step with a warning about required statuses that no gate sets once the pull request is merged."""

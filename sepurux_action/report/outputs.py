@@ -32,7 +32,6 @@ OUTPUTS: dict[str, str] = {
     "top_failing_tools": "JSON: a list of `{tool, count}`. The tool that failed most often is first.",
     "dashboard_url": "URL of the CI run in Sepurux.",
     "comment_url": "URL of the comment on the pull request.",
-    "report_path": "Path of `report.json`, relative to the workspace if it is there. Empty if no file was written.",
     "gates": "JSON: a list with one object for each gate, with `name` and all other outputs. With many gates, "
     "tools and IDs may be empty.",
 }
@@ -51,15 +50,15 @@ def settings_reason(problems: Sequence[Problem]) -> str:
     return f"{first.located} (and {number_format.pluralize(len(others), 'more problem')})"
 
 
-def step_outputs(gates: Sequence[GateResult], comment_url: str = "", report_path: str = "") -> dict[str, str]:
+def step_outputs(gates: Sequence[GateResult], comment_url: str = "") -> dict[str, str]:
     """Return every output: the values of the worst gate, and all gates in `gates`.
 
     Of equal decisions, an exceeded `max_unsafe` is worse, then the lower pass rate, then the earlier gate. `conclusion`
     is that of the whole step: an `observe` gate may be the worst and not block while another one blocks.
     """
     worst = min(gates, key=lambda gate: gate.severity_key)
-    described = [{"name": gate.gate.name, **gate_outputs(gate, comment_url, report_path)} for gate in gates]
-    values = gate_outputs(worst, comment_url, report_path)
+    described = [{"name": gate.gate.name, **gate_outputs(gate, comment_url)} for gate in gates]
+    values = gate_outputs(worst, comment_url)
     return {**values, "conclusion": conclusion(any(gate.blocks for gate in gates)), "gates": _shortened(described)}
 
 
@@ -73,7 +72,7 @@ def _shortened(gates: list[dict[str, str]]) -> str:
     return text
 
 
-def gate_outputs(gate: GateResult, comment_url: str = "", report_path: str = "") -> dict[str, str]:
+def gate_outputs(gate: GateResult, comment_url: str = "") -> dict[str, str]:
     run = gate.numbers
     tools = [{"tool": each.tool[:MAX_TOOL_LENGTH], "count": each.count} for each in run.top_failing_tools[:MAX_TOOLS]]
     numbers = {metric.name: run.value(metric) for metric in METRICS if metric.output}
@@ -88,7 +87,6 @@ def gate_outputs(gate: GateResult, comment_url: str = "", report_path: str = "")
         "top_failing_tools": json.dumps(tools) if tools else "",
         "dashboard_url": run.dashboard_url,
         "comment_url": comment_url,
-        "report_path": report_path,
     }
 
 

@@ -29,7 +29,6 @@ from sepurux_action.report.report import Note, Report
 from sepurux_action.report.state import State
 from sepurux_action.report.what_failed import Category
 
-REPORT_JSON, JUNIT_XML = REPORT_FILES = ("report.json", "junit.xml")
 SCHEMA = "sepurux-gate/report@2"
 
 GIVEN = {"type": "string"}  # never null
@@ -255,7 +254,7 @@ class ReportJson(Shape):
 
 
 def report_files(report: Report) -> dict[str, str]:
-    return {REPORT_JSON: json_text(report), JUNIT_XML: junit_xml(report).decode()}
+    return {"report.json": json_text(report), "junit.xml": junit_xml(report).decode()}
 
 
 def json_text(report: Report) -> str:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from junitparser import JUnitXml
 from sepurux_action.report.outputs import OUTPUTS
 from tests import backend
 from tests.backend import decided, sound_backend
-from tests.runner import RUNTIME_TOKEN, StepResult, interrupt, run_action
+from tests.runner import RUNTIME_TOKEN, run_action
 from tests.sandboxed import MANY, many_scenarios, scripted_sandbox
 from tests.scenes import CAMPAIGN, NUMBERS, PASSED, SECRET, Scene, step
 
@@ -137,35 +136,31 @@ def test_a_report_says_in_which_of_many_scenarios_something_failed(scene: Scene)
 POLICY = ".github/sepurux-gate.yml"
 
 
-def report_of(result: StepResult, workspace: Path) -> dict[str, Any]:
-    """Return the report that the output names."""
-    path = workspace / result.outputs["report_path"]
-    assert path.name == "report.json"
-    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+def report_in(folder: Path) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     assert report["schema"] == "sepurux-gate/report@2"
     return report
 
 
-def test_a_run_writes_its_report_and_names_it_in_every_output(tmp_path: Path) -> None:
+def test_a_run_writes_its_report(tmp_path: Path) -> None:
     with sound_backend(**{"GET /v1/ci/batch/*": backend.json(decided(run_ids=[backend.RUN_ID]))}) as sepurux:
         result = step(sepurux, tmp_path, report_dir="build/sepurux")
-    assert (result.exit_code, result.outputs["report_path"]) == (1, "build/sepurux/report.json")
-    report = report_of(result, tmp_path)
+    assert result.exit_code == 1
+    report = report_in(tmp_path / "build" / "sepurux")
     (gate,) = report["gates"]
     assert (report["decision"], gate["run_ids"]) == ("fail", [backend.RUN_ID])
     junit = JUnitXml.fromfile(str(tmp_path / "build" / "sepurux" / "junit.xml"))
     failed = [each["recordings"] for each in gate["scenarios"] if each["failed"]]
     assert [recording["run_id"] for (recording,) in failed] == [backend.RUN_ID]
     assert (junit.tests, junit.failures, junit.errors) == (2, 2, 0)
-    assert json.loads(result.outputs["gates"])[0]["report_path"] == "build/sepurux/report.json"
     assert result.messages("warning") == []
 
 
-def test_without_report_dir_nothing_is_written_or_removed(tmp_path: Path) -> None:
+def test_without_report_dir_nothing_is_written(tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text("of someone else")
     with sound_backend() as sepurux:
-        result = step(sepurux, tmp_path)
-    assert (result.outputs["report_path"], list(tmp_path.iterdir())) == ("", [tmp_path / "report.json"])
+        step(sepurux, tmp_path)
+    assert list(tmp_path.iterdir()) == [tmp_path / "report.json"]
     assert (tmp_path / "report.json").read_text() == "of someone else"
 
 
@@ -173,25 +168,30 @@ def test_the_folder_of_the_policy_overrides_the_input_with_invalid_settings_too(
     scene.repository.commit("main", {POLICY: "campaign: core-reliability\nreport_dir: of-policy\n"})
     scene.pull = scene.repository.pull("mona", head="feature-2")
     result = scene.run(report_dir="of-input")
-    assert (result.exit_code, result.outputs["report_path"]) == (0, "of-policy/report.json")
-    assert result.outputs["comment_url"], "both are outputs although the comment comes later"
+    assert result.exit_code == 0
     assert "the policy file overrides these inputs: report_dir" in result.log
     bad = scene.run(report_dir="of-input", timeout="2 weeks")
-    assert (bad.exit_code, bad.outputs["report_path"]) == (2, "of-policy/report.json")
-    report = report_of(bad, scene.workspace)
+    assert bad.exit_code == 2
+    report = report_in(scene.workspace / "of-policy")
     assert (report["decision"], [each["setting"] for each in report["problems"]]) == ("error", ["input timeout"])
     assert not (scene.workspace / "of-input").exists()
 
 
-@pytest.mark.parametrize("policy", ["", "campaign: core-reliability\nreport_dir: build\n"])
-def test_the_report_of_an_earlier_run_does_not_remain_if_the_step_is_killed(policy: str, tmp_path: Path) -> None:
-    inputs = {**CAMPAIGN, **({} if policy else {"report_dir": "build"})}
-    files = {f"build/{name}": "" for name in ("junit.xml", "mine")}
-    files |= {"build/report.json": '{"decision": "pass"}', **({POLICY: policy} if policy else {})}
-    with sound_backend(**{"GET /v1/ci/batch/*": backend.hang()}) as sepurux:
-        inputs["base_url"] = sepurux.url
-        interrupt("started batch", signal.SIGKILL, workspace=tmp_path, inputs=inputs, files=files, process=True)
-    assert [path.name for path in (tmp_path / "build").iterdir()] == ["mine"]
+@pytest.mark.parametrize("name", ["report_dir", "baseline_dir"])
+@pytest.mark.parametrize("path", ["{}", "../outside", "link", "build/../link/new", "to-file"])
+def test_a_folder_that_leads_outside_is_a_bad_setting_beside_others(name: str, path: str, tmp_path: Path) -> None:
+    workspace, outside = tmp_path / "workspace", tmp_path / "outside"
+    for folder in (workspace / "build", outside):
+        folder.mkdir(parents=True)
+    (workspace / "link").symlink_to(outside)
+    (workspace / "to-file").symlink_to("/proc/self/environ")
+    inputs = {**CAMPAIGN, name: path.format(outside), "timeout": "2 weeks"}
+    result = run_action(inputs=inputs, workspace=workspace)
+    assert (result.exit_code, result.outputs["decision"]) == (2, "error")
+    [problem] = (each for each in result.messages("error") if each.startswith(f"input `{name}`: "))
+    assert problem.endswith(" leads outside the workspace or the runner's temporary folder")
+    assert len(result.messages("error")) == 2
+    assert [*outside.iterdir()] == []
 
 
 def test_a_secret_that_the_backend_echoes_is_redacted_everywhere(scene: Scene) -> None:
@@ -200,7 +200,7 @@ def test_a_secret_that_the_backend_echoes_is_redacted_everywhere(scene: Scene) -
     echo = backend.json([{"type": key, "severity": "high", "description": f"key={SECRET}", "mutation": key}])
     scene.sepurux.script("GET /v1/campaigns/*/failures", echo)
     result = scene.run(report_dir="build", api_key=key)
-    report = report_of(result, scene.workspace)
+    report = report_in(scene.workspace / "build")
     assert report["gates"][0]["tools"] == [{"tool": "tool ***", "count": 1}]
     assert json.loads(result.outputs["top_failing_tools"]) == [{"tool": "tool ***", "count": 1}]
     assert f"::add-mask::{SECRET}" in result.raw_log

@@ -51,7 +51,7 @@ def test_after_a_signal_outputs_summary_and_report_are_written_and_the_exit_stat
     assert result.outputs["batch_id"] == backend.BATCH_ID
     assert "canceled" in result.summary
     assert "Traceback" not in result.raw_log
-    report = json.loads((tmp_path / "agents" / result.outputs["report_path"]).read_text())
+    report = json.loads((tmp_path / "agents" / "build" / "report.json").read_text())
     assert (report["short"], report["gates"][0]["state"]) == (True, "canceled")
 
 

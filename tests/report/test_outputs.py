@@ -50,7 +50,6 @@ def test_the_outputs_of_a_failed_gate_are_plain_decimals() -> None:
         "top_failing_tools": '[{"tool": "payments.refund", "count": 3}, {"tool": "crm.lookup_customer", "count": 2}]',
         "dashboard_url": DASHBOARD,
         "comment_url": "",
-        "report_path": "",
     }
     assert values["reason"].startswith("Pass rate 72.0%")
 
