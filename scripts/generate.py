@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT))
 
 from scripts import noise, record_schema, schema, trace_schema
 from sepurux_action.config.command_line import in_workflow
-from sepurux_action.config.options import BY_NAME, GITHUB_TOKEN, LIMITS, OPTIONS, Option, SectionKind
+from sepurux_action.config.options import GITHUB_TOKEN, INPUTS, LIMITS, OPTIONS, Option, SectionKind
 from sepurux_action.evaluation.metrics import BY_OPTION
 from sepurux_action.report.outputs import OUTPUTS
 
@@ -68,21 +68,21 @@ def composite_action() -> str:
 
 def _action(name: str, runs: str, source: str = "") -> str:
     """Return an action's text. A composite action maps its outputs from the expression `source`."""
-    inputs = (_input(spelling, option) for spelling, option in BY_NAME.items())
+    inputs = (_input(spelling, option) for option in INPUTS for spelling in option.names)
     outputs = (_output(output, text, source) for output, text in OUTPUTS.items())
     return ACTION.format(name=name, inputs="".join(inputs), outputs="".join(outputs), runs=runs)
 
 
 def options_table() -> str:
-    """Return the table of all inputs: the words of those that accept only some, and where else each may be given."""
-    rows = ["| input | meaning | words; default | also in |", "| --- | --- | --- | --- |"]
+    """Return the table of all settings: the words of those that accept only some, and where each may be given."""
+    rows = ["| setting | meaning | words; default | place |", "| --- | --- | --- | --- |"]
     for option in OPTIONS:
-        names = ", ".join(f"`{spelling}`" for spelling in option.names)
-        places = [_SECTION_NAMES[section] for section in option.allowed_in]
+        places = ["input"] if option.is_input else []
+        places += [_SECTION_NAMES[section] for section in option.allowed_in]
         places += [f"`{option.environment}`"] if option.environment else []
         words = option.kind.accepts if option.kind.accepts.startswith("`") else ""
         default = option.default_shown if option.default or option.default_note else ""
-        cells = (names, option.help, "; ".join(filter(None, (words, default))), ", ".join(places))
+        cells = (f"`{option.name}`", option.help, "; ".join(filter(None, (words, default))), ", ".join(places))
         rows.append(in_workflow(f"| {' | '.join(cells)} |"))
     return "\n".join(rows)
 
@@ -150,6 +150,8 @@ def _input(spelling: str, option: Option[object]) -> str:
         default = f" Default: {option.default_shown}." if option.default_shown else ""
         text = in_workflow(f"{option.help} Accepted: {option.kind.accepts}.{default}")
     given = "    default: ${{ github.token }}\n" if option is GITHUB_TOKEN else ""
+    if spelling != option.name:
+        given = f"    deprecationMessage: {json.dumps(f'Use `{option.name}`.')}\n"
     return f"  {spelling}:\n    description: {json.dumps(text)}\n    required: false\n{given}"
 
 

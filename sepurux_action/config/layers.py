@@ -1,13 +1,13 @@
 """What flags, the policy file, inputs, and environment variables give to the options. Each value is parsed once."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import partial
 from typing import Any, NamedTuple
 
 from sepurux_action.common.wording import location, optional
-from sepurux_action.config.options import BY_NAME, OPTIONS, Option
+from sepurux_action.config.options import BY_NAME, INPUTS, OPTIONS, Option
 from sepurux_action.errors import Place, Problem
 
 
@@ -79,24 +79,25 @@ class Layer:
 
 
 def environment_layer(environ: Mapping[str, str]) -> Layer:
-    texts = {option.name: environ.get(option.environment, "") for option in OPTIONS if option.environment}
-    return _layer(Source.ENVIRONMENT, texts)
+    named = [option for option in OPTIONS if option.environment]
+    return _layer(Source.ENVIRONMENT, named, {option.name: environ.get(option.environment, "") for option in named})
 
 
 def flag(spelling: str) -> str:
     return "--" + spelling.replace("_", "-")
 
 
-def _layer(source: Source, texts: Mapping[str, str]) -> Layer:
+def _layer(source: Source, accepted: Sequence[Option[object]], texts: Mapping[str, str]) -> Layer:
     given = {}
-    for option in OPTIONS:
+    for option in accepted:
         if spelled := {name: text for name in option.names if (text := texts.get(name, "").strip())}:
             given[option.name] = _parse(option, source, spelled)
-    return Layer(source, given, unknown=tuple(spelling for spelling in texts if spelling not in BY_NAME))
+    known = {spelling for option in accepted for spelling in option.names}
+    return Layer(source, given, unknown=tuple(spelling for spelling in texts if spelling not in known))
 
 
-input_layer = partial(_layer, Source.INPUTS)
-flag_layer = partial(_layer, Source.FLAGS)
+input_layer = partial(_layer, Source.INPUTS, INPUTS)
+flag_layer = partial(_layer, Source.FLAGS, OPTIONS)
 
 
 def _parse(option: Option[object], source: Source, texts: Mapping[str, str]) -> Given:

@@ -30,7 +30,8 @@ class SectionKind(StrEnum):
 class Option(Generic[T_co]):
     """One option. `default` is the text that applies if nothing is given, '' for none; `default_note` is on it.
 
-    In `help` and `default_note`, names of options are in braces, for `in_workflow` and `on_command_line`.
+    It is an input of the action unless only the policy file has it, and a flag of the command line unless it is about
+    GitHub. In `help` and `default_note`, names of options are in braces, for `in_workflow` and `on_command_line`.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Option(Generic[T_co]):
     default: str = ""
     default_note: str = ""
     secret: bool = False
+    is_input: bool = True
     actions_only: bool = False
 
     @property
@@ -66,6 +68,7 @@ _in_workflow = partial(_of_step, actions_only=True)
 _of_gate = partial(Option, allowed_in=(SectionKind.TOP, SectionKind.GATE))
 _secret = partial(Option, secret=True)
 _threshold = partial(Option, allowed_in=(SectionKind.THRESHOLDS,))
+_threshold_of_file = partial(_threshold, is_input=False)
 
 TOKEN = _secret(
     "token",
@@ -120,6 +123,7 @@ MUTATION_PACK = _of_gate(
     "mutation_pack",
     Kind(kinds.parse_line, "a mutation pack's ID", "ID"),
     "ID of the mutation pack, which Sepurux uses for the CI run.",
+    is_input=False,
 )
 MIN_PASS_RATE = _threshold(
     "min_pass_rate",
@@ -141,25 +145,25 @@ MIN_RELIABILITY_SCORE = _threshold(
     "Lowest reliability score allowed, from 0 to 100.",
     aliases=("min_reliability",),
 )
-MIN_MUTATION_CATEGORIES = _threshold(
+MIN_MUTATION_CATEGORIES = _threshold_of_file(
     "min_mutation_categories", kinds.WHOLE_NUMBER, "Lowest number of covered mutation categories."
 )
-MIN_SCENARIOS = _threshold(
+MIN_SCENARIOS = _threshold_of_file(
     "min_scenarios",
     Kind(kinds.parse_positive_number, "a whole number of at least 1", "N"),
     "Lowest number of scenarios in the evaluation. The gate compares it; Sepurux does not get it.",
 )
-MIN_SCENARIO_PASS_RATE = _threshold(
+MIN_SCENARIO_PASS_RATE = _threshold_of_file(
     "min_scenario_pass_rate",
     Kind(kinds.parse_rate, "a fraction or a percentage, such as `0.2` or `20%`", "RATE"),
     "Lowest pass rate allowed for each scenario. The gate compares it; Sepurux does not get it.",
 )
-REQUIRED_MUTATION_CATEGORIES = _threshold(
+REQUIRED_MUTATION_CATEGORIES = _threshold_of_file(
     "required_mutation_categories",
     Kind(kinds.parse_names, "names, separated by commas or line breaks", "NAMES", is_list=True),
     "Mutation categories that the CI run must cover.",
 )
-MAX_PASS_RATE_DROP = _threshold(
+MAX_PASS_RATE_DROP = _threshold_of_file(
     "max_pass_rate_drop",
     Kind(kinds.parse_rate, "a fraction or a percentage, such as `0.05` or `5%`", "RATE"),
     "How far the pass rate may lie below the baseline, the median of the last results on the base branch that meet "
@@ -187,6 +191,7 @@ REVIEWERS = _of_gate(
     Kind(kinds.parse_logins, "usernames, separated by commas or line breaks", is_list=True),
     "Who can approve a soft gate that failed.",
     default_note="anyone with write access",
+    is_input=False,
     actions_only=True,
 )
 PATHS = Option(
@@ -232,6 +237,7 @@ REPORT_DIR = _of_step(
 
 # All of the above, in their order.
 OPTIONS: tuple[Option[object], ...] = tuple(each for each in [*vars().values()] if isinstance(each, Option))
+INPUTS = tuple(option for option in OPTIONS if option.is_input)
 BY_NAME = {spelling: option for option in OPTIONS for spelling in option.names}
 _NUMBERS = (each for each in OPTIONS if each.allowed_in == (SectionKind.THRESHOLDS,) and not each.kind.is_list)
 LIMITS = tuple(cast("Option[float]", option) for option in _NUMBERS)

@@ -17,7 +17,7 @@ from sepurux_action.common.wording import optional
 from sepurux_action.config import kinds, options
 from sepurux_action.config.gate import ALL_SCENARIOS, Gate, Trace
 from sepurux_action.config.layers import Given, Layer, Source
-from sepurux_action.config.options import BY_NAME, OPTIONS, CommentMode, Option
+from sepurux_action.config.options import BY_NAME, INPUTS, OPTIONS, CommentMode, Option
 from sepurux_action.config.policy import Policy
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import ConfigurationError, Problem, TraceFileError
@@ -175,7 +175,10 @@ class OptionReader:
         self.overridden: set[str] = set()
         for layer in self._layers:
             for spelling in map(json_reader.printable, layer.unknown):
-                message = f"it is not known{kinds.did_you_mean(spelling, BY_NAME)}"
+                similar = kinds.did_you_mean(spelling, (name for option in INPUTS for name in option.names))
+                message = (
+                    "it is no input; set it in the policy file" if spelling in BY_NAME else f"it is not known{similar}"
+                )
                 self._add(None, Problem(layer.source.label(spelling), message))
 
     def within(self, gate: Layer) -> "OptionReader":

@@ -10,6 +10,7 @@ import yaml
 from scripts import generate
 from sepurux_action.config.command_line import FLAGS
 from sepurux_action.config.options import OPTIONS
+from sepurux_action.config.policy import POLICY_PATH
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.enforcement import enforce
@@ -194,7 +195,13 @@ def from_a_fork(scene: Scene) -> None:
     scene.token = scene.github.token(FULL, read_only=True)
 
 
+def limited(scene: Scene) -> None:
+    scene.repository.commit("main", {POLICY_PATH: "thresholds: {max_pass_rate_drop: 3%}\n"})
+    scene.pull = scene.repository.pull("mona", head="limited")
+
+
 def with_many_commits(scene: Scene) -> None:
+    limited(scene)
     for _ in range(60):
         scene.repository.commit("main")
     scene.github.max_nodes = 45
@@ -217,7 +224,7 @@ PRINTED: dict[str, Callable[[Scene], StepResult]] = {
     "the policy could not be read: …": on_pull_request(permissions={"pull-requests": "write", "statuses": "write"}),
     "The token of a pull request from a fork can only read": on_pull_request(from_a_fork),
     "Could not write the comment (…)": on_pull_request(permissions={**FULL, "pull-requests": "read"}),
-    "GitHub's limit on one query": on_pull_request(with_many_commits, max_pass_rate_drop="3%"),
+    "GitHub's limit on one query": on_pull_request(with_many_commits),
     "so this gate blocks no merge": on_pull_request(),
     "a soft gate acts as a hard gate": on_a_schedule,
 }

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sepurux_action.common import number_format
 from sepurux_action.config import options
 from sepurux_action.config.gate import REGISTERED, Gate, Trace
-from sepurux_action.config.layers import flag, input_layer
+from sepurux_action.config.layers import flag, flag_layer
 from sepurux_action.config.settings import read_settings
 from sepurux_action.evaluation import api
 from sepurux_action.evaluation.checks import CheckState
@@ -85,7 +85,7 @@ def by_metric(attribute: str) -> pytest.MarkDecorator:
 
 
 def settings_with(option: str, text: str) -> Gate:
-    (gate,) = read_settings([input_layer({"campaign": "refunds", option: text})], lambda _pattern: ()).gates
+    (gate,) = read_settings([flag_layer({"campaign": "refunds", option: text})], lambda _pattern: ()).gates
     return gate
 
 

@@ -15,7 +15,7 @@ from tests import backend
 from tests.backend import decided, sound_backend
 from tests.github_double import faults
 from tests.runner import StepResult, interrupt, run_action, run_cli
-from tests.scenes import PASSED, SECRET, Scene, step
+from tests.scenes import CAMPAIGN, PASSED, SECRET, Scene
 
 FOLDER = "kept"
 PLAIN = ("orders.lookup", "payments.status")
@@ -239,7 +239,7 @@ def test_a_command_line_compares_and_adds_results_in_a_folder(tmp_path: Path, sa
 
 # -- drops ------------------------------------------------------------------------------------------------------------
 
-LIMIT = {"max_pass_rate_drop": "3%"}
+PATH, LIMIT = ".github/sepurux-gate.yml", "thresholds: {max_pass_rate_drop: 3%}\n"
 
 
 def published_on_main(scene: Scene, *rates: float, decision: str = "pass") -> None:
@@ -251,10 +251,12 @@ def published_on_main(scene: Scene, *rates: float, decision: str = "pass") -> No
 
 
 def test_a_result_below_every_result_on_main_blocks_at_no_further_request(scene: Scene) -> None:
+    scene.repository.commit("main", {PATH: LIMIT})
+    scene.pull = scene.repository.pull("mona", head="limited")
     published_on_main(scene, 95, 95, 94)
     published_on_main(scene, 60, 60, 60, 60, 60, decision="fail")
     scene.answers(**{**PASSED, "pass_rate": 0.908})
-    result = scene.run(report_dir="report", **LIMIT)
+    result = scene.run(report_dir="report")
     assert (result.exit_code, result.outputs["decision"]) == (1, "fail")
     assert scene.status[0] == "failure"
     assert "| ❌\u00a0Pass rate | **90.8%** | ≥\u00a092.0% | 95.0% |" in scene.ours[0]
@@ -272,7 +274,8 @@ def test_a_result_below_every_result_on_main_blocks_at_no_further_request(scene:
 def test_without_github_a_drop_cannot_be_compared(tmp_path: Path) -> None:
     answer = backend.json(decided(**PASSED))
     with sound_backend(**{"GET /v1/ci/batch/*": answer}) as sepurux:
-        result = step(sepurux, tmp_path / "step", **LIMIT)
+        inputs = {**CAMPAIGN, "base_url": sepurux.url}
+        result = run_action(workspace=tmp_path, inputs=inputs, secrets=[SECRET], files={PATH: LIMIT})
     assert (result.exit_code, result.outputs["decision"]) == (2, "error")
     assert "leave that input at its default" in result.log
 
@@ -281,7 +284,9 @@ def test_an_outage_while_main_is_read_is_no_pass_and_asks_for_no_permission(scen
     scene.github.fault("graphql*", faults.refused(401, "Bad credentials"), always=True)
     scene.answers(**PASSED)
     scene.repository.commit("main")
-    result = scene.push("main", **LIMIT)
+    (scene.workspace / ".github").mkdir()
+    (scene.workspace / PATH).write_text(LIMIT)
+    result = scene.push("main")
     assert (result.exit_code, result.outputs["decision"]) == (2, "error")
     [error] = result.messages("error")
     assert "github_token is not valid" in error

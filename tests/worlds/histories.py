@@ -99,8 +99,6 @@ def make_history(seed: int) -> History:
     stage = rng.choice(("hard", "hard", "soft"))
     others = {"on_outage": rng.choice(("allow", "block"))}
     inputs = {"campaign": CAMPAIGN, "timeout": 8, "enforcement": stage, **others, **traces}
-    if rng.random() < 0.2:
-        inputs["reviewers"] = [REVIEWER]
     steps = [_step(rng) for _ in range(rng.randint(2, 5))]
     steps[0] = replace(steps[0], event="pull_request", fault=(), runs=_runs(rng, fails=0.8))
     return History(seed=seed, inputs=inputs, steps=tuple(steps))

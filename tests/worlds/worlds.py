@@ -39,7 +39,12 @@ RECORDINGS = TRACES[-3:]
 FILES = {"a.json": "t-3", "b.json": "t-4", "c.json": "t-5"}  # the id that each file gets when it is uploaded
 TASKS = (*("refund",) * 5, "Refund", "refund ", "cancel", "b.json", "t-1", None, " ", 7)  # names of a file's task
 MOST_TRACES = 5
+OF_POLICY = (  # thresholds and settings that no input has
+    *("min_scenarios", "min_scenario_pass_rate", "max_pass_rate_drop", "max_reliability_score_drop", "reviewers"),
+    *("min_mutation_categories", "required_mutation_categories"),
+)
 STAGES = ("observe", "soft", "hard")
+REVIEWERS = (["ada"], ["Ada", "bob"], [AUTHOR])
 RATES = (0.8, 0.9, 0.95)
 SCORES = (70, 80)
 CATEGORIES = ("auth", "latency", "timeouts")
@@ -161,7 +166,7 @@ def make_world(seed: int) -> World:
     event = rng.choice((*PULL_EVENTS[:1] * 9, *PULL_EVENTS[1:] * 2, "push", "push", MERGED, MERGED, *OTHER_EVENTS))
     traces = rng.choice(TRACES)
     of_inputs = rng.random() < 0.5
-    inputs = {"campaign": CAMPAIGN, "timeout": TIMEOUT_S} | _settings(rng) | (traces if of_inputs else {})
+    inputs = {"campaign": CAMPAIGN, "timeout": TIMEOUT_S} | _of_inputs(_settings(rng)) | (traces if of_inputs else {})
     if _rarely(rng):
         inputs["trace_fil"] = "a.json"  # a misspelled input
     policies = _policies(rng, {} if of_inputs else traces)
@@ -172,16 +177,20 @@ def make_world(seed: int) -> World:
         inputs = {name: value for name, value in inputs.items() if name not in {"campaign", "trace_fil"}}
         policy = {"campaign": CAMPAIGN, **_settings(other), **({} if of_inputs else traces)}
         policies = {**dict.fromkeys(policies, policy), "head": {"timeout": TIMEOUT_S}}
-    # A world with a focus is one in which the settings of the inputs apply, and matter.
+    # A world with a focus is one in which one policy applies everywhere, and matters.
     focus = rng.choice(("", "", "", "soft gate", "drop", "recordings")) if "campaign" in inputs else ""
     runs = tuple(_run(rng, fails=focus == "soft gate") for _ in range(MOST_TRACES))
-    if focus:
-        policies = dict.fromkeys(policies)
-        inputs |= {"enforcement": "soft"} if focus == "soft gate" else {"max_pass_rate_drop": 0.02, "max_unsafe": 3}
+    settings: dict[str, Any] = {}
+    if focus == "soft gate":
+        settings = {"enforcement": "soft"} | _some(rng, 0.3, reviewers=REVIEWERS)
+    if focus == "drop":
+        settings = {"max_pass_rate_drop": 0.02, "max_unsafe": 3}
     if focus == "recordings":
-        traces = rng.choice(RECORDINGS)
-        inputs = {"campaign": CAMPAIGN, "timeout": TIMEOUT_S} | _of_recordings(rng) | traces
+        traces, settings = rng.choice(RECORDINGS), _of_recordings(rng)
+        inputs = {"campaign": CAMPAIGN, "timeout": TIMEOUT_S} | traces
         runs = tuple(_sound(rng, run) for run in runs)
+    if focus:
+        policies = {place: {"campaign": CAMPAIGN, **settings} for place in policies}
     return World(
         seed=seed,
         event=event,
@@ -236,7 +245,7 @@ def _settings(rng: Random) -> dict[str, Any]:
         min_reliability_score=SCORES,
         max_pass_rate_drop=(0.02, 0.03),
         max_reliability_score_drop=(2, 5),
-        reviewers=(["ada"], ["Ada", "bob"], [AUTHOR]),
+        reviewers=REVIEWERS,
     )
     rare = _some(
         rng,
@@ -247,6 +256,10 @@ def _settings(rng: Random) -> dict[str, Any]:
         comment=("always", "on_failure", "never"),
     )
     return enforcement | on_outage | thresholds | rare
+
+
+def _of_inputs(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in OF_POLICY}
 
 
 def _policies(rng: Random, traces: Mapping[str, Any]) -> dict[str, Any]:
