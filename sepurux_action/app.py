@@ -69,7 +69,7 @@ def run_gates(
     step = replace(step, github=step.github.load())
     try:
         if not step.event.skip_reason:
-            step = step.with_policy_file()
+            step = step.with_policy_file()  # of which the report on an error below says what it knows
         step = step.with_all_settings()
     except ConfigurationError as error:
         show(publish_problems(step, error))

@@ -17,7 +17,7 @@ from sepurux_action.config.command_line import WRITE_BASELINE, CommandLine
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.layers import Layer, environment_layer, flag, flag_layer, input_layer
 from sepurux_action.config.policy import POLICY_PATH, Policy
-from sepurux_action.config.settings import Inputs, Settings, read_inputs, read_settings, with_policy
+from sepurux_action.config.settings import Inputs, Settings, read_inputs, read_settings
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
 from sepurux_action.evaluation.api_calls import ApiCalls
 from sepurux_action.evaluation.base_results import Results
@@ -129,13 +129,12 @@ class Step:
         return allowed.resolved(allowed.base / path)
 
     def with_policy_file(self) -> "Step":
-        """Return the step with the policy, and its `report_dir` and `comment`; raises ConfigurationError."""
+        """Return the step with the policy; raises ConfigurationError."""
         commit = self.github.subject.commit if self.github.calls.connected else None
         read_file = partial(read_checkout, self.invocation.traces())
         check = self._read_settings if self.github.changes.of_policy() else None
-        policy = self._until_signal(partial(resolve_policy, self.inputs, self.event, commit, read_file, check))
-        inputs = with_policy(self.inputs, self.invocation.layers, policy.policy) if policy.policy else self.inputs
-        return replace(self, policy=policy, inputs=inputs, github=self.github.with_settings(inputs))
+        find = partial(resolve_policy, self.inputs, self.event, commit, read_file, check)
+        return replace(self, policy=self._until_signal(find))
 
     def with_all_settings(self) -> "Step":
         """Return the step with all settings; raises ConfigurationError with every problem, unless it is skipped."""

@@ -221,14 +221,14 @@ COMMENT = _in_workflow(
     "When to comment on the pull request. An existing comment is always updated, except with `never`.",
     default="always",
 )
-BASELINE_DIR = _of_step(
+BASELINE_DIR = Option(
     "baseline_dir",
     Kind(kinds.parse_line, "the path of a folder", "FOLDER"),
     "Folder that the workflow keeps between runs: the base branch's results by scenario. It is in the workspace or the "
     "runner's temporary folder.",
     default_note="no comparison by scenario",
 )
-REPORT_DIR = _of_step(
+REPORT_DIR = Option(
     "report_dir",
     Kind(kinds.parse_line, "the path of a folder", "FOLDER"),
     "Folder for the report files, in the workspace or the runner's temporary folder.",

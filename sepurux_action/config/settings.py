@@ -8,7 +8,7 @@ Source: https://github.com/sepurux/gate-action/blob/main/docs/configuration.md#w
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from sepurux_action.common import T, json_reader
@@ -37,7 +37,6 @@ def status_context(gate: str, suffix: str) -> str:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publishing:
     comment: CommentMode = options.COMMENT.default_value
-    report_dir: str = ""
 
     @property
     def comment_key(self) -> str:
@@ -54,6 +53,7 @@ class Inputs(Publishing):
     """
 
     names: tuple[str, ...] = ()
+    report_dir: str = ""
     base_url: str = options.BASE_URL.default
     token: Secret | None = field(default=None, repr=False)
     api_key: Secret | None = field(default=None, repr=False)
@@ -97,12 +97,6 @@ def read_inputs(layers: Sequence[Layer]) -> Inputs:
         names=names,
         problems=reader.problems,
     )
-
-
-def with_policy(inputs: Inputs, layers: Iterable[Layer], policy: Policy) -> Inputs:
-    """Return the inputs with what the policy says about the comment and the folder of the report."""
-    reader = OptionReader((*layers, policy.top))
-    return replace(inputs, **{"report_dir": "", **reader.values(options.COMMENT, options.REPORT_DIR)})
 
 
 def read_settings(

@@ -44,8 +44,6 @@ timeout: 600
 timeout: 1h30m
 timeout: 10m
 comment: on_failure
-report_dir: build/sepurux
-baseline_dir: .sepurux-baseline
 gates: [{campaign: refunds, name: Refunds, paths: [src/**, '!**.md'], thresholds: {max_unsafe: 1}}]
 gates: [{campaign: refunds, enforcement: hard, on_outage: block, timeout: 30s, reviewers: octocat}]
 """
@@ -90,7 +88,8 @@ gates: [refunds]
 gates: {name: Refunds}
 gates: [{comment: never}]
 gates: [{report_dir: build/sepurux}]
-baseline_dir: [a]
+baseline_dir: .sepurux-baseline
+report_dir: build/sepurux
 gates: [{paths: [[src/**]]}]
 """
 

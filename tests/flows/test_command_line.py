@@ -195,9 +195,9 @@ def test_a_problem_in_the_policy_file_names_the_gate_and_its_line_and_no_flag(tm
 
 
 def test_flags_override_the_policy_file_which_overrides_the_environment(tmp_path: Path, gate: Gate) -> None:
-    policy = "campaign: other\nproject: of-file\nthresholds: {min_pass_rate: 99%, max_failures: 7}\nreport_dir: no\n"
+    policy = "campaign: other\nproject: of-file\nthresholds: {min_pass_rate: 99%, max_failures: 7}\n"
     (tmp_path / "policy.yml").write_text(policy)
-    flags = ["--config", "policy.yml", "--min-pass-rate", "50%", "--max-failures", "7", "--report-dir", "of-flag"]
+    flags = ["--config", "policy.yml", "--min-pass-rate", "50%", "--max-failures", "7"]
     environ = {"SEPURUX_PROJECT_ID": "of-environment"}
     with sound_backend() as sepurux:
         gate(flags, sepurux.url, **environ)
@@ -206,9 +206,7 @@ def test_flags_override_the_policy_file_which_overrides_the_environment(tmp_path
     assert created.json()["thresholds"] == {"min_pass_rate": 0.5, "max_unsafe": 0, "max_failures": 7}
     assert created.headers["x-project-id"] == "of-file"
     [line] = [line for line in ended.log.splitlines() if "overrid" in line]
-    assert line == "these flags override the policy file: --campaign, --min-pass-rate, --report-dir"
-    assert (tmp_path / "of-flag" / "report.json").exists()
-    assert not (tmp_path / "no").exists()
+    assert line == "these flags override the policy file: --campaign, --min-pass-rate"
 
 
 def test_a_flag_overrides_the_value_of_every_gate_in_the_policy_file(tmp_path: Path, gate: Gate) -> None:
