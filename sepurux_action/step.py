@@ -15,7 +15,7 @@ from sepurux_action.common.secret import Redactor
 from sepurux_action.config import options
 from sepurux_action.config.command_line import WRITE_BASELINE, CommandLine
 from sepurux_action.config.gate import Gate, Trace
-from sepurux_action.config.layers import Layer, environment_layer, flag, flag_layer, input_layer
+from sepurux_action.config.layers import Layer, environment_layer, flag_layer, input_layer
 from sepurux_action.config.policy import POLICY_PATH, Policy
 from sepurux_action.config.settings import Inputs, Settings, read_inputs, read_settings
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
@@ -212,10 +212,9 @@ class Step:
             host.log(f"policy file: {policy.policy.path} in {policy.place}")
         elif policy.place:
             host.progress(f"no policy file: {policy.place} has no {POLICY_PATH}")
-        if settings.overridden and self.event.name:
-            host.log(f"the policy file overrides these inputs: {', '.join(settings.overridden)}")
-        elif settings.overridden:
-            host.log(f"these flags override the policy file: {', '.join(map(flag, settings.overridden))}")
+        if settings.overridden:
+            what = "the policy file overrides" if self.event.name else "flags override"
+            host.log(f"{what}: {', '.join(settings.overridden)}")
         if policy.policy and any(layer.text(options.PATHS) for layer in self.invocation.layers):
             host.annotate(Level.WARNING, IGNORED_PATHS, title="Sepurux gate")
 

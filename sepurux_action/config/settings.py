@@ -27,6 +27,8 @@ MAX_CONTEXT_LENGTH = 255  # characters of a status context; GitHub's limit
 ONE_GATE = "leave this flag out, or give --config a policy file without `gates`"
 _BELOW = {Source.FLAGS: Source.POLICY, Source.POLICY: Source.INPUTS}  # what a source is said to override
 
+TRACES = frozenset({options.TRACE_ID.name, options.TRACE_FILE.name})
+
 TraceFinder = Callable[[str], tuple[Trace, ...]]  # the traces that a path or glob matches; raises TraceFileError
 
 
@@ -195,17 +197,27 @@ class OptionReader:
         if self._problems:
             raise ConfigurationError(self.problems)
 
+    def _layer_of(self, option: Option[object]) -> Layer | None:
+        """Return the first layer that gives an option. One that names traces in one way counts for both ways."""
+        names = TRACES if option.name in TRACES else {option.name}
+        return next((layer for layer in self._layers if not names.isdisjoint(layer.given)), None)
+
     def given(self, option: Option[object]) -> Given | None:
-        return next((layer.given[option.name] for layer in self._layers if option.name in layer.given), None)
+        layer = self._layer_of(option)
+        return layer.given.get(option.name) if layer else None
 
     def value(self, option: Option[T]) -> T | None:
         """Return the option's value from the first layer that has one; None if there is none or it is not accepted."""
-        given = self.given(option)
+        layer = self._layer_of(option)
+        if layer is None:
+            return None
+        text = layer.text(option)
+        below = (each.text(option) for each in self._layers if each.source is _BELOW.get(layer.source))
+        if next(filter(None, below), text) != text:
+            self.overridden.add(option.name)
+        given = layer.given.get(option.name)
         if given is None:
             return None
-        below = (layer.text(option) for layer in self._layers if layer.source is _BELOW.get(given.source))
-        if next(filter(None, below), given.text) != given.text:
-            self.overridden.add(option.name)
         if message := self._problem(option, given):
             self._add(option, given.place.problem(message))
             return None

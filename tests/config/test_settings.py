@@ -218,6 +218,23 @@ def test_traces_by_id_come_before_traces_from_files_and_each_once_in_their_order
 
 
 @pytest.mark.parametrize(
+    ("top", "gate", "traces"),
+    [
+        ("", "", ["t-1", "a"]),
+        ("trace_file: b", "", ["b"]),
+        ("trace_id: t-2", "", ["t-2"]),
+        ("trace_file: b", "trace_id: t-3", ["t-3"]),
+        ("trace_id: t-2", "trace_file: c", ["c"]),
+    ],
+)
+def test_the_innermost_place_that_names_traces_names_all_of_them(top: str, gate: str, traces: list[str]) -> None:
+    inputs, policy = {"trace_id": "t-1", "trace_file": "a"}, f"{top}\ngates: [{{name: a, {gate}}}]"
+    made = read(inputs, policy=policy)
+    assert [trace.label for trace in made.gates[0].traces] == traces
+    assert made.overridden == (("trace_file", "trace_id") if top else ())
+
+
+@pytest.mark.parametrize(
     ("ids", "file", "message"),
     [
         ("", "*101", "it names 101 files; accepted: at most 100 traces for one gate"),

@@ -206,7 +206,7 @@ def test_flags_override_the_policy_file_which_overrides_the_environment(tmp_path
     assert created.json()["thresholds"] == {"min_pass_rate": 0.5, "max_unsafe": 0, "max_failures": 7}
     assert created.headers["x-project-id"] == "of-file"
     [line] = [line for line in ended.log.splitlines() if "overrid" in line]
-    assert line == "these flags override the policy file: --campaign, --min-pass-rate"
+    assert line == "flags override: campaign, min_pass_rate"
 
 
 def test_a_flag_overrides_the_value_of_every_gate_in_the_policy_file(tmp_path: Path, gate: Gate) -> None:
@@ -218,7 +218,7 @@ def test_a_flag_overrides_the_value_of_every_gate_in_the_policy_file(tmp_path: P
     found = json.loads(fixed.out)["gates"]
     limits = [row["limit"] for each in found for row in each["thresholds"] if row["name"] == "max_unsafe"]
     assert (limits, [each["enforcement"] for each in found]) == ([1, 1], ["soft", "soft"])
-    assert "these flags override the policy file: --enforcement, --max-unsafe\n" in fixed.log
+    assert "flags override: enforcement, max_unsafe\n" in fixed.log
 
 
 @pytest.mark.parametrize("flag", ["--name", "--campaign"])

@@ -241,7 +241,9 @@ def effective_settings(world: World, subject: Subject) -> Mapping[str, Any] | No
         return world.inputs
     if is_first:  # only its list of gates applies, with their traces
         policy = {name: policy[name] for name in TRACES if name in policy}
-    return {**{name: value for name, value in world.inputs.items() if name != "paths"}, **policy}
+    names_traces = any(name in policy for name in TRACES)  # in one way, which counts for both
+    left_out = {"paths", *(TRACES if names_traces else ())}
+    return {**{name: value for name, value in world.inputs.items() if name not in left_out}, **policy}
 
 
 def invalidates_policy(world: World, subject: Subject) -> bool:

@@ -169,7 +169,7 @@ def make_world(seed: int) -> World:
     inputs = {"campaign": CAMPAIGN, "timeout": TIMEOUT_S} | _of_inputs(_settings(rng)) | (traces if of_inputs else {})
     if _rarely(rng):
         inputs["trace_fil"] = "a.json"  # a misspelled input
-    policies = _policies(rng, {} if of_inputs else traces)
+    policies = _policies(rng, rng.choice(({}, {}, {}, {"trace_id": ["t-2"]})) if of_inputs else traces)
     if rng.random() < 0.1:
         policies["head"] = {"campaign": CAMPAIGN, **rng.choice(({"bogus": 1}, {"trace_file": [ABSENT]}))}
     other = Random(-1 - seed)  # noqa: S311 - no secret
