@@ -27,7 +27,7 @@ _COUNT: Schema = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
 _VALUES: Mapping[object, Schema] = {  # by the parser of a kind; `make generate` asks for one that is missing
     kinds.parse_line: _TEXT,
     kinds.parse_bool: {"type": "boolean"},
-    kinds.parse_name: {**_TEXT, "maxLength": kinds.MAX_NAME_LENGTH},
+    kinds.parse_name: {**_TEXT, "pattern": r"[^)\s]\s*$", "maxLength": kinds.MAX_NAME_LENGTH},
     kinds.parse_whole_number: _COUNT,
     kinds.parse_positive_number: {**_COUNT, "minimum": 1},
     kinds.parse_score: {"anyOf": [{"const": 0}, {"type": "number", "minimum": 1, "maximum": 100}]},

@@ -242,6 +242,10 @@ def command_lines(gate: Gate, host: str) -> Iterator[str]:
 def _options_of(gate: Gate) -> Iterator[tuple[Option[object], str]]:
     """Yield what matters to an evaluation, '' if it is not set; no drop, because a command line has no base branch."""
     yield options.CAMPAIGN, gate.campaign
+    try:
+        options.NAME.kind.read(json_reader.printable(gate.campaign))
+    except ValueError:  # so it cannot be the gate's name too
+        yield options.NAME, gate.name
     yield options.PROJECT, gate.project
     yield options.TRACE_ID, ",".join(trace.trace_id for trace in gate.traces if not trace.uploaded)
     yield from ((options.TRACE_FILE, trace.label) for trace in gate.traces if trace.uploaded)

@@ -59,8 +59,11 @@ def parse_line(text: str) -> str:
 
 
 def parse_name(text: str) -> str:
+    """Return a gate's name. A `)` at its end could be that of a branch, which ends the context of a status."""
     if len(parse_line(text)) > MAX_NAME_LENGTH:
         raise ValueError(f"it has {len(text)} characters")
+    if text.endswith(")"):
+        raise ValueError("it ends with `)`")
     return text
 
 
@@ -203,7 +206,7 @@ def word_of(words: type[E], placeholder: str = "WORD") -> Kind[E]:
 
 parse_lines = partial(parse_names, separators="\n")
 parse_positive_number = partial(parse_whole_number, lowest=1)
-NAME = Kind(parse_name, f"1 to {MAX_NAME_LENGTH} characters on one line")
+NAME = Kind(parse_name, f"1 to {MAX_NAME_LENGTH} characters on one line, the last one no `)`")
 SCORE = Kind(parse_score, "0, or a number from 1 to 100", "SCORE")
 TRACE_IDS = Kind(
     parse_trace_ids, f"trace IDs, separated by commas or line breaks, at most {MAX_TRACES}", "IDS", is_list=True

@@ -105,7 +105,7 @@ CAMPAIGN = _of_gate(
 NAME = Option(
     "name",
     kinds.NAME,
-    "Name of the gate in reports.",
+    "Name of the gate in reports. If the policy file has `gates:`, it selects one of them.",
     allowed_in=(SectionKind.GATE,),
     default_note="the campaign as given",
 )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.wording import joined
-from sepurux_action.config import kinds, options
+from sepurux_action.config import options
 from sepurux_action.config.layers import Layer, Source
 from sepurux_action.config.options import OPTIONS
 
@@ -28,8 +28,7 @@ class Policy:
 
     def name(self, gate: Layer) -> str:
         """Return a gate's name, or else its campaign's; '' if the file has neither."""
-        campaign = gate.text(options.CAMPAIGN) or self.top.text(options.CAMPAIGN)
-        return gate.text(options.NAME) or campaign[: kinds.MAX_NAME_LENGTH]
+        return gate.text(options.NAME) or gate.text(options.CAMPAIGN) or self.top.text(options.CAMPAIGN)
 
 
 def without_unmerged_rules(policy: Policy) -> Policy:

@@ -24,7 +24,6 @@ from sepurux_action.errors import ConfigurationError, Problem, TraceFileError
 
 SEVERAL_GATES_KEY = "gates"  # of the comment of a step with several gates
 MAX_CONTEXT_LENGTH = 255  # characters of a status context; GitHub's limit
-ONE_GATE = "leave this flag out, or give --config a policy file without `gates`"
 _BELOW = {Source.FLAGS: Source.POLICY, Source.POLICY: Source.INPUTS}  # what a source is said to override
 
 TRACES = frozenset({options.TRACE_ID.name, options.TRACE_FILE.name})
@@ -93,7 +92,7 @@ def read_inputs(layers: Sequence[Layer]) -> Inputs:
     """Return what is known before the policy is read, with every problem in the layers."""
     reader = OptionReader(layers)
     reader.values(*OPTIONS)
-    names = tuple(filter(None, [reader.gate_name]))
+    names = tuple(filter(None, [reader.value(options.NAME) or reader.value(options.CAMPAIGN)]))
     return Inputs(
         **reader.fields_of(Inputs),
         names=names,
@@ -113,7 +112,7 @@ def read_settings(
     if policy:  # a pull request could skip a gate of the policy with the input `paths`
         layers = [layer.only(BY_NAME.keys() - {options.PATHS.name}) for layer in layers]
         step = OptionReader([*layers, policy.top])
-        readers = [step.within(gate) for gate in policy.gates] or [step]
+        readers = [step.within(gate) for gate in _selected(step, policy)] or [step]
     gates = tuple(_read_gate(each, find) for each in readers)
     settings = Settings(
         **step.fields_of(Settings),
@@ -122,6 +121,18 @@ def read_settings(
     )
     step.check(settings, suffix)
     return settings
+
+
+def _selected(step: "OptionReader", policy: Policy) -> Sequence[Layer]:
+    """Return the gates of a policy file, or the one that `name` selects."""
+    name = step.value(options.NAME)
+    if name is None or not policy.gates:
+        return policy.gates
+    found = [gate for gate in policy.gates if policy.name(gate).casefold() == name.casefold()]
+    if not found:
+        listed = ", ".join(json_reader.preview(policy.name(gate)) for gate in policy.gates)
+        step.add_problem(options.NAME, f"the policy file has no gate {json_reader.preview(name)}; accepted: {listed}")
+    return found or policy.gates
 
 
 def _read_gate(reader: "OptionReader", find: TraceFinder) -> Gate:
@@ -178,9 +189,10 @@ class OptionReader:
                 self._add(None, Problem(layer.source.label(spelling), message))
 
     def within(self, gate: Layer) -> "OptionReader":
-        """Return a reader of these layers and that of a gate in the policy file, with the same list of problems."""
+        """Return a reader of these layers, which name no gate, and that of a gate, with the same list of problems."""
         reader = copy(self)
-        reader._layers = sorted((gate, *self._layers), key=lambda layer: layer.source)  # noqa: SLF001 - of this class
+        others = (layer.only(BY_NAME.keys() - {options.NAME.name}) for layer in self._layers)
+        reader._layers = sorted((gate, *others), key=lambda layer: layer.source)  # noqa: SLF001 - of this class
         return reader
 
     @property
@@ -234,17 +246,19 @@ class OptionReader:
 
     @property
     def gate_name(self) -> str:
-        """Return the gate's name, by default its campaign as far as a name may go; '' without both."""
-        return self.value(options.NAME) or (self.value(options.CAMPAIGN) or "")[: kinds.MAX_NAME_LENGTH]
+        """Return the gate's name, by default its campaign; '' without both, or if the campaign cannot be a name."""
+        campaign = self.value(options.CAMPAIGN) or ""
+        if campaign and self.given(options.NAME) is None:
+            try:
+                return options.NAME.kind.read(campaign)
+            except ValueError as error:
+                self.add_problem(options.CAMPAIGN, f"it is the name of the gate too, but {error}; set `name`")
+        return self.value(options.NAME) or ""
 
     def _check_duplicate_names(self, names: Iterable[str]) -> None:
-        sources = ((each, self.given(each)) for each in (options.NAME, options.CAMPAIGN))
-        by_flag = next((option for option, given in sources if given and given.source is Source.FLAGS), None)
-        for name, times in Counter(map(str.casefold, filter(None, names))).items():
-            if times > 1:
-                remedy = ONE_GATE if by_flag else "give each its own `name`"
-                shown = json_reader.preview(self._redact(name))
-                self.add_problem(by_flag or options.NAME, f"{times} gates are named {shown}; {remedy}")
+        most = max(Counter(map(str.casefold, filter(None, names))).values(), default=1)
+        if most > 1:  # only by a flag: the parser of the file has compared its names
+            self.add_problem(options.CAMPAIGN, f"{most} gates would have its name; select one with --name")
 
     def add_problem(self, option: Option[object], message: str) -> None:
         """Add a problem in an option to the layer that gives it, else to that of the policy file, or the first one."""

@@ -72,7 +72,7 @@ javascript:alert(1)
         (options.TRACE_ID, [",", " , \n ,", "a\x1bb", ",".join(map(str, range(101)))]),
         (options.REQUIRED_MUTATION_CATEGORIES, [",,"]),
         (options.REVIEWERS, ["octo cat", "-octocat", "a" * 40, ", ,", ",".join(f"u{n}" for n in range(101))]),
-        (options.NAME, ["n" * 81, "two\nlines", "bell\x07", "right\u202eto left"]),
+        (options.NAME, ["n" * 81, "a (main)", "two\nlines", "bell\x07", "right\u202eto left"]),
         (options.CAMPAIGN, ["two\nlines", "nul\0", "\ud800"]),
         (options.BASE_URL, NO_ADDRESSES.split()),
         (options.BASE_URL, ["", "https://sepurux.example/a b", "https://sepurux.example/\n", "https://s\tx.example"]),
@@ -105,6 +105,7 @@ def test_what_is_rejected(option: Option[object], texts: list[str]) -> None:
         (options.REVIEWERS, "öcto", '"öcto" is not a GitHub login'),
         (options.REVIEWERS, ",".join(f"u{n}" for n in range(101)), "it lists 101, and at most 100 are accepted"),
         (options.NAME, "n" * 81, "it has 81 characters"),
+        (options.NAME, "a (b)", "it ends with `)`"),
         (options.BASE_URL, "http://sepurux.example", "the gate sends secrets to it, so it must be https"),
     ],
 )

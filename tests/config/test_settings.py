@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.common.secret import MIN_REDACTED_LENGTH
-from sepurux_action.config import kinds, options
+from sepurux_action.config import options
 from sepurux_action.config.command_line import at_source, on_command_line
 from sepurux_action.config.gate import REGISTERED, Gate, Trace
 from sepurux_action.config.layers import environment_layer, flag_layer, input_layer
@@ -144,11 +144,33 @@ def test_an_unknown_input_is_a_problem_with_the_nearest_known_name(typo: str, pr
     assert problems({typo: "1"}) == [f"input {problem}"]
 
 
-def test_a_long_campaign_names_its_gate_as_far_as_a_name_may_go() -> None:
-    inputs = {"campaign": "c" * 200, "campaign_name": f" {'c' * 200}", "campaign_id": ""}
-    [gate] = read(inputs).gates
-    assert (len(gate.campaign), len(gate.name)) == (200, kinds.MAX_NAME_LENGTH)
-    assert read_inputs([input_layer(inputs)]).names == (gate.name,)
+@pytest.mark.parametrize(
+    ("campaign", "why"), [("c" * 81, "it has 81 characters"), ("refunds (v2)", "it ends with `)`")]
+)
+def test_a_campaign_that_cannot_be_a_name_needs_one_beside_it(campaign: str, why: str) -> None:
+    why = f"it is the name of the gate too, but {why}; set `name`"
+    assert problems({"campaign": campaign}) == [f"input `campaign`: {why}"]
+    [gate] = read({"campaign": campaign, "name": "Refunds"}).gates
+    assert (gate.campaign, gate.name) == (campaign, "Refunds")
+
+
+GATES = "gates:\n- {name: Refunds, trace_file: '!'}\n- {campaign: billing}\n"
+
+
+@pytest.mark.parametrize(("name", "selected"), [("BILLING", "billing"), ("", "")])
+def test_the_input_name_selects_a_gate_of_the_policy_file(name: str, selected: str) -> None:
+    policy = GATES if selected else GATES.replace("'!'", "a")
+    gates = [gate.name for gate in read({"name": name}, policy=policy).gates]
+    assert gates == ([selected] if selected else ["Refunds", "billing"])
+    assert read({"name": "own"}, policy="timeout: 9").gates[0].name == "own"
+
+
+def test_a_name_that_no_gate_has_is_a_problem_that_lists_the_gates() -> None:
+    with pytest.raises(ConfigurationError) as bad:
+        read({"name": "refund"}, policy=GATES.replace("'!'", "a"))
+    assert [str(each) for each in bad.value.problems] == [
+        'input `name`: the policy file has no gate "refund"; accepted: "Refunds", "billing"'
+    ]
 
 
 def test_all_problems_are_reported_at_once_in_the_order_of_the_table() -> None:

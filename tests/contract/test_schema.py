@@ -86,6 +86,7 @@ status: 3
 gates: []
 gates: [refunds]
 gates: {name: Refunds}
+gates: [{name: Refunds (new)}]
 gates: [{comment: never}]
 gates: [{report_dir: build/sepurux}]
 baseline_dir: .sepurux-baseline
