@@ -21,7 +21,6 @@ from sepurux_action.evaluation.step_evaluation import StepEvaluation
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import advice
 from sepurux_action.host.deadlines import Timeouts
-from sepurux_action.report import outputs
 from sepurux_action.step import Step
 
 NOT_AFFECTED = "No changed file matches the gate's `paths`."
@@ -135,7 +134,6 @@ def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
         metadata=metadata,
         calls=step.connections.calls(transport.send, step.signals),
         output=step.host,
-        on_progress=lambda known: step.host.set_outputs(outputs.early_outputs(known)),
     )
     evaluated = dict(evaluation.evaluate())
     for gate in gates:

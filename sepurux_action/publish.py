@@ -26,7 +26,7 @@ from sepurux_action.step import Step
 
 def publish(step: Step, results: Sequence[GateResult], report: Report) -> None:
     """Write outputs, summary, and report files, set the statuses, and write the comment; no comment after a signal."""
-    step.host.set_outputs(outputs.step_outputs(results))
+    step.host.set_outputs(outputs.step_outputs(results, report))
     _write_report(step, report)
     write_kept(step, results)
     github = step.github
@@ -37,7 +37,7 @@ def publish(step: Step, results: Sequence[GateResult], report: Report) -> None:
     if not step.policy.problems:
         github.reviews.request_reviews()
     if comment_url:
-        step.host.set_outputs(outputs.step_outputs(results, comment_url))
+        step.host.set_outputs({"comment_url": comment_url})
 
 
 def _changed(step: Step, results: Sequence[GateResult]) -> Sequence[GateResult]:

@@ -1,7 +1,7 @@
 """Evaluates all gates of a step: polls all of their runs, and decides. Source: docs/architecture.md."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import starmap
@@ -15,7 +15,7 @@ from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.gate_decision import decide_gate
 from sepurux_action.evaluation.result import Evaluated
 from sepurux_action.evaluation.run_poller import RunPoller
-from sepurux_action.evaluation.runs import RunResult, Runs
+from sepurux_action.evaluation.runs import Runs
 from sepurux_action.evaluation.scenarios import nothing_read, read_scenarios
 from sepurux_action.host.output import Output
 
@@ -24,13 +24,12 @@ MOST_NAMED = 3  # runs in a line of the log
 
 @dataclass(eq=False)
 class StepEvaluation:
-    """The evaluation of all gates. `on_progress` gets the started runs whenever ids or addresses become known."""
+    """The evaluation of all gates."""
 
     compared: Sequence[tuple[Gate, Base]]
     metadata: Mapping[str, object]
     calls: ApiCalls
     output: Output
-    on_progress: Callable[[Sequence[RunResult]], None]
 
     def __post_init__(self) -> None:
         self.gates = {gate.name: gate for gate, _ in self.compared}
@@ -38,7 +37,6 @@ class StepEvaluation:
         self._longest_timeout_s = max(gate.timeout_s for gate in self.gates.values())
         self.claimed = dict[str, object]()
         self._pollers: list[RunPoller] = []
-        self._written: list[tuple[str, str]] = []  # the ids and addresses that early outputs have
 
     def evaluate(self) -> Mapping[str, Evaluated]:
         """Return the results by gate, with the runs in the order of the traces. A backend's failure is a result."""
@@ -64,7 +62,6 @@ class StepEvaluation:
             if errors:  # of pollers that were not expected to raise one
                 raise errors[0]
             if pending:
-                self._show_ids(heartbeat=True)
                 self._log_heartbeat()
         return {name: tuple(each.run for each in self._pollers if each.gate.name == name) for name in self.gates}
 
@@ -86,17 +83,7 @@ class StepEvaluation:
 
     # -- progress -----------------------------------------------------------------------------------------------------
 
-    def _show_ids(self, *, heartbeat: bool = False) -> None:
-        """Write early outputs if an id or an address is new: the first at once, those of many with the heartbeat."""
-        pollers = self._pollers
-        started = [each.run for each in pollers if each.run.run_id or each.run.batch_id]
-        known = [(each.run_id or each.batch_id, each.ci_run.dashboard_url) for each in started]
-        if started and known != self._written and (heartbeat or len(pollers) == 1 or not self._written):
-            self._written = known
-            self.on_progress(started)
-
     def _show_progress(self) -> None:
-        self._show_ids()
         pollers, error = self._pollers, self.calls.last_error
         what = f"{pollers[0].gate.name}: {pollers[0].phase}"
         if len(pollers) > 1:

@@ -4,7 +4,7 @@
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from operator import attrgetter as of
 from typing import Annotated, Any
@@ -23,9 +23,9 @@ from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.failures import OnBase
 from sepurux_action.evaluation.metrics import METRICS, PUBLISHED, Metric
 from sepurux_action.evaluation.published_result import PreviousResult
+from sepurux_action.evaluation.runs import RunResult
 from sepurux_action.report.junit import junit_xml
-from sepurux_action.report.outputs import conclusion, run_ids
-from sepurux_action.report.report import Note, Report
+from sepurux_action.report.report import GateFacts, Note, Report
 from sepurux_action.report.state import State
 from sepurux_action.report.what_failed import Category
 
@@ -48,6 +48,14 @@ def _numbers(metrics: tuple[Metric, ...], read: Callable[..., float | None]) -> 
             schema["maximum"] = metric.format.highest
         fields[metric.name] = Annotated[float | None, f"{metric.label}.", schema, partial(read, metric=metric)]
     return fields
+
+
+def conclusion(blocks: object) -> str:
+    return "failure" if blocks else "success"
+
+
+def run_ids(runs: Sequence[RunResult]) -> tuple[str, ...]:
+    return tuple(each for run in runs for each in ([run.run_id] if run.run_id else run.ci_run.run_ids))
 
 
 class _Metrics(Shape):
@@ -259,6 +267,12 @@ def report_files(report: Report) -> dict[str, str]:
 
 def json_text(report: Report) -> str:
     return json.dumps(report_json(report), indent=2, allow_nan=False) + "\n"
+
+
+def gate_json(gate: GateFacts) -> dict[str, Any]:
+    """Return what a gate's object in `report.json` has, without the scenarios."""
+    cleaned: dict[str, Any] = _clean(codec.dump_as(_Gate, gate))
+    return {name: value for name, value in cleaned.items() if name != "scenarios"}
 
 
 def report_json(report: Report) -> dict[str, Any]:

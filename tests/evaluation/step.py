@@ -24,7 +24,7 @@ def evaluate(
     **more: Any,  # noqa: ANN401 - of many types
 ) -> list[Evaluated]:
     evaluated = [(gate, Base(baseline=Baseline())) for gate in gates or (GATE,)]
-    given = {"output": output or FakeOutput(), "on_progress": lambda _: None, **more}
+    given = {"output": output or FakeOutput(), **more}
     return [*StepEvaluation(evaluated, {"repo": "o/r"}, calls, **given).evaluate().values()]
 
 

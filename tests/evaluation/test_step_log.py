@@ -1,6 +1,5 @@
 """What the log, a terminal, and early outputs show of a step."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -8,7 +7,6 @@ import pytest
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import schedule
 from sepurux_action.evaluation.api import Success, TransientError
-from sepurux_action.evaluation.runs import RunResult
 from sepurux_action.host.output import Level
 from tests.evaluation.responses import (
     NUMBERS,
@@ -22,7 +20,7 @@ from tests.evaluation.responses import (
     instead,
     sound,
 )
-from tests.evaluation.step import GATE, evaluate, runs_of, traces
+from tests.evaluation.step import GATE, runs_of, traces
 from tests.fakes import FakeApiCalls, FakeOutput, backend
 
 
@@ -94,25 +92,6 @@ def test_a_call_that_fails_again_for_the_same_reason_is_logged_once() -> None:
     logged = [line.partition(";")[0] for line in output.lines if "HTTP" in line]
     of_start, of_polls = ("HTTP 500", "HTTP 503"), ("HTTP 500", "HTTP 503", "HTTP 500")
     assert logged == [*(f"the CI run: {why}" for why in of_start), *(f"poll failed: {why}" for why in of_polls)]
-
-
-@pytest.mark.parametrize(
-    ("gate", "written"),
-    [
-        (replace(GATE, timeout_s=30), [(0, 1, ""), (0, 1, "https://h.example/")]),
-        (replace(GATE, traces=traces(20)), [(0, 1, ""), (30, 20, "https://h.example/")]),
-    ],
-    ids=["one", "several"],
-)
-def test_ids_are_written_at_once_and_then_with_the_heartbeat(gate: Gate, written: list[tuple[int, int, str]]) -> None:
-    seen: list[tuple[int, int, str]] = []
-
-    def write(known: Sequence[RunResult]) -> None:
-        seen.append((int(calls.time - 1_000), len(known), known[0].ci_run.dashboard_url))
-
-    calls = FakeApiCalls(backend(after(300, before=Success({"dashboard_url": "https://h.example/"}))))
-    evaluate(calls, gate, on_progress=write)
-    assert seen == written
 
 
 def test_the_log_says_once_how_long_a_run_waited() -> None:

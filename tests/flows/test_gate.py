@@ -109,7 +109,7 @@ def test_no_variable_of_an_earlier_step_is_a_setting(scene: Scene) -> None:
         variables = {name: value.format(other=other.url) for name, value in VARIABLES.items()}
         result = run_action(**{**scene.options(), "env": {**scene.environment(), **variables}})
         assert other.requests == ()
-    assert (result.exit_code, result.outputs["decision"], result.outputs["enforcement"]) == (1, "fail", "hard")
+    assert (result.exit_code, result.outputs["decision"]) == (1, "fail")
     assert scene.status[:2] == ("failure", "Sepurux / core-reliability")
     [start] = scene.sepurux.calls("POST /v1/ci/runs")
     assert (start.headers["x-sepurux-token"], start.headers["x-api-key"]) == (SECRET, SECRET)
@@ -144,12 +144,12 @@ def report_in(folder: Path) -> dict[str, Any]:
 
 def test_a_run_writes_its_report(tmp_path: Path) -> None:
     with sound_backend(**{"GET /v1/ci/batch/*": backend.json(decided(run_ids=[backend.RUN_ID]))}) as sepurux:
-        result = step(sepurux, tmp_path, report_dir="build/sepurux")
+        result = step(sepurux, tmp_path, report_dir="build")
     assert result.exit_code == 1
-    report = report_in(tmp_path / "build" / "sepurux")
+    report = report_in(tmp_path / "build")
     (gate,) = report["gates"]
     assert (report["decision"], gate["run_ids"]) == ("fail", [backend.RUN_ID])
-    junit = JUnitXml.fromfile(str(tmp_path / "build" / "sepurux" / "junit.xml"))
+    junit = JUnitXml.fromfile(str(tmp_path / "build" / "junit.xml"))
     failed = [each["recordings"] for each in gate["scenarios"] if each["failed"]]
     assert [recording["run_id"] for (recording,) in failed] == [backend.RUN_ID]
     assert (junit.tests, junit.failures, junit.errors) == (2, 2, 0)
@@ -196,7 +196,7 @@ def test_a_secret_that_the_backend_echoes_is_redacted_everywhere(scene: Scene) -
     result = scene.run(report_dir="build", api_key=key)
     report = report_in(scene.workspace / "build")
     assert report["gates"][0]["tools"] == [{"tool": "tool ***", "count": 1}]
-    assert json.loads(result.outputs["top_failing_tools"]) == [{"tool": "tool ***", "count": 1}]
+    assert json.loads(result.outputs["gates"])[0]["tools"] == [{"tool": "tool ***", "count": 1}]
     assert f"::add-mask::{SECRET}" in result.raw_log
     assert scene.ours
     files = [path.read_text(encoding="utf-8") for path in (scene.workspace / "build").iterdir()]
