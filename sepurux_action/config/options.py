@@ -185,6 +185,7 @@ ON_OUTAGE = _of_gate(
     kinds.word_of(OnOutage),
     "Whether a gate blocks if Sepurux is down. Then it gives no response, or only HTTP 5xx, to the first call.",
     default="block",
+    is_input=False,
 )
 REVIEWERS = _of_gate(
     "reviewers",

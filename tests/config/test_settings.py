@@ -58,7 +58,7 @@ def test_every_input_arrives_where_it_belongs() -> None:
     texts = {"token": "made-up-token", "api_key": "made-up-key", "base_url": "https://sepurux.example/api/"}
     texts |= {"project": "shop", "name": "Refunds", "trace_id": "t-1"}
     texts |= {"min_pass_rate": "85%", "max_failures": "2"}
-    texts |= {"enforcement": "soft", "on_outage": "allow", "timeout": "1h30m", "report_dir": "build"}
+    texts |= {"enforcement": "soft", "timeout": "1h30m", "report_dir": "build"}
     settings, known = read(texts), read_inputs([input_layer(texts)])
     gate = Gate(
         name="Refunds",
@@ -67,7 +67,6 @@ def test_every_input_arrives_where_it_belongs() -> None:
         traces=(Trace(label="t-1", trace_id="t-1"),),
         limits={"min_pass_rate": 0.85, "max_unsafe": 0, "max_failures": 2},
         stage=Stage.SOFT,
-        on_outage=OnOutage.ALLOW,
         timeout_s=5400,
     )
     assert settings.gates == (gate,)

@@ -28,7 +28,7 @@ def test_a_first_policy_file_cannot_skip_its_gate(scene: Scene) -> None:
     gates = "[{name: core-reliability, paths: ['none/**']}]"
     scene.pull.push({PATH: f"campaign: core-reliability\ngates: {gates}\n"})
     scene.answers()
-    result = scene.run(on_outage="allow", paths="none/**")
+    result = scene.run(paths="none/**")
     assert (result.exit_code, result.outputs["decision"]) == (1, "fail"), result.log
     assert scene.status[0] == "failure"
     assert "The input `paths` is ignored" in result.messages("warning")[0]

@@ -97,8 +97,7 @@ def make_history(seed: int) -> History:
     rng = Random(seed)  # noqa: S311 - no secret
     traces = rng.choice(({}, {}, {"trace_id": ["t-1", "t-2"]}, {"trace_file": ["a.json"]}))
     stage = rng.choice(("hard", "hard", "soft"))
-    others = {"on_outage": rng.choice(("allow", "block"))}
-    inputs = {"campaign": CAMPAIGN, "timeout": 8, "enforcement": stage, **others, **traces}
+    inputs = {"campaign": CAMPAIGN, "timeout": 8, "enforcement": stage, **traces}
     steps = [_step(rng) for _ in range(rng.randint(2, 5))]
     steps[0] = replace(steps[0], event="pull_request", fault=(), runs=_runs(rng, fails=0.8))
     return History(seed=seed, inputs=inputs, steps=tuple(steps))

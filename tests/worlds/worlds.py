@@ -41,6 +41,7 @@ TASKS = (*("refund",) * 5, "Refund", "refund ", "cancel", "b.json", "t-1", None,
 MOST_TRACES = 5
 OF_POLICY = (  # thresholds and settings that no input has
     *("min_scenarios", "min_scenario_pass_rate", "max_pass_rate_drop", "max_reliability_score_drop", "reviewers"),
+    "on_outage",
     *("min_mutation_categories", "required_mutation_categories"),
 )
 STAGES = ("observe", "soft", "hard")
