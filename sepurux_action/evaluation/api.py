@@ -239,5 +239,7 @@ def _credentials_hint(status: int, call: ApiRequest, sent: Credentials) -> str:
     project, set_project = f"project {json_reader.preview(call.project)}", ""
     if not call.project:
         project, set_project = "the campaign's project", "Set {project} if the secret needs it."
+    if sent.token and not sent.api_key and call.path in {CAMPAIGNS, "/v1/traces"}:
+        return "This needs {api_key}, a project API key: a CI token may be enough for CI runs only."
     valid = {401: "is valid and belongs to", 403: "may use"}[status]
     return joined(" ", f"Check that the secret {valid} {project}.", sent.source, set_project)

@@ -113,7 +113,7 @@ def test_a_redirect_is_rejected_and_shown(status: int) -> None:
     [
         (POLL, 401, "", 'is valid and belongs to project "shop"'),
         (POLL, 403, "", 'may use project "shop"'),
-        (api.list_campaigns(""), 401, "", "Set {project}"),
+        (api.reliability("c", "r", ""), 401, "", "Set {project}"),
         (START, 404, "", 'Check {campaign} ("refunds"), {project} ("shop"): '),
         (OF_TRACE, 404, "", 'Check {campaign} ("refunds"), {trace_id} ("t-1"), {project} (not set): '),
         (START, 422, "", 'Register scenarios for campaign "refunds", or set {trace_file}.'),
@@ -126,6 +126,20 @@ def test_a_rejection_says_what_to_change(call: ApiRequest, status: int, said: st
     response = parsed(call, status, detail(said))
     assert isinstance(response, PermanentError)
     assert hint in response.hint
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("call", [api.list_campaigns("shop"), api.upload_trace(b"{}", "a", "shop", "k"), POLL])
+def test_a_token_that_is_refused_an_upload_or_the_campaigns_needs_an_api_key(call: ApiRequest, status: int) -> None:
+    def hint(sent: Credentials) -> str:
+        found = api.parse_response(call, Response(status=status, body=b""), sent, Redactor())
+        assert isinstance(found, PermanentError)
+        return found.hint
+
+    token, key = Secret("a"), Secret("b")
+    assert hint(Credentials(token=token)).startswith("This needs {api_key}") is (call != POLL)
+    assert hint(Credentials(token=token, api_key=key)) == hint(Credentials(api_key=key))
+    assert "needs {api_key}" not in hint(Credentials(api_key=key))
 
 
 def test_a_rejected_secret_is_named_by_its_input_and_by_where_it_is_set() -> None:
