@@ -22,13 +22,12 @@ from sepurux_action.host.output import Level, Output
 from sepurux_action.host.terminal import Terminal
 from sepurux_action.publish import publish, publish_problems, report_context
 from sepurux_action.report import outputs
-from sepurux_action.report.rendering import render_lines, render_summary
+from sepurux_action.report.rendering import render_lines
 from sepurux_action.report.report import Report, build_report
 from sepurux_action.report.report_json import json_text
 from sepurux_action.step import Connections, Invocation, begin, from_command_line, from_step
 
 CONNECTIONS = Connections()
-DOCUMENTS = {Format.TEXT: lambda _: "", Format.JSON: json_text, Format.MARKDOWN: render_summary}
 UNFINISHED = "The step ended before the gate had a result. Re-run the job."
 
 
@@ -47,7 +46,8 @@ def run_command_line(arguments: Sequence[str], environ: Mapping[str, str], signa
         return _check(command.check, terminal, signals, as_json=command.report_format is Format.JSON)
 
     def show(report: Report) -> None:
-        document, evaluated = DOCUMENTS[command.report_format](report), not (report.problems or report.short)
+        document = json_text(report) if command.report_format is Format.JSON else ""
+        evaluated = not (report.problems or report.short)
         terminal.write_result(render_lines(report, "terminal"), document, evaluated=evaluated)
 
     try:

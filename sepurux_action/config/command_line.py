@@ -34,7 +34,6 @@ NAME_OF_FLAG = re.compile(r"--?[A-Za-z][A-Za-z_-]{0,40}")  # what an error quote
 
 class Format(StrEnum):
     TEXT = "text"
-    MARKDOWN = "markdown"
     JSON = "json"
 
 
@@ -55,7 +54,7 @@ Example:
   {PROGRAM} --project my-agent --campaign refunds --trace-file refund.json
 
 The result goes to stdout. Progress, warnings, and problems in the settings go
-to stderr. With --format markdown or json, only that document goes to stdout.
+to stderr. With --format json, only that document goes to stdout.
 
 A flag overrides the policy file, and the file overrides environment variables.
 GITHUB_REPO and PR_NUMBER are the repository and the pull request that the run
@@ -101,9 +100,9 @@ def _help(option: Option[object]) -> str:
 
 
 _IN_HELP = str.maketrans({"`": "", "%": "%%"})
-_FORMATS = f"{Format.TEXT}, {Format.MARKDOWN} or {Format.JSON}"
+_FORMATS = f"{Format.TEXT} or {Format.JSON}"
 _FORMAT_HELP = f"""\
-What goes to stdout: lines for people, the job summary, or the object of report.json.
+What goes to stdout: lines for people, or the object of report.json.
 Accepted: {_FORMATS}.
 Default: {Format.TEXT}."""
 _CONFIG_HELP = f"Path of the policy file, which flags override.\nDefault: {POLICY_PATH}."
@@ -135,10 +134,8 @@ def parse_command_line(arguments: Sequence[str]) -> CommandLine:
     listed = {name: "\n".join(each) for name, each in given.items() if isinstance(each, list)}
     texts = {name: each for name, each in {**given, **listed}.items() if each is not None}
     command = CommandLine(texts, **own)
-    if command.check is not None and (
-        texts or command.config or command.write_baseline or command.report_format is Format.MARKDOWN
-    ):
-        _reject(made, f"--check takes no other flags than --format {Format.TEXT} or {Format.JSON}, and --quiet")
+    if command.check is not None and (texts or command.config or command.write_baseline or command.report_format):
+        _reject(made, "--check takes no other flag than --quiet")
     return command
 
 

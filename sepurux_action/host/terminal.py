@@ -14,10 +14,9 @@ from typing import TextIO
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.host.output import FIRST_WORD, Level, Output, painted
 
-# What stands for the symbols on a stream that cannot encode them all. A document has emoji with a variation selector.
+# What stands for the symbols on a stream that cannot encode them all.
 ASCII = {"✓": "ok", "✗": "FAIL", "…": "...", "≥": ">=", "≤": "<=", "–": "-", "×": "x", "·": "-", "\u00a0": " "}
-EMOJI = {"✅": "ok", "❌": "FAIL", "⏳": "...", "⏭": "-", **dict.fromkeys("❗⚠✋", "!"), "\ufe0f": ""}
-TO_ASCII = str.maketrans(ASCII | EMOJI)
+TO_ASCII = str.maketrans(ASCII)
 _ROW = re.compile(r"^  ([✓✗!…-])(?= )")  # of a table, whose columns stay aligned
 START_OF_EMPTY_LINE = "\r\x1b[K"
 WAITING = "⠋"  # the first character of the line that is rewritten
@@ -112,7 +111,7 @@ class Terminal(Output):
             self._write_log("\n", "")
         stream = self._log
         if document:
-            self._write_result(self._out, encodable(self.redact(document), self._out))
+            self._write_result(self._out, self.redact(document))
             if self._quiet or self._out.isatty():
                 return
         elif evaluated:

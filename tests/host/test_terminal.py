@@ -64,8 +64,8 @@ def test_the_result_or_a_document_goes_to_stdout_and_a_result_beside_a_document_
     streams.write_result([*LINES, f"  {SECRET} \x1b[2J\r\x9b31m\ud800 é"])
     assert streams.written == (text, "")
     streams = Streams({"NO_COLOR": "1"}, tty=tty)
-    streams.write_result(LINES, f"# Report\n{SECRET} \ud800 é\n")
-    assert streams.written == ("# Report\n*** ? é\n", "" if tty else "\n".join([*LINES, ""]))
+    streams.write_result(LINES, f"{{}}\n{SECRET} \ud800 é\n")
+    assert streams.written == ("{}\n*** ? é\n", "" if tty else "\n".join([*LINES, ""]))
 
 
 def test_quiet_leaves_only_the_result_and_warnings() -> None:
