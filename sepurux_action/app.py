@@ -1,6 +1,5 @@
 """The flow of a run, from settings to exit status. This is the only module that imports all packages."""
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -11,8 +10,8 @@ from sepurux_action.baseline import read_kept
 from sepurux_action.common import number_format
 from sepurux_action.config.command_line import Format, parse_command_line
 from sepurux_action.config.policy import POLICY_PATH
-from sepurux_action.config.policy_plan import gate_plans, plan_line, policy_warnings
-from sepurux_action.errors import ConfigurationError, Interrupted, Problem
+from sepurux_action.config.policy_plan import gate_plans
+from sepurux_action.errors import ConfigurationError, Interrupted
 from sepurux_action.evaluate import evaluate, read_record
 from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
 from sepurux_action.github.policy_source import check_file
@@ -43,7 +42,7 @@ def run_command_line(arguments: Sequence[str], environ: Mapping[str, str], signa
     command = parse_command_line(arguments)
     terminal = Terminal(environ, quiet=command.quiet)
     if command.check is not None:
-        return _check(command.check, terminal, signals, as_json=command.report_format is Format.JSON)
+        return _check(command.check, terminal, signals)
 
     def show(report: Report) -> None:
         document = json_text(report) if command.report_format is Format.JSON else ""
@@ -91,37 +90,24 @@ def run_gates(
     return signals.status(status)
 
 
-def _check(files: Sequence[str], terminal: Terminal, signals: Signals, *, as_json: bool) -> int:
+def _check(files: Sequence[str], terminal: Terminal, signals: Signals) -> int:
     """Write the problems in policy files, by default the usual one, or what they mean; return the exit status.
 
     A signal ends this also while a file, such as a FIFO, is being opened.
     """
-    lines, found = list[str](), dict[str, list[object]](problems=[], warnings=[], gates=[])
+    lines, status = list[str](), 0
     for path in files or [POLICY_PATH]:
         try:
-            policy = Timeouts(signals).run(math.inf, partial(check_file, path))
+            plans = [*gate_plans(Timeouts(signals).run(math.inf, partial(check_file, path)))]
         except ConfigurationError as error:
-            problems = [*map(_data, error.problems)]
-            lines += ["{file}:{line}:{column}: {message}".format(**each) for each in problems]
-            found["problems"] += problems
+            status = EXIT_UNDECIDED
+            lines += [f"{each.file}:{each.line}: {each}" for each in error.problems]
         except Interrupted:
             break
         else:
-            plans, warnings = [*gate_plans(policy)], [*map(_data, policy_warnings(policy))]
-            lines.append(f"{path}: valid, {number_format.pluralize(len(plans), 'gate')}")
-            lines += [f"  {plan_line(plan)}" for plan in plans]
-            lines += ["{file}:{line}:{column}: warning: {message}".format(**each) for each in warnings]
-            found["warnings"] += warnings
-            found["gates"] += plans
-    if as_json:
-        terminal.write_result([], json.dumps(found, indent=2) + "\n")
-    else:
-        terminal.write_result(lines)
-    return signals.status(EXIT_UNDECIDED if found["problems"] else 0)
-
-
-def _data(problem: Problem) -> dict[str, object]:
-    return {"file": problem.file, "line": problem.line, "column": problem.column, "message": str(problem)}
+            lines += [f"{path}: valid, {number_format.pluralize(len(plans), 'gate')}", *(f"  {plan}" for plan in plans)]
+    terminal.write_result(lines)
+    return signals.status(status)
 
 
 def _log_report(report: Report, host: ActionsRunner) -> None:

@@ -20,7 +20,7 @@ _TIMEOUT = re.compile(r"time[ds]?[ -]?out", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One problem in the settings: which setting (`where`), what is accepted, and its position in the policy file.
+    """One problem in the settings: which setting (`where`), what is accepted, and its line in the policy file.
 
     `where` is '' for a file as a whole. With a `file`, the settings that the texts name are keys of the policy file, or
     an input that the file does not override.
@@ -30,7 +30,6 @@ class Problem:
     message: str
     file: str = ""
     line: int = 0
-    column: int = 0
 
     @property
     def location(self) -> str:
@@ -46,7 +45,7 @@ class Problem:
 
     def redacted(self, redact: Callable[[str], str]) -> "Problem":
         """Return the problem without secrets, which the escapes of a report would hide later."""
-        return Problem(redact(self.where), redact(self.message), redact(self.file), self.line, self.column)
+        return Problem(redact(self.where), redact(self.message), redact(self.file), self.line)
 
     def __str__(self) -> str:
         return joined(": ", self.where, self.message)
@@ -58,10 +57,9 @@ class Place(NamedTuple):
     where: str = ""
     file: str = ""
     line: int = 0
-    column: int = 0
 
     def problem(self, message: str) -> Problem:
-        return Problem(self.where, message, self.file, self.line, self.column)
+        return Problem(self.where, message, self.file, self.line)
 
 
 class ConfigurationError(Exception):

@@ -60,10 +60,9 @@ A flag overrides the policy file, and the file overrides environment variables.
 GITHUB_REPO and PR_NUMBER are the repository and the pull request that the run
 belongs to. NO_COLOR and FORCE_COLOR turn colors off and on.
 
-With --check, a line for each gate and the problems and warnings in policy
-files, as FILE:LINE:COLUMN: text, go to stdout. The exit status is 2 if there
-are problems. It needs no network and no secret, and takes no other flags than
---format text or json, and --quiet.
+With --check, a line for each gate and the problems in policy files, as
+FILE:LINE: text, go to stdout. The exit status is 2 if there are problems. It
+needs no network and no secret, and takes no other flag than --quiet.
 
 Exit status: 0 if nothing blocks, 1 if a fail blocks, 2 if a gate without a
 result blocks or a setting is wrong, 130 after Ctrl+C, 129 after SIGHUP, 143
@@ -134,7 +133,8 @@ def parse_command_line(arguments: Sequence[str]) -> CommandLine:
     listed = {name: "\n".join(each) for name, each in given.items() if isinstance(each, list)}
     texts = {name: each for name, each in {**given, **listed}.items() if each is not None}
     command = CommandLine(texts, **own)
-    if command.check is not None and (texts or command.config or command.write_baseline or command.report_format):
+    others = texts or command.config or command.write_baseline or command.report_format is Format.JSON
+    if command.check is not None and others:
         _reject(made, "--check takes no other flag than --quiet")
     return command
 

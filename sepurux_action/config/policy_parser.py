@@ -1,6 +1,6 @@
 """Parses a policy file with PyYAML and collects every problem in it; also parses the triggers of a workflow file.
 
-PyYAML only composes nodes, which know their line and column. It does not construct values, so every text stays as it
+PyYAML only composes nodes, which know their line. It does not construct values, so every text stays as it
 is written: `0.90`, `on`, and `2027-01-31`. Source: docs/configuration.md#the-policy-file.
 """
 
@@ -84,27 +84,26 @@ def workflow_triggers(text: str) -> frozenset[str]:
 def compose(raw: bytes, path: str) -> yaml.Node:
     """Return the root node, an empty text for an empty file; raises ConfigurationError for invalid YAML."""
     if len(raw) > MAX_FILE_BYTES:
-        raise _error(path, (1, 1), f"the file has more than {MAX_FILE_BYTES:,} bytes")
+        raise _error(path, 1, f"the file has more than {MAX_FILE_BYTES:,} bytes")
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
-        raise _error(path, (raw.count(b"\n", 0, error.start) + 1, 1), "the file is not UTF-8") from None
+        raise _error(path, raw.count(b"\n", 0, error.start) + 1, "the file is not UTF-8") from None
     try:
         loader = _Loader(text, path)
     except yaml.reader.ReaderError as error:  # it counts characters, not lines
         before, character = text[: error.position], ord(text[error.position])
-        at = before.count("\n") + 1, len(before) - before.rfind("\n")
-        raise _error(path, at, f"YAML does not allow the character U+{character:04X}") from None
+        raise _error(path, before.count("\n") + 1, f"YAML does not allow the character U+{character:04X}") from None
     try:
         root = loader.get_node() if loader.check_node() else None
         if loader.check_node():
             second = loader.peek_event()  # type: ignore[no-untyped-call]  # incomplete stubs
-            raise _error(path, _position(second.start_mark), "a second YAML document begins; accepted: one")
+            raise _error(path, _line(second.start_mark), "a second YAML document begins; accepted: one")
     except yaml.MarkedYAMLError as error:
-        at = _position(error.problem_mark or error.context_mark)
+        at = _line(error.problem_mark or error.context_mark)
         raise _error(path, at, f"this is not valid YAML: {_explained(error)}") from None
     except (yaml.YAMLError, ValueError, OverflowError):  # also those of Python for a number out of range
-        raise _error(path, (loader.line + 1, 1), "this is not valid YAML: a number in it is out of range") from None
+        raise _error(path, loader.line + 1, "this is not valid YAML: a number in it is out of range") from None
     return root or _EMPTY
 
 
@@ -113,11 +112,11 @@ def _explained(error: yaml.MarkedYAMLError) -> str:
     if bad := _BAD_START.fullmatch(problem):
         return _TAB if bad[1] == r"\t" else problem + _IN_QUOTES.format(bad[1])
     hint = _HINTS.get(str(error.context)) or _HINTS.get(problem, "")
-    return problem + hint.format(line=_position(error.context_mark)[0])
+    return problem + hint.format(line=_line(error.context_mark))
 
 
-def _error(path: str, at: tuple[int, int], message: str) -> ConfigurationError:
-    return ConfigurationError([Problem("", message, path, *at)])
+def _error(path: str, line: int, message: str) -> ConfigurationError:
+    return ConfigurationError([Problem("", message, path, line)])
 
 
 class _Loader(yaml.SafeLoader):
@@ -127,12 +126,12 @@ class _Loader(yaml.SafeLoader):
         super().__init__(text)
         self._path = path
         self._level = 0
-        self._keys: dict[tuple[yaml.MappingNode, str], tuple[int, int]] = {}
+        self._keys: dict[tuple[yaml.MappingNode, str], yaml.Node] = {}
 
     def compose_node(self, parent: yaml.Node | None, index: int | None) -> yaml.Node:
         """Return the next node; `index` is None for a key of the mapping `parent`."""
         event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]  # incomplete stubs
-        at = _position(event.start_mark)
+        at = _line(event.start_mark)
         if self._level == MAX_NESTING:
             raise _error(self._path, at, f"the file is nested deeper than {MAX_NESTING} levels")
         anchor = ("an alias", "*") if isinstance(event, yaml.AliasEvent) else ("an anchor", "&")
@@ -147,10 +146,10 @@ class _Loader(yaml.SafeLoader):
         if index is None and isinstance(parent, yaml.MappingNode):
             if not isinstance(node, yaml.ScalarNode):
                 raise _error(self._path, at, "a key must be a text")
-            first = self._keys.setdefault((parent, node.value), at)
-            if first != at:
-                shown = json_reader.preview(node.value)
-                raise _error(self._path, at, f"the key {shown} is on line {first[0]} already; remove one")
+            first = self._keys.setdefault((parent, node.value), node)
+            if first is not node:
+                shown, line = json_reader.preview(node.value), _line(first.start_mark)
+                raise _error(self._path, at, f"the key {shown} is on line {line} already; remove one")
         return node
 
 
@@ -164,7 +163,7 @@ class PolicyParser:
             root = yaml.MappingNode("", [])
         if not isinstance(root, yaml.MappingNode):
             message = f"the file holds {_kind(root)}; accepted: keys with values, as `campaign: refunds`"
-            raise _error(self._path, _position(root.start_mark), message)
+            raise _error(self._path, _line(root.start_mark), message)
         nodes, top = _values(root), self._layer(root, SectionKind.TOP, "")
         version, gates = nodes.get(VERSION_KEY, _EMPTY), nodes.get(GATES, _EMPTY)
         if version.value not in ("", VERSION):
@@ -177,7 +176,7 @@ class PolicyParser:
 
     def _raise_problems(self) -> None:
         if self._problems:
-            raise ConfigurationError(sorted(self._problems, key=lambda problem: (problem.line, problem.column)))
+            raise ConfigurationError(sorted(self._problems, key=lambda problem: problem.line))
 
     def _layer(self, node: yaml.MappingNode, section: SectionKind, prefix: str) -> Layer:
         given, where = self._section(node, section, prefix), f"{prefix}`{THRESHOLDS}`"
@@ -275,11 +274,11 @@ class PolicyParser:
             self._raise_problems()
 
     def _place(self, node: yaml.Node, where: str) -> Place:
-        return Place(where, self._path, *_position(node.start_mark))
+        return Place(where, self._path, _line(node.start_mark))
 
 
-def _position(mark: Any) -> tuple[int, int]:  # noqa: ANN401 - a mark of YAML, whose type has no public name
-    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
+def _line(mark: Any) -> int:  # noqa: ANN401 - a mark of YAML, whose type has no public name
+    return mark.line + 1 if mark else 1
 
 
 def _values(node: yaml.Node) -> dict[str, yaml.Node]:

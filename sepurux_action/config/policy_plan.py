@@ -1,54 +1,37 @@
-"""What a policy file means for each gate, and what in it is allowed, but probably a mistake.
+"""What a policy file means for each gate. What neither it nor a default sets is left to the inputs of the workflow."""
 
-What the file does not set has its default here. Source: docs/configuration.md#check-the-file.
-"""
+from collections.abc import Iterator
 
-from collections.abc import Iterator, Mapping
-from typing import Any
-
+from sepurux_action.common import number_format
 from sepurux_action.common.wording import optional
 from sepurux_action.config import options
-from sepurux_action.config.layers import Layer
+from sepurux_action.config.gate import Gate, Trace
+from sepurux_action.config.layers import input_layer
 from sepurux_action.config.policy import Policy
-from sepurux_action.config.settings import OptionReader
-from sepurux_action.config.stage import Stage
-from sepurux_action.errors import Problem
+from sepurux_action.config.settings import read_settings
+from sepurux_action.config.stage import OnOutage, Stage
 
-NO_CAMPAIGN = "it is not set; set it here, or with the input `campaign`, which applies to every gate without one"
-
-
-def gate_plans(policy: Policy) -> Iterator[dict[str, Any]]:
-    """Yield what each gate of a policy means, as JSON has it.
-
-    `approvers` may approve a gate: None for anyone with write access, () if it is never soft.
-    """
-    for gate, reader in _readers(policy):
-        name, stage = policy.name(gate), reader.value(options.ENFORCEMENT)
-        approvers = reader.value(options.REVIEWERS) if stage is Stage.SOFT else ()
-        yield {
-            "file": gate.place.file,
-            "line": gate.place.line,
-            "name": name or None,
-            "campaign": reader.value(options.CAMPAIGN),
-            "enforcement": stage,
-            "approvers": approvers,
-        }
+OF_INPUT = "of the input"  # a campaign that only the workflow gives
 
 
-def plan_line(plan: Mapping[str, Any]) -> str:
-    parts = [optional("campaign {}", plan["campaign"]) or "no campaign"]
-    parts.append(plan["enforcement"] or f"{options.ENFORCEMENT.default} by default")
-    who = "anyone with write access" if plan["approvers"] is None else ", ".join(plan["approvers"])
-    parts.append(optional("{} can approve", who) or "needs no approval")
-    return f"{plan['name'] or 'a gate without a name'}: {'; '.join(parts)}"
+def gate_plans(policy: Policy) -> Iterator[str]:
+    """Yield a line for each gate of a policy; raises ConfigurationError with what only a whole gate shows."""
+    inputs = {options.CAMPAIGN.name: OF_INPUT, options.TRACE_FILE.name: "*"}  # which the workflow may give
+    found = read_settings([input_layer(inputs)], lambda path: (Trace(label=path, content=b""),), policy)
+    for gate in found.gates:
+        name = "a gate without a name" if gate.name == OF_INPUT else gate.name
+        yield f"{name}: {'; '.join(filter(None, _parts(gate)))}"
 
 
-def policy_warnings(policy: Policy) -> list[Problem]:
-    """Return what is allowed, but probably a mistake."""
-    lacking = (gate for gate, reader in _readers(policy) if reader.value(options.CAMPAIGN) is None)
-    return [gate.problem(options.CAMPAIGN, NO_CAMPAIGN) for gate in lacking]
-
-
-def _readers(policy: Policy) -> Iterator[tuple[Layer, OptionReader]]:
-    top = OptionReader([policy.top])
-    yield from ((gate, top.within(gate)) for gate in policy.gates or (policy.top,))
+def _parts(gate: Gate) -> Iterator[str]:
+    yield f"campaign {gate.campaign}"
+    yield ", ".join(f"{name} {number_format.decimal(limit)}" for name, limit in gate.limits.items())
+    required = ", ".join(gate.required_mutation_categories)
+    yield optional(f"{options.REQUIRED_MUTATION_CATEGORIES.name} {{}}", required)
+    yield gate.stage
+    if gate.stage is Stage.SOFT:
+        yield f"{', '.join(gate.reviewers) or 'anyone with write access'} can approve"
+    if gate.on_outage is OnOutage.ALLOW:
+        yield "does not block if Sepurux is down"
+    yield optional("only for changes of {}", gate.paths)
+    yield f"waits {number_format.duration(gate.timeout_s)} at most"

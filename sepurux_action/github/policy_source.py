@@ -118,7 +118,7 @@ def check_file(path: str) -> Policy:
         with Path(path).open("rb") as opened:
             return _read(opened.read(MAX_FILE_BYTES + 1), path)
     except OSError as error:
-        raise ConfigurationError([Problem("", f"the file could not be read: {error.strerror}", path, 1, 1)]) from None
+        raise ConfigurationError([Problem("", f"the file could not be read: {error.strerror}", path, 1)]) from None
 
 
 def invalid_base_note(event: Event, path: str) -> PolicyNote:
@@ -198,7 +198,7 @@ def _read(raw: bytes, path: str) -> Policy:
 
 def _misnamed(path: str) -> ConfigurationError:
     message = f"the gate does not read a file with this name; rename it to `{Path(POLICY_PATH).name}`"
-    return ConfigurationError([Problem("", message, path, 1, 1)])
+    return ConfigurationError([Problem("", message, path, 1)])
 
 
 def _policy(file: PolicyFile) -> Policy | None:
@@ -206,5 +206,5 @@ def _policy(file: PolicyFile) -> Policy | None:
     if file.misnamed:
         raise _misnamed(MISNAMED_PATH)
     if file.error:
-        raise ConfigurationError([Problem("", f"{file.error}. {UNREADABLE_FILE}", POLICY_PATH, 1, 1)])
+        raise ConfigurationError([Problem("", f"{file.error}. {UNREADABLE_FILE}", POLICY_PATH, 1)])
     return None if file.text is None else _read(file.text.encode(errors="surrogatepass"), POLICY_PATH)

@@ -213,7 +213,6 @@ class _Problem(Shape):
     message: Annotated[str, "What the problem is."]
     file: Annotated[str, "Path of the policy file, if it is in there."]
     line: Annotated[int | None, "Line in this file, from 1.", {"minimum": 1}, lambda problem: problem.line or None]
-    column: Annotated[int | None, "Column in this line.", {"minimum": 1}, lambda problem: problem.column or None]
 
 
 class ReportJson(Shape):

@@ -72,34 +72,25 @@ def test_the_hook_of_pre_commit_reports_all_problems_of_all_files(
         return Ended(run_command_line([*entry, *arguments], {}, Signals()), *capsys.readouterr())
 
     monkeypatch.chdir(tmp_path)
-    assert check() == (2, f"{usual}:1:1: the file could not be read: No such file or directory\n", "")
+    assert check() == (2, f"{usual}:1: the file could not be read: No such file or directory\n", "")
     (tmp_path / ".github").mkdir()
     (tmp_path / misnamed).write_text("campain: c\n")
-    name = f"{misnamed}:1:1: the gate does not read a file with this name; rename it to `sepurux-gate.yml`\n"
+    name = f"{misnamed}:1: the gate does not read a file with this name; rename it to `sepurux-gate.yml`\n"
     assert check() == check(misnamed) == (2, name, "")
     (tmp_path / "b.yaml").write_text("campaign: c\n")
-    plan = "c: campaign c; hard by default; needs no approval"
+    plan = "c: campaign c; min_pass_rate 0.9, max_unsafe 0; hard; waits 10 min at most"
     assert check("b.yaml").out == f"b.yaml: valid, 1 gate\n  {plan}\n"
-    assert check("b.yml").out.startswith("b.yml:1:1: the file could not be read")
+    assert check("b.yml").out.startswith("b.yml:1: the file could not be read")
     (tmp_path / usual).write_text("campaign: c\n")
     assert check().out == f"{usual}: valid, 1 gate\n  {plan}\n"
-    assert check(misnamed).out.startswith(f"{misnamed}:1:1: `campain`: ")
+    assert check(misnamed).out.startswith(f"{misnamed}:1: `campain`: ")
     (tmp_path / "a.yml").write_text("enforcement: soft\ntrace_file: none.json\n")
     (tmp_path / "b.yml").write_text("campain: c\ngates: [{timeout: soon}, {name: a}]\n")
     status, out, log = check("a.yml")
-    a = out.splitlines()
-    warnings = [line.partition(": warning: ")[0] for line in a[2:]]
-    assert (status, a[0], warnings, log) == (0, "a.yml: valid, 1 gate", ["a.yml:1:1"], "")
-    status, out, log = check("b.yml", "a.yml")
-    lines = out.splitlines()
-    assert (status, [line.split(": ")[0] for line in lines[:2]], log) == (2, ["b.yml:1:1", "b.yml:2:19"], "")
-    assert lines[2:] == a
-    shown = json.loads(check("b.yml", "a.yml", "--format", "json").out)
-    assert ["{file}:{line}:{column}: {message}".format(**each) for each in shown["problems"]] == lines[:2]
-    assert ["{file}:{line}:{column}: warning: {message}".format(**each) for each in shown["warnings"]] == a[2:]
-    assert [(each["file"], each["line"], each["name"]) for each in shown["gates"]] == [("a.yml", 1, None)]
-    only_warnings = check("a.yml", "--format", "json")
-    assert (only_warnings.status, json.loads(only_warnings.out)["problems"], only_warnings.log) == (0, [], "")
+    assert (status, out.splitlines()[0], log) == (0, "a.yml: valid, 1 gate", "")
+    both = check("b.yml", "a.yml")
+    assert [line.split(": ")[0] for line in both.out.splitlines()[:2]] == ["b.yml:1", "b.yml:2"]
+    assert (both.status, both.out.endswith(out), both.log) == (2, True, "")
 
 
 def test_ctrl_c_ends_a_check_that_waits_for_a_pipe(tmp_path: Path) -> None:
