@@ -211,6 +211,8 @@ def has_record(subject: Subject) -> bool:
 
 def find_subject(world: World) -> Subject:
     """Return the pull request of the run, and whose policy file applies."""
+    if world.event in PULL_EVENTS and world.stale_base:  # the base that the event names
+        return of_pull(replace(world.pulls[0], base=world.stale_base))
     if world.event in PULL_EVENTS or world.event == MERGED:
         return of_pull(world.pulls[0])
     if world.event != "workflow_run" or world.cause == "push":
