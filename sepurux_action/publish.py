@@ -50,7 +50,7 @@ def _changed(step: Step, results: Sequence[GateResult]) -> Sequence[GateResult]:
 
 
 def publish_problems(step: Step, error: ConfigurationError) -> Report:
-    """Write outputs, summary, and report files, and set the statuses; return the report of the problems."""
+    """Write outputs, summary, and report files, and return the report of the problems. No status is set."""
     known = set(map(str, error.problems))  # the file of the pull request may have them too
     of_pull_request = (each for each in step.policy.problems if str(each) not in known)
     problems = [each.redacted(step.host.redact) for each in (*of_pull_request, *error.problems)]
@@ -68,7 +68,6 @@ def publish_problems(step: Step, error: ConfigurationError) -> Report:
     report = Report(context=_context(step)(notes=tuple(notes)), problems=tuple(problems))
     step.host.set_outputs(outputs.without_decision(outputs.settings_reason(problems)))
     _write_report(step, report)
-    _set_statuses(step, partial(step.github.publisher.publish_config_error, step.inputs.names))
     return report
 
 

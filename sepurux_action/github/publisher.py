@@ -11,14 +11,12 @@ from operator import methodcaller
 from sepurux_action.common.wording import joined
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.settings import MAX_CONTEXT_LENGTH
-from sepurux_action.config.stage import Stage
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.result import GateResult, summarize
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
-from sepurux_action.github.commit import policy_ref
 from sepurux_action.github.earlier import NO_ACCOUNT
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.snapshot import MAX_PAGES, PAGE, Comment, Snapshot, oldest_first
@@ -41,35 +39,8 @@ class Publisher:
     def __init__(self, calls: BoundedCalls, subject: Subject) -> None:
         self._calls, self._subject = calls, subject
         self._event, self._settings = subject.event, subject.settings
-        self._known = subject.commit.statuses  # of the commit before this run, None if not known
         self._now: Snapshot | None = None  # the pull request after the evaluation, with the first page of comments
         self._set: dict[str, CommitStatus] = {}  # the last status of each context, in lower case, that this run set
-
-    def publish_config_error(self, gates: Sequence[str]) -> None:
-        """Set a failed status when nothing can be evaluated, because an earlier status may be green.
-
-        This is for the gates that inputs name, and for each status of the gate that the commit already has: one with
-        its prefix, or with a description that a run of the gate wrote. If GraphQL did not return the statuses, they are
-        read by REST afterwards.
-        """
-        self._calls.set_timeout(STATUSES_S, STATUSES_AFTER_SIGNAL_S)
-        event, note = self._event, "invalid settings"
-        if self._subject.commit.policy.error and policy_ref(event):
-            note = "the policy could not be read"
-        result = published_result.PreviousResult(decision=Decision.ERROR, stage=Stage.HARD, numbers={})
-        failed = CommitState.FAILURE, published_result.format_description(result, note)
-        given = list(map(self._subject.context_of, gates))
-        self._set_statuses(self._status(context, *failed) for context in given)
-        if self._known is None and event.commit:
-            of = event.commit, self._subject.commit.account
-            self._known = self._calls.try_call(Operation.STATUSES, lambda github: tuple(github.statuses(*of)))
-        own = (
-            each.context
-            for each in self._known or ()
-            if each.context.lower().startswith("sepurux / ") or published_result.parse_description(each.description)
-        )
-        others = (context for context in own if context.lower() not in map(str.lower, given))
-        self._set_statuses(self._status(context, *failed) for context in others)
 
     def publish_pending(self, gates: Iterable[str]) -> None:
         running = "the evaluation is running"

@@ -36,12 +36,15 @@ def test_an_update_keeps_the_one_comment(scene: Scene) -> None:
     assert "failed" in read(scene.ours[0]).prose
 
 
-def test_invalid_settings_change_no_comment(scene: Scene) -> None:
+def test_invalid_settings_change_no_comment_and_no_status(scene: Scene) -> None:
+    scene.answers(**PASSED)
     scene.run()
-    before = scene.ours
+    before, status = scene.ours, scene.status
+    assert scene.run(timeout="soon").exit_code == 2
+    assert (scene.ours, scene.status) == (before, status)
     scene.pull.push()
     assert scene.run(timeout="soon").exit_code == 2
-    assert scene.ours == before
+    assert (scene.ours, scene.repository.statuses_of(scene.pull.head_sha)) == (before, [])
 
 
 def hide_comments_from_graphql(scene: Scene) -> None:
@@ -97,24 +100,12 @@ def test_a_message_of_github_that_quotes_the_token_shows_it_nowhere(before: int,
     assert [text for text in everywhere if scene.token[:6] in text] == []
 
 
-def test_a_signal_while_github_is_read_is_reported_and_a_status_is_set(scene: Scene) -> None:
+def test_a_signal_while_github_is_read_is_reported(scene: Scene) -> None:
     scene.github.fault("graphql*", backend.hang())
     result = interrupt(lambda: scene.github.calls("graphql*"), **scene.options())
     assert result.exit_code == 143
     (error,) = result.messages("error")
     assert error == "The run was canceled before all settings were read."
-    assert scene.status[0] == "failure"
-
-
-def test_after_a_signal_invalid_settings_leave_no_earlier_status_successful(scene: Scene) -> None:
-    scene.answers(**PASSED)
-    assert scene.run().exit_code == 0
-    scene.github.fault("repos/create-commit-status", backend.hang())
-    before = scene.github.calls("repos/create-commit-status")
-    options = scene.options(min_pass_rate="eighty")
-    result = interrupt(lambda: scene.github.calls("repos/create-commit-status") != before, **options)
-    assert result.exit_code == 143
-    assert scene.status[0] == "failure"
 
 
 def test_an_empty_token_leaves_github_alone(scene: Scene) -> None:

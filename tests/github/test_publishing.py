@@ -146,13 +146,12 @@ def test_a_github_that_hangs_ends_each_part_at_its_deadline(scene: Scene) -> Non
     scene.takes_s, start = 1_000, scene.clock.time
     assert scene.load().subject.commit.policy.error.startswith("GitHub did not respond")
     assert scene.clock.time - start == FIRST_READ_S
-    scene.session.publisher.publish_config_error(["one"])
+    scene.session.publisher.publish_results(results("one"))
     assert scene.clock.time - start == FIRST_READ_S + STATUSES_S
     scene.session.publisher.read_again()
     assert scene.clock.time - start == FIRST_READ_S + STATUSES_S + READS_S
     assert [warning.partition(" (")[0] for warning in scene.warnings] == [
         "Could not set the commit status",
-        "Could not read the statuses of the commit",
         "Could not read the pull request",
     ]
 
@@ -287,12 +286,6 @@ def test_a_comment_needs_the_evaluated_commit_as_head(arrange: Arrange, says: li
     assert bool(publish(scene, decided)) is not bool(says)
     assert [each.state for each in scene.repository.latest_statuses(head)] == ["success"]
     assert [line[: len(says[0])] for line in scene.output.lines if line.startswith("no comment")] == says
-
-
-def test_without_a_commit_no_statuses_are_read(scene: Scene) -> None:
-    scene.reject = rejecting(LIMITED, READS)
-    scene.load(commit="").publisher.publish_config_error(["one"])
-    assert LIST not in scene.operations
 
 
 def test_what_blocks_is_sent_first_and_what_was_not_sent_is_named(scene: Scene) -> None:

@@ -84,14 +84,8 @@ def failing(answer: backend.Answer) -> Callable[[Scene], None]:
         (hidden, "Could not resolve to a Repository. The token cannot see it, or it is gone: give the job `contents"),
     ],
 )
-def test_a_policy_that_cannot_be_read_says_why_and_older_statuses_fail(
-    arrange: Callable[[Scene], None], message: str, scene: Scene
-) -> None:
+def test_a_policy_that_cannot_be_read_says_why(arrange: Callable[[Scene], None], message: str, scene: Scene) -> None:
     arrange(scene)
-    ours = {"SEPURUX / core": "set by hand", **{f"Reliability / {number}": GREEN for number in range(120)}}
-    others = {"build": "passed", "Reliability": f"so: {GREEN}", "deploy / core": None}
-    for context, description in {**others, **ours}.items():
-        scene.repository.status(scene.pull.head_sha, "success", context, description)
     session = scene.load(base_sha=scene.pull.base_sha)
     early = read_inputs([input_layer({"campaign": "core", "timeout": "soon"})])
     with pytest.raises(ConfigurationError) as bad:
@@ -101,10 +95,6 @@ def test_a_policy_that_cannot_be_read_says_why_and_older_statuses_fail(
     assert message in unread
     assert other.startswith("input `timeout`: ")
     assert scene.output.annotations == []
-    for _ in ("before", "after a signal"):  # the statuses are not read again
-        session.publisher.publish_config_error([])
-    assert scene.states() == {**dict.fromkeys(ours, "failure"), **dict.fromkeys(others, "success")}
-    assert len(scene.github.calls("repos/list-commit-statuses-for-ref")) == 2
 
 
 def test_only_the_default_branch_has_a_context_without_its_name(scene: Scene) -> None:

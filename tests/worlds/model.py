@@ -16,7 +16,6 @@ from tests.worlds.worlds import (
     AGENT,
     CONTEXT,
     FILES,
-    FOREIGN,
     MERGED,
     PULL_EVENTS,
     REJECTED,
@@ -75,13 +74,12 @@ class Expected:
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What the run is about. `unknown`: which policy applies is not known. `commit`: the evaluated commit is known."""
+    """What the run is about. `unknown`: which policy applies is not known."""
 
     pull: Pull | None = None
     branch: str = DEFAULT_BRANCH
     policy_of: str = "checkout"
     unknown: bool = False
-    commit: bool = True
     skipped: bool = False
 
 
@@ -129,11 +127,7 @@ def of_one_run(world: World) -> Expected:
         return Expected(decision="skipped", statuses=statuses(world, {}))
     settings = effective_settings(world, subject)
     if settings is None:
-        # The gate that the inputs name fails, and so does each status of an earlier run.
-        own = [context(subject)] if "campaign" in world.inputs else []
-        failed = [*own, *(each for each in world.older_statuses if each != FOREIGN)] if subject.commit else []
-        shown = statuses(world, dict.fromkeys(failed, "failure"))
-        return Expected(exit_status=2, decision="error", conclusion="failure", statuses=shown)
+        return Expected(exit_status=2, decision="error", conclusion="failure", statuses=statuses(world, {}))
     if world.event == "pull_request_review":
         return of_a_review(world, subject, settings)
     stage = settings.get("enforcement", "hard")
@@ -219,7 +213,7 @@ def find_subject(world: World) -> Subject:
         return Subject(branch=world.branch if world.event in {"push", "workflow_dispatch"} else DEFAULT_BRANCH)
     found = [pull for pull in world.pulls if pull.fork == world.pulls[0].fork and not pull.closed]
     if world.github_fault == "pulls" or len(found) > 1:
-        return Subject(unknown=True, commit=False)
+        return Subject(unknown=True)
     return of_pull(found[0]) if found else Subject(skipped=True)
 
 
