@@ -69,7 +69,7 @@ def run_gates(
     try:
         if not step.event.skip_reason:
             step = step.with_policy_file()  # of which the report on an error below says what it knows
-        step = step.with_all_settings()
+        step = step.with_all_settings().with_reviews()
     except ConfigurationError as error:
         show(publish_problems(step, error))
         return signals.status(EXIT_UNDECIDED)

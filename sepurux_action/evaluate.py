@@ -144,8 +144,7 @@ def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
 
 def _result(step: Step, gate: Gate, found: Evaluated, advised: str = "") -> GateResult:
     decision, approval, few = found.decision, None, ""
-    by_review = decision is Decision.FAIL and gate.stage is Stage.SOFT and step.event.pull_request is not None
-    if by_review and step.github.calls.connected and not step.signals.received:
+    if decision is Decision.FAIL and gate.stage is Stage.SOFT and not step.signals.received:
         approval = step.github.reviews.approval(gate.reviewers)
     if decision.is_decided and any(each.state is CheckState.NOT_COMPARED for each in found.checks):
         few = hidden_results(baseline_of(step, gate) or Baseline())

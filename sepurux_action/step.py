@@ -18,6 +18,7 @@ from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.layers import Layer, environment_layer, flag_layer, input_layer
 from sepurux_action.config.policy import POLICY_PATH, Policy
 from sepurux_action.config.settings import Inputs, Settings, read_inputs, read_settings
+from sepurux_action.config.stage import Stage
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
 from sepurux_action.evaluation.api_calls import ApiCalls
 from sepurux_action.evaluation.base_results import Results
@@ -34,6 +35,7 @@ from sepurux_action.host.output import Level, Output
 IGNORED_PATHS = (
     "The input `paths` is ignored, because a policy file applies. Set `paths` for its gates, under `gates:`."
 )
+SOFT_AS_HARD = "Without a pull request that can be read, a soft gate acts as a hard gate."
 NO_FOLDER = "it needs the folder for the result; accepted: with `--baseline-dir`"
 
 
@@ -151,6 +153,15 @@ class Step:
         if problems:
             raise ConfigurationError(problems)
         return self.with_settings(settings)
+
+    def with_reviews(self) -> "Step":
+        """Return the step in which a soft gate acts as a hard one if no pull request can be reviewed."""
+        if self.github.calls.connected and self.event.pull_request is not None:
+            return self
+        if any(gate.stage is Stage.SOFT for gate in self.settings.gates):
+            self.host.log(SOFT_AS_HARD)
+        gates = (replace(each, stage=Stage.HARD) if each.stage is Stage.SOFT else each for each in self.settings.gates)
+        return self.with_settings(replace(self.settings, gates=tuple(gates)))
 
     def _read_settings(self, policy: Policy | None) -> Settings:
         """Return all settings with a policy; the limit on trace files is that of one reading. A review needs none."""

@@ -404,9 +404,7 @@ def _compared(rate: float, context: Context | None) -> GateResult:
 WAITS = ApprovalStatus(
     commit=COMMIT, can_approve=("mona", "hubot-2"), ignored=(Refusal("octocat", Reason.OLDER_COMMIT),)
 )
-ANYONE = ApprovalStatus(
-    commit=COMMIT, anyone=True, cannot_approve=(Refusal("mona", Reason.ASSIGNEE),), rerun_needed=True
-)
+ANYONE = ApprovalStatus(commit=COMMIT, anyone=True, cannot_approve=(Refusal("mona", Reason.ASSIGNEE),))
 IMPOSSIBLE = ApprovalStatus(
     commit=COMMIT,
     cannot_approve=(Refusal("mona", Reason.NO_WRITE_ACCESS), Refusal("hubot-2", Reason.AUTHOR)),
@@ -546,9 +544,8 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "fail-recovering": (a_result(a_run(better)), against_main),
         "fail-flood": (_flood(), here),
         "fail-observe": (_failed(observe, notes=(WAIT_FOR_MORE,)), here),
-        "fail-soft": (_failed(soft), alone),
         "fail-soft-waiting": (_failed(soft, approval=WAITS, notes=(NEXT_CHANGE, ADVICE)), against_main),
-        "fail-soft-rerun": (_failed(soft, approval=ANYONE), here),
+        "fail-soft-anyone": (_failed(soft, approval=ANYONE), here),
         "fail-soft-impossible": (_failed(soft, approval=IMPOSSIBLE), here),
         "fail-soft-unread": (_failed(soft, approval=UNREAD), here),
         "fail-recorded": (by_status, against_main),

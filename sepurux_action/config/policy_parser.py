@@ -19,7 +19,6 @@ from sepurux_action.config.policy import MAX_FILE_BYTES, Policy
 from sepurux_action.errors import ConfigurationError, Place, Problem
 
 MAX_NESTING = 16  # levels of nesting; a policy has five
-MAX_WORKFLOW_BYTES = 64 * 1024  # of a workflow file that is parsed; PyYAML needs up to 3 s for so many
 MAX_PROBLEMS = 100  # of one file; then parsing ends, because each hint costs a search
 # Two statuses each, the comment, and requests for reviews, of the 80 writes a minute that GitHub accepts.
 MAX_GATES_IN_STEP = 26
@@ -47,7 +46,6 @@ _HINTS = {  # by the context of an error of PyYAML, which begins on a line, or b
 }
 _BAD_START = re.compile(r"found character '(.+)' that cannot start any token")  # as Python shows the character
 _TAB = "a tab is not allowed here; indent with spaces"
-_TRIGGER = re.compile(r"[a-z_]{1,64}\Z")  # the name of an event
 _KEYS: Mapping[str, Option[object]] = {
     **BY_NAME,
     VERSION_KEY: Option(VERSION_KEY, Kind(str, f"`{VERSION}`"), "", allowed_in=(SectionKind.TOP,)),
@@ -59,26 +57,6 @@ _KEYS: Mapping[str, Option[object]] = {
 def read_policy(raw: bytes, path: str) -> Policy:
     """Return the policy in a file; raises ConfigurationError with its problems, in their order, at most 100."""
     return PolicyParser(path).policy(compose(raw, path))
-
-
-def workflow_triggers(text: str) -> frozenset[str]:
-    """Return the events that a workflow file runs on; none for a large file, or one that a policy could not be.
-
-    The text may be anything. `on` has the names of events: one, a list, or the keys of a mapping.
-    """
-    raw = text.encode(errors="surrogatepass")
-    if len(raw) > MAX_WORKFLOW_BYTES:
-        return frozenset()
-    try:
-        root = compose(raw, "")
-    except ConfigurationError:
-        return frozenset()
-    on = _values(root).get("on", _EMPTY)
-    nodes = [on]
-    if isinstance(on, yaml.CollectionNode):
-        nodes = [key for key, _ in on.value] if isinstance(on, yaml.MappingNode) else on.value
-    names = frozenset(str(node.value) for node in nodes)
-    return names if all(map(_TRIGGER.match, names)) else frozenset()
 
 
 def compose(raw: bytes, path: str) -> yaml.Node:

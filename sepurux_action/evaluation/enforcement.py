@@ -44,10 +44,10 @@ class Reason(StrEnum):
     BOT = "bot", "is a bot"
     AUTHOR = "author", "is the author of the pull request"
     ASSIGNEE = "assignee", "is assigned to this pull request, which a bot opened"
-    COMMIT_AUTHOR = "commit_author", "is an author of the commit, and a bot opened this pull request"
+    COMMIT_AUTHOR = "commit_author", "is an author of the commit"
     NOT_LISTED = "not_listed", "is not listed in `reviewers`"
     NO_WRITE_ACCESS = "no_write_access", "has no write access"
-    UNKNOWN_REQUESTERS = "unknown_requesters", "may have asked a bot for this pull request, which could not be read"
+    UNKNOWN_REQUESTERS = "unknown_requesters", "may have made the commit, which could not be read"
     OLDER_COMMIT = "older_commit", "approved an older commit"
 
 
@@ -61,27 +61,16 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalStatus:
-    """Who approved a failed soft gate of a pull request, or who can. Once it is approved, only `approved_by` is given.
-
-    `rerun_needed`: the running workflow does not run on `pull_request_review`. `read_only`: the run is for a review of
-    a pull request from a fork, and its token can only read.
-    """
+    """Who approved a failed soft gate of a pull request, or who can. Once approved, only `approved_by` is given."""
 
     commit: Annotated[str, "The commit to approve: the head of the pull request, also for a merge group."] = ""
     approved_by: Annotated[tuple[str, ...], "Logins of those who approved."] = ()
     can_approve: Annotated[tuple[str, ...], "Logins of the listed reviewers who can approve."] = ()
     anyone: Annotated[bool, "Whether everyone with write access but the author can approve: none are listed."] = False
-    cannot_approve: Annotated[tuple[Refusal, ...], "Who may not approve, of the listed or those who asked a bot."] = ()
+    cannot_approve: Annotated[tuple[Refusal, ...], "Who may not approve: of the listed, or who made the commit."] = ()
     ignored: Annotated[tuple[Refusal, ...], "Approvals that do not count, and why."] = ()
     unread: Annotated[bool, "Whether the reviews, or who can approve, could not be read."] = False
-    rerun_needed: Annotated[bool, "Whether the job has to be re-run after an approval."] = False
-    read_only: Annotated[bool, "Whether the token can only read, so that a review event cannot help."] = False
 
     @property
     def approved(self) -> bool:
         return bool(self.approved_by)
-
-    @property
-    def possible(self) -> bool:
-        """Return whether someone can still approve the gate; if that could not be read, someone may."""
-        return self.unread or self.anyone or bool(self.can_approve)

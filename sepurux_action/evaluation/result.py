@@ -61,8 +61,7 @@ class GateResult(Evaluated):
 
     @property
     def needs_approval(self) -> bool:
-        waits = self.approval is not None and not self.approved and self.approval.possible
-        return waits and not self.invalid_policy
+        return self.approval is not None and not self.approved and not self.invalid_policy
 
     @property
     def severity_key(self) -> tuple[int, bool, float]:

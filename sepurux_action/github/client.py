@@ -136,11 +136,10 @@ class GitHubClient:
             for review in self._pages(f"pulls/{number}/reviews")
         )
 
-    def requesters(self, number: int | None, head: str) -> tuple[Refusal, ...]:
-        """Return the authors of a commit, and the assignees of the pull request `number`, if one is given."""
-        variables = {"head": head, "number": number or 0, "withPull": number is not None}
-        response = self._query(commit.REQUESTERS_QUERY, variables)
-        if (people := commit.parse_requesters(response, of_pull=number is not None)) is None:
+    def requesters(self, number: int, head: str, *, by_agent: bool) -> tuple[Refusal, ...]:
+        """Return who made the head commit of a pull request, or asked a bot for it."""
+        response = self._query(commit.REQUESTERS_QUERY, {"head": head, "number": number})
+        if (people := commit.parse_requesters(response, by_agent=by_agent)) is None:
             raise GitHubError(UNEXPECTED_SHAPE)
         return people
 

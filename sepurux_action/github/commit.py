@@ -1,4 +1,4 @@
-"""What GitHub shows of commits: policy files, the statuses of the evaluated commit, and who asked a bot for it."""
+"""What GitHub shows of commits: policy files, the statuses of the evaluated commit, and who made it."""
 
 import json
 from collections.abc import Mapping
@@ -14,11 +14,9 @@ from sepurux_action.github.event import Event, parse_branch
 from sepurux_action.github.permissions import failed_fields
 from sepurux_action.github.snapshot import PAGE
 
-# On these events an approval starts another run only if the workflow runs on reviews too.
-NEED_REVIEW_TRIGGER = frozenset({"pull_request", "pull_request_target"})
 NO_TEXT_FILE = f"it is not a text file of at most {MAX_FILE_BYTES // 1024} KiB"
-# Without the head's file there is only a note, without the statuses another call, and without the workflow no hint.
-MAY_FAIL = frozenset({"evaluated", "headPolicy", "headPolicyYaml", "workflow"})
+# Without the head's file there is only a note, and without the statuses another call.
+MAY_FAIL = frozenset({"evaluated", "headPolicy", "headPolicyYaml"})
 
 _FILE = "__typename ... on Blob { text isTruncated }"
 _STATUSES = """... on Commit {
@@ -26,22 +24,17 @@ _STATUSES = """... on Commit {
       status { contexts { context description targetUrl createdAt creator { __typename login } } }
     }"""
 
-MAX_UPDATES = 10  # merges of the base branch in a row, by GitHub, before whose commits the authors are looked for
-_ANCESTORS = "...authored"
-for _ in range(MAX_UPDATES):
-    _ANCESTORS = f"...authored parents(first: 1) {{ nodes {{ {_ANCESTORS} }} }}"
-
 REQUESTERS_QUERY = f"""
-query requesters($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $head: String!) {{
+query requesters($owner: String!, $name: String!, $number: Int!, $head: String!) {{
   repository(owner: $owner, name: $name) {{
-    pullRequest(number: $number) @include(if: $withPull) {{
-      assignees(first: {PAGE}) {{ nodes {{ login }} pageInfo {{ hasNextPage }} }}
+    pullRequest(number: $number) {{ assignees(first: {PAGE}) {{ nodes {{ login }} pageInfo {{ hasNextPage }} }} }}
+    object(expression: $head) {{
+      ... on Commit {{ ...authored parents(first: 1) {{ totalCount nodes {{ ...authored }} }} }}
     }}
-    object(expression: $head) {{ ... on Commit {{ {_ANCESTORS} }} }}
   }}
 }}
 fragment authored on Commit {{
-  committedViaWeb committer {{ user {{ login }} }} parents(first: 1) {{ totalCount }}
+  committedViaWeb committer {{ user {{ login }} }}
   authors(first: {PAGE}) {{ nodes {{ user {{ login }} }} pageInfo {{ hasNextPage }} }}
 }}
 """
@@ -81,8 +74,7 @@ class Commit:
     """What one query shows of the evaluated commit and of the one whose policy applies.
 
     `account` is the token's login, with `[bot]` if it is a bot's. `statuses` are the newest of each context, None if
-    not known, and `committed` is the commit's POSIX time. `workflow` is the text of
-    the running workflow's file, '' if it was not read. `error` is why nothing could be read.
+    not known, and `committed` is the commit's POSIX time. `error` is why nothing could be read.
     """
 
     account: str = ""
@@ -91,7 +83,6 @@ class Commit:
     committed: float | None = None
     policy: PolicyFile = field(default_factory=PolicyFile)
     head_policy: PolicyFile = field(default_factory=PolicyFile)
-    workflow: str = field(default="", repr=False)
     error: ErrorDetails | None = None
 
 
@@ -122,8 +113,6 @@ def commit_query(event: Event) -> str:
     if reads_head(event):
         fields["headPolicy"] = f"{event.commit}:{POLICY_PATH}", _FILE
         fields["headPolicyYaml"] = f"{event.commit}:{MISNAMED_PATH}", "__typename"
-    if event.workflow_file and event.name in NEED_REVIEW_TRIGGER:
-        fields["workflow"] = event.workflow_file, _FILE
     return query_of("commit", fields, "defaultBranchRef { name }")
 
 
@@ -159,7 +148,6 @@ def parse_commit(response: object, event: Event, error: ErrorDetails | None = No
         committed=json_reader.time(evaluated.get("committedDate")),
         policy=policy,
         head_policy=head,
-        workflow=_policy_file(repository, "workflow").text or "",
     )
 
 
@@ -202,23 +190,25 @@ def _policy_file(repository: Mapping[str, object], name: str) -> PolicyFile:
     return PolicyFile(text=text)
 
 
-def parse_requesters(response: object, *, of_pull: bool) -> tuple[Refusal, ...] | None:
-    """Return the assignees, and the authors of the newest commit that is no update; None if someone may be missing.
+def parse_requesters(response: object, *, by_agent: bool) -> tuple[Refusal, ...] | None:
+    """Return who made the head commit, or asked a bot for it; None if someone may be missing.
 
-    `of_pull`: the query asked for a pull request, which has the assignees. An update is a merge that someone made on
-    GitHub's pages, so its author need not have asked for the changes.
+    That is its author, and if the pull request is `by_agent`, its co-authors and the assignees too. Of a merge that
+    GitHub made, the first parent counts.
     """
     repository = json_reader.at(response, "data", "repository")
     commit = json_reader.at(repository, "object")
-    while _is_update(commit):
-        commit = next(json_reader.as_array(json_reader.at(commit, "parents", "nodes")), None)
+    if _is_update(commit):
+        commit = next(iter(json_reader.as_array(json_reader.at(commit, "parents", "nodes"))), None)
     assignees = _whole(json_reader.at(repository, "pullRequest", "assignees"))
     authors = _whole(json_reader.at(commit, "authors"))
-    if (assignees is None and of_pull) or not authors:
+    if assignees is None or not authors:
         return None
+    if not by_agent:
+        assignees, authors = [], authors[:1]
     users = (json_reader.as_object(author).get("user", "") for author in authors)
     people = [(user, Reason.COMMIT_AUTHOR) for user in users if user is not None]  # null: the address of no person
-    people += [(user, Reason.ASSIGNEE) for user in assignees or ()]
+    people += [(user, Reason.ASSIGNEE) for user in assignees]
     reasons = {json_reader.text(json_reader.at(user, "login")): reason for user, reason in people}
     return None if "" in reasons else tuple(starmap(Refusal, reasons.items()))
 

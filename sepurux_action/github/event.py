@@ -37,7 +37,6 @@ NOT_A_RUN = (
 
 _REPOSITORY = re.compile(r"(?!\.+/)[A-Za-z0-9._-]{1,100}/(?!\.+\Z)[A-Za-z0-9._-]{1,100}\Z")
 _BRANCH, _TAG = re.compile("refs/heads/"), re.compile("refs/tags/")
-_WORKFLOW = re.compile(r"(?P<repository>[^/]+/[^/]+)/(?P<path>\.github/workflows/[^/]{1,200}?\.ya?ml)@refs/.")
 # A base branch may contain slashes, and even the name of another group's branch, so the last number counts.
 _QUEUE = re.compile(r"\Arefs/heads/gh-readonly-queue/.+/pr-([1-9][0-9]{0,9})-(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 
@@ -99,7 +98,6 @@ class Event:
     dependabot: bool = False
     rerun: bool = False
     by_review: bool = False  # a review started this run, or the one that it is about
-    workflow_file: str = ""
     skip_reason: str = ""
     head: Head | None = None
     problem: str = ""
@@ -143,7 +141,6 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
         dependabot=actor == "dependabot[bot]",
         by_review=name == REVIEW,
         rerun=attempt not in {"", "1"},
-        workflow_file=_workflow_file(environ, repository),
     )
     fields = PARSERS.get(name, _unknown)(event, at)
     event = replace(event, run_url=event.url("actions/runs", run), **fields)
@@ -151,18 +148,6 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
         return event
     unnamed = ref.startswith(("refs/heads/", "refs/tags/")) and not (branch or tag or event.base_ref)
     return replace(event, problem="" if event.commit and not unnamed else NO_NAME if unnamed else NO_COMMIT)
-
-
-def _workflow_file(environ: Mapping[str, str], repository: str) -> str:
-    """Return the running workflow's file as `<SHA>:<path>`; '' if it is in another repository or not known.
-
-    In a called reusable workflow, the variables name the workflow that calls it, whose triggers count.
-    """
-    commit = parse_sha(environ.get("GITHUB_WORKFLOW_SHA"))
-    match = _WORKFLOW.match(environ.get("GITHUB_WORKFLOW_REF", ""))
-    if not (commit and match and match["path"].isprintable() and _same(match["repository"], repository)):
-        return ""
-    return f"{commit}:{match['path']}"
 
 
 def parse_pull_request(raw: object) -> PullRequest:

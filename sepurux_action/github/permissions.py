@@ -42,7 +42,7 @@ class Operation(Enum):
     PULL = "read the pull request", "pull-requests: read"
     FILES = "read which files the pull request changes", "pull-requests: read"
     REVIEWS = "read the reviews", "pull-requests: read"
-    REQUESTERS = "read who asked a bot for the pull request", "pull-requests: read"
+    REQUESTERS = "read who made the commit", "pull-requests: read"
     PULLS = "read the results of the last pull requests", "pull-requests: read"
     COMMENTS = "list the newest comments", "pull-requests: read"
     COMMENT = "write the comment", "pull-requests: write"

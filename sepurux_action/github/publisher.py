@@ -150,15 +150,12 @@ class Publisher:
         return CommitStatus(context, state, description, url or self._event.run_url)
 
     def _decided_status(self, result: GateResult) -> CommitStatus:
-        state, note = CommitState.SUCCESS, _note(result)
-        if result.needs_approval:
+        state, in_queue = CommitState.SUCCESS, self._event.name == "merge_group"  # where no one waits for a review
+        if result.needs_approval and not in_queue:
             state = CommitState.PENDING
         elif result.blocks:
             state = CommitState.FAILURE
-        return self._status_of(result, state, note)
-
-    def _status_of(self, result: GateResult, state: CommitState, note: str) -> CommitStatus:
-        description = published_result.format_description(summarize(result), note)
+        description = published_result.format_description(summarize(result), _note(result))
         url = result.link or result.worst.ci_run.dashboard_url
         return self._status(self._subject.context_of(result.gate.name), state, description, url)
 

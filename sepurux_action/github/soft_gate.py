@@ -5,7 +5,7 @@ https://docs.github.com/rest/collaborators/collaborators#get-repository-permissi
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from operator import methodcaller
 
@@ -13,7 +13,7 @@ from sepurux_action.config.kinds import is_bot
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.client import Review
-from sepurux_action.github.event import PERSON, REVIEW, PullRequest
+from sepurux_action.github.event import PERSON
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.subject import Subject
 
@@ -29,7 +29,7 @@ class ApprovalRules:
     """What decides whether a review approves a gate: author and head of the pull request, `reviewers`, permissions.
 
     Without `reviewers`, everyone who may write can approve. `permission` returns GitHub's permission of a user, None if
-    it cannot be read. `requesters` are the people who may have asked a bot for the pull request; None if they cannot be
+    it cannot be read. `requesters` are the people who made the commit, or asked a bot for it; None if they cannot be
     read: then no one can approve. The function is called only if it decides, because each call is a request.
     """
 
@@ -73,7 +73,8 @@ def approval_status(reviews: Iterable[Review], rules: ApprovalRules) -> Approval
         if reason is None:
             return ApprovalStatus(commit=rules.head, approved_by=(review.author,))
         ignored.append(Refusal(review.author, reason))
-    asked = [each.login for each in rules.requesters or () if each not in ignored]
+    others = (each for each in rules.requesters or () if each not in ignored)
+    asked = [each.login for each in others if each.login.lower() != rules.author.lower()]
     reasons = {login: rules.refusal(login) for login in rules.reviewers or asked}
     can = tuple(login for login, reason in reasons.items() if reason is None)
     unread = rules.requesters is None or (not can and UNREAD in reasons.values())
@@ -99,36 +100,34 @@ class ReviewGate:
 
     def __init__(self, calls: BoundedCalls, subject: Subject) -> None:
         self._calls, self._event, self._pull = calls, subject.event, subject.snapshot.pull_request
-        self._workflow = subject.commit.workflow
         self._permission = cache(lambda login: calls.try_call(Operation.REVIEWS, methodcaller("permission", login)))
-        self._requesters = cache(lambda *of: calls.try_call(Operation.REQUESTERS, methodcaller("requesters", *of)))
         self._waiting: list[ApprovalStatus] = []
 
     def approval(self, reviewers: tuple[str, ...]) -> ApprovalStatus:
         status = ApprovalStatus(unread=True)
         if self._pull.head_sha and self._reviews is not None:
-            status = approval_status(self._reviews, self._rules(self._pull, reviewers))
+            status = approval_status(self._reviews, self._rules(reviewers))
             if status.can_approve:
                 self._waiting.append(status)
-        from sepurux_action.config.policy_parser import workflow_triggers  # noqa: PLC0415 - see policy_source.py
+        return status
 
-        triggers = workflow_triggers(self._workflow)
-        starts_no_run = bool(triggers) and REVIEW not in triggers
-        return replace(
-            status,
-            rerun_needed=status.possible and not status.unread and starts_no_run,
-            read_only=self._event.fork and self._event.name == REVIEW,
-        )
-
-    def _rules(self, pull: PullRequest, reviewers: tuple[str, ...]) -> ApprovalRules:
-        head = pull.head_sha if self._event.name == "merge_group" else self._event.commit
+    def _rules(self, reviewers: tuple[str, ...]) -> ApprovalRules:
         return ApprovalRules(
-            author=pull.author,
-            head=head,
+            author=self._pull.author,
+            head=self._head,
             reviewers=reviewers,
             permission=lambda login: self._permission(login.lower()),
-            requesters=self._requesters(self._event.pull_request, head) if pull.by_agent else (),
+            requesters=self._requesters,
         )
+
+    @property
+    def _head(self) -> str:
+        return self._pull.head_sha if self._event.name == "merge_group" else self._event.commit
+
+    @cached_property
+    def _requesters(self) -> tuple[Refusal, ...] | None:
+        read = methodcaller("requesters", self._event.pull_request, self._head, by_agent=self._pull.by_agent)
+        return self._calls.try_call(Operation.REQUESTERS, read)
 
     @cached_property
     def _reviews(self) -> tuple[Review, ...] | None:

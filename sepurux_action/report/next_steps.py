@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from sepurux_action.common import grouped, number_format
 from sepurux_action.common.wording import capitalized, optional
 from sepurux_action.config.options import REVIEWERS
-from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.checks import REQUIRED_CATEGORIES
 from sepurux_action.evaluation.decision import UNEXPLAINED_FAIL, Decision, Rule
 from sepurux_action.evaluation.enforcement import Reason, Refusal
@@ -58,7 +57,6 @@ def _what_to_do(say: Words, gate: GateFacts, whose: str = "the") -> Markdown:
         _explanation(say, gate),
         fix(say, gate, whose),
         say.prose(reported_pass(gate)),
-        no_approval(say, gate),
         only_new(say, gate),
     )
 
@@ -127,7 +125,7 @@ def what_follows(say: Words, gate: GateFacts) -> Markdown:
         explained = say.paragraph(allowed_drops(say, gate), _explanation(say, gate))
         attempts = without_failures(say, gate)
         reported = say.prose(reported_pass(gate))
-        return say.paragraph(explained, attempts, reported, no_approval(say, gate))
+        return say.paragraph(explained, attempts, reported)
     return remedy(say, gate)
 
 
@@ -135,7 +133,7 @@ def why(say: Words, gate: GateFacts) -> Markdown:
     """Return what the section of a failed gate says besides its numbers, if no alert says it."""
     if [gate] in _alike(say):
         return NOTHING
-    return say.paragraph(_explanation(say, gate), no_approval(say, gate), only_new(say, gate))
+    return say.paragraph(_explanation(say, gate), only_new(say, gate))
 
 
 def _not_blocking(say: Words, gate: GateFacts) -> Markdown:
@@ -329,6 +327,8 @@ def approvers(say: Words, gates: Sequence[GateFacts]) -> Markdown:
         unread = say("The reviews, or who can approve, could not be read.")
         give = "Give the job `pull-requests: read` under `permissions:` if it lacks it, then {rerun}."
         return say.paragraph(unread, say.prose(give), evidence(say, gates[0]))
+    if not (approval.anyone or approval.can_approve):
+        return _no_approver(say, gates[0], approval.cannot_approve)
     looked, who = all(map(explained_by_failures, gates)), say.listed(approval.can_approve, "or")
     if approval.anyone:
         who = say("{any} with write access except the author", any="anyone" if looked else "Anyone")
@@ -346,22 +346,11 @@ def approvers(say: Words, gates: Sequence[GateFacts]) -> Markdown:
     for each in approval.cannot_approve:
         cannot = "{who} cannot approve it: {reason}."
         sentences.append(say.when(approval.anyone, cannot, who=say.code(each.login), reason=_reason(say, each)))
-    rerun = "After the approval, re-run this job: this workflow does not run on `pull_request_review`."
-    elsewhere = (
-        "A review event of a fork's pull request has a read-only token: evaluate such pull requests in a"
-        " `workflow_run` workflow."
-    )
-    sentences += [say.when(approval.rerun_needed, rerun), say.when(approval.read_only, elsewhere)]
     return say.paragraph(*sentences)
 
 
-def no_approval(say: Words, gate: GateFacts) -> Markdown:
-    if gate.gate.stage is Stage.SOFT and gate.approval is None and not gate.short:
-        missing = "a pull request" if say.context.pull_request is None else "access to GitHub"
-        return say("Without {missing}, a soft gate acts as a hard gate.", missing=missing)
-    if not (gate.blocks and gate.approval and not gate.approval.possible and gate.approval.cannot_approve):
-        return NOTHING
-    reasons = Markdown(", ".join(_reason(say, each) for each in gate.approval.cannot_approve))
+def _no_approver(say: Words, gate: GateFacts, refusals: Sequence[Refusal]) -> Markdown:
+    reasons = Markdown(", ".join(_reason(say, each) for each in refusals))
     none, setting = "None of the listed reviewers can approve this: {reasons}.", say.setting(REVIEWERS.name, gate)
     add = say("Add someone else with write access to {setting}.", setting=setting)
     return say.paragraph(say(none, reasons=reasons), add)

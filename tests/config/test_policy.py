@@ -1,6 +1,5 @@
 """The policy file's meaning: places, precedence, changes, warnings, and the plan of each gate."""
 
-import re
 from contextlib import redirect_stdout
 from datetime import date
 from io import StringIO
@@ -17,7 +16,7 @@ from sepurux_action.config.layers import Layer, Source
 from sepurux_action.config.options import BY_NAME, OPTIONS
 from sepurux_action.config.path_filter import parse_paths
 from sepurux_action.config.policy import Change, Policy, diff, without_unmerged_rules
-from sepurux_action.config.policy_parser import read_policy, workflow_triggers
+from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.policy_plan import gate_plans
 from sepurux_action.config.settings import read_settings
 from sepurux_action.config.stage import Stage
@@ -264,8 +263,3 @@ def test_a_policy_differs_from_itself_in_nothing_and_from_another_both_ways_alik
     if isinstance(old, Policy) and isinstance(new, Policy):
         assert diff(old, old) == ()
         assert len(diff(old, new)) == len(diff(new, old))
-
-
-@given(st.lists(pieces | st.sampled_from(["on: ", "\non: ", "push", "\ud800"]) | st.text(max_size=3), max_size=12))
-def test_whatever_a_workflow_file_holds_its_triggers_are_names(parts: list[str]) -> None:
-    assert all(re.fullmatch("[a-z_]+", name) for name in workflow_triggers("on: " + "".join(parts)))

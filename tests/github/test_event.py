@@ -294,32 +294,6 @@ def test_any_payload_and_environment_is_an_event_that_can_be_shown(
 FILE = ".github/workflows/gate.yml"
 
 
-@pytest.mark.parametrize(
-    ("ref", "path"),
-    [
-        *((f"acme/shop/{FILE}@refs/{ref}", FILE) for ref in ("heads/main", "pull/7/merge")),
-        (f"Acme/SHOP/{FILE}@refs/heads/a@b", FILE),
-        ("acme/shop/.github/workflows/a gate@1.yaml@refs/tags/v1", ".github/workflows/a gate@1.yaml"),
-        *((ref, "") for ref in ("", FILE, f"acme/shop/{FILE}", f"acme/shop/{FILE}@", f"acme/shop/{FILE}@main")),
-        *((f"{where}/{FILE}@refs/heads/main", "") for where in ("acme/other", "evil/acme/shop")),
-        *(
-            (f"acme/shop/.github/{path}@refs/heads/main", "")
-            for path in ("workflows/sub/gate.yml", "workflows/../x.yml", "workflows/gate.txt", "sepurux-gate.yml")
-        ),
-        *((f"acme/shop/.github/workflows/{name}.yml@refs/heads/main", "") for name in ("a\nb", "a" * 201)),
-    ],
-)
-def test_the_file_of_the_running_workflow_is_known_if_it_is_in_this_repository(ref: str, path: str) -> None:
-    event = event_of("pull_request", pull_request(), GITHUB_WORKFLOW_REF=ref, GITHUB_WORKFLOW_SHA=MERGE)
-    assert event.workflow_file == (f"{MERGE}:{path}" if path else "")
-
-
-@pytest.mark.parametrize("sha", ["", "main", "HEAD", MERGE[:7], MERGE.upper(), f"{MERGE}:x", "0" * 40])
-def test_the_file_of_the_running_workflow_is_read_at_a_full_sha(sha: str) -> None:
-    ref = f"acme/shop/{FILE}@refs/heads/main"
-    assert event_of("pull_request", {}, GITHUB_WORKFLOW_REF=ref, GITHUB_WORKFLOW_SHA=sha).workflow_file == ""
-
-
 @pytest.mark.parametrize(("attempt", "run"), [("2", "7100001/attempts/2"), ("", "7100001")])
 def test_a_run_has_the_addresses_that_the_environment_names(attempt: str, run: str) -> None:
     event = event_of("push", push(), **RUN, GITHUB_RUN_ATTEMPT=attempt)

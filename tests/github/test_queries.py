@@ -13,7 +13,7 @@ from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github.base_branch import BaseBranch, base_query, parse_base_branch
 from sepurux_action.github.client import GitHubClient
-from sepurux_action.github.commit import NO_TEXT_FILE, Commit, PolicyFile, commit_query, parse_commit, policy_ref
+from sepurux_action.github.commit import NO_TEXT_FILE, Commit, PolicyFile, parse_commit, policy_ref
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.snapshot import parse_snapshot
@@ -51,25 +51,25 @@ def test_the_policy_file_that_applies_to_each_event(event: Event, commit: str) -
 
 
 ODD = {"message": "Something went wrong"}
-MAY_FAIL = (["workflow"], ["workflow", "text"], ["evaluated"], ["evaluated", "status"], ["headPolicy"])
+MAY_FAIL = (["evaluated"], ["evaluated", "status"], ["headPolicy"])
 
 
 @pytest.mark.parametrize("path", MAY_FAIL)
-def test_an_error_of_workflow_statuses_or_head_leaves_the_policy_known(path: list[str]) -> None:
-    found = read({**ODD, "path": ["repository", *path]}, workflow=None, evaluated={"oid": TIP, "status": None})
+def test_an_error_of_statuses_or_head_leaves_the_policy_known(path: list[str]) -> None:
+    found = read({**ODD, "path": ["repository", *path]}, evaluated={"oid": TIP, "status": None})
     assert found is not None
-    assert (found.policy, found.workflow) == (PolicyFile(), "")
+    assert found.policy == PolicyFile()
     assert (found.statuses is None) is ("evaluated" in path)
     assert bool(found.head_policy.details) is ("headPolicy" in path)
 
 
 @pytest.mark.parametrize("path", [*([each] for each in ("policy", "policyYaml", "policyCommit")), []])
 def test_any_other_error_or_a_limit_of_github_leaves_everything_unread(path: list[str]) -> None:
-    of_workflow = {**ODD, "path": ["repository", "workflow"]}
-    assert read(of_workflow) is not None
-    assert read(of_workflow, {**ODD, "path": ["repository", *path]}) is None
-    assert read(of_workflow, ODD) is None
-    assert read({**of_workflow, "type": "RESOURCE_LIMITS_EXCEEDED"}) is None
+    of_head = {**ODD, "path": ["repository", "headPolicy"]}
+    assert read(of_head) is not None
+    assert read(of_head, {**ODD, "path": ["repository", *path]}) is None
+    assert read(of_head, ODD) is None
+    assert read({**of_head, "type": "RESOURCE_LIMITS_EXCEEDED"}) is None
 
 
 @pytest.mark.parametrize("errors", [None, [], "Something went wrong"])
@@ -79,17 +79,7 @@ def test_errors_of_an_unknown_shape_are_still_errors(errors: object) -> None:
         client.commit(OWN)
 
 
-AT = f"{TIP}:.github/workflows/gate.yml"
 BLOB = {"__typename": "Blob", "text": "a: 1", "isTruncated": False}
-
-
-def test_the_workflow_file_is_read_only_where_a_review_may_start_no_run() -> None:
-    def is_read(name: str, file: str = AT) -> bool:
-        return AT in commit_query(Event(name=name, workflow_file=file))
-
-    assert all(map(is_read, ("pull_request", "pull_request_target")))
-    assert not any(map(is_read, ("pull_request_review", "merge_group", "push", "workflow_run")))
-    assert not is_read("pull_request", "")
 
 
 NO_FILES = ["", "a page", [], {}, True, 0, {"__typename": "Tree"}, BLOB | {"isTruncated": True}, BLOB | {"text": None}]
@@ -97,8 +87,7 @@ NO_FILES = ["", "a page", [], {}, True, 0, {"__typename": "Tree"}, BLOB | {"isTr
 
 @pytest.mark.parametrize("blob", NO_FILES)
 def test_what_is_no_whole_text_file_is_not_known_and_no_missing_file(blob: object) -> None:
-    found = parsed(workflow=blob, policy=blob)
-    assert (found.workflow, found.policy) == ("", PolicyFile(error=NO_TEXT_FILE))
+    assert parsed(policy=blob).policy == PolicyFile(error=NO_TEXT_FILE)
 
 
 @pytest.mark.parametrize("other", [{"__typename": "Blob"}, {"__typename": "Tree"}, {}, "a page"])

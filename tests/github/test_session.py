@@ -49,8 +49,7 @@ NUMBERS = "72.0% passed, 1 unsafe, 5 failures, score 61.5"
         (a_result(GONE, gate=ALLOW), "success", "error (hard): -; does not block: Gone"),
         (a_result(undecided(Decision.ERROR, "No `token`.")), "failure", "error (hard): -; No `token`"),
         (a_result(undecided(Decision.SKIPPED, "")), "success", "skipped (hard): -; no changed file matches its paths"),
-        (a_result(gate=SOFT), "failure", f"fail (soft): {NUMBERS}; 1 scenario"),
-        (of_soft(approval=IMPOSSIBLE), "failure", f"fail (soft): {NUMBERS}; 1 scenario"),
+        (of_soft(approval=IMPOSSIBLE), "pending", f"fail (soft): {NUMBERS}; needs an approval; 1 scenario"),
         (of_soft(approval=WAITS), "pending", f"fail (soft): {NUMBERS}; needs an approval; 1 scenario"),
         (of_soft(approval=UNREAD), "pending", f"fail (soft): {NUMBERS}; needs an approval; 1 scenario"),
         (of_soft(approval=APPROVED), "success", f"fail (soft): {NUMBERS}; approved by mona; 1 scenario"),
@@ -63,6 +62,11 @@ def test_a_status_says_after_its_numbers_what_next(
     [status] = scene.repository.latest_statuses(scene.pull.head_sha)
     assert (status.state, (status.description or "")[: len(description)]) == (state, description)
     assert parse_description(status.description) is not None
+
+
+def test_in_a_merge_group_a_gate_without_an_approval_fails(scene: Scene) -> None:
+    scene.load(name="merge_group").publisher.publish_results([of_soft(approval=WAITS)])
+    assert set(scene.states().values()) == {"failure"}
 
 
 def hidden(scene: Scene) -> None:
@@ -124,12 +128,7 @@ def test_who_asked_a_bot_for_the_pull_request_is_read_once_also_in_a_merge_group
     assert scene.operations.count("graphql requesters") == 1
 
 
-def test_a_review_of_a_pull_request_from_a_fork_has_a_token_that_can_only_read(scene: Scene) -> None:
-    assert not scene.load(name="pull_request_review").reviews.approval(()).read_only
-    assert scene.load(name="pull_request_review", fork=True).reviews.approval(()).read_only
-
-
-POLICY, WORKFLOW = POLICY_PATH, ".github/workflows/gate.yml"
+POLICY = POLICY_PATH
 DROP = a_gate(name="core", limits={"max_pass_rate_drop": 0.03})
 FEW = 150  # nodes; the base branch has some 210, and the pull request some 105
 TIMED_OUT = "Something went wrong while executing your query. This may be the result of a timeout, or a GitHub bug."
@@ -139,12 +138,12 @@ TOO_LARGE = "Could not read the base branch"
 @pytest.fixture
 def large(scene: Scene) -> Scene:
     """Return a scene whose base branch and pull request have many statuses and comments."""
-    base = scene.repository.commit("main", {POLICY: "campaign: core", WORKFLOW: "on: pull_request"})
+    base = scene.repository.commit("main", {POLICY: "campaign: core"})
     for _ in range(60):
         base = scene.repository.commit("main")
         scene.repository.status(base, "success", "Sepurux / core", DECIDED)
     scene.comments(1)
-    scene.event = replace(scene.event, base_sha=base, workflow_file=f"{base}:{WORKFLOW}")
+    scene.event = replace(scene.event, base_sha=base)
     scene.repository.status(scene.event.commit, "failure", "Sepurux / old")
     return scene
 
@@ -153,7 +152,7 @@ def load(scene: Scene) -> Subject:
     """Make the first reads, of which all but the base branch succeed."""
     subject = scene.load().subject
     assert subject.snapshot.pull_request.head_sha
-    assert (subject.commit.policy.text, subject.commit.workflow) == ("campaign: core", "on: pull_request")
+    assert subject.commit.policy.text == "campaign: core"
     assert [each.context for each in subject.commit.statuses or ()] == ["Sepurux / old"]
     return subject
 

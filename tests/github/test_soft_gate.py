@@ -73,10 +73,10 @@ def test_each_approval_that_does_not_count_has_its_reason() -> None:
 
 def test_each_listed_reviewer_can_approve_or_has_the_reason_why_not_and_without_a_list_anyone_can() -> None:
     found = approval_status([], LISTED)
-    assert (found.can_approve, found.anyone, found.possible) == (("Writer", "keeper"), False, True)
+    assert (found.can_approve, found.anyone) == (("Writer", "keeper"), False)
     assert found.cannot_approve == (Refusal("author", Reason.AUTHOR), Refusal("reader", Reason.NO_WRITE_ACCESS))
     none = approval_status([], replace(TERMS, reviewers=("author", "reader", "stranger")))
-    assert (none.can_approve, none.anyone, none.unread, none.possible) == ((), False, False, False)
+    assert (none.can_approve, none.anyone, none.unread) == ((), False, False)
     assert [each.login for each in none.cannot_approve] == ["author", "reader", "stranger"]
     assert approval_status([], TERMS) == ApprovalStatus(commit=HEAD, anyone=True)
 
@@ -86,7 +86,7 @@ def test_who_asked_a_bot_is_named_with_the_reason() -> None:
     assignee, commit_author = ASKED.requesters or ()
     assert (found.ignored, found.cannot_approve, found.anyone) == ((assignee,), (commit_author,), True)
     left = approval_status([], replace(ASKED, reviewers=("writer", "keeper")))
-    assert (left.cannot_approve, left.possible) == ((assignee, commit_author), False)
+    assert (left.cannot_approve, left.can_approve) == ((assignee, commit_author), ())
     assert approval_status([], replace(ASKED, reviewers=("writer", "owner"))).can_approve == ("owner",)
 
 
@@ -108,10 +108,9 @@ def test_while_it_is_not_known_who_asked_a_bot_no_one_can_approve_yet() -> None:
         ("unknown APPROVED", ("unknown", "writer"), True),
     ],
 )
-def test_an_unknown_permission_makes_one_possible(text: str, reviewers: tuple[str, ...], *, unread: bool) -> None:
+def test_an_unknown_permission_that_decides_is_unread(text: str, reviewers: tuple[str, ...], *, unread: bool) -> None:
     found = approval_status(given(text), replace(TERMS, reviewers=reviewers))
     assert found.unread is unread
-    assert found.approved or found.possible
     assert "unknown" not in [each.login for each in found.cannot_approve]
 
 
@@ -138,9 +137,9 @@ def a_commit(*authors: str | None, updates: object = None, committer: str = "", 
     }
 
 
-def requesters(head: object, assignees: object) -> tuple[Refusal, ...] | None:
+def requesters(head: object, assignees: object, *, by_agent: bool = True) -> tuple[Refusal, ...] | None:
     repository = {"pullRequest": {"assignees": assignees}, "object": head}
-    return parse_requesters({"data": {"repository": repository}}, of_pull=True)
+    return parse_requesters({"data": {"repository": repository}}, by_agent=by_agent)
 
 
 COPILOTS = a_commit(None, "octocat", web=True)  # Copilot's commits name the person who asked as a co-author
@@ -155,7 +154,7 @@ MONA = a_page({"login": "mona"})
         (a_commit("hubot", None, "octocat"), ["hubot", "octocat"]),
         (a_commit("hubot", updates=COPILOTS, web=True), ["octocat"]),
         (a_commit("hubot", updates=COPILOTS, committer="web-flow"), ["octocat"]),
-        (a_commit("hubot", updates=a_commit("ada", updates=COPILOTS, web=True), web=True), ["octocat"]),
+        (a_commit("hubot", updates=a_commit("ada", updates=COPILOTS, web=True), web=True), ["ada"]),
         (a_commit("hubot", updates=COPILOTS), ["hubot"]),
         (a_commit("hubot", committer="web-flow"), ["hubot"]),
         (a_commit("mona"), []),
@@ -164,6 +163,20 @@ MONA = a_page({"login": "mona"})
 def test_who_asked_a_bot_are_the_assignees_and_the_authors_of_the_last_change(head: object, authors: list[str]) -> None:
     people = [Refusal(login, Reason.COMMIT_AUTHOR) for login in authors]
     assert requesters(head, MONA) == (*people, Refusal("mona", Reason.ASSIGNEE))
+
+
+@pytest.mark.parametrize(
+    ("head", "author"),
+    [
+        (a_commit("hubot", "octocat"), ["hubot"]),
+        (a_commit(None, "octocat"), []),
+        (a_commit("ada", updates=a_commit("hubot", "octocat"), web=True), ["hubot"]),
+        (a_commit("ada", updates=a_commit("hubot")), ["ada"]),
+    ],
+)
+def test_of_a_persons_pull_request_only_the_author_of_the_commit_is_refused(head: object, author: list[str]) -> None:
+    people = tuple(Refusal(login, Reason.COMMIT_AUTHOR) for login in author)
+    assert requesters(head, MONA, by_agent=False) == people
 
 
 @pytest.mark.parametrize(
@@ -178,7 +191,6 @@ def test_who_asked_a_bot_are_the_assignees_and_the_authors_of_the_last_change(he
         ({"authors": a_page({"user": None}, more=True)}, MONA),
         ({"authors": a_page({})}, MONA),
         ({**COPILOTS, "parents": None}, MONA),
-        (a_commit("hubot", updates={**COPILOTS, "parents": {"totalCount": [2]}}, web=True), MONA),
     ],
 )
 def test_if_someone_who_asked_a_bot_may_be_missing_they_are_not_known(head: object, assignees: object) -> None:

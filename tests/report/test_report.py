@@ -12,7 +12,6 @@ from sepurux_action.evaluation.base_results import BaseScenario, ScenarioOnBase
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.drops import Base, Baseline
-from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase
 from sepurux_action.evaluation.result import GateResult, of_status
 from sepurux_action.evaluation.runs import RunResult, WhatFailed
@@ -462,13 +461,6 @@ def test_reasons_that_a_short_report_leaves_out_are_counted() -> None:
     first, last = next_steps.consequence(words(*results, limits=1))
     assert first == "Blocked by g0: Reason 0."
     assert last == "More gates block for 2 other reasons."
-
-
-def test_a_review_event_of_a_fork_says_where_to_evaluate() -> None:
-    approval = ApprovalStatus(can_approve=("mona",), read_only=True)
-    say = words(a_result(gate=a_gate(stage=Stage.SOFT), approval=approval))
-    (text,) = next_steps.consequence(say)
-    assert text.endswith("has a read-only token: evaluate such pull requests in a `workflow_run` workflow.")
 
 
 def test_every_value_of_a_sentence_is_escaped() -> None:

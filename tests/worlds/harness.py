@@ -468,7 +468,7 @@ class WorldGitHub:
         queue = [self.repository.commits[TIPS[pull.base]] for pull in world.pulls[:1]]
         for sha, parents in ((HEAD, line), (GROUP, queue)):
             commit = self._commit(sha, *parents, policy=policies["head"], files=changed)
-            commit.authors = (None, *map(self.double.world.user, world.commit_authors))
+            commit.authors = tuple(map(self.double.world.user, world.commit_authors)) or (None,)
 
     def _commit(
         self,

@@ -130,7 +130,7 @@ def of_one_run(world: World) -> Expected:
         return Expected(exit_status=2, decision="error", conclusion="failure", statuses=statuses(world, {}))
     if world.event == "pull_request_review":
         return of_a_review(world, subject, settings)
-    stage = settings.get("enforcement", "hard")
+    stage = stage_of(settings, subject)
     failed_at = failed_call(world, settings)
     unread = has_record(subject) and world.github_fault == "graphql"  # the token's account is not known
     failed_at = "record" if unread else failed_at
@@ -144,13 +144,14 @@ def of_one_run(world: World) -> Expected:
     if decision != "fail" and has_record(subject) and world.github_fault == "statuses":
         decision, unread = "error", True  # the statuses cannot be read again
     numbers, count = shown_numbers(runs, together), shown_scenarios(runs, together)
-    approval = approve(world, subject, settings) if decision == "fail" and stage == "soft" else ""
+    approved = decision == "fail" and stage == "soft" and is_approved(world, settings)
     if decision == "fail":
-        blocks = stage == "hard" or (stage == "soft" and approval != "approved")
+        blocks = stage == "hard" or (stage == "soft" and not approved)
     else:
         allowed = settings.get("on_outage") == "allow" and is_outage(world, failed_at) and not unread
         blocks = decision in {"error", "pending"} and stage != "observe" and not allowed
-    state = ("pending" if approval == "possible" else "failure") if blocks else "success"
+    waits = decision == "fail" and stage == "soft" and world.event != MERGED
+    state = ("pending" if waits else "failure") if blocks else "success"
     exit_status = (1 if decision == "fail" else 2) if blocks else 0
     if by_policy := invalidates_policy(world, subject):
         blocks, state, exit_status = True, "failure", exit_status or 2
@@ -176,7 +177,7 @@ def of_a_review(world: World, subject: Subject, settings: Mapping[str, Any]) -> 
     if has_status:
         decision, numbers = "pass", {"pass_rate": 0.91, "unsafe_attempts": 0, "failures": 2, "reliability_score": 88}
     unread = world.github_fault == "statuses" and has_status
-    stage = settings.get("enforcement", "hard")
+    stage = stage_of(settings, subject)
     by_policy = invalidates_policy(world, subject)
     blocks = by_policy or (unread and stage != "observe")
     return Expected(
@@ -566,30 +567,28 @@ def uncompared(world: World, settings: Mapping[str, Any], together: Together) ->
 # --- docs/configuration.md, The soft gate ----------------------------------------------------------------------------
 
 
-def approve(world: World, subject: Subject, settings: Mapping[str, Any]) -> str:
-    """Return `approved`, `possible`, or '' if no one can approve the gate."""
-    if subject.pull is None or world.github_fault == "graphql":
-        return ""
-    if world.github_fault == "reviews":
-        return "possible"
-    if world.opener == AGENT and world.github_fault == "requesters":
-        return "possible"  # no one knows who asked for it
-    listed = [login.lower() for login in settings.get("reviewers", ())]
+def stage_of(settings: Mapping[str, Any], subject: Subject) -> str:
+    """Return the stage that applies: without a pull request, a soft gate acts as a hard gate."""
+    stage = str(settings.get("enforcement", "hard"))
+    return "hard" if stage == "soft" and subject.pull is None else stage
+
+
+def is_approved(world: World, settings: Mapping[str, Any]) -> bool:
+    if world.github_fault in {"reviews", "requesters", "permission"}:
+        return False  # if any of it cannot be read, nobody counts
     last = {}
     for review in world.reviews:
         if review.state != "COMMENTED":
             last[review.login] = review
     approvals = [each for each in last.values() if each.state == "APPROVED" and not each.old and not each.bot]
-    if any(is_eligible(world, settings, each.login) for each in approvals):
-        return "approved" if world.github_fault != "pulls" else "possible"
-    if world.github_fault == "permission" and not refused(world).issuperset(listed):
-        return "possible"  # no one knows who of them may write
-    return "possible" if not listed or any(is_eligible(world, settings, login) for login in listed) else ""
+    return any(is_eligible(world, settings, each.login) for each in approvals)
 
 
 def refused(world: World) -> set[str]:
-    """Return who is refused whatever their permission: the author, or who asked a bot for the pull request."""
-    return {*world.assignees, *world.commit_authors} if world.opener == AGENT else {world.opener}
+    """Return who is refused whatever their permission: the author, and who made the commit or asked a bot for it."""
+    if world.opener == AGENT:
+        return {*world.assignees, *world.commit_authors}
+    return {world.opener, *world.commit_authors[:1]}
 
 
 def is_eligible(world: World, settings: Mapping[str, Any], login: str) -> bool:
