@@ -150,7 +150,7 @@ def compare_with_base(gate: Gate, found: WhatFailed, results: Results) -> WhatFa
     of_newest = (each.name for each in (results[0].scenarios if results else ()))
     here = {name for _, name in (each.scenario for each in gate.traces)}
     missing = tuple(name for name in of_newest if name not in here)
-    return replace(found, scenarios=scenarios, failures=merge_failures(failures)[0], missing=missing)
+    return replace(found, scenarios=scenarios, failures=merge_failures(failures), missing=missing)
 
 
 def _compared(scenario: Scenario, base: ScenarioOnBase, gate: Gate) -> Scenario:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sepurux_action.baseline import baseline_of, compare_with_base, results_of
+from sepurux_action.baseline import baseline_of, compare_with_base, is_kept, results_of
 from sepurux_action.common.wording import optional
 from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate
@@ -134,6 +134,7 @@ def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
         metadata=metadata,
         calls=step.connections.calls(transport.send, step.signals),
         output=step.host,
+        kept=is_kept(step),
     )
     evaluated = dict(evaluation.evaluate())
     for gate in gates:

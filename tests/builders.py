@@ -340,10 +340,9 @@ def _of_scenarios(gate: Gate) -> GateResult:
     passed = a_ci_run(decision="pass", pass_rate=0.72, unsafe_attempts=0, failures=0)
     failed = WhatFailed(
         scenarios=(*scenarios, *(a_scenario(f"trace-{n}", passed, run_id=f"run-{n}") for n in range(3, 40))),
-        failures=merge_failures((failure for each in scenarios for failure in each.failures), 100)[0],
+        failures=merge_failures(failure for each in scenarios for failure in each.failures),
         unread_failures=2,
         unread_scenarios=1,
-        notes=("Not all failures were read: a request failed: HTTP 503.",),
     )
     batch = a_run(run_with(FAILING, failures=8), batch_id="batch-7", run_id="")
     return a_result(batch, gate=gate, what_failed=failed)
@@ -388,7 +387,7 @@ def _of_recordings(gate: Gate, runs: Sequence[tuple[str, RunResult]]) -> GateRes
 def _with_failures(result: GateResult) -> GateResult:
     """Return a result whose scenarios and failures are those of its runs."""
     scenarios = tuple(sorted(result.scenarios, key=lambda each: each.severity_key))
-    failures = merge_failures(failure for run in result.runs for failure in run.failures)[0]
+    failures = merge_failures(failure for run in result.runs for failure in run.failures)
     return replace(result, what_failed=WhatFailed(scenarios=scenarios, failures=failures))
 
 
@@ -551,7 +550,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "fail-recorded": (by_status, against_main),
         "fail-unexplained": (a_result(a_run(replace(PASSING, decision="fail"))), here),
         "fail-soft-approved": (_failed(soft, approval=APPROVED, notes=(ADVICE,)), here),
-        "fail-unsupported-pass": (a_result(a_run(lying), what_failed=WhatFailed(notes=(UNREAD_SCORE,))), here),
+        "fail-unsupported-pass": (a_result(a_run(lying, note=UNREAD_SCORE)), here),
         "fail-drop": (dropped, against),
         "fail-drop-scenarios": (_with_worse_scenarios(dropped), against),
         "pass-within-range": (_compared(0.88, spread), spread),
@@ -724,7 +723,6 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD, traces: int = 2) -
         remark=first,
         sentence=first,
     )
-    of_all = merge_failures(failures * traces)[0]
-    failed = WhatFailed(scenarios=scenarios, failures=of_all, notes=words)
+    failed = WhatFailed(scenarios=scenarios, failures=merge_failures(failures * traces))
     result = a_result(*runs, gate=gate, approval=approval, notes=words, what_failed=failed)
     return replace(result, checks=(*result.checks, drop))

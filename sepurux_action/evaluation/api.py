@@ -159,10 +159,10 @@ def reliability(campaign_id: str, run_id: str, project: str) -> ApiRequest:
     return ApiRequest(path=path, purpose="the reliability score", query=(("run_id", run_id),), project=project)
 
 
-def classified_failures(campaign_id: str, run_id: str, project: str, offset: int) -> ApiRequest:
-    """Return the call for a page of a run's classified failures, after the first `offset` of them."""
+def classified_failures(campaign_id: str, run_id: str, project: str) -> ApiRequest:
+    """Return the call for the first page of a run's classified failures."""
     path = f"{CAMPAIGNS}/{quote(campaign_id, safe='')}/failures"
-    query = (("run_id", run_id), ("limit", str(FAILURES_PAGE)), ("offset", str(offset)))
+    query = (("run_id", run_id), ("limit", str(FAILURES_PAGE)), ("offset", "0"))
     return ApiRequest(path=path, purpose="the classified failures", query=query, project=project)
 
 

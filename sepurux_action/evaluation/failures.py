@@ -8,7 +8,6 @@ from sepurux_action.common import grouped, json_reader
 
 MAX_FAILURE_TEXT_LENGTH = 1_000  # characters; a report shows at most 200
 SEVERITIES = {word: rank for rank, word in enumerate(("critical", "high", "medium", "low", "info"))}  # 0 for the worst
-FEWER_LISTED = "Sepurux lists fewer failures than it counted"
 
 
 Kind = tuple[str, str, str, str]  # `type`, `mutation`, `severity`, and tool: the same in other results of the scenario
@@ -91,13 +90,11 @@ def parse_failures(payload: object) -> Failures:
     )
 
 
-def merge_failures(failures: Iterable[ClassifiedFailure], max_kinds: int | None = None) -> tuple[Failures, int]:
-    """Return `max_kinds` kinds or all, first the new, severe, and frequent ones, and the number of other failures."""
-    kinds = grouped((failure.alike, failure) for failure in failures)
-    merged = (replace(alike[0], count=sum(each.count for each in alike)) for alike in kinds.values())
-    ranked = sorted(merged, key=lambda each: (not each.is_new, severity_rank(each.severity), -each.count))
-    kept = tuple(ranked[:max_kinds])
-    return kept, sum(each.count for each in ranked[len(kept) :])
+def merge_failures(failures: Iterable[ClassifiedFailure]) -> Failures:
+    """Return the failures by what they have in common, first the new, severe, and frequent ones."""
+    groups = grouped((failure.alike, failure) for failure in failures)
+    merged = (replace(alike[0], count=sum(each.count for each in alike)) for alike in groups.values())
+    return tuple(sorted(merged, key=lambda each: (not each.is_new, severity_rank(each.severity), -each.count)))
 
 
 def severity_rank(severity: str) -> int:

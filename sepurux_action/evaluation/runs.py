@@ -22,9 +22,8 @@ class RunResult:
     """One CI run: that of a trace, a batch, or one of a batch. Unknown ids and names are ''.
 
     `uploaded`: `trace` is the path of a file. `of_batch` are the runs of a batch whose numbers were read for the
-    decision. `failures` are its classified failures by kind, with the path of an uploaded trace in place of the id:
-    `listed` is the number of entries that were read, and `left_out` counts those of kinds that were not kept. `problem`
-    is a clause that says why its numbers or failures were not all read, '' if they were.
+    decision. `failures` are its classified failures by kind, with the path of an uploaded trace in place of the id.
+    `problem` is a clause that says why its numbers or failures were not all read, '' if they were.
     """
 
     trace: str = ""
@@ -40,8 +39,6 @@ class RunResult:
     elapsed_s: float = 0
     name: str = ""
     failures: Failures = ()
-    listed: int = 0
-    left_out: int = 0
     problem: str = ""
     of_batch: "tuple[RunResult, ...]" = ()
 
@@ -72,6 +69,10 @@ class RunResult:
     def reported(self) -> float:
         """Return how many failures and unsafe attempts it reports; infinite if one number is not known."""
         return sum(map(_or_infinity, self._counts))
+
+    @property
+    def listed(self) -> int:
+        return sum(each.count for each in self.failures)
 
     @property
     def failed(self) -> bool:
@@ -130,8 +131,9 @@ class Scenario:
     @property
     def complete(self) -> bool:
         """Return whether all its failures are known."""
-        known = (each.evaluated and each.ci_run.value(metrics.FAILURES) is not None for each in self.recordings)
-        return all(known) and not any(each.problem or each.left_out for each in self.recordings)
+        counts = ((each.ci_run.value(metrics.FAILURES), each) for each in self.recordings)
+        known = (count is not None and run.evaluated and run.listed >= count for count, run in counts)
+        return all(known) and not self.incomplete
 
     @property
     def passed(self) -> bool:
@@ -151,7 +153,7 @@ class Scenario:
 
     @property
     def failures(self) -> Failures:
-        return merge_failures(failure for each in self.recordings for failure in each.failures)[0]
+        return merge_failures(failure for each in self.recordings for failure in each.failures)
 
     def value(self, metric: Metric) -> float | None:
         """Return the number of all recordings that report it, not rounded; None if none does."""
@@ -177,18 +179,16 @@ class Scenario:
 class WhatFailed:
     """What further calls add to the report on a gate: its scenarios, the worst first, and their classified failures.
 
-    `left_out` counts the failures of kinds that were not kept, `unread_failures` those that Sepurux counts and that
-    were not read, and `unread_scenarios` the scenarios that were not read, or not all of them. `notes` say why.
+    `unread_failures` counts those that Sepurux counts and that were not read, and `unread_scenarios` the scenarios that
+    were not read, or not all of them.
     `missing` are scenarios that only the base's newest result has.
     """
 
     scenarios: tuple[Scenario, ...] = ()
     failures: Failures = ()
-    left_out: int = 0
     unread_failures: int = 0
     unread_scenarios: int = 0
     missing: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 def numbers_key(value: Callable[[Metric], float | None]) -> tuple[float, float, float]:

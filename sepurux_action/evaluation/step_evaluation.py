@@ -24,12 +24,13 @@ MOST_NAMED = 3  # runs in a line of the log
 
 @dataclass(eq=False)
 class StepEvaluation:
-    """The evaluation of all gates."""
+    """The evaluation of all gates. What failed is read of those that did not pass, and if results are `kept` of all."""
 
     compared: Sequence[tuple[Gate, Base]]
     metadata: Mapping[str, object]
     calls: ApiCalls
     output: Output
+    kept: bool = False
 
     def __post_init__(self) -> None:
         self.gates = {gate.name: gate for gate, _ in self.compared}
@@ -69,7 +70,7 @@ class StepEvaluation:
         """Return the results with what is read about the gates, or with what is known after a signal or a defect."""
         self.output.wait("reading what failed", schedule.SCENARIOS_S)
         to_read = [(self.gates[name], decided) for name, decided in evaluated.items()]
-        reading = asyncio.create_task(read_scenarios(to_read, self.calls))
+        reading = asyncio.create_task(read_scenarios(to_read, self.calls, kept=self.kept))
         self.calls.cancel_on_signal([reading])
         found = tuple(starmap(nothing_read, to_read))
         try:

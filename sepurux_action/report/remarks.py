@@ -59,9 +59,6 @@ def _of_scenarios(say: Words, found: WhatFailed, of_gate: Markdown) -> Iterator[
 
 
 def of_numbers(say: Words, gate: GateFacts) -> Iterator[Markdown]:
-    if say.as_markdown and gate.found.low_scenario:
-        name, rate = gate.found.low_scenario
-        yield say("Lowest scenario: {name}, {rate} passed.", name=say.code(name) or "no name", rate=rate)
     yield from _drops(say, gate)
 
 

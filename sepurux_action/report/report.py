@@ -185,7 +185,9 @@ def build_report(results: Sequence[GateResult], context: Context, *, short: bool
 def _notes(results: Sequence[GateResult]) -> Iterable[Note]:
     """Yield each note once, with the names of its gates unless it applies to all."""
     named = dict.fromkeys(
-        (note, result.gate.name) for result in results for note in (*result.notes, *result.what_failed.notes)
+        (note, result.gate.name)
+        for result in results
+        for note in (*result.notes, *(run.note for run in result.runs if run.note))
     )
     for note, names in grouped(named).items():
         yield Note(note, tuple(names) if len(names) < len(results) else ())

@@ -174,9 +174,6 @@ class _Gate(Shape):
         "The classified failures by severity, type, mutation, and trace: new ones first, then the most severe.",
         of("found.read.failures"),
     ]
-    failures_left_out: Annotated[
-        int, "Number of classified failures that were read, not kept.", of("found.read.left_out")
-    ]
     failures_complete: Annotated[
         bool,
         "Whether the action read all failures that Sepurux counts.",

@@ -58,8 +58,8 @@ class Found:
 
     @property
     def unread(self) -> tuple[int, int]:
-        """Return how many failures, and of how many scenarios, were not read or not kept."""
-        return self.read.unread_failures + self.read.left_out, self.read.unread_scenarios
+        """Return how many failures, and of how many scenarios, were not read."""
+        return self.read.unread_failures, self.read.unread_scenarios
 
     @property
     def unlisted(self) -> bool:
@@ -199,24 +199,10 @@ class Found:
         ]
         return tuple(each for _, each in sorted(lost, key=itemgetter(0), reverse=True))
 
-    @property
-    def low_scenario(self) -> tuple[str, str] | None:
-        """Return name and pass rate of the lowest of several scenarios of a gate that passed, if it is below its limit.
-
-        None if `min_scenario_pass_rate` is set, which would say so.
-        """
-        limits = self.result.gate.limits
-        rates = sorted((rate, each.name) for each in self.read.scenarios if (rate := each.rate) is not None)
-        applies = self.result.decision is Decision.PASS and metrics.LOWEST_SCENARIO.threshold not in limits
-        if not (applies and rates[1:] and rates[0][0] < limits.get(metrics.PASS_RATE.threshold, 0)):
-            return None
-        rate, name = rates[0]
-        return name, self.rate(rate)
-
 
 def groups(failures: Iterable[ClassifiedFailure]) -> tuple[ClassifiedFailure, ...]:
     """Return failures merged by kind, whatever their trace."""
-    return merge_failures(map(_untraced, failures))[0]
+    return merge_failures(map(_untraced, failures))
 
 
 def _untraced(failure: ClassifiedFailure) -> ClassifiedFailure:

@@ -28,8 +28,13 @@ def evaluate(
     return [*StepEvaluation(evaluated, {"repo": "o/r"}, calls, **given).evaluate().values()]
 
 
-def runs_of(calls: FakeApiCalls, *gates: Gate, output: FakeOutput | None = None) -> list[RunResult]:
-    return [result for of_gate in evaluate(calls, *gates, output=output) for result in of_gate.runs]
+def runs_of(
+    calls: FakeApiCalls,
+    *gates: Gate,
+    output: FakeOutput | None = None,
+    kept: bool = False,
+) -> list[RunResult]:
+    return [result for of_gate in evaluate(calls, *gates, output=output, kept=kept) for result in of_gate.runs]
 
 
 def polls(calls: FakeApiCalls) -> list[tuple[float, str]]:

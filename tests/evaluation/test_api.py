@@ -59,7 +59,7 @@ def test_an_id_stays_one_segment_of_the_address() -> None:
         api.poll_run(run_id="../x?y#z", batch_id="", project="").path,
         api.poll_run(run_id="", batch_id="../x?y#z", project="").path,
         api.reliability("../x?y#z", "r", "").path,
-        api.classified_failures("../x?y#z", "r", "", 0).path,
+        api.classified_failures("../x?y#z", "r", "").path,
     ):
         assert "..%2Fx%3Fy%23z" in path
 

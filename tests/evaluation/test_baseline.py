@@ -259,7 +259,7 @@ def test_a_failure_that_happens_twice_is_new_if_it_happened_once_on_the_base_wha
     [
         {"ci_run": run_with(FAILING, failures=None)},
         {"problem": "a request failed"},
-        {"left_out": 1},
+        {"ci_run": run_with(FAILING, failures=1)},
         {"run_decision": RunDecision(decision=Decision.ERROR, reason="", rule=Rule.NOT_POLLED)},
     ],
 )

@@ -109,12 +109,12 @@ def failure(kind: str, severity: str = "low", description: str = "", count: int 
     return ClassifiedFailure(type=kind, severity=severity, description=description, count=count)
 
 
-def test_failures_with_one_description_become_one_and_the_worst_and_most_frequent_are_kept() -> None:
+def test_failures_with_one_description_become_one_and_the_worst_and_most_frequent_are_first() -> None:
     found = [failure("a", description="x"), failure("b", count=2), failure("a", description="y"), failure("b")]
     kept = (failure("b", count=3), failure("a", description="x"), failure("a", description="y"))
-    assert merge_failures(found, 10) == (kept, 0)
-    worse = [failure("c", "odd", count=9), failure("d", "Critical")]
-    assert merge_failures([*found, *worse], 2) == ((worse[1], failure("b", count=3)), 11)
+    assert merge_failures(found) == kept
+    odd, worse = failure("c", "odd", count=9), failure("d", "Critical")
+    assert merge_failures([*found, odd, worse]) == (worse, *kept, odd)
 
 
 def test_classified_failures_are_read_and_what_is_no_object_is_left_out() -> None:

@@ -209,9 +209,8 @@ def errors(name: str) -> Iterator[GateResult]:
     ):
         refused = api.parse_response(call, api.Response(status=status, body=b""), api.Credentials(), Redactor())
         assert isinstance(refused, api.PermanentError)
-        note = f'Not all failures were read: of the run "{name}", only the first 200.'
         run = undecided(Decision.ERROR, refused.reason, refused.hint)
-        yield a_result(run, what_failed=WhatFailed(notes=(note,)))
+        yield a_result(replace(run, note=f"Could not read the score: {refused.reason}."))
 
 
 def test_no_text_from_outside_becomes_a_link_to_a_page_that_our_sentences_name() -> None:

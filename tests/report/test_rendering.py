@@ -164,23 +164,6 @@ def test_of_more_groups_than_a_comment_shows_the_most_severe_one_is_among_them(n
     assert ([each.severity for each in found.shown], found.more) == (shown.split(), len(of) - len(shown.split()))
 
 
-def test_a_gate_that_passed_names_three_failures_in_a_sentence_and_lists_all_in_the_summary() -> None:
-    result = a_result(a_run(PASSING), what_failed=WhatFailed(failures=FAILURES))
-    assert "\n\n4 failures.\n\n|" in render_comment(build_report([result], a_context()), "")
-    assert "What failed" in render_summary(build_report([result], a_context())).partition("<details>")[2]
-    unsafe, lookup, *_ = FAILURES
-    compared = (
-        replace(unsafe, on_base=OnBase(0, 5, 1, 0), scenario="refund twice"),
-        replace(lookup, on_base=OnBase(2, 5, 1, 1)),
-    )
-    found = WhatFailed(failures=compared)
-    shown = render_comment(build_report([replace(result, what_failed=found)], a_context(base_ref="main")), "")
-    assert (
-        "1 failure is new: **critical** `unsafe_action` in `refund twice`, under"
-        " `timeouts`. 1 remains: **medium** `tool_misuse`, under `malformed_output`, twice.\n"
-    ) in shown
-
-
 def test_a_threshold_without_a_number_is_not_counted_as_met() -> None:
     gate = a_gate(limits={"min_pass_rate": 0.85, "min_reliability_score": 80})
     run = a_run(run_with(PASSING, reliability_score=Reading()))
@@ -331,7 +314,7 @@ def test_a_template_escapes_every_value_that_is_not_markdown_of_ours(own_templat
 def test_a_short_report_stays_short_however_much_the_backend_has_reported() -> None:
     run = a_run(replace(FAILING, top_failing_tools=tuple(FailingTool(f"tool-{n}", 1) for n in range(1_000))))
     failures = tuple(replace(FAILURES[0], type=f"type-{n}") for n in range(1_000))
-    failed = WhatFailed(failures=failures, notes=("A note.",))
+    failed = WhatFailed(failures=failures)
     results = [a_result(run, gate=a_gate(name=f"gate{number}"), what_failed=failed) for number in range(30)]
     rendered = render_summary(build_report(results, a_context(), short=True))
     assert len(rendered) < 15_000

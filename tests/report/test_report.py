@@ -105,9 +105,9 @@ def test_a_dashboard_on_another_host_is_named_by_the_end_of_its_host(address: st
 
 
 def test_a_note_of_several_gates_has_their_names_and_one_of_all_gates_none() -> None:
-    failed = WhatFailed(notes=("No score.",))
+    run = a_run(note="No score.")
     results = [
-        a_result(gate=a_gate(name=name), notes=(*(["Soon."] if name != "c" else []), "All."), what_failed=failed)
+        a_result(run, gate=a_gate(name=name), notes=(*(["Soon."] if name != "c" else []), "All."))
         for name in ("a", "b", "c")
     ]
     assert build_report(results, a_context()).notes == (Note("Soon.", ("a", "b")), Note("All."), Note("No score."))
@@ -138,26 +138,6 @@ def test_while_the_evaluation_runs_no_number_misses_its_threshold() -> None:
 
 def test_scenarios_without_a_result_for_the_same_reason_are_not_listed() -> None:
     assert a_report(replace(GONE, trace="a"), replace(GONE, trace="b")).gates[0].found.scenarios == ()
-
-
-@pytest.mark.parametrize(
-    ("lowest", "limits", "named"),
-    [
-        (0.2, {"min_pass_rate": 0.7}, ("a", "20.0%")),
-        (0.7, {"min_pass_rate": 0.7}, None),
-        (0.2, {"min_pass_rate": 0.7, "min_scenario_pass_rate": 0.2}, None),
-        (0.2, {"min_pass_rate": 0.8}, None),  # the gate failed
-        (0.2, {}, None),
-    ],
-)
-def test_the_lowest_scenario_of_a_gate_that_passed_is_named_if_it_is_below_the_minimum_of_the_mean(
-    lowest: float, limits: dict[str, float], named: tuple[str, str] | None
-) -> None:
-    rates = {"a": lowest, "b": 1.0, "c": 1.0}
-    runs = (a_run(run_with(PASSING, pass_rate=rate), trace=name) for name, rate in rates.items())
-    report = a_report(*runs, gate=a_gate(limits=limits))
-    assert report.gates[0].found.low_scenario == named
-    assert ("Lowest scenario: `a`, 20.0% passed." in render_comment(report, "")) is (named is not None)
 
 
 @pytest.mark.parametrize(("sandbox", "failures"), [(True, FAILURES), (True, ()), (False, FAILURES)], ids=range(3))
