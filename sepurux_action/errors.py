@@ -71,7 +71,7 @@ class ConfigurationError(Exception):
 
 
 class TraceFileError(Exception):
-    """A trace file cannot be used, which is a problem in the settings. The text says which one and why."""
+    """Trace files cannot be used, which is a problem in the settings. Each text says which one and why."""
 
 
 class EvaluationError(Exception):

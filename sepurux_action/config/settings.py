@@ -162,7 +162,8 @@ def _traces(reader: "OptionReader", find: TraceFinder) -> Iterator[Trace]:
         try:
             files.update(dict.fromkeys(find(pattern)))
         except TraceFileError as error:
-            reader.add_problem(options.TRACE_FILE, str(error))
+            for problem in error.args:
+                reader.add_problem(options.TRACE_FILE, problem)
     if len(ids) + len(files) > kinds.MAX_TRACES:
         given = f"{len(files)} files{optional(' beside {} trace ids', len(ids))}"
         message = f"it names {given}; accepted: at most {kinds.MAX_TRACES} traces for one gate"

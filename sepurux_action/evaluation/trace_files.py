@@ -47,15 +47,24 @@ class TraceFolder:
         self._size = 0
 
     def find(self, pattern: str) -> tuple[Trace, ...]:
-        """Return the traces that a path or glob names, in the order of their names; raises TraceFileError."""
+        """Return the traces that a path or glob names, by name; raises TraceFileError for all bad ones."""
         try:
             paths = [self.base / pattern]
             if glob.has_magic(pattern) and not paths[0].exists():
                 paths = self._matches(pattern)
-            return tuple(map(self._trace, paths))
         except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", "") or "it cannot be read"
-            raise TraceFileError(f"{json_reader.preview(pattern)}: {why}") from None
+            raise TraceFileError(_unreadable(pattern, error)) from None
+        traces, problems = list[Trace](), list[str]()
+        for path in paths:
+            try:
+                traces.append(self._trace(path))
+            except TraceFileError as error:
+                problems += error.args
+            except (OSError, ValueError) as error:
+                problems.append(_unreadable(self._label(path), error))
+        if problems:
+            raise TraceFileError(*problems)
+        return tuple(traces)
 
     def _matches(self, pattern: str) -> list[Path]:
         anchor, found = Path(pattern).anchor, set()
@@ -138,6 +147,10 @@ class TraceFolder:
         """Return that folder as written."""
         spellings = (folder for folder in self._spellings if folder and path.is_relative_to(folder))
         return max(spellings, key=lambda folder: len(folder.parts), default=None)
+
+
+def _unreadable(path: str, error: Exception) -> str:
+    return f"{json_reader.preview(path)}: {getattr(error, 'strerror', '') or 'it cannot be read'}"
 
 
 def _named(folder: Path, parts: Sequence[str]) -> Iterator[Path]:

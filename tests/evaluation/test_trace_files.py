@@ -134,6 +134,15 @@ def test_a_folder_or_a_fifo_is_no_file_and_is_not_read(base: Path, pattern: str)
     assert rejection(base, "*.json") == '"*.json" matches no file in the workspace' + CREATE_FIRST
 
 
+def test_every_bad_file_of_a_glob_is_reported(base: Path) -> None:
+    for name, content in {"a": "[]", "b": TRACE, "c": "{"}.items():
+        (base / f"{name}.json").write_text(content)
+    (base / "d.json").symlink_to("/etc/hostname")
+    with pytest.raises(TraceFileError) as caught:
+        TraceFolder(base).find("*.json")
+    assert [str(each).partition('"')[2][:6] for each in caught.value.args] == ["a.json", "c.json", "d.json"]
+
+
 def test_a_file_that_cannot_be_read_is_reported_with_the_systems_message() -> None:
     process = Path(f"/proc/{os.getpid()}")  # no one can read the first byte of `mem`
     assert rejection(process, "mem") == '"mem": Input/output error'
