@@ -41,16 +41,16 @@ ON_BRANCH = frozenset({"push", "schedule", "workflow_dispatch"})  # events that 
 
 
 def read_kept(step: Step) -> Step:
-    """Return the run with the results in its folder. One that cannot be used is a warning."""
-    folder = step.settings.baseline_dir and step.folder(step.settings.baseline_dir)
+    """Return the run with the results in its folder. Any other content counts as none, with a note."""
+    folder, content, problem = step.settings.baseline_dir and step.folder(step.settings.baseline_dir), None, ""
     if not (folder and step.inputs.secret):
         return step
     try:
         content = read_file(folder / FILE, MAX_BYTES)
     except OSError as error:
-        step.host.annotate(Level.WARNING, f"{FILE} could not be read: {error.strerror}.")
-        return step
+        problem = f"{FILE} could not be read: {error.strerror}."
     results, note = read_results(content, step.signing_key, step.event.repository)
+    note = problem or note
     if note and not step.event.name:  # a terminal shows no notes, and drops are compared with these results there
         step.host.annotate(Level.WARNING, note)
     return replace(step, kept=results, kept_note=note)

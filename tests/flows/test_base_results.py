@@ -203,6 +203,14 @@ def test_a_fifo_in_place_of_the_file_is_replaced_on_main(scene: Scene, sandbox: 
     assert len(results(scene)) == 1
 
 
+def test_a_file_that_cannot_be_read_is_noted_and_replaced_on_main(scene: Scene, sandbox: Sandbox) -> None:
+    kept(scene).parent.mkdir(parents=True)
+    kept(scene).symlink_to("/proc/self/mem")
+    result = on_main(scene, sandbox, recorded())
+    assert (result.exit_code, result.summary.count("baseline.json could not be read: ")) == (0, 1)
+    assert len(results(scene)) == 1
+
+
 def test_a_command_line_compares_and_adds_results_in_a_folder(tmp_path: Path, sandbox: Sandbox) -> None:
     def gate(files: dict[str, bytes], *flags: str) -> tuple[int, str]:
         for path, content in files.items():
