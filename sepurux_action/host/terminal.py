@@ -90,8 +90,8 @@ class Terminal(Output):
     def wait(self, what: str, left_s: float) -> None:
         if self._rewrites:
             elapsed_s = time.monotonic() - self._started
-            what = encodable(f"{WAITING} {self.printable(what)}", self._log)
-            self._write_log("", waiting_line(what, elapsed_s, left_s, _columns(self._log)))
+            line = waiting_line(f"{WAITING} {self.printable(what)}", elapsed_s, left_s, _columns(self._log))
+            self._write_log("", encodable(line, self._log))
 
     def annotate(self, level: Level, text: str, *, title: str = "") -> None:
         """Write each line to stderr with its level in front, and without the title."""

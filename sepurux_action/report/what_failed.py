@@ -168,7 +168,8 @@ class Found:
         """Return why a scenario has no decision or no failure, and what to do; both '' if the gate's reason says it."""
         undecided = _undecided(scenario)
         if undecided is None:
-            if scenario.failed and not any(each.reported for each in scenario.recordings):
+            decided = any(each.ci_run.decision == "fail" for each in scenario.recordings)
+            if decided and not any(each.reported for each in scenario.recordings):
                 return "Sepurux decided `fail`, and reports no failure", ""
             return "", ""
         reason = undecided.run_decision.reason

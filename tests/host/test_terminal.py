@@ -193,6 +193,8 @@ def test_a_stream_without_the_symbols_gets_words_that_differ_and_rows_stay_align
         "ok refunds passed",
     ]
     assert log.startswith("refunds: running, 0 s (gives up in 10 min)")
+    streams.wait("c" * 100, 600)
+    assert re.search(r"c\.\.\., 0 s \(gives up in 10 min\)$", streams.written[1])
     assert "?" not in out + log
 
 

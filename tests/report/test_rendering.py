@@ -143,6 +143,11 @@ def test_a_scenario_that_failed_without_a_failure_has_a_reason() -> None:
     [line] = [line for line in render_lines(report, "log") if "refund twice" in line]
     assert line.startswith("  ✗ refund twice")
     assert line.rstrip().endswith("Sepurux decided `fail`, and reports no failure.")
+    passed_rarely = a_run(run_with(PASSING, pass_rate=0.5, failures=0.0))
+    low = Scenario("refund twice", (passed_rarely,), needed=0.6)
+    report = build_report([a_result(what_failed=WhatFailed(scenarios=(low, *scenarios)))], a_context())
+    shown = "\n".join(render_lines(report, "log"))
+    assert shown.count("Sepurux decided `fail`") == 1
 
 
 @pytest.mark.parametrize(
