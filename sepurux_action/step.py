@@ -15,7 +15,7 @@ from sepurux_action.common.secret import Redactor
 from sepurux_action.config import options
 from sepurux_action.config.command_line import WRITE_BASELINE, CommandLine
 from sepurux_action.config.gate import Gate, Trace
-from sepurux_action.config.layers import Layer, environment_layer, flag_layer, input_layer
+from sepurux_action.config.layers import Layer, environment_layer, flag, flag_layer, input_layer
 from sepurux_action.config.policy import POLICY_PATH, Policy
 from sepurux_action.config.settings import Inputs, Settings, read_inputs, read_settings
 from sepurux_action.config.stage import Stage
@@ -148,8 +148,13 @@ class Step:
             settings = self._until_signal(partial(self._read_settings, self.policy.policy))
         except ConfigurationError as error:
             raise ConfigurationError([*error.problems, *problems]) from None
-        if self.invocation.write_baseline and not settings.baseline_dir:
+        folder, is_written = settings.baseline_dir, self.invocation.write_baseline
+        if is_written and not folder:
             problems.append(Problem(where=WRITE_BASELINE, message=NO_FOLDER))
+        where = folder and not (self.event.name or is_written) and self.folder(folder)
+        if where and not where.is_dir():
+            message = f"{json_reader.preview(folder)} is no folder; accepted: one that exists, or {WRITE_BASELINE}"
+            problems.append(Problem(where=flag(options.BASELINE_DIR.name), message=message))
         if problems:
             raise ConfigurationError(problems)
         return self.with_settings(settings)

@@ -240,6 +240,9 @@ def test_a_command_line_compares_and_adds_results_in_a_folder(tmp_path: Path, sa
     (tmp_path / FOLDER / "baseline.json").write_text(write_results((), "another secret", ""))
     status, shown = gate(failing, *above)
     assert (status, shown.count("`baseline.json` was ignored: ")) == (0, 1)
+    status, shown = gate(recorded(), "--baseline-dir", "misspelled")
+    assert status == 2
+    assert '--baseline-dir: "misspelled" is no folder; accepted: one that exists, or --write-baseline' in shown
     status, shown = gate(recorded(), "--write-baseline")
     assert status == 2
     assert "--write-baseline: it needs the folder for the result; accepted: with `--baseline-dir`" in shown
