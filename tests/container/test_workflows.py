@@ -162,13 +162,13 @@ def approved_in_a_review(scene: Scene) -> None:
 
     scene.pull.review("octocat", "APPROVED")
     event = scene.event(action="submitted", review={"state": "approved"})
-    run = scene.run(WORKFLOWS / "week-2-soft.yml", "pull_request_review", event)
-    assert run.jobs == {"record": "success", "reliability": "success"}, run.log
+    run = scene.run(WORKFLOWS / "review.yml", "pull_request_review", event)
+    assert run.jobs == {"review": "success"}, run.log
     assert scene.statuses()["Sepurux / core-reliability"][0] == "success"
     started = [request for request in scene.sandbox.requests if request.path == "/v1/ci/runs"]
     assert len(started) == 3, "the review starts no evaluation"
     event = scene.event(action="submitted", review={"state": "commented"})
-    assert scene.run(WORKFLOWS / "week-2-soft.yml", "pull_request_review", event).steps == {}
+    assert scene.run(WORKFLOWS / "review.yml", "pull_request_review", event).steps == {}
 
 
 def blocked(scene: Scene) -> None:
@@ -284,7 +284,7 @@ def test_an_example_does_what_its_first_lines_say(name: str, scene: Scene) -> No
 
 
 def test_every_example_is_run() -> None:
-    assert sorted([*EXAMPLES, "forks-record.yml"]) == sorted(path.name for path in WORKFLOWS.iterdir())
+    assert sorted([*EXAMPLES, "forks-record.yml", "review.yml"]) == sorted(path.name for path in WORKFLOWS.iterdir())
 
 
 # -- two jobs ---------------------------------------------------------------------------------------------------------

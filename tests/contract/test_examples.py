@@ -22,7 +22,6 @@ from sepurux_action.config.options import MIN_SCENARIOS
 from sepurux_action.config.policy import POLICY_PATH
 from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.settings import Settings, read_settings
-from sepurux_action.config.stage import Stage
 from sepurux_action.sandbox import Sandbox
 from tests.sandboxed import SECRET, TRACES
 from tests.yaml_blocks import blocks_of
@@ -148,7 +147,10 @@ def of_gate(workflow: Mapping[Any, Any]) -> dict[str, Any]:
     return dict(job)
 
 
-@pytest.mark.parametrize("path", [path for path in WORKFLOWS if ACTION in text_of(path)], ids=lambda path: path.name)
+GATES = [path for path in WORKFLOWS if ACTION in text_of(path) and path.name != "review.yml"]
+
+
+@pytest.mark.parametrize("path", GATES, ids=lambda path: path.name)
 def test_the_settings_of_a_workflow_and_its_policy_are_valid_and_fit_its_job(path: Path) -> None:
     text = text_of(path)
     for expression, value in EXPRESSIONS.items():
@@ -162,9 +164,6 @@ def test_the_settings_of_a_workflow_and_its_policy_are_valid_and_fit_its_job(pat
     assert (bool(made.gates), made.overridden) == (True, ())
     assert re.findall(r"as (\.github/[\w.-]+\.yml)", header(path)) in ([], [POLICY_PATH])
 
-    triggers = PARSED[path.name][ON]
-    if "pull_request" in triggers:
-        assert ("pull_request_review" in triggers) == any(gate.stage is Stage.SOFT for gate in made.gates)
     longest = max(gate.timeout_s for gate in made.gates)
     assert job["timeout-minutes"] * 60 > longest + 105  # reads 15 s, effects 90 s
     assert (job["permissions"]["contents"], job["permissions"]["statuses"]) == ("read", "write")
@@ -180,7 +179,7 @@ def test_a_pull_request_has_one_run_also_for_another_base_and_an_edited_title_ca
     assert workflow[ON]["push"] == {"branches": ["main"]}, "without results, there is nothing to compare with"
     assert "concurrency" not in workflow, "a run whose job is skipped would join the group"
     prefixes = []
-    for job in workflow["jobs"].values():
+    for job in filter(None, [workflow["jobs"]["record"], workflow["jobs"].get("reliability")]):
         if "needs" in job:  # without an `if`, such a job runs only if the job that it needs ran and succeeded
             assert "if" not in job
         else:
@@ -188,15 +187,28 @@ def test_a_pull_request_has_one_run_also_for_another_base_and_an_edited_title_ca
         prefix, group = job["concurrency"]["group"].split("$")
         assert group == "{{ github.event.pull_request.number || github.run_id }}", "pushes share no group"
         prefixes.append(prefix)
-        waits = "pull_request_review" in workflow[ON]  # the run of a review does not end an evaluation
-        cancels = (True, "${{ github.event_name == 'pull_request' }}")
-        assert job["concurrency"]["cancel-in-progress"] in cancels[waits:]
+        assert job["concurrency"]["cancel-in-progress"] is True
     assert len(prefixes) == len({*prefixes}), "the second job of an older run could cancel the first of a newer one"
+
+
+def test_a_review_evaluates_nothing_needs_no_secret_and_waits_for_the_running_evaluation() -> None:
+    workflow, evaluating = PARSED["review.yml"], of_gate(PARSED["week-2-soft.yml"])
+    assert [name for name, each in PARSED.items() if "pull_request_review" in each[ON]] == [
+        "forks-record.yml",
+        "review.yml",
+    ]
+    [review] = workflow["jobs"].values()
+    assert ("secrets." in str(workflow), review["steps"]) == (False, [{"uses": ACTION}])
+    group = evaluating["concurrency"]["group"].replace(" || github.run_id", "")
+    assert review["concurrency"] == {"group": group, "cancel-in-progress": False}
+    assert not workflow["jobs"].keys() & PARSED["week-2-soft.yml"]["jobs"].keys(), (
+        "a skipped job counts as one that passed"
+    )
 
 
 # -- what an example may do -------------------------------------------------------------------------------------------
 
-TWO_JOBS = {name: PARSED[name] for name in PARSED if {"record"} < PARSED[name]["jobs"].keys()}
+TWO_JOBS = {name: PARSED[name] for name in PARSED if "record" in PARSED[name]["jobs"] and ACTION in PIECES[name]}
 BEFORE, GATE = ("actions/checkout", "actions/download-artifact"), ACTION.partition("@")[0]
 RESTORE, SAVE = "actions/cache/restore", "actions/cache/save"
 
