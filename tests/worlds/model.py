@@ -575,7 +575,7 @@ def stage_of(settings: Mapping[str, Any], subject: Subject) -> str:
 
 def is_approved(world: World, settings: Mapping[str, Any]) -> bool:
     if world.github_fault in {"reviews", "requesters", "permission"}:
-        return False  # if any of it cannot be read, nobody counts
+        return False  # if any of it cannot be read, no one counts
     last = {}
     for review in world.reviews:
         if review.state != "COMMENTED":
