@@ -393,7 +393,7 @@ def _with_failures(result: GateResult) -> GateResult:
 
 def _compared(rate: float, context: Context | None) -> GateResult:
     """Return the result of a gate that limits drops; None: the results on main could not be read."""
-    gate = a_gate_with(min_pass_rate=0.85, max_unsafe=0, max_pass_rate_drop=0.03, max_reliability_score_drop=5)
+    gate = a_gate_with(min_pass_rate=0.85, max_unsafe=0, max_pass_rate_drop=0.03)
     baseline = context.baselines["refunds"] if context else None
     base = Base(baseline=baseline, name="`main`", hint=UNREAD_RESULTS_HINT)
     failed = WhatFailed(failures=FAILURES[3:])

@@ -84,7 +84,6 @@ _HELP: dict[Option[object], str] = {
     options.ENFORCEMENT: f"{options.ENFORCEMENT.help} On a command line, {Stage.SOFT} blocks as {Stage.HARD} does.",
     options.REPORT_DIR: "Folder for the report files, in the working directory.",
     options.MAX_PASS_RATE_DROP: "Allowed drop of the pass rate, below the median of the results in --baseline-dir.",
-    options.MAX_RELIABILITY_SCORE_DROP: "Allowed drop of the score in points, below that median.",
     options.BASELINE_DIR: "Folder with earlier results, which the evaluation is compared with.",
 }
 
@@ -248,6 +247,6 @@ def _options_of(gate: Gate) -> Iterator[tuple[Option[object], str]]:
     yield from ((options.TRACE_FILE, trace.label) for trace in gate.traces if trace.uploaded)
     yield options.MUTATION_PACK, gate.mutation_pack
     for option in options.LIMITS:
-        if option.name in gate.limits and option.name not in options.DROPS:
+        if option.name in gate.limits and option is not options.MAX_PASS_RATE_DROP:
             yield option, number_format.decimal(gate.limits[option.name])
     yield options.REQUIRED_MUTATION_CATEGORIES, ",".join(gate.required_mutation_categories)

@@ -169,11 +169,6 @@ MAX_PASS_RATE_DROP = _threshold_of_file(
     "How far the pass rate may lie below the baseline, the median of the last results on the base branch that meet "
     "the other thresholds. On a command line, it needs {baseline_dir}.",
 )
-MAX_RELIABILITY_SCORE_DROP = _threshold(
-    "max_reliability_score_drop",
-    kinds.SCORE,
-    "How far the score may lie below the baseline, in points. On a command line, it needs {baseline_dir}.",
-)
 ENFORCEMENT = _of_gate(
     "enforcement",
     STAGE,
@@ -242,6 +237,6 @@ INPUTS = tuple(option for option in OPTIONS if option.is_input)
 BY_NAME = {spelling: option for option in OPTIONS for spelling in option.names}
 _NUMBERS = (each for each in OPTIONS if each.allowed_in == (SectionKind.THRESHOLDS,) and not each.kind.is_list)
 LIMITS = tuple(cast("Option[float]", option) for option in _NUMBERS)
-DROPS = frozenset({MAX_PASS_RATE_DROP.name, MAX_RELIABILITY_SCORE_DROP.name})  # below results of the base branch
-SENT_LIMITS = {option.name for option in LIMITS} - DROPS - {MIN_SCENARIOS.name, MIN_SCENARIO_PASS_RATE.name}
+OWN_LIMITS = {MAX_PASS_RATE_DROP.name, MIN_SCENARIOS.name, MIN_SCENARIO_PASS_RATE.name}  # that only the gate knows
+SENT_LIMITS = {option.name for option in LIMITS} - OWN_LIMITS
 DEFAULT_LIMITS: Mapping[str, float] = {option.name: option.default_value for option in LIMITS if option.default}

@@ -5,16 +5,17 @@ from dataclasses import dataclass
 
 from sepurux_action.common import number_format
 from sepurux_action.common.wording import optional
+from sepurux_action.config import options
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.metrics import METRICS, NOT_KNOWN, PUBLISHED, Metric
+from sepurux_action.evaluation.metrics import NOT_KNOWN, PASS_RATE, PUBLISHED, Metric
 from sepurux_action.evaluation.published_result import PreviousResult, published_numbers
 
 MAX_BASE_RESULTS = 5  # results that are compared; one of them that is unusual changes no median
 MIN_RESULTS = 3  # of two results and a third one, each is the lowest in one case of three, by chance alone
 MAX_BRANCH_LENGTH = 20  # characters of a branch in a table
-DROPS = {metric.drop: metric for metric in METRICS if metric.drop}
+DROP = options.MAX_PASS_RATE_DROP.name
 HIDDEN_RESULTS = (
     "On {} of the base branch, the status of this gate is neither a pass nor a fail, or another account set it."
     " It may hide an earlier result: re-run the gate there."
@@ -85,74 +86,73 @@ def hidden_results(baseline: Baseline) -> str:
     return optional(HIDDEN_RESULTS, baseline.hidden and number_format.pluralize(baseline.hidden, "commit"))
 
 
-def lowest_allowed(metric: Metric, gate: Gate, baseline: Baseline) -> float | None:
+def lowest_allowed(gate: Gate, baseline: Baseline) -> float | None:
     """Return the lower of the median minus the allowed drop and the lowest result, None if no drop is compared."""
-    values, median, allowed = baseline.values(metric), baseline.median(metric), gate.limits.get(metric.drop)
+    values, median, allowed = baseline.values(PASS_RATE), baseline.median(PASS_RATE), gate.limits.get(DROP)
     if allowed is None or median is None or len(values) < MIN_RESULTS:
         return None
-    return metric.rounded(min(median - allowed, *values))
+    return PASS_RATE.rounded(min(median - allowed, *values))
 
 
-def check_drops(run: CIRun, gate: Gate, base: Base) -> Iterator[Check]:
-    """Yield a check for each drop that is limited. It compares numbers as a commit status has them."""
-    now, baseline = published_numbers(run, gate), base.baseline or Baseline()
-    unknown = {CheckState.NO_NUMBER: "not known", CheckState.NOT_REPORTED: "not reported"}
-    for option, metric in DROPS.items():
-        if option not in gate.limits:
-            continue
-        allowed, actual, median = gate.limits[option], now.get(metric.name), baseline.median(metric)
-        limit, drop = _points(metric, allowed), 0.0
-        value, shown = None, NOT_KNOWN
-        if actual is not None and median is not None:
-            drop, shown = _points(metric, median - actual), "0"
-            value = round(drop / metric.format.scale, number_format.MAX_DIGITS)
-            if drop > 0:
-                shown = _size(drop, limit)
-        state, remark, sentence = _compare(metric, actual, drop, limit, base)
-        yield Check(
-            threshold=option,
-            metric=f"{metric.name}_drop",
-            label=f"Drop of the {metric.noun}",
-            required=f"≤ {_size(limit, drop)}",
-            actual=unknown.get(state, shown),
-            state=state,
-            limit=allowed,
-            value=value,
-            remark=remark,
-            is_unknown=state in unknown,
-            sentence=sentence,
-            reported_by=run.reading(metric).reported_by,
-        )
+def check_drop(run: CIRun, gate: Gate, base: Base) -> Iterator[Check]:
+    """Yield the check of the drop, if it is limited. It compares numbers as a commit status has them."""
+    if DROP not in gate.limits:
+        return
+    baseline, unknown = base.baseline or Baseline(), {CheckState.NO_NUMBER, CheckState.NOT_REPORTED}
+    actual, median = published_numbers(run, gate).get(PASS_RATE.name), baseline.median(PASS_RATE)
+    limit, drop, value, shown = _points(gate.limits[DROP]), 0.0, None, NOT_KNOWN
+    if actual is not None and median is not None:
+        drop, shown = _points(median - actual), "0"
+        value = round(drop / PASS_RATE.format.scale, number_format.MAX_DIGITS)
+        if drop > 0:
+            shown = _size(drop, limit)
+    state, remark, sentence = _compare(actual, drop, limit, base, broken=run.reading(PASS_RATE).broken)
+    if state in unknown:
+        shown = "not known" if state is CheckState.NO_NUMBER else "not reported"
+    yield Check(
+        threshold=DROP,
+        metric=f"{PASS_RATE.name}_drop",
+        label=f"Drop of the {PASS_RATE.noun}",
+        required=f"≤ {_size(limit, drop)}",
+        actual=shown,
+        state=state,
+        limit=gate.limits[DROP],
+        value=value,
+        remark=remark,
+        is_unknown=state in unknown,
+        sentence=sentence,
+        reported_by=run.reading(PASS_RATE).reported_by,
+    )
 
 
 def _compare(
-    metric: Metric, actual: float | None, drop: float, limit: float, base: Base
+    actual: float | None, drop: float, limit: float, base: Base, *, broken: str
 ) -> tuple[CheckState, str, str]:
     """Return the state of a drop in points, the remark why it does not count, and the sentence."""
     if base.baseline is None:
         why = base.why and f" ({base.why})"
         remark = f"the results on {base.name} could not be read{why}"
         return CheckState.NO_NUMBER, remark, f"{remark}, so no drop can be compared"
-    values = base.baseline.values(metric)
-    if actual is None and values:
-        sentence = f"it did not report the {metric.noun}, which is compared with {base.name}"
-        return CheckState.NOT_REPORTED, "", sentence
+    values = base.baseline.values(PASS_RATE)
+    if actual is None and (values or broken):
+        sentence = f"it did not report the {PASS_RATE.noun}, which is compared with {base.name}"
+        return CheckState.NOT_REPORTED, "", f"{PASS_RATE.noun}: {broken}" if broken else sentence
     if actual is None or len(values) < MIN_RESULTS:
         remark = f"not compared yet: {len(values)} of {MIN_RESULTS} results on {base.name}"
-        return CheckState.NOT_COMPARED, remark, f"a drop of the {metric.noun} is {remark}"
+        return CheckState.NOT_COMPARED, remark, f"a drop of the {PASS_RATE.noun} is {remark}"
     if drop <= limit:
-        return CheckState.MET, "", f"{metric.named(actual)} is within the allowed drop"
+        return CheckState.MET, "", f"{PASS_RATE.named(actual)} is within the allowed drop"
     results = number_format.pluralize(len(values), "result")
-    below = f"{metric.named(actual)} is {_size(drop, limit)} points below the median of {results} on {base.name}"
+    below = f"{PASS_RATE.named(actual)} is {_size(drop, limit)} points below the median of {results} on {base.name}"
     if actual < min(values):
         return CheckState.MISSED, "", f"{below}, more than the allowed {_size(limit, drop)}, and below each of them"
-    lowest, highest = (metric.format.write(each, None) for each in (min(values), max(values)))
+    lowest, highest = (PASS_RATE.format.write(each, None) for each in (min(values), max(values)))
     remark = f"within {base.name}'s range, {lowest} to {highest}"
     return CheckState.WITHIN_RANGE, remark, f"{below}, but {remark}"
 
 
-def _points(metric: Metric, difference: float) -> float:
-    return round(difference * metric.format.scale, number_format.MAX_DIGITS)
+def _points(difference: float) -> float:
+    return round(difference * PASS_RATE.format.scale, number_format.MAX_DIGITS)
 
 
 def _size(points: float, distinct_from: float) -> str:

@@ -15,7 +15,7 @@ from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.checks import Check, CheckState, check_thresholds
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import NEXT_STEPS, SEE_THE_RUN, UNEXPLAINED_FAIL, Decision, Rule, RunDecision
-from sepurux_action.evaluation.drops import DROPS, Base, check_drops
+from sepurux_action.evaluation.drops import DROP, Base, check_drop
 from sepurux_action.evaluation.metrics import Metric
 from sepurux_action.evaluation.pooled_numbers import pool, scenarios_of
 from sepurux_action.evaluation.runs import RunResult, Runs, Scenario, worst_of
@@ -32,7 +32,7 @@ class GateDecision:
     """The decision on a gate, and all that it follows from.
 
     `runs` are in the order of the traces; ids and links are those of the `worst`. `checks` are the thresholds, then the
-    drops. `detail` is the reason without scenario and without what the title of a report shows.
+    drop. `detail` is the reason without scenario and without what the title of a report shows.
     """
 
     decision: Decision
@@ -102,8 +102,8 @@ def decide_gate(gate: Gate, runs: Runs, base: Base) -> GateDecision:
 
 
 def checks_of(gate: Gate, numbers: CIRun, scenarios: Sequence[Scenario], base: Base) -> tuple[Check, ...]:
-    """Return the checks of the thresholds, then those of the drops."""
-    return (*check_thresholds(numbers, gate, scenarios), *check_drops(numbers, gate, base))
+    """Return the checks of the thresholds, then that of the drop."""
+    return (*check_thresholds(numbers, gate, scenarios), *check_drop(numbers, gate, base))
 
 
 # -- the rows ---------------------------------------------------------------------------------------------------------
@@ -150,7 +150,7 @@ def _not_passed(facts: _Facts) -> GateDecision | None:
 
 
 def _base_unread(facts: _Facts) -> GateDecision | None:
-    unread = [check for check in facts.checks if check.is_unknown and check.threshold in DROPS]
+    unread = [check for check in facts.checks if check.is_unknown and check.threshold == DROP]
     if facts.base.baseline or not unread:
         return None
     told = f"{HOWEVER} {'; '.join(dict.fromkeys(check.sentence for check in unread))}."
@@ -163,9 +163,6 @@ def _number_unknown(facts: _Facts) -> GateDecision | None:
     for check in facts.checks:
         if check.is_unknown:
             unknown.setdefault(metrics.BY_OPTION.get(check.threshold, metrics.MUTATION_CATEGORIES), check.sentence)
-    for metric in metrics.METRICS:  # a number that only a drop limits, and that no result of the base has
-        if metric.drop in facts.gate.limits and (broken := facts.numbers.reading(metric).broken):
-            unknown.setdefault(metric, f"{metric.label.lower()}: {broken}")
     if not unknown:
         return None
     what = "Sepurux reported a pass without a number that a threshold needs"
@@ -178,8 +175,8 @@ def _number_unknown(facts: _Facts) -> GateDecision | None:
 
 
 def _passed(facts: _Facts) -> GateDecision:
-    drops = [check for check in facts.checks if check.threshold in DROPS]
-    thresholds = [check for check in facts.checks if check.threshold not in DROPS]
+    drops = [check for check in facts.checks if check.threshold == DROP]
+    thresholds = [check for check in facts.checks if check.threshold != DROP]
     remarks = [check.sentence for check in drops if check.state is not CheckState.MET]
     unreported = [check.label.lower() for check in thresholds if check.state is not CheckState.MET]
     met = "no reported number misses a threshold"

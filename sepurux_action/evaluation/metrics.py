@@ -108,10 +108,9 @@ _RELATIONS = {
 class Metric:
     """One number that an evaluation reports. `field` is its name in responses, `noun` that in sentences.
 
-    `threshold` and `drop` are the options that limit it, and how far it may lie below the baseline. Without a number
-    that is `needed`, no gate passes its threshold. `output` describes its output. `published` is its text in a commit
-    status; the numbers that have one are compared over time. `reached` is its text in a title before what is needed, by
-    default that of a commit status.
+    `threshold` is the option that limits it. Without a number that is `needed`, no gate passes its threshold. `output`
+    describes its output. `published` is its text in a commit status; the numbers that have one are compared over time.
+    `reached` is its text in a title before what is needed, by default that of a commit status.
     """
 
     name: str
@@ -119,7 +118,6 @@ class Metric:
     format: NumberFormat
     field: str = ""
     threshold: str = ""
-    drop: str = ""
     less_is_better: bool = False
     needed: bool = False
     output: str = ""
@@ -206,7 +204,6 @@ PASS_RATE = Metric(
     noun="pass rate",
     format=RATE,
     threshold=options.MIN_PASS_RATE.name,
-    drop=options.MAX_PASS_RATE_DROP.name,
     needed=True,
     output="Share of the attempts that passed, from 0 to 1.",
     published="{} passed",
@@ -238,7 +235,6 @@ RELIABILITY_SCORE = Metric(
     noun="score",
     format=SCORE,
     threshold=options.MIN_RELIABILITY_SCORE.name,
-    drop=options.MAX_RELIABILITY_SCORE_DROP.name,
     output="Reliability score, from 0 to 100.",
     published="score {}",
 )
@@ -276,7 +272,8 @@ METRICS = (
 PUBLISHED = tuple(metric for metric in METRICS if metric.published)
 SUMS = tuple(metric for metric in METRICS if metric.less_is_better)
 LISTED = tuple(metric for metric in PUBLISHED if metric is not SCENARIOS)  # in a status, which it ends if it has room
-BY_OPTION = {option: metric for metric in METRICS for option in (metric.threshold, metric.drop) if option}
+BY_OPTION = {metric.threshold: metric for metric in METRICS if metric.threshold}
+BY_OPTION[options.MAX_PASS_RATE_DROP.name] = PASS_RATE
 
 
 def summary(numbers: Numbers) -> str:

@@ -206,7 +206,7 @@ class RunPoller:
 
     @property
     def _limits_score(self) -> bool:
-        return bool({RELIABILITY_SCORE.threshold, RELIABILITY_SCORE.drop} & self.gate.limits.keys())
+        return RELIABILITY_SCORE.threshold in self.gate.limits
 
     async def _read_numbers(self) -> None:
         """Read what the decision needs and no poll reports."""

@@ -133,7 +133,11 @@ def _read(calls: BoundedCalls, event: Event) -> dict[str, Any]:
 def with_base(calls: BoundedCalls, subject: Subject, gates: Iterable[Gate]) -> Subject:
     """Read the base branch once more if it could not be read, GitHub may show it later, and a gate limits a drop."""
     base, event = subject.base, subject.event
-    if base.error and not base.error.permanent and any(options.DROPS & set(gate.limits) for gate in gates):
+    if (
+        base.error
+        and not base.error.permanent
+        and any(options.MAX_PASS_RATE_DROP.name in gate.limits for gate in gates)
+    ):
         try:
             base = calls.call(lambda github: github.base_branch(event), retry=False)
         except GitHubError as error:

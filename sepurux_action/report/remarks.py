@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.wording import capitalized, joined, optional
 from sepurux_action.evaluation.checks import CheckState
-from sepurux_action.evaluation.drops import DROPS, MIN_RESULTS
+from sepurux_action.evaluation.drops import MIN_RESULTS
 from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase
+from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.runs import Scenario, WhatFailed
 from sepurux_action.report import tables
 from sepurux_action.report.markdown import Markdown
@@ -66,17 +67,17 @@ def _drops(say: Words, gate: GateFacts) -> Iterator[Markdown]:
     """Yield what a drop means that does not count."""
     for check in gate.checks:
         if check.state is CheckState.WITHIN_RANGE:
-            metric = DROPS[check.threshold]
-            values, between = gate.baseline.values(metric), Markdown("")
+            values, between = gate.baseline.values(PASS_RATE), Markdown("")
             if values:
-                lowest, highest = (metric.format.write(end(values), None) for end in (min, max))
+                lowest, highest = (PASS_RATE.format.write(end(values), None) for end in (min, max))
                 between = say(": {lowest} to {highest}", lowest=lowest, highest=highest)
-            dropped = "⚠️ The {noun} dropped, but the last results on {base} vary as much{between}. This does not block."
-            yield say(dropped, noun=metric.noun, between=between)
-    waiting = [DROPS[check.threshold] for check in gate.checks if check.state is CheckState.NOT_COMPARED]
-    if waiting:
-        results = len(gate.baseline.values(waiting[0]))
-        few = "⏳ Drops are not compared yet: {base} has {results} of the {least} results that this needs."
+            dropped = (
+                "⚠️ The pass rate dropped, but the last results on {base} vary as much{between}. This does not block."
+            )
+            yield say(dropped, between=between)
+    if any(check.state is CheckState.NOT_COMPARED for check in gate.checks):
+        results = len(gate.baseline.values(PASS_RATE))
+        few = "⏳ The drop is not compared yet: {base} has {results} of the {least} results that this needs."
         run = say("Run the gate on pushes to {base}")
         page = say.page(run, "noisy-agents.md#blocking-only-what-gets-worse")
         folder = say.when(say.context.on_command_line, "They are kept in `--baseline-dir`.")

@@ -11,7 +11,7 @@ from sepurux_action.config.stage import Stage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.drops import DROPS, Baseline
+from sepurux_action.evaluation.drops import DROP, Baseline
 from sepurux_action.evaluation.enforcement import enforce, is_allowed
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.report.context import Context, Dashboard
@@ -101,7 +101,7 @@ class GateFacts(GateResult):
             return ()
         failed = {run.path for each in self.found.failed_scenarios for run in each.recordings}
         traces = tuple(trace for trace in self.gate.traces if trace.label in failed) or self.gate.traces
-        gate, left_out = self.gate, {*DROPS}
+        gate, left_out = self.gate, {DROP}
         if len(traces) < len(gate.traces):  # these are fewer scenarios, whose mean is another one
             left_out |= {metrics.SCENARIOS.threshold, metrics.RELIABILITY_SCORE.threshold}
             limits = {name: each for name, each in gate.limits.items() if name not in left_out}

@@ -21,7 +21,7 @@ from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.drops import Baseline
 from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.failures import OnBase
-from sepurux_action.evaluation.metrics import METRICS, PUBLISHED, Metric
+from sepurux_action.evaluation.metrics import METRICS, PASS_RATE, PUBLISHED, Metric
 from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.evaluation.runs import RunResult
 from sepurux_action.report.junit import junit_xml
@@ -32,8 +32,9 @@ from sepurux_action.report.what_failed import Category
 SCHEMA = "sepurux-gate/report@2"
 
 GIVEN = {"type": "string"}  # never null
-_DROPS = [f"{metric.name}_drop" for metric in METRICS if metric.drop]
-METRIC = {"enum": [*(metric.name for metric in METRICS if metric.threshold), REQUIRED_CATEGORIES, *_DROPS]}
+METRIC = {
+    "enum": [*(metric.name for metric in METRICS if metric.threshold), REQUIRED_CATEGORIES, f"{PASS_RATE.name}_drop"]
+}
 CONCLUSION = {"enum": ["success", "failure"]}
 RULE = {"enum": [rule.name.lower() for rule in Rule]}
 THRESHOLD = {"enum": [option.name for option in OPTIONS if SectionKind.THRESHOLDS in option.allowed_in]}

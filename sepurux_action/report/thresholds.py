@@ -9,7 +9,7 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.decision import Rule
-from sepurux_action.evaluation.drops import DROPS, Baseline, lowest_allowed
+from sepurux_action.evaluation.drops import DROP, Baseline, lowest_allowed
 from sepurux_action.evaluation.published_result import published_numbers
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.report.state import BY_CHECK, State
@@ -73,15 +73,15 @@ class Thresholds:
 
         Without a threshold for scenarios, there is a row for their number if it is smaller than the baseline's.
         """
-        limits = [each for each in self.requested if each.check.threshold not in DROPS]
-        drops = {each.metric: each.check for each in self.requested if each.check.threshold in DROPS}
+        limits = [each for each in self.requested if each.check.threshold != DROP]
+        drops = {each.metric: each.check for each in self.requested if each.check.threshold == DROP}
         rows = [self._with_drop(each, drops.pop(each.metric, None)) for each in limits]
         alone = (self._of_drop(drop) for drop in drops.values() if drop.state is not CheckState.NOT_COMPARED)
         return _missed_first([*rows, *alone, *self._fewer_scenarios()])
 
     def _of_drop(self, drop: Check) -> ThresholdFacts:
         """Return the row of a number that has no other limit."""
-        metric, met = DROPS[drop.threshold], CheckState.MET
+        metric, met = metrics.PASS_RATE, CheckState.MET
         value = self.result.numbers.value(metric)
         actual = written(self.result.gate, metric, value) or "not reported"
         number = replace(drop, label=metric.label, actual=actual, value=value, required="", limit=0, state=met)
@@ -91,8 +91,8 @@ class Thresholds:
         """Return a row with the higher one of what the threshold and the drop need, and the worse state."""
         if drop is None or not self.final or drop.state is CheckState.NOT_COMPARED:
             return row
-        metric, check = DROPS[drop.threshold], row.check
-        needed, value = lowest_allowed(metric, self.result.gate, self.baseline), self.result.numbers.value(metric)
+        metric, check = metrics.PASS_RATE, row.check
+        needed, value = lowest_allowed(self.result.gate, self.baseline), self.result.numbers.value(metric)
         required, actual, limit, state = check.required, check.actual, check.limit, check.state
         if drop.state is CheckState.NO_NUMBER:
             required = "not known"
@@ -113,7 +113,7 @@ class Thresholds:
         if metric is None or not self.final:
             return ThresholdFacts(check=check, state=state)
         now = published_numbers(self.result.numbers, self.result.gate)
-        value = None if check.threshold == metric.drop else now.get(metric.name)
+        value = None if check.threshold == DROP else now.get(metric.name)
         base, difference = self.baseline.median(metric), self.baseline.difference(metric, value)
         return ThresholdFacts(check=check, state=state, base=base, difference=difference)
 

@@ -15,10 +15,8 @@ from sepurux_action.config.gate import REGISTERED, Gate, Trace
 from sepurux_action.config.layers import flag, flag_layer
 from sepurux_action.config.settings import read_settings
 from sepurux_action.evaluation import api
-from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, METRICS, MUTATION_CATEGORIES, SCENARIOS, Metric
 from sepurux_action.evaluation.published_result import format_description, parse_description
 from sepurux_action.evaluation.result import GateResult, summarize
@@ -101,17 +99,6 @@ def test_a_threshold_is_read_sent_and_decides(case: Case) -> None:
     assert json.loads(body)["thresholds"] == sent
 
 
-@by_metric("drop")
-def test_a_drop_is_read_compared_and_not_sent(case: Case) -> None:
-    drop = case.metric.drop
-    gate = settings_with(drop, "1")
-    assert (gate.limits[drop], drop in options.DROPS, drop in gate.thresholds) == (1, True, False)
-    gate = a_gate(limits={drop: case.value(case.good) / 100})
-    base = a_baseline(*[a_past_result(numbers={case.metric.name: case.value(case.good)})] * 3)
-    found = a_result(a_run(case.run(case.bad, "pass")), gate=gate, base=Base(baseline=base, name="`main`"))
-    assert [check.state for check in found.checks] == [CheckState.MISSED]
-
-
 @by_metric("name")
 def test_a_number_is_that_of_several_runs(case: Case) -> None:
     good, bad = case.value(case.good), case.value(case.bad)
@@ -177,5 +164,5 @@ def test_a_value_just_beyond_its_limit_is_written_differently(share: int, metric
 
 
 def test_each_limit_is_that_of_one_metric() -> None:
-    named = [option for metric in METRICS for option in (metric.threshold, metric.drop) if option]
-    assert sorted(named) == sorted(option.name for option in options.LIMITS)
+    named = [metric.threshold for metric in METRICS if metric.threshold]
+    assert sorted([*named, options.MAX_PASS_RATE_DROP.name]) == sorted(option.name for option in options.LIMITS)

@@ -36,7 +36,7 @@ thresholds: {min_reliability_score: 0}
 thresholds: {min_reliability: 80.5}
 thresholds: {required_mutation_categories: [timeouts]}
 thresholds: {max_pass_rate_drop: 0.05}
-thresholds: {max_pass_rate_drop: 5%, max_reliability_score_drop: 5}
+thresholds: {max_pass_rate_drop: 5%}
 enforcement: soft
 on_outage: allow
 reviewers: [octocat, '@octodog']
@@ -65,7 +65,7 @@ thresholds: {min_scenarios: 0}
 thresholds: {min_scenario_pass_rate: 60}
 thresholds: {min_reliability_score: 0.8}
 thresholds: {max_pass_rate_drop: 5}
-thresholds: {max_reliability_score_drop: 0.5}
+thresholds: {max_pass_rate_drop: 5}
 thresholds: {timeout: 10}
 thresholds: [1]
 enforcement: strict

@@ -116,7 +116,7 @@ def test_a_number_that_two_thresholds_need_or_only_its_drop_is_named_once() -> N
     run = parse_ci_run({"decision": "pass", "pass_rate": "95%", "reliability_score": "61.5"})
     for limits, name in (
         ({"max_pass_rate_drop": 0.03}, "pass rate"),
-        ({"min_reliability_score": 80, "max_reliability_score_drop": 3}, "reliability score"),
+        ({"min_reliability_score": 80}, "reliability score"),
     ):
         found = decided(a_gate_with(**limits), run)
         assert (found.decision, found.reason.count(name)) == (Decision.ERROR, 1)

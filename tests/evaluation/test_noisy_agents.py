@@ -6,7 +6,7 @@ import pytest
 
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.drops import DROPS, Base, Baseline, check_drops, hidden_results
+from sepurux_action.evaluation.drops import DROP, Base, Baseline, check_drop, hidden_results
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
 from sepurux_action.evaluation.metrics import FAILURES, PASS_RATE, RELIABILITY_SCORE, UNSAFE_ATTEMPTS
 from tests.builders import PASSING, a_baseline, a_gate, a_gate_with, a_past_result, a_run, known, run_with
@@ -20,15 +20,15 @@ def on_main(*rates: float | None, score: float | None = 91.2) -> Base:
     return Base(baseline=a_baseline(*results) if rates else Baseline(), name="`main`")
 
 
-def evaluated(*rates: float | None, base: Base, by: float | None = 0.03, score: float | None = None) -> GateDecision:
-    gate = a_gate_with(max_pass_rate_drop=by, max_reliability_score_drop=score)
+def evaluated(*rates: float | None, base: Base) -> GateDecision:
+    gate = a_gate_with(max_pass_rate_drop=0.03)
     gate = replace(gate, traces=traces(len(rates)) if len(rates) > 1 else gate.traces)
     runs = (run_with(PASSING, pass_rate=rate) for rate in rates)
     return decide_gate(gate, tuple(a_run(each, trace=f"{n}") for n, each in enumerate(runs)), base)
 
 
 def drops(decided: GateDecision) -> list[Check]:
-    return [check for check in decided.checks if check.threshold in DROPS]
+    return [check for check in decided.checks if check.threshold == DROP]
 
 
 UNREAD, NOT_REPORTED = None, None
@@ -96,7 +96,7 @@ def test_a_row_shows_the_change_and_how_far_it_may_go(
     rate: float | None, rates: tuple[float, ...], by: float, shown: tuple[str, str, str]
 ) -> None:
     run, gate = run_with(PASSING, pass_rate=rate), a_gate_with(max_pass_rate_drop=by)
-    [found] = check_drops(run, gate, on_main(*rates))
+    [found] = check_drop(run, gate, on_main(*rates))
     assert (found.actual, found.required, found.remark) == shown
     assert (found.label, found.limit) == ("Drop of the pass rate", by)
 
@@ -131,17 +131,11 @@ def test_the_reason_names_numbers_limit_and_base(rate: float, base: Base, reason
     assert evaluated(rate, base=base).reason == reason
 
 
-def test_a_drop_of_the_score_is_in_points_of_100() -> None:
-    [found] = drops(evaluated(0.95, base=on_main(0.95, 0.95, 0.95, score=97.0), by=None, score=5))
-    assert (found.label, found.actual, found.required) == ("Drop of the score", "5.8", "≤ 5.0")
-    assert (found.value, found.state) == (5.8, CheckState.MISSED)
-
-
 def test_results_that_could_not_be_read_are_reported_once_with_what_to_do() -> None:
-    decided = evaluated(0.95, base=Base(baseline=None, name="`main`", hint=HINT), score=5)
+    decided = evaluated(0.95, base=Base(baseline=None, name="`main`", hint=HINT))
     assert (decided.decision, decided.rule, decided.hint) == (Decision.ERROR, Rule.BASE_UNREAD, HINT)
     assert decided.reason.count("the results on `main` could not be read") == 1
-    assert [each.actual for each in drops(decided)] == ["not known", "not known"]
+    assert [each.actual for each in drops(decided)] == ["not known"]
 
 
 def test_the_number_of_a_gate_of_which_one_trace_reports_none_is_not_compared_and_no_pass() -> None:
@@ -181,7 +175,7 @@ LIMITS = {"min_pass_rate": 0.8, "max_unsafe": 0, "max_failures": 2, "min_scenari
 def test_a_gate_is_compared_with_results_that_meet_its_thresholds_apart_from_drops(
     numbers: dict[str, float], *, counts: bool
 ) -> None:
-    gate = a_gate(limits={**LIMITS, "max_pass_rate_drop": 0.01, "max_reliability_score_drop": 1.0})
+    gate = a_gate(limits={**LIMITS, "max_pass_rate_drop": 0.01})
     for decision in (Decision.PASS, Decision.FAIL):  # one may have passed with a lower minimum
         base = a_baseline(a_past_result(decision=decision, numbers=numbers), a_past_result())
         assert base.for_gate(gate).results == base.results[not counts :]

@@ -221,7 +221,7 @@ def test_a_command_line_compares_and_adds_results_in_a_folder(tmp_path: Path, sa
 
     drop = ("--max-pass-rate-drop", "5%", "--min-pass-rate", "10%")
     failing = recorded() | {"refund.json": a_trace("refund twice", PLAIN, failing="payments.status")}
-    status, shown = gate(failing, *drop, "--max-reliability-score-drop", "7")
+    status, shown = gate(failing, *drop)
     assert status == 0
     unknown = "They are kept in `--baseline-dir`."
     assert shown.count(unknown) == 1

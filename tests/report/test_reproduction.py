@@ -86,6 +86,6 @@ def test_a_command_line_has_only_what_can_be_seen_and_names_the_backend_if_it_is
     lines = list(command_lines(a_gate(), "sepurux.example.com"))
     assert lines[1] == "export SEPURUX_API_BASE_URL=...   # the workflow's base_url"
     assert list(command_lines(a_gate(), "")) == list(command_lines(a_gate(), HOST)) == [lines[0], *lines[2:]]
-    drops = {"max_pass_rate_drop": 0.03, "max_reliability_score_drop": 5.0}  # a command line has no base branch
+    drops = {"max_pass_rate_drop": 0.03}  # a command line has no base branch
     with_drops = replace(EVERYTHING, limits=LIMITS | drops)
     assert list(command_lines(with_drops, "")) == list(command_lines(EVERYTHING, ""))

@@ -43,11 +43,8 @@ ROWS: Mapping[str, tuple[str, Callable[[Any, Any], bool]]] = {  # the number tha
     "min_mutation_categories": ("categories", lambda names, limit: len(set(names)) >= limit),
     "required_mutation_categories": ("categories", lambda names, required: set(required) <= set(names)),
 }
-DROPS = {  # and to how many digits a status rounds the number
-    "max_pass_rate_drop": ("pass_rate", 4),
-    "max_reliability_score_drop": ("reliability_score", 2),
-}
-READ_BY = {name: row[0] for name, row in {**ROWS, **DROPS}.items()}
+DROP = "max_pass_rate_drop"
+READ_BY = {name: row[0] for name, row in ROWS.items()}
 NEEDED = ("min_pass_rate", "max_unsafe", "max_failures", "min_scenarios", "min_scenario_pass_rate")
 SINKING = ("unsafe_attempts", "failures", "lowest")  # what a further run can only make worse
 SUMS = ("max_unsafe", "max_failures")
@@ -345,8 +342,7 @@ def of_run(world: World, run: Run, settings: Mapping[str, Any], scenario: object
     known = decided != "pending" and decision in {"pass", "fail"}
     found = Evaluated(decision=decided, scenario=scenario, numbers=numbers if known else {})
     if decided == "pass":
-        limits_score = "min_reliability_score" in settings or "max_reliability_score_drop" in settings
-        if limits_score and numbers["reliability_score"] is None:
+        if "min_reliability_score" in settings and numbers["reliability_score"] is None:
             found = with_score(found, run.scores[:1] if scenario or not run.names_runs else run.scores)
         if "min_scenario_pass_rate" in settings and scenario is None:
             found = with_rates(world, found, run)
@@ -479,8 +475,7 @@ def unknown(settings: Mapping[str, Any], together: Together) -> set[str]:
     for name in thresholds(settings):
         if (number := READ_BY.get(name)) is None or number in together.known:
             continue
-        of_drop = name.endswith("_drop")
-        if number in together.broken or (not of_drop and (several or name in NEEDED or number in together.partly)):
+        if number in together.broken or several or name in NEEDED or number in together.partly:
             found.add(number)
     return found
 
@@ -523,11 +518,6 @@ def shown_scenarios(runs: Sequence[Evaluated], together: Together) -> Sequence[f
 # --- docs/noisy-agents.md, Blocking only what gets worse -------------------------------------------------------------
 
 
-def drops(settings: Mapping[str, Any]) -> Mapping[str, tuple[float, int]]:
-    """Return the limit of each number whose drop is limited, and its digits in a status."""
-    return {number: (settings[name], digits) for name, (number, digits) in DROPS.items() if name in settings}
-
-
 def is_comparable(result: Published, settings: Mapping[str, Any]) -> bool:
     """Return whether a result of the base is decided, and its numbers meet each threshold that is set apart from drops.
 
@@ -541,27 +531,18 @@ def is_comparable(result: Published, settings: Mapping[str, Any]) -> bool:
 
 def compare(world: World, settings: Mapping[str, Any], together: Together) -> str:
     """Return the decision on a gate that passed. A drop is missed below the median and below every result."""
-    if drops(settings) and world.github_fault in BASE_FAULTS:
+    if DROP not in settings:
+        return "pass"
+    if world.github_fault in BASE_FAULTS:
         return "error"
-    for name, (limit, digits) in drops(settings).items():
-        known = of_base(world, settings, name)
-        if name not in together.known:
-            continue
-        shown = round(together.known[name], digits)
-        if len(known) >= FEWEST_RESULTS and shown < min(known) and round(median_low(known) - shown, 8) > limit:
-            return "fail"
-    return "error" if uncompared(world, settings, together) else "pass"
-
-
-def of_base(world: World, settings: Mapping[str, Any], name: str) -> Sequence[float]:
     results = [each for each in world.base if each and each.own and is_comparable(each, settings)][:5]
-    every = [each.rate if name == "pass_rate" else each.score for each in results]
-    return [each for each in every if each is not None]
-
-
-def uncompared(world: World, settings: Mapping[str, Any], together: Together) -> set[str]:
-    """Return the numbers that the base has and that some run lacks."""
-    return {name for name in drops(settings) if name not in together.known and of_base(world, settings, name)}
+    known = [each.rate for each in results if each.rate is not None]
+    if "pass_rate" not in together.known:
+        return "error" if known or "pass_rate" in together.broken else "pass"
+    shown = round(together.known["pass_rate"], 4)
+    if len(known) < FEWEST_RESULTS or shown >= min(known) or round(median_low(known) - shown, 8) <= settings[DROP]:
+        return "pass"
+    return "fail"
 
 
 # --- docs/configuration.md, The soft gate ----------------------------------------------------------------------------

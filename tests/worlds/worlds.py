@@ -245,7 +245,6 @@ def _settings(rng: Random) -> dict[str, Any]:
         min_scenario_pass_rate=(*RATES, 0.5),
         min_reliability_score=SCORES,
         max_pass_rate_drop=(0.02, 0.03),
-        max_reliability_score_drop=(2, 5),
         reviewers=REVIEWERS,
     )
     rare = _some(
