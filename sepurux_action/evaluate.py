@@ -10,9 +10,8 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.config.path_filter import affects
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.api import Credentials
-from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
-from sepurux_action.evaluation.drops import Base, Baseline, hidden_results
+from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.enforcement import enforce, is_allowed
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
 from sepurux_action.evaluation.result import Evaluated, GateResult
@@ -144,11 +143,9 @@ def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
 
 
 def _result(step: Step, gate: Gate, found: Evaluated, advised: str = "") -> GateResult:
-    decision, approval, few = found.decision, None, ""
+    decision, approval = found.decision, None
     if decision is Decision.FAIL and gate.stage is Stage.SOFT and not step.signals.received:
         approval = step.github.reviews.approval(gate.reviewers)
-    if decision.is_decided and any(each.state is CheckState.NOT_COMPARED for each in found.checks):
-        few = hidden_results(baseline_of(step, gate) or Baseline())
     # Anyone who may cancel a run must not get past a gate with it, so nothing is allowed after a signal.
     allowed = is_allowed(found.rule, gate.on_outage) and not step.signals.received
     return GateResult.of(
@@ -156,7 +153,7 @@ def _result(step: Step, gate: Gate, found: Evaluated, advised: str = "") -> Gate
         gate=gate,
         blocks=enforce(decision, gate.stage, approved=bool(approval and approval.approved)) and not allowed,
         approval=approval,
-        notes=tuple(filter(None, (advised, few, _note_on_scenarios(step, gate, found)))),
+        notes=tuple(filter(None, (advised, _note_on_scenarios(step, gate, found)))),
     )
 
 

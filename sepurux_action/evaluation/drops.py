@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sepurux_action.common import number_format
-from sepurux_action.common.wording import optional
 from sepurux_action.config import options
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.checks import Check, CheckState
@@ -16,21 +15,13 @@ MAX_BASE_RESULTS = 5  # results that are compared; one of them that is unusual c
 MIN_RESULTS = 3  # of two results and a third one, each is the lowest in one case of three, by chance alone
 MAX_BRANCH_LENGTH = 20  # characters of a branch in a table
 DROP = options.MAX_PASS_RATE_DROP.name
-HIDDEN_RESULTS = (
-    "On {} of the base branch, the status of this gate is neither a pass nor a fail, or another account set it."
-    " It may hide an earlier result: re-run the gate there."
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The results of one context on the base branch, each a pass or a fail, the newest first.
-
-    `hidden` counts the commits with a newest status that may hide a result: no pass or fail, or of another account.
-    """
+    """The results of one context on the base branch, each a pass or a fail, the newest first."""
 
     results: tuple[PreviousResult, ...] = ()
-    hidden: int = 0
 
     def for_gate(self, gate: Gate) -> "Baseline":
         """Return the newest results that a gate is compared with: those that meet its thresholds, apart from drops.
@@ -44,7 +35,7 @@ class Baseline:
             values = [(metric, each.value(metric), limit) for metric, limit in limited]
             if each.numbers and all(v is None or metric.meets(v, limit) for metric, v, limit in values):
                 met.append(each)
-        return Baseline(tuple(met[:MAX_BASE_RESULTS]), self.hidden)
+        return Baseline(tuple(met[:MAX_BASE_RESULTS]))
 
     def values(self, metric: Metric) -> tuple[float, ...]:
         numbers = (each.value(metric) for each in self.results)
@@ -79,11 +70,6 @@ def base_heading(branch: str) -> str:
     if not branch:
         return "before"
     return branch if len(branch) <= MAX_BRANCH_LENGTH else "base"
-
-
-def hidden_results(baseline: Baseline) -> str:
-    """Return what to do about statuses that may hide results of the base; '' without any."""
-    return optional(HIDDEN_RESULTS, baseline.hidden and number_format.pluralize(baseline.hidden, "commit"))
 
 
 def lowest_allowed(gate: Gate, baseline: Baseline) -> float | None:
@@ -134,7 +120,7 @@ def _compare(
         remark = f"the results on {base.name} could not be read{why}"
         return CheckState.NO_NUMBER, remark, f"{remark}, so no drop can be compared"
     values = base.baseline.values(PASS_RATE)
-    if actual is None and (values or broken):
+    if actual is None and (len(values) >= MIN_RESULTS or broken):
         sentence = f"it did not report the {PASS_RATE.noun}, which is compared with {base.name}"
         return CheckState.NOT_REPORTED, "", f"{PASS_RATE.noun}: {broken}" if broken else sentence
     if actual is None or len(values) < MIN_RESULTS:

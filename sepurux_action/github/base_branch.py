@@ -1,6 +1,5 @@
 """What GitHub shows of the base branch: the results on its last commits, and those of its last pull requests."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -85,17 +84,14 @@ def _results(line: Iterable[Mapping[str, object]], account: str) -> dict[str, Ba
     compares contexts without regard to case, so a commit has one result of each.
     """
     found: dict[str, list[PreviousResult]] = {}
-    hidden = Counter[str]()
     for commit in line:
         statuses = {each.context.lower(): each for each in parse_statuses(commit, account) or ()}
         for context, status in statuses.items():
-            of_context = found.setdefault(context, [])
             result = parse_description(status.description)
             if status.own and result and result.decision.is_decided:
-                of_context.append(replace(result, commit=parse_sha(commit.get("oid")), url=status.url))
-            else:
-                hidden[context] += 1
-    return {context: Baseline(tuple(results), hidden[context]) for context, results in found.items()}
+                shown = replace(result, commit=parse_sha(commit.get("oid")), url=status.url)
+                found.setdefault(context, []).append(shown)
+    return {context: Baseline(tuple(results)) for context, results in found.items()}
 
 
 def _first_parents(repository: Mapping[str, object]) -> tuple[Mapping[str, object], ...]:

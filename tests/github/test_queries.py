@@ -177,16 +177,13 @@ def test_results_are_those_of_50_commits_before_the_evaluated_one_with_their_lin
     assert {each.url for each in found} == {LINK}
 
 
-def test_commits_without_a_result_of_the_own_account_are_counted_by_context() -> None:
+def test_only_a_decided_status_of_the_own_account_is_a_result() -> None:
     texts = [DECIDED.replace("pass (", f"{decision} (") for decision in ("pass", "fail", "error", "skipped")]
     commits = [a_commit(f"{number:040x}", description=text) for number, text in enumerate(texts, 1)]
     running = a_commit(TIP, description="the evaluation is running", contexts=("SEPURUX / core", "Sepurux / search"))
     data = a_base(*commits, a_commit(BEFORE, creator=None), running)
     baselines = parse_base_branch({"data": data}, "").results or {}
-    assert {context: (len(each.results), each.hidden) for context, each in baselines.items()} == {
-        "sepurux / core": (2, 4),
-        "sepurux / search": (0, 1),
-    }
+    assert {context: len(each.results) for context, each in baselines.items()} == {"sepurux / core": 2}
 
 
 @pytest.mark.parametrize(

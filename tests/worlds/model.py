@@ -538,7 +538,7 @@ def compare(world: World, settings: Mapping[str, Any], together: Together) -> st
     results = [each for each in world.base if each and each.own and is_comparable(each, settings)][:5]
     known = [each.rate for each in results if each.rate is not None]
     if "pass_rate" not in together.known:
-        return "error" if known or "pass_rate" in together.broken else "pass"
+        return "error" if len(known) >= FEWEST_RESULTS or "pass_rate" in together.broken else "pass"
     shown = round(together.known["pass_rate"], 4)
     if len(known) < FEWEST_RESULTS or shown >= min(known) or round(median_low(known) - shown, 8) <= settings[DROP]:
         return "pass"
