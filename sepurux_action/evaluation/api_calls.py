@@ -13,7 +13,6 @@ from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, descr
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import CALL_S, NO_TIME_LEFT, ApiRequest, ApiResult, PermanentError, TransientError
 from sepurux_action.evaluation.ci_run import NO_OBJECT
-from sepurux_action.evaluation.decision import NEXT_STEPS, Rule
 from sepurux_action.host.deadlines import Signals, start_thread
 
 GRACE_S = 0.25  # for the client to end a call by itself, with a better reason
@@ -31,7 +30,7 @@ async def at_once(work: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
 
 
 class ApiCalls:
-    """Sends calls, a few at any time, of each project the one that has waited longest first.
+    """Sends calls, a few of each project at any time, the one that has waited longest first.
 
     After a response with `Retry-After`, no call is sent until that time has passed, because all calls go to one server.
     `last_error` is that of the last call of a run that was sent, None if it succeeded. `is_down`: all responses so far
@@ -41,23 +40,16 @@ class ApiCalls:
     def __init__(self, send: Callable[[ApiRequest, float], ApiResult], signals: Signals) -> None:
         self._send, self._signals = send, signals
         self.last_error: TransientError | None = None
-        self._slots = asyncio.Semaphore(schedule.MAX_CALLS_AT_ONCE)
-        self._poll_turns = defaultdict[str, asyncio.Lock](asyncio.Lock)  # by project
+        self._slots = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(schedule.MAX_CALLS_AT_ONCE))
         self._next_poll = self._held_until = 0.0  # in the time of the loop
         self._held_by = NO_TIME_LEFT  # the result whose `Retry-After` holds all calls
-        self.responded = False
+        self._heard_s = 0.0  # from the start to the last usable response
         self.is_down = True
         self._said = set[str]()
         self._shared = dict[tuple[ApiRequest, float], asyncio.Task[object]]()
 
     def begin(self, gates: Collection[Gate], show_progress: Callable[[], None], log: Callable[[str], None]) -> None:
-        """Start the clock, before the first call. Of several projects, all but one leave a slot free together.
-
-        `show_progress` is called after each result, `log` gets what to write.
-        """
-        most, others = schedule.MAX_CALLS_AT_ONCE, len({gate.project for gate in gates}) - 1
-        share = max(1, (most - 1) // others) if others else most
-        self._slots_by_project = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(share))
+        """Start the clock, before the first call. `show_progress` is called after each result, `log` gets a line."""
         turns_s = schedule.POLL_GAP_S * sum(len(gate.traces) for gate in gates)
         self._last_polls_s = max(schedule.LAST_POLL_S, turns_s + 1)  # after the timeout, for the last poll of each run
         self.show_progress, self._log, self._started = show_progress, log, self.now()
@@ -88,9 +80,11 @@ class ApiCalls:
         return self.now() - self._started
 
     def left(self, timeout_s: float) -> float:
-        if not self.responded:
-            timeout_s = min(timeout_s, schedule.FIRST_RESPONSE_S)
-        return timeout_s - self.elapsed()
+        return min(timeout_s, self._heard_s + schedule.SILENCE_S) - self.elapsed()
+
+    def hear(self) -> None:
+        """Note that a response is usable."""
+        self._heard_s = self.elapsed()
 
     def jitter(self) -> float:
         return random.random()  # noqa: S311 - spreads retries, keeps no secret
@@ -108,7 +102,7 @@ class ApiCalls:
         async with AsyncExitStack() as slot:
             try:
                 async with asyncio.timeout_at(until):
-                    await self._take_slot(slot, call)
+                    await slot.enter_async_context(self._slots[call.project])
             except TimeoutError:
                 return NO_TIME_LEFT
             while held := self._held():
@@ -125,8 +119,8 @@ class ApiCalls:
         until = self.now() + self.left(timeout_s) + self._last_polls_s
         async with AsyncExitStack() as slot:
             try:
-                async with asyncio.timeout_at(until), self._poll_turns[call.project]:
-                    await self._take_slot(slot, call)
+                async with asyncio.timeout_at(until):
+                    await slot.enter_async_context(self._slots[call.project])
                     if not self._held():
                         start = max(self.now(), self._next_poll)
                         self._next_poll = start + schedule.POLL_GAP_S
@@ -137,7 +131,7 @@ class ApiCalls:
             last = left < schedule.MIN_POLL_WAIT_S
             seconds = min(schedule.LAST_POLL_S, until - self.now()) if last else min(CALL_S, left)
             result = self._noted(self._held() or await self._perform(call, seconds))
-            return result, last and self.left(timeout_s) < schedule.MIN_POLL_WAIT_S  # a first response gives more time
+            return result, last
 
     async def perform(self, call: ApiRequest, seconds: float) -> ApiResult:
         """Return the result of a call. One that takes too long is abandoned: it delays neither result nor exit."""
@@ -154,10 +148,6 @@ class ApiCalls:
         left = self._held_until - self.now()
         return self._held_by.unsent(left) if left > 0 else None
 
-    async def _take_slot(self, stack: AsyncExitStack, call: ApiRequest) -> None:
-        await stack.enter_async_context(self._slots_by_project[call.project])
-        await stack.enter_async_context(self._slots)
-
     async def _perform(self, call: ApiRequest, seconds: float) -> ApiResult:
         if seconds <= 0:
             return NO_TIME_LEFT
@@ -169,11 +159,10 @@ class ApiCalls:
         return result
 
     def _noted(self, result: ApiResult) -> ApiResult:
-        """Return a result, and note whether the backend responded. If no time was left, an earlier error is why."""
+        """Return a result, and note what it shows. If no time was left, an earlier error is why."""
         if result is NO_TIME_LEFT:
             return result.because_of(self.last_error)
         self.last_error = result if isinstance(result, TransientError) else None
-        self.responded |= self.last_error is None or self.last_error.status > 0
         self.is_down &= self.last_error is not None and (self.last_error.status or 500) // 100 == 5  # noqa: PLR2004
         self.show_progress()
         return result
@@ -204,6 +193,7 @@ class ApiCalls:
             if of_object and isinstance(result, api.Success) and not isinstance(result.payload, dict):
                 result = TransientError(reason=NO_OBJECT)
             if not isinstance(result, TransientError):
+                self.hear()
                 return result
             failed, error = failed + 1, result.because_of(error)
             wait, left = schedule.retry_wait(failed, error, self.jitter()), self.left(timeout_s)
@@ -216,15 +206,11 @@ class ApiCalls:
             await asyncio.sleep(wait)
 
     def _timed_out(self, call: ApiRequest, error: TransientError) -> EvaluationError:
-        spent = number_format.duration(self.elapsed())
+        spent = number_format.duration(self.elapsed() - self._heard_s)
         why = f"{call.purpose}: {error.reason}"
-        reason, hint = f"Sepurux did not respond within {spent} ({why})", schedule.CHECK_NETWORK
         if asked := schedule.asked_to_wait(error):
-            reason = f"{asked} ({why})"
-            hint = "Raise {timeout} (now {now}), or {rerun} after that time."
-        elif not error.status:
+            return EvaluationError(f"{asked} ({why})", "{Rerun} after that time.")
+        if not error.status:
             reason = f"Sepurux could not be reached within {spent}: {error.reason}"
-        elif self.responded:
-            reason = f"Sepurux sent no usable response within {spent} ({why})"
-            hint = NEXT_STEPS[Rule.PENDING]
-        return EvaluationError(reason, hint)
+            return EvaluationError(reason, schedule.CHECK_NETWORK)
+        return EvaluationError(f"Sepurux sent no usable response within {spent} ({why})", "{Rerun}.")

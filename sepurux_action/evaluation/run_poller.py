@@ -154,7 +154,8 @@ class RunPoller:
                 shown, failed, error = response, 0, None
             if last:
                 self._set(elapsed_s=min(calls.elapsed(), self.gate.timeout_s))  # a report shows what the reason says
-                raise schedule.out_of_time(shown, error, self.run.elapsed_s, responded=calls.responded)
+                at_timeout = self.gate.timeout_s - calls.elapsed() < schedule.MIN_POLL_WAIT_S
+                raise schedule.out_of_time(shown, error, self.run.elapsed_s, at_timeout=at_timeout)
             if wait > left - schedule.MIN_POLL_WAIT_S:  # the last poll is at the deadline
                 wait = max(0.0, left)
             if error and not (before and before.reason == error.reason):
@@ -171,6 +172,7 @@ class RunPoller:
         if isinstance(result, Success):
             if problem := wrong_shape(result.payload, **ids, campaign_id=self.run.campaign_id):
                 return TransientError(reason=problem), last
+            self.step.calls.hear()
             return self._decide(parse_ci_run(result.payload)), last
         if result.status == NOT_FOUND and self.step.calls.elapsed() - started < schedule.YOUNG_RUN_S:
             return TransientError(reason=result.reason, status=result.status), last

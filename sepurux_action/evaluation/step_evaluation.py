@@ -99,7 +99,7 @@ class StepEvaluation:
 
     @property
     def _left(self) -> float:
-        return max(0.0, self.calls.left(self._longest_timeout_s))
+        return max(0.0, self._longest_timeout_s - self.calls.elapsed())
 
     def _log_heartbeat(self) -> None:
         elapsed, left = map(number_format.duration, (self.calls.elapsed(), self._left))

@@ -63,7 +63,7 @@ def test_a_missing_campaign_names_the_others(names: object, campaign: str, reaso
 
 
 def test_each_run_finds_its_campaign_within_its_own_timeout() -> None:
-    calls = FakeApiCalls(instead("the list of campaigns", until(300, http(503))))
+    calls = FakeApiCalls(instead("the list of campaigns", until(30, http(503))))
     short, long = runs_of(calls, replace(GATE, name="short", timeout_s=10), replace(GATE, name="long", timeout_s=600))
     assert (short.decision, long.decision) == (Decision.ERROR, Decision.PASS)
     assert "HTTP 503" in short.run_decision.reason

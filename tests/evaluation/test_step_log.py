@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation import schedule
 from sepurux_action.evaluation.api import Success, TransientError
 from sepurux_action.host.output import Level
 from tests.evaluation.responses import (
@@ -40,7 +39,6 @@ def test_what_a_run_waits_for_and_when_it_gives_up_is_shown_with_each_change() -
         "core: done",
         "reading what failed",
     ]
-    assert waits[0][1] == schedule.FIRST_RESPONSE_S  # until the backend has responded at all
     assert all(540 < left_s <= 600 for what, left_s in waits if "running" in what)
 
 
@@ -106,5 +104,5 @@ def test_the_log_has_the_numbers_of_each_of_several_runs() -> None:
     several = shown_by(instead("GET /v1/ci/batch", in_turn(failed, PASSED)), replace(GATE, traces=traces(2)))
     assert {
         "[0] fail after 0.4 s: 95.0% passed, 2 unsafe attempts, 1 failure",
-        "[1] pass after 0.5 s: 95.0% passed, 0 unsafe attempts, 1 failure",
+        "[1] pass after 0.4 s: 95.0% passed, 0 unsafe attempts, 1 failure",
     } < set(several.lines)
