@@ -20,7 +20,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sepurux_action.config.gate import Gate
+from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.options import (
     MAX_PASS_RATE_DROP,
     MAX_UNSAFE,
@@ -54,15 +54,19 @@ NO_BASE = Base(baseline=Baseline())
 
 def decided(limits: Limits, rate: float, *, unsafe: bool = False, base: Base = NO_BASE) -> Decision:
     """Return the gate's decision on an evaluation that has one scenario with this pass rate."""
-    return decide_gate(Gate(name="", campaign="", limits=limits), _runs(rate, unsafe=unsafe), base).decision
+    return decide_gate(_gate(limits), _runs(rate, unsafe=unsafe), base).decision
 
 
 def base_of(limits: Limits, rates: Iterable[float]) -> Base:
     """Return what a gate is compared with after evaluations of the base branch with these pass rates."""
-    gate = Gate(name="", campaign="", limits=limits)
+    gate = _gate(limits)
     numbers = (published_numbers(_runs(rate)[0].ci_run, gate) for rate in rates)  # a run reads them from a description
     results = (PreviousResult(decision=Decision.PASS, stage=Stage.HARD, numbers=each) for each in numbers)
     return Base(baseline=Baseline(tuple(results)))
+
+
+def _gate(limits: Limits) -> Gate:
+    return Gate(name="", campaign="", traces=(Trace(label="", trace_id="t"),), limits=limits)
 
 
 def _runs(rate: float, *, unsafe: bool = False) -> Runs:

@@ -156,7 +156,7 @@ MIN_SCENARIOS = _threshold_of_file(
 MIN_SCENARIO_PASS_RATE = _threshold_of_file(
     "min_scenario_pass_rate",
     Kind(kinds.parse_rate, "a fraction or a percentage, such as `0.2` or `20%`", "RATE"),
-    "Lowest pass rate allowed for each scenario. The gate compares it; Sepurux does not get it.",
+    "Lowest pass rate allowed for each scenario, for a gate that names traces. Sepurux does not get it.",
 )
 REQUIRED_MUTATION_CATEGORIES = _threshold_of_file(
     "required_mutation_categories",
@@ -237,6 +237,7 @@ INPUTS = tuple(option for option in OPTIONS if option.is_input)
 BY_NAME = {spelling: option for option in OPTIONS for spelling in option.names}
 _NUMBERS = (each for each in OPTIONS if each.allowed_in == (SectionKind.THRESHOLDS,) and not each.kind.is_list)
 LIMITS = tuple(cast("Option[float]", option) for option in _NUMBERS)
+NEED_TRACES = (MIN_SCENARIO_PASS_RATE,)  # for gates that name traces
 OWN_LIMITS = {MAX_PASS_RATE_DROP.name, MIN_SCENARIOS.name, MIN_SCENARIO_PASS_RATE.name}  # that only the gate knows
 SENT_LIMITS = {option.name for option in LIMITS} - OWN_LIMITS
 DEFAULT_LIMITS: Mapping[str, float] = {option.name: option.default_value for option in LIMITS if option.default}

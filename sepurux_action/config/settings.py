@@ -139,6 +139,9 @@ def _read_gate(reader: "OptionReader", find: TraceFinder) -> Gate:
     given = reader.values(*OPTIONS)  # all, to find the problems in the options of the step too
     if reader.given(options.CAMPAIGN) is None:
         reader.add_problem(options.CAMPAIGN, f"it is required, but not set; accepted: {options.CAMPAIGN.kind.accepts}")
+    if not given.keys() & {options.TRACE_ID.name, options.TRACE_FILE.name}:
+        for option in filter(reader.given, options.NEED_TRACES):
+            reader.add_problem(option, "the gate names no trace; accepted: with `trace_file` or `trace_id`")
     limits = dict(options.DEFAULT_LIMITS)
     if options.MIN_RELIABILITY_SCORE.name in given:
         del limits[options.MIN_PASS_RATE.name]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sepurux_action.common import grouped, json_reader, number_format
+from sepurux_action.common import grouped, json_reader
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import metrics
@@ -40,19 +40,12 @@ def pool(gate: Gate, runs: Runs, scenarios: Sequence[Scenario]) -> CIRun:
         for metric in metrics.METRICS:
             numbers[metric.name] = _of_traces(metric, together if metric.format.whole else scenarios)
         covered = covered_by(run.ci_run for run in runs)
-    total = runs[0].ci_run.value(metrics.SCENARIOS)
     if gate.names_traces:
-        total = len(scenarios)
         is_known = any(run.decision.is_decided for run in runs)
-        numbers[metrics.SCENARIOS.name] = Reading(total) if is_known else Reading()
-    lowest = _lowest_of(scenarios, total)
-    if lowest.missing:
-        whys = list[str]()
-        for run in runs:
-            of_batch = (each.problem for each in run.of_batch)
-            whys += [run.problem, *of_batch, run.ci_run.reading(metrics.PASS_RATE).broken]
-        lowest = Reading(broken=next(filter(None, whys), ""))
-    numbers[metrics.LOWEST_SCENARIO.name] = lowest
+        numbers[metrics.SCENARIOS.name] = Reading(len(scenarios)) if is_known else Reading()
+        numbers[metrics.LOWEST_SCENARIO.name] = _lowest_of(scenarios)
+    else:
+        numbers.pop(metrics.LOWEST_SCENARIO.name, None)
     shown = worst_of(runs).ci_run
     return CIRun(
         numbers={name: reading for name, reading in numbers.items() if not reading.missing},
@@ -74,13 +67,13 @@ def _of_traces(metric: Metric, scenarios: Sequence[Scenario]) -> Reading:
     return Reading(value, reported_by=f"{known} of {len(every)} traces", partial=True)
 
 
-def _lowest_of(scenarios: Sequence[Scenario], total: float | None) -> Reading:
-    """Return the lowest pass rate of so many scenarios; a partial one if not all are known."""
+def _lowest_of(scenarios: Sequence[Scenario]) -> Reading:
+    """Return the lowest pass rate of the scenarios; a partial one if not all are known."""
     known = [each.rate for each in scenarios if each.rate is not None]
     if not known:
-        return Reading()
-    lowest, every = metrics.PASS_RATE.rounded(min(known)), max(len(scenarios), total or 0)
-    if total is not None and len(known) >= every:
+        runs = (run.ci_run for each in scenarios for run in each.recordings)
+        return Reading(broken=next(filter(None, (run.reading(metrics.PASS_RATE).broken for run in runs)), ""))
+    lowest = metrics.PASS_RATE.rounded(min(known))
+    if len(known) == len(scenarios):
         return Reading(lowest)
-    of_all = "an unknown number of" if total is None else number_format.count(every)
-    return Reading(lowest, reported_by=f"{len(known)} of {of_all} scenarios", partial=True)
+    return Reading(lowest, reported_by=f"{len(known)} of {len(scenarios)} scenarios", partial=True)

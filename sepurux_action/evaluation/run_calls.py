@@ -1,6 +1,6 @@
 """The calls of one CI run on which a decision depends, apart from polls: they are tried again while an error may pass.
 
-They find its campaign, upload its trace, start it, and read scores and the numbers of each run of a batch.
+They find its campaign, upload its trace, start it, and read scores.
 Source: docs/architecture.md#limits-and-polling.
 """
 
@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import Reading
@@ -17,15 +16,14 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.config.kinds import similar
 from sepurux_action.errors import EvaluationError
 from sepurux_action.evaluation import api, schedule
-from sepurux_action.evaluation.api import ApiRequest, ApiResult, Success
-from sepurux_action.evaluation.api_calls import ApiCalls, at_once
-from sepurux_action.evaluation.ci_run import OTHER_CAMPAIGN, is_about_another, parse_ci_run, wrong_shape
+from sepurux_action.evaluation.api import ApiRequest, Success
+from sepurux_action.evaluation.api_calls import ApiCalls
+from sepurux_action.evaluation.ci_run import OTHER_CAMPAIGN, is_about_another, parse_ci_run
 from sepurux_action.evaluation.decision import decide
 from sepurux_action.evaluation.metrics import RELIABILITY_SCORE
-from sepurux_action.evaluation.runs import RunResult, Runs
+from sepurux_action.evaluation.runs import RunResult
 
 MAX_NAMES_LISTED = 20  # campaigns that an error text lists
-MAX_RUNS = 400  # of a batch whose runs are read for a decision
 MAX_SCORES = 1_000  # of runs of a batch that are read for their mean
 NOT_SHOWN = frozenset({401, 403})  # the backend shows it to another secret
 UNUSABLE_RESPONSE = "Check that {base_url} is the API's address; if it is, ask Sepurux about this response."
@@ -122,29 +120,6 @@ async def _read_score(calls: ApiCalls, call: ApiRequest, until: float) -> Readin
     if result.status in {*NOT_SHOWN, 404}:
         return Reading()
     return Reading(broken=f"could not be read: {result.reason}")
-
-
-async def read_batch(calls: ApiCalls, gate: Gate, campaign_id: str, run_ids: Sequence[str]) -> Runs:
-    """Return the runs of a batch with their numbers. What could not be read is their `problem`.
-
-    Runs are read until the timeout, or until 30 seconds after the last response, whichever is later.
-    """
-    responded = calls.elapsed()
-
-    async def read(run_id: str) -> RunResult:
-        nonlocal responded
-        until = max(gate.timeout_s, responded + schedule.SCORE_S)
-        result: ApiResult = api.NO_TIME_LEFT
-        if calls.elapsed() < until:
-            call = api.poll_run(run_id=run_id, batch_id="", project=gate.project)
-            result = await calls.retried(call, until, of_object=True)
-        if not isinstance(result, Success):
-            return RunResult(run_id=run_id, problem=f"could not be read: {result.reason}")
-        responded = calls.elapsed()
-        problem = wrong_shape(result.payload, run_id=run_id, batch_id="", campaign_id=campaign_id)
-        return run_of_batch(run_id, result.payload, problem and f"could not be read: {problem}")
-
-    return tuple(await at_once(partial(read, run_id) for run_id in run_ids))
 
 
 def run_of_batch(run_id: str, payload: object, problem: str) -> RunResult:

@@ -17,8 +17,8 @@ from sepurux_action.evaluation.api import Success, TransientError
 from sepurux_action.evaluation.api_calls import ApiCalls
 from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run, wrong_shape
 from sepurux_action.evaluation.decision import NEXT_STEPS, Decision, Rule, RunDecision, decide
-from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, RELIABILITY_SCORE, SCENARIOS, summary
-from sepurux_action.evaluation.run_calls import MAX_RUNS, read_batch, read_campaign_id, read_score, start, upload
+from sepurux_action.evaluation.metrics import RELIABILITY_SCORE, SCENARIOS, summary
+from sepurux_action.evaluation.run_calls import read_campaign_id, read_score, start, upload
 from sepurux_action.evaluation.runs import RunResult
 from sepurux_action.host.output import Level, Output
 
@@ -79,7 +79,7 @@ class RunPoller:
         if not passed:  # after a signal, it must not pass without a number
             self._set_decision(decided)
         if passed:
-            await self._read_numbers()
+            await self._read_score()
         self.complete = True
         self._set_decision(decided)
         was_read = passed and self._limits_score
@@ -210,20 +210,12 @@ class RunPoller:
     def _limits_score(self) -> bool:
         return RELIABILITY_SCORE.threshold in self.gate.limits
 
-    async def _read_numbers(self) -> None:
-        """Read what the decision needs and no poll reports."""
-        run = self.step.calls, self.gate, self.run.campaign_id, self._run_ids
-        count = len(self._run_ids)
+    async def _read_score(self) -> None:
+        """Read a score that decides if no poll reports it."""
         if self._limits_score and self.run.ci_run.reading(RELIABILITY_SCORE).missing:
             self._enter("reading the reliability score")
-            self._set(ci_run=self.run.ci_run.with_score(await read_score(*run)))
-        if LOWEST_SCENARIO.threshold not in self.gate.limits or self.gate.names_traces or count == 1:
-            return
-        if count > MAX_RUNS:
-            self._set(problem=f"not read: the batch has {count:,} runs, and at most {MAX_RUNS} are read")
-        else:
-            self._enter("reading the pass rate of each scenario")
-            self._set(of_batch=await read_batch(*run))
+            score = await read_score(self.step.calls, self.gate, self.run.campaign_id, self._run_ids)
+            self._set(ci_run=self.run.ci_run.with_score(score))
 
     async def _read_shown_score(self) -> None:
         """Read a score that decides nothing. If the call fails, a note says why."""

@@ -21,9 +21,9 @@ NOT_READ = RunDecision(decision=Decision.PENDING, reason="", rule=Rule.NOT_POLLE
 class RunResult:
     """One CI run: that of a trace, a batch, or one of a batch. Unknown ids and names are ''.
 
-    `uploaded`: `trace` is the path of a file. `of_batch` are the runs of a batch whose numbers were read for the
-    decision. `failures` are its classified failures by kind, with the path of an uploaded trace in place of the id.
-    `problem` is a clause that says why its numbers or failures were not all read, '' if they were.
+    `uploaded`: `trace` is the path of a file. `of_batch` are the runs of a batch that were read for the report.
+    `failures` are its classified failures by kind, with the path of an uploaded trace in place of the id. `problem` is
+    a clause that says why its numbers or failures were not all read, '' if they were.
     """
 
     trace: str = ""

@@ -104,14 +104,13 @@ def nothing_read(gate: Gate, decided: GateDecision) -> WhatFailed:
 
 
 def _runs_of(run: RunResult, gate: Gate) -> Sequence[RunResult]:
-    """Return the run if it is that of one scenario, else the first ones of a batch, which may have been read."""
+    """Return the run if it is that of one scenario, else the first ones of a batch."""
     run_ids = run.ci_run.run_ids or tuple(filter(None, [run.run_id]))
     if not run.evaluated:
         return ()
     if len(run_ids) == 1:
         return (replace(run, run_id=run_ids[0], name=run.path or run.trace_id),)
-    runs = run.of_batch or tuple(RunResult(run_id=run_id) for run_id in run_ids)
-    return () if gate.names_traces else runs[:MAX_RUNS]
+    return () if gate.names_traces else tuple(RunResult(run_id=run_id) for run_id in run_ids[:MAX_RUNS])
 
 
 def _what_failed(gate: Gate, decided: GateDecision, read: Sequence[Sequence[RunResult]]) -> WhatFailed:

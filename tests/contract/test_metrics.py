@@ -54,7 +54,8 @@ class Case:
     @property
     def gate(self) -> Gate:
         limits = {self.metric.threshold: self.limit} if self.metric.threshold else {}
-        return a_gate(limits=limits, traces=(Trace(label=REGISTERED),))
+        lowest = self.metric is LOWEST_SCENARIO  # only for a gate that names traces
+        return a_gate(limits=limits, traces=(Trace(label="t", trace_id="t") if lowest else Trace(label=REGISTERED),))
 
     @property
     def result(self) -> GateResult:
@@ -83,7 +84,8 @@ def by_metric(attribute: str) -> pytest.MarkDecorator:
 
 
 def settings_with(option: str, text: str) -> Gate:
-    (gate,) = read_settings([flag_layer({"campaign": "refunds", option: text})], lambda _pattern: ()).gates
+    given = {"campaign": "refunds", "trace_id": "t", option: text}
+    (gate,) = read_settings([flag_layer(given)], lambda _pattern: ()).gates
     return gate
 
 

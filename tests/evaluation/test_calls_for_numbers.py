@@ -1,4 +1,4 @@
-"""Requests for the score, and for the pass rate of each run of a batch; tests/worlds check what they decide."""
+"""Requests for the score; tests/worlds check what they decide."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,13 +8,12 @@ import pytest
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.evaluation.api import ApiResult, Success
 from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, RELIABILITY_SCORE
-from tests.evaluation.responses import FAILED, HANGS, NUMBERS, by_run, http, rejected, score, scored
+from sepurux_action.evaluation.metrics import RELIABILITY_SCORE
+from tests.evaluation.responses import FAILED, NUMBERS, by_run, http, rejected, score, scored
 from tests.evaluation.step import KNOWN, evaluate, runs_of
 from tests.fakes import FakeApiCalls
 
 SCORED = replace(KNOWN, limits={"min_reliability_score": 80})
-LOWEST = replace(KNOWN, limits={"min_scenario_pass_rate": 0.6})
 
 
 @pytest.mark.parametrize("lost", [http(503), http(429, retry_after_s=7), Success([])])
@@ -92,46 +91,3 @@ def test_a_score_that_decides_nothing_is_requested_once(poll: ApiResult, decisio
     assert len(calls.paths("reliability")) == requests
     [result] = runs_of(FakeApiCalls(scored(score(99), poll=FAILED)), SCORED)
     assert (result.decision, result.ci_run.value(RELIABILITY_SCORE)) == (Decision.FAIL, 99)
-
-
-def with_rate(rate: float) -> ApiResult:
-    return Success({"pass_rate": rate, "failures": 0, "unsafe_attempts": 0})
-
-
-@pytest.mark.parametrize(
-    ("unread", "lowest"),
-    [
-        (with_rate(0.6), Reading(0.6)),
-        (rejected(404), Reading(1, reported_by="1 of 2 scenarios", partial=True)),
-        (Success({"run_id": "run-9", "pass_rate": 0}), Reading(1, reported_by="1 of 2 scenarios", partial=True)),
-    ],
-)
-def test_each_run_of_a_batch_is_read_once_for_the_lowest_scenario(unread: ApiResult, lowest: Reading) -> None:
-    calls = FakeApiCalls(by_run("/v1/ci/runs/", with_rate(1), unread))
-    [result] = evaluate(calls, LOWEST)
-    assert result.numbers.reading(LOWEST_SCENARIO) == lowest
-    # once more for the report, within its limits
-    assert len(calls.paths("/v1/ci/runs/")) == (2 if result.decision is Decision.PASS else 3)
-
-
-def test_the_runs_of_a_batch_are_not_read_without_that_threshold_or_after_a_fail() -> None:
-    for gate, decision in ((replace(KNOWN, limits={"min_pass_rate": 0.9}), "pass"), (LOWEST, "fail")):
-        calls = FakeApiCalls(by_run("/v1/ci/runs/", with_rate(1), with_rate(0), decision=decision, failures=0))
-        evaluate(calls, gate)
-        assert len(calls.paths("/v1/ci/runs/")) == (2 if decision == "fail" else 0)  # for the report
-
-
-def test_a_run_that_does_not_respond_is_read_until_the_deadline_or_for_30_s_after_the_last_response() -> None:
-    for timeout_s, until, silent in ((60, 60, 1), (10, 36, 1), (60, 60, 20)):
-        calls = FakeApiCalls(by_run("/v1/ci/runs/", *[HANGS] * silent, with_rate(1)))
-        [result] = evaluate(calls, replace(LOWEST, timeout_s=timeout_s))
-        assert result.decision is Decision.ERROR
-        assert until - 2 < result.runs[0].elapsed_s < until + 1
-
-
-def test_a_batch_of_more_than_400_runs_is_not_read_and_no_pass() -> None:
-    [most], [more] = (
-        evaluate(FakeApiCalls(by_run("/v1/ci/runs/", *[with_rate(1)] * count)), LOWEST) for count in (400, 401)
-    )
-    assert (most.decision, more.decision) == (Decision.PASS, Decision.ERROR)
-    assert "the batch has 401 runs, and at most 400 are read" in more.reason

@@ -84,13 +84,12 @@ class Subject:
 class Evaluated:
     """The decision on one run of the gate, and its numbers.
 
-    `scenario` differs for each scenario. Of a batch, `rates` are the pass rates of its scenarios.
+    `scenario` differs for each scenario, and is None for a batch.
     """
 
     decision: str
     scenario: object = None
     numbers: Mapping[str, Any] = field(default_factory=dict)
-    rates: Sequence[Any] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,13 +230,14 @@ def effective_settings(world: World, subject: Subject) -> Mapping[str, Any] | No
     policy = world.policies["head"] if is_first else policy
     if subject.unknown or unread or "trace_fil" in world.inputs or is_invalid(world, policy):
         return None
-    if policy is None:
-        return world.inputs
-    if is_first:  # only its list of gates applies, with their traces
-        policy = {name: policy[name] for name in TRACES if name in policy}
-    names_traces = any(name in policy for name in TRACES)  # in one way, which counts for both
-    left_out = {"paths", *(TRACES if names_traces else ())}
-    return {**{name: value for name, value in world.inputs.items() if name not in left_out}, **policy}
+    settings = dict(world.inputs)
+    if policy is not None:
+        if is_first:  # only its list of gates applies, with their traces
+            policy = {name: policy[name] for name in TRACES if name in policy}
+        names_traces = any(name in policy for name in TRACES)  # in one way, which counts for both
+        left_out = {"paths", *(TRACES if names_traces else ())}
+        settings = {**{name: value for name, value in world.inputs.items() if name not in left_out}, **policy}
+    return None if lacks_traces(settings) else settings
 
 
 def invalidates_policy(world: World, subject: Subject) -> bool:
@@ -249,9 +249,16 @@ def invalidates_policy(world: World, subject: Subject) -> bool:
 
 
 def is_invalid(world: World, policy: Mapping[str, Any] | None) -> bool:
-    """Return whether a file has an unknown key, names a trace file that does not exist, or leaves out the campaign."""
-    has_campaign = policy is not None and "campaign" in {*policy, *world.inputs}
-    return policy is not None and ("bogus" in policy or ABSENT in policy.get("trace_file", ()) or not has_campaign)
+    """Return whether a file has an unknown key, or with the inputs a bad trace file, no campaign, or no trace."""
+    if policy is None:
+        return False
+    together = {**world.inputs, **policy}
+    absent = ABSENT in policy.get("trace_file", ())
+    return "bogus" in policy or absent or "campaign" not in together or lacks_traces(together)
+
+
+def lacks_traces(settings: Mapping[str, Any]) -> bool:
+    return "min_scenario_pass_rate" in settings and not settings.keys() & {*TRACES}
 
 
 def statuses(world: World, decided: Mapping[str, str]) -> Mapping[str, str]:
@@ -287,7 +294,7 @@ def evaluate(world: World, runs: Sequence[Run], settings: Mapping[str, Any], fai
     if not scenarios:
         numbers, scenarios = [1], [None]
     return [
-        Evaluated(decision="error", scenario=each) if failed_at else of_run(world, runs[n - 1], settings, each)
+        Evaluated(decision="error", scenario=each) if failed_at else of_run(runs[n - 1], settings, each)
         for n, each in zip(numbers, scenarios, strict=True)
     ]
 
@@ -323,7 +330,7 @@ def is_outage(world: World, failed_at: str) -> bool:
     return failed_at == "campaigns" and world.fault is not None and world.fault.kind in NO_RESPONSE
 
 
-def of_run(world: World, run: Run, settings: Mapping[str, Any], scenario: object) -> Evaluated:
+def of_run(run: Run, settings: Mapping[str, Any], scenario: object) -> Evaluated:
     """Return the decision on a CI run: the rows of the table that need no number."""
     numbers: dict[str, Any] = {name: number(run.fields[name], name) for name in NUMBERS}
     numbers["scenarios"] = scenarios(run)
@@ -341,25 +348,9 @@ def of_run(world: World, run: Run, settings: Mapping[str, Any], scenario: object
         decided = "pass"
     known = decided != "pending" and decision in {"pass", "fail"}
     found = Evaluated(decision=decided, scenario=scenario, numbers=numbers if known else {})
-    if decided == "pass":
-        if "min_reliability_score" in settings and numbers["reliability_score"] is None:
-            found = with_score(found, run.scores[:1] if scenario or not run.names_runs else run.scores)
-        if "min_scenario_pass_rate" in settings and scenario is None:
-            found = with_rates(world, found, run)
+    if decided == "pass" and "min_reliability_score" in settings and numbers["reliability_score"] is None:
+        return with_score(found, run.scores[:1] if scenario or not run.names_runs else run.scores)
     return found
-
-
-def with_rates(world: World, found: Evaluated, run: Run) -> Evaluated:
-    """Return a batch with the pass rate of each scenario, None for one that is not known."""
-    if not run.names_runs or len(run.scores) == 1:
-        one = bool(run.names_runs) or found.numbers["scenarios"] == 1
-        return replace(found, rates=[found.numbers["pass_rate"]] if one else [])
-    fault = world.late_faults.get("numbers")
-    if fault == "worse":
-        return replace(found, rates=[0] * len(run.rates))
-    if fault:
-        return replace(found, rates=[None] * len(run.rates))
-    return replace(found, rates=[number(rate, "pass_rate") for rate in run.rates])
 
 
 def scenarios(run: Run) -> float | str | None:
@@ -440,7 +431,7 @@ def scenario_count(runs: Sequence[Evaluated]) -> Any:  # noqa: ANN401 - a number
 def scenario_rates(runs: Sequence[Evaluated]) -> Sequence[Any]:
     """Return the pass rate of each scenario, None if one of its recordings does not report it."""
     if [run.scenario for run in runs] == [None]:
-        return [None if rate == BROKEN else rate for rate in runs[0].rates]
+        return []
     by_scenario: dict[object, list[Any]] = {}
     for run in runs:
         by_scenario.setdefault(run.scenario, []).append(run.numbers.get("pass_rate"))

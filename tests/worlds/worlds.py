@@ -40,7 +40,7 @@ FILES = {"a.json": "t-3", "b.json": "t-4", "c.json": "t-5"}  # the id that each 
 TASKS = (*("refund",) * 5, "Refund", "refund ", "cancel", "b.json", "t-1", None, " ", 7)  # names of a file's task
 MOST_TRACES = 5
 OF_POLICY = (  # thresholds and settings that no input has
-    *("min_scenarios", "min_scenario_pass_rate", "max_pass_rate_drop", "max_reliability_score_drop", "reviewers"),
+    *("min_scenarios", "min_scenario_pass_rate", "max_pass_rate_drop", "reviewers"),
     "on_outage",
     *("min_mutation_categories", "required_mutation_categories"),
 )
@@ -51,7 +51,7 @@ SCORES = (70, 80)
 CATEGORIES = ("auth", "latency", "timeouts")
 REJECTED = ("400", "401", "403", "404", "422")  # what no second try changes
 RETRIED = ("408", "425", "429", "500", "503", "reset", "refused", "html")  # `refused`: there is no connection
-AFTER_DECISION = ("numbers", "failures", "names")  # calls on which at most `min_scenario_pass_rate` depends
+AFTER_DECISION = ("numbers", "failures", "names")  # calls on which no decision depends
 LATE_FAULTS = ("404", "429", "500", "reset", "refused", "html", "worse")  # `worse`: numbers and failures that are worse
 SCORE_FAULTS = ("401", "403", "404", "429", "503", "503 once", "reset", "list")
 BASELINES = ("", "absent", "valid", "forged", "old", "of another branch")
