@@ -100,12 +100,21 @@ def test_a_message_of_github_that_quotes_the_token_shows_it_nowhere(before: int,
     assert [text for text in everywhere if scene.token[:6] in text] == []
 
 
-def test_a_signal_while_github_is_read_is_reported(scene: Scene) -> None:
+def test_a_signal_while_github_is_read_is_reported_without_a_status(scene: Scene) -> None:
     scene.github.fault("graphql*", backend.hang())
     result = interrupt(lambda: scene.github.calls("graphql*"), **scene.options())
     assert result.exit_code == 143
     (error,) = result.messages("error")
     assert error == "The run was canceled before all settings were read."
+    assert scene.repository.statuses_of(scene.pull.head_sha) == []
+
+
+def test_with_invalid_settings_a_status_that_was_earned_stays(scene: Scene) -> None:
+    scene.answers(**PASSED)
+    assert scene.run().exit_code == 0
+    before = scene.repository.statuses_of(scene.pull.head_sha)
+    assert scene.run(min_pass_rate="eighty").exit_code == 2
+    assert scene.repository.statuses_of(scene.pull.head_sha) == before != []
 
 
 def test_an_empty_token_leaves_github_alone(scene: Scene) -> None:
