@@ -22,12 +22,13 @@ ADDRESS = "https://raw.githubusercontent.com/sepurux/gate-action/main/docs/sepur
 _DURATION = r"^(?=\d)(\d{1,9}(\.\d{1,9})?[sS]?|(\d{1,9}[hH] ?)?(\d{1,9}[mM] ?)?(\d{1,9}[sS])?)$"
 _PERCENTAGE = r"^(100(\.0+)?|\d{1,2}(\.\d+)?)%$"
 
-_TEXT: Schema = {"type": ["string", "number"], "pattern": r"\S"}
+_NO_EXPRESSION = r"^(?![\s\S]*\$\{\{)[\s\S]*"
+_TEXT: Schema = {"type": ["string", "number"], "pattern": rf"{_NO_EXPRESSION}\S"}
 _COUNT: Schema = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
 _VALUES: Mapping[object, Schema] = {  # by the parser of a kind; `make generate` asks for one that is missing
     kinds.parse_line: _TEXT,
     kinds.parse_bool: {"type": "boolean"},
-    kinds.parse_name: {**_TEXT, "pattern": r"[^)\s]\s*$", "maxLength": kinds.MAX_NAME_LENGTH},
+    kinds.parse_name: {**_TEXT, "pattern": rf"{_NO_EXPRESSION}[^)\s]\s*$", "maxLength": kinds.MAX_NAME_LENGTH},
     kinds.parse_whole_number: _COUNT,
     kinds.parse_positive_number: {**_COUNT, "minimum": 1},
     kinds.parse_score: {"anyOf": [{"const": 0}, {"type": "number", "minimum": 1, "maximum": 100}]},

@@ -42,7 +42,9 @@ class Kind(Generic[T_co]):
     is_list: bool = False
 
     def read(self, text: str) -> T_co:
-        """Return the value of a text; raises ValueError for other texts, and for those with an invisible character."""
+        """Return the value of a text; raises ValueError for other texts, also with an invisible character or `${{`."""
+        if "${{" in text:
+            raise ValueError("it holds `${{`, which only a workflow replaces")
         for position, character in enumerate(text, start=1):
             if not (character.isprintable() or character in "\t\r\n"):
                 raise ValueError(f"it has the invisible character U+{ord(character):04X} at position {position}")
@@ -211,4 +213,4 @@ SCORE = Kind(parse_score, "0, or a number from 1 to 100", "SCORE")
 TRACE_IDS = Kind(
     parse_trace_ids, f"trace IDs, separated by commas or line breaks, at most {MAX_TRACES}", "IDS", is_list=True
 )
-WHOLE_NUMBER = Kind(parse_whole_number, "a whole number", "N")
+WHOLE_NUMBER = Kind(parse_whole_number, "a whole number from 0 to 999,999,999", "N")

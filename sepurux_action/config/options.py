@@ -127,7 +127,7 @@ MUTATION_PACK = _of_gate(
 )
 MIN_PASS_RATE = _threshold(
     "min_pass_rate",
-    Kind(kinds.parse_rate, "a fraction or a percentage, such as `0.85` or `85%`", "RATE"),
+    Kind(kinds.parse_rate, "0 to 1, or 0% to 100%, such as `0.85` or `85%`", "RATE"),
     "Lowest pass rate allowed.",
     default="0.9",
     default_note="unless {min_reliability_score} is given",
@@ -150,12 +150,12 @@ MIN_MUTATION_CATEGORIES = _threshold_of_file(
 )
 MIN_SCENARIOS = _threshold_of_file(
     "min_scenarios",
-    Kind(kinds.parse_positive_number, "a whole number of at least 1", "N"),
+    Kind(kinds.parse_positive_number, "a whole number from 1 to 999,999,999", "N"),
     "Lowest number of scenarios in the evaluation. The gate compares it; Sepurux does not get it.",
 )
 MIN_SCENARIO_PASS_RATE = _threshold_of_file(
     "min_scenario_pass_rate",
-    Kind(kinds.parse_rate, "a fraction or a percentage, such as `0.2` or `20%`", "RATE"),
+    Kind(kinds.parse_rate, "0 to 1, or 0% to 100%, such as `0.2` or `20%`", "RATE"),
     "Lowest pass rate allowed for each scenario, for a gate that names traces. Sepurux does not get it.",
 )
 REQUIRED_MUTATION_CATEGORIES = _threshold_of_file(
@@ -165,7 +165,7 @@ REQUIRED_MUTATION_CATEGORIES = _threshold_of_file(
 )
 MAX_PASS_RATE_DROP = _threshold_of_file(
     "max_pass_rate_drop",
-    Kind(kinds.parse_rate, "a fraction or a percentage, such as `0.05` or `5%`", "RATE"),
+    Kind(kinds.parse_rate, "0 to 1, or 0% to 100%, such as `0.05` or `5%`", "RATE"),
     "How far the pass rate may lie below the baseline, the median of the last results on the base branch that meet "
     "the other thresholds. On a command line, it needs {baseline_dir}.",
 )

@@ -97,6 +97,8 @@ def test_what_is_rejected(option: Option[object], texts: list[str]) -> None:
         (options.MIN_PASS_RATE, "0.8\u00a05", "it has the invisible character U+00A0 at position 4"),
         (options.TRACE_FILE, "a.json\nb\x1b.json", "it has the invisible character U+001B at position 9"),
         (options.MIN_RELIABILITY_SCORE, "101", ""),
+        (options.CAMPAIGN, "${{ vars.CAMPAIGN }}", "it holds `${{`, which only a workflow replaces"),
+        (options.MAX_UNSAFE, "${{ vars.MAX }}", "it holds `${{`, which only a workflow replaces"),
         (options.TRACE_ID, ",", "it lists nothing"),  # and not all registered scenarios
         (options.REVIEWERS, "a/b", '"a/b" is a team, whose members the job\'s token cannot read; list its members'),
         (options.REVIEWERS, "dependabot[bot]", '"dependabot[bot]" is a bot, whose approval does not count'),

@@ -135,6 +135,8 @@ VALUES = [
         "campaign: refund-\u200brel",
         '1 `campaign`: "refund-rel" is not accepted (it has the invisible character U+200B',
     ),
+    ("campaign: ${{ vars.NAME }}", '1 `campaign`: "${{ vars.NAME }}" is not accepted (it holds `${{`'),
+    ("thresholds: {max_unsafe: -1}", '1 `thresholds`, `max_unsafe`: "-1" is not accepted; accepted: a whole '),
     ("campaign: [a]", "1 `campaign`: it is a list; accepted: a campaign's name or UUID"),
     ("trace_id: {a: b}", "1 `trace_id`: it is a group of keys; accepted: trace IDs"),
     ("trace_id: []", "1 `trace_id`: the list is empty; remove the key"),

@@ -192,7 +192,7 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_table() -> None:
         "it is required, but not set; accepted: a campaign's name or UUID",
         f'"a/b" is not accepted (an ID has {ID}, at most 200 characters); accepted: {options.TRACE_ID.kind.accepts}',
         '"bad!.json" was not found',
-        '"many" is not accepted; accepted: a whole number',
+        '"many" is not accepted; accepted: a whole number from 0 to 999,999,999',
     ]
 
 

@@ -57,6 +57,8 @@ paths: [src/**]
 name: Refunds
 max_unsafe: 0
 campaign: [a, b]
+campaign: ${{ vars.CAMPAIGN }}
+gates: [{name: "${{ matrix.agent }}"}]
 thresholds: {min_pass_rate: 85}
 thresholds: {min_pass_rate: 101%}
 thresholds: {max_unsafe: -1}
