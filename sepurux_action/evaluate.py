@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from sepurux_action.baseline import baseline_of, compare_with_base, is_kept, results_of
 from sepurux_action.common.wording import optional
-from sepurux_action.config.command_line import at_source
+from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.path_filter import affects
 from sepurux_action.config.stage import Stage
@@ -100,7 +100,7 @@ def _read_again(step: Step, results: Sequence[GateResult]) -> Mapping[str, Evalu
     if found is not None:
         return found
     error = {"decision": Decision.ERROR, "rule": Rule.RECORD_UNREAD, "reason": RECORD_UNREAD, "detail": RECORD_UNREAD}
-    undecided = (GateDecision.of(each, **error, hint=at_source(RECORD_HINT, each.gate)) for each in not_failed)
+    undecided = (GateDecision.of(each, **error, hint=RECORD_HINT) for each in not_failed)
     return {each.name: Evaluated.of(decided) for each, decided in zip(gates, undecided, strict=True)}
 
 
@@ -124,8 +124,8 @@ def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
     if event.name:
         store = "Dependabot" if event.dependabot else "Actions"
         source = f"Change it under `Settings > Secrets and variables > {store}`, then {{rerun}}."
-    remedies = gates[0].remedies  # the secrets are those of the step
-    credentials = Credentials(token=inputs.token, api_key=inputs.api_key, source=source, remedies=remedies)
+    words = in_workflow if event.name else on_command_line
+    credentials = Credentials(token=inputs.token, api_key=inputs.api_key, source=source, words=words)
     transport = step.connections.transport(inputs.base_url, credentials, step.host.redact)
     metadata = {"repo": event.repository or None, "pull_request_number": event.pull_request}
     evaluation = StepEvaluation(

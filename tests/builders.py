@@ -14,7 +14,6 @@ import pytest
 from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import REGISTERED, Gate, Trace
 from sepurux_action.config.layers import input_layer
 from sepurux_action.config.policy import POLICY_PATH, Change, PolicyNote
@@ -168,10 +167,6 @@ OF_CAMPAIGN = Trace(label=REGISTERED)
 RECORDED = Trace(label="traces/refunds.json", content=b"{}")
 
 
-LINES = {"required_mutation_categories": 7, "min_scenarios": 9, "reviewers": 12, "timeout": 31}
-PLACES = {name: f"`{name}` in `.github/sepurux-gate.yml:{line}`" for name, line in LINES.items()}
-
-
 # A hard gate on the recording of a pull request, with changed fields.
 a_gate = partial(
     replace,
@@ -181,7 +176,6 @@ a_gate = partial(
         project="shop-agent",
         traces=(RECORDED,),
         limits={"min_pass_rate": 0.85, "max_unsafe": 0},
-        remedies=PLACES,
     ),
 )
 
@@ -253,7 +247,7 @@ def undecided(
 
 def _timed_out() -> RunResult:
     running = CIRun(status="running", dashboard_url=DASHBOARD, run_ids=(RUN_ID,))
-    hint = at_source(NEXT_STEPS[Rule.PENDING], a_gate())
+    hint = a_gate().with_timeout(NEXT_STEPS[Rule.PENDING])
     return replace(undecided(Decision.PENDING, "No decision after 10 min.", hint, run=running), elapsed_s=600)
 
 

@@ -204,11 +204,6 @@ _OF_COMMAND_LINE |= {option.name: option.environment if option.secret else flag(
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
-def at_source(sentence: str, gate: Gate) -> str:
-    """Return a sentence with what gives an option in place of its parameter, and the value of `timeout` for `{now}`."""
-    return _with({**gate.remedies, "now": number_format.duration(gate.timeout_s)}, sentence)
-
-
 def _with(words: Mapping[str, str], sentence: str) -> str:
     """Return a sentence with words in place of its parameters: names of inputs, or flags and variables for secrets."""
     return _PARAMETER.sub(lambda parameter: words.get(parameter[1], parameter[0]), sentence)

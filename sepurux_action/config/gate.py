@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from sepurux_action.common import number_format
 from sepurux_action.config import options
 from sepurux_action.config.path_filter import Filter
 from sepurux_action.config.stage import OnOutage, Stage
@@ -55,7 +56,7 @@ class Gate:
     """All settings of one gate.
 
     `limits` are the thresholds and drops that are set, by the names of their options: rates are fractions, scores are 0
-    to 100, counts are whole numbers. `remedies` say where the value of an option can be changed, by its name.
+    to 100, counts are whole numbers.
     """
 
     name: str
@@ -70,7 +71,10 @@ class Gate:
     timeout_s: float = options.TIMEOUT.default_value
     reviewers: tuple[str, ...] = ()
     paths: Filter | None = None
-    remedies: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def with_timeout(self, hint: str) -> str:
+        """Return a hint with the value of `timeout` for `{now}`."""
+        return hint.replace("{now}", number_format.duration(self.timeout_s))
 
     @property
     def names_traces(self) -> bool:

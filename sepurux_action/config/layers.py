@@ -6,7 +6,6 @@ from enum import IntEnum
 from functools import partial
 from typing import Any, NamedTuple
 
-from sepurux_action.common.wording import location, optional
 from sepurux_action.config.options import BY_NAME, INPUTS, OPTIONS, Option
 from sepurux_action.errors import Place, Problem
 
@@ -50,10 +49,6 @@ class Given(NamedTuple):
     @property
     def text(self) -> str:
         return self.texts[self.name]
-
-    @property
-    def remedy(self) -> str:
-        return self.name + optional(" in `{}`", location(self.place.file, self.place.line))
 
 
 @dataclass(frozen=True, slots=True)

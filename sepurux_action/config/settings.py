@@ -146,14 +146,12 @@ def _read_gate(reader: "OptionReader", find: TraceFinder) -> Gate:
     if options.MIN_RELIABILITY_SCORE.name in given:
         del limits[options.MIN_PASS_RATE.name]
     limits |= {each.name: given[each.name] for each in options.LIMITS if each.name in given}
-    sources = ((each.name, reader.given(each)) for each in OPTIONS if not each.actions_only)
     return Gate(
         **{options.CAMPAIGN.name: "", **reader.fields_of(Gate), options.NAME.name: reader.gate_name},
         traces=tuple(_traces(reader, find)) or ALL_SCENARIOS,
         limits=limits,
         stage=reader.value(options.ENFORCEMENT) or Stage.HARD,
         timeout_s=reader.value(options.TIMEOUT) or options.TIMEOUT.default_value,
-        remedies={name: source.remedy for name, source in sources if source},
     )
 
 

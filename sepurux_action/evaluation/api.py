@@ -9,6 +9,7 @@ from urllib.parse import quote
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.common.wording import joined
+from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import API_KEY, TOKEN
 
@@ -86,12 +87,12 @@ class Credentials:
     token: Secret | None = None
     api_key: Secret | None = None
     source: str = ""
-    remedies: Mapping[str, str] = field(default_factory=dict, compare=False)  # of the settings that give the secrets
+    words: Callable[[str], str] = in_workflow  # names the settings that give the secrets
 
     @property
     def names(self) -> str:
         given = ((TOKEN, self.token), (API_KEY, self.api_key))
-        return " and ".join(self.remedies.get(option.name, f"`{option.name}`") for option, secret in given if secret)
+        return self.words(" and ".join(f"{{{option.name}}}" for option, secret in given if secret))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,6 @@ from typing import Any, Self
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.wording import capitalized, joined
-from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.checks import Check, CheckState, check_thresholds
@@ -83,7 +82,7 @@ class _Facts:
             rule=found.rule,
             reason=joined(": ", names, found.reason),
             runs=self.runs,
-            hint=at_source(hint, self.gate),
+            hint=self.gate.with_timeout(hint),
             detail=detail,
             numbers=self.numbers,
             checks=checks,

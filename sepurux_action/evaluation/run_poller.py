@@ -9,7 +9,6 @@ from typing import Any, Protocol
 from sepurux_action.common import number_format
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.common.wording import capitalized, optional
-from sepurux_action.config.command_line import at_source
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, StillPending, describe_defect
 from sepurux_action.evaluation import api, schedule
@@ -87,7 +86,7 @@ class RunPoller:
             await self._read_shown_score()
 
     def _set_decision(self, decided: RunDecision) -> None:
-        self._set(run_decision=decided, hint=at_source(NEXT_STEPS.get(decided.rule, ""), self.gate))
+        self._set(run_decision=decided, hint=self.gate.with_timeout(NEXT_STEPS.get(decided.rule, "")))
 
     def _fail(self, error: EvaluationError, rule: Rule) -> None:
         """Make the error the result, unless there is a `fail` already."""
@@ -96,7 +95,7 @@ class RunPoller:
         decision = Decision.PENDING if isinstance(error, StillPending) else Decision.ERROR
         reason, detail = _sentence(error.reason), _sentence(error.detail)
         decided = RunDecision(decision=decision, reason=reason, rule=rule, detail=detail)
-        self._set(run_decision=decided, hint=at_source(error.hint, self.gate))
+        self._set(run_decision=decided, hint=self.gate.with_timeout(error.hint))
 
     # -- start --------------------------------------------------------------------------------------------------------
 

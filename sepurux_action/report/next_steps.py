@@ -159,7 +159,7 @@ def _explanation(say: Words, gate: GateFacts) -> Markdown:
         names, it = say.listed(lacking, "and"), number_format.agree(len(lacking), "it", "them")
         had = say("The evaluation had no mutation {names}{run}.", names=names, run=in_brackets(say, gate))
         add = "Add {it} to the campaign's mutations at Sepurux, or remove {it} from {setting}."
-        more = say.paragraph(had, say(add, it=it, setting=say.setting(REQUIRED_CATEGORIES, gate)))
+        more = say.paragraph(had, say(add, it=it, setting=say.prose(f"{{{REQUIRED_CATEGORIES}}}")))
     return say.paragraph(earlier, say.prose(_why_failed(gate), gate), more)
 
 
@@ -328,7 +328,7 @@ def approvers(say: Words, gates: Sequence[GateFacts]) -> Markdown:
         give = "Give the job `pull-requests: read` under `permissions:` if it lacks it, then {rerun}."
         return say.paragraph(unread, say.prose(give), evidence(say, gates[0]))
     if not (approval.anyone or approval.can_approve):
-        return _no_approver(say, gates[0], approval.cannot_approve)
+        return _no_approver(say, approval.cannot_approve)
     looked, who = all(map(explained_by_failures, gates)), say.listed(approval.can_approve, "or")
     if approval.anyone:
         who = say("{any} with write access except the author", any="anyone" if looked else "Anyone")
@@ -349,9 +349,9 @@ def approvers(say: Words, gates: Sequence[GateFacts]) -> Markdown:
     return say.paragraph(*sentences)
 
 
-def _no_approver(say: Words, gate: GateFacts, refusals: Sequence[Refusal]) -> Markdown:
+def _no_approver(say: Words, refusals: Sequence[Refusal]) -> Markdown:
     reasons = Markdown(", ".join(_reason(say, each) for each in refusals))
-    none, setting = "None of the listed reviewers can approve this: {reasons}.", say.setting(REVIEWERS.name, gate)
+    none, setting = "None of the listed reviewers can approve this: {reasons}.", say.prose(f"{{{REVIEWERS.name}}}")
     add = say("Add someone else with write access to {setting}.", setting=setting)
     return say.paragraph(say(none, reasons=reasons), add)
 

@@ -1,6 +1,5 @@
 """How a place writes names, links, and sentences: Markdown in a comment or a summary, plain text in a log."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -70,10 +69,6 @@ class Words:
     def prose(self, text: str, gate: GateFacts | None = None) -> Markdown:  # noqa: ARG002 - for Markdown
         """Return a text of this program, with links to the pages that it names: settings, and the run of the gate."""
         return self.value(self.worded(text))
-
-    def setting(self, name: str, gate: GateFacts) -> Markdown:
-        """Return where the value of a gate's setting can be changed: an input, a variable, or a line of the policy."""
-        return self.prose(gate.gate.remedies.get(name, f"{{{name}}}"), gate)
 
     def problem(self, problem: Problem) -> Markdown:
         return self.value(problem.located)
@@ -155,10 +150,6 @@ class MarkdownWords(Words):
         pages = {title: self.link(title, url) for title, url in urls.items() if url}
         if gate and gate.dashboard:
             pages["Sepurux run"] = self.run(gate)
-        merged = self.context.pull_request is not None and self.context.base_ref  # a change counts after its merge
-        for place, line in re.findall(rf"`({re.escape(self.context.policy_path)}:([0-9]+))`", text):
-            page = self.context.page(f"/blob/{self.context.policy_ref}/{self.context.policy_path}#L{line}")
-            pages[place] = Markdown(self.link(self.code(place), page) + self.when(merged, " on {base}"))
         return markdown.prose(self.worded(text), longest=MAX_PARAGRAPH_LENGTH, pages=pages)
 
     def problem(self, problem: Problem) -> Markdown:

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from sepurux_action.common.secret import MIN_REDACTED_LENGTH
 from sepurux_action.config import options
-from sepurux_action.config.command_line import at_source, on_command_line
 from sepurux_action.config.gate import REGISTERED, Gate, Trace
 from sepurux_action.config.layers import environment_layer, flag_layer, input_layer
 from sepurux_action.config.options import INPUTS, OPTIONS
@@ -194,24 +193,6 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_table() -> None:
         '"bad!.json" was not found',
         '"many" is not accepted; accepted: a whole number from 0 to 999,999,999',
     ]
-
-
-def test_a_hint_names_what_gives_a_value() -> None:
-    hint = "{timeout} (now {now}), {campaign}, {project}, {mutation_pack}, {token}, {base_url}"
-    layers = (
-        flag_layer({"project_id": "p", "token": TOKEN}),
-        environment_layer({"SEPURUX_API_BASE_URL": "https://h.example"}),
-    )
-    policy = read_policy(b"campaign: a\ngates:\n- timeout: 10m\n- campaign: b\n", "p.yml")
-    first, second = read_settings(layers, find, policy).gates
-    assert at_source(hint, first) == (
-        "`timeout` in `p.yml:3` (now 10 min), `campaign` in `p.yml:1`, --project-id, {mutation_pack}, --token,"
-        " SEPURUX_API_BASE_URL"
-    )
-    assert at_source(at_source(hint, first), first) == at_source(hint, first)
-    assert on_command_line(at_source(hint, second)) == (
-        "--timeout (now 10 min), `campaign` in `p.yml:4`, --project-id, --mutation-pack, --token, SEPURUX_API_BASE_URL"
-    )
 
 
 @pytest.mark.parametrize(

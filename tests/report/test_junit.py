@@ -154,7 +154,7 @@ def test_a_gate_that_waits_for_an_approval_fails_and_says_so() -> None:
 
 def test_a_hint_is_one_for_the_place_where_the_gate_runs() -> None:
     late = undecided(Decision.PENDING, "No decision.", "Raise {timeout}, or {rerun}.")
-    result = a_result(late, gate=a_gate(remedies={}))
+    result = a_result(late, gate=a_gate())
     assert [shown(build_report([result], a_context(on_command_line=each)))["gate"] for each in (False, True)] == [
         "error: No decision. Raise `timeout`, or re-run the job.",
         "error: No decision. Raise --timeout, or run the command again.",
