@@ -250,5 +250,5 @@ def begin(invocation: Invocation, host: Output, signals: Signals, connections: C
 
         client = connect(event.api_url, inputs.github_token, event.repository, redact)
     calls = BoundedCalls(client, connections.timeouts(signals), host, event)
-    subject = Subject(event=event, settings=inputs, started=connections.now())
+    subject = Subject(event=event, started=connections.now())
     return Step(invocation, host, signals, connections, GitHubSession(calls, subject), inputs)

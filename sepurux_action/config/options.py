@@ -63,8 +63,6 @@ class Option(Generic[T_co]):
         return shown
 
 
-_of_step = partial(Option, allowed_in=(SectionKind.TOP,))
-_in_workflow = partial(_of_step, actions_only=True)
 _of_gate = partial(Option, allowed_in=(SectionKind.TOP, SectionKind.GATE))
 _secret = partial(Option, secret=True)
 _threshold = partial(Option, allowed_in=(SectionKind.THRESHOLDS,))
@@ -211,11 +209,13 @@ GITHUB_TOKEN = _secret(
     default_note="the job's own token",
     actions_only=True,
 )
-COMMENT = _in_workflow(
+COMMENT = Option(
     "comment",
     kinds.word_of(CommentMode),
     "When to comment on the pull request. An existing comment is always updated, except with `never`.",
     default="always",
+    allowed_in=(SectionKind.TOP,),
+    actions_only=True,
 )
 BASELINE_DIR = Option(
     "baseline_dir",

@@ -36,20 +36,10 @@ def status_context(gate: str, suffix: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Publishing:
-    comment: CommentMode = options.COMMENT.default_value
-
-    @property
-    def comment_key(self) -> str:
-        """Return what distinguishes the comment from those of other steps."""
-        return SEVERAL_GATES_KEY
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs(Publishing):
+class Inputs:
     """What inputs, or flags and environment, say about options that no policy file can set. Absent secrets are None.
 
-    Problems in the settings are published in this way. `names` has the gate that the layers name. `problems` are all in
+    `names` has the gate that the layers name. `problems` are all in
     the layers. `config` is the policy file that a command line names.
     """
 
@@ -69,13 +59,14 @@ class Inputs(Publishing):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings(Publishing):
+class Settings:
     """The settings of a run that a policy file can set.
 
     `overridden` are the options of which the policy overrides an input, or a flag the policy.
     """
 
     gates: tuple[Gate, ...] = ()
+    comment: CommentMode = options.COMMENT.default_value
     baseline_dir: str = ""
     overridden: tuple[str, ...] = ()
 
@@ -85,6 +76,7 @@ class Settings(Publishing):
 
     @property
     def comment_key(self) -> str:
+        """Return what distinguishes the comment from those of other steps: the only gate's name."""
         return self.names[0] if len(self.gates) == 1 else SEVERAL_GATES_KEY
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from sepurux_action.config.gate import Gate
-from sepurux_action.config.settings import Publishing
+from sepurux_action.config.settings import Settings
 from sepurux_action.github.bounded_calls import BoundedCalls
 from sepurux_action.github.earlier import Earlier
 from sepurux_action.github.publisher import Publisher
@@ -28,7 +28,7 @@ class GitHubSession:
         """Return the session with what GitHub shows before the evaluation."""
         return GitHubSession(self.calls, read_subject(self.calls, self.subject))
 
-    def with_settings(self, settings: Publishing) -> "GitHubSession":
+    def with_settings(self, settings: Settings) -> "GitHubSession":
         """Return the session with settings that say where and what to publish. What was read is not read again."""
         return GitHubSession(self.calls, replace(self.subject, settings=settings), self.changes)
 

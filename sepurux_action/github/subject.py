@@ -13,7 +13,7 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.path_filter import ChangedFile, affects
 from sepurux_action.config.policy import MISNAMED_PATH, POLICY_PATH
-from sepurux_action.config.settings import Publishing, status_context
+from sepurux_action.config.settings import Settings, status_context
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation.drops import Baseline
 from sepurux_action.github.base_branch import BaseBranch, base_revision
@@ -43,7 +43,7 @@ class Subject:
     """
 
     event: Event
-    settings: Publishing = field(default_factory=Publishing)
+    settings: Settings = field(default_factory=Settings)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     commit: Commit = field(default_factory=Commit)
     snapshot: Snapshot = field(default_factory=Snapshot)
