@@ -27,7 +27,6 @@ WRITE_BASELINE = "--write-baseline"
 WIDTH = 100  # columns of the help at most
 COMMAND_WIDTH = 78  # characters of a line of a command, without the backslash at its end
 HELP_COLUMN = 26  # where the text on a flag begins
-CLAUSE = re.compile(r"[.,:](?=\s|$)")
 FLAGS = tuple(option for option in OPTIONS if not option.actions_only)
 NAME_OF_FLAG = re.compile(r"--?[A-Za-z][A-Za-z_-]{0,40}")  # what an error quotes; anything else may be a secret
 
@@ -166,9 +165,7 @@ def _parser() -> argparse.ArgumentParser:
     add = groups["Help"].add_argument
     add("--check", nargs="*", metavar="FILE", help=_CHECK_HELP)
     add("--version", action="version", version=f"%(prog)s {__version__}", help="Show the version.")
-    brief = add("-h", action="version", help="Show one line for each flag.")  # it lists itself and --help too
-    add("--help", action="help", help="Show everything about each flag.")
-    brief.version = _brief_help(groups)  # type: ignore[attr-defined]  # of this action
+    add("-h", "--help", action="help", help="Show everything about each flag.")
     return made
 
 
@@ -179,16 +176,6 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
     def _split_lines(self, text: str, width: int) -> list[str]:
         return [line for part in text.splitlines() for line in textwrap.wrap(part, width, break_on_hyphens=False)]
-
-
-def _brief_help(groups: Mapping[str, argparse._ArgumentGroup]) -> str:
-    """Return a line for each flag, with its help up to a comma, a colon, or a full stop."""
-    lines = [f"usage: {PROGRAM} --campaign refunds --trace-file 'traces/*.json' [options]"]
-    for title, group in groups.items():
-        actions = group._group_actions  # noqa: SLF001 - no public name
-        shown = ((each.option_strings[0], each.help or "") for each in actions if each.help != argparse.SUPPRESS)
-        lines += [f"{title}:", *(f"  {name:<32}{CLAUSE.split(text)[0]}" for name, text in shown)]
-    return "\n".join(lines)
 
 
 def _reject(made: argparse.ArgumentParser, *problems: str) -> NoReturn:

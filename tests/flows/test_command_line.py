@@ -168,7 +168,7 @@ def test_a_problem_names_flags_and_variables_and_no_inputs(gate: Gate) -> None:
     outside = gate(["--config", "../policy.yml"], "https://sepurux.example.com").log
     assert "  --config ../policy.yml: the policy could not be read: it leads outside the working directory." in outside
     assert "Use a path that stays inside, also through links." in outside
-    assert "Run sepurux-gate -h to see all flags." in outside
+    assert "Run sepurux-gate --help to see all flags." in outside
 
 
 def test_a_problem_in_the_policy_file_names_the_gate_and_its_line_and_no_flag(tmp_path: Path, gate: Gate) -> None:
