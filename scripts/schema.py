@@ -27,7 +27,6 @@ _TEXT: Schema = {"type": ["string", "number"], "pattern": rf"{_NO_EXPRESSION}\S"
 _COUNT: Schema = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
 _VALUES: Mapping[object, Schema] = {  # by the parser of a kind; `make generate` asks for one that is missing
     kinds.parse_line: _TEXT,
-    kinds.parse_bool: {"type": "boolean"},
     kinds.parse_name: {**_TEXT, "pattern": rf"{_NO_EXPRESSION}[^)\s]\s*$", "maxLength": kinds.MAX_NAME_LENGTH},
     kinds.parse_whole_number: _COUNT,
     kinds.parse_positive_number: {**_COUNT, "minimum": 1},

@@ -84,12 +84,6 @@ def parse_base_url(text: str) -> str:
     return text.rstrip("/")
 
 
-def parse_bool(text: str) -> bool:
-    if text.lower() not in {"true", "false"}:
-        raise ValueError
-    return text.lower() == "true"
-
-
 def parse_whole_number(text: str, lowest: int = 0) -> int:
     if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or int(text) < lowest:
         raise ValueError
