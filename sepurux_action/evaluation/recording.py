@@ -74,7 +74,7 @@ def read_recording(text: str, label: str) -> Trace:
     trace = Trace(
         label=label,
         recorded=max(times, default=None),
-        task=found.task,
+        task=json_reader.visible(found.task).strip(),
         events=tuple(islice(steps, MAX_EVENTS)),
     )
     del found, times, steps  # before the text is copied, the list of events is not needed any more
@@ -108,7 +108,7 @@ def _read_fields(fields: dict[str, object]) -> _Object:
         tool=kind and next(texts, ""),
         arguments=getattr(given, "names", ()),
         time=json_reader.time(fields.get("timestamp")),
-        name=name if isinstance(name, str) and name.strip() else "",
+        name=name if isinstance(name, str) else "",
         task=getattr(task, "name", ""),
         events=_events(listed) if isinstance(listed, list) and listed else (),
     )

@@ -302,7 +302,8 @@ def evaluate(world: World, runs: Sequence[Run], settings: Mapping[str, Any], fai
 def scenario_of(world: World, file: str) -> tuple[str, str]:
     """Return the scenario of a trace file, by docs/configuration.md, Scenarios."""
     task = world.tasks[file]
-    return ("task", task) if isinstance(task, str) and task.strip() else ("path", file)
+    name = task.replace("\u200b", "").strip() if isinstance(task, str) else ""
+    return ("task", name) if name else ("path", file)
 
 
 def sent(settings: Mapping[str, Any], runs: int) -> Mapping[str, Any]:

@@ -37,7 +37,17 @@ TRACES: tuple[dict[str, list[str]], ...] = (
 )
 RECORDINGS = TRACES[-3:]
 FILES = {"a.json": "t-3", "b.json": "t-4", "c.json": "t-5"}  # the id that each file gets when it is uploaded
-TASKS = (*("refund",) * 5, "Refund", "refund ", "cancel", "b.json", "t-1", None, " ", 7)  # names of a file's task
+TASKS = (
+    *("refund",) * 5,
+    "Refund",
+    " re\u200bfund ",
+    "cancel",
+    "b.json",
+    "t-1",
+    None,
+    " ",
+    7,
+)  # names of a file's task
 MOST_TRACES = 5
 OF_POLICY = (  # thresholds and settings that no input has
     *("min_scenarios", "min_scenario_pass_rate", "max_pass_rate_drop", "reviewers"),
