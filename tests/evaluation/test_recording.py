@@ -16,7 +16,6 @@ from tests.runner import TRACE
 
 PROMPT = {"type": "prompt", "input": "Refund order A-1002."}
 CALL = {"type": "tool_call", "tool": "refund", "args": {"order": "A-1002"}}
-MANY = "".join(f'{{"name": "{number}"}}, ' for number in range(100_000))
 RESULT = {"type": "tool_result", "tool": "refund", "result": {"ok": True}}
 ANSWER = {"type": "agent_output", "output": "Done."}
 
@@ -72,10 +71,6 @@ def test_a_trace_with_a_call_before_each_result_is_complete() -> None:
         assert any(each.is_call for each in read(*events).events)
 
 
-def test_after_very_many_objects_a_call_that_was_not_recorded_is_still_found() -> None:
-    assert "no call before it" in rejection(f'{{"events": [{MANY}{json.dumps(RESULT)}]}}')
-
-
 NOON = 1_798_977_600.0  # 2027-01-03T12:00:00Z
 
 
@@ -89,9 +84,8 @@ NOON = 1_798_977_600.0  # 2027-01-03T12:00:00Z
         ('{"events": [{"timestamp": "now"}, {"timestamp": 1}, {"timestamp": "1970-01-01"}, 4102444800, null]}', None),
         ('{"timestamp": "9999-12-31", "task": {"timestamp": "2027-01-03T12:00:00Z"}, "events": [{}]}', None),
         ('{"events": [{"timestamp": "2027-01-03T12:00:00Z", "events": [{"timestamp": "2031-01-01"}]}]}', NOON),
-        (f'{{"events": [{MANY}{{"timestamp": "2027-01-03"}}]}}', None),  # more than are kept
     ],
-    ids=range(8),
+    ids=range(7),
 )
 def test_the_time_of_the_newest_event_is_known(content: str, recorded: float | None) -> None:
     assert read_recording(content, "a.json").recorded == recorded
@@ -108,10 +102,8 @@ def test_the_time_of_the_newest_event_is_known(content: str, recorded: float | N
         ('"task": {"name": "refund"}, "task": {}, "events": [CALL]', ""),
         ('"task": [{"name": "refund"}], "name": "refund", "events": [CALL]', ""),
         ('"events": [CALL, {"task": {"name": "refund"}}]', ""),
-        (f'"task": {{"name": "refund"}}, "events": [{MANY}CALL]', "refund"),
-        (f'"events": [{MANY}CALL], "task": {{"name": "refund"}}', ""),  # more than are kept
     ],
-    ids=range(10),
+    ids=range(8),
 )
 def test_the_name_of_the_task_is_known_without_white_space_at_the_ends_and_invisible_characters(
     fields: str, task: str
