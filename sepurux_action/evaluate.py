@@ -31,14 +31,6 @@ NO_CREDENTIALS_HINT = (
     "Set one of them, such as `token: ${{ secrets.SEPURUX_CI_TOKEN }}`, and add that secret under "
     "`Settings > Secrets and variables > Actions`."
 )
-NO_BASELINE_DIR = (
-    "To see which failures are new and what the agent did differently, keep the results of the base branch with "
-    "`baseline_dir`: see docs/configuration.md of sepurux/gate-action."
-)
-NO_RESULTS = (
-    "`baseline_dir` has no earlier results of this gate yet, so nothing is compared by scenario: runs on pushes to the "
-    "base branch add them."
-)
 UNREAD_RESULTS_HINT = (
     "Give the job `contents: read` and `statuses: write` under `permissions:` if it lacks one of them, then re-run it."
 )
@@ -153,18 +145,8 @@ def _result(step: Step, gate: Gate, found: Evaluated, advised: str = "") -> Gate
         gate=gate,
         blocks=enforce(decision, gate.stage, approved=bool(approval and approval.approved)) and not allowed,
         approval=approval,
-        notes=tuple(filter(None, (advised, _note_on_scenarios(step, gate, found)))),
+        notes=tuple(filter(None, (advised, step.kept_note if gate.names_traces else ""))),
     )
-
-
-def _note_on_scenarios(step: Step, gate: Gate, found: Evaluated) -> str:
-    """Return why failures are not marked as new, '' if they are, or if there is nothing to mark."""
-    if not gate.names_traces or found.recorded:
-        return ""
-    failed = found.decision is Decision.FAIL or found.what_failed.failures
-    if step.kept_note or not (step.event.name and failed) or results_of(step, gate):
-        return step.kept_note
-    return NO_RESULTS if step.settings.baseline_dir else NO_BASELINE_DIR
 
 
 def _base(step: Step, gate: Gate) -> Base:

@@ -169,19 +169,11 @@ def test_only_a_pass_or_a_fail_is_added_and_nothing_after_a_signal(scene: Scene,
     assert not kept(scene).exists()
 
 
-def test_without_the_folder_nothing_is_marked_and_a_sentence_says_how_to_get_more(
-    scene: Scene, sandbox: Sandbox
-) -> None:
-    on_pull_request(scene, sandbox, recorded(UNSAFE), baseline_dir="")
-    above, _, details = scene.ours[0].partition("<details>")
-    assert "`baseline_dir`" in details
-    assert "`baseline_dir`" not in above
-    assert "on `main`" not in above
-    on_pull_request(scene, sandbox, recorded(UNSAFE))
-    assert scene.ours[0].partition("<details>")[2].count("`baseline_dir` has no earlier results of this gate yet") == 1
+def test_without_results_nothing_is_marked(scene: Scene, sandbox: Sandbox) -> None:
     for folder in ("", FOLDER):
-        on_pull_request(scene, sandbox, recorded(), baseline_dir=folder)
-        assert "baseline_dir" not in scene.ours[0]
+        on_pull_request(scene, sandbox, recorded(UNSAFE), baseline_dir=folder)
+        assert "on `main`" not in scene.ours[0]
+        assert report(scene)["failures"][0]["on_base"] is None
 
 
 def test_a_file_that_cannot_be_trusted_is_ignored_with_a_note_replaced_on_main(scene: Scene, sandbox: Sandbox) -> None:
