@@ -64,9 +64,7 @@ FIELDS = {
     "IssueComment": "body fullDatabaseId url viewerDidAuthor",
     "IssueCommentConnection": "nodes pageInfo",
     "PageInfo": "endCursor hasNextPage",
-    "PullRequest": (
-        "assignees author baseRefName baseRefOid comments commits headRefName headRefOid headRepository number state"
-    ),
+    "PullRequest": ("assignees author baseRefName comments commits headRefName headRefOid headRepository number state"),
     "PullRequestCommit": "commit",
     "PullRequestCommitConnection": "nodes",
     "PullRequestConnection": "nodes",

@@ -48,7 +48,7 @@ def _without_github(report: Report) -> bool:
     gates = report.gates
     if any(gate.approval or gate.recorded or "Settings >" in gate.hint for gate in gates):
         return False
-    return not (gates and (report.problems or any(gate.skipped and len(gates) == 1 for gate in gates)))
+    return not (len(gates) == 1 and gates[0].skipped)
 
 
 def _on_command_line(report: Report) -> Report:

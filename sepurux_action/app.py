@@ -78,13 +78,9 @@ def run_gates(
     step = replace(step, github=step.github.with_base(step.settings.gates))
     recorded = read_record(step)
     step.github.publisher.publish_pending(gate.name for gate in step.settings.gates if gate.name not in recorded)
-    step = step.with_lost_statuses()
     results = evaluate(step, recorded)
     status = exit_status((gate.decision, gate.blocks) for gate in results)
-    if step.policy.problems:
-        results, status = tuple(gate.blocked_by_policy() for gate in results), status or EXIT_UNDECIDED
     report = build_report(results, report_context(step), short=bool(signals.received))  # 5 s are left for everything
-    report = replace(report, problems=tuple(each.redacted(step.host.redact) for each in step.policy.problems))
     publish(step, results, report)
     show(report)
     return signals.status(status)
@@ -112,17 +108,13 @@ def _check(files: Sequence[str], terminal: Terminal, signals: Signals) -> int:
 
 def _log_report(report: Report, host: ActionsRunner) -> None:
     """Log the decision, which stands out, the problems on their lines, and the lines about what failed."""
-    invalid, notes = "settings", report.context.notes
     if report.gates:
-        invalid, notes = "policy", ()
         level = Level.WARNING if report.not_passed else Level.NOTICE
         if report.acting:
             level = Level.ERROR
         host.annotate(level, "\n".join(render_lines(report, "annotation")), title="Sepurux gate")
     for problem in report.problems:
-        title = f"Sepurux gate: invalid {invalid}"
+        title = "Sepurux gate: invalid settings"
         host.annotate(Level.ERROR, str(problem), title=title, file=problem.file, line=problem.line)
-    for note in notes:
-        host.log(str(note))
     for line in render_lines(report, "log"):
         host.log_in_color(line)

@@ -39,10 +39,6 @@ class Problem:
     def located(self) -> str:
         return joined(": ", self.location, str(self))
 
-    def of_file(self, path: str) -> "Problem":
-        """Return the problem on the first line of a file if it has no file of its own."""
-        return self if self.file else Problem(self.where, self.message, path, 1)
-
     def redacted(self, redact: Callable[[str], str]) -> "Problem":
         """Return the problem without secrets, which the escapes of a report would hide later."""
         return Problem(redact(self.where), redact(self.message), redact(self.file), self.line)

@@ -12,8 +12,6 @@ from sepurux_action.errors import ConfigurationError
 from sepurux_action.evaluate import no_credentials_hint
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.result import GateResult
-from sepurux_action.github.commit import policy_ref
-from sepurux_action.github.policy_source import invalid_base_note
 from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.report_files import write_files
 from sepurux_action.report import outputs
@@ -34,8 +32,7 @@ def publish(step: Step, results: Sequence[GateResult], report: Report) -> None:
     if step.signals.received or step.event.by_review:
         return
     comment_url = github.publisher.publish_comment(results, partial(render_comment, report))
-    if not step.policy.problems:
-        github.reviews.request_reviews()
+    github.reviews.request_reviews()
     if comment_url:
         step.host.set_outputs({"comment_url": comment_url})
 
@@ -50,10 +47,8 @@ def _changed(step: Step, results: Sequence[GateResult]) -> Sequence[GateResult]:
 
 
 def publish_problems(step: Step, error: ConfigurationError) -> Report:
-    """Write outputs, summary, and report files, and return the report of the problems. No status is set."""
-    known = set(map(str, error.problems))  # the file of the pull request may have them too
-    of_pull_request = (each for each in step.policy.problems if str(each) not in known)
-    problems = [each.redacted(step.host.redact) for each in (*of_pull_request, *error.problems)]
+    """Write outputs, summary, and report files; return the report of the problems. No status is set."""
+    problems = [each.redacted(step.host.redact) for each in error.problems]
     layers = step.invocation.layers
     by_review = step.event.by_review  # which needs no secret
     if not by_review and not any(layer.text(option) for layer in layers for option in (options.TOKEN, options.API_KEY)):
@@ -61,11 +56,7 @@ def publish_problems(step: Step, error: ConfigurationError) -> Report:
         words = in_workflow if step.event.name else on_command_line
         message = words(f"it is empty, and so is {{api_key}}. {no_credentials_hint(step.event)}")
         problems.append(layers[0].problem(options.TOKEN, message))
-    notes = []
-    invalid = next((each.file for each in error.problems if each.file), "")
-    if step.github.calls.connected and policy_ref(step.event) and not step.policy.policy and invalid:
-        notes.append(invalid_base_note(step.event, invalid))
-    report = Report(context=_context(step)(notes=tuple(notes)), problems=tuple(problems))
+    report = Report(context=_context(step)(), problems=tuple(problems))
     step.host.set_outputs(outputs.without_decision(outputs.settings_reason(problems)))
     _write_report(step, report)
     return report
@@ -97,12 +88,11 @@ def report_context(step: Step) -> Context:
         baselines={name: baseline for name, baseline in baselines.items() if baseline},
         committed=subject.commit.committed,
         policy_changes=policy.changes,
-        notes=policy.notes,
     )
 
 
 def _context(step: Step) -> Callable[..., Context]:
-    event, by_event = step.event, policy_ref(step.event) or step.event.commit
+    event, commit = step.event, step.github.subject.commit
     return partial(
         Context,
         repository=event.repository,
@@ -113,6 +103,6 @@ def _context(step: Step) -> Callable[..., Context]:
         pull_request_url=event.url("pull", event.pull_request),
         version=__version__,
         base_ref=event.base_ref,
-        policy_ref=event.commit if step.policy.problems else by_event,
+        policy_ref=commit.base if commit.policy.text else event.commit,
         on_command_line=not event.name,
     )

@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -26,7 +25,7 @@ from sepurux_action.evaluation.trace_files import WORKING_DIRECTORY, TraceFolder
 from sepurux_action.evaluation.transport import Transport
 from sepurux_action.github.bounded_calls import BoundedCalls
 from sepurux_action.github.event import Event, parse_event
-from sepurux_action.github.policy_source import FIRST_FILE, ResolvedPolicy, read_checkout, resolve_policy
+from sepurux_action.github.policy_source import ResolvedPolicy, read_checkout, resolve_policy
 from sepurux_action.github.session import GitHubSession
 from sepurux_action.github.subject import Subject
 from sepurux_action.host.deadlines import Signals, Timeouts
@@ -180,20 +179,6 @@ class Step:
         for option, layer in product((options.REPORT_DIR, options.BASELINE_DIR), self.invocation.layers):
             if self.folder(path := layer.text(option)) is None:
                 yield layer.problem(option, f"{json_reader.preview(path)} leads outside {where}")
-
-    def with_lost_statuses(self) -> "Step":
-        """Return the step with a warning about required statuses that no gate sets once the pull request is merged."""
-        policy, merged = self.policy, Settings()
-        if not policy.replaces:
-            return self
-        read = partial(read_settings, self.invocation.layers, lambda _: (), policy.merged)
-        with suppress(ConfigurationError):  # no gate sets a status if inputs lack what the file no longer has
-            merged = self._until_signal(read)
-        now = self.inputs if FIRST_FILE in policy.notes else self.settings
-        lost = self.github.advice.lost_statuses(now.names, merged.names)
-        for note in lost:
-            self.host.annotate(Level.WARNING, str(note), title="Sepurux gate")
-        return replace(self, policy=replace(policy, notes=(*policy.notes, *lost)))
 
     def _until_signal(self, work: Callable[[], T]) -> T:
         """Return what the work returns, which may take seconds; raises ConfigurationError, also after a signal."""

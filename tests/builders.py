@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import REGISTERED, Gate, Trace
 from sepurux_action.config.layers import input_layer
-from sepurux_action.config.policy import POLICY_PATH, Change, PolicyNote
+from sepurux_action.config.policy import Change
 from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
 from sepurux_action.config.settings import read_inputs
 from sepurux_action.config.stage import OnOutage, Stage
@@ -44,8 +44,7 @@ from sepurux_action.evaluation.run_poller import CANCELED
 from sepurux_action.evaluation.runs import NOT_READ, RunResult, Scenario, WhatFailed
 from sepurux_action.evaluation.schedule import CHECK_NETWORK
 from sepurux_action.github.event import Event
-from sepurux_action.github.policy_source import DELETED, FIRST_FILE, invalid_base_note, resolve_policy
-from sepurux_action.github.stage_advice import LOST
+from sepurux_action.github.policy_source import resolve_policy
 from sepurux_action.report.context import Context
 from sepurux_action.report.report import DAY_S, Report, build_report
 
@@ -414,9 +413,6 @@ DIFFERENT_STEPS = (
 LONG_STEP = "orders.cancel(reason, note, channel, locale, notify, …)"
 FAILED_STEP = ("  …", *(f"  {number} {LONG_STEP}" for number in range(23, 29, 2)), f"> 29 {LONG_STEP}", "  …")
 UNREAD_SCORE = "Could not read the reliability score: HTTP 503."
-LOST_STATUS = PolicyNote(
-    LOST.format("`Sepurux / refunds`", it="it"), "ruleset", "https://github.com/acme/shop/rules/42"
-)
 NEXT_CHANGE = "`enforcement` changes to `hard` in 3 days, on 2027-01-31."
 ADVICE = (
     "With `hard`, 6 of the last 24 evaluated pull requests would have been blocked. "
@@ -479,13 +475,11 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     unknown_record = undecided(Decision.ERROR, RECORD_UNREAD, RECORD_HINT, rule=Rule.RECORD_UNREAD)
     canceled = undecided(Decision.ERROR, CANCELED.reason, NEXT_STEPS[Rule.CANCELED], rule=Rule.CANCELED)
     better = run_with(FAILING, pass_rate=0.82, unsafe_attempts=0, failures=4, top_failing_tools=())
-    best = run_with(PASSING, pass_rate=0.97)
     lying = run_with(PASSING, pass_rate=0.8496, reliability_score=Reading())
     silent = run_with(PASSING, pass_rate=Reading(), unsafe_attempts=Reading(broken='no number: "none"'))
     described = "fail (hard): 72.0% passed, 1 unsafe, 5 failures, score 61.5; 40 scenarios"
     published = of_status(described, FAILING.dashboard_url, FAILING.dashboard_url)
     by_status = GateResult.of(published, gate=a_gate(), blocks=True)
-    first = a_gate(name="search", campaign="search-reliability", stage=Stage.OBSERVE)
     many = (
         a_result(a_run(PASSING), gate=a_gate(name="search", campaign="search-reliability")),
         _failed(replace(asking, name="refunds")),
@@ -561,8 +555,6 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "canceled": (a_result(replace(canceled, run_id=RUN_ID)), here),
         "skipped": (a_result(skipped), here),
         "skipped-event": (a_result(undecided(Decision.SKIPPED, "refs/heads/refunds was deleted.")), alone),
-        "policy-first": (a_result(a_run(PASSING), gate=first), replace(here, notes=(FIRST_FILE,))),
-        "policy-deleted": (a_result(a_run(best)), replace(here, notes=(DELETED, LOST_STATUS))),
         "traces": (_of_traces(), here),
         "traces-low": (_of_low_scenarios(), here),
         "traces-old": (older, replace(here, committed=committed)),
@@ -595,16 +587,6 @@ def a_settings_report(*problems: Problem, context: Context | None = None) -> Rep
     return Report(context=context or a_context(), problems=problems)
 
 
-def invalid_policies() -> dict[str, Report]:
-    """Return reports on a pull request that makes the policy invalid: on one gate that passed, and on several gates."""
-    (one, _), (several, context) = states()["pass"], states()["gates"]
-    rejected = replace(states()["error"][0][0], gate=a_gate(name="export"))
-    return {
-        name: replace(build_report([each.blocked_by_policy() for each in results], context), problems=problems()[:1])
-        for name, results in {"policy-invalid": one, "policy-invalid-gates": (*several, rejected)}.items()
-    }
-
-
 @cache
 def reports() -> dict[str, Report]:
     """Return the report of every state by its name, including those on settings that cannot be used."""
@@ -613,16 +595,13 @@ def reports() -> dict[str, Report]:
         message="the policy could not be read: Resource not accessible by integration. "
         "Give the job `contents: read` under `permissions:`.",
     )
-    about, path = Event(base_ref="main", repository="acme/shop", server_url="https://github.com"), POLICY_PATH
-    note = invalid_base_note(about, path)
     return {
         **{
             name: build_report(results, context, short=name == "canceled")
             for name, (results, context) in states().items()
         },
-        **invalid_policies(),
         "bad-settings": a_settings_report(*problems()),
-        "bad-settings-base": a_settings_report(*problems()[:1], context=a_context(base_ref="main", notes=(note,))),
+        "bad-settings-base": a_settings_report(*problems()[:1], context=a_context(base_ref="main")),
         "bad-settings-unreadable": a_settings_report(unreadable),
     }
 
@@ -630,7 +609,7 @@ def reports() -> dict[str, Report]:
 @cache
 def commented() -> dict[str, Report]:
     commentable = (name for name, (_, context) in states().items() if context.pull_request and name != "canceled")
-    return {name: reports()[name] for name in (*commentable, *invalid_policies())}
+    return {name: reports()[name] for name in commentable}
 
 
 HOSTILE = (
@@ -657,7 +636,6 @@ def hostile_context(foreign: str, *gates: str) -> Context:
     past, lower = (a_past_result(decision=Decision.FAIL, numbers={"pass_rate": rate}) for rate in (0.95, 0.49))
     return a_context(
         version=f"1{foreign}",
-        notes=(PolicyNote(f"{foreign}!", "file", "https://github.com/acme/shop/blob/main/a.yml"),),
         policy_changes=tuple(Change(f"{foreign}{n}", f"{foreign}{n}", f"{n}{foreign}", foreign) for n in range(12)),
         base_ref=f"{foreign}!",
         baselines=dict.fromkeys(gates, a_baseline(past, lower)),

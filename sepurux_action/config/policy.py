@@ -5,13 +5,10 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from sepurux_action.common import json_reader
-from sepurux_action.common.wording import joined
 from sepurux_action.config import options
 from sepurux_action.config.layers import Layer, Source
 from sepurux_action.config.options import OPTIONS
 
-# What applies of a file that a pull request adds, before it is merged (docs/configuration.md#whose-file-applies).
-_FIRST_FILE = ("project", "campaign", "name", "trace_id", "trace_file", "mutation_pack")
 POLICY_PATH = ".github/sepurux-gate.yml"
 MISNAMED_PATH = ".github/sepurux-gate.yaml"  # where the file may be by mistake
 MAX_FILE_BYTES = 256 * 1024  # bytes
@@ -29,24 +26,6 @@ class Policy:
     def name(self, gate: Layer) -> str:
         """Return a gate's name, or else its campaign's; '' if the file has neither."""
         return gate.text(options.NAME) or gate.text(options.CAMPAIGN) or self.top.text(options.CAMPAIGN)
-
-
-def without_unmerged_rules(policy: Policy) -> Policy:
-    """Return the part of the first policy file that applies before the pull request that adds it is merged."""
-    top, *gates = (layer.only(_FIRST_FILE) for layer in (policy.top, *policy.gates))
-    return Policy(path=policy.path, top=top, gates=tuple(gates))
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyNote:
-    """A remark about the policy file, and the address of the `page` that `label` names, '' without one."""
-
-    text: str
-    label: str = ""
-    page: str = ""
-
-    def __str__(self) -> str:
-        return joined(" ", self.text, self.page)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ class Inputs:
 
     names: tuple[str, ...] = ()
     report_dir: str = ""
+    campaign: str = ""
     base_url: str = options.BASE_URL.default
     token: Secret | None = field(default=None, repr=False)
     api_key: Secret | None = field(default=None, repr=False)

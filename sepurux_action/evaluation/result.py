@@ -1,6 +1,6 @@
 """The result of a gate: how it was decided, and what follows from it."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.command_line import in_workflow
@@ -49,11 +49,6 @@ class GateResult(Evaluated):
     blocks: bool
     approval: ApprovalStatus | None = None
     notes: tuple[str, ...] = ()
-    invalid_policy: bool = False
-
-    def blocked_by_policy(self) -> "GateResult":
-        """Return the result if the pull request makes the policy invalid: it blocks, and waits for no approval."""
-        return replace(self, blocks=True, invalid_policy=True)
 
     @property
     def approved(self) -> bool:
@@ -61,7 +56,7 @@ class GateResult(Evaluated):
 
     @property
     def needs_approval(self) -> bool:
-        return self.approval is not None and not self.approved and not self.invalid_policy
+        return self.approval is not None and not self.approved
 
     @property
     def severity_key(self) -> tuple[int, bool, float]:

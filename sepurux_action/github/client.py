@@ -65,7 +65,7 @@ class GitHubClient:
     def commit(self, event: Event) -> Commit:
         """Return the policy files that concern an event, and the statuses of its commit."""
         response = self._query(commit.commit_query(event), may_fail=commit.MAY_FAIL)
-        return commit.parse_commit(response, event, self._graphql_error(response))
+        return commit.parse_commit(response, event)
 
     def snapshot(self, number: int, after: str = "") -> Snapshot:
         """Return a pull request, and the own comments of the page after a cursor."""

@@ -10,13 +10,12 @@ from sepurux_action.config.kinds import BOT_SUFFIX
 from sepurux_action.config.policy import MAX_FILE_BYTES, MISNAMED_PATH, POLICY_PATH
 from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation.enforcement import Reason, Refusal
-from sepurux_action.github.event import Event, parse_branch
+from sepurux_action.github.event import Event, parse_branch, parse_sha
 from sepurux_action.github.permissions import failed_fields
 from sepurux_action.github.snapshot import PAGE
 
 NO_TEXT_FILE = f"it is not a text file of at most {MAX_FILE_BYTES // 1024} KiB"
-# Without the head's file there is only a note, and without the statuses another call.
-MAY_FAIL = frozenset({"evaluated", "headPolicy", "headPolicyYaml"})
+MAY_FAIL = frozenset({"evaluated"})  # without the statuses there is another call
 
 _FILE = "__typename ... on Blob { text isTruncated }"
 _STATUSES = """... on Commit {
@@ -74,45 +73,36 @@ class Commit:
     """What one query shows of the evaluated commit and of the one whose policy applies.
 
     `account` is the token's login, with `[bot]` if it is a bot's. `statuses` are the newest of each context, None if
-    not known, and `committed` is the commit's POSIX time. `error` is why nothing could be read.
+    not known, and `committed` is the commit's POSIX time. `base` is the commit whose policy applies. `error` is why
+    nothing could be read.
     """
 
     account: str = ""
     default_branch: str = ""
     statuses: tuple[PublishedStatus, ...] | None = None
     committed: float | None = None
+    base: str = ""
     policy: PolicyFile = field(default_factory=PolicyFile)
     head_policy: PolicyFile = field(default_factory=PolicyFile)
     error: ErrorDetails | None = None
 
 
 def policy_ref(event: Event) -> str:
-    """Return the commit whose policy file applies to an event, or '' for the checkout (docs/configuration.md)."""
-    if event.base_sha:
-        return event.base_sha
-    if event.base_ref:
-        return f"refs/heads/{event.base_ref}"
-    return "HEAD" if event.name == "workflow_run" else ""
+    """Return the commit whose policy file applies.
 
-
-def reads_head(event: Event) -> bool:
-    """Return whether the policy file of the evaluated commit is read too: that of a pull request or a merge group."""
-    proposed = event.pull_request is not None or event.name == "merge_group"
-    return bool(proposed and event.commit and policy_ref(event))
+    It is the base of a merge group, the newest one of the base branch of a pull request, else the evaluated one.
+    """
+    base = event.base_ref and f"refs/heads/{event.base_ref}"
+    return event.base_sha or base or event.commit
 
 
 def commit_query(event: Event) -> str:
     """Return the query for what `parse_commit` reads."""
-    at, fields = policy_ref(event), dict[str, tuple[str, str]]()
-    if event.commit:
-        fields["evaluated"] = event.commit, _STATUSES
-    if at:
-        fields["policyCommit"] = at, "oid"
-        fields["policy"] = f"{at}:{POLICY_PATH}", _FILE
-        fields["policyYaml"] = f"{at}:{MISNAMED_PATH}", "__typename"
-    if reads_head(event):
-        fields["headPolicy"] = f"{event.commit}:{POLICY_PATH}", _FILE
-        fields["headPolicyYaml"] = f"{event.commit}:{MISNAMED_PATH}", "__typename"
+    at = policy_ref(event)
+    fields = {"evaluated": (event.commit, _STATUSES), "policyCommit": (at, "oid")}
+    for name, revision in (("policy", at), ("headPolicy", event.commit)):
+        fields[name] = f"{revision}:{POLICY_PATH}", _FILE
+        fields[f"{name}Yaml"] = f"{revision}:{MISNAMED_PATH}", "__typename"
     return query_of("commit", fields, "defaultBranchRef { name }")
 
 
@@ -127,27 +117,22 @@ def query_of(query: str, fields: Mapping[str, tuple[str, str]], more: str = "") 
     return f"query {query}($owner: String!, $name: String!) {{ viewer {{ login }} {repository} }}"
 
 
-def parse_commit(response: object, event: Event, error: ErrorDetails | None = None) -> Commit:
-    """Return what a response to the query shows. `error` is about fields of MAY_FAIL only, which are null then."""
+def parse_commit(response: object, event: Event) -> Commit:
+    """Return what a response to the query shows. Its errors are about fields of MAY_FAIL only, which are null then."""
     repository = json_reader.as_object(json_reader.at(response, "data", "repository"))
     account = json_reader.text(json_reader.at(response, "data", "viewer", "login"))
-    evaluated, failed = json_reader.as_object(repository.get("evaluated")), failed_fields(response)
+    evaluated = json_reader.as_object(repository.get("evaluated"))
     if evaluated.get("oid") != event.commit:
         evaluated = {}
-    head = _policy_file(repository, "headPolicy")
-    if error and head.text is None and failed & {"headPolicy", "headPolicyYaml"}:
-        head = unread(error)
-    policy = _policy_file(repository, "policy")
-    if repository.get("policy") is None and not json_reader.as_object(repository.get("policyCommit")):
-        # GitHub returns null for a commit that the token may not see, too.
-        policy = PolicyFile(error="GitHub shows no base commit", details=ErrorDetails(status=404))
+    base = parse_sha(json_reader.at(repository, "policyCommit", "oid"))
     return Commit(
         account=account,
         default_branch=parse_branch(json_reader.at(repository, "defaultBranchRef", "name")),
-        statuses=None if "evaluated" in failed else parse_statuses(evaluated, account),
+        statuses=None if "evaluated" in failed_fields(response) else parse_statuses(evaluated, account),
         committed=json_reader.time(evaluated.get("committedDate")),
-        policy=policy,
-        head_policy=head,
+        base=base,
+        policy=_policy_file(repository, "policy", is_known=bool(base)),
+        head_policy=_policy_file(repository, "headPolicy", is_known=bool(evaluated)),
     )
 
 
@@ -179,8 +164,11 @@ def parse_status(raw: Mapping[str, object], account: str) -> PublishedStatus:
     )
 
 
-def _policy_file(repository: Mapping[str, object], name: str) -> PolicyFile:
+def _policy_file(repository: Mapping[str, object], name: str, *, is_known: bool) -> PolicyFile:
+    """Return a file of a commit. GitHub returns null also for a commit that the token may not see."""
     value = repository.get(name)
+    if value is None and not is_known:
+        return PolicyFile(error="GitHub does not show the commit", details=ErrorDetails(status=404))
     if value is None:
         return PolicyFile(misnamed=repository.get(f"{name}Yaml") is not None)
     blob = json_reader.as_object(value)

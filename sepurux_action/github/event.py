@@ -27,7 +27,7 @@ COMMIT_EVENTS = frozenset(
     {"schedule", "workflow_dispatch", "deployment", "deployment_status", "release", "repository_dispatch"}
 )
 NO_PULL = "the payload has no pull request with a number, a head commit, and a base branch"
-NO_GROUP = "the payload has no merge group with a head commit and a base branch"
+NO_GROUP = "the payload has no merge group with a head commit, a base commit, and a base branch"
 NO_COMMIT = "`GITHUB_SHA` is no commit"
 NO_NAME = "the name of the branch or tag in `GITHUB_REF` has characters that cannot be shown"
 NOT_A_RUN = (
@@ -58,8 +58,8 @@ class Head(NamedTuple):
 class PullRequest:
     """A pull request; unknown fields are '' or None. Without `head_repository`, it has been deleted.
 
-    A snapshot has only the author, the head commit, and the base. `by_agent`: a bot opened it, and neither Dependabot
-    nor Renovate did, or its author is not known.
+    A snapshot has only the author and the head commit. `by_agent`: a bot opened it, and neither
+    Dependabot nor Renovate did, or its author is not known.
     """
 
     number: int | None = None
@@ -67,7 +67,6 @@ class PullRequest:
     head_repository: str = ""
     head_branch: str = ""
     base_ref: str = ""
-    base_sha: str = ""
     author: str = ""
     by_agent: bool = False
     open: bool = False
@@ -91,7 +90,7 @@ class Event:
     commit: str = ""
     pull_request: int | None = None
     base_ref: str = ""
-    base_sha: str = ""
+    base_sha: str = ""  # of a merge group
     head_branch: str = ""
     tag: str = ""
     fork: bool = False
@@ -160,7 +159,6 @@ def parse_pull_request(raw: object) -> PullRequest:
         head_repository=_repository(at("head", "repo", "full_name")),
         head_branch=parse_branch(at("head", "ref")),
         base_ref=parse_branch(at("base", "ref")),
-        base_sha=parse_sha(at("base", "sha")),
         author=author,
         by_agent=by_agent,
         open=at("state") == "open",
@@ -203,13 +201,14 @@ def _pull_request(event: Event, at: At) -> Fields:
 
 def _merge_group(_: Event, at: At) -> Fields:
     numbers = map(int, _QUEUE.findall(json_reader.text(at("merge_group", "head_ref"))))
-    commit, base = parse_sha(at("merge_group", "head_sha")), _branch_of_ref(at("merge_group", "base_ref"))
+    commit, base_sha = (parse_sha(at("merge_group", f"{which}_sha")) for which in ("head", "base"))
+    base = _branch_of_ref(at("merge_group", "base_ref"))
     return {
         "commit": commit,
         "base_ref": base,
-        "base_sha": parse_sha(at("merge_group", "base_sha")),
+        "base_sha": base_sha,
         "pull_request": _number(next(numbers, None)),
-        "problem": "" if commit and base else NO_GROUP,
+        "problem": "" if commit and base and base_sha else NO_GROUP,
     }
 
 
@@ -236,7 +235,6 @@ def _of_pull_request(event: Event, pull: PullRequest) -> Fields:
         "commit": pull.head_sha,
         "pull_request": pull.number,
         "base_ref": pull.base_ref,
-        "base_sha": pull.base_sha,
         "fork": not _same(pull.head_repository, event.repository),
         "problem": "" if pull.number and pull.head_sha and pull.base_ref else NO_PULL,
     }

@@ -6,10 +6,8 @@ Source: docs/configuration.md#whose-file-applies.
 
 import errno
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import quote
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.wording import joined, optional
@@ -19,49 +17,26 @@ from sepurux_action.config.policy import (
     POLICY_PATH,
     Change,
     Policy,
-    PolicyNote,
     diff,
-    without_unmerged_rules,
 )
 from sepurux_action.config.settings import Inputs
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluation.trace_files import TraceFolder
-from sepurux_action.github.commit import Commit, PolicyFile, policy_ref
+from sepurux_action.github.commit import Commit, PolicyFile
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation, advice
 
 FIRST_FILE_EVENTS = frozenset({"pull_request", "pull_request_review"})
-FIRST_FILE = PolicyNote(
-    "This pull request adds the first policy file. Until it is merged, only the names, campaigns, projects, traces, "
-    "and mutation packs of its gates apply."
-)
-DELETED = PolicyNote("This pull request deletes the policy file. The file applies until the pull request is merged.")
-INVALID_BASE = (
-    "The policy file on {} is invalid. This blocks every pull request into the branch, the one that repairs the file "
-    "too. Someone who may bypass the ruleset or branch protection must merge the repair."
-)
-MISNAMED_BASE = (
-    "The gate does not read the policy file on {}, because of its name. This blocks every pull request into the branch "
-    "but one that renames the file."
-)
 UNREADABLE_FILE = "Make it a text file that the gate can read."
-CHECKOUT = "the checkout"
+CHECKOUT = "the workspace"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedPolicy:
-    """The policy that applies, and what the pull request does to its file.
-
-    `problems` are those that the pull request brings into the file. If it `replaces` the file by one without problems,
-    or by none, `merged` is the policy that applies after the merge. `place` has the file, or would have it.
-    """
+    """The policy that applies, and the changes that apply once merged. `place` has the file, or would have it."""
 
     policy: Policy | None = None
     changes: tuple[Change, ...] = ()
-    notes: tuple[PolicyNote, ...] = ()
-    problems: tuple[Problem, ...] = ()
-    replaces: bool = False
-    merged: Policy | None = None
     place: str = ""
 
 
@@ -78,17 +53,17 @@ def resolve_policy(
 ) -> ResolvedPolicy:
     """Return the policy that applies to an event; raises ConfigurationError with its problems and the inputs'.
 
-    `commit` is None if GitHub is not used. In that case, and for events without a base commit, `read_file` reads the
-    file from the checkout. `check` is given if the pull request or merge group changes the file. It raises
-    ConfigurationError if the inputs and trace files of this run would be a bad setting with that policy.
+    `commit` is None if GitHub is not used. In that case, `read_file` reads the file from the workspace. `check` is
+    given if the pull request or merge group changes the file. It raises ConfigurationError if the inputs and trace
+    files of this run would be a bad setting with that policy.
     """
     try:
         _check_event(inputs, event, uses_github=commit is not None)
-        if commit is None or not policy_ref(event):
+        if commit is None:
             return _of_checkout(inputs.config, read_file)
-        return _of_base(event, commit, check)
+        return _of_github(inputs, event, commit, check)
     except ConfigurationError as bad:
-        raise ConfigurationError((*bad.problems, *inputs.problems)) from None
+        raise ConfigurationError(dict.fromkeys((*bad.problems, *inputs.problems))) from None
 
 
 def read_checkout(folder: TraceFolder, path: str) -> bytes | None:
@@ -121,21 +96,6 @@ def check_file(path: str) -> Policy:
         raise ConfigurationError([Problem("", f"the file could not be read: {error.strerror}", path, 1)]) from None
 
 
-def invalid_base_note(event: Event, path: str) -> PolicyNote:
-    """Return the note that says how to repair the invalid policy file of the base at `path`, with its address."""
-    branch = f"`{event.base_ref}`" if event.base_ref else "the default branch"
-    text = MISNAMED_BASE if path == MISNAMED_PATH else INVALID_BASE
-    page = event.url("blob", quote(f"{event.base_ref or 'HEAD'}/{path}"))
-    return PolicyNote(text.format(branch), "file", page)
-
-
-def _base_place(event: Event) -> str:
-    branch = json_reader.printable(event.base_ref)
-    if event.base_sha:
-        return joined(" of ", f"commit {event.base_sha[:7]}", branch)
-    return f"branch {branch}" if branch else "the default branch"
-
-
 def _of_checkout(config: str, read_file: ReadFile) -> ResolvedPolicy:
     path, where = config or POLICY_PATH, optional("--config {}", config)
     try:
@@ -147,41 +107,30 @@ def _of_checkout(config: str, read_file: ReadFile) -> ResolvedPolicy:
     except OSError as error:
         raise _unreadable(error.strerror or "it is not readable", UNREADABLE_FILE, where) from None
     if text is None and config:
-        message = f"there is no such file in {CHECKOUT}; accepted: the path of a policy file that exists"
+        message = "there is no such file; accepted: the path of a policy file that exists"
         raise ConfigurationError([Problem(where=where, message=message)])
     return ResolvedPolicy(policy=None if text is None else _read(text, path), place=CHECKOUT)
 
 
-def _of_base(event: Event, commit: Commit, check: Check | None) -> ResolvedPolicy:
-    """Return the base's policy, and what the pull request changes in it; without one, the first policy."""
-    if details := commit.policy.details:
-        raise _unreadable(commit.policy.error, advice(Operation.COMMIT, details, event))
-    base, head = None, commit.head_policy
-    adds_file = check is not None and head.text is not None
-    if not (adds_file and commit.policy.misnamed):
-        base = _policy(commit.policy)
-    found = partial(ResolvedPolicy, policy=base, place=_base_place(event))
+def _of_github(inputs: Inputs, event: Event, commit: Commit, check: Check | None) -> ResolvedPolicy:
+    """Return the base's policy, and what the pull request changes in it; without one, that of the pull request."""
+    policy = _policy(commit.policy, event)
+    if policy is None and event.name in FIRST_FILE_EVENTS and not event.fork and not inputs.campaign:
+        return ResolvedPolicy(policy=_policy(commit.head_policy, event), place="this pull request")
+    branch = json_reader.printable(event.base_ref)
+    found = ResolvedPolicy(policy=policy, place=joined(" of ", f"commit {commit.base[:7]}", branch))
     if check is None:
-        return found()
-    if head.details:
-        return found(notes=(PolicyNote(f"The policy file of this pull request could not be read: {head.error}."),))
-    try:
-        merged = _policy(head)
-        if merged is None:
-            return found(notes=(DELETED,), replaces=True)
+        return found
+    none, merged = Policy(path=POLICY_PATH), _policy(commit.head_policy, event)
+    if merged:
         check(merged)
-    except ConfigurationError as invalid:
-        return found(problems=tuple(each.of_file(POLICY_PATH) for each in invalid.problems))
-    if base is None and event.name in FIRST_FILE_EVENTS:
-        first, place = without_unmerged_rules(merged), "this pull request"
-        return ResolvedPolicy(policy=first, notes=(FIRST_FILE,), replaces=True, merged=merged, place=place)
-    return found(changes=diff(base or merged, merged), replaces=True, merged=merged)
+    return replace(found, changes=diff(policy or none, merged or none))
 
 
 def _check_event(inputs: Inputs, event: Event, *, uses_github: bool) -> None:
     if event.problem:
         raise ConfigurationError([Problem(event.name and f"event `{event.name}`", event.problem)])
-    if not uses_github and inputs.github_token and (policy_ref(event) or event.head):
+    if not uses_github and inputs.github_token and event.name:
         raise _unreadable("GitHub's address is not known", "Set `GITHUB_API_URL` to an https address.")
 
 
@@ -201,8 +150,10 @@ def _misnamed(path: str) -> ConfigurationError:
     return ConfigurationError([Problem("", message, path, 1)])
 
 
-def _policy(file: PolicyFile) -> Policy | None:
+def _policy(file: PolicyFile, event: Event) -> Policy | None:
     """Return the policy in a file that GitHub returned, None if there is none; raises ConfigurationError."""
+    if file.details:
+        raise _unreadable(file.error, advice(Operation.COMMIT, file.details, event))
     if file.misnamed:
         raise _misnamed(MISNAMED_PATH)
     if file.error:

@@ -161,8 +161,6 @@ class Publisher:
 
 
 def _note(result: GateResult) -> str:
-    if result.invalid_policy:
-        return "this pull request makes the policy invalid"
     if result.needs_approval:
         return "needs an approval"
     if result.approval and result.approved:

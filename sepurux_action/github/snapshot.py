@@ -1,4 +1,4 @@
-"""What GitHub shows of a pull request: its head, base, author, and the token's own comments."""
+"""What GitHub shows of a pull request: its head, author, and the token's own comments."""
 
 import re
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from sepurux_action.common import json_reader
 from sepurux_action.errors import ErrorDetails
-from sepurux_action.github.event import PullRequest, parse_author, parse_branch, parse_sha
+from sepurux_action.github.event import PullRequest, parse_author, parse_sha
 
 PAGE = 100  # comments of one page, GitHub's largest
 MAX_PAGES = 30  # pages of comments; GitHub itself allows 2,500 comments on a pull request
@@ -15,7 +15,7 @@ SNAPSHOT_QUERY = f"""
 query pull($owner: String!, $name: String!, $number: Int!, $after: String) {{
   repository(owner: $owner, name: $name) {{
     pullRequest(number: $number) {{
-      headRefOid baseRefName baseRefOid author {{ __typename login }}
+      headRefOid author {{ __typename login }}
       comments(first: {PAGE}, after: $after) {{
         nodes {{ fullDatabaseId viewerDidAuthor body url }}
         pageInfo {{ hasNextPage endCursor }}
@@ -68,8 +68,6 @@ def parse_snapshot(response: object) -> Snapshot | None:
     author, by_agent = parse_author(json_reader.at(pull, "author"))
     shown = PullRequest(
         head_sha=parse_sha(json_reader.at(pull, "headRefOid")),
-        base_ref=parse_branch(json_reader.at(pull, "baseRefName")),
-        base_sha=parse_sha(json_reader.at(pull, "baseRefOid")),
         author=author,
         by_agent=by_agent,
     )

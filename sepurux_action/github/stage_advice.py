@@ -1,12 +1,10 @@
-"""Advice on a gate's next stage, and the statuses that the rulesets of the base branch require."""
+"""Advice on a gate's next stage, and on a status that no ruleset of the base branch requires."""
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from operator import methodcaller
 
-from sepurux_action.common import json_reader
 from sepurux_action.config.gate import Gate
-from sepurux_action.config.policy import PolicyNote
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.published_result import PreviousResult
@@ -15,10 +13,6 @@ from sepurux_action.github.bounded_calls import BoundedCalls
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.subject import Subject
 
-LOST = (
-    "Once this pull request is merged, no gate sets {} any more, but a ruleset requires {it}, so every pull request "
-    "would wait for {it}. Change the ruleset too."
-)
 NOT_REQUIRED = (
     "No ruleset of `{base}` requires the status `{context}`, so this gate blocks no merge. "
     "Require it under `Settings > Rules > Rulesets`. (The gate cannot read classic branch protection.)"
@@ -46,19 +40,6 @@ class StageAdvice:
         if self._recent is None:
             return ""
         return advise(gate.stage, self._recent.get(context.lower(), ()))
-
-    def lost_statuses(self, now: Iterable[str], merged: Iterable[str]) -> tuple[PolicyNote, ...]:
-        """Return a note for each ruleset that requires statuses that no gate sets after the merge."""
-        kept = {self._subject.context_of(name).lower() for name in merged}
-        lost: dict[str, list[str]] = {}
-        for context in map(self._subject.context_of, now):
-            if context.lower() not in kept and (page := (self._required or {}).get(context.lower())):
-                lost.setdefault(page, []).append(f"`{context}`")
-        notes = []
-        for page, names in lost.items():
-            text = LOST.format(", ".join(names), it="them" if names[1:] else "it")
-            notes.append(PolicyNote(text, "ruleset", json_reader.safe_url(f"{self._event.server_url}/{page}")))
-        return tuple(notes)
 
     @cached_property
     def _required(self) -> Mapping[str, str] | None:

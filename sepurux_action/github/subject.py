@@ -19,7 +19,7 @@ from sepurux_action.evaluation.drops import Baseline
 from sepurux_action.github.base_branch import BaseBranch, base_revision
 from sepurux_action.github.bounded_calls import BoundedCalls
 from sepurux_action.github.client import GitHubClient
-from sepurux_action.github.commit import Commit, policy_ref, reads_head, unread
+from sepurux_action.github.commit import Commit, unread
 from sepurux_action.github.event import Event, encoded, with_pull_request
 from sepurux_action.github.permissions import Operation, advice
 from sepurux_action.github.snapshot import MAX_PAGES, Comment, Snapshot, oldest_first
@@ -96,7 +96,7 @@ def read_subject(calls: BoundedCalls, subject: Subject) -> Subject:
         return replace(subject, event=event)
     parts = _read(calls, event)
     subject = replace(subject, event=event, **parts)
-    if not (subject.commit.policy.error and policy_ref(event)):  # else the error about the policy says why
+    if not subject.commit.policy.error:  # which says why
         for operation, why in ((Operation.COMMIT, subject.commit.error), (Operation.PULL, subject.snapshot.error)):
             if why and why != subject.base.error:  # of which `with_base` warns
                 calls.warn(operation, why)
@@ -117,8 +117,7 @@ def _find_pull_request(calls: BoundedCalls, event: Event) -> Event:
 def _read(calls: BoundedCalls, event: Event) -> dict[str, Any]:
     """Read parts of a subject side by side. One that cannot be read has nothing but its error."""
     reads: dict[Operation, Callable[[GitHubClient], Part]] = {}
-    if event.commit or policy_ref(event):
-        reads[Operation.COMMIT] = methodcaller("commit", event)
+    reads[Operation.COMMIT] = methodcaller("commit", event)
     if event.pull_request is not None:
         reads[Operation.PULL] = methodcaller("snapshot", event.pull_request)
     if base_revision(event):
@@ -186,7 +185,7 @@ class Changes:
         A branch may be behind its base, so another content is a change unless the list of changed files lacks the file.
         """
         policy, head = self._subject.commit.policy, self._subject.commit.head_policy
-        if policy.error or head == policy or not reads_head(self._subject.event):
+        if policy.error or head == policy:
             return False
         return affects({POLICY_PATH, MISNAMED_PATH}.__contains__, self.files) or not self.is_current()
 

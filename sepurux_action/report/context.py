@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from sepurux_action.config.policy import Change, PolicyNote
+from sepurux_action.config.policy import Change
 from sepurux_action.evaluation.drops import Baseline
 
 SHORT_SHA = 7  # digits, as GitHub shows a commit
@@ -32,12 +32,11 @@ class Context:
     pull_request_url: str = ""
     version: str = ""
     policy_path: str = ""
-    notes: tuple[PolicyNote, ...] = ()
     policy_changes: tuple[Change, ...] = ()  # by the pull request
     baselines: Mapping[str, Baseline] = field(default_factory=dict)  # by the gate's name
     base_ref: str = ""
     committed: float | None = None
-    policy_ref: str = ""  # the commit or branch of the policy file that has the problems
+    policy_ref: str = ""  # the commit of the policy file that applies
     on_command_line: bool = False
 
     def page(self, path: str) -> str:

@@ -23,7 +23,7 @@ def consequence(say: Words) -> list[Markdown]:
     report, one = say.report, len(say.report.gates) == 1
     if not report.gates:
         return [say.paragraph(say.bold("Blocked."), say("Nothing was evaluated."))]
-    if report.not_passed and one and not report.problems:
+    if report.not_passed and one:
         return [_of_one(say, report.gates[0])]
     if report.acting:
         return list(_of_several(say))
@@ -62,32 +62,26 @@ def _what_to_do(say: Words, gate: GateFacts, whose: str = "the") -> Markdown:
 
 
 def _of_several(say: Words) -> Iterator[Markdown]:
-    report, names, blocked_by, ended = say.report, say.view.limits["gates"], say("Blocked by "), NOTHING
+    report, names = say.report, say.view.limits["gates"]
     waiting = grouped((gate.approval, gate) for gate in report.in_state(State.NEEDS_APPROVAL))
     others = [gate for gate in report.acting if not (gate.failed or gate.passed)]
     without_result = grouped(((gate.state, gate.reason, gate.hint), gate) for gate in others)
     groups = (_alike(say), [*waiting.values()], [*without_result.values()])
     alike, approvals, undecided = (say.view.first(each, "gates") for each in groups)
-    if report.problems:
-        where, blocked_by, ended = say("the inputs"), NOTHING, say(" failed too")
-        if say.context.policy_path:
-            where = say("the policy on {branch}", branch=say.policy_branch)
-        correct, file = "Correct these lines of {file}; below is the result under {where}.", report.problems[0].file
-        yield say.paragraph(say.bold("Blocked."), say(correct, file=say.code(file), where=where))
     for gates in alike.shown:
         what_to_do = _of_alike(say, gates) if gates[1:] else _what_to_do(say, gates[0], "its")
-        blocked = say.bold("{by}{gates}{ended}.", by=blocked_by, gates=say.gates(gates, names), ended=ended)
+        blocked = say.bold("Blocked by {gates}.", gates=say.gates(gates, names))
         yield say.paragraph(blocked, what_to_do)
     for gates in approvals.shown:
         need = number_format.agree(len(gates), "{gates} needs an approval.", "{gates} need an approval.")
         yield say.paragraph(say.bold(need, gates=say.gates(gates, names)), approvers(say, gates))
     for gates in undecided.shown:
         state = ending(say, gates[0])
-        if not report.problems and headline(gates[0]):
+        if headline(gates[0]):
             state = say(": {what}", what=say.prose(headline(gates[0])))
         elif gates[1:]:
             state = say(": {word}", word=gates[0].state.word)
-        blocked = say.bold("{by}{gates}{state}.", by=blocked_by, gates=say.gates(gates, names), state=state)
+        blocked = say.bold("Blocked by {gates}{state}.", gates=say.gates(gates, names), state=state)
         yield say.paragraph(blocked, remedy(say, *gates))
     if more := alike.more + approvals.more + undecided.more:
         reasons = number_format.pluralize(more, "other reason")

@@ -244,18 +244,14 @@ class ReportJson(Shape):
     gates: Annotated[tuple[_Gate, ...], "The gates, the most important first; empty for invalid settings."]
     problems: Annotated[
         tuple[_Problem, ...],
-        "The problems in the settings; with gates, those that the pull request brings into the policy file.",
+        "The problems in the settings.",
     ]
     policy_changes: Annotated[
         tuple[Change, ...],
         "What the pull request changes in the policy. It applies once merged.",
         of("context.policy_changes"),
     ]
-    notes: Annotated[
-        tuple[Note, ...],
-        "Remarks.",
-        lambda report: (*(Note(str(each)) for each in report.context.notes), *report.notes),
-    ]
+    notes: Annotated[tuple[Note, ...], "Remarks."]
 
 
 def report_files(report: Report) -> dict[str, str]:

@@ -87,8 +87,6 @@ def _phrase(say: Words, gate: GateFacts, row: ThresholdFacts) -> Markdown:
 def title(say: Words) -> Markdown:
     report, gates = say.report, say.report.gates
     every, blocking, waiting = len(gates), report.blocking, report.in_state(State.NEEDS_APPROVAL)
-    if report.problems and gates:
-        return say("This pull request makes the policy invalid")
     if report.problems:
         return say("{problems} in the settings", problems=number_format.pluralize(len(report.problems), "problem"))
     if every == 1:

@@ -153,10 +153,8 @@ class MarkdownWords(Words):
         return markdown.prose(self.worded(text), longest=MAX_PARAGRAPH_LENGTH, pages=pages)
 
     def problem(self, problem: Problem) -> Markdown:
-        page = self.context.page(f"/blob/{self.context.policy_ref}/{problem.file}#L{problem.line}")
         where = markdown.prose(problem.where, longest=MAX_WHERE_LENGTH)
         if problem.where.startswith("--"):
             where = self.code(problem.where)
         what = markdown.prose(problem.message, longest=MAX_PARAGRAPH_LENGTH)
-        place = self.code(problem.location)
-        return Markdown(joined(": ", place and markdown.link(place, page), where, what))
+        return Markdown(joined(": ", self.code(problem.location), where, what))

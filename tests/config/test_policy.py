@@ -15,7 +15,7 @@ from sepurux_action.config.gate import Trace
 from sepurux_action.config.layers import Layer, Source
 from sepurux_action.config.options import BY_NAME, OPTIONS
 from sepurux_action.config.path_filter import parse_paths
-from sepurux_action.config.policy import Change, Policy, diff, without_unmerged_rules
+from sepurux_action.config.policy import Change, Policy, diff
 from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.policy_plan import gate_plans
 from sepurux_action.config.settings import read_settings
@@ -102,13 +102,6 @@ def test_a_gate_without_a_name_has_its_campaigns() -> None:
     assert [policy.name(gate) for gate in policy.gates] == ["One", "two", "shared"]
     nameless = read("gates: [{project: p}]")
     assert nameless.name(nameless.gates[0]) == ""
-
-
-def test_of_a_first_policy_file_only_gates_and_what_they_evaluate_apply() -> None:
-    policy = without_unmerged_rules(read(f"{FULL}    mutation_pack: m\n    trace_id: t\n"))
-    given = [set(layer.given) for layer in (policy.top, *policy.gates)]
-    support = {"campaign", "mutation_pack", "trace_id"}
-    assert given == [{"project"}, {"name", "campaign", "trace_file"}, support]
 
 
 def test_each_changed_value_is_a_row_with_its_old_and_its_new_text() -> None:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import MIN_REDACTED_LENGTH, Redactor
 from sepurux_action.config.layers import input_layer
-from sepurux_action.config.policy import PolicyNote
 from sepurux_action.config.settings import read_settings
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluation.api import Credentials, PermanentError, Response, list_campaigns, parse_response
@@ -112,7 +111,7 @@ def test_no_file_of_a_report_shows_more_than_5_characters_of_a_secret(form: str,
     failure = ClassifiedFailure(type=said, severity=said, description=said, mutation=said)
     scenario = Scenario(said, (a_run(failures=(failure,)),))
     found = WhatFailed(failures=(failure,), scenarios=(scenario,))
-    report = build_report([a_result(gate=a_gate(name=said), what_failed=found)], a_context(notes=(PolicyNote(said),)))
+    report = build_report([a_result(gate=a_gate(name=said), what_failed=found)], a_context())
     for text in (*report_files(report).values(), render_summary(report)):
         assert [piece for piece in PIECES if piece in text] == []
 

@@ -284,11 +284,9 @@ def test_without_github_a_drop_cannot_be_compared(tmp_path: Path) -> None:
 
 
 def test_an_outage_while_main_is_read_is_no_pass_and_asks_for_no_permission(scene: Scene) -> None:
-    scene.github.fault("graphql*", faults.refused(401, "Bad credentials"), always=True)
+    scene.github.fault("graphql base", faults.refused(401, "Bad credentials"), always=True)
     scene.answers(**PASSED)
-    scene.repository.commit("main")
-    (scene.workspace / ".github").mkdir()
-    (scene.workspace / PATH).write_text(LIMIT)
+    scene.repository.commit("main", {PATH: LIMIT})
     result = scene.push("main")
     assert (result.exit_code, result.outputs["decision"]) == (2, "error")
     [error] = result.messages("error")

@@ -162,7 +162,7 @@ def test_bad_flags_are_reported_all_at_once_under_their_own_names_without_what_m
 def test_a_problem_names_flags_and_variables_and_no_inputs(gate: Gate) -> None:
     flags = ["--config", "absent.yml", "--campaign-name", "b"]
     problems = gate(flags, "https://sepurux.example.com", SEPURUX_API_KEY="").log
-    assert "  --config absent.yml: there is no such file in the checkout; accepted: the path of" in problems
+    assert "  --config absent.yml: there is no such file; accepted: the path of" in problems
     assert '--campaign ("core-reliability") and --campaign-name ("b") are the same setting, but differ' in problems
     assert "  --token: it is empty, and so is SEPURUX_API_KEY. Run `export SEPURUX_CI_TOKEN=...`" in problems
     outside = gate(["--config", "../policy.yml"], "https://sepurux.example.com").log

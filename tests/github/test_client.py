@@ -40,7 +40,7 @@ def test_one_request_reads_the_pull_request_and_the_own_comments(either: Scene) 
     either.pull.comment("someone", "<!-- sepurux-gate:core -->")
     ours, sha = either.pull.comment(BOT, "ours"), either.pull.head_sha
     snapshot = either.client.snapshot(either.pull.number)
-    pull = PullRequest(head_sha=sha, base_ref="main", base_sha=either.pull.base_sha, author="mona")
+    pull = PullRequest(head_sha=sha, author="mona")
     assert (snapshot.pull_request, [comment.id for comment in snapshot.comments]) == (pull, [ours.id])
     assert ours.id > 2**31 - 1
     assert len(either.github.requests) == 1

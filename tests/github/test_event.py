@@ -36,7 +36,6 @@ PULL = PullRequest(
     head_repository="acme/shop",
     head_branch="refunds",
     base_ref="main",
-    base_sha=BASE,
     open=True,
 )
 
@@ -77,7 +76,7 @@ def event_of(name: str, payload: object, **environ: str) -> Event:
 def test_a_pull_request_is_evaluated_at_its_head_and_never_at_its_merge_commit(kind: str) -> None:
     event = event_of(name := f"pull_request{kind}", pull_request(), GITHUB_REF="refs/pull/42/merge")
     assert (event.name, event.commit, event.pull_request) == (name, HEAD, 42)
-    assert (event.base_ref, event.base_sha, event.status_branch) == ("main", BASE, "main")
+    assert (event.base_ref, event.base_sha, event.status_branch) == ("main", "", "main")
     assert (event.fork, event.skip_reason, event.problem) == (False, "", "")
 
 
@@ -97,7 +96,7 @@ NO_NAMES += [f"{QUEUE}/main/pr-9999999999-{OTHER}"]
         *(("pull_request", pull_request(number=number), NO_PULL) for number in NO_NUMBERS),
         *(("pull_request", pull_request(head=head), NO_PULL) for head in NO_HEADS),
         *(("pull_request", pull_request(base=base), NO_PULL) for base in NO_BASES),
-        *(("merge_group", merge_group(**{field: None}), NO_GROUP) for field in ("head_sha", "base_ref")),
+        *(("merge_group", merge_group(**{field: None}), NO_GROUP) for field in ("head_sha", "base_ref", "base_sha")),
         ("merge_group", merge_group(base_ref="refs/tags/v1"), NO_GROUP),
         ("push", push(), NO_NAME),
     ],
@@ -248,7 +247,7 @@ def test_a_run_has_the_pull_request_with_its_head_and_an_error_if_there_are_seve
         for number, change in ((1, {"open": False}), (2, {"head_sha": OTHER}))
     ]
     event = with_pull_request(RUN_OF_FORK, [*others, FROM_FORK])
-    assert (event.commit, event.pull_request, event.base_ref, event.base_sha) == (HEAD, 42, "main", BASE)
+    assert (event.commit, event.pull_request, event.base_ref, event.base_sha) == (HEAD, 42, "main", "")
     assert (event.fork, event.head, event.problem) == (True, None, "")
     assert with_pull_request(event, []) is event
     several = with_pull_request(RUN_OF_FORK, [FROM_FORK, replace(FROM_FORK, number=43)])

@@ -10,13 +10,13 @@ import pytest
 from sepurux_action.config import options
 from sepurux_action.config.layers import input_layer
 from sepurux_action.config.policy import MAX_FILE_BYTES, POLICY_PATH, Policy
-from sepurux_action.config.settings import read_inputs
+from sepurux_action.config.settings import Inputs, read_inputs
 from sepurux_action.errors import ConfigurationError, ErrorDetails, Problem
 from sepurux_action.evaluation.trace_files import NOWHERE, TraceFolder
 from sepurux_action.github import policy_source
 from sepurux_action.github.commit import NO_TEXT_FILE, Commit, PolicyFile, unread
 from sepurux_action.github.event import Event
-from sepurux_action.github.policy_source import ResolvedPolicy, invalid_base_note, read_checkout, resolve_policy
+from sepurux_action.github.policy_source import ResolvedPolicy, read_checkout, resolve_policy
 
 
 @pytest.fixture
@@ -55,13 +55,10 @@ OLD, NEW, BAD = (PolicyFile(text=text) for text in ("timeout: 60", "campaign: ne
 WRONG = PolicyFile(text="campaign: wrong")  # which the inputs and files of the run make a bad setting
 NONE, YAML, BINARY = PolicyFile(), PolicyFile(misnamed=True), PolicyFile(error=NO_TEXT_FILE)
 UNREAD = unread(ErrorDetails(message="forbidden"))
-UNREAD_NOTE = "The policy file of this pull request could not be read: forbidden."
 MISNAMED = ".github/sepurux-gate.yaml:1: the gate does not read a file with this name; rename it to `sepurux-gate.yml`"
-FIRST, INVALID = policy_source.FIRST_FILE.text, policy_source.INVALID_BASE
-OUTSIDE = policy_source.OutsideError(13, "it leads outside")
-INPUTS = read_inputs([input_layer({})])
+INPUTS, WITH_CAMPAIGN = (read_inputs([input_layer(texts)]) for texts in ({}, {"campaign": "c"}))
 REJECTED = Problem("`trace_file`", "no such file", ".github/sepurux-gate.yml", 3)
-ELSEWHERE = Problem("input `timeout`", "not accepted")
+PROPOSED = ("pull_request", "pull_request_review", "pull_request_target", "merge_group", "workflow_run")
 
 
 def problems(work: Callable[[], object]) -> tuple[Problem, ...]:
@@ -72,54 +69,72 @@ def problems(work: Callable[[], object]) -> tuple[Problem, ...]:
 
 def check(merged: Policy) -> None:
     if merged.top.text(options.CAMPAIGN) == "wrong":
-        raise ConfigurationError([REJECTED, ELSEWHERE])
+        raise ConfigurationError([REJECTED])
 
 
-def resolved(base: PolicyFile, head: PolicyFile, event: str, *, changed: bool) -> ResolvedPolicy:
-    about = Event(name=event, repository="o/r", commit="a" * 40, pull_request=1, base_ref="main", base_sha="b" * 40)
-    commit = Commit(policy=base, head_policy=head)
-    return resolve_policy(INPUTS, about, commit, lambda _: None, check if changed else None)
+def resolved(
+    files: tuple[PolicyFile, PolicyFile],
+    event: str = "pull_request",
+    *,
+    changed: bool = True,
+    fork: bool = False,
+    inputs: Inputs = INPUTS,
+) -> ResolvedPolicy:
+    """Return the policy with these files of the base and of the head."""
+    about = Event(name=event, repository="o/r", commit="a" * 40, pull_request=1, base_ref="main", fork=fork)
+    commit = Commit(base="b" * 40, policy=files[0], head_policy=files[1])
+    return resolve_policy(inputs, about, commit, lambda _: None, check if changed else None)
 
 
-@pytest.mark.parametrize("event", ["pull_request", "pull_request_target", "merge_group", "workflow_run"])
+def texts(policy: Policy | None) -> list[str]:
+    return [each.text for each in policy.top.given.values()] if policy else []
+
+
+@pytest.mark.parametrize("event", PROPOSED)
 @pytest.mark.parametrize(
-    ("base", "head", "lines", "says"),
+    ("head", "changes"),
     [
-        *((OLD, head, (), None) for head in (OLD, NEW)),
-        (OLD, NONE, (), policy_source.DELETED.text),
-        (NONE, NEW, (), FIRST),
-        *((base, UNREAD, (), UNREAD_NOTE) for base in (OLD, NONE)),
-        *((base, head, (1,), None) for base in (OLD, NONE) for head in (BINARY, YAML)),
-        *((base, BAD, (1, 2), None) for base in (OLD, NONE)),
-        *((base, WRONG, (3, 1), None) for base in (OLD, NONE)),
+        (NEW, [("campaign", "", "new"), ("timeout", "60", "30")]),
+        (NONE, [("timeout", "60", "")]),
     ],
 )
-def test_the_old_policy_applies_whatever_a_pull_request_does_to_the_file(
-    base: PolicyFile, head: PolicyFile, lines: tuple[int, ...], says: str | None, event: str
+def test_the_file_of_the_base_applies_and_each_value_that_changes_is_listed(
+    head: PolicyFile, changes: list[tuple[str, str, str]], event: str
 ) -> None:
-    found = resolved(base, head, event, changed=head != base)
-    first = event == "pull_request" and (base, head) == (NONE, NEW)
-    applies = "new" if first else "60" if base == OLD else ""
-    texts = found.policy.top.given.values() if found.policy else ()
-    assert "".join(each.text for each in texts) == applies
-    assert tuple(each.line for each in found.problems) == lines
-    assert all(each.file for each in found.problems)
-    assert [note.text for note in found.notes] == ([says] if says and (first or says != FIRST) else [])
-    assert found.replaces is (head != base and not lines and head != UNREAD)
-    assert (found.merged is not None) is (head == NEW)
-    assert bool(found.changes) is (base == OLD and head == NEW)
-    unchanged = ResolvedPolicy(policy=None if base == NONE else found.policy, place="commit bbbbbbb of main")
-    assert resolved(base, head, event, changed=False) == unchanged
-    assert found.place == ("this pull request" if first else unchanged.place)
+    found = resolved((OLD, head), event)
+    assert (texts(found.policy), found.place) == (["60"], "commit bbbbbbb of main")
+    assert [(each.setting, each.old, each.new) for each in found.changes] == changes
+    assert resolved((OLD, head), event, changed=False) == ResolvedPolicy(policy=found.policy, place=found.place)
 
 
-@pytest.mark.parametrize("event", ["pull_request", "pull_request_review", "pull_request_target", "merge_group"])
-@pytest.mark.parametrize("head", [NEW, BAD, UNREAD, BINARY, NONE, YAML])
-def test_a_misnamed_file_of_the_base_is_invalid_unless_it_is_renamed(head: PolicyFile, event: str) -> None:
-    if head in (NEW, BAD):
-        assert resolved(YAML, head, event, changed=True) == resolved(NONE, head, event, changed=True)
-    for changed in {False, head not in (NEW, BAD)}:
-        found = problems(partial(resolved, YAML, head, event, changed=changed))
+@pytest.mark.parametrize("event", PROPOSED)
+@pytest.mark.parametrize("base", [OLD, NONE])
+@pytest.mark.parametrize(
+    ("head", "lines"), [(BINARY, (1,)), (YAML, (1,)), (BAD, (1, 2)), (WRONG, (3,)), (UNREAD, (0,))]
+)
+def test_a_change_that_breaks_the_file_is_a_bad_setting(
+    base: PolicyFile, head: PolicyFile, lines: tuple[int, ...], event: str
+) -> None:
+    found = problems(partial(resolved, (base, head), event, inputs=WITH_CAMPAIGN))
+    assert tuple(each.line for each in found) == lines
+
+
+def test_without_a_file_of_the_base_and_a_campaign_of_the_workflow_that_of_the_pull_request_applies() -> None:
+    for event in PROPOSED:
+        found = resolved((NONE, NEW), event)
+        first = event in {"pull_request", "pull_request_review"}
+        assert texts(found.policy) == (["new", "30"] if first else [])
+        assert found.place == ("this pull request" if first else "commit bbbbbbb of main")
+        assert bool(found.changes) is not first
+    assert resolved((NONE, NEW), fork=True).policy is None
+    assert resolved((NONE, NEW), inputs=WITH_CAMPAIGN).policy is None
+    assert resolved((OLD, NEW), fork=True).changes
+
+
+@pytest.mark.parametrize("head", [NEW, YAML, NONE])
+def test_a_misnamed_file_of_the_base_is_a_bad_setting(head: PolicyFile) -> None:
+    for changed in (True, False):
+        found = problems(partial(resolved, (YAML, head), changed=changed))
         assert [each.located for each in found] == [MISNAMED]
 
 
@@ -153,16 +168,7 @@ def test_a_file_of_the_checkout_that_cannot_be_read_says_what_to_do(error: OSErr
     assert str(problem) == f"`{POLICY_PATH}`: the policy could not be read: {says}"
 
 
-@pytest.mark.parametrize(
-    ("path", "text"),
-    [(".github/sepurux-gate.yaml", policy_source.MISNAMED_BASE), (".github/sepurux-gate.yml", INVALID)],
-)
-def test_the_note_on_an_invalid_file_of_the_base_says_who_can_repair_it(path: str, text: str) -> None:
-    note = invalid_base_note(Event(base_ref="main", repository="o/r", server_url="https://github.com"), path)
-    assert (note.text, note.page) == (text.format("`main`"), f"https://github.com/o/r/blob/main/{path}")
-
-
 @pytest.mark.parametrize("base", [BINARY, PolicyFile(text="\ud800")])
 def test_a_file_of_the_base_that_is_no_text_is_invalid_on_its_first_line(base: PolicyFile) -> None:
-    [problem] = problems(partial(resolved, base, OLD, "pull_request", changed=True))
+    [problem] = problems(partial(resolved, (base, OLD)))
     assert problem.location == ".github/sepurux-gate.yml:1"

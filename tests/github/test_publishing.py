@@ -238,7 +238,6 @@ def changes_of(scene: Scene, files: object, read: Commit, **event: Any) -> Chang
         ({}, YAML, [{"filename": "other.yaml"}], False),
         (GROUP | {"commit": "f" * 40}, ADDED, [], True),
         (GROUP | {"pull_request": None}, ADDED, [], True),
-        ({"name": "push", "pull_request": None}, ADDED, RENAMED, False),
     ],
 )
 def test_the_list_of_changed_files_decides_whether_the_policy_is_changed(
@@ -341,21 +340,6 @@ def test_after_a_signal_each_status_is_tried_once(scene: Scene) -> None:
     assert len(scene.states()) == MAX_GATES_IN_STEP - 1
     assert len(scene.contexts) == 4 + MAX_GATES_IN_STEP
     assert scene.clock.time - start < 3
-
-
-@pytest.mark.parametrize(
-    ("gates", "lost"),
-    [
-        ("search returns", "`Sepurux / refunds`"),
-        ("", "`Sepurux / search`, `Sepurux / refunds`"),
-        ("REFUNDS search", ""),
-    ],
-)
-def test_a_required_status_that_no_gate_would_set_after_the_merge_is_lost(gates: str, lost: str, scene: Scene) -> None:
-    scene.repository.require_statuses("main", "Sepurux / search", "sepurux / refunds", "other")
-    found = scene.load().advice.lost_statuses(["search", "refunds", "billing"], gates.split())
-    notes = [note.text.split("no gate sets ")[1] for note in found]
-    assert [note.partition(" any more")[0] for note in notes] == ([lost] if lost else [])
 
 
 LISTED, EDIT = "issues/list-comments", "issues/update-comment"

@@ -40,10 +40,9 @@ def read(*errors: object, **repository: object) -> Commit | None:
 @pytest.mark.parametrize(
     ("event", "commit"),
     [
-        *((Event(name=name, pull_request=7, base_sha=BEFORE), BEFORE) for name in ("pull_request", "merge_group")),
-        (Event(name="workflow_run"), "HEAD"),
-        *((Event(name=name, base_ref="release/1"), "refs/heads/release/1") for name in ("workflow_run", "push")),
-        *((Event(name=name), "") for name in ("push", "schedule", "deployment")),
+        (Event(commit=TIP, base_ref="main", base_sha=BEFORE), BEFORE),
+        (Event(commit=TIP, base_ref="release/1"), "refs/heads/release/1"),
+        (Event(commit=TIP), TIP),
     ],
 )
 def test_the_policy_file_that_applies_to_each_event(event: Event, commit: str) -> None:
@@ -51,25 +50,24 @@ def test_the_policy_file_that_applies_to_each_event(event: Event, commit: str) -
 
 
 ODD = {"message": "Something went wrong"}
-MAY_FAIL = (["evaluated"], ["evaluated", "status"], ["headPolicy"])
+MAY_FAIL = (["evaluated"], ["evaluated", "status"])
 
 
 @pytest.mark.parametrize("path", MAY_FAIL)
-def test_an_error_of_statuses_or_head_leaves_the_policy_known(path: list[str]) -> None:
+def test_an_error_of_statuses_leaves_the_policy_known(path: list[str]) -> None:
     found = read({**ODD, "path": ["repository", *path]}, evaluated={"oid": TIP, "status": None})
     assert found is not None
     assert found.policy == PolicyFile()
     assert (found.statuses is None) is ("evaluated" in path)
-    assert bool(found.head_policy.details) is ("headPolicy" in path)
 
 
-@pytest.mark.parametrize("path", [*([each] for each in ("policy", "policyYaml", "policyCommit")), []])
+@pytest.mark.parametrize("path", [*([each] for each in ("policy", "headPolicy", "policyYaml", "policyCommit")), []])
 def test_any_other_error_or_a_limit_of_github_leaves_everything_unread(path: list[str]) -> None:
-    of_head = {**ODD, "path": ["repository", "headPolicy"]}
-    assert read(of_head) is not None
-    assert read(of_head, {**ODD, "path": ["repository", *path]}) is None
-    assert read(of_head, ODD) is None
-    assert read({**of_head, "type": "RESOURCE_LIMITS_EXCEEDED"}) is None
+    of_statuses = {**ODD, "path": ["repository", "evaluated"]}
+    assert read(of_statuses) is not None
+    assert read(of_statuses, {**ODD, "path": ["repository", *path]}) is None
+    assert read(of_statuses, ODD) is None
+    assert read({**of_statuses, "type": "RESOURCE_LIMITS_EXCEEDED"}) is None
 
 
 @pytest.mark.parametrize("errors", [None, [], "Something went wrong"])
@@ -92,15 +90,18 @@ def test_what_is_no_whole_text_file_is_not_known_and_no_missing_file(blob: objec
 
 @pytest.mark.parametrize("other", [{"__typename": "Blob"}, {"__typename": "Tree"}, {}, "a page"])
 def test_a_policy_file_is_misnamed_only_if_there_is_none_with_the_right_name(other: object) -> None:
-    absent = {"policyYaml": other, "headPolicyYaml": other}
+    absent = {"policyYaml": other, "headPolicyYaml": other, "evaluated": {"oid": TIP, "status": None}}
     named = {"policy": BLOB, "headPolicy": BLOB}
     for files, found in ((absent, PolicyFile(misnamed=True)), (absent | named, PolicyFile(text="a: 1"))):
         commit = parsed(**files)
         assert (commit.policy, commit.head_policy) == (found, found)
 
 
-def test_a_base_commit_that_the_token_may_not_see_is_not_one_without_a_policy_file() -> None:
-    assert parsed(policyCommit=None).policy.error == "GitHub shows no base commit"
+def test_a_commit_that_the_token_may_not_see_is_not_one_without_a_policy_file() -> None:
+    hidden = parsed(policyCommit=None)
+    assert hidden.policy.error == hidden.head_policy.error == "GitHub does not show the commit"
+    shown = parsed(evaluated={"oid": TIP, "status": None})
+    assert (shown.policy, shown.head_policy) == (PolicyFile(), PolicyFile())
 
 
 UNKNOWN: list[object] = [{}, "success", [], {"contexts": None}, {"contexts": {}}, {"contexts": "Sepurux / core"}]

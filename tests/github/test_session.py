@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from math import inf
 from threading import Barrier
@@ -30,8 +29,6 @@ from tests.builders import APPROVED, IMPOSSIBLE, UNREAD, WAITS, a_gate, a_result
 from tests.github.scene import Scene
 from tests.github_double import faults
 from tests.scenes import DECIDED
-
-GREEN = "pass (hard): 95.0% passed, 0 unsafe, 1 failure, score -"
 
 NO_DECISION = undecided(Decision.PENDING, "No decision after 10 min.")
 GONE = undecided(Decision.ERROR, "Gone.", rule=Rule.OUTAGE)
@@ -90,7 +87,7 @@ def failing(answer: backend.Answer) -> Callable[[Scene], None]:
 )
 def test_a_policy_that_cannot_be_read_says_why(arrange: Callable[[Scene], None], message: str, scene: Scene) -> None:
     arrange(scene)
-    session = scene.load(base_sha=scene.pull.base_sha)
+    session = scene.load()
     early = read_inputs([input_layer({"campaign": "core", "timeout": "soon"})])
     with pytest.raises(ConfigurationError) as bad:
         resolve_policy(early, session.subject.event, session.subject.commit, lambda _: None)
@@ -143,7 +140,6 @@ def large(scene: Scene) -> Scene:
         base = scene.repository.commit("main")
         scene.repository.status(base, "success", "Sepurux / core", DECIDED)
     scene.comments(1)
-    scene.event = replace(scene.event, base_sha=base)
     scene.repository.status(scene.event.commit, "failure", "Sepurux / old")
     return scene
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading, safe_url
 from sepurux_action.common.secret import Redactor
-from sepurux_action.config.policy import Change, PolicyNote
+from sepurux_action.config.policy import Change
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import EvaluationError, Problem
 from sepurux_action.evaluation import api
@@ -121,7 +121,7 @@ def test_no_text_of_a_run_breaks_the_structure_of_a_report(render: Render, said:
 def test_no_text_of_a_problem_in_the_settings_breaks_the_structure_of_a_report(render: Render, said: str) -> None:
     def page(word: str) -> gfm.Page:
         problems = [Problem(where=f"{word}{n}", message=f"{word}{n}") for n in range(2)]
-        return gfm.read(render(a_settings_report(*problems, context=a_context(notes=(PolicyNote(f"{word}!"),)))))
+        return gfm.read(render(a_settings_report(*problems)))
 
     assert_only_own_markup(page(said), page("calm"))
 

@@ -171,9 +171,6 @@ def _environment(world: World, folder: Path, github: "WorldGitHub") -> dict[str,
     tasks = {name: {} if task is None else {"task": {"name": task}} for name, task in world.tasks.items()}
     files = {name: json.dumps({"events": [name], **tasks[name]}) for name in FILES}
     files |= {"event.json": json.dumps(_payload(world, github)), "outputs": ""}
-    if (policy := world.policies["checkout"]) is not None:
-        files[CONFIG] = _policy_text(policy)
-        (folder / ".github").mkdir()
     if world.baseline:
         texts["baseline_dir"] = "kept"
         (folder / "kept").mkdir()

@@ -26,7 +26,7 @@ from tests.worlds.worlds import (
 )
 
 NO_RESPONSE = {"500", "503", "reset", "refused"}  # or only server errors
-BASE_FAULTS = {"base", "graphql", "limit"}  # the results of the base branch cannot be read
+BASE_FAULTS = {"base", "limit"}  # the results of the base branch cannot be read
 WORST_FIRST = ("fail", "error", "pending", "pass", "skipped")
 NUMBERS = ("pass_rate", "unsafe_attempts", "failures", "reliability_score")
 TRACES = ("trace_id", "trace_file")
@@ -64,7 +64,6 @@ class Expected:
     comments: int = 0
     numbers: Mapping[str, float | None] = field(default_factory=dict)
     scenarios: Sequence[float] | None = None  # their number at the end of the status, empty if it is unknown
-    blocked_by_policy: bool = False
     started: int | None = None  # CI runs; None: nothing is said
     sent: Mapping[str, Any] | None = None  # the thresholds of a start; None: nothing is said
 
@@ -75,7 +74,7 @@ class Subject:
 
     pull: Pull | None = None
     branch: str = DEFAULT_BRANCH
-    policy_of: str = "checkout"
+    policy_of: str = "head"
     unknown: bool = False
     skipped: bool = False
 
@@ -128,10 +127,8 @@ def of_one_run(world: World) -> Expected:
         return of_a_review(world, subject, settings)
     stage = stage_of(settings, subject)
     failed_at = failed_call(world, settings)
-    unread = has_record(subject) and world.github_fault == "graphql"  # the token's account is not known
-    failed_at = "record" if unread else failed_at
-    is_evaluated = unread or not is_skipped(world, subject, settings)
-    runs = evaluate(world, world.runs, settings, failed_at) if is_evaluated else []
+    skipped, unread = is_skipped(world, subject, settings), False
+    runs = [] if skipped else evaluate(world, world.runs, settings, failed_at)
     together = of_all(runs)
     decision = decide(world, settings, runs, together)
     signaled = world.signal and bool(runs) and failed_at in {"", "poll"}  # it arrives with the first poll
@@ -149,14 +146,11 @@ def of_one_run(world: World) -> Expected:
     waits = decision == "fail" and stage == "soft" and world.event != MERGED
     state = ("pending" if waits else "failure") if blocks else "success"
     exit_status = (1 if decision == "fail" else 2) if blocks else 0
-    if by_policy := invalidates_policy(world, subject):
-        blocks, state, exit_status = True, "failure", exit_status or 2
     return Expected(
         exit_status=143 if signaled else exit_status,
         decision=decision,
         conclusion="failure" if blocks else "success",
         enforcement=stage,
-        blocked_by_policy=by_policy,
         statuses=statuses(world, {context(subject): state}),
         comments=0 if signaled else comments(world, subject, settings, decision),
         numbers={} if signaled else numbers,
@@ -174,10 +168,8 @@ def of_a_review(world: World, subject: Subject, settings: Mapping[str, Any]) -> 
         decision, numbers = "pass", {"pass_rate": 0.91, "unsafe_attempts": 0, "failures": 2, "reliability_score": 88}
     unread = world.github_fault == "statuses" and has_status
     stage = stage_of(settings, subject)
-    by_policy = invalidates_policy(world, subject)
-    blocks = by_policy or (unread and stage != "observe")
+    blocks = unread and stage != "observe"
     return Expected(
-        blocked_by_policy=by_policy,
         decision="error" if unread else decision,
         exit_status=2 if blocks else 0,
         conclusion="failure" if blocks else "success",
@@ -223,28 +215,25 @@ def of_pull(pull: Pull) -> Subject:
 
 def effective_settings(world: World, subject: Subject) -> Mapping[str, Any] | None:
     """Return the settings, or None if they are invalid or not known."""
-    unread = subject.policy_of != "checkout" and world.github_fault == "graphql"
-    policy = world.policies[subject.policy_of]
-    is_first = policy is None and subject.pull is not None and world.event in FIRST_FILE_EVENTS and not world.behind
-    is_first = is_first and not is_invalid(world, world.policies["head"])
-    policy = world.policies["head"] if is_first else policy
-    if subject.unknown or unread or "trace_fil" in world.inputs or is_invalid(world, policy):
+    policy, head = world.policies[subject.policy_of], world.policies["head"]
+    is_first = policy is None and world.event in FIRST_FILE_EVENTS and "campaign" not in world.inputs
+    if is_first and subject.pull and not subject.pull.fork:
+        policy = head
+    unread = subject.unknown or world.github_fault == "graphql" or "trace_fil" in world.inputs
+    proposes = subject.pull is not None and head != policy and changes_policy(world)
+    if unread or is_invalid(world, policy) or (proposes and head is not None and is_invalid(world, head)):
         return None
-    settings = dict(world.inputs)
-    if policy is not None:
-        if is_first:  # only its list of gates applies, with their traces
-            policy = {name: policy[name] for name in TRACES if name in policy}
-        names_traces = any(name in policy for name in TRACES)  # in one way, which counts for both
-        left_out = {"paths", *(TRACES if names_traces else ())}
-        settings = {**{name: value for name, value in world.inputs.items() if name not in left_out}, **policy}
-    return None if lacks_traces(settings) else settings
+    return settings_with(world, policy) if {"campaign"} & {*world.inputs, *(policy or ())} else None
 
 
-def invalidates_policy(world: World, subject: Subject) -> bool:
-    """Return whether the pull request or merge group makes the policy file invalid."""
-    head = world.policies["head"] if subject.pull else None
-    if not is_invalid(world, head) or head == world.policies[subject.policy_of]:
-        return False
+def settings_with(world: World, policy: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    names_traces = any(name in (policy or ()) for name in TRACES)  # in one way, which counts for both
+    left_out = {"paths", *(TRACES if names_traces else ())}
+    return {**{name: value for name, value in world.inputs.items() if name not in left_out}, **(policy or {})}
+
+
+def changes_policy(world: World) -> bool:
+    """Return whether the pull request or merge group changes the policy file, if the head has another one."""
     return not world.behind or world.event == MERGED or world.github_fault == "files"
 
 
@@ -269,7 +258,7 @@ def statuses(world: World, decided: Mapping[str, str]) -> Mapping[str, str]:
 def is_skipped(world: World, subject: Subject, settings: Mapping[str, Any]) -> bool:
     """Return whether no changed file matches, by docs/configuration.md, Paths."""
     patterns = settings.get("paths")
-    if not patterns or subject.pull is None or world.event == MERGED or world.github_fault in {"files", "graphql"}:
+    if not patterns or subject.pull is None or world.event == MERGED or world.github_fault == "files":
         return False
     matching = [name for name in world.files if name.startswith("agents/")]
     return not matching if len(patterns) == 1 else True
@@ -278,7 +267,7 @@ def is_skipped(world: World, subject: Subject, settings: Mapping[str, Any]) -> b
 def comments(world: World, subject: Subject, settings: Mapping[str, Any], decision: str) -> int:
     """Return how many comments there are, by docs/configuration.md, Statuses and comments."""
     mode = settings.get("comment", "always")
-    if subject.pull is None or world.event == MERGED or world.github_fault in {"comments", "graphql"}:
+    if subject.pull is None or world.event == MERGED or world.github_fault == "comments":
         return 0
     return int(mode == "always" or (mode == "on_failure" and decision not in {"pass", "skipped"}))
 

@@ -39,7 +39,6 @@ def differences(wanted: Expected, seen: Observed) -> list[str]:
         ("enforcement", wanted.enforcement or stages, stages),
         ("statuses", dict(wanted.statuses), dict(seen.statuses)),
         ("comments", wanted.comments, seen.comments),
-        ("blocked by the policy", wanted.blocked_by_policy, "his pull request makes the policy invalid" in seen.log),
     ]
     shown = [float(count) for count in re.findall(r"; (\d+) scenarios?$", seen.description)]
     if wanted.scenarios is not None and (shown or len(seen.description) <= MOST_WITH_SCENARIOS):

@@ -14,7 +14,7 @@ CAMPAIGN = "core"
 CONTEXT = f"Sepurux / {CAMPAIGN}"
 FOREIGN = "ci / build"  # a status that is not the gate's
 BRANCHES = ("main", "release/1", "dev")
-PLACES = (*BRANCHES, "checkout", "head")  # of a policy file
+PLACES = (*BRANCHES, "head")  # of a policy file
 PULL_EVENTS = ("pull_request", "pull_request_review", "pull_request_target")
 MERGED = "merge_group"
 OTHER_EVENTS = ("workflow_dispatch", "schedule", "workflow_run", "workflow_run")
@@ -129,7 +129,7 @@ class Fault:
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """One run. `policies` has the policy file of each branch, of the head, and of the checkout; None: no file.
+    """One run. `policies` has the policy file of each branch, and of the head; None: no file.
 
     `tasks` has the name of the task in each trace file, None for a file without a task.
 
