@@ -7,7 +7,6 @@ from sepurux_action.baseline import baseline_of, compare_with_base, is_kept, res
 from sepurux_action.common.wording import optional
 from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.config.gate import Gate
-from sepurux_action.config.path_filter import affects
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.api import Credentials
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
@@ -100,10 +99,7 @@ def _skipped(step: Step, gates: Sequence[Gate]) -> dict[str, Evaluated]:
     """Return the results of gates that are not evaluated: all, or those whose `paths` match no changed file."""
     if why := step.event.skip_reason:
         return {gate.name: _not_run(gate, Decision.SKIPPED, f"{why}.") for gate in gates}
-    unaffected = [gate for gate in gates if gate.paths and not affects(gate.paths.matches, step.github.changes.files)]
-    if not unaffected or not step.github.changes.is_current():
-        return {}
-    return {gate.name: _not_run(gate, Decision.SKIPPED, NOT_AFFECTED) for gate in unaffected}
+    return {gate.name: _not_run(gate, Decision.SKIPPED, NOT_AFFECTED) for gate in gates if gate.skipped}
 
 
 def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:

@@ -29,11 +29,8 @@ from sepurux_action.github.policy_source import ResolvedPolicy, read_checkout, r
 from sepurux_action.github.session import GitHubSession
 from sepurux_action.github.subject import Subject
 from sepurux_action.host.deadlines import Signals, Timeouts
-from sepurux_action.host.output import Level, Output
+from sepurux_action.host.output import Output
 
-IGNORED_PATHS = (
-    "The input `paths` is ignored, because a policy file applies. Set `paths` for its gates, under `gates:`."
-)
 SOFT_AS_HARD = "Without a pull request that can be read, a soft gate acts as a hard gate."
 NO_FOLDER = "it needs the folder for the result; accepted: with `--baseline-dir`"
 
@@ -172,7 +169,7 @@ class Step:
         layers, find = self.invocation.layers, self.invocation.traces().find
         if self.event.by_review:
             find = _unread_traces
-        return read_settings(layers, find, policy, self.github.subject.suffix)
+        return read_settings(layers, find, policy, self.github.subject.suffix, self.github.changes.skip)
 
     def _folder_problems(self) -> Iterator[Problem]:
         where = self.invocation.traces().where
@@ -216,8 +213,6 @@ class Step:
         if settings.overridden:
             what = "the policy file overrides" if self.event.name else "flags override"
             host.log(f"{what}: {', '.join(settings.overridden)}")
-        if policy.policy and any(layer.text(options.PATHS) for layer in self.invocation.layers):
-            host.annotate(Level.WARNING, IGNORED_PATHS, title="Sepurux gate")
 
 
 def _unread_traces(pattern: str) -> tuple[Trace, ...]:

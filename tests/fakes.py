@@ -3,28 +3,17 @@
 import asyncio
 import itertools
 import selectors
-from collections.abc import Callable, Coroutine, Iterable
-from concurrent.futures import Future
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TypeVar
 
-from sepurux_action.errors import DeadlineExceeded, GitHubError
+from sepurux_action.errors import DeadlineExceeded
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.api_calls import ApiCalls
 from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.host.output import Level, Output
 
 T = TypeVar("T")
-
-
-def done(work: Callable[[], T]) -> Future[T]:
-    future = Future[T]()
-    try:
-        future.set_result(work())
-    except (GitHubError, DeadlineExceeded) as error:
-        future.set_exception(error)
-    return future
 
 
 @dataclass
@@ -36,16 +25,7 @@ class FakeClock(Timeouts):
     def now(self) -> float:
         return self.time
 
-    def run_side_by_side(self, works: Iterable[tuple[float, Callable[[], T]]]) -> list[Future[T]]:
-        begun, ended, futures = self.time, self.time, []
-        for seconds, work in works:
-            self.time = begun
-            futures.append(done(partial(self._within, seconds, work)))
-            ended = max(ended, self.time)
-        self.time = ended
-        return futures
-
-    def _within(self, seconds: float, work: Callable[[], T]) -> T:
+    def run(self, seconds: float, work: Callable[[], T]) -> T:
         if seconds <= 0:
             raise DeadlineExceeded
         until = self.time + seconds

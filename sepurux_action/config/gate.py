@@ -56,7 +56,8 @@ class Gate:
     """All settings of one gate.
 
     `limits` are the thresholds and drops that are set, by the names of their options: rates are fractions, scores are 0
-    to 100, counts are whole numbers.
+    to 100, counts are whole numbers. A gate is `skipped` if the pull request changes no file that matches its `paths`;
+    no trace file of it is read then.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Gate:
     timeout_s: float = options.TIMEOUT.default_value
     reviewers: tuple[str, ...] = ()
     paths: Filter | None = None
+    skipped: bool = False
 
     def with_timeout(self, hint: str) -> str:
         """Return a hint with the value of `timeout` for `{now}`."""

@@ -191,9 +191,10 @@ REVIEWERS = _of_gate(
 PATHS = Option(
     "paths",
     Kind(path_filter.parse_paths, "GitHub's filter patterns, one per line", is_list=True),
-    "The gate is skipped if the pull request changes no matching file. With a policy file, the input is ignored.",
-    allowed_in=(SectionKind.GATE,),
+    "The gate is skipped if the pull request changes no matching file. On the top level, only without `gates:`.",
+    allowed_in=(SectionKind.TOP, SectionKind.GATE),
     default_note="all files",
+    is_input=False,
     actions_only=True,
 )
 TIMEOUT = _of_gate(

@@ -19,7 +19,7 @@ from sepurux_action.common import json_reader
 
 MAX_PATTERN_LENGTH = 500  # characters; limits the work for each character of a name
 MAX_PATTERNS = 100  # of one list
-MAX_FILES = 3000  # GitHub lists no more files of a pull request, so a list of this length may be incomplete
+MAX_FILES = 300  # GitHub lists no more files of a comparison, so a list of this length may be incomplete
 
 _RANGES = (("a", "z"), ("A", "Z"), ("0", "9"))
 _PART = re.compile(r"\*\*/|\*\*|\*|\[[^\]]*\]|\\.|.")

@@ -148,6 +148,8 @@ class PolicyParser:
             message = f"{_kind(version)} is not known; accepted: `{VERSION}`"
             self._add_problem(version, f"`{VERSION_KEY}`", message)
         policy = Policy(path=self._path, top=top, gates=tuple(self._read_gates(gates)))
+        if policy.gates and (paths := top.given.get(options.PATHS.name)):
+            self._add(paths.place.problem("with `gates:`, it belongs in each gate"))
         self._check_duplicate_names(policy)
         self._raise_problems()
         return policy

@@ -18,6 +18,7 @@ from sepurux_action.config import kinds, options
 from sepurux_action.config.gate import ALL_SCENARIOS, Gate, Trace
 from sepurux_action.config.layers import Given, Layer, Source
 from sepurux_action.config.options import BY_NAME, INPUTS, OPTIONS, CommentMode, Option
+from sepurux_action.config.path_filter import Filter
 from sepurux_action.config.policy import Policy
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import ConfigurationError, Problem, TraceFileError
@@ -29,6 +30,7 @@ _BELOW = {Source.FLAGS: Source.POLICY, Source.POLICY: Source.INPUTS}  # what a s
 TRACES = frozenset({options.TRACE_ID.name, options.TRACE_FILE.name})
 
 TraceFinder = Callable[[str], tuple[Trace, ...]]  # the traces that a path or glob matches; raises TraceFileError
+Skip = Callable[[Filter], bool]  # whether no changed file matches
 
 
 def status_context(gate: str, suffix: str) -> str:
@@ -94,7 +96,11 @@ def read_inputs(layers: Sequence[Layer]) -> Inputs:
 
 
 def read_settings(
-    layers: Sequence[Layer], find: TraceFinder, policy: Policy | None = None, suffix: str = ""
+    layers: Sequence[Layer],
+    find: TraceFinder,
+    policy: Policy | None = None,
+    suffix: str = "",
+    skip: Skip = lambda _: False,
 ) -> Settings:
     """Return the settings. The first layer with a value for an option applies, after the policy, except for flags.
 
@@ -102,11 +108,10 @@ def read_settings(
     """
     step = OptionReader(layers)
     readers = [step]
-    if policy:  # a pull request could skip a gate of the policy with the input `paths`
-        layers = [layer.only(BY_NAME.keys() - {options.PATHS.name}) for layer in layers]
+    if policy:
         step = OptionReader([*layers, policy.top])
         readers = [step.within(gate) for gate in _selected(step, policy)] or [step]
-    gates = tuple(_read_gate(each, find) for each in readers)
+    gates = tuple(_read_gate(each, find, skip) for each in readers)
     settings = Settings(
         **step.fields_of(Settings),
         gates=gates,
@@ -128,20 +133,23 @@ def _selected(step: "OptionReader", policy: Policy) -> Sequence[Layer]:
     return found or policy.gates
 
 
-def _read_gate(reader: "OptionReader", find: TraceFinder) -> Gate:
+def _read_gate(reader: "OptionReader", find: TraceFinder, skip: Skip) -> Gate:
     given = reader.values(*OPTIONS)  # all, to find the problems in the options of the step too
     if reader.given(options.CAMPAIGN) is None:
         reader.add_problem(options.CAMPAIGN, f"it is required, but not set; accepted: {options.CAMPAIGN.kind.accepts}")
     if not given.keys() & {options.TRACE_ID.name, options.TRACE_FILE.name}:
         for option in filter(reader.given, options.NEED_TRACES):
             reader.add_problem(option, "the gate names no trace; accepted: with `trace_file` or `trace_id`")
+    paths: Filter | None = given.get(options.PATHS.name)
+    skipped = paths is not None and skip(paths)
     limits = dict(options.DEFAULT_LIMITS)
     if options.MIN_RELIABILITY_SCORE.name in given:
         del limits[options.MIN_PASS_RATE.name]
     limits |= {each.name: given[each.name] for each in options.LIMITS if each.name in given}
     return Gate(
         **{options.CAMPAIGN.name: "", **reader.fields_of(Gate), options.NAME.name: reader.gate_name},
-        traces=tuple(_traces(reader, find)) or ALL_SCENARIOS,
+        traces=(() if skipped else tuple(_traces(reader, find))) or ALL_SCENARIOS,
+        skipped=skipped,
         limits=limits,
         stage=reader.value(options.ENFORCEMENT) or Stage.HARD,
         timeout_s=reader.value(options.TIMEOUT) or options.TIMEOUT.default_value,

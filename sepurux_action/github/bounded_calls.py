@@ -1,7 +1,6 @@
 """Calls GitHub within a deadline, and turns each rejection into one warning."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from itertools import chain, repeat
 from typing import cast
@@ -16,12 +15,10 @@ from sepurux_action.host.output import Level, Output
 
 READS_S = 15.0  # for the pending statuses and the reads after them; the same for reviews, and for the read at the end
 READS_AFTER_SIGNAL_S = 1.0  # for the record and the pull request: the program must exit within 5 s
-BASE_QUERY_S = 8.0  # for one try to read the base branch; GitHub ends a query after 10 s
 RETRY_PAUSE_S = 5.0  # between two attempts at the first reads, after those with shorter pauses
 RETRY_PAUSES_S = (0.0, 1.0, 2.0)  # before each further request of a call
 
 _TIMED_OUT = ErrorDetails(message="GitHub did not respond in the time that the gate waits for it", timed_out=True)
-_SLOW = ErrorDetails(message=f"GitHub's response timed out after {BASE_QUERY_S:.0f} s")
 _ENDED = ErrorDetails(message="the run was canceled before GitHub responded", timed_out=True)
 
 
@@ -88,36 +85,24 @@ class BoundedCalls:
         for details, of_targets in rejected.items():
             self.warn(operation, details, of_targets if len(calls) > 1 else ())
 
-    def read_side_by_side(
-        self, reads: Mapping[Operation, Callable[[GitHubClient], T]]
-    ) -> dict[Operation, T | ErrorDetails]:
-        """Return what each read returns, or why it failed. All are sent at once.
+    def read(self, operation: Operation, work: Callable[[GitHubClient], T]) -> T:
+        """Return what a read returns that decides: while the error may be temporary and time is left, it is repeated.
 
-        What failed is sent again, while the error may be temporary and time is left. No one waits for the base branch
-        alone for more than a few seconds, because only the comparison needs it.
+        Raises GitHubError.
         """
-        found, due = dict[Operation, T | ErrorDetails](), dict(reads)
-        with suppress(Interrupted):
-            for pause in chain(RETRY_PAUSES_S, repeat(RETRY_PAUSE_S)):
-                found |= self._attempts(due)
-                errors = {each: why for each in due if isinstance(why := found[each], ErrorDetails)}
-                waits = {each: wait for each, why in errors.items() if (wait := _wait(each, why, pause)) is not None}
-                due, wait = {each: reads[each] for each in waits}, max(waits.values(), default=0.0)
-                is_long = wait >= RETRY_PAUSE_S
-                if not due or wait >= self.left or (is_long and due.keys() <= {Operation.BASE}):
-                    return found
-                if is_long:
-                    first, left = next(iter(due)), f"{wait:.0f} s, for at most {self.left:.0f} s"
-                    self.output.log(f"could not {first.text} ({errors[first].summary}); next attempt in {left}")
-                self._timeouts.pause(wait)
-        return found | dict.fromkeys(due, _ENDED)
-
-    def _attempts(self, due: Mapping[Operation, Callable[[GitHubClient], T]]) -> dict[Operation, T | ErrorDetails]:
-        left = max(0.0, self.left)
-        limits = (min(left, BASE_QUERY_S) if each is Operation.BASE else left for each in due)
-        works = (partial(work, self._client) for work in due.values())
-        futures = self._timeouts.run_side_by_side(zip(limits, works, strict=True))
-        return {each: _result(each, future.result) for each, future in zip(due, futures, strict=True)}
+        wait = 0.0
+        for pause in chain(RETRY_PAUSES_S, repeat(RETRY_PAUSE_S)):
+            try:
+                return self._attempt(work, wait)
+            except GitHubError as error:
+                next_wait = _wait(error.details, pause)
+                if self.after_signal or next_wait is None or next_wait >= self.left:
+                    raise
+                wait, why = next_wait, error.details.summary
+            if wait >= RETRY_PAUSE_S:
+                left = f"{wait:.0f} s, for at most {self.left:.0f} s"
+                self.output.log(f"could not {operation.text} ({why}); next attempt in {left}")
+        raise AssertionError  # the pauses do not end
 
     def call(self, work: Callable[[GitHubClient], T], *, retry: bool = True) -> T:
         """Return what `work` returns; raises GitHubError, also when the deadline passes first.
@@ -165,19 +150,10 @@ class BoundedCalls:
         return self._deadline - self.now()
 
 
-def _result(operation: Operation, result: Callable[[], T]) -> T | ErrorDetails:
-    try:
-        return result()
-    except GitHubError as error:
-        return error.details
-    except DeadlineExceeded:
-        return _SLOW if operation is Operation.BASE else _TIMED_OUT
-
-
-def _wait(operation: Operation, why: ErrorDetails, pause: float) -> float | None:
+def _wait(why: ErrorDetails, pause: float) -> float | None:
     """Return the seconds until a read may succeed, at least `pause`; None if it would fail again."""
     if why.rate_limited:
         return why.retry_after_s
-    if why.permanent or why.timed_out or (operation is Operation.BASE and why.too_large):
+    if why.permanent or why.timed_out or why.over_limit:
         return None
     return max(pause, why.retry_after_s or 0) if why.temporary else RETRY_PAUSE_S

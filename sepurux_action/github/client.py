@@ -118,12 +118,15 @@ class GitHubClient:
             if self._call("DELETE", f"issues/comments/{comment.id}") is not None:  # such as a redirect
                 raise GitHubError(UNEXPECTED_SHAPE)
 
-    def changed_files(self, number: int) -> tuple[ChangedFile, ...]:
-        """Return the files that a pull request changes, with old and new name; GitHub lists at most 3,000."""
-        files = self._pages(f"pulls/{number}/files")
-        return tuple(
-            ChangedFile(str(each.get("filename", "")), str(each.get("previous_filename") or "")) for each in files
-        )
+    def changed_files(self, base: str, head: str) -> tuple[ChangedFile, ...]:
+        """Return the files that a head changes since it left a base, with old and new name; GitHub lists at most 300.
+
+        They are on the first page, which has one commit then.
+        """
+        files = json_reader.at(self._call("GET", f"compare/{base}...{head}", query={"per_page": "1"}), "files")
+        if not isinstance(files, list) or not all(json_reader.text(json_reader.at(each, "filename")) for each in files):
+            raise GitHubError(UNEXPECTED_SHAPE)
+        return tuple(ChangedFile(each["filename"], json_reader.text(each.get("previous_filename"))) for each in files)
 
     def reviews(self, number: int) -> tuple[Review, ...]:
         return tuple(

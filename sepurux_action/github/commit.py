@@ -73,8 +73,7 @@ class Commit:
     """What one query shows of the evaluated commit and of the one whose policy applies.
 
     `account` is the token's login, with `[bot]` if it is a bot's. `statuses` are the newest of each context, None if
-    not known, and `committed` is the commit's POSIX time. `base` is the commit whose policy applies. `error` is why
-    nothing could be read.
+    not known, and `committed` is the commit's POSIX time. `base` is the commit whose policy applies.
     """
 
     account: str = ""
@@ -84,7 +83,6 @@ class Commit:
     base: str = ""
     policy: PolicyFile = field(default_factory=PolicyFile)
     head_policy: PolicyFile = field(default_factory=PolicyFile)
-    error: ErrorDetails | None = None
 
 
 def policy_ref(event: Event) -> str:

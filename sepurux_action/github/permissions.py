@@ -37,10 +37,10 @@ class Operation(Enum):
 
     COMMIT = "read the policy file and the commit", "contents: read"
     BASE = "read the base branch", "contents: read"
+    FILES = "read which files change", "contents: read"
     RULES = "read the branch's rules", "contents: read"
     FIND = "find the pull request of this run", "pull-requests: read"
     PULL = "read the pull request", "pull-requests: read"
-    FILES = "read which files the pull request changes", "pull-requests: read"
     REVIEWS = "read the reviews", "pull-requests: read"
     REQUESTERS = "read who made the commit", "pull-requests: read"
     PULLS = "read the results of the last pull requests", "pull-requests: read"

@@ -33,5 +33,5 @@ class GitHubSession:
         return GitHubSession(self.calls, replace(self.subject, settings=settings), self.changes)
 
     def with_base(self, gates: Iterable[Gate]) -> "GitHubSession":
-        """Return the session with the base branch, read once more if it could not be read and a gate limits a drop."""
+        """Return the session with the results on the base branch if a gate limits a drop."""
         return GitHubSession(self.calls, with_base(self.calls, self.subject, gates), self.changes)

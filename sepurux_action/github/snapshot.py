@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sepurux_action.common import json_reader
-from sepurux_action.errors import ErrorDetails
 from sepurux_action.github.event import PullRequest, parse_author, parse_sha
 
 PAGE = 100  # comments of one page, GitHub's largest
@@ -40,14 +39,12 @@ class Comment:
 class Snapshot:
     """A pull request as one query shows it, empty if it was not read, and a page of the token's own comments.
 
-    The oldest comment comes first. `after` is the cursor of the next page, '' on the last one. `error` is why nothing
-    could be read.
+    The oldest comment comes first. `after` is the cursor of the next page, '' on the last one.
     """
 
     pull_request: PullRequest = field(default_factory=PullRequest)
     comments: tuple[Comment, ...] = ()
     after: str = ""
-    error: ErrorDetails | None = None
 
 
 def parse_snapshot(response: object) -> Snapshot | None:

@@ -13,9 +13,9 @@ from sepurux_action.config.kinds import is_bot
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.client import Review
-from sepurux_action.github.event import PERSON
+from sepurux_action.github.event import PERSON, PullRequest
 from sepurux_action.github.permissions import Operation
-from sepurux_action.github.subject import Subject
+from sepurux_action.github.subject import Subject, fetch_page
 
 MAY_WRITE = frozenset({"write", "maintain", "admin"})
 APPROVED = "APPROVED"
@@ -99,7 +99,7 @@ class ReviewGate:
     """Who may approve one pull request. Each part is read once for all gates, because GitHub may hang."""
 
     def __init__(self, calls: BoundedCalls, subject: Subject) -> None:
-        self._calls, self._event, self._pull = calls, subject.event, subject.snapshot.pull_request
+        self._calls, self._event = calls, subject.event
         self._permission = cache(lambda login: calls.try_call(Operation.REVIEWS, methodcaller("permission", login)))
         self._waiting: list[ApprovalStatus] = []
 
@@ -130,8 +130,13 @@ class ReviewGate:
         return self._calls.try_call(Operation.REQUESTERS, read)
 
     @cached_property
-    def _reviews(self) -> tuple[Review, ...] | None:
+    def _pull(self) -> PullRequest:
         self._calls.set_timeout(READS_S)  # the deadline of the first reads passed during the evaluation
+        page = fetch_page(self._calls, self._event)
+        return page.pull_request if page else PullRequest()
+
+    @cached_property
+    def _reviews(self) -> tuple[Review, ...] | None:
         return self._calls.try_call(Operation.REVIEWS, methodcaller("reviews", self._event.pull_request))
 
     def request_reviews(self) -> None:

@@ -1,24 +1,22 @@
 """Reads what a run is about before the evaluation: the event with its pull request, and what GitHub shows of both."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from operator import methodcaller
-from typing import Any
 from urllib.parse import quote
 
 from sepurux_action.config import options
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import CommentMode
-from sepurux_action.config.path_filter import ChangedFile, affects
+from sepurux_action.config.path_filter import ChangedFile, Filter, affects
 from sepurux_action.config.policy import MISNAMED_PATH, POLICY_PATH
 from sepurux_action.config.settings import Settings, status_context
-from sepurux_action.errors import ErrorDetails, GitHubError
+from sepurux_action.errors import GitHubError
 from sepurux_action.evaluation.drops import Baseline
-from sepurux_action.github.base_branch import BaseBranch, base_revision
+from sepurux_action.github.base_branch import BaseBranch
 from sepurux_action.github.bounded_calls import BoundedCalls
-from sepurux_action.github.client import GitHubClient
 from sepurux_action.github.commit import Commit, unread
 from sepurux_action.github.event import Event, encoded, with_pull_request
 from sepurux_action.github.permissions import Operation, advice
@@ -26,13 +24,6 @@ from sepurux_action.github.snapshot import MAX_PAGES, Comment, Snapshot, oldest_
 
 MARKER = "sepurux-gate"
 FIRST_READ_S = 60.0  # for finding the pull request and the first reads, which have the policy
-Part = Commit | Snapshot | BaseBranch
-# The field of a subject for each part, and what it has if it could not be read.
-PARTS: Mapping[Operation, tuple[str, Callable[[ErrorDetails], Part]]] = {
-    Operation.COMMIT: ("commit", lambda why: Commit(policy=unread(why), error=why)),
-    Operation.PULL: ("snapshot", lambda why: Snapshot(error=why)),
-    Operation.BASE: ("base", lambda why: BaseBranch(error=why)),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +37,7 @@ class Subject:
     settings: Settings = field(default_factory=Settings)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     commit: Commit = field(default_factory=Commit)
-    snapshot: Snapshot = field(default_factory=Snapshot)
     base: BaseBranch = field(default_factory=BaseBranch)
-
-    def is_at_event_commit(self, snapshot: Snapshot) -> bool:
-        """Return whether the pull request in a snapshot has the event's commit as its head."""
-        return bool(self.event.commit) and snapshot.pull_request.head_sha == self.event.commit
 
     def context_of(self, gate: str) -> str:
         """Return the context of a gate's status, of which GitHub ignores the case."""
@@ -84,9 +70,9 @@ class Subject:
 
 
 def read_subject(calls: BoundedCalls, subject: Subject) -> Subject:
-    """Find the pull request, and return the subject with what GitHub shows of it and of the policy file.
+    """Return the subject with its pull request, and with what GitHub shows of its commit and of the policy file.
 
-    If the policy cannot be read, its file says so.
+    If the policy cannot be read, its file says so. The first reads share the time that begins here.
     """
     if not calls.connected or subject.event.problem or subject.event.skip_reason:
         return subject
@@ -94,55 +80,33 @@ def read_subject(calls: BoundedCalls, subject: Subject) -> Subject:
     event = _find_pull_request(calls, subject.event)
     if event.problem or event.skip_reason:
         return replace(subject, event=event)
-    parts = _read(calls, event)
-    subject = replace(subject, event=event, **parts)
-    if not subject.commit.policy.error:  # which says why
-        for operation, why in ((Operation.COMMIT, subject.commit.error), (Operation.PULL, subject.snapshot.error)):
-            if why and why != subject.base.error:  # of which `with_base` warns
-                calls.warn(operation, why)
-    return subject
+    try:
+        commit = calls.read(Operation.COMMIT, methodcaller("commit", event))
+    except GitHubError as error:
+        commit = Commit(policy=unread(error.details))
+    return replace(subject, event=event, commit=commit)
 
 
 def _find_pull_request(calls: BoundedCalls, event: Event) -> Event:
     if event.head is None:
         return event
-    find = methodcaller("open_pull_requests", event.head)
-    found = calls.read_side_by_side({Operation.FIND: find})[Operation.FIND]
-    if isinstance(found, ErrorDetails):
-        unread = f"the pull request with the head {event.head} could not be read ({found.summary})"
-        return replace(event, commit="", problem=f"{unread}. {advice(Operation.FIND, found, event)}")
+    try:
+        found = calls.read(Operation.FIND, methodcaller("open_pull_requests", event.head))
+    except GitHubError as error:
+        unread = f"the pull request with the head {event.head} could not be read ({error.details.summary})"
+        return replace(event, commit="", problem=f"{unread}. {advice(Operation.FIND, error.details, event)}")
     return with_pull_request(event, found)
 
 
-def _read(calls: BoundedCalls, event: Event) -> dict[str, Any]:
-    """Read parts of a subject side by side. One that cannot be read has nothing but its error."""
-    reads: dict[Operation, Callable[[GitHubClient], Part]] = {}
-    reads[Operation.COMMIT] = methodcaller("commit", event)
-    if event.pull_request is not None:
-        reads[Operation.PULL] = methodcaller("snapshot", event.pull_request)
-    if base_revision(event):
-        reads[Operation.BASE] = lambda github: github.base_branch(event)
-    found: dict[str, Any] = {}
-    for operation, part in calls.read_side_by_side(reads).items():
-        name, unread_part = PARTS[operation]
-        found[name] = unread_part(part) if isinstance(part, ErrorDetails) else part
-    return found
-
-
 def with_base(calls: BoundedCalls, subject: Subject, gates: Iterable[Gate]) -> Subject:
-    """Read the base branch once more if it could not be read, GitHub may show it later, and a gate limits a drop."""
-    base, event = subject.base, subject.event
-    if (
-        base.error
-        and not base.error.permanent
-        and any(options.MAX_PASS_RATE_DROP.name in gate.limits for gate in gates)
-    ):
-        try:
-            base = calls.call(lambda github: github.base_branch(event), retry=False)
-        except GitHubError as error:
-            base = BaseBranch(error=error.details)
-    if base.error:
-        calls.warn(base.operation, base.error)
+    """Return the subject with the results on the base branch if a gate limits a drop."""
+    if not calls.connected or not any(options.MAX_PASS_RATE_DROP.name in gate.limits for gate in gates):
+        return subject
+    try:
+        base = calls.read(Operation.BASE, methodcaller("base_branch", subject.event))
+    except GitHubError as error:
+        base = BaseBranch(error=error.details)
+        calls.warn(base.operation, error.details)
     return replace(subject, base=base)
 
 
@@ -166,18 +130,20 @@ def fetch_more_comments(
 
 
 class Changes:
-    """The changes of one pull request, which are read once."""
+    """The files that a pull request or merge group changes, which are read once."""
 
     def __init__(self, calls: BoundedCalls, subject: Subject) -> None:
         self._calls, self._subject = calls, subject
 
     @cached_property
     def files(self) -> tuple[ChangedFile, ...] | None:
-        """Return the files that the pull request changes, None if not known; `is_current` confirms the head then."""
-        number = self._subject.event.pull_request
-        if number is None or not self._subject.is_at_event_commit(self._subject.snapshot):
-            return None
-        return self._calls.try_call(Operation.FILES, methodcaller("changed_files", number))
+        """Return the files of GitHub's comparison with the commit whose policy applies, None if they cannot be read."""
+        base, head = self._subject.commit.base, self._subject.event.commit
+        try:
+            return self._calls.read(Operation.FILES, lambda github: github.changed_files(base, head))
+        except GitHubError as error:
+            self._calls.warn(Operation.FILES, error.details)
+        return None
 
     def of_policy(self) -> bool:
         """Return whether the pull request or merge group changes the policy file.
@@ -187,9 +153,10 @@ class Changes:
         policy, head = self._subject.commit.policy, self._subject.commit.head_policy
         if policy.error or head == policy:
             return False
-        return affects({POLICY_PATH, MISNAMED_PATH}.__contains__, self.files) or not self.is_current()
+        return affects({POLICY_PATH, MISNAMED_PATH}.__contains__, self.files)
 
-    def is_current(self) -> bool:
-        """Read the pull request again; return whether it still has the evaluated commit."""
-        now = fetch_page(self._calls, self._subject.event)
-        return now is not None and self._subject.is_at_event_commit(now)
+    def skip(self, paths: Filter) -> bool:
+        """Return whether a pull request changes no file that matches a gate's `paths`."""
+        event = self._subject.event
+        is_pull = event.pull_request is not None and event.name != "merge_group"
+        return self._calls.connected and is_pull and not event.by_review and not affects(paths.matches, self.files)

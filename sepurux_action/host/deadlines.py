@@ -8,7 +8,7 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Self
@@ -83,21 +83,16 @@ class Timeouts:
 
     def run(self, seconds: float, work: Callable[[], T]) -> T:
         """Return or raise what the work does; raises DeadlineExceeded after the seconds, Interrupted after a signal."""
-        [future] = self.run_side_by_side([(seconds, work)])
-        return future.result()
-
-    def run_side_by_side(self, works: Iterable[tuple[float, Callable[[], T]]]) -> list[Future[T]]:
-        """Return what each work does within its seconds; all begin at once. Raises Interrupted after a signal."""
         if self._signals.received:
             raise Interrupted
-        begun, late = self.now(), Future[T]()
-        late.set_exception(DeadlineExceeded())
-        futures = [(begun + seconds, start_thread(work) if seconds > 0 else late) for seconds, work in works]
-        for _, future in futures:
-            future.add_done_callback(lambda _: self._events.put(None))
-        for until, future in futures:
-            self._wait(until, future.done)
-        return [future if future.done() else late for _, future in futures]
+        if seconds <= 0:
+            raise DeadlineExceeded
+        until, future = self.now() + seconds, start_thread(work)
+        future.add_done_callback(lambda _: self._events.put(None))
+        self._wait(until, future.done)
+        if not future.done():
+            raise DeadlineExceeded
+        return future.result()
 
     def _wait(self, until: float, done: Callable[[], bool]) -> None:
         while not done():

@@ -111,8 +111,8 @@ def test_each_character_of_a_name_is_read_once_for_all_patterns_however_hostile_
         ([("old/a.md", "docs/a.md")], True),
         ([("docs/a.md", "old/a.md")], True),
         ([("new/a.md", "old/a.md")], False),
-        ([(f"src/{number}.py", "") for number in range(2_999)], False),
-        ([(f"src/{number}.py", "") for number in range(3_000)], True),  # some may be missing
+        ([(f"src/{number}.py", "") for number in range(299)], False),
+        ([(f"src/{number}.py", "") for number in range(300)], True),  # some may be missing
         (None, True),
     ],
 )

@@ -109,7 +109,7 @@ KEYS = [  # a file, and what its only problem begins with
     ("token: made-up", "1 `token`: it is a secret, which is not accepted in a file: use the input"),
     ("base_url: https://x.example", "1 `base_url`: it is not accepted in the file: use the input"),
     ("max_unsafe: 0", "1 `max_unsafe`: it belongs under `thresholds:`"),
-    ("paths: [a]", "1 `paths`: it belongs in a gate, under `gates:`"),
+    ("paths: [a]\ngates: [{name: b}]", "1 `paths`: with `gates:`, it belongs in each gate"),
     ("gates: [{comment: never}]", "1 gate 1, `comment`: it belongs on the file's top level"),
     ("thresholds: {timeout: 3}", "1 `thresholds`, `timeout`: it belongs on the file's top level or in a"),
     ("branches: [main]", "1 `branches`: it is not known; accepted: `project`, "),

@@ -120,13 +120,17 @@ def test_an_empty_value_is_not_given_and_space_around_a_secret_is_not_part_of_it
     assert (known.token, known.api_key and known.api_key.reveal()) == (None, TOKEN)
 
 
-@pytest.mark.parametrize(("policy", "applies"), [("", ""), ("gates: [{paths: src/**}]", "src/**")])
-@pytest.mark.parametrize("paths", ["docs/**", "["])
-def test_the_input_paths_is_ignored_where_a_policy_applies(paths: str, policy: str, applies: str) -> None:
-    settings = read({"paths": paths}, policy=policy)
-    assert settings.overridden == ()
-    assert [str(each.paths or "") for each in settings.gates] == [applies]
-    assert str(read({"paths": "docs/**"}).gates[0].paths) == "docs/**"
+def test_a_skipped_gate_reads_no_trace_file() -> None:
+    def unread(_: str) -> tuple[Trace, ...]:
+        raise TraceFileError("it was looked for")
+
+    policy = read_policy(b"trace_file: a.json\ngates: [{name: a, paths: docs/**}, {name: b}]", "p.yml")
+    layers = [input_layer(LEAST)]
+    with pytest.raises(ConfigurationError) as missing:
+        read_settings(layers, unread, policy, skip=lambda paths: paths.matches("docs/a.md"))
+    assert len(missing.value.problems) == 1  # of the other gate
+    gates = read_settings(layers, find, policy, skip=lambda paths: paths.matches("docs/a.md")).gates
+    assert [(each.skipped, each.uploads_traces) for each in gates] == [(True, False), (False, True)]
 
 
 @pytest.mark.parametrize(
@@ -248,7 +252,7 @@ def test_a_gate_has_at_most_a_hundred_traces_and_a_bad_file_is_reported_once(ids
     assert problems({"trace_id": ids, "trace_file": file}) == [f"input `trace_file`: {message}"]
 
 
-@pytest.mark.parametrize("name", ["campaign", "name", "paths", "trace_file", "trace_id"])
+@pytest.mark.parametrize("name", ["campaign", "name", "trace_file", "trace_id"])
 def test_a_text_that_holds_a_secret_is_rejected_because_reports_would_show_it(name: str) -> None:
     (message,) = problems({"token": TOKEN, name: f"a-{TOKEN}"})
     assert message.startswith(f"input `{name}`: its value contains a secret")

@@ -25,7 +25,7 @@ def ask(server: GitHub, method: str, path: str, body: object) -> None:
         ("POST", COMMENTS, {"body": "text", "pinned": True}, "'pinned' was unexpected"),
         ("POST", "/repos/octo/shop/statuses/HEAD", {"state": "fail"}, "'fail' is not one of"),
         ("GET", PULL, {"body": "text"}, "takes no body"),
-        ("GET", f"{PULL}/files?sort=asc", None, "no parameter 'sort' in the query"),
+        ("GET", f"{PULL}/reviews?sort=asc", None, "no parameter 'sort' in the query"),
         ("GET", "/repos/octo/shop/pulls?state=merged", None, "state='merged' in the query"),
         ("POST", "graphql", {"query": "{ rateLimit { cost } }"}, "Cannot query field 'rateLimit' on type 'Query'"),
         ("GET", PULL, None, "pulls/get: $.state: 'odd' is not one of ['open', 'closed']"),

@@ -53,7 +53,6 @@ version: 2
 campain: refunds
 token: made-up-token
 base_url: https://sepurux.example
-paths: [src/**]
 name: Refunds
 max_unsafe: 0
 campaign: [a, b]

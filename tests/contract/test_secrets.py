@@ -58,7 +58,7 @@ def invalid(read: Callable[[], object]) -> str:
 
 
 def of_settings(text: str) -> str:
-    given = {"token": SECRET, "campaign": "c", "timeout": text, "paths": text, text or "-": "1"}
+    given = {"token": SECRET, "campaign": "c", "timeout": text, text or "-": "1"}
     return invalid(lambda: read_settings([input_layer(given)], lambda _: ()))
 
 

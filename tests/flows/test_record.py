@@ -1,6 +1,7 @@
 """A `fail` stays, because the commit's statuses are the record; and an evaluation that the next run continues."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -76,7 +77,6 @@ AFTERWARDS: dict[str, tuple[Callable[[Scene], object], dict[str, str]]] = {
     "another trace": (lambda _: None, {"trace_id": "t-2"}),
     "a trace with a time in its name": (with_times_in_names, {"trace_file": "trace-*.json"}),
     "another campaign": (lambda _: None, {"campaign": "refund-reliability", "name": "core-reliability"}),
-    "paths that match nothing": (lambda _: None, {"paths": "docs/**"}),
     "another secret": (lambda _: None, {"token": "another-made-up-secret"}),
     "no secret": (lambda _: None, {"token": ""}),
     "no comment": (lambda _: None, {"comment": "never"}),
@@ -239,18 +239,24 @@ def test_an_evaluation_of_another_campaign_does_not_count(scene: Scene) -> None:
     assert run(scene).outputs["decision"] == "pass"
 
 
+FIRST_READS = {"graphql commit": 1}
+LAST_READS = {"graphql pull": 1}
+
+
 def test_the_requests_of_each_kind_of_run(scene: Scene) -> None:
-    def requests(work: Callable[[], object]) -> tuple[int, int]:
+    """One hard gate without `paths` makes at most 8 requests to GitHub."""
+
+    def requests(work: Callable[[], object]) -> tuple[dict[str, int], int]:
         before = len(scene.github.requests), len(scene.sepurux.requests)
         work()
-        return len(scene.github.requests) - before[0], len(scene.sepurux.requests) - before[1]
+        counted = Counter(each.operation for each in scene.github.requests[before[0] :])
+        return dict(counted), len(scene.sepurux.requests) - before[1]
 
     scene.answers(**{**FAILED, "failures": 0})
-    counts = {"first run": requests(lambda: run(scene))}
-    counts["recorded fail"] = requests(lambda: run(scene))
+    evaluated = {**FIRST_READS, "repos/get-branch-rules": 1, **LAST_READS, "repos/create-commit-status": 2}
+    assert requests(lambda: run(scene)) == ({**evaluated, "issues/create-comment": 1, "issues/list-comments": 1}, 4)
+    recorded = {**FIRST_READS, "repos/list-commit-statuses-for-ref": 1, **LAST_READS, "repos/create-commit-status": 1}
+    assert requests(lambda: run(scene)) == ({**recorded, "issues/update-comment": 1}, 0)
     scene.pull.push()
-    counts["update"] = requests(lambda: run(scene))
+    assert requests(lambda: run(scene)) == ({**evaluated, "issues/update-comment": 1}, 4)
     assert (len(scene.ours), scene.status[0]) == (1, "failure")
-    scene.pull.push()
-    expected = {"first run": (9, 4), "recorded fail": (7, 0), "update": (8, 4)}
-    assert counts == expected

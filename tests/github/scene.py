@@ -20,7 +20,7 @@ from tests.scenes import DECIDED, a_client_scene
 
 SETTINGS = Settings()
 BODY = "{}\nReport".format
-PULL, FILES, SET = "graphql pull", "pulls/list-files", "repos/create-commit-status"
+PULL, FILES, SET = "graphql pull", "repos/compare-commits-with-basehead", "repos/create-commit-status"
 
 OUTAGE, FORBIDDEN = Refusal(502, "Server Error"), Refusal(403, "Resource not accessible by integration")
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sepurux_action.common.secret import Redactor, Secret
+from sepurux_action.config.path_filter import ChangedFile
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.github.bounded_calls import BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus
@@ -229,12 +230,25 @@ def test_a_user_without_a_role_may_not_write_and_a_rejection_is_an_error(scene: 
     assert error_of(lambda: scene.client.permission("mona")).forbidden
 
 
-@pytest.mark.parametrize("path", ["reviews", "files"])
-def test_a_list_of_more_entries_than_the_limit_is_an_error(path: str, scene: Scene) -> None:
-    entry = {"user": {"login": "hubot", "type": "User"}, "state": "APPROVED", "filename": "a"}
-    scene.github.fault(f"pulls/list-{path}", backend.json([entry] * 100), always=True)
-    call = scene.client.reviews if path == "reviews" else scene.client.changed_files
-    assert "more than 3000 entries" in error_of(lambda: call(scene.pull.number)).message
+def test_a_list_of_more_entries_than_the_limit_is_an_error(scene: Scene) -> None:
+    entry = {"user": {"login": "hubot", "type": "User"}, "state": "APPROVED"}
+    scene.github.fault("pulls/list-reviews", backend.json([entry] * 100), always=True)
+    assert "more than 3000 entries" in error_of(lambda: scene.client.reviews(scene.pull.number)).message
+
+
+def test_the_files_of_a_comparison_are_those_since_a_head_left_its_base_with_their_old_names(scene: Scene) -> None:
+    base = scene.repository.commit("main", {"later.txt": "on main"})
+    assert scene.client.changed_files(base, scene.pull.head_sha) == (ChangedFile("change.txt"),)
+    files = [{"filename": "new.txt", "previous_filename": "old.txt", "status": "renamed"}]
+    scene.github.fault("repos/compare*", backend.json({"files": files}))
+    assert scene.client.changed_files(base, scene.pull.head_sha) == (ChangedFile("new.txt", "old.txt"),)
+
+
+@pytest.mark.parametrize("answer", [{}, [], {"files": None}, {"files": [None]}, {"files": [{"filename": None}]}])
+def test_a_comparison_of_an_unknown_shape_is_not_read(answer: object, scene: Scene) -> None:
+    scene.github.fault("repos/compare*", backend.json(answer))
+    found = error_of(lambda: scene.client.changed_files("a" * 40, "b" * 40))
+    assert found.message == "a response of an unknown shape, or a redirect"
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ MAX_DESCRIPTION_LENGTH = 140
 MAX_CONTEXT_LENGTH = 255
 PAGE = 30  # entries of a page unless the request asks for more
 MAX_PAGE = 100
+MAX_COMPARED = 300  # files of a comparison
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -163,8 +164,10 @@ def get_pull(call: Call) -> object:
     return pull_json(call.pull)
 
 
-def list_files(call: Call) -> object:
-    return [{"filename": path, "status": status} for path, status in call.page(call.pull.changed_files())]
+def compare(call: Call) -> object:
+    base, _, head = call.values["basehead"].partition("...")
+    files = call.repository.changed_files(base, head)[:MAX_COMPARED]
+    return {"files": [{"filename": path, "status": status} for path, status in files]}
 
 
 def list_reviews(call: Call) -> object:
@@ -197,10 +200,10 @@ CALLS: Final[dict[str, tuple[Callable[[Call], object], int, tuple[str, ...]]]] =
     "issues/update-comment": (update_comment, 200, ("issues=write", "pull-requests=write")),
     "pulls/get": (get_pull, 200, ("pull-requests=read",)),
     "pulls/list": (list_pulls, 200, ("pull-requests=read",)),
-    "pulls/list-files": (list_files, 200, ("pull-requests=read",)),
     "pulls/list-requested-reviewers": (list_requested, 200, ("pull-requests=read",)),
     "pulls/list-reviews": (list_reviews, 200, ("pull-requests=read",)),
     "pulls/request-reviewers": (request_reviewers, 201, ("pull-requests=write",)),
+    "repos/compare-commits-with-basehead": (compare, 200, ("contents=read",)),
     "repos/create-commit-status": (create_status, 201, ("statuses=write",)),
     "repos/get-branch-rules": (get_branch_rules, 200, ("metadata=read",)),
     "repos/get-collaborator-permission-level": (get_permission, 200, ("metadata=read",)),

@@ -7,8 +7,7 @@ import io
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 from functools import partial
@@ -28,7 +27,7 @@ from sepurux_action.evaluation.transport import Transport
 from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.step import Connections
 from tests import backend as be
-from tests.fakes import FakeApiCalls, FakeClock, done
+from tests.fakes import FakeApiCalls, FakeClock
 from tests.github_double import BOT, GitHub
 from tests.github_double.faults import broken, refused
 from tests.github_double.in_process import connected
@@ -75,7 +74,7 @@ FAULTS = {
     "comments": ("issues/*",),
     "reviews": ("pulls/list-reviews",),
     "permission": ("repos/get-collaborator-permission-level",),
-    "files": ("pulls/list-files",),
+    "files": ("repos/compare-commits-with-basehead",),
     "limit once": ("graphql base",),
     "limit": ("graphql base",),
 }
@@ -152,14 +151,11 @@ class InstantTimeouts(FakeClock):
         Timeouts.__init__(self, signals)
         self.time, self._github = 0.0, github
 
-    def run_side_by_side(self, works: Iterable[tuple[float, Callable[[], T]]]) -> list[Future[T]]:
-        futures = []
-        for _, work in works:
-            if self._signals.received:
-                raise Interrupted
-            self._github.between("github")
-            futures.append(done(work))
-        return futures
+    def run(self, _: float, work: Callable[[], T]) -> T:
+        if self._signals.received:
+            raise Interrupted
+        self._github.between("github")
+        return work()
 
 
 # --- What GitHub gives the step --------------------------------------------------------------------------------------
@@ -245,10 +241,8 @@ def _payload(world: World, github: "WorldGitHub") -> Json:
 
 def _policy_text(policy: Mapping[str, Any]) -> str:
     """Return a policy file with these settings. JSON is YAML, but a date of YAML has no quotes."""
-    text: Json = {name: value for name, value in policy.items() if not name.startswith(THRESHOLDS) and name != "paths"}
+    text: Json = {name: value for name, value in policy.items() if not name.startswith(THRESHOLDS)}
     text["thresholds"] = {name: value for name, value in policy.items() if name.startswith(THRESHOLDS)}
-    if "paths" in policy:
-        text["gates"] = [{"campaign": CAMPAIGN, "paths": policy["paths"]}]
     return json.dumps({name: value for name, value in text.items() if value != {}})
 
 

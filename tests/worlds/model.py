@@ -221,14 +221,14 @@ def effective_settings(world: World, subject: Subject) -> Mapping[str, Any] | No
         policy = head
     unread = subject.unknown or world.github_fault == "graphql" or "trace_fil" in world.inputs
     proposes = subject.pull is not None and head != policy and changes_policy(world)
-    if unread or is_invalid(world, policy) or (proposes and head is not None and is_invalid(world, head)):
+    if unread or is_invalid(world, subject, policy) or (proposes and is_invalid(world, subject, head)):
         return None
     return settings_with(world, policy) if {"campaign"} & {*world.inputs, *(policy or ())} else None
 
 
 def settings_with(world: World, policy: Mapping[str, Any] | None) -> Mapping[str, Any]:
     names_traces = any(name in (policy or ()) for name in TRACES)  # in one way, which counts for both
-    left_out = {"paths", *(TRACES if names_traces else ())}
+    left_out = TRACES if names_traces else ()
     return {**{name: value for name, value in world.inputs.items() if name not in left_out}, **(policy or {})}
 
 
@@ -237,12 +237,15 @@ def changes_policy(world: World) -> bool:
     return not world.behind or world.event == MERGED or world.github_fault == "files"
 
 
-def is_invalid(world: World, policy: Mapping[str, Any] | None) -> bool:
-    """Return whether a file has an unknown key, or with the inputs a bad trace file, no campaign, or no trace."""
+def is_invalid(world: World, subject: Subject, policy: Mapping[str, Any] | None) -> bool:
+    """Return whether a file has an unknown key, or with the inputs a bad trace file, no campaign, or no trace.
+
+    No one looks for the trace files of a gate that is skipped.
+    """
     if policy is None:
         return False
     together = {**world.inputs, **policy}
-    absent = ABSENT in policy.get("trace_file", ())
+    absent = ABSENT in policy.get("trace_file", ()) and not is_skipped(world, subject, policy)
     return "bogus" in policy or absent or "campaign" not in together or lacks_traces(together)
 
 

@@ -51,7 +51,7 @@ TASKS = (
 MOST_TRACES = 5
 OF_POLICY = (  # thresholds and settings that no input has
     *("min_scenarios", "min_scenario_pass_rate", "max_pass_rate_drop", "reviewers"),
-    "on_outage",
+    *("on_outage", "paths"),
     *("min_mutation_categories", "required_mutation_categories"),
 )
 STAGES = ("observe", "soft", "hard")
@@ -283,7 +283,7 @@ def _policies(rng: Random, traces: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _policy(rng: Random, traces: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a policy file; thresholds and `paths` are in it where the file has them. `bogus` is no key of it."""
+    """Return a policy file; thresholds are in it where the file has them. `bogus` is no key of it."""
     settings = {"campaign": CAMPAIGN, **_settings(rng), **traces}
     if _rarely(rng):
         settings["bogus"] = 1
