@@ -8,7 +8,6 @@ import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import Reading
@@ -19,9 +18,7 @@ from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import ApiRequest, Success
 from sepurux_action.evaluation.api_calls import ApiCalls
 from sepurux_action.evaluation.ci_run import OTHER_CAMPAIGN, is_about_another, parse_ci_run
-from sepurux_action.evaluation.decision import decide
 from sepurux_action.evaluation.metrics import RELIABILITY_SCORE
-from sepurux_action.evaluation.runs import RunResult
 
 MAX_NAMES_LISTED = 20  # campaigns that an error text lists
 MAX_SCORES = 1_000  # of runs of a batch that are read for their mean
@@ -120,13 +117,3 @@ async def _read_score(calls: ApiCalls, call: ApiRequest, until: float) -> Readin
     if result.status in {*NOT_SHOWN, 404}:
         return Reading()
     return Reading(broken=f"could not be read: {result.reason}")
-
-
-def run_of_batch(run_id: str, payload: object, problem: str) -> RunResult:
-    """Return a run of a batch with the numbers that a response shows, or with the problem why there are none."""
-    if problem:
-        return RunResult(run_id=run_id, problem=problem)
-    trace_id = json_reader.identifier(json_reader.at(payload, "trace_id"))
-    # Hundreds of lists of names would take much memory.
-    shown = replace(parse_ci_run(payload), mutation_categories=None, top_failing_tools=())
-    return RunResult(run_id=run_id, ci_run=shown, run_decision=decide(shown), trace_id=trace_id, name=trace_id)

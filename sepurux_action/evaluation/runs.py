@@ -22,8 +22,8 @@ class RunResult:
     """One CI run: that of a trace, a batch, or one of a batch. Unknown ids and names are ''.
 
     `uploaded`: `trace` is the path of a file. `of_batch` are the runs of a batch that were read for the report.
-    `failures` are its classified failures by kind, with the path of an uploaded trace in place of the id. `problem` is
-    a clause that says why its numbers or failures were not all read, '' if they were.
+    `failures` are its classified failures by kind, with the path of an uploaded trace in place of the id.
+    `unread`: not all of its numbers or failures were read.
     """
 
     trace: str = ""
@@ -39,7 +39,7 @@ class RunResult:
     elapsed_s: float = 0
     name: str = ""
     failures: Failures = ()
-    problem: str = ""
+    unread: bool = False
     of_batch: "tuple[RunResult, ...]" = ()
 
     @classmethod
@@ -126,7 +126,7 @@ class Scenario:
 
     @property
     def incomplete(self) -> bool:
-        return any(each.problem for each in self.recordings)
+        return any(each.unread for each in self.recordings)
 
     @property
     def complete(self) -> bool:

@@ -9,22 +9,20 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import Success
 from sepurux_action.evaluation.api_calls import ApiCalls, at_once
-from sepurux_action.evaluation.ci_run import wrong_shape
-from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.ci_run import parse_ci_run, wrong_shape
+from sepurux_action.evaluation.decision import Decision, decide
 from sepurux_action.evaluation.failures import merge_failures, parse_failures
 from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.metrics import FAILURES, SCENARIOS
 from sepurux_action.evaluation.pooled_numbers import scenarios_of
-from sepurux_action.evaluation.run_calls import run_of_batch
 from sepurux_action.evaluation.runs import RunResult, WhatFailed, numbers_key
 
 MAX_RUNS = 100  # of a batch whose numbers are read
 MAX_NAMES = 20  # traces of a step whose names are read
-UNREAD = "its failures were not all read"
 
 
 class RunReader:
-    """Reads one CI run of an evaluation into `run`, each call once. What could not be read is its `problem`."""
+    """Reads one CI run of an evaluation into `run`, each call once."""
 
     def __init__(self, calls: ApiCalls, until: float, project: str, campaign: str, run: RunResult) -> None:
         self.run = run
@@ -34,11 +32,14 @@ class RunReader:
         result = await self._calls.send(
             api.poll_run(run_id=self.run.run_id, batch_id="", project=self._project), self._until
         )
-        payload, why = None, UNREAD
-        if isinstance(result, Success):
-            payload = result.payload
-            why = wrong_shape(payload, run_id=self.run.run_id, batch_id="", campaign_id=self._campaign)
-        self.run = run_of_batch(self.run.run_id, payload, why)
+        of_run = {"run_id": self.run.run_id, "batch_id": "", "campaign_id": self._campaign}
+        if not isinstance(result, Success) or wrong_shape(result.payload, **of_run):
+            self.run = replace(self.run, unread=True)
+            return
+        trace_id = json_reader.identifier(json_reader.at(result.payload, "trace_id"))
+        # Hundreds of lists of names would take much memory.
+        read = replace(parse_ci_run(result.payload), mutation_categories=None, top_failing_tools=())
+        self.run = replace(self.run, ci_run=read, run_decision=decide(read), trace_id=trace_id, name=trace_id)
 
     async def read_failures(self) -> None:
         """Read the first page of the classified failures. An empty one is complete only if the run reports none.
@@ -57,7 +58,7 @@ class RunReader:
             trace_id=trace_id,
             name=run.name or trace_id,
             failures=merge_failures(named),
-            problem="" if complete else UNREAD,
+            unread=not complete,
         )
 
     async def read_name(self) -> None:
@@ -121,7 +122,7 @@ def _what_failed(gate: Gate, decided: GateDecision, read: Sequence[Sequence[RunR
     for run, of_run in zip(decided.runs, read, strict=True):
         known = replace(run, of_batch=tuple(of_run))
         if gate.names_traces or len(of_run) == 1:
-            known = of_run[0] if of_run else replace(run, problem=UNREAD if run.evaluated and run.reported else "")
+            known = of_run[0] if of_run else replace(run, unread=run.evaluated and run.reported > 0)
         elif run.evaluated:
             unread_scenarios += max(0, int(run.ci_run.value(SCENARIOS) or 1) - len(of_run))
         if run.evaluated:

@@ -258,7 +258,7 @@ def test_a_failure_that_happens_twice_is_new_if_it_happened_once_on_the_base_wha
     "incomplete",
     [
         {"ci_run": run_with(FAILING, failures=None)},
-        {"problem": "a request failed"},
+        {"unread": True},
         {"ci_run": run_with(FAILING, failures=1)},
         {"run_decision": RunDecision(decision=Decision.ERROR, reason="", rule=Rule.NOT_POLLED)},
     ],

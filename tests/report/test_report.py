@@ -70,13 +70,20 @@ def test_fewer_scenarios_than_on_the_base_are_a_row_and_no_threshold_of_their_ow
 
 
 @pytest.mark.parametrize(
-    ("count", "problem", "said"),
-    [(40, "", "in 2 of 40 scenarios"), (40, "x", "in at least 2 of 40 scenarios"), (2, "", ""), (Reading(), "", "")],
+    ("count", "unread", "said"),
+    [
+        (40, False, "in 2 of 40 scenarios"),
+        (40, True, "in at least 2 of 40 scenarios"),
+        (2, False, ""),
+        (Reading(), False, ""),
+    ],
 )
-def test_what_failed_links_scenarios_if_their_number_is_known(count: float | Reading, problem: str, said: str) -> None:
+def test_what_failed_links_scenarios_if_their_number_is_known(
+    count: float | Reading, said: str, *, unread: bool
+) -> None:
     failures, urls = (a_failure(), a_failure(trace_id="t", count=2)), ("https://x.dev/0", "https://x.dev/1")
     failed = [a_scenario("refund", replace(FAILING, dashboard_url=url), failures=failures) for url in urls]
-    found = WhatFailed(scenarios=(*failed, a_scenario("2", problem=problem)), failures=failures)
+    found = WhatFailed(scenarios=(*failed, a_scenario("2", unread=unread)), failures=failures)
     run, of_campaign = a_run(run_with(FAILING, scenarios=count)), a_gate(traces=(OF_CAMPAIGN,))
     report = a_report(run, found=found, gate=of_campaign)
     where = " in {} and {},".format(*(f"[`refund`]({url}) on `x.dev`" for url in urls))  # of one name, two runs
@@ -153,7 +160,7 @@ def test_failures_by_the_rules_of_the_sandbox_are_named_so_but_not_in_a_comment(
 
 def test_a_list_that_could_not_be_read_is_not_one_without_failures() -> None:
     for unread, said in ((1, "Fix the failures and push. Every attempt"), (0, "Sepurux names no failure, so look at")):
-        scenario = a_scenario("refund twice", FAILING, problem="a request failed: HTTP 503" if unread else "")
+        scenario = a_scenario("refund twice", FAILING, unread=bool(unread))
         found = WhatFailed(scenarios=(scenario,), unread_scenarios=unread)
         assert f"**Blocked.** {said}" in render_comment(a_report(a_run(), found=found), "")
 
