@@ -62,9 +62,9 @@ def evaluate(step: Step, recorded: Mapping[str, Evaluated]) -> tuple[GateResult,
     gates = step.settings.gates
     found = {**recorded, **_skipped(step, [gate for gate in gates if gate.name not in recorded])}
     to_evaluate = [gate for gate in gates if gate.name not in found]
-    advised = {gate.name: step.github.advice.of_gate(gate) for gate in to_evaluate}
+    advised = {gate.name: (*step.github.advice.of_gate(gate, step.settings.names),) for gate in to_evaluate}
     found |= _evaluate(step, to_evaluate)
-    results = {gate.name: _result(step, gate, found[gate.name], advised.get(gate.name, "")) for gate in gates}
+    results = {gate.name: _result(step, gate, found[gate.name], advised.get(gate.name, ())) for gate in gates}
     if step.event.by_review:
         return tuple(results.values())
     for name, changed in _read_again(step, [*results.values()]).items():
@@ -130,7 +130,7 @@ def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
     return evaluated
 
 
-def _result(step: Step, gate: Gate, found: Evaluated, advised: str = "") -> GateResult:
+def _result(step: Step, gate: Gate, found: Evaluated, advised: Sequence[str] = ()) -> GateResult:
     decision, approval = found.decision, None
     if decision is Decision.FAIL and gate.stage is Stage.SOFT and not step.signals.received:
         approval = step.github.reviews.approval(gate.reviewers)
@@ -141,7 +141,7 @@ def _result(step: Step, gate: Gate, found: Evaluated, advised: str = "") -> Gate
         gate=gate,
         blocks=enforce(decision, gate.stage, approved=bool(approval and approval.approved)) and not allowed,
         approval=approval,
-        notes=tuple(filter(None, (advised, step.kept_note if gate.names_traces else ""))),
+        notes=(*advised, *filter(None, [step.kept_note if gate.names_traces else ""])),
     )
 
 

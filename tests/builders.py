@@ -412,15 +412,8 @@ DIFFERENT_STEPS = (
 LONG_STEP = "orders.cancel(reason, note, channel, locale, notify, …)"
 FAILED_STEP = ("  …", *(f"  {number} {LONG_STEP}" for number in range(23, 29, 2)), f"> 29 {LONG_STEP}", "  …")
 UNREAD_SCORE = "Could not read the reliability score: HTTP 503."
-NEXT_CHANGE = "`enforcement` changes to `hard` in 3 days, on 2027-01-31."
-ADVICE = (
-    "With `hard`, 6 of the last 24 evaluated pull requests would have been blocked. "
-    "Keep `soft` until at most 10% would have been blocked: fix what fails, or change the thresholds."
-)
-WAIT_FOR_MORE = (
-    "With `hard`, 1 of the last 4 evaluated pull requests would have been blocked. "
-    "Keep `observe` until 10 are evaluated."
-)
+ADVICE = "With `hard`, 6 of the last 24 evaluated pull requests would have been blocked."
+OF_OBSERVE = "With `soft`, 1 of the last 4 evaluated pull requests would have been blocked."
 POLICY_CHANGES = (
     Change("min_pass_rate", "0.85", "0.5"),
     Change("enforcement", "hard from 2027-01-31 on main, release/**; soft", "observe"),
@@ -437,7 +430,7 @@ def most_gates() -> tuple[GateResult, ...]:
     for number in range(MAX_GATES_IN_STEP):
         stage = (Stage.OBSERVE, Stage.SOFT, Stage.HARD)[number % 3]
         gate = a_gate(name=f"agent-{number:02}", campaign=f"agent-{number:02}-reliability", stage=stage)
-        soft, notes = stage is Stage.SOFT, (NEXT_CHANGE,) if stage is Stage.SOFT else ()
+        soft, notes = stage is Stage.SOFT, (ADVICE,) if stage is Stage.SOFT else ()
         if number % 5 == 2:
             found.append(_failed(gate, WAITS if soft else None, notes))
             continue
@@ -485,7 +478,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         a_result(_timed_out(), gate=a_gate(name="shipping", campaign="shipping-reliability", stage=Stage.OBSERVE)),
         a_result(skipped, gate=a_gate(name="billing", campaign="billing-reliability")),
     )
-    returns = _failed(replace(soft, name="returns"), approval=WAITS, notes=(NEXT_CHANGE,))
+    returns = _failed(replace(soft, name="returns"), approval=WAITS, notes=(ADVICE,))
     passing = tuple(
         a_result(a_run(PASSING), gate=a_gate(name=name, campaign=f"{name}-reliability"))
         for name in ("billing", "refunds", "search")
@@ -529,8 +522,8 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "fail-few-scenarios": (a_result(a_run(PASSING), gate=wide), larger),
         "fail-recovering": (a_result(a_run(better)), against_main),
         "fail-flood": (_flood(), here),
-        "fail-observe": (_failed(observe, notes=(WAIT_FOR_MORE,)), here),
-        "fail-soft-waiting": (_failed(soft, approval=WAITS, notes=(NEXT_CHANGE, ADVICE)), against_main),
+        "fail-observe": (_failed(observe, notes=(OF_OBSERVE,)), here),
+        "fail-soft-waiting": (_failed(soft, approval=WAITS, notes=(ADVICE,)), against_main),
         "fail-soft-anyone": (_failed(soft, approval=ANYONE), here),
         "fail-soft-impossible": (_failed(soft, approval=IMPOSSIBLE), here),
         "fail-soft-unread": (_failed(soft, approval=UNREAD), here),

@@ -24,6 +24,7 @@ from sepurux_action.config.stage import Stage
 from sepurux_action.errors import ConfigurationError, Problem, TraceFileError
 
 SEVERAL_GATES_KEY = "gates"  # of the comment of a step with several gates
+CONTEXT_PREFIX = "Sepurux / "
 MAX_CONTEXT_LENGTH = 255  # characters of a status context; GitHub's limit
 _BELOW = {Source.FLAGS: Source.POLICY, Source.POLICY: Source.INPUTS}  # what a source is said to override
 
@@ -34,7 +35,7 @@ Skip = Callable[[Filter], bool]  # whether no changed file matches
 
 
 def status_context(gate: str, suffix: str) -> str:
-    return f"Sepurux / {gate}{suffix}"
+    return f"{CONTEXT_PREFIX}{gate}{suffix}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

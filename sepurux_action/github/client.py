@@ -162,17 +162,13 @@ class GitHubClient:
         """Request a review of one user; one call each, because one invalid login makes GitHub reject the whole list."""
         self._call("POST", f"pulls/{number}/requested_reviewers", body={"reviewers": [self._redact(login)]})
 
-    def required_contexts(self, branch: str) -> Mapping[str, str]:
-        """Return the statuses that rulesets require, in lower case, each with the path of its ruleset's page."""
-        found: dict[str, str] = {}
-        for rule in self._pages(f"rules/branches/{quote(branch, safe='')}"):
-            number, source = (json_reader.at(rule, f"ruleset_{each}") for each in ("id", "source"))
-            of_organization = json_reader.at(rule, "ruleset_source_type") == "Organization"
-            owner = f"organizations/{source}/settings" if of_organization else self._name
-            page = f"{owner}/rules/{number}" if isinstance(number, int) else f"{self._name}/rules"
-            for check in json_reader.as_array(json_reader.at(rule, "parameters", "required_status_checks")):
-                found[str(json_reader.at(check, "context") or "").lower()] = page
-        return found
+    def required_contexts(self, branch: str) -> tuple[str, ...]:
+        """Return the contexts of the statuses that rulesets require."""
+        rules = self._pages(f"rules/branches/{quote(branch, safe='')}")
+        checks = (json_reader.at(rule, "parameters", "required_status_checks") for rule in rules)
+        return tuple(
+            json_reader.text(json_reader.at(each, "context")) for one in checks for each in json_reader.as_array(one)
+        )
 
     def recent_results(self, base: str) -> Mapping[str, list[PreviousResult]]:
         last = base_branch.RECENT_PULL_REQUESTS

@@ -15,7 +15,7 @@ from sepurux_action.github.permissions import failed_fields
 from sepurux_action.github.snapshot import PAGE
 
 NO_TEXT_FILE = f"it is not a text file of at most {MAX_FILE_BYTES // 1024} KiB"
-MAY_FAIL = frozenset({"evaluated"})  # without the statuses there is another call
+MAY_FAIL = frozenset({"evaluated", "baseRef"})  # without the statuses there is another call, without rules no advice
 
 _FILE = "__typename ... on Blob { text isTruncated }"
 _STATUSES = """... on Commit {
@@ -74,6 +74,7 @@ class Commit:
 
     `account` is the token's login, with `[bot]` if it is a bot's. `statuses` are the newest of each context, None if
     not known, and `committed` is the commit's POSIX time. `base` is the commit whose policy applies.
+    `required` are the contexts that the branch protection of the base branch requires, None if they could not be read.
     """
 
     account: str = ""
@@ -83,6 +84,7 @@ class Commit:
     base: str = ""
     policy: PolicyFile = field(default_factory=PolicyFile)
     head_policy: PolicyFile = field(default_factory=PolicyFile)
+    required: tuple[str, ...] | None = ()
 
 
 def policy_ref(event: Event) -> str:
@@ -101,7 +103,11 @@ def commit_query(event: Event) -> str:
     for name, revision in (("policy", at), ("headPolicy", event.commit)):
         fields[name] = f"{revision}:{POLICY_PATH}", _FILE
         fields[f"{name}Yaml"] = f"{revision}:{MISNAMED_PATH}", "__typename"
-    return query_of("commit", fields, "defaultBranchRef { name }")
+    more = "defaultBranchRef { name }"
+    if event.base_ref:
+        base = json.dumps(f"refs/heads/{event.base_ref}", ensure_ascii=False)
+        more += f" baseRef: ref(qualifiedName: {base}) {{ refUpdateRule {{ requiredStatusCheckContexts }} }}"
+    return query_of("commit", fields, more)
 
 
 def query_of(query: str, fields: Mapping[str, tuple[str, str]], more: str = "") -> str:
@@ -131,7 +137,13 @@ def parse_commit(response: object, event: Event) -> Commit:
         base=base,
         policy=_policy_file(repository, "policy", is_known=bool(base)),
         head_policy=_policy_file(repository, "headPolicy", is_known=bool(evaluated)),
+        required=None if "baseRef" in failed_fields(response) else _required(repository.get("baseRef")),
     )
+
+
+def _required(branch: object) -> tuple[str, ...]:
+    contexts = json_reader.at(branch, "refUpdateRule", "requiredStatusCheckContexts")
+    return tuple(filter(None, map(json_reader.text, json_reader.as_array(contexts))))
 
 
 def parse_statuses(commit: object, account: str) -> tuple[PublishedStatus, ...] | None:

@@ -225,7 +225,7 @@ PRINTED: dict[str, Callable[[Scene], StepResult]] = {
     "The token of a pull request from a fork can only read": on_pull_request(from_a_fork),
     "Could not write the comment (…)": on_pull_request(permissions={**FULL, "pull-requests": "read"}),
     "GitHub's limit on one query": on_pull_request(with_many_commits),
-    "so this gate blocks no merge": on_pull_request(),
+    "so this gate cannot block a merge": on_pull_request(),
     "a soft gate acts as a hard gate": on_a_schedule,
 }
 

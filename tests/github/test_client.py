@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -251,20 +250,11 @@ def test_a_comparison_of_an_unknown_shape_is_not_read(answer: object, scene: Sce
     assert found.message == "a response of an unknown shape, or a redirect"
 
 
-@pytest.mark.parametrize(
-    ("source", "page"),
-    [
-        ({"ruleset_source_type": "Organization", "ruleset_source": "octo"}, "organizations/octo/settings/rules/42"),
-        ({}, "octo/shop/rules/42"),
-        ({"ruleset_id": None}, "octo/shop/rules"),
-    ],
-)
-def test_each_required_status_has_the_page_of_its_ruleset(source: dict[str, Any], page: str, scene: Scene) -> None:
+def test_the_required_statuses_of_all_rules_are_read(scene: Scene) -> None:
     scene.repository.require_statuses("release/1", "Sepurux / Core", "other")
-    rules = [{**rule, **source} for rule in scene.repository.rules["release/1"]]
-    pages = [{"type": "deletion"}] * 100, rules
+    pages = [{"type": "deletion"}] * 100, scene.repository.rules["release/1"]
     scene.github.fault("repos/get-branch-rules", *map(backend.json, pages))
-    assert scene.client.required_contexts("release/1") == {"sepurux / core": page, "other": page}
+    assert scene.client.required_contexts("release/1") == ("Sepurux / Core", "other")
 
 
 FORBIDDEN = ErrorDetails(status=403, message="Resource not accessible by integration", forbidden=True)

@@ -1,34 +1,74 @@
-"""Promotion advice: when a team may take the next stage (the rule is this project's own)."""
+"""What the base branch of a pull request says about the gates of a step."""
+
+from dataclasses import replace
 
 import pytest
 
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.published_result import PreviousResult
-from sepurux_action.github.stage_advice import advise
+from sepurux_action.github.stage_advice import NOT_REQUIRED, NOT_SET, blocked_by_next
+from tests.builders import a_gate
+from tests.github.scene import FORBIDDEN, Scene, rejecting
 
-KEEP = "Keep `{}` until {}"
-FEW, MANY = "10 are evaluated.", "at most 10% would have been blocked: fix what fails, or change the thresholds."
+CONTEXT = "Sepurux / core"
+LACKS = NOT_REQUIRED.format(base="main", context=CONTEXT)
+
+
+def advice(scene: Scene, stage: Stage = Stage.HARD) -> list[str]:
+    return [*scene.load().advice.of_gate(a_gate(name="core", stage=stage), ["core", "search"])]
+
+
+@pytest.mark.parametrize("stage", [Stage.HARD, Stage.SOFT])
+def test_a_gate_cannot_block_if_neither_a_ruleset_nor_the_protection_requires_its_status(
+    stage: Stage, scene: Scene
+) -> None:
+    assert advice(scene, stage) == [LACKS]
+    scene.repository.protected["main"] = ["build"]
+    scene.repository.require_statuses("main", "Sepurux / search", "lint")
+    assert advice(scene, stage) == [LACKS]
+    scene.repository.protected["main"] = ["build", "SEPURUX / core"]
+    assert advice(scene, stage) == []
+    scene.repository.protected.clear()
+    scene.repository.require_statuses("main", CONTEXT)
+    assert advice(scene, stage) == []
+
+
+def test_a_required_status_of_the_gate_that_no_gate_sets_is_named(scene: Scene) -> None:
+    scene.repository.protected["main"] = [CONTEXT, "sepurux / SEARCH", "Sepurux / core (main)"]
+    scene.repository.require_statuses("main", "Sepurux / refunds", "build")
+    contexts = "Sepurux / core (main)", "Sepurux / refunds"
+    assert advice(scene) == [NOT_SET.format(base="main", context=each) for each in contexts]
+    assert advice(scene, Stage.OBSERVE) == advice(scene)
+
+
+def test_what_cannot_be_read_is_no_advice(scene: Scene) -> None:
+    scene.reject = rejecting(FORBIDDEN, "repos/get-branch-rules")
+    assert advice(scene) == []
+    scene.reject = lambda _: None
+    scene.github.denied = ["Ref.refUpdateRule"]
+    assert advice(scene) == []
+    assert scene.session.subject.commit.policy.error == ""
+
+
+def test_without_a_pull_request_there_is_no_advice(scene: Scene) -> None:
+    scene.event = replace(scene.event, pull_request=None)
+    assert advice(scene) == []
+    assert scene.operations == ["graphql commit"]
 
 
 @pytest.mark.parametrize(
-    ("stage", "counts", "which", "advice"),
+    ("counts", "which"),
     [
-        (Stage.OBSERVE, (0, 0), "", KEEP.format("observe", FEW)),
-        (Stage.OBSERVE, (1, 0), "the last evaluated pull request would not", KEEP.format("observe", FEW)),
-        (Stage.OBSERVE, (0, 1), "the last evaluated pull request would", KEEP.format("observe", FEW)),
-        (Stage.OBSERVE, (9, 0), "none of the last 9 evaluated pull requests would", KEEP.format("observe", FEW)),
-        (Stage.OBSERVE, (9, 1), "1 of the last 10 evaluated pull requests would", "Set `enforcement: soft`."),
-        (Stage.SOFT, (17, 2), "2 of the last 19 evaluated pull requests would", KEEP.format("soft", MANY)),
-        (Stage.SOFT, (20, 0), "none of the last 20 evaluated pull requests would", "Set `enforcement: hard`."),
+        ((0, 0), None),
+        ((9, 0), "none of the last 9"),
+        ((17, 2), "2 of the last 19"),
     ],
 )
-def test_ten_decisions_of_which_at_most_a_tenth_fails_are_enough_to_move_on(
-    stage: Stage, counts: tuple[int, int], which: str, advice: str
-) -> None:
+def test_the_next_stage_would_have_blocked_what_failed(counts: tuple[int, int], which: str | None) -> None:
     passed, failed = counts
     decisions = [Decision.PASS] * passed + [Decision.FAIL] * failed + [Decision.ERROR, Decision.PENDING] * 8
-    newest = [PreviousResult(decision=each, stage=stage, numbers={}) for each in decisions]
-    share = f"With `hard`, {which} have been blocked." if which else "None of the last 30 pull requests was evaluated."
-    assert advise(stage, newest) == f"{share} {advice}"
-    assert advise(Stage.HARD, newest) == ""
+    newest = [PreviousResult(decision=each, stage=Stage.OBSERVE, numbers={}) for each in decisions]
+    for stage, following in ((Stage.OBSERVE, "soft"), (Stage.SOFT, "hard")):
+        said = f"With `{following}`, {which} evaluated pull requests would have been blocked."
+        assert [*blocked_by_next(stage, newest)] == ([said] if which else [])

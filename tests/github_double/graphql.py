@@ -149,6 +149,13 @@ def _object(repository: Repository, _: Session, *, expression: str) -> Commit | 
     return Tree() if any(each.startswith(f"{path}/") for each in commit.files) else None
 
 
+def _ref(repository: Repository, _: Session, *, qualifiedName: str) -> Json | None:  # noqa: N803 - GitHub's name
+    name = qualifiedName.removeprefix("refs/heads/")
+    required = repository.protected.get(name)
+    rule = None if required is None else {"requiredStatusCheckContexts": required}
+    return {"name": name, "refUpdateRule": rule} if name in repository.branches else None
+
+
 def _status(commit: Commit, _: Session) -> Json | None:
     latest = commit.repository.latest_statuses(commit.sha)
     return {"contexts": latest} if latest else None
@@ -199,6 +206,7 @@ FIELDS: Final[dict[str, Callable[..., Any]]] = {
     "Repository.object": _object,
     "Repository.pullRequest": _pull,
     "Repository.pullRequests": _pulls,
+    "Repository.ref": _ref,
     "StatusContext.createdAt": lambda status, _: status.created,
     "StatusContext.targetUrl": lambda status, _: status.target_url,
 }

@@ -131,6 +131,7 @@ class Repository:
     pulls: dict[int, PullRequest] = field(default_factory=dict)
     roles: dict[str, str] = field(default_factory=dict)
     rules: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    protected: dict[str, list[str]] = field(default_factory=dict)  # what the protection of a branch requires
 
     @property
     def full_name(self) -> str:
