@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.container, pytest.mark.timeout(300)]  # the first test
 
 WORKFLOWS = REPOSITORY / "examples" / "workflows"
 SOUND, UNSAFE = "refund-sound.json", "refund-unsafe.json"
-GATE = "2"  # the number of the gate's step in the examples with two jobs
+GATE = "1"  # the number of the gate's step in the examples with two jobs
 RECORDER = """
 import json, os, sys
 from pathlib import Path
@@ -242,7 +242,7 @@ def uploaded_report(scene: Scene) -> None:
     run = scene.run(WORKFLOWS / "use-outputs.yml", "workflow_dispatch", event)
     assert run.jobs == {"reliability": "success"}, run.log
     assert json.loads(run.steps["reliability", "gate"].outputs["gates"])[0]["enforcement"] == "observe"
-    assert "report.json' -> '" in run.steps["reliability", "2"].text
+    assert "report.json' -> '" in run.steps["reliability", "1"].text
     assert scene.statuses(scene.repository.branches["main"].sha) == {}
 
 
