@@ -64,7 +64,8 @@ class Checkout:
         return subprocess.run(command, cwd=self.folder, env=env, check=False).returncode
 
     def recorded(self) -> set[str]:
-        """Return the agents whose traces were recorded."""
+        """Return the agents whose traces were recorded; an artifact has a file in any case."""
+        assert (self.folder / "traces" / "commit.txt").is_file()
         found = {agent: {path.name for path in (self.folder / "traces" / agent).glob("*")} for agent in AGENTS}
         assert all(names in (set(), {"one.json", "three.json", "two.json"}) for names in found.values())
         return {agent for agent, names in found.items() if names}
