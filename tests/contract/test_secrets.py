@@ -18,15 +18,9 @@ from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluation.api import Credentials, PermanentError, Response, list_campaigns, parse_response
 from sepurux_action.evaluation.ci_run import parse_ci_run
 from sepurux_action.evaluation.decision import decide
-from sepurux_action.evaluation.failures import ClassifiedFailure
-from sepurux_action.evaluation.runs import Scenario, WhatFailed
 from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.output import Level
 from sepurux_action.host.terminal import Terminal
-from sepurux_action.report.rendering import render_summary
-from sepurux_action.report.report import build_report
-from sepurux_action.report.report_json import report_files
-from tests.builders import a_context, a_gate, a_result, a_run
 
 SECRET = "ghs_Zq7/Wm3+Kv9RtY2xLp5Nd8JhGc4BfUo6Es1Ai"
 REDACTED = Redactor([SECRET])
@@ -103,17 +97,6 @@ def test_no_place_and_no_cut_shows_more_than_5_characters_of_a_secret(
     before = (filler * (offset // len(filler) + 1))[:offset]
     log = logged(SOURCES[source](f"{before}{form}{filler * 60}"))
     assert [piece for piece in PIECES if piece in log] == []
-
-
-@given(form=st.sampled_from(FORMS), offset=offsets)
-def test_no_file_of_a_report_shows_more_than_5_characters_of_a_secret(form: str, offset: int) -> None:
-    said = str(REDACTED.redact_json(f"{'- ' * (offset // 2)}{form} -"))
-    failure = ClassifiedFailure(type=said, severity=said, description=said, mutation=said)
-    scenario = Scenario(said, (a_run(failures=(failure,)),))
-    found = WhatFailed(failures=(failure,), scenarios=(scenario,))
-    report = build_report([a_result(gate=a_gate(name=said), what_failed=found)], a_context())
-    for text in (*report_files(report).values(), render_summary(report)):
-        assert [piece for piece in PIECES if piece in text] == []
 
 
 def test_invalid_settings_are_redacted_before_a_report_escapes_them() -> None:

@@ -1,7 +1,6 @@
 """What a step shows of the base's results, by scenario and for the whole gate, and which runs write them."""
 
 import json
-import os
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -185,13 +184,6 @@ def test_a_file_that_cannot_be_trusted_is_ignored_with_a_note_replaced_on_main(s
     assert [each["on_base"] for each in report(scene)["failures"]] == [None]
     assert kept(scene).read_text() == forged
     on_main(scene, sandbox, recorded())
-    assert len(results(scene)) == 1
-
-
-def test_a_fifo_in_place_of_the_file_is_replaced_on_main(scene: Scene, sandbox: Sandbox) -> None:
-    kept(scene).parent.mkdir(parents=True)
-    os.mkfifo(kept(scene))
-    assert on_main(scene, sandbox, recorded()).exit_code == 0
     assert len(results(scene)) == 1
 
 
