@@ -77,7 +77,6 @@ def run_gates(
     step.log_start()
     step = replace(step, github=step.github.with_base(step.settings.gates))
     recorded = read_record(step)
-    step.github.publisher.publish_pending(gate.name for gate in step.settings.gates if gate.name not in recorded)
     results = evaluate(step, recorded)
     status = exit_status((gate.decision, gate.blocks) for gate in results)
     report = build_report(results, report_context(step), short=bool(signals.received))  # 5 s are left for everything

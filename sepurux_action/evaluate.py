@@ -17,12 +17,13 @@ from sepurux_action.evaluation.result import Evaluated, GateResult
 from sepurux_action.evaluation.runs import RunResult
 from sepurux_action.evaluation.step_evaluation import StepEvaluation
 from sepurux_action.github.event import Event
-from sepurux_action.github.permissions import advice
+from sepurux_action.github.permissions import Operation, advice
 from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.step import Step
 
 NOT_AFFECTED = "No changed file matches the gate's `paths`."
 UNDECIDED = "A review evaluates nothing, and no run has decided on this commit yet."
+NO_RECORD = "no record: the token may not set statuses, so a `fail` of this run does not stay with its commit"
 RECORD_UNREAD = "The statuses of the commit could not be read, so an earlier run of this gate may have failed."
 RECORD_HINT = "Give the job `statuses: write` under `permissions:` if it lacks it, then {rerun}."
 NO_CREDENTIALS = "{token} and {api_key} are both empty, so the gate has no secret for Sepurux."
@@ -36,22 +37,28 @@ UNREAD_RESULTS_HINT = (
 
 
 def read_record(step: Step) -> Mapping[str, Evaluated]:
-    """Return the `fail` of each gate that an earlier run found at this commit, by name; an error if that is unknown.
+    """Return the `fail` of each gate that an earlier run found at this commit, by name, and make the others pending.
 
-    A gate whose `fail` stays is not evaluated, whatever its other settings are (docs/configuration.md#re-runs). A
-    review evaluates nothing: every gate has its newest decision, or is skipped.
+    A gate whose `fail` stays is not evaluated, whatever its other settings are (docs/configuration.md#re-runs). If it
+    cannot be read, each gate is an error, unless the token may not set statuses: then there is no record. A review
+    evaluates nothing: every gate has its newest decision, or is skipped.
     """
     gates = step.settings.gates
     if step.event.skip_reason:
         return {}
     decided = step.github.earlier.decided(gates)
-    if decided is None:
-        unread = Decision.ERROR, RECORD_UNREAD, RECORD_HINT, Rule.RECORD_UNREAD
-        return {gate.name: _not_run(gate, *unread) for gate in gates}
-    if step.event.by_review:
+    if step.event.by_review and decided is not None:
         undecided = {gate.name: _not_run(gate, Decision.SKIPPED, UNDECIDED) for gate in gates}
         return {**undecided, **decided}
-    fails = {name: each for name, each in decided.items() if each.decision is Decision.FAIL}
+    fails = {name: each for name, each in (decided or {}).items() if each.decision is Decision.FAIL}
+    if not step.event.by_review:
+        step.github.publisher.publish_pending(gate.name for gate in gates if gate.name not in fails)
+    if Operation.STATUS in step.github.calls.forbidden:
+        step.host.log(NO_RECORD)
+        step.github.earlier.forget()
+    elif decided is None:
+        unread = Decision.ERROR, RECORD_UNREAD, RECORD_HINT, Rule.RECORD_UNREAD
+        return {gate.name: _not_run(gate, *unread) for gate in gates}
     for name in fails:
         step.host.progress(f"gate {name} failed at this commit already, so it is not evaluated again")
     return fails

@@ -39,6 +39,7 @@ class BoundedCalls:
         self._deadline = timeouts.now()
         self._denied = set(Operation) if client is None else set[Operation]()
         self._warned: set[str] = set()
+        self.forbidden = set[Operation]()  # for lack of permission
 
     def now(self) -> float:
         return self._timeouts.now()
@@ -138,6 +139,8 @@ class BoundedCalls:
         self.warn_once(warning_text(operation, details, self._event, targets))
         if details.of_the_token:
             self._denied.add(operation)
+        if details.forbidden:
+            self.forbidden.add(operation)
 
     def warn_once(self, warning: str) -> None:
         if warning not in self._warned:

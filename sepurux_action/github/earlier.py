@@ -53,6 +53,10 @@ class Earlier:
         self.approved = frozenset(by_context[each] for each, status in found.items() if APPROVED in status.description)
         return {by_context[context]: self._as_recorded(status) for context, status in found.items()}
 
+    def forget(self) -> None:
+        """Keep no record from here on, because the token may not set statuses."""
+        self._counts = False
+
     def new_fails(self, gates: Sequence[Gate]) -> Mapping[str, Evaluated] | None:
         """Return the `fail` of each gate that another run published meanwhile, by name; None if it could not be read.
 

@@ -197,6 +197,23 @@ def test_a_read_that_fails_before_the_evaluation_brings_no_older_fail_back(scene
     assert run(scene).outputs["decision"] == "pass"
 
 
+def test_without_the_permission_to_set_statuses_there_is_no_record(scene: Scene) -> None:
+    scene.token = scene.github.token({"contents": "read", "pull-requests": "write"})
+    for answers, decision in ((FAILED, "fail"), (PASSED, "pass")):
+        scene.answers(**answers)
+        result = run(scene)
+        assert result.outputs["decision"] == decision
+        assert "no record: the token may not set statuses, so a `fail` of this run" in result.log
+    assert scene.repository.statuses == []
+
+
+def test_a_fail_that_was_read_counts_also_if_the_token_may_not_set_statuses(scene: Scene) -> None:
+    failed_once(scene)
+    scene.github.fault("repos/create-commit-status", faults.refused(403, "no"), always=True)
+    assert run(scene).outputs["decision"] == "fail"
+    assert started(scene) == 1
+
+
 def test_if_the_statuses_cannot_be_read_no_gate_is_evaluated(scene: Scene) -> None:
     scene.repository.commit("main", {POLICY: TWO})
     scene.pull = scene.repository.pull("mona", head="two-gates")

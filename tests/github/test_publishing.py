@@ -161,9 +161,7 @@ def run_gates(session: GitHubSession, *gates: Gate) -> None:
     """Evaluate without a secret, so that nothing is asked of the backend."""
     invocation, settings = from_command_line(parse_command_line([]), {}), Settings(gates=gates)
     step = Step(invocation, session.calls.output, Signals(), Connections(), session, Inputs(), settings)
-    recorded = read_record(step)
-    session.publisher.publish_pending(gate.name for gate in gates if gate.name not in recorded)
-    evaluate(step, recorded)
+    evaluate(step, read_record(step))
 
 
 def publish(scene: Scene, decided: Sequence[GateResult], body: Callable[[str], str] = BODY) -> str:

@@ -134,8 +134,6 @@ def of_one_run(world: World) -> Expected:
     signaled = world.signal and bool(runs) and failed_at in {"", "poll"}  # it arrives with the first poll
     if signaled:
         decision = "error"
-    if decision != "fail" and has_record(subject) and world.github_fault == "statuses":
-        decision, unread = "error", True  # the statuses cannot be read again
     numbers, count = shown_numbers(runs, together), shown_scenarios(runs, together)
     approved = decision == "fail" and stage == "soft" and is_approved(world, settings)
     if decision == "fail":
