@@ -9,16 +9,16 @@ from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.api import Credentials
-from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
+from sepurux_action.evaluation.decision import NEXT_STEPS, Decision, Rule, RunDecision
 from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.enforcement import enforce, is_allowed
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
 from sepurux_action.evaluation.result import Evaluated, GateResult
+from sepurux_action.evaluation.run_poller import CANCELED
 from sepurux_action.evaluation.runs import RunResult
 from sepurux_action.evaluation.step_evaluation import StepEvaluation
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation, advice
-from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.step import Step
 
 NOT_AFFECTED = "No changed file matches the gate's `paths`."
@@ -82,24 +82,21 @@ def evaluate(step: Step, recorded: Mapping[str, Evaluated]) -> tuple[GateResult,
 def _read_again(step: Step, results: Sequence[GateResult]) -> Mapping[str, Evaluated]:
     """Return what becomes of gates that did not fail, because another run published a `fail` in the meantime.
 
-    If that cannot be read, they become errors. A signal, which interrupts the calls, leaves time for one more try.
+    If that cannot be read, they become errors. After a signal nothing is read, and no gate passes.
     """
-    publisher, earlier = step.github.publisher, step.github.earlier
     known = (each for each in results if each.rule is not Rule.RECORD_UNREAD)
     not_failed = [each for each in known if each.decision is not Decision.FAIL]
-    gates, found = [each.gate for each in not_failed], None
+    found, rule, why, hint = None, Rule.RECORD_UNREAD, RECORD_UNREAD, RECORD_HINT
     if not step.signals.received:
-        publisher.read_again()
-        found = earlier.new_fails(gates)
+        step.github.publisher.read_again()
+        found = step.github.earlier.new_fails([each.gate for each in not_failed])
     if step.signals.received:
-        step.github.calls.enter_shutdown(Timeouts())
-        found = earlier.new_fails(gates)
-        publisher.read_again()
+        rule, why, hint = Rule.CANCELED, CANCELED.reason, NEXT_STEPS[Rule.CANCELED]
+        found, not_failed = None, [each for each in not_failed if each.decision is Decision.PASS]
     if found is not None:
         return found
-    error = {"decision": Decision.ERROR, "rule": Rule.RECORD_UNREAD, "reason": RECORD_UNREAD, "detail": RECORD_UNREAD}
-    undecided = (GateDecision.of(each, **error, hint=RECORD_HINT) for each in not_failed)
-    return {each.name: Evaluated.of(decided) for each, decided in zip(gates, undecided, strict=True)}
+    error = {"decision": Decision.ERROR, "rule": rule, "reason": why, "detail": why, "hint": hint}
+    return {each.gate.name: Evaluated.of(GateDecision.of(each, **error)) for each in not_failed}
 
 
 def _skipped(step: Step, gates: Sequence[Gate]) -> dict[str, Evaluated]:

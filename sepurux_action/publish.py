@@ -28,7 +28,7 @@ def publish(step: Step, results: Sequence[GateResult], report: Report) -> None:
     _write_report(step, report)
     write_kept(step, results)
     github = step.github
-    _set_statuses(step, partial(github.publisher.publish_results, _changed(step, results)))
+    _set_statuses(step, _changed(step, results))
     if step.signals.received or step.event.by_review:
         return
     comment_url = github.publisher.publish_comment(results, partial(render_comment, report))
@@ -69,13 +69,13 @@ def _write_report(step: Step, report: Report) -> None:
         write_files(folder, report_files(report), step.host)
 
 
-def _set_statuses(step: Step, publish: Callable[[], None]) -> None:
-    """Set the statuses; after a signal, which may have interrupted this, set them in the time that is left."""
+def _set_statuses(step: Step, results: Sequence[GateResult]) -> None:
+    """Set the statuses; after a signal, which may have interrupted this, only of gates that block, in the time left."""
     if not step.signals.received:
-        publish()
+        step.github.publisher.publish_results(results)
     if step.signals.received:
         step.github.calls.enter_shutdown(Timeouts())
-        publish()
+        step.github.publisher.publish_results([each for each in results if each.blocks])
 
 
 def report_context(step: Step) -> Context:

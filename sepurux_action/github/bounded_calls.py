@@ -14,7 +14,6 @@ from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.output import Level, Output
 
 READS_S = 15.0  # for the pending statuses and the reads after them; the same for reviews, and for the read at the end
-READS_AFTER_SIGNAL_S = 1.0  # for the record and the pull request: the program must exit within 5 s
 RETRY_PAUSE_S = 5.0  # between two attempts at the first reads, after those with shorter pauses
 RETRY_PAUSES_S = (0.0, 1.0, 2.0)  # before each further request of a call
 
@@ -57,7 +56,6 @@ class BoundedCalls:
     def enter_shutdown(self, timeouts: Timeouts) -> None:
         """Allow one attempt at each call, after a signal. `timeouts` are new: the signal interrupted the others."""
         self._timeouts, self.after_signal = timeouts, True
-        self.set_timeout(0, READS_AFTER_SIGNAL_S)
 
     def try_call(self, operation: Operation, work: Callable[[GitHubClient], T]) -> T | None:
         """Return what `work` returns, or None after one warning. An operation that the token may not do is skipped."""

@@ -8,7 +8,7 @@ import pytest
 
 from tests import backend
 from tests.github_double import faults
-from tests.runner import TRACE, StepResult
+from tests.runner import TRACE, StepResult, interrupt
 from tests.scenes import PASSED, Scene, without_code
 
 START = "POST /v1/ci/runs"
@@ -108,6 +108,25 @@ def two_gates(scene: Scene, first: dict[str, object]) -> None:
     for name, fields in (("b-1", first), ("b-2", RUNNING)):
         answer = backend.json(backend.decided(**fields, batch_id=name))
         scene.sepurux.script(f"GET /v1/ci/batch/{name}", answer)
+
+
+@pytest.mark.parametrize(
+    ("answers", "enforcement", "decisions", "states"),
+    [
+        (PASSED, "hard", ["error", "error"], ["failure"] * 2),
+        (FAILED, "hard", ["error", "fail"], ["failure"] * 2),
+        (FAILED, "observe", ["error", "fail"], ["pending"] * 2),
+    ],
+)
+def test_after_a_signal_nothing_is_read_and_no_status_is_success(
+    answers: dict[str, object], enforcement: str, decisions: list[str], states: list[str], scene: Scene
+) -> None:
+    two_gates(scene, answers)
+    result = interrupt(f"{answers['decision']} after", **scene.options(enforcement=enforcement))
+    assert sorted(gate["decision"] for gate in json.loads(result.outputs["gates"])) == decisions
+    assert [*scene.states().values()] == states
+    assert len(scene.github.calls("graphql pull")) == 1
+    assert scene.github.calls("repos/list-commit-statuses-for-ref") == ()
 
 
 def test_a_fail_that_another_run_sets_meanwhile_with_the_link_of_another_gates_fail_stays(scene: Scene) -> None:
