@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from urllib.parse import quote
 
@@ -18,7 +17,6 @@ from sepurux_action.github.commit import Commit, PublishedStatus, parse_status
 from sepurux_action.github.event import PERSON, Event, Head, PullRequest, parse_pull_request
 from sepurux_action.github.snapshot import Comment, Snapshot
 
-CLOCK_SKEW = timedelta(minutes=1)  # by which the runner's clock may be ahead of GitHub's
 UNEXPECTED_SHAPE = ErrorDetails(message="a response of an unknown shape, or a redirect")
 
 
@@ -55,7 +53,6 @@ class GitHubClient:
 
     def __init__(self, send: Callable[..., object], repository: str, redact: Callable[[str], str] = str) -> None:
         self._call, self._name, self._redact = send, repository, redact
-        self._since = (datetime.now(UTC) - CLOCK_SKEW).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def open_pull_requests(self, head: Head) -> tuple[PullRequest, ...]:
         """Return the open pull requests of a branch, and of those with its name in other repositories of the owner."""
@@ -87,23 +84,10 @@ class GitHubClient:
         _check_id(self._call("POST", f"statuses/{commit}", body=body))
 
     def create_comment(self, number: int, body: str) -> Comment:
-        """Create a comment. After a failure the comment may exist, so the caller has to search for it."""
+        """Create a comment. After a failure the comment may exist."""
         body = self._redact(body)
         made = json_reader.as_object(self._call("POST", f"issues/{number}/comments", body={"body": body}))
         return Comment(id=_check_id(made), body=body, url=json_reader.safe_url(made.get("html_url")))
-
-    def newest_comments(self, number: int, account: str) -> tuple[Comment, ...]:
-        """Return the comments of `account` that were written or edited since a minute before this client was made.
-
-        Anyone can copy a marker, so only the author counts. A login with `[bot]` cannot be that of a user.
-        """
-        listed = self._pages(f"issues/{number}/comments", since=self._since)
-        return tuple(
-            Comment(id=_check_id(each), body=body, url=json_reader.safe_url(each.get("html_url")))
-            for each in listed
-            if json_reader.text(json_reader.at(each, "user", "login")).lower() == account.lower()
-            and isinstance(body := each.get("body"), str)
-        )
 
     def edit_comment(self, comment: Comment, body: str) -> bool:
         """Replace the body of an own comment; return False if it has been deleted."""

@@ -44,7 +44,6 @@ class Operation(Enum):
     REVIEWS = "read the reviews", "pull-requests: read"
     REQUESTERS = "read who made the commit", "pull-requests: read"
     PULLS = "read the results of the last pull requests", "pull-requests: read"
-    COMMENTS = "list the newest comments", "pull-requests: read"
     COMMENT = "write the comment", "pull-requests: write"
     REQUEST_REVIEW = "request a review", "pull-requests: write"
     RESULTS = "read the last results of the base branch", "statuses: read"

@@ -11,15 +11,14 @@ from operator import methodcaller
 from sepurux_action.common.wording import joined
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.settings import MAX_CONTEXT_LENGTH
-from sepurux_action.errors import ErrorDetails, GitHubError
+from sepurux_action.errors import GitHubError
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.result import GateResult, summarize
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
-from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
-from sepurux_action.github.earlier import NO_ACCOUNT
+from sepurux_action.github.client import CommitState, CommitStatus
 from sepurux_action.github.permissions import Operation
-from sepurux_action.github.snapshot import MAX_PAGES, PAGE, Comment, Snapshot, oldest_first
+from sepurux_action.github.snapshot import MAX_PAGES, PAGE, Comment, Snapshot
 from sepurux_action.github.subject import Subject, fetch_more_comments, fetch_page
 
 STATUSES_S = 55.0  # for all decided statuses
@@ -85,9 +84,8 @@ class Publisher:
 
     def _upsert(self, ours: Sequence[Comment], text: str) -> str:
         """Create the comment, or edit the first of `ours` and delete the others; return its address, or ''."""
-        ours = ours or self._create(text)
         if not ours:
-            return ""
+            return self._create(text)
         first, *duplicates = ours
         edit = methodcaller("edit_comment", first, text)
         edited = first.body == text or self._calls.try_call(Operation.COMMENT, edit)
@@ -98,29 +96,14 @@ class Publisher:
                 self._calls.try_call(Operation.COMMENT, methodcaller("delete_comment", duplicate))
         return first.url
 
-    def _create(self, text: str, *, last: bool = False) -> tuple[Comment, ...]:
-        """Return the new comment and those of another run that created one too, the oldest first; () if there is none.
-
-        If the response is lost, the comment is searched for before it is sent again, once. A query may show a new
-        comment late, so the comments are listed by REST.
-        """
-        created, listed, lost = list[Comment](), None, ErrorDetails()
+    def _create(self, text: str) -> str:
+        """Create the comment, once: after a failure it may exist."""
+        number = self._event.pull_request or 0
         try:
-            created = [self._calls.call(methodcaller("create_comment", self._event.pull_request, text), retry=False)]
+            return self._calls.call(lambda github: github.create_comment(number, text), retry=False).url
         except GitHubError as error:
-            lost = error.details
-        if created or not (last or lost.permanent or lost.of_every_target):
-            listed = self._calls.try_call(Operation.COMMENTS, self._newest)
-        if listed is None and not created:
-            self._calls.warn(Operation.COMMENT, lost)
-            return ()
-        return oldest_first([*(listed or ()), *created]) or self._create(text, last=True)
-
-    def _newest(self, github: GitHubClient) -> tuple[Comment, ...]:
-        """Return the comments with the marker that the token's account wrote since the start of the run."""
-        if not (account := self._subject.commit.account):
-            raise GitHubError(NO_ACCOUNT)
-        return self._subject.ours(github.newest_comments(self._event.pull_request or 0, account))
+            self._calls.warn(Operation.COMMENT, error.details)
+        return ""
 
     def _set_statuses(self, statuses: Iterable[CommitStatus]) -> None:
         """Set each status once, as GitHub ignores the case of a context; leave out one whose context is too long."""

@@ -290,7 +290,7 @@ def test_the_requests_of_each_kind_of_run(scene: Scene) -> None:
 
     scene.answers(**{**FAILED, "failures": 0})
     evaluated = {**FIRST_READS, "repos/get-branch-rules": 1, **LAST_READS, "repos/create-commit-status": 2}
-    assert requests(lambda: run(scene)) == ({**evaluated, "issues/create-comment": 1, "issues/list-comments": 1}, 4)
+    assert requests(lambda: run(scene)) == ({**evaluated, "issues/create-comment": 1}, 4)
     recorded = {**FIRST_READS, "repos/list-commit-statuses-for-ref": 1, **LAST_READS, "repos/create-commit-status": 1}
     assert requests(lambda: run(scene)) == ({**recorded, "issues/update-comment": 1}, 0)
     scene.pull.push()

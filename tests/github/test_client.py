@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -56,29 +55,6 @@ def test_a_comment_is_created_edited_and_deleted_by_one_request_each(either: Sce
     either.client.delete_comment(made)  # another run has deleted it
     assert not either.client.edit_comment(made, "third")
     assert len(either.github.requests) == 5
-
-
-def test_the_newest_comments_are_those_of_the_account_since_a_minute_before_the_run(either: Scene) -> None:
-    for login in ("mallory", "github-actions", "other-app[bot]", None):
-        either.pull.comment(login, "<!-- sepurux-gate:core -->")
-    now = datetime.now(UTC)
-    ours = [either.pull.comment(BOT, text) for text in ("of an older run", "of a run that began before", "new")]
-    ours[0].updated_at, ours[1].updated_at = now - timedelta(minutes=2), now - timedelta(seconds=30)
-    for number in range(100):
-        either.pull.comment("mona", f"comment {number}")
-    last = either.pull.comment(BOT, "last")
-    newest = either.client.newest_comments(either.pull.number, "GitHub-Actions[bot]")
-    assert [comment.id for comment in newest] == [ours[1].id, ours[2].id, last.id]
-    assert newest[-1].url == f"{either.github.server_url}/octo/shop/pull/1#issuecomment-{last.id}"
-    assert len(either.github.requests) == 2
-
-
-@pytest.mark.parametrize(
-    "page", [{}, [None], [{"user": {"login": BOT}, "body": "text"}], [{"user": {"login": BOT}, "body": "", "id": "1"}]]
-)
-def test_a_page_of_comments_of_another_shape_is_an_error(page: object, scene: Scene) -> None:
-    scene.github.fault("issues/list-comments", backend.json(page))
-    error_of(lambda: scene.client.newest_comments(1, BOT))
 
 
 def test_whatever_is_sent_to_github_is_redacted(scene: Scene) -> None:

@@ -299,7 +299,7 @@ def test_what_blocks_is_sent_first_and_what_was_not_sent_is_named(scene: Scene) 
     [
         (gates, body, 2 * gates + more)
         for gates in (1, MAX_GATES_IN_STEP)
-        for body, more in (("", 6), (OLD, 5), (CURRENT, 6))
+        for body, more in (("", 5), (OLD, 5), (CURRENT, 6))
     ],
 )
 def test_what_a_step_costs(gates: int, body: str, requests: int, scene: Scene) -> None:
@@ -333,7 +333,7 @@ def test_after_a_signal_each_status_is_tried_once(scene: Scene) -> None:
     assert scene.clock.time - start < 3
 
 
-LISTED, EDIT = "issues/list-comments", "issues/update-comment"
+EDIT = "issues/update-comment"
 MARKER = "<!-- sepurux-gate:gates -->"
 TEXT, BEFORE = f"{MARKER}\nnew", f"{MARKER}\nold"
 
@@ -359,58 +359,16 @@ def test_the_comment_is_created_once_and_then_edited_if_it_changes(scene: Scene)
     assert write(scene) == address
     created.body = BEFORE
     assert write(scene) == address
-    assert (bodies(scene), sent(scene)) == ([TEXT], [CREATE, LISTED, EDIT])
+    assert (bodies(scene), sent(scene)) == ([TEXT], [CREATE, EDIT])
 
 
-@pytest.mark.parametrize("lost", [True, False])
-def test_a_comment_that_was_not_created_is_sent_a_second_time_and_no_more(scene: Scene, *, lost: bool) -> None:
-    scene.github.fault(CREATE, faults.lost if lost else backend.reset(), always=True)
-    assert bool(write(scene)) is lost
-    assert sent(scene) == ([CREATE, LISTED] if lost else [CREATE, LISTED, CREATE])
-    assert len(scene.warnings) == (not lost)
-
-
-@pytest.mark.parametrize("rejection", [faults.secondary_limit(), faults.refused(403, "issue is locked")])
-def test_a_rejected_comment_or_one_that_may_exist_is_not_sent_again(rejection: backend.Answer, scene: Scene) -> None:
-    scene.github.fault(CREATE, rejection, backend.reset())
-    scene.github.fault(LISTED, faults.broken(), always=True)
+@pytest.mark.parametrize("answer", [backend.reset(), faults.lost, faults.secondary_limit(), faults.refused(403, "no")])
+def test_a_comment_is_created_once_and_then_found(answer: backend.Answer, scene: Scene) -> None:
+    scene.github.fault(CREATE, answer)
     assert write(scene) == ""
-    assert sent(scene) == [CREATE]
-    assert write(scene) == ""
-    assert sent(scene).count(CREATE) == 2
-    assert len(scene.warnings) == 3
-
-
-def test_without_the_tokens_account_no_comment_is_known_as_its_own(scene: Scene) -> None:
-    scene.github.fault("graphql commit", backend.reset(), always=True)
-    scene.github.fault(CREATE, faults.lost)
-    scene.github.before(CREATE, lambda: scene.comment(BEFORE))
-    assert write(scene) == ""
-    assert (sent(scene), bodies(scene)) == ([CREATE], [BEFORE, TEXT])
-    assert any("did not return the account of the token" in text for text in scene.warnings)
-
-
-@pytest.mark.parametrize("lost", [False, True])
-def test_of_comments_that_are_listed_late_the_oldest_one_is_left(scene: Scene, *, lost: bool) -> None:
-    scene.github.fault(CREATE, faults.lost if lost else faults.through)
-    scene.github.fault(LISTED, backend.json([]))
-    ids = []
-    scene.github.after(CREATE, lambda: ids.append(scene.pull.comments[0].id))
-    address = write(scene)
-    assert (address.partition("#")[2], bodies(scene)) == (f"issuecomment-{ids[0]}", [TEXT])
-    assert sent(scene) == [*[CREATE, LISTED] * (1 + lost), *["issues/delete-comment"] * lost]
-
-
-def test_after_a_race_the_older_comment_keeps_its_text_if_it_is_this_runs_own(scene: Scene) -> None:
-    other = f"{MARKER}\nof the other run"
-
-    def edited() -> None:
-        scene.pull.comments[0].body = other
-        scene.comment(BEFORE)
-
-    scene.github.after(CREATE, edited)
-    write(scene)
-    assert bodies(scene) == [other]
+    assert (len(scene.warnings), sent(scene)) == (1, [CREATE])
+    assert write(scene)
+    assert bodies(scene) == [TEXT]
 
 
 def test_duplicates_are_deleted_only_if_the_comment_was_edited(scene: Scene) -> None:
