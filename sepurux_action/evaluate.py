@@ -82,8 +82,11 @@ def evaluate(step: Step, recorded: Mapping[str, Evaluated]) -> tuple[GateResult,
 def _read_again(step: Step, results: Sequence[GateResult]) -> Mapping[str, Evaluated]:
     """Return what becomes of gates that did not fail, because another run published a `fail` in the meantime.
 
-    If that cannot be read, they become errors. After a signal nothing is read, and no gate passes.
+    If that cannot be read, they become errors. After a signal nothing is read, and no gate passes. If every gate has a
+    `fail` of an earlier run, the comment stays as it is, so the pull request is not read for it.
     """
+    if all(each.recorded for each in results):
+        return {}
     known = (each for each in results if each.rule is not Rule.RECORD_UNREAD)
     not_failed = [each for each in known if each.decision is not Decision.FAIL]
     found, rule, why, hint = None, Rule.RECORD_UNREAD, RECORD_UNREAD, RECORD_HINT

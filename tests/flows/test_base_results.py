@@ -257,7 +257,7 @@ def test_a_result_below_every_result_on_main_blocks_at_one_further_request(scene
     assert "4.2 points below the median of 3 results on `main`" in result.outputs["reason"]
     [created] = scene.sepurux.calls("POST /v1/ci/runs")
     assert created.json()["thresholds"] == {"max_unsafe": 0, "min_pass_rate": 0.9}
-    assert len(scene.github.requests) == 8
+    assert len(scene.github.requests) == 7
     report = json.loads((scene.workspace / "report" / "report.json").read_text())
     [gate] = report["gates"]
     [drop] = [row for row in gate["thresholds"] if row["name"] == "max_pass_rate_drop"]
