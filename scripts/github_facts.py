@@ -42,7 +42,6 @@ PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}
 GET /repos/{owner}/{repo}/issues/{issue_number}/comments
 POST /repos/{owner}/{repo}/issues/{issue_number}/comments
 GET /repos/{owner}/{repo}/pulls
-GET /repos/{owner}/{repo}/pulls/{pull_number}
 GET /repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers
 POST /repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers
 GET /repos/{owner}/{repo}/pulls/{pull_number}/reviews
@@ -64,7 +63,7 @@ FIELDS = {
     "IssueComment": "body fullDatabaseId url viewerDidAuthor",
     "IssueCommentConnection": "nodes pageInfo",
     "PageInfo": "endCursor hasNextPage",
-    "PullRequest": ("assignees author baseRefName comments commits headRefName headRefOid headRepository number state"),
+    "PullRequest": "assignees author comments commits headRefOid",
     "PullRequestCommit": "commit",
     "PullRequestCommitConnection": "nodes",
     "PullRequestConnection": "nodes",

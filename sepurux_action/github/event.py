@@ -95,15 +95,10 @@ class Event:
     tag: str = ""
     fork: bool = False
     dependabot: bool = False
-    rerun: bool = False
     by_review: bool = False  # a review started this run, or the one that it is about
     skip_reason: str = ""
     head: Head | None = None
     problem: str = ""
-
-    @property
-    def branch(self) -> str:
-        return self.base_ref or self.head_branch
 
     @property
     def status_branch(self) -> str:
@@ -139,7 +134,6 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
         tag=tag,
         dependabot=actor == "dependabot[bot]",
         by_review=name == REVIEW,
-        rerun=attempt not in {"", "1"},
     )
     fields = PARSERS.get(name, _unknown)(event, at)
     event = replace(event, run_url=event.url("actions/runs", run), **fields)

@@ -9,7 +9,7 @@ from tests import runner
 from tests.github_double import GitHub, Undescribed
 from tests.runner import Command, parse_command
 
-PULL = "/repos/octo/shop/pulls/1"
+PULLS = "/repos/octo/shop/pulls"
 COMMENTS = "/repos/octo/shop/issues/1/comments"
 
 
@@ -24,18 +24,18 @@ def ask(server: GitHub, method: str, path: str, body: object) -> None:
         ("GET", "/user", None, "GET /user: no such call"),
         ("POST", COMMENTS, {"body": "text", "pinned": True}, "'pinned' was unexpected"),
         ("POST", "/repos/octo/shop/statuses/HEAD", {"state": "fail"}, "'fail' is not one of"),
-        ("GET", PULL, {"body": "text"}, "takes no body"),
-        ("GET", f"{PULL}/reviews?sort=asc", None, "no parameter 'sort' in the query"),
-        ("GET", "/repos/octo/shop/pulls?state=merged", None, "state='merged' in the query"),
+        ("GET", f"{PULLS}?state=all", {"body": "text"}, "takes no body"),
+        ("GET", f"{PULLS}/1/reviews?sort=asc", None, "no parameter 'sort' in the query"),
+        ("GET", f"{PULLS}?state=merged", None, "state='merged' in the query"),
         ("POST", "graphql", {"query": "{ rateLimit { cost } }"}, "Cannot query field 'rateLimit' on type 'Query'"),
-        ("GET", PULL, None, "pulls/get: $.state: 'odd' is not one of ['open', 'closed']"),
+        ("GET", f"{PULLS}?state=all", None, "pulls/list: $[0].state: 7 is not of type 'string'"),
     ],
 )
 def test_a_call_or_a_response_that_is_not_described_fails_the_test_that_sent_it(
     method: str, path: str, body: object, complaint: str
 ) -> None:
     server = GitHub()
-    server.repository().pull().state = "odd"
+    server.repository().pull().state = 7  # type: ignore[assignment]
     with pytest.raises(Undescribed, match=re.escape(complaint)), server:
         ask(server, method, path, body)
 

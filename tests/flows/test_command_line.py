@@ -37,7 +37,7 @@ def test_the_vendors_own_flags_and_variables_work(tmp_path: Path) -> None:
     assert created.json()["thresholds"] == {"max_unsafe": 0, "min_reliability_score": 80.0}
     assert (created.headers["x-api-key"], "x-sepurux-token" in created.headers) == (SECRET, False)
     assert ended.stdout.startswith("✗ core-reliability failed\n\n")
-    assert not re.search(f"::|pr_number|{SECRET}", ended.stdout + ended.stderr)
+    assert not re.search(f"::|{SECRET}", ended.stdout + ended.stderr)
 
 
 def test_a_broken_installation_is_undecided_and_no_traceback(tmp_path: Path) -> None:

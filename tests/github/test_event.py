@@ -182,7 +182,7 @@ def test_any_other_run_must_be_a_push_of_the_newest_commit_of_the_default_branch
 def test_any_other_event_is_about_the_commit_of_the_run(name: str, payload: object, ref: str, branch: str) -> None:
     event = event_of(name, payload, GITHUB_REF=ref)
     assert (event.commit, event.pull_request, event.head, event.problem) == (MERGE, None, None, "")
-    assert (event.base_ref, event.base_sha, event.branch) == ("", "", branch)
+    assert (event.base_ref, event.base_sha, event.head_branch) == ("", "", branch)
 
 
 @pytest.mark.parametrize("changes", [{"deleted": True}, {"after": "0" * 40}, {"after": "0" * 64}])

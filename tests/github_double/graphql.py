@@ -197,8 +197,6 @@ FIELDS: Final[dict[str, Callable[..., Any]]] = {
     "IssueComment.url": lambda comment, session: comment_url(session.server_url, comment),
     "IssueComment.viewerDidAuthor": lambda comment, session: comment.author is session.token.account,
     "PullRequest.assignees": lambda pull, _, **page: _connection(pull.assignees, **page),
-    "PullRequest.baseRefName": lambda pull, _: pull.base_ref,
-    "PullRequest.baseRefOid": lambda pull, _: pull.base.sha,
     "PullRequest.comments": lambda pull, _, **page: _connection(pull.comments, **page),
     "PullRequest.commits": lambda pull, _, last: {"nodes": [{"commit": pull.head}][:last]},
     "PullRequest.headRefOid": lambda pull, _: pull.head.sha,

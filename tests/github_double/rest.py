@@ -160,10 +160,6 @@ def list_pulls(call: Call) -> object:
     return list(map(pull_json, call.page(pulls)))
 
 
-def get_pull(call: Call) -> object:
-    return pull_json(call.pull)
-
-
 def compare(call: Call) -> object:
     base, _, head = call.values["basehead"].partition("...")
     files = call.repository.changed_files(base, head)[:MAX_COMPARED]
@@ -198,7 +194,6 @@ CALLS: Final[dict[str, tuple[Callable[[Call], object], int, tuple[str, ...]]]] =
     "issues/delete-comment": (delete_comment, 204, ("issues=write", "pull-requests=write")),
     "issues/list-comments": (list_comments, 200, ("issues=read", "pull-requests=read")),
     "issues/update-comment": (update_comment, 200, ("issues=write", "pull-requests=write")),
-    "pulls/get": (get_pull, 200, ("pull-requests=read",)),
     "pulls/list": (list_pulls, 200, ("pull-requests=read",)),
     "pulls/list-requested-reviewers": (list_requested, 200, ("pull-requests=read",)),
     "pulls/list-reviews": (list_reviews, 200, ("pull-requests=read",)),

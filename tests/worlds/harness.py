@@ -69,7 +69,7 @@ LIMITED = {"data": None, "errors": [{"type": "RESOURCE_LIMITS_EXCEEDED", "messag
 # The operations that a fault of GitHub concerns, their answers if they are not 403, and the fields that it denies.
 FAULTS = {
     "graphql": ("graphql *",),
-    "pulls": ("pulls/get", "pulls/list"),
+    "pulls": ("pulls/list",),
     "statuses": ("repos/list-commit-statuses-for-ref", "repos/create-commit-status"),
     "comments": ("issues/*",),
     "reviews": ("pulls/list-reviews",),

@@ -31,7 +31,7 @@ FAULTS = (
     (SET_STATUS,),
     ("issues/create-comment",),
     ("repos/get-collaborator-permission-level",),
-    ("pulls/list", "pulls/get"),
+    ("pulls/list",),
 )
 OTHER_CONTEXTS = (CONTEXT, *(f"ci / {number}" for number in range(99)))  # one page
 NUMBERS = {"pass_rate": 1.0, "unsafe_attempts": 0, "failures": 0, "trace_count": 3}
