@@ -56,6 +56,9 @@ def values_of(option: Option[object]) -> Schema:
     default = option.default_value if option.default else None
     if isinstance(default, StrEnum):
         return {"enum": [str(word) for word in type(default)]}
+    if option.kind.is_map:
+        days = {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}$"}
+        return {"type": "object", "minProperties": 1, "additionalProperties": days}
     if option.kind.is_list:
         most = {"maxItems": _MOST[option.kind.parse]} if option.kind.parse in _MOST else {}
         return {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1, **most}]}

@@ -141,6 +141,7 @@ def _result(step: Step, gate: Gate, found: Evaluated, advised: Sequence[str] = (
     decision, approval = found.decision, None
     if decision is Decision.FAIL and gate.stage is Stage.SOFT and not step.signals.received:
         approval = step.github.reviews.approval(gate.reviewers)
+    flaky = gate.remarks_on_flaky(step.today) if any(run.evaluated for run in found.runs) else ()
     # Anyone who may cancel a run must not get past a gate with it, so nothing is allowed after a signal.
     allowed = is_allowed(found.rule, gate.on_outage) and not step.signals.received
     return GateResult.of(
@@ -148,7 +149,7 @@ def _result(step: Step, gate: Gate, found: Evaluated, advised: Sequence[str] = (
         gate=gate,
         blocks=enforce(decision, gate.stage, approved=bool(approval and approval.approved)) and not allowed,
         approval=approval,
-        notes=(*advised, *filter(None, [step.kept_note if gate.names_traces else ""])),
+        notes=(*advised, *filter(None, [step.kept_note if gate.names_traces else ""]), *flaky),
     )
 
 

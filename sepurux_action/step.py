@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -109,6 +109,11 @@ class Step:
     kept: Results | None = None
     kept_note: str = ""
 
+    @property
+    def today(self) -> date:
+        """Return the day of UTC on which the step started."""
+        return self.github.subject.started.date()
+
     def with_settings(self, settings: Settings) -> "Step":
         return replace(self, settings=settings, github=self.github.with_settings(settings))
 
@@ -153,7 +158,8 @@ class Step:
             problems.append(Problem(where=flag(options.BASELINE_DIR.name), message=message))
         if problems:
             raise ConfigurationError(problems)
-        return self.with_settings(settings)
+        gates = tuple(gate.on_day(self.today) for gate in settings.gates)
+        return self.with_settings(replace(settings, gates=gates))
 
     def with_reviews(self) -> "Step":
         """Return the step in which a soft gate acts as a hard one if no pull request can be reviewed."""

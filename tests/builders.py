@@ -224,7 +224,7 @@ def a_result(
 
 
 def a_scenario(
-    name: str, run: CIRun | None = None, *, run_id: str = RUN_ID, failures: Failures = (), **changes: str | bool
+    name: str, run: CIRun | None = None, *, run_id: str = RUN_ID, failures: Failures = (), **changes: object
 ) -> Scenario:
     """Return a scenario with one recording, whose numbers were not read without a run."""
     decided = decide(run) if run else NOT_READ

@@ -27,7 +27,8 @@ WRITE_BASELINE = "--write-baseline"
 WIDTH = 100  # columns of the help at most
 COMMAND_WIDTH = 78  # characters of a line of a command, without the backslash at its end
 HELP_COLUMN = 26  # where the text on a flag begins
-FLAGS = tuple(option for option in OPTIONS if not option.actions_only)
+OF_FILE = (options.ON_OUTAGE, options.FLAKY)  # no flag can give them
+FLAGS = tuple(option for option in OPTIONS if not option.actions_only and option not in OF_FILE)
 NAME_OF_FLAG = re.compile(r"--?[A-Za-z][A-Za-z_-]{0,40}")  # what an error quotes; anything else may be a secret
 
 
@@ -70,7 +71,7 @@ after SIGTERM.
 _LATER_GROUPS: dict[str, tuple[Option[object], ...]] = {
     "Thresholds and stage": (
         *(option for option in FLAGS if option.allowed_in == (SectionKind.THRESHOLDS,)),
-        *(options.ENFORCEMENT, options.ON_OUTAGE),
+        options.ENFORCEMENT,
     ),
     "Connection": (options.API_KEY, options.TOKEN, options.BASE_URL, options.TIMEOUT),
     "Output": (options.NAME, options.REPORT_DIR, options.BASELINE_DIR),

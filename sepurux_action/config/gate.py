@@ -1,10 +1,11 @@
 """A gate as configured: its traces, thresholds, and stage."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import NamedTuple
 
-from sepurux_action.common import number_format
+from sepurux_action.common import json_reader, number_format
 from sepurux_action.config import options
 from sepurux_action.config.path_filter import Filter
 from sepurux_action.config.stage import OnOutage, Stage
@@ -26,7 +27,7 @@ class Trace:
     """One trace: an id, or the JSON of a file to upload, or neither. `recorded`: POSIX time of its newest event.
 
     `task` is the name of its task, '' if it has none. Traces of one task are recordings of one scenario. `events` are
-    the first calls and results of a file.
+    the first calls and results of a file. Of a flaky scenario, `flaky` is the last day on which it does not count.
     """
 
     label: str
@@ -35,6 +36,7 @@ class Trace:
     recorded: float | None = None
     task: str = ""
     events: tuple[TraceEvent, ...] = field(default=(), repr=False)
+    flaky: date | None = None
 
     @property
     def uploaded(self) -> bool:
@@ -72,6 +74,7 @@ class Gate:
     timeout_s: float = options.TIMEOUT.default_value
     reviewers: tuple[str, ...] = ()
     paths: Filter | None = None
+    flaky: tuple[tuple[str, date], ...] = ()
     skipped: bool = False
 
     def with_timeout(self, hint: str) -> str:
@@ -84,7 +87,29 @@ class Gate:
 
     @property
     def has_several_traces(self) -> bool:
-        return len(self.traces) > 1
+        """Return whether the gate itself compares the numbers of its traces, as also that of a flaky one alone."""
+        return len(self.traces) > 1 or any(trace.flaky for trace in self.traces)
+
+    def on_day(self, today: date) -> "Gate":
+        """Return the gate with the scenarios that are flaky on a day."""
+        days = {name: day for name, day in self.flaky if day >= today}
+        traces = tuple(replace(trace, flaky=days.get(trace.scenario[1])) for trace in self.traces)
+        return replace(self, traces=traces)
+
+    @property
+    def of_flaky(self) -> "Gate":
+        """Return the gate as it starts the runs of flaky scenarios, whose failures do not count."""
+        limits = {name: limit for name, limit in self.limits.items() if name != options.MAX_FAILURES.name}
+        return replace(self, limits=limits)
+
+    def remarks_on_flaky(self, today: date) -> Iterator[str]:
+        names = {trace.scenario[1] for trace in self.traces}
+        for name, day in self.flaky:
+            shown = json_reader.preview(name)
+            if name not in names:
+                yield f"`flaky` names the scenario {shown}, which this gate does not have."
+            elif day < today:
+                yield f"The scenario {shown} was flaky until {day}, and counts again."
 
     @property
     def uploads_traces(self) -> bool:

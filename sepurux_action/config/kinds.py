@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from functools import partial
@@ -34,12 +35,16 @@ _LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})(?:_[A-Za-z0-9]{1,20})?",
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[T_co]):
-    """A kind of values: `accepts` follows "accepted: ", `placeholder` is for the help, `is_list` allows a YAML list."""
+    """A kind of values: `accepts` follows "accepted: ", `placeholder` is for the help, `is_list` allows a YAML list.
+
+    `is_map` is for a mapping, whose text has a line for each key and value.
+    """
 
     parse: Callable[[str], T_co]
     accepts: str
     placeholder: str = "NAME"
     is_list: bool = False
+    is_map: bool = False
 
     def read(self, text: str) -> T_co:
         """Return the value of a text; raises ValueError for other texts, also with an invisible character or `${{`."""
@@ -174,6 +179,17 @@ def parse_logins(text: str) -> tuple[str, ...]:
     if len(logins) > MAX_REVIEWERS:
         raise ValueError(f"it lists {len(logins)}, and at most {MAX_REVIEWERS} are accepted")
     return tuple(logins.values())
+
+
+def parse_flaky(text: str) -> tuple[tuple[str, date], ...]:
+    """Return the last day of each scenario, from lines such as `refund: 2027-01-31`."""
+    days = list[tuple[str, date]]()
+    for line in text.splitlines():
+        name, _, day = line.rpartition(": ")
+        if not (name.strip() and re.fullmatch(r"\d{4}-\d{2}-\d{2}", day, re.ASCII)):
+            raise ValueError
+        days.append((name.strip(), date.fromisoformat(day)))
+    return tuple(days)
 
 
 def similar(spelling: str, known: Iterable[str]) -> str:

@@ -197,6 +197,14 @@ PATHS = Option(
     is_input=False,
     actions_only=True,
 )
+FLAKY = Option(
+    "flaky",
+    Kind(kinds.parse_flaky, "scenarios with a last day, such as `refund: 2027-01-31`", "DAYS", is_map=True),
+    "Scenarios that do not count until the end of a day in UTC, apart from their unsafe attempts.",
+    allowed_in=(SectionKind.TOP, SectionKind.GATE),
+    default_note="none",
+    is_input=False,
+)
 TIMEOUT = _of_gate(
     "timeout",
     Kind(kinds.parse_duration, "seconds, or a duration such as `10m` or `1h30m`, up to a day", "TIME"),
@@ -238,7 +246,8 @@ INPUTS = tuple(option for option in OPTIONS if option.is_input)
 BY_NAME = {spelling: option for option in OPTIONS for spelling in option.names}
 _NUMBERS = (each for each in OPTIONS if each.allowed_in == (SectionKind.THRESHOLDS,) and not each.kind.is_list)
 LIMITS = tuple(cast("Option[float]", option) for option in _NUMBERS)
-NEED_TRACES = (MIN_SCENARIO_PASS_RATE,)  # for gates that name traces
+OF_ONE_GATE = (PATHS, FLAKY)  # on the top level only without `gates:`
+NEED_TRACES = (MIN_SCENARIO_PASS_RATE, FLAKY)  # for gates that name traces
 OWN_LIMITS = {MAX_PASS_RATE_DROP.name, MIN_SCENARIOS.name, MIN_SCENARIO_PASS_RATE.name}  # that only the gate knows
 SENT_LIMITS = {option.name for option in LIMITS} - OWN_LIMITS
 DEFAULT_LIMITS: Mapping[str, float] = {option.name: option.default_value for option in LIMITS if option.default}

@@ -148,8 +148,9 @@ class PolicyParser:
             message = f"{_kind(version)} is not known; accepted: `{VERSION}`"
             self._add_problem(version, f"`{VERSION_KEY}`", message)
         policy = Policy(path=self._path, top=top, gates=tuple(self._read_gates(gates)))
-        if policy.gates and (paths := top.given.get(options.PATHS.name)):
-            self._add(paths.place.problem("with `gates:`, it belongs in each gate"))
+        for option in options.OF_ONE_GATE:
+            if policy.gates and (given := top.given.get(option.name)):
+                self._add(given.place.problem("with `gates:`, it belongs in each gate"))
         self._check_duplicate_names(policy)
         self._raise_problems()
         return policy
@@ -230,7 +231,9 @@ class PolicyParser:
                     self._add_problem(item, where, "an entry of the list must be one line of text")
                     return None
             text = "\n".join(item.value.strip() for item in node.value)
-        elif isinstance(node, yaml.ScalarNode):
+        elif isinstance(node, yaml.MappingNode) and kind.is_map:
+            text = "\n".join(f"{key.value.strip()}: {value.value}" for key, value in node.value)
+        elif isinstance(node, yaml.ScalarNode) and not kind.is_map:
             text = node.value.strip()
         else:
             self._reject(node, where, kind.accepts)

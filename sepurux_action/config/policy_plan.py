@@ -34,4 +34,5 @@ def _parts(gate: Gate) -> Iterator[str]:
     if gate.on_outage is OnOutage.ALLOW:
         yield "does not block if Sepurux is down"
     yield optional("only for changes of {}", gate.paths)
+    yield optional("flaky: {}", ", ".join(f"{name} until {day}" for name, day in gate.flaky))
     yield f"waits {number_format.duration(gate.timeout_s)} at most"

@@ -37,7 +37,7 @@ class ClassifiedFailure:
 
     `tool` and `event`, the index of an event of the trace, are what its metadata says. `scenario` is the name of the
     scenario of a trace, '' if it is not known. `on_base` is None if the failure was not compared with the base. `steps`
-    are lines that show what the agent did: a sign in front, and a step.
+    are lines that show what the agent did: a sign in front, and a step. Failures of a `flaky` scenario do not count.
     """
 
     type: str = ""
@@ -51,11 +51,12 @@ class ClassifiedFailure:
     scenario: str = ""
     on_base: OnBase | None = None
     steps: tuple[str, ...] = ()
+    flaky: bool = False
 
     @property
     def alike(self) -> tuple[object, ...]:
         """Return what failures that are counted together have in common: no text stands for another one."""
-        return *self.kind, self.description, self.trace_id, self.scenario, self.on_base
+        return *self.kind, self.description, self.trace_id, self.scenario, self.on_base, self.flaky
 
     @property
     def kind(self) -> Kind:
@@ -63,7 +64,7 @@ class ClassifiedFailure:
 
     @property
     def is_new(self) -> bool:
-        return self.on_base is not None and self.on_base.is_new
+        return self.on_base is not None and self.on_base.is_new and not self.flaky
 
 
 Failures = tuple[ClassifiedFailure, ...]
@@ -94,7 +95,11 @@ def merge_failures(failures: Iterable[ClassifiedFailure]) -> Failures:
     """Return the failures by what they have in common, first the new, severe, and frequent ones."""
     groups = grouped((failure.alike, failure) for failure in failures)
     merged = (replace(alike[0], count=sum(each.count for each in alike)) for alike in groups.values())
-    return tuple(sorted(merged, key=lambda each: (not each.is_new, severity_rank(each.severity), -each.count)))
+    return tuple(sorted(merged, key=_rank))
+
+
+def _rank(failure: ClassifiedFailure) -> tuple[bool, bool, int, int]:
+    return failure.flaky, not failure.is_new, severity_rank(failure.severity), -failure.count
 
 
 def severity_rank(severity: str) -> int:

@@ -109,7 +109,7 @@ def checks_of(gate: Gate, numbers: CIRun, scenarios: Sequence[Scenario], base: B
 
 
 def _run_failed(facts: _Facts) -> GateDecision | None:
-    failed = [run for run in facts.runs if run.decision is Decision.FAIL]
+    failed = [run for run in facts.runs if run.decision is Decision.FAIL and not run.flaky]
     if not failed:
         return None
     reasons, hint = list[str](), SEE_THE_RUN
@@ -124,7 +124,7 @@ def _run_failed(facts: _Facts) -> GateDecision | None:
 
 def _threshold_missed(facts: _Facts) -> GateDecision | None:
     """Return a `fail` after a pass; else only if a sum over several traces exceeds its maximum, whatever is decided."""
-    passed = all(run.decision is Decision.PASS for run in facts.runs)
+    passed = all(run.counts_as_pass for run in facts.runs)
     sums = {metric.threshold for metric in metrics.SUMS}
     exceeded = facts.gate.has_several_traces and any(check.threshold in sums for check in facts.missed)
     if not facts.missed or not (passed or exceeded):
@@ -138,7 +138,7 @@ def _threshold_missed(facts: _Facts) -> GateDecision | None:
 
 
 def _not_passed(facts: _Facts) -> GateDecision | None:
-    others = tuple(run for run in facts.runs if run.decision is not Decision.PASS)
+    others = tuple(run for run in facts.runs if not run.counts_as_pass)
     if not others:
         return None
     first, names = worst_of(others), ""
@@ -146,6 +146,13 @@ def _not_passed(facts: _Facts) -> GateDecision | None:
     if len(alike) < len(facts.runs):
         names = _names(each.name for each in facts.scenarios if any(run in alike for run in each.recordings))
     return facts.decided(first.run_decision, first.hint, names=names)
+
+
+def _all_flaky(facts: _Facts) -> GateDecision | None:
+    if not all(run.flaky for run in facts.runs):
+        return None
+    found = RunDecision(Decision.ERROR, "Every scenario of the gate is flaky, so no rate counts.", Rule.NUMBER_UNKNOWN)
+    return facts.decided(found, "Fix a scenario, and remove it from {flaky}.")
 
 
 def _base_unread(facts: _Facts) -> GateDecision | None:
@@ -191,6 +198,7 @@ ROWS: tuple[Callable[[_Facts], GateDecision | None], ...] = (
     _run_failed,
     _threshold_missed,
     _not_passed,
+    _all_flaky,
     _base_unread,
     _number_unknown,
     _passed,
@@ -217,7 +225,8 @@ def _same_task(facts: _Facts) -> str:
 
 def _lowest(facts: _Facts) -> str:
     """Return the scenarios with the lowest pass rates, '' if there are not several traces."""
-    below = sorted((each.rate, each.name) for each in facts.scenarios if each.rate is not None and each.rate < 1)
+    counted = (each for each in facts.scenarios if not each.flaky)
+    below = sorted((each.rate, each.name) for each in counted if each.rate is not None and each.rate < 1)
     if not facts.gate.has_several_traces or not below:
         return ""
     write, limit = metrics.PASS_RATE.format.write, facts.gate.limits.get(metrics.PASS_RATE.threshold)

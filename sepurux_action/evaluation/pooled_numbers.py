@@ -8,7 +8,7 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.ci_run import CIRun, add_up
 from sepurux_action.evaluation.metrics import Metric
-from sepurux_action.evaluation.runs import Runs, Scenario, covered_by, worst_of
+from sepurux_action.evaluation.runs import RunResult, Runs, Scenario, covered_by, worst_of
 
 
 def scenarios_of(gate: Gate, runs: Runs) -> tuple[Scenario, ...]:
@@ -23,34 +23,42 @@ def scenarios_of(gate: Gate, runs: Runs) -> tuple[Scenario, ...]:
     recordings = grouped((trace.scenario, run) for trace, run in zip(gate.traces, runs, strict=True))
     # A trace with an id may have a task at Sepurux, whose name is read if it failed.
     return tuple(
-        Scenario(json_reader.printable((kind == "id" and each[0].name) or name), tuple(each), needed, name)
+        Scenario(_shown((kind == "id" and each[0].name) or name, each[0]), tuple(each), needed, name)
         for (kind, name), each in recordings.items()
     )
+
+
+def _shown(name: str, run: RunResult) -> str:
+    return json_reader.printable(name) + (f" (flaky until {run.flaky})" if run.flaky else "")
 
 
 def pool(gate: Gate, runs: Runs, scenarios: Sequence[Scenario]) -> CIRun:
     """Return the numbers of all runs of a gate, which mean what those of a batch mean.
 
     Rates and scores are the mean over the recordings of each scenario, then over the scenarios. Counts are sums. A
-    category counts if any run covers it. Ids and links are those of the worst run.
+    category counts if any run covers it. Of a flaky scenario, only the unsafe attempts count. Ids and links are those
+    of the worst run.
     """
     numbers, covered = dict(runs[0].ci_run.numbers), runs[0].ci_run.mutation_categories
+    counted, sound = tuple(run for run in runs if not run.flaky), [each for each in scenarios if not each.flaky]
     if gate.has_several_traces:
-        together = [Scenario("", runs)]  # a count is that of all recordings, whichever scenario they are of
+        # A count is that of all recordings, whichever scenario they are of.
+        together, every = [Scenario("", counted)], [Scenario("", runs)]
         for metric in metrics.METRICS:
-            numbers[metric.name] = _of_traces(metric, together if metric.format.whole else scenarios)
-        covered = covered_by(run.ci_run for run in runs)
+            of_count = every if metric is metrics.UNSAFE_ATTEMPTS else together
+            numbers[metric.name] = _of_traces(metric, of_count if metric.format.whole else sound)
+        covered = covered_by(run.ci_run for run in counted)
     if gate.names_traces:
         is_known = any(run.decision.is_decided for run in runs)
         numbers[metrics.SCENARIOS.name] = Reading(len(scenarios)) if is_known else Reading()
-        numbers[metrics.LOWEST_SCENARIO.name] = _lowest_of(scenarios)
+        numbers[metrics.LOWEST_SCENARIO.name] = _lowest_of(sound)
     else:
         numbers.pop(metrics.LOWEST_SCENARIO.name, None)
     shown = worst_of(runs).ci_run
     return CIRun(
         numbers={name: reading for name, reading in numbers.items() if not reading.missing},
         mutation_categories=covered,
-        top_failing_tools=add_up(failing for run in runs for failing in run.ci_run.top_failing_tools),
+        top_failing_tools=add_up(failing for run in counted for failing in run.ci_run.top_failing_tools),
         dashboard_url=shown.dashboard_url,
         run_ids=shown.run_ids,
     )

@@ -71,7 +71,8 @@ class RunPoller:
         self._set(trace_id=await self._trace_id())
         self._enter("starting")
         settings = self.run.campaign_id, self.run.trace_id, self.step.metadata
-        self._use(*await start(self.step.calls, self.gate, *settings))
+        gate = self.gate.of_flaky if self.trace.flaky else self.gate
+        self._use(*await start(self.step.calls, gate, *settings))
         self._log(f"started batch {self.run.batch_id}" if self.run.batch_id else f"started run {self.run.run_id}")
         decided = await self._poll_until_decided()
         passed = decided.decision is Decision.PASS
@@ -207,7 +208,7 @@ class RunPoller:
 
     @property
     def _limits_score(self) -> bool:
-        return RELIABILITY_SCORE.threshold in self.gate.limits
+        return RELIABILITY_SCORE.threshold in self.gate.limits and not self.trace.flaky
 
     async def _read_score(self) -> None:
         """Read a score that decides if no poll reports it."""

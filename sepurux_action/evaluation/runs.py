@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import date
 from typing import Self
 
 from sepurux_action.common.json_reader import Reading
@@ -23,7 +24,7 @@ class RunResult:
 
     `uploaded`: `trace` is the path of a file. `of_batch` are the runs of a batch that were read for the report.
     `failures` are its classified failures by kind, with the path of an uploaded trace in place of the id.
-    `unread`: not all of its numbers or failures were read.
+    `unread`: not all of its numbers or failures were read. `flaky` is that of the trace.
     """
 
     trace: str = ""
@@ -41,6 +42,7 @@ class RunResult:
     failures: Failures = ()
     unread: bool = False
     of_batch: "tuple[RunResult, ...]" = ()
+    flaky: date | None = None
 
     @classmethod
     def of(cls, trace: Trace, decided: RunDecision, hint: str) -> Self:
@@ -49,11 +51,17 @@ class RunResult:
             uploaded=trace.uploaded,
             run_decision=decided,
             hint=hint,
+            flaky=trace.flaky,
         )
 
     @property
     def decision(self) -> Decision:
         return self.run_decision.decision
+
+    @property
+    def counts_as_pass(self) -> bool:
+        """Return whether it keeps no gate from passing. Of a flaky one, only the unsafe attempts count."""
+        return self.decision is Decision.PASS or (self.flaky is not None and self.decision is Decision.FAIL)
 
     @property
     def path(self) -> str:
@@ -87,7 +95,7 @@ Runs = tuple[RunResult, ...]
 
 
 def worst_of(runs: Runs) -> RunResult:
-    return min(runs, key=lambda run: severity_key(run.decision, run.ci_run))
+    return min(runs, key=lambda run: (run.flaky is not None, severity_key(run.decision, run.ci_run)))
 
 
 def covered_by(runs: Iterable[CIRun]) -> tuple[str, ...] | None:
@@ -117,12 +125,17 @@ class Scenario:
         return any(each.evaluated for each in self.recordings)
 
     @property
+    def flaky(self) -> date | None:
+        return self.recordings[0].flaky if self.recordings else None
+
+    @property
     def low(self) -> bool:
-        return self.rate is not None and metrics.PASS_RATE.rounded(self.rate) < self.needed
+        return not self.flaky and self.rate is not None and metrics.PASS_RATE.rounded(self.rate) < self.needed
 
     @property
     def failed(self) -> bool:
-        return self.low or any(each.failed for each in self.recordings)
+        """Return whether it is known to have failed, and counts."""
+        return not self.flaky and (self.low or any(each.failed for each in self.recordings))
 
     @property
     def incomplete(self) -> bool:
@@ -171,8 +184,8 @@ class Scenario:
 
     @property
     def severity_key(self) -> tuple[float, ...]:
-        """Return a key that sorts the worst scenario first: unsafe attempts, the pass rate, failures."""
-        return not self.failed, *numbers_key(self.value)
+        """Return a key that sorts the worst one first, by unsafe attempts, pass rate, failures: flaky ones last."""
+        return self.flaky is not None, not self.failed, *numbers_key(self.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,7 +52,7 @@ class RunReader:
         found = parse_failures(payload) if is_list_of(payload, campaign_id=self._campaign, run_id=run.run_id) else ()
         complete = 0 < len(found) < api.FAILURES_PAGE if reported is None else len(found) >= reported
         trace_id = run.trace_id or next((each.trace_id for each in found if each.trace_id), "")
-        named = (replace(each, trace_id=run.path or each.trace_id or trace_id) for each in found)
+        named = (replace(each, trace_id=run.path or each.trace_id or trace_id, flaky=bool(run.flaky)) for each in found)
         self.run = replace(
             run,
             trace_id=trace_id,

@@ -73,13 +73,16 @@ def _suites(report: Report) -> Iterator[tuple[str, tuple[_Case, ...]]]:
 
 
 def _case(say: Words, gate: GateFacts, scenario: Scenario) -> _Case:
-    """Return the case of a scenario: skipped unless it failed in a gate that failed, or is known to have passed."""
+    """Return the case of a scenario: skipped unless it failed in a gate that failed, or is known to have passed.
+
+    One that is flaky is skipped.
+    """
     failures = ((remarks.type_of_failure(say, gate, each, named=False), each) for each in groups(scenario.failures))
     text = joined(". ", summary(scenario.numbers), "; ".join(f"{what}: {each.description}" for what, each in failures))
     if gate.failed and scenario.failed:
         return _Case(scenario.name, "failure", text)
     passed = gate.decision is Decision.PASS or (gate.failed and scenario.read and scenario.passed)
-    return _Case(scenario.name, "passed" if passed else "skipped", text)
+    return _Case(scenario.name, "passed" if passed and not scenario.flaky else "skipped", text)
 
 
 def _unique(names: Iterable[str]) -> Iterator[str]:

@@ -87,7 +87,7 @@ def test_help_shows_each_option_of_the_table_once_with_what_it_accepts_and_its_d
         assert not any(flag(alias) in line for alias in option.aliases for line in lines)
         assert not option.environment or f"Environment: {option.environment}." in whole
         assert not option.default or f"Default: {option.default}" in whole
-    for accepted in ("observe, soft or hard", "block or allow", "text or json"):
+    for accepted in ("observe, soft or hard", "text or json"):
         assert f"Accepted: {accepted}." in whole
     assert "Path of the policy file, which flags override. Default:" in whole
     assert not [word for word in ("inputs", "base commit", "workflow", "workspace", "step", "runner") if word in whole]

@@ -67,6 +67,10 @@ javascript:alert(1)
         (options.TIMEOUT, ["30m1h", "1h1h", "1.5h", "9" * 20, "9" * 20 + "h", "1h30", "10m30", "1 0", "1 0m", "5 5"]),
         (options.ENFORCEMENT, ["", "strict", "hard soft", "none", "true"]),
         (options.ON_OUTAGE, ["", "deny", "blocked"]),
+        (
+            options.FLAKY,
+            ["refund", "refund: soon", ": 2027-01-31", "refund: 2027-02-30", "refund: 2027-1-31", "a:2027-01-31"],
+        ),
         (options.TRACE_ID, [",", " , \n ,", "a\x1bb", ",".join(map(str, range(101)))]),
         (options.REQUIRED_MUTATION_CATEGORIES, [",,"]),
         (options.REVIEWERS, ["octo cat", "-octocat", "a" * 40, ", ,", ",".join(f"u{n}" for n in range(101))]),

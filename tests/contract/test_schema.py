@@ -39,6 +39,7 @@ thresholds: {max_pass_rate_drop: 0.05}
 thresholds: {max_pass_rate_drop: 5%}
 enforcement: soft
 on_outage: allow
+flaky: {refund: 2027-01-31}
 reviewers: [octocat, '@octodog']
 timeout: 600
 timeout: 1h30m
@@ -77,6 +78,9 @@ enforcement: [{from: 2027-01-31}]
 enforcement: [{stage: soft, from: tomorrow}]
 enforcement: [soft]
 on_outage: maybe
+flaky: {refund: soon}
+flaky: [refund]
+flaky: refund
 reviewers: []
 timeout: 10 weeks
 timeout: 86401

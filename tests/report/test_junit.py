@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 
 import pytest
 from hypothesis import example, given
@@ -102,6 +103,7 @@ def a_batch(*scenarios: Scenario, run: CIRun = FAILING, **gate: object) -> Repor
 
 
 LOOPS, UNDECIDED = a_scenario("loops", failures=(a_failure(),)), a_scenario("undecided", a_ci_run())
+FLAKY = a_scenario("cancel", FAILING, flaky=date(2027, 1, 31))
 BROKEN, FAILED = replace(FAILING, status="error", decision=""), a_scenario("refund twice", FAILING)
 GONE, LATE = (undecided(decision, "Gone.", "Ask.") for decision in (Decision.ERROR, Decision.PENDING))
 NUMBERS = "72.0% passed, 1 unsafe attempt, 5 failures"
@@ -116,6 +118,10 @@ LOOPED = "loop, under timeouts: It went round."
     ("report", "cases"),
     [
         (a_batch(FAILED), {"gate": MISSED, "refund twice": f"failure: {NUMBERS}", "sound": "passed"}),
+        (
+            a_batch(FAILED, FLAKY),
+            {"gate": MISSED, "refund twice": f"failure: {NUMBERS}", "cancel": f"skipped: {NUMBERS}", "sound": "passed"},
+        ),
         (a_batch(LOOPS), {"gate": MISSED, "loops": f"failure: {LOOPED}", "sound": "passed"}),
         (
             a_batch(replace(a_scenario("low", PASSING), needed=0.99)),
@@ -140,7 +146,7 @@ LOOPED = "loop, under timeouts: It went round."
             },
         ),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_what_a_gate_and_its_scenarios_did_is_a_case(report: Report, cases: dict[str, str]) -> None:
     assert shown(report) == cases

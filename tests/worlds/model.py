@@ -7,6 +7,7 @@ import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from fractions import Fraction
 from statistics import median_low
 from typing import Any
@@ -19,6 +20,7 @@ from tests.worlds.worlds import (
     MERGED,
     PULL_EVENTS,
     REJECTED,
+    TODAY,
     Published,
     Pull,
     Run,
@@ -88,6 +90,7 @@ class Evaluated:
 
     decision: str
     scenario: object = None
+    flaky: bool = False  # only its unsafe attempts count
     numbers: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -135,6 +138,7 @@ def of_one_run(world: World) -> Expected:
     if signaled:
         decision = "error"
     numbers, count = shown_numbers(runs, together), shown_scenarios(runs, together)
+    starts_alike = bool(runs) and not any(run.flaky for run in runs)
     approved = decision == "fail" and stage == "soft" and is_approved(world, settings)
     if decision == "fail":
         blocks = stage == "hard" or (stage == "soft" and not approved)
@@ -154,7 +158,7 @@ def of_one_run(world: World) -> Expected:
         numbers={} if signaled else numbers,
         scenarios=None if signaled or world.github_fault == "statuses" else count,
         started=None if failed_at or signaled else len(runs),
-        sent=sent(settings, len(runs)) if runs and not failed_at and not signaled else None,
+        sent=sent(settings, len(runs)) if starts_alike and not failed_at and not signaled else None,
     )
 
 
@@ -248,7 +252,7 @@ def is_invalid(world: World, subject: Subject, policy: Mapping[str, Any] | None)
 
 
 def lacks_traces(settings: Mapping[str, Any]) -> bool:
-    return "min_scenario_pass_rate" in settings and not settings.keys() & {*TRACES}
+    return bool(settings.keys() & {"min_scenario_pass_rate", "flaky"}) and not settings.keys() & {*TRACES}
 
 
 def statuses(world: World, decided: Mapping[str, str]) -> Mapping[str, str]:
@@ -283,10 +287,17 @@ def evaluate(world: World, runs: Sequence[Run], settings: Mapping[str, Any], fai
     numbers = [*(int(each[-1]) for each in ids), *(int(FILES[each][-1]) for each in files)]
     if not scenarios:
         numbers, scenarios = [1], [None]
-    return [
+    found = [
         Evaluated(decision="error", scenario=each) if failed_at else of_run(runs[n - 1], settings, each)
         for n, each in zip(numbers, scenarios, strict=True)
     ]
+    return [replace(each, flaky=is_flaky(settings, each.scenario)) for each in found]
+
+
+def is_flaky(settings: Mapping[str, Any], scenario: object) -> bool:
+    """Return whether a scenario does not count today, by docs/configuration.md, Scenarios."""
+    days = settings.get("flaky", {})
+    return isinstance(scenario, tuple) and date.fromisoformat(days.get(scenario[1].strip(), "2000-01-01")) >= TODAY
 
 
 def scenario_of(world: World, file: str) -> tuple[str, str]:
@@ -373,29 +384,29 @@ def of_all(runs: Sequence[Evaluated]) -> Together:
     """Return the numbers of all runs: means over the recordings, then over the scenarios, and sums."""
     known, partly, broken = dict[str, Any](), dict[str, Any](), list[str]()
     for name in (*NUMBERS, "categories"):
-        values = [run.numbers.get(name) for run in runs]
+        counted = [run for run in runs if not run.flaky or name == "unsafe_attempts"]
+        values = [run.numbers.get(name) for run in counted]
         usable = [value for value in values if value not in (None, BROKEN)]
         if not usable:
             broken += [name] * (BROKEN in values)
             continue
-        one = pooled(name, runs) if len(runs) > 1 else usable[0]
+        one = pooled(name, counted) if len(runs) > 1 else usable[0]
         (known if len(usable) == len(values) else partly)[name] = one
-    count, rates = scenario_count(runs), scenario_rates(runs)
+    count, rates = scenario_count(runs), scenario_rates([run for run in runs if not run.flaky])
     if count == BROKEN:
         broken.append("scenarios")
     elif count is not None:
         known["scenarios"] = count
     usable = [rate for rate in rates if rate is not None]
     if usable:
-        complete = len(usable) == len(rates) and count not in (None, BROKEN) and len(usable) >= count
-        (known if complete else partly)["lowest"] = round(min(usable), 10)
+        (known if len(usable) == len(rates) else partly)["lowest"] = round(min(usable), 10)
     return Together(
         known=known,
         partly=partly,
         broken=broken,
         rates=rates,
         count=None if count == BROKEN else count,
-        several=len(runs) > 1,
+        several=len(runs) > 1 or any(run.flaky for run in runs),
     )
 
 
@@ -431,11 +442,13 @@ def scenario_rates(runs: Sequence[Evaluated]) -> Sequence[Any]:
 
 def decide(world: World, settings: Mapping[str, Any], runs: Sequence[Evaluated], together: Together) -> str:
     """Return the decision on a gate: the rows of the table, in their order."""
-    decisions = {run.decision for run in runs}
-    if "fail" in decisions or (len(runs) > 1 and missed(settings, together) & {*SUMS}):
+    decisions = {"pass" if run.flaky and run.decision == "fail" else run.decision for run in runs}
+    if "fail" in decisions or (together.several and missed(settings, together) & {*SUMS}):
         return "fail"
     if decisions != {"pass"}:
         return min(decisions, key=WORST_FIRST.index, default="skipped")
+    if all(run.flaky for run in runs):
+        return "error"
     compared = compare(world, settings, together)
     if missed(settings, together) or compared == "fail":
         return "fail"
@@ -486,7 +499,7 @@ def shown_numbers(runs: Sequence[Evaluated], together: Together) -> Mapping[str,
     """Return the numbers of a gate, None for an unknown one. A score may come from a call that decides nothing."""
     if any(run.decision not in {"pass", "fail"} for run in runs):
         return {} if any(run.numbers for run in runs) else dict.fromkeys(NUMBERS)
-    scored = all(run.numbers.get("reliability_score") is not None for run in runs)
+    scored = all(run.flaky or run.numbers.get("reliability_score") is not None for run in runs)
     numbers = {**together.known, **together.partly}
     return {name: numbers[name] for name in NUMBERS if name in numbers and (scored or name != "reliability_score")}
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from random import Random
 from typing import Any, TypeVar
 
@@ -51,10 +51,12 @@ TASKS = (
 MOST_TRACES = 5
 OF_POLICY = (  # thresholds and settings that no input has
     *("min_scenarios", "min_scenario_pass_rate", "max_pass_rate_drop", "reviewers"),
-    *("on_outage", "paths"),
+    *("on_outage", "paths", "flaky"),
     *("min_mutation_categories", "required_mutation_categories"),
 )
 STAGES = ("observe", "soft", "hard")
+DAYS = (TODAY, TODAY, TODAY - timedelta(days=1))
+FLAKY = tuple({name: str(day)} for name in ("refund", "t-1", "a.json") for day in DAYS)
 REVIEWERS = (["ada"], ["Ada", "bob"], [AUTHOR])
 RATES = (0.8, 0.9, 0.95)
 SCORES = (70, 80)
@@ -285,6 +287,7 @@ def _policies(rng: Random, traces: Mapping[str, Any]) -> dict[str, Any]:
 def _policy(rng: Random, traces: Mapping[str, Any]) -> dict[str, Any]:
     """Return a policy file; thresholds are in it where the file has them. `bogus` is no key of it."""
     settings = {"campaign": CAMPAIGN, **_settings(rng), **traces}
+    settings |= _some(rng, 0.4 if traces else 0.03, flaky=FLAKY)
     if _rarely(rng):
         settings["bogus"] = 1
     return settings

@@ -1,0 +1,120 @@
+"""Flaky scenarios, of which only the unsafe attempts count."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+
+from sepurux_action.config.gate import Gate, Trace
+from sepurux_action.evaluation.api import Success
+from sepurux_action.evaluation.ci_run import CIRun, FailingTool
+from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, decide
+from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures
+from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
+from sepurux_action.evaluation.metrics import FAILURES, MUTATION_CATEGORIES, PASS_RATE, SCENARIOS, UNSAFE_ATTEMPTS
+from sepurux_action.evaluation.runs import RunResult
+from tests.builders import NO_BASE, a_ci_run, known
+from tests.evaluation.responses import NUMBERS, after
+from tests.evaluation.step import evaluate
+from tests.fakes import CAMPAIGN, FakeApiCalls, backend
+
+TODAY, TOMORROW, YESTERDAY = date(2027, 1, 31), date(2027, 2, 1), date(2027, 1, 30)
+TRACES = tuple(Trace(label=f"{name}.json", content=b"{}", task=name) for name in ("refund", "cancel"))
+GATE = Gate(name="core", campaign=CAMPAIGN, traces=TRACES, flaky=(("cancel", TODAY),)).on_day(TODAY)
+
+
+def a_run(rate: float | None, unsafe: float | None = 0, decision: str = "pass", **numbers: Any) -> CIRun:  # noqa: ANN401
+    numbers = {"failures": 0.0, **numbers}
+    more = {name: numbers.pop(name) for name in ("mutation_categories", "top_failing_tools") if name in numbers}
+    read = known(pass_rate=rate, unsafe_attempts=unsafe, **numbers)
+    return a_ci_run(decision=decision, status="done", **read, **more)
+
+
+def decided(*runs: CIRun | RunDecision, gate: Gate = GATE, limits: Mapping[str, float] = {}) -> GateDecision:
+    results = (
+        RunResult.of(trace, run, "")
+        if isinstance(run, RunDecision)
+        else replace(RunResult.of(trace, decide(run), ""), ci_run=run)
+        for trace, run in zip(gate.traces, runs, strict=True)
+    )
+    return decide_gate(replace(gate, limits={**gate.limits, **limits}), tuple(results), NO_BASE)
+
+
+SOUND = a_run(0.95)
+STOPPED = RunDecision(Decision.ERROR, "It failed.", Rule.EVALUATION_FAILED)
+LATE = RunDecision(Decision.PENDING, "It takes long.", Rule.PENDING)
+
+
+@pytest.mark.parametrize(
+    ("of_flaky", "limits", "decision"),
+    [
+        (a_run(0.1, failures=9), {"max_failures": 3, "min_scenario_pass_rate": 0.5}, Decision.PASS),
+        (a_run(None), {}, Decision.PASS),
+        (a_run(0.1, decision="fail"), {}, Decision.PASS),
+        (a_run(0.1, 1), {}, Decision.FAIL),
+        (a_run(0.1, 1, "fail"), {}, Decision.FAIL),
+        (a_run(0.1, 1), {"max_unsafe": 1}, Decision.PASS),
+        (a_run(0.1, None), {}, Decision.ERROR),
+        (a_run(0.1, None, "fail"), {}, Decision.ERROR),
+        (STOPPED, {}, Decision.ERROR),
+        (LATE, {}, Decision.PENDING),
+        (a_run(0.1), {"min_scenarios": 2}, Decision.PASS),
+        (a_run(1.0), {"min_scenarios": 3}, Decision.FAIL),
+        (a_run(1.0), {"min_pass_rate": 0.96}, Decision.FAIL),
+        (a_run(0.1, mutation_categories=("auth",)), {"min_mutation_categories": 1}, Decision.ERROR),
+    ],
+)
+def test_only_its_unsafe_attempts_and_its_place_count(
+    of_flaky: CIRun | RunDecision, limits: dict[str, float], decision: Decision
+) -> None:
+    assert decided(SOUND, of_flaky, limits=limits).decision is decision
+
+
+def test_the_numbers_are_those_of_the_others_and_so_are_the_links() -> None:
+    flaky = a_run(0.1, 1, "fail", failures=9.0, mutation_categories=("b",), top_failing_tools=(FailingTool("pay", 9),))
+    found = decided(replace(SOUND, mutation_categories=("a",)), flaky, limits={"max_unsafe": 1})
+    numbers = found.numbers
+    assert [numbers.value(each) for each in (PASS_RATE, UNSAFE_ATTEMPTS, FAILURES, SCENARIOS)] == [0.95, 1, 0, 2]
+    assert (numbers.mutation_categories, numbers.value(MUTATION_CATEGORIES)) == (("a",), None)
+    assert numbers.top_failing_tools == ()
+    assert found.worst is found.runs[0]
+    assert [each.name for each in found.scenarios] == ["refund", "cancel (flaky until 2027-01-31)"]
+    assert [each.failed for each in found.scenarios] == [False, False]
+
+
+def test_a_gate_of_flaky_scenarios_alone_is_an_error_unless_it_is_unsafe() -> None:
+    for count in (1, 2):
+        gate = replace(GATE, traces=TRACES[:count], flaky=tuple((each.task, TODAY) for each in TRACES)).on_day(TODAY)
+        found = decided(*[SOUND] * count, gate=gate)
+        assert (found.decision, found.reason[:35]) == (Decision.ERROR, "Every scenario of the gate is flaky")
+        assert decided(*[a_run(1.0, 1)] * count, gate=gate).decision is Decision.FAIL
+
+
+def test_after_its_last_day_it_counts_and_the_report_says_so() -> None:
+    gate = replace(GATE, flaky=(("cancel", TODAY), ("gone", TODAY)))
+    assert [trace.flaky for trace in gate.on_day(TODAY).traces] == [None, TODAY]
+    assert [trace.flaky for trace in gate.on_day(TOMORROW).traces] == [None, None]
+    assert decided(SOUND, a_run(0.1), gate=gate.on_day(TOMORROW)).decision is Decision.FAIL
+    unknown = '`flaky` names the scenario "gone", which this gate does not have.'
+    assert [*gate.remarks_on_flaky(YESTERDAY)] == [*gate.remarks_on_flaky(TODAY)] == [unknown]
+    over = 'The scenario "cancel" was flaky until 2027-01-31, and counts again.'
+    assert [*gate.remarks_on_flaky(TOMORROW)] == [over, unknown]
+
+
+def test_its_run_is_started_for_its_unsafe_attempts_only() -> None:
+    gate = replace(GATE, limits={"min_pass_rate": 0.9, "max_unsafe": 0, "max_failures": 3})
+    for traces, flaky in ((gate.traces, 1), (gate.traces[1:], 0)):
+        calls = FakeApiCalls(backend(after(0, Success(NUMBERS))))
+        evaluate(calls, replace(gate, traces=traces))
+        bodies = [json.loads(call.body or b"") for _, call in calls.calls if call.path == "/v1/ci/runs"]
+        sent = [body["thresholds"] for body in bodies]
+        assert sent.pop(flaky) == {"min_pass_rate": 0, "max_unsafe": 0}
+        assert sent == [{"min_pass_rate": 0, "max_unsafe": 0, "max_failures": 3}] * flaky
+
+
+def test_its_failures_come_last_and_are_not_new() -> None:
+    sound, flaky = ClassifiedFailure(severity="low"), ClassifiedFailure(severity="critical", flaky=True)
+    assert merge_failures([flaky, sound]) == (sound, flaky)
