@@ -86,9 +86,10 @@ def read_checkout(folder: TraceFolder, path: str) -> bytes | None:
 
 def check_file(path: str) -> Policy:
     """Return the policy in a file; raises ConfigurationError with its problems, also if there is no file."""
-    usual, other = (Path(path).with_suffix(suffix) for suffix in (".yml", ".yaml"))
+    usual, other = (Path(path).parent / Path(each).name for each in (POLICY_PATH, MISNAMED_PATH))
+    asked = Path(path) in {usual, other} and usual.parts[-2:] == Path(POLICY_PATH).parts
     try:
-        if usual.parts[-2:] == Path(POLICY_PATH).parts and other.exists() and not usual.exists():
+        if asked and other.exists() and not usual.exists():
             raise _misnamed(str(other))
         with Path(path).open("rb") as opened:
             return _read(opened.read(MAX_FILE_BYTES + 1), path)

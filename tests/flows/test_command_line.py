@@ -81,6 +81,9 @@ def test_the_hook_of_pre_commit_reports_all_problems_of_all_files(
     plan = "c: campaign c; min_pass_rate 0.9, max_unsafe 0; hard; waits 10 min at most"
     assert check("b.yaml").out == f"b.yaml: valid, 1 gate\n  {plan}\n"
     assert check("b.yml").out.startswith("b.yml:1: the file could not be read")
+    assert check(".", "/", "..").out == "".join(
+        f"{each}:1: the file could not be read: Is a directory\n" for each in (".", "/", "..")
+    )
     (tmp_path / usual).write_text("campaign: c\n")
     assert check().out == f"{usual}: valid, 1 gate\n  {plan}\n"
     assert check(misnamed).out.startswith(f"{misnamed}:1: `campain`: ")
