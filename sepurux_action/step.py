@@ -14,7 +14,7 @@ from sepurux_action.common.secret import Redactor
 from sepurux_action.config import options
 from sepurux_action.config.command_line import WRITE_BASELINE, CommandLine
 from sepurux_action.config.gate import Gate, Trace
-from sepurux_action.config.layers import Layer, environment_layer, flag, flag_layer, input_layer
+from sepurux_action.config.layers import Layer, environment_layer, flag_layer, input_layer
 from sepurux_action.config.policy import POLICY_PATH, Policy
 from sepurux_action.config.settings import Inputs, Settings, read_inputs, read_settings
 from sepurux_action.config.stage import Stage
@@ -149,13 +149,6 @@ class Step:
             settings = self._until_signal(partial(self._read_settings, self.policy.policy))
         except ConfigurationError as error:
             raise ConfigurationError([*error.problems, *problems]) from None
-        folder, is_written = settings.baseline_dir, self.invocation.write_baseline
-        if is_written and not folder:
-            problems.append(Problem(where=WRITE_BASELINE, message=NO_FOLDER))
-        where = folder and not (self.event.name or is_written) and self.folder(folder)
-        if where and not where.is_dir():
-            message = f"{json_reader.preview(folder)} is no folder; accepted: one that exists, or {WRITE_BASELINE}"
-            problems.append(Problem(where=flag(options.BASELINE_DIR.name), message=message))
         if problems:
             raise ConfigurationError(problems)
         gates = tuple(gate.on_day(self.today) for gate in settings.gates)
@@ -178,10 +171,17 @@ class Step:
         return read_settings(layers, find, policy, self.github.subject.suffix, self.github.changes.skip)
 
     def _folder_problems(self) -> Iterator[Problem]:
-        where = self.invocation.traces().where
-        for option, layer in product((options.REPORT_DIR, options.BASELINE_DIR), self.invocation.layers):
+        layers, where = self.invocation.layers, self.invocation.traces().where
+        for option, layer in product((options.REPORT_DIR, options.BASELINE_DIR), layers):
             if self.folder(path := layer.text(option)) is None:
                 yield layer.problem(option, f"{json_reader.preview(path)} leads outside {where}")
+        folder, is_written = layers[0].text(options.BASELINE_DIR), self.invocation.write_baseline
+        if is_written and not folder:
+            yield Problem(where=WRITE_BASELINE, message=NO_FOLDER)
+        read = folder and not (self.event.name or is_written) and self.folder(folder)
+        if read and not read.is_dir():
+            message = f"{json_reader.preview(folder)} is no folder; accepted: one that exists, or {WRITE_BASELINE}"
+            yield layers[0].problem(options.BASELINE_DIR, message)
 
     def _until_signal(self, work: Callable[[], T]) -> T:
         """Return what the work returns, which may take seconds; raises ConfigurationError, also after a signal."""

@@ -226,8 +226,9 @@ def test_a_command_line_compares_and_adds_results_in_a_folder(tmp_path: Path, sa
     status, shown = gate(recorded(), "--baseline-dir", "misspelled")
     assert status == 2
     assert '--baseline-dir: "misspelled" is no folder; accepted: one that exists, or --write-baseline' in shown
-    status, shown = gate(recorded(), "--write-baseline")
+    status, shown = gate(recorded(), "--write-baseline", "--max-unsafe", "x")
     assert status == 2
+    assert "2 problems in the settings" in shown
     assert "--write-baseline: it needs the folder for the result; accepted: with `--baseline-dir`" in shown
 
 
