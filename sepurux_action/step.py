@@ -68,12 +68,13 @@ def from_command_line(command: CommandLine, environ: Mapping[str, str]) -> Invoc
     """Return the invocation by these flags. GITHUB_REPO and PR_NUMBER are the vendor's names."""
     number = environ.get("PR_NUMBER", "").strip()
     valid = re.fullmatch(r"[1-9][0-9]{0,9}", number)
+    wrong = f"`PR_NUMBER`: {json_reader.preview(number)} is not accepted; accepted: the number of a pull request"
     return Invocation(
         layers=(flag_layer(command.texts), environment_layer(environ)),
         event=Event(
             repository=environ.get("GITHUB_REPO", "").strip(),
             pull_request=int(number) if valid else None,
-            problem="" if valid or not number else "`PR_NUMBER` is not the number of a pull request",
+            problem="" if valid or not number else wrong,
         ),
         traces=partial(TraceFolder, working_directory(), name=WORKING_DIRECTORY),
         write_baseline=command.write_baseline,

@@ -121,6 +121,15 @@ def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     return run
 
 
+def test_each_problem_has_its_setting_its_value_and_what_is_accepted(gate: Gate) -> None:
+    ended = gate(["--max-unsafe", "x"], "http://127.0.0.1:1", PR_NUMBER="abc")
+    problems = [
+        '`PR_NUMBER`: "abc" is not accepted; accepted: the number of a pull request',
+        '--max-unsafe: "x" is not accepted; accepted: a whole number from 0 to 999,999,999',
+    ]
+    assert (ended.status, [line.strip() for line in ended.log.splitlines()[2:4]]) == (2, problems)
+
+
 def test_a_document_goes_to_stdout_and_everything_else_to_stderr(tmp_path: Path, gate: Gate) -> None:
     answer = backend.json(decided(decision="fail", pass_rate=0.5, unsafe_attempts=0))
     (tmp_path / "file").touch()
