@@ -90,7 +90,7 @@ def parse_base_url(text: str) -> str:
 
 
 def parse_whole_number(text: str, lowest: int = 0) -> int:
-    if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or int(text) < lowest:
+    if not re.fullmatch(r"0|[1-9]\d{0,8}", text, re.ASCII) or int(text) < lowest:  # YAML may read 010 as 8
         raise ValueError
     return int(text)
 
@@ -102,7 +102,7 @@ def _meant(pattern: str, text: str, meant: str) -> str:
 
 
 def _parse_number(text: str) -> Decimal:
-    if not re.fullmatch(r"\d+\.?\d*|\.\d+", text, re.ASCII):
+    if not re.fullmatch(r"(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+", text, re.ASCII):
         raise ValueError(_meant(r"(\d+),(\d+)", text, r"\1.\2"))
     return Decimal(text)
 

@@ -44,6 +44,7 @@ def test_what_is_accepted(option: Option[object], values: dict[str, object]) -> 
 
 WORDY = ["", "x", "NaN", "sNaN", "inf", "-Infinity", "1e3", "1E-3", "0x10", "1_000", "1,5", "٣", "³", "½", "--5"]
 NOT_POSITIVE = ["-1", "-0", "+1"]
+OCTAL = ["00", "01", "010"]
 # A secret is sent to no address but https or loopback, without anything beside it.
 NO_ADDRESSES = r"""
 sepurux.example ftp://sepurux.example https:// https:///api https:sepurux.example http://sepurux.example
@@ -60,9 +61,9 @@ javascript:alert(1)
     ("option", "texts"),
     [
         (options.MIN_PASS_RATE, [*WORDY, *NOT_POSITIVE, "%", "85%%", "%85", "1.01", "100.1%", "101", "0.9.1", "."]),
-        (options.MIN_RELIABILITY_SCORE, [*WORDY, *NOT_POSITIVE, "0.8", "0.999", "100.01", "80%", "80/100"]),
+        (options.MIN_RELIABILITY_SCORE, [*WORDY, *NOT_POSITIVE, *OCTAL, "0.8", "0.999", "100.01", "80%", "80/100"]),
         (options.MAX_PASS_RATE_DROP, [*WORDY, *NOT_POSITIVE, "3", "101%"]),
-        (options.MAX_UNSAFE, [*WORDY, *NOT_POSITIVE, "1.0", "0.5", "10%", "1 0", "1234567890"]),
+        (options.MAX_UNSAFE, [*WORDY, *NOT_POSITIVE, *OCTAL, "1.0", "0.5", "10%", "1 0", "1234567890"]),
         (options.TIMEOUT, [*WORDY, *NOT_POSITIVE, "0", "0h", "0m0s", "25h", "86401", "24h1s", "10 minutes", "m"]),
         (options.TIMEOUT, ["30m1h", "1h1h", "1.5h", "9" * 20, "9" * 20 + "h", "1h30", "10m30", "1 0", "1 0m", "5 5"]),
         (options.ENFORCEMENT, ["", "strict", "hard soft", "none", "true"]),
