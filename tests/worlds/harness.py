@@ -75,10 +75,9 @@ FAULTS = {
     "reviews": ("pulls/list-reviews",),
     "permission": ("repos/get-collaborator-permission-level",),
     "files": ("repos/compare-commits-with-basehead",),
-    "limit once": ("graphql base",),
     "limit": ("graphql base",),
 }
-ANSWERS = {"graphql": broken(), **dict.fromkeys(("limit", "limit once"), be.json(LIMITED))}
+ANSWERS = {"graphql": broken(), "limit": be.json(LIMITED)}
 DENIED_FIELDS = {"base": ["Commit.status"], "requesters": ["Commit.authors"]}
 
 
@@ -406,11 +405,11 @@ class WorldGitHub:
         for login, role in world.roles.items():
             self.repository.collaborator(login, role)
         self.repository.pulls = {pull.number: self._pull(pull) for pull in world.pulls}
-        denied, always = world.github_fault, world.github_fault != "limit once"
+        denied = world.github_fault
         self.double.denied = DENIED_FIELDS.get(denied, ())
         self.double.faults.clear()
         for operation in FAULTS.get(denied, ()):
-            self.double.fault(operation, ANSWERS.get(denied, refused(403, "refused")), always=always)
+            self.double.fault(operation, ANSWERS.get(denied, refused(403, "refused")), always=True)
 
     def statuses(self) -> Mapping[str, Status]:
         """Return the newest status of each context of the evaluated commit."""

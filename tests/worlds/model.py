@@ -242,12 +242,13 @@ def changes_policy(world: World) -> bool:
 def is_invalid(world: World, subject: Subject, policy: Mapping[str, Any] | None) -> bool:
     """Return whether a file has an unknown key, or with the inputs a bad trace file, no campaign, or no trace.
 
-    No one looks for the trace files of a gate that is skipped.
+    No one looks for the trace files of a gate that is skipped, or after a review.
     """
     if policy is None:
         return False
     together = {**world.inputs, **policy}
-    absent = ABSENT in policy.get("trace_file", ()) and not is_skipped(world, subject, policy)
+    no_one_looks = world.event == "pull_request_review" or is_skipped(world, subject, policy)
+    absent = ABSENT in policy.get("trace_file", ()) and not no_one_looks
     return "bogus" in policy or absent or "campaign" not in together or lacks_traces(together)
 
 

@@ -68,8 +68,7 @@ LATE_FAULTS = ("404", "429", "500", "reset", "refused", "html", "worse")  # `wor
 SCORE_FAULTS = ("401", "403", "404", "429", "503", "503 once", "reset", "list")
 BASELINES = ("", "absent", "valid", "forged", "old", "of another branch")
 GITHUB_FAULTS = (
-    *("graphql", "pulls", "base", "statuses", "comments", "reviews", "requesters", "permission", "files"),
-    *("limit once", "limit"),
+    *("graphql", "pulls", "base", "statuses", "comments", "reviews", "requesters", "permission", "files", "limit"),
 )
 
 
