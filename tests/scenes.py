@@ -89,8 +89,8 @@ class Scene:
     def ours(self) -> list[str]:
         return [comment.body for comment in self.pull.comments if comment.body.startswith(f"<!-- {MARKER}:")]
 
-    def states(self, commit: str = "") -> dict[str, str]:
-        newest = self.repository.latest_statuses(commit or self.pull.head_sha)
+    def states(self) -> dict[str, str]:
+        newest = self.repository.latest_statuses(self.pull.head_sha)
         return {status.context: status.state for status in newest}
 
     @property

@@ -207,9 +207,9 @@ shaped = st.dictionaries(st.sampled_from(KEYS), yaml_values, max_size=5).map(
 files = st.binary(max_size=60) | nearly | shaped
 
 
-def read_any(raw: bytes, path: str = PATH) -> Policy | ConfigurationError:
+def read_any(raw: bytes) -> Policy | ConfigurationError:
     try:
-        return read_policy(raw, path)
+        return read_policy(raw, PATH)
     except ConfigurationError as bad:
         return bad
 

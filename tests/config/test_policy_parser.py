@@ -172,6 +172,3 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_file_and_no_value
     assert [each.split(" ")[0] for each in found] == ["1", "2", "3", "6", "7"]
     assert "made-up-secret" not in "".join(found)
     assert len(problems("".join(f"key{number}: a\n" for number in range(5000)))) == MAX_PROBLEMS
-
-
-PUSH_AND_PULL = {"pull_request", "push"}

@@ -90,9 +90,9 @@ class Scene:
     def contexts(self) -> list[str]:
         return [json.loads(record.body)["context"] for record in self.github.calls(SET)]
 
-    def states(self, commit: str = "") -> dict[str, str]:
-        """Return the states of the statuses of a commit, by default the pull request's head, by context."""
-        newest = self.repository.latest_statuses(commit or self.pull.head_sha)
+    def states(self) -> dict[str, str]:
+        """Return the states of the statuses of the pull request's head, by context."""
+        newest = self.repository.latest_statuses(self.pull.head_sha)
         return {each.context: each.state for each in newest}
 
 

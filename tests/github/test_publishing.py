@@ -34,7 +34,7 @@ from tests.github_double import faults
 from tests.github_double.state import Refusal
 from tests.scenes import DECIDED
 
-READS, LIST, CREATE = "graphql *", "repos/list-commit-statuses-for-ref", "issues/create-comment"
+READS, CREATE = "graphql *", "issues/create-comment"
 
 OURS = "<!-- sepurux-gate:gates -->\nReport"
 OLD = f"<!-- sepurux-gate:gates -->\n### Result\n[`aaaaaaa`](https://github.com/x/y/commit/{'a' * 40})\n<!-- state -->"

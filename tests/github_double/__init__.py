@@ -94,10 +94,10 @@ class GitHub:
     def repository(self, full_name: str = "octo/shop", files: Mapping[str, str] | None = None) -> Repository:
         return self.world.repository(full_name, files)
 
-    def token(self, permissions: Mapping[str, str] | None = None, *, read_only: bool = False, login: str = BOT) -> str:
+    def token(self, permissions: Mapping[str, str] | None = None, *, read_only: bool = False) -> str:
         """Return a new token; `permissions` are a workflow's (`pull-requests: write`): any other is refused."""
         text = f"ghs_{len(self._tokens) + 1}_{JWT_LIKE}"
-        self._tokens[text] = Token(self.world.user(login), permissions, read_only)
+        self._tokens[text] = Token(self.world.user(BOT), permissions, read_only)
         return text
 
     def fault(self, pattern: str, *faults: be.Answer | Step, always: bool = False) -> None:
