@@ -1,6 +1,8 @@
 """Publishes what a step found: its outputs, summary, and report files, the statuses, and the comment."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -8,7 +10,7 @@ from sepurux_action import __version__
 from sepurux_action.baseline import baseline_of, write_kept
 from sepurux_action.config import options
 from sepurux_action.config.command_line import in_workflow, on_command_line
-from sepurux_action.errors import ConfigurationError
+from sepurux_action.errors import ConfigurationError, Interrupted
 from sepurux_action.evaluate import no_credentials_hint
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.result import GateResult
@@ -63,10 +65,18 @@ def publish_problems(step: Step, error: ConfigurationError) -> Report:
 
 
 def _write_report(step: Step, report: Report) -> None:
-    """Write the summary and the files of `report_dir`."""
-    step.host.write_summary(render_summary(report))
-    if step.inputs.report_dir and (folder := step.folder(step.inputs.report_dir)):
-        write_files(folder, report_files(report), step.host)
+    """Write the summary and the files of `report_dir`; the short ones if a signal ends the rendering."""
+    try:
+        summary, files = Timeouts(step.signals).run(math.inf, partial(_render, step, report))
+    except Interrupted:
+        summary, files = _render(step, replace(report, short=True))
+    step.host.write_summary(summary)
+    if files and (folder := step.folder(step.inputs.report_dir)):
+        write_files(folder, files, step.host)
+
+
+def _render(step: Step, report: Report) -> tuple[str, Mapping[str, str]]:
+    return render_summary(report), report_files(report) if step.inputs.report_dir else {}
 
 
 def _set_statuses(step: Step, results: Sequence[GateResult]) -> None:

@@ -99,6 +99,24 @@ def test_a_signal_after_an_error_blocks_although_an_outage_is_allowed(scene: Sce
     assert scene.status[0] == "failure"
 
 
+def test_a_signal_while_thousands_of_failures_are_rendered_ends_with_a_short_report(
+    scene: Scene, tmp_path: Path
+) -> None:
+    failures = [{"type": f"type {n}", "description": f"<b>@mona {n}" * 50} for n in range(200)]
+    scene.answers(decision="fail", run_ids=[f"run-{n}" for n in range(20)])
+    scene.sepurux.script(
+        "GET /v1/ci/runs/*", lambda request: backend.json(decided(run_id=request.path[12:], failures=200))
+    )
+    scene.sepurux.script("GET /v1/campaigns/*/failures", backend.json(failures))
+
+    def has_outputs() -> bool:
+        return any("0.72" in each.read_text() for each in tmp_path.glob("temp/*/*/output"))
+
+    result = interrupt(has_outputs, **scene.options(report_dir="build"), temp=tmp_path / "temp")
+    assert (result.exit_code, result.outputs["decision"], scene.status[0]) == (143, "fail", "failure")
+    assert json.loads((scene.workspace / "build" / "report.json").read_text())["short"] is True
+
+
 def test_after_a_signal_a_status_call_that_hangs_is_abandoned(scene: Scene) -> None:
     scene.sepurux.script("GET /v1/ci/batch/*", RUNNING)
     scene.github.fault("repos/create-commit-status", faults.through, backend.hang(), always=True)
