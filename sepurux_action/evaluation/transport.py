@@ -88,7 +88,10 @@ class Transport:
             stream=True,
         )
         with response:
-            body = _read_body(response, deadline)
+            try:
+                body = _read_body(response, deadline)
+            except TRANSPORT_ERRORS as error:  # its status shows that Sepurux is up
+                return TransientError(reason=failure_words(self._host, error), status=response.status_code)
             if response.status_code < 300 and len(body) > api.MAX_RESPONSE_BYTES:  # noqa: PLR2004 - HTTP
                 return PermanentError(
                     reason=f"Sepurux sent more than {api.MAX_RESPONSE_BYTES // 2**20} MiB for {call.purpose}",

@@ -178,19 +178,22 @@ IN_TIME, CUT_OFF = "127.0.0.1 did not respond in time", "the response of 127.0.0
 
 
 @pytest.mark.parametrize(
-    ("fault", "reason"),
+    ("fault", "reason", "status"),
     [
-        (backend.reset(), "the connection to 127.0.0.1 failed"),
-        (backend.hang(), IN_TIME),
-        (backend.stream(lambda: [b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"], None), IN_TIME),
-        (backend.truncated({"decision": "pass"}), CUT_OFF),
-        (on_the_wire(b'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"decision": "pass"}'), CUT_OFF),
-        (on_the_wire(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"), CUT_OFF),
+        (backend.reset(), "the connection to 127.0.0.1 failed", 0),
+        (backend.hang(), IN_TIME, 0),
+        (backend.stream(lambda: [b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"], None), IN_TIME, 200),
+        (backend.truncated({"decision": "pass"}), CUT_OFF, 200),
+        (on_the_wire(b'HTTP/1.1 503 x\r\nContent-Length: 99\r\n\r\n{"decision": "pass"}'), CUT_OFF, 503),
+        (on_the_wire(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"), CUT_OFF, 200),
     ],
     ids=["reset", "hangs", "stalls", "half", "whole JSON", "chunked"],
 )
-def test_a_response_that_does_not_arrive_whole_in_time_is_a_transient_error(fault: backend.Answer, reason: str) -> None:
-    assert result_of(fault, within_s=0.3) == TransientError(reason=reason)
+def test_a_response_that_does_not_arrive_whole_in_time_is_a_transient_error(
+    fault: backend.Answer, reason: str, status: int
+) -> None:
+    """Its status shows whether Sepurux is up, for `on_outage`."""
+    assert result_of(fault, within_s=0.3) == TransientError(reason=reason, status=status)
 
 
 def test_a_connection_that_cannot_be_made_is_a_transient_error() -> None:
@@ -214,7 +217,7 @@ def test_a_call_whose_body_arrives_slowly_ends_at_its_timeout(head: bytes, piece
     pieces = iter([piece] * 1_000)
     dripped = backend.stream(lambda: chain([b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n"], pieces), 0.02)
     response = result_of(dripped, within_s=0.3)
-    assert response == TransientError(reason="127.0.0.1 did not respond in time")
+    assert response == TransientError(reason="127.0.0.1 did not respond in time", status=200)
     assert len([*pieces]) > 500
 
 
