@@ -13,7 +13,7 @@ from sepurux_action.github.permissions import Operation, warning_text
 from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.output import Level, Output
 
-READS_S = 15.0  # for the pending statuses and the reads after them; the same for reviews, and for the read at the end
+READS_S = 15.0  # for the pending statuses; the same for reviews, and for the read at the end
 RETRY_PAUSE_S = 5.0  # between two attempts at the first reads, after those with shorter pauses
 RETRY_PAUSES_S = (0.0, 1.0, 2.0)  # before each further request of a call
 

@@ -13,7 +13,7 @@ from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.client import GitHubClient
 from sepurux_action.github.commit import PublishedStatus
 from sepurux_action.github.permissions import Operation
-from sepurux_action.github.subject import Subject
+from sepurux_action.github.subject import FIRST_READ_S, Subject
 
 FAILED = "fail ("
 DECIDED = (FAILED, "pass (")
@@ -38,17 +38,19 @@ class Earlier:
     def decided(self, gates: Sequence[Gate]) -> Mapping[str, Evaluated] | None:
         """Return the newest decision at this commit of each gate that has one, by name; None if it could not be read.
 
-        Without statuses there is no record. The reads at the start share the time that begins here.
+        Without statuses there is no record.
         """
-        self._calls.set_timeout(READS_S)
+        self._calls.set_timeout(FIRST_READ_S)
         by_context = self._by_context(gates)
         known = self._subject.commit.statuses
         if not self._counts or (
             known is not None and by_context.keys().isdisjoint(each.context.lower() for each in known)
         ):
             return {}
-        found = self._calls.try_call(Operation.STATUSES, lambda github: self._newest(github, by_context.keys()))
-        if found is None:
+        try:
+            found = self._calls.read(Operation.STATUSES, lambda github: self._newest(github, by_context.keys()))
+        except GitHubError as error:
+            self._calls.warn(Operation.STATUSES, error.details)
             return None
         self.approved = frozenset(by_context[each] for each, status in found.items() if APPROVED in status.description)
         return {by_context[context]: self._as_recorded(status) for context, status in found.items()}

@@ -42,6 +42,7 @@ class Publisher:
         self._set: dict[str, CommitStatus] = {}  # the last status of each context, in lower case, that this run set
 
     def publish_pending(self, gates: Iterable[str]) -> None:
+        self._calls.set_timeout(READS_S)
         running = "the evaluation is running"
         self._set_statuses(self._status(self._subject.context_of(gate), CommitState.PENDING, running) for gate in gates)
 

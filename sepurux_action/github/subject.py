@@ -23,7 +23,7 @@ from sepurux_action.github.permissions import Operation, advice
 from sepurux_action.github.snapshot import MAX_PAGES, Comment, Snapshot, oldest_first
 
 MARKER = "sepurux-gate"
-FIRST_READ_S = 60.0  # for finding the pull request and the first reads, which have the policy
+FIRST_READ_S = 60.0  # for finding the pull request and the policy; the same for what decides besides
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

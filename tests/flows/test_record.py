@@ -184,7 +184,7 @@ def test_a_review_sets_a_status_only_for_an_approval_or_its_loss(scene: Scene) -
 def test_a_review_that_cannot_read_the_statuses_is_an_error_and_sets_none(scene: Scene) -> None:
     failed_once(scene)
     before = len(scene.repository.statuses)
-    scene.github.fault("repos/list-commit-statuses-for-ref", faults.broken(502), always=True)
+    scene.github.fault("repos/list-commit-statuses-for-ref", faults.refused(422, "Validation Failed"), always=True)
     assert run(scene, event="pull_request_review").outputs["decision"] == "error"
     assert len(scene.repository.statuses) == before
 
@@ -206,7 +206,7 @@ def test_a_read_that_fails_before_the_evaluation_brings_no_older_fail_back(scene
         ("pending", "the evaluation is running"),
     ):
         scene.repository.status(sha, state, CONTEXT, description)
-    scene.github.fault("repos/list-commit-statuses-for-ref", *[faults.broken(502)] * 4)
+    scene.github.fault("repos/list-commit-statuses-for-ref", faults.refused(422, "Validation Failed"))
     result = run(scene)
     assert (result.outputs["decision"], started(scene)) == ("error", 0)
     assert scene.status[2].startswith("error (hard): -")
