@@ -1,13 +1,13 @@
 """What GitHub shows of the base branch: the results on its last commits, and those of its last pull requests."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from sepurux_action.common import grouped, json_reader
 from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation.drops import Baseline
 from sepurux_action.evaluation.published_result import PreviousResult, parse_description
-from sepurux_action.github.commit import parse_statuses, query_of
+from sepurux_action.github.commit import PublishedStatus, parse_statuses, query_of
 from sepurux_action.github.event import Event, parse_sha
 from sepurux_action.github.permissions import Operation
 
@@ -22,6 +22,7 @@ fragment baseCommit on GitObject {
   oid
   ... on Commit { status { contexts { context description targetUrl creator { __typename login } } } }
 }"""
+ReadAll = Callable[[str, str], Iterable[PublishedStatus]]  # the statuses of a commit, the newest first, and an account
 RECENT_RESULTS_QUERY = """
 query recent($owner: String!, $name: String!, $base: String!, $last: Int!) {
   repository(owner: $owner, name: $name) {
@@ -59,12 +60,16 @@ def base_revision(event: Event) -> str:
     return f"refs/heads/{event.base_ref}" if event.base_ref else event.commit
 
 
-def parse_base_branch(response: object, evaluated: str) -> BaseBranch:
-    """Return the results before the `evaluated` commit in a response without errors."""
+def parse_base_branch(response: object, evaluated: str, contexts: set[str], read_all: ReadAll) -> BaseBranch:
+    """Return the results of the lower-case `contexts` before the `evaluated` commit in a response without errors.
+
+    GraphQL shows the newest status of a context alone. If it is no result of the token's account, all statuses of the
+    commit are read, for the newest result under it. Raises the errors of `read_all`.
+    """
     line = _first_parents(json_reader.as_object(json_reader.at(response, "data", "repository")))
     account = json_reader.text(json_reader.at(response, "data", "viewer", "login"))
     before = [commit for commit in line if commit.get("oid") != evaluated][:BASELINE_COMMITS]
-    results = _results(before, account) if account and line else None
+    results = _results(before, account, contexts, read_all) if account and line else None
     return BaseBranch(results=results)
 
 
@@ -77,7 +82,9 @@ def parse_recent_results(response: object) -> Mapping[str, list[PreviousResult]]
     return grouped((context, result) for context, result in results if result)
 
 
-def _results(line: Iterable[Mapping[str, object]], account: str) -> dict[str, Baseline]:
+def _results(
+    line: Iterable[Mapping[str, object]], account: str, contexts: set[str], read_all: ReadAll
+) -> dict[str, Baseline]:
     """Return the decided results of each lower-case context that `account` published, the newest first.
 
     Only the first-parent line counts: a merged branch has results of commits that the base branch never was at. GitHub
@@ -85,13 +92,23 @@ def _results(line: Iterable[Mapping[str, object]], account: str) -> dict[str, Ba
     """
     found: dict[str, list[PreviousResult]] = {}
     for commit in line:
-        statuses = {each.context.lower(): each for each in parse_statuses(commit, account) or ()}
-        for context, status in statuses.items():
-            result = parse_description(status.description)
-            if status.own and result and result.decision.is_decided:
-                shown = replace(result, commit=parse_sha(commit.get("oid")), url=status.url)
-                found.setdefault(context, []).append(shown)
+        sha = parse_sha(commit.get("oid"))
+        newest = {each.context.lower(): each for each in parse_statuses(commit, account) or ()}
+        for context in contexts & newest.keys():
+            result = _decided(newest[context])
+            if result is None:
+                older = (_decided(each) for each in read_all(sha, account) if each.context.lower() == context)
+                result = next(filter(None, older), None)
+            if result:
+                found.setdefault(context, []).append(replace(result, commit=sha))
     return {context: Baseline(tuple(results)) for context, results in found.items()}
+
+
+def _decided(status: PublishedStatus) -> PreviousResult | None:
+    result = parse_description(status.description)
+    if status.own and result and result.decision.is_decided:
+        return replace(result, url=status.url)
+    return None
 
 
 def _first_parents(repository: Mapping[str, object]) -> tuple[Mapping[str, object], ...]:

@@ -71,8 +71,9 @@ class GitHubClient:
             raise GitHubError(UNEXPECTED_SHAPE)
         return found
 
-    def base_branch(self, event: Event) -> BaseBranch:
-        return base_branch.parse_base_branch(self._query(base_branch.base_query(event)), event.commit)
+    def base_branch(self, event: Event, contexts: set[str]) -> BaseBranch:
+        response = self._query(base_branch.base_query(event))
+        return base_branch.parse_base_branch(response, event.commit, contexts, self.statuses)
 
     def statuses(self, commit: str, account: str) -> Iterator[PublishedStatus]:
         """Return every status of a commit, the newest first; `account` is this token's. A page is read when needed."""

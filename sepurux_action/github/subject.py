@@ -100,10 +100,12 @@ def _find_pull_request(calls: BoundedCalls, event: Event) -> Event:
 
 def with_base(calls: BoundedCalls, subject: Subject, gates: Iterable[Gate]) -> Subject:
     """Return the subject with the results on the base branch if a gate limits a drop."""
-    if not calls.connected or not any(options.MAX_PASS_RATE_DROP.name in gate.limits for gate in gates):
+    limited = {each.name for each in gates if options.MAX_PASS_RATE_DROP.name in each.limits}
+    if not calls.connected or not limited:
         return subject
+    contexts = {subject.context_of(name).lower() for name in limited}
     try:
-        base = calls.read(Operation.BASE, methodcaller("base_branch", subject.event))
+        base = calls.read(Operation.BASE, methodcaller("base_branch", subject.event, contexts))
     except GitHubError as error:
         base = BaseBranch(error=error.details)
         calls.warn(base.operation, error.details)

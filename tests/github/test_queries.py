@@ -1,6 +1,7 @@
 """What GitHub shows of commits, of the base branch, and of a page of comments."""
 
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,7 @@ from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github.base_branch import BaseBranch, base_query, parse_base_branch
 from sepurux_action.github.client import GitHubClient
-from sepurux_action.github.commit import NO_TEXT_FILE, Commit, PolicyFile, parse_commit, policy_ref
+from sepurux_action.github.commit import NO_TEXT_FILE, Commit, PolicyFile, PublishedStatus, parse_commit, policy_ref
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.snapshot import parse_snapshot
@@ -141,8 +142,13 @@ def a_base(*commits: object, viewer: object = VIEWER) -> dict[str, object]:
     return {"viewer": viewer, "repository": line}
 
 
+def read_base(data: object, evaluated: str = "", older: Iterable[PublishedStatus] = ()) -> BaseBranch:
+    contexts = {"sepurux / core", "sepurux / search"}
+    return parse_base_branch({"data": data}, evaluated, contexts, lambda _sha, _account: older)
+
+
 def results(data: object, evaluated: str = "") -> tuple[PreviousResult, ...]:
-    found = parse_base_branch({"data": data}, evaluated).results
+    found = read_base(data, evaluated).results
     assert found is not None
     return found.get("sepurux / core", Baseline()).results
 
@@ -183,8 +189,23 @@ def test_only_a_decided_status_of_the_own_account_is_a_result() -> None:
     commits = [a_commit(f"{number:040x}", description=text) for number, text in enumerate(texts, 1)]
     running = a_commit(TIP, description="the evaluation is running", contexts=("SEPURUX / core", "Sepurux / search"))
     data = a_base(*commits, a_commit(BEFORE, creator=None), running)
-    baselines = parse_base_branch({"data": data}, "").results or {}
+    baselines = read_base(data).results or {}
     assert {context: len(each.results) for context, each in baselines.items()} == {"sepurux / core": 2}
+
+
+def test_a_newer_status_that_is_no_result_hides_none() -> None:
+    """GraphQL shows the newest status of a context alone, which may be of a run that was canceled, or of a stranger."""
+    older = [
+        PublishedStatus(context="Sepurux / core", description="the evaluation is running", own=True),
+        PublishedStatus(context="Sepurux / core", description=DECIDED.replace("91.0", "99.0")),
+        PublishedStatus(context="Sepurux / other", description=DECIDED.replace("91.0", "98.0"), own=True),
+        PublishedStatus(context="SEPURUX / core", description=DECIDED, own=True),
+        PublishedStatus(context="Sepurux / core", description=DECIDED.replace("91.0", "97.0"), own=True),
+    ]
+    for newest in (a_commit(TIP, description="the evaluation is running"), a_commit(TIP, USER)):
+        found = read_base(a_base(newest), older=older).results
+        assert found
+        assert [each.value(PASS_RATE) for each in found["sepurux / core"].results] == [0.91]
 
 
 @pytest.mark.parametrize(
@@ -201,7 +222,7 @@ def test_only_a_decided_status_of_the_own_account_is_a_result() -> None:
     ],
 )
 def test_with_a_gap_a_status_of_an_unknown_shape_or_an_unknown_own_account_no_result_is_known(data: object) -> None:
-    assert parse_base_branch({"data": data}, "").results is None
+    assert read_base(data).results is None
 
 
 @pytest.mark.parametrize(
@@ -225,7 +246,7 @@ def test_a_merge_of_many_commits_hides_no_older_result(scene: Scene) -> None:
         scene.decided(scene.repository.commit("topic", {"change.txt": str(number)}), 10)
     scene.repository.merge(scene.repository.branches["topic"].sha)
     scene.decided(scene.repository.commit("main"), 92)
-    baseline = (scene.client.base_branch(scene.event).results or {})["sepurux / core"]
+    baseline = (scene.client.base_branch(scene.event, {"sepurux / core"}).results or {})["sepurux / core"]
     assert [each.value(PASS_RATE) for each in baseline.results] == [0.92, 0.91, 0.9]
     [request] = scene.github.requests
     assert len(request.body) < 6_000
@@ -234,7 +255,8 @@ def test_a_merge_of_many_commits_hides_no_older_result(scene: Scene) -> None:
 def test_the_name_of_the_base_branch_ends_no_literal_of_the_query(scene: Scene) -> None:
     name = 'release/"){ü\\"}\\u0041'
     scene.decided(scene.repository.commit(name), 90)
-    assert (scene.client.base_branch(replace(scene.event, base_ref=name)).results or {})["sepurux / core"].results
+    found = scene.client.base_branch(replace(scene.event, base_ref=name), {"sepurux / core"})
+    assert (found.results or {})["sepurux / core"].results
 
 
 def a_page(**changes: object) -> dict[str, Any]:
