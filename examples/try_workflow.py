@@ -27,6 +27,7 @@ ACTIONS = ("cache@v6", "checkout@v7", "setup-python@v7", "upload-artifact@v7", "
 LOCAL = {f"actions/{name}": STAND_INS / name.partition("@")[0] for name in ACTIONS}
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", ".*_cache", "node_modules", "build", "__pycache__")
 TOKEN = "sandbox-token-0123456789"  # noqa: S105 - only the sandbox of this run accepts it
+EVENT = {"pull_request": {"number": 1, "head": {"sha": "1" * 40}, "base": {"ref": "main"}}}  # act's own has none
 RUNNER = "python:3.14-slim"  # the image is built from it too, so nothing more is downloaded
 
 
@@ -54,6 +55,9 @@ def main(arguments: list[str]) -> int:
     folder, *more = arguments
     with Sandbox(Store(decide_after=2), token=TOKEN) as sandbox, TemporaryDirectory() as copy:
         command = [act, "pull_request", "--directory", folder, "--platform", f"ubuntu-latest={RUNNER}", "--rm"]
+        payload = Path(copy) / "event.json"
+        payload.write_text(json.dumps(EVENT), encoding="utf-8")
+        command += [f"--eventpath={payload}"]
         command += replacements(Path(copy) / "action", {"base_url": sandbox.url})
         command += ["--container-daemon-socket", "-", "--secret", "SEPURUX_CI_TOKEN", *more]
         environment = {**os.environ, "SEPURUX_CI_TOKEN": TOKEN}
