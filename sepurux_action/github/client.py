@@ -111,7 +111,7 @@ class GitHubClient:
         files = json_reader.at(self._call("GET", f"compare/{base}...{head}", query={"per_page": "1"}), "files")
         if not isinstance(files, list) or not all(json_reader.text(json_reader.at(each, "filename")) for each in files):
             raise GitHubError(UNEXPECTED_SHAPE)
-        return tuple(ChangedFile(each["filename"], json_reader.text(each.get("previous_filename"))) for each in files)
+        return tuple(ChangedFile(each["filename"], str(each.get("previous_filename") or "")) for each in files)
 
     def reviews(self, number: int) -> tuple[Review, ...]:
         return tuple(

@@ -214,9 +214,9 @@ def test_a_list_of_more_entries_than_the_limit_is_an_error(scene: Scene) -> None
 def test_the_files_of_a_comparison_are_those_since_a_head_left_its_base_with_their_old_names(scene: Scene) -> None:
     base = scene.repository.commit("main", {"later.txt": "on main"})
     assert scene.client.changed_files(base, scene.pull.head_sha) == (ChangedFile("change.txt"),)
-    files = [{"filename": "new.txt", "previous_filename": "old.txt", "status": "renamed"}]
+    files = [{"filename": "new.txt", "previous_filename": "my  agent/old.txt", "status": "renamed"}]
     scene.github.fault("repos/compare*", backend.json({"files": files}))
-    assert scene.client.changed_files(base, scene.pull.head_sha) == (ChangedFile("new.txt", "old.txt"),)
+    assert scene.client.changed_files(base, scene.pull.head_sha) == (ChangedFile("new.txt", "my  agent/old.txt"),)
 
 
 @pytest.mark.parametrize("answer", [{}, [], {"files": None}, {"files": [None]}, {"files": [{"filename": None}]}])
