@@ -34,7 +34,7 @@ TraceFinder = Callable[[str], tuple[Trace, ...]]  # the traces that a path or gl
 Skip = Callable[[Filter], bool]  # whether no changed file matches
 
 
-def status_context(gate: str, suffix: str) -> str:
+def context_of(gate: str, suffix: str) -> str:
     return f"{CONTEXT_PREFIX}{gate}{suffix}"
 
 
@@ -79,7 +79,7 @@ class Settings:
         return tuple(gate.name for gate in self.gates)
 
     @property
-    def comment_key(self) -> str:
+    def key(self) -> str:
         """Return what distinguishes the comment from those of other steps: the only gate's name."""
         return self.names[0] if len(self.gates) == 1 else SEVERAL_GATES_KEY
 
@@ -207,7 +207,7 @@ class OptionReader:
     def check(self, settings: Settings, suffix: str) -> None:
         """Raise ConfigurationError with every problem, if there is any."""
         self._check_duplicate_names(settings.names)
-        if (longest := max(len(status_context(name, suffix)) for name in settings.names)) > MAX_CONTEXT_LENGTH:
+        if (longest := max(len(context_of(name, suffix)) for name in settings.names)) > MAX_CONTEXT_LENGTH:
             message = f"with the branch, the context of a status has {longest} characters"
             self.add_problem(options.NAME, f"{message}; accepted: at most {MAX_CONTEXT_LENGTH}")
         if self._problems:

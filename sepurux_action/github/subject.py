@@ -12,7 +12,7 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.path_filter import ChangedFile, Filter, affects
 from sepurux_action.config.policy import MISNAMED_PATH, POLICY_PATH
-from sepurux_action.config.settings import Settings, status_context
+from sepurux_action.config.settings import Settings, context_of
 from sepurux_action.errors import GitHubError
 from sepurux_action.evaluation.drops import Baseline
 from sepurux_action.github.base_branch import BaseBranch
@@ -41,7 +41,7 @@ class Subject:
 
     def context_of(self, gate: str) -> str:
         """Return the context of a gate's status, of which GitHub ignores the case."""
-        return status_context(gate, self.suffix)
+        return context_of(gate, self.suffix)
 
     @property
     def suffix(self) -> str:
@@ -62,7 +62,7 @@ class Subject:
     @property
     def marker(self) -> str:
         """Return the first line of the comment, by which it is found."""
-        return f"<!-- {MARKER}:{quote(self.settings.comment_key, safe='', errors='surrogatepass')} -->"
+        return f"<!-- {MARKER}:{quote(self.settings.key, safe='', errors='surrogatepass')} -->"
 
     def ours(self, comments: Iterable[Comment]) -> tuple[Comment, ...]:
         """Return the comments with the marker, the oldest first; there is more than one after a race."""

@@ -75,7 +75,7 @@ def test_every_input_arrives_where_it_belongs() -> None:
 
 
 def test_the_key_of_the_comment_is_the_name_of_the_only_gate() -> None:
-    keys = [read({}, policy=policy).comment_key for policy in ("", "gates: [name: a]", "gates: [{name: a}, {name: b}]")]
+    keys = [read({}, policy=policy).key for policy in ("", "gates: [name: a]", "gates: [{name: a}, {name: b}]")]
     assert keys == ["refunds", "a", "gates"]
 
 
