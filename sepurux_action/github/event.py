@@ -103,9 +103,7 @@ class Event:
     @property
     def status_branch(self) -> str:
         """Return what the context of a status says of the branch, or of the tag, which no branch is named like."""
-        if self.tag and not self.base_ref:
-            return f"tag: {encoded(self.tag)}"
-        return encoded(self.base_ref or self.head_branch) or "no branch"
+        return f"tag: {encoded(self.tag)}" if self.tag else encoded(self.base_ref or self.head_branch) or "no branch"
 
     def url(self, kind: str, name: object) -> str:
         """Return the address of a page of the repository, such as `commit/<SHA>`; '' if it is not known."""

@@ -20,6 +20,7 @@ from sepurux_action.github.event import (
     Event,
     Head,
     PullRequest,
+    encoded,
     parse_event,
     parse_pull_request,
     with_pull_request,
@@ -132,8 +133,8 @@ def test_a_head_that_is_not_surely_this_repositorys_is_a_fork(repository: object
 @pytest.mark.parametrize("base", ["main", "release/1.x", f"gh-readonly-queue/x/pr-7-{OTHER}", "ünï/código"])
 def test_a_merge_group_is_of_the_pull_request_that_named_its_branch(base: str) -> None:
     payload = merge_group(head_ref=f"{QUEUE}/{base}/pr-42-{OTHER}", base_ref=f"refs/heads/{base}")
-    event = event_of("merge_group", payload)
-    assert (event.commit, event.pull_request) == (HEAD, 42)
+    event = event_of("merge_group", payload, GITHUB_REF=f"{QUEUE}/{base}/pr-42-{OTHER}")
+    assert (event.commit, event.pull_request, event.status_branch) == (HEAD, 42, encoded(base))
     assert (event.base_ref, event.base_sha, event.fork) == (base, BASE, False)
 
 
