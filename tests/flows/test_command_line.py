@@ -30,13 +30,14 @@ def test_the_vendors_own_flags_and_variables_work(tmp_path: Path) -> None:
     with sound_backend(**{"GET /v1/ci/batch/*": answer}) as sepurux:
         flags = ["--project", "P", "--campaign", "core-reliability", "--min-reliability", "80", "--timeout", "20"]
         environ = {"SEPURUX_API_BASE_URL": sepurux.url, "GITHUB_REPO": "o/r", "PR_NUMBER": "9"}
-        ended = run_cli([*flags, "--api-key", SECRET], environ, tmp_path)
+        ended = run_cli([*flags, "--api-key", SECRET, "--enforcement", "soft"], environ, tmp_path)
         [created] = sepurux.calls("POST /v1/ci/runs")
     assert ended.returncode == 1, ended.stderr
     assert (created.json()["repo"], created.json()["pull_request_number"]) == ("o/r", 9)
     assert created.json()["thresholds"] == {"max_unsafe": 0, "min_reliability_score": 80.0}
     assert (created.headers["x-api-key"], "x-sepurux-token" in created.headers) == (SECRET, False)
     assert ended.stdout.startswith("✗ core-reliability failed\n\n")
+    assert "a soft gate acts as a hard gate" in ended.stderr
     assert not re.search(f"::|{SECRET}", ended.stdout + ended.stderr)
 
 

@@ -148,6 +148,9 @@ def test_a_soft_gate_asks_the_listed_reviewers_who_can_approve_it(scene: Scene) 
     assert "; needs an approval; " in scene.status[2]
     assert [account.login for account in scene.pull.requested] == ["hubot"]
     assert f"hubot can approve commit {scene.pull.head_sha[:7]}" in without_code(scene.ours[0])
+    scene.pull.requested.clear()
+    assert scene.on("pull_request_review", scene.event()).outputs["decision"] == "fail"
+    assert scene.pull.requested == []
 
 
 # -- advice, problems, and what cannot be read -------------------------------------------------------------------------

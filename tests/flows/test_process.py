@@ -89,14 +89,13 @@ def test_a_signal_while_the_score_is_read_leaves_no_pass(scene: Scene) -> None:
     assert (result.exit_code, result.outputs["decision"], scene.status[0]) == (143, "error", "failure")
 
 
-def test_a_signal_after_an_error_blocks_although_an_outage_is_allowed(scene: Scene) -> None:
-    scene.repository.commit("main", {".github/sepurux-gate.yml": "on_outage: allow\n"})
+def test_a_signal_after_an_outage_that_is_allowed_blocks(scene: Scene) -> None:
+    policy = "on_outage: allow\ngates: [{name: one, timeout: 1}, {name: two}]\n"
+    scene.repository.commit("main", {".github/sepurux-gate.yml": policy})
     scene.pull = scene.repository.pull("mona", head="allowed")
-    scene.sepurux.script("POST /v1/ci/runs", backend.json({"detail": "no"}, 409), backend.json({"batch_id": "b"}))
-    scene.sepurux.script("GET /v1/ci/batch/*", RUNNING)
-    result = interrupt(UNDECIDED, **scene.options(trace_id="one, two"))
-    assert result.outputs["conclusion"] == "failure"
-    assert scene.status[0] == "failure"
+    scene.sepurux.script("GET /v1/campaigns", backend.empty(503))
+    interrupt("[one] error after", **scene.options())
+    assert scene.states() == {"Sepurux / one": "failure", "Sepurux / two": "failure"}
 
 
 def test_a_signal_while_thousands_of_failures_are_rendered_ends_with_a_short_report(

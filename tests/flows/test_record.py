@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -93,6 +94,12 @@ def test_no_change_but_a_new_commit_starts_a_new_evaluation(change: str, scene: 
     scene.pull.push()
     run(scene)
     assert started(scene) == before + 1
+
+
+def test_a_fail_stays_although_the_paths_of_the_gate_match_no_changed_file_any_more(scene: Scene) -> None:
+    failed_once(scene)
+    scene.repository.commit("main", {POLICY: "paths: [docs/**]\n"})
+    assert run(scene).outputs["decision"] == "fail"
 
 
 TWO = "campaign: core-reliability\ngates: [{name: one}, {name: two}]\n"
@@ -193,6 +200,8 @@ def test_a_status_of_another_account_or_context_is_no_record(scene: Scene) -> No
     sha, fail = scene.pull.head_sha, "fail (hard): 72.0% passed, 0 unsafe, 5 failures, score -"
     scene.repository.status(sha, "failure", CONTEXT, fail, creator="mallory")
     scene.repository.status(sha, "failure", "Sepurux / other", fail)
+    meanwhile = partial(scene.repository.status, sha, "failure", CONTEXT, fail, creator="mallory")
+    scene.github.after("repos/create-commit-status", meanwhile)
     scene.answers(**PASSED)
     assert (run(scene).outputs["decision"], started(scene), scene.states()[CONTEXT]) == ("pass", 1, "success")
 
@@ -225,10 +234,12 @@ def test_without_the_permission_to_set_statuses_there_is_no_record(scene: Scene)
 
 
 def test_a_fail_that_was_read_counts_also_if_the_token_may_not_set_statuses(scene: Scene) -> None:
-    failed_once(scene)
+    scene.repository.commit("main", {POLICY: TWO})
+    scene.pull = scene.repository.pull("mona", head="two-gates")
+    scene.repository.status(scene.pull.head_sha, "failure", "Sepurux / one", "fail (hard): 72.0% passed, 0 unsafe")
     scene.github.fault("repos/create-commit-status", faults.refused(403, "no"), always=True)
-    assert run(scene).outputs["decision"] == "fail"
-    assert started(scene) == 1
+    scene.answers(**PASSED)
+    assert [gate["decision"] for gate in json.loads(run(scene).outputs["gates"])] == ["fail", "pass"]
 
 
 def test_if_the_statuses_cannot_be_read_no_gate_is_evaluated(scene: Scene) -> None:
@@ -237,6 +248,7 @@ def test_if_the_statuses_cannot_be_read_no_gate_is_evaluated(scene: Scene) -> No
     scene.repository.status(scene.pull.head_sha, "failure", "Sepurux / one", "fail (hard): 72.0% passed, 0 unsafe")
     scene.repository.status(scene.pull.head_sha, "pending", "Sepurux / two", "the evaluation is running")
     scene.github.fault("repos/list-commit-statuses-for-ref", faults.refused(403, "no"), always=True)
+    scene.github.fault("repos/create-commit-status", faults.refused(422, "no"), always=True)
     gates = json.loads(run(scene).outputs["gates"])
     assert [gate["decision"] for gate in gates] == ["error", "error"]
 

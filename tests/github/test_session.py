@@ -56,9 +56,19 @@ def test_a_status_says_after_its_numbers_what_next(
     assert parse_description(status.description) is not None
 
 
-def test_in_a_merge_group_a_gate_without_an_approval_fails(scene: Scene) -> None:
+def test_in_a_merge_group_a_gate_without_an_approval_fails_and_stays_failed(scene: Scene) -> None:
     scene.load(name="merge_group").publisher.publish_results([of_soft(approval=WAITS)])
     assert set(scene.states().values()) == {"failure"}
+    recorded = scene.load(name="merge_group", pull_request=None).earlier.decided([SOFT]) or {}
+    assert [each.decision for each in recorded.values()] == [Decision.FAIL]
+
+
+def test_an_approval_of_a_newer_head_approves_no_older_commit(scene: Scene) -> None:
+    scene.repository.collaborator("ada", "write")
+    reviews = scene.load().reviews
+    scene.push()
+    scene.pull.review("ada", "APPROVED")
+    assert not reviews.approval(()).approved
 
 
 def hidden(scene: Scene) -> None:
