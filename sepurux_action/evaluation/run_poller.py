@@ -26,7 +26,7 @@ CANCELED = RunDecision(decision=Decision.ERROR, reason="The run was canceled.", 
 
 
 class Step(Protocol):
-    """What all runs of a step have in common. `claimed` says by the id of a run or a batch what it evaluates."""
+    """What all runs of a step have in common. `claimed` says by the id of a trace, a run, or a batch what it is."""
 
     gates: dict[str, Gate]
     calls: ApiCalls
@@ -107,23 +107,27 @@ class RunPoller:
             return self.trace.trace_id
         self._enter(f"uploading {label}")
         trace_id = await upload(self.step.calls, self.gate, label, content)
+        self._claim("trace", content, trace_id)
         self._log(f"uploaded {label} as trace {trace_id}" if len(self.gate.traces) == 1 else f"uploaded as {trace_id}")
         return trace_id
 
     def _use(self, run_id: str, batch_id: str, run_ids: tuple[str, ...]) -> None:
-        self._claim(batch_id, run_id, *run_ids)
+        self._claim_run(batch_id, run_id, *run_ids)
         self._set(run_id=run_id, batch_id=batch_id, ci_run=CIRun(run_ids=run_ids))
         self.step.calls.show_progress()
 
-    def _claim(self, *ids: str) -> None:
-        """Raise EvaluationError if one of the ids is that of another gate's run, or another trace's."""
+    def _claim_run(self, *ids: str) -> None:
         gate = self.gate
         what = self.run.campaign_id, self.run.trace_id, self.trace.content
         settings = gate.project, gate.mutation_pack, gate.limits, {*gate.required_mutation_categories}
+        self._claim("run", (what, settings), *ids)
+
+    def _claim(self, noun: str, what: object, *ids: str) -> None:
+        """Raise EvaluationError if one of the ids is that of another gate's run or trace, or another trace's."""
         for each in filter(None, ids):
-            if self.step.claimed.setdefault(each, (what, settings)) != (what, settings):
+            if self.step.claimed.setdefault(f"{noun} {each}", what) != what:
                 raise EvaluationError(
-                    f"Sepurux sent the same run `{each}` for two gates or traces: one was not evaluated",
+                    f"Sepurux sent the same {noun} `{each}` for two gates or traces: one was not evaluated",
                     "{Rerun}. If it happens again, ask Sepurux about this `Sepurux run`.",
                 )
 
@@ -184,7 +188,7 @@ class RunPoller:
             counted = {SCENARIOS.name: Reading(float(len(before.run_ids)))}
             run = replace(run, run_ids=before.run_ids, numbers={**counted, **run.numbers})
         elif run.run_ids != before.run_ids:  # a backend may name a batch's runs only now
-            self._claim(*run.run_ids)
+            self._claim_run(*run.run_ids)
         decided = decide(run)
         if decided.decision is Decision.PENDING or run.decision not in {"pass", "fail"}:  # they may still change
             run = replace(run, numbers={}, mutation_categories=None, top_failing_tools=())

@@ -115,6 +115,15 @@ def test_one_run_is_never_accepted_for_two_different_questions(change: Mapping[s
     assert ("the same run `batch-1`" in results[1].run_decision.reason) is (second is Decision.ERROR)
 
 
+@pytest.mark.parametrize(("content", "second"), [(b"{}", Decision.PASS), (b'{"events": []}', Decision.ERROR)])
+def test_one_trace_id_is_never_accepted_for_two_different_files(content: bytes, second: Decision) -> None:
+    """Else one of them would be evaluated twice, and the other one never."""
+    gate = replace(FIRST, traces=(Trace(label="a.json", content=b"{}"), Trace(label="b.json", content=content)))
+    results = runs_of(FakeApiCalls(started({"run_id": "r1"}, {"run_id": "r2"})), gate)
+    assert [result.decision for result in results] == [Decision.PASS, second]
+    assert ("the same trace `trace-1`" in results[1].run_decision.reason) is (second is Decision.ERROR)
+
+
 def test_a_run_that_a_batch_names_only_in_a_poll_is_not_accepted_for_another_gate() -> None:
     named = instead(
         "/batch/", in_turn(Success({**NUMBERS, "run_ids": ["r"]})), started({"run_id": "r"}, {"batch_id": "b"})
