@@ -40,8 +40,6 @@ def load(kind: type[Record], value: object) -> Record:
 
 def _load(kind: Any, value: Any) -> Any:  # noqa: ANN401 - any type, any JSON value
     arguments = get_args(kind)
-    if get_origin(kind) is Annotated:
-        return _load(arguments[0], value)
     if NoneType in arguments:  # `X | None`
         return None if value is None else _load(arguments[0], value)
     if get_origin(kind) is tuple and isinstance(value, list):

@@ -27,9 +27,6 @@ class OnBase:
         """Return whether they are here more often than in every result."""
         return self.here > self.most
 
-    def __str__(self) -> str:
-        return f"{self.having} of {self.results}"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifiedFailure:

@@ -1,7 +1,6 @@
 """The policy file's meaning: places, precedence, changes, warnings, and the plan of each gate."""
 
 from contextlib import redirect_stdout
-from datetime import date
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +23,6 @@ from sepurux_action.errors import ConfigurationError, Place
 from sepurux_action.host.deadlines import Signals
 
 PATH = ".github/sepurux-gate.yml"
-TODAY = date(2027, 1, 15)
 FULL = """\
 version: 1
 project: my-agent

@@ -15,7 +15,6 @@ from sepurux_action.errors import ConfigurationError
 
 PATH = ".github/sepurux-gate.yml"
 ROOT = Path(__file__).resolve().parents[2]
-WORKFLOWS = sorted([*ROOT.glob("examples/workflows/*.yml"), *ROOT.glob(".github/workflows/*.yml")])
 
 
 def plain(node: yaml.Node) -> object:

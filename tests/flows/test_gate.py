@@ -133,8 +133,6 @@ def test_a_report_says_in_which_of_many_scenarios_something_failed(scene: Scene)
 
 # -- the files of `report_dir` ----------------------------------------------------------------------------------------
 
-POLICY = ".github/sepurux-gate.yml"
-
 
 def report_in(folder: Path) -> dict[str, Any]:
     report: dict[str, Any] = json.loads((folder / "report.json").read_text(encoding="utf-8"))

@@ -291,9 +291,6 @@ def test_any_payload_and_environment_is_an_event_that_can_be_shown(
         assert each.status_branch.isascii()
 
 
-FILE = ".github/workflows/gate.yml"
-
-
 @pytest.mark.parametrize(("attempt", "run"), [("2", "7100001/attempts/2"), ("", "7100001")])
 def test_a_run_has_the_addresses_that_the_environment_names(attempt: str, run: str) -> None:
     event = event_of("push", push(), **RUN, GITHUB_RUN_ATTEMPT=attempt)

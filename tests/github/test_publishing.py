@@ -36,7 +36,6 @@ from tests.scenes import DECIDED
 
 READS, CREATE = "graphql *", "issues/create-comment"
 
-OURS = "<!-- sepurux-gate:gates -->\nReport"
 OLD = f"<!-- sepurux-gate:gates -->\n### Result\n[`aaaaaaa`](https://github.com/x/y/commit/{'a' * 40})\n<!-- state -->"
 CURRENT = OLD.replace("a" * 40, "HEAD")  # of the head of the pull request
 
