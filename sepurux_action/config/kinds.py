@@ -183,13 +183,15 @@ def parse_logins(text: str) -> tuple[str, ...]:
 
 def parse_flaky(text: str) -> tuple[tuple[str, date], ...]:
     """Return the last day of each scenario, from lines such as `refund: 2027-01-31`."""
-    days = list[tuple[str, date]]()
+    days = dict[str, date]()
     for line in text.splitlines():
-        name, _, day = line.rpartition(": ")
-        if not (name.strip() and re.fullmatch(r"\d{4}-\d{2}-\d{2}", day, re.ASCII)):
-            raise ValueError
-        days.append((name.strip(), date.fromisoformat(day)))
-    return tuple(days)
+        before, _, day = line.rpartition(": ")
+        if not ((name := before.strip()) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", day, re.ASCII)):
+            raise ValueError(f"{json_reader.preview(line)} has no scenario, or no day")
+        if name in days:
+            raise ValueError(f"{json_reader.preview(name)} has two days")
+        days[name] = date.fromisoformat(day)
+    return tuple(days.items())
 
 
 def similar(spelling: str, known: Iterable[str]) -> str:

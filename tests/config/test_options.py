@@ -109,6 +109,8 @@ def test_what_is_rejected(option: Option[object], texts: list[str]) -> None:
         (options.REVIEWERS, "dependabot[bot]", '"dependabot[bot]" is a bot, whose approval does not count'),
         (options.REVIEWERS, "öcto", '"öcto" is not a GitHub login'),
         (options.REVIEWERS, ",".join(f"u{n}" for n in range(101)), "it lists 101, and at most 100 are accepted"),
+        (options.FLAKY, "a: 2027-01-31\nb: soon", '"b: soon" has no scenario, or no day'),
+        (options.FLAKY, "a : 2027-01-31\na: 2028-01-31", '"a" has two days'),
         (options.NAME, "n" * 81, "it has 81 characters"),
         (options.NAME, "a (b)", "it ends with `)`"),
         (options.BASE_URL, "http://sepurux.example", "the gate sends secrets to it, so it must be https"),
