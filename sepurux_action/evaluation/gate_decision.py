@@ -124,7 +124,7 @@ def _run_failed(facts: _Facts) -> GateDecision | None:
 
 def _threshold_missed(facts: _Facts) -> GateDecision | None:
     """Return a `fail` after a pass; else only if a sum over several traces exceeds its maximum, whatever is decided."""
-    passed = all(run.counts_as_pass for run in facts.runs)
+    passed = all(run.counts_as_pass for run in facts.runs) and not all(run.flaky for run in facts.runs)
     sums = {metric.threshold for metric in metrics.SUMS}
     exceeded = facts.gate.has_several_traces and any(check.threshold in sums for check in facts.missed)
     if not facts.missed or not (passed or exceeded):

@@ -88,7 +88,7 @@ def test_the_numbers_are_those_of_the_others_and_so_are_the_links() -> None:
 def test_a_gate_of_flaky_scenarios_alone_is_an_error_unless_it_is_unsafe() -> None:
     for count in (1, 2):
         gate = replace(GATE, traces=TRACES[:count], flaky=tuple((each.task, TODAY) for each in TRACES)).on_day(TODAY)
-        found = decided(*[SOUND] * count, gate=gate)
+        found = decided(*[SOUND] * count, gate=gate, limits={"min_scenarios": 3})
         assert (found.decision, found.reason[:35]) == (Decision.ERROR, "Every scenario of the gate is flaky")
         assert decided(*[a_run(1.0, 1)] * count, gate=gate).decision is Decision.FAIL
 
