@@ -146,7 +146,7 @@ def of_one_run(world: World) -> Expected:
         allowed = settings.get("on_outage") == "allow" and is_outage(world, failed_at) and not unread
         blocks = decision in {"error", "pending"} and stage != "observe" and not allowed
     waits = decision == "fail" and stage == "soft" and world.event != MERGED
-    state = ("pending" if waits else "failure") if blocks else "success"
+    state = ("pending" if waits else "failure") if blocks else "pending" if signaled else "success"
     exit_status = (1 if decision == "fail" else 2) if blocks else 0
     return Expected(
         exit_status=143 if signaled else exit_status,
