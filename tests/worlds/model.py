@@ -19,7 +19,6 @@ from tests.worlds.worlds import (
     FILES,
     MERGED,
     PULL_EVENTS,
-    REJECTED,
     TODAY,
     Published,
     Pull,
@@ -324,8 +323,7 @@ def failed_call(world: World, settings: Mapping[str, Any]) -> str:
         return "secret"
     if fault is None or (fault.call == "upload" and "trace_file" not in settings):
         return ""
-    ends_at_once = fault.kind in REJECTED or (fault.seconds or 0) > 1  # a second try is of no use, or comes too late
-    return fault.call if fault.lasting or ends_at_once else ""  # else only one call has it
+    return fault.call if fault.lasting else ""  # else only one call has it
 
 
 def is_outage(world: World, failed_at: str) -> bool:

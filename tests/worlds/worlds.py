@@ -381,4 +381,5 @@ def _fault(rng: Random) -> Fault:
         return Fault(call=call, kind=rng.choice(REJECTED))
     kind = rng.choice(RETRIED)
     seconds = rng.choice((None, 1, 9_999)) if kind in {"429", "503"} else None
-    return Fault(call=call, kind=kind, lasting=rng.random() < 0.7, seconds=seconds)
+    lasting = seconds == 9_999 or rng.random() < 0.7  # so long a wait for one call would end one of several runs
+    return Fault(call=call, kind=kind, lasting=lasting, seconds=seconds)
