@@ -1,6 +1,6 @@
 """Decides which policy file applies to a run, and what the pull request changes in it.
 
-For a pull request or merge group, the file of the base commit applies, so that no change can loosen its own gate.
+For a pull request or merge group, the file of the base applies, so that no change can loosen its own gate.
 Source: docs/configuration.md#whose-file-applies.
 """
 
