@@ -91,6 +91,7 @@ def calls_of(events: Events) -> Calls:
 
 
 @pytest.mark.filterwarnings("ignore:.*get_event_loop_policy:DeprecationWarning")  # run_sync, from Python 3.14 on
+@pytest.mark.filterwarnings("ignore:Support for class-based:DeprecationWarning")  # LangChain's own, in a thread of many
 @pytest.mark.parametrize("name", AGENTS)
 def test_a_trace_has_each_tool_call_once_in_order_with_its_arguments_also_if_a_tool_raises(
     name: str, asked: Mapping[str, Calls], tmp_path: Path
