@@ -76,10 +76,7 @@ class Publisher:
     def _no_comment_reason(self, now: Snapshot) -> str:
         if not now.pull_request.head_sha:
             return "the pull request could not be read"
-        is_head = now.pull_request.head_sha == self._event.commit
-        if not is_head and self._event.name == "merge_group":
-            return "a merge group has a commit of its own"
-        if not is_head:
+        if now.pull_request.head_sha != self._event.commit:
             return "the pull request has a newer commit, which gets a run of its own"
         return UNKNOWN_COMMENTS if now.after and not self._subject.ours(now.comments) else ""
 

@@ -57,7 +57,7 @@ class Subject:
 
     @property
     def has_comment(self) -> bool:
-        return self.settings.comment is not CommentMode.NEVER
+        return self.settings.comment is not CommentMode.NEVER and self.event.name != "merge_group"
 
     @property
     def marker(self) -> str:

@@ -256,6 +256,12 @@ def test_where_comments_are_not_known_none_is_written_and_the_reason_is_logged(r
     assert publish(scene, results("one"))
 
 
+def test_a_merge_group_has_no_comment_also_if_its_commit_is_the_head_of_the_pull_request(scene: Scene) -> None:
+    scene.load(name="merge_group")
+    assert publish(scene, results("one")) == ""
+    assert not {CREATE, PULL} & {*scene.operations}
+
+
 def without_head(scene: Scene) -> None:
     page = {"comments": {"nodes": [], "pageInfo": {"hasNextPage": False}}}
     scene.github.fault(PULL, backend.json({"data": {"repository": {"pullRequest": page}}}), always=True)
