@@ -527,7 +527,8 @@ def compare(world: World, settings: Mapping[str, Any], together: Together) -> st
     """Return the decision on a gate that passed. A drop is missed below the median and below every result."""
     if DROP not in settings:
         return "pass"
-    if world.github_fault in BASE_FAULTS:
+    hidden = [each for each in world.base if each and not (each.own and each.words.startswith(("pass", "fail")))]
+    if world.github_fault in BASE_FAULTS or (hidden and world.github_fault == "statuses"):
         return "error"
     results = [each for each in world.base if each and each.own and is_comparable(each, settings)][:5]
     known = [each.rate for each in results if each.rate is not None]
