@@ -67,15 +67,10 @@ thresholds: {min_scenarios: 0}
 thresholds: {min_scenario_pass_rate: 60}
 thresholds: {min_reliability_score: 0.8}
 thresholds: {max_pass_rate_drop: 5}
-thresholds: {max_pass_rate_drop: 5}
 thresholds: {timeout: 10}
 thresholds: [1]
 enforcement: strict
-enforcement: []
 enforcement: {stage: soft}
-enforcement: [{stage: soft, until: 2027-01-31}]
-enforcement: [{from: 2027-01-31}]
-enforcement: [{stage: soft, from: tomorrow}]
 enforcement: [soft]
 on_outage: maybe
 flaky: {refund: soon}

@@ -318,17 +318,6 @@ def test_a_registered_trace_has_no_steps_and_a_batch_is_not_compared() -> None:
     assert compare_with_base(batch, what, (base(),)) is what
 
 
-def test_what_is_kept_is_read_back_as_the_base_of_the_next_evaluation() -> None:
-    runs = a_run("a.json", UNSAFE, unsafe_attempts=1.0), a_run("b.json", pass_rate=1.0)
-    result = a_result(*runs, gate=GATE, what_failed=found(GATE, *runs))
-    written = write_results([result_to_keep(result, branch="main", commit="c", at=7)], "secret", "")
-    results, _ = read_results(written.encode(), "secret", "")
-    failures, steps = (a_base_failure(UNSAFE, 0.5),), ("1 lookup(order)", "2 refund(order)")
-    assert results[0].scenarios == (BaseScenario(name="refund", pass_rate=0.75, failures=failures, steps=steps),)
-    again = compare_with_base(GATE, result.what_failed, results)
-    assert [(each.on_base, each.steps) for each in again.failures] == [(OnBase(1, 1, 0.5, 0.5), MARKED)]
-
-
 def test_the_steps_that_are_kept_are_those_of_the_best_recording() -> None:
     gate = a_gate(a_trace("a", STATUS), a_trace("b", REFUND), a_trace("c", LOOKUP))
     runs = a_run("a", pass_rate=0.4), a_run("b", pass_rate=0.9), a_run("c", pass_rate=0.9, unsafe_attempts=1.0)

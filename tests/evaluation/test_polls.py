@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.config.gate import Gate, Trace
-from sepurux_action.evaluation import schedule
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.metrics import PASS_RATE
@@ -22,7 +21,6 @@ from tests.evaluation.responses import (
     http,
     in_turn,
     instead,
-    rejected,
     sound,
     until,
 )
@@ -43,7 +41,6 @@ UNDECIDED = Success({"status": "done", "decision": "pending"})
         (after(5, http(429, 3_600)), 600, Decision.ERROR, "asked to wait 1 h", 10),
         (after(5, http(503)), 600, Decision.ERROR, "no usable response since: HTTP 503", 70),
         (in_turn(http(429, 3_600)), 600, Decision.ERROR, "asked to wait 1 h", 10),
-        (in_turn(rejected(401)), 600, Decision.ERROR, "X.", 1),
         (in_turn(Success(["pass"])), 30, Decision.ERROR, "not a JSON object", 35),
         (in_turn(Success({**NUMBERS, "batch_id": "of-another-gate"})), 30, Decision.ERROR, "another run", 35),
         (in_turn(UNDECIDED, http(503)), 30, Decision.ERROR, "no decision", 35),
@@ -80,13 +77,6 @@ def test_all_runs_together_make_at_most_forty_polls_a_second_and_none_is_left_ou
     assert order[100:200] == order[200:300] == order[300:400]  # the longest overdue first
 
 
-def test_every_run_has_a_last_poll_after_the_deadline() -> None:
-    calls = FakeApiCalls(backend(after(59.7)))
-    results = runs_of(calls, replace(GATE, traces=traces(100), timeout_s=60))
-    assert {result.decision for result in results} == {Decision.PASS}
-    assert polls(calls)[-1][0] <= 70
-
-
 def test_a_404_on_a_run_counts_only_15_s_after_its_creation() -> None:
     gone = PermanentError(reason="Sepurux refused the poll of the run (HTTP 404)", status=404)
     assert runs_of(FakeApiCalls(backend(after(10, before=gone))))[0].decision is Decision.PASS
@@ -104,16 +94,6 @@ def test_a_poll_response_with_a_wrong_id_is_a_failed_poll(polled: str, name: str
     [result] = runs_of(FakeApiCalls(backend(poll, runs=Success({polled: "ours"}))))
     ignored = wrong == "of-another" and name != polled
     assert result.ci_run.value(PASS_RATE) == (0.95 if ignored else 0.99)
-
-
-def test_several_traces_are_uploaded_and_polled_together() -> None:
-    files = tuple(Trace(label=f"{n}.json", content=b"{}") for n in range(20))
-    calls = FakeApiCalls(backend(after(30)))
-    results = runs_of(calls, replace(GATE, traces=files))
-    assert [(result.trace, result.decision) for result in results] == [(each.label, Decision.PASS) for each in files]
-    assert len(calls.paths("/v1/traces")) == len(calls.paths("/v1/ci/runs")) == 20
-    assert calls.paths().count("GET /v1/campaigns") == 1
-    assert calls.time < 1_060
 
 
 def test_the_wait_for_a_slot_is_part_of_the_time_of_a_call() -> None:
@@ -255,11 +235,6 @@ def test_a_retry_after_past_the_deadline_of_a_gate_ends_that_gate_and_no_other()
     assert all("asked to wait 40 s, longer than the time" in each.run_decision.reason for each in short)
     assert max(result.elapsed_s for result in short) < 1
     assert len([time for time, call in calls.calls if call.method == "POST" and time < 1_040]) == 9
-
-
-def test_polls_follow_every_20th_of_the_time_waited_within_limits() -> None:
-    waits = {0: 0.25, 4: 0.25, 5: 0.25, 10: 0.5, 60: 3, 99: 4.95, 100: 5, 86_400: 5}
-    assert {waited: schedule.poll_wait(waited) for waited in waits} == pytest.approx(waits)
 
 
 def test_the_backoff_doubles_up_to_a_limit_with_full_jitter_and_retry_after_replaces_it() -> None:

@@ -169,13 +169,6 @@ def test_only_a_pass_or_a_fail_is_added_and_nothing_after_a_signal(scene: Scene,
     assert not kept(scene).exists()
 
 
-def test_without_results_nothing_is_marked(scene: Scene, sandbox: Sandbox) -> None:
-    for folder in ("", FOLDER):
-        on_pull_request(scene, sandbox, recorded(UNSAFE), baseline_dir=folder)
-        assert "on `main`" not in scene.ours[0]
-        assert report(scene)["failures"][0]["on_base"] is None
-
-
 def test_a_file_that_cannot_be_trusted_is_ignored_with_a_note_replaced_on_main(scene: Scene, sandbox: Sandbox) -> None:
     kept(scene).parent.mkdir(parents=True)
     kept(scene).write_text(forged := write_results((), "another secret", "octo/shop"))

@@ -1,7 +1,6 @@
 """The whole gate as a step of a workflow, with a backend on loopback and the runner's files."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from sepurux_action.report.outputs import OUTPUTS
 from tests import backend
 from tests.backend import decided, sound_backend
 from tests.runner import RUNTIME_TOKEN, run_action
-from tests.sandboxed import MANY, many_scenarios, scripted_sandbox
 from tests.scenes import CAMPAIGN, NUMBERS, PASSED, SECRET, Scene, step
 
 
@@ -116,19 +114,6 @@ def test_no_variable_of_an_earlier_step_is_a_setting(scene: Scene) -> None:
     assert "x-project-id" not in start.headers
     assert (start.json()["thresholds"], "trace_id" in start.json()) == ({"min_pass_rate": 0.9, "max_unsafe": 0}, False)
     assert result.messages("warning") == []
-
-
-def test_a_report_says_in_which_of_many_scenarios_something_failed(scene: Scene) -> None:
-    with scripted_sandbox(many_scenarios(40), late_s=0) as server:
-        result = scene.run(base_url=server.url, campaign=MANY)
-    assert (result.outputs["decision"], result.exit_code, scene.status[0]) == ("fail", 1, "failure"), result.log
-    assert scene.status[2].endswith("; 40 scenarios")
-    names = re.findall(r"^- ❌.\[`(refund order A-\d+)`\]\(.*?\): ", result.summary, re.MULTILINE)
-    assert names == [f"refund order A-{number}" for number in (1001, 1009, 1017, 1025, 1033)]
-    assert all("in 5 of 40 scenarios" in text for text in (scene.ours[0], result.summary))
-    assert re.findall(r"✗.* (refund order A-\d+)  ", result.log) == names
-    assert "35 of 40 scenarios passed." in result.log
-    assert not any("were not read" in text for text in (scene.ours[0], result.summary, result.log))
 
 
 # -- the files of `report_dir` ----------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ import json
 import pytest
 
 from tests import backend
-from tests.gfm import read
 from tests.github_double import faults
 from tests.runner import interrupt
 from tests.scenes import BOT, PASSED, SECRET, Scene
@@ -23,17 +22,6 @@ def test_a_first_run_sets_two_statuses_and_writes_one_comment_in_7_requests(scen
     assert result.outputs["comment_url"] == f"{page}#issuecomment-{scene.pull.comments[0].id}"
     assert len(scene.github.requests) == 7
     assert "warning" not in result.counts
-
-
-def test_an_update_keeps_the_one_comment(scene: Scene) -> None:
-    scene.run()
-    first = scene.ours[0].split("\n")[0]
-    scene.pull.push()
-    scene.answers()
-    assert (scene.run().exit_code, len(scene.ours), scene.status[0]) == (1, 1, "failure")
-    assert scene.ours[0].split("\n")[0] == first
-    assert len(scene.github.calls("issues/update-comment")) == 1
-    assert "failed" in read(scene.ours[0]).prose
 
 
 def test_invalid_settings_change_no_comment_and_no_status(scene: Scene) -> None:
@@ -60,15 +48,6 @@ def test_a_copied_marker_of_another_author_is_neither_used_nor_deleted(login: st
     assert own.author.login == BOT
 
 
-def test_of_the_comments_of_two_first_runs_at_once_the_next_run_leaves_one(scene: Scene) -> None:
-    scene.run()
-    scene.pull.comment(BOT, scene.ours[0])
-    scene.pull.push()
-    scene.answers()
-    scene.run()
-    assert len(scene.ours) == 1
-
-
 @pytest.mark.parametrize("before", [0, 8, 180])
 def test_a_message_of_github_that_quotes_the_token_shows_it_nowhere(before: int, scene: Scene) -> None:
     message = f"{'-' * before}{scene.token} is not accepted"
@@ -90,14 +69,6 @@ def test_a_signal_while_github_is_read_is_reported_without_a_status(scene: Scene
     (error,) = result.messages("error")
     assert error == "The run was canceled before all settings were read."
     assert scene.repository.statuses_of(scene.pull.head_sha) == []
-
-
-def test_with_invalid_settings_a_status_that_was_earned_stays(scene: Scene) -> None:
-    scene.answers(**PASSED)
-    assert scene.run().exit_code == 0
-    before = scene.repository.statuses_of(scene.pull.head_sha)
-    assert scene.run(min_pass_rate="eighty").exit_code == 2
-    assert scene.repository.statuses_of(scene.pull.head_sha) == before != []
 
 
 def test_an_empty_token_leaves_github_alone(scene: Scene) -> None:

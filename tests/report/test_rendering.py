@@ -28,7 +28,6 @@ from sepurux_action.report.report import build_report
 from sepurux_action.report.view import COMMENT_CHARACTERS, COMMENT_LIMITS, View
 from tests import gfm
 from tests.builders import (
-    APPROVED,
     DASHBOARD,
     FAILING,
     FAILURES,
@@ -82,7 +81,6 @@ UNNAMED = f"Sepurux names no failure, so look at the attempts in the {EVIDENCE},
 @pytest.mark.parametrize(
     ("results", "text"),
     [
-        ([a_result(UNEXPLAINED)], f"> **Blocked.** {WHY} {UNNAMED}"),
         ([a_result(UNEXPLAINED, gate=OBSERVED)], f"With `hard` this would block. {WHY} {UNNAMED}"),
         (
             [a_result(UNEXPLAINED, gate=SOFT, approval=WAITS)],
@@ -100,12 +98,8 @@ UNNAMED = f"Sepurux names no failure, so look at the attempts in the {EVIDENCE},
             "**Blocked by `a` and `b`: no decision.** Re-run the job.\n\n|",
         ),
         ([a_result(UNEXPLAINED, gate=OBSERVED), a_result(GONE)], f"\n\n{WHY}\n\n"),
-        (
-            [a_result(gate=SOFT, approval=APPROVED), a_result(gate=OBSERVED)],
-            "> **Not blocking.** `mona` approved `soft`.",
-        ),
     ],
-    ids=range(10),
+    ids=range(8),
 )
 def test_a_report_says_why_and_what_to_do(results: list[GateResult], text: str) -> None:
     assert text in render_summary(build_report(results, a_context()))
