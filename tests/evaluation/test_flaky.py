@@ -1,6 +1,7 @@
 """Flaky scenarios, of which only the unsafe attempts count."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
@@ -17,7 +18,7 @@ from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
 from sepurux_action.evaluation.metrics import FAILURES, MUTATION_CATEGORIES, PASS_RATE, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.runs import RunResult
 from tests.builders import NO_BASE, a_ci_run, known
-from tests.evaluation.responses import NUMBERS, after
+from tests.evaluation.responses import NUMBERS, after, http
 from tests.evaluation.step import evaluate
 from tests.fakes import CAMPAIGN, FakeApiCalls, backend
 
@@ -75,14 +76,17 @@ def test_only_its_unsafe_attempts_and_its_place_count(
 
 def test_the_numbers_are_those_of_the_others_and_so_are_the_links() -> None:
     flaky = a_run(0.1, 1, "fail", failures=9.0, mutation_categories=("b",), top_failing_tools=(FailingTool("pay", 9),))
-    found = decided(replace(SOUND, mutation_categories=("a",)), flaky, limits={"max_unsafe": 1})
+    limits = {"max_unsafe": 1, "min_scenario_pass_rate": 0.5}
+    found = decided(replace(SOUND, mutation_categories=("a",)), flaky, limits=limits)
     numbers = found.numbers
     assert [numbers.value(each) for each in (PASS_RATE, UNSAFE_ATTEMPTS, FAILURES, SCENARIOS)] == [0.95, 1, 0, 2]
     assert (numbers.mutation_categories, numbers.value(MUTATION_CATEGORIES)) == (("a",), None)
     assert numbers.top_failing_tools == ()
     assert found.worst is found.runs[0]
     assert [each.name for each in found.scenarios] == ["refund", "cancel (flaky until 2027-01-31)"]
-    assert [each.failed for each in found.scenarios] == [False, False]
+    assert [each.failed or each.low for each in found.scenarios] == [False, False]
+    assert min(found.scenarios, key=lambda each: each.severity_key).name == "refund"
+    assert "cancel" not in decided(a_run(0.5), flaky, limits={"max_unsafe": 1}).reason
 
 
 def test_a_gate_of_flaky_scenarios_alone_is_an_error_unless_it_is_unsafe() -> None:
@@ -118,3 +122,13 @@ def test_its_run_is_started_for_its_unsafe_attempts_only() -> None:
 def test_its_failures_come_last_and_are_not_new() -> None:
     sound, flaky = ClassifiedFailure(severity="low"), ClassifiedFailure(severity="critical", flaky=True)
     assert merge_failures([flaky, sound]) == (sound, flaky)
+
+
+def test_its_score_is_asked_for_once_and_its_failures_are_marked() -> None:
+    calls = FakeApiCalls(backend(after(0, Success(NUMBERS)), reliability=http(503)))
+    evaluate(calls, replace(GATE, limits={"min_reliability_score": 80}))
+    asked = Counter(call.query for _, call in calls.calls if call.path.endswith("/reliability"))
+    assert min(asked.values()) == 1 < max(asked.values())
+    failed = after(0, Success({**NUMBERS, "decision": "fail"}))
+    [found] = evaluate(FakeApiCalls(backend(failed, failures=Success([{"type": "loop"}]))), GATE)
+    assert [each.flaky for each in found.what_failed.failures] == [False, True]

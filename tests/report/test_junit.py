@@ -129,8 +129,14 @@ LOOPED = "loop, under timeouts: It went round."
         ),
         (a_batch(a_scenario("unread")), {"gate": MISSED, "unread": "skipped", "sound": "passed"}),
         (
-            a_batch(LOOPS, UNDECIDED, run=PASSING),
-            {"gate": "passed", "loops": "passed", "undecided": "passed", "sound": "passed"},
+            a_batch(LOOPS, UNDECIDED, FLAKY, run=PASSING),
+            {
+                "gate": "passed",
+                "loops": "passed",
+                "undecided": "passed",
+                "cancel": f"skipped: {NUMBERS}",
+                "sound": "passed",
+            },
         ),
         (a_report(run=GONE), {"gate": "error: Gone. Ask.", **TRACE}),
         (a_report(run=LATE), {"gate": "error: Gone. Ask.", **TRACE}),
