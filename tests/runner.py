@@ -245,8 +245,6 @@ def _context_variables(event_name: str, event: Mapping[str, Any], workspace: Pat
         "RUN_ID": "8100200300",
         "SERVER_URL": "https://github.com",
         "SHA": sha,
-        "WORKFLOW_REF": "octo-org/agents/.github/workflows/reliability.yml@refs/heads/main",
-        "WORKFLOW_SHA": BASE_SHA,
         "WORKSPACE": str(workspace),
     }
 

@@ -231,7 +231,7 @@ class PolicyParser:
                     self._add_problem(item, where, "an entry of the list must be one line of text")
                     return None
             text = "\n".join(item.value.strip() for item in node.value)
-        elif isinstance(node, yaml.MappingNode) and kind.is_map:
+        elif isinstance(node, yaml.MappingNode) and kind.is_map and node.value:
             text = "\n".join(f"{key.value.strip()}: {value.value}" for key, value in node.value)
         elif isinstance(node, yaml.ScalarNode) and not kind.is_map:
             text = node.value.strip()

@@ -4,13 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from sepurux_action.evaluation.checks import Check
+from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.drops import DROP, Base, Baseline, check_drop
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
 from sepurux_action.evaluation.metrics import FAILURES, PASS_RATE, RELIABILITY_SCORE, UNSAFE_ATTEMPTS
 from tests.builders import PASSING, a_baseline, a_gate, a_gate_with, a_past_result, a_run, known, run_with
 from tests.evaluation.step import traces
+
+HINT = "Give the job a permission."
 
 
 def on_main(*rates: float | None, score: float | None = 91.2) -> Base:
@@ -27,6 +29,51 @@ def evaluated(*rates: float | None, base: Base) -> GateDecision:
 
 def drops(decided: GateDecision) -> list[Check]:
     return [check for check in decided.checks if check.threshold == DROP]
+
+
+UNREAD, NOT_REPORTED = None, None
+STATES = {
+    # the rate now, the rates on main, whether the limit of 3 points is kept
+    "no result": (0.5, (), CheckState.NOT_COMPARED),
+    "two results": (0.5, (0.95, 0.95), CheckState.NOT_COMPARED),
+    "two of three results have the number": (0.5, (0.95, None, 0.95), CheckState.NOT_COMPARED),
+    "three, below all": (0.9, (0.95, 0.94, 0.93), CheckState.MISSED),
+    "three, the whole limit": (0.92, (0.95, 0.95, 0.95), CheckState.MET),
+    "three, more than the limit": (0.91994, (0.95, 0.95, 0.95), CheckState.MISSED),
+    "three, more only before it is rounded": (0.91996, (0.95, 0.95, 0.95), CheckState.MET),
+    "three, as low as one of them": (0.9, (0.95, 0.95, 0.9), CheckState.WITHIN_RANGE),
+    "three, lower than one of them": (0.8999, (0.95, 0.95, 0.9), CheckState.MISSED),
+    "four, the lower of the middle two": (0.9, (0.95, 0.93, 0.95, 0.91), CheckState.MET),
+    "five, one of them unusually high": (0.93, (1.0, 0.95, 0.95, 0.95, 0.95), CheckState.MET),
+    "five, one of them unusually low": (0.9, (0.5, 0.95, 0.95, 0.95, 0.95), CheckState.WITHIN_RANGE),
+    "better": (1.0, (0.95, 0.95, 0.95), CheckState.MET),
+    "not reported, no one has it": (NOT_REPORTED, (None, None, None), CheckState.NOT_COMPARED),
+    "not reported, two have it": (NOT_REPORTED, (0.95, 0.95, None), CheckState.NOT_COMPARED),
+    "not reported, all have it": (NOT_REPORTED, (0.95, 0.95, 0.95), CheckState.NOT_REPORTED),
+    "main could not be read": (0.95, UNREAD, CheckState.NO_NUMBER),
+}
+
+DECISIONS = {
+    CheckState.MET: Decision.PASS,
+    CheckState.WITHIN_RANGE: Decision.PASS,
+    CheckState.NOT_COMPARED: Decision.PASS,
+    CheckState.MISSED: Decision.FAIL,
+    CheckState.NOT_REPORTED: Decision.ERROR,
+    CheckState.NO_NUMBER: Decision.ERROR,
+}
+
+
+@pytest.mark.parametrize("case", STATES)
+@pytest.mark.parametrize("backend", [Decision.PASS, Decision.FAIL, Decision.ERROR, Decision.PENDING, Decision.SKIPPED])
+def test_a_drop_changes_the_decision_of_a_pass_only(backend: Decision, case: str) -> None:
+    rate, rates, state = STATES[case]
+    base = Base(baseline=None, name="`main`", hint=HINT) if rates is None else on_main(*rates)
+    gate = a_gate(limits={"max_pass_rate_drop": 0.03})
+    run = a_run(run_with(PASSING, pass_rate=rate), uploaded=True)
+    run = replace(run, run_decision=replace(run.run_decision, decision=backend))
+    decided = decide_gate(gate, (run,), base)
+    assert [check.state for check in drops(decided)] == [state] * (backend is not Decision.SKIPPED)
+    assert decided.decision is (DECISIONS[state] if backend is Decision.PASS else backend)
 
 
 # -- what the row and the reason say ----------------------------------------------------------------------------------
@@ -52,20 +99,12 @@ def test_a_row_shows_the_change_and_how_far_it_may_go(
     assert (found.label, found.limit) == ("Drop of the pass rate", by)
 
 
-NOT_COMPARED = (
-    "50.0% passed, 0 unsafe attempts, 1 failure; a drop of the pass rate is not compared yet: 1 of 3 results on"
-)
-
-
-@pytest.mark.parametrize(
-    ("rate", "base", "reason"),
-    [
-        (0.5, on_main(0.95), f"{NOT_COMPARED} `main`."),
-        (0.5, replace(on_main(0.95), name="this branch"), f"{NOT_COMPARED} this branch."),
-    ],
-)
-def test_the_reason_names_numbers_limit_and_base(rate: float, base: Base, reason: str) -> None:
-    assert evaluated(rate, base=base).reason == reason
+def test_the_number_of_a_gate_of_which_one_trace_reports_none_is_not_compared_and_no_pass() -> None:
+    decided = evaluated(0.95, None, base=on_main(0.95, 0.95, 0.95))
+    [found] = drops(decided)
+    assert (found.state, found.reported_by) == (CheckState.NOT_REPORTED, "1 of 2 traces")
+    assert decided.decision is Decision.ERROR
+    assert evaluated(0.95, None, base=on_main()).decision is Decision.PASS
 
 
 # -- what a gate is compared with -------------------------------------------------------------------------------------
@@ -101,6 +140,12 @@ def test_a_gate_is_compared_with_results_that_meet_its_thresholds_apart_from_dro
     for decision in (Decision.PASS, Decision.FAIL):  # one may have passed with a lower minimum
         base = a_baseline(a_past_result(decision=decision, numbers=numbers), a_past_result())
         assert base.for_gate(gate).results == base.results[not counts :]
+
+
+def test_a_gate_is_compared_with_the_newest_five_results_that_count() -> None:
+    every = of_main(*({"pass_rate": rate} for rate in (0.91, 0.5, 0.92, 0.93, 0.94, 0.95, 0.96)))
+    base = every.for_gate(a_gate(limits={"min_pass_rate": 0.9}))
+    assert base.values(PASS_RATE) == (0.91, 0.92, 0.93, 0.94, 0.95)
 
 
 def test_a_difference_has_no_error_of_floating_point_numbers() -> None:

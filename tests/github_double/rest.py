@@ -123,12 +123,6 @@ def create_status(call: Call) -> object:
     return _status(status)
 
 
-def list_comments(call: Call) -> object:
-    since = datetime.fromisoformat(call.query.get("since", "1970-01-01T00:00:00Z"))
-    comments = [comment for comment in call.pull.comments if comment.updated_at >= since]
-    return [_comment(call, comment) for comment in call.page(comments)]
-
-
 def create_comment(call: Call) -> object:
     return _comment(call, call.pull.comment(call.token.account.login, _body(call)))
 
@@ -192,7 +186,6 @@ def request_reviewers(call: Call) -> object:
 CALLS: Final[dict[str, tuple[Callable[[Call], object], int, tuple[str, ...]]]] = {
     "issues/create-comment": (create_comment, 201, ("issues=write", "pull-requests=write")),
     "issues/delete-comment": (delete_comment, 204, ("issues=write", "pull-requests=write")),
-    "issues/list-comments": (list_comments, 200, ("issues=read", "pull-requests=read")),
     "issues/update-comment": (update_comment, 200, ("issues=write", "pull-requests=write")),
     "pulls/list": (list_pulls, 200, ("pull-requests=read",)),
     "pulls/list-requested-reviewers": (list_requested, 200, ("pull-requests=read",)),
