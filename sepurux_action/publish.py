@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -19,7 +18,7 @@ from sepurux_action.host.report_files import write_files
 from sepurux_action.report import outputs
 from sepurux_action.report.context import Context
 from sepurux_action.report.rendering import render_comment, render_summary
-from sepurux_action.report.report import Report
+from sepurux_action.report.report import Report, shortened
 from sepurux_action.report.report_json import report_files
 from sepurux_action.step import Step
 
@@ -69,7 +68,7 @@ def _write_report(step: Step, report: Report) -> None:
     try:
         summary, files = Timeouts(step.signals).run(math.inf, partial(_render, step, report))
     except Interrupted:
-        summary, files = _render(step, replace(report, short=True))
+        summary, files = _render(step, shortened(report))
     step.host.write_summary(summary)
     if files and (folder := step.folder(step.inputs.report_dir)):
         write_files(folder, files, step.host)

@@ -182,6 +182,11 @@ def build_report(results: Sequence[GateResult], context: Context, *, short: bool
     return Report(context=context, gates=gates, notes=() if short else tuple(_notes(results)), short=short)
 
 
+def shortened(report: Report) -> Report:
+    gates = tuple(GateFacts.of(gate, context=report.context, short=True) for gate in report.gates)
+    return replace(report, gates=gates, notes=(), short=True)
+
+
 def _notes(results: Sequence[GateResult]) -> Iterable[Note]:
     """Yield each note once, with the names of its gates unless it applies to all."""
     named = dict.fromkeys(
