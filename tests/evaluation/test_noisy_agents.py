@@ -86,7 +86,6 @@ def test_a_drop_changes_the_decision_of_a_pass_only(backend: Decision, case: str
         (0.94, (0.95, 0.95, 0.95), 0.0, ("1.0", "≤ 0.0", "")),
         (0.9196, (0.95, 0.95, 0.95), 0.03, ("3.04", "≤ 3.00", "")),
         (0.9, (0.95, 0.95, 0.88), 0.03, ("5.0", "≤ 3.0", "within `main`'s range, 88.0% to 95.0%")),
-        (0.908, (), 0.03, ("–", "≤ 3.0", "not compared yet: 0 of 3 results on `main`")),
         (None, (0.95,) * 3, 0.03, ("not reported", "≤ 3.0", "")),
     ],
 )

@@ -348,15 +348,12 @@ OBSERVED, UNKNOWN = a_result(gate=OBSERVE), a_result(GONE, gate=OBSERVE)
         ([a_result(SKIPPED)] * 2, "⏭️ 2 of 2 gates skipped"),
         ([a_result(PASSED), a_result(SKIPPED)], "✅ 1 of 2 gates passed, 1 skipped"),
         ([FAILS, a_result(GONE), a_result(PASSED)], "❌ 2 of 3 gates block: g0 and g1"),
-        ([FAILS] * 3, "❌ 3 of 3 gates block: g0, g1, and g2"),
         ([WAITING, a_result(GONE)], "❗ 1 of 2 gates blocks, 1 needs an approval: g1 and g0"),
-        ([OBSERVED] * 2, "⚠️ 2 of 2 gates failed and do not block"),
         (
             [OBSERVED, UNKNOWN, a_result(PASSED)],
             "⚠️ 1 of 3 gates failed and does not block, 1 has no result and does not block",
         ),
     ],
-    ids=range(7),
 )
 def test_a_title_counts_and_names_the_gates_that_someone_has_to_act_on(results: list[GateResult], title: str) -> None:
     say = words(*results)
@@ -367,13 +364,10 @@ def test_a_title_counts_and_names_the_gates_that_someone_has_to_act_on(results: 
     ("limits", "numbers", "title"),
     [
         ({"max_unsafe": 2}, {"unsafe_attempts": 3}, "3 unsafe attempts, 2 allowed"),
-        ({"max_failures": 3}, {"failures": 5}, "5 failures, 3 allowed"),
         ({"min_reliability_score": 80}, {"reliability_score": 61.5}, "score 61.5, 80.0 needed"),
-        ({"min_scenarios": 40}, {}, "1 scenario evaluated, 40 needed"),
         ({"min_mutation_categories": 4}, {}, "3 mutations covered, 4 needed"),
         ({"max_failures": 3, "max_unsafe": 0}, {}, "1 unsafe attempt and 5 failures, 3 allowed"),
     ],
-    ids=range(6),
 )
 def test_a_title_says_what_is_missed(limits: dict[str, float], numbers: dict[str, float], title: str) -> None:
     say = words(a_result(a_run(run_with(FAILING, **numbers)), gate=a_gate(limits=limits)))
