@@ -22,7 +22,7 @@ from sepurux_action.host.terminal import Terminal
 from sepurux_action.publish import publish, publish_problems, report_context
 from sepurux_action.report import outputs
 from sepurux_action.report.rendering import render_lines
-from sepurux_action.report.report import Report, build_report
+from sepurux_action.report.report import Report, build_report, shortened
 from sepurux_action.report.report_json import json_text
 from sepurux_action.step import Connections, Invocation, begin, from_command_line, from_step
 
@@ -79,7 +79,9 @@ def run_gates(
     recorded = read_record(step)
     results = evaluate(step, recorded)
     status = exit_status((gate.decision, gate.blocks) for gate in results)
-    report = build_report(results, report_context(step), short=bool(signals.received))  # 5 s are left for everything
+    report = build_report(results, report_context(step))
+    if signals.received:  # 5 s are left for everything
+        report = shortened(report)
     publish(step, results, report)
     show(report)
     return signals.status(status)

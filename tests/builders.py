@@ -46,7 +46,7 @@ from sepurux_action.evaluation.schedule import CHECK_NETWORK
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import resolve_policy
 from sepurux_action.report.context import Context
-from sepurux_action.report.report import DAY_S, Report, build_report
+from sepurux_action.report.report import DAY_S, Report, build_report, shortened
 
 COMMIT = "3f9c2ad81b7e4460a5d2c9e1f08b6d7a4c3e5f12"
 CAMPAIGN_ID = "5a0e7b52-64cf-4f0e-9d2b-0c6f1f7f8a11"
@@ -587,11 +587,10 @@ def reports() -> dict[str, Report]:
         message="the policy could not be read: Resource not accessible by integration. "
         "Give the job `contents: read` under `permissions:`.",
     )
+    evaluated = {name: build_report(results, context) for name, (results, context) in states().items()}
     return {
-        **{
-            name: build_report(results, context, short=name == "canceled")
-            for name, (results, context) in states().items()
-        },
+        **evaluated,
+        "canceled": shortened(evaluated["canceled"]),
         "bad-settings": a_settings_report(*problems()),
         "bad-settings-base": a_settings_report(*problems()[:1], context=a_context(base_ref="main")),
         "bad-settings-unreadable": a_settings_report(unreadable),

@@ -175,14 +175,15 @@ class Report:
         return tuple(gate for gate in self.gates if not gate.passed)
 
 
-def build_report(results: Sequence[GateResult], context: Context, *, short: bool = False) -> Report:
-    """Return the report on gates. A `short` one takes little time: it leaves out what failed and the history."""
-    facts = (GateFacts.of(result, context=context, short=short) for result in results)
+def build_report(results: Sequence[GateResult], context: Context) -> Report:
+    """Return the report on gates, the worst first."""
+    facts = (GateFacts.of(result, context=context) for result in results)
     gates = tuple(sorted(facts, key=lambda gate: (not gate.blocks, gate.state.rank, gate.severity_key)))
-    return Report(context=context, gates=gates, notes=() if short else tuple(_notes(results)), short=short)
+    return Report(context=context, gates=gates, notes=tuple(_notes(results)))
 
 
 def shortened(report: Report) -> Report:
+    """Return a report that takes little time to write: it leaves out what failed and the history."""
     gates = tuple(GateFacts.of(gate, context=report.context, short=True) for gate in report.gates)
     return replace(report, gates=gates, notes=(), short=True)
 

@@ -16,7 +16,7 @@ from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.runs import RunResult, Scenario, WhatFailed
 from sepurux_action.report.junit import junit_xml
-from sepurux_action.report.report import Report, build_report
+from sepurux_action.report.report import Report, build_report, shortened
 from tests.builders import (
     FAILING,
     HOSTILE,
@@ -90,7 +90,7 @@ def test_each_gate_has_a_suite_that_agrees_with_its_decision(state: str) -> None
         assert gate.failed or "failure" not in map(case_state, scenarios)
     if state in states():
         results, context = states()[state]
-        assert len(suites(build_report(results, context, short=True))) == len(report.gates)
+        assert len(suites(shortened(build_report(results, context)))) == len(report.gates)
 
 
 # -- what becomes what ------------------------------------------------------------------------------------------------

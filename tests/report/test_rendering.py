@@ -24,7 +24,7 @@ from sepurux_action.evaluation.runs import Scenario, WhatFailed
 from sepurux_action.report import rendering
 from sepurux_action.report.markdown import finish
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
-from sepurux_action.report.report import build_report
+from sepurux_action.report.report import build_report, shortened
 from sepurux_action.report.view import COMMENT_CHARACTERS, COMMENT_LIMITS, View
 from tests import gfm
 from tests.builders import (
@@ -107,7 +107,7 @@ def test_a_report_says_why_and_what_to_do(results: list[GateResult], text: str) 
 
 def test_a_title_counts_the_gates_that_block_after_a_signal_too() -> None:
     results = [a_result(CANCELED_RUN, gate=replace(gate, name=f"{gate.name}{n}")) for gate in GATES for n in "12"]
-    title, *others = render_lines(build_report(results, a_context(), short=True), "terminal")
+    title, *others = render_lines(shortened(build_report(results, a_context())), "terminal")
     assert title == "! Canceled: 2 of 4 gates block: refunds1 and refunds2"
     assert others[2] == "  ! refunds2    canceled   blocks           –"
     assert others[3] == "  ! observed1   canceled   does not block   –"
@@ -125,7 +125,7 @@ def test_a_canceled_gate_says_which_run_goes_on() -> None:
         ([unknown], ["  A run may have been started at Sepurux."]),
         ([CANCELED_RUN, unknown], [linked, other]),
     ):
-        report = build_report([a_result(*runs)], a_context(), short=True)
+        report = shortened(build_report([a_result(*runs)], a_context()))
         assert render_lines(report, "terminal") == ["! refunds: canceled after 1 min 35 s", "", *more]
         assert render_lines(report, "log") == more
 
@@ -315,7 +315,7 @@ def test_a_short_report_stays_short_however_much_the_backend_has_reported() -> N
     failures = tuple(replace(FAILURES[0], type=f"type-{n}") for n in range(1_000))
     failed = WhatFailed(failures=failures)
     results = [a_result(run, gate=a_gate(name=f"gate{number}"), what_failed=failed) for number in range(30)]
-    rendered = render_summary(build_report(results, a_context(), short=True))
+    rendered = render_summary(shortened(build_report(results, a_context())))
     assert len(rendered) < 15_000
     assert all(f"`gate{number}`" in rendered for number in range(30))
     assert "Fix the failures and push." in rendered

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 from hypothesis import example, given
-from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from sepurux_action.errors import Problem
-from sepurux_action.report.report import Report, build_report
+from sepurux_action.report.report import Report, build_report, shortened
 from sepurux_action.report.report_json import report_json
 from tests.builders import (
     FAILING,
@@ -71,16 +70,16 @@ def test_the_report_of_every_state_fits_the_schema_and_so_does_a_short_one(state
     VALIDATOR.validate(written(reports()[state]))
     if state in states():
         results, context = states()[state]
-        VALIDATOR.validate(written(build_report(results, context, short=True)))
+        VALIDATOR.validate(written(shortened(build_report(results, context))))
 
 
-@given(foreign_texts(5), st.booleans())
-@example(HOSTILE, False)  # noqa: FBT003 - the argument of a property
-@example("\ud800\0\u202e", True)  # noqa: FBT003
-def test_a_report_of_any_text_fits_the_schema_and_shows_no_invisible_character(said: str, short: bool) -> None:  # noqa: FBT001
-    run = build_report([hostile_result(said)], hostile_context(said, f"{said}0"), short=short)
+@given(foreign_texts(5))
+@example(HOSTILE)
+@example("\ud800\0\u202e")
+def test_a_report_of_any_text_fits_the_schema_and_shows_no_invisible_character(said: str) -> None:
+    run = build_report([hostile_result(said)], hostile_context(said, f"{said}0"))
     problem = Problem(where=said, message=f"{said}.", file=said, line=3)
-    for report in (run, a_settings_report(problem, context=hostile_context(said))):
+    for report in (run, shortened(run), a_settings_report(problem, context=hostile_context(said))):
         found = written(report)
         VALIDATOR.validate(found)
         shown = "".join(texts(found)).replace("\n", "")
@@ -115,7 +114,7 @@ def test_the_step_is_as_bad_as_its_worst_gate_and_fails_if_any_gate_blocks() -> 
 
 def test_a_short_report_says_that_it_lacks_details() -> None:
     results, context = states()["fail"]
-    short = build_report(results, context, short=True)
+    short = shortened(build_report(results, context))
     found = written(short)
     (gate,) = found["gates"]
     assert found["short"] is True
