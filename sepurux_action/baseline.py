@@ -6,7 +6,7 @@ No decision in a workflow depends on them. Source: docs/configuration.md#results
 import hmac
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from operator import attrgetter
@@ -155,16 +155,14 @@ def compare_with_base(gate: Gate, found: WhatFailed, results: Results) -> WhatFa
 
 def _compared(scenario: Scenario, base: ScenarioOnBase, gate: Gate) -> Scenario:
     """Return a scenario with marks at its failures; the steps of one are those of the worst recording that has it."""
-    steps, counts = dict[tuple[Kind, str], Steps](), Counter[Kind]()
+    steps = dict[tuple[Kind, str], Steps]()
     for run in sorted(scenario.recordings, key=_worst_first):
         events = _events_of(run, gate)
         for each in run.failures:
-            counts[each.kind] += each.count
             if (each.kind, each.description) not in steps:
                 steps[each.kind, each.description] = shown_steps(events, base.steps, each.tool, each.event)
 
-    here = {kind: count / len(scenario.recordings) for kind, count in counts.items()}
-    on_base = base.compare(here) if scenario.complete else {}
+    on_base = base.compare(_for_each_recording(scenario)) if scenario.complete else {}
 
     def mark(each: ClassifiedFailure) -> ClassifiedFailure:
         found = on_base.get(each.kind)
@@ -208,13 +206,19 @@ def result_to_keep(result: GateResult, *, branch: str, commit: str, at: float) -
     )
 
 
+def _for_each_recording(scenario: Scenario) -> Mapping[Kind, float]:
+    """Return the number of failures of each kind for each recording."""
+    counts = Counter[Kind]()
+    for run in scenario.recordings:
+        for each in run.failures:
+            counts[each.kind] += each.count
+    return {kind: count / len(scenario.recordings) for kind, count in counts.items()}
+
+
 def _to_keep(scenario: Scenario, gate: Gate) -> BaseScenario:
-    counts, recordings = Counter[Kind](), len(scenario.recordings)
-    for each in scenario.failures:
-        counts[each.kind] += each.count
     failures = (
-        BaseFailure(type=type_, mutation=mutation, severity=severity, tool=tool, count=count / recordings)
-        for (type_, mutation, severity, tool), count in sorted(counts.items())
+        BaseFailure(type=type_, mutation=mutation, severity=severity, tool=tool, count=count)
+        for (type_, mutation, severity, tool), count in sorted(_for_each_recording(scenario).items())
     )
     return BaseScenario(
         name=scenario.key,
