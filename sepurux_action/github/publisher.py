@@ -10,7 +10,6 @@ from operator import methodcaller
 
 from sepurux_action.common.wording import joined
 from sepurux_action.config.options import CommentMode
-from sepurux_action.config.settings import MAX_CONTEXT_LENGTH
 from sepurux_action.errors import GitHubError
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.decision import Decision
@@ -39,7 +38,7 @@ class Publisher:
         self._calls, self._subject = calls, subject
         self._event, self._settings = subject.event, subject.settings
         self._now: Snapshot | None = None  # the pull request after the evaluation, with the first page of comments
-        self._set: dict[str, CommitStatus] = {}  # the last status of each context, in lower case, that this run set
+        self._set: dict[str, CommitStatus] = {}  # the last status of each context that this run set
 
     def publish_pending(self, gates: Iterable[str]) -> None:
         self._calls.set_timeout(READS_S)
@@ -63,7 +62,7 @@ class Publisher:
         """Create or edit the comment; return its address or ''. `body` gets its first line."""
         if self._now is None or not self._subject.has_comment:
             return ""
-        now = fetch_more_comments(self._calls, self._event, self._now, self._subject.ours)
+        now = fetch_more_comments(self._calls, self._subject, self._now)
         if why := self._no_comment_reason(now):
             self._calls.output.log(f"no comment: {why}")
             return ""
@@ -104,15 +103,10 @@ class Publisher:
         return ""
 
     def _set_statuses(self, statuses: Iterable[CommitStatus]) -> None:
-        """Set each status once, as GitHub ignores the case of a context; leave out one whose context is too long."""
-        unique: dict[str, CommitStatus] = {}
-        for status in statuses:
-            if len(status.context) <= MAX_CONTEXT_LENGTH and self._set.get(status.context.lower()) != status:
-                unique.setdefault(status.context.lower(), status)
+        """Set each status that this run has not set yet."""
+        new = (each for each in statuses if self._set.get(each.context) != each)
         if self._event.commit:
-            self._calls.try_each(
-                Operation.STATUS, {status.context: partial(self._set_status, status) for status in unique.values()}
-            )
+            self._calls.try_each(Operation.STATUS, {each.context: partial(self._set_status, each) for each in new})
 
     def _set_status(self, status: CommitStatus) -> None:
         """Set a status, without its link if GitHub rejects it with one; raises GitHubError."""
@@ -124,7 +118,7 @@ class Publisher:
             self._calls.call(methodcaller("set_status", self._event.commit, replace(status, url="")))
             why = error.details.summary
             self._calls.warn_once(f"GitHub refused the link of a commit status ({why}), so the status has no link.")
-        self._set[status.context.lower()] = status
+        self._set[status.context] = status
 
     def _status(self, context: str, state: CommitState, description: str, url: str = "") -> CommitStatus:
         """Return a status that links to this run unless it has another `url`."""

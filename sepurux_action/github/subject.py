@@ -1,6 +1,6 @@
 """Reads what a run is about before the evaluation: the event with its pull request, and what GitHub shows of both."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -117,14 +117,12 @@ def fetch_page(calls: BoundedCalls, event: Event, after: str = "") -> Snapshot |
     return calls.try_call(Operation.PULL, methodcaller("snapshot", event.pull_request, after))
 
 
-def fetch_more_comments(
-    calls: BoundedCalls, event: Event, snapshot: Snapshot, enough: Callable[[Iterable[Comment]], object]
-) -> Snapshot:
-    """Return the snapshot with the comments of further pages, until there are `enough` or no next one can be read."""
+def fetch_more_comments(calls: BoundedCalls, subject: Subject, snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot with further pages of comments, until one is the gate's own or no next page can be read."""
     for _ in range(MAX_PAGES - 1):
-        if not snapshot.after or enough(snapshot.comments):
+        if not snapshot.after or subject.ours(snapshot.comments):
             break
-        if (page := fetch_page(calls, event, snapshot.after)) is None:
+        if (page := fetch_page(calls, subject.event, snapshot.after)) is None:
             break
         comments = oldest_first((*snapshot.comments, *page.comments))
         snapshot = Snapshot(pull_request=snapshot.pull_request, comments=comments, after=page.after)
