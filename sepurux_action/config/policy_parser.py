@@ -1,7 +1,7 @@
-"""Parses a policy file with PyYAML and collects every problem in it; also parses the triggers of a workflow file.
+"""Parses a policy file with PyYAML, and collects every problem in it.
 
-PyYAML only composes nodes, which know their line. It does not construct values, so every text stays as it
-is written: `0.90`, `on`, and `2027-01-31`. Source: docs/configuration.md#the-policy-file.
+PyYAML only composes nodes, which know their line. It does not construct values, so every text stays as it is written:
+`0.90`, `on`, and `2027-01-31`. Source: docs/configuration.md#the-policy-file.
 """
 
 import re

@@ -42,8 +42,8 @@ def context_of(gate: str, suffix: str) -> str:
 class Inputs:
     """What inputs, or flags and environment, say about options that no policy file can set. Absent secrets are None.
 
-    `names` has the gate that the layers name. `problems` are all in
-    the layers. `config` is the policy file that a command line names.
+    `names` has the gate that the layers name. `problems` are all in the layers. `config` is the policy file that a
+    command line names.
     """
 
     names: tuple[str, ...] = ()
@@ -89,11 +89,7 @@ def read_inputs(layers: Sequence[Layer]) -> Inputs:
     reader = OptionReader(layers)
     reader.values(*OPTIONS)
     names = tuple(filter(None, [reader.value(options.NAME) or reader.value(options.CAMPAIGN)]))
-    return Inputs(
-        **reader.fields_of(Inputs),
-        names=names,
-        problems=reader.problems,
-    )
+    return Inputs(**reader.fields_of(Inputs), names=names, problems=reader.problems)
 
 
 def read_settings(
@@ -113,11 +109,7 @@ def read_settings(
         step = OptionReader([*layers, policy.top])
         readers = [step.within(gate) for gate in _selected(step, policy)] or [step]
     gates = tuple(_read_gate(each, find, skip) for each in readers)
-    settings = Settings(
-        **step.fields_of(Settings),
-        gates=gates,
-        overridden=tuple(sorted(step.overridden)),
-    )
+    settings = Settings(**step.fields_of(Settings), gates=gates, overridden=tuple(sorted(step.overridden)))
     step.check(settings, suffix)
     return settings
 

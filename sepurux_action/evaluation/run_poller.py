@@ -76,10 +76,10 @@ class RunPoller:
         self._log(f"started batch {self.run.batch_id}" if self.run.batch_id else f"started run {self.run.run_id}")
         decided = await self._poll_until_decided()
         passed = decided.decision is Decision.PASS
-        if not passed:  # after a signal, it must not pass without a number
-            self._set_decision(decided)
-        if passed:
+        if passed:  # after a signal, it must not pass without a number
             await self._read_score()
+        else:
+            self._set_decision(decided)
         self.complete = True
         self._set_decision(decided)
         was_read = passed and self._limits_score

@@ -193,8 +193,7 @@ class WhatFailed:
     """What further calls add to the report on a gate: its scenarios, the worst first, and their classified failures.
 
     `unread_failures` counts those that Sepurux counts and that were not read, and `unread_scenarios` the scenarios that
-    were not read, or not all of them.
-    `missing` are scenarios that only the base's newest result has.
+    were not read, or not all of them. `missing` are scenarios that only the base's newest result has.
     """
 
     scenarios: tuple[Scenario, ...] = ()

@@ -58,8 +58,8 @@ class Head(NamedTuple):
 class PullRequest:
     """A pull request; unknown fields are '' or None. Without `head_repository`, it has been deleted.
 
-    A snapshot has only the author and the head commit. `by_agent`: a bot opened it, and neither
-    Dependabot nor Renovate did, or its author is not known.
+    A snapshot has only the author and the head commit. `by_agent`: a bot opened it, and neither Dependabot nor Renovate
+    did, or its author is not known.
     """
 
     number: int | None = None
