@@ -15,7 +15,7 @@ FITS := $(BIN)/check-jsonschema --builtin-schema vendor
 TESTS := -m pytest -n auto --dist loadfile -m "not container" $(if $(SLOWEST),--durations=$(SLOWEST))
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test pytest coverage lint types format generate golden gallery picture lock image container clean
+.PHONY: help setup demo test pytest coverage lint types format generate noise golden gallery picture lock image container clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -65,6 +65,9 @@ format: $(READY) ## format the code, and fix what can be fixed
 
 generate: $(READY) ## write action.yml, the schemas, and the docs' tables
 	$(BIN)/python scripts/generate.py
+
+noise: $(READY) ## simulate how often noise decides a gate; write the figures
+	$(BIN)/python scripts/noise.py
 
 golden: $(READY) ## write tests/golden, every state of a report
 	@$(BIN)/python scripts/golden.py

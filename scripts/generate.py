@@ -1,19 +1,18 @@
 """Writes action.yml (both), the JSON schemas, and the documents' tables from the tables in code, for `make generate`.
 
-Tests check that the files are up to date.
+Tests check that the files are up to date. scripts/noise.py writes what it simulates.
 """
 
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable
-from itertools import chain
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from scripts import noise, record_schema, schema, trace_schema
+from scripts import record_schema, schema, trace_schema
 from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.options import GITHUB_TOKEN, INPUTS, LIMITS, OPTIONS, Option, SectionKind
 from sepurux_action.evaluation.metrics import BY_OPTION
@@ -94,27 +93,23 @@ def outputs_table() -> str:
     )
 
 
-BLOCKS: dict[str, Callable[[], str]] = {
+BLOCKS: Mapping[str, Callable[[], str]] = {
     "inputs": options_table,
     "outputs": outputs_table,
     "fields": trace_schema.table,
-    "policy": noise.policy_table,
 }
-COMPUTED = tuple(ROOT / "docs" / f"{name}.md" for name in ("reference", "trace-format"))
-SIMULATED = ROOT / "docs" / "noisy-agents.md"
-DOCUMENTS = (*COMPUTED, SIMULATED)  # those with blocks
-FIGURES = ROOT / "docs" / "noise.csv"
+DOCUMENTS = tuple(ROOT / "docs" / f"{name}.md" for name in ("reference", "trace-format"))  # those with blocks
 
 _SECTION_NAMES = {SectionKind.TOP: "top", SectionKind.GATE: "gate", SectionKind.THRESHOLDS: "`thresholds:`"}
 
 
-def with_blocks(text: str) -> str:
+def with_blocks(text: str, blocks: Mapping[str, Callable[[], str]] = BLOCKS) -> str:
     """Return a document with new text between each pair of markers `<!-- begin NAME -->` and `<!-- end -->`."""
 
     def with_block(match: re.Match[str]) -> str:
-        if match[2] not in BLOCKS:
+        if match[2] not in blocks:
             raise schema.MissingError(f"`BLOCKS` in scripts/generate.py has no entry `{match[2]}`")
-        return f"{match[1]}\n{BLOCKS[match[2]]()}\n{match[3]}"
+        return f"{match[1]}\n{blocks[match[2]]()}\n{match[3]}"
 
     return re.sub(r"(<!-- begin (\w+) -->)\n.*?(<!-- end -->)", with_block, text, flags=re.DOTALL)
 
@@ -129,17 +124,7 @@ def wanted() -> Iterable[tuple[Path, str]]:
     yield schema.PATH, schema.text()
     yield from record_schema.files()
     yield trace_schema.PATH, trace_schema.text()
-    yield from _with_blocks(COMPUTED)
-
-
-def simulated() -> Iterable[tuple[Path, str]]:
-    """Yield each file with simulated figures. This takes some 20 seconds, so a test computes only a part."""
-    yield from _with_blocks([SIMULATED])
-    yield FIGURES, noise.figures()
-
-
-def _with_blocks(documents: Iterable[Path]) -> Iterable[tuple[Path, str]]:
-    for document in documents:
+    for document in DOCUMENTS:
         yield document, with_blocks(document.read_text(encoding="utf-8"))
 
 
@@ -172,4 +157,4 @@ def write(files: Iterable[tuple[Path, str]]) -> None:
 
 
 if __name__ == "__main__":
-    write(chain(wanted(), simulated()))
+    write(wanted())

@@ -1,6 +1,6 @@
 """Computes how often chance decides a gate: the table of docs/noisy-agents.md, and all figures in docs/noise.csv.
 
-`python scripts/noise.py` prints the figures, and `make generate` writes them. scripts/noise_model.py has the model.
+`make noise` writes both in some 20 seconds, so a test computes only a part. scripts/noise_model.py has the model.
 """
 
 import csv
@@ -18,6 +18,7 @@ from statistics import fmean
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from scripts import generate
 from scripts.noise_model import ATTEMPTS, BROKEN, LUCK, SOUND, Agent, Limits, Policy, Run
 from sepurux_action.config.options import MAX_PASS_RATE_DROP, MAX_UNSAFE, MIN_PASS_RATE, MIN_SCENARIO_PASS_RATE
 
@@ -53,6 +54,7 @@ HEADS = ("scenarios", "recordings of each")
 SIZES = tuple(product(SCENARIOS, RECORDINGS))
 SIZE = (20, 3)  # of the rows that compare agents
 SHOWN = ((10, 1), (10, 5), (20, 1), SIZE, (50, 3), (100, 3))  # of the sizes, in docs/noisy-agents.md
+PAGE, FIGURES = ROOT / "docs" / "noisy-agents.md", ROOT / "docs" / "noise.csv"
 
 
 def blocked(limits: Limits, agent: Agent, scenarios: int, recordings: int) -> float:
@@ -148,5 +150,11 @@ def figures_of(limits: Limits, sizes: Iterable[tuple[int, int]] = SIZES) -> Iter
         yield [_name(limits), "usual", *row]
 
 
+def files() -> Iterator[tuple[Path, str]]:
+    """Yield each file with simulated figures."""
+    yield PAGE, generate.with_blocks(PAGE.read_text(encoding="utf-8"), {"policy": policy_table})
+    yield FIGURES, figures()
+
+
 if __name__ == "__main__":
-    print(figures(), end="")
+    generate.write(files())

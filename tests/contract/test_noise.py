@@ -9,7 +9,7 @@ from statistics import fmean
 
 import pytest
 
-from scripts import generate, noise
+from scripts import noise
 from scripts.noise_model import ATTEMPTS, Agent, Limits, Policy, Run
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.stage import Stage
@@ -86,17 +86,17 @@ def test_the_share_of_attempts_that_pass_is_the_agents_less_its_loss(agent: Agen
 
 def test_the_tables_have_the_figures_of_the_simulation() -> None:
     [row] = noise.by_size(noise.RECOMMENDED, noise.SIZES[:1])
-    assert f"| {' | '.join(row)} |" in generate.SIMULATED.read_text(encoding="utf-8")
-    heads, *figures = csv.reader(generate.FIGURES.read_text(encoding="utf-8").splitlines())
+    assert f"| {' | '.join(row)} |" in noise.PAGE.read_text(encoding="utf-8")
+    heads, *figures = csv.reader(noise.FIGURES.read_text(encoding="utf-8").splitlines())
     assert heads == ["policy", "agent", *noise.HEADS, *noise.CHANGES]
     assert len(figures) == len(noise.RULES) * len(noise.SIZES) + len(noise.AGENTS) - 1
     for limits in noise.RULES:
         [row] = noise.figures_of(limits, noise.SIZES[:1])
-        assert row in figures, "run `make generate`"
+        assert row in figures, "run `make noise`"
 
 
 def test_the_page_says_what_its_table_has() -> None:
-    page = generate.SIMULATED.read_text(encoding="utf-8")
+    page = noise.PAGE.read_text(encoding="utf-8")
     rows = {
         tuple(line.split(" | ")[:2]): line.strip("| ").split(" | ")[2:] for line in page.splitlines() if "%" in line
     }
@@ -110,7 +110,7 @@ def test_the_page_says_what_its_table_has() -> None:
 
 
 def test_the_policy_on_the_page_is_the_one_that_is_simulated() -> None:
-    page = generate.SIMULATED.read_text(encoding="utf-8")
+    page = noise.PAGE.read_text(encoding="utf-8")
     for line in ("max_pass_rate_drop: 5%", "min_scenario_pass_rate: 20%", "min_pass_rate: 85%"):
         assert f"\n  {line}" in page
     assert (noise.DROP, noise.SCENARIO) == (0.05, 0.2)
