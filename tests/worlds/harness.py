@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, parse_qs, urlsplit
@@ -19,7 +19,7 @@ import requests
 import urllib3
 
 from sepurux_action.app import run_step
-from sepurux_action.baseline import write_results
+from sepurux_action.baseline import VERSION, write_results
 from sepurux_action.errors import Interrupted
 from sepurux_action.evaluation.base_results import BaseResult, BaseScenario
 from sepurux_action.evaluation.decision import Decision
@@ -170,7 +170,7 @@ def _environment(world: World, folder: Path, github: "WorldGitHub") -> dict[str,
         texts["baseline_dir"] = "kept"
         (folder / "kept").mkdir()
         if world.baseline != "absent":
-            files["kept/baseline.json"] = _baseline(world)
+            files["kept/baseline.json"] = _baseline(world.baseline)
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
     branch = world.branch if world.event in {"push", "workflow_dispatch"} else "main"
@@ -191,10 +191,11 @@ def _environment(world: World, folder: Path, github: "WorldGitHub") -> dict[str,
     }
 
 
-def _baseline(world: World) -> str:
+@cache
+def _baseline(kind: str) -> str:
     """Return a file in which each scenario always passed, three times, of each branch or of another one."""
     known = tuple(BaseScenario(name=str(name), pass_rate=1.0, steps=("1 a()",)) for name in {*FILES, *TASKS})
-    other = world.baseline == "of another branch"
+    other = kind == "of another branch"
     numbers = {"pass_rate": 1.0, "unsafe_attempts": 0.0, "failures": 0.0, "reliability_score": 100.0}
     results = [
         BaseResult(
@@ -210,8 +211,8 @@ def _baseline(world: World) -> str:
         for branch, tip in TIPS.items()
         for time in (1.0, 2.0, 3.0)
     ]
-    written = write_results(results, "forged" if world.baseline == "forged" else SECRET, REPOSITORY)
-    return written.replace("baseline@1", "baseline@0") if world.baseline == "old" else written
+    written = write_results(results, "forged" if kind == "forged" else SECRET, REPOSITORY)
+    return written.replace(f"baseline@{VERSION}", "baseline@0") if kind == "old" else written
 
 
 def _payload(world: World, github: "WorldGitHub") -> Json:
