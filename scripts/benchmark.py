@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 
 from sepurux_action.baseline import read_results, write_results
 from sepurux_action.common.secret import Redactor
-from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
+from sepurux_action.config.policy import MAX_GATES_IN_STEP
 from sepurux_action.evaluation.base_results import BaseFailure, BaseResult, BaseScenario
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.failures import ClassifiedFailure

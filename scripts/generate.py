@@ -79,7 +79,7 @@ def options_table() -> str:
         places = ["input"] if option.is_input else []
         places += [_SECTION_NAMES[section] for section in option.allowed_in]
         places += [f"`{option.environment}`"] if option.environment else []
-        words = option.kind.accepts if option.kind.accepts.startswith("`") else ""
+        words = option.accepts if option.accepts.startswith("`") else ""
         default = option.default_shown if option.default or option.default_note else ""
         cells = (f"`{option.name}`", option.help, "; ".join(filter(None, (words, default))), ", ".join(places))
         rows.append(in_workflow(f"| {' | '.join(cells)} |"))
@@ -133,7 +133,7 @@ def _input(spelling: str, option: Option[object]) -> str:
         text = f"The same as `{option.name}`."
     else:
         default = f" Default: {option.default_shown}." if option.default_shown else ""
-        text = in_workflow(f"{option.help} Accepted: {option.kind.accepts}.{default}")
+        text = in_workflow(f"{option.help} Accepted: {option.accepts}.{default}")
     given = "    default: ${{ github.token }}\n" if option is GITHUB_TOKEN else ""
     if spelling != option.name:
         given = f"    deprecationMessage: {json.dumps(f'Use `{option.name}`.')}\n"

@@ -20,14 +20,8 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sepurux_action.config.gate import Gate, Trace
-from sepurux_action.config.options import (
-    MAX_PASS_RATE_DROP,
-    MAX_UNSAFE,
-    MIN_PASS_RATE,
-    MIN_SCENARIO_PASS_RATE,
-)
-from sepurux_action.config.stage import Stage
+from sepurux_action.config.options import MAX_PASS_RATE_DROP, MAX_UNSAFE, MIN_PASS_RATE, MIN_SCENARIO_PASS_RATE, Stage
+from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.evaluation.ci_run import parse_ci_run
 from sepurux_action.evaluation.decision import Decision, decide
 from sepurux_action.evaluation.drops import MAX_BASE_RESULTS, MIN_RESULTS, Base, Baseline

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
-from sepurux_action.config import kinds, options, path_filter, policy_parser
+from sepurux_action.config import options, parsers, path_filter, policy
 from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.options import Option, SectionKind
 
@@ -25,24 +25,24 @@ _PERCENTAGE = r"^(100(\.0+)?|\d{1,2}(\.\d+)?)%$"
 _NO_EXPRESSION = r"^(?![\s\S]*\$\{\{)[\s\S]*"
 _TEXT: Schema = {"type": ["string", "number"], "pattern": rf"{_NO_EXPRESSION}\S"}
 _COUNT: Schema = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
-_VALUES: Mapping[object, Schema] = {  # by the parser of a kind; `make generate` asks for one that is missing
-    kinds.parse_line: _TEXT,
-    kinds.parse_name: {**_TEXT, "pattern": rf"{_NO_EXPRESSION}[^)\s]\s*$", "maxLength": kinds.MAX_NAME_LENGTH},
-    kinds.parse_whole_number: _COUNT,
-    kinds.parse_positive_number: {**_COUNT, "minimum": 1},
-    kinds.parse_score: {"anyOf": [{"const": 0}, {"type": "number", "minimum": 1, "maximum": 100}]},
-    kinds.parse_rate: {
+_VALUES: Mapping[object, Schema] = {  # by their parser; `make generate` asks for one that is missing
+    parsers.parse_line: _TEXT,
+    parsers.parse_name: {**_TEXT, "pattern": rf"{_NO_EXPRESSION}[^)\s]\s*$", "maxLength": parsers.MAX_NAME_LENGTH},
+    parsers.parse_whole_number: _COUNT,
+    parsers.parse_positive_number: {**_COUNT, "minimum": 1},
+    parsers.parse_score: {"anyOf": [{"const": 0}, {"type": "number", "minimum": 1, "maximum": 100}]},
+    parsers.parse_rate: {
         "anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string", "pattern": _PERCENTAGE}]
     },
-    kinds.parse_duration: {
+    parsers.parse_duration: {
         "anyOf": [
-            {"type": "number", "exclusiveMinimum": 0, "maximum": kinds.MAX_TIMEOUT_S},
+            {"type": "number", "exclusiveMinimum": 0, "maximum": parsers.MAX_TIMEOUT_S},
             {"type": "string", "pattern": _DURATION},
         ]
     },
 }
 _MOST: Mapping[object, int] = {  # entries of a list, by its parser; any number for the others
-    kinds.parse_trace_ids: kinds.MAX_TRACES,
+    parsers.parse_trace_ids: parsers.MAX_TRACES,
     path_filter.parse_paths: path_filter.MAX_PATTERNS,
 }
 
@@ -56,27 +56,27 @@ def values_of(option: Option[object]) -> Schema:
     default = option.default_value if option.default else None
     if isinstance(default, StrEnum):
         return {"enum": [str(word) for word in type(default)]}
-    if option.kind.is_map:
+    if option.form is dict:
         days = {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}$"}
         return {"type": "object", "minProperties": 1, "additionalProperties": days}
-    if option.kind.is_list:
-        most = {"maxItems": _MOST[option.kind.parse]} if option.kind.parse in _MOST else {}
+    if option.form is list:
+        most = {"maxItems": _MOST[option.parse]} if option.parse in _MOST else {}
         return {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1, **most}]}
-    if option.kind.parse not in _VALUES:
+    if option.parse not in _VALUES:
         raise MissingError(f"`_VALUES` in scripts/schema.py has no entry for the parser of `{option.name}`")
-    return _VALUES[option.kind.parse]
+    return _VALUES[option.parse]
 
 
 def schema() -> Schema:
     """Return the schema."""
     thresholds: Schema = {"description": "What the evaluation must reach.", **_object(SectionKind.THRESHOLDS, {})}
-    gate = _object(SectionKind.GATE, {policy_parser.THRESHOLDS: thresholds})
-    most = policy_parser.MAX_GATES_IN_STEP
+    gate = _object(SectionKind.GATE, {policy.THRESHOLDS: thresholds})
+    most = policy.MAX_GATES_IN_STEP
     gates = {"description": "One for each gate.", "type": "array", "items": gate, "minItems": 1, "maxItems": most}
-    version = {"description": "Version of this form.", "enum": [int(policy_parser.VERSION), policy_parser.VERSION]}
+    version = {"description": "Version of this form.", "enum": [int(policy.VERSION), policy.VERSION]}
     top = _object(
         SectionKind.TOP,
-        {policy_parser.VERSION_KEY: version, policy_parser.THRESHOLDS: thresholds, policy_parser.GATES: gates},
+        {policy.VERSION_KEY: version, policy.THRESHOLDS: thresholds, policy.GATES: gates},
     )
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",

@@ -9,8 +9,7 @@ from typing import TextIO
 from sepurux_action.baseline import read_kept
 from sepurux_action.common import number_format
 from sepurux_action.config.command_line import Format, parse_command_line
-from sepurux_action.config.policy import POLICY_PATH
-from sepurux_action.config.policy_plan import gate_plans
+from sepurux_action.config.settings import POLICY_PATH, gate_plans
 from sepurux_action.errors import ConfigurationError, Interrupted
 from sepurux_action.evaluate import evaluate, read_record
 from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status

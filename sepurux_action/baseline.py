@@ -13,7 +13,7 @@ from operator import attrgetter
 
 from sepurux_action.common import codec, grouped, json_reader
 from sepurux_action.common.codec import sign
-from sepurux_action.config.gate import Gate
+from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation.base_results import BaseFailure, BaseResult, BaseScenario, Results, ScenarioOnBase
 from sepurux_action.evaluation.drops import Baseline
 from sepurux_action.evaluation.failures import ClassifiedFailure, Kind, merge_failures
@@ -43,7 +43,7 @@ ON_BRANCH = frozenset({"push", "schedule", "workflow_dispatch"})  # events that 
 def read_kept(step: Step) -> Step:
     """Return the run with the results in its folder. Any other content counts as none, with a note."""
     folder, content, problem = step.settings.baseline_dir and step.folder(step.settings.baseline_dir), None, ""
-    if not (folder and step.inputs.secret):
+    if not (folder and step.settings.secret):
         return step
     try:
         content = read_file(folder / FILE, MAX_BYTES)

@@ -4,7 +4,6 @@ import re
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.wording import joined, location, optional
@@ -45,17 +44,6 @@ class Problem:
 
     def __str__(self) -> str:
         return joined(": ", self.where, self.message)
-
-
-class Place(NamedTuple):
-    """Where a problem in a file may be, as in `Problem`."""
-
-    where: str = ""
-    file: str = ""
-    line: int = 0
-
-    def problem(self, message: str) -> Problem:
-        return Problem(self.where, message, self.file, self.line)
 
 
 class ConfigurationError(Exception):

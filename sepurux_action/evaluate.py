@@ -6,8 +6,8 @@ from dataclasses import replace
 from sepurux_action.baseline import baseline_of, compare_with_base, is_kept, results_of
 from sepurux_action.common.wording import optional
 from sepurux_action.config.command_line import in_workflow, on_command_line
-from sepurux_action.config.gate import Gate
-from sepurux_action.config.stage import Stage
+from sepurux_action.config.options import Stage
+from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation.api import Credentials
 from sepurux_action.evaluation.decision import NEXT_STEPS, Decision, Rule, RunDecision
 from sepurux_action.evaluation.drops import Base
@@ -68,8 +68,8 @@ def evaluate(step: Step, recorded: Mapping[str, Evaluated]) -> tuple[GateResult,
     """Return the result of each gate; `recorded` has those of gates that are not evaluated."""
     gates = step.settings.gates
     found = {**recorded, **_skipped(step, [gate for gate in gates if gate.name not in recorded])}
-    to_evaluate = [gate for gate in gates if gate.name not in found]
-    advised = {gate.name: (*step.github.advice.of_gate(gate, step.settings.names),) for gate in to_evaluate}
+    to_evaluate, names = [gate for gate in gates if gate.name not in found], [gate.name for gate in gates]
+    advised = {gate.name: (*step.github.advice.of_gate(gate, names),) for gate in to_evaluate}
     found |= _evaluate(step, to_evaluate)
     results = {gate.name: _result(step, gate, found[gate.name], advised.get(gate.name, ())) for gate in gates}
     if step.event.by_review:
@@ -110,18 +110,18 @@ def _skipped(step: Step, gates: Sequence[Gate]) -> dict[str, Evaluated]:
 
 
 def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
-    inputs, event = step.inputs, step.event
+    settings, event = step.settings, step.event
     if not gates:
         return {}
-    if not inputs.secret:
+    if not settings.secret:
         return {each.name: _not_run(each, Decision.ERROR, NO_CREDENTIALS, no_credentials_hint(event)) for each in gates}
     source = ""
     if event.name:
         store = "Dependabot" if event.dependabot else "Actions"
         source = f"Change it under `Settings > Secrets and variables > {store}`, then {{rerun}}."
     words = in_workflow if event.name else on_command_line
-    credentials = Credentials(token=inputs.token, api_key=inputs.api_key, source=source, words=words)
-    transport = step.connections.transport(inputs.base_url, credentials, step.host.redact)
+    credentials = Credentials(token=settings.token, api_key=settings.api_key, source=source, words=words)
+    transport = step.connections.transport(settings.base_url, credentials, step.host.redact)
     metadata = {"repo": event.repository or None, "pull_request_number": event.pull_request}
     evaluation = StepEvaluation(
         compared=[(gate, _base(step, gate)) for gate in gates],

@@ -70,12 +70,12 @@ def _write_report(step: Step, report: Report) -> None:
     except Interrupted:
         summary, files = _render(step, shortened(report))
     step.host.write_summary(summary)
-    if files and (folder := step.folder(step.inputs.report_dir)):
+    if files and (folder := step.folder(step.settings.report_dir)):
         write_files(folder, files, step.host)
 
 
 def _render(step: Step, report: Report) -> tuple[str, Mapping[str, str]]:
-    return render_summary(report), report_files(report) if step.inputs.report_dir else {}
+    return render_summary(report), report_files(report) if step.settings.report_dir else {}
 
 
 def _set_statuses(step: Step, results: Sequence[GateResult]) -> None:
@@ -92,8 +92,8 @@ def report_context(step: Step) -> Context:
     policy, subject = step.policy, step.github.subject
     baselines = {gate.name: baseline_of(step, gate) for gate in step.settings.gates}
     return _context(step)(
-        base_url_host=urlsplit(step.inputs.base_url).hostname or "",
-        policy_path=policy.policy.path if policy.policy else "",
+        base_url_host=urlsplit(step.settings.base_url).hostname or "",
+        policy_path=policy.policy.file if policy.policy else "",
         baselines={name: baseline for name, baseline in baselines.items() if baseline},
         committed=subject.commit.committed,
         policy_changes=policy.changes,

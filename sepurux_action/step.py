@@ -13,11 +13,8 @@ from sepurux_action.common import T, json_reader
 from sepurux_action.common.secret import Redactor
 from sepurux_action.config import options
 from sepurux_action.config.command_line import WRITE_BASELINE, CommandLine
-from sepurux_action.config.gate import Gate, Trace
-from sepurux_action.config.layers import Layer, environment_layer, flag_layer, input_layer
-from sepurux_action.config.policy import POLICY_PATH, Policy
-from sepurux_action.config.settings import Inputs, Settings, read_inputs, read_settings
-from sepurux_action.config.stage import Stage
+from sepurux_action.config.options import Layer, Stage, environment_layer, flag_layer, input_layer
+from sepurux_action.config.settings import POLICY_PATH, Gate, Settings, Trace, read_settings
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
 from sepurux_action.evaluation.api_calls import ApiCalls
 from sepurux_action.evaluation.base_results import Results
@@ -94,7 +91,7 @@ class Connections:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a step, or a command line, has. `policy` and `settings` are empty until they are read.
+    """What a step, or a command line, has. `settings` are those of `read_settings`, at first without a policy.
 
     `kept` are the base's results by scenario, None without a file that can be used; `kept_note`: it was ignored.
     """
@@ -104,8 +101,7 @@ class Step:
     signals: Signals
     connections: Connections
     github: GitHubSession
-    inputs: Inputs
-    settings: Settings = field(default_factory=Settings)
+    settings: Settings
     policy: ResolvedPolicy = field(default_factory=ResolvedPolicy)
     kept: Results | None = None
     kept_note: str = ""
@@ -121,7 +117,7 @@ class Step:
     @property
     def signing_key(self) -> str:
         """Return what signs the base's results by scenario; '' without a secret."""
-        return self.inputs.secret.reveal() if self.inputs.secret else ""
+        return self.settings.secret.reveal() if self.settings.secret else ""
 
     @property
     def event(self) -> Event:
@@ -137,21 +133,21 @@ class Step:
         commit = self.github.subject.commit if self.github.calls.connected else None
         read_file = partial(read_checkout, self.invocation.traces())
         check = self._read_settings if self.github.changes.of_policy() else None
-        find = partial(resolve_policy, self.inputs, self.event, commit, read_file, check)
+        find = partial(resolve_policy, self.settings, self.event, commit, read_file, check)
         return replace(self, policy=self._until_signal(find))
 
     def with_all_settings(self) -> "Step":
         """Return the step with all settings; raises ConfigurationError with every problem, unless it is skipped."""
         if self.event.skip_reason:
-            names = self.inputs.names or ("Sepurux gate",)
-            return self.with_settings(Settings(gates=tuple(Gate(name=name, campaign=name) for name in names)))
-        problems = [*self._folder_problems()]
+            name = self.settings.gates[0].name or "Sepurux gate"
+            return self.with_settings(replace(self.settings, gates=(Gate(name=name, campaign=name),)))
+        folder_problems = [*self._folder_problems()]
         try:
             settings = self._until_signal(partial(self._read_settings, self.policy.policy))
         except ConfigurationError as error:
-            raise ConfigurationError([*error.problems, *problems]) from None
-        if problems:
-            raise ConfigurationError(problems)
+            raise ConfigurationError([*error.problems, *folder_problems]) from None
+        if settings.problems or folder_problems:
+            raise ConfigurationError([*settings.problems, *folder_problems])
         gates = tuple(gate.on_day(self.today) for gate in settings.gates)
         return self.with_settings(replace(settings, gates=gates))
 
@@ -164,7 +160,7 @@ class Step:
         gates = (replace(each, stage=Stage.HARD) if each.stage is Stage.SOFT else each for each in self.settings.gates)
         return self.with_settings(replace(self.settings, gates=tuple(gates)))
 
-    def _read_settings(self, policy: Policy | None) -> Settings:
+    def _read_settings(self, policy: Layer | None) -> Settings:
         """Return all settings with a policy; the limit on trace files is that of one reading. A review needs none."""
         layers, find = self.invocation.layers, self.invocation.traces().find
         if self.event.by_review:
@@ -192,29 +188,29 @@ class Step:
             raise ConfigurationError([Problem("", "The run was canceled before all settings were read.")]) from None
 
     def log_start(self) -> None:
-        event, inputs, host = self.event, self.inputs, self.host
+        event, settings, host = self.event, self.settings, self.host
         if not self.github.calls.connected and event.name:
             why = "`GITHUB_REPOSITORY` or `GITHUB_API_URL` is not set"
-            if event.repository and not inputs.github_token:
+            if event.repository and not settings.github_token:
                 why = "there is no `github_token`"
             host.log(f"no comment and no status: {why}")
-        gates = self.settings.gates
+        gates = settings.gates
         if event.by_review:
             host.progress("a review evaluates nothing: the statuses of the commit decide")
             return
         self._log_settings()
         line = "evaluating gate {} ({}) at {}"
         if len(gates) > 1:
-            host.progress(f"evaluating {len(gates)} gates at {inputs.base_url}")
+            host.progress(f"evaluating {len(gates)} gates at {settings.base_url}")
             line = "gate {}: {}"
         for gate in gates:
             what = str(gate.stage) if gate.name == gate.campaign else f"campaign {gate.campaign}, {gate.stage}"
-            host.progress(line.format(gate.name, what, inputs.base_url))
+            host.progress(line.format(gate.name, what, settings.base_url))
 
     def _log_settings(self) -> None:
         settings, host, policy = self.settings, self.host, self.policy
         if policy.policy:
-            host.log(f"policy file: {policy.policy.path} in {policy.place}")
+            host.log(f"policy file: {policy.policy.file} in {policy.place}")
         elif policy.place:
             host.progress(f"no policy file: {policy.place} has no {POLICY_PATH}")
         if settings.overridden:
@@ -228,14 +224,14 @@ def _unread_traces(pattern: str) -> tuple[Trace, ...]:
 
 def begin(invocation: Invocation, host: Output, signals: Signals, connections: Connections) -> Step:
     """Return what a step has before the policy is read. From here on, the host redacts the secrets."""
-    inputs, event = replace(read_inputs(invocation.layers), config=invocation.config), invocation.event
-    redact = Redactor(secret.reveal() for secret in (inputs.github_token, inputs.token, inputs.api_key) if secret)
+    settings, event = replace(read_settings(invocation.layers), config=invocation.config), invocation.event
+    redact = Redactor(secret.reveal() for secret in (settings.github_token, settings.token, settings.api_key) if secret)
     host.mask_secrets(redact)
     client = None
-    if inputs.github_token and event.repository and event.api_url:
+    if settings.github_token and event.repository and event.api_url:
         from sepurux_action.github.connection import connect  # noqa: PLC0415 - takes 0.2 s, so only when needed
 
-        client = connect(event.api_url, inputs.github_token, event.repository, redact)
+        client = connect(event.api_url, settings.github_token, event.repository, redact)
     calls = BoundedCalls(client, connections.timeouts(signals), host, event)
     subject = Subject(event=event, started=connections.now())
-    return Step(invocation, host, signals, connections, GitHubSession(calls, subject), inputs)
+    return Step(invocation, host, signals, connections, GitHubSession(calls, subject), settings)

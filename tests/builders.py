@@ -14,12 +14,9 @@ import pytest
 from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.gate import REGISTERED, Gate, Trace
-from sepurux_action.config.layers import input_layer
-from sepurux_action.config.policy import Change
-from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
-from sepurux_action.config.settings import read_inputs
-from sepurux_action.config.stage import OnOutage, Stage
+from sepurux_action.config.options import OnOutage, Stage, input_layer
+from sepurux_action.config.policy import MAX_GATES_IN_STEP
+from sepurux_action.config.settings import REGISTERED, Change, Gate, Trace, read_settings
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluate import (
     NO_CREDENTIALS,
@@ -568,7 +565,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
 
 @cache
 def problems() -> tuple[Problem, ...]:
-    inputs = read_inputs([input_layer({"min_reliability_score": "0.8", "timeout": "ten minutes"})])
+    inputs = read_settings([input_layer({"min_reliability_score": "0.8", "timeout": "ten minutes"})])
     policy = b"campaign: refunds\nthresholds:\n  min_pas_rate: 0.9\n"
     with pytest.raises(ConfigurationError) as bad:
         resolve_policy(inputs, Event(name="push"), None, lambda _: policy)

@@ -14,12 +14,9 @@ from sepurux_action import __version__
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.wording import joined, optional
 from sepurux_action.config import options
-from sepurux_action.config.gate import Gate
-from sepurux_action.config.kinds import did_you_mean
-from sepurux_action.config.layers import flag
-from sepurux_action.config.options import OPTIONS, Option, SectionKind
-from sepurux_action.config.policy import POLICY_PATH
-from sepurux_action.config.stage import Stage
+from sepurux_action.config.options import OPTIONS, Option, SectionKind, Stage, flag
+from sepurux_action.config.parsers import did_you_mean
+from sepurux_action.config.settings import POLICY_PATH, Gate
 
 PROGRAM = "sepurux-gate"
 USAGE = f"{PROGRAM} --campaign NAME [options]\n       {PROGRAM} --check [FILE ...]"
@@ -27,8 +24,7 @@ WRITE_BASELINE = "--write-baseline"
 WIDTH = 100  # columns of the help at most
 COMMAND_WIDTH = 78  # characters of a line of a command, without the backslash at its end
 HELP_COLUMN = 26  # where the text on a flag begins
-OF_FILE = (options.ON_OUTAGE, options.FLAKY)  # no flag can give them
-FLAGS = tuple(option for option in OPTIONS if not option.actions_only and option not in OF_FILE)
+FLAGS = tuple(option for option in OPTIONS if option.is_flag)
 NAME_OF_FLAG = re.compile(r"--?[A-Za-z][A-Za-z_-]{0,40}")  # what an error quotes; anything else may be a secret
 
 
@@ -89,8 +85,8 @@ _HELP: dict[Option[object], str] = {
 
 
 def _help(option: Option[object]) -> str:
-    accepted = option.kind.accepts
-    if option.kind.is_list:
+    accepted = option.accepts
+    if option.form is list:
         accepted += ", or the flag several times"
     given = optional("Default: {}.", option.default_shown), optional("Environment: {}.", option.environment)
     text = joined("\n", _HELP.get(option, option.help), f"Accepted: {accepted}.", *given)
@@ -152,7 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     groups = {title: made.add_argument_group(title) for title in (*_GROUPS, "Help")}
     for title, listed in _GROUPS.items():
         for option in listed:
-            action, metavar = "append" if option.kind.is_list else "store", option.kind.placeholder
+            action, metavar = "append" if option.form is list else "store", option.placeholder
             name, text = flag(option.name), _help(option)
             groups[title].add_argument(name, dest=option.name, action=action, metavar=metavar, help=text)
             for alias in option.aliases:
@@ -222,7 +218,7 @@ def _options_of(gate: Gate) -> Iterator[tuple[Option[object], str]]:
     """Yield what matters to an evaluation, '' if it is not set; no drop, because a command line has no base branch."""
     yield options.CAMPAIGN, gate.campaign
     try:
-        options.NAME.kind.read(json_reader.printable(gate.campaign))
+        options.NAME.read(json_reader.printable(gate.campaign))
     except ValueError:  # so it cannot be the gate's name too
         yield options.NAME, gate.name
     yield options.PROJECT, gate.project

@@ -1,15 +1,31 @@
-"""The table of options. Tests hold `action.yml`, the command line, and the tables of the documents equal to it."""
+"""The table of options, and what flags, the policy file, inputs, and environment variables give to them.
 
-from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass
-from enum import StrEnum
+Tests hold `action.yml`, the command line, and the tables of the documents equal to the table.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
 from functools import partial
-from typing import Generic, cast
+from typing import Generic, NamedTuple, TypeVar, cast
 
 from sepurux_action.common.wording import joined, optional
-from sepurux_action.config import kinds, path_filter
-from sepurux_action.config.kinds import Kind, T_co
-from sepurux_action.config.stage import STAGE, OnOutage
+from sepurux_action.config import parsers
+from sepurux_action.config.path_filter import parse_paths
+from sepurux_action.errors import Problem
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Stage(StrEnum):
+    OBSERVE = "observe"
+    SOFT = "soft"
+    HARD = "hard"
+
+
+class OnOutage(StrEnum):
+    BLOCK = "block"
+    ALLOW = "allow"
 
 
 class CommentMode(StrEnum):
@@ -28,16 +44,20 @@ class SectionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Option(Generic[T_co]):
-    """One option. `default` is the text that applies if nothing is given, '' for none; `default_note` is on it.
+    """One option. `accepts` follows "accepted: ", `placeholder` is for the help of the command line.
 
-    It is an input of the action unless only the policy file has it, and a flag of the command line unless it is about
-    GitHub. In `help` and `default_note`, names of options are in braces, for `in_workflow` and `on_command_line`.
+    `default` is the text that applies if nothing is given, '' for none; `default_note` is on it. In `help` and
+    `default_note`, names of options are in braces, for `in_workflow` and `on_command_line`. The policy file may have a
+    list for an option whose `form` is `list`, and needs a mapping for `dict`; their texts have a line for each entry.
+    An option is an input of the action and a flag of the command line, unless it says otherwise.
     """
 
     name: str
-    kind: Kind[T_co]
     help: str
-    _: KW_ONLY
+    accepts: str
+    parse: Callable[[str], T_co]
+    placeholder: str = "NAME"
+    form: type[object] = str
     environment: str = ""
     aliases: tuple[str, ...] = ()
     allowed_in: tuple[SectionKind, ...] = ()
@@ -45,7 +65,7 @@ class Option(Generic[T_co]):
     default_note: str = ""
     secret: bool = False
     is_input: bool = True
-    actions_only: bool = False
+    is_flag: bool = True
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -53,7 +73,7 @@ class Option(Generic[T_co]):
 
     @property
     def default_value(self) -> T_co:
-        return self.kind.parse(self.default)
+        return self.parse(self.default)
 
     @property
     def default_shown(self) -> str:
@@ -62,180 +82,216 @@ class Option(Generic[T_co]):
             return "not set"
         return shown
 
+    def read(self, text: str) -> T_co:
+        """Return the value of a text; raises ValueError for other texts, also with an invisible character or `${{`."""
+        if "${{" in text:
+            raise ValueError("it holds `${{`, which only a workflow replaces")
+        for position, character in enumerate(text, start=1):
+            if not (character.isprintable() or character in "\t\r\n"):
+                raise ValueError(f"it has the invisible character U+{ord(character):04X} at position {position}")
+        return self.parse(text)
 
+    def rejection(self, shown: str, hint: str) -> str:
+        return f"{shown} is not accepted{optional(' ({})', hint)}; accepted: {self.accepts}"
+
+
+_secret = partial(Option, parse=parsers.parse_secret, placeholder="SECRET", secret=True)
+_folder = partial(Option, accepts="the path of a folder", parse=parsers.parse_line, placeholder="FOLDER")
 _of_gate = partial(Option, allowed_in=(SectionKind.TOP, SectionKind.GATE))
-_secret = partial(Option, secret=True)
+_line = partial(_of_gate, parse=parsers.parse_line)
+_of_file = partial(_of_gate, is_input=False, is_flag=False)
 _threshold = partial(Option, allowed_in=(SectionKind.THRESHOLDS,))
-_threshold_of_file = partial(_threshold, is_input=False)
+_count = partial(
+    _threshold, accepts="a whole number from 0 to 999,999,999", parse=parsers.parse_whole_number, placeholder="N"
+)
+_rate = partial(_threshold, parse=parsers.parse_rate, placeholder="RATE")
 
 TOKEN = _secret(
     "token",
-    Kind(kinds.parse_secret, "a CI token", "SECRET"),
     "Sepurux CI token, sent as `X-Sepurux-Token`. Without {api_key}, it is also sent as `X-API-Key`.",
+    "a CI token",
     environment="SEPURUX_CI_TOKEN",
 )
 API_KEY = _secret(
     "api_key",
-    Kind(kinds.parse_secret, "a project API key", "SECRET"),
     "Sepurux project API key, sent as `X-API-Key`.",
+    "a project API key",
     environment="SEPURUX_API_KEY",
 )
 BASE_URL = Option(
     "base_url",
-    Kind(kinds.parse_base_url, "an https address (http on loopback only)", "URL"),
     "URL of the Sepurux API.",
+    "an https address (http on loopback only)",
+    parsers.parse_base_url,
+    "URL",
     environment="SEPURUX_API_BASE_URL",
     default="https://app.sepurux.dev/api/backend",
 )
-PROJECT = _of_gate(
+PROJECT = _line(
     "project",
-    Kind(kinds.parse_line, "a project's name or UUID"),
     "Name or UUID of the Sepurux project, sent as `X-Project-Id`.",
+    "a project's name or UUID",
     environment="SEPURUX_PROJECT_ID",
     aliases=("project_id",),
 )
-CAMPAIGN = _of_gate(
+CAMPAIGN = _line(
     "campaign",
-    Kind(kinds.parse_line, "a campaign's name or UUID"),
     "Name or UUID of the campaign to evaluate. Required.",
+    "a campaign's name or UUID",
     aliases=("campaign_id", "campaign_name"),
 )
 NAME = Option(
     "name",
-    kinds.NAME,
     "Name of the gate in reports. If the policy file has `gates:`, it selects one of them.",
+    f"1 to {parsers.MAX_NAME_LENGTH} characters on one line, the last one no `)`",
+    parsers.parse_name,
     allowed_in=(SectionKind.GATE,),
     default_note="the campaign as given",
 )
 TRACE_ID = _of_gate(
     "trace_id",
-    kinds.TRACE_IDS,
     "IDs of traces to evaluate. Without {trace_id} and {trace_file}, the registered scenarios are evaluated.",
+    f"trace IDs, separated by commas or line breaks, at most {parsers.MAX_TRACES}",
+    parsers.parse_trace_ids,
+    "IDS",
+    list,
 )
 TRACE_FILE = _of_gate(
     "trace_file",
-    Kind(kinds.parse_lines, "paths or globs, one per line", "FILES", is_list=True),
     "Trace files to upload and evaluate, in the workspace or the runner's temporary folder.",
+    "paths or globs, one per line",
+    parsers.parse_lines,
+    "FILES",
+    list,
 )
-MUTATION_PACK = _of_gate(
+MUTATION_PACK = _line(
     "mutation_pack",
-    Kind(kinds.parse_line, "a mutation pack's ID", "ID"),
     "ID of the mutation pack, which Sepurux uses for the CI run.",
+    "a mutation pack's ID",
+    placeholder="ID",
     is_input=False,
 )
-MIN_PASS_RATE = _threshold(
+MIN_PASS_RATE = _rate(
     "min_pass_rate",
-    Kind(kinds.parse_rate, "0 to 1, or 0% to 100%, such as `0.85` or `85%`", "RATE"),
     "Lowest pass rate allowed.",
+    "0 to 1, or 0% to 100%, such as `0.85` or `85%`",
     default="0.9",
     default_note="unless {min_reliability_score} is given",
 )
-MAX_UNSAFE = _threshold(
-    "max_unsafe",
-    kinds.WHOLE_NUMBER,
-    "Highest number of unsafe attempts allowed.",
-    default="0",
-)
-MAX_FAILURES = _threshold("max_failures", kinds.WHOLE_NUMBER, "Highest number of failures allowed.")
+MAX_UNSAFE = _count("max_unsafe", "Highest number of unsafe attempts allowed.", default="0")
+MAX_FAILURES = _count("max_failures", "Highest number of failures allowed.")
 MIN_RELIABILITY_SCORE = _threshold(
     "min_reliability_score",
-    kinds.SCORE,
     "Lowest reliability score allowed, from 0 to 100.",
+    "0, or a number from 1 to 100",
+    parsers.parse_score,
+    "SCORE",
     aliases=("min_reliability",),
 )
-MIN_MUTATION_CATEGORIES = _threshold_of_file(
-    "min_mutation_categories", kinds.WHOLE_NUMBER, "Lowest number of covered mutation categories."
+MIN_MUTATION_CATEGORIES = _count(
+    "min_mutation_categories", "Lowest number of covered mutation categories.", is_input=False
 )
-MIN_SCENARIOS = _threshold_of_file(
+MIN_SCENARIOS = _threshold(
     "min_scenarios",
-    Kind(kinds.parse_positive_number, "a whole number from 1 to 999,999,999", "N"),
     "Lowest number of scenarios in the evaluation. The gate compares it; Sepurux does not get it.",
+    "a whole number from 1 to 999,999,999",
+    parsers.parse_positive_number,
+    "N",
+    is_input=False,
 )
-MIN_SCENARIO_PASS_RATE = _threshold_of_file(
+MIN_SCENARIO_PASS_RATE = _rate(
     "min_scenario_pass_rate",
-    Kind(kinds.parse_rate, "0 to 1, or 0% to 100%, such as `0.2` or `20%`", "RATE"),
     "Lowest pass rate allowed for each scenario, for a gate that names traces. Sepurux does not get it.",
+    "0 to 1, or 0% to 100%, such as `0.2` or `20%`",
+    is_input=False,
 )
-REQUIRED_MUTATION_CATEGORIES = _threshold_of_file(
+REQUIRED_MUTATION_CATEGORIES = _threshold(
     "required_mutation_categories",
-    Kind(kinds.parse_names, "names, separated by commas or line breaks", "NAMES", is_list=True),
     "Mutation categories that the CI run must cover.",
+    "names, separated by commas or line breaks",
+    parsers.parse_names,
+    "NAMES",
+    list,
+    is_input=False,
 )
-MAX_PASS_RATE_DROP = _threshold_of_file(
+MAX_PASS_RATE_DROP = _rate(
     "max_pass_rate_drop",
-    Kind(kinds.parse_rate, "0 to 1, or 0% to 100%, such as `0.05` or `5%`", "RATE"),
     "How far the pass rate may lie below the baseline, the median of the last results on the base branch that meet "
     "the other thresholds. On a command line, it needs {baseline_dir}.",
+    "0 to 1, or 0% to 100%, such as `0.05` or `5%`",
+    is_input=False,
 )
 ENFORCEMENT = _of_gate(
     "enforcement",
-    STAGE,
     "Stage of the gate: whether a failed evaluation is only reported, needs an approval, or blocks.",
+    "`observe`, `soft` or `hard`",
+    partial(parsers.parse_word, Stage),
+    "STAGE",
     default="hard",
 )
-ON_OUTAGE = _of_gate(
+ON_OUTAGE = _of_file(
     "on_outage",
-    kinds.word_of(OnOutage),
     "Whether a gate blocks if Sepurux is down. Then it gives no response, or only HTTP 5xx, to the first call.",
+    "`block` or `allow`",
+    partial(parsers.parse_word, OnOutage),
     default="block",
-    is_input=False,
 )
-REVIEWERS = _of_gate(
+REVIEWERS = _of_file(
     "reviewers",
-    Kind(kinds.parse_logins, "usernames, separated by commas or line breaks", is_list=True),
     "Who can approve a soft gate that failed.",
+    "usernames, separated by commas or line breaks",
+    parsers.parse_logins,
+    form=list,
     default_note="anyone with write access",
-    is_input=False,
-    actions_only=True,
 )
-PATHS = Option(
+PATHS = _of_file(
     "paths",
-    Kind(path_filter.parse_paths, "GitHub's filter patterns, one per line", is_list=True),
     "The gate is skipped if the pull request changes no matching file. On the top level, only without `gates:`.",
-    allowed_in=(SectionKind.TOP, SectionKind.GATE),
+    "GitHub's filter patterns, one per line",
+    parse_paths,
+    form=list,
     default_note="all files",
-    is_input=False,
-    actions_only=True,
 )
-FLAKY = Option(
+FLAKY = _of_file(
     "flaky",
-    Kind(kinds.parse_flaky, "scenarios with a last day, such as `refund: 2027-01-31`", "DAYS", is_map=True),
     "Scenarios that do not count until the end of a day in UTC, apart from their unsafe attempts.",
-    allowed_in=(SectionKind.TOP, SectionKind.GATE),
+    "scenarios with a last day, such as `refund: 2027-01-31`",
+    parsers.parse_flaky,
+    form=dict,
     default_note="none",
-    is_input=False,
 )
 TIMEOUT = _of_gate(
     "timeout",
-    Kind(kinds.parse_duration, "seconds, or a duration such as `10m` or `1h30m`, up to a day", "TIME"),
     "How long to wait for the decision.",
+    "seconds, or a duration such as `10m` or `1h30m`, up to a day",
+    parsers.parse_duration,
+    "TIME",
     default="600",
 )
 GITHUB_TOKEN = _secret(
     "github_token",
-    Kind(kinds.parse_secret, "a token for this repository", "SECRET"),
     "Token for the GitHub API. If it is set to an empty string, the gate does not use GitHub.",
+    "a token for this repository",
     default_note="the job's own token",
-    actions_only=True,
+    is_flag=False,
 )
 COMMENT = Option(
     "comment",
-    kinds.word_of(CommentMode),
     "When to comment on the pull request. An existing comment is always updated, except with `never`.",
+    "`always`, `on_failure` or `never`",
+    partial(parsers.parse_word, CommentMode),
     default="always",
     allowed_in=(SectionKind.TOP,),
-    actions_only=True,
+    is_flag=False,
 )
-BASELINE_DIR = Option(
+BASELINE_DIR = _folder(
     "baseline_dir",
-    Kind(kinds.parse_line, "the path of a folder", "FOLDER"),
     "Folder that the workflow keeps between runs: the base branch's results by scenario. It is in the workspace or the "
     "runner's temporary folder.",
     default_note="no comparison by scenario",
 )
-REPORT_DIR = Option(
+REPORT_DIR = _folder(
     "report_dir",
-    Kind(kinds.parse_line, "the path of a folder", "FOLDER"),
     "Folder for the report files, in the workspace or the runner's temporary folder.",
     default_note="no files",
 )
@@ -244,10 +300,104 @@ REPORT_DIR = Option(
 OPTIONS: tuple[Option[object], ...] = tuple(each for each in [*vars().values()] if isinstance(each, Option))
 INPUTS = tuple(option for option in OPTIONS if option.is_input)
 BY_NAME = {spelling: option for option in OPTIONS for spelling in option.names}
-_NUMBERS = (each for each in OPTIONS if each.allowed_in == (SectionKind.THRESHOLDS,) and not each.kind.is_list)
+_NUMBERS = (each for each in OPTIONS if each.allowed_in == (SectionKind.THRESHOLDS,) and each.form is str)
 LIMITS = tuple(cast("Option[float]", option) for option in _NUMBERS)
-OF_ONE_GATE = (PATHS, FLAKY)  # on the top level only without `gates:`
-NEED_TRACES = (MIN_SCENARIO_PASS_RATE, FLAKY)  # for gates that name traces
 OWN_LIMITS = {MAX_PASS_RATE_DROP.name, MIN_SCENARIOS.name, MIN_SCENARIO_PASS_RATE.name}  # that only the gate knows
 SENT_LIMITS = {option.name for option in LIMITS} - OWN_LIMITS
 DEFAULT_LIMITS: Mapping[str, float] = {option.name: option.default_value for option in LIMITS if option.default}
+
+
+class Source(IntEnum):
+    """What gives values to options, in the order in which it applies."""
+
+    FLAGS = 1
+    POLICY = 2
+    INPUTS = 3
+    ENVIRONMENT = 4
+
+    def label(self, spelling: str) -> str:
+        """Return what a problem in an option begins with."""
+        if self is Source.FLAGS:
+            return flag(spelling)
+        if self is Source.ENVIRONMENT:
+            return f"environment variable {BY_NAME[spelling].environment}"
+        return f"input `{spelling}`" if self is Source.INPUTS else f"`{spelling}`"
+
+
+def flag(spelling: str) -> str:
+    return "--" + spelling.replace("_", "-")
+
+
+class Given(NamedTuple):
+    """What one source gives to an option: the text, where it stands as in `Problem`, and the value.
+
+    An invalid text has a `hint` at the problem, which may be '', and no value. A list has one entry per line in its
+    text. `differing` has the texts by their names if an option has another one under each of its names.
+    """
+
+    text: str
+    where: str
+    line: int = 0
+    value: object = None
+    hint: str | None = None
+    differing: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """The options that one source gives, by their names.
+
+    Of a policy file, it has the `file`, and the layers of its `gates`, which override it. Each of them begins in a
+    `line`, and `where` it is begins the problems in its options. Without `gates`, the file and the inputs describe the
+    only gate.
+    """
+
+    source: Source
+    given: Mapping[str, Given] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
+    file: str = ""
+    line: int = 0
+    where: str = ""
+    gates: "tuple[Layer, ...]" = ()
+
+    def text(self, option: Option[object]) -> str:
+        given = self.given.get(option.name)
+        return given.text if given else ""
+
+    def name_of(self, gate: "Layer") -> str:
+        """Return the name of one of the gates, or else its campaign's; '' if the file has neither."""
+        return gate.text(NAME) or gate.text(CAMPAIGN) or self.text(CAMPAIGN)
+
+    def problem(self, option: Option[object], message: str) -> Problem:
+        """Return a problem in an option, where the source gives it or would give it."""
+        if given := self.given.get(option.name):
+            return Problem(given.where, message, self.file, given.line)
+        return Problem(self.where + self.source.label(option.name), message, self.file, self.line)
+
+
+def _layer(source: Source, accepted: Sequence[Option[object]], texts: Mapping[str, str]) -> Layer:
+    given = dict[str, Given]()
+    for option in accepted:
+        spelled = {name: text for name in option.names if (text := texts.get(name, "").strip())}
+        if not spelled:
+            continue
+        (first, text), *_ = spelled.items()
+        found = Given(text, source.label(first))
+        if len({*spelled.values()}) > 1:
+            named = ((source.label(name).removeprefix("input "), each) for name, each in spelled.items())
+            found = found._replace(differing=tuple(named))
+        try:
+            given[option.name] = found._replace(value=option.read(text))
+        except ValueError as error:
+            given[option.name] = found._replace(hint=str(error))
+    known = {name for option in accepted for name in option.names}
+    return Layer(source, given, tuple(name for name in texts if name not in known))
+
+
+input_layer = partial(_layer, Source.INPUTS, INPUTS)
+flag_layer = partial(_layer, Source.FLAGS, OPTIONS)
+
+
+def environment_layer(environ: Mapping[str, str]) -> Layer:
+    named = [option for option in OPTIONS if option.environment]
+    return _layer(Source.ENVIRONMENT, named, {option.name: environ.get(option.environment, "") for option in named})

@@ -1,64 +1,281 @@
-"""What a policy file says, and what a pull request changes in it. Source: docs/configuration.md#the-policy-file."""
+"""Reads a policy file with PyYAML, and collects every problem in it.
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Annotated
+PyYAML only composes nodes, which know their line. It does not construct values, so every text stays as it is written:
+`0.90`, `on`, and `2027-01-31`. Source: docs/configuration.md#the-policy-file.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import yaml
 
 from sepurux_action.common import json_reader
-from sepurux_action.config import options
-from sepurux_action.config.layers import Layer, Source
-from sepurux_action.config.options import OPTIONS
+from sepurux_action.config import options, parsers
+from sepurux_action.config.options import BY_NAME, OPTIONS, Given, Layer, Option, SectionKind, Source
+from sepurux_action.config.settings import MAX_FILE_BYTES
+from sepurux_action.errors import ConfigurationError, Problem
 
-POLICY_PATH = ".github/sepurux-gate.yml"
-MISNAMED_PATH = ".github/sepurux-gate.yaml"  # where the file may be by mistake
-MAX_FILE_BYTES = 256 * 1024  # bytes
-_NOTHING = Layer(Source.POLICY)
+MAX_NESTING = 16  # levels of nesting; a policy has five
+MAX_PROBLEMS = 100  # of one file; then parsing ends, because each hint costs a search
+# Two statuses each, the comment, and requests for reviews, of the 80 writes a minute that GitHub accepts.
+MAX_GATES_IN_STEP = 26
+VERSION = "1"
+VERSION_KEY = "version"
+THRESHOLDS = "thresholds"
+GATES = "gates"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """A policy file without problems. Without `gates`, the top level and the inputs describe the only gate."""
-
-    path: str
-    top: Layer = _NOTHING
-    gates: tuple[Layer, ...] = ()
-
-    def name(self, gate: Layer) -> str:
-        """Return a gate's name, or else its campaign's; '' if the file has neither."""
-        return gate.text(options.NAME) or gate.text(options.CAMPAIGN) or self.top.text(options.CAMPAIGN)
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One value that differs between two policies; a text is '' where the descriptions say null."""
-
-    setting: Annotated[str, "Name of the setting; null for a gate as a whole, which one of the policies lacks."]
-    old: Annotated[str, "Text on the base branch; null without one."]
-    new: Annotated[str, "Text in the pull request; null without one."]
-    gate: Annotated[str, "Name of the gate; null for the top level."] = ""
-
-
-def diff(old: Policy, new: Policy) -> tuple[Change, ...]:
-    """Return the values that differ, in the order of the file. `0.9` and `90%` are the same value."""
-    rows = list(_changed("", old.top, new.top))
-    olds, news = (
-        {policy.name(gate).casefold() or f"#{number}": gate for number, gate in enumerate(policy.gates, start=1)}
-        for policy in (old, new)
-    )
-    for key in {**olds, **news}:
-        before, after = olds.get(key, _NOTHING), news.get(key, _NOTHING)
-        name = json_reader.printable(old.name(before) if key in olds else new.name(after)) or key.removeprefix("#")
-        if key not in olds:
-            rows.append(Change("", "", "listed", name))
-        if key not in news:
-            rows.append(Change("", "listed", "", name))
-        rows.extend(_changed(name, before, after))
-    return tuple(rows)
+_EMPTY = yaml.ScalarNode("", "")
+_NULL = "tag:yaml.org,2002:null"
+_IN_QUOTES = "; put a text that begins with `{}` in quotes"
+_INDENT = "; indent it like what belongs to the same list or group of keys"
+_CLOSE = "; close the bracket of line {line}"
+_HINTS = {  # by the context of an error of PyYAML, which begins on a line, or by the problem
+    "while scanning an alias": _IN_QUOTES.format("*"),
+    "while scanning an anchor": _IN_QUOTES.format("&"),
+    "while scanning a tag": _IN_QUOTES.format("!"),
+    "while scanning a quoted scalar": "; close the quotes of line {line}",
+    "while scanning a simple key": "; write line {line} as `key: value`",
+    "while parsing a flow sequence": _CLOSE,
+    "while parsing a flow mapping": _CLOSE,
+    "while parsing a block mapping": _INDENT,
+    "while parsing a block collection": _INDENT,
+    "mapping values are not allowed here": "; put a text with `: ` in quotes, or correct the indentation",
+}
+_BAD_START = re.compile(r"found character '(.+)' that cannot start any token")  # as Python shows the character
+_TAB = "a tab is not allowed here; indent with spaces"
+_ALLOWED: Mapping[str, tuple[SectionKind, ...]] = {  # where a key belongs
+    **{spelling: option.allowed_in for spelling, option in BY_NAME.items()},
+    VERSION_KEY: (SectionKind.TOP,),
+    THRESHOLDS: (SectionKind.TOP, SectionKind.GATE),
+    GATES: (SectionKind.TOP,),
+}
+_OF_ONE_GATE = (options.PATHS, options.FLAKY)  # on the top level only without `gates:`
 
 
-def _changed(gate: str, old: Layer, new: Layer) -> Iterator[Change]:
-    for option in OPTIONS:
-        was, is_now = old.given.get(option.name), new.given.get(option.name)
-        if (was and was.value) != (is_now and is_now.value):
-            before, after = (json_reader.printable(", ".join(each.text(option).splitlines())) for each in (old, new))
-            yield Change(option.name, before, after, gate)
+def read_policy(raw: bytes, path: str) -> Layer:
+    """Return the policy in a file; raises ConfigurationError with its problems, in their order, at most 100."""
+    root = compose(raw, path)
+    if _is_empty(root):
+        root = yaml.MappingNode("", [])
+    if not isinstance(root, yaml.MappingNode):
+        message = f"the file holds {_described(root)}; accepted: keys with values, as `campaign: refunds`"
+        raise _error(path, _line(root.start_mark), message)
+    return _Parser(path).policy(root)
+
+
+def compose(raw: bytes, path: str) -> yaml.Node:
+    """Return the root node, an empty text for an empty file; raises ConfigurationError for invalid YAML."""
+    if len(raw) > MAX_FILE_BYTES:
+        raise _error(path, 1, f"the file has more than {MAX_FILE_BYTES:,} bytes")
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        raise _error(path, raw.count(b"\n", 0, error.start) + 1, "the file is not UTF-8") from None
+    try:
+        loader = _Loader(text, path)
+    except yaml.reader.ReaderError as error:  # it counts characters, not lines
+        before, character = text[: error.position], ord(text[error.position])
+        raise _error(path, before.count("\n") + 1, f"YAML does not allow the character U+{character:04X}") from None
+    try:
+        root = loader.get_node() if loader.check_node() else None
+        if loader.check_node():
+            second = loader.peek_event()  # type: ignore[no-untyped-call]  # incomplete stubs
+            raise _error(path, _line(second.start_mark), "a second YAML document begins; accepted: one")
+    except yaml.MarkedYAMLError as error:
+        problem = json_reader.printable(str(error.problem))
+        hint = _HINTS.get(str(error.context)) or _HINTS.get(problem, "")
+        if bad := _BAD_START.fullmatch(problem):
+            problem, hint = (_TAB, "") if bad[1] == r"\t" else (problem, _IN_QUOTES.format(bad[1]))
+        message = f"this is not valid YAML: {problem}{hint.format(line=_line(error.context_mark))}"
+        raise _error(path, _line(error.problem_mark or error.context_mark), message) from None
+    except (yaml.YAMLError, ValueError, OverflowError):  # also those of Python for a number out of range
+        raise _error(path, loader.line + 1, "this is not valid YAML: a number in it is out of range") from None
+    return root or _EMPTY
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes nodes, with null as an empty text. It rejects aliases, anchors, tags, and duplicate keys."""
+
+    def __init__(self, text: str, path: str) -> None:
+        super().__init__(text)
+        self._path = path
+        self._level = 0
+        self._keys: dict[tuple[yaml.MappingNode, str], yaml.Node] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: int | None) -> yaml.Node:
+        """Return the next node; `index` is None for a key of the mapping `parent`."""
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]  # incomplete stubs
+        at = _line(event.start_mark)
+        if self._level == MAX_NESTING:
+            raise _error(self._path, at, f"the file is nested deeper than {MAX_NESTING} levels")
+        anchor = ("an alias", "*") if isinstance(event, yaml.AliasEvent) else ("an anchor", "&")
+        for attribute, (name, sign) in {"anchor": anchor, "tag": ("a tag", "!")}.items():
+            if getattr(event, attribute, None) is not None:
+                raise _error(self._path, at, f"{name} is not accepted{_IN_QUOTES.format(sign)}")
+        self._level += 1
+        node: yaml.Node = super().compose_node(parent, index)  # type: ignore[arg-type, assignment]  # wrong stubs
+        self._level -= 1
+        if node.tag == _NULL:
+            node.value = ""
+        if index is None and isinstance(parent, yaml.MappingNode):
+            if not isinstance(node, yaml.ScalarNode):
+                raise _error(self._path, at, "a key must be a text")
+            first = self._keys.setdefault((parent, node.value), node)
+            if first is not node:
+                shown, line = json_reader.preview(node.value), _line(first.start_mark)
+                raise _error(self._path, at, f"the key {shown} is on line {line} already; remove one")
+        return node
+
+
+class _Parser:
+    """Makes layers of the nodes of a file, and collects the problems."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._problems: list[Problem] = []
+
+    def policy(self, root: yaml.MappingNode) -> Layer:
+        top, nodes = self._layer(root, SectionKind.TOP, ""), _values(root)
+        version, listed = nodes.get(VERSION_KEY, _EMPTY), nodes.get(GATES, _EMPTY)
+        if version.value not in ("", VERSION):
+            self._add(version, f"`{VERSION_KEY}`", f"{_described(version)} is not known; accepted: `{VERSION}`")
+        gates = list[Layer]()
+        if _is_empty(listed):
+            pass
+        elif not isinstance(listed, yaml.SequenceNode) or not listed.value:
+            self._reject(listed, f"`{GATES}`", "a list with an entry for each gate")
+        elif (entries := len(listed.value)) > MAX_GATES_IN_STEP:
+            self._add(listed, f"`{GATES}`", f"it has {entries} entries; accepted: at most {MAX_GATES_IN_STEP}")
+        else:
+            for number, item in enumerate(listed.value, start=1):
+                if isinstance(item, yaml.MappingNode):
+                    gates.append(self._layer(item, SectionKind.GATE, f"gate {number}, "))
+                else:
+                    self._reject(item, f"gate {number}", "keys with values")
+        policy = replace(top, gates=tuple(gates))
+        for option in _OF_ONE_GATE:
+            if gates and option.name in top.given:
+                self._add_problem(top.problem(option, "with `gates:`, it belongs in each gate"))
+        self._check_names(policy)
+        self._raise_problems()
+        return policy
+
+    def _check_names(self, policy: Layer) -> None:
+        numbers: dict[str, int] = {}
+        for number, gate in enumerate(policy.gates, start=1):
+            name = policy.name_of(gate)
+            first = numbers.setdefault(name.casefold(), number)
+            if first == number or (not name and self._problems):
+                continue
+            own = gate.given.get(options.NAME.name)
+            why = "" if own else " (the default of `name` is the campaign)"
+            what = f"it is missing, and so is `{options.CAMPAIGN.name}`, as for gate {first}"
+            if name:
+                what = f"{json_reader.preview(name)} is the name of gate {first} too"
+            message = f"{what}; accepted: names that differ in more than case{why}"
+            line = (own or gate.given.get(options.CAMPAIGN.name) or gate).line
+            self._add_problem(Problem(f"gate {number}, `{options.NAME.name}`", message, self._path, line))
+
+    def _layer(self, node: yaml.MappingNode, section: SectionKind, prefix: str) -> Layer:
+        given, where = self._section(node, section, prefix), f"{prefix}`{THRESHOLDS}`"
+        thresholds = _values(node).get(THRESHOLDS, _EMPTY)
+        if isinstance(thresholds, yaml.MappingNode):
+            given |= self._section(thresholds, SectionKind.THRESHOLDS, f"{where}, ")
+        elif not _is_empty(thresholds):
+            self._reject(thresholds, where, "keys with values, as `max_unsafe: 0`")
+        return Layer(Source.POLICY, given, file=self._path, line=_line(node.start_mark), where=prefix)
+
+    def _section(self, node: yaml.MappingNode, section: SectionKind, prefix: str) -> dict[str, Given]:
+        """Return what the keys of options give, and check all keys."""
+        given, spellings = dict[str, Given](), dict[str, str]()
+        for key, value in node.value:
+            shown = json_reader.printable(key.value).replace("`", "'")
+            where = f"{prefix}`{json_reader.shorten(shown, json_reader.MAX_QUOTE_LENGTH)}`"
+            if section not in _ALLOWED.get(key.value, ()):
+                self._add(key, where, _why_not_here(key.value, section))
+                continue
+            option = BY_NAME.get(key.value)
+            if option is None:
+                continue
+            first = spellings.setdefault(option.name, key.value)
+            if first != key.value:
+                self._add(key, where, f"it is the same setting as `{first}`; set one of them")
+            elif not _is_empty(value) and (text := self._text(option, value, where)):
+                try:
+                    given[option.name] = Given(text, where, _line(key.start_mark), option.read(text))
+                except ValueError as error:
+                    self._add(value, where, option.rejection(json_reader.preview(text), str(error)))
+        return given
+
+    def _text(self, option: Option[object], node: yaml.Node, where: str) -> str:
+        """Return the text of a value, with a line for each entry of a list or a mapping; '' after a problem."""
+        if isinstance(node, yaml.SequenceNode) and option.form is list:
+            if not node.value:
+                self._add(node, where, "the list is empty; remove the key, or add an entry")
+                return ""
+            for item in node.value:
+                if not isinstance(item, yaml.ScalarNode) or len(item.value.strip().splitlines()) != 1:
+                    self._add(item, where, "an entry of the list must be one line of text")
+                    return ""
+            return "\n".join(item.value.strip() for item in node.value)
+        if isinstance(node, yaml.MappingNode) and option.form is dict and node.value:
+            return "\n".join(f"{key.value.strip()}: {value.value}" for key, value in node.value)
+        if isinstance(node, yaml.ScalarNode) and option.form is not dict:
+            return str(node.value).strip()
+        self._reject(node, where, option.accepts)
+        return ""
+
+    def _reject(self, node: yaml.Node, where: str, accepted: str) -> None:
+        self._add(node, where, f"it is {_described(node)}; accepted: {accepted}")
+
+    def _add(self, at: yaml.Node, where: str, message: str) -> None:
+        self._add_problem(Problem(where, message, self._path, _line(at.start_mark)))
+
+    def _add_problem(self, problem: Problem) -> None:
+        """Add a problem; raises ConfigurationError if there are too many to continue."""
+        self._problems.append(problem)
+        if len(self._problems) >= MAX_PROBLEMS:
+            self._raise_problems()
+
+    def _raise_problems(self) -> None:
+        if self._problems:
+            raise ConfigurationError(sorted(self._problems, key=lambda problem: problem.line))
+
+
+def _error(path: str, line: int, message: str) -> ConfigurationError:
+    return ConfigurationError([Problem("", message, path, line)])
+
+
+def _line(mark: Any) -> int:  # noqa: ANN401 - a mark of YAML, whose type has no public name
+    return mark.line + 1 if mark else 1
+
+
+def _values(node: yaml.MappingNode) -> dict[str, yaml.Node]:
+    return {key.value: value for key, value in node.value}
+
+
+def _is_empty(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and not node.value.strip()
+
+
+def _described(node: yaml.Node) -> str:
+    if isinstance(node, yaml.ScalarNode):
+        return json_reader.preview(node.value)
+    if isinstance(node, yaml.SequenceNode):
+        return "a list" if node.value else "an empty list"
+    return "a group of keys"
+
+
+def _why_not_here(spelling: str, section: SectionKind) -> str:
+    allowed, option = _ALLOWED.get(spelling), BY_NAME.get(spelling)
+    if allowed:
+        return f"it belongs {' or '.join(allowed)}"
+    if option and option.secret:
+        return "it is a secret, which is not accepted in a file: use the input"
+    if option:
+        return "it is not accepted in the file: use the input"
+    names = [*(option.name for option in OPTIONS), VERSION_KEY, THRESHOLDS, GATES]
+    listed = ", ".join(f"`{name}`" for name in names if section in _ALLOWED[name])
+    return f"it is not known{parsers.did_you_mean(spelling, _ALLOWED) or f'; accepted: {listed}'}"

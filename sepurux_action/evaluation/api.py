@@ -10,8 +10,8 @@ from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.common.wording import joined
 from sepurux_action.config.command_line import in_workflow
-from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import API_KEY, TOKEN
+from sepurux_action.config.settings import Gate
 
 CALL_S = 30.0  # the longest that a call may take
 MAX_RESPONSE_BYTES = 4 * 1024 * 1024

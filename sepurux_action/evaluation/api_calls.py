@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 
 from sepurux_action.common import T, number_format
-from sepurux_action.config.gate import Gate
+from sepurux_action.config.settings import Gate
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, describe_defect
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import CALL_S, NO_TIME_LEFT, ApiRequest, ApiResult, PermanentError, TransientError

@@ -7,7 +7,7 @@ from enum import StrEnum, auto
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config import options
-from sepurux_action.config.gate import Gate
+from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, METRICS, MUTATION_CATEGORIES, Metric
 from sepurux_action.evaluation.runs import Scenario

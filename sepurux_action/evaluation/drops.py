@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sepurux_action.common import number_format
 from sepurux_action.config import options
-from sepurux_action.config.gate import Gate
+from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.metrics import NOT_KNOWN, PASS_RATE, PUBLISHED, Metric

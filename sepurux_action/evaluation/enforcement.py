@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Self
 
-from sepurux_action.config.stage import OnOutage, Stage
+from sepurux_action.config.options import OnOutage, Stage
 from sepurux_action.evaluation.decision import Decision, Rule
 
 EXIT_BLOCKED = 1  # a gate blocks because of a `fail`

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.wording import capitalized, joined
-from sepurux_action.config.gate import Gate
+from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.checks import Check, CheckState, check_thresholds
 from sepurux_action.evaluation.ci_run import CIRun

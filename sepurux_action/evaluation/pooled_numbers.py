@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sepurux_action.common import grouped, json_reader
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.gate import Gate
+from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.ci_run import CIRun, add_up
 from sepurux_action.evaluation.metrics import Metric

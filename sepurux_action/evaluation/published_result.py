@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sepurux_action.common import json_reader
-from sepurux_action.config.gate import Gate
-from sepurux_action.config.stage import Stage
+from sepurux_action.config.options import Stage
+from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.metrics import LISTED, PUBLISHED, SCENARIOS, Metric

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 
 from sepurux_action.common import json_reader
-from sepurux_action.config.gate import Trace, TraceEvent
+from sepurux_action.config.settings import Trace, TraceEvent
 from sepurux_action.errors import TraceFileError
 
 PROMPT, CALL, RESULT = "prompt", "tool_call", "tool_result"  # types of events, as the SDK writes them

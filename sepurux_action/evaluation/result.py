@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.command_line import in_workflow
-from sepurux_action.config.gate import Gate
+from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 from sepurux_action.evaluation.enforcement import ApprovalStatus

@@ -11,8 +11,8 @@ from contextlib import suppress
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.gate import Gate
-from sepurux_action.config.kinds import similar
+from sepurux_action.config.parsers import similar
+from sepurux_action.config.settings import Gate
 from sepurux_action.errors import EvaluationError
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import ApiRequest, Success

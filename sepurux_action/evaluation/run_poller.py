@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from sepurux_action.common import number_format
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.common.wording import capitalized, optional
-from sepurux_action.config.gate import Gate, Trace
+from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, StillPending, describe_defect
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import Success, TransientError

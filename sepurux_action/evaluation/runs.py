@@ -7,7 +7,7 @@ from datetime import date
 from typing import Self
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.gate import Trace
+from sepurux_action.config.settings import Trace
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.base_results import ScenarioOnBase
 from sepurux_action.evaluation.ci_run import CIRun

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 from sepurux_action.common import json_reader
-from sepurux_action.config.gate import Gate
+from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import Success
 from sepurux_action.evaluation.api_calls import ApiCalls, at_once

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import starmap
 
 from sepurux_action.common import number_format
-from sepurux_action.config.gate import Gate
+from sepurux_action.config.settings import Gate
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, describe_defect
 from sepurux_action.evaluation import schedule
 from sepurux_action.evaluation.api_calls import ApiCalls

@@ -10,9 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from sepurux_action.common import json_reader
-from sepurux_action.config import kinds
-from sepurux_action.config.gate import Trace
-from sepurux_action.config.kinds import MAX_TRACES
+from sepurux_action.config.parsers import MAX_TRACES, similar
+from sepurux_action.config.settings import Trace
 from sepurux_action.errors import TraceFileError
 from sepurux_action.evaluation.recording import read_recording
 
@@ -106,7 +105,7 @@ class TraceFolder:
             meant = here / name
             if not meant.exists():
                 stems = {Path(each).stem: each for each in _folder_names(here, "*")[:MAX_SIMILAR]}
-                meant = here / stems.get(kinds.similar(Path(name).stem, stems), "")
+                meant = here / stems.get(similar(Path(name).stem, stems), "")
             if meant == here:
                 return ""
             here = meant

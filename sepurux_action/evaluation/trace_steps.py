@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from itertools import islice
 
-from sepurux_action.config.gate import TraceEvent
+from sepurux_action.config.settings import TraceEvent
 from sepurux_action.evaluation.recording import HIDDEN, shown_name
 
 MAX_STEPS = 50  # of a trace

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from itertools import starmap
 
 from sepurux_action.common import json_reader
-from sepurux_action.config.kinds import BOT_SUFFIX
-from sepurux_action.config.policy import MAX_FILE_BYTES, MISNAMED_PATH, POLICY_PATH
+from sepurux_action.config.parsers import BOT_SUFFIX
+from sepurux_action.config.settings import MAX_FILE_BYTES, MISNAMED_PATH, POLICY_PATH
 from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation.enforcement import Reason, Refusal
 from sepurux_action.github.event import Event, parse_branch, parse_sha

@@ -6,7 +6,7 @@ set, and of these only the decided ones: those whose description begins with `fa
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from sepurux_action.config.gate import Gate
+from sepurux_action.config.settings import Gate
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation.result import Evaluated, of_status
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import safe_url
-from sepurux_action.config.kinds import BOT_SUFFIX
+from sepurux_action.config.parsers import BOT_SUFFIX
 
 # GitHub's push event of a deleted branch has zeros in place of a commit.
 SHA = re.compile(r"(?!0+\Z)[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")

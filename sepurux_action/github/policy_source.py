@@ -11,15 +11,8 @@ from pathlib import Path
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.wording import joined, optional
-from sepurux_action.config.policy import (
-    MAX_FILE_BYTES,
-    MISNAMED_PATH,
-    POLICY_PATH,
-    Change,
-    Policy,
-    diff,
-)
-from sepurux_action.config.settings import Inputs
+from sepurux_action.config.options import Layer, Source
+from sepurux_action.config.settings import MAX_FILE_BYTES, MISNAMED_PATH, POLICY_PATH, Change, Settings, diff
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluation.trace_files import TraceFolder
 from sepurux_action.github.commit import Commit, PolicyFile
@@ -35,13 +28,13 @@ CHECKOUT = "the workspace"
 class ResolvedPolicy:
     """The policy that applies, and the changes that apply once merged. `place` has the file, or would have it."""
 
-    policy: Policy | None = None
+    policy: Layer | None = None
     changes: tuple[Change, ...] = ()
     place: str = ""
 
 
 ReadFile = Callable[[str], bytes | None]
-Check = Callable[[Policy], object]
+Check = Callable[[Layer], Settings]
 
 
 class OutsideError(PermissionError):
@@ -49,21 +42,21 @@ class OutsideError(PermissionError):
 
 
 def resolve_policy(
-    inputs: Inputs, event: Event, commit: Commit | None, read_file: ReadFile, check: Check | None = None
+    settings: Settings, event: Event, commit: Commit | None, read_file: ReadFile, check: Check | None = None
 ) -> ResolvedPolicy:
-    """Return the policy that applies to an event; raises ConfigurationError with its problems and the inputs'.
+    """Return the policy that applies to an event; raises ConfigurationError with its problems and the `settings`'.
 
     `commit` is None if GitHub is not used. In that case, `read_file` reads the file from the workspace. `check` is
-    given if the pull request or merge group changes the file. It raises ConfigurationError if the inputs and trace
-    files of this run would be a bad setting with that policy.
+    given if the pull request or merge group changes the file. It returns the settings of this run with that policy, in
+    which inputs and trace files may be a problem.
     """
     try:
-        _check_event(inputs, event, uses_github=commit is not None)
+        _check_event(settings, event, uses_github=commit is not None)
         if commit is None:
-            return _of_checkout(inputs.config, read_file)
-        return _of_github(inputs, event, commit, check)
+            return _of_checkout(settings.config, read_file)
+        return _of_github(settings, event, commit, check)
     except ConfigurationError as bad:
-        raise ConfigurationError(dict.fromkeys((*bad.problems, *inputs.problems))) from None
+        raise ConfigurationError(dict.fromkeys((*bad.problems, *settings.problems))) from None
 
 
 def read_checkout(folder: TraceFolder, path: str) -> bytes | None:
@@ -84,7 +77,7 @@ def read_checkout(folder: TraceFolder, path: str) -> bytes | None:
         return opened.read(MAX_FILE_BYTES + 1)
 
 
-def check_file(path: str) -> Policy:
+def check_file(path: str) -> Layer:
     """Return the policy in a file; raises ConfigurationError with its problems, also if there is no file."""
     usual, other = (Path(path).parent / Path(each).name for each in (POLICY_PATH, MISNAMED_PATH))
     asked = Path(path) in {usual, other} and usual.parts[-2:] == Path(POLICY_PATH).parts
@@ -113,25 +106,25 @@ def _of_checkout(config: str, read_file: ReadFile) -> ResolvedPolicy:
     return ResolvedPolicy(policy=None if text is None else _read(text, path), place=CHECKOUT)
 
 
-def _of_github(inputs: Inputs, event: Event, commit: Commit, check: Check | None) -> ResolvedPolicy:
+def _of_github(settings: Settings, event: Event, commit: Commit, check: Check | None) -> ResolvedPolicy:
     """Return the base's policy, and what the pull request changes in it; without one, that of the pull request."""
     policy = _policy(commit.policy, event)
-    if policy is None and event.name in FIRST_FILE_EVENTS and not event.fork and not inputs.campaign:
+    if policy is None and event.name in FIRST_FILE_EVENTS and not event.fork and not settings.gates[0].campaign:
         return ResolvedPolicy(policy=_policy(commit.head_policy, event), place="this pull request")
     branch = json_reader.printable(event.base_ref)
     found = ResolvedPolicy(policy=policy, place=joined(" of ", f"commit {commit.base[:7]}", branch))
     if check is None:
         return found
-    none, merged = Policy(path=POLICY_PATH), _policy(commit.head_policy, event)
-    if merged:
-        check(merged)
+    none, merged = Layer(Source.POLICY), _policy(commit.head_policy, event)
+    if merged and (problems := check(merged).problems):
+        raise ConfigurationError(problems)
     return replace(found, changes=diff(policy or none, merged or none))
 
 
-def _check_event(inputs: Inputs, event: Event, *, uses_github: bool) -> None:
+def _check_event(settings: Settings, event: Event, *, uses_github: bool) -> None:
     if event.problem:
         raise ConfigurationError([Problem(event.name and f"event `{event.name}`", event.problem)])
-    if not uses_github and inputs.github_token and event.name:
+    if not uses_github and settings.github_token and event.name:
         raise _unreadable("GitHub's address is not known", "Set `GITHUB_API_URL` to an https address.")
 
 
@@ -140,8 +133,8 @@ def _unreadable(why: str, step: str, where: str = "") -> ConfigurationError:
     return ConfigurationError([Problem(where=where or f"`{POLICY_PATH}`", message=message)])
 
 
-def _read(raw: bytes, path: str) -> Policy:
-    from sepurux_action.config.policy_parser import read_policy  # noqa: PLC0415 - with PyYAML, which not every step needs
+def _read(raw: bytes, path: str) -> Layer:
+    from sepurux_action.config.policy import read_policy  # noqa: PLC0415 - with PyYAML, which not every step needs
 
     return read_policy(raw, path)
 
@@ -151,7 +144,7 @@ def _misnamed(path: str) -> ConfigurationError:
     return ConfigurationError([Problem("", message, path, 1)])
 
 
-def _policy(file: PolicyFile, event: Event) -> Policy | None:
+def _policy(file: PolicyFile, event: Event) -> Layer | None:
     """Return the policy in a file that GitHub returned, None if there is none; raises ConfigurationError."""
     if file.details:
         raise _unreadable(file.error, advice(Operation.COMMIT, file.details, event))

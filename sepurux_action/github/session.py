@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from sepurux_action.config.gate import Gate
-from sepurux_action.config.settings import Settings
+from sepurux_action.config.settings import Gate, Settings
 from sepurux_action.github.bounded_calls import BoundedCalls
 from sepurux_action.github.earlier import Earlier
 from sepurux_action.github.publisher import Publisher

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from operator import methodcaller
 
-from sepurux_action.config.gate import Gate
-from sepurux_action.config.settings import CONTEXT_PREFIX
-from sepurux_action.config.stage import Stage
+from sepurux_action.config.options import Stage
+from sepurux_action.config.settings import CONTEXT_PREFIX, Gate
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github.bounded_calls import BoundedCalls

@@ -8,11 +8,9 @@ from operator import methodcaller
 from urllib.parse import quote
 
 from sepurux_action.config import options
-from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.path_filter import ChangedFile, Filter, affects
-from sepurux_action.config.policy import MISNAMED_PATH, POLICY_PATH
-from sepurux_action.config.settings import Settings, context_of
+from sepurux_action.config.settings import MISNAMED_PATH, POLICY_PATH, Gate, Settings, context_of
 from sepurux_action.errors import GitHubError
 from sepurux_action.evaluation.drops import Baseline
 from sepurux_action.github.base_branch import BaseBranch

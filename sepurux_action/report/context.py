@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from sepurux_action.config.policy import Change
+from sepurux_action.config.settings import Change
 from sepurux_action.evaluation.drops import Baseline
 
 SHORT_SHA = 7  # digits, as GitHub shows a commit

@@ -8,7 +8,7 @@ from pathlib import Path
 import jinja2
 
 from sepurux_action.common import json_reader, number_format
-from sepurux_action.config.policy import Change
+from sepurux_action.config.settings import Change
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.metrics import BY_OPTION, RATE
 from sepurux_action.report import markdown, next_steps, remarks, sentences, tables, view

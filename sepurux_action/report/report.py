@@ -7,7 +7,7 @@ from typing import Annotated
 
 from sepurux_action.common import grouped
 from sepurux_action.config.command_line import command_lines
-from sepurux_action.config.stage import Stage
+from sepurux_action.config.options import Stage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.decision import Decision, Rule

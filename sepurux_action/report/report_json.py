@@ -12,9 +12,8 @@ from typing import Annotated, Any
 from sepurux_action.common import codec, json_reader
 from sepurux_action.common.codec import Shape
 from sepurux_action.config.command_line import in_workflow
-from sepurux_action.config.options import OPTIONS, SectionKind
-from sepurux_action.config.policy import Change
-from sepurux_action.config.stage import OnOutage, Stage
+from sepurux_action.config.options import OPTIONS, OnOutage, SectionKind, Stage
+from sepurux_action.config.settings import Change
 from sepurux_action.evaluation.checks import REQUIRED_CATEGORIES, CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule

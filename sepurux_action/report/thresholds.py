@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from sepurux_action.common import number_format
-from sepurux_action.config.gate import Gate
+from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.decision import Rule

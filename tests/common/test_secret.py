@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import MAX_DEPTH, Redactor, Secret, may_be_secret
-from sepurux_action.config.settings import Inputs
+from sepurux_action.config.settings import Settings
 
 TEXT = "sk_live/9+made=up"
 SECRET = Secret(TEXT)
@@ -24,7 +24,7 @@ BROKEN = "broken\udcff\udcfebytes"  # an environment variable may contain such b
 
 def test_no_way_of_formatting_shows_the_secret() -> None:
     logged = logging.LogRecord("gate", 10, "", 1, "sent %s and %r", (SECRET, SECRET), None).getMessage()
-    shown = f"{SECRET} {SECRET!r:>30} {[SECRET]} {Inputs(token=SECRET, api_key=SECRET)} {logged}"
+    shown = f"{SECRET} {SECRET!r:>30} {[SECRET]} {Settings(token=SECRET, api_key=SECRET)} {logged}"
     assert "sk_live" not in shown
     assert SECRET.reveal() == TEXT
     assert Secret(TEXT) != SECRET

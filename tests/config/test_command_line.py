@@ -13,7 +13,7 @@ from sepurux_action.config.command_line import (
     on_command_line,
     parse_command_line,
 )
-from sepurux_action.config.layers import flag
+from sepurux_action.config.options import flag
 
 SECRET = "secret-of-no-one"
 

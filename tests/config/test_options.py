@@ -3,8 +3,7 @@
 import pytest
 
 from sepurux_action.config import options
-from sepurux_action.config.options import OPTIONS, Option
-from sepurux_action.config.stage import Stage
+from sepurux_action.config.options import OPTIONS, Option, Stage
 
 
 def test_only_credentials_are_secret_and_not_accepted_in_the_file() -> None:
@@ -39,7 +38,7 @@ def test_only_credentials_are_secret_and_not_accepted_in_the_file() -> None:
     ],
 )
 def test_what_is_accepted(option: Option[object], values: dict[str, object]) -> None:
-    assert {text: option.kind.parse(text) for text in values} == values
+    assert {text: option.parse(text) for text in values} == values
 
 
 WORDY = ["", "x", "NaN", "sNaN", "inf", "-Infinity", "1e3", "1E-3", "0x10", "1_000", "1,5", "٣", "³", "½", "--5"]
@@ -85,7 +84,7 @@ javascript:alert(1)
 def test_what_is_rejected(option: Option[object], texts: list[str]) -> None:
     for text in texts:
         with pytest.raises(ValueError):  # noqa: PT011 - the hint is optional
-            option.kind.parse(text)
+            option.parse(text)
 
 
 @pytest.mark.parametrize(
@@ -118,5 +117,5 @@ def test_what_is_rejected(option: Option[object], texts: list[str]) -> None:
 )
 def test_a_rejection_hints_at_the_problem_where_it_can_be_guessed(option: Option[object], text: str, hint: str) -> None:
     with pytest.raises(ValueError) as error:  # noqa: PT011 - compared as a whole below
-        option.kind.read(text)
+        option.read(text)
     assert str(error.value) == hint

@@ -10,16 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.app import run_command_line
-from sepurux_action.config.gate import Trace
-from sepurux_action.config.layers import Layer, Source
-from sepurux_action.config.options import BY_NAME, OPTIONS
+from sepurux_action.config.options import BY_NAME, OPTIONS, Layer, Source, Stage
 from sepurux_action.config.path_filter import parse_paths
-from sepurux_action.config.policy import Change, Policy, diff
-from sepurux_action.config.policy_parser import read_policy
-from sepurux_action.config.policy_plan import gate_plans
-from sepurux_action.config.settings import read_settings
-from sepurux_action.config.stage import Stage
-from sepurux_action.errors import ConfigurationError, Place
+from sepurux_action.config.policy import read_policy
+from sepurux_action.config.settings import Change, Trace, diff, gate_plans, read_settings
+from sepurux_action.errors import ConfigurationError
 from sepurux_action.host.deadlines import Signals
 
 PATH = ".github/sepurux-gate.yml"
@@ -45,18 +40,18 @@ gates:
 """
 
 
-def read(text: str) -> Policy:
+def read(text: str) -> Layer:
     return read_policy(text.encode(), PATH)
 
 
 def values(layer: Layer) -> dict[str, tuple[str, object, int]]:
-    return {name: (given.text, given.value, given.place.line) for name, given in layer.given.items()}
+    return {name: (given.text, given.value, given.line) for name, given in layer.given.items()}
 
 
 def test_every_key_becomes_the_value_of_its_option_with_its_text_and_line() -> None:
     policy = read(FULL)
-    assert policy.path == PATH
-    assert values(policy.top) == {
+    assert policy.file == PATH
+    assert values(policy) == {
         "project": ("my-agent", "my-agent", 2),
         "timeout": ("15m", 900.0, 3),
         "reviewers": ("octocat\n@octodog", ("octocat", "octodog"), 4),
@@ -72,10 +67,10 @@ def test_every_key_becomes_the_value_of_its_option_with_its_text_and_line() -> N
         "paths": ("agents/**\n!**/*.md", parse_paths("agents/**\n!**/*.md"), 15),
         "min_pass_rate": ("95%", 0.95, 16),
     }
-    assert (refunds.place.line, support.place.line) == (10, 17)
+    assert (refunds.line, support.line) == (10, 17)
     assert values(support) == {"campaign": ("support", "support", 17), "enforcement": ("soft", Stage.SOFT, 18)}
-    alias = read("campaign_id: refunds").top.given["campaign"]
-    assert (alias.name, alias.value) == ("`campaign_id`", "refunds")
+    alias = read("campaign_id: refunds").given["campaign"]
+    assert (alias.where, alias.value) == ("`campaign_id`", "refunds")
 
 
 def test_a_gate_overrides_the_top_level() -> None:
@@ -92,14 +87,14 @@ def test_a_gate_overrides_the_top_level() -> None:
     ],
 )
 def test_what_is_empty_is_not_given(text: str) -> None:
-    assert read(text) == Policy(path=PATH, top=Layer(Source.POLICY, place=Place("", PATH, 1)))
+    assert read(text) == Layer(Source.POLICY, file=PATH, line=1)
 
 
 def test_a_gate_without_a_name_has_its_campaigns() -> None:
     policy = read("campaign: shared\ngates: [{name: One}, {campaign: two}, {project: p}]")
-    assert [policy.name(gate) for gate in policy.gates] == ["One", "two", "shared"]
+    assert [policy.name_of(gate) for gate in policy.gates] == ["One", "two", "shared"]
     nameless = read("gates: [{project: p}]")
-    assert nameless.name(nameless.gates[0]) == ""
+    assert nameless.name_of(nameless.gates[0]) == ""
 
 
 def test_each_changed_value_is_a_row_with_its_old_and_its_new_text() -> None:
@@ -205,7 +200,7 @@ shaped = st.dictionaries(st.sampled_from(KEYS), yaml_values, max_size=5).map(
 files = st.binary(max_size=60) | nearly | shaped
 
 
-def read_any(raw: bytes) -> Policy | ConfigurationError:
+def read_any(raw: bytes) -> Layer | ConfigurationError:
     try:
         return read_policy(raw, PATH)
     except ConfigurationError as bad:
@@ -231,7 +226,7 @@ def test_check_raises_nothing_and_agrees_with_what_a_run_reads(raw: bytes) -> No
     found = read_any(raw)
     problems = found.problems if isinstance(found, ConfigurationError) else ()
     lines = out.getvalue().splitlines()
-    if isinstance(found, Policy) and status == 0:
+    if isinstance(found, Layer) and status == 0:
         assert len(lines) == 1 + (len(found.gates) or 1)
     elif problems:
         assert lines == [f"{file}:{each.line}: {each}" for each in problems]
@@ -241,16 +236,16 @@ def test_check_raises_nothing_and_agrees_with_what_a_run_reads(raw: bytes) -> No
 @given(files)
 def test_every_value_of_a_policy_is_what_its_text_means(raw: bytes) -> None:
     found = read_any(raw)
-    if isinstance(found, Policy):
-        for section in (found.top, *found.gates):
+    if isinstance(found, Layer):
+        for section in (found, *found.gates):
             for name, given_here in section.given.items():
                 assert given_here.text.strip() == given_here.text != ""
-                assert name == "enforcement" or BY_NAME[name].kind.parse(given_here.text) == given_here.value
+                assert name == "enforcement" or BY_NAME[name].parse(given_here.text) == given_here.value
 
 
 @given(shaped, shaped)
 def test_a_policy_differs_from_itself_in_nothing_and_from_another_both_ways_alike(one: bytes, other: bytes) -> None:
     old, new = read_any(one), read_any(other)
-    if isinstance(old, Policy) and isinstance(new, Policy):
+    if isinstance(old, Layer) and isinstance(new, Layer):
         assert diff(old, old) == ()
         assert len(diff(old, new)) == len(diff(new, old))

@@ -5,12 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sepurux_action.config.policy import MAX_FILE_BYTES
-from sepurux_action.config.policy_parser import (
-    MAX_PROBLEMS,
-    compose,
-    read_policy,
-)
+from sepurux_action.config.policy import MAX_PROBLEMS, compose, read_policy
+from sepurux_action.config.settings import MAX_FILE_BYTES
 from sepurux_action.errors import ConfigurationError
 
 PATH = ".github/sepurux-gate.yml"

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from examples.try_workflow import ACTION, replacements
-from sepurux_action.config.policy import POLICY_PATH
+from sepurux_action.config.settings import POLICY_PATH
 from sepurux_action.sandbox import Sandbox, Store
 from tests.container.act import WorkflowRun, act
 from tests.container.engine import volume_of

@@ -17,7 +17,7 @@ IMPURE = {
     "evaluation.transport": ("requests", "urllib3"),
     "evaluation.api_calls": (),
     "evaluation.trace_files": (),
-    "config.policy_parser": ("yaml",),
+    "config.policy": ("yaml",),
     "github.policy_source": (),
     "github.connection": ("github", "requests", "urllib3"),  # PyGithub lets exceptions of requests and urllib3 through
     "host.actions_runner": (),

@@ -16,12 +16,9 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from scripts import schema
-from sepurux_action.config.gate import Trace
-from sepurux_action.config.layers import input_layer
-from sepurux_action.config.options import MIN_SCENARIOS
-from sepurux_action.config.policy import POLICY_PATH
-from sepurux_action.config.policy_parser import read_policy
-from sepurux_action.config.settings import Settings, read_settings
+from sepurux_action.config.options import MIN_SCENARIOS, input_layer
+from sepurux_action.config.policy import read_policy
+from sepurux_action.config.settings import POLICY_PATH, Settings, Trace, read_settings
 from sepurux_action.sandbox import Sandbox
 from tests.sandboxed import SECRET, TRACES
 from tests.yaml_blocks import blocks_of
@@ -117,7 +114,9 @@ def settings(policy: str, inputs: Mapping[str, str] | None = None) -> Settings:
     layer, read = input_layer(inputs or {"token": SECRET}), None
     if policy:
         read = read_policy(policy.encode(), "policy.yml")
-    return read_settings([layer], found, read)
+    made = read_settings([layer], found, read)
+    assert made.problems == ()
+    return made
 
 
 @pytest.mark.parametrize("name", POLICY_TEXTS)

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from sepurux_action.common import number_format
 from sepurux_action.config import options
-from sepurux_action.config.gate import REGISTERED, Gate, Trace
-from sepurux_action.config.layers import flag, flag_layer
-from sepurux_action.config.settings import read_settings
+from sepurux_action.config.options import flag, flag_layer
+from sepurux_action.config.settings import REGISTERED, Gate, Trace, read_settings
 from sepurux_action.evaluation import api
 from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run
 from sepurux_action.evaluation.decision import Decision
@@ -49,7 +48,7 @@ class Case:
     @property
     def limit(self) -> float:
         middle = number_format.decimal((self.value(self.good) + self.value(self.bad)) / 2)
-        return {option.name: option for option in options.LIMITS}[self.metric.threshold].kind.parse(middle)
+        return {option.name: option for option in options.LIMITS}[self.metric.threshold].parse(middle)
 
     @property
     def gate(self) -> Gate:
@@ -85,8 +84,9 @@ def by_metric(attribute: str) -> pytest.MarkDecorator:
 
 def settings_with(option: str, text: str) -> Gate:
     given = {"campaign": "refunds", "trace_id": "t", option: text}
-    (gate,) = read_settings([flag_layer(given)], lambda _pattern: ()).gates
-    return gate
+    found = read_settings([flag_layer(given)], lambda _pattern: ())
+    assert found.problems == ()
+    return found.gates[0]
 
 
 @by_metric("threshold")

@@ -11,8 +11,8 @@ import pytest
 
 from scripts import noise
 from scripts.noise_model import ATTEMPTS, Agent, Limits, Policy, Run
-from sepurux_action.config.gate import Gate, Trace
-from sepurux_action.config.stage import Stage
+from sepurux_action.config.options import Stage
+from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.evaluation.ci_run import parse_ci_run
 from sepurux_action.evaluation.decision import Decision, decide
 from sepurux_action.evaluation.drops import Base, Baseline

@@ -9,10 +9,9 @@ from jsonschema import Draft7Validator
 
 from scripts import schema
 from sepurux_action.config import options
-from sepurux_action.config.gate import Trace
-from sepurux_action.config.layers import input_layer
-from sepurux_action.config.policy_parser import read_policy
-from sepurux_action.config.settings import Settings, read_settings
+from sepurux_action.config.options import input_layer
+from sepurux_action.config.policy import read_policy
+from sepurux_action.config.settings import Settings, Trace, read_settings
 from sepurux_action.errors import ConfigurationError
 
 # Every accepted way of writing a value, key by key; each line is a file of its own.
@@ -129,6 +128,7 @@ def test_each_key_has_a_valid_line_here_that_changes_the_settings() -> None:
     def settings(text: str) -> Settings:
         layers, policy = [input_layer({"campaign": "c", "trace_id": "t"})], read_policy(text.encode(), "policy.yml")
         found = read_settings(layers, lambda path: (Trace(label=path, content=b"{}"),), policy)
+        assert found.problems == ()
         return replace(found, overridden=())
 
     lines = [line for line in SOUND.strip().splitlines() if settings(line) != settings("version: 1")]

@@ -11,7 +11,6 @@ import yaml
 
 import sepurux_action
 from scripts import generate, schema
-from sepurux_action.config.kinds import Kind
 from sepurux_action.config.options import OPTIONS, Option, SectionKind
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.decision import Decision
@@ -39,7 +38,7 @@ def test_no_file_is_generated_if_an_edit_is_missing(tmp_path: Path) -> None:
 
 def test_an_option_whose_parser_has_no_schema_is_named() -> None:
     with pytest.raises(schema.MissingError, match=r"`_VALUES` in .* parser of `max_cost`"):
-        schema.values_of(Option("max_cost", Kind(float, "dollars"), ""))
+        schema.values_of(Option("max_cost", "", "dollars", float))
 
 
 @pytest.mark.parametrize("text", [generate.docker_action(), generate.composite_action()])

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sepurux_action.config.gate import Gate, Trace
+from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.evaluation.drops import Base, Baseline
 from sepurux_action.evaluation.result import Evaluated
 from sepurux_action.evaluation.runs import RunResult

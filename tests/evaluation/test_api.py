@@ -7,7 +7,7 @@ import pytest
 
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config import options
-from sepurux_action.config.gate import Gate
+from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation import api
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, Credentials, PermanentError, Response, Success
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sepurux_action import baseline
 from sepurux_action.baseline import compare_with_base, keep, read_results, result_to_keep, write_results
-from sepurux_action.config.gate import Gate, Trace
+from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.evaluation.base_results import BaseFailure, BaseResult, BaseScenario
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.gate import Gate, Trace
+from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, decide
 from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate

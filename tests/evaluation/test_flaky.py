@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sepurux_action.config.gate import Gate, Trace
+from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.evaluation.api import Success
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, decide

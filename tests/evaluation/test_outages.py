@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sepurux_action.config.gate import Gate, Trace
+from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, Success, TransientError
 from sepurux_action.evaluation.decision import Decision, Rule
 from tests.evaluation.responses import HANGS, http, in_turn, instead, rejected, sound

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sepurux_action.config.gate import Gate, Trace
+from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.metrics import PASS_RATE

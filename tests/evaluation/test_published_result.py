@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepurux_action.config.stage import Stage
+from sepurux_action.config.options import Stage
 from sepurux_action.evaluation.checks import CheckState, check_thresholds
 from sepurux_action.evaluation.ci_run import parse_ci_run
 from sepurux_action.evaluation.decision import Decision

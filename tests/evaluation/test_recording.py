@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepurux_action.config.gate import Trace
+from sepurux_action.config.settings import Trace
 from sepurux_action.errors import TraceFileError
 from sepurux_action.evaluation.recording import GUIDE, read_recording
 from sepurux_action.evaluation.trace_steps import Steps, compare_steps, failed_step, first_lines, steps_of

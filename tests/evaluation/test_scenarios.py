@@ -8,7 +8,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from sepurux_action.config.gate import Gate, Trace
+from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, Success
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.failures import parse_failures

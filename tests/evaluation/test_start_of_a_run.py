@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sepurux_action.config.gate import Trace
+from sepurux_action.config.settings import Trace
 from sepurux_action.errors import EvaluationError
 from sepurux_action.evaluation.api import ApiResult, PermanentError, Success
 from sepurux_action.evaluation.decision import Decision

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sepurux_action.config.gate import Gate
+from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation.api import Success, TransientError
 from sepurux_action.host.output import Level
 from tests.evaluation.responses import (

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from sepurux_action.app import run_command_line
-from sepurux_action.config.policy import MISNAMED_PATH, POLICY_PATH
+from sepurux_action.config.settings import MISNAMED_PATH, POLICY_PATH
 from sepurux_action.host.deadlines import Signals
 from tests import backend
 from tests.backend import decided, sound_backend

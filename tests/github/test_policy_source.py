@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from sepurux_action.config import options
-from sepurux_action.config.layers import input_layer
-from sepurux_action.config.policy import MAX_FILE_BYTES, POLICY_PATH, Policy
-from sepurux_action.config.settings import Inputs, read_inputs
+from sepurux_action.config.options import Layer, input_layer
+from sepurux_action.config.settings import MAX_FILE_BYTES, POLICY_PATH, Settings, read_settings
 from sepurux_action.errors import ConfigurationError, ErrorDetails, Problem
 from sepurux_action.evaluation.trace_files import NOWHERE, TraceFolder
 from sepurux_action.github import policy_source
@@ -56,7 +55,7 @@ WRONG = PolicyFile(text="campaign: wrong")  # which the inputs and files of the 
 NONE, YAML, BINARY = PolicyFile(), PolicyFile(misnamed=True), PolicyFile(error=NO_TEXT_FILE)
 UNREAD = unread(ErrorDetails(message="forbidden"))
 MISNAMED = ".github/sepurux-gate.yaml:1: the gate does not read a file with this name; rename it to `sepurux-gate.yml`"
-INPUTS, WITH_CAMPAIGN = (read_inputs([input_layer(texts)]) for texts in ({}, {"campaign": "c"}))
+INPUTS, WITH_CAMPAIGN = (read_settings([input_layer(texts)]) for texts in ({}, {"campaign": "c"}))
 REJECTED = Problem("`trace_file`", "no such file", ".github/sepurux-gate.yml", 3)
 PROPOSED = ("pull_request", "pull_request_review", "pull_request_target", "merge_group", "workflow_run")
 
@@ -67,9 +66,8 @@ def problems(work: Callable[[], object]) -> tuple[Problem, ...]:
     return invalid.value.problems
 
 
-def check(merged: Policy) -> None:
-    if merged.top.text(options.CAMPAIGN) == "wrong":
-        raise ConfigurationError([REJECTED])
+def check(merged: Layer) -> Settings:
+    return Settings(problems=(REJECTED,) if merged.text(options.CAMPAIGN) == "wrong" else ())
 
 
 def resolved(
@@ -78,16 +76,16 @@ def resolved(
     *,
     changed: bool = True,
     fork: bool = False,
-    inputs: Inputs = INPUTS,
+    settings: Settings = INPUTS,
 ) -> ResolvedPolicy:
     """Return the policy with these files of the base and of the head."""
     about = Event(name=event, repository="o/r", commit="a" * 40, pull_request=1, base_ref="main", fork=fork)
     commit = Commit(base="b" * 40, policy=files[0], head_policy=files[1])
-    return resolve_policy(inputs, about, commit, lambda _: None, check if changed else None)
+    return resolve_policy(settings, about, commit, lambda _: None, check if changed else None)
 
 
-def texts(policy: Policy | None) -> list[str]:
-    return [each.text for each in policy.top.given.values()] if policy else []
+def texts(policy: Layer | None) -> list[str]:
+    return [each.text for each in policy.given.values()] if policy else []
 
 
 @pytest.mark.parametrize("event", PROPOSED)
@@ -115,7 +113,7 @@ def test_the_file_of_the_base_applies_and_each_value_that_changes_is_listed(
 def test_a_change_that_breaks_the_file_is_a_bad_setting(
     base: PolicyFile, head: PolicyFile, lines: tuple[int, ...], event: str
 ) -> None:
-    found = problems(partial(resolved, (base, head), event, inputs=WITH_CAMPAIGN))
+    found = problems(partial(resolved, (base, head), event, settings=WITH_CAMPAIGN))
     assert tuple(each.line for each in found) == lines
 
 
@@ -127,7 +125,7 @@ def test_without_a_file_of_the_base_and_a_campaign_of_the_workflow_that_of_the_p
         assert found.place == ("this pull request" if first else "commit bbbbbbb of main")
         assert bool(found.changes) is not first
     assert resolved((NONE, NEW), fork=True).policy is None
-    assert resolved((NONE, NEW), inputs=WITH_CAMPAIGN).policy is None
+    assert resolved((NONE, NEW), settings=WITH_CAMPAIGN).policy is None
     assert resolved((OLD, NEW), fork=True).changes
 
 

@@ -7,12 +7,10 @@ from typing import Any
 import pytest
 
 from sepurux_action.config.command_line import parse_command_line
-from sepurux_action.config.gate import Gate
+from sepurux_action.config.options import Stage
 from sepurux_action.config.path_filter import parse_paths
-from sepurux_action.config.policy import MISNAMED_PATH, POLICY_PATH
-from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
-from sepurux_action.config.settings import Inputs, Settings
-from sepurux_action.config.stage import Stage
+from sepurux_action.config.policy import MAX_GATES_IN_STEP
+from sepurux_action.config.settings import MISNAMED_PATH, POLICY_PATH, Gate, Settings
 from sepurux_action.errors import Interrupted
 from sepurux_action.evaluate import evaluate, read_record
 from sepurux_action.evaluation.enforcement import ApprovalStatus
@@ -158,8 +156,8 @@ def test_a_github_that_hangs_ends_each_part_at_its_deadline(scene: Scene) -> Non
 
 def run_gates(session: GitHubSession, *gates: Gate) -> None:
     """Evaluate without a secret, so that nothing is asked of the backend."""
-    invocation, settings = from_command_line(parse_command_line([]), {}), Settings(gates=gates)
-    step = Step(invocation, session.calls.output, Signals(), Connections(), session, Inputs(), settings)
+    invocation = from_command_line(parse_command_line([]), {})
+    step = Step(invocation, session.calls.output, Signals(), Connections(), session, Settings(gates=gates))
     evaluate(step, read_record(step))
 
 

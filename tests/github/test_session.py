@@ -6,10 +6,8 @@ from functools import partial
 
 import pytest
 
-from sepurux_action.config.layers import input_layer
-from sepurux_action.config.policy import POLICY_PATH
-from sepurux_action.config.settings import read_inputs
-from sepurux_action.config.stage import OnOutage, Stage
+from sepurux_action.config.options import OnOutage, Stage, input_layer
+from sepurux_action.config.settings import POLICY_PATH, read_settings
 from sepurux_action.errors import ConfigurationError
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
@@ -93,7 +91,7 @@ def failing(answer: backend.Answer) -> Callable[[Scene], None]:
 def test_a_policy_that_cannot_be_read_says_why(arrange: Callable[[Scene], None], message: str, scene: Scene) -> None:
     arrange(scene)
     session = scene.load()
-    early = read_inputs([input_layer({"campaign": "core", "timeout": "soon"})])
+    early = read_settings([input_layer({"campaign": "core", "timeout": "soon"})])
     with pytest.raises(ConfigurationError) as bad:
         resolve_policy(early, session.subject.event, session.subject.commit, lambda _: None)
     unread, other = map(str, bad.value.problems)

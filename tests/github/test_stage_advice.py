@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sepurux_action.config.stage import Stage
+from sepurux_action.config.options import Stage
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github.stage_advice import NOT_REQUIRED, NOT_SET, blocked_by_next

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading, safe_url
 from sepurux_action.common.secret import Redactor
-from sepurux_action.config.policy import Change
-from sepurux_action.config.stage import Stage
+from sepurux_action.config.options import Stage
+from sepurux_action.config.settings import Change
 from sepurux_action.errors import EvaluationError, Problem
 from sepurux_action.evaluation import api
 from sepurux_action.evaluation.ci_run import FailingTool

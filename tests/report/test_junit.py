@@ -10,7 +10,7 @@ from hypothesis import example, given
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase
 
 from sepurux_action.common.wording import joined
-from sepurux_action.config.stage import Stage
+from sepurux_action.config.options import Stage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision

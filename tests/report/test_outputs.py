@@ -8,7 +8,7 @@ import pytest
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.stage import Stage
+from sepurux_action.config.options import Stage
 from sepurux_action.evaluation.ci_run import FailingTool
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.result import GateResult

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.policy import Change
-from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
-from sepurux_action.config.stage import Stage
+from sepurux_action.config.options import Stage
+from sepurux_action.config.policy import MAX_GATES_IN_STEP
+from sepurux_action.config.settings import Change
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule

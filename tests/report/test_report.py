@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.gate import Gate, Trace
-from sepurux_action.config.stage import OnOutage, Stage
+from sepurux_action.config.options import OnOutage, Stage
+from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.evaluation.base_results import BaseScenario, ScenarioOnBase
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.decision import Decision, Rule

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from sepurux_action.common import json_reader
 from sepurux_action.config.command_line import PROGRAM, command_lines, parse_command_line
-from sepurux_action.config.gate import Gate, Trace
-from sepurux_action.config.layers import flag_layer
-from sepurux_action.config.settings import read_settings
+from sepurux_action.config.options import flag_layer
+from sepurux_action.config.settings import Gate, Trace, read_settings
 from tests.builders import HOSTILE, TRACE_ID, a_gate
 
 HOST = "app.sepurux.dev"
@@ -57,8 +56,9 @@ def reproduced(gate: Gate, folder: Path) -> Gate:
     def find(pattern: str) -> tuple[Trace, ...]:
         return (Trace(label=pattern, content=b"{}"),)
 
-    (made,) = read_settings([flag_layer(flags)], find).gates
-    return made
+    found = read_settings([flag_layer(flags)], find)
+    assert found.problems == ()
+    return found.gates[0]
 
 
 def test_a_shell_makes_the_same_gate_of_it(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The kinds of option values: how a text is parsed, and what is accepted. Source: docs/reference.md.
+"""How the text of an option becomes a value. Source: docs/reference.md.
 
 A parser returns the value of a text that is not empty, or raises ValueError with a hint at the problem, if any.
 """
@@ -6,19 +6,17 @@ A parser returns the value of a text that is not empty, or raises ValueError wit
 import difflib
 import math
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from functools import partial
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Secret
 from sepurux_action.common.wording import optional
 
-T_co = TypeVar("T_co", covariant=True)
 E = TypeVar("E", bound=StrEnum)
 
 MAX_TIMEOUT_S = 24 * 3600
@@ -31,32 +29,6 @@ _DURATION = re.compile(r"(?:(\d{1,9})h ?)?(?:(\d{1,9})m ?)?(?:(\d{1,9})s)?", re.
 _BASE_URL = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+(?:/[A-Za-z0-9._~/%-]*)?", re.IGNORECASE)
 # The part behind an underscore is the enterprise's short code in the login of a managed user.
 _LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})(?:_[A-Za-z0-9]{1,20})?", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Kind(Generic[T_co]):
-    """A kind of values: `accepts` follows "accepted: ", `placeholder` is for the help, `is_list` allows a YAML list.
-
-    `is_map` is for a mapping, whose text has a line for each key and value.
-    """
-
-    parse: Callable[[str], T_co]
-    accepts: str
-    placeholder: str = "NAME"
-    is_list: bool = False
-    is_map: bool = False
-
-    def read(self, text: str) -> T_co:
-        """Return the value of a text; raises ValueError for other texts, also with an invisible character or `${{`."""
-        if "${{" in text:
-            raise ValueError("it holds `${{`, which only a workflow replaces")
-        for position, character in enumerate(text, start=1):
-            if not (character.isprintable() or character in "\t\r\n"):
-                raise ValueError(f"it has the invisible character U+{ord(character):04X} at position {position}")
-        return self.parse(text)
-
-    def rejection(self, shown: str, hint: str) -> str:
-        return f"{shown} is not accepted{optional(' ({})', hint)}; accepted: {self.accepts}"
 
 
 def parse_line(text: str) -> str:
@@ -205,24 +177,13 @@ def did_you_mean(spelling: str, known: Iterable[str]) -> str:
     return optional("; did you mean `{}`?", similar(spelling, known))
 
 
-def word_of(words: type[E], placeholder: str = "WORD") -> Kind[E]:
-    """Return the kind of one of these words, whatever its case. The hint of its error is the most similar word."""
-
-    def parse(text: str) -> E:
-        try:
-            return words(text.lower())
-        except ValueError:
-            raise ValueError(did_you_mean(text, words).removeprefix("; ")) from None
-
-    *first, last = (f"`{word}`" for word in words)
-    return Kind(parse, f"{', '.join(first)} or {last}", placeholder)
+def parse_word(words: type[E], text: str) -> E:
+    """Return one of these words, whatever its case. The hint of an error is the most similar word."""
+    try:
+        return words(text.lower())
+    except ValueError:
+        raise ValueError(did_you_mean(text, words).removeprefix("; ")) from None
 
 
 parse_lines = partial(parse_names, separators="\n")
 parse_positive_number = partial(parse_whole_number, lowest=1)
-NAME = Kind(parse_name, f"1 to {MAX_NAME_LENGTH} characters on one line, the last one no `)`")
-SCORE = Kind(parse_score, "0, or a number from 1 to 100", "SCORE")
-TRACE_IDS = Kind(
-    parse_trace_ids, f"trace IDs, separated by commas or line breaks, at most {MAX_TRACES}", "IDS", is_list=True
-)
-WHOLE_NUMBER = Kind(parse_whole_number, "a whole number from 0 to 999,999,999", "N")
